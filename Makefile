@@ -1,0 +1,122 @@
+# One stamp a layer: .base is what `make demo` needs, .dev what everything else does. Both live in
+# .venv, so that `rm -rf .venv` (or `make clean`) starts afresh.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+BASE := $(VENV)/.base
+DEV := $(VENV)/.dev
+
+have = $(wildcard $(addsuffix /pyproject.toml,$(1)))
+PROJECTS_BASE := $(call have,gen/python packages/core packages/numpy)
+PROJECTS_DEV := $(call have,packages/torch packages/jax)
+editable = $(addprefix -e ,$(patsubst %/pyproject.toml,%,$(1)))
+
+export MUJOCO_GL ?= egl
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BASE): requirements/base.txt $(PROJECTS_BASE)
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+	  sys.exit(0 if v >= (3, 10) else "RLMesh needs Python 3.10 or newer, this is %d.%d; name one: make PYTHON=python3.11 ..." % v)'
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -qq --require-hashes -r requirements/base.txt
+	$(PIP) install -qq --no-deps --no-build-isolation $(call editable,$(PROJECTS_BASE))
+	@touch $@
+
+# dev.txt holds torch's dependencies too and comes first, so that torch's install adds torch alone.
+$(DEV): $(BASE) requirements/dev.txt requirements/torch.txt requirements/sb3.txt $(PROJECTS_DEV)
+	$(PIP) install -qq --require-hashes -r requirements/dev.txt
+	$(PIP) install -qq -r requirements/torch.txt
+	$(PIP) install -qq --require-hashes --no-deps -r requirements/sb3.txt
+	$(if $(PROJECTS_DEV),$(PIP) install -qq --no-deps --no-build-isolation $(call editable,$(PROJECTS_DEV)))
+	@touch $@
+
+.PHONY: venv
+venv: $(DEV) ## .venv with everything the other targets need
+
+.PHONY: demo
+demo: $(BASE) ## serve CartPole-v1, play ten seeded episodes, print the result
+	$(PY) examples/python/demo.py
+
+.PHONY: gen gen-check
+gen: ## regenerate gen/ from spec/
+	$(PYTHON) -m tools.codegen
+gen-check: ## fail if gen/ is not what spec/ generates
+	$(PYTHON) -m tools.codegen --check
+
+.PHONY: spec-check breaking
+spec-check: ## every check of spec/: buf lint, format and breaking, its version and changelog
+	$(PYTHON) -m tools.spec check
+breaking: ## buf breaking on spec/, against the releases that bind it
+	$(PYTHON) -m tools.spec breaking
+
+.PHONY: versions bump
+versions: ## check that pins, versions, changelogs and spec/VERSION agree, and rose with the spec
+	$(PYTHON) -m tools.versions check
+	$(PYTHON) -m tools.spec unchanged
+bump: ## set every version: make bump VERSION=1.0.0rc2
+	@test -n "$(VERSION)" || { echo "usage: make bump VERSION=1.0.0rc2"; exit 2; }
+	$(PYTHON) -m tools.versions bump $(VERSION)
+
+.PHONY: vectors vectors-check
+vectors: $(DEV) ## write spec/vectors from the declared cases
+	$(PY) -m tools.vectors
+vectors-check: $(DEV) ## fail if spec/vectors is not what the cases declare
+	$(PY) -m tools.vectors --check
+
+.PHONY: lint format types
+lint: $(DEV) ## ruff and buf: rules and formatting
+	$(PYTHON) -m tools.spec lint
+	$(PYTHON) -m tools.spec format --check
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+format: $(DEV) ## apply ruff's fixes and formatting
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+types: $(DEV) ## mypy --strict and pyright
+	$(PY) -m mypy
+	$(PY) -m pyright
+
+.PHONY: pytest test-fast test-long
+pytest: $(DEV) ## every Python test
+	$(PY) -m pytest $(ARGS)
+test-fast: $(DEV) ## the tests not marked slow
+	$(PY) -m pytest -m "not slow" $(ARGS)
+test-long: $(DEV) ## every test, with many more property cases
+	HYPOTHESIS_PROFILE=long $(PY) -m pytest $(ARGS)
+
+STAGES := gen-check versions breaking vectors-check lint types pytest
+.PHONY: test
+test: $(DEV) ## what CI runs: generation, versions, spec, lint, types, tests
+	@set -e; for stage in $(STAGES); do \
+	  echo "== $$stage"; start=$$SECONDS; \
+	  $(MAKE) --no-print-directory $$stage; \
+	  echo "== $$stage: ok, $$((SECONDS - start)) s"; \
+	done
+
+.PHONY: test-floors smoke
+test-floors: $(BASE) ## the suite on the oldest and newest dependencies (LEGS="a b" for some)
+	$(PY) -m tools.floors $(LEGS)
+smoke: $(DEV) ## build wheels and sdists, try them in empty environments
+	$(PY) -m tools.smoke
+
+.PHONY: bench
+bench: $(DEV) ## a step of CartPole over gRPC beside a bare echo
+	$(PY) -m benchmarks.grpc_step
+
+.PHONY: lock
+lock: ## recompile requirements/*.txt (UPGRADE=1 for the newest)
+	$(PYTHON) -m tools.lock $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## remove .venv and everything built
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './node_modules/*' -prune -exec rm -rf {} +

@@ -1,0 +1,14 @@
+"""The RLMesh schema as protobuf messages and gRPC services. Generated; do not edit.
+
+Modules are imported one by one: `from rlmesh_proto.env.v1 import env_pb2`.
+"""
+
+__all__ = ["SPEC_DIGEST", "SPEC_VERSION", "__version__"]
+
+__version__ = "1.0.0rc1"
+
+SPEC_VERSION = "1.0.0rc1"
+"""The version of the spec that this was generated from."""
+
+SPEC_DIGEST = "abcdd546fcb5fe2f6a450be2b3daa71732fec9de88efcc204e52679cebe984f2"
+"""SHA-256 of the spec's image, in hexadecimal."""

@@ -1,0 +1,147 @@
+"""What every node of a compiled plan can do, and the slabs that it reads and writes."""
+
+from __future__ import annotations
+
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+from rlmesh.backends import Buffer
+from rlmesh.errors import CodecError
+
+__all__ = ["MAX_EMPTY_ELEMENTS", "Node", "SlabReader", "join_batches", "pack_lengths", "spans"]
+
+MAX_EMPTY_ELEMENTS = 65_536
+"""Most elements that a value may have beyond its bytes: elements without bytes cost memory too."""
+
+_MAX_LENGTH = 2**32 - 1
+
+
+class SlabReader:
+    """Hands out the slabs of one value in order and checks the size of each before it is used.
+
+    Args:
+        slabs: The slabs.
+        copy: Whether arrays are copied out of the slabs.
+    """
+
+    def __init__(self, slabs: Sequence[Buffer], copy: bool) -> None:
+        self.copy = copy
+        self._slabs = slabs
+        self._next = 0
+        self._most = MAX_EMPTY_ELEMENTS + sum(map(len, slabs))
+
+    def any_size(self, path: str) -> Buffer:
+        """The next slab, whatever its size."""
+        index = self._next
+        if index >= len(self._slabs):
+            raise CodecError(f"slab {index} is missing", path=path)
+        self._next = index + 1
+        return self._slabs[index]
+
+    def take(self, size: int, path: str) -> Buffer:
+        """The next slab, of exactly `size` bytes."""
+        slab = self.any_size(path)
+        if len(slab) != size:
+            raise CodecError(
+                f"slab {self._next - 1} has {len(slab)} bytes instead of {size}", path=path
+            )
+        return slab
+
+    def lengths(self, count: int, path: str) -> tuple[int, ...]:
+        """The next slab as `count` uint32 lengths, whose sum the value's bytes can hold."""
+        lengths = struct.unpack(f"<{count}I", self.take(4 * count, path))
+        if sum(lengths) > self._most:
+            raise CodecError(f"{sum(lengths)} elements are more than its bytes hold", path=path)
+        return lengths
+
+    def finish(self, path: str) -> None:
+        """Check that every slab was used."""
+        if self._next != len(self._slabs):
+            raise CodecError(f"{len(self._slabs)} slabs instead of {self._next}", path=path)
+
+
+class Node(ABC):
+    """One space of a compiled plan.
+
+    "Many" values are a list of them; a "batch" is the stacked form that a vector environment uses:
+    arrays with a leading axis for leaves of fixed shape, dict and tuple of batches, and a tuple of
+    values for spaces of variable size.
+
+    Attributes:
+        path: Where the space is, for messages.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    @abstractmethod
+    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+        """Append the node's slabs of all values."""
+
+    @abstractmethod
+    def encode_batches(
+        self, batches: Sequence[Any], counts: Sequence[int], out: list[bytes]
+    ) -> None:
+        """Append the node's slabs of batches of the given lengths, one after another."""
+
+    @abstractmethod
+    def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
+        """The next `count` values."""
+
+    @abstractmethod
+    def decode_batches(self, reader: SlabReader, counts: Sequence[int]) -> list[Any]:
+        """The next batches, of the given lengths."""
+
+    @abstractmethod
+    def batch_length(self, batch: Any) -> int | None:
+        """How many values a batch holds; None where it does not show, for want of leaves."""
+
+    def encode_one(self, value: Any, out: list[bytes]) -> None:
+        """Append the node's slabs of one value."""
+        self.encode_many((value,), out)
+
+    def decode_one(self, reader: SlabReader) -> Any:
+        """The next value."""
+        return self.decode_many(reader, 1)[0]
+
+
+class TupleBatched(Node):
+    """A node whose batch is a tuple of values: the spaces of variable size."""
+
+    def encode_batches(
+        self, batches: Sequence[Any], counts: Sequence[int], out: list[bytes]
+    ) -> None:
+        """See `Node`."""
+        self.encode_many([value for batch in batches for value in batch], out)
+
+    def decode_batches(self, reader: SlabReader, counts: Sequence[int]) -> list[Any]:
+        """See `Node`."""
+        values = self.decode_many(reader, sum(counts))
+        return [tuple(values[start:end]) for start, end in spans(counts)]
+
+    def batch_length(self, batch: Any) -> int:
+        """See `Node`."""
+        return len(batch)
+
+
+def spans(counts: Sequence[int]) -> list[tuple[int, int]]:
+    """Start and end of each of several runs that stand one after another."""
+    ends = list(accumulate(counts))
+    return list(zip([0, *ends[:-1]], ends))
+
+
+def pack_lengths(lengths: Sequence[int], path: str) -> bytes:
+    """Lengths as uint32, little-endian."""
+    if any(n > _MAX_LENGTH for n in lengths):
+        raise CodecError(f"a length of {max(lengths)} does not fit 32 bits", path=path)
+    return struct.pack(f"<{len(lengths)}I", *lengths)
+
+
+def join_batches(node: Node, batches: Sequence[Any], out: list[bytes]) -> list[int]:
+    """Append the slabs of batches of any length; returns their lengths."""
+    counts = [node.batch_length(batch) or 0 for batch in batches]
+    node.encode_batches(batches, counts, out)
+    return counts

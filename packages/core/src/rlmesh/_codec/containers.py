@@ -1,0 +1,312 @@
+"""Spaces made of spaces: Dict, Tuple, Sequence, Graph and OneOf."""
+
+from __future__ import annotations
+
+import operator
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rlmesh._codec.base import Node, SlabReader, TupleBatched, join_batches, pack_lengths
+from rlmesh._codec.leaves import ArrayNode
+from rlmesh.errors import CodecError, InvalidValueError
+from rlmesh.spaces import GraphInstance
+
+__all__ = ["DictNode", "GraphNode", "OneOfNode", "SequenceNode", "TupleNode"]
+
+
+class DictNode(Node):
+    """Named children, in order; no slab of its own."""
+
+    def __init__(self, path: str, children: Sequence[tuple[str | int, Node]]) -> None:
+        super().__init__(path)
+        self._children = tuple(children)
+        self._keys = frozenset(key for key, _ in children)
+
+    def _mapping(self, value: Any) -> Mapping[Any, Any]:
+        if not isinstance(value, Mapping):
+            raise InvalidValueError(self.path, "a dict", type(value).__name__)
+        if value.keys() != self._keys:
+            missing = sorted(map(repr, self._keys - value.keys()))
+            extra = sorted(map(repr, value.keys() - self._keys))
+            words = [f"no {', '.join(missing)}"] if missing else []
+            words += [f"the unknown {', '.join(extra)}"] if extra else []
+            expected = f"a dict with keys {[key for key, _ in self._children]}"
+            raise InvalidValueError(self.path, expected, f"one with {' and '.join(words)}")
+        return value
+
+    def encode_one(self, value: Any, out: list[bytes]) -> None:
+        """See `Node`."""
+        mapping = self._mapping(value)
+        for key, child in self._children:
+            child.encode_one(mapping[key], out)
+
+    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+        """See `Node`."""
+        mappings = [self._mapping(value) for value in values]
+        for key, child in self._children:
+            child.encode_many([mapping[key] for mapping in mappings], out)
+
+    def encode_batches(
+        self, batches: Sequence[Any], counts: Sequence[int], out: list[bytes]
+    ) -> None:
+        """See `Node`."""
+        mappings = [self._mapping(batch) for batch in batches]
+        for key, child in self._children:
+            child.encode_batches([mapping[key] for mapping in mappings], counts, out)
+
+    def decode_one(self, reader: SlabReader) -> Any:
+        """See `Node`."""
+        return {key: child.decode_one(reader) for key, child in self._children}
+
+    def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
+        """See `Node`."""
+        values: list[dict[str | int, Any]] = [{} for _ in range(count)]
+        for key, child in self._children:
+            for value, part in zip(values, child.decode_many(reader, count)):
+                value[key] = part
+        return values
+
+    def decode_batches(self, reader: SlabReader, counts: Sequence[int]) -> list[Any]:
+        """See `Node`."""
+        batches: list[dict[str | int, Any]] = [{} for _ in counts]
+        for key, child in self._children:
+            for batch, part in zip(batches, child.decode_batches(reader, counts)):
+                batch[key] = part
+        return batches
+
+    def batch_length(self, batch: Any) -> int | None:
+        """See `Node`."""
+        return _first(child.batch_length(batch[key]) for key, child in self._children)
+
+
+class TupleNode(Node):
+    """Numbered children; no slab of its own."""
+
+    def __init__(self, path: str, children: Sequence[Node]) -> None:
+        super().__init__(path)
+        self._children = tuple(children)
+
+    def _parts(self, value: Any) -> Sequence[Any]:
+        if not isinstance(value, (tuple, list)) or len(value) != len(self._children):
+            got = f"{type(value).__name__}"
+            if isinstance(value, (tuple, list)):
+                got += f" of {len(value)}"
+            raise InvalidValueError(self.path, f"a tuple of {len(self._children)}", got)
+        return value
+
+    def encode_one(self, value: Any, out: list[bytes]) -> None:
+        """See `Node`."""
+        for part, child in zip(self._parts(value), self._children):
+            child.encode_one(part, out)
+
+    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+        """See `Node`."""
+        parts = [self._parts(value) for value in values]
+        for i, child in enumerate(self._children):
+            child.encode_many([part[i] for part in parts], out)
+
+    def encode_batches(
+        self, batches: Sequence[Any], counts: Sequence[int], out: list[bytes]
+    ) -> None:
+        """See `Node`."""
+        parts = [self._parts(batch) for batch in batches]
+        for i, child in enumerate(self._children):
+            child.encode_batches([part[i] for part in parts], counts, out)
+
+    def decode_one(self, reader: SlabReader) -> Any:
+        """See `Node`."""
+        return tuple([child.decode_one(reader) for child in self._children])
+
+    def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
+        """See `Node`."""
+        columns = [child.decode_many(reader, count) for child in self._children]
+        return [tuple(column[i] for column in columns) for i in range(count)]
+
+    def decode_batches(self, reader: SlabReader, counts: Sequence[int]) -> list[Any]:
+        """See `Node`."""
+        columns = [child.decode_batches(reader, counts) for child in self._children]
+        return [tuple(column[i] for column in columns) for i in range(len(counts))]
+
+    def batch_length(self, batch: Any) -> int | None:
+        """See `Node`."""
+        return _first(child.batch_length(batch[i]) for i, child in enumerate(self._children))
+
+
+def _first(lengths: Iterable[int | None]) -> int | None:
+    return next((length for length in lengths if length is not None), None)
+
+
+class SequenceNode(TupleBatched):
+    """Values of one child, any number: a slab of lengths, then the child's."""
+
+    def __init__(self, path: str, child: Node, stacked: bool) -> None:
+        super().__init__(path)
+        self._child = child
+        self._stacked = stacked
+
+    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+        """See `Node`."""
+        inner: list[bytes] = []
+        if self._stacked:
+            lengths = join_batches(self._child, values, inner)
+        else:
+            for value in values:
+                if not isinstance(value, (tuple, list)):
+                    raise InvalidValueError(self.path, "a tuple", type(value).__name__)
+            lengths = [len(value) for value in values]
+            self._child.encode_many([x for value in values for x in value], inner)
+        out.append(pack_lengths(lengths, self.path))
+        out.extend(inner)
+
+    def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
+        """See `Node`."""
+        lengths = reader.lengths(count, self.path)
+        if self._stacked:
+            return self._child.decode_batches(reader, lengths)
+        elements = iter(self._child.decode_many(reader, sum(lengths)))
+        return [tuple([next(elements) for _ in range(n)]) for n in lengths]
+
+
+class GraphNode(TupleBatched):
+    """Graphs: flags, node counts, edge counts and links; then node and edge features.
+
+    Args:
+        path: Where the space is.
+        nodes: Features of a node.
+        edges: Features of an edge; None: the space has none.
+        links: Pairs of node indices.
+    """
+
+    _HAS_EDGES = 1
+    _HAS_LINKS = 2
+
+    def __init__(self, path: str, nodes: Node, edges: Node | None, links: ArrayNode) -> None:
+        super().__init__(path)
+        self._nodes = nodes
+        self._edges = edges
+        self._links = links
+
+    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+        """See `Node`."""
+        nodes: list[bytes] = []
+        edges: list[bytes] = []
+        node_counts = join_batches(self._nodes, [self._part(v, "nodes") for v in values], nodes)
+        flags, edge_counts = [], []
+        for value, n in zip(values, node_counts):
+            flag, count = self._shape(value, n)
+            flags.append(flag)
+            edge_counts.append(count)
+        out.append(bytes(flags))
+        out.append(pack_lengths(node_counts, self.path))
+        out.append(pack_lengths(edge_counts, self.path))
+        linked = [v.edge_links for v in values if v.edge_links is not None]
+        join_batches(self._links, linked, out)
+        if self._edges is not None:
+            join_batches(self._edges, [v.edges for v in values if v.edges is not None], edges)
+        out.extend(nodes)
+        out.extend(edges)
+
+    def _part(self, value: Any, name: str) -> Any:
+        if not all(hasattr(value, part) for part in ("nodes", "edges", "edge_links")):
+            raise InvalidValueError(self.path, "a GraphInstance", type(value).__name__)
+        return getattr(value, name)
+
+    def _shape(self, value: Any, nodes: int) -> tuple[int, int]:
+        """Flags and number of edges of one graph."""
+        flag, count = 0, 0
+        if value.edges is not None:
+            if self._edges is None:
+                raise InvalidValueError(self.path, "a graph without edge features", "some")
+            flag, count = self._HAS_EDGES, len(value.edges)
+        if value.edge_links is not None:
+            links = len(value.edge_links)
+            if flag and links != count:
+                raise InvalidValueError(self.path, f"{count} edge links", str(links))
+            flag, count = flag | self._HAS_LINKS, links
+            if self._edges is None and links:
+                raise InvalidValueError(self.path, "a graph without edges", f"{links} edge links")
+            self._check_links(value.edge_links, links, nodes, InvalidValueError)
+        return flag, count
+
+    def _check_links(self, links: Any, count: int, nodes: int, error: type[Exception]) -> None:
+        slab: list[bytes] = []
+        self._links.encode_batches([links], [count], slab)
+        ends = struct.unpack(f"<{2 * count}i", slab[0])
+        if ends and not 0 <= min(ends) <= max(ends) < nodes:
+            wrong = min(ends) if min(ends) < 0 else max(ends)
+            expected = f"edge links between its {nodes} nodes"
+            if error is CodecError:
+                raise CodecError(f"{wrong} instead of {expected}", path=self.path)
+            raise InvalidValueError(self.path, expected, str(wrong))
+
+    def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
+        """See `Node`."""
+        flags = bytes(reader.take(count, self.path))
+        node_counts = reader.lengths(count, self.path)
+        edge_counts = reader.lengths(count, self.path)
+        for flag, n in zip(flags, edge_counts):
+            self._check_flags(flag, n)
+        has_links = [bool(flag & self._HAS_LINKS) for flag in flags]
+        has_edges = [bool(flag & self._HAS_EDGES) for flag in flags]
+        links = self._some(self._links, reader, edge_counts, has_links)
+        for link, n, m in zip(links, node_counts, edge_counts):
+            if link is not None:
+                self._check_links(link, m, n, CodecError)
+        nodes = self._nodes.decode_batches(reader, node_counts)
+        edges: list[Any] = [None] * count
+        if self._edges is not None:
+            edges = self._some(self._edges, reader, edge_counts, has_edges)
+        return [GraphInstance(*parts) for parts in zip(nodes, edges, links)]
+
+    def _check_flags(self, flag: int, edges: int) -> None:
+        if flag & ~3 or (flag & self._HAS_EDGES and self._edges is None):
+            raise CodecError(f"graph flags {flag} are not allowed here", path=self.path)
+        if edges and (not flag or self._edges is None):
+            raise CodecError(f"{edges} edges of a graph that has none", path=self.path)
+
+    @staticmethod
+    def _some(
+        node: Node, reader: SlabReader, counts: Sequence[int], present: Sequence[bool]
+    ) -> list[Any]:
+        """Batches where `present`, None elsewhere."""
+        batches = iter(node.decode_batches(reader, [n for n, p in zip(counts, present) if p]))
+        return [next(batches) if p else None for p in present]
+
+
+class OneOfNode(TupleBatched):
+    """One of several children: a slab of indices, then every child with the values that chose it."""
+
+    def __init__(self, path: str, children: Sequence[Node]) -> None:
+        super().__init__(path)
+        self._children = tuple(children)
+
+    def _choice(self, value: Any) -> tuple[int, Any]:
+        expected = f"a pair of an index below {len(self._children)} and a value"
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise InvalidValueError(self.path, expected, type(value).__name__)
+        try:
+            index = operator.index(value[0])
+        except TypeError:
+            raise InvalidValueError(self.path, expected, f"index {value[0]!r}") from None
+        if not 0 <= index < len(self._children):
+            raise InvalidValueError(self.path, expected, f"index {index}")
+        return index, value[1]
+
+    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+        """See `Node`."""
+        choices = [self._choice(value) for value in values]
+        out.append(struct.pack(f"<{len(choices)}I", *(index for index, _ in choices)))
+        for i, child in enumerate(self._children):
+            child.encode_many([value for index, value in choices if index == i], out)
+
+    def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
+        """See `Node`."""
+        indices = struct.unpack(f"<{count}I", reader.take(4 * count, self.path))
+        if indices and max(indices) >= len(self._children):
+            raise CodecError(f"alternative {max(indices)} does not exist", path=self.path)
+        columns = [
+            iter(child.decode_many(reader, indices.count(i)))
+            for i, child in enumerate(self._children)
+        ]
+        return [(index, next(columns[index])) for index in indices]

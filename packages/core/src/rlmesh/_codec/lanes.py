@@ -1,0 +1,93 @@
+"""What only vector environments have: rewards and flags of lanes, masks, final observations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rlmesh._wire import messages as m
+from rlmesh.backends import ArrayBackend, Leaf
+from rlmesh.dtypes import dtype
+from rlmesh.errors import InvalidValueError
+
+__all__ = ["FINAL_KEY", "FINAL_MASK_KEY", "LaneIO"]
+
+FINAL_KEY = "final_obs"
+"""Info key of Gymnasium's last observations (autoreset SAME_STEP)."""
+
+FINAL_MASK_KEY = "_final_obs"
+"""Info key of the mask of lanes that have one."""
+
+
+class LaneIO:
+    """Slabs of a vector's rewards, flags and masks.
+
+    Args:
+        backend: Who knows the vector's arrays.
+        num_envs: Number of lanes.
+    """
+
+    def __init__(self, backend: ArrayBackend, num_envs: int) -> None:
+        self._backend = backend
+        self._num_envs = num_envs
+        self._reward = Leaf("reward", dtype("float64"), ())
+        self._flag = Leaf("flag", dtype("bool"), ())
+
+    def outcomes(self, rewards: Any, terminated: Any, truncated: Any) -> m.LaneOutcomes:
+        """Rewards and flags as slabs.
+
+        Raises:
+            InvalidValueError: If one has not an element a lane.
+        """
+        return m.LaneOutcomes(
+            self._slab(rewards, self._reward),
+            self._slab(terminated, Leaf("terminated", self._flag.dtype, ())),
+            self._slab(truncated, Leaf("truncated", self._flag.dtype, ())),
+        )
+
+    def _slab(self, values: Any, leaf: Leaf) -> bytes:
+        return self._backend.to_bytes(self._backend.as_leaf(values, leaf, self._num_envs))
+
+    def arrays(self, outcomes: m.LaneOutcomes) -> tuple[Any, Any, Any]:
+        """Rewards (float64) and flags (bool) as arrays that own their memory."""
+        return (
+            self._array(outcomes.rewards, self._reward),
+            self._array(outcomes.terminated, self._flag),
+            self._array(outcomes.truncated, self._flag),
+        )
+
+    def _array(self, slab: bytes, leaf: Leaf) -> Any:
+        expected = self._num_envs * leaf.nbytes
+        if len(slab) != expected:
+            raise InvalidValueError(leaf.path, f"{expected} bytes", str(len(slab)))
+        return self._backend.from_bytes(slab, leaf, self._num_envs, copy=True)
+
+    def mask_slab(self, mask: Any) -> bytes:
+        """A mask of lanes as a slab."""
+        return self._slab(mask, Leaf("reset_mask", self._flag.dtype, ()))
+
+    def mask_array(self, mask: bytes) -> Any:
+        """A mask of lanes as a bool array."""
+        return self._array(mask, self._flag)
+
+    def check_lanes(self, reset: m.Reset) -> None:
+        """Check that seeds and mask have one element a lane.
+
+        Raises:
+            InvalidValueError: If they have not.
+        """
+        for name, lanes in (("seed", reset.lane_seeds), ("reset_mask", reset.lane_mask or None)):
+            if lanes is not None and len(lanes) != self._num_envs:
+                raise InvalidValueError(name, f"one a lane ({self._num_envs})", str(len(lanes)))
+
+    def split_final(
+        self, info: Mapping[Any, Any]
+    ) -> tuple[bytes, list[Any] | None, Mapping[Any, Any]]:
+        """Mask and list of the last observations in a vector's info, and the rest of the info."""
+        if FINAL_KEY not in info or FINAL_MASK_KEY not in info:
+            return b"", None, info
+        mask = self.mask_slab(info[FINAL_MASK_KEY])
+        values = info[FINAL_KEY]
+        final = [values[lane] for lane, here in enumerate(mask) if here]
+        rest = {k: v for k, v in info.items() if k not in (FINAL_KEY, FINAL_MASK_KEY)}
+        return mask, final, rest

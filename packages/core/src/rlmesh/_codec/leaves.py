@@ -1,0 +1,226 @@
+"""Leaves: arrays of fixed shape, integers and texts."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from rlmesh._codec.base import Node, SlabReader, TupleBatched, pack_lengths, spans
+from rlmesh._codec.validate import Validator
+from rlmesh.backends import ArrayBackend, Leaf
+from rlmesh.errors import CodecError, InvalidValueError
+
+__all__ = ["ArrayNode", "IntegerNode", "TextNode"]
+
+
+class ArrayNode(Node):
+    """An array of fixed shape: Box, MultiBinary, MultiDiscrete; one slab.
+
+    Args:
+        leaf: The leaf.
+        backend: Who makes its arrays.
+        validator: Who judges elements out of bounds.
+        categorical: Elements out of bounds have no meaning and are always an error.
+    """
+
+    def __init__(
+        self, leaf: Leaf, backend: ArrayBackend, validator: Validator, categorical: bool
+    ) -> None:
+        super().__init__(leaf.path)
+        self._leaf = leaf
+        self._backend = backend
+        self._validator = validator
+        self._categorical = categorical
+        self._bounded = leaf.low is not None
+
+    def _bytes(self, value: Any, count: int | None) -> bytes:
+        leaf = self._leaf
+        array = self._backend.as_leaf(value, leaf, count)
+        if self._bounded and (self._categorical or self._validator.wants(leaf.path)):
+            violation = self._backend.violation(array, leaf)
+            if violation is not None:
+                if self._categorical:
+                    raise InvalidValueError(leaf.path, self._expected(), violation)
+                self._validator.report(leaf.path, self._expected(), violation)
+        return self._backend.to_bytes(array)
+
+    def _array(self, slab: Any, count: int | None, copy: bool) -> Any:
+        leaf = self._leaf
+        if leaf.dtype.kind == "b" and not _are_bools(slab):
+            raise CodecError("a bool that is neither 0 nor 1", path=leaf.path)
+        array = self._backend.from_bytes(slab, leaf, count, copy)
+        if self._bounded and (self._categorical or self._validator.level == "strict"):
+            violation = self._backend.violation(array, leaf)
+            if violation is not None:
+                raise CodecError(violation, path=leaf.path)
+        return array
+
+    def _expected(self) -> str:
+        return f"elements within the bounds of {self._leaf.describe(None)}"
+
+    def encode_one(self, value: Any, out: list[bytes]) -> None:
+        """See `Node`."""
+        out.append(self._bytes(value, None))
+
+    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+        """See `Node`."""
+        out.append(b"".join([self._bytes(value, None) for value in values]))
+
+    def encode_batches(
+        self, batches: Sequence[Any], counts: Sequence[int], out: list[bytes]
+    ) -> None:
+        """See `Node`."""
+        parts = [self._bytes(batch, n) for batch, n in zip(batches, counts)]
+        out.append(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def decode_one(self, reader: SlabReader) -> Any:
+        """See `Node`."""
+        return self._array(reader.take(self._leaf.nbytes, self.path), None, reader.copy)
+
+    def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
+        """See `Node`."""
+        size = self._leaf.nbytes
+        slab = memoryview(reader.take(count * size, self.path))
+        return [
+            self._array(slab[i * size : (i + 1) * size], None, reader.copy) for i in range(count)
+        ]
+
+    def decode_batches(self, reader: SlabReader, counts: Sequence[int]) -> list[Any]:
+        """See `Node`."""
+        size = self._leaf.nbytes
+        slab = reader.take(sum(counts) * size, self.path)
+        if len(counts) == 1:
+            return [self._array(slab, counts[0], reader.copy)]
+        view = memoryview(slab)
+        return [
+            self._array(view[start * size : end * size], end - start, reader.copy)
+            for start, end in spans(counts)
+        ]
+
+    def batch_length(self, batch: Any) -> int:
+        """See `Node`."""
+        return len(batch)
+
+
+def _are_bools(slab: Any) -> bool:
+    # Deleting what is allowed is one C loop over the bytes.
+    return not bytes(slab).translate(None, b"\x00\x01")
+
+
+class IntegerNode(ArrayNode):
+    """One integer: Discrete; one slab. One value is a Python int, a batch an array."""
+
+    def __init__(
+        self, leaf: Leaf, backend: ArrayBackend, validator: Validator, start: int, n: int
+    ) -> None:
+        super().__init__(leaf, backend, validator, categorical=True)
+        self._range = range(start, start + n)
+        self._size = leaf.dtype.itemsize
+        self._signed = leaf.dtype.kind == "i"
+
+    def _expected(self) -> str:
+        return f"an integer from {self._range[0]} to {self._range[-1]}"
+
+    def _integer(self, value: Any) -> int:
+        try:
+            number = operator.index(value)
+        except TypeError:
+            try:
+                number = int(value) if float(value).is_integer() else None  # type: ignore[assignment]
+            except (TypeError, ValueError, OverflowError):
+                number = None  # type: ignore[assignment]
+            if number is None or isinstance(value, (str, bytes)):
+                actual = f"{value!r:.60} of type {type(value).__name__}"
+                raise InvalidValueError(self.path, self._expected(), actual) from None
+        if number not in self._range:
+            raise InvalidValueError(self.path, self._expected(), str(number))
+        return number
+
+    def encode_one(self, value: Any, out: list[bytes]) -> None:
+        """See `Node`."""
+        out.append(self._integer(value).to_bytes(self._size, "little", signed=self._signed))
+
+    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+        """See `Node`."""
+        size, signed = self._size, self._signed
+        out.append(
+            b"".join([self._integer(v).to_bytes(size, "little", signed=signed) for v in values])
+        )
+
+    def decode_one(self, reader: SlabReader) -> int:
+        """See `Node`."""
+        number = int.from_bytes(reader.take(self._size, self.path), "little", signed=self._signed)
+        if number not in self._range:
+            raise CodecError(f"{number} is not {self._expected()}", path=self.path)
+        return number
+
+    def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
+        """See `Node`."""
+        slab = bytes(reader.take(count * self._size, self.path))
+        numbers = [int(x) for x in self._leaf.dtype.unpack(slab)]
+        for number in numbers:
+            if number not in self._range:
+                raise CodecError(f"{number} is not {self._expected()}", path=self.path)
+        return numbers
+
+
+class TextNode(TupleBatched):
+    """A string: two slabs, byte lengths and UTF-8.
+
+    Args:
+        path: Where the space is.
+        min_length: Fewest characters.
+        max_length: Most characters.
+        charset: Allowed characters.
+        validator: Who judges texts that are too long or have other characters.
+    """
+
+    def __init__(
+        self, path: str, min_length: int, max_length: int, charset: str, validator: Validator
+    ) -> None:
+        super().__init__(path)
+        self._min_length = min_length
+        self._max_length = max_length
+        self._charset = frozenset(charset)
+        self._validator = validator
+
+    def _check(self, text: str) -> None:
+        if not self._validator.wants(self.path):
+            return
+        if not self._min_length <= len(text) <= self._max_length:
+            expected = f"{self._min_length} to {self._max_length} characters"
+            self._validator.report(self.path, expected, f"{len(text)} characters")
+        elif not self._charset.issuperset(text):
+            strange = "".join(sorted(set(text) - self._charset))
+            self._validator.report(self.path, "characters of its charset", repr(strange))
+
+    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+        """See `Node`."""
+        encoded = []
+        for value in values:
+            if not isinstance(value, str):
+                raise InvalidValueError(self.path, "a str", type(value).__name__)
+            self._check(value)
+            try:
+                encoded.append(value.encode())
+            except UnicodeEncodeError:
+                raise InvalidValueError(
+                    self.path, "text that UTF-8 can carry", f"a lone surrogate in {value!r}"
+                ) from None
+        out.append(pack_lengths([len(data) for data in encoded], self.path))
+        out.append(b"".join(encoded))
+
+    def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
+        """See `Node`."""
+        lengths = reader.lengths(count, self.path)
+        data = bytes(reader.take(sum(lengths), self.path))
+        texts = []
+        for start, end in spans(lengths):
+            try:
+                texts.append(data[start:end].decode())
+            except UnicodeDecodeError as error:
+                raise CodecError(f"text is not UTF-8: {error}", path=self.path) from None
+            if self._validator.level == "strict":
+                self._check(texts[-1])
+        return texts

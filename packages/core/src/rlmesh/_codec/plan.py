@@ -1,0 +1,178 @@
+"""`SpaceCodec`: a space compiled once into a plan that turns its values into slabs and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rlmesh import spaces
+from rlmesh._codec.base import Node, SlabReader
+from rlmesh._codec.containers import DictNode, GraphNode, OneOfNode, SequenceNode, TupleNode
+from rlmesh._codec.leaves import ArrayNode, IntegerNode, TextNode
+from rlmesh._codec.validate import Validation, Validator
+from rlmesh.backends import ArrayBackend, Buffer, Leaf
+from rlmesh.dtypes import DType, dtype
+from rlmesh.errors import InvalidValueError, SpaceError
+from rlmesh.spaces import Bounds
+
+__all__ = ["SpaceCodec"]
+
+
+class SpaceCodec:
+    """Encodes and decodes the values of one space in one backend.
+
+    Args:
+        space: The space.
+        backend: Who makes its arrays.
+        root: Name of the value in messages ("observation").
+        validation: What to do with a value outside its space.
+    """
+
+    def __init__(
+        self,
+        space: spaces.Space[Any],
+        backend: ArrayBackend,
+        *,
+        root: str = "value",
+        validation: Validation = "warn",
+    ) -> None:
+        self.space = space
+        self.backend = backend
+        self._root = root
+        self._validator = Validator(validation)
+        self._node = _compile(space, backend, self._validator, root)
+
+    def encode(self, value: Any) -> list[bytes]:
+        """The slabs of one value.
+
+        Raises:
+            InvalidValueError: If it is not a value of the space.
+        """
+        out: list[bytes] = []
+        self._node.encode_one(value, out)
+        return out
+
+    def encode_batch(self, batch: Any, count: int) -> list[bytes]:
+        """The slabs of a batch of `count` values.
+
+        Raises:
+            InvalidValueError: If it is not a batch of `count` values of the space.
+        """
+        out: list[bytes] = []
+        self._check_length(batch, count)
+        self._node.encode_batches((batch,), (count,), out)
+        return out
+
+    def encode_values(self, values: Sequence[Any]) -> list[bytes]:
+        """The slabs of a batch given as a list of values."""
+        out: list[bytes] = []
+        self._node.encode_many(values, out)
+        return out
+
+    def decode(self, slabs: Sequence[Buffer], *, copy: bool = True) -> Any:
+        """The value that the slabs are.
+
+        Args:
+            slabs: The slabs.
+            copy: False: arrays may be read-only views of the slabs.
+
+        Raises:
+            CodecError: If they are not those of a value of the space.
+        """
+        reader = SlabReader(slabs, copy)
+        value = self._node.decode_one(reader)
+        reader.finish(self._root)
+        return value
+
+    def decode_batch(self, slabs: Sequence[Buffer], count: int, *, copy: bool = True) -> Any:
+        """The batch of `count` values that the slabs are; see `decode`."""
+        reader = SlabReader(slabs, copy)
+        batch = self._node.decode_batches(reader, (count,))[0]
+        reader.finish(self._root)
+        return batch
+
+    def decode_values(self, slabs: Sequence[Buffer], count: int) -> list[Any]:
+        """The batch of `count` values as a list of values; see `decode`."""
+        reader = SlabReader(slabs, copy=True)
+        values = self._node.decode_many(reader, count)
+        reader.finish(self._root)
+        return values
+
+    def take_reports(self) -> dict[str, str]:
+        """Validation messages by path since the last call."""
+        return self._validator.take_reports()
+
+    def _check_length(self, batch: Any, count: int) -> None:
+        try:
+            length = self._node.batch_length(batch)
+        except (TypeError, KeyError, IndexError):
+            return  # The nodes say in detail what is wrong.
+        if length is not None and length != count:
+            raise InvalidValueError(self._root, f"a batch of {count}", f"one of {length}")
+
+
+def _compile(
+    space: spaces.Space[Any], backend: ArrayBackend, validator: Validator, path: str
+) -> Node:
+    def child(key: str | int, part: spaces.Space[Any]) -> Node:
+        return _compile(part, backend, validator, f"{path}[{key!r}]")
+
+    if isinstance(space, spaces.Dict):
+        return DictNode(path, [(key, child(key, part)) for key, part in space.children])
+    if isinstance(space, spaces.Tuple):
+        return TupleNode(path, [child(key, part) for key, part in space.children])
+    if isinstance(space, spaces.OneOf):
+        return OneOfNode(path, [child(key, part) for key, part in space.children])
+    if isinstance(space, spaces.Sequence):
+        return SequenceNode(path, child("*", space.feature_space), space.stack)
+    if isinstance(space, spaces.Graph):
+        links = Leaf(f"{path}.edge_links", dtype("int32"), (2,))
+        edges = space.edge_space
+        return GraphNode(
+            path,
+            child("nodes", space.node_space),
+            None if edges is None else child("edges", edges),
+            ArrayNode(links, backend, validator, categorical=True),
+        )
+    if isinstance(space, spaces.Text):
+        return TextNode(path, space.min_length, space.max_length, space.charset, validator)
+    return _compile_array(space, backend, validator, path)
+
+
+def _compile_array(
+    space: spaces.Space[Any], backend: ArrayBackend, validator: Validator, path: str
+) -> Node:
+    if isinstance(space, spaces.Discrete):
+        last = space.start + space.n - 1
+        low, high = (Bounds(space.dtype.pack([x]), uniform=True) for x in (space.start, last))
+        leaf = Leaf(path, space.dtype, (), low, high)
+        return IntegerNode(leaf, backend, validator, space.start, space.n)
+    if isinstance(space, spaces.MultiBinary):
+        low, high = (Bounds(bytes([x]), uniform=True) for x in (0, 1))
+        return ArrayNode(Leaf(path, space.dtype, space.shape, low, high), backend, validator, True)
+    if isinstance(space, spaces.MultiDiscrete):
+        starts = space.dtype.unpack(space.start.buffer)
+        lasts = [s + n - 1 for s, n in zip(starts, space.dtype.unpack(space.nvec.buffer))]
+        low = Bounds(space.start.tobytes(), uniform=False)
+        high = Bounds(space.dtype.pack(lasts), uniform=False)
+        return ArrayNode(Leaf(path, space.dtype, space.shape, low, high), backend, validator, True)
+    if isinstance(space, spaces.Box):
+        low_or_none, high_or_none = _box_bounds(space)
+        leaf = Leaf(path, space.dtype, space.shape, low_or_none, high_or_none)
+        return ArrayNode(leaf, backend, validator, categorical=False)
+    raise SpaceError(f"no codec for a space of type {type(space).__name__}", path=path)
+
+
+def _box_bounds(space: spaces.Box) -> tuple[Bounds | None, Bounds | None]:
+    """The bounds of a Box, or None where they exclude nothing that its dtype can say."""
+    low, high = space.low_bounds, space.high_bounds
+    if low.uniform and high.uniform and _covers(space.dtype, low.data, high.data):
+        return None, None
+    return (low, high) if space.low_bounds.data else (None, None)
+
+
+def _covers(element: DType, low: bytes, high: bytes) -> bool:
+    if element.is_float:
+        return False  # NaN is outside of every Box.
+    smallest, largest = element.limits
+    return element.unpack(low)[0] <= smallest and element.unpack(high)[0] >= largest

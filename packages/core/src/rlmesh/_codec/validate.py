@@ -1,0 +1,69 @@
+"""What happens with a value that the wire can carry but that its space does not contain.
+
+Bounds of a Box, NaN, and length and characters of a Text are a matter of validation. What the
+wire's form itself needs (a Discrete in range, a dtype, a shape) is an error at every level.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+from rlmesh.errors import InvalidValueError
+
+__all__ = ["Validation", "ValidationWarning", "Validator"]
+
+Validation = Literal["off", "warn", "strict"]
+"""`"off"`: not looked at. `"warn"`: reported once a path. `"strict"`: an error."""
+
+
+class ValidationWarning(UserWarning):
+    """A value outside its space was let through; see the `validation` option."""
+
+
+class Validator:
+    """Decides and remembers, for one endpoint.
+
+    Args:
+        level: What to do with a value outside its space.
+
+    Raises:
+        ValueError: If `level` is none of "off", "warn" and "strict".
+    """
+
+    def __init__(self, level: Validation) -> None:
+        if level not in ("off", "warn", "strict"):
+            raise ValueError(f"validation must be 'off', 'warn' or 'strict', got {level!r}")
+        self.level = level
+        self._reported: set[str] = set()
+        self._pending: dict[str, str] = {}
+
+    def wants(self, path: str) -> bool:
+        """Whether the value at `path` has to be looked at."""
+        if self.level == "warn":
+            return path not in self._reported
+        return self.level == "strict"
+
+    def report(self, path: str, expected: str, actual: str) -> None:
+        """A value outside its space was seen at `path`.
+
+        Raises:
+            InvalidValueError: If the level is "strict".
+        """
+        error = InvalidValueError(path, expected, actual)
+        if self.level == "strict":
+            raise error
+        self._reported.add(path)
+        self._pending[path] = str(error)
+        warnings.warn(
+            f"{error} (let through, and reported once; see validation=)",
+            ValidationWarning,
+            stacklevel=2,
+        )
+
+    def take_reports(self) -> dict[str, str]:
+        """Messages by path that have come since the last call."""
+        if not self._pending:
+            return {}
+        reports, self._pending = self._pending, {}
+        return reports

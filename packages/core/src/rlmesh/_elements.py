@@ -1,0 +1,111 @@
+"""Numbers of any carrier as elements of a dtype, without an array library.
+
+Carriers: Python numbers, nested lists and tuples, `Tensor`, and anything with the buffer protocol
+or NumPy's array interface.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+from rlmesh.dtypes import DTYPES, DType
+from rlmesh.tensor import Tensor
+
+__all__ = ["ElementError", "elements_of", "numbers_of"]
+
+_BY_CODE: dict[str, DType] = {d.code: d for d in DTYPES.values() if d.name != "bfloat16"}
+# "l" and "n" are the C types that 64-bit platforms use for int64.
+_ALIASES = {"l": f"int{8 * struct.calcsize('l')}", "L": f"uint{8 * struct.calcsize('L')}"}
+
+
+class ElementError(ValueError):
+    """The value cannot become elements of the dtype and shape; says what it is instead."""
+
+
+def numbers_of(value: object) -> tuple[DType, tuple[int, ...], bytes] | None:
+    """Dtype, shape and little-endian bytes of an array of numbers; None if it is none.
+
+    Arrays are known by NumPy's array interface or by the buffer protocol.
+    """
+    name = getattr(getattr(value, "dtype", None), "name", None)
+    shape = getattr(value, "shape", None)
+    tobytes = getattr(value, "tobytes", None)
+    if isinstance(name, str) and name in DTYPES and isinstance(shape, tuple) and callable(tobytes):
+        element = DTYPES[name]
+        data: bytes = tobytes()
+        if getattr(value.dtype, "byteorder", "=") == ">":  # type: ignore[attr-defined]
+            data = _swapped(data, element.itemsize)
+        return element, tuple(int(n) for n in shape), data
+    if isinstance(value, (bytes, bytearray)):
+        return None
+    try:
+        view = memoryview(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    code = view.format.lstrip("@=<") if view.itemsize > 1 else view.format.lstrip("@=<>!")
+    found = _BY_CODE.get(code) or DTYPES.get(_ALIASES.get(code, ""))
+    return None if found is None else (found, view.shape or (), view.tobytes())
+
+
+def _swapped(data: bytes, itemsize: int) -> bytes:
+    swapped = bytearray(len(data))
+    for i in range(itemsize):
+        swapped[i::itemsize] = data[itemsize - 1 - i :: itemsize]
+    return bytes(swapped)
+
+
+def elements_of(value: object, dtype: DType, shape: tuple[int, ...]) -> Tensor:
+    """`value` as a Tensor of exactly `dtype` and `shape`.
+
+    Raises:
+        ElementError: If the shape differs, or a cast loses more than float precision.
+    """
+    found = numbers_of(value)
+    if found is not None:
+        source, extents, data = found
+        if extents != shape:
+            raise ElementError(f"{source} of shape {extents}")
+        if source is dtype:
+            return Tensor(data, dtype, shape)
+        flat: list[Any] = list(source.unpack(data))
+    else:
+        extents, flat = _flat(value)
+        if extents != shape and not (math.prod(shape) == 0 == len(flat)):
+            raise ElementError(f"{type(value).__name__} of shape {extents}")
+    return Tensor(_cast(flat, dtype), dtype, shape)
+
+
+def _flat(value: object) -> tuple[tuple[int, ...], list[Any]]:
+    if isinstance(value, (list, tuple)):
+        parts = [_flat(v) for v in value]
+        shapes = sorted({shape for shape, _ in parts})
+        if len(shapes) > 1:
+            raise ElementError(f"a ragged {type(value).__name__} (elements of shapes {shapes})")
+        inner = shapes[0] if shapes else ()
+        return (len(value), *inner), [x for _, flat in parts for x in flat]
+    if isinstance(value, (bool, int, float)):
+        return (), [value]
+    found = numbers_of(value)
+    if found is None:
+        raise ElementError(f"a value of type {type(value).__name__}")
+    element, shape, data = found
+    return shape, list(element.unpack(data))
+
+
+def _cast(numbers: list[Any], dtype: DType) -> bytes:
+    if dtype.is_float:
+        try:
+            return dtype.pack([float(x) for x in numbers])
+        except OverflowError:
+            raise ElementError(f"a number beyond the range of {dtype}") from None
+    low, high = dtype.limits
+    exact: list[Any] = []
+    for x in numbers:
+        if isinstance(x, float) and not x.is_integer():
+            raise ElementError(f"{x}, which is not a whole number")
+        if not low <= x <= high:
+            raise ElementError(f"{x}, which does not fit {dtype}")
+        exact.append(int(x))
+    return dtype.pack(exact)

@@ -1,0 +1,1 @@
+"""Any environment made one that a session can play, on one thread of its own."""

@@ -1,0 +1,145 @@
+"""What an environment is: its spaces, its contract, and how its methods want to be called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rlmesh._session.versions import SPEC_VERSION
+from rlmesh.adapters import EnvTags
+from rlmesh.backends import NATIVE, ArrayBackend
+from rlmesh.errors import SpaceError
+from rlmesh.spaces import Space, from_gymnasium
+from rlmesh.specs import AutoresetMode, EnvContract, Registration
+
+__all__ = ["Adopted", "adopt"]
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """An environment and what is known of it.
+
+    Attributes:
+        env: The environment.
+        contract: What clients are told.
+        observation_backend: Who encodes its observations.
+        action_backend: Who makes the actions that it gets.
+        reset_names: Keyword arguments that its `reset` takes, of "seed" and "options".
+    """
+
+    env: Any
+    contract: EnvContract
+    observation_backend: ArrayBackend
+    action_backend: ArrayBackend
+    reset_names: frozenset[str]
+
+
+def adopt(env: Any, tags: EnvTags | None = None) -> Adopted:
+    """Find out what `env` is.
+
+    Args:
+        env: A single or vector environment, Gymnasium's or of the same shape.
+        tags: What the leaves of its spaces mean.
+
+    Raises:
+        TypeError: If it lacks a space or a method.
+        SpaceError: If a space is of a kind that the contract does not have.
+        ImportError: If it is Gymnasium's and rlmesh-numpy is not installed.
+    """
+    vector = hasattr(env, "num_envs") and hasattr(env, "single_observation_space")
+    prefix = "single_" if vector else ""
+    _check_shape(env, prefix)
+    observation_space, observation_backend = _space_of(env, f"{prefix}observation_space")
+    action_space, action_backend = _space_of(env, f"{prefix}action_space")
+    metadata = dict(getattr(env, "metadata", None) or {})
+    modes = metadata.pop("render_modes", None) or ()
+    fps = metadata.pop("render_fps", None)
+    mode = metadata.pop("autoreset_mode", None)
+    contract = EnvContract(
+        id=_id_of(env),
+        observation_space=observation_space,
+        action_space=action_space,
+        num_envs=int(env.num_envs) if vector else 1,
+        vector=vector,
+        autoreset_mode=_autoreset(mode) if vector else None,
+        render_mode=getattr(env, "render_mode", None),
+        render_modes=tuple(str(m) for m in modes),
+        render_fps=None if fps is None else float(fps),
+        metadata=metadata,
+        tags=tags,
+        registration=_registration(getattr(env, "spec", None)),
+        spec_version=SPEC_VERSION,
+    )
+    return Adopted(env, contract, observation_backend, action_backend, _keywords(env.reset))
+
+
+def _check_shape(env: Any, prefix: str) -> None:
+    needed = [f"{prefix}observation_space", f"{prefix}action_space", "reset", "step", "close"]
+    missing = [name for name in needed if not hasattr(env, name)]
+    if missing:
+        raise TypeError(
+            f"{type(env).__name__} cannot be served: it has no {', '.join(missing)}; see "
+            f"rlmesh.types.EnvLike"
+        )
+
+
+def _space_of(env: Any, name: str) -> tuple[Space[Any], ArrayBackend]:
+    """The space as ours, and the backend of its values."""
+    space = getattr(env, name)
+    if isinstance(space, Space):
+        return space, NATIVE
+    families = {cls.__module__.partition(".")[0] for cls in type(space).__mro__}
+    if "gymnasium" in families:
+        native = from_gymnasium(space)
+        import rlmesh_numpy
+
+        return native, rlmesh_numpy.BACKEND
+    if "gym" in families:
+        raise SpaceError(
+            f"{name} is a space of the legacy gym package; convert the environment to Gymnasium "
+            f"(shimmy does)"
+        )
+    raise SpaceError(
+        f"{name} is a {type(space).__module__}.{type(space).__name__}; expected a space of "
+        f"rlmesh.spaces or gymnasium.spaces"
+    )
+
+
+def _id_of(env: Any) -> str:
+    spec_id = getattr(getattr(env, "spec", None), "id", None)
+    if isinstance(spec_id, str) and spec_id:
+        return spec_id
+    return type(getattr(env, "unwrapped", env)).__name__
+
+
+def _autoreset(mode: Any) -> AutoresetMode:
+    """Gymnasium's mode by its value; NEXT_STEP, Gymnasium's default, where none is said."""
+    value = getattr(mode, "value", mode)
+    known = {m.value: m for m in AutoresetMode}
+    return known.get(value, AutoresetMode.NEXT_STEP)
+
+
+def _registration(spec: Any) -> Registration | None:
+    if spec is None:
+        return None
+    kwargs = getattr(spec, "kwargs", None)
+    return Registration(
+        max_episode_steps=getattr(spec, "max_episode_steps", None),
+        reward_threshold=getattr(spec, "reward_threshold", None),
+        nondeterministic=bool(getattr(spec, "nondeterministic", False)),
+        kwargs=dict(kwargs) if isinstance(kwargs, Mapping) else {},
+    )
+
+
+def _keywords(reset: Callable[..., Any]) -> frozenset[str]:
+    """Which of seed and options `reset` takes; both where that cannot be seen."""
+    both = frozenset({"seed", "options"})
+    try:
+        parameters = inspect.signature(reset).parameters
+    except (TypeError, ValueError):
+        return both
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return both
+    return both & parameters.keys()

@@ -1,0 +1,184 @@
+"""`HostedEnv`: plays the requests of a session on an environment. Its faults become answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rlmesh._codec import SpaceCodec, Validation
+from rlmesh._codec.lanes import LaneIO
+from rlmesh._hosting.adopt import Adopted
+from rlmesh._hosting.outcomes import check_reset, check_step, flag_of, reward_of
+from rlmesh._wire import messages as m
+from rlmesh._wire.failures import failure_of_exception
+from rlmesh.errors import CodecError, InvalidValueError
+
+__all__ = ["VALIDATION_KEY", "HostedEnv"]
+
+VALIDATION_KEY = "rlmesh.validation"
+"""Info key under which values outside their space are reported, a message a path."""
+
+
+class HostedEnv:
+    """An environment that requests can be played on; called from one thread only.
+
+    Args:
+        adopted: The environment.
+        validation: What to do with observations outside their space.
+        expose_tracebacks: Whether clients see the tracebacks of its exceptions.
+    """
+
+    def __init__(self, adopted: Adopted, validation: Validation, expose_tracebacks: bool) -> None:
+        self._env = adopted.env
+        self._reset_names = adopted.reset_names
+        self._expose_tracebacks = expose_tracebacks
+        contract = adopted.contract
+        self._observation = SpaceCodec(
+            contract.observation_space,
+            adopted.observation_backend,
+            root="observation",
+            validation=validation,
+        )
+        self._action = SpaceCodec(
+            contract.action_space,
+            adopted.action_backend,
+            root="action",
+            validation="strict" if validation == "strict" else "off",
+        )
+        self._num_envs = contract.num_envs if contract.vector else None
+        self._lanes = LaneIO(adopted.observation_backend, contract.num_envs)
+        self._players: dict[type, tuple[str, Callable[[Any], m.Reply]]] = {
+            m.Step: ("step", self._step),
+            m.Reset: ("reset", self._reset),
+            m.Render: ("render", self._render),
+        }
+
+    def play(self, body: m.RequestBody) -> m.Reply:
+        """See `EnvPlayer`."""
+        name, player = self._players[type(body)]
+        try:
+            return player(body)
+        except _InvalidRequest as error:
+            return _invalid(m.ErrorCode.INVALID_VALUE, error.reason)
+        except _InvalidResult as error:
+            return _invalid(m.ErrorCode.INVALID_RESULT, error.reason)
+        except Exception as error:
+            return failure_of_exception(error, name, tell_traceback=self._expose_tracebacks)
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._env.close()
+
+    def _step(self, step: m.Step) -> m.Reply:
+        action = self._decode(step.action)
+        result = self._env.step(action)
+        try:
+            observation, reward, terminated, truncated, info = check_step(result)
+            if self._num_envs is not None:
+                return self._lane_step(observation, reward, terminated, truncated, info)
+            return m.StepDone(
+                m.Encoded(self._observation.encode(observation)),
+                reward_of(reward),
+                flag_of(terminated, "terminated"),
+                flag_of(truncated, "truncated"),
+                self._with_reports(info),
+            )
+        except InvalidValueError as error:
+            raise _InvalidResult(error) from error
+
+    def _lane_step(
+        self, observation: Any, reward: Any, terminated: Any, truncated: Any, info: Any
+    ) -> m.StepDone:
+        mask, final, info = self._lanes.split_final(info)
+        return m.StepDone(
+            self._encode(observation),
+            info=self._with_reports(info),
+            lanes=self._lanes.outcomes(reward, terminated, truncated),
+            final_mask=mask,
+            final=None if final is None else self._encode_final(final),
+        )
+
+    def _encode_final(self, final: list[Any]) -> m.Encoded:
+        return m.Encoded(self._observation.encode_values(final), len(final))
+
+    def _reset(self, reset: m.Reset) -> m.Reply:
+        try:
+            arguments = self._reset_arguments(reset)
+        except InvalidValueError as error:
+            raise _InvalidRequest(error) from error
+        result = self._env.reset(**arguments)
+        try:
+            observation, info = check_reset(result)
+            return m.ResetDone(self._encode(observation), self._with_reports(info))
+        except InvalidValueError as error:
+            raise _InvalidResult(error) from error
+
+    def _reset_arguments(self, reset: m.Reset) -> dict[str, Any]:
+        """Keyword arguments of the environment's `reset`.
+
+        An argument that was not given is left out where the environment does not take it, and one
+        that was given is passed on, so that the environment's own error reaches the client.
+        """
+        seed: Any = reset.seed
+        options: Any = None if reset.options is None else dict(reset.options)
+        if reset.lane_seeds is not None or reset.lane_mask:
+            if self._num_envs is None:
+                raise InvalidValueError("reset", "one seed and no mask", "those of lanes")
+            self._lanes.check_lanes(reset)
+            seed = list(reset.lane_seeds) if reset.lane_seeds is not None else seed
+            if reset.lane_mask:
+                mask = self._lanes.mask_array(reset.lane_mask)
+                options = {**(options or {}), "reset_mask": mask}
+        given = {"seed": seed, "options": options}
+        return {k: v for k, v in given.items() if v is not None or k in self._reset_names}
+
+    def _render(self, render: m.Render) -> m.Reply:
+        frame = self._env.render()
+        if render.lanes and self._num_envs is not None:
+            frame = tuple(frame[lane] for lane in render.lanes)
+        return m.Rendered(frame)
+
+    def _encode(self, observation: Any) -> m.Encoded:
+        if self._num_envs is None:
+            return m.Encoded(self._observation.encode(observation))
+        slabs = self._observation.encode_batch(observation, self._num_envs)
+        return m.Encoded(slabs, self._num_envs)
+
+    def _decode(self, action: m.Encoded) -> Any:
+        try:
+            if action.batch_size != self._num_envs:
+                raise InvalidValueError(
+                    "action", _batch_words(self._num_envs), _batch_words(action.batch_size)
+                )
+            if self._num_envs is None:
+                return self._action.decode(action.slabs)
+            return self._action.decode_batch(action.slabs, self._num_envs)
+        except (CodecError, InvalidValueError) as error:
+            raise _InvalidRequest(error) from error
+
+    def _with_reports(self, info: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        reports = self._observation.take_reports()
+        return {**info, VALIDATION_KEY: reports} if reports else info
+
+
+class _InvalidRequest(Exception):
+    """A value of the request is not one of its space."""
+
+    def __init__(self, reason: CodecError | InvalidValueError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class _InvalidResult(_InvalidRequest):
+    """What the environment returned is not what its spaces say."""
+
+
+def _batch_words(size: int | None) -> str:
+    return "one value" if size is None else f"a batch of {size}"
+
+
+def _invalid(code: m.ErrorCode, error: CodecError | InvalidValueError) -> m.Failure:
+    expected = actual = ""
+    if isinstance(error, InvalidValueError):
+        expected, actual = error.expected, error.actual
+    return m.Failure(code, str(error), path=error.path, expected=expected, actual=actual)

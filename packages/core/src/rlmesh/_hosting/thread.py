@@ -1,0 +1,85 @@
+"""The environment's thread: every call on the environment runs here, one after another."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from rlmesh.errors import ClosedError
+
+__all__ = ["EnvThread"]
+
+R = TypeVar("R")
+
+_Job = tuple[Callable[[], Any], "queue.SimpleQueue[tuple[bool, Any]]"]
+
+
+class EnvThread:
+    """Runs calls of other threads on the one that is in `run`.
+
+    OpenGL, MuJoCo and SAPIEN bind what they draw with to a thread, so it never changes.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._owner = 0
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is on the environment's thread."""
+        return threading.get_ident() == self._owner
+
+    def call(self, function: Callable[[], R]) -> R:
+        """The result of `function` on the environment's thread.
+
+        Raises:
+            ClosedError: If the thread has stopped.
+            BaseException: What `function` raises.
+        """
+        answer: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+        with self._lock:
+            if self._stopped:
+                raise ClosedError("the server is shutting down")
+            self._jobs.put((function, answer))
+        worked, result = answer.get()
+        if not worked:
+            raise result
+        value: R = result
+        return value
+
+    def run(self) -> None:
+        """Run calls until `stop`; those that wait by then are refused."""
+        self._owner = threading.get_ident()
+        try:
+            while (job := self._jobs.get()) is not None:
+                _work(*job)
+        finally:
+            self._refuse_rest()
+
+    def stop(self) -> None:
+        """Make `run` return after the call that is running; safe in a signal handler."""
+        self._jobs.put(None)
+
+    def _refuse_rest(self) -> None:
+        with self._lock:
+            self._stopped = True
+        while not self._jobs.empty():
+            job = self._jobs.get()
+            if job is not None:
+                job[1].put((False, ClosedError("the server is shutting down")))
+
+
+def _work(function: Callable[[], Any], answer: queue.SimpleQueue[tuple[bool, Any]]) -> None:
+    try:
+        result = function()
+    except Exception as error:
+        answer.put((False, error))
+    except BaseException as error:
+        answer.put((False, ClosedError(f"the server was stopped: {error!r}")))
+        raise
+    else:
+        answer.put((True, result))

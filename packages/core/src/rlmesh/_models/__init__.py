@@ -1,0 +1,1 @@
+"""Models: a predict callable driven against environments."""

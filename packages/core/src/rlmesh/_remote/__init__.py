@@ -1,0 +1,1 @@
+"""Clients of environments, generic over the backend."""

@@ -1,0 +1,187 @@
+"""`RemotePlayer`: reset, step, render and close of a remote environment, in one backend's values.
+
+The clients of every backend are thin classes around it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rlmesh._codec import SpaceCodec, Validation
+from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
+from rlmesh._session.client import ClientSession
+from rlmesh._session.versions import this_peer
+from rlmesh._transport.address import parse_address
+from rlmesh._transport.grpc_client import GrpcConnection
+from rlmesh._wire import messages as m
+from rlmesh._wire.frames import EnvFrames
+from rlmesh.backends import ArrayBackend, DynamicArray
+from rlmesh.errors import CodecError, InvalidValueError, UnsupportedError
+from rlmesh.specs import Capability, EnvContract
+
+__all__ = ["ENV_SERVICE", "RemotePlayer"]
+
+ENV_SERVICE = "rlmesh.proto.env.v1.EnvService"
+"""Full name of the environment's gRPC service."""
+
+_SEEDS = range(2**64)
+
+
+class RemotePlayer:
+    """One client of one environment.
+
+    Args:
+        address: The endpoint's address.
+        backend: Who makes the values.
+        token: Bearer token; empty: none.
+        validation: What to do with actions outside their space.
+        connect_timeout: Seconds that the handshake may take.
+        vector: Which kind of environment is expected.
+
+    Raises:
+        AddressError: If the address is none.
+        ConnectError: If nobody answers there.
+        RemoteError: If the server refuses the session.
+        UnsupportedError: If a vector is served and a single environment expected, or vice versa.
+    """
+
+    def __init__(
+        self,
+        address: str | int,
+        backend: ArrayBackend,
+        *,
+        token: str = "",
+        validation: Validation = "warn",
+        connect_timeout: float = 10.0,
+        vector: bool = False,
+    ) -> None:
+        where = parse_address(address)
+        frames = EnvFrames(backend)
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        connection = GrpcConnection(where, ENV_SERVICE, token)
+        client = this_peer(name, frozenset({Capability.RENDER}))
+        self._session = ClientSession(connection, frames, client, connect_timeout)
+        contract = self._session.contract
+        if contract.vector != vector:
+            self._session.close()
+            raise UnsupportedError(
+                f"{where} serves {contract.id} as a {_kind(contract.vector)}; connect with "
+                f"{'RemoteVectorEnv' if contract.vector else 'RemoteEnv'}"
+            )
+        self._backend = backend
+        self._observation = SpaceCodec(
+            contract.observation_space,
+            backend,
+            root="observation",
+            validation="strict" if validation == "strict" else "off",
+        )
+        self._action = SpaceCodec(
+            contract.action_space, backend, root="action", validation=validation
+        )
+        self._num_envs = contract.num_envs if vector else None
+        self._lanes = LaneIO(backend, contract.num_envs)
+
+    @property
+    def address(self) -> str:
+        """The endpoint's address, scheme included."""
+        return self._session.address
+
+    @property
+    def contract(self) -> EnvContract:
+        """What the server tells of the environment."""
+        return self._session.contract
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over."""
+        return self._session.closed
+
+    def reset(
+        self, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> tuple[Any, dict[Any, Any]]:
+        """Observation and info of a new episode."""
+        body = self._reset_body(seed, options)
+        done = self._session.request(body, m.ResetDone)
+        return self._decode(done.observation), dict(done.info)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
+        """The five results of a step of a single environment."""
+        body = m.Step(m.Encoded(self._action.encode(action)))
+        done = self._session.request(body, m.StepDone)
+        observation = self._decode(done.observation)
+        return observation, done.reward, done.terminated, done.truncated, dict(done.info)
+
+    def step_lanes(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
+        """The five results of a step of a vector: rewards float64 and flags bool, (num_envs,)."""
+        count = self._num_envs or 1
+        body = m.Step(m.Encoded(self._action.encode_batch(actions, count), count))
+        done = self._session.request(body, m.StepDone)
+        if done.lanes is None:
+            raise CodecError("the step of a vector has come without rewards and flags")
+        rewards, terminated, truncated = self._lanes.arrays(done.lanes)
+        info = {**done.info, **self._final_info(done)}
+        return self._decode(done.observation), rewards, terminated, truncated, info
+
+    def render(self) -> Any:
+        """What the environment's `render` returns."""
+        return self._session.request(m.Render(), m.Rendered).frame
+
+    def close(self) -> None:
+        """End the session; may be called again."""
+        self._session.close()
+
+    def _reset_body(self, seed: Any, options: Mapping[str, Any] | None) -> m.Reset:
+        lane_seeds = None
+        if seed is not None and not _is_integer(seed):
+            if self._num_envs is None:
+                raise InvalidValueError("seed", "an integer or None", type(seed).__name__)
+            lane_seeds = tuple(None if s is None else _seed(s) for s in seed)
+            seed = None
+        mask = b""
+        if self._num_envs is not None and options is not None and "reset_mask" in options:
+            options = dict(options)
+            mask = self._lanes.mask_slab(options.pop("reset_mask"))
+        body = m.Reset(None if seed is None else _seed(seed), lane_seeds, options, mask)
+        if self._num_envs is not None:
+            self._lanes.check_lanes(body)
+        return body
+
+    def _decode(self, observation: m.Encoded) -> Any:
+        if observation.batch_size != self._num_envs:
+            raise CodecError(
+                f"the observation is a batch of {observation.batch_size} instead of "
+                f"{self._num_envs}",
+                path="observation",
+            )
+        if self._num_envs is None:
+            return self._observation.decode(observation.slabs)
+        return self._observation.decode_batch(observation.slabs, self._num_envs)
+
+    def _final_info(self, done: m.StepDone) -> dict[str, Any]:
+        """Gymnasium's `final_obs` (an array of observations, None elsewhere) and its mask."""
+        if done.final is None:
+            return {}
+        count = done.final.batch_size or 0
+        if count != sum(done.final_mask):
+            raise CodecError(f"{count} final observations for {sum(done.final_mask)} lanes")
+        values = iter(self._observation.decode_values(done.final.slabs, count))
+        lanes = [next(values) if here else None for here in done.final_mask]
+        array = self._backend.from_dynamic(DynamicArray(None, (len(lanes),), None, lanes))
+        return {FINAL_KEY: array, FINAL_MASK_KEY: self._lanes.mask_array(done.final_mask)}
+
+
+def _kind(vector: bool) -> str:
+    return "vector of environments" if vector else "single environment"
+
+
+def _is_integer(value: object) -> bool:
+    return hasattr(value, "__index__") and not hasattr(value, "__len__")
+
+
+def _seed(value: Any) -> int:
+    if not _is_integer(value) or int(value) not in _SEEDS:
+        raise InvalidValueError("seed", "an integer from 0 to 2**64 - 1", f"{value!r:.60}")
+    return int(value)

@@ -1,0 +1,245 @@
+"""`EnvServer`: serves an environment to clients in other processes."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import warnings
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rlmesh.options import ServeOptions
+
+if TYPE_CHECKING:
+    from rlmesh.adapters import EnvTags
+    from rlmesh.specs import EnvContract
+
+__all__ = ["EnvServer"]
+
+_log = logging.getLogger("rlmesh.server")
+
+
+class EnvServer:
+    """Serves one environment; one client at a time holds it.
+
+    The environment is only ever called from one thread: the caller's with `serve`, one of the
+    server's own with `start`.
+
+    Args:
+        env: A Gymnasium environment, a vector of them, or an object of the same shape
+            (`rlmesh.types.EnvLike`, `VectorEnvLike`).
+        address: "host:port", "tcp://host:port", "unix:///path" or a bare port. None: made of
+            `host`, `port` and `path`; without these, loopback and a free port.
+        host: Host name or IP address; loopback by default.
+        port: TCP port; 0 picks a free one.
+        path: Path of a Unix socket.
+        options: How to serve.
+        tags: What the leaves of the environment's spaces mean.
+        token: Bearer token that clients must show; empty: none.
+
+    Raises:
+        AddressError: If the address is none, or cannot be bound.
+        TypeError: If `env` lacks a space or a method.
+        SpaceError: If a space is of a kind that the contract does not have.
+        ImportError: If `env` is Gymnasium's and rlmesh-numpy is not installed.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        address: str | int | None = None,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        path: str | None = None,
+        options: ServeOptions | None = None,
+        tags: EnvTags | None = None,
+        token: str = "",
+    ) -> None:
+        from rlmesh._hosting.adopt import adopt
+        from rlmesh._hosting.player import HostedEnv
+        from rlmesh._hosting.thread import EnvThread
+        from rlmesh._transport.grpc_server import GrpcServer
+
+        options = options or ServeOptions()
+        where = _address_of(address, host, port, path)
+        adopted = adopt(env, tags)
+        self._contract = adopted.contract
+        self._options = options
+        tell = options.expose_tracebacks
+        self._hosted = HostedEnv(
+            adopted, options.validation, where.is_local if tell is None else tell
+        )
+        self._thread = EnvThread()
+        self._transport = GrpcServer(self._service(adopted), where, token)
+        self._address = str(self._transport.address)
+        self._lock = threading.Lock()
+        self._runner: threading.Thread | None = None
+        self._begun = False
+        self._finished = threading.Event()
+        if not where.is_local and not token:
+            warnings.warn(
+                f"{self._address} can be reached from other hosts and asks for no token",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def _service(self, adopted: Any) -> Any:
+        from rlmesh._session.server import SessionHub
+        from rlmesh._session.versions import this_peer
+        from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
+        from rlmesh._transport.grpc_server import FrameService
+        from rlmesh._wire.frames import EnvFrames
+        from rlmesh.specs import Capability, SessionTerms
+
+        hub = SessionHub(
+            contract=self._contract,
+            server=this_peer(socket.gethostname(), frozenset({Capability.RENDER})),
+            terms=SessionTerms(max_message_bytes=MAX_MESSAGE_BYTES),
+            player=self._hosted,
+            frames=EnvFrames(adopted.observation_backend),
+            run=self._thread.call,
+        )
+        return FrameService(
+            name="rlmesh.proto.env.v1.EnvService",
+            describe=lambda: hub.description,
+            connect=hub.connect,
+            shutdown=self._thread.stop if self._options.remote_shutdown else None,
+        )
+
+    @property
+    def address(self) -> str:
+        """The resolved address, scheme included ("tcp://127.0.0.1:5555")."""
+        return self._address
+
+    @property
+    def env_contract(self) -> EnvContract:
+        """What clients are told of the environment."""
+        return self._contract
+
+    @property
+    def spec(self) -> EnvContract:
+        """Alias of `env_contract`."""
+        return self._contract
+
+    def serve(self, *, on_ready: Callable[[], object] | None = None) -> None:
+        """Serve until `shutdown`, SIGINT or SIGTERM; blocks.
+
+        The caller's thread is the one that calls the environment.
+
+        Args:
+            on_ready: Called once clients can connect.
+
+        Raises:
+            RuntimeError: If the server has been started before.
+        """
+        from rlmesh._hosting.signals import stop_on_signals
+
+        with stop_on_signals(self._thread.stop):
+            self._begin()
+            if on_ready is not None:
+                on_ready()
+            self._run()
+
+    def start(self) -> None:
+        """Serve in the background, on a thread of the server's own.
+
+        Raises:
+            RuntimeError: If the server has been started before.
+        """
+        self._begin()
+        self._runner = threading.Thread(target=self._run, name="rlmesh-env", daemon=True)
+        self._runner.start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the server has stopped.
+
+        Args:
+            timeout: Seconds to wait at most; None: as long as it takes.
+
+        Returns:
+            Whether it has stopped.
+        """
+        return self._finished.wait(timeout)
+
+    def shutdown(self) -> None:
+        """Stop serving and close the environment; returns when that is done.
+
+        May be called again, and from any thread; in the environment's own thread it returns at
+        once, and the server stops after the call that is running.
+        """
+        with self._lock:
+            begun, self._begun = self._begun, True
+        if not begun:
+            self._stop_transport()
+            self._close_env()
+            self._finished.set()
+            return
+        self._thread.stop()
+        if not self._thread.is_current:
+            self._finished.wait()
+            if self._runner is not None:
+                self._runner.join()
+
+    def __enter__(self) -> EnvServer:
+        """Start in the background, unless started already."""
+        if not self._begun:
+            self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.shutdown()
+
+    def __repr__(self) -> str:
+        return f"EnvServer({self._contract.id!r}, {self._address!r})"
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._begun:
+                raise RuntimeError(f"the server of {self._address} has been started before")
+            self._begun = True
+        # Accepting begins here, so that start() returns a server that can be connected to.
+        self._transport.start()
+        _log.info("serving %s on %s", self._contract.id, self._address)
+
+    def _run(self) -> None:
+        try:
+            self._thread.run()
+        finally:
+            self._stop_transport()
+            self._close_env()
+            self._finished.set()
+
+    def _stop_transport(self) -> None:
+        self._transport.stop(self._options.drain_timeout)
+
+    def _close_env(self) -> None:
+        try:
+            self._hosted.close()
+        except Exception:
+            _log.exception("closing the environment failed")
+
+
+def _address_of(
+    address: str | int | None, host: str | None, port: int | None, path: str | None
+) -> Any:
+    from rlmesh._transport.address import Address, parse_address
+    from rlmesh.errors import AddressError
+
+    if address is not None:
+        if (host, port, path) != (None, None, None):
+            raise AddressError("give either an address, or host, port or path")
+        return parse_address(address)
+    if path is not None:
+        if host is not None or port is not None:
+            raise AddressError("give either path, or host and port")
+        return Address("unix", path=path)
+    return Address("tcp", host or "127.0.0.1", port or 0)

@@ -1,0 +1,36 @@
+"""Which spec versions talk to each other (CONTRACT.md, handshake)."""
+
+from __future__ import annotations
+
+import re
+
+import rlmesh_proto
+
+from rlmesh._version import __version__
+from rlmesh.specs import Capability, PeerInfo
+
+__all__ = ["SPEC_VERSION", "compatible", "this_peer"]
+
+SPEC_VERSION: str = rlmesh_proto.SPEC_VERSION
+"""The spec version that this package pins."""
+
+_FINAL = re.compile(r"(\d+)\.\d+\.\d+")
+
+
+def compatible(ours: str, theirs: str) -> bool:
+    """Whether two spec versions talk: both final with one major, or equal release candidates."""
+    if ours == theirs:
+        return True
+    a, b = _FINAL.fullmatch(ours), _FINAL.fullmatch(theirs)
+    return a is not None and b is not None and a.group(1) == b.group(1)
+
+
+def this_peer(name: str, capabilities: frozenset[Capability]) -> PeerInfo:
+    """What this implementation says of itself."""
+    return PeerInfo(
+        spec_version=SPEC_VERSION,
+        spec_digest=rlmesh_proto.SPEC_DIGEST,
+        implementation=f"rlmesh-core/{__version__}",
+        capabilities=capabilities,
+        name=name,
+    )

@@ -1,0 +1,82 @@
+"""Addresses of endpoints."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from rlmesh.errors import AddressError
+
+__all__ = ["Address", "parse_address"]
+
+_FORMS = "a port, host:port, tcp://host:port, grpcs://host:port or unix:///path"
+_HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[^\s:/\[\]]*)):(?P<port>\d{1,5})")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where an endpoint listens.
+
+    Attributes:
+        scheme: "tcp", "grpcs" (TCP with TLS) or "unix".
+        host: Host name or IP address; empty for "unix".
+        port: TCP port, 0 for any free one; 0 for "unix".
+        path: Path of the socket; empty but for "unix".
+    """
+
+    scheme: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.scheme == "unix":
+            return f"unix://{self.path}"
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """`host:port`, with brackets around an IPv6 address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this host can reach it: loopback or a Unix socket."""
+        if self.scheme == "unix" or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def parse_address(text: str | int) -> Address:
+    """The address that a text or bare port number is.
+
+    Raises:
+        AddressError: If it is none.
+    """
+    if isinstance(text, int) or text.isdigit():
+        return _tcp("tcp", f"127.0.0.1:{text}", text)
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = ("unix", text[5:]) if text.startswith("unix:") else ("tcp", text)
+    if scheme == "unix":
+        if not rest:
+            raise AddressError(f"{text!r} names no socket; expected unix:///path")
+        return Address("unix", path=rest)
+    if scheme not in ("tcp", "grpcs"):
+        raise AddressError(f"unknown scheme {scheme!r} in {text!r}; expected {_FORMS}")
+    return _tcp(scheme, rest, text)
+
+
+def _tcp(scheme: str, authority: str, text: object) -> Address:
+    match = _HOST_PORT.fullmatch(authority)
+    if match is None:
+        raise AddressError(f"{text!r} is not an address; expected {_FORMS}")
+    port = int(match["port"])
+    if port > 65535:
+        raise AddressError(f"port {port} of {text!r} is above 65535")
+    return Address(scheme, match["v6"] or match["host"] or "127.0.0.1", port)

@@ -1,0 +1,115 @@
+"""Frames over gRPC, the client's side: one bidirectional stream a session."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+
+from rlmesh._transport.address import Address
+from rlmesh._transport.grpc_options import client_options, target_of
+from rlmesh._transport.grpc_status import exception_of_status
+from rlmesh.errors import ClosedError, ConnectError, ConnectionLostError, RLMeshError
+
+__all__ = ["GrpcConnection"]
+
+
+class GrpcConnection:
+    """A stream of frames to one endpoint.
+
+    Args:
+        address: The endpoint.
+        service: Full name of its service ("rlmesh.proto.env.v1.EnvService").
+        token: Bearer token; empty: none.
+    """
+
+    def __init__(self, address: Address, service: str, token: str = "") -> None:
+        self.address = str(address)
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._channel = grpc.insecure_channel(target_of(address), options=client_options(address))
+        self._service = service
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._incoming: Any = None
+        self._timed_out = False
+
+    def call(self, method: str, request: bytes, timeout: float) -> bytes:
+        """One unary call.
+
+        Raises:
+            RLMeshError: What its status says.
+        """
+        unary = self._channel.unary_unary(f"/{self._service}/{method}")
+        try:
+            answer: bytes = unary(request, timeout=timeout, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise self._exception(error) from None
+        return answer
+
+    def exchange(self, frame: bytes, timeout: float | None = None) -> bytes:
+        """Send a frame and wait for the answer.
+
+        Args:
+            frame: The frame.
+            timeout: Seconds after which the connection is given up; None: never.
+
+        Raises:
+            TransportError: If the connection fails, or the time is over.
+            RemoteError: If the server ends the stream with a status that says why.
+        """
+        incoming = self._incoming
+        if incoming is None:
+            incoming = self._start()
+        self._outgoing.put(frame)
+        if timeout is None:
+            return self._receive(incoming)
+        watchdog = threading.Timer(timeout, self._give_up)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            return self._receive(incoming)
+        except RLMeshError:
+            if self._timed_out:
+                raise ConnectError(
+                    f"{self.address} does not answer within {timeout:g} s", address=self.address
+                ) from None
+            raise
+        finally:
+            watchdog.cancel()
+
+    def close(self) -> None:
+        """Drop the connection; may be called again."""
+        self._outgoing.put(None)
+        self._channel.close()
+
+    def _start(self) -> Any:
+        stream = self._channel.stream_stream(f"/{self._service}/Session")
+        try:
+            self._incoming = stream(self._requests(), metadata=self._metadata)
+        except ValueError:
+            raise ClosedError(f"the connection to {self.address} is closed") from None
+        return self._incoming
+
+    def _requests(self) -> Iterator[bytes]:
+        while (frame := self._outgoing.get()) is not None:
+            yield frame
+
+    def _receive(self, incoming: Any) -> bytes:
+        try:
+            answer: bytes = next(incoming)
+        except StopIteration:
+            raise ConnectionLostError(
+                f"{self.address} ended the session without an answer", address=self.address
+            ) from None
+        except grpc.RpcError as error:
+            raise self._exception(error) from None
+        return answer
+
+    def _give_up(self) -> None:
+        self._timed_out = True
+        self._incoming.cancel()
+
+    def _exception(self, error: Any) -> RLMeshError:
+        return exception_of_status(error.code(), error.details() or "", self.address)

@@ -1,0 +1,54 @@
+"""Channel and server options of gRPC, and why each is set."""
+
+from __future__ import annotations
+
+from rlmesh._transport.address import Address
+
+__all__ = ["MAX_MESSAGE_BYTES", "client_options", "server_options", "target_of"]
+
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+"""Largest message that either side accepts by default, in bytes."""
+
+_KEEPALIVE_MS = 10_000
+
+
+def _shared(max_message_bytes: int) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", max_message_bytes),
+        # A peer that has vanished without a word is noticed after two of these.
+        ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS),
+        # A long step sends nothing for minutes; pings must go on meanwhile.
+        ("grpc.http2.max_pings_without_data", 0),
+    ]
+
+
+def client_options(
+    address: Address, max_message_bytes: int = MAX_MESSAGE_BYTES
+) -> list[tuple[str, int]]:
+    """Options of a channel to `address`."""
+    options = _shared(max_message_bytes)
+    # Channels with equal options share a connection: one client's cut would be another's.
+    options.append(("grpc.use_local_subchannel_pool", 1))
+    if address.is_local:
+        # An http_proxy variable of the machine must not catch loopback.
+        options.append(("grpc.enable_http_proxy", 0))
+    return options
+
+
+def server_options(max_message_bytes: int = MAX_MESSAGE_BYTES) -> list[tuple[str, int]]:
+    """Options of a server."""
+    return [
+        *_shared(max_message_bytes),
+        # Two servers on one port would share its connections at random; the second must fail.
+        ("grpc.so_reuseport", 0),
+        # Clients ping every 10 s; the default policy would answer that with GOAWAY.
+        ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_MS // 2),
+        ("grpc.http2.max_ping_strikes", 0),
+    ]
+
+
+def target_of(address: Address) -> str:
+    """What gRPC calls the address."""
+    return f"unix:{address.path}" if address.scheme == "unix" else address.authority

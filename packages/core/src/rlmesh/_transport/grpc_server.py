@@ -1,0 +1,201 @@
+"""Frames over gRPC, the server's side: session streams, health and reflection."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from rlmesh._transport.address import Address
+from rlmesh._transport.grpc_options import server_options, target_of
+from rlmesh.errors import AddressError
+
+__all__ = ["FrameAnswer", "FrameConnection", "FrameService", "GrpcServer"]
+
+_MAX_STREAMS = 1024
+
+
+class FrameAnswer(Protocol):
+    """What to send, and whether the stream ends after it."""
+
+    @property
+    def frame(self) -> bytes:
+        """The frame to send."""
+        ...
+
+    @property
+    def last(self) -> bool:
+        """Whether the stream ends after it."""
+        ...
+
+
+class FrameConnection(Protocol):
+    """One client's stream."""
+
+    def exchange(self, frame: bytes) -> FrameAnswer:
+        """The answer to one frame."""
+        ...
+
+    def lost(self) -> None:
+        """The stream has ended."""
+        ...
+
+
+@dataclass(frozen=True)
+class FrameService:
+    """What a server offers, as bytes.
+
+    Attributes:
+        name: Full name of the gRPC service.
+        describe: Answers `Describe`.
+        connect: Makes the connection of a new `Session` stream, given its network peer.
+        shutdown: Asked by `Shutdown`; None: clients may not.
+    """
+
+    name: str
+    describe: Callable[[], bytes]
+    connect: Callable[[str], FrameConnection]
+    shutdown: Callable[[], None] | None = None
+
+
+class GrpcServer:
+    """Serves one `FrameService`; it listens once `start` is called.
+
+    Args:
+        service: What is served.
+        address: Where; port 0 picks a free one.
+        token: Bearer token that clients must show; empty: none.
+
+    Raises:
+        AddressError: If the address cannot be bound.
+    """
+
+    def __init__(self, service: FrameService, address: Address, token: str = "") -> None:
+        self._health = health.HealthServicer()
+        # One thread a stream: threads start on demand, so the bound costs nothing.
+        self._threads = ThreadPoolExecutor(_MAX_STREAMS, thread_name_prefix="rlmesh-grpc")
+        self._server = grpc.server(self._threads, options=server_options())
+        self._server.add_generic_rpc_handlers((_Handler(service, token),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        _add_reflection(self._server, (service.name, health.SERVICE_NAME))
+        self._names = ("", service.name)
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self.address = self._bind(address)
+
+    def start(self) -> None:
+        """Accept connections."""
+        self._server.start()
+        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    def stop(self, grace: float) -> None:
+        """Refuse new calls, end open streams after `grace` seconds, and wait for that."""
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._server.stop(grace).wait()
+        self._threads.shutdown(wait=False)
+        if self.address.scheme == "unix":
+            Path(self.address.path).unlink(missing_ok=True)
+
+    def _set_health(self, status: Any) -> None:
+        for name in self._names:
+            self._health.set(name, status)
+
+    def _bind(self, address: Address) -> Address:
+        if address.scheme == "unix":
+            _reclaim(Path(address.path))
+        try:
+            port = self._server.add_insecure_port(target_of(address))
+        except RuntimeError:
+            port = 0
+        if not port:
+            self._server.stop(0)
+            raise AddressError(f"cannot listen on {address}: in use, or not this host's")
+        return replace(address, port=port) if address.scheme != "unix" else address
+
+
+def _reclaim(path: Path) -> None:
+    """Remove the socket file of a server that is gone."""
+    import socket
+
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+    raise AddressError(f"cannot listen on unix://{path}: another server is listening there")
+
+
+def _add_reflection(server: grpc.Server, names: Sequence[str]) -> None:
+    try:
+        from grpc_reflection.v1alpha import reflection
+    except ImportError:
+        return  # An extra: pip install "rlmesh-core[reflection]".
+    reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+
+
+class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Routes the three methods of a service, after its token."""
+
+    def __init__(self, service: FrameService, token: str) -> None:
+        self._service = service
+        self._token = f"Bearer {token}".encode() if token else b""
+        self._methods = {
+            f"/{service.name}/Describe": grpc.unary_unary_rpc_method_handler(self._describe),
+            f"/{service.name}/Session": grpc.stream_stream_rpc_method_handler(self._session),
+            f"/{service.name}/Shutdown": grpc.unary_unary_rpc_method_handler(self._shutdown),
+        }
+
+    def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler | None:
+        """The handler of a method; None where there is no such method."""
+        method = self._methods.get(handler_call_details.method)
+        if method is None or self._admits(handler_call_details.invocation_metadata):
+            return method
+        if method.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(_refuse)
+        return grpc.unary_unary_rpc_method_handler(_refuse)
+
+    def _admits(self, metadata: Any) -> bool:
+        if not self._token:
+            return True
+        shown = next((value for key, value in metadata or () if key == "authorization"), "")
+        return hmac.compare_digest(str(shown).encode(), self._token)
+
+    def _describe(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        return self._service.describe()
+
+    def _session(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        connection = self._service.connect(context.peer())
+        try:
+            for frame in requests:
+                answer = connection.exchange(frame)
+                yield answer.frame
+                if answer.last:
+                    return
+        except grpc.RpcError:
+            pass  # The client is gone.
+        finally:
+            connection.lost()
+
+    def _shutdown(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        if self._service.shutdown is None:
+            context.abort(
+                grpc.StatusCode.PERMISSION_DENIED, "this server may not be shut down remotely"
+            )
+        else:
+            self._service.shutdown()
+        return b""
+
+
+def _refuse(request: Any, context: grpc.ServicerContext) -> Any:
+    context.abort(
+        grpc.StatusCode.UNAUTHENTICATED, "this endpoint asks for a token; none or a wrong one came"
+    )

@@ -1,0 +1,151 @@
+"""EnvContract, PeerInfo and SessionTerms <-> their messages."""
+
+from __future__ import annotations
+
+from rlmesh_proto.env.v1 import contract_pb2, handshake_pb2
+
+from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
+from rlmesh._wire.enums import EnumMap
+from rlmesh._wire.spaces import space_from_wire, space_to_wire
+from rlmesh._wire.tags import tags_from_wire, tags_to_wire
+from rlmesh.backends import ArrayBackend
+from rlmesh.errors import CodecError
+from rlmesh.specs import (
+    AutoresetMode,
+    Capability,
+    EnvContract,
+    PeerInfo,
+    Registration,
+    SessionTerms,
+)
+
+__all__ = [
+    "contract_from_wire",
+    "contract_to_wire",
+    "peer_from_wire",
+    "peer_to_wire",
+    "terms_from_wire",
+    "terms_to_wire",
+]
+
+_AUTORESET = EnumMap(AutoresetMode, contract_pb2.AutoresetMode, "AUTORESET_MODE")
+_CAPABILITIES = EnumMap(Capability, handshake_pb2.Capability, "CAPABILITY")
+
+
+def contract_to_wire(
+    contract: EnvContract, out: contract_pb2.EnvContract, encoder: DynamicEncoder
+) -> None:
+    """Write a contract into `out`."""
+    out.id = contract.id
+    out.spec_version = contract.spec_version
+    space_to_wire(contract.observation_space, out.observation_space)
+    space_to_wire(contract.action_space, out.action_space)
+    out.num_envs = contract.num_envs
+    out.vector = contract.vector
+    if contract.autoreset_mode is not None:
+        out.autoreset_mode = _AUTORESET.to_wire(contract.autoreset_mode)
+    out.render.mode = contract.render_mode or ""
+    out.render.modes.extend(contract.render_modes)
+    if contract.render_fps is not None:
+        out.render.fps = contract.render_fps
+    encoder.map(contract.metadata, out.metadata, "metadata")
+    if contract.tags is not None:
+        tags_to_wire(contract.tags, out.tags)
+    if contract.registration is not None:
+        _write_registration(contract.registration, out.registration, encoder)
+    out.exposed.extend(contract.exposed)
+    if contract.reward_range is not None:
+        out.reward_range.low, out.reward_range.high = contract.reward_range
+
+
+def _write_registration(
+    registration: Registration, out: contract_pb2.Registration, encoder: DynamicEncoder
+) -> None:
+    out.SetInParent()
+    if registration.max_episode_steps is not None:
+        out.max_episode_steps = registration.max_episode_steps
+    if registration.reward_threshold is not None:
+        out.reward_threshold = registration.reward_threshold
+    out.nondeterministic = registration.nondeterministic
+    encoder.map(registration.kwargs, out.kwargs, "kwargs")
+
+
+def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend) -> EnvContract:
+    """The contract of a message.
+
+    Raises:
+        CodecError: If it breaks a rule of the contract.
+    """
+    if message.num_envs < 1 or (message.num_envs > 1 and not message.vector):
+        raise CodecError(f"num_envs is {message.num_envs} with vector={message.vector}")
+    mode = _AUTORESET.from_wire(message.autoreset_mode, AutoresetMode.NEXT_STEP)
+    reward_range = message.reward_range
+    return EnvContract(
+        id=message.id,
+        observation_space=space_from_wire(message.observation_space),
+        action_space=space_from_wire(message.action_space),
+        num_envs=message.num_envs,
+        vector=message.vector,
+        autoreset_mode=mode if message.vector else None,
+        render_mode=message.render.mode or None,
+        render_modes=tuple(message.render.modes),
+        render_fps=message.render.fps if message.render.HasField("fps") else None,
+        metadata=map_from_wire(message.metadata, backend),
+        tags=tags_from_wire(message.tags) if message.HasField("tags") else None,
+        registration=_read_registration(message.registration, backend)
+        if message.HasField("registration")
+        else None,
+        exposed=tuple(message.exposed),
+        reward_range=(reward_range.low, reward_range.high)
+        if message.HasField("reward_range")
+        else None,
+        spec_version=message.spec_version,
+    )
+
+
+def _read_registration(message: contract_pb2.Registration, backend: ArrayBackend) -> Registration:
+    steps, threshold = message.max_episode_steps, message.reward_threshold
+    return Registration(
+        max_episode_steps=steps if message.HasField("max_episode_steps") else None,
+        reward_threshold=threshold if message.HasField("reward_threshold") else None,
+        nondeterministic=message.nondeterministic,
+        kwargs=map_from_wire(message.kwargs, backend),
+    )
+
+
+def peer_to_wire(peer: PeerInfo, out: handshake_pb2.PeerInfo) -> None:
+    """Write who a peer is into `out`."""
+    out.spec_version = peer.spec_version
+    out.spec_digest = peer.spec_digest
+    out.implementation = peer.implementation
+    out.name = peer.name
+    out.capabilities.extend(sorted(_CAPABILITIES.to_wire(c) for c in peer.capabilities))
+
+
+def peer_from_wire(message: handshake_pb2.PeerInfo) -> PeerInfo:
+    """Who a peer is; capabilities of a newer spec are left out."""
+    known = [_CAPABILITIES.known(number) for number in message.capabilities]
+    return PeerInfo(
+        spec_version=message.spec_version,
+        spec_digest=message.spec_digest,
+        implementation=message.implementation,
+        capabilities=frozenset(c for c in known if c is not None),
+        name=message.name,
+    )
+
+
+def terms_to_wire(terms: SessionTerms, out: handshake_pb2.SessionTerms) -> None:
+    """Write terms into `out`; seconds become milliseconds."""
+    out.SetInParent()
+    out.grace_period_ms = round(terms.grace_period * 1000)
+    out.idle_timeout_ms = round(terms.idle_timeout * 1000)
+    out.max_message_bytes = terms.max_message_bytes
+
+
+def terms_from_wire(message: handshake_pb2.SessionTerms) -> SessionTerms:
+    """The terms of a message."""
+    return SessionTerms(
+        grace_period=message.grace_period_ms / 1000,
+        max_message_bytes=message.max_message_bytes,
+        idle_timeout=message.idle_timeout_ms / 1000,
+    )

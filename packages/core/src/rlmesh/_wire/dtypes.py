@@ -1,0 +1,30 @@
+"""`DType` <-> the enum of the schema."""
+
+from __future__ import annotations
+
+from rlmesh_proto.spaces.v1 import dtype_pb2
+
+from rlmesh.dtypes import DTYPES, DType
+from rlmesh.errors import CodecError
+
+__all__ = ["dtype_from_wire", "dtype_to_wire"]
+
+_TO_WIRE = {name: dtype_pb2.DType.Value(f"D_TYPE_{name.upper()}") for name in DTYPES}
+_FROM_WIRE = {number: DTYPES[name] for name, number in _TO_WIRE.items()}
+
+
+def dtype_to_wire(element: DType) -> dtype_pb2.DType:
+    """The enum's number."""
+    return _TO_WIRE[element.name]
+
+
+def dtype_from_wire(number: int) -> DType:
+    """The element type.
+
+    Raises:
+        CodecError: If the number is 0 or one of a newer spec.
+    """
+    try:
+        return _FROM_WIRE[number]
+    except KeyError:
+        raise CodecError(f"element type {number} is unknown to this spec version") from None

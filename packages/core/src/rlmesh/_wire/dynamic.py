@@ -1,0 +1,253 @@
+"""Self-describing values (info, options, metadata, frames) <-> `DynamicValue`.
+
+Python's own types map one to one; arrays and typed scalars go through the backend.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from rlmesh_proto.spaces.v1 import value_pb2
+
+from rlmesh._wire.dtypes import dtype_from_wire, dtype_to_wire
+from rlmesh.backends import ArrayBackend, DynamicArray
+from rlmesh.errors import CodecError
+
+__all__ = ["MAX_DEPTH", "DynamicEncoder", "dynamic_from_wire", "map_from_wire"]
+
+MAX_DEPTH = 24
+"""Deepest nesting of a dynamic value."""
+
+_INT64 = range(-(2**63), 2**63)
+_DynamicValue = value_pb2.DynamicValue
+
+
+class InexactValueWarning(UserWarning):
+    """A value that no wire type holds was replaced by its repr."""
+
+
+class DynamicEncoder:
+    """Writes dynamic values for one endpoint; warns once a key of what cannot be written exactly.
+
+    Args:
+        backend: Who knows the arrays and typed scalars.
+    """
+
+    def __init__(self, backend: ArrayBackend) -> None:
+        self._backend = backend
+        self._warned: set[str] = set()
+
+    def map(self, values: Mapping[Any, Any], out: value_pb2.Map, root: str) -> None:
+        """Write entries into `out`; `root` names the map in warnings ("info")."""
+        for key, value in values.items():
+            entry = out.entries.add()
+            path = f"{root}[{key!r}]"
+            self._key(key, entry, path)
+            self._write(value, entry.value, path, 1)
+
+    def value(self, value: object, out: _DynamicValue, root: str) -> None:
+        """Write one value into `out`."""
+        self._write(value, out, root, 0)
+
+    def _key(self, key: object, entry: value_pb2.MapEntry, path: str) -> None:
+        if isinstance(key, str):
+            entry.name = _clean(key)
+        elif key is None or isinstance(key, (bool, int, float, bytes, tuple)):
+            self._write(key, entry.other, path, 1)
+        else:
+            entry.name = self._replaced(key, path)
+
+    def _write(self, value: Any, out: _DynamicValue, path: str, depth: int) -> None:
+        writer = _WRITERS.get(type(value))
+        if writer is not None:
+            writer(value, out)
+        elif depth >= MAX_DEPTH:
+            out.string_value = self._replaced(value, path)
+        elif isinstance(value, Mapping):
+            self._write_map(value, out, path, depth)
+        elif isinstance(value, (list, tuple)):
+            items = out.list_value if isinstance(value, list) else out.tuple_value
+            items.SetInParent()
+            self._write_all(value, items.elements.add, path, depth)
+        elif (array := self._backend.dynamic(value)) is not None:
+            self._write_array(array, out, path, depth)
+        elif isinstance(value, str):
+            out.string_value = _clean(str(value))
+        elif isinstance(value, (int, float)):
+            _WRITERS[int if isinstance(value, int) else float](value.real, out)
+        else:
+            out.string_value = self._replaced(value, path)
+
+    def _write_map(
+        self, values: Mapping[Any, Any], out: _DynamicValue, path: str, depth: int
+    ) -> None:
+        out.map_value.SetInParent()
+        for key, value in values.items():
+            entry = out.map_value.entries.add()
+            inner = f"{path}[{key!r}]"
+            self._key(key, entry, inner)
+            self._write(value, entry.value, inner, depth + 1)
+
+    def _write_all(
+        self, values: Iterable[object], add: Callable[[], _DynamicValue], path: str, depth: int
+    ) -> None:
+        for i, value in enumerate(values):
+            self._write(value, add(), f"{path}[{i}]", depth + 1)
+
+    def _write_array(self, array: DynamicArray, out: _DynamicValue, path: str, depth: int) -> None:
+        if array.dtype is None:
+            objects = out.object_array_value
+            objects.SetInParent()
+            objects.shape.extend(array.shape or ())
+            self._write_all(array.elements, objects.elements.add, path, depth)
+            return
+        message = out.scalar_value if array.shape is None else out.tensor_value
+        message.dtype = dtype_to_wire(array.dtype)
+        message.data = bytes(array.data or b"")
+        if array.shape is not None:
+            out.tensor_value.shape.extend(array.shape)
+
+    def _replaced(self, value: object, path: str) -> str:
+        if path not in self._warned:
+            self._warned.add(path)
+            warnings.warn(
+                f"{path}: no wire type holds a {type(value).__name__}; its repr was sent instead",
+                InexactValueWarning,
+                stacklevel=2,
+            )
+        return _clean(repr(value))
+
+
+def _clean(text: str) -> str:
+    """`text` without what UTF-8 cannot carry."""
+    return text.encode("utf-8", "backslashreplace").decode() if not text.isascii() else text
+
+
+def _write_int(value: int, out: _DynamicValue) -> None:
+    if value in _INT64:
+        out.int_value = value
+    else:
+        size = value.bit_length() // 8 + 1
+        if value < 0 and (-(1 << (8 * size - 9)) <= value):
+            size -= 1  # -2**(8k-1) fits k bytes although its bit length is 8k.
+        out.big_int_value = value.to_bytes(size, "little", signed=True)
+
+
+def _set(name: str) -> Callable[[Any, _DynamicValue], None]:
+    def write(value: Any, out: _DynamicValue) -> None:
+        setattr(out, name, value)
+
+    return write
+
+
+_WRITERS: dict[type, Callable[[Any, _DynamicValue], None]] = {
+    type(None): lambda _, out: out.null_value.SetInParent(),
+    bool: _set("bool_value"),
+    int: _write_int,
+    float: _set("float_value"),
+    str: lambda text, out: setattr(out, "string_value", _clean(text)),
+    bytes: _set("bytes_value"),
+}
+
+
+def map_from_wire(message: value_pb2.Map, backend: ArrayBackend, depth: int = 1) -> dict[Any, Any]:
+    """The entries as a dict, in order.
+
+    Raises:
+        CodecError: If an entry lacks its key or value, a key comes twice, or a value is malformed.
+    """
+    values: dict[Any, Any] = {}
+    for entry in message.entries:
+        kind = entry.WhichOneof("key")
+        if kind is None:
+            raise CodecError("a map entry has no key")
+        key = entry.name if kind == "name" else _key_from_wire(entry.other, backend, depth)
+        if key in values:
+            raise CodecError(f"a map has the key {key!r} twice")
+        values[key] = dynamic_from_wire(entry.value, backend, depth)
+    return values
+
+
+def _key_from_wire(message: _DynamicValue, backend: ArrayBackend, depth: int) -> object:
+    key = dynamic_from_wire(message, backend, depth)
+    parts = key if isinstance(key, tuple) else (key,)
+    if not all(x is None or isinstance(x, (bool, int, float, bytes, str, tuple)) for x in parts):
+        raise CodecError(f"a {type(key).__name__} cannot be the key of a map")
+    try:
+        hash(key)
+    except TypeError:
+        raise CodecError("the key of a map cannot hold a list or map") from None
+    return key
+
+
+def dynamic_from_wire(message: _DynamicValue, backend: ArrayBackend, depth: int = 0) -> Any:
+    """The Python value of a message.
+
+    Raises:
+        CodecError: If it has no kind, is nested too deep, or sizes disagree.
+    """
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        raise CodecError("a value has no kind (or one of a newer spec)")
+    if depth > MAX_DEPTH:
+        raise CodecError(f"a value is nested deeper than {MAX_DEPTH} levels")
+    reader = _READERS.get(kind)
+    content = getattr(message, kind)
+    return content if reader is None else reader(content, backend, depth)
+
+
+def _read_big_int(data: bytes, backend: ArrayBackend, depth: int) -> int:
+    return int.from_bytes(data, "little", signed=True)
+
+
+def _read_list(message: value_pb2.List, backend: ArrayBackend, depth: int) -> list[Any]:
+    return [dynamic_from_wire(x, backend, depth + 1) for x in message.elements]
+
+
+def _read_tuple(message: value_pb2.List, backend: ArrayBackend, depth: int) -> tuple[Any, ...]:
+    return tuple(_read_list(message, backend, depth))
+
+
+def _read_map(message: value_pb2.Map, backend: ArrayBackend, depth: int) -> dict[Any, Any]:
+    return map_from_wire(message, backend, depth + 1)
+
+
+def _read_scalar(message: value_pb2.Scalar, backend: ArrayBackend, depth: int) -> Any:
+    element = dtype_from_wire(message.dtype)
+    _check_size(len(message.data), element.itemsize, "a scalar")
+    return backend.from_dynamic(DynamicArray(element, None, message.data))
+
+
+def _read_tensor(message: value_pb2.Tensor, backend: ArrayBackend, depth: int) -> Any:
+    element = dtype_from_wire(message.dtype)
+    shape = tuple(message.shape)
+    _check_size(len(message.data), math.prod(shape) * element.itemsize, "a tensor")
+    return backend.from_dynamic(DynamicArray(element, shape, message.data))
+
+
+def _read_objects(message: value_pb2.ObjectArray, backend: ArrayBackend, depth: int) -> Any:
+    shape = tuple(message.shape)
+    if len(message.elements) != math.prod(shape):
+        raise CodecError(f"an array of shape {shape} has {len(message.elements)} elements")
+    elements: Sequence[Any] = [dynamic_from_wire(x, backend, depth + 1) for x in message.elements]
+    return backend.from_dynamic(DynamicArray(None, shape, None, elements))
+
+
+def _check_size(actual: int, expected: int, noun: str) -> None:
+    if actual != expected:
+        raise CodecError(f"{noun} has {actual} bytes instead of {expected}")
+
+
+_READERS: dict[str, Callable[[Any, ArrayBackend, int], Any]] = {
+    "null_value": lambda *_: None,
+    "big_int_value": _read_big_int,
+    "scalar_value": _read_scalar,
+    "tensor_value": _read_tensor,
+    "object_array_value": _read_objects,
+    "list_value": _read_list,
+    "tuple_value": _read_tuple,
+    "map_value": _read_map,
+}

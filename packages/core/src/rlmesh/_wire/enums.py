@@ -1,0 +1,36 @@
+"""Python's enums <-> those of the schema, by name."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+__all__ = ["EnumMap"]
+
+E = TypeVar("E", bound=Enum)
+
+
+class EnumMap(Generic[E]):
+    """Maps the members of a Python enum to the values of a wire enum of the same names.
+
+    Args:
+        members: The Python enum.
+        wire: The generated enum's wrapper.
+        prefix: What the wire enum's names begin with.
+    """
+
+    def __init__(self, members: type[E], wire: Any, prefix: str) -> None:
+        self._to: dict[E, int] = {m: wire.Value(f"{prefix}_{m.name}") for m in members}
+        self._from: dict[int, E] = {number: member for member, number in self._to.items()}
+
+    def to_wire(self, member: E) -> Any:
+        """The wire enum's number."""
+        return self._to[member]
+
+    def from_wire(self, number: int, default: E) -> E:
+        """The member; `default` for a number that is 0 or of a newer spec."""
+        return self._from.get(number, default)
+
+    def known(self, number: int) -> E | None:
+        """The member; None for a number that is 0 or of a newer spec."""
+        return self._from.get(number)

@@ -1,0 +1,87 @@
+"""Failures on the wire <-> exceptions of `rlmesh.errors`."""
+
+from __future__ import annotations
+
+import traceback
+
+from rlmesh import errors as e
+from rlmesh._wire.messages import ErrorCode, Failure
+
+__all__ = ["failure_of_exception", "raise_failure"]
+
+_PLAIN: dict[int, type[e.RemoteError]] = {
+    ErrorCode.MALFORMED: e.ProtocolError,
+    ErrorCode.WRONG_STATE: e.ProtocolError,
+    ErrorCode.OUT_OF_SEQUENCE: e.ProtocolError,
+    ErrorCode.INTERNAL: e.ProtocolError,
+    ErrorCode.UNSUPPORTED: e.UnsupportedError,
+    ErrorCode.UNAUTHENTICATED: e.AuthenticationError,
+    ErrorCode.PERMISSION_DENIED: e.ForbiddenError,
+    ErrorCode.LIMIT_EXCEEDED: e.LimitError,
+    ErrorCode.SHUTTING_DOWN: e.ShuttingDownError,
+}
+
+_OF_ENV: dict[int, type[e.EnvError]] = {
+    ErrorCode.USER_EXCEPTION: e.EnvError,
+    ErrorCode.INVALID_RESULT: e.EnvError,
+    ErrorCode.TIMEOUT: e.EnvTimeoutError,
+    ErrorCode.CRASHED: e.EnvCrashedError,
+}
+
+
+def failure_of_exception(error: BaseException, call: str, *, tell_traceback: bool) -> Failure:
+    """What a user's exception in `call` ("step") is on the wire."""
+    kind = type(error)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    text = ""
+    if tell_traceback:
+        text = "".join(traceback.format_exception(kind, error, error.__traceback__))
+    return Failure(
+        ErrorCode.USER_EXCEPTION,
+        f"{call}() raised {kind.__qualname__}: {error}",
+        exception_type=name,
+        traceback=text,
+    )
+
+
+def raise_failure(failure: Failure, address: str) -> None:
+    """Raise the exception that stands for a failure."""
+    raise _exception(failure, address)
+
+
+def _exception(failure: Failure, address: str) -> e.RLMeshError:
+    code, message = failure.code, failure.message
+    facts = {
+        "code": code,
+        "session_closed": failure.session_closed,
+        "path": failure.path,
+    }
+    if code == ErrorCode.INVALID_VALUE:
+        return e.InvalidValueError.from_peer(
+            message, path=failure.path, expected=failure.expected, actual=failure.actual
+        )
+    if code == ErrorCode.UNKNOWN_SESSION:
+        return e.ConnectionLostError(message, address=address)
+    if code in _OF_ENV:
+        env_error = _OF_ENV[code](
+            message,
+            exception_type=failure.exception_type,
+            remote_traceback=failure.traceback,
+            **facts,  # type: ignore[arg-type]
+        )
+        if isinstance(env_error, e.EnvCrashedError):
+            env_error.exit_code = failure.exit_code
+        return env_error
+    if code == ErrorCode.BUSY:
+        busy = e.BusyError(message, **facts)  # type: ignore[arg-type]
+        busy.holder, busy.held_seconds = failure.holder, failure.held_seconds
+        return busy
+    if code == ErrorCode.UNSUPPORTED_VERSION:
+        version = e.UnsupportedVersionError(message, **facts)  # type: ignore[arg-type]
+        version.choices = failure.choices
+        return version
+    if code == ErrorCode.NOT_EXPOSED:
+        exposed = e.NotExposedError(message, **facts)  # type: ignore[arg-type]
+        exposed.choices = failure.choices
+        return exposed
+    return _PLAIN.get(code, e.ProtocolError)(message, **facts)  # type: ignore[arg-type]

@@ -1,0 +1,328 @@
+"""Frames of an environment's session: bytes <-> requests and replies.
+
+A frame is one serialised `SessionRequest` or `SessionResponse`. The same bytes travel over every
+transport.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from rlmesh_proto.env.v1 import env_pb2, error_pb2
+from rlmesh_proto.spaces.v1 import value_pb2
+
+from rlmesh._wire import messages as m
+from rlmesh._wire.contract import (
+    contract_from_wire,
+    contract_to_wire,
+    peer_from_wire,
+    peer_to_wire,
+    terms_from_wire,
+    terms_to_wire,
+)
+from rlmesh._wire.dynamic import DynamicEncoder, dynamic_from_wire, map_from_wire
+from rlmesh.backends import ArrayBackend
+from rlmesh.errors import CodecError
+from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
+
+__all__ = ["EnvFrames"]
+
+
+class EnvFrames:
+    """Writes and reads the frames of one endpoint.
+
+    Args:
+        backend: Who makes the arrays of info, options and metadata.
+    """
+
+    def __init__(self, backend: ArrayBackend) -> None:
+        self._backend = backend
+        self._encoder = DynamicEncoder(backend)
+
+    # Requests: written by the client, read by the server.
+
+    def write_request(self, request: m.Request) -> bytes:
+        """The frame of a request."""
+        frame = env_pb2.SessionRequest()
+        frame.sequence = request.sequence
+        body = request.body
+        if isinstance(body, m.Step):
+            _write_value(body.action, frame.step.action)
+        elif isinstance(body, m.Reset):
+            self._write_reset(body, frame.reset)
+        elif isinstance(body, m.Render):
+            frame.render.lanes.extend(body.lanes)
+            frame.render.SetInParent()
+        elif isinstance(body, m.Open):
+            _write_open(body, frame.open)
+        elif isinstance(body, m.Close):
+            frame.close.SetInParent()
+        else:
+            raise TypeError(f"a {type(body).__name__} cannot be sent")
+        return frame.SerializeToString()
+
+    def _write_reset(self, reset: m.Reset, out: env_pb2.ResetRequest) -> None:
+        out.SetInParent()
+        if reset.seed is not None:
+            out.seed = reset.seed
+        if reset.lane_seeds is not None:
+            out.lane_seeds.SetInParent()
+            out.lane_seeds.seeds.extend(seed or 0 for seed in reset.lane_seeds)
+            if None in reset.lane_seeds:
+                out.lane_seeds.present = bytes(seed is not None for seed in reset.lane_seeds)
+        if reset.options is not None:
+            out.options.SetInParent()
+            self._encoder.map(reset.options, out.options, "options")
+        out.lane_mask = reset.lane_mask
+
+    def read_request(self, data: bytes) -> m.Request:
+        """The request of a frame.
+
+        Raises:
+            CodecError: If it is not a frame, or one that breaks a rule.
+        """
+        frame = env_pb2.SessionRequest()
+        _parse(frame, data)
+        kind = frame.WhichOneof("request")
+        if kind == "step":
+            return m.Request(frame.sequence, m.Step(_read_value(frame.step.action)))
+        reader = self._request_readers().get(kind or "")
+        if reader is None:
+            return m.Request(frame.sequence, m.Unsupported(kind or "a request of a newer spec"))
+        return m.Request(frame.sequence, reader(getattr(frame, kind or "")))
+
+    def _request_readers(self) -> dict[str, Callable[[Any], m.RequestBody]]:
+        return {
+            "open": _read_open,
+            "reset": self._read_reset,
+            "render": lambda message: m.Render(tuple(message.lanes)),
+            "close": lambda _: m.Close(),
+        }
+
+    def _read_reset(self, message: env_pb2.ResetRequest) -> m.Reset:
+        options = None
+        if message.HasField("options"):
+            options = map_from_wire(message.options, self._backend)
+        return m.Reset(
+            seed=message.seed if message.HasField("seed") else None,
+            lane_seeds=_read_lane_seeds(message.lane_seeds)
+            if message.HasField("lane_seeds")
+            else None,
+            options=options,
+            lane_mask=message.lane_mask,
+        )
+
+    # Replies: written by the server, read by the client.
+
+    def write_reply(self, sequence: int, reply: m.Reply, call_us: int = 0) -> bytes:
+        """The frame of the reply to request `sequence`."""
+        frame = env_pb2.SessionResponse()
+        frame.sequence = sequence
+        frame.call_us = call_us
+        if isinstance(reply, m.StepDone):
+            self._write_step(reply, frame.step)
+        elif isinstance(reply, m.ResetDone):
+            _write_value(reply.observation, frame.reset.observation)
+            self._encoder.map(reply.info, frame.reset.info, "info")
+        elif isinstance(reply, m.Failure):
+            _write_failure(reply, frame.error)
+        elif isinstance(reply, m.Opened):
+            self._write_opened(reply, frame.open)
+        elif isinstance(reply, m.Rendered):
+            self._encoder.value(reply.frame, frame.render.frame, "frame")
+        else:
+            frame.close.SetInParent()
+        return frame.SerializeToString()
+
+    def _write_step(self, step: m.StepDone, out: env_pb2.StepResponse) -> None:
+        _write_value(step.observation, out.observation)
+        if step.info:
+            self._encoder.map(step.info, out.info, "info")
+        if step.lanes is None:
+            out.reward = step.reward
+            out.terminated = step.terminated
+            out.truncated = step.truncated
+            return
+        out.lanes.rewards = step.lanes.rewards
+        out.lanes.terminated = step.lanes.terminated
+        out.lanes.truncated = step.lanes.truncated
+        if step.final is not None:
+            out.final_observations.mask = step.final_mask
+            _write_value(step.final, out.final_observations.observations)
+
+    def _write_opened(self, opened: m.Opened, out: env_pb2.OpenResponse) -> None:
+        peer_to_wire(opened.server, out.server)
+        out.session_id = opened.session_id
+        out.resume_key = opened.resume_key
+        if opened.contract is not None:
+            contract_to_wire(opened.contract, out.contract, self._encoder)
+        terms_to_wire(opened.terms, out.terms)
+        out.received_sequence = opened.received
+
+    def read_reply(self, data: bytes) -> tuple[int, m.Reply]:
+        """Sequence number and reply of a frame.
+
+        Raises:
+            CodecError: If it is not a frame, or one that breaks a rule.
+        """
+        frame = env_pb2.SessionResponse()
+        _parse(frame, data)
+        kind = frame.WhichOneof("response")
+        if kind == "step":
+            return frame.sequence, self._read_step(frame.step)
+        reader = self._reply_readers().get(kind or "")
+        if reader is None:
+            raise CodecError(f"a response of kind {kind}, which nothing had asked for")
+        return frame.sequence, reader(getattr(frame, kind or ""))
+
+    def _reply_readers(self) -> dict[str, Callable[[Any], m.Reply]]:
+        return {
+            "error": _read_failure,
+            "open": self._read_opened,
+            "reset": lambda r: m.ResetDone(
+                _read_value(r.observation), map_from_wire(r.info, self._backend)
+            ),
+            "render": lambda r: m.Rendered(dynamic_from_wire(r.frame, self._backend)),
+            "close": lambda _: m.Closed(),
+        }
+
+    def _read_step(self, message: env_pb2.StepResponse) -> m.StepDone:
+        info = map_from_wire(message.info, self._backend) if message.HasField("info") else {}
+        observation = _read_value(message.observation)
+        if not message.HasField("lanes"):
+            return m.StepDone(
+                observation, message.reward, message.terminated, message.truncated, info
+            )
+        lanes, final = message.lanes, message.final_observations
+        return m.StepDone(
+            observation,
+            info=info,
+            lanes=m.LaneOutcomes(lanes.rewards, lanes.terminated, lanes.truncated),
+            final_mask=final.mask,
+            final=_read_value(final.observations)
+            if message.HasField("final_observations")
+            else None,
+        )
+
+    def _read_opened(self, message: env_pb2.OpenResponse) -> m.Opened:
+        contract = None
+        if message.HasField("contract"):
+            contract = contract_from_wire(message.contract, self._backend)
+        return m.Opened(
+            server=peer_from_wire(message.server),
+            session_id=message.session_id,
+            contract=contract,
+            terms=terms_from_wire(message.terms),
+            resume_key=message.resume_key,
+            received=message.received_sequence,
+        )
+
+    # Describe: unary, outside of sessions.
+
+    def write_describe_request(self, client: PeerInfo) -> bytes:
+        """The request of `Describe`."""
+        message = env_pb2.DescribeRequest()
+        peer_to_wire(client, message.client)
+        return message.SerializeToString()
+
+    def write_description(
+        self, server: PeerInfo, contract: EnvContract, terms: SessionTerms
+    ) -> bytes:
+        """The answer of `Describe`."""
+        message = env_pb2.DescribeResponse()
+        peer_to_wire(server, message.server)
+        contract_to_wire(contract, message.contract, self._encoder)
+        terms_to_wire(terms, message.terms)
+        return message.SerializeToString()
+
+    def read_description(self, data: bytes) -> tuple[PeerInfo, EnvContract, SessionTerms]:
+        """Server, contract and terms of an answer of `Describe`.
+
+        Raises:
+            CodecError: If it is not one.
+        """
+        message = env_pb2.DescribeResponse()
+        _parse(message, data)
+        contract = contract_from_wire(message.contract, self._backend)
+        return peer_from_wire(message.server), contract, terms_from_wire(message.terms)
+
+
+def _parse(message: Any, data: bytes) -> None:
+    try:
+        message.ParseFromString(data)
+    except DecodeError as error:
+        raise CodecError(f"not a {message.DESCRIPTOR.full_name}: {error}") from None
+
+
+def _write_value(value: m.Encoded, out: value_pb2.Value) -> None:
+    out.SetInParent()
+    out.slabs.extend(value.slabs)  # type: ignore[arg-type]
+    if value.batch_size is not None:
+        out.batch_size = value.batch_size
+
+
+def _read_value(message: value_pb2.Value) -> m.Encoded:
+    batch_size = message.batch_size if message.HasField("batch_size") else None
+    return m.Encoded(list(message.slabs), batch_size)
+
+
+def _read_lane_seeds(message: env_pb2.LaneSeeds) -> tuple[int | None, ...]:
+    seeds = tuple(message.seeds)
+    if not message.present:
+        return seeds
+    if len(message.present) != len(seeds):
+        raise CodecError(f"{len(seeds)} lane seeds with {len(message.present)} presence bytes")
+    return tuple(seed if here else None for seed, here in zip(seeds, message.present))
+
+
+def _write_open(body: m.Open, out: Any) -> None:
+    peer_to_wire(body.client, out.client)
+    out.wait_ms = round(body.wait * 1000)
+    if body.resume is not None:
+        out.resume.session_id = body.resume.session_id
+        out.resume.resume_key = body.resume.key
+        out.resume.awaited_sequence = body.resume.awaited
+
+
+def _read_open(message: Any) -> m.Open:
+    resume = None
+    if message.HasField("resume"):
+        r = message.resume
+        resume = m.Resume(r.session_id, r.resume_key, r.awaited_sequence)
+    return m.Open(peer_from_wire(message.client), resume, message.wait_ms / 1000)
+
+
+def _write_failure(failure: m.Failure, out: error_pb2.Error) -> None:
+    out.code = failure.code  # type: ignore[assignment]
+    out.message = failure.message
+    out.exception_type = failure.exception_type
+    out.traceback = failure.traceback
+    out.path = failure.path
+    out.expected = failure.expected
+    out.actual = failure.actual
+    out.session_closed = failure.session_closed
+    if failure.holder or failure.held_seconds:
+        out.holder.client_name = failure.holder
+        out.holder.held_ms = round(failure.held_seconds * 1000)
+    out.choices.extend(failure.choices)
+    if failure.exit_code is not None:
+        out.exit_code = failure.exit_code
+
+
+def _read_failure(message: error_pb2.Error) -> m.Failure:
+    return m.Failure(
+        code=message.code,
+        message=message.message,
+        exception_type=message.exception_type,
+        traceback=message.traceback,
+        path=message.path,
+        expected=message.expected,
+        actual=message.actual,
+        session_closed=message.session_closed,
+        holder=message.holder.client_name,
+        held_seconds=message.holder.held_ms / 1000,
+        choices=tuple(message.choices),
+        exit_code=message.exit_code if message.HasField("exit_code") else None,
+    )

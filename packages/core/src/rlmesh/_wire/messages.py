@@ -1,0 +1,215 @@
+"""Requests and replies of an environment's session, as our own nouns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Union
+
+from rlmesh.backends import Buffer
+from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
+
+__all__ = [
+    "Close",
+    "Closed",
+    "Encoded",
+    "ErrorCode",
+    "Failure",
+    "LaneOutcomes",
+    "Open",
+    "Opened",
+    "Render",
+    "Rendered",
+    "Reply",
+    "Request",
+    "RequestBody",
+    "Reset",
+    "ResetDone",
+    "Resume",
+    "Step",
+    "StepDone",
+    "Unsupported",
+]
+
+
+class ErrorCode(IntEnum):
+    """Numbers of the schema's `ErrorCode`."""
+
+    USER_EXCEPTION = 1
+    MALFORMED = 2
+    INVALID_VALUE = 3
+    INVALID_RESULT = 4
+    WRONG_STATE = 5
+    OUT_OF_SEQUENCE = 6
+    UNSUPPORTED_VERSION = 7
+    UNSUPPORTED = 8
+    UNAUTHENTICATED = 9
+    PERMISSION_DENIED = 10
+    BUSY = 11
+    UNKNOWN_SESSION = 12
+    LIMIT_EXCEEDED = 13
+    NOT_EXPOSED = 14
+    TIMEOUT = 15
+    CRASHED = 16
+    SHUTTING_DOWN = 17
+    INTERNAL = 18
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A spec-directed value as slabs.
+
+    Attributes:
+        slabs: The slabs.
+        batch_size: Number of values of a batch; None: one value.
+    """
+
+    slabs: Sequence[Buffer]
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Which session a connection continues, and from where."""
+
+    session_id: str
+    key: bytes
+    awaited: int
+
+
+@dataclass(frozen=True)
+class Open:
+    """Opens or resumes a session; `wait` seconds in line where the environment is held."""
+
+    client: PeerInfo
+    resume: Resume | None = None
+    wait: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Starts an episode. `lane_seeds` (a seed or None a lane) and `lane_mask` are a vector's."""
+
+    seed: int | None = None
+    lane_seeds: tuple[int | None, ...] | None = None
+    options: Mapping[Any, Any] | None = None
+    lane_mask: bytes = b""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Applies one action."""
+
+    action: Encoded
+
+
+@dataclass(frozen=True)
+class Render:
+    """Draws the environment; for a vector, `lanes` (empty: all)."""
+
+    lanes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Close:
+    """Ends the session."""
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """A request that this version does not know or does not support."""
+
+    kind: str
+
+
+RequestBody = Union[Open, Reset, Step, Render, Close, Unsupported]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request.
+
+    Attributes:
+        sequence: Its number in the session.
+        body: What is asked.
+    """
+
+    sequence: int
+    body: RequestBody
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a request has no other answer; see `Error` in the schema."""
+
+    code: int
+    message: str
+    exception_type: str = ""
+    traceback: str = ""
+    path: str = ""
+    expected: str = ""
+    actual: str = ""
+    session_closed: bool = False
+    holder: str = ""
+    held_seconds: float = 0.0
+    choices: tuple[str, ...] = ()
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The session is open."""
+
+    server: PeerInfo
+    session_id: str
+    contract: EnvContract | None
+    terms: SessionTerms
+    resume_key: bytes = b""
+    received: int = 0
+
+
+@dataclass(frozen=True)
+class ResetDone:
+    """An episode has started."""
+
+    observation: Encoded
+    info: Mapping[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LaneOutcomes:
+    """Rewards (float64) and flags (one byte) of a vector's lanes, as slabs."""
+
+    rewards: bytes
+    terminated: bytes
+    truncated: bytes
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """What a step gave. `lanes`, `final_mask` and `final` are a vector's."""
+
+    observation: Encoded
+    reward: float = 0.0
+    terminated: bool = False
+    truncated: bool = False
+    info: Mapping[Any, Any] = field(default_factory=dict)
+    lanes: LaneOutcomes | None = None
+    final_mask: bytes = b""
+    final: Encoded | None = None
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What was drawn."""
+
+    frame: Any
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The session has ended."""
+
+
+Reply = Union[Failure, Opened, ResetDone, StepDone, Rendered, Closed]

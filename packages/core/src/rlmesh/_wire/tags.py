@@ -1,0 +1,110 @@
+"""Tags of spaces <-> their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rlmesh_proto.adapters.v1 import tags_pb2
+
+from rlmesh._wire.enums import EnumMap
+from rlmesh.adapters import (
+    ColorSpace,
+    EnvTags,
+    Feature,
+    FeatureKind,
+    ImageLayout,
+    Reference,
+    RotationFormat,
+    TaggedLeaf,
+)
+from rlmesh.errors import CodecError
+
+__all__ = ["feature_from_wire", "feature_to_wire", "tags_from_wire", "tags_to_wire"]
+
+_KINDS = EnumMap(FeatureKind, tags_pb2.FeatureKind, "FEATURE_KIND")
+_LAYOUTS = EnumMap(ImageLayout, tags_pb2.ImageLayout, "IMAGE_LAYOUT")
+_COLORS = EnumMap(ColorSpace, tags_pb2.ColorSpace, "COLOR_SPACE")
+_ROTATIONS = EnumMap(RotationFormat, tags_pb2.RotationFormat, "ROTATION_FORMAT")
+_REFERENCES = EnumMap(Reference, tags_pb2.Reference, "REFERENCE")
+
+
+def feature_to_wire(feature: Feature, out: tags_pb2.Feature) -> None:
+    """Write a feature into `out`."""
+    out.role = feature.role
+    out.kind = _KINDS.to_wire(feature.kind)
+    out.layout = _LAYOUTS.to_wire(feature.layout)
+    out.color = _COLORS.to_wire(feature.color)
+    out.rotation = _ROTATIONS.to_wire(feature.rotation)
+    out.reference = _REFERENCES.to_wire(feature.reference)
+    out.unit = feature.unit
+    out.frame = feature.frame
+    if feature.range is not None:
+        out.range.low, out.range.high = feature.range
+    out.element_names.extend(feature.element_names)
+
+
+def feature_from_wire(message: tags_pb2.Feature) -> Feature:
+    """The feature of a message."""
+    return Feature(
+        role=message.role,
+        kind=_KINDS.from_wire(message.kind, FeatureKind.UNSPECIFIED),
+        layout=_LAYOUTS.from_wire(message.layout, ImageLayout.UNSPECIFIED),
+        color=_COLORS.from_wire(message.color, ColorSpace.UNSPECIFIED),
+        rotation=_ROTATIONS.from_wire(message.rotation, RotationFormat.UNSPECIFIED),
+        reference=_REFERENCES.from_wire(message.reference, Reference.UNSPECIFIED),
+        unit=message.unit,
+        frame=message.frame,
+        range=(message.range.low, message.range.high) if message.HasField("range") else None,
+        element_names=tuple(message.element_names),
+    )
+
+
+def tags_to_wire(tags: EnvTags, out: tags_pb2.EnvTags) -> None:
+    """Write an environment's tags into `out`."""
+    out.SetInParent()
+    _write_leaves(tags.observation, out.observation)
+    _write_leaves(tags.action, out.action)
+    out.labels.extend(tags.labels)
+
+
+def _write_leaves(leaves: Iterable[TaggedLeaf], out: Any) -> None:
+    for leaf in leaves:
+        message = out.add()
+        for segment in leaf.path:
+            if isinstance(segment, str):
+                message.path.add().name = segment
+            else:
+                message.path.add().index = segment
+        if leaf.offset is not None:
+            message.offset = leaf.offset
+        message.length = leaf.length
+        feature_to_wire(leaf.feature, message.feature)
+
+
+def tags_from_wire(message: tags_pb2.EnvTags) -> EnvTags:
+    """The tags of a message.
+
+    Raises:
+        CodecError: If a path has a segment of an unknown kind.
+    """
+    return EnvTags(
+        observation=tuple(map(_read_leaf, message.observation)),
+        action=tuple(map(_read_leaf, message.action)),
+        labels=tuple(message.labels),
+    )
+
+
+def _read_leaf(message: tags_pb2.TaggedLeaf) -> TaggedLeaf:
+    path: list[str | int] = []
+    for segment in message.path:
+        kind = segment.WhichOneof("segment")
+        if kind is None:
+            raise CodecError("a tag's path has a segment of no kind")
+        path.append(getattr(segment, kind))
+    return TaggedLeaf(
+        path=tuple(path),
+        feature=feature_from_wire(message.feature),
+        offset=message.offset if message.HasField("offset") else None,
+        length=message.length,
+    )

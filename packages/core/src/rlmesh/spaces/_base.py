@@ -1,0 +1,230 @@
+"""What every space has: a definition that never changes, a sampler, and children."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+from rlmesh.dtypes import DType, DTypeLike
+from rlmesh.dtypes import dtype as as_dtype
+from rlmesh.errors import SpaceError
+
+__all__ = ["MAX_DEPTH", "NumericSpace", "SeedResult", "Space", "path_text"]
+
+MAX_DEPTH = 24
+"""How many levels of spaces the contract allows."""
+
+SeedResult = int | list[int] | dict[str, int] | None
+"""What `seed` returns: one seed, or those of the children, nested as the space is."""
+
+T = TypeVar("T")
+
+
+def path_text(path: Sequence[str | int]) -> str:
+    """The place in a space as an expression: `("a", 0)` is `"['a'][0]"`."""
+    return "".join(f"[{key!r}]" for key in path)
+
+
+class Space(ABC, Generic[T]):
+    """A set of values.
+
+    Spaces compare and hash by their definition, which cannot be changed; the state of the sampler
+    is not part of it. The order of a Dict's keys and the exact bits of bounds are.
+
+    Attributes:
+        kind: Name of the family in lower case ("multi_discrete").
+    """
+
+    kind: ClassVar[str]
+
+    _rng: random.Random | None
+    _depth: int
+
+    def __init__(self, seed: int | None = None) -> None:
+        # Subclasses call this last: it looks at the children.
+        self._rng = None
+        self._depth = 1 + max((child.depth for _, child in self.children), default=0)
+        if self._depth > MAX_DEPTH:
+            path = path_text(_deepest(self))
+            raise SpaceError(f"expected at most {MAX_DEPTH} levels of spaces", path=path)
+        if seed is not None:
+            self.seed(seed)
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Extent of each dimension of a value; None where a value is not an array."""
+        return None
+
+    @property
+    def dtype(self) -> DType | None:
+        """Element type of a value; None where a value is not an array."""
+        return None
+
+    @property
+    def children(self) -> tuple[tuple[str | int, Space[Any]], ...]:
+        """The sub-spaces in canonical order, each with its key."""
+        return ()
+
+    @property
+    def depth(self) -> int:
+        """Levels of spaces, this one included: 1 for a leaf."""
+        return self._depth
+
+    @abstractmethod
+    def sample(self) -> T:
+        """Draw one value of the space at random."""
+
+    @abstractmethod
+    def contains(self, value: Any, /) -> bool:
+        """Whether `value` belongs to the space."""
+
+    def seed(self, seed: int | None = None) -> SeedResult:
+        """Seed the sampler, and those of the children with seeds drawn from it.
+
+        Args:
+            seed: A non-negative integer. None: one from the operating system.
+
+        Returns:
+            The seed that was used, or for a composite space those of its children, nested.
+
+        Raises:
+            TypeError: If `seed` is not an integer.
+            ValueError: If `seed` is negative.
+        """
+        own = int.from_bytes(os.urandom(8), "little") if seed is None else operator.index(seed)
+        if own < 0:
+            raise ValueError(f"expected a seed of at least 0, got {own}")
+        self._rng = random.Random(own)
+        # A stream of its own, so that a child's seed and the first sample are not the same draw.
+        seeds = random.Random(f"{own}").sample(range(2**31 - 1), len(self.children))
+        return self._seed_result(
+            own,
+            [child.seed(s) for (_, child), s in zip(self.children, seeds, strict=True)],
+        )
+
+    def _seed_result(self, own: int, children: list[SeedResult]) -> SeedResult:
+        return cast("list[int]", [own, *children]) if children else own
+
+    @property
+    def _random(self) -> random.Random:
+        """The sampler, seeded by the operating system at the latest now."""
+        if self._rng is None:
+            self._rng = random.Random()
+        return self._rng
+
+    @abstractmethod
+    def _definition(self) -> tuple[object, ...]:
+        """What the space is compared and hashed by."""
+
+    def _define(self, **facts: object) -> None:
+        """Set public attributes, once, from a constructor."""
+        for name, fact in facts.items():
+            object.__setattr__(self, name, fact)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_"):
+            raise AttributeError(f"a space is immutable; cannot set {name!r}")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a space is immutable; cannot delete {name!r}")
+
+    def __contains__(self, value: object) -> bool:
+        return self.contains(value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Space):
+            return NotImplemented
+        that: Space[Any] = other
+        return self.kind == that.kind and self._definition() == that._definition()
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self._definition()))
+
+
+class NumericSpace(Space[T]):
+    """A space whose value is an array of numbers, or one number, of a fixed shape."""
+
+    _shape: tuple[int, ...]
+    _dtype: DType
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extent of each dimension of a value."""
+        return self._shape
+
+    @property
+    def dtype(self) -> DType:
+        """Element type of a value."""
+        return self._dtype
+
+    @property
+    def size(self) -> int:
+        """Number of elements of a value."""
+        return math.prod(self._shape)
+
+
+def read_dtype(spec: DTypeLike, *, integer: bool = False) -> DType:
+    """The element type that a constructor was given.
+
+    Raises:
+        SpaceError: If there is no such type, or it is not an integer type where one is asked for.
+    """
+    try:
+        element = as_dtype(spec)
+    except TypeError as error:
+        raise SpaceError(str(error)) from None
+    if integer and not element.is_integer:
+        raise SpaceError(f"expected an integer dtype, got {element}")
+    return element
+
+
+def read_int(value: object, name: str) -> int:
+    """The integer that a constructor was given: any integer type, but no bool.
+
+    Raises:
+        SpaceError: If it is not an integer.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(cast("Any", value))
+    except TypeError:
+        got = f"{value!r} ({type(value).__name__})"
+        raise SpaceError(f"expected {name} to be an integer, got {got}") from None
+
+
+def read_child(value: object, key: str | int) -> Space[Any]:
+    """The sub-space that a constructor was given under `key`.
+
+    Raises:
+        SpaceError: If it is not a space of ours.
+    """
+    if isinstance(value, Space):
+        space: Space[Any] = value
+        return space
+    message = f"expected a space of rlmesh.spaces, got {type(value).__name__}"
+    if type(value).__module__.partition(".")[0] == "gymnasium":
+        message = f"{message} of Gymnasium; convert it with rlmesh.spaces.from_gymnasium"
+    raise SpaceError(message, path=path_text((key,)))
+
+
+def freeze_children(
+    spaces: Mapping[Any, Space[Any]] | Sequence[Space[Any]],
+) -> tuple[tuple[str | int, Space[Any]], ...]:
+    """The (key, space) pairs of a mapping, or the (index, space) pairs of a sequence."""
+    pairs = spaces.items() if isinstance(spaces, Mapping) else enumerate(spaces)
+    return tuple(pairs)
+
+
+def _deepest(space: Space[Any]) -> list[str | int]:
+    path: list[str | int] = []
+    while space.children:
+        key, space = max(space.children, key=lambda pair: pair[1].depth)
+        path.append(key)
+    return path

@@ -1,0 +1,152 @@
+"""`Bounds`: one side of a Box, exact to the bit and never larger than it must be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import repeat
+from operator import ne
+from typing import Any, Literal
+
+from rlmesh.dtypes import DType
+from rlmesh.errors import SpaceError
+from rlmesh.spaces._arrays import (
+    Nested,
+    array_view,
+    elements,
+    is_number,
+    plain_number,
+    read_nested,
+)
+
+__all__ = ["Bounds", "Side", "bound_shape", "read_bounds"]
+
+Side = Literal["low", "high"]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The lower or upper bounds of a Box, in its dtype.
+
+    Attributes:
+        data: One element (uniform), or all of them in C order; little-endian.
+        uniform: Whether `data` is one element, which is the bound of every element.
+    """
+
+    data: bytes
+    uniform: bool
+
+    @classmethod
+    def of(cls, data: bytes, itemsize: int) -> Bounds:
+        """The canonical form: uniform exactly where all of at least one element are the same bits.
+
+        Args:
+            data: All elements.
+            itemsize: Bytes of one.
+        """
+        first = data[:itemsize]
+        if data and data == first * (len(data) // itemsize):
+            return cls(first, True)
+        return cls(data, False)
+
+    def canonical(self, itemsize: int, size: int) -> Bounds:
+        """The canonical form of the bounds of `size` elements."""
+        if not size:
+            return Bounds(b"", False)
+        return self if self.uniform else Bounds.of(self.data, itemsize)
+
+    def expand(self, size: int) -> bytes:
+        """All elements of a box of `size` elements."""
+        return self.data * size if self.uniform else self.data
+
+    def values(self, dtype: DType) -> Any:
+        """The bounds as an iterable of numbers, endless where they are uniform."""
+        if self.uniform:
+            return repeat(dtype.unpack(self.data)[0])
+        return elements(dtype, self.data)
+
+
+def bound_shape(value: object) -> tuple[int, ...] | None:
+    """The shape of an array or nested list given as a bound; None where it has none."""
+    if is_number(value) or isinstance(value, Bounds):
+        return None
+    given = array_view(value) or read_nested(value)
+    return None if given is None else given.shape
+
+
+def read_bounds(value: Any, side: Side, shape: tuple[int, ...], dtype: DType) -> Bounds:
+    """The canonical bounds that a constructor was given.
+
+    Raises:
+        SpaceError: If it is not numbers, of another shape, out of the dtype's range, or NaN.
+    """
+    size = math.prod(shape)
+    if isinstance(value, Bounds):
+        return _checked(value, side, size, dtype)
+    if is_number(value):
+        one = dtype.pack([_bound(plain_number(value), side, dtype)])
+        return Bounds(one, True).canonical(dtype.itemsize, size)
+    given = array_view(value) or read_nested(value)
+    if given is None:
+        raise SpaceError(f"expected numbers for {side}, got {type(value).__name__}")
+    if given.shape != shape:
+        raise SpaceError(f"expected {side} of shape {shape}, got shape {given.shape}")
+    if isinstance(given, Nested):
+        return Bounds.of(_convert(given.items, side, dtype), dtype.itemsize)
+    own = Bounds.of(given.data().tobytes(), given.dtype.itemsize)
+    if given.dtype == dtype:
+        _refuse_nan(own.data, side, dtype)
+        return own
+    # Where the array is uniform, one element is all that must be converted.
+    data = _convert(elements(given.dtype, own.data), side, dtype)
+    return Bounds(data, True) if own.uniform else Bounds.of(data, dtype.itemsize)
+
+
+def _convert(items: Iterable[float], side: Side, dtype: DType) -> bytes:
+    return dtype.pack([_bound(x, side, dtype) for x in items])
+
+
+def _checked(bounds: Bounds, side: Side, size: int, dtype: DType) -> Bounds:
+    expected = dtype.itemsize * (1 if bounds.uniform else size)
+    if len(bounds.data) != expected:
+        raise SpaceError(f"expected {expected} bytes of {dtype} for {side}, got {len(bounds.data)}")
+    _refuse_nan(bounds.data, side, dtype)
+    return bounds.canonical(dtype.itemsize, size)
+
+
+def _refuse_nan(data: bytes, side: Side, dtype: DType) -> None:
+    if not dtype.is_float:
+        return
+    values = elements(dtype, data)
+    if any(map(ne, values, values)):
+        raise SpaceError(f"expected numbers for {side}, got NaN")
+
+
+def _bound(value: float, side: Side, dtype: DType) -> float:
+    """One bound as a number that `dtype` holds."""
+    if value != value:
+        raise SpaceError(f"expected numbers for {side}, got NaN")
+    if dtype.is_float:
+        return _float_bound(value, side, dtype)
+    low, high = dtype.limits
+    if math.isinf(value):
+        # As Gymnasium has it: unbounded means as far as the type goes.
+        limit = low if side == "low" else high
+        if (value < 0) == (side == "low"):
+            return limit
+        raise SpaceError(f"expected {side} within {dtype} ({low} to {high}), got {value}")
+    if not low <= value <= high:
+        raise SpaceError(f"expected {side} within {dtype} ({low} to {high}), got {value}")
+    return bool(value) if dtype.kind == "b" else int(value)
+
+
+def _float_bound(value: float, side: Side, dtype: DType) -> float:
+    try:
+        number = float(value)
+        packed = dtype.unpack(dtype.pack([number]))[0]
+    except OverflowError:
+        number, packed = 0.0, math.inf
+    if math.isinf(packed) and not math.isinf(number):
+        raise SpaceError(f"expected {side} within {dtype}, got {value}")
+    return number

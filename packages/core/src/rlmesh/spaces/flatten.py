@@ -1,0 +1,41 @@
+"""How large a value is once it is flattened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlmesh.spaces._base import Space
+from rlmesh.spaces._box import Box
+from rlmesh.spaces._dict import Dict
+from rlmesh.spaces._discrete import Discrete
+from rlmesh.spaces._multi_binary import MultiBinary
+from rlmesh.spaces._multi_discrete import MultiDiscrete
+from rlmesh.spaces._one_of import OneOf
+from rlmesh.spaces._text import Text
+from rlmesh.spaces._tuple import Tuple
+
+__all__ = ["flatdim"]
+
+
+def flatdim(space: Space[Any]) -> int:
+    """Number of elements of a flattened value, as `gymnasium.spaces.flatdim` counts them.
+
+    Integers of a finite range count as one-hot, a Text as its most characters, a OneOf as its
+    largest alternative and one for the index.
+
+    Raises:
+        ValueError: If values of the space differ in size (Sequence, Graph).
+    """
+    if isinstance(space, (Box, MultiBinary)):
+        return space.size
+    if isinstance(space, Discrete):
+        return space.n
+    if isinstance(space, MultiDiscrete):
+        return int(sum(space.dtype.unpack(space.nvec.buffer)))
+    if isinstance(space, Text):
+        return space.max_length
+    if isinstance(space, (Dict, Tuple)):
+        return sum(flatdim(child) for _, child in space.children)
+    if isinstance(space, OneOf):
+        return 1 + max(flatdim(child) for child in space.spaces)
+    raise ValueError(f"{space!r} has no flattened size: its values differ in size")

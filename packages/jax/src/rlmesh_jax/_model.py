@@ -1,0 +1,15 @@
+"""`Model` in JAX values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlmesh._models.base import ModelBase
+
+__all__ = ["Model"]
+
+
+class Model(ModelBase[Any, Any]):
+    """A model that reads and returns JAX arrays and primitives; see `rlmesh.Model`."""
+
+    _env_type = "rlmesh_jax:RemoteEnv"

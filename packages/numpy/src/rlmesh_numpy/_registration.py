@@ -1,0 +1,29 @@
+"""`gymnasium.make("rlmesh/Remote-v0", address=...)`, and environments made by their name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+
+from rlmesh_numpy.gym import REMOTE_ID
+
+__all__ = ["make_env", "register"]
+
+
+def register() -> None:
+    """Register the remote environment with Gymnasium; may be called again."""
+    if REMOTE_ID not in gymnasium.registry:
+        gymnasium.register(REMOTE_ID, entry_point="rlmesh_numpy:RemoteEnv")
+
+
+def make_env(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+    """A registered environment.
+
+    Raises:
+        ValueError: If nothing is registered under the id, or its dependencies are missing.
+    """
+    try:
+        return gymnasium.make(env_id, **kwargs)
+    except gymnasium.error.Error as error:
+        raise ValueError(str(error)) from error

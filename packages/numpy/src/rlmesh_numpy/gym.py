@@ -1,0 +1,234 @@
+"""Gymnasium-typed clients, generic over the backend: real `gymnasium.Env` and `VectorEnv`.
+
+The clients of NumPy, PyTorch and JAX differ in their backend alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Generic, Literal, TypeVar
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from rlmesh._remote.player import RemotePlayer
+from rlmesh.backends import ArrayBackend
+from rlmesh.errors import UnsupportedError
+from rlmesh.specs import EnvContract
+from rlmesh_numpy._spaces import spaces_to_gymnasium
+
+__all__ = ["REMOTE_ID", "GymnasiumRemoteEnv", "GymnasiumRemoteVectorEnv"]
+
+REMOTE_ID = "rlmesh/Remote-v0"
+"""Id under which a remote environment is registered with Gymnasium."""
+
+Level = Literal["off", "warn", "strict"]
+ArrayT = TypeVar("ArrayT")
+
+
+class _Client:
+    """What the single and the vector client share."""
+
+    _backend: ArrayBackend
+    # Keyword arguments that made the backend, where the client has one of its own.
+    _backend_arguments: Mapping[str, Any] = MappingProxyType({})
+    _player: RemotePlayer
+    _arguments: dict[str, Any]
+
+    @property
+    def address(self) -> str:
+        """The endpoint's address, scheme included."""
+        return self._player.address
+
+    @property
+    def env_contract(self) -> EnvContract:
+        """What the server tells of the environment."""
+        return self._player.contract
+
+    def _connect(self, address: str | int, vector: bool, arguments: dict[str, Any]) -> EnvContract:
+        self._arguments = {**arguments, **self._backend_arguments}
+        self._player = RemotePlayer(address, self._backend, vector=vector, **arguments)
+        return self._player.contract
+
+    def _check_mode(self, wanted: str | None) -> None:
+        served = self.env_contract.render_mode
+        if wanted is not None and wanted != served:
+            self._player.close()
+            raise UnsupportedError(
+                f"{self.address} was served with render_mode={served!r}, not {wanted!r}"
+            )
+
+    def _metadata(self, contract: EnvContract) -> dict[str, Any]:
+        # A remote environment draws in the one mode that it was made with; it offers no other.
+        modes = [contract.render_mode] if contract.render_mode else []
+        metadata: dict[str, Any] = {"render_modes": modes}
+        if contract.render_fps is not None:
+            fps = contract.render_fps
+            metadata["render_fps"] = int(fps) if fps.is_integer() else fps
+        metadata.update(contract.metadata)
+        if self._backend.name != "numpy":
+            metadata[self._backend.name] = True  # As Gymnasium's own conversions mark theirs.
+        return metadata
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_reconnect, (type(self), self.address, self._arguments))
+
+
+def _reconnect(cls: type[Any], address: str, arguments: dict[str, Any]) -> Any:
+    return cls(address, **arguments)
+
+
+class GymnasiumRemoteEnv(_Client, gymnasium.Env[Any, Any], Generic[ArrayT]):
+    """A served environment as a `gymnasium.Env`.
+
+    Args:
+        address: The endpoint's address.
+        token: Bearer token; empty: none.
+        validation: What to do with an action outside its space (bounds of a Box, NaN, Text):
+            "off", "warn" (once a path) or "strict".
+        connect_timeout: Seconds that the handshake may take.
+        render_mode: Mode that the environment must have been served with; None: any.
+
+    Raises:
+        AddressError: If the address is none.
+        ConnectError: If nobody answers there.
+        BusyError: If another client holds the environment.
+        UnsupportedError: If it is served in another render mode, or as a vector.
+        RemoteError: If the server refuses for another reason.
+    """
+
+    def __init__(
+        self,
+        address: str | int,
+        *,
+        token: str = "",
+        validation: Level = "warn",
+        connect_timeout: float = 10.0,
+        render_mode: str | None = None,
+    ) -> None:
+        arguments = {"token": token, "validation": validation, "connect_timeout": connect_timeout}
+        contract = self._connect(address, False, arguments)
+        self._check_mode(render_mode)
+        self.observation_space = spaces_to_gymnasium(contract.observation_space)
+        self.action_space = spaces_to_gymnasium(contract.action_space)
+        self.render_mode = contract.render_mode
+        self.metadata = self._metadata(contract)
+        self.spec = self._spec_of(contract)
+
+    def _spec_of(self, contract: EnvContract) -> EnvSpec:
+        """A spec whose `make()` dials the same address, with the served environment's limits."""
+        known = contract.registration
+        return EnvSpec(
+            REMOTE_ID,
+            entry_point=f"{type(self).__module__}:{type(self).__qualname__}",
+            reward_threshold=known.reward_threshold if known else None,
+            nondeterministic=known.nondeterministic if known else False,
+            max_episode_steps=known.max_episode_steps if known else None,
+            kwargs={"address": self.address, **self._arguments},
+        )
+
+    def reset(
+        self, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode.
+
+        Args:
+            seed: Seed of the episode, 0 to 2**64 - 1; None: the environment goes on.
+            options: Options of the environment.
+
+        Returns:
+            Observation and info; arrays are the caller's own.
+
+        Raises:
+            EnvError: If the environment fails; the session goes on.
+        """
+        super().reset(seed=seed)
+        return self._player.reset(seed, options)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Apply an action.
+
+        Returns:
+            Observation, reward, terminated, truncated and info; arrays are the caller's own.
+
+        Raises:
+            InvalidValueError: If the action is not one of its space; nothing was applied.
+            EnvError: If the environment fails; the session goes on.
+        """
+        return self._player.step(action)
+
+    def render(self) -> Any:
+        """What the environment's `render` returns: for "rgb_array" an array (height, width, 3)."""
+        return self._player.render()
+
+    def close(self) -> None:
+        """End the session; may be called again."""
+        self._player.close()
+
+    def __str__(self) -> str:
+        return f"<{type(self).__name__}<{self.env_contract.id} at {self.address}>>"
+
+
+class GymnasiumRemoteVectorEnv(_Client, gymnasium.vector.VectorEnv[Any, Any, Any], Generic[ArrayT]):
+    """A served vector of environments as a `gymnasium.vector.VectorEnv`.
+
+    Args and errors as for the single client.
+    """
+
+    def __init__(
+        self,
+        address: str | int,
+        *,
+        token: str = "",
+        validation: Level = "warn",
+        connect_timeout: float = 10.0,
+        render_mode: str | None = None,
+    ) -> None:
+        arguments = {"token": token, "validation": validation, "connect_timeout": connect_timeout}
+        contract = self._connect(address, True, arguments)
+        self._check_mode(render_mode)
+        self.num_envs = contract.num_envs
+        self.single_observation_space = spaces_to_gymnasium(contract.observation_space)
+        self.single_action_space = spaces_to_gymnasium(contract.action_space)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.render_mode = contract.render_mode
+        self.metadata = self._metadata(contract)
+        if contract.autoreset_mode is not None:
+            self.metadata["autoreset_mode"] = AutoresetMode(contract.autoreset_mode.value)
+
+    def reset(
+        self,
+        seed: int | Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode in every lane; see the single client.
+
+        Args:
+            seed: One seed, from which the vector derives those of its lanes, or a seed a lane.
+            options: Options of the environment; "reset_mask", bools (num_envs,), resets some
+                lanes.
+        """
+        if isinstance(seed, int):
+            super().reset(seed=seed)
+        return self._player.reset(seed, options)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Apply an action in every lane; see the single client.
+
+        Returns:
+            Observations, rewards (num_envs,) float64, terminated and truncated (num_envs,) bool,
+            and infos.
+        """
+        return self._player.step_lanes(actions)
+
+    def render(self) -> Any:
+        """What the vector's `render` returns: a tuple with a frame a lane."""
+        return self._player.render()
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the session."""
+        self._player.close()

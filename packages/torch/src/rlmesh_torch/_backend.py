@@ -1,0 +1,227 @@
+"""The PyTorch backend of the codec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Union
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from rlmesh.backends import Buffer, DynamicArray, Leaf
+from rlmesh.dtypes import DTYPES, DType
+from rlmesh.errors import InvalidValueError
+from rlmesh.spaces import Bounds
+from rlmesh_numpy import BACKEND as NUMPY
+from rlmesh_numpy import asarray
+
+__all__ = ["BACKEND", "Device", "TorchBackend", "as_tensor"]
+
+Array = npt.NDArray[Any]
+Device = Union[torch.device, str, int, None]
+"""What names a device; None: the CPU."""
+
+_FLOAT32 = DTYPES["float32"]
+
+
+class TorchBackend:
+    """Leaves as `torch.Tensor`; see `rlmesh.backends.ArrayBackend`.
+
+    On the way to the wire, values of every other library go through the NumPy backend and stay
+    NumPy arrays: only their bytes are wanted.
+
+    Args:
+        device: Where tensors are made; None: on the CPU.
+    """
+
+    name = "torch"
+
+    def __init__(self, device: Device = None) -> None:
+        self.device = torch.device("cpu" if device is None else device)
+
+    def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> torch.Tensor | Array:
+        """See `ArrayBackend.as_leaf`. A tensor of another device is copied to the CPU."""
+        if isinstance(value, torch.Tensor):
+            host = _host(value, leaf, count)
+            if str(host.dtype) == f"torch.{leaf.dtype}" and host.shape == leaf.batch_shape(count):
+                return host
+            value = _numbers(host, leaf, count)
+        if leaf.dtype.name == "bfloat16" and str(getattr(value, "dtype", None)) != "bfloat16":
+            return _as_bfloat16(value, leaf, count)
+        return NUMPY.as_leaf(value, leaf, count)
+
+    def violation(self, array: torch.Tensor | Array, leaf: Leaf) -> str | None:
+        """See `ArrayBackend.violation`."""
+        if isinstance(array, torch.Tensor):
+            if array.dtype is torch.bfloat16:
+                leaf = _float32_twin(leaf)
+            array = _numbers(array, leaf, None)
+        return NUMPY.violation(array, leaf)
+
+    def to_bytes(self, array: torch.Tensor | Array) -> bytes:
+        """See `ArrayBackend.to_bytes`."""
+        return array.tobytes() if isinstance(array, np.ndarray) else _tensor_bytes(array)
+
+    def from_bytes(self, data: Buffer, leaf: Leaf, count: int | None, copy: bool) -> torch.Tensor:
+        """See `ArrayBackend.from_bytes`.
+
+        PyTorch has no read-only tensors: a view (`copy=False`, on the CPU) must not be written.
+
+        Raises:
+            TypeError: If this PyTorch has no such dtype.
+        """
+        dtype = _torch_dtype(leaf.dtype, leaf.path)
+        # To another device the bytes are copied anyhow.
+        owned = copy and self.device.type == "cpu"
+        source = bytearray(data) if owned else memoryview(data)
+        return _tensor(source, dtype, leaf.batch_shape(count)).to(self.device)
+
+    def dynamic(self, value: object) -> DynamicArray | None:
+        """See `ArrayBackend.dynamic`."""
+        if not isinstance(value, torch.Tensor):
+            return NUMPY.dynamic(value)
+        element = DTYPES.get(str(value.dtype).partition(".")[2])
+        if element is None or value.layout is not torch.strided or value.device.type == "meta":
+            return None
+        data = _tensor_bytes(value.detach().cpu())
+        return DynamicArray(element, tuple(value.shape), data)
+
+    def from_dynamic(self, array: DynamicArray) -> Any:
+        """A tensor; NumPy's own for what PyTorch has not: typed scalars and arrays of any values.
+
+        An array of a dtype that this PyTorch lacks stays a NumPy array too.
+        """
+        dtype = None if array.dtype is None else getattr(torch, array.dtype.name, None)
+        if array.shape is None or dtype is None:
+            try:
+                return NUMPY.from_dynamic(array)
+            except ImportError:
+                if dtype is None:
+                    raise
+                # NumPy's bfloat16 needs ml_dtypes; a 0-d tensor does not.
+        data = bytearray(array.data or b"")
+        return _tensor(data, dtype, array.shape or ()).to(self.device)
+
+
+BACKEND = TorchBackend()
+"""The PyTorch backend of the CPU."""
+
+
+def as_tensor(value: Any, device: Device = None) -> torch.Tensor:
+    """`value` as a tensor, without a copy where that can be.
+
+    Args:
+        value: An array or tensor of any library, a number, or nested lists or tuples of numbers,
+            whose dtype is the one that `torch.as_tensor` gives them.
+        device: Where the tensor shall be; None: where it is, or on the CPU.
+
+    Raises:
+        TypeError: If PyTorch has no such dtype.
+        ValueError: If nested lists are ragged.
+    """
+    if isinstance(value, torch.Tensor):
+        tensor = value
+    elif isinstance(value, (bool, int, float, list, tuple)):
+        tensor = torch.as_tensor(value)
+    else:
+        array = asarray(value)
+        brain = array.dtype.name == "bfloat16"
+        array = array.view(np.int16) if brain else array
+        native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        # PyTorch has no negative strides, and warns of memory that it must not write.
+        tensor = torch.from_numpy(np.require(native, requirements=["C", "W"]))
+        tensor = tensor.view(torch.bfloat16) if brain else tensor
+    return tensor if device is None else tensor.to(device)
+
+
+def _torch_dtype(element: DType, path: str) -> torch.dtype:
+    dtype = getattr(torch, element.name, None)
+    if not isinstance(dtype, torch.dtype):
+        raise TypeError(
+            f"{path}: PyTorch {torch.__version__} has no {element}; it needs PyTorch 2.3 or later"
+        )
+    return dtype
+
+
+def _host(tensor: torch.Tensor, leaf: Leaf, count: int | None) -> torch.Tensor:
+    if tensor.layout is not torch.strided:
+        raise InvalidValueError(leaf.path, leaf.describe(count), f"a tensor of {tensor.layout}")
+    try:
+        return tensor.detach().cpu()
+    except (RuntimeError, TypeError) as error:
+        raise InvalidValueError(leaf.path, leaf.describe(count), str(error)) from None
+
+
+def _numbers(tensor: torch.Tensor, leaf: Leaf, count: int | None) -> Array:
+    """A tensor of the CPU as an ndarray; bfloat16, which NumPy has not, as float32."""
+    try:
+        plain = tensor.resolve_conj().resolve_neg()
+        return (plain.float() if plain.dtype is torch.bfloat16 else plain).numpy()
+    except (RuntimeError, TypeError) as error:
+        raise InvalidValueError(leaf.path, leaf.describe(count), str(error)) from None
+
+
+def _tensor_bytes(tensor: torch.Tensor) -> bytes:
+    """The bytes of a tensor of the CPU."""
+    plain = tensor.resolve_neg()
+    bits = plain.view(torch.int16) if plain.dtype is torch.bfloat16 else plain
+    return bits.numpy().tobytes()
+
+
+def _tensor(data: bytearray | memoryview, dtype: torch.dtype, shape: Sequence[int]) -> torch.Tensor:
+    """A view of `data`, which it keeps alive; of a copy where a memoryview is not aligned."""
+    if not len(data):
+        return torch.empty(*shape, dtype=dtype)
+    if isinstance(data, bytearray):
+        return torch.frombuffer(data, dtype=dtype).reshape(shape)
+    flat: Array = np.frombuffer(data, np.uint8)
+    if flat.__array_interface__["data"][0] % dtype.itemsize:
+        flat = flat.copy()
+    elif not flat.flags.writeable:
+        flat = np.asarray(_Unlocked(flat))
+    return torch.frombuffer(flat, dtype=dtype).reshape(shape)
+
+
+class _Unlocked:
+    """Read-only memory that PyTorch takes without its warning; nothing here writes to it.
+
+    A warning cannot be silenced for one thread alone.
+    """
+
+    def __init__(self, array: Array) -> None:
+        self._array = array  # Keeps the memory alive.
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        known = self._array.__array_interface__
+        return {**known, "data": (known["data"][0], False)}
+
+
+def _as_bfloat16(value: Any, leaf: Leaf, count: int | None) -> torch.Tensor:
+    """Numbers of any library as bfloat16, by way of float32: needs no ml_dtypes."""
+    try:
+        numbers = NUMPY.as_leaf(value, replace(leaf, dtype=_FLOAT32), count)
+    except InvalidValueError as error:
+        actual = error.actual.replace("range of float32", "range of bfloat16")
+        raise InvalidValueError(leaf.path, leaf.describe(count), actual) from None
+    tensor = as_tensor(numbers).to(torch.bfloat16)
+    overflown = torch.isinf(tensor).numpy() & np.isfinite(numbers)
+    if overflown.any():
+        first = numbers[overflown].reshape(-1)[0]
+        actual = f"{first}, which is beyond the range of bfloat16"
+        raise InvalidValueError(leaf.path, leaf.describe(count), actual)
+    return tensor
+
+
+def _float32_twin(leaf: Leaf) -> Leaf:
+    """A bfloat16 leaf with its bounds as float32, whose upper half a bfloat16 is."""
+    twin: Leaf | None = leaf.cache.get("torch")
+    if twin is None:
+        low, high = (
+            b and Bounds((np.frombuffer(b.data, "<u2").astype("<u4") << 16).tobytes(), b.uniform)
+            for b in (leaf.low, leaf.high)
+        )
+        twin = leaf.cache["torch"] = replace(leaf, dtype=_FLOAT32, low=low, high=high)
+    return twin

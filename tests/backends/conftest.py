@@ -1,0 +1,27 @@
+"""Fixtures of the suite of backends."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+
+import pytest
+
+from rlmesh.dtypes import DTYPES, DType
+from tests.backends.libraries import DTYPE_NAMES, LIBRARIES, Library, open_library
+
+if importlib.util.find_spec("gymnasium") is None:
+    collect_ignore = ["test_clients.py"]
+
+
+@pytest.fixture(params=LIBRARIES)
+def library(request: pytest.FixtureRequest) -> Iterator[Library]:
+    """Each array library."""
+    with open_library(request.param) as opened:
+        yield opened
+
+
+@pytest.fixture(params=DTYPE_NAMES)
+def element(request: pytest.FixtureRequest) -> DType:
+    """Each element type."""
+    return DTYPES[request.param]

@@ -1,0 +1,46 @@
+"""Finds and runs buf, and builds the spec's image with it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from .environment import REPOSITORY, codegen_venv, pinned, run
+
+__all__ = ["buf", "digest", "image"]
+
+
+def buf(*arguments: str | Path, root: Path = REPOSITORY, plugins: Path | None = None) -> bytes:
+    """Run the pinned buf and return what it printed.
+
+    Args:
+        *arguments: Its arguments.
+        root: The folder that holds buf.yaml.
+        plugins: A folder of plugins for `buf generate`.
+
+    Raises:
+        CodegenError: If it failed, or found faults.
+    """
+    return run([_program(), *arguments], cwd=root, path=plugins)
+
+
+def image(root: Path = REPOSITORY) -> bytes:
+    """The image of the spec: all its descriptors, without comments and positions."""
+    return buf("build", ".", "--exclude-source-info", "--output", "-#format=binpb", root=root)
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 of an image, as `rlmesh_proto.SPEC_DIGEST` has it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _program() -> Path:
+    """`.venv/bin/buf` if that is the pinned one, else the codegen venv's."""
+    development = REPOSITORY / ".venv" / "bin" / "buf"
+    if development.is_file() and _version(development) == pinned()["buf-bin"]:
+        return development
+    return codegen_venv() / "buf"
+
+
+def _version(program: Path) -> str:
+    return run([program, "--version"]).decode().strip()

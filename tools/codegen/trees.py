@@ -1,0 +1,65 @@
+"""Compares a freshly generated folder with the committed one, and brings the latter up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["differences", "replace"]
+
+# What is not generated may lie in gen/ too: build files by hand, and what tools leave behind.
+_FOREIGN_NAMES = {"BUILD", "BUILD.pants", "package-lock.json"}
+_FOREIGN_FOLDERS = {"__pycache__", "node_modules", "build", "dist", ".mypy_cache", ".ruff_cache"}
+
+
+def differences(fresh: Path, committed: Path) -> list[str]:
+    """What is wrong with the committed folder, one line a file; empty if nothing is.
+
+    Args:
+        fresh: What was generated just now.
+        committed: What the repository holds.
+    """
+    new, old = _files(fresh), _files(committed)
+    faults = [(name, "missing") for name in new - old]
+    faults += [(name, "stale: nothing generates it") for name in old - new]
+    for name in new & old:
+        if (fresh / name).read_bytes() != (committed / name).read_bytes():
+            faults.append((name, "different"))
+    return [f"{committed.name}/{name}: {fault}" for name, fault in sorted(faults)]
+
+
+def replace(fresh: Path, committed: Path) -> int:
+    """Make the committed folder equal the fresh one; returns how many files that changed.
+
+    Files that are equal keep their times, so that nothing is rebuilt for nothing.
+    """
+    new, old = _files(fresh), _files(committed)
+    changed = old - new
+    for name in changed:
+        (committed / name).unlink()
+        _prune((committed / name).parent, committed)
+    for name in new:
+        content, target = (fresh / name).read_bytes(), committed / name
+        if name not in old or target.read_bytes() != content:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            changed.add(name)
+    return len(changed)
+
+
+def _files(folder: Path) -> set[str]:
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {path.as_posix() for path in paths if not _foreign(path)}
+
+
+def _foreign(path: Path) -> bool:
+    folders = path.parts[:-1]
+    return path.name in _FOREIGN_NAMES or any(
+        name in _FOREIGN_FOLDERS or name.endswith(".egg-info") for name in folders
+    )
+
+
+def _prune(folder: Path, top: Path) -> None:
+    """Remove a folder that has become empty, and those above it below `top`."""
+    while folder != top and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

@@ -1,0 +1,1 @@
+"""The pinned requirements: requirements/*.in compiled to *.txt."""

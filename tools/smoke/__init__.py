@@ -1,0 +1,1 @@
+"""What a user installs: wheels and sdists, built here and tried in empty environments."""

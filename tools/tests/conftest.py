@@ -1,0 +1,27 @@
+"""A copy of the spec that tests may break."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY))  # `tools` is no installed package
+
+from tools.spec.releases import write_release  # noqa: E402
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A folder with spec/ and buf's configuration, whose VERSION 1.0.0rc1 is released as it is."""
+    root = tmp_path / "tree"
+    shutil.copytree(REPOSITORY / "spec", root / "spec", ignore=shutil.ignore_patterns("*.binpb"))
+    for name in ("buf.yaml", "buf.gen.yaml", "LICENSE"):
+        shutil.copy(REPOSITORY / name, root / name)
+    (root / "spec" / "VERSION").write_text("1.0.0rc1\n")
+    (root / "spec" / "CHANGELOG.md").write_text("# Changes\n\n## 1.0.0rc1\n\nThe first.\n")
+    assert write_release(root)
+    return root

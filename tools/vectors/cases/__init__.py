@@ -1,0 +1,1 @@
+"""The declared cases, one module an area; valid ones and invalid ones apart."""

@@ -1,0 +1,175 @@
+"""Turns declared cases into the JSON files, checking each by the reference codec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from .cases import (
+    dynamic_invalid,
+    dynamic_valid,
+    spaces_invalid,
+    spaces_leaves,
+    spaces_nested,
+    values_invalid,
+    values_leaves,
+    values_nested,
+)
+from .cases.rules import RULES, UNUSUAL
+from .check import check
+from .declare import BadDynamic, BadSpace, BadValue, ValidDynamic, ValidSpace, ValidValue
+from .decode import decode
+from .dynamic import message, parse
+from .encode import encode
+from .ranges import conforms
+from .rejected import Rejected
+from .spaces import describe
+from .values import Tagged, b64
+
+__all__ = ["build"]
+
+Json = dict[str, Any]
+Case = TypeVar("Case")
+
+
+def build() -> dict[str, str]:
+    """The text of every file, by its path below spec/vectors.
+
+    Raises:
+        ValueError: If a case is not what it is declared to be, or a name is used twice.
+    """
+    files: dict[str, list[Json]] = {
+        "valid/spaces/box.json": _each(_space, spaces_leaves.BOXES),
+        "valid/spaces/integers.json": _each(_space, spaces_leaves.INTEGRAL),
+        "valid/spaces/text.json": _each(_space, spaces_leaves.TEXTS),
+        "valid/spaces/nested.json": _each(_space, spaces_nested.NESTED),
+        "valid/values/box.json": _each(_value, values_leaves.BOXES),
+        "valid/values/integers.json": _each(_value, values_leaves.INTEGRAL),
+        "valid/values/text.json": _each(_value, values_leaves.TEXTS),
+        "valid/values/containers.json": _each(_value, values_nested.CONTAINERS),
+        "valid/values/ragged.json": _each(_value, values_nested.RAGGED),
+        "valid/dynamic/simple.json": _each(_dynamic, dynamic_valid.SIMPLE),
+        "valid/dynamic/numbers.json": _each(_dynamic, dynamic_valid.NUMBERS),
+        "valid/dynamic/containers.json": _each(_dynamic, dynamic_valid.CONTAINERS),
+        "invalid/spaces/box.json": _each(_bad_space, spaces_invalid.BOXES),
+        "invalid/spaces/integers.json": _each(_bad_space, spaces_invalid.INTEGRAL),
+        "invalid/spaces/text.json": _each(_bad_space, spaces_invalid.TEXTS),
+        "invalid/spaces/nested.json": _each(_bad_space, spaces_invalid.NESTED),
+        "invalid/values/sizes.json": _each(_bad_value, values_invalid.SIZES),
+        "invalid/values/leaves.json": _each(_bad_value, values_invalid.LEAVES),
+        "invalid/values/nested.json": _each(_bad_value, values_invalid.NESTED),
+        "invalid/dynamic/all.json": _each(_bad_dynamic, dynamic_invalid.ALL),
+    }
+    _check_names(files)
+    return {path: _text(cases) for path, cases in files.items()}
+
+
+def _each(make: Callable[[Case], Json], cases: Sequence[Case]) -> list[Json]:
+    return [make(case) for case in cases]
+
+
+def _check_names(files: dict[str, list[Json]]) -> None:
+    """Refuse a name that two cases of one folder share."""
+    seen: set[tuple[str, str]] = set()
+    for path, cases in files.items():
+        for case in cases:
+            name = (path.rsplit("/", 1)[0], case["name"])
+            if name in seen:
+                raise ValueError(f"two cases named {name}")
+            seen.add(name)
+
+
+def _text(cases: list[Json]) -> str:
+    """One file: a case a line, so that a change shows as the lines of the cases it concerns."""
+    lines = ",\n".join(json.dumps(case, ensure_ascii=True) for case in cases)
+    return f'{{"format": 1, "cases": [\n{lines}\n]}}\n'
+
+
+def _wire(made: Message) -> str:
+    return b64(made.SerializeToString(deterministic=True))
+
+
+def _space(case: ValidSpace) -> Json:
+    check(case.space)
+    made = {"name": case.name, "space_proto": _wire(case.space)}
+    if case.canonical is not None:
+        check(case.canonical)
+        made["canonical_proto"] = _wire(case.canonical)
+    return {**made, "space": describe(case.canonical or case.space)}
+
+
+def _value(case: ValidValue) -> Json:
+    check(case.space)
+    values: list[Tagged] = list(case.values)
+    slabs = encode(case.space, values)
+    if decode(case.space, slabs, len(values)) != values:
+        raise ValueError(f"{case.name}: decodes to another value")
+    if not case.batch and len(values) != 1:
+        raise ValueError(f"{case.name}: {len(values)} values, not a batch")
+    return {
+        "name": case.name,
+        "space_proto": _wire(case.space),
+        "space": describe(case.space),
+        "batch_size": len(values) if case.batch else None,
+        "slabs": [b64(slab) for slab in slabs],
+        "conforms": all(conforms(case.space, value) for value in values),
+        "value": {"batch": values} if case.batch else values[0],
+    }
+
+
+def _dynamic(case: ValidDynamic) -> Json:
+    canonical = message(case.value).SerializeToString(deterministic=True)
+    data = canonical if case.data is None else case.data
+    for read in (data, canonical):
+        if parse(read) != case.value:
+            raise ValueError(f"{case.name}: reads as another value")
+    made: Json = {"name": case.name, "proto": b64(data)}
+    if case.data is not None:
+        made["canonical_proto"] = b64(canonical)
+    return {**made, "value": case.value}
+
+
+def _refused(case: BadSpace | BadValue | BadDynamic, read: Callable[[], object]) -> Json:
+    """What is said of an invalid case, once the reference codec has refused it as declared."""
+    try:
+        read()
+    except Rejected as error:
+        contract = case.rule.split()[0]
+        usual = "INVALID_VALUE" if isinstance(case, BadValue) else "MALFORMED"
+        code = UNUSUAL.get(case.rule, UNUSUAL.get(contract, usual))
+        if error.code != code:
+            raise ValueError(f"{case.name}: declared {code}, but {error}") from None
+        return {
+            "contract": contract,
+            "rule": RULES[case.rule],
+            "code": f"ERROR_CODE_{code}",
+            "error_path": error.path,
+        }
+    raise ValueError(f"{case.name}: declared invalid, but it is taken")
+
+
+def _bad_space(case: BadSpace) -> Json:
+    why = _refused(case, lambda: check(case.space))
+    return {"name": case.name, "space_proto": _wire(case.space), **why}
+
+
+def _bad_value(case: BadValue) -> Json:
+    check(case.space)
+    n = 1 if case.batch_size is None else case.batch_size
+    why = _refused(case, lambda: decode(case.space, list(case.slabs), n))
+    return {
+        "name": case.name,
+        "space_proto": _wire(case.space),
+        "space": describe(case.space),
+        "batch_size": case.batch_size,
+        "slabs": [b64(slab) for slab in case.slabs],
+        **why,
+    }
+
+
+def _bad_dynamic(case: BadDynamic) -> Json:
+    why = _refused(case, lambda: parse(case.data))
+    return {"name": case.name, "proto": b64(case.data), **why}

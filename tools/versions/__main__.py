@@ -1,0 +1,52 @@
+"""`python3 -m tools.versions`: one version for the spec and all packages."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .lockstep import bump, check
+from .version import Version
+
+__all__ = ["main"]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 1 if versions disagree or the new version is refused."""
+    parser = argparse.ArgumentParser(prog="python3 -m tools.versions", description=__doc__)
+    parser.add_argument("--root", type=Path, default=REPOSITORY, help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("check", help="all places state the version of spec/VERSION")
+    raised = commands.add_parser("bump", help="state a higher version everywhere but in gen/")
+    raised.add_argument("version", help="MAJOR.MINOR.PATCH or MAJOR.MINOR.PATCHrcN")
+    options = parser.parse_args(arguments)
+    root: Path = options.root.resolve()
+    try:
+        return _check(root) if options.command == "check" else _bump(root, options.version)
+    except ValueError as error:
+        print(f"versions: {error}", file=sys.stderr)
+        return 1
+
+
+def _check(root: Path) -> int:
+    faults = check(root)
+    for fault in faults:
+        print(f"versions: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _bump(root: Path, version: str) -> int:
+    for path in bump(root, Version.parse(version)):
+        print(path.relative_to(root))
+    print(
+        "next: write the entries in CHANGELOG.md and spec/CHANGELOG.md, then\n"
+        "python3 -m tools.spec release && make gen"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

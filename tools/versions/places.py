@@ -1,0 +1,130 @@
+"""Every place in the repository that states the version, and how it is read and rewritten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from .version import Version
+
+__all__ = ["Form", "Place", "Statement", "places"]
+
+
+class Form(Enum):
+    """How a place writes the version."""
+
+    PLAIN = "plain"
+    PIN = "pin"
+    NPM = "npm"
+
+    def write(self, version: Version) -> str:
+        """The version in this form."""
+        if self is Form.NPM:
+            return version.npm
+        return f"=={version}" if self is Form.PIN else str(version)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One version found in a file.
+
+    Attributes:
+        subject: What it is the version of ("__version__", "rlmesh-proto").
+        text: The version as it stands there, without blanks; empty where a pin is missing.
+        start: Where it begins in the file.
+        end: Where it ends.
+    """
+
+    subject: str
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """One file, and the pattern of the versions in it.
+
+    Attributes:
+        path: The file.
+        pattern: Finds a version as its group `version`, and what it is of as group `subject`.
+        form: How the version is written there.
+        required: Subjects that the file must state.
+        generated: Whether tools/codegen writes the file, so that a bump leaves it alone.
+    """
+
+    path: Path
+    pattern: re.Pattern[str]
+    form: Form = Form.PLAIN
+    required: tuple[str, ...] = ()
+    generated: bool = False
+
+    def statements(self) -> list[Statement]:
+        """The versions that the file states, in order.
+
+        Extras may name their own distribution without a pin; that is no statement.
+        """
+        text = self.path.read_text()
+        own = re.search(r'^name = "([\w-]+)"', text, re.MULTILINE)
+        return [
+            Statement(match["subject"], "".join(match["version"].split()), *match.span("version"))
+            for match in self.pattern.finditer(text)
+            if match["version"] or own is None or match["subject"] != own[1]
+        ]
+
+    def faults(self, version: Version) -> list[str]:
+        """What the file states that is not this version, one text a statement."""
+        wanted, found = self.form.write(version), self.statements()
+        missing = sorted(set(self.required) - {statement.subject for statement in found})
+        wrong = [
+            f"{statement.subject} is {statement.text or 'not pinned'}, expected {wanted}"
+            for statement in found
+            if statement.text != wanted
+        ]
+        return wrong + [f"{subject} is missing, expected {wanted}" for subject in missing]
+
+    def rewrite(self, version: Version) -> None:
+        """State this version everywhere in the file."""
+        text = self.path.read_text()
+        for found in reversed(self.statements()):
+            text = text[: found.start] + self.form.write(version) + text[found.end :]
+        self.path.write_text(text)
+
+
+_SPEC = re.compile(r"\A(?P<subject>)(?P<version>[^\n]*)")
+_PYTHON = re.compile(r'^(?P<subject>__version__|SPEC_VERSION) = "(?P<version>[^"]*)"', re.MULTILINE)
+_PROJECT = re.compile(r'^(?P<subject>version) = "(?P<version>[^"]*)"', re.MULTILINE)
+# A requirement of ours in quotes: its name and extras, then what it asks for, up to a marker.
+_PIN = re.compile(
+    r"(?<!name = )[\"'](?P<subject>rlmesh-[a-z]+)(?:\[[^\]]*\])?"
+    r"[ ]*(?P<version>[^\"'; ]*(?: [^\"'; ]+)*)[ ]*(?:;[^\n]*?)?[\"']"
+)
+_NPM = re.compile(r'"(?P<subject>version|@rlmesh/\w+)": "(?P<version>[^"]*)"')
+
+
+def places(root: Path) -> list[Place]:
+    """The places of a repository, spec/VERSION first."""
+    return [Place(root / "spec" / "VERSION", _SPEC), *_generated(root), *_packages(root)]
+
+
+def _generated(root: Path) -> Iterator[Place]:
+    python, typescript = root / "gen" / "python", root / "gen" / "typescript"
+    yield Place(python / "pyproject.toml", _PROJECT, required=("version",), generated=True)
+    module = python / "src" / "rlmesh_proto" / "__init__.py"
+    both = ("SPEC_VERSION", "__version__")
+    yield Place(module, _PYTHON, required=both, generated=True)
+    yield Place(typescript / "package.json", _NPM, Form.NPM, ("version",), generated=True)
+
+
+def _packages(root: Path) -> Iterator[Place]:
+    """The hand-written packages, in Python by pyproject.toml and in TypeScript by package.json."""
+    for project in sorted((root / "packages").glob("*/pyproject.toml")):
+        yield Place(project, _PROJECT)
+        yield Place(project, _PIN, Form.PIN, ("rlmesh-proto",))
+    for module in sorted((root / "packages").glob("*/src/*/_version.py")):
+        yield Place(module, _PYTHON, required=("__version__",))
+    for manifest in sorted((root / "packages").glob("*/package.json")):
+        yield Place(manifest, _NPM, Form.NPM, ("version", "@rlmesh/proto"))
