@@ -16,6 +16,7 @@ from tools.codegen.environment import REPOSITORY, CodegenError, has_npm, pinned
 from tools.codegen.python import generate_python
 from tools.codegen.trees import differences, replace
 from tools.codegen.typescript import generate_typescript
+from tools.lock.__main__ import FILES as LOCKED
 
 PACKAGE = Path("src/rlmesh_proto")
 USE = """
@@ -156,8 +157,15 @@ def test_the_typescript_package(tree: Path) -> None:
     assert command.main([*only, "--check"]) == 1
 
 
-def test_the_lock_names_no_machine() -> None:
-    lock = (REPOSITORY / "requirements" / "codegen.txt").read_text()
+def test_the_generators_are_the_oldest_useful_ones() -> None:
     assert pinned()["grpcio-tools"] == "1.62.3"
-    assert "sha256:" in lock
-    assert not [word for word in ("http", "file:", "--index", "--find-links") if word in lock]
+    assert pinned()["mypy-protobuf"] == "3.6.0"
+
+
+@pytest.mark.parametrize("name", LOCKED)
+def test_the_lock_names_no_machine(name: str) -> None:
+    path = REPOSITORY / "requirements" / f"{name}.txt"
+    lock = path.read_text()
+    assert not [word for word in ("://", "file:", "--index", "--find-links") if word in lock]
+    wheels = lock.count("--hash=sha256:")
+    assert wheels >= len(pinned(path)) > 0

@@ -63,6 +63,8 @@ def test_an_added_field_breaks_nothing_but_needs_a_version(tree: Path) -> None:
     assert breaking(tree) == []
     (fault,) = unchanged(tree)
     assert "raise the version" in fault
+    assert main(["--root", str(tree), "breaking"]) == 0
+    assert main(["--root", str(tree), "unchanged"]) == 1
     assert check(tree) == 1
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import Any
+from typing import Any, cast
 
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.tensor import Tensor
@@ -34,7 +34,7 @@ def numbers_of(value: object) -> tuple[DType, tuple[int, ...], bytes] | None:
     tobytes = getattr(value, "tobytes", None)
     if isinstance(name, str) and name in DTYPES and isinstance(shape, tuple) and callable(tobytes):
         element = DTYPES[name]
-        data: bytes = tobytes()
+        data = bytes(cast(Any, tobytes()))
         if getattr(value.dtype, "byteorder", "=") == ">":  # type: ignore[attr-defined]
             data = _swapped(data, element.itemsize)
         return element, tuple(int(n) for n in shape), data

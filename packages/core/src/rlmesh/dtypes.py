@@ -6,6 +6,7 @@ reads them. It depends on no array library.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -97,14 +98,18 @@ class DType:
 
 
 def _to_bfloat16(value: float) -> int:
-    """Round to the nearest bfloat16, ties to even; returns its 16 bits."""
-    if value != value:
-        return (struct.unpack("<I", struct.pack("<f", value))[0] >> 16) | 0x40
-    try:
-        bits: int = struct.unpack("<I", struct.pack("<f", value))[0]
-    except OverflowError:
-        return 0x7F80 if value > 0 else 0xFF80
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) & 0xFFFF
+    """Round to the nearest bfloat16, ties to even; returns its 16 bits.
+
+    Raises:
+        OverflowError: If a finite value rounds to infinity.
+    """
+    bits: int = struct.unpack("<I", struct.pack("<f", value))[0]
+    if math.isnan(value):
+        return (bits >> 16) | 0x40
+    rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) & 0xFFFF
+    if rounded & 0x7FFF == 0x7F80 and not math.isinf(value):
+        raise OverflowError(f"{value} is beyond the range of bfloat16")
+    return rounded
 
 
 def _from_bfloat16(bits: int) -> float:

@@ -25,11 +25,11 @@ NativeValue = Union[
 Info = dict[str, Any]
 """The info of a reset or step."""
 
-SpaceT = TypeVar("SpaceT")
-EnvObsT = TypeVar("EnvObsT")
+SpaceT = TypeVar("SpaceT", covariant=True)
+EnvObsT = TypeVar("EnvObsT", covariant=True)
 EnvActT = TypeVar("EnvActT")
-VectorObsT = TypeVar("VectorObsT")
-VectorActT = TypeVar("VectorActT")
+VectorObsT = TypeVar("VectorObsT", covariant=True)
+VectorActT = TypeVar("VectorActT", covariant=True)
 BatchActionT = TypeVar("BatchActionT", contravariant=True)
 
 

@@ -214,4 +214,4 @@ def test_errors_carry_the_path(build: Any, path: str) -> None:
 def test_path_text() -> None:
     assert path_text(("a", 0)) == "['a'][0]"
     assert path_text(()) == ""
-    assert path_text(["it's"]) == '["it\'s"]'
+    assert path_text(["it's"]) == r"['it\'s']"

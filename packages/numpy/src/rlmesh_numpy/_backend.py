@@ -81,7 +81,8 @@ class NumpyBackend:
         """See `ArrayBackend.from_bytes`."""
         view: Array = np.ndarray(leaf.batch_shape(count), numpy_dtype(leaf.dtype), buffer=data)
         if copy:
-            return view.copy()
+            owned: Array = view.copy()
+            return owned
         view.flags.writeable = False
         return view
 
@@ -136,7 +137,8 @@ def asarray(value: Any) -> Array:
         return _from_torch(value)
     if isinstance(value, Tensor):
         # Its array interface has no name for bfloat16.
-        return np.ndarray(value.shape, numpy_dtype(value.dtype), buffer=value.buffer)
+        view: Array = np.ndarray(value.shape, numpy_dtype(value.dtype), buffer=value.buffer)
+        return view
     if isinstance(value, (list, tuple)):
         value = [asarray(v) if hasattr(v, "detach") else v for v in value]
     return np.asarray(value)

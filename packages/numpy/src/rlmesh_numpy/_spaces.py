@@ -156,8 +156,8 @@ def _to_box(space: native.Box) -> gs.Space[Any]:
 def _array(bounds: native.Bounds, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
     if bounds.uniform:
         return np.full(shape, np.ndarray((), dtype, buffer=bounds.data)[()], dtype)
-    view: Array = np.ndarray(shape, dtype, buffer=bounds.data)
-    return view.copy()
+    array: Array = np.ndarray(shape, dtype, buffer=bounds.data).copy()
+    return array
 
 
 def _to_discrete(space: native.Discrete) -> gs.Space[Any]:
@@ -182,12 +182,16 @@ def _to_text(space: native.Text) -> gs.Space[Any]:
 
 def _to_dict(space: native.Dict) -> gs.Space[Any]:
     # An OrderedDict keeps its order; Gymnasium sorts the keys of any other mapping.
-    return gs.Dict(OrderedDict((key, spaces_to_gymnasium(s)) for key, s in space.children))
+    parts: Any = OrderedDict((key, spaces_to_gymnasium(part)) for key, part in space.children)
+    return gs.Dict(parts)
 
 
 def _to_graph(space: native.Graph) -> gs.Space[Any]:
-    edges = None if space.edge_space is None else spaces_to_gymnasium(space.edge_space)
-    return gs.Graph(spaces_to_gymnasium(space.node_space), edges)  # type: ignore[arg-type]
+    parts = (space.node_space, space.edge_space)
+    nodes, edges = (None if part is None else spaces_to_gymnasium(part) for part in parts)
+    make: Any = gs.Graph
+    graph: gs.Space[Any] = make(nodes, edges)
+    return graph
 
 
 _TO: dict[str, Callable[[Any], gs.Space[Any]]] = {

@@ -130,7 +130,7 @@ class GymnasiumRemoteEnv(_Client, gymnasium.Env[Any, Any], Generic[ArrayT]):
             kwargs={"address": self.address, **self._arguments},
         )
 
-    def reset(
+    def reset(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start an episode.
@@ -200,7 +200,7 @@ class GymnasiumRemoteVectorEnv(_Client, gymnasium.vector.VectorEnv[Any, Any, Any
         if contract.autoreset_mode is not None:
             self.metadata["autoreset_mode"] = AutoresetMode(contract.autoreset_mode.value)
 
-    def reset(
+    def reset(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         seed: int | Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,

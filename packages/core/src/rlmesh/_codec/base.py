@@ -53,9 +53,13 @@ class SlabReader:
     def lengths(self, count: int, path: str) -> tuple[int, ...]:
         """The next slab as `count` uint32 lengths, whose sum the value's bytes can hold."""
         lengths = struct.unpack(f"<{count}I", self.take(4 * count, path))
-        if sum(lengths) > self._most:
-            raise CodecError(f"{sum(lengths)} elements are more than its bytes hold", path=path)
+        self.check_count(sum(lengths), path)
         return lengths
+
+    def check_count(self, count: int, path: str) -> None:
+        """Check that the value's bytes can hold `count` elements, before any is made."""
+        if count > self._most:
+            raise CodecError(f"{count} elements are more than its bytes hold", path=path)
 
     def finish(self, path: str) -> None:
         """Check that every slab was used."""

@@ -226,33 +226,36 @@ class GraphNode(TupleBatched):
             flag, count = flag | self._HAS_LINKS, links
             if self._edges is None and links:
                 raise InvalidValueError(self.path, "a graph without edges", f"{links} edge links")
-            self._check_links(value.edge_links, links, nodes, InvalidValueError)
+            wrong = self._wrong_end(value.edge_links, nodes)
+            if wrong is not None:
+                expected = f"ends below the number of nodes, {nodes}"
+                raise InvalidValueError(self._links.path, expected, str(wrong))
         return flag, count
 
-    def _check_links(self, links: Any, count: int, nodes: int, error: type[Exception]) -> None:
+    def _wrong_end(self, links: Any, nodes: int) -> int | None:
+        """An end of an edge that is not one of `nodes`; None where there is none."""
         slab: list[bytes] = []
-        self._links.encode_batches([links], [count], slab)
-        ends = struct.unpack(f"<{2 * count}i", slab[0])
-        if ends and not 0 <= min(ends) <= max(ends) < nodes:
-            wrong = min(ends) if min(ends) < 0 else max(ends)
-            expected = f"edge links between its {nodes} nodes"
-            if error is CodecError:
-                raise CodecError(f"{wrong} instead of {expected}", path=self.path)
-            raise InvalidValueError(self.path, expected, str(wrong))
+        self._links.encode_batches([links], [len(links)], slab)
+        ends = struct.unpack(f"<{len(slab[0]) // 4}i", slab[0])
+        if not ends or 0 <= min(ends) <= max(ends) < nodes:
+            return None
+        wrong: int = min(ends) if min(ends) < 0 else max(ends)
+        return wrong
 
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
         """See `Node`."""
         flags = bytes(reader.take(count, self.path))
-        node_counts = reader.lengths(count, self.path)
-        edge_counts = reader.lengths(count, self.path)
+        node_counts = reader.lengths(count, self._nodes.path)
+        edge_counts = reader.lengths(count, self._links.path)
         for flag, n in zip(flags, edge_counts):
             self._check_flags(flag, n)
         has_links = [bool(flag & self._HAS_LINKS) for flag in flags]
         has_edges = [bool(flag & self._HAS_EDGES) for flag in flags]
         links = self._some(self._links, reader, edge_counts, has_links)
-        for link, n, m in zip(links, node_counts, edge_counts):
-            if link is not None:
-                self._check_links(link, m, n, CodecError)
+        for link, n in zip(links, node_counts):
+            wrong = None if link is None else self._wrong_end(link, n)
+            if wrong is not None:
+                raise CodecError(f"{wrong} is no end among {n} nodes", path=self._links.path)
         nodes = self._nodes.decode_batches(reader, node_counts)
         edges: list[Any] = [None] * count
         if self._edges is not None:

@@ -123,16 +123,10 @@ class IntegerNode(ArrayNode):
         return f"an integer from {self._range[0]} to {self._range[-1]}"
 
     def _integer(self, value: Any) -> int:
-        try:
-            number = operator.index(value)
-        except TypeError:
-            try:
-                number = int(value) if float(value).is_integer() else None  # type: ignore[assignment]
-            except (TypeError, ValueError, OverflowError):
-                number = None  # type: ignore[assignment]
-            if number is None or isinstance(value, (str, bytes)):
-                actual = f"{value!r:.60} of type {type(value).__name__}"
-                raise InvalidValueError(self.path, self._expected(), actual) from None
+        number = _whole_number(value)
+        if number is None:
+            actual = f"{value!r:.60} of type {type(value).__name__}"
+            raise InvalidValueError(self.path, self._expected(), actual)
         if number not in self._range:
             raise InvalidValueError(self.path, self._expected(), str(number))
         return number
@@ -163,6 +157,19 @@ class IntegerNode(ArrayNode):
             if number not in self._range:
                 raise CodecError(f"{number} is not {self._expected()}", path=self.path)
         return numbers
+
+
+def _whole_number(value: Any) -> int | None:
+    """`value` as an int where it is one, or a float without a fraction; else None."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        pass
+    try:
+        whole = not isinstance(value, (str, bytes)) and float(value).is_integer()
+        return int(value) if whole else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 class TextNode(TupleBatched):

@@ -87,6 +87,7 @@ class SpaceCodec:
     def decode_batch(self, slabs: Sequence[Buffer], count: int, *, copy: bool = True) -> Any:
         """The batch of `count` values that the slabs are; see `decode`."""
         reader = SlabReader(slabs, copy)
+        reader.check_count(count, self._root)
         batch = self._node.decode_batches(reader, (count,))[0]
         reader.finish(self._root)
         return batch
@@ -94,6 +95,7 @@ class SpaceCodec:
     def decode_values(self, slabs: Sequence[Buffer], count: int) -> list[Any]:
         """The batch of `count` values as a list of values; see `decode`."""
         reader = SlabReader(slabs, copy=True)
+        reader.check_count(count, self._root)
         values = self._node.decode_many(reader, count)
         reader.finish(self._root)
         return values
@@ -115,7 +117,7 @@ def _compile(
     space: spaces.Space[Any], backend: ArrayBackend, validator: Validator, path: str
 ) -> Node:
     def child(key: str | int, part: spaces.Space[Any]) -> Node:
-        return _compile(part, backend, validator, f"{path}[{key!r}]")
+        return _compile(part, backend, validator, path + spaces.path_text((key,)))
 
     if isinstance(space, spaces.Dict):
         return DictNode(path, [(key, child(key, part)) for key, part in space.children])
@@ -124,14 +126,14 @@ def _compile(
     if isinstance(space, spaces.OneOf):
         return OneOfNode(path, [child(key, part) for key, part in space.children])
     if isinstance(space, spaces.Sequence):
-        return SequenceNode(path, child("*", space.feature_space), space.stack)
+        return SequenceNode(path, child(0, space.feature_space), space.stack)
     if isinstance(space, spaces.Graph):
         links = Leaf(f"{path}.edge_links", dtype("int32"), (2,))
         edges = space.edge_space
         return GraphNode(
             path,
-            child("nodes", space.node_space),
-            None if edges is None else child("edges", edges),
+            _compile(space.node_space, backend, validator, f"{path}.nodes"),
+            None if edges is None else _compile(edges, backend, validator, f"{path}.edges"),
             ArrayNode(links, backend, validator, categorical=True),
         )
     if isinstance(space, spaces.Text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from rlmesh._session.versions import SPEC_VERSION
@@ -129,8 +130,15 @@ def _registration(spec: Any) -> Registration | None:
         max_episode_steps=getattr(spec, "max_episode_steps", None),
         reward_threshold=getattr(spec, "reward_threshold", None),
         nondeterministic=bool(getattr(spec, "nondeterministic", False)),
-        kwargs=dict(kwargs) if isinstance(kwargs, Mapping) else {},
+        kwargs=_plain(kwargs) if isinstance(kwargs, Mapping) else {},
     )
+
+
+def _plain(value: Any) -> Any:
+    """`value` with enums, such as an AutoresetMode, as their values."""
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    return value.value if isinstance(value, Enum) else value
 
 
 def _keywords(reset: Callable[..., Any]) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.lanes import LaneIO
@@ -58,10 +58,8 @@ class HostedEnv:
         name, player = self._players[type(body)]
         try:
             return player(body)
-        except _InvalidRequest as error:
-            return _invalid(m.ErrorCode.INVALID_VALUE, error.reason)
-        except _InvalidResult as error:
-            return _invalid(m.ErrorCode.INVALID_RESULT, error.reason)
+        except _Invalid as error:
+            return _invalid(error.code, error.reason)
         except Exception as error:
             return failure_of_exception(error, name, tell_traceback=self._expose_tracebacks)
 
@@ -161,16 +159,26 @@ class HostedEnv:
         return {**info, VALIDATION_KEY: reports} if reports else info
 
 
-class _InvalidRequest(Exception):
-    """A value of the request is not one of its space."""
+class _Invalid(Exception):
+    """A value is not one of its space."""
+
+    code: ClassVar[m.ErrorCode]
 
     def __init__(self, reason: CodecError | InvalidValueError) -> None:
         super().__init__(str(reason))
         self.reason = reason
 
 
-class _InvalidResult(_InvalidRequest):
-    """What the environment returned is not what its spaces say."""
+class _InvalidRequest(_Invalid):
+    """The value is the request's."""
+
+    code = m.ErrorCode.INVALID_VALUE
+
+
+class _InvalidResult(_Invalid):
+    """The value is the environment's."""
+
+    code = m.ErrorCode.INVALID_RESULT
 
 
 def _batch_words(size: int | None) -> str:

@@ -41,7 +41,7 @@ class GrpcConnection:
         Raises:
             RLMeshError: What its status says.
         """
-        unary = self._channel.unary_unary(f"/{self._service}/{method}")
+        unary: Any = self._channel.unary_unary(f"/{self._service}/{method}")
         try:
             answer: bytes = unary(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
@@ -85,7 +85,7 @@ class GrpcConnection:
         self._channel.close()
 
     def _start(self) -> Any:
-        stream = self._channel.stream_stream(f"/{self._service}/Session")
+        stream: Any = self._channel.stream_stream(f"/{self._service}/Session")
         try:
             self._incoming = stream(self._requests(), metadata=self._metadata)
         except ValueError:

@@ -142,19 +142,19 @@ def _add_reflection(server: grpc.Server, names: Sequence[str]) -> None:
     reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
 
 
-class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
+class _Handler(grpc.GenericRpcHandler):
     """Routes the three methods of a service, after its token."""
 
     def __init__(self, service: FrameService, token: str) -> None:
         self._service = service
         self._token = f"Bearer {token}".encode() if token else b""
-        self._methods = {
+        self._methods: dict[str, Any] = {
             f"/{service.name}/Describe": grpc.unary_unary_rpc_method_handler(self._describe),
             f"/{service.name}/Session": grpc.stream_stream_rpc_method_handler(self._session),
             f"/{service.name}/Shutdown": grpc.unary_unary_rpc_method_handler(self._shutdown),
         }
 
-    def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler | None:
+    def service(self, handler_call_details: Any) -> Any:
         """The handler of a method; None where there is no such method."""
         method = self._methods.get(handler_call_details.method)
         if method is None or self._admits(handler_call_details.invocation_metadata):

@@ -10,10 +10,10 @@ from rlmesh.errors import CodecError
 __all__ = ["dtype_from_wire", "dtype_to_wire"]
 
 _TO_WIRE = {name: dtype_pb2.DType.Value(f"D_TYPE_{name.upper()}") for name in DTYPES}
-_FROM_WIRE = {number: DTYPES[name] for name, number in _TO_WIRE.items()}
+_FROM_WIRE: dict[int, DType] = {number: DTYPES[name] for name, number in _TO_WIRE.items()}
 
 
-def dtype_to_wire(element: DType) -> dtype_pb2.DType:
+def dtype_to_wire(element: DType) -> dtype_pb2.DType.ValueType:
     """The enum's number."""
     return _TO_WIRE[element.name]
 

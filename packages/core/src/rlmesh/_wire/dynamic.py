@@ -14,12 +14,19 @@ from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._wire.dtypes import dtype_from_wire, dtype_to_wire
 from rlmesh.backends import ArrayBackend, DynamicArray
+from rlmesh.dtypes import DType
 from rlmesh.errors import CodecError
 
 __all__ = ["MAX_DEPTH", "DynamicEncoder", "dynamic_from_wire", "map_from_wire"]
 
 MAX_DEPTH = 24
 """Deepest nesting of a dynamic value."""
+
+MAX_DIMENSIONS = 32
+"""Most dimensions of an array, as NumPy 1 has it."""
+
+MAX_ELEMENTS = 2**28
+"""Most elements of an array."""
 
 _INT64 = range(-(2**63), 2**63)
 _DynamicValue = value_pb2.DynamicValue
@@ -50,7 +57,7 @@ class DynamicEncoder:
 
     def value(self, value: object, out: _DynamicValue, root: str) -> None:
         """Write one value into `out`."""
-        self._write(value, out, root, 0)
+        self._write(value, out, root, 1)
 
     def _key(self, key: object, entry: value_pb2.MapEntry, path: str) -> None:
         if isinstance(key, str):
@@ -64,7 +71,7 @@ class DynamicEncoder:
         writer = _WRITERS.get(type(value))
         if writer is not None:
             writer(value, out)
-        elif depth >= MAX_DEPTH:
+        elif depth >= MAX_DEPTH and isinstance(value, (Mapping, list, tuple)) and value:
             out.string_value = self._replaced(value, path)
         elif isinstance(value, Mapping):
             self._write_map(value, out, path, depth)
@@ -99,6 +106,9 @@ class DynamicEncoder:
 
     def _write_array(self, array: DynamicArray, out: _DynamicValue, path: str, depth: int) -> None:
         if array.dtype is None:
+            if depth >= MAX_DEPTH and array.elements:
+                out.string_value = self._replaced(list(array.elements), path)
+                return
             objects = out.object_array_value
             objects.SetInParent()
             objects.shape.extend(array.shape or ())
@@ -172,6 +182,9 @@ def map_from_wire(message: value_pb2.Map, backend: ArrayBackend, depth: int = 1)
 
 
 def _key_from_wire(message: _DynamicValue, backend: ArrayBackend, depth: int) -> object:
+    kind = message.WhichOneof("kind")
+    if kind in ("string_value", "scalar_value"):
+        raise CodecError(f"the key of a map is written as a {kind}")
     key = dynamic_from_wire(message, backend, depth)
     parts = key if isinstance(key, tuple) else (key,)
     if not all(x is None or isinstance(x, (bool, int, float, bytes, str, tuple)) for x in parts):
@@ -183,7 +196,7 @@ def _key_from_wire(message: _DynamicValue, backend: ArrayBackend, depth: int) ->
     return key
 
 
-def dynamic_from_wire(message: _DynamicValue, backend: ArrayBackend, depth: int = 0) -> Any:
+def dynamic_from_wire(message: _DynamicValue, backend: ArrayBackend, depth: int = 1) -> Any:
     """The Python value of a message.
 
     Raises:
@@ -200,6 +213,8 @@ def dynamic_from_wire(message: _DynamicValue, backend: ArrayBackend, depth: int 
 
 
 def _read_big_int(data: bytes, backend: ArrayBackend, depth: int) -> int:
+    if not data:
+        raise CodecError("an integer has no bytes")
     return int.from_bytes(data, "little", signed=True)
 
 
@@ -217,28 +232,37 @@ def _read_map(message: value_pb2.Map, backend: ArrayBackend, depth: int) -> dict
 
 def _read_scalar(message: value_pb2.Scalar, backend: ArrayBackend, depth: int) -> Any:
     element = dtype_from_wire(message.dtype)
-    _check_size(len(message.data), element.itemsize, "a scalar")
+    _check_data(message.data, element, 1, "a scalar")
     return backend.from_dynamic(DynamicArray(element, None, message.data))
 
 
 def _read_tensor(message: value_pb2.Tensor, backend: ArrayBackend, depth: int) -> Any:
     element = dtype_from_wire(message.dtype)
     shape = tuple(message.shape)
-    _check_size(len(message.data), math.prod(shape) * element.itemsize, "a tensor")
+    _check_data(message.data, element, _size(shape), "a tensor")
     return backend.from_dynamic(DynamicArray(element, shape, message.data))
 
 
 def _read_objects(message: value_pb2.ObjectArray, backend: ArrayBackend, depth: int) -> Any:
     shape = tuple(message.shape)
-    if len(message.elements) != math.prod(shape):
+    if len(message.elements) != _size(shape):
         raise CodecError(f"an array of shape {shape} has {len(message.elements)} elements")
     elements: Sequence[Any] = [dynamic_from_wire(x, backend, depth + 1) for x in message.elements]
     return backend.from_dynamic(DynamicArray(None, shape, None, elements))
 
 
-def _check_size(actual: int, expected: int, noun: str) -> None:
-    if actual != expected:
-        raise CodecError(f"{noun} has {actual} bytes instead of {expected}")
+def _size(shape: tuple[int, ...]) -> int:
+    """Number of elements, within the limits; an extent of 0 does not excuse the others."""
+    if len(shape) > MAX_DIMENSIONS or math.prod(max(n, 1) for n in shape) > MAX_ELEMENTS:
+        raise CodecError(f"a shape of {len(shape)} dimensions, {shape[:8]}, is over the limit")
+    return math.prod(shape)
+
+
+def _check_data(data: bytes, element: DType, count: int, noun: str) -> None:
+    if len(data) != count * element.itemsize:
+        raise CodecError(f"{noun} has {len(data)} bytes instead of {count * element.itemsize}")
+    if element.kind == "b" and data.translate(None, b"\0\1"):
+        raise CodecError(f"{noun} has a bool that is neither 0 nor 1")
 
 
 _READERS: dict[str, Callable[[Any, ArrayBackend, int], Any]] = {

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlmesh_proto.spaces.v1 import space_pb2
 
 from rlmesh import spaces
 from rlmesh._wire.dtypes import dtype_from_wire, dtype_to_wire
-from rlmesh.dtypes import DType
+from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import CodecError, SpaceError
 from rlmesh.spaces import Bounds
 from rlmesh.tensor import Tensor
@@ -18,6 +19,12 @@ __all__ = ["MAX_SPACE_DEPTH", "space_from_wire", "space_to_wire"]
 
 MAX_SPACE_DEPTH = 24
 """Deepest nesting of a space; a space without children is one level."""
+
+MAX_LEAF_DIMENSIONS = 31
+"""Most dimensions of a leaf; a batch has one more, and NumPy 1 takes 32."""
+
+MAX_LEAF_BYTES = 2**28
+"""Most bytes of one value of a leaf: those of a message."""
 
 
 def space_to_wire(space: spaces.Space[Any], out: space_pb2.Space) -> None:
@@ -123,10 +130,24 @@ def space_from_wire(message: space_pb2.Space, depth: int = 1) -> spaces.Space[An
 
 def _read_box(message: space_pb2.Box, depth: int) -> spaces.Space[Any]:
     element = dtype_from_wire(message.dtype)
+    shape = _read_shape(message.shape, element)
     low, high = (
         _read_bounds(b, side) for b, side in ((message.low, "low"), (message.high, "high"))
     )
-    return spaces.Box(low, high, tuple(message.shape), element)
+    for bounds in (low, high):
+        if element.kind == "b" and bounds.data.strip(b"\0\1"):
+            raise CodecError("a bound of a bool box is neither 0 nor 1")
+    return spaces.Box(low, high, shape, element)
+
+
+def _read_shape(extents: Sequence[int], element: DType) -> tuple[int, ...]:
+    """A leaf's shape, within the limits; an extent of 0 does not excuse the others."""
+    if len(extents) > MAX_LEAF_DIMENSIONS:
+        raise CodecError(f"a leaf has {len(extents)} dimensions, more than {MAX_LEAF_DIMENSIONS}")
+    size = math.prod(max(n, 1) for n in extents) * element.itemsize
+    if size > MAX_LEAF_BYTES:
+        raise CodecError(f"a leaf of shape {tuple(extents)} has more than {MAX_LEAF_BYTES} bytes")
+    return tuple(extents)
 
 
 def _read_bounds(message: space_pb2.Bounds, side: str) -> Bounds:
@@ -145,7 +166,7 @@ def _read_discrete(message: space_pb2.Discrete, depth: int) -> spaces.Space[Any]
 
 
 def _read_multi_binary(message: space_pb2.MultiBinary, depth: int) -> spaces.Space[Any]:
-    shape = tuple(message.shape)
+    shape = _read_shape(message.shape, DTYPES["int8"])
     if message.flat:
         if len(shape) != 1:
             raise CodecError(f"a flat multi_binary has {len(shape)} dimensions")
@@ -155,7 +176,7 @@ def _read_multi_binary(message: space_pb2.MultiBinary, depth: int) -> spaces.Spa
 
 def _read_multi_discrete(message: space_pb2.MultiDiscrete, depth: int) -> spaces.Space[Any]:
     element = dtype_from_wire(message.dtype)
-    shape = tuple(message.shape)
+    shape = _read_shape(message.shape, element)
     try:
         nvec = Tensor(message.nvec, element, shape)
         start = Tensor(message.start, element, shape) if message.start else None

@@ -31,8 +31,12 @@ __all__ = [
     "read_nested",
 ]
 
-_FORMAT_KINDS = {"?": "b", **dict.fromkeys("bhilqn", "i"), **dict.fromkeys("BHILQN", "u")}
-_FORMAT_KINDS |= dict.fromkeys("efd", "f")
+_FORMAT_KINDS = {
+    "?": "b",
+    **dict.fromkeys("bhilqn", "i"),
+    **dict.fromkeys("BHILQN", "u"),
+    **dict.fromkeys("efd", "f"),
+}
 _BY_SIZE = {(d.kind, d.itemsize): d for d in DTYPES.values() if d.name != "bfloat16"}
 _MAX_NESTING = 64  # NumPy's limit on dimensions
 

@@ -26,8 +26,15 @@ T = TypeVar("T")
 
 
 def path_text(path: Sequence[str | int]) -> str:
-    """The place in a space as an expression: `("a", 0)` is `"['a'][0]"`."""
-    return "".join(f"[{key!r}]" for key in path)
+    """The place in a space as an expression: `("a", 0)` is `"['a'][0]"` (CONTRACT.md X-6)."""
+    return "".join(map(_step_text, path))
+
+
+def _step_text(key: str | int) -> str:
+    if not isinstance(key, str):
+        return f"[{key}]"
+    escaped = key.replace("\\", "\\\\").replace("'", "\\'")
+    return f"['{escaped}']"
 
 
 class Space(ABC, Generic[T]):

@@ -28,7 +28,7 @@ class MultiBinary(NumericSpace[Tensor]):
         seed: Seed of the sampler.
 
     Raises:
-        SpaceError: If there is no extent, or one is less than 1.
+        SpaceError: If there is no extent, or one is below 0.
     """
 
     kind = "multi_binary"
@@ -40,8 +40,8 @@ class MultiBinary(NumericSpace[Tensor]):
         flat = is_number(n)
         self._shape = read_shape((n,) if flat else n)  # type: ignore[arg-type]
         self._dtype = DTYPES["int8"]
-        if not self._shape or min(self._shape) < 1:
-            raise SpaceError(f"expected n to be one or more integers of at least 1, got {n!r}")
+        if not self._shape:
+            raise SpaceError(f"expected n to be one or more integers, got {n!r}")
         self._define(n=self._shape[0] if flat else self._shape, flat=flat)
         super().__init__(seed)
 

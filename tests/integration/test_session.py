@@ -1,0 +1,467 @@
+"""Sessions as a client sees them: answers, errors as answers, refusals; the server lives on."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import threading
+import time
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from rlmesh_proto.env.v1 import env_pb2, env_pb2_grpc
+
+import rlmesh
+from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
+from rlmesh._codec import ValidationWarning
+from tests.integration.envs import CounterEnv, ScriptedEnv
+
+
+@contextmanager
+def client_of(env: Any, **options: Any) -> Generator[RemoteEnv, None, None]:
+    with EnvServer(env, options=ServeOptions(**options)) as server:
+        remote = RemoteEnv(server.address)
+        try:
+            yield remote
+        finally:
+            remote.close()
+
+
+def plays_on(remote: RemoteEnv) -> None:
+    assert remote.reset(seed=1) == (0, {})
+    assert remote.step(1) == (1, 1.0, False, False, {"action": 1})
+
+
+def test_an_episode_is_played() -> None:
+    with client_of(CounterEnv()) as remote:
+        assert remote.reset(seed=0) == (0, {})
+        assert remote.step(1) == (1, 1.0, False, False, {"action": 1})
+        assert remote.step(0) == (2, 1.0, False, False, {"action": 0})
+        assert remote.step(1) == (3, 1.0, True, False, {"action": 1})
+
+
+def test_reset_takes_positional_arguments_too() -> None:
+    with client_of(CounterEnv()) as remote:
+        assert remote.reset(3, {"a": 1}) == (0, {})
+
+
+@pytest.mark.parametrize("address", ["unix", "tcp"])
+def test_every_address_is_resolved_and_played(address: str, tmp_path: Path) -> None:
+    where = f"unix://{tmp_path}/env.sock" if address == "unix" else "tcp://127.0.0.1:0"
+    with EnvServer(CounterEnv(), where) as server:
+        assert server.address.startswith(f"{address}://") and not server.address.endswith(":0")
+        remote = RemoteEnv(server.address)
+        plays_on(remote)
+        remote.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_exception_of_the_environment_is_an_answer() -> None:
+    with client_of(ScriptedEnv(KeyError("lost"))) as remote:
+        remote.reset()
+        with pytest.raises(errors.EnvError, match=r"step\(\) raised KeyError: 'lost'") as caught:
+            remote.step(0)
+        assert caught.value.exception_type == "builtins.KeyError"
+        assert "in step" in caught.value.remote_traceback
+        assert not caught.value.session_closed
+        plays_on(remote)
+
+
+def test_tracebacks_stay_on_the_server_where_it_says_so() -> None:
+    with client_of(ScriptedEnv(KeyError("lost")), expose_tracebacks=False) as remote:
+        remote.reset()
+        with pytest.raises(errors.EnvError) as caught:
+            remote.step(0)
+        assert caught.value.remote_traceback == ""
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ((0, 1.0, False, {}), "old Gym API"),
+        (0, "a int"),
+        ((9, 1.0, False, False, {}), "expected an integer from 0 to 4, got 9"),
+        ((0, "much", False, False, {}), "reward: expected a number"),
+        ((0, 1.0, "no", False, {}), "terminated: expected a bool"),
+        ((0, 1.0, False, None, {}), "truncated: expected a bool"),
+        ((0, 1.0, False, False, None), "with info a dict"),
+    ],
+)
+def test_a_bad_result_is_an_env_error_and_the_session_goes_on(result: Any, words: str) -> None:
+    with client_of(ScriptedEnv(result)) as remote:
+        remote.reset()
+        with pytest.raises(errors.EnvError, match="(?s).*") as caught:
+            remote.step(0)
+        assert words in str(caught.value)
+        assert caught.value.code == 4
+        plays_on(remote)
+
+
+@pytest.mark.parametrize("action", [2, -1, 0.5, "1", None, [0, 1]])
+def test_a_bad_action_is_refused_before_it_leaves(action: Any) -> None:
+    env = CounterEnv()
+    with client_of(env) as remote:
+        remote.reset()
+        with pytest.raises(errors.InvalidValueError) as caught:
+            remote.step(action)
+        assert caught.value.path == "action"
+        assert caught.value.expected == "an integer from 0 to 1"
+        assert env.step_count == 0
+        plays_on(remote)
+
+
+def raw_session(address: str, *requests: env_pb2.SessionRequest) -> list[env_pb2.SessionResponse]:
+    with grpc.insecure_channel(address.removeprefix("tcp://")) as channel:
+        stub = env_pb2_grpc.EnvServiceStub(channel)
+        return list(stub.Session(iter(requests), timeout=10))
+
+
+def request(sequence: int, **parts: Any) -> env_pb2.SessionRequest:
+    return env_pb2.SessionRequest(sequence=sequence, **parts)
+
+
+def opened(version: str = rlmesh.__version__) -> env_pb2.SessionRequest:
+    message = env_pb2.SessionRequest(sequence=0)
+    message.open.client.spec_version = version
+    return message
+
+
+def step_of(sequence: int, action: int) -> env_pb2.SessionRequest:
+    message = env_pb2.SessionRequest(sequence=sequence)
+    message.step.action.slabs.append(action.to_bytes(8, "little"))
+    return message
+
+
+RESET = env_pb2.ResetRequest()
+CLOSE = env_pb2.CloseRequest()
+
+
+def test_a_server_checks_the_actions_of_a_careless_client() -> None:
+    env = CounterEnv()
+    with EnvServer(env) as server:
+        answers = raw_session(
+            server.address, opened(), request(1, reset=RESET), step_of(2, 7), step_of(3, 1)
+        )
+        assert answers[2].error.code == 3 and answers[2].error.path == "action"
+        assert answers[3].step.observation.slabs == [(1).to_bytes(8, "little")]
+        assert env.step_count == 1
+
+
+def test_a_request_that_comes_again_is_answered_again_and_not_applied() -> None:
+    env = CounterEnv()
+    with EnvServer(env) as server:
+        answers = raw_session(
+            server.address, opened(), request(1, reset=RESET), step_of(2, 1), step_of(2, 1)
+        )
+    assert answers[3] == answers[2]
+    assert env.step_count == 1
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 4, 2**63])
+def test_a_request_out_of_sequence_is_refused_and_counts_nothing(wrong: int) -> None:
+    env = CounterEnv()
+    with EnvServer(env) as server:
+        answers = raw_session(
+            server.address,
+            opened(),
+            request(1, reset=RESET),
+            step_of(2, 1),
+            step_of(wrong, 1),
+            step_of(3, 1),
+        )
+    assert answers[3].error.code == 6 and not answers[3].error.session_closed
+    assert answers[4].WhichOneof("response") == "step"
+    assert env.step_count == 2
+
+
+def test_the_first_request_is_open() -> None:
+    with EnvServer(CounterEnv()) as server:
+        (answer,) = raw_session(server.address, request(1, reset=RESET))
+        assert answer.error.code == 5 and answer.error.session_closed
+
+
+def test_a_request_of_a_newer_spec_is_refused_and_the_session_goes_on() -> None:
+    with EnvServer(CounterEnv()) as server:
+        unknown = env_pb2.SessionRequest.FromString(b"\x08\x01\xfa\x07\x00")
+        answers = raw_session(server.address, opened(), unknown, request(2, reset=RESET))
+        assert answers[1].error.code == 8 and not answers[1].error.session_closed
+        assert answers[2].WhichOneof("response") == "reset"
+
+
+@pytest.mark.parametrize("version", ["", "0.9.0", "1.0.0rc0", "1.0.0", "2.0.0", "nonsense"])
+def test_a_spec_version_that_does_not_talk_is_refused(version: str) -> None:
+    with EnvServer(CounterEnv()) as server:
+        (answer,) = raw_session(server.address, opened(version))
+        assert answer.error.code == 7 and answer.error.session_closed
+        assert list(answer.error.choices) == [rlmesh.__version__]
+        plays_on(RemoteEnv(server.address))
+
+
+def test_a_client_refuses_a_server_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    with EnvServer(CounterEnv()) as server:
+        monkeypatch.setattr("rlmesh._session.client.SPEC_VERSION", "2.0.0")
+        with pytest.raises(errors.UnsupportedVersionError) as caught:
+            RemoteEnv(server.address)
+        assert caught.value.choices == (rlmesh.__version__,)
+
+
+def test_noise_ends_the_stream_with_a_word_and_the_server_lives_on() -> None:
+    with EnvServer(CounterEnv()) as server:
+        with grpc.insecure_channel(server.address.removeprefix("tcp://")) as channel:
+            stream: Any = channel.stream_stream("/rlmesh.proto.env.v1.EnvService/Session")
+            (data,) = list(stream(iter([b"\xff\xff\xff"]), timeout=10))
+        answer = env_pb2.SessionResponse.FromString(data)
+        assert answer.error.code == 2 and answer.error.session_closed
+        plays_on(RemoteEnv(server.address))
+
+
+def test_a_second_client_is_told_who_holds_the_environment() -> None:
+    with EnvServer(CounterEnv()) as server:
+        first = RemoteEnv(server.address)
+        with pytest.raises(errors.BusyError, match="is held by") as caught:
+            RemoteEnv(server.address)
+        assert caught.value.holder == f"{socket.gethostname()}:{os.getpid()}"
+        plays_on(first)
+        first.close()
+        plays_on(RemoteEnv(server.address))
+
+
+def test_a_refused_address() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(errors.ConnectError, match=f"127.0.0.1:{port}"):
+        RemoteEnv(f"127.0.0.1:{port}", connect_timeout=5)
+
+
+def test_a_silent_address() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        start = time.monotonic()
+        with pytest.raises(errors.ConnectError, match="does not answer within 0.5 s"):
+            RemoteEnv(silent.getsockname()[1], connect_timeout=0.5)
+        assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("text", ["nowhere", "127.0.0.1:99999", "ftp://x:1", "unix://", "a:b:c"])
+def test_an_address_that_is_none(text: str) -> None:
+    with pytest.raises(errors.AddressError):
+        RemoteEnv(text)
+
+
+def test_a_port_in_use_is_an_error() -> None:
+    with (
+        EnvServer(CounterEnv()) as server,
+        pytest.raises(errors.AddressError, match="cannot listen"),
+    ):
+        EnvServer(CounterEnv(), server.address)
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+def test_a_token_is_asked_for_before_anything_is_told(token: str) -> None:
+    with EnvServer(CounterEnv(), token="secret") as server:
+        with pytest.raises(errors.AuthenticationError):
+            RemoteEnv(server.address, token=token)
+        with grpc.insecure_channel(server.address.removeprefix("tcp://")) as channel:
+            stub = env_pb2_grpc.EnvServiceStub(channel)
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.Describe(env_pb2.DescribeRequest(), timeout=5)
+            assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
+        plays_on(RemoteEnv(server.address, token="secret"))
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_remote_shutdown_is_off_unless_allowed(allowed: bool) -> None:
+    server = EnvServer(CounterEnv(), options=ServeOptions(remote_shutdown=allowed))
+    with server, grpc.insecure_channel(server.address.removeprefix("tcp://")) as channel:
+        stub = env_pb2_grpc.EnvServiceStub(channel)
+        if allowed:
+            stub.Shutdown(env_pb2.ShutdownRequest(), timeout=5)
+            assert server.wait(10)
+        else:
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.Shutdown(env_pb2.ShutdownRequest(), timeout=5)
+            assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED  # type: ignore[attr-defined]
+            assert not server.wait(0)
+
+
+def test_describe_tells_versions_and_the_contract() -> None:
+    import rlmesh_proto
+
+    with (
+        EnvServer(CounterEnv()) as server,
+        grpc.insecure_channel(server.address.removeprefix("tcp://")) as channel,
+    ):
+        stub = env_pb2_grpc.EnvServiceStub(channel)
+        description = stub.Describe(env_pb2.DescribeRequest(), timeout=5)
+    assert description.server.spec_version == rlmesh_proto.SPEC_VERSION
+    assert description.server.spec_digest == rlmesh_proto.SPEC_DIGEST
+    assert description.contract.id == "CounterEnv"
+
+
+def test_a_concurrent_call_raises_at_once() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow(CounterEnv):
+        def step(self, action: Any) -> Any:
+            entered.set()
+            leave.wait(10)
+            return super().step(action)
+
+    with client_of(Slow()) as remote:
+        remote.reset()
+        thread = threading.Thread(target=remote.step, args=(0,))
+        thread.start()
+        assert entered.wait(10)
+        with pytest.raises(errors.ConcurrentCallError):
+            remote.step(0)
+        leave.set()
+        thread.join(10)
+        assert remote.step(0)[0] == 2
+
+
+def test_a_closed_client_says_so_and_closes_again() -> None:
+    with client_of(CounterEnv()) as remote:
+        remote.close()
+        remote.close()
+        with pytest.raises(errors.ClosedError):
+            remote.reset()
+
+
+def test_a_client_pickles_as_its_address() -> None:
+    with EnvServer(CounterEnv()) as server:
+        remote = RemoteEnv(server.address)
+        data = pickle.dumps(remote)
+        remote.close()
+        copy = pickle.loads(data)
+        plays_on(copy)
+        copy.close()
+
+
+def test_the_environment_is_called_from_one_thread_and_closed_once() -> None:
+    threads: set[int] = set()
+
+    class Tells(CounterEnv):
+        def reset(self, seed: Any = None, options: Any = None) -> Any:
+            threads.add(threading.get_ident())
+            return super().reset(seed, options)
+
+        def close(self) -> None:
+            threads.add(threading.get_ident())
+            super().close()
+
+    env = Tells()
+    with EnvServer(env) as server:
+        for _ in range(3):
+            remote = RemoteEnv(server.address)
+            remote.reset()
+            remote.close()
+        assert env.closed == 0
+    assert env.closed == 1 and len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_serve_calls_the_environment_in_the_callers_thread() -> None:
+    threads: set[int] = set()
+
+    class Tells(CounterEnv):
+        def step(self, action: Any) -> Any:
+            threads.add(threading.get_ident())
+            return super().step(action)
+
+    server = EnvServer(Tells())
+
+    def play() -> None:
+        remote = RemoteEnv(server.address)
+        remote.reset()
+        remote.step(0)
+        remote.close()
+        server.shutdown()
+
+    player = threading.Thread(target=play)
+    server.serve(on_ready=player.start)
+    player.join(10)
+    assert threads == {threading.get_ident()} and server.wait(0)
+
+
+def test_nothing_is_left_behind() -> None:
+    before = set(threading.enumerate())
+    with client_of(CounterEnv()) as remote:
+        plays_on(remote)
+    deadline = time.monotonic() + 10
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert set(threading.enumerate()) - before == set()
+
+
+def test_a_vector_is_refused_by_the_client_of_one_environment() -> None:
+    class Vector(CounterEnv):
+        num_envs = 2
+        single_observation_space = CounterEnv.observation_space
+        single_action_space = CounterEnv.action_space
+
+    with (
+        EnvServer(Vector()) as server,
+        pytest.raises(errors.UnsupportedError, match="RemoteVectorEnv"),
+    ):
+        RemoteEnv(server.address)
+
+
+class FarEnv(CounterEnv):
+    observation_space = rlmesh.spaces.Box(0.0, 1.0, (1,))  # type: ignore[assignment]
+
+    def reset(self, seed: Any = None, options: Any = None) -> Any:
+        return [0.5], {}
+
+    def step(self, action: Any) -> Any:
+        return [2.0], 1.0, False, False, {}
+
+
+def test_an_observation_out_of_bounds_is_let_through_and_reported_once() -> None:
+    with client_of(FarEnv()) as remote, warnings.catch_warnings(record=True):
+        warnings.simplefilter("always", ValidationWarning)
+        remote.reset()
+        observation, *_, info = remote.step(0)
+        assert observation.tolist() == [2.0]
+        assert list(info["rlmesh.validation"]) == ["observation"]
+        assert remote.step(0)[4] == {}
+
+
+def test_strict_validation_makes_it_an_error() -> None:
+    with client_of(FarEnv(), validation="strict") as remote:
+        remote.reset()
+        with pytest.raises(errors.EnvError, match=r"outside \[0.0, 1.0\]"):
+            remote.step(0)
+        remote.reset()
+
+
+def test_an_env_whose_reset_takes_neither_seed_nor_options() -> None:
+    class Plain(CounterEnv):
+        def reset(self) -> Any:  # type: ignore[override]
+            return 0, {"plain": True}
+
+    with client_of(Plain()) as remote:
+        assert remote.reset() == (0, {"plain": True})
+        with pytest.raises(errors.EnvError, match="seed"):
+            remote.reset(seed=1)
+        assert remote.reset() == (0, {"plain": True})
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, "x", 1.5])
+def test_a_bad_seed(seed: Any) -> None:
+    with client_of(CounterEnv()) as remote:
+        with pytest.raises(errors.InvalidValueError, match="seed"):
+            remote.reset(seed=seed)
+        plays_on(remote)
+
+
+def test_an_object_without_spaces_is_not_served() -> None:
+    with pytest.raises(TypeError, match="observation_space, action_space"):
+        EnvServer(object())
