@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
+
 from rlmesh.numpy import Model
 
 EPISODES = 10
@@ -48,9 +49,7 @@ def report(console, result):
     for column in ("seed", "steps", "reward", "end", "seconds"):
         table.add_column(column, justify="right")
     for e in result.episodes:
-        table.add_row(
-            str(e.seed), str(e.steps), f"{e.reward:.1f}", e.end.value, f"{e.seconds:.2f}"
-        )
+        table.add_row(str(e.seed), str(e.steps), f"{e.reward:.1f}", e.end.value, f"{e.seconds:.2f}")
     console.print(table)
     console.print(
         f"reward {result.mean_reward:.1f} ± {result.std_reward:.1f}, {result.total_steps} steps, "

@@ -152,7 +152,6 @@ REFUSED: list[tuple[str, list[Any], str]] = [
 ]
 
 
-
 def values_of(library: Library, source: str, numbers: list[Any]) -> list[Any]:
     """The numbers in each form that a leaf may have."""
     forms: list[Any] = [list(numbers), tuple(numbers)]

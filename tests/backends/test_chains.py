@@ -33,6 +33,8 @@ def test_over_the_wire(element: DType, order: tuple[str, ...]) -> None:
 
 def test_by_hand(element: DType) -> None:
     """numpy -> torch.as_tensor -> jax asarray -> numpy asarray."""
+    pytest.importorskip("rlmesh_torch")
+    pytest.importorskip("rlmesh_jax")
     np = pytest.importorskip("numpy")
     torch, jax = pytest.importorskip("rlmesh.torch"), pytest.importorskip("rlmesh.jax")
     from rlmesh.numpy import BACKEND, asarray

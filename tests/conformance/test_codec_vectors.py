@@ -122,9 +122,7 @@ def test_slabs_that_break_a_rule_are_refused_with_their_path(
 def test_a_dynamic_value_comes_back_as_its_writer_sends_it(
     case: vectors.DynamicCase, backend: ArrayBackend
 ) -> None:
-    if backend is NATIVE and any(
-        word in str(case.value) for word in ("scalar", "object_array")
-    ):
+    if backend is NATIVE and any(word in str(case.value) for word in ("scalar", "object_array")):
         pytest.skip("natively a typed scalar is a Python number, an object array a list")
     value = dynamic_from_wire(value_pb2.DynamicValue.FromString(case.proto), backend)
     out = value_pb2.DynamicValue()

@@ -11,7 +11,7 @@ PAGES = Path(__file__).resolve().parents[3] / "shared" / "documents"
 SNIPPETS: dict[str, tuple[str, str]] = {
     "counter": (
         "custom-work.txt",
-        '''\
+        """\
 import rlmesh
 
 
@@ -39,11 +39,11 @@ class CounterEnv:
 server = rlmesh.EnvServer(CounterEnv(), "127.0.0.1:5555")
 print(f"serving CounterEnv on {server.address}")
 server.serve()
-''',
+""",
     ),
     "model": (
         "custom-work.txt",
-        '''\
+        """\
 from rlmesh.numpy import Model
 
 
@@ -53,11 +53,11 @@ def predict(observation):
 
 model = Model(predict)
 model.run("127.0.0.1:5555", max_episodes=1)
-''',
+""",
     ),
     "loop": (
         "custom-work.txt",
-        '''\
+        """\
 from rlmesh.numpy import RemoteEnv
 
 env = RemoteEnv("127.0.0.1:5555")
@@ -68,31 +68,31 @@ for step in range(1, 65):
     if term or trunc:
         break
 env.close()
-''',
+""",
     ),
     "serve": (
         "serve-an-environment.txt",
-        '''\
+        """\
 import gymnasium as gym
 import rlmesh
 
 env = gym.make("CartPole-v1")
 server = rlmesh.EnvServer(env, "127.0.0.1:5555")
 server.serve()
-''',
+""",
     ),
     "start": (
         "serve-an-environment.txt",
-        '''\
+        """\
 server = rlmesh.EnvServer(env, port=5555)
 server.start()
 print(server.address)
 server.wait()
-''',
+""",
     ),
     "contract": (
         "serve-an-environment.txt",
-        '''\
+        """\
 server = rlmesh.EnvServer(env, "127.0.0.1:5555")
 contract = server.env_contract
 
@@ -100,33 +100,33 @@ print(contract.id)
 print(contract.observation_space.kind)
 print(contract.action_space.kind)
 print(contract.num_envs)
-''',
+""",
     ),
     "addresses": (
         "serve-an-environment.txt",
-        '''\
+        """\
 rlmesh.EnvServer(env, "tcp://127.0.0.1:5555")
 rlmesh.EnvServer(env, "127.0.0.1:5555")
 rlmesh.EnvServer(env, "unix:///tmp/rlmesh-env.sock")
-''',
+""",
     ),
     "helpers": (
         "serve-an-environment.txt",
-        '''\
+        """\
 rlmesh.EnvServer(env, host="127.0.0.1", port=5555)
 rlmesh.EnvServer(env, path="/tmp/rlmesh-env.sock")
-''',
+""",
     ),
     "ready": (
         "serve-an-environment.txt",
-        '''\
+        """\
 exec 3>/tmp/rlmesh-ready
 python -m rlmesh._cli.serve_env --env CartPole-v1 \\
   --address tcp://127.0.0.1:0 --ready-fd 3 &
 exec 3>&-                            # close our copy so EOF propagates
 addr=$(head -n1 /tmp/rlmesh-ready)   # the resolved bind address
 echo "ready at $addr"
-''',
+""",
     ),
 }
 
@@ -137,4 +137,4 @@ def run_snippet(name: str, names: dict[str, object], **changes: str) -> None:
     for old, new in changes.items():
         assert old in source, f"{name} has no {old!r}"
         source = source.replace(old, new)
-    exec(compile(source, name, "exec"), names)
+    exec(compile(source, name, "exec"), names)  # noqa: S102  (our own text)

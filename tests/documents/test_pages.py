@@ -58,9 +58,7 @@ def test_the_snippet_is_the_pages(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["counter", "serve"])
-def test_a_served_snippet_plays_and_stops_on_sigterm(
-    name: str, port: str, tmp_path: Path
-) -> None:
+def test_a_served_snippet_plays_and_stops_on_sigterm(name: str, port: str, tmp_path: Path) -> None:
     script = tmp_path / "snippet.py"
     script.write_text(SNIPPETS[name][1].replace("5555", port))
     with running([str(script)]) as process:
@@ -115,7 +113,7 @@ def test_start_snippet(port: str, capsys: pytest.CaptureFixture[str]) -> None:
 
     names: dict[str, Any] = {"rlmesh": rlmesh, "env": gym.make("CartPole-v1")}
     source = SNIPPETS["start"][1].replace("rlmesh.EnvServer", "Once").replace("5555", port)
-    exec(source, {**names, "Once": Once})
+    exec(source, {**names, "Once": Once})  # noqa: S102
     assert capsys.readouterr().out.strip() == f"tcp://127.0.0.1:{port}"
 
 
@@ -123,7 +121,7 @@ def test_start_snippet(port: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_address_snippets(name: str, port: str, tmp_path: Path) -> None:
     for line in SNIPPETS[name][1].strip().splitlines():
         source = line.replace("5555", port).replace("/tmp/rlmesh-env.sock", f"{tmp_path}/e.sock")
-        server = eval(source, {"rlmesh": rlmesh, "env": CounterEnv()})
+        server = eval(source, {"rlmesh": rlmesh, "env": CounterEnv()})  # noqa: S307
         with server:
             env = rlmesh.RemoteEnv(server.address)
             assert env.reset() == (0, {})
@@ -175,7 +173,7 @@ def test_write_ready_fd_writes_one_line_and_closes() -> None:
     write_ready_fd(writer, "tcp://127.0.0.1:1")
     with os.fdopen(reader) as stream:
         assert stream.read() == "tcp://127.0.0.1:1\n"
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="Bad file"):
         os.close(writer)
 
 

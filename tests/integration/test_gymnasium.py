@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import pytest
@@ -13,8 +12,8 @@ from rlmesh import EnvServer
 np = pytest.importorskip("numpy")
 gym = pytest.importorskip("gymnasium")
 
-from gymnasium.utils.env_checker import check_env  # noqa: E402
-from gymnasium.utils.env_checker import data_equivalence  # noqa: E402
+from gymnasium.utils.env_checker import check_env, data_equivalence  # noqa: E402
+
 from rlmesh_numpy import Model, RemoteEnv, RemoteVectorEnv  # noqa: E402
 
 STEPS = 60

@@ -96,7 +96,7 @@ def test_tracebacks_stay_on_the_server_where_it_says_so() -> None:
 def test_a_bad_result_is_an_env_error_and_the_session_goes_on(result: Any, words: str) -> None:
     with client_of(ScriptedEnv(result)) as remote:
         remote.reset()
-        with pytest.raises(errors.EnvError, match="(?s).*") as caught:
+        with pytest.raises(errors.EnvError) as caught:
             remote.step(0)
         assert words in str(caught.value)
         assert caught.value.code == 4
@@ -236,7 +236,7 @@ def test_a_refused_address() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(errors.ConnectError, match=f"127.0.0.1:{port}"):
+    with pytest.raises(errors.ConnectError, match=str(port)):
         RemoteEnv(f"127.0.0.1:{port}", connect_timeout=5)
 
 
@@ -245,7 +245,7 @@ def test_a_silent_address() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         start = time.monotonic()
-        with pytest.raises(errors.ConnectError, match="does not answer within 0.5 s"):
+        with pytest.raises(errors.ConnectError, match=r"does not answer within 0\.5 s"):
             RemoteEnv(silent.getsockname()[1], connect_timeout=0.5)
         assert time.monotonic() - start < 10
 

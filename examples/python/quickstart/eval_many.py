@@ -31,8 +31,6 @@ if __name__ == "__main__":
     parser.add_argument("--max-steps", type=int, default=64)
     args = parser.parse_args()
     with ThreadPoolExecutor(max_workers=len(args.addresses)) as executor:
-        futures = [
-            executor.submit(evaluate, address, args.max_steps) for address in args.addresses
-        ]
+        futures = [executor.submit(evaluate, address, args.max_steps) for address in args.addresses]
         for future in futures:
             print(future.result())

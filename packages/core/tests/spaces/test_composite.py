@@ -37,9 +37,7 @@ class TestText:
         assert "" in Text(0, min_length=0)
 
     def test_charset(self) -> None:
-        assert Text(1).charset == (
-            "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-        )
+        assert Text(1).charset == ("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
         assert Text(1, charset="ba").charset == "ba"
         assert Text(1, charset={"b", "a"}).charset == "ab"
         assert Text(1, charset=frozenset("ba")) == Text(1, charset="ab")

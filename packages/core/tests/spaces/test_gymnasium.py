@@ -317,7 +317,7 @@ def test_flatdim_agrees(our: Any, their: Any) -> None:
 @pytest.mark.parametrize(("our", "their"), VARIABLE)
 def test_flatdim_refuses_alike(our: Any, their: Any) -> None:
     for lib, space in ((ours, our), (theirs, their)):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError):  # noqa: PT011
             lib.flatdim(space)
 
 

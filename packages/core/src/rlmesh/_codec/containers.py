@@ -278,7 +278,7 @@ class GraphNode(TupleBatched):
 
 
 class OneOfNode(TupleBatched):
-    """One of several children: a slab of indices, then every child with the values that chose it."""
+    """One of several children: a slab of indices, then each child with the values that chose it."""
 
     def __init__(self, path: str, children: Sequence[Node]) -> None:
         super().__init__(path)

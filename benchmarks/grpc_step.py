@@ -1,0 +1,141 @@
+"""A step of CartPole over gRPC beside a bare grpcio bidirectional-stream echo of the same bytes.
+
+Both servers are processes of their own; the sides take turns in blocks, and medians are compared.
+Run by `make bench`.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import queue
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import Any
+
+BLOCKS = 40
+STEPS = 100
+
+Side = Callable[[], None]
+
+
+def serve_echo(pipe: Connection, answer_size: int) -> None:
+    """A bare gRPC server that answers each message with `answer_size` bytes."""
+    import grpc
+
+    answer = b"x" * answer_size
+
+    class Echo(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: Any) -> Any:
+            return grpc.stream_stream_rpc_method_handler(
+                lambda requests, context: (answer for _ in requests)
+            )
+
+    server = grpc.server(ThreadPoolExecutor(4))
+    server.add_generic_rpc_handlers((Echo(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    pipe.send(f"127.0.0.1:{port}")
+    server.wait_for_termination()
+
+
+def serve_cartpole(pipe: Connection) -> None:
+    """CartPole-v1 as a user serves it."""
+    import gymnasium
+
+    import rlmesh
+
+    server = rlmesh.EnvServer(gymnasium.make("CartPole-v1"))
+    server.serve(on_ready=lambda: pipe.send(server.address))
+
+
+def echo_side(address: str, request_size: int) -> Side:
+    """One exchange with the bare server."""
+    import grpc
+
+    outgoing: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    channel = grpc.insecure_channel(address)
+    answers = channel.stream_stream("/bare/Echo")(iter(outgoing.get, None))
+    request = b"x" * request_size
+
+    def exchange() -> None:
+        outgoing.put(request)
+        next(answers)
+
+    return exchange
+
+
+def env_side(env: Any) -> Side:
+    """One step, and a reset where the episode has ended."""
+    state = {"action": 0, "ended": True}
+
+    def step() -> None:
+        if state["ended"]:
+            env.reset(seed=0)
+        state["action"] ^= 1
+        _, _, terminated, truncated, _ = env.step(state["action"])
+        state["ended"] = terminated or truncated
+
+    return step
+
+
+def interleave(sides: dict[str, Side]) -> dict[str, list[float]]:
+    """Seconds of each call of each side; the sides take turns in blocks."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for block in range(BLOCKS + 2):
+        for name, side in sides.items():
+            for _ in range(STEPS):
+                start = time.perf_counter()
+                side()
+                if block >= 2:  # The first blocks warm up.
+                    seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def start(function: Callable[..., None], *arguments: Any) -> tuple[Any, str]:
+    """A server process and its address."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=function, args=(theirs, *arguments), daemon=True)
+    process.start()
+    return process, ours.recv()
+
+
+def main() -> None:
+    """Measure and print medians, quartiles and ratios; the last line is JSON."""
+    import gymnasium
+
+    from rlmesh.numpy import RemoteEnv
+
+    cartpole, address = start(serve_cartpole)
+    # The size of a step's frames: 16 bytes up and about 50 down, for CartPole.
+    echo, bare_address = start(serve_echo, 46)
+    try:
+        sides = {
+            "bare grpcio echo": echo_side(bare_address, 16),
+            "RemoteEnv.step over gRPC": env_side(RemoteEnv(address)),
+            "env.step in process": env_side(gymnasium.make("CartPole-v1")),
+        }
+        report(interleave(sides))
+    finally:
+        for process in (cartpole, echo):
+            process.terminate()
+            process.join(10)
+
+
+def report(seconds: dict[str, list[float]]) -> None:
+    """Print a table; the first side is what the others are compared with."""
+    medians = {name: statistics.median(values) * 1e6 for name, values in seconds.items()}
+    base = next(iter(medians.values()))
+    print(f"{'side':28}{'p25':>9}{'median':>9}{'p75':>9}  us   ratio")
+    for name, values in seconds.items():
+        low, middle, high = (q * 1e6 for q in statistics.quantiles(values, n=4))
+        print(f"{name:28}{low:9.1f}{middle:9.1f}{high:9.1f}{middle / base:13.2f}")
+    print(json.dumps({"median_us": medians, "steps": BLOCKS * STEPS}))
+
+
+if __name__ == "__main__":
+    main()
