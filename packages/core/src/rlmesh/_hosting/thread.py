@@ -27,6 +27,7 @@ class EnvThread:
         self._lock = threading.Lock()
         self._stopped = False
         self._owner = 0
+        self._callers = threading.local()
 
     @property
     def is_current(self) -> bool:
@@ -40,7 +41,7 @@ class EnvThread:
             ClosedError: If the thread has stopped.
             BaseException: What `function` raises.
         """
-        answer: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+        answer = self._answer_queue()
         with self._lock:
             if self._stopped:
                 raise ClosedError("the server is shutting down")
@@ -50,6 +51,13 @@ class EnvThread:
             raise result
         value: R = result
         return value
+
+    def _answer_queue(self) -> queue.SimpleQueue[tuple[bool, Any]]:
+        """The caller's own queue: it waits for each answer, so there is one at most."""
+        answer: queue.SimpleQueue[tuple[bool, Any]] | None = getattr(self._callers, "queue", None)
+        if answer is None:
+            answer = self._callers.queue = queue.SimpleQueue()
+        return answer
 
     def run(self) -> None:
         """Run calls until `stop`; those that wait by then are refused."""

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rlmesh._session.versions import SPEC_VERSION, compatible
 from rlmesh._wire import messages as m
@@ -32,8 +32,7 @@ class EnvPlayer(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a transport does next: send `frame`, and end the stream if `last`."""
 
     frame: bytes
