@@ -1,57 +1,154 @@
-"""Processes of tests: started with a limit, ended by their pid."""
+"""Processes of tests: started with a limit, ended by their id."""
 
 from __future__ import annotations
 
 import os
+import re
+import select
+import signal
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-__all__ = ["ROOT", "running", "served"]
+__all__ = ["ROOT", "Running", "finished", "running", "served", "until"]
 
 ROOT = Path(__file__).resolve().parents[1]
-TIMEOUT = 30.0
+
+T = TypeVar("T")
+
+STARTED = 60.0
+"""Seconds that a process may take to say that it is ready; imports are slow on a busy machine."""
+
+ENDED = 20.0
+"""Seconds that a process may take to end once it is asked to."""
+
+
+class Running:
+    """A process that is running, or was.
+
+    Its output goes to files: a pipe that nobody reads would stop it.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self.process = process
+        self._folder = folder
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return (self._folder / "stdout").read_text()
+
+    @property
+    def errors(self) -> str:
+        """What it has printed to stderr so far."""
+        return (self._folder / "stderr").read_text()
+
+    def wait_for(self, pattern: str, timeout: float = STARTED) -> re.Match[str]:
+        """The first match of `pattern` in its output."""
+
+        def found() -> re.Match[str] | None:
+            ended = self.process.poll() is not None  # Before the look, lest the last line be lost.
+            match = re.search(pattern, self.output)
+            if match is None and ended:
+                raise AssertionError(f"it ended without {pattern!r}: {self}")
+            return match
+
+        return until(found, timeout, self)
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = ENDED) -> int:
+        """Its exit status, once it has ended of itself or by the signal; killed as a last resort."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"it did not end within {timeout:g} s: {self}") from None
+
+    def __str__(self) -> str:
+        status = self.process.poll()
+        return f"{self.process.args}, status {status}, {self.output!r}, {self.errors!r}"
+
+
+def until(condition: Callable[[], T | None], timeout: float, subject: object = "") -> T:
+    """What `condition` returns, once that is true."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"it did not come within {timeout:g} s: {subject}")
+        time.sleep(0.02)
+    return value
 
 
 @contextmanager
 def running(
-    arguments: Sequence[str], pass_fds: Sequence[int] = ()
-) -> Generator[subprocess.Popen[str], None, None]:
-    """A Python process that lasts as long as the context."""
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        pass_fds=pass_fds,
-        cwd=ROOT,
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
+    arguments: Sequence[str],
+    *,
+    program: str = sys.executable,
+    pass_fds: Sequence[int] = (),
+    **variables: str,
+) -> Generator[Running, None, None]:
+    """A process, of Python unless `program` says otherwise, that lasts as long as the context."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
+            process = subprocess.Popen(
+                [program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=pass_fds,
+                cwd=ROOT,
+                env=_environment(variables),
+            )
+        started = Running(process, folder)
         try:
-            process.wait(TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+            yield started
+        finally:
+            started.stop()
 
 
 @contextmanager
-def served(env: str, *arguments: str) -> Generator[str, None, None]:
+def served(env: str, *arguments: str, **variables: str) -> Generator[str, None, None]:
     """The address of a `serve_env` process that lasts as long as the context."""
     reader, writer = os.pipe()
-    command = ["-m", "rlmesh._cli.serve_env", "--env", env, "--ready-fd", str(writer), *arguments]
-    with running(command, [writer]) as process:
-        os.close(writer)
-        with os.fdopen(reader) as ready:
-            address = ready.readline().strip()
-        if not address:
-            assert process.stderr is not None
-            raise RuntimeError(process.stderr.read())
-        yield address
+    with os.fdopen(reader) as ready, os.fdopen(writer, "w") as ours:
+        command = ["-m", "rlmesh._cli.serve_env", "--env", env, "--ready-fd", str(writer)]
+        with running([*command, *arguments], pass_fds=[writer], **variables) as server:
+            ours.close()  # So that the pipe ends when the server does.
+            came, _, _ = select.select([ready], [], [], STARTED)
+            address = ready.readline().strip() if came else ""
+            if not address:
+                raise AssertionError(f"no address came: {server}")
+            yield address
+
+
+def finished(
+    arguments: Sequence[str],
+    *,
+    program: str = sys.executable,
+    timeout: float = STARTED,
+    **variables: str,
+) -> subprocess.CompletedProcess[str]:
+    """A process, of Python unless `program` says otherwise, that has run to its end."""
+    return subprocess.run(
+        [program, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=ROOT,
+        env=_environment(variables),
+        check=False,
+    )
+
+
+def _environment(variables: dict[str, str]) -> dict[str, str]:
+    """That of this process, with lines that come as they are printed."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "120", **variables}

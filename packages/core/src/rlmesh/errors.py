@@ -86,7 +86,9 @@ class RLMeshError(Exception):
 
 
 def _rebuild(cls: type[RLMeshError], args: tuple[Any, ...], facts: dict[str, Any]) -> RLMeshError:
-    error = cls.__new__(cls, *args)
+    # A class with two built-in bases has the memory layout of the larger one, OSError.
+    layout = OSError if issubclass(cls, OSError) else Exception
+    error = layout.__new__(cls, *args)
     error.args = args
     error.__dict__.update(facts)
     return error

@@ -1,0 +1,107 @@
+"""The public surface: exact exports, the error tree, and what an import may bring along."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pickle
+import subprocess
+import sys
+
+import grpc
+import pytest
+
+import rlmesh
+from rlmesh import errors
+from rlmesh._session.versions import compatible
+from rlmesh._transport.address import parse_address
+from rlmesh._transport.grpc_status import exception_of_status
+from rlmesh._wire.failures import raise_failure
+from rlmesh._wire.messages import ErrorCode, Failure
+
+MODULES = ["rlmesh", "rlmesh.adapters", "rlmesh.errors", "rlmesh.spaces", "rlmesh.specs"]
+MODULES += ["rlmesh.types", "rlmesh.dtypes", "rlmesh.backends", "rlmesh.results", "rlmesh.options"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_exported_name_is_there_once(name: str) -> None:
+    module = importlib.import_module(name)
+    assert len(module.__all__) == len(set(module.__all__))
+    assert all(hasattr(module, exported) for exported in module.__all__)
+
+
+def test_errors_exports_exactly_its_classes_and_draws_them() -> None:
+    classes = {
+        n for n, c in vars(errors).items() if inspect.isclass(c) and c.__module__ == errors.__name__
+    }
+    assert classes == set(errors.__all__)
+    assert all(name in (errors.__doc__ or "") for name in classes)
+
+
+def test_core_imports_neither_numpy_nor_gymnasium_nor_grpc() -> None:
+    code = (
+        "import sys, rlmesh; "
+        "print([m for m in ('numpy', 'gymnasium', 'grpc', 'torch', 'jax') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("code", list(grpc.StatusCode), ids=lambda c: c.name)
+def test_every_status_code_is_an_error_with_the_address(code: grpc.StatusCode) -> None:
+    error = exception_of_status(code, "details", "tcp://here:1")
+    assert isinstance(error, errors.RLMeshError)
+    assert "tcp://here:1" in str(error)
+
+
+@pytest.mark.parametrize("code", [*ErrorCode, 0, 99], ids=str)
+def test_every_error_code_is_raised_as_an_error(code: int) -> None:
+    with pytest.raises(errors.RLMeshError, match="words") as caught:
+        raise_failure(Failure(code, "words", session_closed=True), "tcp://here:1")
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert type(copy) is type(caught.value) and vars(copy) == vars(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "talk"),
+    [
+        ("1.0.0", "1.0.0", True),
+        ("1.0.0", "1.7.3", True),
+        ("1.0.0", "2.0.0", False),
+        ("1.0.0rc1", "1.0.0rc1", True),
+        ("1.0.0rc1", "1.0.0rc2", False),
+        ("1.0.0", "1.0.0rc1", False),
+        ("1.0.0", "1.0.0-rc.1", False),
+        ("1.0.0", "", False),
+    ],
+)
+def test_versions_that_talk(ours: str, theirs: str, talk: bool) -> None:
+    assert compatible(ours, theirs) is talk
+    assert compatible(theirs, ours) is talk
+
+
+@pytest.mark.parametrize(
+    ("text", "resolved", "local"),
+    [
+        (5555, "tcp://127.0.0.1:5555", True),
+        ("5555", "tcp://127.0.0.1:5555", True),
+        (":5555", "tcp://127.0.0.1:5555", True),
+        ("localhost:1", "tcp://localhost:1", True),
+        ("0.0.0.0:1", "tcp://0.0.0.0:1", False),
+        ("[::1]:1", "tcp://[::1]:1", True),
+        ("grpcs://robot:443", "grpcs://robot:443", False),
+        ("unix:///tmp/a.sock", "unix:///tmp/a.sock", True),
+        ("unix:rel.sock", "unix://rel.sock", True),
+    ],
+)
+def test_addresses(text: str | int, resolved: str, local: bool) -> None:
+    address = parse_address(text)
+    assert (str(address), address.is_local) == (resolved, local)
+
+
+def test_the_version_is_the_specs() -> None:
+    import rlmesh_proto
+
+    assert rlmesh.__version__ == rlmesh_proto.SPEC_VERSION
