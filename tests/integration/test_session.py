@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import socket
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -21,6 +23,7 @@ import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._codec import ValidationWarning
 from tests.integration.envs import CounterEnv, ScriptedEnv
+from tests.processes import ROOT
 
 
 @contextmanager
@@ -396,6 +399,25 @@ def test_serve_calls_the_environment_in_the_callers_thread() -> None:
     server.serve(on_ready=player.start)
     player.join(10)
     assert threads == {threading.get_ident()} and server.wait(0)
+
+
+def test_a_signal_that_reaches_another_thread_stops_the_server_too() -> None:
+    # As when the kernel picks one of gRPC's threads: nothing interrupts the main thread's wait.
+    code = """
+import signal, threading, time
+import rlmesh
+from tests.integration.envs import CounterEnv
+server = rlmesh.EnvServer(CounterEnv())
+def kill():
+    time.sleep(0.3)  # Until the main thread waits.
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    time.sleep(60)
+server.serve(on_ready=threading.Thread(target=kill, daemon=True).start)
+"""
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30, check=False)
+    assert done.returncode == 0
+    assert time.monotonic() - start < 20
 
 
 def test_nothing_is_left_behind() -> None:

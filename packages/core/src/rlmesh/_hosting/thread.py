@@ -13,6 +13,8 @@ __all__ = ["EnvThread"]
 
 R = TypeVar("R")
 
+_SIGNAL_CHECK_SECONDS = 0.2
+
 _Job = tuple[Callable[[], Any], "queue.SimpleQueue[tuple[bool, Any]]"]
 
 
@@ -63,10 +65,19 @@ class EnvThread:
         """Run calls until `stop`; those that wait by then are refused."""
         self._owner = threading.get_ident()
         try:
-            while (job := self._jobs.get()) is not None:
+            while (job := self._next()) is not None:
                 _work(*job)
         finally:
             self._refuse_rest()
+
+    def _next(self) -> _Job | None:
+        # The kernel may deliver a signal to one of gRPC's threads. Python runs its handler in the
+        # main thread, but nothing wakes that one from a wait without a timeout.
+        while True:
+            try:
+                return self._jobs.get(timeout=_SIGNAL_CHECK_SECONDS)
+            except queue.Empty:
+                continue
 
     def stop(self) -> None:
         """Make `run` return after the call that is running; safe in a signal handler."""
