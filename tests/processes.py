@@ -61,15 +61,23 @@ class Running:
         return until(found, timeout, self)
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = ENDED) -> int:
-        """Its exit status, once it has ended of itself or by the signal; killed as a last resort."""
+        """Its exit status, once it has ended of itself or by the signal; killed as a last resort."""  # noqa: E501
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
+            self.abort()
+            raise AssertionError(f"it did not end within {timeout:g} s: {self}") from None
+
+    def abort(self) -> None:
+        """End it by SIGABRT, at which Python prints where each thread is, else by SIGKILL."""
+        self.process.send_signal(signal.SIGABRT)
+        try:
+            self.process.wait(ENDED)
+        except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"it did not end within {timeout:g} s: {self}") from None
 
     def __str__(self) -> str:
         status = self.process.poll()
@@ -137,18 +145,18 @@ def finished(
     **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """A process, of Python unless `program` says otherwise, that has run to its end."""
-    return subprocess.run(
-        [program, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        cwd=ROOT,
-        env=_environment(variables),
-        check=False,
-    )
+    with running(arguments, program=program, **variables) as process:
+        try:
+            status = process.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.abort()
+            raise AssertionError(f"it did not end within {timeout:g} s: {process}") from None
+        return subprocess.CompletedProcess(
+            process.process.args, status, process.output, process.errors
+        )
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:
-    """That of this process, with lines that come as they are printed."""
-    return {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "120", **variables}
+    """That of this process, with lines that come as they are printed, and traces when aborted."""
+    own = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", "COLUMNS": "120"}
+    return {**os.environ, **own, **variables}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -22,8 +21,8 @@ PAGES = ROOT.parent / "shared" / "documents"
 
 _CODE = re.compile(
     r"(import \w|from [\w.]+ import|class \w+:|def |server\b.*[=(]|env = |env\.close|contract = |"
-    r"print\(|action = |obs, |(for|if|with) .*:$|model[ .].*\(|rlmesh\.\w+\(|uv run|python -m|exec |"
-    r"addr=|echo |>>>)"
+    r"print\(|action = |obs, |(for|if|with) .*:$|model[ .].*\(|rlmesh\.\w+\(|"
+    r"uv run|python -m|exec |addr=|echo |>>>)"
 )
 """How a line of code begins on the pages, which mark none."""
 

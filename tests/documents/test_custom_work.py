@@ -138,10 +138,10 @@ def test_the_loop_plays(counter: rlmesh.EnvServer) -> None:
 
 
 def test_the_commands_run(port: int) -> None:
-    # The examples listen at 5555 unless told otherwise, and this machine may have other uses for it.
+    # Their address is 127.0.0.1:5555 unless told otherwise; the machine may have other uses for it.
     serve, model = RUN_SERVE.split()[3:], RUN_MODEL.split()[3:]
-    assert "127.0.0.1:5555" in finished([*serve, "--help"]).stdout
-    with running([RUN_SERVE.split()[3], *serve[1:], "--address", f"127.0.0.1:{port}"]) as server:
+    assert all("127.0.0.1:5555" in (ROOT / x[0]).read_text() for x in (serve, model))
+    with running([*serve, "--address", f"127.0.0.1:{port}"]) as server:
         server.wait_for("serving CounterEnv")
         played = finished([*model, "--address", f"127.0.0.1:{port}"])
     assert (played.returncode, played.stderr) == (0, "")

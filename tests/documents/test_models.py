@@ -16,7 +16,7 @@ from tests.documents.pages import assert_on_page, named, quotations, replaced
 from tests.integration.envs import CounterEnv, ScriptedEnv
 
 pytest.importorskip("gymnasium")
-from rlmesh.numpy import Model  # noqa: E402
+from rlmesh.numpy import Model
 
 PAGE = "models.txt"
 

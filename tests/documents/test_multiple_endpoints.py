@@ -102,7 +102,9 @@ def three_steps(address: str) -> list[str]:
 def test_each_server_serves(snippet: str, env_id: str, tmp_path: Path) -> None:
     """Each environment is served by rlmesh.EnvServer."""
     address = f"unix://{tmp_path / 'socket'}"
-    names = f"from argparse import Namespace\nargs = Namespace(env_id={env_id!r}, address={address!r})"
+    names = (
+        f"from argparse import Namespace\nargs = Namespace(env_id={env_id!r}, address={address!r})"
+    )
     custom = "from tests.integration.envs import CounterEnv"
     with running(["-c", f"{names}\n{custom}\n{snippet}"]) as server:
         env = connected(address, server)
@@ -174,7 +176,9 @@ def test_the_commands_run() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == f"{addresses[0]}: connected"
-    assert lines[-6] in (f"{addresses[0]}: {x}" for x in ("episode complete", "stopped after 64 steps"))
+    assert lines[-6] in (
+        f"{addresses[0]}: {x}" for x in ("episode complete", "stopped after 64 steps")
+    )
     assert lines[-5:] == three_steps(addresses[1])
 
 

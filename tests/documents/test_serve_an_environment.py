@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -150,14 +151,15 @@ def test_gymnasium_environments_are_served(name: str) -> None:
         env.action_space.seed(0)
         for _ in range(3):
             action = env.action_space.sample()
-            assert repr(env.step(action)) == repr(local.step(action))
+            observation, reward, *rest = local.step(action)
+            assert repr(env.step(action)) == repr((observation, float(reward), *rest))
 
 
 def test_a_vector_environment_is_served() -> None:
     """Vectorized environments can expose num_envs, single_observation_space, and
     single_action_space."""
     vector = gym.make_vec("CartPole-v1", 3, vectorization_mode="sync")
-    with rlmesh.EnvServer(vector) as server, RemoteVectorEnv(server.address) as env:
+    with rlmesh.EnvServer(vector) as server, closing(RemoteVectorEnv(server.address)) as env:
         assert server.env_contract.num_envs == env.num_envs == 3
         assert env.single_observation_space == vector.single_observation_space
         assert env.single_action_space == vector.single_action_space
@@ -292,7 +294,7 @@ def test_the_command_line_takes_a_token() -> None:
         (["--env", "NoSuchEnv-v0"], "NoSuchEnv"),
         (["--env", "no_such_module:Env"], "no_such_module"),
         (["--env", "CartPole-v1", "--address", "here"], "'here' is not an address"),
-        (["--env", "CartPole-v1", "--kwargs", "{"], "--kwargs"),
+        (["--env", "CartPole-v1", "--kwargs", "{"], "serve_env: "),
     ],
 )
 def test_the_command_line_says_what_is_wrong(arguments: list[str], words: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,7 +164,9 @@ def test_methods(method: Method) -> None:
     function = getattr(getattr(types, method.owner), method.text.partition("(")[0])
     signature = inspect.signature(function)
     plain = [p.replace(annotation=p.empty) for p in signature.parameters.values()][1:]
-    assert method.text.endswith(str(signature.replace(parameters=plain, return_annotation=signature.empty)))
+    assert method.text.endswith(
+        str(signature.replace(parameters=plain, return_annotation=signature.empty))
+    )
     assert function.__annotations__ == {**method.types, "return": method.result}
     assert function.__doc__.replace("`", "").startswith(method.says)
 
@@ -218,7 +221,7 @@ def test_gymnasiums_follow_them() -> None:
     assert gaps(env.observation_space, "SpaceLike") == []
     with rlmesh.EnvServer(env) as server, RemoteEnv(server.address) as remote:
         assert gaps(remote, "EnvLike") == []
-    with rlmesh.EnvServer(vector) as server, RemoteVectorEnv(server.address) as remote:
+    with rlmesh.EnvServer(vector) as server, closing(RemoteVectorEnv(server.address)) as remote:
         assert gaps(remote, "VectorEnvLike") == []
 
 
@@ -241,7 +244,7 @@ def test_an_object_that_only_follows_them_is_served() -> None:
     with rlmesh.EnvServer(Lanes()) as server, rlmesh.RemoteVectorEnv(server.address) as env:
         assert env.num_envs == 2
         assert env.reset(seed=1, options={})[0].tolist() == [3, 4]
-        observation, reward, terminated, truncated, info = env.step([5, 6])
+        observation, reward, terminated, truncated, _info = env.step([5, 6])
         assert observation.tolist() == [5, 6]
         assert reward.tolist() == [1.0, 2.0]
         assert (terminated.tolist(), truncated.tolist()) == ([True, False], [False, False])

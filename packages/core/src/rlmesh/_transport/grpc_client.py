@@ -82,7 +82,13 @@ class GrpcConnection:
     def close(self) -> None:
         """Drop the connection; may be called again."""
         self._outgoing.put(None)
+        incoming, self._incoming = self._incoming, None
+        if incoming is not None:
+            incoming.cancel()
         self._channel.close()
+        # Freed here and not when the interpreter ends: by then gRPC's thread may have been killed
+        # with the stream's lock in its hands, and freeing the stream would wait for ever.
+        del incoming
 
     def _start(self) -> Any:
         stream: Any = self._channel.stream_stream(f"/{self._service}/Session")
@@ -109,7 +115,9 @@ class GrpcConnection:
 
     def _give_up(self) -> None:
         self._timed_out = True
-        self._incoming.cancel()
+        incoming = self._incoming
+        if incoming is not None:
+            incoming.cancel()
 
     def _exception(self, error: Any) -> RLMeshError:
         return exception_of_status(error.code(), error.details() or "", self.address)
