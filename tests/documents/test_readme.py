@@ -1,0 +1,180 @@
+"""README.md and its neighbours: what they show runs, what they name is there."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import rlmesh
+from rlmesh import errors
+from tests.integration.envs import ScriptedEnv
+from tests.processes import ROOT, STARTED, finished, running, until
+
+pytest.importorskip("gymnasium")
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "spec/README.md"]
+BANNED = "import sys; sys.modules.update(dict.fromkeys(('gymnasium', 'numpy', 'rlmesh_numpy')))\n"
+
+
+def on(block: str, port: int) -> str:
+    """A block with another port."""
+    assert "127.0.0.1:5555" in block
+    return block.replace("5555", str(port))
+
+
+def answers(port: int) -> bool:
+    """Whether something listens at a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "before", "said"),
+    [(0, "", r"\d+\.\d+\n"), (2, BANNED, r"1\.0\n")],
+    ids=["numpy", "native"],
+)
+def test_serve_and_connect(first: int, before: str, said: str, port: int) -> None:
+    with running(["-c", before + on(BLOCKS[first], port)]) as server:
+        until(lambda: answers(port) or server.process.poll() is not None, STARTED, server)
+        done = finished(["-c", before + on(BLOCKS[first + 1], port)])
+        assert (done.returncode, done.stderr) == (0, "")
+        assert re.fullmatch(said, done.stdout)
+        assert server.stop() == 0
+
+
+def test_each_is_ten_lines() -> None:
+    assert len(BLOCKS) == 4
+    counts = [len([line for line in block.splitlines() if line.strip()]) for block in BLOCKS]
+    assert max(counts) <= 10
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_what_is_named_is_there(document: str) -> None:
+    text, makefile = (ROOT / document).read_text(), (ROOT / "Makefile").read_text()
+    rules = re.findall(r"^([a-z-]+(?: [a-z-]+)*):", makefile, re.MULTILINE)
+    known = {name for rule in rules for name in rule.split()}
+    asked = re.findall(r"(?:`|^ +)make ([a-z-]+)", text, re.MULTILINE)
+    assert [x for x in asked if x not in known] == []
+    paths = re.findall(r"`((?:spec|gen|packages|tests|tools|examples)/[\w./-]*)`", text)
+    assert [x for x in paths if not (ROOT / x).exists()] == []
+    modules = re.findall(r"-m (tools\.\w+)", text)
+    assert [x for x in modules if not (ROOT / x.replace(".", "/")).is_dir()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_no_host_and_no_machine_is_named(document: str) -> None:
+    text = (ROOT / document).read_text()
+    assert re.findall(r"https?://\S+|/(?:home|work|root|opt|Users)/\S*|\bpypi\.org\b", text) == []
+
+
+def test_the_packages_are_those_of_the_table() -> None:
+    rows = re.findall(r"^\| `([\w@/-]+)`[^|]*\| ", README, re.MULTILINE)
+    projects = [*(ROOT / "packages").glob("*/pyproject.toml"), ROOT / "gen/python/pyproject.toml"]
+    names = {re.findall(r'^name = "(.*)"', x.read_text(), re.MULTILINE)[0] for x in projects}
+    assert names | {"@rlmesh/proto"} <= set(rows)
+
+
+@contextmanager
+def playing(*script: Any, **arguments: Any) -> Generator[rlmesh.RemoteEnv, None, None]:
+    """A client of an environment that answers as `script` says; it must play on afterwards."""
+    token = arguments.get("token", "")
+    with (
+        rlmesh.EnvServer(ScriptedEnv(*script), **arguments) as server,
+        rlmesh.RemoteEnv(server.address, token=token) as env,
+    ):
+        env.reset()
+        try:
+            yield env
+        finally:
+            assert env.reset() == (0, {})
+            assert env.step(0)[0] == 1
+
+
+def refused() -> None:
+    rlmesh.RemoteEnv("127.0.0.1:1")
+
+
+def silent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        rlmesh.RemoteEnv(listener.getsockname()[1], connect_timeout=0.3)
+
+
+def held() -> None:
+    with playing() as env:
+        rlmesh.RemoteEnv(env.address)
+
+
+def bad_action() -> None:
+    with playing() as env:
+        env.step(7)
+
+
+def env_raises() -> None:
+    with playing(RuntimeError("the motor is hot")) as env:
+        env.step(0)
+
+
+def four_results() -> None:
+    with playing((0, 1.0, True, {})) as env:
+        env.step(0)
+
+
+def out_of_space() -> None:
+    with playing((9, 1.0, False, False, {})) as env:
+        env.step(0)
+
+
+def no_token() -> None:
+    with playing(token="right") as env:
+        rlmesh.RemoteEnv(env.address)
+
+
+def wrong_token() -> None:
+    with playing(token="right") as env:
+        rlmesh.RemoteEnv(env.address, token="wrong")
+
+
+def other_version() -> None:
+    with playing() as env, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rlmesh._session.versions.SPEC_VERSION", "2.0.0")
+        rlmesh.RemoteEnv(env.address)
+
+
+def run_ends_early() -> None:
+    with playing() as env:
+        rlmesh.Model({0: 0, 1: 1, 2: 7}.__getitem__).run(env, max_episodes=2)
+
+
+# What happens, in words of the table; the cause; words of the exception; facts that it carries.
+SITUATIONS: list[tuple[str, Callable[[], None], str, tuple[str, ...]]] = [
+    ("nobody listens", refused, "Connection refused", ("address",)),
+    ("the peer is silent", silent, "does not answer within 0.3 s", ("address",)),
+    ("another client holds", held, "the environment is held by", ("holder",)),
+    ("an action is not one", bad_action, "an integer from 0 to 1, got 7", ("path", "expected")),
+    ("the environment raises", env_raises, "RuntimeError: the motor is hot", ("remote_traceback",)),
+    ("returns what its spaces forbid", out_of_space, "observation: expected", ("path",)),
+    ("the environment raises, or returns", four_results, "old Gym API", ()),
+    ("the spec versions do not talk", other_version, "the client 2.0.0", ("choices",)),
+    ("no or a wrong token", no_token, "asks for a token", ()),
+    ("no or a wrong token", wrong_token, "asks for a token", ()),
+    ("a run ends early", run_ends_early, "got 7", ("result",)),
+]
+
+
+@pytest.mark.parametrize(("what", "cause", "words", "facts"), SITUATIONS)
+def test_what_goes_wrong(
+    what: str, cause: Callable[[], None], words: str, facts: tuple[str, ...]
+) -> None:
+    (row,) = [line for line in README.splitlines() if line.startswith("| ") and what in line]
+    seen = re.findall(r"\| `(\w+)`", row)[0]
+    with pytest.raises(errors.RLMeshError, match=re.escape(words)) as caught:
+        cause()
+    assert type(caught.value).__name__ == seen
+    assert all(getattr(caught.value, fact) for fact in facts)
