@@ -8,7 +8,7 @@ from typing import Any
 
 from rlmesh import spaces
 from rlmesh.spaces import GraphInstance
-from rlmesh.spaces._stacking import stack, unstack
+from rlmesh.spaces._stacking import stack
 from rlmesh.tensor import Tensor
 
 __all__ = ["dynamic_from_json", "value_from_json", "values_equal"]
@@ -60,16 +60,6 @@ def _graph(space: spaces.Graph, content: dict[str, Any]) -> GraphInstance:
         rows = content["edge_links"]
         links = Tensor.of(rows, "int32") if rows else Tensor(b"", "int32", (0, 2))
     return GraphInstance(stack(space.node_space, nodes), edges, links)
-
-
-def batch_from_values(space: spaces.Space[Any], values: list[Any]) -> Any:
-    """The batch form of values."""
-    return stack(space, values)
-
-
-def values_of_batch(space: spaces.Space[Any], batch: Any) -> list[Any]:
-    """The values of a batch; None where its length does not show."""
-    return unstack(space, batch)
 
 
 def dynamic_from_json(tagged: dict[str, Any]) -> Any:

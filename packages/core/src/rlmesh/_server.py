@@ -91,7 +91,7 @@ class EnvServer:
         from rlmesh._session.versions import this_peer
         from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
         from rlmesh._transport.grpc_server import FrameService
-        from rlmesh._wire.frames import EnvFrames
+        from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
         from rlmesh.specs import Capability, SessionTerms
 
         hub = SessionHub(
@@ -103,7 +103,7 @@ class EnvServer:
             run=self._thread.call,
         )
         return FrameService(
-            name="rlmesh.proto.env.v1.EnvService",
+            name=ENV_SERVICE,
             describe=lambda: hub.description,
             connect=hub.connect,
             shutdown=self._thread.stop if self._options.remote_shutdown else None,

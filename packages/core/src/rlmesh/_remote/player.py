@@ -17,15 +17,12 @@ from rlmesh._session.versions import this_peer
 from rlmesh._transport.address import parse_address
 from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh._wire import messages as m
-from rlmesh._wire.frames import EnvFrames
+from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
 from rlmesh.backends import ArrayBackend, DynamicArray
 from rlmesh.errors import CodecError, InvalidValueError, UnsupportedError
 from rlmesh.specs import Capability, EnvContract
 
-__all__ = ["ENV_SERVICE", "RemotePlayer"]
-
-ENV_SERVICE = "rlmesh.proto.env.v1.EnvService"
-"""Full name of the environment's gRPC service."""
+__all__ = ["RemotePlayer"]
 
 _SEEDS = range(2**64)
 

@@ -27,7 +27,10 @@ from rlmesh.backends import ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
 
-__all__ = ["EnvFrames"]
+__all__ = ["ENV_SERVICE", "EnvFrames"]
+
+ENV_SERVICE = "rlmesh.proto.env.v1.EnvService"
+"""Full name of the environment's gRPC service."""
 
 
 class EnvFrames:
