@@ -73,10 +73,11 @@ class EnvServer:
             adopted, options.validation, where.is_local if tell is None else tell
         )
         self._thread = EnvThread()
-        self._transport = GrpcServer(self._service(adopted), where, token)
+        self._transport = GrpcServer(self._service(adopted), where, token, host=self._thread)
         self._address = str(self._transport.address)
         self._lock = threading.Lock()
         self._runner: threading.Thread | None = None
+        self._drain: threading.Thread | None = None
         self._begun = False
         self._finished = threading.Event()
         if not where.is_local and not token:
@@ -106,7 +107,7 @@ class EnvServer:
             name=ENV_SERVICE,
             describe=lambda: hub.description,
             connect=hub.connect,
-            shutdown=self._thread.stop if self._options.remote_shutdown else None,
+            shutdown=self._begin_stop if self._options.remote_shutdown else None,
         )
 
     @property
@@ -137,7 +138,7 @@ class EnvServer:
         """
         from rlmesh._hosting.signals import stop_on_signals
 
-        with stop_on_signals(self._thread.stop):
+        with stop_on_signals(self._begin_stop):
             self._begin()
             if on_ready is not None:
                 on_ready()
@@ -173,11 +174,11 @@ class EnvServer:
         with self._lock:
             begun, self._begun = self._begun, True
         if not begun:
-            self._stop_transport()
+            self._transport.stop(0)
             self._close_env()
             self._finished.set()
             return
-        self._thread.stop()
+        self._begin_stop()
         if not self._thread.is_current:
             self._finished.wait()
             if self._runner is not None:
@@ -214,12 +215,24 @@ class EnvServer:
         try:
             self._thread.run()
         finally:
-            self._stop_transport()
+            self._begin_stop()
+            assert self._drain is not None
+            self._drain.join()
             self._close_env()
             self._finished.set()
 
-    def _stop_transport(self) -> None:
-        self._transport.stop(self._options.drain_timeout)
+    def _begin_stop(self) -> None:
+        """Take no more calls, and end the open streams; returns at once."""
+        self._thread.stop()
+        with self._lock:
+            if self._drain is None:
+                # A thread of its own: the environment's may be waiting for a stream that this ends.
+                self._drain = threading.Thread(
+                    target=self._transport.stop,
+                    args=(self._options.drain_timeout,),
+                    name="rlmesh-drain",
+                )
+                self._drain.start()
 
     def _close_env(self) -> None:
         try:
