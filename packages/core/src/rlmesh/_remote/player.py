@@ -109,7 +109,13 @@ class RemotePlayer:
         body = m.Step(m.Encoded(self._action.encode(action)))
         done = self._session.request(body, m.StepDone)
         observation = self._decode(done.observation)
-        return observation, done.reward, done.terminated, done.truncated, dict(done.info)
+        return (
+            observation,
+            done.reward,
+            done.terminated,
+            done.truncated,
+            dict(done.info) if done.info else {},
+        )
 
     def step_lanes(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
         """The five results of a step of a vector: rewards float64 and flags bool, (num_envs,)."""
