@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rlmesh.options import ServeOptions
 
 if TYPE_CHECKING:
+    from rlmesh._hosting.frameworks import Framework
     from rlmesh.adapters import EnvTags
     from rlmesh.specs import EnvContract
 
@@ -38,12 +39,18 @@ class EnvServer:
         options: How to serve.
         tags: What the leaves of the environment's spaces mean.
         token: Bearer token that clients must show; empty: none.
+        framework: Whose values the environment's actions are: "native", "numpy", "torch" or "jax".
+            None: arrays of NumPy for Gymnasium's spaces, native values for those of
+            `rlmesh.spaces`. What the environment returns may be of any of them, always.
+        device: Device of the actions, for "torch" and "jax"; None: that library's default.
 
     Raises:
         AddressError: If the address is none, or cannot be bound.
         TypeError: If `env` lacks a space or a method.
         SpaceError: If a space is of a kind that the contract does not have.
-        ImportError: If `env` is Gymnasium's and rlmesh-numpy is not installed.
+        ImportError: If `env` is Gymnasium's and rlmesh-numpy is not installed, or `framework`'s
+            package is not.
+        ValueError: If there is no such framework, or it has no devices and one is given.
     """
 
     def __init__(
@@ -57,15 +64,20 @@ class EnvServer:
         options: ServeOptions | None = None,
         tags: EnvTags | None = None,
         token: str = "",
+        framework: Framework | None = None,
+        device: object | None = None,
     ) -> None:
         from rlmesh._hosting.adopt import adopt
+        from rlmesh._hosting.frameworks import backend_of
         from rlmesh._hosting.player import HostedEnv
         from rlmesh._hosting.thread import EnvThread
         from rlmesh._transport.grpc_server import GrpcServer
 
         options = options or ServeOptions()
         where = _address_of(address, host, port, path)
-        adopted = adopt(env, tags)
+        if framework is None and device is not None:
+            raise ValueError(f"device={device!r} needs framework='torch' or framework='jax'")
+        adopted = adopt(env, tags, framework and backend_of(framework, device))
         self._contract = adopted.contract
         self._options = options
         tell = options.expose_tracebacks
