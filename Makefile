@@ -109,8 +109,9 @@ smoke: $(DEV) ## build wheels and sdists, try them in empty environments
 	$(PY) -m tools.smoke
 
 .PHONY: bench
-bench: $(DEV) ## a step of CartPole over gRPC beside a bare echo
+bench: $(DEV) ## a step over gRPC beside a bare echo, and the codec beside a memcpy
 	$(PY) -m benchmarks.grpc_step
+	$(PY) -m benchmarks.codec
 
 .PHONY: lock
 lock: ## recompile requirements/*.txt (UPGRADE=1 for the newest)

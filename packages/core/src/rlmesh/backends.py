@@ -98,6 +98,19 @@ class ArrayBackend(Protocol):
         """
         ...
 
+    def exact_bytes(self, value: Any, leaf: Leaf, check: bool) -> Buffer | None:
+        """The bytes of one value that is already the leaf's array: the shortest way.
+
+        Args:
+            value: An array of any library, a number, or nested lists or tuples of numbers.
+            leaf: The leaf.
+            check: Whether the elements have to be inside the leaf's bounds.
+
+        Returns:
+            What `as_leaf`, `violation` and `to_bytes` would give; None: they shall decide.
+        """
+        ...
+
     def violation(self, array: Any, leaf: Leaf) -> str | None:
         """The first element of an `as_leaf` array outside the leaf's bounds, in words.
 
@@ -147,6 +160,10 @@ class NativeBackend:
             return elements_of(value, leaf.dtype, shape)
         except ElementError as error:
             raise InvalidValueError(leaf.path, leaf.describe(count), str(error)) from None
+
+    def exact_bytes(self, value: Any, leaf: Leaf, check: bool) -> None:
+        """See `ArrayBackend.exact_bytes`."""
+        return
 
     def violation(self, array: Tensor, leaf: Leaf) -> str | None:
         """See `ArrayBackend.violation`."""

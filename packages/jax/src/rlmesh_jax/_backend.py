@@ -57,6 +57,10 @@ class JaxBackend:
         array: Array = NUMPY.as_leaf(value, leaf, count)
         return array
 
+    def exact_bytes(self, value: Any, leaf: Leaf, check: bool) -> Buffer | None:
+        """See `ArrayBackend.exact_bytes`."""
+        return NUMPY.exact_bytes(value, leaf, check)
+
     def violation(self, array: jax.Array | Array, leaf: Leaf) -> str | None:
         """See `ArrayBackend.violation`."""
         # On the CPU that is a view; elsewhere a copy, which the array keeps for `to_bytes`.

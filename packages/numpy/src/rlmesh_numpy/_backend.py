@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,6 @@ Array = npt.NDArray[Any]
 _SMALL = 256
 """Most elements of an array that counts as small."""
 
-_TRUE = b"\1" * _SMALL
-
 _VIEW_BYTES = 4096
 """From this size on an array's bytes are not copied before the frame is written."""
 
@@ -38,9 +37,7 @@ class NumpyBackend:
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Array:
         """See `ArrayBackend.as_leaf`."""
-        target = leaf.cache.get("numpy dtype")
-        if target is None:
-            target = leaf.cache["numpy dtype"] = numpy_dtype(leaf.dtype)
+        target = (leaf.cache.get("numpy") or _plan(leaf)).dtype
         shape = leaf.shape if count is None else (count, *leaf.shape)
         if type(value) is np.ndarray and value.dtype == target and value.shape == shape:
             return value
@@ -57,28 +54,32 @@ class NumpyBackend:
         with np.errstate(all="ignore"):
             return array.astype(target, copy=False).reshape(shape)
 
+    def exact_bytes(self, value: Any, leaf: Leaf, check: bool) -> Buffer | None:
+        """See `ArrayBackend.exact_bytes`."""
+        plan = leaf.cache.get("numpy") or _plan(leaf)
+        if type(value) is not np.ndarray or value.dtype != plan.dtype or value.shape != leaf.shape:
+            return None
+        if check:
+            if plan.inside is None:
+                if not _all_inside(value, plan):
+                    return None
+            else:
+                # For few elements the calls are the cost, most of all those of NumPy's Python.
+                for compare, bound in plan.checks:
+                    if compare(value, bound).tobytes() != plan.inside:
+                        return None
+        return value.tobytes() if leaf.nbytes < _VIEW_BYTES else self.to_bytes(value)
+
     def violation(self, array: Array, leaf: Leaf) -> str | None:
         """See `ArrayBackend.violation`."""
-        low, high, uniform = leaf.cache.get("numpy") or self._limits(leaf)
-        if array.size <= _SMALL and leaf.dtype.name != "bfloat16":
-            # For few elements the calls are the cost, most of all those of NumPy's Python.
-            inside = _TRUE[: array.size]
-            if (array >= low).tobytes() == inside and (array <= high).tobytes() == inside:
-                return None
-        elif _all_inside(array, low, high, uniform):
+        plan = leaf.cache.get("numpy") or _plan(leaf)
+        if _all_inside(array, plan):
             return None
         with np.errstate(invalid="ignore"):
-            outside = ~((array >= low) & (array <= high))
+            outside = ~((array >= plan.low) & (array <= plan.high))
         index = tuple(int(i) for i in np.argwhere(outside)[0])
-        bounds = (np.broadcast_to(b, array.shape)[index] for b in (low, high))
+        bounds = (np.broadcast_to(b, array.shape)[index] for b in (plan.low, plan.high))
         return f"{array[index]} at {list(index)}, outside [{', '.join(map(str, bounds))}]"
-
-    def _limits(self, leaf: Leaf) -> tuple[Any, Any, bool]:
-        assert leaf.low is not None and leaf.high is not None
-        uniform = leaf.low.uniform and leaf.high.uniform
-        low, high = (_bounds_array(b, leaf) for b in (leaf.low, leaf.high))
-        leaf.cache["numpy"] = (low, high, uniform)
-        return low, high, uniform
 
     def to_bytes(self, array: Array) -> Buffer:
         """See `ArrayBackend.to_bytes`."""
@@ -171,15 +172,60 @@ def _is_related(value: object) -> bool:
     return library in _RELATED and (isinstance(value, Tensor) or hasattr(value, "__array__"))
 
 
-def _all_inside(array: Array, low: Any, high: Any, uniform: bool) -> bool:
-    if not array.size:
+class _Plan(NamedTuple):
+    """What is derived from a leaf once.
+
+    Attributes:
+        dtype: NumPy's dtype.
+        low: Lower bounds, one number where all are equal; None: nothing to check.
+        high: Upper bounds, likewise.
+        uniform: Whether each is one number.
+        checks: The comparisons that tell whether all elements are inside, NaN being outside.
+        inside: What each of them gives as bytes where all are, for a leaf of few elements; None:
+            the leaf has many, or comparing them warns.
+    """
+
+    dtype: np.dtype[Any]
+    low: Any
+    high: Any
+    uniform: bool
+    checks: tuple[tuple[Any, Any], ...]
+    inside: bytes | None
+
+
+def _plan(leaf: Leaf) -> _Plan:
+    dtype = numpy_dtype(leaf.dtype)
+    if leaf.low is None or leaf.high is None:
+        plan = _Plan(dtype, None, None, True, (), None)
+    else:
+        low, high = (_bounds_array(b, leaf) for b in (leaf.low, leaf.high))
+        checks = [(np.greater_equal, low), (np.less_equal, high)]
+        # A comparison with infinity on the one side is needed only if there is none on the other.
+        if _is_float(dtype) and np.all(high == np.inf):
+            checks = checks[:1]
+        elif _is_float(dtype) and np.all(low == -np.inf):
+            checks = checks[1:]
+        size = math.prod(leaf.shape)
+        inside = None
+        if size <= _SMALL and leaf.dtype.name != "bfloat16":
+            inside = b"\1" * size
+            # Arrays of one shape are compared faster than an array and a number.
+            checks = [(f, np.broadcast_to(bound, leaf.shape).copy()) for f, bound in checks]
+        uniform = leaf.low.uniform and leaf.high.uniform
+        plan = _Plan(dtype, low, high, uniform, tuple(checks), inside)
+    leaf.cache["numpy"] = plan
+    return plan
+
+
+def _all_inside(array: Array, plan: _Plan) -> bool:
+    if not array.size or not plan.checks:
         return True
     with np.errstate(invalid="ignore"):  # Comparing a NaN of bfloat16 warns.
-        if uniform:
+        if plan.uniform:
             # Two reductions without a temporary; NaN makes both comparisons false.
-            return bool(array.min() >= low and array.max() <= high)
-        above, below = np.count_nonzero(array >= low), np.count_nonzero(array <= high)
-    return bool(above == below == array.size)
+            return bool(array.min() >= plan.low and array.max() <= plan.high)
+        counts = [np.count_nonzero(compare(array, bound)) for compare, bound in plan.checks]
+    return bool(min(counts) == array.size)
 
 
 def _bounds_array(bounds: Bounds, leaf: Leaf) -> Any:

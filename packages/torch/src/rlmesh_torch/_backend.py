@@ -52,6 +52,12 @@ class TorchBackend:
             return _as_bfloat16(value, leaf, count)
         return NUMPY.as_leaf(value, leaf, count)
 
+    def exact_bytes(self, value: Any, leaf: Leaf, check: bool) -> Buffer | None:
+        """See `ArrayBackend.exact_bytes`."""
+        if isinstance(value, np.ndarray) and leaf.dtype.name != "bfloat16":
+            return NUMPY.exact_bytes(value, leaf, check)
+        return None
+
     def violation(self, array: torch.Tensor | Array, leaf: Leaf) -> str | None:
         """See `ArrayBackend.violation`."""
         if isinstance(array, torch.Tensor):

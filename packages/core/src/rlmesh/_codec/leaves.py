@@ -36,8 +36,13 @@ class ArrayNode(Node):
 
     def _bytes(self, value: Any, count: int | None) -> Buffer:
         leaf = self._leaf
+        check = self._bounded and (self._categorical or self._validator.wants(leaf.path))
+        if count is None:
+            data = self._backend.exact_bytes(value, leaf, check)
+            if data is not None:
+                return data
         array = self._backend.as_leaf(value, leaf, count)
-        if self._bounded and (self._categorical or self._validator.wants(leaf.path)):
+        if check:
             violation = self._backend.violation(array, leaf)
             if violation is not None:
                 if self._categorical:
