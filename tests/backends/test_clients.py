@@ -434,3 +434,32 @@ def test_a_view_that_is_asked_for_is_one_of_what_was_received(
         again.reset()
         assert np.asarray(again.step(0)[0]).base is not None, "a pickled client keeps its options"
         again.close()
+
+
+@pytest.mark.parametrize("name", ["jax", "jax-x64"])
+def test_observations_pass_through_jit_without_tracing_again(name: str) -> None:
+    with open_library(name):
+        import jax
+
+        traces: list[Any] = []
+
+        @jax.jit
+        def policy(observation: Any) -> Any:
+            traces.append(observation)
+            return jax.numpy.argmax(observation["real"]) + observation["image"].sum() * 0
+
+        class Plain(Awkward):
+            def reset(self, **kwargs: Any) -> Any:
+                return super().reset(**kwargs)[0], {}
+
+        from rlmesh.jax import RemoteEnv
+
+        with EnvServer(Plain()) as server:
+            env = RemoteEnv(server.address)
+            observation, _ = env.reset(seed=0)
+            policy(observation)
+            for _ in range(3):
+                observation = env.step(np.zeros(2, np.float32))[0]
+                policy(observation)
+            env.close()
+        assert len(traces) == 1
