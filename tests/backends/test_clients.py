@@ -16,6 +16,7 @@ import pytest
 
 import rlmesh.numpy
 from rlmesh import EnvServer
+from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh.errors import CodecError, InvalidValueError
 from tests.backends.libraries import Library, open_library
 
@@ -287,3 +288,149 @@ def test_environments_may_return_the_librarys_values(library: Library, module: M
         assert (observation["choice"], reward, terminated, truncated) == (2, 0.5, True, False)
         assert info["last"].tolist() == [0.25, -0.5]
         env.close()
+
+
+def test_actions_come_in_the_framework_that_is_asked_for(library: Library) -> None:
+    env = Awkward()
+    framework = library.backend.name
+    with EnvServer(env, framework=framework, device="cpu") as server:  # type: ignore[arg-type]
+        remote = rlmesh.numpy.RemoteEnv(server.address)
+        remote.reset(seed=1)
+        remote.step(np.array([0.5, -1.5], np.float32))
+        (action,) = env.actions
+        assert isinstance(action, library.array_type)
+        assert action.tolist() == [0.5, -1.5]
+        remote.close()
+
+
+def test_a_vector_gets_its_actions_in_that_framework_too(library: Library) -> None:
+    class Lanes:
+        num_envs = 3
+        single_observation_space = gym.spaces.Discrete(2)
+        single_action_space = gym.spaces.Discrete(2)
+        observation_space = gym.spaces.MultiDiscrete([2] * 3)
+        action_space = gym.spaces.MultiDiscrete([2] * 3)
+        actions: Any = None
+
+        def reset(self, seed: Any = None, options: Any = None) -> Any:
+            return np.zeros(3, np.int64), {}
+
+        def step(self, actions: Any) -> Any:
+            self.actions = actions
+            return np.zeros(3, np.int64), np.zeros(3), np.zeros(3, bool), np.zeros(3, bool), {}
+
+        def close(self) -> None:
+            pass
+
+    if not library.wide:
+        pytest.skip("its actions are int64")
+    env = Lanes()
+    with EnvServer(env, framework=library.backend.name) as server:  # type: ignore[arg-type]
+        remote = rlmesh.numpy.RemoteVectorEnv(server.address)
+        remote.reset()
+        remote.step(np.array([1, 0, 1]))
+        assert isinstance(env.actions, library.array_type)
+        assert env.actions.tolist() == [1, 0, 1]
+        remote.close()
+
+
+def test_a_framework_is_one_that_there_is() -> None:
+    env = Awkward()
+    with pytest.raises(ValueError, match="no framework 'tensorflow'; there are native, numpy"):
+        EnvServer(env, framework="tensorflow")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="device='cuda' is for framework='torch' or 'jax'"):
+        EnvServer(env, framework="numpy", device="cuda")
+    with pytest.raises(ValueError, match="device='cuda' needs framework='torch'"):
+        EnvServer(env, device="cuda")
+
+
+def test_an_environment_of_native_spaces_may_return_the_librarys_values(library: Library) -> None:
+    from rlmesh import spaces
+    from rlmesh.dtypes import dtype
+
+    class Foreign:
+        observation_space = spaces.Dict(
+            {"x": spaces.Box(-1, 1, (2, 2), "float32"), "n": spaces.Discrete(3)}
+        )
+        action_space = spaces.Discrete(2)
+
+        def reset(self, seed: Any = None, options: Any = None) -> Any:
+            x = library.array(dtype("float32"), [0.25, -0.5, 1.0, 0.0], (2, 2))
+            # Its columns are not in C order.
+            return {"x": x.T, "n": library.array(dtype("int32"), [2], ())}, {"x": x}
+
+        def step(self, action: Any) -> Any:
+            return self.reset()[0], 0.0, False, False, {}
+
+        def close(self) -> None:
+            pass
+
+    with EnvServer(Foreign()) as server, rlmesh.RemoteEnv(server.address) as remote:
+        observation, info = remote.reset()
+        assert observation["x"].tolist() == [[0.25, 1.0], [-0.5, 0.0]]
+        assert observation["n"] == 2
+        assert info["x"].tolist() == [[0.25, -0.5], [1.0, 0.0]]
+
+
+class Images(gym.Env[Any, Any]):
+    """Draws into one buffer, which it returns every time: an image full of the step's number."""
+
+    observation_space = gym.spaces.Box(0, 255, (64, 48, 3), np.uint8)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self.buffer = np.zeros((64, 48, 3), np.uint8)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.buffer[:] = 0
+        return self.buffer, {}
+
+    def step(self, action: Any) -> Any:
+        self.buffer += 1
+        return self.buffer, 0.0, False, False, {}
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
+def test_an_observation_is_the_callers_own(name: str) -> None:
+    with open_library(name) as library, EnvServer(Images()) as server:
+        env = importlib.import_module(f"rlmesh.{name}").RemoteEnv(server.address)
+        first, _ = env.reset()
+        second = env.step(0)[0]
+        if library.writable:
+            first[0] = 9
+        third = env.step(0)[0]
+        env.close()
+        assert int(second.min()) == int(second.max()) == 1
+        assert int(third.min()) == int(third.max()) == 2
+        assert int(first[0].max()) == (9 if library.writable else 0)
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+def test_a_view_that_is_asked_for_is_one_of_what_was_received(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[bytes] = []
+    exchange = GrpcConnection.exchange
+
+    def recorded(self: Any, frame: bytes, timeout: float | None = None) -> bytes:
+        frames.append(exchange(self, frame, timeout))
+        return frames[-1]
+
+    monkeypatch.setattr(GrpcConnection, "exchange", recorded)
+    with open_library(name), EnvServer(Images()) as server:
+        env = importlib.import_module(f"rlmesh.{name}").RemoteEnv(server.address, copy=False)
+        env.reset()
+        image = env.step(0)[0]
+        frame = np.frombuffer(frames[-1], np.uint8)
+        seen = np.asarray(image)
+        offset = seen.ctypes.data - frame.ctypes.data
+        assert 0 <= offset <= frame.nbytes - seen.nbytes
+        if name == "numpy":  # PyTorch has no read-only tensors.
+            assert not image.flags.writeable
+        assert int(seen.min()) == int(seen.max()) == 1
+        data = pickle.dumps(env)
+        env.close()
+        again = pickle.loads(data)
+        again.reset()
+        assert np.asarray(again.step(0)[0]).base is not None, "a pickled client keeps its options"
+        again.close()

@@ -401,25 +401,6 @@ def test_serve_calls_the_environment_in_the_callers_thread() -> None:
     assert threads == {threading.get_ident()} and server.wait(0)
 
 
-def test_a_signal_that_reaches_another_thread_stops_the_server_too() -> None:
-    # As when the kernel picks one of gRPC's threads: nothing interrupts the main thread's wait.
-    code = """
-import signal, threading, time
-import rlmesh
-from tests.integration.envs import CounterEnv
-server = rlmesh.EnvServer(CounterEnv())
-def kill():
-    time.sleep(0.3)  # Until the main thread waits.
-    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-    time.sleep(60)
-server.serve(on_ready=threading.Thread(target=kill, daemon=True).start)
-"""
-    start = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30, check=False)
-    assert done.returncode == 0
-    assert time.monotonic() - start < 20
-
-
 def test_nothing_is_left_behind() -> None:
     before = set(threading.enumerate())
     with client_of(CounterEnv()) as remote:

@@ -1,13 +1,14 @@
 """Numbers of any carrier as elements of a dtype, without an array library.
 
-Carriers: Python numbers, nested lists and tuples, `Tensor`, and anything with the buffer protocol
-or NumPy's array interface.
+Carriers: Python numbers, nested lists and tuples, `Tensor`, PyTorch's tensors, and anything with
+the buffer protocol or NumPy's array interface.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+import sys
 from typing import Any, cast
 
 from rlmesh.dtypes import DTYPES, DType
@@ -27,7 +28,7 @@ class ElementError(ValueError):
 def numbers_of(value: object) -> tuple[DType, tuple[int, ...], bytes] | None:
     """Dtype, shape and little-endian bytes of an array of numbers; None if it is none.
 
-    Arrays are known by NumPy's array interface or by the buffer protocol.
+    Arrays are known by NumPy's array interface, by the buffer protocol, or as PyTorch's tensors.
     """
     name = getattr(getattr(value, "dtype", None), "name", None)
     shape = getattr(value, "shape", None)
@@ -40,6 +41,8 @@ def numbers_of(value: object) -> tuple[DType, tuple[int, ...], bytes] | None:
         return element, tuple(int(n) for n in shape), data
     if isinstance(value, (bytes, bytearray)):
         return None
+    if hasattr(value, "detach"):
+        return _numbers_of_tensor(value)
     try:
         view = memoryview(value)  # type: ignore[arg-type]
     except TypeError:
@@ -47,6 +50,19 @@ def numbers_of(value: object) -> tuple[DType, tuple[int, ...], bytes] | None:
     code = view.format.lstrip("@=<") if view.itemsize > 1 else view.format.lstrip("@=<>!")
     found = _BY_CODE.get(code) or DTYPES.get(_ALIASES.get(code, ""))
     return None if found is None else (found, view.shape or (), view.tobytes())
+
+
+def _numbers_of_tensor(value: Any) -> tuple[DType, tuple[int, ...], bytes] | None:
+    """Those of a PyTorch tensor of any device, which has neither interface; None if it is none."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not isinstance(value, torch.Tensor) or value.layout is not torch.strided:
+        return None
+    found = DTYPES.get(str(value.dtype).partition(".")[2])
+    if found is None:
+        return None
+    flat = value.detach().cpu().resolve_neg().contiguous().reshape(-1)
+    data = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    return found, tuple(value.shape), data
 
 
 def _swapped(data: bytes, itemsize: int) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rlmesh.options import ServeOptions
 
 if TYPE_CHECKING:
+    from rlmesh._hosting.frameworks import Framework
     from rlmesh.adapters import EnvTags
     from rlmesh.specs import EnvContract
 
@@ -38,12 +39,18 @@ class EnvServer:
         options: How to serve.
         tags: What the leaves of the environment's spaces mean.
         token: Bearer token that clients must show; empty: none.
+        framework: Whose values the environment's actions are: "native", "numpy", "torch" or "jax".
+            None: arrays of NumPy for Gymnasium's spaces, native values for those of
+            `rlmesh.spaces`. What the environment returns may be of any of them, always.
+        device: Device of the actions, for "torch" and "jax"; None: that library's default.
 
     Raises:
         AddressError: If the address is none, or cannot be bound.
         TypeError: If `env` lacks a space or a method.
         SpaceError: If a space is of a kind that the contract does not have.
-        ImportError: If `env` is Gymnasium's and rlmesh-numpy is not installed.
+        ImportError: If `env` is Gymnasium's and rlmesh-numpy is not installed, or `framework`'s
+            package is not.
+        ValueError: If there is no such framework, or it has no devices and one is given.
     """
 
     def __init__(
@@ -57,15 +64,20 @@ class EnvServer:
         options: ServeOptions | None = None,
         tags: EnvTags | None = None,
         token: str = "",
+        framework: Framework | None = None,
+        device: object | None = None,
     ) -> None:
         from rlmesh._hosting.adopt import adopt
+        from rlmesh._hosting.frameworks import backend_of
         from rlmesh._hosting.player import HostedEnv
         from rlmesh._hosting.thread import EnvThread
         from rlmesh._transport.grpc_server import GrpcServer
 
         options = options or ServeOptions()
         where = _address_of(address, host, port, path)
-        adopted = adopt(env, tags)
+        if framework is None and device is not None:
+            raise ValueError(f"device={device!r} needs framework='torch' or framework='jax'")
+        adopted = adopt(env, tags, framework and backend_of(framework, device))
         self._contract = adopted.contract
         self._options = options
         tell = options.expose_tracebacks
@@ -73,10 +85,11 @@ class EnvServer:
             adopted, options.validation, where.is_local if tell is None else tell
         )
         self._thread = EnvThread()
-        self._transport = GrpcServer(self._service(adopted), where, token)
+        self._transport = GrpcServer(self._service(adopted), where, token, host=self._thread)
         self._address = str(self._transport.address)
         self._lock = threading.Lock()
         self._runner: threading.Thread | None = None
+        self._drain: threading.Thread | None = None
         self._begun = False
         self._finished = threading.Event()
         if not where.is_local and not token:
@@ -106,7 +119,7 @@ class EnvServer:
             name=ENV_SERVICE,
             describe=lambda: hub.description,
             connect=hub.connect,
-            shutdown=self._thread.stop if self._options.remote_shutdown else None,
+            shutdown=self._begin_stop if self._options.remote_shutdown else None,
         )
 
     @property
@@ -137,7 +150,7 @@ class EnvServer:
         """
         from rlmesh._hosting.signals import stop_on_signals
 
-        with stop_on_signals(self._thread.stop):
+        with stop_on_signals(self._begin_stop):
             self._begin()
             if on_ready is not None:
                 on_ready()
@@ -173,11 +186,11 @@ class EnvServer:
         with self._lock:
             begun, self._begun = self._begun, True
         if not begun:
-            self._stop_transport()
+            self._transport.stop(0)
             self._close_env()
             self._finished.set()
             return
-        self._thread.stop()
+        self._begin_stop()
         if not self._thread.is_current:
             self._finished.wait()
             if self._runner is not None:
@@ -214,12 +227,24 @@ class EnvServer:
         try:
             self._thread.run()
         finally:
-            self._stop_transport()
+            self._begin_stop()
+            assert self._drain is not None
+            self._drain.join()
             self._close_env()
             self._finished.set()
 
-    def _stop_transport(self) -> None:
-        self._transport.stop(self._options.drain_timeout)
+    def _begin_stop(self) -> None:
+        """Take no more calls, and end the open streams; returns at once."""
+        self._thread.stop()
+        with self._lock:
+            if self._drain is None:
+                # A thread of its own: the environment's may be waiting for a stream that this ends.
+                self._drain = threading.Thread(
+                    target=self._transport.stop,
+                    args=(self._options.drain_timeout,),
+                    name="rlmesh-drain",
+                )
+                self._drain.start()
 
     def _close_env(self) -> None:
         try:

@@ -105,8 +105,8 @@ class ArrayBackend(Protocol):
         """
         ...
 
-    def to_bytes(self, array: Any) -> bytes:
-        """The bytes of an `as_leaf` array: C order, little-endian."""
+    def to_bytes(self, array: Any) -> Buffer:
+        """The bytes of an `as_leaf` array: C order, little-endian; they may be a view of it."""
         ...
 
     def from_bytes(self, data: Buffer, leaf: Leaf, count: int | None, copy: bool) -> Any:

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
-from rlmesh._codec.lanes import LaneIO
-from rlmesh.specs import EnvContract
 from rlmesh_jax._backend import Device, JaxBackend, JaxDevice, keeps
 from rlmesh_numpy import BACKEND as NUMPY
-from rlmesh_numpy.gym import GymnasiumRemoteEnv, GymnasiumRemoteVectorEnv, Level
+from rlmesh_numpy.gym import (
+    ClientOptions,
+    GymnasiumClient,
+    GymnasiumRemoteEnv,
+    GymnasiumRemoteVectorEnv,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["RemoteEnv", "RemoteVectorEnv"]
 
 
-class RemoteEnv(GymnasiumRemoteEnv[jax.Array]):
+class _OnDevice(GymnasiumClient):
+    """What the single and the vector client share.
+
+    Attributes:
+        device: Where arrays are made.
+    """
+
+    device: JaxDevice
+
+    def _use(self, device: Device) -> None:
+        self._backend = JaxBackend(device)
+        self.device = self._backend.device
+        # Devices themselves cannot be pickled; this name leads back to the device.
+        self._backend_arguments = {"device": f"{self.device.platform}:{self.device.id}"}
+        self._lane_backend = self._backend if keeps(np.dtype(np.float64)) else NUMPY
+
+
+class RemoteEnv(_OnDevice, GymnasiumRemoteEnv[jax.Array]):
     """A served environment as a `gymnasium.Env` of JAX arrays.
 
     Observations, arrays in infos and frames are arrays committed to one device; rewards and flags
@@ -30,41 +53,26 @@ class RemoteEnv(GymnasiumRemoteEnv[jax.Array]):
     Args:
         address: The endpoint's address.
         device: Where arrays are made: a device, "gpu" or "gpu:1"; None: JAX's default device.
-        token: Bearer token; empty: none.
-        validation: What to do with an action outside its space; see `GymnasiumRemoteEnv`.
-        connect_timeout: Seconds that the handshake may take.
         render_mode: Mode that the environment must have been served with; None: any.
+        **options: See `rlmesh_numpy.gym.ClientOptions`.
 
     Attributes:
         device: Where arrays are made.
     """
-
-    device: JaxDevice
 
     def __init__(
         self,
         address: str | int,
         *,
         device: Device = None,
-        token: str = "",
-        validation: Level = "warn",
-        connect_timeout: float = 10.0,
         render_mode: str | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        backend = JaxBackend(device)
-        self.device = backend.device
-        self._backend = backend
-        self._backend_arguments = {"device": _name(backend.device)}
-        super().__init__(
-            address,
-            token=token,
-            validation=validation,
-            connect_timeout=connect_timeout,
-            render_mode=render_mode,
-        )
+        self._use(device)
+        super().__init__(address, render_mode=render_mode, **options)
 
 
-class RemoteVectorEnv(GymnasiumRemoteVectorEnv[jax.Array]):
+class RemoteVectorEnv(_OnDevice, GymnasiumRemoteVectorEnv[jax.Array]):
     """A served vector as a `gymnasium.vector.VectorEnv` of JAX arrays.
 
     Arguments and attributes as for `RemoteEnv`. Rewards are (num_envs,) float64, which JAX has only
@@ -72,37 +80,13 @@ class RemoteVectorEnv(GymnasiumRemoteVectorEnv[jax.Array]):
     arrays; where it is off, they are NumPy arrays, and nothing is rounded.
     """
 
-    device: JaxDevice
-
     def __init__(
         self,
         address: str | int,
         *,
         device: Device = None,
-        token: str = "",
-        validation: Level = "warn",
-        connect_timeout: float = 10.0,
         render_mode: str | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        backend = JaxBackend(device)
-        self.device = backend.device
-        self._backend = backend
-        self._backend_arguments = {"device": _name(backend.device)}
-        super().__init__(
-            address,
-            token=token,
-            validation=validation,
-            connect_timeout=connect_timeout,
-            render_mode=render_mode,
-        )
-
-    def _connect(self, address: str | int, vector: bool, arguments: dict[str, Any]) -> EnvContract:
-        contract = super()._connect(address, vector, arguments)
-        if not keeps(np.dtype(np.float64)):
-            self._player._lanes = LaneIO(NUMPY, contract.num_envs)
-        return contract
-
-
-def _name(device: JaxDevice) -> str:
-    """A name that `JaxBackend` takes back: devices themselves cannot be pickled."""
-    return f"{device.platform}:{device.id}"
+        self._use(device)
+        super().__init__(address, render_mode=render_mode, **options)

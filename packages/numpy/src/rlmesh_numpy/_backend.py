@@ -19,6 +19,14 @@ __all__ = ["BACKEND", "NumpyBackend", "asarray"]
 
 Array = npt.NDArray[Any]
 
+_SMALL = 256
+"""Most elements of an array that counts as small."""
+
+_TRUE = b"\1" * _SMALL
+
+_VIEW_BYTES = 4096
+"""From this size on an array's bytes are not copied before the frame is written."""
+
 _RELATED = ("torch", "jax", "jaxlib", "rlmesh")
 """Libraries whose arrays are written as arrays in an info."""
 
@@ -30,8 +38,10 @@ class NumpyBackend:
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Array:
         """See `ArrayBackend.as_leaf`."""
-        target = numpy_dtype(leaf.dtype)
-        shape = leaf.batch_shape(count)
+        target = leaf.cache.get("numpy dtype")
+        if target is None:
+            target = leaf.cache["numpy dtype"] = numpy_dtype(leaf.dtype)
+        shape = leaf.shape if count is None else (count, *leaf.shape)
         if type(value) is np.ndarray and value.dtype == target and value.shape == shape:
             return value
         try:
@@ -49,40 +59,41 @@ class NumpyBackend:
 
     def violation(self, array: Array, leaf: Leaf) -> str | None:
         """See `ArrayBackend.violation`."""
-        if not array.size:
-            return None
-        low, high, uniform = self._limits(leaf)
-        with np.errstate(invalid="ignore"):  # Comparing a NaN of bfloat16 warns.
-            if uniform:
-                # Two reductions without a temporary; NaN makes both comparisons false.
-                if array.min() >= low and array.max() <= high:
-                    return None
-            elif ((array >= low) & (array <= high)).all():
+        low, high, uniform = leaf.cache.get("numpy") or self._limits(leaf)
+        if array.size <= _SMALL and leaf.dtype.name != "bfloat16":
+            # For few elements the calls are the cost, most of all those of NumPy's Python.
+            inside = _TRUE[: array.size]
+            if (array >= low).tobytes() == inside and (array <= high).tobytes() == inside:
                 return None
-            inside = (array >= low) & (array <= high)
-        index = tuple(int(i) for i in np.argwhere(~inside)[0])
+        elif _all_inside(array, low, high, uniform):
+            return None
+        with np.errstate(invalid="ignore"):
+            outside = ~((array >= low) & (array <= high))
+        index = tuple(int(i) for i in np.argwhere(outside)[0])
         bounds = (np.broadcast_to(b, array.shape)[index] for b in (low, high))
         return f"{array[index]} at {list(index)}, outside [{', '.join(map(str, bounds))}]"
 
     def _limits(self, leaf: Leaf) -> tuple[Any, Any, bool]:
-        limits: tuple[Any, Any, bool] | None = leaf.cache.get("numpy")
-        if limits is None:
-            assert leaf.low is not None and leaf.high is not None
-            uniform = leaf.low.uniform and leaf.high.uniform
-            low, high = (_bounds_array(b, leaf) for b in (leaf.low, leaf.high))
-            limits = leaf.cache["numpy"] = (low, high, uniform)
-        return limits
+        assert leaf.low is not None and leaf.high is not None
+        uniform = leaf.low.uniform and leaf.high.uniform
+        low, high = (_bounds_array(b, leaf) for b in (leaf.low, leaf.high))
+        leaf.cache["numpy"] = (low, high, uniform)
+        return low, high, uniform
 
-    def to_bytes(self, array: Array) -> bytes:
+    def to_bytes(self, array: Array) -> Buffer:
         """See `ArrayBackend.to_bytes`."""
-        return array.tobytes()
+        if array.nbytes < _VIEW_BYTES:
+            return array.tobytes()
+        # A view, unless the elements are not in C order; whoever writes the frame copies it.
+        return array.reshape(-1).view(np.uint8).data
 
     def from_bytes(self, data: Buffer, leaf: Leaf, count: int | None, copy: bool) -> Array:
         """See `ArrayBackend.from_bytes`."""
-        view: Array = np.ndarray(leaf.batch_shape(count), numpy_dtype(leaf.dtype), buffer=data)
+        shape = leaf.shape if count is None else (count, *leaf.shape)
         if copy:
-            owned: Array = view.copy()
+            owned: Array = np.ndarray(shape, numpy_dtype(leaf.dtype), bytearray(data))
             return owned
+        view: Array = np.ndarray(shape, numpy_dtype(leaf.dtype), data)
         view.flags.writeable = False
         return view
 
@@ -158,6 +169,17 @@ def _is_related(value: object) -> bool:
     """Whether it is an array of a related library, not its device, its dtype or a space."""
     library = type(value).__module__.partition(".")[0]
     return library in _RELATED and (isinstance(value, Tensor) or hasattr(value, "__array__"))
+
+
+def _all_inside(array: Array, low: Any, high: Any, uniform: bool) -> bool:
+    if not array.size:
+        return True
+    with np.errstate(invalid="ignore"):  # Comparing a NaN of bfloat16 warns.
+        if uniform:
+            # Two reductions without a temporary; NaN makes both comparisons false.
+            return bool(array.min() >= low and array.max() <= high)
+        above, below = np.count_nonzero(array >= low), np.count_nonzero(array <= high)
+    return bool(above == below == array.size)
 
 
 def _bounds_array(bounds: Bounds, leaf: Leaf) -> Any:

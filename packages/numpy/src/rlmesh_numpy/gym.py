@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
@@ -20,7 +20,16 @@ from rlmesh.errors import UnsupportedError
 from rlmesh.specs import EnvContract
 from rlmesh_numpy._spaces import spaces_to_gymnasium
 
-__all__ = ["REMOTE_ID", "GymnasiumRemoteEnv", "GymnasiumRemoteVectorEnv"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "REMOTE_ID",
+    "ClientOptions",
+    "GymnasiumClient",
+    "GymnasiumRemoteEnv",
+    "GymnasiumRemoteVectorEnv",
+]
 
 REMOTE_ID = "rlmesh/Remote-v0"
 """Id under which a remote environment is registered with Gymnasium."""
@@ -29,10 +38,31 @@ Level = Literal["off", "warn", "strict"]
 ArrayT = TypeVar("ArrayT")
 
 
-class _Client:
+class ClientOptions(TypedDict, total=False):
+    """Keyword arguments of every client.
+
+    Attributes:
+        token: Bearer token; empty, the default: none.
+        validation: What to do with an action outside its space (bounds of a Box, NaN, Text):
+            "off", "warn" (the default; once a path) or "strict".
+        connect_timeout: Seconds that the handshake may take; 10 by default.
+        copy: True, the default: observations own their memory and may be kept and written. False:
+            they may be views of what was received, read-only where the library has that, and valid
+            until the next call.
+    """
+
+    token: str
+    validation: Level
+    connect_timeout: float
+    copy: bool
+
+
+class GymnasiumClient:
     """What the single and the vector client share."""
 
     _backend: ArrayBackend
+    # Who makes a vector's rewards and flags; None: the backend itself.
+    _lane_backend: ArrayBackend | None = None
     # Keyword arguments that made the backend, where the client has one of its own.
     _backend_arguments: Mapping[str, Any] = MappingProxyType({})
     _player: RemotePlayer
@@ -48,9 +78,11 @@ class _Client:
         """What the server tells of the environment."""
         return self._player.contract
 
-    def _connect(self, address: str | int, vector: bool, arguments: dict[str, Any]) -> EnvContract:
-        self._arguments = {**arguments, **self._backend_arguments}
-        self._player = RemotePlayer(address, self._backend, vector=vector, **arguments)
+    def _connect(self, address: str | int, vector: bool, options: ClientOptions) -> EnvContract:
+        self._arguments = {**options, **self._backend_arguments}
+        self._player = RemotePlayer(
+            address, self._backend, vector=vector, lane_backend=self._lane_backend, **options
+        )
         return self._player.contract
 
     def _check_mode(self, wanted: str | None) -> None:
@@ -81,16 +113,13 @@ def _reconnect(cls: type[Any], address: str, arguments: dict[str, Any]) -> Any:
     return cls(address, **arguments)
 
 
-class GymnasiumRemoteEnv(_Client, gymnasium.Env[Any, Any], Generic[ArrayT]):
+class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[ArrayT]):
     """A served environment as a `gymnasium.Env`.
 
     Args:
         address: The endpoint's address.
-        token: Bearer token; empty: none.
-        validation: What to do with an action outside its space (bounds of a Box, NaN, Text):
-            "off", "warn" (once a path) or "strict".
-        connect_timeout: Seconds that the handshake may take.
         render_mode: Mode that the environment must have been served with; None: any.
+        **options: See `ClientOptions`.
 
     Raises:
         AddressError: If the address is none.
@@ -104,13 +133,10 @@ class GymnasiumRemoteEnv(_Client, gymnasium.Env[Any, Any], Generic[ArrayT]):
         self,
         address: str | int,
         *,
-        token: str = "",
-        validation: Level = "warn",
-        connect_timeout: float = 10.0,
         render_mode: str | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        arguments = {"token": token, "validation": validation, "connect_timeout": connect_timeout}
-        contract = self._connect(address, False, arguments)
+        contract = self._connect(address, False, options)
         self._check_mode(render_mode)
         self.observation_space = spaces_to_gymnasium(contract.observation_space)
         self.action_space = spaces_to_gymnasium(contract.action_space)
@@ -140,7 +166,7 @@ class GymnasiumRemoteEnv(_Client, gymnasium.Env[Any, Any], Generic[ArrayT]):
             options: Options of the environment.
 
         Returns:
-            Observation and info; arrays are the caller's own.
+            Observation and info; arrays are the caller's own, unless made with `copy=False`.
 
         Raises:
             EnvError: If the environment fails; the session goes on.
@@ -152,7 +178,8 @@ class GymnasiumRemoteEnv(_Client, gymnasium.Env[Any, Any], Generic[ArrayT]):
         """Apply an action.
 
         Returns:
-            Observation, reward, terminated, truncated and info; arrays are the caller's own.
+            Observation, reward, terminated, truncated and info; arrays are the caller's own, unless
+            made with `copy=False`.
 
         Raises:
             InvalidValueError: If the action is not one of its space; nothing was applied.
@@ -172,7 +199,9 @@ class GymnasiumRemoteEnv(_Client, gymnasium.Env[Any, Any], Generic[ArrayT]):
         return f"<{type(self).__name__}<{self.env_contract.id} at {self.address}>>"
 
 
-class GymnasiumRemoteVectorEnv(_Client, gymnasium.vector.VectorEnv[Any, Any, Any], Generic[ArrayT]):
+class GymnasiumRemoteVectorEnv(
+    GymnasiumClient, gymnasium.vector.VectorEnv[Any, Any, Any], Generic[ArrayT]
+):
     """A served vector of environments as a `gymnasium.vector.VectorEnv`.
 
     Args and errors as for the single client.
@@ -182,13 +211,10 @@ class GymnasiumRemoteVectorEnv(_Client, gymnasium.vector.VectorEnv[Any, Any, Any
         self,
         address: str | int,
         *,
-        token: str = "",
-        validation: Level = "warn",
-        connect_timeout: float = 10.0,
         render_mode: str | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        arguments = {"token": token, "validation": validation, "connect_timeout": connect_timeout}
-        contract = self._connect(address, True, arguments)
+        contract = self._connect(address, True, options)
         self._check_mode(render_mode)
         self.num_envs = contract.num_envs
         self.single_observation_space = spaces_to_gymnasium(contract.observation_space)

@@ -73,10 +73,19 @@ class TorchBackend:
             TypeError: If this PyTorch has no such dtype.
         """
         dtype = _torch_dtype(leaf.dtype, leaf.path)
-        # To another device the bytes are copied anyhow.
-        owned = copy and self.device.type == "cpu"
-        source = bytearray(data) if owned else memoryview(data)
-        return _tensor(source, dtype, leaf.batch_shape(count)).to(self.device)
+        shape = leaf.batch_shape(count)
+        if self.device.type == "cpu":
+            return _tensor(bytearray(data) if copy else memoryview(data), dtype, shape)
+        return self._placed(_tensor(memoryview(data), dtype, shape))
+
+    def _placed(self, host: torch.Tensor) -> torch.Tensor:
+        """A tensor of the CPU, copied to the device."""
+        if self.device.type != "cuda":
+            return host.to(self.device)
+        # From pinned memory the copy runs beside the host, on the current stream; PyTorch keeps the
+        # memory until the copy is done.
+        pinned = torch.empty(host.shape, dtype=host.dtype, pin_memory=True)
+        return pinned.copy_(host).to(self.device, non_blocking=True)
 
     def dynamic(self, value: object) -> DynamicArray | None:
         """See `ArrayBackend.dynamic`."""
@@ -102,7 +111,8 @@ class TorchBackend:
                     raise
                 # NumPy's bfloat16 needs ml_dtypes; a 0-d tensor does not.
         data = bytearray(array.data or b"")
-        return _tensor(data, dtype, array.shape or ()).to(self.device)
+        tensor = _tensor(data, dtype, array.shape or ())
+        return tensor if self.device.type == "cpu" else self._placed(tensor)
 
 
 BACKEND = TorchBackend()

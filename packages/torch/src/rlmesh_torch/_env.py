@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
-from rlmesh_numpy.gym import GymnasiumRemoteEnv, GymnasiumRemoteVectorEnv, Level
+from rlmesh_numpy.gym import (
+    ClientOptions,
+    GymnasiumClient,
+    GymnasiumRemoteEnv,
+    GymnasiumRemoteVectorEnv,
+)
 from rlmesh_torch._backend import Device, TorchBackend
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["RemoteEnv", "RemoteVectorEnv"]
 
 
-class RemoteEnv(GymnasiumRemoteEnv[torch.Tensor]):
+class _OnDevice(GymnasiumClient):
+    """What the single and the vector client share.
+
+    Attributes:
+        device: Where tensors are made.
+    """
+
+    device: torch.device
+
+    def _use(self, device: Device) -> None:
+        self._backend = TorchBackend(device)
+        self.device = self._backend.device
+        self._backend_arguments = {"device": str(self.device)}
+
+
+class RemoteEnv(_OnDevice, GymnasiumRemoteEnv[torch.Tensor]):
     """A served environment as a `gymnasium.Env` of PyTorch tensors.
 
     Observations, arrays in infos and frames are tensors; rewards and flags are Python's; typed
@@ -19,68 +44,42 @@ class RemoteEnv(GymnasiumRemoteEnv[torch.Tensor]):
 
     Args:
         address: The endpoint's address.
-        device: Where tensors are made ("cuda:0"); None: on the CPU.
-        token: Bearer token; empty: none.
-        validation: What to do with an action outside its space; see `GymnasiumRemoteEnv`.
-        connect_timeout: Seconds that the handshake may take.
+        device: Where tensors are made ("cuda:0"); None: on the CPU. To a GPU they are copied from
+            pinned memory, on PyTorch's current stream.
         render_mode: Mode that the environment must have been served with; None: any.
+        **options: See `rlmesh_numpy.gym.ClientOptions`. PyTorch has no read-only tensors: one that
+            was received with `copy=False` on the CPU must not be written.
 
     Attributes:
         device: Where tensors are made.
     """
-
-    device: torch.device
 
     def __init__(
         self,
         address: str | int,
         *,
         device: Device = None,
-        token: str = "",
-        validation: Level = "warn",
-        connect_timeout: float = 10.0,
         render_mode: str | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        backend = TorchBackend(device)
-        self.device = backend.device
-        self._backend = backend
-        self._backend_arguments = {"device": str(backend.device)}
-        super().__init__(
-            address,
-            token=token,
-            validation=validation,
-            connect_timeout=connect_timeout,
-            render_mode=render_mode,
-        )
+        self._use(device)
+        super().__init__(address, render_mode=render_mode, **options)
 
 
-class RemoteVectorEnv(GymnasiumRemoteVectorEnv[torch.Tensor]):
+class RemoteVectorEnv(_OnDevice, GymnasiumRemoteVectorEnv[torch.Tensor]):
     """A served vector as a `gymnasium.vector.VectorEnv` of PyTorch tensors.
 
     Arguments and attributes as for `RemoteEnv`. Rewards (num_envs,) float64 and flags (num_envs,)
     bool are tensors as well.
     """
 
-    device: torch.device
-
     def __init__(
         self,
         address: str | int,
         *,
         device: Device = None,
-        token: str = "",
-        validation: Level = "warn",
-        connect_timeout: float = 10.0,
         render_mode: str | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        backend = TorchBackend(device)
-        self.device = backend.device
-        self._backend = backend
-        self._backend_arguments = {"device": str(backend.device)}
-        super().__init__(
-            address,
-            token=token,
-            validation=validation,
-            connect_timeout=connect_timeout,
-            render_mode=render_mode,
-        )
+        self._use(device)
+        super().__init__(address, render_mode=render_mode, **options)

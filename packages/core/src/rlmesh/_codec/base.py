@@ -31,24 +31,26 @@ class SlabReader:
         self.copy = copy
         self._slabs = slabs
         self._next = 0
-        self._most = MAX_EMPTY_ELEMENTS + sum(map(len, slabs))
 
     def any_size(self, path: str) -> Buffer:
         """The next slab, whatever its size."""
         index = self._next
-        if index >= len(self._slabs):
-            raise CodecError(f"slab {index} is missing", path=path)
         self._next = index + 1
-        return self._slabs[index]
+        try:
+            return self._slabs[index]
+        except IndexError:
+            raise CodecError(f"slab {index} is missing", path=path) from None
 
     def take(self, size: int, path: str) -> Buffer:
         """The next slab, of exactly `size` bytes."""
+        index = self._next
+        if index < len(self._slabs):
+            slab = self._slabs[index]
+            if len(slab) == size:
+                self._next = index + 1
+                return slab
         slab = self.any_size(path)
-        if len(slab) != size:
-            raise CodecError(
-                f"slab {self._next - 1} has {len(slab)} bytes instead of {size}", path=path
-            )
-        return slab
+        raise CodecError(f"slab {index} has {len(slab)} bytes instead of {size}", path=path)
 
     def lengths(self, count: int, path: str) -> tuple[int, ...]:
         """The next slab as `count` uint32 lengths, whose sum the value's bytes can hold."""
@@ -58,7 +60,9 @@ class SlabReader:
 
     def check_count(self, count: int, path: str) -> None:
         """Check that the value's bytes can hold `count` elements, before any is made."""
-        if count > self._most:
+        if count <= MAX_EMPTY_ELEMENTS:
+            return
+        if count > MAX_EMPTY_ELEMENTS + sum(map(len, self._slabs)):
             raise CodecError(f"{count} elements are more than its bytes hold", path=path)
 
     def finish(self, path: str) -> None:
@@ -82,12 +86,12 @@ class Node(ABC):
         self.path = path
 
     @abstractmethod
-    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+    def encode_many(self, values: Sequence[Any], out: list[Buffer]) -> None:
         """Append the node's slabs of all values."""
 
     @abstractmethod
     def encode_batches(
-        self, batches: Sequence[Any], counts: Sequence[int], out: list[bytes]
+        self, batches: Sequence[Any], counts: Sequence[int], out: list[Buffer]
     ) -> None:
         """Append the node's slabs of batches of the given lengths, one after another."""
 
@@ -103,7 +107,7 @@ class Node(ABC):
     def batch_length(self, batch: Any) -> int | None:
         """How many values a batch holds; None where it does not show, for want of leaves."""
 
-    def encode_one(self, value: Any, out: list[bytes]) -> None:
+    def encode_one(self, value: Any, out: list[Buffer]) -> None:
         """Append the node's slabs of one value."""
         self.encode_many((value,), out)
 
@@ -116,7 +120,7 @@ class TupleBatched(Node):
     """A node whose batch is a tuple of values: the spaces of variable size."""
 
     def encode_batches(
-        self, batches: Sequence[Any], counts: Sequence[int], out: list[bytes]
+        self, batches: Sequence[Any], counts: Sequence[int], out: list[Buffer]
     ) -> None:
         """See `Node`."""
         self.encode_many([value for batch in batches for value in batch], out)
@@ -144,7 +148,7 @@ def pack_lengths(lengths: Sequence[int], path: str) -> bytes:
     return struct.pack(f"<{len(lengths)}I", *lengths)
 
 
-def join_batches(node: Node, batches: Sequence[Any], out: list[bytes]) -> list[int]:
+def join_batches(node: Node, batches: Sequence[Any], out: list[Buffer]) -> list[int]:
     """Append the slabs of batches of any length; returns their lengths."""
     counts = [node.batch_length(batch) or 0 for batch in batches]
     node.encode_batches(batches, counts, out)

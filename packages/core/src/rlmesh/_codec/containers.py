@@ -9,6 +9,7 @@ from typing import Any
 
 from rlmesh._codec.base import Node, SlabReader, TupleBatched, join_batches, pack_lengths
 from rlmesh._codec.leaves import ArrayNode
+from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError, InvalidValueError
 from rlmesh.spaces import GraphInstance
 
@@ -35,20 +36,20 @@ class DictNode(Node):
             raise InvalidValueError(self.path, expected, f"one with {' and '.join(words)}")
         return value
 
-    def encode_one(self, value: Any, out: list[bytes]) -> None:
+    def encode_one(self, value: Any, out: list[Buffer]) -> None:
         """See `Node`."""
         mapping = self._mapping(value)
         for key, child in self._children:
             child.encode_one(mapping[key], out)
 
-    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+    def encode_many(self, values: Sequence[Any], out: list[Buffer]) -> None:
         """See `Node`."""
         mappings = [self._mapping(value) for value in values]
         for key, child in self._children:
             child.encode_many([mapping[key] for mapping in mappings], out)
 
     def encode_batches(
-        self, batches: Sequence[Any], counts: Sequence[int], out: list[bytes]
+        self, batches: Sequence[Any], counts: Sequence[int], out: list[Buffer]
     ) -> None:
         """See `Node`."""
         mappings = [self._mapping(batch) for batch in batches]
@@ -95,19 +96,19 @@ class TupleNode(Node):
             raise InvalidValueError(self.path, f"a tuple of {len(self._children)}", got)
         return value
 
-    def encode_one(self, value: Any, out: list[bytes]) -> None:
+    def encode_one(self, value: Any, out: list[Buffer]) -> None:
         """See `Node`."""
         for part, child in zip(self._parts(value), self._children):
             child.encode_one(part, out)
 
-    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+    def encode_many(self, values: Sequence[Any], out: list[Buffer]) -> None:
         """See `Node`."""
         parts = [self._parts(value) for value in values]
         for i, child in enumerate(self._children):
             child.encode_many([part[i] for part in parts], out)
 
     def encode_batches(
-        self, batches: Sequence[Any], counts: Sequence[int], out: list[bytes]
+        self, batches: Sequence[Any], counts: Sequence[int], out: list[Buffer]
     ) -> None:
         """See `Node`."""
         parts = [self._parts(batch) for batch in batches]
@@ -145,9 +146,9 @@ class SequenceNode(TupleBatched):
         self._child = child
         self._stacked = stacked
 
-    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+    def encode_many(self, values: Sequence[Any], out: list[Buffer]) -> None:
         """See `Node`."""
-        inner: list[bytes] = []
+        inner: list[Buffer] = []
         if self._stacked:
             lengths = join_batches(self._child, values, inner)
         else:
@@ -187,10 +188,10 @@ class GraphNode(TupleBatched):
         self._edges = edges
         self._links = links
 
-    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+    def encode_many(self, values: Sequence[Any], out: list[Buffer]) -> None:
         """See `Node`."""
-        nodes: list[bytes] = []
-        edges: list[bytes] = []
+        nodes: list[Buffer] = []
+        edges: list[Buffer] = []
         node_counts = join_batches(self._nodes, [self._part(v, "nodes") for v in values], nodes)
         flags, edge_counts = [], []
         for value, n in zip(values, node_counts):
@@ -234,7 +235,7 @@ class GraphNode(TupleBatched):
 
     def _wrong_end(self, links: Any, nodes: int) -> int | None:
         """An end of an edge that is not one of `nodes`; None where there is none."""
-        slab: list[bytes] = []
+        slab: list[Buffer] = []
         self._links.encode_batches([links], [len(links)], slab)
         ends = struct.unpack(f"<{len(slab[0]) // 4}i", slab[0])
         if not ends or 0 <= min(ends) <= max(ends) < nodes:
@@ -296,7 +297,7 @@ class OneOfNode(TupleBatched):
             raise InvalidValueError(self.path, expected, f"index {index}")
         return index, value[1]
 
-    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+    def encode_many(self, values: Sequence[Any], out: list[Buffer]) -> None:
         """See `Node`."""
         choices = [self._choice(value) for value in values]
         out.append(struct.pack(f"<{len(choices)}I", *(index for index, _ in choices)))

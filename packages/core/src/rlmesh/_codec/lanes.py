@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlmesh._wire import messages as m
-from rlmesh.backends import ArrayBackend, Leaf
+from rlmesh.backends import ArrayBackend, Buffer, Leaf
 from rlmesh.dtypes import dtype
 from rlmesh.errors import InvalidValueError
 
@@ -45,7 +45,7 @@ class LaneIO:
             self._slab(truncated, Leaf("truncated", self._flag.dtype, ())),
         )
 
-    def _slab(self, values: Any, leaf: Leaf) -> bytes:
+    def _slab(self, values: Any, leaf: Leaf) -> Buffer:
         return self._backend.to_bytes(self._backend.as_leaf(values, leaf, self._num_envs))
 
     def arrays(self, outcomes: m.LaneOutcomes) -> tuple[Any, Any, Any]:
@@ -56,7 +56,7 @@ class LaneIO:
             self._array(outcomes.truncated, self._flag),
         )
 
-    def _array(self, slab: bytes, leaf: Leaf) -> Any:
+    def _array(self, slab: Buffer, leaf: Leaf) -> Any:
         expected = self._num_envs * leaf.nbytes
         if len(slab) != expected:
             raise InvalidValueError(leaf.path, f"{expected} bytes", str(len(slab)))
@@ -64,7 +64,7 @@ class LaneIO:
 
     def mask_slab(self, mask: Any) -> bytes:
         """A mask of lanes as a slab."""
-        return self._slab(mask, Leaf("reset_mask", self._flag.dtype, ()))
+        return bytes(self._slab(mask, Leaf("reset_mask", self._flag.dtype, ())))
 
     def mask_array(self, mask: bytes) -> Any:
         """A mask of lanes as a bool array."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from rlmesh._codec.base import Node, SlabReader, TupleBatched, pack_lengths, spans
 from rlmesh._codec.validate import Validator
-from rlmesh.backends import ArrayBackend, Leaf
+from rlmesh.backends import ArrayBackend, Buffer, Leaf
 from rlmesh.errors import CodecError, InvalidValueError
 
 __all__ = ["ArrayNode", "IntegerNode", "TextNode"]
@@ -34,7 +34,7 @@ class ArrayNode(Node):
         self._categorical = categorical
         self._bounded = leaf.low is not None
 
-    def _bytes(self, value: Any, count: int | None) -> bytes:
+    def _bytes(self, value: Any, count: int | None) -> Buffer:
         leaf = self._leaf
         array = self._backend.as_leaf(value, leaf, count)
         if self._bounded and (self._categorical or self._validator.wants(leaf.path)):
@@ -59,16 +59,16 @@ class ArrayNode(Node):
     def _expected(self) -> str:
         return f"elements within the bounds of {self._leaf.describe(None)}"
 
-    def encode_one(self, value: Any, out: list[bytes]) -> None:
+    def encode_one(self, value: Any, out: list[Buffer]) -> None:
         """See `Node`."""
         out.append(self._bytes(value, None))
 
-    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+    def encode_many(self, values: Sequence[Any], out: list[Buffer]) -> None:
         """See `Node`."""
         out.append(b"".join([self._bytes(value, None) for value in values]))
 
     def encode_batches(
-        self, batches: Sequence[Any], counts: Sequence[int], out: list[bytes]
+        self, batches: Sequence[Any], counts: Sequence[int], out: list[Buffer]
     ) -> None:
         """See `Node`."""
         parts = [self._bytes(batch, n) for batch, n in zip(batches, counts)]
@@ -131,11 +131,11 @@ class IntegerNode(ArrayNode):
             raise InvalidValueError(self.path, self._expected(), str(number))
         return number
 
-    def encode_one(self, value: Any, out: list[bytes]) -> None:
+    def encode_one(self, value: Any, out: list[Buffer]) -> None:
         """See `Node`."""
         out.append(self._integer(value).to_bytes(self._size, "little", signed=self._signed))
 
-    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+    def encode_many(self, values: Sequence[Any], out: list[Buffer]) -> None:
         """See `Node`."""
         size, signed = self._size, self._signed
         out.append(
@@ -202,7 +202,7 @@ class TextNode(TupleBatched):
             strange = "".join(sorted(set(text) - self._charset))
             self._validator.report(self.path, "characters of its charset", repr(strange))
 
-    def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:
+    def encode_many(self, values: Sequence[Any], out: list[Buffer]) -> None:
         """See `Node`."""
         encoded = []
         for value in values:

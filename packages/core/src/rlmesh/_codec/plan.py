@@ -42,30 +42,30 @@ class SpaceCodec:
         self._validator = Validator(validation)
         self._node = _compile(space, backend, self._validator, root)
 
-    def encode(self, value: Any) -> list[bytes]:
+    def encode(self, value: Any) -> list[Buffer]:
         """The slabs of one value.
 
         Raises:
             InvalidValueError: If it is not a value of the space.
         """
-        out: list[bytes] = []
+        out: list[Buffer] = []
         self._node.encode_one(value, out)
         return out
 
-    def encode_batch(self, batch: Any, count: int) -> list[bytes]:
+    def encode_batch(self, batch: Any, count: int) -> list[Buffer]:
         """The slabs of a batch of `count` values.
 
         Raises:
             InvalidValueError: If it is not a batch of `count` values of the space.
         """
-        out: list[bytes] = []
+        out: list[Buffer] = []
         self._check_length(batch, count)
         self._node.encode_batches((batch,), (count,), out)
         return out
 
-    def encode_values(self, values: Sequence[Any]) -> list[bytes]:
+    def encode_values(self, values: Sequence[Any]) -> list[Buffer]:
         """The slabs of a batch given as a list of values."""
-        out: list[bytes] = []
+        out: list[Buffer] = []
         self._node.encode_many(values, out)
         return out
 
@@ -102,7 +102,7 @@ class SpaceCodec:
 
     def take_reports(self) -> dict[str, str]:
         """Validation messages by path since the last call."""
-        return self._validator.take_reports()
+        return self._validator.take_reports() if self._validator.pending else {}
 
     def _check_length(self, batch: Any, count: int) -> None:
         try:

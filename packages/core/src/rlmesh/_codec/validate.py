@@ -27,6 +27,9 @@ class Validator:
     Args:
         level: What to do with a value outside its space.
 
+    Attributes:
+        pending: Messages by path that nobody has taken yet.
+
     Raises:
         ValueError: If `level` is none of "off", "warn" and "strict".
     """
@@ -36,7 +39,7 @@ class Validator:
             raise ValueError(f"validation must be 'off', 'warn' or 'strict', got {level!r}")
         self.level = level
         self._reported: set[str] = set()
-        self._pending: dict[str, str] = {}
+        self.pending: dict[str, str] = {}
 
     def wants(self, path: str) -> bool:
         """Whether the value at `path` has to be looked at."""
@@ -54,7 +57,7 @@ class Validator:
         if self.level == "strict":
             raise error
         self._reported.add(path)
-        self._pending[path] = str(error)
+        self.pending[path] = str(error)
         warnings.warn(
             f"{error} (let through, and reported once; see validation=)",
             ValidationWarning,
@@ -63,7 +66,5 @@ class Validator:
 
     def take_reports(self) -> dict[str, str]:
         """Messages by path that have come since the last call."""
-        if not self._pending:
-            return {}
-        reports, self._pending = self._pending, {}
+        reports, self.pending = self.pending, {}
         return reports

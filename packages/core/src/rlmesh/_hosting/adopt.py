@@ -37,12 +37,14 @@ class Adopted:
     reset_names: frozenset[str]
 
 
-def adopt(env: Any, tags: EnvTags | None = None) -> Adopted:
+def adopt(env: Any, tags: EnvTags | None = None, backend: ArrayBackend | None = None) -> Adopted:
     """Find out what `env` is.
 
     Args:
         env: A single or vector environment, Gymnasium's or of the same shape.
         tags: What the leaves of its spaces mean.
+        backend: Whose values it gets and returns; None: those of its spaces. Whatever it returns,
+            values of the other libraries are taken too.
 
     Raises:
         TypeError: If it lacks a space or a method.
@@ -73,7 +75,13 @@ def adopt(env: Any, tags: EnvTags | None = None) -> Adopted:
         registration=_registration(getattr(env, "spec", None)),
         spec_version=SPEC_VERSION,
     )
-    return Adopted(env, contract, observation_backend, action_backend, _keywords(env.reset))
+    return Adopted(
+        env,
+        contract,
+        backend or observation_backend,
+        backend or action_backend,
+        _keywords(env.reset),
+    )
 
 
 def _check_shape(env: Any, prefix: str) -> None:

@@ -31,6 +31,8 @@ def check_step(result: Any) -> tuple[Any, Any, Any, Any, Mapping[Any, Any]]:
     Raises:
         InvalidValueError: If they are not five with a dict; names the fix for the old four.
     """
+    if type(result) is tuple and len(result) == 5 and type(result[4]) is dict:
+        return result
     if isinstance(result, tuple) and len(result) == 4:
         raise InvalidValueError(
             "step()",
@@ -53,6 +55,8 @@ def reward_of(value: Any) -> float:
     Raises:
         InvalidValueError: If it is not one number.
     """
+    if type(value) is float:
+        return value
     try:
         return float(value)
     except (TypeError, ValueError):

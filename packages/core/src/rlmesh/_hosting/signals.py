@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -11,26 +13,97 @@ from typing import Any
 
 __all__ = ["stop_on_signals"]
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Watch:
+    """Calls `stop` on a thread of its own as soon as one of the signals has come.
+
+    Python runs a handler in the main thread and only between two of its instructions. There, a
+    stream may be waiting in C for the next frame, and the kernel may give the signal to a thread of
+    gRPC's, which wakes nobody. What comes through the wakeup descriptor needs no main thread.
+    """
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._thread = threading.Thread(target=self._read, name="rlmesh-signals", daemon=True)
+        self._previous: dict[int, Any] = {}
+
+    def begin(self) -> None:
+        """Watch from now on."""
+        for number in _SIGNALS:
+            self._previous[number] = signal.signal(number, self._restore)
+        self._descriptor = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Leave the signals as they were before."""
+        self.forget()
+        self._writer.shutdown(socket.SHUT_WR)  # Forked children may have it too.
+        self._writer.close()
+        self._thread.join()
+        self._reader.close()
+
+    def forget(self) -> None:
+        """Restore handlers and descriptor; in a forked child, nothing else is ours."""
+        signal.set_wakeup_fd(self._descriptor)
+        for number in list(self._previous):
+            self._restore(number, None)
+
+    def _restore(self, number: int, frame: FrameType | None) -> None:
+        """The handler: a second signal acts as it did before."""
+        handler = self._previous.pop(number, None)
+        if handler is not None:
+            signal.signal(number, handler)
+
+    def _read(self) -> None:
+        while numbers := self._reader.recv(64):
+            if any(number in numbers for number in _SIGNALS):
+                self._stop()
+
+
+_active: list[_Watch] = []
+_masks: list[set[Any]] = []
+
 
 @contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Generator[None, None, None]:
-    """Call `stop` on SIGINT or SIGTERM; a second one acts as it did before.
+    """Call `stop`, on another thread, on SIGINT or SIGTERM; a second one acts as it did before.
 
-    Outside of the main thread, where Python takes no signals, it does nothing.
+    Outside of the main thread, where Python takes no signals, it does nothing. A child process
+    forked meanwhile has the signals as they were before.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous: dict[signal.Signals, Any] = {}
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, previous[signal.Signals(number)])
-        stop()
-
-    for name in (signal.SIGINT, signal.SIGTERM):
-        previous[name] = signal.signal(name, handle)
+    watch = _Watch(stop)
+    watch.begin()
+    _active.append(watch)
     try:
         yield
     finally:
-        for name, handler in previous.items():
-            signal.signal(name, handler)
+        _active.remove(watch)
+        watch.end()
+
+
+def _before_fork() -> None:
+    if _active:
+        # A signal to the child must find the child's own handlers.
+        _masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
+
+
+def _in_parent() -> None:
+    if _masks:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _masks.pop())
+
+
+def _in_child() -> None:
+    while _active:
+        _active.pop().forget()
+    _in_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -5,30 +5,55 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, Union
 
 from rlmesh.errors import ClosedError
 
-__all__ = ["EnvThread"]
+__all__ = ["EnvThread", "Stream"]
 
 R = TypeVar("R")
 
-_SIGNAL_CHECK_SECONDS = 0.2
+_PATIENCE_SECONDS = 1.0
+"""How long a call waits for a stream that sits on the thread without having a session."""
 
-_Job = tuple[Callable[[], Any], "queue.SimpleQueue[tuple[bool, Any]]"]
+
+class Stream(Protocol):
+    """A client's stream that may run on the environment's thread, from its first frame to its last.
+
+    A step then costs no hop from one thread to another and back.
+    """
+
+    @property
+    def ending(self) -> bool:
+        """Whether its last answer is made, so that it waits for nothing more."""
+        ...
+
+    def run(self) -> None:
+        """Answer frames until the stream ends."""
+        ...
+
+    def cancel(self) -> None:
+        """Make `run` return, from another thread."""
+        ...
+
+
+_Answer = tuple[bool, Any]
+_Job = tuple[Callable[..., Any], tuple[Any, ...], "queue.SimpleQueue[_Answer]"]
 
 
 class EnvThread:
-    """Runs calls of other threads on the one that is in `run`.
+    """Runs streams, and calls of other threads, on the one that is in `run`.
 
     OpenGL, MuJoCo and SAPIEN bind what they draw with to a thread, so it never changes.
     """
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Union[_Job, Stream, None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._stopping = False
         self._stopped = False
         self._owner = 0
+        self._stream: Stream | None = None
         self._callers = threading.local()
 
     @property
@@ -36,65 +61,110 @@ class EnvThread:
         """Whether the caller is on the environment's thread."""
         return threading.get_ident() == self._owner
 
-    def call(self, function: Callable[[], R]) -> R:
-        """The result of `function` on the environment's thread.
+    def call(self, function: Callable[..., R], *arguments: Any) -> R:
+        """The result of `function(*arguments)` on the environment's thread.
 
         Raises:
             ClosedError: If the thread has stopped.
             BaseException: What `function` raises.
         """
+        if threading.get_ident() == self._owner:
+            if self._stopping:
+                raise _closed()
+            return function(*arguments)
         answer = self._answer_queue()
         with self._lock:
             if self._stopped:
-                raise ClosedError("the server is shutting down")
-            self._jobs.put((function, answer))
-        worked, result = answer.get()
+                raise _closed()
+            self._jobs.put((function, arguments, answer))
+        worked, result = self._wait_for(answer)
         if not worked:
             raise result
         value: R = result
         return value
 
-    def _answer_queue(self) -> queue.SimpleQueue[tuple[bool, Any]]:
+    def offer(self, stream: Stream) -> bool:
+        """Take a stream, if the thread is free for it; it runs after what was asked before.
+
+        Only the holder of the environment calls it, so a stream that finds another one here has
+        nothing to call until that one is `ending`.
+        """
+        with self._lock:
+            taken = self._stream is not None and not self._stream.ending
+            if taken or self._stopping or not self._owner:
+                return False
+            self._stream = stream
+            self._jobs.put(stream)
+        return True
+
+    def run(self) -> None:
+        """Run streams and calls until `stop`; calls that wait by then are refused."""
+        self._owner = threading.get_ident()
+        try:
+            while (job := self._jobs.get()) is not None:
+                if isinstance(job, tuple):
+                    _work(*job)
+                else:
+                    self._host(job)
+        finally:
+            self._refuse_rest()
+
+    def stop(self) -> None:
+        """Make `run` return after the call that is running, and refuse those of its stream.
+
+        A stream that waits for a frame has to be ended by its transport.
+        """
+        self._stopping = True
+        self._jobs.put(None)
+
+    def _host(self, stream: Stream) -> None:
+        try:
+            stream.run()
+        finally:
+            with self._lock:
+                if self._stream is stream:
+                    self._stream = None
+
+    def _wait_for(self, answer: queue.SimpleQueue[_Answer]) -> _Answer:
+        stream = self._stream
+        if stream is None:
+            return answer.get()
+        # The caller holds the environment, so this stream has no session: it is about to be
+        # refused, or its client has gone silent.
+        try:
+            return answer.get(timeout=_PATIENCE_SECONDS)
+        except queue.Empty:
+            stream.cancel()
+            return answer.get()
+
+    def _answer_queue(self) -> queue.SimpleQueue[_Answer]:
         """The caller's own queue: it waits for each answer, so there is one at most."""
-        answer: queue.SimpleQueue[tuple[bool, Any]] | None = getattr(self._callers, "queue", None)
+        answer: queue.SimpleQueue[_Answer] | None = getattr(self._callers, "queue", None)
         if answer is None:
             answer = self._callers.queue = queue.SimpleQueue()
         return answer
 
-    def run(self) -> None:
-        """Run calls until `stop`; those that wait by then are refused."""
-        self._owner = threading.get_ident()
-        try:
-            while (job := self._next()) is not None:
-                _work(*job)
-        finally:
-            self._refuse_rest()
-
-    def _next(self) -> _Job | None:
-        # The kernel may deliver a signal to one of gRPC's threads. Python runs its handler in the
-        # main thread, but nothing wakes that one from a wait without a timeout.
-        while True:
-            try:
-                return self._jobs.get(timeout=_SIGNAL_CHECK_SECONDS)
-            except queue.Empty:
-                continue
-
-    def stop(self) -> None:
-        """Make `run` return after the call that is running; safe in a signal handler."""
-        self._jobs.put(None)
-
     def _refuse_rest(self) -> None:
         with self._lock:
-            self._stopped = True
+            self._stopping = self._stopped = True
         while not self._jobs.empty():
             job = self._jobs.get()
-            if job is not None:
-                job[1].put((False, ClosedError("the server is shutting down")))
+            if isinstance(job, tuple):
+                job[2].put((False, _closed()))
+            elif job is not None:
+                # On a thread of its own it is refused like any stream that comes too late.
+                threading.Thread(target=job.run, name="rlmesh-late", daemon=True).start()
 
 
-def _work(function: Callable[[], Any], answer: queue.SimpleQueue[tuple[bool, Any]]) -> None:
+def _closed() -> ClosedError:
+    return ClosedError("the server is shutting down")
+
+
+def _work(
+    function: Callable[..., Any], arguments: tuple[Any, ...], answer: queue.SimpleQueue[_Answer]
+) -> None:
     try:
-        result = function()
+        result = function(*arguments)
     except Exception as error:
         answer.put((False, error))
     except BaseException as error:

@@ -37,6 +37,9 @@ class RemotePlayer:
         validation: What to do with actions outside their space.
         connect_timeout: Seconds that the handshake may take.
         vector: Which kind of environment is expected.
+        copy: Whether observations own their memory; False: they may be read-only views of what
+            was received.
+        lane_backend: Who makes a vector's rewards and flags; None: `backend`.
 
     Raises:
         AddressError: If the address is none.
@@ -54,6 +57,8 @@ class RemotePlayer:
         validation: Validation = "warn",
         connect_timeout: float = 10.0,
         vector: bool = False,
+        copy: bool = True,
+        lane_backend: ArrayBackend | None = None,
     ) -> None:
         where = parse_address(address)
         frames = EnvFrames(backend)
@@ -79,7 +84,8 @@ class RemotePlayer:
             contract.action_space, backend, root="action", validation=validation
         )
         self._num_envs = contract.num_envs if vector else None
-        self._lanes = LaneIO(backend, contract.num_envs)
+        self._lanes = LaneIO(lane_backend or backend, contract.num_envs)
+        self._copy = copy
 
     @property
     def address(self) -> str:
@@ -109,7 +115,13 @@ class RemotePlayer:
         body = m.Step(m.Encoded(self._action.encode(action)))
         done = self._session.request(body, m.StepDone)
         observation = self._decode(done.observation)
-        return observation, done.reward, done.terminated, done.truncated, dict(done.info)
+        return (
+            observation,
+            done.reward,
+            done.terminated,
+            done.truncated,
+            dict(done.info) if done.info else {},
+        )
 
     def step_lanes(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
         """The five results of a step of a vector: rewards float64 and flags bool, (num_envs,)."""
@@ -154,8 +166,8 @@ class RemotePlayer:
                 path="observation",
             )
         if self._num_envs is None:
-            return self._observation.decode(observation.slabs)
-        return self._observation.decode_batch(observation.slabs, self._num_envs)
+            return self._observation.decode(observation.slabs, copy=self._copy)
+        return self._observation.decode_batch(observation.slabs, self._num_envs, copy=self._copy)
 
     def _final_info(self, done: m.StepDone) -> dict[str, Any]:
         """Gymnasium's `final_obs` (an array of observations, None elsewhere) and its mask."""

@@ -62,6 +62,10 @@ class SessionHub:
         player: Who plays the requests.
         frames: Reads and writes frames.
         run: Runs a call on the environment's thread and returns its result.
+
+    Attributes:
+        read: The request of a frame; raises CodecError.
+        write: The frame of a reply.
     """
 
     def __init__(
@@ -71,13 +75,15 @@ class SessionHub:
         terms: SessionTerms,
         player: EnvPlayer,
         frames: EnvFrames,
-        run: Callable[[Callable[[], m.Reply]], m.Reply],
+        run: Callable[[Callable[[m.RequestBody], m.Reply], m.RequestBody], m.Reply],
     ) -> None:
         self._contract = contract
         self._server = server
         self._terms = terms
         self._player = player
         self._frames = frames
+        self.read = frames.read_request
+        self.write = frames.write_reply
         self._run = run
         self._lock = threading.Lock()
         self._holder: _Session | None = None
@@ -138,7 +144,7 @@ class SessionHub:
     def play(self, body: m.RequestBody) -> tuple[m.Reply, int]:
         """Play one request on the environment's thread; its reply and the call's microseconds."""
         start = time.perf_counter_ns()
-        reply = self._run(lambda: self._player.play(body))
+        reply = self._run(self._player.play, body)
         return reply, (time.perf_counter_ns() - start) // 1000
 
     def release(self, session: _Session) -> None:
@@ -147,14 +153,6 @@ class SessionHub:
             if self._holder is session:
                 self._holder = None
                 _log.info("session %s ended", session.id)
-
-    def read(self, frame: bytes) -> m.Request:
-        """The request of a frame; raises CodecError."""
-        return self._frames.read_request(frame)
-
-    def write(self, sequence: int, reply: m.Reply, call_us: int = 0) -> bytes:
-        """The frame of a reply."""
-        return self._frames.write_reply(sequence, reply, call_us)
 
 
 class Connection:
@@ -212,9 +210,13 @@ class Connection:
             )
             return Answer(self._hub.write(sequence, failure))
         session.received = sequence
-        if isinstance(request.body, m.Close):
+        body = request.body
+        if type(body) is m.Step:
+            reply, call_us = self._hub.play(body)
+        elif isinstance(body, m.Close):
             return self._last(sequence, m.Closed())
-        reply, call_us = self._reply(request.body)
+        else:
+            reply, call_us = self._reply(body)
         frame = self._write(sequence, reply, call_us)
         session.last_frame = frame
         return Answer(frame)

@@ -32,6 +32,8 @@ class GrpcConnection:
         self._channel = grpc.insecure_channel(target_of(address), options=client_options(address))
         self._service = service
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._sent: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._over = False
         self._incoming: Any = None
         self._timed_out = False
 
@@ -65,6 +67,9 @@ class GrpcConnection:
         self._outgoing.put(frame)
         if timeout is None:
             return self._receive(incoming)
+        return self._receive_within(incoming, timeout)
+
+    def _receive_within(self, incoming: Any, timeout: float) -> bytes:
         watchdog = threading.Timer(timeout, self._give_up)
         watchdog.daemon = True
         watchdog.start()
@@ -93,16 +98,31 @@ class GrpcConnection:
     def _start(self) -> Any:
         stream: Any = self._channel.stream_stream(f"/{self._service}/Session")
         try:
-            self._incoming = stream(self._requests(), metadata=self._metadata)
+            incoming = stream(self._requests(), metadata=self._metadata)
         except ValueError:
             raise ClosedError(f"the connection to {self.address} is closed") from None
-        return self._incoming
+        if not incoming.add_callback(self._end):
+            self._end()
+        self._incoming = incoming
+        return incoming
 
     def _requests(self) -> Iterator[bytes]:
-        while (frame := self._outgoing.get()) is not None:
+        """What gRPC's own thread sends; it asks for a frame once the one before is sent."""
+        next_frame, sent = self._outgoing.get, self._sent.put
+        while (frame := next_frame()) is not None:
             yield frame
+            sent(None)
+
+    def _end(self) -> None:
+        """The stream is over, perhaps with a frame that is never sent."""
+        self._over = True
+        self._sent.put(None)
 
     def _receive(self, incoming: Any) -> bytes:
+        # Preparing to receive takes the interpreter's lock, for which the thread that sends would
+        # have to wait. (Measured: a tenth of a bare round trip.)
+        if not self._over:
+            self._sent.get()
         try:
             answer: bytes = next(incoming)
         except StopIteration:

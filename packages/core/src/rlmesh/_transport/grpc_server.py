@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +14,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from rlmesh._transport.address import Address
 from rlmesh._transport.grpc_options import server_options, target_of
+from rlmesh._transport.grpc_threads import HostedStream, StreamHost, StreamThreads
 from rlmesh.errors import AddressError
 
 __all__ = ["FrameAnswer", "FrameConnection", "FrameService", "GrpcServer"]
-
-_MAX_STREAMS = 1024
 
 
 class FrameAnswer(Protocol):
@@ -71,17 +70,23 @@ class GrpcServer:
         service: What is served.
         address: Where; port 0 picks a free one.
         token: Bearer token that clients must show; empty: none.
+        host: Who may lend a thread to a session's stream; None: nobody.
 
     Raises:
         AddressError: If the address cannot be bound.
     """
 
-    def __init__(self, service: FrameService, address: Address, token: str = "") -> None:
+    def __init__(
+        self,
+        service: FrameService,
+        address: Address,
+        token: str = "",
+        host: StreamHost | None = None,
+    ) -> None:
         self._health = health.HealthServicer()
-        # One thread a stream: threads start on demand, so the bound costs nothing.
-        self._threads = ThreadPoolExecutor(_MAX_STREAMS, thread_name_prefix="rlmesh-grpc")
+        self._threads = StreamThreads(host)
         self._server = grpc.server(self._threads, options=server_options())
-        self._server.add_generic_rpc_handlers((_Handler(service, token),))
+        self._server.add_generic_rpc_handlers((_Handler(service, token, self._threads),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         _add_reflection(self._server, (service.name, health.SERVICE_NAME))
         self._names = ("", service.name)
@@ -145,23 +150,34 @@ def _add_reflection(server: grpc.Server, names: Sequence[str]) -> None:
 class _Handler(grpc.GenericRpcHandler):
     """Routes the three methods of a service, after its token."""
 
-    def __init__(self, service: FrameService, token: str) -> None:
+    def __init__(self, service: FrameService, token: str, threads: StreamThreads) -> None:
         self._service = service
+        self._threads = threads
         self._token = f"Bearer {token}".encode() if token else b""
-        self._methods: dict[str, Any] = {
+        self._session_path = f"/{service.name}/Session"
+        self._unary: dict[str, Any] = {
             f"/{service.name}/Describe": grpc.unary_unary_rpc_method_handler(self._describe),
-            f"/{service.name}/Session": grpc.stream_stream_rpc_method_handler(self._session),
             f"/{service.name}/Shutdown": grpc.unary_unary_rpc_method_handler(self._shutdown),
         }
 
     def service(self, handler_call_details: Any) -> Any:
         """The handler of a method; None where there is no such method."""
-        method = self._methods.get(handler_call_details.method)
-        if method is None or self._admits(handler_call_details.invocation_metadata):
+        self._threads.announce(None)
+        path = handler_call_details.method
+        admitted = self._admits(handler_call_details.invocation_metadata)
+        if path == self._session_path:
+            return self._stream_handler(admitted)
+        method = self._unary.get(path)
+        if method is None or admitted:
             return method
-        if method.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(_refuse)
         return grpc.unary_unary_rpc_method_handler(_refuse)
+
+    def _stream_handler(self, admitted: bool) -> Any:
+        if not admitted:
+            return grpc.stream_stream_rpc_method_handler(_refuse)
+        stream = HostedStream()
+        self._threads.announce(stream)
+        return grpc.stream_stream_rpc_method_handler(partial(self._session, stream))
 
     def _admits(self, metadata: Any) -> bool:
         if not self._token:
@@ -172,17 +188,23 @@ class _Handler(grpc.GenericRpcHandler):
     def _describe(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         return self._service.describe()
 
-    def _session(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+    def _session(
+        self, stream: HostedStream, requests: Iterator[bytes], context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        stream.entered(context)
         connection = self._service.connect(context.peer())
+        exchange = connection.exchange
         try:
             for frame in requests:
-                answer = connection.exchange(frame)
+                answer = exchange(frame)
+                stream.ending = answer.last
                 yield answer.frame
                 if answer.last:
                     return
         except grpc.RpcError:
             pass  # The client is gone.
         finally:
+            stream.ending = True
             connection.lost()
 
     def _shutdown(self, request: bytes, context: grpc.ServicerContext) -> bytes:

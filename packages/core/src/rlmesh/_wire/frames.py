@@ -23,7 +23,8 @@ from rlmesh._wire.contract import (
     terms_to_wire,
 )
 from rlmesh._wire.dynamic import DynamicEncoder, dynamic_from_wire, map_from_wire
-from rlmesh.backends import ArrayBackend
+from rlmesh._wire.steps import read_step, read_step_done, write_step, write_step_done
+from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
 
@@ -48,12 +49,12 @@ class EnvFrames:
 
     def write_request(self, request: m.Request) -> bytes:
         """The frame of a request."""
-        frame = env_pb2.SessionRequest()
-        frame.sequence = request.sequence
         body = request.body
         if isinstance(body, m.Step):
-            _write_value(body.action, frame.step.action)
-        elif isinstance(body, m.Reset):
+            return write_step(request.sequence, body)
+        frame = env_pb2.SessionRequest()
+        frame.sequence = request.sequence
+        if isinstance(body, m.Reset):
             self._write_reset(body, frame.reset)
         elif isinstance(body, m.Render):
             frame.render.lanes.extend(body.lanes)
@@ -86,6 +87,9 @@ class EnvFrames:
         Raises:
             CodecError: If it is not a frame, or one that breaks a rule.
         """
+        step = read_step(data)
+        if step is not None:
+            return step
         frame = env_pb2.SessionRequest()
         _parse(frame, data)
         kind = frame.WhichOneof("request")
@@ -121,12 +125,13 @@ class EnvFrames:
 
     def write_reply(self, sequence: int, reply: m.Reply, call_us: int = 0) -> bytes:
         """The frame of the reply to request `sequence`."""
+        if isinstance(reply, m.StepDone):
+            info = self._write_info(reply.info) if reply.info else b""
+            return write_step_done(sequence, reply, call_us, info)
         frame = env_pb2.SessionResponse()
         frame.sequence = sequence
         frame.call_us = call_us
-        if isinstance(reply, m.StepDone):
-            self._write_step(reply, frame.step)
-        elif isinstance(reply, m.ResetDone):
+        if isinstance(reply, m.ResetDone):
             _write_value(reply.observation, frame.reset.observation)
             self._encoder.map(reply.info, frame.reset.info, "info")
         elif isinstance(reply, m.Failure):
@@ -139,21 +144,15 @@ class EnvFrames:
             frame.close.SetInParent()
         return frame.SerializeToString()
 
-    def _write_step(self, step: m.StepDone, out: env_pb2.StepResponse) -> None:
-        _write_value(step.observation, out.observation)
-        if step.info:
-            self._encoder.map(step.info, out.info, "info")
-        if step.lanes is None:
-            out.reward = step.reward
-            out.terminated = step.terminated
-            out.truncated = step.truncated
-            return
-        out.lanes.rewards = step.lanes.rewards
-        out.lanes.terminated = step.lanes.terminated
-        out.lanes.truncated = step.lanes.truncated
-        if step.final is not None:
-            out.final_observations.mask = step.final_mask
-            _write_value(step.final, out.final_observations.observations)
+    def _write_info(self, info: m.Info) -> bytes:
+        message = value_pb2.Map()
+        self._encoder.map(info, message, "info")
+        return message.SerializeToString()
+
+    def _read_info(self, data: Buffer) -> m.Info:
+        message = value_pb2.Map()
+        _parse(message, data)
+        return map_from_wire(message, self._backend)
 
     def _write_opened(self, opened: m.Opened, out: env_pb2.OpenResponse) -> None:
         peer_to_wire(opened.server, out.server)
@@ -170,6 +169,9 @@ class EnvFrames:
         Raises:
             CodecError: If it is not a frame, or one that breaks a rule.
         """
+        step = read_step_done(data, self._read_info)
+        if step is not None:
+            return step
         frame = env_pb2.SessionResponse()
         _parse(frame, data)
         kind = frame.WhichOneof("response")
@@ -252,7 +254,7 @@ class EnvFrames:
         return peer_from_wire(message.server), contract, terms_from_wire(message.terms)
 
 
-def _parse(message: Any, data: bytes) -> None:
+def _parse(message: Any, data: Buffer) -> None:
     try:
         message.ParseFromString(data)
     except DecodeError as error:
@@ -261,7 +263,7 @@ def _parse(message: Any, data: bytes) -> None:
 
 def _write_value(value: m.Encoded, out: value_pb2.Value) -> None:
     out.SetInParent()
-    out.slabs.extend(value.slabs)  # type: ignore[arg-type]
+    out.slabs.extend(map(bytes, value.slabs))
     if value.batch_size is not None:
         out.batch_size = value.batch_size
 

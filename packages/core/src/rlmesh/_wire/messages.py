@@ -20,6 +20,7 @@ __all__ = [
     "Encoded",
     "ErrorCode",
     "Failure",
+    "Info",
     "LaneOutcomes",
     "Open",
     "Opened",
@@ -37,7 +38,10 @@ __all__ = [
 ]
 
 
-NO_INFO: Mapping[Any, Any] = MappingProxyType({})
+Info = Mapping[Any, Any]
+"""An environment's info, with keys of the kinds that the wire has."""
+
+NO_INFO: Info = MappingProxyType({})
 """An empty info."""
 
 
@@ -178,16 +182,15 @@ class ResetDone(NamedTuple):
     """An episode has started."""
 
     observation: Encoded
-    info: Mapping[Any, Any] = NO_INFO
+    info: Info = NO_INFO
 
 
-@dataclass(frozen=True)
-class LaneOutcomes:
+class LaneOutcomes(NamedTuple):
     """Rewards (float64) and flags (one byte) of a vector's lanes, as slabs."""
 
-    rewards: bytes
-    terminated: bytes
-    truncated: bytes
+    rewards: Buffer
+    terminated: Buffer
+    truncated: Buffer
 
 
 class StepDone(NamedTuple):
@@ -197,7 +200,7 @@ class StepDone(NamedTuple):
     reward: float = 0.0
     terminated: bool = False
     truncated: bool = False
-    info: Mapping[Any, Any] = NO_INFO
+    info: Info = NO_INFO
     lanes: LaneOutcomes | None = None
     final_mask: bytes = b""
     final: Encoded | None = None

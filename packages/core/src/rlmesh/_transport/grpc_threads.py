@@ -1,0 +1,91 @@
+"""The threads that gRPC's handlers run on: one of the pool's each, or a thread that a host lends.
+
+grpcio asks a handler for each new call and submits its work to the executor, one right after the
+other on one thread. So a handler can say, just before, what its work is. Where that order should
+ever differ, work runs on the pool: slower, and as correct.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+import grpc
+
+__all__ = ["HostedStream", "StreamHost", "StreamThreads"]
+
+_MAX_STREAMS = 1024
+
+
+class HostedStream:
+    """The work of one stream, to be run by a host.
+
+    Attributes:
+        ending: Whether its last answer is made; set by the handler.
+    """
+
+    def __init__(self) -> None:
+        self.ending = False
+        self._context: grpc.ServicerContext | None = None
+        self._work: Callable[[], Any] | None = None
+        self.done: Future[Any] = Future()
+
+    def entered(self, context: grpc.ServicerContext) -> None:
+        """The handler has begun."""
+        self._context = context
+
+    def prepare(self, work: Callable[[], Any]) -> None:
+        """Take the work that gRPC submits."""
+        self._work = work
+
+    def run(self) -> None:
+        """See `rlmesh._hosting.thread.Stream`."""
+        assert self._work is not None
+        try:
+            self.done.set_result(self._work())
+        except BaseException as error:
+            self.done.set_exception(error)
+            raise
+
+    def cancel(self) -> None:
+        """See `rlmesh._hosting.thread.Stream`."""
+        if self._context is not None:
+            self._context.cancel()
+
+
+class StreamHost(Protocol):
+    """Who may lend a thread to a stream."""
+
+    def offer(self, stream: HostedStream) -> bool:
+        """Take the stream and run it later, or refuse."""
+        ...
+
+
+class StreamThreads(ThreadPoolExecutor):
+    """A pool whose streams go to a host where it takes them.
+
+    Args:
+        host: Who is offered each stream; None: nobody.
+    """
+
+    def __init__(self, host: StreamHost | None) -> None:
+        # One thread a stream: threads start on demand, so the bound costs nothing.
+        super().__init__(_MAX_STREAMS, thread_name_prefix="rlmesh-grpc")
+        self._host = host
+        self._next = threading.local()
+
+    def announce(self, stream: HostedStream | None) -> None:
+        """What this thread submits next is the work of `stream`, or of none."""
+        self._next.stream = stream
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """See `concurrent.futures.Executor`."""
+        stream: HostedStream | None = getattr(self._next, "stream", None)
+        self._next.stream = None
+        if stream is not None and self._host is not None:
+            stream.prepare(lambda: fn(*args, **kwargs))
+            if self._host.offer(stream):
+                return stream.done
+        return super().submit(fn, *args, **kwargs)

@@ -1,0 +1,187 @@
+"""Frames of steps are the generated messages' own bytes, and are read as the messages read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rlmesh_proto.env.v1 import env_pb2
+
+from rlmesh._wire import frames as frames_module
+from rlmesh._wire import messages as m
+from rlmesh._wire.frames import EnvFrames
+from rlmesh._wire.steps import read_step, read_step_done
+from rlmesh.backends import NATIVE
+from rlmesh.errors import CodecError
+
+FRAMES = EnvFrames(NATIVE)
+
+numbers = st.one_of(
+    st.integers(0, 300), st.integers(0, 2**63 - 1), st.sampled_from([127, 128, 16383, 16384])
+)
+# Sizes about the borders of one and two bytes of length, and of what is read as a view.
+slabs = st.one_of(
+    st.binary(max_size=40),
+    st.sampled_from([0, 1, 127, 128, 4095, 4096, 16383, 16384, 70000]).map(lambda n: b"\x0a" * n),
+)
+encoded = st.tuples(
+    st.lists(slabs, max_size=4), st.none() | st.integers(0, 300) | st.just(2**32 - 1)
+).map(lambda parts: m.Encoded(*parts))
+infos = st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | st.integers(), max_size=3)
+outcomes = st.tuples(*[st.binary(max_size=20)] * 3).map(lambda slabs: m.LaneOutcomes(*slabs))
+singles = st.tuples(encoded, st.floats(), st.booleans(), st.booleans(), infos).map(
+    lambda parts: m.StepDone(*parts)
+)
+vectors = st.builds(
+    lambda observation, info, lanes, mask, final: m.StepDone(
+        observation, info=info, lanes=lanes, final_mask=mask if final else b"", final=final
+    ),
+    encoded,
+    infos,
+    outcomes,
+    st.binary(max_size=20),
+    st.none() | encoded,
+)
+
+
+def plain(reply: Any) -> Any:
+    """A reply with every buffer as bytes, and NaN comparable."""
+    if isinstance(reply, memoryview):
+        return bytes(reply)
+    if isinstance(reply, float):
+        return reply.hex()
+    if isinstance(reply, dict) or hasattr(reply, "keys"):
+        return dict(reply)
+    if isinstance(reply, (tuple, list)):
+        return [plain(x) for x in reply]
+    return reply
+
+
+def by_messages(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: Any) -> Any:
+    """What the generated messages make of a frame."""
+    with monkeypatch.context() as patch:
+        patch.setattr(frames_module, "read_step", lambda *_: None)
+        patch.setattr(frames_module, "read_step_done", lambda *_: None)
+        return getattr(FRAMES, name)(*arguments)
+
+
+def request_message(sequence: int, step: m.Step) -> bytes:
+    frame = env_pb2.SessionRequest(sequence=sequence)
+    frame.step.action.SetInParent()
+    put(step.action, frame.step.action)
+    return frame.SerializeToString(deterministic=True)
+
+
+def put(value: m.Encoded, out: Any) -> None:
+    out.SetInParent()
+    out.slabs.extend(value.slabs)
+    if value.batch_size is not None:
+        out.batch_size = value.batch_size
+
+
+def reply_message(sequence: int, done: m.StepDone, call_us: int) -> bytes:
+    frame = env_pb2.SessionResponse(sequence=sequence, call_us=call_us)
+    put(done.observation, frame.step.observation)
+    if done.info:
+        FRAMES._encoder.map(done.info, frame.step.info, "info")
+    if done.lanes is None:
+        frame.step.reward = done.reward
+        frame.step.terminated = done.terminated
+        frame.step.truncated = done.truncated
+    else:
+        frame.step.lanes.SetInParent()
+        frame.step.lanes.rewards = done.lanes.rewards
+        frame.step.lanes.terminated = done.lanes.terminated
+        frame.step.lanes.truncated = done.lanes.truncated
+    if done.final is not None:
+        frame.step.final_observations.mask = done.final_mask
+        put(done.final, frame.step.final_observations.observations)
+    return frame.SerializeToString(deterministic=True)
+
+
+@given(numbers, encoded)
+def test_a_request_is_written_as_its_message(sequence: int, action: m.Encoded) -> None:
+    step = m.Step(action)
+    frame = FRAMES.write_request(m.Request(sequence, step))
+    assert frame == request_message(sequence, step)
+    read = read_step(frame)
+    assert read is not None, "the frame that is written is the form that is read"
+    assert (read.sequence, plain(read.body)) == (sequence, plain(step))
+
+
+@given(numbers, st.one_of(singles, vectors), numbers)
+@example(0, m.StepDone(m.Encoded([])), 0)
+@example(1, m.StepDone(m.Encoded([b""]), reward=-0.0), 0)
+def test_a_reply_is_written_as_its_message(sequence: int, done: m.StepDone, call_us: int) -> None:
+    frame = FRAMES.write_reply(sequence, done, call_us)
+    assert frame == reply_message(sequence, done, call_us)
+    read = read_step_done(frame, FRAMES._read_info)
+    assert read is not None, "the frame that is written is the form that is read"
+    assert (read[0], plain(read[1])) == (sequence, plain(done))
+
+
+def damaged(draw: st.DrawFn, frame: bytes) -> bytes:
+    """The frame with bytes changed, cut off, doubled or put in."""
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(frame)))
+        kind = draw(st.sampled_from(["change", "cut", "insert", "repeat"]))
+        if kind == "change" and at < len(frame):
+            frame = frame[:at] + bytes([draw(st.integers(0, 255))]) + frame[at + 1 :]
+        elif kind == "cut":
+            frame = frame[:at]
+        elif kind == "insert":
+            frame = frame[:at] + draw(st.binary(min_size=1, max_size=12)) + frame[at:]
+        else:
+            frame = frame + frame[at:]
+    return frame
+
+
+@st.composite
+def damaged_requests(draw: st.DrawFn) -> bytes:
+    action = m.Encoded(draw(st.lists(st.binary(max_size=5), max_size=2)))
+    return damaged(draw, request_message(draw(st.integers(0, 200)), m.Step(action)))
+
+
+@st.composite
+def damaged_replies(draw: st.DrawFn) -> bytes:
+    done = draw(st.one_of(singles, vectors))
+    return damaged(draw, reply_message(draw(st.integers(0, 200)), done, draw(numbers)))
+
+
+@given(damaged_requests())
+@example(b"\x08\x01\x10\x05\x2a\x04\x0a\x02\x0a\x00")  # With a timeout.
+@example(b"\x08\x01\x2a\x08\x0a\x02\x0a\x00\x0a\x02\x0a\x00")  # The action twice: merged.
+@example(b"\x88\x80\x00\x01\x2a\x04\x0a\x02\x0a\x00")  # A tag of more bytes than it needs.
+def test_a_request_is_read_as_its_message_or_left_to_it(frame: bytes) -> None:
+    read = read_step(frame)
+    if read is None:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        assert plain(read) == plain(by_messages(patch, "read_request", frame))
+
+
+@given(damaged_replies())
+@example(b"\x08\x01\x32\x06\x0a\x02\x0a\x00\x18\x02")  # A bool that is 2: true.
+@example(b"\x08\x01\x32\x08\x0a\x02\x0a\x00\x18\x01\x18\x00")  # A flag twice: the last one.
+def test_a_reply_is_read_as_its_message_or_left_to_it(frame: bytes) -> None:
+    try:
+        read = read_step_done(frame, FRAMES._read_info)
+    except CodecError:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises((CodecError, DecodeError)):
+            by_messages(patch, "read_reply", frame)
+        return
+    if read is None:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        assert plain(read) == plain(by_messages(patch, "read_reply", frame))
+
+
+def test_large_slabs_are_not_copied_out_of_the_frame() -> None:
+    frame = FRAMES.write_reply(1, m.StepDone(m.Encoded([b"x" * 100_000])))
+    read = read_step_done(frame, FRAMES._read_info)
+    assert read is not None
+    (slab,) = read[1].observation.slabs
+    assert isinstance(slab, memoryview) and slab.obj is frame

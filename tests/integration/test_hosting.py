@@ -1,0 +1,229 @@
+"""Where the environment is called from, what else may be on that thread, and how it is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from rlmesh import EnvServer, RemoteEnv, errors
+from rlmesh._hosting.thread import EnvThread
+from tests.integration.envs import CounterEnv
+from tests.processes import finished, running, until
+
+SESSION = "/rlmesh.proto.env.v1.EnvService/Session"
+
+
+class PlacesEnv(CounterEnv):
+    """Tells for each step whether the stream itself is what called it, with no thread between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.direct: list[bool] = []
+        self.threads: set[int] = set()
+
+    def step(self, action: Any) -> Any:
+        frame: Any = sys._getframe()
+        names = set()
+        while frame is not None:
+            names.add(frame.f_code.co_name)
+            frame = frame.f_back
+        self.direct.append("_session" in names)
+        self.threads.add(threading.get_ident())
+        return super().step(action)
+
+
+def play(address: str) -> None:
+    with RemoteEnv(address) as remote:
+        remote.reset(seed=0)
+        remote.step(1)
+
+
+@contextmanager
+def silent_stream(address: str) -> Generator[Iterator[bytes], None, None]:
+    """A stream on which nothing is ever sent."""
+    idle = threading.Event()
+
+    def requests() -> Iterator[bytes]:
+        idle.wait(60)
+        return
+        yield b""
+
+    with grpc.insecure_channel(address.removeprefix("tcp://")) as channel:
+        stream: Any = channel.stream_stream(SESSION)(requests())
+        try:
+            yield stream
+        finally:
+            idle.set()
+            stream.cancel()
+
+
+def test_streams_run_on_the_environments_thread_one_client_after_another() -> None:
+    env = PlacesEnv()
+    with EnvServer(env) as server:
+        for _ in range(20):
+            play(server.address)
+    assert env.direct == [True] * 20
+    assert len(env.threads) == 1
+
+
+def test_a_second_client_is_refused_while_the_first_is_on_the_thread() -> None:
+    with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
+        remote.reset()
+        with pytest.raises(errors.BusyError):
+            RemoteEnv(server.address)
+        assert remote.step(1)[0] == 1
+
+
+def test_a_silent_stream_does_not_keep_the_thread() -> None:
+    env = PlacesEnv()
+    with EnvServer(env) as server:
+        with silent_stream(server.address) as stream:
+            until(lambda: server._thread._stream is not None, 10)
+            play(server.address)
+            assert env.direct == [False]
+            with pytest.raises(grpc.RpcError):
+                next(stream)
+        until(lambda: server._thread._stream is None, 10)
+        play(server.address)
+        assert env.direct == [False, True]
+
+
+def test_a_silent_stream_does_not_keep_the_server_from_stopping() -> None:
+    server = EnvServer(CounterEnv())
+    server.start()
+    with silent_stream(server.address):
+        until(lambda: server._thread._stream is not None, 10)
+        server.shutdown()
+    assert server.wait(0)
+
+
+def test_an_idle_client_does_not_keep_the_server_from_stopping() -> None:
+    server = EnvServer(CounterEnv())
+    server.start()
+    with RemoteEnv(server.address) as remote:
+        remote.reset()
+        server.shutdown()
+        with pytest.raises((errors.TransportError, errors.ClosedError)):
+            remote.step(1)
+
+
+def test_the_environment_may_stop_its_own_server() -> None:
+    class Stops(CounterEnv):
+        def step(self, action: Any) -> Any:
+            server.shutdown()
+            return super().step(action)
+
+    env = Stops()
+    server = EnvServer(env)
+    server.start()
+    with RemoteEnv(server.address) as remote:
+        remote.reset()
+        assert remote.step(1)[0] == 1  # The call that is running is answered.
+        with pytest.raises(errors.RLMeshError):
+            remote.step(1)
+    assert server.wait(10) and env.closed == 1
+
+
+class FakeStream:
+    """A stream that lasts until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.ending = False
+        self.begun = threading.Event()
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        self.begun.set()
+        self._over.wait(30)
+
+    def cancel(self) -> None:
+        self._over.set()
+
+
+def test_a_thread_takes_one_stream_and_then_one_after_it_that_waits() -> None:
+    thread = EnvThread()
+    assert not thread.offer(FakeStream()), "it has not begun"
+    runner = threading.Thread(target=thread.run)
+    runner.start()
+    first, second, third = FakeStream(), FakeStream(), FakeStream()
+    until(lambda: thread.offer(first), 10)
+    assert first.begun.wait(10)
+    assert not thread.offer(second)
+    first.ending = True
+    assert thread.offer(second) and not thread.offer(third)
+    first.cancel()
+    assert second.begun.wait(10)
+    thread.stop()
+    assert not thread.offer(third), "it is stopping"
+    second.cancel()
+    runner.join(10)
+    with pytest.raises(errors.ClosedError):
+        thread.call(lambda: None)
+
+
+def test_a_signal_that_reaches_another_thread_stops_the_server_too() -> None:
+    # As when the kernel picks one of gRPC's threads: nothing interrupts the main thread's wait.
+    code = """
+import signal, threading, time
+import rlmesh
+from tests.integration.envs import CounterEnv
+server = rlmesh.EnvServer(CounterEnv())
+def kill():
+    remote = rlmesh.RemoteEnv(server.address)
+    remote.reset()
+    time.sleep(0.3)  # Until the main thread waits, for a job or for the client's next frame.
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    time.sleep(60)
+server.serve(on_ready=threading.Thread(target=kill, daemon=True).start)
+"""
+    start = time.monotonic()
+    done = finished(["-c", code])
+    assert done.returncode == 0, done
+    assert time.monotonic() - start < 20
+
+
+SERVES_FORKED_CHILDREN = """
+import multiprocessing, os, signal, time
+import rlmesh
+from tests.integration.envs import CounterEnv
+
+class Forks(CounterEnv):
+    def step(self, action):
+        seconds, ends = (60, True) if action else (0, False)
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(seconds,))
+        child.start()
+        if ends:
+            child.terminate()
+        child.join(20)
+        return 1, 0.0, False, False, {"exit": child.exitcode}
+
+server = rlmesh.EnvServer(Forks())
+server.serve(on_ready=lambda: print(server.address))
+print("ended")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="it forks")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_environment_may_fork(number: int) -> None:
+    # As AsyncVectorEnv does, which ends its workers by a signal: it must be theirs alone, and
+    # gRPC's handlers of fork() must not make them crash.
+    with running(["-W", "ignore", "-c", SERVES_FORKED_CHILDREN]) as server:
+        address = server.wait_for("tcp://.*").group()
+        with RemoteEnv(address) as remote:
+            remote.reset()
+            exits = [remote.step(0)[4]["exit"] for _ in range(40)]
+            assert exits == [0] * 40
+            exits = [remote.step(1)[4]["exit"] for _ in range(20)]
+            assert exits == [-signal.SIGTERM] * 20
+            assert server.stop(number) == 0
+        assert "ended" in server.output
