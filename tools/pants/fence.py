@@ -36,8 +36,9 @@ NOUNS = (
     "rlmesh.tensor",
     "rlmesh.types",
 )
+REEXPORTS = ("rlmesh.numpy", "rlmesh.torch", "rlmesh.jax")
 # What a backend builds on: the nouns, the codec's lanes, and the clients that it makes its own.
-BASE = (*NOUNS, "rlmesh._codec", "rlmesh._models", "rlmesh._remote")
+BASE = (*NOUNS, "rlmesh._codec", "rlmesh._models", "rlmesh._remote", "typing_extensions")
 
 # (modules, what they may import besides each other), the first row that a module is under.
 MAY_IMPORT = (
@@ -49,10 +50,10 @@ MAY_IMPORT = (
     (("rlmesh._wire",), (*NOUNS, "google.protobuf", "rlmesh_proto")),
     (("rlmesh._codec",), (*NOUNS, "rlmesh._wire")),
     (("rlmesh._session",), (*NOUNS, "rlmesh._codec", "rlmesh._wire")),
-    # rlmesh_numpy: Gymnasium's spaces of an environment that has them, when one is served.
+    # When one is served: the spaces of an environment of Gymnasium, the backend of its framework.
     (
         ("rlmesh._hosting",),
-        (*NOUNS, "rlmesh._codec", "rlmesh._session", "rlmesh._wire", "rlmesh_numpy"),
+        (*NOUNS, "rlmesh._codec", "rlmesh._session", "rlmesh._wire", "rlmesh_numpy", *REEXPORTS),
     ),
     # rlmesh_numpy: the environments that Gymnasium makes by their names.
     (("rlmesh._cli",), ("rlmesh", "rlmesh_numpy")),
