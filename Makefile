@@ -109,7 +109,7 @@ smoke: $(DEV) ## build wheels and sdists, try them in empty environments
 	$(PY) -m tools.smoke
 
 .PHONY: fence packages changed
-fence: ## have Pants refuse imports between packages that break the rules (skips without Python 3.9)
+fence: ## have Pants refuse imports that break the rules (skips without Python 3.9)
 	@$(PYTHON) -m tools.pants fence
 packages: ## build every wheel and sdist into dist/, with Pants
 	rm -rf dist
