@@ -108,6 +108,15 @@ test-floors: $(BASE) ## the suite on the oldest and newest dependencies (LEGS="a
 smoke: $(DEV) ## build wheels and sdists, try them in empty environments
 	$(PY) -m tools.smoke
 
+.PHONY: fence packages changed
+fence: ## have Pants refuse imports that break the rules (skips without Python 3.9)
+	@$(PYTHON) -m tools.pants fence
+packages: ## build every wheel and sdist into dist/, with Pants
+	rm -rf dist
+	$(PYTHON) -m tools.pants package ::
+changed: ## what the changes since a commit touch: make changed SINCE=HEAD~1
+	@$(PYTHON) -m tools.pants --changed-since=$(or $(SINCE),HEAD) --changed-dependents=transitive list
+
 .PHONY: bench
 bench: $(DEV) ## a step over gRPC beside a bare echo, and the codec beside a memcpy
 	$(PY) -m benchmarks.grpc_step
@@ -119,5 +128,5 @@ lock: ## recompile requirements/*.txt (UPGRADE=1 for the newest)
 
 .PHONY: clean
 clean: ## remove .venv and everything built
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .pants.d .pids .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './node_modules/*' -prune -exec rm -rf {} +

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["REPOSITORY", "SUPPORTED", "find_python", "fresh_venv", "pip_install"]
+__all__ = ["REPOSITORY", "SUPPORTED", "find_python", "fresh_venv", "made_once", "pip_install"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -17,6 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 
 _PROBE = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
+_STAMP = ".rlmesh-stamp"
 
 
 def find_python(version: str) -> str | None:
@@ -52,6 +55,26 @@ def fresh_venv(python: str, folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([python, "-m", "venv", str(folder)], check=True)
     return folder / "bin" / "python"
+
+
+@contextlib.contextmanager
+def made_once(folder: Path, wanted: str) -> Generator[bool, None, None]:
+    """Hold the folder's lock; yields whether it must be made, and stamps it afterwards.
+
+    Args:
+        folder: What is made; what was there is removed if it was made of something else.
+        wanted: The digest of what it is made of.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = folder / _STAMP
+        needed = not stamp.is_file() or stamp.read_text() != wanted
+        if needed and folder.exists():
+            shutil.rmtree(folder)
+        yield needed
+        if needed:
+            stamp.write_text(wanted)
 
 
 def pip_install(python: Path, arguments: Sequence[str | Path]) -> None:

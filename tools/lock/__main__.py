@@ -14,7 +14,7 @@ __all__ = ["main"]
 UV = "uv==0.13.8"
 VENV = REPOSITORY / "build" / "lock-venv"
 
-# In this order: dev.in takes base.txt as its constraints.
+# In this order: dev.in takes base.txt as its constraints, pants.in takes pex.txt.
 FILES = (
     "codegen",
     "base",
@@ -24,7 +24,12 @@ FILES = (
     "floor-protobuf5",
     "floor-protobuf6",
     "floor-newest",
+    "pex",
+    "pants",
 )
+
+# What is compiled for another Python than the oldest that we support.
+PYTHONS = {"pants": "3.9"}
 
 # No address, no path and no date: the same file comes out on every machine.
 OPTIONS = (
@@ -68,7 +73,8 @@ def _uv() -> Path:
 
 
 def _compile(uv: Path, name: str, *, upgrade: bool) -> None:
-    command = [str(uv), "pip", "compile", *OPTIONS, "--python-version", SUPPORTED[0]]
+    python = PYTHONS.get(name, SUPPORTED[0])
+    command = [str(uv), "pip", "compile", *OPTIONS, "--python-version", python]
     if upgrade:
         command.append("--upgrade")
     if name == "sb3":

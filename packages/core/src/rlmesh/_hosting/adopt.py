@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from rlmesh._session.versions import SPEC_VERSION
+from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.adapters import EnvTags
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import SpaceError

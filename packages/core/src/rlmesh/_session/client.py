@@ -6,10 +6,11 @@ import os
 import threading
 from typing import Protocol, TypeVar
 
-from rlmesh._session.versions import SPEC_VERSION, compatible
+from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_failure
 from rlmesh._wire.frames import EnvFrames
+from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.errors import (
     ClosedError,
     CodecError,

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from rlmesh._session.versions import SPEC_VERSION, compatible
+from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
 from rlmesh._wire.frames import EnvFrames
+from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
 

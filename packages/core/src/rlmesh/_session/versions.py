@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 
-import rlmesh_proto
-
 from rlmesh._version import __version__
+from rlmesh._wire.spec import SPEC_DIGEST, SPEC_VERSION
 from rlmesh.specs import Capability, PeerInfo
 
-__all__ = ["SPEC_VERSION", "compatible", "this_peer"]
-
-SPEC_VERSION: str = rlmesh_proto.SPEC_VERSION
-"""The spec version that this package pins."""
+__all__ = ["compatible", "this_peer"]
 
 _FINAL = re.compile(r"(\d+)\.\d+\.\d+")
 
@@ -29,7 +25,7 @@ def this_peer(name: str, capabilities: frozenset[Capability]) -> PeerInfo:
     """What this implementation says of itself."""
     return PeerInfo(
         spec_version=SPEC_VERSION,
-        spec_digest=rlmesh_proto.SPEC_DIGEST,
+        spec_digest=SPEC_DIGEST,
         implementation=f"rlmesh-core/{__version__}",
         capabilities=capabilities,
         name=name,
