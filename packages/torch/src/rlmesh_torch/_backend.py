@@ -218,7 +218,7 @@ class _Unlocked:
 def _as_bfloat16(value: Any, leaf: Leaf, count: int | None) -> torch.Tensor:
     """Numbers of any library as bfloat16, by way of float32: needs no ml_dtypes."""
     try:
-        numbers = NUMPY.as_leaf(value, replace(leaf, dtype=_FLOAT32), count)
+        numbers = NUMPY.as_leaf(value, replace(leaf, dtype=_FLOAT32, low=None, high=None), count)
     except InvalidValueError as error:
         actual = error.actual.replace("range of float32", "range of bfloat16")
         raise InvalidValueError(leaf.path, leaf.describe(count), actual) from None
