@@ -8,9 +8,11 @@ from typing import Any
 import gymnasium.spaces as gs
 import numpy as np
 
+from rlmesh import Tensor
+from rlmesh.spaces import GraphInstance
 from tests.conformance.native_values import values_equal
 
-__all__ = ["identical", "outcome", "same_space"]
+__all__ = ["identical", "numpy_value", "outcome", "same_space"]
 
 
 def identical(a: Any, b: Any) -> bool:
@@ -71,3 +73,14 @@ _FACTS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     gs.Sequence: lambda s: (s.feature_space, s.stack),
     gs.Graph: lambda s: (s.node_space, s.edge_space),
 }
+
+
+def numpy_value(value: Any) -> Any:
+    """A native value with NumPy's arrays and Gymnasium's graphs."""
+    if isinstance(value, Tensor):
+        return np.array(np.asarray(value))
+    if isinstance(value, GraphInstance):
+        return gs.GraphInstance(*map(numpy_value, value))
+    if isinstance(value, dict):
+        return {key: numpy_value(part) for key, part in value.items()}
+    return tuple(map(numpy_value, value)) if isinstance(value, tuple) else value
