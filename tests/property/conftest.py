@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.backends.libraries import Library, installed, open_library
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 
@@ -22,3 +26,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if PROFILE != "default" and here in item.path.parents:
             item.add_marker(pytest.mark.timeout(3600))
+
+
+@pytest.fixture(scope="module")
+def libraries() -> Iterator[dict[str, Library]]:
+    """Each array library that is installed, by name; JAX with its elements of 64 bits."""
+    with ExitStack() as stack:
+        names = [name for name in ("native", "numpy", "torch", "jax-x64") if installed(name)]
+        yield {name: stack.enter_context(open_library(name)) for name in names}
