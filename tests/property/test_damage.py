@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 
 from rlmesh import spaces
 from rlmesh._codec import SpaceCodec
-from rlmesh._wire.frames import EnvFrames
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.spaces import GraphInstance
@@ -141,9 +139,3 @@ def test_single_values(drawn: tuple[Any, list[Any]], data: st.DataObject) -> Non
         slabs = data.draw(damaged(codec.encode(value)))
         decoded, refused = decoded_or_refused(lambda slabs=slabs: codec.decode(slabs))
         assert refused in paths_of(space) if refused else codec.encode(decoded) == slabs
-
-
-@given(st.binary(max_size=200))
-def test_noise_is_no_frame_or_a_request(noise: bytes) -> None:
-    with contextlib.suppress(CodecError):
-        EnvFrames(NATIVE).read_request(noise)
