@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 import struct
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from rlmesh.backends import NATIVE, ArrayBackend, Leaf
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.spaces import Bounds
 
-__all__ = ["LIBRARIES", "Library", "bits", "bounded", "leaf_of", "open_library"]
+__all__ = ["LIBRARIES", "Library", "bits", "bounded", "installed", "leaf_of", "open_library"]
 
 LIBRARIES = ("native", "numpy", "torch", "jax", "jax-x64")
 
@@ -52,6 +53,13 @@ class Library:
         return self.backend.from_bytes(element.pack(numbers), leaf, None, copy=True)
 
 
+def installed(name: str) -> bool:
+    """Whether the library and its backend can be imported."""
+    package = name.partition("-")[0]
+    needed = () if package == "native" else (package, f"rlmesh_{package}")
+    return all(importlib.util.find_spec(module) is not None for module in needed)
+
+
 @contextmanager
 def open_library(name: str) -> Iterator[Library]:
     """The library, while it is configured as its name says; skips where it is not installed."""
@@ -71,8 +79,10 @@ def open_library(name: str) -> Iterator[Library]:
         jax = importlib.import_module("jax")
         before = jax.config.jax_enable_x64
         jax.config.update("jax_enable_x64", name == "jax-x64")
-        yield Library(name, backend, jax.Array, wide=name == "jax-x64")
-        jax.config.update("jax_enable_x64", before)
+        try:
+            yield Library(name, backend, jax.Array, wide=name == "jax-x64")
+        finally:
+            jax.config.update("jax_enable_x64", before)
 
 
 def leaf_of(element: DType, shape: tuple[int, ...] = ()) -> Leaf:

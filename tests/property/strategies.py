@@ -1,8 +1,13 @@
-"""Any space, any value of it, any info tree: the one library of strategies."""
+"""Any space, any value of it, any info tree: the one library of strategies.
+
+Nothing here needs an array library; Gymnasium's spaces are in `gymnasium_strategies`.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -13,37 +18,95 @@ from rlmesh.spaces import GraphInstance
 from rlmesh.spaces._stacking import stack
 from rlmesh.tensor import Tensor
 
-__all__ = ["info_trees", "spaces_and_values", "spaces_of", "values_of"]
+__all__ = [
+    "CHARACTERS",
+    "INTEGERS",
+    "KEYS",
+    "SHAPES",
+    "info_trees",
+    "integers_of",
+    "leaves_of",
+    "nested",
+    "numbers_of",
+    "spaces_and_values",
+    "spaces_of",
+    "values_of",
+]
 
 INTEGERS = [d for d in DTYPES.values() if d.is_integer]
 SHAPES = st.lists(st.integers(0, 3), max_size=3).map(tuple)
+CHARACTERS = st.characters(exclude_categories=("Cs",))
+KEYS = st.one_of(
+    st.text(CHARACTERS, max_size=4), st.integers(-5, 5), st.sampled_from([-(2**63), 2**63 - 1])
+)
+Draw = st.SearchStrategy[Any]
+
+
+def integers_of(low: int, high: int) -> st.SearchStrategy[int]:
+    """Integers of a range, its ends more often than chance would have it."""
+    ends = {low, min(low + 1, high), max(high - 1, low), high, min(max(0, low), high)}
+    return st.one_of(st.sampled_from(sorted(ends)), st.integers(low, high))
+
+
+def numbers_of(element: DType) -> Draw:
+    """Any number that the type holds, but NaN."""
+    if not element.is_float:
+        return integers_of(*element.limits).map(bool if element.kind == "b" else int)
+    return floats_between(element, -math.inf, math.inf)
+
+
+def floats_between(element: DType, low: float, high: float) -> st.SearchStrategy[float]:
+    """Any number of a float type between two of its numbers, by way of the order of its bits."""
+    ends = [_rank(element, x) for x in (low, high)]
+    inside = integers_of(*ends).map(lambda rank: _of_rank(element, rank))
+    return st.one_of(inside, st.just(-0.0)) if low <= 0 <= high else inside
+
+
+def _rank(element: DType, number: float) -> int:
+    bits = int.from_bytes(element.pack([number]), "little")
+    sign = 1 << (8 * element.itemsize - 1)
+    return -(bits - sign) if bits & sign else bits
+
+
+def _of_rank(element: DType, rank: int) -> float:
+    sign = 1 << (8 * element.itemsize - 1)
+    bits = sign - rank if rank < 0 else rank
+    return element.unpack(bits.to_bytes(element.itemsize, "little"))[0]
+
+
+def between(element: DType, low: float, high: float) -> Draw:
+    """Any number of the type between two of its numbers."""
+    if element.is_float:
+        return floats_between(element, low, high)
+    return integers_of(int(low), int(high)).map(bool if element.kind == "b" else int)
 
 
 @st.composite
-def boxes(draw: st.DrawFn) -> spaces.Box:
+def boxes(draw: st.DrawFn, shapes: st.SearchStrategy[tuple[int, ...]] = SHAPES) -> spaces.Box:
     element = draw(st.sampled_from(list(DTYPES.values())))
-    shape = draw(SHAPES)
+    shape = draw(shapes)
+    pair = st.tuples(*[numbers_of(element)] * 2).map(sorted)
     size = math.prod(shape)
-    pairs = [sorted(draw(st.tuples(*[bound(element)] * 2))) for _ in range(size)]
+    kind = draw(st.sampled_from(["each", "uniform", "whole"]))
+    if kind == "each":
+        pairs = [draw(pair) for _ in range(size)]
+    elif kind == "uniform":
+        pairs = [draw(pair)] * size
+    else:
+        limits = (-math.inf, math.inf) if element.is_float else element.limits
+        pairs = [limits] * size  # type: ignore[list-item]
     sides = [element.pack([pair[i] for pair in pairs]) for i in (0, 1)]
     low, high = (Tensor(side, element, shape) for side in sides)
     return spaces.Box(low, high, shape, element)
-
-
-def bound(element: DType) -> st.SearchStrategy[Any]:
-    if not element.is_float:
-        low, high = element.limits
-        return st.integers(low, high).map(bool if element.kind == "b" else int)
-    width = {2: 16, 4: 32, 8: 64}[element.itemsize]
-    return st.floats(allow_nan=False, width=16 if element.name == "bfloat16" else width)  # type: ignore[arg-type]
 
 
 @st.composite
 def discretes(draw: st.DrawFn) -> spaces.Discrete:
     element = draw(st.sampled_from(INTEGERS))
     low, high = element.limits
-    start = draw(st.integers(low, high))
-    n = draw(st.integers(1, min(high - start + 1, 2**63)))
+    start = draw(integers_of(low, high))
+    most = min(high - start + 1, 2**64 - 1)
+    n = draw(st.one_of(integers_of(1, most), st.integers(1, min(most, 9))))
     return spaces.Discrete(n, start=start, dtype=element)
 
 
@@ -51,33 +114,35 @@ def discretes(draw: st.DrawFn) -> spaces.Discrete:
 def multi_discretes(draw: st.DrawFn) -> spaces.MultiDiscrete:
     element = draw(st.sampled_from(INTEGERS))
     shape = draw(SHAPES)
-    starts = [draw(st.integers(0, 20)) for _ in range(math.prod(shape))]
-    counts = [draw(st.integers(1, 100)) for _ in starts]
+    low, high = element.limits
+    starts = [draw(st.one_of(integers_of(low, high), st.just(0))) for _ in range(math.prod(shape))]
+    mosts = [min(high - x + 1, high) for x in starts]
+    counts = [draw(st.one_of(st.integers(1, min(m, 9)), integers_of(1, m))) for m in mosts]
     nvec, start = (Tensor(element.pack(x), element, shape) for x in (counts, starts))
     return spaces.MultiDiscrete(nvec, element, start=start)
 
 
 @st.composite
 def texts(draw: st.DrawFn) -> spaces.Text:
-    characters = st.characters(exclude_categories=("Cs",))
-    charset = "".join(draw(st.lists(characters, min_size=1, max_size=8, unique=True)))
+    charset = "".join(draw(st.lists(CHARACTERS, min_size=1, max_size=8, unique=True)))
     low = draw(st.integers(0, 3))
-    return spaces.Text(low + draw(st.integers(1, 4)), min_length=low, charset=charset)
+    return spaces.Text(low + draw(st.integers(0, 4)), min_length=low, charset=charset)
 
 
-LEAVES = st.one_of(
-    boxes(),
-    discretes(),
-    multi_discretes(),
-    texts(),
+MULTI_BINARIES: Draw = st.one_of(
     st.integers(1, 4).map(spaces.MultiBinary),
     st.lists(st.integers(1, 3), min_size=1, max_size=2).map(spaces.MultiBinary),
 )
-FEATURES: st.SearchStrategy[Any] = st.one_of(boxes(), discretes())
-KEYS = st.one_of(st.text(st.characters(exclude_categories=("Cs",)), max_size=4), st.integers(-5, 5))
+LEAVES: Draw = st.one_of(boxes(), discretes(), multi_discretes(), texts(), MULTI_BINARIES)
+FEATURES: Draw = st.one_of(boxes(), discretes())
 
 
-def _composites(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def nested(leaves: Draw, composites: Callable[[Draw], Draw]) -> Draw:
+    """Spaces nested a few levels: leaves alone as often as not."""
+    return st.recursive(leaves, composites, max_leaves=5)
+
+
+def _composites(children: Draw) -> Draw:
     return st.one_of(
         st.dictionaries(KEYS, children, max_size=3).map(spaces.Dict),
         st.lists(children, max_size=3).map(spaces.Tuple),
@@ -87,92 +152,166 @@ def _composites(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-def spaces_of() -> st.SearchStrategy[Any]:
+def spaces_of() -> Draw:
     """Any space, nested a few levels."""
-    return st.recursive(LEAVES, _composites, max_leaves=5)
+    return nested(LEAVES, _composites)
 
 
-@st.composite
-def values_of(draw: st.DrawFn, space: Any) -> Any:
-    """Any native value that the wire can carry for the space; elements of a Box are any bits."""
-    if isinstance(space, spaces.Dict):
-        return {key: draw(values_of(child)) for key, child in space.children}
-    if isinstance(space, spaces.Tuple):
-        return tuple(draw(values_of(child)) for _, child in space.children)
-    if isinstance(space, spaces.OneOf):
-        index = draw(st.integers(0, len(space.children) - 1))
-        return (index, draw(values_of(space.children[index][1])))
-    if isinstance(space, spaces.Sequence):
-        length = draw(st.integers(0, 3)) if _has_leaves(space.feature_space) else 0
-        parts = [draw(values_of(space.feature_space)) for _ in range(length)]
-        return stack(space.feature_space, parts) if space.stack else tuple(parts)
-    if isinstance(space, spaces.Graph):
-        return draw(_graphs(space))
-    if isinstance(space, spaces.Text):
-        return draw(st.text(st.sampled_from(space.charset), max_size=space.max_length))
-    if isinstance(space, spaces.Discrete):
-        return draw(st.integers(space.start, space.start + space.n - 1))
-    if isinstance(space, spaces.Box):
-        return draw(_any_bits(space))
-    return space.sample()
+def values_of(space: Any, inside: bool = False) -> Draw:
+    """Any native value that the wire can carry for the space.
+
+    Elements of a Box are any bits, NaN payloads included, and texts may be too short; with `inside`
+    only values that the space contains.
+    """
+    return _VALUES[space.kind](space, inside)
 
 
-def _has_leaves(space: Any) -> bool:
+def _dict_values(space: spaces.Dict, inside: bool) -> Draw:
+    keys = [key for key, _ in space.children]
+    parts = st.tuples(*[values_of(part, inside) for _, part in space.children])
+    return parts.map(lambda x: dict(zip(keys, x)))
+
+
+def _tuple_values(space: spaces.Tuple, inside: bool) -> Draw:
+    return st.tuples(*[values_of(part, inside) for _, part in space.children])
+
+
+def _one_of_values(space: spaces.OneOf, inside: bool) -> Draw:
+    parts = [values_of(part, inside) for _, part in space.children]
+    return st.one_of([st.tuples(st.just(i), part) for i, part in enumerate(parts)])
+
+
+def _sequence_values(space: spaces.Sequence, inside: bool) -> Draw:
+    # The length of a stack without leaves does not show.
+    most = 3 if has_leaves(space.feature_space) else 0
+    parts = st.lists(values_of(space.feature_space, inside), max_size=most)
+    return parts.map(lambda x: stack(space.feature_space, x) if space.stack else tuple(x))
+
+
+def has_leaves(space: Any) -> bool:
+    """Whether values of the space have anything to tell."""
     if isinstance(space, (spaces.Dict, spaces.Tuple)):
-        return any(_has_leaves(child) for _, child in space.children)
+        return any(has_leaves(child) for _, child in space.children)
     return True
 
 
+def _text_values(space: spaces.Text, inside: bool) -> Draw:
+    low = space.min_length if inside else 0
+    return st.text(st.sampled_from(space.charset), min_size=low, max_size=space.max_length)
+
+
+def _box_values(space: spaces.Box, inside: bool) -> Draw:
+    size, element = math.prod(space.shape), space.dtype
+    if inside:
+        sides = zip(element.unpack(space.low.buffer), element.unpack(space.high.buffer))
+        numbers = st.tuples(*[between(element, low, high) for low, high in sides])
+        return numbers.map(lambda x: Tensor(element.pack(x), element, space.shape))
+    if element.kind == "b":
+        data = st.lists(st.integers(0, 1), min_size=size, max_size=size).map(bytes)
+    else:
+        data = st.binary(min_size=size * element.itemsize, max_size=size * element.itemsize)
+    return data.map(lambda x: Tensor(x, element, space.shape))
+
+
+def _multi_binary_values(space: spaces.MultiBinary, inside: bool) -> Draw:
+    bits = st.lists(st.integers(0, 1), min_size=space.size, max_size=space.size)
+    return bits.map(lambda x: Tensor(bytes(x), space.dtype, space.shape))
+
+
+def _multi_discrete_values(space: spaces.MultiDiscrete, inside: bool) -> Draw:
+    element = space.dtype
+    sides = zip(element.unpack(space.start.buffer), element.unpack(space.nvec.buffer))
+    numbers = st.tuples(*[integers_of(int(s), int(s + n) - 1) for s, n in sides])
+    return numbers.map(lambda x: Tensor(element.pack(x), element, space.shape))
+
+
 @st.composite
-def _any_bits(draw: st.DrawFn, space: spaces.Box) -> Tensor:
-    size = math.prod(space.shape) * space.dtype.itemsize
-    if space.dtype.kind == "b":
-        return Tensor(
-            bytes(draw(st.lists(st.integers(0, 1), min_size=size, max_size=size))),
-            space.dtype,
-            space.shape,
+def _graph_values(draw: st.DrawFn, space: spaces.Graph, inside: bool) -> GraphInstance:
+    def features(part: Any, count: int) -> Any:
+        return stack(part, [draw(values_of(part, inside)) for _ in range(count)])
+
+    nodes = draw(st.integers(0, 3))
+    # The wire tells edges and links apart; only graphs with both or neither are of the space.
+    form = draw(st.sampled_from(["neither", "both"] if inside else list(_GRAPH_FORMS)))
+    with_edges, with_links = _GRAPH_FORMS[form]
+    if space.edge_space is None:
+        with_edges, with_links = False, with_links and not inside
+    most = 3 if space.edge_space is not None and (nodes or not with_links) else 0
+    edges = draw(st.integers(0, most))
+    ends = [draw(st.integers(0, nodes - 1)) for _ in range(2 * edges)] if with_links else []
+    return GraphInstance(
+        features(space.node_space, nodes),
+        features(space.edge_space, edges) if with_edges else None,
+        Tensor(DTYPES["int32"].pack(ends), "int32", (edges, 2)) if with_links else None,
+    )
+
+
+_GRAPH_FORMS = {
+    "neither": (False, False),
+    "both": (True, True),
+    "edges": (True, False),
+    "links": (False, True),
+}
+_VALUES: dict[str, Callable[[Any, bool], Draw]] = {
+    "box": _box_values,
+    "discrete": lambda space, _: integers_of(space.start, space.start + space.n - 1),
+    "multi_binary": _multi_binary_values,
+    "multi_discrete": _multi_discrete_values,
+    "text": _text_values,
+    "dict": _dict_values,
+    "tuple": _tuple_values,
+    "sequence": _sequence_values,
+    "graph": _graph_values,
+    "one_of": _one_of_values,
+}
+
+
+@st.composite
+def spaces_and_values(
+    draw: st.DrawFn, most: int = 3, inside: bool = False, within: Draw | None = None
+) -> tuple[Any, list[Any]]:
+    """A space (one of `within`) and up to `most` of its values."""
+    space = draw(spaces_of() if within is None else within)
+    return space, draw(st.lists(values_of(space, inside), max_size=most))
+
+
+def leaves_of(space: Any, path: str = "value") -> list[tuple[str, Any]]:
+    """The leaves of a space in canonical order, each with its path as errors tell it."""
+    if isinstance(space, spaces.Graph):
+        parts = [("nodes", space.node_space), ("edges", space.edge_space)]
+        return [(f"{path}.{name}", part) for name, part in parts if part is not None]
+    if not space.children:
+        return [(path, space)] if has_leaves(space) else []
+    inner: Sequence[tuple[Any, Any]] = space.children
+    return list(
+        itertools.chain.from_iterable(
+            leaves_of(part, path + spaces.path_text((key,))) for key, part in inner
         )
-    return Tensor(draw(st.binary(min_size=size, max_size=size)), space.dtype, space.shape)
+    )
 
 
-@st.composite
-def _graphs(draw: st.DrawFn, space: spaces.Graph) -> GraphInstance:
-    nodes = draw(st.integers(1, 3))
-    edges = draw(st.integers(0, 3)) if space.edge_space is not None else 0
-    features = stack(space.node_space, [draw(values_of(space.node_space)) for _ in range(nodes)])
-    if not edges or space.edge_space is None:
-        return GraphInstance(features, None, None)
-    ends = [[draw(st.integers(0, nodes - 1)) for _ in range(2)] for _ in range(edges)]
-    parts = [draw(values_of(space.edge_space)) for _ in range(edges)]
-    return GraphInstance(features, stack(space.edge_space, parts), Tensor.of(ends, "int32"))
-
-
-@st.composite
-def spaces_and_values(draw: st.DrawFn, most: int = 3) -> tuple[Any, list[Any]]:
-    """A space and up to `most` of its values."""
-    space = draw(spaces_of())
-    return space, draw(st.lists(values_of(space), max_size=most))
-
-
-def info_trees() -> st.SearchStrategy[Any]:
-    """Any info: Python's own values, nested."""
-    text = st.text(st.characters(exclude_categories=("Cs",)), max_size=5)
+def info_trees(more: Draw | None = None) -> Draw:
+    """Any info: Python's own values, and `more` leaves, nested."""
+    text = st.text(CHARACTERS, max_size=5)
     leaves = st.one_of(
         st.none(),
         st.booleans(),
-        st.integers(-(2**70), 2**70),
+        st.one_of(st.integers(-(2**70), 2**70), integers_of(-(2**63), 2**63 - 1)),
         st.floats(),
         text,
         st.binary(max_size=5),
+        *(() if more is None else (more,)),
     )
-    keys = st.one_of(text, st.integers(2, 2**70))
-    nested = st.recursive(
+    # 0, 1 and their floats and bools are the same key to Python.
+    plain = st.one_of(text, st.integers(2, 2**70), st.none(), st.binary(max_size=3))
+    keys = st.one_of(plain, st.lists(plain, max_size=2).map(tuple))
+    inner = st.recursive(
         leaves,
-        lambda inner: st.one_of(
-            st.lists(inner, max_size=3),
-            st.lists(inner, max_size=3).map(tuple),
-            st.dictionaries(keys, inner, max_size=3),
+        lambda part: st.one_of(
+            st.lists(part, max_size=3),
+            st.lists(part, max_size=3).map(tuple),
+            st.dictionaries(keys, part, max_size=3),
         ),
         max_leaves=8,
     )
-    return st.dictionaries(keys, nested, max_size=4)
+    return st.dictionaries(keys, inner, max_size=4)

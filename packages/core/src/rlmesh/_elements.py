@@ -113,7 +113,8 @@ def _flat(value: object) -> tuple[tuple[int, ...], list[Any]]:
 def _cast(numbers: list[Any], dtype: DType) -> bytes:
     if dtype.is_float:
         try:
-            return dtype.pack([float(x) for x in numbers])
+            to_float = float if dtype.itemsize == 8 else _odd_float
+            return dtype.pack([to_float(x) for x in numbers])
         except OverflowError:
             raise ElementError(f"a number beyond the range of {dtype}") from None
     low, high = dtype.limits
@@ -125,3 +126,14 @@ def _cast(numbers: list[Any], dtype: DType) -> bytes:
             raise ElementError(f"{x}, which does not fit {dtype}")
         exact.append(int(x))
     return dtype.pack(exact)
+
+
+def _odd_float(number: Any) -> float:
+    """A number as a float that rounds to a smaller type as the number itself does.
+
+    Beyond 53 bits that is the one of the two floats around an integer whose last bit is 1.
+    """
+    size = number.bit_length() - 53 if isinstance(number, int) else 0
+    if size <= 0:
+        return float(number)
+    return math.ldexp((number >> size) | (number & ((1 << size) - 1) != 0), size)

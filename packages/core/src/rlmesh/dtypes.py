@@ -106,15 +106,24 @@ def _to_bfloat16(value: float) -> int:
     bits: int = struct.unpack("<I", struct.pack("<f", value))[0]
     if math.isnan(value):
         return (bits >> 16) | 0x40
+    near = _float32_of(bits)
+    if near != value:
+        # A second rounding must still see on which side of the middle the value was: of the two
+        # float32 around it, take the one whose last bit is 1.
+        bits = (bits - (abs(near) > abs(value))) | 1
     rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) & 0xFFFF
     if rounded & 0x7FFF == 0x7F80 and not math.isinf(value):
         raise OverflowError(f"{value} is beyond the range of bfloat16")
     return rounded
 
 
-def _from_bfloat16(bits: int) -> float:
-    value: float = struct.unpack("<f", struct.pack("<I", bits << 16))[0]
+def _float32_of(bits: int) -> float:
+    value: float = struct.unpack("<f", struct.pack("<I", bits))[0]
     return value
+
+
+def _from_bfloat16(bits: int) -> float:
+    return _float32_of(bits << 16)
 
 
 DTYPES: dict[str, DType] = {

@@ -9,11 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rlmesh.backends import Buffer, DynamicArray, Leaf
+from rlmesh.backends import NATIVE, Buffer, DynamicArray, Leaf
 from rlmesh.dtypes import DTYPES
 from rlmesh.errors import InvalidValueError
 from rlmesh.spaces import Bounds
 from rlmesh.tensor import Tensor
+from rlmesh_numpy._casts import (
+    bfloat16_loss,
+    cast,
+    cast_loss,
+    float32_of_bfloat16,
+    float32_of_bits,
+    has_rounded,
+)
 from rlmesh_numpy._dtypes import dtype_of, numpy_dtype
 
 __all__ = ["BACKEND", "NumpyBackend", "asarray"]
@@ -41,18 +49,22 @@ class NumpyBackend:
         shape = leaf.shape if count is None else (count, *leaf.shape)
         if type(value) is np.ndarray and value.dtype == target and value.shape == shape:
             return value
-        try:
-            array = asarray(value)
-        except (TypeError, ValueError) as error:
-            raise InvalidValueError(leaf.path, leaf.describe(count), str(error)) from None
-        if array.shape != shape and not (array.size == 0 and 0 in shape and array.ndim <= 1):
-            actual = f"{array.dtype} of shape {array.shape}"
-            raise InvalidValueError(leaf.path, leaf.describe(count), actual)
-        loss = _cast_loss(array, target)
+        array = _numbers(value, leaf, count)
+        loss = cast_loss(array, target)
         if loss is not None:
             raise InvalidValueError(leaf.path, leaf.describe(count), loss)
-        with np.errstate(all="ignore"):
-            return array.astype(target, copy=False).reshape(shape)
+        return cast(array, target)
+
+    def as_float32(self, value: Any, leaf: Leaf, count: int | None) -> Array:
+        """The numbers of a bfloat16 leaf as float32 that round to the same bfloat16.
+
+        For libraries whose bfloat16 is their own. Raises as `as_leaf` does; needs no ml_dtypes.
+        """
+        array = _numbers(value, leaf, count)
+        loss = bfloat16_loss(array)
+        if loss is not None:
+            raise InvalidValueError(leaf.path, leaf.describe(count), loss)
+        return float32_of_bfloat16(array)
 
     def exact_bytes(self, value: Any, leaf: Leaf, check: bool) -> Buffer | None:
         """See `ArrayBackend.exact_bytes`."""
@@ -152,8 +164,33 @@ def asarray(value: Any) -> Array:
         view: Array = np.ndarray(value.shape, numpy_dtype(value.dtype), buffer=value.buffer)
         return view
     if isinstance(value, (list, tuple)):
-        value = [asarray(v) if hasattr(v, "detach") else v for v in value]
+        value = [_plain(part) for part in value]
     return np.asarray(value)
+
+
+def _plain(part: Any) -> Any:
+    """A part of a list with an array for a tensor, which NumPy would not take with a gradient."""
+    return _from_torch(part) if hasattr(part, "detach") else part
+
+
+def _numbers(value: Any, leaf: Leaf, count: int | None) -> Array:
+    """`value` as an array of any numbers, each as it is, of the leaf's shape."""
+    shape = leaf.batch_shape(count)
+    try:
+        array = asarray(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidValueError(leaf.path, leaf.describe(count), str(error)) from None
+    if isinstance(value, (list, tuple, int)) and has_rounded(array):
+        # Slower, but it looks at each number by itself.
+        parts = value if isinstance(value, int) else [_plain(part) for part in value]
+        tensor = NATIVE.as_leaf(parts, leaf, count)
+        if leaf.dtype.name == "bfloat16":
+            return float32_of_bits(tensor.buffer).reshape(shape)
+        return asarray(tensor)
+    if array.shape != shape and not (array.size == 0 and 0 in shape and array.ndim <= 1):
+        actual = f"{array.dtype} of shape {array.shape}"
+        raise InvalidValueError(leaf.path, leaf.describe(count), actual)
+    return array.reshape(shape)
 
 
 def _from_torch(tensor: Any) -> Array:
@@ -201,9 +238,9 @@ def _plan(leaf: Leaf) -> _Plan:
         low, high = (_bounds_array(b, leaf) for b in (leaf.low, leaf.high))
         checks = [(np.greater_equal, low), (np.less_equal, high)]
         # A comparison with infinity on the one side is needed only if there is none on the other.
-        if _is_float(dtype) and np.all(high == np.inf):
+        if leaf.dtype.is_float and np.all(high == np.inf):
             checks = checks[:1]
-        elif _is_float(dtype) and np.all(low == -np.inf):
+        elif leaf.dtype.is_float and np.all(low == -np.inf):
             checks = checks[1:]
         size = math.prod(leaf.shape)
         inside = None
@@ -232,37 +269,3 @@ def _bounds_array(bounds: Bounds, leaf: Leaf) -> Any:
     shape = () if bounds.uniform else leaf.shape
     array: Array = np.ndarray(shape, numpy_dtype(leaf.dtype), buffer=bounds.data)
     return array[()] if bounds.uniform else array
-
-
-def _cast_loss(array: Array, target: np.dtype[Any]) -> str | None:
-    """What a cast to `target` would lose beyond float precision, in words; None: nothing."""
-    source = array.dtype
-    if source == target or not array.size:
-        return None
-    if not (source.kind in "biuf" or dtype_of(source) is not None):
-        return f"elements of type {source}"
-    if _is_float(target):
-        return _float_loss(array, target)
-    if _is_float(source):
-        whole = np.isfinite(array) & (array == np.floor(array))
-        if not whole.all():
-            return f"{array[~whole].reshape(-1)[0]}, which is not a whole number"
-    low, high = (0, 1) if target.kind == "b" else (np.iinfo(target).min, np.iinfo(target).max)
-    for extreme in (array.min(), array.max()):
-        if not low <= int(extreme) <= high:
-            return f"{extreme}, which does not fit {target}"
-    return None
-
-
-def _float_loss(array: Array, target: np.dtype[Any]) -> str | None:
-    if array.dtype.kind == "b" or (not _is_float(array.dtype) and target.itemsize >= 4):
-        return None
-    with np.errstate(all="ignore"):
-        overflown = np.isinf(array.astype(target)) & np.isfinite(array)
-    if overflown.any():
-        return f"{array[overflown].reshape(-1)[0]}, which is beyond the range of {target}"
-    return None
-
-
-def _is_float(dtype: np.dtype[Any]) -> bool:
-    return dtype.kind == "f" or dtype.name == "bfloat16"

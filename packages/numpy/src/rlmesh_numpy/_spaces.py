@@ -137,11 +137,12 @@ def spaces_to_gymnasium(space: native.Space[Any]) -> gs.Space[Any]:
     """The Gymnasium space that is equal to a native one.
 
     Raises:
-        SpaceError: If Gymnasium refuses it (bfloat16, or a Discrete without a dtype before 1.2).
+        SpaceError: If Gymnasium refuses it (bfloat16, a Discrete whose `n` is beyond its own dtype,
+            or one with a dtype before Gymnasium 1.2).
     """
     try:
         return _TO[space.kind](space)
-    except (AssertionError, TypeError, ValueError) as error:
+    except (AssertionError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, SpaceError):
             raise
         raise SpaceError(f"Gymnasium has no equal of {space!r}: {error}") from error
@@ -161,6 +162,10 @@ def _array(bounds: native.Bounds, dtype: np.dtype[Any], shape: tuple[int, ...]) 
 
 
 def _to_discrete(space: native.Discrete) -> gs.Space[Any]:
+    # Gymnasium keeps n in the dtype, where NumPy 1 would wrap it around in silence.
+    most = space.dtype.limits[1]
+    if space.n > most:
+        raise OverflowError(f"its n is at most that of {space.dtype}, {most}")
     if space.dtype.name == "int64":
         return gs.Discrete(space.n, start=space.start)
     dtype = numpy_dtype(space.dtype).type

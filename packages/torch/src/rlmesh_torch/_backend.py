@@ -16,6 +16,7 @@ from rlmesh.errors import InvalidValueError
 from rlmesh.spaces import Bounds
 from rlmesh_numpy import BACKEND as NUMPY
 from rlmesh_numpy import asarray
+from rlmesh_numpy._casts import float32_of_bits
 
 __all__ = ["BACKEND", "Device", "TorchBackend", "as_tensor"]
 
@@ -217,18 +218,7 @@ class _Unlocked:
 
 def _as_bfloat16(value: Any, leaf: Leaf, count: int | None) -> torch.Tensor:
     """Numbers of any library as bfloat16, by way of float32: needs no ml_dtypes."""
-    try:
-        numbers = NUMPY.as_leaf(value, replace(leaf, dtype=_FLOAT32, low=None, high=None), count)
-    except InvalidValueError as error:
-        actual = error.actual.replace("range of float32", "range of bfloat16")
-        raise InvalidValueError(leaf.path, leaf.describe(count), actual) from None
-    tensor = as_tensor(numbers).to(torch.bfloat16)
-    overflown = torch.isinf(tensor).numpy() & np.isfinite(numbers)
-    if overflown.any():
-        first = numbers[overflown].reshape(-1)[0]
-        actual = f"{first}, which is beyond the range of bfloat16"
-        raise InvalidValueError(leaf.path, leaf.describe(count), actual)
-    return tensor
+    return as_tensor(NUMPY.as_float32(value, leaf, count)).to(torch.bfloat16)
 
 
 def _float32_twin(leaf: Leaf) -> Leaf:
@@ -236,7 +226,7 @@ def _float32_twin(leaf: Leaf) -> Leaf:
     twin: Leaf | None = leaf.cache.get("torch")
     if twin is None:
         low, high = (
-            b and Bounds((np.frombuffer(b.data, "<u2").astype("<u4") << 16).tobytes(), b.uniform)
+            b and Bounds(float32_of_bits(b.data).tobytes(), b.uniform)
             for b in (leaf.low, leaf.high)
         )
         twin = leaf.cache["torch"] = replace(leaf, dtype=_FLOAT32, low=low, high=high)

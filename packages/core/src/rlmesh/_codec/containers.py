@@ -164,7 +164,14 @@ class SequenceNode(TupleBatched):
         """See `Node`."""
         lengths = reader.lengths(count, self.path)
         if self._stacked:
-            return self._child.decode_batches(reader, lengths)
+            stacks = self._child.decode_batches(reader, lengths)
+            for batch, length in zip(stacks, lengths):
+                if length and self._child.batch_length(batch) is None:
+                    raise CodecError(
+                        f"{length} elements in a stack without leaves, which shows no length",
+                        path=self.path,
+                    )
+            return stacks
         elements = iter(self._child.decode_many(reader, sum(lengths)))
         return [tuple([next(elements) for _ in range(n)]) for n in lengths]
 

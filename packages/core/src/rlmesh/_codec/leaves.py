@@ -197,15 +197,15 @@ class TextNode(TupleBatched):
         self._charset = frozenset(charset)
         self._validator = validator
 
-    def _check(self, text: str) -> None:
-        if not self._validator.wants(self.path):
-            return
+    def _violation(self, text: str) -> tuple[str, str] | None:
+        """What was expected of a text, and what came instead; None: it is one of the space."""
         if not self._min_length <= len(text) <= self._max_length:
             expected = f"{self._min_length} to {self._max_length} characters"
-            self._validator.report(self.path, expected, f"{len(text)} characters")
-        elif not self._charset.issuperset(text):
+            return expected, f"{len(text)} characters"
+        if not self._charset.issuperset(text):
             strange = "".join(sorted(set(text) - self._charset))
-            self._validator.report(self.path, "characters of its charset", repr(strange))
+            return "characters of its charset", repr(strange)
+        return None
 
     def encode_many(self, values: Sequence[Any], out: list[Buffer]) -> None:
         """See `Node`."""
@@ -213,7 +213,10 @@ class TextNode(TupleBatched):
         for value in values:
             if not isinstance(value, str):
                 raise InvalidValueError(self.path, "a str", type(value).__name__)
-            self._check(value)
+            if self._validator.wants(self.path):
+                violation = self._violation(value)
+                if violation is not None:
+                    self._validator.report(self.path, *violation)
             try:
                 encoded.append(value.encode())
             except UnicodeEncodeError:
@@ -233,6 +236,8 @@ class TextNode(TupleBatched):
                 texts.append(data[start:end].decode())
             except UnicodeDecodeError as error:
                 raise CodecError(f"text is not UTF-8: {error}", path=self.path) from None
-            if self._validator.level == "strict":
-                self._check(texts[-1])
+            violation = self._violation(texts[-1]) if self._validator.level == "strict" else None
+            if violation is not None:
+                expected, actual = violation
+                raise CodecError(f"expected {expected}, got {actual}", path=self.path)
         return texts

@@ -1,0 +1,151 @@
+"""Native spaces beside Gymnasium's: members, near-members, flat sizes and batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from rlmesh import spaces
+from rlmesh._codec import SpaceCodec
+from rlmesh.backends import NATIVE
+from tests.property.strategies import has_leaves, values_of
+
+np = pytest.importorskip("numpy")
+gs = pytest.importorskip("gymnasium.spaces")
+
+from gymnasium.vector.utils import concatenate, create_empty_array  # noqa: E402
+
+from rlmesh.numpy import BACKEND  # noqa: E402
+from tests.property.gymnasium_strategies import GYMNASIUM, twins  # noqa: E402
+from tests.property.near import near_members  # noqa: E402
+from tests.property.sameness import identical, numpy_value  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Gymnasium's, of values that it casts.
+
+
+def verdict(space: Any, value: Any) -> bool:
+    """What Gymnasium says; where it raises, because it foresaw no such value, it is none."""
+    try:
+        return bool(space.contains(value))
+    except Exception:
+        return False
+
+
+def is_stackable(space: Any) -> bool:
+    """Whether Gymnasium sees the elements of a stack: there are leaves, and none is a scalar."""
+    scalar = isinstance(space, spaces.MultiDiscrete) and not space.shape
+    return has_leaves(space) and not scalar
+
+
+def each(space: Any) -> list[Any]:
+    """A space and all that it is made of."""
+    return [space, *(part for _, child in space.children for part in each(child))]
+
+
+def stacked(space: Any) -> list[Any]:
+    """The spaces of the elements that are stacked somewhere in a space."""
+    return [s.feature_space for s in each(space) if isinstance(s, spaces.Sequence) and s.stack]
+
+
+TWINS = twins().filter(
+    lambda twin: all(is_stackable(part) for s in stacked(twin[0]) for part in each(s))
+)
+
+
+@given(TWINS, st.data())
+def test_members_are_members(twin: tuple[Any, Any], data: st.DataObject) -> None:
+    native, gymnasium = twin
+    value = data.draw(values_of(native, inside=True))
+    assert native.contains(value)
+    assert native.contains(numpy_value(value))
+    assert verdict(gymnasium, numpy_value(value))
+
+
+@pytest.mark.skipif(GYMNASIUM < (1, 2), reason="Gymnasium 1.1 lets unsafe casts in")
+@given(TWINS, st.data())
+def test_both_take_the_same_near_members(twin: tuple[Any, Any], data: st.DataObject) -> None:
+    native, gymnasium = twin
+    inside = data.draw(st.booleans())
+    value = data.draw(near_members(numpy_value(data.draw(values_of(native, inside)))))
+    expected = verdict(gymnasium, value)
+    event(f"contained: {expected}")
+    if not native.contains(value) and expected:
+        assert is_lax(native, value)
+    else:
+        assert native.contains(value) is expected
+
+
+def is_lax(space: Any, value: Any) -> bool:
+    """Whether Gymnasium takes such values, which are none, of such a space.
+
+    Anything without elements is an empty stack to it, whatever its type and shape; of a stacked
+    dict or tuple it looks at the parts that it expects; anything is true or false.
+    """
+    stacks = [*stacked(space), *(s for s in each(space) if isinstance(s, spaces.Graph))]
+    parted = any(isinstance(s, (spaces.Dict, spaces.Tuple)) for s in stacks)
+    bools = any(isinstance(s, spaces.Box) and s.dtype.kind == "b" for s in each(space))
+    return bools or parted or (bool(stacks) and has_nothing(value))
+
+
+def has_nothing(value: Any) -> bool:
+    """Whether something without elements is somewhere in the value."""
+    if isinstance(value, np.ndarray):
+        return value.size == 0
+    if isinstance(value, dict):
+        return not value or any(map(has_nothing, value.values()))
+    if isinstance(value, (list, tuple)):
+        return not value or any(map(has_nothing, value))
+    return isinstance(value, (str, bytes)) and not value
+
+
+@given(twins())
+def test_flat_sizes_agree(twin: tuple[Any, Any]) -> None:
+    native, gymnasium = twin
+    try:
+        expected: Any = gs.flatdim(gymnasium)
+    except ValueError:
+        expected = None
+    if expected is None:
+        with pytest.raises(ValueError, match="size"):
+            spaces.flatdim(native)
+    else:
+        # Gymnasium adds the choices of a MultiDiscrete up in 64 bits, which wrap around.
+        assert (spaces.flatdim(native) - int(expected)) % 2**64 == 0
+
+
+@given(twins(), st.data())
+def test_a_batch_is_gymnasiums_own(twin: tuple[Any, Any], data: st.DataObject) -> None:
+    native, gymnasium = twin
+    values = data.draw(st.lists(values_of(native, inside=True), min_size=1, max_size=3))
+    slabs = SpaceCodec(native, NATIVE).encode_values(values)
+    codec = SpaceCodec(native, BACKEND)
+    decoded = codec.decode_values(slabs, len(values))
+    out = create_empty_array(gymnasium, len(values))
+    expected = concatenate(gymnasium, [typed(native, value) for value in decoded], out)
+    batch = codec.decode_batch(slabs, len(values))
+    assert identical(batch, expected)
+    assert codec.encode_batch(expected, len(values)) == slabs
+    assert shapes(SpaceCodec(native, NATIVE).decode_batch(slabs, len(values))) == shapes(batch)
+
+
+def typed(space: Any, value: Any) -> Any:
+    """The value with integers that are stacked of their dtype, as a local environment has it."""
+    if isinstance(space, spaces.Discrete):
+        return np.dtype(space.dtype.name).type(value)
+    if isinstance(space, spaces.Dict):
+        return {key: typed(part, value[key]) for key, part in space.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(map(typed, space, value))
+    return value
+
+
+def shapes(batch: Any) -> Any:
+    """The shapes of the arrays of a batch, structured as it is."""
+    if isinstance(batch, dict):
+        return {key: shapes(part) for key, part in batch.items()}
+    if isinstance(batch, tuple):
+        return tuple(map(shapes, batch))
+    return tuple(batch.shape) if hasattr(batch, "shape") else type(batch)
