@@ -9,6 +9,7 @@ import gymnasium.spaces as gs
 import numpy as np
 
 from rlmesh import Tensor
+from rlmesh.numpy import asarray
 from rlmesh.spaces import GraphInstance
 from tests.conformance.native_values import values_equal
 
@@ -78,7 +79,7 @@ _FACTS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
 def numpy_value(value: Any) -> Any:
     """A native value with NumPy's arrays and Gymnasium's graphs."""
     if isinstance(value, Tensor):
-        return np.array(np.asarray(value))
+        return asarray(value).copy()
     if isinstance(value, GraphInstance):
         return gs.GraphInstance(*map(numpy_value, value))
     if isinstance(value, dict):

@@ -28,6 +28,7 @@ __all__ = [
     "leaves_of",
     "nested",
     "numbers_of",
+    "paths_of",
     "spaces_and_values",
     "spaces_of",
     "values_of",
@@ -288,6 +289,14 @@ def leaves_of(space: Any, path: str = "value") -> list[tuple[str, Any]]:
             leaves_of(part, path + spaces.path_text((key,))) for key, part in inner
         )
     )
+
+
+def paths_of(space: Any, path: str = "value") -> set[str]:
+    """The places of a space that an error may name."""
+    if isinstance(space, spaces.Graph):
+        return {path, *(f"{path}.{name}" for name in ("nodes", "edges", "edge_links"))}
+    inner = [paths_of(part, path + spaces.path_text((key,))) for key, part in space.children]
+    return {path}.union(*inner)
 
 
 def info_trees(more: Draw | None = None) -> Draw:

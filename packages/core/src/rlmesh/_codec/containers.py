@@ -77,7 +77,8 @@ class DictNode(Node):
 
     def batch_length(self, batch: Any) -> int | None:
         """See `Node`."""
-        return _first(child.batch_length(batch[key]) for key, child in self._children)
+        mapping = self._mapping(batch)
+        return _first(child.batch_length(mapping[key]) for key, child in self._children)
 
 
 class TupleNode(Node):
@@ -130,7 +131,8 @@ class TupleNode(Node):
 
     def batch_length(self, batch: Any) -> int | None:
         """See `Node`."""
-        return _first(child.batch_length(batch[i]) for i, child in enumerate(self._children))
+        parts = self._parts(batch)
+        return _first(child.batch_length(part) for part, child in zip(parts, self._children))
 
 
 def _first(lengths: Iterable[int | None]) -> int | None:
@@ -218,9 +220,9 @@ class GraphNode(TupleBatched):
         if value.edges is not None:
             if self._edges is None:
                 raise InvalidValueError(self.path, "a graph without edge features", "some")
-            flag, count = self._HAS_EDGES, len(value.edges)
+            flag, count = self._HAS_EDGES, self._edges.batch_length(value.edges) or 0
         if value.edge_links is not None:
-            links = len(value.edge_links)
+            links = self._links.batch_length(value.edge_links)
             if flag and links != count:
                 raise InvalidValueError(self.path, f"{count} edge links", str(links))
             flag, count = flag | self._HAS_LINKS, links

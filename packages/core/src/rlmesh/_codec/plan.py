@@ -105,10 +105,7 @@ class SpaceCodec:
         return self._validator.take_reports()
 
     def _check_length(self, batch: Any, count: int) -> None:
-        try:
-            length = self._node.batch_length(batch)
-        except (TypeError, KeyError, IndexError):
-            return  # The nodes say in detail what is wrong.
+        length = self._node.batch_length(batch)
         if length is not None and length != count:
             raise InvalidValueError(self._root, f"a batch of {count}", f"one of {length}")
 
