@@ -19,7 +19,7 @@ from tests.property.strategies import paths_of, spaces_and_values
 pytest.importorskip("rlmesh_numpy")
 
 from tests.property.near import near_members
-from tests.property.sameness import numpy_value
+from tests.property.sameness import as_numpy
 
 
 def sent_or_refused(codec: SpaceCodec, value: Any, count: int | None) -> tuple[Any, str]:
@@ -49,7 +49,7 @@ def test_values(
 ) -> None:
     space, values = drawn
     for value in values:
-        check(libraries, space, data.draw(near_members(numpy_value(value))), None)
+        check(libraries, space, data.draw(near_members(as_numpy(value))), None)
 
 
 @given(drawn=spaces_and_values(), data=st.data())

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.spaces import GraphInstance
 
 from rlmesh._elements import is_nothing
 from rlmesh.backends import NATIVE, Buffer, DynamicArray, Leaf
@@ -36,6 +37,7 @@ class NumpyBackend:
     """Leaves as `numpy.ndarray`; see `rlmesh.backends.ArrayBackend`."""
 
     name = "numpy"
+    graph_type: type[Any] = GraphInstance  # Gymnasium's spaces take no other.
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Array:
         """See `ArrayBackend.as_leaf`."""

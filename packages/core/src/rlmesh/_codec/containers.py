@@ -10,7 +10,6 @@ from typing import Any
 from rlmesh._codec.base import Node, SlabReader, TupleBatched, join_batches, pack_lengths
 from rlmesh._codec.leaves import ArrayNode
 from rlmesh.errors import CodecError, InvalidValueError
-from rlmesh.spaces import GraphInstance
 
 __all__ = ["DictNode", "GraphNode", "OneOfNode", "SequenceNode", "TupleNode"]
 
@@ -178,13 +177,17 @@ class GraphNode(TupleBatched):
         nodes: Features of a node.
         edges: Features of an edge; None: the space has none.
         links: Pairs of node indices.
+        made: Class of the graphs that it makes.
     """
 
     _HAS_EDGES = 1
     _HAS_LINKS = 2
 
-    def __init__(self, path: str, nodes: Node, edges: Node | None, links: ArrayNode) -> None:
+    def __init__(
+        self, path: str, nodes: Node, edges: Node | None, links: ArrayNode, made: type[Any]
+    ) -> None:
         super().__init__(path)
+        self._made = made
         self._nodes = nodes
         self._edges = edges
         self._links = links
@@ -262,7 +265,7 @@ class GraphNode(TupleBatched):
         edges: list[Any] = [None] * count
         if self._edges is not None:
             edges = self._some(self._edges, reader, edge_counts, has_edges)
-        return [GraphInstance(*parts) for parts in zip(nodes, edges, links)]
+        return [self._made(*parts) for parts in zip(nodes, edges, links)]
 
     def _check_flags(self, flag: int, edges: int) -> None:
         if flag & ~3 or (flag & self._HAS_EDGES and self._edges is None):

@@ -132,6 +132,7 @@ def _compile(
             _compile(space.node_space, backend, validator, f"{path}.nodes"),
             None if edges is None else _compile(edges, backend, validator, f"{path}.edges"),
             ArrayNode(links, backend, validator, categorical=True),
+            backend.graph_type,
         )
     if isinstance(space, spaces.Text):
         return TextNode(path, space.min_length, space.max_length, space.charset, validator)
