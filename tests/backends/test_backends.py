@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from rlmesh._codec import SpaceCodec
-from rlmesh.backends import DynamicArray
+from rlmesh.backends import NATIVE, DynamicArray
 from rlmesh.dtypes import DTYPES, DType, dtype
 from rlmesh.errors import CodecError, InvalidValueError
-from rlmesh.spaces import Discrete, MultiDiscrete
+from rlmesh.spaces import Discrete, Graph, GraphInstance, MultiDiscrete
 from tests.backends.libraries import DTYPE_NAMES, Library, bits, bounded, leaf_of, open_library
 
 SHAPES = ((), (0,), (3,), (2, 0, 3), (2, 3, 4))
@@ -442,3 +442,18 @@ def test_multi_discrete_of_small_integers(library: Library) -> None:
     assert codec.encode(library.array(int32, [2, 3])) == [INT64.pack([2, 3])]
     with pytest.raises(InvalidValueError):
         codec.encode(library.array(int32, [2, 4]))
+
+
+def test_graphs_are_those_that_the_spaces_take(library: Library) -> None:
+    space = Graph(Discrete(3), None)
+    codec = SpaceCodec(space, library.backend)
+    slabs = SpaceCodec(space, NATIVE).encode(space.sample(num_nodes=2))
+    if library.wide:  # JAX has no nodes of 64 bits without x64.
+        graph = codec.decode(slabs)
+        if library.name == "native":
+            assert type(graph) is GraphInstance
+        else:
+            spaces = pytest.importorskip("gymnasium.spaces")
+            assert type(graph) is spaces.GraphInstance
+        assert codec.encode(graph) == slabs
+    assert library.backend.graph_type._fields == GraphInstance._fields

@@ -26,8 +26,8 @@ def near_members(value: Any) -> Draw:
 def _near(value: Any) -> Draw:
     if isinstance(value, np.ndarray):
         return _near_arrays(value)
-    if isinstance(value, gs.GraphInstance):
-        return _near_graphs(value)
+    if getattr(value, "_fields", ()) == gs.GraphInstance._fields:
+        return _near_graphs(gs.GraphInstance(*value))
     if isinstance(value, dict):
         return _near_dicts(value)
     if isinstance(value, tuple):

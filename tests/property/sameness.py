@@ -8,11 +8,11 @@ from typing import Any
 import gymnasium.spaces as gs
 import numpy as np
 
-from rlmesh import Tensor
+from rlmesh.numpy import asarray
 from rlmesh.spaces import GraphInstance
 from tests.conformance.native_values import values_equal
 
-__all__ = ["identical", "numpy_value", "outcome", "same_space"]
+__all__ = ["as_numpy", "identical", "outcome", "same_space"]
 
 
 def identical(a: Any, b: Any) -> bool:
@@ -75,12 +75,18 @@ _FACTS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
 }
 
 
-def numpy_value(value: Any) -> Any:
-    """A native value with NumPy's arrays and Gymnasium's graphs."""
-    if isinstance(value, Tensor):
-        return np.array(np.asarray(value))
-    if isinstance(value, GraphInstance):
-        return gs.GraphInstance(*map(numpy_value, value))
+def as_numpy(value: Any) -> Any:
+    """A value of any library with NumPy's arrays and Gymnasium's graphs."""
+    if isinstance(value, (GraphInstance, gs.GraphInstance)):
+        return gs.GraphInstance(*map(as_numpy, value))
     if isinstance(value, dict):
-        return {key: numpy_value(part) for key, part in value.items()}
-    return tuple(map(numpy_value, value)) if isinstance(value, tuple) else value
+        return {key: as_numpy(part) for key, part in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)(map(as_numpy, value))
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        objects = np.empty(value.shape, object)
+        for i, part in enumerate(value.flat):
+            objects.flat[i] = as_numpy(part)
+        return objects
+    library = type(value).__module__.partition(".")[0]
+    return asarray(value).copy() if library in ("rlmesh", "torch", "jax", "jaxlib") else value

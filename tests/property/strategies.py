@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
 
 from rlmesh import spaces
+from rlmesh.backends import DynamicArray
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.spaces import GraphInstance
 from rlmesh.spaces._stacking import stack
@@ -23,11 +24,14 @@ __all__ = [
     "INTEGERS",
     "KEYS",
     "SHAPES",
+    "arrays_of",
+    "dynamic_arrays",
     "info_trees",
     "integers_of",
     "leaves_of",
     "nested",
     "numbers_of",
+    "paths_of",
     "spaces_and_values",
     "spaces_of",
     "values_of",
@@ -288,6 +292,42 @@ def leaves_of(space: Any, path: str = "value") -> list[tuple[str, Any]]:
             leaves_of(part, path + spaces.path_text((key,))) for key, part in inner
         )
     )
+
+
+def paths_of(space: Any, path: str = "value") -> set[str]:
+    """The places of a space that an error may name."""
+    if isinstance(space, spaces.Graph):
+        return {path, *(f"{path}.{name}" for name in ("nodes", "edges", "edge_links"))}
+    inner = [paths_of(part, path + spaces.path_text((key,))) for key, part in space.children]
+    return {path}.union(*inner)
+
+
+def arrays_of(value: Any) -> Iterator[Any]:
+    """The arrays of a value that have elements."""
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, (tuple, list)):
+        for part in value:
+            yield from arrays_of(part)
+    elif hasattr(value, "shape") and 0 not in value.shape:
+        yield value
+
+
+@st.composite
+def dynamic_arrays(
+    draw: st.DrawFn, shapes: st.SearchStrategy[tuple[int, ...]] = SHAPES
+) -> DynamicArray:
+    """An array of numbers, a typed scalar, or an array of any values."""
+    shape = draw(shapes)
+    kind = draw(st.sampled_from(["array", "scalar", "objects"]))
+    if kind == "objects":
+        size = math.prod(shape)
+        parts = st.none() | st.text(max_size=3) | st.integers() | st.lists(st.booleans())
+        elements = draw(st.lists(parts, min_size=size, max_size=size))
+        return DynamicArray(None, shape, None, elements)
+    box = draw(boxes(st.just(() if kind == "scalar" else shape)))
+    data = draw(values_of(box)).tobytes()
+    return DynamicArray(box.dtype, None if kind == "scalar" else shape, data)
 
 
 def info_trees(more: Draw | None = None) -> Draw:

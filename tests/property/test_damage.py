@@ -8,23 +8,14 @@ from typing import Any
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from rlmesh import spaces
 from rlmesh._codec import SpaceCodec
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.spaces import GraphInstance
 from tests.backends.libraries import Library
-from tests.property.strategies import spaces_and_values
+from tests.property.strategies import paths_of, spaces_and_values
 
 Slabs = list[bytes]
-
-
-def paths_of(space: Any, path: str = "value") -> set[str]:
-    """The places of a space that an error may name."""
-    if isinstance(space, spaces.Graph):
-        return {path, *(f"{path}.{name}" for name in ("nodes", "edges", "edge_links"))}
-    inner = [paths_of(part, path + spaces.path_text((key,))) for key, part in space.children]
-    return {path}.union(*inner)
 
 
 def flipped(draw: st.DrawFn, slab: bytes) -> bytes:

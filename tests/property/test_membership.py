@@ -21,7 +21,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array  # noqa: E402
 from rlmesh.numpy import BACKEND  # noqa: E402
 from tests.property.gymnasium_strategies import GYMNASIUM, twins  # noqa: E402
 from tests.property.near import near_members  # noqa: E402
-from tests.property.sameness import identical, numpy_value  # noqa: E402
+from tests.property.sameness import as_numpy, identical  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Gymnasium's, of values that it casts.
 
@@ -60,8 +60,8 @@ def test_members_are_members(twin: tuple[Any, Any], data: st.DataObject) -> None
     native, gymnasium = twin
     value = data.draw(values_of(native, inside=True))
     assert native.contains(value)
-    assert native.contains(numpy_value(value))
-    assert verdict(gymnasium, numpy_value(value))
+    assert native.contains(as_numpy(value))
+    assert verdict(gymnasium, as_numpy(value))
 
 
 @pytest.mark.skipif(GYMNASIUM < (1, 2), reason="Gymnasium 1.1 lets unsafe casts in")
@@ -69,7 +69,7 @@ def test_members_are_members(twin: tuple[Any, Any], data: st.DataObject) -> None
 def test_both_take_the_same_near_members(twin: tuple[Any, Any], data: st.DataObject) -> None:
     native, gymnasium = twin
     inside = data.draw(st.booleans())
-    value = data.draw(near_members(numpy_value(data.draw(values_of(native, inside)))))
+    value = data.draw(near_members(as_numpy(data.draw(values_of(native, inside)))))
     expected = verdict(gymnasium, value)
     event(f"contained: {expected}")
     if not native.contains(value) and expected:

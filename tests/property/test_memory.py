@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,24 +12,12 @@ from rlmesh import Tensor
 from rlmesh._codec import SpaceCodec
 from rlmesh.backends import NATIVE
 from rlmesh.dtypes import DTYPES
-from rlmesh.spaces import GraphInstance
 from tests.backends.libraries import Library, leaf_of
-from tests.property.strategies import spaces_and_values
+from tests.property.strategies import arrays_of, spaces_and_values
 
 np = pytest.importorskip("numpy")
 
 Span = tuple[int, int]
-
-
-def arrays_of(value: Any) -> Iterator[Any]:
-    """The arrays of a value that have elements."""
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    if isinstance(value, (GraphInstance, tuple, list)):
-        for part in value:
-            yield from arrays_of(part)
-    elif hasattr(value, "shape") and 0 not in value.shape:
-        yield value
 
 
 def span(array: Any) -> Span:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,14 +17,7 @@ from rlmesh.backends import NATIVE, DynamicArray
 from rlmesh.errors import CodecError
 from tests.backends.libraries import Library, open_library
 from tests.conformance.native_values import values_equal
-from tests.property.strategies import (
-    SHAPES,
-    boxes,
-    info_trees,
-    leaves_of,
-    spaces_and_values,
-    values_of,
-)
+from tests.property.strategies import dynamic_arrays, info_trees, leaves_of, spaces_and_values
 
 
 def codec_of(space: Any, library: Library) -> SpaceCodec:
@@ -118,21 +110,6 @@ def message_of(info: dict[Any, Any], library: Library) -> value_pb2.Map:
     message = value_pb2.Map()
     DynamicEncoder(library.backend).map(info, message, "info")
     return value_pb2.Map.FromString(message.SerializeToString())
-
-
-@st.composite
-def dynamic_arrays(draw: st.DrawFn, shapes: Any = SHAPES) -> DynamicArray:
-    """An array of numbers, a typed scalar, or an array of any values."""
-    shape = draw(shapes)
-    kind = draw(st.sampled_from(["array", "scalar", "objects"]))
-    if kind == "objects":
-        size = math.prod(shape)
-        parts = st.none() | st.text(max_size=3) | st.integers() | st.lists(st.booleans())
-        elements = draw(st.lists(parts, min_size=size, max_size=size))
-        return DynamicArray(None, shape, None, elements)
-    box = draw(boxes(st.just(() if kind == "scalar" else shape)))
-    data = draw(values_of(box)).tobytes()
-    return DynamicArray(box.dtype, None if kind == "scalar" else shape, data)
 
 
 def numpys_own() -> Any:

@@ -14,7 +14,7 @@ from typing import Any, cast
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.tensor import Tensor
 
-__all__ = ["ElementError", "elements_of", "numbers_of"]
+__all__ = ["ElementError", "elements_of", "is_nothing", "numbers_of"]
 
 _BY_CODE: dict[str, DType] = {d.code: d for d in DTYPES.values() if d.name != "bfloat16"}
 # "l" and "n" are the C types that 64-bit platforms use for int64.
@@ -88,9 +88,17 @@ def elements_of(value: object, dtype: DType, shape: tuple[int, ...]) -> Tensor:
         flat: list[Any] = list(source.unpack(data))
     else:
         extents, flat = _flat(value)
-        if extents != shape and not (math.prod(shape) == 0 == len(flat)):
+        if extents != shape and not is_nothing(extents, shape):
             raise ElementError(f"{type(value).__name__} of shape {extents}")
     return Tensor(_cast(flat, dtype), dtype, shape)
+
+
+def is_nothing(extents: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether lists of these extents are an array of the shape, which has no elements.
+
+    Lists end where there is nothing: those of (2, 0, 3) tell (2, 0). No list at all is taken too.
+    """
+    return 0 in shape and extents in ((0,), shape[: shape.index(0) + 1])
 
 
 def _flat(value: object) -> tuple[tuple[int, ...], list[Any]]:

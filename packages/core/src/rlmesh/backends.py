@@ -14,7 +14,7 @@ from typing import Any, Protocol, Union
 from rlmesh._elements import ElementError, elements_of, numbers_of
 from rlmesh.dtypes import DType
 from rlmesh.errors import InvalidValueError
-from rlmesh.spaces import Bounds
+from rlmesh.spaces import Bounds, GraphInstance
 from rlmesh.tensor import Tensor, nest
 
 __all__ = ["NATIVE", "ArrayBackend", "Buffer", "DynamicArray", "Leaf", "NativeBackend"]
@@ -83,6 +83,9 @@ class ArrayBackend(Protocol):
     name: str
     """The library's name ("numpy")."""
 
+    graph_type: type[Any]
+    """Class of the values of a Graph: a named tuple of nodes, edges and edge_links."""
+
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Any:
         """`value` as an array of exactly the leaf's dtype and shape.
 
@@ -150,6 +153,7 @@ class NativeBackend:
     """
 
     name = "native"
+    graph_type: type[Any] = GraphInstance
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Tensor:
         """See `ArrayBackend.as_leaf`."""

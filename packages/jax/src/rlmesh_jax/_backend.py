@@ -37,6 +37,7 @@ class JaxBackend:
     """
 
     name = "jax"
+    graph_type: type[Any] = NUMPY.graph_type
 
     def __init__(self, device: Device = None) -> None:
         self._given = device

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.spaces import GraphInstance
 
+from rlmesh._elements import is_nothing
 from rlmesh.backends import NATIVE, Buffer, DynamicArray, Leaf
 from rlmesh.dtypes import DTYPES
 from rlmesh.errors import InvalidValueError
@@ -42,6 +44,7 @@ class NumpyBackend:
     """Leaves as `numpy.ndarray`; see `rlmesh.backends.ArrayBackend`."""
 
     name = "numpy"
+    graph_type: type[Any] = GraphInstance  # Gymnasium's spaces take no other.
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Array:
         """See `ArrayBackend.as_leaf`."""
@@ -187,7 +190,8 @@ def _numbers(value: Any, leaf: Leaf, count: int | None) -> Array:
         if leaf.dtype.name == "bfloat16":
             return float32_of_bits(tensor.buffer).reshape(shape)
         return asarray(tensor)
-    if array.shape != shape and not (array.size == 0 and 0 in shape and array.ndim <= 1):
+    listed = isinstance(value, (list, tuple))
+    if array.shape != shape and not (listed and is_nothing(array.shape, shape)):
         actual = f"{array.dtype} of shape {array.shape}"
         raise InvalidValueError(leaf.path, leaf.describe(count), actual)
     return array.reshape(shape)

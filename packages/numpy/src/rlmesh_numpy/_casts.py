@@ -42,19 +42,19 @@ def has_rounded(array: Array) -> bool:
 
 def cast_loss(array: Array, target: np.dtype[Any]) -> str | None:
     """What a cast to `target` would lose beyond float precision, in words; None: nothing."""
-    if array.dtype == target or not array.size:
+    if array.dtype == target:
         return None
     if target.name == "bfloat16":
         return bfloat16_loss(array)
     if not _is_numeric(array):
         return f"elements of type {array.dtype}"
+    if not array.size:
+        return None
     return _float_loss(array, target) if target.kind == "f" else _integer_loss(array, target)
 
 
 def bfloat16_loss(array: Array) -> str | None:
     """As `cast_loss`, for a cast to bfloat16, which NumPy may not have."""
-    if not array.size:
-        return None
     if not _is_numeric(array):
         return f"elements of type {array.dtype}"
     bits = float32_of_bfloat16(array).view(np.uint32) & 0x7FFF_FFFF

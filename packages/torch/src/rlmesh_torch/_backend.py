@@ -38,6 +38,7 @@ class TorchBackend:
     """
 
     name = "torch"
+    graph_type: type[Any] = NUMPY.graph_type
 
     def __init__(self, device: Device = None) -> None:
         self.device = torch.device("cpu" if device is None else device)

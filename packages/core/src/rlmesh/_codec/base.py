@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from rlmesh.backends import Buffer
-from rlmesh.errors import CodecError
+from rlmesh.errors import CodecError, InvalidValueError
 
 __all__ = ["MAX_EMPTY_ELEMENTS", "Node", "SlabReader", "join_batches", "pack_lengths", "spans"]
 
@@ -105,7 +105,11 @@ class Node(ABC):
 
     @abstractmethod
     def batch_length(self, batch: Any) -> int | None:
-        """How many values a batch holds; None where it does not show, for want of leaves."""
+        """How many values a batch holds; None where it does not show, for want of leaves.
+
+        Raises:
+            InvalidValueError: If it is no batch.
+        """
 
     def encode_one(self, value: Any, out: list[Buffer]) -> None:
         """Append the node's slabs of one value."""
@@ -123,6 +127,10 @@ class TupleBatched(Node):
         self, batches: Sequence[Any], counts: Sequence[int], out: list[Buffer]
     ) -> None:
         """See `Node`."""
+        for batch, count in zip(batches, counts):
+            length = self.batch_length(batch)
+            if length != count:
+                raise InvalidValueError(self.path, f"a tuple of {count} values", f"one of {length}")
         self.encode_many([value for batch in batches for value in batch], out)
 
     def decode_batches(self, reader: SlabReader, counts: Sequence[int]) -> list[Any]:
@@ -132,6 +140,10 @@ class TupleBatched(Node):
 
     def batch_length(self, batch: Any) -> int:
         """See `Node`."""
+        # A text is a sequence too, but of characters.
+        is_batch = isinstance(batch, Sequence) and not isinstance(batch, (str, bytes))
+        if not is_batch and not getattr(batch, "shape", ()):
+            raise InvalidValueError(self.path, "a tuple of values", type(batch).__name__)
         return len(batch)
 
 
@@ -149,7 +161,11 @@ def pack_lengths(lengths: Sequence[int], path: str) -> bytes:
 
 
 def join_batches(node: Node, batches: Sequence[Any], out: list[Buffer]) -> list[int]:
-    """Append the slabs of batches of any length; returns their lengths."""
+    """Append the slabs of batches of any length; returns their lengths.
+
+    Raises:
+        InvalidValueError: If one is no batch.
+    """
     counts = [node.batch_length(batch) or 0 for batch in batches]
     node.encode_batches(batches, counts, out)
     return counts

@@ -11,7 +11,6 @@ from rlmesh._codec.base import Node, SlabReader, TupleBatched, join_batches, pac
 from rlmesh._codec.leaves import ArrayNode
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError, InvalidValueError
-from rlmesh.spaces import GraphInstance
 
 __all__ = ["DictNode", "GraphNode", "OneOfNode", "SequenceNode", "TupleNode"]
 
@@ -78,7 +77,8 @@ class DictNode(Node):
 
     def batch_length(self, batch: Any) -> int | None:
         """See `Node`."""
-        return _first(child.batch_length(batch[key]) for key, child in self._children)
+        mapping = self._mapping(batch)
+        return _first(child.batch_length(mapping[key]) for key, child in self._children)
 
 
 class TupleNode(Node):
@@ -131,7 +131,8 @@ class TupleNode(Node):
 
     def batch_length(self, batch: Any) -> int | None:
         """See `Node`."""
-        return _first(child.batch_length(batch[i]) for i, child in enumerate(self._children))
+        parts = self._parts(batch)
+        return _first(child.batch_length(part) for part, child in zip(parts, self._children))
 
 
 def _first(lengths: Iterable[int | None]) -> int | None:
@@ -184,13 +185,17 @@ class GraphNode(TupleBatched):
         nodes: Features of a node.
         edges: Features of an edge; None: the space has none.
         links: Pairs of node indices.
+        made: Class of the graphs that it makes.
     """
 
     _HAS_EDGES = 1
     _HAS_LINKS = 2
 
-    def __init__(self, path: str, nodes: Node, edges: Node | None, links: ArrayNode) -> None:
+    def __init__(
+        self, path: str, nodes: Node, edges: Node | None, links: ArrayNode, made: type[Any]
+    ) -> None:
         super().__init__(path)
+        self._made = made
         self._nodes = nodes
         self._edges = edges
         self._links = links
@@ -226,9 +231,9 @@ class GraphNode(TupleBatched):
         if value.edges is not None:
             if self._edges is None:
                 raise InvalidValueError(self.path, "a graph without edge features", "some")
-            flag, count = self._HAS_EDGES, len(value.edges)
+            flag, count = self._HAS_EDGES, self._edges.batch_length(value.edges) or 0
         if value.edge_links is not None:
-            links = len(value.edge_links)
+            links = self._links.batch_length(value.edge_links)
             if flag and links != count:
                 raise InvalidValueError(self.path, f"{count} edge links", str(links))
             flag, count = flag | self._HAS_LINKS, links
@@ -268,7 +273,7 @@ class GraphNode(TupleBatched):
         edges: list[Any] = [None] * count
         if self._edges is not None:
             edges = self._some(self._edges, reader, edge_counts, has_edges)
-        return [GraphInstance(*parts) for parts in zip(nodes, edges, links)]
+        return [self._made(*parts) for parts in zip(nodes, edges, links)]
 
     def _check_flags(self, flag: int, edges: int) -> None:
         if flag & ~3 or (flag & self._HAS_EDGES and self._edges is None):

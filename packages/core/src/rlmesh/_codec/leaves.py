@@ -105,7 +105,11 @@ class ArrayNode(Node):
 
     def batch_length(self, batch: Any) -> int:
         """See `Node`."""
-        return len(batch)
+        try:
+            return len(batch)
+        except TypeError:  # Arrays without a dimension have no length either.
+            expected = f"a batch of {self._leaf.describe(None)}"
+            raise InvalidValueError(self.path, expected, type(batch).__name__) from None
 
 
 def _are_bools(slab: Any) -> bool:

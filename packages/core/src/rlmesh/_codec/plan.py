@@ -105,10 +105,7 @@ class SpaceCodec:
         return self._validator.take_reports() if self._validator.pending else {}
 
     def _check_length(self, batch: Any, count: int) -> None:
-        try:
-            length = self._node.batch_length(batch)
-        except (TypeError, KeyError, IndexError):
-            return  # The nodes say in detail what is wrong.
+        length = self._node.batch_length(batch)
         if length is not None and length != count:
             raise InvalidValueError(self._root, f"a batch of {count}", f"one of {length}")
 
@@ -135,6 +132,7 @@ def _compile(
             _compile(space.node_space, backend, validator, f"{path}.nodes"),
             None if edges is None else _compile(edges, backend, validator, f"{path}.edges"),
             ArrayNode(links, backend, validator, categorical=True),
+            backend.graph_type,
         )
     if isinstance(space, spaces.Text):
         return TextNode(path, space.min_length, space.max_length, space.charset, validator)
