@@ -70,9 +70,9 @@ def _unstack(space: Space[Any], value: Any) -> list[Any] | None:
         return _rows(list(zip(space, parts, strict=True)))
     if isinstance(space, NumericSpace):
         return _unstack_numbers(space, value)
-    if not isinstance(value, tuple):
+    if not isinstance(value, (tuple, list)):
         return None
-    values: tuple[Any, ...] = value
+    values: Sequence[Any] = value
     return list(values)
 
 
