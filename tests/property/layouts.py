@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
+import gymnasium.spaces as gs
 import numpy as np
 from hypothesis import strategies as st
 
@@ -84,7 +85,7 @@ def relaid(value: Any) -> Draw:
     if isinstance(value, np.ndarray):
         names = [name for name in LAYOUTS if _has(value, name)]
         return st.sampled_from(names).map(lambda name: LAYOUTS[name](value.copy()))
-    if isinstance(value, GraphInstance):
+    if isinstance(value, (GraphInstance, gs.GraphInstance)):
         parts = st.tuples(*[st.none() if x is None else relaid(x) for x in value])
         return parts.map(lambda x: GraphInstance(*x))
     if isinstance(value, dict):

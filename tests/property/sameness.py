@@ -83,5 +83,10 @@ def as_numpy(value: Any) -> Any:
         return {key: as_numpy(part) for key, part in value.items()}
     if type(value) in (tuple, list):
         return type(value)(map(as_numpy, value))
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        objects = np.empty(value.shape, object)
+        for i, part in enumerate(value.flat):
+            objects.flat[i] = as_numpy(part)
+        return objects
     library = type(value).__module__.partition(".")[0]
     return asarray(value).copy() if library in ("rlmesh", "torch", "jax", "jaxlib") else value
