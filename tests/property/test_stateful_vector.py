@@ -72,10 +72,14 @@ def same_infos(got: Any, want: Any) -> bool:
 
 
 def listed(infos: Any) -> Any:
-    """Infos with lists for arrays of objects, which natively there are none of."""
+    """Infos with lists for arrays of objects, and Python's numbers for NumPy's, as natively."""
     if isinstance(infos, dict):
         return {key: listed(part) for key, part in infos.items()}
-    return list(infos) if isinstance(infos, np.ndarray) and infos.dtype == object else infos
+    if isinstance(infos, np.ndarray) and infos.dtype == object:
+        return list(map(listed, infos))
+    if isinstance(infos, tuple):
+        return tuple(map(listed, infos))
+    return infos.item() if isinstance(infos, np.generic) else infos
 
 
 class RemoteVectorMachine(RuleBasedStateMachine):
