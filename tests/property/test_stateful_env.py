@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from hypothesis.stateful import (
 from rlmesh import EnvServer, ServeOptions
 from rlmesh.errors import EnvError, InvalidValueError
 from tests.backends.libraries import installed, open_library
+from tests.property.clients import client_module
 from tests.property.strategies import arrays_of, dynamic_arrays, info_trees
 
 np = pytest.importorskip("numpy")
@@ -75,10 +75,7 @@ class RemoteEnvMachine(RuleBasedStateMachine):
         self.reset(seed, None)
 
     def connect(self) -> None:
-        package = {"native": "rlmesh", "jax-x64": "rlmesh.jax"}.get(
-            self.library, f"rlmesh.{self.library}"
-        )
-        client = importlib.import_module(package).RemoteEnv
+        client = client_module(self.library).RemoteEnv
         self.remote = client(self.server.address, validation="off")
         self.opened.callback(self.remote.close)
 
