@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -32,7 +32,7 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("rlmesh_numpy")
 
 from rlmesh.numpy import BACKEND  # noqa: E402
-from tests.property.gymnasium_strategies import gymnasium_spaces  # noqa: E402
+from tests.property.gymnasium_strategies import GYMNASIUM, gymnasium_spaces  # noqa: E402
 from tests.property.probe import ProbeEnv, received  # noqa: E402
 from tests.property.sameness import as_numpy, identical, outcome  # noqa: E402
 
@@ -90,6 +90,9 @@ class RemoteEnvMachine(RuleBasedStateMachine):
             assert words in str(caught.value) and not caught.value.session_closed
             return
         observation, *rest = expected
+        if GYMNASIUM < (1, 2):
+            # Its graphs of a Discrete with a start sample what is none of theirs.
+            assume(contains(space, observation))
         got, *others = call(self.remote)
         want = received(space, observation)
         if self.library == "numpy" and contains(space, observation):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rlmesh._codec.base import Node, SlabReader, TupleBatched, join_batches, pack_lengths
-from rlmesh._codec.leaves import ArrayNode
+from rlmesh._codec.leaves import ArrayNode, index_of
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError, InvalidValueError
 
@@ -302,7 +301,7 @@ class OneOfNode(TupleBatched):
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise InvalidValueError(self.path, expected, type(value).__name__)
         try:
-            index = operator.index(value[0])
+            index = index_of(value[0])
         except TypeError:
             raise InvalidValueError(self.path, expected, f"index {value[0]!r}") from None
         if not 0 <= index < len(self._children):

@@ -11,7 +11,7 @@ from rlmesh._codec.validate import Validator
 from rlmesh.backends import ArrayBackend, Buffer, Leaf
 from rlmesh.errors import CodecError, InvalidValueError
 
-__all__ = ["ArrayNode", "IntegerNode", "TextNode"]
+__all__ = ["ArrayNode", "IntegerNode", "TextNode", "index_of"]
 
 
 class ArrayNode(Node):
@@ -171,7 +171,7 @@ class IntegerNode(ArrayNode):
 def _whole_number(value: Any) -> int | None:
     """`value` as an int where it is one, or a float without a fraction; else None."""
     try:
-        return operator.index(value)
+        return index_of(value)
     except TypeError:
         pass
     try:
@@ -179,6 +179,15 @@ def _whole_number(value: Any) -> int | None:
         return int(value) if whole else None
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def index_of(value: Any) -> int:
+    """`operator.index`, which takes NumPy 1's bool too, with a warning: a TypeError here."""
+    if type(value) is int:
+        return value
+    if type(value).__name__ == "bool_":
+        raise TypeError("a bool of NumPy is no integer")
+    return operator.index(value)
 
 
 class TextNode(TupleBatched):
