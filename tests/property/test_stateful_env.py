@@ -63,6 +63,9 @@ class RemoteEnvMachine(RuleBasedStateMachine):
         unix=st.booleans(),
     )
     def serve(self, observation_space: Any, action_space: Any, seed: int, unix: bool) -> None:
+        if GYMNASIUM < (1, 2):
+            # Its graphs of a Discrete with a start sample what is none of theirs.
+            assume("Graph" not in f"{observation_space}{action_space}")
         self.local = ProbeEnv(observation_space, action_space)
         folder = self.opened.enter_context(tempfile.TemporaryDirectory())
         address = f"unix://{Path(folder) / 'env'}" if unix else None
@@ -90,9 +93,6 @@ class RemoteEnvMachine(RuleBasedStateMachine):
             assert words in str(caught.value) and not caught.value.session_closed
             return
         observation, *rest = expected
-        if GYMNASIUM < (1, 2):
-            # Its graphs of a Discrete with a start sample what is none of theirs.
-            assume(contains(space, observation))
         got, *others = call(self.remote)
         want = received(space, observation)
         if self.library == "numpy" and contains(space, observation):
