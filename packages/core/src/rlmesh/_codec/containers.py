@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rlmesh._codec.base import Node, SlabReader, TupleBatched, join_batches, pack_lengths
-from rlmesh._codec.leaves import ArrayNode
+from rlmesh._codec.leaves import ArrayNode, index_of
 from rlmesh.errors import CodecError, InvalidValueError
 
 __all__ = ["DictNode", "GraphNode", "OneOfNode", "SequenceNode", "TupleNode"]
@@ -293,12 +292,9 @@ class OneOfNode(TupleBatched):
         expected = f"a pair of an index below {len(self._children)} and a value"
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise InvalidValueError(self.path, expected, type(value).__name__)
-        try:
-            index = operator.index(value[0])
-        except TypeError:
-            raise InvalidValueError(self.path, expected, f"index {value[0]!r}") from None
-        if not 0 <= index < len(self._children):
-            raise InvalidValueError(self.path, expected, f"index {index}")
+        index = index_of(value[0])
+        if index is None or not 0 <= index < len(self._children):
+            raise InvalidValueError(self.path, expected, f"index {value[0]!r:.60}")
         return index, value[1]
 
     def encode_many(self, values: Sequence[Any], out: list[bytes]) -> None:

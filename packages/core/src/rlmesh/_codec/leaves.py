@@ -11,7 +11,7 @@ from rlmesh._codec.validate import Validator
 from rlmesh.backends import ArrayBackend, Leaf
 from rlmesh.errors import CodecError, InvalidValueError
 
-__all__ = ["ArrayNode", "IntegerNode", "TextNode"]
+__all__ = ["ArrayNode", "IntegerNode", "TextNode", "index_of"]
 
 
 class ArrayNode(Node):
@@ -163,12 +163,21 @@ class IntegerNode(ArrayNode):
         return numbers
 
 
-def _whole_number(value: Any) -> int | None:
-    """`value` as an int where it is one, or a float without a fraction; else None."""
+def index_of(value: Any) -> int | None:
+    """`value` as an int where it is an integer or truth value of any library; else None."""
+    if type(value).__name__ == "bool_":
+        return int(value)  # NumPy 1 warns of its own as an index.
     try:
         return operator.index(value)
     except TypeError:
-        pass
+        return None
+
+
+def _whole_number(value: Any) -> int | None:
+    """`value` as an int where it is one, or a float without a fraction; else None."""
+    index = index_of(value)
+    if index is not None:
+        return index
     try:
         whole = not isinstance(value, (str, bytes)) and float(value).is_integer()
         return int(value) if whole else None
