@@ -93,9 +93,13 @@ class RemoteEnvMachine(RuleBasedStateMachine):
             assert words in str(caught.value) and not caught.value.session_closed
             return
         observation, *rest = expected
-        got, *others = call(self.remote)
+        member = contains(space, observation)
+        answer = outcome(lambda: call(self.remote))
+        if not member and answer[0] is EnvError:
+            return  # Some versions of Gymnasium draw what is no sample, which cannot be sent.
+        got, *others = answer
         want = received(space, observation)
-        if self.library == "numpy" and contains(space, observation):
+        if self.library == "numpy" and member:
             assert contains(self.remote.observation_space, got)
         assert identical(as_numpy(got), want)
         self.kept = [*self.kept[-5:], (got, deepcopy(want))]
@@ -137,6 +141,8 @@ class RemoteEnvMachine(RuleBasedStateMachine):
             action = received(space, space.sample())
         except (OverflowError, ValueError):
             return  # Gymnasium cannot draw from some boxes of 64 bits.
+        if not contains(space, action):
+            return
         self.same(self.local.observation_space, lambda env: env.step(deepcopy(action)))
 
     @rule()

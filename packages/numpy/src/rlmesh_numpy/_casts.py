@@ -128,9 +128,9 @@ def _odd_float64(array: Array) -> Array:
     large = array > _EXACT
     if array.dtype.kind == "i":
         large |= array < -_EXACT
-    number = array.dtype.type  # NumPy 1 makes uint64 and a Python number float64.
-    low = (array & number(0xFF_FFFF)) != 0
-    odd: Array = ((array >> number(24)) | low).astype(np.float64) * 2.0**24
+    shift, mask = (array.dtype.type(x) for x in (24, 0xFF_FFFF))  # NumPy 1 mixes no signs.
+    low = (array & mask) != 0
+    odd: Array = ((array >> shift) | low).astype(np.float64) * 2.0**24
     return np.where(large, odd, array.astype(np.float64))
 
 

@@ -300,12 +300,9 @@ class OneOfNode(TupleBatched):
         expected = f"a pair of an index below {len(self._children)} and a value"
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise InvalidValueError(self.path, expected, type(value).__name__)
-        try:
-            index = index_of(value[0])
-        except TypeError:
-            raise InvalidValueError(self.path, expected, f"index {value[0]!r}") from None
-        if not 0 <= index < len(self._children):
-            raise InvalidValueError(self.path, expected, f"index {index}")
+        index = index_of(value[0])
+        if index is None or not 0 <= index < len(self._children):
+            raise InvalidValueError(self.path, expected, f"index {value[0]!r:.60}")
         return index, value[1]
 
     def encode_many(self, values: Sequence[Any], out: list[Buffer]) -> None:

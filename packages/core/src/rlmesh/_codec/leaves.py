@@ -168,26 +168,26 @@ class IntegerNode(ArrayNode):
         return numbers
 
 
+def index_of(value: Any) -> int | None:
+    """`value` as an int where it is an integer or truth value of any library; else None."""
+    if type(value).__name__ == "bool_":
+        return int(value)  # NumPy 1 warns of its own as an index.
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
 def _whole_number(value: Any) -> int | None:
     """`value` as an int where it is one, or a float without a fraction; else None."""
-    try:
-        return index_of(value)
-    except TypeError:
-        pass
+    index = index_of(value)
+    if index is not None:
+        return index
     try:
         whole = not isinstance(value, (str, bytes)) and float(value).is_integer()
         return int(value) if whole else None
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def index_of(value: Any) -> int:
-    """`operator.index`, which takes NumPy 1's bool too, with a warning: a TypeError here."""
-    if type(value) is int:
-        return value
-    if type(value).__name__ == "bool_":
-        raise TypeError("a bool of NumPy is no integer")
-    return operator.index(value)
 
 
 class TextNode(TupleBatched):
