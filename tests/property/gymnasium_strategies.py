@@ -87,7 +87,7 @@ def unbounded_boxes(draw: st.DrawFn) -> gs.Box:
 
 @st.composite
 def discretes(draw: st.DrawFn) -> gs.Discrete:
-    element = draw(st.sampled_from(INTEGERS)) if GYMNASIUM >= (1, 2) else DTYPES["int64"]
+    element = draw(st.sampled_from(INTEGERS)) if GYMNASIUM >= (1, 3) else DTYPES["int64"]
     low, high = element.limits
     start = draw(st.one_of(st.just(0), integers_of(low, high)))
     most = min(high - start + 1, high)
