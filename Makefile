@@ -108,6 +108,10 @@ test-floors: $(BASE) ## the suite on the oldest and newest dependencies (LEGS="a
 smoke: $(DEV) ## build wheels and sdists, try them in empty environments
 	$(PY) -m tools.smoke
 
+.PHONY: fuzz
+fuzz: ## fuzz decoder and sessions for a minute (SECONDS=600 for ten, TARGETS="a b" for some)
+	$(PYTHON) -m tools.fuzz --seconds $(or $(SECONDS),60) $(TARGETS)
+
 .PHONY: fence packages changed
 fence: ## have Pants refuse imports that break the rules (skips without Python 3.9)
 	@$(PYTHON) -m tools.pants fence

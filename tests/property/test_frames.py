@@ -23,13 +23,12 @@ Draw = st.SearchStrategy[Any]
 seeds = st.integers(0, 2**64 - 1)
 slabs = st.lists(st.binary(max_size=8), max_size=3)
 encoded: Draw = st.builds(m.Encoded, slabs, st.none() | st.integers(0, 5))
-resets: Draw = st.builds(
-    m.Reset,
-    st.none() | seeds,
-    st.none() | st.lists(st.none() | seeds, min_size=1, max_size=3).map(tuple),
-    st.none() | info_trees(),
-    st.lists(st.booleans(), max_size=3).map(bytes),
-)
+lane_seeds: Draw = st.lists(st.none() | seeds, min_size=1, max_size=3).map(tuple)
+# One seed, or those of lanes: both are malformed.
+seeded: Draw = st.tuples(st.none() | seeds, st.none()) | st.tuples(st.none(), lane_seeds)
+resets: Draw = st.tuples(
+    seeded, st.none() | info_trees(), st.lists(st.booleans(), max_size=3).map(bytes)
+).map(lambda parts: m.Reset(*parts[0], *parts[1:]))
 bodies: Draw = st.one_of(
     resets, st.builds(m.Step, encoded), st.just(m.Render((1, 0))), st.just(m.Close())
 )

@@ -14,12 +14,13 @@ __all__ = ["main"]
 UV = "uv==0.13.8"
 VENV = REPOSITORY / "build" / "lock-venv"
 
-# In this order: dev.in takes base.txt as its constraints, pants.in takes pex.txt.
+# In this order: dev.in and fuzz.in take base.txt as their constraints, pants.in takes pex.txt.
 FILES = (
     "codegen",
     "base",
     "dev",
     "sb3",
+    "fuzz",
     "floor-oldest",
     "floor-protobuf5",
     "floor-protobuf6",

@@ -157,7 +157,8 @@ class Tensor:
         return (Tensor, (self.tobytes(), self.dtype.name, self.shape))
 
     def __repr__(self) -> str:
-        if self.size > 16:
+        # An extent of 0 counts as 1: lists without an element are lists too.
+        if math.prod(n or 1 for n in self.shape) > 16:
             return f"Tensor(shape={self.shape}, dtype={self.dtype})"
         return f"Tensor({self.tolist()}, dtype={self.dtype})"
 

@@ -11,10 +11,16 @@ from typing import Any
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError, InvalidValueError
 
-__all__ = ["MAX_EMPTY_ELEMENTS", "Node", "SlabReader", "join_batches", "pack_lengths", "spans"]
+__all__ = ["Node", "SlabReader", "join_batches", "pack_lengths", "spans"]
 
-MAX_EMPTY_ELEMENTS = 65_536
-"""Most elements that a value may have beyond its bytes: elements without bytes cost memory too."""
+MAX_PLACE_VALUES = 2**24
+"""Most values at one place: those of a batch, elements of its sequences, nodes of its graphs."""
+
+MAX_FREE_PARTS = 65_536
+"""Most parts of a value that may have no byte: an empty dict costs memory too."""
+
+MAX_FREE_PARTS_PER_BYTE = 4
+"""How many more they may be for each byte of the value."""
 
 _MAX_LENGTH = 2**32 - 1
 
@@ -31,6 +37,7 @@ class SlabReader:
         self.copy = copy
         self._slabs = slabs
         self._next = 0
+        self._free = 0
 
     def any_size(self, path: str) -> Buffer:
         """The next slab, whatever its size."""
@@ -53,17 +60,24 @@ class SlabReader:
         raise CodecError(f"slab {index} has {len(slab)} bytes instead of {size}", path=path)
 
     def lengths(self, count: int, path: str) -> tuple[int, ...]:
-        """The next slab as `count` uint32 lengths, whose sum the value's bytes can hold."""
-        lengths = struct.unpack(f"<{count}I", self.take(4 * count, path))
-        self.check_count(sum(lengths), path)
-        return lengths
+        """The next slab as `count` uint32 lengths."""
+        return struct.unpack(f"<{count}I", self.take(4 * count, path))
 
-    def check_count(self, count: int, path: str) -> None:
-        """Check that the value's bytes can hold `count` elements, before any is made."""
-        if count <= MAX_EMPTY_ELEMENTS:
+    def check_place(self, count: int, path: str) -> None:
+        """Check how many values stand at one place, before any is made."""
+        if count > MAX_PLACE_VALUES:
+            words = f"{count} values at one place; the limit is {MAX_PLACE_VALUES}"
+            raise CodecError(words, path=path)
+
+    def check_free(self, more: int, path: str) -> None:
+        """Check how many parts have no byte, before more of them are made."""
+        self._free += more
+        if self._free <= MAX_FREE_PARTS:
             return
-        if count > MAX_EMPTY_ELEMENTS + sum(map(len, self._slabs)):
-            raise CodecError(f"{count} elements are more than its bytes hold", path=path)
+        most = MAX_FREE_PARTS + MAX_FREE_PARTS_PER_BYTE * sum(map(len, self._slabs))
+        if self._free > most:
+            words = f"{self._free} values without a byte; the limit is {most}"
+            raise CodecError(words, path=path)
 
     def finish(self, path: str) -> None:
         """Check that every slab was used."""
@@ -80,7 +94,12 @@ class Node(ABC):
 
     Attributes:
         path: Where the space is, for messages.
+        parts: Objects that a value is made of, without those whose number it tells itself.
+        free: How many of them have no byte, whatever the value.
     """
+
+    parts = 1
+    free = 0
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ class DictNode(Node):
         super().__init__(path)
         self._children = tuple(children)
         self._keys = frozenset(key for key, _ in children)
+        self.parts, self.free = _joined([child for _, child in children])
 
     def _mapping(self, value: Any) -> Mapping[Any, Any]:
         if not isinstance(value, Mapping):
@@ -60,11 +62,10 @@ class DictNode(Node):
 
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
         """See `Node`."""
-        values: list[dict[str | int, Any]] = [{} for _ in range(count)]
-        for key, child in self._children:
-            for value, part in zip(values, child.decode_many(reader, count)):
-                value[key] = part
-        return values
+        # The slabs first: those that are too short show that there are not so many values.
+        columns = [child.decode_many(reader, count) for _, child in self._children]
+        keys = [key for key, _ in self._children]
+        return [{k: column[i] for k, column in zip(keys, columns)} for i in range(count)]
 
     def decode_batches(self, reader: SlabReader, counts: Sequence[int]) -> list[Any]:
         """See `Node`."""
@@ -86,6 +87,7 @@ class TupleNode(Node):
     def __init__(self, path: str, children: Sequence[Node]) -> None:
         super().__init__(path)
         self._children = tuple(children)
+        self.parts, self.free = _joined(children)
 
     def _parts(self, value: Any) -> Sequence[Any]:
         if not isinstance(value, (tuple, list)) or len(value) != len(self._children):
@@ -134,6 +136,13 @@ class TupleNode(Node):
         return _first(child.batch_length(part) for part, child in zip(parts, self._children))
 
 
+def _joined(children: Sequence[Node]) -> tuple[int, int]:
+    """`parts` and `free` of a node that has no slab of its own."""
+    parts = 1 + sum(child.parts for child in children)
+    free = sum(child.free for child in children)
+    return parts, free + (free == parts - 1)
+
+
 def _first(lengths: Iterable[int | None]) -> int | None:
     return next((length for length in lengths if length is not None), None)
 
@@ -163,16 +172,21 @@ class SequenceNode(TupleBatched):
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
         """See `Node`."""
         lengths = reader.lengths(count, self.path)
+        total, child = sum(lengths), self._child
+        reader.check_place(total, self.path)
         if self._stacked:
-            stacks = self._child.decode_batches(reader, lengths)
+            empty = lengths.count(0)
+            reader.check_free(empty * child.parts + (count - empty) * child.free, self.path)
+            stacks = child.decode_batches(reader, lengths)
             for batch, length in zip(stacks, lengths):
-                if length and self._child.batch_length(batch) is None:
+                if length and child.batch_length(batch) is None:
                     raise CodecError(
                         f"{length} elements in a stack without leaves, which shows no length",
                         path=self.path,
                     )
             return stacks
-        elements = iter(self._child.decode_many(reader, sum(lengths)))
+        reader.check_free(total * child.free, self.path)
+        elements = iter(child.decode_many(reader, total))
         return [tuple([next(elements) for _ in range(n)]) for n in lengths]
 
 
@@ -259,6 +273,8 @@ class GraphNode(TupleBatched):
         flags = bytes(reader.take(count, self.path))
         node_counts = reader.lengths(count, self._nodes.path)
         edge_counts = reader.lengths(count, self._links.path)
+        reader.check_place(sum(node_counts), self._nodes.path)
+        reader.check_place(sum(edge_counts), self._links.path)
         for flag, n in zip(flags, edge_counts):
             self._check_flags(flag, n)
         has_links = [bool(flag & self._HAS_LINKS) for flag in flags]
@@ -309,16 +325,21 @@ class OneOfNode(TupleBatched):
         """See `Node`."""
         choices = [self._choice(value) for value in values]
         out.append(struct.pack(f"<{len(choices)}I", *(index for index, _ in choices)))
-        for i, child in enumerate(self._children):
-            child.encode_many([value for index, value in choices if index == i], out)
+        # One pass over the values, however many alternatives there are.
+        chosen: list[list[Any]] = [[] for _ in self._children]
+        for index, value in choices:
+            chosen[index].append(value)
+        for child, parts in zip(self._children, chosen):
+            child.encode_many(parts, out)
 
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
         """See `Node`."""
-        indices = struct.unpack(f"<{count}I", reader.take(4 * count, self.path))
+        indices = reader.lengths(count, self.path)
         if indices and max(indices) >= len(self._children):
             raise CodecError(f"alternative {max(indices)} does not exist", path=self.path)
+        counts = Counter(indices)
+        reader.check_free(sum(n * self._children[i].free for i, n in counts.items()), self.path)
         columns = [
-            iter(child.decode_many(reader, indices.count(i)))
-            for i, child in enumerate(self._children)
+            iter(child.decode_many(reader, counts[i])) for i, child in enumerate(self._children)
         ]
         return [(index, next(columns[index])) for index in indices]

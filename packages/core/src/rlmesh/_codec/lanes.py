@@ -8,7 +8,7 @@ from typing import Any
 from rlmesh._wire import messages as m
 from rlmesh.backends import ArrayBackend, Buffer, Leaf
 from rlmesh.dtypes import dtype
-from rlmesh.errors import InvalidValueError
+from rlmesh.errors import CodecError, InvalidValueError
 
 __all__ = ["FINAL_KEY", "FINAL_MASK_KEY", "LaneIO"]
 
@@ -49,26 +49,39 @@ class LaneIO:
         return self._backend.to_bytes(self._backend.as_leaf(values, leaf, self._num_envs))
 
     def arrays(self, outcomes: m.LaneOutcomes) -> tuple[Any, Any, Any]:
-        """Rewards (float64) and flags (bool) as arrays that own their memory."""
+        """Rewards (float64) and flags (bool) as arrays that own their memory.
+
+        Raises:
+            CodecError: If one has not an element a lane, or a flag is neither 0 nor 1.
+        """
         return (
             self._array(outcomes.rewards, self._reward),
-            self._array(outcomes.terminated, self._flag),
-            self._array(outcomes.truncated, self._flag),
+            self._flags(outcomes.terminated, "terminated"),
+            self._flags(outcomes.truncated, "truncated"),
         )
+
+    def _flags(self, slab: Buffer, path: str) -> Any:
+        if bytes(slab).translate(None, b"\0\1"):
+            raise CodecError("a flag that is neither 0 nor 1", path=path)
+        return self._array(slab, Leaf(path, self._flag.dtype, ()))
 
     def _array(self, slab: Buffer, leaf: Leaf) -> Any:
         expected = self._num_envs * leaf.nbytes
         if len(slab) != expected:
-            raise InvalidValueError(leaf.path, f"{expected} bytes", str(len(slab)))
+            raise CodecError(f"{len(slab)} bytes instead of {expected}", path=leaf.path)
         return self._backend.from_bytes(slab, leaf, self._num_envs, copy=True)
 
     def mask_slab(self, mask: Any) -> bytes:
         """A mask of lanes as a slab."""
         return bytes(self._slab(mask, Leaf("reset_mask", self._flag.dtype, ())))
 
-    def mask_array(self, mask: bytes) -> Any:
-        """A mask of lanes as a bool array."""
-        return self._array(mask, self._flag)
+    def mask_array(self, mask: bytes, path: str) -> Any:
+        """A mask of lanes as a bool array.
+
+        Raises:
+            CodecError: If it has not a byte a lane, or one that is neither 0 nor 1.
+        """
+        return self._flags(mask, path)
 
     def check_lanes(self, reset: m.Reset) -> None:
         """Check that seeds and mask have one element a lane.
@@ -79,6 +92,17 @@ class LaneIO:
         for name, lanes in (("seed", reset.lane_seeds), ("reset_mask", reset.lane_mask or None)):
             if lanes is not None and len(lanes) != self._num_envs:
                 raise InvalidValueError(name, f"one a lane ({self._num_envs})", str(len(lanes)))
+
+    def check_rendered(self, render: m.Render, *, vector: bool) -> None:
+        """Check the lanes that are to be drawn.
+
+        Raises:
+            InvalidValueError: If they are not distinct lanes of a vector.
+        """
+        lanes, most = render.lanes, self._num_envs if vector else 0
+        if len(set(lanes)) != len(lanes) or any(lane >= most for lane in lanes):
+            expected = f"distinct lanes below {most}" if vector else "none for a single environment"
+            raise InvalidValueError("lanes", expected, f"{lanes[:8]}")
 
     def split_final(
         self, info: Mapping[Any, Any]

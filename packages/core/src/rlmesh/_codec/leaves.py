@@ -33,6 +33,7 @@ class ArrayNode(Node):
         self._validator = validator
         self._categorical = categorical
         self._bounded = leaf.low is not None
+        self.free = int(not leaf.nbytes)
 
     def _bytes(self, value: Any, count: int | None) -> Buffer:
         leaf = self._leaf

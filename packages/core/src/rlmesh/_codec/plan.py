@@ -87,7 +87,7 @@ class SpaceCodec:
     def decode_batch(self, slabs: Sequence[Buffer], count: int, *, copy: bool = True) -> Any:
         """The batch of `count` values that the slabs are; see `decode`."""
         reader = SlabReader(slabs, copy)
-        reader.check_count(count, self._root)
+        reader.check_place(count, self._root)
         batch = self._node.decode_batches(reader, (count,))[0]
         reader.finish(self._root)
         return batch
@@ -95,7 +95,8 @@ class SpaceCodec:
     def decode_values(self, slabs: Sequence[Buffer], count: int) -> list[Any]:
         """The batch of `count` values as a list of values; see `decode`."""
         reader = SlabReader(slabs, copy=True)
-        reader.check_count(count, self._root)
+        reader.check_place(count, self._root)
+        reader.check_free(count * self._node.free, self._root)
         values = self._node.decode_many(reader, count)
         reader.finish(self._root)
         return values

@@ -102,8 +102,8 @@ class HostedEnv:
     def _reset(self, reset: m.Reset) -> m.Reply:
         try:
             arguments = self._reset_arguments(reset)
-        except InvalidValueError as error:
-            raise _InvalidRequest(error) from error
+        except (CodecError, InvalidValueError) as error:
+            raise _MalformedRequest(error) from error
         result = self._env.reset(**arguments)
         try:
             observation, info = check_reset(result)
@@ -125,14 +125,18 @@ class HostedEnv:
             self._lanes.check_lanes(reset)
             seed = list(reset.lane_seeds) if reset.lane_seeds is not None else seed
             if reset.lane_mask:
-                mask = self._lanes.mask_array(reset.lane_mask)
+                mask = self._lanes.mask_array(reset.lane_mask, "lane_mask")
                 options = {**(options or {}), "reset_mask": mask}
         given = {"seed": seed, "options": options}
         return {k: v for k, v in given.items() if v is not None or k in self._reset_names}
 
     def _render(self, render: m.Render) -> m.Reply:
+        try:
+            self._lanes.check_rendered(render, vector=self._num_envs is not None)
+        except InvalidValueError as error:
+            raise _MalformedRequest(error) from error
         frame = self._env.render()
-        if render.lanes and self._num_envs is not None:
+        if render.lanes:
             frame = tuple(frame[lane] for lane in render.lanes)
         return m.Rendered(frame)
 
@@ -173,6 +177,12 @@ class _InvalidRequest(_Invalid):
     """The value is the request's."""
 
     code = m.ErrorCode.INVALID_VALUE
+
+
+class _MalformedRequest(_Invalid):
+    """What the request says of lanes is not of this environment."""
+
+    code = m.ErrorCode.MALFORMED
 
 
 class _InvalidResult(_Invalid):

@@ -173,13 +173,14 @@ class RemotePlayer:
         """Gymnasium's `final_obs` (an array of observations, None elsewhere) and its mask."""
         if done.final is None:
             return {}
+        mask = self._lanes.mask_array(done.final_mask, FINAL_MASK_KEY)
         count = done.final.batch_size or 0
         if count != sum(done.final_mask):
             raise CodecError(f"{count} final observations for {sum(done.final_mask)} lanes")
         values = iter(self._observation.decode_values(done.final.slabs, count))
         lanes = [next(values) if here else None for here in done.final_mask]
         array = self._backend.from_dynamic(DynamicArray(None, (len(lanes),), None, lanes))
-        return {FINAL_KEY: array, FINAL_MASK_KEY: self._lanes.mask_array(done.final_mask)}
+        return {FINAL_KEY: array, FINAL_MASK_KEY: mask}
 
 
 def _kind(vector: bool) -> str:

@@ -17,6 +17,7 @@ from rlmesh.errors import (
     ConcurrentCallError,
     ConnectError,
     ConnectionLostError,
+    InvalidValueError,
     RemoteError,
     TransportError,
     UnsupportedVersionError,
@@ -132,7 +133,7 @@ class ClientSession:
             return
         try:
             self.request(m.Close(), m.Closed)
-        except (TransportError, RemoteError):
+        except (CodecError, InvalidValueError, RemoteError, TransportError):
             pass  # The server ends the session when the connection goes.
         finally:
             self._end("the client was closed")

@@ -186,15 +186,16 @@ class Connection:
             self._session = None
 
     def _open(self, request: m.Request) -> Answer:
-        if not isinstance(request.body, m.Open) or request.sequence != 0:
+        body = request.body
+        if not isinstance(body, m.Open) or request.sequence != 0:
             failure = m.Failure(
-                m.ErrorCode.WRONG_STATE,
-                f"the first request of a stream is Open with sequence 0, got "
-                f"{type(request.body).__name__} with sequence {request.sequence}",
+                m.ErrorCode.MALFORMED if _is_open(body) else m.ErrorCode.WRONG_STATE,
+                f"the first request of a stream is Open with sequence 0, got {_words(body)} with "
+                f"sequence {request.sequence}",
                 session_closed=True,
             )
             return self._last(request.sequence, failure)
-        self._session, reply = self._hub.open(request.body, self._peer)
+        self._session, reply = self._hub.open(body, self._peer)
         frame = self._hub.write(0, reply)
         return Answer(frame, last=self._session is None)
 
@@ -222,8 +223,10 @@ class Connection:
         return Answer(frame)
 
     def _reply(self, body: m.RequestBody) -> tuple[m.Reply, int]:
-        if isinstance(body, m.Open):
+        if _is_open(body):
             return m.Failure(m.ErrorCode.WRONG_STATE, "the session is open already"), 0
+        if isinstance(body, m.Malformed):
+            return m.Failure(m.ErrorCode.MALFORMED, body.reason, path=body.path), 0
         if isinstance(body, m.Unsupported):
             words = f"this server does not support {body.kind}"
             return m.Failure(m.ErrorCode.UNSUPPORTED, words), 0
@@ -242,3 +245,14 @@ class Connection:
         frame = self._hub.write(sequence, reply)
         self.lost()
         return Answer(frame, last=True)
+
+
+def _is_open(body: m.RequestBody) -> bool:
+    return isinstance(body, m.Open) or (isinstance(body, m.Malformed) and body.kind == "open")
+
+
+def _words(body: m.RequestBody) -> str:
+    """A request in words."""
+    if isinstance(body, m.Malformed):
+        return f"a malformed {body.kind} ({body.reason})"
+    return type(body).__name__

@@ -28,6 +28,9 @@ __all__ = [
     "terms_to_wire",
 ]
 
+MAX_LANES = 65_536
+"""Most lanes of a vector."""
+
 _AUTORESET = EnumMap(AutoresetMode, contract_pb2.AutoresetMode, "AUTORESET_MODE")
 _CAPABILITIES = EnumMap(Capability, handshake_pb2.Capability, "CAPABILITY")
 
@@ -77,20 +80,24 @@ def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend)
         CodecError: If it breaks a rule of the contract.
     """
     if message.num_envs < 1 or (message.num_envs > 1 and not message.vector):
-        raise CodecError(f"num_envs is {message.num_envs} with vector={message.vector}")
+        words = f"num_envs is {message.num_envs} with vector={message.vector}"
+        raise CodecError(words, path="num_envs")
+    if message.num_envs > MAX_LANES:
+        words = f"a vector has {message.num_envs} lanes; the limit is {MAX_LANES}"
+        raise CodecError(words, path="num_envs")
     mode = _AUTORESET.from_wire(message.autoreset_mode, AutoresetMode.NEXT_STEP)
     reward_range = message.reward_range
     return EnvContract(
         id=message.id,
-        observation_space=space_from_wire(message.observation_space),
-        action_space=space_from_wire(message.action_space),
+        observation_space=space_from_wire(message.observation_space, "observation_space"),
+        action_space=space_from_wire(message.action_space, "action_space"),
         num_envs=message.num_envs,
         vector=message.vector,
         autoreset_mode=mode if message.vector else None,
         render_mode=message.render.mode or None,
         render_modes=tuple(message.render.modes),
         render_fps=message.render.fps if message.render.HasField("fps") else None,
-        metadata=map_from_wire(message.metadata, backend),
+        metadata=map_from_wire(message.metadata, backend, "metadata"),
         tags=tags_from_wire(message.tags) if message.HasField("tags") else None,
         registration=_read_registration(message.registration, backend)
         if message.HasField("registration")
@@ -109,7 +116,7 @@ def _read_registration(message: contract_pb2.Registration, backend: ArrayBackend
         max_episode_steps=steps if message.HasField("max_episode_steps") else None,
         reward_threshold=threshold if message.HasField("reward_threshold") else None,
         nondeterministic=message.nondeterministic,
-        kwargs=map_from_wire(message.kwargs, backend),
+        kwargs=map_from_wire(message.kwargs, backend, "kwargs"),
     )
 
 

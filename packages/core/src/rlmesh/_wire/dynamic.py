@@ -5,28 +5,17 @@ Python's own types map one to one; arrays and typed scalars go through the backe
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rlmesh_proto.spaces.v1 import value_pb2
 
-from rlmesh._wire.dtypes import dtype_from_wire, dtype_to_wire
+from rlmesh._wire.dtypes import dtype_to_wire
+from rlmesh._wire.dynamic_reader import MAX_DEPTH, dynamic_from_wire, map_from_wire
 from rlmesh.backends import ArrayBackend, DynamicArray
-from rlmesh.dtypes import DType
-from rlmesh.errors import CodecError
 
-__all__ = ["MAX_DEPTH", "DynamicEncoder", "dynamic_from_wire", "map_from_wire"]
-
-MAX_DEPTH = 24
-"""Deepest nesting of a dynamic value."""
-
-MAX_DIMENSIONS = 32
-"""Most dimensions of an array, as NumPy 1 has it."""
-
-MAX_ELEMENTS = 2**28
-"""Most elements of an array."""
+__all__ = ["DynamicEncoder", "InexactValueWarning", "dynamic_from_wire", "map_from_wire"]
 
 _INT64 = range(-(2**63), 2**63)
 _DynamicValue = value_pb2.DynamicValue
@@ -160,118 +149,4 @@ _WRITERS: dict[type, Callable[[Any, _DynamicValue], None]] = {
     float: _set("float_value"),
     str: lambda text, out: setattr(out, "string_value", _clean(text)),
     bytes: _set("bytes_value"),
-}
-
-
-def map_from_wire(message: value_pb2.Map, backend: ArrayBackend, depth: int = 1) -> dict[Any, Any]:
-    """The entries as a dict, in order.
-
-    Raises:
-        CodecError: If an entry lacks its key or value, a key comes twice, or a value is malformed.
-    """
-    values: dict[Any, Any] = {}
-    for entry in message.entries:
-        kind = entry.WhichOneof("key")
-        if kind is None:
-            raise CodecError("a map entry has no key")
-        key = entry.name if kind == "name" else _key_from_wire(entry.other, backend, depth)
-        if key in values:
-            raise CodecError(f"a map has the key {key!r} twice")
-        values[key] = dynamic_from_wire(entry.value, backend, depth)
-    return values
-
-
-def _key_from_wire(message: _DynamicValue, backend: ArrayBackend, depth: int) -> object:
-    kind = message.WhichOneof("kind")
-    if kind in ("string_value", "scalar_value"):
-        raise CodecError(f"the key of a map is written as a {kind}")
-    key = dynamic_from_wire(message, backend, depth)
-    parts = key if isinstance(key, tuple) else (key,)
-    if not all(x is None or isinstance(x, (bool, int, float, bytes, str, tuple)) for x in parts):
-        raise CodecError(f"a {type(key).__name__} cannot be the key of a map")
-    try:
-        hash(key)
-    except TypeError:
-        raise CodecError("the key of a map cannot hold a list or map") from None
-    return key
-
-
-def dynamic_from_wire(message: _DynamicValue, backend: ArrayBackend, depth: int = 1) -> Any:
-    """The Python value of a message.
-
-    Raises:
-        CodecError: If it has no kind, is nested too deep, or sizes disagree.
-    """
-    kind = message.WhichOneof("kind")
-    if kind is None:
-        raise CodecError("a value has no kind (or one of a newer spec)")
-    if depth > MAX_DEPTH:
-        raise CodecError(f"a value is nested deeper than {MAX_DEPTH} levels")
-    reader = _READERS.get(kind)
-    content = getattr(message, kind)
-    return content if reader is None else reader(content, backend, depth)
-
-
-def _read_big_int(data: bytes, backend: ArrayBackend, depth: int) -> int:
-    if not data:
-        raise CodecError("an integer has no bytes")
-    return int.from_bytes(data, "little", signed=True)
-
-
-def _read_list(message: value_pb2.List, backend: ArrayBackend, depth: int) -> list[Any]:
-    return [dynamic_from_wire(x, backend, depth + 1) for x in message.elements]
-
-
-def _read_tuple(message: value_pb2.List, backend: ArrayBackend, depth: int) -> tuple[Any, ...]:
-    return tuple(_read_list(message, backend, depth))
-
-
-def _read_map(message: value_pb2.Map, backend: ArrayBackend, depth: int) -> dict[Any, Any]:
-    return map_from_wire(message, backend, depth + 1)
-
-
-def _read_scalar(message: value_pb2.Scalar, backend: ArrayBackend, depth: int) -> Any:
-    element = dtype_from_wire(message.dtype)
-    _check_data(message.data, element, 1, "a scalar")
-    return backend.from_dynamic(DynamicArray(element, None, message.data))
-
-
-def _read_tensor(message: value_pb2.Tensor, backend: ArrayBackend, depth: int) -> Any:
-    element = dtype_from_wire(message.dtype)
-    shape = tuple(message.shape)
-    _check_data(message.data, element, _size(shape), "a tensor")
-    return backend.from_dynamic(DynamicArray(element, shape, message.data))
-
-
-def _read_objects(message: value_pb2.ObjectArray, backend: ArrayBackend, depth: int) -> Any:
-    shape = tuple(message.shape)
-    if len(message.elements) != _size(shape):
-        raise CodecError(f"an array of shape {shape} has {len(message.elements)} elements")
-    elements: Sequence[Any] = [dynamic_from_wire(x, backend, depth + 1) for x in message.elements]
-    return backend.from_dynamic(DynamicArray(None, shape, None, elements))
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    """Number of elements, within the limits; an extent of 0 does not excuse the others."""
-    if len(shape) > MAX_DIMENSIONS or math.prod(max(n, 1) for n in shape) > MAX_ELEMENTS:
-        raise CodecError(f"a shape of {len(shape)} dimensions, {shape[:8]}, is over the limit")
-    return math.prod(shape)
-
-
-def _check_data(data: bytes, element: DType, count: int, noun: str) -> None:
-    if len(data) != count * element.itemsize:
-        raise CodecError(f"{noun} has {len(data)} bytes instead of {count * element.itemsize}")
-    if element.kind == "b" and data.translate(None, b"\0\1"):
-        raise CodecError(f"{noun} has a bool that is neither 0 nor 1")
-
-
-_READERS: dict[str, Callable[[Any, ArrayBackend, int], Any]] = {
-    "null_value": lambda *_: None,
-    "big_int_value": _read_big_int,
-    "scalar_value": _read_scalar,
-    "tensor_value": _read_tensor,
-    "object_array_value": _read_objects,
-    "list_value": _read_list,
-    "tuple_value": _read_tuple,
-    "map_value": _read_map,
 }

@@ -6,7 +6,7 @@ transport.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -32,6 +32,12 @@ __all__ = ["ENV_SERVICE", "EnvFrames"]
 
 ENV_SERVICE = "rlmesh.proto.env.v1.EnvService"
 """Full name of the environment's gRPC service."""
+
+MAX_TEXT_BYTES = 16_384
+"""Longest text of an error."""
+
+MAX_TRACEBACK_BYTES = 262_144
+"""Longest traceback of an error."""
 
 
 class EnvFrames:
@@ -84,34 +90,41 @@ class EnvFrames:
     def read_request(self, data: bytes) -> m.Request:
         """The request of a frame.
 
+        A request that breaks a rule is `Malformed`: it has a number, and counts (Q-8).
+
         Raises:
-            CodecError: If it is not a frame, or one that breaks a rule.
+            CodecError: If it is not a frame.
         """
         step = read_step(data)
         if step is not None:
             return step
         frame = env_pb2.SessionRequest()
         _parse(frame, data)
-        kind = frame.WhichOneof("request")
-        if kind == "step":
-            return m.Request(frame.sequence, m.Step(_read_value(frame.step.action)))
-        reader = self._request_readers().get(kind or "")
+        kind = frame.WhichOneof("request") or ""
+        reader = self._request_readers().get(kind)
         if reader is None:
             return m.Request(frame.sequence, m.Unsupported(kind or "a request of a newer spec"))
-        return m.Request(frame.sequence, reader(getattr(frame, kind or "")))
+        try:
+            return m.Request(frame.sequence, reader(getattr(frame, kind)))
+        except CodecError as error:
+            return m.Request(frame.sequence, m.Malformed(kind, str(error), error.path))
 
     def _request_readers(self) -> dict[str, Callable[[Any], m.RequestBody]]:
         return {
             "open": _read_open,
             "reset": self._read_reset,
+            "step": _read_step_request,
             "render": lambda message: m.Render(tuple(message.lanes)),
             "close": lambda _: m.Close(),
         }
 
     def _read_reset(self, message: env_pb2.ResetRequest) -> m.Reset:
+        if message.HasField("seed") and message.HasField("lane_seeds"):
+            raise CodecError("a reset has a seed and seeds of lanes", path="lane_seeds")
+        _check_mask(message.lane_mask, "lane_mask")
         options = None
         if message.HasField("options"):
-            options = map_from_wire(message.options, self._backend)
+            options = map_from_wire(message.options, self._backend, "options")
         return m.Reset(
             seed=message.seed if message.HasField("seed") else None,
             lane_seeds=_read_lane_seeds(message.lane_seeds)
@@ -187,14 +200,16 @@ class EnvFrames:
             "error": _read_failure,
             "open": self._read_opened,
             "reset": lambda r: m.ResetDone(
-                _read_value(r.observation), map_from_wire(r.info, self._backend)
+                _read_value(r.observation), map_from_wire(r.info, self._backend, "info")
             ),
-            "render": lambda r: m.Rendered(dynamic_from_wire(r.frame, self._backend)),
+            "render": lambda r: m.Rendered(dynamic_from_wire(r.frame, self._backend, "frame")),
             "close": lambda _: m.Closed(),
         }
 
     def _read_step(self, message: env_pb2.StepResponse) -> m.StepDone:
-        info = map_from_wire(message.info, self._backend) if message.HasField("info") else {}
+        info: Mapping[Any, Any] = {}
+        if message.HasField("info"):
+            info = map_from_wire(message.info, self._backend, "info")
         observation = _read_value(message.observation)
         if not message.HasField("lanes"):
             return m.StepDone(
@@ -273,12 +288,25 @@ def _read_value(message: value_pb2.Value) -> m.Encoded:
     return m.Encoded(list(message.slabs), batch_size)
 
 
+def _read_step_request(message: env_pb2.StepRequest) -> m.Step:
+    if not message.HasField("action"):
+        raise CodecError("a step has no action", path="action")
+    return m.Step(_read_value(message.action))
+
+
+def _check_mask(mask: bytes, path: str) -> None:
+    if mask.translate(None, b"\0\1"):
+        raise CodecError("a mask has a byte that is neither 0 nor 1", path=path)
+
+
 def _read_lane_seeds(message: env_pb2.LaneSeeds) -> tuple[int | None, ...]:
     seeds = tuple(message.seeds)
     if not message.present:
         return seeds
     if len(message.present) != len(seeds):
-        raise CodecError(f"{len(seeds)} lane seeds with {len(message.present)} presence bytes")
+        words = f"{len(seeds)} lane seeds with {len(message.present)} presence bytes"
+        raise CodecError(words, path="lane_seeds")
+    _check_mask(message.present, "lane_seeds")
     return tuple(seed if here else None for seed, here in zip(seeds, message.present))
 
 
@@ -292,6 +320,8 @@ def _write_open(body: m.Open, out: Any) -> None:
 
 
 def _read_open(message: Any) -> m.Open:
+    if not message.HasField("client"):
+        raise CodecError("an open does not say who the client is", path="client")
     resume = None
     if message.HasField("resume"):
         r = message.resume
@@ -301,12 +331,12 @@ def _read_open(message: Any) -> m.Open:
 
 def _write_failure(failure: m.Failure, out: error_pb2.Error) -> None:
     out.code = failure.code  # type: ignore[assignment]
-    out.message = failure.message
-    out.exception_type = failure.exception_type
-    out.traceback = failure.traceback
-    out.path = failure.path
-    out.expected = failure.expected
-    out.actual = failure.actual
+    out.message = _cut(failure.message)
+    out.exception_type = _cut(failure.exception_type)
+    out.traceback = _cut(failure.traceback, MAX_TRACEBACK_BYTES)
+    out.path = _cut(failure.path)
+    out.expected = _cut(failure.expected)
+    out.actual = _cut(failure.actual)
     out.session_closed = failure.session_closed
     if failure.holder or failure.held_seconds:
         out.holder.client_name = failure.holder
@@ -314,6 +344,11 @@ def _write_failure(failure: m.Failure, out: error_pb2.Error) -> None:
     out.choices.extend(failure.choices)
     if failure.exit_code is not None:
         out.exit_code = failure.exit_code
+
+
+def _cut(text: str, most: int = MAX_TEXT_BYTES) -> str:
+    """`text` as UTF-8 can carry it, and no longer than the contract allows (M-1)."""
+    return text.encode("utf-8", "backslashreplace")[:most].decode("utf-8", "ignore")
 
 
 def _read_failure(message: error_pb2.Error) -> m.Failure:

@@ -22,6 +22,7 @@ __all__ = [
     "Failure",
     "Info",
     "LaneOutcomes",
+    "Malformed",
     "Open",
     "Opened",
     "Render",
@@ -133,7 +134,22 @@ class Unsupported:
     kind: str
 
 
-RequestBody = Union[Open, Reset, Step, Render, Close, Unsupported]
+@dataclass(frozen=True)
+class Malformed:
+    """A request that breaks a rule of its message.
+
+    Attributes:
+        kind: Which request it is ("reset").
+        reason: What was expected, and what came.
+        path: Where; empty where it is the request itself.
+    """
+
+    kind: str
+    reason: str
+    path: str = ""
+
+
+RequestBody = Union[Open, Reset, Step, Render, Close, Unsupported, Malformed]
 
 
 class Request(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rlmesh_proto.spaces.v1 import space_pb2
@@ -13,18 +13,19 @@ from rlmesh._wire.dtypes import dtype_from_wire, dtype_to_wire
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import CodecError, SpaceError
 from rlmesh.spaces import Bounds
+from rlmesh.spaces._base import MAX_DEPTH, MAX_LEAVES, MAX_SPACES
 from rlmesh.tensor import Tensor
 
-__all__ = ["MAX_SPACE_DEPTH", "space_from_wire", "space_to_wire"]
-
-MAX_SPACE_DEPTH = 24
-"""Deepest nesting of a space; a space without children is one level."""
+__all__ = ["space_from_wire", "space_to_wire"]
 
 MAX_LEAF_DIMENSIONS = 31
 """Most dimensions of a leaf; a batch has one more, and NumPy 1 takes 32."""
 
 MAX_LEAF_BYTES = 2**28
 """Most bytes of one value of a leaf: those of a message."""
+
+MAX_KEY_BYTES = 2**16
+"""Longest key of a Dict."""
 
 
 def space_to_wire(space: spaces.Space[Any], out: space_pb2.Space) -> None:
@@ -111,31 +112,69 @@ _WRITERS: dict[str, Callable[[Any, Any], None]] = {
 }
 
 
-def space_from_wire(message: space_pb2.Space, depth: int = 1) -> spaces.Space[Any]:
+def space_from_wire(message: space_pb2.Space, root: str = "space") -> spaces.Space[Any]:
     """The space of a message.
 
+    Args:
+        message: The space.
+        root: Name of the space in messages ("observation_space").
+
     Raises:
-        CodecError: If the message breaks a rule of the contract.
+        CodecError: If the message breaks a rule or a limit of the contract; says where.
     """
-    kind = message.WhichOneof("kind")
-    if kind is None:
-        raise CodecError("a space has no kind (or one of a newer spec)")
-    if depth > MAX_SPACE_DEPTH:
-        raise CodecError(f"a space is nested deeper than {MAX_SPACE_DEPTH} levels")
-    try:
-        return _READERS[kind](getattr(message, kind), depth)
-    except SpaceError as error:
-        raise CodecError(str(error)) from None
+    return _Reader().space(message, root, 1)
 
 
-def _read_box(message: space_pb2.Box, depth: int) -> spaces.Space[Any]:
+class _Reader:
+    """Reads one space; counts its parts, so that a limit holds for all of it."""
+
+    def __init__(self) -> None:
+        self._spaces = 0
+        self._leaves = 0
+
+    def space(self, message: space_pb2.Space, path: str, depth: int) -> spaces.Space[Any]:
+        """The space of a message that stands at `path`."""
+        kind = message.WhichOneof("kind")
+        if kind is None:
+            raise CodecError("a space has no kind (or one of a newer spec)", path=path)
+        if depth > MAX_DEPTH:
+            raise CodecError(f"a space is nested deeper than {MAX_DEPTH} levels", path=path)
+        self._count(kind, path)
+        content = getattr(message, kind)
+        if kind in _CONTAINERS:
+            return _CONTAINERS[kind](self, content, path, depth + 1)
+        try:
+            return _LEAVES[kind](content)
+        except SpaceError as error:
+            raise CodecError(str(error), path=path) from None
+        except CodecError as error:
+            raise CodecError(error.message, path=path) from None
+
+    def _count(self, kind: str, path: str) -> None:
+        self._spaces += 1
+        self._leaves += kind in _LEAVES
+        for count, most, noun in (
+            (self._spaces, MAX_SPACES, "spaces"),
+            (self._leaves, MAX_LEAVES, "leaves"),
+        ):
+            if count > most:
+                raise CodecError(f"a space has more than {most} {noun}", path=path)
+
+    def children(
+        self, messages: Iterable[space_pb2.Space], path: str, depth: int
+    ) -> list[spaces.Space[Any]]:
+        """The numbered children of a space."""
+        return [self.space(child, f"{path}[{i}]", depth) for i, child in enumerate(messages)]
+
+
+def _read_box(message: space_pb2.Box) -> spaces.Space[Any]:
     element = dtype_from_wire(message.dtype)
     shape = _read_shape(message.shape, element)
     low, high = (
         _read_bounds(b, side) for b, side in ((message.low, "low"), (message.high, "high"))
     )
     for bounds in (low, high):
-        if element.kind == "b" and bounds.data.strip(b"\0\1"):
+        if element.kind == "b" and bounds.data.translate(None, b"\0\1"):
             raise CodecError("a bound of a bool box is neither 0 nor 1")
     return spaces.Box(low, high, shape, element)
 
@@ -157,7 +196,7 @@ def _read_bounds(message: space_pb2.Bounds, side: str) -> Bounds:
     return Bounds(getattr(message, form), uniform=form == "uniform")
 
 
-def _read_discrete(message: space_pb2.Discrete, depth: int) -> spaces.Space[Any]:
+def _read_discrete(message: space_pb2.Discrete) -> spaces.Space[Any]:
     element = dtype_from_wire(message.dtype)
     start = 0
     if message.start:
@@ -165,7 +204,7 @@ def _read_discrete(message: space_pb2.Discrete, depth: int) -> spaces.Space[Any]
     return spaces.Discrete(message.n, start=start, dtype=element)
 
 
-def _read_multi_binary(message: space_pb2.MultiBinary, depth: int) -> spaces.Space[Any]:
+def _read_multi_binary(message: space_pb2.MultiBinary) -> spaces.Space[Any]:
     shape = _read_shape(message.shape, DTYPES["int8"])
     if message.flat:
         if len(shape) != 1:
@@ -174,7 +213,7 @@ def _read_multi_binary(message: space_pb2.MultiBinary, depth: int) -> spaces.Spa
     return spaces.MultiBinary(shape)
 
 
-def _read_multi_discrete(message: space_pb2.MultiDiscrete, depth: int) -> spaces.Space[Any]:
+def _read_multi_discrete(message: space_pb2.MultiDiscrete) -> spaces.Space[Any]:
     element = dtype_from_wire(message.dtype)
     shape = _read_shape(message.shape, element)
     try:
@@ -185,44 +224,8 @@ def _read_multi_discrete(message: space_pb2.MultiDiscrete, depth: int) -> spaces
     return spaces.MultiDiscrete(nvec, element, start=start)
 
 
-def _read_text(message: space_pb2.Text, depth: int) -> spaces.Space[Any]:
+def _read_text(message: space_pb2.Text) -> spaces.Space[Any]:
     return spaces.Text(message.max_length, min_length=message.min_length, charset=message.charset)
-
-
-def _read_dict(message: space_pb2.Dict, depth: int) -> spaces.Space[Any]:
-    children: dict[str | int, spaces.Space[Any]] = {}
-    for entry in message.entries:
-        kind = entry.WhichOneof("key")
-        if kind is None:
-            raise CodecError("an entry of a dict has no key")
-        key: str | int = getattr(entry, kind)
-        if key in children:
-            raise CodecError(f"a dict has the key {key!r} twice")
-        children[key] = space_from_wire(entry.space, depth + 1)
-    return spaces.Dict(children)
-
-
-def _read_tuple(message: space_pb2.Tuple, depth: int) -> spaces.Space[Any]:
-    return spaces.Tuple([space_from_wire(child, depth + 1) for child in message.spaces])
-
-
-def _read_sequence(message: space_pb2.Sequence, depth: int) -> spaces.Space[Any]:
-    return spaces.Sequence(space_from_wire(message.space, depth + 1), stack=message.stacked)
-
-
-def _read_graph(message: space_pb2.Graph, depth: int) -> spaces.Space[Any]:
-    nodes = space_from_wire(message.node_space, depth + 1)
-    edges = None
-    if message.HasField("edge_space"):
-        edges = space_from_wire(message.edge_space, depth + 1)
-    for part in (nodes, edges):
-        if part is not None and not isinstance(part, (spaces.Box, spaces.Discrete)):
-            raise CodecError(f"a graph has features of kind {part.kind}, not box or discrete")
-    return spaces.Graph(nodes, edges)  # type: ignore[arg-type]
-
-
-def _read_one_of(message: space_pb2.OneOf, depth: int) -> spaces.Space[Any]:
-    return spaces.OneOf([space_from_wire(child, depth + 1) for child in message.spaces])
 
 
 def _elements(data: bytes, element: DType, count: int, noun: str) -> tuple[float, ...]:
@@ -231,12 +234,75 @@ def _elements(data: bytes, element: DType, count: int, noun: str) -> tuple[float
     return element.unpack(data)
 
 
-_READERS: dict[str, Callable[[Any, int], spaces.Space[Any]]] = {
+def _read_dict(
+    reader: _Reader, message: space_pb2.Dict, path: str, depth: int
+) -> spaces.Space[Any]:
+    children: dict[str | int, spaces.Space[Any]] = {}
+    for entry in message.entries:
+        kind = entry.WhichOneof("key")
+        if kind is None:
+            raise CodecError("an entry of a dict has no key", path=path)
+        key: str | int = getattr(entry, kind)
+        if isinstance(key, str) and len(key.encode()) > MAX_KEY_BYTES:
+            raise CodecError(f"a key of a dict has more than {MAX_KEY_BYTES} bytes", path=path)
+        inner = path + spaces.path_text((key,))
+        if key in children:
+            raise CodecError("a dict has the key twice", path=inner)
+        children[key] = reader.space(entry.space, inner, depth)
+    return spaces.Dict(children)
+
+
+def _read_tuple(
+    reader: _Reader, message: space_pb2.Tuple, path: str, depth: int
+) -> spaces.Space[Any]:
+    return spaces.Tuple(reader.children(message.spaces, path, depth))
+
+
+def _read_one_of(
+    reader: _Reader, message: space_pb2.OneOf, path: str, depth: int
+) -> spaces.Space[Any]:
+    if not message.spaces:
+        raise CodecError("a one_of has no alternative", path=path)
+    return spaces.OneOf(reader.children(message.spaces, path, depth))
+
+
+def _read_sequence(
+    reader: _Reader, message: space_pb2.Sequence, path: str, depth: int
+) -> spaces.Space[Any]:
+    (child,) = reader.children([message.space], path, depth)
+    return spaces.Sequence(child, stack=message.stacked)
+
+
+def _read_graph(
+    reader: _Reader, message: space_pb2.Graph, path: str, depth: int
+) -> spaces.Space[Any]:
+    nodes = _read_features(reader, message.node_space, f"{path}.nodes", depth)
+    edges = None
+    if message.HasField("edge_space"):
+        edges = _read_features(reader, message.edge_space, f"{path}.edges", depth)
+    return spaces.Graph(nodes, edges)
+
+
+def _read_features(
+    reader: _Reader, message: space_pb2.Space, path: str, depth: int
+) -> spaces.Box | spaces.Discrete:
+    space = reader.space(message, path, depth)
+    if not isinstance(space, (spaces.Box, spaces.Discrete)):
+        raise CodecError(
+            f"the features of a graph are a box or discrete, not {space.kind}", path=path
+        )
+    return space
+
+
+_LEAVES: dict[str, Callable[[Any], spaces.Space[Any]]] = {
     "box": _read_box,
     "discrete": _read_discrete,
     "multi_binary": _read_multi_binary,
     "multi_discrete": _read_multi_discrete,
     "text": _read_text,
+}
+
+_CONTAINERS: dict[str, Callable[[_Reader, Any, str, int], spaces.Space[Any]]] = {
     "dict": _read_dict,
     "tuple": _read_tuple,
     "sequence": _read_sequence,

@@ -14,10 +14,26 @@ from rlmesh.dtypes import DType, DTypeLike
 from rlmesh.dtypes import dtype as as_dtype
 from rlmesh.errors import SpaceError
 
-__all__ = ["MAX_DEPTH", "NumericSpace", "SeedResult", "Space", "path_text"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_LEAVES",
+    "MAX_SPACES",
+    "NumericSpace",
+    "SeedResult",
+    "Space",
+    "path_text",
+]
 
 MAX_DEPTH = 24
 """How many levels of spaces the contract allows."""
+
+MAX_LEAVES = 4_096
+"""How many leaves of one space the contract allows."""
+
+MAX_SPACES = 16_384
+"""How many spaces in one space, itself included, the contract allows."""
+
+_LEAF_KINDS = frozenset({"box", "discrete", "multi_binary", "multi_discrete", "text"})
 
 SeedResult = int | list[int] | dict[str, int] | None
 """What `seed` returns: one seed, or those of the children, nested as the space is."""
@@ -51,6 +67,8 @@ class Space(ABC, Generic[T]):
 
     _rng: random.Random | None
     _depth: int
+    _leaves: int
+    _spaces_within: int
 
     def __init__(self, seed: int | None = None) -> None:
         # Subclasses call this last: it looks at the children.
@@ -59,8 +77,19 @@ class Space(ABC, Generic[T]):
         if self._depth > MAX_DEPTH:
             path = path_text(_deepest(self))
             raise SpaceError(f"expected at most {MAX_DEPTH} levels of spaces", path=path)
+        self._count()
         if seed is not None:
             self.seed(seed)
+
+    def _count(self) -> None:
+        """Check how many parts the space has; one that stands in two places counts twice."""
+        parts = [child for _, child in self.children]
+        self._leaves = (self.kind in _LEAF_KINDS) + sum(child._leaves for child in parts)
+        self._spaces_within = 1 + sum(child._spaces_within for child in parts)
+        if self._leaves > MAX_LEAVES:
+            raise SpaceError(f"expected at most {MAX_LEAVES} leaves, got {self._leaves}")
+        if self._spaces_within > MAX_SPACES:
+            raise SpaceError(f"expected at most {MAX_SPACES} spaces, got {self._spaces_within}")
 
     @property
     def shape(self) -> tuple[int, ...] | None:

@@ -106,7 +106,7 @@ class MultiDiscrete(NumericSpace[Tensor]):
 
 
 def _text(tensor: Tensor) -> str:
-    return str(tensor.tolist() if tensor.size <= 32 else tensor)
+    return str(tensor.tolist() if 0 < tensor.size <= 32 else tensor)
 
 
 def _read_integers(value: Any, name: str, dtype: DType) -> Tensor:

@@ -1,0 +1,33 @@
+"""The texts of errors on their way to a client: what UTF-8 cannot carry, and what is too long."""
+
+from __future__ import annotations
+
+from rlmesh._wire import messages as m
+from rlmesh._wire.frames import EnvFrames
+from rlmesh.backends import NATIVE
+
+FRAMES = EnvFrames(NATIVE)
+
+
+def sent(failure: m.Failure) -> m.Failure:
+    _, reply = FRAMES.read_reply(FRAMES.write_reply(1, failure))
+    assert isinstance(reply, m.Failure)
+    return reply
+
+
+def test_an_exception_whose_text_has_a_lone_surrogate_is_told_all_the_same() -> None:
+    reply = sent(m.Failure(m.ErrorCode.USER_EXCEPTION, "no file caf\udce9", traceback="\udce9"))
+    assert reply.code == m.ErrorCode.USER_EXCEPTION
+    assert (reply.message, reply.traceback) == ("no file caf\\udce9", "\\udce9")
+
+
+def test_texts_are_cut_where_the_contract_ends_them() -> None:
+    long = "é" * 200_000
+    reply = sent(m.Failure(1, long, traceback=long, path=long, expected=long, actual="a" + long))
+    for text, most in (
+        (reply.message, 16_384),
+        (reply.traceback, 262_144),
+        (reply.expected, 16_384),
+        (reply.actual, 16_383),  # A character is not cut in two.
+    ):
+        assert len(text.encode()) == most and set(text) <= {"a", "é"}

@@ -1,0 +1,149 @@
+"""Target: frames that a server answers, read by a client down to the values that a user gets."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+from unittest import mock
+
+from google.protobuf.message import DecodeError
+from rlmesh_proto.env.v1 import env_pb2
+
+from rlmesh._hosting.adopt import adopt
+from rlmesh._remote.player import RemotePlayer
+from rlmesh._wire import messages as m
+from rlmesh._wire.frames import EnvFrames
+from rlmesh.backends import NATIVE, ArrayBackend
+from rlmesh.errors import ClosedError, CodecError, ConnectionLostError, RLMeshError
+from rlmesh.specs import SessionTerms
+from rlmesh.tensor import Tensor
+from tests.fuzz.environments import LANES, PEER, LaneEnv, NotingEnv, one_version
+from tests.fuzz.parts import split
+from tests.fuzz.promises import check_refusal
+from tests.fuzz.values import BACKENDS, has_half_graph
+
+__all__ = ["run"]
+
+_VECTOR, _OTHER_BACKEND, _OWN_OPEN = 1, 2, 4
+"""Bits of the first byte; with the last one, the first frame is the answer to Open."""
+
+
+def run(data: bytes) -> None:
+    """One byte says which client; then come the answers. Each is a value, or an error of ours."""
+    flags = data[0] if data else 0
+    vector = bool(flags & _VECTOR)
+    backend = BACKENDS[-1] if flags & _OTHER_BACKEND else NATIVE
+    frames = split(data[1:])
+    for frame in frames:
+        _read(frame, backend)
+    if not flags & _OWN_OPEN:
+        frames.insert(0, _OPENED[vector])
+    with warnings.catch_warnings(), one_version():
+        warnings.simplefilter("error")
+        _play(frames, vector, backend)
+
+
+def _read(frame: bytes, backend: ArrayBackend) -> None:
+    """A frame of a step is the same, whether it is read byte by byte or as a message."""
+    reply = _written(frame, backend)
+    with mock.patch("rlmesh._wire.frames.read_step_done", return_value=None):
+        assert _written(frame, backend) == reply
+
+
+def _written(frame: bytes, backend: ArrayBackend) -> bytes | None:
+    """The frame read and written; None where it is refused."""
+    frames = EnvFrames(backend)
+    try:
+        sequence, reply = frames.read_reply(frame)
+    except CodecError as error:
+        check_refusal(error)
+        return None
+    repr(reply)
+    return frames.write_reply(sequence, reply)
+
+
+class _Script:
+    """A connection whose peer answers with the frames given, then no more."""
+
+    address = "script"
+
+    def __init__(self, frames: list[bytes]) -> None:
+        self._frames = iter(frames)
+
+    def exchange(self, frame: bytes, timeout: float | None = None) -> bytes:
+        answer = next(self._frames, None)
+        if answer is None:
+            raise ConnectionLostError("the script is over")
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+def _play(frames: list[bytes], vector: bool, backend: ArrayBackend) -> None:
+    script = _Script(frames)
+    with mock.patch("rlmesh._remote.player.GrpcConnection", return_value=script):
+        try:
+            player = RemotePlayer(
+                "127.0.0.1:1", backend, vector=vector, validation="strict", connect_timeout=1.0
+            )
+        except RLMeshError:
+            return
+    for frame in frames[1:-1]:  # The last one is what close() is answered.
+        try:
+            _call(player, frame, vector)
+        except (ClosedError, ConnectionLostError):
+            break
+        except RLMeshError:
+            pass
+    player.close()
+
+
+def _call(player: RemotePlayer, frame: bytes, vector: bool) -> None:
+    """Make the call that the next frame may be the answer to, and look at what comes back."""
+    kind = _kind(frame)
+    if kind == "render":
+        repr(player.render())
+        return
+    outcomes: Any = ()
+    action = _action(player) if kind == "step" else None
+    if action is None:
+        observation, info = player.reset(None, None)
+    elif vector:
+        observation, *outcomes, info = player.step_lanes(action)
+    else:
+        observation, *_, info = player.step(action)
+    assert isinstance(info, dict)
+    repr((observation, info))
+    if not vector:
+        space = player.contract.observation_space
+        assert space.contains(observation) or has_half_graph(observation)
+        return
+    for array in outcomes:
+        assert len(array) == player.contract.num_envs
+    for flags in [*outcomes[1:], *([info["_final_obs"]] if "final_obs" in info else [])]:
+        assert set(flags.tobytes()) <= {0, 1}, f"a flag that is neither 0 nor 1: {flags!r}"
+
+
+def _kind(frame: bytes) -> str | None:
+    try:
+        return env_pb2.SessionResponse.FromString(frame).WhichOneof("response")
+    except DecodeError:
+        return None
+
+
+def _action(player: RemotePlayer) -> Any:
+    """An action, where the contract is one of ours."""
+    space = player.contract.action_space
+    if space == LaneEnv.single_action_space:
+        bools = Tensor(bytes(2 * LANES), "bool", (LANES, 2))
+        return (Tensor(bytes(8 * LANES), "int64", (LANES,)), ("a",) * LANES, bools)
+    return space.sample() if space == NotingEnv.action_space else None
+
+
+def _opened(env: Any) -> bytes:
+    opened = m.Opened(PEER, "id", adopt(env).contract, SessionTerms())
+    return EnvFrames(NATIVE).write_reply(0, opened)
+
+
+_OPENED = (_opened(NotingEnv()), _opened(LaneEnv()))

@@ -1,0 +1,229 @@
+"""`python -m tests.fuzz.seeds`: write the seeds of every target from the golden vectors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
+
+from rlmesh._codec import SpaceCodec
+from rlmesh.backends import NATIVE
+from tests.conformance import vectors
+from tests.fuzz import corpus
+from tests.fuzz.environments import PEER, SPACE, LaneEnv, NotingEnv
+from tests.fuzz.parts import join
+
+__all__ = ["build", "main"]
+
+MOST_BYTES = 4096
+"""Longest seed; the few vectors that are longer say nothing that a shorter one does not."""
+
+Named = Iterable[tuple[str, bytes]]
+
+
+def build() -> dict[str, str]:
+    """The text of each target's file of seeds."""
+    made: dict[str, Named] = {
+        "spaces": _spaces(),
+        "values": _values(),
+        "dynamic": _dynamic(),
+        "contracts": _contracts(),
+        "sessions": _sessions(),
+        "clients": _clients(),
+    }
+    return {
+        name: corpus.write((n, d) for n, d in inputs if len(d) <= MOST_BYTES)
+        for name, inputs in made.items()
+    }
+
+
+def _spaces() -> Named:
+    for case in vectors.space_cases():
+        yield f"valid/{case.name}", case.space_proto
+    for broken in vectors.invalid_space_cases():
+        yield f"invalid/{broken.name}", broken.space_proto
+
+
+def _values() -> Named:
+    for side, cases in (
+        ("valid", vectors.value_cases()),
+        ("invalid", vectors.invalid_value_cases()),
+    ):
+        for case in cases:
+            value = value_pb2.Value(slabs=case.slabs, batch_size=case.batch_size)
+            yield f"{side}/{case.name}", join([case.space_proto, value.SerializeToString()])
+
+
+def _dynamic() -> Named:
+    for case in vectors.dynamic_cases():
+        yield f"valid/{case.name}", case.proto
+    for broken in vectors.invalid_dynamic_cases():
+        yield f"invalid/{broken.name}", broken.proto
+
+
+def _contracts() -> Named:
+    for case in vectors.space_cases():
+        message = env_pb2.DescribeResponse()
+        contract = message.contract
+        contract.id, contract.num_envs = "a", 1
+        for space in (contract.observation_space, contract.action_space):
+            space.ParseFromString(case.space_proto)
+        yield case.name, _bytes(message)
+    yield "all-fields", _bytes(_full_contract())
+
+
+def _full_contract() -> env_pb2.DescribeResponse:
+    """Every field of a contract once."""
+    message = env_pb2.DescribeResponse()
+    message.server.spec_version = PEER.spec_version
+    message.server.capabilities.extend([1, 3, 99])  # type: ignore[list-item]
+    message.terms.grace_period_ms = 30_000
+    contract = message.contract
+    contract.id, contract.num_envs, contract.vector = "a", 2, True
+    contract.autoreset_mode = 2  # type: ignore[assignment]
+    contract.observation_space.CopyFrom(_bounded())
+    contract.action_space.CopyFrom(_bounded())
+    contract.render.mode, contract.render.fps = "ansi", 30.0
+    contract.render.modes.append("ansi")
+    contract.metadata.entries.add(name="k").value.tuple_value.elements.add(float_value=0.5)
+    contract.registration.max_episode_steps = 500
+    contract.registration.kwargs.entries.add(name="k").value.bool_value = True
+    contract.exposed.append("get_task")
+    contract.reward_range.low = -1.0
+    leaf = contract.tags.observation.add()
+    leaf.path.add(name="eye")
+    leaf.path.add(index=1)
+    leaf.feature.role = "image/primary"
+    leaf.feature.range.high = 1.0
+    leaf.offset, leaf.length = 0, 1
+    return message
+
+
+def _bounded() -> space_pb2.Space:
+    box = space_pb2.Box(dtype=6, shape=[2])  # type: ignore[arg-type]
+    box.low.uniform, box.high.uniform = b"\0", b"\xff"
+    return space_pb2.Space(box=box)
+
+
+def _sessions() -> Named:
+    for head in range(3):
+        actions = _action(head == 2)
+        yield f"endpoint-{head}/an-episode", bytes([head]) + join(list(_episode(actions)))
+        for name, frame in _requests():
+            frames = [_open(), _bytes(frame)]
+            yield f"endpoint-{head}/{name}", bytes([head]) + join(frames)
+
+
+def _open() -> bytes:
+    frame = env_pb2.SessionRequest()
+    frame.open.client.spec_version = PEER.spec_version
+    return _bytes(frame)
+
+
+def _action(vector: bool) -> value_pb2.Value:
+    if vector:
+        slabs = [bytes(16), b"\1\0\0\0\1\0\0\0", b"ab", b"\0\1\1\0"]
+        return value_pb2.Value(slabs=slabs, batch_size=2)
+    SPACE.seed(1)
+    return value_pb2.Value(slabs=SpaceCodec(SPACE, NATIVE).encode(SPACE.sample()))
+
+
+def _episode(action: value_pb2.Value) -> Iterator[bytes]:
+    yield _open()
+    reset, step, again = (env_pb2.SessionRequest(sequence=n) for n in (1, 2, 3))
+    reset.reset.seed = 7
+    step.step.action.CopyFrom(action)
+    again.close.SetInParent()
+    for frame in (reset, step, step, again):
+        yield _bytes(frame)
+
+
+def _requests() -> Iterator[tuple[str, env_pb2.SessionRequest]]:
+    """One of every kind, as the first request."""
+    frames = {}
+    for kind in ("reset", "step_many", "render", "call", "get_attribute", "set_attribute", "open"):
+        frames[kind] = env_pb2.SessionRequest(sequence=1)
+        getattr(frames[kind], kind).SetInParent()
+    frames["nothing"] = env_pb2.SessionRequest(sequence=1, timeout_ms=5)
+    frames["lanes"] = env_pb2.SessionRequest(sequence=1)
+    frames["lanes"].reset.lane_seeds.seeds.extend([3, 0])
+    frames["lanes"].reset.lane_seeds.present = b"\1\0"
+    frames["lanes"].reset.lane_mask = b"\0\1"
+    frames["options"] = env_pb2.SessionRequest(sequence=1)
+    frames["options"].reset.options.entries.add(name="k").value.list_value.elements.add(int_value=1)
+    frames["render-lane"] = env_pb2.SessionRequest(sequence=1)
+    frames["render-lane"].render.lanes.append(1)
+    frames["step-without-action"] = env_pb2.SessionRequest(sequence=1)
+    frames["step-without-action"].step.SetInParent()
+    yield from frames.items()
+
+
+def _clients() -> Named:
+    yield "single", b"\0" + join([_bytes(x) for x in _single_replies()])
+    yield "single-other-backend", b"\2" + join([_bytes(x) for x in _single_replies()])
+    yield "vector", b"\1" + join([_bytes(x) for x in _vector_replies()])
+    yield "vector-other-backend", b"\3" + join([_bytes(x) for x in _vector_replies()])
+    opened = env_pb2.SessionResponse()
+    opened.open.server.spec_version = PEER.spec_version
+    opened.open.contract.CopyFrom(_full_contract().contract)
+    yield "own-open", b"\5" + join([_bytes(x) for x in (opened, *_vector_replies())])
+
+
+def _single_replies() -> Iterator[env_pb2.SessionResponse]:
+    slabs = SpaceCodec(SPACE, NATIVE).encode(NotingEnv().reset()[0])
+    reset, step, render = (env_pb2.SessionResponse(sequence=n) for n in (1, 2, 3))
+    reset.reset.observation.slabs.extend(slabs)
+    reset.reset.info.entries.add(name="k").value.float_value = 0.5
+    step.call_us = 9
+    step.step.observation.slabs.extend(slabs)
+    step.step.reward, step.step.terminated = 1.0, True
+    step.step.info.entries.add(name="k").value.int_value = 5
+    render.render.frame.tensor_value.dtype = 6  # type: ignore[assignment]
+    render.render.frame.tensor_value.shape.append(2)
+    render.render.frame.tensor_value.data = b"\0\1"
+    error = env_pb2.SessionResponse(sequence=4)
+    error.error.code = 1  # type: ignore[assignment]
+    error.error.message = "step() raised KeyError: 'lost'"
+    yield from (reset, step, render, error, _closed(5))
+
+
+def _vector_replies() -> Iterator[env_pb2.SessionResponse]:
+    lane = LaneEnv.single_observation_space["eye"]
+    eye = bytes(2 * lane.shape[0] * lane.shape[1])
+    reset, step = (env_pb2.SessionResponse(sequence=n) for n in (1, 2))
+    reset.reset.observation.slabs.append(eye)
+    reset.reset.observation.batch_size = 2
+    step.step.observation.CopyFrom(reset.reset.observation)
+    step.step.lanes.rewards = bytes(16)
+    step.step.lanes.terminated = step.step.lanes.truncated = b"\0\1"
+    step.step.final_observations.mask = b"\0\1"
+    step.step.final_observations.observations.slabs.append(eye[:4])
+    step.step.final_observations.observations.batch_size = 1
+    yield from (reset, step, _closed(3))
+
+
+def _closed(sequence: int) -> env_pb2.SessionResponse:
+    reply = env_pb2.SessionResponse(sequence=sequence)
+    reply.close.SetInParent()
+    return reply
+
+
+def _bytes(message: Any) -> bytes:
+    data: bytes = message.SerializeToString(deterministic=True)
+    return data
+
+
+def main() -> int:
+    """Write the files."""
+    for name, text in build().items():
+        path = corpus.path_of(name, "seeds")
+        path.write_text(text, encoding="utf-8")
+        print(f"{path.name}: {len(text.splitlines())} inputs, {len(text) // 2} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
