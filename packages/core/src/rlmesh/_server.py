@@ -14,7 +14,10 @@ from rlmesh.options import ServeOptions
 
 if TYPE_CHECKING:
     from rlmesh._hosting.frameworks import Framework
+    from rlmesh._session.hub import Instances, SessionHub
+    from rlmesh._transport.grpc_server import FrameService
     from rlmesh.adapters import EnvTags
+    from rlmesh.backends import ArrayBackend
     from rlmesh.specs import EnvContract
 
 __all__ = ["EnvServer"]
@@ -70,6 +73,7 @@ class EnvServer:
         from rlmesh._hosting.adopt import adopt
         from rlmesh._hosting.frameworks import backend_of
         from rlmesh._hosting.player import HostedEnv
+        from rlmesh._hosting.single import SingleInstance
         from rlmesh._hosting.thread import EnvThread
         from rlmesh._transport.grpc_server import GrpcServer
 
@@ -81,11 +85,12 @@ class EnvServer:
         self._contract = adopted.contract
         self._options = options
         tell = options.expose_tracebacks
-        self._hosted = HostedEnv(
-            adopted, options.validation, where.is_local if tell is None else tell
-        )
+        tell = where.is_local if tell is None else tell
+        self._hosted = HostedEnv(adopted, options.validation, tell)
         self._thread = EnvThread()
-        self._transport = GrpcServer(self._service(adopted), where, token, host=self._thread)
+        instance = SingleInstance(self._hosted, self._thread)
+        self._hub = self._new_hub(instance, adopted.observation_backend, tell)
+        self._transport = GrpcServer(self._service(), where, token, host=instance)
         self._address = str(self._transport.address)
         self._lock = threading.Lock()
         self._runner: threading.Thread | None = None
@@ -99,26 +104,32 @@ class EnvServer:
                 stacklevel=2,
             )
 
-    def _service(self, adopted: Any) -> Any:
-        from rlmesh._session.server import SessionHub
+    def _new_hub(self, instances: Instances, backend: ArrayBackend, tell: bool) -> SessionHub:
+        from rlmesh._session.hub import SessionHub
         from rlmesh._session.versions import this_peer
         from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
-        from rlmesh._transport.grpc_server import FrameService
-        from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
+        from rlmesh._wire.frames import EnvFrames
         from rlmesh.specs import Capability, SessionTerms
 
-        hub = SessionHub(
+        grace = self._options.grace_period
+        can = {Capability.RENDER, Capability.QUEUE} | ({Capability.RESUME} if grace > 0 else set())
+        return SessionHub(
             contract=self._contract,
-            server=this_peer(socket.gethostname(), frozenset({Capability.RENDER})),
-            terms=SessionTerms(max_message_bytes=MAX_MESSAGE_BYTES),
-            player=self._hosted,
-            frames=EnvFrames(adopted.observation_backend),
-            run=self._thread.call,
+            server=this_peer(socket.gethostname(), frozenset(can)),
+            terms=SessionTerms(grace_period=grace, max_message_bytes=MAX_MESSAGE_BYTES),
+            instances=instances,
+            frames=EnvFrames(backend),
+            expose_tracebacks=tell,
         )
+
+    def _service(self) -> FrameService:
+        from rlmesh._transport.grpc_server import FrameService
+        from rlmesh._wire.frames import ENV_SERVICE
+
         return FrameService(
             name=ENV_SERVICE,
-            describe=lambda: hub.description,
-            connect=hub.connect,
+            describe=lambda: self._hub.description,
+            connect=self._hub.connect,
             shutdown=self._begin_stop if self._options.remote_shutdown else None,
         )
 
@@ -235,6 +246,7 @@ class EnvServer:
 
     def _begin_stop(self) -> None:
         """Take no more calls, and end the open streams; returns at once."""
+        self._hub.stop()
         self._thread.stop()
         with self._lock:
             if self._drain is None:

@@ -11,6 +11,7 @@
     ├── TransportError (ConnectionError)
     │   ├── ConnectError                          nobody answers at the address
     │   ├── ConnectionLostError                   the connection broke and could not be resumed
+    │   │   └── SessionLostError                  the server has the session no more
     │   └── RequestTimeoutError (TimeoutError)    no answer within the timeout
     └── RemoteError                               the peer answered with an error
         ├── EnvError (RuntimeError)               the environment failed
@@ -61,6 +62,7 @@ __all__ = [
     "RemoteError",
     "RequestTimeoutError",
     "RunError",
+    "SessionLostError",
     "ShuttingDownError",
     "SpaceError",
     "TransportError",
@@ -184,6 +186,13 @@ class ConnectError(TransportError):
 
 class ConnectionLostError(TransportError):
     """The connection broke and the session could not be resumed."""
+
+
+class SessionLostError(ConnectionLostError):
+    """The server has the session no more.
+
+    Its grace period is over, the server was started anew, or another connection has taken it.
+    """
 
 
 class RequestTimeoutError(TransportError, TimeoutError):

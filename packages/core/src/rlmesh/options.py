@@ -20,9 +20,12 @@ class ServeOptions:
             only on loopback and Unix sockets.
         remote_shutdown: Whether clients may stop the server.
         drain_timeout: Seconds that open sessions have when the server stops.
+        grace_period: Seconds that a session whose connection broke keeps its environment, and may
+            be resumed by its client; 0: not at all.
     """
 
     validation: Literal["off", "warn", "strict"] = "warn"
     expose_tracebacks: bool | None = None
     remote_shutdown: bool = False
     drain_timeout: float = 0.2
+    grace_period: float = 30.0

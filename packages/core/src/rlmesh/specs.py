@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -16,6 +16,7 @@ __all__ = [
     "EnvContract",
     "ModelSpec",
     "PeerInfo",
+    "Reconnect",
     "Registration",
     "SessionTerms",
 ]
@@ -131,3 +132,24 @@ class SessionTerms:
     grace_period: float = 0.0
     max_message_bytes: int = 0
     idle_timeout: float = 0.0
+
+    def without_grace(self) -> SessionTerms:
+        """The terms of a session that cannot be resumed."""
+        return replace(self, grace_period=0.0)
+
+
+@dataclass(frozen=True)
+class Reconnect:
+    """A connection was lost, and the session resumed over another one; nothing else is lost.
+
+    Attributes:
+        address: The endpoint.
+        session_id: Id of the session.
+        attempts: How many connections were tried.
+        seconds: How long it took.
+    """
+
+    address: str
+    session_id: str
+    attempts: int
+    seconds: float

@@ -5,7 +5,7 @@ The clients of NumPy, PyTorch and JAX differ in their backend alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar
 
@@ -17,7 +17,7 @@ from gymnasium.vector.utils import batch_space
 from rlmesh._remote.player import RemotePlayer
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import UnsupportedError
-from rlmesh.specs import EnvContract
+from rlmesh.specs import EnvContract, Reconnect
 from rlmesh_numpy._spaces import spaces_to_gymnasium
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ class ClientOptions(TypedDict, total=False):
         validation: What to do with an action outside its space (bounds of a Box, NaN, Text):
             "off", "warn" (the default; once a path) or "strict".
         connect_timeout: Seconds that the handshake may take; 10 by default.
+        wait: Seconds to stand in line where another client holds the environment; 0 by default.
+        on_reconnect: Called with a `rlmesh.specs.Reconnect` after a connection was lost and the
+            session resumed.
         copy: True, the default: observations own their memory and may be kept and written. False:
             they may be views of what was received, read-only where the library has that, and valid
             until the next call.
@@ -54,6 +57,8 @@ class ClientOptions(TypedDict, total=False):
     token: str
     validation: Level
     connect_timeout: float
+    wait: float
+    on_reconnect: Callable[[Reconnect], object] | None
     copy: bool
 
 
@@ -84,6 +89,39 @@ class GymnasiumClient:
             address, self._backend, vector=vector, lane_backend=self._lane_backend, **options
         )
         return self._player.contract
+
+    def reset_async(
+        self,
+        seed: int | Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Begin a reset and return at once; `reset_wait` gives its results."""
+        self._player.reset_async(seed, options)
+
+    def reset_wait(self, timeout: float | None = None) -> tuple[Any, dict[str, Any]]:
+        """The results of the reset that is under way; see `step_wait`."""
+        return self._player.reset_wait(timeout)
+
+    def step_async(self, action: Any) -> None:
+        """Begin a step, of every lane for a vector, and return at once; see `step_wait`.
+
+        Raises:
+            InvalidValueError: If the action is not one of its space; nothing was sent.
+            ConcurrentCallError: If another call has not been waited for.
+        """
+        self._player.step_async(action)
+
+    def step_wait(self, timeout: float | None = None) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """The results of the step that is under way.
+
+        Args:
+            timeout: Seconds to wait; None: as long as it takes.
+
+        Raises:
+            RequestTimeoutError: If it takes longer. The step goes on, is applied once, and may be
+                waited for again.
+        """
+        return self._player.step_wait(timeout)
 
     def _check_mode(self, wanted: str | None) -> None:
         served = self.env_contract.render_mode
@@ -153,7 +191,11 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
             reward_threshold=known.reward_threshold if known else None,
             nondeterministic=known.nondeterministic if known else False,
             max_episode_steps=known.max_episode_steps if known else None,
-            kwargs={"address": self.address, **self._arguments},
+            kwargs={
+                "address": self.address,
+                # A spec can be written as JSON, a function cannot.
+                **{k: v for k, v in self._arguments.items() if k != "on_reconnect"},
+            },
         )
 
     def reset(  # pyright: ignore[reportIncompatibleMethodOverride]

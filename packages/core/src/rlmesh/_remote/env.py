@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -11,7 +11,7 @@ from rlmesh.backends import NATIVE
 if TYPE_CHECKING:
     from rlmesh._remote.player import RemotePlayer
     from rlmesh.spaces import Space
-    from rlmesh.specs import EnvContract
+    from rlmesh.specs import EnvContract, Reconnect
     from rlmesh.tensor import Tensor
 
 __all__ = ["RemoteEnv", "RemoteVectorEnv"]
@@ -31,21 +31,20 @@ class _NativeClient:
         token: str = "",
         validation: Literal["off", "warn", "strict"] = "warn",
         connect_timeout: float = 10.0,
+        wait: float = 0.0,
+        on_reconnect: Callable[[Reconnect], object] | None = None,
     ) -> None:
         from rlmesh._remote.player import RemotePlayer
 
-        self._arguments = {
+        self._arguments: dict[str, Any] = {
             "token": token,
             "validation": validation,
             "connect_timeout": connect_timeout,
+            "wait": wait,
+            "on_reconnect": on_reconnect,
         }
         self._player: RemotePlayer = RemotePlayer(
-            address,
-            NATIVE,
-            token=token,
-            validation=validation,
-            connect_timeout=connect_timeout,
-            vector=self._vector,
+            address, NATIVE, vector=self._vector, **self._arguments
         )
 
     @property
@@ -72,6 +71,39 @@ class _NativeClient:
     def render_mode(self) -> str | None:
         """Mode that the environment was made with; None: it does not render."""
         return self._player.contract.render_mode
+
+    def reset_async(
+        self,
+        seed: int | Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Begin a reset and return at once; `reset_wait` gives its results."""
+        self._player.reset_async(seed, options)
+
+    def reset_wait(self, timeout: float | None = None) -> tuple[Any, dict[str, Any]]:
+        """The results of the reset that is under way; see `step_wait`."""
+        return self._player.reset_wait(timeout)
+
+    def step_async(self, action: Any) -> None:
+        """Begin a step and return at once; `step_wait` gives its results.
+
+        Raises:
+            InvalidValueError: If the action is not one of its space; nothing was sent.
+            ConcurrentCallError: If another call has not been waited for.
+        """
+        self._player.step_async(action)
+
+    def step_wait(self, timeout: float | None = None) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """The results of the step that is under way.
+
+        Args:
+            timeout: Seconds to wait; None: as long as it takes.
+
+        Raises:
+            RequestTimeoutError: If it takes longer. The step goes on, is applied once, and may be
+                waited for again.
+        """
+        return self._player.step_wait(timeout)
 
     def render(self) -> Any:
         """What the environment's `render` returns; frames as `Tensor` (height, width, 3)."""
@@ -112,6 +144,9 @@ class RemoteEnv(_NativeClient):
         validation: What to do with an action outside its space (bounds of a Box, NaN, Text):
             "off", "warn" (once a path) or "strict".
         connect_timeout: Seconds that the handshake may take.
+        wait: Seconds to stand in line where another client holds the environment.
+        on_reconnect: Called with a `rlmesh.specs.Reconnect` after a connection was lost and the
+            session resumed.
 
     Raises:
         AddressError: If the address is none.

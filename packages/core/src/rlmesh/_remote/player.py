@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
+from rlmesh._remote.pending import PendingCalls
 from rlmesh._session.client import ClientSession
 from rlmesh._session.versions import this_peer
 from rlmesh._transport.address import parse_address
@@ -20,7 +22,7 @@ from rlmesh._wire import messages as m
 from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
 from rlmesh.backends import ArrayBackend, DynamicArray
 from rlmesh.errors import CodecError, InvalidValueError, UnsupportedError
-from rlmesh.specs import Capability, EnvContract
+from rlmesh.specs import Capability, EnvContract, Reconnect
 
 __all__ = ["RemotePlayer"]
 
@@ -40,6 +42,8 @@ class RemotePlayer:
         copy: Whether observations own their memory; False: they may be read-only views of what
             was received.
         lane_backend: Who makes a vector's rewards and flags; None: `backend`.
+        wait: Seconds to stand in line where the environment is held.
+        on_reconnect: Told of each connection that was lost and resumed.
 
     Raises:
         AddressError: If the address is none.
@@ -59,13 +63,20 @@ class RemotePlayer:
         vector: bool = False,
         copy: bool = True,
         lane_backend: ArrayBackend | None = None,
+        wait: float = 0.0,
+        on_reconnect: Callable[[Reconnect], object] | None = None,
     ) -> None:
         where = parse_address(address)
         frames = EnvFrames(backend)
         name = f"{socket.gethostname()}:{os.getpid()}"
-        connection = GrpcConnection(where, ENV_SERVICE, token)
-        client = this_peer(name, frozenset({Capability.RENDER}))
-        self._session = ClientSession(connection, frames, client, connect_timeout)
+        client = this_peer(name, frozenset({Capability.RENDER, Capability.RESUME}))
+        self._session = ClientSession(
+            lambda: GrpcConnection(where, ENV_SERVICE, token),
+            frames,
+            client,
+            _Terms(connect_timeout, wait, on_reconnect),
+        )
+        self._calls = PendingCalls(str(where))
         contract = self._session.contract
         if contract.vector != vector:
             self._session.close()
@@ -106,14 +117,30 @@ class RemotePlayer:
         self, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
     ) -> tuple[Any, dict[Any, Any]]:
         """Observation and info of a new episode."""
-        body = self._reset_body(seed, options)
-        done = self._session.request(body, m.ResetDone)
+        return self._reset_result(
+            self._session.request(self._reset_body(seed, options), m.ResetDone)
+        )
+
+    def _reset_result(self, done: m.ResetDone) -> tuple[Any, dict[Any, Any]]:
         return self._decode(done.observation), dict(done.info)
+
+    def reset_async(
+        self, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> None:
+        """Begin a reset; see `reset_wait`."""
+        body = self._reset_body(seed, options)
+        self._calls.begin("reset", lambda: self._session.request(body, m.ResetDone))
+
+    def reset_wait(self, timeout: float | None) -> tuple[Any, dict[Any, Any]]:
+        """The results of the reset that is under way."""
+        return self._reset_result(self._calls.wait("reset", timeout))
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
         """The five results of a step of a single environment."""
         body = m.Step(m.Encoded(self._action.encode(action)))
-        done = self._session.request(body, m.StepDone)
+        return self._step_result(self._session.request(body, m.StepDone))
+
+    def _step_result(self, done: m.StepDone) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
         observation = self._decode(done.observation)
         return (
             observation,
@@ -125,9 +152,26 @@ class RemotePlayer:
 
     def step_lanes(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
         """The five results of a step of a vector: rewards float64 and flags bool, (num_envs,)."""
+        return self._lanes_result(self._session.request(self._lanes_body(actions), m.StepDone))
+
+    def _lanes_body(self, actions: Any) -> m.Step:
         count = self._num_envs or 1
-        body = m.Step(m.Encoded(self._action.encode_batch(actions, count), count))
-        done = self._session.request(body, m.StepDone)
+        return m.Step(m.Encoded(self._action.encode_batch(actions, count), count))
+
+    def step_async(self, action: Any) -> None:
+        """Begin a step, of every lane for a vector; see `step_wait`."""
+        if self._num_envs is None:
+            body = m.Step(m.Encoded(self._action.encode(action)))
+        else:
+            body = self._lanes_body(action)
+        self._calls.begin("step", lambda: self._session.request(body, m.StepDone))
+
+    def step_wait(self, timeout: float | None) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
+        """The results of the step that is under way."""
+        done = self._calls.wait("step", timeout)
+        return self._step_result(done) if self._num_envs is None else self._lanes_result(done)
+
+    def _lanes_result(self, done: m.StepDone) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
         if done.lanes is None:
             raise CodecError("the step of a vector has come without rewards and flags")
         rewards, terminated, truncated = self._lanes.arrays(done.lanes)
@@ -141,6 +185,7 @@ class RemotePlayer:
     def close(self) -> None:
         """End the session; may be called again."""
         self._session.close()
+        self._calls.close()
 
     def _reset_body(self, seed: Any, options: Mapping[str, Any] | None) -> m.Reset:
         lane_seeds = None
@@ -181,6 +226,15 @@ class RemotePlayer:
         lanes = [next(values) if here else None for here in done.final_mask]
         array = self._backend.from_dynamic(DynamicArray(None, (len(lanes),), None, lanes))
         return {FINAL_KEY: array, FINAL_MASK_KEY: mask}
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """See `OpenTerms`."""
+
+    timeout: float
+    wait: float
+    on_reconnect: Callable[[Reconnect], object] | None
 
 
 def _kind(vector: bool) -> str:

@@ -1,9 +1,12 @@
-"""The client's side of a session: numbers requests and turns failures into exceptions."""
+"""The client's side of a session: numbers requests, resumes, turns failures into exceptions."""
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import time
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from rlmesh._session.versions import compatible
@@ -19,14 +22,25 @@ from rlmesh.errors import (
     ConnectionLostError,
     InvalidValueError,
     RemoteError,
+    SessionLostError,
     TransportError,
     UnsupportedVersionError,
 )
-from rlmesh.specs import EnvContract, PeerInfo
+from rlmesh.specs import EnvContract, PeerInfo, Reconnect
 
-__all__ = ["ClientSession", "Exchange"]
+__all__ = ["ClientSession", "Exchange", "OpenTerms"]
 
 R = TypeVar("R")
+
+_log = logging.getLogger("rlmesh.client")
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+_CLOSE_PATIENCE = 2.0
+"""Seconds that `close` tries to tell a server that has become unreachable."""
+
+_DESERTED_PATIENCE = 2.0
+"""Seconds that an address may be deserted: no session survives its server's process (K-11)."""
 
 
 class Exchange(Protocol):
@@ -39,19 +53,45 @@ class Exchange(Protocol):
         """Send a frame and return the answer; raises a TransportError."""
         ...
 
+    def deserted(self) -> bool:
+        """Whether nobody listens at the address, for sure."""
+        ...
+
     def close(self) -> None:
         """Drop the connection."""
         ...
 
 
+class OpenTerms(Protocol):
+    """How a client opens its session."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that a handshake may take."""
+        ...
+
+    @property
+    def wait(self) -> float:
+        """Seconds to stand in line where the environment is held."""
+        ...
+
+    @property
+    def on_reconnect(self) -> Callable[[Reconnect], object] | None:
+        """Told of each connection that was lost and resumed."""
+        ...
+
+
 class ClientSession:
-    """One session on an environment, over one connection.
+    """One session on an environment, over one connection after another.
+
+    A request whose connection breaks is sent again over a new one, under its number, so that the
+    server applies it once (CONTRACT.md, 5 and 6).
 
     Args:
-        transport: The connection.
+        connect: Makes a connection; called again when one is lost.
         frames: Reads and writes frames.
         client: What this client says of itself.
-        timeout: Seconds that the handshake may take.
+        terms: How to open.
 
     Raises:
         RemoteError: If the server refuses the session.
@@ -59,18 +99,28 @@ class ClientSession:
     """
 
     def __init__(
-        self, transport: Exchange, frames: EnvFrames, client: PeerInfo, timeout: float
+        self,
+        connect: Callable[[], Exchange],
+        frames: EnvFrames,
+        client: PeerInfo,
+        terms: OpenTerms,
     ) -> None:
-        self._transport = transport
+        self._connect = connect
+        self._transport = connect()
         self._frames = frames
+        self._client = client
+        self._open_terms = terms
         self._sequence = 0
+        # The request whose answer has not been read, where the caller was interrupted.
+        self._unanswered: bytes | None = None
         self._busy = threading.Lock()
         self._process = os.getpid()
         self._closed = ""
-        opened = self._open(client, timeout)
+        opened = self._open()
         self.id = opened.session_id
         self.server = opened.server
         self.terms = opened.terms
+        self._key = opened.resume_key
         if opened.contract is None:
             raise self._ended(CodecError("the server has sent no contract"))
         self.contract: EnvContract = opened.contract
@@ -85,25 +135,29 @@ class ClientSession:
         """Whether the session is over."""
         return bool(self._closed)
 
-    def _open(self, client: PeerInfo, timeout: float) -> m.Opened:
+    def _open(self) -> m.Opened:
+        wait = self._open_terms.wait
         try:
-            frame = self._frames.write_request(m.Request(0, m.Open(client)))
-            _, reply = self._frames.read_reply(self._transport.exchange(frame, timeout))
-            if isinstance(reply, m.Failure):
-                raise_failure(reply, self.address)
-            if not isinstance(reply, m.Opened):
-                raise CodecError(f"the handshake was answered with {type(reply).__name__}")
-            theirs = reply.server.spec_version
-            if not compatible(SPEC_VERSION, theirs):
-                error = UnsupportedVersionError(
-                    f"{self.address} speaks spec {theirs}, this client {SPEC_VERSION}"
-                )
-                error.choices = (theirs,)
-                raise error
+            return self._handshake(m.Open(self._client, wait=wait), self._open_terms.timeout + wait)
         except ConnectionLostError as error:
             raise self._ended(ConnectError(error.message, address=self.address)) from error
         except Exception as error:
             raise self._ended(error)  # noqa: B904  (the same exception)
+
+    def _handshake(self, body: m.Open, timeout: float) -> m.Opened:
+        frame = self._frames.write_request(m.Request(0, body))
+        _, reply = self._frames.read_reply(self._transport.exchange(frame, timeout))
+        if isinstance(reply, m.Failure):
+            raise_failure(reply, self.address)
+        if not isinstance(reply, m.Opened):
+            raise CodecError(f"the handshake was answered with {type(reply).__name__}")
+        theirs = reply.server.spec_version
+        if not compatible(SPEC_VERSION, theirs):
+            error = UnsupportedVersionError(
+                f"{self.address} speaks spec {theirs}, this client {SPEC_VERSION}"
+            )
+            error.choices = (theirs,)
+            raise error
         return reply
 
     def request(self, body: m.RequestBody, expected: type[R]) -> R:
@@ -118,11 +172,13 @@ class ClientSession:
         """
         if not self._busy.acquire(blocking=False):
             raise ConcurrentCallError(
-                f"another thread is in a call on the client of {self.address}; one client takes "
-                f"one caller at a time"
+                f"another call is running on the client of {self.address}; one client takes one "
+                f"caller at a time"
             )
         try:
             self._check_usable()
+            if self._unanswered is not None:
+                self._collect(self._unanswered)
             return self._exchange(body, expected)
         finally:
             self._busy.release()
@@ -134,7 +190,7 @@ class ClientSession:
         try:
             self.request(m.Close(), m.Closed)
         except (CodecError, InvalidValueError, RemoteError, TransportError):
-            pass  # The server ends the session when the connection goes.
+            pass  # The server ends the session when its grace period is over.
         finally:
             self._end("the client was closed")
 
@@ -142,10 +198,17 @@ class ClientSession:
         sequence = self._sequence + 1
         frame = self._frames.write_request(m.Request(sequence, body))
         self._sequence = sequence
+        self._unanswered = frame
         try:
-            answered, reply = self._frames.read_reply(self._transport.exchange(frame))
+            data = self._transport.exchange(frame)
+        except SessionLostError as error:
+            raise self._ended(error) from error.__cause__
+        except ConnectionLostError as error:
+            data = self._resume(frame, error, closing=expected is m.Closed)
         except (TransportError, RemoteError) as error:
             raise self._ended(error) from error.__cause__
+        self._unanswered = None
+        answered, reply = self._read(data)
         if isinstance(reply, m.Failure):
             if reply.session_closed:
                 self._end(f"the server ended the session: {reply.message}")
@@ -156,6 +219,66 @@ class ClientSession:
                 CodecError(f"request {sequence} was answered with {kind} to request {answered}")
             )
         return reply
+
+    def _read(self, data: bytes) -> tuple[int, m.Reply]:
+        try:
+            return self._frames.read_reply(data)
+        except CodecError as error:
+            raise self._ended(error) from error.__cause__
+
+    def _collect(self, frame: bytes) -> None:
+        """Read the answer to a request whose caller was interrupted; nobody wants it any more."""
+        interrupted = ConnectionLostError("a call was interrupted", address=self.address)
+        self._resume(frame, interrupted, closing=False)
+        self._unanswered = None
+
+    def _resume(self, frame: bytes, lost: ConnectionLostError, *, closing: bool) -> bytes:
+        """Connect again, until the grace period is over, and get the answer to `frame`.
+
+        Raises:
+            ConnectionLostError: If the session cannot be resumed.
+        """
+        begun = time.monotonic()
+        grace = min(self.terms.grace_period, _CLOSE_PATIENCE if closing else float("inf"))
+        pause, attempts, cause = 0.0, 0, lost
+        if self._key:
+            _log.warning("%s: %s; resuming, for %g s at most", self.address, lost.message, grace)
+        while self._key and time.monotonic() - begun + pause <= grace:
+            time.sleep(pause)
+            pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+            attempts += 1
+            try:
+                return self._resumed(frame, begun, attempts)
+            except (CodecError, RemoteError, SessionLostError) as error:
+                raise self._ended(error) from lost
+            except TransportError as error:
+                cause = ConnectionLostError(error.message, address=self.address)
+            if time.monotonic() - begun > _DESERTED_PATIENCE and self._transport.deserted():
+                break
+        tried = f" (tried {attempts} times in {time.monotonic() - begun:.1f} s)" if attempts else ""
+        words = f"{cause.message}{tried}"
+        raise self._ended(ConnectionLostError(words, address=self.address)) from lost
+
+    def _resumed(self, frame: bytes, begun: float, attempts: int) -> bytes:
+        self._transport.close()
+        self._transport = self._connect()
+        resume = m.Resume(self.id, self._key, self._sequence)
+        opened = self._handshake(m.Open(self._client, resume), self._open_terms.timeout)
+        if opened.received not in (self._sequence, self._sequence - 1):
+            raise CodecError(f"the server has received {opened.received}, which was not sent")
+        self._key = opened.resume_key or self._key
+        seconds = time.monotonic() - begun
+        _log.info("session %s resumed after %.2f s, attempt %d", self.id, seconds, attempts)
+        self._tell(Reconnect(self.address, self.id, attempts, seconds))
+        return self._transport.exchange(frame)
+
+    def _tell(self, event: Reconnect) -> None:
+        if self._open_terms.on_reconnect is None:
+            return
+        try:
+            self._open_terms.on_reconnect(event)
+        except Exception:
+            _log.exception("on_reconnect failed")  # The answer that is waited for is worth more.
 
     def _check_usable(self) -> None:
         if self._closed:

@@ -12,6 +12,7 @@ import grpc
 from rlmesh._transport.address import Address
 from rlmesh._transport.grpc_options import client_options, target_of
 from rlmesh._transport.grpc_status import exception_of_status
+from rlmesh._transport.probe import is_deserted
 from rlmesh.errors import ClosedError, ConnectError, ConnectionLostError, RLMeshError
 
 __all__ = ["GrpcConnection"]
@@ -28,6 +29,7 @@ class GrpcConnection:
 
     def __init__(self, address: Address, service: str, token: str = "") -> None:
         self.address = str(address)
+        self._where = address
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._channel = grpc.insecure_channel(target_of(address), options=client_options(address))
         self._service = service
@@ -83,6 +85,10 @@ class GrpcConnection:
             raise
         finally:
             watchdog.cancel()
+
+    def deserted(self) -> bool:
+        """Whether nobody listens at the address, for sure; see `is_deserted`."""
+        return is_deserted(self._where)
 
     def close(self) -> None:
         """Drop the connection; may be called again."""

@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from rlmesh._transport.address import Address
 from rlmesh._transport.grpc_options import server_options, target_of
 from rlmesh._transport.grpc_threads import HostedStream, StreamHost, StreamThreads
+from rlmesh._transport.probe import is_deserted
 from rlmesh.errors import AddressError
 
 __all__ = ["FrameAnswer", "FrameConnection", "FrameService", "GrpcServer"]
@@ -24,8 +25,8 @@ class FrameAnswer(Protocol):
     """What to send, and whether the stream ends after it."""
 
     @property
-    def frame(self) -> bytes:
-        """The frame to send."""
+    def frame(self) -> bytes | None:
+        """The frame to send; None: nothing, because another connection has taken the session."""
         ...
 
     @property
@@ -53,13 +54,14 @@ class FrameService:
     Attributes:
         name: Full name of the gRPC service.
         describe: Answers `Describe`.
-        connect: Makes the connection of a new `Session` stream, given its network peer.
+        connect: Makes the connection of a new `Session` stream, given its network peer, what ends
+            the stream from another thread, and what tells whether the client is still there.
         shutdown: Asked by `Shutdown`; None: clients may not.
     """
 
     name: str
     describe: Callable[[], bytes]
-    connect: Callable[[str], FrameConnection]
+    connect: Callable[[str, Callable[[], object], Callable[[], bool]], FrameConnection]
     shutdown: Callable[[], None] | None = None
 
 
@@ -125,18 +127,11 @@ class GrpcServer:
 
 def _reclaim(path: Path) -> None:
     """Remove the socket file of a server that is gone."""
-    import socket
-
     if not path.is_socket():
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
-            return
-    raise AddressError(f"cannot listen on unix://{path}: another server is listening there")
+    if not is_deserted(Address("unix", path=str(path))):
+        raise AddressError(f"cannot listen on unix://{path}: another server is listening there")
+    path.unlink(missing_ok=True)
 
 
 def _add_reflection(server: grpc.Server, names: Sequence[str]) -> None:
@@ -192,12 +187,14 @@ class _Handler(grpc.GenericRpcHandler):
         self, stream: HostedStream, requests: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         stream.entered(context)
-        connection = self._service.connect(context.peer())
+        connection = self._service.connect(context.peer(), context.cancel, context.is_active)
         exchange = connection.exchange
         try:
             for frame in requests:
                 answer = exchange(frame)
                 stream.ending = answer.last
+                if answer.frame is None:
+                    context.abort(grpc.StatusCode.ABORTED, "another connection has the session")
                 yield answer.frame
                 if answer.last:
                     return

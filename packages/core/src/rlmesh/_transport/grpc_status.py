@@ -26,7 +26,8 @@ _TRANSPORT: dict[grpc.StatusCode, type[e.TransportError]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: e.RequestTimeoutError,
     grpc.StatusCode.UNAVAILABLE: e.ConnectionLostError,
     grpc.StatusCode.CANCELLED: e.ConnectionLostError,
-    grpc.StatusCode.ABORTED: e.ConnectionLostError,
+    # Another connection has taken the session; this one must not take it back.
+    grpc.StatusCode.ABORTED: e.SessionLostError,
     # Only a server's answer says OK; a stream that ends with it has ended too early.
     grpc.StatusCode.OK: e.ConnectionLostError,
     grpc.StatusCode.UNIMPLEMENTED: e.ConnectError,

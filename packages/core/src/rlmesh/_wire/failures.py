@@ -61,7 +61,7 @@ def _exception(failure: Failure, address: str) -> e.RLMeshError:
             message, path=failure.path, expected=failure.expected, actual=failure.actual
         )
     if code == ErrorCode.UNKNOWN_SESSION:
-        return e.ConnectionLostError(message, address=address)
+        return e.SessionLostError(message, address=address)
     if code in _OF_ENV:
         env_error = _OF_ENV[code](
             message,

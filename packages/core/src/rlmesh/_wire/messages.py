@@ -6,7 +6,7 @@ Those of a step are named tuples: a frozen dataclass takes several times as long
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, Union
@@ -180,6 +180,10 @@ class Failure:
     held_seconds: float = 0.0
     choices: tuple[str, ...] = ()
     exit_code: int | None = None
+
+    def ended(self) -> Failure:
+        """The same failure, after which the session is over."""
+        return replace(self, session_closed=True)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,293 @@
+"""The server's side of sessions: who is admitted, who resumes, who waits, what ends.
+
+Nothing here does I/O: a transport hands in frames and sends what comes back.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from rlmesh._session.connection import Connection
+from rlmesh._session.sessions import Instance, ServedSession
+from rlmesh._session.versions import compatible
+from rlmesh._wire import messages as m
+from rlmesh._wire.failures import failure_of_exception
+from rlmesh._wire.frames import EnvFrames
+from rlmesh._wire.spec import SPEC_VERSION
+from rlmesh.errors import ClosedError
+from rlmesh.specs import Capability, EnvContract, PeerInfo, SessionTerms
+
+__all__ = ["Instances", "SessionHub"]
+
+_log = logging.getLogger("rlmesh.server")
+
+_LOOK_SECONDS = 0.25
+"""How often one who stands in line looks whether its client is still there."""
+
+
+class Instances(Protocol):
+    """Where sessions get their environments."""
+
+    @property
+    def capacity(self) -> int:
+        """How many sessions may be open at once."""
+        ...
+
+    def take(self) -> Instance:
+        """An environment for a new session; raises what making it raises."""
+        ...
+
+
+class SessionHub:
+    """Gives environments to sessions.
+
+    Args:
+        contract: What is served.
+        server: What this endpoint says of itself.
+        terms: What it promises to sessions.
+        instances: Where sessions get their environments.
+        frames: Reads and writes frames.
+        expose_tracebacks: Whether clients see the tracebacks of exceptions.
+
+    Attributes:
+        read: The request of a frame; raises CodecError.
+        write: The frame of a reply.
+    """
+
+    def __init__(
+        self,
+        contract: EnvContract,
+        server: PeerInfo,
+        terms: SessionTerms,
+        instances: Instances,
+        frames: EnvFrames,
+        *,
+        expose_tracebacks: bool,
+    ) -> None:
+        self._contract = contract
+        self._server = server
+        self._terms = terms
+        self._instances = instances
+        self._frames = frames
+        self._expose_tracebacks = expose_tracebacks
+        self.read = frames.read_request
+        self.write = frames.write_reply
+        # Notified when a session ends, and when the server does.
+        self._changed = threading.Condition()
+        self._sessions: dict[str, ServedSession] = {}
+        self._opening = 0
+        self._line: deque[object] = deque()
+        self._stopping = False
+
+    @property
+    def description(self) -> bytes:
+        """The answer of `Describe`."""
+        return self._frames.write_description(self._server, self._contract, self._terms)
+
+    @property
+    def full(self) -> bool:
+        """Whether a new session would find no environment."""
+        return len(self._sessions) + self._opening >= self._instances.capacity
+
+    def connect(
+        self, peer: str, cut: Callable[[], object], alive: Callable[[], bool]
+    ) -> Connection:
+        """A new connection of a client.
+
+        Args:
+            peer: Its network peer.
+            cut: Ends the stream, from another thread.
+            alive: Whether the client is still there.
+        """
+        return Connection(self, peer, cut, alive)
+
+    def stop(self) -> None:
+        """Admit nobody any more; those in line are told."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def open(self, request: m.Open, connection: Connection) -> tuple[ServedSession | None, m.Reply]:
+        """Admit a client, let it resume, or say why not."""
+        version = request.client.spec_version
+        if not compatible(SPEC_VERSION, version):
+            return None, m.Failure(
+                m.ErrorCode.UNSUPPORTED_VERSION,
+                f"this server speaks spec {SPEC_VERSION}, the client {version or 'none'}; install "
+                f"the same major version on both sides (release candidates must be equal)",
+                session_closed=True,
+                choices=(SPEC_VERSION,),
+            )
+        if request.resume is not None:
+            return self._resume(request.resume, connection)
+        refusal = self._stand_in_line(request.wait, connection)
+        if refusal is not None:
+            return None, refusal
+        return self._admit(request.client, connection)
+
+    def _admit(
+        self, client: PeerInfo, connection: Connection
+    ) -> tuple[ServedSession | None, m.Reply]:
+        """Open a session in the place that was kept for it."""
+        session: ServedSession | None = None
+        try:
+            instance = self._instances.take()
+            resumable = self._terms.grace_period > 0 and Capability.RESUME in client.capabilities
+            session = ServedSession(client, connection.peer, instance, resumable=resumable)
+            session.attach(connection)
+        except Exception as error:
+            _log.exception("an environment for %s cannot be made", client.name)
+            failure = failure_of_exception(
+                error, "making the environment", tell_traceback=self._expose_tracebacks
+            )
+            return None, failure.ended()
+        finally:
+            with self._changed:
+                self._opening -= 1
+                if session is not None:
+                    self._sessions[session.id] = session
+                self._changed.notify_all()
+        _log.info("session %s opened by %s (%s)", session.id, client.name, connection.peer)
+        return session, m.Opened(
+            self._server,
+            session.id,
+            self._contract,
+            self._terms if session.key else self._terms.without_grace(),
+            resume_key=session.key,
+        )
+
+    def _resume(
+        self, resume: m.Resume, connection: Connection
+    ) -> tuple[ServedSession | None, m.Reply]:
+        with self._changed:
+            session = self._sessions.get(resume.session_id)
+        # An unknown id costs the same comparison.
+        proven = (session or _NOBODY).proves(resume.key)
+        if session is None or not proven or session.ended:
+            return None, m.Failure(
+                m.ErrorCode.UNKNOWN_SESSION,
+                "there is no such session to resume; its grace period may be over, or the server "
+                "may have been restarted",
+                session_closed=True,
+            )
+        received = session.received
+        if resume.awaited not in (received, received + 1):
+            return None, m.Failure(
+                m.ErrorCode.OUT_OF_SEQUENCE,
+                f"the session has received {received}; the client awaits {resume.awaited}",
+                session_closed=True,
+            )
+        older = session.attach(connection)
+        if older is not None:
+            older.cut()
+        _log.info("session %s resumed by %s", session.id, connection.peer)
+        return session, m.Opened(
+            self._server, session.id, None, self._terms, resume_key=session.key, received=received
+        )
+
+    def _stand_in_line(self, wait: float, connection: Connection) -> m.Failure | None:
+        """Keep a place for a new session, perhaps after a while; the failure if there is none."""
+        deadline = time.monotonic() + wait
+        ticket = object()
+        with self._changed:
+            self._line.append(ticket)
+            try:
+                while self._line[0] is not ticket or self.full:
+                    left = deadline - time.monotonic()
+                    if self._stopping or left <= 0 or not connection.alive():
+                        break
+                    self._changed.wait(min(left, _LOOK_SECONDS))
+                else:
+                    if not self._stopping:
+                        self._opening += 1
+                        return None
+            finally:
+                self._line.remove(ticket)
+                self._changed.notify_all()
+            if self._stopping:
+                return m.Failure(
+                    m.ErrorCode.SHUTTING_DOWN, "the server is shutting down", session_closed=True
+                )
+            return self._busy()
+
+    def _busy(self) -> m.Failure:
+        """What a client is told that finds every environment held."""
+        holder = min(self._sessions.values(), key=lambda s: s.since, default=None)
+        if holder is None:
+            words = "another client is just getting the environment"
+            return m.Failure(m.ErrorCode.BUSY, words, session_closed=True)
+        now = time.monotonic()
+        held = now - holder.since
+        lost = ""
+        if holder.lost_at is not None:
+            left = max(0.0, self._terms.grace_period - (now - holder.lost_at))
+            lost = f"; it has lost its connection and has {left:.1f} s to come back"
+        others = "close that client, wait for it (wait=), or serve another instance"
+        return m.Failure(
+            m.ErrorCode.BUSY,
+            f"the environment is held by {holder.name} for {held:.1f} s (session {holder.id})"
+            f"{lost}; {others}",
+            session_closed=True,
+            holder=holder.name,
+            held_seconds=held,
+        )
+
+    def play(self, session: ServedSession, body: m.RequestBody) -> tuple[m.Reply, int]:
+        """Play one request on the session's environment; its reply and the call's microseconds."""
+        start = time.perf_counter_ns()
+        try:
+            reply = session.instance.play(body)
+        except ClosedError as error:
+            return m.Failure(m.ErrorCode.SHUTTING_DOWN, str(error), session_closed=True), 0
+        except Exception as error:
+            _log.exception("a request of session %s failed", session.id)
+            return m.Failure(m.ErrorCode.INTERNAL, f"the server failed: {error}"), 0
+        return reply, (time.perf_counter_ns() - start) // 1000
+
+    def lost(self, session: ServedSession, connection: Connection) -> None:
+        """A connection has ended; its session waits for another one, or ends (R-3, R-13)."""
+        waits = bool(session.key) and session.received > 0 and not self._stopping
+        grace = self._terms.grace_period if waits else 0.0
+        if session.detach(connection, grace, lambda: self._expire(session)):
+            if grace > 0:
+                if not session.ended:
+                    _log.info("session %s lost its connection; waits %g s", session.id, grace)
+            else:
+                self.close(session)
+
+    def _expire(self, session: ServedSession) -> None:
+        if session.end(unless_attached=True):
+            _log.info("session %s did not come back", session.id)
+            self._forget(session)
+
+    def close(self, session: ServedSession) -> None:
+        """The session is over; its environment is free for the next one."""
+        if session.end():
+            _log.info("session %s ended", session.id)
+            self._forget(session)
+
+    def _forget(self, session: ServedSession) -> None:
+        try:
+            session.instance.release()
+        except Exception:
+            _log.exception("releasing the environment of session %s failed", session.id)
+        with self._changed:
+            self._sessions.pop(session.id, None)
+            self._changed.notify_all()
+
+
+class _NoInstance:
+    def play(self, body: m.RequestBody) -> m.Reply:
+        raise ClosedError("there is no environment")
+
+    def release(self) -> None:
+        pass
+
+
+_NOBODY = ServedSession(PeerInfo(""), "", _NoInstance(), resumable=True)
+"""Stands for a session that there is not."""

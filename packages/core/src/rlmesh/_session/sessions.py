@@ -1,0 +1,159 @@
+"""What a server keeps of a session, and whose turn it is: no I/O, no frames."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from rlmesh._wire import messages as m
+from rlmesh.specs import PeerInfo
+
+__all__ = ["Instance", "Link", "ServedSession"]
+
+
+class Instance(Protocol):
+    """One environment, for one session at a time."""
+
+    def play(self, body: m.RequestBody) -> m.Reply:
+        """Apply one request to it, on its thread; a fault of the environment is a reply.
+
+        Raises:
+            ClosedError: If it is closed already.
+        """
+        ...
+
+    def release(self) -> None:
+        """The session that had it is over."""
+        ...
+
+
+class Link(Protocol):
+    """A connection, as its session sees it."""
+
+    def cut(self) -> None:
+        """End the stream, from another thread."""
+        ...
+
+
+class ServedSession:
+    """One client's exclusive use of one instance, over one connection after another.
+
+    Args:
+        client: Who opened it.
+        peer: Network peer, for messages.
+        instance: The environment that it has.
+        resumable: Whether it outlives its connection.
+
+    Attributes:
+        id: Its name; no secret.
+        key: Proves the right to resume it; empty: it cannot be resumed.
+        since: When it was opened (monotonic seconds).
+        lost_at: When it lost its connection; None: it has one.
+        received: Highest sequence number that came.
+        kept: The answer to it; empty while it is worked on.
+        ended: Whether it is over.
+    """
+
+    def __init__(
+        self,
+        client: PeerInfo,
+        peer: str,
+        instance: Instance,
+        *,
+        resumable: bool,
+    ) -> None:
+        self.id = secrets.token_hex(8)
+        self.key = secrets.token_bytes(16) if resumable else b""
+        self.client = client
+        self.peer = peer
+        self.instance = instance
+        self.since = time.monotonic()
+        self.lost_at: float | None = None
+        self.received = 0
+        self.kept = b""
+        self.ended = False
+        self._turn = threading.Condition()
+        self._link: Link | None = None
+        self._working = False
+        self._grace: threading.Timer | None = None
+
+    @property
+    def name(self) -> str:
+        """Who holds it, for people."""
+        return self.client.name or self.peer
+
+    def proves(self, key: bytes) -> bool:
+        """Whether `key` is the session's own, in constant time."""
+        return hmac.compare_digest(self.key, key) and bool(self.key)
+
+    def begin(self, link: Link) -> bool:
+        """Wait for the turn of a request that came over `link`; False: the link has no session.
+
+        A request that is being worked on is waited for, but not by a link that was replaced: what
+        it waits for may in turn wait for its thread.
+        """
+        with self._turn:
+            while self._working and self._link is link:
+                self._turn.wait()
+            if self._link is not link or self.ended:
+                return False
+            self._working = True
+            return True
+
+    def finish(self, link: Link) -> bool:
+        """The request is answered; whether the answer may go over `link`."""
+        with self._turn:
+            self._working = False
+            self._turn.notify_all()
+            return self._link is link
+
+    def attach(self, link: Link) -> Link | None:
+        """Make `link` the session's connection; the one that it replaces, if there is one."""
+        with self._turn:
+            older, self._link = self._link, link
+            self.lost_at = None
+            self._stop_grace()
+            self._turn.notify_all()
+        return older
+
+    def detach(self, link: Link, grace: float, expire: Callable[[], None]) -> bool:
+        """The connection is lost; whether it was the session's own.
+
+        Args:
+            link: The connection.
+            grace: Seconds after which `expire` is called, unless another link is attached; 0:
+                never.
+            expire: Called on a thread of its own.
+        """
+        with self._turn:
+            if self._link is not link:
+                return False
+            self._link = None
+            self.lost_at = time.monotonic()
+            if grace > 0 and not self.ended:
+                self._grace = threading.Timer(grace, expire)
+                self._grace.daemon = True
+                self._grace.name = "rlmesh-grace"
+                self._grace.start()
+            return True
+
+    def end(self, *, unless_attached: bool = False) -> bool:
+        """Make it be over, after a call that is running; whether it was not so before."""
+        with self._turn:
+            while self._working:
+                self._turn.wait()
+            if self.ended or (unless_attached and self._link is not None):
+                return False
+            self.ended = True
+            self._stop_grace()
+            self._turn.notify_all()
+            return True
+
+    def _stop_grace(self) -> None:
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None

@@ -1,0 +1,238 @@
+"""Sessions that outlive their connections: every step is applied once, and no answer is lost."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import rlmesh
+from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
+from rlmesh.specs import Reconnect
+from tests.faults import Proxy
+from tests.integration.envs import CounterEnv
+from tests.processes import until
+
+ENDLESS = 10**9
+
+
+class TallyEnv(CounterEnv):
+    """Answers each step with how many there have been; may be held up."""
+
+    observation_space = rlmesh.spaces.Discrete(ENDLESS)  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = 0
+        self.resets = 0
+        self.entered = threading.Event()
+        self.go = threading.Event()
+        self.go.set()
+
+    def reset(self, seed: Any = None, options: Any = None) -> Any:
+        self.resets += 1
+        return 0, {}
+
+    def step(self, action: Any) -> Any:
+        self.entered.set()
+        assert self.go.wait(30)
+        self.steps += 1
+        return self.steps, 0.5, False, False, {"action": action}
+
+
+@contextmanager
+def proxied(env: Any, **options: Any) -> Generator[tuple[EnvServer, Proxy], None, None]:
+    with EnvServer(env, options=ServeOptions(**options)) as server, Proxy(server.address) as proxy:
+        yield server, proxy
+
+
+def test_a_cut_between_steps_is_not_noticed() -> None:
+    env = TallyEnv()
+    events: list[Reconnect] = []
+    with (
+        proxied(env) as (_, proxy),
+        RemoteEnv(proxy.address, on_reconnect=events.append) as remote,
+    ):
+        remote.reset(seed=0)
+        for i in range(1, 6):
+            assert remote.step(1) == (i, 0.5, False, False, {"action": 1})
+            proxy.cut()
+    assert env.steps == 5 and env.resets == 1
+    assert len(events) >= 4 and all(event.attempts >= 1 for event in events)
+    assert len({event.session_id for event in events}) == 1
+
+
+def test_a_cut_while_a_step_runs_does_not_apply_it_twice() -> None:
+    env = TallyEnv()
+    with proxied(env) as (_, proxy), RemoteEnv(proxy.address) as remote:
+        remote.reset()
+        env.entered.clear()
+        env.go.clear()
+        remote.step_async(0)
+        assert env.entered.wait(10)
+        proxy.cut()
+        time.sleep(0.3)  # So that it comes back while the step still runs.
+        env.go.set()
+        assert remote.step_wait(20)[0] == 1
+        assert remote.step(0)[0] == 2
+    assert env.steps == 2
+
+
+def test_an_answer_that_was_cut_off_is_told_again() -> None:
+    env = TallyEnv()
+    with proxied(env) as (_, proxy), RemoteEnv(proxy.address) as remote:
+        remote.reset()
+        for i in range(1, 11):
+            proxy.cut_after(1)
+            assert remote.step(0)[0] == i
+    assert env.steps == 10
+
+
+def test_cuts_at_random_moments_change_nothing() -> None:
+    chance = random.Random(7)
+    env = TallyEnv()
+    with proxied(env) as (_, proxy), RemoteEnv(proxy.address) as remote:
+        remote.reset()
+        stop = threading.Event()
+
+        def cuts() -> None:
+            while not stop.wait(chance.uniform(0.02, 0.1)):
+                if chance.random() < 0.5:
+                    proxy.cut()
+                else:
+                    proxy.cut_after(chance.randrange(1, 2000))
+
+        cutter = threading.Thread(target=cuts)
+        cutter.start()
+        try:
+            seen = []
+            while proxy.connections < 25:
+                seen.append(remote.step(len(seen) % 2)[0])
+        finally:
+            stop.set()
+            cutter.join()
+        assert seen == list(range(1, len(seen) + 1))
+    assert env.steps == len(seen)
+
+
+def test_a_timeout_leaves_the_step_in_flight() -> None:
+    env = TallyEnv()
+    with EnvServer(env) as server, RemoteEnv(server.address) as remote:
+        remote.reset()
+        env.go.clear()
+        remote.step_async(1)
+        for _ in range(2):
+            with pytest.raises(errors.RequestTimeoutError, match="step_wait"):
+                remote.step_wait(0.05)
+        with pytest.raises(errors.ConcurrentCallError):
+            remote.step(0)
+        with pytest.raises(errors.ConcurrentCallError):
+            remote.step_async(0)
+        env.go.set()
+        assert remote.step_wait() == (1, 0.5, False, False, {"action": 1})
+        with pytest.raises(RuntimeError, match="no step is under way"):
+            remote.step_wait()
+        remote.reset_async(3)
+        assert remote.reset_wait(10) == (0, {})
+    assert env.steps == 1
+
+
+def test_an_interrupted_call_is_collected_before_the_next_one() -> None:
+    env = TallyEnv()
+    with EnvServer(env) as server, RemoteEnv(server.address) as remote:
+        remote.reset()
+        session = remote._player._session
+        exchange = session._transport.exchange
+
+        def interrupted(frame: bytes, timeout: float | None = None) -> bytes:
+            exchange(frame, timeout)
+            raise KeyboardInterrupt
+
+        session._transport.exchange = interrupted  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            remote.step(0)
+        assert remote.step(0)[0] == 2  # The first step was applied, and its answer is gone.
+    assert env.steps == 2
+
+
+def test_a_session_that_does_not_come_back_frees_its_environment() -> None:
+    with proxied(TallyEnv(), grace_period=0.5) as (server, proxy):
+        first = RemoteEnv(proxy.address)
+        first.reset()
+        with proxy.refusing():
+            proxy.cut()
+            until(lambda: _lost(server), 10)
+            with pytest.raises(errors.BusyError, match="has lost its connection"):
+                RemoteEnv(server.address)
+            with RemoteEnv(server.address, wait=10) as second:
+                assert second.reset() == (0, {})
+                with pytest.raises(errors.ConnectionLostError):
+                    first.step(0)
+        with pytest.raises(errors.ClosedError):
+            first.step(0)
+
+
+def _lost(server: EnvServer) -> bool:
+    return any(session.lost_at is not None for session in server._hub._sessions.values())
+
+
+def test_without_a_grace_period_a_session_ends_with_its_connection() -> None:
+    with proxied(TallyEnv(), grace_period=0) as (server, proxy):
+        remote = RemoteEnv(proxy.address)
+        remote.reset()
+        proxy.cut()
+        with pytest.raises(errors.ConnectionLostError):
+            remote.step(0)
+        with RemoteEnv(server.address, wait=5) as another:
+            another.reset()
+
+
+def test_a_server_that_was_started_anew_has_no_such_session() -> None:
+    server = EnvServer(TallyEnv())
+    server.start()
+    address = server.address
+    remote = RemoteEnv(address)
+    remote.reset()
+    server.shutdown()
+    with EnvServer(TallyEnv(), address), pytest.raises(errors.SessionLostError, match="no such"):
+        remote.step(0)
+
+
+def test_a_server_that_is_gone_is_given_up_soon() -> None:
+    server = EnvServer(TallyEnv())
+    server.start()
+    remote = RemoteEnv(server.address)
+    remote.reset()
+    server.shutdown()
+    with pytest.raises(errors.ConnectionLostError, match="tried"):
+        remote.step(0)
+
+
+def test_those_in_line_are_served_in_their_order() -> None:
+    served: list[int] = []
+    with EnvServer(CounterEnv()) as server:
+        holder = RemoteEnv(server.address)
+        holder.reset()
+
+        def stand(number: int) -> None:
+            with RemoteEnv(server.address, wait=30) as remote:
+                remote.reset()
+                served.append(number)
+
+        line = []
+        for number in range(3):
+            line.append(threading.Thread(target=stand, args=(number,)))
+            line[-1].start()
+            until(lambda n=number: len(server._hub._line) == n + 1, 10)  # type: ignore[misc]
+        with pytest.raises(errors.BusyError):
+            RemoteEnv(server.address, wait=0.2)
+        assert holder.step(1)[0] == 1, "those in line do not keep the holder from its environment"
+        holder.close()
+        for thread in line:
+            thread.join(30)
+    assert served == [0, 1, 2]
