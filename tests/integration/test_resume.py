@@ -236,3 +236,42 @@ def test_those_in_line_are_served_in_their_order() -> None:
         for thread in line:
             thread.join(30)
     assert served == [0, 1, 2]
+
+
+def test_gymnasiums_clients_resume_and_step_asynchronously() -> None:
+    gym = pytest.importorskip("gymnasium")
+    from rlmesh.numpy import RemoteEnv as NumpyEnv
+
+    local, env = gym.make("CartPole-v1"), gym.make("CartPole-v1")
+    with proxied(env) as (_, proxy):
+        remote = NumpyEnv(proxy.address)
+        remote.reset_async(seed=3)
+        assert remote.reset_wait(20)[0].tolist() == local.reset(seed=3)[0].tolist()
+        for action in (0, 1, 1, 0):
+            proxy.cut()
+            remote.step_async(action)
+            there, here = remote.step_wait(20), local.step(action)
+            assert there[0].tolist() == here[0].tolist() and there[1:] == here[1:]
+        remote.close()
+
+
+def test_a_vector_resumes() -> None:
+    gym = pytest.importorskip("gymnasium")
+    from rlmesh.numpy import RemoteVectorEnv
+
+    def make() -> Any:
+        return gym.make_vec("CartPole-v1", num_envs=3, vectorization_mode="sync")
+
+    local = make()
+    with proxied(make()) as (_, proxy):
+        remote = RemoteVectorEnv(proxy.address)
+        assert remote.reset(seed=1)[0].tolist() == local.reset(seed=1)[0].tolist()
+        for i in range(20):
+            if i % 5 == 0:
+                proxy.cut_after(1)
+            actions = [i % 2, 0, 1]
+            remote.step_async(actions)
+            there, here = remote.step_wait(20), local.step(actions)
+            assert there[0].tolist() == here[0].tolist()
+            assert there[1].tolist() == here[1].tolist()
+        remote.close()
