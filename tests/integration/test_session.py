@@ -259,13 +259,6 @@ def test_an_address_that_is_none(text: str) -> None:
         RemoteEnv(text)
 
 
-def test_tls_is_refused_and_never_replaced_by_plain_text() -> None:
-    with pytest.raises(errors.AddressError, match="TLS"):
-        RemoteEnv("grpcs://127.0.0.1:1")
-    with pytest.raises(errors.AddressError, match="TLS"):
-        EnvServer(CounterEnv(), "grpcs://127.0.0.1:0")
-
-
 def test_a_port_in_use_is_an_error() -> None:
     with (
         EnvServer(CounterEnv()) as server,

@@ -11,11 +11,12 @@ from rlmesh._models.native import Model
 from rlmesh._remote.env import RemoteEnv, RemoteVectorEnv
 from rlmesh._server import EnvServer
 from rlmesh._version import __version__
-from rlmesh.options import ServeOptions
+from rlmesh.options import TLS, ServeOptions
 from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult
 from rlmesh.tensor import Tensor
 
 __all__ = [
+    "TLS",
     "CloseEvent",
     "EnvServer",
     "EpisodeEnd",

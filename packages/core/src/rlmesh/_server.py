@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rlmesh.options import ServeOptions
+from rlmesh.options import TLS, ServeOptions
 
 if TYPE_CHECKING:
     from rlmesh._hosting.frameworks import Framework
@@ -34,14 +34,15 @@ class EnvServer:
     Args:
         env: A Gymnasium environment, a vector of them, or an object of the same shape
             (`rlmesh.types.EnvLike`, `VectorEnvLike`).
-        address: "host:port", "tcp://host:port", "unix:///path" or a bare port. None: made of
-            `host`, `port` and `path`; without these, loopback and a free port.
+        address: "host:port", "tcp://host:port", "grpcs://host:port" (TLS), "unix:///path" or a bare
+            port. None: made of `host`, `port` and `path`; without these, loopback and a free port.
         host: Host name or IP address; loopback by default.
         port: TCP port; 0 picks a free one.
         path: Path of a Unix socket.
         options: How to serve.
         tags: What the leaves of the environment's spaces mean.
         token: Bearer token that clients must show; empty: none.
+        tls: Certificates; clients then connect to `grpcs://host:port`.
         framework: Whose values the environment's actions are: "native", "numpy", "torch" or "jax".
             None: arrays of NumPy for Gymnasium's spaces, native values for those of
             `rlmesh.spaces`. What the environment returns may be of any of them, always.
@@ -67,6 +68,7 @@ class EnvServer:
         options: ServeOptions | None = None,
         tags: EnvTags | None = None,
         token: str = "",
+        tls: TLS | None = None,
         framework: Framework | None = None,
         device: object | None = None,
     ) -> None:
@@ -76,9 +78,10 @@ class EnvServer:
         from rlmesh._hosting.single import SingleInstance
         from rlmesh._hosting.thread import EnvThread
         from rlmesh._transport.grpc_server import GrpcServer
+        from rlmesh._transport.grpc_tls import secured
 
         options = options or ServeOptions()
-        where = _address_of(address, host, port, path)
+        where = secured(_address_of(address, host, port, path), tls, named="://" in str(address))
         if framework is None and device is not None:
             raise ValueError(f"device={device!r} needs framework='torch' or framework='jax'")
         adopted = adopt(env, tags, framework and backend_of(framework, device))
@@ -90,16 +93,17 @@ class EnvServer:
         self._thread = EnvThread()
         instance = SingleInstance(self._hosted, self._thread)
         self._hub = self._new_hub(instance, adopted.observation_backend, tell)
-        self._transport = GrpcServer(self._service(), where, token, host=instance)
+        self._transport = GrpcServer(self._service(), where, token, host=instance, tls=tls)
         self._address = str(self._transport.address)
         self._lock = threading.Lock()
         self._runner: threading.Thread | None = None
         self._drain: threading.Thread | None = None
         self._begun = False
         self._finished = threading.Event()
-        if not where.is_local and not token:
+        if not where.is_local and not token and (tls is None or tls.authority is None):
             warnings.warn(
-                f"{self._address} can be reached from other hosts and asks for no token",
+                f"{self._address} can be reached from other hosts and asks for neither a token nor "
+                f"a certificate",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -17,6 +17,7 @@ from gymnasium.vector.utils import batch_space
 from rlmesh._remote.player import RemotePlayer
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import UnsupportedError
+from rlmesh.options import TLS
 from rlmesh.specs import EnvContract, Reconnect
 from rlmesh_numpy._spaces import spaces_to_gymnasium
 
@@ -43,6 +44,7 @@ class ClientOptions(TypedDict, total=False):
 
     Attributes:
         token: Bearer token; empty, the default: none.
+        tls: Certificates, for an address `grpcs://host:port`; see `rlmesh.TLS`.
         validation: What to do with an action outside its space (bounds of a Box, NaN, Text):
             "off", "warn" (the default; once a path) or "strict".
         connect_timeout: Seconds that the handshake may take; 10 by default.
@@ -55,6 +57,7 @@ class ClientOptions(TypedDict, total=False):
     """
 
     token: str
+    tls: TLS | None
     validation: Level
     connect_timeout: float
     wait: float
@@ -193,8 +196,8 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
             max_episode_steps=known.max_episode_steps if known else None,
             kwargs={
                 "address": self.address,
-                # A spec can be written as JSON, a function cannot.
-                **{k: v for k, v in self._arguments.items() if k != "on_reconnect"},
+                # A spec can be written as JSON, a function cannot; and a key must not be.
+                **{k: v for k, v in self._arguments.items() if k not in ("on_reconnect", "tls")},
             },
         )
 

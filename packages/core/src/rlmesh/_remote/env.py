@@ -10,6 +10,7 @@ from rlmesh.backends import NATIVE
 
 if TYPE_CHECKING:
     from rlmesh._remote.player import RemotePlayer
+    from rlmesh.options import TLS
     from rlmesh.spaces import Space
     from rlmesh.specs import EnvContract, Reconnect
     from rlmesh.tensor import Tensor
@@ -29,6 +30,7 @@ class _NativeClient:
         address: str | int,
         *,
         token: str = "",
+        tls: TLS | None = None,
         validation: Literal["off", "warn", "strict"] = "warn",
         connect_timeout: float = 10.0,
         wait: float = 0.0,
@@ -38,6 +40,7 @@ class _NativeClient:
 
         self._arguments: dict[str, Any] = {
             "token": token,
+            "tls": tls,
             "validation": validation,
             "connect_timeout": connect_timeout,
             "wait": wait,
@@ -141,6 +144,7 @@ class RemoteEnv(_NativeClient):
     Args:
         address: The endpoint's address.
         token: Bearer token; empty: none.
+        tls: Certificates, for an address `grpcs://host:port`; see `rlmesh.TLS`.
         validation: What to do with an action outside its space (bounds of a Box, NaN, Text):
             "off", "warn" (once a path) or "strict".
         connect_timeout: Seconds that the handshake may take.

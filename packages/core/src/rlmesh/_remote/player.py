@@ -18,10 +18,12 @@ from rlmesh._session.client import ClientSession
 from rlmesh._session.versions import this_peer
 from rlmesh._transport.address import parse_address
 from rlmesh._transport.grpc_client import GrpcConnection
+from rlmesh._transport.grpc_tls import secured
 from rlmesh._wire import messages as m
 from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
 from rlmesh.backends import ArrayBackend, DynamicArray
 from rlmesh.errors import CodecError, InvalidValueError, UnsupportedError
+from rlmesh.options import TLS
 from rlmesh.specs import Capability, EnvContract, Reconnect
 
 __all__ = ["RemotePlayer"]
@@ -42,6 +44,7 @@ class RemotePlayer:
         copy: Whether observations own their memory; False: they may be read-only views of what
             was received.
         lane_backend: Who makes a vector's rewards and flags; None: `backend`.
+        tls: Certificates, for an address with TLS.
         wait: Seconds to stand in line where the environment is held.
         on_reconnect: Told of each connection that was lost and resumed.
 
@@ -63,15 +66,16 @@ class RemotePlayer:
         vector: bool = False,
         copy: bool = True,
         lane_backend: ArrayBackend | None = None,
+        tls: TLS | None = None,
         wait: float = 0.0,
         on_reconnect: Callable[[Reconnect], object] | None = None,
     ) -> None:
-        where = parse_address(address)
+        where = secured(parse_address(address), tls, named="://" in str(address))
         frames = EnvFrames(backend)
         name = f"{socket.gethostname()}:{os.getpid()}"
         client = this_peer(name, frozenset({Capability.RENDER, Capability.RESUME}))
         self._session = ClientSession(
-            lambda: GrpcConnection(where, ENV_SERVICE, token),
+            lambda: GrpcConnection(where, ENV_SERVICE, token, tls),
             frames,
             client,
             _Terms(connect_timeout, wait, on_reconnect),

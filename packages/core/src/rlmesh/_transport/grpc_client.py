@@ -12,8 +12,10 @@ import grpc
 from rlmesh._transport.address import Address
 from rlmesh._transport.grpc_options import client_options, target_of
 from rlmesh._transport.grpc_status import exception_of_status
+from rlmesh._transport.grpc_tls import channel_credentials
 from rlmesh._transport.probe import is_deserted
 from rlmesh.errors import ClosedError, ConnectError, ConnectionLostError, RLMeshError
+from rlmesh.options import TLS
 
 __all__ = ["GrpcConnection"]
 
@@ -25,13 +27,23 @@ class GrpcConnection:
         address: The endpoint.
         service: Full name of its service ("rlmesh.proto.env.v1.EnvService").
         token: Bearer token; empty: none.
+        tls: Certificates, for an address with TLS.
+
+    Raises:
+        OSError: If a certificate cannot be read.
     """
 
-    def __init__(self, address: Address, service: str, token: str = "") -> None:
+    def __init__(
+        self, address: Address, service: str, token: str = "", tls: TLS | None = None
+    ) -> None:
         self.address = str(address)
         self._where = address
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        self._channel = grpc.insecure_channel(target_of(address), options=client_options(address))
+        target, options = target_of(address), client_options(address)
+        if address.scheme == "grpcs":
+            self._channel = grpc.secure_channel(target, channel_credentials(tls), options)
+        else:
+            self._channel = grpc.insecure_channel(target, options)
         self._service = service
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._sent: queue.SimpleQueue[None] = queue.SimpleQueue()

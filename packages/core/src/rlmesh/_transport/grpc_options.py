@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rlmesh._transport.address import Address
-from rlmesh.errors import AddressError
 
 __all__ = ["MAX_MESSAGE_BYTES", "client_options", "server_options", "target_of"]
 
@@ -51,11 +50,5 @@ def server_options(max_message_bytes: int = MAX_MESSAGE_BYTES) -> list[tuple[str
 
 
 def target_of(address: Address) -> str:
-    """What gRPC calls the address.
-
-    Raises:
-        AddressError: For TLS, which this version does not speak; it never falls back to plain text.
-    """
-    if address.scheme == "grpcs":
-        raise AddressError(f"{address} asks for TLS, which this version does not support yet")
+    """What gRPC calls the address."""
     return f"unix:{address.path}" if address.scheme == "unix" else address.authority

@@ -15,8 +15,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from rlmesh._transport.address import Address
 from rlmesh._transport.grpc_options import server_options, target_of
 from rlmesh._transport.grpc_threads import HostedStream, StreamHost, StreamThreads
+from rlmesh._transport.grpc_tls import server_credentials
 from rlmesh._transport.probe import is_deserted
 from rlmesh.errors import AddressError
+from rlmesh.options import TLS
 
 __all__ = ["FrameAnswer", "FrameConnection", "FrameService", "GrpcServer"]
 
@@ -73,6 +75,7 @@ class GrpcServer:
         address: Where; port 0 picks a free one.
         token: Bearer token that clients must show; empty: none.
         host: Who may lend a thread to a session's stream; None: nobody.
+        tls: Certificates, for an address with TLS.
 
     Raises:
         AddressError: If the address cannot be bound.
@@ -84,7 +87,9 @@ class GrpcServer:
         address: Address,
         token: str = "",
         host: StreamHost | None = None,
+        tls: TLS | None = None,
     ) -> None:
+        self._tls = tls
         self._health = health.HealthServicer()
         self._threads = StreamThreads(host)
         self._server = grpc.server(self._threads, options=server_options())
@@ -112,11 +117,16 @@ class GrpcServer:
         for name in self._names:
             self._health.set(name, status)
 
+    def _add_port(self, address: Address) -> int:
+        if address.scheme == "grpcs":
+            return self._server.add_secure_port(target_of(address), server_credentials(self._tls))
+        return self._server.add_insecure_port(target_of(address))
+
     def _bind(self, address: Address) -> Address:
         if address.scheme == "unix":
             _reclaim(Path(address.path))
         try:
-            port = self._server.add_insecure_port(target_of(address))
+            port = self._add_port(address)
         except RuntimeError:
             port = 0
         if not port:
