@@ -76,19 +76,30 @@ class _Script:
             raise ConnectionLostError("the script is over")
         return answer
 
+    def deserted(self) -> bool:
+        return True
+
     def close(self) -> None:
         pass
 
 
 def _play(frames: list[bytes], vector: bool, backend: ArrayBackend) -> None:
     script = _Script(frames)
-    with mock.patch("rlmesh._remote.player.GrpcConnection", return_value=script):
-        try:
-            player = RemotePlayer(
-                "127.0.0.1:1", backend, vector=vector, validation="strict", connect_timeout=1.0
-            )
-        except RLMeshError:
-            return
+    with (
+        mock.patch("rlmesh._remote.player.GrpcConnection", return_value=script),
+        # A script that is over is not waited for.
+        mock.patch("rlmesh._session.client._DESERTED_PATIENCE", -1.0),
+    ):
+        _play_script(frames, vector, backend)
+
+
+def _play_script(frames: list[bytes], vector: bool, backend: ArrayBackend) -> None:
+    try:
+        player = RemotePlayer(
+            "127.0.0.1:1", backend, vector=vector, validation="strict", connect_timeout=1.0
+        )
+    except RLMeshError:
+        return
     for frame in frames[1:-1]:  # The last one is what close() is answered.
         try:
             _call(player, frame, vector)

@@ -36,7 +36,7 @@ SPACE = spaces.Dict(
 def one_version() -> Generator[None, None, None]:
     """Both ends speak the version of `PEER`."""
     with (
-        mock.patch("rlmesh._session.server.SPEC_VERSION", PEER.spec_version),
+        mock.patch("rlmesh._session.hub.SPEC_VERSION", PEER.spec_version),
         mock.patch("rlmesh._session.client.SPEC_VERSION", PEER.spec_version),
     ):
         yield

@@ -14,7 +14,8 @@ from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._hosting.adopt import adopt
 from rlmesh._hosting.player import HostedEnv
-from rlmesh._session.server import Answer, SessionHub
+from rlmesh._session.connection import Answer
+from rlmesh._session.hub import SessionHub
 from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
 from rlmesh._wire.dynamic import InexactValueWarning
@@ -85,6 +86,7 @@ def _stream(endpoint: _Endpoint, frames: list[bytes]) -> list[bytes]:
         stream.check(frame, answer, reply)
         assert not endpoint.faults(), endpoint.faults()
         if answer.last:
+            stream.connection.lost()  # As the transport says of every stream.
             return frames[at + 1 :]
     stream.connection.lost()
     return []
@@ -94,7 +96,7 @@ class _Stream:
     """A connection, and what the contract says of its answers."""
 
     def __init__(self, endpoint: _Endpoint) -> None:
-        self.connection = endpoint.hub.connect("fuzz")
+        self.connection = endpoint.hub.connect("fuzz", lambda: None, lambda: True)
         self._endpoint = endpoint
         self._opened = False
         self._last = 0
@@ -105,6 +107,7 @@ class _Stream:
         self._calls = self._endpoint.calls()
         _check_reading(frame)
         answer = self.connection.exchange(frame)
+        assert answer.frame is not None, "nobody else has taken the session"
         self._sequence, reply = _CLIENT.read_reply(answer.frame)
         return answer, reply
 
@@ -221,10 +224,25 @@ def _hub(contract: EnvContract, player: Any) -> SessionHub:
         contract=contract,
         server=PEER,
         terms=SessionTerms(),
-        player=player,
+        instances=_One(player),
         frames=EnvFrames(NATIVE),
-        run=lambda function, *arguments: function(*arguments),
+        expose_tracebacks=False,
     )
+
+
+class _One:
+    """One environment, which plays where it is called."""
+
+    capacity = 1
+
+    def __init__(self, player: Any) -> None:
+        self.play = player.play
+
+    def take(self) -> _One:
+        return self
+
+    def release(self) -> None:
+        pass
 
 
 def _scripted() -> _Endpoint:

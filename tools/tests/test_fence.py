@@ -72,7 +72,7 @@ def test_every_module_of_the_table_is_there() -> None:
         ),
         ("rlmesh._codec.plan", "from rlmesh import EnvServer", "rlmesh.EnvServer"),
         ("rlmesh._codec.plan", "from .._session import client", "rlmesh._session.client"),
-        ("rlmesh._session.server", "import rlmesh._transport.address", "rlmesh._transport.address"),
+        ("rlmesh._session.hub", "import rlmesh._transport.address", "rlmesh._transport.address"),
         ("rlmesh._transport.frames", "from rlmesh._wire import messages", "rlmesh._wire.messages"),
         (
             "rlmesh.errors",
