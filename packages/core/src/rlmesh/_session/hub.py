@@ -134,24 +134,19 @@ class SessionHub:
         self, client: PeerInfo, connection: Connection
     ) -> tuple[ServedSession | None, m.Reply]:
         """Open a session in the place that was kept for it."""
-        session: ServedSession | None = None
         try:
             instance = self._instances.take()
-            resumable = self._terms.grace_period > 0 and Capability.RESUME in client.capabilities
-            session = ServedSession(client, connection.peer, instance, resumable=resumable)
-            session.attach(connection)
         except Exception as error:
             _log.exception("an environment for %s cannot be made", client.name)
+            self._settle(None)
             failure = failure_of_exception(
                 error, "making the environment", tell_traceback=self._expose_tracebacks
             )
             return None, failure.ended()
-        finally:
-            with self._changed:
-                self._opening -= 1
-                if session is not None:
-                    self._sessions[session.id] = session
-                self._changed.notify_all()
+        resumable = self._terms.grace_period > 0 and Capability.RESUME in client.capabilities
+        session = ServedSession(client, connection.peer, instance, resumable=resumable)
+        session.attach(connection)
+        self._settle(session)
         _log.info("session %s opened by %s (%s)", session.id, client.name, connection.peer)
         return session, m.Opened(
             self._server,
@@ -160,6 +155,14 @@ class SessionHub:
             self._terms if session.key else self._terms.without_grace(),
             resume_key=session.key,
         )
+
+    def _settle(self, session: ServedSession | None) -> None:
+        """A place that was kept is a session now, or free again."""
+        with self._changed:
+            self._opening -= 1
+            if session is not None:
+                self._sessions[session.id] = session
+            self._changed.notify_all()
 
     def _resume(
         self, resume: m.Resume, connection: Connection
