@@ -16,7 +16,7 @@ from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh.specs import Reconnect
 from tests.faults import Proxy
 from tests.integration.envs import CounterEnv
-from tests.processes import until
+from tests.processes import finished, until
 
 ENDLESS = 10**9
 
@@ -275,3 +275,18 @@ def test_a_vector_resumes() -> None:
             assert there[0].tolist() == here[0].tolist()
             assert there[1].tolist() == here[1].tolist()
         remote.close()
+
+
+def test_a_process_that_ends_without_closing_frees_its_environment() -> None:
+    code = """
+import sys
+import rlmesh
+remote = rlmesh.RemoteEnv(sys.argv[1])
+remote.reset()
+remote.step(0)
+"""
+    with EnvServer(TallyEnv()) as server:
+        for _ in range(3):
+            done = finished(["-c", code, server.address])
+            assert done.returncode == 0, done
+            assert not server._hub._sessions, "it is free at once, not after a grace period"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -38,6 +41,9 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 _CLOSE_PATIENCE = 2.0
 """Seconds that `close` tries to tell a server that has become unreachable."""
+
+_CLOSE_TIMEOUT = 5.0
+"""Seconds that `close` waits for its answer."""
 
 _DESERTED_PATIENCE = 2.0
 """Seconds that an address may be deserted: no session survives its server's process (K-11)."""
@@ -124,6 +130,7 @@ class ClientSession:
         if opened.contract is None:
             raise self._ended(CodecError("the server has sent no contract"))
         self.contract: EnvContract = opened.contract
+        _open_sessions.add(self)
 
     @property
     def address(self) -> str:
@@ -194,17 +201,24 @@ class ClientSession:
         finally:
             self._end("the client was closed")
 
+    def abandon(self) -> None:
+        """End the session without coming back for it; the process is about to end."""
+        self._key = b""
+        with contextlib.suppress(Exception):
+            self.close()
+
     def _exchange(self, body: m.RequestBody, expected: type[R]) -> R:
         sequence = self._sequence + 1
         frame = self._frames.write_request(m.Request(sequence, body))
         self._sequence = sequence
         self._unanswered = frame
         try:
-            data = self._transport.exchange(frame)
+            timeout = _CLOSE_TIMEOUT if isinstance(body, m.Close) else None
+            data = self._transport.exchange(frame, timeout)
         except SessionLostError as error:
             raise self._ended(error) from error.__cause__
         except ConnectionLostError as error:
-            data = self._resume(frame, error, closing=expected is m.Closed)
+            data = self._resume(frame, error, closing=isinstance(body, m.Close))
         except (TransportError, RemoteError) as error:
             raise self._ended(error) from error.__cause__
         self._unanswered = None
@@ -297,3 +311,13 @@ class ClientSession:
         if not self._closed:
             self._closed = reason
             self._transport.close()
+
+
+_open_sessions: weakref.WeakSet[ClientSession] = weakref.WeakSet()
+
+
+@atexit.register
+def _abandon_all() -> None:
+    """A process that ends in order frees its environments at once, not after a grace period."""
+    for session in list(_open_sessions):
+        session.abandon()
