@@ -10,14 +10,14 @@ from unittest import mock
 from rlmesh import spaces
 from rlmesh._wire import messages as m
 from rlmesh.spaces._stacking import unstack
-from rlmesh.specs import PeerInfo
+from rlmesh.specs import Capability, PeerInfo
 from rlmesh.tensor import Tensor
 
 __all__ = ["LANES", "PEER", "SPACE", "LaneEnv", "NotingEnv", "ScriptedPlayer", "one_version"]
 
 LANES = 2
 
-PEER = PeerInfo("1.0.0rc1", name="fuzz")
+PEER = PeerInfo("1.0.0rc1", name="fuzz", capabilities=frozenset({Capability.RESUME}))
 """Both ends. Its version is the one that is in the corpus, which outlives that of the spec."""
 
 SPACE = spaces.Dict(

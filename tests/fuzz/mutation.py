@@ -45,7 +45,7 @@ class Mutator:
             return self._message(data, target.messages[0], rng)[:most]
         head, parts = data[: target.head], split(data[target.head :])
         if target.head and rng.random() < 0.05:
-            head = bytes([rng.randrange(8)])
+            head = bytes([rng.randrange(16)])
         if len(target.messages) == 1 and rng.random() < 0.2:
             _rearrange(parts, rng)
         else:
@@ -161,8 +161,8 @@ def _rearrange(parts: list[bytes], rng: random.Random) -> None:
     """Drop, repeat or move a part."""
     if not parts:
         return
-    part = parts[rng.randrange(len(parts))]
-    if rng.random() < 0.4:
+    part = rng.choice([*parts, b"", b"\0"])  # Those are no frames, but events of a session.
+    if part in parts and rng.random() < 0.4:
         parts.remove(part)
     parts.insert(rng.randrange(len(parts) + 1), part)
     if rng.random() < 0.3:

@@ -6,15 +6,20 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.env.v1 import env_pb2, handshake_pb2
 from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
 
 from rlmesh._codec import SpaceCodec
+from rlmesh._hosting.adopt import adopt
+from rlmesh._wire.frames import EnvFrames
 from rlmesh.backends import NATIVE
+from rlmesh.specs import SessionTerms
 from tests.conformance import vectors
 from tests.fuzz import corpus
 from tests.fuzz.environments import PEER, SPACE, LaneEnv, NotingEnv
+from tests.fuzz.model import THIS
 from tests.fuzz.parts import join
+from tests.fuzz.sessions import LOSE, RESUMABLE, SWAP
 
 __all__ = ["build", "main"]
 
@@ -115,12 +120,30 @@ def _sessions() -> Named:
         for name, frame in _requests():
             frames = [_open(), _bytes(frame)]
             yield f"endpoint-{head}/{name}", bytes([head]) + join(frames)
+    for name, frames in _resumptions():
+        yield f"resumed/{name}", bytes([1 | RESUMABLE]) + join(frames)
 
 
-def _open() -> bytes:
+def _open(resume: int | None = None) -> bytes:
+    """The first frame of a connection, which resumes the session to await a number."""
     frame = env_pb2.SessionRequest()
     frame.open.client.spec_version = PEER.spec_version
+    if resume is not None:
+        frame.open.resume.session_id, frame.open.resume.resume_key = THIS, THIS.encode()
+        frame.open.resume.awaited_sequence = resume
     return _bytes(frame)
+
+
+def _resumptions() -> Iterator[tuple[str, list[bytes]]]:
+    opening = env_pb2.SessionRequest.FromString(_open())
+    opening.open.client.capabilities.append(handshake_pb2.CAPABILITY_RESUME)
+    first, reset, step, _, close = (_bytes(opening), *list(_episode(_action(vector=False)))[1:])
+    yield "after-an-answer", [first, reset, LOSE, _open(2), step, close]
+    yield "for-an-answer", [first, reset, step, LOSE, _open(2), step, close]
+    yield "taken-over", [first, reset, SWAP, _open(2), step, SWAP, step, SWAP, close]
+    yield "too-early", [first, LOSE, _open(1), first, close]
+    yield "out-of-sequence", [first, reset, LOSE, _open(7), _open(1), close]
+    yield "held", [first, reset, SWAP, first, SWAP, step, close]
 
 
 def _action(vector: bool) -> value_pb2.Value:
@@ -170,6 +193,7 @@ def _clients() -> Named:
     opened.open.server.spec_version = PEER.spec_version
     opened.open.contract.CopyFrom(_full_contract().contract)
     yield "own-open", b"\5" + join([_bytes(x) for x in (opened, *_vector_replies())])
+    yield "resumed", b"\4" + join(list(_resumed_replies()))
 
 
 def _single_replies() -> Iterator[env_pb2.SessionResponse]:
@@ -188,6 +212,23 @@ def _single_replies() -> Iterator[env_pb2.SessionResponse]:
     error.error.code = 1  # type: ignore[assignment]
     error.error.message = "step() raised KeyError: 'lost'"
     yield from (reset, step, render, error, _closed(5))
+
+
+def _resumed_replies() -> Iterator[bytes]:
+    opened, again = (env_pb2.SessionResponse() for _ in range(2))
+    for frame in (opened, again):
+        frame.open.server.spec_version = PEER.spec_version
+        frame.open.session_id, frame.open.resume_key = THIS, THIS.encode()
+        frame.open.terms.grace_period_ms = 1_000
+    message = env_pb2.DescribeResponse()
+    contract = adopt(NotingEnv()).contract
+    message.ParseFromString(EnvFrames(NATIVE).write_description(PEER, contract, SessionTerms()))
+    opened.open.contract.CopyFrom(message.contract)
+    again.open.received_sequence = 2
+    reset, step, *_ = _single_replies()
+    yield from (_bytes(opened), _bytes(reset), LOSE, _bytes(again), _bytes(step), LOSE)
+    again.open.received_sequence = 3
+    yield from (_bytes(again), _bytes(_closed(3)))
 
 
 def _vector_replies() -> Iterator[env_pb2.SessionResponse]:

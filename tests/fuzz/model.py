@@ -1,0 +1,221 @@
+"""A small model of a server's sessions (CONTRACT.md, sections 4 to 7), beside the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+from google.protobuf.message import DecodeError
+from rlmesh_proto.env.v1 import env_pb2
+
+from rlmesh._session.connection import Answer
+from rlmesh._session.hub import SessionHub
+from rlmesh._session.versions import compatible
+from rlmesh._wire import messages as m
+from rlmesh._wire.frames import EnvFrames
+from rlmesh._wire.steps import read_step
+from rlmesh.backends import NATIVE
+from tests.fuzz.environments import PEER
+from tests.fuzz.rules import is_malformed
+
+__all__ = ["CLIENT", "THIS", "Endpoint", "Stream"]
+
+CLIENT = EnvFrames(NATIVE)
+
+THIS = "this"
+"""Id and key in a resume that stand for those of the session that there is, which are random."""
+
+Code = m.ErrorCode
+
+
+@dataclass
+class Held:
+    """The session that has the environment.
+
+    Attributes:
+        id: Its id.
+        key: Its key; empty: it cannot be resumed.
+        owner: Its connection; None: it has lost it.
+        last: Highest number that was received.
+        kept: The answer to it.
+    """
+
+    id: str
+    key: bytes
+    owner: Stream | None
+    last: int = 0
+    kept: bytes | None = b""
+
+
+@dataclass
+class Endpoint:
+    """What is under test.
+
+    Attributes:
+        hub: The endpoint.
+        calls: How often its environment was called.
+        faults: What reached the environment although it must not.
+        vector: Whether it is a vector; None: nobody there looks at lanes.
+        held: The session that has the environment; None: nobody has it.
+    """
+
+    hub: SessionHub
+    calls: Callable[[], int]
+    faults: Callable[[], list[str]]
+    vector: bool | None
+    held: Held | None = field(default=None)
+
+
+class Stream:
+    """A connection, and what the contract says of its answers."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._connection = endpoint.hub.connect("fuzz", lambda: None, lambda: False)
+        self._endpoint = endpoint
+        self._session: Held | None = None
+
+    def lose(self) -> None:
+        """The connection ends; its session goes on where it can be resumed (R-3, R-13)."""
+        self._connection.lost()
+        held = self._endpoint.held
+        if held is not None and held.owner is self:
+            held.owner = None
+            if not (held.key and held.last):
+                self._endpoint.held = None
+
+    def play(self, frame: bytes) -> bool:
+        """Send a frame and check its answer; whether the stream has ended."""
+        frame = self._with_secrets(frame)
+        _check_reading(frame)
+        before = self._endpoint.calls()
+        answer = self._connection.exchange(frame)
+        called = self._endpoint.calls() - before
+        assert not self._endpoint.faults(), self._endpoint.faults()
+        request = _parsed(frame)
+        if request is not None and self._is_replaced():
+            assert answer == (None, True) and not called
+            return True
+        assert answer.frame is not None
+        sequence, reply = CLIENT.read_reply(answer.frame)
+        if request is None:
+            assert code_of(reply) == Code.MALFORMED and reply.session_closed  # type: ignore[union-attr]
+            assert answer.last and sequence == 0 and not called
+            return True
+        assert sequence == request.sequence
+        if self._session is None:
+            assert not called
+            self._check_open(request, answer, reply)
+        else:
+            self._check_request(self._session, request, answer, reply, called)
+        return answer.last
+
+    def _is_replaced(self) -> bool:
+        """Whether another connection has taken the session, or ended it (R-8)."""
+        held = self._endpoint.held
+        return self._session is not None and (held is not self._session or held.owner is not self)
+
+    def _with_secrets(self, frame: bytes) -> bytes:
+        """The frame with the id and key of the session where `THIS` stands for them."""
+        request, held = _parsed(frame), self._endpoint.held
+        if request is None or held is None or not request.open.HasField("resume"):
+            return frame
+        resume = request.open.resume
+        if resume.session_id == THIS:
+            resume.session_id = held.id
+        if resume.resume_key == THIS.encode():
+            resume.resume_key = held.key
+        data: bytes = request.SerializeToString()
+        return data
+
+    def _check_open(self, request: Any, answer: Answer, reply: m.Reply) -> None:
+        expected = self._refusal(request)
+        assert code_of(reply) == expected, f"{reply} instead of {expected}"
+        assert answer.last == (expected is not None)
+        if expected is not None:
+            assert isinstance(reply, m.Failure) and reply.session_closed
+            return
+        assert isinstance(reply, m.Opened)
+        if request.open.HasField("resume"):
+            held = self._endpoint.held
+            assert held is not None and held.id == reply.session_id
+            assert reply.contract is None and reply.received == held.last
+            held.key, held.owner = reply.resume_key, self
+        else:
+            assert reply.contract is not None and not reply.received
+            held = self._endpoint.held = Held(reply.session_id, reply.resume_key, self)
+            assert bool(held.key) == (reply.terms.grace_period > 0)
+        self._session = held
+
+    def _refusal(self, request: Any) -> int | None:
+        """The code of a first request that is refused (H-2, H-3, R-5, R-6, K-4)."""
+        held, opens = self._endpoint.held, request.open
+        if request.WhichOneof("request") != "open":
+            return Code.WRONG_STATE
+        if request.sequence or not opens.HasField("client"):
+            return Code.MALFORMED
+        if not compatible(PEER.spec_version, opens.client.spec_version):
+            return Code.UNSUPPORTED_VERSION
+        if not opens.HasField("resume"):
+            return None if held is None else Code.BUSY
+        resume = opens.resume
+        if held is None or not held.key:
+            return Code.UNKNOWN_SESSION
+        if (resume.session_id, resume.resume_key) != (held.id, held.key):
+            return Code.UNKNOWN_SESSION
+        awaited = resume.awaited_sequence in (held.last, held.last + 1)
+        return None if awaited else Code.OUT_OF_SEQUENCE
+
+    def _check_request(
+        self, held: Held, request: Any, answer: Answer, reply: m.Reply, called: int
+    ) -> None:
+        """Compare with section 5."""
+        if request.sequence == held.last >= 1:
+            assert answer == (held.kept, False) and not called
+        elif request.sequence != held.last + 1:
+            assert code_of(reply) == Code.OUT_OF_SEQUENCE and not called and not answer.last
+        else:
+            held.last, held.kept = request.sequence, answer.frame
+            self._check_next(request, answer, reply, called)
+
+    def _check_next(self, request: Any, answer: Answer, reply: m.Reply, called: int) -> None:
+        kind = request.WhichOneof("request")
+        closes = kind == "close"
+        assert answer.last == closes and isinstance(reply, m.Closed) == closes
+        if closes:
+            self._endpoint.held = None
+        if isinstance(reply, m.Failure):
+            assert not reply.session_closed
+        if kind not in ("reset", "step", "render"):
+            expected = {"open": Code.WRONG_STATE, "close": None}.get(kind, Code.UNSUPPORTED)
+            assert code_of(reply) == expected and not called
+        elif is_malformed(getattr(request, kind), kind, self._endpoint.vector):
+            assert code_of(reply) == Code.MALFORMED and not called, f"{reply} to {request}"
+        elif called:
+            assert called == 1
+        else:
+            allowed = (Code.INVALID_VALUE, Code.UNSUPPORTED)
+            assert code_of(reply) in allowed, f"{reply} to {request}"
+
+
+def code_of(reply: m.Reply) -> int | None:
+    """The code of a failure; None for any other reply."""
+    return reply.code if isinstance(reply, m.Failure) else None
+
+
+def _check_reading(frame: bytes) -> None:
+    """A frame of a step is the same, whether it is read byte by byte or as a message."""
+    step = read_step(frame)
+    if step is None:
+        return
+    with mock.patch("rlmesh._wire.frames.read_step", return_value=None):
+        message = CLIENT.read_request(frame)
+    assert CLIENT.write_request(message) == CLIENT.write_request(step)
+
+
+def _parsed(frame: bytes) -> Any:
+    try:
+        return env_pb2.SessionRequest.FromString(frame)
+    except DecodeError:
+        return None

@@ -1,0 +1,55 @@
+"""The rules of requests in CONTRACT.md, sections 8 and 9, G-5 and G-8, as a model knows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlmesh_proto.spaces.v1 import value_pb2
+
+from tests.fuzz.dynamic import has_equal_keys
+from tests.fuzz.environments import LANES
+from tools.vectors.dynamic import examine
+from tools.vectors.rejected import Rejected
+
+__all__ = ["is_malformed"]
+
+
+def is_malformed(body: Any, kind: str, vector: bool | None) -> bool:
+    """Whether a reset, step or render breaks a rule of its message.
+
+    Args:
+        body: The message.
+        kind: Which it is.
+        vector: Whether the environment is a vector; None: nobody looks at lanes.
+    """
+    if kind == "step":
+        return not body.HasField("action")
+    if kind == "render":
+        lanes = list(body.lanes)
+        distinct = len(set(lanes)) == len(lanes) and all(lane < LANES for lane in lanes)
+        return vector is not None and bool(lanes) and not (vector and distinct)
+    if body.HasField("lane_seeds"):
+        seeds = body.lane_seeds
+        if body.HasField("seed") or (
+            seeds.present and not _is_mask(seeds.present, len(seeds.seeds))
+        ):
+            return True
+        if vector is not None and not (vector and len(seeds.seeds) == LANES):
+            return True
+    if not _is_mask(body.lane_mask, len(body.lane_mask)):
+        return True
+    if body.lane_mask and vector is not None and not (vector and len(body.lane_mask) == LANES):
+        return True
+    return not _takes_options(body)
+
+
+def _is_mask(mask: bytes, size: int) -> bool:
+    return len(mask) == size and set(mask) <= {0, 1}
+
+
+def _takes_options(body: Any) -> bool:
+    try:
+        tagged = examine(value_pb2.DynamicValue(map_value=body.options), level=0)
+    except Rejected:
+        return False
+    return not has_equal_keys(tagged)
