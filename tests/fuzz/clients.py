@@ -52,7 +52,7 @@ def _read(frame: bytes, backend: ArrayBackend) -> None:
 
 
 def _written(frame: bytes, backend: ArrayBackend) -> bytes | None:
-    """The frame read and written; None where it is refused."""
+    """The frame of a step read and written, empty for another; None where it is refused."""
     frames = EnvFrames(backend)
     try:
         sequence, reply = frames.read_reply(frame)
@@ -60,7 +60,7 @@ def _written(frame: bytes, backend: ArrayBackend) -> bytes | None:
         check_refusal(error)
         return None
     repr(reply)
-    return frames.write_reply(sequence, reply)
+    return frames.write_reply(sequence, reply) if isinstance(reply, m.StepDone) else b""
 
 
 class _Script:

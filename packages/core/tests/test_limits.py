@@ -115,6 +115,15 @@ def test_a_vector_has_at_most_65536_lanes() -> None:
     assert caught.value.path == "num_envs"
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_discrete_of_a_float_type_is_refused_whatever_its_start(number: float) -> None:
+    message = message_of(spaces.Discrete(2))
+    message.discrete.dtype = 12  # type: ignore[assignment]  # D_TYPE_FLOAT32
+    message.discrete.start = struct.pack("<f", number)
+    with pytest.raises(CodecError, match="float32, which is no integer type"):
+        space_from_wire(message)
+
+
 # Values.
 
 

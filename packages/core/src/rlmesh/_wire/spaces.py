@@ -198,6 +198,8 @@ def _read_bounds(message: space_pb2.Bounds, side: str) -> Bounds:
 
 def _read_discrete(message: space_pb2.Discrete) -> spaces.Space[Any]:
     element = dtype_from_wire(message.dtype)
+    if not element.is_integer:
+        raise CodecError(f"a discrete of {element}, which is no integer type")
     start = 0
     if message.start:
         start = int(_elements(message.start, element, 1, "start of a discrete")[0])
