@@ -1,4 +1,8 @@
-"""Profiles of hypothesis: `HYPOTHESIS_PROFILE=long` for many more examples."""
+"""Profiles of hypothesis, chosen by `HYPOTHESIS_PROFILE`.
+
+`default` draws the same examples on every machine, so that a green commit stays green; `explore` as
+many others in each run; `long` many more.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,10 @@ from tests.backends.libraries import Library, installed, open_library
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 _quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-settings.register_profile("default", max_examples=200, deadline=None, suppress_health_check=_quiet)
-settings.register_profile("long", max_examples=5000, deadline=None, suppress_health_check=_quiet)
+_any = settings(deadline=None, suppress_health_check=_quiet)
+settings.register_profile("default", _any, max_examples=200, derandomize=True)
+settings.register_profile("explore", _any, max_examples=200)
+settings.register_profile("long", _any, max_examples=5000)
 settings.load_profile(PROFILE)
 
 
@@ -25,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
-            item.add_marker(pytest.mark.timeout(900 if PROFILE == "default" else 7200))
+            item.add_marker(pytest.mark.timeout(7200 if PROFILE == "long" else 900))
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,7 @@ def listed(infos: Any) -> Any:
         return {key: listed(part) for key, part in infos.items()}
     if isinstance(infos, np.ndarray) and infos.dtype == object:
         return list(map(listed, infos))
-    if isinstance(infos, tuple):
+    if type(infos) is tuple:
         return tuple(map(listed, infos))
     return infos.item() if isinstance(infos, np.generic) else infos
 
@@ -246,11 +246,14 @@ def test_a_remote_vector_is_the_local_one(machine: type[RemoteVectorMachine]) ->
     run_state_machine_as_test(machine, settings=often)
 
 
-def test_every_space_and_mode() -> None:
+@pytest.mark.parametrize("machine_type", MACHINES, ids=lambda machine: machine.library)
+def test_every_space_and_mode(machine_type: type[RemoteVectorMachine]) -> None:
     """What the machine draws at random, each once."""
+    if not installed(machine_type.library):
+        pytest.skip(f"{machine_type.library} is not installed")
     for mode in AutoresetMode:
         for observation_space in OBSERVATIONS:
-            machine = RemoteVectorMachine()
+            machine = machine_type()
             machine.serve(observation_space, ACTIONS[0], mode, 2, 7)
             machine.reset_to_be_short(2, 0)
             machine.steps()
