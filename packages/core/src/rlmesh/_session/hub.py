@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from rlmesh._session.answers import write_answer
 from rlmesh._session.connection import Connection
-from rlmesh._session.sessions import Instance, ServedSession
+from rlmesh._session.sessions import CannotOpen, Instance, ServedSession
 from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import failure_of_exception
@@ -139,10 +140,7 @@ class SessionHub:
         except Exception as error:
             _log.exception("an environment for %s cannot be made", client.name)
             self._settle(None)
-            failure = failure_of_exception(
-                error, "making the environment", tell_traceback=self._expose_tracebacks
-            )
-            return None, failure.ended()
+            return None, self._cannot_open(error).ended()
         resumable = self._terms.grace_period > 0 and Capability.RESUME in client.capabilities
         session = ServedSession(client, connection.peer, instance, resumable=resumable)
         session.attach(connection)
@@ -155,6 +153,13 @@ class SessionHub:
             self._terms if session.key else self._terms.without_grace(),
             resume_key=session.key,
         )
+
+    def _cannot_open(self, error: Exception) -> m.Failure:
+        if isinstance(error, CannotOpen):
+            return error.failure
+        if isinstance(error, ClosedError):
+            return m.Failure(m.ErrorCode.SHUTTING_DOWN, str(error))
+        return failure_of_exception(error, "factory", tell_traceback=self._expose_tracebacks)
 
     def _settle(self, session: ServedSession | None) -> None:
         """A place that was kept is a session now, or free again."""
@@ -230,27 +235,45 @@ class SessionHub:
         if holder.lost_at is not None:
             left = max(0.0, self._terms.grace_period - (now - holder.lost_at))
             lost = f"; it has lost its connection and has {left:.1f} s to come back"
-        others = "close that client, wait for it (wait=), or serve another instance"
+        count = self._instances.capacity
+        held_by = f"held by {holder.name} for {held:.1f} s (session {holder.id}){lost}"
+        if count == 1:
+            words = f"the environment is {held_by}; close that client, wait for it (wait=)"
+        else:
+            words = f"all {count} environments are held, the oldest is {held_by}; wait (wait=)"
         return m.Failure(
             m.ErrorCode.BUSY,
-            f"the environment is held by {holder.name} for {held:.1f} s (session {holder.id})"
-            f"{lost}; {others}",
+            f"{words}, or serve more (factory=, max_sessions=)",
             session_closed=True,
             holder=holder.name,
             held_seconds=held,
         )
 
-    def play(self, session: ServedSession, body: m.RequestBody) -> tuple[m.Reply, int]:
-        """Play one request on the session's environment; its reply and the call's microseconds."""
+    def play(
+        self, session: ServedSession, request: m.Request, frame: bytes
+    ) -> tuple[bytes, m.Reply | None]:
+        """Play one request on the session's environment.
+
+        Returns:
+            The frame of the answer, and the reply, unless another process has written that.
+        """
         start = time.perf_counter_ns()
+        reply = self._reply(session, request, frame)
+        if isinstance(reply, bytes):
+            return reply, None
+        call_us = (time.perf_counter_ns() - start) // 1000
+        return write_answer(self._frames, request.sequence, reply, call_us), reply
+
+    def _reply(self, session: ServedSession, request: m.Request, frame: bytes) -> m.Reply | bytes:
         try:
-            reply = session.instance.play(body)
+            if isinstance(request.body, m.Close):
+                return session.instance.end()
+            return session.instance.answer(request, frame)
         except ClosedError as error:
-            return m.Failure(m.ErrorCode.SHUTTING_DOWN, str(error), session_closed=True), 0
+            return m.Failure(m.ErrorCode.SHUTTING_DOWN, str(error), session_closed=True)
         except Exception as error:
             _log.exception("a request of session %s failed", session.id)
-            return m.Failure(m.ErrorCode.INTERNAL, f"the server failed: {error}"), 0
-        return reply, (time.perf_counter_ns() - start) // 1000
+            return m.Failure(m.ErrorCode.INTERNAL, f"the server failed: {error}")
 
     def lost(self, session: ServedSession, connection: Connection) -> None:
         """A connection has ended; its session waits for another one, or ends (R-3, R-13)."""
@@ -285,8 +308,11 @@ class SessionHub:
 
 
 class _NoInstance:
-    def play(self, body: m.RequestBody) -> m.Reply:
+    def answer(self, request: m.Request, frame: bytes) -> m.Reply:
         raise ClosedError("there is no environment")
+
+    def end(self) -> m.Reply:
+        return m.Closed()
 
     def release(self) -> None:
         pass

@@ -12,22 +12,45 @@ from typing import Protocol
 from rlmesh._wire import messages as m
 from rlmesh.specs import PeerInfo
 
-__all__ = ["Instance", "Link", "ServedSession"]
+__all__ = ["CannotOpen", "Instance", "Link", "ServedSession"]
+
+
+class CannotOpen(Exception):
+    """There is no environment for a new session.
+
+    Attributes:
+        failure: Why, as its client is told.
+    """
+
+    def __init__(self, failure: m.Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 class Instance(Protocol):
     """One environment, for one session at a time."""
 
-    def play(self, body: m.RequestBody) -> m.Reply:
+    def answer(self, request: m.Request, frame: bytes) -> m.Reply | bytes:
         """Apply one request to it, on its thread; a fault of the environment is a reply.
+
+        Args:
+            request: What is asked.
+            frame: The same, as it came.
+
+        Returns:
+            The reply, or its frame where another process has written that.
 
         Raises:
             ClosedError: If it is closed already.
         """
         ...
 
+    def end(self) -> m.Reply:
+        """The session's client closes it: `Closed`, or what the environment's own close raised."""
+        ...
+
     def release(self) -> None:
-        """The session that had it is over."""
+        """The session that had it is over, however it ended."""
         ...
 
 
