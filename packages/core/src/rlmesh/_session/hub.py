@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Protocol
 
 from rlmesh._session.answers import write_answer
 from rlmesh._session.connection import Connection
+from rlmesh._session.idle import IdleWatch
 from rlmesh._session.sessions import CannotOpen, Instance, ServedSession
 from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
@@ -29,6 +30,9 @@ _log = logging.getLogger("rlmesh.server")
 
 _LOOK_SECONDS = 0.25
 """How often one who stands in line looks whether its client is still there."""
+
+_OBITUARIES = 256
+"""Of how many sessions that were ended the reason is kept."""
 
 
 class Instances(Protocol):
@@ -83,6 +87,9 @@ class SessionHub:
         self._sessions: dict[str, ServedSession] = {}
         self._opening = 0
         self._line: deque[object] = deque()
+        self._idle = IdleWatch(terms.idle_timeout, self._sessions.values, self._expire_idle)
+        # Why those ended that their clients may still ask for.
+        self._obituaries: OrderedDict[str, tuple[ServedSession, str]] = OrderedDict()
         self._stopping = False
 
     @property
@@ -145,6 +152,7 @@ class SessionHub:
         session = ServedSession(client, connection.peer, instance, resumable=resumable)
         session.attach(connection)
         self._settle(session)
+        self._idle.opened()
         _log.info("session %s opened by %s (%s)", session.id, client.name, connection.peer)
         return session, m.Opened(
             self._server,
@@ -174,13 +182,14 @@ class SessionHub:
     ) -> tuple[ServedSession | None, m.Reply]:
         with self._changed:
             session = self._sessions.get(resume.session_id)
+            late, why = self._obituaries.get(resume.session_id, (_NOBODY, ""))
         # An unknown id costs the same comparison.
-        proven = (session or _NOBODY).proves(resume.key)
+        proven = (session or late).proves(resume.key)
         if session is None or not proven or session.ended:
+            words = "its grace period may be over, or the server may have been restarted"
             return None, m.Failure(
                 m.ErrorCode.UNKNOWN_SESSION,
-                "there is no such session to resume; its grace period may be over, or the server "
-                "may have been restarted",
+                f"there is no such session to resume; {why if why and proven else words}",
                 session_closed=True,
             )
         received = session.received
@@ -289,6 +298,17 @@ class SessionHub:
     def _expire(self, session: ServedSession) -> None:
         if session.end(unless_attached=True):
             _log.info("session %s did not come back", session.id)
+            self._forget(session)
+
+    def _expire_idle(self, session: ServedSession, limit: float) -> None:
+        if session.end(unless_answered_after=limit):
+            why = f"it got no request for {self._terms.idle_timeout:g} s (idle_timeout)"
+            _log.info("session %s ended: %s", session.id, why)
+            with self._changed:
+                self._obituaries[session.id] = session, why
+                if len(self._obituaries) > _OBITUARIES:
+                    self._obituaries.popitem(last=False)
+            session.cut()
             self._forget(session)
 
     def close(self, session: ServedSession) -> None:
