@@ -99,18 +99,30 @@ class RemoteVectorMachine(RuleBasedStateMachine):
         mode=st.sampled_from(AutoresetMode),
         lanes=st.integers(1, 3),
         seed=SEEDS,
+        listed=st.booleans(),
     )
     def serve(
-        self, observation_space: Any, action_space: Any, mode: Any, lanes: int, seed: int
+        self,
+        observation_space: Any,
+        action_space: Any,
+        mode: Any,
+        lanes: int,
+        seed: int,
+        listed: bool,
     ) -> None:
+        makers = [lambda: ProbeEnv(observation_space, action_space)] * lanes
+
         def vector() -> Any:
-            makers = [lambda: ProbeEnv(observation_space, action_space)] * lanes
             return SyncVectorEnv(makers, autoreset_mode=mode)
 
         self.mode, self.lanes = mode, lanes
         self.space = observation_space
         self.local = vector()
-        self.server = EnvServer(vector(), options=ServeOptions(validation="off"))
+        options = ServeOptions(validation="off")
+        if listed:
+            self.server = EnvServer(makers, options=options, autoreset_mode=mode)
+        else:
+            self.server = EnvServer(vector(), options=options)
         self.server.start()
         self.opened.callback(self.server.shutdown)
         self.connect()
@@ -254,7 +266,7 @@ def test_every_space_and_mode(machine_type: type[RemoteVectorMachine]) -> None:
     for mode in AutoresetMode:
         for observation_space in OBSERVATIONS:
             machine = machine_type()
-            machine.serve(observation_space, ACTIONS[0], mode, 2, 7)
+            machine.serve(observation_space, ACTIONS[0], mode, 2, 7, True)
             machine.reset_to_be_short(2, 0)
             machine.steps()
             machine.teardown()

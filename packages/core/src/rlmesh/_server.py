@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from rlmesh.options import TLS, ServeOptions
+from rlmesh.specs import AutoresetMode
 
 if TYPE_CHECKING:
     from rlmesh._hosting.frameworks import Framework
@@ -34,7 +35,8 @@ class EnvServer:
 
     Args:
         env: A Gymnasium environment, a vector of them, or an object of the same shape
-            (`rlmesh.types.EnvLike`, `VectorEnvLike`).
+            (`rlmesh.types.EnvLike`, `VectorEnvLike`). A list of environments of Gymnasium, or of
+            functions that make them, is served as a vector (`gymnasium.vector.SyncVectorEnv`).
         address: "host:port", "tcp://host:port", "grpcs://host:port" (TLS), "unix:///path" or a bare
             port. None: made of `host`, `port` and `path`; without these, loopback and a free port.
         host: Host name or IP address; loopback by default.
@@ -59,6 +61,9 @@ class EnvServer:
         spares: How many environments are kept ready for sessions that will open.
         expose: Names of methods and attributes of the environment, or of a wrapper of it, that
             clients may call, read and write; no others are reached.
+        autoreset_mode: When the lanes of a list of environments start their next episode:
+            `rlmesh.specs.AutoresetMode`, Gymnasium's, or its value ("NextStep", the default,
+            "SameStep", "Disabled").
 
     Raises:
         AddressError: If the address is none, or cannot be bound.
@@ -90,6 +95,7 @@ class EnvServer:
         workers: Literal["thread", "process"] = "thread",
         spares: int = 0,
         expose: Sequence[str] = (),
+        autoreset_mode: AutoresetMode | str | None = None,
     ) -> None:
         from rlmesh._hosting.attributes import check_names
         from rlmesh._hosting.base import House
@@ -102,7 +108,17 @@ class EnvServer:
         tell = options.expose_tracebacks
         tell = where.is_local if tell is None else tell
         pool = Pool(max_sessions, workers, spares)
-        house = House(tags, framework, device, options.validation, tell, check_names(expose))
+        if autoreset_mode is not None:
+            autoreset_mode = AutoresetMode(getattr(autoreset_mode, "value", autoreset_mode))
+        house = House(
+            tags,
+            framework,
+            device,
+            options.validation,
+            tell,
+            check_names(expose),
+            autoreset_mode,
+        )
         self._options = options
         self._hosting = establish(env, factory, house, options, pool)
         self._contract = self._hosting.contract

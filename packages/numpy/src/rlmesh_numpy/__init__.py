@@ -5,6 +5,7 @@ from rlmesh_numpy._env import RemoteEnv, RemoteVectorEnv
 from rlmesh_numpy._model import Model
 from rlmesh_numpy._registration import make_env, register
 from rlmesh_numpy._spaces import spaces_from_gymnasium, spaces_to_gymnasium
+from rlmesh_numpy._vector import make_vector
 from rlmesh_numpy._version import __version__
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "__version__",
     "asarray",
     "make_env",
+    "make_vector",
     "register",
     "spaces_from_gymnasium",
     "spaces_to_gymnasium",

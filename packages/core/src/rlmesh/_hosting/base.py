@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,7 +15,7 @@ from rlmesh._hosting.thread import Stream
 from rlmesh._session.sessions import Instance
 from rlmesh.adapters import EnvTags
 from rlmesh.backends import ArrayBackend
-from rlmesh.specs import EnvContract
+from rlmesh.specs import AutoresetMode, EnvContract
 
 __all__ = ["Hosting", "House"]
 
@@ -29,6 +31,7 @@ class House:
         validation: What to do with observations outside their space.
         expose_tracebacks: Whether clients see the tracebacks of their exceptions.
         exposed: Names that remote attribute calls reach.
+        autoreset_mode: When the lanes of a list of environments start their next episode.
     """
 
     tags: EnvTags | None = None
@@ -37,9 +40,17 @@ class House:
     validation: Validation = "warn"
     expose_tracebacks: bool = False
     exposed: tuple[str, ...] = ()
+    autoreset_mode: AutoresetMode | None = None
 
     def adopt(self, env: Any) -> Adopted:
-        """Find out what `env` is; raises as `rlmesh._hosting.adopt.adopt` does."""
+        """Find out what `env` is; raises as `rlmesh._hosting.adopt.adopt` does.
+
+        A list or tuple becomes a vector.
+        """
+        if isinstance(env, (list, tuple)):
+            env = _vector(env, self.autoreset_mode or AutoresetMode.NEXT_STEP)
+        elif self.autoreset_mode is not None:
+            raise ValueError("autoreset_mode is for a list of environments; a vector has its own")
         if self.framework is None and self.device is not None:
             raise ValueError(f"device={self.device!r} needs framework='torch' or framework='jax'")
         backend = None if self.framework is None else backend_of(self.framework, self.device)
@@ -48,6 +59,13 @@ class House:
     def host(self, adopted: Adopted) -> HostedEnv:
         """An adopted environment that requests can be played on."""
         return HostedEnv(adopted, self.validation, self.expose_tracebacks)
+
+
+def _vector(lanes: Sequence[Any], mode: AutoresetMode) -> Any:
+    importlib.import_module("rlmesh.numpy")  # Where it is missing, that names the pip command.
+    from rlmesh_numpy import make_vector
+
+    return make_vector(lanes, mode.value)
 
 
 class Hosting(Protocol):

@@ -1,0 +1,94 @@
+"""A list of environments, served as a vector."""
+
+from __future__ import annotations
+
+import functools
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from rlmesh import EnvServer
+from rlmesh.specs import AutoresetMode
+from tests.integration.envs import CounterEnv
+
+np = pytest.importorskip("numpy")
+rlmesh_numpy = pytest.importorskip("rlmesh_numpy")
+
+import gymnasium  # noqa: E402
+
+MAKE = functools.partial(gymnasium.make, "CartPole-v1")
+
+
+class Closing(gymnasium.Wrapper):  # type: ignore[type-arg]
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+        super().close()
+
+
+@pytest.mark.parametrize("mode", [None, *AutoresetMode, "SameStep"])
+def test_environments_and_functions_become_lanes(mode: Any) -> None:
+    with EnvServer([MAKE(), MAKE, MAKE()], autoreset_mode=mode) as server:
+        contract = server.env_contract
+        expected = AutoresetMode.NEXT_STEP if mode is None else AutoresetMode(mode)
+        assert (contract.id, contract.num_envs, contract.vector) == ("CartPole-v1", 3, True)
+        assert contract.autoreset_mode is expected
+        with closing(rlmesh_numpy.RemoteVectorEnv(server.address)) as remote:
+            assert remote.metadata["autoreset_mode"].value == expected.value
+            observations, _ = remote.reset(seed=4)
+            alone = [MAKE().reset(seed=4 + lane)[0] for lane in range(3)]
+            assert np.array_equal(observations, alone)
+
+
+def test_gymnasiums_mode_is_taken_too() -> None:
+    mode = gymnasium.vector.AutoresetMode.DISABLED
+    with EnvServer((MAKE,), autoreset_mode=mode) as server:
+        assert server.env_contract.autoreset_mode is AutoresetMode.DISABLED
+
+
+def test_they_are_closed_with_the_server() -> None:
+    envs = [Closing(MAKE()) for _ in range(2)]
+    with EnvServer(envs):
+        pass
+    assert [env.closed for env in envs] == [1, 1]
+
+
+def test_a_factory_may_make_a_list() -> None:
+    with (
+        EnvServer(factory=lambda: [MAKE] * 2, max_sessions=2, autoreset_mode="Disabled") as server,
+        closing(rlmesh_numpy.RemoteVectorEnv(server.address)) as one,
+        closing(rlmesh_numpy.RemoteVectorEnv(server.address)) as other,
+    ):
+        assert not np.array_equal(one.reset(seed=1)[0], other.reset(seed=2)[0])
+        assert one.metadata["autoreset_mode"].value == "Disabled"
+
+
+def fail() -> Any:
+    raise LookupError("no third one")
+
+
+@pytest.mark.parametrize(
+    ("envs", "arguments", "kind", "words"),
+    [
+        ([], {}, ValueError, "got an empty list"),
+        ([MAKE, CounterEnv()], {}, TypeError, "environment 1 of the list is a CounterEnv"),
+        ([MAKE, CounterEnv], {}, TypeError, "environment 1 of the list is a CounterEnv"),
+        ([MAKE, MAKE, fail], {}, LookupError, "no third one"),
+        ([MAKE], {"autoreset_mode": "never"}, ValueError, "'never' is not a valid"),
+        (MAKE(), {"autoreset_mode": "SameStep"}, ValueError, "is for a list of environments"),
+    ],
+)
+def test_what_is_no_vector_is_refused(
+    envs: Any, arguments: Any, kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        EnvServer(envs, **arguments)
+
+
+def test_those_made_before_a_failure_are_closed() -> None:
+    env = Closing(MAKE())
+    with pytest.raises(LookupError):
+        EnvServer([env, fail])
+    assert env.closed == 1
