@@ -144,22 +144,21 @@ export class OneOfPlan implements Plan {
       }
       return value;
     });
-    this.check(chosen.map(({ index }) => index));
-    slabs.push(uint32Slab(chosen.map(({ index }) => index)));
-    this.plans.forEach((plan, at) => {
-      const own = chosen.filter(({ index }) => index === at);
-      plan.encode(own.map(({ value }) => value), slabs);
-    });
+    const indices = chosen.map(({ index }) => index);
+    this.check(indices);
+    slabs.push(uint32Slab(indices));
+    const groups = this.plans.map((): Value[] => []);
+    chosen.forEach(({ index, value }) => groups[index]?.push(value));
+    this.plans.forEach((plan, at) => plan.encode(groups[at] ?? [], slabs));
   }
 
   decode(slabs: SlabReader, n: number): Value[] {
     checkPlace(n, this.path);
     const indices = slabs.uint32s(n, this.path);
     this.check(indices);
-    const columns = this.plans.map((plan, at) => {
-      const own = indices.filter((index) => index === at).length;
-      return plan.decode(slabs, own).values();
-    });
+    const counts = this.plans.map(() => 0);
+    indices.forEach((index) => counts[index]!++);
+    const columns = this.plans.map((plan, at) => plan.decode(slabs, counts[at] ?? 0).values());
     return indices.map((index) => ({ index, value: columns[index]?.next().value as Value }));
   }
 
