@@ -3,7 +3,7 @@
 import { invalidValue, step } from "./errors.js";
 import { checkPlace, type Plan, type SlabReader, sum, uint32Slab } from "./slabs.js";
 import { isSlabless, type Key, type Sequence } from "./spaces.js";
-import { describe, type OneOfValue, type Value } from "./values.js";
+import { describe, isObject, type OneOfValue, type Value } from "./values.js";
 
 /** A Dict: no slab of its own, then each entry in the order of the space. */
 export class DictPlan implements Plan {
@@ -172,5 +172,5 @@ export class OneOfPlan implements Plan {
 }
 
 function isOneOf(value: Value): value is OneOfValue {
-  return typeof value === "object" && "index" in value && "value" in value;
+  return isObject(value) && "index" in value && "value" in value;
 }

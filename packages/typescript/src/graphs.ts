@@ -4,7 +4,7 @@ import { isArray, split } from "./containers.js";
 import { invalidValue } from "./errors.js";
 import { checkPlace, int32Slab, int32sOf, type Plan, type SlabReader } from "./slabs.js";
 import { sum, uint32Slab } from "./slabs.js";
-import { describe, type GraphValue, type Value } from "./values.js";
+import { describe, type GraphValue, isObject, type Value } from "./values.js";
 
 const FEATURES = 1;
 const LINKS = 2;
@@ -120,7 +120,7 @@ export class GraphPlan implements Plan {
 function isGraph(value: Value): value is GraphValue {
   const orNull = (part: unknown) => part === null || isArray(part);
   return (
-    typeof value === "object" &&
+    isObject(value) &&
     "nodes" in value &&
     isArray(value.nodes) &&
     orNull(value.edges) &&

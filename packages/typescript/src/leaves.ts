@@ -6,7 +6,7 @@ import { invalidValue } from "./errors.js";
 import { checkPlace, joined, type Plan, type SlabReader, sum, uint32Slab } from "./slabs.js";
 import type { Box, Discrete, MultiBinary, MultiDiscrete } from "./spaces.js";
 import { textOf, utf8Of } from "./text.js";
-import { describe, sameShape, type Tensor, type Value } from "./values.js";
+import { describe, isObject, sameShape, type Tensor, type Value } from "./values.js";
 
 /** The smallest and largest integer of each element, in C order, or one pair for all (V-8). */
 type Ranges = readonly (readonly [bigint, bigint])[];
@@ -103,7 +103,7 @@ function checkRanges(elements: Elements, ranges: Ranges, path: string): void {
 }
 
 function isTensor(value: Value): value is Tensor {
-  return typeof value === "object" && "dtype" in value && ArrayBuffer.isView(value.data);
+  return isObject(value) && "dtype" in value && ArrayBuffer.isView(value.data);
 }
 
 /** A Discrete: one integer. */

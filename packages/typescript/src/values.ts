@@ -51,9 +51,14 @@ export function sameShape(one: readonly number[], other: readonly number[]): boo
   return one.length === other.length && one.every((extent, at) => extent === other[at]);
 }
 
+/** Whether a value is an object; the types say so of more than a caller in JavaScript may give. */
+export function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
 /** What a value is, in a few words. */
 export function describe(value: unknown): string {
-  if (value === null || typeof value !== "object") {
+  if (!isObject(value)) {
     return typeof value === "string" ? JSON.stringify(value.slice(0, 40)) : String(value);
   }
   if (value instanceof Map) {
