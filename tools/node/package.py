@@ -86,9 +86,7 @@ def _checked(command: Sequence[str], error: type[NodeError]) -> None:
         raise error(f"{command[0]} exited with {done.returncode}:\n{said}")
 
 
-def _run(
-    command: Sequence[str], variables: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
+def _run(command: Sequence[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=PACKAGE,

@@ -114,7 +114,9 @@ function wellFormed(text: string, path: string): string {
 function fewestBytes(value: bigint): Uint8Array {
   const bits = (value < 0n ? ~value : value).toString(2).length + 1;
   const size = Math.ceil(bits / 8);
-  const digits = BigInt.asUintN(8 * size, value).toString(16).padStart(2 * size, "0");
+  const digits = BigInt.asUintN(8 * size, value)
+    .toString(16)
+    .padStart(2 * size, "0");
   return Uint8Array.from({ length: size }, (_, at) => {
     const from = 2 * (size - 1 - at);
     return Number.parseInt(digits.slice(from, from + 2), 16);

@@ -1,7 +1,7 @@
 /**
  * DynamicValue with the bits of its float.
  *
- * The generated type gives `float_value` as a number, and an engine may change a NaN when it holds it
+ * The generated type gives `float_value` as a number, and an engine may change a NaN that it holds
  * as one: ECMAScript allows that, and V8 does it in arrays. The same eight bytes read as a fixed64
  * are a BigInt. So this is the generated schema with the type of that one field changed.
  */

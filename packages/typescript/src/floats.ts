@@ -1,4 +1,4 @@
-/** Floats by their bits. A JavaScript number may lose a NaN's payload; its bits, as integers, not. */
+/** Floats by their bits, which as integers keep a NaN's payload; a JavaScript number may not. */
 
 /** The value of a binary16. */
 export function float16ToNumber(bits: number): number {

@@ -1,4 +1,4 @@
-/** Graphs: flags, node and edge counts, links, then the features of nodes and edges (V-10, V-11). */
+/** Graphs: flags, counts and links, then the features of nodes and edges (V-10, V-11). */
 
 import { isArray, split } from "./containers.js";
 import { invalidValue } from "./errors.js";
@@ -39,8 +39,14 @@ export class GraphPlan implements Plan {
       uint32Slab(counts.map(({ edges }) => edges)),
       int32Slab(graphs.flatMap((graph) => (graph.edgeLinks ?? []).flat())),
     );
-    this.nodes.encode(graphs.flatMap((graph) => graph.nodes), slabs);
-    this.edges?.encode(graphs.flatMap((graph) => graph.edges ?? []), slabs);
+    this.nodes.encode(
+      graphs.flatMap((graph) => graph.nodes),
+      slabs,
+    );
+    this.edges?.encode(
+      graphs.flatMap((graph) => graph.edges ?? []),
+      slabs,
+    );
   }
 
   private graph(value: Value): GraphValue {

@@ -30,8 +30,8 @@ const EXTENT = 2n ** 63n - 1n;
 /**
  * A shape as numbers, once M-6 and the limit on dimensions hold.
  *
- * An extent above 2^53 - 1, which is possible only beside an extent of 0, is refused too: JavaScript
- * has no array of that length, and its numbers cannot tell it from its neighbours.
+ * An extent above 2^53 - 1, which is possible only beside an extent of 0, is refused too: a number
+ * of JavaScript cannot tell it from its neighbours.
  */
 export function checkedShape(
   shape: readonly bigint[],

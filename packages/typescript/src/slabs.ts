@@ -1,4 +1,4 @@
-/** The slabs of a value: taken one after another, each size checked before it is used (V-3, V-4). */
+/** The slabs of a value, taken one after another, each size checked before use (V-3, V-4). */
 
 import { bytesOf, elementsOf, elementType } from "./dtypes.js";
 import { invalidValue } from "./errors.js";
@@ -79,7 +79,7 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * The sum of lengths or counts. Those of a few million uint32 may exceed 2^53, where it is not exact
+ * The sum of lengths or counts. Of a few million uint32 it may exceed 2^53, where it is not exact
  * but far above every limit and every size that a slab can have.
  */
 export function sum(numbers: readonly number[]): number {

@@ -160,7 +160,12 @@ function integerType(message: { dtype: number }, path: string): ElementType {
 }
 
 /** Integers of exactly `length` elements. */
-function readIntegers(type: ElementType, bytes: Uint8Array, length: number, path: string): bigint[] {
+function readIntegers(
+  type: ElementType,
+  bytes: Uint8Array,
+  length: number,
+  path: string,
+): bigint[] {
   if (bytes.length !== length * type.size) {
     throw malformed(path, `${length * type.size} bytes`, String(bytes.length));
   }

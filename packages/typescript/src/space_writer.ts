@@ -54,7 +54,9 @@ function entryOf([key, space]: readonly [spaces.Key, spaces.Space]): proto.DictE
     : create(proto.DictEntrySchema, { key: { case: "index", value: key }, ...init });
 }
 
-function leafOf(space: Exclude<spaces.Space, { family: "dict" | "tuple" | "sequence" | "graph" | "one_of" }>): Kind {
+function leafOf(
+  space: Exclude<spaces.Space, { family: "dict" | "tuple" | "sequence" | "graph" | "one_of" }>,
+): Kind {
   switch (space.family) {
     case "box": {
       const type = elementType(space.dtype);

@@ -4,16 +4,7 @@ import type { DTypeName, Elements } from "./dtypes.js";
 
 /** A space of any family. */
 export type Space =
-  | Box
-  | Discrete
-  | MultiBinary
-  | MultiDiscrete
-  | Text
-  | Dict
-  | Tuple
-  | Sequence
-  | Graph
-  | OneOf;
+  Box | Discrete | MultiBinary | MultiDiscrete | Text | Dict | Tuple | Sequence | Graph | OneOf;
 
 /** Bounds of a Box in its dtype: one element for all, or all of them in C order. */
 export interface Bounds {

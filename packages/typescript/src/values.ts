@@ -17,13 +17,7 @@ import type { Key } from "./spaces.js";
  * | OneOf | `OneOfValue` |
  */
 export type Value =
-  | Tensor
-  | bigint
-  | string
-  | ReadonlyMap<Key, Value>
-  | readonly Value[]
-  | GraphValue
-  | OneOfValue;
+  Tensor | bigint | string | ReadonlyMap<Key, Value> | readonly Value[] | GraphValue | OneOfValue;
 
 /** An array of numbers, its elements in C order. */
 export interface Tensor {
@@ -32,7 +26,7 @@ export interface Tensor {
   readonly data: Elements;
 }
 
-/** A value of a Graph. Null: it has no edge features, or no links, which is not the same as none. */
+/** A value of a Graph. Null features or links are absent, which is not the same as empty. */
 export interface GraphValue {
   readonly nodes: readonly Value[];
   readonly edges: readonly Value[] | null;

@@ -12,7 +12,13 @@ import { readSpace, serializeDynamic, type Space, SpaceCodec } from "../src/inde
 import { type Value, writeSpace } from "../src/index.js";
 
 const THREE: Space = { family: "discrete", dtype: "int8", n: 3n, start: 0n };
-const PAIR: Space = { family: "multi_discrete", dtype: "int64", shape: [2], nvec: [2n, 3n], start: [0n, 0n] };
+const PAIR: Space = {
+  family: "multi_discrete",
+  dtype: "int64",
+  shape: [2],
+  nvec: [2n, 3n],
+  start: [0n, 0n],
+};
 const TEXT: Space = { family: "text", minLength: 0, maxLength: 9, charset: "ab" };
 const EMPTY: Space = { family: "tuple", spaces: [] };
 const GRAPH: Space = { family: "graph", nodeSpace: THREE, edgeSpace: null };
@@ -40,7 +46,14 @@ describe("a writer refuses a value that is not of the space", () => {
     ["another array", PAIR, { dtype: "int64", shape: [2], data: Int32Array.of(0, 0) }],
     ["an element out of range", PAIR, { dtype: "int64", shape: [2], data: pair(0n, 3n) }],
     ["a lone surrogate", TEXT, "a\ud800"],
-    ["too many keys", { family: "dict", entries: [["a", THREE]] }, new Map([["a", 0n], ["b", 0n]])],
+    [
+      "too many keys",
+      { family: "dict", entries: [["a", THREE]] },
+      new Map([
+        ["a", 0n],
+        ["b", 0n],
+      ]),
+    ],
     ["the integer key", { family: "dict", entries: [["1", THREE]] }, new Map([[1n, 0n]])],
     ["a shorter tuple", { family: "tuple", spaces: [THREE] }, []],
     ["inside", { family: "tuple", spaces: [THREE, THREE] }, [0n, 9n], "[1]"],
@@ -60,7 +73,11 @@ describe("a writer refuses a value that is not of the space", () => {
 
   test("more edges than links, or an end that is no node", () => {
     const codec = new SpaceCodec({ ...GRAPH, edgeSpace: THREE }, "action");
-    const edges = (links: [number, number][]): Value => ({ nodes: [0n], edges: [1n], edgeLinks: links });
+    const edges = (links: [number, number][]): Value => ({
+      nodes: [0n],
+      edges: [1n],
+      edgeLinks: links,
+    });
     refused(() => codec.encode(edges([])), ErrorCode.INVALID_VALUE, "action");
     refused(() => codec.encode(edges([[0, 1]])), ErrorCode.INVALID_VALUE, "action.edge_links");
     assert.equal(codec.encode(edges([[0, 0]])).length, 6);
@@ -75,7 +92,8 @@ test("a stack of nothing has no elements (V-15)", () => {
 });
 
 test("the limits on one space hold", () => {
-  const wide = (n: number, space: Space) => ({ family: "tuple", spaces: Array(n).fill(space) }) as Space;
+  const wide = (n: number, space: Space) =>
+    ({ family: "tuple", spaces: Array(n).fill(space) }) as Space;
   assert.ok(writeSpace(wide(4096, THREE)));
   refused(() => writeSpace(wide(4097, THREE)), ErrorCode.LIMIT_EXCEEDED, "[4096]");
   refused(() => writeSpace(wide(16_384, EMPTY)), ErrorCode.LIMIT_EXCEEDED, "[16383]");
@@ -93,7 +111,12 @@ test("a start that the dtype cannot hold is refused, not wrapped", () => {
 
 describe("self-describing values", () => {
   test("every bit of a float is kept, however often, signalling or not", () => {
-    const all = [0x7ff0000000000001n, 0xfff0000000000001n, 0xfff7fffffff7ffffn, 0x7ff8000000000abcn];
+    const all = [
+      0x7ff0000000000001n,
+      0xfff0000000000001n,
+      0xfff7fffffff7ffffn,
+      0x7ff8000000000abcn,
+    ];
     for (let round = 0; round < 5000; round++) {
       const elements = all.map((bits): Dynamic => ({ kind: "float", bits }));
       const value: Dynamic = { kind: "list", elements };
@@ -119,19 +142,40 @@ describe("self-describing values", () => {
     level === 1 ? nothing : { kind: "tuple", elements: [nested(level - 1)] };
   const refusals: [string, Dynamic][] = [
     ["a lone surrogate", { kind: "string", value: "\udc00" }],
-    ["a lone surrogate in a key", { kind: "map", entries: [[{ kind: "string", value: "\udc00" }, nothing]] }],
-    ["a key that cannot be one", { kind: "map", entries: [[{ kind: "list", elements: [] }, nothing]] }],
-    ["a key twice", { kind: "map", entries: [[nothing, nothing], [nothing, nothing]] }],
-    ["a tensor of another size", { kind: "tensor", dtype: "int8", shape: [2], data: Int8Array.of(1) }],
+    [
+      "a lone surrogate in a key",
+      { kind: "map", entries: [[{ kind: "string", value: "\udc00" }, nothing]] },
+    ],
+    [
+      "a key that cannot be one",
+      { kind: "map", entries: [[{ kind: "list", elements: [] }, nothing]] },
+    ],
+    [
+      "a key twice",
+      {
+        kind: "map",
+        entries: [
+          [nothing, nothing],
+          [nothing, nothing],
+        ],
+      },
+    ],
+    [
+      "a tensor of another size",
+      { kind: "tensor", dtype: "int8", shape: [2], data: Int8Array.of(1) },
+    ],
     ["a scalar of two", { kind: "scalar", dtype: "int8", data: Int8Array.of(1, 2) }],
     ["another array", { kind: "scalar", dtype: "int8", data: Uint8Array.of(1) }],
     ["25 levels", nested(25)],
   ];
   for (const [name, value] of refusals) {
     test(`a writer refuses ${name}`, () => {
-      assert.throws(() => serializeDynamic(value, "info"), (error) => {
-        return error instanceof CodecError && error.path.startsWith("info");
-      });
+      assert.throws(
+        () => serializeDynamic(value, "info"),
+        (error) => {
+          return error instanceof CodecError && error.path.startsWith("info");
+        },
+      );
     });
   }
 

@@ -22,11 +22,13 @@ function* flips(text: string, bit = 0x01): Generator<string> {
  */
 const HIGHEST = 0x80;
 
-/** Each of the ways to flip a bit of a byte of base64 that is the member `data` or `float` of JSON. */
+/** Each of the ways to flip a bit of the bytes in the JSON of a value. */
 function* flippedData(json: unknown): Generator<unknown> {
   for (const [name, part] of Object.entries((json ?? {}) as Tagged)) {
     const whole = (changed: unknown) =>
-      Array.isArray(json) ? json.with(Number(name), changed) : { ...(json as Tagged), [name]: changed };
+      Array.isArray(json)
+        ? json.with(Number(name), changed)
+        : { ...(json as Tagged), [name]: changed };
     if (["data", "float", "bytes"].includes(name) && typeof part === "string") {
       for (const changed of flips(part)) yield whole(changed);
     } else if (typeof part === "object") {
@@ -55,7 +57,10 @@ describe("a flipped bit fails", () => {
     let tried = 0;
     for (const one of cases("valid/values")) {
       for (const [at, slab] of one.slabs.entries()) {
-        const changed = [...flips(slab)].map((text) => ({ ...one, slabs: one.slabs.with(at, text) }));
+        const changed = [...flips(slab)].map((text) => ({
+          ...one,
+          slabs: one.slabs.with(at, text),
+        }));
         tried += allFail(check, changed, one.name);
       }
     }
@@ -65,7 +70,10 @@ describe("a flipped bit fails", () => {
   test("in the JSON of a value", () => {
     let tried = 0;
     for (const one of cases("valid/values")) {
-      const changed = [...flippedData(one.value)].map((value) => ({ ...one, value: value as Tagged }));
+      const changed = [...flippedData(one.value)].map((value) => ({
+        ...one,
+        value: value as Tagged,
+      }));
       tried += allFail(CHECKS["valid/values"], changed, one.name);
     }
     some(tried);
@@ -76,7 +84,10 @@ describe("a flipped bit fails", () => {
     // A bound of no elements may be any number.
     const all = cases("valid/spaces").filter(({ name }) => name !== "box/uniform-of-zero-size");
     for (const one of all) {
-      const changed = [...flips(one.space_proto, HIGHEST)].map((space_proto) => ({ ...one, space_proto }));
+      const changed = [...flips(one.space_proto, HIGHEST)].map((space_proto) => ({
+        ...one,
+        space_proto,
+      }));
       tried += allFail(CHECKS["valid/spaces"], changed, one.name);
     }
     some(tried);
@@ -86,7 +97,10 @@ describe("a flipped bit fails", () => {
     let tried = 0;
     for (const one of cases("valid/spaces")) {
       const canonical = one.canonical_proto ?? one.space_proto;
-      const changed = [...flips(canonical, HIGHEST)].map((text) => ({ ...one, canonical_proto: text }));
+      const changed = [...flips(canonical, HIGHEST)].map((text) => ({
+        ...one,
+        canonical_proto: text,
+      }));
       tried += allFail(CHECKS["valid/spaces"], changed, one.name);
     }
     some(tried);

@@ -65,7 +65,9 @@ export function withNumbers(json: unknown): unknown {
   }
   const { box } = json as Tagged;
   if (box === undefined) {
-    return Object.fromEntries(Object.entries(json).map(([name, part]) => [name, withNumbers(part)]));
+    return Object.fromEntries(
+      Object.entries(json).map(([name, part]) => [name, withNumbers(part)]),
+    );
   }
   const [low, high] = [box.low, box.high].map((bounds) => numbersIn(bounds, box.dtype));
   return { box: { ...box, low, high } };
@@ -74,7 +76,9 @@ export function withNumbers(json: unknown): unknown {
 function numbersIn(bounds: Tagged, dtype: DTypeName): Tagged {
   const { name, size } = elementType(dtype);
   const read = (text: string) => {
-    return size === 8 && name !== "float64" ? BigInt(text) : Number(text.replace("inf", "Infinity"));
+    return size === 8 && name !== "float64"
+      ? BigInt(text)
+      : Number(text.replace("inf", "Infinity"));
   };
   return bounds.uniform === undefined
     ? { elementwise: bounds.elementwise.map(read) }

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The JSON of a space, of a value or of a self-describing value: one member, named after its kind. */
+/** The JSON of a space or a value: one member, named after its kind. */
 export type Tagged = Record<string, any>;
 
 export interface SpaceCase {
@@ -53,8 +53,7 @@ export interface Folders {
 }
 
 const VECTORS =
-  process.env.RLMESH_VECTORS ??
-  fileURLToPath(new URL("../../../../spec/vectors", import.meta.url));
+  process.env.RLMESH_VECTORS ?? fileURLToPath(new URL("../../../../spec/vectors", import.meta.url));
 
 /** Every case of a folder; a folder that is missing or has none is an error. */
 export function cases<Folder extends keyof Folders>(folder: Folder): Folders[Folder][] {
