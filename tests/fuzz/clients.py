@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from typing import Any
 from unittest import mock
@@ -14,7 +15,7 @@ from rlmesh._remote.player import RemotePlayer
 from rlmesh._wire import messages as m
 from rlmesh._wire.frames import EnvFrames
 from rlmesh.backends import NATIVE, ArrayBackend
-from rlmesh.errors import ClosedError, CodecError, ConnectionLostError, RLMeshError
+from rlmesh.errors import ClosedError, CodecError, ConnectionLostError, EnvError, RLMeshError
 from rlmesh.specs import SessionTerms
 from rlmesh.tensor import Tensor
 from tests.fuzz.environments import LANES, PEER, LaneEnv, NotingEnv, one_version
@@ -110,7 +111,8 @@ def _play_script(frames: list[bytes], vector: bool, backend: ArrayBackend) -> No
             break
         except RLMeshError:
             pass
-    player.close()
+    with contextlib.suppress(EnvError):
+        player.close()
 
 
 def _call(player: RemotePlayer, frame: bytes, vector: bool) -> None:

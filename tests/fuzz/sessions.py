@@ -92,10 +92,18 @@ class _One:
     capacity = 1
 
     def __init__(self, player: Any) -> None:
-        self.play = player.play
+        self._player = player
 
     def take(self) -> _One:
         return self
+
+    def answer(self, request: m.Request, frame: bytes) -> m.Reply:
+        assert frame
+        reply: m.Reply = self._player.play(request.body)
+        return reply
+
+    def end(self) -> m.Reply:
+        return m.Closed()
 
     def release(self) -> None:
         pass

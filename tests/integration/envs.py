@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
 from typing import Any
 
 import rlmesh
 
-__all__ = ["CounterEnv", "ScriptedEnv"]
+__all__ = ["CounterEnv", "MischiefEnv", "ScriptedEnv", "StubbornEnv"]
 
 
 class CounterEnv:
@@ -49,3 +55,64 @@ class ScriptedEnv(CounterEnv):
 
     def step(self, action: Any) -> Any:
         return self._next(super().step(action))
+
+
+class MischiefEnv(CounterEnv):
+    """Does what its action says; its infos tell in which process and thread it is called.
+
+    Args:
+        note: File that gets a line when it is made, and one when it is closed.
+        trouble: A step whose action is this place in `TROUBLES` gets that into it.
+    """
+
+    TROUBLES = ("none", "segfault", "exit", "sys.exit", "sleep", "raise", "hold the GIL")
+    action_space = rlmesh.spaces.Discrete(len(TROUBLES))
+
+    def __init__(self, note: str = "") -> None:
+        super().__init__()
+        self.note = note
+        self._write("made")
+
+    def _write(self, word: str) -> None:
+        if self.note:
+            with open(self.note, "a") as file:
+                file.write(f"{word} {os.getpid()} {threading.get_ident()}\n")
+
+    def _place(self) -> dict[str, Any]:
+        return {"pid": os.getpid(), "thread": threading.get_ident()}
+
+    def reset(self, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset()
+        return 0, self._place()
+
+    def step(self, action: Any) -> Any:
+        trouble = self.TROUBLES[action]
+        if trouble == "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif trouble == "exit":
+            os._exit(7)
+        elif trouble == "sys.exit":
+            sys.exit(3)
+        elif trouble == "sleep":
+            time.sleep(60)
+        elif trouble == "raise":
+            raise LookupError("no such thing")
+        elif trouble == "hold the GIL":
+            ctypes.PyDLL(None).sleep(60)
+        return (*super().step(action)[:4], self._place())
+
+    def close(self) -> None:
+        self._write("closed")
+
+
+class StubbornEnv(CounterEnv):
+    """Its `close` raises, or takes a minute where `seconds` says so."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def close(self) -> None:
+        time.sleep(self.seconds)
+        if not self.seconds:
+            raise LookupError("it does not close")

@@ -23,7 +23,7 @@ import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._codec import ValidationWarning
 from tests.integration.envs import CounterEnv, ScriptedEnv
-from tests.processes import ROOT
+from tests.processes import ROOT, until
 
 
 @contextmanager
@@ -487,3 +487,46 @@ def test_a_closed_connection_holds_no_stream() -> None:
         connection: Any = remote._player._session._transport  # What a hang at exit came from.
         remote.close()
         assert connection._incoming is None
+
+
+# Idle clients.
+
+
+def test_a_client_that_asks_for_nothing_loses_its_session_and_is_told_why() -> None:
+    options = ServeOptions(idle_timeout=1)
+    with EnvServer(CounterEnv(), options=options) as server:
+        remote = RemoteEnv(server.address)
+        for _ in range(15):
+            remote.reset()
+            time.sleep(0.1)
+        assert len(server._hub._sessions) == 1, "it was never idle for so long"
+        until(lambda: not server._hub._sessions, 10)
+        with RemoteEnv(server.address) as other:
+            plays_on(other)
+        with pytest.raises(errors.SessionLostError, match=r"no request for 1 s \(idle_timeout"):
+            remote.reset()
+
+
+def test_a_session_is_not_idle_while_its_call_runs() -> None:
+    class SlowEnv(CounterEnv):
+        def step(self, action: Any) -> Any:
+            time.sleep(3)
+            return super().step(action)
+
+    with (
+        EnvServer(SlowEnv(), options=ServeOptions(idle_timeout=1)) as server,
+        RemoteEnv(server.address) as remote,
+    ):
+        remote.reset()
+        assert remote.step(1)[0] == 1
+
+
+def test_the_watch_ends_with_the_sessions() -> None:
+    def watching() -> list[str]:
+        return [t.name for t in threading.enumerate() if t.name == "rlmesh-idle"]
+
+    with EnvServer(CounterEnv(), options=ServeOptions(idle_timeout=0.2)) as server:
+        for _ in range(2):
+            with RemoteEnv(server.address):
+                until(watching, 10)
+            until(lambda: not watching(), 10)

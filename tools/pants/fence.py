@@ -53,7 +53,12 @@ MAY_IMPORT = (
     # When one is served: the spaces of an environment of Gymnasium, the backend of its framework.
     (
         ("rlmesh._hosting",),
-        (*NOUNS, "rlmesh._codec", "rlmesh._session", "rlmesh._wire", "rlmesh_numpy", *REEXPORTS),
+        (
+            *NOUNS,
+            *("rlmesh._codec", "rlmesh._session", "rlmesh._wire", "rlmesh_numpy", *REEXPORTS),
+            # Where it is installed, factories go to worker processes by it.
+            "cloudpickle",
+        ),
     ),
     # rlmesh_numpy: the environments that Gymnasium makes by their names.
     (("rlmesh._cli",), ("rlmesh", "rlmesh_numpy")),

@@ -8,16 +8,15 @@ import threading
 import warnings
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rlmesh.options import TLS, ServeOptions
 
 if TYPE_CHECKING:
     from rlmesh._hosting.frameworks import Framework
-    from rlmesh._session.hub import Instances, SessionHub
+    from rlmesh._session.hub import SessionHub
     from rlmesh._transport.grpc_server import FrameService
     from rlmesh.adapters import EnvTags
-    from rlmesh.backends import ArrayBackend
     from rlmesh.specs import EnvContract
 
 __all__ = ["EnvServer"]
@@ -26,10 +25,12 @@ _log = logging.getLogger("rlmesh.server")
 
 
 class EnvServer:
-    """Serves one environment; one client at a time holds it.
+    """Serves an environment: the one that is given, or a new one for each session.
 
-    The environment is only ever called from one thread: the caller's with `serve`, one of the
-    server's own with `start`.
+    With `env` one client at a time holds it, and it is only ever called from one thread: the
+    caller's with `serve`, one of the server's own with `start`. With `factory` each session has an
+    environment of its own, which is made when the session opens and closed when it ends, and is
+    called from one thread, or from the main thread of a process, that is its own too.
 
     Args:
         env: A Gymnasium environment, a vector of them, or an object of the same shape
@@ -39,7 +40,8 @@ class EnvServer:
         host: Host name or IP address; loopback by default.
         port: TCP port; 0 picks a free one.
         path: Path of a Unix socket.
-        options: How to serve.
+        options: How to serve; None: as the variables `RLMESH_...` say
+            (`ServeOptions.from_environment`).
         tags: What the leaves of the environment's spaces mean.
         token: Bearer token that clients must show; empty: none.
         tls: Certificates; clients then connect to `grpcs://host:port`.
@@ -47,19 +49,29 @@ class EnvServer:
             None: arrays of NumPy for Gymnasium's spaces, native values for those of
             `rlmesh.spaces`. What the environment returns may be of any of them, always.
         device: Device of the actions, for "torch" and "jax"; None: that library's default.
+        factory: Makes an environment, instead of `env`. It is called once at first, to know the
+            spaces, and the first session gets that environment.
+        max_sessions: How many sessions may be open at once, with `factory`.
+        workers: Where the environments of `factory` live. "thread": in threads of this process, so
+            they share its interpreter. "process": each in a new process (POSIX), so N of them use N
+            cores, and one that dies is an `EnvCrashedError` and nothing more. `factory` is sent
+            there by cloudpickle, or by pickle where that is not installed.
+        spares: How many environments are kept ready for sessions that will open.
 
     Raises:
         AddressError: If the address is none, or cannot be bound.
-        TypeError: If `env` lacks a space or a method.
+        TypeError: If `env` lacks a space or a method, or `factory` cannot be sent to a process.
         SpaceError: If a space is of a kind that the contract does not have.
         ImportError: If `env` is Gymnasium's and rlmesh-numpy is not installed, or `framework`'s
             package is not.
-        ValueError: If there is no such framework, or it has no devices and one is given.
+        ValueError: If there is no such framework, or it has no devices and one is given; if not
+            exactly one of `env` and `factory` is given, or an argument needs the other one.
+        EnvError: If `factory` fails in a process; what it raises in a thread is raised as it is.
     """
 
     def __init__(
         self,
-        env: Any,
+        env: Any = None,
         address: str | int | None = None,
         *,
         host: str | None = None,
@@ -71,29 +83,32 @@ class EnvServer:
         tls: TLS | None = None,
         framework: Framework | None = None,
         device: object | None = None,
+        factory: Callable[[], Any] | None = None,
+        max_sessions: int = 1,
+        workers: Literal["thread", "process"] = "thread",
+        spares: int = 0,
     ) -> None:
-        from rlmesh._hosting.adopt import adopt
-        from rlmesh._hosting.frameworks import backend_of
-        from rlmesh._hosting.player import HostedEnv
-        from rlmesh._hosting.single import SingleInstance
-        from rlmesh._hosting.thread import EnvThread
+        from rlmesh._hosting.base import House
+        from rlmesh._hosting.establish import Pool, establish
         from rlmesh._transport.grpc_server import GrpcServer
         from rlmesh._transport.grpc_tls import secured
 
-        options = options or ServeOptions()
+        options = options or ServeOptions.from_environment()
         where = secured(_address_of(address, host, port, path), tls, named="://" in str(address))
-        if framework is None and device is not None:
-            raise ValueError(f"device={device!r} needs framework='torch' or framework='jax'")
-        adopted = adopt(env, tags, framework and backend_of(framework, device))
-        self._contract = adopted.contract
-        self._options = options
         tell = options.expose_tracebacks
         tell = where.is_local if tell is None else tell
-        self._hosted = HostedEnv(adopted, options.validation, tell)
-        self._thread = EnvThread()
-        instance = SingleInstance(self._hosted, self._thread)
-        self._hub = self._new_hub(instance, adopted.observation_backend, tell)
-        self._transport = GrpcServer(self._service(), where, token, host=instance, tls=tls)
+        pool = Pool(max_sessions, workers, spares)
+        house = House(tags, framework, device, options.validation, tell)
+        self._options = options
+        self._hosting = establish(env, factory, house, options, pool)
+        self._contract = self._hosting.contract
+        self._hub = self._new_hub(tell)
+        try:
+            self._transport = GrpcServer(self._service(), where, token, host=self._hosting, tls=tls)
+        except BaseException:
+            if factory is not None:
+                self._hosting.close()
+            raise
         self._address = str(self._transport.address)
         self._lock = threading.Lock()
         self._runner: threading.Thread | None = None
@@ -108,7 +123,7 @@ class EnvServer:
                 stacklevel=2,
             )
 
-    def _new_hub(self, instances: Instances, backend: ArrayBackend, tell: bool) -> SessionHub:
+    def _new_hub(self, tell: bool) -> SessionHub:
         from rlmesh._session.hub import SessionHub
         from rlmesh._session.versions import this_peer
         from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
@@ -120,9 +135,9 @@ class EnvServer:
         return SessionHub(
             contract=self._contract,
             server=this_peer(socket.gethostname(), frozenset(can)),
-            terms=SessionTerms(grace_period=grace, max_message_bytes=MAX_MESSAGE_BYTES),
-            instances=instances,
-            frames=EnvFrames(backend),
+            terms=SessionTerms(grace, MAX_MESSAGE_BYTES, self._options.idle_timeout),
+            instances=self._hosting,
+            frames=EnvFrames(self._hosting.backend),
             expose_tracebacks=tell,
         )
 
@@ -202,11 +217,11 @@ class EnvServer:
             begun, self._begun = self._begun, True
         if not begun:
             self._transport.stop(0)
-            self._close_env()
+            self._hosting.close()
             self._finished.set()
             return
         self._begin_stop()
-        if not self._thread.is_current:
+        if not self._hosting.is_current:
             self._finished.wait()
             if self._runner is not None:
                 self._runner.join()
@@ -240,18 +255,18 @@ class EnvServer:
 
     def _run(self) -> None:
         try:
-            self._thread.run()
+            self._hosting.run()
         finally:
             self._begin_stop()
             assert self._drain is not None
             self._drain.join()
-            self._close_env()
+            self._hosting.close()
             self._finished.set()
 
     def _begin_stop(self) -> None:
         """Take no more calls, and end the open streams; returns at once."""
         self._hub.stop()
-        self._thread.stop()
+        self._hosting.stop()
         with self._lock:
             if self._drain is None:
                 # A thread of its own: the environment's may be waiting for a stream that this ends.
@@ -261,12 +276,6 @@ class EnvServer:
                     name="rlmesh-drain",
                 )
                 self._drain.start()
-
-    def _close_env(self) -> None:
-        try:
-            self._hosted.close()
-        except Exception:
-            _log.exception("closing the environment failed")
 
 
 def _address_of(

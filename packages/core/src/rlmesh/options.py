@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Union
+from typing import Any, Literal, Union
 
 __all__ = ["TLS", "ServeOptions"]
 
@@ -56,6 +58,15 @@ class ServeOptions:
         drain_timeout: Seconds that open sessions have when the server stops.
         grace_period: Seconds that a session whose connection broke keeps its environment, and may
             be resumed by its client; 0: not at all.
+        idle_timeout: Seconds without a request after which a session is ended; 0: for ever.
+        call_timeout: Seconds that one call of an environment may take, in a worker process: it is
+            ended then, the call is an `EnvTimeoutError`, and the next reset starts another one;
+            0: any time.
+        close_timeout: Seconds that the `close` of an environment of a factory may take, after which
+            its process is ended, or its thread left behind.
+
+    Raises:
+        ValueError: If a time is negative or not finite, or `validation` none of the three.
     """
 
     validation: Literal["off", "warn", "strict"] = "warn"
@@ -63,3 +74,50 @@ class ServeOptions:
     remote_shutdown: bool = False
     drain_timeout: float = 0.2
     grace_period: float = 30.0
+    idle_timeout: float = 0.0
+    call_timeout: float = 0.0
+    close_timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.validation not in ("off", "warn", "strict"):
+            raise ValueError(f"validation={self.validation!r} is not 'off', 'warn' or 'strict'")
+        for name, value in vars(self).items():
+            if name.endswith(("_timeout", "_period")) and not 0 <= value < float("inf"):
+                raise ValueError(f"{name}={value!r}; expected seconds, 0 or more")
+
+    @classmethod
+    def from_environment(cls, **given: Any) -> ServeOptions:
+        """The options that the variables `RLMESH_...` of the process say.
+
+        Each is named after the option (`RLMESH_GRACE_PERIOD=5`, `RLMESH_VALIDATION=strict`);
+        true and false are "1" and "0", or "true" and "false".
+
+        Args:
+            **given: Options that count more than the variables.
+
+        Raises:
+            ValueError: If a variable says what the option cannot be; names it.
+        """
+        for name in cls.__dataclass_fields__:
+            variable = f"RLMESH_{name.upper()}"
+            text = os.environ.get(variable, "")
+            if text and name not in given:
+                try:
+                    given[name] = _READERS.get(name, float)(text)
+                except ValueError as error:
+                    raise ValueError(f"{variable}={text!r}: {error}") from None
+        return cls(**given)
+
+
+def _flag(text: str) -> bool:
+    try:
+        return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
+    except KeyError:
+        raise ValueError(f"{text!r} is neither true nor false") from None
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "validation": str,
+    "expose_tracebacks": _flag,
+    "remote_shutdown": _flag,
+}

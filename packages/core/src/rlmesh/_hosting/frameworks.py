@@ -7,7 +7,7 @@ from typing import Any, Literal, Union
 
 from rlmesh.backends import NATIVE, ArrayBackend
 
-__all__ = ["Framework", "backend_of"]
+__all__ = ["Framework", "backend_of", "contract_backend"]
 
 Framework = Literal["native", "numpy", "torch", "jax"]
 """Whose values an environment gets."""
@@ -35,3 +35,14 @@ def backend_of(framework: Framework, device: Union[str, object, None]) -> ArrayB
         return numpy
     known = ["native", "numpy", *_ON_DEVICES]
     raise ValueError(f"no framework {framework!r}; there are {', '.join(known)}")
+
+
+def contract_backend() -> ArrayBackend:
+    """Who makes the arrays of metadata, infos and options that go through untouched.
+
+    NumPy's, where it is installed, keeps the type of each scalar.
+    """
+    try:
+        return backend_of("numpy", None)
+    except ImportError:
+        return NATIVE

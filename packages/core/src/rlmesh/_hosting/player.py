@@ -67,6 +67,15 @@ class HostedEnv:
         """Close the environment."""
         self._env.close()
 
+    def end(self) -> m.Reply:
+        """Close the environment: `Closed`, or what that raised."""
+        try:
+            self._env.close()
+        except Exception as error:
+            tell = self._expose_tracebacks
+            return failure_of_exception(error, "close", tell_traceback=tell).ended()
+        return m.Closed()
+
     def _step(self, step: m.Step) -> m.Reply:
         action = self._decode(step.action)
         result = self._env.step(action)

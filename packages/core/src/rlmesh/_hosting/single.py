@@ -1,42 +1,79 @@
-"""`SingleInstance`: the one environment that a server was given, for one session after another."""
+"""`SingleHosting`: the one environment that a server was given, for one session after another."""
 
 from __future__ import annotations
 
-from rlmesh._hosting.player import HostedEnv
+import logging
+
+from rlmesh._hosting.adopt import Adopted
+from rlmesh._hosting.base import House
 from rlmesh._hosting.thread import EnvThread, Stream
 from rlmesh._wire import messages as m
 
-__all__ = ["SingleInstance"]
+__all__ = ["SingleHosting"]
+
+_log = logging.getLogger("rlmesh.server")
 
 
-class SingleInstance:
-    """Plays requests on an environment that belongs to a thread.
+class SingleHosting:
+    """Plays requests on an environment that belongs to the thread of `run`; see `Hosting`.
+
+    It is its own `Instance`: it is given to one session at a time.
 
     Args:
-        hosted: The environment.
-        thread: Its thread.
+        house: How it is treated.
+        adopted: The environment.
+
+    Attributes:
+        contract: What it is.
+        backend: Who makes the arrays of its infos.
     """
 
     capacity = 1
 
-    def __init__(self, hosted: HostedEnv, thread: EnvThread) -> None:
-        self._hosted = hosted
-        self._thread = thread
+    def __init__(self, house: House, adopted: Adopted) -> None:
+        self.contract = adopted.contract
+        self.backend = adopted.observation_backend
+        self._hosted = house.host(adopted)
+        self._thread = EnvThread()
         self._held = False
 
-    def take(self) -> SingleInstance:
-        """See `Instances`: itself, which is given to one session at a time."""
+    @property
+    def is_current(self) -> bool:
+        """See `Hosting`."""
+        return self._thread.is_current
+
+    def take(self) -> SingleHosting:
+        """See `Hosting`."""
         self._held = True
         return self
 
-    def play(self, body: m.RequestBody) -> m.Reply:
+    def answer(self, request: m.Request, frame: bytes) -> m.Reply:
         """See `Instance`."""
-        return self._thread.call(self._hosted.play, body)
+        return self._thread.call(self._hosted.play, request.body)
 
     def release(self) -> None:
         """See `Instance`."""
         self._held = False
 
     def offer(self, stream: Stream) -> bool:
-        """Lend the thread to a stream, unless another one's session needs it; see `StreamHost`."""
+        """See `Hosting`: unless another stream's session needs the thread."""
         return not self._held and self._thread.offer(stream)
+
+    def run(self) -> None:
+        """See `Hosting`."""
+        self._thread.run()
+
+    def stop(self) -> None:
+        """See `Hosting`."""
+        self._thread.stop()
+
+    def end(self) -> m.Reply:
+        """See `Instance`: the next session gets the environment as it is."""
+        return m.Closed()
+
+    def close(self) -> None:
+        """See `Hosting`."""
+        try:
+            self._hosted.close()
+        except Exception:
+            _log.exception("closing the environment failed")

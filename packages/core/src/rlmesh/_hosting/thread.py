@@ -61,6 +61,11 @@ class EnvThread:
         """Whether the caller is on the environment's thread."""
         return threading.get_ident() == self._owner
 
+    @property
+    def is_free(self) -> bool:
+        """Whether no stream sits on the thread."""
+        return self._stream is None
+
     def call(self, function: Callable[..., R], *arguments: Any) -> R:
         """The result of `function(*arguments)` on the environment's thread.
 
@@ -117,6 +122,12 @@ class EnvThread:
         self._stopping = True
         self._jobs.put(None)
 
+    def evict(self) -> None:
+        """End the stream that sits on the thread, if there is one; it has no session."""
+        stream = self._stream
+        if stream is not None:
+            stream.cancel()
+
     def _host(self, stream: Stream) -> None:
         try:
             stream.run()
@@ -134,7 +145,7 @@ class EnvThread:
         try:
             return answer.get(timeout=_PATIENCE_SECONDS)
         except queue.Empty:
-            stream.cancel()
+            self.evict()
             return answer.get()
 
     def _answer_queue(self) -> queue.SimpleQueue[_Answer]:

@@ -23,6 +23,7 @@ from rlmesh.errors import (
     ConcurrentCallError,
     ConnectError,
     ConnectionLostError,
+    EnvError,
     InvalidValueError,
     RemoteError,
     SessionLostError,
@@ -191,11 +192,17 @@ class ClientSession:
             self._busy.release()
 
     def close(self) -> None:
-        """End the session and drop the connection; may be called again."""
+        """End the session and drop the connection; may be called again.
+
+        Raises:
+            EnvError: If the environment's own close fails; the session has ended all the same.
+        """
         if self._closed or os.getpid() != self._process:
             return
         try:
             self.request(m.Close(), m.Closed)
+        except EnvError:
+            raise
         except (CodecError, InvalidValueError, RemoteError, TransportError):
             pass  # The server ends the session when its grace period is over.
         finally:

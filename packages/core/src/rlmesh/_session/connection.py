@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from rlmesh._session.hub import SessionHub
 
 __all__ = ["Answer", "Connection"]
-
-_log = logging.getLogger("rlmesh.server")
 
 
 class Answer(NamedTuple):
@@ -67,7 +64,7 @@ class Connection:
             return _REPLACED
         current = True
         try:
-            answer = self._next(session, request)
+            answer = self._next(session, request, frame)
         finally:
             current = session.finish(self)
         if answer.last:
@@ -93,7 +90,7 @@ class Connection:
         self._session, reply = self._hub.open(body, self)
         return Answer(self._hub.write(0, reply), last=self._session is None)
 
-    def _next(self, session: ServedSession, request: m.Request) -> Answer:
+    def _next(self, session: ServedSession, request: m.Request, frame: bytes) -> Answer:
         sequence = request.sequence
         if sequence == session.received and session.kept:
             return Answer(session.kept)
@@ -107,36 +104,25 @@ class Connection:
         session.received = sequence
         session.kept = b""
         body = request.body
-        if type(body) is m.Step:
-            reply, call_us = self._hub.play(session, body)
-        elif isinstance(body, m.Close):
-            reply, call_us = m.Closed(), 0
-        else:
-            reply, call_us = self._reply(session, body)
-        session.kept = self._write(sequence, reply, call_us)
-        over = isinstance(reply, m.Closed) or (
-            isinstance(reply, m.Failure) and reply.session_closed
-        )
+        refusal = None if type(body) is m.Step else _refusal(body)
+        if refusal is not None:
+            session.kept = self._hub.write(sequence, refusal)
+            return Answer(session.kept)
+        session.kept, reply = self._hub.play(session, request, frame)
+        over = isinstance(body, m.Close) or (isinstance(reply, m.Failure) and reply.session_closed)
         return Answer(session.kept, over)
 
-    def _reply(self, session: ServedSession, body: m.RequestBody) -> tuple[m.Reply, int]:
-        if _is_open(body):
-            return m.Failure(m.ErrorCode.WRONG_STATE, "the session is open already"), 0
-        if isinstance(body, m.Malformed):
-            return m.Failure(m.ErrorCode.MALFORMED, body.reason, path=body.path), 0
-        if isinstance(body, m.Unsupported):
-            words = f"this server does not support {body.kind}"
-            return m.Failure(m.ErrorCode.UNSUPPORTED, words), 0
-        return self._hub.play(session, body)
 
-    def _write(self, sequence: int, reply: m.Reply, call_us: int) -> bytes:
-        try:
-            return self._hub.write(sequence, reply, call_us)
-        except Exception as error:
-            # The step has been applied; the client must learn that its answer cannot be told.
-            _log.exception("the answer to request %d cannot be written", sequence)
-            failure = m.Failure(m.ErrorCode.INVALID_RESULT, f"the answer cannot be sent: {error}")
-            return self._hub.write(sequence, failure)
+def _refusal(body: m.RequestBody) -> m.Failure | None:
+    """Why a request is none that an environment can be asked; None: it is one."""
+    if _is_open(body):
+        return m.Failure(m.ErrorCode.WRONG_STATE, "the session is open already")
+    if isinstance(body, m.Malformed):
+        return m.Failure(m.ErrorCode.MALFORMED, body.reason, path=body.path)
+    if isinstance(body, m.Unsupported):
+        words = f"this server does not support {body.kind}"
+        return m.Failure(m.ErrorCode.UNSUPPORTED, words)
+    return None
 
 
 def _is_open(body: m.RequestBody) -> bool:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Protocol
 
+from rlmesh._session.answers import write_answer
 from rlmesh._session.connection import Connection
-from rlmesh._session.sessions import Instance, ServedSession
+from rlmesh._session.idle import IdleWatch
+from rlmesh._session.sessions import CannotOpen, Instance, ServedSession
 from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import failure_of_exception
@@ -28,6 +30,9 @@ _log = logging.getLogger("rlmesh.server")
 
 _LOOK_SECONDS = 0.25
 """How often one who stands in line looks whether its client is still there."""
+
+_OBITUARIES = 256
+"""Of how many sessions that were ended the reason is kept."""
 
 
 class Instances(Protocol):
@@ -82,6 +87,9 @@ class SessionHub:
         self._sessions: dict[str, ServedSession] = {}
         self._opening = 0
         self._line: deque[object] = deque()
+        self._idle = IdleWatch(terms.idle_timeout, self._sessions.values, self._expire_idle)
+        # Why those ended that their clients may still ask for.
+        self._obituaries: OrderedDict[str, tuple[ServedSession, str]] = OrderedDict()
         self._stopping = False
 
     @property
@@ -139,14 +147,12 @@ class SessionHub:
         except Exception as error:
             _log.exception("an environment for %s cannot be made", client.name)
             self._settle(None)
-            failure = failure_of_exception(
-                error, "making the environment", tell_traceback=self._expose_tracebacks
-            )
-            return None, failure.ended()
+            return None, self._cannot_open(error).ended()
         resumable = self._terms.grace_period > 0 and Capability.RESUME in client.capabilities
         session = ServedSession(client, connection.peer, instance, resumable=resumable)
         session.attach(connection)
         self._settle(session)
+        self._idle.opened()
         _log.info("session %s opened by %s (%s)", session.id, client.name, connection.peer)
         return session, m.Opened(
             self._server,
@@ -155,6 +161,13 @@ class SessionHub:
             self._terms if session.key else self._terms.without_grace(),
             resume_key=session.key,
         )
+
+    def _cannot_open(self, error: Exception) -> m.Failure:
+        if isinstance(error, CannotOpen):
+            return error.failure
+        if isinstance(error, ClosedError):
+            return m.Failure(m.ErrorCode.SHUTTING_DOWN, str(error))
+        return failure_of_exception(error, "factory", tell_traceback=self._expose_tracebacks)
 
     def _settle(self, session: ServedSession | None) -> None:
         """A place that was kept is a session now, or free again."""
@@ -169,13 +182,14 @@ class SessionHub:
     ) -> tuple[ServedSession | None, m.Reply]:
         with self._changed:
             session = self._sessions.get(resume.session_id)
+            late, why = self._obituaries.get(resume.session_id, (_NOBODY, ""))
         # An unknown id costs the same comparison.
-        proven = (session or _NOBODY).proves(resume.key)
+        proven = (session or late).proves(resume.key)
         if session is None or not proven or session.ended:
+            words = "its grace period may be over, or the server may have been restarted"
             return None, m.Failure(
                 m.ErrorCode.UNKNOWN_SESSION,
-                "there is no such session to resume; its grace period may be over, or the server "
-                "may have been restarted",
+                f"there is no such session to resume; {why if why and proven else words}",
                 session_closed=True,
             )
         received = session.received
@@ -230,27 +244,45 @@ class SessionHub:
         if holder.lost_at is not None:
             left = max(0.0, self._terms.grace_period - (now - holder.lost_at))
             lost = f"; it has lost its connection and has {left:.1f} s to come back"
-        others = "close that client, wait for it (wait=), or serve another instance"
+        count = self._instances.capacity
+        held_by = f"held by {holder.name} for {held:.1f} s (session {holder.id}){lost}"
+        if count == 1:
+            words = f"the environment is {held_by}; close that client, wait for it (wait=)"
+        else:
+            words = f"all {count} environments are held, the oldest is {held_by}; wait (wait=)"
         return m.Failure(
             m.ErrorCode.BUSY,
-            f"the environment is held by {holder.name} for {held:.1f} s (session {holder.id})"
-            f"{lost}; {others}",
+            f"{words}, or serve more (factory=, max_sessions=)",
             session_closed=True,
             holder=holder.name,
             held_seconds=held,
         )
 
-    def play(self, session: ServedSession, body: m.RequestBody) -> tuple[m.Reply, int]:
-        """Play one request on the session's environment; its reply and the call's microseconds."""
+    def play(
+        self, session: ServedSession, request: m.Request, frame: bytes
+    ) -> tuple[bytes, m.Reply | None]:
+        """Play one request on the session's environment.
+
+        Returns:
+            The frame of the answer, and the reply, unless another process has written that.
+        """
         start = time.perf_counter_ns()
+        reply = self._reply(session, request, frame)
+        if isinstance(reply, bytes):
+            return reply, None
+        call_us = (time.perf_counter_ns() - start) // 1000
+        return write_answer(self._frames, request.sequence, reply, call_us), reply
+
+    def _reply(self, session: ServedSession, request: m.Request, frame: bytes) -> m.Reply | bytes:
         try:
-            reply = session.instance.play(body)
+            if isinstance(request.body, m.Close):
+                return session.instance.end()
+            return session.instance.answer(request, frame)
         except ClosedError as error:
-            return m.Failure(m.ErrorCode.SHUTTING_DOWN, str(error), session_closed=True), 0
+            return m.Failure(m.ErrorCode.SHUTTING_DOWN, str(error), session_closed=True)
         except Exception as error:
             _log.exception("a request of session %s failed", session.id)
-            return m.Failure(m.ErrorCode.INTERNAL, f"the server failed: {error}"), 0
-        return reply, (time.perf_counter_ns() - start) // 1000
+            return m.Failure(m.ErrorCode.INTERNAL, f"the server failed: {error}")
 
     def lost(self, session: ServedSession, connection: Connection) -> None:
         """A connection has ended; its session waits for another one, or ends (R-3, R-13)."""
@@ -266,6 +298,17 @@ class SessionHub:
     def _expire(self, session: ServedSession) -> None:
         if session.end(unless_attached=True):
             _log.info("session %s did not come back", session.id)
+            self._forget(session)
+
+    def _expire_idle(self, session: ServedSession, limit: float) -> None:
+        if session.end(unless_answered_after=limit):
+            why = f"it got no request for {self._terms.idle_timeout:g} s (idle_timeout)"
+            _log.info("session %s ended: %s", session.id, why)
+            with self._changed:
+                self._obituaries[session.id] = session, why
+                if len(self._obituaries) > _OBITUARIES:
+                    self._obituaries.popitem(last=False)
+            session.cut()
             self._forget(session)
 
     def close(self, session: ServedSession) -> None:
@@ -285,8 +328,11 @@ class SessionHub:
 
 
 class _NoInstance:
-    def play(self, body: m.RequestBody) -> m.Reply:
+    def answer(self, request: m.Request, frame: bytes) -> m.Reply:
         raise ClosedError("there is no environment")
+
+    def end(self) -> m.Reply:
+        return m.Closed()
 
     def release(self) -> None:
         pass

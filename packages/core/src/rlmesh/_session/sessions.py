@@ -12,22 +12,48 @@ from typing import Protocol
 from rlmesh._wire import messages as m
 from rlmesh.specs import PeerInfo
 
-__all__ = ["Instance", "Link", "ServedSession"]
+__all__ = ["CannotOpen", "Instance", "Link", "ServedSession"]
+
+
+INF = float("inf")
+
+
+class CannotOpen(Exception):
+    """There is no environment for a new session.
+
+    Attributes:
+        failure: Why, as its client is told.
+    """
+
+    def __init__(self, failure: m.Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 class Instance(Protocol):
     """One environment, for one session at a time."""
 
-    def play(self, body: m.RequestBody) -> m.Reply:
+    def answer(self, request: m.Request, frame: bytes) -> m.Reply | bytes:
         """Apply one request to it, on its thread; a fault of the environment is a reply.
+
+        Args:
+            request: What is asked.
+            frame: The same, as it came.
+
+        Returns:
+            The reply, or its frame where another process has written that.
 
         Raises:
             ClosedError: If it is closed already.
         """
         ...
 
+    def end(self) -> m.Reply:
+        """The session's client closes it: `Closed`, or what the environment's own close raised."""
+        ...
+
     def release(self) -> None:
-        """The session that had it is over."""
+        """The session that had it is over, however it ended."""
         ...
 
 
@@ -53,6 +79,7 @@ class ServedSession:
         key: Proves the right to resume it; empty: it cannot be resumed.
         since: When it was opened (monotonic seconds).
         lost_at: When it lost its connection; None: it has one.
+        answered_at: When it was opened, resumed or last answered (monotonic seconds).
         received: Highest sequence number that came.
         kept: The answer to it; empty while it is worked on.
         ended: Whether it is over.
@@ -71,7 +98,7 @@ class ServedSession:
         self.client = client
         self.peer = peer
         self.instance = instance
-        self.since = time.monotonic()
+        self.since = self.answered_at = time.monotonic()
         self.lost_at: float | None = None
         self.received = 0
         self.kept = b""
@@ -108,6 +135,7 @@ class ServedSession:
         """The request is answered; whether the answer may go over `link`."""
         with self._turn:
             self._working = False
+            self.answered_at = time.monotonic()
             self._turn.notify_all()
             return self._link is link
 
@@ -116,6 +144,7 @@ class ServedSession:
         with self._turn:
             older, self._link = self._link, link
             self.lost_at = None
+            self.answered_at = time.monotonic()
             self._stop_grace()
             self._turn.notify_all()
         return older
@@ -141,17 +170,31 @@ class ServedSession:
                 self._grace.start()
             return True
 
-    def end(self, *, unless_attached: bool = False) -> bool:
-        """Make it be over, after a call that is running; whether it was not so before."""
+    def end(self, *, unless_attached: bool = False, unless_answered_after: float = INF) -> bool:
+        """Make it be over, after a call that is running; whether it was not so before.
+
+        Args:
+            unless_attached: Not if it has a connection.
+            unless_answered_after: Not if `answered_at` is later, or a call is running.
+        """
         with self._turn:
             while self._working:
+                if unless_answered_after < INF:
+                    return False
                 self._turn.wait()
-            if self.ended or (unless_attached and self._link is not None):
+            spared = unless_attached and self._link is not None
+            if self.ended or spared or self.answered_at > unless_answered_after:
                 return False
             self.ended = True
             self._stop_grace()
             self._turn.notify_all()
             return True
+
+    def cut(self) -> None:
+        """End its connection, if it has one."""
+        link = self._link
+        if link is not None:
+            link.cut()
 
     def _stop_grace(self) -> None:
         if self._grace is not None:

@@ -1,0 +1,153 @@
+"""`WorkerProcess`: an operating system's process that one environment runs in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from rlmesh._hosting.base import House
+from rlmesh._hosting.recipe import Recipe
+
+__all__ = ["ProcessEnded", "WorkerProcess"]
+
+_REAP_SECONDS = 5.0
+"""How long the end of a process is waited for that was killed, or has closed its connection."""
+
+
+class ProcessEnded(Exception):
+    """The process is there no more.
+
+    Attributes:
+        exit_code: Its exit code, or minus the number of the signal that ended it; None: unknown.
+    """
+
+    def __init__(self, exit_code: int | None) -> None:
+        super().__init__(_how(exit_code))
+        self.exit_code = exit_code
+
+
+class WorkerProcess:
+    """A new Python that makes an environment and answers frames; see `worker_main`.
+
+    It has a process group of its own, so that Ctrl-C is for the server alone, and it ends with the
+    server, however that ends: the kernel tells it when `lifeline` breaks.
+
+    Args:
+        factory: Makes the environment.
+        house: How it is treated.
+
+    Raises:
+        TypeError: If `factory` cannot be sent to another process.
+    """
+
+    def __init__(self, factory: Callable[[], Any], house: House) -> None:
+        recipe = Recipe(factory, house).packed()
+        frames, theirs = socket.socketpair()
+        lifeline, held = socket.socketpair()
+        with theirs, held:
+            descriptors = (theirs.fileno(), held.fileno())
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "rlmesh._hosting.worker_main", *map(str, descriptors)],
+                pass_fds=descriptors,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._lifeline = lifeline
+        self._frames = Connection(frames.detach())
+        self._lock = threading.Lock()
+        with contextlib.suppress(OSError):  # A process that has ended already shows at `ask`.
+            self._frames.send_bytes(recipe)
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    def ask(self, frame: bytes | None, timeout: float | None) -> bytes:
+        """The answer to a frame.
+
+        Args:
+            frame: What is asked; None: nothing, the process has something to say of itself.
+            timeout: Seconds to wait; None: as long as it takes.
+
+        Raises:
+            ProcessEnded: If the process ends instead.
+            TimeoutError: If it takes longer; the process has to be killed then.
+        """
+        try:
+            if frame is not None:
+                self._frames.send_bytes(frame)
+            if timeout is not None and not self._frames.poll(timeout):
+                raise TimeoutError
+            return self._frames.recv_bytes()
+        except TimeoutError:
+            raise
+        except (EOFError, OSError):
+            raise ProcessEnded(self._reap()) from None
+
+    def close(self, timeout: float) -> bytes | None:
+        """Have the environment closed and the process end; may be called again.
+
+        Args:
+            timeout: Seconds that it has for it, after which it is killed.
+
+        Returns:
+            The frame of a failure, if closing has failed.
+
+        Raises:
+            ProcessEnded: If the process ends without an answer.
+            TimeoutError: If it takes longer; the process has been killed.
+        """
+        deadline = time.monotonic() + timeout
+        try:
+            answer = self.ask(b"", timeout)
+            self._process.wait(max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+        finally:
+            self.kill()
+        return answer or None
+
+    def interrupt(self) -> None:
+        """End the process, and those of its group; what waits for an answer learns that."""
+        # Its number is its own until it has been waited for.
+        with self._lock, contextlib.suppress(ProcessLookupError, PermissionError):
+            if self._process.returncode is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """End the process as `interrupt` does, and forget it; nothing may be asked of it then."""
+        self.interrupt()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_REAP_SECONDS)
+        self._frames.close()
+        self._lifeline.close()
+
+    def _reap(self) -> int | None:
+        try:
+            return self._process.wait(_REAP_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+
+
+def _how(exit_code: int | None) -> str:
+    """How a process has ended, in words."""
+    if exit_code is None:
+        return "its process has closed its connection"
+    if exit_code >= 0:
+        return f"its process exited with code {exit_code}"
+    try:
+        name = f"{signal.Signals(-exit_code).name} ({-exit_code})"
+    except ValueError:
+        name = str(-exit_code)
+    oom = "; the system may have run out of memory" if -exit_code == signal.SIGKILL else ""
+    return f"its process was ended by signal {name}{oom}"

@@ -1,0 +1,175 @@
+"""`ProcessWorker`: an environment that lives in a process of its own, and may die alone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from rlmesh._hosting.base import House
+from rlmesh._hosting.process import ProcessEnded, WorkerProcess
+from rlmesh._hosting.thread import Stream
+from rlmesh._hosting.worker_main import MADE
+from rlmesh._session.sessions import CannotOpen
+from rlmesh._wire import messages as m
+from rlmesh._wire.frames import EnvFrames
+from rlmesh.backends import ArrayBackend
+from rlmesh.errors import ClosedError
+from rlmesh.specs import EnvContract
+
+__all__ = ["ProcessWorker"]
+
+_log = logging.getLogger("rlmesh.server")
+
+
+class ProcessWorker:
+    """Has a process make an environment and play requests on it; see `Worker`.
+
+    If the process dies, or a call takes too long and the process is ended for that, the next reset
+    starts another one (CONTRACT.md, N-13 and N-14).
+
+    Args:
+        factory: Makes the environment, in the process.
+        house: How it is treated.
+        backend: Who makes the arrays of infos that go through this process.
+        call_timeout: Seconds that a call of the environment may take; None: any time.
+        close_timeout: Seconds that its `close` may take.
+    """
+
+    is_current = False
+    is_free = True
+
+    def __init__(
+        self,
+        factory: Callable[[], Any],
+        house: House,
+        backend: ArrayBackend,
+        call_timeout: float | None,
+        close_timeout: float,
+    ) -> None:
+        self.contract: EnvContract | None = None
+        self.backend = backend
+        self.ended = False
+        self._factory = factory
+        self._house = house
+        self._frames = EnvFrames(backend)
+        self._call_timeout = call_timeout
+        self._close_timeout = close_timeout
+        self._process: WorkerProcess | None = None
+        self._lock = threading.Lock()
+        self._fault: m.Failure | None = None
+
+    def make(self) -> EnvContract:
+        """See `Worker`."""
+        if self.contract is None:
+            self.contract = self._start()
+        return self.contract
+
+    def offer(self, stream: Stream) -> bool:
+        """See `Worker`: the environment's thread is not in this process."""
+        return False
+
+    def answer(self, request: m.Request, frame: bytes) -> m.Reply | bytes:
+        """See `Instance`."""
+        with self._lock:
+            if self.ended:
+                raise ClosedError("the server is shutting down")
+            body = request.body
+            if self._process is None:
+                if not isinstance(body, m.Reset):
+                    return self._dead()
+                try:
+                    self._start()
+                except CannotOpen as error:
+                    return error.failure.ended()
+                frame = self._frames.write_request(
+                    m.Request(request.sequence, replace(body, lane_mask=b""))
+                )
+            return self._ask(frame, type(body).__name__.lower())
+
+    def end(self) -> m.Reply:
+        """See `Instance`."""
+        with self._lock:
+            process, self._process = self._process, None
+            if process is None:
+                return m.Closed()
+            try:
+                frame = process.close(self._close_timeout)
+            except ProcessEnded as ended:
+                return self._crashed("close", ended).ended()
+            except TimeoutError:
+                return self._late("close", self._close_timeout).ended()
+            failure = None if frame is None else self._frames.read_reply(frame)[1]
+            return failure if isinstance(failure, m.Failure) else m.Closed()
+
+    def release(self) -> None:
+        """See `Instance`: a call that runs may end within the time that closing has."""
+        if self._lock.acquire(timeout=self._close_timeout):
+            self._lock.release()
+        elif (process := self._process) is not None:
+            process.interrupt()
+        reply = self.end()
+        self.ended = True
+        if isinstance(reply, m.Failure):
+            _log.error("closing an environment failed: %s\n%s", reply.message, reply.traceback)
+
+    def stop(self) -> None:
+        """See `Worker`: a call that runs may end."""
+
+    def _start(self) -> EnvContract:
+        """Start a process and have it make the environment.
+
+        Raises:
+            CannotOpen: If it cannot.
+        """
+        process = WorkerProcess(self._factory, self._house)
+        try:
+            told = process.ask(None, None)
+        except ProcessEnded as ended:
+            process.kill()
+            raise CannotOpen(self._crashed("factory", ended)) from None
+        if not told.startswith(MADE):
+            process.kill()
+            failure = self._frames.read_reply(told[1:])[1]
+            assert isinstance(failure, m.Failure)
+            raise CannotOpen(failure)
+        self._process, self._fault = process, None
+        _log.info("environment process %d started", process.pid)
+        return self._frames.read_description(told[1:])[1]
+
+    def _ask(self, frame: bytes, call: str) -> m.Reply | bytes:
+        process = self._process
+        assert process is not None
+        begun = time.monotonic()
+        try:
+            return process.ask(frame, self._call_timeout)
+        except ProcessEnded as ended:
+            fault = self._crashed(call, ended)
+        except TimeoutError:
+            fault = self._late(call, time.monotonic() - begun)
+        process.kill()
+        self._process, self._fault = None, fault
+        return fault
+
+    def _dead(self) -> m.Failure:
+        """What every request but a reset is answered, once the process is gone."""
+        cause = self._fault
+        words = "its environment is gone" if cause is None else cause.message
+        code = None if cause is None else cause.exit_code
+        return m.Failure(m.ErrorCode.CRASHED, f"not applied: {words}", exit_code=code)
+
+    def _crashed(self, call: str, ended: ProcessEnded) -> m.Failure:
+        words = f"the environment died during {call}(): {ended}; reset() starts a new one"
+        _log.error("%s", words)
+        return m.Failure(m.ErrorCode.CRASHED, words, exit_code=ended.exit_code)
+
+    def _late(self, call: str, seconds: float) -> m.Failure:
+        words = (
+            f"{call}() had not returned after {seconds:.1f} s and its process was ended; reset() "
+            f"starts a new one"
+        )
+        _log.error("%s", words)
+        return m.Failure(m.ErrorCode.TIMEOUT, words)

@@ -1,0 +1,25 @@
+"""The frame of an answer, whatever becomes of it."""
+
+from __future__ import annotations
+
+import logging
+
+from rlmesh._wire import messages as m
+from rlmesh._wire.frames import EnvFrames
+
+__all__ = ["write_answer"]
+
+_log = logging.getLogger("rlmesh.server")
+
+
+def write_answer(frames: EnvFrames, sequence: int, reply: m.Reply, call_us: int) -> bytes:
+    """The frame of a reply, or of a failure where the reply cannot be written.
+
+    The request has been applied by then; its client must learn that its answer cannot be told.
+    """
+    try:
+        return frames.write_reply(sequence, reply, call_us)
+    except Exception as error:
+        _log.exception("the answer to request %d cannot be written", sequence)
+        failure = m.Failure(m.ErrorCode.INVALID_RESULT, f"the answer cannot be sent: {error}")
+        return frames.write_reply(sequence, failure)

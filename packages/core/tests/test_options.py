@@ -1,0 +1,74 @@
+"""`ServeOptions`: what they refuse, and what the variables of the process say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rlmesh import ServeOptions
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"validation": "loud"}, "validation='loud' is not 'off', 'warn' or 'strict'"),
+        ({"drain_timeout": -1}, "drain_timeout=-1; expected seconds, 0 or more"),
+        ({"grace_period": float("nan")}, "grace_period=nan"),
+        ({"idle_timeout": float("inf")}, "idle_timeout=inf"),
+        ({"call_timeout": -0.1}, "call_timeout=-0.1"),
+        ({"close_timeout": -1}, "close_timeout=-1"),
+    ],
+)
+def test_what_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        ServeOptions(**given)
+
+
+def test_every_option_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {
+        "VALIDATION": "strict",
+        "EXPOSE_TRACEBACKS": "0",
+        "REMOTE_SHUTDOWN": "true",
+        "DRAIN_TIMEOUT": "1",
+        "GRACE_PERIOD": "2",
+        "IDLE_TIMEOUT": "3.5",
+        "CALL_TIMEOUT": "4",
+        "CLOSE_TIMEOUT": "5",
+    }
+    for name, text in said.items():
+        monkeypatch.setenv(f"RLMESH_{name}", text)
+    assert ServeOptions.from_environment() == ServeOptions(
+        validation="strict",
+        expose_tracebacks=False,
+        remote_shutdown=True,
+        drain_timeout=1,
+        grace_period=2,
+        idle_timeout=3.5,
+        call_timeout=4,
+        close_timeout=5,
+    )
+    assert {name.lower() for name in said} == set(ServeOptions.__dataclass_fields__)
+    assert ServeOptions() == ServeOptions(idle_timeout=0), "the constructor reads no variable"
+
+
+def test_what_is_given_counts_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RLMESH_GRACE_PERIOD", "2")
+    assert ServeOptions.from_environment(grace_period=9.0).grace_period == 9
+
+
+def test_without_variables_there_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RLMESH_GRACE_PERIOD", "")
+    assert ServeOptions.from_environment() == ServeOptions()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("GRACE_PERIOD", "long"), ("EXPOSE_TRACEBACKS", "maybe"), ("IDLE_TIMEOUT", "-1")],
+)
+def test_a_variable_that_says_nonsense_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.setenv(f"RLMESH_{name}", text)
+    with pytest.raises(ValueError, match=f"(?i){name}='?{text}"):
+        ServeOptions.from_environment()
