@@ -18,7 +18,7 @@ from rlmesh._wire.frames import EnvFrames
 from rlmesh._wire.steps import read_step
 from rlmesh.backends import NATIVE
 from tests.fuzz.environments import PEER
-from tests.fuzz.rules import is_malformed
+from tests.fuzz.rules import ATTRIBUTES, is_malformed
 
 __all__ = ["CLIENT", "THIS", "Endpoint", "Stream"]
 
@@ -187,13 +187,15 @@ class Stream:
             self._endpoint.held = None
         if isinstance(reply, m.Failure):
             assert not reply.session_closed
-        if kind not in ("reset", "step", "render"):
+        if kind not in ("reset", "step", "render", *ATTRIBUTES):
             expected = {"open": Code.WRONG_STATE, "close": None}.get(kind, Code.UNSUPPORTED)
             assert code_of(reply) == expected and not called
         elif is_malformed(getattr(request, kind), kind, self._endpoint.vector):
             assert code_of(reply) == Code.MALFORMED and not called, f"{reply} to {request}"
         elif called:
             assert called == 1
+        elif kind in ATTRIBUTES:
+            assert code_of(reply) == Code.NOT_EXPOSED, f"{reply} to {request}"
         else:
             allowed = (Code.INVALID_VALUE, Code.UNSUPPORTED)
             assert code_of(reply) in allowed, f"{reply} to {request}"

@@ -11,17 +11,22 @@ from tests.fuzz.environments import LANES
 from tools.vectors.dynamic import examine
 from tools.vectors.rejected import Rejected
 
-__all__ = ["is_malformed"]
+__all__ = ["ATTRIBUTES", "is_malformed"]
+
+ATTRIBUTES = ("call", "get_attribute", "set_attribute")
+"""Requests about attributes."""
 
 
 def is_malformed(body: Any, kind: str, vector: bool | None) -> bool:
-    """Whether a reset, step or render breaks a rule of its message.
+    """Whether a request breaks a rule of its message.
 
     Args:
         body: The message.
         kind: Which it is.
         vector: Whether the environment is a vector; None: nobody looks at lanes.
     """
+    if kind in ATTRIBUTES:
+        return not body.name or _breaks_attribute_rule(body, kind)
     if kind == "step":
         return not body.HasField("action")
     if kind == "render":
@@ -40,16 +45,28 @@ def is_malformed(body: Any, kind: str, vector: bool | None) -> bool:
         return True
     if body.lane_mask and vector is not None and not (vector and len(body.lane_mask) == LANES):
         return True
-    return not _takes_options(body)
+    return not _takes(value_pb2.DynamicValue(map_value=body.options), level=0)
+
+
+def _breaks_attribute_rule(body: Any, kind: str) -> bool:
+    if kind == "set_attribute":
+        return not (body.HasField("value") and _takes(body.value))
+    if kind == "get_attribute":
+        return False
+    if not all(entry.WhichOneof("key") == "name" for entry in body.kwargs.entries):
+        return True
+    kwargs = value_pb2.DynamicValue(map_value=body.kwargs)
+    return not (all(map(_takes, body.args.elements)) and _takes(kwargs, level=0))
 
 
 def _is_mask(mask: bytes, size: int) -> bool:
     return len(mask) == size and set(mask) <= {0, 1}
 
 
-def _takes_options(body: Any) -> bool:
+def _takes(value: Any, level: int = 1) -> bool:
+    """Whether a dynamic value keeps the rules."""
     try:
-        tagged = examine(value_pb2.DynamicValue(map_value=body.options), level=0)
+        tagged = examine(value, level=level)
     except Rejected:
         return False
     return not has_equal_keys(tagged)

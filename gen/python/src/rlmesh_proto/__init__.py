@@ -10,5 +10,5 @@ __version__ = "1.0.0rc1"
 SPEC_VERSION = "1.0.0rc1"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "abcdd546fcb5fe2f6a450be2b3daa71732fec9de88efcc204e52679cebe984f2"
+SPEC_DIGEST = "e7df297faf725d44371c8220fcebc54d061250db0b9d2792b561a49eda210be4"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -57,6 +57,8 @@ class EnvServer:
             cores, and one that dies is an `EnvCrashedError` and nothing more. `factory` is sent
             there by cloudpickle, or by pickle where that is not installed.
         spares: How many environments are kept ready for sessions that will open.
+        expose: Names of methods and attributes of the environment, or of a wrapper of it, that
+            clients may call, read and write; no others are reached.
 
     Raises:
         AddressError: If the address is none, or cannot be bound.
@@ -87,7 +89,9 @@ class EnvServer:
         max_sessions: int = 1,
         workers: Literal["thread", "process"] = "thread",
         spares: int = 0,
+        expose: Sequence[str] = (),
     ) -> None:
+        from rlmesh._hosting.attributes import check_names
         from rlmesh._hosting.base import House
         from rlmesh._hosting.establish import Pool, establish
         from rlmesh._transport.grpc_server import GrpcServer
@@ -98,7 +102,7 @@ class EnvServer:
         tell = options.expose_tracebacks
         tell = where.is_local if tell is None else tell
         pool = Pool(max_sessions, workers, spares)
-        house = House(tags, framework, device, options.validation, tell)
+        house = House(tags, framework, device, options.validation, tell, check_names(expose))
         self._options = options
         self._hosting = establish(env, factory, house, options, pool)
         self._contract = self._hosting.contract
@@ -131,7 +135,9 @@ class EnvServer:
         from rlmesh.specs import Capability, SessionTerms
 
         grace = self._options.grace_period
-        can = {Capability.RENDER, Capability.QUEUE} | ({Capability.RESUME} if grace > 0 else set())
+        can = {Capability.RENDER, Capability.QUEUE, Capability.ATTRIBUTES} | (
+            {Capability.RESUME} if grace > 0 else set()
+        )
         return SessionHub(
             contract=self._contract,
             server=this_peer(socket.gethostname(), frozenset(can)),

@@ -14,9 +14,10 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from rlmesh._remote.client import Client
 from rlmesh._remote.player import RemotePlayer
 from rlmesh.backends import ArrayBackend
-from rlmesh.errors import UnsupportedError
+from rlmesh.errors import EnvError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import EnvContract, Reconnect
 from rlmesh_numpy._spaces import spaces_to_gymnasium
@@ -65,7 +66,7 @@ class ClientOptions(TypedDict, total=False):
     copy: bool
 
 
-class GymnasiumClient:
+class GymnasiumClient(Client):
     """What the single and the vector client share."""
 
     _backend: ArrayBackend
@@ -73,18 +74,7 @@ class GymnasiumClient:
     _lane_backend: ArrayBackend | None = None
     # Keyword arguments that made the backend, where the client has one of its own.
     _backend_arguments: Mapping[str, Any] = MappingProxyType({})
-    _player: RemotePlayer
     _arguments: dict[str, Any]
-
-    @property
-    def address(self) -> str:
-        """The endpoint's address, scheme included."""
-        return self._player.address
-
-    @property
-    def env_contract(self) -> EnvContract:
-        """What the server tells of the environment."""
-        return self._player.contract
 
     def _connect(self, address: str | int, vector: bool, options: ClientOptions) -> EnvContract:
         self._arguments = {**options, **self._backend_arguments}
@@ -92,39 +82,6 @@ class GymnasiumClient:
             address, self._backend, vector=vector, lane_backend=self._lane_backend, **options
         )
         return self._player.contract
-
-    def reset_async(
-        self,
-        seed: int | Sequence[int | None] | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Begin a reset and return at once; `reset_wait` gives its results."""
-        self._player.reset_async(seed, options)
-
-    def reset_wait(self, timeout: float | None = None) -> tuple[Any, dict[str, Any]]:
-        """The results of the reset that is under way; see `step_wait`."""
-        return self._player.reset_wait(timeout)
-
-    def step_async(self, action: Any) -> None:
-        """Begin a step, of every lane for a vector, and return at once; see `step_wait`.
-
-        Raises:
-            InvalidValueError: If the action is not one of its space; nothing was sent.
-            ConcurrentCallError: If another call has not been waited for.
-        """
-        self._player.step_async(action)
-
-    def step_wait(self, timeout: float | None = None) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """The results of the step that is under way.
-
-        Args:
-            timeout: Seconds to wait; None: as long as it takes.
-
-        Raises:
-            RequestTimeoutError: If it takes longer. The step goes on, is applied once, and may be
-                waited for again.
-        """
-        return self._player.step_wait(timeout)
 
     def _check_mode(self, wanted: str | None) -> None:
         served = self.env_contract.render_mode
@@ -239,6 +196,55 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
     def close(self) -> None:
         """End the session; may be called again."""
         self._player.close()
+
+    def has_wrapper_attr(self, name: str) -> bool:
+        """Whether the client has an attribute, or the environment one that its server exposes."""
+        if name not in self.env_contract.exposed:
+            return hasattr(self, name)
+        try:
+            self.get_attr(name)
+        except EnvError:
+            return False
+        return True
+
+    def get_wrapper_attr(self, name: str) -> Any:
+        """An attribute of the environment that its server exposes, or else of the client.
+
+        Raises:
+            AttributeError: If there is neither.
+            EnvError: If the value cannot be sent, or reading it fails.
+        """
+        if name in self.env_contract.exposed:
+            try:
+                return self.get_attr(name)
+            except EnvError as error:
+                if error.exception_type != "builtins.AttributeError":
+                    raise
+                raise AttributeError(error.message) from error
+        try:
+            return getattr(self, name)
+        except AttributeError as error:
+            exposed = ", ".join(self.env_contract.exposed) or "nothing"
+            raise AttributeError(f"{error}; its server exposes {exposed}") from None
+
+    def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
+        """Give an attribute that the server exposes a value, or else one of the client's own.
+
+        Args:
+            name: Its name.
+            value: Its value.
+            force: Whether a client that has no such attribute gets it.
+
+        Returns:
+            Whether it was set.
+        """
+        if name in self.env_contract.exposed:
+            self.set_attr(name, value)
+            return True
+        if not force and not hasattr(self, name):
+            return False
+        setattr(self, name, value)
+        return True
 
     def __str__(self) -> str:
         return f"<{type(self).__name__}<{self.env_contract.id} at {self.address}>>"

@@ -11,7 +11,10 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlmesh import ServeOptions
 
 __all__ = ["main", "write_ready_fd"]
 
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0 after a clean stop, 2 where the environment or address is wrong.
     """
     options = _parser().parse_args(arguments)
-    from rlmesh import EnvServer, ServeOptions
+    from rlmesh import EnvServer
     from rlmesh.errors import RLMeshError
 
     try:
@@ -49,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             env,
             options.address,
             token=os.environ.get("RLMESH_TOKEN", ""),
-            options=ServeOptions(validation=options.validation),
+            options=_serve_options(options.validation),
+            expose=options.expose,
         )
     except (RLMeshError, ImportError, TypeError, ValueError) as error:
         print(f"serve_env: {error}", file=sys.stderr)
@@ -88,10 +92,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--validation",
         choices=("off", "warn", "strict"),
-        default="warn",
-        help="what to do with observations outside their space (default: %(default)s)",
+        help="what to do with observations outside their space (default: RLMESH_VALIDATION, warn)",
+    )
+    parser.add_argument(
+        "--expose",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a method or attribute that clients may reach; may be given again",
     )
     return parser
+
+
+def _serve_options(validation: str | None) -> ServeOptions:
+    """The options of the `RLMESH_...` variables, and of the command line."""
+    from rlmesh import ServeOptions
+
+    given = {} if validation is None else {"validation": validation}
+    return ServeOptions.from_environment(**given)
 
 
 def _make(name: str, kwargs: dict[str, Any], render_mode: str | None) -> Any:

@@ -37,7 +37,12 @@ class Adopted:
     reset_names: frozenset[str]
 
 
-def adopt(env: Any, tags: EnvTags | None = None, backend: ArrayBackend | None = None) -> Adopted:
+def adopt(
+    env: Any,
+    tags: EnvTags | None = None,
+    backend: ArrayBackend | None = None,
+    exposed: tuple[str, ...] = (),
+) -> Adopted:
     """Find out what `env` is.
 
     Args:
@@ -45,6 +50,7 @@ def adopt(env: Any, tags: EnvTags | None = None, backend: ArrayBackend | None = 
         tags: What the leaves of its spaces mean.
         backend: Whose values it gets and returns; None: those of its spaces. Whatever it returns,
             values of the other libraries are taken too.
+        exposed: Names that remote attribute calls reach.
 
     Raises:
         TypeError: If it lacks a space or a method.
@@ -73,6 +79,7 @@ def adopt(env: Any, tags: EnvTags | None = None, backend: ArrayBackend | None = 
         metadata=metadata,
         tags=tags,
         registration=_registration(getattr(env, "spec", None)),
+        exposed=exposed,
         spec_version=SPEC_VERSION,
     )
     return Adopted(

@@ -28,6 +28,7 @@ class House:
         device: Their device.
         validation: What to do with observations outside their space.
         expose_tracebacks: Whether clients see the tracebacks of their exceptions.
+        exposed: Names that remote attribute calls reach.
     """
 
     tags: EnvTags | None = None
@@ -35,13 +36,14 @@ class House:
     device: object | None = None
     validation: Validation = "warn"
     expose_tracebacks: bool = False
+    exposed: tuple[str, ...] = ()
 
     def adopt(self, env: Any) -> Adopted:
         """Find out what `env` is; raises as `rlmesh._hosting.adopt.adopt` does."""
         if self.framework is None and self.device is not None:
             raise ValueError(f"device={self.device!r} needs framework='torch' or framework='jax'")
         backend = None if self.framework is None else backend_of(self.framework, self.device)
-        return adopt(env, self.tags, backend)
+        return adopt(env, self.tags, backend, self.exposed)
 
     def host(self, adopted: Adopted) -> HostedEnv:
         """An adopted environment that requests can be played on."""

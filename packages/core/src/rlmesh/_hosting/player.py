@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.lanes import LaneIO
 from rlmesh._hosting.adopt import Adopted
+from rlmesh._hosting.attributes import ExposedAttributes
 from rlmesh._hosting.outcomes import check_reset, check_step, flag_of, reward_of
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import failure_of_exception
@@ -47,10 +48,14 @@ class HostedEnv:
         )
         self._num_envs = contract.num_envs if contract.vector else None
         self._lanes = LaneIO(adopted.observation_backend, contract.num_envs)
+        self._exposed = ExposedAttributes(adopted.env, contract.vector, contract.exposed)
         self._players: dict[type, tuple[str, Callable[[Any], m.Reply]]] = {
             m.Step: ("step", self._step),
             m.Reset: ("reset", self._reset),
             m.Render: ("render", self._render),
+            m.Call: ("call", self._reached(self._exposed.call)),
+            m.GetAttribute: ("get_attribute", self._reached(self._exposed.get)),
+            m.SetAttribute: ("set_attribute", self._reached(self._exposed.set)),
         }
 
     def play(self, body: m.RequestBody) -> m.Reply:
@@ -61,7 +66,12 @@ class HostedEnv:
         except _Invalid as error:
             return _invalid(error.code, error.reason)
         except Exception as error:
+            name = body.name if isinstance(body, m.Call) else name
             return failure_of_exception(error, name, tell_traceback=self._expose_tracebacks)
+
+    def _reached(self, act: Callable[[Any], m.Reply]) -> Callable[[Any], m.Reply]:
+        """`act`, for the names that are exposed."""
+        return lambda body: self._exposed.refusal(body.name) or act(body)
 
     def close(self) -> None:
         """Close the environment."""

@@ -83,6 +83,7 @@ class PooledHosting:
         first = new_worker()
         self._idle: list[Worker] = [first]
         self._held: list[Worker] = []
+        self._refilling = False
         try:
             self.contract = first.make()
             self.backend = first.backend
@@ -179,25 +180,35 @@ class PooledHosting:
 
     def _refill(self) -> None:
         """Keep the spares ready, without letting the caller wait for them."""
-        if self._spares > 0 and not self._stopping.is_set():
+        with self._lock:
+            if self._refilling or not self._spares or self._stopping.is_set():
+                return
+            self._refilling = True
             threading.Thread(target=self._make_spares, name="rlmesh-spares", daemon=True).start()
 
     def _make_spares(self) -> None:
-        while True:
-            with self._lock:
-                self._forget_ended()
-                ready = sum(w.contract is not None for w in self._idle)
-                if ready >= self._spares or self._stopping.is_set():
-                    return
-                worker = self._new_worker()
-                # Held while it is made, so that nobody takes it twice.
-                self._held.append(worker)
+        while (worker := self._next_spare()) is not None:
             try:
                 worker.make()
             except Exception:
                 _log.exception("a spare environment cannot be made")
                 worker.release()
+                with self._lock:
+                    self._refilling = False  # The next session tries again.
                 return
             with self._lock:
-                self._held.remove(worker)
-                self._idle.append(worker)
+                if worker in self._held:  # The server may have been closed meanwhile.
+                    self._held.remove(worker)
+                    self._idle.append(worker)
+
+    def _next_spare(self) -> Worker | None:
+        """A worker that is to be a spare, held while it is made; None: there are enough."""
+        with self._lock:
+            self._forget_ended()
+            ready = sum(w.contract is not None for w in self._idle)
+            if ready >= self._spares or self._stopping.is_set():
+                self._refilling = False
+                return None
+            worker = self._new_worker()
+            self._held.append(worker)
+            return worker

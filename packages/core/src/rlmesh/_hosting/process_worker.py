@@ -64,9 +64,12 @@ class ProcessWorker:
 
     def make(self) -> EnvContract:
         """See `Worker`."""
-        if self.contract is None:
-            self.contract = self._start()
-        return self.contract
+        with self._lock:
+            if self.ended:
+                raise ClosedError("the server is shutting down")
+            if self.contract is None:
+                self.contract = self._start()
+            return self.contract
 
     def offer(self, stream: Stream) -> bool:
         """See `Worker`: the environment's thread is not in this process."""
@@ -125,20 +128,24 @@ class ProcessWorker:
         Raises:
             CannotOpen: If it cannot.
         """
-        process = WorkerProcess(self._factory, self._house)
+        process = self._process = WorkerProcess(self._factory, self._house)
         try:
             told = process.ask(None, None)
         except ProcessEnded as ended:
-            process.kill()
+            self._forget(process)
             raise CannotOpen(self._crashed("factory", ended)) from None
         if not told.startswith(MADE):
-            process.kill()
+            self._forget(process)
             failure = self._frames.read_reply(told[1:])[1]
             assert isinstance(failure, m.Failure)
             raise CannotOpen(failure)
-        self._process, self._fault = process, None
+        self._fault = None
         _log.info("environment process %d started", process.pid)
         return self._frames.read_description(told[1:])[1]
+
+    def _forget(self, process: WorkerProcess) -> None:
+        process.kill()
+        self._process = None
 
     def _ask(self, frame: bytes, call: str) -> m.Reply | bytes:
         process = self._process
@@ -150,8 +157,8 @@ class ProcessWorker:
             fault = self._crashed(call, ended)
         except TimeoutError:
             fault = self._late(call, time.monotonic() - begun)
-        process.kill()
-        self._process, self._fault = None, fault
+        self._forget(process)
+        self._fault = fault
         return fault
 
     def _dead(self) -> m.Failure:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from rlmesh._remote.client import Client
 from rlmesh.backends import NATIVE
 
 if TYPE_CHECKING:
-    from rlmesh._remote.player import RemotePlayer
     from rlmesh.options import TLS
     from rlmesh.spaces import Space
     from rlmesh.specs import EnvContract, Reconnect
@@ -20,7 +20,7 @@ __all__ = ["RemoteEnv", "RemoteVectorEnv"]
 Self = TypeVar("Self", bound="_NativeClient")
 
 
-class _NativeClient:
+class _NativeClient(Client):
     """What the single and the vector client share."""
 
     _vector = False
@@ -46,19 +46,7 @@ class _NativeClient:
             "wait": wait,
             "on_reconnect": on_reconnect,
         }
-        self._player: RemotePlayer = RemotePlayer(
-            address, NATIVE, vector=self._vector, **self._arguments
-        )
-
-    @property
-    def address(self) -> str:
-        """The endpoint's address, scheme included."""
-        return self._player.address
-
-    @property
-    def env_contract(self) -> EnvContract:
-        """What the server tells of the environment."""
-        return self._player.contract
+        self._player = RemotePlayer(address, NATIVE, vector=self._vector, **self._arguments)
 
     @property
     def spec(self) -> EnvContract:
@@ -74,39 +62,6 @@ class _NativeClient:
     def render_mode(self) -> str | None:
         """Mode that the environment was made with; None: it does not render."""
         return self._player.contract.render_mode
-
-    def reset_async(
-        self,
-        seed: int | Sequence[int | None] | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Begin a reset and return at once; `reset_wait` gives its results."""
-        self._player.reset_async(seed, options)
-
-    def reset_wait(self, timeout: float | None = None) -> tuple[Any, dict[str, Any]]:
-        """The results of the reset that is under way; see `step_wait`."""
-        return self._player.reset_wait(timeout)
-
-    def step_async(self, action: Any) -> None:
-        """Begin a step and return at once; `step_wait` gives its results.
-
-        Raises:
-            InvalidValueError: If the action is not one of its space; nothing was sent.
-            ConcurrentCallError: If another call has not been waited for.
-        """
-        self._player.step_async(action)
-
-    def step_wait(self, timeout: float | None = None) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """The results of the step that is under way.
-
-        Args:
-            timeout: Seconds to wait; None: as long as it takes.
-
-        Raises:
-            RequestTimeoutError: If it takes longer. The step goes on, is applied once, and may be
-                waited for again.
-        """
-        return self._player.step_wait(timeout)
 
     def render(self) -> Any:
         """What the environment's `render` returns; frames as `Tensor` (height, width, 3)."""

@@ -186,6 +186,21 @@ class RemotePlayer:
         """What the environment's `render` returns."""
         return self._session.request(m.Render(), m.Rendered).frame
 
+    def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What an exposed method returns; a tuple with one result a lane, for a vector."""
+        return self._session.request(m.Call(name, tuple(args), kwargs), m.Called).result
+
+    def get_attr(self, name: str) -> Any:
+        """An exposed attribute's value; of a method, a function that calls it."""
+        attribute = self._session.request(m.GetAttribute(name), m.Attribute)
+        if not attribute.callable:
+            return attribute.value
+        return lambda *args, **kwargs: self.call(name, args, kwargs)
+
+    def set_attr(self, name: str, value: Any) -> None:
+        """Give an exposed attribute a value."""
+        self._session.request(m.SetAttribute(name, value), m.AttributeSet)
+
     def close(self) -> None:
         """End the session; may be called again."""
         self._session.close()

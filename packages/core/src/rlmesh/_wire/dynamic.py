@@ -14,6 +14,7 @@ from rlmesh_proto.spaces.v1 import value_pb2
 from rlmesh._wire.dtypes import dtype_to_wire
 from rlmesh._wire.dynamic_reader import MAX_DEPTH, dynamic_from_wire, map_from_wire
 from rlmesh.backends import ArrayBackend, DynamicArray
+from rlmesh.errors import InvalidValueError
 
 __all__ = ["DynamicEncoder", "InexactValueWarning", "dynamic_from_wire", "map_from_wire"]
 
@@ -26,14 +27,17 @@ class InexactValueWarning(UserWarning):
 
 
 class DynamicEncoder:
-    """Writes dynamic values for one endpoint; warns once a key of what cannot be written exactly.
+    """Writes dynamic values for one endpoint.
 
     Args:
         backend: Who knows the arrays and typed scalars.
+        exact: What cannot be written exactly is an InvalidValueError; else its repr is written,
+            with one warning a key.
     """
 
-    def __init__(self, backend: ArrayBackend) -> None:
+    def __init__(self, backend: ArrayBackend, *, exact: bool = False) -> None:
         self._backend = backend
+        self._exact = exact
         self._warned: set[str] = set()
 
     def map(self, values: Mapping[Any, Any], out: value_pb2.Map, root: str) -> None:
@@ -110,6 +114,8 @@ class DynamicEncoder:
             out.tensor_value.shape.extend(array.shape)
 
     def _replaced(self, value: object, path: str) -> str:
+        if self._exact:
+            raise InvalidValueError(path, "a value of a wire type", f"a {type(value).__name__}")
         if path not in self._warned:
             self._warned.add(path)
             warnings.warn(

@@ -14,6 +14,12 @@ from rlmesh_proto.env.v1 import env_pb2, error_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._wire import messages as m
+from rlmesh._wire.attributes import (
+    attribute_reply_readers,
+    attribute_request_readers,
+    write_attribute_reply,
+    write_attribute_request,
+)
 from rlmesh._wire.contract import (
     contract_from_wire,
     contract_to_wire,
@@ -50,6 +56,8 @@ class EnvFrames:
     def __init__(self, backend: ArrayBackend) -> None:
         self._backend = backend
         self._encoder = DynamicEncoder(backend)
+        # What is asked for by itself is told exactly, or not at all (N-10, N-11).
+        self._exact_encoder = DynamicEncoder(backend, exact=True)
 
     # Requests: written by the client, read by the server.
 
@@ -69,6 +77,8 @@ class EnvFrames:
             _write_open(body, frame.open)
         elif isinstance(body, m.Close):
             frame.close.SetInParent()
+        elif isinstance(body, (m.Call, m.GetAttribute, m.SetAttribute)):
+            write_attribute_request(body, frame, self._exact_encoder)
         else:
             raise TypeError(f"a {type(body).__name__} cannot be sent")
         return frame.SerializeToString()
@@ -115,6 +125,7 @@ class EnvFrames:
             "reset": self._read_reset,
             "step": _read_step_request,
             "render": lambda message: m.Render(tuple(message.lanes)),
+            **attribute_request_readers(self._backend),
             "close": lambda _: m.Close(),
         }
 
@@ -152,7 +163,9 @@ class EnvFrames:
         elif isinstance(reply, m.Opened):
             self._write_opened(reply, frame.open)
         elif isinstance(reply, m.Rendered):
-            self._encoder.value(reply.frame, frame.render.frame, "frame")
+            self._exact_encoder.value(reply.frame, frame.render.frame, "frame")
+        elif isinstance(reply, (m.Called, m.Attribute, m.AttributeSet)):
+            write_attribute_reply(reply, frame, self._exact_encoder)
         else:
             frame.close.SetInParent()
         return frame.SerializeToString()
@@ -203,6 +216,7 @@ class EnvFrames:
                 _read_value(r.observation), map_from_wire(r.info, self._backend, "info")
             ),
             "render": lambda r: m.Rendered(dynamic_from_wire(r.frame, self._backend, "frame")),
+            **attribute_reply_readers(self._backend),
             "close": lambda _: m.Closed(),
         }
 

@@ -6,7 +6,7 @@ Those of a step are named tuples: a frozen dataclass takes several times as long
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, Union
@@ -15,11 +15,16 @@ from rlmesh.backends import Buffer
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
 
 __all__ = [
+    "Attribute",
+    "AttributeSet",
+    "Call",
+    "Called",
     "Close",
     "Closed",
     "Encoded",
     "ErrorCode",
     "Failure",
+    "GetAttribute",
     "Info",
     "LaneOutcomes",
     "Malformed",
@@ -33,6 +38,7 @@ __all__ = [
     "Reset",
     "ResetDone",
     "Resume",
+    "SetAttribute",
     "Step",
     "StepDone",
     "Unsupported",
@@ -123,6 +129,30 @@ class Render:
 
 
 @dataclass(frozen=True)
+class Call:
+    """Calls an exposed method."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GetAttribute:
+    """Reads an exposed attribute."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class SetAttribute:
+    """Writes an exposed attribute."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
 class Close:
     """Ends the session."""
 
@@ -149,7 +179,9 @@ class Malformed:
     path: str = ""
 
 
-RequestBody = Union[Open, Reset, Step, Render, Close, Unsupported, Malformed]
+RequestBody = Union[
+    Open, Reset, Step, Render, Call, GetAttribute, SetAttribute, Close, Unsupported, Malformed
+]
 
 
 class Request(NamedTuple):
@@ -234,8 +266,30 @@ class Rendered:
 
 
 @dataclass(frozen=True)
+class Called:
+    """What a method returned."""
+
+    result: Any
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """What an attribute is; of a method, only that it is one."""
+
+    value: Any = None
+    callable: bool = False
+
+
+@dataclass(frozen=True)
+class AttributeSet:
+    """The attribute has its new value."""
+
+
+@dataclass(frozen=True)
 class Closed:
     """The session has ended."""
 
 
-Reply = Union[Failure, Opened, ResetDone, StepDone, Rendered, Closed]
+Reply = Union[
+    Failure, Opened, ResetDone, StepDone, Rendered, Called, Attribute, AttributeSet, Closed
+]

@@ -707,17 +707,21 @@ class GetAttributeResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     VALUE_FIELD_NUMBER: builtins.int
+    CALLABLE_FIELD_NUMBER: builtins.int
+    callable: builtins.bool
+    """The attribute is a method: it has no value that could be sent, and CallRequest reaches it."""
     @property
     def value(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicValue:
-        """Its value (a tuple with one value a lane, for a vector)."""
+        """Its value (a tuple with one value a lane, for a vector). Absent where `callable` is set."""
 
     def __init__(
         self,
         *,
         value: rlmesh_proto.spaces.v1.value_pb2.DynamicValue | None = ...,
+        callable: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["value", b"value"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["callable", b"callable", "value", b"value"]) -> None: ...
 
 global___GetAttributeResponse = GetAttributeResponse
 

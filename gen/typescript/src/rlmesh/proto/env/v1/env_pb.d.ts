@@ -804,11 +804,18 @@ export declare const GetAttributeRequestSchema: GenMessage<GetAttributeRequest>;
  */
 export declare type GetAttributeResponse = Message<"rlmesh.proto.env.v1.GetAttributeResponse"> & {
   /**
-   * Its value (a tuple with one value a lane, for a vector).
+   * Its value (a tuple with one value a lane, for a vector). Absent where `callable` is set.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicValue value = 1;
    */
   value?: DynamicValue | undefined;
+
+  /**
+   * The attribute is a method: it has no value that could be sent, and CallRequest reaches it.
+   *
+   * @generated from field: bool callable = 2;
+   */
+  callable: boolean;
 };
 
 /**
