@@ -72,6 +72,10 @@ vectors: $(DEV) ## write spec/vectors from the declared cases
 vectors-check: $(DEV) ## fail if spec/vectors is not what the cases declare
 	$(PY) -m tools.vectors --check
 
+.PHONY: vectors-node
+vectors-node: ## compile packages/typescript and hold it against every vector (Node 20, npm)
+	$(PYTHON) -m tools.node
+
 .PHONY: lint format types
 lint: $(DEV) ## ruff and buf: rules and formatting
 	$(PYTHON) -m tools.spec lint
@@ -132,5 +136,6 @@ lock: ## recompile requirements/*.txt (UPGRADE=1 for the newest)
 
 .PHONY: clean
 clean: ## remove .venv and everything built
+	rm -rf packages/typescript/node_modules packages/typescript/dist packages/typescript/*.lock
 	rm -rf $(VENV) build dist .pants.d .pids .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './node_modules/*' -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The TypeScript package: what it needs from npm, its compilation, and its tests."""
