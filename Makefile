@@ -95,7 +95,7 @@ pytest: $(DEV) ## every Python test
 test-fast: $(DEV) ## the tests not marked slow
 	$(PY) -m pytest -m "not slow" $(ARGS)
 test-long: $(DEV) ## every test, with many more property cases
-	HYPOTHESIS_PROFILE=long $(PY) -m pytest $(ARGS)
+	HYPOTHESIS_PROFILE=long RLMESH_TEST_SIZE=long $(PY) -m pytest $(ARGS)
 
 STAGES := gen-check versions breaking vectors-check lint types pytest
 .PHONY: test

@@ -142,6 +142,38 @@ def test_a_timeout_leaves_the_step_in_flight() -> None:
     assert env.steps == 1
 
 
+def test_closing_waits_for_the_call_that_runs() -> None:
+    env = TallyEnv()
+    with EnvServer(env) as server:
+        remote = RemoteEnv(server.address)
+        remote.reset()
+        env.go.clear()
+        remote.step_async(1)
+        threading.Timer(0.3, env.go.set).start()
+        remote.close()
+        assert env.steps == 1
+        assert remote.step_wait(5)[0] == 1
+
+
+def test_closing_leaves_a_call_that_hangs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlmesh._session.client._CLOSE_TIMEOUT", 0.3)
+    env = TallyEnv()
+    with EnvServer(env, options=ServeOptions(grace_period=0)) as server:
+        remote = RemoteEnv(server.address)
+        remote.reset()
+        env.go.clear()
+        remote.step_async(1)
+        assert env.entered.wait(10)
+        remote.close()
+        with pytest.raises(errors.ClosedError, match="while a call was running"):
+            remote.step_wait(10)
+        with pytest.raises(errors.ClosedError):
+            remote.reset()
+        env.go.set()
+        with RemoteEnv(server.address, wait=20) as other:
+            assert other.reset()[0] == 0
+
+
 def test_an_interrupted_call_is_collected_before_the_next_one() -> None:
     env = TallyEnv()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:

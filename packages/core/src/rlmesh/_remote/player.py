@@ -203,8 +203,10 @@ class RemotePlayer:
 
     def close(self) -> None:
         """End the session; may be called again."""
-        self._session.close()
-        self._calls.close()
+        try:
+            self._session.close()
+        finally:
+            self._calls.close()
 
     def _reset_body(self, seed: Any, options: Mapping[str, Any] | None) -> m.Reset:
         lane_seeds = None

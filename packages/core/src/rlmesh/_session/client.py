@@ -185,27 +185,36 @@ class ClientSession:
             )
         try:
             self._check_usable()
-            if self._unanswered is not None:
-                self._collect(self._unanswered)
-            return self._exchange(body, expected)
+            return self._ask(body, expected)
         finally:
             self._busy.release()
 
+    def _ask(self, body: m.RequestBody, expected: type[R]) -> R:
+        if self._unanswered is not None:
+            self._collect(self._unanswered)
+        return self._exchange(body, expected)
+
     def close(self) -> None:
         """End the session and drop the connection; may be called again.
+
+        A call that is running has 5 s to end; then it is left alone, and is a ClosedError.
 
         Raises:
             EnvError: If the environment's own close fails; the session has ended all the same.
         """
         if self._closed or os.getpid() != self._process:
             return
+        if not self._busy.acquire(timeout=_CLOSE_TIMEOUT):
+            self._end("the client was closed while a call was running")
+            return
         try:
-            self.request(m.Close(), m.Closed)
+            self._ask(m.Close(), m.Closed)
         except EnvError:
             raise
         except (CodecError, InvalidValueError, RemoteError, TransportError):
             pass  # The server ends the session when its grace period is over.
         finally:
+            self._busy.release()
             self._end("the client was closed")
 
     def abandon(self) -> None:
@@ -225,6 +234,7 @@ class ClientSession:
         except SessionLostError as error:
             raise self._ended(error) from error.__cause__
         except ConnectionLostError as error:
+            self._check_usable()  # It may have been closed meanwhile.
             data = self._resume(frame, error, closing=isinstance(body, m.Close))
         except (TransportError, RemoteError) as error:
             raise self._ended(error) from error.__cause__
@@ -265,6 +275,7 @@ class ClientSession:
         if self._key:
             _log.warning("%s: %s; resuming, for %g s at most", self.address, lost.message, grace)
         while self._key and time.monotonic() - begun + pause <= grace:
+            self._check_usable()
             time.sleep(pause)
             pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
             attempts += 1

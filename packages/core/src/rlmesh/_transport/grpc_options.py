@@ -19,6 +19,8 @@ def _shared(max_message_bytes: int) -> list[tuple[str, int]]:
         # A peer that has vanished without a word is noticed after two of these.
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS),
+        # Where another ping is under way, that one counts; by default it has a minute.
+        ("grpc.http2.ping_timeout_ms", _KEEPALIVE_MS),
         # A long step sends nothing for minutes; pings must go on meanwhile.
         ("grpc.http2.max_pings_without_data", 0),
     ]

@@ -1,0 +1,5 @@
+"""The fault bench: connections, processes and resources that fail, and nothing that is lost."""
+
+from tests.faults.proxy import Proxy
+
+__all__ = ["Proxy"]

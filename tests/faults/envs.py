@@ -1,0 +1,43 @@
+"""What the fault bench plays: every answer depends on every step before it."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+import rlmesh
+
+__all__ = ["WalkEnv"]
+
+_STATES = 2**31
+
+
+class WalkEnv:
+    """A seeded walk whose state hashes all actions since the reset.
+
+    Its info tells how many steps it has ever applied, so that one too many shows.
+    """
+
+    observation_space = rlmesh.spaces.Discrete(_STATES)
+    action_space = rlmesh.spaces.Discrete(1000)
+
+    def __init__(self) -> None:
+        self._random = random.Random(0)
+        self._state = 0
+        self._applied = 0
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[int, dict[str, Any]]:
+        if seed is not None:
+            self._random = random.Random(seed)
+        self._state = self._random.randrange(_STATES)
+        return self._state, {"pid": os.getpid()}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        self._applied += 1
+        draw = self._random.random()
+        self._state = (self._state * 1_103_515_245 + action * 12_345 + self._applied) % _STATES
+        return self._state, draw, draw < 0.01, False, {"applied": self._applied}
+
+    def close(self) -> None:
+        pass
