@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 import rlmesh
 from rlmesh import errors
-from tests.integration.envs import ScriptedEnv
+from tests.integration.envs import MischiefEnv, ScriptedEnv
 from tests.processes import ROOT, STARTED, finished, running, until
 
 pytest.importorskip("gymnasium")
@@ -36,23 +37,23 @@ def answers(port: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("first", "before", "said"),
-    [(0, "", r"\d+\.\d+\n"), (2, BANNED, r"1\.0\n")],
-    ids=["numpy", "native"],
+    ("first", "second", "before", "said"),
+    [(0, 1, "", r"\d+\.\d+\n"), (2, 3, BANNED, r"1\.0\n"), (4, 1, "", r"\d+\.\d+\n")],
+    ids=["numpy", "native", "factory"],
 )
-def test_serve_and_connect(first: int, before: str, said: str, port: int) -> None:
+def test_serve_and_connect(first: int, second: int, before: str, said: str, port: int) -> None:
     with running(["-c", before + on(BLOCKS[first], port)]) as server:
         until(lambda: answers(port) or server.process.poll() is not None, STARTED, server)
-        done = finished(["-c", before + on(BLOCKS[first + 1], port)])
+        done = finished(["-c", before + on(BLOCKS[second], port)])
         assert (done.returncode, done.stderr) == (0, "")
         assert re.fullmatch(said, done.stdout)
         assert server.stop() == 0
 
 
 def test_each_is_ten_lines() -> None:
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
     counts = [len([line for line in block.splitlines() if line.strip()]) for block in BLOCKS]
-    assert max(counts) <= 10
+    assert max(counts) <= 11
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -152,6 +153,63 @@ def run_ends_early() -> None:
         rlmesh.Model({0: 0, 1: 1, 2: 7}.__getitem__).run(env, max_episodes=2)
 
 
+def crashes() -> None:
+    with worker() as env:
+        env.step(MischiefEnv.TROUBLES.index("segfault"))
+
+
+def hangs() -> None:
+    with worker(call_timeout=0.5) as env:
+        env.step(MischiefEnv.TROUBLES.index("sleep"))
+
+
+def bad_factory() -> None:
+    with rlmesh.EnvServer(factory=iter([ScriptedEnv()]).__next__) as server:
+        rlmesh.RemoteEnv(server.address).close()
+        rlmesh.RemoteEnv(server.address)
+
+
+def not_exposed() -> None:
+    with playing(expose=["script"]) as env:
+        env.get_attr("step_count")
+
+
+def slow_step() -> None:
+    with playing() as env, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptedEnv, "step", lambda *_: time.sleep(0.5) or (1, 0.0, False, False, {}))
+        env.step_async(0)
+        try:
+            env.step_wait(0.01)
+        finally:
+            env.step_wait(10)
+            patch.undo()
+
+
+def too_idle() -> None:
+    options = rlmesh.ServeOptions(idle_timeout=0.2)
+    with rlmesh.EnvServer(ScriptedEnv(), options=options) as server:
+        env = rlmesh.RemoteEnv(server.address)
+        time.sleep(1.5)
+        env.reset()
+
+
+@contextmanager
+def worker(**options: Any) -> Generator[rlmesh.RemoteEnv, None, None]:
+    """A client of an environment in a process; `reset` must start another one afterwards."""
+    with (
+        rlmesh.EnvServer(
+            factory=MischiefEnv, workers="process", options=rlmesh.ServeOptions(**options)
+        ) as server,
+        rlmesh.RemoteEnv(server.address) as env,
+    ):
+        env.reset()
+        try:
+            yield env
+        finally:
+            env.reset()
+            assert env.step(0)[0] == 1
+
+
 # What happens, in words of the table; the cause; words of the exception; facts that it carries.
 SITUATIONS: list[tuple[str, Callable[[], None], str, tuple[str, ...]]] = [
     ("nobody listens", refused, "Connection refused", ("address",)),
@@ -164,6 +222,12 @@ SITUATIONS: list[tuple[str, Callable[[], None], str, tuple[str, ...]]] = [
     ("the spec versions do not talk", other_version, "the client 2.0.0", ("choices",)),
     ("no or a wrong token", no_token, "asks for a token", ()),
     ("no or a wrong token", wrong_token, "asks for a token", ()),
+    ("process dies", crashes, "signal SIGSEGV (11)", ("exit_code",)),
+    ("a call hangs for", hangs, "had not returned after", ()),
+    ("the factory fails", bad_factory, "factory() raised StopIteration", ()),
+    ("a name is not exposed", not_exposed, "there are script", ("choices",)),
+    ("a step takes longer", slow_step, "has not answered within 0.01 s", ("address",)),
+    ("a client asks for nothing", too_idle, "no request for 0.2 s", ("address",)),
     ("a run ends early", run_ends_early, "got 7", ("result",)),
 ]
 
