@@ -134,8 +134,9 @@ MULTI_BINARIES: Draw = st.one_of(
     st.lists(st.integers(1, 3), min_size=1, max_size=3).map(gs.MultiBinary),
     st.lists(st.integers(1, 3), min_size=1, max_size=2).map(np.array).map(gs.MultiBinary),
 )
-LEAVES: Draw = st.one_of(boxes(), discretes(), multi_discretes(), texts(), MULTI_BINARIES)
-FEATURES: Draw = st.one_of(boxes(), discretes())
+BOXES: Draw = st.one_of(boxes(), boxes(), unbounded_boxes())
+LEAVES: Draw = st.one_of(BOXES, discretes(), multi_discretes(), texts(), MULTI_BINARIES)
+FEATURES: Draw = st.one_of(BOXES, discretes())
 
 
 def _dicts(children: Draw) -> Draw:

@@ -78,10 +78,27 @@ def _box(space: Space, path: str, level: int) -> None:
         sides.append(_slab(getattr(bounds, form), dtype, length, path))
         if any(x != x for x in sides[-1]):
             raise Rejected("MALFORMED", path, f"{name} is NaN")
+        _unbounded(bounds, sides[-1], elements, dtype, name, path)
     low, high = sides
     for at in range(max(len(low), len(high)) if elements else 0):
         if low[at % len(low)] > high[at % len(high)]:
             raise Rejected("MALFORMED", path, f"low above high at element {at}")
+
+
+def _unbounded(
+    bounds: space_pb2.Bounds, values: list[float], elements: int, dtype: str, name: str, path: str
+) -> None:
+    mask = bounds.unbounded
+    if not mask:
+        return
+    if dtype == "bool" or "float" in dtype:
+        raise Rejected("MALFORMED", path, f"marks of a {dtype} box")
+    if mask != b"\x01" and (len(mask) != elements or max(mask, default=0) > 1):
+        raise Rejected("MALFORMED", path, f"marks {mask!r} of {elements} elements")
+    limit = limits(dtype)[name == "high"]
+    for at in range(elements):
+        if mask[at % len(mask)] and values[at % len(values)] != limit:
+            raise Rejected("MALFORMED", path, f"{name} is marked but {values[at % len(values)]}")
 
 
 def _discrete(space: Space, path: str, level: int) -> None:

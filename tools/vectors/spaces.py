@@ -20,6 +20,7 @@ __all__ = [
     "multi_binary",
     "multi_discrete",
     "one_of",
+    "open_box",
     "sequence",
     "text",
     "tuple_",
@@ -28,11 +29,25 @@ __all__ = [
 Space = space_pb2.Space
 Key = Union[str, int]
 Bound = Union[Number, Sequence[Number]]
+Marks = Union[bool, Sequence[bool]]
 
 
 def enum(name: str) -> dtype_pb2.DType.ValueType:
     """The enum value of a type's name."""
     return dtype_pb2.DType.Value(f"D_TYPE_{name.upper()}")
+
+
+def open_box(
+    dtype: str, shape: Sequence[int], low: Bound, high: Bound, below: Marks, above: Marks
+) -> Space:
+    """A Box of integers with elements that are marked as unbounded: True for all, or each."""
+    made = box(dtype, shape, low, high)
+    for bounds, marks in ((made.box.low, below), (made.box.high, above)):
+        each = [marks] * count(shape) if isinstance(marks, bool) else list(marks)
+        if len(each) != count(shape):
+            raise ValueError(f"{len(each)} marks for {count(shape)} elements")
+        bounds.unbounded = (b"\x01" if all(each) else bytes(each)) if any(each) else b""
+    return made
 
 
 def _bounds(dtype: str, shape: Sequence[int], bound: Bound) -> space_pb2.Bounds:
@@ -161,6 +176,9 @@ def _describe_box(box: space_pb2.Box) -> dict[str, Any]:
             made[name] = {"uniform": show(dtype, bounds.uniform)[0]}
         else:
             made[name] = {"elementwise": show(dtype, bounds.elementwise)}
+        if 1 in bounds.unbounded:
+            marks = [bool(mark) for mark in bounds.unbounded]
+            made[name]["unbounded"] = True if all(marks) else marks
     return made
 
 

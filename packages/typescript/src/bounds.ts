@@ -33,7 +33,37 @@ export function checkedBounds(
       throw malformed(path, `numbers for ${name}`, "NaN");
     }
   }
-  return { form: form.case, elements };
+  const bounds = { form: form.case, elements };
+  return checkedMarks(bounds, message?.unbounded ?? new Uint8Array(), type, length, path, name);
+}
+
+function checkedMarks(
+  bounds: Bounds,
+  marks: Uint8Array,
+  type: ElementType,
+  length: number,
+  path: string,
+  name: string,
+): Bounds {
+  if (marks.length === 0) {
+    return bounds;
+  }
+  if (type.range === null) {
+    throw malformed(path, `no marks of ${type.name} for ${name}`, String(marks));
+  }
+  const all = marks.length === 1 && marks[0] === 1;
+  if (!all && (marks.length !== length || marks.some((mark) => mark > 1))) {
+    throw malformed(path, `one byte 1 or ${length} of 0 and 1 for ${name}`, String(marks));
+  }
+  const limit = type.range[name === "high" ? 1 : 0];
+  const once = all && bounds.form === "uniform";
+  for (let at = 0; at < (once ? Math.min(length, 1) : length); at++) {
+    if ((all || marks[at] === 1) && BigInt(boundAt(bounds, type, at)) !== limit) {
+      throw malformed(path, `${limit} where ${name} is unbounded`, `element ${at}`);
+    }
+  }
+  // A copy: what was read may be a view of the message's bytes.
+  return { ...bounds, unbounded: Uint8Array.from(marks) };
 }
 
 /** The box with bounds in the form that a writer sends, once low <= high everywhere. */
@@ -64,10 +94,16 @@ function canonical(bounds: Bounds, type: ElementType, length: number): Bounds {
   if (length === 0) {
     return { form: "elementwise", elements: elementsOf(type, new Uint8Array()) };
   }
-  if (bounds.form === "elementwise" && sameBits(bytesOf(type, bounds.elements), type.size)) {
-    return { form: "uniform", elements: bounds.elements.slice(0, 1) as Elements };
+  const { form, elements, unbounded } = bounds;
+  const marks = unbounded?.includes(1) ? { unbounded: canonicalMarks(unbounded) } : {};
+  if (form === "elementwise" && sameBits(bytesOf(type, elements), type.size)) {
+    return { form: "uniform", elements: elements.slice(0, 1) as Elements, ...marks };
   }
-  return bounds;
+  return { form, elements, ...marks };
+}
+
+function canonicalMarks(marks: Uint8Array): Uint8Array {
+  return marks.includes(0) ? marks : marks.slice(0, 1);
 }
 
 function sameBits(bytes: Uint8Array, size: number): boolean {
@@ -77,5 +113,6 @@ function sameBits(bytes: Uint8Array, size: number): boolean {
 /** The message of bounds that are canonical. */
 export function writeBounds(bounds: Bounds, type: ElementType): proto.Bounds {
   const value = bytesOf(type, bounds.elements);
-  return create(proto.BoundsSchema, { form: { case: bounds.form, value } });
+  const { form, unbounded } = bounds;
+  return create(proto.BoundsSchema, { form: { case: form, value }, ...(unbounded && { unbounded }) });
 }

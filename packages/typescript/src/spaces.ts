@@ -10,6 +10,8 @@ export type Space =
 export interface Bounds {
   readonly form: "uniform" | "elementwise";
   readonly elements: Elements;
+  /** Which integers are unbounded: none if absent, all if one byte, else a byte each (S-16). */
+  readonly unbounded?: Uint8Array;
 }
 
 /** An array of numbers, bounded element by element. */

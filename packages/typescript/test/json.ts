@@ -48,7 +48,11 @@ function describeBounds(dtype: DTypeName, bounds: Bounds): Tagged {
   const numbers = Array.from<number | bigint, number | bigint>(bounds.elements, (element) =>
     numberOf(type, element),
   );
-  return { [bounds.form]: bounds.form === "uniform" ? numbers[0] : numbers };
+  const described = { [bounds.form]: bounds.form === "uniform" ? numbers[0] : numbers };
+  const marks = Array.from(bounds.unbounded ?? [], Boolean);
+  return marks.length === 0
+    ? described
+    : { ...described, unbounded: marks.every(Boolean) || marks };
 }
 
 function keyTag(key: Key): Tagged {
@@ -80,9 +84,10 @@ function numbersIn(bounds: Tagged, dtype: DTypeName): Tagged {
       ? BigInt(text)
       : Number(text.replace("inf", "Infinity"));
   };
+  const marks = bounds.unbounded === undefined ? {} : { unbounded: bounds.unbounded };
   return bounds.uniform === undefined
-    ? { elementwise: bounds.elementwise.map(read) }
-    : { uniform: read(bounds.uniform) };
+    ? { elementwise: bounds.elementwise.map(read), ...marks }
+    : { uniform: read(bounds.uniform), ...marks };
 }
 
 /** A value of a space as JSON. */

@@ -224,7 +224,28 @@ def _nested() -> list[BadSpace]:
     return cases
 
 
-BOXES = [*_box_bounds(), *_box_shapes()]
+def _box_marks() -> list[BadSpace]:
+    def marked(
+        name: str, dtype: str, mask: bytes, low: Number, high: Number, rule: str
+    ) -> BadSpace:
+        made = box(dtype, [2], low, high)
+        made.box.low.unbounded = mask
+        return BadSpace(f"box/marks-{name}", made, rule)
+
+    above = box("int8", [2], -128, [126, 127])
+    above.box.high.unbounded = b"\x01"
+    return [
+        marked("of-floats", "float32", b"\x01", float("-inf"), 0.0, "S-16 dtype"),
+        marked("of-bools", "bool", b"\x01", 0, 1, "S-16 dtype"),
+        marked("too-many", "int8", b"\x01\x01\x01", -128, 0, "S-16 size"),
+        marked("of-2", "int8", b"\x01\x02", -128, 0, "S-16 size"),
+        marked("one-byte-0", "int8", b"\x00", -128, 0, "S-16 size"),
+        marked("away-from-the-limit", "int16", b"\x00\x01", -(2**15) + 1, 0, "S-16 limit"),
+        BadSpace("box/marks-above-below-the-limit", above, "S-16 limit"),
+    ]
+
+
+BOXES = [*_box_bounds(), *_box_shapes(), *_box_marks()]
 INTEGRAL = [*_discretes(), *_many()]
 TEXTS = _texts()
 NESTED = _nested()

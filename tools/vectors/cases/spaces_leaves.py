@@ -6,7 +6,7 @@ from rlmesh_proto.spaces.v1 import space_pb2
 
 from ..declare import ValidSpace
 from ..elements import INTEGERS, Bits, limits, pack
-from ..spaces import box, discrete, enum, multi_binary, multi_discrete, text
+from ..spaces import box, discrete, enum, multi_binary, multi_discrete, open_box, text
 
 __all__ = ["BOXES", "INTEGRAL", "TEXTS"]
 
@@ -192,6 +192,41 @@ def _texts() -> list[ValidSpace]:
     ]
 
 
-BOXES = [*_dtypes(), *_shapes(), *_bounds(), *_loose_forms()]
+def _unbounded() -> list[ValidSpace]:
+    """Boxes of integers whose sides are open."""
+    made = []
+    for name in INTEGERS:
+        low, high = limits(name)
+        both = open_box(name, [2, 3], low, high, low < 0, True)
+        made.append(ValidSpace(f"box/{name}-unbounded", both))
+    least, most = limits("int64")
+    one = open_box("int64", [2], [least, least], 5, [True, False], False)
+    all_marked, each = open_box("int8", [2], -128, 0, True, False), space_pb2.Space()
+    each.CopyFrom(all_marked)
+    each.box.low.unbounded = b"\x01\x01"
+    none, zeros = box("int8", [2], -128, 0), space_pb2.Space()
+    zeros.CopyFrom(none)
+    zeros.box.high.unbounded = b"\x00\x00"
+    naught, marked = box("int8", [0], -128, 127), space_pb2.Space()
+    marked.CopyFrom(naught)
+    marked.box.low.unbounded = b"\x01"
+    return [
+        *made,
+        ValidSpace("box/one-element-unbounded-below", one),
+        ValidSpace(
+            "box/unbounded-here-and-there",
+            open_box(
+                *("int64", [2, 2], [least, 0, least, -3], [most, most, 7, most]),
+                *([True, False, False, False], [True, False, False, True]),
+            ),
+        ),
+        ValidSpace("box/0-d-unbounded", open_box("int16", [], -(2**15), 2**15 - 1, True, True)),
+        ValidSpace("box/unbounded-written-one-by-one", each, all_marked),
+        ValidSpace("box/unbounded-nowhere-written", zeros, none),
+        ValidSpace("box/unbounded-of-zero-size", marked, naught),
+    ]
+
+
+BOXES = [*_dtypes(), *_shapes(), *_bounds(), *_unbounded(), *_loose_forms()]
 INTEGRAL = [*_discretes(), *_many()]
 TEXTS = _texts()

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc1"
 SPEC_VERSION = "1.0.0rc1"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "e7df297faf725d44371c8220fcebc54d061250db0b9d2792b561a49eda210be4"
+SPEC_DIGEST = "62eeb31414189bbfdcf730c8fb219190084d5d50fa4c7216a54f4f1983b4713b"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -63,7 +63,11 @@ def _bounds(array: Array, element: DType) -> native.Bounds:
 def _from_box(space: gs.Box, path: tuple[str | int, ...]) -> native.Space[Any]:
     element = _element(space.dtype, path)
     shape = tuple(int(n) for n in space.shape)
-    return native.Box(_bounds(space.low, element), _bounds(space.high, element), shape, element)
+    low, high = _bounds(space.low, element), _bounds(space.high, element)
+    if element.is_integer:
+        low = low.marked((~space.bounded_below).tobytes())
+        high = high.marked((~space.bounded_above).tobytes())
+    return native.Box(low, high, shape, element)
 
 
 def _from_discrete(space: gs.Discrete, path: tuple[str | int, ...]) -> native.Space[Any]:
@@ -151,7 +155,19 @@ def spaces_to_gymnasium(space: native.Space[Any]) -> gs.Space[Any]:
 def _to_box(space: native.Box) -> gs.Space[Any]:
     dtype = numpy_dtype(space.dtype)
     low, high = (_array(b, dtype, space.shape) for b in (space.low_bounds, space.high_bounds))
-    return gs.Box(low, high, space.shape, dtype.type)
+    box = gs.Box(low, high, space.shape, dtype.type)
+    if space.dtype.is_integer:
+        # Its constructor takes infinities for this, which arrays of integers cannot hold.
+        box.bounded_below = _bounded(space.low_bounds, space.shape)
+        box.bounded_above = _bounded(space.high_bounds, space.shape)
+    return box
+
+
+def _bounded(bounds: native.Bounds, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    mask = bounds.unbounded
+    if len(mask) <= 1:
+        return np.full(shape, not mask)
+    return ~np.frombuffer(mask, np.bool_).reshape(shape)
 
 
 def _array(bounds: native.Bounds, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:

@@ -43,6 +43,7 @@ def _write_box(space: spaces.Box, out: space_pb2.Box) -> None:
             message.uniform = bounds.data
         else:
             message.elementwise = bounds.data
+        message.unbounded = bounds.unbounded
 
 
 def _write_discrete(space: spaces.Discrete, out: space_pb2.Discrete) -> None:
@@ -193,7 +194,7 @@ def _read_bounds(message: space_pb2.Bounds, side: str) -> Bounds:
     form = message.WhichOneof("form")
     if form is None:
         raise CodecError(f"a box has no {side}")
-    return Bounds(getattr(message, form), uniform=form == "uniform")
+    return Bounds(getattr(message, form), form == "uniform", message.unbounded)
 
 
 def _read_discrete(message: space_pb2.Discrete) -> spaces.Space[Any]:

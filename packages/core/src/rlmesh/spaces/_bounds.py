@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from operator import ne
 from typing import Any, Literal
@@ -32,10 +32,14 @@ class Bounds:
     Attributes:
         data: One element (uniform), or all of them in C order; little-endian.
         uniform: Whether `data` is one element, which is the bound of every element.
+        unbounded: Of an integer dtype: which elements have no bound here, though the dtype ends
+            where their bound is. Empty: none; one byte 1: all; else a byte an element. Samplers may
+            heed it; equality does not.
     """
 
     data: bytes
     uniform: bool
+    unbounded: bytes = field(default=b"", compare=False)
 
     @classmethod
     def of(cls, data: bytes, itemsize: int) -> Bounds:
@@ -54,7 +58,18 @@ class Bounds:
         """The canonical form of the bounds of `size` elements."""
         if not size:
             return Bounds(b"", False)
-        return self if self.uniform else Bounds.of(self.data, itemsize)
+        form = self if self.uniform else Bounds.of(self.data, itemsize)
+        return form.marked(self.unbounded) if self.unbounded else form
+
+    def marked(self, mask: bytes) -> Bounds:
+        """The same bounds with elements marked as unbounded.
+
+        Args:
+            mask: A byte an element, or one byte for all.
+        """
+        if 1 not in mask:
+            return replace(self, unbounded=b"")
+        return replace(self, unbounded=mask if 0 in mask else b"\1")
 
     def expand(self, size: int) -> bytes:
         """All elements of a box of `size` elements."""
@@ -85,22 +100,33 @@ def read_bounds(value: Any, side: Side, shape: tuple[int, ...], dtype: DType) ->
     if isinstance(value, Bounds):
         return _checked(value, side, size, dtype)
     if is_number(value):
-        one = dtype.pack([_bound(plain_number(value), side, dtype)])
-        return Bounds(one, True).canonical(dtype.itemsize, size)
+        number = plain_number(value)
+        one = dtype.pack([_bound(number, side, dtype)])
+        mask = _mask([number], dtype)
+        return Bounds(one, True, mask).canonical(dtype.itemsize, size)
     given = array_view(value) or read_nested(value)
     if given is None:
         raise SpaceError(f"expected numbers for {side}, got {type(value).__name__}")
     if given.shape != shape:
         raise SpaceError(f"expected {side} of shape {shape}, got shape {given.shape}")
     if isinstance(given, Nested):
-        return Bounds.of(_convert(given.items, side, dtype), dtype.itemsize)
+        bounds = Bounds.of(_convert(given.items, side, dtype), dtype.itemsize)
+        return bounds.marked(_mask(given.items, dtype))
     own = Bounds.of(given.data().tobytes(), given.dtype.itemsize)
     if given.dtype == dtype:
         _refuse_nan(own.data, side, dtype)
         return own
     # Where the array is uniform, one element is all that must be converted.
     data = _convert(elements(given.dtype, own.data), side, dtype)
-    return Bounds(data, True) if own.uniform else Bounds.of(data, dtype.itemsize)
+    bounds = Bounds(data, True) if own.uniform else Bounds.of(data, dtype.itemsize)
+    return bounds.marked(_mask(elements(given.dtype, own.data), dtype))
+
+
+def _mask(items: Iterable[float], dtype: DType) -> bytes:
+    """Which of the numbers given as bounds are infinite, where the dtype has no infinity."""
+    if dtype.is_float or dtype.kind == "b":
+        return b""
+    return bytes(isinstance(x, float) and math.isinf(x) for x in items)
 
 
 def _convert(items: Iterable[float], side: Side, dtype: DType) -> bytes:
@@ -112,7 +138,24 @@ def _checked(bounds: Bounds, side: Side, size: int, dtype: DType) -> Bounds:
     if len(bounds.data) != expected:
         raise SpaceError(f"expected {expected} bytes of {dtype} for {side}, got {len(bounds.data)}")
     _refuse_nan(bounds.data, side, dtype)
+    if bounds.unbounded:
+        _check_marks(bounds, side, size, dtype)
     return bounds.canonical(dtype.itemsize, size)
+
+
+def _check_marks(bounds: Bounds, side: Side, size: int, dtype: DType) -> None:
+    mask = bounds.unbounded
+    if not dtype.is_integer:
+        raise SpaceError(f"expected no unbounded marks for {side} of {dtype}")
+    if mask != b"\1" and (len(mask) != size or mask.translate(None, b"\0\1")):
+        raise SpaceError(f"expected one byte 1 or {size} of 0 and 1 for unbounded of {side}")
+    if not size:
+        return
+    limit = dtype.limits[side == "high"]
+    marks = repeat(1) if mask == b"\1" else mask
+    values = dtype.unpack(bounds.data) * (size if bounds.uniform and mask != b"\1" else 1)
+    if any(mark and value != limit for mark, value in zip(marks, values)):
+        raise SpaceError(f"expected {limit} where {side} is unbounded")
 
 
 def _refuse_nan(data: bytes, side: Side, dtype: DType) -> None:

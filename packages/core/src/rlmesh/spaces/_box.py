@@ -36,7 +36,7 @@ class Box(NumericSpace[Tensor]):
 
     Args:
         low: Lower bound: a number, nested lists, an array of any library, or `Bounds`. An infinite
-            bound of an integer dtype means the dtype's limit.
+            bound of an integer dtype is the dtype's limit, marked as unbounded.
         high: Upper bound, like `low`.
         shape: Extent of each dimension. None: that of the arrays; `(1,)` for two numbers.
         dtype: Element type.

@@ -112,11 +112,15 @@ class Box(google.protobuf.message.Message):
 
     @property
     def low(self) -> global___Bounds:
-        """Inclusive lower bound. Where a float element is -inf, the element is unbounded below."""
+        """Inclusive lower bound. Where a float element is -inf, the element is unbounded below; where an
+        integer element is, `low.unbounded` says so.
+        """
 
     @property
     def high(self) -> global___Bounds:
-        """Inclusive upper bound, nowhere below `low`. Where a float element is +inf, unbounded above."""
+        """Inclusive upper bound, nowhere below `low`. Where a float element is +inf, it is unbounded above;
+        where an integer element is, `high.unbounded` says so.
+        """
 
     def __init__(
         self,
@@ -139,18 +143,26 @@ class Bounds(google.protobuf.message.Message):
 
     UNIFORM_FIELD_NUMBER: builtins.int
     ELEMENTWISE_FIELD_NUMBER: builtins.int
+    UNBOUNDED_FIELD_NUMBER: builtins.int
     uniform: builtins.bytes
     """One element, little-endian: the bound of every element. Size: itemsize of the dtype."""
     elementwise: builtins.bytes
     """All elements in C order, little-endian. Size: product of the shape times the itemsize."""
+    unbounded: builtins.bytes
+    """Integer types only: which elements are unbounded on this side, although their type ends there.
+    Such an element holds the type's own limit, and may be sampled from another distribution than
+    one that is bounded there; nothing else depends on it. Empty: none. One byte 1: all of them. Else
+    one byte an element, in C order: 1 where it is unbounded.
+    """
     def __init__(
         self,
         *,
         uniform: builtins.bytes = ...,
         elementwise: builtins.bytes = ...,
+        unbounded: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["elementwise", b"elementwise", "form", b"form", "uniform", b"uniform"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["elementwise", b"elementwise", "form", b"form", "uniform", b"uniform"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["elementwise", b"elementwise", "form", b"form", "unbounded", b"unbounded", "uniform", b"uniform"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["form", b"form"]) -> typing.Literal["uniform", "elementwise"] | None: ...
 
 global___Bounds = Bounds

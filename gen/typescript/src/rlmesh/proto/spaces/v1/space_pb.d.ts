@@ -136,14 +136,16 @@ export declare type Box = Message<"rlmesh.proto.spaces.v1.Box"> & {
   shape: bigint[];
 
   /**
-   * Inclusive lower bound. Where a float element is -inf, the element is unbounded below.
+   * Inclusive lower bound. Where a float element is -inf, the element is unbounded below; where an
+   * integer element is, `low.unbounded` says so.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Bounds low = 3;
    */
   low?: Bounds | undefined;
 
   /**
-   * Inclusive upper bound, nowhere below `low`. Where a float element is +inf, unbounded above.
+   * Inclusive upper bound, nowhere below `low`. Where a float element is +inf, it is unbounded above;
+   * where an integer element is, `high.unbounded` says so.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Bounds high = 4;
    */
@@ -185,6 +187,16 @@ export declare type Bounds = Message<"rlmesh.proto.spaces.v1.Bounds"> & {
     value: Uint8Array;
     case: "elementwise";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Integer types only: which elements are unbounded on this side, although their type ends there.
+   * Such an element holds the type's own limit, and may be sampled from another distribution than
+   * one that is bounded there; nothing else depends on it. Empty: none. One byte 1: all of them. Else
+   * one byte an element, in C order: 1 where it is unbounded.
+   *
+   * @generated from field: bytes unbounded = 3;
+   */
+  unbounded: Uint8Array;
 };
 
 /**
