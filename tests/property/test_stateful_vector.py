@@ -214,6 +214,19 @@ class RemoteVectorMachine(RuleBasedStateMachine):
     def render(self) -> None:
         assert identical(as_numpy(self.remote.render()), self.local.render())
 
+    @rule(order=st.permutations(range(3)))
+    def render_some(self, order: list[int]) -> None:
+        lanes = [lane for lane in order[:2] if lane < self.lanes]
+        if lanes:
+            frames = self.local.render()
+            expected = tuple(frames[lane] for lane in lanes)
+            assert identical(as_numpy(self.remote.render(lanes)), expected)
+
+    @rule(lanes=st.sampled_from([[0, 0], [3], [-1]]))
+    def bad_lanes(self, lanes: list[int]) -> None:
+        with pytest.raises(InvalidValueError, match="lanes"):
+            self.remote.render(lanes)
+
     @rule(seed=SEEDS)
     def reconnect(self, seed: int) -> None:
         self.remote.close()

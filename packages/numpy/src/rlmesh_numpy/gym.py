@@ -302,9 +302,16 @@ class GymnasiumRemoteVectorEnv(
         """
         return self._player.step_lanes(actions)
 
-    def render(self) -> Any:
-        """What the vector's `render` returns: a tuple with a frame a lane."""
-        return self._player.render()
+    def render(self, lanes: Sequence[int] = ()) -> Any:
+        """What the vector's `render` returns: a tuple with a frame a lane.
+
+        Args:
+            lanes: Which lanes, in the order wanted; empty: all of them.
+
+        Raises:
+            InvalidValueError: If they are not distinct lanes of the vector; nothing was sent.
+        """
+        return self._player.render(lanes)
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the session."""

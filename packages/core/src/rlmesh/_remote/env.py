@@ -190,6 +190,18 @@ class RemoteVectorEnv(_NativeClient):
         """
         return self._player.reset(seed, options)
 
+    def render(self, lanes: Sequence[int] = ()) -> Any:
+        """A tuple with a frame a lane, in the order asked for; as `Tensor` (height, width, 3).
+
+        Args:
+            lanes: Which lanes; empty: all of them.
+
+        Raises:
+            InvalidValueError: If they are not distinct lanes of the vector; nothing was sent.
+            EnvError: If the environment fails; the session goes on.
+        """
+        return self._player.render(lanes)
+
     def step(self, actions: Any) -> tuple[Any, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Apply an action in every lane; see `RemoteEnv.step`.
 

@@ -182,9 +182,11 @@ class RemotePlayer:
         info = {**done.info, **self._final_info(done)}
         return self._decode(done.observation), rewards, terminated, truncated, info
 
-    def render(self) -> Any:
-        """What the environment's `render` returns."""
-        return self._session.request(m.Render(), m.Rendered).frame
+    def render(self, lanes: Sequence[int] = ()) -> Any:
+        """What the environment's `render` returns; of a vector, for these lanes (empty: all)."""
+        body = m.Render(tuple(lanes))
+        self._lanes.check_rendered(body, vector=self._num_envs is not None)
+        return self._session.request(body, m.Rendered).frame
 
     def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What an exposed method returns; a tuple with one result a lane, for a vector."""
