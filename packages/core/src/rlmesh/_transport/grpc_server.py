@@ -6,7 +6,6 @@ import hmac
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 
 import grpc
@@ -16,7 +15,7 @@ from rlmesh._transport.address import Address
 from rlmesh._transport.grpc_options import server_options, target_of
 from rlmesh._transport.grpc_threads import HostedStream, StreamHost, StreamThreads
 from rlmesh._transport.grpc_tls import server_credentials
-from rlmesh._transport.probe import is_deserted
+from rlmesh._transport.unix_socket import OwnedSocket
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
 
@@ -98,6 +97,7 @@ class GrpcServer:
         _add_reflection(self._server, (service.name, health.SERVICE_NAME))
         self._names = ("", service.name)
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._socket: OwnedSocket | None = None
         self.address = self._bind(address)
 
     def start(self) -> None:
@@ -110,8 +110,8 @@ class GrpcServer:
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         self._server.stop(grace).wait()
         self._threads.shutdown(wait=False)
-        if self.address.scheme == "unix":
-            Path(self.address.path).unlink(missing_ok=True)
+        if self._socket is not None:
+            self._socket.remove()
 
     def _set_health(self, status: Any) -> None:
         for name in self._names:
@@ -123,25 +123,28 @@ class GrpcServer:
         return self._server.add_insecure_port(target_of(address))
 
     def _bind(self, address: Address) -> Address:
-        if address.scheme == "unix":
-            _reclaim(Path(address.path))
+        try:
+            if address.scheme != "unix":
+                return replace(address, port=self._listen(address))
+            self._socket = OwnedSocket(
+                address.path, lambda path: self._listen(replace(address, path=path))
+            )
+        except BaseException as error:
+            self._server.stop(0)
+            if not isinstance(error, OSError):
+                raise
+            raise AddressError(f"cannot listen on {address}: {error}") from error
+        return address
+
+    def _listen(self, address: Address) -> int:
+        """The port that is listened on; raises AddressError."""
         try:
             port = self._add_port(address)
         except RuntimeError:
             port = 0
         if not port:
-            self._server.stop(0)
             raise AddressError(f"cannot listen on {address}: in use, or not this host's")
-        return replace(address, port=port) if address.scheme != "unix" else address
-
-
-def _reclaim(path: Path) -> None:
-    """Remove the socket file of a server that is gone."""
-    if not path.is_socket():
-        return
-    if not is_deserted(Address("unix", path=str(path))):
-        raise AddressError(f"cannot listen on unix://{path}: another server is listening there")
-    path.unlink(missing_ok=True)
+        return port
 
 
 def _add_reflection(server: grpc.Server, names: Sequence[str]) -> None:

@@ -1,0 +1,108 @@
+"""Unix sockets that only their owner reaches, from their first moment on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from rlmesh._transport.address import Address
+from rlmesh._transport.probe import is_deserted
+from rlmesh.errors import AddressError
+
+__all__ = ["OwnedSocket"]
+
+_LONGEST = 107
+"""Bytes of a path that the kernel takes (Linux; macOS has 103)."""
+
+_PREFIX = ".r-"
+
+
+class OwnedSocket:
+    """The file of a listening socket.
+
+    It is bound in a new directory of mode 0700 beside its place, given mode 0600, and linked into
+    its place then: nobody else can connect in between, whatever the process's umask, and of two
+    servers that start at once one gets the place.
+
+    Args:
+        path: Where clients find it. Missing directories above are made, of mode 0700.
+        listen: Binds a socket to the path that it is given.
+
+    Raises:
+        AddressError: If somebody listens there, something else is there, or the path is too long.
+        OSError: If the directory cannot be written.
+    """
+
+    def __init__(self, path: str, listen: Callable[[str], object]) -> None:
+        self._path = Path(path)
+        _make_private(self._path.parent)
+        private = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._path.parent))
+        try:
+            self._reclaim(private / "stale")
+            bound = private / "s"
+            self._check_length(bound)
+            listen(str(bound))
+            bound.chmod(0o600)
+            self._identity = _identity(bound)
+            self._place(bound)
+        finally:
+            shutil.rmtree(private, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Remove the file, unless another server has put its own there."""
+        if _identity(self._path) == self._identity:
+            self._path.unlink(missing_ok=True)
+
+    def _check_length(self, bound: Path) -> None:
+        longest = max(len(os.fsencode(path)) for path in (bound, self._path))
+        if longest > _LONGEST:
+            raise AddressError(
+                f"unix://{self._path} is too long: sockets have paths of {_LONGEST} bytes, and "
+                f"this one needs {longest} while it is made; choose a shorter directory"
+            )
+
+    def _place(self, bound: Path) -> None:
+        try:
+            os.link(bound, self._path)
+        except FileExistsError:
+            raise self._taken("something else is there already") from None
+
+    def _reclaim(self, aside: Path) -> None:
+        """Remove the file of a server that is gone."""
+        stale = _identity(self._path)
+        if stale is None:
+            return
+        if not stat.S_ISSOCK(self._path.lstat().st_mode):
+            raise self._taken("something that is no socket is there already")
+        if not is_deserted(Address("unix", path=str(self._path))):
+            raise self._taken("another server is listening there")
+        with contextlib.suppress(FileNotFoundError):
+            self._path.rename(aside)
+            if _identity(aside) != stale:
+                # Another server has taken the place meanwhile: it gets it back.
+                os.link(aside, self._path)
+                raise self._taken("another server is just starting there")
+
+    def _taken(self, why: str) -> AddressError:
+        return AddressError(f"cannot listen on unix://{self._path}: {why}")
+
+
+def _make_private(folder: Path) -> None:
+    """Make a directory and those above it that are missing, of mode 0700."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(0o700, exist_ok=True)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever its name; None: there is none."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
