@@ -95,7 +95,7 @@ class Stream:
         assert not self._endpoint.faults(), self._endpoint.faults()
         request = _parsed(frame)
         if request is not None and self._is_replaced():
-            assert answer == (None, True) and not called
+            assert answer == Answer(None, last=True) and not called
             return True
         assert answer.frame is not None
         sequence, reply = CLIENT.read_reply(answer.frame)
@@ -172,7 +172,7 @@ class Stream:
     ) -> None:
         """Compare with section 5."""
         if request.sequence == held.last >= 1:
-            assert answer == (held.kept, False) and not called
+            assert answer == Answer(held.kept) and not called
         elif request.sequence != held.last + 1:
             assert code_of(reply) == Code.OUT_OF_SEQUENCE and not called and not answer.last
         else:

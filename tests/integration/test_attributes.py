@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import closing
 from typing import Any
 
@@ -232,7 +233,10 @@ def test_a_gymnasium_client_reads_through_wrappers_on_both_sides() -> None:
 def test_a_vector_answers_a_lane_each_as_gymnasiums_own(asynchronous: bool) -> None:
     gymnasium = pytest.importorskip("gymnasium")
     numpy = pytest.importorskip("rlmesh_numpy")
-    kind = gymnasium.vector.AsyncVectorEnv if asynchronous else gymnasium.vector.SyncVectorEnv
+    kind = gymnasium.vector.SyncVectorEnv
+    if asynchronous:
+        # JAX, where other tests have loaded it, forbids to fork.
+        kind = functools.partial(gymnasium.vector.AsyncVectorEnv, context="spawn")
     local = kind([Wrapped.make] * 3)
     with (
         EnvServer(kind([Wrapped.make] * 3), expose=["goal", "say", "gravity"]) as server,

@@ -16,10 +16,14 @@ __all__ = ["Answer", "Connection"]
 
 
 class Answer(NamedTuple):
-    """What a transport does next: send `frame`, if there is one, and end the stream if `last`."""
+    """What a transport does next: send `frame`, if there is one, and end the stream if `last`.
+
+    Before that it sends `farewell`, which answers nothing and tells why (K-9).
+    """
 
     frame: bytes | None
     last: bool = False
+    farewell: bytes = b""
 
 
 _REPLACED = Answer(None, last=True)
@@ -69,6 +73,8 @@ class Connection:
             current = session.finish(self)
         if answer.last:
             self._hub.close(session)
+        elif current and self._hub.stopping:
+            return answer._replace(last=True, farewell=self._hub.farewell)
         return answer if current else _REPLACED
 
     def lost(self) -> None:

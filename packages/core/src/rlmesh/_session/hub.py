@@ -60,6 +60,7 @@ class SessionHub:
         expose_tracebacks: Whether clients see the tracebacks of exceptions.
 
     Attributes:
+        farewell: The frame that ends a stream when the server is stopped.
         read: The request of a frame; raises CodecError.
         write: The frame of a reply.
     """
@@ -91,6 +92,13 @@ class SessionHub:
         # Why those ended that their clients may still ask for.
         self._obituaries: OrderedDict[str, tuple[ServedSession, str]] = OrderedDict()
         self._stopping = False
+        stopped = m.Failure(m.ErrorCode.SHUTTING_DOWN, "the server is shutting down").ended()
+        self.farewell = frames.write_reply(0, stopped)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the server is about to end."""
+        return self._stopping
 
     @property
     def description(self) -> bytes:
@@ -115,10 +123,13 @@ class SessionHub:
         return Connection(self, peer, cut, alive)
 
     def stop(self) -> None:
-        """Admit nobody any more; those in line are told."""
+        """Admit nobody any more; those in line are told, and sessions without a call are over."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+            idle = [session for session in self._sessions.values() if not session.working]
+        for session in idle:
+            session.cut()
 
     def open(self, request: m.Open, connection: Connection) -> tuple[ServedSession | None, m.Reply]:
         """Admit a client, let it resume, or say why not."""

@@ -109,6 +109,11 @@ class ServedSession:
         self._grace: threading.Timer | None = None
 
     @property
+    def working(self) -> bool:
+        """Whether a request is being answered."""
+        return self._working
+
+    @property
     def name(self) -> str:
         """Who holds it, for people."""
         return self.client.name or self.peer

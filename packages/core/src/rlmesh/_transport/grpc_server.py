@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +22,9 @@ from rlmesh.options import TLS
 
 __all__ = ["FrameAnswer", "FrameConnection", "FrameService", "GrpcServer"]
 
+_LAST_SECONDS = 0.1
+"""How long a session's last frames have to be sent when the server stops."""
+
 
 class FrameAnswer(Protocol):
     """What to send, and whether the stream ends after it."""
@@ -33,6 +37,11 @@ class FrameAnswer(Protocol):
     @property
     def last(self) -> bool:
         """Whether the stream ends after it."""
+        ...
+
+    @property
+    def farewell(self) -> bytes:
+        """A frame to send last of all; empty: none."""
         ...
 
 
@@ -92,7 +101,8 @@ class GrpcServer:
         self._health = health.HealthServicer()
         self._threads = StreamThreads(host)
         self._server = grpc.server(self._threads, options=server_options())
-        self._server.add_generic_rpc_handlers((_Handler(service, token, self._threads),))
+        self._handler = _Handler(service, token, self._threads)
+        self._server.add_generic_rpc_handlers((self._handler,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         _add_reflection(self._server, (service.name, health.SERVICE_NAME))
         self._names = ("", service.name)
@@ -108,7 +118,11 @@ class GrpcServer:
     def stop(self, grace: float) -> None:
         """Refuse new calls, end open streams after `grace` seconds, and wait for that."""
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self._server.stop(grace).wait()
+        stopped = self._server.stop(grace)
+        # Others than sessions, such as those who watch the health, need not be waited for.
+        self._handler.wait_for_sessions(grace)
+        self._server.stop(min(grace, _LAST_SECONDS))
+        stopped.wait()
         self._threads.shutdown(wait=False)
         if self._socket is not None:
             self._socket.remove()
@@ -161,12 +175,24 @@ class _Handler(grpc.GenericRpcHandler):
     def __init__(self, service: FrameService, token: str, threads: StreamThreads) -> None:
         self._service = service
         self._threads = threads
+        self._sessions = 0
+        self._ended = threading.Condition()
         self._token = f"Bearer {token}".encode() if token else b""
         self._session_path = f"/{service.name}/Session"
         self._unary: dict[str, Any] = {
             f"/{service.name}/Describe": grpc.unary_unary_rpc_method_handler(self._describe),
             f"/{service.name}/Shutdown": grpc.unary_unary_rpc_method_handler(self._shutdown),
         }
+
+    def wait_for_sessions(self, timeout: float) -> None:
+        """Wait until no session's stream is open, but not longer than `timeout` seconds."""
+        with self._ended:
+            self._ended.wait_for(lambda: not self._sessions, timeout)
+
+    def _count(self, more: int) -> None:
+        with self._ended:
+            self._sessions += more
+            self._ended.notify_all()
 
     def service(self, handler_call_details: Any) -> Any:
         """The handler of a method; None where there is no such method."""
@@ -200,6 +226,7 @@ class _Handler(grpc.GenericRpcHandler):
         self, stream: HostedStream, requests: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         stream.entered(context)
+        self._count(1)
         connection = self._service.connect(context.peer(), context.cancel, context.is_active)
         exchange = connection.exchange
         try:
@@ -210,12 +237,15 @@ class _Handler(grpc.GenericRpcHandler):
                     context.abort(grpc.StatusCode.ABORTED, "another connection has the session")
                 yield answer.frame
                 if answer.last:
+                    if answer.farewell:
+                        yield answer.farewell
                     return
         except grpc.RpcError:
             pass  # The client is gone.
         finally:
             stream.ending = True
             connection.lost()
+            self._count(-1)
 
     def _shutdown(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         if self._service.shutdown is None:

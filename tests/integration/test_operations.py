@@ -1,0 +1,112 @@
+"""What operators see: health, draining, logs."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
+from tests.integration.envs import CounterEnv
+from tests.integration.test_resume import TallyEnv
+from tests.processes import running
+
+NAMES = ["", "rlmesh.proto.env.v1.EnvService"]
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_health_tells_that_a_server_drains_while_its_last_call_runs(name: str) -> None:
+    env = TallyEnv()
+    server = EnvServer(env, options=ServeOptions(drain_timeout=20))
+    server.start()
+    with grpc.insecure_channel(server.address.removeprefix("tcp://")) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        seen: list[int] = []
+        watched = stub.Watch(health_pb2.HealthCheckRequest(service=name), timeout=60)
+        watcher = threading.Thread(target=_collect, args=(watched, seen), daemon=True)
+        watcher.start()
+        remote = RemoteEnv(server.address)
+        remote.reset()
+        env.go.clear()
+        env.entered.clear()
+        remote.step_async(1)
+        assert env.entered.wait(10)
+        stopping = threading.Thread(target=server.shutdown)
+        stopping.start()
+        deadline = time.monotonic() + 10
+        while NOT_SERVING not in seen and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert seen[0] == SERVING
+        assert seen[-1] == NOT_SERVING
+        assert not server.wait(0), "the call still runs"
+        env.go.set()
+        assert remote.step_wait(10)[0] == 1, "it was answered all the same"
+        stopping.join(10)
+        assert server.wait(0), "nothing is left to wait for"
+        with pytest.raises(errors.ShuttingDownError):
+            remote.step(1)
+
+
+def _collect(watched: object, seen: list[int]) -> None:
+    try:
+        for response in watched:  # type: ignore[attr-defined]
+            seen.append(response.status)
+    except grpc.RpcError:
+        pass
+
+
+SERVER = """
+import time
+from rlmesh import EnvServer, ServeOptions
+from tests.integration.envs import CounterEnv
+class Slow(CounterEnv):
+    def step(self, action):
+        time.sleep(0.5)
+        return super().step(action)
+server = EnvServer(Slow(), options=ServeOptions(drain_timeout=5))
+server.serve(on_ready=lambda: print(server.address, flush=True))
+"""
+
+
+def test_sigterm_lets_the_running_call_end() -> None:
+    with running(["-c", SERVER]) as server:
+        remote = RemoteEnv(server.wait_for(r"tcp://\S+").group())
+        remote.reset()
+        remote.step_async(1)
+        time.sleep(0.2)
+        begun = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert remote.step_wait(10)[0] == 1
+        remote.close()
+        assert server.process.wait(10) == 0
+        assert time.monotonic() - begun < 10
+
+
+def test_the_log_names_sessions(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "rlmesh.server")
+    with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
+        identity = remote._player._session.id
+        remote.reset()
+    lines = [record.getMessage() for record in caplog.records if record.name == "rlmesh.server"]
+    assert any(f"session {identity} opened by" in line for line in lines)
+    assert any(f"session {identity} ended" in line for line in lines)
+
+
+def test_idle_clients_do_not_hold_up_a_stop() -> None:
+    server = EnvServer(CounterEnv(), options=ServeOptions(drain_timeout=60))
+    server.start()
+    remote = RemoteEnv(server.address)
+    remote.reset()
+    stopping = threading.Thread(target=server.shutdown)
+    stopping.start()
+    stopping.join(20)
+    assert server.wait(0)
+    with pytest.raises(errors.RLMeshError):
+        remote.step(1)
