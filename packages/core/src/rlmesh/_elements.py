@@ -87,10 +87,32 @@ def elements_of(value: object, dtype: DType, shape: tuple[int, ...]) -> Tensor:
             return Tensor(data, dtype, shape)
         flat: list[Any] = list(source.unpack(data))
     else:
+        joined = _joined(value, dtype)
+        if joined is not None and joined[0] == shape:
+            return Tensor(joined[1], dtype, shape)
         extents, flat = _flat(value)
         if extents != shape and not is_nothing(extents, shape):
             raise ElementError(f"{type(value).__name__} of shape {extents}")
     return Tensor(_cast(flat, dtype), dtype, shape)
+
+
+def _joined(value: object, dtype: DType) -> tuple[tuple[int, ...], bytes] | None:
+    """Shape and bytes of a list of arrays of `dtype`; None if it is none.
+
+    As numbers they would lose the payloads of their NaNs.
+    """
+    if not isinstance(value, (list, tuple)):
+        found = numbers_of(value)
+        return found[1:] if found is not None and found[0] is dtype else None
+    parts: list[bytes] = []
+    inner: tuple[int, ...] | None = None
+    for item in value:
+        part = _joined(item, dtype)
+        if part is None or part[0] != (inner or part[0]):
+            return None
+        inner = part[0]
+        parts.append(part[1])
+    return None if inner is None else ((len(parts), *inner), b"".join(parts))
 
 
 def is_nothing(extents: tuple[int, ...], shape: tuple[int, ...]) -> bool:
