@@ -20,7 +20,7 @@ pytest.importorskip("gymnasium")
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "spec/README.md"]
+DOCUMENTS = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "spec/README.md"]
 BANNED = "import sys; sys.modules.update(dict.fromkeys(('gymnasium', 'numpy', 'rlmesh_numpy')))\n"
 
 
@@ -73,6 +73,13 @@ def test_what_is_named_is_there(document: str) -> None:
 def test_no_host_and_no_machine_is_named(document: str) -> None:
     text = (ROOT / document).read_text()
     assert re.findall(r"https?://\S+|/(?:home|work|root|opt|Users)/\S*|\bpypi\.org\b", text) == []
+
+
+def test_the_tests_that_security_names_are_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "SECURITY.md").read_text()))
+    assert named
+    source = "".join(path.read_text() for path in (ROOT / "tests").glob("**/test_*.py"))
+    assert [name for name in named if f"def {name}(" not in source] == []
 
 
 def test_the_packages_are_those_of_the_table() -> None:

@@ -148,7 +148,7 @@ def test_the_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch)
         compared.append((shown, token))
         return bytes(shown) == bytes(token)
 
-    monkeypatch.setattr("rlmesh._transport.grpc_server.hmac.compare_digest", compare)
+    monkeypatch.setattr("rlmesh._transport.token.hmac.compare_digest", compare)
     with EnvServer(CounterEnv(), token=SECRET) as server:
         handler = server._transport._server._state.generic_handlers[0]  # type: ignore[attr-defined]
         handler._token = Bytes(handler._token)
@@ -156,8 +156,29 @@ def test_the_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch)
             RemoteEnv(server.address, token="s3")
         RemoteEnv(server.address, token=SECRET).close()
     shown = [bytes(pair[0]) for pair in compared]
-    assert shown[0] == b"Bearer s3"
-    assert shown[-1] == f"Bearer {SECRET}".encode()
+    assert shown[0] == b"s3"
+    assert shown[-1] == SECRET.encode()
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_is_compared_without_case(scheme: str) -> None:
+    with (
+        EnvServer(CounterEnv(), token=SECRET) as server,
+        grpc.insecure_channel(server.address.removeprefix("tcp://")) as channel,
+    ):
+        stub = env_pb2_grpc.EnvServiceStub(channel)
+        shown = [("authorization", f"{scheme} {SECRET}")]
+        told = stub.Describe(env_pb2.DescribeRequest(), timeout=10, metadata=shown)
+        assert told.contract.id == "CounterEnv"
+
+
+@pytest.mark.parametrize("token", ["with space", "ümlaut", "line\n", "x" * 4097])
+def test_a_token_that_cannot_travel_is_refused(token: str) -> None:
+    with pytest.raises(ValueError, match="visible ASCII") as caught:
+        EnvServer(CounterEnv(), token=token)
+    assert token not in str(caught.value)
+    with EnvServer(CounterEnv()) as server, pytest.raises(ValueError, match="visible ASCII"):
+        RemoteEnv(server.address, token=token)
 
 
 # What clients are told of a fault.
@@ -271,3 +292,11 @@ def test_a_request_over_the_limit_is_refused_and_the_server_lives_on() -> None:
             assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
         with RemoteEnv(server.address) as remote:
             assert remote.reset()[0] == 0
+
+
+def test_a_client_that_sends_its_token_in_clear_warns() -> None:
+    with (
+        pytest.warns(RuntimeWarning, match="unencrypted"),
+        pytest.raises((errors.ConnectError, errors.AddressError)),
+    ):
+        RemoteEnv("tcp://host.invalid:5555", token=SECRET, connect_timeout=0.2)

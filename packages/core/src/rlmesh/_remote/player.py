@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +72,12 @@ class RemotePlayer:
         on_reconnect: Callable[[Reconnect], object] | None = None,
     ) -> None:
         where = secured(parse_address(address), tls, named="://" in str(address))
+        if token and where.scheme == "tcp" and not where.is_local:
+            warnings.warn(
+                f"the token goes to {where} unencrypted; serve with tls= and connect to grpcs://",
+                RuntimeWarning,
+                stacklevel=4,
+            )
         frames = EnvFrames(backend)
         name = f"{socket.gethostname()}:{os.getpid()}"
         client = this_peer(name, frozenset({Capability.RENDER, Capability.RESUME}))

@@ -14,6 +14,7 @@ from rlmesh._transport.grpc_options import client_options, target_of
 from rlmesh._transport.grpc_status import exception_of_status
 from rlmesh._transport.grpc_tls import channel_credentials
 from rlmesh._transport.probe import is_deserted
+from rlmesh._transport.token import check_token
 from rlmesh.errors import ClosedError, ConnectError, ConnectionLostError, RLMeshError
 from rlmesh.options import TLS
 
@@ -38,7 +39,7 @@ class GrpcConnection:
     ) -> None:
         self.address = str(address)
         self._where = address
-        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._metadata = (("authorization", f"Bearer {check_token(token)}"),) if token else ()
         target, options = target_of(address), client_options(address)
         if address.scheme == "grpcs":
             self._channel = grpc.secure_channel(target, channel_credentials(tls), options)

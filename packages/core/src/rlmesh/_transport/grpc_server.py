@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from rlmesh._transport.address import Address
 from rlmesh._transport.grpc_options import server_options, target_of
 from rlmesh._transport.grpc_threads import HostedStream, StreamHost, StreamThreads
 from rlmesh._transport.grpc_tls import server_credentials
+from rlmesh._transport.token import admits, check_token
 from rlmesh._transport.unix_socket import OwnedSocket
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
@@ -177,7 +177,7 @@ class _Handler(grpc.GenericRpcHandler):
         self._threads = threads
         self._sessions = 0
         self._ended = threading.Condition()
-        self._token = f"Bearer {token}".encode() if token else b""
+        self._token = check_token(token).encode()
         self._session_path = f"/{service.name}/Session"
         self._unary: dict[str, Any] = {
             f"/{service.name}/Describe": grpc.unary_unary_rpc_method_handler(self._describe),
@@ -217,7 +217,7 @@ class _Handler(grpc.GenericRpcHandler):
         if not self._token:
             return True
         shown = next((value for key, value in metadata or () if key == "authorization"), "")
-        return hmac.compare_digest(str(shown).encode(), self._token)
+        return admits(self._token, str(shown))
 
     def _describe(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         return self._service.describe()

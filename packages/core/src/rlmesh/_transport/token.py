@@ -1,0 +1,31 @@
+"""Bearer tokens: what one is, and whether the right one was shown."""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+__all__ = ["admits", "check_token"]
+
+_TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
+
+
+def check_token(token: str) -> str:
+    """A token that may travel (Y-3); empty: none.
+
+    Raises:
+        ValueError: If it is none; does not show it.
+    """
+    if token and _TOKEN.fullmatch(token) is None:
+        raise ValueError(
+            f"a token is up to 4096 visible ASCII characters without spaces; this one has "
+            f"{len(token)} characters, or others"
+        )
+    return token
+
+
+def admits(token: bytes, shown: str) -> bool:
+    """Whether the value of an `authorization` header shows the token; in constant time."""
+    scheme, _, value = shown.partition(" ")
+    right = hmac.compare_digest(value.encode(), token)
+    return right and scheme.lower() == "bearer"
