@@ -126,9 +126,10 @@ changed: ## what the changes since a commit touch: make changed SINCE=HEAD~1
 	@$(PYTHON) -m tools.pants --changed-since=$(or $(SINCE),HEAD) --changed-dependents=transitive list
 
 .PHONY: bench
-bench: $(DEV) ## a step over gRPC beside a bare echo, and the codec beside a memcpy
+bench: $(DEV) ## a step beside a bare echo, the codec beside a memcpy, many workers beside one
 	$(PY) -m benchmarks.grpc_step
 	$(PY) -m benchmarks.codec
+	$(PY) -m benchmarks.workers
 
 .PHONY: lock
 lock: ## recompile requirements/*.txt (UPGRADE=1 for the newest)

@@ -110,3 +110,27 @@ def test_idle_clients_do_not_hold_up_a_stop() -> None:
     assert server.wait(0)
     with pytest.raises(errors.RLMeshError):
         remote.step(1)
+
+
+HANGS = """
+import time
+from rlmesh import EnvServer, ServeOptions
+from tests.integration.envs import CounterEnv
+class Hangs(CounterEnv):
+    def step(self, action):
+        time.sleep(60)
+server = EnvServer(Hangs(), options=ServeOptions(drain_timeout=0.1, close_timeout=0.5))
+server.serve(on_ready=lambda: print(server.address, flush=True))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_call_that_hangs_does_not_outlive_a_signal_for_long(number: int) -> None:
+    with running(["-c", HANGS]) as server:
+        remote = RemoteEnv(server.wait_for(r"tcp://\S+").group())
+        remote.reset()
+        remote.step_async(0)
+        time.sleep(0.3)
+        server.process.send_signal(number)
+        assert server.process.wait(20) == 128 + number
+        assert "has not returned within 0.6 s" in server.errors

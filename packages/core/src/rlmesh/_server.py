@@ -192,7 +192,8 @@ class EnvServer:
     def serve(self, *, on_ready: Callable[[], object] | None = None) -> None:
         """Serve until `shutdown`, SIGINT or SIGTERM; blocks.
 
-        The caller's thread is the one that calls the environment.
+        The caller's thread is the one that calls the environment. A signal ends the process where
+        a call has not returned `drain_timeout` and `close_timeout` after it.
 
         Args:
             on_ready: Called once clients can connect.
@@ -202,7 +203,8 @@ class EnvServer:
         """
         from rlmesh._hosting.signals import stop_on_signals
 
-        with stop_on_signals(self._begin_stop):
+        limit = self._options.drain_timeout + self._options.close_timeout
+        with stop_on_signals(self._begin_stop, limit):
             self._begin()
             if on_ready is not None:
                 on_ready()

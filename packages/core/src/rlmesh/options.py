@@ -62,8 +62,8 @@ class ServeOptions:
         call_timeout: Seconds that one call of an environment may take, in a worker process: it is
             ended then, the call is an `EnvTimeoutError`, and the next reset starts another one;
             0: any time.
-        close_timeout: Seconds that the `close` of an environment of a factory may take, after which
-            its process is ended, or its thread left behind.
+        close_timeout: Seconds that the `close` of an environment may take when its session ends or
+            the server stops, after which its process is ended, or its thread left behind.
 
     Raises:
         ValueError: If a time is negative or not finite, or `validation` none of the three.

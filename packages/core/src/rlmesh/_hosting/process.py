@@ -51,18 +51,21 @@ class WorkerProcess:
 
     def __init__(self, factory: Callable[[], Any], house: House) -> None:
         recipe = Recipe(factory, house).packed()
-        frames, theirs = socket.socketpair()
-        lifeline, held = socket.socketpair()
-        with theirs, held:
-            descriptors = (theirs.fileno(), held.fileno())
+        with contextlib.ExitStack() as on_failure, contextlib.ExitStack() as theirs:
+            frames, held = socket.socketpair(), socket.socketpair()
+            for ours, other in (frames, held):
+                on_failure.enter_context(ours)
+                theirs.enter_context(other)
+            descriptors = (frames[1].fileno(), held[1].fileno())
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "rlmesh._hosting.worker_main", *map(str, descriptors)],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self._lifeline = lifeline
-        self._frames = Connection(frames.detach())
+            on_failure.pop_all()
+        self._lifeline = held[0]
+        self._frames = Connection(frames[0].detach())
         self._lock = threading.Lock()
         with contextlib.suppress(OSError):  # A process that has ended already shows at `ask`.
             self._frames.send_bytes(recipe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from typing import Any
 __all__ = ["stop_on_signals"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_log = logging.getLogger("rlmesh.server")
 
 
 class _Watch:
@@ -24,8 +26,10 @@ class _Watch:
     gRPC's, which wakes nobody. What comes through the wakeup descriptor needs no main thread.
     """
 
-    def __init__(self, stop: Callable[[], None]) -> None:
+    def __init__(self, stop: Callable[[], None], limit: float) -> None:
         self._stop = stop
+        self._limit = limit
+        self._timer: threading.Timer | None = None
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         self._thread = threading.Thread(target=self._read, name="rlmesh-signals", daemon=True)
@@ -41,6 +45,8 @@ class _Watch:
     def end(self) -> None:
         """Leave the signals as they were before."""
         self.forget()
+        if self._timer is not None:
+            self._timer.cancel()
         self._writer.shutdown(socket.SHUT_WR)  # Forked children may have it too.
         self._writer.close()
         self._thread.join()
@@ -60,8 +66,22 @@ class _Watch:
 
     def _read(self) -> None:
         while numbers := self._reader.recv(64):
-            if any(number in numbers for number in _SIGNALS):
+            for number in set(numbers).intersection(_SIGNALS):
+                if self._timer is None:
+                    self._timer = threading.Timer(self._limit, self._give_up, [number])
+                    self._timer.daemon = True
+                    self._timer.start()
                 self._stop()
+
+    def _give_up(self, number: int) -> None:
+        """End the process: its main thread is in a call that does not return."""
+        name = signal.Signals(number).name
+        _log.critical(
+            "a call has not returned within %g s of %s; the process ends without it",
+            self._limit,
+            name,
+        )
+        os._exit(128 + number)
 
 
 _active: list[_Watch] = []
@@ -69,16 +89,17 @@ _masks: list[set[Any]] = []
 
 
 @contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Generator[None, None, None]:
+def stop_on_signals(stop: Callable[[], None], limit: float) -> Generator[None, None, None]:
     """Call `stop`, on another thread, on SIGINT or SIGTERM; a second one acts as it did before.
 
-    Outside of the main thread, where Python takes no signals, it does nothing. A child process
-    forked meanwhile has the signals as they were before.
+    If the context has not ended `limit` seconds after the first, the process does, with status 128
+    and the signal's number. Outside of the main thread, where Python takes no signals, it does
+    nothing. A child process forked meanwhile has the signals as they were before.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    watch = _Watch(stop)
+    watch = _Watch(stop, limit)
     watch.begin()
     _active.append(watch)
     try:
