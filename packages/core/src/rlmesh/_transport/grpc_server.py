@@ -240,10 +240,12 @@ class _Handler(grpc.GenericRpcHandler):
                     if answer.farewell:
                         yield answer.farewell
                     return
-        except grpc.RpcError:
-            pass  # The client is gone.
+        except grpc.RpcError as error:
+            # The client is gone. grpcio keeps the error with the call, and its traceback would keep
+            # the call, and its descriptor, until garbage is collected.
+            error.__traceback__ = None
         finally:
-            stream.ending = True
+            stream.left()
             connection.lost()
             self._count(-1)
 

@@ -36,23 +36,31 @@ class HostedStream:
         """The handler has begun."""
         self._context = context
 
+    def left(self) -> None:
+        """The handler has ended."""
+        self.ending = True
+        self._context = None
+
     def prepare(self, work: Callable[[], Any]) -> None:
         """Take the work that gRPC submits."""
         self._work = work
 
     def run(self) -> None:
         """See `rlmesh._hosting.thread.Stream`."""
-        assert self._work is not None
+        # What it holds leads back here: without this, connections were freed as late as garbage is.
+        work, self._work = self._work, None
+        assert work is not None
         try:
-            self.done.set_result(self._work())
+            self.done.set_result(work())
         except BaseException as error:
             self.done.set_exception(error)
             raise
 
     def cancel(self) -> None:
         """See `rlmesh._hosting.thread.Stream`."""
-        if self._context is not None:
-            self._context.cancel()
+        context = self._context
+        if context is not None:
+            context.cancel()
 
 
 class StreamHost(Protocol):
