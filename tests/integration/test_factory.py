@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_what_is_left_is_closed_with_the_server(factory: Any, note: Path, worker
     assert sorted(word for word, *_ in lines(note)) == ["closed"] * 3 + ["made"] * 3
     if workers == "process":
         assert not any(map(alive, pids))
-    assert not [t for t in threading.enumerate() if t.name == "rlmesh-worker"]
+    until(lambda: "rlmesh-worker" not in [t.name for t in threading.enumerate()], 10)
 
 
 @both
@@ -354,12 +354,14 @@ def test_no_process_outlives_a_killed_server(kind: str, tmp_path: Path) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Processes that still know of a parent."""
-    told = subprocess.run(
-        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
-    )
-    rows = [line.split(None, 2) for line in told.stdout.splitlines()[1:]]
-    return [int(p) for p, parent, args in rows if int(parent) == pid and "worker_main" in args]
+    """The worker processes of a server."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == pid and b"worker_main" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
