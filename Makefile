@@ -126,8 +126,9 @@ changed: ## what the changes since a commit touch: make changed SINCE=HEAD~1
 	@$(PYTHON) -m tools.pants --changed-since=$(or $(SINCE),HEAD) --changed-dependents=transitive list
 
 .PHONY: bench
-bench: $(DEV) ## a step beside a bare echo, the codec beside a memcpy, many workers beside one
+bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy, many workers beside one
 	$(PY) -m benchmarks.grpc_step
+	$(PY) -m benchmarks.transports
 	$(PY) -m benchmarks.codec
 	$(PY) -m benchmarks.workers
 

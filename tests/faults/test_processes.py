@@ -112,7 +112,7 @@ def test_a_peer_that_goes_silent_is_noticed(figure: Callable[[str], None]) -> No
     with (
         running(["-c", SERVER.format(process=False)]) as server,
         Proxy(server.wait_for(r"tcp://\S+").group()) as proxy,
-        RemoteEnv(proxy.address) as remote,
+        RemoteEnv(proxy.address, transport="grpc") as remote,
     ):
         remote.reset(seed=11)
         begun = time.monotonic()

@@ -102,6 +102,9 @@ class _One:
         reply: m.Reply = self._player.play(request.body)
         return reply
 
+    def host(self, stream: object) -> bool:
+        return False
+
     def end(self) -> m.Reply:
         return m.Closed()
 

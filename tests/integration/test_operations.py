@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from tests.integration.envs import CounterEnv
 from tests.integration.test_resume import TallyEnv
-from tests.processes import running
+from tests.processes import running, until
 
 NAMES = ["", "rlmesh.proto.env.v1.EnvService"]
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -32,6 +32,7 @@ def test_health_tells_that_a_server_drains_while_its_last_call_runs(name: str) -
         watched = stub.Watch(health_pb2.HealthCheckRequest(service=name), timeout=60)
         watcher = threading.Thread(target=_collect, args=(watched, seen), daemon=True)
         watcher.start()
+        until(lambda: seen, 20)
         remote = RemoteEnv(server.address)
         remote.reset()
         env.go.clear()

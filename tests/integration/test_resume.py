@@ -56,7 +56,7 @@ def test_a_cut_between_steps_is_not_noticed() -> None:
     events: list[Reconnect] = []
     with (
         proxied(env) as (_, proxy),
-        RemoteEnv(proxy.address, on_reconnect=events.append) as remote,
+        RemoteEnv(proxy.address, transport="grpc", on_reconnect=events.append) as remote,
     ):
         remote.reset(seed=0)
         for i in range(1, 6):
@@ -69,7 +69,7 @@ def test_a_cut_between_steps_is_not_noticed() -> None:
 
 def test_a_cut_while_a_step_runs_does_not_apply_it_twice() -> None:
     env = TallyEnv()
-    with proxied(env) as (_, proxy), RemoteEnv(proxy.address) as remote:
+    with proxied(env) as (_, proxy), RemoteEnv(proxy.address, transport="grpc") as remote:
         remote.reset()
         env.entered.clear()
         env.go.clear()
@@ -85,7 +85,7 @@ def test_a_cut_while_a_step_runs_does_not_apply_it_twice() -> None:
 
 def test_an_answer_that_was_cut_off_is_told_again() -> None:
     env = TallyEnv()
-    with proxied(env) as (_, proxy), RemoteEnv(proxy.address) as remote:
+    with proxied(env) as (_, proxy), RemoteEnv(proxy.address, transport="grpc") as remote:
         remote.reset()
         for i in range(1, 11):
             proxy.cut_after(1)
@@ -96,7 +96,7 @@ def test_an_answer_that_was_cut_off_is_told_again() -> None:
 def test_cuts_at_random_moments_change_nothing() -> None:
     chance = random.Random(7)
     env = TallyEnv()
-    with proxied(env) as (_, proxy), RemoteEnv(proxy.address) as remote:
+    with proxied(env) as (_, proxy), RemoteEnv(proxy.address, transport="grpc") as remote:
         remote.reset()
         stop = threading.Event()
 
@@ -194,7 +194,7 @@ def test_an_interrupted_call_is_collected_before_the_next_one() -> None:
 
 def test_a_session_that_does_not_come_back_frees_its_environment() -> None:
     with proxied(TallyEnv(), grace_period=0.5) as (server, proxy):
-        first = RemoteEnv(proxy.address)
+        first = RemoteEnv(proxy.address, transport="grpc")
         first.reset()
         with proxy.refusing():
             proxy.cut()
@@ -215,7 +215,7 @@ def _lost(server: EnvServer) -> bool:
 
 def test_without_a_grace_period_a_session_ends_with_its_connection() -> None:
     with proxied(TallyEnv(), grace_period=0) as (server, proxy):
-        remote = RemoteEnv(proxy.address)
+        remote = RemoteEnv(proxy.address, transport="grpc")
         remote.reset()
         proxy.cut()
         with pytest.raises(errors.ConnectionLostError):
@@ -276,7 +276,7 @@ def test_gymnasiums_clients_resume_and_step_asynchronously() -> None:
 
     local, env = gym.make("CartPole-v1"), gym.make("CartPole-v1")
     with proxied(env) as (_, proxy):
-        remote = NumpyEnv(proxy.address)
+        remote = NumpyEnv(proxy.address, transport="grpc")
         remote.reset_async(seed=3)
         assert remote.reset_wait(20)[0].tolist() == local.reset(seed=3)[0].tolist()
         for action in (0, 1, 1, 0):
@@ -296,7 +296,7 @@ def test_a_vector_resumes() -> None:
 
     local = make()
     with proxied(make()) as (_, proxy):
-        remote = RemoteVectorEnv(proxy.address)
+        remote = RemoteVectorEnv(proxy.address, transport="grpc")
         assert remote.reset(seed=1)[0].tolist() == local.reset(seed=1)[0].tolist()
         for i in range(20):
             if i % 5 == 0:

@@ -157,7 +157,7 @@ def test_the_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch)
         RemoteEnv(server.address, token=SECRET).close()
     shown = [bytes(pair[0]) for pair in compared]
     assert shown[0] == b"s3"
-    assert shown[-1] == SECRET.encode()
+    assert SECRET.encode() in shown
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])

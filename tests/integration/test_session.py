@@ -482,7 +482,10 @@ def test_a_process_that_closes_its_client_ends() -> None:
 
 
 def test_a_closed_connection_holds_no_stream() -> None:
-    with client_of(CounterEnv()) as remote:
+    with (
+        EnvServer(CounterEnv()) as server,
+        RemoteEnv(server.address, transport="grpc") as remote,
+    ):
         remote.reset()
         connection: Any = remote._player._session._transport  # What a hang at exit came from.
         remote.close()

@@ -207,6 +207,7 @@ MACHINES = {
 
 # Gymnasium's own sampling of boxes that reach from one end of float64 to the other.
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.library)
 def test_a_remote_environment_is_the_local_one(machine: type[RemoteEnvMachine]) -> None:
     if not installed(machine.library):

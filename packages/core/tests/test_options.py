@@ -35,6 +35,7 @@ def test_every_option_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "IDLE_TIMEOUT": "3.5",
         "CALL_TIMEOUT": "4",
         "CLOSE_TIMEOUT": "5",
+        "FRAMES": "false",
     }
     for name, text in said.items():
         monkeypatch.setenv(f"RLMESH_{name}", text)
@@ -47,6 +48,7 @@ def test_every_option_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         idle_timeout=3.5,
         call_timeout=4,
         close_timeout=5,
+        frames=False,
     )
     assert {name.lower() for name in said} == set(ServeOptions.__dataclass_fields__)
     assert ServeOptions() == ServeOptions(idle_timeout=0), "the constructor reads no variable"

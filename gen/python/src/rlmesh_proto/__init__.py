@@ -10,5 +10,5 @@ __version__ = "1.0.0rc1"
 SPEC_VERSION = "1.0.0rc1"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "62eeb31414189bbfdcf730c8fb219190084d5d50fa4c7216a54f4f1983b4713b"
+SPEC_DIGEST = "be98068ed54bf8d62c09987cb9ecefd18f4e90fcb8e1ee53bd8c0167f38e6bbe"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -16,6 +17,7 @@ from rlmesh.specs import AutoresetMode
 if TYPE_CHECKING:
     from rlmesh._hosting.frameworks import Framework
     from rlmesh._session.hub import SessionHub
+    from rlmesh._transport.frames_server import FramesServer
     from rlmesh._transport.grpc_server import FrameService
     from rlmesh.adapters import EnvTags
     from rlmesh.specs import EnvContract
@@ -129,6 +131,7 @@ class EnvServer:
             if factory is not None:
                 self._hosting.close()
             raise
+        self._frames = self._new_frames_server()
         self._address = str(self._transport.address)
         self._lock = threading.Lock()
         self._runner: threading.Thread | None = None
@@ -151,9 +154,11 @@ class EnvServer:
         from rlmesh.specs import Capability, SessionTerms
 
         grace = self._options.grace_period
-        can = {Capability.RENDER, Capability.QUEUE, Capability.ATTRIBUTES} | (
-            {Capability.RESUME} if grace > 0 else set()
-        )
+        can = {Capability.RENDER, Capability.QUEUE, Capability.ATTRIBUTES}
+        if grace > 0:
+            can.add(Capability.RESUME)
+            if self._options.frames:
+                can.add(Capability.FRAMES_UNIX)
         return SessionHub(
             contract=self._contract,
             server=this_peer(socket.gethostname(), frozenset(can)),
@@ -162,6 +167,20 @@ class EnvServer:
             frames=EnvFrames(self._hosting.backend),
             expose_tracebacks=tell,
         )
+
+    def _new_frames_server(self) -> FramesServer | None:
+        """Where clients on this host go on; None: nowhere."""
+        from functools import partial
+
+        from rlmesh._transport.frames import SUPPORTED
+
+        if not (SUPPORTED and self._options.frames and self._options.grace_period > 0):
+            return None
+        from rlmesh._transport.frames_server import FramesServer
+
+        server = FramesServer(partial(self._hub.connect, resumes=True))
+        self._hub.frames_unix = server.name
+        return server
 
     def _service(self) -> FrameService:
         from rlmesh._transport.grpc_server import FrameService
@@ -240,7 +259,7 @@ class EnvServer:
         with self._lock:
             begun, self._begun = self._begun, True
         if not begun:
-            self._transport.stop(0)
+            self._stop_transports(0)
             self._hosting.close()
             self._finished.set()
             return
@@ -274,6 +293,8 @@ class EnvServer:
                 raise RuntimeError(f"the server of {self._address} has been started before")
             self._begun = True
         # Accepting begins here, so that start() returns a server that can be connected to.
+        if self._frames is not None:
+            self._frames.start()
         self._transport.start()
         _log.info("serving %s on %s", self._contract.id, self._address)
 
@@ -295,11 +316,17 @@ class EnvServer:
             if self._drain is None:
                 # A thread of its own: the environment's may be waiting for a stream that this ends.
                 self._drain = threading.Thread(
-                    target=self._transport.stop,
+                    target=self._stop_transports,
                     args=(self._options.drain_timeout,),
                     name="rlmesh-drain",
                 )
                 self._drain.start()
+
+    def _stop_transports(self, grace: float) -> None:
+        begun = time.monotonic()
+        self._transport.stop(grace)
+        if self._frames is not None:
+            self._frames.stop(max(0.0, grace - (time.monotonic() - begun)))
 
 
 def _address_of(

@@ -52,6 +52,8 @@ class ClientOptions(TypedDict, total=False):
         wait: Seconds to stand in line where another client holds the environment; 0 by default.
         on_reconnect: Called with a `rlmesh.specs.Reconnect` after a connection was lost and the
             session resumed.
+        transport: How requests travel: "grpc"; "frames", on a Unix socket of the same host, where
+            both ends are one user's (Linux); or "auto", the default, frames where they can be had.
         copy: True, the default: observations own their memory and may be kept and written. False:
             they may be views of what was received, read-only where the library has that, and valid
             until the next call.
@@ -63,6 +65,7 @@ class ClientOptions(TypedDict, total=False):
     connect_timeout: float
     wait: float
     on_reconnect: Callable[[Reconnect], object] | None
+    transport: Literal["auto", "grpc", "frames"]
     copy: bool
 
 

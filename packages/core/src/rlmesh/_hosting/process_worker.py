@@ -93,6 +93,10 @@ class ProcessWorker:
                 )
             return self._ask(frame, type(body).__name__.lower())
 
+    def host(self, stream: Stream) -> bool:
+        """See `Instance`: the connection's thread waits for the process."""
+        return False
+
     def end(self) -> m.Reply:
         """See `Instance`."""
         with self._lock:

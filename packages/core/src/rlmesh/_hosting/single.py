@@ -51,6 +51,10 @@ class SingleHosting:
         """See `Instance`."""
         return self._thread.call(self._hosted.play, request.body)
 
+    def host(self, stream: Stream) -> bool:
+        """See `Instance`."""
+        return self._thread.succeed(stream)
+
     def release(self) -> None:
         """See `Instance`."""
         self._held = False

@@ -102,6 +102,18 @@ class EnvThread:
             self._jobs.put(stream)
         return True
 
+    def succeed(self, stream: Stream) -> bool:
+        """Take another stream of the session that holds the environment; or refuse.
+
+        The one that is here is the session's former, or has none: it is ended.
+        """
+        with self._lock:
+            if self._stopping or not self._owner:
+                return False
+            self._jobs.put(stream)
+        self.evict()
+        return True
+
     def run(self) -> None:
         """Run streams and calls until `stop`; calls that wait by then are refused."""
         self._owner = threading.get_ident()
@@ -129,6 +141,8 @@ class EnvThread:
             stream.cancel()
 
     def _host(self, stream: Stream) -> None:
+        with self._lock:
+            self._stream = stream
         try:
             stream.run()
         finally:

@@ -68,6 +68,10 @@ class ThreadWorker:
             raise ClosedError("the environment is closed")
         return self._thread.call(hosted.play, request.body)
 
+    def host(self, stream: Stream) -> bool:
+        """See `Instance`."""
+        return self._thread.succeed(stream)
+
     def end(self) -> m.Reply:
         """See `Instance`."""
         return self._thread.call(self._end)

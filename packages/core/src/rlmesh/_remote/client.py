@@ -23,6 +23,11 @@ class Client:
         return self._player.address
 
     @property
+    def transport(self) -> str:
+        """How requests travel just now: "grpc", or "frames" on a Unix socket of the same host."""
+        return self._player.transport
+
+    @property
     def env_contract(self) -> EnvContract:
         """What the server tells of the environment."""
         return self._player.contract

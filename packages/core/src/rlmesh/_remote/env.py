@@ -35,6 +35,7 @@ class _NativeClient(Client):
         connect_timeout: float = 10.0,
         wait: float = 0.0,
         on_reconnect: Callable[[Reconnect], object] | None = None,
+        transport: Literal["auto", "grpc", "frames"] = "auto",
     ) -> None:
         from rlmesh._remote.player import RemotePlayer
 
@@ -45,6 +46,7 @@ class _NativeClient(Client):
             "connect_timeout": connect_timeout,
             "wait": wait,
             "on_reconnect": on_reconnect,
+            "transport": transport,
         }
         self._player = RemotePlayer(address, NATIVE, vector=self._vector, **self._arguments)
 
@@ -106,6 +108,8 @@ class RemoteEnv(_NativeClient):
         wait: Seconds to stand in line where another client holds the environment.
         on_reconnect: Called with a `rlmesh.specs.Reconnect` after a connection was lost and the
             session resumed.
+        transport: How requests travel: "grpc"; "frames", on a Unix socket of the same host, where
+            both ends are one user's (Linux); or "auto", frames where they can be had.
 
     Raises:
         AddressError: If the address is none.

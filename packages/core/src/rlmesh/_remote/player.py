@@ -10,7 +10,7 @@ import socket
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
@@ -18,6 +18,8 @@ from rlmesh._remote.pending import PendingCalls
 from rlmesh._session.client import ClientSession
 from rlmesh._session.versions import this_peer
 from rlmesh._transport.address import parse_address
+from rlmesh._transport.frames import SUPPORTED
+from rlmesh._transport.frames_client import FramesConnection
 from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh._transport.grpc_tls import secured
 from rlmesh._wire import messages as m
@@ -30,6 +32,11 @@ from rlmesh.specs import Capability, EnvContract, Reconnect
 __all__ = ["RemotePlayer"]
 
 _SEEDS = range(2**64)
+
+Transport = Literal["auto", "grpc", "frames"]
+
+AUTO: Transport = "frames"
+"""What "auto" tries; the tests run over both."""
 
 
 class RemotePlayer:
@@ -48,6 +55,7 @@ class RemotePlayer:
         tls: Certificates, for an address with TLS.
         wait: Seconds to stand in line where the environment is held.
         on_reconnect: Told of each connection that was lost and resumed.
+        transport: "grpc", "frames" (a Unix socket on the same host), or the best that there is.
 
     Raises:
         AddressError: If the address is none.
@@ -70,7 +78,10 @@ class RemotePlayer:
         tls: TLS | None = None,
         wait: float = 0.0,
         on_reconnect: Callable[[Reconnect], object] | None = None,
+        transport: Transport = "auto",
     ) -> None:
+        if transport not in ("auto", "grpc", "frames"):
+            raise ValueError(f"transport={transport!r} is not 'auto', 'grpc' or 'frames'")
         where = secured(parse_address(address), tls, named="://" in str(address))
         if token and where.scheme == "tcp" and not where.is_local:
             warnings.warn(
@@ -80,13 +91,24 @@ class RemotePlayer:
             )
         frames = EnvFrames(backend)
         name = f"{socket.gethostname()}:{os.getpid()}"
-        client = this_peer(name, frozenset({Capability.RENDER, Capability.RESUME}))
+        can = {Capability.RENDER, Capability.RESUME}
+        frames_allowed = SUPPORTED and (AUTO if transport == "auto" else transport) != "grpc"
+        if frames_allowed:
+            can.add(Capability.FRAMES_UNIX)
+        client = this_peer(name, frozenset(can))
         self._session = ClientSession(
             lambda: GrpcConnection(where, ENV_SERVICE, token, tls),
             frames,
             client,
             _Terms(connect_timeout, wait, on_reconnect),
+            (lambda place: FramesConnection(where, place)) if frames_allowed else None,
         )
+        if transport == "frames" and self._session.transport != "frames":
+            self._session.close()
+            raise UnsupportedError(
+                f"{where} is not reached over frames: they need Linux, the same host and user, and "
+                f"a server that offers them (ServeOptions.frames, grace_period)"
+            )
         self._calls = PendingCalls(str(where))
         contract = self._session.contract
         if contract.vector != vector:
@@ -118,6 +140,11 @@ class RemotePlayer:
     def contract(self) -> EnvContract:
         """What the server tells of the environment."""
         return self._session.contract
+
+    @property
+    def transport(self) -> str:
+        """How the session's frames travel: "grpc" or "frames"."""
+        return self._session.transport
 
     @property
     def closed(self) -> bool:

@@ -56,6 +56,9 @@ class Exchange(Protocol):
     address: str
     """The peer's address."""
 
+    transport: str
+    """What carries them: "grpc" or "frames"."""
+
     def exchange(self, frame: bytes, timeout: float | None = None) -> bytes:
         """Send a frame and return the answer; raises a TransportError."""
         ...
@@ -99,6 +102,8 @@ class ClientSession:
         frames: Reads and writes frames.
         client: What this client says of itself.
         terms: How to open.
+        move: Makes a connection of another transport to a place that the server names; None: there
+            is no other.
 
     Raises:
         RemoteError: If the server refuses the session.
@@ -111,8 +116,10 @@ class ClientSession:
         frames: EnvFrames,
         client: PeerInfo,
         terms: OpenTerms,
+        move: Callable[[str], Exchange] | None = None,
     ) -> None:
         self._connect = connect
+        self._move = move
         self._transport = connect()
         self._frames = frames
         self._client = client
@@ -131,6 +138,7 @@ class ClientSession:
         if opened.contract is None:
             raise self._ended(CodecError("the server has sent no contract"))
         self.contract: EnvContract = opened.contract
+        self._go_on(opened)
         _open_sessions.add(self)
 
     @property
@@ -152,9 +160,9 @@ class ClientSession:
         except Exception as error:
             raise self._ended(error)  # noqa: B904  (the same exception)
 
-    def _handshake(self, body: m.Open, timeout: float) -> m.Opened:
+    def _handshake(self, body: m.Open, timeout: float, over: Exchange | None = None) -> m.Opened:
         frame = self._frames.write_request(m.Request(0, body))
-        _, reply = self._frames.read_reply(self._transport.exchange(frame, timeout))
+        _, reply = self._frames.read_reply((over or self._transport).exchange(frame, timeout))
         if isinstance(reply, m.Failure):
             raise_failure(reply, self.address)
         if not isinstance(reply, m.Opened):
@@ -302,7 +310,32 @@ class ClientSession:
         seconds = time.monotonic() - begun
         _log.info("session %s resumed after %.2f s, attempt %d", self.id, seconds, attempts)
         self._tell(Reconnect(self.address, self.id, attempts, seconds))
-        return self._transport.exchange(frame)
+        answer = self._transport.exchange(frame)
+        self._go_on(opened)
+        return answer
+
+    def _go_on(self, opened: m.Opened) -> None:
+        """Move the session to the other transport, if the server names a place for it."""
+        if self._move is None or not opened.frames_unix:
+            return
+        other: Exchange | None = None
+        try:
+            other = self._move(opened.frames_unix)
+            resume = m.Resume(self.id, self._key, self._sequence)
+            moved = self._handshake(m.Open(self._client, resume), self._open_terms.timeout, other)
+        except (CodecError, RemoteError, TransportError) as error:
+            _log.debug("session %s stays where it is: %s", self.id, error)
+            if other is not None:
+                other.close()
+            return
+        self._key = moved.resume_key or self._key
+        left, self._transport = self._transport, other
+        left.close()
+
+    @property
+    def transport(self) -> str:
+        """How frames travel: "grpc" or "frames"."""
+        return self._transport.transport
 
     def _tell(self, event: Reconnect) -> None:
         if self._open_terms.on_reconnect is None:

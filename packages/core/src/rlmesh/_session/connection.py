@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rlmesh._session.sessions import ServedSession
 from rlmesh._wire import messages as m
@@ -38,11 +38,19 @@ class Connection:
         peer: Network peer, for messages.
         cut: Ends the stream, from another thread.
         alive: Whether the client is still there.
+        resumes: Whether it takes nothing but a session that is resumed.
     """
 
     def __init__(
-        self, hub: SessionHub, peer: str, cut: Callable[[], object], alive: Callable[[], bool]
+        self,
+        hub: SessionHub,
+        peer: str,
+        cut: Callable[[], object],
+        alive: Callable[[], bool],
+        *,
+        resumes: bool = False,
     ) -> None:
+        self._resumes = resumes
         self.peer = peer
         self.alive = alive
         self._hub = hub
@@ -77,6 +85,10 @@ class Connection:
             return answer._replace(last=True, farewell=self._hub.farewell)
         return answer if current else _REPLACED
 
+    def host(self, stream: Any) -> bool:
+        """Have the session's own thread run the rest of the connection, or refuse."""
+        return self._session is not None and self._session.instance.host(stream)
+
     def lost(self) -> None:
         """The stream has ended, for whatever reason."""
         session, self._session = self._session, None
@@ -85,6 +97,13 @@ class Connection:
 
     def _open(self, request: m.Request) -> Answer:
         body = request.body
+        if self._resumes and isinstance(body, m.Open) and body.resume is None:
+            failure = m.Failure(
+                m.ErrorCode.WRONG_STATE,
+                "sessions begin over gRPC, and are resumed here",
+                session_closed=True,
+            )
+            return Answer(self._hub.write(request.sequence, failure), last=True)
         if not isinstance(body, m.Open) or request.sequence != 0:
             failure = m.Failure(
                 m.ErrorCode.MALFORMED if _is_open(body) else m.ErrorCode.WRONG_STATE,

@@ -60,6 +60,7 @@ class SessionHub:
         expose_tracebacks: Whether clients see the tracebacks of exceptions.
 
     Attributes:
+        frames_unix: Where sessions may go on over frames; empty: nowhere.
         farewell: The frame that ends a stream when the server is stopped.
         read: The request of a frame; raises CodecError.
         write: The frame of a reply.
@@ -92,8 +93,8 @@ class SessionHub:
         # Why those ended that their clients may still ask for.
         self._obituaries: OrderedDict[str, tuple[ServedSession, str]] = OrderedDict()
         self._stopping = False
-        stopped = m.Failure(m.ErrorCode.SHUTTING_DOWN, "the server is shutting down").ended()
-        self.farewell = frames.write_reply(0, stopped)
+        self.frames_unix = ""
+        self.farewell = frames.write_reply(0, self._shutting_down())
 
     @property
     def stopping(self) -> bool:
@@ -111,7 +112,12 @@ class SessionHub:
         return len(self._sessions) + self._opening >= self._instances.capacity
 
     def connect(
-        self, peer: str, cut: Callable[[], object], alive: Callable[[], bool]
+        self,
+        peer: str,
+        cut: Callable[[], object],
+        alive: Callable[[], bool],
+        *,
+        resumes: bool = False,
     ) -> Connection:
         """A new connection of a client.
 
@@ -119,8 +125,9 @@ class SessionHub:
             peer: Its network peer.
             cut: Ends the stream, from another thread.
             alive: Whether the client is still there.
+            resumes: Whether it may do nothing but resume a session.
         """
-        return Connection(self, peer, cut, alive)
+        return Connection(self, peer, cut, alive, resumes=resumes)
 
     def stop(self) -> None:
         """Admit nobody any more; those in line are told, and sessions without a call are over."""
@@ -142,6 +149,8 @@ class SessionHub:
                 session_closed=True,
                 choices=(SPEC_VERSION,),
             )
+        if self._stopping:
+            return None, self._shutting_down()
         if request.resume is not None:
             return self._resume(request.resume, connection)
         refusal = self._stand_in_line(request.wait, connection)
@@ -171,7 +180,13 @@ class SessionHub:
             self._contract,
             self._terms if session.key else self._terms.without_grace(),
             resume_key=session.key,
+            frames_unix=self._frames_for(client, session),
         )
+
+    def _frames_for(self, client: PeerInfo, session: ServedSession) -> str:
+        """Where the session may go on over frames; empty: nowhere."""
+        able = Capability.FRAMES_UNIX in client.capabilities and session.key
+        return self.frames_unix if able else ""
 
     def _cannot_open(self, error: Exception) -> m.Failure:
         if isinstance(error, CannotOpen):
@@ -215,7 +230,13 @@ class SessionHub:
             older.cut()
         _log.info("session %s resumed by %s", session.id, connection.peer)
         return session, m.Opened(
-            self._server, session.id, None, self._terms, resume_key=session.key, received=received
+            self._server,
+            session.id,
+            None,
+            self._terms,
+            resume_key=session.key,
+            received=received,
+            frames_unix=self._frames_for(session.client, session),
         )
 
     def _stand_in_line(self, wait: float, connection: Connection) -> m.Failure | None:
@@ -237,11 +258,10 @@ class SessionHub:
             finally:
                 self._line.remove(ticket)
                 self._changed.notify_all()
-            if self._stopping:
-                return m.Failure(
-                    m.ErrorCode.SHUTTING_DOWN, "the server is shutting down", session_closed=True
-                )
-            return self._busy()
+            return self._shutting_down() if self._stopping else self._busy()
+
+    def _shutting_down(self) -> m.Failure:
+        return m.Failure(m.ErrorCode.SHUTTING_DOWN, "the server is shutting down").ended()
 
     def _busy(self) -> m.Failure:
         """What a client is told that finds every environment held."""
@@ -341,6 +361,9 @@ class SessionHub:
 class _NoInstance:
     def answer(self, request: m.Request, frame: bytes) -> m.Reply:
         raise ClosedError("there is no environment")
+
+    def host(self, stream: object) -> bool:
+        return False
 
     def end(self) -> m.Reply:
         return m.Closed()

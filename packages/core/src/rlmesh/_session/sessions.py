@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from rlmesh._wire import messages as m
 from rlmesh.specs import PeerInfo
@@ -46,6 +46,10 @@ class Instance(Protocol):
         Raises:
             ClosedError: If it is closed already.
         """
+        ...
+
+    def host(self, stream: Any) -> bool:
+        """Run the rest of a connection of its session on its own thread, or refuse."""
         ...
 
     def end(self) -> m.Reply:

@@ -34,6 +34,8 @@ class GrpcConnection:
         OSError: If a certificate cannot be read.
     """
 
+    transport = "grpc"
+
     def __init__(
         self, address: Address, service: str, token: str = "", tls: TLS | None = None
     ) -> None:

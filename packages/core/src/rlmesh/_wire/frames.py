@@ -188,6 +188,7 @@ class EnvFrames:
             contract_to_wire(opened.contract, out.contract, self._encoder)
         terms_to_wire(opened.terms, out.terms)
         out.received_sequence = opened.received
+        out.frames_unix = opened.frames_unix
 
     def read_reply(self, data: bytes) -> tuple[int, m.Reply]:
         """Sequence number and reply of a frame.
@@ -251,6 +252,7 @@ class EnvFrames:
             terms=terms_from_wire(message.terms),
             resume_key=message.resume_key,
             received=message.received_sequence,
+            frames_unix=message.frames_unix,
         )
 
     # Describe: unary, outside of sessions.

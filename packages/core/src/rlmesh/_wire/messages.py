@@ -228,6 +228,7 @@ class Opened:
     terms: SessionTerms
     resume_key: bytes = b""
     received: int = 0
+    frames_unix: str = ""
 
 
 class ResetDone(NamedTuple):

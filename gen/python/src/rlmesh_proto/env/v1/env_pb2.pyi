@@ -280,6 +280,7 @@ class OpenResponse(google.protobuf.message.Message):
     CONTRACT_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
     RECEIVED_SEQUENCE_FIELD_NUMBER: builtins.int
+    FRAMES_UNIX_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """Names the session; no secret."""
     resume_key: builtins.bytes
@@ -288,6 +289,10 @@ class OpenResponse(google.protobuf.message.Message):
     """
     received_sequence: builtins.int
     """The highest sequence number of the session that the server has received; 0: none yet."""
+    frames_unix: builtins.str
+    """Where the session may go on over frames on the server's host; empty: nowhere. Name of a Unix
+    socket in Linux's abstract namespace, without the zero byte before it.
+    """
     @property
     def server(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
         """Who answers."""
@@ -309,9 +314,10 @@ class OpenResponse(google.protobuf.message.Message):
         contract: rlmesh_proto.env.v1.contract_pb2.EnvContract | None = ...,
         terms: rlmesh_proto.env.v1.handshake_pb2.SessionTerms | None = ...,
         received_sequence: builtins.int = ...,
+        frames_unix: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["contract", b"contract", "server", b"server", "terms", b"terms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["contract", b"contract", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "terms", b"terms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["contract", b"contract", "frames_unix", b"frames_unix", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "terms", b"terms"]) -> None: ...
 
 global___OpenResponse = OpenResponse
 

@@ -372,6 +372,14 @@ export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> &
    * @generated from field: uint64 received_sequence = 6;
    */
   receivedSequence: bigint;
+
+  /**
+   * Where the session may go on over frames on the server's host; empty: nowhere. Name of a Unix
+   * socket in Linux's abstract namespace, without the zero byte before it.
+   *
+   * @generated from field: string frames_unix = 7;
+   */
+  framesUnix: string;
 };
 
 /**

@@ -1,0 +1,168 @@
+"""`FramesServer`: where sessions go on that began over gRPC, on the same host."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from rlmesh._transport.frames import FramesEnded, FrameSocket, peer_is_same_user
+
+__all__ = ["FramesServer"]
+
+_log = logging.getLogger("rlmesh.server")
+
+_FIRST_SECONDS = 10.0
+"""How long a client has to send its first frame."""
+
+
+class _Connection(Protocol):
+    """See `rlmesh._session.connection.Connection`."""
+
+    def exchange(self, frame: bytes) -> Any:
+        """The answer to one frame."""
+        ...
+
+    def host(self, stream: _Stream) -> bool:
+        """Have the session's own thread run the stream, or refuse."""
+        ...
+
+    def lost(self) -> None:
+        """The connection has ended."""
+        ...
+
+
+class FramesServer:
+    """Listens on a Unix socket of the abstract namespace, which leaves no file behind.
+
+    Args:
+        connect: Makes the connection of a new client, given its peer's name, what ends it from
+            another thread, and what tells whether the client is still there.
+
+    Attributes:
+        name: The socket's name.
+    """
+
+    def __init__(
+        self, connect: Callable[[str, Callable[[], object], Callable[[], bool]], _Connection]
+    ) -> None:
+        self.name = f"rlmesh-{secrets.token_hex(16)}"
+        self._connect = connect
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(f"\0{self.name}")
+        self._streams: set[_Stream] = set()
+        self._changed = threading.Condition()
+        self._stopping = False
+
+    def start(self) -> None:
+        """Accept clients."""
+        self._listener.listen(128)
+        threading.Thread(target=self._accept, name="rlmesh-frames", daemon=True).start()
+
+    def stop(self, grace: float) -> None:
+        """Accept nobody any more, and end what is open after `grace` seconds."""
+        with self._changed:
+            self._stopping = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._streams, grace)
+            streams = list(self._streams)
+        for stream in streams:
+            stream.cancel()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connected, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(
+                target=self._welcome, args=(connected,), name="rlmesh-frames", daemon=True
+            ).start()
+
+    def _welcome(self, connected: socket.socket) -> None:
+        """Let a client resume its session here, on the session's own thread where that is free."""
+        if not peer_is_same_user(connected):
+            connected.close()
+            return
+        stream = _Stream(FrameSocket(connected), self._connect, self._ended)
+        with self._changed:
+            if self._stopping:
+                connected.close()
+                return
+            self._streams.add(stream)
+        if stream.begin() and not stream.hosted():
+            stream.run()
+
+    def _ended(self, stream: _Stream) -> None:
+        with self._changed:
+            self._streams.discard(stream)
+            self._changed.notify_all()
+
+
+class _Stream:
+    """One client's frames; see `rlmesh._hosting.thread.Stream`."""
+
+    def __init__(
+        self, frames: FrameSocket, connect: Callable[..., _Connection], ended: Callable[..., None]
+    ) -> None:
+        self.ending = False
+        self._frames = frames
+        self._ended = ended
+        self._connection = connect("unix:frames", frames.cut, lambda: True)
+
+    def begin(self) -> bool:
+        """Answer the first frame; whether the session goes on here."""
+        self._frames.limit(_FIRST_SECONDS)
+        try:
+            going_on = self._answer(self._frames.receive())
+            self._frames.limit(None)
+        except (FramesEnded, OSError):
+            going_on = False
+        if not going_on:
+            self._end()
+        return going_on
+
+    def hosted(self) -> bool:
+        """Whether the session's own thread runs the rest."""
+        return self._connection.host(self)
+
+    def run(self) -> None:
+        """Answer frames until the client is gone."""
+        receive, exchange, send = self._frames.receive, self._connection.exchange, self._frames.send
+        try:
+            while True:
+                answer = exchange(receive())
+                self.ending = answer.last
+                if answer.frame is not None:
+                    send(answer.frame)
+                if answer.last:
+                    if answer.farewell:
+                        send(answer.farewell)
+                    return
+        except (FramesEnded, OSError):
+            pass  # The client is gone.
+        finally:
+            self._end()
+
+    def cancel(self) -> None:
+        """End it, from another thread."""
+        self._frames.cut()
+
+    def _answer(self, frame: bytes) -> bool:
+        answer = self._connection.exchange(frame)
+        if answer.frame is not None:
+            self._frames.send(answer.frame)
+        return not answer.last
+
+    def _end(self) -> None:
+        self.ending = True
+        self._frames.close()
+        self._connection.lost()
+        self._ended(self)
