@@ -16,6 +16,7 @@ import pytest
 
 import rlmesh.numpy
 from rlmesh import EnvServer
+from rlmesh._transport.frames_client import FramesConnection
 from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh.errors import CodecError, InvalidValueError
 from tests.backends.libraries import Library, open_library
@@ -405,20 +406,24 @@ def test_an_observation_is_the_callers_own(name: str) -> None:
         assert int(first[0].max()) == (9 if library.writable else 0)
 
 
+@pytest.mark.parametrize(
+    ("connection", "transport"), [(GrpcConnection, "grpc"), (FramesConnection, "frames")]
+)
 @pytest.mark.parametrize("name", ["numpy", "torch"])
 def test_a_view_that_is_asked_for_is_one_of_what_was_received(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch, connection: Any, transport: str
 ) -> None:
     frames: list[bytes] = []
-    exchange = GrpcConnection.exchange
+    exchange = connection.exchange
 
     def recorded(self: Any, frame: bytes, timeout: float | None = None) -> bytes:
         frames.append(exchange(self, frame, timeout))
         return frames[-1]
 
-    monkeypatch.setattr(GrpcConnection, "exchange", recorded)
+    monkeypatch.setattr(connection, "exchange", recorded)
     with open_library(name), EnvServer(Images()) as server:
-        env = importlib.import_module(f"rlmesh.{name}").RemoteEnv(server.address, copy=False)
+        client = importlib.import_module(f"rlmesh.{name}").RemoteEnv
+        env = client(server.address, copy=False, transport=transport)
         env.reset()
         image = env.step(0)[0]
         frame = np.frombuffer(frames[-1], np.uint8)

@@ -63,11 +63,19 @@ def _element(draw: st.DrawFn, array: Any) -> Any:
     return array
 
 
+def _plain_nans(array: Any) -> Any:
+    """Without what a NaN has but its sign: Python's floats do not keep that."""
+    if array.dtype.kind != "f":
+        return array
+    plain = np.copysign(np.array(np.nan, array.dtype), array)
+    return np.where(np.isnan(array), plain, array)
+
+
 _CHANGES: dict[str, Callable[[st.DrawFn, Any], Any]] = {
     "element": _element,
     "type": lambda draw, a: a.astype(draw(st.sampled_from(TYPES + FLOATS))),
     "big-endian": lambda draw, a: a.astype(a.dtype.newbyteorder(">")),
-    "list": lambda draw, a: a.tolist(),
+    "list": lambda draw, a: _plain_nans(a).tolist(),
     "tuple": lambda draw, a: tuple(a) if a.ndim else (a,),
     "axis": lambda draw, a: a[None],
     "fewer": lambda draw, a: a[..., :-1] if a.ndim else a,

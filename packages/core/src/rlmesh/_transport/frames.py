@@ -41,6 +41,7 @@ class FrameSocket:
         connected.settimeout(None)
         self._socket = connected
         self._rest = b""
+        self._large = False
 
     def send(self, frame: bytes) -> None:
         """Send a frame.
@@ -68,6 +69,8 @@ class FrameSocket:
             FramesEnded: If there is none, or a length over the limit.
             OSError: If the connection breaks.
         """
+        if self._large and not self._rest:
+            return self._receive_in_place()
         data = self._rest or self._socket.recv(_AT_ONCE)
         while len(data) < _HEADER.size:
             data += self._more()
@@ -80,21 +83,24 @@ class FrameSocket:
             self._rest = data[end:]
             return data[_HEADER.size : end]
         self._rest = b""
-        return self._receive_large(data, size)
+        self._large = True  # The next one, probably, too.
+        begun = data[_HEADER.size :]
+        return begun + self._exactly(_checked(size) - len(begun))
 
-    def _receive_large(self, begun: bytes, size: int) -> bytes:
-        if size > MAX_MESSAGE_BYTES:
-            raise FramesEnded(f"a message of {size} bytes is over the limit of {MAX_MESSAGE_BYTES}")
-        frame = bytearray(size)
-        have = len(begun) - _HEADER.size
-        frame[:have] = begun[_HEADER.size :]
-        with memoryview(frame) as view:
-            while have < size:
-                got = self._socket.recv_into(view[have:], size - have, socket.MSG_WAITALL)
-                if not got:
-                    raise FramesEnded("the peer has closed the connection in a message")
-                have += got
-        return bytes(frame)
+    def _receive_in_place(self) -> bytes:
+        """The next frame, where it is likely large: one call more, and no copy."""
+        (size,) = _HEADER.unpack(self._exactly(_HEADER.size))
+        self._large = size > _WHOLE
+        return self._exactly(_checked(size))
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._socket.recv(size, socket.MSG_WAITALL) if size else b""
+        while len(data) < size:
+            more = self._socket.recv(size - len(data), socket.MSG_WAITALL)
+            if not more:
+                raise FramesEnded("the peer has closed the connection")
+            data += more
+        return data
 
     def _more(self) -> bytes:
         more = self._socket.recv(_AT_ONCE)
@@ -119,6 +125,13 @@ class FrameSocket:
     def __del__(self) -> None:
         """A client that was never closed ends its connection all the same, as gRPC's do."""
         self._socket.close()
+
+
+def _checked(size: int) -> int:
+    """A length within the limit."""
+    if size > MAX_MESSAGE_BYTES:
+        raise FramesEnded(f"a message of {size} bytes is over the limit of {MAX_MESSAGE_BYTES}")
+    return size
 
 
 def peer_is_same_user(connected: socket.socket) -> bool:
