@@ -119,7 +119,7 @@ def measure_round() -> dict[str, list[float]]:
     # The size of a step's frames: 16 bytes up and about 50 down, for CartPole.
     echo, bare_address = start(serve_echo, 46)
     try:
-        remote = RemoteEnv(address)
+        remote = RemoteEnv(address, transport="grpc")
         sides = {
             FLOOR: echo_side(bare_address, 16),
             REMOTE: env_side(remote),
