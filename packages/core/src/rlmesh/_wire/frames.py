@@ -29,7 +29,16 @@ from rlmesh._wire.contract import (
     terms_to_wire,
 )
 from rlmesh._wire.dynamic import DynamicEncoder, dynamic_from_wire, map_from_wire
-from rlmesh._wire.steps import read_step, read_step_done, write_step, write_step_done
+from rlmesh._wire.steps import (
+    Place,
+    read_reset_done,
+    read_step,
+    read_step_done,
+    whole,
+    write_reset_done,
+    write_step,
+    write_step_done,
+)
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
@@ -61,11 +70,11 @@ class EnvFrames:
 
     # Requests: written by the client, read by the server.
 
-    def write_request(self, request: m.Request) -> bytes:
-        """The frame of a request."""
+    def write_request(self, request: m.Request, place: Place = whole) -> Buffer:
+        """The frame of a request; `place` puts a large one where the transport wants it."""
         body = request.body
         if isinstance(body, m.Step):
-            return write_step(request.sequence, body)
+            return write_step(request.sequence, body, place)
         frame = env_pb2.SessionRequest()
         frame.sequence = request.sequence
         if isinstance(body, m.Reset):
@@ -97,7 +106,7 @@ class EnvFrames:
             self._encoder.map(reset.options, out.options, "options")
         out.lane_mask = reset.lane_mask
 
-    def read_request(self, data: bytes) -> m.Request:
+    def read_request(self, data: Buffer) -> m.Request:
         """The request of a frame.
 
         A request that breaks a rule is `Malformed`: it has a number, and counts (Q-8).
@@ -147,18 +156,20 @@ class EnvFrames:
 
     # Replies: written by the server, read by the client.
 
-    def write_reply(self, sequence: int, reply: m.Reply, call_us: int = 0) -> bytes:
-        """The frame of the reply to request `sequence`."""
+    def write_reply(
+        self, sequence: int, reply: m.Reply, call_us: int = 0, place: Place = whole
+    ) -> Buffer:
+        """The frame of the reply to request `sequence`; see `write_request`."""
         if isinstance(reply, m.StepDone):
             info = self._write_info(reply.info) if reply.info else b""
-            return write_step_done(sequence, reply, call_us, info)
+            return write_step_done(sequence, reply, call_us, info, place)
+        if isinstance(reply, m.ResetDone):
+            info = self._write_info(reply.info) if reply.info else b""
+            return write_reset_done(sequence, reply, call_us, info, place)
         frame = env_pb2.SessionResponse()
         frame.sequence = sequence
         frame.call_us = call_us
-        if isinstance(reply, m.ResetDone):
-            _write_value(reply.observation, frame.reset.observation)
-            self._encoder.map(reply.info, frame.reset.info, "info")
-        elif isinstance(reply, m.Failure):
+        if isinstance(reply, m.Failure):
             _write_failure(reply, frame.error)
         elif isinstance(reply, m.Opened):
             self._write_opened(reply, frame.open)
@@ -190,15 +201,15 @@ class EnvFrames:
         out.received_sequence = opened.received
         out.frames_unix = opened.frames_unix
 
-    def read_reply(self, data: bytes) -> tuple[int, m.Reply]:
+    def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
         """Sequence number and reply of a frame.
 
         Raises:
             CodecError: If it is not a frame, or one that breaks a rule.
         """
-        step = read_step_done(data, self._read_info)
-        if step is not None:
-            return step
+        read = read_step_done(data, self._read_info) or read_reset_done(data, self._read_info)
+        if read is not None:
+            return read
         frame = env_pb2.SessionResponse()
         _parse(frame, data)
         kind = frame.WhichOneof("response")
@@ -287,16 +298,9 @@ class EnvFrames:
 
 def _parse(message: Any, data: Buffer) -> None:
     try:
-        message.ParseFromString(data)
+        message.ParseFromString(bytes(data))
     except DecodeError as error:
         raise CodecError(f"not a {message.DESCRIPTOR.full_name}: {error}") from None
-
-
-def _write_value(value: m.Encoded, out: value_pb2.Value) -> None:
-    out.SetInParent()
-    out.slabs.extend(map(bytes, value.slabs))
-    if value.batch_size is not None:
-        out.batch_size = value.batch_size
 
 
 def _read_value(message: value_pb2.Value) -> m.Encoded:
