@@ -41,7 +41,8 @@ def test_no_number_makes_numpy_warn(source: str, target: str, order: str) -> Non
     leaf = Leaf("x", dtype(target), array.shape)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        try:
+        if target in ("int32", "bool"):
+            with pytest.raises(InvalidValueError):
+                BACKEND.as_leaf(array, leaf, None)
+        else:
             BACKEND.to_bytes(BACKEND.as_leaf(array, leaf, None))
-        except InvalidValueError as error:
-            assert target in ("int32", "bool"), error
