@@ -259,9 +259,10 @@ class ClientSession:
             raise self._ended(error) from error.__cause__
         self._unanswered = None
         answered, reply = self._read(data)
+        failure = reply.failure if isinstance(reply, m.StepManyDone) else reply
+        if isinstance(failure, m.Failure) and failure.session_closed:
+            self._end(f"the server ended the session: {failure.message}")
         if isinstance(reply, m.Failure):
-            if reply.session_closed:
-                self._end(f"the server ended the session: {reply.message}")
             raise_failure(reply, self.address)
         if answered != sequence or not isinstance(reply, expected):
             kind = type(reply).__name__

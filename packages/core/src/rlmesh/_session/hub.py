@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Protocol
 
-from rlmesh._session.answers import write_answer
+from rlmesh._session.answers import too_large, write_answer
 from rlmesh._session.connection import Connection
 from rlmesh._session.idle import IdleWatch
 from rlmesh._session.sessions import CannotOpen, Instance, ServedSession
@@ -304,9 +304,17 @@ class SessionHub:
         start = time.perf_counter_ns()
         reply = self._reply(session, request, frame)
         if isinstance(reply, bytes):
-            return reply, None
+            return self._checked(request.sequence, reply), None
         call_us = (time.perf_counter_ns() - start) // 1000
-        return write_answer(self._frames, request.sequence, reply, call_us, place), reply
+        answer = write_answer(self._frames, request.sequence, reply, call_us, place)
+        return self._checked(request.sequence, answer), reply
+
+    def _checked(self, sequence: int, answer: Buffer) -> Buffer:
+        """The answer, or a failure where it is larger than a message may be."""
+        size, most = len(answer), self._terms.max_message_bytes
+        if size <= most or not most:
+            return answer
+        return self.write(sequence, too_large(f"{size} bytes; the limit is {most}"))
 
     def _reply(self, session: ServedSession, request: m.Request, frame: Buffer) -> m.Reply | bytes:
         try:

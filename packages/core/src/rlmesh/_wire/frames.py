@@ -6,11 +6,11 @@ transport.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from rlmesh_proto.env.v1 import env_pb2, error_pb2
+from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._wire import messages as m
@@ -29,6 +29,15 @@ from rlmesh._wire.contract import (
     terms_to_wire,
 )
 from rlmesh._wire.dynamic import DynamicEncoder, dynamic_from_wire, map_from_wire
+from rlmesh._wire.failures import failure_from_wire, failure_to_wire
+from rlmesh._wire.many import (
+    many_reader,
+    many_steps_reader,
+    read_value,
+    step_reader,
+    write_many,
+    write_many_steps,
+)
 from rlmesh._wire.steps import (
     Place,
     read_reset_done,
@@ -47,12 +56,6 @@ __all__ = ["ENV_SERVICE", "EnvFrames"]
 
 ENV_SERVICE = "rlmesh.proto.env.v1.EnvService"
 """Full name of the environment's gRPC service."""
-
-MAX_TEXT_BYTES = 16_384
-"""Longest text of an error."""
-
-MAX_TRACEBACK_BYTES = 262_144
-"""Longest traceback of an error."""
 
 
 class EnvFrames:
@@ -82,6 +85,8 @@ class EnvFrames:
         elif isinstance(body, m.Render):
             frame.render.lanes.extend(body.lanes)
             frame.render.SetInParent()
+        elif isinstance(body, m.StepMany):
+            write_many(body, frame.step_many)
         elif isinstance(body, m.Open):
             _write_open(body, frame.open)
         elif isinstance(body, m.Close):
@@ -133,6 +138,7 @@ class EnvFrames:
             "open": _read_open,
             "reset": self._read_reset,
             "step": _read_step_request,
+            "step_many": many_reader,
             "render": lambda message: m.Render(tuple(message.lanes)),
             **attribute_request_readers(self._backend),
             "close": lambda _: m.Close(),
@@ -170,7 +176,9 @@ class EnvFrames:
         frame.sequence = sequence
         frame.call_us = call_us
         if isinstance(reply, m.Failure):
-            _write_failure(reply, frame.error)
+            failure_to_wire(reply, frame.error)
+        elif isinstance(reply, m.StepManyDone):
+            write_many_steps(reply, frame.step_many, self._encoder)
         elif isinstance(reply, m.Opened):
             self._write_opened(reply, frame.open)
         elif isinstance(reply, m.Rendered):
@@ -214,7 +222,7 @@ class EnvFrames:
         _parse(frame, data)
         kind = frame.WhichOneof("response")
         if kind == "step":
-            return frame.sequence, self._read_step(frame.step)
+            return frame.sequence, step_reader(frame.step, self._backend)
         reader = self._reply_readers().get(kind or "")
         if reader is None:
             raise CodecError(f"a response of kind {kind}, which nothing had asked for")
@@ -222,35 +230,16 @@ class EnvFrames:
 
     def _reply_readers(self) -> dict[str, Callable[[Any], m.Reply]]:
         return {
-            "error": _read_failure,
+            "error": failure_from_wire,
             "open": self._read_opened,
             "reset": lambda r: m.ResetDone(
-                _read_value(r.observation), map_from_wire(r.info, self._backend, "info")
+                read_value(r.observation), map_from_wire(r.info, self._backend, "info")
             ),
+            "step_many": many_steps_reader(self._backend),
             "render": lambda r: m.Rendered(dynamic_from_wire(r.frame, self._backend, "frame")),
             **attribute_reply_readers(self._backend),
             "close": lambda _: m.Closed(),
         }
-
-    def _read_step(self, message: env_pb2.StepResponse) -> m.StepDone:
-        info: Mapping[Any, Any] = {}
-        if message.HasField("info"):
-            info = map_from_wire(message.info, self._backend, "info")
-        observation = _read_value(message.observation)
-        if not message.HasField("lanes"):
-            return m.StepDone(
-                observation, message.reward, message.terminated, message.truncated, info
-            )
-        lanes, final = message.lanes, message.final_observations
-        return m.StepDone(
-            observation,
-            info=info,
-            lanes=m.LaneOutcomes(lanes.rewards, lanes.terminated, lanes.truncated),
-            final_mask=final.mask,
-            final=_read_value(final.observations)
-            if message.HasField("final_observations")
-            else None,
-        )
 
     def _read_opened(self, message: env_pb2.OpenResponse) -> m.Opened:
         contract = None
@@ -303,15 +292,10 @@ def _parse(message: Any, data: Buffer) -> None:
         raise CodecError(f"not a {message.DESCRIPTOR.full_name}: {error}") from None
 
 
-def _read_value(message: value_pb2.Value) -> m.Encoded:
-    batch_size = message.batch_size if message.HasField("batch_size") else None
-    return m.Encoded(list(message.slabs), batch_size)
-
-
 def _read_step_request(message: env_pb2.StepRequest) -> m.Step:
     if not message.HasField("action"):
         raise CodecError("a step has no action", path="action")
-    return m.Step(_read_value(message.action))
+    return m.Step(read_value(message.action))
 
 
 def _check_mask(mask: bytes, path: str) -> None:
@@ -347,42 +331,3 @@ def _read_open(message: Any) -> m.Open:
         r = message.resume
         resume = m.Resume(r.session_id, r.resume_key, r.awaited_sequence)
     return m.Open(peer_from_wire(message.client), resume, message.wait_ms / 1000)
-
-
-def _write_failure(failure: m.Failure, out: error_pb2.Error) -> None:
-    out.code = failure.code  # type: ignore[assignment]
-    out.message = _cut(failure.message)
-    out.exception_type = _cut(failure.exception_type)
-    out.traceback = _cut(failure.traceback, MAX_TRACEBACK_BYTES)
-    out.path = _cut(failure.path)
-    out.expected = _cut(failure.expected)
-    out.actual = _cut(failure.actual)
-    out.session_closed = failure.session_closed
-    if failure.holder or failure.held_seconds:
-        out.holder.client_name = failure.holder
-        out.holder.held_ms = round(failure.held_seconds * 1000)
-    out.choices.extend(failure.choices)
-    if failure.exit_code is not None:
-        out.exit_code = failure.exit_code
-
-
-def _cut(text: str, most: int = MAX_TEXT_BYTES) -> str:
-    """`text` as UTF-8 can carry it, and no longer than the contract allows (M-1)."""
-    return text.encode("utf-8", "backslashreplace")[:most].decode("utf-8", "ignore")
-
-
-def _read_failure(message: error_pb2.Error) -> m.Failure:
-    return m.Failure(
-        code=message.code,
-        message=message.message,
-        exception_type=message.exception_type,
-        traceback=message.traceback,
-        path=message.path,
-        expected=message.expected,
-        actual=message.actual,
-        session_closed=message.session_closed,
-        holder=message.holder.client_name,
-        held_seconds=message.holder.held_ms / 1000,
-        choices=tuple(message.choices),
-        exit_code=message.exit_code if message.HasField("exit_code") else None,
-    )
