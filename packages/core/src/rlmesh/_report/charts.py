@@ -11,7 +11,10 @@ from rlmesh._report.markup import Element, element
 from rlmesh._report.scale import Scale
 from rlmesh._report.words import number
 
-__all__ = ["Bar", "Dots", "Share", "bars", "dots", "histogram", "shares"]
+__all__ = ["COLOURS", "Bar", "Dots", "Share", "bars", "dots", "histogram", "shares"]
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#999999")
+"""Of series and parts: those of Okabe and Ito, which people with colour blindness tell apart."""
 
 WIDTH, HEIGHT = 480, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 468, 12, 216
@@ -20,6 +23,11 @@ MOST_DOTS = 2_000
 MOST_BINS = 30
 MOST_ROWS = 20
 """Bars of a chart."""
+
+# Attributes, not classes: a page of another, such as a notebook, may drop the style sheet.
+_GRID: dict[str, object] = {"stroke": "#888888", "stroke-opacity": 0.25}
+_AXIS: dict[str, object] = {"stroke": "#888888"}
+_INTERVAL: dict[str, object] = {"stroke": "currentColor", "stroke-width": 1.5}
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,8 @@ def histogram(series: Sequence[Sequence[float]], label: str) -> Element:
         element(
             "rect",
             element("title", f"{number(edges[i])} to {number(edges[i + 1])}: {n}"),
-            class_=f"series{place}",
+            fill=COLOURS[place],
+            fill_opacity=0.65,
             x=across(edges[i]) + 1,
             y=up(n),
             width=max(across(edges[i + 1]) - across(edges[i]) - 2, 1.0),
@@ -106,7 +115,8 @@ def dots(series: Sequence[Dots], label: str, below: str, *, whole: bool = False)
         element(
             "circle",
             element("title", f"{below} {one.names[i]}: {number(one.numbers[i])}"),
-            class_=f"series{place}",
+            fill=COLOURS[place],
+            fill_opacity=0.65,
             cx=across(i),
             cy=up(one.numbers[i]),
             r=3,
@@ -129,7 +139,7 @@ def bars(rows: Sequence[Bar], names: Sequence[str], label: str) -> Element:
     bottom = TOP + ROW * len(rows)
     drawn: list[Element] = []
     for i, row in enumerate(rows):
-        drawn.append(element("text", row.name, class_="name", x=LEFT, y=TOP + ROW * i + 10))
+        drawn.append(element("text", row.name, x=LEFT, y=TOP + ROW * i + 10))
         start = 0.0
         for place, part in enumerate(row.parts):
             x = across(start)
@@ -137,7 +147,7 @@ def bars(rows: Sequence[Bar], names: Sequence[str], label: str) -> Element:
                 element(
                     "rect",
                     element("title", f"{row.name}, {names[place]}: {number(part)}"),
-                    class_=f"part{place}",
+                    fill=COLOURS[place],
                     x=x,
                     y=TOP + ROW * i + 14,
                     width=max(across(start + part) - x, 0.0),
@@ -158,20 +168,19 @@ def shares(rows: Sequence[Share], label: str) -> Element:
     for i, row in enumerate(rows):
         y = TOP + ROW * i
         drawn += [
-            element(
-                "text", f"{row.name}: {row.words}".lstrip(": "), class_="name", x=LEFT, y=y + 10
-            ),
+            element("text", f"{row.name}: {row.words}".lstrip(": "), x=LEFT, y=y + 10),
             element(
                 "rect",
-                class_="series0",
+                fill=COLOURS[0],
+                fill_opacity=0.65,
                 x=LEFT,
                 y=y + 14,
                 height=14,
                 width=across(row.value) - LEFT,
             ),
-            _line(across(row.low), y + 21, across(row.high), y + 21, "interval"),
-            _line(across(row.low), y + 17, across(row.low), y + 25, "interval"),
-            _line(across(row.high), y + 17, across(row.high), y + 25, "interval"),
+            _line(across(row.low), y + 21, across(row.high), y + 21, _INTERVAL),
+            _line(across(row.low), y + 17, across(row.low), y + 25, _INTERVAL),
+            _line(across(row.high), y + 17, across(row.high), y + 25, _INTERVAL),
         ]
     ticks = _ticks_below(across, [(x, number(x)) for x in across.ticks()], label, bottom)
     return _drawing(label, [*ticks, *drawn], bottom + HEIGHT - BOTTOM)
@@ -180,11 +189,11 @@ def shares(rows: Sequence[Share], label: str) -> Element:
 def _ticks_beside(up: Scale, label: str, whole: bool) -> list[Element]:
     middle = (TOP + BOTTOM) / 2
     turned = f"rotate(-90 12 {middle:g})"
-    parts = [element("text", label, class_="label", x=12, y=middle, transform=turned)]
+    parts = [element("text", label, text_anchor="middle", x=12, y=middle, transform=turned)]
     for tick in up.ticks(whole):
         y = up(tick)
-        parts.append(_line(LEFT, y, RIGHT, y, "grid"))
-        parts.append(element("text", number(tick), class_="beside", x=LEFT - 6, y=y + 4))
+        parts.append(_line(LEFT, y, RIGHT, y, _GRID))
+        parts.append(element("text", number(tick), text_anchor="end", x=LEFT - 6, y=y + 4))
     return parts
 
 
@@ -193,23 +202,24 @@ def _ticks_below(
 ) -> list[Element]:
     middle = (LEFT + RIGHT) / 2
     parts = [
-        _line(LEFT, bottom, RIGHT, bottom, "axis"),
-        element("text", label, class_="label", x=middle, y=bottom + 38),
+        _line(LEFT, bottom, RIGHT, bottom, _AXIS),
+        element("text", label, text_anchor="middle", x=middle, y=bottom + 38),
     ]
     # Long names, such as seeds of 20 digits, would stand over each other.
     room = (RIGHT - LEFT) / max(len(ticks), 1)
     every = max(1, math.ceil(max((7 * len(name) + 8 for _, name in ticks), default=0) / room))
     for tick, name in ticks[::every]:
         x = across(tick)
-        parts.append(_line(x, bottom, x, bottom + 4, "axis"))
-        parts.append(element("text", name, class_="below", x=x, y=bottom + 18))
+        parts.append(_line(x, bottom, x, bottom + 4, _AXIS))
+        parts.append(element("text", name, text_anchor="middle", x=x, y=bottom + 18))
     return parts
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Element:
-    return element("line", class_=kind, x1=x1, y1=y1, x2=x2, y2=y2)
+def _line(x1: float, y1: float, x2: float, y2: float, look: dict[str, object]) -> Element:
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, **look)
 
 
 def _drawing(label: str, parts: Sequence[Element], height: float = HEIGHT) -> Element:
+    look = {"fill": "currentColor", "font-size": 11}
     box = f"0 0 {WIDTH} {height:g}"
-    return element("svg", *parts, viewBox=box, role="img", aria_label=label)
+    return element("svg", *parts, viewBox=box, role="img", aria_label=label, **look)

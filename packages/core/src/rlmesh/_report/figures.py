@@ -18,21 +18,18 @@ STAGES = ("predict", "step", "wait", "other")
 """Parts of the time: `other` is what the first three leave of the total."""
 
 
-def figure(
-    caption: str, drawing: Element, key: Sequence[str] = (), kind: str = "series"
-) -> Element:
+def figure(caption: str, drawing: Element, key: Sequence[str] = ()) -> Element:
     """A chart with its caption.
 
     Args:
         caption: What it shows.
         drawing: The chart.
         key: Names of its colours; none where there is one.
-        kind: What the colours are of ("series", "part").
     """
     named = [
         part
         for i, name in enumerate(key)
-        for part in (element("span", class_=f"key {kind}{i}"), name)
+        for part in (element("span", class_="key", style=f"background: {charts.COLOURS[i]}"), name)
     ]
     return element("figure", element("figcaption", caption, *named), drawing)
 
@@ -51,7 +48,7 @@ def figures(run: RunResult, other: RunResult | None = None) -> list[Element]:
     ]
     times = [bar for name, one in _named(runs) for bar in _times(one, name)]
     if times:
-        found.append(figure("Time", charts.bars(times, STAGES, "seconds"), STAGES, "part"))
+        found.append(figure("Time", charts.bars(times, STAGES, "seconds"), STAGES))
     shares = [share for name, one in _named(runs) for share in _shares(one, name)]
     if shares:
         found.append(figure("Success", charts.shares(shares, "share of successes")))

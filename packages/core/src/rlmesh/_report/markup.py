@@ -1,4 +1,4 @@
-"""Elements of HTML and SVG. Text and attributes are escaped when they are written, whatever they are."""
+"""Elements of HTML and SVG, whose texts and attributes are escaped when they are written."""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ MOST_CHARACTERS = 1_000
 # The page can fetch and run nothing, whatever is in it.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _METHODS = (
-    "Intervals are of 95%. Reward: BCa bootstrap (Efron and Tibshirani, 1993, chapter 14). Success: "
-    "Wilson's score interval (1927); its difference: method 10 of Newcombe (1998)."
+    "Intervals are of 95%. Reward: BCa bootstrap (Efron and Tibshirani, 1993, chapter 14). "
+    "Success: Wilson's score interval (1927); its difference: method 10 of Newcombe (1998)."
 )
 
 
@@ -116,7 +116,7 @@ def _comparison(run: RunResult, other: RunResult) -> list[Element]:
         ("reward, a - b", f"{result.reward_difference:+.4g}, 95% {result.reward_interval}"),
         ("success, a - b", success),
         ("a beside b", f"{result.wins} wins, {result.ties} ties, {result.losses} losses"),
-        ("errors", f"{result.errors} pairs" if result.errors else ""),
+        ("errors", f"in {result.errors} of the pairs" if result.errors else ""),
     ]
     gains = [x for x in result.differences if math.isfinite(x)]
     drawn = charts.histogram([gains], "reward, a - b")

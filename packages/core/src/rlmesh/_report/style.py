@@ -2,7 +2,6 @@
 
 __all__ = ["STYLE"]
 
-# Colours of Okabe and Ito, which people with colour blindness tell apart.
 STYLE = """
 .rlmesh { font: 15px/1.5 system-ui, sans-serif; color: #1c2126; background: #fff; }
 main.rlmesh { max-width: 1060px; margin: 0 auto; padding: 24px; }
@@ -11,25 +10,20 @@ main.rlmesh { max-width: 1060px; margin: 0 auto; padding: 24px; }
 .rlmesh dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 12px 0; }
 .rlmesh dt, .rlmesh .note, .rlmesh footer { color: #5c6670; }
 .rlmesh dd { margin: 0; overflow-wrap: anywhere; }
-.rlmesh .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 20px; }
+.rlmesh .charts { display: grid; gap: 20px; }
+.rlmesh .charts { grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); }
+.rlmesh .charts figure { max-width: 560px; }
 .rlmesh figure { margin: 0; }
 .rlmesh figcaption { font-weight: 600; margin-bottom: 4px; }
 .rlmesh .scroll { overflow-x: auto; }
-.rlmesh table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.92em; }
-.rlmesh th, .rlmesh td { text-align: left; padding: 3px 14px 3px 0; border-bottom: 1px solid #8883; }
+.rlmesh table { border-collapse: collapse; font-size: 0.92em; }
+.rlmesh table { font-variant-numeric: tabular-nums; }
+.rlmesh th, .rlmesh td { text-align: left; padding: 3px 14px 3px 0; }
+.rlmesh th, .rlmesh td { border-bottom: 1px solid #8883; }
 .rlmesh .number { text-align: right; }
 .rlmesh pre { overflow-x: auto; font-size: 0.85em; }
 .rlmesh footer { margin-top: 36px; font-size: 0.85em; }
-.rlmesh svg { width: 100%; height: auto; display: block; font-size: 11px; fill: currentColor; }
-.rlmesh svg .grid { stroke: #8883; }
-.rlmesh svg .axis { stroke: #888; }
-.rlmesh svg .interval { stroke: currentColor; stroke-width: 1.5; }
-.rlmesh svg .label, .rlmesh svg .below { text-anchor: middle; }
-.rlmesh svg .beside { text-anchor: end; }
-.rlmesh .series0, .rlmesh .part0 { fill: #0072b2; background: #0072b2; fill-opacity: 0.75; }
-.rlmesh .series1, .rlmesh .part1 { fill: #d55e00; background: #d55e00; fill-opacity: 0.65; }
-.rlmesh .part2 { fill: #009e73; background: #009e73; }
-.rlmesh .part3 { fill: #999999; background: #999999; }
+.rlmesh svg { width: 100%; height: auto; display: block; }
 .rlmesh .key { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 5px 0 14px; }
 @media (prefers-color-scheme: dark) {
   .rlmesh { color: #e3e6e8; background: #15181b; }

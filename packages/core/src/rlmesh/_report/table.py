@@ -26,6 +26,9 @@ MOST_ROWS = 20
 MOST_CHARACTERS = 60
 """Of a cell of text, such as an error's message."""
 
+_GIVING_WAY = ("endpoint", "error")
+"""Columns that are narrowed where a terminal is."""
+
 
 def show(run: RunResult) -> None:
     """Print a run, by rich where that is installed."""
@@ -85,17 +88,23 @@ def rich_table(run: RunResult) -> Any:
     Raises:
         ImportError: If rich is not installed.
     """
-    tables, words, consoles = (
-        needed(f"rich.{name}", "a table of rich") for name in ("table", "text", "console")
+    tables, words, consoles, boxes = (
+        needed(f"rich.{name}", "a table of rich") for name in ("table", "text", "console", "box")
     )
     figures = tables.Table.grid(padding=(0, 2))
     for name, told in facts(run):
         figures.add_row(words.Text(name, "dim"), words.Text(told))
     parts: list[Any] = [words.Text(heading(run), "bold"), figures]
     for columns, rows, left_out in _tables(run):
-        table = tables.Table()
+        table = tables.Table(box=boxes.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for column in columns:
-            table.add_column(column, justify="right" if is_number(column) else "left")
+            table.add_column(
+                column,
+                justify="right" if is_number(column) else "left",
+                no_wrap=column not in _GIVING_WAY,
+                min_width=8 if column == "endpoint" else None,
+                overflow="ellipsis",
+            )
         for i, row in enumerate(rows):
             if left_out and i == (len(rows) + 1) // 2:
                 table.add_row("…", words.Text(f"{left_out} more"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,16 +16,19 @@ __all__ = ["COLUMNS", "endpoint_rows", "episode_rows", "facts", "heading", "numb
 COLUMNS = ("#", "seed", "reward", "steps", "end", "success", "seconds", "endpoint", "error")
 """Of the table of episodes."""
 
-ENDPOINT_COLUMNS = ("endpoint", "episodes", "reward", "success", "steps", "time")
+ENDPOINT_COLUMNS = (
+    *("endpoint", "episodes", "reward", "95%", "success"),
+    *("seconds", "predict", "step", "wait"),
+)
 """Of the table of endpoints."""
 
 _UNKNOWN = ""
-_NUMBERS = frozenset(("#", "seed", "reward", "steps", "seconds", "episodes"))
+_TEXTS = frozenset(("end", "success", "endpoint", "error", "95%"))
 
 
 def is_number(column: str) -> bool:
     """Whether a column's cells are aligned as numbers are."""
-    return column in _NUMBERS
+    return column not in _TEXTS
 
 
 def shown(text: str, keep: str = "") -> str:
@@ -75,20 +80,23 @@ def _reward(run: RunResult) -> str:
     if not run.episodes:
         return _UNKNOWN
     words = f"mean {number(run.mean_reward)}, std {number(run.std_reward)}"
+    interval = _interval(run)
+    return f"{words}, 95% {interval}" if interval else words
+
+
+def _interval(run: RunResult) -> str:
     interval = run.reward_interval()
-    return words if interval.low != interval.low else f"{words}, 95% {interval}"
+    return _UNKNOWN if math.isnan(interval.low) else str(interval)
 
 
 def _success(run: RunResult) -> str:
     successes, reported = run.success_counts
-    if not reported:
-        return _UNKNOWN
     return f"{successes} of {reported}, {successes / reported:.4g}, 95% {run.success_interval()}"
 
 
 def _steps(run: RunResult) -> str:
     rate = run.steps_per_second
-    return str(run.total_steps) if rate != rate else f"{run.total_steps}, {rate:.4g} a second"
+    return f"{run.total_steps}" if math.isnan(rate) else f"{run.total_steps}, {rate:.4g} a second"
 
 
 def _time(timing: Timing) -> str:
@@ -116,10 +124,10 @@ def endpoint_rows(run: RunResult) -> list[tuple[str, ...]]:
         (
             shown(endpoint),
             str(len(part.episodes)),
-            number(part.mean_reward),
-            _success(part),
-            _steps(part),
-            _time(part.timing),
+            f"{part.mean_reward:.4g}",
+            _interval(part),
+            "{} of {}".format(*part.success_counts) if part.success_rate is not None else "",
+            *(f"{seconds:.3g}" for seconds in astuple(part.timing)),
         )
         for endpoint, part in parts.items()
     ]

@@ -20,6 +20,7 @@ from rlmesh.results._journal_header import JournalHeader
 
 __all__ = [
     "Record",
+    "framed",
     "read_record",
     "run_from_bytes",
     "run_from_json",
@@ -238,7 +239,7 @@ def _read_failure(message: error_pb2.Error) -> EpisodeFailure:
 
 
 def write_record(record: JournalHeader | EpisodeResult, backend: ArrayBackend) -> bytes:
-    """The bytes of a record, its length included.
+    """The bytes of a record, without its length.
 
     Raises:
         ValueError: If a number does not fit its field.
@@ -248,8 +249,12 @@ def write_record(record: JournalHeader | EpisodeResult, backend: ArrayBackend) -
         _write_header(record, message.header)
     else:
         _write_episode(record, message.episode, DynamicEncoder(backend), "episode")
-    data = message.SerializeToString()
-    return _varint(len(data)) + data
+    return message.SerializeToString()
+
+
+def framed(record: bytes) -> bytes:
+    """A record after its length."""
+    return _varint(len(record)) + record
 
 
 def read_record(data: bytes, backend: ArrayBackend) -> Record:

@@ -74,7 +74,7 @@ class Comparison:
             text += f"; success {self.success_difference:+.4g} {self.success_interval}"
         if self.errors:
             text += f"; {self.errors} with an error"
-        return f"{text} (intervals: {self.confidence:.4g})"
+        return f"{text} (intervals of {100 * self.confidence:.4g}%)"
 
 
 def compare(a: RunResult, b: RunResult, confidence: float = 0.95) -> Comparison:

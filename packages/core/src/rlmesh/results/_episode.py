@@ -55,6 +55,10 @@ class Timing:
         )
 
 
+NO_TIME = Timing()
+"""Nothing was measured."""
+
+
 def one_time(seconds: float, timing: Timing) -> Timing:
     """`timing`, with `seconds` as its total where it has none.
 
@@ -161,7 +165,7 @@ class EpisodeResult:
     success: bool | None = None
     seconds: float = 0.0
     env_id: str = ""
-    timing: Timing = Timing()
+    timing: Timing = NO_TIME
     endpoint: str = ""
     error: EpisodeFailure | None = None
     final_info: Mapping[Any, Any] | None = field(default=None, hash=False)

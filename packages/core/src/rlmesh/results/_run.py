@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rlmesh._version import __version__
-from rlmesh.results._episode import EpisodeEnd, EpisodeResult, Timing, one_time
+from rlmesh.results._episode import NO_TIME, EpisodeEnd, EpisodeResult, Timing, one_time
 from rlmesh.results._outputs import Outputs
 from rlmesh.results._statistics import Interval, bootstrap_interval, mean, std, wilson_interval
 
@@ -44,7 +44,7 @@ class RunResult(Outputs):
     env_id: str = ""
     seconds: float = 0.0
     model_id: str = ""
-    timing: Timing = Timing()
+    timing: Timing = NO_TIME
     instruction: str | None = None
     started_at: float = 0.0
     metadata: Mapping[Any, Any] = field(default_factory=dict, hash=False)
@@ -157,7 +157,7 @@ class RunResult(Outputs):
         return {endpoint: self._part(episodes) for endpoint, episodes in parts.items()}
 
     def _part(self, episodes: list[EpisodeResult]) -> RunResult:
-        timing = sum((episode.timing for episode in episodes), Timing())
+        timing = sum((episode.timing for episode in episodes), NO_TIME)
         ids = {episode.env_id for episode in episodes}
         starts = [episode.started_at for episode in episodes if episode.started_at]
         return replace(

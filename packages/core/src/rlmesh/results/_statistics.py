@@ -17,6 +17,9 @@ RESAMPLES = 2_000
 MOST_RESAMPLED = 10_000
 """Numbers above which the bootstrap's closed form is used: drawing would take seconds."""
 
+ROUNDING = 1e-12
+"""What the mean of numbers up to 1 may be off by."""
+
 _NORMAL = statistics.NormalDist()
 
 
@@ -66,7 +69,7 @@ def std(numbers: Sequence[float]) -> float:
     try:
         return statistics.pstdev(numbers)
     except OverflowError:  # The squares are too large for Python 3.10.
-        scale = max(map(abs, numbers))
+        scale = float(max(map(abs, numbers)))
         return scale * statistics.pstdev([number / scale for number in numbers])
 
 
@@ -110,8 +113,8 @@ def _bca(numbers: tuple[float, ...], confidence: float) -> Interval:
         ends = [error * _abc_point(z, acceleration) for z in tails]
     else:
         means = _resampled_means(parts)
-        # Half of those that are equal: rewards of few kinds have many.
-        below = sum((m < 0.0) + (m <= 0.0) for m in means) / (2 * len(means))
+        # Half of those that are equal but for rounding: rewards of few kinds have many.
+        below = sum((m < -ROUNDING) + (m <= ROUNDING) for m in means) / (2 * len(means))
         shift = _NORMAL.inv_cdf(min(max(below, 0.5 / len(means)), 1 - 0.5 / len(means)))
         ends = [_quantile(means, _corrected(z, shift, acceleration)) for z in tails]
     return Interval(*(center + scale * end for end in ends))
@@ -121,7 +124,7 @@ def _acceleration(parts: Sequence[float]) -> float:
     """The acceleration of a mean by the jackknife, of numbers whose mean is 0."""
     # What leaving one out does to the mean is proportional to the number itself.
     squares = math.fsum(part**2 for part in parts)
-    return math.fsum(part**3 for part in parts) / (6 * squares**1.5)
+    return math.fsum(part**3 for part in parts) / (6 * squares * math.sqrt(squares))
 
 
 def _corrected(z: float, shift: float, acceleration: float) -> float:
@@ -221,7 +224,7 @@ def _phi(both: int, first: int, second: int, neither: int) -> float:
     product = (both + first) * (second + neither) * (both + second) * (first + neither)
     if not product:
         return 0.0
-    cross = both * neither - first * second
+    cross = float(both * neither - first * second)
     if cross > 0:
-        cross = max(cross - (both + first + second + neither) / 2, 0)
+        cross = max(cross - (both + first + second + neither) / 2, 0.0)
     return cross / math.sqrt(product)
