@@ -57,7 +57,7 @@ class Scale:
     def ticks(self, whole: bool = False) -> list[float]:
         """Round numbers on the scale: multiples of 1, 2 or 5 times a power of ten."""
         span = self._high - self._low
-        power = 10.0 ** math.floor(math.log10(span / MOST_TICKS))
+        power = 10.0 ** math.floor(math.log10(span) - math.log10(MOST_TICKS))
         steps = [power * factor for factor in (1, 2, 5, 10) if not whole or power * factor >= 1]
         step = next((s for s in steps if s and span / s <= MOST_TICKS), 0.0)
         if not step or abs(self._low / step) > 2**52:

@@ -39,6 +39,8 @@ ENV_ID = "rlmesh.env_id"
 """Key of metadata under which a run's environment stands where its episodes do not tell it."""
 
 _ENDS = EnumMap(EpisodeEnd, result_pb2.EpisodeEnd, "EPISODE_END")
+# The last ones: what versions of protobuf say of JSON that is no object.
+_NOT_JSON = (json_format.Error, ValueError, RecursionError, TypeError, AttributeError)
 _TEXTS = ("message", "exception_type", "path", "expected", "actual")
 
 
@@ -83,7 +85,7 @@ def run_from_json(text: str | bytes, backend: ArrayBackend) -> RunResult:
     message = result_pb2.RunResult()
     try:
         json_format.Parse(text, message, ignore_unknown_fields=True)
-    except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+    except _NOT_JSON as error:
         raise CodecError(f"not a RunResult in protobuf's JSON: {error}") from None
     return _read_run(message, backend)
 

@@ -117,7 +117,9 @@ def _bca(numbers: tuple[float, ...], confidence: float) -> Interval:
         below = sum((m < -ROUNDING) + (m <= ROUNDING) for m in means) / (2 * len(means))
         shift = _NORMAL.inv_cdf(min(max(below, 0.5 / len(means)), 1 - 0.5 / len(means)))
         ends = [_quantile(means, _corrected(z, shift, acceleration)) for z in tails]
-    return Interval(*(center + scale * end for end in ends))
+    # A mean is never outside of its numbers, but for rounding.
+    least, most = min(numbers), max(numbers)
+    return Interval(*(min(max(center + scale * end, least), most) for end in ends))
 
 
 def _acceleration(parts: Sequence[float]) -> float:
