@@ -239,6 +239,11 @@ def test_a_histogram_counts_each_number_once() -> None:
     assert [int(found[3]) for found in bins if found] == [3, 2, 4]
 
 
+def test_a_number_between_two_bins_is_in_the_upper_one() -> None:
+    page = drawn(histogram([[0.0, 0.0, 2.0, 4.0]], "reward"))
+    assert page.texts["title"] == ["0 to 2: 2", "2 to 4: 2"]
+
+
 @pytest.mark.parametrize("numbers", [[1.0] * 5, [1e308, -1e308], [5e-324, 0.0], []])
 def test_a_histogram_of_odd_numbers(numbers: list[float]) -> None:
     page = drawn(histogram([numbers], "reward"))

@@ -205,6 +205,11 @@ def test_the_bytes_are_the_messages() -> None:
     assert message.spec_version == SPEC_VERSION
 
 
+def test_a_run_is_written_with_this_version_whatever_it_was_read_from() -> None:
+    read = RunResult((), spec_version="0.9.0")
+    assert RunResult.from_bytes(read.to_bytes()).spec_version == SPEC_VERSION
+
+
 @pytest.mark.parametrize(
     "run",
     [

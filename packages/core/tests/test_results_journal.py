@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sys
@@ -77,6 +78,9 @@ def test_cut_at_every_byte(tmp_path: Path) -> None:
     """Every whole record is there, the next one goes on after it, and nothing else changes."""
     ends = [len(written(tmp_path / f"{count}", count).read_bytes()) for count in range(5)]
     data = (tmp_path / "4").read_bytes()
+    with Journal.open(tmp_path / "0") as journal:
+        journal.append(episode(9))
+    ninth = (tmp_path / "0").read_bytes()[ends[0] :]
     path = tmp_path / "cut"
     for size in range(len(data) + 1):
         path.write_bytes(data[:size])
@@ -90,7 +94,7 @@ def test_cut_at_every_byte(tmp_path: Path) -> None:
                 assert path.read_bytes() == data[:size]  # Untouched until there is more.
             journal.append(episode(9))
         assert read(path) == (*EPISODES[: max(whole, 0)], episode(9))
-        assert path.read_bytes()[: ends[max(whole, 0)]] == data[: ends[max(whole, 0)]]
+        assert path.read_bytes() == data[: ends[max(whole, 0)]] + ninth
 
 
 def test_another_file_is_not_overwritten(tmp_path: Path) -> None:
@@ -210,6 +214,21 @@ def test_an_episode_that_cannot_be_written_leaves_no_trace(tmp_path: Path) -> No
             journal.append(replace(episode(4), seed=-1))
         journal.append(episode(4))
     assert read(tmp_path / "j") == (*EPISODES, episode(4))
+
+
+@pytest.mark.parametrize("fsync", [False, True])
+def test_fsync_is_done_before_the_call_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: bool
+) -> None:
+    path = tmp_path / "j"
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda _: sizes.append(path.stat().st_size))
+    with Journal.create(path, HEADER, fsync=fsync) as journal:
+        created = path.stat().st_size
+        journal.append(episode(0))
+    ended = path.stat().st_size
+    folder = [] if sys.platform == "win32" else [created]  # For the file's name.
+    assert sizes == ([created, *folder, ended] if fsync else [])
 
 
 def test_threads_may_append(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import io
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rlmesh._wire.results import Record, framed, read_record, write_record
@@ -97,16 +99,10 @@ class Journal:
             ValueError: If a number of the header does not fit its field.
         """
         record = framed(write_record(header, backend))
-        place = os.fspath(path)
-        journal = cls(place, io.FileIO(place, "x+"), backend, fsync)
-        try:
-            _lock(journal._file, place)
+        with cls._opened(path, "x+", backend, fsync) as journal:
             journal._write(record)
             if fsync:
-                _sync_folder(place)
-        except BaseException:
-            journal.close()
-            raise
+                _sync_folder(journal.path)
         journal.header = header
         return journal
 
@@ -138,15 +134,24 @@ class Journal:
                 says where), was written with a spec version that does not talk to this one, is
                 open already, or its header is not `header`; says which fields differ, and how.
         """
+        with cls._opened(path, "r+", backend, fsync) as journal:
+            journal._read(header)
+        return journal
+
+    @classmethod
+    @contextmanager
+    def _opened(
+        cls, path: str | os.PathLike[str], mode: str, backend: ArrayBackend, fsync: bool
+    ) -> Iterator[Journal]:
+        """A journal of a file that is closed again if what is done with it fails."""
         place = os.fspath(path)
-        journal = cls(place, io.FileIO(place, "r+"), backend, fsync)
+        journal = cls(place, io.FileIO(place, mode), backend, fsync)
         try:
             _lock(journal._file, place)
-            journal._read(header)
+            yield journal
         except BaseException:
             journal.close()
             raise
-        return journal
 
     def append(self, episode: EpisodeResult) -> None:
         """Write an episode.
