@@ -293,7 +293,15 @@ def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
 
 @pytest.mark.parametrize(
     ("low", "high"),
-    [(-1.7e308, 1.7e308), (0.0, 5e-324), (1e16, 1e16 + 2), (3.0, 3.0), (0.0, 0.0), (1e308, 1e308)],
+    [
+        (-1.7e308, 1.7e308),
+        (0.0, 5e-324),
+        (1e16, 1e16 + 2),
+        (3.0, 3.0),
+        (0.0, 0.0),
+        (1e308, 1e308),
+        (-1.79e308, -1.79e308),
+    ],
 )
 def test_a_scale_of_odd_numbers(low: float, high: float) -> None:
     scale = Scale(low, high, 10, 20)

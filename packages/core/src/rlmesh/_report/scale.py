@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 
 __all__ = ["Scale"]
 
 MOST_TICKS = 8
+LARGEST = sys.float_info.max
 
 
 class Scale:
@@ -21,9 +23,10 @@ class Scale:
     """
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
-        if low == high:  # One number stands in the middle.
+        if low == high:  # One number stands in the middle, if there are numbers beside it.
             margin = abs(low) / 2 or 0.5
-            low, high = low - margin, high + margin
+            low = max(low - margin, -LARGEST)
+            high = min(high + margin, LARGEST)
         # So that their difference is finite, however large they are.
         self._shrink = 1.0 if math.isfinite(high - low) else 0.25
         self._low, self._high = low * self._shrink, high * self._shrink
