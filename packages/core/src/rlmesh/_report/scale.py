@@ -53,7 +53,7 @@ class Scale:
     def edges(self, count: int) -> list[float]:
         """The ends of `count` equal parts, in order."""
         step = (self._high - self._low) / count
-        inner = [(self._low + i * step) / self._shrink for i in range(1, count)]
+        inner = [min(self._low + i * step, self._high) / self._shrink for i in range(1, count)]
         low, high = self.ends
         return [low, *inner, high]
 
