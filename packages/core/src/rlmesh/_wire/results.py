@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Union
 
 from google.protobuf import json_format
@@ -10,7 +11,9 @@ from rlmesh_proto.eval.v1 import result_pb2
 
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.enums import EnumMap
-from rlmesh._wire.frames import MAX_TEXT_BYTES, MAX_TRACEBACK_BYTES, _parse
+from rlmesh._wire.failures import failure_from_wire, failure_to_wire
+from rlmesh._wire.frames import _parse
+from rlmesh._wire.messages import Failure
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh._wire.steps import _varint
 from rlmesh.backends import ArrayBackend
@@ -41,7 +44,7 @@ ENV_ID = "rlmesh.env_id"
 _ENDS = EnumMap(EpisodeEnd, result_pb2.EpisodeEnd, "EPISODE_END")
 # The last ones: what versions of protobuf say of JSON that is no object.
 _NOT_JSON = (json_format.Error, ValueError, RecursionError, TypeError, AttributeError)
-_TEXTS = ("message", "exception_type", "path", "expected", "actual")
+_FACTS = tuple(field.name for field in fields(EpisodeFailure))
 
 
 # Runs.
@@ -220,21 +223,12 @@ def _read_timing(message: result_pb2.Timing) -> Timing:
 
 def _write_failure(failure: EpisodeFailure, out: error_pb2.Error) -> None:
     out.SetInParent()
-    out.code = failure.code  # type: ignore[assignment]
-    for name in _TEXTS:
-        setattr(out, name, _text(getattr(failure, name), MAX_TEXT_BYTES))
-    out.traceback = _text(failure.traceback, MAX_TRACEBACK_BYTES)
-    if failure.exit_code is not None:
-        out.exit_code = failure.exit_code
+    failure_to_wire(Failure(**{name: getattr(failure, name) for name in _FACTS}), out)
 
 
 def _read_failure(message: error_pb2.Error) -> EpisodeFailure:
-    return EpisodeFailure(
-        **{name: getattr(message, name) for name in _TEXTS},
-        code=message.code,
-        traceback=message.traceback,
-        exit_code=message.exit_code if message.HasField("exit_code") else None,
-    )
+    failure = failure_from_wire(message)
+    return EpisodeFailure(**{name: getattr(failure, name) for name in _FACTS})
 
 
 # Records of a journal, each after its length (T-6).
@@ -301,6 +295,6 @@ def _unsigned(number: int, path: str) -> int:
     return int(number)
 
 
-def _text(text: str, most: int | None = None) -> str:
-    """`text` as UTF-8 can carry it, and no longer than `most` bytes."""
-    return text.encode("utf-8", "backslashreplace")[:most].decode("utf-8", "ignore")
+def _text(text: str) -> str:
+    """`text` as UTF-8 can carry it."""
+    return text.encode("utf-8", "backslashreplace").decode()
