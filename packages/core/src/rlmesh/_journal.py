@@ -10,7 +10,7 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -142,7 +142,7 @@ class Journal:
     @contextmanager
     def _opened(
         cls, path: str | os.PathLike[str], mode: str, backend: ArrayBackend, fsync: bool
-    ) -> Iterator[Journal]:
+    ) -> Generator[Journal, None, None]:
         """A journal of a file that is closed again if what is done with it fails."""
         place = os.fspath(path)
         journal = cls(place, io.FileIO(place, mode), backend, fsync)
