@@ -7,16 +7,13 @@ import json
 import math
 import re
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rlmesh._report.charts import Bar, Dots, Share, bars, dots, histogram, shares
-from rlmesh._report.markup import element, written
-from rlmesh._report.scale import Scale
 from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, RunResult, Timing
+from tests.pages_read import Read
 from tests.processes import finished
 
 HOSTILE = [
@@ -63,42 +60,6 @@ def run_of(count: int, text: str = "", **facts: Any) -> RunResult:
         "metadata": {f"key {text}": f"value {text}", "n": [text]},
     }
     return RunResult(tuple(episodes), **{**given, **facts})
-
-
-class Read(HTMLParser):
-    """What a browser would make of a page: its elements, attributes and texts."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.texts: dict[str, list[str]] = {}
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-        if tag != "meta":
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.setdefault(self._open[-1] if self._open else "", []).append(data)
-
-    def handle_comment(self, data: str) -> None:
-        raise AssertionError(f"a comment: {data}")
-
-    def of(self, tag: str) -> str:
-        """All text of the elements of one kind."""
-        return "\n".join(self.texts.get(tag, []))
-
-
-SHOWN = [text.encode("utf-8", "backslashreplace").decode() for text in HOSTILE]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
@@ -222,100 +183,6 @@ def test_long_runs_are_cut_where_they_would_fill_a_page() -> None:
     assert "1000 episodes in the middle are left out." in page.of("p")
     assert "more are left out" in page.of("p")  # Of the errors.
     assert Read(run._repr_html_()).tags.count("tr") == 1 + 2 + 1 + 20
-
-
-# Charts.
-
-
-def drawn(chart: Any) -> Read:
-    return Read(written(chart))
-
-
-def test_a_histogram_counts_each_number_once() -> None:
-    numbers = [0.0, 0.1, 0.5, 0.5, 0.9, 1.0, 1.0, 1.0, 0.3]
-    page = drawn(histogram([numbers], "reward"))
-    bins = [re.fullmatch(r"(\S+) to (\S+): (\d+)", text) for text in page.texts["title"]]
-    assert all(bins) and sum(int(found[3]) for found in bins if found) == len(numbers)
-    assert [int(found[3]) for found in bins if found] == [3, 2, 4]
-
-
-def test_a_number_between_two_bins_is_in_the_upper_one() -> None:
-    page = drawn(histogram([[0.0, 0.0, 2.0, 4.0]], "reward"))
-    assert page.texts["title"] == ["0 to 2: 2", "2 to 4: 2"]
-
-
-@pytest.mark.parametrize("numbers", [[1.0] * 5, [1e308, -1e308], [5e-324, 0.0], []])
-def test_a_histogram_of_odd_numbers(numbers: list[float]) -> None:
-    page = drawn(histogram([numbers], "reward"))
-    counts = [int(text.rpartition(": ")[2]) for text in page.texts.get("title", [])]
-    assert sum(counts) == len(numbers)
-
-
-def test_dots_stand_in_order_and_leave_out_what_is_not_finite() -> None:
-    page = drawn(dots([Dots([3.0, math.nan, 1.0, 2.0], list("abcd"))], "reward", "seed"))
-    assert page.texts["title"] == ["seed a: 3", "seed c: 1", "seed d: 2"]
-    places = {
-        name: [float(value) for key, value in page.attributes if key == name]
-        for name in ("cx", "cy")
-    }
-    assert places["cx"] == sorted(places["cx"])
-    assert places["cy"][0] < places["cy"][2] < places["cy"][1]  # Upwards is less.
-
-
-def test_bars_are_as_long_as_their_parts() -> None:
-    page = drawn(bars([Bar("one", [1.0, 3.0]), Bar("two", [2.0, 0.0])], ["p", "q"], "seconds"))
-    widths = [float(value) for name, value in page.attributes if name == "width"]
-    assert widths[1] == pytest.approx(3 * widths[0], rel=1e-4)
-    assert widths[2] == pytest.approx(2 * widths[0], rel=1e-4) and widths[3] == 0
-    assert "one, q: 3" in page.texts["title"]
-
-
-def test_shares_have_their_interval() -> None:
-    page = drawn(shares([Share("", 0.5, 0.25, 0.75, "1 of 2")], "share"))
-    (width,) = (float(value) for name, value in page.attributes if name == "width")
-    ends = [float(value) for name, value in page.attributes if name in ("x1", "x2")]
-    middle = width + 56
-    assert "1 of 2" in page.texts["text"]
-    assert middle - width / 2 in ends and middle + width / 2 in ends
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (0.0, 1.0, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
-        (-7.0, 12.0, [-5.0, 0.0, 5.0, 10.0]),
-        (0.0, 100.0, [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]),
-    ],
-)
-def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
-    assert Scale(low, high, 0, 1).ticks() == pytest.approx(ticks)
-
-
-@pytest.mark.parametrize(
-    ("low", "high"),
-    [
-        (-1.7e308, 1.7e308),
-        (0.0, 5e-324),
-        (1e16, 1e16 + 2),
-        (3.0, 3.0),
-        (0.0, 0.0),
-        (1e308, 1e308),
-        (-1.79e308, -1.79e308),
-    ],
-)
-def test_a_scale_of_odd_numbers(low: float, high: float) -> None:
-    scale = Scale(low, high, 10, 20)
-    assert 10 <= scale(low) <= scale(high) <= 20
-    assert 0 < len(scale.ticks()) <= 9 and all(map(math.isfinite, scale.ticks()))
-    edges = scale.edges(4)
-    assert edges == sorted(edges) and len(edges) == 5
-
-
-def test_elements_escape_what_stands_in_them() -> None:
-    made = element("p", "<", element("b", "&"), ">", class_='"<', aria_label=None, x=1 / 3)
-    assert written(made) == '<p class="&quot;<" x="0.333333">&lt;<b>&amp;</b>&gt;</p>'
-    with pytest.raises(AssertionError):
-        written(element("style", "</style>"))
 
 
 # Text and rich.
