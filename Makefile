@@ -129,6 +129,7 @@ changed: ## what the changes since a commit touch: make changed SINCE=HEAD~1
 bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy, many workers beside one
 	$(PY) -m benchmarks.grpc_step
 	$(PY) -m benchmarks.transports
+	$(PY) -m benchmarks.step_profile
 	$(PY) -m benchmarks.codec
 	$(PY) -m benchmarks.workers
 
