@@ -19,7 +19,6 @@ import gymnasium
 import numpy as np
 
 import rlmesh
-from rlmesh._hosting.player import HostedEnv
 from rlmesh._transport.frames import FrameSocket
 from rlmesh._transport.frames_local import LocalFrameSocket
 from rlmesh.numpy import RemoteEnv
