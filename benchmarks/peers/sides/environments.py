@@ -105,6 +105,7 @@ class LanesEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._number = 0
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        self._number = 0
         return self._next(), {}
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:

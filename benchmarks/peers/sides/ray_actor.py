@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
+import tempfile
 from typing import Any
 
 import ray
@@ -51,10 +54,27 @@ def connect(case: Case, option: str, address: str) -> Driver:
     return Driver(case)
 
 
+def main() -> None:
+    """Have a Ray of its own for as long as requests come, and leave nothing behind."""
+    # A token for this run alone: Ray would write one into the home of the user, and keep it.
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    # Not under build/: the path of a Unix socket is short.
+    folder = tempfile.mkdtemp(prefix="peers-")
+    try:
+        ray.init(
+            include_dashboard=False,
+            num_cpus=2,
+            object_store_memory=1 << 30,
+            log_to_driver=False,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=folder,
+        )
+        # Forking would take Ray's threads away; the actors are fresh processes anyway.
+        program.run(connect, versions=["ray", "gymnasium", "numpy"], forks=False)
+        ray.shutdown()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 if __name__ == "__main__":
-    ray.init(
-        include_dashboard=False, num_cpus=2, object_store_memory=1 << 30, log_to_driver=False
-    )
-    # Forking would take Ray's threads away; the actors are fresh processes anyway.
-    program.run(connect, versions=["ray", "gymnasium", "numpy"], forks=False)
-    ray.shutdown()
+    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import ExitStack
 from typing import Any
 
 import msgpack
@@ -21,7 +22,9 @@ class Client:
     def __init__(self, case: Case, address: str) -> None:
         self._like = environments.make(case).reset(seed=0)[0]
         self._shapes = [(x.dtype, x.shape) for x in environments.leaves(self._like)]
-        self._connection = unix_connect(address, compression=None, max_size=None)
+        self._stack = ExitStack()
+        opened = unix_connect(address, compression=None, max_size=None)
+        self._connection = self._stack.enter_context(opened)
 
     def reset(self, seed: int | None) -> Any:
         return self._exchange({"seed": seed})[0]
@@ -40,7 +43,7 @@ class Client:
         ), rest
 
     def close(self) -> None:
-        self._connection.close()
+        self._stack.close()
 
 
 def serve(case: Case, option: str, ready: program.Ready) -> None:

@@ -1,0 +1,196 @@
+"""The programs of the sides: started, asked with a time limit, and ended by their ids."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from benchmarks.peers.cases import Case
+from benchmarks.peers.catalogue import Side
+
+__all__ = ["Program", "SideFailed", "measured"]
+
+STARTED = 60.0
+"""Seconds that a program may take to import its libraries."""
+
+SERVED = 30.0
+"""Seconds that a server may take to tell its address."""
+
+MEASURED = 60.0
+"""Seconds that a client may take to connect, to compare what it gets, and to be timed."""
+
+ENDED = 5.0
+"""Seconds that a process may take to end by itself."""
+
+
+class SideFailed(Exception):  # noqa: N818 - a reason, for a footnote
+    """A side that has no number, and why."""
+
+
+class Child:
+    """A process that a program forked. A pidfd stands for it, since ids are given anew.
+
+    Attributes:
+        grace: Seconds that it has to end by itself.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.grace = 0.0
+        try:
+            self._handle: int | None = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._handle = None
+
+    def end(self) -> None:
+        """Wait for its end, then ask for it, then force it."""
+        if self._handle is None:
+            return
+        for number, seconds in (
+            (None, self.grace),
+            (signal.SIGTERM, ENDED),
+            (signal.SIGKILL, ENDED),
+        ):
+            if number is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self._handle, number)
+            if select.select([self._handle], [], [], seconds)[0]:
+                break
+        os.close(self._handle)
+        self._handle = None
+
+
+class Program:
+    """One side's program and the processes that it has forked.
+
+    Args:
+        command: What starts it.
+        environment: Its variables.
+        log: Where its stderr goes.
+    """
+
+    def __init__(
+        self, command: Sequence[str | Path], environment: Mapping[str, str], log: Path
+    ) -> None:
+        self._log: IO[bytes] = log.open("ab")
+        self._process = subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=dict(environment),
+        )
+        self._came = b""
+        self._last = 0
+        self._children: list[Child] = []
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._process.poll() is None
+
+    def versions(self) -> dict[str, str]:
+        """What it imports, by distribution; waits until it has."""
+        answer = self._answer(0, time.monotonic() + STARTED)
+        found: dict[str, str] = answer["versions"]
+        return found
+
+    def ask(self, seconds: float, **request: Any) -> tuple[int, dict[str, Any]]:
+        """The id of the process that answers, and its answer.
+
+        Raises:
+            SideFailed: If it failed, or no answer came within the time.
+        """
+        self._last += 1
+        line = json.dumps({"id": self._last, **request}) + "\n"
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+        except OSError:
+            raise SideFailed("its program has ended") from None
+        deadline = time.monotonic() + seconds
+        pid = int(self._answer(self._last, deadline)["pid"])
+        child = None if pid == self._process.pid else Child(pid)
+        if child is not None:
+            self._children.append(child)
+        try:
+            answer = self._answer(self._last, deadline)
+        except SideFailed:
+            if child is None:
+                self._process.kill()  # It is in the middle of something, and forks nobody.
+            raise
+        if "error" in answer:
+            raise SideFailed(answer["error"])
+        if child is not None and "timing" in answer:
+            child.grace = ENDED  # It closes what it holds.
+        return pid, answer
+
+    def _answer(self, number: int, deadline: float) -> dict[str, Any]:
+        while True:
+            answer: dict[str, Any] = json.loads(self._line(deadline))
+            if answer["id"] == number:  # Others come from processes that had run out of time.
+                return answer
+
+    def _line(self, deadline: float) -> bytes:
+        assert self._process.stdout is not None
+        output = self._process.stdout.fileno()
+        while b"\n" not in self._came:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([output], [], [], left)[0]:
+                raise SideFailed("no answer came in time")
+            read = os.read(output, 1 << 16)
+            if not read:
+                raise SideFailed("its program has ended")
+            self._came += read
+        line, _, self._came = self._came.partition(b"\n")
+        return line
+
+    def end_children(self) -> None:
+        """End the processes that it has forked, the last one first: that is the client."""
+        while self._children:
+            self._children.pop().end()
+
+    def end(self) -> None:
+        """End it and all that it has forked."""
+        self.end_children()
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            self._process.wait(2 * ENDED)
+        if self.alive:
+            self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._log.close()
+
+
+def measured(program: Program, side: Side, case: Case, seconds: float) -> dict[str, Any]:
+    """What `measure.Timing` holds, of fresh processes: servers, and a client of theirs.
+
+    Raises:
+        SideFailed: If the side can not do it now.
+    """
+    count = case.count if case.kind == "endpoints" else 1
+    told = {"case": case.name, "option": side.option}
+    addresses, pids = [""] * count, []
+    try:
+        for index in range(count if side.serves else 0):
+            pid, answer = program.ask(SERVED, do="serve", **told)
+            pids.append(pid)
+            addresses[index] = answer["address"]
+        _, answer = program.ask(
+            MEASURED, do="measure", addresses=addresses, pids=pids, seconds=seconds, **told
+        )
+    finally:
+        program.end_children()
+    timing: dict[str, Any] = answer["timing"]
+    return timing
