@@ -1,4 +1,4 @@
-"""What is measured: names, and nothing but the standard library, so that every side can import it."""
+"""What is measured: names. It needs nothing, so that every side can import it."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from benchmarks.peers.cases import Case
 
@@ -15,8 +14,6 @@ OURS = "rlmesh"
 
 REFERENCE = "frames"
 """The side that the ratios of the tables are to."""
-
-_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Side:
     serves: bool = True
     alone: bool = False
     note: str = ""
-    lacks: Mapping[str, str] = field(default=_NONE)
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
     def missing(self, case: Case) -> str | None:
         """Why the side has no such case; None if it has."""
@@ -183,8 +180,8 @@ _PEERS = (
         "ray_actor",
         serves=False,
         alone=True,
-        note="Arrays from about 100 KB on are read-only views of its object store. The server's CPU "
-        "time is that of the actors alone, without Ray's other processes.",
+        note="Arrays from about 100 KB on are read-only views of its object store. The CPU "
+        "time is the actors' alone, without Ray's other processes.",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The clock of a client: nothing but the standard library, since it runs in every side's process."""
+"""The clock of a client. It needs nothing, since it runs in the process of every side."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ ENDED = 5.0
 """Seconds that a process may take to end by itself."""
 
 
-class SideFailed(Exception):  # noqa: N818 - a reason, for a footnote
+class SideFailed(Exception):
     """A side that has no number, and why."""
 
 
@@ -102,7 +102,7 @@ class Program:
         found: dict[str, str] = answer["versions"]
         return found
 
-    def ask(self, seconds: float, **request: Any) -> tuple[int, dict[str, Any]]:
+    def ask(self, request: Mapping[str, Any], limit: float) -> tuple[int, dict[str, Any]]:
         """The id of the process that answers, and its answer.
 
         Raises:
@@ -116,7 +116,7 @@ class Program:
             self._process.stdin.flush()
         except OSError:
             raise SideFailed("its program has ended") from None
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + limit
         pid = int(self._answer(self._last, deadline)["pid"])
         child = None if pid == self._process.pid else Child(pid)
         if child is not None:
@@ -184,12 +184,11 @@ def measured(program: Program, side: Side, case: Case, seconds: float) -> dict[s
     addresses, pids = [""] * count, []
     try:
         for index in range(count if side.serves else 0):
-            pid, answer = program.ask(SERVED, do="serve", **told)
+            pid, answer = program.ask({"do": "serve", **told}, SERVED)
             pids.append(pid)
             addresses[index] = answer["address"]
-        _, answer = program.ask(
-            MEASURED, do="measure", addresses=addresses, pids=pids, seconds=seconds, **told
-        )
+        asked = {"do": "measure", "addresses": addresses, "pids": pids, "seconds": seconds}
+        _, answer = program.ask({**asked, **told}, MEASURED)
     finally:
         program.end_children()
     timing: dict[str, Any] = answer["timing"]

@@ -1,4 +1,4 @@
-"""A bidirectional stream of bare grpcio, of as many bytes as a step has: a floor of gRPC's users."""
+"""A bidirectional stream of bare grpcio, of as many bytes as a step has."""
 
 from __future__ import annotations
 

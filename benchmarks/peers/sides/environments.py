@@ -1,4 +1,4 @@
-"""The environments of the cases. They cost next to nothing, so that what is left is the transport."""
+"""The environments of the cases, which cost little, so that what is left is the transport."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ _SPACES: dict[str, tuple[spaces.Space[Any], spaces.Space[Any]]] = {
     "64-mib": (_image(64 << 20), _TWO),
     "sequence": (spaces.Sequence(spaces.Box(-1, 1, (3,), numpy.float32)), _TWO),
     "graph": (
-        spaces.Graph(spaces.Box(-1, 1, (4,), numpy.float32), spaces.Box(-1, 1, (2,), numpy.float32)),
+        spaces.Graph(
+            spaces.Box(-1, 1, (4,), numpy.float32), spaces.Box(-1, 1, (2,), numpy.float32)
+        ),
         _TWO,
     ),
 }

@@ -1,4 +1,4 @@
-"""OpenEnv: an Environment behind its FastAPI app, its generic client with the synchronous wrapper."""
+"""OpenEnv: an Environment behind its app, and its generic client with the synchronous wrapper."""
 
 from __future__ import annotations
 

@@ -7,10 +7,9 @@ import tempfile
 from typing import Any
 
 import rlmesh
-from rlmesh.numpy import RemoteEnv, RemoteVectorEnv
-
 from benchmarks.peers.cases import Case
 from benchmarks.peers.sides import environments, program
+from rlmesh.numpy import RemoteEnv, RemoteVectorEnv
 
 
 class Remote:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import rlmesh
-from rlmesh.numpy import RemoteEnv, RemoteVectorEnv
-
 from benchmarks.peers.cases import Case
 from benchmarks.peers.sides import environments, program
+from rlmesh.numpy import RemoteEnv, RemoteVectorEnv
 
 
 class Remote:

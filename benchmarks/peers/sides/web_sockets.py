@@ -39,7 +39,10 @@ class Client:
         arrays, rest = msgpack.unpackb(self._connection.recv())
         return environments.rebuild(
             self._like,
-            [numpy.frombuffer(x, dtype).reshape(shape) for x, (dtype, shape) in zip(arrays, self._shapes)],
+            [
+                numpy.frombuffer(x, dtype).reshape(shape)
+                for x, (dtype, shape) in zip(arrays, self._shapes)
+            ],
         ), rest
 
     def close(self) -> None:
