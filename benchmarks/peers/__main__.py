@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="of fresh processes (%(default)s)")
     parser.add_argument(
-        "--seconds", type=float, default=0.3, help="of steps a side and case (%(default)s)"
+        "--seconds", type=float, default=0.25, help="of steps a side and case (%(default)s)"
     )
     parser.add_argument("--cases", type=_names(CASES), default=[], help=", ".join(CASES))
     parser.add_argument("--peers", type=_names(SIDES), default=[], help=", ".join(SIDES))

@@ -29,13 +29,6 @@ class Case:
     kind: Kind = "env"
     count: int = 1
 
-    @property
-    def unit(self) -> str:
-        """What a step of this case is, for the reader of a table."""
-        return {"vector": f"of {self.count} lanes", "endpoints": "of one endpoint"}.get(
-            self.kind, ""
-        )
-
 
 def _all() -> tuple[Case, ...]:
     single = (

@@ -9,7 +9,7 @@ from benchmarks.peers.cases import Case
 
 __all__ = ["OURS", "REFERENCE", "SIDES", "Side"]
 
-OURS = "rlmesh"
+OURS = "this-project"
 """The virtual environment that this checkout runs in."""
 
 REFERENCE = "frames"
@@ -78,7 +78,7 @@ _FLOORS = (
     ),
     Side(
         "grpcio",
-        "floor: bare grpcio stream",
+        "bare grpcio stream",
         "grpcio",
         "bare_grpc",
         note="An echo of the same bytes over a bidirectional stream, loopback TCP; no environment.",

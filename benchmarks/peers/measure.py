@@ -65,9 +65,9 @@ def time_clients(
         seconds: How long the steps are timed; they are warmed up before.
         pids: The servers' processes.
     """
-    _play_all(clients, actions, seconds * WARM)
+    _play_all(clients, actions, seconds * WARM, 1)
     own, theirs, begun = time.process_time(), cpu_seconds(pids), time.perf_counter()
-    spent = _play_all(clients, actions, seconds)
+    spent = _play_all(clients, actions, seconds, LEAST)
     elapsed = time.perf_counter() - begun
     own, theirs = time.process_time() - own, cpu_seconds(pids) - theirs
     q1, median, q3 = quartiles(spent)
@@ -83,14 +83,16 @@ def time_clients(
     )
 
 
-def _play_all(clients: Sequence[Client], actions: Sequence[Any], seconds: float) -> list[int]:
+def _play_all(
+    clients: Sequence[Client], actions: Sequence[Any], seconds: float, least: int
+) -> list[int]:
     """Nanoseconds of every step; a lone client steps in the thread that called, as models do."""
     if len(clients) == 1:
-        return _play(clients[0], actions, seconds)
+        return _play(clients[0], actions, seconds, least)
     spent: list[list[int]] = [[] for _ in clients]
 
     def play(index: int) -> None:
-        spent[index] = _play(clients[index], actions, seconds)
+        spent[index] = _play(clients[index], actions, seconds, least)
 
     threads = [threading.Thread(target=play, args=(index,)) for index in range(len(clients))]
     for thread in threads:
@@ -102,7 +104,7 @@ def _play_all(clients: Sequence[Client], actions: Sequence[Any], seconds: float)
     return [nanoseconds for each in spent for nanoseconds in each]
 
 
-def _play(client: Client, actions: Sequence[Any], seconds: float) -> list[int]:
+def _play(client: Client, actions: Sequence[Any], seconds: float, least: int) -> list[int]:
     """Nanoseconds of each step; a reset is not timed."""
     spent: list[int] = []
     clock, step = time.perf_counter_ns, client.step
@@ -116,7 +118,7 @@ def _play(client: Client, actions: Sequence[Any], seconds: float) -> list[int]:
         turn ^= 1
         if ended:
             client.reset(None)
-        if now > deadline and len(spent) >= LEAST:
+        if now > deadline and len(spent) >= least:
             return spent
 
 

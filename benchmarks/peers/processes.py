@@ -24,7 +24,7 @@ STARTED = 60.0
 SERVED = 30.0
 """Seconds that a server may take to tell its address."""
 
-MEASURED = 60.0
+MEASURED = 20.0
 """Seconds that a client may take to connect, to compare what it gets, and to be timed."""
 
 ENDED = 5.0
@@ -98,7 +98,7 @@ class Program:
 
     def versions(self) -> dict[str, str]:
         """What it imports, by distribution; waits until it has."""
-        answer = self._answer(0, time.monotonic() + STARTED)
+        answer = self._answer(0, STARTED)
         found: dict[str, str] = answer["versions"]
         return found
 
@@ -116,13 +116,12 @@ class Program:
             self._process.stdin.flush()
         except OSError:
             raise SideFailed("its program has ended") from None
-        deadline = time.monotonic() + limit
-        pid = int(self._answer(self._last, deadline)["pid"])
+        pid = int(self._answer(self._last, SERVED)["pid"])
         child = None if pid == self._process.pid else Child(pid)
         if child is not None:
             self._children.append(child)
         try:
-            answer = self._answer(self._last, deadline)
+            answer = self._answer(self._last, limit)
         except SideFailed:
             if child is None:
                 self._process.kill()  # It is in the middle of something, and forks nobody.
@@ -133,19 +132,24 @@ class Program:
             child.grace = ENDED  # It closes what it holds.
         return pid, answer
 
-    def _answer(self, number: int, deadline: float) -> dict[str, Any]:
+    def _answer(self, number: int, limit: float) -> dict[str, Any]:
+        deadline = time.monotonic() + limit
         while True:
-            answer: dict[str, Any] = json.loads(self._line(deadline))
+            line = self._line(deadline)
+            if line is None:
+                raise SideFailed(f"no answer came within {limit:g} s")
+            answer: dict[str, Any] = json.loads(line)
             if answer["id"] == number:  # Others come from processes that had run out of time.
                 return answer
 
-    def _line(self, deadline: float) -> bytes:
+    def _line(self, deadline: float) -> bytes | None:
+        """The next line that it says; None where none comes before the deadline."""
         assert self._process.stdout is not None
         output = self._process.stdout.fileno()
         while b"\n" not in self._came:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([output], [], [], left)[0]:
-                raise SideFailed("no answer came in time")
+            left = max(0.0, deadline - time.monotonic())
+            if not select.select([output], [], [], left)[0]:
+                return None
             read = os.read(output, 1 << 16)
             if not read:
                 raise SideFailed("its program has ended")

@@ -12,7 +12,7 @@ from benchmarks.peers.summary import Summary, ratio, summary
 __all__ = ["BEGIN", "END", "Footnotes", "number", "replaced", "tables"]
 
 BEGIN = "<!-- begin: written by `make bench-peers`, which replaces what is up to the end mark -->"
-END = "<!-- end: what follows is written by hand -->"
+END = "<!-- end: what follows is written by hand, and kept -->"
 
 Cells = Mapping[str, Mapping[str, Any]]
 """Of one case, by side: {"rounds": [...], "reason": why there are none, or fewer}."""
@@ -24,15 +24,11 @@ class Footnotes:
     def __init__(self) -> None:
         self._notes: list[str] = []
 
-    def mark(self, *notes: str | None) -> str:
-        """The marks of these notes, without those that are None or empty."""
-        numbers = [str(self._number(note)) for note in notes if note]
-        return f"<sup>{','.join(numbers)}</sup>" if numbers else ""
-
-    def _number(self, note: str) -> int:
+    def mark(self, note: str) -> str:
+        """The mark of a note."""
         if note not in self._notes:
             self._notes.append(note)
-        return self._notes.index(note) + 1
+        return f" <sup>{self._notes.index(note) + 1}</sup>"
 
     def lines(self) -> list[str]:
         """A numbered list, after an empty line; nothing without notes."""
@@ -55,30 +51,33 @@ def tables(results: Mapping[str, Any]) -> str:
         results: "machine", "date", "commit", "rounds", "seconds", "versions", "cells" by case and
             side, as `__main__` writes them to results.json.
     """
+    cells, planned = results["cells"], results["rounds"]
+    endpoints = [CASES[name] for name in cells if CASES[name].kind == "endpoints"]
     parts = [_preamble(results)]
-    endpoints = [CASES[name] for name in results["cells"] if CASES[name].kind == "endpoints"]
-    for name, cells in results["cells"].items():
+    for name in cells:
         if CASES[name].kind != "endpoints":
-            parts.append(_case_table(CASES[name], cells, results["rounds"]))
+            parts.append(_case_table(CASES[name], cells[name], planned))
     if endpoints:
-        parts.append(_endpoints_table(endpoints, results["cells"], results["rounds"]))
-    return "\n\n".join([*parts, _versions(results["versions"])])
+        parts.append(_endpoints_table(endpoints, cells, planned))
+    measured = {name for of_case in cells.values() for name in of_case}
+    sides = [side for name, side in SIDES.items() if name in measured]
+    return "\n\n".join([*parts, _sides(sides), _versions(results["versions"])])
 
 
 def _preamble(results: Mapping[str, Any]) -> str:
     machine = results["machine"]
-    rounds, seconds = results["rounds"], results["seconds"]
     return (
         f"{results['date']}, commit {results['commit']}; {machine['cores']} cores, "
         f"{machine['cpu']}, {machine['memory_gib']} GiB, {machine['kernel']}, "
         f"Python {machine['python']}; load of the machine before the run {machine['load']:.2f}.\n\n"
-        f"{rounds} rounds of fresh processes, the sides interleaved, {seconds:g} s of steps a side "
-        "and round. A step is timed from the client's call until it has the observation; every "
-        "side's observations are compared with the environment's before. Given are medians of the "
-        "rounds, in microseconds: of the step, of its quartiles, and of the CPU time that a step "
-        "takes at either end, resets included; and the lowest and the highest of the rounds' "
-        f"medians. The ratio is to {SIDES[REFERENCE].title}, the median of those within a round: "
-        "above 1 is slower."
+        f"Rounds of fresh processes: {results['rounds']}, the sides interleaved, "
+        f"{results['seconds']:g} s of steps a side and round. Server and client are in processes "
+        "of their own. A step is timed from the client's call until it has the observation; the "
+        "first observations are compared with the environment's. Given are medians of the rounds, "
+        "in microseconds: of the step, of its quartiles, and of the CPU time that a step takes at "
+        "either end, resets included; and the lowest and the highest of the rounds' medians. The "
+        f"ratio is to {SIDES[REFERENCE].title}, the median of those within a round: above 1 is "
+        "slower. What the sides are is said below the tables."
     )
 
 
@@ -143,15 +142,18 @@ def _in_order(cells: Cells) -> list[Side]:
 
 
 def _titled(side: Side, cell: Mapping[str, Any], planned: int, notes: Footnotes) -> str:
-    """The name of a row, with what there is to say about its numbers or about there being none."""
+    """The name of a row, with why there is no number, or one of fewer rounds."""
     rounds, reason = len(cell["rounds"]), cell.get("reason")
     if not rounds:
-        return f"{side.title} {notes.mark(reason)}"
-    fewer = None
+        return f"{side.title}{notes.mark(reason or 'It was not measured.')}"
     if rounds < planned:
-        why = reason or "it is slow"
-        fewer = f"{rounds} of {planned} rounds: {why}."
-    return f"{side.title} {notes.mark(side.note, fewer)}"
+        return f"{side.title}{notes.mark(f'{rounds} of {planned} rounds. {reason or str()}')}"
+    return side.title
+
+
+def _sides(sides: Sequence[Side]) -> str:
+    lines = [f"- {side.title}: {side.note}" for side in sides]
+    return "\n".join(["### The sides", "", *lines])
 
 
 def _versions(versions: Mapping[str, Mapping[str, str]]) -> str:

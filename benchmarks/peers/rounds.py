@@ -14,10 +14,11 @@ from benchmarks.peers.cases import Case
 from benchmarks.peers.catalogue import Side
 from benchmarks.peers.processes import Program, SideFailed, measured
 from benchmarks.peers.venvs import BUILD, import_path
+from tools.pythons import REPOSITORY
 
 __all__ = ["Rounds"]
 
-PATIENCE = 15.0
+PATIENCE = 12.0
 """Seconds that a side may take of a case over all rounds; it is left out of those that are more."""
 
 
@@ -46,7 +47,6 @@ class Rounds:
         shared = [side for side in sides if not side.alone]
         self._groups = [group for group in (shared, *([x] for x in sides if x.alone)) if group]
         self._number = 0
-        self._spent: dict[tuple[str, str], float] = {}
         self.versions: dict[str, dict[str, str]] = {}
         self.cells: dict[str, dict[str, dict[str, Any]]] = {
             case.name: {
@@ -113,27 +113,27 @@ class Rounds:
                 timing = measured(programs[side.name], side, case, self._seconds)
             except SideFailed as failed:
                 self._fail(case, side, failed)
-            else:
-                rounds = self.cells[case.name][side.name]["rounds"]
-                rounds.append({"round": self._number, **timing})
-                print(
-                    f"{self._number + 1} {case.name:<14}{side.name:<18}{timing['median']:12.1f} us",
-                    flush=True,
-                )
-            spent = self._spent.get((case.name, side.name), 0.0) + time.monotonic() - begun
-            self._spent[case.name, side.name] = spent
+                continue
+            wall = time.monotonic() - begun
+            cell = self.cells[case.name][side.name]
+            cell["rounds"].append({"round": self._number, "wall": wall, **timing})
+            self._say(case, side, f"{timing['median']:12.1f} us, in {wall:.1f} s")
 
     def _waits(self, case: Case, side: Side) -> bool:
         """Whether it is measured once more: it can, did not fail, and would not take too long."""
         cell = self.cells[case.name][side.name]
         if cell["reason"] is not None:
             return False
-        spent = self._spent.get((case.name, side.name), 0.0)
-        if spent and spent * (self._number + 1) / self._number > PATIENCE:
-            cell["reason"] = f"they took {spent:.0f} s"
+        walls = [each["wall"] for each in cell["rounds"]]
+        if walls and sum(walls) + max(walls) > PATIENCE:
+            cell["reason"] = f"One takes {max(walls):.0f} s."
         return cell["reason"] is None
 
     def _fail(self, case: Case, side: Side, failed: SideFailed) -> None:
         cell = self.cells[case.name][side.name]
-        cell["reason"] = cell["reason"] or f"It failed: {failed}"
-        print(f"{self._number + 1} {case.name:<14}{side.name:<18}failed: {failed}", flush=True)
+        said = str(failed).replace(f"{REPOSITORY}/", "").rstrip(".")
+        cell["reason"] = cell["reason"] or f"It failed: {said}."
+        self._say(case, side, f"failed: {failed}")
+
+    def _say(self, case: Case, side: Side, what: str) -> None:
+        print(f"{self._number + 1} {case.name:<15}{side.name:<19}{what}", flush=True)

@@ -48,9 +48,9 @@ def _made(name: str) -> Path | str:
             if needed:
                 _install(fresh_venv(sys.executable, folder), requirements)
     except subprocess.TimeoutExpired:
-        return f"its installation took more than {LIMIT:g} s"
+        return f"Its installation took more than {LIMIT:g} s."
     except (OSError, subprocess.CalledProcessError) as error:
-        return f"it could not be installed: {_last_line(error)}"
+        return f"It could not be installed: {_last_line(error)}"
     return python
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import gymnasium
@@ -27,35 +28,33 @@ def make(case: Case) -> Any:
         return gymnasium.make_vec("CartPole-v1", num_envs=case.count, vectorization_mode="sync")
     if case.env == "lanes":
         return LanesEnv(case.count)
-    return RingEnv(*_SPACES[case.env])
+    action_space = _floats(14) if case.env == "robot" else spaces.Discrete(2)
+    return RingEnv(_OBSERVED[case.env](), action_space)
 
 
 def _image(*shape: int) -> spaces.Box:
     return spaces.Box(0, 255, shape, numpy.uint8)
 
 
-_TWO = spaces.Discrete(2)
-_ROBOT = spaces.Dict(
-    {
-        "top": _image(480, 640, 3),
-        "wrist": _image(480, 640, 3),
-        "state": spaces.Box(-10, 10, (14,), numpy.float32),
-    }
-)
-_SPACES: dict[str, tuple[spaces.Space[Any], spaces.Space[Any]]] = {
-    "frame-84": (_image(84, 84, 3), _TWO),
-    "frame-480": (_image(480, 640, 3), _TWO),
-    "robot": (_ROBOT, spaces.Box(-1, 1, (14,), numpy.float32)),
-    "8-mib": (_image(8 << 20), _TWO),
-    "64-mib": (_image(64 << 20), _TWO),
-    "sequence": (spaces.Sequence(spaces.Box(-1, 1, (3,), numpy.float32)), _TWO),
-    "graph": (
-        spaces.Graph(
-            spaces.Box(-1, 1, (4,), numpy.float32), spaces.Box(-1, 1, (2,), numpy.float32)
-        ),
-        _TWO,
-    ),
+def _floats(*shape: int, bound: float = 1) -> spaces.Box:
+    return spaces.Box(-bound, bound, shape, numpy.float32)
+
+
+def _robot() -> spaces.Dict:
+    cameras = {name: _image(480, 640, 3) for name in ("top", "wrist")}
+    return spaces.Dict({**cameras, "state": _floats(14, bound=10)})
+
+
+_OBSERVED: dict[str, Callable[[], spaces.Space[Any]]] = {
+    "frame-84": lambda: _image(84, 84, 3),
+    "frame-480": lambda: _image(480, 640, 3),
+    "robot": _robot,
+    "8-mib": lambda: _image(8 << 20),
+    "64-mib": lambda: _image(64 << 20),
+    "sequence": lambda: spaces.Sequence(_floats(3)),
+    "graph": lambda: spaces.Graph(_floats(4), _floats(2)),
 }
+"""Made when they are needed: a Box holds the bounds of every element, and every program forks."""
 
 
 class RingEnv(gymnasium.Env[Any, Any]):
@@ -96,11 +95,11 @@ class LanesEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def __init__(self, lanes: int) -> None:
         self.num_envs = lanes
         self.single_observation_space = _image(84, 84, 4)
-        self.single_action_space = _TWO
+        self.single_action_space = spaces.Discrete(2)
         self.observation_space = gymnasium.vector.utils.batch_space(
             self.single_observation_space, lanes
         )
-        self.action_space = gymnasium.vector.utils.batch_space(_TWO, lanes)
+        self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, lanes)
         shape = (lanes, 84, 84, 4)
         self._base = numpy.random.default_rng(7).integers(0, 256, shape, numpy.uint8)
         self._slabs = [numpy.empty_like(self._base) for _ in range(RING)]
@@ -127,7 +126,7 @@ def _random(space: spaces.Space[Any], generator: numpy.random.Generator) -> Any:
     if isinstance(space, spaces.Sequence):
         return tuple(_random(space.feature_space, generator) for _ in range(SEQUENCE))
     if isinstance(space, spaces.Graph):
-        links = generator.integers(0, NODES, (EDGES, 2), numpy.int64)
+        links = generator.integers(0, NODES, (EDGES, 2), numpy.int32)
         nodes = generator.random((NODES, 4), numpy.float32)
         return spaces.GraphInstance(nodes, generator.random((EDGES, 2), numpy.float32), links)
     assert isinstance(space, spaces.Box)
