@@ -86,7 +86,10 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=dict(environment),
+            start_new_session=True,
         )
+        self._handle = os.pidfd_open(self._process.pid)
+        self._reaped = False
         self._came = b""
         self._last = 0
         self._children: list[Child] = []
@@ -94,7 +97,7 @@ class Program:
     @property
     def alive(self) -> bool:
         """Whether it can be asked."""
-        return self._process.poll() is None
+        return not self._reaped and not select.select([self._handle], [], [], 0)[0]
 
     def versions(self) -> dict[str, str]:
         """What it imports, by distribution; waits until it has."""
@@ -124,7 +127,7 @@ class Program:
             answer = self._answer(self._last, limit)
         except SideFailed:
             if child is None:
-                self._process.kill()  # It is in the middle of something, and forks nobody.
+                self.kill()  # It is in the middle of something, and forks nobody.
             raise
         if "error" in answer:
             raise SideFailed(answer["error"])
@@ -162,17 +165,25 @@ class Program:
         while self._children:
             self._children.pop().end()
 
+    def kill(self) -> None:
+        """End it at once, with all that it has started: Ray's agents outlive their driver."""
+        if not self._reaped:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
     def end(self) -> None:
-        """End it and all that it has forked."""
+        """End it and all that it has started."""
+        if self._reaped:
+            return
         self.end_children()
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            assert self._process.stdin is not None
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with contextlib.suppress(OSError):
             self._process.stdin.close()
-            self._process.wait(2 * ENDED)
-        if self.alive:
-            self._process.kill()
+        select.select([self._handle], [], [], 2 * ENDED)
+        self.kill()  # Before the wait, after which its id may be another's.
         self._process.wait()
-        assert self._process.stdout is not None
+        self._reaped = True
+        os.close(self._handle)
         self._process.stdout.close()
         self._log.close()
 

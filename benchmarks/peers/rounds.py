@@ -106,7 +106,8 @@ class Rounds:
     ) -> None:
         turn = self._number % len(group)
         for side in (*group[turn:], *group[:turn]):  # Another is the first in each round.
-            if not self._waits(case, side):
+            # One that had to be killed starts again in the next round.
+            if not self._waits(case, side) or not programs[side.name].alive:
                 continue
             begun = time.monotonic()
             try:
