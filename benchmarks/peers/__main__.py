@@ -112,27 +112,27 @@ def _write(results: dict[str, Any], folder: Path, python: Path | str) -> None:
     source = BUILD / "results.json"
     source.write_text(json.dumps(results, indent=1) + "\n")
     page, plot = folder / "RESULTS.md", folder / "results.svg"
+    missing = python if isinstance(python, str) else _draw(python, source, plot)
     document = page.read_text() if page.is_file() else TITLE
-    page.write_text(replaced(document, tables(results)))
+    drawn = None if missing else plot.name
+    page.write_text(replaced(document, tables(results, drawn)))
     print(f"wrote {source.relative_to(REPOSITORY)}, {page.relative_to(REPOSITORY)}")
-    if isinstance(python, str):
-        print(f"no plot: {python}")
-        return
-    _draw(python, source, plot)
+    print(f"no plot: {missing}" if missing else f"wrote {plot.relative_to(REPOSITORY)}")
 
 
-def _draw(python: Path, source: Path, plot: Path) -> None:
-    """Draw the plot, and take it back if it is too large to commit."""
+def _draw(python: Path, source: Path, plot: Path) -> str:
+    """Draw the plot; returns why there is none, if so."""
     command = [str(python), "-m", "benchmarks.peers.plot", str(source), str(plot)]
     environment = {**os.environ, "PYTHONPATH": import_path(PLOT), "MPLCONFIGDIR": str(BUILD)}
     try:
         subprocess.run(command, check=True, env=environment, timeout=PLOTTED)
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"no plot: {error}")
-        return
-    if plot.stat().st_size > LARGEST_PLOT:
+        return str(error)
+    size = plot.stat().st_size
+    if size > LARGEST_PLOT:
         plot.replace(BUILD / "results-large.svg")
-        print(f"the plot has more than {LARGEST_PLOT} bytes: see build/peers/results-large.svg")
+        return f"it has {size} bytes, of {LARGEST_PLOT}: see build/peers/results-large.svg"
+    return ""
 
 
 if __name__ == "__main__":

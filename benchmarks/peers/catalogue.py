@@ -151,7 +151,7 @@ _PEERS = (
         "websockets",
         "web_sockets",
         note="A small server and client of our own: threads, a Unix socket, no compression, arrays "
-        "as raw bytes in a message; observations are read-only views of what came.",
+        "as raw bytes in a message; no infos, no checks; observations are read-only views.",
     ),
     Side(
         "dm-env-rpc",

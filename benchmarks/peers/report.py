@@ -44,16 +44,19 @@ def number(value: float | None) -> str:
     return f"{value:,.{digits}f}"
 
 
-def tables(results: Mapping[str, Any]) -> str:
+def tables(results: Mapping[str, Any], plot: str | None = None) -> str:
     """The generated part: what ran where, and a table a case.
 
     Args:
         results: "machine", "date", "commit", "rounds", "seconds", "versions", "cells" by case and
             side, as `__main__` writes them to results.json.
+        plot: The file of the plot, beside the page.
     """
     cells, planned = results["cells"], results["rounds"]
     endpoints = [CASES[name] for name in cells if CASES[name].kind == "endpoints"]
     parts = [_preamble(results)]
+    if plot is not None:
+        parts.append(f"![A step of every case and side]({plot})")
     for name in cells:
         if CASES[name].kind != "endpoints":
             parts.append(_case_table(CASES[name], cells[name], planned))

@@ -228,6 +228,12 @@ def test_every_table_has_as_many_columns_in_each_row() -> None:
 # The page
 
 
+def test_a_plot_is_shown_where_there_is_one() -> None:
+    measured = results({"cartpole": {"ray": cell(80, 80, 80)}})
+    assert "](results.svg)\n\n### CartPole-v1" in tables(measured, "results.svg")
+    assert "![" not in tables(measured)
+
+
 def test_only_what_is_between_the_marks_is_replaced() -> None:
     page = replaced("# Title\n", "first")
     assert page == f"# Title\n\n{BEGIN}\n\nfirst\n\n{END}\n"

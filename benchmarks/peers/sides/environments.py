@@ -14,10 +14,11 @@ from benchmarks.peers.cases import Case
 
 __all__ = ["actions", "array_bytes", "leaves", "make", "rebuild", "step_bytes"]
 
-RING = 4
-"""How many observations an environment hands out in turn; no side keeps more than one."""
+LENGTHS = (16, 14, 18, 16)
+"""Of what varies in length, by turns; the first is the mean."""
 
-SEQUENCE, NODES, EDGES = 16, 16, 32
+RING = len(LENGTHS)
+"""How many observations an environment hands out in turn; no side keeps more than one."""
 
 
 def make(case: Case) -> Any:
@@ -66,7 +67,7 @@ class RingEnv(gymnasium.Env[Any, Any]):
         self.observation_space = observation_space
         self.action_space = action_space
         generator = numpy.random.default_rng(7)
-        self._ring = [_random(observation_space, generator) for _ in range(RING)]
+        self._ring = [_random(observation_space, generator, length) for length in LENGTHS]
         self._stamps = [_first(observation)[:1] for observation in self._ring]
         self._number = 0
 
@@ -119,16 +120,18 @@ class LanesEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return numpy.bitwise_xor(self._base, numpy.uint8(self._number % 256), out=slab)
 
 
-def _random(space: spaces.Space[Any], generator: numpy.random.Generator) -> Any:
+def _random(space: spaces.Space[Any], generator: numpy.random.Generator, length: int) -> Any:
     """A writable observation; `space.sample()` of 64 MiB would take seconds."""
     if isinstance(space, spaces.Dict):
-        return {name: _random(part, generator) for name, part in space.items()}
+        return {name: _random(part, generator, length) for name, part in space.items()}
     if isinstance(space, spaces.Sequence):
-        return tuple(_random(space.feature_space, generator) for _ in range(SEQUENCE))
+        return tuple(_random(space.feature_space, generator, 0) for _ in range(length))
     if isinstance(space, spaces.Graph):
-        links = generator.integers(0, NODES, (EDGES, 2), numpy.int32)
-        nodes = generator.random((NODES, 4), numpy.float32)
-        return spaces.GraphInstance(nodes, generator.random((EDGES, 2), numpy.float32), links)
+        nodes, edges = (
+            generator.random((n, k), numpy.float32) for n, k in ((length, 4), (2 * length, 2))
+        )
+        links = generator.integers(0, length, (2 * length, 2), numpy.int32)
+        return spaces.GraphInstance(nodes, edges, links)
     assert isinstance(space, spaces.Box)
     if space.dtype == numpy.uint8:
         block = generator.integers(0, 256, min(1 << 20, math.prod(space.shape)), numpy.uint8)

@@ -21,7 +21,9 @@ class Client:
 
     def __init__(self, case: Case, address: str) -> None:
         self._like = environments.make(case).reset(seed=0)[0]
-        self._shapes = [(x.dtype, x.shape) for x in environments.leaves(self._like)]
+        # Both ends know these; where lengths vary, they come with the arrays.
+        self._known = [(x.dtype, x.shape) for x in environments.leaves(self._like)]
+        self._ragged = case.kind == "ragged"
         self._stack = ExitStack()
         opened = unix_connect(address, compression=None, max_size=None)
         self._connection = self._stack.enter_context(opened)
@@ -36,14 +38,12 @@ class Client:
 
     def _exchange(self, request: dict[str, Any]) -> tuple[Any, list[Any]]:
         self._connection.send(msgpack.packb(request))
-        arrays, rest = msgpack.unpackb(self._connection.recv())
-        return environments.rebuild(
-            self._like,
-            [
-                numpy.frombuffer(x, dtype).reshape(shape)
-                for x, (dtype, shape) in zip(arrays, self._shapes)
-            ],
-        ), rest
+        told, came, rest = msgpack.unpackb(self._connection.recv())
+        arrays = [
+            numpy.frombuffer(data, dtype).reshape(shape)
+            for data, (dtype, shape) in zip(came, told if self._ragged else self._known)
+        ]
+        return environments.rebuild(self._like, arrays), rest
 
     def close(self) -> None:
         self._stack.close()
@@ -64,8 +64,9 @@ def serve(case: Case, option: str, ready: program.Ready) -> None:
                     action = numpy.frombuffer(action, dtype)
                 observation, *parts, _ = env.step(action)
                 rest = [x.tobytes() if isinstance(x, numpy.ndarray) else x for x in parts]
-            arrays = [_bytes(x) for x in environments.leaves(observation)]
-            connection.send(msgpack.packb([arrays, rest]))
+            arrays = environments.leaves(observation)
+            told = [(x.dtype.str, x.shape) for x in arrays] if case.kind == "ragged" else []
+            connection.send(msgpack.packb([told, [_bytes(x) for x in arrays], rest]))
 
     path = os.path.join(tempfile.mkdtemp(prefix="peers-"), "socket")
     with unix_serve(play, path, compression=None, max_size=None) as server:
