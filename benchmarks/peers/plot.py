@@ -37,9 +37,9 @@ def main(source: str, target: str) -> None:
         if points:
             floor = side.title.startswith("floor")
             style: dict[str, Any] = {"color": "0.6"} if floor else {"color": f"C{index % 10}"}
-            axes.scatter(
-                *zip(*points), label=side.title, marker=MARKERS[index % len(MARKERS)], s=28, **style
-            )
+            steps, rows = zip(*points)
+            marker = MARKERS[index % len(MARKERS)]
+            axes.scatter(steps, rows, label=side.title, marker=marker, s=28, **style)
     axes.set_xscale("log")
     axes.set_xlabel("median microseconds of a step (logarithmic)")
     axes.set_yticks(range(len(names)), [CASES[name].title for name in names])

@@ -44,7 +44,8 @@ def summary(rounds: Sequence[Round]) -> Summary:
     """Sum up one round or more."""
 
     def middle(name: str) -> float:
-        return statistics.median(each[name] for each in rounds)
+        values: list[float] = [each[name] for each in rounds]
+        return statistics.median(values)
 
     medians = [each["median"] for each in rounds]
     return Summary(

@@ -9,9 +9,14 @@ from typing import Any
 
 import grpc
 import numpy
-from dm_env_rpc.v1 import connection, dm_env_adaptor, spec_manager, tensor_utils
-from dm_env_rpc.v1 import dm_env_rpc_pb2 as messages
-from dm_env_rpc.v1 import dm_env_rpc_pb2_grpc as services
+from dm_env_rpc.v1 import (
+    connection,  # pants: no-infer-dep
+    dm_env_adaptor,  # pants: no-infer-dep
+    spec_manager,  # pants: no-infer-dep
+    tensor_utils,  # pants: no-infer-dep
+)
+from dm_env_rpc.v1 import dm_env_rpc_pb2 as messages  # pants: no-infer-dep
+from dm_env_rpc.v1 import dm_env_rpc_pb2_grpc as services  # pants: no-infer-dep
 
 from benchmarks.peers.cases import Case
 from benchmarks.peers.sides import environments, program

@@ -7,9 +7,15 @@ import socket
 from typing import Any
 
 import numpy
-import uvicorn
-from openenv.core import GenericEnvClient
-from openenv.core.env_server import Action, Environment, Observation, State, create_fastapi_app
+import uvicorn  # pants: no-infer-dep
+from openenv.core import GenericEnvClient  # pants: no-infer-dep
+from openenv.core.env_server import (
+    Action,  # pants: no-infer-dep
+    Environment,  # pants: no-infer-dep
+    Observation,  # pants: no-infer-dep
+    State,  # pants: no-infer-dep
+    create_fastapi_app,  # pants: no-infer-dep
+)
 
 from benchmarks.peers.cases import Case
 from benchmarks.peers.sides import environments, program

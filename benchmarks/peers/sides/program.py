@@ -68,17 +68,11 @@ def run(
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody waits for the processes.
     for line in sys.stdin:
         request = json.loads(line)
-        if forks and os.fork():
-            continue
-        if forks:
+        if not forks:
+            _reply(request, connect, serve, checks, say)
+        elif not os.fork():
             _become_a_process()
-        say(id=request["id"], pid=os.getpid())
-        try:
-            _answer(request, connect, serve, checks, say)
-        except BaseException as error:
-            traceback.print_exc()
-            say(id=request["id"], error=f"{type(error).__name__}: {error}"[:500])
-        if forks:
+            _reply(request, connect, serve, checks, say)
             sys.stderr.flush()
             os._exit(0)
 
@@ -88,6 +82,17 @@ def _become_a_process() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+
+
+def _reply(request: dict[str, Any], *how: Any) -> None:
+    """Say who answers, and the answer or what came in its place."""
+    say = how[-1]
+    say(id=request["id"], pid=os.getpid())
+    try:
+        _answer(request, *how)
+    except BaseException as error:
+        traceback.print_exc()
+        say(id=request["id"], error=f"{type(error).__name__}: {error}"[:500])
 
 
 def _answer(

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from typing import Any
 
-import ray
+import ray  # pants: no-infer-dep
 
 from benchmarks.peers.cases import Case
 from benchmarks.peers.sides import environments, program

@@ -7,10 +7,10 @@ import tempfile
 from contextlib import ExitStack
 from typing import Any
 
-import msgpack
+import msgpack  # pants: no-infer-dep
 import numpy
-from websockets.sync.client import unix_connect
-from websockets.sync.server import unix_serve
+from websockets.sync.client import unix_connect  # pants: no-infer-dep
+from websockets.sync.server import unix_serve  # pants: no-infer-dep
 
 from benchmarks.peers.cases import Case
 from benchmarks.peers.sides import environments, program
