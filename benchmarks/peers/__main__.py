@@ -41,19 +41,27 @@ def main(arguments: list[str] | None = None) -> int:
         "date": time.strftime("%Y-%m-%d"),
         "commit": _commit(),
         "machine": _machine(),
-        "rounds": options.rounds,
         "seconds": options.seconds,
     }
     rounds = Rounds(cases, sides, options.seconds, pythons)
-    begun = time.monotonic()
-    for _ in range(options.rounds):
-        rounds.play()
-    print(f"{options.rounds} rounds in {time.monotonic() - begun:.0f} s")
-    results |= {"versions": rounds.versions, "cells": rounds.cells}
+    played = _played(rounds, options.rounds, options.minutes * 60)
+    results |= {"rounds": played, "versions": rounds.versions, "cells": rounds.cells}
     # What some of it says is no result of the whole: it is kept apart.
     whole = not options.cases and not options.peers
     _write(results, REPOSITORY / "benchmarks" if whole else BUILD, pythons[PLOT])
     return 0
+
+
+def _played(rounds: Rounds, most: int, limit: float) -> int:
+    """How many rounds there were: at least one, and as many as end within the seconds."""
+    begun = time.monotonic()
+    for number in range(1, most + 1):
+        rounds.play()
+        spent = time.monotonic() - begun
+        print(f"{number} of {most} rounds in {spent:.0f} s", flush=True)
+        if spent * (number + 1) / number > limit:
+            return number
+    return most
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5, help="of fresh processes (%(default)s)")
     parser.add_argument(
         "--seconds", type=float, default=0.25, help="of steps a side and case (%(default)s)"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=11, help="no round that would end later (%(default)s)"
     )
     parser.add_argument("--cases", type=_names(CASES), default=[], help=", ".join(CASES))
     parser.add_argument("--peers", type=_names(SIDES), default=[], help=", ".join(SIDES))

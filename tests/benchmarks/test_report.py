@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import benchmarks.peers.__main__
 import benchmarks.peers.rounds
 from benchmarks.peers.cases import CASES
 from benchmarks.peers.catalogue import REFERENCE, SIDES
@@ -315,3 +316,14 @@ def test_what_failed_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None
     # Without the path of this machine, since it is committed.
     assert rounds.cells["cartpole"]["in-process"]["reason"] == "It failed: no file a.py."
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize(("limit", "played"), [(1000, 5), (31, 3), (1, 1)])
+def test_no_round_begins_that_would_end_too_late(
+    monkeypatch: pytest.MonkeyPatch, limit: float, played: int
+) -> None:
+    now = [0.0]
+    rounds = SimpleNamespace(play=lambda: now.append(now[-1] + 10))
+    clock = SimpleNamespace(monotonic=lambda: now[-1])
+    monkeypatch.setattr(benchmarks.peers.__main__, "time", clock)
+    assert benchmarks.peers.__main__._played(rounds, 5, limit) == played == len(now) - 1
