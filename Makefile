@@ -133,6 +133,10 @@ bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy,
 	$(PY) -m benchmarks.codec
 	$(PY) -m benchmarks.workers
 
+.PHONY: bench-peers
+bench-peers: ## this project beside its peers, ten minutes, into benchmarks/RESULTS.md (ARGS="--cases a,b")
+	$(PYTHON) -m benchmarks.peers $(ARGS)
+
 .PHONY: lock
 lock: ## recompile requirements/*.txt (UPGRADE=1 for the newest)
 	$(PYTHON) -m tools.lock $(if $(UPGRADE),--upgrade)
