@@ -1,5 +1,9 @@
 """What environments and models say of their values, so that one can be fitted to the other."""
 
+from rlmesh.adapters._adapter import Adapter, Episode
+from rlmesh.adapters._places import tag_problems
+from rlmesh.adapters._problems import Problem
+from rlmesh.adapters._resolve import resolve
 from rlmesh.adapters._spec import (
     DELEGATED,
     Adaptation,
@@ -24,8 +28,10 @@ from rlmesh.adapters._tags import (
 __all__ = [
     "DELEGATED",
     "Adaptation",
+    "Adapter",
     "ColorSpace",
     "EnvTags",
+    "Episode",
     "Feature",
     "FeatureKind",
     "ImageLayout",
@@ -35,7 +41,10 @@ __all__ = [
     "ModelOutput",
     "ModelSpec",
     "PredictForm",
+    "Problem",
     "Reference",
     "RotationFormat",
     "TaggedLeaf",
+    "resolve",
+    "tag_problems",
 ]

@@ -98,6 +98,11 @@ class Arrays:
             return str(error).removeprefix("constant: ")
         return None
 
+    def held(self, element: DType) -> DType:
+        """The type, or one that the library has for its numbers where it lacks that."""
+        narrow = DTYPES.get(element.name.replace("64", "32"), element)
+        return next(e for e in (element, narrow, DTYPES["int64"], FLOAT32) if self.lack(e) is None)
+
     def _dtype(self, element: DType) -> Any:
         known = self._dtypes.get(element.name)
         if known is None:

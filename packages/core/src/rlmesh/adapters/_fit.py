@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rlmesh.adapters._arrays import Arrays, Numbers
 from rlmesh.adapters._places import Place
@@ -22,16 +23,14 @@ from rlmesh.adapters._steps import (
 from rlmesh.adapters._tags import ColorSpace, FeatureKind, ImageLayout, RotationFormat
 from rlmesh.adapters._units import unit_factor
 
-__all__ = ["Fit", "standardized"]
+__all__ = ["CHANNEL_AXES", "Fit", "standardized"]
+
+CHANNEL_AXES: dict[ImageLayout | None, int] = {ImageLayout.HWC: -1, ImageLayout.CHW: -3}
+"""Axis of the channels, from the end, of the layouts that have one."""
 
 _CHANNELS = {ColorSpace.RGB: 3, ColorSpace.BGR: 3, ColorSpace.GRAY: 1, ColorSpace.DEPTH: 1}
 _IN_ENV = "convert it in a wrapper of the environment, or in the model with DELEGATED"
-_UNSAID = (
-    FeatureKind.UNSPECIFIED,
-    ImageLayout.UNSPECIFIED,
-    ColorSpace.UNSPECIFIED,
-    RotationFormat.UNSPECIFIED,
-)
+T = TypeVar("T")
 
 
 @dataclass
@@ -60,10 +59,13 @@ class Fit:
         self.shape = self.place.shape
         self._agree()
         self._interval()
+        formats = self._formats()
         if self._is_image():
             self._image()
-        elif self._rotation():
+        elif formats is None:
             self._elements()
+        else:
+            self._rotation(*formats)
         self._unit()
         found = standardized(self.port, self.shape, self.channel_axis, self.path)
         if isinstance(found, Problem):
@@ -91,7 +93,8 @@ class Fit:
         kinds = {feature.kind for feature in features} - {FeatureKind.UNSPECIFIED}
         if kinds:
             return kinds == {FeatureKind.IMAGE}
-        return any(f.layout not in _UNSAID or f.color not in _UNSAID for f in features)
+        unsaid = (ImageLayout.UNSPECIFIED, ColorSpace.UNSPECIFIED)
+        return any((feature.layout, feature.color) != unsaid for feature in features)
 
     def _interval(self) -> None:
         """Intervals become one another, unless both sides name a unit: then numbers are amounts."""
@@ -109,7 +112,7 @@ class Fit:
         low, high = (Numbers((side,)) for side in model.range)
         if (ends[0].values, ends[1].values) == (low.values, high.values):
             return
-        if self._formats() != (None, None):
+        if self._formats() is not None:
             actual = f"the range {ends[0].values[0]:g} to {ends[1].values[0]:g}"
             fix = "leave the range of the rotation away; scale it by a normalization"
             self._refuse("no other range for a rotation", actual, fix)
@@ -118,15 +121,9 @@ class Fit:
 
     def _image(self) -> None:
         env, model = self.place.feature, self.port.feature
-        # What one side does not say is as the other side has it.
-        layouts = [env.layout, model.layout]
-        colors = [env.color, model.color]
-        for pair in (layouts, colors):
-            pair[:] = [
-                pair[1 - i] if side in _UNSAID else side  # type: ignore[misc]
-                for i, side in enumerate(pair)
-            ]
-        if layouts[0] in _UNSAID:
+        layouts = _agreed(env.layout, model.layout, ImageLayout.UNSPECIFIED)
+        colors = _agreed(env.color, model.color, ColorSpace.UNSPECIFIED)
+        if layouts[0] is ImageLayout.UNSPECIFIED:
             if colors[0] is not colors[1]:
                 actual = "an image whose layout neither side says"
                 self._refuse(f"color {colors[1].value}", actual, "say the layout in the tags")
@@ -136,8 +133,8 @@ class Fit:
             return
         channels = height[-1] if colors[0] is colors[1] else _CHANNELS[colors[1]]
         self.shape = _laid_out((*height[:-1], channels), layouts[1])
-        self.channel_axis = {ImageLayout.HWC: -1, ImageLayout.CHW: -3}.get(layouts[1], 0)
-        self.steps.append(Image((layouts[0], layouts[1]), (colors[0], colors[1])))
+        self.channel_axis = CHANNEL_AXES.get(layouts[1], 0)
+        self.steps.append(Image(layouts, colors))
 
     def _height_width_channels(self, layout: ImageLayout) -> tuple[int, ...] | None:
         shape = self.shape
@@ -149,52 +146,48 @@ class Fit:
             return (*shape, 1)
         return shape if layout is ImageLayout.HWC else (*shape[:-3], *shape[-2:], shape[-3])
 
-    def _channels(self, count: int, layouts: list[ImageLayout], colors: list[ColorSpace]) -> bool:
+    def _channels(
+        self,
+        count: int,
+        layouts: tuple[ImageLayout, ImageLayout],
+        colors: tuple[ColorSpace, ColorSpace],
+    ) -> bool:
         """Whether the image has the channels that its color needs, and can have the others."""
         before = len(self.problems)
-        for layout, color, extent in ((layouts[0], colors[0], count), (layouts[1], colors[1], None)):
-            needed = 1 if layout is ImageLayout.HW else _CHANNELS.get(color)
-            if _CHANNELS.get(color, 1) != 1 and layout is ImageLayout.HW:
-                fix = "say color GRAY, or a layout with channels"
-                self._refuse(f"one channel for layout {layout.value}", color.value, fix)
-            elif extent is not None and needed not in (None, extent):
-                expected = f"{needed} channels for color {color.value}"
-                self._refuse(expected, f"{extent} channels", _FIXES["color"])
-        if layouts[1] is ImageLayout.HW and colors[0] is colors[1] and count != 1:
-            self._refuse("one channel for layout hw", f"{count} channels", "say color GRAY")
-        if colors[0] is not colors[1] and ColorSpace.DEPTH in colors:
+        needed = _CHANNELS.get(colors[0], count)
+        after = count if colors[0] is colors[1] else _CHANNELS[colors[1]]
+        if needed != count:
+            expected = f"{needed} channels for color {colors[0].value}"
+            self._refuse(expected, f"{count} channels", _FIXES["color"])
+        elif ColorSpace.DEPTH in colors and colors[0] is not colors[1]:
             self._refuse(f"color {colors[1].value}", colors[0].value)
+        elif after != 1 and layouts[1] is ImageLayout.HW:
+            fix = "say color GRAY, or a layout with channels"
+            self._refuse("one channel for layout hw", f"{after} channels", fix)
         return len(self.problems) == before
 
-    def _formats(self) -> tuple[RotationFormat | None, RotationFormat | None]:
-        """The forms of a rotation on both sides; what one does not say is as the other has it."""
+    def _formats(self) -> tuple[RotationFormat, RotationFormat] | None:
+        """The forms of a rotation on both sides; None: it is none."""
         env, model = self.place.feature.rotation, self.port.feature.rotation
-        if env in _UNSAID and model in _UNSAID:
-            return None, None
-        return (model if env in _UNSAID else env), (env if model in _UNSAID else model)
+        formats = _agreed(env, model, RotationFormat.UNSPECIFIED)
+        return None if formats[0] is RotationFormat.UNSPECIFIED else formats
 
-    def _rotation(self) -> bool:
-        """Whether it is no rotation: the elements of one have the order of its form."""
-        source, target = self._formats()
-        if source is None or target is None:
-            return True
-        for unit in (self.place.feature.unit, self.port.feature.unit):
-            if unit not in ("", "rad", "1"):
-                self._refuse("no unit for a rotation, whose angles are in rad", unit, _FIXES["unit"])
-        is_square = source is RotationFormat.MATRIX and self.shape[-2:] == (3, 3)
-        length = LENGTHS[source]
-        if not is_square and self.shape[-1:] != (length,):
-            expected = f"{length} numbers along the last axis for {source.value}"
+    def _rotation(self, source: RotationFormat, target: RotationFormat) -> None:
+        for unit in {self.place.feature.unit, self.port.feature.unit} - {"", "rad", "1"}:
+            self._refuse("no unit for a rotation, whose angles are in rad", unit, _FIXES["unit"])
+        square = source is RotationFormat.MATRIX and self.shape[-2:] == (3, 3)
+        if not square and self.shape[-1:] != (LENGTHS[source],):
+            expected = f"{LENGTHS[source]} numbers along the last axis for {source.value}"
             self._refuse(expected, f"shape {self.shape}", _FIXES["rotation"])
-            return False
-        before = self.shape[:-2] if is_square else self.shape[:-1]
-        wants_square = target is RotationFormat.MATRIX and (
-            is_square if self.port.shape is None else self.port.shape[-2:] == (3, 3)
+            return
+        before = self.shape[:-2] if square else self.shape[:-1]
+        told = self.port.shape
+        square_after = target is RotationFormat.MATRIX and (
+            square if told is None else told[-2:] == (3, 3)
         )
-        if source is not target or is_square != wants_square:
-            self.steps.append(Rotate(source, target, (is_square, wants_square)))
-        self.shape = (*before, 3, 3) if wants_square else (*before, LENGTHS[target])
-        return False
+        if source is not target or square != square_after:
+            self.steps.append(Rotate(source, target, (square, square_after)))
+        self.shape = (*before, 3, 3) if square_after else (*before, LENGTHS[target])
 
     def _elements(self) -> None:
         theirs, ours = self.place.feature.element_names, self.port.feature.element_names
@@ -216,7 +209,7 @@ class Fit:
 
     def _unit(self) -> None:
         theirs, ours = self.place.feature.unit, self.port.feature.unit
-        if not theirs or not ours or theirs == ours or self._formats() != (None, None):
+        if not theirs or not ours or theirs == ours or self._formats() is not None:
             return
         factor = unit_factor(theirs, ours)
         if factor is None:
@@ -224,29 +217,66 @@ class Fit:
         else:
             self.steps.append(Factor(factor))
 
-    def inward(self, path: str, arrays: Arrays) -> Chain:
+    def inward(self, arrays: Arrays) -> Chain:
         """The chain that makes the model's input."""
         env = self.place.dtype
         target = self.port.dtype or env
         calculated = any(step.calculates for step in self.steps)
-        exact = any(step.calculates and not _rounds(step) for step in self.steps)
-        scaled = calculated and any(isinstance(step, Interval) for step in self.steps)
-        fix = "give the input a float dtype, such as float32"
-        if not target.is_float and (exact or (scaled and self.port.dtype is None)):
-            self._refuse("a float dtype, for numbers that are calculated", f"{target}", fix)
-        elif not target.is_float and env.is_float and not calculated:
-            fix = "give both sides a range to scale between, or the input a float dtype"
-            self._refuse(f"numbers of {target}", f"numbers of {env}", fix)
+        if not target.is_float:
+            self._whole(env.is_float, calculated)
         work = arrays.working(env, target) if calculated else None
-        return Chain(path, tuple(self.steps), work, target)
+        rounds = calculated and not target.is_float
+        return Chain(self.path, tuple(self.steps), work, rounds, target)
 
-    def outward(self, path: str, arrays: Arrays) -> Chain:
+    def _whole(self, from_floats: bool, calculated: bool) -> None:
+        """Refuse whole numbers where others come, unless they are shades or scaled to a range."""
+        told = self.port.dtype is not None
+        rounds = (Image, Interval) if told and not self.port.normalization else (Image,)
+        if any(step.calculates and not isinstance(step, rounds) for step in self.steps):
+            fix = "give the input a float dtype, such as float32"
+            self._refuse("a float dtype for numbers that are calculated", "whole numbers", fix)
+        elif from_floats and not calculated:
+            fix = "give both sides a range to scale between, or the input a float dtype"
+            self._refuse(f"numbers of {self.port.dtype}", f"{self.place.dtype}", fix)
+
+    def outward(self, arrays: Arrays) -> Chain:
         """The chain that makes a part of the environment's action."""
         env = self.place.dtype
         steps = tuple(step.inverse() for step in reversed(self.steps))
         calculated = any(step.calculates for step in steps)
         work = arrays.working(env, self.port.dtype) if calculated else None
-        return Chain(path, steps, work, env)
+        # JAX may lack the type, which the wire has whatever the array is.
+        target = env if arrays.lack(env) is None else None
+        return Chain(self.place.path, steps, work, calculated and not env.is_float, target)
+
+    def check_shape(self) -> None:
+        """Compare the shape with the one that the spec gives."""
+        told = self.port.shape
+        if told is None or tuple(told) == self.whole_shape:
+            return
+        fix = "correct the spec's shape"
+        if self._is_image():
+            fix = "no rule says how to resize; use an image wrapper of the environment"
+        elif self.history:
+            fix += ", whose first axis is that of the history"
+        self._refuse(f"shape {tuple(told)}", f"{self.whole_shape}", fix)
+
+    @property
+    def history(self) -> int:
+        """How many observations are stacked; 0: none."""
+        return (
+            self.port.history if isinstance(self.port, ModelInput) and self.port.history > 1 else 0
+        )
+
+    @property
+    def whole_shape(self) -> tuple[int, ...]:
+        """Extents as the spec counts them: with the axis of the history."""
+        return (self.history, *self.shape) if self.history else self.shape
+
+
+def _agreed(env: T, model: T, unsaid: T) -> tuple[T, T]:
+    """What both sides say; what one does not say is as the other has it."""
+    return (model if env == unsaid else env), (env if model == unsaid else model)
 
 
 _FIXES = {
@@ -261,11 +291,6 @@ _FIXES = {
 }
 
 
-def _rounds(step: Step) -> bool:
-    """Whether its whole results are meant to be rounded: shades of images and scaled numbers."""
-    return isinstance(step, (Image, Interval))
-
-
 def _laid_out(extents: tuple[int, ...], layout: ImageLayout) -> tuple[int, ...]:
     *before, height, width, channels = extents
     if layout is ImageLayout.HW:
@@ -275,35 +300,37 @@ def _laid_out(extents: tuple[int, ...], layout: ImageLayout) -> tuple[int, ...]:
 
 
 def standardized(
-    port: ModelInput | ModelOutput, shape: tuple[int, ...], channel_axis: int, path: str
+    port: ModelInput | ModelOutput, shape: tuple[int, ...] | None, channel_axis: int, path: str
 ) -> Step | Problem | None:
     """The normalization of an input, from the environment to the model.
 
     Args:
         port: The input or output.
-        shape: Its extents.
+        shape: Its extents; None: not known.
         channel_axis: Axis of an image's channels, from the end; 0: it is no image with channels.
         path: Where it stands in the spec.
     """
     statistics = port.normalization
     if statistics is None:
         return None
+    is_mean_std = isinstance(statistics, MeanStd)
     sides = (
         (statistics.mean, statistics.std)
         if isinstance(statistics, MeanStd)
         else (statistics.low, statistics.high)
     )
     axis = channel_axis or -1
-    extent = shape[axis] if shape else 1
-    counts = {len(side) for side in sides} - {1}
-    if not counts <= {extent}:
+    extent = shape[axis] if shape is not None and len(shape) >= -axis else 1
+    most = max(map(len, sides))
+    if most not in (1, extent):
         what = "channel of the image" if channel_axis else "element of the last axis"
-        expected = f"statistics of one number, or {extent}, one a {what}"
-        return Problem(path, expected, f"{max(counts)} of them", "correct the model's spec")
+        expected = f"statistics of one number, or of one a {what}, {extent}"
+        expected = "a shape, for statistics of one number an element" if shape is None else expected
+        return Problem(path, expected, f"{most} of them", "correct the model's spec")
     extents = (extent, *(1 for _ in range(-1 - axis)))
     first, second = (
         Numbers(tuple(map(float, side)), () if len(side) == 1 else extents) for side in sides
     )
-    if isinstance(statistics, MeanStd):
+    if is_mean_std:
         return Standardize(first, second)
     return Interval(first, second, Numbers((-1.0,)), Numbers((1.0,)))

@@ -80,9 +80,7 @@ class Place:
         if numbers.shape == () or self.start is None:
             return numbers
         extent = numbers.shape[-1]
-        own = tuple(
-            x for i, x in enumerate(numbers.values) if self.start <= i % extent < self.stop
-        )
+        own = tuple(x for i, x in enumerate(numbers.values) if self.start <= i % extent < self.stop)
         return Numbers(own, self.shape)
 
 
@@ -94,7 +92,9 @@ def _ends(leaf: Space[Any]) -> tuple[Numbers, Numbers] | None:
     if isinstance(leaf, MultiBinary):
         return Numbers((0.0,)), Numbers((1.0,))
     if isinstance(leaf, MultiDiscrete):
-        start, count = (tuple(map(float, leaf.dtype.unpack(t.buffer))) for t in (leaf.start, leaf.nvec))
+        start, count = (
+            tuple(map(float, leaf.dtype.unpack(t.buffer))) for t in (leaf.start, leaf.nvec)
+        )
         low = Numbers(start, leaf.shape)
         return low, low.combine(Numbers(count, leaf.shape), lambda a, n: a + n - 1)
     return None
@@ -208,9 +208,7 @@ def tag_problems(
         ("observation", tags.observation, observation_space),
         ("action", tags.action, action_space),
     )
-    return tuple(
-        problem for root, leaves, space in sides for problem in _side(root, leaves, space)
-    )
+    return tuple(problem for root, leaves, space in sides for problem in _side(root, leaves, space))
 
 
 def _side(root: str, leaves: Iterable[TaggedLeaf], space: Space[Any]) -> Iterator[Problem]:

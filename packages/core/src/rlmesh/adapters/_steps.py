@@ -160,7 +160,7 @@ class Rotate:
 
     def inverse(self) -> Rotate:
         """See `Step`."""
-        return Rotate(self.target, self.source, self.squares[::-1])
+        return Rotate(self.target, self.source, (self.squares[1], self.squares[0]))
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
         """See `Step`."""
@@ -186,7 +186,8 @@ class Image:
 
     def inverse(self) -> Image:
         """See `Step`. Of gray it makes the color whose luminance it is."""
-        return Image(self.layouts[::-1], self.colors[::-1])
+        (a, b), (c, d) = self.layouts, self.colors
+        return Image((b, a), (d, c))
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
         """See `Step`."""
@@ -222,16 +223,18 @@ class Chain:
         path: The input or leaf that the numbers are for, in messages.
         steps: The conversions.
         work: Type to calculate in; None: nothing is calculated.
+        rounds: Whether the results are rounded to whole numbers.
         target: Type of the result; None: as it comes.
     """
 
     path: str
     steps: tuple[Step, ...]
     work: DType | None
+    rounds: bool
     target: DType | None
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
-        """The array, converted; whole numbers are rounded to the nearest, ties to even.
+        """The array, converted; rounding is to the nearest, ties to even.
 
         Raises:
             InvalidValueError: If a number is not one of the target's type.
@@ -240,8 +243,5 @@ class Chain:
             array = arrays.cast(array, self.work)
         for step in self.steps:
             array = step(array, arrays)
-        if self.target is None:
-            return arrays.own(array)
-        if self.work is not None and not self.target.is_float:
-            array = arrays.xp.round(array)
-        return arrays.exact(arrays.own(array), self.target, self.path)
+        array = arrays.own(arrays.xp.round(array) if self.rounds else array)
+        return array if self.target is None else arrays.exact(array, self.target, self.path)
