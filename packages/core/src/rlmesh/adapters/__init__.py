@@ -14,6 +14,7 @@ from rlmesh.adapters._spec import (
     ModelSpec,
     PredictForm,
 )
+from rlmesh.adapters._spec_rules import spec_problems
 from rlmesh.adapters._tags import (
     ColorSpace,
     EnvTags,
@@ -46,5 +47,6 @@ __all__ = [
     "RotationFormat",
     "TaggedLeaf",
     "resolve",
+    "spec_problems",
     "tag_problems",
 ]
