@@ -151,16 +151,22 @@ class CodecError(RLMeshError, ValueError):
         self.path = path
 
 
+_MOST_LINES = 20
+"""Most reasons that a message tells."""
+
+
 class AdapterError(RLMeshError, ValueError):
-    """A model's spec does not fit an environment; every reason is told at once.
+    """A model's spec does not fit an environment; the reasons are told all at once.
 
     Attributes:
-        problems: The reasons, at least one.
+        problems: Every reason, at least one; the message has the first 20.
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        reasons = "".join(f"\n  {problem}" for problem in problems)
-        super().__init__(f"the model does not fit the environment:{reasons}")
+        lines = [f"\n  {problem}" for problem in problems[:_MOST_LINES]]
+        if len(problems) > _MOST_LINES:
+            lines.append(f"\n  and {len(problems) - _MOST_LINES} more")
+        super().__init__(f"the model does not fit the environment:{''.join(lines)}")
         self.problems = tuple(problems)
 
     @property

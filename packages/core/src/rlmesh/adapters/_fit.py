@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from rlmesh.adapters._arrays import Arrays, Numbers
 from rlmesh.adapters._places import Place
-from rlmesh.adapters._problems import Problem
+from rlmesh.adapters._problems import Problem, shortened
 from rlmesh.adapters._rotations import LENGTHS
 from rlmesh.adapters._spec import MeanStd, ModelInput, ModelOutput
 from rlmesh.adapters._steps import (
@@ -86,7 +86,7 @@ class Fit:
         }
         for name, (theirs, ours) in pairs.items():
             if theirs != ours and "unspecified" not in (theirs, ours):
-                self._refuse(f"{name} {ours}", theirs, _FIXES[name])
+                self._refuse(f"{name} {shortened(ours)}", shortened(theirs), _FIXES[name])
 
     def _is_image(self) -> bool:
         features = self.place.feature, self.port.feature
@@ -174,7 +174,7 @@ class Fit:
 
     def _rotation(self, source: RotationFormat, target: RotationFormat) -> None:
         for unit in {self.place.feature.unit, self.port.feature.unit} - {"", "rad", "1"}:
-            self._refuse("no unit for a rotation, whose angles are in rad", unit, _FIXES["unit"])
+            self._refuse("no unit for a rotation, whose angles are in rad", shortened(unit), _FIXES["unit"])
         square = source is RotationFormat.MATRIX and self.shape[-2:] == (3, 3)
         if not square and self.shape[-1:] != (LENGTHS[source],):
             expected = f"{LENGTHS[source]} numbers along the last axis for {source.value}"
@@ -196,13 +196,13 @@ class Fit:
                 self._refuse(f"{len(ours)} elements", f"shape {self.shape}", _FIXES["names"])
             return
         if len(set(theirs)) < len(theirs) or len(set(ours)) < len(ours):
-            self._refuse("distinct element names", f"{theirs} and {ours}", _FIXES["names"])
+            self._refuse("distinct element names", shortened((theirs, ours)), _FIXES["names"])
             return
         missing = [name for name in ours if name not in theirs]
         spare = [name for name in theirs if name not in ours]
         # An input may do with a part; of an action every element has to come, and nowhere to go.
         if missing or (spare and isinstance(self.port, ModelOutput)):
-            self._refuse(f"elements named {ours}", f"{theirs}", _FIXES["names"])
+            self._refuse(f"elements named {shortened(ours)}", shortened(theirs), _FIXES["names"])
             return
         self.steps.append(Reorder(tuple(theirs.index(name) for name in ours)))
         self.shape = (*self.shape[:-1], len(ours))
@@ -213,7 +213,7 @@ class Fit:
             return
         factor = unit_factor(theirs, ours)
         if factor is None:
-            self._refuse(f"a unit that becomes {ours!r}", repr(theirs), _FIXES["unit"])
+            self._refuse(f"a unit that becomes {ours!r}", shortened(theirs), _FIXES["unit"])
         else:
             self.steps.append(Factor(factor))
 

@@ -16,6 +16,9 @@ from rlmesh.spaces import Bounds, Box, Discrete, MultiBinary, MultiDiscrete, Spa
 __all__ = ["Place", "leaves_of", "place_of", "range_problem", "tag_problems"]
 
 _RETAG = "correct the environment's tags"
+_MOST_BOUNDS = 2**20
+"""Most bounds of one leaf to calculate with; each becomes a Python float."""
+
 _LEAVES = (Box, Discrete, MultiBinary, MultiDiscrete, Text)
 
 
@@ -62,7 +65,7 @@ class Place:
 
         Returns:
             Two numbers, or two arrays of the feature's extents; None: some value has no end, or is
-            the only one there is.
+            the only one there is, or the space has too many bounds to calculate with.
         """
         if self.feature.range is not None:
             low, high = (Numbers((side,)) for side in self.feature.range)
@@ -85,13 +88,19 @@ class Place:
 
 
 def _ends(leaf: Space[Any]) -> tuple[Numbers, Numbers] | None:
+    """The bounds of a leaf; None where it has none, or more than anyone scales by."""
     if isinstance(leaf, Box):
+        sides = (leaf.low_bounds, leaf.high_bounds)
+        if any(len(b.data) > _MOST_BOUNDS * leaf.dtype.itemsize for b in sides):
+            return None
+        if any(len(b.unbounded) > _MOST_BOUNDS for b in sides):
+            return None
         return _numbers(leaf.low_bounds, leaf), _numbers(leaf.high_bounds, leaf)
     if isinstance(leaf, Discrete):
         return Numbers((float(leaf.start),)), Numbers((float(leaf.start + leaf.n - 1),))
     if isinstance(leaf, MultiBinary):
         return Numbers((0.0,)), Numbers((1.0,))
-    if isinstance(leaf, MultiDiscrete):
+    if isinstance(leaf, MultiDiscrete) and leaf.size <= _MOST_BOUNDS:
         start, count = (
             tuple(map(float, leaf.dtype.unpack(t.buffer))) for t in (leaf.start, leaf.nvec)
         )
@@ -156,7 +165,8 @@ def _leaf(
     for depth, key in enumerate(keys):
         path, here = root + path_text(keys), root + path_text(keys[:depth])
         if space.kind not in through:
-            return Problem(path, f"a path through {through}", f"a {space.kind} at {here}", _RETAG)
+            expected = "a path through Dict and Tuple spaces"
+            return Problem(path, expected, f"a {space.kind} at {here}", _RETAG)
         below = {(type(k), k): child for k, child in space.children}
         if (type(key), key) not in below:
             return Problem(path, "keys of the space", f"{key!r}, which {here} has not", _RETAG)

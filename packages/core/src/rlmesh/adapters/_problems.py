@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from rlmesh.spaces import path_text
 
-__all__ = ["Problem", "port_path"]
+__all__ = ["Problem", "port_path", "shortened"]
+
+_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,9 @@ def port_path(side: str, name: str) -> str:
         name: Its name.
     """
     return side + path_text((name,))
+
+
+def shortened(value: object) -> str:
+    """A value for a message, cut where it is long: a peer may have written it."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -12,7 +12,7 @@ from rlmesh.adapters._entrypoints import load_entrypoint
 from rlmesh.adapters._fit import CHANNEL_AXES, Fit, standardized
 from rlmesh.adapters._places import Place, place_of
 from rlmesh.adapters._plans import ArrayInput, CalledInput, Output, TextInput
-from rlmesh.adapters._problems import Problem, port_path
+from rlmesh.adapters._problems import Problem, port_path, shortened
 from rlmesh.adapters._spec import Adaptation, ModelInput, ModelOutput, ModelSpec
 from rlmesh.adapters._spec_rules import spec_problems
 from rlmesh.adapters._steps import Chain
@@ -99,7 +99,7 @@ def _other_spaces(contract: EnvContract, spec: ModelSpec) -> Iterable[Problem]:
         wanted, given = getattr(spec, name), getattr(contract, name)
         if wanted is not None and wanted != given:
             fix = "use an environment with the space that the model was built for"
-            yield Problem(name, f"{wanted!r:.200}", f"{given!r:.200}", fix)
+            yield Problem(name, shortened(wanted), shortened(given), fix)
 
 
 class _Resolver:
@@ -123,14 +123,15 @@ class _Resolver:
         if not same:
             return None
         if len(same) > 1:
-            places = ", ".join(root + path_text(tag.path) for tag in same)
+            places = ", ".join(root + path_text(tag.path) for tag in same[:8])
+            places += f" and {len(same) - 8} more" if len(same) > 8 else ""
             fix = "give the environment's features distinct roles"
             return Problem(path, f"one feature with the role {role!r}", places, fix)
         return place_of(same[0], space, root)
 
     def _refuse_role(self, role: str, path: str, root: str, tags: Sequence[TaggedLeaf]) -> None:
-        roles = ", ".join(sorted({repr(tag.feature.role) for tag in tags}))
-        actual = f"only {roles:.500}" if roles else f"no tags of the {root} space"
+        roles = sorted({tag.feature.role for tag in tags})
+        actual = f"only {shortened(roles)}" if roles else f"no tags of the {root} space"
         expected = f"a feature of the {root} with the role {role!r}"
         fix = "tag the environment, or correct the role"
         self.problems.append(Problem(path, expected, actual, fix))
