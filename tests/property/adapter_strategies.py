@@ -69,7 +69,8 @@ class Pair:
 def numbers(low: float, high: float) -> st.SearchStrategy[float]:
     """Numbers that float32 has, some of them round."""
     plain = st.floats(low, high, width=32, allow_subnormal=False)
-    return st.one_of(plain, st.integers(math.ceil(low), math.floor(high)).map(float))
+    ends = math.ceil(low), math.floor(high)
+    return st.one_of(plain, st.integers(*ends).map(float)) if ends[0] <= ends[1] else plain
 
 
 def tensor(values: Sequence[float], element: DType, shape: tuple[int, ...] | None = None) -> Tensor:
@@ -171,7 +172,9 @@ def rotations(draw: st.DrawFn, role: str) -> Pair:
 @st.composite
 def rotation_numbers(draw: st.DrawFn, form: RotationFormat) -> list[float]:
     """A rotation as numbers of a form, poles and half turns more often than by chance."""
-    angles = st.one_of(numbers(-3.125, 3.125), st.sampled_from([k * math.pi / 2 for k in range(-2, 3)]))
+    angles = st.one_of(
+        numbers(-3.125, 3.125), st.sampled_from([k * math.pi / 2 for k in range(-2, 3)])
+    )
     roll, pitch, yaw = draw(angles), draw(angles) / 2, draw(angles)
     if form is RotationFormat.EULER_XYZ:
         return [roll, pitch, yaw]

@@ -130,6 +130,56 @@ def test_a_part_of_a_leaf_is_taken_and_its_elements_put_in_order() -> None:
     assert observed(contract, state, feature=some, shape=(2,)).tolist() == [4, 2]
 
 
+def test_elements_of_an_action_are_put_in_the_order_of_the_environment() -> None:
+    contract = acting(numbers(3), tag("x", element_names=("x", "y", "z")))
+    feature = Feature("x", element_names=("y", "z", "x"))
+    assert acted(contract, [20, 30, 10], feature=feature).tolist() == [10, 20, 30]
+
+
+def test_bounds_of_each_element_are_those_of_the_part() -> None:
+    low = np.arange(6, dtype="f4").reshape(2, 3)
+    contract = acting(spaces.Box(low, low * 10 + 10), tag("x", at=(1, 2)), tag("rest", at=(0, 1)))
+    ports = (ModelOutput("x", Feature("x", range=(0, 1))), ModelOutput("rest", Feature("rest")))
+    adapter = resolve(contract, ModelSpec(outputs=ports), backend=BACKEND)
+    action = adapter.act({"x": np.array([[0, 1], [1, 0]], "f4"), "rest": np.zeros((2, 1), "f4")})
+    assert action.tolist() == [[0, 1, 30], [0, 50, 5]]
+
+
+def test_numbers_beyond_the_other_type_are_refused() -> None:
+    contract = seeing(spaces.Box(-math.inf, math.inf, (2,), "float64"), tag("x"))
+    assert observed(contract, np.array([0.5, math.inf]), dtype=FLOAT32).tolist() == [0.5, math.inf]
+    with pytest.raises(
+        InvalidValueError, match=r"inputs\[''\]: expected numbers of float32, got 1e\+300"
+    ):
+        observed(contract, np.array([0.5, 1e300]), dtype=FLOAT32)
+    with pytest.raises(InvalidValueError, match="float16, got 70000"):
+        acted(acting(spaces.Box(-1, 1, (1,), "float16"), tag("x")), np.array([70_000]))
+
+
+def test_matrices_may_be_square() -> None:
+    matrix = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], "f4")
+    square = tag("x", rotation=RotationFormat.MATRIX)
+    contract = seeing(numbers(3, 3), square)
+    assert np.array_equal(observed(contract, matrix), matrix)
+    feature = Feature("x", rotation=RotationFormat.MATRIX)
+    flat = observed(contract, matrix, feature=feature, shape=(9,))
+    assert np.array_equal(flat, matrix.ravel())
+    assert np.array_equal(acted(acting(numbers(3, 3), square), flat, shape=(9,)), matrix)
+    six = observed(contract, matrix, feature=Feature("x", rotation=RotationFormat.SIX_D))
+    assert np.array_equal(six, matrix.T.ravel()[:6])
+
+
+@pytest.mark.parametrize("element", ["float64", "int32"])
+def test_numbers_of_64_bits_are_calculated_in_64(element: str) -> None:
+    box = spaces.Box(0, 2**30 + 1, (1,), element)
+    feature = Feature("x", unit="cm")
+    value = np.array([2**30 + 1], element)
+    found = observed(
+        seeing(box, tag("x", unit="m")), value, feature=feature, dtype=DTYPES["float64"]
+    )
+    assert found.tolist() == [(2**30 + 1) * 100]
+
+
 @pytest.mark.parametrize(
     ("source", "target", "factor"),
     [

@@ -174,7 +174,9 @@ class Fit:
 
     def _rotation(self, source: RotationFormat, target: RotationFormat) -> None:
         for unit in {self.place.feature.unit, self.port.feature.unit} - {"", "rad", "1"}:
-            self._refuse("no unit for a rotation, whose angles are in rad", shortened(unit), _FIXES["unit"])
+            self._refuse(
+                "no unit for a rotation, whose angles are in rad", shortened(unit), _FIXES["unit"]
+            )
         square = source is RotationFormat.MATRIX and self.shape[-2:] == (3, 3)
         if not square and self.shape[-1:] != (LENGTHS[source],):
             expected = f"{LENGTHS[source]} numbers along the last axis for {source.value}"

@@ -77,14 +77,12 @@ class Interval:
         part = array if start.is_zero else array - arrays.constant(start, array)
         part = part if width.is_one else part / arrays.constant(width, array)
         result = part if span.is_one else part * arrays.constant(span, array)
-        low, high = (arrays.constant(n, array) for n in (self.low, self.high))
-        result = result if self.low.is_zero else result + low
+        result = result if self.low.is_zero else result + arrays.constant(self.low, array)
         if not self.guarded:
             return result
-        where = arrays.xp.where
-        inside = (part >= 0) & (part <= 1)
-        result = where(inside & (result < low), low, result)
-        return where(inside & (result > high), high, result)
+        # Something that is not negative, added to `low`, is never rounded to less than that.
+        high = arrays.constant(self.high, array)
+        return arrays.xp.where((part <= 1) & (result > high), high, result)
 
 
 @dataclass(frozen=True)
