@@ -364,7 +364,9 @@ def test_chunks_of_a_model_that_adapts_itself() -> None:
         ({"a": [1, 2, 3]}, r"outputs\['a'\]: expected shape \(2\), got shape \(3,\)"),
         ({"a": [[1], [2, 3]]}, r"outputs\['a'\]"),
         ({"a": "no"}, r"outputs\['a'\]"),
-        ({"a": np.array([1j, 2])}, r"outputs\['a'\].*|action.*complex128"),
+        ({"a": np.array([1j, 2])}, r"outputs\['a'\]: expected an array of numbers.*complex128"),
+        ({"a": np.array([1, None])}, r"outputs\['a'\]: expected an array of numbers.*object"),
+        ({"a": np.array(["1", "2"])}, r"outputs\['a'\]: expected an array of numbers.*str"),
     ],
 )
 def test_outputs_that_are_not_what_the_spec_says(output: Any, words: str) -> None:

@@ -317,7 +317,7 @@ SPECS: dict[str, tuple[dict[str, Any], str]] = {
         {"inputs": (ModelInput("", Feature("x")), ModelInput("a", Feature("x")))},
         "an empty name only where it stands alone",
     ),
-    "history": ({"inputs": (ModelInput("a", Feature("x"), history=10**6),)}, "history of 0 to"),
+    "history": ({"inputs": (ModelInput("a", Feature("x"), history=10**6),)}, "history of at most"),
     "extent": ({"inputs": (ModelInput("a", Feature("x"), shape=(-1,)),)}, "extents"),
     "dimensions": ({"inputs": (ModelInput("a", Feature("x"), shape=(1,) * 33),)}, "dimensions"),
     "size": ({"inputs": (ModelInput("a", Feature("x"), shape=(2**40, 0, 2**40)),)}, "2**63"),
@@ -342,7 +342,18 @@ SPECS: dict[str, tuple[dict[str, Any], str]] = {
         "finite",
     ),
     "range": ({"inputs": (ModelInput("a", Feature("x", range=(1, 0))),)}, "low <= high"),
-    "entry point": ({"inputs": (ModelInput("a", Feature("x"), entrypoint="os"),)}, "module:name"),
+    "endless range": (
+        {"inputs": (ModelInput("a", Feature("x", range=(-math.inf, 1))),)},
+        "a finite range of the model",
+    ),
+    "endless statistics": (
+        {"inputs": (ModelInput("a", Feature("x"), normalization=MeanStd((1e300,), (1.0,))),)},
+        "float32",
+    ),
+    "wide statistics": (
+        {"inputs": (ModelInput("a", Feature("x"), normalization=MinMax((-3e38,), (3e38,))),)},
+        "float32",
+    ),
 }
 
 
@@ -420,6 +431,8 @@ def test_entry_points_compute_inputs(trap: str) -> None:
     [
         ("rlmesh_trap:missing", {}, "AttributeError"),
         ("rlmesh_trap:wrong", {}, "to be callable"),
+        ("rlmesh_trap", {}, "module:name"),
+        ("rlmesh_trap:wrong;wrong", {}, "module:name"),
         ("no_such_module_of_anyone:f", {}, "ModuleNotFoundError"),
         ("rlmesh_trap:Made.double", {"shape": (3,), "history": 2}, "(2, ...)"),
         (

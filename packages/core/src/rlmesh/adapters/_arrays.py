@@ -20,11 +20,20 @@ from rlmesh.backends import ArrayBackend, Leaf
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import AdapterError, InvalidValueError, RLMeshError
 
-__all__ = ["FLOAT32", "FLOAT64", "Arrays", "Numbers"]
+__all__ = ["FLOAT32", "FLOAT64", "LARGEST", "Arrays", "Numbers"]
 
 FLOAT32 = DTYPES["float32"]
 FLOAT64 = DTYPES["float64"]
 
+LARGEST = 3.4e38
+"""Almost the largest float32: constants are to be smaller."""
+
+# The smallest number that rounds to infinity: halfway beyond the largest.
+_INFINITE = {
+    "float16": 65_520.0,
+    "bfloat16": (2 - 2.0**-8) * 2.0**127,
+    "float32": (2 - 2.0**-24) * 2.0**127,
+}
 _NAMESPACES = {"numpy": "numpy", "torch": "torch", "jax": "jax.numpy"}
 
 
@@ -141,6 +150,7 @@ class Arrays:
             InvalidValueError: If it is not numbers of one shape.
         """
         if isinstance(value, self.type):
+            self.element(value, path)
             return value
         name = getattr(value, "dtype", None)
         own = DTYPES.get(str(getattr(name, "name", name)).rpartition(".")[2])
@@ -197,12 +207,12 @@ class Arrays:
         """Where a cast would lose more than float precision; None: nowhere, whatever they are."""
         xp = self.xp
         if target.is_float:
-            # Of the floats only float16 ends before float32 does, and before the integers do.
-            narrow = target.itemsize < source.itemsize if source.is_float else False
-            if not narrow and not (target.name == "float16" and source.name != "bool"):
+            # Among the integers only float16 ends.
+            narrow = target.itemsize < source.itemsize if source.is_float else True
+            if not narrow or (target.name != "float16" and not source.is_float):
                 return None
-            finite = xp.isfinite(array) if source.is_float else True
-            return xp.isinf(self.cast(array, target)) & finite
+            size = abs(array if source.is_float else self.cast(array, FLOAT32))
+            return (size >= _INFINITE[target.name]) & xp.isfinite(size)
         low, high = target.limits
         if source.is_float:
             array = self.cast(array, FLOAT32) if source.itemsize == 2 else array

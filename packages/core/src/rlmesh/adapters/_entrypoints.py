@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from rlmesh.adapters._problems import Problem
+from rlmesh.adapters._problems import Problem, shortened
 
 __all__ = ["load_entrypoint"]
+
+_NAME = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+_FORM = re.compile(f"{_NAME}:{_NAME}")
 
 
 def load_entrypoint(entrypoint: str, path: str, *, trusted: bool) -> Callable[[Any], Any] | Problem:
@@ -27,7 +31,11 @@ def load_entrypoint(entrypoint: str, path: str, *, trusted: bool) -> Callable[[A
     if not trusted:
         fix = "pass trust_entrypoints=True if you trust who wrote the spec: it runs their code"
         expected = "no entry point, or one that is trusted"
-        return Problem(path, expected, repr(entrypoint), fix, forbidden=True)
+        return Problem(path, expected, shortened(entrypoint), fix, forbidden=True)
+    if not _FORM.fullmatch(entrypoint):
+        return Problem(
+            path, 'an entry point "module:name"', shortened(entrypoint), "correct the spec"
+        )
     module, _, name = entrypoint.partition(":")
     try:
         found: Any = reduce(getattr, name.split("."), importlib.import_module(module))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from rlmesh.adapters._arrays import Arrays, Numbers
-from rlmesh.adapters._places import Place
+from rlmesh.adapters._arrays import LARGEST, Arrays, Numbers
+from rlmesh.adapters._places import Place, is_interval
 from rlmesh.adapters._problems import Problem, shortened
 from rlmesh.adapters._rotations import LENGTHS
 from rlmesh.adapters._spec import MeanStd, ModelInput, ModelOutput
@@ -106,10 +106,11 @@ class Fit:
             fix = "give the environment's tag a finite range"
             self._refuse("a finite range to scale from, with low < high", "none", fix)
             return
-        if model.range[0] >= model.range[1]:
-            self._refuse("low < high in the model's range", f"{model.range}", "correct the spec")
-            return
         low, high = (Numbers((side,)) for side in model.range)
+        if not is_interval(low, high):
+            fix = "correct the model's spec"
+            self._refuse("a finite range of the model, with low < high", f"{model.range}", fix)
+            return
         if (ends[0].values, ends[1].values) == (low.values, high.values):
             return
         if self._formats() is not None:
@@ -334,5 +335,10 @@ def standardized(
         Numbers(tuple(map(float, side)), () if len(side) == 1 else extents) for side in sides
     )
     if is_mean_std:
-        return Standardize(first, second)
-    return Interval(first, second, Numbers((-1.0,)), Numbers((1.0,)))
+        if all(abs(x) < LARGEST for x in (*first.values, *second.values)):
+            return Standardize(first, second)
+    elif is_interval(first, second):
+        return Interval(first, second, Numbers((-1.0,)), Numbers((1.0,)))
+    return Problem(
+        path, "finite statistics that float32 holds", "others", "correct the model's spec"
+    )

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rlmesh.adapters._arrays import Numbers
+from rlmesh.adapters._arrays import LARGEST, Numbers
 from rlmesh.adapters._problems import Problem
 from rlmesh.adapters._tags import EnvTags, Feature, TaggedLeaf
 from rlmesh.dtypes import DType
 from rlmesh.spaces import Bounds, Box, Discrete, MultiBinary, MultiDiscrete, Space, Text, path_text
 
-__all__ = ["Place", "leaves_of", "place_of", "range_problem", "tag_problems"]
+__all__ = ["Place", "is_interval", "leaves_of", "place_of", "range_problem", "tag_problems"]
 
 _RETAG = "correct the environment's tags"
 _MOST_BOUNDS = 2**20
@@ -74,9 +74,7 @@ class Place:
             if ends is None:
                 return None
             low, high = (self._part(side) for side in ends)
-        widths = low.combine(high, lambda a, b: b - a).values
-        # The widest that float32 holds: wider ones are "unbounded" in other words.
-        return (low, high) if all(0 < width < 3.4e38 for width in widths) else None
+        return (low, high) if is_interval(low, high) else None
 
     def _part(self, numbers: Numbers) -> Numbers:
         """Those of the leaf's numbers that are the feature's."""
@@ -85,6 +83,17 @@ class Place:
         extent = numbers.shape[-1]
         own = tuple(x for i, x in enumerate(numbers.values) if self.start <= i % extent < self.stop)
         return Numbers(own, self.shape)
+
+
+def is_interval(low: Numbers, high: Numbers) -> bool:
+    """Whether low < high in every element, both finite, and not wider than float32 can tell.
+
+    Bounds like the largest float32 are "unbounded" in other words.
+    """
+    widths = low.combine(high, lambda a, b: b - a).values
+    return all(0 < width < LARGEST for width in widths) and all(
+        abs(x) < LARGEST for x in (*low.values, *high.values)
+    )
 
 
 def _ends(leaf: Space[Any]) -> tuple[Numbers, Numbers] | None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["resolve"]
 
+MAX_HISTORY = 65_536
+"""Most observations that an input stacks: as many as a chunk has actions."""
+
 
 def resolve(
     contract: EnvContract,
@@ -139,6 +142,10 @@ class _Resolver:
     def input(self, port: ModelInput) -> Input | None:
         """How an input is read; None: it is left out, or does not fit."""
         path = port_path("inputs", port.name)
+        if port.history > MAX_HISTORY:
+            expected = f"a history of at most {MAX_HISTORY}"
+            self.problems.append(Problem(path, expected, str(port.history), "stack fewer"))
+            return None
         if port.entrypoint:
             return self._called(port, path)
         tags, space = self._tags.observation, self._contract.observation_space

@@ -42,14 +42,15 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class Interval:
-    """[start, start + width] to [low, high], linearly.
+    """[start, end] to [low, high], linearly.
 
     Attributes:
         start: What becomes `low`.
         end: What becomes `high`.
         low: Image of `start`.
         high: Image of `end`.
-        guarded: Rounding leads no number out of [low, high] that was within [start, end].
+        guarded: `end` becomes `high` to the bit, and rounding leads no number out of [low, high]
+            that was within [start, end].
     """
 
     start: Numbers
@@ -60,12 +61,17 @@ class Interval:
     calculates = True
 
     @cached_property
-    def _width(self) -> Numbers:
-        return self.end.combine(self.start, operator.sub)
-
-    @cached_property
-    def _span(self) -> Numbers:
-        return self.high.combine(self.low, operator.sub)
+    def _ratio(self) -> tuple[Numbers, Numbers]:
+        """What is multiplied by, and what divided by; one of them is 1 if both are one number."""
+        width, span = (
+            b.combine(a, operator.sub) for a, b in ((self.start, self.end), (self.low, self.high))
+        )
+        if width.shape or span.shape:
+            return span, width
+        # The ratio that is above 1 is more often one that floats have: 255, and 127.5.
+        factor = span.values[0] / width.values[0]
+        one = Numbers((1.0,))
+        return (Numbers((factor,)), one) if factor > 1 else (one, Numbers((1 / factor,)))
 
     def inverse(self) -> Interval:
         """See `Step`. What an environment is given keeps its bounds."""
@@ -73,16 +79,17 @@ class Interval:
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
         """See `Step`."""
-        start, width, span = self.start, self._width, self._span
-        part = array if start.is_zero else array - arrays.constant(start, array)
-        part = part if width.is_one else part / arrays.constant(width, array)
-        result = part if span.is_one else part * arrays.constant(span, array)
+        start, (factor, divisor) = self.start, self._ratio
+        result = array if start.is_zero else array - arrays.constant(start, array)
+        result = result if divisor.is_one else result / arrays.constant(divisor, array)
+        result = result if factor.is_one else result * arrays.constant(factor, array)
         result = result if self.low.is_zero else result + arrays.constant(self.low, array)
         if not self.guarded:
             return result
-        # Something that is not negative, added to `low`, is never rounded to less than that.
-        high = arrays.constant(self.high, array)
-        return arrays.xp.where((part <= 1) & (result > high), high, result)
+        # What is not negative, added to `low`, is never rounded to less than that.
+        end, high = (arrays.constant(n, array) for n in (self.end, self.high))
+        beyond = (array == end) | ((array < end) & (result > high))
+        return arrays.xp.where(beyond, high, result)
 
 
 @dataclass(frozen=True)
