@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import pickle
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -378,71 +376,3 @@ def test_the_error_keeps_its_facts_and_tells_no_endless_story() -> None:
     assert "and 80 more" in str(error) and len(str(error).splitlines()) == 22
     copy = pickle.loads(pickle.dumps(error))
     assert copy.problems == error.problems and str(copy) == str(error)
-
-
-@pytest.fixture
-def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module that tells when it is imported."""
-    (tmp_path / "rlmesh_trap.py").write_text(
-        "import pathlib\n"
-        "pathlib.Path(__file__).with_name('imported').touch()\n"
-        "class Made:\n"
-        "    @staticmethod\n"
-        "    def double(observation):\n"
-        "        assert type(observation['n']) is int\n"
-        "        return observation['a'] * 2 + observation['n']\n"
-        "wrong = 3\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "rlmesh_trap", raising=False)
-    return str(tmp_path / "imported")
-
-
-CALLED = EnvContract("e", spaces.Dict({"a": INFINITE, "n": spaces.Discrete(5)}), NOTHING)
-
-
-def called(entrypoint: str, **facts: Any) -> ModelSpec:
-    return ModelSpec(inputs=(ModelInput("in", Feature("x"), entrypoint=entrypoint, **facts),))
-
-
-def test_entry_points_are_imported_only_where_they_are_trusted(trap: str) -> None:
-    spec = called("rlmesh_trap:Made.double")
-    error = refused(CALLED, spec)
-    assert error.forbidden and "trust_entrypoints=True" in str(error)
-    assert "rlmesh_trap" not in sys.modules and not Path(trap).exists()
-    resolve(CALLED, spec, backend=BACKEND, trust_entrypoints=True)
-    assert Path(trap).exists()
-
-
-def test_entry_points_compute_inputs(trap: str) -> None:
-    np = pytest.importorskip("numpy")
-    statistics = MeanStd((1.0,), (2.0,))
-    spec = called("rlmesh_trap:Made.double", shape=(2, 3), normalization=statistics, history=2)
-    adapter = resolve(CALLED, spec, backend=BACKEND, trust_entrypoints=True)
-    observation = {"a": np.array([1, 2, 3], "f4"), "n": 1}
-    assert adapter.episode().observe(observation)["in"].tolist() == [[1, 2, 3]] * 2
-    batch = {"a": np.array([[1, 2, 3], [4, 5, 6]], "f4"), "n": np.array([1, 3])}
-    found = adapter.observe_batch(batch, [adapter.episode(), adapter.episode()])["in"]
-    assert found[:, 1].tolist() == [[1, 2, 3], [5, 6, 7]]
-
-
-@pytest.mark.parametrize(
-    ("entrypoint", "facts", "words"),
-    [
-        ("rlmesh_trap:missing", {}, "AttributeError"),
-        ("rlmesh_trap:wrong", {}, "to be callable"),
-        ("rlmesh_trap", {}, "module:name"),
-        ("rlmesh_trap:wrong;wrong", {}, "module:name"),
-        ("no_such_module_of_anyone:f", {}, "ModuleNotFoundError"),
-        ("rlmesh_trap:Made.double", {"shape": (3,), "history": 2}, "(2, ...)"),
-        (
-            "rlmesh_trap:Made.double",
-            {"normalization": MeanStd((1.0, 2.0), (1.0, 1.0))},
-            "a shape, for statistics",
-        ),
-    ],
-)
-def test_entry_points_that_do_not_work(
-    trap: str, entrypoint: str, facts: dict[str, Any], words: str
-) -> None:
-    assert words in str(refused(CALLED, called(entrypoint, **facts), trust_entrypoints=True))
