@@ -63,9 +63,7 @@ def assert_near(found: Any, wanted: Any, pair: Pair, path: str) -> None:
 
 def matrix(array: Any, pair: Pair) -> Any:
     """A rotation as a matrix: of the same rotation there are several numbers."""
-    if pair.env.rotation is FORMATS[-1]:
-        return array.astype("f8")
-    return np.stack(convert_rotation(array.astype("f8"), pair.env.rotation, FORMATS[-1], np), -1)
+    return convert_rotation(array.astype("f8"), pair.env.rotation, FORMATS[-1], np)
 
 
 def check_round_trip(library: Library, found: list[Pair], joined: bool) -> None:
@@ -164,9 +162,7 @@ def test_rotations_agree_with_scipy_and_with_one_another(data: st.DataObject) ->
     for path in ((target,), (middle, target)):
         numbers, form = array, source
         for step in path:
-            if step is not form:
-                numbers = np.stack(convert_rotation(numbers, form, step, np), -1)
-            form = step
+            numbers, form = convert_rotation(numbers, form, step, np), step
         assert numbers.shape == (LENGTHS[target],)
         np.testing.assert_allclose(matrices[target.value](numbers).as_matrix(), wanted, atol=3e-6)
     if target in REORDERED and not {source, middle} & REORDERED:

@@ -67,7 +67,7 @@ def forms(name: str) -> dict[RotationFormat, Any]:
 
 
 def converted(array: Any, source: RotationFormat, target: RotationFormat) -> Any:
-    return np.stack(convert_rotation(array, source, target, np), axis=-1)
+    return convert_rotation(array, source, target, np)
 
 
 @pytest.mark.parametrize("name", KNOWN)

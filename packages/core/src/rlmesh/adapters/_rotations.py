@@ -1,7 +1,7 @@
 """Rotations written as numbers, and how one form becomes another.
 
-Every function works on components: arrays that hold one number of each rotation. Angles are in
-radians, rotations active, matrices act on column vectors. Results are those of the shortest way:
+Every function but the first works on components: arrays of one number of each rotation. Angles are
+in radians, rotations active, matrices act on column vectors. Results are those of the shortest way:
 quaternions have w >= 0, angles of an axis lie in [0, pi], roll and yaw in [-pi, pi], pitch in
 [-pi/2, pi/2]. Numbers that are no rotation (a quaternion or a column of length 0) become NaN.
 
@@ -42,21 +42,28 @@ _SMALL = 1e-6
 """Below this a direction is rounding, not a direction."""
 
 
-def convert_rotation(
-    array: Any, source: RotationFormat, target: RotationFormat, xp: Any
-) -> list[Any]:
+def convert_rotation(array: Any, source: RotationFormat, target: RotationFormat, xp: Any) -> Any:
     """The numbers of rotations in another form.
 
     Args:
-        array: Rotations, their numbers along the last axis; floats.
+        array: Rotations, their numbers along the last axis; float32 or float64.
         source: The form they are in.
         target: The form that is wanted.
         xp: Functions of the array's library.
 
     Returns:
-        One array for each number of the new form, without the last axis.
+        The rotations, the numbers of the new form along the last axis, in the same dtype.
     """
-    parts: Parts = [array[..., i] for i in range(LENGTHS[source])]
+    # Slices, not elements: NumPy 1 would calculate in float64 with those of one rotation.
+    parts = [array[..., i : i + 1] for i in range(LENGTHS[source])]
+    return xp.concatenate(_converted(parts, source, target, xp), axis=-1)
+
+
+def _converted(
+    parts: Parts, source: RotationFormat, target: RotationFormat, xp: Any
+) -> Sequence[Any]:
+    if source is target:
+        return parts
     if {source, target} == REORDERED:
         first = 1 if source is RotationFormat.QUATERNION_WXYZ else 3
         return [*parts[first:], *parts[:first]]

@@ -140,7 +140,7 @@ class Reorder:
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
         """See `Step`."""
-        return arrays.xp.stack([array[..., i] for i in self.order], axis=-1)
+        return arrays.xp.concatenate([array[..., i : i + 1] for i in self.order], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -171,9 +171,7 @@ class Rotate:
         """See `Step`."""
         if self.squares[0]:
             array = array.reshape((*array.shape[:-2], 9))
-        if self.source is not self.target:
-            parts = convert_rotation(array, self.source, self.target, arrays.xp)
-            array = arrays.xp.stack(parts, axis=-1)
+        array = convert_rotation(array, self.source, self.target, arrays.xp)
         return array.reshape((*array.shape[:-1], 3, 3)) if self.squares[1] else array
 
 
