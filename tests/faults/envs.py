@@ -8,7 +8,7 @@ from typing import Any
 
 import rlmesh
 
-__all__ = ["WalkEnv"]
+__all__ = ["WalkEnv", "WideWalkEnv"]
 
 _STATES = 2**31
 
@@ -41,3 +41,20 @@ class WalkEnv:
 
     def close(self) -> None:
         pass
+
+
+class WideWalkEnv(WalkEnv):
+    """The same walk, seen as an image that is large enough for shared memory."""
+
+    observation_space = rlmesh.spaces.Box(0, 255, (20_000,), "uint8")  # type: ignore[assignment]
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        state, info = super().reset(seed, options)
+        return self._seen(state), info
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        state, *rest = super().step(action)
+        return (self._seen(state), *rest)  # type: ignore[return-value]
+
+    def _seen(self, state: int) -> rlmesh.Tensor:
+        return rlmesh.Tensor(state.to_bytes(4, "little") * 5_000, "uint8", (20_000,))

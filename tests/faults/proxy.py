@@ -1,8 +1,13 @@
-"""`Proxy`: stands between client and server and does to connections what networks do."""
+"""`Proxy`: stands between client and server and does to connections what networks do.
+
+`FramesProxy` does it to frames on a Unix socket.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
 import select
 import socket
 import threading
@@ -10,9 +15,10 @@ import time
 from collections.abc import Generator
 from types import TracebackType
 
-__all__ = ["Proxy"]
+__all__ = ["FramesProxy", "Proxy"]
 
 _CHUNK = 65_536
+_MOST_DESCRIPTORS = 4
 
 
 class Proxy:
@@ -28,9 +34,8 @@ class Proxy:
     """
 
     def __init__(self, target: str) -> None:
-        host, _, port = target.removeprefix("tcp://").rpartition(":")
-        self._target = (host, int(port))
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._target = target
+        self._listener = self._listen()
         self._pairs: list[_Pair] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -47,6 +52,13 @@ class Proxy:
     def address(self) -> str:
         """Where clients connect."""
         return f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def _listen(self) -> socket.socket:
+        return socket.create_server(("127.0.0.1", 0))
+
+    def _dial(self) -> socket.socket:
+        host, _, port = self._target.removeprefix("tcp://").rpartition(":")
+        return socket.create_connection((host, int(port)), timeout=5)
 
     def cut(self) -> int:
         """Reset every connection; how many that were."""
@@ -140,7 +152,7 @@ class Proxy:
                 _reset(client)
                 continue
             try:
-                server = socket.create_connection(self._target, timeout=5)
+                server = self._dial()
             except OSError:
                 _reset(client)
                 continue
@@ -148,6 +160,34 @@ class Proxy:
             with self._lock:
                 self._pairs.append(pair)
             threading.Thread(target=pair.forward, daemon=True).start()
+
+
+class FramesProxy(Proxy):
+    """Forwards frames on Unix sockets of this host, and the descriptors that come with them.
+
+    Attributes:
+        name: Its own socket's name.
+    """
+
+    def __init__(self) -> None:
+        self.name = f"rlmesh-proxy-{secrets.token_hex(8)}"
+        super().__init__("")
+
+    def stand_for(self, name: str) -> str:
+        """Forward to the socket of this name from now on; where to connect instead."""
+        self._target = name
+        return self.name
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(f"\0{self.name}")
+        listener.listen(128)
+        return listener
+
+    def _dial(self) -> socket.socket:
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"\0{self._target}")
+        return server
 
 
 class _Pair:
@@ -160,7 +200,8 @@ class _Pair:
         self._late = 0.0
         for end in (client, server):
             end.settimeout(None)
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if end.family != socket.AF_UNIX:
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def forward(self) -> None:
         """Forward until the connection is over."""
@@ -185,18 +226,29 @@ class _Pair:
         if self._late:
             return self._deliver_late()
         for source in ready:
-            data = source.recv(_CHUNK)
-            if not data:
-                return False
-            if self._proxy.swallows.is_set():
-                continue
-            if self._proxy.delay:
-                time.sleep(self._proxy.delay)
-            if source is self._server and self._proxy.cuts(len(data)):
-                self._client.sendall(data[: len(data) // 2])
-                self._proxy.broken += 1
-                return False
-            (self._client if source is self._server else self._server).sendall(data)
+            data, descriptors, _, _ = socket.recv_fds(source, _CHUNK, _MOST_DESCRIPTORS)
+            try:
+                if not data or not self._pass_on(source, data, descriptors):
+                    return False
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+        return True
+
+    def _pass_on(self, source: socket.socket, data: bytes, descriptors: list[int]) -> bool:
+        """Forward what has come; False: the connection is over."""
+        if self._proxy.swallows.is_set():
+            return True
+        if self._proxy.delay:
+            time.sleep(self._proxy.delay)
+        if source is self._server and self._proxy.cuts(len(data)):
+            self._client.sendall(data[: len(data) // 2])
+            self._proxy.broken += 1
+            return False
+        to = self._client if source is self._server else self._server
+        if descriptors:
+            data = data[socket.send_fds(to, [data], descriptors) :]
+        to.sendall(data)
         return True
 
     def _deliver_late(self) -> bool:

@@ -72,6 +72,9 @@ class _Script:
     def __init__(self, frames: list[bytes]) -> None:
         self._frames = iter(frames)
 
+    def place(self, parts: list[bytes], size: int) -> bytes:
+        return b"".join(parts)
+
     def exchange(self, frame: bytes, timeout: float | None = None) -> bytes:
         answer = next(self._frames, LOSE)
         if answer == LOSE:

@@ -29,6 +29,12 @@ def is_malformed(body: Any, kind: str, vector: bool | None) -> bool:
         return not body.name or _breaks_attribute_rule(body, kind)
     if kind == "step":
         return not body.HasField("action")
+    if kind == "step_many":
+        each = LANES if vector else 1
+        counted = vector is None or (
+            body.actions.HasField("batch_size") and body.actions.batch_size == body.count * each
+        )
+        return not (body.HasField("actions") and body.count and counted)
     if kind == "render":
         lanes = list(body.lanes)
         distinct = len(set(lanes)) == len(lanes) and all(lane < LANES for lane in lanes)

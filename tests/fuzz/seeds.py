@@ -164,12 +164,22 @@ def _episode(action: value_pb2.Value) -> Iterator[bytes]:
         yield _bytes(frame)
 
 
+def _two_actions() -> value_pb2.Value:
+    """The vector's actions as two of one environment: whether they fit is for it to say."""
+    value = _action(vector=True)
+    value.batch_size = 2
+    return value
+
+
 def _requests() -> Iterator[tuple[str, env_pb2.SessionRequest]]:
     """One of every kind, as the first request."""
     frames = {}
     for kind in ("reset", "step_many", "render", "call", "get_attribute", "set_attribute", "open"):
         frames[kind] = env_pb2.SessionRequest(sequence=1)
         getattr(frames[kind], kind).SetInParent()
+    frames["step-many"] = env_pb2.SessionRequest(sequence=1)
+    frames["step-many"].step_many.count = 2
+    frames["step-many"].step_many.actions.CopyFrom(_two_actions())
     frames["nothing"] = env_pb2.SessionRequest(sequence=1, timeout_ms=5)
     frames["lanes"] = env_pb2.SessionRequest(sequence=1)
     frames["lanes"].reset.lane_seeds.seeds.extend([3, 0])

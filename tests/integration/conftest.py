@@ -1,4 +1,4 @@
-"""Every test of sessions runs over both transports."""
+"""Every test of sessions runs over each transport."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import pytest
 
 from rlmesh._transport.frames import SUPPORTED
 
+WAYS = ["frames", "shared", "grpc"] if SUPPORTED else ["grpc"]
+"""Frames on the socket, unless they are large; all of them in shared memory; gRPC."""
 
-@pytest.fixture(autouse=True, params=["frames", "grpc"] if SUPPORTED else ["grpc"])
+
+@pytest.fixture(autouse=True, params=WAYS)
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How clients of this process talk that ask for nothing else."""
-    monkeypatch.setattr("rlmesh._remote.player.AUTO", request.param)
-    name: str = request.param
+    name = "grpc" if request.param == "grpc" else "frames"
+    monkeypatch.setattr("rlmesh._remote.player.AUTO", name)
+    if request.param == "shared":
+        monkeypatch.setattr("rlmesh._transport.frames.SHARED_BYTES", 1)
     return name

@@ -30,7 +30,11 @@ resets: Draw = st.tuples(
     seeded, st.none() | info_trees(), st.lists(st.booleans(), max_size=3).map(bytes)
 ).map(lambda parts: m.Reset(*parts[0], *parts[1:]))
 bodies: Draw = st.one_of(
-    resets, st.builds(m.Step, encoded), st.just(m.Render((1, 0))), st.just(m.Close())
+    resets,
+    st.builds(m.Step, encoded),
+    st.builds(m.StepMany, encoded, st.integers(1, 5), st.booleans()),
+    st.just(m.Render((1, 0))),
+    st.just(m.Close()),
 )
 single_steps: Draw = st.tuples(
     encoded, st.floats(), st.booleans(), st.booleans(), info_trees()
@@ -51,6 +55,13 @@ lane_steps: Draw = st.builds(
     st.none() | encoded,
 )
 steps: Draw = single_steps | lane_steps
+unseen: Draw = steps.map(lambda step: step._replace(observation=m.ABSENT))
+failures: Draw = st.tuples(st.integers(1, 18), st.text(max_size=5)).map(
+    lambda parts: m.Failure(*parts)
+)
+many_steps: Draw = st.builds(
+    m.StepManyDone, st.lists(steps | unseen, max_size=3).map(tuple), st.none() | failures
+)
 
 
 @st.composite
@@ -77,7 +88,8 @@ replies: Draw = st.one_of(
     st.builds(m.ResetDone, encoded, info_trees()),
     info_trees().map(m.Rendered),
     opened,
-    st.tuples(st.integers(1, 18), st.text(max_size=5)).map(lambda parts: m.Failure(*parts)),
+    failures,
+    many_steps,
 )
 sequences = st.integers(0, 2**32)
 
@@ -104,6 +116,11 @@ def test_replies(sequence: int, reply: Any) -> None:
     if isinstance(reply, m.StepDone):
         assert isinstance(again, m.StepDone)
         assert values_equal([*again._replace(info=dict(again.info))], [*reply])
+    if isinstance(reply, m.StepManyDone):
+        assert isinstance(again, m.StepManyDone) and again.failure == reply.failure
+        for mine, theirs in zip(again.steps, reply.steps):
+            assert (mine.observation is m.ABSENT) == (theirs.observation is m.ABSENT)
+            assert values_equal([*mine._replace(info=dict(mine.info))], [*theirs])
     if isinstance(reply, m.Opened):
         assert isinstance(again, m.Opened) and again.contract is not None
         assert reply.contract is not None

@@ -154,7 +154,12 @@ class EnvServer:
         from rlmesh.specs import Capability, SessionTerms
 
         grace = self._options.grace_period
-        can = {Capability.RENDER, Capability.QUEUE, Capability.ATTRIBUTES}
+        can = {
+            Capability.RENDER,
+            Capability.QUEUE,
+            Capability.ATTRIBUTES,
+            Capability.STEP_MANY,
+        }
         if grace > 0:
             can.add(Capability.RESUME)
             if self._options.frames:

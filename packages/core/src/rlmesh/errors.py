@@ -252,7 +252,10 @@ class EnvError(RemoteError, RuntimeError):
     Attributes:
         exception_type: Name of the exception's type with its module; empty for a bad result.
         remote_traceback: Its traceback on the server; empty where the server does not tell.
+        steps: Of `step_many`, the results of the steps before the one that failed.
     """
+
+    steps: Sequence[Any] = ()
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ from rlmesh_numpy._casts import (
     has_rounded,
 )
 from rlmesh_numpy._dtypes import dtype_of, numpy_dtype
+from rlmesh_numpy._memory import RECYCLED_BYTES, owned_copy
 
 __all__ = ["BACKEND", "NumpyBackend", "asarray"]
 
@@ -107,7 +108,8 @@ class NumpyBackend:
         """See `ArrayBackend.from_bytes`."""
         shape = leaf.shape if count is None else (count, *leaf.shape)
         if copy:
-            owned: Array = np.ndarray(shape, numpy_dtype(leaf.dtype), bytearray(data))
+            memory = owned_copy(data, leaf) if len(data) >= RECYCLED_BYTES else bytearray(data)
+            owned: Array = np.ndarray(shape, numpy_dtype(leaf.dtype), memory)
             return owned
         view: Array = np.ndarray(shape, numpy_dtype(leaf.dtype), data)
         view.flags.writeable = False

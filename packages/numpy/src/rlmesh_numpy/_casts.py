@@ -50,15 +50,17 @@ def cast_loss(array: Array, target: np.dtype[Any]) -> str | None:
         return f"elements of type {array.dtype}"
     if not array.size:
         return None
-    return _float_loss(array, target) if target.kind == "f" else _integer_loss(array, target)
+    with np.errstate(all="ignore"):  # A NaN in a comparison is no news.
+        return _float_loss(array, target) if target.kind == "f" else _integer_loss(array, target)
 
 
 def bfloat16_loss(array: Array) -> str | None:
     """As `cast_loss`, for a cast to bfloat16, which NumPy may not have."""
     if not _is_numeric(array):
         return f"elements of type {array.dtype}"
-    bits = float32_of_bfloat16(array).view(np.uint32) & 0x7FFF_FFFF
-    overflown = (bits >= _INFINITE) & np.isfinite(array)
+    with np.errstate(all="ignore"):
+        bits = float32_of_bfloat16(array).view(np.uint32) & 0x7FFF_FFFF
+        overflown = (bits >= _INFINITE) & np.isfinite(array)
     return _first(array, overflown, "bfloat16")
 
 
@@ -70,8 +72,7 @@ def _is_numeric(array: Array) -> bool:
 def _float_loss(array: Array, target: np.dtype[Any]) -> str | None:
     if array.dtype.kind in "biu" and (array.dtype.kind == "b" or target.itemsize >= 4):
         return None
-    with np.errstate(all="ignore"):
-        overflown = np.isinf(array.astype(target)) & np.isfinite(array)
+    overflown = np.isinf(array.astype(target)) & np.isfinite(array)
     return _first(array, overflown, target.name)
 
 
@@ -109,10 +110,10 @@ def float32_of_bfloat16(array: Array) -> Array:
     A number between two float32 becomes the one whose last bit is 1 ("round to odd"), so that the
     next rounding still sees on which side of the middle between two bfloat16 it was.
     """
-    if array.dtype.itemsize < 4 or array.dtype == np.float32:
-        return array.astype(np.float32)
-    wide = _odd_float64(array) if array.dtype.kind in "iu" else array
     with np.errstate(all="ignore"):
+        if array.dtype.itemsize < 4 or array.dtype == np.float32:
+            return array.astype(np.float32)
+        wide = _odd_float64(array) if array.dtype.kind in "iu" else array
         near = wide.astype(np.float32)
         back = near.astype(wide.dtype)
         too_far = np.abs(back) > np.abs(wide)

@@ -58,9 +58,14 @@ class SpaceCodec:
         Raises:
             InvalidValueError: If it is not a batch of `count` values of the space.
         """
+        return self.encode_batches((batch,), count)
+
+    def encode_batches(self, batches: Sequence[Any], count: int) -> list[Buffer]:
+        """The slabs of several batches of `count` values, one batch after another."""
         out: list[Buffer] = []
-        self._check_length(batch, count)
-        self._node.encode_batches((batch,), (count,), out)
+        for batch in batches:
+            self._check_length(batch, count)
+        self._node.encode_batches(batches, (count,) * len(batches), out)
         return out
 
     def encode_values(self, values: Sequence[Any]) -> list[Buffer]:
@@ -86,11 +91,17 @@ class SpaceCodec:
 
     def decode_batch(self, slabs: Sequence[Buffer], count: int, *, copy: bool = True) -> Any:
         """The batch of `count` values that the slabs are; see `decode`."""
+        return self.decode_batches(slabs, 1, count, copy=copy)[0]
+
+    def decode_batches(
+        self, slabs: Sequence[Buffer], times: int, count: int, *, copy: bool = True
+    ) -> list[Any]:
+        """The `times` batches of `count` values each that the slabs are; see `decode`."""
         reader = SlabReader(slabs, copy)
-        reader.check_place(count, self._root)
-        batch = self._node.decode_batches(reader, (count,))[0]
+        reader.check_place(times * count, self._root)
+        batches = self._node.decode_batches(reader, (count,) * times)
         reader.finish(self._root)
-        return batch
+        return batches
 
     def decode_values(self, slabs: Sequence[Buffer], count: int) -> list[Any]:
         """The batch of `count` values as a list of values; see `decode`."""

@@ -16,6 +16,9 @@ from rlmesh.errors import CodecError, InvalidValueError
 
 __all__ = ["VALIDATION_KEY", "HostedEnv"]
 
+MAX_STEPS = 65_536
+"""Most steps in one request (M-1)."""
+
 VALIDATION_KEY = "rlmesh.validation"
 """Info key under which values outside their space are reported, a message a path."""
 
@@ -51,6 +54,7 @@ class HostedEnv:
         self._exposed = ExposedAttributes(adopted.env, contract.vector, contract.exposed)
         self._players: dict[type, tuple[str, Callable[[Any], m.Reply]]] = {
             m.Step: ("step", self._step),
+            m.StepMany: ("step", self._step_many),
             m.Reset: ("reset", self._reset),
             m.Render: ("render", self._render),
             m.Call: ("call", self._reached(self._exposed.call)),
@@ -63,11 +67,13 @@ class HostedEnv:
         name, player = self._players[type(body)]
         try:
             return player(body)
-        except _Invalid as error:
-            return _invalid(error.code, error.reason)
         except Exception as error:
-            name = body.name if isinstance(body, m.Call) else name
-            return failure_of_exception(error, name, tell_traceback=self._expose_tracebacks)
+            return self._failure(error, body.name if isinstance(body, m.Call) else name)
+
+    def _failure(self, error: Exception, call: str) -> m.Failure:
+        if isinstance(error, _Invalid):
+            return _invalid(error.code, error.reason)
+        return failure_of_exception(error, call, tell_traceback=self._expose_tracebacks)
 
     def _reached(self, act: Callable[[Any], m.Reply]) -> Callable[[Any], m.Reply]:
         """`act`, for the names that are exposed."""
@@ -87,7 +93,9 @@ class HostedEnv:
         return m.Closed()
 
     def _step(self, step: m.Step) -> m.Reply:
-        action = self._decode(step.action)
+        return self._apply(self._decode(step.action))
+
+    def _apply(self, action: Any) -> m.StepDone:
         result = self._env.step(action)
         try:
             observation, reward, terminated, truncated, info = check_step(result)
@@ -102,6 +110,37 @@ class HostedEnv:
             )
         except InvalidValueError as error:
             raise _InvalidResult(error) from error
+
+    def _step_many(self, body: m.StepMany) -> m.Reply:
+        steps: list[m.StepDone] = []
+        for action in self._decode_actions(body):
+            try:
+                done = self._apply(action)
+            except Exception as error:
+                return m.StepManyDone(tuple(steps), self._failure(error, "step"))
+            if steps and not body.all_observations:
+                steps[-1] = steps[-1]._replace(observation=m.ABSENT)
+            # The environment may write the next observation over this one.
+            steps.append(_kept(done))
+            if _ends(done):
+                break
+        return m.StepManyDone(tuple(steps))
+
+    def _decode_actions(self, body: m.StepMany) -> list[Any]:
+        lanes, slabs = self._num_envs, body.actions.slabs
+        expected = body.count * (lanes or 1)
+        if body.actions.batch_size != expected:
+            words = f"{_batch_words(expected)} for {body.count} steps"
+            got = _batch_words(body.actions.batch_size)
+            raise _MalformedRequest(InvalidValueError("actions", words, got))
+        if body.count > MAX_STEPS:
+            raise _OverLimit(InvalidValueError("count", f"at most {MAX_STEPS}", str(body.count)))
+        try:
+            if lanes is None:
+                return self._action.decode_values(slabs, body.count)
+            return self._action.decode_batches(slabs, body.count, lanes)
+        except (CodecError, InvalidValueError) as error:
+            raise _InvalidRequest(error) from error
 
     def _lane_step(
         self, observation: Any, reward: Any, terminated: Any, truncated: Any, info: Any
@@ -182,6 +221,22 @@ class HostedEnv:
         return {**info, VALIDATION_KEY: reports} if reports else info
 
 
+def _kept(done: m.StepDone) -> m.StepDone:
+    """The same with bytes of its own."""
+    slabs, size = done.observation
+    observation = m.Encoded([bytes(slab) for slab in slabs], size)
+    lanes = done.lanes and m.LaneOutcomes(*map(bytes, done.lanes))
+    final = done.final and m.Encoded([bytes(slab) for slab in done.final.slabs], done.final[1])
+    return done._replace(observation=observation, lanes=lanes, final=final)
+
+
+def _ends(done: m.StepDone) -> bool:
+    """Whether an episode ended, in any lane."""
+    if done.lanes is None:
+        return done.terminated or done.truncated
+    return any(done.lanes.terminated) or any(done.lanes.truncated)
+
+
 class _Invalid(Exception):
     """A value is not one of its space."""
 
@@ -202,6 +257,12 @@ class _MalformedRequest(_Invalid):
     """What the request says of lanes is not of this environment."""
 
     code = m.ErrorCode.MALFORMED
+
+
+class _OverLimit(_Invalid):
+    """The request asks for more than may be asked at once."""
+
+    code = m.ErrorCode.LIMIT_EXCEEDED
 
 
 class _InvalidResult(_Invalid):

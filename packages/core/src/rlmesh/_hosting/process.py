@@ -16,6 +16,7 @@ from typing import Any
 
 from rlmesh._hosting.base import House
 from rlmesh._hosting.recipe import Recipe
+from rlmesh.backends import Buffer
 
 __all__ = ["ProcessEnded", "WorkerProcess"]
 
@@ -75,7 +76,7 @@ class WorkerProcess:
         """Its number."""
         return self._process.pid
 
-    def ask(self, frame: bytes | None, timeout: float | None) -> bytes:
+    def ask(self, frame: Buffer | None, timeout: float | None) -> bytes:
         """The answer to a frame.
 
         Args:

@@ -16,7 +16,7 @@ from rlmesh._hosting.worker_main import MADE
 from rlmesh._session.sessions import CannotOpen
 from rlmesh._wire import messages as m
 from rlmesh._wire.frames import EnvFrames
-from rlmesh.backends import ArrayBackend
+from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import ClosedError
 from rlmesh.specs import EnvContract
 
@@ -75,7 +75,7 @@ class ProcessWorker:
         """See `Worker`: the environment's thread is not in this process."""
         return False
 
-    def answer(self, request: m.Request, frame: bytes) -> m.Reply | bytes:
+    def answer(self, request: m.Request, frame: Buffer) -> m.Reply | bytes:
         """See `Instance`."""
         with self._lock:
             if self.ended:
@@ -151,7 +151,7 @@ class ProcessWorker:
         process.kill()
         self._process = None
 
-    def _ask(self, frame: bytes, call: str) -> m.Reply | bytes:
+    def _ask(self, frame: Buffer, call: str) -> m.Reply | bytes:
         process = self._process
         assert process is not None
         begun = time.monotonic()

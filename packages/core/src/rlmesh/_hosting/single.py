@@ -8,6 +8,7 @@ from rlmesh._hosting.adopt import Adopted
 from rlmesh._hosting.base import House
 from rlmesh._hosting.thread import EnvThread, Stream
 from rlmesh._wire import messages as m
+from rlmesh.backends import Buffer
 
 __all__ = ["SingleHosting"]
 
@@ -47,7 +48,7 @@ class SingleHosting:
         self._held = True
         return self
 
-    def answer(self, request: m.Request, frame: bytes) -> m.Reply:
+    def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
         """See `Instance`."""
         return self._thread.call(self._hosted.play, request.body)
 

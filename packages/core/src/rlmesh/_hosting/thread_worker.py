@@ -11,7 +11,7 @@ from rlmesh._hosting.base import House
 from rlmesh._hosting.player import HostedEnv
 from rlmesh._hosting.thread import EnvThread, Stream
 from rlmesh._wire import messages as m
-from rlmesh.backends import NATIVE, ArrayBackend
+from rlmesh.backends import NATIVE, ArrayBackend, Buffer
 from rlmesh.errors import ClosedError
 from rlmesh.specs import EnvContract
 
@@ -61,7 +61,7 @@ class ThreadWorker:
         self._thread.call(int)  # It has begun to run.
         return self._thread.offer(stream)
 
-    def answer(self, request: m.Request, frame: bytes) -> m.Reply:
+    def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
         """See `Instance`."""
         hosted = self._hosted
         if hosted is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,6 +64,28 @@ class Client:
                 waited for again.
         """
         return self._player.step_wait(timeout)
+
+    def step_many(
+        self, actions: Iterable[Any], *, all_observations: bool = False
+    ) -> list[tuple[Any, Any, Any, Any, dict[Any, Any]]]:
+        """Apply several actions, one after another, in one round trip.
+
+        It stops after a step that ends an episode, in any lane, and before one that fails.
+
+        Args:
+            actions: The actions in order: a list, or an array with a leading axis; for a vector of
+                the actions of all lanes.
+            all_observations: Return the observation of each step, not only of the last.
+
+        Returns:
+            The results of each step that was applied, as `step` returns them; instead of an
+            observation that was not asked for, None.
+
+        Raises:
+            InvalidValueError: If an action is not one of its space; nothing was applied.
+            EnvError: If the environment fails; its `steps` are the results of those before.
+        """
+        return self._player.step_many(actions, all_observations)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method that the server exposes.

@@ -5,10 +5,11 @@ The clients of every backend are thin classes around it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,9 +24,10 @@ from rlmesh._transport.frames_client import FramesConnection
 from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh._transport.grpc_tls import secured
 from rlmesh._wire import messages as m
+from rlmesh._wire.failures import raise_failure
 from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
 from rlmesh.backends import ArrayBackend, DynamicArray
-from rlmesh.errors import CodecError, InvalidValueError, UnsupportedError
+from rlmesh.errors import CodecError, EnvError, InvalidValueError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import Capability, EnvContract, Reconnect
 
@@ -178,10 +180,11 @@ class RemotePlayer:
         body = m.Step(m.Encoded(self._action.encode(action)))
         return self._step_result(self._session.request(body, m.StepDone))
 
-    def _step_result(self, done: m.StepDone) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
-        observation = self._decode(done.observation)
+    def _step_result(
+        self, done: m.StepDone, observed: bool = True
+    ) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
         return (
-            observation,
+            self._decode(done.observation) if observed else None,
             done.reward,
             done.terminated,
             done.truncated,
@@ -196,6 +199,50 @@ class RemotePlayer:
         count = self._num_envs or 1
         return m.Step(m.Encoded(self._action.encode_batch(actions, count), count))
 
+    def step_many(
+        self, actions: Iterable[Any], all_observations: bool
+    ) -> list[tuple[Any, Any, Any, Any, dict[Any, Any]]]:
+        """What several steps gave, until one ended an episode; see `Client.step_many`."""
+        chunk = list(actions)
+        if not chunk:
+            raise InvalidValueError("actions", "one action at least", "none")
+        if Capability.STEP_MANY not in self._session.server.capabilities:
+            return self._step_each(chunk, all_observations)
+        lanes = self._num_envs
+        if lanes is None:
+            slabs = self._action.encode_values(chunk)
+        else:
+            slabs = self._action.encode_batches(chunk, lanes)
+        encoded = m.Encoded(slabs, len(chunk) * (lanes or 1))
+        body = m.StepMany(encoded, len(chunk), all_observations)
+        done = self._session.request(body, m.StepManyDone)
+        results = [self._result_of_many(step) for step in done.steps]
+        if done.failure is not None:
+            with _carrying(results):
+                raise_failure(done.failure, self.address)
+        return results
+
+    def _result_of_many(self, done: m.StepDone) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
+        result = self._step_result if self._num_envs is None else self._lanes_result
+        if done.observation is not m.ABSENT:
+            return result(done)
+        return result(done, observed=False)
+
+    def _step_each(
+        self, chunk: list[Any], all_observations: bool
+    ) -> list[tuple[Any, Any, Any, Any, dict[Any, Any]]]:
+        """`step_many` with a round trip a step, for a server that does not know it."""
+        results: list[tuple[Any, Any, Any, Any, dict[Any, Any]]] = []
+        with _carrying(results):
+            for action in chunk:
+                result = (self.step if self._num_envs is None else self.step_lanes)(action)
+                if results and not all_observations:
+                    results[-1] = (None, *results[-1][1:])
+                results.append(result)
+                if _ended(result):
+                    break
+        return results
+
     def step_async(self, action: Any) -> None:
         """Begin a step, of every lane for a vector; see `step_wait`."""
         if self._num_envs is None:
@@ -209,12 +256,15 @@ class RemotePlayer:
         done = self._calls.wait("step", timeout)
         return self._step_result(done) if self._num_envs is None else self._lanes_result(done)
 
-    def _lanes_result(self, done: m.StepDone) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
+    def _lanes_result(
+        self, done: m.StepDone, observed: bool = True
+    ) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
         if done.lanes is None:
             raise CodecError("the step of a vector has come without rewards and flags")
         rewards, terminated, truncated = self._lanes.arrays(done.lanes)
         info = {**done.info, **self._final_info(done)}
-        return self._decode(done.observation), rewards, terminated, truncated, info
+        observation = self._decode(done.observation) if observed else None
+        return observation, rewards, terminated, truncated, info
 
     def render(self, lanes: Sequence[int] = ()) -> Any:
         """What the environment's `render` returns; of a vector, for these lanes (empty: all)."""
@@ -292,6 +342,21 @@ class _Terms:
     timeout: float
     wait: float
     on_reconnect: Callable[[Reconnect], object] | None
+
+
+def _ended(result: tuple[Any, Any, Any, Any, Any]) -> bool:
+    """Whether a step ended an episode, in any lane."""
+    return any(bool(flag) if isinstance(flag, bool) else any(flag) for flag in result[2:4])
+
+
+@contextlib.contextmanager
+def _carrying(results: list[Any]) -> Generator[None, None, None]:
+    """An `EnvError` tells what the steps before it gave."""
+    try:
+        yield
+    except EnvError as error:
+        error.steps = tuple(results)
+        raise
 
 
 def _kind(vector: bool) -> str:

@@ -6,20 +6,32 @@ import logging
 
 from rlmesh._wire import messages as m
 from rlmesh._wire.frames import EnvFrames
+from rlmesh._wire.steps import Place, whole
+from rlmesh.backends import Buffer
+from rlmesh.errors import LimitError
 
-__all__ = ["write_answer"]
+__all__ = ["too_large", "write_answer"]
 
 _log = logging.getLogger("rlmesh.server")
 
 
-def write_answer(frames: EnvFrames, sequence: int, reply: m.Reply, call_us: int) -> bytes:
+def write_answer(
+    frames: EnvFrames, sequence: int, reply: m.Reply, call_us: int, place: Place = whole
+) -> Buffer:
     """The frame of a reply, or of a failure where the reply cannot be written.
 
     The request has been applied by then; its client must learn that its answer cannot be told.
     """
     try:
-        return frames.write_reply(sequence, reply, call_us)
+        return frames.write_reply(sequence, reply, call_us, place)
+    except LimitError as error:
+        return frames.write_reply(sequence, too_large(error.message))
     except Exception as error:
         _log.exception("the answer to request %d cannot be written", sequence)
         failure = m.Failure(m.ErrorCode.INVALID_RESULT, f"the answer cannot be sent: {error}")
         return frames.write_reply(sequence, failure)
+
+
+def too_large(words: str) -> m.Failure:
+    """Instead of an answer that no message can carry (M-3)."""
+    return m.Failure(m.ErrorCode.LIMIT_EXCEEDED, f"the answer is too large: {words}")

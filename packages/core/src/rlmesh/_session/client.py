@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from rlmesh._session.versions import compatible
@@ -17,6 +17,7 @@ from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_failure
 from rlmesh._wire.frames import EnvFrames
 from rlmesh._wire.spec import SPEC_VERSION
+from rlmesh.backends import Buffer
 from rlmesh.errors import (
     ClosedError,
     CodecError,
@@ -46,6 +47,9 @@ _CLOSE_PATIENCE = 2.0
 _CLOSE_TIMEOUT = 5.0
 """Seconds that `close` waits for its answer."""
 
+_MOVES = 3
+"""How often a session tries to move to another transport while connections to it break."""
+
 _DESERTED_PATIENCE = 2.0
 """Seconds that an address may be deserted: no session survives its server's process (K-11)."""
 
@@ -59,8 +63,15 @@ class Exchange(Protocol):
     transport: str
     """What carries them: "grpc" or "frames"."""
 
-    def exchange(self, frame: bytes, timeout: float | None = None) -> bytes:
-        """Send a frame and return the answer; raises a TransportError."""
+    def place(self, parts: Sequence[Buffer], size: int) -> Buffer:
+        """A frame made of pieces, of `size` bytes in all, where `exchange` wants it."""
+        ...
+
+    def exchange(self, frame: Buffer, timeout: float | None = None) -> Buffer:
+        """Send a frame and return the answer; raises a TransportError.
+
+        The answer holds until the next exchange.
+        """
         ...
 
     def deserted(self) -> bool:
@@ -126,7 +137,7 @@ class ClientSession:
         self._open_terms = terms
         self._sequence = 0
         # The request whose answer has not been read, where the caller was interrupted.
-        self._unanswered: bytes | None = None
+        self._unanswered: Buffer | None = None
         self._busy = threading.Lock()
         self._process = os.getpid()
         self._closed = ""
@@ -233,7 +244,7 @@ class ClientSession:
 
     def _exchange(self, body: m.RequestBody, expected: type[R]) -> R:
         sequence = self._sequence + 1
-        frame = self._frames.write_request(m.Request(sequence, body))
+        frame = self._frames.write_request(m.Request(sequence, body), self._transport.place)
         self._sequence = sequence
         self._unanswered = frame
         try:
@@ -248,9 +259,10 @@ class ClientSession:
             raise self._ended(error) from error.__cause__
         self._unanswered = None
         answered, reply = self._read(data)
+        failure = reply.failure if isinstance(reply, m.StepManyDone) else reply
+        if isinstance(failure, m.Failure) and failure.session_closed:
+            self._end(f"the server ended the session: {failure.message}")
         if isinstance(reply, m.Failure):
-            if reply.session_closed:
-                self._end(f"the server ended the session: {reply.message}")
             raise_failure(reply, self.address)
         if answered != sequence or not isinstance(reply, expected):
             kind = type(reply).__name__
@@ -259,19 +271,19 @@ class ClientSession:
             )
         return reply
 
-    def _read(self, data: bytes) -> tuple[int, m.Reply]:
+    def _read(self, data: Buffer) -> tuple[int, m.Reply]:
         try:
             return self._frames.read_reply(data)
         except CodecError as error:
             raise self._ended(error) from error.__cause__
 
-    def _collect(self, frame: bytes) -> None:
+    def _collect(self, frame: Buffer) -> None:
         """Read the answer to a request whose caller was interrupted; nobody wants it any more."""
         interrupted = ConnectionLostError("a call was interrupted", address=self.address)
         self._resume(frame, interrupted, closing=False)
         self._unanswered = None
 
-    def _resume(self, frame: bytes, lost: ConnectionLostError, *, closing: bool) -> bytes:
+    def _resume(self, frame: Buffer, lost: ConnectionLostError, *, closing: bool) -> Buffer:
         """Connect again, until the grace period is over, and get the answer to `frame`.
 
         Raises:
@@ -299,7 +311,7 @@ class ClientSession:
         words = f"{cause.message}{tried}"
         raise self._ended(ConnectionLostError(words, address=self.address)) from lost
 
-    def _resumed(self, frame: bytes, begun: float, attempts: int) -> bytes:
+    def _resumed(self, frame: Buffer, begun: float, attempts: int) -> Buffer:
         self._transport.close()
         self._transport = self._connect()
         resume = m.Resume(self.id, self._key, self._sequence)
@@ -318,16 +330,24 @@ class ClientSession:
         """Move the session to the other transport, if the server names a place for it."""
         if self._move is None or not opened.frames_unix:
             return
-        other: Exchange | None = None
+        for _ in range(_MOVES):
+            try:
+                self._go_to(self._move(opened.frames_unix))
+                return
+            except ConnectionLostError as error:
+                _log.debug("session %s tries again to move: %s", self.id, error)
+            except (CodecError, RemoteError, TransportError) as error:
+                _log.debug("session %s stays where it is: %s", self.id, error)
+                return
+
+    def _go_to(self, other: Exchange) -> None:
+        """Resume the session over another connection; raises, and closes that, where it fails."""
         try:
-            other = self._move(opened.frames_unix)
             resume = m.Resume(self.id, self._key, self._sequence)
             moved = self._handshake(m.Open(self._client, resume), self._open_terms.timeout, other)
-        except (CodecError, RemoteError, TransportError) as error:
-            _log.debug("session %s stays where it is: %s", self.id, error)
-            if other is not None:
-                other.close()
-            return
+        except BaseException:
+            other.close()
+            raise
         self._key = moved.resume_key or self._key
         left, self._transport = self._transport, other
         left.close()

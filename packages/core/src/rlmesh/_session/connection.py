@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rlmesh._session.sessions import ServedSession
 from rlmesh._wire import messages as m
+from rlmesh._wire.steps import Place, whole
+from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError
 
 if TYPE_CHECKING:
@@ -21,9 +23,9 @@ class Answer(NamedTuple):
     Before that it sends `farewell`, which answers nothing and tells why (K-9).
     """
 
-    frame: bytes | None
+    frame: Buffer | None
     last: bool = False
-    farewell: bytes = b""
+    farewell: Buffer = b""
 
 
 _REPLACED = Answer(None, last=True)
@@ -38,6 +40,7 @@ class Connection:
         peer: Network peer, for messages.
         cut: Ends the stream, from another thread.
         alive: Whether the client is still there.
+        place: Puts a large answer where the transport wants it.
         resumes: Whether it takes nothing but a session that is resumed.
     """
 
@@ -47,6 +50,7 @@ class Connection:
         peer: str,
         cut: Callable[[], object],
         alive: Callable[[], bool],
+        place: Place = whole,
         *,
         resumes: bool = False,
     ) -> None:
@@ -55,13 +59,14 @@ class Connection:
         self.alive = alive
         self._hub = hub
         self._cut = cut
+        self._place = place
         self._session: ServedSession | None = None
 
     def cut(self) -> None:
         """See `Link`."""
         self._cut()
 
-    def exchange(self, frame: bytes) -> Answer:
+    def exchange(self, frame: Buffer) -> Answer:
         """The answer to one frame. Every frame gets exactly one, or ends the stream."""
         try:
             request = self._hub.read(frame)
@@ -115,7 +120,7 @@ class Connection:
         self._session, reply = self._hub.open(body, self)
         return Answer(self._hub.write(0, reply), last=self._session is None)
 
-    def _next(self, session: ServedSession, request: m.Request, frame: bytes) -> Answer:
+    def _next(self, session: ServedSession, request: m.Request, frame: Buffer) -> Answer:
         sequence = request.sequence
         if sequence == session.received and session.kept:
             return Answer(session.kept)
@@ -133,7 +138,7 @@ class Connection:
         if refusal is not None:
             session.kept = self._hub.write(sequence, refusal)
             return Answer(session.kept)
-        session.kept, reply = self._hub.play(session, request, frame)
+        session.kept, reply = self._hub.play(session, request, frame, self._place)
         over = isinstance(body, m.Close) or (isinstance(reply, m.Failure) and reply.session_closed)
         return Answer(session.kept, over)
 

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Protocol
 
-from rlmesh._session.answers import write_answer
+from rlmesh._session.answers import too_large, write_answer
 from rlmesh._session.connection import Connection
 from rlmesh._session.idle import IdleWatch
 from rlmesh._session.sessions import CannotOpen, Instance, ServedSession
@@ -21,6 +21,8 @@ from rlmesh._wire import messages as m
 from rlmesh._wire.failures import failure_of_exception
 from rlmesh._wire.frames import EnvFrames
 from rlmesh._wire.spec import SPEC_VERSION
+from rlmesh._wire.steps import Place, whole
+from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError
 from rlmesh.specs import Capability, EnvContract, PeerInfo, SessionTerms
 
@@ -116,6 +118,7 @@ class SessionHub:
         peer: str,
         cut: Callable[[], object],
         alive: Callable[[], bool],
+        place: Place = whole,
         *,
         resumes: bool = False,
     ) -> Connection:
@@ -125,9 +128,10 @@ class SessionHub:
             peer: Its network peer.
             cut: Ends the stream, from another thread.
             alive: Whether the client is still there.
+            place: Puts a large answer where the transport wants it.
             resumes: Whether it may do nothing but resume a session.
         """
-        return Connection(self, peer, cut, alive, resumes=resumes)
+        return Connection(self, peer, cut, alive, place, resumes=resumes)
 
     def stop(self) -> None:
         """Admit nobody any more; those in line are told, and sessions without a call are over."""
@@ -290,9 +294,9 @@ class SessionHub:
         )
 
     def play(
-        self, session: ServedSession, request: m.Request, frame: bytes
-    ) -> tuple[bytes, m.Reply | None]:
-        """Play one request on the session's environment.
+        self, session: ServedSession, request: m.Request, frame: Buffer, place: Place
+    ) -> tuple[Buffer, m.Reply | None]:
+        """Play one request on the session's environment, and place the answer.
 
         Returns:
             The frame of the answer, and the reply, unless another process has written that.
@@ -300,11 +304,19 @@ class SessionHub:
         start = time.perf_counter_ns()
         reply = self._reply(session, request, frame)
         if isinstance(reply, bytes):
-            return reply, None
+            return self._checked(request.sequence, reply), None
         call_us = (time.perf_counter_ns() - start) // 1000
-        return write_answer(self._frames, request.sequence, reply, call_us), reply
+        answer = write_answer(self._frames, request.sequence, reply, call_us, place)
+        return self._checked(request.sequence, answer), reply
 
-    def _reply(self, session: ServedSession, request: m.Request, frame: bytes) -> m.Reply | bytes:
+    def _checked(self, sequence: int, answer: Buffer) -> Buffer:
+        """The answer, or a failure where it is larger than a message may be."""
+        size, most = len(answer), self._terms.max_message_bytes
+        if size <= most or not most:
+            return answer
+        return self.write(sequence, too_large(f"{size} bytes; the limit is {most}"))
+
+    def _reply(self, session: ServedSession, request: m.Request, frame: Buffer) -> m.Reply | bytes:
         try:
             if isinstance(request.body, m.Close):
                 return session.instance.end()
@@ -359,7 +371,7 @@ class SessionHub:
 
 
 class _NoInstance:
-    def answer(self, request: m.Request, frame: bytes) -> m.Reply:
+    def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
         raise ClosedError("there is no environment")
 
     def host(self, stream: object) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from rlmesh._wire import messages as m
+from rlmesh.backends import Buffer
 from rlmesh.specs import PeerInfo
 
 __all__ = ["CannotOpen", "Instance", "Link", "ServedSession"]
@@ -33,7 +34,7 @@ class CannotOpen(Exception):
 class Instance(Protocol):
     """One environment, for one session at a time."""
 
-    def answer(self, request: m.Request, frame: bytes) -> m.Reply | bytes:
+    def answer(self, request: m.Request, frame: Buffer) -> m.Reply | bytes:
         """Apply one request to it, on its thread; a fault of the environment is a reply.
 
         Args:
@@ -105,7 +106,7 @@ class ServedSession:
         self.since = self.answered_at = time.monotonic()
         self.lost_at: float | None = None
         self.received = 0
-        self.kept = b""
+        self.kept: Buffer = b""
         self.ended = False
         self._turn = threading.Condition()
         self._link: Link | None = None

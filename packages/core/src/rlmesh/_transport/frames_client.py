@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Sequence
 
 from rlmesh._transport.address import Address
 from rlmesh._transport.frames import FramesEnded, FrameSocket, peer_is_same_user
 from rlmesh._transport.probe import is_deserted
+from rlmesh.backends import Buffer
 from rlmesh.errors import ConnectError, ConnectionLostError
 
 __all__ = ["FramesConnection"]
@@ -42,10 +44,15 @@ class FramesConnection:
             words = f"{self.address} is not reached by frames: {error}"
             raise ConnectError(words, address=self.address) from None
         self._frames = FrameSocket(connected)
+        self._begun = False
 
-    def exchange(self, frame: bytes, timeout: float | None = None) -> bytes:
+    def place(self, parts: Sequence[Buffer], size: int) -> Buffer:
+        """See `FrameSocket.place`."""
+        return self._frames.place(parts, size)
+
+    def exchange(self, frame: Buffer, timeout: float | None = None) -> Buffer:
         """Send a frame and wait for the answer; see `GrpcConnection.exchange`."""
-        if timeout is not None:
+        if timeout is not None or not self._begun:
             return self._exchange_within(frame, timeout)
         try:
             self._send(frame)
@@ -53,16 +60,15 @@ class FramesConnection:
         except (FramesEnded, OSError) as error:
             raise self._lost(error) from None
 
-    def _send(self, frame: bytes) -> None:
+    def _send(self, frame: Buffer) -> None:
         # Where the server has ended it, it may have said why before.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._frames.send(frame)
 
-    def _exchange_within(self, frame: bytes, timeout: float) -> bytes:
+    def _exchange_within(self, frame: Buffer, timeout: float | None) -> Buffer:
         try:
             self._frames.limit(timeout)
-            self._send(frame)
-            answer = self._frames.receive()
+            answer = self._exchange(frame)
             self._frames.limit(None)
         except TimeoutError:
             raise ConnectError(
@@ -71,6 +77,13 @@ class FramesConnection:
         except (FramesEnded, OSError) as error:
             raise self._lost(error) from None
         return answer
+
+    def _exchange(self, frame: Buffer) -> Buffer:
+        if self._begun:
+            self._send(frame)
+            return self._frames.receive()
+        self._begun = True
+        return self._frames.offer(frame)
 
     def _lost(self, error: Exception) -> ConnectionLostError:
         return ConnectionLostError(f"{self.address}: {error}", address=self.address)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from rlmesh._transport.frames import FramesEnded, FrameSocket, peer_is_same_user
+from rlmesh.backends import Buffer
 
 __all__ = ["FramesServer"]
 
@@ -23,7 +24,7 @@ _FIRST_SECONDS = 10.0
 class _Connection(Protocol):
     """See `rlmesh._session.connection.Connection`."""
 
-    def exchange(self, frame: bytes) -> Any:
+    def exchange(self, frame: Buffer) -> Any:
         """The answer to one frame."""
         ...
 
@@ -41,15 +42,14 @@ class FramesServer:
 
     Args:
         connect: Makes the connection of a new client, given its peer's name, what ends it from
-            another thread, and what tells whether the client is still there.
+            another thread, what tells whether the client is still there, and where its large
+            answers go.
 
     Attributes:
         name: The socket's name.
     """
 
-    def __init__(
-        self, connect: Callable[[str, Callable[[], object], Callable[[], bool]], _Connection]
-    ) -> None:
+    def __init__(self, connect: Callable[..., _Connection]) -> None:
         self.name = f"rlmesh-{secrets.token_hex(16)}"
         self._connect = connect
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -115,13 +115,16 @@ class _Stream:
         self.ending = False
         self._frames = frames
         self._ended = ended
-        self._connection = connect("unix:frames", frames.cut, lambda: True)
+        self._connection = connect("unix:frames", frames.cut, lambda: True, frames.place)
 
     def begin(self) -> bool:
         """Answer the first frame; whether the session goes on here."""
         self._frames.limit(_FIRST_SECONDS)
         try:
-            going_on = self._answer(self._frames.receive())
+            answer = self._connection.exchange(self._frames.receive_first())
+            if answer.frame is not None:
+                self._frames.answer_first(answer.frame)
+            going_on = not answer.last
             self._frames.limit(None)
         except (FramesEnded, OSError):
             going_on = False
@@ -154,12 +157,6 @@ class _Stream:
     def cancel(self) -> None:
         """End it, from another thread."""
         self._frames.cut()
-
-    def _answer(self, frame: bytes) -> bool:
-        answer = self._connection.exchange(frame)
-        if answer.frame is not None:
-            self._frames.send(answer.frame)
-        return not answer.last
 
     def _end(self) -> None:
         self.ending = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -15,6 +15,7 @@ from rlmesh._transport.grpc_status import exception_of_status
 from rlmesh._transport.grpc_tls import channel_credentials
 from rlmesh._transport.probe import is_deserted
 from rlmesh._transport.token import check_token
+from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError, ConnectError, ConnectionLostError, RLMeshError
 from rlmesh.options import TLS
 
@@ -67,7 +68,11 @@ class GrpcConnection:
             raise self._exception(error) from None
         return answer
 
-    def exchange(self, frame: bytes, timeout: float | None = None) -> bytes:
+    def place(self, parts: Sequence[Buffer], size: int) -> bytes:
+        """A frame made of pieces."""
+        return b"".join(parts)
+
+    def exchange(self, frame: Buffer, timeout: float | None = None) -> bytes:
         """Send a frame and wait for the answer.
 
         Args:
@@ -81,7 +86,7 @@ class GrpcConnection:
         incoming = self._incoming
         if incoming is None:
             incoming = self._start()
-        self._outgoing.put(frame)
+        self._outgoing.put(frame if type(frame) is bytes else bytes(frame))
         if timeout is None:
             return self._receive(incoming)
         return self._receive_within(incoming, timeout)

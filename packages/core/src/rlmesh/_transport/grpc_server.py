@@ -17,6 +17,7 @@ from rlmesh._transport.grpc_threads import HostedStream, StreamHost, StreamThrea
 from rlmesh._transport.grpc_tls import server_credentials
 from rlmesh._transport.token import admits, check_token
 from rlmesh._transport.unix_socket import OwnedSocket
+from rlmesh.backends import Buffer
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
 
@@ -30,7 +31,7 @@ class FrameAnswer(Protocol):
     """What to send, and whether the stream ends after it."""
 
     @property
-    def frame(self) -> bytes | None:
+    def frame(self) -> Buffer | None:
         """The frame to send; None: nothing, because another connection has taken the session."""
         ...
 
@@ -40,7 +41,7 @@ class FrameAnswer(Protocol):
         ...
 
     @property
-    def farewell(self) -> bytes:
+    def farewell(self) -> Buffer:
         """A frame to send last of all; empty: none."""
         ...
 
@@ -235,10 +236,10 @@ class _Handler(grpc.GenericRpcHandler):
                 stream.ending = answer.last
                 if answer.frame is None:
                     context.abort(grpc.StatusCode.ABORTED, "another connection has the session")
-                yield answer.frame
+                yield bytes(answer.frame)
                 if answer.last:
                     if answer.farewell:
-                        yield answer.farewell
+                        yield bytes(answer.farewell)
                     return
         except grpc.RpcError as error:
             # The client is gone. grpcio keeps the error with the call, and its traceback would keep

@@ -1,13 +1,21 @@
-"""Failures on the wire <-> exceptions of `rlmesh.errors`."""
+"""Failures <-> their messages, and <-> exceptions of `rlmesh.errors`."""
 
 from __future__ import annotations
 
 import traceback
 
+from rlmesh_proto.env.v1 import error_pb2
+
 from rlmesh import errors as e
 from rlmesh._wire.messages import ErrorCode, Failure
 
-__all__ = ["failure_of_exception", "raise_failure"]
+__all__ = ["failure_from_wire", "failure_of_exception", "failure_to_wire", "raise_failure"]
+
+MAX_TEXT_BYTES = 16_384
+"""Longest text of an error."""
+
+MAX_TRACEBACK_BYTES = 262_144
+"""Longest traceback of an error."""
 
 _PLAIN: dict[int, type[e.RemoteError]] = {
     ErrorCode.MALFORMED: e.ProtocolError,
@@ -85,3 +93,44 @@ def _exception(failure: Failure, address: str) -> e.RLMeshError:
         exposed.choices = failure.choices
         return exposed
     return _PLAIN.get(code, e.ProtocolError)(message, **facts)  # type: ignore[arg-type]
+
+
+def failure_to_wire(failure: Failure, out: error_pb2.Error) -> None:
+    """Write a failure into `out`; texts that are too long are cut (M-1)."""
+    out.code = failure.code  # type: ignore[assignment]
+    out.message = _cut(failure.message)
+    out.exception_type = _cut(failure.exception_type)
+    out.traceback = _cut(failure.traceback, MAX_TRACEBACK_BYTES)
+    out.path = _cut(failure.path)
+    out.expected = _cut(failure.expected)
+    out.actual = _cut(failure.actual)
+    out.session_closed = failure.session_closed
+    if failure.holder or failure.held_seconds:
+        out.holder.client_name = failure.holder
+        out.holder.held_ms = round(failure.held_seconds * 1000)
+    out.choices.extend(failure.choices)
+    if failure.exit_code is not None:
+        out.exit_code = failure.exit_code
+
+
+def _cut(text: str, most: int = MAX_TEXT_BYTES) -> str:
+    """`text` as UTF-8 can carry it, and no longer than the contract allows (M-1)."""
+    return text.encode("utf-8", "backslashreplace")[:most].decode("utf-8", "ignore")
+
+
+def failure_from_wire(message: error_pb2.Error) -> Failure:
+    """The failure of a message."""
+    return Failure(
+        code=message.code,
+        message=message.message,
+        exception_type=message.exception_type,
+        traceback=message.traceback,
+        path=message.path,
+        expected=message.expected,
+        actual=message.actual,
+        session_closed=message.session_closed,
+        holder=message.holder.client_name,
+        held_seconds=message.holder.held_ms / 1000,
+        choices=tuple(message.choices),
+        exit_code=message.exit_code if message.HasField("exit_code") else None,
+    )

@@ -6,11 +6,11 @@ transport.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from rlmesh_proto.env.v1 import env_pb2, error_pb2
+from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._wire import messages as m
@@ -29,7 +29,25 @@ from rlmesh._wire.contract import (
     terms_to_wire,
 )
 from rlmesh._wire.dynamic import DynamicEncoder, dynamic_from_wire, map_from_wire
-from rlmesh._wire.steps import read_step, read_step_done, write_step, write_step_done
+from rlmesh._wire.failures import failure_from_wire, failure_to_wire
+from rlmesh._wire.many import (
+    many_reader,
+    many_steps_reader,
+    read_value,
+    step_reader,
+    write_many,
+    write_many_steps,
+)
+from rlmesh._wire.steps import (
+    Place,
+    read_reset_done,
+    read_step,
+    read_step_done,
+    whole,
+    write_reset_done,
+    write_step,
+    write_step_done,
+)
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
@@ -38,12 +56,6 @@ __all__ = ["ENV_SERVICE", "EnvFrames"]
 
 ENV_SERVICE = "rlmesh.proto.env.v1.EnvService"
 """Full name of the environment's gRPC service."""
-
-MAX_TEXT_BYTES = 16_384
-"""Longest text of an error."""
-
-MAX_TRACEBACK_BYTES = 262_144
-"""Longest traceback of an error."""
 
 
 class EnvFrames:
@@ -61,11 +73,11 @@ class EnvFrames:
 
     # Requests: written by the client, read by the server.
 
-    def write_request(self, request: m.Request) -> bytes:
-        """The frame of a request."""
+    def write_request(self, request: m.Request, place: Place = whole) -> Buffer:
+        """The frame of a request; `place` puts a large one where the transport wants it."""
         body = request.body
         if isinstance(body, m.Step):
-            return write_step(request.sequence, body)
+            return write_step(request.sequence, body, place)
         frame = env_pb2.SessionRequest()
         frame.sequence = request.sequence
         if isinstance(body, m.Reset):
@@ -73,6 +85,8 @@ class EnvFrames:
         elif isinstance(body, m.Render):
             frame.render.lanes.extend(body.lanes)
             frame.render.SetInParent()
+        elif isinstance(body, m.StepMany):
+            write_many(body, frame.step_many)
         elif isinstance(body, m.Open):
             _write_open(body, frame.open)
         elif isinstance(body, m.Close):
@@ -97,7 +111,7 @@ class EnvFrames:
             self._encoder.map(reset.options, out.options, "options")
         out.lane_mask = reset.lane_mask
 
-    def read_request(self, data: bytes) -> m.Request:
+    def read_request(self, data: Buffer) -> m.Request:
         """The request of a frame.
 
         A request that breaks a rule is `Malformed`: it has a number, and counts (Q-8).
@@ -124,6 +138,7 @@ class EnvFrames:
             "open": _read_open,
             "reset": self._read_reset,
             "step": _read_step_request,
+            "step_many": many_reader,
             "render": lambda message: m.Render(tuple(message.lanes)),
             **attribute_request_readers(self._backend),
             "close": lambda _: m.Close(),
@@ -147,19 +162,23 @@ class EnvFrames:
 
     # Replies: written by the server, read by the client.
 
-    def write_reply(self, sequence: int, reply: m.Reply, call_us: int = 0) -> bytes:
-        """The frame of the reply to request `sequence`."""
+    def write_reply(
+        self, sequence: int, reply: m.Reply, call_us: int = 0, place: Place = whole
+    ) -> Buffer:
+        """The frame of the reply to request `sequence`; see `write_request`."""
         if isinstance(reply, m.StepDone):
             info = self._write_info(reply.info) if reply.info else b""
-            return write_step_done(sequence, reply, call_us, info)
+            return write_step_done(sequence, reply, call_us, info, place)
+        if isinstance(reply, m.ResetDone):
+            info = self._write_info(reply.info) if reply.info else b""
+            return write_reset_done(sequence, reply, call_us, info, place)
         frame = env_pb2.SessionResponse()
         frame.sequence = sequence
         frame.call_us = call_us
-        if isinstance(reply, m.ResetDone):
-            _write_value(reply.observation, frame.reset.observation)
-            self._encoder.map(reply.info, frame.reset.info, "info")
-        elif isinstance(reply, m.Failure):
-            _write_failure(reply, frame.error)
+        if isinstance(reply, m.Failure):
+            failure_to_wire(reply, frame.error)
+        elif isinstance(reply, m.StepManyDone):
+            write_many_steps(reply, frame.step_many, self._encoder)
         elif isinstance(reply, m.Opened):
             self._write_opened(reply, frame.open)
         elif isinstance(reply, m.Rendered):
@@ -190,20 +209,20 @@ class EnvFrames:
         out.received_sequence = opened.received
         out.frames_unix = opened.frames_unix
 
-    def read_reply(self, data: bytes) -> tuple[int, m.Reply]:
+    def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
         """Sequence number and reply of a frame.
 
         Raises:
             CodecError: If it is not a frame, or one that breaks a rule.
         """
-        step = read_step_done(data, self._read_info)
-        if step is not None:
-            return step
+        read = read_step_done(data, self._read_info) or read_reset_done(data, self._read_info)
+        if read is not None:
+            return read
         frame = env_pb2.SessionResponse()
         _parse(frame, data)
         kind = frame.WhichOneof("response")
         if kind == "step":
-            return frame.sequence, self._read_step(frame.step)
+            return frame.sequence, step_reader(frame.step, self._backend)
         reader = self._reply_readers().get(kind or "")
         if reader is None:
             raise CodecError(f"a response of kind {kind}, which nothing had asked for")
@@ -211,35 +230,16 @@ class EnvFrames:
 
     def _reply_readers(self) -> dict[str, Callable[[Any], m.Reply]]:
         return {
-            "error": _read_failure,
+            "error": failure_from_wire,
             "open": self._read_opened,
             "reset": lambda r: m.ResetDone(
-                _read_value(r.observation), map_from_wire(r.info, self._backend, "info")
+                read_value(r.observation), map_from_wire(r.info, self._backend, "info")
             ),
+            "step_many": many_steps_reader(self._backend),
             "render": lambda r: m.Rendered(dynamic_from_wire(r.frame, self._backend, "frame")),
             **attribute_reply_readers(self._backend),
             "close": lambda _: m.Closed(),
         }
-
-    def _read_step(self, message: env_pb2.StepResponse) -> m.StepDone:
-        info: Mapping[Any, Any] = {}
-        if message.HasField("info"):
-            info = map_from_wire(message.info, self._backend, "info")
-        observation = _read_value(message.observation)
-        if not message.HasField("lanes"):
-            return m.StepDone(
-                observation, message.reward, message.terminated, message.truncated, info
-            )
-        lanes, final = message.lanes, message.final_observations
-        return m.StepDone(
-            observation,
-            info=info,
-            lanes=m.LaneOutcomes(lanes.rewards, lanes.terminated, lanes.truncated),
-            final_mask=final.mask,
-            final=_read_value(final.observations)
-            if message.HasField("final_observations")
-            else None,
-        )
 
     def _read_opened(self, message: env_pb2.OpenResponse) -> m.Opened:
         contract = None
@@ -287,27 +287,15 @@ class EnvFrames:
 
 def _parse(message: Any, data: Buffer) -> None:
     try:
-        message.ParseFromString(data)
+        message.ParseFromString(bytes(data))
     except DecodeError as error:
         raise CodecError(f"not a {message.DESCRIPTOR.full_name}: {error}") from None
-
-
-def _write_value(value: m.Encoded, out: value_pb2.Value) -> None:
-    out.SetInParent()
-    out.slabs.extend(map(bytes, value.slabs))
-    if value.batch_size is not None:
-        out.batch_size = value.batch_size
-
-
-def _read_value(message: value_pb2.Value) -> m.Encoded:
-    batch_size = message.batch_size if message.HasField("batch_size") else None
-    return m.Encoded(list(message.slabs), batch_size)
 
 
 def _read_step_request(message: env_pb2.StepRequest) -> m.Step:
     if not message.HasField("action"):
         raise CodecError("a step has no action", path="action")
-    return m.Step(_read_value(message.action))
+    return m.Step(read_value(message.action))
 
 
 def _check_mask(mask: bytes, path: str) -> None:
@@ -343,42 +331,3 @@ def _read_open(message: Any) -> m.Open:
         r = message.resume
         resume = m.Resume(r.session_id, r.resume_key, r.awaited_sequence)
     return m.Open(peer_from_wire(message.client), resume, message.wait_ms / 1000)
-
-
-def _write_failure(failure: m.Failure, out: error_pb2.Error) -> None:
-    out.code = failure.code  # type: ignore[assignment]
-    out.message = _cut(failure.message)
-    out.exception_type = _cut(failure.exception_type)
-    out.traceback = _cut(failure.traceback, MAX_TRACEBACK_BYTES)
-    out.path = _cut(failure.path)
-    out.expected = _cut(failure.expected)
-    out.actual = _cut(failure.actual)
-    out.session_closed = failure.session_closed
-    if failure.holder or failure.held_seconds:
-        out.holder.client_name = failure.holder
-        out.holder.held_ms = round(failure.held_seconds * 1000)
-    out.choices.extend(failure.choices)
-    if failure.exit_code is not None:
-        out.exit_code = failure.exit_code
-
-
-def _cut(text: str, most: int = MAX_TEXT_BYTES) -> str:
-    """`text` as UTF-8 can carry it, and no longer than the contract allows (M-1)."""
-    return text.encode("utf-8", "backslashreplace")[:most].decode("utf-8", "ignore")
-
-
-def _read_failure(message: error_pb2.Error) -> m.Failure:
-    return m.Failure(
-        code=message.code,
-        message=message.message,
-        exception_type=message.exception_type,
-        traceback=message.traceback,
-        path=message.path,
-        expected=message.expected,
-        actual=message.actual,
-        session_closed=message.session_closed,
-        holder=message.holder.client_name,
-        held_seconds=message.holder.held_ms / 1000,
-        choices=tuple(message.choices),
-        exit_code=message.exit_code if message.HasField("exit_code") else None,
-    )

@@ -15,6 +15,7 @@ from rlmesh.backends import Buffer
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
 
 __all__ = [
+    "ABSENT",
     "Attribute",
     "AttributeSet",
     "Call",
@@ -41,6 +42,8 @@ __all__ = [
     "SetAttribute",
     "Step",
     "StepDone",
+    "StepMany",
+    "StepManyDone",
     "Unsupported",
 ]
 
@@ -87,6 +90,10 @@ class Encoded(NamedTuple):
     batch_size: int | None = None
 
 
+ABSENT = Encoded(())
+"""An observation that was not asked for; known by its identity."""
+
+
 @dataclass(frozen=True)
 class Resume:
     """Which session a connection continues, and from where."""
@@ -119,6 +126,15 @@ class Step(NamedTuple):
     """Applies one action."""
 
     action: Encoded
+
+
+@dataclass(frozen=True)
+class StepMany:
+    """Applies `count` actions, a batch, one after another, until an episode ends or one fails."""
+
+    actions: Encoded
+    count: int
+    all_observations: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,7 +196,17 @@ class Malformed:
 
 
 RequestBody = Union[
-    Open, Reset, Step, Render, Call, GetAttribute, SetAttribute, Close, Unsupported, Malformed
+    Open,
+    Reset,
+    Step,
+    StepMany,
+    Render,
+    Call,
+    GetAttribute,
+    SetAttribute,
+    Close,
+    Unsupported,
+    Malformed,
 ]
 
 
@@ -260,6 +286,14 @@ class StepDone(NamedTuple):
 
 
 @dataclass(frozen=True)
+class StepManyDone:
+    """What the steps gave that were applied, and why the next one failed, if it did."""
+
+    steps: tuple[StepDone, ...]
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
 class Rendered:
     """What was drawn."""
 
@@ -292,5 +326,14 @@ class Closed:
 
 
 Reply = Union[
-    Failure, Opened, ResetDone, StepDone, Rendered, Called, Attribute, AttributeSet, Closed
+    Failure,
+    Opened,
+    ResetDone,
+    StepDone,
+    StepManyDone,
+    Rendered,
+    Called,
+    Attribute,
+    AttributeSet,
+    Closed,
 ]

@@ -1,8 +1,8 @@
 """Frames of steps, byte by byte: the same bytes that the generated messages give.
 
 A step is nearly every frame. Messages would copy its slabs twice on either side, and their code is
-cold after the pause between two steps. Here a slab is copied once when a frame is written, and not
-at all when one is read.
+cold after the pause between two steps. Here a slab is copied once when a frame is written, to where
+the transport wants it, and not at all when one is read.
 
 Written are the fields in the order of their numbers. Read is that same form alone: for a frame of
 any other form (fields in another order, twice, or of a newer spec) `None` comes back, and the
@@ -17,7 +17,25 @@ from collections.abc import Callable, Sequence
 from rlmesh._wire import messages as m
 from rlmesh.backends import Buffer
 
-__all__ = ["read_step", "read_step_done", "write_step", "write_step_done"]
+__all__ = [
+    "Place",
+    "read_reset_done",
+    "read_step",
+    "read_step_done",
+    "whole",
+    "write_reset_done",
+    "write_step",
+    "write_step_done",
+]
+
+Place = Callable[[Sequence[Buffer], int], Buffer]
+"""Makes a frame of its pieces and their size in all, where a transport wants it."""
+
+
+def whole(parts: Sequence[Buffer], size: int) -> bytes:
+    """A frame in a place of its own; see `Place`."""
+    return b"".join(parts)
+
 
 _LENGTH_DELIMITED = 2
 _DOUBLE = 1
@@ -26,9 +44,12 @@ _DOUBLE = 1
 _SEQUENCE = 1 << 3
 _CALL_US = 2 << 3
 _STEP_REQUEST = 5 << 3 | _LENGTH_DELIMITED
+_RESET_RESPONSE = 5 << 3 | _LENGTH_DELIMITED
 _STEP_RESPONSE = 6 << 3 | _LENGTH_DELIMITED
-_FIRST = 1 << 3 | _LENGTH_DELIMITED  # StepRequest.action, StepResponse.observation, Value.slabs
-_SECOND = 2 << 3 | _LENGTH_DELIMITED
+_FIRST = (
+    1 << 3 | _LENGTH_DELIMITED
+)  # StepRequest.action, {Reset,Step}Response.observation, Value.slabs
+_SECOND = 2 << 3 | _LENGTH_DELIMITED  # The info of a reset.
 _THIRD = 3 << 3 | _LENGTH_DELIMITED
 _BATCH_SIZE = 2 << 3
 _REWARD = 2 << 3 | _DOUBLE
@@ -54,7 +75,7 @@ class _Other(Exception):
 # Writing.
 
 
-def write_step(sequence: int, step: m.Step) -> bytes:
+def write_step(sequence: int, step: m.Step, place: Place = whole) -> Buffer:
     """The frame of a step's request."""
     parts: list[Buffer] = []
     size = _put_value(step.action, parts)
@@ -63,11 +84,26 @@ def write_step(sequence: int, step: m.Step) -> bytes:
     else:
         action = _varint(size)
         head = b"\x2a%b\x0a%b" % (_varint(1 + len(action) + size), action)
-    parts[0] = b"\x08%b%b" % (_varint(sequence), head) if sequence else head
-    return b"".join(parts)
+    head = parts[0] = b"\x08%b%b" % (_varint(sequence), head) if sequence else head
+    return place(parts, len(head) + size)
 
 
-def write_step_done(sequence: int, done: m.StepDone, call_us: int, info: bytes) -> bytes:
+def write_reset_done(
+    sequence: int, done: m.ResetDone, call_us: int, info: bytes, place: Place = whole
+) -> Buffer:
+    """The frame of a reset's answer; `info` is a serialised `Map`, empty for an empty one."""
+    parts: list[Buffer] = []
+    size = _put_value(done.observation, parts)
+    observation = _varint(size)
+    size += 1 + len(observation)
+    if info:
+        size += _put_field(_SECOND, (info,), len(info), parts)
+    return _put_response(sequence, call_us, b"\x2a", size, observation, parts, place)
+
+
+def write_step_done(
+    sequence: int, done: m.StepDone, call_us: int, info: bytes, place: Place = whole
+) -> Buffer:
     """The frame of a step's answer; `info` is a serialised `Map`, empty for an empty one."""
     parts: list[Buffer] = []
     size = _put_value(done.observation, parts)
@@ -81,12 +117,25 @@ def write_step_done(sequence: int, done: m.StepDone, call_us: int, info: bytes) 
         size += _put_field(_INFO, (info,), len(info), parts)
     if done.lanes is not None:
         size += _put_lanes(done, parts)
+    return _put_response(sequence, call_us, b"\x32", size, observation, parts, place)
+
+
+def _put_response(
+    sequence: int,
+    call_us: int,
+    tag: bytes,
+    size: int,
+    observation: bytes,
+    parts: list[Buffer],
+    place: Place,
+) -> Buffer:
+    """A frame of an answer of `size` bytes; `parts` lacks what stands before the observation."""
     head = b"\x08" + _varint(sequence) if sequence else b""
     if call_us:
         head += b"\x10" + (_SHORT[call_us] if call_us < 128 else _varint(call_us))
-    step = _SHORT[size] if size < 128 else _varint(size)
-    parts[0] = b"%b\x32%b\x0a%b" % (head, step, observation)
-    return b"".join(parts)
+    length = _SHORT[size] if size < 128 else _varint(size)
+    before = parts[0] = b"%b%b%b\x0a%b" % (head, tag, length, observation)
+    return place(parts, len(before) + size - 1 - len(observation))
 
 
 def _scalars(done: m.StepDone) -> bytes:
@@ -162,7 +211,7 @@ def _varint(number: int) -> bytes:
 # Reading.
 
 
-def read_step(data: bytes) -> m.Request | None:
+def read_step(data: Buffer) -> m.Request | None:
     """The request of a step's frame; None: let the messages read it."""
     try:
         end = len(data)
@@ -174,8 +223,27 @@ def read_step(data: bytes) -> m.Request | None:
         return None
 
 
+def read_reset_done(
+    data: Buffer, read_info: Callable[[Buffer], m.Info]
+) -> tuple[int, m.ResetDone] | None:
+    """Sequence and reply of a reset's answer; see `read_step_done`."""
+    try:
+        end = len(data)
+        sequence, at = _response(_RESET_RESPONSE, data, end)
+        at, stop = _span(_FIRST, data, at, end)
+        observation = _value(data, at, stop)
+        if stop == end:
+            return sequence, m.ResetDone(observation)
+        at, stop = _span(_SECOND, data, stop, end)
+        if stop != end:
+            return None
+        return sequence, m.ResetDone(observation, read_info(data[at:stop]))
+    except (_Other, IndexError):
+        return None
+
+
 def read_step_done(
-    data: bytes, read_info: Callable[[Buffer], m.Info]
+    data: Buffer, read_info: Callable[[Buffer], m.Info]
 ) -> tuple[int, m.StepDone] | None:
     """Sequence and reply of a step's answer; None: let the messages read it.
 
@@ -185,10 +253,7 @@ def read_step_done(
     """
     try:
         end = len(data)
-        sequence, at = _number(data, 1) if data[0] == _SEQUENCE else (0, 0)
-        if data[at] == _CALL_US:
-            _, at = _number(data, at + 1)
-        at = _enter(_STEP_RESPONSE, data, at, end)
+        sequence, at = _response(_STEP_RESPONSE, data, end)
         at, stop = _span(_FIRST, data, at, end)
         observation = _value(data, at, stop)
         if stop < end and data[stop] >= _INFO:
@@ -198,8 +263,16 @@ def read_step_done(
         return None
 
 
+def _response(tag: int, data: Buffer, end: int) -> tuple[int, int]:
+    """Sequence of an answer, and where its content starts."""
+    sequence, at = _number(data, 1) if data[0] == _SEQUENCE else (0, 0)
+    if data[at] == _CALL_US:
+        _, at = _number(data, at + 1)
+    return sequence, _enter(tag, data, at, end)
+
+
 def _step_scalars(
-    data: bytes, at: int, observation: m.Encoded, read_info: Callable[[Buffer], m.Info]
+    data: Buffer, at: int, observation: m.Encoded, read_info: Callable[[Buffer], m.Info]
 ) -> m.StepDone:
     """The reward and flags of a single environment, and its info."""
     end = len(data)
@@ -221,7 +294,7 @@ def _step_scalars(
 
 
 def _step_rest(
-    data: bytes, at: int, observation: m.Encoded, read_info: Callable[[Buffer], m.Info]
+    data: Buffer, at: int, observation: m.Encoded, read_info: Callable[[Buffer], m.Info]
 ) -> m.StepDone:
     """The info, the lanes and the last observations of a vector."""
     end = len(data)
@@ -240,7 +313,7 @@ def _step_rest(
             raise _Other
         if data[start] == _FIRST:
             start, stop = _span(_FIRST, data, start, end)
-            mask, start = data[start:stop], stop
+            mask, start = bytes(data[start:stop]), stop
         start, stop = _span(_SECOND, data, start, end)
         if stop != end:
             raise _Other
@@ -248,8 +321,8 @@ def _step_rest(
     return m.StepDone(observation, info=info, lanes=lanes, final_mask=mask, final=final)
 
 
-def _lanes(data: bytes, at: int, end: int) -> m.LaneOutcomes:
-    slabs = [b"", b"", b""]
+def _lanes(data: Buffer, at: int, end: int) -> m.LaneOutcomes:
+    slabs: list[Buffer] = [b"", b"", b""]
     for i, tag in enumerate((_FIRST, _SECOND, _THIRD)):
         if at < end and data[at] == tag:
             start, at = _span(tag, data, at, end)
@@ -259,7 +332,7 @@ def _lanes(data: bytes, at: int, end: int) -> m.LaneOutcomes:
     return m.LaneOutcomes(*slabs)
 
 
-def _value(data: bytes, at: int, end: int) -> m.Encoded:
+def _value(data: Buffer, at: int, end: int) -> m.Encoded:
     slabs: list[Buffer] = []
     while at < end and data[at] == _FIRST:
         at, stop = _span(_FIRST, data, at, end)
@@ -273,7 +346,7 @@ def _value(data: bytes, at: int, end: int) -> m.Encoded:
     return m.Encoded(slabs, batch_size)
 
 
-def _span(tag: int, data: bytes, at: int, end: int) -> tuple[int, int]:
+def _span(tag: int, data: Buffer, at: int, end: int) -> tuple[int, int]:
     """Where the content of a field starts and ends; the field must be `tag`, and end by `end`."""
     if data[at] != tag:
         raise _Other
@@ -286,7 +359,7 @@ def _span(tag: int, data: bytes, at: int, end: int) -> tuple[int, int]:
     return at, at + size
 
 
-def _enter(tag: int, data: bytes, at: int, end: int) -> int:
+def _enter(tag: int, data: Buffer, at: int, end: int) -> int:
     """Where the content of a field starts that is the last one up to `end`."""
     if data[at] == tag and data[at + 1] == end - at - 2 < 128:
         return at + 2
@@ -296,7 +369,7 @@ def _enter(tag: int, data: bytes, at: int, end: int) -> int:
     return at
 
 
-def _number(data: bytes, at: int) -> tuple[int, int]:
+def _number(data: Buffer, at: int) -> tuple[int, int]:
     """A varint of at most 63 bits, and where it ends."""
     byte = data[at]
     if byte < 128:
@@ -312,7 +385,7 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
     raise _Other
 
 
-def _flag(data: bytes, at: int) -> tuple[bool, int]:
+def _flag(data: Buffer, at: int) -> tuple[bool, int]:
     if data[at] > 1:
         raise _Other
     return data[at] == 1, at + 1

@@ -1,0 +1,226 @@
+"""Segments that frames travel in: whose they are, what they refuse, and that nothing stays."""
+
+from __future__ import annotations
+
+import array
+import gc
+import mmap
+import os
+import socket
+import struct
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from rlmesh._transport.frames import FramesEnded, FrameSocket
+from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
+
+if sys.platform != "linux":
+    pytest.skip("it needs Linux", allow_module_level=True)
+
+import fcntl
+
+from rlmesh._transport.shared_memory import OwnSegment, PeerSegment, SegmentRefused
+
+LARGE = bytes(range(256)) * 400
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[FrameSocket, FrameSocket]]:
+    """A client and a server that have met."""
+    client, server = map(FrameSocket, socket.socketpair())
+    client._hand_over_own(b"hello")
+    assert server.receive_first() == b"hello"
+    server.answer_first(b"welcome")
+    assert client.receive_first() == b"welcome"
+    yield client, server
+    client.close()
+    server.close()
+
+
+def mapped(frame: object) -> bool:
+    return isinstance(frame, memoryview) and isinstance(frame.obj, mmap.mmap)
+
+
+def test_large_frames_are_shared_both_ways(pair: tuple[FrameSocket, FrameSocket]) -> None:
+    for here, there in (pair, pair[::-1]):
+        here.send(LARGE)
+        got = there.receive()
+        assert mapped(got) and got == LARGE
+        assert isinstance(got, memoryview) and got.readonly
+        here.send(b"small")
+        assert there.receive() == b"small"
+
+
+def test_a_placed_frame_is_not_copied_again(pair: tuple[FrameSocket, FrameSocket]) -> None:
+    client, server = pair
+    frame = server.place([LARGE[:7], LARGE[7:]], len(LARGE))
+    server.send(frame)
+    got = client.receive()
+    assert got == LARGE
+    assert isinstance(frame, memoryview)
+    frame[0] = 77  # The very same bytes.
+    assert got[0] == 77
+
+
+def test_a_frame_stays_until_the_next_but_one(pair: tuple[FrameSocket, FrameSocket]) -> None:
+    client, server = pair
+    views = []
+    for fill in range(6):
+        server.send(bytes([fill]) * 20_000)
+        views.append(client.receive())
+        for back in range(min(len(views), 2)):
+            assert views[-1 - back] == bytes([fill - back]) * 20_000
+
+
+def test_very_large_frames_take_one_place(pair: tuple[FrameSocket, FrameSocket]) -> None:
+    client, server = pair
+    for fill in range(3):
+        server.send(bytes([fill]) * (20 << 20))
+        assert client.receive() == bytes([fill]) * (20 << 20)
+    assert server._placed is not None and server._placed.page == 0
+
+
+def test_a_frame_of_another_connection_is_copied(pair: tuple[FrameSocket, FrameSocket]) -> None:
+    client, server = pair
+    other, _ = map(FrameSocket, socket.socketpair())
+    other._own = OwnSegment()
+    kept = other.place([LARGE], len(LARGE))
+    other.close()
+    del other
+    gc.collect()
+    server.send(kept)
+    assert client.receive() == LARGE
+
+
+def test_one_end_without_memory_is_enough_for_none() -> None:
+    client, server = map(FrameSocket, socket.socketpair())
+    client.send(b"hello")
+    assert server.receive_first() == b"hello"
+    server.answer_first(b"welcome")
+    assert client.receive_first() == b"welcome"
+    server.send(LARGE)
+    got = client.receive()
+    assert got == LARGE and not mapped(got)
+    client.close()
+    server.close()
+
+
+def test_what_is_over_the_limit_is_refused(pair: tuple[FrameSocket, FrameSocket]) -> None:
+    from rlmesh.errors import LimitError
+
+    with pytest.raises(LimitError):
+        pair[0].place([b""], MAX_MESSAGE_BYTES + 1)
+
+
+# What a hostile peer may try.
+
+
+def file_of(size: int) -> int:
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        return os.dup(file.fileno())
+
+
+def memory_of(size: int, seals: int) -> int:
+    descriptor = os.memfd_create("x", os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, size)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
+    return descriptor
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: file_of(100_000),
+        lambda: os.open("/dev/null", os.O_RDONLY),
+        lambda: memory_of(100_000, 0),
+        lambda: memory_of(100_000, fcntl.F_SEAL_GROW),
+        lambda: memory_of(0, fcntl.F_SEAL_SHRINK),
+        lambda: memory_of(1 << 40, fcntl.F_SEAL_SHRINK),
+    ],
+    ids=["file", "device", "unsealed", "growing only", "empty", "huge"],
+)
+def test_what_could_be_cut_off_is_refused(make: object) -> None:
+    assert callable(make)
+    descriptor = make()
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(SegmentRefused):
+        PeerSegment(descriptor)
+    one, other = socket.socketpair()
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor, descriptor]))]
+    one.sendmsg([struct.pack("<I", 1) + b"x"], rights)
+    there = FrameSocket(other)
+    with pytest.raises(FramesEnded):
+        there.receive_first()
+    there.close()
+    one.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("page", "size"),
+    [
+        (2**32 - 1, 1),
+        (2 * MAX_MESSAGE_BYTES // 4096, 1),
+        (2 * MAX_MESSAGE_BYTES // 4096 - 1, 4097),
+        (0, MAX_MESSAGE_BYTES + 1),
+    ],
+)
+def test_references_are_bounds_checked(
+    pair: tuple[FrameSocket, FrameSocket], page: int, size: int
+) -> None:
+    client, server = pair
+    server._socket.sendall(struct.pack("<II", size | 1 << 31, page))
+    with pytest.raises(FramesEnded):
+        client.receive()
+
+
+def test_a_reference_without_memory_ends_the_connection() -> None:
+    one, other = socket.socketpair()
+    there = FrameSocket(other)
+    one.sendall(struct.pack("<II", 20_000 | 1 << 31, 0))
+    with pytest.raises(FramesEnded, match="not shared"):
+        there.receive()
+    one.close()
+    there.close()
+
+
+def test_a_reader_can_neither_write_nor_cut_off() -> None:
+    own = OwnSegment()
+    descriptor = os.dup(own.descriptor)
+    for harm in (
+        lambda: os.ftruncate(descriptor, 0),
+        lambda: os.ftruncate(descriptor, 1 << 40),
+        lambda: mmap.mmap(descriptor, 4096),
+        lambda: os.pwrite(descriptor, b"x", 0),
+        lambda: fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE),
+    ):
+        with pytest.raises(OSError, match=r"not permitted|denied"):
+            harm()
+    view = PeerSegment(descriptor).read(0, 10)
+    with pytest.raises(TypeError):
+        view[0] = 1
+    os.close(descriptor)
+
+
+def test_nothing_is_left() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        client, server = map(FrameSocket, socket.socketpair())
+        client._hand_over_own(b"x")
+        server.receive_first()
+        server.answer_first(b"y")
+        client.receive_first()
+        server.send(bytes(50 << 20))
+        client.receive()
+        client.close()
+        server.close()
+        del client, server
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
+    with open("/proc/self/maps") as maps:
+        assert "rlmesh" not in maps.read()
