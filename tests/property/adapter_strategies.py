@@ -31,9 +31,20 @@ from rlmesh.adapters._rotations import LENGTHS
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.specs import EnvContract
 from rlmesh.tensor import Tensor
-from tests.property.strategies import CHARACTERS, info_trees, spaces_of
+from tests.property.strategies import CHARACTERS, LEAVES, info_trees, spaces_of
 
-__all__ = ["Pair", "both_ways", "model_specs", "pairs", "tagged", "wild_contracts", "wild_specs"]
+__all__ = [
+    "FORMATS",
+    "Pair",
+    "both_ways",
+    "intervals",
+    "model_specs",
+    "near_fits",
+    "pairs",
+    "rotation_numbers",
+    "wild_contracts",
+    "wild_specs",
+]
 
 Draw = st.SearchStrategy[Any]
 FLOAT32, UINT8 = DTYPES["float32"], DTYPES["uint8"]
@@ -338,6 +349,43 @@ def wild_contracts(draw: st.DrawFn) -> EnvContract:
     sides = [draw(spaces_of()) for _ in range(2)]
     tags = [tuple(draw(st.lists(_tags(space), max_size=4))) for space in sides]
     return EnvContract("e", sides[0], sides[1], tags=EnvTags(tags[0], tags[1]))
+
+
+@st.composite
+def near_fits(draw: st.DrawFn) -> tuple[EnvContract, ModelSpec]:
+    """Both sides of a few leaves that say little of them, so that many fit."""
+    sides: list[tuple[spaces.Dict, tuple[TaggedLeaf, ...]]] = []
+    found: list[tuple[Any, ...]] = []
+    for port in (ModelInput, ModelOutput):
+        leaves = draw(st.lists(LEAVES, min_size=1, max_size=2))
+        keys = [f"k{i}" for i in range(len(leaves))]
+        tags = tuple(TaggedLeaf((key,), draw(hints(key))) for key in keys)
+        sides.append((spaces.Dict(dict(zip(keys, leaves))), tags))
+        dtypes = st.none() | st.sampled_from([FLOAT32, UINT8])
+        facts = {"dtype": dtypes, "normalization": st.none() | st.just(MeanStd((1.0,), (2.0,)))}
+        if port is ModelInput:
+            facts["history"] = st.integers(0, 2)
+        found.append(
+            tuple(draw(st.builds(port, st.just(key), hints(key), **facts)) for key in keys)
+        )
+    (seen, about), (done, commands) = sides
+    contract = EnvContract("e", seen, done, tags=EnvTags(about, commands))
+    return contract, ModelSpec(inputs=found[0], outputs=found[1])
+
+
+def hints(role: str) -> st.SearchStrategy[Feature]:
+    """A feature of a role with a hint at most."""
+    plain = Feature(role)
+    more = [
+        replace(plain, range=(0.0, 1.0)),
+        replace(plain, unit="m"),
+        replace(plain, unit="cm"),
+        replace(plain, kind=FeatureKind.IMAGE, layout=ImageLayout.HWC),
+        replace(plain, kind=FeatureKind.IMAGE, layout=ImageLayout.CHW),
+        replace(plain, rotation=RotationFormat.AXIS_ANGLE),
+        replace(plain, rotation=RotationFormat.MATRIX),
+    ]
+    return st.one_of(st.just(plain), st.sampled_from(more))
 
 
 def _tags(space: spaces.Space[Any]) -> st.SearchStrategy[TaggedLeaf]:

@@ -127,7 +127,7 @@ INPUTS: dict[str, tuple[spaces.Space[Any], Feature, dict[str, Any], tuple[str, .
         spaces.Box(-1, 1, (4,)),
         QUATERNION,
         {"feature": Feature("x", range=(0, 1))},
-        ("range for a rotation", "normalization"),
+        ("other range for a rotation", "normalization"),
     ),
     "rotation": (INFINITE, QUATERNION, {}, ("4 numbers", "quaternion_wxyz", "(3,)")),
     "unit of a rotation": (

@@ -114,9 +114,9 @@ class Fit:
         if (ends[0].values, ends[1].values) == (low.values, high.values):
             return
         if self._formats() is not None:
-            actual = f"the range {ends[0].values[0]:g} to {ends[1].values[0]:g}"
+            actual = shortened((ends[0].values, ends[1].values))
             fix = "leave the range of the rotation away; scale it by a normalization"
-            self._refuse("no other range for a rotation", actual, fix)
+            self._refuse("no other range for a rotation than its own", actual, fix)
             return
         self.steps.append(Interval(*ends, low, high))
 
