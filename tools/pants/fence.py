@@ -45,7 +45,13 @@ MAY_IMPORT = (
     (("rlmesh_proto",), ("google.protobuf", "grpc", "typing_extensions")),
     # rlmesh_numpy, by name and when it is asked for: it alone knows Gymnasium's spaces.
     (("rlmesh.spaces._gymnasium",), (*NOUNS, "rlmesh_numpy")),
+    # How a run is written, by the rooms above and when it is asked for.
+    (
+        ("rlmesh.results._outputs",),
+        (*NOUNS, "rlmesh._report", "rlmesh._session.versions", "rlmesh._wire.results"),
+    ),
     (NOUNS, ()),
+    (("rlmesh._report",), (*NOUNS, "pandas", "rich")),
     (("rlmesh._transport",), (*NOUNS, "grpc", "grpc_health", "grpc_reflection")),
     (("rlmesh._wire",), (*NOUNS, "google.protobuf", "rlmesh_proto")),
     (("rlmesh._codec",), (*NOUNS, "rlmesh._wire")),

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from rlmesh._transport import patience
-from rlmesh._transport.patience import LOOK_NS, MOST_SKIPPED, SHORT_NS, Patience
+from rlmesh._transport.patience import LOOK_NS, MOST_SKIPPED, PROBE_NS, SHORT_NS, Patience
 
-Waiting = tuple[Patience, socket.socket]
+Waiting = tuple[Patience, socket.socket, socket.socket]
 
 
 @pytest.fixture
@@ -21,11 +21,11 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waiting]:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
     here, there = socket.socketpair()
     with here, there:
-        yield Patience(here), there
+        yield Patience(here), here, there
 
 
 def test_it_looks_only_after_a_short_wait(waiting: Waiting) -> None:
-    one, other = waiting
+    one, _, other = waiting
     other.send(b"x")
     assert not one.look()  # Nothing is known yet.
     one.slept(SHORT_NS)
@@ -34,17 +34,24 @@ def test_it_looks_only_after_a_short_wait(waiting: Waiting) -> None:
     assert one.look()
 
 
-def test_it_does_not_look_for_long(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, _ = waiting
+@pytest.mark.parametrize(("flowing", "limit"), [(False, PROBE_NS), (True, LOOK_NS)])
+def test_it_does_not_look_for_long(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch, flowing: bool, limit: int
+) -> None:
+    one, here, other = waiting
     one.slept(0)
-    ticks = iter(range(0, 100 * LOOK_NS, LOOK_NS // 4))
+    if flowing:
+        other.send(b"x")
+        assert one.look()
+        here.recv(1)
+    ticks = iter(range(0, 100 * limit, limit // 4))
     monkeypatch.setattr(patience, "perf_counter_ns", lambda: next(ticks))
     assert not one.look()
-    assert next(ticks) < 3 * LOOK_NS
+    assert next(ticks) < 2 * limit
 
 
 def test_after_failures_it_looks_ever_more_seldom(waiting: Waiting) -> None:
-    one, other = waiting
+    one, here, other = waiting
     one.slept(0)
     looked = []
     real = one._poll
@@ -63,6 +70,11 @@ def test_after_failures_it_looks_ever_more_seldom(waiting: Waiting) -> None:
     while not one.look():
         pass
     assert one.look() and one.look()  # It was not in vain: no wait is passed over any more.
+    here.recv(1)
+    assert not one.look()
+    assert not one.look()
+    other.send(b"x")
+    assert one.look()
 
 
 def test_with_one_core_the_peer_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ FINAL_KEY = "final_obs"
 FINAL_MASK_KEY = "_final_obs"
 """Info key of the mask of lanes that have one."""
 
+_FLAGS = ("terminated", "truncated", "reset_mask", "lane_mask", FINAL_MASK_KEY)
+
 
 class LaneIO:
     """Slabs of a vector's rewards, flags and masks.
@@ -30,8 +32,10 @@ class LaneIO:
     def __init__(self, backend: ArrayBackend, num_envs: int) -> None:
         self._backend = backend
         self._num_envs = num_envs
-        self._reward = Leaf("reward", dtype("float64"), ())
-        self._flag = Leaf("flag", dtype("bool"), ())
+        self._leaves = {
+            "reward": Leaf("reward", dtype("float64"), (num_envs,)),
+            **{name: Leaf(name, dtype("bool"), (num_envs,)) for name in _FLAGS},
+        }
 
     def outcomes(self, rewards: Any, terminated: Any, truncated: Any) -> m.LaneOutcomes:
         """Rewards and flags as slabs.
@@ -40,13 +44,17 @@ class LaneIO:
             InvalidValueError: If one has not an element a lane.
         """
         return m.LaneOutcomes(
-            self._slab(rewards, self._reward),
-            self._slab(terminated, Leaf("terminated", self._flag.dtype, ())),
-            self._slab(truncated, Leaf("truncated", self._flag.dtype, ())),
+            self._slab(rewards, "reward"),
+            self._slab(terminated, "terminated"),
+            self._slab(truncated, "truncated"),
         )
 
-    def _slab(self, values: Any, leaf: Leaf) -> Buffer:
-        return self._backend.to_bytes(self._backend.as_leaf(values, leaf, self._num_envs))
+    def _slab(self, values: Any, name: str) -> Buffer:
+        backend, leaf = self._backend, self._leaves[name]
+        exact = backend.exact_bytes(values, leaf, False)
+        if exact is not None:
+            return exact
+        return backend.to_bytes(backend.as_leaf(values, leaf, None))
 
     def arrays(self, outcomes: m.LaneOutcomes) -> tuple[Any, Any, Any]:
         """Rewards (float64) and flags (bool) as arrays that own their memory.
@@ -55,7 +63,7 @@ class LaneIO:
             CodecError: If one has not an element a lane, or a flag is neither 0 nor 1.
         """
         return (
-            self._array(outcomes.rewards, self._reward),
+            self._array(outcomes.rewards, "reward"),
             self._flags(outcomes.terminated, "terminated"),
             self._flags(outcomes.truncated, "truncated"),
         )
@@ -63,17 +71,17 @@ class LaneIO:
     def _flags(self, slab: Buffer, path: str) -> Any:
         if bytes(slab).translate(None, b"\0\1"):
             raise CodecError("a flag that is neither 0 nor 1", path=path)
-        return self._array(slab, Leaf(path, self._flag.dtype, ()))
+        return self._array(slab, path)
 
-    def _array(self, slab: Buffer, leaf: Leaf) -> Any:
-        expected = self._num_envs * leaf.nbytes
-        if len(slab) != expected:
-            raise CodecError(f"{len(slab)} bytes instead of {expected}", path=leaf.path)
-        return self._backend.from_bytes(slab, leaf, self._num_envs, copy=True)
+    def _array(self, slab: Buffer, name: str) -> Any:
+        leaf = self._leaves[name]
+        if len(slab) != leaf.nbytes:
+            raise CodecError(f"{len(slab)} bytes instead of {leaf.nbytes}", path=name)
+        return self._backend.from_bytes(slab, leaf, None, copy=True)
 
     def mask_slab(self, mask: Any) -> bytes:
         """A mask of lanes as a slab."""
-        return bytes(self._slab(mask, Leaf("reset_mask", self._flag.dtype, ())))
+        return bytes(self._slab(mask, "reset_mask"))
 
     def mask_array(self, mask: bytes, path: str) -> Any:
         """A mask of lanes as a bool array.

@@ -1,0 +1,309 @@
+"""The journal of a run: its episodes in a file, each as soon as it has ended.
+
+A journal is what CONTRACT.md, T-6, says: records, each after its length as a varint, the first of
+which is the header. A run that was cut short, by whatever, goes on from its journal.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import TracebackType
+
+from rlmesh._wire.results import Record, framed, read_record, write_record
+from rlmesh.backends import NATIVE, ArrayBackend
+from rlmesh.errors import ClosedError, CodecError, RLMeshError
+from rlmesh.results import EpisodeResult
+from rlmesh.results._journal_header import JournalHeader
+from rlmesh.results._outputs import check_written_with
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["Journal", "JournalError"]
+
+MAX_RECORD_BYTES = 2**28
+"""Longest record: that of a message (M-1)."""
+
+MAX_LENGTH_BYTES = 10
+"""Longest varint."""
+
+
+class JournalError(RLMeshError, ValueError):
+    """A file is not a journal, not that of this run, broken, or open elsewhere.
+
+    Attributes:
+        path: The file.
+        offset: Where in it, in bytes; what stands before it is sound.
+    """
+
+    def __init__(self, path: str, message: str, *, offset: int = 0) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+        self.offset = offset
+
+
+class Journal:
+    """A journal that is open for appending; `create` and `open` make one.
+
+    Once `append` has returned, the episode outlives the process, however that ends; with `fsync`,
+    the machine too. One journal object has a file at a time, which a lock of the file sees to (not
+    on Windows, nor on file systems without locks). Threads may append at the same time. As a
+    context manager it closes the file.
+
+    Attributes:
+        path: The file.
+        header: What the run is.
+        episodes: The episodes that stood in it when it was opened, in the order of the file.
+    """
+
+    path: str
+    header: JournalHeader
+    episodes: tuple[EpisodeResult, ...]
+
+    def __init__(self, path: str, file: io.FileIO, backend: ArrayBackend, fsync: bool) -> None:
+        self.path = path
+        self.episodes = ()
+        self._file = file
+        self._backend = backend
+        self._fsync = fsync
+        self._end = 0
+        self._sound = True
+        self._appending = threading.Lock()
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        header: JournalHeader,
+        *,
+        fsync: bool = False,
+        backend: ArrayBackend = NATIVE,
+    ) -> Journal:
+        """A new journal, with nothing but its header.
+
+        Args:
+            path: Where; nothing may be there.
+            header: What the run is.
+            fsync: Whether each record is on the disk, not only with the system, before the call
+                returns: what survives the machine costs some milliseconds a record.
+            backend: Who knows the arrays of final infos.
+
+        Raises:
+            FileExistsError: If the file is there; `open` goes on with it.
+            OSError: If it cannot be written.
+            ValueError: If a number of the header does not fit its field.
+        """
+        record = framed(write_record(header, backend))
+        with cls._opened(path, "x+", backend, fsync) as journal:
+            journal._write(record)
+            if fsync:
+                _sync_folder(journal.path)
+        journal.header = header
+        return journal
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        header: JournalHeader | None = None,
+        *,
+        fsync: bool = False,
+        backend: ArrayBackend = NATIVE,
+    ) -> Journal:
+        """A journal that is there, with the episodes that stand in it.
+
+        A last record that was cut short is not read, and goes when the next one is appended. The
+        file is not changed before that.
+
+        Args:
+            path: The journal.
+            header: What the run is that goes on; None: whatever the journal says. With one, a
+                journal whose own header was cut short is begun anew.
+            fsync: As of `create`.
+            backend: Who makes, and knows, the arrays of final infos.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            OSError: If it cannot be read and written.
+            JournalError: If it is not a journal, breaks off at a record that is broken (`.offset`
+                says where), was written with a spec version that does not talk to this one, is
+                open already, or its header is not `header`; says which fields differ, and how.
+        """
+        with cls._opened(path, "r+", backend, fsync) as journal:
+            journal._read(header)
+        return journal
+
+    @classmethod
+    @contextmanager
+    def _opened(
+        cls, path: str | os.PathLike[str], mode: str, backend: ArrayBackend, fsync: bool
+    ) -> Generator[Journal, None, None]:
+        """A journal of a file that is closed again if what is done with it fails."""
+        place = os.fspath(path)
+        journal = cls(place, io.FileIO(place, mode), backend, fsync)
+        try:
+            _lock(journal._file, place)
+            yield journal
+        except BaseException:
+            journal.close()
+            raise
+
+    def append(self, episode: EpisodeResult) -> None:
+        """Write an episode.
+
+        Where that fails, such as on a full disk, what was written of it goes with the next one.
+
+        Args:
+            episode: The episode.
+
+        Raises:
+            ClosedError: If the journal is closed.
+            OSError: If it cannot be written.
+            ValueError: If a number of it does not fit its field, or its record is over 256 MiB.
+        """
+        record = write_record(episode, self._backend)
+        if len(record) > MAX_RECORD_BYTES:
+            raise ValueError(
+                f"expected a record of at most {MAX_RECORD_BYTES} bytes, got {len(record)}; its "
+                f"final_info is too large"
+            )
+        with self._appending:
+            if self._file.closed:
+                raise ClosedError(f"{self.path}: the journal is closed")
+            self._write(framed(record))
+
+    def close(self) -> None:
+        """Close the file. Again: nothing."""
+        with self._appending:
+            self._file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _write(self, record: bytes) -> None:
+        if not self._sound:
+            self._file.truncate(self._end)
+        self._file.seek(self._end)
+        self._sound = False
+        rest = memoryview(record)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        if self._fsync:
+            os.fsync(self._file.fileno())
+        self._end += len(record)
+        self._sound = True
+
+    def _read(self, wanted: JournalHeader | None) -> None:
+        data = self._file.readall()
+        records = self._records(data)
+        if records:
+            self._take(records, wanted)
+        elif wanted is None:
+            raise JournalError(self.path, "expected a journal, got a file without a header")
+        else:
+            self._begin_anew(data, wanted)
+
+    def _records(self, data: bytes) -> list[Record]:
+        """The records, as far as they are whole; sets where they end."""
+        records: list[Record] = []
+        while (found := self._length(data)) is not None:
+            start, end = found
+            if end > len(data):
+                break
+            try:
+                records.append(read_record(data[start:end], self._backend))
+            except CodecError as error:
+                raise self._broken(f"a record is broken: {error}") from None
+            self._end = end
+        self._sound = self._end == len(data)
+        return records
+
+    def _length(self, data: bytes) -> tuple[int, int] | None:
+        """Where the next record starts and ends; None where its length is cut short."""
+        size = 0
+        for i, byte in enumerate(data[self._end : self._end + MAX_LENGTH_BYTES]):
+            size |= (byte & 127) << 7 * i
+            if byte < 128:
+                if size > MAX_RECORD_BYTES:
+                    raise self._broken(f"a record has {size} bytes, more than any may have")
+                start = self._end + i + 1
+                return start, start + size
+        if len(data) - self._end >= MAX_LENGTH_BYTES:
+            raise self._broken("what should be a record's length is none")
+        return None
+
+    def _take(self, records: list[Record], wanted: JournalHeader | None) -> None:
+        header, *later = records
+        if not isinstance(header, JournalHeader):
+            raise JournalError(self.path, "expected a journal, but its first record is no header")
+        try:
+            check_written_with(header.spec_version)
+        except CodecError as error:
+            raise JournalError(self.path, str(error)) from None
+        if wanted is not None:
+            differences = "; ".join(self._as_written(wanted).differences(header))
+            if differences:
+                raise JournalError(self.path, f"the journal is that of another run: {differences}")
+        if any(isinstance(record, JournalHeader) for record in later):
+            raise JournalError(self.path, "expected one header, but the journal has another")
+        self.header = header
+        self.episodes = tuple(record for record in later if isinstance(record, EpisodeResult))
+
+    def _as_written(self, header: JournalHeader) -> JournalHeader:
+        """The header as it is read again: texts lose what UTF-8 cannot carry."""
+        again = read_record(write_record(header, self._backend), self._backend)
+        assert isinstance(again, JournalHeader)
+        return again
+
+    def _begin_anew(self, data: bytes, header: JournalHeader) -> None:
+        """Write the header where not even that had been written whole."""
+        record = framed(write_record(header, self._backend))
+        if not record.startswith(data):  # Some other file: it is not ours to overwrite.
+            raise JournalError(self.path, "expected a journal, got a file without a header")
+        self._write(record)
+        self.header = header
+
+    def _broken(self, message: str) -> JournalError:
+        return JournalError(self.path, f"byte {self._end}: {message}", offset=self._end)
+
+
+def _lock(file: io.FileIO, path: str) -> None:
+    """Keep the file from others until it is closed.
+
+    Raises:
+        JournalError: If another has it.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise JournalError(
+            path, "the journal is open already, here or in another process"
+        ) from None
+    except OSError:
+        return  # The file system has no locks.
+
+
+def _sync_folder(path: str) -> None:
+    """Have the name of a new file on the disk."""
+    if sys.platform == "win32":
+        return
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

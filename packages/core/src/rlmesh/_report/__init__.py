@@ -1,0 +1,1 @@
+"""Runs for people: text, rich tables, HTML pages, and pandas's frames."""

@@ -1,0 +1,174 @@
+"""A run's figures and episodes in words, the same in every form of a report."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rlmesh.results import EpisodeResult, RunResult, Timing
+
+__all__ = ["COLUMNS", "endpoint_rows", "episode_rows", "facts", "heading", "number", "shown"]
+
+COLUMNS = ("#", "seed", "reward", "steps", "end", "success", "seconds", "endpoint", "error")
+"""Of the table of episodes."""
+
+ENDPOINT_COLUMNS = (
+    *("endpoint", "episodes", "reward", "95%", "success"),
+    *("seconds", "predict", "step", "wait"),
+)
+"""Of the table of endpoints."""
+
+_UNKNOWN = ""
+_TEXTS = frozenset(("end", "success", "endpoint", "error", "95%"))
+
+
+def is_number(column: str) -> bool:
+    """Whether a column's cells are aligned as numbers are."""
+    return column not in _TEXTS
+
+
+def shown(text: str, keep: str = "") -> str:
+    """`text` without control characters, which could do things to a terminal or a page (Y-10).
+
+    Args:
+        text: Anything, such as what came over the wire.
+        keep: Characters that stay, such as line ends.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def number(value: float) -> str:
+    """A number in up to six digits."""
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
+
+
+def heading(run: RunResult) -> str:
+    """What the run is of."""
+    names = [shown(name) for name in (run.model_id, run.env_id) if name]
+    return " in ".join(names) or "Run"
+
+
+def facts(run: RunResult) -> list[tuple[str, str]]:
+    """The run's figures: name and words."""
+    found = [("episodes", _ends(run)), ("reward", _reward(run))]
+    if run.success_rate is not None:
+        found.append(("success", _success(run)))
+    found.append(("steps", _steps(run)))
+    if run.seconds:
+        found.append(("time", _time(run.timing)))
+    if run.instruction is not None:
+        found.append(("instruction", shown(run.instruction)))
+    if run.started_at:
+        found.append(("started", moment(run.started_at)))
+    return found
+
+
+def _ends(run: RunResult) -> str:
+    ends = ", ".join(f"{count} {end.value}" for end, count in run.ends.items())
+    return f"{len(run.episodes)}: {ends}" if ends else "0"
+
+
+def _reward(run: RunResult) -> str:
+    if not run.episodes:
+        return _UNKNOWN
+    words = f"mean {number(run.mean_reward)}, std {number(run.std_reward)}"
+    interval = _interval(run)
+    return f"{words}, 95% {interval}" if interval else words
+
+
+def _interval(run: RunResult) -> str:
+    interval = run.reward_interval()
+    return _UNKNOWN if math.isnan(interval.low) else str(interval)
+
+
+def _success(run: RunResult) -> str:
+    successes, reported = run.success_counts
+    return f"{successes} of {reported}, {successes / reported:.4g}, 95% {run.success_interval()}"
+
+
+def _steps(run: RunResult) -> str:
+    rate = run.steps_per_second
+    return f"{run.total_steps}" if math.isnan(rate) else f"{run.total_steps}, {rate:.4g} a second"
+
+
+def _time(timing: Timing) -> str:
+    stages = {"predict": timing.predict, "step": timing.step, "wait": timing.wait}
+    told = ", ".join(f"{name} {seconds:.4g} s" for name, seconds in stages.items() if seconds)
+    total = f"{timing.total:.4g} s"
+    return f"{total}: {told}" if told else total
+
+
+def moment(unix_time: float) -> str:
+    """A Unix time in words, UTC; the number where it is none that a calendar has."""
+    try:
+        when = datetime.datetime.fromtimestamp(unix_time, datetime.timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return number(unix_time)
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def endpoint_rows(run: RunResult) -> list[tuple[str, ...]]:
+    """A row of `ENDPOINT_COLUMNS` for each endpoint; none where there is but one."""
+    parts = run.by_endpoint()
+    if len(parts) < 2:
+        return []
+    return [
+        (
+            shown(endpoint),
+            str(len(part.episodes)),
+            f"{part.mean_reward:.4g}",
+            _interval(part),
+            "{} of {}".format(*part.success_counts) if part.success_rate is not None else "",
+            *(f"{seconds:.3g}" for seconds in astuple(part.timing)),
+        )
+        for endpoint, part in parts.items()
+    ]
+
+
+def episode_rows(
+    run: RunResult, most: int | None = None
+) -> tuple[tuple[str, ...], list[tuple[str, ...]], int]:
+    """The table of episodes.
+
+    Args:
+        run: The run.
+        most: Number of episodes; of more, the first and the last ones. None: all.
+
+    Returns:
+        Those of `COLUMNS` that have something in them, the rows, and how many rows are left out in
+        the middle.
+    """
+    episodes = run.episodes
+    left_out = 0
+    if most is not None and len(episodes) > most:
+        left_out = len(episodes) - most
+        episodes = (*episodes[: most - most // 2], *episodes[len(episodes) - most // 2 :])
+    rows = [_cells(episode) for episode in episodes]
+    kept = [i for i in range(len(COLUMNS)) if i < 5 or any(row[i] for row in rows)]
+    return _pick(COLUMNS, kept), [_pick(row, kept) for row in rows], left_out
+
+
+def _pick(cells: Sequence[str], places: Sequence[int]) -> tuple[str, ...]:
+    return tuple(cells[i] for i in places)
+
+
+def _cells(episode: EpisodeResult) -> tuple[str, ...]:
+    return (
+        str(episode.index),
+        "" if episode.seed is None else str(episode.seed),
+        number(episode.reward),
+        str(episode.steps),
+        episode.end.value,
+        "" if episode.success is None else ("yes" if episode.success else "no"),
+        f"{episode.seconds:.4g}" if episode.seconds else "",
+        shown(episode.endpoint),
+        "" if episode.error is None else shown(episode.error.message),
+    )

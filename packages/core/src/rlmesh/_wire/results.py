@@ -1,0 +1,300 @@
+"""RunResult, EpisodeResult and the records of a journal <-> their messages, bytes and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Union
+
+from google.protobuf import json_format
+from rlmesh_proto.env.v1 import error_pb2
+from rlmesh_proto.eval.v1 import result_pb2
+
+from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
+from rlmesh._wire.enums import EnumMap
+from rlmesh._wire.failures import failure_from_wire, failure_to_wire
+from rlmesh._wire.frames import _parse
+from rlmesh._wire.messages import Failure
+from rlmesh._wire.spec import SPEC_VERSION
+from rlmesh._wire.steps import _varint
+from rlmesh.backends import ArrayBackend
+from rlmesh.errors import CodecError
+from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, RunResult, Timing
+from rlmesh.results._journal_header import JournalHeader
+
+__all__ = [
+    "Record",
+    "framed",
+    "read_record",
+    "run_from_bytes",
+    "run_from_json",
+    "run_to_bytes",
+    "run_to_json",
+    "write_record",
+]
+
+Record = Union[JournalHeader, EpisodeResult, None]
+"""A record of a journal; None: one of a newer spec."""
+
+RESERVED = "rlmesh."
+"""What the keys of metadata begin with that are the schema's own."""
+
+ENV_ID = "rlmesh.env_id"
+"""Key of metadata under which a run's environment stands where its episodes do not tell it."""
+
+_ENDS = EnumMap(EpisodeEnd, result_pb2.EpisodeEnd, "EPISODE_END")
+# The last ones: what versions of protobuf say of JSON that is no object.
+_NOT_JSON = (json_format.Error, ValueError, RecursionError, TypeError, AttributeError)
+_FACTS = tuple(field.name for field in fields(EpisodeFailure))
+
+
+# Runs.
+
+
+def run_to_bytes(run: RunResult, backend: ArrayBackend) -> bytes:
+    """The serialised `RunResult`.
+
+    Args:
+        run: The run.
+        backend: Who knows the arrays of its infos and metadata.
+
+    Raises:
+        ValueError: If a number does not fit its field, or metadata has a reserved key.
+    """
+    return _run_message(run, backend).SerializeToString()
+
+
+def run_from_bytes(data: bytes, backend: ArrayBackend) -> RunResult:
+    """The run of a serialised `RunResult`.
+
+    Raises:
+        CodecError: If it is not one, or breaks a rule of the contract.
+    """
+    message = result_pb2.RunResult()
+    _parse(message, data)
+    return _read_run(message, backend)
+
+
+def run_to_json(run: RunResult, backend: ArrayBackend, indent: int | None) -> str:
+    """The `RunResult` in protobuf's JSON; arguments and errors as of `run_to_bytes`."""
+    return json_format.MessageToJson(_run_message(run, backend), indent=indent)
+
+
+def run_from_json(text: str | bytes, backend: ArrayBackend) -> RunResult:
+    """The run of a `RunResult` in protobuf's JSON; fields of a newer spec are ignored.
+
+    Raises:
+        CodecError: If it is not one, or breaks a rule of the contract.
+    """
+    message = result_pb2.RunResult()
+    try:
+        json_format.Parse(text, message, ignore_unknown_fields=True)
+    except _NOT_JSON as error:
+        raise CodecError(f"not a RunResult in protobuf's JSON: {error}") from None
+    return _read_run(message, backend)
+
+
+def _run_message(run: RunResult, backend: ArrayBackend) -> result_pb2.RunResult:
+    message = result_pb2.RunResult()
+    encoder = DynamicEncoder(backend)
+    for i, episode in enumerate(run.episodes):
+        _write_episode(episode, message.episodes.add(), encoder, f"episodes[{i}]")
+    message.model_id = _text(run.model_id)
+    # Whatever it was read from: this is the version of the messages that are written here.
+    message.spec_version = SPEC_VERSION
+    _write_timing(run.timing, message.timing)
+    if run.instruction is not None:
+        message.instruction = _text(run.instruction)
+    message.started_at = run.started_at
+    reserved = [key for key in run.metadata if _is_reserved(key)]
+    if reserved:
+        words = f"expected keys that do not begin with {RESERVED!r}, got {reserved}"
+        raise ValueError(f"metadata: {words}")
+    metadata = dict(run.metadata)
+    if run.env_id != _common_env_id(run.episodes):
+        metadata[ENV_ID] = run.env_id
+    if metadata:
+        encoder.map(metadata, message.metadata, "metadata")
+    return message
+
+
+def _read_run(message: result_pb2.RunResult, backend: ArrayBackend) -> RunResult:
+    episodes = tuple(
+        _read_episode(episode, backend, f"episodes[{i}]")
+        for i, episode in enumerate(message.episodes)
+    )
+    metadata = map_from_wire(message.metadata, backend, "metadata")
+    env_id = metadata.pop(ENV_ID, _common_env_id(episodes))
+    if not isinstance(env_id, str):
+        raise CodecError(f"expected text, got {env_id!r:.60}", path=f"metadata[{ENV_ID!r}]")
+    # Other reserved keys are of a newer spec.
+    metadata = {key: value for key, value in metadata.items() if not _is_reserved(key)}
+    timing = _read_timing(message.timing)
+    return RunResult(
+        episodes,
+        env_id=env_id,
+        seconds=timing.total,
+        model_id=message.model_id,
+        timing=timing,
+        instruction=message.instruction if message.HasField("instruction") else None,
+        started_at=message.started_at,
+        metadata=metadata,
+        spec_version=message.spec_version,
+    )
+
+
+def _is_reserved(key: object) -> bool:
+    return isinstance(key, str) and key.startswith(RESERVED)
+
+
+def _common_env_id(episodes: tuple[EpisodeResult, ...]) -> str:
+    """What the messages tell of a run's environment: the id that all its episodes have."""
+    ids = {episode.env_id for episode in episodes}
+    return ids.pop() if len(ids) == 1 else ""
+
+
+# Episodes.
+
+
+def _write_episode(
+    episode: EpisodeResult, out: result_pb2.EpisodeResult, encoder: DynamicEncoder, path: str
+) -> None:
+    out.index = _unsigned(episode.index, f"{path}.index")
+    if episode.seed is not None:
+        out.seed = _unsigned(episode.seed, f"{path}.seed")
+    out.reward = float(episode.reward)
+    out.steps = _unsigned(episode.steps, f"{path}.steps")
+    out.end = _ENDS.to_wire(episode.end)
+    if episode.success is not None:
+        out.success = bool(episode.success)
+    _write_timing(episode.timing, out.timing)
+    out.endpoint = _text(episode.endpoint)
+    out.env_id = _text(episode.env_id)
+    if episode.error is not None:
+        _write_failure(episode.error, out.error)
+    if episode.final_info is not None:
+        out.final_info.SetInParent()
+        encoder.map(episode.final_info, out.final_info, f"{path}.final_info")
+    out.started_at = episode.started_at
+
+
+def _read_episode(
+    message: result_pb2.EpisodeResult, backend: ArrayBackend, path: str
+) -> EpisodeResult:
+    end = _ENDS.known(message.end)
+    if end is None:
+        words = f"an episode has no end that this version knows, but number {message.end}"
+        raise CodecError(words, path=f"{path}.end")
+    timing = _read_timing(message.timing)
+    info = None
+    if message.HasField("final_info"):
+        info = map_from_wire(message.final_info, backend, f"{path}.final_info")
+    return EpisodeResult(
+        index=message.index,
+        seed=message.seed if message.HasField("seed") else None,
+        reward=message.reward,
+        steps=message.steps,
+        end=end,
+        success=message.success if message.HasField("success") else None,
+        seconds=timing.total,
+        env_id=message.env_id,
+        timing=timing,
+        endpoint=message.endpoint,
+        error=_read_failure(message.error) if message.HasField("error") else None,
+        final_info=info,
+        started_at=message.started_at,
+    )
+
+
+def _write_timing(timing: Timing, out: result_pb2.Timing) -> None:
+    out.total_seconds = timing.total
+    out.predict_seconds = timing.predict
+    out.step_seconds = timing.step
+    out.wait_seconds = timing.wait
+
+
+def _read_timing(message: result_pb2.Timing) -> Timing:
+    return Timing(
+        total=message.total_seconds,
+        predict=message.predict_seconds,
+        step=message.step_seconds,
+        wait=message.wait_seconds,
+    )
+
+
+def _write_failure(failure: EpisodeFailure, out: error_pb2.Error) -> None:
+    out.SetInParent()
+    failure_to_wire(Failure(**{name: getattr(failure, name) for name in _FACTS}), out)
+
+
+def _read_failure(message: error_pb2.Error) -> EpisodeFailure:
+    failure = failure_from_wire(message)
+    return EpisodeFailure(**{name: getattr(failure, name) for name in _FACTS})
+
+
+# Records of a journal, each after its length (T-6).
+
+
+def write_record(record: JournalHeader | EpisodeResult, backend: ArrayBackend) -> bytes:
+    """The bytes of a record, without its length.
+
+    Raises:
+        ValueError: If a number does not fit its field.
+    """
+    message = result_pb2.JournalRecord()
+    if isinstance(record, JournalHeader):
+        _write_header(record, message.header)
+    else:
+        _write_episode(record, message.episode, DynamicEncoder(backend), "episode")
+    return message.SerializeToString()
+
+
+def framed(record: bytes) -> bytes:
+    """A record after its length."""
+    return _varint(len(record)) + record
+
+
+def read_record(data: bytes, backend: ArrayBackend) -> Record:
+    """The record of its bytes, without its length.
+
+    Raises:
+        CodecError: If it is not one, or breaks a rule of the contract.
+    """
+    message = result_pb2.JournalRecord()
+    _parse(message, data)
+    kind = message.WhichOneof("record")
+    if kind == "episode":
+        return _read_episode(message.episode, backend, "episode")
+    return _read_header(message.header) if kind == "header" else None
+
+
+def _write_header(header: JournalHeader, out: result_pb2.JournalHeader) -> None:
+    out.spec_version = header.spec_version
+    out.model_id = _text(header.model_id)
+    out.env_ids.extend(map(_text, header.env_ids))
+    out.seeds.extend(_unsigned(seed, f"seeds[{i}]") for i, seed in enumerate(header.seeds))
+    out.episodes = _unsigned(header.episodes, "episodes")
+    if header.instruction is not None:
+        out.instruction = _text(header.instruction)
+    out.SetInParent()
+
+
+def _read_header(message: result_pb2.JournalHeader) -> JournalHeader:
+    return JournalHeader(
+        model_id=message.model_id,
+        env_ids=tuple(message.env_ids),
+        seeds=tuple(message.seeds),
+        episodes=message.episodes,
+        instruction=message.instruction if message.HasField("instruction") else None,
+        spec_version=message.spec_version,
+    )
+
+
+def _unsigned(number: int, path: str) -> int:
+    if not 0 <= number < 2**64:
+        raise ValueError(f"{path}: expected 0 to 2**64 - 1, got {number}")
+    return int(number)
+
+
+def _text(text: str) -> str:
+    """`text` as UTF-8 can carry it."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,19 @@
+"""What an episode and a run gave, with its statistics, files and reports."""
+
+from __future__ import annotations
+
+from rlmesh.results._comparison import Comparison, compare
+from rlmesh.results._episode import EpisodeEnd, EpisodeFailure, EpisodeResult, Timing
+from rlmesh.results._run import RunResult
+from rlmesh.results._statistics import Interval
+
+__all__ = [
+    "Comparison",
+    "EpisodeEnd",
+    "EpisodeFailure",
+    "EpisodeResult",
+    "Interval",
+    "RunResult",
+    "Timing",
+    "compare",
+]

@@ -1,0 +1,168 @@
+"""Two runs of the same seeds, episode by episode."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rlmesh.results._episode import EpisodeEnd, EpisodeResult
+from rlmesh.results._run import RunResult
+from rlmesh.results._statistics import (
+    Interval,
+    bootstrap_interval,
+    check_confidence,
+    mean,
+    paired_interval,
+)
+
+__all__ = ["Comparison", "compare"]
+
+Pair = tuple[EpisodeResult, EpisodeResult]
+
+MOST_NAMED = 5
+"""Seeds that an error names."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a run `a` did beside a run `b` of the same seeds. Differences are `a` less `b`.
+
+    Attributes:
+        pairs: The two episodes of each seed, in the order of `a`.
+        confidence: Probability with which each interval covers what it is of.
+        reward_difference: Mean of the pairs' differences of reward; NaN without pairs.
+        reward_interval: Its bootstrap interval, as of `RunResult.reward_interval`.
+        wins: Number of pairs in which `a` has the larger reward.
+        ties: Number in which both have the same.
+        losses: Number in which `b` has the larger one. A reward of NaN is none of the three.
+        success_difference: Difference of the shares of successes, among the pairs in which both
+            environments reported it; None where none did.
+        success_interval: Its interval, by method 10 of Newcombe (1998) for paired proportions;
+            None where no pair reported it.
+        errors: Number of pairs of which an episode, or both, ended by an error. They are counted
+            with the reward that there was until then.
+    """
+
+    pairs: tuple[Pair, ...]
+    confidence: float
+    reward_difference: float
+    reward_interval: Interval
+    wins: int
+    ties: int
+    losses: int
+    success_difference: float | None
+    success_interval: Interval | None
+    errors: int
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of pairs."""
+        return len(self.pairs)
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        """Difference of reward of each pair, in order."""
+        return tuple(a.reward - b.reward for a, b in self.pairs)
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.n_pairs} pairs: reward {self.reward_difference:+.4g} {self.reward_interval}, "
+            f"{self.wins} wins, {self.ties} ties, {self.losses} losses"
+        )
+        if self.success_difference is not None:
+            text += f"; success {self.success_difference:+.4g} {self.success_interval}"
+        if self.errors:
+            text += f"; {self.errors} with an error"
+        return f"{text} (intervals of {100 * self.confidence:.4g}%)"
+
+
+def compare(a: RunResult, b: RunResult, confidence: float = 0.95) -> Comparison:
+    """Compare two runs by pairs of episodes with the same seed, in whatever order they ran.
+
+    Pairs take the difficulty of a seed out of the difference, so that fewer episodes tell two
+    models apart than without.
+
+    Args:
+        a: A run.
+        b: Another run of the same seeds.
+        confidence: Probability with which each interval covers what it is of.
+
+    Returns:
+        The comparison, `a` less `b`. Its reward interval is that of the mean of the pairs'
+        differences by the BCa bootstrap (Efron and Tibshirani, 1993, chapter 14); the success
+        interval is by method 10 of Newcombe (Statistics in Medicine 17, 1998, 2635-2650).
+
+    Raises:
+        ValueError: If an episode has no seed, a run has a seed twice, or one has a seed that the
+            other lacks; says which. If `confidence` is not between 0 and 1.
+    """
+    check_confidence(confidence)
+    pairs = _paired(a, b)
+    gains = [x.reward - y.reward for x, y in pairs]
+    ties = sum(x.reward == y.reward for x, y in pairs)
+    difference, interval = _successes(pairs, confidence)
+    return Comparison(
+        pairs=pairs,
+        confidence=confidence,
+        reward_difference=mean(gains),
+        reward_interval=bootstrap_interval(gains, confidence),
+        wins=sum(x.reward > y.reward for x, y in pairs),
+        ties=ties,
+        losses=sum(x.reward < y.reward for x, y in pairs),
+        success_difference=difference,
+        success_interval=interval,
+        errors=sum(EpisodeEnd.ERROR in (x.end, y.end) for x, y in pairs),
+    )
+
+
+def _paired(a: RunResult, b: RunResult) -> tuple[Pair, ...]:
+    first, second = _by_seed("a", a), _by_seed("b", b)
+    only = [f"{name} alone has {_named(seeds)}" for name, seeds in _alone(first, second)]
+    if only:
+        raise ValueError(f"expected two runs of the same seeds: {'; '.join(only)}")
+    return tuple((episode, second[seed]) for seed, episode in first.items())
+
+
+def _by_seed(name: str, run: RunResult) -> dict[int, EpisodeResult]:
+    counts = Counter(episode.seed for episode in run.episodes)
+    unseeded = [episode.index for episode in run.episodes if episode.seed is None]
+    if unseeded:
+        raise ValueError(
+            f"expected a seed for each episode, but {name} has none for {_named(unseeded)} (by "
+            f"index); run it with seeds="
+        )
+    twice = [seed for seed, count in counts.items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"expected each seed once, but {name} has {_named(twice)} more often; compare the runs "
+            f"of by_endpoint() where each endpoint played all seeds"
+        )
+    return {episode.seed: episode for episode in run.episodes if episode.seed is not None}
+
+
+def _alone(
+    first: dict[int, EpisodeResult], second: dict[int, EpisodeResult]
+) -> Iterable[tuple[str, list[int]]]:
+    sides = (("a", first.keys() - second.keys()), ("b", second.keys() - first.keys()))
+    return ((name, sorted(seeds)) for name, seeds in sides if seeds)
+
+
+def _named(numbers: Sequence[int | None]) -> str:
+    named = ", ".join(map(str, numbers[:MOST_NAMED]))
+    more = len(numbers) - MOST_NAMED
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _successes(pairs: Sequence[Pair], confidence: float) -> tuple[float | None, Interval | None]:
+    counts = Counter(
+        (bool(a.success), bool(b.success))
+        for a, b in pairs
+        if a.success is not None and b.success is not None
+    )
+    if not counts:
+        return None, None
+    both, first = counts[True, True], counts[True, False]
+    second, neither = counts[False, True], counts[False, False]
+    difference = (first - second) / counts.total()
+    return difference, paired_interval(both, first, second, neither, confidence)

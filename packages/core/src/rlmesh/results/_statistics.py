@@ -1,0 +1,232 @@
+"""Means and intervals, by the standard library alone and the same on every machine."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+__all__ = ["Interval", "bootstrap_interval", "mean", "paired_interval", "std", "wilson_interval"]
+
+RESAMPLES = 2_000
+"""Samples that the bootstrap draws."""
+
+MOST_RESAMPLED = 10_000
+"""Numbers above which the bootstrap's closed form is used: drawing would take seconds."""
+
+ROUNDING = 1e-12
+"""What the mean of numbers up to 1 may be off by."""
+
+_NORMAL = statistics.NormalDist()
+
+
+class Interval(NamedTuple):
+    """A confidence interval.
+
+    Attributes:
+        low: Its lower end.
+        high: Its upper end.
+    """
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"[{self.low:.4g}, {self.high:.4g}]"
+
+
+UNKNOWN = Interval(math.nan, math.nan)
+"""The interval of what has none."""
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuse what is no confidence level.
+
+    Raises:
+        ValueError: If `confidence` is not between 0 and 1, both excluded.
+    """
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"expected a confidence between 0 and 1, got {confidence!r}")
+
+
+def mean(numbers: Sequence[float]) -> float:
+    """The mean, correctly rounded wherever it is finite; NaN of no numbers."""
+    if not numbers:
+        return math.nan
+    try:
+        return math.fsum(numbers) / len(numbers)
+    except (OverflowError, ValueError):  # The sum is too large, or of both infinities.
+        return sum(number / len(numbers) for number in numbers)
+
+
+def std(numbers: Sequence[float]) -> float:
+    """The population standard deviation; NaN of no numbers, and where one is not finite."""
+    if not numbers or not all(map(math.isfinite, numbers)):
+        return math.nan
+    try:
+        return statistics.pstdev(numbers)
+    except OverflowError:  # The squares are too large for Python 3.10.
+        scale = float(max(map(abs, numbers)))
+        return scale * statistics.pstdev([number / scale for number in numbers])
+
+
+def bootstrap_interval(numbers: Sequence[float], confidence: float) -> Interval:
+    """The bias-corrected and accelerated (BCa) bootstrap interval of a mean.
+
+    B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter
+    14: BCa by `RESAMPLES` samples, with the acceleration of the jackknife; above `MOST_RESAMPLED`
+    numbers the chapter's ABC interval, which is BCa's closed form and for a mean is exact to the
+    same order. The samples are those of a generator with a fixed seed: the same numbers have the
+    same interval in every process and on every machine.
+
+    Args:
+        numbers: Numbers drawn independently.
+        confidence: Probability with which such an interval covers the mean, such as 0.95.
+
+    Returns:
+        The interval; of equal numbers, that number twice; NaN twice for fewer than two numbers, or
+        where one is not finite.
+
+    Raises:
+        ValueError: If `confidence` is not between 0 and 1.
+    """
+    check_confidence(confidence)
+    if len(numbers) < 2 or not all(map(math.isfinite, numbers)):
+        return UNKNOWN
+    return _bca(tuple(numbers), confidence)
+
+
+@lru_cache(maxsize=8)  # A report and a table ask for the same ones again.
+def _bca(numbers: tuple[float, ...], confidence: float) -> Interval:
+    center = mean(numbers)
+    scale = max(abs(number - center) for number in numbers)
+    if scale == 0.0 or not math.isfinite(scale):
+        return Interval(center, center) if scale == 0.0 else UNKNOWN
+    parts = [(number - center) / scale for number in numbers]
+    acceleration = _acceleration(parts)
+    tails = [_NORMAL.inv_cdf(p) for p in ((1 - confidence) / 2, (1 + confidence) / 2)]
+    if len(parts) > MOST_RESAMPLED:
+        error = math.sqrt(math.fsum(part * part for part in parts)) / len(parts)
+        ends = [error * _abc_point(z, acceleration) for z in tails]
+    else:
+        means = _resampled_means(parts)
+        # Half of those that are equal but for rounding: rewards of few kinds have many.
+        below = sum((m < -ROUNDING) + (m <= ROUNDING) for m in means) / (2 * len(means))
+        shift = _NORMAL.inv_cdf(min(max(below, 0.5 / len(means)), 1 - 0.5 / len(means)))
+        ends = [_quantile(means, _corrected(z, shift, acceleration)) for z in tails]
+    # A mean is never outside of its numbers, but for rounding.
+    least, most = min(numbers), max(numbers)
+    return Interval(*(min(max(center + scale * end, least), most) for end in ends))
+
+
+def _acceleration(parts: Sequence[float]) -> float:
+    """The acceleration of a mean by the jackknife, of numbers whose mean is 0."""
+    # What leaving one out does to the mean is proportional to the number itself.
+    squares = math.fsum(part**2 for part in parts)
+    return math.fsum(part**3 for part in parts) / (6 * squares * math.sqrt(squares))
+
+
+def _corrected(z: float, shift: float, acceleration: float) -> float:
+    """The probability whose quantile stands for the normal quantile `z`."""
+    moved = shift + z
+    rest = 1 - acceleration * moved
+    return _NORMAL.cdf(shift + moved / rest) if rest > 0 else float(moved > 0)
+
+
+def _abc_point(z: float, acceleration: float) -> float:
+    """End of the ABC interval in standard errors: of a mean, whose bias and curvature are 0."""
+    moved = acceleration + z
+    return moved / (1 - acceleration * moved) ** 2
+
+
+def _resampled_means(parts: Sequence[float]) -> list[float]:
+    """Means of samples with replacement, in order."""
+    size = len(parts)
+    choices = random.Random(0).choices
+    return sorted(math.fsum(choices(parts, k=size)) / size for _ in range(RESAMPLES))
+
+
+def _quantile(ordered: Sequence[float], probability: float) -> float:
+    """The quantile, linear between two numbers."""
+    place = probability * (len(ordered) - 1)
+    below = min(int(place), len(ordered) - 2)
+    return ordered[below] + (place - below) * (ordered[below + 1] - ordered[below])
+
+
+def wilson_interval(successes: int, trials: int, confidence: float) -> Interval:
+    """The score interval of a proportion.
+
+    E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal of
+    the American Statistical Association 22 (1927), 209-212; without continuity correction.
+
+    Args:
+        successes: Number of successes, 0 to `trials`.
+        trials: Number of trials, at least 1.
+        confidence: Probability with which such an interval covers the proportion, such as 0.95.
+
+    Returns:
+        The interval, within 0 and 1.
+
+    Raises:
+        ValueError: If `confidence` is not between 0 and 1.
+    """
+    check_confidence(confidence)
+    z = _NORMAL.inv_cdf((1 + confidence) / 2)
+    share = successes / trials
+    spread = z * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
+    center = share + z * z / (2 * trials)
+    whole = 1 + z * z / trials
+    # Where all trials went one way, that end is exact but for rounding.
+    low = max(0.0, (center - spread) / whole) if successes else 0.0
+    high = min(1.0, (center + spread) / whole) if successes < trials else 1.0
+    return Interval(low, high)
+
+
+def paired_interval(
+    both: int, first: int, second: int, neither: int, confidence: float
+) -> Interval:
+    """The interval of a difference of two proportions of the same trials.
+
+    R. G. Newcombe, Improved confidence intervals for the difference between binomial proportions
+    based on paired data, Statistics in Medicine 17 (1998), 2635-2650, method 10: the two Wilson
+    intervals, squared and added, less what the pairs have in common.
+
+    Args:
+        both: Number of pairs in which both succeeded.
+        first: Number in which only the first did.
+        second: Number in which only the second did.
+        neither: Number in which neither did.
+        confidence: Probability with which such an interval covers the difference, such as 0.95.
+
+    Returns:
+        The interval of the first proportion less the second, within -1 and 1.
+
+    Raises:
+        ValueError: If `confidence` is not between 0 and 1.
+    """
+    n = both + first + second + neither
+    sums = (both + first, both + second)
+    p, q = sums[0] / n, sums[1] / n
+    (p_low, p_high), (q_low, q_high) = (wilson_interval(k, n, confidence) for k in sums)
+    phi = _phi(both, first, second, neither)
+
+    def reach(a: float, b: float) -> float:
+        return math.sqrt(max(0.0, a * a - 2 * phi * a * b + b * b))
+
+    low = p - q - reach(p - p_low, q_high - q)
+    high = p - q + reach(p_high - p, q - q_low)
+    return Interval(max(-1.0, low), min(1.0, high))
+
+
+def _phi(both: int, first: int, second: int, neither: int) -> float:
+    """The correlation of the two, corrected for continuity where it is above 0."""
+    product = (both + first) * (second + neither) * (both + second) * (first + neither)
+    if not product:
+        return 0.0
+    cross = float(both * neither - first * second)
+    if cross > 0:
+        cross = max(cross - (both + first + second + neither) / 2, 0.0)
+    return cross / math.sqrt(product)
