@@ -20,14 +20,14 @@ from rlmesh._session.client import ClientSession, Exchange
 from rlmesh._session.versions import this_peer
 from rlmesh._transport.address import parse_address
 from rlmesh._transport.frames_client import to_port, to_socket
-from rlmesh._transport.frames_local import SUPPORTED
+from rlmesh._transport.frames_local import SUPPORTED, is_name
 from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh._transport.grpc_tls import secured
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_failure
 from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
 from rlmesh.backends import ArrayBackend, DynamicArray
-from rlmesh.errors import CodecError, EnvError, InvalidValueError, UnsupportedError
+from rlmesh.errors import CodecError, InvalidValueError, RemoteError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import Capability, EnvContract, Reconnect
 
@@ -98,7 +98,9 @@ class RemotePlayer:
         moves: list[Callable[[m.Opened], Exchange | None]] = []
         if SUPPORTED and (AUTO if transport == "auto" else transport) != "grpc":
             can.add(Capability.FRAMES_UNIX)
-            moves.append(lambda o: to_socket(where, o.frames_unix) if o.frames_unix else None)
+            moves.append(
+                lambda o: to_socket(where, o.frames_unix) if is_name(o.frames_unix) else None
+            )
         if transport == "frames" and where.scheme != "unix":
             can.add(Capability.FRAMES_TCP)
             moves.append(
@@ -359,10 +361,10 @@ def _ended(result: tuple[Any, Any, Any, Any, Any]) -> bool:
 
 @contextlib.contextmanager
 def _carrying(results: list[Any]) -> Generator[None, None, None]:
-    """An `EnvError` tells what the steps before it gave."""
+    """A `RemoteError` tells what the steps before it gave."""
     try:
         yield
-    except EnvError as error:
+    except RemoteError as error:
         error.steps = tuple(results)
         raise
 

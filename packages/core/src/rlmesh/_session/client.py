@@ -26,6 +26,7 @@ from rlmesh.errors import (
     ConnectionLostError,
     EnvError,
     InvalidValueError,
+    LimitError,
     RemoteError,
     SessionLostError,
     TransportError,
@@ -245,6 +246,9 @@ class ClientSession:
     def _exchange(self, body: m.RequestBody, expected: type[R]) -> R:
         sequence = self._sequence + 1
         frame = self._frames.write_request(m.Request(sequence, body), self._transport.place)
+        most = self.terms.max_message_bytes
+        if len(frame) > most > 0:
+            raise LimitError(f"a request of {len(frame)} bytes; the server takes {most}")
         self._sequence = sequence
         self._unanswered = frame
         try:
@@ -275,7 +279,14 @@ class ClientSession:
         try:
             return self._frames.read_reply(data)
         except CodecError as error:
+            self._let_go()
             raise self._ended(error) from error.__cause__
+
+    def _let_go(self) -> None:
+        """Tell the server that the session is over, so that the next one need not wait for it."""
+        with contextlib.suppress(Exception):
+            frame = self._frames.write_request(m.Request(self._sequence + 1, m.Close()))
+            self._transport.exchange(frame, _CLOSE_PATIENCE)
 
     def _collect(self, frame: Buffer) -> None:
         """Read the answer to a request whose caller was interrupted; nobody wants it any more."""

@@ -167,10 +167,10 @@ class EnvFrames:
     ) -> Buffer:
         """The frame of the reply to request `sequence`; see `write_request`."""
         if isinstance(reply, m.StepDone):
-            info = self._write_info(reply.info) if reply.info else b""
+            info = self.write_info(reply.info) if reply.info else b""
             return write_step_done(sequence, reply, call_us, info, place)
         if isinstance(reply, m.ResetDone):
-            info = self._write_info(reply.info) if reply.info else b""
+            info = self.write_info(reply.info) if reply.info else b""
             return write_reset_done(sequence, reply, call_us, info, place)
         frame = env_pb2.SessionResponse()
         frame.sequence = sequence
@@ -189,7 +189,8 @@ class EnvFrames:
             frame.close.SetInParent()
         return frame.SerializeToString()
 
-    def _write_info(self, info: m.Info) -> bytes:
+    def write_info(self, info: m.Info) -> bytes:
+        """A serialised info."""
         message = value_pb2.Map()
         self._encoder.map(info, message, "info")
         return message.SerializeToString()

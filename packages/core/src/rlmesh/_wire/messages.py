@@ -45,11 +45,25 @@ __all__ = [
     "StepMany",
     "StepManyDone",
     "Unsupported",
+    "WrittenInfo",
 ]
 
 
 Info = Mapping[Any, Any]
 """An environment's info, with keys of the kinds that the wire has."""
+
+
+class WrittenInfo(dict[Any, Any]):
+    """An info that was serialised at once, because its parts may change; it looks empty.
+
+    Args:
+        data: It, as a serialised `Map`.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.data = data
+
 
 NO_INFO: Info = MappingProxyType({})
 """An empty info."""
