@@ -36,6 +36,7 @@ def test_every_option_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "CALL_TIMEOUT": "4",
         "CLOSE_TIMEOUT": "5",
         "FRAMES": "false",
+        "FRAMES_PORT": "6000",
     }
     for name, text in said.items():
         monkeypatch.setenv(f"RLMESH_{name}", text)
@@ -49,6 +50,7 @@ def test_every_option_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         call_timeout=4,
         close_timeout=5,
         frames=False,
+        frames_port=6000,
     )
     assert {name.lower() for name in said} == set(ServeOptions.__dataclass_fields__)
     assert ServeOptions() == ServeOptions(idle_timeout=0), "the constructor reads no variable"
