@@ -55,7 +55,8 @@ def test_neither_end_grows(process: bool, long: bool, figure: Callable[[str], No
         grown = after.memory - before.memory
         assert grown < MOST_MB
         assert full - half < MOST_MB
-        assert after.descriptors <= before.descriptors + 4
+        # Those of the client that is connected: sockets, and two segments.
+        assert after.descriptors <= before.descriptors + 6
         where = "a worker process" if process else "the server's thread"
         figure(
             f"soak, environment in {where}: {steps} steps in {seconds:.0f} s; the server grew by "
