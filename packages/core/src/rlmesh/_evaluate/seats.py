@@ -11,6 +11,7 @@ from rlmesh._evaluate.endpoints import Opened, Source
 from rlmesh._evaluate.episode import Attempt
 from rlmesh._evaluate.lanes import Lanes
 from rlmesh._evaluate.workers import Worker
+from rlmesh.specs import EnvContract
 
 __all__ = ["Seat"]
 
@@ -28,6 +29,7 @@ class Seat:
 
     Attributes:
         lanes: Its lanes; None: it is not open.
+        contract: The environment's contract; None: it was never open.
         playing: The attempts in its lanes, by lane.
         unanswered: How many of these wait for the model.
         sent: The actions of the step that is under way, by lane.
@@ -42,6 +44,7 @@ class Seat:
         self.source = source
         self.worker = worker
         self.lanes: Lanes | None = None
+        self.contract: EnvContract | None = None
         self.playing: dict[int, Attempt] = {}
         self.unanswered = 0
         self.sent: dict[int, list[Any]] = {}
