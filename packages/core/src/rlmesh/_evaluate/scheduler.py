@@ -155,7 +155,7 @@ class Scheduler:
 
     def _handle(self, done: Done) -> None:
         seat = self._seats[done.endpoint]
-        seat.answered()
+        seat.answered(done.ended)
         if done.error is not None:
             self._failed(seat, done.kind, done.error)
             for other in self._in_order(self._seats):

@@ -99,10 +99,10 @@ class Seat:
         self._since = time.perf_counter()
         self.worker.submit(kind, call)
 
-    def answered(self) -> None:
-        """The call that was under way has ended."""
+    def answered(self, ended: float) -> None:
+        """The call that was under way has ended, at that time."""
         self.is_busy = False
-        took = time.perf_counter() - self._since
+        took = ended - self._since
         usual = self._usual.get(self._kind, took)
         self._usual[self._kind] = usual + _SMOOTHING * (took - usual)
 
