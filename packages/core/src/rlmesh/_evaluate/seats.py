@@ -113,10 +113,10 @@ class Seat:
         self.unanswered = 0
         return attempts
 
-    def finish(self, *, close: bool) -> None:
-        """End its worker; with `close`, close the environment first."""
+    def finish(self, *, close: bool, waits: bool) -> None:
+        """End its worker; with `close`, close the environment first. `waits`: see `Worker`."""
         lanes = self.lanes
-        self.worker.finish(None if lanes is None or not close else lanes.close)
+        self.worker.finish(None if lanes is None or not close else lanes.close, waits=waits)
 
     @property
     def _open_lanes(self) -> Lanes:
