@@ -165,7 +165,7 @@ class EnvServer:
             if self._options.frames:
                 can.add(Capability.FRAMES_UNIX)
         return SessionHub(
-            contract=self._contract,
+            served=self._contract,
             server=this_peer(socket.gethostname(), frozenset(can)),
             terms=SessionTerms(grace, MAX_MESSAGE_BYTES, self._options.idle_timeout),
             instances=self._hosting,

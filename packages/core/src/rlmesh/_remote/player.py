@@ -10,13 +10,13 @@ import os
 import socket
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
 from rlmesh._remote.pending import PendingCalls
 from rlmesh._session.client import ClientSession
+from rlmesh._session.terms import OpenTerms
 from rlmesh._session.versions import this_peer
 from rlmesh._transport.address import parse_address
 from rlmesh._transport.frames import SUPPORTED
@@ -102,7 +102,7 @@ class RemotePlayer:
             lambda: GrpcConnection(where, ENV_SERVICE, token, tls),
             frames,
             client,
-            _Terms(connect_timeout, wait, on_reconnect),
+            OpenTerms(connect_timeout, wait, on_reconnect),
             (lambda place: FramesConnection(where, place)) if frames_allowed else None,
         )
         if transport == "frames" and self._session.transport != "frames":
@@ -112,7 +112,7 @@ class RemotePlayer:
                 f"a server that offers them (ServeOptions.frames, grace_period)"
             )
         self._calls = PendingCalls(str(where))
-        contract = self._session.contract
+        contract: EnvContract = self._session.served
         if contract.vector != vector:
             self._session.close()
             raise UnsupportedError(
@@ -141,7 +141,8 @@ class RemotePlayer:
     @property
     def contract(self) -> EnvContract:
         """What the server tells of the environment."""
-        return self._session.contract
+        contract: EnvContract = self._session.served
+        return contract
 
     @property
     def transport(self) -> str:
@@ -333,15 +334,6 @@ class RemotePlayer:
         lanes = [next(values) if here else None for here in done.final_mask]
         array = self._backend.from_dynamic(DynamicArray(None, (len(lanes),), None, lanes))
         return {FINAL_KEY: array, FINAL_MASK_KEY: mask}
-
-
-@dataclass(frozen=True)
-class _Terms:
-    """See `OpenTerms`."""
-
-    timeout: float
-    wait: float
-    on_reconnect: Callable[[Reconnect], object] | None
 
 
 def _ended(result: tuple[Any, Any, Any, Any, Any]) -> bool:
