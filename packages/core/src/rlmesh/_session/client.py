@@ -14,10 +14,9 @@ from typing import Any, Protocol, TypeVar
 
 from rlmesh._session.frames import ClientFrames
 from rlmesh._session.terms import OpenTerms
-from rlmesh._session.versions import compatible
+from rlmesh._session.versions import check_version
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_failure
-from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import Buffer
 from rlmesh.errors import (
     ClosedError,
@@ -30,7 +29,6 @@ from rlmesh.errors import (
     RemoteError,
     SessionLostError,
     TransportError,
-    UnsupportedVersionError,
 )
 from rlmesh.specs import EnvContract, PeerInfo, Reconnect
 
@@ -171,13 +169,7 @@ class ClientSession:
             self._raise(reply, self.address)
         if not isinstance(reply, m.Opened):
             raise CodecError(f"the handshake was answered with {type(reply).__name__}")
-        theirs = reply.server.spec_version
-        if not compatible(SPEC_VERSION, theirs):
-            error = UnsupportedVersionError(
-                f"{self.address} speaks spec {theirs}, this client {SPEC_VERSION}"
-            )
-            error.choices = (theirs,)
-            raise error
+        check_version(reply.server.spec_version, self.address)
         return reply
 
     def request(self, body: m.RequestBody, expected: type[R]) -> R:

@@ -229,6 +229,16 @@ class ModelFrames:
         terms_to_wire(terms, message.terms)
         return message.SerializeToString()
 
+    def read_server(self, data: bytes) -> PeerInfo:
+        """Who has answered `Describe`; its spec may be one of a version that does not talk.
+
+        Raises:
+            CodecError: If it is no such answer.
+        """
+        message = model_pb2.DescribeResponse()
+        parse_message(message, data)
+        return peer_from_wire(message.server)
+
     def read_description(self, data: bytes) -> tuple[PeerInfo, ModelSpec, SessionTerms]:
         """Server, spec and terms of an answer of `Describe`.
 

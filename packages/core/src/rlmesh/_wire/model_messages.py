@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from rlmesh._wire.messages import NO_INFO, Encoded, Info, ModelReply, ModelRequest
+from rlmesh._wire.messages import Encoded, Info, ModelReply, ModelRequest
 from rlmesh.adapters import PredictForm
 
 __all__ = [
@@ -69,7 +69,7 @@ class Predicted(ModelReply):
 
     actions: Encoded
     chunk_length: int = 0
-    info: Info = NO_INFO
+    info: Info = field(default_factory=dict)
     call_us: int = 0
 
 
