@@ -9,7 +9,9 @@ from rlmesh import adapters, errors, spaces, specs, types
 from rlmesh._models.events import CloseEvent, EpisodeEndEvent, ResetEvent
 from rlmesh._models.native import Model
 from rlmesh._remote.env import RemoteEnv, RemoteVectorEnv
+from rlmesh._remote.model import RemoteModel
 from rlmesh._server import EnvServer
+from rlmesh._serving.server import ModelServer
 from rlmesh._version import __version__
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult
@@ -23,7 +25,9 @@ __all__ = [
     "EpisodeEndEvent",
     "EpisodeResult",
     "Model",
+    "ModelServer",
     "RemoteEnv",
+    "RemoteModel",
     "RemoteVectorEnv",
     "ResetEvent",
     "RunResult",
