@@ -333,13 +333,14 @@ def _described(dial: Any, backend: ArrayBackend) -> ModelSpec:
     from rlmesh._remote.model_route import this_client
     from rlmesh._session.versions import check_version
     from rlmesh._wire.model_frames import ModelFrames
+    from rlmesh._wire.spec import SPEC_VERSION
 
     frames = ModelFrames(backend)
     connection = dial.connect()
     try:
         request = frames.write_describe_request(this_client())
         answer = connection.call("Describe", request, dial.terms.timeout)
-        check_version(frames.read_server(answer).spec_version, str(dial.where))
+        check_version(SPEC_VERSION, frames.read_server(answer).spec_version, str(dial.where))
         return frames.read_description(answer)[1]
     finally:
         connection.close()
