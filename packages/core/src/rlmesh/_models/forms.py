@@ -175,13 +175,19 @@ class ModelForms:
             instruction: Written into the model's text inputs, and into the context.
 
         Raises:
-            AdapterError: If there is an instruction, and the model has neither a text input nor an
-                argument for the context; or none, and a text input that needs one.
+            ValueError: If there is an instruction, and the model has neither a text input nor an
+                argument for the context.
+            AdapterError: If there is none, and a text input needs one.
         """
         context = EpisodeContext(episode_id, seed, 0, instruction)
         adapter = self._fitted.adapter
-        unread = not adapter.writes_instruction and self.takes_context
-        context.adapted = adapter.episode(None if unread else instruction)
+        written = adapter.writes_instruction
+        if instruction is not None and not (written or self.takes_context):
+            raise ValueError(
+                "the model has no text input to write the instruction into, and takes no context; "
+                "only a model with a ModelSpec, or with a second parameter, has"
+            )
+        context.adapted = adapter.episode(instruction if written else None)
         return context
 
     @property
