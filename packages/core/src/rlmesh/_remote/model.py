@@ -114,7 +114,7 @@ class RemoteModel:
         )
         self._spec = _described(self._dialled, self._backend)
         self._lock = threading.Lock()
-        self._closed = False
+        self._over = threading.Event()
         self._routes: dict[bytes, ModelRoute] = {}
         self._contract: EnvContract | None = getattr(contract, "env_contract", contract)
         if self._contract is not None:
@@ -136,8 +136,10 @@ class RemoteModel:
         return self._spec.id
 
     def for_contract(self, contract: EnvContract) -> RemoteModel:
-        """The same model for the values of another environment, with a session of its own."""
-        return RemoteModel(self.address, contract, **self._arguments)
+        """The same model for the values of another environment; `close` of either closes both."""
+        model = object.__new__(type(self))
+        model.__dict__.update(self.__dict__, _contract=contract)
+        return model
 
     @_offered(PredictForm.SINGLE)
     def predict(self, observation: Any, context: EpisodeContext | None = None) -> Any:
@@ -240,16 +242,20 @@ class RemoteModel:
         """The model as evaluation asks it, for an environment.
 
         Raises:
-            UnsupportedError: If the model does not fit the environment, or takes no instruction.
+            UnsupportedError: If the model does not fit the environment.
+            ValueError: If it takes no instruction and there is one, or the reverse.
         """
         from rlmesh._models.forms import EpisodeContext
         from rlmesh._remote.model_policy import RemotePolicy
+        from rlmesh.errors import UnsupportedError
 
         route = self._route_of(contract)
-        if instruction is not None:
-            probe = EpisodeContext("", instruction=instruction)
+        probe = EpisodeContext("", instruction=instruction)
+        try:
             route.begin(probe)
-            route.finish(probe)
+        except UnsupportedError as error:
+            raise ValueError(error.message) from error
+        route.finish(probe)
         return RemotePolicy(
             route,
             self._spec,
@@ -286,7 +292,7 @@ class RemoteModel:
         from rlmesh._wire.contract import route_key
         from rlmesh.errors import ClosedError
 
-        if self._closed:
+        if self._over.is_set():
             raise ClosedError(f"{self.address}: the client was closed")
         key = route_key(contract)
         with self._lock:
@@ -298,7 +304,7 @@ class RemoteModel:
 
     def close(self) -> None:
         """End the sessions; may be called again."""
-        self._closed = True
+        self._over.set()
         with self._lock:
             routes, self._routes = list(self._routes.values()), {}
         for route in routes:
