@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from rlmesh.adapters import PredictForm
 from rlmesh.tensor import Tensor
@@ -25,10 +25,10 @@ __all__ = ["RemoteModel"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Offered(Generic[F]):
+class _Offered:
     """A method that is there only where the model is asked in its form."""
 
-    def __init__(self, form: PredictForm, method: F) -> None:
+    def __init__(self, form: PredictForm, method: Callable[..., Any]) -> None:
         self._form = form
         self._method = method
         self.__doc__ = method.__doc__
@@ -154,7 +154,7 @@ class RemoteModel:
             ModelError: If the model fails; the session goes on.
         """
         route = self._route()
-        return route.predict(_lanes(route, 1, context and [context])[0], observation)
+        return route.predict(_lane(route, context), observation)
 
     @_offered(PredictForm.BATCH)
     def predict_batch(
@@ -185,8 +185,7 @@ class RemoteModel:
             max_chunk_length: Most actions that are wanted; 0: as many as there are.
         """
         route = self._route()
-        lane = _lanes(route, 1, context and [context])[0]
-        return route.predict_chunk(lane, observation, max_chunk_length)[0]
+        return route.predict_chunk(_lane(route, context), observation, max_chunk_length)[0]
 
     @_offered(PredictForm.CHUNK_BATCH)
     def predict_chunk_batch(
@@ -359,6 +358,11 @@ def _own_lane(lane: int) -> int:
     if not 0 <= lane < FIRST_LANE:
         raise InvalidValueError("lane", f"0 to {FIRST_LANE - 1}", str(lane))
     return lane
+
+
+def _lane(route: ModelRoute, context: EpisodeContext | None) -> int:
+    """The lane of a context, or the caller's first one, with an episode in it."""
+    return _lanes(route, 1, None if context is None else [context])[0]
 
 
 def _lanes(
