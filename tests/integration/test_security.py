@@ -34,6 +34,7 @@ DANGEROUS = {
         "rlmesh._models.base": "a client of our own",
         "rlmesh._report.extras": "one of three of an extra's",
         "rlmesh.adapters._entrypoints": "what the user has said to trust",
+        "rlmesh._remote.model": "a client of our own",
         "rlmesh.spaces._gymnasium": "one of our own",
     },
 }
