@@ -72,7 +72,9 @@ def test_two_keys_that_are_nan_arrive() -> None:
     back, told = replaced({"visits": {float("nan"): 1, float("nan"): 2, float("nan"): 3}})
     values = back["visits"]
     assert list(values.values()) == [1, 2] and list(values)[1] == "nan"
-    assert "the name 'nan' was sent instead" in told[0] and told[0].startswith("info['visits'][nan]")
+    assert "the name 'nan' was sent instead" in told[0] and told[0].startswith(
+        "info['visits'][nan]"
+    )
 
 
 def test_keys_of_an_equal_repr_do_not_come_twice() -> None:
@@ -97,18 +99,18 @@ def test_an_encoder_does_not_remember_warnings_without_end() -> None:
     assert len(told) == 1024
 
 
-@pytest.mark.parametrize(
-    ("key", "name"),
-    [
-        ("k" * 70_000, "'kkk"),
-        (b"k" * 70_000, "b'kkk"),
-        (1 << (8 * 70_000), "<an int of 560001 bits>"),
-        (nested(30, lambda x: (x,), ()), "((((("),
-        ((1, frozenset([2])), "(1, frozenset({2}))"),
-        (("\ud800",), "('\\ud800',)"),
-        (Unspeakable(), "<a Unspeakable whose repr raises RuntimeError>"),
-    ],
-)
+KEYS: list[tuple[Any, str]] = [
+    ("k" * 70_000, "'kkk"),
+    (b"k" * 70_000, "b'kkk"),
+    (1 << (8 * 70_000), "<an int of 560001 bits>"),
+    (nested(30, lambda x: (x,), ()), "((((("),
+    ((1, frozenset([2])), "(1, frozenset({2}))"),
+    (("\ud800",), "('\\ud800',)"),
+    (Unspeakable(), "<a Unspeakable whose repr raises RuntimeError>"),
+]
+
+
+@pytest.mark.parametrize(("key", "name"), KEYS, ids=range(len(KEYS)))
 def test_a_key_over_a_limit_is_replaced_by_its_repr(key: Any, name: str) -> None:
     back, told = replaced({"a": {key: 1}})
     ((found, value),) = back["a"].items()
@@ -124,18 +126,18 @@ def test_a_key_that_stands_deep_is_replaced_where_its_parts_would_be_too_deep() 
     assert back == {"a": nested(22, lambda x: [x], {"((1,),)": True})}
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (1 << (8 * 70_000), "<an int of 560001 bits>"),
-        ([0] * (2**20 + 1), "[0, 0, 0,"),
-        ({i: 0 for i in range(2**20 + 1)}, "{0: 0, 1: 0"),
-        (Unspeakable(), "<a Unspeakable whose repr raises RuntimeError>"),
-        (Unreadable(a=1), "Unreadable({})"),
-        ({2}, "{2}"),
-        (object, "<class 'object'>"),
-    ],
-)
+VALUES: list[tuple[Any, str]] = [
+    (1 << (8 * 70_000), "<an int of 560001 bits>"),
+    ([0] * (2**20 + 1), "[0, 0, 0,"),
+    ({i: 0 for i in range(2**20 + 1)}, "{0: 0, 1: 0"),
+    (Unspeakable(), "<a Unspeakable whose repr raises RuntimeError>"),
+    (Unreadable(a=1), "Unreadable({})"),
+    ({2}, "{2}"),
+    (object, "<class 'object'>"),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), VALUES, ids=range(len(VALUES)))
 def test_a_value_over_a_limit_is_replaced_by_its_repr(value: Any, text: str) -> None:
     back, told = replaced({"a": value, "b": 1})
     assert back["a"].startswith(text) and len(back["a"]) <= 2**14 and back["b"] == 1

@@ -94,17 +94,13 @@ def _read(values: Any, most: int) -> list[Any]:
 
 
 def _leaf(value: object, most: int) -> str:
-    if isinstance(value, int) and int.bit_length(value) > _MAX_INTEGER_BITS:
-        return f"<an int of {int.bit_length(value)} bits>"
-    if isinstance(value, (str, bytes)):
+    if type(value) is int and value.bit_length() > _MAX_INTEGER_BITS:
+        return f"<an int of {value.bit_length()} bits>"
+    if type(value) is str or type(value) is bytes:
         return repr(value[:most])
-    if str(getattr(type(value), "__name__", "")) == "ndarray" and _holds_objects(value):
-        return f"<an array of objects of shape {getattr(value, 'shape', None)}>"
     try:
+        if type(value).__name__ == "ndarray" and value.dtype.hasobject:  # type: ignore[attr-defined]
+            return f"<an array of objects of shape {value.shape}>"  # type: ignore[attr-defined]
         return str(repr(value)[: most + 1])
     except Exception as error:  # the object's own repr, whatever it raises
         return f"<a {type(value).__name__} whose repr raises {type(error).__name__}>"
-
-
-def _holds_objects(array: Any) -> bool:
-    return bool(getattr(array.dtype, "hasobject", False))

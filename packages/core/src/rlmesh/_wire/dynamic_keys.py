@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlmesh_proto.spaces.v1 import value_pb2
 
+from rlmesh._wire.bounded_repr import bounded_repr, clean
 from rlmesh._wire.dynamic_leaves import LEAF_WRITERS, check_text, integer_bytes, plain_leaf
 from rlmesh._wire.dynamic_limits import BrokenRule, Parts, check_depth, check_integer, check_key
 
-__all__ = ["read_key", "write_key"]
+__all__ = ["KeysTaken", "name_of", "read_key", "write_key"]
 
 
-def read_key(
-    key: Any, is_array: Callable[[object], bool], parts: Parts, depth: int
-) -> Any:
+_MAX_NAME = 1000
+"""Most characters of a name that stands for a key."""
+
+
+class KeysTaken:
+    """The keys of one map that are written, and those that its own names will take.
+
+    Attributes:
+        taken: What tells the written keys apart.
+
+    Args:
+        items: The entries of the map.
+    """
+
+    __slots__ = ("_items", "_own", "taken")
+
+    def __init__(self, items: Sequence[tuple[Any, Any]]) -> None:
+        self.taken: set[object] = set()
+        self._items = items
+        self._own: set[str] | None = None
+
+    def is_free(self, name: str) -> bool:
+        """Whether a name can stand for a key that cannot be written."""
+        if self._own is None:
+            self._own = {key for key, _ in self._items if type(key) is str}
+        return name not in self.taken and name not in self._own
+
+
+def name_of(key: Any) -> str:
+    """What stands for a key that cannot be written."""
+    if issubclass(type(key), str) and str.__len__(key) <= _MAX_NAME:
+        return clean(str.__str__(key))
+    return bounded_repr(key, _MAX_NAME)
+
+
+def read_key(key: Any, is_array: Callable[[object], bool], parts: Parts, depth: int) -> Any:
     """The key of Python's own types that `key` is.
 
     Args:
@@ -28,8 +62,9 @@ def read_key(
         BrokenRule: If the contract has no such key.
     """
     check_depth(depth)
-    if isinstance(key, tuple):
-        elements = tuple(key)
+    if issubclass(type(key), tuple):
+        # The class's own method, since a subclass may have changed it.
+        elements = tuple.__getitem__(key, slice(None))
         parts.count(len(elements), "the key of a map")
         return tuple([read_key(part, is_array, parts, depth + 1) for part in elements])
     if key is None or type(key) in (bool, float):

@@ -22,13 +22,14 @@ def plain_leaf(value: Any) -> Any:
         BrokenRule: If it is of no type that the wire has.
     """
     # The class's own methods, since the subclass may have changed them.
-    if isinstance(value, str):
+    kind = type(value)
+    if issubclass(kind, str):
         return str.__str__(value)
-    if isinstance(value, bytes):
+    if issubclass(kind, bytes):
         return b"".join((b"", value))
-    if isinstance(value, int):
+    if issubclass(kind, int):
         return int.__int__(value)
-    if isinstance(value, float):
+    if issubclass(kind, float):
         return float.__float__(value)
     raise BrokenRule(f"no wire type holds a {type(value).__name__}")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rlmesh_proto.spaces.v1 import value_pb2
 
+from rlmesh._wire.bounded_repr import bounded_repr
 from rlmesh._wire.dtypes import dtype_from_wire
 from rlmesh._wire.dynamic_limits import (
     BrokenRule,
@@ -102,12 +103,12 @@ class _Reader:
                 twice = (identity := key_identity(key)) in others
                 others.add(identity)
             if twice:
-                raise BrokenRule(f"a map has the key {key!r:.60} twice")
+                raise BrokenRule(f"a map has the key {bounded_repr(key, 60)} twice")
             check_key(key)
             try:
                 values[key] = self.value(entry.value, depth)
             except BrokenRule as error:
-                error.steps.append(key if isinstance(key, (str, int)) else repr(key)[:60])
+                error.steps.append(_step_of(key))
                 raise
         return values
 
@@ -145,6 +146,12 @@ class _Reader:
         if kind not in kinds:
             raise BrokenRule(f"the key of a map is written as a {kind}")
         return self.value(message, depth)
+
+
+def _step_of(key: object) -> str | int:
+    """A key as a step of a path; Python makes no digits of a huge integer."""
+    short = isinstance(key, int) and key.bit_length() <= 64
+    return key if short or isinstance(key, str) else bounded_repr(key, 60)  # type: ignore[return-value]
 
 
 def _read_big_int(reader: _Reader, data: bytes, depth: int) -> int:

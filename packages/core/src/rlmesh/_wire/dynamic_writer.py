@@ -15,7 +15,7 @@ from rlmesh_proto.spaces.v1 import value_pb2
 from rlmesh._wire import dynamic_limits as limits
 from rlmesh._wire.bounded_repr import bounded_repr, clean
 from rlmesh._wire.dtypes import dtype_to_wire
-from rlmesh._wire.dynamic_keys import read_key, write_key
+from rlmesh._wire.dynamic_keys import KeysTaken, name_of, read_key, write_key
 from rlmesh._wire.dynamic_leaves import LEAF_WRITERS, plain_leaf
 from rlmesh._wire.dynamic_limits import BrokenRule
 from rlmesh.backends import ArrayBackend, DynamicArray
@@ -34,8 +34,8 @@ _MAX_REPEATED = 2**19
 A graph of objects would be written along each of its paths, up to the limit on all values.
 """
 
-_MAX_NAME = 1000
-"""Most characters of a name that stands for a key."""
+_SHORT = 1000
+"""Most characters of a key that is looked at no further, if it is ASCII."""
 
 _TRUTH = bytes([0]) + bytes([1]) * 255
 _REPR = "its repr was sent instead"
@@ -114,41 +114,34 @@ class Writer:
         self, items: Sequence[tuple[Any, Any]], entries: Any, path: Path, depth: int
     ) -> None:
         """Write the entries of a map, whose values stand at `depth`."""
-        taken: set[object] = set()
+        keys = KeysTaken(items)
+        taken = keys.taken
         for key, value in items:
             inner = (path, key)
-            if type(key) is str and len(key) <= _MAX_NAME and key.isascii() and key not in taken:
+            if type(key) is str and len(key) <= _SHORT and key.isascii() and key not in taken:
                 taken.add(key)
                 entry = entries.add()
                 entry.name = key
             else:
-                entry = self._entry(key, items, entries, taken, inner, depth)
+                entry = self._entry(key, keys, entries, inner, depth)
             if entry is not None:
                 self.value(value, entry.value, inner, depth)
 
-    def _entry(
-        self,
-        key: Any,
-        items: Sequence[tuple[Any, Any]],
-        entries: Any,
-        taken: set[object],
-        path: Path,
-        depth: int,
-    ) -> Any:
+    def _entry(self, key: Any, keys: KeysTaken, entries: Any, path: Path, depth: int) -> Any:
         """An entry with a key or the name that stands for it; None where that is taken."""
         try:
             plain = read_key(key, self._is_array, self._parts, depth)
             identity = limits.key_identity(plain)
-            if identity in taken:
+            if identity in keys.taken:
                 raise BrokenRule(f"a map has the key {bounded_repr(plain, 60)} twice")
         except BrokenRule as error:
-            name = _name_of(key)
-            if name in taken or any(type(other) is str and other == name for other, _ in items):
+            name = name_of(key)
+            if not keys.is_free(name):
                 self._report(key, path, error.reason, f"{name!r:.60} is taken; it was left out")
                 return None
             self._report(key, path, error.reason, f"the name {name!r:.60} was sent instead")
             plain = identity = name
-        taken.add(identity)
+        keys.taken.add(identity)
         entry = entries.add()
         write_key(plain, entry)
         return entry
@@ -238,17 +231,10 @@ def _write_numbers(array: DynamicArray, out: _DynamicValue) -> None:
 
 def _text_of(value: object, backend: ArrayBackend) -> str:
     """What stands for a value that cannot be written."""
-    if isinstance(value, str):
+    if issubclass(type(value), str):
         return clean(str.__str__(value))
     try:
         array = backend.dynamic(value)
     except Exception:  # see `_array`
         array = None
     return bounded_repr(list(array.elements) if array is not None and array.elements else value)
-
-
-def _name_of(key: object) -> str:
-    """What stands for a key that cannot be written."""
-    if isinstance(key, str) and len(key) <= _MAX_NAME:
-        return clean(str.__str__(key))
-    return bounded_repr(key, _MAX_NAME)
