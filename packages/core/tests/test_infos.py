@@ -120,16 +120,16 @@ def test_a_key_over_a_limit_is_replaced_by_its_repr(key: Any, name: str) -> None
 
 def test_a_key_that_stands_deep_is_replaced_where_its_parts_would_be_too_deep() -> None:
     inner = {((1,),): True}
-    fits = nested(22, lambda x: [x], {(1,): True})
+    fits = nested(21, lambda x: [x], {(1,): True})
     assert read({"a": fits}) == {"a": fits}
-    back, _ = replaced({"a": nested(22, lambda x: [x], inner)})
-    assert back == {"a": nested(22, lambda x: [x], {"((1,),)": True})}
+    back, _ = replaced({"a": nested(21, lambda x: [x], inner)})
+    assert back == {"a": nested(21, lambda x: [x], {"((1,),)": True})}
 
 
 VALUES: list[tuple[Any, str]] = [
     (1 << (8 * 70_000), "<an int of 560001 bits>"),
     ([0] * (2**20 + 1), "[0, 0, 0,"),
-    ({i: 0 for i in range(2**20 + 1)}, "{0: 0, 1: 0"),
+    (dict.fromkeys(range(2**20 + 1), 0), "{0: 0, 1: 0"),
     (Unspeakable(), "<a Unspeakable whose repr raises RuntimeError>"),
     (Unreadable(a=1), "Unreadable({})"),
     ({2}, "{2}"),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-__all__ = ["bounded_repr", "clean"]
+__all__ = ["MAX_CHARACTERS", "bounded_repr", "clean"]
 
 MAX_CHARACTERS = 2**14
 """Longest text of a value: as long as the contract lets messages be."""
 
-_MAX_NESTING = 50
+_MAX_NESTING = 30
 _MAX_INTEGER_BITS = 14_000
 """Longest integer that Python makes decimal digits of by default."""
 
@@ -30,12 +30,10 @@ def bounded_repr(value: object, most: int = MAX_CHARACTERS) -> str:
 
     Python's own would walk an object graph along each of its paths.
     """
-    text = ""
-    for piece in _pieces(value, most, 0):
-        text += piece
-        if len(text) > most:
-            return clean(text[: max(most - 3, 0)] + "...")
-    return clean(text)
+    text = _Text(most)
+    text.add(value)
+    whole = "".join(text.pieces)
+    return clean(whole if len(whole) <= most else whole[: max(most - 3, 0)] + "...")
 
 
 def clean(text: str) -> str:
@@ -43,64 +41,74 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
-def _pieces(value: object, most: int, depth: int) -> Iterator[str]:
-    if depth > _MAX_NESTING:
-        yield "..."
-    elif isinstance(value, Mapping):
-        yield from _named(value, dict, ("{", "}"), _mapping_pieces(value, most, depth))
-    elif isinstance(value, (list, tuple, set, frozenset, deque)):
-        family = next(f for f in _BRACKETS if isinstance(value, f))
-        parts = _parts_pieces(value, most, depth)
-        if not value and family in (set, frozenset):
-            yield f"{type(value).__name__}()"
+class _Text:
+    """Collects the pieces of a text until there is no more room."""
+
+    def __init__(self, room: int) -> None:
+        self.pieces: list[str] = []
+        self._room = room
+        self._above: set[int] = set()
+
+    def add(self, value: object) -> None:
+        """Add the repr of a value."""
+        is_map = isinstance(value, Mapping)
+        family = next((f for f in _BRACKETS if isinstance(value, f)), dict if is_map else None)
+        if family is None:
+            self._put(_leaf(value, self._room))
+        elif id(value) in self._above or len(self._above) >= _MAX_NESTING:
+            self._put("...")
         else:
-            yield from _named(value, family, _BRACKETS[family], parts)
-    else:
-        yield _leaf(value, most)
+            self._above.add(id(value))
+            self._add_parts(value, family)
+            self._above.discard(id(value))
+
+    def _add_parts(self, value: Any, family: type) -> None:
+        parts = _read(value.items if family is dict else lambda: value, self._room)
+        name = "" if type(value) is family else f"{type(value).__name__}("
+        left, right = _BRACKETS.get(family, ("{", "}"))
+        if family in (set, frozenset) and not parts:
+            left, right = f"{family.__name__}(", ")"
+        self._put(name + left)
+        for i, part in enumerate(parts):
+            if self._room < 0:
+                return
+            if i:
+                self._put(", ")
+            if family is dict:
+                self._add_entry(part)
+            else:
+                self.add(part)
+        self._put("," * (family is tuple and len(parts) == 1) + right + ")" * bool(name))
+
+    def _add_entry(self, entry: Any) -> None:
+        key, value = entry
+        self.add(key)
+        self._put(": ")
+        self.add(value)
+
+    def _put(self, piece: str) -> None:
+        self.pieces.append(piece)
+        self._room -= len(piece)
 
 
-def _named(
-    value: object, family: type, brackets: tuple[str, str], parts: Iterator[str]
-) -> Iterator[str]:
-    name = "" if type(value) is family else f"{type(value).__name__}("
-    yield name + brackets[0]
-    yield from parts
-    yield brackets[1] + (")" if name else "")
-
-
-def _mapping_pieces(values: Mapping[Any, Any], most: int, depth: int) -> Iterator[str]:
-    for i, (key, value) in enumerate(_read(values.items, most)):
-        yield ", " if i else ""
-        yield from _pieces(key, most, depth + 1)
-        yield ": "
-        yield from _pieces(value, most, depth + 1)
-
-
-def _parts_pieces(values: Iterable[Any], most: int, depth: int) -> Iterator[str]:
-    parts = _read(lambda: values, most)
-    for i, value in enumerate(parts):
-        yield ", " if i else ""
-        yield from _pieces(value, most, depth + 1)
-    if len(parts) == 1 and isinstance(values, tuple):
-        yield ","
-
-
-def _read(values: Any, most: int) -> list[Any]:
+def _read(parts: Any, room: int) -> list[Any]:
     """So many parts as there is room for; none of what cannot be read."""
     try:
-        return list(islice(values(), most))
+        found: Iterable[Any] = parts()
+        return list(islice(found, max(room, 0) + 1))
     except Exception:  # the object is someone else's
         return []
 
 
-def _leaf(value: object, most: int) -> str:
+def _leaf(value: Any, room: int) -> str:
+    most = max(room, 0) + 1
     if type(value) is int and value.bit_length() > _MAX_INTEGER_BITS:
         return f"<an int of {value.bit_length()} bits>"
     if type(value) is str or type(value) is bytes:
         return repr(value[:most])
     try:
-        if type(value).__name__ == "ndarray" and value.dtype.hasobject:  # type: ignore[attr-defined]
-            return f"<an array of objects of shape {value.shape}>"  # type: ignore[attr-defined]
-        return str(repr(value)[: most + 1])
+        if type(value).__name__ == "ndarray" and value.dtype.hasobject:
+            return f"<an array of objects of shape {value.shape}>"
+        return str(repr(value)[:most])
     except Exception as error:  # the object's own repr, whatever it raises
         return f"<a {type(value).__name__} whose repr raises {type(error).__name__}>"

@@ -54,10 +54,12 @@ class DynamicEncoder:
 
     def _report(self, value: object, path: Path, reason: str, instead: str) -> None:
         """Say that a value is not written as it is."""
+        if len(self._warned) >= _MAX_WARNINGS:
+            return
         place = _path_text(path)
         if self._exact:
             raise InvalidValueError(place, "a value of a wire type", reason)
-        if place not in self._warned and len(self._warned) < _MAX_WARNINGS:
+        if place not in self._warned:
             self._warned.add(place)
             warnings.warn(f"{place}: {reason}; {instead}", InexactValueWarning, stacklevel=2)
 

@@ -47,7 +47,7 @@ MAX_EMPTY_LISTS = 2**16
 _NAN = object()
 
 
-class BrokenRule(Exception):  # noqa: N818 - it never leaves the reader or the writer
+class BrokenRule(Exception):
     """A value breaks a rule. The place is put together on the way out, so that it costs nothing.
 
     Attributes:

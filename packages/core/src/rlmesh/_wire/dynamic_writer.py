@@ -13,7 +13,7 @@ from typing import Any, Union
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._wire import dynamic_limits as limits
-from rlmesh._wire.bounded_repr import bounded_repr, clean
+from rlmesh._wire.bounded_repr import MAX_CHARACTERS, bounded_repr, clean
 from rlmesh._wire.dtypes import dtype_to_wire
 from rlmesh._wire.dynamic_keys import KeysTaken, name_of, read_key, write_key
 from rlmesh._wire.dynamic_leaves import LEAF_WRITERS, plain_leaf
@@ -33,6 +33,15 @@ _MAX_REPEATED = 2**19
 
 A graph of objects would be written along each of its paths, up to the limit on all values.
 """
+
+_COST = 2**8
+"""As how many parts a value counts there that is replaced as it holds itself."""
+
+_MAX_TEXT = 2**18
+"""Most characters of all reprs, but for the shortest."""
+
+_MIN_TEXT = 80
+"""Most characters of each when there is no more room."""
 
 _SHORT = 1000
 """Most characters of a key that is looked at no further, if it is ASCII."""
@@ -60,6 +69,7 @@ class Writer:
         # The objects too, so that no other gets the id of one.
         self._written: dict[int, object] = {}
         self._repeated = 0
+        self._characters = _MAX_TEXT
 
     def map(self, values: Mapping[Any, Any], entries: Any, root: str) -> None:
         """Write the entries of a map that is no value; what is too much of it is left out."""
@@ -85,7 +95,8 @@ class Writer:
                 self._write_other(value, out, path, depth)
         except BrokenRule as error:
             self._report(value, path, error.reason, _REPR)
-            out.string_value = _text_of(value, self._backend)
+            out.string_value = text = _text_of(value, self._backend, self._characters)
+            self._characters = max(self._characters - len(text), _MIN_TEXT)
 
     def _write_other(self, value: Any, out: _DynamicValue, path: Path, depth: int) -> None:
         if isinstance(value, Mapping):
@@ -167,6 +178,7 @@ class Writer:
         """Check, before any is written, that all parts of a value can be."""
         number = id(value)
         if number in self._above:
+            self._repeated += _COST
             raise BrokenRule(f"{noun} holds itself")
         if count:
             limits.check_depth(depth + 1)
@@ -229,7 +241,7 @@ def _write_numbers(array: DynamicArray, out: _DynamicValue) -> None:
         out.tensor_value.shape.extend(shape)
 
 
-def _text_of(value: object, backend: ArrayBackend) -> str:
+def _text_of(value: object, backend: ArrayBackend, room: int) -> str:
     """What stands for a value that cannot be written."""
     if issubclass(type(value), str):
         return clean(str.__str__(value))
@@ -237,4 +249,5 @@ def _text_of(value: object, backend: ArrayBackend) -> str:
         array = backend.dynamic(value)
     except Exception:  # see `_array`
         array = None
-    return bounded_repr(list(array.elements) if array is not None and array.elements else value)
+    shown = list(array.elements) if array is not None and array.elements else value
+    return bounded_repr(shown, min(room, MAX_CHARACTERS))
