@@ -169,7 +169,7 @@ def test_a_value_that_holds_itself_ends_where_it_does() -> None:
     loop: dict[str, Any] = {"x": 1}
     loop["loop"] = [loop]
     back, told = replaced({"a": loop})
-    assert back["a"]["x"] == 1 and back["a"]["loop"][0].startswith("{'x': 1, 'loop': [{")
+    assert back["a"]["x"] == 1 and back["a"]["loop"][0] == "{'x': 1, 'loop': [...]}"
     assert "info['a']['loop'][0]: a map holds itself" in told[0]
     itself: dict[str, Any] = {"b": 2}
     itself["self"] = itself
@@ -191,9 +191,19 @@ def test_a_graph_of_objects_is_not_written_along_each_of_its_paths() -> None:
     for cell in cells:
         cell["next"] = [other for other in cells if other is not cell]
     start = time.perf_counter()
-    back, told = replaced({"cells": cells})
-    assert time.perf_counter() - start < 60
-    assert back["cells"][0]["name"] == 0 and any("very many places" in words for words in told)
+    back, _ = replaced({"cells": cells})
+    assert time.perf_counter() - start < 30
+    assert [cell["name"] for cell in back["cells"]] == list(range(12))
+
+
+def test_parts_that_stand_in_ever_more_places_are_not_written_in_all() -> None:
+    value: list[Any] = [1, 2]
+    for _ in range(21):
+        value = [value, value]
+    start = time.perf_counter()
+    back, told = replaced({"a": value, "b": [3]})
+    assert time.perf_counter() - start < 30
+    assert back["b"] == [3] and "very many places" in told[0]
 
 
 def test_a_list_that_stands_in_some_places_arrives_in_each() -> None:
