@@ -134,7 +134,9 @@ def _read_key(key: object) -> str | int:
         if any("\ud800" <= c <= "\udfff" for c in name):
             raise SpaceError(f"expected a key without surrogates, got {name!r}")
         if len(name.encode()) > MAX_KEY_BYTES:
-            raise SpaceError(f"expected a key of at most {MAX_KEY_BYTES} bytes, got {name[:60]!r}...")
+            raise SpaceError(
+                f"expected a key of at most {MAX_KEY_BYTES} bytes, got {name[:60]!r}..."
+            )
         return name
     if isinstance(key, int) and not isinstance(key, bool):
         if not -(2**63) <= key < 2**63:
