@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import rlmesh
 
-__all__ = ["CounterEnv", "MischiefEnv", "ScriptedEnv", "StubbornEnv"]
+__all__ = ["CounterEnv", "MischiefEnv", "ParentEnv", "ScriptedEnv", "StubbornEnv"]
 
 
 class CounterEnv:
@@ -116,3 +117,24 @@ class StubbornEnv(CounterEnv):
         time.sleep(self.seconds)
         if not self.seconds:
             raise LookupError("it does not close")
+
+
+class ParentEnv(MischiefEnv):
+    """Has a child of its own, as vectors, data loaders and simulators do; infos tell its pid.
+
+    Args:
+        kind: "fork" (it holds all descriptors of its parent) or "program" (it holds none).
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        if kind == "program":
+            self.child = subprocess.Popen(["sleep", "60"]).pid
+        else:
+            self.child = os.fork()
+            if not self.child:
+                time.sleep(60)
+                os._exit(0)
+
+    def _place(self) -> dict[str, Any]:
+        return {**super()._place(), "child": self.child}

@@ -16,7 +16,13 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
-from tests.integration.envs import CounterEnv, MischiefEnv, ScriptedEnv, StubbornEnv
+from tests.integration.envs import (
+    CounterEnv,
+    MischiefEnv,
+    ParentEnv,
+    ScriptedEnv,
+    StubbornEnv,
+)
 from tests.processes import ROOT, running, until
 
 Workers = Literal["thread", "process"]
@@ -286,6 +292,34 @@ def test_a_killed_process_is_an_answer(factory: Any) -> None:
         with pytest.raises(errors.EnvCrashedError, match=r"SIGKILL \(9\); the system may have run"):
             remote.step(0)
         assert remote.reset()[0] == 0
+
+
+@pytest.mark.parametrize("kind", ["fork", "program"])
+def test_a_process_that_dies_is_noticed_though_its_child_lives(kind: str) -> None:
+    """A forked child holds the worker's end of the connection, which does not break then."""
+    factory = functools.partial(ParentEnv, kind)
+    with (
+        EnvServer(factory=factory, workers="process") as server,
+        RemoteEnv(server.address) as remote,
+    ):
+        child = remote.reset()[1]["child"]
+        remote.step_async(trouble("segfault"))
+        with pytest.raises(errors.EnvCrashedError, match="signal SIGSEGV"):
+            remote.step_wait(10)
+        until(lambda: not alive(child), 10)
+        assert remote.reset()[1]["child"] != child
+
+
+@pytest.mark.parametrize("kind", ["fork", "program"])
+def test_the_children_of_a_process_end_with_it(kind: str) -> None:
+    factory = functools.partial(ParentEnv, kind)
+    with (
+        EnvServer(factory=factory, workers="process") as server,
+        RemoteEnv(server.address) as remote,
+    ):
+        child = remote.reset()[1]["child"]
+        remote.close()
+        until(lambda: not alive(child), 10)
 
 
 @pytest.mark.parametrize("kind", ["sleep", "hold the GIL"])
