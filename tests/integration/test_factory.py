@@ -21,7 +21,10 @@ from tests.integration.envs import (
     MischiefEnv,
     ParentEnv,
     ScriptedEnv,
+    SlowToUnpack,
     StubbornEnv,
+    ThreadedEnv,
+    make_slowly,
 )
 from tests.processes import ROOT, running, until
 
@@ -192,6 +195,53 @@ def test_a_factory_that_fails_later_fails_that_session_alone() -> None:
             assert remote.reset()[0] == 0
 
 
+def test_a_factory_that_hangs_at_first_fails_the_server(note: Path) -> None:
+    note.touch()
+    factory = functools.partial(make_slowly, str(note))
+    options = ServeOptions(call_timeout=1)
+    with pytest.raises(errors.EnvTimeoutError, match=r"factory\(\) had not returned after 1\.\d s"):
+        EnvServer(factory=factory, workers="process", options=options)
+
+
+def test_a_factory_that_hangs_later_gives_its_place_back(note: Path) -> None:
+    factory = functools.partial(make_slowly, str(note))
+    options = ServeOptions(call_timeout=1)
+    with EnvServer(factory=factory, workers="process", options=options) as server:
+        RemoteEnv(server.address).close()  # It takes the one that was made at first.
+        note.touch()
+        with pytest.raises(errors.EnvTimeoutError, match="raise call_timeout"):
+            RemoteEnv(server.address, connect_timeout=20)
+        note.unlink()
+        with RemoteEnv(server.address, wait=10) as remote:
+            assert remote.reset()[0] == 0
+
+
+def test_a_factory_that_hangs_after_a_crash_ends_the_session(note: Path) -> None:
+    factory = functools.partial(make_slowly, str(note))
+    options = ServeOptions(call_timeout=1)
+    with EnvServer(factory=factory, workers="process", options=options) as server:
+        remote = RemoteEnv(server.address)
+        with pytest.raises(errors.EnvCrashedError):
+            remote.step(trouble("segfault"))
+        note.touch()
+        remote.reset_async()
+        with pytest.raises(errors.EnvTimeoutError, match=r"factory\(\) had not") as caught:
+            remote.reset_wait(20)
+        assert caught.value.session_closed
+        note.unlink()
+        with RemoteEnv(server.address, wait=10) as other:
+            assert other.reset()[0] == 0
+
+
+def test_what_a_process_imports_is_not_the_time_of_its_factory() -> None:
+    options = ServeOptions(call_timeout=1)
+    with (
+        EnvServer(factory=SlowToUnpack(2), workers="process", options=options) as server,
+        RemoteEnv(server.address) as remote,
+    ):
+        assert remote.reset()[0] == 0
+
+
 def test_a_factory_that_makes_something_else_is_refused() -> None:
     other = CounterEnv()
     other.action_space = rlmesh.spaces.Discrete(3)
@@ -253,6 +303,18 @@ def test_a_close_that_hangs_is_left_alone(workers: Workers) -> None:
             with pytest.raises(errors.EnvTimeoutError, match=r"close\(\) had not returned"):
                 remote.close()
     assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize("seconds", [0.2, 60])
+def test_a_thread_that_is_left_behind_is_no_failure_of_close(note: Path, seconds: float) -> None:
+    factory = functools.partial(ThreadedEnv, str(note), seconds)
+    options = ServeOptions(close_timeout=3)
+    with EnvServer(factory=factory, workers="process", options=options) as server:
+        remote = RemoteEnv(server.address)
+        begun = time.monotonic()
+        remote.close()
+        assert time.monotonic() - begun < 20
+        assert note.exists() == (seconds < 1), "it has the time that closing has"
 
 
 DEATHS = [("segfault", -11, "signal SIGSEGV"), ("exit", 7, "code 7"), ("sys.exit", 3, "code 3")]

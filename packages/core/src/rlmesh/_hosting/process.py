@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from rlmesh._hosting.recipe import Recipe
 from rlmesh.backends import Buffer
 
 __all__ = ["ProcessEnded", "WorkerProcess"]
+
+_log = logging.getLogger("rlmesh.server")
 
 _REAP_SECONDS = 5.0
 """How long the end of a process is waited for that was killed, or has closed its connection."""
@@ -105,20 +108,25 @@ class WorkerProcess:
         """Have the environment closed and the process end; may be called again.
 
         Args:
-            timeout: Seconds that it has for it, after which it is killed.
+            timeout: Seconds that it has for both, after which it is killed. What threads of the
+                environment still do then is no failure of closing it.
 
         Returns:
             The frame of a failure, if closing has failed.
 
         Raises:
             ProcessEnded: If the process ends without an answer.
-            TimeoutError: If it takes longer; the process has been killed.
+            TimeoutError: If closing takes longer; the process has been killed.
         """
         deadline = time.monotonic() + timeout
         try:
             answer = self.ask(b"", timeout)
             if not self._leader.wait(max(deadline - time.monotonic(), 0.1)):
-                raise TimeoutError
+                _log.warning(
+                    "an environment is closed, but its process had not ended after %g s and was "
+                    "killed; it may have a thread that is no daemon",
+                    timeout,
+                )
         finally:
             self.kill()
         return answer or None

@@ -2,8 +2,9 @@
 
 `python -m rlmesh._hosting.worker_main FRAMES LIFELINE`, two descriptors, started by
 `rlmesh._hosting.process`. What comes over FRAMES: the recipe; then frames of requests; last an
-empty message. What goes: a description or the frame of a failure, after one byte that says which; a
-frame for each request; last an empty message, or the frame of what closing the environment raised.
+empty message. What goes: an empty message when the factory is about to be called; a description or
+the frame of a failure, after one byte that says which; a frame for each request; last an empty
+message, or the frame of what closing the environment raised.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import threading
 import time
 from multiprocessing.connection import Connection
 
+from rlmesh._hosting.frameworks import backend_of
 from rlmesh._hosting.player import HostedEnv
 from rlmesh._hosting.recipe import Recipe
 from rlmesh._session.answers import write_answer
@@ -60,6 +62,9 @@ def _end_with(lifeline: int) -> None:
 def _make(recipe: Recipe, connection: Connection) -> tuple[HostedEnv, EnvFrames] | None:
     """Make the environment and say what it is, or why it cannot be made."""
     try:
+        if recipe.house.framework is not None:  # Its import is none of the factory's time.
+            backend_of(recipe.house.framework, recipe.house.device)
+        connection.send_bytes(b"")
         adopted = recipe.house.adopt(recipe.factory())
         hosted = recipe.house.host(adopted)
         frames = EnvFrames(adopted.observation_backend)
