@@ -423,7 +423,7 @@ def test_a_server_stops_while_a_call_hangs(factory: Any, workers: Workers) -> No
 SERVER = """
 import functools, sys
 from rlmesh import EnvServer
-from tests.integration.envs import MischiefEnv
+from tests.integration.envs import MischiefEnv, ParentEnv
 if __name__ == "__main__":
     server = EnvServer(factory=MischiefEnv, max_sessions=2, workers="process", spares=1)
     server.serve(on_ready=lambda: print(server.address, flush=True))
@@ -447,6 +447,18 @@ def test_no_process_outlives_a_killed_server(kind: str, tmp_path: Path) -> None:
         server.stop(signal.SIGKILL)
         until(lambda: not alive(pid), 10)
         assert not children(server.process.pid)
+
+
+@pytest.mark.parametrize("kind", ["fork", "program"])
+def test_no_child_of_a_process_outlives_a_killed_server(kind: str, tmp_path: Path) -> None:
+    script = tmp_path / "serving.py"
+    factory = f"functools.partial(ParentEnv, {kind!r})"
+    script.write_text(SERVER.replace("factory=MischiefEnv", f"factory={factory}"))
+    with running([str(script)], PYTHONPATH=f"{ROOT}:{os.environ.get('PYTHONPATH', '')}") as server:
+        remote = RemoteEnv(server.wait_for(r"tcp://\S+").group())
+        info = remote.reset()[1]
+        server.stop(signal.SIGKILL)
+        until(lambda: not alive(info["pid"]) and not alive(info["child"]), 10)
 
 
 def children(pid: int) -> list[int]:

@@ -49,13 +49,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _end_with(lifeline: int) -> None:
-    """Let the kernel end this process when the server's end of `lifeline` closes.
+    """Let the kernel end this process and its group when the server's end of `lifeline` closes.
 
     No thread has to wait for that, so an environment that holds the GIL for ever ends too.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())  # Minus: a group.
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
