@@ -1,4 +1,4 @@
-"""Recordings of episodes: `VideoRecorder`, `TrajectoryRecorder`, and `wrap` for a loop of one's own."""
+"""Recordings of episodes: films and data, of an evaluation or of a loop of one's own (`wrap`)."""
 
 from rlmesh._record.reading import Trajectory, read_trajectories
 from rlmesh._record.recorder import Recorder, RecordingWarning

@@ -117,9 +117,8 @@ def _leaf_cells(column: Column, array: Any) -> list[Cell]:
         elements, start = array.values, array.offset * column.size
     step = column.size * column.dtype.itemsize
     data = _data(column, elements)[start * column.dtype.itemsize :] if step else b""
-    return [
-        bytes(data[i * step : (i + 1) * step]) if known else None for i, known in enumerate(valid)
-    ]
+    cells = [bytes(data[i * step : (i + 1) * step]) for i in range(len(valid))]
+    return [cell if known else None for cell, known in zip(cells, valid)]
 
 
 def _data(column: Column, elements: Any) -> Any:

@@ -125,9 +125,7 @@ def _cells(space: Space[Any], value: Any) -> list[Cell]:
         child = space.feature_space
         items = (unstack(child, value) or []) if space.stack else value
         rows = [_cells(child, item) for item in items]
-        below = (
-            [list(column) for column in zip(*rows)] if rows else [[] for _ in _columns(child, "")]
-        )
+        below = [[row[i] for row in rows] for i, _ in enumerate(_columns(child, ""))]
         return [_INT64.pack([len(items)]), *below]
     if isinstance(space, spaces.Graph):
         edges = [] if space.edge_space is None else [value.edges]

@@ -96,7 +96,8 @@ def spaces_of(env: Any) -> tuple[Space[Any], Space[Any]]:
     source = getattr(env, "env_contract", None) or env
     found: list[Space[Any]] = []
     for name in ("observation_space", "action_space"):
-        space = getattr(source, f"single_{name}", None) or getattr(source, name, None)
+        # An empty Dict is a space that is false.
+        space = getattr(source, f"single_{name}", getattr(source, name, None))
         if space is None:
             raise TypeError(f"expected an environment, but {type(env).__name__} has no {name}")
         found.append(space if isinstance(space, Space) else from_gymnasium(space))

@@ -12,12 +12,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rlmesh import spaces
 from rlmesh._record.arrow import array_of
-from rlmesh._record.columns import Cell, Column
+from rlmesh._record.columns import Cell, Column, Columns
 from rlmesh._record.libraries import library
 from rlmesh._record.rows import First, Info, Item, Last, Layout, Row
 from rlmesh._record.writer import EpisodeFile
@@ -51,6 +51,8 @@ class MinariDataset:
             )
         self.folder = os.path.join(path, "data")
         self._spaces: dict[str, str] = {}
+        self._steps: list[int] = []
+        self._bytes = 0
 
     def begin(self, layout: Layout) -> None:
         """Write the dataset's metadata.
@@ -64,42 +66,39 @@ class MinariDataset:
             "action_space": json.dumps(space_json(layout.action.space, "action")),
         }
         os.makedirs(self.folder, exist_ok=True)
-        self.count()
+        while os.path.exists(path := os.path.join(self.next, "metadata.json")):
+            with open(path, encoding="utf-8") as file:
+                self._count(json.load(file)["total_steps"])
+        self._write()
 
-    def place(self) -> str:
+    @property
+    def next(self) -> str:
         """The folder of the next episode."""
-        return os.path.join(self.folder, str(len(self._lengths())))
+        return os.path.join(self.folder, str(len(self._steps)))
 
-    def count(self) -> None:
-        """Have the metadata say what is there."""
-        lengths = self._lengths()
-        size = sum(
-            os.path.getsize(os.path.join(self.folder, str(i), "part-0.parquet"))
-            for i in range(len(lengths))
-        )
+    def add(self, steps: int) -> None:
+        """Have the metadata say that the next episode is there."""
+        self._count(steps)
+        self._write()
+
+    def _count(self, steps: int) -> None:
+        self._bytes += os.path.getsize(os.path.join(self.next, "part-0.parquet"))
+        self._steps.append(steps)
+
+    def _write(self) -> None:
         facts = {
             "dataset_id": self.name,
             "minari_version": MINARI_VERSION,
             "data_format": "parquet",
             "jpeg_encoding": False,
-            "total_episodes": len(lengths),
-            "total_steps": sum(lengths),
-            "dataset_size": round(size / 1e6, 1),
+            "total_episodes": len(self._steps),
+            "total_steps": sum(self._steps),
+            "dataset_size": round(self._bytes / 1e6, 1),
             **self._spaces,
         }
         path = os.path.join(self.folder, "metadata.json")
         _write_json(f"{path}.part", facts)
         os.replace(f"{path}.part", path)
-
-    def _lengths(self) -> list[int]:
-        """Steps of the episodes that are there, one after another."""
-        lengths: list[int] = []
-        while True:
-            path = os.path.join(self.folder, str(len(lengths)), "metadata.json")
-            if not os.path.exists(path):
-                return lengths
-            with open(path, encoding="utf-8") as file:
-                lengths.append(json.load(file)["total_steps"])
 
 
 class MinariEpisode(EpisodeFile):
@@ -137,7 +136,7 @@ class MinariEpisode(EpisodeFile):
         if not self._rows or self._last is None:
             return
         parquet = library("pyarrow.parquet", "TrajectoryRecorder")
-        path = self._dataset.place()
+        path = self._dataset.next
         shutil.rmtree(self.unfinished, ignore_errors=True)  # Of a run that was killed.
         os.makedirs(self.unfinished)
         table = self._table()
@@ -146,7 +145,7 @@ class MinariEpisode(EpisodeFile):
         facts = {"id": int(os.path.basename(path)), "total_steps": len(self._rows), **self._facts}
         _write_json(os.path.join(self.unfinished, "metadata.json"), facts)
         os.replace(self.unfinished, path)
-        self._dataset.count()
+        self._dataset.add(len(self._rows))
 
     def abandon(self) -> None:
         """Remove what was written."""
@@ -155,6 +154,7 @@ class MinariEpisode(EpisodeFile):
     def _table(self) -> Any:
         pa = library("pyarrow", "TrajectoryRecorder")
         rows, layout = self._rows, self._layout
+        assert self._last is not None
         observations = [*(row.observation for row in rows), self._last]
         # Minari wants as many of everything as there are observations, and leaves out the last.
         actions: list[list[Cell]] = [*(row.action for row in rows), [None] * len(rows[0].action)]
@@ -163,10 +163,8 @@ class MinariEpisode(EpisodeFile):
             "proto": [base64.b64encode(info.data).decode() for info in self._infos],
         }
         values = {
-            "observations": _nested(
-                layout.observation.space, _columns(layout.observation, observations)
-            ),
-            "actions": _nested(layout.action.space, _columns(layout.action, actions)),
+            "observations": _nested_rows(layout.observation, observations),
+            "actions": _nested_rows(layout.action, actions),
             "rewards": pa.array([*(row.reward for row in rows), 0.0], pa.float64()),
             "terminations": pa.array([*(row.terminated for row in rows), False]),
             "truncations": pa.array([*(row.truncated for row in rows), False]),
@@ -177,8 +175,9 @@ class MinariEpisode(EpisodeFile):
         return pa.table(values)
 
 
-def _columns(columns: Any, table: list[Any]) -> Iterator[tuple[Column, list[Cell]]]:
-    return ((column, [row[i] for row in table]) for i, column in enumerate(columns.columns))
+def _nested_rows(columns: Columns, rows: Sequence[Sequence[Cell]]) -> Any:
+    cells = ((column, [row[i] for row in rows]) for i, column in enumerate(columns.columns))
+    return _nested(columns.space, cells)
 
 
 def _nested(space: Space[Any], columns: Iterator[tuple[Column, list[Cell]]]) -> Any:

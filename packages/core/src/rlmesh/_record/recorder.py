@@ -55,10 +55,14 @@ class Recorder(ABC):
         """An episode has begun."""
         self._forget(event.episode)
         if self._episodes is None or self._episodes(event.episode):
-            file = self._begin(event)
-            with self._lock:
-                self._open[event.episode] = file
-            self._attempt(file, lambda: self._start(file, event))
+            try:
+                file = self._begin(event)
+            except OSError as error:
+                self._say(f"episode {event.episode}: not recorded: {error}")
+            else:
+                with self._lock:
+                    self._open[event.episode] = file
+                self._attempt(file, lambda: self._start(file, event))
         self._tell()
 
     def on_step(self, event: Any) -> None:

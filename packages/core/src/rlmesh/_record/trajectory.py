@@ -40,7 +40,8 @@ class TrajectoryRecorder(Recorder):
     "minari": `path` is a dataset that Minari 0.5.4 reads, `minari.load_dataset(name)` with
     MINARI_DATASETS_PATH set to the folder that `path` is in, or `MinariDataset(path + "/data")`.
     Images are not made JPEG. Its infos are "json" and "proto" (in base64), because Minari wants the
-    same keys in each. An episode is in memory until it ends. Minari has no Sequence, Graph and OneOf.
+    same keys in each. An episode is in memory until it ends. Minari has no Sequence, Graph or
+    OneOf: a SpaceError ends the run at its first episode.
 
     Args:
         path: The folder; it is made.
@@ -97,6 +98,7 @@ class TrajectoryRecorder(Recorder):
         return self._layout
 
     def _start(self, file: EpisodeFile, event: Any) -> None:
+        self._reached.pop(event.episode, None)
         self._writer.add(file, self._layout_of(event.env).first(event))
 
     def _step(self, file: EpisodeFile, event: Any) -> None:
