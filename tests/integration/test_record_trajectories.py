@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import Phase, HealthCheck, given, settings
-from hypothesis import Phase, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rlmesh import spaces
 from rlmesh.errors import SpaceError
@@ -28,7 +28,7 @@ pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq
 
 few = settings(
-    max_examples=20, phases=[Phase.generate], deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
