@@ -54,7 +54,11 @@ MAY_IMPORT = (
     (("rlmesh._report",), (*NOUNS, "pandas", "rich")),
     (
         ("rlmesh._record",),
-        (*NOUNS, "rlmesh._codec", "rlmesh._wire.stored", "av", "numpy", "pyarrow"),
+        (
+            *NOUNS,
+            *("rlmesh._codec", "rlmesh._models.events", "rlmesh._wire.stored"),
+            *("av", "numpy", "pyarrow"),
+        ),
     ),
     (("rlmesh._transport",), (*NOUNS, "grpc", "grpc_health", "grpc_reflection")),
     (("rlmesh._wire",), (*NOUNS, "google.protobuf", "rlmesh_proto")),

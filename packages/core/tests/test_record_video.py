@@ -190,7 +190,7 @@ def test_an_unfinished_episode_leaves_nothing_and_a_repeated_one_is_the_later(
     env.reset(seed=1)
     env.step(0)
     env._episode = -1  # Its endpoint died: the episode comes again, under its number.
-    env._is_playing = False
+    env._playing = None
     env.reset(seed=1)
     done = False
     while not done:

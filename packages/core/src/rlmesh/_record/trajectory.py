@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from rlmesh._record.events import spaces_of
+from rlmesh._record.environment import spaces_of
 from rlmesh._record.libraries import library
 from rlmesh._record.minari import MinariDataset, MinariEpisode
 from rlmesh._record.parquet import ParquetEpisode

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from rlmesh._record.events import fps_of, spaces_of
+from rlmesh._record.environment import fps_of, spaces_of
 from rlmesh._record.film import Film
 from rlmesh._record.frames import leaf_path, pixels_of, rendered, value_at
 from rlmesh._record.grid import write_grid

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from rlmesh._record.events import EpisodeEnd, EpisodeStart, Run, Step
+from rlmesh._models.events import (
+    CloseEvent,
+    EpisodeEndEvent,
+    ResetEvent,
+    RunStartEvent,
+    StepEvent,
+)
+from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult
 
 __all__ = ["RecordedEnv", "wrap"]
 
@@ -29,35 +37,33 @@ class RecordedEnv:
         self.env = env
         self._recorders = recorders
         self._episode = -1
-        self._seed: int | None = None
-        self._steps = 0
-        self._is_playing = False
         self._has_begun = False
-        self._observation: Any = None
+        self._playing: _Episode | None = None
+        self._ended: list[EpisodeResult] = []
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
         """Begin an episode; see `gymnasium.Env.reset`."""
         if not self._has_begun:
             self._has_begun = True
-            self._tell("on_run_start", Run(self.env))
-        self._end_episode()
+            self._tell("on_run_start", RunStartEvent(None))
+        self._end_episode(EpisodeEnd.LIMIT)
         observation, info = self.env.reset(seed=seed, options=options)
         self._episode += 1
-        self._seed, self._steps, self._observation = seed, 0, observation
-        self._is_playing = True
-        start = EpisodeStart(self._episode, seed, observation, info, self.env)
+        self._playing = _Episode(self._episode, seed, observation, info)
+        start = ResetEvent(self._episode, seed, observation, info, self.env)
         self._tell("on_episode_start", start)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, Any, Any, Any]:
         """Make a step; see `gymnasium.Env.step`."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        if self._is_playing:
-            step = Step(
-                episode=self._episode,
-                seed=self._seed,
-                step=self._steps,
-                observation=self._observation,
+        episode = self._playing
+        if episode is not None:
+            step = StepEvent(
+                episode=episode.index,
+                seed=episode.seed,
+                step=episode.steps,
+                observation=episode.observation,
                 action=action,
                 reward=float(reward),
                 terminated=bool(terminated),
@@ -67,19 +73,19 @@ class RecordedEnv:
                 env=self.env,
             )
             self._tell("on_step", step)
-            self._steps += 1
-            self._observation = observation
-            if terminated or truncated:
-                self._end_episode()
+            episode.stepped(step)
+            if step.terminated or step.truncated:
+                end = EpisodeEnd.TERMINATED if step.terminated else EpisodeEnd.TRUNCATED
+                self._end_episode(end)
         return observation, reward, terminated, truncated, info
 
     def close(self) -> None:
         """Finish the recordings, and close the environment."""
         try:
-            self._end_episode()
+            self._end_episode(EpisodeEnd.LIMIT)
             if self._has_begun:
                 self._has_begun = False
-                self._tell("on_run_end", Run(self.env))
+                self._tell("on_run_end", CloseEvent(RunResult(tuple(self._ended))))
         finally:
             self.env.close()
 
@@ -94,11 +100,41 @@ class RecordedEnv:
             raise AttributeError(name)
         return getattr(self.env, name)
 
-    def _end_episode(self) -> None:
-        if self._is_playing:
-            self._is_playing = False
-            self._tell("on_episode_end", EpisodeEnd(self._episode, self._seed, self.env))
+    def _end_episode(self, end: EpisodeEnd) -> None:
+        episode, self._playing = self._playing, None
+        if episode is not None:
+            self._ended.append(episode.result(end))
+            self._tell("on_episode_end", EpisodeEndEvent(self._ended[-1], episode.info))
 
     def _tell(self, hook: str, event: object) -> None:
         for recorder in self._recorders:
-            getattr(recorder, hook)(event)
+            told = getattr(recorder, hook, None)
+            if told is not None:
+                told(event)
+
+
+class _Episode:
+    """An episode while it goes on."""
+
+    def __init__(self, index: int, seed: int | None, observation: Any, info: Any) -> None:
+        self.index, self.seed, self.observation, self.info = index, seed, observation, info
+        self.steps, self.reward = 0, 0.0
+        self._started = time.perf_counter()
+
+    def stepped(self, step: StepEvent) -> None:
+        """Count a step."""
+        self.observation, self.info = step.next_observation, step.info
+        self.steps += 1
+        self.reward += step.reward
+
+    def result(self, end: EpisodeEnd) -> EpisodeResult:
+        """What it gave."""
+        seconds = time.perf_counter() - self._started
+        return EpisodeResult(
+            index=self.index,
+            seed=self.seed,
+            reward=self.reward,
+            steps=self.steps,
+            end=end,
+            seconds=seconds,
+        )
