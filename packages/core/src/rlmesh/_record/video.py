@@ -68,6 +68,7 @@ class VideoRecorder(Recorder):
         self._source, self._fps, self._codec = source, fps, codec
         self._films: dict[int, str] = {}
         self._said_fps: float | None = None
+        self._leaf: tuple[Any, ...] | None = None
         super().__init__(episodes)
 
     def _begin(self, event: Any) -> Film:
@@ -93,8 +94,9 @@ class VideoRecorder(Recorder):
             if self._source == "render":
                 frames = rendered(env, getattr(event, "lane", None))
             else:
-                path = leaf_path(self._source, spaces_of(env)[0])
-                frames = [pixels_of(value_at(observation, path))]
+                if self._leaf is None:
+                    self._leaf = leaf_path(self._source, spaces_of(env)[0])
+                frames = [pixels_of(value_at(observation, self._leaf))]
         except Exception as error:  # It may draw the next one.
             film.leave_out(error)
             return
