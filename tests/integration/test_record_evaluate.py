@@ -36,7 +36,7 @@ class Lamp(gym.Env[Any, Any]):
         super().reset(seed=seed)
         self.time, self.last = 0, seed or 2
         self.light = 20 * self.last
-        return {"light": np.array(self.light)}, {"seed": seed}
+        return {"light": np.array(self.light)}, {"time": 0}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, Any]:
         self.time += 1
@@ -64,9 +64,28 @@ def check_recordings(films: Path, steps: Path) -> None:
         assert episode.terminated and sum(episode.rewards) == SEEDS[i] / 2
         with av.open(str(films / f"episode_{i}_seed_{SEEDS[i]}.mp4")) as film:
             frames = [f.to_ndarray(format="rgb24") for f in film.decode(video=0)]
-        # The last frame of a lane that begins anew in the same step is not its own.
         assert len(frames) == len(wanted)
         assert all(abs(f.mean() - w) < 4 for f, w in zip(frames, wanted))
+
+
+def lamps(mode: gym.vector.AutoresetMode) -> Any:
+    return gym.vector.SyncVectorEnv([Lamp] * 2, autoreset_mode=mode)
+
+
+@pytest.mark.parametrize("mode", [gym.vector.AutoresetMode.NEXT_STEP, "of lanes"])
+def test_a_vector_draws_once_a_step(tmp_path: Path, mode: Any) -> None:
+    mode = gym.vector.AutoresetMode.DISABLED if mode == "of lanes" else mode
+    films, steps = tmp_path / "films", tmp_path / "steps"
+    hooks = [VideoRecorder(films), TrajectoryRecorder(steps)]
+    env = lamps(mode)
+    calls = []
+    render, step = env.render, env.step
+    env.render = lambda: calls.append("render") or render()
+    env.step = lambda actions: calls.append("step") or step(actions)
+    rlmesh.evaluate(Model(lambda _: 1), env, seeds=SEEDS, hooks=hooks)
+    check_recordings(films, steps)
+    # A drawing a step and a reset; where lanes begin within a step, those told after draw again.
+    assert calls.count("render") <= calls.count("step") + 2 * len(SEEDS)
 
 
 @pytest.mark.parametrize("kind", ["local", "vector", "remote", "remotes", "remote vector"])
@@ -78,8 +97,7 @@ def test_an_evaluation_is_recorded(tmp_path: Path, kind: str) -> None:
         for _ in range(3 if kind == "remotes" else 1):
             env: Any = Lamp()
             if "vector" in kind:
-                mode = gym.vector.AutoresetMode.DISABLED
-                env = gym.vector.SyncVectorEnv([Lamp] * 2, autoreset_mode=mode)
+                env = lamps(gym.vector.AutoresetMode.DISABLED)
             if "remote" in kind:
                 env = stack.enter_context(rlmesh.EnvServer(env, port=0)).address
             envs.append(env)

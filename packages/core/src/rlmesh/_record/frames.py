@@ -9,7 +9,7 @@ from rlmesh._elements import numbers_of
 from rlmesh._record.libraries import library
 from rlmesh.spaces import Dict, Space, Tuple, path_text
 
-__all__ = ["FrameError", "Pixels", "leaf_path", "picture", "pixels_of", "rendered", "value_at"]
+__all__ = ["Drawings", "FrameError", "Pixels", "leaf_path", "picture", "pixels_of", "value_at"]
 
 Pixels = tuple[str, tuple[int, ...], bytes]
 """Dtype, shape and bytes of a frame: a copy, so that the environment may draw over its own."""
@@ -22,17 +22,39 @@ class FrameError(ValueError):
     """A frame is no picture; says what it is instead."""
 
 
-def rendered(env: Any, lane: int | None = None) -> list[Pixels]:
-    """The frames that an environment has drawn: one, or those of a mode that collects them.
+class Drawings:
+    """What environments draw; a vector draws once a step, however many of its lanes are filmed."""
 
-    Args:
-        env: The environment.
-        lane: Which lane of a vector; None: it is none.
+    def __init__(self) -> None:
+        self._drawn: dict[int, tuple[Any, set[int]]] = {}
 
-    Raises:
-        FrameError: If it has drawn none.
-    """
-    drawn = env.render()
+    def after_reset(self, env: Any, lane: int | None) -> list[Pixels]:
+        """The frames that a reset shows: one, or those of a mode that collects them.
+
+        Args:
+            env: The environment.
+            lane: Which lane of a vector; None: it is none.
+
+        Raises:
+            FrameError: If there is none.
+        """
+        self._drawn.pop(id(env), None)
+        return _frames(env.render(), lane)
+
+    def after_step(self, env: Any, lane: int | None) -> list[Pixels]:
+        """The frames that a step shows; see `after_reset`."""
+        if lane is None:
+            return _frames(env.render(), None)
+        # The lanes of a vector are told one after another of a step that they made together; one
+        # that asks again has made another.
+        drawn, asked = self._drawn.pop(id(env), (None, {lane}))
+        if lane in asked:
+            drawn, asked = env.render(), set()
+        self._drawn[id(env)] = (drawn, {*asked, lane})
+        return _frames(drawn, lane)
+
+
+def _frames(drawn: Any, lane: int | None) -> list[Pixels]:
     if lane is not None and isinstance(drawn, (list, tuple)) and len(drawn) > lane:
         drawn = drawn[lane]
     if drawn is None:

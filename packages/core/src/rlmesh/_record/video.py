@@ -9,7 +9,7 @@ from typing import Any
 
 from rlmesh._record.environment import fps_of, spaces_of
 from rlmesh._record.film import Film
-from rlmesh._record.frames import leaf_path, pixels_of, rendered, value_at
+from rlmesh._record.frames import Drawings, Pixels, leaf_path, pixels_of, value_at
 from rlmesh._record.grid import write_grid
 from rlmesh._record.libraries import library
 from rlmesh._record.recorder import Recorder, file_stem
@@ -69,6 +69,7 @@ class VideoRecorder(Recorder):
         self._films: dict[int, str] = {}
         self._said_fps: float | None = None
         self._leaf: tuple[Any, ...] | None = None
+        self._drawings = Drawings()
         super().__init__(episodes)
 
     def _begin(self, event: Any) -> Film:
@@ -81,18 +82,24 @@ class VideoRecorder(Recorder):
         return self._fps or self._said_fps or DEFAULT_FPS
 
     def _start(self, film: Film, event: Any) -> None:
-        self._film(film, event, event.observation)
+        self._film(film, event, event.observation, self._drawings.after_reset)
 
     def _step(self, film: Film, event: Any) -> None:
-        self._film(film, event, event.next_observation)
+        self._film(film, event, event.next_observation, self._drawings.after_step)
 
-    def _film(self, film: Film, event: Any, observation: Any) -> None:
+    def _film(
+        self,
+        film: Film,
+        event: Any,
+        observation: Any,
+        draw: Callable[[Any, int | None], list[Pixels]],
+    ) -> None:
         env = getattr(event, "env", None)
         if self._said_fps is None:
             self._said_fps = fps_of(env)
         try:
             if self._source == "render":
-                frames = rendered(env, getattr(event, "lane", None))
+                frames = draw(env, getattr(event, "lane", None))
             else:
                 if self._leaf is None:
                     self._leaf = leaf_path(self._source, spaces_of(env)[0])
