@@ -82,9 +82,16 @@ def told_and_read(
     return episode
 
 
+@pytest.mark.parametrize("packed", [4096, 2], ids=["lists", "bytes"])
 @few
-@given(st.data())
-def test_any_space_comes_back_from_parquet(data: Any) -> None:
+@given(data=st.data())
+def test_any_space_comes_back_from_parquet(packed: int, data: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rlmesh._record.columns.PACKED_BYTES", packed)
+        check_any_space(data)
+
+
+def check_any_space(data: Any) -> None:
     space, observations = data.draw(spaces_and_values(most=4).filter(lambda s: len(s[1]) > 1))
     action_space, _ = data.draw(spaces_and_values(most=0))
     count = len(observations) - 1
@@ -170,6 +177,17 @@ def test_the_columns_are_called_and_typed_as_documented(tmp_path: Path) -> None:
         "nan": "nan",
         "deep": {"a": [2]},
     }
+
+
+def test_an_image_is_its_bytes(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (4, 40, 50, 3), "uint8")
+    env = Told(spaces.Tuple([spaces.Box(0, 255, (40, 50, 3), "uint8")]), [(x,) for x in noise])
+    play(wrap(env, TrajectoryRecorder(tmp_path)), [0, 1, 2])
+    column = pq.read_table(tmp_path)["observation[0]"]
+    assert column.type.byte_width == 6000
+    assert [cell.as_py() for cell in column] == [x.tobytes() for x in noise[:-1]]
+    (episode,) = read_trajectories(tmp_path, backend=BACKEND)
+    assert np.array_equal([o[0] for o in episode.observations], noise)
 
 
 def test_pandas_reads_the_folder(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Cells as Arrow's arrays, and back.
 
 Numbers are Arrow's of the same dtype: one of shape () as it is, an array as a list of fixed size in
-C order. bfloat16, which Arrow does not have, is its bits as uint16, and an array without elements a
-list that is empty. The metadata of a field has "dtype" and, of arrays, "shape" as JSON.
+C order. bfloat16, which Arrow does not have, is its bits as uint16, an array without elements a
+list that is empty, and a large one of uint8, such as an image, its bytes as binary of fixed size.
+The metadata of a field has "dtype" and, of arrays, "shape" as JSON.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def field_of(column: Column) -> Any:
 def _leaf_type(column: Column) -> Any:
     if column.dtype is None:
         return _arrow().string()
+    if column.packed:
+        return _arrow().binary(column.size)
     kind = _element_type(column)
     if not column.shape:
         return kind
@@ -54,6 +57,8 @@ def _element_type(column: Column) -> Any:
 
 def array_of(column: Column, cells: Sequence[Cell]) -> Any:
     """The `pyarrow.Array` of the cells of a column; None is null."""
+    if all(cell is None for cell in cells):
+        return _arrow().nulls(len(cells), field_of(column).type)
     return _array(column, cells, column.lists)
 
 
@@ -85,8 +90,8 @@ def _leaf_array(column: Column, cells: Sequence[Cell]) -> Any:
     if column.dtype.name == "bool":
         data = np.packbits(np.frombuffer(data, "bool"), bitorder="little").tobytes()
     kind = _element_type(column)
-    if not column.shape:
-        return pa.Array.from_buffers(kind, count, [bits, pa.py_buffer(data)])
+    if column.packed or not column.shape:
+        return pa.Array.from_buffers(_leaf_type(column), count, [bits, pa.py_buffer(data)])
     elements = pa.Array.from_buffers(kind, count * column.size, [None, pa.py_buffer(data)])
     if column.size:
         return pa.Array.from_buffers(_leaf_type(column), count, [bits], children=[elements])
@@ -113,7 +118,9 @@ def _leaf_cells(column: Column, array: Any) -> list[Cell]:
         return list(array.to_pylist())
     valid = array.is_valid().to_pylist()
     elements, start = array, 0
-    if column.shape and column.size:
+    if column.packed:
+        start = array.offset * (column.size - 1)  # Of its offset, `_data` leaves out one byte each.
+    elif column.shape and column.size:
         elements, start = array.values, array.offset * column.size
     step = column.size * column.dtype.itemsize
     data = _data(column, elements)[start * column.dtype.itemsize :] if step else b""

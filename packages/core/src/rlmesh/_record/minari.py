@@ -141,7 +141,14 @@ class MinariEpisode(EpisodeFile):
         os.makedirs(self.unfinished)
         table = self._table()
         file = os.path.join(self.unfinished, "part-0.parquet")
-        parquet.write_table(table, file, compression="zstd", row_group_size=len(table))
+        parquet.write_table(
+            table,
+            file,
+            compression="zstd",
+            row_group_size=len(table),
+            use_dictionary=False,
+            write_statistics=False,
+        )
         facts = {"id": int(os.path.basename(path)), "total_steps": len(self._rows), **self._facts}
         _write_json(os.path.join(self.unfinished, "metadata.json"), facts)
         os.replace(self.unfinished, path)

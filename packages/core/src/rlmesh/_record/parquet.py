@@ -106,6 +106,8 @@ class ParquetEpisode(EpisodeFile):
                 self._schema,
                 compression="zstd",
                 use_dictionary=["info", "info_proto"],  # The others seldom repeat.
+                # Who would look for the least of all images?
+                write_statistics=["episode", "seed", "step", "reward"],
             )
         self._writer.write_table(self._table())
         self._rows, self._size = [], 0

@@ -67,7 +67,7 @@ class TrajectoryRecorder(Recorder):
         if format not in ("parquet", "minari"):
             raise ValueError(f"expected format 'parquet' or 'minari', got {format!r}")
         library("numpy", "TrajectoryRecorder")
-        library("pyarrow.parquet", "TrajectoryRecorder")
+        library("pyarrow", "TrajectoryRecorder")
         self.path = os.fspath(path)
         self._dataset = MinariDataset(self.path) if format == "minari" else None
         os.makedirs(self.path, exist_ok=True)

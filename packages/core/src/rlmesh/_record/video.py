@@ -81,11 +81,11 @@ class VideoRecorder(Recorder):
     def _rate(self) -> float:
         return self._fps or self._said_fps or DEFAULT_FPS
 
-    def _start(self, film: Film, event: Any) -> None:
-        self._film(film, event, event.observation, self._drawings.after_reset)
+    def _start(self, file: Film, event: Any) -> None:
+        self._film(file, event, event.observation, self._drawings.after_reset)
 
-    def _step(self, film: Film, event: Any) -> None:
-        self._film(film, event, event.next_observation, self._drawings.after_step)
+    def _step(self, file: Film, event: Any) -> None:
+        self._film(file, event, event.next_observation, self._drawings.after_step)
 
     def _film(
         self,
