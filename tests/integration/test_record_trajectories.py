@@ -17,12 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rlmesh import spaces
+from rlmesh._record.minari import space_json
 from rlmesh.errors import SpaceError
 from rlmesh.numpy import BACKEND
 from rlmesh.record import RecordingWarning, TrajectoryRecorder, read_trajectories, wrap
 from tests.conformance.native_values import values_equal
 from tests.property.sameness import identical
-from tests.property.strategies import spaces_and_values, values_of
+from tests.property.strategies import spaces_and_values, spaces_of, values_of
 
 pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq
@@ -254,6 +255,71 @@ def check_minari(episode: Any, env: Told, actions: list[Any]) -> None:
     assert episode.terminations.tolist() == [False] * 4 + [True]
     assert not episode.truncations.any()
     assert [json.loads(text)["t"] for text in episode.infos["json"]] == [*range(6)]
+
+
+@few
+@given(data=st.data())
+def test_what_minari_takes_comes_back_from_it(data: Any) -> None:
+    minari = pytest.importorskip("minari")
+    taken = spaces_of().filter(is_taken)
+    space, observations = data.draw(spaces_and_values(most=4, within=taken))
+    actions = data.draw(st.lists(values_of(space, False), min_size=3, max_size=3))
+    observations = [*observations, *actions, actions[0]][:4]
+    with tempfile.TemporaryDirectory() as folder:
+        recorder = TrajectoryRecorder(Path(folder, "any-v0"), format="minari")
+        play(wrap(Told(space, observations, space), recorder), actions)
+        (episode,) = minari.MinariDataset(Path(folder, "any-v0", "data")).iterate_episodes()
+    check_nested(space, episode.observations, observations)
+    check_nested(space, episode.actions, actions)
+
+
+def is_taken(space: Any) -> bool:
+    try:
+        space_json(space, "")
+    except SpaceError:
+        return False
+    return True
+
+
+def check_nested(space: Any, found: Any, values: list[Any]) -> None:
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        for key, child in space.children:
+            check_nested(child, found[key], [value[key] for value in values])
+    elif isinstance(space, spaces.Text):
+        assert list(found) == values
+    else:
+        wanted = np.stack([np.asarray(value, dtype=space.dtype.name) for value in values])
+        assert identical(found, wanted)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on files")
+@pytest.mark.parametrize("form", ["parquet", "minari"])
+def test_a_full_disk_is_a_warning(tmp_path: Path, form: str) -> None:
+    def limit() -> None:
+        import resource  # Not on Windows.
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    command = [sys.executable, "-W", "always", "-c", FULL, str(tmp_path / "run"), form]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=90, check=False, preexec_fn=limit
+    )
+    assert done.stdout == "the run has ended\n", done.stderr
+    assert f"RecordingWarning: {tmp_path}/run" in done.stderr
+    assert "not recorded: OSError" in done.stderr
+    left = [path for path in tmp_path.rglob("*") if path.suffix in (".parquet", ".part")]
+    assert left == []
+
+
+FULL = """
+import sys
+from tests.integration.test_record_trajectories import *
+folder, form = sys.argv[1:]
+noise = np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), "uint8")
+env = Told(spaces.Box(0, 255, (64, 64, 3), "uint8"), list(noise))
+play(wrap(env, TrajectoryRecorder(folder, format=form)), [0] * 8)
+print("the run has ended")
+"""
 
 
 def test_minari_keeps_images_as_they_are(tmp_path: Path) -> None:

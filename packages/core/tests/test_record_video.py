@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -275,6 +274,8 @@ def test_a_full_disk_is_a_warning(tmp_path: Path) -> None:
     """
 
     def limit() -> None:
+        import resource  # Not on Windows.
+
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
     done = run_script(tmp_path, body, preexec_fn=limit)

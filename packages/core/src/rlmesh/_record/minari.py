@@ -224,6 +224,7 @@ def space_json(space: Space[Any], path: str) -> dict[str, Any]:
 
 
 def _leaf_json(space: Space[Any], path: str) -> Mapping[str, Any]:
+    _check(0 not in (space.shape or ()), space, path, "an array with elements")
     if isinstance(space, spaces.Text):
         lengths = {"max_length": space.max_length, "min_length": space.min_length}
         return {**lengths, "charset": space.charset}
@@ -236,7 +237,6 @@ def _leaf_json(space: Space[Any], path: str) -> Mapping[str, Any]:
         return {"dtype": str(space.dtype), **lists}
     _check(isinstance(space, spaces.Box), space, path, "no Sequence, Graph or OneOf")
     assert isinstance(space, spaces.Box)
-    _check(space.size > 0, space, path, "a Box with elements")
     _check(space.dtype.name != "bfloat16", space, path, "a dtype of NumPy's")
     bounds = {"low": space.low.tolist(), "high": space.high.tolist()}
     return {"dtype": str(space.dtype), "shape": list(space.shape), **bounds}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
+import os
 import threading
 import warnings
 from abc import ABC, abstractmethod
@@ -27,19 +27,24 @@ class Recorder(ABC):
     They may be called from several threads, for episodes that overlap. An episode that begins again
     under its number, because its endpoint died, is recorded anew.
 
+    Attributes:
+        path: Where it writes.
+
     Args:
+        path: Where it writes.
         episodes: Whether an episode is recorded, by its number in the run; None: each is.
     """
 
-    def __init__(self, episodes: Callable[[int], bool] | None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], episodes: Callable[[int], bool] | None
+    ) -> None:
+        self.path = os.fspath(path)
         self._episodes = episodes
         self._open: dict[int, EpisodeFile] = {}
         self._writer = Writer(self._note)
         self._lock = threading.Lock()
         self._untold: list[str] = []
         self._failures: list[str] = []
-        # What has ended is whole even if nobody closes the recorder.
-        atexit.register(self._writer.close)
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -58,7 +63,7 @@ class Recorder(ABC):
             try:
                 file = self._begin(event)
             except OSError as error:
-                self._say(f"episode {event.episode}: not recorded: {error}")
+                self._say(f"{self.path}: episode {event.episode} is not recorded: {error}")
             else:
                 with self._lock:
                     self._open[event.episode] = file
@@ -91,7 +96,6 @@ class Recorder(ABC):
         self._writer.close()
         self._complete()
         self._tell()
-        atexit.unregister(self._writer.close)
 
     def __enter__(self: Self) -> Self:
         return self

@@ -68,7 +68,7 @@ class TrajectoryRecorder(Recorder):
             raise ValueError(f"expected format 'parquet' or 'minari', got {format!r}")
         library("numpy", "TrajectoryRecorder")
         library("pyarrow", "TrajectoryRecorder")
-        self.path = os.fspath(path)
+        super().__init__(path, episodes)
         self._dataset = MinariDataset(self.path) if format == "minari" else None
         os.makedirs(self.path, exist_ok=True)
         there = [name for name in os.listdir(self.path) if not name.startswith(".")]
@@ -79,7 +79,6 @@ class TrajectoryRecorder(Recorder):
             )
         self._layout: Layout | None = None
         self._reached: dict[int, Any] = {}
-        super().__init__(episodes)
 
     def _begin(self, event: Any) -> EpisodeFile:
         layout = self._layout_of(event.env)

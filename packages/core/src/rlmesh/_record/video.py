@@ -61,7 +61,7 @@ class VideoRecorder(Recorder):
             raise ValueError(f"expected an encoder that FFmpeg has, got codec={codec!r}") from error
         if fps is not None and not fps > 0:
             raise ValueError(f"expected fps above 0, got {fps}")
-        self.path = os.fspath(path)
+        super().__init__(path, episodes)
         self._is_grid = self.path.lower().endswith(".mp4")
         self._folder = f"{self.path}.episodes" if self._is_grid else self.path
         os.makedirs(self._folder, exist_ok=True)
@@ -70,7 +70,6 @@ class VideoRecorder(Recorder):
         self._said_fps: float | None = None
         self._leaf: tuple[Any, ...] | None = None
         self._drawings = Drawings()
-        super().__init__(episodes)
 
     def _begin(self, event: Any) -> Film:
         name = f"{file_stem(event.episode, event.seed)}.mp4"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import queue
 import threading
@@ -78,13 +79,16 @@ class Writer:
         with self._beginning:
             thread, self._thread = self._thread, None
             if thread is not None:
+                atexit.unregister(self.close)
                 self._jobs.put(None)
                 thread.join()
 
     def _put(self, file: EpisodeFile, job: Callable[[], None]) -> None:
         with self._beginning:
             if self._thread is None:
-                # A daemon: who forgets to close must not hang at the end.
+                # A daemon, so that who forgets to close does not hang at the end; what has ended
+                # is whole even then.
+                atexit.register(self.close)
                 self._thread = threading.Thread(
                     target=self._work, name="rlmesh-record", daemon=True
                 )
