@@ -257,7 +257,7 @@ def check_minari(episode: Any, env: Told, actions: list[Any]) -> None:
     assert [json.loads(text)["t"] for text in episode.infos["json"]] == [*range(6)]
 
 
-@few
+@settings(few, max_examples=20)
 @given(data=st.data())
 def test_what_minari_takes_comes_back_from_it(data: Any) -> None:
     minari = pytest.importorskip("minari")
@@ -298,7 +298,7 @@ def test_a_full_disk_is_a_warning(tmp_path: Path, form: str) -> None:
     def limit() -> None:
         import resource  # Not on Windows.
 
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))
 
     command = [sys.executable, "-W", "always", "-c", FULL, str(tmp_path / "run"), form]
     done = subprocess.run(
@@ -315,9 +315,9 @@ FULL = """
 import sys
 from tests.integration.test_record_trajectories import *
 folder, form = sys.argv[1:]
-noise = np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), "uint8")
-env = Told(spaces.Box(0, 255, (64, 64, 3), "uint8"), list(noise))
-play(wrap(env, TrajectoryRecorder(folder, format=form)), [0] * 8)
+noise = np.random.default_rng(0).integers(0, 256, (41, 16, 16, 3), "uint8")
+env = Told(spaces.Box(0, 255, (16, 16, 3), "uint8"), list(noise))
+play(wrap(env, TrajectoryRecorder(folder, format=form)), [0] * 40)
 print("the run has ended")
 """
 

@@ -48,6 +48,7 @@ class Column:
         shape: Shape of the numbers in a cell.
         lists: How many lists a cell stands in.
         packed: Whether the numbers are kept as bytes, not one by one.
+        nullable: Whether a cell may be None, within its lists.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Column:
     shape: tuple[int, ...] = ()
     lists: int = 0
     packed: bool = False
+    nullable: bool = False
 
     @property
     def size(self) -> int:
@@ -68,11 +70,13 @@ class Columns:
     Args:
         space: The space.
         root: What their names begin with ("observation").
+        nullable: Whether there may be no value.
     """
 
-    def __init__(self, space: Space[Any], root: str) -> None:
+    def __init__(self, space: Space[Any], root: str, *, nullable: bool = False) -> None:
         self.space = space
-        self.columns = tuple(_columns(space, root))
+        columns = _columns(space, root)
+        self.columns = tuple(replace(c, nullable=nullable or c.nullable) for c in columns)
         self._codec = SpaceCodec(space, NATIVE, root=root, validation="off")
 
     def cells(self, value: Any) -> list[Cell]:
@@ -95,8 +99,10 @@ def _columns(space: Space[Any], name: str) -> Iterator[Column]:
     if isinstance(space, (spaces.Dict, spaces.Tuple, spaces.OneOf)):
         if isinstance(space, spaces.OneOf):
             yield Column(f"{name}.choice", _INT64)
+        chosen = isinstance(space, spaces.OneOf)
         for key, child in space.children:
-            yield from _columns(child, name + path_text((key,)))
+            for column in _columns(child, name + path_text((key,))):
+                yield replace(column, nullable=chosen or column.nullable)
     elif isinstance(space, spaces.Sequence):
         yield Column(f"{name}.length", _INT64)
         for column in _columns(space.feature_space, f"{name}[:]"):

@@ -78,7 +78,7 @@ class Layout:
     def __init__(self, observation: Space[Any], action: Space[Any]) -> None:
         self.observation = Columns(observation, "observation")
         self.action = Columns(action, "action")
-        self.final = Columns(observation, "final_observation")
+        self.final = Columns(observation, "final_observation", nullable=True)
         self._infos = InfoWriter(NATIVE)
 
     def first(self, event: Any) -> First:
