@@ -19,7 +19,7 @@ from rlmesh._evaluate.gathering import Gathering
 from rlmesh._evaluate.ledger import Ledger
 from rlmesh._evaluate.seats import Seat
 from rlmesh._evaluate.work import Work
-from rlmesh._evaluate.workers import Done, InlineWorker, ThreadWorker
+from rlmesh._evaluate.workers import Done, worker_of
 from rlmesh._models.policy import Policy
 from rlmesh.errors import EnvCrashedError, EnvError
 from rlmesh.results import EpisodeFailure
@@ -31,6 +31,12 @@ _log = logging.getLogger("rlmesh.evaluate")
 
 _PAUSES = (0.0, 0.1, 0.5, 2.0)
 """Seconds before an endpoint is connected to again; the last one from then on."""
+
+_PATIENCE = 10.0
+"""Seconds that endpoints may take to close at the end of a run."""
+
+_INTERRUPTED = 1.0
+"""Seconds that they may take after an exception; later they close by themselves."""
 
 _SPARED = 2
 """How much more often than a failing one an episode may lose its connection."""
@@ -85,11 +91,14 @@ class Scheduler:
         self._gathering: Gathering
         self._ready: deque[tuple[Seat, Attempt]] = deque()
         self._last_error: BaseException | None = None
-        several = len(sources) > 1
+        alone = len(sources) == 1
         self._seats = [
-            Seat(i, source, worker(i, self._results))
+            Seat(
+                i,
+                source,
+                worker_of(i, self._results, is_remote=source.is_remote, is_alone=alone),
+            )
             for i, source in enumerate(sources)
-            for worker in [ThreadWorker if several and source.is_remote else InlineWorker]
         ]
 
     def run(self) -> None:
@@ -108,18 +117,17 @@ class Scheduler:
             elif self._ready:
                 self._predict()
 
-    def finish(self, patience: float, *, close_all: bool) -> None:
+    def finish(self, *, waits: bool, close_all: bool) -> None:
         """End the workers, and close what was dialled.
 
         Args:
-            patience: Seconds that it may take.
+            waits: Whether that may take its time; else what hangs is left alone.
             close_all: Whether environments that were given are closed too.
         """
         self._stopped.set()
-        until = time.monotonic() + patience
         for seat in self._seats:
-            close = close_all or seat.source.is_ours
-            seat.finish(close=close)
+            seat.finish(close=close_all or seat.source.is_ours, waits=waits)
+        until = time.monotonic() + (_PATIENCE if waits else _INTERRUPTED)
         for seat in self._seats:
             seat.worker.join(max(until - time.monotonic(), 0.0))
 
@@ -155,7 +163,7 @@ class Scheduler:
 
     def _handle(self, done: Done) -> None:
         seat = self._seats[done.endpoint]
-        seat.answered()
+        seat.answered(done.ended)
         if done.error is not None:
             self._failed(seat, done.kind, done.error)
             for other in self._in_order(self._seats):

@@ -99,10 +99,10 @@ class Seat:
         self._since = time.perf_counter()
         self.worker.submit(kind, call)
 
-    def answered(self) -> None:
-        """The call that was under way has ended."""
+    def answered(self, ended: float) -> None:
+        """The call that was under way has ended, at that time."""
         self.is_busy = False
-        took = time.perf_counter() - self._since
+        took = ended - self._since
         usual = self._usual.get(self._kind, took)
         self._usual[self._kind] = usual + _SMOOTHING * (took - usual)
 
@@ -113,10 +113,10 @@ class Seat:
         self.unanswered = 0
         return attempts
 
-    def finish(self, *, close: bool) -> None:
-        """End its worker; with `close`, close the environment first."""
+    def finish(self, *, close: bool, waits: bool) -> None:
+        """End its worker; with `close`, close the environment first. `waits`: see `Worker`."""
         lanes = self.lanes
-        self.worker.finish(None if lanes is None or not close else lanes.close)
+        self.worker.finish(None if lanes is None or not close else lanes.close, waits=waits)
 
     @property
     def _open_lanes(self) -> Lanes:

@@ -10,21 +10,21 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from rlmesh._session.answers import too_large, write_answer
 from rlmesh._session.connection import Connection
+from rlmesh._session.frames import ServerFrames
 from rlmesh._session.idle import IdleWatch
 from rlmesh._session.sessions import CannotOpen, Instance, ServedSession
 from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import failure_of_exception
-from rlmesh._wire.frames import EnvFrames
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh._wire.steps import Place, whole
 from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError
-from rlmesh.specs import Capability, EnvContract, PeerInfo, SessionTerms
+from rlmesh.specs import Capability, PeerInfo, SessionTerms
 
 __all__ = ["Instances", "SessionHub"]
 
@@ -54,7 +54,7 @@ class SessionHub:
     """Gives environments to sessions.
 
     Args:
-        contract: What is served.
+        served: What is served: the environment's contract, or the model's spec.
         server: What this endpoint says of itself.
         terms: What it promises to sessions.
         instances: Where sessions get their environments.
@@ -62,7 +62,8 @@ class SessionHub:
         expose_tracebacks: Whether clients see the tracebacks of exceptions.
 
     Attributes:
-        frames_unix: Where sessions may go on over frames; empty: nowhere.
+        frames_unix: Where sessions may go on over frames on this host; empty: nowhere.
+        frames_port: Where, over TCP; 0: nowhere.
         farewell: The frame that ends a stream when the server is stopped.
         read: The request of a frame; raises CodecError.
         write: The frame of a reply.
@@ -70,15 +71,15 @@ class SessionHub:
 
     def __init__(
         self,
-        contract: EnvContract,
+        served: Any,
         server: PeerInfo,
         terms: SessionTerms,
         instances: Instances,
-        frames: EnvFrames,
+        frames: ServerFrames,
         *,
         expose_tracebacks: bool,
     ) -> None:
-        self._contract = contract
+        self._served = served
         self._server = server
         self._terms = terms
         self._instances = instances
@@ -96,6 +97,7 @@ class SessionHub:
         self._obituaries: OrderedDict[str, tuple[ServedSession, str]] = OrderedDict()
         self._stopping = False
         self.frames_unix = ""
+        self.frames_port = 0
         self.farewell = frames.write_reply(0, self._shutting_down())
 
     @property
@@ -106,7 +108,7 @@ class SessionHub:
     @property
     def description(self) -> bytes:
         """The answer of `Describe`."""
-        return self._frames.write_description(self._server, self._contract, self._terms)
+        return self._frames.write_description(self._server, self._served, self._terms)
 
     @property
     def full(self) -> bool:
@@ -157,17 +159,25 @@ class SessionHub:
             return None, self._shutting_down()
         if request.resume is not None:
             return self._resume(request.resume, connection)
+        try:
+            take = self._taker(request)
+        except CannotOpen as error:
+            return None, error.failure.ended()
         refusal = self._stand_in_line(request.wait, connection)
         if refusal is not None:
             return None, refusal
-        return self._admit(request.client, connection)
+        return self._admit(request.client, connection, take)
+
+    def _taker(self, request: m.Open) -> Callable[[], Instance]:
+        """What takes the instance of a new session; raises CannotOpen where it asks for none."""
+        return self._instances.take
 
     def _admit(
-        self, client: PeerInfo, connection: Connection
+        self, client: PeerInfo, connection: Connection, take: Callable[[], Instance]
     ) -> tuple[ServedSession | None, m.Reply]:
         """Open a session in the place that was kept for it."""
         try:
-            instance = self._instances.take()
+            instance = take()
         except Exception as error:
             _log.exception("an environment for %s cannot be made", client.name)
             self._settle(None)
@@ -181,16 +191,19 @@ class SessionHub:
         return session, m.Opened(
             self._server,
             session.id,
-            self._contract,
+            self._served,
             self._terms if session.key else self._terms.without_grace(),
             resume_key=session.key,
-            frames_unix=self._frames_for(client, session),
+            **self._places_for(session),
         )
 
-    def _frames_for(self, client: PeerInfo, session: ServedSession) -> str:
-        """Where the session may go on over frames; empty: nowhere."""
-        able = Capability.FRAMES_UNIX in client.capabilities and session.key
-        return self.frames_unix if able else ""
+    def _places_for(self, session: ServedSession) -> dict[str, Any]:
+        """Where the session may go on over frames."""
+        able = session.client.capabilities if session.key else frozenset()
+        return {
+            "frames_unix": self.frames_unix if Capability.FRAMES_UNIX in able else "",
+            "frames_port": self.frames_port if Capability.FRAMES_TCP in able else 0,
+        }
 
     def _cannot_open(self, error: Exception) -> m.Failure:
         if isinstance(error, CannotOpen):
@@ -240,7 +253,7 @@ class SessionHub:
             self._terms,
             resume_key=session.key,
             received=received,
-            frames_unix=self._frames_for(session.client, session),
+            **self._places_for(session),
         )
 
     def _stand_in_line(self, wait: float, connection: Connection) -> m.Failure | None:
