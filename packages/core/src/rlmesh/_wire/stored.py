@@ -8,7 +8,7 @@ from typing import Any
 from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
 
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
-from rlmesh._wire.frames import _parse
+from rlmesh._wire.frames import parse_message
 from rlmesh._wire.spaces import space_from_wire, space_to_wire
 from rlmesh.backends import ArrayBackend
 from rlmesh.spaces import Space
@@ -39,7 +39,7 @@ def info_from_bytes(data: bytes, backend: ArrayBackend) -> dict[Any, Any]:
         CodecError: If the bytes are not one.
     """
     message = value_pb2.Map()
-    _parse(message, data)
+    parse_message(message, data)
     return map_from_wire(message, backend, "info")
 
 
@@ -57,5 +57,5 @@ def space_from_bytes(data: bytes) -> Space[Any]:
         CodecError: If they are not one.
     """
     message = space_pb2.Space()
-    _parse(message, data)
+    parse_message(message, data)
     return space_from_wire(message)
