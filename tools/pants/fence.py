@@ -52,6 +52,14 @@ MAY_IMPORT = (
     ),
     (NOUNS, ()),
     (("rlmesh._report",), (*NOUNS, "pandas", "rich")),
+    (
+        ("rlmesh._record",),
+        (
+            *NOUNS,
+            *("rlmesh._codec", "rlmesh._models.events", "rlmesh._wire.stored"),
+            *("av", "numpy", "pyarrow"),
+        ),
+    ),
     (("rlmesh._transport",), (*NOUNS, "grpc", "grpc_health", "grpc_reflection")),
     (("rlmesh._wire",), (*NOUNS, "google.protobuf", "rlmesh_proto")),
     (("rlmesh._codec",), (*NOUNS, "rlmesh._wire")),
