@@ -27,7 +27,7 @@ DANGEROUS = {
     "pickle.dumps": {"rlmesh._hosting.recipe": "to the process that the server starts"},
     "pickler.dumps": {"rlmesh._hosting.recipe": "to the process that the server starts"},
     "importlib.import_module": {
-        "rlmesh._cli.serve_env": "what the command line names",
+        "rlmesh._cli.sources": "what the command line names",
         "rlmesh._hosting.frameworks": "one of four of our own",
         "rlmesh._hosting.base": "one of our own",
         "rlmesh._hosting.recipe": "cloudpickle",
