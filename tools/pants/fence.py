@@ -66,8 +66,7 @@ MAY_IMPORT = (
             "cloudpickle",
         ),
     ),
-    # Containers start it, so it needs no library; rlmesh_numpy: the environments that Gymnasium makes
-    # by their names.
+    # What containers start; rlmesh_numpy: the environments that Gymnasium makes by their names.
     (
         ("rlmesh._cli.serve_env", "rlmesh._cli.sources", "rlmesh._cli.main"),
         ("rlmesh", "rlmesh_numpy", "rich", "typer"),

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from rlmesh._cli.bench import bench
 from rlmesh._cli.inspect_command import inspect
+from rlmesh._cli.play import play
 from rlmesh._cli.serve import serve
 from rlmesh._version import __version__
 
@@ -38,5 +40,5 @@ def _root(
     """A contract between a model and the environment it is evaluated in."""
 
 
-for _command in (serve, inspect):
+for _command in (serve, inspect, play, bench):
     app.command()(_command)
