@@ -7,12 +7,12 @@ else: what user code prints goes to stderr too.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Generator
+from json import dumps, loads
 from typing import Any
 
 import typer
@@ -20,7 +20,7 @@ from rich.console import Console
 
 from rlmesh._cli.sources import UsageProblem
 from rlmesh._report.words import shown
-from rlmesh.errors import RLMeshError
+from rlmesh.errors import RLMeshError, RunError
 
 __all__ = ["FAILED", "INTERRUPTED", "MISUSED", "Reporter", "reporting"]
 
@@ -52,7 +52,7 @@ class Reporter:
 
     def document(self, value: Any) -> None:
         """Write the document: a JSON text, or what `json` can write; NaN is "NaN"."""
-        text = value if isinstance(value, str) else json.dumps(_finite(value), indent=2)
+        text = value if isinstance(value, str) else dumps(_finite(value), indent=2)
         self._told = True
         self._stream.write(text.rstrip() + "\n")
         self._stream.flush()
@@ -64,7 +64,9 @@ class Reporter:
     def failed(self, error: BaseException) -> None:
         """Write the document of a command that has none to write."""
         if self.json and not self._told:
-            self.document({"error": {"type": type(error).__name__, "message": _message(error)}})
+            told: dict[str, Any] = {"type": type(error).__name__, "message": _message(error)}
+            run = {"result": loads(error.result.to_json())} if isinstance(error, RunError) else {}
+            self.document({"error": told, **run})
 
 
 @contextlib.contextmanager

@@ -1,0 +1,137 @@
+"""`rlmesh eval`: one model in many environments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+import rlmesh
+from rlmesh._cli.console import Reporter, reporting
+from rlmesh._cli.models import RANDOM, Backend, ModelKwargs, ModelName, load_model
+from rlmesh._cli.parameters import Authority, Certificate, Debug, Json, Key, Token, tls_of
+from rlmesh._cli.progress import EvaluationProgress
+from rlmesh._cli.seeds import read_seeds
+from rlmesh._cli.sources import UsageProblem
+from rlmesh.errors import RunError
+from rlmesh.results import RunResult
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: ModelName,
+    addresses: Annotated[
+        list[str], typer.Argument(metavar="ADDRESS...", help="where environments are served")
+    ],
+    seeds: Annotated[
+        str, typer.Option(help="one episode a seed: 0:100, 0:100:2 or 1,5,7")
+    ] = "0:10",
+    report: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE", help="write an HTML report"),
+    ] = None,
+    record: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FOLDER", help="write a video of each episode"),
+    ] = None,
+    journal: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE", help="write each episode down as soon as it has ended"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on from the journal, if it is there")
+    ] = False,
+    max_batch_size: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="most observations of one forward pass"),
+    ] = None,
+    horizon: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="actions of a chunk that are executed; else all of them"),
+    ] = None,
+    instruction: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="written into the model's text input"),
+    ] = None,
+    model_kwargs: ModelKwargs = "{}",
+    backend: Backend = None,
+    token: Token = "",
+    tls_authority: Authority = None,
+    tls_certificate: Certificate = None,
+    tls_key: Key = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Evaluate a model: seeds are shared out among all addresses."""
+    with reporting("eval", json=json, debug=debug) as reporter:
+        numbers = read_seeds(seeds)
+        if resume and journal is None:
+            raise UsageProblem("--resume goes on from a journal: give --journal too")
+        if report is not None and not report.resolve().parent.is_dir():
+            raise UsageProblem(f"--report: there is no folder {report.parent}")
+        loaded: Any = rlmesh.RANDOM_SAMPLE
+        if model != RANDOM:
+            loaded = load_model(model, model_kwargs, backend)
+        _run(
+            reporter,
+            loaded,
+            addresses,
+            report,
+            record,
+            seeds=numbers,
+            instruction=instruction,
+            journal=journal,
+            resume=resume,
+            max_batch_size=max_batch_size,
+            execution_horizon=horizon,
+            token=token or None,
+            tls=tls_of(tls_authority, tls_certificate, tls_key),
+        )
+
+
+def _run(
+    reporter: Reporter,
+    model: Any,
+    addresses: Sequence[str],
+    report: Path | None,
+    record: Path | None,
+    **arguments: Any,
+) -> None:
+    """Evaluate, and tell what there is of the result, also where it ends early."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    progress = EvaluationProgress(reporter.err, len(arguments["seeds"]))
+    try:
+        with progress:
+            hooks = [progress, *_recorders(record)]
+            result = rlmesh.evaluate(model, addresses, hooks=hooks, **given)
+    except RunError as error:
+        _tell(reporter, error.result, report, whole=False)
+        raise
+    finally:
+        journal = arguments["journal"]
+        if journal is not None and progress.ended < len(arguments["seeds"]):
+            reporter.note(f"finished episodes are in {journal}; --resume goes on from there")
+    _tell(reporter, result, report)
+
+
+def _recorders(folder: Path | None) -> list[Any]:
+    if folder is None:
+        return []
+    from rlmesh.record import VideoRecorder
+
+    return [VideoRecorder(folder)]
+
+
+def _tell(
+    reporter: Reporter, result: RunResult, report: Path | None, *, whole: bool = True
+) -> None:
+    if report is not None:
+        result.to_html(report)
+        reporter.note(f"report: {report}")
+    if not reporter.json:
+        reporter.out.print(result)
+    elif whole:
+        reporter.document(result.to_json(indent=2))
