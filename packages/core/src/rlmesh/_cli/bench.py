@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -42,15 +42,17 @@ _ACTIONS = 256
 _COLUMNS = ("transport", "steps/s", "median us", "25% us", "75% us", "steps", "reset us", "resets")
 
 
+_Seconds = Annotated[float, typer.Option(min=0.05, help="how long to step over each transport")]
+_Transport = Annotated[
+    str | None,
+    typer.Option(help="frames or grpc", show_default="each that there is"),
+]
+
+
 def bench(
     address: Address,
-    seconds: Annotated[
-        float, typer.Option(min=0.05, help="how long to step over each transport")
-    ] = 2.0,
-    transport: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="frames or grpc", show_default="each that there is"),
-    ] = None,
+    seconds: _Seconds = 2.0,
+    transport: _Transport = None,
     seed: Seed = 0,
     token: Token = "",
     tls_authority: Authority = None,

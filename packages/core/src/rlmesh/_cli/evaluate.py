@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -21,41 +21,48 @@ from rlmesh.results import RunResult
 __all__ = ["evaluate"]
 
 
+_Addresses = Annotated[
+    list[str], typer.Argument(metavar="ADDRESS...", help="where environments are served")
+]
+_Seeds = Annotated[str, typer.Option(help="one episode a seed: 0:100, 0:100:2 or 1,5,7")]
+_Report = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="write an HTML report"),
+]
+_Record = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="write a video of each episode"),
+]
+_Journal = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="write each episode down as soon as it has ended"),
+]
+_Resume = Annotated[bool, typer.Option("--resume", help="go on from the journal, if it is there")]
+_MaxBatchSize = Annotated[
+    int | None,
+    typer.Option(min=1, help="most observations of one forward pass"),
+]
+_Horizon = Annotated[
+    int | None,
+    typer.Option(min=1, help="actions of a chunk that are executed; else all of them"),
+]
+_Instruction = Annotated[
+    str | None,
+    typer.Option(help="written into the model's text input"),
+]
+
+
 def evaluate(
     model: ModelName,
-    addresses: Annotated[
-        list[str], typer.Argument(metavar="ADDRESS...", help="where environments are served")
-    ],
-    seeds: Annotated[
-        str, typer.Option(help="one episode a seed: 0:100, 0:100:2 or 1,5,7")
-    ] = "0:10",
-    report: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(metavar="FILE", help="write an HTML report"),
-    ] = None,
-    record: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(metavar="FOLDER", help="write a video of each episode"),
-    ] = None,
-    journal: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(metavar="FILE", help="write each episode down as soon as it has ended"),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="go on from the journal, if it is there")
-    ] = False,
-    max_batch_size: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="most observations of one forward pass"),
-    ] = None,
-    horizon: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="actions of a chunk that are executed; else all of them"),
-    ] = None,
-    instruction: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="written into the model's text input"),
-    ] = None,
+    addresses: _Addresses,
+    seeds: _Seeds = "0:10",
+    report: _Report = None,
+    record: _Record = None,
+    journal: _Journal = None,
+    resume: _Resume = False,
+    max_batch_size: _MaxBatchSize = None,
+    horizon: _Horizon = None,
+    instruction: _Instruction = None,
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
     token: Token = "",
@@ -68,10 +75,7 @@ def evaluate(
     """Evaluate a model: seeds are shared out among all addresses."""
     with reporting("eval", json=json, debug=debug) as reporter:
         numbers = read_seeds(seeds)
-        if resume and journal is None:
-            raise UsageProblem("--resume goes on from a journal: give --journal too")
-        if report is not None and not report.resolve().parent.is_dir():
-            raise UsageProblem(f"--report: there is no folder {report.parent}")
+        _check(report, journal, resume)
         loaded: Any = rlmesh.RANDOM_SAMPLE
         if model != RANDOM:
             loaded = load_model(model, model_kwargs, backend)
@@ -90,6 +94,15 @@ def evaluate(
             token=token or None,
             tls=tls_of(tls_authority, tls_certificate, tls_key),
         )
+
+
+def _check(report: Path | None, journal: Path | None, resume: bool) -> None:
+    """What would else be found wrong after the last episode."""
+    if resume and journal is None:
+        raise UsageProblem("--resume goes on from a journal: give --journal too")
+    for option, path in (("--report", report), ("--journal", journal)):
+        if path is not None and not path.resolve().parent.is_dir():
+            raise UsageProblem(f"{option}: there is no folder {path.parent}")
 
 
 def _run(

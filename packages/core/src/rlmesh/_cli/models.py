@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -29,7 +29,7 @@ ModelKwargs = Annotated[
     typer.Option(metavar="JSON", help="arguments to make the model with, where MODEL is a class"),
 ]
 Backend = Annotated[
-    Optional[str],  # noqa: UP045  (typer reads it on Python 3.10)
+    str | None,
     typer.Option(
         help="native, numpy, torch or jax: whose values a MODEL reads that is no Model itself",
         show_default="numpy, where it is installed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -31,17 +31,17 @@ Address = Annotated[
 ]
 Token = Annotated[str, typer.Option(envvar="RLMESH_TOKEN", help="bearer token", show_default=False)]
 Authority = Annotated[
-    Optional[str],  # noqa: UP045  (typer reads it on Python 3.10)
+    str | None,
     typer.Option(
         "--tls-authority", metavar="PEM", help="authority that the other end's certificate is of"
     ),
 ]
 Certificate = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option("--tls-certificate", metavar="PEM", help="this end's own certificate"),
 ]
 Key = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option("--tls-key", metavar="PEM", help="private key of --tls-certificate"),
 ]
 Timeout = Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
@@ -36,21 +36,26 @@ _MOST_INFO = 8
 """Entries of an info that are shown."""
 
 
+_Episodes = Annotated[
+    int | None,
+    typer.Option(min=1, help="stop after so many; else by Ctrl-C, without a terminal after 1"),
+]
+_Steps = Annotated[
+    int | None,
+    typer.Option(min=1, help="stop after so many steps"),
+]
+_Fps = Annotated[
+    float | None,
+    typer.Option(min=0, help="steps a second; 0: as fast as it can", show_default="its own"),
+]
+
+
 def play(
     address: Address,
     seed: Seed = 0,
-    episodes: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="stop after so many; else by Ctrl-C, without a terminal after 1"),
-    ] = None,
-    steps: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="stop after so many steps"),
-    ] = None,
-    fps: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(min=0, help="steps a second; 0: as fast as it can", show_default="its own"),
-    ] = None,
+    episodes: _Episodes = None,
+    steps: _Steps = None,
+    fps: _Fps = None,
     token: Token = "",
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,

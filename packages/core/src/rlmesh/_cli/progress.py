@@ -60,6 +60,12 @@ class EvaluationProgress:
             words += f"  success {self._successes / self._reported:.0%}"
         return words
 
+    def on_run_start(self, event: Any) -> None:
+        """Begin where the journal has got to."""
+        self.ended = len(event.finished)
+        self._progress.update(self._task, completed=self.ended, words="")
+        self._begun = time.monotonic()
+
     def on_episode_end(self, event: Any) -> None:
         """Count an episode."""
         episode = event.result

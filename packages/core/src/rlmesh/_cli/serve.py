@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -24,45 +24,56 @@ _Env = Annotated[
     ),
 ]
 _Lanes = Annotated[
-    Optional[int],  # noqa: UP045
+    int | None,
     typer.Option("--num-envs", "--vector", min=1, help="serve a vector of so many environments"),
+]
+
+
+_Address = Annotated[str, typer.Option(help="where to listen")]
+_AutoresetMode = Annotated[
+    str | None,
+    typer.Option(help="of a vector: NextStep, SameStep or Disabled"),
+]
+_MaxSessions = Annotated[
+    int, typer.Option(min=1, help="clients at a time, each with an environment of its own")
+]
+_Workers = Annotated[
+    str | None,
+    typer.Option(help="thread or process: where each session's environment lives"),
+]
+_Kwargs = Annotated[
+    str, typer.Option(metavar="JSON", help="arguments to make the environment with")
+]
+_RenderMode = Annotated[
+    str | None,
+    typer.Option(help="render mode to make the environment with"),
+]
+_Expose = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="name that clients may reach; may be given again"),
+]
+_Validation = Annotated[
+    str | None,
+    typer.Option(help="off, warn or strict: observations outside their space"),
+]
+_ReadyFd = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="write the address to this descriptor once it can be used"),
 ]
 
 
 def serve(
     env: _Env,
-    address: Annotated[str, typer.Option(help="where to listen")] = "127.0.0.1:0",
+    address: _Address = "127.0.0.1:0",
     num_envs: _Lanes = None,
-    autoreset_mode: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="of a vector: NextStep, SameStep or Disabled"),
-    ] = None,
-    max_sessions: Annotated[
-        int, typer.Option(min=1, help="clients at a time, each with an environment of its own")
-    ] = 1,
-    workers: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="thread or process: where each session's environment lives"),
-    ] = None,
-    kwargs: Annotated[
-        str, typer.Option(metavar="JSON", help="arguments to make the environment with")
-    ] = "{}",
-    render_mode: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="render mode to make the environment with"),
-    ] = None,
-    expose: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(metavar="NAME", help="name that clients may reach; may be given again"),
-    ] = None,
-    validation: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="off, warn or strict: observations outside their space"),
-    ] = None,
-    ready_fd: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(metavar="N", help="write the address to this descriptor once it can be used"),
-    ] = None,
+    autoreset_mode: _AutoresetMode = None,
+    max_sessions: _MaxSessions = 1,
+    workers: _Workers = None,
+    kwargs: _Kwargs = "{}",
+    render_mode: _RenderMode = None,
+    expose: _Expose = None,
+    validation: _Validation = None,
+    ready_fd: _ReadyFd = None,
     token: Token = "",
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,
