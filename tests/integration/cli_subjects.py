@@ -1,0 +1,58 @@
+"""What the tests of the command line name: environments and models, some of them loud."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from rlmesh import Model, spaces
+from tests.integration.envs import CounterEnv
+
+__all__ = ["MODEL", "LoudEnv", "Policy", "fails", "loud", "one"]
+
+
+class LoudEnv(CounterEnv):
+    """Prints, in Python and past it; as many steps an episode as it is told."""
+
+    def __init__(self, steps: int = 3) -> None:
+        super().__init__()
+        print("made, says Python")
+        os.write(1, b"made, says C\n")
+        self.steps = steps
+        self.observation_space = spaces.Discrete(steps + 1)
+
+    def step(self, action: Any) -> Any:
+        self.step_count += 1
+        info = {"is_success": bool(action)}
+        return self.step_count, float(action), self.step_count == self.steps, False, info
+
+
+def one(observation: Any) -> int:
+    """Always 1."""
+    return 1
+
+
+def loud(observation: Any) -> int:
+    """Prints."""
+    print(f"saw {observation}")
+    os.write(1, b"saw it, says C\n")
+    return 1
+
+
+def fails(observation: Any) -> int:
+    """Fails."""
+    raise LookupError("no such weight")
+
+
+class Policy:
+    """A class with predict, made with arguments."""
+
+    def __init__(self, action: int = 0) -> None:
+        self.action = action
+
+    def predict(self, observation: Any) -> int:
+        """Always the same."""
+        return self.action
+
+
+MODEL = Model(one)
