@@ -25,7 +25,10 @@ def main() -> int:
         print(f'rlmesh: {error.name} is missing: pip install "rlmesh-core[cli]"', file=sys.stderr)
         return 1
     del rich, typer
-    from rlmesh._cli.app import app
+    try:
+        from rlmesh._cli.app import app
 
-    app(prog_name="rlmesh")
+        app(prog_name="rlmesh")
+    except KeyboardInterrupt:  # While it imports; a command tells of it by itself.
+        return 130
     return 0
