@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from rlmesh import Model, spaces
 from tests.integration.envs import CounterEnv
 
-__all__ = ["MODEL", "LoudEnv", "Policy", "fails", "loud", "one"]
+__all__ = ["LOUD_NUMBER", "MODEL", "LoudEnv", "Policy", "fails", "loud", "one"]
 
 
 class LoudEnv(CounterEnv):
-    """Prints, in Python and past it; as many steps an episode as it is told."""
+    """Prints, in Python and past it; as many steps an episode as it is told, as slow as that."""
 
-    def __init__(self, steps: int = 3) -> None:
+    def __init__(self, steps: int = 3, seconds: float = 0.0) -> None:
         super().__init__()
         print("made, says Python")
         os.write(1, b"made, says C\n")
         self.steps = steps
+        self.seconds = seconds
         self.observation_space = spaces.Discrete(steps + 1)
 
     def step(self, action: Any) -> Any:
+        time.sleep(self.seconds)
         self.step_count += 1
         info = {"is_success": bool(action)}
         return self.step_count, float(action), self.step_count == self.steps, False, info
@@ -54,5 +57,11 @@ class Policy:
         """Always the same."""
         return self.action
 
+    @staticmethod
+    def always(observation: Any) -> int:
+        """Always 1."""
+        return 1
 
+
+LOUD_NUMBER = 3
 MODEL = Model(one)

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import select
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rlmesh import RemoteEnv
-from tests.processes import ENDED, ROOT, STARTED, Running, finished, running
+from tests.integration.cli_processes import (
+    COMMAND,
+    COUNTER,
+    LOUD,
+    in_a_terminal,
+    read_until,
+    serving,
+    told,
+)
+from tests.processes import ENDED, ROOT, finished, running
 
 pytest.importorskip("rich")
 pytest.importorskip("typer")
 
-COMMAND = ["-m", "rlmesh._cli"]
-LOUD = "tests.integration.cli_subjects:LoudEnv"
-COUNTER = "tests.integration.envs:CounterEnv"
+NOBODY = "tcp://127.0.0.1:1"
 
 
 @pytest.fixture(autouse=True)
@@ -34,25 +34,11 @@ def transport() -> str:
     return "auto"
 
 
-@contextmanager
-def serving(*arguments: str, **variables: str) -> Generator[tuple[str, Running], None, None]:
-    """Address and process of `rlmesh serve`."""
-    with running([*COMMAND, "serve", *arguments], **variables) as server:
-        yield server.wait_for(r"serving \S+ on (\S+)\n").group(1), server
-
-
 @pytest.fixture(scope="module")
 def address() -> Generator[str, None, None]:
     """A counter for each client that comes."""
     with serving(COUNTER, "--max-sessions", "4") as (where, _):
         yield where
-
-
-def told(*arguments: str, **variables: str) -> Any:
-    """The document of a command that succeeds."""
-    done = finished([*COMMAND, *arguments, "--json"], **variables)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_it_is_the_console_script() -> None:
@@ -185,47 +171,6 @@ def test_play_without_a_terminal_is_a_line_an_episode(address: str) -> None:
     )
 
 
-@contextmanager
-def in_a_terminal(*arguments: str) -> Generator[tuple[subprocess.Popen[bytes], int], None, None]:
-    """A command whose terminal is the descriptor."""
-    pty = pytest.importorskip("pty")
-    ours, theirs = pty.openpty()
-    variables = {**os.environ, "COLUMNS": "80", "LINES": "30", "TERM": "xterm-256color"}
-    process = subprocess.Popen(
-        [sys.executable, *COMMAND, *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        cwd=ROOT,
-        env=variables,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    try:
-        yield process, ours
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        os.close(ours)
-
-
-def read_until(descriptor: int, pattern: str | None, timeout: float = STARTED) -> str:
-    """What comes until the pattern is in it, or, for None, until the other end is closed."""
-    text, deadline = "", time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if not select.select([descriptor], [], [], 0.1)[0]:
-            continue
-        try:
-            part = os.read(descriptor, 65_536).decode(errors="replace")
-        except OSError:  # So Linux says that the other end is closed.
-            part = ""
-        text += part
-        if not part or (pattern is not None and re.search(pattern, text)):
-            return text
-    raise AssertionError(f"no {pattern!r} within {timeout:g} s in {text[-2000:]!r}")
-
-
 def test_play_shows_the_frame_and_quits_by_ctrl_c() -> None:
     pytest.importorskip("pygame")
     with (
@@ -261,8 +206,6 @@ def test_bench_measures_each_transport(address: str) -> None:
 
 
 # Failures
-
-NOBODY = "tcp://127.0.0.1:1"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,15 +11,20 @@ import typer
 
 import rlmesh
 from rlmesh._cli.console import Reporter, reporting
-from rlmesh._cli.models import RANDOM, Backend, ModelKwargs, ModelName, load_model
+from rlmesh._cli.description import describe
+from rlmesh._cli.models import Backend, ModelKwargs, ModelName, load_model
 from rlmesh._cli.parameters import Authority, Certificate, Debug, Json, Key, Token, tls_of
 from rlmesh._cli.progress import EvaluationProgress
+from rlmesh._cli.random_driver import connect
 from rlmesh._cli.seeds import read_seeds
 from rlmesh._cli.sources import UsageProblem
 from rlmesh.errors import RunError
+from rlmesh.options import TLS
 from rlmesh.results import RunResult
 
 __all__ = ["evaluate"]
+
+_CONNECT_SECONDS = 10.0
 
 
 _Addresses = Annotated[
@@ -76,24 +82,20 @@ def evaluate(
     with reporting("eval", json=json, debug=debug) as reporter:
         numbers = read_seeds(seeds)
         _check(report, journal, resume)
-        loaded: Any = rlmesh.RANDOM_SAMPLE
-        if model != RANDOM:
-            loaded = load_model(model, model_kwargs, backend)
-        _run(
-            reporter,
-            loaded,
-            addresses,
-            report,
-            record,
-            seeds=numbers,
-            instruction=instruction,
-            journal=journal,
-            resume=resume,
-            max_batch_size=max_batch_size,
-            execution_horizon=horizon,
-            token=token or None,
-            tls=tls_of(tls_authority, tls_certificate, tls_key),
-        )
+        tls = tls_of(tls_authority, tls_certificate, tls_key)
+        arguments = {
+            "model": load_model(model, model_kwargs, backend),
+            "seeds": numbers,
+            "token": token,
+            "instruction": instruction,
+            "journal": journal,
+            "resume": resume,
+            "max_batch_size": max_batch_size,
+            "execution_horizon": horizon,
+        }
+        with contextlib.ExitStack() as stack:
+            arguments["envs"] = _endpoints(stack, addresses, token, tls)
+            _run(reporter, arguments, report, record)
 
 
 def _check(report: Path | None, journal: Path | None, resume: bool) -> None:
@@ -105,27 +107,31 @@ def _check(report: Path | None, journal: Path | None, resume: bool) -> None:
             raise UsageProblem(f"{option}: there is no folder {path.parent}")
 
 
+def _endpoints(
+    stack: contextlib.ExitStack, addresses: Sequence[str], token: str, tls: TLS | None
+) -> list[Any]:
+    """What is evaluated on: the addresses, but clients where these need certificates."""
+    if tls is None:
+        return list(addresses)
+    told = [describe(address, token, tls, _CONNECT_SECONDS) for address in addresses]
+    return [stack.enter_context(connect(one, token=token, tls=tls)) for one in told]
+
+
 def _run(
-    reporter: Reporter,
-    model: Any,
-    addresses: Sequence[str],
-    report: Path | None,
-    record: Path | None,
-    **arguments: Any,
+    reporter: Reporter, arguments: dict[str, Any], report: Path | None, record: Path | None
 ) -> None:
     """Evaluate, and tell what there is of the result, also where it ends early."""
-    given = {name: value for name, value in arguments.items() if value is not None}
-    progress = EvaluationProgress(reporter.err, len(arguments["seeds"]))
+    count, journal = len(arguments["seeds"]), arguments["journal"]
+    progress = EvaluationProgress(reporter.err, count)
     try:
         with progress:
             hooks = [progress, *_recorders(record)]
-            result = rlmesh.evaluate(model, addresses, hooks=hooks, **given)
+            result = rlmesh.evaluate(hooks=hooks, **arguments)
     except RunError as error:
         _tell(reporter, error.result, report, whole=False)
         raise
     finally:
-        journal = arguments["journal"]
-        if journal is not None and progress.ended < len(arguments["seeds"]):
+        if journal is not None and progress.ended < count:
             reporter.note(f"finished episodes are in {journal}; --resume goes on from there")
     _tell(reporter, result, report)
 

@@ -10,7 +10,7 @@ import typer
 from rlmesh._cli.sources import UsageProblem, load, read_choice, read_object
 from rlmesh._models.base import ModelBase
 
-__all__ = ["RANDOM", "Backend", "ModelKwargs", "ModelName", "load_model"]
+__all__ = ["Backend", "ModelKwargs", "ModelName", "load_model"]
 
 RANDOM = "random"
 BACKENDS = ("native", "numpy", "torch", "jax")
@@ -41,7 +41,7 @@ def load_model(name: str, kwargs: str, backend: str | None) -> ModelBase[Any, An
     """What MODEL names, as a model.
 
     Args:
-        name: `module:name`.
+        name: `module:name`, or "random".
         kwargs: JSON object with the arguments of a class.
         backend: Of a model that has none of its own; None: NumPy's, where that is installed.
 
@@ -51,6 +51,10 @@ def load_model(name: str, kwargs: str, backend: str | None) -> ModelBase[Any, An
     """
     given = read_object(kwargs, "--model-kwargs")
     read_choice(backend, "--backend", BACKENDS)
+    if name == RANDOM:
+        from rlmesh import RANDOM_SAMPLE
+
+        return _model_class(backend or "native")(RANDOM_SAMPLE)
     found = load(name)
     if isinstance(found, type):
         found = found(**given)
