@@ -20,7 +20,8 @@ from rich.console import Console
 
 from rlmesh._cli.sources import UsageProblem
 from rlmesh._report.words import shown
-from rlmesh.errors import RLMeshError, RunError
+from rlmesh.errors import RLMeshError
+from rlmesh.results import RunResult
 
 __all__ = ["FAILED", "INTERRUPTED", "MISUSED", "Reporter", "reporting"]
 
@@ -62,10 +63,11 @@ class Reporter:
         print(shown(text, "\n"), file=sys.stderr, flush=True)
 
     def failed(self, error: BaseException) -> None:
-        """Write the document of a command that has none to write."""
+        """Write the document of a command that has none to write, with what it had finished."""
         if self.json and not self._told:
             told: dict[str, Any] = {"type": type(error).__name__, "message": _message(error)}
-            run = {"result": loads(error.result.to_json())} if isinstance(error, RunError) else {}
+            result = getattr(error, "result", None)
+            run = {"result": loads(result.to_json())} if isinstance(result, RunResult) else {}
             self.document({"error": told, **run})
 
 

@@ -52,6 +52,10 @@ _Horizon = Annotated[
     int | None,
     typer.Option(min=1, help="actions of a chunk that are executed; else all of them"),
 ]
+_MaxSteps = Annotated[int | None, typer.Option(min=1, help="cut an episode after so many steps")]
+_MaxSeconds = Annotated[
+    float | None, typer.Option(min=0, help="cut an episode after so many seconds")
+]
 _Instruction = Annotated[
     str | None,
     typer.Option(help="written into the model's text input"),
@@ -68,7 +72,13 @@ def evaluate(
     resume: _Resume = False,
     max_batch_size: _MaxBatchSize = None,
     horizon: _Horizon = None,
-    instruction: _Instruction = None,
+    instruction: _MaxSteps = Annotated[int | None, typer.Option(min=1, help="cut an episode after so many steps")]
+_MaxSeconds = Annotated[
+    float | None, typer.Option(min=0, help="cut an episode after so many seconds")
+]
+_Instruction = None,
+    max_episode_steps: _MaxSteps = None,
+    max_episode_seconds: _MaxSeconds = None,
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
     token: Token = "",
@@ -92,6 +102,8 @@ def evaluate(
             "resume": resume,
             "max_batch_size": max_batch_size,
             "execution_horizon": horizon,
+            "max_episode_steps": max_episode_steps,
+            "max_episode_seconds": max_episode_seconds,
         }
         with contextlib.ExitStack() as stack:
             arguments["envs"] = _endpoints(stack, addresses, token, tls)
@@ -102,6 +114,10 @@ def _check(report: Path | None, journal: Path | None, resume: bool) -> None:
     """What would else be found wrong after the last episode."""
     if resume and journal is None:
         raise UsageProblem("--resume goes on from a journal: give --journal too")
+    if journal is not None and journal.exists() and not resume:
+        raise UsageProblem(
+            f"--journal: {journal} is there already; --resume goes on from it, or name another"
+        )
     for option, path in (("--report", report), ("--journal", journal)):
         if path is not None and not path.resolve().parent.is_dir():
             raise UsageProblem(f"{option}: there is no folder {path.parent}")
@@ -127,8 +143,10 @@ def _run(
         with progress:
             hooks = [progress, *_recorders(record)]
             result = rlmesh.evaluate(hooks=hooks, **arguments)
-    except RunError as error:
-        _tell(reporter, error.result, report, whole=False)
+    except (RunError, KeyboardInterrupt) as error:
+        finished: RunResult | None = getattr(error, "result", None)
+        if finished is not None:
+            _tell(reporter, finished, report, whole=False)
         raise
     finally:
         if journal is not None and progress.ended < count:

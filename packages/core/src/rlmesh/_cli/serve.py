@@ -7,13 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from rlmesh import EnvServer
 from rlmesh._cli.console import Reporter, reporting
 from rlmesh._cli.parameters import Authority, Certificate, Debug, Json, Key, Token, tls_of
 from rlmesh._cli.serve_env import serve_options, write_ready_fd
 from rlmesh._cli.sources import make_env, read_choice, read_object
+from rlmesh._report.words import shown
 from rlmesh.specs import AutoresetMode
 
-__all__ = ["serve"]
+__all__ = ["ReadyFd", "serve", "serve_and_tell"]
 
 _Env = Annotated[
     str,
@@ -56,7 +58,7 @@ _Validation = Annotated[
     str | None,
     typer.Option(help="off, warn or strict: observations outside their space"),
 ]
-_ReadyFd = Annotated[
+ReadyFd = Annotated[
     int | None,
     typer.Option(metavar="N", help="write the address to this descriptor once it can be used"),
 ]
@@ -73,7 +75,7 @@ def serve(
     render_mode: _RenderMode = None,
     expose: _Expose = None,
     validation: _Validation = None,
-    ready_fd: _ReadyFd = None,
+    ready_fd: ReadyFd = None,
     token: Token = "",
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,
@@ -87,9 +89,7 @@ def serve(
         read_choice(validation, "--validation", ("off", "warn", "strict"))
         read_choice(autoreset_mode, "--autoreset-mode", [mode.value for mode in AutoresetMode])
         make = functools.partial(_make, env, read_object(kwargs, "--kwargs"), render_mode, num_envs)
-        _serve(
-            reporter,
-            ready_fd,
+        server = EnvServer(
             **_hosted(make, max_sessions, workers),
             address=address,
             autoreset_mode=autoreset_mode,
@@ -98,6 +98,7 @@ def serve(
             options=serve_options(validation),
             expose=expose or (),
         )
+        serve_and_tell(reporter, server, server.env_contract.id, ready_fd)
 
 
 def _make(name: str, kwargs: dict[str, Any], render_mode: str | None, lanes: int | None) -> Any:
@@ -114,17 +115,21 @@ def _hosted(make: functools.partial[Any], max_sessions: int, workers: str | None
     return {"factory": make, "max_sessions": max_sessions, "workers": workers or "thread"}
 
 
-def _serve(reporter: Reporter, ready_fd: int | None, **arguments: Any) -> None:
-    from rlmesh import EnvServer
+def serve_and_tell(reporter: Reporter, server: Any, name: str, ready_fd: int | None) -> None:
+    """Serve until stopped; tell where, once clients can connect.
 
-    server = EnvServer(**arguments)
-    facts = {"id": server.env_contract.id, "address": server.address}
+    Args:
+        reporter: Whom to tell.
+        server: An `EnvServer` or `ModelServer`.
+        name: Of what it serves.
+        ready_fd: Descriptor that gets the address; None: none.
+    """
 
     def tell() -> None:
         if reporter.json:
-            reporter.document(facts)
+            reporter.document({"id": name, "address": server.address})
         else:
-            print(f"serving {facts['id']} on {facts['address']}", flush=True)
+            print(f"serving {shown(name)} on {server.address}", flush=True)
         if ready_fd is not None:
             write_ready_fd(ready_fd, server.address)
 
