@@ -76,6 +76,8 @@ MAY_IMPORT = (
     (("rlmesh.numpy",), ("rlmesh_numpy",)),
     (("rlmesh.torch",), ("rlmesh_torch",)),
     (("rlmesh.jax",), ("rlmesh_jax",)),
+    # For types alone: the options that models have in common.
+    (("rlmesh._models.native",), ("rlmesh", "typing_extensions")),
     # The api, which composes: all of core and no library.
     (("rlmesh",), ()),
     (("rlmesh_numpy",), (*BASE, "gymnasium", "ml_dtypes", "numpy")),

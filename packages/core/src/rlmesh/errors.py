@@ -5,6 +5,7 @@
     ├── SpaceError (ValueError)                   a space that the contract does not allow
     ├── InvalidValueError (ValueError)            a value is not one of its space
     ├── CodecError (ValueError)                   bytes are not a value of the space
+    ├── AdapterError (ValueError)                 a model does not fit an environment
     ├── ClosedError (RuntimeError)                the client or server is closed
     ├── ConcurrentCallError (RuntimeError)        a second caller while a call is running
     ├── RunError (RuntimeError)                   a run ended early; finished episodes are kept
@@ -38,9 +39,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlmesh.adapters import Problem
     from rlmesh.results import RunResult
 
 __all__ = [
+    "AdapterError",
     "AddressError",
     "AuthenticationError",
     "BusyError",
@@ -146,6 +149,30 @@ class CodecError(RLMeshError, ValueError):
     def __init__(self, message: str, *, path: str = "") -> None:
         super().__init__(f"{path}: {message}" if path else message)
         self.path = path
+
+
+_MOST_LINES = 20
+"""Most reasons that a message tells."""
+
+
+class AdapterError(RLMeshError, ValueError):
+    """A model's spec does not fit an environment; the reasons are told all at once.
+
+    Attributes:
+        problems: Every reason, at least one; the message has the first 20.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        lines = [f"\n  {problem}" for problem in problems[:_MOST_LINES]]
+        if len(problems) > _MOST_LINES:
+            lines.append(f"\n  and {len(problems) - _MOST_LINES} more")
+        super().__init__(f"the model does not fit the environment:{''.join(lines)}")
+        self.problems = tuple(problems)
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether a reason is an entry point that the user has not said to trust."""
+        return any(problem.forbidden for problem in self.problems)
 
 
 class ClosedError(RLMeshError, RuntimeError):

@@ -49,7 +49,7 @@ class MeanStd:
     """Scaling by (x - mean) / std on the way into the model, the inverse on the way out.
 
     Attributes:
-        mean: One number, or one an element of the last axis.
+        mean: One number, or one an element of the last axis; for an image one a channel.
         std: Likewise; all above 0.
     """
 
@@ -62,7 +62,7 @@ class MinMax:
     """Scaling of [low, high] to [-1, 1] on the way into the model, back on the way out.
 
     Attributes:
-        low: One number, or one an element of the last axis.
+        low: One number, or one an element of the last axis; for an image one a channel.
         high: Likewise; above `low`.
     """
 
@@ -78,12 +78,13 @@ class ModelInput:
         name: Key of the input in the model's observation.
         feature: What it means; matched with the environment's tags by role.
         dtype: Element type that the model reads; None: as the environment sends it.
-        shape: Extents without batch axes; None: any.
+        shape: Extents without batch axes, with that of the history; None: any.
         normalization: Scaling; None: none.
         optional: The model runs without it.
         entrypoint: "module:name" of a callable that computes it; imported only with
             `trust_entrypoints=True`.
-        history: How many of the latest observations are stacked on a new first axis; 0: none.
+        history: How many of the latest observations are stacked on a new first axis, the oldest
+            first; 0 and 1: none. At the start of an episode its first observation is repeated.
     """
 
     name: str

@@ -1,0 +1,65 @@
+"""Chunks: consecutive actions that a model returns at once, as one batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlmesh.errors import InvalidValueError
+from rlmesh.spaces import Space, path_text
+
+__all__ = ["join_chunks"]
+
+
+def join_chunks(
+    actions: Any, space: Space[Any], count: int | None, most: int = 0
+) -> tuple[Any, int]:
+    """Chunks of actions as a batch of actions.
+
+    Args:
+        actions: Actions of the space with an axis of time, after that of the lanes if there are
+            any.
+        space: Space of one action.
+        count: Number of lanes; None: there is no axis of lanes.
+        most: Leave out what comes after that many actions; 0: nothing.
+
+    Returns:
+        The actions with one leading axis, all of the first lane first, and the length of a chunk.
+
+    Raises:
+        InvalidValueError: If the chunks differ in length, are empty, or are not `count`.
+    """
+    joined = _Joined(count, most)
+    result = joined.join(actions, space, ())
+    if joined.length is None:
+        raise InvalidValueError("action", "an action space with leaves", "one without")
+    return result, joined.length
+
+
+class _Joined:
+    """The leaves of one value while they are joined; all have the same length."""
+
+    def __init__(self, count: int | None, most: int) -> None:
+        self._count = count
+        self._most = most
+        self.length: int | None = None
+
+    def join(self, value: Any, space: Space[Any], keys: tuple[str | int, ...]) -> Any:
+        if space.kind in ("dict", "tuple"):
+            parts = {k: self.join(value[k], part, (*keys, k)) for k, part in space.children}
+            return parts if space.kind == "dict" else tuple(parts.values())
+        path = f"action{path_text(keys)}"
+        lanes = [value] if self._count is None else value
+        lengths = {len(lane) for lane in lanes}
+        if len(lanes) != (self._count or 1) or len(lengths) != 1 or 0 in lengths:
+            expected = f"{self._count or 1} chunks of one length, above 0"
+            raise InvalidValueError(path, expected, f"{len(lanes)} of lengths {sorted(lengths)}")
+        length = lengths.pop()
+        length = min(length, self._most) if self._most else length
+        if self.length not in (None, length):
+            raise InvalidValueError(path, f"chunks of {self.length} actions", f"of {length}")
+        self.length = length
+        if self._count is None:
+            return value[:length]
+        if hasattr(value, "reshape"):
+            return value[:, :length].reshape((-1, *value.shape[2:]))
+        return tuple(action for lane in lanes for action in lane[:length])

@@ -1,0 +1,59 @@
+"""Whether outputs make every element of an action, and make it once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rlmesh.adapters._places import Place, leaves_of
+from rlmesh.adapters._problems import Problem
+from rlmesh.spaces import Space, path_text
+
+__all__ = ["coverage_problems"]
+
+Made = tuple[Place, str]
+"""Where an output lies, and where it stands in the spec."""
+
+
+def coverage_problems(space: Space[Any], made: Sequence[Made]) -> Iterator[Problem]:
+    """What of an action space no output makes, or more than one.
+
+    Args:
+        space: The action space.
+        made: The outputs.
+    """
+    for keys, leaf in leaves_of(space):
+        path = f"action{path_text(keys)}"
+        if leaf.kind in ("one_of", "sequence", "graph"):
+            fix = "use a model with DELEGATED, which makes actions itself"
+            yield Problem(path, "a Dict, a Tuple or a leaf", f"a {leaf.kind}", fix)
+        else:
+            own = [(place, port) for place, port in made if place.keys == keys]
+            yield from _leaf_problems(path, leaf, own)
+
+
+def _leaf_problems(path: str, leaf: Space[Any], made: Sequence[Made]) -> Iterator[Problem]:
+    extent = (leaf.shape or (1,))[-1]
+    spans = sorted(
+        (0, extent, port) if place.start is None else (place.start, place.stop, port)
+        for place, port in made
+    )
+    reached = 0
+    for start, stop, port in spans:
+        if start > reached:
+            yield _gap(path, reached, start)
+        elif start < reached:
+            fix = "leave one of the outputs out of the spec"
+            yield Problem(path, f"one output for element {start}", f"also {port}", fix)
+        reached = max(reached, stop)
+    if not spans:
+        yield Problem(path, "an output that makes it", "none", _FIX)
+    elif reached < extent:
+        yield _gap(path, reached, extent)
+
+
+_FIX = "tag it, and give the spec an output with the role of the tag"
+
+
+def _gap(path: str, start: int, stop: int) -> Problem:
+    return Problem(path, f"outputs for elements {start} to {stop - 1}", "none", _FIX)

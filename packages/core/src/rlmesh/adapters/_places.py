@@ -1,0 +1,237 @@
+"""Where the features of tags lie in a space, and what rule of CONTRACT.md a tag breaks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rlmesh.adapters._arrays import LARGEST, Numbers
+from rlmesh.adapters._problems import Problem
+from rlmesh.adapters._tags import EnvTags, Feature, TaggedLeaf
+from rlmesh.dtypes import DType
+from rlmesh.spaces import Bounds, Box, Discrete, MultiBinary, MultiDiscrete, Space, Text, path_text
+
+__all__ = ["Place", "is_interval", "leaves_of", "place_of", "range_problem", "tag_problems"]
+
+_RETAG = "correct the environment's tags"
+_MOST_BOUNDS = 2**20
+"""Most bounds of one leaf to calculate with; each becomes a Python float."""
+
+_LEAVES = (Box, Discrete, MultiBinary, MultiDiscrete, Text)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A feature in a space.
+
+    Attributes:
+        path: Where it lies, for messages ("observation['arm'][0:3]").
+        keys: Keys and positions from the root to the leaf.
+        leaf: The leaf.
+        feature: What lies there.
+        start: First element along the last axis; None: the feature is the whole leaf.
+        stop: End along the last axis, with `start`.
+    """
+
+    path: str
+    keys: tuple[str | int, ...]
+    leaf: Space[Any]
+    feature: Feature
+    start: int | None = None
+    stop: int = 0
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the feature is a string."""
+        return isinstance(self.leaf, Text)
+
+    @property
+    def dtype(self) -> DType:
+        """Element type of the leaf; not for a text."""
+        element = self.leaf.dtype
+        assert element is not None
+        return element
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extents of the feature, without batch axes."""
+        whole = self.leaf.shape or ()
+        return whole if self.start is None else (*whole[:-1], self.stop - self.start)
+
+    def interval(self) -> tuple[Numbers, Numbers] | None:
+        """Smallest and largest value: those of the feature, else of the space.
+
+        Returns:
+            Two numbers, or two arrays of the feature's extents; None: some value has no end, or is
+            the only one there is, or the space has too many bounds to calculate with.
+        """
+        if self.feature.range is not None:
+            low, high = (Numbers((side,)) for side in self.feature.range)
+        else:
+            ends = _ends(self.leaf)
+            if ends is None:
+                return None
+            low, high = (self._part(side) for side in ends)
+        return (low, high) if is_interval(low, high) else None
+
+    def _part(self, numbers: Numbers) -> Numbers:
+        """Those of the leaf's numbers that are the feature's."""
+        if numbers.shape == () or self.start is None:
+            return numbers
+        extent = numbers.shape[-1]
+        own = tuple(x for i, x in enumerate(numbers.values) if self.start <= i % extent < self.stop)
+        return Numbers(own, self.shape)
+
+
+def is_interval(low: Numbers, high: Numbers) -> bool:
+    """Whether low < high in every element, both finite, and not wider than float32 can tell.
+
+    Bounds like the largest float32 are "unbounded" in other words.
+    """
+    widths = low.combine(high, lambda a, b: b - a).values
+    return all(0 < width < LARGEST for width in widths) and all(
+        abs(x) < LARGEST for x in (*low.values, *high.values)
+    )
+
+
+def _ends(leaf: Space[Any]) -> tuple[Numbers, Numbers] | None:
+    """The bounds of a leaf; None where it has none, or more than anyone scales by."""
+    if isinstance(leaf, Box):
+        sides = (leaf.low_bounds, leaf.high_bounds)
+        if any(len(b.data) > _MOST_BOUNDS * leaf.dtype.itemsize for b in sides):
+            return None
+        if any(len(b.unbounded) > _MOST_BOUNDS for b in sides):
+            return None
+        return _numbers(leaf.low_bounds, leaf), _numbers(leaf.high_bounds, leaf)
+    if isinstance(leaf, Discrete):
+        return Numbers((float(leaf.start),)), Numbers((float(leaf.start + leaf.n - 1),))
+    if isinstance(leaf, MultiBinary):
+        return Numbers((0.0,)), Numbers((1.0,))
+    if isinstance(leaf, MultiDiscrete) and leaf.size <= _MOST_BOUNDS:
+        start, count = (
+            tuple(map(float, leaf.dtype.unpack(t.buffer))) for t in (leaf.start, leaf.nvec)
+        )
+        low = Numbers(start, leaf.shape)
+        return low, low.combine(Numbers(count, leaf.shape), lambda a, n: a + n - 1)
+    return None
+
+
+def _numbers(bounds: Bounds, box: Box) -> Numbers:
+    values = tuple(map(float, box.dtype.unpack(bounds.data)))
+    if bounds.unbounded:
+        marks = bounds.unbounded * (len(values) if len(bounds.unbounded) == 1 else 1)
+        if len(values) == 1:
+            values *= len(marks)
+        values = tuple(math.inf if mark else x for mark, x in zip(marks, values))
+    return Numbers(values, () if len(values) == 1 and bounds.uniform else box.shape)
+
+
+def leaves_of(
+    space: Space[Any], keys: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], Space[Any]]]:
+    """The parts of a space that are neither Dict nor Tuple, in order, with their keys."""
+    if space.kind not in ("dict", "tuple"):
+        yield keys, space
+        return
+    for key, child in space.children:
+        yield from leaves_of(child, (*keys, key))
+
+
+def place_of(
+    tag: TaggedLeaf, space: Space[Any], root: str, *, one_of: bool = False
+) -> Place | Problem:
+    """Where the feature of a tag lies.
+
+    Args:
+        tag: The tag.
+        space: The observation or action space.
+        root: "observation" or "action".
+        one_of: The path may lead through OneOf, which the contract allows and no adapter reads.
+
+    Returns:
+        The place; a problem if the tag breaks rule T-1, or lies where no adapter reads.
+    """
+    leaf = _leaf(tag.path, space, root, ("dict", "tuple", *(["one_of"] if one_of else [])))
+    if isinstance(leaf, Problem):
+        return leaf
+    path = root + path_text(tag.path)
+    if not isinstance(leaf, _LEAVES):
+        expected = "a leaf: a Box, Discrete, MultiBinary, MultiDiscrete or Text"
+        return Problem(path, expected, f"a {leaf.kind}", _RETAG)
+    start = tag.offset
+    stop = 0 if start is None else start + tag.length
+    sliced = path if start is None else f"{path}[{start}:{stop}]"
+    place = Place(sliced, tag.path, leaf, tag.feature, start, stop)
+    return _broken(place, tag) or place
+
+
+def _leaf(
+    keys: tuple[str | int, ...], space: Space[Any], root: str, through: tuple[str, ...]
+) -> Space[Any] | Problem:
+    """What lies at the end of a path through some kinds of spaces."""
+    for depth, key in enumerate(keys):
+        path, here = root + path_text(keys), root + path_text(keys[:depth])
+        if space.kind not in through:
+            expected = "a path through Dict and Tuple spaces"
+            return Problem(path, expected, f"a {space.kind} at {here}", _RETAG)
+        below = {(type(k), k): child for k, child in space.children}
+        if (type(key), key) not in below:
+            return Problem(path, "keys of the space", f"{key!r}, which {here} has not", _RETAG)
+        space = below[type(key), key]
+    return space
+
+
+def _broken(place: Place, tag: TaggedLeaf) -> Problem | None:
+    """The part of rule T-1 that a tag of a leaf breaks."""
+    shape = place.leaf.shape or ()
+    if tag.offset is None and tag.length != 0:
+        return Problem(place.path, "no length without an offset", str(tag.length), _RETAG)
+    if tag.offset is not None:
+        extent = shape[-1] if shape else 0
+        if tag.length < 1 or tag.offset < 0 or tag.offset + tag.length > extent:
+            expected = f"offset and length within the {extent} elements of the last axis"
+            return Problem(place.path, expected, f"{tag.offset} and {tag.length}", _RETAG)
+    names = place.feature.element_names
+    extent = place.shape[-1] if place.shape else 0
+    if names and (place.is_text or len(names) != extent):
+        expected = f"no element names, or {extent}, one an element of the last axis"
+        return Problem(place.path, expected, str(len(names)), _RETAG)
+    return range_problem(place.feature, place.path, _RETAG)
+
+
+def range_problem(feature: Feature, path: str, fix: str) -> Problem | None:
+    """What is wrong with the range of a feature."""
+    if feature.range is None or feature.range[0] <= feature.range[1]:
+        return None
+    return Problem(path, "a range with low <= high, without NaN", str(feature.range), fix)
+
+
+def tag_problems(
+    tags: EnvTags, observation_space: Space[Any], action_space: Space[Any]
+) -> tuple[Problem, ...]:
+    """What rules of the contract (T-1) the tags of an environment break.
+
+    A path may lead through OneOf, which no adapter reads; that breaks no rule.
+
+    Args:
+        tags: The tags.
+        observation_space: Space of one observation.
+        action_space: Space of one action.
+
+    Returns:
+        A problem for each tag that breaks one; none: they may be served.
+    """
+    sides = (
+        ("observation", tags.observation, observation_space),
+        ("action", tags.action, action_space),
+    )
+    return tuple(problem for root, leaves, space in sides for problem in _side(root, leaves, space))
+
+
+def _side(root: str, leaves: Iterable[TaggedLeaf], space: Space[Any]) -> Iterator[Problem]:
+    for tag in leaves:
+        found = place_of(tag, space, root, one_of=True)
+        if isinstance(found, Problem):
+            yield found

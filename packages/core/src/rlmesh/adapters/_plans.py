@@ -1,0 +1,202 @@
+"""How each input is read from an observation, and each output becomes a part of an action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rlmesh.adapters._arrays import Arrays
+from rlmesh.adapters._places import Place
+from rlmesh.adapters._steps import Chain
+from rlmesh.dtypes import DType
+from rlmesh.errors import InvalidValueError
+from rlmesh.spaces import Space
+
+__all__ = ["ArrayInput", "CalledInput", "Output", "TextInput", "lane_of", "part_of"]
+
+
+def part_of(value: Any, place: Place) -> Any:
+    """What lies at a place of an observation.
+
+    Raises:
+        InvalidValueError: If the observation has not its space's keys.
+    """
+    try:
+        for key in place.keys:
+            value = value[key]
+    except (KeyError, IndexError, TypeError) as error:
+        actual = f"{type(error).__name__}: {error}"
+        raise InvalidValueError(place.path, "a value of the observation space", actual) from None
+    return value
+
+
+def lane_of(value: Any, space: Space[Any], lane: int) -> Any:
+    """One of the stacked values of a space."""
+    if space.kind == "dict":
+        return {key: lane_of(value[key], child, lane) for key, child in space.children}
+    if space.kind == "tuple":
+        return tuple(lane_of(value[i], child, lane) for i, (_, child) in enumerate(space.children))
+    return int(value[lane]) if space.kind == "discrete" else value[lane]
+
+
+@dataclass(frozen=True)
+class ArrayInput:
+    """An input that is a feature of the environment.
+
+    Attributes:
+        name: Its name.
+        place: Where the feature lies.
+        chain: What makes the input of it.
+        history: How many observations are stacked; 0: none.
+    """
+
+    name: str
+    place: Place
+    chain: Chain
+    history: int
+
+    def read(self, observation: Any, count: int | None, arrays: Arrays) -> Any:
+        """The input of one observation, or of `count` stacked ones; without history.
+
+        Raises:
+            InvalidValueError: If the observation is not one of its space.
+        """
+        place = self.place
+        array = arrays.take(part_of(observation, place), place.path, place.dtype)
+        whole = place.leaf.shape or ()
+        shape = whole if count is None else (count, *whole)
+        if tuple(array.shape) != shape:
+            expected = f"{place.dtype} of shape {shape}"
+            raise InvalidValueError(place.path, expected, f"shape {tuple(array.shape)}")
+        if place.start is not None:
+            array = array[..., place.start : place.stop]
+        return self.chain(array, arrays)
+
+
+@dataclass(frozen=True)
+class CalledInput:
+    """An input that an entry point computes from the observation.
+
+    Attributes:
+        name: Its name.
+        function: The callable; it is given one observation at a time.
+        space: The observation space.
+        chain: What makes the input of its result.
+        shape: Extents of the result; None: any.
+        dtype: Element type for a result that has none.
+        history: How many observations are stacked; 0: none.
+    """
+
+    name: str
+    function: Callable[[Any], Any]
+    space: Space[Any]
+    chain: Chain
+    shape: tuple[int, ...] | None
+    dtype: DType
+    history: int
+
+    def read(self, observation: Any, count: int | None, arrays: Arrays) -> Any:
+        """See `ArrayInput.read`."""
+        if count is None:
+            return self._one(observation, arrays)
+        lanes = [lane_of(observation, self.space, i) for i in range(count)]
+        return arrays.xp.stack([self._one(lane, arrays) for lane in lanes], axis=0)
+
+    def _one(self, observation: Any, arrays: Arrays) -> Any:
+        array = arrays.take(self.function(observation), self.chain.path, self.dtype)
+        if self.shape is not None and tuple(array.shape) != self.shape:
+            actual = f"shape {tuple(array.shape)} from the entry point"
+            raise InvalidValueError(self.chain.path, f"shape {self.shape}", actual)
+        return self.chain(array, arrays)
+
+
+@dataclass(frozen=True)
+class TextInput:
+    """An input that is a string: the episode's instruction, else the environment's text.
+
+    Attributes:
+        name: Its name.
+        path: Where it stands in the spec.
+        optional: The model runs without it.
+        place: Where the environment's text lies; None: it has none.
+    """
+
+    name: str
+    path: str
+    optional: bool
+    place: Place | None
+
+    def read(
+        self, observation: Any, instructions: Sequence[str | None], *, stacked: bool
+    ) -> str | tuple[str, ...] | None:
+        """The text of each lane; None: no lane has one.
+
+        Args:
+            observation: One observation, or as many stacked ones as there are instructions.
+            instructions: The instruction of each lane's episode, if any.
+            stacked: Whether observations are stacked.
+
+        Raises:
+            InvalidValueError: If the environment's text is no string.
+        """
+        own = self._own(observation, len(instructions), stacked)
+        texts = [b if a is None else a for a, b in zip(instructions, own)]
+        if all(text is None for text in texts):
+            return None
+        told = tuple(text or "" for text in texts)
+        return told if stacked else told[0]
+
+    def _own(self, observation: Any, count: int, stacked: bool) -> Sequence[str | None]:
+        if self.place is None:
+            return [None] * count
+        value = part_of(observation, self.place)
+        texts = list(value) if stacked and isinstance(value, (list, tuple)) else [value]
+        if len(texts) != count or not all(isinstance(text, str) for text in texts):
+            expected = f"{count} texts" if stacked else "a text"
+            raise InvalidValueError(self.place.path, expected, f"{value!r:.100}")
+        return texts
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output that is a part of the environment's action.
+
+    Attributes:
+        name: Its name.
+        path: Where it stands in the spec.
+        place: Where it lies in the action.
+        shape: Extents for one action.
+        dtype: Element type for numbers that have none.
+        chain: What makes the part of the action of it; None: it is a text.
+    """
+
+    name: str
+    path: str
+    place: Place
+    shape: tuple[int, ...]
+    dtype: DType
+    chain: Chain | None
+
+    def read(self, value: Any, leading: Sequence[int | None], arrays: Arrays) -> Any:
+        """The part of the action of one value, or of values stacked along leading axes.
+
+        Args:
+            value: What the model returned.
+            leading: Extents of the axes before the output's own; None: any.
+            arrays: The arrays' library.
+
+        Raises:
+            InvalidValueError: If it has another shape, or numbers that the environment's dtype
+                does not have.
+        """
+        if self.chain is None:
+            return value
+        array = arrays.take(value, self.path, self.dtype)
+        shape = tuple(array.shape)
+        own = len(leading)
+        fits = all(want in (None, got) for want, got in zip(leading, shape))
+        if len(shape) != own + len(self.shape) or not fits or shape[own:] != self.shape:
+            wanted = ", ".join("any" if n is None else str(n) for n in (*leading, *self.shape))
+            raise InvalidValueError(self.path, f"shape ({wanted})", f"shape {shape}")
+        return self.chain(array, arrays)

@@ -1,0 +1,257 @@
+"""Adapters: there and back again, whatever the library; and specs, whatever they say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from rlmesh_proto.model.v1 import spec_pb2
+
+from rlmesh import spaces
+from rlmesh._wire.dynamic import DynamicEncoder
+from rlmesh._wire.model_spec import model_spec_from_wire, model_spec_to_wire
+from rlmesh.adapters import Adapter, EnvTags, ModelInput, ModelSpec, resolve
+from rlmesh.adapters._rotations import LENGTHS, REORDERED, convert_rotation
+from rlmesh.backends import NATIVE, Leaf
+from rlmesh.errors import AdapterError, CodecError, InvalidValueError
+from rlmesh.specs import EnvContract
+from tests.backends.libraries import Library
+from tests.conformance.native_values import values_equal
+from tests.property.adapter_strategies import (
+    FORMATS,
+    Pair,
+    both_ways,
+    intervals,
+    model_specs,
+    near_fits,
+    pairs,
+    rotation_numbers,
+    wild_contracts,
+    wild_specs,
+)
+from tests.property.conftest import PROFILE
+
+Libraries = dict[str, Library]
+NAMES = ("numpy", "torch", "jax-x64")
+NOTHING = spaces.Dict({})
+FEW = settings(max_examples={"long": 1000}.get(PROFILE, 60))
+
+
+def arrays_in(
+    library: Library, values: dict[str, Any], repeat: int | None = None
+) -> dict[str, Any]:
+    """Native values as arrays of a library; `repeat` times on a new first axis."""
+    return {
+        key: library.backend.from_bytes(
+            x.tobytes() * (repeat or 1), Leaf(key, x.dtype, x.shape), repeat, copy=True
+        )
+        for key, x in values.items()
+    }
+
+
+def by_numpy(value: Any) -> Any:
+    return {key: np.asarray(x) for key, x in value.items()}
+
+
+def assert_near(found: Any, wanted: Any, pair: Pair, path: str) -> None:
+    assert found.dtype == wanted.dtype and found.shape == wanted.shape, path
+    if pair.kind == "rotation":
+        found, wanted = (matrix(x, pair) for x in (found, wanted))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=3e-6 * pair.scale, err_msg=path)
+
+
+def matrix(array: Any, pair: Pair) -> Any:
+    """A rotation as a matrix: of the same rotation there are several numbers."""
+    return convert_rotation(array.astype("f8"), pair.env.rotation, FORMATS[-1], np)
+
+
+def check_round_trip(library: Library, found: list[Pair], joined: bool) -> None:
+    contract, spec, value = both_ways(found, joined)
+    adapter = resolve(contract, spec, backend=library.backend)
+    observed = adapter.episode().observe(arrays_in(library, value))
+    assert all(isinstance(x, library.array_type) for x in observed.values())
+    action = adapter.act(observed)
+    assert all(isinstance(x, library.array_type) for x in action.values())
+    action, wanted = by_numpy(action), by_numpy(arrays_in(library, value))
+    assert contract.action_space.keys() == action.keys()
+    assert contract.tags is not None
+    for pair, tag in ((p, t) for t in contract.tags.action for p in found if p.env is t.feature):
+        key = str(tag.path[0])
+        part = np.s_[...] if tag.offset is None else np.s_[tag.offset : tag.offset + tag.length]
+        assert_near(action[key][part], wanted[key][part], pair, f"{pair.kind} of {key}")
+
+
+@given(found=pairs(), joined=st.booleans())
+def test_an_observation_that_is_acted_out_comes_back(
+    libraries: Libraries, found: list[Pair], joined: bool
+) -> None:
+    for name in ("numpy", "torch"):
+        if name in libraries:
+            check_round_trip(libraries[name], found, joined)
+
+
+@FEW
+@given(found=pairs(2), joined=st.booleans())
+def test_it_comes_back_through_jax_too(
+    libraries: Libraries, found: list[Pair], joined: bool
+) -> None:
+    if "jax-x64" not in libraries:
+        pytest.skip("JAX is not installed")
+    check_round_trip(libraries["jax-x64"], found, joined)
+
+
+@FEW
+@given(found=pairs(), joined=st.booleans())
+def test_libraries_agree_and_a_batch_is_its_lanes(
+    libraries: Libraries, found: list[Pair], joined: bool
+) -> None:
+    contract, spec, value = both_ways(found, joined)
+    results = []
+    for name in NAMES[:2]:
+        if name not in libraries:
+            continue
+        library = libraries[name]
+        adapter = resolve(contract, spec, backend=library.backend)
+        one = adapter.episode().observe(arrays_in(library, value))
+        lanes = [adapter.episode(), adapter.episode()]
+        two = adapter.observe_batch(arrays_in(library, value, 2), lanes)
+        acts, acts_two = adapter.act(one), adapter.act(two, batch=2)
+        for single, batch in ((one, two), (acts, acts_two)):
+            for key, array in by_numpy(single).items():
+                np.testing.assert_array_equal(np.asarray(batch[key]), np.stack([array] * 2))
+        results.append((by_numpy(one), by_numpy(acts)))
+    for inputs, actions in results[1:]:
+        for mine, theirs in zip((inputs, actions), results[0]):
+            for key in theirs:
+                assert mine[key].dtype == theirs[key].dtype
+                np.testing.assert_allclose(mine[key], theirs[key], rtol=1e-5, atol=2e-4)
+
+
+@given(pair=intervals("r"), parts=st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4))
+def test_actions_in_the_range_of_the_model_are_in_the_bounds_of_the_environment(
+    libraries: Libraries, pair: Pair, parts: list[float]
+) -> None:
+    contract, spec, _ = both_ways([pair], joined=False)
+    assert pair.model.range is not None
+    low, high = (np.float32(x) for x in pair.model.range)
+    output = np.minimum(low + np.array(parts[: pair.value.size], "f4") * (high - low), high)
+    for name in NAMES[:2]:
+        if name in libraries:
+            adapter = resolve(contract, spec, backend=libraries[name].backend)
+            action = np.asarray(adapter.act({"r": output})["r"])
+            assert (action >= pair.space.low).all() and (action <= pair.space.high).all()
+
+
+@given(st.data())
+def test_rotations_agree_with_scipy_and_with_one_another(data: st.DataObject) -> None:
+    transform = pytest.importorskip("scipy.spatial.transform")
+    source, middle, target = (data.draw(st.sampled_from(FORMATS)) for _ in range(3))
+    array = np.array(data.draw(rotation_numbers(source)))
+    matrices = {
+        "quaternion_wxyz": lambda x: transform.Rotation.from_quat(np.roll(x, -1)),
+        "quaternion_xyzw": lambda x: transform.Rotation.from_quat(x),
+        "euler_xyz": lambda x: transform.Rotation.from_euler("xyz", x),
+        "axis_angle": lambda x: transform.Rotation.from_rotvec(x),
+        "six_d": lambda x: transform.Rotation.from_matrix(
+            np.stack([x[:3], x[3:], np.cross(x[:3], x[3:])], -1)
+        ),
+        "matrix": lambda x: transform.Rotation.from_matrix(x.reshape(3, 3)),
+    }
+    wanted = matrices[source.value](array).as_matrix()
+    for path in ((target,), (middle, target)):
+        numbers, form = array, source
+        for step in path:
+            numbers, form = convert_rotation(numbers, form, step, np), step
+        assert numbers.shape == (LENGTHS[target],)
+        np.testing.assert_allclose(matrices[target.value](numbers).as_matrix(), wanted, atol=3e-6)
+    if target in REORDERED and not {source, middle} & REORDERED:
+        assert numbers["wxyz".index("w") if target.value.endswith("wxyz") else 3] >= 0
+
+
+@given(st.one_of(near_fits(), st.tuples(wild_contracts(), wild_specs())))
+def test_whatever_both_sides_say_it_fits_or_the_reasons_are_told(
+    libraries: Libraries, sides: tuple[EnvContract, ModelSpec]
+) -> None:
+    contract, spec = sides
+    try:
+        adapter = resolve(contract, spec, backend=libraries["numpy"].backend)
+    except AdapterError as error:
+        problems = error.problems
+    else:
+        event("fits")
+        with np.errstate(all="ignore"):  # Bounds and statistics may be anything.
+            check_use(adapter, contract, spec)
+        return
+    assert problems and all(p.path and p.expected and p.actual and p.fix for p in problems)
+
+
+def check_use(adapter: Adapter, contract: EnvContract, spec: ModelSpec) -> None:
+    """Inputs are what the spec says and actions what the space says, or a value is refused."""
+    episode = adapter.episode("go" if adapter.writes_instruction else None)
+    try:
+        found = episode.observe(contract.observation_space.sample())
+    except InvalidValueError:
+        found = {}
+    for port in spec.inputs:
+        value = found.get(port.name, "")
+        if not isinstance(value, str):
+            assert port.dtype is None or value.dtype == np.dtype(port.dtype.name)
+            assert port.shape in (None, value.shape)
+    try:
+        action = adapter.act(sampled_outputs(adapter, contract, spec))
+    except InvalidValueError:
+        return
+    for key, leaf in contract.action_space.children:
+        if leaf.kind not in ("text", "discrete"):
+            assert action[key].shape == leaf.shape
+            assert action[key].dtype.name == leaf.dtype.name
+
+
+def sampled_outputs(adapter: Adapter, contract: EnvContract, spec: ModelSpec) -> dict[str, Any]:
+    """What a model returns to make a sample of the action space, as far as that can be had."""
+    sample: Any = contract.action_space.sample()
+    inputs = tuple(
+        ModelInput(port.name, port.feature, None, port.shape, port.normalization)
+        for port in spec.outputs
+    )
+    tags = contract.tags.action if contract.tags is not None else ()
+    mirrored = EnvContract("m", contract.action_space, NOTHING, tags=EnvTags(tags))
+    numpy = adapter._plan.arrays._backend  # type: ignore[union-attr]
+    try:
+        back = resolve(mirrored, ModelSpec(inputs=inputs), backend=numpy)
+        found = back.episode("go" if back.writes_instruction else None).observe(sample)
+    except (AdapterError, InvalidValueError):
+        return {port.name: 0.0 for port in spec.outputs}
+    return found if isinstance(found, dict) else {"": found}
+
+
+@given(spec=model_specs())
+def test_specs_travel(spec: ModelSpec) -> None:
+    message = spec_pb2.ModelSpec()
+    model_spec_to_wire(spec, message, DynamicEncoder(NATIVE))
+    data = message.SerializeToString()
+    found = model_spec_from_wire(spec_pb2.ModelSpec.FromString(data), NATIVE)
+    assert replace(found, metadata={}) == replace(spec, metadata={})
+    assert values_equal(found.metadata, spec.metadata)
+
+
+@given(spec=model_specs(), at=st.integers(0, 2**16), byte=st.integers(0, 255))
+def test_damaged_specs_are_refused_or_read(spec: ModelSpec, at: int, byte: int) -> None:
+    message = spec_pb2.ModelSpec()
+    model_spec_to_wire(spec, message, DynamicEncoder(NATIVE))
+    data = bytearray(message.SerializeToString())
+    data[at % len(data)] = byte
+    try:
+        damaged = spec_pb2.ModelSpec.FromString(bytes(data))
+    except Exception:  # protobuf's own error is of no public type.
+        return
+    try:
+        found = model_spec_from_wire(damaged, NATIVE)
+    except CodecError:
+        return
+    if found.predict_forms:
+        model_spec_to_wire(found, spec_pb2.ModelSpec(), DynamicEncoder(NATIVE))
