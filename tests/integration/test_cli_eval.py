@@ -84,7 +84,7 @@ def test_a_table_a_report_and_what_a_model_prints(address: str, tmp_path: Path) 
         [*COMMAND, "eval", f"{SUBJECTS}:one", address, "--seeds", "0:3", "--report", str(report)]
     )
     assert done.returncode == 0, done.stderr
-    assert "LoudEnv" in done.stdout and re.search(r"reward\W+3\b", done.stdout)
+    assert "LoudEnv" in done.stdout and re.search(r"reward +mean 3, std 0", done.stdout)
     assert done.stderr == f"report: {report}\n"  # No progress where there is no terminal.
     assert "<html" in report.read_text() and "LoudEnv" in report.read_text()
     done = finished([*COMMAND, "eval", f"{SUBJECTS}:loud", address, "--seeds", "0:2", "--json"])
@@ -106,16 +106,21 @@ def test_ctrl_c_leaves_a_journal_that_resume_goes_on_from(tmp_path: Path) -> Non
     common = ["eval", "random"]
     with serving(LOUD, "--max-sessions", "2", *slow) as (where, _):
         rest = [where, "--seeds", "0:20", "--journal", journal]
-        with running([*COMMAND, *common, *rest]) as evaluation:
+        with running([*COMMAND, *common, *rest, "--json"]) as evaluation:
             until(lambda: Path(journal).exists() and size(journal) > 600, ENDED, evaluation)
             assert evaluation.stop(signal.SIGINT) == 130
             assert "--resume goes on from there" in evaluation.errors
             assert "Traceback" not in evaluation.errors
+            document = json.loads(evaluation.output)
+            assert document["error"]["message"] == "interrupted"
+            partial = RunResult.from_json(json.dumps(document["result"]))
         again = finished([*COMMAND, *common, *rest, "--json"])
         assert again.returncode == 2 and "is there already" in again.stderr
         before = size(journal)
         resumed = run_of("random", *rest, "--resume")
         assert played(resumed) == played(run_of("random", where, "--seeds", "0:20"))
+        assert 0 < len(partial.episodes) < 20
+        assert set(played(partial)) < set(played(resumed))
         grown = size(journal)
         assert grown > before > 600
         assert played(run_of("random", *rest, "--resume")) == played(resumed)

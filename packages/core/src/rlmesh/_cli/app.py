@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rlmesh._cli.bench import bench
+from rlmesh._cli.evaluate import evaluate
 from rlmesh._cli.inspect_command import inspect
 from rlmesh._cli.play import play
 from rlmesh._cli.serve import serve
@@ -42,3 +43,4 @@ def _root(
 
 for _command in (serve, inspect, play, bench):
     app.command()(_command)
+app.command("eval")(evaluate)

@@ -50,7 +50,10 @@ _MaxBatchSize = Annotated[
 ]
 _Horizon = Annotated[
     int | None,
-    typer.Option(min=1, help="actions of a chunk that are executed; else all of them"),
+    typer.Option(
+        min=1,
+        help="most actions of a chunk to take; else all, where the model has only chunks, or 1",
+    ),
 ]
 _MaxSteps = Annotated[int | None, typer.Option(min=1, help="cut an episode after so many steps")]
 _MaxSeconds = Annotated[
@@ -72,11 +75,7 @@ def evaluate(
     resume: _Resume = False,
     max_batch_size: _MaxBatchSize = None,
     horizon: _Horizon = None,
-    instruction: _MaxSteps = Annotated[int | None, typer.Option(min=1, help="cut an episode after so many steps")]
-_MaxSeconds = Annotated[
-    float | None, typer.Option(min=0, help="cut an episode after so many seconds")
-]
-_Instruction = None,
+    instruction: _Instruction = None,
     max_episode_steps: _MaxSteps = None,
     max_episode_seconds: _MaxSeconds = None,
     model_kwargs: ModelKwargs = "{}",
