@@ -11,10 +11,10 @@ from rlmesh._hosting.adopt import Adopted
 from rlmesh._hosting.attributes import ExposedAttributes
 from rlmesh._hosting.outcomes import check_reset, check_step, flag_of, reward_of
 from rlmesh._wire import messages as m
-from rlmesh._wire.failures import failure_of_exception
+from rlmesh._wire.failures import failure_of_exception, failure_of_value
 from rlmesh.errors import CodecError, InvalidValueError
 
-__all__ = ["VALIDATION_KEY", "HostedEnv"]
+__all__ = ["VALIDATION_KEY", "HostedEnv", "batch_words"]
 
 MAX_STEPS = 65_536
 """Most steps in one request (M-1)."""
@@ -72,7 +72,7 @@ class HostedEnv:
 
     def _failure(self, error: Exception, call: str) -> m.Failure:
         if isinstance(error, _Invalid):
-            return _invalid(error.code, error.reason)
+            return failure_of_value(error.code, error.reason)
         return failure_of_exception(error, call, tell_traceback=self._expose_tracebacks)
 
     def _reached(self, act: Callable[[Any], m.Reply]) -> Callable[[Any], m.Reply]:
@@ -130,8 +130,8 @@ class HostedEnv:
         lanes, slabs = self._num_envs, body.actions.slabs
         expected = body.count * (lanes or 1)
         if body.actions.batch_size != expected:
-            words = f"{_batch_words(expected)} for {body.count} steps"
-            got = _batch_words(body.actions.batch_size)
+            words = f"{batch_words(expected)} for {body.count} steps"
+            got = batch_words(body.actions.batch_size)
             raise _MalformedRequest(InvalidValueError("actions", words, got))
         if body.count > MAX_STEPS:
             raise _OverLimit(InvalidValueError("count", f"at most {MAX_STEPS}", str(body.count)))
@@ -208,7 +208,7 @@ class HostedEnv:
         try:
             if action.batch_size != self._num_envs:
                 raise InvalidValueError(
-                    "action", _batch_words(self._num_envs), _batch_words(action.batch_size)
+                    "action", batch_words(self._num_envs), batch_words(action.batch_size)
                 )
             if self._num_envs is None:
                 return self._action.decode(action.slabs)
@@ -271,12 +271,6 @@ class _InvalidResult(_Invalid):
     code = m.ErrorCode.INVALID_RESULT
 
 
-def _batch_words(size: int | None) -> str:
+def batch_words(size: int | None) -> str:
+    """The form of a value in words."""
     return "one value" if size is None else f"a batch of {size}"
-
-
-def _invalid(code: m.ErrorCode, error: CodecError | InvalidValueError) -> m.Failure:
-    expected = actual = ""
-    if isinstance(error, InvalidValueError):
-        expected, actual = error.expected, error.actual
-    return m.Failure(code, str(error), path=error.path, expected=expected, actual=actual)

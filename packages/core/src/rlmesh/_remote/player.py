@@ -6,23 +6,19 @@ The clients of every backend are thin classes around it.
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
-import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
+from rlmesh._remote.dialling import client_name, destination
 from rlmesh._remote.pending import PendingCalls
 from rlmesh._session.client import ClientSession
+from rlmesh._session.terms import OpenTerms
 from rlmesh._session.versions import this_peer
-from rlmesh._transport.address import parse_address
 from rlmesh._transport.frames import SUPPORTED
 from rlmesh._transport.frames_client import FramesConnection
 from rlmesh._transport.grpc_client import GrpcConnection
-from rlmesh._transport.grpc_tls import secured
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_failure
 from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
@@ -84,25 +80,18 @@ class RemotePlayer:
     ) -> None:
         if transport not in ("auto", "grpc", "frames"):
             raise ValueError(f"transport={transport!r} is not 'auto', 'grpc' or 'frames'")
-        where = secured(parse_address(address), tls, named="://" in str(address))
-        if token and where.scheme == "tcp" and not where.is_local:
-            warnings.warn(
-                f"the token goes to {where} unencrypted; serve with tls= and connect to grpcs://",
-                RuntimeWarning,
-                stacklevel=4,
-            )
+        where = destination(address, token, tls, stacklevel=5)
         frames = EnvFrames(backend)
-        name = f"{socket.gethostname()}:{os.getpid()}"
         can = {Capability.RENDER, Capability.RESUME}
         frames_allowed = SUPPORTED and (AUTO if transport == "auto" else transport) != "grpc"
         if frames_allowed:
             can.add(Capability.FRAMES_UNIX)
-        client = this_peer(name, frozenset(can))
+        client = this_peer(client_name(), frozenset(can))
         self._session = ClientSession(
             lambda: GrpcConnection(where, ENV_SERVICE, token, tls),
             frames,
             client,
-            _Terms(connect_timeout, wait, on_reconnect),
+            OpenTerms(connect_timeout, wait, on_reconnect),
             (lambda place: FramesConnection(where, place)) if frames_allowed else None,
         )
         if transport == "frames" and self._session.transport != "frames":
@@ -112,7 +101,7 @@ class RemotePlayer:
                 f"a server that offers them (ServeOptions.frames, grace_period)"
             )
         self._calls = PendingCalls(str(where))
-        contract = self._session.contract
+        contract: EnvContract = self._session.served
         if contract.vector != vector:
             self._session.close()
             raise UnsupportedError(
@@ -141,7 +130,8 @@ class RemotePlayer:
     @property
     def contract(self) -> EnvContract:
         """What the server tells of the environment."""
-        return self._session.contract
+        contract: EnvContract = self._session.served
+        return contract
 
     @property
     def transport(self) -> str:
@@ -333,15 +323,6 @@ class RemotePlayer:
         lanes = [next(values) if here else None for here in done.final_mask]
         array = self._backend.from_dynamic(DynamicArray(None, (len(lanes),), None, lanes))
         return {FINAL_KEY: array, FINAL_MASK_KEY: mask}
-
-
-@dataclass(frozen=True)
-class _Terms:
-    """See `OpenTerms`."""
-
-    timeout: float
-    wait: float
-    on_reconnect: Callable[[Reconnect], object] | None
 
 
 def _ended(result: tuple[Any, Any, Any, Any, Any]) -> bool:
