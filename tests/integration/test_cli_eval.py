@@ -158,6 +158,36 @@ def test_over_tls(tmp_path: Path) -> None:
         assert len(result.episodes) == 3
 
 
+def test_a_served_model(address: str) -> None:
+    pytest.importorskip("numpy")
+    arguments = ["serve-model", f"{SUBJECTS}:one", "--max-batch-size", "4", "--token", "s3cret"]
+    with running([*COMMAND, *arguments]) as server:
+        where = server.wait_for(r"serving one on (tcp://\S+)\n").group(1)
+        tree = finished([*COMMAND, "inspect", where, "--token", "s3cret"])
+        assert tree.returncode == 0, tree.stderr
+        assert f"one  model at {where}" in tree.stdout and "forms  single" in tree.stdout
+        facts = told("inspect", where, "--token", "s3cret")
+        assert facts["model"]["id"] == "one" and "contract" not in facts
+        refused = finished([*COMMAND, "eval", where, address])
+        assert refused.returncode == 1 and "asks for a token" in refused.stderr
+        result = run_of(where, address, "--seeds", "0:4", "--model-token", "s3cret")
+        assert (result.mean_reward, result.model_id) == (3.0, "one")
+        played_here = finished([*COMMAND, "play", where, "--token", "s3cret"])
+        assert (
+            played_here.returncode == 1 and "no RLMesh service of this kind" in played_here.stderr
+        )
+        assert server.stop(signal.SIGINT) == 0
+        assert "Traceback" not in server.errors
+
+
+def test_serve_model_writes_one_document() -> None:
+    with running([*COMMAND, "serve-model", "random", "--json"]) as server:
+        server.wait_for(r"\}\n")
+        document = json.loads(server.output)
+        assert set(document) == {"id", "address"}
+        assert server.stop() == 0
+
+
 def test_recordings(tmp_path: Path) -> None:
     pytest.importorskip("av")
     pytest.importorskip("pygame")
@@ -175,6 +205,8 @@ def test_recordings(tmp_path: Path) -> None:
         (["random", "--report", "no/such/folder/x.html"], 2, "--report: there is no folder"),
         (["random", "--journal", "no/such/folder/x"], 2, "--journal: there is no folder"),
         (["random", "--backend", "cupy"], 2, "--backend: expected native or numpy"),
+        (["127.0.0.1:1"], 1, "127.0.0.1:1"),
+        (["127.0.0.1:1", "--backend", "cupy"], 2, "--backend: expected native or numpy"),
         (["nowhere:policy"], 2, "No module named 'nowhere'"),
         ([f"{SUBJECTS}:on"], 2, "did you mean 'one'?"),
         ([f"{SUBJECTS}:LOUD_NUMBER"], 2, "cannot be a model"),

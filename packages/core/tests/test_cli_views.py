@@ -16,13 +16,24 @@ from rich.console import Console
 
 from rlmesh import Tensor
 from rlmesh import spaces as s
-from rlmesh._cli.description import Description
+from rlmesh._cli.description import Description, ModelDescription
 from rlmesh._cli.inspect_command import description_facts, description_tree
 from rlmesh._cli.pixels import HalfBlocks, is_frame
 from rlmesh._cli.progress import EvaluationProgress
 from rlmesh._cli.random_driver import RandomDriver
 from rlmesh._cli.space_facts import plain, space_facts, space_words
-from rlmesh.adapters import EnvTags, Feature, FeatureKind, TaggedLeaf
+from rlmesh.adapters import (
+    EnvTags,
+    Feature,
+    FeatureKind,
+    MinMax,
+    ModelInput,
+    ModelOutput,
+    ModelSpec,
+    PredictForm,
+    TaggedLeaf,
+)
+from rlmesh.dtypes import dtype
 from rlmesh.results import EpisodeEnd, EpisodeResult
 from rlmesh.specs import AutoresetMode, Capability, EnvContract, PeerInfo, SessionTerms
 
@@ -211,6 +222,52 @@ def test_a_contract_as_facts() -> None:
     }
     assert facts["server"]["capabilities"] == ["render"]
     assert facts["terms"] == {"grace_period": 30.0, "max_message_bytes": 4, "idle_timeout": 0.0}
+
+
+def test_a_model_as_a_tree_and_as_facts() -> None:
+    model = ModelSpec(
+        id="policy",
+        inputs=(
+            ModelInput(
+                "camera",
+                Feature("image/primary", FeatureKind.IMAGE),
+                dtype=dtype("uint8"),
+                shape=(4, 4, 3),
+                normalization=MinMax((0.0,), (255.0,)),
+            ),
+        ),
+        outputs=(ModelOutput("", Feature("action/arm")),),
+        predict_forms=(PredictForm.SINGLE, PredictForm.CHUNK),
+        chunk_length=8,
+        action_space=s.Discrete(2),
+    )
+    told = description()
+    described = ModelDescription("tcp://here:2", told.server, model, told.terms)
+    text = drawn(description_tree(described), width=200)
+    for words in (
+        "policy  model at tcp://here:2",
+        "forms  single, chunk",
+        "camera",
+        "role  'image/primary'",
+        "shape  [4, 4, 3]",
+        "the whole",
+        "chunk length  8",
+        "action  Discrete int64 from 0 to 1",
+    ):
+        assert words in text
+    facts = description_facts(described)["model"]
+    assert facts["inputs"] == [
+        {
+            "name": "camera",
+            "feature": {"role": "image/primary", "kind": "image"},
+            "dtype": "uint8",
+            "shape": [4, 4, 3],
+            "normalization": {"low": [0.0], "high": [255.0]},
+            "optional": False,
+            "history": 0,
+        }
+    ]
+    assert facts["predict_forms"] == ["single", "chunk"] and facts["action_space"]["n"] == 2
 
 
 def test_what_json_does_not_have_is_its_repr() -> None:

@@ -74,7 +74,12 @@ def test_without_variables_there_are_the_defaults(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("GRACE_PERIOD", "long"), ("EXPOSE_TRACEBACKS", "maybe"), ("IDLE_TIMEOUT", "-1"), ("MAX_BATCH_SIZE", "2.5")],
+    [
+        ("GRACE_PERIOD", "long"),
+        ("EXPOSE_TRACEBACKS", "maybe"),
+        ("IDLE_TIMEOUT", "-1"),
+        ("MAX_BATCH_SIZE", "2.5"),
+    ],
 )
 def test_a_variable_that_says_nonsense_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str

@@ -11,6 +11,7 @@ from rlmesh._cli.evaluate import evaluate
 from rlmesh._cli.inspect_command import inspect
 from rlmesh._cli.play import play
 from rlmesh._cli.serve import serve
+from rlmesh._cli.serve_model import serve_model
 from rlmesh._version import __version__
 
 __all__ = ["app"]
@@ -44,3 +45,4 @@ def _root(
 for _command in (serve, inspect, play, bench):
     app.command()(_command)
 app.command("eval")(evaluate)
+app.command("serve-model")(serve_model)

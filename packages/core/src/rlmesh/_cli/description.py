@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from dataclasses import dataclass
+from typing import Any
 
 from rlmesh.options import TLS
-from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
+from rlmesh.specs import EnvContract, ModelSpec, PeerInfo, SessionTerms
 
-__all__ = ["Description", "describe"]
+__all__ = ["Description", "ModelDescription", "describe", "describe_any"]
 
 
 @dataclass(frozen=True)
 class Description:
-    """An endpoint.
+    """An endpoint that serves an environment.
 
     Attributes:
         address: Its address, scheme included.
@@ -29,28 +28,75 @@ class Description:
     terms: SessionTerms
 
 
+@dataclass(frozen=True)
+class ModelDescription:
+    """An endpoint that serves a model.
+
+    Attributes:
+        address: Its address, scheme included.
+        server: What serves it.
+        model: Its model.
+        terms: What it promises to a session.
+    """
+
+    address: str
+    server: PeerInfo
+    model: ModelSpec
+    terms: SessionTerms
+
+
 def describe(address: str, token: str, tls: TLS | None, timeout: float) -> Description:
-    """Ask an endpoint what it is; no session is opened, so its client is not disturbed.
+    """Ask an endpoint for its environment; no session is opened, so no client is disturbed.
 
     Raises:
         AddressError: If the address is none.
-        ConnectError: If nobody answers there.
+        ConnectError: If nobody answers there, or it serves no environment.
         RemoteError: If the server refuses.
     """
-    from rlmesh._session.versions import this_peer
-    from rlmesh._transport.address import parse_address
-    from rlmesh._transport.grpc_client import GrpcConnection
-    from rlmesh._transport.grpc_tls import secured
     from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
     from rlmesh.backends import NATIVE
+
+    frames = EnvFrames(NATIVE)
+    where, answer = _ask(address, token, tls, timeout, ENV_SERVICE, frames)
+    return Description(where, *frames.read_description(answer))
+
+
+def describe_any(
+    address: str, token: str, tls: TLS | None, timeout: float
+) -> Description | ModelDescription:
+    """Ask an endpoint for what it serves, an environment or a model; see `describe`."""
+    from rlmesh._wire.model_frames import MODEL_SERVICE, ModelFrames
+    from rlmesh.backends import NATIVE
+    from rlmesh.errors import ConnectError, RLMeshError
+
+    try:
+        return describe(address, token, tls, timeout)
+    except ConnectError as error:
+        if "serves no RLMesh service of this kind" not in error.message:
+            raise
+        frames = ModelFrames(NATIVE)
+        try:
+            where, answer = _ask(address, token, tls, timeout, MODEL_SERVICE, frames)
+        except RLMeshError:
+            raise error from None
+        return ModelDescription(where, *frames.read_description(answer))
+
+
+def _ask(
+    address: str, token: str, tls: TLS | None, timeout: float, service: str, frames: Any
+) -> tuple[str, bytes]:
+    """The resolved address, and its answer to `Describe`."""
+    from rlmesh._remote.dialling import client_name, destination
+    from rlmesh._session.versions import this_peer
+    from rlmesh._transport.grpc_client import GrpcConnection
     from rlmesh.errors import ConnectError, ConnectionLostError, RequestTimeoutError
 
-    where = secured(parse_address(address), tls, named="://" in address)
-    frames = EnvFrames(NATIVE)
-    client = this_peer(f"{socket.gethostname()}:{os.getpid()}", frozenset())
-    connection = GrpcConnection(where, ENV_SERVICE, token, tls)
+    where = destination(address, token, tls, stacklevel=2)
+    client = this_peer(client_name(), frozenset())
+    connection = GrpcConnection(where, service, token, tls)
     try:
-        answer = connection.call("Describe", frames.write_describe_request(client), timeout)
+        request = frames.write_describe_request(client)
+        return str(where), connection.call("Describe", request, timeout)
     except RequestTimeoutError:
         words = f"{where} does not answer within {timeout:g} s"
         raise ConnectError(words, address=str(where)) from None
@@ -58,5 +104,3 @@ def describe(address: str, token: str, tls: TLS | None, timeout: float) -> Descr
         raise ConnectError(error.message, address=str(where)) from error
     finally:
         connection.close()
-    server, contract, terms = frames.read_description(answer)
-    return Description(str(where), server, contract, terms)

@@ -12,7 +12,7 @@ import typer
 import rlmesh
 from rlmesh._cli.console import Reporter, reporting
 from rlmesh._cli.description import describe
-from rlmesh._cli.models import Backend, ModelKwargs, ModelName, load_model
+from rlmesh._cli.models import MODEL_HELP, Backend, ModelKwargs, dial_model, is_address, load_model
 from rlmesh._cli.parameters import Authority, Certificate, Debug, Json, Key, Token, tls_of
 from rlmesh._cli.progress import EvaluationProgress
 from rlmesh._cli.random_driver import connect
@@ -27,6 +27,14 @@ __all__ = ["evaluate"]
 _CONNECT_SECONDS = 10.0
 
 
+_Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help=f"{MODEL_HELP}; or the address of one that is served",
+        show_default=False,
+    ),
+]
 _Addresses = Annotated[
     list[str], typer.Argument(metavar="ADDRESS...", help="where environments are served")
 ]
@@ -59,6 +67,9 @@ _MaxSteps = Annotated[int | None, typer.Option(min=1, help="cut an episode after
 _MaxSeconds = Annotated[
     float | None, typer.Option(min=0, help="cut an episode after so many seconds")
 ]
+_ModelToken = Annotated[
+    str, typer.Option(envvar="RLMESH_MODEL_TOKEN", help="bearer token of a MODEL that is served")
+]
 _Instruction = Annotated[
     str | None,
     typer.Option(help="written into the model's text input"),
@@ -66,7 +77,7 @@ _Instruction = Annotated[
 
 
 def evaluate(
-    model: ModelName,
+    model: _Model,
     addresses: _Addresses,
     seeds: _Seeds = "0:10",
     report: _Report = None,
@@ -80,6 +91,7 @@ def evaluate(
     max_episode_seconds: _MaxSeconds = None,
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
+    model_token: _ModelToken = "",
     token: Token = "",
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,
@@ -92,19 +104,19 @@ def evaluate(
         numbers = read_seeds(seeds)
         _check(report, journal, resume)
         tls = tls_of(tls_authority, tls_certificate, tls_key)
-        arguments = {
-            "model": load_model(model, model_kwargs, backend),
-            "seeds": numbers,
-            "token": token,
-            "instruction": instruction,
-            "journal": journal,
-            "resume": resume,
-            "max_batch_size": max_batch_size,
+        arguments: dict[str, Any] = {
+            "seeds": numbers, "token": token, "instruction": instruction,
+            "journal": journal, "resume": resume, "max_batch_size": max_batch_size,
             "execution_horizon": horizon,
             "max_episode_steps": max_episode_steps,
             "max_episode_seconds": max_episode_seconds,
         }
         with contextlib.ExitStack() as stack:
+            if is_address(model):
+                served = dial_model(model, backend, model_token, _for(model, tls))
+                arguments["model"] = stack.enter_context(served)
+            else:
+                arguments["model"] = load_model(model, model_kwargs, backend)
             arguments["envs"] = _endpoints(stack, addresses, token, tls)
             _run(reporter, arguments, report, record)
 
@@ -126,10 +138,20 @@ def _endpoints(
     stack: contextlib.ExitStack, addresses: Sequence[str], token: str, tls: TLS | None
 ) -> list[Any]:
     """What is evaluated on: the addresses, but clients where these need certificates."""
-    if tls is None:
-        return list(addresses)
-    told = [describe(address, token, tls, _CONNECT_SECONDS) for address in addresses]
-    return [stack.enter_context(connect(one, token=token, tls=tls)) for one in told]
+    envs: list[Any] = []
+    for address in addresses:
+        own = _for(address, tls)
+        if own is None:
+            envs.append(address)
+        else:
+            told = describe(address, token, own, _CONNECT_SECONDS)
+            envs.append(stack.enter_context(connect(told, token=token, tls=own)))
+    return envs
+
+
+def _for(address: str, tls: TLS | None) -> TLS | None:
+    """The certificates for an address; None where it says that it is without."""
+    return tls if address.startswith("grpcs://") or "://" not in address else None
 
 
 def _run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
@@ -10,7 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from rlmesh._cli.console import reporting
-from rlmesh._cli.description import Description, describe
+from rlmesh._cli.description import Description, ModelDescription, describe_any
 from rlmesh._cli.parameters import (
     Address,
     Authority,
@@ -24,11 +24,14 @@ from rlmesh._cli.parameters import (
 )
 from rlmesh._cli.space_facts import plain, space_facts, space_words
 from rlmesh._report.words import shown
-from rlmesh.adapters import EnvTags, Feature, TaggedLeaf
+from rlmesh.adapters import TaggedLeaf
+from rlmesh.dtypes import DType
 from rlmesh.spaces import Space
-from rlmesh.specs import EnvContract, Registration
+from rlmesh.specs import EnvContract, ModelSpec, PeerInfo, SessionTerms
 
 __all__ = ["description_facts", "description_tree", "inspect"]
+
+_UNSAID: tuple[Any, ...] = (None, [], "", "unspecified")
 
 
 def inspect(
@@ -41,30 +44,34 @@ def inspect(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show the contract of an endpoint as a tree; opens no session."""
+    """Show what an endpoint serves, as a tree: an environment's contract, or a model's spec."""
     with reporting("inspect", json=json, debug=debug) as reporter:
         tls = tls_of(tls_authority, tls_certificate, tls_key)
-        description = describe(address, token, tls, connect_timeout)
+        description = describe_any(address, token, tls, connect_timeout)
         if reporter.json:
             reporter.document(description_facts(description))
         else:
             reporter.out.print(description_tree(description))
 
 
-def description_facts(description: Description) -> dict[str, Any]:
+def description_facts(description: Description | ModelDescription) -> dict[str, Any]:
     """A description as JSON has it."""
-    contract = description.contract
-    told = {
-        field.name: _fact(getattr(contract, field.name))
-        for field in fields(contract)
-        if getattr(contract, field.name) not in (None, (), "")
-    }
+    if isinstance(description, ModelDescription):
+        served = {"model": _facts(description.model)}
+    else:
+        served = {"contract": _facts(description.contract)}
     return {
         "address": description.address,
-        "contract": told,
+        **served,
         "server": {name: _fact(value) for name, value in vars(description.server).items()},
         "terms": dict(vars(description.terms)),
     }
+
+
+def _facts(thing: Any) -> dict[str, Any]:
+    """What is said of a contract, spec or tag."""
+    told = {field.name: _fact(getattr(thing, field.name)) for field in fields(thing)}
+    return {name: value for name, value in told.items() if value not in _UNSAID}
 
 
 def _fact(value: Any) -> Any:
@@ -76,16 +83,26 @@ def _fact(value: Any) -> Any:
         return sorted(_fact(item) for item in value)
     if isinstance(value, tuple):
         return [_fact(item) for item in value]
-    if isinstance(value, (EnvTags, Feature, Registration, TaggedLeaf)):
-        told = {name: _fact(item) for name, item in vars(value).items()}
-        return {k: v for k, v in told.items() if v not in (None, [], "", "unspecified")}
+    if isinstance(value, DType):
+        return str(value)
+    if is_dataclass(value):
+        return _facts(value)
     return plain(value)
 
 
-def description_tree(description: Description) -> Tree:
+def description_tree(description: Description | ModelDescription) -> Tree:
     """A description as a tree of rich."""
-    contract, server = description.contract, description.server
-    tree = Tree(_label(contract.id, f"at {description.address}"))
+    if isinstance(description, ModelDescription):
+        tree = Tree(_label(description.model.id, f"model at {description.address}"))
+        _add_model(tree, description.model)
+    else:
+        tree = Tree(_label(description.contract.id, f"at {description.address}"))
+        _add_contract(tree, description.contract)
+    _add_server(tree, description.server, description.terms)
+    return tree
+
+
+def _add_contract(tree: Tree, contract: EnvContract) -> None:
     observation, action = (
         (contract.tags.observation, contract.tags.action) if contract.tags else ((), ())
     )
@@ -95,11 +112,39 @@ def description_tree(description: Description) -> Tree:
         tree.add(_label(name, words))
     if contract.metadata:
         _add_facts(tree.add(_label("metadata")), contract.metadata)
+
+
+def _add_model(tree: Tree, model: ModelSpec) -> None:
+    tree.add(_label("forms", ", ".join(form.value for form in model.predict_forms)))
+    tree.add(_label("adaptation", model.adaptation.value))
+    for name, features in (("inputs", model.inputs), ("outputs", model.outputs)):
+        if features:
+            node = tree.add(_label(name))
+            for feature in features:
+                _add_facts(node.add(_label(feature.name or "the whole")), _named(feature))
+    for name, space in (
+        ("observation", model.observation_space),
+        ("action", model.action_space),
+    ):
+        if space is not None:
+            _add_space(tree, name, space, (), ())
+    if model.chunk_length:
+        tree.add(_label("chunk length", str(model.chunk_length)))
+    if model.metadata:
+        _add_facts(tree.add(_label("metadata")), model.metadata)
+
+
+def _named(feature: Any) -> dict[str, Any]:
+    """What is said of an input or output, but for its name."""
+    told = _facts(feature)
+    return {**told.pop("feature"), **{k: v for k, v in told.items() if k != "name"}}
+
+
+def _add_server(tree: Tree, server: PeerInfo, terms: SessionTerms) -> None:
     node = tree.add(_label("server", f"{server.implementation} {server.name}".strip()))
     node.add(_label("spec", f"{server.spec_version} {server.spec_digest[:12]}".strip()))
     node.add(_label("capabilities", ", ".join(sorted(c.value for c in server.capabilities))))
-    _add_facts(node.add(_label("terms")), vars(description.terms))
-    return tree
+    _add_facts(node.add(_label("terms")), vars(terms))
 
 
 def _contract_words(contract: EnvContract) -> list[tuple[str, str]]:
@@ -140,8 +185,7 @@ def _add_space(
 
 
 def _tag_words(tag: TaggedLeaf) -> str:
-    told = {name: _fact(value) for name, value in vars(tag.feature).items() if name != "role"}
-    words = [f"{k}={v}" for k, v in told.items() if v not in (None, [], "", "unspecified")]
+    words = [f"{k}={v}" for k, v in _facts(tag.feature).items() if k != "role"]
     part = "" if tag.offset is None else f"elements {tag.offset} to {tag.offset + tag.length - 1}"
     return ", ".join(filter(None, (tag.feature.role, part, *words)))
 

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
 
+from rlmesh import RemoteModel
 from rlmesh._cli.sources import UsageProblem, load, read_choice, read_object
 from rlmesh._models.base import ModelBase
+from rlmesh.options import TLS
 
-__all__ = ["Backend", "ModelKwargs", "ModelName", "load_model"]
+__all__ = [
+    "MODEL_HELP",
+    "Backend",
+    "ModelKwargs",
+    "ModelName",
+    "dial_model",
+    "is_address",
+    "load_model",
+]
 
 RANDOM = "random"
 BACKENDS = ("native", "numpy", "torch", "jax")
 
-ModelName = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="module:name of a function, of a class or object with predict, or of a Model; "
-        "or random, which samples the action space",
-        show_default=False,
-    ),
-]
+MODEL_HELP = (
+    "module:name of a function, of a class or object with predict, or of a Model; or random, which "
+    "samples the action space"
+)
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)]
 ModelKwargs = Annotated[
     str,
     typer.Option(metavar="JSON", help="arguments to make the model with, where MODEL is a class"),
@@ -35,6 +42,11 @@ Backend = Annotated[
         show_default="numpy, where it is installed",
     ),
 ]
+
+
+def is_address(name: str) -> bool:
+    """Whether MODEL is where one is served, and no `module:name`."""
+    return "://" in name or re.fullmatch(r"(.*:)?\d+", name) is not None
 
 
 def load_model(name: str, kwargs: str, backend: str | None) -> ModelBase[Any, Any]:
@@ -66,6 +78,17 @@ def load_model(name: str, kwargs: str, backend: str | None) -> ModelBase[Any, An
         return _model_class(backend)(found)
     except TypeError as error:
         raise UsageProblem(f"{name}: {error}") from error
+
+
+def dial_model(address: str, backend: str | None, token: str, tls: TLS | None) -> RemoteModel:
+    """The model that is served at an address.
+
+    Raises:
+        UsageProblem: If there is no such backend.
+        RLMeshError: If it cannot be reached.
+    """
+    framework = read_choice(backend, "--backend", BACKENDS)
+    return RemoteModel(address, token=token, tls=tls, framework=framework)
 
 
 def _model_class(backend: str | None) -> type[ModelBase[Any, Any]]:
