@@ -47,6 +47,10 @@ _Record = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="write a video of each episode"),
 ]
+_RecordSource = Annotated[
+    str,
+    typer.Option(help="what --record films: render, observation, or an image in it: camera/0"),
+]
 _Journal = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="write each episode down as soon as it has ended"),
@@ -82,6 +86,7 @@ def evaluate(
     seeds: _Seeds = "0:10",
     report: _Report = None,
     record: _Record = None,
+    record_source: _RecordSource = "render",
     journal: _Journal = None,
     resume: _Resume = False,
     max_batch_size: _MaxBatchSize = None,
@@ -100,25 +105,23 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Evaluate a model: seeds are shared out among all addresses."""
-    with reporting("eval", json=json, debug=debug) as reporter:
-        numbers = read_seeds(seeds)
+    with reporting("eval", json=json, debug=debug) as reporter, contextlib.ExitStack() as stack:
         _check(report, journal, resume)
         tls = tls_of(tls_authority, tls_certificate, tls_key)
         arguments: dict[str, Any] = {
-            "seeds": numbers, "token": token, "instruction": instruction,
-            "journal": journal, "resume": resume, "max_batch_size": max_batch_size,
-            "execution_horizon": horizon,
-            "max_episode_steps": max_episode_steps,
+            **{"seeds": read_seeds(seeds), "token": token, "instruction": instruction},
+            **{"journal": journal, "resume": resume, "max_batch_size": max_batch_size},
+            **{"execution_horizon": horizon, "max_episode_steps": max_episode_steps},
             "max_episode_seconds": max_episode_seconds,
         }
-        with contextlib.ExitStack() as stack:
-            if is_address(model):
-                served = dial_model(model, backend, model_token, _for(model, tls))
-                arguments["model"] = stack.enter_context(served)
-            else:
-                arguments["model"] = load_model(model, model_kwargs, backend)
-            arguments["envs"] = _endpoints(stack, addresses, token, tls)
-            _run(reporter, arguments, report, record)
+        if is_address(model):
+            served = dial_model(model, backend, model_token, _for(model, tls))
+            arguments["model"] = stack.enter_context(served)
+        else:
+            arguments["model"] = load_model(model, model_kwargs, backend)
+        arguments["hooks"] = _recorders(record, record_source)
+        arguments["envs"] = _endpoints(stack, addresses, token, tls)
+        _run(reporter, arguments, report)
 
 
 def _check(report: Path | None, journal: Path | None, resume: bool) -> None:
@@ -154,16 +157,14 @@ def _for(address: str, tls: TLS | None) -> TLS | None:
     return tls if address.startswith("grpcs://") or "://" not in address else None
 
 
-def _run(
-    reporter: Reporter, arguments: dict[str, Any], report: Path | None, record: Path | None
-) -> None:
+def _run(reporter: Reporter, arguments: dict[str, Any], report: Path | None) -> None:
     """Evaluate, and tell what there is of the result, also where it ends early."""
     count, journal = len(arguments["seeds"]), arguments["journal"]
     progress = EvaluationProgress(reporter.err, count)
     try:
         with progress:
-            hooks = [progress, *_recorders(record)]
-            result = rlmesh.evaluate(hooks=hooks, **arguments)
+            arguments["hooks"] = [progress, *arguments["hooks"]]
+            result = rlmesh.evaluate(**arguments)
     except (RunError, KeyboardInterrupt) as error:
         finished: RunResult | None = getattr(error, "result", None)
         if finished is not None:
@@ -175,12 +176,12 @@ def _run(
     _tell(reporter, result, report)
 
 
-def _recorders(folder: Path | None) -> list[Any]:
+def _recorders(folder: Path | None, source: str) -> list[Any]:
     if folder is None:
         return []
     from rlmesh.record import VideoRecorder
 
-    return [VideoRecorder(folder)]
+    return [VideoRecorder(folder, source=source)]
 
 
 def _tell(
