@@ -109,9 +109,14 @@ def evaluate(
         _check(report, journal, resume)
         tls = tls_of(tls_authority, tls_certificate, tls_key)
         arguments: dict[str, Any] = {
-            **{"seeds": read_seeds(seeds), "token": token, "instruction": instruction},
-            **{"journal": journal, "resume": resume, "max_batch_size": max_batch_size},
-            **{"execution_horizon": horizon, "max_episode_steps": max_episode_steps},
+            "seeds": read_seeds(seeds),
+            "token": token,
+            "instruction": instruction,
+            "journal": journal,
+            "resume": resume,
+            "max_batch_size": max_batch_size,
+            "execution_horizon": horizon,
+            "max_episode_steps": max_episode_steps,
             "max_episode_seconds": max_episode_seconds,
         }
         if is_address(model):
