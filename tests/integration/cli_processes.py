@@ -17,10 +17,20 @@ import pytest
 
 from tests.processes import ROOT, STARTED, Running, finished, running
 
-__all__ = ["COMMAND", "COUNTER", "LOUD", "in_a_terminal", "read_until", "serving", "told"]
+__all__ = [
+    "COMMAND",
+    "COUNTER",
+    "LOUD",
+    "PICTURE",
+    "in_a_terminal",
+    "read_until",
+    "serving",
+    "told",
+]
 
 COMMAND = ["-m", "rlmesh._cli"]
 LOUD = "tests.integration.cli_subjects:LoudEnv"
+PICTURE = "tests.integration.cli_subjects:PictureEnv"
 COUNTER = "tests.integration.envs:CounterEnv"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import Any, ClassVar
 
-from rlmesh import Model, spaces
+from rlmesh import Model, Tensor, spaces
 from tests.integration.envs import CounterEnv
 
-__all__ = ["LOUD_NUMBER", "MODEL", "LoudEnv", "Policy", "fails", "loud", "one"]
+__all__ = ["LOUD_NUMBER", "MODEL", "LoudEnv", "PictureEnv", "Policy", "fails", "loud", "one"]
 
 
 class LoudEnv(CounterEnv):
@@ -28,6 +28,17 @@ class LoudEnv(CounterEnv):
         self.step_count += 1
         info = {"is_success": bool(action)}
         return self.step_count, float(action), self.step_count == self.steps, False, info
+
+
+class PictureEnv(CounterEnv):
+    """Shows a square that grows redder, step by step; no library draws it."""
+
+    render_mode = "rgb_array"
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 60}
+
+    def render(self) -> Tensor:
+        """The picture."""
+        return Tensor(bytes([80 * self.step_count, 0, 20]) * 64 * 64, "uint8", (64, 64, 3))
 
 
 def one(observation: Any) -> int:

@@ -15,6 +15,7 @@ from tests.integration.cli_processes import (
     COMMAND,
     COUNTER,
     LOUD,
+    PICTURE,
     in_a_terminal,
     read_until,
     serving,
@@ -172,13 +173,14 @@ def test_play_without_a_terminal_is_a_line_an_episode(address: str) -> None:
 
 
 def test_play_shows_the_frame_and_quits_by_ctrl_c() -> None:
-    pytest.importorskip("pygame")
     with (
-        serving("CartPole-v1", "--render-mode", "rgb_array") as (where, _),
+        serving(PICTURE) as (where, _),
         in_a_terminal("play", where, "--seed", "3") as (process, terminal),
     ):
-        text = read_until(terminal, r"episodes\s+1")
-        assert "\u2580" in text and "CartPole-v1" in text and "seed 3, reward" in text
+        text = read_until(terminal, r"episodes +2\b")
+        # Red and blue of a pixel, above and below, in the character and behind it.
+        assert re.search(r"\x1b\[38;(2;160;0;20|5;\d+);48;(2;160;0;20|5;\d+)m\u2580", text)
+        assert "PictureEnv" in text and re.search(r"seed [345], reward", text)
         process.send_signal(signal.SIGINT)
         text = read_until(terminal, None)
         assert process.wait(ENDED) == 130

@@ -15,6 +15,7 @@ from rlmesh import RunResult
 from tests.integration.cli_processes import (
     COMMAND,
     LOUD,
+    PICTURE,
     in_a_terminal,
     read_until,
     serving,
@@ -190,9 +191,9 @@ def test_serve_model_writes_one_document() -> None:
 
 def test_recordings(tmp_path: Path) -> None:
     pytest.importorskip("av")
-    pytest.importorskip("pygame")
+    pytest.importorskip("numpy")
     folder = tmp_path / "films"
-    with serving("CartPole-v1", "--render-mode", "rgb_array") as (where, _):
+    with serving(PICTURE) as (where, _):
         run_of("random", where, "--seeds", "0:2", "--record", str(folder))
     assert len(list(folder.glob("**/*.mp4"))) == 2
 

@@ -29,7 +29,14 @@ Address = Annotated[
         show_default=False,
     ),
 ]
-Token = Annotated[str, typer.Option(envvar="RLMESH_TOKEN", help="bearer token", show_default=False)]
+Token = Annotated[
+    str,
+    typer.Option(
+        envvar="RLMESH_TOKEN",
+        help="bearer token (the variable keeps it out of lists of processes)",
+        show_default=False,
+    ),
+]
 Authority = Annotated[
     str | None,
     typer.Option(
