@@ -126,11 +126,12 @@ changed: ## what the changes since a commit touch: make changed SINCE=HEAD~1
 	@$(PYTHON) -m tools.pants --changed-since=$(or $(SINCE),HEAD) --changed-dependents=transitive list
 
 .PHONY: bench
-bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy, many workers beside one
+bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy, many beside one
 	$(PY) -m benchmarks.grpc_step
 	$(PY) -m benchmarks.transports
 	$(PY) -m benchmarks.codec
 	$(PY) -m benchmarks.workers
+	$(PY) -m benchmarks.evaluate
 
 .PHONY: lock
 lock: ## recompile requirements/*.txt (UPGRADE=1 for the newest)

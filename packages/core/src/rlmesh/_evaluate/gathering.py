@@ -31,9 +31,11 @@ class Gathering:
         self._is_batched = is_batched
         self.most = (most or 2**31) if is_batched else 1
         self._usual = 0.0
+        self._free = 0.0
 
     def passed(self, seconds: float) -> None:
         """A forward pass has ended."""
+        self._free = time.perf_counter()
         usual = self._usual or seconds
         self._usual = usual + _SMOOTHING * (seconds - usual)
 
@@ -47,7 +49,7 @@ class Gathering:
         """
         if self._usual < _CHEAP or count >= self.most:
             return 0.0
-        last = since + self._usual
+        last = max(since, self._free) + self._usual
         if not any(seat.expected <= last for seat in seats):
             return 0.0
         return max(last - time.perf_counter(), 0.0)

@@ -23,12 +23,6 @@ from rlmesh.specs import EnvContract
 
 __all__ = ["Evaluable", "ModelDialer", "Settings", "play"]
 
-_PATIENCE = 10.0
-"""Seconds that endpoints may take to close at the end of a run."""
-
-_INTERRUPTED = 1.0
-"""Seconds that they may take after an exception; later they close by themselves."""
-
 
 class Evaluable(Protocol):
     """What can be evaluated: a model of this process, or one that is served."""
@@ -128,13 +122,13 @@ def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
         return _prepared(model, contract, sources, ledger, settings)
 
     scheduler = Scheduler(sources, prepare, ledger, terms)
-    patience = _INTERRUPTED
+    ended = False
     try:
         _watched(scheduler, ledger)
-        patience = _PATIENCE
+        ended = True
     finally:
         try:
-            scheduler.finish(patience, close_all=settings.close_envs)
+            scheduler.finish(waits=ended, close_all=settings.close_envs)
         finally:
             if ledger.journal is not None:
                 ledger.journal.close()

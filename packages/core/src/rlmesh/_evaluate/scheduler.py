@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from rlmesh._evaluate.agreement import agreed, check_same
 from rlmesh._evaluate.endpoints import Opened, Source
 from rlmesh._evaluate.episode import Attempt, Limits, Planned
 from rlmesh._evaluate.failures import Verdict, verdict_of
@@ -18,7 +19,7 @@ from rlmesh._evaluate.gathering import Gathering
 from rlmesh._evaluate.ledger import Ledger
 from rlmesh._evaluate.seats import Seat
 from rlmesh._evaluate.work import Work
-from rlmesh._evaluate.workers import Done, InlineWorker, ThreadWorker
+from rlmesh._evaluate.workers import Done, worker_of
 from rlmesh._models.policy import Policy
 from rlmesh.errors import EnvCrashedError, EnvError
 from rlmesh.results import EpisodeFailure
@@ -30,6 +31,12 @@ _log = logging.getLogger("rlmesh.evaluate")
 
 _PAUSES = (0.0, 0.1, 0.5, 2.0)
 """Seconds before an endpoint is connected to again; the last one from then on."""
+
+_PATIENCE = 10.0
+"""Seconds that endpoints may take to close at the end of a run."""
+
+_INTERRUPTED = 1.0
+"""Seconds that they may take after an exception; later they close by themselves."""
 
 _SPARED = 2
 """How much more often than a failing one an episode may lose its connection."""
@@ -60,7 +67,7 @@ class Scheduler:
 
     Args:
         sources: The endpoints.
-        prepare: Told the first contract; returns the model for it and the episodes to play.
+        prepare: Told the environment's contract; returns the model for it and the episodes to play.
         ledger: Told of what happens.
         terms: How to play.
     """
@@ -78,16 +85,20 @@ class Scheduler:
         self._terms = terms
         self._stopped = threading.Event()
         self._contract: EnvContract | None = None
+        self._unheard = set(range(len(sources)))
         self._policy: Policy
         self._work: Work
         self._gathering: Gathering
         self._ready: deque[tuple[Seat, Attempt]] = deque()
         self._last_error: BaseException | None = None
-        several = len(sources) > 1
+        alone = len(sources) == 1
         self._seats = [
-            Seat(i, source, worker(i, self._results))
+            Seat(
+                i,
+                source,
+                worker_of(i, self._results, is_remote=source.is_remote, is_alone=alone),
+            )
             for i, source in enumerate(sources)
-            for worker in [ThreadWorker if several and source.is_remote else InlineWorker]
         ]
 
     def run(self) -> None:
@@ -106,18 +117,17 @@ class Scheduler:
             elif self._ready:
                 self._predict()
 
-    def finish(self, patience: float, *, close_all: bool) -> None:
+    def finish(self, *, waits: bool, close_all: bool) -> None:
         """End the workers, and close what was dialled.
 
         Args:
-            patience: Seconds that it may take.
+            waits: Whether that may take its time; else what hangs is left alone.
             close_all: Whether environments that were given are closed too.
         """
         self._stopped.set()
-        until = time.monotonic() + patience
         for seat in self._seats:
-            close = close_all or seat.source.is_ours
-            seat.finish(close=close)
+            seat.finish(close=close_all or seat.source.is_ours, waits=waits)
+        until = time.monotonic() + (_PATIENCE if waits else _INTERRUPTED)
         for seat in self._seats:
             seat.worker.join(max(until - time.monotonic(), 0.0))
 
@@ -132,7 +142,7 @@ class Scheduler:
         if not live:
             assert self._last_error is not None
             raise self._last_error
-        if not self._work.has_more:
+        if self._contract is None or not self._work.has_more:
             return False
         for seat in self._in_order(live):
             self._advance(seat)
@@ -153,7 +163,7 @@ class Scheduler:
 
     def _handle(self, done: Done) -> None:
         seat = self._seats[done.endpoint]
-        seat.answered()
+        seat.answered(done.ended)
         if done.error is not None:
             self._failed(seat, done.kind, done.error)
             for other in self._in_order(self._seats):
@@ -168,16 +178,28 @@ class Scheduler:
                 self._ask(seat, attempt)
         else:
             self._stepped(seat, done)
-        self._advance(seat)
+        if self._contract is None:
+            self._unheard.discard(seat.number)
+            self._start()
+        else:
+            self._advance(seat)
 
     def _opened(self, seat: Seat, opened: Opened) -> None:
-        if self._contract is None:
-            self._contract = opened.contract
-            self._policy, self._work = self._prepare(opened.contract)
-            self._gathering = Gathering(self._policy.is_batched, self._policy.max_batch_size)
-        else:
-            _check_same(self._contract, opened.contract, seat.name)
-        seat.lanes = opened.lanes
+        seat.lanes, seat.contract = opened.lanes, opened.contract
+        if self._contract is not None:
+            check_same(self._contract, opened.contract, seat.name)
+
+    def _start(self) -> None:
+        """Begin, once each endpoint has been opened, or tried: all then agree on what is played."""
+        opened = [seat for seat in self._seats if seat.contract is not None]
+        if self._unheard or not opened:
+            return
+        contract = agreed([(seat.name, seat.contract) for seat in opened if seat.contract])
+        self._policy, self._work = self._prepare(contract)
+        self._gathering = Gathering(self._policy.is_batched, self._policy.max_batch_size)
+        self._contract = contract
+        for seat in self._in_order(opened):
+            self._advance(seat)
 
     def _stepped(self, seat: Seat, done: Done) -> None:
         ledger = self._ledger
@@ -206,7 +228,7 @@ class Scheduler:
     def _advance(self, seat: Seat) -> None:
         """Make the next call of an endpoint, if it can be made."""
         lanes = seat.lanes
-        if seat.is_busy or seat.is_retired or lanes is None:
+        if seat.is_busy or seat.is_retired or lanes is None or self._contract is None:
             return
         if len(seat.playing) < lanes.count and (lanes.resets_each or not seat.playing):
             seeds = self._begin(seat, lanes.count)
@@ -318,18 +340,3 @@ class Scheduler:
     def _retire(self, seat: Seat, error: BaseException) -> None:
         _log.warning("%s: %s; it plays no more in this run", seat.name, error)
         seat.is_retired = True
-
-
-def _check_same(first: EnvContract, other: EnvContract, name: str) -> None:
-    """Check that two endpoints serve the same environment, lest results depend on who plays.
-
-    Raises:
-        ValueError: If they do not.
-    """
-    for part in ("id", "observation_space", "action_space", "tags"):
-        one, two = getattr(first, part), getattr(other, part)
-        if one != two and not (part == "tags" and (one is None or two is None)):
-            raise ValueError(
-                f"expected endpoints of one environment, but the {part} of {name} is {two!r:.200} "
-                f"instead of {one!r:.200}; evaluate each in a run of its own"
-            )

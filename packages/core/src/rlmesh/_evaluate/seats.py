@@ -11,6 +11,7 @@ from rlmesh._evaluate.endpoints import Opened, Source
 from rlmesh._evaluate.episode import Attempt
 from rlmesh._evaluate.lanes import Lanes
 from rlmesh._evaluate.workers import Worker
+from rlmesh.specs import EnvContract
 
 __all__ = ["Seat"]
 
@@ -28,6 +29,7 @@ class Seat:
 
     Attributes:
         lanes: Its lanes; None: it is not open.
+        contract: The environment's contract; None: it was never open.
         playing: The attempts in its lanes, by lane.
         unanswered: How many of these wait for the model.
         sent: The actions of the step that is under way, by lane.
@@ -42,6 +44,7 @@ class Seat:
         self.source = source
         self.worker = worker
         self.lanes: Lanes | None = None
+        self.contract: EnvContract | None = None
         self.playing: dict[int, Attempt] = {}
         self.unanswered = 0
         self.sent: dict[int, list[Any]] = {}
@@ -96,10 +99,10 @@ class Seat:
         self._since = time.perf_counter()
         self.worker.submit(kind, call)
 
-    def answered(self) -> None:
-        """The call that was under way has ended."""
+    def answered(self, ended: float) -> None:
+        """The call that was under way has ended, at that time."""
         self.is_busy = False
-        took = time.perf_counter() - self._since
+        took = ended - self._since
         usual = self._usual.get(self._kind, took)
         self._usual[self._kind] = usual + _SMOOTHING * (took - usual)
 
@@ -110,10 +113,10 @@ class Seat:
         self.unanswered = 0
         return attempts
 
-    def finish(self, *, close: bool) -> None:
-        """End its worker; with `close`, close the environment first."""
+    def finish(self, *, close: bool, waits: bool) -> None:
+        """End its worker; with `close`, close the environment first. `waits`: see `Worker`."""
         lanes = self.lanes
-        self.worker.finish(None if lanes is None or not close else lanes.close)
+        self.worker.finish(None if lanes is None or not close else lanes.close, waits=waits)
 
     @property
     def _open_lanes(self) -> Lanes:

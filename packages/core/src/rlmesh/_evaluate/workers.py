@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Done", "InlineWorker", "ThreadWorker", "Worker"]
+__all__ = ["Done", "InlineWorker", "ThreadWorker", "Worker", "worker_of"]
 
 
 class Done(NamedTuple):
@@ -44,8 +45,13 @@ class Worker(Protocol):
         """Make a call."""
         ...
 
-    def finish(self, last: Callable[[], Any] | None) -> None:
-        """Make a last call, of which nobody is told, and end."""
+    def finish(self, last: Callable[[], Any] | None, *, waits: bool) -> None:
+        """Make a last call, of which nobody is told, and end.
+
+        Args:
+            last: The call; None: none.
+            waits: Whether it may take its time. Else the environment may hang, and is left alone.
+        """
         ...
 
     def join(self, patience: float) -> None:
@@ -59,13 +65,16 @@ class InlineWorker:
     Args:
         endpoint: Number of the endpoint.
         results: Where what has ended is put.
+        is_remote: Whether its environment is elsewhere, and may be closed from any thread.
     """
 
     is_inline = True
 
-    def __init__(self, endpoint: int, results: Results) -> None:
+    def __init__(self, endpoint: int, results: Results, *, is_remote: bool) -> None:
         self._endpoint = endpoint
         self._results = results
+        self._is_remote = is_remote
+        self._closing: threading.Thread | None = None
 
     def submit(self, kind: str, call: Callable[[], Any]) -> None:
         """See `Worker.submit`. An interrupt goes through."""
@@ -77,13 +86,25 @@ class InlineWorker:
             error = caught
         self._results.put(Done(self._endpoint, kind, result, error, begun, time.perf_counter()))
 
-    def finish(self, last: Callable[[], Any] | None) -> None:
+    def finish(self, last: Callable[[], Any] | None, *, waits: bool) -> None:
         """See `Worker.finish`."""
-        if last is not None:
+        if last is None:
+            return
+        if waits or not self._is_remote:
             last()
+        else:
+            self._closing = threading.Thread(target=_quietly, args=(last,), daemon=True)
+            self._closing.start()
 
     def join(self, patience: float) -> None:
         """See `Worker.join`."""
+        if self._closing is not None:
+            self._closing.join(patience)
+
+
+def _quietly(call: Callable[[], Any]) -> None:
+    with contextlib.suppress(Exception):
+        call()
 
 
 class ThreadWorker:
@@ -122,7 +143,7 @@ class ThreadWorker:
             put(Done(self._endpoint, kind, result, error, begun, clock()))
             del task, call, result, error
 
-    def finish(self, last: Callable[[], Any] | None) -> None:
+    def finish(self, last: Callable[[], Any] | None, *, waits: bool) -> None:
         """See `Worker.finish`."""
         if last is not None:
             self._calls.put(("close", last))
@@ -131,3 +152,17 @@ class ThreadWorker:
     def join(self, patience: float) -> None:
         """See `Worker.join`."""
         self._thread.join(patience)
+
+
+def worker_of(endpoint: int, results: Results, *, is_remote: bool, is_alone: bool) -> Worker:
+    """Who makes the calls of an endpoint.
+
+    Args:
+        endpoint: Number of the endpoint.
+        results: Where what has ended is put.
+        is_remote: Whether its environment is elsewhere.
+        is_alone: Whether there is no other endpoint: then nothing is gained by a thread.
+    """
+    if is_remote and not is_alone:
+        return ThreadWorker(endpoint, results)
+    return InlineWorker(endpoint, results, is_remote=is_remote)
