@@ -33,6 +33,7 @@ DANGEROUS = {
         "rlmesh._hosting.recipe": "cloudpickle",
         "rlmesh._models.base": "a client of our own",
         "rlmesh._report.extras": "a library of the extra that a report needs",
+        "rlmesh._remote.model": "a client of our own",
         "rlmesh.spaces._gymnasium": "one of our own",
     },
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from rlmesh.adapters import PredictForm
 from rlmesh.tensor import Tensor
@@ -25,10 +25,10 @@ __all__ = ["RemoteModel"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Offered(Generic[F]):
+class _Offered:
     """A method that is there only where the model is asked in its form."""
 
-    def __init__(self, form: PredictForm, method: F) -> None:
+    def __init__(self, form: PredictForm, method: Callable[..., Any]) -> None:
         self._form = form
         self._method = method
         self.__doc__ = method.__doc__
@@ -114,7 +114,7 @@ class RemoteModel:
         )
         self._spec = _described(self._dialled, self._backend)
         self._lock = threading.Lock()
-        self._closed = False
+        self._over = threading.Event()
         self._routes: dict[bytes, ModelRoute] = {}
         self._contract: EnvContract | None = getattr(contract, "env_contract", contract)
         if self._contract is not None:
@@ -136,8 +136,10 @@ class RemoteModel:
         return self._spec.id
 
     def for_contract(self, contract: EnvContract) -> RemoteModel:
-        """The same model for the values of another environment, with a session of its own."""
-        return RemoteModel(self.address, contract, **self._arguments)
+        """The same model for the values of another environment; `close` of either closes both."""
+        model = object.__new__(type(self))
+        model.__dict__.update(self.__dict__, _contract=contract)
+        return model
 
     @_offered(PredictForm.SINGLE)
     def predict(self, observation: Any, context: EpisodeContext | None = None) -> Any:
@@ -152,7 +154,7 @@ class RemoteModel:
             ModelError: If the model fails; the session goes on.
         """
         route = self._route()
-        return route.predict(_lanes(route, 1, context and [context])[0], observation)
+        return route.predict(_lane(route, context), observation)
 
     @_offered(PredictForm.BATCH)
     def predict_batch(
@@ -183,8 +185,7 @@ class RemoteModel:
             max_chunk_length: Most actions that are wanted; 0: as many as there are.
         """
         route = self._route()
-        lane = _lanes(route, 1, context and [context])[0]
-        return route.predict_chunk(lane, observation, max_chunk_length)[0]
+        return route.predict_chunk(_lane(route, context), observation, max_chunk_length)[0]
 
     @_offered(PredictForm.CHUNK_BATCH)
     def predict_chunk_batch(
@@ -240,16 +241,20 @@ class RemoteModel:
         """The model as evaluation asks it, for an environment.
 
         Raises:
-            UnsupportedError: If the model does not fit the environment, or takes no instruction.
+            UnsupportedError: If the model does not fit the environment.
+            ValueError: If it takes no instruction and there is one, or the reverse.
         """
         from rlmesh._models.forms import EpisodeContext
         from rlmesh._remote.model_policy import RemotePolicy
+        from rlmesh.errors import UnsupportedError
 
         route = self._route_of(contract)
-        if instruction is not None:
-            probe = EpisodeContext("", instruction=instruction)
+        probe = EpisodeContext("", instruction=instruction)
+        try:
             route.begin(probe)
-            route.finish(probe)
+        except UnsupportedError as error:
+            raise ValueError(error.message) from error
+        route.finish(probe)
         return RemotePolicy(
             route,
             self._spec,
@@ -286,7 +291,7 @@ class RemoteModel:
         from rlmesh._wire.contract import route_key
         from rlmesh.errors import ClosedError
 
-        if self._closed:
+        if self._over.is_set():
             raise ClosedError(f"{self.address}: the client was closed")
         key = route_key(contract)
         with self._lock:
@@ -298,7 +303,7 @@ class RemoteModel:
 
     def close(self) -> None:
         """End the sessions; may be called again."""
-        self._closed = True
+        self._over.set()
         with self._lock:
             routes, self._routes = list(self._routes.values()), {}
         for route in routes:
@@ -333,13 +338,14 @@ def _described(dial: Any, backend: ArrayBackend) -> ModelSpec:
     from rlmesh._remote.model_route import this_client
     from rlmesh._session.versions import check_version
     from rlmesh._wire.model_frames import ModelFrames
+    from rlmesh._wire.spec import SPEC_VERSION
 
     frames = ModelFrames(backend)
     connection = dial.connect()
     try:
         request = frames.write_describe_request(this_client())
         answer = connection.call("Describe", request, dial.terms.timeout)
-        check_version(frames.read_server(answer).spec_version, str(dial.where))
+        check_version(SPEC_VERSION, frames.read_server(answer).spec_version, str(dial.where))
         return frames.read_description(answer)[1]
     finally:
         connection.close()
@@ -352,6 +358,11 @@ def _own_lane(lane: int) -> int:
     if not 0 <= lane < FIRST_LANE:
         raise InvalidValueError("lane", f"0 to {FIRST_LANE - 1}", str(lane))
     return lane
+
+
+def _lane(route: ModelRoute, context: EpisodeContext | None) -> int:
+    """The lane of a context, or the caller's first one, with an episode in it."""
+    return _lanes(route, 1, None if context is None else [context])[0]
 
 
 def _lanes(

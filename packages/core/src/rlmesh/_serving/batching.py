@@ -185,7 +185,8 @@ class ModelThread:
         """Those that can be asked together with the first one, and whether they are enough."""
         if first.count >= self._max_batch_size or not first.route.gathers(first.is_chunked):
             return [first], True
-        group, count = [], 0
+        group: list[Ask] = []
+        count = 0
         for ask in self._asked:
             if ask.key != first.key:
                 continue

@@ -17,6 +17,7 @@ from rlmesh._session.terms import OpenTerms
 from rlmesh._session.versions import check_version
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_failure
+from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import Buffer
 from rlmesh.errors import (
     ClosedError,
@@ -169,7 +170,7 @@ class ClientSession:
             self._raise(reply, self.address)
         if not isinstance(reply, m.Opened):
             raise CodecError(f"the handshake was answered with {type(reply).__name__}")
-        check_version(reply.server.spec_version, self.address)
+        check_version(SPEC_VERSION, reply.server.spec_version, self.address)
         return reply
 
     def request(self, body: m.RequestBody, expected: type[R]) -> R:

@@ -22,16 +22,14 @@ def compatible(ours: str, theirs: str) -> bool:
     return a is not None and b is not None and a.group(1) == b.group(1)
 
 
-def check_version(theirs: str, address: str) -> None:
-    """Whether this client talks to a server of a spec version.
+def check_version(ours: str, theirs: str, address: str) -> None:
+    """Check that a client of one spec version talks to a server of another.
 
     Raises:
         UnsupportedVersionError: If it does not.
     """
-    if not compatible(SPEC_VERSION, theirs):
-        error = UnsupportedVersionError(
-            f"{address} speaks spec {theirs}, this client {SPEC_VERSION}"
-        )
+    if not compatible(ours, theirs):
+        error = UnsupportedVersionError(f"{address} speaks spec {theirs}, this client {ours}")
         error.choices = (theirs,)
         raise error
 
