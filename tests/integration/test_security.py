@@ -32,6 +32,7 @@ DANGEROUS = {
         "rlmesh._hosting.base": "one of our own",
         "rlmesh._hosting.recipe": "cloudpickle",
         "rlmesh._models.base": "a client of our own",
+        "rlmesh.adapters._entrypoints": "what a spec names, with trust_entrypoints alone",
         "rlmesh._report.extras": "a library of the extra that a report needs",
         "rlmesh._remote.model": "a client of our own",
         "rlmesh.spaces._gymnasium": "one of our own",

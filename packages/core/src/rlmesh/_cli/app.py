@@ -42,7 +42,14 @@ def _root(
     """A contract between a model and the environment it is evaluated in."""
 
 
-for _command in (serve, inspect, play, bench):
-    app.command()(_command)
-app.command("eval")(evaluate)
-app.command("serve-model")(serve_model)
+_COMMANDS = {
+    "serve": serve,
+    "inspect": inspect,
+    "play": play,
+    "bench": bench,
+    "eval": evaluate,
+    "serve-model": serve_model,
+}
+
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
