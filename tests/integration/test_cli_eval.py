@@ -103,7 +103,7 @@ def test_progress_in_a_terminal(address: str) -> None:
 
 def test_ctrl_c_leaves_a_journal_that_resume_goes_on_from(tmp_path: Path) -> None:
     journal = str(tmp_path / "run.journal")
-    slow = ["--kwargs", '{"steps": 4, "seconds": 0.02}']
+    slow = ["--kwargs", '{"steps": 4, "seconds": 0.04}']
     common = ["eval", "random"]
     with serving(LOUD, "--max-sessions", "2", *slow) as (where, _):
         rest = [where, "--seeds", "0:20", "--journal", journal]

@@ -91,6 +91,7 @@ def test_names_of_objects_and_of_gymnasiums_registry(name: str, is_object: bool)
         ("subject:mkae", "the module 'subject' has no 'mkae'; did you mean 'make'?"),
         ("subject:Thing.b", "the type 'Thing' has no 'b'"),
         ("broken:make", "cannot be imported: ZeroDivisionError: division by zero"),
+        ("wordy:make", "cannot be imported: ImportError: in two lines"),
         ("unreadable:make", "cannot be imported: SyntaxError"),
     ],
 )
@@ -99,6 +100,7 @@ def test_what_is_not_there_is_one_line(
 ) -> None:
     (tmp_path / "subject.py").write_text("class Thing:\n    a = 1\ndef make(): return Thing()\n")
     (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "wordy.py").write_text("raise ImportError('in two\\nlines')")
     (tmp_path / "unreadable.py").write_text("def")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -42,7 +43,7 @@ def _root(
     """A contract between a model and the environment it is evaluated in."""
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serve,
     "inspect": inspect,
     "play": play,

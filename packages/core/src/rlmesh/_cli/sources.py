@@ -64,9 +64,8 @@ def load(name: str) -> Any:
     try:
         found: Any = importlib.import_module(module)
     except Exception as error:
-        raise UsageProblem(
-            f"{name}: the module {module!r} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageProblem(f"{name}: the module {module!r} cannot be imported: {reason}") from error
     for part in path.split("."):
         try:
             found = getattr(found, part)
