@@ -9,7 +9,19 @@ from typing import Any, ClassVar
 from rlmesh import Model, Tensor, spaces
 from tests.integration.envs import CounterEnv
 
-__all__ = ["LOUD_NUMBER", "MODEL", "LoudEnv", "PictureEnv", "Policy", "fails", "loud", "one"]
+__all__ = [
+    "LOUD_NUMBER",
+    "MODEL",
+    "Batches",
+    "Chunks",
+    "LoudEnv",
+    "PictureEnv",
+    "Policy",
+    "fails",
+    "loud",
+    "obeys",
+    "one",
+]
 
 
 class LoudEnv(CounterEnv):
@@ -72,6 +84,30 @@ class Policy:
     def always(observation: Any) -> int:
         """Always 1."""
         return 1
+
+
+def obeys(observation: Any, context: Any) -> int:
+    """Prints its instruction."""
+    print(f"told to {context.instruction}")
+    return 1
+
+
+class Batches:
+    """Prints how many observations come at once."""
+
+    def predict_batch(self, observations: Any) -> list[int]:
+        """All 1."""
+        print(f"batch of {len(observations)}")
+        return [1] * len(observations)
+
+
+class Chunks:
+    """Prints when it is asked; four actions at a time."""
+
+    def predict_chunk(self, observation: Any) -> list[int]:
+        """Four times 1."""
+        print(f"asked at {observation}")
+        return [1, 1, 1, 1]
 
 
 LOUD_NUMBER = 3

@@ -93,6 +93,27 @@ def test_a_table_a_report_and_what_a_model_prints(address: str, tmp_path: Path) 
     assert "saw 0\n" in done.stderr and "says C" in done.stderr
 
 
+def said(model: str, *arguments: str) -> tuple[RunResult, list[str]]:
+    """The result of an evaluation, and the lines that the model printed meanwhile."""
+    done = finished([*COMMAND, "eval", f"{SUBJECTS}:{model}", *arguments, "--json"])
+    assert done.returncode == 0, done.stderr
+    return RunResult.from_json(done.stdout), done.stderr.splitlines()
+
+
+def test_options_reach_the_evaluation(address: str) -> None:
+    pytest.importorskip("numpy")
+    result, lines = said("obeys", address, "--instruction", "sit", "--max-episode-steps", "2")
+    assert {e.steps for e in result.episodes} == {2} and len(result.episodes) == 10
+    assert set(lines) == {"told to sit"} and result.instruction == "sit"
+    both = [address, address, "--seeds", "0:6"]
+    assert set(said("Batches", *both, "--max-batch-size", "1")[1]) == {"batch of 1"}
+    # An episode of three steps is one chunk of four, or two of which two actions are taken.
+    result, whole = said("Chunks", address, "--seeds", "0:6")
+    assert whole == ["asked at 0"] * 6 and result.mean_reward == 3
+    parts = said("Chunks", address, "--seeds", "0:6", "--horizon", "2")[1]
+    assert parts == ["asked at 0", "asked at 2"] * 6
+
+
 def test_progress_in_a_terminal(address: str) -> None:
     arguments = ["eval", f"{SUBJECTS}:one", address, "--seeds", "0:5"]
     with in_a_terminal(*arguments) as (process, terminal):
