@@ -100,6 +100,7 @@ def said(model: str, *arguments: str) -> tuple[RunResult, list[str]]:
     return RunResult.from_json(done.stdout), done.stderr.splitlines()
 
 
+@pytest.mark.slow
 def test_options_reach_the_evaluation(address: str) -> None:
     pytest.importorskip("numpy")
     result, lines = said("obeys", address, "--instruction", "sit", "--max-episode-steps", "2")
@@ -122,6 +123,7 @@ def test_progress_in_a_terminal(address: str) -> None:
     assert "5/5" in text and "steps/s" in text and "success 100%" in text and "ETA" in text
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_journal_that_resume_goes_on_from(tmp_path: Path) -> None:
     journal = str(tmp_path / "run.journal")
     slow = ["--kwargs", '{"steps": 4, "seconds": 0.04}']

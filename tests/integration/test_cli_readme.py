@@ -40,6 +40,7 @@ def command(line: str, folder: Path, address: str = "127.0.0.1:0") -> list[str]:
     return [*COMMAND, *arguments]
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     (tmp_path / "policy.py").write_text(POLICY)
     paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
