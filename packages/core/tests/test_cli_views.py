@@ -18,7 +18,7 @@ from rlmesh import Tensor
 from rlmesh import spaces as s
 from rlmesh._cli.description import Description, ModelDescription
 from rlmesh._cli.inspect_command import description_facts, description_tree
-from rlmesh._cli.pixels import HalfBlocks, is_frame
+from rlmesh._cli.pixels import HalfBlocks, ansi_text, is_frame
 from rlmesh._cli.progress import EvaluationProgress
 from rlmesh._cli.random_driver import RandomDriver
 from rlmesh._cli.space_facts import plain, space_facts, space_words
@@ -97,6 +97,12 @@ def test_scaling_is_a_mean_lest_a_line_vanish() -> None:
 )
 def test_what_is_a_frame(value: object, is_one: bool) -> None:
     assert is_frame(value) is is_one
+
+
+def test_a_frame_of_text_keeps_its_colours_and_nothing_worse() -> None:
+    text = ansi_text("S\x1b[41mF\x1b[0m\nHole\x1b]0;title\x07\x1b[2J")
+    assert text.plain == "SF\nHole\\x1b]0;title\\x07\\x1b[2J"
+    assert [(span.start, span.end, span.style.bgcolor.number) for span in text.spans] == [(1, 2, 1)]
 
 
 # Spaces and contracts.

@@ -1,7 +1,11 @@
-"""A frame as half-block characters: two pixels a character, one above the other."""
+"""Rendered frames in a terminal.
+
+An image is drawn in half-block characters: two pixels a character, one above the other.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -9,12 +13,16 @@ from rich.color import Color
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 
+from rlmesh._report.words import shown
 from rlmesh.tensor import Tensor
 
-__all__ = ["HalfBlocks", "is_frame"]
+__all__ = ["HalfBlocks", "ansi_text", "is_frame"]
 
 Pixel = tuple[int, int, int]
+
+_COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
 
 _UPPER = "\u2580"
 
@@ -28,6 +36,14 @@ def is_frame(value: object) -> bool:
         and value.shape[2] == 3
         and value.size > 0
     )
+
+
+def ansi_text(frame: str) -> Text:
+    """A frame of render mode "ansi": its colours stay, all else that is no text is written out."""
+    parts = _COLOURS.split(frame)
+    # Every other part is a colour.
+    safe = [part if i % 2 else shown(part, "\n") for i, part in enumerate(parts)]
+    return Text.from_ansi("".join(safe))
 
 
 class HalfBlocks:

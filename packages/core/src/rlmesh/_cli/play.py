@@ -25,7 +25,7 @@ from rlmesh._cli.parameters import (
     Token,
     tls_of,
 )
-from rlmesh._cli.pixels import HalfBlocks, is_frame
+from rlmesh._cli.pixels import HalfBlocks, ansi_text, is_frame
 from rlmesh._cli.random_driver import Episode, RandomDriver, connect
 from rlmesh._report.words import shown
 
@@ -171,7 +171,7 @@ class _View:
             return []
         frame = self._driver.env.render([0])[0] if contract.vector else self._driver.env.render()
         if isinstance(frame, str):
-            return [Text(shown(frame, "\n"))]
+            return [ansi_text(frame)]
         rows = self._reporter.out.size.height - used
         return [HalfBlocks(frame, rows)] if is_frame(frame) else []
 
