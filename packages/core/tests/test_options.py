@@ -40,6 +40,7 @@ def test_every_option_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "CALL_TIMEOUT": "4",
         "CLOSE_TIMEOUT": "5",
         "FRAMES": "false",
+        "FRAMES_PORT": "6000",
         "MAX_BATCH_SIZE": "8",
         "MAX_BATCH_DELAY_MS": "1.5",
     }
@@ -55,6 +56,7 @@ def test_every_option_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         call_timeout=4,
         close_timeout=5,
         frames=False,
+        frames_port=6000,
         max_batch_size=8,
         max_batch_delay_ms=1.5,
     )

@@ -120,11 +120,15 @@ class EnvServer(Endpoint):
         super().__init__(self._hosting, hub, options, self._contract.id)
         try:
             self._bind(ENV_SERVICE, where, token, tls, self._hosting)
+            try:
+                self._frames = self._new_frames_servers(token, tls)
+            except BaseException:
+                self._transport.stop(0)
+                raise
         except BaseException:
             if factory is not None:
                 self._hosting.close()
             raise
-        self._frames = self._new_frames_server()
 
     def _new_hub(self, options: ServeOptions, tell: bool) -> SessionHub:
         from rlmesh._session.hub import SessionHub
@@ -144,6 +148,8 @@ class EnvServer(Endpoint):
             can.add(Capability.RESUME)
             if options.frames:
                 can.add(Capability.FRAMES_UNIX)
+            if options.frames_port is not None:
+                can.add(Capability.FRAMES_TCP)
         return SessionHub(
             served=self._contract,
             server=this_peer(socket.gethostname(), frozenset(can)),
@@ -153,19 +159,25 @@ class EnvServer(Endpoint):
             expose_tracebacks=tell,
         )
 
-    def _new_frames_server(self) -> FramesServer | None:
-        """Where clients on this host go on; None: nowhere."""
+    def _new_frames_servers(self, token: str, tls: TLS | None) -> list[FramesServer]:
+        """Where clients go on over frames, on this host and from others."""
         from functools import partial
 
-        from rlmesh._transport.frames import SUPPORTED
-
-        if not (SUPPORTED and self._options.frames and self._options.grace_period > 0):
-            return None
+        from rlmesh._transport import frames_local, frames_tcp
         from rlmesh._transport.frames_server import FramesServer
 
-        server = FramesServer(partial(self._hub.connect, resumes=True))
-        self._hub.frames_unix = server.name
-        return server
+        options, hub = self._options, self._hub
+        connect = partial(hub.connect, resumes=True)
+        servers = []
+        if options.frames_port is not None:
+            admit = frames_tcp.doorkeeper(token, tls)
+            listener = frames_tcp.listen(self._transport.address, options.frames_port)
+            hub.frames_port = listener.getsockname()[1]
+            servers.append(FramesServer(listener, admit, connect))
+        if frames_local.SUPPORTED and options.frames and options.grace_period > 0:
+            listener, hub.frames_unix = frames_local.listen()
+            servers.append(FramesServer(listener, frames_local.admit, connect))
+        return servers
 
     @property
     def env_contract(self) -> EnvContract:

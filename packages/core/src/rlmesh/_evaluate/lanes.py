@@ -128,10 +128,14 @@ class VectorLanes:
         return {lane: (observations[lane], lane_info(info, lane)) for lane in seeds}
 
     def _reset(self, seeds: Mapping[int, int | None], *, every: bool) -> tuple[Any, Any]:
-        by_lane = [seeds.get(lane) for lane in range(self.count)]
+        # Lanes that play nothing begin as the first one that does, and take its actions: what
+        # they do is then no other than what is done anyway.
+        some = next(iter(seeds.values()))
+        by_lane = [seeds.get(lane, some) for lane in range(self.count)]
         seed = None if all(one is None for one in by_lane) else by_lane
         if every:
             self._ended = [False] * self.count
+            self._fillers = [None] * self.count
             self._has_begun = False
             result: tuple[Any, Any] = self.env.reset(seed=seed)
             self._has_begun = True

@@ -46,7 +46,10 @@ class _Offered:
 
 
 def _offered(form: PredictForm) -> Callable[[F], F]:
-    return lambda method: cast("F", _Offered(form, method))
+    def wrapped(method: F) -> F:
+        return cast("F", _Offered(form, method))
+
+    return wrapped
 
 
 class RemoteModel:

@@ -13,17 +13,17 @@ from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
 from rlmesh._remote.dialling import client_name, destination
 from rlmesh._remote.pending import PendingCalls
-from rlmesh._session.client import ClientSession
+from rlmesh._session.client import ClientSession, Exchange
 from rlmesh._session.terms import OpenTerms
 from rlmesh._session.versions import this_peer
-from rlmesh._transport.frames import SUPPORTED
-from rlmesh._transport.frames_client import FramesConnection
+from rlmesh._transport.frames_client import to_port, to_socket
+from rlmesh._transport.frames_local import SUPPORTED, is_name
 from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_failure
 from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
 from rlmesh.backends import ArrayBackend, DynamicArray
-from rlmesh.errors import CodecError, EnvError, InvalidValueError, UnsupportedError
+from rlmesh.errors import CodecError, InvalidValueError, RemoteError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import Capability, EnvContract, Reconnect
 
@@ -53,7 +53,8 @@ class RemotePlayer:
         tls: Certificates, for an address with TLS.
         wait: Seconds to stand in line where the environment is held.
         on_reconnect: Told of each connection that was lost and resumed.
-        transport: "grpc", "frames" (a Unix socket on the same host), or the best that there is.
+        transport: "grpc"; "frames", on a Unix socket of the same host or, where the server offers
+            them, over TCP; or "auto", the best that needs no asking.
 
     Raises:
         AddressError: If the address is none.
@@ -83,22 +84,31 @@ class RemotePlayer:
         where = destination(address, token, tls, stacklevel=5)
         frames = EnvFrames(backend)
         can = {Capability.RENDER, Capability.RESUME}
-        frames_allowed = SUPPORTED and (AUTO if transport == "auto" else transport) != "grpc"
-        if frames_allowed:
+        moves: list[Callable[[m.Opened], Exchange | None]] = []
+        if SUPPORTED and (AUTO if transport == "auto" else transport) != "grpc":
             can.add(Capability.FRAMES_UNIX)
+            moves.append(
+                lambda o: to_socket(where, o.frames_unix) if is_name(o.frames_unix) else None
+            )
+        if transport == "frames" and where.scheme != "unix":
+            can.add(Capability.FRAMES_TCP)
+            moves.append(
+                lambda o: to_port(where, o.frames_port, token, tls) if o.frames_port else None
+            )
         client = this_peer(client_name(), frozenset(can))
         self._session = ClientSession(
             lambda: GrpcConnection(where, ENV_SERVICE, token, tls),
             frames,
             client,
             OpenTerms(connect_timeout, wait, on_reconnect),
-            (lambda place: FramesConnection(where, place)) if frames_allowed else None,
+            moves,
         )
         if transport == "frames" and self._session.transport != "frames":
             self._session.close()
             raise UnsupportedError(
                 f"{where} is not reached over frames: they need Linux, the same host and user, and "
-                f"a server that offers them (ServeOptions.frames, grace_period)"
+                f"a server that offers them (ServeOptions.frames, grace_period), or one with a "
+                f"port for them (ServeOptions.frames_port)"
             )
         self._calls = PendingCalls(str(where))
         contract: EnvContract = self._session.served
@@ -332,10 +342,10 @@ def _ended(result: tuple[Any, Any, Any, Any, Any]) -> bool:
 
 @contextlib.contextmanager
 def _carrying(results: list[Any]) -> Generator[None, None, None]:
-    """An `EnvError` tells what the steps before it gave."""
+    """A `RemoteError` tells what the steps before it gave."""
     try:
         yield
-    except EnvError as error:
+    except RemoteError as error:
         error.steps = tuple(results)
         raise
 

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -61,7 +61,7 @@ class Endpoint:
         self._hub = hub
         self._options = options
         self._title = title
-        self._frames: FramesServer | None = None
+        self._frames: Sequence[FramesServer] = ()
         self._lock = threading.Lock()
         self._runner: threading.Thread | None = None
         self._drain: threading.Thread | None = None
@@ -193,8 +193,8 @@ class Endpoint:
                 raise RuntimeError(f"the server of {self._address} has been started before")
             self._begun = True
         # Accepting begins here, so that start() returns a server that can be connected to.
-        if self._frames is not None:
-            self._frames.start()
+        for frames in self._frames:
+            frames.start()
         self._transport.start()
         _log.info("serving %s on %s", self._title, self._address)
 
@@ -225,8 +225,8 @@ class Endpoint:
     def _stop_transports(self, grace: float) -> None:
         begun = time.monotonic()
         self._transport.stop(grace)
-        if self._frames is not None:
-            self._frames.stop(max(0.0, grace - (time.monotonic() - begun)))
+        for frames in self._frames:
+            frames.stop(max(0.0, grace - (time.monotonic() - begun)))
 
 
 def address_of(

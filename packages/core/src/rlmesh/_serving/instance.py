@@ -117,6 +117,9 @@ class ModelInstance:
             )
         except AdapterError as error:
             raise CannotOpen(refusal(error)) from error
+        except ValueError as error:
+            words = m.Failure(m.ErrorCode.UNSUPPORTED, str(error), path="instruction")
+            raise CannotOpen(words) from error
         return EpisodeStarted()
 
     def _end_episode(self, body: EndEpisode) -> m.Reply:

@@ -27,6 +27,7 @@ from rlmesh.errors import (
     ConnectionLostError,
     EnvError,
     InvalidValueError,
+    LimitError,
     RemoteError,
     SessionLostError,
     TransportError,
@@ -47,7 +48,7 @@ _CLOSE_PATIENCE = 2.0
 _CLOSE_TIMEOUT = 5.0
 """Seconds that `close` waits for its answer."""
 
-_MOVES = 3
+_ATTEMPTS = 3
 """How often a session tries to move to another transport while connections to it break."""
 
 _DESERTED_PATIENCE = 2.0
@@ -94,8 +95,8 @@ class ClientSession:
         frames: Reads and writes frames.
         client: What this client says of itself.
         terms: How to open.
-        move: Makes a connection of another transport to a place that the server names; None: there
-            is no other.
+        moves: What makes connections of other transports to places that the server names, the best
+            first; each gives None where it names none.
         contract: What the model of the session is to be used with; None: it is an environment's.
         raise_failure: Raises what stands for a failure of the server at an address.
 
@@ -113,13 +114,13 @@ class ClientSession:
         frames: ClientFrames,
         client: PeerInfo,
         terms: OpenTerms,
-        move: Callable[[str], Exchange] | None = None,
+        moves: Sequence[Callable[[m.Opened], Exchange | None]] = (),
         *,
         contract: EnvContract | None = None,
         raise_failure: Callable[[m.Failure, str], None] = raise_failure,
     ) -> None:
         self._connect = connect
-        self._move = move
+        self._moves = moves
         self._transport = connect()
         self._frames = frames
         self._client = client
@@ -231,6 +232,9 @@ class ClientSession:
     def _exchange(self, body: m.RequestBody, expected: type[R]) -> R:
         sequence = self._sequence + 1
         frame = self._frames.write_request(m.Request(sequence, body), self._transport.place)
+        most = self.terms.max_message_bytes
+        if len(frame) > most > 0:
+            raise LimitError(f"a request of {len(frame)} bytes; the server takes {most}")
         self._sequence = sequence
         self._unanswered = frame
         try:
@@ -261,7 +265,14 @@ class ClientSession:
         try:
             return self._frames.read_reply(data)
         except CodecError as error:
+            self._let_go()
             raise self._ended(error) from error.__cause__
+
+    def _let_go(self) -> None:
+        """Tell the server that the session is over, so that the next one need not wait for it."""
+        with contextlib.suppress(Exception):
+            frame = self._frames.write_request(m.Request(self._sequence + 1, m.Close()))
+            self._transport.exchange(frame, _CLOSE_PATIENCE)
 
     def _collect(self, frame: Buffer) -> None:
         """Read the answer to a request whose caller was interrupted; nobody wants it any more."""
@@ -313,18 +324,20 @@ class ClientSession:
         return answer
 
     def _go_on(self, opened: m.Opened) -> None:
-        """Move the session to the other transport, if the server names a place for it."""
-        if self._move is None or not opened.frames_unix:
-            return
-        for _ in range(_MOVES):
-            try:
-                self._go_to(self._move(opened.frames_unix))
-                return
-            except ConnectionLostError as error:
-                _log.debug("session %s tries again to move: %s", self.id, error)
-            except (CodecError, RemoteError, TransportError) as error:
-                _log.debug("session %s stays where it is: %s", self.id, error)
-                return
+        """Move the session to another transport, if the server names a place for it."""
+        for move in self._moves:
+            for _ in range(_ATTEMPTS):
+                try:
+                    other = move(opened)
+                    if other is None:
+                        break
+                    self._go_to(other)
+                    return
+                except ConnectionLostError as error:
+                    _log.debug("session %s tries again to move: %s", self.id, error)
+                except (CodecError, RemoteError, TransportError) as error:
+                    _log.debug("session %s does not move: %s", self.id, error)
+                    break
 
     def _go_to(self, other: Exchange) -> None:
         """Resume the session over another connection; raises, and closes that, where it fails."""

@@ -37,6 +37,6 @@ class ServerFrames(Protocol):
         """The frame of the reply to request `sequence`."""
         ...
 
-    def write_description(self, server: PeerInfo, served: Any, terms: SessionTerms) -> bytes:
+    def write_description(self, server: PeerInfo, served: Any, terms: SessionTerms, /) -> bytes:
         """The answer of `Describe`."""
         ...

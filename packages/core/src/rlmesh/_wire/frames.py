@@ -167,10 +167,10 @@ class EnvFrames:
     ) -> Buffer:
         """The frame of the reply to request `sequence`; see `write_request`."""
         if isinstance(reply, m.StepDone):
-            info = self._write_info(reply.info) if reply.info else b""
+            info = self.write_info(reply.info) if reply.info else b""
             return write_step_done(sequence, reply, call_us, info, place)
         if isinstance(reply, m.ResetDone):
-            info = self._write_info(reply.info) if reply.info else b""
+            info = self.write_info(reply.info) if reply.info else b""
             return write_reset_done(sequence, reply, call_us, info, place)
         frame = env_pb2.SessionResponse()
         frame.sequence = sequence
@@ -189,7 +189,8 @@ class EnvFrames:
             frame.close.SetInParent()
         return frame.SerializeToString()
 
-    def _write_info(self, info: m.Info) -> bytes:
+    def write_info(self, info: m.Info) -> bytes:
+        """A serialised info."""
         message = value_pb2.Map()
         self._encoder.map(info, message, "info")
         return message.SerializeToString()
@@ -208,6 +209,7 @@ class EnvFrames:
         terms_to_wire(opened.terms, out.terms)
         out.received_sequence = opened.received
         out.frames_unix = opened.frames_unix
+        out.frames_port = opened.frames_port
 
     def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
         """Sequence number and reply of a frame.
@@ -253,6 +255,7 @@ class EnvFrames:
             resume_key=message.resume_key,
             received=message.received_sequence,
             frames_unix=message.frames_unix,
+            frames_port=message.frames_port,
         )
 
     # Describe: unary, outside of sessions.

@@ -69,7 +69,9 @@ def write_many_steps(
 def _write_step(done: m.StepDone, out: env_pb2.StepResponse, encoder: DynamicEncoder) -> None:
     if done.observation is not m.ABSENT:
         write_value(done.observation, out.observation)
-    if done.info:
+    if isinstance(done.info, m.WrittenInfo):
+        out.info.MergeFromString(done.info.data)
+    elif done.info:
         encoder.map(done.info, out.info, "info")
     if done.lanes is None:
         out.reward = done.reward

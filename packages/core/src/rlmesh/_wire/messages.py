@@ -47,11 +47,25 @@ __all__ = [
     "StepMany",
     "StepManyDone",
     "Unsupported",
+    "WrittenInfo",
 ]
 
 
 Info = Mapping[Any, Any]
 """An environment's info, with keys of the kinds that the wire has."""
+
+
+class WrittenInfo(dict[Any, Any]):
+    """An info that was serialised at once, because its parts may change; it looks empty.
+
+    Args:
+        data: It, as a serialised `Map`.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.data = data
+
 
 NO_INFO: Info = MappingProxyType({})
 """An empty info."""
@@ -276,6 +290,7 @@ class Opened:
     resume_key: bytes = b""
     received: int = 0
     frames_unix: str = ""
+    frames_port: int = 0
 
 
 class ResetDone(NamedTuple):
