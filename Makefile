@@ -129,9 +129,14 @@ changed: ## what the changes since a commit touch: make changed SINCE=HEAD~1
 bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy, many beside one
 	$(PY) -m benchmarks.grpc_step
 	$(PY) -m benchmarks.transports
+	$(PY) -m benchmarks.step_profile
 	$(PY) -m benchmarks.codec
 	$(PY) -m benchmarks.workers
 	$(PY) -m benchmarks.evaluate
+
+.PHONY: bench-peers
+bench-peers: ## this project beside its peers, ten minutes, into benchmarks/RESULTS.md (ARGS="--cases a,b")
+	$(PYTHON) -m benchmarks.peers $(ARGS)
 
 .PHONY: lock
 lock: ## recompile requirements/*.txt (UPGRADE=1 for the newest)

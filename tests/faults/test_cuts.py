@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rlmesh import RemoteEnv
-from rlmesh._transport import frames, frames_client
+from rlmesh._transport import frames_client, frames_local
 from tests.faults import FramesProxy, Proxy
 from tests.faults.envs import WalkEnv, WideWalkEnv
 from tests.processes import running
@@ -160,7 +160,7 @@ def test_a_thousand_cuts_change_nothing(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(not frames.SUPPORTED, reason="it needs Linux")
+@pytest.mark.skipif(not frames_local.SUPPORTED, reason="it needs Linux")
 @pytest.mark.parametrize("process", [False, True], ids=["thread", "process"])
 @pytest.mark.parametrize("env", [WalkEnv, WideWalkEnv], ids=["socket", "shared"])
 def test_cuts_of_frames_change_nothing(
@@ -177,12 +177,11 @@ def test_cuts_of_frames_change_nothing(
         FramesProxy() as proxy,
         Proxy(server.wait_for(r"tcp://\S+").group()) as fallback,
     ):
-
-        class Detour(frames_client.FramesConnection):
-            def __init__(self, where: Any, name: str) -> None:
-                super().__init__(where, proxy.stand_for(name))
-
-        monkeypatch.setattr("rlmesh._remote.player.FramesConnection", Detour)
+        direct = frames_client.to_socket
+        monkeypatch.setattr(
+            "rlmesh._remote.player.to_socket",
+            lambda where, name: direct(where, proxy.stand_for(name)),
+        )
         resumed: list[Any] = []
         remote = RemoteEnv(fallback.address, transport="frames", on_reconnect=resumed.append)
         saboteur = Saboteur(proxy, steps, cuts, fallback)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlmesh._transport.frames import SUPPORTED
+from rlmesh._transport.frames_local import SUPPORTED
 
 WAYS = ["frames", "shared", "grpc"] if SUPPORTED else ["grpc"]
 """Frames on the socket, unless they are large; all of them in shared memory; gRPC."""
@@ -16,5 +16,5 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     name = "grpc" if request.param == "grpc" else "frames"
     monkeypatch.setattr("rlmesh._remote.player.AUTO", name)
     if request.param == "shared":
-        monkeypatch.setattr("rlmesh._transport.frames.SHARED_BYTES", 1)
+        monkeypatch.setattr("rlmesh._transport.frames_local.SHARED_BYTES", 1)
     return name

@@ -14,14 +14,14 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
-from rlmesh._transport import frames
+from rlmesh._transport import frames_local
 from rlmesh._transport.frames import FramesEnded, FrameSocket
 from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
 from tests.integration.envs import CounterEnv
 from tests.integration.test_resume import TallyEnv
 from tests.processes import until
 
-pytestmark = pytest.mark.skipif(not frames.SUPPORTED, reason="it needs Linux")
+pytestmark = pytest.mark.skipif(not frames_local.SUPPORTED, reason="it needs Linux")
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,8 @@ def test_where_the_socket_is_not_reached_the_session_stays(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("end", ["client", "server"])
 def test_another_users_peer_is_refused(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
-    module = f"rlmesh._transport.frames_{end}.peer_is_same_user"
+    module = "frames_client" if end == "client" else "frames_local"
+    module = f"rlmesh._transport.{module}.peer_is_same_user"
     monkeypatch.setattr(module, lambda connected: False)
     with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
         assert remote.transport == "grpc"
@@ -83,7 +84,7 @@ def test_another_users_peer_is_refused(monkeypatch: pytest.MonkeyPatch, end: str
 def test_the_peers_user_is_the_kernels_word() -> None:
     here, there = socket.socketpair()
     with here, there:
-        assert frames.peer_is_same_user(here)
+        assert frames_local.peer_is_same_user(here)
 
 
 def test_an_impostors_socket_costs_nothing() -> None:
@@ -121,10 +122,9 @@ def test_an_impostors_socket_costs_nothing() -> None:
 def test_noise_ends_a_connection_and_the_server_lives_on(sent: bytes) -> None:
     with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
         remote.reset()
-        assert server._frames is not None
         with socket.socket(socket.AF_UNIX) as noisy:
             noisy.settimeout(20)
-            noisy.connect(f"\0{server._frames.name}")
+            noisy.connect(f"\0{server._hub.frames_unix}")
             noisy.sendall(sent)
             noisy.shutdown(socket.SHUT_WR)
             while noisy.recv(65536):
@@ -140,9 +140,8 @@ def test_a_session_does_not_begin_there() -> None:
 
     codec = EnvFrames(NATIVE)
     with EnvServer(CounterEnv()) as server:
-        assert server._frames is not None
         connected = socket.socket(socket.AF_UNIX)
-        connected.connect(f"\0{server._frames.name}")
+        connected.connect(f"\0{server._hub.frames_unix}")
         there = FrameSocket(connected)
         there.send(codec.write_request(m.Request(0, m.Open(this_peer("x", frozenset())))))
         _, reply = codec.read_reply(there.receive())
@@ -238,8 +237,7 @@ def test_a_cut_is_not_noticed_and_frames_come_back(end: str) -> None:
             if end == "client":
                 raw(remote)._frames.cut()
             else:
-                assert server._frames is not None
-                for stream in list(server._frames._streams):
+                for stream in list(server._frames[0]._streams):
                     stream.cancel()
             assert remote.step(1)[0] == count
             assert remote.transport == "frames"

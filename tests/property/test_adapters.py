@@ -197,7 +197,7 @@ def check_use(adapter: Adapter, contract: EnvContract, spec: ModelSpec) -> None:
     except InvalidValueError:
         found = {}
     for port in spec.inputs:
-        value = found.get(port.name, "")
+        value = found.get(port.name, "") if isinstance(found, dict) else found
         if not isinstance(value, str):
             assert port.dtype is None or value.dtype == np.dtype(port.dtype.name)
             assert port.shape in (None, value.shape)
@@ -206,7 +206,7 @@ def check_use(adapter: Adapter, contract: EnvContract, spec: ModelSpec) -> None:
     except InvalidValueError:
         return
     for key, leaf in contract.action_space.children:
-        if leaf.kind not in ("text", "discrete"):
+        if leaf.kind in ("box", "multi_binary", "multi_discrete"):
             assert action[key].shape == leaf.shape
             assert action[key].dtype.name == leaf.dtype.name
 

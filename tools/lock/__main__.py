@@ -27,6 +27,14 @@ FILES = (
     "floor-newest",
     "pex",
     "pants",
+    "peers-dm-env-rpc",
+    "peers-grpcio",
+    "peers-gymnasium",
+    "peers-openenv",
+    "peers-plot",
+    "peers-ray",
+    "peers-rlmesh-0.1.0",
+    "peers-websockets",
 )
 
 # What is compiled for another Python than the oldest that we support.

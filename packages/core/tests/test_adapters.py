@@ -247,6 +247,8 @@ def test_whole_numbers_are_rounded_where_they_are_scaled_and_never_cut() -> None
     contract = acting(spaces.Box(0, 255, (3,), "uint8"), tag("x"))
     feature = Feature("x", range=(0, 1))
     assert acted(contract, [0.5, 0.998, 1.0], feature=feature).tolist() == [128, 254, 255]
+    same = Feature("x", range=(0, 255))
+    assert acted(contract, [0.6, 1.5, 255.0], feature=same).tolist() == [1, 2, 255]
     with pytest.raises(InvalidValueError, match=r"action: expected numbers of uint8, got 510"):
         acted(contract, [0.0, 2.0, 1.0], feature=feature)
     with pytest.raises(InvalidValueError, match=r"got 0\.5"):

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rlmesh._transport.frames import FramesEnded, FrameSocket
+from rlmesh._transport.frames import FramesEnded
+from rlmesh._transport.frames_local import LocalFrameSocket as FrameSocket
 from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
 
 if sys.platform != "linux":

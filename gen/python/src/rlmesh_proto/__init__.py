@@ -10,5 +10,5 @@ __version__ = "1.0.0rc1"
 SPEC_VERSION = "1.0.0rc1"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "be98068ed54bf8d62c09987cb9ecefd18f4e90fcb8e1ee53bd8c0167f38e6bbe"
+SPEC_DIGEST = "b1073f8bdc3c0840b8f1d088d33e08d69a900ece1be137bf4c9b73f13709fd16"
 """SHA-256 of the spec's image, in hexadecimal."""

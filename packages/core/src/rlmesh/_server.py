@@ -127,11 +127,15 @@ class EnvServer:
         self._hub = self._new_hub(tell)
         try:
             self._transport = GrpcServer(self._service(), where, token, host=self._hosting, tls=tls)
+            try:
+                self._frames = self._new_frames_servers(token, tls)
+            except BaseException:
+                self._transport.stop(0)
+                raise
         except BaseException:
             if factory is not None:
                 self._hosting.close()
             raise
-        self._frames = self._new_frames_server()
         self._address = str(self._transport.address)
         self._lock = threading.Lock()
         self._runner: threading.Thread | None = None
@@ -164,6 +168,8 @@ class EnvServer:
             can.add(Capability.RESUME)
             if self._options.frames:
                 can.add(Capability.FRAMES_UNIX)
+            if self._options.frames_port is not None:
+                can.add(Capability.FRAMES_TCP)
         return SessionHub(
             contract=self._contract,
             server=this_peer(socket.gethostname(), frozenset(can)),
@@ -173,19 +179,25 @@ class EnvServer:
             expose_tracebacks=tell,
         )
 
-    def _new_frames_server(self) -> FramesServer | None:
-        """Where clients on this host go on; None: nowhere."""
+    def _new_frames_servers(self, token: str, tls: TLS | None) -> list[FramesServer]:
+        """Where clients go on over frames, on this host and from others."""
         from functools import partial
 
-        from rlmesh._transport.frames import SUPPORTED
-
-        if not (SUPPORTED and self._options.frames and self._options.grace_period > 0):
-            return None
+        from rlmesh._transport import frames_local, frames_tcp
         from rlmesh._transport.frames_server import FramesServer
 
-        server = FramesServer(partial(self._hub.connect, resumes=True))
-        self._hub.frames_unix = server.name
-        return server
+        options, hub = self._options, self._hub
+        connect = partial(hub.connect, resumes=True)
+        servers = []
+        if options.frames_port is not None:
+            admit = frames_tcp.doorkeeper(token, tls)
+            listener = frames_tcp.listen(self._transport.address, options.frames_port)
+            hub.frames_port = listener.getsockname()[1]
+            servers.append(FramesServer(listener, admit, connect))
+        if frames_local.SUPPORTED and options.frames and options.grace_period > 0:
+            listener, hub.frames_unix = frames_local.listen()
+            servers.append(FramesServer(listener, frames_local.admit, connect))
+        return servers
 
     def _service(self) -> FrameService:
         from rlmesh._transport.grpc_server import FrameService
@@ -298,8 +310,8 @@ class EnvServer:
                 raise RuntimeError(f"the server of {self._address} has been started before")
             self._begun = True
         # Accepting begins here, so that start() returns a server that can be connected to.
-        if self._frames is not None:
-            self._frames.start()
+        for frames in self._frames:
+            frames.start()
         self._transport.start()
         _log.info("serving %s on %s", self._contract.id, self._address)
 
@@ -330,8 +342,8 @@ class EnvServer:
     def _stop_transports(self, grace: float) -> None:
         begun = time.monotonic()
         self._transport.stop(grace)
-        if self._frames is not None:
-            self._frames.stop(max(0.0, grace - (time.monotonic() - begun)))
+        for frames in self._frames:
+            frames.stop(max(0.0, grace - (time.monotonic() - begun)))
 
 
 def _address_of(

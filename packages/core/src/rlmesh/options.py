@@ -64,6 +64,9 @@ class ServeOptions:
             0: any time.
         frames: Whether clients of the same host and user may go on over frames on a Unix socket,
             which is several times as fast as gRPC (Linux, and not with a `grace_period` of 0).
+        frames_port: TCP port for clients of other hosts that ask for frames (`transport="frames"`),
+            with the server's own certificates and token; 0: any free one; None: there is none. It
+            needs a `grace_period` above 0.
         close_timeout: Seconds that the `close` of an environment may take when its session ends or
             the server stops, after which its process is ended, or its thread left behind.
 
@@ -80,6 +83,7 @@ class ServeOptions:
     call_timeout: float = 0.0
     close_timeout: float = 10.0
     frames: bool = True
+    frames_port: int | None = None
 
     def __post_init__(self) -> None:
         if self.validation not in ("off", "warn", "strict"):
@@ -87,6 +91,10 @@ class ServeOptions:
         for name, value in vars(self).items():
             if name.endswith(("_timeout", "_period")) and not 0 <= value < float("inf"):
                 raise ValueError(f"{name}={value!r}; expected seconds, 0 or more")
+        if self.frames_port is not None and not 0 <= self.frames_port <= 65_535:
+            raise ValueError(f"frames_port={self.frames_port!r}; expected 0 to 65535, or None")
+        if self.frames_port is not None and not self.grace_period:
+            raise ValueError("frames_port needs a grace_period above 0: sessions move by resuming")
 
     @classmethod
     def from_environment(cls, **given: Any) -> ServeOptions:
@@ -124,4 +132,5 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "expose_tracebacks": _flag,
     "remote_shutdown": _flag,
     "frames": _flag,
+    "frames_port": int,
 }

@@ -48,6 +48,12 @@ class SlabReader:
         except IndexError:
             raise CodecError(f"slab {index} is missing", path=path) from None
 
+    def peek(self, path: str) -> Buffer:
+        """The next slab, which stays the next."""
+        slab = self.any_size(path)
+        self._next -= 1
+        return slab
+
     def take(self, size: int, path: str) -> Buffer:
         """The next slab, of exactly `size` bytes."""
         index = self._next

@@ -7,7 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rlmesh._codec.base import Node, SlabReader, TupleBatched, join_batches, pack_lengths
+from rlmesh._codec.base import (
+    Node,
+    SlabReader,
+    TupleBatched,
+    join_batches,
+    pack_lengths,
+    spans,
+)
 from rlmesh._codec.leaves import ArrayNode, index_of
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError, InvalidValueError
@@ -190,6 +197,10 @@ class SequenceNode(TupleBatched):
         return [tuple([next(elements) for _ in range(n)]) for n in lengths]
 
 
+_LINK_BYTES = 8
+"""An edge is a pair of int32."""
+
+
 class GraphNode(TupleBatched):
     """Graphs: flags, node counts, edge counts and links; then node and edge features.
 
@@ -219,15 +230,21 @@ class GraphNode(TupleBatched):
         edges: list[Buffer] = []
         node_counts = join_batches(self._nodes, [self._part(v, "nodes") for v in values], nodes)
         flags, edge_counts = [], []
+        links: list[Buffer] = []
         for value, n in zip(values, node_counts):
-            flag, count = self._shape(value, n)
+            flag, count = self._shape(value)
             flags.append(flag)
             edge_counts.append(count)
+            if value.edge_links is not None:
+                self._links.encode_batches([value.edge_links], [count], links)
+                wrong = _wrong_end(links[-1], n)
+                if wrong is not None:
+                    expected = f"ends below the number of nodes, {n}"
+                    raise InvalidValueError(self._links.path, expected, str(wrong))
         out.append(bytes(flags))
         out.append(pack_lengths(node_counts, self.path))
         out.append(pack_lengths(edge_counts, self.path))
-        linked = [v.edge_links for v in values if v.edge_links is not None]
-        join_batches(self._links, linked, out)
+        out.append(links[0] if len(links) == 1 else b"".join(links))
         if self._edges is not None:
             join_batches(self._edges, [v.edges for v in values if v.edges is not None], edges)
         out.extend(nodes)
@@ -238,7 +255,7 @@ class GraphNode(TupleBatched):
             raise InvalidValueError(self.path, "a GraphInstance", type(value).__name__)
         return getattr(value, name)
 
-    def _shape(self, value: Any, nodes: int) -> tuple[int, int]:
+    def _shape(self, value: Any) -> tuple[int, int]:
         """Flags and number of edges of one graph."""
         flag, count = 0, 0
         if value.edges is not None:
@@ -252,21 +269,7 @@ class GraphNode(TupleBatched):
             flag, count = flag | self._HAS_LINKS, links
             if self._edges is None and links:
                 raise InvalidValueError(self.path, "a graph without edges", f"{links} edge links")
-            wrong = self._wrong_end(value.edge_links, nodes)
-            if wrong is not None:
-                expected = f"ends below the number of nodes, {nodes}"
-                raise InvalidValueError(self._links.path, expected, str(wrong))
         return flag, count
-
-    def _wrong_end(self, links: Any, nodes: int) -> int | None:
-        """An end of an edge that is not one of `nodes`; None where there is none."""
-        slab: list[Buffer] = []
-        self._links.encode_batches([links], [len(links)], slab)
-        ends = struct.unpack(f"<{len(slab[0]) // 4}i", slab[0])
-        if not ends or 0 <= min(ends) <= max(ends) < nodes:
-            return None
-        wrong: int = min(ends) if min(ends) < 0 else max(ends)
-        return wrong
 
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
         """See `Node`."""
@@ -279,16 +282,23 @@ class GraphNode(TupleBatched):
             self._check_flags(flag, n)
         has_links = [bool(flag & self._HAS_LINKS) for flag in flags]
         has_edges = [bool(flag & self._HAS_EDGES) for flag in flags]
+        slab = reader.peek(self._links.path)
         links = self._some(self._links, reader, edge_counts, has_links)
-        for link, n in zip(links, node_counts):
-            wrong = None if link is None else self._wrong_end(link, n)
-            if wrong is not None:
-                raise CodecError(f"{wrong} is no end among {n} nodes", path=self._links.path)
+        linked = [n if has else 0 for n, has in zip(edge_counts, has_links)]
+        self._check_ends(slab, node_counts, linked)
         nodes = self._nodes.decode_batches(reader, node_counts)
         edges: list[Any] = [None] * count
         if self._edges is not None:
             edges = self._some(self._edges, reader, edge_counts, has_edges)
         return [self._made(*parts) for parts in zip(nodes, edges, links)]
+
+    def _check_ends(
+        self, slab: Buffer, node_counts: Sequence[int], link_counts: Sequence[int]
+    ) -> None:
+        for n, (start, end) in zip(node_counts, spans(link_counts)):
+            wrong = _wrong_end(slab[_LINK_BYTES * start : _LINK_BYTES * end], n)
+            if wrong is not None:
+                raise CodecError(f"{wrong} is no end among {n} nodes", path=self._links.path)
 
     def _check_flags(self, flag: int, edges: int) -> None:
         if flag & ~3 or (flag & self._HAS_EDGES and self._edges is None):
@@ -303,6 +313,17 @@ class GraphNode(TupleBatched):
         """Batches where `present`, None elsewhere."""
         batches = iter(node.decode_batches(reader, [n for n, p in zip(counts, present) if p]))
         return [next(batches) if p else None for p in present]
+
+
+def _wrong_end(links: Buffer, nodes: int) -> int | None:
+    """An end of an edge that is not one of `nodes`; None where there is none."""
+    ends: tuple[int, ...] = struct.unpack(f"<{len(links) // 4}i", links)
+    if not ends:
+        return None
+    first, last = min(ends), max(ends)
+    if first < 0:
+        return first
+    return last if last >= nodes else None
 
 
 class OneOfNode(TupleBatched):

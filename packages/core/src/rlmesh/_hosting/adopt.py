@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from rlmesh._wire.spec import SPEC_VERSION
-from rlmesh.adapters import EnvTags
+from rlmesh.adapters import EnvTags, tag_problems
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import SpaceError
 from rlmesh.spaces import Space, from_gymnasium
@@ -54,6 +54,7 @@ def adopt(
 
     Raises:
         TypeError: If it lacks a space or a method.
+        ValueError: If the tags are not those of its spaces; tells all that is wrong with them.
         SpaceError: If a space is of a kind that the contract does not have.
         ImportError: If it is Gymnasium's and rlmesh-numpy is not installed.
     """
@@ -62,6 +63,9 @@ def adopt(
     _check_shape(env, prefix)
     observation_space, observation_backend = _space_of(env, f"{prefix}observation_space")
     action_space, action_backend = _space_of(env, f"{prefix}action_space")
+    problems = () if tags is None else tag_problems(tags, observation_space, action_space)
+    if problems:
+        raise ValueError("tags: " + "; ".join(map(str, problems)))
     metadata = dict(getattr(env, "metadata", None) or {})
     modes = metadata.pop("render_modes", None) or ()
     fps = metadata.pop("render_fps", None)

@@ -16,11 +16,11 @@ from typing import Any, Literal
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
 from rlmesh._remote.pending import PendingCalls
-from rlmesh._session.client import ClientSession
+from rlmesh._session.client import ClientSession, Exchange
 from rlmesh._session.versions import this_peer
 from rlmesh._transport.address import parse_address
-from rlmesh._transport.frames import SUPPORTED
-from rlmesh._transport.frames_client import FramesConnection
+from rlmesh._transport.frames_client import to_port, to_socket
+from rlmesh._transport.frames_local import SUPPORTED
 from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh._transport.grpc_tls import secured
 from rlmesh._wire import messages as m
@@ -57,7 +57,8 @@ class RemotePlayer:
         tls: Certificates, for an address with TLS.
         wait: Seconds to stand in line where the environment is held.
         on_reconnect: Told of each connection that was lost and resumed.
-        transport: "grpc", "frames" (a Unix socket on the same host), or the best that there is.
+        transport: "grpc"; "frames", on a Unix socket of the same host or, where the server offers
+            them, over TCP; or "auto", the best that needs no asking.
 
     Raises:
         AddressError: If the address is none.
@@ -94,22 +95,29 @@ class RemotePlayer:
         frames = EnvFrames(backend)
         name = f"{socket.gethostname()}:{os.getpid()}"
         can = {Capability.RENDER, Capability.RESUME}
-        frames_allowed = SUPPORTED and (AUTO if transport == "auto" else transport) != "grpc"
-        if frames_allowed:
+        moves: list[Callable[[m.Opened], Exchange | None]] = []
+        if SUPPORTED and (AUTO if transport == "auto" else transport) != "grpc":
             can.add(Capability.FRAMES_UNIX)
+            moves.append(lambda o: to_socket(where, o.frames_unix) if o.frames_unix else None)
+        if transport == "frames" and where.scheme != "unix":
+            can.add(Capability.FRAMES_TCP)
+            moves.append(
+                lambda o: to_port(where, o.frames_port, token, tls) if o.frames_port else None
+            )
         client = this_peer(name, frozenset(can))
         self._session = ClientSession(
             lambda: GrpcConnection(where, ENV_SERVICE, token, tls),
             frames,
             client,
             _Terms(connect_timeout, wait, on_reconnect),
-            (lambda place: FramesConnection(where, place)) if frames_allowed else None,
+            moves,
         )
         if transport == "frames" and self._session.transport != "frames":
             self._session.close()
             raise UnsupportedError(
                 f"{where} is not reached over frames: they need Linux, the same host and user, and "
-                f"a server that offers them (ServeOptions.frames, grace_period)"
+                f"a server that offers them (ServeOptions.frames, grace_period), or one with a "
+                f"port for them (ServeOptions.frames_port)"
             )
         self._calls = PendingCalls(str(where))
         contract = self._session.contract

@@ -47,7 +47,7 @@ _CLOSE_PATIENCE = 2.0
 _CLOSE_TIMEOUT = 5.0
 """Seconds that `close` waits for its answer."""
 
-_MOVES = 3
+_ATTEMPTS = 3
 """How often a session tries to move to another transport while connections to it break."""
 
 _DESERTED_PATIENCE = 2.0
@@ -113,8 +113,8 @@ class ClientSession:
         frames: Reads and writes frames.
         client: What this client says of itself.
         terms: How to open.
-        move: Makes a connection of another transport to a place that the server names; None: there
-            is no other.
+        moves: What makes connections of other transports to places that the server names, the best
+            first; each gives None where it names none.
 
     Raises:
         RemoteError: If the server refuses the session.
@@ -127,10 +127,10 @@ class ClientSession:
         frames: EnvFrames,
         client: PeerInfo,
         terms: OpenTerms,
-        move: Callable[[str], Exchange] | None = None,
+        moves: Sequence[Callable[[m.Opened], Exchange | None]] = (),
     ) -> None:
         self._connect = connect
-        self._move = move
+        self._moves = moves
         self._transport = connect()
         self._frames = frames
         self._client = client
@@ -327,18 +327,20 @@ class ClientSession:
         return answer
 
     def _go_on(self, opened: m.Opened) -> None:
-        """Move the session to the other transport, if the server names a place for it."""
-        if self._move is None or not opened.frames_unix:
-            return
-        for _ in range(_MOVES):
-            try:
-                self._go_to(self._move(opened.frames_unix))
-                return
-            except ConnectionLostError as error:
-                _log.debug("session %s tries again to move: %s", self.id, error)
-            except (CodecError, RemoteError, TransportError) as error:
-                _log.debug("session %s stays where it is: %s", self.id, error)
-                return
+        """Move the session to another transport, if the server names a place for it."""
+        for move in self._moves:
+            for _ in range(_ATTEMPTS):
+                try:
+                    other = move(opened)
+                    if other is None:
+                        break
+                    self._go_to(other)
+                    return
+                except ConnectionLostError as error:
+                    _log.debug("session %s tries again to move: %s", self.id, error)
+                except (CodecError, RemoteError, TransportError) as error:
+                    _log.debug("session %s does not move: %s", self.id, error)
+                    break
 
     def _go_to(self, other: Exchange) -> None:
         """Resume the session over another connection; raises, and closes that, where it fails."""

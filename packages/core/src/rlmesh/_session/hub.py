@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from rlmesh._session.answers import too_large, write_answer
 from rlmesh._session.connection import Connection
@@ -62,7 +62,8 @@ class SessionHub:
         expose_tracebacks: Whether clients see the tracebacks of exceptions.
 
     Attributes:
-        frames_unix: Where sessions may go on over frames; empty: nowhere.
+        frames_unix: Where sessions may go on over frames on this host; empty: nowhere.
+        frames_port: Where, over TCP; 0: nowhere.
         farewell: The frame that ends a stream when the server is stopped.
         read: The request of a frame; raises CodecError.
         write: The frame of a reply.
@@ -96,6 +97,7 @@ class SessionHub:
         self._obituaries: OrderedDict[str, tuple[ServedSession, str]] = OrderedDict()
         self._stopping = False
         self.frames_unix = ""
+        self.frames_port = 0
         self.farewell = frames.write_reply(0, self._shutting_down())
 
     @property
@@ -184,13 +186,16 @@ class SessionHub:
             self._contract,
             self._terms if session.key else self._terms.without_grace(),
             resume_key=session.key,
-            frames_unix=self._frames_for(client, session),
+            **self._places_for(session),
         )
 
-    def _frames_for(self, client: PeerInfo, session: ServedSession) -> str:
-        """Where the session may go on over frames; empty: nowhere."""
-        able = Capability.FRAMES_UNIX in client.capabilities and session.key
-        return self.frames_unix if able else ""
+    def _places_for(self, session: ServedSession) -> dict[str, Any]:
+        """Where the session may go on over frames."""
+        able = session.client.capabilities if session.key else frozenset()
+        return {
+            "frames_unix": self.frames_unix if Capability.FRAMES_UNIX in able else "",
+            "frames_port": self.frames_port if Capability.FRAMES_TCP in able else 0,
+        }
 
     def _cannot_open(self, error: Exception) -> m.Failure:
         if isinstance(error, CannotOpen):
@@ -240,7 +245,7 @@ class SessionHub:
             self._terms,
             resume_key=session.key,
             received=received,
-            frames_unix=self._frames_for(session.client, session),
+            **self._places_for(session),
         )
 
     def _stand_in_line(self, wait: float, connection: Connection) -> m.Failure | None:

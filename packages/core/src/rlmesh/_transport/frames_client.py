@@ -1,20 +1,57 @@
-"""`FramesConnection`: a client's end of frames on a Unix socket."""
+"""`FramesConnection`: a client's end of frames, on a Unix socket or over TCP."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from rlmesh._transport import frames_tcp
 from rlmesh._transport.address import Address
-from rlmesh._transport.frames import FramesEnded, FrameSocket, peer_is_same_user
+from rlmesh._transport.frames import FramesEnded, FrameSocket
+from rlmesh._transport.frames_local import LocalFrameSocket, peer_is_same_user
 from rlmesh._transport.probe import is_deserted
 from rlmesh.backends import Buffer
 from rlmesh.errors import ConnectError, ConnectionLostError
+from rlmesh.options import TLS
 
-__all__ = ["FramesConnection"]
+__all__ = ["FramesConnection", "to_port", "to_socket"]
 
-_CONNECT_SECONDS = 1.0
+_LOCAL_SECONDS = 1.0
+_REMOTE_SECONDS = 10.0
+
+
+def to_socket(where: Address, name: str) -> FramesConnection:
+    """A connection to a Unix socket of the abstract namespace of this host.
+
+    Raises:
+        ConnectError: If there is no such socket here, or it is another user's.
+    """
+
+    def dial() -> FrameSocket:
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connected.settimeout(_LOCAL_SECONDS)
+            connected.connect(f"\0{name}")
+            if not peer_is_same_user(connected):
+                raise PermissionError("the server is another user's")
+        except OSError:
+            connected.close()
+            raise
+        return LocalFrameSocket(connected)
+
+    return FramesConnection(where, dial)
+
+
+def to_port(where: Address, port: int, token: str, tls: TLS | None) -> FramesConnection:
+    """A connection over TCP to the server's host.
+
+    Raises:
+        ConnectError: If it cannot be reached, or does not prove to be that host.
+    """
+    return FramesConnection(
+        where, lambda: frames_tcp.dial(where, port, token, tls, _REMOTE_SECONDS)
+    )
 
 
 class FramesConnection:
@@ -22,28 +59,22 @@ class FramesConnection:
 
     Args:
         where: The server's address over gRPC, for messages.
-        name: The socket's name.
+        dial: Connects; raises OSError.
 
     Raises:
-        ConnectError: If there is no such socket here, or it is another user's.
+        ConnectError: If that fails.
     """
 
     transport = "frames"
 
-    def __init__(self, where: Address, name: str) -> None:
+    def __init__(self, where: Address, dial: Callable[[], FrameSocket]) -> None:
         self.address = str(where)
         self._where = where
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connected.settimeout(_CONNECT_SECONDS)
-            connected.connect(f"\0{name}")
-            if not peer_is_same_user(connected):
-                raise PermissionError("the server is another user's")
+            self._frames = dial()
         except OSError as error:
-            connected.close()
             words = f"{self.address} is not reached by frames: {error}"
             raise ConnectError(words, address=self.address) from None
-        self._frames = FrameSocket(connected)
         self._begun = False
 
     def place(self, parts: Sequence[Buffer], size: int) -> Buffer:

@@ -1,16 +1,15 @@
-"""`FramesServer`: where sessions go on that began over gRPC, on the same host."""
+"""`FramesServer`: where sessions go on over frames that began over gRPC."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
 import socket
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from rlmesh._transport.frames import FramesEnded, FrameSocket, peer_is_same_user
+from rlmesh._transport.frames import FramesEnded, FrameSocket
 from rlmesh.backends import Buffer
 
 __all__ = ["FramesServer"]
@@ -38,22 +37,26 @@ class _Connection(Protocol):
 
 
 class FramesServer:
-    """Listens on a Unix socket of the abstract namespace, which leaves no file behind.
+    """Accepts connections on one listener.
 
     Args:
+        listener: The socket, bound.
+        admit: Makes frames of a connected socket; raises FramesEnded or OSError for a peer that may
+            not enter.
         connect: Makes the connection of a new client, given its peer's name, what ends it from
             another thread, what tells whether the client is still there, and where its large
             answers go.
-
-    Attributes:
-        name: The socket's name.
     """
 
-    def __init__(self, connect: Callable[..., _Connection]) -> None:
-        self.name = f"rlmesh-{secrets.token_hex(16)}"
+    def __init__(
+        self,
+        listener: socket.socket,
+        admit: Callable[[socket.socket], FrameSocket],
+        connect: Callable[..., _Connection],
+    ) -> None:
+        self._listener = listener
+        self._admit = admit
         self._connect = connect
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(f"\0{self.name}")
         self._streams: set[_Stream] = set()
         self._changed = threading.Condition()
         self._stopping = False
@@ -88,13 +91,17 @@ class FramesServer:
 
     def _welcome(self, connected: socket.socket) -> None:
         """Let a client resume its session here, on the session's own thread where that is free."""
-        if not peer_is_same_user(connected):
+        connected.settimeout(_FIRST_SECONDS)
+        try:
+            frames = self._admit(connected)
+        except (FramesEnded, OSError) as error:
+            _log.debug("a peer of frames was refused: %s", error)
             connected.close()
             return
-        stream = _Stream(FrameSocket(connected), self._connect, self._ended)
+        stream = _Stream(frames, self._connect, self._ended)
         with self._changed:
             if self._stopping:
-                connected.close()
+                frames.close()
                 return
             self._streams.add(stream)
         if stream.begin() and not stream.hosted():

@@ -11,7 +11,7 @@ from rlmesh._transport.address import Address
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS, Pem
 
-__all__ = ["channel_credentials", "secured", "server_credentials"]
+__all__ = ["channel_credentials", "pem", "secured", "server_credentials"]
 
 
 def secured(address: Address, tls: TLS | None, *, named: bool) -> Address:
@@ -42,9 +42,9 @@ def server_credentials(tls: TLS | None) -> grpc.ServerCredentials:
     """
     if tls is None or tls.certificate is None or tls.key is None:
         raise AddressError("a grpcs:// server needs tls=TLS(certificate=..., key=...)")
-    authority = _pem(tls.authority)
+    authority = pem(tls.authority)
     return grpc.ssl_server_credentials(
-        [(_pem(tls.key) or b"", _pem(tls.certificate) or b"")],
+        [(pem(tls.key) or b"", pem(tls.certificate) or b"")],
         root_certificates=authority,
         require_client_auth=authority is not None,
     )
@@ -54,11 +54,12 @@ def channel_credentials(tls: TLS | None) -> grpc.ChannelCredentials:
     """What a client connects with; raises OSError if a file cannot be read."""
     tls = tls or TLS()
     return grpc.ssl_channel_credentials(
-        root_certificates=_pem(tls.authority),
-        private_key=_pem(tls.key),
-        certificate_chain=_pem(tls.certificate),
+        root_certificates=pem(tls.authority),
+        private_key=pem(tls.key),
+        certificate_chain=pem(tls.certificate),
     )
 
 
-def _pem(source: Pem) -> bytes | None:
+def pem(source: Pem) -> bytes | None:
+    """The bytes of a PEM; raises OSError if its file cannot be read."""
     return source if source is None or isinstance(source, bytes) else Path(source).read_bytes()

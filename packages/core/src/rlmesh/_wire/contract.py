@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 from rlmesh_proto.env.v1 import contract_pb2, handshake_pb2
 
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.enums import EnumMap
 from rlmesh._wire.spaces import space_from_wire, space_to_wire
 from rlmesh._wire.tags import tags_from_wire, tags_to_wire
+from rlmesh.adapters import EnvTags, tag_problems
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import CodecError
+from rlmesh.spaces import Space
 from rlmesh.specs import (
     AutoresetMode,
     Capability,
@@ -85,12 +90,14 @@ def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend)
     if message.num_envs > MAX_LANES:
         words = f"a vector has {message.num_envs} lanes; the limit is {MAX_LANES}"
         raise CodecError(words, path="num_envs")
+    observation = space_from_wire(message.observation_space, "observation_space")
+    action = space_from_wire(message.action_space, "action_space")
     mode = _AUTORESET.from_wire(message.autoreset_mode, AutoresetMode.NEXT_STEP)
     reward_range = message.reward_range
     return EnvContract(
         id=message.id,
-        observation_space=space_from_wire(message.observation_space, "observation_space"),
-        action_space=space_from_wire(message.action_space, "action_space"),
+        observation_space=observation,
+        action_space=action,
         num_envs=message.num_envs,
         vector=message.vector,
         autoreset_mode=mode if message.vector else None,
@@ -98,7 +105,7 @@ def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend)
         render_modes=tuple(message.render.modes),
         render_fps=message.render.fps if message.render.HasField("fps") else None,
         metadata=map_from_wire(message.metadata, backend, "metadata"),
-        tags=tags_from_wire(message.tags) if message.HasField("tags") else None,
+        tags=_sound_tags(message, observation, action),
         registration=_read_registration(message.registration, backend)
         if message.HasField("registration")
         else None,
@@ -108,6 +115,21 @@ def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend)
         else None,
         spec_version=message.spec_version,
     )
+
+
+def _sound_tags(
+    message: contract_pb2.EnvContract, observation: Space[Any], action: Space[Any]
+) -> EnvTags | None:
+    """The tags, or None and a warning where they are not those of the spaces (T-1)."""
+    if not message.HasField("tags"):
+        return None
+    tags = tags_from_wire(message.tags)
+    problems = tag_problems(tags, observation, action)
+    if problems:
+        words = f"the tags of {message.id} are ignored: {problems[0]}"
+        warnings.warn(words, RuntimeWarning, stacklevel=2)
+        return None
+    return tags
 
 
 def _read_registration(message: contract_pb2.Registration, backend: ArrayBackend) -> Registration:

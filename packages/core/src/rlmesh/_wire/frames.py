@@ -208,6 +208,7 @@ class EnvFrames:
         terms_to_wire(opened.terms, out.terms)
         out.received_sequence = opened.received
         out.frames_unix = opened.frames_unix
+        out.frames_port = opened.frames_port
 
     def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
         """Sequence number and reply of a frame.
@@ -253,6 +254,7 @@ class EnvFrames:
             resume_key=message.resume_key,
             received=message.received_sequence,
             frames_unix=message.frames_unix,
+            frames_port=message.frames_port,
         )
 
     # Describe: unary, outside of sessions.

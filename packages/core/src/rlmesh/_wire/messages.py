@@ -255,6 +255,7 @@ class Opened:
     resume_key: bytes = b""
     received: int = 0
     frames_unix: str = ""
+    frames_port: int = 0
 
 
 class ResetDone(NamedTuple):

@@ -99,7 +99,11 @@ class Fit:
     def _interval(self) -> None:
         """Intervals become one another, unless both sides name a unit: then numbers are amounts."""
         env, model = self.place.feature, self.port.feature
-        if model.range is None or model.range == env.range or (env.unit and model.unit):
+        if model.range is None or (env.unit and model.unit):
+            return
+        # Outputs for whole numbers are rounded where a range is said, be it the same.
+        same_is_none = self.place.dtype.is_float or isinstance(self.port, ModelInput)
+        if model.range == env.range and same_is_none:
             return
         ends = self.place.interval()
         if ends is None:
@@ -111,7 +115,7 @@ class Fit:
             fix = "correct the model's spec"
             self._refuse("a finite range of the model, with low < high", f"{model.range}", fix)
             return
-        if (ends[0].values, ends[1].values) == (low.values, high.values):
+        if (ends[0].values, ends[1].values) == (low.values, high.values) and same_is_none:
             return
         if self._formats() is not None:
             actual = shortened((ends[0].values, ends[1].values))

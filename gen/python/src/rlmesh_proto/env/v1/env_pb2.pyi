@@ -281,6 +281,7 @@ class OpenResponse(google.protobuf.message.Message):
     TERMS_FIELD_NUMBER: builtins.int
     RECEIVED_SEQUENCE_FIELD_NUMBER: builtins.int
     FRAMES_UNIX_FIELD_NUMBER: builtins.int
+    FRAMES_PORT_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """Names the session; no secret."""
     resume_key: builtins.bytes
@@ -292,6 +293,10 @@ class OpenResponse(google.protobuf.message.Message):
     frames_unix: builtins.str
     """Where the session may go on over frames on the server's host; empty: nowhere. Name of a Unix
     socket in Linux's abstract namespace, without the zero byte before it.
+    """
+    frames_port: builtins.int
+    """Where the session may go on over frames from other hosts: a TCP port of the server's host; 0:
+    nowhere.
     """
     @property
     def server(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
@@ -315,9 +320,10 @@ class OpenResponse(google.protobuf.message.Message):
         terms: rlmesh_proto.env.v1.handshake_pb2.SessionTerms | None = ...,
         received_sequence: builtins.int = ...,
         frames_unix: builtins.str = ...,
+        frames_port: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["contract", b"contract", "server", b"server", "terms", b"terms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["contract", b"contract", "frames_unix", b"frames_unix", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "terms", b"terms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["contract", b"contract", "frames_port", b"frames_port", "frames_unix", b"frames_unix", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "terms", b"terms"]) -> None: ...
 
 global___OpenResponse = OpenResponse
 

@@ -380,6 +380,14 @@ export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> &
    * @generated from field: string frames_unix = 7;
    */
   framesUnix: string;
+
+  /**
+   * Where the session may go on over frames from other hosts: a TCP port of the server's host; 0:
+   * nowhere.
+   *
+   * @generated from field: uint32 frames_port = 8;
+   */
+  framesPort: number;
 };
 
 /**

@@ -1,0 +1,58 @@
+"""What is measured: names. It needs nothing, so that every side can import it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["CASES", "Case", "Kind"]
+
+Kind = Literal["env", "vector", "ragged", "endpoints"]
+"""Serving a model comes to these as "model": a case, and the sides that have it."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One table.
+
+    Attributes:
+        name: What `--cases` selects it by.
+        title: What the table is called.
+        env: The environment, by its name in `sides.environments`.
+        kind: One environment, a vector of them, one whose values vary in length, or many endpoints.
+        count: How many lanes a vector has, how many endpoints there are.
+    """
+
+    name: str
+    title: str
+    env: str
+    kind: Kind = "env"
+    count: int = 1
+
+
+def _all() -> tuple[Case, ...]:
+    single = (
+        Case("cartpole", "CartPole-v1", "cartpole"),
+        Case("frame-84", "84x84x3 uint8 (21 KB)", "frame-84"),
+        Case("frame-480", "480x640x3 uint8 (0.9 MB)", "frame-480"),
+        Case("robot", "two 480x640x3 uint8 and a float32 state of 14 (1.8 MB)", "robot"),
+        Case("8-mib", "8 MiB uint8", "8-mib"),
+        Case("64-mib", "64 MiB uint8", "64-mib"),
+        Case("sequence", "a Sequence of 14 to 18 Box(3,) float32", "sequence", "ragged"),
+        Case("graph", "a Graph of 14 to 18 nodes and twice as many edges", "graph", "ragged"),
+    )
+    vectors = [
+        Case(f"cartpole-x{n}", f"a vector of {n} CartPole-v1", "cartpoles", "vector", n)
+        for n in (16, 256)
+    ] + [
+        Case(f"lanes-x{n}", f"a vector of {n} lanes of 84x84x4 uint8", "lanes", "vector", n)
+        for n in (8, 32)
+    ]
+    endpoints = [
+        Case(f"endpoints-{n}", f"CartPole-v1 at {n} endpoints", "cartpole", "endpoints", n)
+        for n in (1, 2, 4, 8)
+    ]
+    return (*single, *vectors, *endpoints)
+
+
+CASES = {case.name: case for case in _all()}

@@ -1,0 +1,68 @@
+"""Rounds made into one number a side: medians of the rounds, and the ratio to a reference."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Summary", "ratio", "summary"]
+
+Round = Mapping[str, Any]
+"""A `measure.Timing` as JSON, with the number of its round as "round"."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the rounds of one side say about one case, in microseconds of a step.
+
+    Attributes:
+        rounds: How many there are.
+        median: Median of the rounds' medians.
+        q1: Median of the rounds' first quartiles.
+        q3: Median of the rounds' third quartiles.
+        low: The lowest of the rounds' medians.
+        high: The highest of the rounds' medians.
+        client_cpu: Median of the rounds.
+        server_cpu: Median of the rounds; None where there is no server.
+        per_second: Median of the rounds, in steps a second.
+    """
+
+    rounds: int
+    median: float
+    q1: float
+    q3: float
+    low: float
+    high: float
+    client_cpu: float
+    server_cpu: float | None
+    per_second: float
+
+
+def summary(rounds: Sequence[Round]) -> Summary:
+    """Sum up one round or more."""
+
+    def middle(name: str) -> float:
+        values: list[float] = [each[name] for each in rounds]
+        return statistics.median(values)
+
+    medians = [each["median"] for each in rounds]
+    return Summary(
+        rounds=len(rounds),
+        median=middle("median"),
+        q1=middle("q1"),
+        q3=middle("q3"),
+        low=min(medians),
+        high=max(medians),
+        client_cpu=middle("client_cpu"),
+        server_cpu=None if rounds[0]["server_cpu"] is None else middle("server_cpu"),
+        per_second=middle("per_second"),
+    )
+
+
+def ratio(rounds: Sequence[Round], reference: Sequence[Round]) -> float | None:
+    """Median of the ratios within a round, of those that both have; None without any."""
+    others = {each["round"]: each["median"] for each in reference}
+    ratios = [each["median"] / others[each["round"]] for each in rounds if each["round"] in others]
+    return statistics.median(ratios) if ratios else None

@@ -1,0 +1,176 @@
+"""Frames on a Unix socket, large ones in memory that both ends share (CONTRACT.md, B-12, B-14)."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import secrets
+import socket
+import struct
+import sys
+from collections.abc import Sequence
+
+from rlmesh._transport.frames import (
+    AT_ONCE,
+    HEADER,
+    MORE,
+    FramesEnded,
+    FrameSocket,
+    checked,
+    too_large,
+)
+from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
+from rlmesh._transport.shared_memory import (
+    SHARED_BYTES,
+    OwnSegment,
+    PeerSegment,
+    Placed,
+    SegmentRefused,
+)
+from rlmesh.backends import Buffer
+
+__all__ = ["SUPPORTED", "LocalFrameSocket", "admit", "listen", "peer_is_same_user"]
+
+SUPPORTED = sys.platform == "linux"
+"""Whether this system has the abstract namespace and tells a peer's credentials."""
+
+_REFERENCE = struct.Struct("<II")
+_CREDENTIALS = struct.Struct("3i")
+_DESCRIPTORS = socket.CMSG_SPACE(4) if hasattr(socket, "CMSG_SPACE") else 0
+
+
+class LocalFrameSocket(FrameSocket):
+    """Frames on a Unix socket; see `FrameSocket`."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        super().__init__(connected)
+        self._own: OwnSegment | None = None
+        self._peer: PeerSegment | None = None
+        self._placed: Placed | None = None
+
+    # The first exchange, in which each end hands the other its segment.
+
+    def offer(self, frame: Buffer) -> Buffer:
+        """Send a client's first frame, with a segment, and return the answer to it.
+
+        Frames are shared from then on if the server has handed over one, too.
+
+        Raises:
+            FramesEnded: As `receive`.
+            OSError: As `receive`.
+        """
+        self._hand_over_own(frame)
+        answer = self.receive_first()
+        if self._peer is None:
+            self._own = None
+        return answer
+
+    def _hand_over_own(self, frame: Buffer) -> None:
+        with contextlib.suppress(OSError):
+            self._own = OwnSegment()
+        self._hand_over(frame)
+
+    def receive_first(self) -> Buffer:
+        """The first frame, and the segment that comes with it; see `receive`."""
+        data, told, _, _ = self._socket.recvmsg(AT_ONCE, _DESCRIPTORS)
+        descriptors = array.array("i")
+        for level, kind, numbers in told:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                descriptors.frombytes(numbers[: len(numbers) // 4 * 4])
+        try:
+            if descriptors:
+                self._peer = PeerSegment(descriptors[0])
+        except SegmentRefused as error:
+            raise FramesEnded(str(error)) from None
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        if not data:
+            raise FramesEnded("the peer has closed the connection")
+        self._rest = data
+        return self.receive()
+
+    def answer_first(self, frame: Buffer) -> None:
+        """Send a server's first frame, with a segment if the client has handed over one."""
+        if self._peer is not None:
+            try:
+                self._own = OwnSegment()
+            except OSError:
+                self._peer = None
+        self._hand_over(frame)
+
+    def _hand_over(self, frame: Buffer) -> None:
+        own = self._own
+        if own is None:
+            self.send(frame)
+            return
+        header = HEADER.pack(checked(len(frame)))
+        with memoryview(header + frame) as data:
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [own.descriptor]))]
+            sent = self._socket.sendmsg([data], rights)
+            self._socket.sendall(data[sent:])
+        own.handed_over()
+
+    def place(self, parts: Sequence[Buffer], size: int) -> Buffer:
+        """A frame made of pieces, of `size` bytes in all, where `send` finds it.
+
+        Returns:
+            The frame. In shared memory it stays as it is until the next but one is placed (see
+            `OwnSegment`).
+
+        Raises:
+            LimitError: If it is too large for the peer.
+        """
+        if self._own is None or size < SHARED_BYTES:
+            return b"".join(parts)
+        if size > MAX_MESSAGE_BYTES:
+            raise too_large(size)
+        placed = self._placed = self._own.write(parts, size)
+        return placed.view
+
+    def send(self, frame: Buffer) -> None:
+        """See `FrameSocket`."""
+        size = len(frame)
+        if self._own is None or not SHARED_BYTES <= size <= MAX_MESSAGE_BYTES:
+            super().send(frame)
+            return
+        placed = self._placed
+        if placed is None or placed.view is not frame:
+            placed = self._placed = self._own.write((frame,), size)
+        self._socket.sendall(_REFERENCE.pack(size | MORE, placed.page))
+
+    def _referred(self, data: bytes) -> memoryview:
+        """The frame that a reference stands for."""
+        while len(data) < _REFERENCE.size:
+            data += self._more()
+        self._rest = data[_REFERENCE.size :]
+        size, page = _REFERENCE.unpack_from(data)
+        if self._peer is None:
+            raise FramesEnded("the peer refers to memory that is not shared")
+        try:
+            return self._peer.read(page, checked(size & ~MORE))
+        except SegmentRefused as error:
+            raise FramesEnded(str(error)) from None
+
+
+def peer_is_same_user(connected: socket.socket) -> bool:
+    """Whether the kernel says that the other end belongs to this process's user."""
+    told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, user, _ = _CREDENTIALS.unpack(told)
+    return bool(user == os.geteuid())
+
+
+def listen() -> tuple[socket.socket, str]:
+    """A listener in the abstract namespace, which leaves no file behind, and its name."""
+    name = f"rlmesh-{secrets.token_hex(16)}"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(f"\0{name}")
+    return listener, name
+
+
+def admit(connected: socket.socket) -> LocalFrameSocket:
+    """The frames of a client; raises FramesEnded if it is another user's."""
+    if not peer_is_same_user(connected):
+        raise FramesEnded("another user's client")
+    return LocalFrameSocket(connected)

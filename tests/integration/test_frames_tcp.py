@@ -1,0 +1,206 @@
+"""Frames over TCP: who may ask for them, and whom the server admits."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import warnings
+from typing import Any
+
+import pytest
+
+import rlmesh
+from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions, errors
+from rlmesh._transport import frames_client
+from tests.integration.envs import CounterEnv
+from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)
+
+PORT = ServeOptions(frames=False, frames_port=0)
+
+
+@pytest.fixture(autouse=True)
+def transport() -> str:
+    """Named here."""
+    return "frames"
+
+
+def plays(remote: RemoteEnv, transport: str = "frames") -> None:
+    with remote:
+        assert remote.transport == transport
+        assert remote.reset(seed=0) == (0, {})
+        assert remote.step(1)[0] == 1
+
+
+def port_of(server: EnvServer) -> int:
+    return server._hub.frames_port
+
+
+def test_both_ends_have_to_ask_for_them() -> None:
+    with EnvServer(CounterEnv(), options=PORT) as server:
+        plays(RemoteEnv(server.address, transport="frames"))
+        plays(RemoteEnv(server.address), "grpc")
+    with (
+        EnvServer(CounterEnv(), options=ServeOptions(frames=False)) as server,
+        pytest.raises(errors.UnsupportedError, match="frames_port"),
+    ):
+        RemoteEnv(server.address, transport="frames")
+
+
+def test_a_socket_of_this_host_is_better() -> None:
+    with EnvServer(CounterEnv(), options=ServeOptions(frames_port=0)) as server:
+        remote = RemoteEnv(server.address, transport="frames")
+        connection: Any = remote._player._session._transport
+        assert connection._frames._socket.family == socket.AF_UNIX
+        plays(remote)
+
+
+def test_tls_and_the_token_hold_there_too(authority: Any, roots: bytes) -> None:  # noqa: F811
+    tls = issued(authority)
+    with EnvServer(CounterEnv(), "127.0.0.1:0", tls=tls, token="s3cret", options=PORT) as server:
+        remote = RemoteEnv(
+            server.address, tls=TLS(authority=roots), token="s3cret", transport="frames"
+        )
+        connection: Any = remote._player._session._transport
+        assert isinstance(connection._frames._socket, ssl.SSLSocket)
+        assert connection._frames._socket.version() in ("TLSv1.2", "TLSv1.3")
+        plays(remote)
+
+
+def test_large_frames_pass_through_tls(authority: Any, roots: bytes) -> None:  # noqa: F811
+    class Large(CounterEnv):
+        observation_space = rlmesh.spaces.Box(0, 255, (300_001,), "uint8")  # type: ignore[assignment]
+
+        def reset(self, seed: Any = None, options: Any = None) -> Any:
+            super().reset()
+            return self._seen(), {}
+
+        def step(self, action: Any) -> Any:
+            _, *rest = super().step(action)
+            return (self._seen(), *rest)
+
+        def _seen(self) -> rlmesh.Tensor:
+            return rlmesh.Tensor(bytes([self.step_count]) * 300_001, "uint8", (300_001,))
+
+    with (
+        EnvServer(Large(), "127.0.0.1:0", tls=issued(authority), options=PORT) as server,
+        RemoteEnv(server.address, tls=TLS(authority=roots), transport="frames") as remote,
+    ):
+        remote.reset()
+        for count in range(1, 5):
+            assert remote.step(0)[0].tobytes() == bytes([count]) * 300_001
+
+
+def test_mutual_tls_asks_for_a_certificate(authority: Any, roots: bytes) -> None:  # noqa: F811
+    own = issued(authority)
+    both = TLS(certificate=own.certificate, key=own.key, authority=roots)
+    client = issued(authority, "client")
+    with EnvServer(CounterEnv(), "127.0.0.1:0", tls=both, options=PORT) as server:
+        shown = TLS(certificate=client.certificate, key=client.key, authority=roots)
+        plays(RemoteEnv(server.address, tls=shown, transport="frames"))
+        context = ssl.create_default_context(cadata=roots.decode())
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            refused(context, port_of(server))
+
+
+def refused(context: ssl.SSLContext, port: int) -> None:
+    """Connect without a certificate; where TLS 1.3 lets that be, the first read fails."""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as connected,
+        context.wrap_socket(connected, server_hostname="127.0.0.1") as secured,
+    ):
+        secured.sendall(struct.pack("<I", 0))
+        if not secured.recv(1):
+            raise ConnectionError("refused")
+
+
+def test_a_certificate_of_another_host_is_refused(authority: Any, roots: bytes) -> None:  # noqa: F811
+    from dataclasses import replace
+
+    from rlmesh._transport.address import parse_address
+
+    with EnvServer(CounterEnv(), "127.0.0.1:0", tls=issued(authority), options=PORT) as server:
+        where = replace(parse_address(server.address), host="127.0.0.2")
+        with pytest.raises(errors.ConnectError):
+            frames_client.to_port(where, port_of(server), "", TLS(authority=roots))
+
+
+def admitted(server: EnvServer, sent: bytes) -> bool:
+    """Whether the server goes on with a connection that begins like this."""
+    with socket.create_connection(("127.0.0.1", port_of(server)), timeout=20) as connected:
+        connected.sendall(sent)
+        connected.settimeout(0.5)
+        try:
+            return bool(connected.recv(1))
+        except TimeoutError:
+            return True
+        except ConnectionError:
+            return False
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        struct.pack("<I", 0),
+        struct.pack("<I", 6) + b"wrong!",
+        struct.pack("<I", 7) + b"s3cretx",
+        struct.pack("<I", 4097) + b"s" * 4097,
+        struct.pack("<I", 2**32 - 1),
+        struct.pack("<I", 6) + b"s3cret" + struct.pack("<I", 65_537),
+        struct.pack("<I", 6) + b"s3cret" + struct.pack("<I", 5) + b"noise",
+    ],
+)
+def test_who_has_not_the_token_is_refused_and_the_server_lives_on(sent: bytes) -> None:
+    with EnvServer(CounterEnv(), token="s3cret", options=PORT) as server:
+        if sent[:10] == struct.pack("<I", 6) + b"s3cret" and b"noise" in sent:
+            assert admitted(server, sent)  # It is told what is wrong with it.
+        else:
+            assert not admitted(server, sent)
+        assert admitted(server, struct.pack("<I", 6) + b"s3cret")
+        plays(RemoteEnv(server.address, token="s3cret", transport="frames"))
+
+
+def test_a_port_that_is_not_reached_is_told() -> None:
+    with EnvServer(CounterEnv(), options=PORT) as server:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            server._hub.frames_port = taken.getsockname()[1]
+            with pytest.raises(errors.UnsupportedError):
+                RemoteEnv(server.address, transport="frames")
+        plays(RemoteEnv(server.address), "grpc")
+
+
+def test_a_cut_is_not_noticed() -> None:
+    with (
+        EnvServer(CounterEnv(), options=PORT) as server,
+        RemoteEnv(server.address, transport="frames") as remote,
+    ):
+        remote.reset()
+        for count in range(1, 4):
+            connection: Any = remote._player._session._transport
+            connection._frames.cut()
+            assert remote.step(1)[0] == count
+            assert remote.transport == "frames"
+
+
+def test_options_are_checked() -> None:
+    for port in (-1, 65_536):
+        with pytest.raises(ValueError, match="frames_port"):
+            ServeOptions(frames_port=port)
+    with pytest.raises(ValueError, match="grace_period"):
+        ServeOptions(frames_port=0, grace_period=0)
+
+
+def test_a_port_that_is_taken_is_an_error_and_leaves_nothing() -> None:
+    with socket.socket() as taken, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(errors.AddressError, match=str(port)):
+            EnvServer(CounterEnv(), options=ServeOptions(frames_port=port))
+
+
+def test_a_unix_address_has_no_port(tmp_path: Any) -> None:
+    with pytest.raises(errors.AddressError, match="need a host"):
+        EnvServer(CounterEnv(), f"unix://{tmp_path}/s", options=PORT)
