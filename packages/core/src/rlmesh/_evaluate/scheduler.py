@@ -88,6 +88,7 @@ class Scheduler:
         self._unheard = set(range(len(sources)))
         self._policy: Policy
         self._work: Work
+        self._is_prepared = False
         self._gathering: Gathering
         self._ready: deque[tuple[Seat, Attempt]] = deque()
         self._last_error: BaseException | None = None
@@ -125,8 +126,10 @@ class Scheduler:
             close_all: Whether environments that were given are closed too.
         """
         self._stopped.set()
+        if self._is_prepared:
+            self._policy.close()
         for seat in self._seats:
-            seat.finish(close=close_all or seat.source.is_ours, waits=waits)
+            seat.finish(close_all=close_all, waits=waits)
         until = time.monotonic() + (_PATIENCE if waits else _INTERRUPTED)
         for seat in self._seats:
             seat.worker.join(max(until - time.monotonic(), 0.0))
@@ -185,7 +188,7 @@ class Scheduler:
             self._advance(seat)
 
     def _opened(self, seat: Seat, opened: Opened) -> None:
-        seat.lanes, seat.contract = opened.lanes, opened.contract
+        seat.lanes, seat.contract, seat.is_ours = opened
         if self._contract is not None:
             check_same(self._contract, opened.contract, seat.name)
 
@@ -196,6 +199,7 @@ class Scheduler:
             return
         contract = agreed([(seat.name, seat.contract) for seat in opened if seat.contract])
         self._policy, self._work = self._prepare(contract)
+        self._is_prepared = True
         self._gathering = Gathering(self._policy.is_batched, self._policy.max_batch_size)
         self._contract = contract
         for seat in self._in_order(opened):
