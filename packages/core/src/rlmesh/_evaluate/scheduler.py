@@ -19,7 +19,7 @@ from rlmesh._evaluate.gathering import Gathering
 from rlmesh._evaluate.ledger import Ledger
 from rlmesh._evaluate.seats import Seat
 from rlmesh._evaluate.work import Work
-from rlmesh._evaluate.workers import Done, worker_of
+from rlmesh._evaluate.workers import Done, InlineWorker, ThreadWorker
 from rlmesh._models.policy import Policy
 from rlmesh.errors import EnvCrashedError, EnvError
 from rlmesh.results import EpisodeFailure
@@ -63,7 +63,7 @@ class Scheduler:
     """Plays the episodes of a run over its endpoints.
 
     The model, callbacks and environments of this process are called from the thread that calls
-    `run`; where there are several endpoints, each remote one has a thread that waits for it.
+    `run`; each remote endpoint has a thread that waits for it.
 
     Args:
         sources: The endpoints.
@@ -92,13 +92,8 @@ class Scheduler:
         self._gathering: Gathering
         self._ready: deque[tuple[Seat, Attempt]] = deque()
         self._last_error: BaseException | None = None
-        alone = len(sources) == 1
         self._seats = [
-            Seat(
-                i,
-                source,
-                worker_of(i, self._results, is_remote=source.is_remote, is_alone=alone),
-            )
+            Seat(i, source, (ThreadWorker if source.is_remote else InlineWorker)(i, self._results))
             for i, source in enumerate(sources)
         ]
 
@@ -129,10 +124,13 @@ class Scheduler:
         if self._is_prepared:
             self._policy.close()
         for seat in self._seats:
-            seat.finish(close_all=close_all, waits=waits)
+            seat.finish(close_all=close_all)
         until = time.monotonic() + (_PATIENCE if waits else _INTERRUPTED)
         for seat in self._seats:
             seat.worker.join(max(until - time.monotonic(), 0.0))
+        while (done := self._next(0.0)) is not None:
+            if done.kind == "close" and done.error is not None:
+                _log.warning("%s: %s", self._seats[done.endpoint].name, done.error)
 
     def _in_order(self, seats: Sequence[Seat]) -> list[Seat]:
         """Those first whose calls go on while others are made."""

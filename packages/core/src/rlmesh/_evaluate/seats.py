@@ -115,15 +115,10 @@ class Seat:
         self.unanswered = 0
         return attempts
 
-    def finish(self, *, close_all: bool, waits: bool) -> None:
-        """End its worker, and close what is ours.
-
-        Args:
-            close_all: Close the environment if it is not ours, too.
-            waits: See `Worker.finish`.
-        """
+    def finish(self, *, close_all: bool) -> None:
+        """End its worker, and close what is ours; with `close_all`, what was given too."""
         closes = self.lanes is not None and (close_all or self.is_ours)
-        self.worker.finish(self._open_lanes.close if closes else None, waits=waits)
+        self.worker.finish(self._open_lanes.close if closes else None)
 
     @property
     def _open_lanes(self) -> Lanes:
