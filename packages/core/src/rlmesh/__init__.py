@@ -19,7 +19,9 @@ from rlmesh._models.forms import EpisodeContext
 from rlmesh._models.native import Model
 from rlmesh._models.random_sample import RANDOM_SAMPLE
 from rlmesh._remote.env import RemoteEnv, RemoteVectorEnv
+from rlmesh._remote.model import RemoteModel
 from rlmesh._server import EnvServer
+from rlmesh._serving.server import ModelServer
 from rlmesh._version import __version__
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult
@@ -36,7 +38,9 @@ __all__ = [
     "EpisodeResult",
     "Hooks",
     "Model",
+    "ModelServer",
     "RemoteEnv",
+    "RemoteModel",
     "RemoteVectorEnv",
     "ResetEvent",
     "RunResult",

@@ -233,7 +233,10 @@ class RemoteError(RLMeshError):
         code: Number of the `ErrorCode`.
         session_closed: Whether the session is over. False: it goes on.
         path: Where in the space or message; empty where that does not apply.
+        steps: Of `step_many`, the results of the steps before the one that failed.
     """
+
+    steps: Sequence[Any] = ()
 
     def __init__(
         self, message: str, *, code: int = 0, session_closed: bool = False, path: str = ""
@@ -252,10 +255,7 @@ class EnvError(RemoteError, RuntimeError):
     Attributes:
         exception_type: Name of the exception's type with its module; empty for a bad result.
         remote_traceback: Its traceback on the server; empty where the server does not tell.
-        steps: Of `step_many`, the results of the steps before the one that failed.
     """
-
-    steps: Sequence[Any] = ()
 
     def __init__(
         self,

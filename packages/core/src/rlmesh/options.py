@@ -69,9 +69,14 @@ class ServeOptions:
             needs a `grace_period` above 0.
         close_timeout: Seconds that the `close` of an environment may take when its session ends or
             the server stops, after which its process is ended, or its thread left behind.
+        max_batch_size: Of a model: how many observations, of any sessions, are gathered into one
+            call at most; 1: none are. Only models with a batch form are called with several.
+        max_batch_delay_ms: Of a model: how many milliseconds the first of them waits for others at
+            most; none where every session has asked already. 0: those that have come meanwhile.
 
     Raises:
-        ValueError: If a time is negative or not finite, or `validation` none of the three.
+        ValueError: If a time is negative or not finite, `validation` none of the three, or
+            `max_batch_size` no whole number above 0.
     """
 
     validation: Literal["off", "warn", "strict"] = "warn"
@@ -84,6 +89,8 @@ class ServeOptions:
     close_timeout: float = 10.0
     frames: bool = True
     frames_port: int | None = None
+    max_batch_size: int = 32
+    max_batch_delay_ms: float = 2.0
 
     def __post_init__(self) -> None:
         if self.validation not in ("off", "warn", "strict"):
@@ -95,6 +102,12 @@ class ServeOptions:
             raise ValueError(f"frames_port={self.frames_port!r}; expected 0 to 65535, or None")
         if self.frames_port is not None and not self.grace_period:
             raise ValueError("frames_port needs a grace_period above 0: sessions move by resuming")
+        if not 0 <= self.max_batch_delay_ms < float("inf"):
+            words = f"max_batch_delay_ms={self.max_batch_delay_ms!r}"
+            raise ValueError(f"{words}; expected milliseconds, 0 or more")
+        if type(self.max_batch_size) is not int or self.max_batch_size < 1:
+            words = f"max_batch_size={self.max_batch_size!r}"
+            raise ValueError(f"{words}; expected a whole number, 1 or more")
 
     @classmethod
     def from_environment(cls, **given: Any) -> ServeOptions:
@@ -133,4 +146,5 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "remote_shutdown": _flag,
     "frames": _flag,
     "frames_port": int,
+    "max_batch_size": int,
 }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import os
 
     from rlmesh._models.session import Session
+    from rlmesh.options import ServeOptions
 
 __all__ = ["ModelBase", "ModelOptions"]
 
@@ -246,6 +247,27 @@ class ModelBase(Generic[ObsT, ActT]):
                 is_strict=True,
             ),
         )
+
+    def serve(
+        self, address: str | int, *, token: str = "", options: ServeOptions | None = None
+    ) -> None:
+        """Serve the model until SIGINT or SIGTERM; blocks. `rlmesh.ModelServer` can do more.
+
+        With a `ModelSpec` each session's adapter is resolved from the contract that its client
+        brings; without one, or with `DELEGATED`, the model reads observations as they are.
+
+        Args:
+            address: Where; see `rlmesh.ModelServer`.
+            token: Bearer token that clients must show; empty: none.
+            options: How to serve; None: as the variables `RLMESH_...` say.
+
+        Raises:
+            AddressError: If the address is none, or cannot be bound.
+            CodecError: If the spec breaks a rule of the contract.
+        """
+        from rlmesh._serving.server import ModelServer
+
+        ModelServer(self, address, token=token, options=options).serve()
 
     def run_local(self, env_address: str, *, token: str = "") -> None:
         """Play episodes against a remote environment until interrupted.

@@ -104,7 +104,8 @@ class ModelForms:
         source: A callable that takes an observation (`predict`), or an object with any of the
             methods `predict`, `predict_batch`, `predict_chunk` and `predict_chunk_batch`. Where
             one has a second positional parameter without a default, or a parameter `context`, it
-            is given the `EpisodeContext`, or a list of them.
+            is given the `EpisodeContext`, or a list of them. One with `for_contract`, such as a
+            `RemoteModel`, is asked by way of what that returns for the environment's contract.
         load: Called once, before the first prediction; None: nothing is.
         names: Which methods the object offers; None: those that it has.
 
@@ -127,6 +128,7 @@ class ModelForms:
         names: Sequence[str] | None = None,
     ) -> None:
         self._calls = _calls_of(source, names)
+        self._for_contract = getattr(source, "for_contract", None)
         self.offered = frozenset(self._calls)
         self.available = frozenset(
             form
@@ -157,6 +159,8 @@ class ModelForms:
         """
         forms = object.__new__(ModelForms)
         forms.__dict__.update(self.__dict__)
+        if self._for_contract is not None:
+            forms._calls = _calls_of(self._for_contract(contract), None)
         forms._fit = _Fit(
             adapter or Adapter(None, contract.action_space),
             Stacking(contract.observation_space, backend, "observation"),
