@@ -196,6 +196,7 @@ def test_errors_of_the_model_are_model_errors_and_the_session_goes_on() -> None:
             remote.predict(seen(13))
         assert caught.value.exception_type == "builtins.ValueError"
         assert "in note" in caught.value.remote_traceback
+        assert str(caught.value).endswith("ValueError: 13 is no number")
         assert remote.predict(seen(1)) == 1
 
 
