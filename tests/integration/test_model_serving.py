@@ -196,6 +196,7 @@ def test_errors_of_the_model_are_model_errors_and_the_session_goes_on() -> None:
             remote.predict(seen(13))
         assert caught.value.exception_type == "builtins.ValueError"
         assert "in note" in caught.value.remote_traceback
+        assert str(caught.value).endswith("ValueError: 13 is no number")
         assert remote.predict(seen(1)) == 1
 
 
@@ -291,3 +292,26 @@ def test_evaluation_gives_the_same_as_with_the_model_itself() -> None:
         with pytest.raises(ValueError, match="instruction"):
             rlmesh.evaluate(remote, [env], seeds=[0], instruction="balance")
         remote.close()
+
+
+@pytest.mark.parametrize("kind", [Echo, BatchEcho, ChunkEcho])
+@pytest.mark.parametrize(
+    ("horizon", "size"), [(None, None), (1, None), (2, None), (None, 1), (2, 1)]
+)
+def test_evaluation_asks_in_the_form_that_it_would_ask_here(
+    kind: Any, horizon: int | None, size: int | None
+) -> None:
+    def ask(policy: Any) -> Any:
+        contexts = [policy.begin(name, seed=0, instruction=None) for name in "ab"]
+        return policy.actions([seen(20), seen(40)], contexts), policy.is_batched
+
+    limits: Any = {"execution_horizon": horizon, "max_batch_size": size}
+    with served(kind()) as remote:
+        if horizon == 2 and kind is not ChunkEcho:
+            for model in (kind(), remote):
+                with pytest.raises(ValueError, match="predicts chunks"):
+                    model.policy(PLAIN, **limits)
+            return
+        expected = ask(kind().policy(PLAIN, **limits))
+        assert ask(remote.policy(PLAIN, **limits)) == expected
+    assert [len(chunk) for chunk in expected[0]] == [(horizon or 3) if kind is ChunkEcho else 1] * 2

@@ -116,6 +116,23 @@ def test_a_session_that_is_not_resumed_in_time_is_over_and_others_go_on() -> Non
         assert other.predict(seen(1)) == 2
 
 
+def test_a_lost_session_is_no_other_one_until_a_new_run_begins() -> None:
+    with (
+        ModelServer(Counting(None), options=ServeOptions(grace_period=0)) as server,
+        Proxy(server.address) as proxy,
+        RemoteModel(proxy.address, PLAIN) as remote,
+    ):
+        assert remote.predict(seen(1)) == 1
+        proxy.cut()
+        with pytest.raises(errors.ConnectionLostError):
+            remote.predict(seen(1))
+        with pytest.raises(errors.ClosedError):
+            remote.predict(seen(1))
+        policy = remote.policy(PLAIN)
+        context = policy.begin("again", seed=None, instruction=None)
+        assert policy.actions([seen(1)], [context]) == [[1]]
+
+
 @pytest.mark.parametrize("token", ["", "wrong", "rights"])
 def test_a_wrong_token_is_refused_before_anything_is_told(token: str) -> None:
     with ModelServer(Echo(), token="right") as server:

@@ -247,6 +247,11 @@ class RemoteError(RLMeshError):
         self.path = path
 
 
+def _told(message: str, traceback: str) -> str:
+    """A message, with the traceback of the peer where it has told one."""
+    return f"{message}\n\nRemote traceback:\n{traceback.rstrip()}" if traceback else message
+
+
 class EnvError(RemoteError, RuntimeError):
     """The environment raised an exception, or returned what its spaces do not allow.
 
@@ -272,9 +277,7 @@ class EnvError(RemoteError, RuntimeError):
         self.remote_traceback = remote_traceback
 
     def __str__(self) -> str:
-        if not self.remote_traceback:
-            return self.message
-        return f"{self.message}\n\nRemote traceback:\n{self.remote_traceback.rstrip()}"
+        return _told(self.message, self.remote_traceback)
 
 
 class EnvCrashedError(EnvError):
@@ -301,6 +304,9 @@ class ModelError(RemoteError, RuntimeError):
 
     exception_type: str = ""
     remote_traceback: str = ""
+
+    def __str__(self) -> str:
+        return _told(self.message, self.remote_traceback)
 
 
 class ProtocolError(RemoteError):

@@ -75,8 +75,9 @@ class ServeOptions:
             it has started ends with it.
         max_batch_size: Of a model: how many observations, of any sessions, are gathered into one
             call at most; 1: none are. Only models with a batch form are called with several.
-        max_batch_delay_ms: Of a model: how many milliseconds the first of them waits for others at
-            most; none where every session has asked already. 0: those that have come meanwhile.
+        max_batch_delay_ms: Of a model: how many milliseconds it waits for further observations at
+            most, when it is free and has one; none where every session has asked already. 0: there
+            is no waiting, and those are gathered that have come meanwhile.
 
     Raises:
         ValueError: If a time is negative or not finite, `validation` none of the three, or

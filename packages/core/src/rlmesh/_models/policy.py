@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from rlmesh._models.forms import EpisodeContext, ModelForms
 from rlmesh.adapters import ModelSpec, PredictForm
 
-__all__ = ["LocalPolicy", "Policy"]
+__all__ = ["LocalPolicy", "Policy", "form_of"]
 
 MAX_CHUNK = 65_536
 """Most actions of one request (M-1)."""
@@ -80,16 +80,10 @@ class LocalPolicy:
         execution_horizon: int | None = None,
         max_batch_size: int | None = None,
     ) -> None:
-        for name, value in (
-            ("execution_horizon", execution_horizon),
-            ("max_batch_size", max_batch_size),
-        ):
-            if value is not None and value < 1:
-                raise ValueError(f"expected {name} of 1 or more, got {value}")
         self._forms = forms
         self._most = execution_horizon or 0
         self.max_batch_size = max_batch_size
-        self._form = _form(forms, execution_horizon, max_batch_size != 1)
+        self._form = form_of(forms.offered, forms.available, execution_horizon, max_batch_size)
         self.is_batched = self._form in (PredictForm.BATCH, PredictForm.CHUNK_BATCH)
         inputs = spec.inputs if isinstance(spec, ModelSpec) else ()
         self.sees_all = any(one.history > 1 for one in inputs)
@@ -133,9 +127,29 @@ class LocalPolicy:
         """See `Policy.close`."""
 
 
-def _form(forms: ModelForms, horizon: int | None, batches: bool) -> PredictForm:
-    """The form that a model is asked in."""
-    offered = forms.offered
+def form_of(
+    offered: frozenset[PredictForm],
+    available: frozenset[PredictForm],
+    execution_horizon: int | None,
+    max_batch_size: int | None,
+) -> PredictForm:
+    """The form that a model is asked in; see `LocalPolicy`.
+
+    Args:
+        offered: The forms that it has itself.
+        available: With those derived from them.
+        execution_horizon: Take at most that many actions of a chunk; None: not said.
+        max_batch_size: Most observations of one call; None: no limit.
+
+    Raises:
+        ValueError: If the horizon is above 1 and the model predicts no chunks, or one of the two
+            is below 1.
+    """
+    limits = {"execution_horizon": execution_horizon, "max_batch_size": max_batch_size}
+    for name, value in limits.items():
+        if value is not None and value < 1:
+            raise ValueError(f"expected {name} of 1 or more, got {value}")
+    horizon = execution_horizon
     chunked = offered & {PredictForm.CHUNK, PredictForm.CHUNK_BATCH}
     plain = offered & {PredictForm.SINGLE, PredictForm.BATCH}
     if horizon is not None and horizon > 1 and not chunked:
@@ -147,5 +161,5 @@ def _form(forms: ModelForms, horizon: int | None, batches: bool) -> PredictForm:
         single, several = PredictForm.CHUNK, PredictForm.CHUNK_BATCH
     else:
         single, several = PredictForm.SINGLE, PredictForm.BATCH
-    stacks = several in offered or (several in forms.available and single not in offered)
-    return several if batches and stacks else single
+    stacks = several in offered or (several in available and single not in offered)
+    return several if max_batch_size != 1 and stacks else single

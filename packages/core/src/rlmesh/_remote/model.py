@@ -251,7 +251,7 @@ class RemoteModel:
         from rlmesh._remote.model_policy import RemotePolicy
         from rlmesh.errors import UnsupportedError
 
-        route = self._route_of(contract)
+        route = self._route_of(contract, anew=True)
         probe = EpisodeContext("", instruction=instruction)
         try:
             route.begin(probe)
@@ -288,8 +288,16 @@ class RemoteModel:
             )
         return self._route_of(self._contract)
 
-    def _route_of(self, contract: EnvContract) -> ModelRoute:
-        """The session for an environment; raises ClosedError where it has ended."""
+    def _route_of(self, contract: EnvContract, *, anew: bool = False) -> ModelRoute:
+        """The session for an environment.
+
+        Args:
+            contract: The environment's contract.
+            anew: Open another one where that has ended: nobody has an episode in it.
+
+        Raises:
+            ClosedError: If this client was closed.
+        """
         from rlmesh._remote.model_route import ModelRoute
         from rlmesh._wire.contract import route_key
         from rlmesh.errors import ClosedError
@@ -299,7 +307,7 @@ class RemoteModel:
         key = route_key(contract)
         with self._lock:
             route = self._routes.get(key)
-            if route is None:
+            if route is None or (anew and route.closed):
                 route = ModelRoute(self._dialled, contract, self._backend)
                 self._routes[key] = route
             return route

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlmesh._models.forms import EpisodeContext
+from rlmesh._models.policy import form_of
 from rlmesh._remote.model_route import ModelRoute
 from rlmesh.adapters import ModelSpec, PredictForm
 
-__all__ = ["RemotePolicy"]
+__all__ = ["OFFERED_KEY", "RemotePolicy"]
+
+OFFERED_KEY = "rlmesh.offered"
+"""Key of a spec's metadata: which of its forms the model has itself, so that evaluation asks it in
+the same one wherever it is. A spec without it is taken to have all of them."""
 
 
 class RemotePolicy:
@@ -18,7 +23,8 @@ class RemotePolicy:
     Args:
         route: The model, for the environment.
         spec: What the model says of itself.
-        execution_horizon: Take at most that many actions of a chunk; None: one.
+        execution_horizon: Take at most that many actions of a chunk; None: all of it where the
+            model predicts nothing but chunks, else none but the first.
         max_batch_size: Most observations of one request; None: no limit.
 
     Raises:
@@ -34,21 +40,18 @@ class RemotePolicy:
         execution_horizon: int | None = None,
         max_batch_size: int | None = None,
     ) -> None:
-        limits = {"execution_horizon": execution_horizon, "max_batch_size": max_batch_size}
-        for name, value in limits.items():
-            if value is not None and value < 1:
-                raise ValueError(f"expected {name} of 1 or more, got {value}")
-        forms = spec.predict_forms
+        available = frozenset(spec.predict_forms)
+        said = spec.metadata.get(OFFERED_KEY)
+        own = {
+            form for form in available if not isinstance(said, (list, tuple)) or form.value in said
+        }
         self._route = route
-        self._most = execution_horizon or 1
-        if self._most > 1 and PredictForm.CHUNK not in forms:
-            raise ValueError(
-                f"expected a model that predicts chunks for execution_horizon={self._most}, got "
-                f"one that offers {', '.join(form.value for form in forms)}"
-            )
-        several = PredictForm.BATCH if self._most == 1 else PredictForm.CHUNK_BATCH
+        self._most = execution_horizon or 0
+        self._form = form_of(
+            frozenset(own) or available, available, execution_horizon, max_batch_size
+        )
         self.max_batch_size = max_batch_size
-        self.is_batched = max_batch_size != 1 and several in forms
+        self.is_batched = self._form in (PredictForm.BATCH, PredictForm.CHUNK_BATCH)
         self.sees_all = any(one.history > 1 for one in spec.inputs)
 
     def begin(
@@ -63,16 +66,16 @@ class RemotePolicy:
         self, observations: Sequence[Any], contexts: Sequence[EpisodeContext]
     ) -> list[list[Any]]:
         """See `Policy.actions`."""
-        route, most = self._route, self._most
+        route = self._route
         lanes = [route.lane_of(context) for context in contexts]
         if not self.is_batched:
             return [self._of_one(lane, seen) for lane, seen in zip(lanes, observations)]
-        if most == 1:
+        if self._form is PredictForm.BATCH:
             return [[action] for action in route.predict_values(lanes, observations)]
-        return route.predict_value_chunks(lanes, observations, most)
+        return route.predict_value_chunks(lanes, observations, self._most)
 
     def _of_one(self, lane: int, observation: Any) -> list[Any]:
-        if self._most == 1:
+        if self._form in (PredictForm.SINGLE, PredictForm.BATCH):
             return [self._route.predict(lane, observation)]
         return self._route.unstacked(*self._route.predict_chunk(lane, observation, self._most))
 

@@ -43,7 +43,6 @@ class Ask:
         length: Actions of a chunk; 0: they are no chunks.
         seconds: How long the model's call took.
         error: What it raised instead.
-        arrived: When it was asked (monotonic seconds).
         key: Those with equal ones can be asked together.
     """
 
@@ -67,7 +66,6 @@ class Ask:
         self.length = 0
         self.seconds = 0.0
         self.error: BaseException | None = None
-        self.arrived = time.monotonic()
         self._form = form
         self._observation = observation
         self._most = most
@@ -140,8 +138,16 @@ class ModelThread:
             if self._stopping:
                 raise _closed()
             self._asked.append(ask)
-            self._changed.notify_all()
+            if self._is_worth_waking():
+                self._changed.notify_all()
         ask.wait()
+
+    def _is_worth_waking(self) -> bool:
+        """Whether the thread would do more than go on waiting for others."""
+        asked = self._asked
+        if len(asked) == 1 or len(asked) >= self._askers():
+            return True
+        return sum(ask.count for ask in asked) >= self._max_batch_size
 
     def run(self) -> None:
         """See `Host`; what was asked before `stop` is answered."""
@@ -170,7 +176,9 @@ class ModelThread:
                     return []
                 self._changed.wait()
             first = self._asked[0]
-            deadline = first.arrived + self._max_delay
+            # From now on, if the model was busy when it came: those that have just been answered
+            # are likely to ask again, and without them two halves of all would take turns.
+            deadline = time.monotonic() + self._max_delay
             group, is_full = self._gathered(first)
             while not is_full:
                 left = deadline - time.monotonic()

@@ -66,7 +66,6 @@ class ModelServer(Endpoint):
     ) -> None:
         from rlmesh._transport.grpc_tls import secured
         from rlmesh._wire.model_frames import MODEL_SERVICE
-        from rlmesh._wire.spec import SPEC_VERSION
 
         if max_sessions < 1:
             raise ValueError(f"max_sessions={max_sessions!r}; expected 1 or more")
@@ -74,7 +73,7 @@ class ModelServer(Endpoint):
         where = secured(address_of(address, host, port, path), tls, named="://" in str(address))
         tell = options.expose_tracebacks
         tell = where.is_local if tell is None else tell
-        self._spec = replace(model.model_spec, spec_version=SPEC_VERSION)
+        self._spec = _told_spec(model)
         instances = _new_instances(model, options, max_sessions, tell)
         hub = _new_hub(self._spec, instances, options, tell)
         super().__init__(instances.thread, hub, options, self._spec.id)
@@ -88,6 +87,17 @@ class ModelServer(Endpoint):
 
     def __repr__(self) -> str:
         return f"ModelServer({self._spec.id!r}, {self._address!r})"
+
+
+def _told_spec(model: ModelBase[Any, Any]) -> ModelSpec:
+    """What clients are told of a model."""
+    from rlmesh._remote.model_policy import OFFERED_KEY
+    from rlmesh._wire.spec import SPEC_VERSION
+
+    spec, offered = model.model_spec, model.forms.offered
+    own = [form.value for form in spec.predict_forms if form in offered]
+    metadata = {**spec.metadata, OFFERED_KEY: own}
+    return replace(spec, spec_version=SPEC_VERSION, metadata=metadata)
 
 
 def _new_instances(

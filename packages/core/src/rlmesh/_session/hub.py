@@ -161,8 +161,8 @@ class SessionHub:
             return self._resume(request.resume, connection)
         try:
             take = self._taker(request)
-        except CannotOpen as error:
-            return None, error.failure.ended()
+        except Exception as error:
+            return None, self._cannot_open(error).ended()
         refusal = self._stand_in_line(request.wait, connection)
         if refusal is not None:
             return None, refusal
