@@ -9,7 +9,13 @@ from rlmesh_proto.env.v1 import error_pb2
 from rlmesh import errors as e
 from rlmesh._wire.messages import ErrorCode, Failure
 
-__all__ = ["failure_from_wire", "failure_of_exception", "failure_to_wire", "raise_failure"]
+__all__ = [
+    "failure_from_wire",
+    "failure_of_exception",
+    "failure_to_wire",
+    "raise_failure",
+    "text_of",
+]
 
 MAX_TEXT_BYTES = 16_384
 """Longest text of an error."""
@@ -46,10 +52,18 @@ def failure_of_exception(error: BaseException, call: str, *, tell_traceback: boo
         text = "".join(traceback.format_exception(kind, error, error.__traceback__))
     return Failure(
         ErrorCode.USER_EXCEPTION,
-        f"{call}() raised {kind.__qualname__}: {error}",
+        f"{call}() raised {kind.__qualname__}: {text_of(error)}",
         exception_type=name,
         traceback=text,
     )
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says, even where its class is a user's and its `__str__` raises."""
+    try:
+        return str(error)
+    except BaseException:
+        return "(its text cannot be told)"
 
 
 def raise_failure(failure: Failure, address: str) -> None:
