@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import importlib.util
 import os
+import queue
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -266,6 +269,60 @@ def test_an_exception_is_an_answer(workers: Workers) -> None:
         assert "in step" in caught.value.remote_traceback
         assert remote.reset()[0] == 0
         assert remote.step(1)[0] == 1
+
+
+ENDS = [asyncio.CancelledError, SystemExit, GeneratorExit, KeyboardInterrupt]
+
+
+@pytest.mark.parametrize("kind", ENDS)
+@pytest.mark.parametrize("hosting", ["thread", "given"])
+def test_an_exception_that_would_end_a_thread_is_an_answer(
+    kind: type[BaseException], hosting: str
+) -> None:
+    env = ScriptedEnv(kind("not today"), (1, 1.0, False, False, {}), kind("nor now"))
+    server = EnvServer(factory=lambda: env) if hosting == "thread" else EnvServer(env)
+    with server, RemoteEnv(server.address) as remote:
+        remote.reset()
+        for words in ("not today", "nor now"):
+            with pytest.raises(errors.EnvError, match=rf"{kind.__name__}: {words}") as caught:
+                within(remote.step, 0)
+            assert caught.value.exception_type.endswith(kind.__name__)
+            within(remote.step, 0)
+        assert not server.wait(0)
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_close_that_would_end_a_thread_is_an_answer(kind: type[BaseException]) -> None:
+    class Parting(CounterEnv):
+        def close(self) -> None:
+            raise kind("it does not close")
+
+    with EnvServer(factory=Parting) as server:
+        for _ in range(2):
+            remote = RemoteEnv(server.address)
+            with pytest.raises(errors.EnvError, match=r"close\(\) raised .*: it does not"):
+                within(remote.close)
+    server = EnvServer(Parting())
+    server.start()
+    RemoteEnv(server.address).close()
+    within(server.shutdown)
+
+
+def within(call: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a call that must not hang."""
+    outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            outcome.put(call(*arguments))
+        except errors.RLMeshError as error:
+            outcome.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    result = outcome.get(timeout=20)
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 @both
