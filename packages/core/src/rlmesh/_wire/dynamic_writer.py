@@ -255,7 +255,7 @@ def _write_numbers(array: DynamicArray, out: _DynamicValue) -> None:
         out.tensor_value.shape.extend(shape)
 
 
-def _text_of(value: object, backend: ArrayBackend, room: int) -> str:
+def _text_of(value: Any, backend: ArrayBackend, room: int) -> str:
     """What stands for a value that cannot be written."""
     if issubclass(type(value), str):
         return clean(str.__str__(value))
