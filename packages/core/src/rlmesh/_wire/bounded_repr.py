@@ -100,15 +100,16 @@ def _read(parts: Any, room: int) -> list[Any]:
         return []
 
 
-def _leaf(value: Any, room: int) -> str:
+def _leaf(value: object, room: int) -> str:
     most = max(room, 0) + 1
     if type(value) is int and value.bit_length() > _MAX_INTEGER_BITS:
         return f"<an int of {value.bit_length()} bits>"
     if type(value) is str or type(value) is bytes:
         return repr(value[:most])
     try:
-        if type(value).__name__ == "ndarray" and value.dtype.hasobject:
-            return f"<an array of objects of shape {value.shape}>"
+        found: Any = value
+        if type(found).__name__ == "ndarray" and found.dtype.hasobject:
+            return f"<an array of objects of shape {found.shape}>"
         return str(repr(value)[:most])
     except Exception as error:  # the object's own repr, whatever it raises
         return f"<a {type(value).__name__} whose repr raises {type(error).__name__}>"

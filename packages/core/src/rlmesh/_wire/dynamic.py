@@ -58,7 +58,8 @@ class DynamicEncoder:
             return
         place = _path_text(path)
         if self._exact:
-            raise InvalidValueError(place, "a value of a wire type", reason)
+            actual = reason.removeprefix("no wire type holds ")
+            raise InvalidValueError(place, "a value of a wire type", actual)
         if place not in self._warned:
             self._warned.add(place)
             warnings.warn(f"{place}: {reason}; {instead}", InexactValueWarning, stacklevel=2)

@@ -22,10 +22,10 @@ class KeysTaken:
     """The keys of one map that are written, and those that its own names will take.
 
     Attributes:
-        taken: What tells the written keys apart.
+        taken: What tells the written keys apart, but for those that are plain names.
 
     Args:
-        items: The entries of the map.
+        items: The entries of the map, with distinct keys.
     """
 
     __slots__ = ("_items", "_own", "taken")
@@ -35,11 +35,18 @@ class KeysTaken:
         self._items = items
         self._own: set[str] | None = None
 
+    def has(self, key: object, identity: object) -> bool:
+        """Whether a key is written already, or is one of the map's own names in another class."""
+        return identity in self.taken or (type(key) is not str and identity in self._names())
+
     def is_free(self, name: str) -> bool:
         """Whether a name can stand for a key that cannot be written."""
+        return name not in self.taken and name not in self._names()
+
+    def _names(self) -> set[str]:
         if self._own is None:
             self._own = {key for key, _ in self._items if type(key) is str}
-        return name not in self.taken and name not in self._own
+        return self._own
 
 
 def name_of(key: Any) -> str:

@@ -64,6 +64,8 @@ class BrokenRule(Exception):
 class Parts:
     """Counts the parts of one value or map, so that a limit holds for all of it."""
 
+    __slots__ = ("_empty", "_values")
+
     def __init__(self) -> None:
         self._values = 0
         self._empty = 0

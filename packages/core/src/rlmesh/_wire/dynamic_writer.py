@@ -60,6 +60,17 @@ class Writer:
         exact: Whether it does raise.
     """
 
+    __slots__ = (
+        "_above",
+        "_backend",
+        "_characters",
+        "_exact",
+        "_parts",
+        "_repeated",
+        "_report",
+        "_written",
+    )
+
     def __init__(self, backend: ArrayBackend, report: Report, exact: bool) -> None:
         self._backend = backend
         self._report = report
@@ -125,25 +136,28 @@ class Writer:
         self, items: Sequence[tuple[Any, Any]], entries: Any, path: Path, depth: int
     ) -> None:
         """Write the entries of a map, whose values stand at `depth`."""
-        keys = KeysTaken(items)
-        taken = keys.taken
+        keys: KeysTaken | None = None
+        add = entries.add
         for key, value in items:
-            inner = (path, key)
-            if type(key) is str and len(key) <= _SHORT and key.isascii() and key not in taken:
-                taken.add(key)
-                entry = entries.add()
+            if type(key) is str and len(key) <= _SHORT and key.isascii():
+                entry = add()
                 entry.name = key
             else:
-                entry = self._entry(key, keys, entries, inner, depth)
-            if entry is not None:
-                self.value(value, entry.value, inner, depth)
+                keys = keys or KeysTaken(items)
+                entry = self._entry(key, keys, entries, (path, key), depth)
+                if entry is None:
+                    continue
+            if type(value) is float:
+                entry.value.float_value = value  # Most values of infos, so that no call is made.
+            else:
+                self.value(value, entry.value, (path, key), depth)
 
     def _entry(self, key: Any, keys: KeysTaken, entries: Any, path: Path, depth: int) -> Any:
         """An entry with a key or the name that stands for it; None where that is taken."""
         try:
             plain = read_key(key, self._is_array, self._parts, depth)
             identity = limits.key_identity(plain)
-            if identity in keys.taken:
+            if keys.has(key, identity):
                 raise BrokenRule(f"a map has the key {bounded_repr(plain, 60)} twice")
         except BrokenRule as error:
             name = name_of(key)
@@ -199,7 +213,7 @@ def _items(values: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
     if type(values) is dict:
         return list(values.items())
     try:
-        return [(key, value) for key, value in islice(values.items(), limits.MAX_PARTS + 1)]
+        return list(dict(islice(values.items(), limits.MAX_PARTS + 1)).items())
     except Exception as error:  # the class is someone else's
         raise _unreadable(values, error) from None
 
@@ -241,7 +255,7 @@ def _write_numbers(array: DynamicArray, out: _DynamicValue) -> None:
         out.tensor_value.shape.extend(shape)
 
 
-def _text_of(value: object, backend: ArrayBackend, room: int) -> str:
+def _text_of(value: Any, backend: ArrayBackend, room: int) -> str:
     """What stands for a value that cannot be written."""
     if issubclass(type(value), str):
         return clean(str.__str__(value))
