@@ -141,6 +141,11 @@ class LocalFrameSocket(FrameSocket):
         placed = self._placed = self._own.write(parts, size)
         return placed.view
 
+    def close(self) -> None:
+        """See `FrameSocket`; the memory goes with the last view of it."""
+        super().close()
+        self._own = self._peer = self._placed = None
+
     def _recv(self, size: int, flags: int = 0) -> bytes:
         while True:
             try:
