@@ -155,15 +155,20 @@ def test_a_spec_that_does_not_fit_is_refused_before(library: Library) -> None:
         model_of(library, Homing(), spec=SPEC).run(CameraEnv())
 
 
-@pytest.mark.parametrize("library", ["torch", "jax"], indirect=True)
-def test_observations_are_on_the_device(library: Library) -> None:
+@pytest.mark.parametrize(
+    ("library", "device"),
+    [("torch", "cpu"), ("torch", "meta"), ("jax", "cpu")],
+    indirect=["library"],
+)
+def test_observations_are_on_the_device(library: Library, device: str) -> None:
     seen: list[Any] = []
 
     def predict(observation: Any) -> int:
         seen.append(observation)
         return 1
 
-    model = model_of(library, predict, device="cpu")
+    # PyTorch's meta device stands for one that is not the CPU.
+    model = model_of(library, predict, device=device)
     with EnvServer(WalkEnv()) as server:
         rlmesh.evaluate(model, [server.address, WalkEnv()], seeds=SEEDS)
     assert all(isinstance(x, library.array_type) for x in seen)

@@ -248,6 +248,8 @@ def test_a_session_is_a_loop_of_ones_own() -> None:
                     observation, reward, *_ = session.step(action)
                     total += reward
                 seen.append((total, session.context.step))
+        with pytest.raises(errors.ClosedError, match="the session is closed"):
+            session.reset()
         with rlmesh.RemoteEnv(server.address) as free:
             free.reset()
     wanted = rlmesh.Model(Chunks()).run(WalkEnv(), seeds=SEEDS, execution_horizon=3)

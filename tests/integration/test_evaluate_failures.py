@@ -17,7 +17,7 @@ import rlmesh
 from rlmesh import EnvServer, errors
 from rlmesh._journal import Journal, JournalError
 from rlmesh.results import EpisodeEnd
-from tests.integration.envs import MischiefEnv, ScriptedEnv
+from tests.integration.envs import CounterEnv, MischiefEnv, ScriptedEnv
 from tests.integration.walks import Decide, WalkEnv, Walks, told
 from tests.processes import running, until
 
@@ -104,6 +104,33 @@ def test_a_connection_that_is_lost_is_made_again() -> None:
     with EnvServer(WalkEnv(), options=options) as server:
         result = rlmesh.evaluate(late, server.address, seeds=SEEDS)
     assert told(result) == alone()
+
+
+def test_a_client_that_was_given_is_replaced_when_it_is_lost(transport: str) -> None:
+    if transport == "shared":
+        pytest.skip("as over frames")
+    with EnvServer(WalkEnv()) as server:
+        client = rlmesh.RemoteEnv(server.address)
+        result = rlmesh.evaluate(Decide(), client, seeds=SEEDS, hooks=Once(3, client.close))
+        assert told(result) == alone()
+        assert is_free(server.address)  # The one that took its place is closed.
+        with pytest.raises(errors.RunError, match="closed"):
+            rlmesh.Model(Decide()).run(client)
+
+
+def test_a_wrong_observation_of_a_local_environment_ends_its_episode() -> None:
+    class Wrong(CounterEnv):
+        def reset(self, seed: Any = None, options: Any = None) -> Any:
+            super().reset()
+            return seed, {}
+
+    pytest.importorskip("gymnasium")
+    from rlmesh.numpy import Model
+
+    result = rlmesh.evaluate(Model(lambda _: 0), Wrong(), seeds=[0, 9, 1])
+    assert [e.end.value for e in result.episodes] == ["terminated", "error", "terminated"]
+    error = result.episodes[1].error
+    assert error is not None and (error.path, error.actual) == ("observation", "9")
 
 
 @pytest.mark.parametrize("count", [1, 3])

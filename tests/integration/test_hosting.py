@@ -171,6 +171,30 @@ def test_a_thread_takes_one_stream_and_then_one_after_it_that_waits() -> None:
         thread.call(lambda: None)
 
 
+def test_ctrl_c_in_a_call_stops_serve_and_the_client_is_told() -> None:
+    class Interrupted(CounterEnv):
+        def step(self, action: Any) -> Any:
+            raise KeyboardInterrupt
+
+    told: list[Exception] = []
+
+    def play_on() -> None:
+        with RemoteEnv(server.address) as remote:
+            try:
+                remote.step(0)
+            except errors.RLMeshError as error:
+                told.append(error)
+
+    env = Interrupted()
+    server = EnvServer(env)
+    client = threading.Thread(target=play_on, daemon=True)
+    with pytest.raises(KeyboardInterrupt):
+        server.serve(on_ready=client.start)
+    client.join(20)
+    assert env.closed == 1
+    assert isinstance(told[0], (errors.ShuttingDownError, errors.TransportError))
+
+
 def test_a_signal_that_reaches_another_thread_stops_the_server_too() -> None:
     # As when the kernel picks one of gRPC's threads: nothing interrupts the main thread's wait.
     code = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rlmesh._wire import messages as m
+from rlmesh._wire.failures import failure_of_exception
 from rlmesh._wire.frames import EnvFrames
 from rlmesh.backends import NATIVE
 
@@ -31,3 +32,18 @@ def test_texts_are_cut_where_the_contract_ends_them() -> None:
         (reply.actual, 16_383),  # A character is not cut in two.
     ):
         assert len(text.encode()) == most and set(text) <= {"a", "é"}
+
+
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_an_exception_that_has_no_text_is_told_by_its_class() -> None:
+    try:
+        raise Speechless
+    except Speechless as error:
+        failure = failure_of_exception(error, "step", tell_traceback=True)
+    assert failure.message == "step() raised Speechless: (its text cannot be told)"
+    assert failure.exception_type == f"{__name__}.Speechless"
+    assert "in test_an_exception_that_has_no_text" in failure.traceback

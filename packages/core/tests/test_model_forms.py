@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,6 +104,22 @@ def test_a_chunk_is_cut(form: PredictForm) -> None:
     forms = having(form)
     actions, length = forms.predict_chunk(OBSERVATIONS[1], forms.episode("0"), most=2)
     assert (list(actions), length) == ([3, 4], 2)
+
+
+@pytest.mark.parametrize("form", [CHUNK, CHUNK_BATCH])
+def test_a_chunk_may_be_a_tensor(form: PredictForm) -> None:
+    class Model:
+        def predict_chunk(self, observation: Any) -> rlmesh.Tensor:
+            return rlmesh.Tensor.of([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], "float32")
+
+        def predict_chunk_batch(self, observations: Any) -> rlmesh.Tensor:
+            return rlmesh.Tensor.of([[[1.0, 2.0], [3.0, 4.0]]], "float32")
+
+    contract = replace(CONTRACT, action_space=rlmesh.spaces.Box(-9.0, 9.0, (2,)))
+    forms = ModelForms(Model(), names=[METHODS[form]]).fitted(contract, NATIVE)
+    actions, length = forms.predict_chunk(OBSERVATIONS[0], forms.episode("0"), most=2)
+    got = [action.tolist() for action in forms.actions.unstack(actions, length)]
+    assert got == [[1.0, 2.0], [3.0, 4.0]]
 
 
 def spell(observation: Any, state: Any = None) -> int:

@@ -60,15 +60,19 @@ class ServeOptions:
             be resumed by its client; 0: not at all.
         idle_timeout: Seconds without a request after which a session is ended; 0: for ever.
         call_timeout: Seconds that one call of an environment may take, in a worker process: it is
-            ended then, the call is an `EnvTimeoutError`, and the next reset starts another one;
-            0: any time.
+            ended then, the call is an `EnvTimeoutError`, and the next reset starts another one. The
+            call of the factory is one too, so give it time enough to make an environment: where it
+            takes longer, a session that would open gets the error, one that resets ends with it,
+            and its place is free again. 0: any time; a factory that hangs keeps a place then.
         frames: Whether clients of the same host and user may go on over frames on a Unix socket,
             which is several times as fast as gRPC (Linux, and not with a `grace_period` of 0).
         frames_port: TCP port for clients of other hosts that ask for frames (`transport="frames"`),
             with the server's own certificates and token; 0: any free one; None: there is none. It
             needs a `grace_period` above 0.
         close_timeout: Seconds that the `close` of an environment may take when its session ends or
-            the server stops, after which its process is ended, or its thread left behind.
+            the server stops, after which its process is ended, or its thread left behind. A worker
+            process has them for its own end too, with that of its threads that are no daemons; what
+            it has started ends with it.
         max_batch_size: Of a model: how many observations, of any sessions, are gathered into one
             call at most; 1: none are. Only models with a batch form are called with several.
         max_batch_delay_ms: Of a model: how many milliseconds it waits for further observations at

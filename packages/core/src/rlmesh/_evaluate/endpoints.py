@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rlmesh import spaces
 from rlmesh._codec.lanes import LaneIO
@@ -33,17 +33,18 @@ class Dialer(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Opened:
+class Opened(NamedTuple):
     """An environment that can be played.
 
     Attributes:
         lanes: Its lanes.
         contract: Its contract.
+        is_ours: Whether it was dialled here, and is closed here.
     """
 
     lanes: Lanes
     contract: EnvContract
+    is_ours: bool
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,11 @@ class Source:
         name: Name of the endpoint: its address, else what kind of environment it is.
         open: Makes it playable; again, after it has failed.
         is_remote: Whether its calls wait for another process, so that others go on meanwhile.
-        is_ours: Whether it was dialled here, and is closed here.
     """
 
     name: str
     open: Callable[[], Opened]
     is_remote: bool
-    is_ours: bool
 
 
 def sources_of(envs: list[Any], dialer: Dialer) -> list[Source]:
@@ -79,15 +78,15 @@ def sources_of(envs: list[Any], dialer: Dialer) -> list[Source]:
 def _source(env: Any, dialer: Dialer) -> Source:
     if isinstance(env, Client):
         reconnect = _Reconnecting(env, dialer)
-        return Source(env.address, reconnect.open, is_remote=True, is_ours=False)
+        return Source(env.address, reconnect.open, is_remote=True)
     if isinstance(env, (str, int)) and not isinstance(env, bool):
-        return Source(str(env), lambda: _dialled(env, dialer), is_remote=True, is_ours=True)
+        return Source(str(env), lambda: _dialled(env, dialer), is_remote=True)
     if hasattr(env, "reset") and hasattr(env, "step"):
         name = type(getattr(env, "unwrapped", env)).__name__
-        return Source(name, lambda: _adopted(env, dialer), is_remote=False, is_ours=False)
+        return Source(name, lambda: _adopted(env, dialer), is_remote=False)
     address = getattr(env, "address", None)
     if isinstance(address, str):
-        return Source(address, lambda: _dialled(address, dialer), is_remote=True, is_ours=True)
+        return Source(address, lambda: _dialled(address, dialer), is_remote=True)
     raise TypeError(
         f"cannot run against a {type(env).__name__}: expected an environment, an object with an "
         f"address, or an address"
@@ -102,7 +101,7 @@ def _dialled(address: str | int, dialer: Dialer) -> Opened:
         if "as a vector" not in error.message:
             raise
         client = dialer.dial(address, vector=True)
-    return _client(client, dialer)
+    return _client(client, dialer, is_ours=True)
 
 
 class _Reconnecting:
@@ -111,23 +110,26 @@ class _Reconnecting:
     def __init__(self, client: Any, dialer: Dialer) -> None:
         self._client = client
         self._dialer = dialer
-        self._is_new = False
+        self._was_opened = False
+        self._is_ours = False
 
     def open(self) -> Opened:
-        if self._client._player.closed:
+        if self._was_opened and self._client._player.closed:
             make, arguments = self._client.__reduce__()
             self._client = make(*arguments)
-        return _client(self._client, self._dialer)
+            self._is_ours = True
+        self._was_opened = True
+        return _client(self._client, self._dialer, is_ours=self._is_ours)
 
 
-def _client(client: Any, dialer: Dialer) -> Opened:
+def _client(client: Any, dialer: Dialer, *, is_ours: bool) -> Opened:
     contract: EnvContract = client.env_contract
     backend: ArrayBackend = getattr(client, "_backend", NATIVE)
     translation = Translation(contract, backend, backend, dialer.backend)
     if contract.vector:
-        return Opened(VectorLanes(client, contract, translation, list), contract)
+        return Opened(VectorLanes(client, contract, translation, list), contract, is_ours)
     lanes = SingleLanes(client, translation, steps_many=True)
-    return Opened(lanes, contract)
+    return Opened(lanes, contract, is_ours)
 
 
 def _adopted(env: Any, dialer: Dialer) -> Opened:
@@ -136,7 +138,7 @@ def _adopted(env: Any, dialer: Dialer) -> Opened:
         # It is played with what `predict` takes and returns; nothing else is known of it.
         unknown: Space[Any] = spaces.Tuple(())
         contract = EnvContract(type(env).__name__, unknown, unknown)
-        return Opened(SingleLanes(env, None, steps_many=False), contract)
+        return Opened(SingleLanes(env, None, steps_many=False), contract, False)
     adopted = adopt(env)
     contract = adopted.contract
     seen, taken = adopted.observation_backend, adopted.action_backend
@@ -147,5 +149,5 @@ def _adopted(env: Any, dialer: Dialer) -> Opened:
         def mask(flags: list[bool]) -> Any:
             return lanes.mask_array(bytes(flags), "reset_mask")
 
-        return Opened(VectorLanes(env, contract, translation, mask), contract)
-    return Opened(SingleLanes(env, translation, steps_many=False), contract)
+        return Opened(VectorLanes(env, contract, translation, mask), contract, False)
+    return Opened(SingleLanes(env, translation, steps_many=False), contract, False)

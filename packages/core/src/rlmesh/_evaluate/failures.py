@@ -34,8 +34,12 @@ class Verdict(Enum):
 
 def verdict_of(error: BaseException, kind: str) -> Verdict:
     """Whose fault it is that a call of some kind ("open", "reset", "step") failed."""
-    if not isinstance(error, Exception) or isinstance(error, InvalidValueError):
+    if not isinstance(error, Exception):
         return Verdict.RUN
+    if isinstance(error, InvalidValueError):
+        # An observation is that of an environment of this process; a peer's own is an EnvError.
+        is_seen = error.path.startswith("observation")
+        return Verdict.EPISODE if is_seen else Verdict.RUN
     if isinstance(error, (AuthenticationError, UnsupportedError, UnsupportedVersionError)):
         return Verdict.ENDPOINT
     if kind == "open":

@@ -19,7 +19,7 @@ from rlmesh._evaluate.gathering import Gathering
 from rlmesh._evaluate.ledger import Ledger
 from rlmesh._evaluate.seats import Seat
 from rlmesh._evaluate.work import Work
-from rlmesh._evaluate.workers import Done, worker_of
+from rlmesh._evaluate.workers import Done, InlineWorker, ThreadWorker
 from rlmesh._models.policy import Policy
 from rlmesh.errors import EnvCrashedError, EnvError
 from rlmesh.results import EpisodeFailure
@@ -63,7 +63,7 @@ class Scheduler:
     """Plays the episodes of a run over its endpoints.
 
     The model, callbacks and environments of this process are called from the thread that calls
-    `run`; where there are several endpoints, each remote one has a thread that waits for it.
+    `run`; each remote endpoint has a thread that waits for it.
 
     Args:
         sources: The endpoints.
@@ -88,16 +88,12 @@ class Scheduler:
         self._unheard = set(range(len(sources)))
         self._policy: Policy
         self._work: Work
+        self._is_prepared = False
         self._gathering: Gathering
         self._ready: deque[tuple[Seat, Attempt]] = deque()
         self._last_error: BaseException | None = None
-        alone = len(sources) == 1
         self._seats = [
-            Seat(
-                i,
-                source,
-                worker_of(i, self._results, is_remote=source.is_remote, is_alone=alone),
-            )
+            Seat(i, source, (ThreadWorker if source.is_remote else InlineWorker)(i, self._results))
             for i, source in enumerate(sources)
         ]
 
@@ -125,11 +121,16 @@ class Scheduler:
             close_all: Whether environments that were given are closed too.
         """
         self._stopped.set()
+        if self._is_prepared:
+            self._policy.close()
         for seat in self._seats:
-            seat.finish(close=close_all or seat.source.is_ours, waits=waits)
+            seat.finish(close_all=close_all)
         until = time.monotonic() + (_PATIENCE if waits else _INTERRUPTED)
         for seat in self._seats:
             seat.worker.join(max(until - time.monotonic(), 0.0))
+        while (done := self._next(0.0)) is not None:
+            if done.kind == "close" and done.error is not None:
+                _log.warning("%s: %s", self._seats[done.endpoint].name, done.error)
 
     def _in_order(self, seats: Sequence[Seat]) -> list[Seat]:
         """Those first whose calls go on while others are made."""
@@ -185,7 +186,7 @@ class Scheduler:
             self._advance(seat)
 
     def _opened(self, seat: Seat, opened: Opened) -> None:
-        seat.lanes, seat.contract = opened.lanes, opened.contract
+        seat.lanes, seat.contract, seat.is_ours = opened
         if self._contract is not None:
             check_same(self._contract, opened.contract, seat.name)
 
@@ -196,6 +197,7 @@ class Scheduler:
             return
         contract = agreed([(seat.name, seat.contract) for seat in opened if seat.contract])
         self._policy, self._work = self._prepare(contract)
+        self._is_prepared = True
         self._gathering = Gathering(self._policy.is_batched, self._policy.max_batch_size)
         self._contract = contract
         for seat in self._in_order(opened):

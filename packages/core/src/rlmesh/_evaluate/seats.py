@@ -30,6 +30,7 @@ class Seat:
     Attributes:
         lanes: Its lanes; None: it is not open.
         contract: The environment's contract; None: it was never open.
+        is_ours: Whether the environment was dialled here, and is closed here.
         playing: The attempts in its lanes, by lane.
         unanswered: How many of these wait for the model.
         sent: The actions of the step that is under way, by lane.
@@ -45,6 +46,7 @@ class Seat:
         self.worker = worker
         self.lanes: Lanes | None = None
         self.contract: EnvContract | None = None
+        self.is_ours = False
         self.playing: dict[int, Attempt] = {}
         self.unanswered = 0
         self.sent: dict[int, list[Any]] = {}
@@ -113,10 +115,10 @@ class Seat:
         self.unanswered = 0
         return attempts
 
-    def finish(self, *, close: bool, waits: bool) -> None:
-        """End its worker; with `close`, close the environment first. `waits`: see `Worker`."""
-        lanes = self.lanes
-        self.worker.finish(None if lanes is None or not close else lanes.close, waits=waits)
+    def finish(self, *, close_all: bool) -> None:
+        """End its worker, and close what is ours; with `close_all`, what was given too."""
+        closes = self.lanes is not None and (close_all or self.is_ours)
+        self.worker.finish(self._open_lanes.close if closes else None)
 
     @property
     def _open_lanes(self) -> Lanes:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Done", "InlineWorker", "ThreadWorker", "Worker", "worker_of"]
+__all__ = ["Done", "InlineWorker", "ThreadWorker", "Worker"]
 
 
 class Done(NamedTuple):
@@ -45,13 +44,8 @@ class Worker(Protocol):
         """Make a call."""
         ...
 
-    def finish(self, last: Callable[[], Any] | None, *, waits: bool) -> None:
-        """Make a last call, of which nobody is told, and end.
-
-        Args:
-            last: The call; None: none.
-            waits: Whether it may take its time. Else the environment may hang, and is left alone.
-        """
+    def finish(self, last: Callable[[], Any] | None) -> None:
+        """Make a last call, if any, of which nobody is told, and end."""
         ...
 
     def join(self, patience: float) -> None:
@@ -60,21 +54,18 @@ class Worker(Protocol):
 
 
 class InlineWorker:
-    """Calls from the thread that submits.
+    """Calls from the thread that submits, which is that of the run.
 
     Args:
         endpoint: Number of the endpoint.
         results: Where what has ended is put.
-        is_remote: Whether its environment is elsewhere, and may be closed from any thread.
     """
 
     is_inline = True
 
-    def __init__(self, endpoint: int, results: Results, *, is_remote: bool) -> None:
+    def __init__(self, endpoint: int, results: Results) -> None:
         self._endpoint = endpoint
         self._results = results
-        self._is_remote = is_remote
-        self._closing: threading.Thread | None = None
 
     def submit(self, kind: str, call: Callable[[], Any]) -> None:
         """See `Worker.submit`. An interrupt goes through."""
@@ -86,29 +77,20 @@ class InlineWorker:
             error = caught
         self._results.put(Done(self._endpoint, kind, result, error, begun, time.perf_counter()))
 
-    def finish(self, last: Callable[[], Any] | None, *, waits: bool) -> None:
+    def finish(self, last: Callable[[], Any] | None) -> None:
         """See `Worker.finish`."""
-        if last is None:
-            return
-        if waits or not self._is_remote:
+        if last is not None:
             last()
-        else:
-            self._closing = threading.Thread(target=_quietly, args=(last,), daemon=True)
-            self._closing.start()
 
     def join(self, patience: float) -> None:
         """See `Worker.join`."""
-        if self._closing is not None:
-            self._closing.join(patience)
-
-
-def _quietly(call: Callable[[], Any]) -> None:
-    with contextlib.suppress(Exception):
-        call()
 
 
 class ThreadWorker:
     """Calls from a thread of its own.
+
+    Even where there is no other endpoint that makes a step no slower (measured, and faster on a
+    busy machine), and an interrupt breaks into no call.
 
     Args:
         endpoint: Number of the endpoint.
@@ -143,7 +125,7 @@ class ThreadWorker:
             put(Done(self._endpoint, kind, result, error, begun, clock()))
             del task, call, result, error
 
-    def finish(self, last: Callable[[], Any] | None, *, waits: bool) -> None:
+    def finish(self, last: Callable[[], Any] | None) -> None:
         """See `Worker.finish`."""
         if last is not None:
             self._calls.put(("close", last))
@@ -152,17 +134,3 @@ class ThreadWorker:
     def join(self, patience: float) -> None:
         """See `Worker.join`."""
         self._thread.join(patience)
-
-
-def worker_of(endpoint: int, results: Results, *, is_remote: bool, is_alone: bool) -> Worker:
-    """Who makes the calls of an endpoint.
-
-    Args:
-        endpoint: Number of the endpoint.
-        results: Where what has ended is put.
-        is_remote: Whether its environment is elsewhere.
-        is_alone: Whether there is no other endpoint: then nothing is gained by a thread.
-    """
-    if is_remote and not is_alone:
-        return ThreadWorker(endpoint, results)
-    return InlineWorker(endpoint, results, is_remote=is_remote)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.lanes import LaneIO
 from rlmesh._hosting.adopt import Adopted
 from rlmesh._hosting.attributes import ExposedAttributes
+from rlmesh._hosting.interrupts import stops_the_server
 from rlmesh._hosting.outcomes import check_reset, check_step, flag_of, reward_of
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import failure_of_exception, failure_of_value
@@ -16,6 +18,8 @@ from rlmesh._wire.frames import EnvFrames
 from rlmesh.errors import CodecError, InvalidValueError
 
 __all__ = ["VALIDATION_KEY", "HostedEnv", "batch_words"]
+
+_log = logging.getLogger("rlmesh.server")
 
 MAX_STEPS = 65_536
 """Most steps in one request (M-1)."""
@@ -72,10 +76,12 @@ class HostedEnv:
         name, player = self._players[type(body)]
         try:
             return player(body)
-        except Exception as error:
+        except BaseException as error:
+            if stops_the_server(error):
+                raise
             return self._failure(error, body.name if isinstance(body, m.Call) else name)
 
-    def _failure(self, error: Exception, call: str) -> m.Failure:
+    def _failure(self, error: BaseException, call: str) -> m.Failure:
         if isinstance(error, _Invalid):
             return failure_of_value(error.code, error.reason)
         return failure_of_exception(error, call, tell_traceback=self._expose_tracebacks)
@@ -85,14 +91,18 @@ class HostedEnv:
         return lambda body: self._exposed.refusal(body.name) or act(body)
 
     def close(self) -> None:
-        """Close the environment."""
-        self._env.close()
+        """Close the environment, and log what that raises."""
+        reply = self.end()
+        if isinstance(reply, m.Failure):
+            _log.error("closing an environment failed: %s\n%s", reply.message, reply.traceback)
 
     def end(self) -> m.Reply:
         """Close the environment: `Closed`, or what that raised."""
         try:
             self._env.close()
-        except Exception as error:
+        except BaseException as error:
+            if stops_the_server(error):
+                raise
             tell = self._expose_tracebacks
             return failure_of_exception(error, "close", tell_traceback=tell).ended()
         return m.Closed()
@@ -122,7 +132,9 @@ class HostedEnv:
         for action in self._decode_actions(body):
             try:
                 done = self._apply(action)
-            except Exception as error:
+            except BaseException as error:
+                if stops_the_server(error):
+                    raise
                 return m.StepManyDone(tuple(steps), self._failure(error, "step"))
             if steps and not body.all_observations:
                 steps[-1] = steps[-1]._replace(observation=m.ABSENT)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from rlmesh._hosting.adopt import Adopted
 from rlmesh._hosting.base import House
 from rlmesh._hosting.thread import EnvThread, Stream
@@ -11,8 +9,6 @@ from rlmesh._wire import messages as m
 from rlmesh.backends import Buffer
 
 __all__ = ["SingleHosting"]
-
-_log = logging.getLogger("rlmesh.server")
 
 
 class SingleHosting:
@@ -78,7 +74,4 @@ class SingleHosting:
 
     def close(self) -> None:
         """See `Hosting`."""
-        try:
-            self._hosted.close()
-        except Exception:
-            _log.exception("closing the environment failed")
+        self._hosted.close()

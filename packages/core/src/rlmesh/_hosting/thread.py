@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, Union
 
+from rlmesh._hosting.interrupts import stops_the_server
 from rlmesh.errors import ClosedError
 
 __all__ = ["EnvThread", "Stream"]
 
 R = TypeVar("R")
+
+_log = logging.getLogger("rlmesh.server")
 
 _PATIENCE_SECONDS = 1.0
 """How long a call waits for a stream that sits on the thread without having a session."""
@@ -145,6 +149,10 @@ class EnvThread:
             self._stream = stream
         try:
             stream.run()
+        except BaseException as error:
+            if stops_the_server(error):
+                raise
+            _log.exception("a stream failed")  # Others need the thread.
         finally:
             with self._lock:
                 if self._stream is stream:
@@ -190,10 +198,10 @@ def _work(
 ) -> None:
     try:
         result = function(*arguments)
-    except Exception as error:
-        answer.put((False, error))
     except BaseException as error:
-        answer.put((False, ClosedError(f"the server was stopped: {error!r}")))
-        raise
+        if stops_the_server(error):
+            answer.put((False, ClosedError(f"the server was stopped: {error!r}")))
+            raise
+        answer.put((False, error))
     else:
         answer.put((True, result))

@@ -113,6 +113,6 @@ class ThreadWorker:
         return m.Closed() if hosted is None else hosted.end()
 
     def _close(self) -> None:
-        reply = self._end()
-        if isinstance(reply, m.Failure):
-            _log.error("closing an environment failed: %s\n%s", reply.message, reply.traceback)
+        hosted, self._hosted = self._hosted, None
+        if hosted is not None:
+            hosted.close()

@@ -46,6 +46,10 @@ class Policy(Protocol):
         """The episode has ended, or was given up."""
         ...
 
+    def close(self) -> None:
+        """Nothing more is asked; called once, after an exception too."""
+        ...
+
 
 class LocalPolicy:
     """A `Policy` of a model of this process.
@@ -118,6 +122,9 @@ class LocalPolicy:
 
     def end(self, context: EpisodeContext) -> None:
         """See `Policy.end`."""
+
+    def close(self) -> None:
+        """See `Policy.close`."""
 
 
 def form_of(

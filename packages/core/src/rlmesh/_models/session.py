@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rlmesh._evaluate.endpoints import sources_of
 from rlmesh._evaluate.run import ModelDialer
 from rlmesh._models.forms import EpisodeContext
-from rlmesh.errors import UnsupportedError
+from rlmesh.errors import ClosedError, UnsupportedError
 
 if TYPE_CHECKING:
     from rlmesh._evaluate.run import Evaluable
@@ -45,7 +45,7 @@ class Session:
         (source,) = sources_of([env_or_address], ModelDialer(model, model._backend, token))
         opened = source.open()
         self._lanes = opened.lanes
-        self._closes = source.is_ours or close_env
+        self._closes = opened.is_ours or close_env
         self._contract = opened.contract
         self._instruction = instruction
         self._context: EpisodeContext | None = None
@@ -65,8 +65,10 @@ class Session:
                 max_batch_size=None,
             )
         except BaseException:
-            self.close()
+            if self._closes:
+                self._lanes.close()
             raise
+        self._is_open = True
 
     @property
     def env(self) -> Any:
@@ -102,7 +104,12 @@ class Session:
 
         Returns:
             Observation and info.
+
+        Raises:
+            ClosedError: If the session is closed.
         """
+        if not self._is_open:
+            raise ClosedError("the session is closed; model.session(env) makes another one")
         self._end()
         observation, info = self._lanes.reset({0: seed})[0]
         self._context = self._policy.begin(
@@ -143,9 +150,12 @@ class Session:
 
     def close(self) -> None:
         """End the session; an environment that was dialled for it is closed. Again: nothing."""
+        if not self._is_open:
+            return
         self._end()
+        self._is_open = False
+        self._policy.close()
         if self._closes:
-            self._closes = False
             self._lanes.close()
 
     def _end(self) -> None:

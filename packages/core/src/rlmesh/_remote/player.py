@@ -13,7 +13,8 @@ from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
 from rlmesh._remote.dialling import client_name, destination
 from rlmesh._remote.pending import PendingCalls
-from rlmesh._session.client import ClientSession, Exchange
+from rlmesh._session.client import ClientSession
+from rlmesh._session.exchange import Exchange
 from rlmesh._session.terms import OpenTerms
 from rlmesh._session.versions import this_peer
 from rlmesh._transport.frames_client import to_port, to_socket

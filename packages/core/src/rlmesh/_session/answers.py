@@ -6,6 +6,7 @@ import logging
 
 from rlmesh._session.frames import ServerFrames
 from rlmesh._wire import messages as m
+from rlmesh._wire.failures import text_of
 from rlmesh._wire.steps import Place, whole
 from rlmesh.backends import Buffer
 from rlmesh.errors import LimitError
@@ -28,7 +29,9 @@ def write_answer(
         return frames.write_reply(sequence, too_large(error.message))
     except Exception as error:
         _log.exception("the answer to request %d cannot be written", sequence)
-        failure = m.Failure(m.ErrorCode.INVALID_RESULT, f"the answer cannot be sent: {error}")
+        failure = m.Failure(
+            m.ErrorCode.INVALID_RESULT, f"the answer cannot be sent: {text_of(error)}"
+        )
         return frames.write_reply(sequence, failure)
 
 

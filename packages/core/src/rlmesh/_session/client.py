@@ -10,8 +10,9 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
+from rlmesh._session.exchange import Exchange, drop
 from rlmesh._session.frames import ClientFrames
 from rlmesh._session.terms import OpenTerms
 from rlmesh._session.versions import check_version
@@ -53,35 +54,6 @@ _ATTEMPTS = 3
 
 _DESERTED_PATIENCE = 2.0
 """Seconds that an address may be deserted: no session survives its server's process (K-11)."""
-
-
-class Exchange(Protocol):
-    """A connection that carries frames."""
-
-    address: str
-    """The peer's address."""
-
-    transport: str
-    """What carries them: "grpc" or "frames"."""
-
-    def place(self, parts: Sequence[Buffer], size: int) -> Buffer:
-        """A frame made of pieces, of `size` bytes in all, where `exchange` wants it."""
-        ...
-
-    def exchange(self, frame: Buffer, timeout: float | None = None) -> Buffer:
-        """Send a frame and return the answer; raises a TransportError.
-
-        The answer holds until the next exchange.
-        """
-        ...
-
-    def deserted(self) -> bool:
-        """Whether nobody listens at the address, for sure."""
-        ...
-
-    def close(self) -> None:
-        """Drop the connection."""
-        ...
 
 
 class ClientSession:
@@ -128,8 +100,9 @@ class ClientSession:
         self._contract = contract
         self._raise = raise_failure
         self._sequence = 0
-        # The request whose answer has not been read, where the caller was interrupted.
-        self._unanswered: Buffer | None = None
+        # The request whose answer has not been read, where the caller was interrupted; with its
+        # number, so that no interrupt parts them.
+        self._unanswered: tuple[int, Buffer] | None = None
         self._busy = threading.Lock()
         self._process = os.getpid()
         self._closed = ""
@@ -184,20 +157,21 @@ class ClientSession:
         Raises:
             RLMeshError: The failure that came instead; see `rlmesh.errors`.
         """
-        if not self._busy.acquire(blocking=False):
+        if self._busy.locked():
+            self._check_usable()
             raise ConcurrentCallError(
                 f"another call is running on the client of {self.address}; one client takes one "
                 f"caller at a time"
             )
-        try:
+        # Not acquire() and try: an interrupt between the two would leave it locked for ever. Two
+        # callers that come here at the very same time are served one after the other.
+        with self._busy:
             self._check_usable()
             return self._ask(body, expected)
-        finally:
-            self._busy.release()
 
     def _ask(self, body: m.RequestBody, expected: type[R]) -> R:
         if self._unanswered is not None:
-            self._collect(self._unanswered)
+            self._collect(*self._unanswered)
         return self._exchange(body, expected)
 
     def close(self) -> None:
@@ -210,17 +184,20 @@ class ClientSession:
         """
         if self._closed or os.getpid() != self._process:
             return
-        if not self._busy.acquire(timeout=_CLOSE_TIMEOUT):
-            self._end("the client was closed while a call was running")
-            return
         try:
-            self._ask(m.Close(), m.Closed)
+            if not self._busy.acquire(timeout=_CLOSE_TIMEOUT):
+                self._end("the client was closed while a call was running")
+                return
+            try:
+                self._ask(m.Close(), m.Closed)
+            finally:
+                self._busy.release()
         except EnvError:
             raise
         except (CodecError, InvalidValueError, RemoteError, TransportError):
             pass  # The server ends the session when its grace period is over.
         finally:
-            self._busy.release()
+            # Of an interrupt, too: it may have left the lock, and nothing may wait for that.
             self._end("the client was closed")
 
     def abandon(self) -> None:
@@ -235,8 +212,8 @@ class ClientSession:
         most = self.terms.max_message_bytes
         if len(frame) > most > 0:
             raise LimitError(f"a request of {len(frame)} bytes; the server takes {most}")
+        self._unanswered = sequence, frame
         self._sequence = sequence
-        self._unanswered = frame
         try:
             timeout = _CLOSE_TIMEOUT if isinstance(body, m.Close) else None
             data = self._transport.exchange(frame, timeout)
@@ -274,8 +251,9 @@ class ClientSession:
             frame = self._frames.write_request(m.Request(self._sequence + 1, m.Close()))
             self._transport.exchange(frame, _CLOSE_PATIENCE)
 
-    def _collect(self, frame: Buffer) -> None:
+    def _collect(self, sequence: int, frame: Buffer) -> None:
         """Read the answer to a request whose caller was interrupted; nobody wants it any more."""
+        self._sequence = sequence
         interrupted = ConnectionLostError("a call was interrupted", address=self.address)
         self._resume(frame, interrupted, closing=False)
         self._unanswered = None
@@ -309,7 +287,7 @@ class ClientSession:
         raise self._ended(ConnectionLostError(words, address=self.address)) from lost
 
     def _resumed(self, frame: Buffer, begun: float, attempts: int) -> Buffer:
-        self._transport.close()
+        drop(self._transport)
         self._transport = self._connect()
         resume = m.Resume(self.id, self._key, self._sequence)
         opened = self._handshake(m.Open(self._client, resume), self._open_terms.timeout)
@@ -380,7 +358,10 @@ class ClientSession:
     def _end(self, reason: str) -> None:
         if not self._closed:
             self._closed = reason
-            self._transport.close()
+            if self._unanswered is None:
+                self._transport.close()
+            else:
+                drop(self._transport)
 
 
 _open_sessions: weakref.WeakSet[ClientSession] = weakref.WeakSet()

@@ -138,7 +138,15 @@ class Connection:
         if refusal is not None:
             session.kept = self._hub.write(sequence, refusal)
             return Answer(session.kept)
-        session.kept, reply = self._hub.play(session, request, frame, self._place)
+        try:
+            session.kept, reply = self._hub.play(session, request, frame, self._place)
+        except BaseException:
+            # Ctrl-C stops the server in the middle of the call; a client that asks again must not
+            # be told that it has never asked.
+            words = "the server was stopped during this call"
+            stopped = m.Failure(m.ErrorCode.SHUTTING_DOWN, words, session_closed=True)
+            session.kept = self._hub.write(sequence, stopped)
+            raise
         over = isinstance(body, m.Close) or (isinstance(reply, m.Failure) and reply.session_closed)
         return Answer(session.kept, over)
 

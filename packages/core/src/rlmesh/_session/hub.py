@@ -19,7 +19,7 @@ from rlmesh._session.idle import IdleWatch
 from rlmesh._session.sessions import CannotOpen, Instance, Instances, ServedSession
 from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
-from rlmesh._wire.failures import failure_of_exception
+from rlmesh._wire.failures import failure_of_exception, text_of
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh._wire.steps import Place, whole
 from rlmesh.backends import Buffer
@@ -325,7 +325,7 @@ class SessionHub:
             return m.Failure(m.ErrorCode.SHUTTING_DOWN, str(error), session_closed=True)
         except Exception as error:
             _log.exception("a request of session %s failed", session.id)
-            return m.Failure(m.ErrorCode.INTERNAL, f"the server failed: {error}")
+            return m.Failure(m.ErrorCode.INTERNAL, f"the server failed: {text_of(error)}")
 
     def lost(self, session: ServedSession, connection: Connection) -> None:
         """A connection has ended; its session waits for another one, or ends (R-3, R-13)."""

@@ -53,6 +53,8 @@ class HostedStream:
         try:
             self.done.set_result(work())
         except BaseException as error:
+            # gRPC tells a client of an Exception, and would leave this one's waiting.
+            self.cancel()
             self.done.set_exception(error)
             raise
 

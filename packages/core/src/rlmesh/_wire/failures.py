@@ -16,6 +16,7 @@ __all__ = [
     "failure_to_wire",
     "raise_failure",
     "raise_model_failure",
+    "text_of",
 ]
 
 MAX_TEXT_BYTES = 16_384
@@ -53,7 +54,7 @@ def failure_of_exception(error: BaseException, call: str, *, tell_traceback: boo
         text = "".join(traceback.format_exception(kind, error, error.__traceback__))
     return Failure(
         ErrorCode.USER_EXCEPTION,
-        f"{call}() raised {kind.__qualname__}: {error}",
+        f"{call}() raised {kind.__qualname__}: {text_of(error)}",
         exception_type=name,
         traceback=text,
     )
@@ -79,6 +80,14 @@ def raise_model_failure(failure: Failure, address: str) -> None:
     )
     error.exception_type, error.remote_traceback = failure.exception_type, failure.traceback
     raise error
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says, even where its class is a user's and its `__str__` raises."""
+    try:
+        return str(error)
+    except BaseException:
+        return "(its text cannot be told)"
 
 
 def raise_failure(failure: Failure, address: str) -> None:

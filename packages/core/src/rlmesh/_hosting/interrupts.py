@@ -1,0 +1,19 @@
+"""Which exceptions of an environment are those of the one who runs the server."""
+
+from __future__ import annotations
+
+import threading
+
+__all__ = ["stops_the_server"]
+
+
+def stops_the_server(error: BaseException) -> bool:
+    """Whether it is Ctrl-C, which Python raises in the main thread, whatever that is doing.
+
+    Whatever else comes out of an environment, SystemExit and asyncio's CancelledError too, is the
+    environment's own: it would end a thread that others need.
+    """
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+    )
