@@ -25,6 +25,8 @@ from tests.processes import ROOT, running, until
 Workers = Literal["thread", "process"]
 HAS_CLOUDPICKLE = importlib.util.find_spec("cloudpickle") is not None
 
+ENDS = [asyncio.CancelledError, SystemExit, GeneratorExit, KeyboardInterrupt]
+
 both = pytest.mark.parametrize("workers", ["thread", "process"])
 
 
@@ -189,6 +191,27 @@ def test_a_factory_that_fails_later_fails_that_session_alone() -> None:
             assert remote.reset()[0] == 0
 
 
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_factory_that_would_end_a_thread_keeps_no_place(kind: type[BaseException]) -> None:
+    factory = Counting(CounterEnv(), kind("no licence"), kind("no licence"), CounterEnv())
+    with EnvServer(factory=factory) as server:
+        RemoteEnv(server.address).close()
+        for _ in range(2):
+            with pytest.raises(errors.EnvError, match=rf"{kind.__name__}: no licence"):
+                RemoteEnv(server.address, connect_timeout=10)
+        with RemoteEnv(server.address) as remote:
+            assert remote.reset()[0] == 0
+
+
+@pytest.mark.parametrize("kind", [LookupError, *ENDS])
+def test_a_spare_that_cannot_be_made_is_tried_again(kind: type[BaseException]) -> None:
+    factory = Counting(CounterEnv(), kind("no licence"), *(CounterEnv() for _ in range(9)))
+    with EnvServer(factory=factory, spares=2) as server:
+        until(lambda: len(factory.made) == 9, 10)
+        RemoteEnv(server.address).close()
+        until(lambda: len(factory.made) <= 8, 10)
+
+
 def test_a_factory_that_makes_something_else_is_refused() -> None:
     other = CounterEnv()
     other.action_space = rlmesh.spaces.Discrete(3)
@@ -213,9 +236,6 @@ def test_an_exception_is_an_answer(workers: Workers) -> None:
         assert "in step" in caught.value.remote_traceback
         assert remote.reset()[0] == 0
         assert remote.step(1)[0] == 1
-
-
-ENDS = [asyncio.CancelledError, SystemExit, GeneratorExit, KeyboardInterrupt]
 
 
 @pytest.mark.parametrize("kind", ENDS)

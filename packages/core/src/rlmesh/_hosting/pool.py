@@ -190,7 +190,7 @@ class PooledHosting:
         while (worker := self._next_spare()) is not None:
             try:
                 worker.make()
-            except Exception:
+            except BaseException:
                 _log.exception("a spare environment cannot be made")
                 worker.release()
                 with self._lock:

@@ -170,7 +170,7 @@ class SessionHub:
         """Open a session in the place that was kept for it."""
         try:
             instance = self._instances.take()
-        except Exception as error:
+        except BaseException as error:  # A factory's SystemExit must not keep the place.
             _log.exception("an environment for %s cannot be made", client.name)
             self._settle(None)
             return None, self._cannot_open(error).ended()
@@ -197,7 +197,7 @@ class SessionHub:
             "frames_port": self.frames_port if Capability.FRAMES_TCP in able else 0,
         }
 
-    def _cannot_open(self, error: Exception) -> m.Failure:
+    def _cannot_open(self, error: BaseException) -> m.Failure:
         if isinstance(error, CannotOpen):
             return error.failure
         if isinstance(error, ClosedError):
