@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -151,6 +152,28 @@ def test_spares_are_made_ahead(factory: Any, note: Path, workers: Workers) -> No
             place = [*map(str, remote.reset()[1].values())]
             assert ["made", *place] in lines(note)[:2]
             until(lambda: len(lines(note)) == 3, 30)
+
+
+@pytest.mark.parametrize("places", [1, 3])
+@pytest.mark.parametrize("spares", [None, 0, 1])
+def test_everyone_in_line_gets_a_turn(places: int, spares: int | None, transport: str) -> None:
+    if spares is None:
+        server = EnvServer(CounterEnv())
+    else:
+        server = EnvServer(factory=CounterEnv, max_sessions=places, spares=spares)
+    reconnects: list[Any] = []
+
+    def visit(_: int) -> None:
+        with RemoteEnv(
+            server.address, wait=60, on_reconnect=reconnects.append, transport=transport
+        ) as remote:
+            remote.reset()
+            assert [remote.step(0)[0] for _ in range(3)] == [1, 2, 3]
+
+    with server, ThreadPoolExecutor(2 * places + 2) as clients:
+        for _ in clients.map(visit, range(60)):
+            pass
+    assert not reconnects
 
 
 # What goes wrong.

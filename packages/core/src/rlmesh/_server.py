@@ -126,7 +126,7 @@ class EnvServer:
         self._contract = self._hosting.contract
         self._hub = self._new_hub(tell)
         try:
-            self._transport = GrpcServer(self._service(), where, token, host=self._hosting, tls=tls)
+            self._transport = GrpcServer(self._service(), where, token, host=self._hub, tls=tls)
             try:
                 self._frames = self._new_frames_servers(token, tls)
             except BaseException:
