@@ -102,6 +102,9 @@ class _One:
         reply: m.Reply = self._player.play(request.body)
         return reply
 
+    def offer(self, stream: object) -> bool:
+        return False
+
     def host(self, stream: object) -> bool:
         return False
 

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,8 @@ from tests.processes import ROOT, running, until
 
 Workers = Literal["thread", "process"]
 HAS_CLOUDPICKLE = importlib.util.find_spec("cloudpickle") is not None
+
+ENDS = [asyncio.CancelledError, SystemExit, GeneratorExit, KeyboardInterrupt]
 
 both = pytest.mark.parametrize("workers", ["thread", "process"])
 
@@ -160,6 +163,28 @@ def test_spares_are_made_ahead(factory: Any, note: Path, workers: Workers) -> No
             until(lambda: len(lines(note)) == 3, 30)
 
 
+@pytest.mark.parametrize("places", [1, 3])
+@pytest.mark.parametrize("spares", [None, 0, 1])
+def test_everyone_in_line_gets_a_turn(places: int, spares: int | None, transport: str) -> None:
+    if spares is None:
+        server = EnvServer(CounterEnv())
+    else:
+        server = EnvServer(factory=CounterEnv, max_sessions=places, spares=spares)
+    reconnects: list[Any] = []
+
+    def visit(_: int) -> None:
+        with RemoteEnv(
+            server.address, wait=60, on_reconnect=reconnects.append, transport=transport
+        ) as remote:
+            remote.reset()
+            assert [remote.step(0)[0] for _ in range(3)] == [1, 2, 3]
+
+    with server, ThreadPoolExecutor(2 * places + 2) as clients:
+        for _ in clients.map(visit, range(60)):
+            pass
+    assert not reconnects
+
+
 # What goes wrong.
 
 
@@ -245,6 +270,27 @@ def test_what_a_process_imports_is_not_the_time_of_its_factory() -> None:
         assert remote.reset()[0] == 0
 
 
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_factory_that_would_end_a_thread_keeps_no_place(kind: type[BaseException]) -> None:
+    factory = Counting(CounterEnv(), kind("no licence"), kind("no licence"), CounterEnv())
+    with EnvServer(factory=factory) as server:
+        RemoteEnv(server.address).close()
+        for _ in range(2):
+            with pytest.raises(errors.EnvError, match=rf"{kind.__name__}: no licence"):
+                RemoteEnv(server.address, connect_timeout=10)
+        with RemoteEnv(server.address) as remote:
+            assert remote.reset()[0] == 0
+
+
+@pytest.mark.parametrize("kind", [LookupError, *ENDS])
+def test_a_spare_that_cannot_be_made_is_tried_again(kind: type[BaseException]) -> None:
+    factory = Counting(CounterEnv(), kind("no licence"), *(CounterEnv() for _ in range(9)))
+    with EnvServer(factory=factory, spares=2) as server:
+        until(lambda: len(factory.made) == 9, 10)
+        RemoteEnv(server.address).close()
+        until(lambda: len(factory.made) <= 8, 10)
+
+
 def test_a_factory_that_makes_something_else_is_refused() -> None:
     other = CounterEnv()
     other.action_space = rlmesh.spaces.Discrete(3)
@@ -269,9 +315,6 @@ def test_an_exception_is_an_answer(workers: Workers) -> None:
         assert "in step" in caught.value.remote_traceback
         assert remote.reset()[0] == 0
         assert remote.step(1)[0] == 1
-
-
-ENDS = [asyncio.CancelledError, SystemExit, GeneratorExit, KeyboardInterrupt]
 
 
 @pytest.mark.parametrize("kind", ENDS)

@@ -119,7 +119,7 @@ class EnvServer(Endpoint):
         hub = self._new_hub(options, tell)
         super().__init__(self._hosting, hub, options, self._contract.id)
         try:
-            self._bind(ENV_SERVICE, where, token, tls, self._hosting)
+            self._bind(ENV_SERVICE, where, token, tls, hub)
             try:
                 self._frames = self._new_frames_servers(token, tls)
             except BaseException:

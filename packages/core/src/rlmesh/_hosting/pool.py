@@ -104,15 +104,14 @@ class PooledHosting:
         return worker
 
     def offer(self, stream: Stream) -> bool:
-        """See `Hosting`: a worker's thread, which is the session's own if it takes that worker."""
+        """See `Hosting`: a worker's thread; the session that the stream opens takes that worker."""
         if not self._lends:
             return False
         with self._lock:
             free = [w for w in self._idle if w.is_free and not w.ended]
             worker = min(free, key=lambda w: w.contract is None, default=None)
             if worker is None:
-                self._forget_ended()
-                if len(self._idle) + len(self._held) >= self.capacity or self._stopping.is_set():
+                if self._stopping.is_set():
                     return False
                 worker = self._new_worker()
                 self._idle.append(worker)
@@ -149,7 +148,7 @@ class PooledHosting:
     def _choose(self) -> Worker:
         """Best the worker on whose thread the caller is, then one that is ready, then a new one.
 
-        The last resort is one whose thread is lent to a stream that has no session yet.
+        One whose thread is lent to another stream is that stream's.
         """
         with self._lock:
             if self._stopping.is_set():
@@ -159,12 +158,9 @@ class PooledHosting:
             order = sorted(free, key=lambda w: (not w.is_current, w.contract is None))
             if order:
                 worker = order[0]
-            elif len(self._idle) + len(self._held) < self.capacity or not self._idle:
-                worker = self._new_worker()
-            else:
-                worker = self._idle[0]
-            if worker in self._idle:
                 self._idle.remove(worker)
+            else:
+                worker = self._new_worker()
             self._held.append(worker)
             return worker
 
@@ -190,7 +186,7 @@ class PooledHosting:
         while (worker := self._next_spare()) is not None:
             try:
                 worker.make()
-            except Exception:
+            except BaseException:
                 _log.exception("a spare environment cannot be made")
                 worker.release()
                 with self._lock:

@@ -17,9 +17,6 @@ R = TypeVar("R")
 
 _log = logging.getLogger("rlmesh.server")
 
-_PATIENCE_SECONDS = 1.0
-"""How long a call waits for a stream that sits on the thread without having a session."""
-
 
 class Stream(Protocol):
     """A client's stream that may run on the environment's thread, from its first frame to its last.
@@ -67,8 +64,9 @@ class EnvThread:
 
     @property
     def is_free(self) -> bool:
-        """Whether no stream sits on the thread."""
-        return self._stream is None
+        """Whether no stream sits on the thread, or only one that waits for nothing more."""
+        stream = self._stream
+        return stream is None or stream.ending
 
     def call(self, function: Callable[..., R], *arguments: Any) -> R:
         """The result of `function(*arguments)` on the environment's thread.
@@ -86,18 +84,14 @@ class EnvThread:
             if self._stopped:
                 raise _closed()
             self._jobs.put((function, arguments, answer))
-        worked, result = self._wait_for(answer)
+        worked, result = answer.get()
         if not worked:
             raise result
         value: R = result
         return value
 
     def offer(self, stream: Stream) -> bool:
-        """Take a stream, if the thread is free for it; it runs after what was asked before.
-
-        Only the holder of the environment calls it, so a stream that finds another one here has
-        nothing to call until that one is `ending`.
-        """
+        """Take a stream, if the thread is free for it; it runs after what was asked before."""
         with self._lock:
             taken = self._stream is not None and not self._stream.ending
             if taken or self._stopping or not self._owner:
@@ -109,7 +103,7 @@ class EnvThread:
     def succeed(self, stream: Stream) -> bool:
         """Take another stream of the session that holds the environment; or refuse.
 
-        The one that is here is the session's former, or has none: it is ended.
+        The one that is here is the session's former: it is ended.
         """
         with self._lock:
             if self._stopping or not self._owner:
@@ -139,7 +133,7 @@ class EnvThread:
         self._jobs.put(None)
 
     def evict(self) -> None:
-        """End the stream that sits on the thread, if there is one; it has no session."""
+        """End the stream that sits on the thread, if there is one."""
         stream = self._stream
         if stream is not None:
             stream.cancel()
@@ -157,18 +151,6 @@ class EnvThread:
             with self._lock:
                 if self._stream is stream:
                     self._stream = None
-
-    def _wait_for(self, answer: queue.SimpleQueue[_Answer]) -> _Answer:
-        stream = self._stream
-        if stream is None:
-            return answer.get()
-        # The caller holds the environment, so this stream has no session: it is about to be
-        # refused, or its client has gone silent.
-        try:
-            return answer.get(timeout=_PATIENCE_SECONDS)
-        except queue.Empty:
-            self.evict()
-            return answer.get()
 
     def _answer_queue(self) -> queue.SimpleQueue[_Answer]:
         """The caller's own queue: it waits for each answer, so there is one at most."""

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from rlmesh._codec import Validation
 from rlmesh._serving.batching import ModelThread
@@ -53,6 +54,10 @@ class ModelInstances:
 
     def _open_sessions(self) -> int:
         return self._open
+
+    def offer(self, stream: Any) -> bool:
+        """See `Instances`: the model's thread is for its calls."""
+        return False
 
     def taker(self, opening: m.Open) -> Callable[[], Instance]:
         """What makes the instance of a new session.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +16,7 @@ from rlmesh._session.answers import too_large, write_answer
 from rlmesh._session.connection import Connection
 from rlmesh._session.frames import ServerFrames
 from rlmesh._session.idle import IdleWatch
+from rlmesh._session.places import Places
 from rlmesh._session.sessions import CannotOpen, Instance, Instances, ServedSession
 from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
@@ -29,9 +30,6 @@ from rlmesh.specs import Capability, PeerInfo, SessionTerms
 __all__ = ["SessionHub"]
 
 _log = logging.getLogger("rlmesh.server")
-
-_LOOK_SECONDS = 0.25
-"""How often one who stands in line looks whether its client is still there."""
 
 _OBITUARIES = 256
 """Of how many sessions that were ended the reason is kept."""
@@ -74,11 +72,9 @@ class SessionHub:
         self._expose_tracebacks = expose_tracebacks
         self.read = frames.read_request
         self.write = frames.write_reply
-        # Notified when a session ends, and when the server does.
-        self._changed = threading.Condition()
+        self._places = Places(instances.capacity)
+        self._lock = threading.Lock()
         self._sessions: dict[str, ServedSession] = {}
-        self._opening = 0
-        self._line: deque[object] = deque()
         self._idle = IdleWatch(terms.idle_timeout, self._sessions.values, self._expire_idle)
         # Why those ended that their clients may still ask for.
         self._obituaries: OrderedDict[str, tuple[ServedSession, str]] = OrderedDict()
@@ -97,10 +93,9 @@ class SessionHub:
         """The answer of `Describe`."""
         return self._frames.write_description(self._server, self._served, self._terms)
 
-    @property
-    def full(self) -> bool:
-        """Whether a new session would find no environment."""
-        return len(self._sessions) + self._opening >= self._instances.capacity
+    def offer(self, stream: Any) -> bool:
+        """Have a thread lent to a new client's stream, or refuse."""
+        return self._places.lend(stream, self._instances.offer)
 
     def connect(
         self,
@@ -124,10 +119,10 @@ class SessionHub:
 
     def stop(self) -> None:
         """Admit nobody any more; those in line are told, and sessions without a call are over."""
-        with self._changed:
+        with self._lock:
             self._stopping = True
-            self._changed.notify_all()
             idle = [session for session in self._sessions.values() if not session.working]
+        self._places.stop()
         for session in idle:
             session.cut()
 
@@ -150,9 +145,8 @@ class SessionHub:
             take = self._taker(request)
         except Exception as error:
             return None, self._cannot_open(error).ended()
-        refusal = self._stand_in_line(request.wait, connection)
-        if refusal is not None:
-            return None, refusal
+        if not self._places.take(request.wait, connection.alive):
+            return None, self._shutting_down() if self._stopping else self._busy()
         return self._admit(request.client, connection, take)
 
     def _taker(self, request: m.Open) -> Callable[[], Instance]:
@@ -162,17 +156,18 @@ class SessionHub:
     def _admit(
         self, client: PeerInfo, connection: Connection, take: Callable[[], Instance]
     ) -> tuple[ServedSession | None, m.Reply]:
-        """Open a session in the place that was kept for it."""
+        """Open a session in the place that was taken for it."""
         try:
             instance = take()
-        except Exception as error:
+        except BaseException as error:  # A factory's SystemExit must not keep the place.
             _log.exception("an environment for %s cannot be made", client.name)
-            self._settle(None)
+            self._places.give_back()
             return None, self._cannot_open(error).ended()
         resumable = self._terms.grace_period > 0 and Capability.RESUME in client.capabilities
         session = ServedSession(client, connection.peer, instance, resumable=resumable)
         session.attach(connection)
-        self._settle(session)
+        with self._lock:
+            self._sessions[session.id] = session
         self._idle.opened()
         _log.info("session %s opened by %s (%s)", session.id, client.name, connection.peer)
         return session, m.Opened(
@@ -192,25 +187,17 @@ class SessionHub:
             "frames_port": self.frames_port if Capability.FRAMES_TCP in able else 0,
         }
 
-    def _cannot_open(self, error: Exception) -> m.Failure:
+    def _cannot_open(self, error: BaseException) -> m.Failure:
         if isinstance(error, CannotOpen):
             return error.failure
         if isinstance(error, ClosedError):
             return m.Failure(m.ErrorCode.SHUTTING_DOWN, str(error))
         return failure_of_exception(error, "factory", tell_traceback=self._expose_tracebacks)
 
-    def _settle(self, session: ServedSession | None) -> None:
-        """A place that was kept is a session now, or free again."""
-        with self._changed:
-            self._opening -= 1
-            if session is not None:
-                self._sessions[session.id] = session
-            self._changed.notify_all()
-
     def _resume(
         self, resume: m.Resume, connection: Connection
     ) -> tuple[ServedSession | None, m.Reply]:
-        with self._changed:
+        with self._lock:
             session = self._sessions.get(resume.session_id)
             late, why = self._obituaries.get(resume.session_id, (_NOBODY, ""))
         # An unknown id costs the same comparison.
@@ -243,33 +230,13 @@ class SessionHub:
             **self._places_for(session),
         )
 
-    def _stand_in_line(self, wait: float, connection: Connection) -> m.Failure | None:
-        """Keep a place for a new session, perhaps after a while; the failure if there is none."""
-        deadline = time.monotonic() + wait
-        ticket = object()
-        with self._changed:
-            self._line.append(ticket)
-            try:
-                while self._line[0] is not ticket or self.full:
-                    left = deadline - time.monotonic()
-                    if self._stopping or left <= 0 or not connection.alive():
-                        break
-                    self._changed.wait(min(left, _LOOK_SECONDS))
-                else:
-                    if not self._stopping:
-                        self._opening += 1
-                        return None
-            finally:
-                self._line.remove(ticket)
-                self._changed.notify_all()
-            return self._shutting_down() if self._stopping else self._busy()
-
     def _shutting_down(self) -> m.Failure:
         return m.Failure(m.ErrorCode.SHUTTING_DOWN, "the server is shutting down").ended()
 
     def _busy(self) -> m.Failure:
         """What a client is told that finds every environment held."""
-        holder = min(self._sessions.values(), key=lambda s: s.since, default=None)
+        with self._lock:
+            holder = min(self._sessions.values(), key=lambda s: s.since, default=None)
         if holder is None:
             words = "another client is just getting the environment"
             return m.Failure(m.ErrorCode.BUSY, words, session_closed=True)
@@ -347,7 +314,7 @@ class SessionHub:
         if session.end(unless_answered_after=limit):
             why = f"it got no request for {self._terms.idle_timeout:g} s (idle_timeout)"
             _log.info("session %s ended: %s", session.id, why)
-            with self._changed:
+            with self._lock:
                 self._obituaries[session.id] = session, why
                 if len(self._obituaries) > _OBITUARIES:
                     self._obituaries.popitem(last=False)
@@ -365,9 +332,9 @@ class SessionHub:
             session.instance.release()
         except Exception:
             _log.exception("releasing the environment of session %s failed", session.id)
-        with self._changed:
+        with self._lock:
             self._sessions.pop(session.id, None)
-            self._changed.notify_all()
+        self._places.give_back()
 
 
 class _NoInstance:

@@ -74,6 +74,10 @@ class Instances(Protocol):
         """An environment for a new session; raises what making it raises."""
         ...
 
+    def offer(self, stream: Any) -> bool:
+        """Lend a thread to a client's stream, or refuse."""
+        ...
+
 
 class Link(Protocol):
     """A connection, as its session sees it."""

@@ -29,12 +29,15 @@ class HostedStream:
     def __init__(self) -> None:
         self.ending = False
         self._context: grpc.ServicerContext | None = None
+        self._cancelled = False
         self._work: Callable[[], Any] | None = None
         self.done: Future[Any] = Future()
 
     def entered(self, context: grpc.ServicerContext) -> None:
         """The handler has begun."""
         self._context = context
+        if self._cancelled:
+            context.cancel()
 
     def left(self) -> None:
         """The handler has ended."""
@@ -60,6 +63,7 @@ class HostedStream:
 
     def cancel(self) -> None:
         """See `rlmesh._hosting.thread.Stream`."""
+        self._cancelled = True
         context = self._context
         if context is not None:
             context.cancel()
