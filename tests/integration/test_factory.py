@@ -417,7 +417,19 @@ def test_a_thread_that_is_left_behind_is_no_failure_of_close(note: Path, seconds
         assert note.exists() == (seconds < 1), "it has the time that closing has"
 
 
-DEATHS = [("segfault", -11, "signal SIGSEGV"), ("exit", 7, "code 7"), ("sys.exit", 3, "code 3")]
+DEATHS = [("segfault", -11, "signal SIGSEGV"), ("exit", 7, "code 7")]
+
+
+def test_sys_exit_of_an_environment_ends_no_process(factory: Any) -> None:
+    with (
+        EnvServer(factory=factory, workers="process") as server,
+        RemoteEnv(server.address) as remote,
+    ):
+        pid = remote.reset()[1]["pid"]
+        with pytest.raises(errors.EnvError, match="SystemExit: 3") as caught:
+            remote.step(trouble("sys.exit"))
+        assert not isinstance(caught.value, errors.EnvCrashedError)
+        assert remote.reset()[1]["pid"] == pid
 
 
 @pytest.mark.parametrize(("kind", "code", "words"), DEATHS)
