@@ -88,4 +88,4 @@ class RemotePolicy:
         self._route.finish(context)
 
     def close(self) -> None:
-        """See `Policy.close`. The session goes on; who has the `RemoteModel` closes it."""
+        """See `Policy.close`: the session is the `RemoteModel`'s, which may go on."""
