@@ -126,12 +126,13 @@ changed: ## what the changes since a commit touch: make changed SINCE=HEAD~1
 	@$(PYTHON) -m tools.pants --changed-since=$(or $(SINCE),HEAD) --changed-dependents=transitive list
 
 .PHONY: bench
-bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy, many workers beside one
+bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy, many beside one
 	$(PY) -m benchmarks.grpc_step
 	$(PY) -m benchmarks.transports
 	$(PY) -m benchmarks.step_profile
 	$(PY) -m benchmarks.codec
 	$(PY) -m benchmarks.workers
+	$(PY) -m benchmarks.evaluate
 
 .PHONY: bench-peers
 bench-peers: ## this project beside its peers, ten minutes, into benchmarks/RESULTS.md (ARGS="--cases a,b")

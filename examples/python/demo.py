@@ -1,20 +1,26 @@
-"""Serve CartPole-v1 in one process, play it with a model in this one, print the result."""
+"""Serve CartPole-v1, play it with a model, train another one, evaluate that on four endpoints.
+
+Every environment is in a process of its own, the models are in this one.
+"""
 
 import os
 import select
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+import numpy as np
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
+import rlmesh
 from rlmesh.errors import RLMeshError
-from rlmesh.numpy import Model
+from rlmesh.numpy import Model, RemoteEnv
 
 ENV_ID = "CartPole-v1"
 EPISODES = 10
+ENDPOINTS = 4
 STARTED = 60  # Seconds that the server may take to start.
 STOPPED = 10  # Seconds that it may take to end.
 
@@ -74,7 +80,7 @@ def play(console, address):
 
 def report(console, result):
     """Print a table of a run."""
-    table = Table(title=f"{result.env_id}: {len(result.episodes)} seeded episodes over gRPC")
+    table = Table(title=f"{result.env_id}: {len(result.episodes)} seeded episodes")
     for column in ("seed", "steps", "reward", "end", "seconds"):
         table.add_column(column, justify="right")
     for e in result.episodes:
@@ -86,16 +92,50 @@ def report(console, result):
     )
 
 
+def linear(weights):
+    """A model that pushes to the side that a weighted sum of the observation says."""
+    return Model(lambda observation: int(observation @ weights > 0))
+
+
+def train(console, address):
+    """Weights found by the cross-entropy method: sample, keep the best, narrow, again."""
+    random = np.random.default_rng(0)
+    mean, spread = np.zeros(4), np.ones(4)
+    env = RemoteEnv(address)
+    for _ in range(4):
+        tried = random.normal(mean, spread, (16, 4))
+        rewards = [linear(weights).run(env, seeds=[100]).mean_reward for weights in tried]
+        best = tried[np.argsort(rewards)[-4:]]
+        mean, spread = best.mean(axis=0), best.std(axis=0) + 0.05
+        console.print(f"training: mean reward {np.mean(rewards):.1f}, best {max(rewards):.1f}")
+    env.close()
+    return mean
+
+
+def evaluate(console, weights):
+    """Play seeds that were not trained on, on several endpoints at once."""
+    with ExitStack() as stack:
+        addresses = [stack.enter_context(served(ENV_ID)) for _ in range(ENDPOINTS)]
+        result = rlmesh.evaluate(linear(weights), addresses, seeds=range(200, 220))
+    low, high = result.reward_interval()
+    console.print(
+        f"evaluated on {len(result.by_endpoint())} endpoints at once: "
+        f"{len(result.episodes)} seeds, reward {result.mean_reward:.1f} [{low:.1f}, {high:.1f}]",
+        markup=False,
+    )
+
+
 def main():
-    """Serve, play and report; the exit status is 0 if all went well."""
+    """Serve, play, train, evaluate and report; the exit status is 0 if all went well."""
     console = Console()
     try:
         with served(ENV_ID) as address:
             console.print(f"{ENV_ID} is served on {address} by a process of its own")
-            result = play(console, address)
+            report(console, play(console, address))
+            weights = train(console, address)
+        evaluate(console, weights)
     except RLMeshError as error:
         sys.exit(f"the demo failed: {error}")
-    report(console, result)
 
 
 if __name__ == "__main__":

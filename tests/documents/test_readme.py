@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,20 +39,29 @@ def answers(port: int) -> bool:
 
 @pytest.mark.parametrize(
     ("first", "second", "before", "said"),
-    [(0, 1, "", r"\d+\.\d+\n"), (2, 3, BANNED, r"1\.0\n"), (4, 1, "", r"\d+\.\d+\n")],
-    ids=["numpy", "native", "factory"],
+    [
+        (0, 1, "", r"\d+\.\d+\n"),
+        (2, 3, BANNED, r"1\.0\n"),
+        (4, 1, "", r"\d+\.\d+\n"),
+        (4, 5, "", r"(?s).*\b100\b.*CartPole-v1.*|.*CartPole-v1.*\b100\b.*"),
+        (4, 6, "", r"\d{2,3}\n"),
+    ],
+    ids=["numpy", "native", "factory", "evaluate", "session"],
 )
-def test_serve_and_connect(first: int, second: int, before: str, said: str, port: int) -> None:
+def test_serve_and_connect(
+    first: int, second: int, before: str, said: str, port: int, tmp_path: Path
+) -> None:
     with running(["-c", before + on(BLOCKS[first], port)]) as server:
         until(lambda: answers(port) or server.process.poll() is not None, STARTED, server)
-        done = finished(["-c", before + on(BLOCKS[second], port)])
+        client = on(BLOCKS[second], port).replace("run.journal", str(tmp_path / "run.journal"))
+        done = finished(["-c", before + client])
         assert (done.returncode, done.stderr) == (0, "")
         assert re.fullmatch(said, done.stdout)
         assert server.stop() == 0
 
 
 def test_each_is_ten_lines() -> None:
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 7
     counts = [len([line for line in block.splitlines() if line.strip()]) for block in BLOCKS]
     assert max(counts) <= 11
 

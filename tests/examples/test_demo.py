@@ -25,6 +25,12 @@ def test_it_prints_ten_seeded_episodes_and_leaves_no_server() -> None:
     assert rows == [(str(seed), "500", "500.0", "truncated") for seed in range(10)]
     assert re.search(r"reward 500\.0 ± 0\.0, 5000 steps, \d+ steps a second", done.stdout)
     assert "episodes ━" not in done.stdout  # No bar where nobody looks.
+    trained = re.findall(r"training: mean reward ([\d.]+)", done.stdout)
+    assert len(trained) == 4 and float(trained[-1]) > 2 * float(trained[0])
+    evaluated = re.search(
+        r"evaluated on 4 endpoints at once: 20 seeds, reward ([\d.]+)", done.stdout
+    )
+    assert evaluated is not None and float(evaluated[1]) > 300
     address = re.search(r"served on (tcp://\S+) by", done.stdout)
     assert address is not None
     with pytest.raises(rlmesh.errors.ConnectError):

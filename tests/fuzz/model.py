@@ -140,10 +140,10 @@ class Stream:
         if request.open.HasField("resume"):
             held = self._endpoint.held
             assert held is not None and held.id == reply.session_id
-            assert reply.contract is None and reply.received == held.last
+            assert reply.served is None and reply.received == held.last
             held.key, held.owner = reply.resume_key, self
         else:
-            assert reply.contract is not None and not reply.received
+            assert reply.served is not None and not reply.received
             held = self._endpoint.held = Held(reply.session_id, reply.resume_key, self)
             assert bool(held.key) == (reply.terms.grace_period > 0)
         self._session = held

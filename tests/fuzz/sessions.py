@@ -77,7 +77,7 @@ def _open(resume: m.Resume | None = None) -> bytes:
 
 def _hub(contract: EnvContract, player: Any, resumable: bool) -> SessionHub:
     return SessionHub(
-        contract=contract,
+        served=contract,
         server=PEER,
         terms=SessionTerms(GRACE_SECONDS if resumable else 0.0),
         instances=_One(player),

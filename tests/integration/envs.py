@@ -5,14 +5,25 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import rlmesh
 
-__all__ = ["CounterEnv", "MischiefEnv", "ScriptedEnv", "StubbornEnv"]
+__all__ = [
+    "CounterEnv",
+    "MischiefEnv",
+    "ParentEnv",
+    "ScriptedEnv",
+    "SlowToUnpack",
+    "StubbornEnv",
+    "ThreadedEnv",
+    "make_slowly",
+]
 
 
 class CounterEnv:
@@ -116,3 +127,61 @@ class StubbornEnv(CounterEnv):
         time.sleep(self.seconds)
         if not self.seconds:
             raise LookupError("it does not close")
+
+
+class ParentEnv(MischiefEnv):
+    """Has a child of its own, as vectors, data loaders and simulators do; infos tell its pid.
+
+    Args:
+        kind: "fork" (it holds all descriptors of its parent) or "program" (it holds none).
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        if kind == "program":
+            self.child = subprocess.Popen(["sleep", "60"]).pid
+        else:
+            self.child = os.fork()
+            if not self.child:
+                time.sleep(60)
+                os._exit(0)
+
+    def _place(self) -> dict[str, Any]:
+        return {**super()._place(), "child": self.child}
+
+
+class ThreadedEnv(CounterEnv):
+    """Leaves a thread behind that writes to `note` after some seconds; its `close` returns."""
+
+    def __init__(self, note: str, seconds: float) -> None:
+        super().__init__()
+        self.note = note
+        self.seconds = seconds
+
+    def _write(self) -> None:
+        time.sleep(self.seconds)
+        Path(self.note).write_text("the thread has ended")
+
+    def close(self) -> None:
+        threading.Thread(target=self._write).start()
+
+
+def make_slowly(path: str) -> CounterEnv:
+    """An environment; where there is a file at `path`, only after a minute."""
+    if os.path.exists(path):
+        time.sleep(60)
+    return MischiefEnv()
+
+
+class SlowToUnpack:
+    """A factory that takes seconds to arrive in a process, as one does that imports much."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        time.sleep(self.seconds)
+
+    def __call__(self) -> CounterEnv:
+        return CounterEnv()

@@ -20,7 +20,16 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
-from tests.integration.envs import CounterEnv, MischiefEnv, ScriptedEnv, StubbornEnv
+from tests.integration.envs import (
+    CounterEnv,
+    MischiefEnv,
+    ParentEnv,
+    ScriptedEnv,
+    SlowToUnpack,
+    StubbornEnv,
+    ThreadedEnv,
+    make_slowly,
+)
 from tests.processes import ROOT, running, until
 
 Workers = Literal["thread", "process"]
@@ -249,6 +258,53 @@ def test_a_spare_that_cannot_be_made_is_tried_again(kind: type[BaseException]) -
         until(lambda: len(factory.made) <= 8, 10)
 
 
+def test_a_factory_that_hangs_at_first_fails_the_server(note: Path) -> None:
+    note.touch()
+    factory = functools.partial(make_slowly, str(note))
+    options = ServeOptions(call_timeout=1)
+    with pytest.raises(errors.EnvTimeoutError, match=r"factory\(\) had not returned after 1\.\d s"):
+        EnvServer(factory=factory, workers="process", options=options)
+
+
+def test_a_factory_that_hangs_later_gives_its_place_back(note: Path) -> None:
+    factory = functools.partial(make_slowly, str(note))
+    options = ServeOptions(call_timeout=1)
+    with EnvServer(factory=factory, workers="process", options=options) as server:
+        RemoteEnv(server.address).close()  # It takes the one that was made at first.
+        note.touch()
+        with pytest.raises(errors.EnvTimeoutError, match="raise call_timeout"):
+            RemoteEnv(server.address, connect_timeout=20)
+        note.unlink()
+        with RemoteEnv(server.address, wait=10) as remote:
+            assert remote.reset()[0] == 0
+
+
+def test_a_factory_that_hangs_after_a_crash_ends_the_session(note: Path) -> None:
+    factory = functools.partial(make_slowly, str(note))
+    options = ServeOptions(call_timeout=1)
+    with EnvServer(factory=factory, workers="process", options=options) as server:
+        remote = RemoteEnv(server.address)
+        with pytest.raises(errors.EnvCrashedError):
+            remote.step(trouble("segfault"))
+        note.touch()
+        remote.reset_async()
+        with pytest.raises(errors.EnvTimeoutError, match=r"factory\(\) had not") as caught:
+            remote.reset_wait(20)
+        assert caught.value.session_closed
+        note.unlink()
+        with RemoteEnv(server.address, wait=10) as other:
+            assert other.reset()[0] == 0
+
+
+def test_what_a_process_imports_is_not_the_time_of_its_factory() -> None:
+    options = ServeOptions(call_timeout=1)
+    with (
+        EnvServer(factory=SlowToUnpack(2), workers="process", options=options) as server,
+        RemoteEnv(server.address) as remote,
+    ):
+        assert remote.reset()[0] == 0
+
+
 def test_a_factory_that_makes_something_else_is_refused() -> None:
     other = CounterEnv()
     other.action_space = rlmesh.spaces.Discrete(3)
@@ -375,6 +431,18 @@ def test_a_close_that_hangs_is_left_alone(workers: Workers) -> None:
     assert time.monotonic() - begun < 30
 
 
+@pytest.mark.parametrize("seconds", [0.2, 60])
+def test_a_thread_that_is_left_behind_is_no_failure_of_close(note: Path, seconds: float) -> None:
+    factory = functools.partial(ThreadedEnv, str(note), seconds)
+    options = ServeOptions(close_timeout=3)
+    with EnvServer(factory=factory, workers="process", options=options) as server:
+        remote = RemoteEnv(server.address)
+        begun = time.monotonic()
+        remote.close()
+        assert time.monotonic() - begun < 20
+        assert note.exists() == (seconds < 1), "it has the time that closing has"
+
+
 DEATHS = [("segfault", -11, "signal SIGSEGV"), ("exit", 7, "code 7")]
 
 
@@ -412,6 +480,34 @@ def test_a_killed_process_is_an_answer(factory: Any) -> None:
         with pytest.raises(errors.EnvCrashedError, match=r"SIGKILL \(9\); the system may have run"):
             remote.step(0)
         assert remote.reset()[0] == 0
+
+
+@pytest.mark.parametrize("kind", ["fork", "program"])
+def test_a_process_that_dies_is_noticed_though_its_child_lives(kind: str) -> None:
+    """A forked child holds the worker's end of the connection, which does not break then."""
+    factory = functools.partial(ParentEnv, kind)
+    with (
+        EnvServer(factory=factory, workers="process") as server,
+        RemoteEnv(server.address) as remote,
+    ):
+        child = remote.reset()[1]["child"]
+        remote.step_async(trouble("segfault"))
+        with pytest.raises(errors.EnvCrashedError, match="signal SIGSEGV"):
+            remote.step_wait(10)
+        until(lambda: not alive(child), 10)
+        assert remote.reset()[1]["child"] != child
+
+
+@pytest.mark.parametrize("kind", ["fork", "program"])
+def test_the_children_of_a_process_end_with_it(kind: str) -> None:
+    factory = functools.partial(ParentEnv, kind)
+    with (
+        EnvServer(factory=factory, workers="process") as server,
+        RemoteEnv(server.address) as remote,
+    ):
+        child = remote.reset()[1]["child"]
+        remote.close()
+        until(lambda: not alive(child), 10)
 
 
 @pytest.mark.parametrize("kind", ["sleep", "hold the GIL"])
@@ -453,7 +549,7 @@ def test_a_server_stops_while_a_call_hangs(factory: Any, workers: Workers) -> No
 SERVER = """
 import functools, sys
 from rlmesh import EnvServer
-from tests.integration.envs import MischiefEnv
+from tests.integration.envs import MischiefEnv, ParentEnv
 if __name__ == "__main__":
     server = EnvServer(factory=MischiefEnv, max_sessions=2, workers="process", spares=1)
     server.serve(on_ready=lambda: print(server.address, flush=True))
@@ -477,6 +573,18 @@ def test_no_process_outlives_a_killed_server(kind: str, tmp_path: Path) -> None:
         server.stop(signal.SIGKILL)
         until(lambda: not alive(pid), 10)
         assert not children(server.process.pid)
+
+
+@pytest.mark.parametrize("kind", ["fork", "program"])
+def test_no_child_of_a_process_outlives_a_killed_server(kind: str, tmp_path: Path) -> None:
+    script = tmp_path / "serving.py"
+    factory = f"functools.partial(ParentEnv, {kind!r})"
+    script.write_text(SERVER.replace("factory=MischiefEnv", f"factory={factory}"))
+    with running([str(script)], PYTHONPATH=f"{ROOT}:{os.environ.get('PYTHONPATH', '')}") as server:
+        remote = RemoteEnv(server.wait_for(r"tcp://\S+").group())
+        info = remote.reset()[1]
+        server.stop(signal.SIGKILL)
+        until(lambda: not alive(info["pid"]) and not alive(info["child"]), 10)
 
 
 def children(pid: int) -> list[int]:

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -533,3 +534,28 @@ def test_the_watch_ends_with_the_sessions() -> None:
             with RemoteEnv(server.address):
                 until(watching, 10)
             until(lambda: not watching(), 10)
+
+
+def test_a_client_that_gives_up_its_session_leaves_the_environment_to_the_next() -> None:
+    with EnvServer(CounterEnv()) as server:
+        remote = RemoteEnv(server.address)
+        remote.reset()
+
+        def refuse(data: Any) -> Any:
+            raise errors.CodecError("not to my taste")
+
+        remote._player._session._frames.read_reply = refuse  # type: ignore[method-assign]
+        with pytest.raises(errors.CodecError):
+            remote.step(1)
+        with RemoteEnv(server.address, wait=5) as other:  # Much sooner than a grace period.
+            assert other.reset()[0] == 0
+
+
+def test_a_request_over_the_limit_is_not_sent_and_the_session_goes_on() -> None:
+    with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
+        remote.reset()
+        session = remote._player._session
+        session.terms = replace(session.terms, max_message_bytes=100_000)
+        with pytest.raises(errors.LimitError, match="100000"):
+            remote.reset(options={"large": bytes(200_000)})
+        assert remote.step(1)[0] == 1

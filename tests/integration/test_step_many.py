@@ -195,3 +195,33 @@ def test_an_answer_over_the_limit_is_an_error_and_the_session_goes_on() -> None:
         with pytest.raises(errors.LimitError, match="the limit is 200"):
             remote.step_many([0] * 50, all_observations=True)
         assert remote.step(0)[1] == 51.0
+
+
+def test_infos_that_an_environment_uses_again_are_those_of_their_steps() -> None:
+    class Reuses(Counts):
+        kept: dict[str, Any] = {"count": np.zeros(2), "trace": []}  # noqa: RUF012
+
+        def step(self, action: Any) -> Any:
+            observation, *rest, info = super().step(action)
+            self.kept["count"][:] = info["count"]
+            self.kept["trace"].append(info["count"])
+            return (observation, *rest, self.kept)
+
+    with EnvServer(Reuses()) as server, RemoteEnv(server.address) as remote:
+        remote.reset()
+        steps = remote.step_many([0, 1, 0])
+        assert [step[4]["count"].tolist() for step in steps] == [[1, 1], [2, 2], [3, 3]]
+        assert [list(step[4]["trace"]) for step in steps] == [[1], [1, 2], [1, 2, 3]]
+
+
+def test_no_more_steps_are_made_than_an_answer_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlmesh._hosting.player.MAX_MANY_BYTES", 200)
+    env = Counts()
+    with EnvServer(env) as server, RemoteEnv(server.address) as remote:
+        remote.reset()
+        with pytest.raises(errors.LimitError, match="no more were made") as caught:
+            remote.step_many([0] * 50, all_observations=True)
+        made = len(env.applied)
+        assert 1 < made < 50
+        assert [step[1] for step in caught.value.steps] == [float(n + 1) for n in range(made)]
+        assert remote.step(1)[1] == made + 1.0

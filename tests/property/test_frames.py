@@ -122,10 +122,10 @@ def test_replies(sequence: int, reply: Any) -> None:
             assert (mine.observation is m.ABSENT) == (theirs.observation is m.ABSENT)
             assert values_equal([*mine._replace(info=dict(mine.info))], [*theirs])
     if isinstance(reply, m.Opened):
-        assert isinstance(again, m.Opened) and again.contract is not None
-        assert reply.contract is not None
-        assert again.contract.observation_space == reply.contract.observation_space
-        assert again.contract.autoreset_mode is reply.contract.autoreset_mode
+        assert isinstance(again, m.Opened) and again.served is not None
+        assert reply.served is not None
+        assert again.served.observation_space == reply.served.observation_space
+        assert again.served.autoreset_mode is reply.served.autoreset_mode
 
 
 @st.composite

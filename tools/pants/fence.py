@@ -52,6 +52,14 @@ MAY_IMPORT = (
     ),
     (NOUNS, ()),
     (("rlmesh._report",), (*NOUNS, "pandas", "rich")),
+    (
+        ("rlmesh._record",),
+        (
+            *NOUNS,
+            *("rlmesh._codec", "rlmesh._models.events", "rlmesh._wire.stored"),
+            *("av", "numpy", "pyarrow"),
+        ),
+    ),
     (("rlmesh._transport",), (*NOUNS, "grpc", "grpc_health", "grpc_reflection")),
     (("rlmesh._wire",), (*NOUNS, "google.protobuf", "rlmesh_proto")),
     (("rlmesh._codec",), (*NOUNS, "rlmesh._wire")),
@@ -66,12 +74,18 @@ MAY_IMPORT = (
             "cloudpickle",
         ),
     ),
-    # rlmesh_numpy: the environments that Gymnasium makes by their names.
-    (("rlmesh._cli",), ("rlmesh", "rlmesh_numpy")),
+    # What containers start; rlmesh_numpy: the environments that Gymnasium makes by their names.
+    (
+        ("rlmesh._cli.serve_env", "rlmesh._cli.sources", "rlmesh._cli.main"),
+        ("rlmesh", "rlmesh_numpy", "rich", "typer"),
+    ),
+    (("rlmesh._cli",), ("rlmesh", "rich", "typer")),
     # They re-export the distribution that is published beside core.
     (("rlmesh.numpy",), ("rlmesh_numpy",)),
     (("rlmesh.torch",), ("rlmesh_torch",)),
     (("rlmesh.jax",), ("rlmesh_jax",)),
+    # For types alone: the options that models have in common.
+    (("rlmesh._models.native",), ("rlmesh", "typing_extensions")),
     # The api, which composes: all of core and no library.
     (("rlmesh",), ()),
     (("rlmesh_numpy",), (*BASE, "gymnasium", "ml_dtypes", "numpy")),

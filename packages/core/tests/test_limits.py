@@ -15,7 +15,7 @@ from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
 
 from rlmesh import spaces
 from rlmesh._codec import SpaceCodec
-from rlmesh._wire import dynamic_reader
+from rlmesh._wire import dynamic_limits
 from rlmesh._wire.contract import contract_from_wire
 from rlmesh._wire.dynamic import dynamic_from_wire, map_from_wire
 from rlmesh._wire.spaces import space_from_wire, space_to_wire
@@ -215,7 +215,7 @@ def nested(make: Callable[[Any], Any], count: int) -> value_pb2.DynamicValue:
 def test_the_parts_of_a_value_are_counted(
     monkeypatch: pytest.MonkeyPatch, limit: str, make: Callable[[Any], Any]
 ) -> None:
-    monkeypatch.setattr(dynamic_reader, limit, 3)
+    monkeypatch.setattr(dynamic_limits, limit, 3)
     assert len(dynamic_from_wire(nested(make, 3), NATIVE)) == 3
     with pytest.raises(CodecError, match=r"limit (of|is) 3") as caught:
         dynamic_from_wire(nested(make, 4), NATIVE, "info")
@@ -223,7 +223,7 @@ def test_the_parts_of_a_value_are_counted(
 
 
 def test_values_are_counted_over_all_levels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamic_reader, "MAX_VALUES", 5)
+    monkeypatch.setattr(dynamic_limits, "MAX_VALUES", 5)
     message = value_pb2.Map()
     for name in "ab":
         elements = message.entries.add(name=name).value.list_value.elements

@@ -18,6 +18,10 @@ from rlmesh import ServeOptions
         ({"idle_timeout": float("inf")}, "idle_timeout=inf"),
         ({"call_timeout": -0.1}, "call_timeout=-0.1"),
         ({"close_timeout": -1}, "close_timeout=-1"),
+        ({"max_batch_size": 0}, "max_batch_size=0; expected a whole number, 1 or more"),
+        ({"max_batch_size": 2.5}, "max_batch_size=2.5"),
+        ({"max_batch_delay_ms": -1}, "max_batch_delay_ms=-1; expected milliseconds, 0 or more"),
+        ({"max_batch_delay_ms": float("inf")}, "max_batch_delay_ms=inf"),
     ],
 )
 def test_what_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
@@ -36,6 +40,9 @@ def test_every_option_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "CALL_TIMEOUT": "4",
         "CLOSE_TIMEOUT": "5",
         "FRAMES": "false",
+        "FRAMES_PORT": "6000",
+        "MAX_BATCH_SIZE": "8",
+        "MAX_BATCH_DELAY_MS": "1.5",
     }
     for name, text in said.items():
         monkeypatch.setenv(f"RLMESH_{name}", text)
@@ -49,6 +56,9 @@ def test_every_option_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         call_timeout=4,
         close_timeout=5,
         frames=False,
+        frames_port=6000,
+        max_batch_size=8,
+        max_batch_delay_ms=1.5,
     )
     assert {name.lower() for name in said} == set(ServeOptions.__dataclass_fields__)
     assert ServeOptions() == ServeOptions(idle_timeout=0), "the constructor reads no variable"
@@ -66,7 +76,12 @@ def test_without_variables_there_are_the_defaults(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("GRACE_PERIOD", "long"), ("EXPOSE_TRACEBACKS", "maybe"), ("IDLE_TIMEOUT", "-1")],
+    [
+        ("GRACE_PERIOD", "long"),
+        ("EXPOSE_TRACEBACKS", "maybe"),
+        ("IDLE_TIMEOUT", "-1"),
+        ("MAX_BATCH_SIZE", "2.5"),
+    ],
 )
 def test_a_variable_that_says_nonsense_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str

@@ -41,7 +41,8 @@ def test_errors_exports_exactly_its_classes_and_draws_them() -> None:
 def test_core_imports_neither_numpy_nor_gymnasium_nor_grpc() -> None:
     code = (
         "import sys, rlmesh; "
-        "print([m for m in ('numpy', 'gymnasium', 'grpc', 'torch', 'jax') if m in sys.modules])"
+        "heavy = ('numpy', 'gymnasium', 'grpc', 'google.protobuf', 'torch', 'jax'); "
+        "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True

@@ -6,32 +6,52 @@ same in their values.
 """
 
 from rlmesh import adapters, errors, spaces, specs, types
-from rlmesh._models.events import CloseEvent, EpisodeEndEvent, ResetEvent
+from rlmesh._evaluate.evaluate import evaluate
+from rlmesh._models.events import (
+    CloseEvent,
+    EpisodeEndEvent,
+    Hooks,
+    ResetEvent,
+    RunStartEvent,
+    StepEvent,
+)
+from rlmesh._models.forms import EpisodeContext
 from rlmesh._models.native import Model
+from rlmesh._models.random_sample import RANDOM_SAMPLE
 from rlmesh._remote.env import RemoteEnv, RemoteVectorEnv
+from rlmesh._remote.model import RemoteModel
 from rlmesh._server import EnvServer
+from rlmesh._serving.server import ModelServer
 from rlmesh._version import __version__
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult
 from rlmesh.tensor import Tensor
 
 __all__ = [
+    "RANDOM_SAMPLE",
     "TLS",
     "CloseEvent",
     "EnvServer",
+    "EpisodeContext",
     "EpisodeEnd",
     "EpisodeEndEvent",
     "EpisodeResult",
+    "Hooks",
     "Model",
+    "ModelServer",
     "RemoteEnv",
+    "RemoteModel",
     "RemoteVectorEnv",
     "ResetEvent",
     "RunResult",
+    "RunStartEvent",
     "ServeOptions",
+    "StepEvent",
     "Tensor",
     "__version__",
     "adapters",
     "errors",
+    "evaluate",
     "spaces",
     "specs",
     "types",

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import socket
-import threading
-import time
-import warnings
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from rlmesh._serving.endpoint import Endpoint, address_of
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import AutoresetMode
 
@@ -18,16 +14,13 @@ if TYPE_CHECKING:
     from rlmesh._hosting.frameworks import Framework
     from rlmesh._session.hub import SessionHub
     from rlmesh._transport.frames_server import FramesServer
-    from rlmesh._transport.grpc_server import FrameService
     from rlmesh.adapters import EnvTags
     from rlmesh.specs import EnvContract
 
 __all__ = ["EnvServer"]
 
-_log = logging.getLogger("rlmesh.server")
 
-
-class EnvServer:
+class EnvServer(Endpoint):
     """Serves an environment: the one that is given, or a new one for each session.
 
     With `env` one client at a time holds it, and it is only ever called from one thread: the
@@ -102,11 +95,11 @@ class EnvServer:
         from rlmesh._hosting.attributes import check_names
         from rlmesh._hosting.base import House
         from rlmesh._hosting.establish import Pool, establish
-        from rlmesh._transport.grpc_server import GrpcServer
         from rlmesh._transport.grpc_tls import secured
+        from rlmesh._wire.frames import ENV_SERVICE
 
         options = options or ServeOptions.from_environment()
-        where = secured(_address_of(address, host, port, path), tls, named="://" in str(address))
+        where = secured(address_of(address, host, port, path), tls, named="://" in str(address))
         tell = options.expose_tracebacks
         tell = where.is_local if tell is None else tell
         pool = Pool(max_sessions, workers, spares)
@@ -121,12 +114,12 @@ class EnvServer:
             check_names(expose),
             autoreset_mode,
         )
-        self._options = options
         self._hosting = establish(env, factory, house, options, pool)
         self._contract = self._hosting.contract
-        self._hub = self._new_hub(tell)
+        hub = self._new_hub(options, tell)
+        super().__init__(self._hosting, hub, options, self._contract.id)
         try:
-            self._transport = GrpcServer(self._service(), where, token, host=self._hub, tls=tls)
+            self._bind(ENV_SERVICE, where, token, tls, hub)
             try:
                 self._frames = self._new_frames_servers(token, tls)
             except BaseException:
@@ -136,28 +129,15 @@ class EnvServer:
             if factory is not None:
                 self._hosting.close()
             raise
-        self._address = str(self._transport.address)
-        self._lock = threading.Lock()
-        self._runner: threading.Thread | None = None
-        self._drain: threading.Thread | None = None
-        self._begun = False
-        self._finished = threading.Event()
-        if not where.is_local and not token and (tls is None or tls.authority is None):
-            warnings.warn(
-                f"{self._address} can be reached from other hosts and asks for neither a token nor "
-                f"a certificate",
-                RuntimeWarning,
-                stacklevel=2,
-            )
 
-    def _new_hub(self, tell: bool) -> SessionHub:
+    def _new_hub(self, options: ServeOptions, tell: bool) -> SessionHub:
         from rlmesh._session.hub import SessionHub
         from rlmesh._session.versions import this_peer
         from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
         from rlmesh._wire.frames import EnvFrames
         from rlmesh.specs import Capability, SessionTerms
 
-        grace = self._options.grace_period
+        grace = options.grace_period
         can = {
             Capability.RENDER,
             Capability.QUEUE,
@@ -166,14 +146,14 @@ class EnvServer:
         }
         if grace > 0:
             can.add(Capability.RESUME)
-            if self._options.frames:
+            if options.frames:
                 can.add(Capability.FRAMES_UNIX)
-            if self._options.frames_port is not None:
+            if options.frames_port is not None:
                 can.add(Capability.FRAMES_TCP)
         return SessionHub(
-            contract=self._contract,
+            served=self._contract,
             server=this_peer(socket.gethostname(), frozenset(can)),
-            terms=SessionTerms(grace, MAX_MESSAGE_BYTES, self._options.idle_timeout),
+            terms=SessionTerms(grace, MAX_MESSAGE_BYTES, options.idle_timeout),
             instances=self._hosting,
             frames=EnvFrames(self._hosting.backend),
             expose_tracebacks=tell,
@@ -199,22 +179,6 @@ class EnvServer:
             servers.append(FramesServer(listener, frames_local.admit, connect))
         return servers
 
-    def _service(self) -> FrameService:
-        from rlmesh._transport.grpc_server import FrameService
-        from rlmesh._wire.frames import ENV_SERVICE
-
-        return FrameService(
-            name=ENV_SERVICE,
-            describe=lambda: self._hub.description,
-            connect=self._hub.connect,
-            shutdown=self._begin_stop if self._options.remote_shutdown else None,
-        )
-
-    @property
-    def address(self) -> str:
-        """The resolved address, scheme included ("tcp://127.0.0.1:5555")."""
-        return self._address
-
     @property
     def env_contract(self) -> EnvContract:
         """What clients are told of the environment."""
@@ -225,139 +189,5 @@ class EnvServer:
         """Alias of `env_contract`."""
         return self._contract
 
-    def serve(self, *, on_ready: Callable[[], object] | None = None) -> None:
-        """Serve until `shutdown`, SIGINT or SIGTERM; blocks.
-
-        The caller's thread is the one that calls the environment. A signal ends the process where
-        a call has not returned `drain_timeout` and `close_timeout` after it.
-
-        Args:
-            on_ready: Called once clients can connect.
-
-        Raises:
-            RuntimeError: If the server has been started before.
-        """
-        from rlmesh._hosting.signals import stop_on_signals
-
-        limit = self._options.drain_timeout + self._options.close_timeout
-        with stop_on_signals(self._begin_stop, limit):
-            self._begin()
-            if on_ready is not None:
-                on_ready()
-            self._run()
-
-    def start(self) -> None:
-        """Serve in the background, on a thread of the server's own.
-
-        Raises:
-            RuntimeError: If the server has been started before.
-        """
-        self._begin()
-        self._runner = threading.Thread(target=self._run, name="rlmesh-env", daemon=True)
-        self._runner.start()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the server has stopped.
-
-        Args:
-            timeout: Seconds to wait at most; None: as long as it takes.
-
-        Returns:
-            Whether it has stopped.
-        """
-        return self._finished.wait(timeout)
-
-    def shutdown(self) -> None:
-        """Stop serving and close the environment; returns when that is done.
-
-        May be called again, and from any thread; in the environment's own thread it returns at
-        once, and the server stops after the call that is running.
-        """
-        with self._lock:
-            begun, self._begun = self._begun, True
-        if not begun:
-            self._stop_transports(0)
-            self._hosting.close()
-            self._finished.set()
-            return
-        self._begin_stop()
-        if not self._hosting.is_current:
-            self._finished.wait()
-            if self._runner is not None:
-                self._runner.join()
-
-    def __enter__(self) -> EnvServer:
-        """Start in the background, unless started already."""
-        if not self._begun:
-            self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop."""
-        self.shutdown()
-
     def __repr__(self) -> str:
         return f"EnvServer({self._contract.id!r}, {self._address!r})"
-
-    def _begin(self) -> None:
-        with self._lock:
-            if self._begun:
-                raise RuntimeError(f"the server of {self._address} has been started before")
-            self._begun = True
-        # Accepting begins here, so that start() returns a server that can be connected to.
-        for frames in self._frames:
-            frames.start()
-        self._transport.start()
-        _log.info("serving %s on %s", self._contract.id, self._address)
-
-    def _run(self) -> None:
-        try:
-            self._hosting.run()
-        finally:
-            self._begin_stop()
-            assert self._drain is not None
-            self._drain.join()
-            self._hosting.close()
-            self._finished.set()
-
-    def _begin_stop(self) -> None:
-        """Take no more calls, and end the open streams; returns at once."""
-        self._hub.stop()
-        self._hosting.stop()
-        with self._lock:
-            if self._drain is None:
-                # A thread of its own: the environment's may be waiting for a stream that this ends.
-                self._drain = threading.Thread(
-                    target=self._stop_transports,
-                    args=(self._options.drain_timeout,),
-                    name="rlmesh-drain",
-                )
-                self._drain.start()
-
-    def _stop_transports(self, grace: float) -> None:
-        begun = time.monotonic()
-        self._transport.stop(grace)
-        for frames in self._frames:
-            frames.stop(max(0.0, grace - (time.monotonic() - begun)))
-
-
-def _address_of(
-    address: str | int | None, host: str | None, port: int | None, path: str | None
-) -> Any:
-    from rlmesh._transport.address import Address, parse_address
-    from rlmesh.errors import AddressError
-
-    if address is not None:
-        if (host, port, path) != (None, None, None):
-            raise AddressError("give either an address, or host, port or path")
-        return parse_address(address)
-    if path is not None:
-        if host is not None or port is not None:
-            raise AddressError("give either path, or host and port")
-        return Address("unix", path=path)
-    return Address("tcp", host or "127.0.0.1", port or 0)

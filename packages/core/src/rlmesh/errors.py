@@ -233,7 +233,10 @@ class RemoteError(RLMeshError):
         code: Number of the `ErrorCode`.
         session_closed: Whether the session is over. False: it goes on.
         path: Where in the space or message; empty where that does not apply.
+        steps: Of `step_many`, the results of the steps before the one that failed.
     """
+
+    steps: Sequence[Any] = ()
 
     def __init__(
         self, message: str, *, code: int = 0, session_closed: bool = False, path: str = ""
@@ -244,6 +247,11 @@ class RemoteError(RLMeshError):
         self.path = path
 
 
+def _told(message: str, traceback: str) -> str:
+    """A message, with the traceback of the peer where it has told one."""
+    return f"{message}\n\nRemote traceback:\n{traceback.rstrip()}" if traceback else message
+
+
 class EnvError(RemoteError, RuntimeError):
     """The environment raised an exception, or returned what its spaces do not allow.
 
@@ -252,10 +260,7 @@ class EnvError(RemoteError, RuntimeError):
     Attributes:
         exception_type: Name of the exception's type with its module; empty for a bad result.
         remote_traceback: Its traceback on the server; empty where the server does not tell.
-        steps: Of `step_many`, the results of the steps before the one that failed.
     """
-
-    steps: Sequence[Any] = ()
 
     def __init__(
         self,
@@ -272,9 +277,7 @@ class EnvError(RemoteError, RuntimeError):
         self.remote_traceback = remote_traceback
 
     def __str__(self) -> str:
-        if not self.remote_traceback:
-            return self.message
-        return f"{self.message}\n\nRemote traceback:\n{self.remote_traceback.rstrip()}"
+        return _told(self.message, self.remote_traceback)
 
 
 class EnvCrashedError(EnvError):
@@ -301,6 +304,9 @@ class ModelError(RemoteError, RuntimeError):
 
     exception_type: str = ""
     remote_traceback: str = ""
+
+    def __str__(self) -> str:
+        return _told(self.message, self.remote_traceback)
 
 
 class ProtocolError(RemoteError):

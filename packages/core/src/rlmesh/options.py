@@ -60,18 +60,28 @@ class ServeOptions:
             be resumed by its client; 0: not at all.
         idle_timeout: Seconds without a request after which a session is ended; 0: for ever.
         call_timeout: Seconds that one call of an environment may take, in a worker process: it is
-            ended then, the call is an `EnvTimeoutError`, and the next reset starts another one;
-            0: any time.
+            ended then, the call is an `EnvTimeoutError`, and the next reset starts another one. The
+            call of the factory is one too, so give it time enough to make an environment: where it
+            takes longer, a session that would open gets the error, one that resets ends with it,
+            and its place is free again. 0: any time; a factory that hangs keeps a place then.
         frames: Whether clients of the same host and user may go on over frames on a Unix socket,
             which is several times as fast as gRPC (Linux, and not with a `grace_period` of 0).
         frames_port: TCP port for clients of other hosts that ask for frames (`transport="frames"`),
             with the server's own certificates and token; 0: any free one; None: there is none. It
             needs a `grace_period` above 0.
         close_timeout: Seconds that the `close` of an environment may take when its session ends or
-            the server stops, after which its process is ended, or its thread left behind.
+            the server stops, after which its process is ended, or its thread left behind. A worker
+            process has them for its own end too, with that of its threads that are no daemons; what
+            it has started ends with it.
+        max_batch_size: Of a model: how many observations, of any sessions, are gathered into one
+            call at most; 1: none are. Only models with a batch form are called with several.
+        max_batch_delay_ms: Of a model: how many milliseconds it waits for further observations at
+            most, when it is free and has one; none where every session has asked already. 0: there
+            is no waiting, and those are gathered that have come meanwhile.
 
     Raises:
-        ValueError: If a time is negative or not finite, or `validation` none of the three.
+        ValueError: If a time is negative or not finite, `validation` none of the three, or
+            `max_batch_size` no whole number above 0.
     """
 
     validation: Literal["off", "warn", "strict"] = "warn"
@@ -84,6 +94,8 @@ class ServeOptions:
     close_timeout: float = 10.0
     frames: bool = True
     frames_port: int | None = None
+    max_batch_size: int = 32
+    max_batch_delay_ms: float = 2.0
 
     def __post_init__(self) -> None:
         if self.validation not in ("off", "warn", "strict"):
@@ -95,6 +107,12 @@ class ServeOptions:
             raise ValueError(f"frames_port={self.frames_port!r}; expected 0 to 65535, or None")
         if self.frames_port is not None and not self.grace_period:
             raise ValueError("frames_port needs a grace_period above 0: sessions move by resuming")
+        if not 0 <= self.max_batch_delay_ms < float("inf"):
+            words = f"max_batch_delay_ms={self.max_batch_delay_ms!r}"
+            raise ValueError(f"{words}; expected milliseconds, 0 or more")
+        if type(self.max_batch_size) is not int or self.max_batch_size < 1:
+            words = f"max_batch_size={self.max_batch_size!r}"
+            raise ValueError(f"{words}; expected a whole number, 1 or more")
 
     @classmethod
     def from_environment(cls, **given: Any) -> ServeOptions:
@@ -133,4 +151,5 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "remote_shutdown": _flag,
     "frames": _flag,
     "frames_port": int,
+    "max_batch_size": int,
 }

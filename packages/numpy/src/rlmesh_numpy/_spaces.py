@@ -33,7 +33,13 @@ def spaces_from_gymnasium(space: gs.Space[Any]) -> native.Space[Any]:
 def _from(space: Any, path: tuple[str | int, ...]) -> native.Space[Any]:
     for family, convert in _FROM.items():
         if isinstance(space, family):
-            return convert(space, path)
+            try:
+                return convert(space, path)
+            except SpaceError as error:
+                if error.path or not path:
+                    raise
+                # The native space's own refusal, which does not know where it stands.
+                raise SpaceError(error.message, path=native.path_text(path)) from None
     raise SpaceError(
         f"the contract has no space of type {type(space).__module__}.{type(space).__name__}",
         path=native.path_text(path),

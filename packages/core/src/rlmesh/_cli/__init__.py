@@ -1,1 +1,1 @@
-"""Commands."""
+"""The command line: `rlmesh`, and what containers start."""

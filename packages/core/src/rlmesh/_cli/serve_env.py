@@ -6,17 +6,17 @@ It uses argparse and nothing else, because containers start it.
 from __future__ import annotations
 
 import argparse
-import importlib
-import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rlmesh._cli.sources import make_env, read_object
 
 if TYPE_CHECKING:
     from rlmesh import ServeOptions
 
-__all__ = ["main", "write_ready_fd"]
+__all__ = ["main", "serve_options", "write_ready_fd"]
 
 
 def write_ready_fd(fd: int, address: str) -> None:
@@ -47,12 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rlmesh.errors import RLMeshError
 
     try:
-        env = _make(options.env, json.loads(options.kwargs), options.render_mode)
+        env = make_env(options.env, read_object(options.kwargs, "--kwargs"), options.render_mode)
         server = EnvServer(
             env,
             options.address,
             token=os.environ.get("RLMESH_TOKEN", ""),
-            options=_serve_options(options.validation),
+            options=serve_options(options.validation),
             expose=options.expose,
         )
     except (RLMeshError, ImportError, TypeError, ValueError) as error:
@@ -104,30 +104,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve_options(validation: str | None) -> ServeOptions:
+def serve_options(validation: str | None) -> ServeOptions:
     """The options of the `RLMESH_...` variables, and of the command line."""
     from rlmesh import ServeOptions
 
     given = {} if validation is None else {"validation": validation}
     return ServeOptions.from_environment(**given)
-
-
-def _make(name: str, kwargs: dict[str, Any], render_mode: str | None) -> Any:
-    if render_mode is not None:
-        kwargs = {**kwargs, "render_mode": render_mode}
-    module, separator, attribute = name.partition(":")
-    if separator and "/" not in module and not attribute.rpartition("-v")[2].isdigit():
-        sys.path.insert(0, os.getcwd())
-        return getattr(importlib.import_module(module), attribute)(**kwargs)
-    try:
-        from rlmesh_numpy import make_env
-    except ImportError as error:
-        if error.name != "rlmesh_numpy":
-            raise
-        raise ImportError(
-            f'making {name} needs Gymnasium: pip install "rlmesh-core[gymnasium]"'
-        ) from error
-    return make_env(name, **kwargs)
 
 
 if __name__ == "__main__":

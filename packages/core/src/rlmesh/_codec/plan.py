@@ -112,6 +112,14 @@ class SpaceCodec:
         reader.finish(self._root)
         return values
 
+    def length(self, batch: Any) -> int:
+        """How many values a batch holds; 0 where it does not show, for want of leaves.
+
+        Raises:
+            InvalidValueError: If it is no batch.
+        """
+        return self._node.batch_length(batch) or 0
+
     def take_reports(self) -> dict[str, str]:
         """Validation messages by path since the last call."""
         return self._validator.take_reports() if self._validator.pending else {}

@@ -112,7 +112,11 @@ def _space_of(env: Any, name: str) -> tuple[Space[Any], ArrayBackend]:
         return space, NATIVE
     families = {cls.__module__.partition(".")[0] for cls in type(space).__mro__}
     if "gymnasium" in families:
-        native = from_gymnasium(space)
+        try:
+            native = from_gymnasium(space)
+        except SpaceError as error:
+            words = error.message.removeprefix(f"{error.path}: ")
+            raise SpaceError(words, path=name + error.path) from None
         import rlmesh_numpy
 
         return native, rlmesh_numpy.BACKEND

@@ -13,15 +13,19 @@ from rlmesh._hosting.attributes import ExposedAttributes
 from rlmesh._hosting.interrupts import stops_the_server
 from rlmesh._hosting.outcomes import check_reset, check_step, flag_of, reward_of
 from rlmesh._wire import messages as m
-from rlmesh._wire.failures import failure_of_exception
+from rlmesh._wire.failures import failure_of_exception, failure_of_value
+from rlmesh._wire.frames import EnvFrames
 from rlmesh.errors import CodecError, InvalidValueError
 
-__all__ = ["VALIDATION_KEY", "HostedEnv"]
+__all__ = ["VALIDATION_KEY", "HostedEnv", "batch_words"]
 
 _log = logging.getLogger("rlmesh.server")
 
 MAX_STEPS = 65_536
 """Most steps in one request (M-1)."""
+
+MAX_MANY_BYTES = 128 * 1024 * 1024
+"""From this size on of what was kept of their results no more are made: half a message."""
 
 VALIDATION_KEY = "rlmesh.validation"
 """Info key under which values outside their space are reported, a message a path."""
@@ -55,6 +59,7 @@ class HostedEnv:
         )
         self._num_envs = contract.num_envs if contract.vector else None
         self._lanes = LaneIO(adopted.observation_backend, contract.num_envs)
+        self._frames = EnvFrames(adopted.observation_backend)
         self._exposed = ExposedAttributes(adopted.env, contract.vector, contract.exposed)
         self._players: dict[type, tuple[str, Callable[[Any], m.Reply]]] = {
             m.Step: ("step", self._step),
@@ -78,7 +83,7 @@ class HostedEnv:
 
     def _failure(self, error: BaseException, call: str) -> m.Failure:
         if isinstance(error, _Invalid):
-            return _invalid(error.code, error.reason)
+            return failure_of_value(error.code, error.reason)
         return failure_of_exception(error, call, tell_traceback=self._expose_tracebacks)
 
     def _reached(self, act: Callable[[Any], m.Reply]) -> Callable[[Any], m.Reply]:
@@ -123,6 +128,7 @@ class HostedEnv:
 
     def _step_many(self, body: m.StepMany) -> m.Reply:
         steps: list[m.StepDone] = []
+        room = MAX_MANY_BYTES
         for action in self._decode_actions(body):
             try:
                 done = self._apply(action)
@@ -132,18 +138,23 @@ class HostedEnv:
                 return m.StepManyDone(tuple(steps), self._failure(error, "step"))
             if steps and not body.all_observations:
                 steps[-1] = steps[-1]._replace(observation=m.ABSENT)
-            # The environment may write the next observation over this one.
-            steps.append(_kept(done))
+            # The environment may write the next results over these.
+            info = self._frames.write_info(done.info)
+            steps.append(_kept(done, info))
             if _ends(done):
                 break
+            seen = steps[-1].observation.slabs if body.all_observations else ()
+            room -= len(info) + sum(map(len, seen))
+            if room < 0 and len(steps) < body.count:
+                return m.StepManyDone(tuple(steps), _too_much(len(steps)))
         return m.StepManyDone(tuple(steps))
 
     def _decode_actions(self, body: m.StepMany) -> list[Any]:
         lanes, slabs = self._num_envs, body.actions.slabs
         expected = body.count * (lanes or 1)
         if body.actions.batch_size != expected:
-            words = f"{_batch_words(expected)} for {body.count} steps"
-            got = _batch_words(body.actions.batch_size)
+            words = f"{batch_words(expected)} for {body.count} steps"
+            got = batch_words(body.actions.batch_size)
             raise _MalformedRequest(InvalidValueError("actions", words, got))
         if body.count > MAX_STEPS:
             raise _OverLimit(InvalidValueError("count", f"at most {MAX_STEPS}", str(body.count)))
@@ -220,7 +231,7 @@ class HostedEnv:
         try:
             if action.batch_size != self._num_envs:
                 raise InvalidValueError(
-                    "action", _batch_words(self._num_envs), _batch_words(action.batch_size)
+                    "action", batch_words(self._num_envs), batch_words(action.batch_size)
                 )
             if self._num_envs is None:
                 return self._action.decode(action.slabs)
@@ -233,13 +244,21 @@ class HostedEnv:
         return {**info, VALIDATION_KEY: reports} if reports else info
 
 
-def _kept(done: m.StepDone) -> m.StepDone:
+def _kept(done: m.StepDone, info: bytes) -> m.StepDone:
     """The same with bytes of its own."""
     slabs, size = done.observation
-    observation = m.Encoded([bytes(slab) for slab in slabs], size)
-    lanes = done.lanes and m.LaneOutcomes(*map(bytes, done.lanes))
-    final = done.final and m.Encoded([bytes(slab) for slab in done.final.slabs], done.final[1])
-    return done._replace(observation=observation, lanes=lanes, final=final)
+    final = done.final
+    return done._replace(
+        observation=m.Encoded([bytes(slab) for slab in slabs], size),
+        lanes=done.lanes and m.LaneOutcomes(*map(bytes, done.lanes)),
+        final=final and m.Encoded([bytes(slab) for slab in final.slabs], final.batch_size),
+        info=m.WrittenInfo(info),
+    )
+
+
+def _too_much(count: int) -> m.Failure:
+    words = f"the results of {count} steps take {MAX_MANY_BYTES} bytes; no more were made"
+    return m.Failure(m.ErrorCode.LIMIT_EXCEEDED, words)
 
 
 def _ends(done: m.StepDone) -> bool:
@@ -283,12 +302,6 @@ class _InvalidResult(_Invalid):
     code = m.ErrorCode.INVALID_RESULT
 
 
-def _batch_words(size: int | None) -> str:
+def batch_words(size: int | None) -> str:
+    """The form of a value in words."""
     return "one value" if size is None else f"a batch of {size}"
-
-
-def _invalid(code: m.ErrorCode, error: CodecError | InvalidValueError) -> m.Failure:
-    expected = actual = ""
-    if isinstance(error, InvalidValueError):
-        expected, actual = error.expected, error.actual
-    return m.Failure(code, str(error), path=error.path, expected=expected, actual=actual)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import functools
+import logging
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from rlmesh._hosting.base import House
+from rlmesh._hosting.leader import Leader
 from rlmesh._hosting.recipe import Recipe
 from rlmesh.backends import Buffer
 
 __all__ = ["ProcessEnded", "WorkerProcess"]
+
+_log = logging.getLogger("rlmesh.server")
 
 _REAP_SECONDS = 5.0
 """How long the end of a process is waited for that was killed, or has closed its connection."""
@@ -40,7 +43,8 @@ class WorkerProcess:
     """A new Python that makes an environment and answers frames; see `worker_main`.
 
     It has a process group of its own, so that Ctrl-C is for the server alone, and it ends with the
-    server, however that ends: the kernel tells it when `lifeline` breaks.
+    server, however that ends: the kernel tells it when `lifeline` breaks. What it has started ends
+    with it, unless that has left its group.
 
     Args:
         factory: Makes the environment.
@@ -57,24 +61,26 @@ class WorkerProcess:
             for ours, other in (frames, held):
                 on_failure.enter_context(ours)
                 theirs.enter_context(other)
+            # To end the connection by when the process ends: its children may hold the other end.
+            end = on_failure.enter_context(frames[0].dup())
             descriptors = (frames[1].fileno(), held[1].fileno())
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "rlmesh._hosting.worker_main", *map(str, descriptors)],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+            self._leader = Leader(process, functools.partial(_hang_up, end))
             on_failure.pop_all()
         self._lifeline = held[0]
         self._frames = Connection(frames[0].detach())
-        self._lock = threading.Lock()
         with contextlib.suppress(OSError):  # A process that has ended already shows at `ask`.
             self._frames.send_bytes(recipe)
 
     @property
     def pid(self) -> int:
         """Its number."""
-        return self._process.pid
+        return self._leader.pid
 
     def ask(self, frame: Buffer | None, timeout: float | None) -> bytes:
         """The answer to a frame.
@@ -102,45 +108,49 @@ class WorkerProcess:
         """Have the environment closed and the process end; may be called again.
 
         Args:
-            timeout: Seconds that it has for it, after which it is killed.
+            timeout: Seconds that it has for both, after which it is killed. What threads of the
+                environment still do then is no failure of closing it.
 
         Returns:
             The frame of a failure, if closing has failed.
 
         Raises:
             ProcessEnded: If the process ends without an answer.
-            TimeoutError: If it takes longer; the process has been killed.
+            TimeoutError: If closing takes longer; the process has been killed.
         """
         deadline = time.monotonic() + timeout
         try:
             answer = self.ask(b"", timeout)
-            self._process.wait(max(deadline - time.monotonic(), 0.1))
-        except subprocess.TimeoutExpired:
-            raise TimeoutError from None
+            if not self._leader.wait(max(deadline - time.monotonic(), 0.1)):
+                _log.warning(
+                    "an environment is closed, but its process had not ended after %g s and was "
+                    "killed; it may have a thread that is no daemon",
+                    timeout,
+                )
         finally:
             self.kill()
         return answer or None
 
     def interrupt(self) -> None:
         """End the process, and those of its group; what waits for an answer learns that."""
-        # Its number is its own until it has been waited for.
-        with self._lock, contextlib.suppress(ProcessLookupError, PermissionError):
-            if self._process.returncode is None:
-                os.killpg(self._process.pid, signal.SIGKILL)
+        self._leader.kill()
 
     def kill(self) -> None:
         """End the process as `interrupt` does, and forget it; nothing may be asked of it then."""
         self.interrupt()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_REAP_SECONDS)
+        self._leader.wait(_REAP_SECONDS)
         self._frames.close()
         self._lifeline.close()
 
     def _reap(self) -> int | None:
-        try:
-            return self._process.wait(_REAP_SECONDS)
-        except subprocess.TimeoutExpired:
-            return None
+        self._leader.wait(_REAP_SECONDS)
+        return self._leader.exit_code
+
+
+def _hang_up(end: socket.socket) -> None:
+    """Break a connection; what has come over it already can still be read."""
+    with end, contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
 
 
 def _how(exit_code: int | None) -> str:

@@ -24,6 +24,11 @@ __all__ = ["ProcessWorker"]
 
 _log = logging.getLogger("rlmesh.server")
 
+_START_SECONDS = 60.0
+"""How long a process may import, where calls are limited, until it can call the factory."""
+
+_NEXT = "reset() starts a new one"
+
 
 class ProcessWorker:
     """Has a process make an environment and play requests on it; see `Worker`.
@@ -35,7 +40,8 @@ class ProcessWorker:
         factory: Makes the environment, in the process.
         house: How it is treated.
         backend: Who makes the arrays of infos that go through this process.
-        call_timeout: Seconds that a call of the environment may take; None: any time.
+        call_timeout: Seconds that a call of the environment, or of the factory, may take; None: any
+            time.
         close_timeout: Seconds that its `close` may take.
     """
 
@@ -106,9 +112,9 @@ class ProcessWorker:
             try:
                 frame = process.close(self._close_timeout)
             except ProcessEnded as ended:
-                return self._crashed("close", ended).ended()
+                return _crashed("close", ended).ended()
             except TimeoutError:
-                return self._late("close", self._close_timeout).ended()
+                return _late("close", self._close_timeout).ended()
             failure = None if frame is None else self._frames.read_reply(frame)[1]
             return failure if isinstance(failure, m.Failure) else m.Closed()
 
@@ -133,11 +139,19 @@ class ProcessWorker:
             CannotOpen: If it cannot.
         """
         process = self._process = WorkerProcess(self._factory, self._house)
+        begun = time.monotonic()
+        limit = self._call_timeout
         try:
-            told = process.ask(None, None)
+            told = process.ask(None, None if limit is None else max(limit, _START_SECONDS))
+            begun = time.monotonic()
+            told = told or process.ask(None, limit)
         except ProcessEnded as ended:
             self._forget(process)
-            raise CannotOpen(self._crashed("factory", ended)) from None
+            raise CannotOpen(_crashed("factory", ended)) from None
+        except TimeoutError:
+            self._forget(process)
+            late = _late("factory", time.monotonic() - begun, "raise call_timeout if it needs that")
+            raise CannotOpen(late) from None
         if not told.startswith(MADE):
             self._forget(process)
             failure = self._frames.read_reply(told[1:])[1]
@@ -158,9 +172,9 @@ class ProcessWorker:
         try:
             return process.ask(frame, self._call_timeout)
         except ProcessEnded as ended:
-            fault = self._crashed(call, ended)
+            fault = _crashed(call, ended, _NEXT)
         except TimeoutError:
-            fault = self._late(call, time.monotonic() - begun)
+            fault = _late(call, time.monotonic() - begun, _NEXT)
         self._forget(process)
         self._fault = fault
         return fault
@@ -172,15 +186,19 @@ class ProcessWorker:
         code = None if cause is None else cause.exit_code
         return m.Failure(m.ErrorCode.CRASHED, f"not applied: {words}", exit_code=code)
 
-    def _crashed(self, call: str, ended: ProcessEnded) -> m.Failure:
-        words = f"the environment died during {call}(): {ended}; reset() starts a new one"
-        _log.error("%s", words)
-        return m.Failure(m.ErrorCode.CRASHED, words, exit_code=ended.exit_code)
 
-    def _late(self, call: str, seconds: float) -> m.Failure:
-        words = (
-            f"{call}() had not returned after {seconds:.1f} s and its process was ended; reset() "
-            f"starts a new one"
-        )
-        _log.error("%s", words)
-        return m.Failure(m.ErrorCode.TIMEOUT, words)
+def _crashed(call: str, ended: ProcessEnded, hint: str = "") -> m.Failure:
+    words = f"the environment died during {call}(): {ended}"
+    return _logged(m.Failure(m.ErrorCode.CRASHED, words, exit_code=ended.exit_code), hint)
+
+
+def _late(call: str, seconds: float, hint: str = "") -> m.Failure:
+    words = f"{call}() had not returned after {seconds:.1f} s and its process was ended"
+    return _logged(m.Failure(m.ErrorCode.TIMEOUT, words), hint)
+
+
+def _logged(fault: m.Failure, hint: str) -> m.Failure:
+    """A fault that tells what to do, and is in the log of the server."""
+    words = f"{fault.message}; {hint}" if hint else fault.message
+    _log.error("%s", words)
+    return replace(fault, message=words)

@@ -2,8 +2,9 @@
 
 `python -m rlmesh._hosting.worker_main FRAMES LIFELINE`, two descriptors, started by
 `rlmesh._hosting.process`. What comes over FRAMES: the recipe; then frames of requests; last an
-empty message. What goes: a description or the frame of a failure, after one byte that says which; a
-frame for each request; last an empty message, or the frame of what closing the environment raised.
+empty message. What goes: an empty message when the factory is about to be called; a description or
+the frame of a failure, after one byte that says which; a frame for each request; last an empty
+message, or the frame of what closing the environment raised.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import threading
 import time
 from multiprocessing.connection import Connection
 
+from rlmesh._hosting.frameworks import backend_of
 from rlmesh._hosting.player import HostedEnv
 from rlmesh._hosting.recipe import Recipe
 from rlmesh._session.answers import write_answer
@@ -47,19 +49,22 @@ def main(arguments: list[str]) -> int:
 
 
 def _end_with(lifeline: int) -> None:
-    """Let the kernel end this process when the server's end of `lifeline` closes.
+    """Let the kernel end this process and its group when the server's end of `lifeline` closes.
 
     No thread has to wait for that, so an environment that holds the GIL for ever ends too.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())  # Minus: a group.
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _make(recipe: Recipe, connection: Connection) -> tuple[HostedEnv, EnvFrames] | None:
     """Make the environment and say what it is, or why it cannot be made."""
     try:
+        if recipe.house.framework is not None:  # Its import is none of the factory's time.
+            backend_of(recipe.house.framework, recipe.house.device)
+        connection.send_bytes(b"")
         adopted = recipe.house.adopt(recipe.factory())
         hosted = recipe.house.host(adopted)
         frames = EnvFrames(adopted.observation_backend)

@@ -2,43 +2,75 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypedDict, TypeVar
 
-from rlmesh._models.events import LifecycleCallback
-from rlmesh._models.runner import Callbacks, run_episodes
-from rlmesh.adapters import DELEGATED, ModelSpec
-from rlmesh.errors import UnsupportedError
+from rlmesh._models.events import Callbacks, LifecycleCallback
+from rlmesh._models.forms import METHODS, EpisodeContext, ModelForms
+from rlmesh._models.policy import LocalPolicy
+from rlmesh._models.random_sample import RandomSample, Sampler
+from rlmesh.adapters import DELEGATED, Adaptation, ModelSpec, PredictForm, resolve
+from rlmesh.backends import ArrayBackend
 from rlmesh.results import RunResult
+from rlmesh.specs import EnvContract
 
-__all__ = ["ModelBase"]
+if TYPE_CHECKING:
+    import os
+
+    from rlmesh._models.session import Session
+    from rlmesh.options import ServeOptions
+
+__all__ = ["ModelBase", "ModelOptions"]
 
 ObsT = TypeVar("ObsT")
 ActT = TypeVar("ActT")
 
 
+class ModelOptions(TypedDict, total=False):
+    """Keyword arguments of every model; see `ModelBase`."""
+
+    spec: object | None
+    on_reset: LifecycleCallback | None
+    on_episode_end: LifecycleCallback | None
+    on_close: LifecycleCallback | None
+    artifacts: Sequence[Any]
+    load_kwargs: Mapping[str, object] | None
+    trust_entrypoints: bool
+
+
 class ModelBase(Generic[ObsT, ActT]):
-    """A model: a predict callable driven against an environment.
+    """A model: a predict callable driven against environments.
+
+    A model of one's own is an object with any of the methods `predict`, `predict_batch`,
+    `predict_chunk` and `predict_chunk_batch`, or a subclass with them, whose `load` is called once,
+    before the first prediction. Forms that it lacks are derived from more general ones.
 
     Args:
-        source: A callable that takes an observation and returns an action, or an object with such
-            a `predict` method.
-        spec: What the model says of its input: `rlmesh.adapters.DELEGATED` (it adapts
-            observations itself) or None (it reads them as they are).
+        source: A callable that takes an observation and returns an action; an object with any of
+            the four methods; `rlmesh.RANDOM_SAMPLE`; for a subclass with methods of its own
+            anything, which it finds as `self.source`.
+        spec: What the model says of its input: a `rlmesh.adapters.ModelSpec`, by which an adapter
+            is resolved for each environment, `rlmesh.adapters.DELEGATED` (it adapts observations
+            itself) or None (it reads them as they are).
         on_reset: Called with a `ResetEvent` when an episode has begun.
         on_episode_end: Called with an `EpisodeEndEvent` when an episode has ended.
         on_close: Called with a `CloseEvent` when a run has ended.
-        artifacts: Accepted for forward compatibility; unused for a callable source.
-        load_kwargs: Accepted for forward compatibility; unused for a callable source.
+        artifacts: What a subclass loads, as `self.artifacts`; unused for a callable source.
+        load_kwargs: Keyword arguments of a subclass's `load`; unused for a callable source.
         trust_entrypoints: Whether `module:callable` names in a spec may be imported.
 
+    Attributes:
+        source: What it was made of.
+        artifacts: Those given.
+
     Raises:
-        TypeError: If `source` is neither callable nor has a `predict` method.
-        UnsupportedError: If `spec` asks for an adapter; this version resolves none.
+        TypeError: If `source` is neither callable nor has a method of a form, or `spec` is none.
     """
 
-    _env_type: ClassVar[str]
-    """Module and name of the backend's client ("rlmesh:RemoteEnv")."""
+    _package: ClassVar[str]
+    """Module of the backend: its clients `RemoteEnv` and `RemoteVectorEnv`."""
 
     def __init__(
         self,
@@ -52,19 +84,104 @@ class ModelBase(Generic[ObsT, ActT]):
         load_kwargs: Mapping[str, object] | None = None,
         trust_entrypoints: bool = False,
     ) -> None:
-        self._predict = _predict_of(source)
+        self.source = source
+        self.artifacts = tuple(artifacts)
+        self._load_kwargs = dict(load_kwargs or {})
+        own = self._own_forms()
+        self._is_random = own is None and isinstance(source, RandomSample)
+        self._forms = own or ModelForms(_unfitted if self._is_random else source)
         self._spec = _checked_spec(spec)
         self._callbacks = Callbacks(on_reset, on_episode_end, on_close)
+        self._trusts_entrypoints = trust_entrypoints
+
+    def _own_forms(self) -> ModelForms | None:
+        """The forms that a subclass has methods for; None: it has none."""
+        names = [n for n in METHODS.values() if _is_own(type(self), n)]
+        if not names:
+            return None
+        return ModelForms(self, names=names, load=lambda: self.load(**self._load_kwargs))
 
     @property
     def spec(self) -> object | None:
-        """What the model says of its input: `DELEGATED` or None."""
+        """What the model says of its input: a `ModelSpec`, `DELEGATED` or None."""
         return self._spec
 
-    def predict(self, observation: ObsT) -> ActT:
-        """The action for an observation."""
-        action: ActT = self._predict(observation)
+    @property
+    def model_id(self) -> str:
+        """The model's name: that of its spec, else of its function or class."""
+        if isinstance(self._spec, ModelSpec) and self._spec.id:
+            return self._spec.id
+        source = self if _is_own(type(self), *METHODS.values()) else self.source
+        name = getattr(source, "__qualname__", None)
+        return name if isinstance(name, str) else type(source).__name__
+
+    @property
+    def forms(self) -> ModelForms:
+        """The forms in which it can be asked."""
+        return self._forms
+
+    @property
+    def model_spec(self) -> ModelSpec:
+        """Its spec, with what it offers; what a server of it tells."""
+        spec = self._spec
+        if not isinstance(spec, ModelSpec):
+            how = Adaptation.DELEGATED if spec is DELEGATED else Adaptation.NONE
+            spec = ModelSpec(id=self.model_id, adaptation=how)
+        offered = tuple(form for form in PredictForm if form in self._forms.available)
+        return replace(spec, predict_forms=offered)
+
+    def load(self, **kwargs: Any) -> None:
+        """Load the model; a subclass's own is called once, before the first prediction."""
+
+    def predict(self, observation: ObsT, /) -> ActT:
+        """The action for an observation.
+
+        Raises:
+            TypeError: If the model has no such form itself; a session derives it.
+        """
+        action: ActT = self._forms.predict(observation, EpisodeContext(""))
         return action
+
+    def fitted(self, contract: EnvContract) -> ModelForms:
+        """The model for the values of an environment, its adapter applied.
+
+        Args:
+            contract: The environment's contract.
+
+        Raises:
+            AdapterError: If the model's spec does not fit the environment.
+        """
+        backend = self._backend
+        if self._is_random:
+            sampler = Sampler(contract.action_space, backend)
+            return ModelForms(sampler).fitted(contract, backend)
+        adapter = None
+        if isinstance(self._spec, ModelSpec):
+            trusted = self._trusts_entrypoints
+            adapter = resolve(contract, self._spec, backend=backend, trust_entrypoints=trusted)
+        return self._forms.fitted(contract, backend, adapter)
+
+    def policy(
+        self,
+        contract: EnvContract,
+        *,
+        instruction: str | None = None,
+        execution_horizon: int | None = None,
+        max_batch_size: int | None = None,
+    ) -> LocalPolicy:
+        """The model as evaluation asks it; see `LocalPolicy` and `fitted`.
+
+        Raises:
+            ValueError: If there is an instruction, and the model has no place for it.
+        """
+        forms = self.fitted(contract)
+        forms.episode("", instruction=instruction)  # What cannot be played is refused before.
+        return LocalPolicy(
+            forms,
+            self._spec,
+            execution_horizon=execution_horizon,
+            max_batch_size=max_batch_size,
+        )
 
     def run(
         self,
@@ -75,38 +192,82 @@ class ModelBase(Generic[ObsT, ActT]):
         instruction: str | None = None,
         close_env: bool = False,
         token: str = "",
+        max_episode_steps: int | None = None,
+        max_episode_seconds: float | None = None,
+        execution_horizon: int | None = None,
+        hooks: object | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        resume: bool = False,
     ) -> RunResult:
-        """Play episodes and return what they gave.
+        """Play episodes, one after another, and return what they gave.
 
         Args:
             env_or_address: An environment (local or remote), an object with an `address`, or an
-                address.
+                address; of a vector each lane plays episodes.
             seeds: A seed an episode; also sets how many there are.
             max_episodes: Number of episodes, whatever the seeds; those past the last seed run
                 unseeded. Without seeds and this: one.
-            instruction: Written into the model's text inputs; an error where it has none.
+            instruction: Written into the model's text inputs, or its context; an error where it
+                has neither.
             close_env: Close an environment that was given; one dialled here is always closed.
             token: Bearer token for an address.
+            max_episode_steps: Cut an episode after that many steps; None: never.
+            max_episode_seconds: Cut an episode after the first step that ends that many seconds
+                or more after the start of its reset; None: never.
+            execution_horizon: Take at most that many actions of a chunk before the model is asked
+                again; None: all, of a model that predicts nothing but chunks, else one.
+            hooks: What watches the run: an object with some of the methods of `rlmesh.Hooks`, or a
+                list of them.
+            journal: File that has each episode as soon as it has ended; None: none.
+            resume: Go on from the journal, if it is there.
 
         Raises:
             RunError: If the run ended early; finished episodes are on it.
             ValueError: If `instruction` is given and the model has no text input.
-            RLMeshError: If the environment cannot be reached.
+            FileExistsError: If the journal is there, without `resume`.
+            RLMeshError: If the environment cannot be reached, or the model does not fit it.
         """
-        if instruction is not None:
-            raise ValueError(
-                "the model has no text input to write the instruction into; only a model with a "
-                "ModelSpec has"
-            )
-        count = max_episodes if max_episodes is not None else len(seeds) if seeds else 1
-        if count < 0:
-            raise ValueError(f"max_episodes is {count}, below 0")
-        env, dialled = self._env_of(env_or_address, token)
-        try:
-            return run_episodes(env, self.predict, self._callbacks, seeds or (), count)
-        finally:
-            if close_env or dialled:
-                env.close()
+        from rlmesh._evaluate.run import Settings, play
+
+        return play(
+            self,
+            [env_or_address],
+            Settings(
+                seeds=seeds,
+                max_episodes=max_episodes,
+                instruction=instruction,
+                token=token,
+                close_envs=close_env,
+                max_episode_steps=max_episode_steps,
+                max_episode_seconds=max_episode_seconds,
+                execution_horizon=execution_horizon,
+                hooks=hooks,
+                journal=journal,
+                resume=resume,
+                is_strict=True,
+            ),
+        )
+
+    def serve(
+        self, address: str | int, *, token: str = "", options: ServeOptions | None = None
+    ) -> None:
+        """Serve the model until SIGINT or SIGTERM; blocks. `rlmesh.ModelServer` can do more.
+
+        With a `ModelSpec` each session's adapter is resolved from the contract that its client
+        brings; without one, or with `DELEGATED`, the model reads observations as they are.
+
+        Args:
+            address: Where; see `rlmesh.ModelServer`.
+            token: Bearer token that clients must show; empty: none.
+            options: How to serve; None: as the variables `RLMESH_...` say.
+
+        Raises:
+            AddressError: If the address is none, or cannot be bound.
+            CodecError: If the spec breaks a rule of the contract.
+        """
+        from rlmesh._serving.server import ModelServer
+
+        ModelServer(self, address, token=token, options=options).serve()
 
     def run_local(self, env_address: str, *, token: str = "") -> None:
         """Play episodes against a remote environment until interrupted.
@@ -118,61 +279,70 @@ class ModelBase(Generic[ObsT, ActT]):
         Raises:
             RunError: If the environment, the model or a callback fails.
         """
-        self._loop(env_address, token, None)
+        from rlmesh._evaluate.run import Settings, play
+
+        play(self, [env_address], Settings(token=token, is_endless=True, is_strict=True))
 
     def run_local_for_episodes(
         self, env_address: str, *, token: str = "", max_episodes: int
     ) -> None:
         """Play `max_episodes` episodes against a remote environment; see `run_local`."""
-        self._loop(env_address, token, max_episodes)
+        self.run(env_address, token=token, max_episodes=max_episodes)
 
-    def _loop(self, address: str, token: str, count: int | None) -> None:
-        env = self._dial(address, token)
-        try:
-            run_episodes(env, self.predict, self._callbacks, count=count)
-        finally:
-            env.close()
+    def session(
+        self,
+        env_or_address: object,
+        *,
+        instruction: str | None = None,
+        close_env: bool = False,
+        token: str = "",
+        execution_horizon: int | None = None,
+    ) -> Session:
+        """The model and an environment, for a loop of one's own; arguments as of `run`.
 
-    def _env_of(self, source: object, token: str) -> tuple[Any, bool]:
-        """The environment to play, and whether it was dialled here."""
-        if isinstance(source, (str, int)):
-            return self._dial(source, token), True
-        if hasattr(source, "reset") and hasattr(source, "step"):
-            return source, False
-        address = getattr(source, "address", None)
-        if isinstance(address, str):
-            return self._dial(address, token), True
-        raise TypeError(
-            f"cannot run against a {type(source).__name__}: expected an environment, an object "
-            f"with an address, or an address"
+        Raises:
+            RLMeshError: If the environment cannot be reached, or the model does not fit it.
+            UnsupportedError: If it is a vector.
+        """
+        from rlmesh._models.session import Session
+
+        return Session(
+            self,
+            env_or_address,
+            instruction=instruction,
+            close_env=close_env,
+            token=token,
+            execution_horizon=execution_horizon,
         )
 
-    def _dial(self, address: str | int, token: str) -> Any:
-        import importlib
+    @property
+    def _backend(self) -> ArrayBackend:
+        """Whose values the model reads and returns."""
+        backend: ArrayBackend = importlib.import_module(self._package).BACKEND
+        return backend
 
-        module, _, name = self._env_type.partition(":")
-        return getattr(importlib.import_module(module), name)(address, token=token)
+    @property
+    def _client_arguments(self) -> dict[str, Any]:
+        """Further arguments of the clients that are dialled."""
+        return {}
+
+    def _dial(self, address: str | int, token: str, *, vector: bool) -> Any:
+        """A client of the backend; raises as that does."""
+        package = importlib.import_module(self._package)
+        client = package.RemoteVectorEnv if vector else package.RemoteEnv
+        return client(address, token=token, **self._client_arguments)
 
 
-def _predict_of(source: Any) -> Callable[[Any], Any]:
-    predict = getattr(source, "predict", None)
-    if callable(predict):
-        method: Callable[[Any], Any] = predict
-        return method
-    if callable(source):
-        function: Callable[[Any], Any] = source
-        return function
-    raise TypeError(
-        f"a {type(source).__name__} cannot be a model: it is not callable and has no predict method"
-    )
+def _is_own(cls: type[Any], *names: str) -> bool:
+    """Whether a class defines one of the methods itself, above `ModelBase`."""
+    return any(getattr(cls, name, None) is not getattr(ModelBase, name, None) for name in names)
+
+
+def _unfitted(observation: Any) -> Any:
+    raise TypeError("RANDOM_SAMPLE draws from an environment's space; use run, evaluate or session")
 
 
 def _checked_spec(spec: object | None) -> object | None:
-    if isinstance(spec, ModelSpec):
-        raise UnsupportedError(
-            "this version resolves no adapters; pass spec=DELEGATED and adapt observations in the "
-            "model, or no spec"
-        )
-    if spec is not None and spec is not DELEGATED:
+    if spec is not None and spec is not DELEGATED and not isinstance(spec, ModelSpec):
         raise TypeError(f"spec is a ModelSpec, DELEGATED or None, got {type(spec).__name__}")
     return spec

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rlmesh._models.base import ModelBase
+from rlmesh._models.base import ModelBase, ModelOptions
+from rlmesh.backends import NATIVE, ArrayBackend
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Model"]
 
 
 class Model(ModelBase[Any, Any]):
-    """A model that reads and returns native values; see `ModelBase`."""
+    """A model that reads and returns native values; see `ModelBase`.
 
-    _env_type = "rlmesh:RemoteEnv"
+    Args:
+        source: See `ModelBase`; a subclass with methods of its own needs none.
+        **options: See `ModelBase`.
+    """
+
+    _package = "rlmesh"
+
+    def __init__(self, source: object = None, **options: Unpack[ModelOptions]) -> None:
+        super().__init__(source, **options)
+
+    @property
+    def _backend(self) -> ArrayBackend:
+        return NATIVE

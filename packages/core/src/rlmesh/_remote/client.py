@@ -84,10 +84,11 @@ class Client:
         Raises:
             InvalidValueError: If an action is not one of its space; nothing was applied.
             EnvError: If the environment fails; its `steps` are the results of those before.
+            LimitError: If the results take 128 MiB before all steps were made; so are its `steps`.
         """
         return self._player.step_many(actions, all_observations)
 
-    def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a method that the server exposes.
 
         Args:

@@ -6,28 +6,25 @@ The clients of every backend are thin classes around it.
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
-import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
+from rlmesh._remote.dialling import client_name, destination
 from rlmesh._remote.pending import PendingCalls
-from rlmesh._session.client import ClientSession, Exchange
+from rlmesh._session.client import ClientSession
+from rlmesh._session.exchange import Exchange
+from rlmesh._session.terms import OpenTerms
 from rlmesh._session.versions import this_peer
-from rlmesh._transport.address import parse_address
 from rlmesh._transport.frames_client import to_port, to_socket
-from rlmesh._transport.frames_local import SUPPORTED
+from rlmesh._transport.frames_local import SUPPORTED, is_name
 from rlmesh._transport.grpc_client import GrpcConnection
-from rlmesh._transport.grpc_tls import secured
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_failure
 from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
 from rlmesh.backends import ArrayBackend, DynamicArray
-from rlmesh.errors import CodecError, EnvError, InvalidValueError, UnsupportedError
+from rlmesh.errors import CodecError, InvalidValueError, RemoteError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import Capability, EnvContract, Reconnect
 
@@ -85,31 +82,26 @@ class RemotePlayer:
     ) -> None:
         if transport not in ("auto", "grpc", "frames"):
             raise ValueError(f"transport={transport!r} is not 'auto', 'grpc' or 'frames'")
-        where = secured(parse_address(address), tls, named="://" in str(address))
-        if token and where.scheme == "tcp" and not where.is_local:
-            warnings.warn(
-                f"the token goes to {where} unencrypted; serve with tls= and connect to grpcs://",
-                RuntimeWarning,
-                stacklevel=4,
-            )
+        where = destination(address, token, tls, stacklevel=5)
         frames = EnvFrames(backend)
-        name = f"{socket.gethostname()}:{os.getpid()}"
         can = {Capability.RENDER, Capability.RESUME}
         moves: list[Callable[[m.Opened], Exchange | None]] = []
         if SUPPORTED and (AUTO if transport == "auto" else transport) != "grpc":
             can.add(Capability.FRAMES_UNIX)
-            moves.append(lambda o: to_socket(where, o.frames_unix) if o.frames_unix else None)
+            moves.append(
+                lambda o: to_socket(where, o.frames_unix) if is_name(o.frames_unix) else None
+            )
         if transport == "frames" and where.scheme != "unix":
             can.add(Capability.FRAMES_TCP)
             moves.append(
                 lambda o: to_port(where, o.frames_port, token, tls) if o.frames_port else None
             )
-        client = this_peer(name, frozenset(can))
+        client = this_peer(client_name(), frozenset(can))
         self._session = ClientSession(
             lambda: GrpcConnection(where, ENV_SERVICE, token, tls),
             frames,
             client,
-            _Terms(connect_timeout, wait, on_reconnect),
+            OpenTerms(connect_timeout, wait, on_reconnect),
             moves,
         )
         if transport == "frames" and self._session.transport != "frames":
@@ -120,7 +112,7 @@ class RemotePlayer:
                 f"port for them (ServeOptions.frames_port)"
             )
         self._calls = PendingCalls(str(where))
-        contract = self._session.contract
+        contract: EnvContract = self._session.served
         if contract.vector != vector:
             self._session.close()
             raise UnsupportedError(
@@ -149,7 +141,8 @@ class RemotePlayer:
     @property
     def contract(self) -> EnvContract:
         """What the server tells of the environment."""
-        return self._session.contract
+        contract: EnvContract = self._session.served
+        return contract
 
     @property
     def transport(self) -> str:
@@ -343,15 +336,6 @@ class RemotePlayer:
         return {FINAL_KEY: array, FINAL_MASK_KEY: mask}
 
 
-@dataclass(frozen=True)
-class _Terms:
-    """See `OpenTerms`."""
-
-    timeout: float
-    wait: float
-    on_reconnect: Callable[[Reconnect], object] | None
-
-
 def _ended(result: tuple[Any, Any, Any, Any, Any]) -> bool:
     """Whether a step ended an episode, in any lane."""
     return any(bool(flag) if isinstance(flag, bool) else any(flag) for flag in result[2:4])
@@ -359,10 +343,10 @@ def _ended(result: tuple[Any, Any, Any, Any, Any]) -> bool:
 
 @contextlib.contextmanager
 def _carrying(results: list[Any]) -> Generator[None, None, None]:
-    """An `EnvError` tells what the steps before it gave."""
+    """A `RemoteError` tells what the steps before it gave."""
     try:
         yield
-    except EnvError as error:
+    except RemoteError as error:
         error.steps = tuple(results)
         raise
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from rlmesh._session.frames import ServerFrames
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import text_of
-from rlmesh._wire.frames import EnvFrames
 from rlmesh._wire.steps import Place, whole
 from rlmesh.backends import Buffer
 from rlmesh.errors import LimitError
@@ -17,7 +17,7 @@ _log = logging.getLogger("rlmesh.server")
 
 
 def write_answer(
-    frames: EnvFrames, sequence: int, reply: m.Reply, call_us: int, place: Place = whole
+    frames: ServerFrames, sequence: int, reply: m.Reply, call_us: int, place: Place = whole
 ) -> Buffer:
     """The frame of a reply, or of a failure where the reply cannot be written.
 

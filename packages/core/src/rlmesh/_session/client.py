@@ -10,13 +10,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 
 from rlmesh._session.exchange import Exchange, drop
-from rlmesh._session.versions import compatible
+from rlmesh._session.frames import ClientFrames
+from rlmesh._session.terms import OpenTerms
+from rlmesh._session.versions import check_version
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_failure
-from rlmesh._wire.frames import EnvFrames
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import Buffer
 from rlmesh.errors import (
@@ -27,14 +28,14 @@ from rlmesh.errors import (
     ConnectionLostError,
     EnvError,
     InvalidValueError,
+    LimitError,
     RemoteError,
     SessionLostError,
     TransportError,
-    UnsupportedVersionError,
 )
 from rlmesh.specs import EnvContract, PeerInfo, Reconnect
 
-__all__ = ["ClientSession", "Exchange", "OpenTerms"]
+__all__ = ["ClientSession", "Exchange"]
 
 R = TypeVar("R")
 
@@ -55,25 +56,6 @@ _DESERTED_PATIENCE = 2.0
 """Seconds that an address may be deserted: no session survives its server's process (K-11)."""
 
 
-class OpenTerms(Protocol):
-    """How a client opens its session."""
-
-    @property
-    def timeout(self) -> float:
-        """Seconds that a handshake may take."""
-        ...
-
-    @property
-    def wait(self) -> float:
-        """Seconds to stand in line where the environment is held."""
-        ...
-
-    @property
-    def on_reconnect(self) -> Callable[[Reconnect], object] | None:
-        """Told of each connection that was lost and resumed."""
-        ...
-
-
 class ClientSession:
     """One session on an environment, over one connection after another.
 
@@ -87,6 +69,11 @@ class ClientSession:
         terms: How to open.
         moves: What makes connections of other transports to places that the server names, the best
             first; each gives None where it names none.
+        contract: What the model of the session is to be used with; None: it is an environment's.
+        raise_failure: Raises what stands for a failure of the server at an address.
+
+    Attributes:
+        served: What is served: the environment's contract, or the model's spec.
 
     Raises:
         RemoteError: If the server refuses the session.
@@ -96,10 +83,13 @@ class ClientSession:
     def __init__(
         self,
         connect: Callable[[], Exchange],
-        frames: EnvFrames,
+        frames: ClientFrames,
         client: PeerInfo,
         terms: OpenTerms,
         moves: Sequence[Callable[[m.Opened], Exchange | None]] = (),
+        *,
+        contract: EnvContract | None = None,
+        raise_failure: Callable[[m.Failure, str], None] = raise_failure,
     ) -> None:
         self._connect = connect
         self._moves = moves
@@ -107,6 +97,8 @@ class ClientSession:
         self._frames = frames
         self._client = client
         self._open_terms = terms
+        self._contract = contract
+        self._raise = raise_failure
         self._sequence = 0
         # The request whose answer has not been read, where the caller was interrupted; with its
         # number, so that no interrupt parts them.
@@ -119,9 +111,9 @@ class ClientSession:
         self.server = opened.server
         self.terms = opened.terms
         self._key = opened.resume_key
-        if opened.contract is None:
-            raise self._ended(CodecError("the server has sent no contract"))
-        self.contract: EnvContract = opened.contract
+        if opened.served is None:
+            raise self._ended(CodecError("the server has not said what it serves"))
+        self.served: Any = opened.served
         self._go_on(opened)
         _open_sessions.add(self)
 
@@ -138,7 +130,8 @@ class ClientSession:
     def _open(self) -> m.Opened:
         wait = self._open_terms.wait
         try:
-            return self._handshake(m.Open(self._client, wait=wait), self._open_terms.timeout + wait)
+            body = m.Open(self._client, wait=wait, contract=self._contract)
+            return self._handshake(body, self._open_terms.timeout + wait)
         except ConnectionLostError as error:
             raise self._ended(ConnectError(error.message, address=self.address)) from error
         except Exception as error:
@@ -148,16 +141,10 @@ class ClientSession:
         frame = self._frames.write_request(m.Request(0, body))
         _, reply = self._frames.read_reply((over or self._transport).exchange(frame, timeout))
         if isinstance(reply, m.Failure):
-            raise_failure(reply, self.address)
+            self._raise(reply, self.address)
         if not isinstance(reply, m.Opened):
             raise CodecError(f"the handshake was answered with {type(reply).__name__}")
-        theirs = reply.server.spec_version
-        if not compatible(SPEC_VERSION, theirs):
-            error = UnsupportedVersionError(
-                f"{self.address} speaks spec {theirs}, this client {SPEC_VERSION}"
-            )
-            error.choices = (theirs,)
-            raise error
+        check_version(SPEC_VERSION, reply.server.spec_version, self.address)
         return reply
 
     def request(self, body: m.RequestBody, expected: type[R]) -> R:
@@ -222,6 +209,9 @@ class ClientSession:
     def _exchange(self, body: m.RequestBody, expected: type[R]) -> R:
         sequence = self._sequence + 1
         frame = self._frames.write_request(m.Request(sequence, body), self._transport.place)
+        most = self.terms.max_message_bytes
+        if len(frame) > most > 0:
+            raise LimitError(f"a request of {len(frame)} bytes; the server takes {most}")
         self._unanswered = sequence, frame
         self._sequence = sequence
         try:
@@ -240,7 +230,7 @@ class ClientSession:
         if isinstance(failure, m.Failure) and failure.session_closed:
             self._end(f"the server ended the session: {failure.message}")
         if isinstance(reply, m.Failure):
-            raise_failure(reply, self.address)
+            self._raise(reply, self.address)
         if answered != sequence or not isinstance(reply, expected):
             kind = type(reply).__name__
             raise self._ended(
@@ -252,7 +242,14 @@ class ClientSession:
         try:
             return self._frames.read_reply(data)
         except CodecError as error:
+            self._let_go()
             raise self._ended(error) from error.__cause__
+
+    def _let_go(self) -> None:
+        """Tell the server that the session is over, so that the next one need not wait for it."""
+        with contextlib.suppress(Exception):
+            frame = self._frames.write_request(m.Request(self._sequence + 1, m.Close()))
+            self._transport.exchange(frame, _CLOSE_PATIENCE)
 
     def _collect(self, sequence: int, frame: Buffer) -> None:
         """Read the answer to a request whose caller was interrupted; nobody wants it any more."""

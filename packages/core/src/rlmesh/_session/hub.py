@@ -14,18 +14,18 @@ from typing import Any, Protocol
 
 from rlmesh._session.answers import too_large, write_answer
 from rlmesh._session.connection import Connection
+from rlmesh._session.frames import ServerFrames
 from rlmesh._session.idle import IdleWatch
 from rlmesh._session.places import Places
 from rlmesh._session.sessions import CannotOpen, Instance, ServedSession
 from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import failure_of_exception, text_of
-from rlmesh._wire.frames import EnvFrames
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh._wire.steps import Place, whole
 from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError
-from rlmesh.specs import Capability, EnvContract, PeerInfo, SessionTerms
+from rlmesh.specs import Capability, PeerInfo, SessionTerms
 
 __all__ = ["Instances", "SessionHub"]
 
@@ -56,7 +56,7 @@ class SessionHub:
     """Gives environments to sessions.
 
     Args:
-        contract: What is served.
+        served: What is served: the environment's contract, or the model's spec.
         server: What this endpoint says of itself.
         terms: What it promises to sessions.
         instances: Where sessions get their environments.
@@ -73,15 +73,15 @@ class SessionHub:
 
     def __init__(
         self,
-        contract: EnvContract,
+        served: Any,
         server: PeerInfo,
         terms: SessionTerms,
         instances: Instances,
-        frames: EnvFrames,
+        frames: ServerFrames,
         *,
         expose_tracebacks: bool,
     ) -> None:
-        self._contract = contract
+        self._served = served
         self._server = server
         self._terms = terms
         self._instances = instances
@@ -108,7 +108,7 @@ class SessionHub:
     @property
     def description(self) -> bytes:
         """The answer of `Describe`."""
-        return self._frames.write_description(self._server, self._contract, self._terms)
+        return self._frames.write_description(self._server, self._served, self._terms)
 
     def offer(self, stream: Any) -> bool:
         """Have a thread lent to a new client's stream, or refuse."""
@@ -158,16 +158,24 @@ class SessionHub:
             return None, self._shutting_down()
         if request.resume is not None:
             return self._resume(request.resume, connection)
+        try:
+            take = self._taker(request)
+        except Exception as error:
+            return None, self._cannot_open(error).ended()
         if not self._places.take(request.wait, connection.alive):
             return None, self._shutting_down() if self._stopping else self._busy()
-        return self._admit(request.client, connection)
+        return self._admit(request.client, connection, take)
+
+    def _taker(self, request: m.Open) -> Callable[[], Instance]:
+        """What takes the instance of a new session; raises CannotOpen where it asks for none."""
+        return self._instances.take
 
     def _admit(
-        self, client: PeerInfo, connection: Connection
+        self, client: PeerInfo, connection: Connection, take: Callable[[], Instance]
     ) -> tuple[ServedSession | None, m.Reply]:
         """Open a session in the place that was taken for it."""
         try:
-            instance = self._instances.take()
+            instance = take()
         except BaseException as error:  # A factory's SystemExit must not keep the place.
             _log.exception("an environment for %s cannot be made", client.name)
             self._places.give_back()
@@ -182,7 +190,7 @@ class SessionHub:
         return session, m.Opened(
             self._server,
             session.id,
-            self._contract,
+            self._served,
             self._terms if session.key else self._terms.without_grace(),
             resume_key=session.key,
             **self._places_for(session),

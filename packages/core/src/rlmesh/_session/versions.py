@@ -6,9 +6,10 @@ import re
 
 from rlmesh._version import __version__
 from rlmesh._wire.spec import SPEC_DIGEST, SPEC_VERSION
+from rlmesh.errors import UnsupportedVersionError
 from rlmesh.specs import Capability, PeerInfo
 
-__all__ = ["compatible", "this_peer"]
+__all__ = ["check_version", "compatible", "this_peer"]
 
 _FINAL = re.compile(r"(\d+)\.\d+\.\d+")
 
@@ -19,6 +20,18 @@ def compatible(ours: str, theirs: str) -> bool:
         return True
     a, b = _FINAL.fullmatch(ours), _FINAL.fullmatch(theirs)
     return a is not None and b is not None and a.group(1) == b.group(1)
+
+
+def check_version(ours: str, theirs: str, address: str) -> None:
+    """Check that a client of one spec version talks to a server of another.
+
+    Raises:
+        UnsupportedVersionError: If it does not.
+    """
+    if not compatible(ours, theirs):
+        error = UnsupportedVersionError(f"{address} speaks spec {theirs}, this client {ours}")
+        error.choices = (theirs,)
+        raise error
 
 
 def this_peer(name: str, capabilities: frozenset[Capability]) -> PeerInfo:

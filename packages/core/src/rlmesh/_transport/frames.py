@@ -134,7 +134,7 @@ class FrameSocket:
         if self._patience.look():
             return self._socket.recv(AT_ONCE)
         begun = perf_counter_ns()
-        data = self._socket.recv(AT_ONCE)
+        data = self._recv(AT_ONCE)
         self._patience.slept(perf_counter_ns() - begun)
         return data
 
@@ -149,16 +149,19 @@ class FrameSocket:
         return self._exactly(checked(size))
 
     def _exactly(self, size: int) -> bytes:
-        data = self._socket.recv(size, socket.MSG_WAITALL) if size else b""
+        data = self._recv(size, socket.MSG_WAITALL) if size else b""
         while len(data) < size:
-            more = self._socket.recv(size - len(data), socket.MSG_WAITALL)
+            more = self._recv(size - len(data), socket.MSG_WAITALL)
             if not more:
                 raise FramesEnded("the peer has closed the connection")
             data += more
         return data
 
+    def _recv(self, size: int, flags: int = 0) -> bytes:
+        return self._socket.recv(size, flags)
+
     def _more(self) -> bytes:
-        more = self._socket.recv(AT_ONCE)
+        more = self._recv(AT_ONCE)
         if not more:
             raise FramesEnded("the peer has closed the connection")
         return more

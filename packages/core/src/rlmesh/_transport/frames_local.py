@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import contextlib
 import os
+import re
 import secrets
 import socket
 import struct
@@ -21,6 +22,7 @@ from rlmesh._transport.frames import (
     too_large,
 )
 from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
+from rlmesh._transport.peer_process import PeerProcess
 from rlmesh._transport.shared_memory import (
     SHARED_BYTES,
     OwnSegment,
@@ -30,13 +32,17 @@ from rlmesh._transport.shared_memory import (
 )
 from rlmesh.backends import Buffer
 
-__all__ = ["SUPPORTED", "LocalFrameSocket", "admit", "listen", "peer_is_same_user"]
+__all__ = ["SUPPORTED", "LocalFrameSocket", "admit", "is_name", "listen", "peer_is_same_user"]
 
 SUPPORTED = sys.platform == "linux"
 """Whether this system has the abstract namespace and tells a peer's credentials."""
 
+_NAME = re.compile(r"rlmesh-[0-9a-f]{32}")
 _REFERENCE = struct.Struct("<II")
 _CREDENTIALS = struct.Struct("3i")
+_LOOK_AFTER = struct.pack("ll", 5, 0)
+"""Seconds and microseconds of silence after which the other end's process is looked after."""
+
 _DESCRIPTORS = socket.CMSG_SPACE(4) if hasattr(socket, "CMSG_SPACE") else 0
 
 
@@ -45,6 +51,9 @@ class LocalFrameSocket(FrameSocket):
 
     def __init__(self, connected: socket.socket) -> None:
         super().__init__(connected)
+        self._process = PeerProcess(_credentials(connected)[0])
+        # In the kernel, so that the socket stays a blocking one, which takes one call a frame.
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LOOK_AFTER)
         self._own: OwnSegment | None = None
         self._peer: PeerSegment | None = None
         self._placed: Placed | None = None
@@ -73,7 +82,10 @@ class LocalFrameSocket(FrameSocket):
 
     def receive_first(self) -> Buffer:
         """The first frame, and the segment that comes with it; see `receive`."""
-        data, told, _, _ = self._socket.recvmsg(AT_ONCE, _DESCRIPTORS)
+        try:
+            data, told, _, _ = self._socket.recvmsg(AT_ONCE, _DESCRIPTORS)
+        except BlockingIOError:
+            raise FramesEnded("the peer does not begin") from None
         descriptors = array.array("i")
         for level, kind, numbers in told:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -129,6 +141,20 @@ class LocalFrameSocket(FrameSocket):
         placed = self._placed = self._own.write(parts, size)
         return placed.view
 
+    def close(self) -> None:
+        """See `FrameSocket`; the memory goes with the last view of it."""
+        super().close()
+        self._own = self._peer = self._placed = None
+
+    def _recv(self, size: int, flags: int = 0) -> bytes:
+        while True:
+            try:
+                return self._socket.recv(size, flags)
+            except BlockingIOError:
+                reason = self._process.gone()
+                if reason:
+                    raise FramesEnded(reason) from None
+
     def send(self, frame: Buffer) -> None:
         """See `FrameSocket`."""
         size = len(frame)
@@ -156,9 +182,19 @@ class LocalFrameSocket(FrameSocket):
 
 def peer_is_same_user(connected: socket.socket) -> bool:
     """Whether the kernel says that the other end belongs to this process's user."""
+    return _credentials(connected)[1] == os.geteuid()
+
+
+def _credentials(connected: socket.socket) -> tuple[int, int, int]:
+    """Process, user and group of the other end, by the kernel's word."""
     told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, user, _ = _CREDENTIALS.unpack(told)
-    return bool(user == os.geteuid())
+    process, user, group = _CREDENTIALS.unpack(told)
+    return process, user, group
+
+
+def is_name(text: str) -> bool:
+    """Whether it is the name of one of our listeners: no server sends a client to another's."""
+    return _NAME.fullmatch(text) is not None
 
 
 def listen() -> tuple[socket.socket, str]:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -15,6 +16,12 @@ from rlmesh.backends import Buffer
 __all__ = ["FramesServer"]
 
 _log = logging.getLogger("rlmesh.server")
+
+MAX_STREAMS = 1024
+"""How many connections may be open at once."""
+
+_PAUSE_SECONDS = 0.1
+"""How long to wait where none can be accepted."""
 
 _FIRST_SECONDS = 10.0
 """How long a client has to send its first frame."""
@@ -59,6 +66,7 @@ class FramesServer:
         self._connect = connect
         self._streams: set[_Stream] = set()
         self._changed = threading.Condition()
+        self._welcoming = 0
         self._stopping = False
 
     def start(self) -> None:
@@ -83,29 +91,60 @@ class FramesServer:
         while True:
             try:
                 connected, _ = self._listener.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if self._stopping:
+                    return
+                _log.warning("frames: a connection was not accepted: %s", error)
+                time.sleep(_PAUSE_SECONDS)  # Of descriptors there may be some again.
+                continue
+            if not self._begin(connected):
+                connected.close()
+
+    def _begin(self, connected: socket.socket) -> bool:
+        """Welcome a client on a thread of its own, if there is room for one more."""
+        with self._changed:
+            if self._welcoming + len(self._streams) >= MAX_STREAMS:
+                _log.warning("frames: %d connections are open; one more is refused", MAX_STREAMS)
+                return False
+            self._welcoming += 1
+        try:
             threading.Thread(
                 target=self._welcome, args=(connected,), name="rlmesh-frames", daemon=True
             ).start()
+        except RuntimeError as error:
+            self._welcomed()
+            _log.warning("frames: a connection was refused: %s", error)
+            return False
+        return True
+
+    def _welcomed(self) -> None:
+        with self._changed:
+            self._welcoming -= 1
 
     def _welcome(self, connected: socket.socket) -> None:
         """Let a client resume its session here, on the session's own thread where that is free."""
+        stream = self._stream_of(connected)
+        if stream is not None and stream.begin() and not stream.hosted():
+            stream.run()
+
+    def _stream_of(self, connected: socket.socket) -> _Stream | None:
+        """A client's stream; None: it may not enter."""
         connected.settimeout(_FIRST_SECONDS)
         try:
             frames = self._admit(connected)
         except (FramesEnded, OSError) as error:
             _log.debug("a peer of frames was refused: %s", error)
             connected.close()
-            return
+            self._welcomed()
+            return None
         stream = _Stream(frames, self._connect, self._ended)
         with self._changed:
-            if self._stopping:
-                frames.close()
-                return
-            self._streams.add(stream)
-        if stream.begin() and not stream.hosted():
-            stream.run()
+            self._welcoming -= 1
+            if not self._stopping:
+                self._streams.add(stream)
+                return stream
+        frames.close()
+        return None
 
     def _ended(self, stream: _Stream) -> None:
         with self._changed:

@@ -12,7 +12,7 @@ from rlmesh._wire.enums import EnumMap
 from rlmesh._wire.spaces import space_from_wire, space_to_wire
 from rlmesh._wire.tags import tags_from_wire, tags_to_wire
 from rlmesh.adapters import EnvTags, tag_problems
-from rlmesh.backends import ArrayBackend
+from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.spaces import Space
 from rlmesh.specs import (
@@ -29,6 +29,7 @@ __all__ = [
     "contract_to_wire",
     "peer_from_wire",
     "peer_to_wire",
+    "route_key",
     "terms_from_wire",
     "terms_to_wire",
 ]
@@ -140,6 +141,14 @@ def _read_registration(message: contract_pb2.Registration, backend: ArrayBackend
         nondeterministic=message.nondeterministic,
         kwargs=map_from_wire(message.kwargs, backend, "kwargs"),
     )
+
+
+def route_key(contract: EnvContract) -> bytes:
+    """Equal for contracts that a model is used with in one way: those of equal spaces and tags."""
+    spaces = EnvContract("", contract.observation_space, contract.action_space, tags=contract.tags)
+    message = contract_pb2.EnvContract()
+    contract_to_wire(spaces, message, DynamicEncoder(NATIVE))
+    return message.SerializeToString(deterministic=True)
 
 
 def peer_to_wire(peer: PeerInfo, out: handshake_pb2.PeerInfo) -> None:

@@ -12,8 +12,10 @@ from rlmesh._wire.messages import ErrorCode, Failure
 __all__ = [
     "failure_from_wire",
     "failure_of_exception",
+    "failure_of_value",
     "failure_to_wire",
     "raise_failure",
+    "raise_model_failure",
     "text_of",
 ]
 
@@ -56,6 +58,28 @@ def failure_of_exception(error: BaseException, call: str, *, tell_traceback: boo
         exception_type=name,
         traceback=text,
     )
+
+
+def failure_of_value(code: ErrorCode, error: e.CodecError | e.InvalidValueError) -> Failure:
+    """What a value that is not one of its space is on the wire."""
+    expected = actual = ""
+    if isinstance(error, e.InvalidValueError):
+        expected, actual = error.expected, error.actual
+    return Failure(code, str(error), path=error.path, expected=expected, actual=actual)
+
+
+def raise_model_failure(failure: Failure, address: str) -> None:
+    """Raise the exception that stands for a failure of a model's server."""
+    if failure.code not in _OF_ENV:
+        raise _exception(failure, address)
+    error = e.ModelError(
+        failure.message,
+        code=failure.code,
+        session_closed=failure.session_closed,
+        path=failure.path,
+    )
+    error.exception_type, error.remote_traceback = failure.exception_type, failure.traceback
+    raise error
 
 
 def text_of(error: BaseException) -> str:

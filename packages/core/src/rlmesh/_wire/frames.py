@@ -52,7 +52,7 @@ from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
 
-__all__ = ["ENV_SERVICE", "EnvFrames"]
+__all__ = ["ENV_SERVICE", "EnvFrames", "parse_message", "read_open", "write_open"]
 
 ENV_SERVICE = "rlmesh.proto.env.v1.EnvService"
 """Full name of the environment's gRPC service."""
@@ -88,7 +88,7 @@ class EnvFrames:
         elif isinstance(body, m.StepMany):
             write_many(body, frame.step_many)
         elif isinstance(body, m.Open):
-            _write_open(body, frame.open)
+            write_open(body, frame.open)
         elif isinstance(body, m.Close):
             frame.close.SetInParent()
         elif isinstance(body, (m.Call, m.GetAttribute, m.SetAttribute)):
@@ -123,7 +123,7 @@ class EnvFrames:
         if step is not None:
             return step
         frame = env_pb2.SessionRequest()
-        _parse(frame, data)
+        parse_message(frame, data)
         kind = frame.WhichOneof("request") or ""
         reader = self._request_readers().get(kind)
         if reader is None:
@@ -135,7 +135,7 @@ class EnvFrames:
 
     def _request_readers(self) -> dict[str, Callable[[Any], m.RequestBody]]:
         return {
-            "open": _read_open,
+            "open": read_open,
             "reset": self._read_reset,
             "step": _read_step_request,
             "step_many": many_reader,
@@ -167,10 +167,10 @@ class EnvFrames:
     ) -> Buffer:
         """The frame of the reply to request `sequence`; see `write_request`."""
         if isinstance(reply, m.StepDone):
-            info = self._write_info(reply.info) if reply.info else b""
+            info = self.write_info(reply.info) if reply.info else b""
             return write_step_done(sequence, reply, call_us, info, place)
         if isinstance(reply, m.ResetDone):
-            info = self._write_info(reply.info) if reply.info else b""
+            info = self.write_info(reply.info) if reply.info else b""
             return write_reset_done(sequence, reply, call_us, info, place)
         frame = env_pb2.SessionResponse()
         frame.sequence = sequence
@@ -189,22 +189,23 @@ class EnvFrames:
             frame.close.SetInParent()
         return frame.SerializeToString()
 
-    def _write_info(self, info: m.Info) -> bytes:
+    def write_info(self, info: m.Info) -> bytes:
+        """A serialised info."""
         message = value_pb2.Map()
         self._encoder.map(info, message, "info")
         return message.SerializeToString()
 
     def _read_info(self, data: Buffer) -> m.Info:
         message = value_pb2.Map()
-        _parse(message, data)
+        parse_message(message, data)
         return map_from_wire(message, self._backend)
 
     def _write_opened(self, opened: m.Opened, out: env_pb2.OpenResponse) -> None:
         peer_to_wire(opened.server, out.server)
         out.session_id = opened.session_id
         out.resume_key = opened.resume_key
-        if opened.contract is not None:
-            contract_to_wire(opened.contract, out.contract, self._encoder)
+        if opened.served is not None:
+            contract_to_wire(opened.served, out.contract, self._encoder)
         terms_to_wire(opened.terms, out.terms)
         out.received_sequence = opened.received
         out.frames_unix = opened.frames_unix
@@ -220,7 +221,7 @@ class EnvFrames:
         if read is not None:
             return read
         frame = env_pb2.SessionResponse()
-        _parse(frame, data)
+        parse_message(frame, data)
         kind = frame.WhichOneof("response")
         if kind == "step":
             return frame.sequence, step_reader(frame.step, self._backend)
@@ -249,7 +250,7 @@ class EnvFrames:
         return m.Opened(
             server=peer_from_wire(message.server),
             session_id=message.session_id,
-            contract=contract,
+            served=contract,
             terms=terms_from_wire(message.terms),
             resume_key=message.resume_key,
             received=message.received_sequence,
@@ -282,12 +283,13 @@ class EnvFrames:
             CodecError: If it is not one.
         """
         message = env_pb2.DescribeResponse()
-        _parse(message, data)
+        parse_message(message, data)
         contract = contract_from_wire(message.contract, self._backend)
         return peer_from_wire(message.server), contract, terms_from_wire(message.terms)
 
 
-def _parse(message: Any, data: Buffer) -> None:
+def parse_message(message: Any, data: Buffer) -> None:
+    """Read a frame into a message; CodecError if it is none."""
     try:
         message.ParseFromString(bytes(data))
     except DecodeError as error:
@@ -316,7 +318,8 @@ def _read_lane_seeds(message: env_pb2.LaneSeeds) -> tuple[int | None, ...]:
     return tuple(seed if here else None for seed, here in zip(seeds, message.present))
 
 
-def _write_open(body: m.Open, out: Any) -> None:
+def write_open(body: m.Open, out: Any) -> None:
+    """Write a handshake into an `OpenRequest`."""
     peer_to_wire(body.client, out.client)
     out.wait_ms = round(body.wait * 1000)
     if body.resume is not None:
@@ -325,7 +328,8 @@ def _write_open(body: m.Open, out: Any) -> None:
         out.resume.awaited_sequence = body.resume.awaited
 
 
-def _read_open(message: Any) -> m.Open:
+def read_open(message: Any) -> m.Open:
+    """The handshake of an `OpenRequest`; CodecError if it breaks a rule."""
     if not message.HasField("client"):
         raise CodecError("an open does not say who the client is", path="client")
     resume = None

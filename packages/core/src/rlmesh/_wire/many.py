@@ -21,6 +21,7 @@ __all__ = [
     "step_reader",
     "write_many",
     "write_many_steps",
+    "write_value",
 ]
 
 
@@ -30,7 +31,8 @@ def read_value(message: value_pb2.Value) -> m.Encoded:
     return m.Encoded(list(message.slabs), batch_size)
 
 
-def _write_value(value: m.Encoded, out: value_pb2.Value) -> None:
+def write_value(value: m.Encoded, out: value_pb2.Value) -> None:
+    """Write a spec-directed value."""
     out.SetInParent()
     out.slabs.extend(map(bytes, value.slabs))
     if value.batch_size is not None:
@@ -39,7 +41,7 @@ def _write_value(value: m.Encoded, out: value_pb2.Value) -> None:
 
 def write_many(body: m.StepMany, out: env_pb2.StepManyRequest) -> None:
     """Write a request."""
-    _write_value(body.actions, out.actions)
+    write_value(body.actions, out.actions)
     out.count = body.count
     out.all_observations = body.all_observations
 
@@ -66,8 +68,10 @@ def write_many_steps(
 
 def _write_step(done: m.StepDone, out: env_pb2.StepResponse, encoder: DynamicEncoder) -> None:
     if done.observation is not m.ABSENT:
-        _write_value(done.observation, out.observation)
-    if done.info:
+        write_value(done.observation, out.observation)
+    if isinstance(done.info, m.WrittenInfo):
+        out.info.MergeFromString(done.info.data)
+    elif done.info:
         encoder.map(done.info, out.info, "info")
     if done.lanes is None:
         out.reward = done.reward
@@ -77,7 +81,7 @@ def _write_step(done: m.StepDone, out: env_pb2.StepResponse, encoder: DynamicEnc
     out.lanes.rewards, out.lanes.terminated, out.lanes.truncated = map(bytes, done.lanes)
     if done.final is not None:
         out.final_observations.mask = done.final_mask
-        _write_value(done.final, out.final_observations.observations)
+        write_value(done.final, out.final_observations.observations)
 
 
 def step_reader(message: env_pb2.StepResponse, backend: ArrayBackend) -> m.StepDone:

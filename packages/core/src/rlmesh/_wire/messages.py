@@ -29,6 +29,8 @@ __all__ = [
     "Info",
     "LaneOutcomes",
     "Malformed",
+    "ModelReply",
+    "ModelRequest",
     "Open",
     "Opened",
     "Render",
@@ -45,11 +47,25 @@ __all__ = [
     "StepMany",
     "StepManyDone",
     "Unsupported",
+    "WrittenInfo",
 ]
 
 
 Info = Mapping[Any, Any]
 """An environment's info, with keys of the kinds that the wire has."""
+
+
+class WrittenInfo(dict[Any, Any]):
+    """An info that was serialised at once, because its parts may change; it looks empty.
+
+    Args:
+        data: It, as a serialised `Map`.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.data = data
+
 
 NO_INFO: Info = MappingProxyType({})
 """An empty info."""
@@ -103,13 +119,46 @@ class Resume:
     awaited: int
 
 
+class ModelRequest:
+    """Base of what only a model is asked; see `rlmesh._wire.model_messages`."""
+
+
+class ModelReply:
+    """Base of what only a model answers."""
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A request that breaks a rule of its message.
+
+    Attributes:
+        kind: Which request it is ("reset").
+        reason: What was expected, and what came.
+        path: Where; empty where it is the request itself.
+    """
+
+    kind: str
+    reason: str
+    path: str = ""
+
+
 @dataclass(frozen=True)
 class Open:
-    """Opens or resumes a session; `wait` seconds in line where the environment is held."""
+    """Opens or resumes a session.
+
+    Attributes:
+        client: Who asks.
+        resume: The session to go on with; None: a new one.
+        wait: Seconds in line where the environment is held.
+        contract: Of a new session on a model: the environment whose observations will come.
+        fault: Why that cannot be read; other reasons to refuse the session come first (H-3).
+    """
 
     client: PeerInfo
     resume: Resume | None = None
     wait: float = 0.0
+    contract: EnvContract | None = None
+    fault: Malformed | None = None
 
 
 @dataclass(frozen=True)
@@ -180,21 +229,6 @@ class Unsupported:
     kind: str
 
 
-@dataclass(frozen=True)
-class Malformed:
-    """A request that breaks a rule of its message.
-
-    Attributes:
-        kind: Which request it is ("reset").
-        reason: What was expected, and what came.
-        path: Where; empty where it is the request itself.
-    """
-
-    kind: str
-    reason: str
-    path: str = ""
-
-
 RequestBody = Union[
     Open,
     Reset,
@@ -204,6 +238,7 @@ RequestBody = Union[
     Call,
     GetAttribute,
     SetAttribute,
+    ModelRequest,
     Close,
     Unsupported,
     Malformed,
@@ -246,11 +281,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class Opened:
-    """The session is open."""
+    """The session is open; `served` is the environment's contract or the model's spec."""
 
     server: PeerInfo
     session_id: str
-    contract: EnvContract | None
+    served: Any
     terms: SessionTerms
     resume_key: bytes = b""
     received: int = 0
@@ -336,5 +371,6 @@ Reply = Union[
     Called,
     Attribute,
     AttributeSet,
+    ModelReply,
     Closed,
 ]

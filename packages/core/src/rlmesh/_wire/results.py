@@ -12,7 +12,7 @@ from rlmesh_proto.eval.v1 import result_pb2
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.enums import EnumMap
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
-from rlmesh._wire.frames import _parse
+from rlmesh._wire.frames import parse_message
 from rlmesh._wire.messages import Failure
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh._wire.steps import _varint
@@ -70,7 +70,7 @@ def run_from_bytes(data: bytes, backend: ArrayBackend) -> RunResult:
         CodecError: If it is not one, or breaks a rule of the contract.
     """
     message = result_pb2.RunResult()
-    _parse(message, data)
+    parse_message(message, data)
     return _read_run(message, backend)
 
 
@@ -260,7 +260,7 @@ def read_record(data: bytes, backend: ArrayBackend) -> Record:
         CodecError: If it is not one, or breaks a rule of the contract.
     """
     message = result_pb2.JournalRecord()
-    _parse(message, data)
+    parse_message(message, data)
     kind = message.WhichOneof("record")
     if kind == "episode":
         return _read_episode(message.episode, backend, "episode")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -13,19 +12,16 @@ from rlmesh._wire.dtypes import dtype_from_wire, dtype_to_wire
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import CodecError, SpaceError
 from rlmesh.spaces import Bounds
-from rlmesh.spaces._base import MAX_DEPTH, MAX_LEAVES, MAX_SPACES
+from rlmesh.spaces._base import (
+    MAX_DEPTH,
+    MAX_KEY_BYTES,
+    MAX_LEAVES,
+    MAX_SPACES,
+    check_extents,
+)
 from rlmesh.tensor import Tensor
 
 __all__ = ["space_from_wire", "space_to_wire"]
-
-MAX_LEAF_DIMENSIONS = 31
-"""Most dimensions of a leaf; a batch has one more, and NumPy 1 takes 32."""
-
-MAX_LEAF_BYTES = 2**28
-"""Most bytes of one value of a leaf: those of a message."""
-
-MAX_KEY_BYTES = 2**16
-"""Longest key of a Dict."""
 
 
 def space_to_wire(space: spaces.Space[Any], out: space_pb2.Space) -> None:
@@ -181,12 +177,8 @@ def _read_box(message: space_pb2.Box) -> spaces.Space[Any]:
 
 
 def _read_shape(extents: Sequence[int], element: DType) -> tuple[int, ...]:
-    """A leaf's shape, within the limits; an extent of 0 does not excuse the others."""
-    if len(extents) > MAX_LEAF_DIMENSIONS:
-        raise CodecError(f"a leaf has {len(extents)} dimensions, more than {MAX_LEAF_DIMENSIONS}")
-    size = math.prod(max(n, 1) for n in extents) * element.itemsize
-    if size > MAX_LEAF_BYTES:
-        raise CodecError(f"a leaf of shape {tuple(extents)} has more than {MAX_LEAF_BYTES} bytes")
+    """A leaf's shape, within the limits, which are checked before anything is made of it."""
+    check_extents(extents, element)
     return tuple(extents)
 
 

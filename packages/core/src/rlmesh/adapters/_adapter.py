@@ -242,6 +242,12 @@ class Episode:
         self.instruction = instruction
         self._past: dict[str, deque[Any]] = {}
 
+    def fork(self) -> Episode:
+        """Another one in the same state; what either observes from now on is its own."""
+        other = Episode(self._adapter, self.instruction)
+        other._past = {name: past.copy() for name, past in self._past.items()}
+        return other
+
     def observe(self, observation: Any) -> Any:
         """See `Adapter.observe`."""
         return self._adapter.observe(observation, self)

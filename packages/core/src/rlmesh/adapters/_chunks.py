@@ -6,6 +6,7 @@ from typing import Any
 
 from rlmesh.errors import InvalidValueError
 from rlmesh.spaces import Space, path_text
+from rlmesh.tensor import Tensor
 
 __all__ = ["join_chunks"]
 
@@ -48,6 +49,8 @@ class _Joined:
             parts = {k: self.join(value[k], part, (*keys, k)) for k, part in space.children}
             return parts if space.kind == "dict" else tuple(parts.values())
         path = f"action{path_text(keys)}"
+        if isinstance(value, Tensor):  # It has no slices.
+            value = list(value) if self._count is None else [list(lane) for lane in value]
         lanes = [value] if self._count is None else value
         lengths = {len(lane) for lane in lanes}
         if len(lanes) != (self._count or 1) or len(lengths) != 1 or 0 in lengths:

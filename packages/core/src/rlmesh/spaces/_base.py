@@ -16,11 +16,13 @@ from rlmesh.errors import SpaceError
 
 __all__ = [
     "MAX_DEPTH",
+    "MAX_KEY_BYTES",
     "MAX_LEAVES",
     "MAX_SPACES",
     "NumericSpace",
     "SeedResult",
     "Space",
+    "check_extents",
     "path_text",
 ]
 
@@ -32,6 +34,15 @@ MAX_LEAVES = 4_096
 
 MAX_SPACES = 16_384
 """How many spaces in one space, itself included, the contract allows."""
+
+MAX_KEY_BYTES = 2**16
+"""Longest key of a Dict."""
+
+MAX_LEAF_DIMENSIONS = 31
+"""Most dimensions of a leaf; a batch has one more, and NumPy 1 takes 32."""
+
+MAX_LEAF_BYTES = 2**28
+"""Most bytes of one value of a leaf: those of a message."""
 
 _LEAF_KINDS = frozenset({"box", "discrete", "multi_binary", "multi_discrete", "text"})
 
@@ -189,6 +200,10 @@ class NumericSpace(Space[T]):
     _shape: tuple[int, ...]
     _dtype: DType
 
+    def __init__(self, seed: int | None = None) -> None:
+        check_extents(self._shape, self._dtype)
+        super().__init__(seed)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Extent of each dimension of a value."""
@@ -203,6 +218,20 @@ class NumericSpace(Space[T]):
     def size(self) -> int:
         """Number of elements of a value."""
         return math.prod(self._shape)
+
+
+def check_extents(extents: Sequence[int], dtype: DType) -> None:
+    """Check the size of a leaf; an extent of 0 does not excuse the others.
+
+    Raises:
+        SpaceError: If the contract allows no leaf of that shape.
+    """
+    if len(extents) > MAX_LEAF_DIMENSIONS:
+        raise SpaceError(f"expected at most {MAX_LEAF_DIMENSIONS} dimensions, got {len(extents)}")
+    size = math.prod(max(n, 1) for n in extents) * dtype.itemsize
+    if size > MAX_LEAF_BYTES:
+        words = f"expected a leaf of at most {MAX_LEAF_BYTES} bytes"
+        raise SpaceError(f"{words}, got shape {tuple(extents)} of {dtype}")
 
 
 def read_dtype(spec: DTypeLike, *, integer: bool = False) -> DType:

@@ -6,7 +6,7 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Va
 from typing import Any, cast, overload
 
 from rlmesh.errors import SpaceError
-from rlmesh.spaces._base import SeedResult, Space, path_text, read_child
+from rlmesh.spaces._base import MAX_KEY_BYTES, SeedResult, Space, path_text, read_child
 
 __all__ = ["Dict"]
 
@@ -133,6 +133,10 @@ def _read_key(key: object) -> str | int:
         name = str.__str__(key)
         if any("\ud800" <= c <= "\udfff" for c in name):
             raise SpaceError(f"expected a key without surrogates, got {name!r}")
+        if len(name.encode()) > MAX_KEY_BYTES:
+            raise SpaceError(
+                f"expected a key of at most {MAX_KEY_BYTES} bytes, got {name[:60]!r}..."
+            )
         return name
     if isinstance(key, int) and not isinstance(key, bool):
         if not -(2**63) <= key < 2**63:

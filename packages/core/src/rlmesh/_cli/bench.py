@@ -1,0 +1,150 @@
+"""`rlmesh bench`: how long a step takes, over each transport that there is."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from rlmesh._cli.console import reporting
+from rlmesh._cli.description import Description, describe
+from rlmesh._cli.parameters import (
+    Address,
+    Authority,
+    Certificate,
+    Debug,
+    Json,
+    Key,
+    Seed,
+    Timeout,
+    Token,
+    tls_of,
+)
+from rlmesh._cli.random_driver import RandomDriver, connect
+from rlmesh._cli.sources import read_choice
+from rlmesh._report.words import shown
+from rlmesh.errors import UnsupportedError
+
+__all__ = ["bench"]
+
+_TRANSPORTS = ("frames", "grpc")
+_WARM_UP = 20
+"""Steps that are not counted."""
+
+_ACTIONS = 256
+"""Actions that are drawn before the clock runs."""
+
+_COLUMNS = ("transport", "steps/s", "median us", "25% us", "75% us", "steps", "reset us", "resets")
+
+
+_Seconds = Annotated[float, typer.Option(min=0.05, help="how long to step over each transport")]
+_Transport = Annotated[
+    str | None,
+    typer.Option(help="frames or grpc", show_default="each that there is"),
+]
+
+
+def bench(
+    address: Address,
+    seconds: _Seconds = 2.0,
+    transport: _Transport = None,
+    seed: Seed = 0,
+    token: Token = "",
+    tls_authority: Authority = None,
+    tls_certificate: Certificate = None,
+    tls_key: Key = None,
+    connect_timeout: Timeout = 10.0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure steps with random actions: steps a second, median and quartiles, resets apart."""
+    with reporting("bench", json=json, debug=debug) as reporter:
+        read_choice(transport, "--transport", _TRANSPORTS)
+        tls = tls_of(tls_authority, tls_certificate, tls_key)
+        told = describe(address, token, tls, connect_timeout)
+        facts: dict[str, Any] = {
+            "address": told.address,
+            "env_id": told.contract.id,
+            "num_envs": told.contract.num_envs,
+            "transports": {},
+            "unavailable": {},
+        }
+        for name in [transport] if transport else _TRANSPORTS:
+            try:
+                facts["transports"][name] = _over(
+                    told, seconds, seed, transport=name, token=token, tls=tls,
+                    connect_timeout=connect_timeout,
+                )  # fmt: skip
+            except UnsupportedError as error:
+                if transport:
+                    raise
+                facts["unavailable"][name] = error.message
+        if reporter.json:
+            reporter.document(facts)
+        else:
+            reporter.out.print(_table(facts))
+
+
+def _over(told: Description, seconds: float, seed: int, **arguments: Any) -> dict[str, Any]:
+    with connect(told, **arguments) as env:
+        driver = RandomDriver(env, seed)
+        actions = [driver.action() for _ in range(_ACTIONS)]
+        _measure(driver, actions, count=_WARM_UP)
+        steps, resets = _measure(driver, actions, seconds=seconds)
+    return {
+        # A vector's step is one of each lane.
+        "steps_per_second": told.contract.num_envs * len(steps) / sum(steps),
+        "step_us": _spread(steps),
+        "steps": len(steps),
+        "reset_us": _spread(resets) if resets else None,
+        "resets": len(resets),
+    }
+
+
+def _measure(
+    driver: RandomDriver, actions: Sequence[Any], *, seconds: float = 0.0, count: int = 1
+) -> tuple[list[float], list[float]]:
+    """Seconds of each step and reset, until both `seconds` are over and `count` steps done."""
+    steps: list[float] = []
+    resets: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(steps) < count or time.perf_counter() < end:
+        if driver.must_reset:
+            resets.append(driver.reset())
+        else:
+            steps.append(driver.step(actions[len(steps) % len(actions)]))
+    return steps, resets
+
+
+def _spread(seconds: list[float]) -> dict[str, float]:
+    """Median and quartiles, in microseconds."""
+    if len(seconds) == 1:
+        return dict.fromkeys(("lower_quartile", "median", "upper_quartile"), 1e6 * seconds[0])
+    low, middle, high = statistics.quantiles(seconds, n=4, method="inclusive")
+    return {"lower_quartile": 1e6 * low, "median": 1e6 * middle, "upper_quartile": 1e6 * high}
+
+
+def _table(facts: dict[str, Any]) -> Table:
+    lanes = f", {facts['num_envs']} lanes" if facts["num_envs"] > 1 else ""
+    title = Text(shown(f"{facts['env_id']} at {facts['address']}{lanes}"), "bold")
+    table = Table(title=title, box=None, title_justify="left", padding=(0, 1))
+    for column in _COLUMNS:
+        table.add_column(column, justify="left" if column == "transport" else "right")
+    for name, told in facts["transports"].items():
+        step, reset = told["step_us"], told["reset_us"]
+        table.add_row(
+            name,
+            f"{told['steps_per_second']:.0f}",
+            *(f"{step[key]:.1f}" for key in ("median", "lower_quartile", "upper_quartile")),
+            str(told["steps"]),
+            f"{reset['median']:.1f}" if reset else "",
+            str(told["resets"]),
+        )
+    for name, reason in facts["unavailable"].items():
+        table.add_row(name, Text(shown(reason)))
+    return table

@@ -1,0 +1,146 @@
+"""What commands print, and the status that they end with.
+
+Results go to stdout, everything else to stderr. With `--json` stdout gets one document and nothing
+else: what user code prints goes to stderr too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Generator
+from json import dumps, loads
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from rlmesh._cli.sources import UsageProblem
+from rlmesh._report.words import shown
+from rlmesh.errors import RLMeshError
+from rlmesh.results import RunResult
+
+__all__ = ["FAILED", "INTERRUPTED", "MISUSED", "Reporter", "reporting"]
+
+FAILED = 1
+MISUSED = 2
+INTERRUPTED = 130
+
+
+class Reporter:
+    """What one command tells.
+
+    Attributes:
+        json: Whether stdout is for one JSON document.
+        out: Where results go, but for the document.
+        err: Where everything else goes.
+
+    Args:
+        json: See above.
+        stream: Where the document goes.
+    """
+
+    def __init__(self, json: bool, stream: Any) -> None:
+        self.json = json
+        # Not cut at 80 columns where no terminal says how wide it is.
+        self.out = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+        self.err = Console(stderr=True, highlight=False)
+        self._stream = stream
+        self._told = False
+
+    def document(self, value: Any) -> None:
+        """Write the document: a JSON text, or what `json` can write; NaN is "NaN"."""
+        text = value if isinstance(value, str) else dumps(_finite(value), indent=2)
+        self._told = True
+        self._stream.write(text.rstrip() + "\n")
+        self._stream.flush()
+
+    def note(self, text: str) -> None:
+        """Tell a person something, on stderr."""
+        print(shown(text, "\n"), file=sys.stderr, flush=True)
+
+    def failed(self, error: BaseException) -> None:
+        """Write the document of a command that has none to write, with what it had finished."""
+        if self.json and not self._told:
+            told: dict[str, Any] = {"type": type(error).__name__, "message": _message(error)}
+            result = getattr(error, "result", None)
+            run = {"result": loads(result.to_json())} if isinstance(result, RunResult) else {}
+            self.document({"error": told, **run})
+
+
+@contextlib.contextmanager
+def reporting(command: str, *, json: bool, debug: bool) -> Generator[Reporter, None, None]:
+    """A command from its first to its last line; ends the process where it fails.
+
+    Args:
+        command: Its name.
+        json: Whether stdout is for one JSON document.
+        debug: Whether failures are told with their tracebacks.
+
+    Raises:
+        typer.Exit: With the status, where the command fails or is interrupted.
+    """
+    warnings.formatwarning = _one_line
+    with _document_stream(json) as stream:
+        reporter = Reporter(json, stream)
+        try:
+            yield reporter
+            sys.stdout.flush()
+        except (typer.Exit, BrokenPipeError):
+            raise
+        except KeyboardInterrupt as error:
+            reporter.failed(error)
+            reporter.note(f"rlmesh {command}: interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            reporter.failed(error)
+            reporter.note(f"rlmesh {command}: {_message(error)}")
+            raise typer.Exit(MISUSED if isinstance(error, UsageProblem) else FAILED) from None
+
+
+@contextlib.contextmanager
+def _document_stream(json: bool) -> Generator[Any, None, None]:
+    """Where the document goes: the real stdout, from which everybody else is sent away."""
+    if not json:
+        yield sys.stdout
+        return
+    sys.stdout.flush()
+    # The descriptor and not only sys.stdout: libraries and child processes print as well.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stream:
+        os.dup2(2, 1)
+        try:
+            yield stream
+        finally:
+            sys.stdout.flush()
+            stream.flush()
+            os.dup2(stream.fileno(), 1)
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, RLMeshError):
+        return error.message
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, (UsageProblem, ImportError)):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> str:
+    return f"warning: {shown(str(message))}\n"
+
+
+def _finite(value: Any) -> Any:
+    """`value` with the numbers that JSON does not have written as protobuf's JSON writes them."""
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,106 @@
+"""What an endpoint tells of itself, asked without a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rlmesh.options import TLS
+from rlmesh.specs import EnvContract, ModelSpec, PeerInfo, SessionTerms
+
+__all__ = ["Description", "ModelDescription", "describe", "describe_any"]
+
+
+@dataclass(frozen=True)
+class Description:
+    """An endpoint that serves an environment.
+
+    Attributes:
+        address: Its address, scheme included.
+        server: What serves it.
+        contract: Its environment.
+        terms: What it promises to a session.
+    """
+
+    address: str
+    server: PeerInfo
+    contract: EnvContract
+    terms: SessionTerms
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """An endpoint that serves a model.
+
+    Attributes:
+        address: Its address, scheme included.
+        server: What serves it.
+        model: Its model.
+        terms: What it promises to a session.
+    """
+
+    address: str
+    server: PeerInfo
+    model: ModelSpec
+    terms: SessionTerms
+
+
+def describe(address: str, token: str, tls: TLS | None, timeout: float) -> Description:
+    """Ask an endpoint for its environment; no session is opened, so no client is disturbed.
+
+    Raises:
+        AddressError: If the address is none.
+        ConnectError: If nobody answers there, or it serves no environment.
+        RemoteError: If the server refuses.
+    """
+    from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
+    from rlmesh.backends import NATIVE
+
+    frames = EnvFrames(NATIVE)
+    where, answer = _ask(address, token, tls, timeout, ENV_SERVICE, frames)
+    return Description(where, *frames.read_description(answer))
+
+
+def describe_any(
+    address: str, token: str, tls: TLS | None, timeout: float
+) -> Description | ModelDescription:
+    """Ask an endpoint for what it serves, an environment or a model; see `describe`."""
+    from rlmesh._wire.model_frames import MODEL_SERVICE, ModelFrames
+    from rlmesh.backends import NATIVE
+    from rlmesh.errors import ConnectError, RLMeshError
+
+    try:
+        return describe(address, token, tls, timeout)
+    except ConnectError as error:
+        if "serves no RLMesh service of this kind" not in error.message:
+            raise
+        frames = ModelFrames(NATIVE)
+        try:
+            where, answer = _ask(address, token, tls, timeout, MODEL_SERVICE, frames)
+        except RLMeshError:
+            raise error from None
+        return ModelDescription(where, *frames.read_description(answer))
+
+
+def _ask(
+    address: str, token: str, tls: TLS | None, timeout: float, service: str, frames: Any
+) -> tuple[str, bytes]:
+    """The resolved address, and its answer to `Describe`."""
+    from rlmesh._remote.dialling import client_name, destination
+    from rlmesh._session.versions import this_peer
+    from rlmesh._transport.grpc_client import GrpcConnection
+    from rlmesh.errors import ConnectError, ConnectionLostError, RequestTimeoutError
+
+    where = destination(address, token, tls, stacklevel=2)
+    client = this_peer(client_name(), frozenset())
+    connection = GrpcConnection(where, service, token, tls)
+    try:
+        request = frames.write_describe_request(client)
+        return str(where), connection.call("Describe", request, timeout)
+    except RequestTimeoutError:
+        words = f"{where} does not answer within {timeout:g} s"
+        raise ConnectError(words, address=str(where)) from None
+    except ConnectionLostError as error:
+        raise ConnectError(error.message, address=str(where)) from error
+    finally:
+        connection.close()

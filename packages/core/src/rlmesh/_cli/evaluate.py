@@ -1,0 +1,201 @@
+"""`rlmesh eval`: one model in many environments."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import rlmesh
+from rlmesh._cli.console import Reporter, reporting
+from rlmesh._cli.description import describe
+from rlmesh._cli.models import MODEL_HELP, Backend, ModelKwargs, dial_model, is_address, load_model
+from rlmesh._cli.parameters import Authority, Certificate, Debug, Json, Key, Token, tls_of
+from rlmesh._cli.progress import EvaluationProgress
+from rlmesh._cli.random_driver import connect
+from rlmesh._cli.seeds import read_seeds
+from rlmesh._cli.sources import UsageProblem
+from rlmesh.errors import RunError
+from rlmesh.options import TLS
+from rlmesh.results import RunResult
+
+__all__ = ["evaluate"]
+
+_CONNECT_SECONDS = 10.0
+
+
+_Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help=f"{MODEL_HELP}; or the address of one that is served",
+        show_default=False,
+    ),
+]
+_Addresses = Annotated[
+    list[str], typer.Argument(metavar="ADDRESS...", help="where environments are served")
+]
+_Seeds = Annotated[str, typer.Option(help="one episode a seed: 0:100, 0:100:2 or 1,5,7")]
+_Report = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="write an HTML report"),
+]
+_Record = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="write a video of each episode"),
+]
+_RecordSource = Annotated[
+    str,
+    typer.Option(help="what --record films: render, observation, or an image in it: camera/0"),
+]
+_Journal = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="write each episode down as soon as it has ended"),
+]
+_Resume = Annotated[bool, typer.Option("--resume", help="go on from the journal, if it is there")]
+_MaxBatchSize = Annotated[
+    int | None,
+    typer.Option(min=1, help="most observations of one forward pass"),
+]
+_Horizon = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="most actions of a chunk to take; else all, where the model has only chunks, or 1",
+    ),
+]
+_MaxSteps = Annotated[int | None, typer.Option(min=1, help="cut an episode after so many steps")]
+_MaxSeconds = Annotated[
+    float | None, typer.Option(min=0, help="cut an episode after so many seconds")
+]
+_ModelToken = Annotated[
+    str, typer.Option(envvar="RLMESH_MODEL_TOKEN", help="bearer token of a MODEL that is served")
+]
+_Instruction = Annotated[
+    str | None,
+    typer.Option(help="written into the model's text input"),
+]
+
+
+def evaluate(
+    model: _Model,
+    addresses: _Addresses,
+    seeds: _Seeds = "0:10",
+    report: _Report = None,
+    record: _Record = None,
+    record_source: _RecordSource = "render",
+    journal: _Journal = None,
+    resume: _Resume = False,
+    max_batch_size: _MaxBatchSize = None,
+    horizon: _Horizon = None,
+    instruction: _Instruction = None,
+    max_episode_steps: _MaxSteps = None,
+    max_episode_seconds: _MaxSeconds = None,
+    model_kwargs: ModelKwargs = "{}",
+    backend: Backend = None,
+    model_token: _ModelToken = "",
+    token: Token = "",
+    tls_authority: Authority = None,
+    tls_certificate: Certificate = None,
+    tls_key: Key = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Evaluate a model: seeds are shared out among all addresses."""
+    with reporting("eval", json=json, debug=debug) as reporter, contextlib.ExitStack() as stack:
+        _check(report, journal, resume)
+        tls = tls_of(tls_authority, tls_certificate, tls_key)
+        arguments: dict[str, Any] = {
+            "seeds": read_seeds(seeds),
+            "token": token,
+            "instruction": instruction,
+            "journal": journal,
+            "resume": resume,
+            "max_batch_size": max_batch_size,
+            "execution_horizon": horizon,
+            "max_episode_steps": max_episode_steps,
+            "max_episode_seconds": max_episode_seconds,
+        }
+        if is_address(model):
+            served = dial_model(model, backend, model_token, _for(model, tls))
+            arguments["model"] = stack.enter_context(served)
+        else:
+            arguments["model"] = load_model(model, model_kwargs, backend)
+        arguments["hooks"] = _recorders(record, record_source)
+        arguments["envs"] = _endpoints(stack, addresses, token, tls)
+        _run(reporter, arguments, report)
+
+
+def _check(report: Path | None, journal: Path | None, resume: bool) -> None:
+    """What would else be found wrong after the last episode."""
+    if resume and journal is None:
+        raise UsageProblem("--resume goes on from a journal: give --journal too")
+    if journal is not None and journal.exists() and not resume:
+        raise UsageProblem(
+            f"--journal: {journal} is there already; --resume goes on from it, or name another"
+        )
+    for option, path in (("--report", report), ("--journal", journal)):
+        if path is not None and not path.resolve().parent.is_dir():
+            raise UsageProblem(f"{option}: there is no folder {path.parent}")
+
+
+def _endpoints(
+    stack: contextlib.ExitStack, addresses: Sequence[str], token: str, tls: TLS | None
+) -> list[Any]:
+    """What is evaluated on: the addresses, but clients where these need certificates."""
+    envs: list[Any] = []
+    for address in addresses:
+        own = _for(address, tls)
+        if own is None:
+            envs.append(address)
+        else:
+            told = describe(address, token, own, _CONNECT_SECONDS)
+            envs.append(stack.enter_context(connect(told, token=token, tls=own)))
+    return envs
+
+
+def _for(address: str, tls: TLS | None) -> TLS | None:
+    """The certificates for an address; None where it says that it is without."""
+    return tls if address.startswith("grpcs://") or "://" not in address else None
+
+
+def _run(reporter: Reporter, arguments: dict[str, Any], report: Path | None) -> None:
+    """Evaluate, and tell what there is of the result, also where it ends early."""
+    count, journal = len(arguments["seeds"]), arguments["journal"]
+    progress = EvaluationProgress(reporter.err, count)
+    try:
+        with progress:
+            arguments["hooks"] = [progress, *arguments["hooks"]]
+            result = rlmesh.evaluate(**arguments)
+    except (RunError, KeyboardInterrupt) as error:
+        finished: RunResult | None = getattr(error, "result", None)
+        if finished is not None:
+            _tell(reporter, finished, report, whole=False)
+        raise
+    finally:
+        if journal is not None and progress.ended < count:
+            reporter.note(f"finished episodes are in {journal}; --resume goes on from there")
+    _tell(reporter, result, report)
+
+
+def _recorders(folder: Path | None, source: str) -> list[Any]:
+    if folder is None:
+        return []
+    from rlmesh.record import VideoRecorder
+
+    return [VideoRecorder(folder, source=source)]
+
+
+def _tell(
+    reporter: Reporter, result: RunResult, report: Path | None, *, whole: bool = True
+) -> None:
+    if report is not None:
+        result.to_html(report)
+        reporter.note(f"report: {report}")
+    if not reporter.json:
+        reporter.out.print(result)
+    elif whole:
+        reporter.document(result.to_json(indent=2))

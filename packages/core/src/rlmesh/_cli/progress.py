@@ -1,0 +1,84 @@
+"""Progress of an evaluation on stderr; nothing where that is no terminal."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+__all__ = ["EvaluationProgress"]
+
+
+class EvaluationProgress:
+    """Hooks of `rlmesh.evaluate` that draw a bar: episodes, steps a second, success so far, ETA.
+
+    It has no `on_step`: that would cost each step, and keep chunks from being stepped in one round
+    trip. So steps are counted when their episode has ended.
+
+    Attributes:
+        ended: How many episodes have ended.
+
+    Args:
+        console: Where.
+        total: Number of episodes.
+    """
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._progress = Progress(
+            TextColumn("evaluating"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("episodes  {task.fields[words]}"),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=total, words="")
+        self._begun = time.monotonic()
+        self.ended = 0
+        self._steps = 0
+        self._reported = 0
+        self._successes = 0
+
+    @property
+    def words(self) -> str:
+        """Steps a second, and success so far where episodes report it."""
+        seconds = max(1e-9, time.monotonic() - self._begun)
+        words = f"{self._steps / seconds:.0f} steps/s"
+        if self._reported:
+            words += f"  success {self._successes / self._reported:.0%}"
+        return words
+
+    def on_run_start(self, event: Any) -> None:
+        """Begin where the journal has got to."""
+        self.ended = len(event.finished)
+        self._progress.update(self._task, completed=self.ended, words="")
+        self._begun = time.monotonic()
+
+    def on_episode_end(self, event: Any) -> None:
+        """Count an episode."""
+        episode = event.result
+        self.ended += 1
+        self._steps += episode.steps
+        if episode.success is not None:
+            self._reported += 1
+            self._successes += episode.success
+        self._progress.update(self._task, advance=1, words=self.words)
+
+    def __enter__(self) -> EvaluationProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()

@@ -1,0 +1,124 @@
+"""Random actions against a remote environment, single or a vector, with its episodes counted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rlmesh import RemoteEnv, RemoteVectorEnv
+from rlmesh._cli.description import Description
+from rlmesh.specs import AutoresetMode
+
+__all__ = ["Episode", "RandomDriver", "connect"]
+
+
+def connect(description: Description, **arguments: Any) -> RemoteEnv | RemoteVectorEnv:
+    """A client of an endpoint: of one environment, or of a vector, as that is what it serves."""
+    client = RemoteVectorEnv if description.contract.vector else RemoteEnv
+    return client(description.address, **arguments)
+
+
+@dataclass
+class Episode:
+    """An episode of one lane; `seed` is None where the vector chose it by itself."""
+
+    lane: int
+    seed: int | None
+    reward: float = 0.0
+    steps: int = 0
+    terminated: bool = False
+    truncated: bool = False
+
+    def facts(self) -> dict[str, Any]:
+        """The episode as JSON has it."""
+        return asdict(self)
+
+
+@dataclass
+class RandomDriver:
+    """Plays random actions; the same ones, episode by episode, for the same seed.
+
+    Attributes:
+        env: The client.
+        seed: Seed of the first episode (of all lanes, as the vector derives theirs) and of the
+            actions.
+        lanes: The running episode of each lane.
+        finished: Those that have ended, in the order in which they did.
+        info: Info of the last reset or step.
+        rewards: Reward of the last step, a number a lane.
+    """
+
+    env: Any
+    seed: int
+    lanes: list[Episode] = field(default_factory=list)
+    finished: list[Episode] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=dict)
+    rewards: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        contract = self.env.env_contract
+        self._vector, self._count = contract.vector, contract.num_envs
+        self._mode = contract.autoreset_mode
+        self._space = contract.action_space
+        self._space.seed(self.seed)
+        self._over = [True] * self._count
+
+    def action(self) -> Any:
+        """A random action, for every lane."""
+        if not self._vector:
+            return self._space.sample()
+        return [self._space.sample() for _ in range(self._count)]
+
+    @property
+    def must_reset(self) -> bool:
+        """Whether the next call has to be a reset."""
+        if not self.lanes or not self._vector:
+            return self._over[0]
+        return self._mode is AutoresetMode.DISABLED and any(self._over)
+
+    def reset(self) -> float:
+        """Start the episodes that have to be; returns the seconds of the call."""
+        fresh, over = not self.lanes, list(self._over)
+        seed = self.seed + len(self.finished) if fresh or not self._vector else None
+        options = None if fresh or not self._vector else {"reset_mask": over}
+        begun = time.perf_counter()
+        _, self.info = self.env.reset(seed=seed, options=options)
+        seconds = time.perf_counter() - begun
+        if fresh:
+            self.lanes = [Episode(i, None if self._vector else seed) for i in range(self._count)]
+        else:
+            self.lanes = [
+                Episode(i, seed) if o else e for i, (e, o) in enumerate(zip(self.lanes, over))
+            ]
+        self._over = [False] * self._count
+        return seconds
+
+    def step(self, action: Any) -> float:
+        """Apply an action and count; returns the seconds of the call."""
+        begun = time.perf_counter()
+        _, rewards, terminated, truncated, self.info = self.env.step(action)
+        seconds = time.perf_counter() - begun
+        if not self._vector:
+            rewards, terminated, truncated = [rewards], [terminated], [truncated]
+        self.rewards = list(map(float, rewards))
+        for lane, flags in enumerate(zip(terminated, truncated)):
+            self._count_lane(lane, *flags)
+        return seconds
+
+    def _count_lane(self, lane: int, terminated: bool, truncated: bool) -> None:
+        if self._over[lane]:
+            # With NEXT_STEP this step was the reset of a lane whose episode had ended.
+            self._over[lane] = False
+            self.lanes[lane] = Episode(lane, None)
+            return
+        episode = self.lanes[lane]
+        episode.reward += self.rewards[lane]
+        episode.steps += 1
+        if terminated or truncated:
+            episode.terminated, episode.truncated = bool(terminated), bool(truncated)
+            self.finished.append(episode)
+            if self._mode is AutoresetMode.SAME_STEP:
+                self.lanes[lane] = Episode(lane, None)
+            else:
+                self._over[lane] = True

@@ -1,0 +1,136 @@
+"""`rlmesh serve`: an environment, or one a session, or a vector of them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Annotated, Any
+
+import typer
+
+from rlmesh import EnvServer
+from rlmesh._cli.console import Reporter, reporting
+from rlmesh._cli.parameters import Authority, Certificate, Debug, Json, Key, Token, tls_of
+from rlmesh._cli.serve_env import serve_options, write_ready_fd
+from rlmesh._cli.sources import make_env, read_choice, read_object
+from rlmesh._report.words import shown
+from rlmesh.specs import AutoresetMode
+
+__all__ = ["ReadyFd", "serve", "serve_and_tell"]
+
+_Env = Annotated[
+    str,
+    typer.Argument(
+        metavar="ENV",
+        help="registered Gymnasium id (CartPole-v1), or module:callable that makes an environment",
+        show_default=False,
+    ),
+]
+_Lanes = Annotated[
+    int | None,
+    typer.Option("--num-envs", "--vector", min=1, help="serve a vector of so many environments"),
+]
+
+
+_Address = Annotated[str, typer.Option(help="where to listen")]
+_AutoresetMode = Annotated[
+    str | None,
+    typer.Option(help="of a vector: NextStep, SameStep or Disabled"),
+]
+_MaxSessions = Annotated[
+    int, typer.Option(min=1, help="clients at a time, each with an environment of its own")
+]
+_Workers = Annotated[
+    str | None,
+    typer.Option(help="thread or process: where each session's environment lives"),
+]
+_Kwargs = Annotated[
+    str, typer.Option(metavar="JSON", help="arguments to make the environment with")
+]
+_RenderMode = Annotated[
+    str | None,
+    typer.Option(help="render mode to make the environment with"),
+]
+_Expose = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="name that clients may reach; may be given again"),
+]
+_Validation = Annotated[
+    str | None,
+    typer.Option(help="off, warn or strict: observations outside their space"),
+]
+ReadyFd = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="write the address to this descriptor once it can be used"),
+]
+
+
+def serve(
+    env: _Env,
+    address: _Address = "127.0.0.1:0",
+    num_envs: _Lanes = None,
+    autoreset_mode: _AutoresetMode = None,
+    max_sessions: _MaxSessions = 1,
+    workers: _Workers = None,
+    kwargs: _Kwargs = "{}",
+    render_mode: _RenderMode = None,
+    expose: _Expose = None,
+    validation: _Validation = None,
+    ready_fd: ReadyFd = None,
+    token: Token = "",
+    tls_authority: Authority = None,
+    tls_certificate: Certificate = None,
+    tls_key: Key = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Serve an environment until Ctrl-C or SIGTERM."""
+    with reporting("serve", json=json, debug=debug) as reporter:
+        read_choice(workers, "--workers", ("thread", "process"))
+        read_choice(validation, "--validation", ("off", "warn", "strict"))
+        read_choice(autoreset_mode, "--autoreset-mode", [mode.value for mode in AutoresetMode])
+        make = functools.partial(_make, env, read_object(kwargs, "--kwargs"), render_mode, num_envs)
+        server = EnvServer(
+            **_hosted(make, max_sessions, workers),
+            address=address,
+            autoreset_mode=autoreset_mode,
+            token=token,
+            tls=tls_of(tls_authority, tls_certificate, tls_key),
+            options=serve_options(validation),
+            expose=expose or (),
+        )
+        serve_and_tell(reporter, server, server.env_contract.id, ready_fd)
+
+
+def _make(name: str, kwargs: dict[str, Any], render_mode: str | None, lanes: int | None) -> Any:
+    """The environment, or a list of them; in a worker process, where there are such."""
+    if lanes is None:
+        return make_env(name, kwargs, render_mode)
+    return [make_env(name, kwargs, render_mode) for _ in range(lanes)]
+
+
+def _hosted(make: functools.partial[Any], max_sessions: int, workers: str | None) -> dict[str, Any]:
+    """The arguments of `EnvServer` that say where environments live."""
+    if max_sessions == 1 and workers is None:
+        return {"env": make()}
+    return {"factory": make, "max_sessions": max_sessions, "workers": workers or "thread"}
+
+
+def serve_and_tell(reporter: Reporter, server: Any, name: str, ready_fd: int | None) -> None:
+    """Serve until stopped; tell where, once clients can connect.
+
+    Args:
+        reporter: Whom to tell.
+        server: An `EnvServer` or `ModelServer`.
+        name: Of what it serves.
+        ready_fd: Descriptor that gets the address; None: none.
+    """
+
+    def tell() -> None:
+        if reporter.json:
+            reporter.document({"id": name, "address": server.address})
+        else:
+            print(f"serving {shown(name)} on {server.address}", flush=True)
+        if ready_fd is not None:
+            write_ready_fd(ready_fd, server.address)
+
+    server.serve(on_ready=tell)

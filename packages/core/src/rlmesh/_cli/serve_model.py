@@ -1,0 +1,52 @@
+"""`rlmesh serve-model`: a model as an endpoint."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rlmesh import ModelServer, ServeOptions
+from rlmesh._cli.console import reporting
+from rlmesh._cli.models import Backend, ModelKwargs, ModelName, load_model
+from rlmesh._cli.parameters import Authority, Certificate, Debug, Json, Key, Token, tls_of
+from rlmesh._cli.serve import ReadyFd, serve_and_tell
+
+__all__ = ["serve_model"]
+
+_Address = Annotated[str, typer.Option(help="where to listen")]
+_MaxBatchSize = Annotated[
+    int | None, typer.Option(min=1, help="most observations that are gathered into one call")
+]
+_MaxBatchDelay = Annotated[
+    float | None, typer.Option(min=0, help="milliseconds that the first of them waits for others")
+]
+
+
+def serve_model(
+    model: ModelName,
+    address: _Address = "127.0.0.1:0",
+    max_batch_size: _MaxBatchSize = None,
+    max_batch_delay_ms: _MaxBatchDelay = None,
+    model_kwargs: ModelKwargs = "{}",
+    backend: Backend = None,
+    ready_fd: ReadyFd = None,
+    token: Token = "",
+    tls_authority: Authority = None,
+    tls_certificate: Certificate = None,
+    tls_key: Key = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Serve a model until Ctrl-C or SIGTERM."""
+    with reporting("serve-model", json=json, debug=debug) as reporter:
+        batching = {"max_batch_size": max_batch_size, "max_batch_delay_ms": max_batch_delay_ms}
+        given = {name: value for name, value in batching.items() if value is not None}
+        server = ModelServer(
+            load_model(model, model_kwargs, backend),
+            address,
+            token=token,
+            tls=tls_of(tls_authority, tls_certificate, tls_key),
+            options=ServeOptions.from_environment(**given),
+        )
+        serve_and_tell(reporter, server, server.spec.id, ready_fd)

@@ -1,0 +1,1 @@
+"""Evaluation: episodes of one model over many environments."""

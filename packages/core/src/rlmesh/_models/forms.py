@@ -1,0 +1,363 @@
+"""`ModelForms`: the forms in which a model can be asked, its own and those derived from them."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rlmesh._codec import SpaceCodec
+from rlmesh.adapters import Adapter, Episode, PredictForm
+from rlmesh.backends import ArrayBackend
+from rlmesh.spaces import Space
+
+if TYPE_CHECKING:
+    from rlmesh.specs import EnvContract
+
+__all__ = ["METHODS", "EpisodeContext", "ModelForms", "Stacking"]
+
+METHODS: Mapping[PredictForm, str] = {
+    PredictForm.SINGLE: "predict",
+    PredictForm.BATCH: "predict_batch",
+    PredictForm.CHUNK: "predict_chunk",
+    PredictForm.CHUNK_BATCH: "predict_chunk_batch",
+}
+"""The method by which a model offers a form."""
+
+_DERIVED: Mapping[PredictForm, tuple[PredictForm, ...]] = {
+    PredictForm.SINGLE: (PredictForm.BATCH, PredictForm.CHUNK, PredictForm.CHUNK_BATCH),
+    PredictForm.BATCH: (PredictForm.CHUNK_BATCH,),
+    PredictForm.CHUNK: (PredictForm.CHUNK_BATCH,),
+    PredictForm.CHUNK_BATCH: (),
+}
+"""The more general forms that a form is derived from, the first one offered wins."""
+
+
+@dataclass(slots=True, eq=False)
+class EpisodeContext:
+    """What a model may know of the episode that an observation is of; its optional argument.
+
+    Attributes:
+        episode_id: Names the episode within the run.
+        seed: Seed of its reset; None: it runs unseeded.
+        step: Steps of the episode before this observation.
+        instruction: Instruction of the episode; None: none.
+        state: The model's own, for the length of the episode.
+    """
+
+    episode_id: str
+    seed: int | None = None
+    step: int = 0
+    instruction: str | None = None
+    state: dict[Any, Any] = field(default_factory=dict)
+    adapted: Episode | None = field(default=None, repr=False)
+
+
+class Stacking:
+    """Values of a space as a batch and back, exact for every space and device.
+
+    Args:
+        space: The space.
+        backend: Whose values they are.
+        root: Name of a value in messages ("observation").
+    """
+
+    def __init__(self, space: Space[Any], backend: ArrayBackend, root: str) -> None:
+        self._codec = SpaceCodec(space, backend, root=root, validation="off")
+
+    def stack(self, values: Sequence[Any]) -> Any:
+        """Values as a batch: leaves stacked on axis 0.
+
+        Raises:
+            InvalidValueError: If one is not of the space.
+        """
+        return self._codec.decode_batch(self._codec.encode_values(values), len(values))
+
+    def unstack(self, batch: Any, count: int) -> list[Any]:
+        """A batch of `count` values as a list of them.
+
+        Raises:
+            InvalidValueError: If it is not one.
+        """
+        return self._codec.decode_values(self._codec.encode_batch(batch, count), count)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """How a model's values and an environment's are turned into each other."""
+
+    adapter: Adapter
+    observations: Stacking
+    actions: Stacking
+
+
+class ModelForms:
+    """A model as the forms in which it can be asked.
+
+    Observations and actions are those of an environment, once the forms are `fitted` to it: its
+    adapter is applied. Forms that the model lacks are derived from more general ones: a batch of
+    one, the first action of a chunk; never the other way.
+
+    Args:
+        source: A callable that takes an observation (`predict`), or an object with any of the
+            methods `predict`, `predict_batch`, `predict_chunk` and `predict_chunk_batch`. Where
+            one has a second positional parameter without a default, or a parameter `context`, it
+            is given the `EpisodeContext`, or a list of them. One with `for_contract`, such as a
+            `RemoteModel`, is asked by way of what that returns for the environment's contract.
+        load: Called once, before the first prediction; None: nothing is.
+        names: Which methods the object offers; None: those that it has.
+
+    Attributes:
+        offered: The forms that the model has itself.
+        available: With those derived from them.
+
+    Raises:
+        TypeError: If the source is neither callable nor has one of the methods.
+    """
+
+    offered: frozenset[PredictForm]
+    available: frozenset[PredictForm]
+
+    def __init__(
+        self,
+        source: Any,
+        *,
+        load: Callable[[], object] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self._calls = _calls_of(source, names)
+        self._for_contract = getattr(source, "for_contract", None)
+        self.offered = frozenset(self._calls)
+        self.available = frozenset(
+            form
+            for form, general in _DERIVED.items()
+            if form in self.offered or not self.offered.isdisjoint(general)
+        )
+        self._loading = _Loading(load)
+        self._fit: _Fit | None = None
+
+    @property
+    def takes_context(self) -> bool:
+        """Whether one of the forms that the model has itself is given the episode's context."""
+        return any(call.contextual for call in self._calls.values())
+
+    def load(self) -> None:
+        """Load the model, unless it is loaded."""
+        self._loading.ensure()
+
+    def fitted(
+        self, contract: EnvContract, backend: ArrayBackend, adapter: Adapter | None = None
+    ) -> ModelForms:
+        """The same model, for the values of an environment.
+
+        Args:
+            contract: The environment's contract.
+            backend: Whose values go in and come out.
+            adapter: Stands between the environment and the model; None: there is none.
+        """
+        forms = object.__new__(ModelForms)
+        forms.__dict__.update(self.__dict__)
+        if self._for_contract is not None:
+            forms._calls = _calls_of(self._for_contract(contract), None)
+        forms._fit = _Fit(
+            adapter or Adapter(None, contract.action_space),
+            Stacking(contract.observation_space, backend, "observation"),
+            Stacking(contract.action_space, backend, "action"),
+        )
+        return forms
+
+    def episode(
+        self, episode_id: str, *, seed: int | None = None, instruction: str | None = None
+    ) -> EpisodeContext:
+        """The context of a new episode.
+
+        Args:
+            episode_id: Names it within the run.
+            seed: Seed of its reset.
+            instruction: Written into the model's text inputs, and into the context.
+
+        Raises:
+            ValueError: If there is an instruction, and the model has neither a text input nor an
+                argument for the context.
+            AdapterError: If there is none, and a text input needs one.
+        """
+        context = EpisodeContext(episode_id, seed, 0, instruction)
+        adapter = self._fitted.adapter
+        written = adapter.writes_instruction
+        if instruction is not None and not (written or self.takes_context):
+            raise ValueError(
+                "the model has no text input to write the instruction into, and takes no context; "
+                "only a model with a ModelSpec, or with a second parameter, has"
+            )
+        context.adapted = adapter.episode(instruction if written else None)
+        return context
+
+    @property
+    def observations(self) -> Stacking:
+        """How observations are stacked."""
+        return self._fitted.observations
+
+    @property
+    def actions(self) -> Stacking:
+        """How actions are taken apart."""
+        return self._fitted.actions
+
+    def predict(self, observation: Any, context: EpisodeContext) -> Any:
+        """The action for an observation."""
+        if PredictForm.SINGLE in self._calls:
+            fit = self._fit
+            if fit is None:
+                return self._ask(PredictForm.SINGLE, observation, context)
+            seen = fit.adapter.observe(observation, _adapted(context))
+            return fit.adapter.act(self._ask(PredictForm.SINGLE, seen, context))
+        fit = self._fitted
+        if PredictForm.CHUNK in self._calls and PredictForm.BATCH not in self._calls:
+            batch, _ = self.predict_chunk(observation, context, most=1)
+        else:
+            batch = self.predict_batch(fit.observations.stack([observation]), [context])
+        return fit.actions.unstack(batch, 1)[0]
+
+    def predict_batch(self, observations: Any, contexts: Sequence[EpisodeContext]) -> Any:
+        """The actions for stacked observations, stacked likewise.
+
+        Raises:
+            TypeError: If the model has neither this form nor a more general one.
+        """
+        if PredictForm.BATCH in self._calls:
+            seen = self._observe_batch(observations, contexts)
+            output = self._ask(PredictForm.BATCH, seen, contexts)
+            return output if self._fit is None else self._fit.adapter.act(output, len(contexts))
+        batch, _ = self.predict_chunk_batch(observations, contexts, most=1)
+        return batch
+
+    def predict_chunk(
+        self, observation: Any, context: EpisodeContext, most: int = 0
+    ) -> tuple[Any, int]:
+        """Actions to take one after another.
+
+        Args:
+            observation: The observation.
+            context: Its episode.
+            most: Leave out what comes after that many; 0: nothing.
+
+        Returns:
+            A batch of the actions, and how many they are.
+
+        Raises:
+            TypeError: If the model has neither this form nor a more general one.
+        """
+        fit = self._fitted
+        if PredictForm.CHUNK in self._calls:
+            seen = fit.adapter.observe(observation, _adapted(context))
+            return fit.adapter.act_chunk(self._ask(PredictForm.CHUNK, seen, context), None, most)
+        return self.predict_chunk_batch(fit.observations.stack([observation]), [context], most)
+
+    def predict_chunk_batch(
+        self, observations: Any, contexts: Sequence[EpisodeContext], most: int = 0
+    ) -> tuple[Any, int]:
+        """Actions to take one after another, for stacked observations.
+
+        Args:
+            observations: The observations.
+            contexts: Their episodes.
+            most: Leave out what comes after that many of each; 0: nothing.
+
+        Returns:
+            A batch of the actions, all of the first observation first, and how many there are for
+            each.
+
+        Raises:
+            TypeError: If the model does not have this form.
+        """
+        fit = self._fitted
+        seen = self._observe_batch(observations, contexts)
+        output = self._ask(PredictForm.CHUNK_BATCH, seen, contexts)
+        return fit.adapter.act_chunk(output, len(contexts), most)
+
+    def _observe_batch(self, observations: Any, contexts: Sequence[EpisodeContext]) -> Any:
+        if self._fit is None:
+            return observations
+        episodes = [_adapted(context) for context in contexts]
+        return self._fit.adapter.observe_batch(observations, episodes)
+
+    def _ask(self, form: PredictForm, observation: Any, context: Any) -> Any:
+        call = self._calls.get(form)
+        if call is None:
+            own = ", ".join(METHODS[f] for f in PredictForm if f in self.offered)
+            raise TypeError(
+                f"the model has no {METHODS[form]} and nothing to derive it from: {own}"
+            )
+        if not self._loading.done:
+            self._loading.ensure()
+        return (
+            call.function(observation, context) if call.contextual else call.function(observation)
+        )
+
+    @property
+    def _fitted(self) -> _Fit:
+        if self._fit is None:
+            raise TypeError(
+                "expected a form that the model has itself, or an environment whose spaces say how "
+                "values are stacked; use model.session(env), run or evaluate"
+            )
+        return self._fit
+
+
+def _adapted(context: EpisodeContext) -> Episode:
+    assert context.adapted is not None, "a context is made by ModelForms.episode"
+    return context.adapted
+
+
+class _Loading:
+    """Loads a model once, whoever asks first."""
+
+    def __init__(self, load: Callable[[], object] | None) -> None:
+        self.done = load is None
+        self._load = load
+        self._lock = threading.Lock()
+
+    def ensure(self) -> None:
+        with self._lock:
+            if not self.done:
+                assert self._load is not None
+                self._load()
+                self.done = True
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A form that a model has."""
+
+    function: Callable[..., Any]
+    contextual: bool
+
+
+def _calls_of(source: Any, names: Sequence[str] | None) -> dict[PredictForm, _Call]:
+    found: dict[PredictForm, _Call] = {}
+    for form, name in METHODS.items():
+        method = getattr(source, name, None) if names is None or name in names else None
+        if callable(method):
+            found[form] = _Call(method, _wants_context(method))
+    if not found and callable(source) and names is None:
+        found[PredictForm.SINGLE] = _Call(source, _wants_context(source))
+    if not found:
+        wanted = ", ".join(METHODS.values())
+        raise TypeError(
+            f"a {type(source).__name__} cannot be a model: it is not callable and has no predict "
+            f"method (one of {wanted})"
+        )
+    return found
+
+
+def _wants_context(function: Callable[..., Any]) -> bool:
+    """Whether a form's second parameter is for the context, and not for something else."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(positional) < 2:
+        return False
+    return positional[1].default is inspect.Parameter.empty or positional[1].name == "context"

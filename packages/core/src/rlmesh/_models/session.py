@@ -1,0 +1,177 @@
+"""`Session`: a model and an environment, for a loop of one's own."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rlmesh._evaluate.endpoints import sources_of
+from rlmesh._evaluate.run import ModelDialer
+from rlmesh._models.forms import EpisodeContext
+from rlmesh.errors import ClosedError, UnsupportedError
+
+if TYPE_CHECKING:
+    from rlmesh._evaluate.run import Evaluable
+    from rlmesh.specs import EnvContract
+
+__all__ = ["Session"]
+
+
+class Session:
+    """A model and a single environment, with the adapter between them applied.
+
+        with model.session("127.0.0.1:5555") as session:
+            observation, info = session.reset(seed=0)
+            while not session.done:
+                action = session.predict(observation)
+                observation, reward, terminated, truncated, info = session.step(action)
+
+    Observations and actions are the environment's, in the model's values. `Model.session` makes it;
+    its arguments are those of that.
+    """
+
+    def __init__(
+        self,
+        model: Evaluable,
+        env_or_address: object,
+        *,
+        instruction: str | None = None,
+        close_env: bool = False,
+        token: str = "",
+        execution_horizon: int | None = None,
+    ) -> None:
+        (source,) = sources_of([env_or_address], ModelDialer(model, model._backend, token))
+        opened = source.open()
+        self._lanes = opened.lanes
+        self._closes = opened.is_ours or close_env
+        self._contract = opened.contract
+        self._instruction = instruction
+        self._context: EpisodeContext | None = None
+        self._actions: deque[Any] = deque()
+        self._episodes = 0
+        self._done = True
+        try:
+            if opened.lanes.is_vector:
+                raise UnsupportedError(
+                    f"{source.name} is a vector; a session plays a single environment (evaluate "
+                    f"plays vectors)"
+                )
+            self._policy = model.policy(
+                opened.contract,
+                instruction=instruction,
+                execution_horizon=execution_horizon,
+                max_batch_size=None,
+            )
+        except BaseException:
+            if self._closes:
+                self._lanes.close()
+            raise
+        self._is_open = True
+
+    @property
+    def env(self) -> Any:
+        """The environment."""
+        return self._lanes.env
+
+    @property
+    def env_contract(self) -> EnvContract:
+        """What is known of the environment."""
+        return self._contract
+
+    @property
+    def context(self) -> EpisodeContext:
+        """What the model may know of the episode.
+
+        Raises:
+            RuntimeError: If none has begun.
+        """
+        if self._context is None:
+            raise RuntimeError("no episode has begun; call reset()")
+        return self._context
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode has ended, or none has begun."""
+        return self._done
+
+    def reset(self, seed: int | None = None) -> tuple[Any, Mapping[Any, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: Its seed; None: the environment goes on.
+
+        Returns:
+            Observation and info.
+
+        Raises:
+            ClosedError: If the session is closed.
+        """
+        if not self._is_open:
+            raise ClosedError("the session is closed; model.session(env) makes another one")
+        self._end()
+        observation, info = self._lanes.reset({0: seed})[0]
+        self._context = self._policy.begin(
+            str(self._episodes), seed=seed, instruction=self._instruction
+        )
+        self._episodes += 1
+        self._done = False
+        return observation, info
+
+    def predict(self, observation: Any) -> Any:
+        """The action for an observation: the model's, or the next one of its chunk.
+
+        Raises:
+            RuntimeError: If no episode has begun.
+        """
+        context = self.context
+        if not self._actions:
+            self._actions.extend(self._policy.actions([observation], [context])[0])
+        elif self._policy.sees_all:
+            self._policy.watch(observation, context)
+        return self._actions.popleft()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, Mapping[Any, Any]]:
+        """Take an action.
+
+        Returns:
+            Observation, reward, terminated, truncated and info.
+
+        Raises:
+            RuntimeError: If no episode has begun.
+        """
+        context = self.context
+        result = self._lanes.step({0: [action]})[0][0]
+        context.step += 1
+        if result[2] or result[3]:
+            self._done = True
+        return result
+
+    def close(self) -> None:
+        """End the session; an environment that was dialled for it is closed. Again: nothing."""
+        if not self._is_open:
+            return
+        self._end()
+        self._is_open = False
+        self._policy.close()
+        if self._closes:
+            self._lanes.close()
+
+    def _end(self) -> None:
+        if self._context is not None:
+            self._policy.end(self._context)
+        self._context = None
+        self._actions.clear()
+        self._done = True
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""Recordings of episodes: films of their frames, and their steps as data."""

@@ -1,0 +1,204 @@
+"""Values of a space as cells of columns, one column a leaf, and back.
+
+The column of a leaf is called by its root and its place, as `rlmesh.spaces.path_text` writes it:
+"observation", "observation['camera']", "action[0]['arm']". Beyond Dict and Tuple:
+
+- Sequence: "…[:]" and what follows, a list of the elements' cells; "….length" beside it.
+- OneOf: "….choice", the index of the alternative, and "…[0]", "…[1]" and what follows, null where
+  another one was chosen.
+- Graph: "….nodes", "….edges" and "….edge_links", lists; the last two null where there are none.
+
+Within a Sequence every column is a list, within a Sequence in one a list of lists, and so on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rlmesh import spaces
+from rlmesh._codec import SpaceCodec
+from rlmesh.backends import NATIVE, ArrayBackend
+from rlmesh.dtypes import DTYPES, DType
+from rlmesh.spaces import Space, path_text
+from rlmesh.spaces._stacking import stack, unstack
+from rlmesh.tensor import Tensor
+
+__all__ = ["Cell", "Column", "Columns"]
+
+Cell = Any
+"""What stands in a column: bytes of numbers, text, None, or a list of cells."""
+
+PACKED_BYTES = 4096
+"""From here on an array of bytes, such as an image, is packed: Parquet takes ten times as long for
+them as a list of numbers, and twice the room."""
+
+_INT64 = DTYPES["int64"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column.
+
+    Attributes:
+        name: Its name.
+        dtype: Element type; None: text.
+        shape: Shape of the numbers in a cell.
+        lists: How many lists a cell stands in.
+        packed: Whether the numbers are kept as bytes, not one by one.
+        nullable: Whether a cell may be None, within its lists.
+    """
+
+    name: str
+    dtype: DType | None
+    shape: tuple[int, ...] = ()
+    lists: int = 0
+    packed: bool = False
+    nullable: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of elements of a cell."""
+        return math.prod(self.shape)
+
+
+class Columns:
+    """The columns of one space.
+
+    Args:
+        space: The space.
+        root: What their names begin with ("observation").
+        nullable: Whether there may be no value.
+    """
+
+    def __init__(self, space: Space[Any], root: str, *, nullable: bool = False) -> None:
+        self.space = space
+        columns = _columns(space, root)
+        self.columns = tuple(replace(c, nullable=nullable or c.nullable) for c in columns)
+        self._codec = SpaceCodec(space, NATIVE, root=root, validation="off")
+
+    def cells(self, value: Any) -> list[Cell]:
+        """The cells of a value, whose arrays may be of any library; they own their memory.
+
+        Raises:
+            InvalidValueError: If it is not a value of the space.
+        """
+        return _cells(self.space, self._codec.decode(self._codec.encode(value)))
+
+    def value(self, cells: Sequence[Cell], backend: ArrayBackend) -> Any:
+        """The value of such cells."""
+        value = _value(self.space, iter(cells))
+        if backend is NATIVE:
+            return value
+        return SpaceCodec(self.space, backend, validation="off").decode(self._codec.encode(value))
+
+
+def _columns(space: Space[Any], name: str) -> Iterator[Column]:
+    if isinstance(space, (spaces.Dict, spaces.Tuple, spaces.OneOf)):
+        if isinstance(space, spaces.OneOf):
+            yield Column(f"{name}.choice", _INT64)
+        chosen = isinstance(space, spaces.OneOf)
+        for key, child in space.children:
+            for column in _columns(child, name + path_text((key,))):
+                yield replace(column, nullable=chosen or column.nullable)
+    elif isinstance(space, spaces.Sequence):
+        yield Column(f"{name}.length", _INT64)
+        for column in _columns(space.feature_space, f"{name}[:]"):
+            yield replace(column, lists=column.lists + 1)
+    elif isinstance(space, spaces.Graph):
+        for part, features in _graph_parts(space):
+            yield Column(f"{name}.{part}", features[0], features[1], 1)
+    else:
+        shape = space.shape or ()
+        large = space.dtype is DTYPES["uint8"] and math.prod(shape) >= PACKED_BYTES
+        yield Column(name, space.dtype, shape, packed=large)
+
+
+def _graph_parts(space: spaces.Graph) -> list[tuple[str, tuple[DType, tuple[int, ...]]]]:
+    nodes, edges = space.node_space, space.edge_space
+    parts = [("nodes", (nodes.dtype, nodes.shape))]
+    if edges is not None:
+        parts += [("edges", (edges.dtype, edges.shape))]
+    return [*parts, ("edge_links", (DTYPES["int32"], (2,)))]
+
+
+def _cells(space: Space[Any], value: Any) -> list[Cell]:
+    """The cells of a native value; None: each of them None."""
+    if value is None:
+        return [None for _ in _columns(space, "")]
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        return [cell for key, child in space.children for cell in _cells(child, value[key])]
+    if isinstance(space, spaces.OneOf):
+        chosen = int(value[0])
+        parts = [value[1] if i == chosen else None for i in range(len(space))]
+        below = [cell for child, part in zip(space, parts) for cell in _cells(child, part)]
+        return [_INT64.pack([chosen]), *below]
+    if isinstance(space, spaces.Sequence):
+        child = space.feature_space
+        items = (unstack(child, value) or []) if space.stack else value
+        rows = [_cells(child, item) for item in items]
+        below = [[row[i] for row in rows] for i, _ in enumerate(_columns(child, ""))]
+        return [_INT64.pack([len(items)]), *below]
+    if isinstance(space, spaces.Graph):
+        edges = [] if space.edge_space is None else [value.edges]
+        return [_elements(array) for array in (value.nodes, *edges, value.edge_links)]
+    return [value if isinstance(space, spaces.Text) else _bytes(space, value)]
+
+
+def _bytes(space: Space[Any], value: Any) -> bytes:
+    assert space.dtype is not None
+    return value.tobytes() if isinstance(value, Tensor) else space.dtype.pack([value])
+
+
+def _elements(array: Tensor | None) -> list[bytes] | None:
+    if array is None:
+        return None
+    step = math.prod(array.shape[1:]) * array.dtype.itemsize
+    return [bytes(array.buffer[i * step : (i + 1) * step]) for i in range(array.shape[0])]
+
+
+def _value(space: Space[Any], cells: Iterator[Cell]) -> Any:
+    """The native value of the next cells; None if they are those of no value."""
+    if isinstance(space, spaces.Dict):
+        return {key: _value(child, cells) for key, child in space.children}
+    if isinstance(space, spaces.Tuple):
+        return tuple(_value(child, cells) for child in space)
+    if isinstance(space, spaces.OneOf):
+        choice = next(cells)
+        values = [_value(child, cells) for child in space]
+        index = None if choice is None else int(_INT64.unpack(choice)[0])
+        return None if index is None else (index, values[index])
+    if isinstance(space, spaces.Sequence):
+        return _sequence(space, cells)
+    if isinstance(space, spaces.Graph):
+        return _graph(space, cells)
+    cell = next(cells)
+    if cell is None or isinstance(space, spaces.Text):
+        return cell
+    assert space.dtype is not None and space.shape is not None
+    if isinstance(space, spaces.Discrete):
+        return int(space.dtype.unpack(cell)[0])
+    return Tensor(cell, space.dtype, space.shape)
+
+
+def _sequence(space: spaces.Sequence, cells: Iterator[Cell]) -> Any:
+    child = space.feature_space
+    length = next(cells)
+    columns = [next(cells) for _ in _columns(child, "")]
+    if length is None:
+        return None
+    count = int(_INT64.unpack(length)[0])
+    items = [_value(child, iter([column[i] for column in columns])) for i in range(count)]
+    return stack(child, items) if space.stack else tuple(items)
+
+
+def _graph(space: spaces.Graph, cells: Iterator[Cell]) -> Any:
+    arrays: dict[str, Any] = {"edges": None}
+    for part, (dtype, shape) in _graph_parts(space):
+        cell = next(cells)
+        arrays[part] = None
+        if cell is not None:
+            arrays[part] = Tensor(b"".join(cell), dtype, (len(cell), *shape))
+    return None if arrays["nodes"] is None else spaces.GraphInstance(**arrays)

@@ -1,0 +1,122 @@
+"""`VideoRecorder`: films of episodes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from rlmesh._record.environment import fps_of, spaces_of
+from rlmesh._record.film import Film
+from rlmesh._record.frames import Drawings, Pixels, leaf_path, pixels_of, value_at
+from rlmesh._record.grid import write_grid
+from rlmesh._record.libraries import library
+from rlmesh._record.recorder import Recorder, file_stem
+
+__all__ = ["VideoRecorder"]
+
+DEFAULT_FPS = 30.0
+
+
+class VideoRecorder(Recorder):
+    """Films of episodes as MP4: hooks for an evaluation, or for a loop with `wrap`.
+
+    A film is written in a thread of its own while its episode goes on, under a hidden name
+    (".episode_0_seed_3.mp4.part"), and gets its own when the episode has ended: what can be seen
+    can be played, whatever ends the process. What cannot be filmed is a `RecordingWarning` that
+    names the file, and is in `failures`; the run goes on.
+
+    Args:
+        path: A folder, which gets "episode_{index}_seed_{seed}.mp4" of each episode ("_seed_…" is
+            left out where there is none); or a file "….mp4", which gets all of them side by side
+            when the run has ended. Until then its episodes are in the folder "….mp4.episodes".
+        source: "render": what the environment's `render()` returns after the reset and each step.
+            "observation": the observation where it is an image, or the only image in it. Else the
+            place of an image in the observation: "['camera'][0]" or "camera/0".
+        fps: Frames a second; None: as the environment's contract says, else 30.
+        episodes: Whether an episode is filmed, by its number in the run; None: each is.
+        codec: FFmpeg's name of the encoder.
+
+    Raises:
+        ImportError: If PyAV or NumPy is not installed.
+        ValueError: If there is no such encoder, or `fps` is not above 0.
+        OSError: If the folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        source: str = "render",
+        fps: float | None = None,
+        episodes: Callable[[int], bool] | None = None,
+        codec: str = "libx264",
+    ) -> None:
+        library("numpy", "VideoRecorder")
+        av = library("av", "VideoRecorder")
+        try:
+            av.codec.Codec(codec, "w")
+        except ValueError as error:
+            raise ValueError(f"expected an encoder that FFmpeg has, got codec={codec!r}") from error
+        if fps is not None and not fps > 0:
+            raise ValueError(f"expected fps above 0, got {fps}")
+        super().__init__(path, episodes)
+        self._is_grid = self.path.lower().endswith(".mp4")
+        self._folder = f"{self.path}.episodes" if self._is_grid else self.path
+        os.makedirs(self._folder, exist_ok=True)
+        self._source, self._fps, self._codec = source, fps, codec
+        self._films: dict[int, str] = {}
+        self._said_fps: float | None = None
+        self._leaf: tuple[Any, ...] | None = None
+        self._drawings = Drawings()
+
+    def _begin(self, event: Any) -> Film:
+        name = f"{file_stem(event.episode, event.seed)}.mp4"
+        path = os.path.join(self._folder, name)
+        self._films[event.episode] = path
+        return Film(path, self._rate, self._codec, self._say)
+
+    def _rate(self) -> float:
+        return self._fps or self._said_fps or DEFAULT_FPS
+
+    def _start(self, file: Film, event: Any) -> None:
+        self._film(file, event, event.observation, self._drawings.after_reset)
+
+    def _step(self, file: Film, event: Any) -> None:
+        self._film(file, event, event.next_observation, self._drawings.after_step)
+
+    def _film(
+        self,
+        film: Film,
+        event: Any,
+        observation: Any,
+        draw: Callable[[Any, int | None], list[Pixels]],
+    ) -> None:
+        env = getattr(event, "env", None)
+        if self._said_fps is None:
+            self._said_fps = fps_of(env)
+        try:
+            if self._source == "render":
+                frames = draw(env, getattr(event, "lane", None))
+            else:
+                if self._leaf is None:
+                    self._leaf = leaf_path(self._source, spaces_of(env)[0])
+                frames = [pixels_of(value_at(observation, self._leaf))]
+        except Exception as error:  # It may draw the next one.
+            film.leave_out(error)
+            return
+        for frame in frames:
+            self._writer.add(film, frame)
+
+    def _complete(self) -> None:
+        films = [path for _, path in sorted(self._films.items()) if os.path.exists(path)]
+        if not (self._is_grid and films):
+            return
+        try:
+            write_grid(films, self.path, self._rate(), self._codec)
+        except Exception as error:
+            self._say(f"{self.path}: not recorded: {type(error).__name__}: {error}")
+        else:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._films.clear()

@@ -1,0 +1,232 @@
+"""`ModelRoute`: one session on a served model, for the values of one environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rlmesh._codec import SpaceCodec
+from rlmesh._models.forms import EpisodeContext
+from rlmesh._remote.dialling import client_name
+from rlmesh._session.client import ClientSession
+from rlmesh._session.terms import OpenTerms
+from rlmesh._session.versions import this_peer
+from rlmesh._transport.address import Address
+from rlmesh._transport.grpc_client import GrpcConnection
+from rlmesh._wire import messages as m
+from rlmesh._wire.failures import raise_model_failure
+from rlmesh._wire.model_frames import MODEL_SERVICE, ModelFrames
+from rlmesh._wire.model_messages import (
+    EndEpisode,
+    EpisodeEnded,
+    EpisodeStarted,
+    Predict,
+    Predicted,
+    StartEpisode,
+)
+from rlmesh.adapters import PredictForm
+from rlmesh.backends import ArrayBackend
+from rlmesh.errors import CodecError
+from rlmesh.options import TLS
+from rlmesh.specs import Capability, EnvContract, PeerInfo
+
+__all__ = ["FIRST_LANE", "Dial", "ModelRoute", "this_client"]
+
+FIRST_LANE = 32_768
+"""Lanes from here on are those of contexts; the others are the caller's own."""
+
+_LANE = "rlmesh.lane"
+"""Key of a context's state under which its lane is."""
+
+
+@dataclass(frozen=True)
+class Dial:
+    """How a served model is reached.
+
+    Attributes:
+        where: The endpoint's address.
+        token: Bearer token; empty: none.
+        tls: Certificates.
+        terms: How sessions are opened.
+    """
+
+    where: Address
+    token: str
+    tls: TLS | None
+    terms: OpenTerms
+
+    def connect(self) -> GrpcConnection:
+        """A new connection; raises OSError if a certificate cannot be read."""
+        return GrpcConnection(self.where, MODEL_SERVICE, self.token, self.tls)
+
+
+def this_client() -> PeerInfo:
+    """What a client of a model says of itself."""
+    return this_peer(client_name(), frozenset({Capability.RESUME}))
+
+
+class _Lane:
+    """A lane that an episode has; free again when the episode's context is gone."""
+
+    def __init__(self, number: int, free: Callable[[int], object]) -> None:
+        self.number = number
+        self._free = free
+
+    def __del__(self) -> None:
+        self._free(self.number)
+
+
+class ModelRoute:
+    """One session on a served model.
+
+    Args:
+        dial: How the model is reached.
+        contract: The environment whose observations are going to come.
+        backend: Whose values observations and actions are.
+
+    Attributes:
+        contract: The environment's contract.
+
+    Raises:
+        UnsupportedError: If the model does not fit the environment; says where.
+        RemoteError: If the server refuses for another reason.
+        TransportError: If nobody answers.
+    """
+
+    def __init__(self, dial: Dial, contract: EnvContract, backend: ArrayBackend) -> None:
+        self.contract = contract
+        self._session = ClientSession(
+            dial.connect,
+            ModelFrames(backend),
+            this_client(),
+            dial.terms,
+            contract=contract,
+            raise_failure=raise_model_failure,
+        )
+        self._observation = SpaceCodec(
+            contract.observation_space, backend, root="observation", validation="off"
+        )
+        self._action = SpaceCodec(contract.action_space, backend, root="action", validation="off")
+        self._running: set[int] = set()
+        self._free: list[int] = []
+        self._next_lane = FIRST_LANE
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over."""
+        return self._session.closed
+
+    def start(self, lane: int, episode_id: str, seed: int | None, instruction: str | None) -> None:
+        """Begin an episode in a lane."""
+        body = StartEpisode(lane, episode_id, seed, instruction)
+        self._running.discard(lane)
+        self._session.request(body, EpisodeStarted)
+        self._running.add(lane)
+
+    def end(self, lane: int) -> None:
+        """End the episode in a lane."""
+        self._session.request(EndEpisode(lane), EpisodeEnded)
+        self._running.discard(lane)
+
+    def begin(self, context: EpisodeContext) -> None:
+        """Begin the episode of a context, in a lane that it has until it is gone, or ended."""
+        lane = self._free.pop() if self._free else self._next_lane
+        self._next_lane = max(self._next_lane, lane + 1)
+        held = _Lane(lane, self._free.append)
+        self.start(lane, context.episode_id, context.seed, context.instruction)
+        context.state[_LANE] = held
+
+    def finish(self, context: EpisodeContext) -> None:
+        """The episode of a context is over; nothing happens where it has none."""
+        held = context.state.pop(_LANE, None)
+        if isinstance(held, _Lane) and held.number in self._running and not self.closed:
+            self.end(held.number)
+
+    def lane_of(self, context: EpisodeContext) -> int:
+        """The lane of a context, whose episode begins where it has none."""
+        if _LANE not in context.state:
+            self.begin(context)
+        lane: int = context.state[_LANE].number
+        return lane
+
+    def ready(self, lanes: Sequence[int]) -> None:
+        """Begin an episode in those of the caller's lanes that have none."""
+        for lane in lanes:
+            if lane not in self._running:
+                self.start(lane, "", None, None)
+
+    def predict(self, lane: int, observation: Any) -> Any:
+        """The action for an observation."""
+        observed = m.Encoded(self._observation.encode(observation))
+        done = self._ask(PredictForm.SINGLE, [lane], observed)
+        return self._action.decode(self._checked(done.actions, None))
+
+    def predict_batch(self, lanes: Sequence[int], observations: Any) -> Any:
+        """The actions for stacked observations, stacked."""
+        count = len(lanes)
+        observed = m.Encoded(self._observation.encode_batch(observations, count), count)
+        done = self._ask(PredictForm.BATCH, lanes, observed)
+        return self._action.decode_batch(self._checked(done.actions, count), count)
+
+    def predict_values(self, lanes: Sequence[int], observations: Sequence[Any]) -> list[Any]:
+        """The actions for several observations, asked for at once."""
+        count = len(lanes)
+        observed = m.Encoded(self._observation.encode_values(observations), count)
+        done = self._ask(PredictForm.BATCH, lanes, observed)
+        return self._action.decode_values(self._checked(done.actions, count), count)
+
+    def predict_chunk(self, lane: int, observation: Any, most: int) -> tuple[Any, int]:
+        """Actions to take one after another, stacked, and how many they are."""
+        observed = m.Encoded(self._observation.encode(observation))
+        done = self._ask(PredictForm.CHUNK, [lane], observed, most)
+        count = done.chunk_length
+        return self._action.decode_batch(self._checked(done.actions, count), count), count
+
+    def predict_chunks(self, lanes: Sequence[int], observations: Any, most: int) -> tuple[Any, int]:
+        """Actions for stacked observations, all of the first first, and how many for each."""
+        slabs = self._observation.encode_batch(observations, len(lanes))
+        slabs, length = self._chunks(lanes, slabs, most)
+        return self._action.decode_batch(slabs, len(lanes) * length), length
+
+    def predict_value_chunks(
+        self, lanes: Sequence[int], observations: Sequence[Any], most: int
+    ) -> list[list[Any]]:
+        """The actions to take after each of several observations."""
+        slabs, length = self._chunks(lanes, self._observation.encode_values(observations), most)
+        flat = self._action.decode_values(slabs, len(lanes) * length)
+        return [flat[i : i + length] for i in range(0, len(flat), length)]
+
+    def count(self, observations: Any) -> int:
+        """How many observations are stacked."""
+        return self._observation.length(observations)
+
+    def unstacked(self, chunk: Any, length: int) -> list[Any]:
+        """Stacked actions one by one."""
+        return self._action.decode_values(self._action.encode_batch(chunk, length), length)
+
+    def close(self) -> None:
+        """End the session; may be called again."""
+        self._session.close()
+
+    def _chunks(self, lanes: Sequence[int], slabs: Any, most: int) -> tuple[list[Any], int]:
+        count = len(lanes)
+        done = self._ask(PredictForm.CHUNK_BATCH, lanes, m.Encoded(slabs, count), most)
+        length = done.chunk_length
+        return self._checked(done.actions, count * length), length
+
+    def _ask(
+        self, form: PredictForm, lanes: Sequence[int], observed: m.Encoded, most: int = 0
+    ) -> Predicted:
+        done = self._session.request(Predict(form, tuple(lanes), observed, most), Predicted)
+        chunked = form in (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
+        if chunked != (done.chunk_length > 0) or (most and done.chunk_length > most):
+            words = f"chunks of {done.chunk_length} have come for a request of form {form.value}"
+            raise CodecError(words, path="chunk_length")
+        return done
+
+    def _checked(self, actions: m.Encoded, expected: int | None) -> Any:
+        if actions.batch_size != expected:
+            words = f"a batch of {actions.batch_size} instead of {expected}"
+            raise CodecError(words, path="action")
+        return actions.slabs

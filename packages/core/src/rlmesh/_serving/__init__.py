@@ -1,0 +1,1 @@
+"""Serving models: the server, its sessions, and the batches that it makes of their requests."""

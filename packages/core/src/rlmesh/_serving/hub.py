@@ -1,0 +1,106 @@
+"""`ModelHub`: the sessions of a model. Each has its use, and none the model itself."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from rlmesh._codec import Validation
+from rlmesh._serving.batching import ModelThread
+from rlmesh._serving.instance import ModelInstance
+from rlmesh._serving.routes import Route, Routes
+from rlmesh._session.hub import SessionHub
+from rlmesh._session.sessions import CannotOpen, Instance
+from rlmesh._wire import messages as m
+
+__all__ = ["ModelHub", "ModelInstances"]
+
+
+class ModelInstances:
+    """Makes the instances of a model's sessions.
+
+    Args:
+        routes: The ways to the model.
+        options: How many observations one call of the model has at most, and for how many seconds
+            the first of them waits.
+        validation: What to do with actions outside their space.
+        capacity: How many sessions may be open at once; None: any number.
+        expose_tracebacks: Whether clients see the tracebacks of the model's exceptions.
+
+    Attributes:
+        capacity: How many sessions may be open at once.
+        thread: Who calls the model.
+    """
+
+    def __init__(
+        self,
+        routes: Routes,
+        options: tuple[int, float],
+        validation: Validation,
+        capacity: int | None,
+        *,
+        expose_tracebacks: bool,
+    ) -> None:
+        self.capacity = sys.maxsize if capacity is None else capacity
+        self.thread = ModelThread(*options, self._open_sessions)
+        self._routes = routes
+        self._validation: Validation = validation
+        self._expose_tracebacks = expose_tracebacks
+        self._lock = threading.Lock()
+        self._open = 0
+
+    def _open_sessions(self) -> int:
+        return self._open
+
+    def taker(self, opening: m.Open) -> Callable[[], Instance]:
+        """What makes the instance of a new session.
+
+        Raises:
+            CannotOpen: If the model cannot serve the session's contract.
+        """
+        if opening.contract is None:
+            fault = opening.fault or m.Malformed("open", "a new session has no contract")
+            raise CannotOpen(m.Failure(m.ErrorCode.MALFORMED, fault.reason, path=fault.path))
+        return partial(self._take, self._routes.route(opening.contract))
+
+    def take(self) -> Instance:
+        """See `Instances`: a model's is made by its `taker`."""
+        raise TypeError("the instance of a model's session needs its route")
+
+    def offer(self, stream: object) -> bool:
+        """See `Instances`: a model's thread is for all sessions."""
+        return False
+
+    def _take(self, route: Route) -> Instance:
+        self._count(1)
+        return ModelInstance(
+            route,
+            self.thread,
+            self._validation,
+            lambda: self._count(-1),
+            expose_tracebacks=self._expose_tracebacks,
+        )
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._open += more
+
+
+class ModelHub(SessionHub):
+    """See `SessionHub`; what it gives to sessions are `ModelInstances`."""
+
+    _instances: ModelInstances
+
+    def _taker(self, request: m.Open) -> Callable[[], Instance]:
+        return self._instances.taker(request)
+
+    def _busy(self) -> m.Failure:
+        count = self._instances.capacity
+        return m.Failure(
+            m.ErrorCode.BUSY,
+            f"the model has {count} sessions, as many as its server allows; wait for one to end "
+            f"(wait=), or allow more (max_sessions=)",
+            session_closed=True,
+        )

@@ -1,0 +1,146 @@
+"""The rules of self-describing values that reading and writing share (CONTRACT.md §14, §15)."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+
+from rlmesh.dtypes import DType
+
+__all__ = [
+    "BrokenRule",
+    "Parts",
+    "check_data",
+    "check_depth",
+    "check_integer",
+    "check_key",
+    "check_numbers_shape",
+    "check_objects_shape",
+    "key_identity",
+]
+
+MAX_DEPTH = 24
+"""Deepest nesting of a dynamic value."""
+
+MAX_DIMENSIONS = 32
+"""Most dimensions of an array, as NumPy 1 has it."""
+
+MAX_ELEMENTS = 2**28
+"""Most elements of an array of numbers."""
+
+MAX_PARTS = 2**20
+"""Most elements of one list, map or array of any values."""
+
+MAX_VALUES = 2**22
+"""Most values in one."""
+
+MAX_KEY_BYTES = 2**16
+"""Longest key of a map."""
+
+MAX_INTEGER_BYTES = 2**16
+"""Longest integer."""
+
+MAX_EMPTY_LISTS = 2**16
+"""Most empty lists that arrays without elements may become, since no bytes pay for them."""
+
+_NAN = object()
+
+
+class BrokenRule(Exception):
+    """A value breaks a rule. The place is put together on the way out, so that it costs nothing.
+
+    Attributes:
+        reason: What is wrong, in words.
+        steps: Keys and indices from the place outwards.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.steps: list[str | int] = []
+
+
+class Parts:
+    """Counts the parts of one value or map, so that a limit holds for all of it."""
+
+    __slots__ = ("_empty", "_values")
+
+    def __init__(self) -> None:
+        self._values = 0
+        self._empty = 0
+
+    def count(self, more: int, noun: str) -> None:
+        """Check how many parts one value, and all of them, have, before any is read or written."""
+        if more > MAX_PARTS:
+            raise BrokenRule(f"{noun} has {more} parts; the limit is {MAX_PARTS}")
+        if self._values + more > MAX_VALUES:
+            raise BrokenRule(f"there are more values than the limit of {MAX_VALUES}")
+        self._values += more
+
+    def count_empty(self, shape: Sequence[int]) -> None:
+        """Check how many empty lists an array of objects may become, if it has no elements."""
+        if 0 not in shape:
+            return
+        more = math.prod(shape[: shape.index(0)])
+        if self._empty + more > MAX_EMPTY_LISTS:
+            raise BrokenRule(f"arrays without elements become more than {MAX_EMPTY_LISTS} lists")
+        self._empty += more
+
+
+def check_depth(depth: int) -> None:
+    """Check at which depth a value stands."""
+    if depth > MAX_DEPTH:
+        raise BrokenRule(f"a value is nested deeper than {MAX_DEPTH} levels")
+
+
+def check_integer(size: int) -> None:
+    """Check the bytes of an integer."""
+    if not 0 < size <= MAX_INTEGER_BYTES:
+        raise BrokenRule(f"an integer has {size} bytes instead of 1 to {MAX_INTEGER_BYTES}")
+
+
+def check_key(key: object) -> None:
+    """Check the length of a key."""
+    if not isinstance(key, (str, bytes)) or len(key) <= MAX_KEY_BYTES // 4:
+        return  # No character has more than four bytes.
+    size = len(key.encode()) if isinstance(key, str) else len(key)
+    if size > MAX_KEY_BYTES:
+        raise BrokenRule(f"the key of a map has {size} bytes; the limit is {MAX_KEY_BYTES}")
+
+
+def key_identity(key: object) -> object:
+    """What tells keys apart: NaN is equal to nothing, not even to itself."""
+    if isinstance(key, tuple):
+        return tuple(map(key_identity, key))
+    return (_NAN, struct.pack("<d", key)) if isinstance(key, float) and key != key else key
+
+
+def check_numbers_shape(extents: Sequence[int]) -> None:
+    """Check the shape of an array of numbers."""
+    _check_shape(extents, MAX_ELEMENTS)
+
+
+def check_objects_shape(extents: Sequence[int], count: int) -> None:
+    """Check the shape of an array of `count` values of any kind."""
+    _check_shape(extents, MAX_PARTS)
+    if count != math.prod(extents):
+        raise BrokenRule(f"an array of shape {tuple(extents)} has {count} elements")
+
+
+def _check_shape(extents: Sequence[int], most: int) -> None:
+    """Check that a shape is within the limits; an extent of 0 does not excuse the others."""
+    if len(extents) > MAX_DIMENSIONS or math.prod(max(n, 1) for n in extents) > most:
+        words = f"{len(extents)} dimensions, {tuple(extents[:8])}"
+        raise BrokenRule(
+            f"a shape of {words}, is over the limit of {MAX_DIMENSIONS} dimensions and {most} "
+            f"elements"
+        )
+
+
+def check_data(data: bytes, element: DType, count: int, noun: str) -> None:
+    """Check the bytes of `count` elements."""
+    if len(data) != count * element.itemsize:
+        raise BrokenRule(f"{noun} has {len(data)} bytes instead of {count * element.itemsize}")
+    if element.kind == "b" and data.translate(None, b"\0\1"):
+        raise BrokenRule(f"{noun} has a bool that is neither 0 nor 1")

@@ -1,0 +1,175 @@
+"""The parts of an evaluation by themselves: its queue, its patience, its verdicts, its lanes."""
+
+from __future__ import annotations
+
+import math
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import rlmesh
+from rlmesh import errors
+from rlmesh._evaluate.agreement import agreed
+from rlmesh._evaluate.episode import Planned, success_of
+from rlmesh._evaluate.failures import Verdict, verdict_of
+from rlmesh._evaluate.gathering import Gathering
+from rlmesh._evaluate.lanes import lane_info
+from rlmesh._evaluate.work import Work
+from rlmesh.adapters import EnvTags
+from rlmesh.specs import EnvContract, Registration
+
+
+def taken(work: Work, endpoint: int = 0, others: tuple[int, ...] = (), alone: bool = True) -> Any:
+    planned = work.take(endpoint, others, alone=alone)
+    return planned and (planned.index, planned.seed)
+
+
+def test_episodes_are_taken_in_order_without_those_that_are_finished() -> None:
+    work = Work([7, 8, 9], 5, finished={0, 3})
+    assert [taken(work) for _ in range(4)] == [(1, 8), (2, 9), (4, None), None]
+    assert not work.has_more
+
+
+def test_a_run_without_end() -> None:
+    work = Work([], None)
+    assert [taken(work) for _ in range(3)] == [(i, None) for i in range(3)]
+    assert work.has_more
+
+
+def test_what_failed_is_played_elsewhere_where_that_can_be() -> None:
+    work = Work([], 1, finished={0})
+    work.give_back(Planned(4, 1, failed_on={0}))
+    assert work.has_more
+    assert taken(work, 0, others=(1,)) is None
+    assert taken(work, 1, others=(0,)) == (4, 1)
+    work.give_back(Planned(4, 1, failed_on={0, 1}))
+    assert taken(work, 0, others=(1,)) == (4, 1)
+    work.give_back(Planned(5, 1, failed_on={0}))
+    assert taken(work, 0) == (5, 1)
+
+
+def test_a_suspect_is_played_alone() -> None:
+    work = Work([], 1)
+    work.give_back(Planned(4, 1, is_suspect=True))
+    assert taken(work, alone=False) == (0, None)
+    assert taken(work, alone=False) is None
+    assert taken(work) == (4, 1)
+
+
+def seat(expected: float) -> Any:
+    return SimpleNamespace(expected=expected)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "count", "most", "expected", "waits"),
+    [
+        (1.0, 1, None, 0.5, True),
+        (1.0, 1, None, 1.5, False),  # It comes after another pass could have been made.
+        (1.0, 1, None, math.inf, False),
+        (1.0, 3, 3, 0.5, False),  # The batch is full.
+        (1e-5, 1, None, 0.0, False),  # A pass costs next to nothing.
+    ],
+)
+def test_a_batch_waits_for_what_comes_soon(
+    seconds: float, count: int, most: int | None, expected: float, waits: bool
+) -> None:
+    gathering = Gathering(True, most)
+    gathering.passed(seconds)
+    now = time.perf_counter()
+    seats = [seat(math.inf), seat(now + expected)]
+    patience = gathering.patience(count, now, seats)
+    assert patience <= seconds
+    assert (patience > 0) is waits
+
+
+def test_single_predictions_wait_for_nothing() -> None:
+    gathering = Gathering(False, None)
+    gathering.passed(1.0)
+    assert gathering.most == 1
+    assert gathering.patience(1, time.perf_counter(), [seat(0.0)]) == 0
+
+
+INVALID = errors.InvalidValueError("action", "an integer from 0 to 1", "7")
+UNSEEN = errors.InvalidValueError("observation['x']", "an integer from 0 to 1", "7")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "verdict"),
+    [
+        (KeyboardInterrupt(), "step", Verdict.RUN),
+        (INVALID, "step", Verdict.RUN),
+        (UNSEEN, "step", Verdict.EPISODE),
+        (ValueError("mine"), "step", Verdict.EPISODE),
+        (errors.EnvError("stuck"), "reset", Verdict.EPISODE),
+        (errors.EnvCrashedError("gone"), "step", Verdict.EPISODE),
+        (errors.EnvError("stuck", session_closed=True), "step", Verdict.CONNECTION),
+        (errors.ConnectionLostError("gone"), "step", Verdict.CONNECTION),
+        (errors.SessionLostError("gone"), "reset", Verdict.CONNECTION),
+        (errors.ClosedError("closed"), "reset", Verdict.CONNECTION),
+        (errors.CodecError("bytes"), "step", Verdict.CONNECTION),
+        (errors.BusyError("held"), "open", Verdict.CONNECTION),
+        (errors.ConnectError("refused"), "open", Verdict.CONNECTION),
+        (errors.EnvError("factory"), "open", Verdict.CONNECTION),
+        (TypeError("no spaces"), "open", Verdict.RUN),
+        (errors.AuthenticationError("token"), "open", Verdict.ENDPOINT),
+        (errors.UnsupportedVersionError("2.0.0"), "open", Verdict.ENDPOINT),
+    ],
+)
+def test_whose_fault_an_error_is(error: BaseException, kind: str, verdict: Verdict) -> None:
+    assert verdict_of(error, kind) is verdict
+
+
+def test_what_an_info_says_of_a_lane() -> None:
+    info = {
+        "x": [1, 0],
+        "_x": [True, False],
+        "deep": {"y": [0, 5], "_y": [False, True]},
+        "_deep": [False, True],
+        "of all": "lanes",
+    }
+    assert lane_info(info, 0) == {"x": 1, "of all": "lanes"}
+    assert lane_info(info, 1) == {"deep": {"y": 5}, "of all": "lanes"}
+    final = {**info, "final_info": {"x": [8, 9], "_x": [True, True]}, "_final_info": [False, True]}
+    assert lane_info(final, 1) == {"x": 9}
+    assert lane_info(final, 0)["x"] == 1
+
+
+@pytest.mark.parametrize(
+    ("info", "success"),
+    [({}, None), ({"success": 0}, False), ({"is_success": True, "success": False}, True)],
+)
+def test_success_is_the_environments_own_word(info: Any, success: bool | None) -> None:
+    assert success_of(info) is success
+
+
+def contract(name: str = "Walk", **other: Any) -> EnvContract:
+    space = rlmesh.spaces.Discrete(3)
+    return EnvContract(name, space, space, **other)
+
+
+def test_endpoints_agree_on_what_is_played() -> None:
+    tags = EnvTags(labels=("robot:panda",))
+    unnamed = contract("SyncVectorEnv", vector=True, num_envs=2)
+    named = contract("Walk", vector=True, num_envs=4, registration=Registration())
+    agreement = agreed(
+        [("a", unnamed), ("b", contract()), ("c", contract(tags=tags)), ("d", named)]
+    )
+    assert (agreement.id, agreement.tags) == ("Walk", tags)
+    assert agreed([("a", unnamed)]).id == "SyncVectorEnv"
+
+
+@pytest.mark.parametrize(
+    ("other", "part"),
+    [
+        (contract("Run"), "id"),
+        (contract(tags=EnvTags(labels=("robot:ur5",))), "tags"),
+        (EnvContract("Walk", rlmesh.spaces.Discrete(4), rlmesh.spaces.Discrete(3)), "observation"),
+        (EnvContract("Walk", rlmesh.spaces.Discrete(3), rlmesh.spaces.Discrete(4)), "action"),
+    ],
+)
+def test_endpoints_that_do_not_agree(other: EnvContract, part: str) -> None:
+    first = contract(tags=EnvTags(labels=("robot:panda",)))
+    with pytest.raises(ValueError, match=rf"the {part}\w* of there is"):
+        agreed([("here", first), ("there", other)])

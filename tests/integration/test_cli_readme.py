@@ -1,0 +1,69 @@
+"""The section "Command line" of README.md: each of its commands, as it stands there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from rlmesh import RunResult
+from tests.integration.cli_processes import COMMAND
+from tests.processes import ROOT, finished, running
+
+pytest.importorskip("rich")
+pytest.importorskip("typer")
+pytest.importorskip("pygame")
+
+README = (ROOT / "README.md").read_text()
+SECTION = README.partition("\n## Command line\n")[2].partition("\n## ")[0]
+LINES = re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)[0].splitlines()
+POLICY = "def predict(observation):\n    return int(observation[2] > 0)\n"
+
+
+@pytest.fixture(autouse=True)
+def transport() -> str:
+    """Processes choose their transport by themselves; once is enough."""
+    return "auto"
+
+
+def command(line: str, folder: Path, address: str = "127.0.0.1:0") -> list[str]:
+    """A line's arguments, with an address that is free and files in a folder of the test."""
+    line = line.partition("  #")[0].partition(" > ")[0]
+    line = re.sub(r"127\.0\.0\.1:\d{4}", address, line)
+    line = re.sub(r"\b(\w+\.(?:html|journal))\b", lambda m: str(folder / m[1]), line)
+    program, *arguments = shlex.split(line)
+    assert program == "rlmesh"
+    return [*COMMAND, *arguments]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme(tmp_path: Path) -> None:
+    (tmp_path / "policy.py").write_text(POLICY)
+    paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    serve, inspect, play, bench, report, many, model = LINES
+    with running(command(serve, tmp_path)) as server:
+        address = server.wait_for(r"serving CartPole-v1 on tcp://(\S+)\n").group(1)
+        said = []
+        for line in (inspect, play, bench, report, many):
+            done = finished(command(line, tmp_path, address), PYTHONPATH=paths)
+            assert done.returncode == 0, (line, done.stderr)
+            said.append(done.stdout)
+    assert "observation  Box float32 (4,)" in said[0] and "capabilities" in said[0]
+    assert re.fullmatch(r"episode 1: seed 0, reward \d+, \d+ steps, terminated\n", said[1])
+    assert "grpc" in said[2]
+    assert (tmp_path / "out.html").exists() and (tmp_path / "run.journal").exists()
+    assert len(RunResult.from_json(said[4]).episodes) == 100
+    with running(command(model, tmp_path), PYTHONPATH=paths) as server:
+        server.wait_for(r"serving \S+ on tcp://127.0.0.1:\d+\n")
+        assert server.stop() == 0
+    json.loads(said[4])
+
+
+def test_every_command_is_in_the_section() -> None:
+    listed = finished([*COMMAND, "--help"]).stdout
+    commands = set(re.findall(r"^│ ([a-z-]+) +\w", listed, re.MULTILINE))
+    assert commands == {shlex.split(line)[1] for line in LINES}

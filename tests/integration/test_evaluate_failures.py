@@ -1,0 +1,310 @@
+"""What fails in an evaluation: endpoints, environments, the model, the evaluator itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rlmesh
+from rlmesh import EnvServer, errors
+from rlmesh._journal import Journal, JournalError
+from rlmesh.results import EpisodeEnd
+from tests.integration.envs import CounterEnv, MischiefEnv, ScriptedEnv
+from tests.integration.walks import Decide, WalkEnv, Walks, told
+from tests.processes import running, until
+
+SEEDS = list(range(12))
+
+SERVER = """
+from rlmesh import EnvServer
+from tests.integration.walks import WalkEnv
+server = EnvServer(WalkEnv({delay}))
+server.serve(on_ready=lambda: print(server.address, flush=True))
+"""
+
+
+def alone() -> list[Any]:
+    return told(rlmesh.Model(Decide()).run(WalkEnv(), seeds=SEEDS))
+
+
+@contextmanager
+def served(*envs: Any) -> Generator[list[str], None, None]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(EnvServer(env)).address for env in envs]
+
+
+class Once:
+    """A hook that does something after some episodes."""
+
+    def __init__(self, after: int, act: Any) -> None:
+        self.left, self.act = after, act
+
+    def on_episode_end(self, event: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.act()
+
+
+def test_an_endpoint_that_is_killed_is_retired(transport: str) -> None:
+    if transport == "shared":
+        pytest.skip("as over frames")
+    with (
+        running(["-c", SERVER.format(delay=0.01)]) as doomed,
+        served(WalkEnv(0.01), WalkEnv(0.01)) as addresses,
+    ):
+        dying = doomed.wait_for(r"tcp://\S+").group()
+        kill = Once(3, doomed.process.kill)
+        result = rlmesh.evaluate(Decide(), [dying, *addresses], seeds=SEEDS * 2, hooks=kill)
+    assert [row[1:] for row in told(result)] == [row[1:] for row in alone() * 2]
+    assert EpisodeEnd.ERROR not in result.ends
+
+
+def test_an_endpoint_that_was_never_there_is_left_out() -> None:
+    with served(WalkEnv()) as (address,):
+        result = rlmesh.evaluate(Decide(), ["127.0.0.1:1", address], seeds=SEEDS)
+    assert told(result) == alone()
+
+
+def test_where_nobody_answers() -> None:
+    with pytest.raises(errors.ConnectError):
+        rlmesh.evaluate(Decide(), ["127.0.0.1:1", "127.0.0.1:2"], seeds=SEEDS, retries=0)
+
+
+def test_the_last_endpoint_that_is_killed_leaves_what_was_finished(tmp_path: Path) -> None:
+    journal = tmp_path / "run.journal"
+    with running(["-c", SERVER.format(delay=0)]) as doomed:
+        address = doomed.wait_for(r"tcp://\S+").group()
+        kill = Once(4, lambda: (doomed.process.kill(), doomed.process.wait()))
+        with pytest.raises(errors.RunError) as caught:
+            rlmesh.evaluate(Decide(), address, seeds=SEEDS, hooks=kill, journal=journal, retries=0)
+    assert told(caught.value.result) == alone()[:4]
+    resumed = rlmesh.evaluate(Decide(), WalkEnv(), seeds=SEEDS, journal=journal, resume=True)
+    assert told(resumed) == alone()
+
+
+def test_a_connection_that_is_lost_is_made_again() -> None:
+    """A server that ends a session: the episode is played again on a new one."""
+    options = rlmesh.ServeOptions(idle_timeout=0.2)
+    slept: list[float] = []
+
+    def late(observation: Any) -> int:
+        if not slept:
+            slept.append(1.5)
+            time.sleep(1.5)
+        return Decide().predict(observation)
+
+    with EnvServer(WalkEnv(), options=options) as server:
+        result = rlmesh.evaluate(late, server.address, seeds=SEEDS)
+    assert told(result) == alone()
+
+
+def test_a_client_that_was_given_is_replaced_when_it_is_lost(transport: str) -> None:
+    if transport == "shared":
+        pytest.skip("as over frames")
+    with EnvServer(WalkEnv()) as server:
+        client = rlmesh.RemoteEnv(server.address)
+        result = rlmesh.evaluate(Decide(), client, seeds=SEEDS, hooks=Once(3, client.close))
+        assert told(result) == alone()
+        assert is_free(server.address)  # The one that took its place is closed.
+        with pytest.raises(errors.RunError, match="closed"):
+            rlmesh.Model(Decide()).run(client)
+
+
+def test_a_wrong_observation_of_a_local_environment_ends_its_episode() -> None:
+    class Wrong(CounterEnv):
+        def reset(self, seed: Any = None, options: Any = None) -> Any:
+            super().reset()
+            return seed, {}
+
+    pytest.importorskip("gymnasium")
+    from rlmesh.numpy import Model
+
+    result = rlmesh.evaluate(Model(lambda _: 0), Wrong(), seeds=[0, 9, 1])
+    assert [e.end.value for e in result.episodes] == ["terminated", "error", "terminated"]
+    error = result.episodes[1].error
+    assert error is not None and (error.path, error.actual) == ("observation", "9")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_environment_that_fails_ends_that_episode_alone(count: int) -> None:
+    with served(*[WalkEnv(fails=(2, 7)) for _ in range(count)]) as addresses:
+        result = rlmesh.evaluate(Decide(), addresses, seeds=SEEDS, retries=1)
+    wanted = alone()
+    for row, want, episode in zip(told(result), wanted, result.episodes):
+        if episode.seed not in (2, 7):
+            assert row == want
+            continue
+        assert (episode.end, episode.steps, episode.success) == (EpisodeEnd.ERROR, 2, None)
+        assert episode.error is not None
+        assert "does not work" in episode.error.message
+        assert episode.error.exception_type == "builtins.RuntimeError"
+
+
+def test_what_fails_in_a_chunk_counts_the_steps_before() -> None:
+    class Chunks(Decide):
+        def predict_chunk(self, observation: Any) -> list[int]:
+            return [1, 1, 1, 1]
+
+    with served(WalkEnv(fails=(5,))) as (address,):
+        result = rlmesh.evaluate(Chunks(), address, seeds=[5], execution_horizon=4)
+    assert [(e.end, e.steps) for e in result.episodes] == [(EpisodeEnd.ERROR, 2)]
+    assert result.episodes[0].reward != 0
+
+
+def test_an_episode_that_failed_is_tried_elsewhere() -> None:
+    """One environment of two never works: all episodes are played, without an error."""
+    broken = ScriptedEnv(*[RuntimeError("the motor is hot")] * 1000)
+    with served(broken, ScriptedEnv()) as addresses:
+        result = rlmesh.evaluate(lambda _: 0, addresses, seeds=SEEDS, retries=1)
+    assert result.ends == {EpisodeEnd.TERMINATED: len(SEEDS)}
+    assert set(result.by_endpoint()) == {addresses[1]}
+
+
+def test_a_crash_starts_another_process() -> None:
+    def crash(observation: Any, context: Any) -> int:
+        return MischiefEnv.TROUBLES.index("exit") if context.seed == 1 else 0
+
+    with EnvServer(factory=MischiefEnv, workers="process") as server:
+        result = rlmesh.evaluate(crash, server.address, seeds=[0, 1, 2], retries=1)
+    assert [e.end.value for e in result.episodes] == ["terminated", "error", "terminated"]
+    error = result.episodes[1].error
+    assert error is not None and error.exit_code == 7
+
+
+def test_a_run_of_one_ends_with_its_first_failure() -> None:
+    with served(WalkEnv(fails=(2,))) as (address,), pytest.raises(errors.RunError) as caught:
+        rlmesh.Model(Decide()).run(address, seeds=SEEDS)
+    assert isinstance(caught.value.__cause__, errors.EnvError)
+    assert told(caught.value.result) == alone()[:2]
+
+
+def test_a_model_that_fails_ends_the_run() -> None:
+    def fails(observation: Any, context: Any) -> int:
+        return 1 // (7 - context.seed)
+
+    with (
+        served(WalkEnv(), WalkEnv()) as addresses,
+        pytest.raises(errors.RunError, match="division") as caught,
+    ):
+        rlmesh.evaluate(fails, addresses, seeds=SEEDS)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert 7 not in [e.seed for e in caught.value.result.episodes]
+
+
+def test_an_action_outside_its_space_ends_the_run() -> None:
+    with served(WalkEnv()) as (address,), pytest.raises(errors.RunError, match="got 9"):
+        rlmesh.evaluate(lambda _: 9, address, seeds=SEEDS)
+
+
+def test_a_hook_that_fails_ends_the_run() -> None:
+    def fail() -> None:
+        raise KeyError("mine")
+
+    with served(WalkEnv(), WalkEnv()) as addresses:
+        with pytest.raises(errors.RunError, match="mine") as caught:
+            rlmesh.evaluate(Decide(), addresses, seeds=SEEDS, hooks=Once(5, fail))
+        assert len(caught.value.result.episodes) == 5
+        for address in addresses:  # They are free again.
+            until(lambda address=address: is_free(address), 10, address)
+
+
+def is_free(address: str) -> bool:
+    try:
+        rlmesh.RemoteEnv(address).close()
+    except errors.BusyError:
+        return False
+    return True
+
+
+EVALUATOR = """
+import sys, rlmesh
+from tests.integration.walks import Walks, told
+class Print:
+    def on_episode_end(self, event):
+        print("episode", event.result.index, flush=True)
+path, *addresses = sys.argv[1:]
+rlmesh.evaluate(Walks(), addresses, seeds=range(12), journal=path, resume=True, hooks=Print())
+"""
+
+
+def test_an_evaluator_that_is_killed_goes_on_from_its_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "run.journal"
+    options = rlmesh.ServeOptions(grace_period=0.2)  # The killed one's sessions end soon.
+    with ExitStack() as stack:
+        servers = [stack.enter_context(EnvServer(WalkEnv(0.03), options=options)) for _ in "ab"]
+        addresses = [server.address for server in servers]
+        with running(["-c", EVALUATOR, str(journal), *addresses]) as evaluator:
+            evaluator.wait_for(r"(episode \d+\n.*){3}", 60)
+            evaluator.process.send_signal(signal.SIGKILL)
+            evaluator.process.wait()
+        with Journal.open(journal) as kept:
+            finished = {episode.index: episode for episode in kept.episodes}
+        assert 3 <= len(finished) < 12
+        for address in addresses:
+            until(lambda address=address: is_free(address), 20, address)
+        starts: list[Any] = []
+
+        class Start:
+            def on_run_start(self, event: Any) -> None:
+                starts.append(event)
+
+        result = rlmesh.evaluate(
+            Walks(), addresses, seeds=SEEDS, journal=journal, resume=True, hooks=Start()
+        )
+    assert told(result) == alone()
+    assert {e.index: e for e in starts[0].finished} == finished
+    assert [result.episodes[index] for index in finished] == list(finished.values())
+
+
+def test_a_journal_is_that_of_its_run(tmp_path: Path) -> None:
+    path = tmp_path / "run.journal"
+    whole = rlmesh.evaluate(Decide(), WalkEnv(), seeds=SEEDS, journal=path)
+    with pytest.raises(FileExistsError):
+        rlmesh.evaluate(Decide(), WalkEnv(), seeds=SEEDS, journal=path)
+    with pytest.raises(JournalError, match="seeds"):
+        rlmesh.evaluate(Decide(), WalkEnv(), seeds=[1], journal=path, resume=True)
+    again = rlmesh.evaluate(Decide(), WalkEnv(), seeds=SEEDS, journal=path, resume=True)
+    assert again.episodes == whole.episodes
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_interrupt_ends_the_run_at_once(count: int, tmp_path: Path) -> None:
+    """The environment hangs: nobody waits for it."""
+    journal = tmp_path / "run.journal"
+    released, returned = threading.Event(), list[Any]()
+
+    class Hangs(WalkEnv):
+        def step(self, action: Any) -> Any:
+            if self._seed == 5:
+                threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+                released.wait(60)
+                returned.append(self._seed)
+            return super().step(action)
+
+    with served(*[Hangs() for _ in range(count)]) as addresses:
+        try:
+            with pytest.raises(KeyboardInterrupt) as caught:
+                rlmesh.evaluate(Decide(), addresses, seeds=SEEDS, journal=journal)
+            assert returned == []  # It hangs still.
+        finally:
+            released.set()
+    result: Any = caught.value.result  # type: ignore[attr-defined]
+    indices = [e.index for e in result.episodes]
+    assert set(range(5)) <= set(indices) and 5 not in indices
+    with Journal.open(journal) as kept:
+        assert sorted(e.index for e in kept.episodes) == indices
+
+
+def test_no_thread_is_left() -> None:
+    with served(WalkEnv(), WalkEnv()) as addresses:
+        rlmesh.evaluate(Decide(), addresses, seeds=SEEDS)
+        names = [thread.name for thread in threading.enumerate()]
+        assert not [name for name in names if name.startswith("rlmesh-endpoint")]

@@ -1,0 +1,132 @@
+"""Recorders watch an evaluation: single environments and vectors, here and remote."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import rlmesh
+from rlmesh.numpy import BACKEND, Model
+from rlmesh.record import RecordingWarning, TrajectoryRecorder, VideoRecorder, read_trajectories
+
+av = pytest.importorskip("av")
+pytest.importorskip("pyarrow")
+
+SEEDS = [3, 1, 4, 1, 5]
+
+
+class Lamp(gym.Env[Any, Any]):
+    """As bright as its seed and time say, for as many steps as its seed."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+
+    def __init__(self, render_mode: str | None = "rgb_array") -> None:
+        self.observation_space = gym.spaces.Dict({"light": gym.spaces.Box(0, 255, (), "int64")})
+        self.action_space = gym.spaces.Discrete(2)
+        self.render_mode = render_mode
+        self.light = self.last = self.time = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
+        super().reset(seed=seed)
+        self.time, self.last = 0, seed or 2
+        self.light = 20 * self.last
+        return {"light": np.array(self.light)}, {"time": 0}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, Any]:
+        self.time += 1
+        self.light += 10 + int(action)
+        over = self.time == self.last
+        return {"light": np.array(self.light)}, 0.5, over, False, {"time": self.time}
+
+    def render(self) -> Any:
+        return np.full((32, 32, 3), self.light, "uint8")
+
+
+def lights_of(seed: int) -> list[int]:
+    """What an episode shows under a policy that takes 1."""
+    return [20 * seed + 11 * t for t in range(seed + 1)]
+
+
+def check_recordings(films: Path, steps: Path) -> None:
+    episodes = list(read_trajectories(steps, backend=BACKEND))
+    assert [e.seed for e in episodes] == SEEDS
+    for i, episode in enumerate(episodes):
+        wanted = lights_of(SEEDS[i])
+        assert [int(o["light"]) for o in episode.observations] == wanted
+        assert [int(a) for a in episode.actions] == [1] * SEEDS[i]
+        assert [info["time"] for info in episode.infos] == [*range(1, SEEDS[i] + 1)]
+        assert episode.terminated and sum(episode.rewards) == SEEDS[i] / 2
+        with av.open(str(films / f"episode_{i}_seed_{SEEDS[i]}.mp4")) as film:
+            frames = [f.to_ndarray(format="rgb24") for f in film.decode(video=0)]
+        assert len(frames) == len(wanted)
+        assert all(abs(f.mean() - w) < 4 for f, w in zip(frames, wanted))
+
+
+def lamps(mode: gym.vector.AutoresetMode) -> Any:
+    return gym.vector.SyncVectorEnv([Lamp] * 2, autoreset_mode=mode)
+
+
+@pytest.mark.parametrize("mode", [gym.vector.AutoresetMode.NEXT_STEP, "of lanes"])
+def test_a_vector_draws_once_a_step(tmp_path: Path, mode: Any) -> None:
+    mode = gym.vector.AutoresetMode.DISABLED if mode == "of lanes" else mode
+    films, steps = tmp_path / "films", tmp_path / "steps"
+    hooks = [VideoRecorder(films), TrajectoryRecorder(steps)]
+    env = lamps(mode)
+    calls = []
+    render, step = env.render, env.step
+    env.render = lambda: calls.append("render") or render()
+    env.step = lambda actions: calls.append("step") or step(actions)
+    rlmesh.evaluate(Model(lambda _: 1), env, seeds=SEEDS, hooks=hooks)
+    check_recordings(films, steps)
+    # A drawing a step and a reset; where lanes begin within a step, those told after draw again.
+    assert calls.count("render") <= calls.count("step") + 2 * len(SEEDS)
+
+
+@pytest.mark.parametrize("kind", ["local", "vector", "remote", "remotes", "remote vector"])
+def test_an_evaluation_is_recorded(tmp_path: Path, kind: str) -> None:
+    films, steps = tmp_path / "films", tmp_path / "steps"
+    hooks = [VideoRecorder(films), TrajectoryRecorder(steps)]
+    with ExitStack() as stack:
+        envs = []
+        for _ in range(3 if kind == "remotes" else 1):
+            env: Any = Lamp()
+            if "vector" in kind:
+                env = lamps(gym.vector.AutoresetMode.DISABLED)
+            if "remote" in kind:
+                env = stack.enter_context(rlmesh.EnvServer(env, port=0)).address
+            envs.append(env)
+        result = rlmesh.evaluate(Model(lambda _: 1), envs, seeds=SEEDS, hooks=hooks)
+    assert [e.steps for e in result.episodes] == SEEDS
+    assert [h.failures for h in hooks] == [(), ()]
+    check_recordings(films, steps)
+
+
+def test_an_environment_that_does_not_render_costs_the_film_alone(tmp_path: Path) -> None:
+    class Dark(Lamp):
+        def render(self) -> Any:
+            raise NotImplementedError("no light")
+
+    recorder = VideoRecorder(tmp_path)
+    with pytest.warns(RecordingWarning, match=r"episode_0_seed_2\.mp4.*no light"):
+        result = rlmesh.evaluate(Model(lambda _: 1), Dark(), seeds=[2], hooks=recorder)
+    assert result.episodes[0].reward == 1.0 and os.listdir(tmp_path) == []
+
+
+def test_a_run_that_fails_has_what_ended(tmp_path: Path) -> None:
+    def predict(observation: Any) -> int:
+        if observation["light"] == lights_of(5)[2]:
+            raise RuntimeError("no idea")
+        return 1
+
+    films, steps = tmp_path / "films", tmp_path / "steps"
+    hooks = [VideoRecorder(films), TrajectoryRecorder(steps)]
+    with pytest.raises(rlmesh.errors.RunError, match="no idea"):
+        rlmesh.evaluate(Model(predict), Lamp(), seeds=[3, 5], hooks=hooks)
+    assert os.listdir(films) == ["episode_0_seed_3.mp4"]
+    assert os.listdir(steps) == ["episode_0_seed_3.parquet"]

@@ -1,0 +1,416 @@
+"""Steps as data come back as they were: any space in Parquet, Minari's own through Minari."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rlmesh import spaces
+from rlmesh._record.minari import space_json
+from rlmesh.errors import SpaceError
+from rlmesh.numpy import BACKEND
+from rlmesh.record import RecordingWarning, TrajectoryRecorder, read_trajectories, wrap
+from tests.conformance.native_values import values_equal
+from tests.property.sameness import identical
+from tests.property.strategies import spaces_and_values, spaces_of, values_of
+
+pytest.importorskip("pyarrow")
+import pyarrow.parquet as pq
+
+few = settings(
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.fixture(autouse=True)
+def transport() -> None:
+    """None: nothing here is remote."""
+
+
+class Told:
+    """Gives the observations that it was told."""
+
+    def __init__(self, space: Any, observations: list[Any], action_space: Any = None) -> None:
+        self.observation_space = space
+        self.action_space = spaces.Discrete(3) if action_space is None else action_space
+        self.observations = observations
+        self.infos: list[dict[Any, Any]] = [{} for _ in observations]
+        self.time = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
+        self.time = 0
+        return self.observations[0], self.infos[0]
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, Any]:
+        self.time += 1
+        t = self.time
+        return self.observations[t], t / 7, t + 1 == len(self.observations), False, self.infos[t]
+
+    def close(self) -> None:
+        pass
+
+
+def play(env: Any, actions: list[Any], seeds: tuple[int | None, ...] = (5,)) -> None:
+    for seed in seeds:
+        env.reset(seed=seed)
+        for action in actions:
+            env.step(action)
+    env.close()
+
+
+def told_and_read(
+    space: Any, observations: list[Any], action_space: Any, actions: list[Any], **read: Any
+) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        env = Told(space, observations, action_space)
+        with TrajectoryRecorder(folder) as recorder:
+            play(wrap(env, recorder), actions)
+        assert recorder.failures == ()
+        (episode,) = read_trajectories(folder, **read)
+        table = pq.read_table(folder)
+        assert len(table) == len(actions) and table["step"].to_pylist() == [*range(len(actions))]
+    return episode
+
+
+@pytest.mark.parametrize("packed", [4096, 2], ids=["lists", "bytes"])
+@few
+@given(data=st.data())
+def test_any_space_comes_back_from_parquet(packed: int, data: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rlmesh._record.columns.PACKED_BYTES", packed)
+        check_any_space(data)
+
+
+def check_any_space(data: Any) -> None:
+    space, observations = data.draw(spaces_and_values(most=4).filter(lambda s: len(s[1]) > 1))
+    action_space, _ = data.draw(spaces_and_values(most=0))
+    count = len(observations) - 1
+    actions = data.draw(st.lists(values_of(action_space, False), min_size=count, max_size=count))
+    episode = told_and_read(space, observations, action_space, actions)
+    assert len(episode.observations) == len(observations)
+    assert all(map(values_equal, episode.observations, observations))
+    assert all(map(values_equal, episode.actions, actions)) and len(episode.actions) == count
+    assert episode.rewards == tuple((t + 1) / 7 for t in range(count))
+    assert (episode.episode, episode.seed) == (0, 5)
+    assert (episode.terminated, episode.truncated) == (True, False)
+
+
+NESTED = spaces.Dict(
+    {
+        "camera": spaces.Box(0, 255, (4, 6, 3), "uint8"),
+        "arm": spaces.Tuple([spaces.Box(-1, 1, (2, 3), "float16"), spaces.Discrete(4, start=-2)]),
+        "words": spaces.Text(8),
+        "keys": spaces.MultiBinary([2, 2]),
+        "knobs": spaces.MultiDiscrete([3, 4], dtype="int32"),
+        "heat": spaces.Box(-np.inf, np.inf, (), "float64"),
+    }
+)
+"""What both formats take."""
+
+
+def nested(rng: Any) -> dict[str, Any]:
+    return {
+        "camera": rng.integers(0, 256, (4, 6, 3), "uint8"),
+        "arm": (rng.random((2, 3)).astype("float16"), np.int64(rng.integers(-2, 2))),
+        "words": "ab" * int(rng.integers(0, 4)),
+        "keys": rng.integers(0, 2, (2, 2)).astype("int8"),
+        "knobs": rng.integers(0, 3, 2).astype("int32"),
+        "heat": np.array(rng.normal()),
+    }
+
+
+def nested_env(steps: int = 5) -> Told:
+    rng = np.random.default_rng(3)
+    env = Told(NESTED, [nested(rng) for _ in range(steps + 1)], NESTED)
+    env.infos = [
+        {
+            "t": t,
+            "x": np.float32(t) / 3,
+            "bits": b"\x00\xff",
+            "nan": float("nan"),
+            "deep": {"a": [t]},
+        }
+        for t in range(steps + 1)
+    ]
+    return env
+
+
+def actions_of(steps: int = 5) -> list[Any]:
+    rng = np.random.default_rng(4)
+    return [nested(rng) for _ in range(steps)]
+
+
+def test_the_columns_are_called_and_typed_as_documented(tmp_path: Path) -> None:
+    env, actions = nested_env(), actions_of()
+    play(wrap(env, TrajectoryRecorder(tmp_path)), actions, (1, None))
+    table = pq.read_table(tmp_path)
+    assert table["episode"].to_pylist() == [0] * 5 + [1] * 5
+    assert table["seed"].to_pylist() == [1] * 5 + [None] * 5
+    camera = table.schema.field("observation['camera']")
+    assert str(camera.type) == "fixed_size_list<element: uint8>[72]"
+    one = pq.ParquetFile(tmp_path / "episode_0_seed_1.parquet")
+    field = one.schema_arrow.field("observation['camera']")
+    assert json.loads(field.metadata[b"shape"]) == [4, 6, 3]
+    found = np.stack(table["observation['camera']"].to_numpy()).reshape(-1, 4, 6, 3)
+    assert np.array_equal(found, [o["camera"] for o in env.observations[:-1]] * 2)
+    arm = np.stack(table["action['arm'][0]"].to_numpy()).reshape(-1, 2, 3)
+    assert arm.dtype == "float16" and np.array_equal(arm, [a["arm"][0] for a in actions] * 2)
+    assert table["observation['words']"].to_pylist()[:5] == [
+        o["words"] for o in env.observations[:-1]
+    ]
+    final = table["final_observation['heat']"].to_pylist()
+    assert final == [*[None] * 4, float(env.observations[-1]["heat"])] * 2
+    assert json.loads(table["info"][1].as_py()) == {
+        "t": 2,
+        "x": float(np.float32(2) / 3),
+        "bits": repr(b"\x00\xff"),
+        "nan": "nan",
+        "deep": {"a": [2]},
+    }
+
+
+def test_an_image_is_its_bytes(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (4, 40, 50, 3), "uint8")
+    env = Told(spaces.Tuple([spaces.Box(0, 255, (40, 50, 3), "uint8")]), [(x,) for x in noise])
+    play(wrap(env, TrajectoryRecorder(tmp_path)), [0, 1, 2])
+    column = pq.read_table(tmp_path)["observation[0]"]
+    assert column.type.byte_width == 6000
+    assert [cell.as_py() for cell in column] == [x.tobytes() for x in noise[:-1]]
+    (episode,) = read_trajectories(tmp_path, backend=BACKEND)
+    assert np.array_equal([o[0] for o in episode.observations], noise)
+
+
+def test_pandas_reads_the_folder(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    env = nested_env()
+    play(wrap(env, TrajectoryRecorder(tmp_path)), actions_of(), (1, 2))
+    frame = pandas.read_parquet(tmp_path)
+    assert frame.groupby("episode")["reward"].sum().tolist() == [pytest.approx(15 / 7)] * 2
+    assert np.array_equal(
+        frame["observation['keys']"][2].reshape(2, 2), env.observations[2]["keys"]
+    )
+
+
+def test_values_and_infos_come_back_in_a_backend(tmp_path: Path) -> None:
+    env, actions = nested_env(), actions_of()
+    play(wrap(env, TrajectoryRecorder(tmp_path)), actions)
+    (episode,) = read_trajectories(tmp_path, backend=BACKEND)
+    assert all(map(identical, episode.infos, env.infos[1:]))
+    assert identical(episode.reset_info, env.infos[0])
+    assert identical(episode.observations[2]["camera"], env.observations[2]["camera"])
+    assert identical(episode.actions[4]["arm"][0], actions[4]["arm"][0])
+
+
+def test_a_large_episode_is_written_while_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlmesh._record.parquet.MOST_BYTES", 400)
+    env = nested_env(20)
+    play(wrap(env, TrajectoryRecorder(tmp_path)), actions_of(20))
+    assert pq.ParquetFile(tmp_path / "episode_0_seed_5.parquet").num_row_groups > 3
+    (episode,) = read_trajectories(tmp_path, backend=BACKEND)
+    heats = [o["heat"] for o in env.observations]
+    assert [o["heat"] for o in episode.observations] == heats and len(episode.infos) == 20
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_minari_reads_its_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    minari = pytest.importorskip("minari")
+    env, actions = nested_env(), actions_of()
+    for resume, seeds in ((False, (1, None)), (True, (9,))):
+        recorder = TrajectoryRecorder(tmp_path / "demo-v0", format="minari", resume=resume)
+        play(wrap(env, recorder), actions, seeds)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    for dataset in (
+        minari.load_dataset("demo-v0"),
+        minari.MinariDataset(tmp_path / "demo-v0" / "data"),
+    ):
+        assert (dataset.total_episodes, dataset.total_steps) == (3, 15)
+        assert spaces.from_gymnasium(dataset.observation_space)["camera"] == NESTED["camera"]
+        for episode in dataset.iterate_episodes():
+            check_minari(episode, env, actions)
+    assert [m.get("seed") for m in dataset.storage.get_episode_metadata(range(3))] == [1, None, 9]
+
+
+def check_minari(episode: Any, env: Told, actions: list[Any]) -> None:
+    for found, wanted in ((episode.observations, env.observations), (episode.actions, actions)):
+        for key in ("camera", "keys", "knobs", "heat"):
+            stacked = np.stack([value[key] for value in wanted])
+            assert found[key].dtype == stacked.dtype and np.array_equal(found[key], stacked), key
+        assert list(found["words"]) == [value["words"] for value in wanted]
+        assert np.array_equal(found["arm"][0], [value["arm"][0] for value in wanted])
+        assert np.array_equal(found["arm"][1], [value["arm"][1] for value in wanted])
+    assert episode.rewards.tolist() == [(t + 1) / 7 for t in range(5)]
+    assert episode.terminations.tolist() == [False] * 4 + [True]
+    assert not episode.truncations.any()
+    assert [json.loads(text)["t"] for text in episode.infos["json"]] == [*range(6)]
+
+
+@settings(few, max_examples=20)
+@given(data=st.data())
+def test_what_minari_takes_comes_back_from_it(data: Any) -> None:
+    minari = pytest.importorskip("minari")
+    taken = spaces_of().filter(is_taken)
+    space, observations = data.draw(spaces_and_values(most=4, within=taken))
+    actions = data.draw(st.lists(values_of(space, False), min_size=3, max_size=3))
+    observations = [*observations, *actions, actions[0]][:4]
+    with tempfile.TemporaryDirectory() as folder:
+        recorder = TrajectoryRecorder(Path(folder, "any-v0"), format="minari")
+        play(wrap(Told(space, observations, space), recorder), actions)
+        (episode,) = minari.MinariDataset(Path(folder, "any-v0", "data")).iterate_episodes()
+    check_nested(space, episode.observations, observations)
+    check_nested(space, episode.actions, actions)
+
+
+def is_taken(space: Any) -> bool:
+    try:
+        space_json(space, "")
+    except SpaceError:
+        return False
+    return True
+
+
+def check_nested(space: Any, found: Any, values: list[Any]) -> None:
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        for key, child in space.children:
+            check_nested(child, found[key], [value[key] for value in values])
+    elif isinstance(space, spaces.Text):
+        assert list(found) == values
+    else:
+        wanted = np.stack([np.asarray(value, dtype=space.dtype.name) for value in values])
+        assert identical(found, wanted)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on files")
+@pytest.mark.parametrize("form", ["parquet", "minari"])
+def test_a_full_disk_is_a_warning(tmp_path: Path, form: str) -> None:
+    def limit() -> None:
+        import resource  # Not on Windows.
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))
+
+    command = [sys.executable, "-W", "always", "-c", FULL, str(tmp_path / "run"), form]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=90, check=False, preexec_fn=limit
+    )
+    assert done.stdout == "the run has ended\n", done.stderr
+    assert f"RecordingWarning: {tmp_path}/run" in done.stderr
+    assert "not recorded: OSError" in done.stderr
+    left = [path for path in tmp_path.rglob("*") if path.suffix in (".parquet", ".part")]
+    assert left == []
+
+
+FULL = """
+import sys
+from tests.integration.test_record_trajectories import *
+folder, form = sys.argv[1:]
+noise = np.random.default_rng(0).integers(0, 256, (41, 16, 16, 3), "uint8")
+env = Told(spaces.Box(0, 255, (16, 16, 3), "uint8"), list(noise))
+play(wrap(env, TrajectoryRecorder(folder, format=form)), [0] * 40)
+print("the run has ended")
+"""
+
+
+def test_minari_keeps_images_as_they_are(tmp_path: Path) -> None:
+    minari = pytest.importorskip("minari")
+    noise = np.random.default_rng(0).integers(0, 256, (4, 40, 50, 3), "uint8")
+    env = Told(spaces.Box(0, 255, (40, 50, 3), "uint8"), list(noise))
+    play(wrap(env, TrajectoryRecorder(tmp_path / "noise-v1", format="minari")), [0, 1, 2])
+    (episode,) = minari.MinariDataset(tmp_path / "noise-v1" / "data").iterate_episodes()
+    assert np.array_equal(episode.observations, noise) and episode.actions.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("space", "path"),
+    [
+        (spaces.Sequence(spaces.Discrete(2)), "observation: "),
+        (spaces.Dict({"a": spaces.Tuple([spaces.Dict({})])}), r"observation\['a'\]\[0\]: "),
+        (spaces.Dict({"b": spaces.Box(0, 1, (0,))}), r"observation\['b'\]: "),
+        (spaces.Dict({1: spaces.Discrete(2)}), "observation: expected keys that are strings"),
+    ],
+)
+def test_what_minari_lacks_is_refused_by_path(tmp_path: Path, space: Any, path: str) -> None:
+    env = wrap(Told(space, [()]), TrajectoryRecorder(tmp_path, format="minari"))
+    with pytest.raises(SpaceError, match=f"^{path}.*format='parquet' takes any space"):
+        env.reset()
+
+
+def test_what_cannot_be_a_recorder_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="got 'csv'"):
+        TrajectoryRecorder(tmp_path, format="csv")
+    with pytest.raises(ValueError, match=r"got 'a\.b'"):
+        TrajectoryRecorder(tmp_path / "a.b", format="minari")
+    play(wrap(nested_env(), TrajectoryRecorder(tmp_path)), actions_of())
+    with pytest.raises(FileExistsError, match=r"episode_0_seed_5\.parquet.*resume=True"):
+        TrajectoryRecorder(tmp_path)
+
+
+def test_a_value_that_is_none_of_its_space_is_a_warning_and_the_run_goes_on(tmp_path: Path) -> None:
+    env = Told(spaces.Box(0, 1, (2,)), [np.zeros(2), np.zeros(3), np.ones(2)])
+    recorder = TrajectoryRecorder(tmp_path)
+    told = wrap(env, recorder)
+    with pytest.warns(RecordingWarning, match=r"episode_0_seed_1\.parquet.*shape \(3,\)"):
+        play(told, [0, 0], (1,))
+    assert os.listdir(tmp_path) == [] and len(recorder.failures) == 1
+
+
+def test_an_episode_without_a_step_or_an_end_is_not_written(tmp_path: Path) -> None:
+    recorder = TrajectoryRecorder(tmp_path)
+    env = wrap(nested_env(), recorder)
+    env.reset(seed=1)
+    env.reset(seed=2)
+    env.step(actions_of()[0])
+    env.reset(seed=3)
+    env.step(actions_of()[0])
+    recorder.close()
+    assert os.listdir(tmp_path) == ["episode_1_seed_2.parquet"]
+    (episode,) = read_trajectories(tmp_path)
+    assert len(episode.observations) == 2 and not (episode.terminated or episode.truncated)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.integration.test_record_trajectories import *
+folder, format = sys.argv[1:]
+env = wrap(nested_env(), TrajectoryRecorder(folder, format=format))
+for seed in (1, 2):
+    env.reset(seed=seed)
+    for action in actions_of():
+        env.step(action)
+env.reset(seed=3)
+env.step(actions_of()[0])
+wanted = Path(folder, "data/1" if format == "minari" else "episode_1_seed_2.parquet")
+while not wanted.exists() or (format == "minari" and '"total_episodes": 2' not in
+                              Path(folder, "data/metadata.json").read_text()):
+    pass
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+@pytest.mark.parametrize("form", ["parquet", "minari"])
+def test_what_has_ended_survives_a_kill(tmp_path: Path, form: str) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", KILLED, str(folder), form]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    if form == "parquet":
+        assert [e.seed for e in read_trajectories(folder)] == [1, 2]
+        assert len(pq.read_table(folder)) == 10
+        return
+    dataset = pytest.importorskip("minari").MinariDataset(folder / "data")
+    assert dataset.total_episodes == 2
+    for episode in dataset.iterate_episodes():
+        check_minari(episode, nested_env(), actions_of())
