@@ -16,6 +16,7 @@ import pytest
 import rlmesh
 from rlmesh import EnvServer, errors
 from rlmesh._journal import Journal, JournalError
+from rlmesh._models.policy import LocalPolicy
 from rlmesh.results import EpisodeEnd
 from tests.integration.envs import CounterEnv, MischiefEnv, ScriptedEnv
 from tests.integration.walks import Decide, WalkEnv, Walks, told
@@ -197,6 +198,38 @@ def test_a_model_that_fails_ends_the_run() -> None:
         rlmesh.evaluate(fails, addresses, seeds=SEEDS)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert 7 not in [e.seed for e in caught.value.result.episodes]
+
+
+def test_a_model_is_told_of_every_episode_that_is_over() -> None:
+    class Policy(LocalPolicy):
+        def begin(self, *args: Any, **kwargs: Any) -> Any:
+            context = super().begin(*args, **kwargs)
+            begun.append(context)
+            return context
+
+        def end(self, context: Any) -> None:
+            ended.append(context)
+
+        def close(self) -> None:
+            assert len(ended) == len(begun)
+            ended.append("closed")
+
+    class Told(rlmesh.Model):
+        def policy(self, contract: Any, **arguments: Any) -> Any:
+            return Policy(self.fitted(contract))
+
+    begun: list[Any] = []
+    ended: list[Any] = []
+    model = Told(Decide())
+    with served(WalkEnv(fails=(5,)), WalkEnv()) as addresses:
+        rlmesh.evaluate(model, addresses, seeds=SEEDS)
+        assert len(begun) >= len(SEEDS) and ended.pop() == "closed"
+        assert {*map(id, begun)} == {*map(id, ended)}
+        begun.clear()
+        ended.clear()
+        with pytest.raises(errors.RunError):
+            rlmesh.evaluate(model, addresses, seeds=SEEDS, hooks=Once(5, lambda: 1 // 0))
+        assert len(begun) > 5 and ended.pop() == "closed"
 
 
 def test_an_action_outside_its_space_ends_the_run() -> None:

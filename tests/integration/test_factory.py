@@ -237,27 +237,6 @@ def test_a_factory_that_fails_later_fails_that_session_alone() -> None:
             assert remote.reset()[0] == 0
 
 
-@pytest.mark.parametrize("kind", ENDS)
-def test_a_factory_that_would_end_a_thread_keeps_no_place(kind: type[BaseException]) -> None:
-    factory = Counting(CounterEnv(), kind("no licence"), kind("no licence"), CounterEnv())
-    with EnvServer(factory=factory) as server:
-        RemoteEnv(server.address).close()
-        for _ in range(2):
-            with pytest.raises(errors.EnvError, match=rf"{kind.__name__}: no licence"):
-                RemoteEnv(server.address, connect_timeout=10)
-        with RemoteEnv(server.address) as remote:
-            assert remote.reset()[0] == 0
-
-
-@pytest.mark.parametrize("kind", [LookupError, *ENDS])
-def test_a_spare_that_cannot_be_made_is_tried_again(kind: type[BaseException]) -> None:
-    factory = Counting(CounterEnv(), kind("no licence"), *(CounterEnv() for _ in range(9)))
-    with EnvServer(factory=factory, spares=2) as server:
-        until(lambda: len(factory.made) == 9, 10)
-        RemoteEnv(server.address).close()
-        until(lambda: len(factory.made) <= 8, 10)
-
-
 def test_a_factory_that_hangs_at_first_fails_the_server(note: Path) -> None:
     note.touch()
     factory = functools.partial(make_slowly, str(note))
@@ -303,6 +282,27 @@ def test_what_a_process_imports_is_not_the_time_of_its_factory() -> None:
         RemoteEnv(server.address) as remote,
     ):
         assert remote.reset()[0] == 0
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_factory_that_would_end_a_thread_keeps_no_place(kind: type[BaseException]) -> None:
+    factory = Counting(CounterEnv(), kind("no licence"), kind("no licence"), CounterEnv())
+    with EnvServer(factory=factory) as server:
+        RemoteEnv(server.address).close()
+        for _ in range(2):
+            with pytest.raises(errors.EnvError, match=rf"{kind.__name__}: no licence"):
+                RemoteEnv(server.address, connect_timeout=10)
+        with RemoteEnv(server.address) as remote:
+            assert remote.reset()[0] == 0
+
+
+@pytest.mark.parametrize("kind", [LookupError, *ENDS])
+def test_a_spare_that_cannot_be_made_is_tried_again(kind: type[BaseException]) -> None:
+    factory = Counting(CounterEnv(), kind("no licence"), *(CounterEnv() for _ in range(9)))
+    with EnvServer(factory=factory, spares=2) as server:
+        until(lambda: len(factory.made) == 9, 10)
+        RemoteEnv(server.address).close()
+        until(lambda: len(factory.made) <= 8, 10)
 
 
 def test_a_factory_that_makes_something_else_is_refused() -> None:
@@ -444,6 +444,18 @@ def test_a_thread_that_is_left_behind_is_no_failure_of_close(note: Path, seconds
 
 
 DEATHS = [("segfault", -11, "signal SIGSEGV"), ("exit", 7, "code 7")]
+
+
+def test_sys_exit_of_an_environment_ends_no_process(factory: Any) -> None:
+    with (
+        EnvServer(factory=factory, workers="process") as server,
+        RemoteEnv(server.address) as remote,
+    ):
+        pid = remote.reset()[1]["pid"]
+        with pytest.raises(errors.EnvError, match="SystemExit: 3") as caught:
+            remote.step(trouble("sys.exit"))
+        assert not isinstance(caught.value, errors.EnvCrashedError)
+        assert remote.reset()[1]["pid"] == pid
 
 
 @pytest.mark.parametrize(("kind", "code", "words"), DEATHS)

@@ -260,6 +260,7 @@ def test_who_forgets_to_close_has_what_ended(tmp_path: Path) -> None:
     assert len(frames_of(tmp_path / "episode_0_seed_0.mp4")) == 5
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits on files")
 def test_a_full_disk_is_a_warning(tmp_path: Path) -> None:
     body = """

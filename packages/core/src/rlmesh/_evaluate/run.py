@@ -148,6 +148,7 @@ def _watched(scheduler: Scheduler, ledger: Ledger) -> None:
         except Exception as second:
             error.__context__ = second  # It must not hide why the run has ended.
         if isinstance(error, Exception):
+            scheduler.give_up()
             count = len(result.episodes)
             raise RunError(f"the run ended in episode {count}: {error}", result=result) from error
         error.result = result  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -112,6 +113,12 @@ class Scheduler:
                 self._handle(done)
             elif self._ready:
                 self._predict()
+
+    def give_up(self) -> None:
+        """Have the model forget the episodes that are not going to end."""
+        for attempt in [one for seat in self._seats for one in seat.abandon()]:
+            with contextlib.suppress(Exception):  # It may be the model that has failed.
+                self._policy.end(attempt.context)
 
     def finish(self, *, waits: bool, close_all: bool) -> None:
         """End the workers, and close what was dialled.

@@ -86,3 +86,6 @@ class RemotePolicy:
     def end(self, context: EpisodeContext) -> None:
         """See `Policy.end`."""
         self._route.finish(context)
+
+    def close(self) -> None:
+        """See `Policy.close`: the session is the `RemoteModel`'s, which may go on."""

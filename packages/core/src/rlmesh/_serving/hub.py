@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from rlmesh._codec import Validation
 from rlmesh._serving.batching import ModelThread
@@ -54,6 +55,10 @@ class ModelInstances:
     def _open_sessions(self) -> int:
         return self._open
 
+    def offer(self, stream: Any) -> bool:
+        """See `Instances`: the model's thread is for its calls."""
+        return False
+
     def taker(self, opening: m.Open) -> Callable[[], Instance]:
         """What makes the instance of a new session.
 
@@ -68,10 +73,6 @@ class ModelInstances:
     def take(self) -> Instance:
         """See `Instances`: a model's is made by its `taker`."""
         raise TypeError("the instance of a model's session needs its route")
-
-    def offer(self, stream: object) -> bool:
-        """See `Instances`: a model's thread is for all sessions."""
-        return False
 
     def _take(self, route: Route) -> Instance:
         self._count(1)

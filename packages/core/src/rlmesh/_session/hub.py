@@ -10,14 +10,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from rlmesh._session.answers import too_large, write_answer
 from rlmesh._session.connection import Connection
 from rlmesh._session.frames import ServerFrames
 from rlmesh._session.idle import IdleWatch
 from rlmesh._session.places import Places
-from rlmesh._session.sessions import CannotOpen, Instance, ServedSession
+from rlmesh._session.sessions import CannotOpen, Instance, Instances, ServedSession
 from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import failure_of_exception, text_of
@@ -27,29 +27,12 @@ from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError
 from rlmesh.specs import Capability, PeerInfo, SessionTerms
 
-__all__ = ["Instances", "SessionHub"]
+__all__ = ["SessionHub"]
 
 _log = logging.getLogger("rlmesh.server")
 
 _OBITUARIES = 256
 """Of how many sessions that were ended the reason is kept."""
-
-
-class Instances(Protocol):
-    """Where sessions get their environments."""
-
-    @property
-    def capacity(self) -> int:
-        """How many sessions may be open at once."""
-        ...
-
-    def take(self) -> Instance:
-        """An environment for a new session; raises what making it raises."""
-        ...
-
-    def offer(self, stream: Any) -> bool:
-        """Lend a thread to a client's stream, or refuse."""
-        ...
 
 
 class SessionHub:

@@ -13,7 +13,7 @@ from rlmesh._wire import messages as m
 from rlmesh.backends import Buffer
 from rlmesh.specs import PeerInfo
 
-__all__ = ["CannotOpen", "Instance", "Link", "ServedSession"]
+__all__ = ["CannotOpen", "Instance", "Instances", "Link", "ServedSession"]
 
 
 INF = float("inf")
@@ -59,6 +59,23 @@ class Instance(Protocol):
 
     def release(self) -> None:
         """The session that had it is over, however it ended."""
+        ...
+
+
+class Instances(Protocol):
+    """Where sessions get their environments."""
+
+    @property
+    def capacity(self) -> int:
+        """How many sessions may be open at once."""
+        ...
+
+    def take(self) -> Instance:
+        """An environment for a new session; raises what making it raises."""
+        ...
+
+    def offer(self, stream: Any) -> bool:
+        """Lend a thread to a client's stream, or refuse."""
         ...
 
 

@@ -6,7 +6,8 @@ transport.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -52,7 +53,16 @@ from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
 
-__all__ = ["ENV_SERVICE", "EnvFrames", "parse_message", "read_open", "write_open"]
+__all__ = [
+    "ENV_SERVICE",
+    "EnvFrames",
+    "parse_message",
+    "read_open",
+    "read_opened",
+    "request_of",
+    "write_open",
+    "write_opened",
+]
 
 ENV_SERVICE = "rlmesh.proto.env.v1.EnvService"
 """Full name of the environment's gRPC service."""
@@ -122,16 +132,7 @@ class EnvFrames:
         step = read_step(data)
         if step is not None:
             return step
-        frame = env_pb2.SessionRequest()
-        parse_message(frame, data)
-        kind = frame.WhichOneof("request") or ""
-        reader = self._request_readers().get(kind)
-        if reader is None:
-            return m.Request(frame.sequence, m.Unsupported(kind or "a request of a newer spec"))
-        try:
-            return m.Request(frame.sequence, reader(getattr(frame, kind)))
-        except CodecError as error:
-            return m.Request(frame.sequence, m.Malformed(kind, str(error), error.path))
+        return request_of(env_pb2.SessionRequest(), data, self._request_readers())
 
     def _request_readers(self) -> dict[str, Callable[[Any], m.RequestBody]]:
         return {
@@ -201,15 +202,10 @@ class EnvFrames:
         return map_from_wire(message, self._backend)
 
     def _write_opened(self, opened: m.Opened, out: env_pb2.OpenResponse) -> None:
-        peer_to_wire(opened.server, out.server)
-        out.session_id = opened.session_id
-        out.resume_key = opened.resume_key
+        write_opened(opened, out)
         if opened.served is not None:
             contract_to_wire(opened.served, out.contract, self._encoder)
-        terms_to_wire(opened.terms, out.terms)
-        out.received_sequence = opened.received
         out.frames_unix = opened.frames_unix
-        out.frames_port = opened.frames_port
 
     def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
         """Sequence number and reply of a frame.
@@ -247,16 +243,7 @@ class EnvFrames:
         contract = None
         if message.HasField("contract"):
             contract = contract_from_wire(message.contract, self._backend)
-        return m.Opened(
-            server=peer_from_wire(message.server),
-            session_id=message.session_id,
-            served=contract,
-            terms=terms_from_wire(message.terms),
-            resume_key=message.resume_key,
-            received=message.received_sequence,
-            frames_unix=message.frames_unix,
-            frames_port=message.frames_port,
-        )
+        return replace(read_opened(message, contract), frames_unix=message.frames_unix)
 
     # Describe: unary, outside of sessions.
 
@@ -294,6 +281,46 @@ def parse_message(message: Any, data: Buffer) -> None:
         message.ParseFromString(bytes(data))
     except DecodeError as error:
         raise CodecError(f"not a {message.DESCRIPTOR.full_name}: {error}") from None
+
+
+def request_of(
+    frame: Any, data: Buffer, readers: Mapping[str, Callable[[Any], m.RequestBody]]
+) -> m.Request:
+    """The request of a frame, by the reader of its kind; one that breaks a rule is `Malformed`.
+
+    Raises:
+        CodecError: If it is not a frame.
+    """
+    parse_message(frame, data)
+    kind = frame.WhichOneof("request") or ""
+    reader = readers.get(kind)
+    if reader is None:
+        return m.Request(frame.sequence, m.Unsupported(kind or "a request of a newer spec"))
+    try:
+        return m.Request(frame.sequence, reader(getattr(frame, kind)))
+    except CodecError as error:
+        return m.Request(frame.sequence, m.Malformed(kind, str(error), error.path))
+
+
+def write_opened(opened: m.Opened, out: Any) -> None:
+    """Write what the answer to a handshake has, whatever is served."""
+    peer_to_wire(opened.server, out.server)
+    out.session_id = opened.session_id
+    out.resume_key = opened.resume_key
+    terms_to_wire(opened.terms, out.terms)
+    out.received_sequence = opened.received
+
+
+def read_opened(message: Any, served: Any) -> m.Opened:
+    """The answer to a handshake, with what is served."""
+    return m.Opened(
+        server=peer_from_wire(message.server),
+        session_id=message.session_id,
+        served=served,
+        terms=terms_from_wire(message.terms),
+        resume_key=message.resume_key,
+        received=message.received_sequence,
+    )
 
 
 def _read_step_request(message: env_pb2.StepRequest) -> m.Step:

@@ -18,7 +18,14 @@ from rlmesh._wire.contract import (
 )
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
-from rlmesh._wire.frames import parse_message, read_open, write_open
+from rlmesh._wire.frames import (
+    parse_message,
+    read_open,
+    read_opened,
+    request_of,
+    write_open,
+    write_opened,
+)
 from rlmesh._wire.many import read_value, write_value
 from rlmesh._wire.model_messages import (
     EndEpisode,
@@ -87,16 +94,7 @@ class ModelFrames:
         Raises:
             CodecError: If it is not a frame.
         """
-        frame = model_pb2.SessionRequest()
-        parse_message(frame, data)
-        kind = frame.WhichOneof("request") or ""
-        reader = self._request_readers().get(kind)
-        if reader is None:
-            return m.Request(frame.sequence, m.Unsupported(kind or "a request of a newer spec"))
-        try:
-            return m.Request(frame.sequence, reader(getattr(frame, kind)))
-        except CodecError as error:
-            return m.Request(frame.sequence, m.Malformed(kind, str(error), error.path))
+        return request_of(model_pb2.SessionRequest(), data, self._request_readers())
 
     def _request_readers(self) -> dict[str, Callable[[Any], m.RequestBody]]:
         return {
@@ -157,13 +155,9 @@ class ModelFrames:
             self._encoder.map(reply.info, out.info, "info")
 
     def _write_opened(self, opened: m.Opened, out: model_pb2.OpenResponse) -> None:
-        peer_to_wire(opened.server, out.server)
-        out.session_id = opened.session_id
-        out.resume_key = opened.resume_key
+        write_opened(opened, out)
         if opened.served is not None:
             model_spec_to_wire(opened.served, out.spec, self._encoder)
-        terms_to_wire(opened.terms, out.terms)
-        out.received_sequence = opened.received
 
     def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
         """Sequence number and reply of a frame.
@@ -204,14 +198,7 @@ class ModelFrames:
         spec = None
         if message.HasField("spec"):
             spec = model_spec_from_wire(message.spec, self._backend)
-        return m.Opened(
-            server=peer_from_wire(message.server),
-            session_id=message.session_id,
-            served=spec,
-            terms=terms_from_wire(message.terms),
-            resume_key=message.resume_key,
-            received=message.received_sequence,
-        )
+        return read_opened(message, spec)
 
     # Describe: unary, outside of sessions.
 
