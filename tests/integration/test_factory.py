@@ -185,6 +185,20 @@ def test_everyone_in_line_gets_a_turn(places: int, spares: int | None, transport
     assert not reconnects
 
 
+def test_a_session_that_comes_back_keeps_no_second_place() -> None:
+    with (
+        EnvServer(factory=CounterEnv, max_sessions=2) as server,
+        RemoteEnv(server.address, transport="grpc") as one,
+    ):
+        one.reset()
+        one._player._session._transport._incoming.cancel()
+        assert one.step(0)[0] == 1
+        # It came back on the thread that the other one is to have.
+        with RemoteEnv(server.address, transport="grpc") as other:
+            assert other.reset()[0] == 0
+            assert (one.step(0)[0], other.step(0)[0]) == (2, 1)
+
+
 # What goes wrong.
 
 
@@ -332,6 +346,18 @@ def test_an_exception_that_would_end_a_thread_is_an_answer(
             assert caught.value.exception_type.endswith(kind.__name__)
             within(remote.step, 0)
         assert not server.wait(0)
+
+
+@both
+def test_sys_exit_is_an_answer_that_ends_nothing(factory: Any, workers: Workers) -> None:
+    with (
+        EnvServer(factory=factory, workers=workers) as server,
+        RemoteEnv(server.address) as remote,
+    ):
+        place = remote.reset()[1]
+        with pytest.raises(errors.EnvError, match=r"step\(\) raised SystemExit: 3"):
+            remote.step(trouble("sys.exit"))
+        assert remote.step(0)[4] == place
 
 
 @pytest.mark.parametrize("kind", ENDS)
