@@ -122,5 +122,5 @@ def test_a_peer_that_goes_silent_is_noticed(figure: Callable[[str], None]) -> No
             noticed = time.monotonic() - begun
             proxy.cut()
         assert remote.step_wait(60)[4]["applied"] == 1
-    assert noticed < 20
+    assert noticed < 25  # A ping after at most 10 s, and its answer's 10 s.
     figure(f"a black hole was noticed after {noticed:.1f} s")

@@ -292,6 +292,7 @@ def check_nested(space: Any, found: Any, values: list[Any]) -> None:
         assert identical(found, wanted)
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits on files")
 @pytest.mark.parametrize("form", ["parquet", "minari"])
 def test_a_full_disk_is_a_warning(tmp_path: Path, form: str) -> None:

@@ -32,6 +32,7 @@ DANGEROUS = {
         "rlmesh._hosting.base": "one of our own",
         "rlmesh._hosting.recipe": "cloudpickle",
         "rlmesh._models.base": "a client of our own",
+        "rlmesh._record.libraries": "one of an extra's",
         "rlmesh._report.extras": "one of three of an extra's",
         "rlmesh.adapters._entrypoints": "what the user has said to trust",
         "rlmesh._remote.model": "a client of our own",

@@ -6,9 +6,10 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, Union
+from typing import Any, TypeVar, Union
 
 from rlmesh._hosting.interrupts import stops_the_server
+from rlmesh._session.sessions import Stream
 from rlmesh.errors import ClosedError
 
 __all__ = ["EnvThread", "Stream"]
@@ -16,26 +17,6 @@ __all__ = ["EnvThread", "Stream"]
 R = TypeVar("R")
 
 _log = logging.getLogger("rlmesh.server")
-
-
-class Stream(Protocol):
-    """A client's stream that may run on the environment's thread, from its first frame to its last.
-
-    A step then costs no hop from one thread to another and back.
-    """
-
-    @property
-    def ending(self) -> bool:
-        """Whether its last answer is made, so that it waits for nothing more."""
-        ...
-
-    def run(self) -> None:
-        """Answer frames until the stream ends."""
-        ...
-
-    def cancel(self) -> None:
-        """Make `run` return, from another thread."""
-        ...
 
 
 _Answer = tuple[bool, Any]

@@ -6,10 +6,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rlmesh._hosting.thread import Stream
+from rlmesh._session.sessions import Stream
 
 __all__ = ["Places"]
 

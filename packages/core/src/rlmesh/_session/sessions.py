@@ -13,7 +13,7 @@ from rlmesh._wire import messages as m
 from rlmesh.backends import Buffer
 from rlmesh.specs import PeerInfo
 
-__all__ = ["CannotOpen", "Instance", "Instances", "Link", "ServedSession"]
+__all__ = ["CannotOpen", "Instance", "Instances", "Link", "ServedSession", "Stream"]
 
 
 INF = float("inf")
@@ -76,6 +76,26 @@ class Instances(Protocol):
 
     def offer(self, stream: Any) -> bool:
         """Lend a thread to a client's stream, or refuse."""
+        ...
+
+
+class Stream(Protocol):
+    """A client's stream that may run on the environment's thread, from its first frame to its last.
+
+    A step then costs no hop from one thread to another and back.
+    """
+
+    @property
+    def ending(self) -> bool:
+        """Whether its last answer is made, so that it waits for nothing more."""
+        ...
+
+    def run(self) -> None:
+        """Answer frames until the stream ends."""
+        ...
+
+    def cancel(self) -> None:
+        """Make `run` return, from another thread."""
         ...
 
 

@@ -206,6 +206,7 @@ class EnvFrames:
         if opened.served is not None:
             contract_to_wire(opened.served, out.contract, self._encoder)
         out.frames_unix = opened.frames_unix
+        out.frames_port = opened.frames_port
 
     def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
         """Sequence number and reply of a frame.
@@ -243,7 +244,11 @@ class EnvFrames:
         contract = None
         if message.HasField("contract"):
             contract = contract_from_wire(message.contract, self._backend)
-        return replace(read_opened(message, contract), frames_unix=message.frames_unix)
+        return replace(
+            read_opened(message, contract),
+            frames_unix=message.frames_unix,
+            frames_port=message.frames_port,
+        )
 
     # Describe: unary, outside of sessions.
 
