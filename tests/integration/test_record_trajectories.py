@@ -301,7 +301,8 @@ def test_a_full_disk_is_a_warning(tmp_path: Path, form: str) -> None:
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))
 
-    command = [sys.executable, "-W", "always", "-c", FULL, str(tmp_path / "run"), form]
+    # No cut-off bytecode may stay behind: -B.
+    command = [sys.executable, "-B", "-W", "always", "-c", FULL, str(tmp_path / "run"), form]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=90, check=False, preexec_fn=limit
     )

@@ -35,10 +35,10 @@ def to_socket(where: Address, name: str) -> FramesConnection:
             connected.connect(f"\0{name}")
             if not peer_is_same_user(connected):
                 raise PermissionError("the server is another user's")
-        except OSError:
+            return LocalFrameSocket(connected)
+        except BaseException:  # An interrupt leaves no socket open either.
             connected.close()
             raise
-        return LocalFrameSocket(connected)
 
     return FramesConnection(where, dial)
 
