@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -41,8 +42,13 @@ def test_results_do_not_depend_on_endpoints(count: int, model: type[Any]) -> Non
 
 
 def test_what_is_ready_is_one_batch() -> None:
-    model = Walks()
-    with served([WalkEnv(0.002) for _ in range(4)]) as addresses:
+    class Slow(Walks):
+        def predict_batch(self, observations: Any) -> Any:
+            time.sleep(0.02)  # Meanwhile the others step.
+            return super().predict_batch(observations)
+
+    model = Slow()
+    with served([WalkEnv() for _ in range(4)]) as addresses:
         rlmesh.evaluate(model, addresses, seeds=SEEDS, max_batch_size=3)
     assert 1 < max(model.sizes) <= 3
 
