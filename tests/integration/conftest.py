@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from rlmesh._transport.frames_local import SUPPORTED
+
+# In the background of a shell Ctrl-C is ignored, and so it would be in the processes of the tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WAYS = ["frames", "shared", "grpc"] if SUPPORTED else ["grpc"]
 """Frames on the socket, unless they are large; all of them in shared memory; gRPC."""
