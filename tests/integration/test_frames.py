@@ -17,7 +17,7 @@ import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._transport import frames_local
 from rlmesh._transport.frames import FramesEnded, FrameSocket
-from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from tests.integration.envs import CounterEnv
 from tests.integration.test_resume import TallyEnv
 from tests.processes import running, until

@@ -15,7 +15,7 @@ import pytest
 from rlmesh_proto.env.v1 import env_pb2, env_pb2_grpc
 
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
-from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from tests.integration.envs import CounterEnv, MischiefEnv, ScriptedEnv
 from tests.processes import ROOT
 
@@ -32,8 +32,7 @@ DANGEROUS = {
         "rlmesh._hosting.base": "one of our own",
         "rlmesh._hosting.recipe": "cloudpickle",
         "rlmesh._models.base": "a client of our own",
-        "rlmesh._record.libraries": "one of an extra's",
-        "rlmesh._report.extras": "one of three of an extra's",
+        "rlmesh._extras": "one of an extra's",
         "rlmesh.adapters._entrypoints": "what the user has said to trust",
         "rlmesh._remote.model": "a client of our own",
         "rlmesh.spaces._gymnasium": "one of our own",

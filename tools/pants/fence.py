@@ -24,6 +24,7 @@ IMPORTED_AS = (
 
 NOUNS = (
     "rlmesh._elements",
+    "rlmesh._extras",
     "rlmesh._version",
     "rlmesh.adapters",
     "rlmesh.backends",

@@ -16,7 +16,7 @@ import pytest
 
 from rlmesh._transport.frames import FramesEnded
 from rlmesh._transport.frames_local import LocalFrameSocket as FrameSocket
-from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 
 if sys.platform != "linux":
     pytest.skip("it needs Linux", allow_module_level=True)

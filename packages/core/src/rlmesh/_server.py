@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from rlmesh._serving.endpoint import Endpoint, address_of
+from rlmesh._serving.endpoint import Endpoint, settled
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import AutoresetMode
 
@@ -95,13 +95,9 @@ class EnvServer(Endpoint):
         from rlmesh._hosting.attributes import check_names
         from rlmesh._hosting.base import House
         from rlmesh._hosting.establish import Pool, establish
-        from rlmesh._transport.grpc_tls import secured
         from rlmesh._wire.frames import ENV_SERVICE
 
-        options = options or ServeOptions.from_environment()
-        where = secured(address_of(address, host, port, path), tls, named="://" in str(address))
-        tell = options.expose_tracebacks
-        tell = where.is_local if tell is None else tell
+        where, options, tell = settled(address, host, port, path, tls, options)
         pool = Pool(max_sessions, workers, spares)
         if autoreset_mode is not None:
             autoreset_mode = AutoresetMode(getattr(autoreset_mode, "value", autoreset_mode))
@@ -133,7 +129,7 @@ class EnvServer(Endpoint):
     def _new_hub(self, options: ServeOptions, tell: bool) -> SessionHub:
         from rlmesh._session.hub import SessionHub
         from rlmesh._session.versions import this_peer
-        from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
+        from rlmesh._transport.limits import MAX_MESSAGE_BYTES
         from rlmesh._wire.frames import EnvFrames
         from rlmesh.specs import Capability, SessionTerms
 

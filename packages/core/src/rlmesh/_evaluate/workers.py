@@ -53,6 +53,17 @@ class Worker(Protocol):
         ...
 
 
+def _made(endpoint: int, kind: str, call: Callable[[], Any], caught: type[BaseException]) -> Done:
+    """What became of a call; an exception of another kind than `caught` goes through."""
+    result, error = None, None
+    begun = time.perf_counter()
+    try:
+        result = call()
+    except caught as raised:
+        error = raised
+    return Done(endpoint, kind, result, error, begun, time.perf_counter())
+
+
 class InlineWorker:
     """Calls from the thread that submits, which is that of the run.
 
@@ -69,13 +80,7 @@ class InlineWorker:
 
     def submit(self, kind: str, call: Callable[[], Any]) -> None:
         """See `Worker.submit`. An interrupt goes through."""
-        result, error = None, None
-        begun = time.perf_counter()
-        try:
-            result = call()
-        except Exception as caught:
-            error = caught
-        self._results.put(Done(self._endpoint, kind, result, error, begun, time.perf_counter()))
+        self._results.put(_made(self._endpoint, kind, call, Exception))
 
     def finish(self, last: Callable[[], Any] | None) -> None:
         """See `Worker.finish`."""
@@ -113,17 +118,10 @@ class ThreadWorker:
         self._calls.put((kind, call))
 
     def _work(self) -> None:
-        get, put, clock = self._calls.get, self._results.put, time.perf_counter
+        get, put = self._calls.get, self._results.put
         while (task := get()) is not None:
-            kind, call = task
-            result, error = None, None
-            begun = clock()
-            try:
-                result = call()
-            except BaseException as caught:
-                error = caught
-            put(Done(self._endpoint, kind, result, error, begun, clock()))
-            del task, call, result, error
+            put(_made(self._endpoint, *task, BaseException))
+            del task
 
     def finish(self, last: Callable[[], Any] | None) -> None:
         """See `Worker.finish`."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from rlmesh._record.frames import FrameError, Pixels, picture
 from rlmesh._record.libraries import library
-from rlmesh._record.writer import EpisodeFile
+from rlmesh._record.writer import SingleFile
 
 __all__ = ["Film", "FilmWriter"]
 
@@ -60,7 +60,7 @@ class FilmWriter:
             self._container.mux(packet)
 
 
-class Film(EpisodeFile):
+class Film(SingleFile):
     """The film of an episode; its size is that of its first frame.
 
     Args:
@@ -105,11 +105,3 @@ class Film(EpisodeFile):
         if self._writer is not None:
             self._writer.finish()
             os.replace(self.unfinished, self.path)
-
-    def abandon(self) -> None:
-        """Remove what was written."""
-        if self._writer is not None:
-            try:
-                self._writer.close()
-            finally:
-                os.remove(self.unfinished)

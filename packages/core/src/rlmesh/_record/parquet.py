@@ -10,7 +10,7 @@ from rlmesh._record.arrow import array_of, field_of
 from rlmesh._record.columns import Cell
 from rlmesh._record.libraries import library
 from rlmesh._record.rows import First, Info, Item, Last, Layout, Row
-from rlmesh._record.writer import EpisodeFile
+from rlmesh._record.writer import SingleFile
 from rlmesh._wire.stored import space_to_bytes
 
 __all__ = ["ParquetEpisode", "schema_of"]
@@ -49,7 +49,7 @@ def schema_of(layout: Layout) -> Any:
     return pa.schema(fields, metadata)
 
 
-class ParquetEpisode(EpisodeFile):
+class ParquetEpisode(SingleFile):
     """The file of an episode.
 
     Args:
@@ -89,14 +89,6 @@ class ParquetEpisode(EpisodeFile):
         if self._writer is not None:
             self._writer.close()
             os.replace(self.unfinished, self.path)
-
-    def abandon(self) -> None:
-        """Remove what was written."""
-        if self._writer is not None:
-            try:
-                self._writer.close()
-            finally:
-                os.remove(self.unfinished)
 
     def _write(self) -> None:
         if self._writer is None:

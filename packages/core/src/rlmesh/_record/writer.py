@@ -48,6 +48,22 @@ class EpisodeFile(ABC):
         """Close and remove what was written."""
 
 
+class SingleFile(EpisodeFile):
+    """An episode whose file one writer has open, from the first thing that is written on."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._writer: Any = None
+
+    def abandon(self) -> None:
+        """See `EpisodeFile`."""
+        if self._writer is not None:
+            try:
+                self._writer.close()
+            finally:
+                os.remove(self.unfinished)
+
+
 class Writer:
     """Writes files in a thread of its own, which begins with the first of them.
 

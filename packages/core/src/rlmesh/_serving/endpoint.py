@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rlmesh._transport.frames_server import FramesServer
     from rlmesh._transport.grpc_threads import StreamHost
 
-__all__ = ["Endpoint", "Host", "address_of"]
+__all__ = ["Endpoint", "Host", "settled"]
 
 _log = logging.getLogger("rlmesh.server")
 
@@ -229,7 +229,32 @@ class Endpoint:
             frames.stop(max(0.0, grace - (time.monotonic() - begun)))
 
 
-def address_of(
+def settled(
+    address: str | int | None,
+    host: str | None,
+    port: int | None,
+    path: str | None,
+    tls: TLS | None,
+    options: ServeOptions | None,
+) -> tuple[Address, ServeOptions, bool]:
+    """What a server's arguments come to.
+
+    Returns:
+        Where it listens, how it serves, and whether clients see the tracebacks of exceptions.
+
+    Raises:
+        AddressError: If they name no address, or plain text beside certificates.
+        ValueError: If a variable of the process says what an option cannot be.
+    """
+    from rlmesh._transport.grpc_tls import secured
+
+    options = options or ServeOptions.from_environment()
+    where = secured(_address_of(address, host, port, path), tls, named="://" in str(address))
+    tell = options.expose_tracebacks
+    return where, options, where.is_local if tell is None else tell
+
+
+def _address_of(
     address: str | int | None, host: str | None, port: int | None, path: str | None
 ) -> Address:
     """The address that a server's arguments name; raises AddressError."""

@@ -6,7 +6,7 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rlmesh._serving.endpoint import Endpoint, address_of
+from rlmesh._serving.endpoint import Endpoint, settled
 from rlmesh.options import TLS, ServeOptions
 
 if TYPE_CHECKING:
@@ -64,15 +64,11 @@ class ModelServer(Endpoint):
         tls: TLS | None = None,
         max_sessions: int = MOST_SESSIONS,
     ) -> None:
-        from rlmesh._transport.grpc_tls import secured
         from rlmesh._wire.model_frames import MODEL_SERVICE
 
         if max_sessions < 1:
             raise ValueError(f"max_sessions={max_sessions!r}; expected 1 or more")
-        options = options or ServeOptions.from_environment()
-        where = secured(address_of(address, host, port, path), tls, named="://" in str(address))
-        tell = options.expose_tracebacks
-        tell = where.is_local if tell is None else tell
+        where, options, tell = settled(address, host, port, path, tls, options)
         self._spec = _told_spec(model)
         instances = _new_instances(model, options, max_sessions, tell)
         hub = _new_hub(self._spec, instances, options, tell)
@@ -121,7 +117,7 @@ def _new_hub(
     from rlmesh._hosting.frameworks import contract_backend
     from rlmesh._serving.hub import ModelHub
     from rlmesh._session.versions import this_peer
-    from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
+    from rlmesh._transport.limits import MAX_MESSAGE_BYTES
     from rlmesh._wire.model_frames import ModelFrames
     from rlmesh.adapters import PredictForm
     from rlmesh.specs import Capability, SessionTerms

@@ -8,12 +8,11 @@ import struct
 from collections.abc import Sequence
 from time import perf_counter_ns
 
-from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES, joined, too_large
 from rlmesh._transport.patience import Patience
 from rlmesh.backends import Buffer
-from rlmesh.errors import LimitError
 
-__all__ = ["AT_ONCE", "HEADER", "MORE", "FrameSocket", "FramesEnded", "checked", "too_large"]
+__all__ = ["AT_ONCE", "HEADER", "MORE", "FrameSocket", "FramesEnded", "checked"]
 
 HEADER = struct.Struct("<I")
 
@@ -77,9 +76,7 @@ class FrameSocket:
         Raises:
             LimitError: If it is too large for the peer.
         """
-        if size > MAX_MESSAGE_BYTES:
-            raise too_large(size)
-        return b"".join(parts)
+        return joined(parts, size)
 
     def send(self, frame: Buffer) -> None:
         """Send a frame.
@@ -190,8 +187,3 @@ def checked(size: int) -> int:
     if size > MAX_MESSAGE_BYTES:
         raise FramesEnded(str(too_large(size)))
     return size
-
-
-def too_large(size: int) -> LimitError:
-    """What is said of a frame of `size` bytes."""
-    return LimitError(f"a message of {size} bytes is over the limit of {MAX_MESSAGE_BYTES}")

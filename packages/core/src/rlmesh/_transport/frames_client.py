@@ -83,7 +83,7 @@ class FramesConnection:
 
     def exchange(self, frame: Buffer, timeout: float | None = None) -> Buffer:
         """Send a frame and wait for the answer; see `GrpcConnection.exchange`."""
-        if timeout is not None or not self._begun:
+        if timeout is not None:
             return self._exchange_within(frame, timeout)
         try:
             self._send(frame)
@@ -96,7 +96,7 @@ class FramesConnection:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._frames.send(frame)
 
-    def _exchange_within(self, frame: Buffer, timeout: float | None) -> Buffer:
+    def _exchange_within(self, frame: Buffer, timeout: float) -> Buffer:
         try:
             self._frames.limit(timeout)
             answer = self._exchange(frame)

@@ -19,9 +19,8 @@ from rlmesh._transport.frames import (
     FramesEnded,
     FrameSocket,
     checked,
-    too_large,
 )
-from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh._transport.peer_process import PeerProcess
 from rlmesh._transport.shared_memory import (
     SHARED_BYTES,
@@ -134,10 +133,10 @@ class LocalFrameSocket(FrameSocket):
         Raises:
             LimitError: If it is too large for the peer.
         """
-        if self._own is None or size < SHARED_BYTES:
+        if size < SHARED_BYTES:
             return b"".join(parts)
-        if size > MAX_MESSAGE_BYTES:
-            raise too_large(size)
+        if self._own is None or size > MAX_MESSAGE_BYTES:
+            return super().place(parts, size)
         placed = self._placed = self._own.write(parts, size)
         return placed.view
 

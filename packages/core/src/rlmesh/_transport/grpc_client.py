@@ -10,9 +10,10 @@ from typing import Any
 import grpc
 
 from rlmesh._transport.address import Address
-from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES, client_options, target_of
+from rlmesh._transport.grpc_options import client_options, target_of
 from rlmesh._transport.grpc_status import exception_of_status
 from rlmesh._transport.grpc_tls import channel_credentials
+from rlmesh._transport.limits import joined
 from rlmesh._transport.probe import is_deserted
 from rlmesh._transport.token import check_token
 from rlmesh.backends import Buffer
@@ -20,7 +21,6 @@ from rlmesh.errors import (
     ClosedError,
     ConnectError,
     ConnectionLostError,
-    LimitError,
     RLMeshError,
 )
 from rlmesh.options import TLS
@@ -76,9 +76,7 @@ class GrpcConnection:
 
     def place(self, parts: Sequence[Buffer], size: int) -> bytes:
         """A frame made of pieces; raises LimitError if it is too large for the peer."""
-        if size > MAX_MESSAGE_BYTES:
-            raise LimitError(f"a message of {size} bytes is over the limit of {MAX_MESSAGE_BYTES}")
-        return b"".join(parts)
+        return joined(parts, size)
 
     def exchange(self, frame: Buffer, timeout: float | None = None) -> bytes:
         """Send a frame and wait for the answer.

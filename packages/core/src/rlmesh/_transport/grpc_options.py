@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from rlmesh._transport.address import Address
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 
-__all__ = ["MAX_MESSAGE_BYTES", "client_options", "server_options", "target_of"]
-
-MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-"""Largest message that either side accepts by default, in bytes."""
+__all__ = ["client_options", "server_options", "target_of"]
 
 _KEEPALIVE_MS = 10_000
 

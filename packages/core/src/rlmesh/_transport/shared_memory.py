@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rlmesh._transport.grpc_options import MAX_MESSAGE_BYTES
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh.backends import Buffer
 
 if sys.platform == "linux":

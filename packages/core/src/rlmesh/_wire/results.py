@@ -15,7 +15,7 @@ from rlmesh._wire.failures import failure_from_wire, failure_to_wire
 from rlmesh._wire.frames import parse_message
 from rlmesh._wire.messages import Failure
 from rlmesh._wire.spec import SPEC_VERSION
-from rlmesh._wire.steps import _varint
+from rlmesh._wire.steps import varint
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, RunResult, Timing
@@ -250,7 +250,7 @@ def write_record(record: JournalHeader | EpisodeResult, backend: ArrayBackend) -
 
 def framed(record: bytes) -> bytes:
     """A record after its length."""
-    return _varint(len(record)) + record
+    return varint(len(record)) + record
 
 
 def read_record(data: bytes, backend: ArrayBackend) -> Record:

@@ -22,6 +22,7 @@ __all__ = [
     "read_reset_done",
     "read_step",
     "read_step_done",
+    "varint",
     "whole",
     "write_reset_done",
     "write_step",
@@ -82,9 +83,9 @@ def write_step(sequence: int, step: m.Step, place: Place = whole) -> Buffer:
     if size < 126:
         head = b"\x2a%c\x0a%c" % (size + 2, size)
     else:
-        action = _varint(size)
-        head = b"\x2a%b\x0a%b" % (_varint(1 + len(action) + size), action)
-    head = parts[0] = b"\x08%b%b" % (_varint(sequence), head) if sequence else head
+        action = varint(size)
+        head = b"\x2a%b\x0a%b" % (varint(1 + len(action) + size), action)
+    head = parts[0] = b"\x08%b%b" % (varint(sequence), head) if sequence else head
     return place(parts, len(head) + size)
 
 
@@ -94,7 +95,7 @@ def write_reset_done(
     """The frame of a reset's answer; `info` is a serialised `Map`, empty for an empty one."""
     parts: list[Buffer] = []
     size = _put_value(done.observation, parts)
-    observation = _varint(size)
+    observation = varint(size)
     size += 1 + len(observation)
     if info:
         size += _put_field(_SECOND, (info,), len(info), parts)
@@ -107,7 +108,7 @@ def write_step_done(
     """The frame of a step's answer; `info` is a serialised `Map`, empty for an empty one."""
     parts: list[Buffer] = []
     size = _put_value(done.observation, parts)
-    observation = _SHORT[size] if size < 128 else _varint(size)
+    observation = _SHORT[size] if size < 128 else varint(size)
     size += 1 + len(observation)
     if done.lanes is None:
         tail = _scalars(done)
@@ -130,10 +131,10 @@ def _put_response(
     place: Place,
 ) -> Buffer:
     """A frame of an answer of `size` bytes; `parts` lacks what stands before the observation."""
-    head = b"\x08" + _varint(sequence) if sequence else b""
+    head = b"\x08" + varint(sequence) if sequence else b""
     if call_us:
-        head += b"\x10" + (_SHORT[call_us] if call_us < 128 else _varint(call_us))
-    length = _SHORT[size] if size < 128 else _varint(size)
+        head += b"\x10" + (_SHORT[call_us] if call_us < 128 else varint(call_us))
+    length = _SHORT[size] if size < 128 else varint(size)
     before = parts[0] = b"%b%b%b\x0a%b" % (head, tag, length, observation)
     return place(parts, len(before) + size - 1 - len(observation))
 
@@ -178,24 +179,25 @@ def _put_value(value: m.Encoded, parts: list[Buffer]) -> int:
             parts += (b"\x0a%c" % length, slab)
             size += 2 + length
         else:
-            head = b"\x0a" + _varint(length)
+            head = b"\x0a" + varint(length)
             parts += (head, slab)
             size += len(head) + length
     if value.batch_size is not None:
-        tail = b"\x10" + _varint(value.batch_size)
+        tail = b"\x10" + varint(value.batch_size)
         parts.append(tail)
         size += len(tail)
     return size
 
 
 def _put_field(tag: int, content: Sequence[Buffer], size: int, parts: list[Buffer]) -> int:
-    head = _SHORT[tag] + _varint(size)
+    head = _SHORT[tag] + varint(size)
     parts.append(head)
     parts.extend(content)
     return len(head) + size
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """A number from 0 on as protobuf writes it."""
     if number < 128:
         return _SHORT[number]
     if number < 16384:
