@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
+from rlmesh import ModelServer, RemoteModel, ServeOptions
 from rlmesh.adapters import (
     EnvTags,
     Feature,
@@ -19,6 +22,9 @@ from rlmesh.adapters import (
 from rlmesh.numpy import Model
 from rlmesh.spaces import Box, Dict, Discrete, Text
 from rlmesh.specs import EnvContract
+
+LONG_MS = 5_000
+"""A delay that a test would notice."""
 
 PLAIN = EnvContract("plain", Box(-100, 100, (2,), "float32"), Discrete(1000))
 """An observation is two numbers; models here answer with the first one."""
@@ -104,3 +110,38 @@ class ChunkEcho(Echo):
     def predict_chunk_batch(self, observations: Any) -> Any:
         self.note(observations[:, 0])
         return observations[:, :1].astype(int) + np.arange(3)
+
+
+@contextmanager
+def clients(
+    model: Any, count: int, contract: Any = PLAIN, **options: Any
+) -> Generator[list[RemoteModel], None, None]:
+    """Clients of one server of a model."""
+    given = {"max_batch_delay_ms": LONG_MS, **options}
+    with ExitStack() as stack:
+        server = stack.enter_context(ModelServer(model, options=ServeOptions(**given)))
+        yield [stack.enter_context(RemoteModel(server.address, contract)) for _ in range(count)]
+
+
+def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
+    """What calls on threads of their own return, or raise."""
+    results: list[Any] = [None] * len(calls)
+
+    def work(index: int) -> None:
+        try:
+            results[index] = calls[index]()
+        except Exception as error:
+            results[index] = error
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    return results
+
+
+def asked(remotes: list[RemoteModel], numbers: Any) -> list[Any]:
+    """What clients get that ask at the same time."""
+    return at_once([lambda r=r, n=n: r.predict(seen(n)) for r, n in zip(remotes, numbers)])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +15,7 @@ from rlmesh._models.forms import EpisodeContext
 from rlmesh.numpy import Model
 from rlmesh.spaces import Discrete
 from tests.integration.serving import (
+    LONG_MS,
     MIXED,
     PLAIN,
     SPEC,
@@ -24,49 +23,16 @@ from tests.integration.serving import (
     BatchEcho,
     ChunkEcho,
     Echo,
+    asked,
+    at_once,
+    clients,
     seen,
 )
-
-LONG_MS = 5_000
-"""A delay that a test would notice."""
 
 
 @pytest.fixture(autouse=True)
 def transport() -> None:
     """Model sessions travel over gRPC alone."""
-
-
-@contextmanager
-def clients(
-    model: Any, count: int, contract: Any = PLAIN, **options: Any
-) -> Generator[list[RemoteModel], None, None]:
-    given = {"max_batch_delay_ms": LONG_MS, **options}
-    with ExitStack() as stack:
-        server = stack.enter_context(ModelServer(model, options=ServeOptions(**given)))
-        yield [stack.enter_context(RemoteModel(server.address, contract)) for _ in range(count)]
-
-
-def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
-    """What calls on threads of their own return, or raise."""
-    results: list[Any] = [None] * len(calls)
-
-    def work(index: int) -> None:
-        try:
-            results[index] = calls[index]()
-        except Exception as error:
-            results[index] = error
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-    return results
-
-
-def asked(remotes: list[RemoteModel], numbers: Any) -> list[Any]:
-    return at_once([lambda r=r, n=n: r.predict(seen(n)) for r, n in zip(remotes, numbers)])
 
 
 def test_requests_of_all_sessions_are_one_call() -> None:

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rlmesh._hosting.interrupts import stops_the_server
 from rlmesh._models.forms import EpisodeContext
 from rlmesh._serving.routes import Route, rows
+from rlmesh._wire import messages as m
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError
@@ -30,6 +32,8 @@ class Ask:
         observation: The observation, or a batch.
         slabs: The same, encoded.
         contexts: The episodes that it is of.
+        tell: Makes the reply of the actions, on the model's thread: they may be in a buffer that
+            the model's next call writes over.
         most: Most actions of a chunk; 0: no limit.
 
     Attributes:
@@ -42,7 +46,8 @@ class Ask:
         is_batch: Whether it is a batch.
         length: Actions of a chunk; 0: they are no chunks.
         seconds: How long the model's call took.
-        error: What it raised instead.
+        reply: What `tell` has made.
+        error: What the model raised instead.
         key: Those with equal ones can be asked together.
     """
 
@@ -53,6 +58,7 @@ class Ask:
         observation: Any,
         slabs: Sequence[Buffer],
         contexts: Sequence[EpisodeContext],
+        tell: Callable[[Ask], m.Reply],
         most: int = 0,
     ) -> None:
         self.route = route
@@ -65,7 +71,10 @@ class Ask:
         self.is_batch = form is not PredictForm.SINGLE
         self.length = 0
         self.seconds = 0.0
+        self.reply: m.Reply | None = None
         self.error: BaseException | None = None
+        self._tell = tell
+        self._refusal: ClosedError | None = None
         self._form = form
         self._observation = observation
         self._most = most
@@ -76,16 +85,20 @@ class Ask:
         """Whether it is for one observation, without an axis of lanes."""
         return self._form in (PredictForm.SINGLE, PredictForm.CHUNK)
 
-    def finish(self, error: BaseException | None = None) -> None:
-        """It is answered, or has failed."""
-        self.error = error
+    def finish(self, refusal: ClosedError | None = None) -> None:
+        """It has a reply or an error, or is refused."""
+        self._refusal = refusal
         self._done.set()
 
     def wait(self) -> None:
-        """Wait for the answer; raises what the model raised."""
+        """Wait for the reply or the error; raises a ClosedError where it is refused."""
         self._done.wait()
-        if self.error is not None:
-            raise self.error
+        if self._refusal is not None:
+            raise self._refusal
+
+    def tell(self) -> None:
+        """Make the reply."""
+        self.reply = self._tell(self)
 
     def answer_alone(self) -> None:
         """Call the model in the form that is asked for."""
@@ -128,11 +141,10 @@ class ModelThread:
         return threading.get_ident() == self._owner
 
     def ask(self, ask: Ask) -> None:
-        """Have the model answer, and wait for it.
+        """Have the model answer, and wait for its reply or error.
 
         Raises:
             ClosedError: If the thread is stopped.
-            Exception: What the model raises.
         """
         with self._changed:
             if self._stopping:
@@ -208,13 +220,13 @@ class ModelThread:
         try:
             if len(group) == 1 or not _answer_together(group):
                 for ask in group:
-                    _answer_alone(ask)
+                    _try(ask, ask.answer_alone, ask.tell)
         except BaseException as error:
             for ask in group:
                 ask.finish(ClosedError(f"the server was stopped: {error!r}"))
             raise
         for ask in group:
-            ask.finish(ask.error)
+            ask.finish()
 
     def _refuse_rest(self) -> None:
         with self._changed:
@@ -228,10 +240,14 @@ def _closed() -> ClosedError:
     return ClosedError("the server is shutting down")
 
 
-def _answer_alone(ask: Ask) -> None:
+def _try(ask: Ask, *calls: Callable[[], object]) -> None:
+    """Make calls of a request; what one raises is the request's own failure."""
     try:
-        ask.answer_alone()
-    except Exception as error:
+        for call in calls:
+            call()
+    except BaseException as error:
+        if stops_the_server(error):
+            raise
         ask.error = error
 
 
@@ -240,17 +256,37 @@ def _answer_together(group: list[Ask]) -> bool:
 
     A state that the model keeps of an episode is set back as far as its dict's own entries.
     """
-    before = [(c, c.adapted and c.adapted.fork(), dict(c.state)) for a in group for c in a.contexts]
+    before = [_Before(context) for ask in group for context in ask.contexts]
     try:
         _call_together(group)
-    except Exception as error:
+    except BaseException as error:
+        if stops_the_server(error):
+            raise
         _log.warning("a batch of %d requests failed, each is tried alone: %r", len(group), error)
-        for context, adapted, state in before:
-            context.adapted = adapted
-            context.state.clear()
-            context.state.update(state)
+        for one in before:
+            one.restore()
         return False
+    for ask in group:
+        _try(ask, ask.tell)
     return True
+
+
+class _Before:
+    """What is kept of an episode, as it is before a call."""
+
+    def __init__(self, context: EpisodeContext) -> None:
+        self._context = context
+        self._adapted = context.adapted and context.adapted.fork()
+        # A model may have put something else in the place of the dict.
+        self._state: Any = context.state
+        self._entries = dict(self._state) if isinstance(self._state, dict) else None
+
+    def restore(self) -> None:
+        self._context.adapted = self._adapted
+        self._context.state = self._state
+        if self._entries is not None:
+            self._state.clear()
+            self._state.update(self._entries)
 
 
 def _call_together(group: list[Ask]) -> None:

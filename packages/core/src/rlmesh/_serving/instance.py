@@ -23,7 +23,7 @@ from rlmesh._wire.model_messages import (
 )
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import Buffer
-from rlmesh.errors import AdapterError, ClosedError, CodecError, InvalidValueError
+from rlmesh.errors import AdapterError, CodecError, InvalidValueError
 
 __all__ = ["ModelInstance"]
 
@@ -138,15 +138,17 @@ class ModelInstance:
         form = self._checked(body)
         contexts = [self._context(lane) for lane in body.lanes]
         observation = self._decode(body, form)
-        slabs = body.observation.slabs
-        ask = Ask(self._route, form, observation, slabs, contexts, body.max_chunk_length)
-        try:
-            self._thread.ask(ask)
-        except ClosedError:
-            raise
-        except Exception as error:
-            return self._failure(error, form)
-        for context in contexts:
+        slabs, most = body.observation.slabs, body.max_chunk_length
+        ask = Ask(self._route, form, observation, slabs, contexts, self._told, most)
+        self._thread.ask(ask)
+        if ask.reply is None:
+            assert ask.error is not None
+            return self._failure(ask.error, form)
+        return ask.reply
+
+    def _told(self, ask: Ask) -> m.Reply:
+        """The reply that has the actions."""
+        for context in ask.contexts:
             context.step += ask.length or 1
         try:
             actions = self._encode(ask)
@@ -185,14 +187,16 @@ class ModelInstance:
             raise CannotOpen(failure_of_value(m.ErrorCode.INVALID_VALUE, error)) from error
 
     def _encode(self, ask: Ask) -> m.Encoded:
-        if not ask.is_batch:
-            return m.Encoded(self._action.encode(ask.actions))
         count = ask.count * (ask.length or 1)
-        slabs = self._action.encode_batch(ask.actions, count)
-        # The slabs of one value are those of a batch of one (V-1).
-        return m.Encoded(slabs, None if ask.is_single and not ask.is_chunked else count)
+        if ask.is_batch:
+            slabs = self._action.encode_batch(ask.actions, count)
+        else:
+            slabs = self._action.encode(ask.actions)
+        # The slabs of one value are those of a batch of one (V-1). They may be the model's memory.
+        size = None if ask.is_single and not ask.is_chunked else count
+        return m.Encoded([bytes(slab) for slab in slabs], size)
 
-    def _failure(self, error: Exception, form: PredictForm) -> m.Failure:
+    def _failure(self, error: BaseException, form: PredictForm) -> m.Failure:
         """What a client is told of an exception of the model, or of its adapter."""
         if isinstance(error, InvalidValueError):
             root = error.path.partition("[")[0]

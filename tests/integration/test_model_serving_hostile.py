@@ -1,0 +1,89 @@
+"""Models that misbehave, and who has to bear it: the one request, or nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rlmesh import errors
+from rlmesh.numpy import Model
+from tests.integration.serving import BatchEcho, asked, at_once, clients, seen
+
+
+@pytest.fixture(autouse=True)
+def transport() -> None:
+    """Model sessions travel over gRPC alone."""
+
+
+class Reusing(Model):
+    """Writes every answer into the same array, as a captured CUDA graph does."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.answers = np.zeros(64, np.int64)
+
+    def predict_batch(self, observations: Any) -> Any:
+        count = len(observations)
+        self.answers[:count] = observations[:, 0]
+        if (observations[:, 0] == 13).any():
+            raise ValueError("13 is no number")
+        return self.answers[:count]
+
+
+def test_a_model_may_write_its_next_answer_over_the_last_one() -> None:
+    with clients(Reusing(), 4) as remotes:
+        answers = at_once(
+            [
+                lambda r=r, n=n: r.predict_batch(np.array([seen(n)])).tolist()
+                for r, n in zip(remotes, [20, 21, 13, 23])
+            ]
+        )
+    assert isinstance(answers.pop(2), errors.ModelError)
+    assert answers == [[20], [21], [23]], "each was asked alone, after the batch had failed"
+
+
+@pytest.mark.parametrize(
+    "raised", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), StopIteration(5)]
+)
+def test_whatever_a_model_raises_is_one_requests_failure(raised: BaseException) -> None:
+    class Failing(BatchEcho):
+        def predict_batch(self, observations: Any, context: Any) -> Any:
+            if (observations[:, 0] == 13).any():
+                raise raised
+            return super().predict_batch(observations, context)
+
+    with clients(Failing(), 3) as remotes:
+        answers = asked(remotes, [20, 13, 22])
+        assert isinstance(answers[1], errors.ModelError), answers
+        assert answers[1].exception_type.endswith(type(raised).__name__)
+        assert [answers[0], answers[2]] == [120, 122]
+        assert asked(remotes, [20, 21, 22]) == [220, 121, 222], "the server goes on"
+
+
+def test_a_closed_error_of_the_model_does_not_end_the_session() -> None:
+    def predict(observation: Any) -> Any:
+        if observation[0] == 13:
+            raise errors.ClosedError("what the model asks is closed")
+        return int(observation[0])
+
+    with clients(Model(predict), 1) as (remote,):
+        assert isinstance(asked([remote], [13])[0], errors.ModelError)
+        assert remote.predict(seen(3)) == 3
+
+
+@pytest.mark.parametrize("state", [None, (1, 2)])
+def test_a_state_may_be_something_else_than_a_dict(state: Any) -> None:
+    class Keeping(Model):
+        def predict_batch(self, observations: Any, context: Any) -> Any:
+            for one in context:
+                one.state = state
+            if len(context) > 1:
+                raise ValueError("one at a time")
+            return observations[:, 0].astype(int)
+
+    with clients(Keeping(None), 2) as remotes:
+        for _ in range(2):
+            assert asked(remotes, [20, 21]) == [20, 21]
