@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from rlmesh import errors
+from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions, errors
 from rlmesh.numpy import Model
-from tests.integration.serving import BatchEcho, asked, at_once, clients, seen
+from tests.integration.envs import CounterEnv
+from tests.integration.serving import PLAIN, BatchEcho, asked, at_once, clients, seen
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +91,45 @@ def test_a_state_may_be_something_else_than_a_dict(state: Any) -> None:
     with clients(Keeping(None), 2) as remotes:
         for _ in range(2):
             assert asked(remotes, [20, 21]) == [20, 21]
+
+
+SERVERS = [
+    lambda: ModelServer(BatchEcho()),
+    lambda: EnvServer(CounterEnv()),
+    lambda: EnvServer(factory=CounterEnv),
+]
+
+
+@pytest.mark.parametrize("make", SERVERS, ids=["model", "env", "factory"])
+def test_a_server_whose_on_ready_fails_is_stopped(make: Callable[[], Any]) -> None:
+    server = make()
+
+    def fail() -> None:
+        raise ValueError("not ready")
+
+    with pytest.raises(ValueError, match="not ready"):
+        server.serve(on_ready=fail)
+    assert server.wait(0)
+    connect: Any = RemoteModel if isinstance(server, ModelServer) else RemoteEnv
+    with pytest.raises(errors.ConnectError):
+        connect(server.address, connect_timeout=5)
+    server.shutdown()
+
+
+@pytest.mark.parametrize("make", SERVERS, ids=["model", "env", "factory"])
+def test_on_ready_may_stop_the_server(make: Callable[[], Any]) -> None:
+    server = make()
+    serving = threading.Thread(target=lambda: server.serve(on_ready=server.shutdown), daemon=True)
+    serving.start()
+    serving.join(20)
+    assert not serving.is_alive()
+    assert server.wait(0)
+
+
+def test_where_nobody_answers_a_client_cannot_connect() -> None:
+    with ModelServer(BatchEcho()) as server:
+        pass
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for where in (server.address, f"127.0.0.1:{silent.getsockname()[1]}"):
+            with pytest.raises(errors.ConnectError):
+                RemoteModel(where, PLAIN, connect_timeout=1)

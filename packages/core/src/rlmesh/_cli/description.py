@@ -89,18 +89,12 @@ def _ask(
     from rlmesh._remote.dialling import client_name, destination
     from rlmesh._session.versions import this_peer
     from rlmesh._transport.grpc_client import GrpcConnection
-    from rlmesh.errors import ConnectError, ConnectionLostError, RequestTimeoutError
 
     where = destination(address, token, tls, stacklevel=2)
     client = this_peer(client_name(), frozenset())
     connection = GrpcConnection(where, service, token, tls)
     try:
         request = frames.write_describe_request(client)
-        return str(where), connection.call("Describe", request, timeout)
-    except RequestTimeoutError:
-        words = f"{where} does not answer within {timeout:g} s"
-        raise ConnectError(words, address=str(where)) from None
-    except ConnectionLostError as error:
-        raise ConnectError(error.message, address=str(where)) from error
+        return str(where), connection.describe(request, timeout)
     finally:
         connection.close()

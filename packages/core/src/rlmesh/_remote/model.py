@@ -302,10 +302,10 @@ class RemoteModel:
         from rlmesh._wire.contract import route_key
         from rlmesh.errors import ClosedError
 
-        if self._over.is_set():
-            raise ClosedError(f"{self.address}: the client was closed")
         key = route_key(contract)
         with self._lock:
+            if self._over.is_set():
+                raise ClosedError(f"{self.address}: the client was closed")
             route = self._routes.get(key)
             if route is None or (anew and route.closed):
                 route = ModelRoute(self._dialled, contract, self._backend)
@@ -355,7 +355,7 @@ def _described(dial: Any, backend: ArrayBackend) -> ModelSpec:
     connection = dial.connect()
     try:
         request = frames.write_describe_request(this_client())
-        answer = connection.call("Describe", request, dial.terms.timeout)
+        answer = connection.describe(request, dial.terms.timeout)
         check_version(SPEC_VERSION, frames.read_server(answer).spec_version, str(dial.where))
         return frames.read_description(answer)[1]
     finally:

@@ -66,6 +66,7 @@ class Endpoint:
         self._runner: threading.Thread | None = None
         self._drain: threading.Thread | None = None
         self._begun = False
+        self._serving = 0
         self._finished = threading.Event()
 
     def _bind(
@@ -128,9 +129,7 @@ class Endpoint:
         limit = self._options.drain_timeout + self._options.close_timeout
         with stop_on_signals(self._begin_stop, limit):
             self._begin()
-            if on_ready is not None:
-                on_ready()
-            self._run()
+            self._run(on_ready)
 
     def start(self) -> None:
         """Serve in the background, on a thread of the server's own.
@@ -156,8 +155,8 @@ class Endpoint:
     def shutdown(self) -> None:
         """Stop serving and close what is served; returns when that is done.
 
-        May be called again, and from any thread; in the thread that calls what is served it returns
-        at once, and the server stops after the call that is running.
+        May be called again, and from any thread; in the thread that calls what is served, or that
+        is in `serve`, it returns at once, and the server stops after the call that is running.
         """
         with self._lock:
             begun, self._begun = self._begun, True
@@ -167,7 +166,7 @@ class Endpoint:
             self._finished.set()
             return
         self._begin_stop()
-        if not self._host.is_current:
+        if not (self._host.is_current or self._serving == threading.get_ident()):
             self._finished.wait()
             if self._runner is not None:
                 self._runner.join()
@@ -198,15 +197,26 @@ class Endpoint:
         self._transport.start()
         _log.info("serving %s on %s", self._title, self._address)
 
-    def _run(self) -> None:
+    def _run(self, on_ready: Callable[[], object] | None = None) -> None:
+        self._serving = threading.get_ident()
         try:
-            self._host.run()
+            self._host_until_stopped(on_ready)
         finally:
             self._begin_stop()
             assert self._drain is not None
             self._drain.join()
             self._host.close()
             self._finished.set()
+
+    def _host_until_stopped(self, on_ready: Callable[[], object] | None) -> None:
+        try:
+            if on_ready is not None:
+                on_ready()
+        except BaseException:
+            self._begin_stop()
+            raise
+        finally:
+            self._host.run()  # Where it is stopped, it refuses those that have connected.
 
     def _begin_stop(self) -> None:
         """Take no more calls, and end the open streams; returns at once."""

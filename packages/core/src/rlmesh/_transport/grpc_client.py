@@ -21,6 +21,7 @@ from rlmesh.errors import (
     ClosedError,
     ConnectError,
     ConnectionLostError,
+    RequestTimeoutError,
     RLMeshError,
 )
 from rlmesh.options import TLS
@@ -73,6 +74,21 @@ class GrpcConnection:
         except grpc.RpcError as error:
             raise self._exception(error) from None
         return answer
+
+    def describe(self, request: bytes, timeout: float) -> bytes:
+        """The answer to `Describe`, which is asked before anything else.
+
+        Raises:
+            ConnectError: If nobody answers.
+            RLMeshError: What the status of the call says else.
+        """
+        try:
+            return self.call("Describe", request, timeout)
+        except RequestTimeoutError:
+            words = f"{self.address} does not answer within {timeout:g} s"
+            raise ConnectError(words, address=self.address) from None
+        except ConnectionLostError as error:
+            raise ConnectError(error.message, address=self.address) from error
 
     def place(self, parts: Sequence[Buffer], size: int) -> bytes:
         """A frame made of pieces; raises LimitError if it is too large for the peer."""
