@@ -13,6 +13,8 @@ from rlmesh import ServeOptions
     ("given", "words"),
     [
         ({"validation": "loud"}, "validation='loud' is not 'off', 'warn' or 'strict'"),
+        ({"grace_period": 1e300}, "grace_period=1e.300; expected seconds, 0 or more, up to 1e9"),
+        ({"max_batch_delay_ms": 1e300}, "expected milliseconds, 0 or more, up to 1e12"),
         ({"drain_timeout": -1}, "drain_timeout=-1; expected seconds, 0 or more"),
         ({"grace_period": float("nan")}, "grace_period=nan"),
         ({"idle_timeout": float("inf")}, "idle_timeout=inf"),

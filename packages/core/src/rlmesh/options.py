@@ -13,6 +13,9 @@ __all__ = ["TLS", "ServeOptions"]
 Pem = Union[str, Path, bytes, None]
 """The path of a PEM file, or its bytes."""
 
+_LONGEST = 1e9
+"""Seconds of the longest time: no lock of Python waits for much more (threading.TIMEOUT_MAX)."""
+
 
 @dataclass(frozen=True)
 class TLS:
@@ -80,8 +83,8 @@ class ServeOptions:
             is no waiting, and those are gathered that have come meanwhile.
 
     Raises:
-        ValueError: If a time is negative or not finite, `validation` none of the three, or
-            `max_batch_size` no whole number above 0.
+        ValueError: If a time is negative or above a billion seconds, `validation` none of the
+            three, or `max_batch_size` no whole number above 0.
     """
 
     validation: Literal["off", "warn", "strict"] = "warn"
@@ -101,15 +104,15 @@ class ServeOptions:
         if self.validation not in ("off", "warn", "strict"):
             raise ValueError(f"validation={self.validation!r} is not 'off', 'warn' or 'strict'")
         for name, value in vars(self).items():
-            if name.endswith(("_timeout", "_period")) and not 0 <= value < float("inf"):
-                raise ValueError(f"{name}={value!r}; expected seconds, 0 or more")
+            if name.endswith(("_timeout", "_period")) and not 0 <= value <= _LONGEST:
+                raise ValueError(f"{name}={value!r}; expected seconds, 0 or more, up to 1e9")
         if self.frames_port is not None and not 0 <= self.frames_port <= 65_535:
             raise ValueError(f"frames_port={self.frames_port!r}; expected 0 to 65535, or None")
         if self.frames_port is not None and not self.grace_period:
             raise ValueError("frames_port needs a grace_period above 0: sessions move by resuming")
-        if not 0 <= self.max_batch_delay_ms < float("inf"):
+        if not 0 <= self.max_batch_delay_ms <= 1000 * _LONGEST:
             words = f"max_batch_delay_ms={self.max_batch_delay_ms!r}"
-            raise ValueError(f"{words}; expected milliseconds, 0 or more")
+            raise ValueError(f"{words}; expected milliseconds, 0 or more, up to 1e12")
         if type(self.max_batch_size) is not int or self.max_batch_size < 1:
             words = f"max_batch_size={self.max_batch_size!r}"
             raise ValueError(f"{words}; expected a whole number, 1 or more")
