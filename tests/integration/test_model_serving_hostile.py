@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions, errors
+from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, errors
+from rlmesh._models.forms import EpisodeContext
 from rlmesh.numpy import Model
 from tests.integration.envs import CounterEnv
 from tests.integration.serving import PLAIN, BatchEcho, asked, at_once, clients, seen
@@ -133,3 +134,20 @@ def test_where_nobody_answers_a_client_cannot_connect() -> None:
         for where in (server.address, f"127.0.0.1:{silent.getsockname()[1]}"):
             with pytest.raises(errors.ConnectError):
                 RemoteModel(where, PLAIN, connect_timeout=1)
+
+
+class Counting(Model):
+    """Answers with the episode's id, and how often it was asked."""
+
+    def predict(self, observation: Any, context: Any) -> Any:  # type: ignore[override]
+        context.state["asked"] = context.state.get("asked", 0) + 1
+        return 100 * int(context.episode_id) + context.state["asked"]
+
+
+def test_an_episode_may_be_played_by_several_served_models() -> None:
+    """As an ensemble does: each model has it in a lane of its own."""
+    with clients(Counting(None), 1) as (one,), clients(Counting(None), 1) as (two,):
+        first, second = EpisodeContext("1"), EpisodeContext("2")
+        asked_for = [(one, first), (one, second), (two, second), (two, first), (two, first)]
+        answers = [remote.predict(seen(1), context) for remote, context in asked_for]
+    assert answers == [101, 201, 201, 101, 102]

@@ -36,9 +36,6 @@ __all__ = ["FIRST_LANE", "Dial", "ModelRoute", "this_client"]
 FIRST_LANE = 32_768
 """Lanes from here on are those of contexts; the others are the caller's own."""
 
-_LANE = "rlmesh.lane"
-"""Key of a context's state under which its lane is."""
-
 
 @dataclass(frozen=True)
 class Dial:
@@ -111,6 +108,9 @@ class ModelRoute:
         self._running: set[int] = set()
         self._free: list[int] = []
         self._next_lane = FIRST_LANE
+        # Of a context's state. Another model may be asked of the same episode (an ensemble's), and
+        # has it in a lane of its own.
+        self._lane_key = ("rlmesh.lane", self._session.id)
 
     @property
     def closed(self) -> bool:
@@ -135,19 +135,19 @@ class ModelRoute:
         self._next_lane = max(self._next_lane, lane + 1)
         held = _Lane(lane, self._free.append)
         self.start(lane, context.episode_id, context.seed, context.instruction)
-        context.state[_LANE] = held
+        context.state[self._lane_key] = held
 
     def finish(self, context: EpisodeContext) -> None:
         """The episode of a context is over; nothing happens where it has none."""
-        held = context.state.pop(_LANE, None)
+        held = context.state.pop(self._lane_key, None)
         if isinstance(held, _Lane) and held.number in self._running and not self.closed:
             self.end(held.number)
 
     def lane_of(self, context: EpisodeContext) -> int:
         """The lane of a context, whose episode begins where it has none."""
-        if _LANE not in context.state:
+        if self._lane_key not in context.state:
             self.begin(context)
-        lane: int = context.state[_LANE].number
+        lane: int = context.state[self._lane_key].number
         return lane
 
     def ready(self, lanes: Sequence[int]) -> None:
