@@ -103,7 +103,7 @@ class Routes:
         except RLMeshError as error:
             path = getattr(error, "path", "")
             raise CannotOpen(m.Failure(m.ErrorCode.UNSUPPORTED, str(error), path=path)) from error
-        except Exception as error:
+        except BaseException as error:
             tell = self._expose_tracebacks
             failure = failure_of_exception(error, "resolve", tell_traceback=tell)
             raise CannotOpen(failure) from error

@@ -143,7 +143,7 @@ class SessionHub:
             return self._resume(request.resume, connection)
         try:
             take = self._taker(request)
-        except Exception as error:
+        except BaseException as error:  # A model's adapter may be a user's code.
             return None, self._cannot_open(error).ended()
         if not self._places.take(request.wait, connection.alive):
             return None, self._shutting_down() if self._stopping else self._busy()
