@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from rlmesh_proto.model.v1 import model_pb2
+from rlmesh_proto.spaces.v1 import space_pb2
 
 from rlmesh._wire import messages as m
 from rlmesh._wire.model_frames import ModelFrames
@@ -140,6 +141,32 @@ def test_a_contract_that_breaks_a_rule_is_told_after_the_rest_of_the_handshake()
     frame.open.contract.num_envs = 1
     body = FRAMES.read_request(frame.SerializeToString()).body
     assert body.fault is not None and body.fault.path == "observation_space"
+
+
+def test_a_contract_of_a_newer_spec_is_unsupported_and_not_malformed() -> None:
+    def fault(change: Callable[[Any], object]) -> tuple[int, str]:
+        frame = model_pb2.SessionRequest()
+        frame.ParseFromString(bytes(FRAMES.write_request(m.Request(0, REQUESTS[0]))))
+        change(frame.open.contract)
+        body: Any = FRAMES.read_request(frame.SerializeToString()).body
+        return body.fault.code, body.fault.path
+
+    def unknown_kind(contract: Any) -> None:
+        contract.action_space.CopyFrom(space_pb2.Space.FromString(b"\xfa\x3e\x00"))
+
+    def dtype(number: int) -> Callable[[Any], object]:
+        return lambda contract: contract.action_space.CopyFrom(
+            space_pb2.Space(discrete=space_pb2.Discrete(n=2, dtype=number))  # type: ignore[arg-type]
+        )
+
+    unsupported, malformed = m.ErrorCode.UNSUPPORTED, m.ErrorCode.MALFORMED
+    assert fault(unknown_kind) == (unsupported, "action_space")
+    assert fault(dtype(99)) == (unsupported, "action_space")
+    assert fault(dtype(0)) == (malformed, "action_space")
+    assert fault(lambda contract: contract.ClearField("action_space")) == (
+        malformed,
+        "action_space",
+    )
 
 
 def test_a_resume_ignores_the_contract() -> None:

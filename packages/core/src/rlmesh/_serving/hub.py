@@ -66,8 +66,8 @@ class ModelInstances:
             CannotOpen: If the model cannot serve the session's contract.
         """
         if opening.contract is None:
-            fault = opening.fault or m.Malformed("open", "a new session has no contract")
-            raise CannotOpen(m.Failure(m.ErrorCode.MALFORMED, fault.reason, path=fault.path))
+            words = "a new session has no contract"
+            raise CannotOpen(opening.fault or m.Failure(m.ErrorCode.MALFORMED, words))
         return partial(self._take, self._routes.route(opening.contract))
 
     def take(self) -> Instance:

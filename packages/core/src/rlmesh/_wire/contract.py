@@ -91,6 +91,9 @@ def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend)
     if message.num_envs > MAX_LANES:
         words = f"a vector has {message.num_envs} lanes; the limit is {MAX_LANES}"
         raise CodecError(words, path="num_envs")
+    for space in ("observation_space", "action_space"):
+        if not message.HasField(space):
+            raise CodecError("a contract has two spaces, and this one is missing", path=space)
     observation = space_from_wire(message.observation_space, "observation_space")
     action = space_from_wire(message.action_space, "action_space")
     mode = _AUTORESET.from_wire(message.autoreset_mode, AutoresetMode.NEXT_STEP)

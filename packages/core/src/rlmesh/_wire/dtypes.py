@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rlmesh_proto.spaces.v1 import dtype_pb2
 
+from rlmesh._wire.spec import NewerSpecError
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import CodecError
 
@@ -22,9 +23,12 @@ def dtype_from_wire(number: int) -> DType:
     """The element type.
 
     Raises:
-        CodecError: If the number is 0 or one of a newer spec.
+        CodecError: If the number is 0.
+        NewerSpecError: If it is one of a newer spec.
     """
+    if number == 0:
+        raise CodecError("an element type is missing")
     try:
         return _FROM_WIRE[number]
     except KeyError:
-        raise CodecError(f"element type {number} is unknown to this spec version") from None
+        raise NewerSpecError(f"element type {number} is unknown to this spec version") from None

@@ -158,7 +158,7 @@ class Open:
     resume: Resume | None = None
     wait: float = 0.0
     contract: EnvContract | None = None
-    fault: Malformed | None = None
+    fault: Failure | None = None
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ from rlmesh._wire.model_spec import (
     predict_form_from_wire,
     predict_form_to_wire,
 )
+from rlmesh._wire.spec import NewerSpecError
 from rlmesh._wire.steps import Place, whole
 from rlmesh.adapters import ModelSpec
 from rlmesh.backends import ArrayBackend, Buffer
@@ -117,7 +118,9 @@ class ModelFrames:
                 raise CodecError("a new session has no contract", path="contract")
             contract = contract_from_wire(message.contract, self._backend)
         except (CodecError, SpaceError) as error:
-            fault = m.Malformed("open", str(error), error.path)
+            newer = isinstance(error, NewerSpecError)
+            code = m.ErrorCode.UNSUPPORTED if newer else m.ErrorCode.MALFORMED
+            fault = m.Failure(code, str(error), path=error.path)
         return m.Open(opening.client, None, opening.wait, contract, fault)
 
     # Replies: written by the server, read by the client.

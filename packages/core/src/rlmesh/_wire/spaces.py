@@ -9,6 +9,7 @@ from rlmesh_proto.spaces.v1 import space_pb2
 
 from rlmesh import spaces
 from rlmesh._wire.dtypes import dtype_from_wire, dtype_to_wire
+from rlmesh._wire.spec import NewerSpecError
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import CodecError, SpaceError
 from rlmesh.spaces import Bounds
@@ -118,6 +119,7 @@ def space_from_wire(message: space_pb2.Space, root: str = "space") -> spaces.Spa
 
     Raises:
         CodecError: If the message breaks a rule or a limit of the contract; says where.
+        NewerSpecError: If it has a family or an element type of a newer spec.
     """
     return _Reader().space(message, root, 1)
 
@@ -133,7 +135,7 @@ class _Reader:
         """The space of a message that stands at `path`."""
         kind = message.WhichOneof("kind")
         if kind is None:
-            raise CodecError("a space has no kind (or one of a newer spec)", path=path)
+            raise NewerSpecError("a space has no kind (or one of a newer spec)", path=path)
         if depth > MAX_DEPTH:
             raise CodecError(f"a space is nested deeper than {MAX_DEPTH} levels", path=path)
         self._count(kind, path)
@@ -145,7 +147,7 @@ class _Reader:
         except SpaceError as error:
             raise CodecError(str(error), path=path) from None
         except CodecError as error:
-            raise CodecError(error.message, path=path) from None
+            raise type(error)(error.message, path=path) from None
 
     def _count(self, kind: str, path: str) -> None:
         self._spaces += 1
