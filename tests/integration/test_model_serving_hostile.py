@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, errors
+from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions, errors
 from rlmesh._models.forms import EpisodeContext
 from rlmesh.numpy import Model
 from tests.integration.envs import CounterEnv
 from tests.integration.serving import PLAIN, BatchEcho, asked, at_once, clients, seen
+from tests.processes import running, until
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +152,52 @@ def test_an_episode_may_be_played_by_several_served_models() -> None:
         asked_for = [(one, first), (one, second), (two, second), (two, first), (two, first)]
         answers = [remote.predict(seen(1), context) for remote, context in asked_for]
     assert answers == [101, 201, 201, 101, 102]
+
+
+def test_nobody_waits_for_a_session_that_has_ended() -> None:
+    options = ServeOptions(max_batch_delay_ms=60_000)
+    with (
+        ModelServer(BatchEcho(), options=options) as server,
+        RemoteModel(server.address, PLAIN) as one,
+        RemoteModel(server.address, PLAIN) as other,
+    ):
+        asking = threading.Thread(target=lambda: one.predict(seen(20)), daemon=True)
+        asking.start()
+        until(lambda: server._host._asked, 20)  # type: ignore[attr-defined]
+        other.close()
+        asking.join(20)
+        assert not asking.is_alive()
+
+
+ENDS = """
+import threading, time
+from rlmesh import ModelServer
+from rlmesh.numpy import Model
+asked = threading.Event()
+def predict(observation):
+    asked.set()
+    time.sleep(600)
+server = ModelServer(Model(predict))
+server.start()
+print(server.address, flush=True)
+asked.wait()
+"""
+
+
+def test_a_process_ends_though_a_client_is_connected_and_a_call_hangs() -> None:
+    with running(["-c", ENDS]) as process:
+        address = process.wait_for("tcp://.*").group()
+        with RemoteModel(address, PLAIN) as remote, pytest.raises(errors.ConnectionLostError):
+            remote.predict(seen(1))
+        assert process.process.wait(20) == 0
+
+
+class Leaving(Model):
+    def fitted(self, contract: Any) -> Any:
+        raise SystemExit(3)
+
+
+def test_an_adapter_that_would_end_the_process_is_told_to_its_client() -> None:
+    failing = pytest.raises(errors.ModelError, match="SystemExit")
+    with ModelServer(Leaving(int)) as server, failing:
+        RemoteModel(server.address, PLAIN)

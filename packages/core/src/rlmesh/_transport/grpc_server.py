@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -101,7 +101,7 @@ class GrpcServer:
         self._tls = tls
         self._health = health.HealthServicer()
         self._threads = StreamThreads(host)
-        self._server = grpc.server(self._threads, options=server_options())
+        self._server = grpc.server(cast("Any", self._threads), options=server_options())
         self._handler = _Handler(service, token, self._threads)
         self._server.add_generic_rpc_handlers((self._handler,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -7,9 +7,11 @@ ever differ, work runs on the pool: slower, and as correct.
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any, Protocol
 
 import grpc
@@ -77,18 +79,27 @@ class StreamHost(Protocol):
         ...
 
 
-class StreamThreads(ThreadPoolExecutor):
+_Job = tuple["Future[Any]", Callable[[], Any]]
+
+
+class StreamThreads(Executor):
     """A pool whose streams go to a host where it takes them.
+
+    Its threads are daemons: a process that ends while clients are connected, or while a call hangs,
+    would wait for them for ever as it does for those of a `ThreadPoolExecutor`.
 
     Args:
         host: Who is offered each stream; None: nobody.
     """
 
     def __init__(self, host: StreamHost | None) -> None:
-        # One thread a stream: threads start on demand, so the bound costs nothing.
-        super().__init__(_MAX_STREAMS, thread_name_prefix="rlmesh-grpc")
         self._host = host
         self._next = threading.local()
+        self._lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads = 0
+        self._free = 0
+        self._over = False
 
     def announce(self, stream: HostedStream | None) -> None:
         """What this thread submits next is the work of `stream`, or of none."""
@@ -98,8 +109,46 @@ class StreamThreads(ThreadPoolExecutor):
         """See `concurrent.futures.Executor`."""
         stream: HostedStream | None = getattr(self._next, "stream", None)
         self._next.stream = None
+        work = partial(fn, *args, **kwargs)
         if stream is not None and self._host is not None:
-            stream.prepare(lambda: fn(*args, **kwargs))
+            stream.prepare(work)
             if self._host.offer(stream):
                 return stream.done
-        return super().submit(fn, *args, **kwargs)
+        return self._queue(work)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """See `concurrent.futures.Executor`; what was submitted is done, and not waited for."""
+        with self._lock:
+            if not self._over:
+                self._over = True
+                for _ in range(self._threads):
+                    self._jobs.put(None)
+
+    def _queue(self, work: Callable[[], Any]) -> Future[Any]:
+        done: Future[Any] = Future()
+        with self._lock:
+            if self._over:
+                raise RuntimeError("the server has stopped")
+            self._jobs.put((done, work))
+            # One thread a stream: they start on demand, so the bound costs nothing.
+            if self._free:
+                self._free -= 1
+            elif self._threads < _MAX_STREAMS:
+                self._threads += 1
+                name = f"rlmesh-grpc-{self._threads}"
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+        return done
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            done, work = job
+            try:
+                result = work()
+            except BaseException as error:
+                done.set_exception(error)
+                del error
+            else:
+                done.set_result(result)
+            del job, done, work
+            with self._lock:
+                self._free += 1
