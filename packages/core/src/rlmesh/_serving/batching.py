@@ -154,6 +154,11 @@ class ModelThread:
                 self._changed.notify_all()
         ask.wait()
 
+    def left(self) -> None:
+        """A session has ended: those who wait for it to ask need not."""
+        with self._changed:
+            self._changed.notify_all()
+
     def _is_worth_waking(self) -> bool:
         """Whether the thread would do more than go on waiting for others."""
         asked = self._asked

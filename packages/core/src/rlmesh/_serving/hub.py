@@ -80,9 +80,13 @@ class ModelInstances:
             route,
             self.thread,
             self._validation,
-            lambda: self._count(-1),
+            self._ended,
             expose_tracebacks=self._expose_tracebacks,
         )
+
+    def _ended(self) -> None:
+        self._count(-1)
+        self.thread.left()
 
     def _count(self, more: int) -> None:
         with self._lock:
