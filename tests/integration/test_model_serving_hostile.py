@@ -15,7 +15,7 @@ from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions,
 from rlmesh._models.forms import EpisodeContext
 from rlmesh.numpy import Model
 from tests.integration.envs import CounterEnv
-from tests.integration.serving import PLAIN, BatchEcho, asked, at_once, clients, seen
+from tests.integration.serving import MIXED, PLAIN, BatchEcho, asked, at_once, clients, seen
 from tests.processes import running, until
 
 
@@ -49,6 +49,20 @@ def test_a_model_may_write_its_next_answer_over_the_last_one() -> None:
         )
     assert isinstance(answers.pop(2), errors.ModelError)
     assert answers == [[20], [21], [23]], "each was asked alone, after the batch had failed"
+
+
+def test_so_may_one_that_is_evaluated_here() -> None:
+    answer = {"y": np.zeros(2, np.float32), "said": ""}
+
+    def predict(observation: Any) -> Any:
+        answer["y"][:] = observation["x"]  # type: ignore[index]
+        return answer
+
+    policy = Model(predict).policy(MIXED)
+    contexts = [policy.begin(name, seed=None, instruction=None) for name in "ab"]
+    seen_by = [{"x": np.full(2, n, np.float32), "word": ""} for n in (1, 2)]
+    actions = [chunk[0]["y"].tolist() for chunk in policy.actions(seen_by, contexts)]
+    assert actions == [[1, 1], [2, 2]]
 
 
 @pytest.mark.parametrize(

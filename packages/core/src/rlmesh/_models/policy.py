@@ -100,7 +100,8 @@ class LocalPolicy:
         """See `Policy.actions`."""
         forms, form = self._forms, self._form
         if form is PredictForm.SINGLE:
-            return [[forms.predict(o, c)] for o, c in zip(observations, contexts)]
+            # The model's next answer may be written over this one, before that is taken.
+            return [[_own(forms.predict(o, c))] for o, c in zip(observations, contexts)]
         if form is PredictForm.CHUNK:
             return [self._chunk(o, c) for o, c in zip(observations, contexts)]
         batch = forms.observations.stack(observations)
@@ -125,6 +126,18 @@ class LocalPolicy:
 
     def close(self) -> None:
         """See `Policy.close`."""
+
+
+def _own(action: Any) -> Any:
+    """An action whose arrays are nobody else's; what it is else, right or wrong, it stays."""
+    if type(action) is dict:
+        return {key: _own(part) for key, part in action.items()}
+    if type(action) in (list, tuple):
+        return type(action)(map(_own, action))
+    if not hasattr(action, "__array__"):
+        return action
+    copied = getattr(action, "clone", None) or getattr(action, "copy", None)
+    return copied() if callable(copied) else action
 
 
 def form_of(
