@@ -220,10 +220,12 @@ def test_a_factory_that_fails_at_first_fails_the_server() -> None:
         EnvServer(factory=Counting(LookupError("no simulator")))
 
 
-def test_a_factory_that_fails_in_a_process_fails_the_server() -> None:
-    with pytest.raises(errors.EnvError, match=r"factory\(\) raised LookupError: no sim") as caught:
-        EnvServer(factory=Counting(LookupError("no simulator")), workers="process")
-    assert caught.value.exception_type == "builtins.LookupError"
+@pytest.mark.parametrize("kind", [LookupError, SystemExit])
+def test_a_factory_that_fails_in_a_process_fails_the_server(kind: type[BaseException]) -> None:
+    name = kind.__name__
+    with pytest.raises(errors.EnvError, match=rf"factory\(\) raised {name}: no sim") as caught:
+        EnvServer(factory=Counting(kind("no simulator")), workers="process")
+    assert caught.value.exception_type == f"builtins.{name}"
     assert "in __call__" in caught.value.remote_traceback
 
 

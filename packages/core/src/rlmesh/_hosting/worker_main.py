@@ -18,6 +18,7 @@ import time
 from multiprocessing.connection import Connection
 
 from rlmesh._hosting.frameworks import backend_of
+from rlmesh._hosting.interrupts import stops_the_server
 from rlmesh._hosting.player import HostedEnv
 from rlmesh._hosting.recipe import Recipe
 from rlmesh._session.answers import write_answer
@@ -70,7 +71,9 @@ def _make(recipe: Recipe, connection: Connection) -> tuple[HostedEnv, EnvFrames]
         frames = EnvFrames(adopted.observation_backend)
         contract = adopted.contract
         description = frames.write_description(this_peer("", frozenset()), contract, SessionTerms())
-    except Exception as error:
+    except BaseException as error:
+        if stops_the_server(error):
+            raise
         tell = recipe.house.expose_tracebacks
         failure = failure_of_exception(error, "factory", tell_traceback=tell)
         connection.send_bytes(FAILED + EnvFrames(NATIVE).write_reply(0, failure.ended()))
