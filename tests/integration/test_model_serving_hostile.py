@@ -13,6 +13,7 @@ import pytest
 
 from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions, errors
 from rlmesh._models.forms import EpisodeContext
+from rlmesh._wire.messages import ErrorCode
 from rlmesh.numpy import Model
 from tests.integration.envs import CounterEnv
 from tests.integration.serving import MIXED, PLAIN, BatchEcho, asked, at_once, clients, seen
@@ -109,6 +110,27 @@ def test_a_state_may_be_something_else_than_a_dict(state: Any) -> None:
             assert asked(remotes, [20, 21]) == [20, 21]
 
 
+@pytest.mark.parametrize("chunks", [None, 3, np.zeros(1, int), [[1, 2], [3]]])
+def test_what_is_no_chunk_is_an_invalid_result(chunks: Any) -> None:
+    class Chunks(Model):
+        def predict_chunk_batch(self, observations: Any) -> Any:
+            return chunks
+
+    class Parts(Model):
+        def predict_chunk_batch(self, observations: Any) -> Any:
+            return chunks if chunks is None else {"y": chunks, "said": chunks}
+
+    for model, contract, observation in (
+        (Chunks, PLAIN, seen(1)),
+        (Parts, MIXED, {"x": np.zeros(2, np.float32), "word": ""}),
+    ):
+        with clients(model(None), 1, contract) as (remote,):
+            with pytest.raises(errors.ModelError, match=r"expected .*chunks") as caught:
+                remote.predict_chunk(observation)
+            assert caught.value.code == ErrorCode.INVALID_RESULT
+            assert caught.value.path.startswith("action")
+
+
 SERVERS = [
     lambda: ModelServer(BatchEcho()),
     lambda: EnvServer(CounterEnv()),
@@ -186,6 +208,7 @@ def test_nobody_waits_for_a_session_that_has_ended() -> None:
 ENDS = """
 import threading, time
 from rlmesh import ModelServer
+from rlmesh._wire.messages import ErrorCode
 from rlmesh.numpy import Model
 asked = threading.Event()
 def predict(observation):

@@ -46,16 +46,20 @@ class _Joined:
 
     def join(self, value: Any, space: Space[Any], keys: tuple[str | int, ...]) -> Any:
         if space.kind in ("dict", "tuple"):
-            parts = {k: self.join(value[k], part, (*keys, k)) for k, part in space.children}
+            parts = {k: self._part(value, k, part, keys) for k, part in space.children}
             return parts if space.kind == "dict" else tuple(parts.values())
         path = f"action{path_text(keys)}"
-        if isinstance(value, Tensor):  # It has no slices.
-            value = list(value) if self._count is None else [list(lane) for lane in value]
-        lanes = [value] if self._count is None else value
-        lengths = {len(lane) for lane in lanes}
-        if len(lanes) != (self._count or 1) or len(lengths) != 1 or 0 in lengths:
-            expected = f"{self._count or 1} chunks of one length, above 0"
-            raise InvalidValueError(path, expected, f"{len(lanes)} of lengths {sorted(lengths)}")
+        expected = f"{self._count or 1} chunks of one length, above 0"
+        try:
+            if isinstance(value, Tensor):  # It has no slices.
+                value = list(value) if self._count is None else [list(lane) for lane in value]
+            lanes = [value] if self._count is None else value
+            count, lengths = len(lanes), {len(lane) for lane in lanes}
+        except TypeError:  # None, a number, or an array that lacks an axis.
+            got = f"a {type(value).__name__} of shape {getattr(value, 'shape', '?')}"
+            raise InvalidValueError(path, expected, got) from None
+        if count != (self._count or 1) or len(lengths) != 1 or 0 in lengths:
+            raise InvalidValueError(path, expected, f"{count} of lengths {sorted(lengths)}")
         length = lengths.pop()
         length = min(length, self._most) if self._most else length
         if self.length not in (None, length):
@@ -66,3 +70,14 @@ class _Joined:
         if hasattr(value, "reshape"):
             return value[:, :length].reshape((-1, *value.shape[2:]))
         return tuple(action for lane in lanes for action in lane[:length])
+
+    def _part(
+        self, value: Any, key: str | int, space: Space[Any], keys: tuple[str | int, ...]
+    ) -> Any:
+        keys = (*keys, key)
+        try:
+            part = value[key]
+        except (KeyError, IndexError, TypeError):
+            path = f"action{path_text(keys)}"
+            raise InvalidValueError(path, "chunks", f"a {type(value).__name__}") from None
+        return self.join(part, space, keys)
