@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,9 @@ import pytest
 
 from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions, errors
 from rlmesh._models.forms import EpisodeContext
-from rlmesh._wire.messages import ErrorCode
+from rlmesh._serving.batching import Ask, ModelThread
+from rlmesh._wire.messages import Closed, ErrorCode
+from rlmesh.adapters import PredictForm
 from rlmesh.numpy import Model
 from tests.integration.envs import CounterEnv
 from tests.integration.serving import MIXED, PLAIN, BatchEcho, asked, at_once, clients, seen
@@ -205,10 +209,30 @@ def test_nobody_waits_for_a_session_that_has_ended() -> None:
         assert not asking.is_alive()
 
 
+def test_an_interrupt_between_two_lines_leaves_nobody_waiting() -> None:
+    """Ctrl-C just after a group was chosen, and before it is answered."""
+    thread: Any = ModelThread(4, 0.0, lambda: 1)
+    route: Any = SimpleNamespace(gathers=lambda chunked: False)
+
+    def interrupted(group: Any) -> None:
+        raise KeyboardInterrupt
+
+    def run() -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            thread.run()
+
+    thread._answer = interrupted
+    ask = Ask(route, PredictForm.SINGLE, None, [], [EpisodeContext("")], lambda _: Closed())
+    answers = at_once([lambda: thread.ask(ask), run])
+    assert isinstance(answers[0], errors.ClosedError)
+
+
 ENDS = """
 import threading, time
 from rlmesh import ModelServer
-from rlmesh._wire.messages import ErrorCode
+from rlmesh._serving.batching import Ask, ModelThread
+from rlmesh._wire.messages import Closed, ErrorCode
+from rlmesh.adapters import PredictForm
 from rlmesh.numpy import Model
 asked = threading.Event()
 def predict(observation):

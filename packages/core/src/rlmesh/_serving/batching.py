@@ -86,9 +86,10 @@ class Ask:
         return self._form in (PredictForm.SINGLE, PredictForm.CHUNK)
 
     def finish(self, refusal: ClosedError | None = None) -> None:
-        """It has a reply or an error, or is refused."""
-        self._refusal = refusal
-        self._done.set()
+        """It has a reply or an error, or is refused; what comes first counts."""
+        if not self._done.is_set():
+            self._refusal = refusal
+            self._done.set()
 
     def wait(self) -> None:
         """Wait for the reply or the error; raises a ClosedError where it is refused."""
@@ -131,6 +132,7 @@ class ModelThread:
         self._max_delay = max_delay
         self._askers = askers
         self._asked: list[Ask] = []
+        self._group: list[Ask] = []
         self._changed = threading.Condition()
         self._stopping = False
         self._owner = 0
@@ -172,6 +174,7 @@ class ModelThread:
         try:
             while group := self._next_group():
                 self._answer(group)
+                self._group = []
         finally:
             self._refuse_rest()
 
@@ -203,6 +206,8 @@ class ModelThread:
                     break  # Each session waits for its answer, so no other request can come.
                 self._changed.wait(left)
                 group, is_full = self._gathered(first)
+            # Ctrl-C may come at any line: nobody is in neither of the two.
+            self._group = group
             self._asked = [ask for ask in self._asked if ask not in group]
             return group
 
@@ -226,17 +231,17 @@ class ModelThread:
             if len(group) == 1 or not _answer_together(group):
                 for ask in group:
                     _try(ask, ask.answer_alone, ask.tell)
+            for ask in group:
+                ask.finish()
         except BaseException as error:
             for ask in group:
                 ask.finish(ClosedError(f"the server was stopped: {error!r}"))
             raise
-        for ask in group:
-            ask.finish()
 
     def _refuse_rest(self) -> None:
         with self._changed:
             self._stopping = True
-            asked, self._asked = self._asked, []
+            asked, self._asked = [*self._group, *self._asked], []
         for ask in asked:
             ask.finish(_closed())
 
