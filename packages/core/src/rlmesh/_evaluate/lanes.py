@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from rlmesh._codec.lanes import FINAL_KEY
 from rlmesh._evaluate.translation import Translation
 from rlmesh.specs import AutoresetMode, EnvContract
 
@@ -159,6 +160,9 @@ class VectorLanes:
         observation, rewards, terminated, truncated, info = self.env.step(batch)
         self._has_begun = True
         observations = self._translation.observations(observation, self.count)
+        for lane in actions:  # One that was reset at once has begun another episode.
+            if _has(info, FINAL_KEY, lane):
+                observations[lane] = self._translation.observation(info[FINAL_KEY][lane])
         self._ended = [bool(a) or bool(b) for a, b in zip(terminated, truncated)]
         return {
             lane: [
