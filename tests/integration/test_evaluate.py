@@ -70,6 +70,14 @@ def test_any_mix_of_environments() -> None:
             client.reset()
 
 
+def test_an_environment_is_given_once() -> None:
+    local = WalkEnv()
+    with served([WalkEnv()]) as (address,), rlmesh.RemoteEnv(address) as client:
+        for twice in ([local, WalkEnv(), local], [client, client]):
+            with pytest.raises(ValueError, match="expected each environment once"):
+                rlmesh.evaluate(Walks(), twice, seeds=SEEDS)
+
+
 def test_timing_tells_where_the_time_went() -> None:
     with served([WalkEnv(0.002), WalkEnv(0.002)]) as addresses:
         result = rlmesh.evaluate(Walks(), addresses, seeds=SEEDS)

@@ -72,8 +72,8 @@ def evaluate(
     Raises:
         RunError: If the run ended early: the model or a hook failed, or every endpoint is gone.
             Finished episodes are on it, as on a KeyboardInterrupt (`.result`), and in the journal.
-        ValueError: If an argument is out of range, the model has no place for the instruction, or
-            the endpoints serve different environments.
+        ValueError: If an argument is out of range, the model has no place for the instruction, an
+            environment is given twice, or the endpoints serve different environments.
         FileExistsError: If the journal is there, without `resume`.
         RLMeshError: If no environment can be reached, or the model does not fit them.
     """
