@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlmesh._elements import numbers_of
 from rlmesh._evaluate.lanes import StepResult
 from rlmesh._models.forms import EpisodeContext
 from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, Timing
@@ -169,8 +171,20 @@ class Attempt:
 
 
 def success_of(info: Mapping[Any, Any]) -> bool | None:
-    """The environment's own word; None: it says nothing."""
+    """The environment's own word; None: it says nothing, or what is no yes or no.
+
+    A yes or no is a bool, a number that is not NaN, or an array with one of these.
+    """
     for key in _SUCCESS_KEYS:
         if key in info:
-            return bool(info[key])
+            return _yes_or_no(info[key])
     return None
+
+
+def _yes_or_no(value: Any) -> bool | None:
+    if not isinstance(value, (bool, int, float)):
+        found = numbers_of(value)
+        if found is None or math.prod(found[1]) != 1:
+            return None
+        (value,) = found[0].unpack(found[2])
+    return bool(value) if value == value else None
