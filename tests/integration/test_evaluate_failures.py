@@ -134,6 +134,22 @@ def test_a_wrong_observation_of_a_local_environment_ends_its_episode() -> None:
     assert error is not None and (error.path, error.actual) == ("observation", "9")
 
 
+@pytest.mark.parametrize("infos", [(None, {}), ({}, None)])
+def test_a_local_environment_without_an_info_ends_its_episode(infos: tuple[Any, Any]) -> None:
+    class Wordless(WalkEnv):
+        def reset(self, seed: Any = None, options: Any = None) -> Any:
+            self.infos = infos if seed == 9 else ({}, {})
+            return super().reset(seed)[0], self.infos[0]
+
+        def step(self, action: Any) -> Any:
+            return (*super().step(action)[:4], self.infos[1])
+
+    result = rlmesh.evaluate(Decide(), Wordless(), seeds=[0, 9, 1])
+    assert [e.error is None for e in result.episodes] == [True, False, True]
+    error = result.episodes[1].error
+    assert error is not None and "with info a dict" in error.message
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_environment_that_fails_ends_that_episode_alone(count: int) -> None:
     with served(*[WalkEnv(fails=(2, 7)) for _ in range(count)]) as addresses:

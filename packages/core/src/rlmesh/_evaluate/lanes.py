@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from rlmesh._codec.lanes import FINAL_KEY
 from rlmesh._evaluate.translation import Translation
+from rlmesh._hosting.outcomes import check_reset, check_step
 from rlmesh.specs import AutoresetMode, EnvContract
 
 __all__ = ["Lanes", "SingleLanes", "StepResult", "VectorLanes"]
@@ -66,7 +67,7 @@ class SingleLanes:
 
     def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
         """See `Lanes.reset`."""
-        observation, info = self.env.reset(seed=seeds[0])
+        observation, info = check_reset(self.env.reset(seed=seeds[0]))
         return {0: (self._shown(observation), info)}
 
     def step(self, actions: Mapping[int, Sequence[Any]]) -> dict[int, list[StepResult]]:
@@ -78,7 +79,7 @@ class SingleLanes:
         return {
             0: [
                 (self._shown(observation), float(reward), bool(terminated), bool(truncated), info)
-                for observation, reward, terminated, truncated, info in results
+                for observation, reward, terminated, truncated, info in map(check_step, results)
             ]
         }
 
