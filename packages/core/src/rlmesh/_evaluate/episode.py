@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ class Limits:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
+        if self.steps is not None and operator.index(self.steps) < 1:
             raise ValueError(f"expected max_episode_steps of 1 or more, got {self.steps}")
         if self.seconds is not None and not self.seconds > 0:
             raise ValueError(f"expected max_episode_seconds above 0, got {self.seconds}")

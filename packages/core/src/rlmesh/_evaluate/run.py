@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,7 +79,9 @@ class Settings:
     is_strict: bool = False
 
     def __post_init__(self) -> None:
-        if self.max_episodes is not None and self.max_episodes < 0:
+        if self.seeds is not None:
+            object.__setattr__(self, "seeds", _checked(self.seeds))
+        if self.max_episodes is not None and operator.index(self.max_episodes) < 0:
             raise ValueError(f"max_episodes is {self.max_episodes}, below 0")
         if self.retries < 0:
             raise ValueError(f"retries is {self.retries}, below 0")
@@ -92,7 +95,21 @@ class Settings:
             return None
         if self.max_episodes is not None:
             return self.max_episodes
-        return len(self.seeds) if self.seeds is not None and len(self.seeds) else 1
+        return 1 if self.seeds is None else len(self.seeds)
+
+
+def _checked(seeds: Iterable[int]) -> tuple[int, ...]:
+    """Seeds as numbers of Python.
+
+    Raises:
+        TypeError: If one is no integer.
+        ValueError: If one does not fit where results and peers keep it.
+    """
+    numbers = tuple(map(operator.index, seeds))
+    for i, seed in enumerate(numbers):
+        if not 0 <= seed < 2**64:
+            raise ValueError(f"expected seeds from 0 to 2**64 - 1, but seeds[{i}] is {seed}")
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -173,7 +190,7 @@ def _prepared(
         execution_horizon=settings.execution_horizon,
         max_batch_size=settings.max_batch_size,
     )
-    seeds = tuple(int(seed) for seed in (settings.seeds if settings.seeds is not None else ()))
+    seeds = tuple(settings.seeds or ())
     ledger.env_id = contract.id
     if settings.journal is not None:
         header = JournalHeader(
