@@ -249,6 +249,20 @@ def test_a_model_is_told_of_every_episode_that_is_over() -> None:
         assert len(begun) > 5 and ended.pop() == "closed"
 
 
+def test_an_environment_that_does_not_close_costs_no_result(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def close() -> None:
+        raise OSError("the window is gone")
+
+    stuck, other = WalkEnv(), WalkEnv()
+    stuck.close = close  # type: ignore[method-assign]
+    result = rlmesh.evaluate(Decide(), [stuck, other], seeds=SEEDS, close_envs=True)
+    assert told(result) == alone()
+    assert other.closed == 1
+    assert "the window is gone" in caplog.text
+
+
 def test_an_action_outside_its_space_ends_the_run() -> None:
     with served(WalkEnv()) as (address,), pytest.raises(errors.RunError, match="got 9"):
         rlmesh.evaluate(lambda _: 9, address, seeds=SEEDS)
