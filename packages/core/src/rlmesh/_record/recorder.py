@@ -74,13 +74,16 @@ class Recorder(ABC):
         """A step was made."""
         file = self._open.get(event.episode)
         if file is not None and not file.broken:
+            file.steps += 1
             self._attempt(file, lambda: self._step(file, event))
 
     def on_episode_end(self, event: Any) -> None:
         """An episode has ended: its file is finished."""
         with self._lock:
             file = self._open.pop(event.episode, None)
-        if file is not None and not file.broken:
+        if file is not None and file.steps and not event.result.steps:
+            self._writer.abandon(file)  # Of an attempt before: in the last one no episode began.
+        elif file is not None and not file.broken:
             self._attempt(file, lambda: self._end(file, event))
             self._writer.finish(file)
         self._tell()

@@ -72,6 +72,7 @@ class VideoRecorder(Recorder):
         self._drawings = Drawings()
 
     def _begin(self, event: Any) -> Film:
+        os.makedirs(self._folder, exist_ok=True)  # A grid of a run before took it away.
         name = f"{file_stem(event.episode, event.seed)}.mp4"
         path = os.path.join(self._folder, name)
         self._films[event.episode] = path

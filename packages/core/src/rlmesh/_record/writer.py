@@ -23,11 +23,13 @@ class EpisodeFile(ABC):
     Attributes:
         path: The name it gets when it is whole.
         broken: Whether it is given up.
+        steps: How many steps it was told.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.broken = False
+        self.steps = 0
 
     @property
     def unfinished(self) -> str:
