@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -59,13 +60,14 @@ class VideoRecorder(Recorder):
             av.codec.Codec(codec, "w")
         except ValueError as error:
             raise ValueError(f"expected an encoder that FFmpeg has, got codec={codec!r}") from error
-        if fps is not None and not fps > 0:
+        if fps is not None and not 0 < fps < math.inf:
             raise ValueError(f"expected fps above 0, got {fps}")
         super().__init__(path, episodes)
         self._is_grid = self.path.lower().endswith(".mp4")
         self._folder = f"{self.path}.episodes" if self._is_grid else self.path
         os.makedirs(self._folder, exist_ok=True)
-        self._source, self._fps, self._codec = source, fps, codec
+        self._source, self._codec = source, codec
+        self._fps = None if fps is None else float(fps)
         self._films: dict[int, str] = {}
         self._said_fps: float | None = None
         self._leaf: tuple[Any, ...] | None = None
