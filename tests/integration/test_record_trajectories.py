@@ -191,6 +191,18 @@ def test_an_image_is_its_bytes(tmp_path: Path) -> None:
     assert np.array_equal([o[0] for o in episode.observations], noise)
 
 
+def test_pandas_reads_images_of_a_sequence(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), "uint8")
+    space = spaces.Sequence(spaces.Box(0, 255, (40, 50, 3), "uint8"))
+    play(wrap(Told(space, [(image,), (image, image), ()]), TrajectoryRecorder(tmp_path)), [0, 1])
+    images = pandas.read_parquet(tmp_path)["observation[:]"]
+    assert [len(cell) for cell in images] == [1, 2]
+    assert np.array_equal(images[1][1].reshape(40, 50, 3), image)
+    (episode,) = read_trajectories(tmp_path, backend=BACKEND)
+    assert identical(episode.observations[1], (image, image)) and episode.observations[2] == ()
+
+
 def test_pandas_reads_the_folder(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     env = nested_env()
@@ -222,6 +234,16 @@ def test_a_large_episode_is_written_while_it_goes_on(
     (episode,) = read_trajectories(tmp_path, backend=BACKEND)
     heats = [o["heat"] for o in env.observations]
     assert [o["heat"] for o in episode.observations] == heats and len(episode.infos) == 20
+
+
+def test_what_waits_is_bounded_where_observations_are_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row takes half a kilobyte of memory, whatever is in it."""
+    monkeypatch.setattr("rlmesh._record.parquet.MOST_BYTES", 25_600)
+    env = Told(spaces.Discrete(3), [1] * 201)
+    play(wrap(env, TrajectoryRecorder(tmp_path)), [0] * 200)
+    assert pq.ParquetFile(tmp_path / "episode_0_seed_5.parquet").num_row_groups > 3
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
