@@ -36,5 +36,5 @@ def fps_of(env: Any) -> float | None:
     said = getattr(contract, "render_fps", None)
     if said is None and isinstance(metadata, Mapping):
         said = metadata.get("render_fps")
-    # NumPy's numbers are such too.
-    return float(said) if isinstance(said, Real) and 0 < said < math.inf else None
+    rate = float(said) if isinstance(said, Real) else 0.0  # NumPy's numbers are such too.
+    return rate if 0 < rate < math.inf else None
