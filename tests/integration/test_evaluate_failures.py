@@ -176,6 +176,28 @@ def test_what_fails_in_a_chunk_counts_the_steps_before() -> None:
     assert result.episodes[0].reward != 0
 
 
+class Long(Decide):
+    """Plans further than one request may (M-1)."""
+
+    def predict_chunk(self, observation: Any) -> list[int]:
+        return [1] * 70_000
+
+
+def test_a_chunk_may_be_longer_than_a_request() -> None:
+    with served(WalkEnv()) as (address,):
+        result = rlmesh.evaluate(Long(), address, seeds=[5], execution_horizon=70_000)
+    assert [e.error for e in result.episodes] == [None]
+
+
+def test_an_endpoint_is_not_held_by_what_it_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that leaves the session open: the next one said that we hold the environment."""
+    monkeypatch.setattr("rlmesh._evaluate.episode.MAX_CHUNK", 70_000)
+    with served(WalkEnv()) as (address,):
+        with pytest.raises(errors.RunError, match="expected at most 65536, got 70000"):
+            rlmesh.evaluate(Long(), address, seeds=[5], execution_horizon=70_000, retries=1)
+        rlmesh.RemoteEnv(address).close()
+
+
 def test_an_episode_that_failed_is_tried_elsewhere() -> None:
     """One environment of two never works: all episodes are played, without an error."""
     broken = ScriptedEnv(*[RuntimeError("the motor is hot")] * 1000)

@@ -13,6 +13,7 @@ from typing import Any
 from rlmesh._elements import numbers_of
 from rlmesh._evaluate.lanes import StepResult
 from rlmesh._models.forms import EpisodeContext
+from rlmesh._models.policy import MAX_CHUNK
 from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, Timing
 
 __all__ = ["Attempt", "Limits", "Planned"]
@@ -146,7 +147,7 @@ class Attempt:
         """How many actions may be taken before the next look at it; of those that it has."""
         if self._limits.seconds is not None:
             return 1
-        count = len(self.actions)
+        count = min(len(self.actions), MAX_CHUNK)
         return count if self._limits.steps is None else min(count, self._limits.steps - self.steps)
 
     def result(
