@@ -150,6 +150,24 @@ def test_a_local_environment_without_an_info_ends_its_episode(infos: tuple[Any, 
     assert error is not None and "with info a dict" in error.message
 
 
+def test_an_interrupt_at_the_end_leaves_the_result() -> None:
+    """Recorders may take their time there, and environments to close."""
+
+    class Slow:
+        def on_run_end(self, event: Any) -> None:
+            raise KeyboardInterrupt
+
+    def close() -> None:
+        raise KeyboardInterrupt
+
+    env = WalkEnv()
+    env.close = close  # type: ignore[method-assign]
+    for arguments in ({"hooks": Slow()}, {"close_envs": True}):
+        with pytest.raises(KeyboardInterrupt) as caught:
+            rlmesh.evaluate(Decide(), env, seeds=SEEDS, **arguments)  # type: ignore[arg-type]
+        assert told(caught.value.result) == alone()  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_environment_that_fails_ends_that_episode_alone(count: int) -> None:
     with served(*[WalkEnv(fails=(2, 7)) for _ in range(count)]) as addresses:

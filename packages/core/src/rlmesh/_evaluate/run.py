@@ -139,6 +139,16 @@ def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
         return _prepared(model, contract, sources, ledger, settings)
 
     scheduler = Scheduler(sources, prepare, ledger, terms)
+    try:
+        _played(scheduler, ledger, settings)
+    except BaseException as error:
+        if ledger.has_begun and not isinstance(error, Exception):
+            error.result = ledger.result()  # type: ignore[attr-defined]
+        raise
+    return ledger.result()
+
+
+def _played(scheduler: Scheduler, ledger: Ledger, settings: Settings) -> None:
     ended = False
     try:
         _watched(scheduler, ledger)
@@ -149,11 +159,10 @@ def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
         finally:
             if ledger.journal is not None:
                 ledger.journal.close()
-    return ledger.result()
 
 
 def _watched(scheduler: Scheduler, ledger: Ledger) -> None:
-    """Play, and put what was finished on the exception that ends it."""
+    """Play, and put what was finished on the error that ends it."""
     try:
         scheduler.run()
     except BaseException as error:
@@ -168,7 +177,6 @@ def _watched(scheduler: Scheduler, ledger: Ledger) -> None:
             scheduler.give_up()
             count = len(result.episodes)
             raise RunError(f"the run ended in episode {count}: {error}", result=result) from error
-        error.result = result  # type: ignore[attr-defined]
         raise
     try:
         ledger.end()
