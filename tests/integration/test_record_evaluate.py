@@ -148,6 +148,36 @@ def test_a_recorder_watches_a_second_run(tmp_path: Path) -> None:
     assert not grid.failures
 
 
+def test_a_grid_has_the_films_of_before_the_run_was_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were left out, and removed; and an interrupt was a file that is not there."""
+
+    class Cut:
+        def on_episode_start(self, event: Any) -> None:
+            if event.episode == 2:
+                raise KeyboardInterrupt
+
+    def together(films: Any) -> Any:
+        raise KeyboardInterrupt
+
+    def run(*more: Any) -> None:
+        grid = VideoRecorder(tmp_path / "all.mp4")
+        arguments = {"seeds": [2, 3, 4], "journal": tmp_path / "journal", "resume": True}
+        rlmesh.evaluate(Model(lambda _: 1), Lamp(), hooks=[grid, *more], **arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rlmesh._record.grid._together", together)
+        for more in ((Cut(),), ()):
+            with pytest.raises(KeyboardInterrupt):
+                run(*more)
+    assert len(os.listdir(tmp_path / "all.mp4.episodes")) == 3
+    run()
+    assert sorted(os.listdir(tmp_path)) == ["all.mp4", "journal"]
+    with av.open(tmp_path / "all.mp4") as film:
+        assert (film.streams.video[0].width, film.streams.video[0].height) == (64, 64)
+
+
 def test_a_run_that_fails_has_what_ended(tmp_path: Path) -> None:
     def predict(observation: Any) -> int:
         if observation["light"] == lights_of(5)[2]:

@@ -73,12 +73,19 @@ class VideoRecorder(Recorder):
         self._leaf: tuple[Any, ...] | None = None
         self._drawings = Drawings()
 
+    def on_run_start(self, event: Any) -> None:
+        """A run begins, or goes on: a grid has the films that were made before it was cut short."""
+        for episode in event.finished:
+            self._films[episode.index] = self._path(episode.index, episode.seed)
+        super().on_run_start(event)
+
     def _begin(self, event: Any) -> Film:
         os.makedirs(self._folder, exist_ok=True)  # A grid of a run before took it away.
-        name = f"{file_stem(event.episode, event.seed)}.mp4"
-        path = os.path.join(self._folder, name)
-        self._films[event.episode] = path
+        path = self._films[event.episode] = self._path(event.episode, event.seed)
         return Film(path, self._rate, self._codec, self._say)
+
+    def _path(self, episode: int, seed: int | None) -> str:
+        return os.path.join(self._folder, f"{file_stem(episode, seed)}.mp4")
 
     def _rate(self) -> float:
         return self._fps or self._said_fps or DEFAULT_FPS
