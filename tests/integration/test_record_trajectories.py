@@ -224,6 +224,27 @@ def test_values_and_infos_come_back_in_a_backend(tmp_path: Path) -> None:
     assert identical(episode.actions[4]["arm"][0], actions[4]["arm"][0])
 
 
+@pytest.mark.filterwarnings("ignore:info:rlmesh._wire.dynamic.InexactValueWarning")
+@pytest.mark.parametrize(
+    ("info", "text"),
+    [
+        ({"at": np.datetime64("2020-01-01")}, {"at": repr(np.datetime64("2020-01-01"))}),
+        (
+            {"at": np.array(["2020-01-01"], "M8[D]")},
+            {"at": repr(np.array(["2020-01-01"], "M8[D]"))},
+        ),
+        ({"\ud800": 1}, {"?": 1}),
+    ],
+)
+def test_an_info_that_json_lacks_costs_no_recording(tmp_path: Path, info: Any, text: Any) -> None:
+    env = Told(spaces.Discrete(2), [0, 1])
+    env.infos[1] = info
+    recorder = TrajectoryRecorder(tmp_path)
+    play(wrap(env, recorder), [0])
+    assert not recorder.failures
+    assert json.loads(pq.read_table(tmp_path)["info"][0].as_py()) == text
+
+
 def test_a_large_episode_is_written_while_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
