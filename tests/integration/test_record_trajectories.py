@@ -424,6 +424,45 @@ def test_an_episode_without_a_step_or_an_end_is_not_written(tmp_path: Path) -> N
     assert len(episode.observations) == 2 and not (episode.terminated or episode.truncated)
 
 
+FORGETS = """
+import os, sys
+from rlmesh import spaces
+from rlmesh.record import TrajectoryRecorder, wrap
+class Short:
+    observation_space = action_space = spaces.Discrete(2)
+    def reset(self, *, seed=None, options=None):
+        return 0, {}
+    def step(self, action):
+        return 1, 1.0, True, False, {}
+folder, format, obstacle = sys.argv[1:]
+env = wrap(Short(), TrajectoryRecorder(folder, format=format))
+if obstacle:
+    os.mkdir(os.path.join(folder, obstacle))
+for seed in (1, 2):
+    env.reset(seed=seed)
+    env.step(0)
+"""
+
+
+@pytest.mark.parametrize("form", ["parquet", "minari"])
+def test_who_forgets_to_close_has_what_ended(tmp_path: Path, form: str) -> None:
+    """The first episode was lost: its library was first imported at the end of the process."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", FORGETS, str(folder), form, ""]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+    assert done.stderr == ""
+    kept = folder / "data" if form == "minari" else folder
+    wanted = ["0", "1"] if form == "minari" else ["episode_0_seed_1", "episode_1_seed_2"]
+    assert [path.stem for path in sorted(kept.iterdir())][:2] == wanted
+
+
+def test_what_is_lost_at_the_end_of_a_process_is_told(tmp_path: Path) -> None:
+    obstacle = "episode_1_seed_2.parquet"
+    command = [sys.executable, "-c", FORGETS, str(tmp_path / "run"), "parquet", obstacle]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+    assert "episode_1_seed_2.parquet: not recorded" in done.stderr
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

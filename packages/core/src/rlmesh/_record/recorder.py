@@ -41,7 +41,7 @@ class Recorder(ABC):
         self.path = os.fspath(path)
         self._episodes = episodes
         self._open: dict[int, EpisodeFile] = {}
-        self._writer = Writer(self._note)
+        self._writer = Writer(self._note, self._leave)
         self._lock = threading.Lock()
         self._untold: list[str] = []
         self._failures: list[str] = []
@@ -98,6 +98,11 @@ class Recorder(ABC):
             self._forget(episode)
         self._writer.close()
         self._complete()
+        self._tell()
+
+    def _leave(self) -> None:
+        """Write what waits, at the end of a process that has not closed this."""
+        self._writer.close()
         self._tell()
 
     def __enter__(self: Self) -> Self:

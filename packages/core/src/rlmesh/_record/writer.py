@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - what PyArrow imports at the end cannot do it then
 import os
 import queue
 import threading
@@ -71,10 +72,14 @@ class Writer:
 
     Args:
         failed: Told, in that thread, of a file that cannot be written, and why.
+        leave: Called at the end of a process that has not closed it; closes it.
     """
 
-    def __init__(self, failed: Callable[[EpisodeFile, Exception], None]) -> None:
+    def __init__(
+        self, failed: Callable[[EpisodeFile, Exception], None], leave: Callable[[], None]
+    ) -> None:
         self._failed = failed
+        self._leave = leave
         self._jobs: queue.Queue[tuple[EpisodeFile, Callable[[], None]] | None]
         self._jobs = queue.Queue(MOST_WAITING)
         self._thread: threading.Thread | None = None
@@ -97,7 +102,7 @@ class Writer:
         with self._beginning:
             thread, self._thread = self._thread, None
             if thread is not None:
-                atexit.unregister(self.close)
+                atexit.unregister(self._leave)
                 self._jobs.put(None)
                 thread.join()
 
@@ -106,7 +111,7 @@ class Writer:
             if self._thread is None:
                 # A daemon, so that who forgets to close does not hang at the end; what has ended
                 # is whole even then.
-                atexit.register(self.close)
+                atexit.register(self._leave)
                 self._thread = threading.Thread(
                     target=self._work, name="rlmesh-record", daemon=True
                 )
