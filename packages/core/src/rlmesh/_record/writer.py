@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import concurrent.futures.thread  # noqa: F401 - what PyArrow imports at the end cannot do it then
+import importlib
 import os
 import queue
 import threading
@@ -109,6 +109,9 @@ class Writer:
     def _put(self, file: EpisodeFile, job: Callable[[], None]) -> None:
         with self._beginning:
             if self._thread is None:
+                # PyArrow imports Pandas when it is given its first list. Where that is at the end of
+                # the process, Pandas cannot begin this any more.
+                importlib.import_module("concurrent.futures.thread")
                 # A daemon, so that who forgets to close does not hang at the end; what has ended
                 # is whole even then.
                 atexit.register(self._leave)
