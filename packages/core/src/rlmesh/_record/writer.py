@@ -109,8 +109,8 @@ class Writer:
     def _put(self, file: EpisodeFile, job: Callable[[], None]) -> None:
         with self._beginning:
             if self._thread is None:
-                # PyArrow imports Pandas when it is given its first list. Where that is at the end of
-                # the process, Pandas cannot begin this any more.
+                # PyArrow imports Pandas with its first list; where that is at the end of the
+                # process, Pandas cannot begin this any more.
                 importlib.import_module("concurrent.futures.thread")
                 # A daemon, so that who forgets to close does not hang at the end; what has ended
                 # is whole even then.
