@@ -450,7 +450,7 @@ def test_who_forgets_to_close_has_what_ended(tmp_path: Path, form: str) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, "-c", FORGETS, str(folder), form, ""]
     done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
-    assert done.stderr == ""
+    assert "RecordingWarning" not in done.stderr
     kept = folder / "data" if form == "minari" else folder
     wanted = ["0", "1"] if form == "minari" else ["episode_0_seed_1", "episode_1_seed_2"]
     assert [path.stem for path in sorted(kept.iterdir())][:2] == wanted
