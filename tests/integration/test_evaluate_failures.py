@@ -107,6 +107,25 @@ def test_a_connection_that_is_lost_is_made_again() -> None:
     assert told(result) == alone()
 
 
+def test_an_endpoint_that_comes_back_as_another_environment_plays_no_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    options = rlmesh.ServeOptions(grace_period=0.2)
+    with ExitStack() as stack:
+        first = stack.enter_context(EnvServer(WalkEnv(0.01), options=options))
+        (other,) = stack.enter_context(served(WalkEnv(0.01)))
+
+        def change() -> None:
+            first.shutdown()
+            stack.enter_context(EnvServer(CounterEnv(), first.address))
+
+        result = rlmesh.evaluate(
+            Decide(), [first.address, other], seeds=SEEDS, hooks=Once(2, change), retries=5
+        )
+    assert told(result) == alone()
+    assert "expected endpoints of one environment" in caplog.text
+
+
 def test_a_client_that_was_given_is_replaced_when_it_is_lost(transport: str) -> None:
     if transport == "shared":
         pytest.skip("as over frames")

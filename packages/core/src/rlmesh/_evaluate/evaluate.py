@@ -41,7 +41,8 @@ def evaluate(
     observations that are ready go through the model as one batch, while other environments step.
 
     An endpoint whose connection is lost is connected to again, and retired after `retries` times
-    in a row; its episodes are played elsewhere. An episode in which the environment fails is
+    in a row, or where it then serves another environment; its episodes are played elsewhere. An
+    episode in which the environment fails is
     played again, on another endpoint if there is one, and after `retries` times ends as
     `EpisodeEnd.ERROR`.
 
