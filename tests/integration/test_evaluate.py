@@ -70,6 +70,14 @@ def test_any_mix_of_environments() -> None:
             client.reset()
 
 
+def test_an_environment_is_given_once() -> None:
+    local = WalkEnv()
+    with served([WalkEnv()]) as (address,), rlmesh.RemoteEnv(address) as client:
+        for twice in ([local, WalkEnv(), local], [client, client]):
+            with pytest.raises(ValueError, match="expected each environment once"):
+                rlmesh.evaluate(Walks(), twice, seeds=SEEDS)
+
+
 def test_timing_tells_where_the_time_went() -> None:
     with served([WalkEnv(0.002), WalkEnv(0.002)]) as addresses:
         result = rlmesh.evaluate(Walks(), addresses, seeds=SEEDS)
@@ -216,6 +224,8 @@ def test_other_environments_are_refused() -> None:
     ("arguments", "words"),
     [
         ({"max_episodes": -1}, "max_episodes is -1"),
+        ({"seeds": [0, -1]}, r"from 0 to 2\*\*64 - 1, but seeds\[1\] is -1"),
+        ({"seeds": [2**64]}, r"seeds\[0\] is 18446744073709551616"),
         ({"retries": -1}, "retries is -1"),
         ({"resume": True}, "resume=True needs the journal="),
         ({"max_episode_steps": 0}, "max_episode_steps of 1 or more"),
@@ -229,6 +239,22 @@ def test_arguments_out_of_range(arguments: dict[str, Any], words: str) -> None:
         rlmesh.evaluate(Decide(), WalkEnv(), **arguments)
     with pytest.raises(ValueError, match="got an empty list"):
         rlmesh.evaluate(Decide(), [])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"seeds": [1.5]}, {"seeds": "12"}, {"max_episodes": 2.5}, {"max_episode_steps": 2.5}],
+)
+def test_counts_are_whole(arguments: dict[str, Any]) -> None:
+    """A limit of 2.5 steps was never reached, and a seed of 1.5 was 1."""
+    with pytest.raises(TypeError, match="interpreted as an integer"):
+        rlmesh.evaluate(Decide(), WalkEnv(), **arguments)
+
+
+def test_as_many_episodes_as_seeds() -> None:
+    for seeds in ([], [7], range(2), (3, 2**64 - 1)):
+        result = rlmesh.evaluate(Decide(), WalkEnv(), seeds=seeds)
+        assert [episode.seed for episode in result.episodes] == list(seeds)
 
 
 def test_the_random_baseline_does_not_depend_on_endpoints() -> None:

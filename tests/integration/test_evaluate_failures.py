@@ -107,6 +107,25 @@ def test_a_connection_that_is_lost_is_made_again() -> None:
     assert told(result) == alone()
 
 
+def test_an_endpoint_that_comes_back_as_another_environment_plays_no_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    options = rlmesh.ServeOptions(grace_period=0.2)
+    with ExitStack() as stack:
+        first = stack.enter_context(EnvServer(WalkEnv(0.01), options=options))
+        (other,) = stack.enter_context(served(WalkEnv(0.01)))
+
+        def change() -> None:
+            first.shutdown()
+            stack.enter_context(EnvServer(CounterEnv(), first.address))
+
+        result = rlmesh.evaluate(
+            Decide(), [first.address, other], seeds=SEEDS, hooks=Once(2, change), retries=5
+        )
+    assert told(result) == alone()
+    assert "expected endpoints of one environment" in caplog.text
+
+
 def test_a_client_that_was_given_is_replaced_when_it_is_lost(transport: str) -> None:
     if transport == "shared":
         pytest.skip("as over frames")
@@ -134,6 +153,40 @@ def test_a_wrong_observation_of_a_local_environment_ends_its_episode() -> None:
     assert error is not None and (error.path, error.actual) == ("observation", "9")
 
 
+@pytest.mark.parametrize("infos", [(None, {}), ({}, None)])
+def test_a_local_environment_without_an_info_ends_its_episode(infos: tuple[Any, Any]) -> None:
+    class Wordless(WalkEnv):
+        def reset(self, seed: Any = None, options: Any = None) -> Any:
+            self.infos = infos if seed == 9 else ({}, {})
+            return super().reset(seed)[0], self.infos[0]
+
+        def step(self, action: Any) -> Any:
+            return (*super().step(action)[:4], self.infos[1])
+
+    result = rlmesh.evaluate(Decide(), Wordless(), seeds=[0, 9, 1])
+    assert [e.error is None for e in result.episodes] == [True, False, True]
+    error = result.episodes[1].error
+    assert error is not None and "with info a dict" in error.message
+
+
+def test_an_interrupt_at_the_end_leaves_the_result() -> None:
+    """Recorders may take their time there, and environments to close."""
+
+    class Slow:
+        def on_run_end(self, event: Any) -> None:
+            raise KeyboardInterrupt
+
+    def close() -> None:
+        raise KeyboardInterrupt
+
+    env = WalkEnv()
+    env.close = close  # type: ignore[method-assign]
+    for arguments in ({"hooks": Slow()}, {"close_envs": True}):
+        with pytest.raises(KeyboardInterrupt) as caught:
+            rlmesh.evaluate(Decide(), env, seeds=SEEDS, **arguments)  # type: ignore[arg-type]
+        assert told(caught.value.result) == alone()  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_environment_that_fails_ends_that_episode_alone(count: int) -> None:
     with served(*[WalkEnv(fails=(2, 7)) for _ in range(count)]) as addresses:
@@ -158,6 +211,28 @@ def test_what_fails_in_a_chunk_counts_the_steps_before() -> None:
         result = rlmesh.evaluate(Chunks(), address, seeds=[5], execution_horizon=4)
     assert [(e.end, e.steps) for e in result.episodes] == [(EpisodeEnd.ERROR, 2)]
     assert result.episodes[0].reward != 0
+
+
+class Long(Decide):
+    """Plans further than one request may (M-1)."""
+
+    def predict_chunk(self, observation: Any) -> list[int]:
+        return [1] * 70_000
+
+
+def test_a_chunk_may_be_longer_than_a_request() -> None:
+    with served(WalkEnv()) as (address,):
+        result = rlmesh.evaluate(Long(), address, seeds=[5], execution_horizon=70_000)
+    assert [e.error for e in result.episodes] == [None]
+
+
+def test_an_endpoint_is_not_held_by_what_it_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that leaves the session open: the next one said that we hold the environment."""
+    monkeypatch.setattr("rlmesh._evaluate.episode.MAX_CHUNK", 70_000)
+    with served(WalkEnv()) as (address,):
+        with pytest.raises(errors.RunError, match="expected at most 65536, got 70000"):
+            rlmesh.evaluate(Long(), address, seeds=[5], execution_horizon=70_000, retries=1)
+        rlmesh.RemoteEnv(address).close()
 
 
 def test_an_episode_that_failed_is_tried_elsewhere() -> None:
@@ -231,6 +306,20 @@ def test_a_model_is_told_of_every_episode_that_is_over() -> None:
         with pytest.raises(errors.RunError):
             rlmesh.evaluate(model, addresses, seeds=SEEDS, hooks=Once(5, lambda: 1 // 0))
         assert len(begun) > 5 and ended.pop() == "closed"
+
+
+def test_an_environment_that_does_not_close_costs_no_result(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def close() -> None:
+        raise OSError("the window is gone")
+
+    stuck, other = WalkEnv(), WalkEnv()
+    stuck.close = close  # type: ignore[method-assign]
+    result = rlmesh.evaluate(Decide(), [stuck, other], seeds=SEEDS, close_envs=True)
+    assert told(result) == alone()
+    assert other.closed == 1
+    assert "the window is gone" in caplog.text
 
 
 def test_an_action_outside_its_space_ends_the_run() -> None:

@@ -131,6 +131,26 @@ def test_hooks_are_told_the_lane() -> None:
     assert lanes == [(0, 0, "SyncVectorEnv"), (1, 1, "SyncVectorEnv")]
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["local", "served"])
+def test_hooks_see_where_an_episode_ended(kind: str, mode: Any) -> None:
+    """Not where the lane's next one begins: a vector that resets at once tells both."""
+
+    class Places:
+        def __init__(self) -> None:
+            self.last: dict[int, Any] = {}
+
+        def on_step(self, event: Any) -> None:
+            seen = event.next_observation
+            self.last[event.episode] = (int(seen["n"]), *map(float, seen["x"]))
+
+    seen, wanted = Places(), Places()
+    Model(Lead()).run(Walk(), seeds=SEEDS, hooks=wanted)
+    with sources(kind, mode) as envs:
+        rlmesh.evaluate(Model(Lead()), envs, seeds=SEEDS, hooks=seen)
+    assert seen.last == wanted.last
+
+
 def test_a_session_plays_no_vector() -> None:
     with (
         sources("served", AutoresetMode.NEXT_STEP) as envs,

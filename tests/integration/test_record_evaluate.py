@@ -118,6 +118,66 @@ def test_an_environment_that_does_not_render_costs_the_film_alone(tmp_path: Path
     assert result.episodes[0].reward == 1.0 and os.listdir(tmp_path) == []
 
 
+def test_an_episode_that_did_not_begin_is_not_recorded(tmp_path: Path) -> None:
+    """What is there of an attempt before is not what its result tells of."""
+
+    class Broken(Lamp):
+        def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
+            if self.time == 2:
+                raise RuntimeError("the bulb is gone")
+            return super().reset(seed=seed)
+
+        def step(self, action: Any) -> tuple[Any, float, bool, bool, Any]:
+            if self.time == 2:
+                raise RuntimeError("the bulb bursts")
+            return super().step(action)
+
+    recorders = [VideoRecorder(tmp_path / "films"), TrajectoryRecorder(tmp_path / "steps")]
+    result = rlmesh.evaluate(Model(lambda _: 1), Broken(), seeds=[5], hooks=recorders, retries=1)
+    assert [(e.steps, e.end.value) for e in result.episodes] == [(0, "error")]
+    assert not os.listdir(tmp_path / "films") and not os.listdir(tmp_path / "steps")
+
+
+def test_a_recorder_watches_a_second_run(tmp_path: Path) -> None:
+    grid = VideoRecorder(tmp_path / "all.mp4")
+    for seeds in ([2], [4, 6]):
+        rlmesh.evaluate(Model(lambda _: 1), Lamp(), seeds=seeds, hooks=grid)
+        assert os.listdir(tmp_path) == ["all.mp4"]
+        with av.open(tmp_path / "all.mp4") as film:
+            assert film.streams.video[0].frames == max(seeds) + 1
+    assert not grid.failures
+
+
+def test_a_grid_has_the_films_of_before_the_run_was_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were left out, and removed; and an interrupt was a file that is not there."""
+
+    class Cut:
+        def on_episode_start(self, event: Any) -> None:
+            if event.episode == 2:
+                raise KeyboardInterrupt
+
+    def together(films: Any) -> Any:
+        raise KeyboardInterrupt
+
+    def run(*more: Any) -> None:
+        grid = VideoRecorder(tmp_path / "all.mp4")
+        arguments = {"seeds": [2, 3, 4], "journal": tmp_path / "journal", "resume": True}
+        rlmesh.evaluate(Model(lambda _: 1), Lamp(), hooks=[grid, *more], **arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rlmesh._record.grid._together", together)
+        for more in ((Cut(),), ()):
+            with pytest.raises(KeyboardInterrupt):
+                run(*more)
+    assert len(os.listdir(tmp_path / "all.mp4.episodes")) == 3
+    run()
+    assert sorted(os.listdir(tmp_path)) == ["all.mp4", "journal"]
+    with av.open(tmp_path / "all.mp4") as film:
+        assert (film.streams.video[0].width, film.streams.video[0].height) == (64, 64)
+
+
 def test_a_run_that_fails_has_what_ended(tmp_path: Path) -> None:
     def predict(observation: Any) -> int:
         if observation["light"] == lights_of(5)[2]:

@@ -191,6 +191,18 @@ def test_an_image_is_its_bytes(tmp_path: Path) -> None:
     assert np.array_equal([o[0] for o in episode.observations], noise)
 
 
+def test_pandas_reads_images_of_a_sequence(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), "uint8")
+    space = spaces.Sequence(spaces.Box(0, 255, (40, 50, 3), "uint8"))
+    play(wrap(Told(space, [(image,), (image, image), ()]), TrajectoryRecorder(tmp_path)), [0, 1])
+    images = pandas.read_parquet(tmp_path)["observation[:]"]
+    assert [len(cell) for cell in images] == [1, 2]
+    assert np.array_equal(images[1][1].reshape(40, 50, 3), image)
+    (episode,) = read_trajectories(tmp_path, backend=BACKEND)
+    assert identical(episode.observations[1], (image, image)) and episode.observations[2] == ()
+
+
 def test_pandas_reads_the_folder(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     env = nested_env()
@@ -212,6 +224,27 @@ def test_values_and_infos_come_back_in_a_backend(tmp_path: Path) -> None:
     assert identical(episode.actions[4]["arm"][0], actions[4]["arm"][0])
 
 
+@pytest.mark.filterwarnings("ignore:info:rlmesh._wire.dynamic.InexactValueWarning")
+@pytest.mark.parametrize(
+    ("info", "text"),
+    [
+        ({"at": np.datetime64("2020-01-01")}, {"at": repr(np.datetime64("2020-01-01"))}),
+        (
+            {"at": np.array(["2020-01-01"], "M8[D]")},
+            {"at": repr(np.array(["2020-01-01"], "M8[D]"))},
+        ),
+        ({"\ud800": 1}, {"?": 1}),
+    ],
+)
+def test_an_info_that_json_lacks_costs_no_recording(tmp_path: Path, info: Any, text: Any) -> None:
+    env = Told(spaces.Discrete(2), [0, 1])
+    env.infos[1] = info
+    recorder = TrajectoryRecorder(tmp_path)
+    play(wrap(env, recorder), [0])
+    assert not recorder.failures
+    assert json.loads(pq.read_table(tmp_path)["info"][0].as_py()) == text
+
+
 def test_a_large_episode_is_written_while_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +255,16 @@ def test_a_large_episode_is_written_while_it_goes_on(
     (episode,) = read_trajectories(tmp_path, backend=BACKEND)
     heats = [o["heat"] for o in env.observations]
     assert [o["heat"] for o in episode.observations] == heats and len(episode.infos) == 20
+
+
+def test_what_waits_is_bounded_where_observations_are_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row takes half a kilobyte of memory, whatever is in it."""
+    monkeypatch.setattr("rlmesh._record.parquet.MOST_BYTES", 25_600)
+    env = Told(spaces.Discrete(3), [1] * 201)
+    play(wrap(env, TrajectoryRecorder(tmp_path)), [0] * 200)
+    assert pq.ParquetFile(tmp_path / "episode_0_seed_5.parquet").num_row_groups > 3
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -379,6 +422,45 @@ def test_an_episode_without_a_step_or_an_end_is_not_written(tmp_path: Path) -> N
     assert os.listdir(tmp_path) == ["episode_1_seed_2.parquet"]
     (episode,) = read_trajectories(tmp_path)
     assert len(episode.observations) == 2 and not (episode.terminated or episode.truncated)
+
+
+FORGETS = """
+import os, sys
+from rlmesh import spaces
+from rlmesh.record import TrajectoryRecorder, wrap
+class Short:
+    observation_space = action_space = spaces.Discrete(2)
+    def reset(self, *, seed=None, options=None):
+        return 0, {}
+    def step(self, action):
+        return 1, 1.0, True, False, {}
+folder, format, obstacle = sys.argv[1:]
+env = wrap(Short(), TrajectoryRecorder(folder, format=format))
+if obstacle:
+    os.mkdir(os.path.join(folder, obstacle))
+for seed in (1, 2):
+    env.reset(seed=seed)
+    env.step(0)
+"""
+
+
+@pytest.mark.parametrize("form", ["parquet", "minari"])
+def test_who_forgets_to_close_has_what_ended(tmp_path: Path, form: str) -> None:
+    """The first episode was lost: its library was first imported at the end of the process."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", FORGETS, str(folder), form, ""]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+    assert "RecordingWarning" not in done.stderr
+    kept = folder / "data" if form == "minari" else folder
+    wanted = ["0", "1"] if form == "minari" else ["episode_0_seed_1", "episode_1_seed_2"]
+    assert [path.stem for path in sorted(kept.iterdir())][:2] == wanted
+
+
+def test_what_is_lost_at_the_end_of_a_process_is_told(tmp_path: Path) -> None:
+    obstacle = "episode_1_seed_2.parquet"
+    command = [sys.executable, "-c", FORGETS, str(tmp_path / "run"), "parquet", obstacle]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+    assert "episode_1_seed_2.parquet: not recorded" in done.stderr
 
 
 KILLED = """

@@ -19,6 +19,7 @@ from rlmesh._evaluate.lanes import lane_info
 from rlmesh._evaluate.work import Work
 from rlmesh.adapters import EnvTags
 from rlmesh.specs import EnvContract, Registration
+from rlmesh.tensor import Tensor
 
 
 def taken(work: Work, endpoint: int = 0, others: tuple[int, ...] = (), alone: bool = True) -> Any:
@@ -138,7 +139,19 @@ def test_what_an_info_says_of_a_lane() -> None:
 
 @pytest.mark.parametrize(
     ("info", "success"),
-    [({}, None), ({"success": 0}, False), ({"is_success": True, "success": False}, True)],
+    [
+        ({}, None),
+        ({"success": 0}, False),
+        ({"is_success": True, "success": False}, True),
+        ({"success": Tensor.of([1.0], "float64")}, True),
+        ({"success": Tensor.of(False, "bool")}, False),
+        # What says neither yes nor no ended the run, or was a yes.
+        ({"success": Tensor.of([True, False], "bool")}, None),
+        ({"success": None}, None),
+        ({"success": math.nan}, None),
+        ({"success": "False"}, None),
+        ({"success": [False]}, None),
+    ],
 )
 def test_success_is_the_environments_own_word(info: Any, success: bool | None) -> None:
     assert success_of(info) is success

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -97,6 +98,23 @@ def test_an_image_of_the_observation_can_be_filmed(tmp_path: Path, source: str) 
     play(wrap(Painter(), VideoRecorder(tmp_path, source=source, fps=29.97)), (0,))
     frames = frames_of(tmp_path / "episode_0_seed_0.mp4")
     assert close_to(colours_of(frames), [colour[::-1] for colour in COLOURS])
+
+
+@pytest.mark.parametrize(
+    ("said", "given", "rate"),
+    [
+        (np.int64(24), None, 24),
+        (np.float32(12.5), None, 12.5),
+        (math.inf, None, 30),
+        (12, np.float32(7.5), 7.5),
+    ],
+)
+def test_how_fast_it_plays(tmp_path: Path, said: Any, given: Any, rate: float) -> None:
+    env = Painter(steps=1)
+    env.metadata = {"render_fps": said}  # type: ignore[misc]
+    play(wrap(env, VideoRecorder(tmp_path, fps=given)), (0,))
+    with av.open(tmp_path / "episode_0_seed_0.mp4") as film:
+        assert film.streams.video[0].average_rate == rate
 
 
 @pytest.mark.parametrize(
@@ -204,8 +222,9 @@ def test_an_unfinished_episode_leaves_nothing_and_a_repeated_one_is_the_later(
 def test_what_cannot_be_a_recorder_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="codec='no_such'"):
         VideoRecorder(tmp_path, codec="no_such")
-    with pytest.raises(ValueError, match="fps above 0, got 0"):
-        VideoRecorder(tmp_path, fps=0)
+    for fps in (0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"fps above 0, got {fps}"):
+            VideoRecorder(tmp_path, fps=fps)
     recorder = VideoRecorder(tmp_path, source="lidar")
     with pytest.warns(RecordingWarning, match=r"source='lidar' .* \['camera'\]"):
         play(wrap(Painter(), recorder), (0,))

@@ -41,6 +41,8 @@ def numbers_of(value: object) -> tuple[DType, tuple[int, ...], bytes] | None:
         return element, tuple(int(n) for n in shape), data
     if isinstance(value, (bytes, bytearray)):
         return None
+    if isinstance(name, str) and name not in DTYPES:  # A date has a buffer of its bytes.
+        return None
     if hasattr(value, "detach"):
         return _numbers_of_tensor(value)
     try:

@@ -71,8 +71,21 @@ def sources_of(envs: list[Any], dialer: Dialer) -> list[Source]:
 
     Raises:
         TypeError: If one is none of these.
+        ValueError: If an environment or a client is given twice: each plays one episode at a time.
     """
+    players = [env for env in envs if not _has_address(env)]
+    for i, env in enumerate(players):
+        if any(env is other for other in players[:i]):
+            raise ValueError(
+                f"expected each environment once, but the same {type(env).__name__} is given "
+                f"twice; make one for each endpoint, or serve it and give its address"
+            )
     return [_source(env, dialer) for env in envs]
+
+
+def _has_address(env: Any) -> bool:
+    """Whether it is dialled, as often as one likes, and not played as it is."""
+    return isinstance(env, (str, int)) or not (hasattr(env, "reset") and hasattr(env, "step"))
 
 
 def _source(env: Any, dialer: Dialer) -> Source:

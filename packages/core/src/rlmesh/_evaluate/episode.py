@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlmesh._elements import numbers_of
 from rlmesh._evaluate.lanes import StepResult
 from rlmesh._models.forms import EpisodeContext
+from rlmesh._models.policy import MAX_CHUNK
 from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, Timing
 
 __all__ = ["Attempt", "Limits", "Planned"]
@@ -25,7 +29,7 @@ class Limits:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
+        if self.steps is not None and operator.index(self.steps) < 1:
             raise ValueError(f"expected max_episode_steps of 1 or more, got {self.steps}")
         if self.seconds is not None and not self.seconds > 0:
             raise ValueError(f"expected max_episode_seconds above 0, got {self.seconds}")
@@ -143,7 +147,7 @@ class Attempt:
         """How many actions may be taken before the next look at it; of those that it has."""
         if self._limits.seconds is not None:
             return 1
-        count = len(self.actions)
+        count = min(len(self.actions), MAX_CHUNK)
         return count if self._limits.steps is None else min(count, self._limits.steps - self.steps)
 
     def result(
@@ -169,8 +173,20 @@ class Attempt:
 
 
 def success_of(info: Mapping[Any, Any]) -> bool | None:
-    """The environment's own word; None: it says nothing."""
+    """The environment's own word; None: it says nothing, or what is no yes or no.
+
+    A yes or no is a bool, a number that is not NaN, or an array with one of these.
+    """
     for key in _SUCCESS_KEYS:
         if key in info:
-            return bool(info[key])
+            return _yes_or_no(info[key])
     return None
+
+
+def _yes_or_no(value: Any) -> bool | None:
+    if not isinstance(value, (bool, int, float)):
+        found = numbers_of(value)
+        if found is None or math.prod(found[1]) != 1:
+            return None
+        (value,) = found[0].unpack(found[2])
+    return bool(value) if value == value else None

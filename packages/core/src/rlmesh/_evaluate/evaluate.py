@@ -41,7 +41,8 @@ def evaluate(
     observations that are ready go through the model as one batch, while other environments step.
 
     An endpoint whose connection is lost is connected to again, and retired after `retries` times
-    in a row; its episodes are played elsewhere. An episode in which the environment fails is
+    in a row, or where it then serves another environment; its episodes are played elsewhere. An
+    episode in which the environment fails is
     played again, on another endpoint if there is one, and after `retries` times ends as
     `EpisodeEnd.ERROR`.
 
@@ -72,8 +73,8 @@ def evaluate(
     Raises:
         RunError: If the run ended early: the model or a hook failed, or every endpoint is gone.
             Finished episodes are on it, as on a KeyboardInterrupt (`.result`), and in the journal.
-        ValueError: If an argument is out of range, the model has no place for the instruction, or
-            the endpoints serve different environments.
+        ValueError: If an argument is out of range, the model has no place for the instruction, an
+            environment is given twice, or the endpoints serve different environments.
         FileExistsError: If the journal is there, without `resume`.
         RLMeshError: If no environment can be reached, or the model does not fit them.
     """

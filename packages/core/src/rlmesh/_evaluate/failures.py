@@ -37,8 +37,8 @@ def verdict_of(error: BaseException, kind: str) -> Verdict:
     if not isinstance(error, Exception):
         return Verdict.RUN
     if isinstance(error, InvalidValueError):
-        # An observation is that of an environment of this process; a peer's own is an EnvError.
-        is_seen = error.path.startswith("observation")
+        # What an environment of this process gave; a peer's own is an EnvError.
+        is_seen = error.path.startswith(("observation", "reset()", "step()"))
         return Verdict.EPISODE if is_seen else Verdict.RUN
     if isinstance(error, (AuthenticationError, UnsupportedError, UnsupportedVersionError)):
         return Verdict.ENDPOINT

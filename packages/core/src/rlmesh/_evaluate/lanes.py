@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from rlmesh._codec.lanes import FINAL_KEY
 from rlmesh._evaluate.translation import Translation
+from rlmesh._hosting.outcomes import check_reset, check_step
 from rlmesh.specs import AutoresetMode, EnvContract
 
 __all__ = ["Lanes", "SingleLanes", "StepResult", "VectorLanes"]
@@ -65,7 +67,7 @@ class SingleLanes:
 
     def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
         """See `Lanes.reset`."""
-        observation, info = self.env.reset(seed=seeds[0])
+        observation, info = check_reset(self.env.reset(seed=seeds[0]))
         return {0: (self._shown(observation), info)}
 
     def step(self, actions: Mapping[int, Sequence[Any]]) -> dict[int, list[StepResult]]:
@@ -77,7 +79,7 @@ class SingleLanes:
         return {
             0: [
                 (self._shown(observation), float(reward), bool(terminated), bool(truncated), info)
-                for observation, reward, terminated, truncated, info in results
+                for observation, reward, terminated, truncated, info in map(check_step, results)
             ]
         }
 
@@ -159,6 +161,9 @@ class VectorLanes:
         observation, rewards, terminated, truncated, info = self.env.step(batch)
         self._has_begun = True
         observations = self._translation.observations(observation, self.count)
+        for lane in actions:  # One that was reset at once has begun another episode.
+            if _has(info, FINAL_KEY, lane):
+                observations[lane] = self._translation.observation(info[FINAL_KEY][lane])
         self._ended = [bool(a) or bool(b) for a, b in zip(terminated, truncated)]
         return {
             lane: [

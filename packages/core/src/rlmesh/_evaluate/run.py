@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,7 +79,9 @@ class Settings:
     is_strict: bool = False
 
     def __post_init__(self) -> None:
-        if self.max_episodes is not None and self.max_episodes < 0:
+        if self.seeds is not None:
+            object.__setattr__(self, "seeds", _checked(self.seeds))
+        if self.max_episodes is not None and operator.index(self.max_episodes) < 0:
             raise ValueError(f"max_episodes is {self.max_episodes}, below 0")
         if self.retries < 0:
             raise ValueError(f"retries is {self.retries}, below 0")
@@ -92,7 +95,21 @@ class Settings:
             return None
         if self.max_episodes is not None:
             return self.max_episodes
-        return len(self.seeds) if self.seeds is not None and len(self.seeds) else 1
+        return 1 if self.seeds is None else len(self.seeds)
+
+
+def _checked(seeds: Iterable[int]) -> tuple[int, ...]:
+    """Seeds as numbers of Python.
+
+    Raises:
+        TypeError: If one is no integer.
+        ValueError: If one does not fit where results and peers keep it.
+    """
+    numbers = tuple(map(operator.index, seeds))
+    for i, seed in enumerate(numbers):
+        if not 0 <= seed < 2**64:
+            raise ValueError(f"expected seeds from 0 to 2**64 - 1, but seeds[{i}] is {seed}")
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,16 @@ def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
         return _prepared(model, contract, sources, ledger, settings)
 
     scheduler = Scheduler(sources, prepare, ledger, terms)
+    try:
+        _played(scheduler, ledger, settings)
+    except BaseException as error:
+        if ledger.has_begun and not isinstance(error, Exception):
+            error.result = ledger.result()  # type: ignore[attr-defined]
+        raise
+    return ledger.result()
+
+
+def _played(scheduler: Scheduler, ledger: Ledger, settings: Settings) -> None:
     ended = False
     try:
         _watched(scheduler, ledger)
@@ -132,11 +159,10 @@ def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
         finally:
             if ledger.journal is not None:
                 ledger.journal.close()
-    return ledger.result()
 
 
 def _watched(scheduler: Scheduler, ledger: Ledger) -> None:
-    """Play, and put what was finished on the exception that ends it."""
+    """Play, and put what was finished on the error that ends it."""
     try:
         scheduler.run()
     except BaseException as error:
@@ -151,7 +177,6 @@ def _watched(scheduler: Scheduler, ledger: Ledger) -> None:
             scheduler.give_up()
             count = len(result.episodes)
             raise RunError(f"the run ended in episode {count}: {error}", result=result) from error
-        error.result = result  # type: ignore[attr-defined]
         raise
     try:
         ledger.end()
@@ -173,7 +198,7 @@ def _prepared(
         execution_horizon=settings.execution_horizon,
         max_batch_size=settings.max_batch_size,
     )
-    seeds = tuple(int(seed) for seed in (settings.seeds if settings.seeds is not None else ()))
+    seeds = tuple(settings.seeds or ())
     ledger.env_id = contract.id
     if settings.journal is not None:
         header = JournalHeader(

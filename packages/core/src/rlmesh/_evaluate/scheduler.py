@@ -194,8 +194,15 @@ class Scheduler:
 
     def _opened(self, seat: Seat, opened: Opened) -> None:
         seat.lanes, seat.contract, seat.is_ours = opened
-        if self._contract is not None:
+        if self._contract is None:
+            return
+        try:
             check_same(self._contract, opened.contract, seat.name)
+        except ValueError as error:
+            self._last_error = error
+            if self._terms.is_strict:
+                raise
+            self._retire(seat, error)  # The others have what they need to go on.
 
     def _start(self) -> None:
         """Begin, once each endpoint has been opened, or tried: all then agree on what is played."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from rlmesh._evaluate.endpoints import Opened, Source
@@ -71,9 +72,12 @@ class Seat:
 
     def open(self, pause: float, stopped: threading.Event) -> None:
         """Open it, or open it again, after a pause."""
-        self.lanes = None
+        lost, self.lanes = self.lanes if self.is_ours else None, None
 
         def opening() -> Opened:
+            if lost is not None:  # Where its session goes on, it would hold the environment.
+                with suppress(Exception):
+                    lost.close()
             stopped.wait(pause)
             return self.source.open()
 

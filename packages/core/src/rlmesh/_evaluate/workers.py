@@ -85,7 +85,7 @@ class InlineWorker:
     def finish(self, last: Callable[[], Any] | None) -> None:
         """See `Worker.finish`."""
         if last is not None:
-            last()
+            self._results.put(_made(self._endpoint, "close", last, Exception))
 
     def join(self, patience: float) -> None:
         """See `Worker.join`."""

@@ -4,7 +4,8 @@ Numbers are Arrow's of the same dtype: one of shape () as it is, an array as a l
 C order, which is of any size where it may be null: not every reader of Parquet knows nulls among
 lists of fixed size. bfloat16, which Arrow does not have, is its bits as uint16, an array without
 elements a list that is empty, and a large one of uint8, such as an image, its bytes as binary of
-fixed size. The metadata of a field has "dtype" and, of arrays, "shape" as JSON.
+fixed size, but within a Sequence. The metadata of a field has "dtype" and, of arrays, "shape" as
+JSON.
 """
 
 from __future__ import annotations

@@ -106,7 +106,8 @@ def _columns(space: Space[Any], name: str) -> Iterator[Column]:
     elif isinstance(space, spaces.Sequence):
         yield Column(f"{name}.length", _INT64)
         for column in _columns(space.feature_space, f"{name}[:]"):
-            yield replace(column, lists=column.lists + 1)
+            # Pandas reads lists of numbers, but none of binaries of fixed size.
+            yield replace(column, lists=column.lists + 1, packed=False)
     elif isinstance(space, spaces.Graph):
         for part, features in _graph_parts(space):
             yield Column(f"{name}.{part}", features[0], features[1], 1)

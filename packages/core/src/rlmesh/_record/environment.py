@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 from rlmesh.spaces import Space, from_gymnasium
@@ -34,4 +36,5 @@ def fps_of(env: Any) -> float | None:
     said = getattr(contract, "render_fps", None)
     if said is None and isinstance(metadata, Mapping):
         said = metadata.get("render_fps")
-    return float(said) if isinstance(said, (int, float)) and said > 0 else None
+    rate = float(said) if isinstance(said, Real) else 0.0  # NumPy's numbers are such too.
+    return rate if 0 < rate < math.inf else None

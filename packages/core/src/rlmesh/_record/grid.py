@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from rlmesh._record.film import FilmWriter
@@ -50,8 +50,9 @@ def write_grid(films: Sequence[str], path: str, fps: float, codec: str) -> None:
                 writer.add(board)
             writer.finish()
         except BaseException:
-            writer.close()
-            os.remove(unfinished)
+            with suppress(Exception):  # It must not hide what went wrong, nor an interrupt.
+                writer.close()
+                os.remove(unfinished)  # It is not there before the encoder has given a picture.
             raise
     os.replace(unfinished, path)
 

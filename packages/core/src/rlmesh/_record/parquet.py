@@ -18,6 +18,9 @@ __all__ = ["ParquetEpisode", "schema_of"]
 MOST_BYTES = 64 << 20
 """Of cells that wait in memory; then they are written as a row group."""
 
+ROW_BYTES = 512
+"""Of a row beside what is in its cells: the objects, most of the memory of small observations."""
+
 
 def schema_of(layout: Layout) -> Any:
     """The `pyarrow.Schema` of a file.
@@ -80,7 +83,8 @@ class ParquetEpisode(SingleFile):
             if self._size >= MOST_BYTES:
                 self._write()
             self._rows.append(item)
-            self._size += _size(item.observation) + _size(item.action) + len(item.info.data)
+            self._size += ROW_BYTES + _size(item.observation) + _size(item.action)
+            self._size += len(item.info.text) + len(item.info.data)
 
     def finish(self) -> None:
         """Make the file whole; of an episode without a step there is none."""

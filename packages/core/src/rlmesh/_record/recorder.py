@@ -41,7 +41,7 @@ class Recorder(ABC):
         self.path = os.fspath(path)
         self._episodes = episodes
         self._open: dict[int, EpisodeFile] = {}
-        self._writer = Writer(self._note)
+        self._writer = Writer(self._note, self._leave)
         self._lock = threading.Lock()
         self._untold: list[str] = []
         self._failures: list[str] = []
@@ -74,13 +74,16 @@ class Recorder(ABC):
         """A step was made."""
         file = self._open.get(event.episode)
         if file is not None and not file.broken:
+            file.steps += 1
             self._attempt(file, lambda: self._step(file, event))
 
     def on_episode_end(self, event: Any) -> None:
         """An episode has ended: its file is finished."""
         with self._lock:
             file = self._open.pop(event.episode, None)
-        if file is not None and not file.broken:
+        if file is not None and file.steps and not event.result.steps:
+            self._writer.abandon(file)  # Of an attempt before: in the last one no episode began.
+        elif file is not None and not file.broken:
             self._attempt(file, lambda: self._end(file, event))
             self._writer.finish(file)
         self._tell()
@@ -95,6 +98,11 @@ class Recorder(ABC):
             self._forget(episode)
         self._writer.close()
         self._complete()
+        self._tell()
+
+    def _leave(self) -> None:
+        """Write what waits, at the end of a process that has not closed this."""
+        self._writer.close()
         self._tell()
 
     def __enter__(self: Self) -> Self:

@@ -110,14 +110,19 @@ def _readable(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return _text(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):
-        return {str(key): _readable(item) for key, item in value.items()}
+        return {_text(str(key)): _readable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_readable(item) for item in value]
     found = numbers_of(value) if not isinstance(value, (bytes, bytearray)) else None
     if found is None:
         return repr(value)
     return _readable(Tensor(found[2], found[0], found[1]).tolist())
+
+
+def _text(text: str) -> str:
+    """A text without what UTF-8 cannot carry."""
+    return text.encode("utf-8", "replace").decode()

@@ -68,6 +68,8 @@ class TrajectoryRecorder(Recorder):
             raise ValueError(f"expected format 'parquet' or 'minari', got {format!r}")
         library("numpy", "TrajectoryRecorder")
         library("pyarrow", "TrajectoryRecorder")
+        # Not at the end of the process, when it may be wanted first.
+        library("pyarrow.parquet", "TrajectoryRecorder")
         super().__init__(path, episodes)
         self._dataset = MinariDataset(self.path) if format == "minari" else None
         os.makedirs(self.path, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -59,23 +60,32 @@ class VideoRecorder(Recorder):
             av.codec.Codec(codec, "w")
         except ValueError as error:
             raise ValueError(f"expected an encoder that FFmpeg has, got codec={codec!r}") from error
-        if fps is not None and not fps > 0:
+        if fps is not None and not 0 < fps < math.inf:
             raise ValueError(f"expected fps above 0, got {fps}")
         super().__init__(path, episodes)
         self._is_grid = self.path.lower().endswith(".mp4")
         self._folder = f"{self.path}.episodes" if self._is_grid else self.path
         os.makedirs(self._folder, exist_ok=True)
-        self._source, self._fps, self._codec = source, fps, codec
+        self._source, self._codec = source, codec
+        self._fps = None if fps is None else float(fps)
         self._films: dict[int, str] = {}
         self._said_fps: float | None = None
         self._leaf: tuple[Any, ...] | None = None
         self._drawings = Drawings()
 
+    def on_run_start(self, event: Any) -> None:
+        """A run begins, or goes on: a grid has the films that were made before it was cut short."""
+        for episode in event.finished:
+            self._films[episode.index] = self._path(episode.index, episode.seed)
+        super().on_run_start(event)
+
     def _begin(self, event: Any) -> Film:
-        name = f"{file_stem(event.episode, event.seed)}.mp4"
-        path = os.path.join(self._folder, name)
-        self._films[event.episode] = path
+        os.makedirs(self._folder, exist_ok=True)  # A grid of a run before took it away.
+        path = self._films[event.episode] = self._path(event.episode, event.seed)
         return Film(path, self._rate, self._codec, self._say)
+
+    def _path(self, episode: int, seed: int | None) -> str:
+        return os.path.join(self._folder, f"{file_stem(episode, seed)}.mp4")
 
     def _rate(self) -> float:
         return self._fps or self._said_fps or DEFAULT_FPS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import queue
 import threading
@@ -23,11 +24,13 @@ class EpisodeFile(ABC):
     Attributes:
         path: The name it gets when it is whole.
         broken: Whether it is given up.
+        steps: How many steps it was told.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.broken = False
+        self.steps = 0
 
     @property
     def unfinished(self) -> str:
@@ -69,10 +72,14 @@ class Writer:
 
     Args:
         failed: Told, in that thread, of a file that cannot be written, and why.
+        leave: Called at the end of a process that has not closed it; closes it.
     """
 
-    def __init__(self, failed: Callable[[EpisodeFile, Exception], None]) -> None:
+    def __init__(
+        self, failed: Callable[[EpisodeFile, Exception], None], leave: Callable[[], None]
+    ) -> None:
         self._failed = failed
+        self._leave = leave
         self._jobs: queue.Queue[tuple[EpisodeFile, Callable[[], None]] | None]
         self._jobs = queue.Queue(MOST_WAITING)
         self._thread: threading.Thread | None = None
@@ -95,16 +102,19 @@ class Writer:
         with self._beginning:
             thread, self._thread = self._thread, None
             if thread is not None:
-                atexit.unregister(self.close)
+                atexit.unregister(self._leave)
                 self._jobs.put(None)
                 thread.join()
 
     def _put(self, file: EpisodeFile, job: Callable[[], None]) -> None:
         with self._beginning:
             if self._thread is None:
+                # PyArrow imports Pandas with its first list; where that is at the end of the
+                # process, Pandas cannot begin this any more.
+                importlib.import_module("concurrent.futures.thread")
                 # A daemon, so that who forgets to close does not hang at the end; what has ended
                 # is whole even then.
-                atexit.register(self.close)
+                atexit.register(self._leave)
                 self._thread = threading.Thread(
                     target=self._work, name="rlmesh-record", daemon=True
                 )

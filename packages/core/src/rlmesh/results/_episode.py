@@ -143,7 +143,7 @@ class EpisodeResult:
         steps: Number of steps.
         end: How it ended.
         success: The environment's own word (`info["is_success"]` or `info["success"]` of the last
-            step); None: it said nothing.
+            step, a bool, a number or an array of one); None: it said nothing.
         seconds: Seconds of wall time from the start of the reset to the end of the last step; the
             same as `timing.total`, whichever of the two is given.
         env_id: Id of the environment's contract.
