@@ -190,6 +190,8 @@ def test_a_served_model(address: str) -> None:
         tree = finished([*COMMAND, "inspect", where, "--token", "s3cret"])
         assert tree.returncode == 0, tree.stderr
         assert f"one  model at {where}" in tree.stdout and "forms  single" in tree.stdout
+        refused = finished([*COMMAND, "inspect", where, "--token", "guessed"])
+        assert refused.returncode == 1 and "asks for a token" in refused.stderr
         facts = told("inspect", where, "--token", "s3cret")
         assert facts["model"]["id"] == "one" and "contract" not in facts
         refused = finished([*COMMAND, "eval", where, address])
