@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rlmesh._cli.sources import UsageProblem
+from rlmesh._transport.address import parse_address
+from rlmesh.errors import AddressError
 from rlmesh.options import TLS
 
 __all__ = [
@@ -18,6 +23,7 @@ __all__ = [
     "Seed",
     "Timeout",
     "Token",
+    "read_address",
     "tls_of",
 ]
 
@@ -52,9 +58,13 @@ Key = Annotated[
     typer.Option("--tls-key", metavar="PEM", help="private key of --tls-certificate"),
 ]
 Timeout = Annotated[
-    float, typer.Option("--connect-timeout", help="seconds that connecting may take", min=0.1)
+    float,
+    typer.Option("--connect-timeout", help="seconds that connecting may take", min=0.1, max=86_400),
 ]
-Seed = Annotated[int, typer.Option(help="seed of the first episode and of the actions", min=0)]
+Seed = Annotated[
+    int,
+    typer.Option(help="seed of the first episode and of the actions", min=0, max=2**64 - 1),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="write one JSON document to stdout, and nothing else there")
 ]
@@ -65,8 +75,27 @@ def tls_of(authority: str | None, certificate: str | None, key: str | None) -> T
     """What the options of TLS say; None: nothing.
 
     Raises:
-        ValueError: If a certificate comes without its key.
+        UsageProblem: If a certificate comes without its key, or a file cannot be read.
     """
-    if authority is None and certificate is None and key is None:
-        return None
-    return TLS(certificate=certificate, key=key, authority=authority)
+    given = {"authority": authority, "certificate": certificate, "key": key}
+    for name, path in given.items():
+        try:
+            Path(path or os.devnull).read_bytes()
+        except OSError as error:
+            raise UsageProblem(f"--tls-{name}: {path}: {error.strerror}") from None
+    if (certificate is None) != (key is None):
+        raise UsageProblem("--tls-certificate and --tls-key are given together, or neither is")
+    return TLS(**given) if any(given.values()) else None
+
+
+def read_address(text: str) -> str:
+    """An address, as it is written.
+
+    Raises:
+        UsageProblem: If it is none.
+    """
+    try:
+        parse_address(text)
+    except AddressError as error:
+        raise UsageProblem(error.message) from None
+    return text
