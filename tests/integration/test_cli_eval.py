@@ -93,6 +93,17 @@ def test_a_table_a_report_and_what_a_model_prints(address: str, tmp_path: Path) 
     assert "saw 0\n" in done.stderr and "says C" in done.stderr
 
 
+def test_a_report_that_cannot_be_written_costs_no_result(address: str) -> None:
+    full = "/dev/full"
+    if not Path(full).exists():
+        pytest.skip(f"there is no {full}")
+    done = finished(
+        [*COMMAND, "eval", "random", address, "--seeds", "0:2", "--json"] + ["--report", full]
+    )
+    assert done.returncode == 1 and "No space left" in done.stderr
+    assert len(RunResult.from_json(done.stdout).episodes) == 2
+
+
 def said(model: str, *arguments: str) -> tuple[RunResult, list[str]]:
     """The result of an evaluation, and the lines that the model printed meanwhile."""
     done = finished([*COMMAND, "eval", f"{SUBJECTS}:{model}", *arguments, "--json"])
@@ -229,6 +240,8 @@ def test_recordings(tmp_path: Path) -> None:
         (["random", "--seeds", "a:b"], 2, "--seeds: expected such as 0:100"),
         (["random", "--resume"], 2, "--resume goes on from a journal"),
         (["random", "--report", "no/such/folder/x.html"], 2, "--report: there is no folder"),
+        (["random", "--report", "."], 2, "--report: . is a folder"),
+        (["random", "--record", __file__], 2, "is a file; expected a folder"),
         (["random", "--journal", "no/such/folder/x"], 2, "--journal: there is no folder"),
         (["random", "--backend", "cupy"], 2, "--backend: expected native or numpy"),
         (["127.0.0.1:1"], 1, "127.0.0.1:1"),
