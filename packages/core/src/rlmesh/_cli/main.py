@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -16,6 +17,10 @@ def main() -> int:
         Exit status, where it does not exit by itself: 0 after success, 1 after a failure, 2 where
         the command line is wrong, 130 after Ctrl-C.
     """
+    _open_streams()
+    if "--debug" not in sys.argv:
+        # gRPC writes to stderr what the error says as well.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         import rich
         import typer
@@ -31,4 +36,22 @@ def main() -> int:
         app(prog_name="rlmesh")
     except KeyboardInterrupt:  # While it imports; a command tells of it by itself.
         return 130
+    except OSError as error:  # Such as a full disk below --help.
+        print(f"rlmesh: {error}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _open_streams() -> None:
+    """Put the null device where a standard stream was closed.
+
+    The next socket would get its number else, and whatever is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, number)
+            if null != number:
+                os.close(null)
+            stream = os.fdopen(number, "w" if number else "r", closefd=False)
+            setattr(sys, name, stream)
