@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import sys
 import warnings
@@ -80,14 +79,30 @@ def test_a_signal_is_an_interrupt_with_a_status_of_its_own(
     number = getattr(signal, name)
     before = signal.signal(number, signal.SIG_DFL)
     try:
-        status = ended(lambda _: os.kill(os.getpid(), number))
+        status = ended(lambda _: signal.raise_signal(number))
         assert signal.getsignal(number) is signal.SIG_DFL
         signal.signal(number, signal.SIG_IGN)  # As nohup does.
-        assert ended(lambda _: (os.kill(os.getpid(), number), fails(KeyError())(_))) == 1
+        assert ended(lambda _: (signal.raise_signal(number), fails(KeyError())(_))) == 1
     finally:
         signal.signal(number, before)
     assert status == 128 + number
     assert f"rlmesh test: ended by {name}\n" in capfd.readouterr().err
+
+
+def test_the_echo_of_a_signal_does_not_end_the_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlmesh._cli.signals.ECHO_SECONDS", 60.0)
+
+    def action(_: Reporter) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)  # Soon: it would end the process else.
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert ended(action) == 128 + signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_document_that_cannot_be_written_is_one_error() -> None:

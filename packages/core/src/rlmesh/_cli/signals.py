@@ -10,8 +10,11 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Generator
 from types import FrameType
+
+from rlmesh._hosting.signals import ECHO_SECONDS
 
 __all__ = ["Terminated", "ended_by_signals"]
 
@@ -40,15 +43,17 @@ def ended_by_signals() -> Generator[None, None, None]:
         yield
         return
     owner = os.getpid()
+    first: list[float] = []
     taken: list[signal.Signals] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        for each in taken:
-            signal.signal(each, signal.SIG_DFL)
-        if os.getpid() != owner:
-            os.kill(os.getpid(), number)
-            return
-        raise Terminated(number)
+        now = time.monotonic()
+        if os.getpid() != owner or (first and now - first[0] >= ECHO_SECONDS):
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        elif not first:
+            first.append(now)
+            raise Terminated(number)
 
     for number in _SIGNALS:
         if signal.getsignal(number) is signal.SIG_DFL:
