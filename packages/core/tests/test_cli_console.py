@@ -30,7 +30,6 @@ from rlmesh._cli.sources import UsageProblem, load
 def process(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a command sets for its whole process."""
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
-    monkeypatch.setenv("GRPC_VERBOSITY", "NONE")
 
 
 def ended(action: Callable[[Reporter], Any]) -> int:
@@ -172,4 +171,21 @@ def test_certificates_are_looked_for_before_anything_is_dialled(tmp_path: Path) 
         tls_of(missing, None, None)
     with pytest.raises(UsageProblem, match="given together"):
         tls_of(None, str(there), None)
+    with pytest.raises(UsageProblem, match=r"--tls-authority: .*own\.pem: \w"):
+        tls_of(str(there), None, None)
+    with pytest.raises(UsageProblem, match="--tls-certificate and --tls-key: not PEM"):
+        tls_of(None, str(there), str(there))
     assert tls_of(None, None, None) is None
+
+
+def test_a_key_that_is_not_of_its_certificate_is_told(tmp_path: Path) -> None:
+    trustme = pytest.importorskip("trustme")
+    authority = trustme.CA()
+    first, second = (authority.issue_cert("localhost") for _ in range(2))
+    paths = [str(tmp_path / name) for name in ("ca.pem", "own.pem", "other.pem")]
+    authority.cert_pem.write_to_path(paths[0])
+    first.private_key_and_cert_chain_pem.write_to_path(paths[1])
+    second.private_key_pem.write_to_path(paths[2])
+    assert tls_of(paths[0], paths[1], paths[1]) is not None
+    with pytest.raises(UsageProblem, match=r"--tls-certificate and --tls-key: .*mismatch"):
+        tls_of(paths[0], paths[1], paths[2])

@@ -18,9 +18,6 @@ def main() -> int:
         the command line is wrong, 130 after Ctrl-C.
     """
     _open_streams()
-    if "--debug" not in sys.argv:
-        # gRPC writes to stderr what the error says as well.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         import rich
         import typer
