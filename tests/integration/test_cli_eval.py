@@ -104,6 +104,12 @@ def test_a_report_that_cannot_be_written_costs_no_result(address: str) -> None:
     assert len(RunResult.from_json(done.stdout).episodes) == 2
 
 
+def test_a_run_that_has_not_begun_points_to_no_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "run.journal"
+    done = finished([*COMMAND, "eval", "random", "tcp://127.0.0.1:1", "--journal", str(journal)])
+    assert done.returncode == 1 and "--resume" not in done.stderr and not journal.exists()
+
+
 def said(model: str, *arguments: str) -> tuple[RunResult, list[str]]:
     """The result of an evaluation, and the lines that the model printed meanwhile."""
     done = finished([*COMMAND, "eval", f"{SUBJECTS}:{model}", *arguments, "--json"])
@@ -240,6 +246,7 @@ def test_recordings(tmp_path: Path) -> None:
         (["random", "--seeds", "a:b"], 2, "--seeds: expected such as 0:100"),
         (["random", "--resume"], 2, "--resume goes on from a journal"),
         (["random", "--report", "no/such/folder/x.html"], 2, "--report: there is no folder"),
+        (["random", "--journal", ".", "--resume"], 2, "--journal: . is a folder"),
         (["random", "--report", "."], 2, "--report: . is a folder"),
         (["random", "--record", __file__], 2, "is a file; expected a folder"),
         (["random", "--journal", "no/such/folder/x"], 2, "--journal: there is no folder"),

@@ -150,6 +150,8 @@ def _check(report: Path | None, record: Path | None, journal: Path | None, resum
         raise UsageProblem(
             f"--journal: {journal} is there already; --resume goes on from it, or name another"
         )
+    if journal is not None and journal.is_dir():
+        raise UsageProblem(f"--journal: {journal} is a folder; expected a file in it")
     for option, path in (("--report", report), ("--journal", journal)):
         if path is not None and not path.resolve().parent.is_dir():
             raise UsageProblem(f"{option}: there is no folder {path.parent}")
@@ -198,7 +200,7 @@ def _run(reporter: Reporter, arguments: dict[str, Any], report: Path | None) -> 
                 reporter.note(f"--report: {second}")
         raise
     finally:
-        if journal is not None and progress.ended < count:
+        if journal is not None and progress.begun and progress.ended < count:
             reporter.note(f"finished episodes are in {journal}; --resume goes on from there")
     _tell(reporter, result, report)
 

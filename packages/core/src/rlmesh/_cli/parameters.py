@@ -104,8 +104,8 @@ def _read_certificates(authority: str | None, certificate: str | None, key: str 
         if certificate is not None:
             context.load_cert_chain(certificate, key, password="")  # Else it asks the terminal.
     except (ssl.SSLError, ValueError) as error:
-        reason = (getattr(error, "reason", None) or "not PEM, or damaged").replace("_", " ").lower()
-        raise UsageProblem(f"{words}: {reason}") from None
+        reason = (getattr(error, "reason", None) or "").replace("_", " ").lower()
+        raise UsageProblem(f"{words}: {reason or 'not PEM, or damaged'}") from None
 
 
 def read_address(text: str) -> str:
