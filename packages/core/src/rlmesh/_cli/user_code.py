@@ -6,27 +6,37 @@ import traceback
 from types import TracebackType
 
 from rlmesh._cli.sources import UsageProblem
+from rlmesh.errors import RLMeshError, RunError
 
 __all__ = ["users_traceback"]
 
 _CALLERS = frozenset(("load", "make_env", "load_model"))
 """Functions of `rlmesh._cli` that run what the command line names."""
 
-_LEADING = ("importlib", "_frozen_importlib", "gymnasium", "rlmesh", "rlmesh_numpy")
+_BETWEEN = (
+    *("importlib", "_frozen_importlib", "contextlib", "gymnasium", "torch"),
+    *("rlmesh", "rlmesh_numpy", "rlmesh_torch", "rlmesh_jax"),
+)
 """Modules that stand between those and the user's own."""
 
 
 def users_traceback(error: BaseException) -> str:
     """An error's traceback from where the user's own code begins; empty where it has no part."""
+    cause = error.__cause__
+    if isinstance(error, RunError) and cause is not None and not isinstance(cause, RLMeshError):
+        return _text(cause, cause.__traceback__)
     if isinstance(error, UsageProblem):
-        if error.__cause__ is None:
-            return ""
-        error = error.__cause__
-    own = _from_user(error.__traceback__)
-    return "".join(traceback.format_exception(type(error), error, own)) if own else ""
+        return "" if cause is None else _text(cause, _named(cause.__traceback__))
+    return _text(error, _named(error.__traceback__))
 
 
-def _from_user(trace: TracebackType | None) -> TracebackType | None:
+def _text(error: BaseException, trace: TracebackType | None) -> str:
+    while trace is not None and _stands_between(trace):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace)) if trace else ""
+
+
+def _named(trace: TracebackType | None) -> TracebackType | None:
     """What is left of a traceback below the last of `_CALLERS`."""
     below = None
     while trace is not None:
@@ -34,11 +44,9 @@ def _from_user(trace: TracebackType | None) -> TracebackType | None:
         trace = trace.tb_next
         if module.startswith("rlmesh._cli.") and code.co_name in _CALLERS:
             below = trace
-    while below is not None and _stands_between(below):
-        below = below.tb_next
     return below
 
 
 def _stands_between(trace: TracebackType) -> bool:
     module = str(trace.tb_frame.f_globals.get("__name__", ""))
-    return module.partition(".")[0] in _LEADING
+    return module.partition(".")[0] in _BETWEEN
