@@ -45,7 +45,11 @@ def _all() -> tuple[Case, ...]:
         Case(f"cartpole-x{n}", f"a vector of {n} CartPole-v1", "cartpoles", "vector", n)
         for n in (16, 256)
     ] + [
-        Case(f"lanes-x{n}", f"a vector of {n} lanes of 84x84x4 uint8", "lanes", "vector", n)
+        Case(f"{env}-x{n}", f"a vector of {n} lanes of {title}", env, "vector", n)
+        for env, title in (
+            ("lanes", "84x84x4 uint8 that compute nothing"),
+            ("stacks", "four 84x84 uint8, stacked by Gymnasium's wrapper"),
+        )
         for n in (8, 32)
     ]
     endpoints = [

@@ -29,8 +29,16 @@ def make(case: Case) -> Any:
         return gymnasium.make_vec("CartPole-v1", num_envs=case.count, vectorization_mode="sync")
     if case.env == "lanes":
         return LanesEnv(case.count)
+    if case.env == "stacks":
+        return gymnasium.vector.SyncVectorEnv([_stack] * case.count)
     action_space = _floats(14) if case.env == "robot" else spaces.Discrete(2)
     return RingEnv(_OBSERVED[case.env](), action_space)
+
+
+def _stack() -> Any:
+    """What an agent for Atari sees, less the game: the last four frames of 84x84."""
+    frames = RingEnv(_image(84, 84), spaces.Discrete(2))
+    return gymnasium.wrappers.FrameStackObservation(frames, 4)
 
 
 def _image(*shape: int) -> spaces.Box:
