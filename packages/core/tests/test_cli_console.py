@@ -145,6 +145,16 @@ def test_a_warning_is_a_line_without_colours() -> None:
     assert words == "warning: old\\x07\n"
 
 
+def test_no_locale_is_a_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr(sys, "argv", ["rlmesh", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    print("… \udc80", flush=True)
+    assert written.getvalue().endswith(b"\\u2026 \\udc80\n")
+
+
 def test_no_help_is_drawn_as_a_face() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     texts = [p.help for c in commands.values() for p in c.params if getattr(p, "help", None)]

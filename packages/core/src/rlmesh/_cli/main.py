@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -18,6 +19,9 @@ def main() -> int:
         the command line is wrong, 130 after Ctrl-C.
     """
     _open_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As Python's stderr does: no locale is a reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         import rich
         import typer

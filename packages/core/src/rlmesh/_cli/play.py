@@ -26,7 +26,7 @@ from rlmesh._cli.parameters import (
     read_address,
     tls_of,
 )
-from rlmesh._cli.pixels import HalfBlocks, ansi_text, is_frame
+from rlmesh._cli.pixels import HalfBlocks, ansi_text, draws_frames, is_frame
 from rlmesh._cli.random_driver import Episode, RandomDriver, connect
 from rlmesh._report.words import shown
 
@@ -175,8 +175,10 @@ class _View:
         frame = self._driver.env.render([0])[0] if contract.vector else self._driver.env.render()
         if isinstance(frame, str):
             return [ansi_text(frame)]
-        rows = self._reporter.out.size.height - used
-        return [HalfBlocks(frame, rows)] if is_frame(frame) else []
+        out = self._reporter.out
+        if not is_frame(frame) or not draws_frames(out):
+            return []
+        return [HalfBlocks(frame, out.size.height - used)]
 
 
 def _episode_words(episode: Episode) -> str:
