@@ -213,6 +213,13 @@ def test_play_shows_the_frame_and_quits_by_ctrl_c() -> None:
         assert told("play", where, "--steps", "1")["steps"] == 1  # And so is the environment.
 
 
+def test_play_ends_with_the_last_step(address: str) -> None:
+    with in_a_terminal("play", address, "--steps", "2", "--fps", "0") as (process, terminal):
+        text = read_until(terminal, None)
+        assert process.wait(ENDED) == 0
+    assert re.findall(r"steps +(\d+),", text)[-1] == "2"
+
+
 # bench
 
 

@@ -80,6 +80,7 @@ def play(
             reporter.unfinished = view.facts
             try:
                 _play(driver, view, episodes, steps, fps)
+                view.finish()
             finally:
                 view.close()
             if json:
@@ -126,6 +127,11 @@ class _View:
         now = time.monotonic()
         if now - self._drawn >= _REDRAW_SECONDS:
             self._drawn = now
+            self._live.update(self._picture(), refresh=True)
+
+    def finish(self) -> None:
+        """Show the end, which may have come too soon after the last picture."""
+        if self._live is not None:
             self._live.update(self._picture(), refresh=True)
 
     def close(self) -> None:
