@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from tests.integration.cli_processes import (
     serving,
     told,
 )
-from tests.processes import ENDED, ROOT, finished, running
+from tests.processes import ENDED, ROOT, STARTED, finished, running
 
 pytest.importorskip("rich")
 pytest.importorskip("typer")
@@ -135,6 +137,28 @@ def test_over_tls(tmp_path: Path) -> None:
         assert told("play", where, *given)["episodes"][0]["steps"] == 3
 
 
+def test_a_client_that_is_ended_by_sigterm_leaves_its_environment() -> None:
+    with serving(COUNTER) as (where, _):
+        with running([*COMMAND, "play", where, "--episodes", "9999", "--fps", "50"]) as player:
+            player.wait_for("episode 1: ")
+            assert player.stop(signal.SIGTERM) == 143
+            assert player.errors.endswith("rlmesh play: ended by SIGTERM\n")
+        with RemoteEnv(where) as env:
+            env.reset()
+
+
+def test_without_a_standard_output_there_is_no_traceback() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "rlmesh", "inspect", NOBODY],
+        stderr=subprocess.PIPE,
+        timeout=STARTED,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("rlmesh inspect: ") and done.stderr.count("\n") == 1
+
+
 # inspect
 
 
@@ -189,6 +213,13 @@ def test_play_shows_the_frame_and_quits_by_ctrl_c() -> None:
         assert told("play", where, "--steps", "1")["steps"] == 1  # And so is the environment.
 
 
+def test_play_ends_with_the_last_step(address: str) -> None:
+    with in_a_terminal("play", address, "--steps", "2", "--fps", "0") as (process, terminal):
+        text = read_until(terminal, None)
+        assert process.wait(ENDED) == 0
+    assert re.findall(r"steps +(\d+),", text)[-1] == "2"
+
+
 # bench
 
 
@@ -216,7 +247,7 @@ def test_bench_measures_each_transport(address: str) -> None:
         (["inspect", NOBODY], 1, "Connection refused"),
         (["play", NOBODY], 1, "Connection refused"),
         (["bench", NOBODY], 1, "Connection refused"),
-        (["inspect", "nonsense://x"], 1, "nonsense"),
+        (["inspect", "nonsense://x"], 2, "nonsense"),
         (["bench", NOBODY, "--transport", "pigeon"], 2, "--transport: expected frames or grpc"),
         (["serve", LOUD, "--kwargs", "{"], 2, "--kwargs: expected a JSON object"),
         (["serve", LOUD, "--kwargs", '{"paws": 4}'], 1, "unexpected keyword argument 'paws'"),
@@ -224,7 +255,7 @@ def test_bench_measures_each_transport(address: str) -> None:
         (["serve", LOUD[:-1]], 2, "did you mean 'LoudEnv'?"),
         (["serve", LOUD, "--workers", "fork"], 2, "--workers: expected thread or process"),
         (["serve", LOUD, "--validation", "lax"], 2, "--validation: expected off or warn or strict"),
-        (["serve", "NoSuchEnv-v0"], 1, "NoSuchEnv"),
+        (["serve", "NoSuchEnv-v0"], 2, "NoSuchEnv"),
     ],
 )
 def test_failures_are_one_line_and_one_document(

@@ -93,6 +93,23 @@ def test_a_table_a_report_and_what_a_model_prints(address: str, tmp_path: Path) 
     assert "saw 0\n" in done.stderr and "says C" in done.stderr
 
 
+def test_a_report_that_cannot_be_written_costs_no_result(address: str) -> None:
+    full = "/dev/full"
+    if not Path(full).exists():
+        pytest.skip(f"there is no {full}")
+    done = finished(
+        [*COMMAND, "eval", "random", address, "--seeds", "0:2", "--json"] + ["--report", full]
+    )
+    assert done.returncode == 1 and "No space left" in done.stderr
+    assert len(RunResult.from_json(done.stdout).episodes) == 2
+
+
+def test_a_run_that_has_not_begun_points_to_no_journal(tmp_path: Path) -> None:
+    journal = tmp_path / "run.journal"
+    done = finished([*COMMAND, "eval", "random", "tcp://127.0.0.1:1", "--journal", str(journal)])
+    assert done.returncode == 1 and "--resume" not in done.stderr and not journal.exists()
+
+
 def said(model: str, *arguments: str) -> tuple[RunResult, list[str]]:
     """The result of an evaluation, and the lines that the model printed meanwhile."""
     done = finished([*COMMAND, "eval", f"{SUBJECTS}:{model}", *arguments, "--json"])
@@ -160,10 +177,12 @@ def test_a_model_that_fails_leaves_what_was_finished(address: str, tmp_path: Pat
     report = tmp_path / "out.html"
     arguments = ["eval", f"{SUBJECTS}:fails", address, "--seeds", "0:5"]
     done = finished([*COMMAND, *arguments, "--json", "--report", str(report)])
-    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.returncode == 1
+    # The model's own part of the traceback.
+    assert "in fails\n" in done.stderr and "_evaluate" not in done.stderr
     document = json.loads(done.stdout)
     assert document["error"]["type"] == "RunError"
-    assert "no such weight" in document["error"]["message"]
+    assert document["error"]["message"].endswith(": LookupError: no such weight")
     assert RunResult.from_json(json.dumps(document["result"])).episodes == ()
     assert report.exists()
     assert "LookupError" in finished([*COMMAND, *arguments, "--debug"]).stderr
@@ -190,6 +209,8 @@ def test_a_served_model(address: str) -> None:
         tree = finished([*COMMAND, "inspect", where, "--token", "s3cret"])
         assert tree.returncode == 0, tree.stderr
         assert f"one  model at {where}" in tree.stdout and "forms  single" in tree.stdout
+        refused = finished([*COMMAND, "inspect", where, "--token", "guessed"])
+        assert refused.returncode == 1 and "asks for a token" in refused.stderr
         facts = told("inspect", where, "--token", "s3cret")
         assert facts["model"]["id"] == "one" and "contract" not in facts
         refused = finished([*COMMAND, "eval", where, address])
@@ -227,6 +248,9 @@ def test_recordings(tmp_path: Path) -> None:
         (["random", "--seeds", "a:b"], 2, "--seeds: expected such as 0:100"),
         (["random", "--resume"], 2, "--resume goes on from a journal"),
         (["random", "--report", "no/such/folder/x.html"], 2, "--report: there is no folder"),
+        (["random", "--journal", ".", "--resume"], 2, "--journal: . is a folder"),
+        (["random", "--report", "."], 2, "--report: . is a folder"),
+        (["random", "--record", __file__], 2, "is a file; expected a folder"),
         (["random", "--journal", "no/such/folder/x"], 2, "--journal: there is no folder"),
         (["random", "--backend", "cupy"], 2, "--backend: expected native or numpy"),
         (["127.0.0.1:1"], 1, "127.0.0.1:1"),

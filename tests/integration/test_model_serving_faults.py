@@ -174,10 +174,10 @@ def test_a_server_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_model_is_no_environment_and_the_reverse() -> None:
-    with ModelServer(Echo()) as server, pytest.raises(errors.ConnectError, match="no RLMesh"):
+    with ModelServer(Echo()) as server, pytest.raises(errors.WrongServiceError, match="no RLMesh"):
         RemoteEnv(server.address)
-    with EnvServer(CounterEnv()) as server, pytest.raises(errors.ConnectError, match="no RLMesh"):
-        RemoteModel(server.address)
+    with EnvServer(CounterEnv()) as env, pytest.raises(errors.WrongServiceError, match="no RLMesh"):
+        RemoteModel(env.address)
 
 
 def test_more_sessions_than_allowed_are_busy_or_wait() -> None:

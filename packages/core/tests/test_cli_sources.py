@@ -41,6 +41,7 @@ def test_seeds(text: str, seeds: list[int]) -> None:
         ("0:3:1:1", "expected such as 0:100"),
         ("a", "got 'a'"),
         ("³", "got '³'"),
+        ("1" * 5000, "up to 2**64 - 1"),
         ("3:3", "is empty"),
         ("0:3:0", "a step above 0"),
         ("0:20000000", "10000000 at most"),
@@ -76,6 +77,7 @@ def test_a_choice_is_one_of_its_words() -> None:
         ("module:Env-v0", False),
         ("ns/Env-v3", False),
         ("m:make-v", True),
+        ("../m:make", True),
     ],
 )
 def test_names_of_objects_and_of_gymnasiums_registry(name: str, is_object: bool) -> None:
@@ -87,6 +89,9 @@ def test_names_of_objects_and_of_gymnasiums_registry(name: str, is_object: bool)
     [
         ("subject:", "expected module:name"),
         (":make", "expected module:name"),
+        ("subject.py:make", "no file"),
+        ("../subject:make", "no file"),
+        ("leaves:make", "cannot be imported: SystemExit: 3"),
         ("nowhere_to_be_found:make", "No module named 'nowhere_to_be_found'"),
         ("subject:mkae", "the module 'subject' has no 'mkae'; did you mean 'make'?"),
         ("subject:Thing.b", "the type 'Thing' has no 'b'"),
@@ -102,6 +107,7 @@ def test_what_is_not_there_is_one_line(
     (tmp_path / "broken.py").write_text("1 / 0")
     (tmp_path / "wordy.py").write_text("raise ImportError('in two\\nlines')")
     (tmp_path / "unreadable.py").write_text("def")
+    (tmp_path / "leaves.py").write_text("raise SystemExit(3)")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "subject", raising=False)
@@ -109,6 +115,27 @@ def test_what_is_not_there_is_one_line(
     with pytest.raises(UsageProblem) as caught:
         load(name)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_working_folder_is_searched_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (tmp_path / "found_twice.py").write_text("where = 'here'")
+    (other / "found_twice.py").write_text("where = 'there'")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(other), str(tmp_path), *sys.path])
+    assert load("found_twice:where") == "here"
+
+
+def test_an_id_that_gymnasium_does_not_know_is_a_problem_of_the_command_line() -> None:
+    pytest.importorskip("rlmesh_numpy")
+    for name in ("CartPol-v1", "CartPole-v99", "no id", ""):
+        with pytest.raises(UsageProblem):
+            make_env(name, {}, None)
+    with pytest.raises(TypeError, match="paws"):
+        make_env("CartPole-v1", {"paws": 4}, None)
 
 
 def test_an_environment_is_made_with_its_arguments() -> None:

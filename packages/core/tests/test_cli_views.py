@@ -18,7 +18,7 @@ from rlmesh import Tensor
 from rlmesh import spaces as s
 from rlmesh._cli.description import Description, ModelDescription
 from rlmesh._cli.inspect_command import description_facts, description_tree
-from rlmesh._cli.pixels import HalfBlocks, ansi_text, is_frame
+from rlmesh._cli.pixels import HalfBlocks, ansi_text, draws_frames, is_frame
 from rlmesh._cli.progress import EvaluationProgress
 from rlmesh._cli.random_driver import RandomDriver
 from rlmesh._cli.space_facts import plain, space_facts, space_words
@@ -97,6 +97,22 @@ def test_scaling_is_a_mean_lest_a_line_vanish() -> None:
 )
 def test_what_is_a_frame(value: object, is_one: bool) -> None:
     assert is_frame(value) is is_one
+
+
+@pytest.mark.parametrize(
+    ("encoding", "settings", "draws"),
+    [
+        ("utf-8", {"color_system": "truecolor"}, True),
+        ("ascii", {"color_system": "truecolor"}, False),
+        ("utf-8", {"color_system": "truecolor", "no_color": True}, False),
+        ("utf-8", {"color_system": None}, False),
+    ],
+)
+def test_frames_are_drawn_where_a_terminal_can_show_them(
+    encoding: str, settings: dict[str, Any], draws: bool
+) -> None:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    assert draws_frames(Console(file=file, force_terminal=True, **settings)) is draws
 
 
 def test_a_frame_of_text_keeps_its_colours_and_nothing_worse() -> None:

@@ -11,6 +11,7 @@
     ├── RunError (RuntimeError)                   a run ended early; finished episodes are kept
     ├── TransportError (ConnectionError)
     │   ├── ConnectError                          nobody answers at the address
+    │   │   └── WrongServiceError                 what answers serves something else
     │   ├── ConnectionLostError                   the connection broke and could not be resumed
     │   │   └── SessionLostError                  the server has the session no more
     │   └── RequestTimeoutError (TimeoutError)    no answer within the timeout
@@ -71,6 +72,7 @@ __all__ = [
     "TransportError",
     "UnsupportedError",
     "UnsupportedVersionError",
+    "WrongServiceError",
 ]
 
 
@@ -209,6 +211,10 @@ class TransportError(RLMeshError, ConnectionError):
 
 class ConnectError(TransportError):
     """Nobody answers at the address: refused, silent, or not an RLMesh endpoint."""
+
+
+class WrongServiceError(ConnectError):
+    """What answers serves something else: a model where an environment is wanted, or no RLMesh."""
 
 
 class ConnectionLostError(TransportError):

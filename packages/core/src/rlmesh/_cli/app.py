@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from rlmesh._cli.bench import bench
+from rlmesh._cli.console import refuse
 from rlmesh._cli.evaluate import evaluate
 from rlmesh._cli.inspect_command import inspect
 from rlmesh._cli.play import play
@@ -17,7 +21,35 @@ from rlmesh._version import __version__
 
 __all__ = ["app"]
 
+
+class _Commands(TyperGroup):
+    """Writes the document of a command line that cannot be read, where it asks for one."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the options before a command's name."""
+        with _documented():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the command's own, and run it."""
+        with _documented():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _documented() -> Generator[None, None, None]:
+    try:
+        yield
+    except Exception as error:
+        # The class of such errors is typer's own or click's, as releases of typer have it.
+        message = getattr(error, "format_message", None)
+        if message is not None and "--json" in sys.argv:
+            refuse(message())
+        raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="rlmesh",
     help="A contract between a model and the environment it is evaluated in.",
     no_args_is_help=True,

@@ -23,6 +23,7 @@ from rlmesh._cli.parameters import (
     Seed,
     Timeout,
     Token,
+    read_address,
     tls_of,
 )
 from rlmesh._cli.random_driver import RandomDriver, connect
@@ -42,7 +43,9 @@ _ACTIONS = 256
 _COLUMNS = ("transport", "steps/s", "median us", "25% us", "75% us", "steps", "reset us", "resets")
 
 
-_Seconds = Annotated[float, typer.Option(min=0.05, help="how long to step over each transport")]
+_Seconds = Annotated[
+    float, typer.Option(min=0.05, max=86_400, help="how long to step over each transport")
+]
 _Transport = Annotated[
     str | None,
     typer.Option(help="frames or grpc", show_default="each that there is"),
@@ -66,7 +69,7 @@ def bench(
     with reporting("bench", json=json, debug=debug) as reporter:
         read_choice(transport, "--transport", _TRANSPORTS)
         tls = tls_of(tls_authority, tls_certificate, tls_key)
-        told = describe(address, token, tls, connect_timeout)
+        told = describe(read_address(address), token, tls, connect_timeout)
         facts: dict[str, Any] = {
             "address": told.address,
             "env_id": told.contract.id,

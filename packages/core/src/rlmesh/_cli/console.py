@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import traceback
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from json import dumps, loads
 from typing import Any
 
 import typer
 from rich.console import Console
 
+from rlmesh._cli.signals import Terminated, ended_by_signals
 from rlmesh._cli.sources import UsageProblem
+from rlmesh._cli.user_code import users_traceback
 from rlmesh._report.words import shown
 from rlmesh.errors import RLMeshError
 from rlmesh.results import RunResult
 
-__all__ = ["FAILED", "INTERRUPTED", "MISUSED", "Reporter", "reporting"]
+__all__ = ["FAILED", "INTERRUPTED", "MISUSED", "Reporter", "refuse", "reporting"]
 
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Reporter:
@@ -37,10 +42,11 @@ class Reporter:
         json: Whether stdout is for one JSON document.
         out: Where results go, but for the document.
         err: Where everything else goes.
+        unfinished: Tells what the document of a command that fails has besides its error.
 
     Args:
         json: See above.
-        stream: Where the document goes.
+        stream: Where the document goes, without a buffer: what cannot be written is told once.
     """
 
     def __init__(self, json: bool, stream: Any) -> None:
@@ -48,6 +54,7 @@ class Reporter:
         # Not cut at 80 columns where no terminal says how wide it is.
         self.out = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
         self.err = Console(stderr=True, highlight=False)
+        self.unfinished: Callable[[], dict[str, Any]] = dict
         self._stream = stream
         self._told = False
 
@@ -55,8 +62,9 @@ class Reporter:
         """Write the document: a JSON text, or what `json` can write; NaN is "NaN"."""
         text = value if isinstance(value, str) else dumps(_finite(value), indent=2)
         self._told = True
-        self._stream.write(text.rstrip() + "\n")
-        self._stream.flush()
+        left = f"{text.rstrip()}\n".encode(errors="backslashreplace")
+        while left:
+            left = left[self._stream.write(left) :]
 
     def note(self, text: str) -> None:
         """Tell a person something, on stderr."""
@@ -68,7 +76,14 @@ class Reporter:
             told: dict[str, Any] = {"type": type(error).__name__, "message": _message(error)}
             result = getattr(error, "result", None)
             run = {"result": loads(result.to_json())} if isinstance(result, RunResult) else {}
-            self.document({"error": told, **run})
+            with contextlib.suppress(OSError):  # The error itself is on stderr too.
+                self.document({"error": told, **run, **self.unfinished()})
+
+
+def refuse(message: str) -> None:
+    """Write the document of a command line that cannot be read."""
+    with _document_stream(True) as stream:
+        Reporter(True, stream).failed(UsageProblem(message))
 
 
 @contextlib.contextmanager
@@ -84,7 +99,7 @@ def reporting(command: str, *, json: bool, debug: bool) -> Generator[Reporter, N
         typer.Exit: With the status, where the command fails or is interrupted.
     """
     warnings.formatwarning = _one_line
-    with _document_stream(json) as stream:
+    with _document_stream(json) as stream, ended_by_signals():
         reporter = Reporter(json, stream)
         try:
             yield reporter
@@ -93,11 +108,15 @@ def reporting(command: str, *, json: bool, debug: bool) -> Generator[Reporter, N
             raise
         except KeyboardInterrupt as error:
             reporter.failed(error)
-            reporter.note(f"rlmesh {command}: interrupted")
-            raise typer.Exit(INTERRUPTED) from None
-        except Exception as error:
+            reporter.note(f"rlmesh {command}: {_message(error)}")
+            status = 128 + error.number if isinstance(error, Terminated) else INTERRUPTED
+            raise typer.Exit(status) from None
+        # SystemExit: from code of the user's, which does not choose the status of this command.
+        except (Exception, SystemExit) as error:
             if debug:
                 traceback.print_exc()
+            elif own := users_traceback(error):
+                reporter.note(own.rstrip())
             reporter.failed(error)
             reporter.note(f"rlmesh {command}: {_message(error)}")
             raise typer.Exit(MISUSED if isinstance(error, UsageProblem) else FAILED) from None
@@ -107,17 +126,16 @@ def reporting(command: str, *, json: bool, debug: bool) -> Generator[Reporter, N
 def _document_stream(json: bool) -> Generator[Any, None, None]:
     """Where the document goes: the real stdout, from which everybody else is sent away."""
     if not json:
-        yield sys.stdout
+        yield None
         return
     sys.stdout.flush()
     # The descriptor and not only sys.stdout: libraries and child processes print as well.
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stream:
+    with os.fdopen(os.dup(1), "wb", buffering=0) as stream:
         os.dup2(2, 1)
         try:
             yield stream
         finally:
             sys.stdout.flush()
-            stream.flush()
             os.dup2(stream.fileno(), 1)
 
 
@@ -125,14 +143,15 @@ def _message(error: BaseException) -> str:
     if isinstance(error, RLMeshError):
         return error.message
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
+        return str(error) if isinstance(error, Terminated) else "interrupted"
     if isinstance(error, (UsageProblem, ImportError)):
         return str(error)
     return f"{type(error).__name__}: {error}"
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> str:
-    return f"warning: {shown(str(message))}\n"
+    # Gymnasium colours its own.
+    return f"warning: {shown(_COLOUR.sub('', str(message)))}\n"
 
 
 def _finite(value: Any) -> Any:

@@ -67,17 +67,15 @@ def describe_any(
     """Ask an endpoint for what it serves, an environment or a model; see `describe`."""
     from rlmesh._wire.model_frames import MODEL_SERVICE, ModelFrames
     from rlmesh.backends import NATIVE
-    from rlmesh.errors import ConnectError, RLMeshError
+    from rlmesh.errors import WrongServiceError
 
     try:
         return describe(address, token, tls, timeout)
-    except ConnectError as error:
-        if "serves no RLMesh service of this kind" not in error.message:
-            raise
+    except WrongServiceError as error:
         frames = ModelFrames(NATIVE)
         try:
             where, answer = _ask(address, token, tls, timeout, MODEL_SERVICE, frames)
-        except RLMeshError:
+        except WrongServiceError:
             raise error from None
         return ModelDescription(where, *frames.read_description(answer))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,16 @@ import rlmesh
 from rlmesh._cli.console import Reporter, reporting
 from rlmesh._cli.description import describe
 from rlmesh._cli.models import MODEL_HELP, Backend, ModelKwargs, dial_model, is_address, load_model
-from rlmesh._cli.parameters import Authority, Certificate, Debug, Json, Key, Token, tls_of
+from rlmesh._cli.parameters import (
+    Authority,
+    Certificate,
+    Debug,
+    Json,
+    Key,
+    Token,
+    read_address,
+    tls_of,
+)
 from rlmesh._cli.progress import EvaluationProgress
 from rlmesh._cli.random_driver import connect
 from rlmesh._cli.seeds import read_seeds
@@ -36,9 +46,10 @@ _Model = Annotated[
     ),
 ]
 _Addresses = Annotated[
-    list[str], typer.Argument(metavar="ADDRESS...", help="where environments are served")
+    list[str], typer.Argument(metavar="ADDRESS", help="where environments are served")
 ]
-_Seeds = Annotated[str, typer.Option(help="one episode a seed: 0:100, 0:100:2 or 1,5,7")]
+# rich draws ":100:" as a face.
+_Seeds = Annotated[str, typer.Option(help="one episode a seed: 0:100, 0:50:2 or 1,5,7")]
 _Report = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="write an HTML report"),
@@ -69,7 +80,7 @@ _Horizon = Annotated[
 ]
 _MaxSteps = Annotated[int | None, typer.Option(min=1, help="cut an episode after so many steps")]
 _MaxSeconds = Annotated[
-    float | None, typer.Option(min=0, help="cut an episode after so many seconds")
+    float | None, typer.Option(min=0.001, help="cut an episode after so many seconds")
 ]
 _ModelToken = Annotated[
     str, typer.Option(envvar="RLMESH_MODEL_TOKEN", help="bearer token of a MODEL that is served")
@@ -106,7 +117,9 @@ def evaluate(
 ) -> None:
     """Evaluate a model: seeds are shared out among all addresses."""
     with reporting("eval", json=json, debug=debug) as reporter, contextlib.ExitStack() as stack:
-        _check(report, journal, resume)
+        for address in addresses:
+            read_address(address)
+        _check(report, record, journal, resume)
         tls = tls_of(tls_authority, tls_certificate, tls_key)
         arguments: dict[str, Any] = {
             "seeds": read_seeds(seeds),
@@ -129,7 +142,7 @@ def evaluate(
         _run(reporter, arguments, report)
 
 
-def _check(report: Path | None, journal: Path | None, resume: bool) -> None:
+def _check(report: Path | None, record: Path | None, journal: Path | None, resume: bool) -> None:
     """What would else be found wrong after the last episode."""
     if resume and journal is None:
         raise UsageProblem("--resume goes on from a journal: give --journal too")
@@ -137,9 +150,17 @@ def _check(report: Path | None, journal: Path | None, resume: bool) -> None:
         raise UsageProblem(
             f"--journal: {journal} is there already; --resume goes on from it, or name another"
         )
+    if journal is not None and journal.is_dir():
+        raise UsageProblem(f"--journal: {journal} is a folder; expected a file in it")
     for option, path in (("--report", report), ("--journal", journal)):
         if path is not None and not path.resolve().parent.is_dir():
             raise UsageProblem(f"{option}: there is no folder {path.parent}")
+    if report is not None and report.is_dir():
+        raise UsageProblem(f"--report: {report} is a folder; expected a file in it")
+    if report is not None and not os.access(report if report.exists() else report.parent, os.W_OK):
+        raise UsageProblem(f"--report: {report} may not be written")
+    if record is not None and record.exists() and not record.is_dir():
+        raise UsageProblem(f"--record: {record} is a file; expected a folder")
 
 
 def _endpoints(
@@ -170,13 +191,16 @@ def _run(reporter: Reporter, arguments: dict[str, Any], report: Path | None) -> 
         with progress:
             arguments["hooks"] = [progress, *arguments["hooks"]]
             result = rlmesh.evaluate(**arguments)
-    except (RunError, KeyboardInterrupt) as error:
+    except (RunError, KeyboardInterrupt, SystemExit) as error:
         finished: RunResult | None = getattr(error, "result", None)
         if finished is not None:
-            _tell(reporter, finished, report, whole=False)
+            try:
+                _tell(reporter, finished, report, whole=False)
+            except OSError as second:  # It must not hide why the run has ended.
+                reporter.note(f"--report: {second}")
         raise
     finally:
-        if journal is not None and progress.ended < count:
+        if journal is not None and progress.begun and progress.ended < count:
             reporter.note(f"finished episodes are in {journal}; --resume goes on from there")
     _tell(reporter, result, report)
 
@@ -192,10 +216,11 @@ def _recorders(folder: Path | None, source: str) -> list[Any]:
 def _tell(
     reporter: Reporter, result: RunResult, report: Path | None, *, whole: bool = True
 ) -> None:
-    if report is not None:
-        result.to_html(report)
-        reporter.note(f"report: {report}")
     if not reporter.json:
         reporter.out.print(result)
     elif whole:
         reporter.document(result.to_json(indent=2))
+    # Last: a file that cannot be written must not cost the result.
+    if report is not None:
+        result.to_html(report)
+        reporter.note(f"report: {report}")

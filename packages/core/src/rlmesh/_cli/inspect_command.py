@@ -20,6 +20,7 @@ from rlmesh._cli.parameters import (
     Key,
     Timeout,
     Token,
+    read_address,
     tls_of,
 )
 from rlmesh._cli.space_facts import plain, space_facts, space_words
@@ -47,7 +48,7 @@ def inspect(
     """Show what an endpoint serves, as a tree: an environment's contract, or a model's spec."""
     with reporting("inspect", json=json, debug=debug) as reporter:
         tls = tls_of(tls_authority, tls_certificate, tls_key)
-        description = describe_any(address, token, tls, connect_timeout)
+        description = describe_any(read_address(address), token, tls, connect_timeout)
         if reporter.json:
             reporter.document(description_facts(description))
         else:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import ssl
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rlmesh._cli.sources import UsageProblem
+from rlmesh._transport.address import parse_address
+from rlmesh.errors import AddressError
 from rlmesh.options import TLS
 
 __all__ = [
@@ -18,6 +24,7 @@ __all__ = [
     "Seed",
     "Timeout",
     "Token",
+    "read_address",
     "tls_of",
 ]
 
@@ -52,9 +59,13 @@ Key = Annotated[
     typer.Option("--tls-key", metavar="PEM", help="private key of --tls-certificate"),
 ]
 Timeout = Annotated[
-    float, typer.Option("--connect-timeout", help="seconds that connecting may take", min=0.1)
+    float,
+    typer.Option("--connect-timeout", help="seconds that connecting may take", min=0.1, max=86_400),
 ]
-Seed = Annotated[int, typer.Option(help="seed of the first episode and of the actions", min=0)]
+Seed = Annotated[
+    int,
+    typer.Option(help="seed of the first episode and of the actions", min=0, max=2**64 - 1),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="write one JSON document to stdout, and nothing else there")
 ]
@@ -65,8 +76,46 @@ def tls_of(authority: str | None, certificate: str | None, key: str | None) -> T
     """What the options of TLS say; None: nothing.
 
     Raises:
-        ValueError: If a certificate comes without its key.
+        UsageProblem: If a certificate comes without its key, or a file cannot be read.
     """
-    if authority is None and certificate is None and key is None:
+    given = {"authority": authority, "certificate": certificate, "key": key}
+    for name, path in given.items():
+        try:
+            Path(path or os.devnull).read_bytes()
+        except OSError as error:
+            raise UsageProblem(f"--tls-{name}: {path}: {error.strerror}") from None
+    if (certificate is None) != (key is None):
+        raise UsageProblem("--tls-certificate and --tls-key are given together, or neither is")
+    if not any(given.values()):
         return None
-    return TLS(certificate=certificate, key=key, authority=authority)
+    _read_certificates(**given)
+    return TLS(**given)
+
+
+def _read_certificates(authority: str | None, certificate: str | None, key: str | None) -> None:
+    """Read them as TLS does: gRPC says of one that it cannot read that the address is in use."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # Whether a key is long enough is not asked here.
+    words = f"--tls-authority: {authority}"
+    try:
+        if authority is not None:
+            context.load_verify_locations(authority)
+        words = "--tls-certificate and --tls-key"
+        if certificate is not None:
+            context.load_cert_chain(certificate, key, password="")  # Else it asks the terminal.
+    except (ssl.SSLError, ValueError) as error:
+        reason = (getattr(error, "reason", None) or "").replace("_", " ").lower()
+        raise UsageProblem(f"{words}: {reason or 'not PEM, or damaged'}") from None
+
+
+def read_address(text: str) -> str:
+    """An address, as it is written.
+
+    Raises:
+        UsageProblem: If it is none.
+    """
+    try:
+        parse_address(text)
+    except AddressError as error:
+        raise UsageProblem(error.message) from None
+    return text

@@ -18,7 +18,7 @@ from rich.text import Text
 from rlmesh._report.words import shown
 from rlmesh.tensor import Tensor
 
-__all__ = ["HalfBlocks", "ansi_text", "is_frame"]
+__all__ = ["HalfBlocks", "ansi_text", "draws_frames", "is_frame"]
 
 Pixel = tuple[int, int, int]
 
@@ -36,6 +36,12 @@ def is_frame(value: object) -> bool:
         and value.shape[2] == 3
         and value.size > 0
     )
+
+
+def draws_frames(console: Console) -> bool:
+    """Whether a console has what a frame is drawn of: colours, and the character of half blocks."""
+    coloured = console.color_system is not None and not console.no_color
+    return coloured and not console.options.ascii_only
 
 
 def ansi_text(frame: str) -> Text:

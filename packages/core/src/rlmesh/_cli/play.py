@@ -23,9 +23,10 @@ from rlmesh._cli.parameters import (
     Seed,
     Timeout,
     Token,
+    read_address,
     tls_of,
 )
-from rlmesh._cli.pixels import HalfBlocks, ansi_text, is_frame
+from rlmesh._cli.pixels import HalfBlocks, ansi_text, draws_frames, is_frame
 from rlmesh._cli.random_driver import Episode, RandomDriver, connect
 from rlmesh._report.words import shown
 
@@ -67,7 +68,7 @@ def play(
     """Play random actions and watch; Ctrl-C stops."""
     with reporting("play", json=json, debug=debug) as reporter:
         tls = tls_of(tls_authority, tls_certificate, tls_key)
-        told = describe(address, token, tls, connect_timeout)
+        told = describe(read_address(address), token, tls, connect_timeout)
         live = reporter.out.is_terminal and not json
         if fps is None:
             fps = (told.contract.render_fps or 30.0) if live else 0.0
@@ -76,10 +77,14 @@ def play(
         with connect(told, token=token, tls=tls, connect_timeout=connect_timeout) as env:
             driver = RandomDriver(env, seed)
             view = _View(reporter, driver, live)
+            reporter.unfinished = view.facts
             try:
                 _play(driver, view, episodes, steps, fps)
+                view.finish()
             finally:
                 view.close()
+            if json:
+                reporter.document(view.facts())
 
 
 def _play(
@@ -124,14 +129,18 @@ class _View:
             self._drawn = now
             self._live.update(self._picture(), refresh=True)
 
+    def finish(self) -> None:
+        """Show the end, which may have come too soon after the last picture."""
+        if self._live is not None:
+            self._live.update(self._picture(), refresh=True)
+
     def close(self) -> None:
-        """Leave the terminal as it was, with the last picture, or write the document."""
+        """Leave the terminal as it was, with the last picture."""
         if self._live is not None:
             self._live.stop()
-        elif self._reporter.json:
-            self._reporter.document(self._facts())
 
-    def _facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
+        """What has been played, as JSON has it."""
         return {
             "address": self._driver.env.address,
             "env_id": self._driver.env.env_contract.id,
@@ -172,8 +181,10 @@ class _View:
         frame = self._driver.env.render([0])[0] if contract.vector else self._driver.env.render()
         if isinstance(frame, str):
             return [ansi_text(frame)]
-        rows = self._reporter.out.size.height - used
-        return [HalfBlocks(frame, rows)] if is_frame(frame) else []
+        out = self._reporter.out
+        if not is_frame(frame) or not draws_frames(out):
+            return []
+        return [HalfBlocks(frame, out.size.height - used)]
 
 
 def _episode_words(episode: Episode) -> str:

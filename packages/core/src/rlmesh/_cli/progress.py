@@ -26,6 +26,7 @@ class EvaluationProgress:
 
     Attributes:
         ended: How many episodes have ended.
+        begun: Whether the run has: it has found environments, and a journal that is its own.
 
     Args:
         console: Where.
@@ -46,6 +47,7 @@ class EvaluationProgress:
         )
         self._task = self._progress.add_task("", total=total, words="")
         self._begun = time.monotonic()
+        self.begun = False
         self.ended = 0
         self._steps = 0
         self._reported = 0
@@ -62,6 +64,7 @@ class EvaluationProgress:
 
     def on_run_start(self, event: Any) -> None:
         """Begin where the journal has got to."""
+        self.begun = True
         self.ended = len(event.finished)
         self._progress.update(self._task, completed=self.ended, words="")
         self._begun = time.monotonic()

@@ -33,9 +33,10 @@ def _span(part: str, text: str) -> range:
             f"--seeds: expected such as 0:100, 0:100:2 or 1,5,7 with numbers of 0 or more, got "
             f"{text!r:.60}"
         )
-    numbers = [int(word) for word in words]
+    # Python refuses to read the numbers that are much too long.
+    numbers = [int(word) if len(word) < 100 else 2**64 for word in words]
     if max(numbers) > 2**64 - 1:
-        raise UsageProblem(f"--seeds: expected seeds of up to 2**64 - 1, got {max(numbers)}")
+        raise UsageProblem(f"--seeds: expected seeds of up to 2**64 - 1, got {text!r:.60}")
     if len(numbers) == 1:
         return range(numbers[0], numbers[0] + 1)
     if len(numbers) == 3 and not numbers[2]:

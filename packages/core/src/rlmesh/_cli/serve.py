@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import Annotated, Any
 
 import typer
 
 from rlmesh import EnvServer
 from rlmesh._cli.console import Reporter, reporting
-from rlmesh._cli.parameters import Authority, Certificate, Debug, Json, Key, Token, tls_of
+from rlmesh._cli.parameters import (
+    Authority,
+    Certificate,
+    Debug,
+    Json,
+    Key,
+    Token,
+    read_address,
+    tls_of,
+)
 from rlmesh._cli.serve_env import serve_options, write_ready_fd
-from rlmesh._cli.sources import make_env, read_choice, read_object
+from rlmesh._cli.sources import UsageProblem, make_env, read_choice, read_object
 from rlmesh._report.words import shown
 from rlmesh.specs import AutoresetMode
 
-__all__ = ["ReadyFd", "serve", "serve_and_tell"]
+__all__ = ["ReadyFd", "read_descriptor", "serve", "serve_and_tell"]
 
 _Env = Annotated[
     str,
@@ -60,7 +70,9 @@ _Validation = Annotated[
 ]
 ReadyFd = Annotated[
     int | None,
-    typer.Option(metavar="N", help="write the address to this descriptor once it can be used"),
+    typer.Option(
+        min=0, metavar="N", help="write the address to this descriptor once it can be used"
+    ),
 ]
 
 
@@ -88,10 +100,11 @@ def serve(
         read_choice(workers, "--workers", ("thread", "process"))
         read_choice(validation, "--validation", ("off", "warn", "strict"))
         read_choice(autoreset_mode, "--autoreset-mode", [mode.value for mode in AutoresetMode])
+        read_descriptor(ready_fd)
         make = functools.partial(_make, env, read_object(kwargs, "--kwargs"), render_mode, num_envs)
         server = EnvServer(
             **_hosted(make, max_sessions, workers),
-            address=address,
+            address=read_address(address),
             autoreset_mode=autoreset_mode,
             token=token,
             tls=tls_of(tls_authority, tls_certificate, tls_key),
@@ -99,6 +112,19 @@ def serve(
             expose=expose or (),
         )
         serve_and_tell(reporter, server, server.env_contract.id, ready_fd)
+
+
+def read_descriptor(ready_fd: int | None) -> None:
+    """Check a descriptor before what may take long.
+
+    Raises:
+        UsageProblem: If it is not open.
+    """
+    try:
+        if ready_fd is not None:
+            os.fstat(ready_fd)
+    except OSError:
+        raise UsageProblem(f"--ready-fd: {ready_fd} is no open descriptor") from None
 
 
 def _make(name: str, kwargs: dict[str, Any], render_mode: str | None, lanes: int | None) -> Any:

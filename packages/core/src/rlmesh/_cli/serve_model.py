@@ -9,8 +9,17 @@ import typer
 from rlmesh import ModelServer, ServeOptions
 from rlmesh._cli.console import reporting
 from rlmesh._cli.models import Backend, ModelKwargs, ModelName, load_model
-from rlmesh._cli.parameters import Authority, Certificate, Debug, Json, Key, Token, tls_of
-from rlmesh._cli.serve import ReadyFd, serve_and_tell
+from rlmesh._cli.parameters import (
+    Authority,
+    Certificate,
+    Debug,
+    Json,
+    Key,
+    Token,
+    read_address,
+    tls_of,
+)
+from rlmesh._cli.serve import ReadyFd, read_descriptor, serve_and_tell
 
 __all__ = ["serve_model"]
 
@@ -40,11 +49,12 @@ def serve_model(
 ) -> None:
     """Serve a model until Ctrl-C or SIGTERM."""
     with reporting("serve-model", json=json, debug=debug) as reporter:
+        read_descriptor(ready_fd)
         batching = {"max_batch_size": max_batch_size, "max_batch_delay_ms": max_batch_delay_ms}
         given = {name: value for name, value in batching.items() if value is not None}
         server = ModelServer(
             load_model(model, model_kwargs, backend),
-            address,
+            read_address(address),
             token=token,
             tls=tls_of(tls_authority, tls_certificate, tls_key),
             options=ServeOptions.from_environment(**given),

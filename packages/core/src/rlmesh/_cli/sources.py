@@ -46,8 +46,8 @@ def read_choice(text: str | None, option: str, choices: Sequence[str]) -> Any:
 
 def names_an_object(name: str) -> bool:
     """Whether `name` is `module:name`; "module:Env-v0" and "ns/Env-v0" are Gymnasium's ids."""
-    module, separator, attribute = name.partition(":")
-    return bool(separator) and "/" not in module and not attribute.rpartition("-v")[2].isdigit()
+    _, separator, attribute = name.partition(":")
+    return bool(separator) and not attribute.rpartition("-v")[2].isdigit()
 
 
 def load(name: str) -> Any:
@@ -59,11 +59,15 @@ def load(name: str) -> Any:
     module, _, path = name.partition(":")
     if not module or not path:
         raise UsageProblem(f"{name!r}: expected module:name")
-    if os.getcwd() not in sys.path:
+    if "/" in module or module.startswith(".") or module.endswith(".py"):
+        raise UsageProblem(
+            f"{name!r}: expected module:name, the module as import names it: no file"
+        )
+    if sys.path[:1] != [os.getcwd()]:
         sys.path.insert(0, os.getcwd())
     try:
         found: Any = importlib.import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UsageProblem(f"{name}: the module {module!r} cannot be imported: {reason}") from error
     for part in path.split("."):
@@ -97,9 +101,9 @@ def make_env(name: str, kwargs: Mapping[str, Any], render_mode: str | None) -> A
         render_mode: Likewise; None: not given.
 
     Raises:
-        UsageProblem: If `module:callable` is not there.
+        UsageProblem: If `module:callable` is not there, or nothing is registered under the id.
         ImportError: If an id is given and Gymnasium is not installed.
-        ValueError: If nothing is registered under the id.
+        ValueError: If what the environment needs is not installed.
     """
     given = dict(kwargs) if render_mode is None else {**kwargs, "render_mode": render_mode}
     if names_an_object(name):
@@ -117,4 +121,10 @@ def make_env(name: str, kwargs: Mapping[str, Any], render_mode: str | None) -> A
         raise ImportError(
             f'making {name} needs Gymnasium: pip install "rlmesh-core[gymnasium]"'
         ) from error
-    return make_registered(name, **given)
+    try:
+        return make_registered(name, **given)
+    except ValueError as error:
+        refusal = error.__cause__  # Gymnasium's own.
+        if refusal is None or isinstance(refusal.__cause__, ImportError):
+            raise
+        raise UsageProblem(str(error)) from None

@@ -17,7 +17,7 @@ from rlmesh._journal import Journal
 from rlmesh._models.events import Audience, Callbacks
 from rlmesh._models.policy import Policy
 from rlmesh.backends import ArrayBackend
-from rlmesh.errors import RunError
+from rlmesh.errors import RLMeshError, RunError
 from rlmesh.results import RunResult
 from rlmesh.results._journal_header import JournalHeader
 from rlmesh.specs import EnvContract
@@ -176,12 +176,18 @@ def _watched(scheduler: Scheduler, ledger: Ledger) -> None:
         if isinstance(error, Exception):
             scheduler.give_up()
             count = len(result.episodes)
-            raise RunError(f"the run ended in episode {count}: {error}", result=result) from error
+            words = f"the run ended in episode {count}: {_words(error)}"
+            raise RunError(words, result=result) from error
         raise
     try:
         ledger.end()
     except Exception as error:
-        raise RunError(f"on_close failed: {error}", result=ledger.result()) from error
+        raise RunError(f"on_close failed: {_words(error)}", result=ledger.result()) from error
+
+
+def _words(error: Exception) -> str:
+    """An error in words; of others than ours with their type, for a KeyError says only its key."""
+    return str(error) if isinstance(error, RLMeshError) else f"{type(error).__name__}: {error}"
 
 
 def _prepared(

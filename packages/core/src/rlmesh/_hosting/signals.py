@@ -7,12 +7,16 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["stop_on_signals"]
+__all__ = ["ECHO_SECONDS", "stop_on_signals"]
+
+ECHO_SECONDS = 0.5
+"""What comes so soon after a signal is the same one: `timeout` tells a process, then its group."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger("rlmesh.server")
@@ -34,11 +38,12 @@ class _Watch:
         self._writer.setblocking(False)
         self._thread = threading.Thread(target=self._read, name="rlmesh-signals", daemon=True)
         self._previous: dict[int, Any] = {}
+        self._first: float | None = None
 
     def begin(self) -> None:
         """Watch from now on."""
         for number in _SIGNALS:
-            self._previous[number] = signal.signal(number, self._restore)
+            self._previous[number] = signal.signal(number, self._handle)
         self._descriptor = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._thread.start()
 
@@ -56,10 +61,18 @@ class _Watch:
         """Restore handlers and descriptor; in a forked child, nothing else is ours."""
         signal.set_wakeup_fd(self._descriptor)
         for number in list(self._previous):
-            self._restore(number, None)
+            self._restore(number)
 
-    def _restore(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         """The handler: a second signal acts as it did before."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now
+        elif now - self._first >= ECHO_SECONDS:
+            self._restore(number)
+            signal.raise_signal(number)
+
+    def _restore(self, number: int) -> None:
         handler = self._previous.pop(number, None)
         if handler is not None:
             signal.signal(number, handler)
@@ -91,6 +104,8 @@ _masks: list[set[Any]] = []
 @contextmanager
 def stop_on_signals(stop: Callable[[], None], limit: float) -> Generator[None, None, None]:
     """Call `stop`, on another thread, on SIGINT or SIGTERM; a second one acts as it did before.
+
+    A second one is what comes half a second after the first, or later.
 
     If the context has not ended `limit` seconds after the first, the process does, with status 128
     and the signal's number. Outside of the main thread, where Python takes no signals, it does

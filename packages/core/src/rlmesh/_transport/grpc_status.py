@@ -30,14 +30,14 @@ _TRANSPORT: dict[grpc.StatusCode, type[e.TransportError]] = {
     grpc.StatusCode.ABORTED: e.SessionLostError,
     # Only a server's answer says OK; a stream that ends with it has ended too early.
     grpc.StatusCode.OK: e.ConnectionLostError,
-    grpc.StatusCode.UNIMPLEMENTED: e.ConnectError,
+    grpc.StatusCode.UNIMPLEMENTED: e.WrongServiceError,
 }
 
 
 def exception_of_status(code: grpc.StatusCode, details: str, address: str) -> e.RLMeshError:
     """The exception that stands for a call that ended with `code`."""
     if code is grpc.StatusCode.UNIMPLEMENTED:
-        return e.ConnectError(
+        return e.WrongServiceError(
             f"{address} answers, but serves no RLMesh service of this kind: {details}",
             address=address,
         )

@@ -1,0 +1,52 @@
+"""Where code that a command line names has failed: the user's own part of a traceback."""
+
+from __future__ import annotations
+
+import traceback
+from types import TracebackType
+
+from rlmesh._cli.sources import UsageProblem
+from rlmesh.errors import RLMeshError, RunError
+
+__all__ = ["users_traceback"]
+
+_CALLERS = frozenset(("load", "make_env", "load_model"))
+"""Functions of `rlmesh._cli` that run what the command line names."""
+
+_BETWEEN = (
+    *("importlib", "_frozen_importlib", "contextlib", "gymnasium", "torch"),
+    *("rlmesh", "rlmesh_numpy", "rlmesh_torch", "rlmesh_jax"),
+)
+"""Modules that stand between those and the user's own."""
+
+
+def users_traceback(error: BaseException) -> str:
+    """An error's traceback from where the user's own code begins; empty where it has no part."""
+    cause = error.__cause__
+    if isinstance(error, RunError) and cause is not None and not isinstance(cause, RLMeshError):
+        return _text(cause, cause.__traceback__)
+    if isinstance(error, UsageProblem):
+        return "" if cause is None else _text(cause, _named(cause.__traceback__))
+    return _text(error, _named(error.__traceback__))
+
+
+def _text(error: BaseException, trace: TracebackType | None) -> str:
+    while trace is not None and _stands_between(trace):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace)) if trace else ""
+
+
+def _named(trace: TracebackType | None) -> TracebackType | None:
+    """What is left of a traceback below the last of `_CALLERS`."""
+    below = None
+    while trace is not None:
+        code, module = trace.tb_frame.f_code, trace.tb_frame.f_globals.get("__name__", "")
+        trace = trace.tb_next
+        if module.startswith("rlmesh._cli.") and code.co_name in _CALLERS:
+            below = trace
+    return below
+
+
+def _stands_between(trace: TracebackType) -> bool:
+    module = str(trace.tb_frame.f_globals.get("__name__", ""))
+    return module.partition(".")[0] in _BETWEEN
