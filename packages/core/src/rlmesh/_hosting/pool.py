@@ -41,8 +41,12 @@ class Worker(Instance, Protocol):
         """Whether no stream sits on its thread."""
         ...
 
-    def make(self) -> EnvContract:
-        """Make the environment, unless it is made; raises what its factory raises."""
+    def make(self, alive: Callable[[], bool] = ...) -> EnvContract:
+        """Make the environment, unless it is made; raises what its factory raises.
+
+        Args:
+            alive: Whether somebody still waits for it; what can be given up is, where nobody does.
+        """
         ...
 
     def offer(self, stream: Stream) -> bool:
@@ -92,11 +96,11 @@ class PooledHosting:
             raise
         self._refill()
 
-    def take(self) -> Instance:
+    def take(self, alive: Callable[[], bool]) -> Instance:
         """See `Hosting`."""
         worker = self._choose()
         try:
-            self._check(worker.make())
+            self._check(worker.make(alive))
         except BaseException:
             worker.release()
             raise
