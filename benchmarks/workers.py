@@ -1,17 +1,19 @@
 """`python -m benchmarks.workers`: what worker processes give environments that compute.
 
-A step of the environment computes for about 2 ms. One client, then as many at once as there are
-cores (at most four), step environments of one server, in its threads and in processes; sides
-interleaved, medians of rounds.
+A step of the environment computes for about 2 ms. One client, then four at once, step environments
+of one server, in its threads and in processes. The floor: the same steps in one process and in
+four that are asked nothing. Sides interleaved, medians of rounds.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import statistics
 import threading
 import time
+from multiprocessing.synchronize import Barrier
 from typing import Any, Literal
 
 import rlmesh
@@ -20,6 +22,8 @@ __all__ = ["main"]
 
 ROUNDS = 5
 STEPS = 200
+MANY = 4
+KINDS = ("thread", "process", "floor")
 
 
 class ComputingEnv:
@@ -43,9 +47,8 @@ class ComputingEnv:
 
 def steps_a_second(workers: Literal["thread", "process"], clients: int) -> float:
     """Steps a second of all clients together."""
-    with rlmesh.EnvServer(
-        factory=ComputingEnv, max_sessions=clients, workers=workers, spares=clients - 1
-    ) as server:
+    # Without spares: they would be made while the others are measured.
+    with rlmesh.EnvServer(factory=ComputingEnv, max_sessions=clients, workers=workers) as server:
         remotes = [rlmesh.RemoteEnv(server.address) for _ in range(clients)]
         for remote in remotes:
             remote.reset()
@@ -62,25 +65,58 @@ def steps_a_second(workers: Literal["thread", "process"], clients: int) -> float
     return clients * STEPS / seconds
 
 
+def bare_steps_a_second(processes: int) -> float:
+    """Steps a second of environments that are asked nothing, a process each."""
+    context = multiprocessing.get_context("spawn")
+    line = context.Barrier(processes + 1)
+    all_of_them = [
+        context.Process(target=_play_alone, args=(line,), daemon=True) for _ in range(processes)
+    ]
+    for process in all_of_them:
+        process.start()
+    line.wait(60)
+    begun = time.perf_counter()
+    line.wait(60)
+    seconds = time.perf_counter() - begun
+    for process in all_of_them:
+        process.join(10)
+    return processes * STEPS / seconds
+
+
 def _play(remote: rlmesh.RemoteEnv) -> None:
     for _ in range(STEPS):
         remote.step(0)
 
 
+def _play_alone(line: Barrier) -> None:
+    env = ComputingEnv()
+    env.step(0)
+    line.wait(60)
+    for _ in range(STEPS):
+        env.step(0)
+    line.wait(60)
+
+
 def main() -> int:
-    """Measure and print."""
-    many = max(2, min(4, len(os.sched_getaffinity(0))))
-    cases = [(workers, clients) for clients in (1, many) for workers in ("thread", "process")]
-    rates: dict[str, list[float]] = {f"{w} x {c}": [] for w, c in cases}
+    """Measure and print; the last line is JSON."""
+    cases = [(kind, count) for kind in KINDS for count in (1, MANY)]
+    rates: dict[str, list[float]] = {f"{kind} x {count}": [] for kind, count in cases}
     for _ in range(ROUNDS):
-        for workers, clients in cases:
-            rates[f"{workers} x {clients}"].append(steps_a_second(workers, clients))
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    for name, median in medians.items():
-        print(f"{name:<14}{median:10.0f} steps a second")
-    ratio = medians[f"process x {many}"] / medians["process x 1"]
-    print(f"{many} processes to one: {ratio:.2f}")
-    print(json.dumps({"ratio": ratio, "cores": many, "steps_a_second": rates}))
+        for kind, count in cases:
+            rate = bare_steps_a_second(count) if kind == "floor" else steps_a_second(kind, count)
+            rates[f"{kind} x {count}"].append(rate)
+    for name, values in rates.items():
+        print(f"{name:<14}{statistics.median(values):10.0f} steps a second")
+    ratios = {
+        kind: statistics.median(
+            many / one for one, many in zip(rates[f"{kind} x 1"], rates[f"{kind} x {MANY}"])
+        )
+        for kind in KINDS
+    }
+    cores = len(os.sched_getaffinity(0))
+    told = ", ".join(f"{kind} {ratio:.2f}" for kind, ratio in ratios.items())
+    print(f"{MANY} to one, on {cores} cores: {told}")
+    print(json.dumps({"ratios": ratios, "cores": cores, "steps_a_second": rates}))
     return 0
 
 

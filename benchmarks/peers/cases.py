@@ -44,10 +44,19 @@ def _all() -> tuple[Case, ...]:
     vectors = [
         Case(f"cartpole-x{n}", f"a vector of {n} CartPole-v1", "cartpoles", "vector", n)
         for n in (16, 256)
-    ] + [
-        Case(f"lanes-x{n}", f"a vector of {n} lanes of 84x84x4 uint8", "lanes", "vector", n)
+    ]
+    vectors += [
+        Case(
+            f"lanes-x{n}",
+            f"a vector of {n} lanes of 84x84x4 uint8, at no cost",
+            "lanes",
+            "vector",
+            n,
+        )
         for n in (8, 32)
     ]
+    game = "Pong, four screens of 84x84 uint8, by Gymnasium's wrappers for Atari"
+    vectors.append(Case("pong-x32", f"a vector of 32 lanes of {game}", "pong", "vector", 32))
     endpoints = [
         Case(f"endpoints-{n}", f"CartPole-v1 at {n} endpoints", "cartpole", "endpoints", n)
         for n in (1, 2, 4, 8)

@@ -39,7 +39,7 @@ def import_path(name: str) -> str:
 
 
 def _made(name: str) -> Path | str:
-    requirements = REPOSITORY / "requirements" / _requirements(name)
+    requirements = REPOSITORY / "requirements" / f"peers-{name}.txt"
     folder = BUILD / "venvs" / name
     python = folder / "bin" / "python"
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
@@ -52,10 +52,6 @@ def _made(name: str) -> Path | str:
     except (OSError, subprocess.CalledProcessError) as error:
         return f"It could not be installed: {_last_line(error)}"
     return python
-
-
-def _requirements(name: str) -> str:
-    return "base.txt" if name == OURS else f"peers-{name}.txt"
 
 
 def _install(python: Path, requirements: Path) -> None:

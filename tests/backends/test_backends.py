@@ -60,6 +60,18 @@ def test_the_bits_of_a_leaf_stay(
         assert backend.to_bytes(backend.as_leaf(again, leaf, count)) == data
 
 
+def test_the_bits_of_the_other_byte_order_stay(library: Library, element: DType) -> None:
+    need(library, element)
+    numpy = pytest.importorskip("rlmesh_numpy").BACKEND
+    for shape in SHAPES:
+        leaf = leaf_of(element, shape)
+        data = bits(element, math.prod(shape))
+        array = numpy.from_bytes(data, leaf, None, copy=True)
+        swapped = array.astype(array.dtype.newbyteorder(">"))
+        leaved = library.backend.as_leaf(swapped, leaf, None)
+        assert library.backend.to_bytes(leaved) == data
+
+
 @pytest.mark.parametrize("carrier", ["numpy", "torch", "jax-x64"])
 def test_arrays_of_other_libraries_are_leaves(
     library: Library, element: DType, carrier: str

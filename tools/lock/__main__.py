@@ -14,7 +14,7 @@ __all__ = ["main"]
 UV = "uv==0.13.8"
 VENV = REPOSITORY / "build" / "lock-venv"
 
-# In this order: dev.in and fuzz.in take base.txt as their constraints, pants.in takes pex.txt.
+# In this order: those that take base.txt as their constraints come after it, pants.in takes pex.txt.
 FILES = (
     "codegen",
     "base",
@@ -34,6 +34,7 @@ FILES = (
     "peers-plot",
     "peers-ray",
     "peers-rlmesh-0.1.0",
+    "peers-this-project",
     "peers-websockets",
 )
 

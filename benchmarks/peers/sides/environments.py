@@ -29,8 +29,21 @@ def make(case: Case) -> Any:
         return gymnasium.make_vec("CartPole-v1", num_envs=case.count, vectorization_mode="sync")
     if case.env == "lanes":
         return LanesEnv(case.count)
+    if case.env == "pong":
+        return gymnasium.vector.SyncVectorEnv([_pong] * case.count)
     action_space = _floats(14) if case.env == "robot" else spaces.Discrete(2)
     return RingEnv(_OBSERVED[case.env](), action_space)
+
+
+def _pong() -> Any:
+    """The last four of every fourth screen of the game, in grey, as agents commonly see them."""
+    import ale_py
+
+    gymnasium.register_envs(ale_py)
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+    screens = gymnasium.make("ALE/Pong-v5", frameskip=1)
+    wrapped = gymnasium.wrappers.AtariPreprocessing(screens, noop_max=0)
+    return gymnasium.wrappers.FrameStackObservation(wrapped, 4)
 
 
 def _image(*shape: int) -> spaces.Box:

@@ -6,11 +6,20 @@ import itertools
 import os
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from rlmesh._transport import patience
-from rlmesh._transport.patience import LOOK_NS, MOST_SKIPPED, PROBE_NS, SHORT_NS, Patience
+from rlmesh._transport.patience import (
+    LEAD_NS,
+    LONG_NS,
+    LOOK_NS,
+    MOST_SKIPPED,
+    PROBE_NS,
+    SHORT_NS,
+    Patience,
+)
 
 Waiting = tuple[Patience, socket.socket, socket.socket]
 
@@ -85,3 +94,84 @@ def test_with_one_core_the_peer_needs_it(monkeypatch: pytest.MonkeyPatch) -> Non
         one.slept(0)
         there.send(b"x")
         assert not one.look()
+
+
+@pytest.fixture
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how many seconds it has slept with an alarm; no bytes have ever ended that."""
+    slept: list[float] = []
+
+    def select(read: Any, write: Any, other: Any, seconds: float) -> tuple[Any, Any, Any]:
+        slept.append(seconds)
+        return [], [], []
+
+    monkeypatch.setattr(patience.select, "select", select)
+    return slept
+
+
+LONGER = SHORT_NS + 3 * LOOK_NS
+
+
+def test_it_is_awake_before_the_end_of_a_wait_like_the_two_before(
+    waiting: Waiting, sleeps: list[float]
+) -> None:
+    one, _, other = waiting
+    one.slept(LONGER + LOOK_NS // 2)
+    one.slept(LONGER)
+    other.send(b"x")
+    assert one.look()
+    assert sleeps == [(LONGER - LEAD_NS) / 1e9]
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [(LONGER,), (LONGER, LONGER + LOOK_NS), (LONGER, LONG_NS), (LONG_NS, LONG_NS), (LONGER, 0)],
+)
+def test_it_does_not_expect_the_end_of_waits_that_differ_or_are_long(
+    waiting: Waiting, sleeps: list[float], waits: tuple[int, ...]
+) -> None:
+    one, _, other = waiting
+    for wait in waits:
+        one.slept(wait)
+    other.send(b"x")
+    assert one.look() == (waits[-1] < SHORT_NS)
+    assert not sleeps
+
+
+def test_bytes_end_its_sleep(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, _, other = waiting
+    one.slept(LONG_NS - 1)
+    one.slept(LONG_NS - 1)
+    monkeypatch.setattr(one, "_poll", None)  # There is nothing left to look for.
+    other.send(b"x")
+    assert one.look()
+
+
+def test_an_end_that_does_not_come_as_expected_is_expected_more_seldom(
+    waiting: Waiting, sleeps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _, other = waiting
+    ticks = itertools.count(0, LEAD_NS // 2)
+    monkeypatch.setattr(patience, "perf_counter_ns", lambda: next(ticks))
+    one.slept(LONGER)
+    one.slept(LONGER)
+    assert not one.look()
+    looked_for = next(ticks)
+    assert looked_for < 5 * LEAD_NS
+    one.slept(LONGER - looked_for)  # The rest of a wait that was like the others.
+    assert not one.look() and len(sleeps) == 1
+    other.send(b"x")
+    assert one.look() and len(sleeps) == 2
+
+
+def test_a_descriptor_that_select_does_not_take_is_waited_for_all_the_same(
+    waiting: Waiting, sleeps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, here, other = waiting
+    monkeypatch.setattr(socket.socket, "fileno", lambda self: 1024)
+    one = Patience(here)
+    one.slept(LONGER)
+    one.slept(LONGER)
+    other.send(b"x")
+    assert not one.look()
+    assert not sleeps

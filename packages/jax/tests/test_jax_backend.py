@@ -85,6 +85,7 @@ def test_asarray(x64: bool) -> None:
     assert asarray([1.5, 2]).dtype == (np.float64 if x64 else np.float32)
     assert asarray(3).tolist() == 3
     assert asarray(np.arange(3, dtype=np.int16)).dtype == np.int16
+    assert asarray(np.array([1.5, 2], ">f4")).tolist() == [1.5, 2]
     array = made()
     assert asarray(array) is array
     assert asarray([1.5], device="cpu").committed

@@ -171,6 +171,15 @@ def test_as_tensor() -> None:
         as_tensor([[1], [1, 2]])
 
 
+def test_as_tensor_of_either_byte_order() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    array = np.array([0x7F81, 0xFF85, 0x3F80], np.uint16).view(ml_dtypes.bfloat16)
+    for given in (array, array.astype(array.dtype.newbyteorder(">"))):
+        made = as_tensor(given)
+        assert made.dtype is torch.bfloat16
+        assert (made.view(torch.int16).numpy().view(np.uint16) == array.view(np.uint16)).all()
+
+
 def test_the_device_of_a_backend() -> None:
     assert BACKEND.device == torch.device("cpu")
     meta = TorchBackend("meta")

@@ -12,6 +12,7 @@ from rlmesh.backends import Buffer, DynamicArray, Leaf
 from rlmesh.errors import CodecError, InvalidValueError
 from rlmesh_numpy import BACKEND as NUMPY
 from rlmesh_numpy import asarray as numpy_asarray
+from rlmesh_numpy._casts import native
 
 __all__ = ["BACKEND", "Device", "JaxBackend", "JaxDevice", "asarray", "keeps"]
 
@@ -118,7 +119,7 @@ def asarray(value: Any, device: Device = None) -> jax.Array:
         ValueError: If nested lists are ragged.
     """
     if not isinstance(value, (jax.Array, bool, int, float, complex, list, tuple)):
-        value = numpy_asarray(value)
+        value = native(numpy_asarray(value))
         if not keeps(value.dtype):
             expected = "an array that JAX holds as it is"
             raise InvalidValueError("value", expected, f"{value.dtype}: {_change(value.dtype)}")

@@ -23,6 +23,7 @@ from rlmesh_numpy._casts import (
     float32_of_bfloat16,
     float32_of_bits,
     has_rounded,
+    native,
 )
 from rlmesh_numpy._dtypes import dtype_of, numpy_dtype
 from rlmesh_numpy._memory import RECYCLED_BYTES, owned_copy
@@ -199,6 +200,8 @@ def _numbers(value: Any, leaf: Leaf, count: int | None) -> Array:
     if array.shape != shape and not (listed and is_nothing(array.shape, shape)):
         actual = f"{array.dtype} of shape {array.shape}"
         raise InvalidValueError(leaf.path, leaf.describe(count), actual)
+    # Its numbers go by way of float32, where a NaN is a NaN; its bits do not.
+    array = native(array) if array.dtype.name == "bfloat16" else array
     return array.reshape(shape)
 
 

@@ -21,12 +21,18 @@ __all__ = [
     "float32_of_bfloat16",
     "float32_of_bits",
     "has_rounded",
+    "native",
 ]
 
 Array = npt.NDArray[Any]
 
 _EXACT = 2**53  # up to here float64 holds every integer
 _INFINITE = 0x7F7F_8000  # bits of the smallest float32 that rounds to an infinite bfloat16
+
+
+def native(array: Array) -> Array:
+    """The array in the byte order of this machine, bit for bit; itself where it is already."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def has_rounded(array: Array) -> bool:

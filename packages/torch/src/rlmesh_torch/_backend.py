@@ -16,7 +16,7 @@ from rlmesh.errors import InvalidValueError
 from rlmesh.spaces import Bounds
 from rlmesh_numpy import BACKEND as NUMPY
 from rlmesh_numpy import asarray
-from rlmesh_numpy._casts import float32_of_bits
+from rlmesh_numpy._casts import float32_of_bits, native
 
 __all__ = ["BACKEND", "Device", "TorchBackend", "as_tensor"]
 
@@ -50,7 +50,7 @@ class TorchBackend:
             if str(host.dtype) == f"torch.{leaf.dtype}" and host.shape == leaf.batch_shape(count):
                 return host
             value = _numbers(host, leaf, count)
-        if leaf.dtype.name == "bfloat16" and str(getattr(value, "dtype", None)) != "bfloat16":
+        if leaf.dtype.name == "bfloat16" and not _is_bfloat16(value):
             return _as_bfloat16(value, leaf, count)
         return NUMPY.as_leaf(value, leaf, count)
 
@@ -144,12 +144,11 @@ def as_tensor(value: Any, device: Device = None) -> torch.Tensor:
     elif isinstance(value, (bool, int, float, list, tuple)):
         tensor = torch.as_tensor(value)
     else:
-        array = asarray(value)
+        array = native(asarray(value))
         brain = array.dtype.name == "bfloat16"
         array = array.view(np.int16) if brain else array
-        native = array.astype(array.dtype.newbyteorder("="), copy=False)
         # PyTorch has no negative strides, and warns of memory that it must not write.
-        tensor = torch.from_numpy(np.require(native, requirements=["C", "W"]))
+        tensor = torch.from_numpy(np.require(array, requirements=["C", "W"]))
         tensor = tensor.view(torch.bfloat16) if brain else tensor
     return tensor if device is None else tensor.to(device)
 
@@ -215,6 +214,11 @@ class _Unlocked:
     def __array_interface__(self) -> dict[str, Any]:
         known = self._array.__array_interface__
         return {**known, "data": (known["data"][0], False)}
+
+
+def _is_bfloat16(value: Any) -> bool:
+    """Whether it is an array of another library that has the bits already."""
+    return getattr(getattr(value, "dtype", None), "name", None) == "bfloat16"
 
 
 def _as_bfloat16(value: Any, leaf: Leaf, count: int | None) -> torch.Tensor:

@@ -18,10 +18,19 @@ PROBE_NS = 500_000
 SHORT_NS = 500_000
 """A wait that was shorter, wake-ups included, is likely followed by one that looking would end."""
 
+LONG_NS = 5_000_000
+"""A wait that was longer, even if the next one is as long, gains too little from looking."""
+
+LEAD_NS = 200_000
+"""How long before the end that it expects it wants to be awake: the timer and waking are late."""
+
 MOST_SKIPPED = 256
 """How many waits at most it lets pass after looking in vain."""
 
 _ABLE = hasattr(select, "poll") and hasattr(os, "sched_getaffinity")
+
+_SELECTABLE = 1024
+"""Descriptors from here on are not for `select`, the only call whose time is in microseconds."""
 
 
 class Patience:
@@ -29,8 +38,9 @@ class Patience:
 
     A process that sleeps until bytes come is woken tens of microseconds later, which is more than a
     short step takes. Looking is bounded by about what it can save ("competitive spinning": Karlin,
-    Li, Manasse, Owicki, 1991), is only done where the wait before was short, and after each failure
-    half as often. Where this process has one core only, the peer needs it.
+    Li, Manasse, Owicki, 1991), and after each failure half as often. It is done at once where the
+    wait before was short; where the waits before were longer, but alike, it sleeps until shortly
+    before the next one should end. Where this process has one core only, the peer needs it.
 
     Args:
         waited: The socket.
@@ -42,32 +52,64 @@ class Patience:
             poll = select.poll()
             poll.register(waited, select.POLLIN)
             self._poll = poll.poll
+        descriptor = waited.fileno()
+        self._waited = (descriptor,) if descriptor < _SELECTABLE else ()
         self._short = False
         self._flowing = False
+        self._last = 0
+        self._expected = 0
+        self._passed = 0
         self._skipped = 0
         self._to_skip = 0
 
     def look(self) -> bool:
         """Look for bytes, if that is worthwhile; whether there are some."""
-        if not self._short or not self._allowed:
+        if not (self._short or self._expected) or not self._allowed:
             return False
         if self._skipped < self._to_skip:
             self._skipped += 1
             return False
+        if not self._short:
+            return self._look_later()
+        if not self._look_until(perf_counter_ns() + (LOOK_NS if self._flowing else PROBE_NS)):
+            return False
+        if self._flowing:
+            self._to_skip = 0
+        self._flowing = True
+        return True
+
+    def _look_later(self) -> bool:
+        begun = perf_counter_ns()
+        asleep = (self._expected - LEAD_NS) / 1e9
+        came = bool(select.select(self._waited, (), (), asleep)[0])
+        if not came and not self._look_until(perf_counter_ns() + 2 * LEAD_NS):
+            self._passed = perf_counter_ns() - begun
+            return False
+        if not came:
+            self._to_skip = 0
+        self._note(perf_counter_ns() - begun)
+        return True
+
+    def _look_until(self, end: int) -> bool:
         poll = self._poll
-        end = perf_counter_ns() + (LOOK_NS if self._flowing else PROBE_NS)
         while not poll(0):
             os.sched_yield()
             if perf_counter_ns() > end:
                 self._skipped = 0
                 self._to_skip = min(2 * self._to_skip + 1, MOST_SKIPPED)
                 return False
-        if self._flowing:
-            self._to_skip = 0
-        self._flowing = True
         return True
 
     def slept(self, nanoseconds: int) -> None:
         """It had to sleep until bytes came."""
-        self._short = nanoseconds < SHORT_NS
+        self._note(nanoseconds + self._passed)
+        self._passed = 0
         self._flowing = False
+
+    def _note(self, nanoseconds: int) -> None:
+        """How long a wait took; waits that a look at once has ended are not noted."""
+        self._short = nanoseconds < SHORT_NS
+        alike = abs(nanoseconds - self._last) < LOOK_NS
+        long = SHORT_NS <= nanoseconds < LONG_NS
+        self._expected = min(nanoseconds, self._last) if alike and long and self._waited else 0
+        self._last = nanoseconds
