@@ -37,14 +37,14 @@ def run(data: bytes) -> None:
     backend = BACKENDS[-1] if flags & _OTHER_BACKEND else NATIVE
     frames = split(data[1:])
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "the tags of")
+        warnings.filterwarnings("ignore", "the (tags|reward_range) of")
         for frame in frames:
             _read(frame, backend)
     if not flags & _OWN_OPEN:
         frames.insert(0, _OPENED[vector])
     with warnings.catch_warnings(), one_version():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "the tags of")
+        warnings.filterwarnings("ignore", "the (tags|reward_range) of")
         _play(frames, vector, backend)
 
 

@@ -94,7 +94,7 @@ class _One:
     def __init__(self, player: Any) -> None:
         self._player = player
 
-    def take(self) -> _One:
+    def take(self, alive: object) -> _One:
         return self
 
     def answer(self, request: m.Request, frame: bytes) -> m.Reply:

@@ -15,7 +15,7 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer, errors
-from rlmesh._journal import Journal, JournalError
+from rlmesh._journal import Journal
 from rlmesh._models.policy import LocalPolicy
 from rlmesh.results import EpisodeEnd
 from tests.integration.envs import CounterEnv, MischiefEnv, ScriptedEnv
@@ -392,7 +392,7 @@ def test_a_journal_is_that_of_its_run(tmp_path: Path) -> None:
     whole = rlmesh.evaluate(Decide(), WalkEnv(), seeds=SEEDS, journal=path)
     with pytest.raises(FileExistsError):
         rlmesh.evaluate(Decide(), WalkEnv(), seeds=SEEDS, journal=path)
-    with pytest.raises(JournalError, match="seeds"):
+    with pytest.raises(errors.JournalError, match="seeds"):
         rlmesh.evaluate(Decide(), WalkEnv(), seeds=[1], journal=path, resume=True)
     again = rlmesh.evaluate(Decide(), WalkEnv(), seeds=SEEDS, journal=path, resume=True)
     assert again.episodes == whole.episodes

@@ -307,6 +307,24 @@ def test_a_spare_that_cannot_be_made_is_tried_again(kind: type[BaseException]) -
         until(lambda: len(factory.made) <= 8, 10)
 
 
+def test_a_spare_is_tried_again_for_a_session_that_opened_while_one_failed() -> None:
+    opened, made = threading.Event(), list[int]()
+
+    def factory() -> CounterEnv:
+        made.append(len(made))
+        if len(made) == 2:
+            assert opened.wait(60)
+            raise LookupError("no licence")
+        return CounterEnv()
+
+    with EnvServer(factory=factory, max_sessions=2, spares=1) as server:
+        RemoteEnv(server.address).close()
+        until(lambda: len(made) == 2, 10)  # The spare that fails is under way.
+        RemoteEnv(server.address).close()
+        opened.set()
+        until(lambda: len(made) > 3, 10)
+
+
 def test_a_factory_that_makes_something_else_is_refused() -> None:
     other = CounterEnv()
     other.action_space = rlmesh.spaces.Discrete(3)

@@ -14,7 +14,7 @@ import pytest
 import rlmesh
 from rlmesh import ModelServer, RemoteModel, ServeOptions, errors
 from rlmesh._models.forms import EpisodeContext
-from rlmesh.adapters import Adaptation, PredictForm
+from rlmesh.adapters import DELEGATED, Adaptation, PredictForm
 from rlmesh.numpy import Model
 from rlmesh.spaces import Discrete
 from tests.integration.serving import (
@@ -153,6 +153,28 @@ def test_an_instruction_reaches_a_text_input_and_no_other_model() -> None:
             remote.start_episode(instruction="lift it")
         assert caught.value.path == "instruction" and not caught.value.session_closed
         assert remote.predict(seen(1)) == 1, "the session goes on"
+
+
+def test_an_instruction_is_no_matter_of_the_context_where_a_spec_says_the_inputs() -> None:
+    class Heard(Model):
+        def predict(self, observation: Any, context: Any) -> Any:  # type: ignore[override]
+            return np.zeros(2, np.float32)
+
+    for model, served_as, taken in (
+        (Heard(None, spec=SPEC), TAGGED, False),
+        (Heard(None, spec=TEXT_SPEC), TAGGED, True),
+        (Heard(None, spec=DELEGATED), TAGGED, True),
+        (Heard(None), TAGGED, True),
+    ):
+        with served(model, served_as) as remote:
+            if taken:
+                model.policy(served_as, instruction="lift it")
+                remote.start_episode(instruction="lift it")
+                continue
+            with pytest.raises(ValueError, match="no text input"):
+                model.policy(served_as, instruction="lift it")
+            with pytest.raises(errors.UnsupportedError, match="no text input"):
+                remote.start_episode(instruction="lift it")
 
 
 def test_contexts_say_what_episode_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -108,8 +109,9 @@ def test_a_bad_action_applies_none() -> None:
     env = Counts()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
         remote.reset()
-        with pytest.raises(errors.InvalidValueError):
+        with pytest.raises(errors.InvalidValueError, match=r"^actions\[2\]: ") as caught:
             remote.step_many([0, 1, 7])
+        assert caught.value.path == "actions[2]"
         with pytest.raises(errors.InvalidValueError, match="one action"):
             remote.step_many([])
         assert env.applied == []
@@ -121,17 +123,32 @@ def test_a_bad_action_of_another_client_applies_none() -> None:
         remote.reset()
         session = remote._player._session
         eight = [(n).to_bytes(8, "little") for n in (0, 1, 7)]
-        for body, kind in (
-            (m.StepMany(m.Encoded([b"".join(eight)], 3), 3), errors.InvalidValueError),
-            (m.StepMany(m.Encoded([eight[0]], 1), 3), errors.ProtocolError),
-            (m.StepMany(m.Encoded([eight[0]]), 1), errors.ProtocolError),
-            (m.StepMany(m.Encoded([b""], 0), 0), errors.ProtocolError),
-            (m.StepMany(m.Encoded([bytes(65_537 * 8)], 65_537), 65_537), errors.LimitError),
+        for body, kind, words in (
+            (m.StepMany(m.Encoded([b"".join(eight)], 3), 3), errors.InvalidValueError, r"\[2\]: "),
+            (m.StepMany(m.Encoded([eight[0]], 3), 3), errors.InvalidValueError, ": action: slab 0"),
+            (m.StepMany(m.Encoded([eight[0]], 1), 3), errors.ProtocolError, ": expected"),
+            (m.StepMany(m.Encoded([eight[0]]), 1), errors.ProtocolError, ": expected"),
+            (m.StepMany(m.Encoded([b""], 0), 0), errors.ProtocolError, None),
+            (m.StepMany(m.Encoded([bytes(65_537 * 8)], 65_537), 65_537), errors.LimitError, None),
         ):
-            with pytest.raises(kind):
+            with pytest.raises(kind, match=words and f"^actions{words}"):
                 session.request(body, m.StepManyDone)
         assert env.applied == []
         assert remote.step_many([1])[0][1] == 1.0
+
+
+def test_a_bad_action_applies_none_where_the_server_takes_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    env = Counts()
+    with EnvServer(env) as server, RemoteEnv(server.address) as remote:
+        remote.reset()
+        session = remote._player._session
+        monkeypatch.setattr(session, "server", replace(session.server, capabilities=frozenset()))
+        with pytest.raises(errors.InvalidValueError, match=r"^actions\[1\]: "):
+            remote.step_many([0, 7])
+        assert env.applied == []
+        assert len(remote.step_many([0, 1])) == 2
 
 
 def test_lanes() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._codec import SpaceCodec
+from rlmesh._codec.parts import cut
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh.backends import NATIVE, DynamicArray
 from rlmesh.errors import CodecError
@@ -32,6 +33,16 @@ def test_native_values_come_back(drawn: tuple[Any, list[Any]]) -> None:
     assert values_equal(codec.decode_values(slabs, len(values)), values)
     for value in values:
         assert values_equal(codec.decode(codec.encode(value)), value)
+
+
+@given(drawn=spaces_and_values(), data=st.data())
+def test_a_batch_is_cut_into_its_parts(drawn: tuple[Any, list[Any]], data: st.DataObject) -> None:
+    space, values = drawn
+    codec = SpaceCodec(space, NATIVE, validation="off")
+    ends = sorted(data.draw(st.lists(st.integers(0, len(values)), max_size=4)))
+    runs = list(zip([0, *ends], [*ends, len(values)]))
+    parts = cut(space, codec.encode_values(values), [end - start for start, end in runs])
+    assert parts == [codec.encode_values(values[start:end]) for start, end in runs]
 
 
 @given(drawn=spaces_and_values())

@@ -135,7 +135,17 @@ def _tuple(space: Space, slabs: _Slabs, n: int, path: str) -> list[Tagged]:
 def _sequence(space: Space, slabs: _Slabs, n: int, path: str) -> list[Tagged]:
     lengths = slabs.uint32s(n, path)
     elements = iter(_walk(space.sequence.space, slabs, sum(lengths), path))
+    if space.sequence.stacked and not _has_slabs(space.sequence.space) and any(lengths):
+        raise Rejected("INVALID_VALUE", path, f"a stack of nothing with lengths {lengths}")
     return [{"sequence": [next(elements) for _ in range(length)]} for length in lengths]
+
+
+def _has_slabs(space: Space) -> bool:
+    """Whether a space has a slab of its own, or one that has is in it (V-2)."""
+    kind = space.WhichOneof("kind")
+    if kind == "dict":
+        return any(_has_slabs(entry.space) for entry in space.dict.entries)
+    return kind != "tuple" or any(_has_slabs(child) for child in space.tuple.spaces)
 
 
 def _graph(space: Space, slabs: _Slabs, n: int, path: str) -> list[Tagged]:

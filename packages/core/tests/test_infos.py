@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections import UserDict
 from collections.abc import Callable, Iterator
 from enum import Enum, IntEnum
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -204,6 +206,20 @@ def test_parts_that_stand_in_ever_more_places_are_not_written_in_all() -> None:
     back, told = replaced({"a": value, "b": [3]})
     assert time.perf_counter() - start < 30
     assert back["b"] == [3] and "very many places" in told[0]
+
+
+def test_so_many_parts_are_written_again_as_the_contract_says() -> None:
+    contract = (Path(__file__).parents[3] / "spec" / "CONTRACT.md").read_text("utf-8")
+    rule = contract.partition("- **D-8**")[2].partition("- **D-9**")[0]
+    found = re.search(r"more than ([\d,]+) elements and entries would\s+be written again", rule)
+    assert found is not None
+    most = int(found[1].replace(",", ""))
+    row = [7] * 4096
+    rows = [row] * (1 + most // len(row))
+    assert read({"a": rows}) == {"a": rows}
+    back, told = replaced({"a": [*rows, row], "b": [1]})
+    assert back["a"][:-1] == rows and back["a"][-1].startswith("[7, 7, ") and back["b"] == [1]
+    assert len(told) == 1 and told[0].startswith(f"info['a'][{len(rows)}]: ")
 
 
 def test_a_list_that_stands_in_some_places_arrives_in_each() -> None:

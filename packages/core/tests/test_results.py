@@ -185,6 +185,7 @@ def test_the_json_is_protobufs() -> None:
                 "finalInfo": {"entries": [{"name": "k", "value": {"nullValue": {}}}]},
             }
         ],
+        "envId": "E",
         "modelId": "m",
         "specVersion": SPEC_VERSION,
         "timing": {"totalSeconds": 3.0},
@@ -219,10 +220,24 @@ def test_a_run_is_written_with_this_version_whatever_it_was_read_from() -> None:
         RunResult((episode(env_id="A"),), "A"),
     ],
 )
-def test_the_environment_of_a_run_comes_back_though_the_message_has_no_field(
-    run: RunResult,
-) -> None:
+def test_the_environment_of_a_run_has_a_field_and_comes_back(run: RunResult) -> None:
+    assert result_pb2.RunResult.FromString(run.to_bytes()).env_id == run.env_id
+    assert json.loads(run.to_json())["envId"] == run.env_id
     assert RunResult.from_bytes(run.to_bytes()) == run == RunResult.from_json(run.to_json())
+
+
+@pytest.mark.parametrize("others", [[], ["A"], ["A", "B"]], ids=len)
+def test_the_environment_of_a_run_is_read_where_it_was_written_without_a_field(
+    others: list[str],
+) -> None:
+    episodes = [{"end": "EPISODE_END_TERMINATED", "envId": name} for name in others]
+    plain = RunResult.from_json(stored({"episodes": episodes}))
+    assert plain.env_id == ("A" if others == ["A"] else "")
+    key = {"name": "rlmesh.env_id", "value": {"stringValue": "Alone-v0"}}
+    older = stored({"episodes": episodes, "metadata": {"entries": [key]}})
+    read = RunResult.from_json(older)
+    assert (read.env_id, read.metadata) == ("Alone-v0", {})
+    assert json.loads(read.to_json())["envId"] == "Alone-v0"
 
 
 def test_reserved_keys_are_refused_and_those_of_a_newer_spec_left_out() -> None:

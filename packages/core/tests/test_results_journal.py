@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from rlmesh_proto.eval.v1 import result_pb2
 
-from rlmesh._journal import Journal, JournalError
-from rlmesh.errors import ClosedError
+from rlmesh._journal import Journal
+from rlmesh.errors import ClosedError, JournalError
 from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult
 from rlmesh.results._journal_header import JournalHeader
 from tests.processes import finished, running, until

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import grpc
 import pytest
@@ -36,6 +39,33 @@ def test_errors_exports_exactly_its_classes_and_draws_them() -> None:
     }
     assert classes == set(errors.__all__)
     assert all(name in (errors.__doc__ or "") for name in classes)
+
+
+def test_no_other_module_has_an_error_of_the_tree() -> None:
+    root = Path(rlmesh.__file__).parent
+    bases = set(errors.__all__)
+    elsewhere = [
+        f"{path.relative_to(root)}: {node.name}"
+        for path in root.rglob("*.py")
+        if path != root / "errors.py"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+        if bases & {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+    ]
+    assert elsewhere == []
+
+
+def test_the_tree_is_drawn_as_it_is() -> None:
+    drawn: dict[str, list[str]] = {}
+    above: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        if found := re.match(r"    ([│├└─ ]*)(\w+Error)\b(?: \((\w+)\))?", line):
+            depth = len(found[1]) // 4
+            above[depth:] = [found[2]]
+            parent = above[depth - 1] if depth else "Exception"
+            drawn[found[2]] = [parent, *filter(None, [found[3]])]
+    classes = {name: getattr(errors, name) for name in errors.__all__}
+    assert drawn == {name: [base.__name__ for base in c.__bases__] for name, c in classes.items()}
 
 
 def test_core_imports_neither_numpy_nor_gymnasium_nor_grpc() -> None:

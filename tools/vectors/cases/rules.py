@@ -70,6 +70,7 @@ RULES: dict[str, str] = {
     "V-10 links": "the links have 8 bytes for each edge of the graphs with links",
     "V-11": "an end of an edge is a node of its own graph",
     "V-12": "an index is below the number of alternatives",
+    "V-15": "the lengths of stacks of spaces without a slab are 0",
 }
 """In words, by the rule's id and, where a rule says several things, a word for which."""
 

@@ -192,6 +192,18 @@ def _sequences() -> list[BadValue]:
     ]
 
 
+def _stacks() -> list[BadValue]:
+    dicts, tuples = sequence(dict_(), stacked=True), sequence(tuple_(), stacked=True)
+    nested = sequence(dict_(("x", tuple_())), stacked=True)
+    return [
+        _case("sequence/stack-of-an-empty-dict", dicts, [u32(1)], "V-15"),
+        _case("sequence/stack-of-an-empty-tuple", tuples, [u32(1)], "V-15"),
+        _case("sequence/stack-of-nothing", nested, [u32(7)], "V-15"),
+        _case("sequence/stack-of-nothing-in-a-batch", nested, [u32(0, 3)], "V-15", 2),
+        _case("sequence/stack-of-nothing-inside", tuple_(nested), [u32(2)], "V-15"),
+    ]
+
+
 def _graphs() -> list[BadValue]:
     """One slab of a good graph replaced."""
     space = graph(discrete(4, dtype="int8"), discrete(4, dtype="uint8"))
@@ -274,4 +286,4 @@ def _alternatives() -> list[BadValue]:
 
 SIZES = [*_sizes(), *_child_sizes()]
 LEAVES = [*_numbers(), *_many(), *_texts()]
-NESTED = [*_sequences(), *_graphs(), *_graph_edges(), *_alternatives()]
+NESTED = [*_sequences(), *_stacks(), *_graphs(), *_graph_edges(), *_alternatives()]

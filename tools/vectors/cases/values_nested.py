@@ -134,6 +134,7 @@ def _sequences() -> list[ValidValue]:
             items(),
         ),
         *sizes("sequence/stacked-dict", stacked, items(point, point), items(), items(point)),
+        *_stacks(),
         *sizes(
             "sequence/of-empty-tuple", sequence(tuple_()), items(positions(), positions()), items()
         ),
@@ -152,6 +153,29 @@ def _sequences() -> list[ValidValue]:
             "sequence/300-elements",
             sequence(discrete(256, 0, "uint8")),
             (items(*(integer(i % 256) for i in range(300))),),
+        ),
+    ]
+
+
+def _stacks() -> list[ValidValue]:
+    """Stacks that show their length only just, or have none to show (V-15)."""
+    nothing, empty = dict_(("x", tuple_())), box("int32", [0], 0, 1)
+    without_bytes = entries(("x", array("int32", [0], [])))
+    inner = entries(("x", items(positions())))
+    return [
+        *sizes("sequence/stacked-of-empty-dict", sequence(dict_(), True), items(), items()),
+        *sizes("sequence/stacked-of-nothing", sequence(nothing, True), items(), items()),
+        *sizes(
+            "sequence/stacked-of-zero-size",
+            sequence(dict_(("x", empty)), True),
+            items(without_bytes, without_bytes),
+            items(),
+        ),
+        *sizes(
+            "sequence/stacked-of-sequences-of-nothing",
+            sequence(dict_(("x", sequence(tuple_()))), True),
+            items(inner, inner),
+            items(),
         ),
     ]
 

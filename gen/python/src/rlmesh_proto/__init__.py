@@ -10,5 +10,5 @@ __version__ = "1.0.0rc1"
 SPEC_VERSION = "1.0.0rc1"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "b1073f8bdc3c0840b8f1d088d33e08d69a900ece1be137bf4c9b73f13709fd16"
+SPEC_DIGEST = "b8bc8090a0274cb000fb4d8ae2615280a19dcc68a53dc7249eef1a30e5c000fb"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -16,7 +16,7 @@ from types import TracebackType
 
 from rlmesh._wire.results import Record, framed, read_record, write_record
 from rlmesh.backends import NATIVE, ArrayBackend
-from rlmesh.errors import ClosedError, CodecError, RLMeshError
+from rlmesh.errors import ClosedError, CodecError, JournalError
 from rlmesh.results import EpisodeResult
 from rlmesh.results._journal_header import JournalHeader
 from rlmesh.results._outputs import check_written_with
@@ -24,27 +24,13 @@ from rlmesh.results._outputs import check_written_with
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Journal", "JournalError"]
+__all__ = ["Journal"]
 
 MAX_RECORD_BYTES = 2**28
 """Longest record: that of a message (M-1)."""
 
 MAX_LENGTH_BYTES = 10
 """Longest varint."""
-
-
-class JournalError(RLMeshError, ValueError):
-    """A file is not a journal, not that of this run, broken, or open elsewhere.
-
-    Attributes:
-        path: The file.
-        offset: Where in it, in bytes; what stands before it is sound.
-    """
-
-    def __init__(self, path: str, message: str, *, offset: int = 0) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path = path
-        self.offset = offset
 
 
 class Journal:

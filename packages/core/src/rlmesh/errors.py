@@ -6,6 +6,7 @@
     ├── InvalidValueError (ValueError)            a value is not one of its space
     ├── CodecError (ValueError)                   bytes are not a value of the space
     ├── AdapterError (ValueError)                 a model does not fit an environment
+    ├── JournalError (ValueError)                 a file is not the journal of this run
     ├── ClosedError (RuntimeError)                the client or server is closed
     ├── ConcurrentCallError (RuntimeError)        a second caller while a call is running
     ├── RunError (RuntimeError)                   a run ended early; finished episodes are kept
@@ -58,6 +59,7 @@ __all__ = [
     "EnvTimeoutError",
     "ForbiddenError",
     "InvalidValueError",
+    "JournalError",
     "LimitError",
     "ModelError",
     "NotExposedError",
@@ -175,6 +177,20 @@ class AdapterError(RLMeshError, ValueError):
     def forbidden(self) -> bool:
         """Whether a reason is an entry point that the user has not said to trust."""
         return any(problem.forbidden for problem in self.problems)
+
+
+class JournalError(RLMeshError, ValueError):
+    """A file is not a journal, not that of this run, broken, or open elsewhere.
+
+    Attributes:
+        path: The file.
+        offset: Where in it, in bytes; what stands before it is sound.
+    """
+
+    def __init__(self, path: str, message: str, *, offset: int = 0) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+        self.offset = offset
 
 
 class ClosedError(RLMeshError, RuntimeError):

@@ -66,7 +66,8 @@ class ServeOptions:
             ended then, the call is an `EnvTimeoutError`, and the next reset starts another one. The
             call of the factory is one too, so give it time enough to make an environment: where it
             takes longer, a session that would open gets the error, one that resets ends with it,
-            and its place is free again. 0: any time; a factory that hangs keeps a place then.
+            and its place is free again. 0: any time; a factory that hangs keeps a place then
+            until its client gives up (`connect_timeout`), and in a thread for ever.
         frames: Whether clients of the same host and user may go on over frames on a Unix socket,
             which is several times as fast as gRPC (Linux, and not with a `grace_period` of 0).
         frames_port: TCP port for clients of other hosts that ask for frames (`transport="frames"`),

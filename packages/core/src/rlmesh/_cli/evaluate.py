@@ -87,7 +87,7 @@ _ModelToken = Annotated[
 ]
 _Instruction = Annotated[
     str | None,
-    typer.Option(help="written into the model's text input"),
+    typer.Option(help="written into the model's text inputs"),
 ]
 
 

@@ -124,6 +124,11 @@ class SpaceCodec:
         """Validation messages by path since the last call."""
         return self._validator.take_reports() if self._validator.pending else {}
 
+    def silent(self, root: str) -> SpaceCodec:
+        """The same for a value of another name, which does not report what it lets through."""
+        level: Validation = "strict" if self._validator.level == "strict" else "off"
+        return SpaceCodec(self.space, self.backend, root=root, validation=level)
+
     def _check_length(self, batch: Any, count: int) -> None:
         length = self._node.batch_length(batch)
         if length is not None and length != count:

@@ -54,8 +54,9 @@ def evaluate(
         seeds: A seed an episode; also sets how many there are.
         max_episodes: Number of episodes, whatever the seeds; those past the last seed run
             unseeded. Without seeds and this: one.
-        instruction: Written into the model's text inputs, or its context; an error where it has
-            neither.
+        instruction: Written into the model's text inputs each episode; an error where it has none.
+            Those of a model with a `ModelSpec` are the spec's; of another it is the context, where
+            it takes that.
         token: Bearer token for addresses.
         max_batch_size: Most observations of one forward pass; None: no limit.
         execution_horizon: Take at most that many actions of a chunk before the model is asked
@@ -73,8 +74,8 @@ def evaluate(
     Raises:
         RunError: If the run ended early: the model or a hook failed, or every endpoint is gone.
             Finished episodes are on it, as on a KeyboardInterrupt (`.result`), and in the journal.
-        ValueError: If an argument is out of range, the model has no place for the instruction, an
-            environment is given twice, or the endpoints serve different environments.
+        ValueError: If an argument is out of range, the model has no text input for the instruction,
+            an environment is given twice, or the endpoints serve different environments.
         FileExistsError: If the journal is there, without `resume`.
         RLMeshError: If no environment can be reached, or the model does not fit them.
     """

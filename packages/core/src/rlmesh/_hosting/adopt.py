@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from numbers import Real
 from typing import Any
 
 from rlmesh._wire.spec import SPEC_VERSION
@@ -84,6 +85,7 @@ def adopt(
         tags=tags,
         registration=_registration(getattr(env, "spec", None)),
         exposed=exposed,
+        reward_range=_reward_range(env),
         spec_version=SPEC_VERSION,
     )
     return Adopted(
@@ -155,6 +157,35 @@ def _registration(spec: Any) -> Registration | None:
         nondeterministic=bool(getattr(spec, "nondeterministic", False)),
         kwargs=_plain(kwargs) if isinstance(kwargs, Mapping) else {},
     )
+
+
+def _reward_range(env: Any) -> tuple[float, float] | None:
+    """What an environment says of its rewards; None where it says nothing that can be true.
+
+    Gymnasium's own environments say it no more, and its wrappers do not hand it on. It is looked
+    for below those that leave the reward as it is: beyond others it may be that of another reward.
+    """
+    while not hasattr(env, "reward_range"):
+        if not _leaves_the_reward(type(env)):
+            return None
+        env = env.env
+    try:
+        low, high = env.reward_range
+        if not all(isinstance(end, Real) and not isinstance(end, bool) for end in (low, high)):
+            return None
+        low, high = float(low), float(high)
+    except (TypeError, ValueError, OverflowError):  # No pair, or a number that no float holds.
+        return None
+    return (low, high) if low <= high else None
+
+
+def _leaves_the_reward(cls: type) -> bool:
+    """Whether it is a wrapper of Gymnasium's, or of one of its kinds, that changes no reward."""
+    wraps = any((c.__module__, c.__name__) == ("gymnasium.core", "Wrapper") for c in cls.__mro__)
+    if not wraps or hasattr(cls, "reward"):
+        return False
+    steps = next(c.__module__ for c in cls.__mro__ if "step" in vars(c))
+    return steps in ("gymnasium.core", "gymnasium.wrappers.common")
 
 
 def _plain(value: Any) -> Any:

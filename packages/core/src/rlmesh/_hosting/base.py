@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -87,8 +87,8 @@ class Hosting(Protocol):
         """Whether the caller is on the thread that `run` blocks."""
         ...
 
-    def take(self) -> Instance:
-        """An environment for a new session; raises what making it raises."""
+    def take(self, alive: Callable[[], bool]) -> Instance:
+        """See `Instances`."""
         ...
 
     def offer(self, stream: Stream) -> bool:

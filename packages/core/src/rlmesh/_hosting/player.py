@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from rlmesh._codec import SpaceCodec, Validation
+from rlmesh._codec.actions import decode_actions
 from rlmesh._codec.lanes import LaneIO
 from rlmesh._hosting.adopt import Adopted
 from rlmesh._hosting.attributes import ExposedAttributes
@@ -159,9 +160,7 @@ class HostedEnv:
         if body.count > MAX_STEPS:
             raise _OverLimit(InvalidValueError("count", f"at most {MAX_STEPS}", str(body.count)))
         try:
-            if lanes is None:
-                return self._action.decode_values(slabs, body.count)
-            return self._action.decode_batches(slabs, body.count, lanes)
+            return decode_actions(self._action, slabs, body.count, lanes)
         except (CodecError, InvalidValueError) as error:
             raise _InvalidRequest(error) from error
 

@@ -41,8 +41,12 @@ class Worker(Instance, Protocol):
         """Whether no stream sits on its thread."""
         ...
 
-    def make(self) -> EnvContract:
-        """Make the environment, unless it is made; raises what its factory raises."""
+    def make(self, alive: Callable[[], bool] = ...) -> EnvContract:
+        """Make the environment, unless it is made; raises what its factory raises.
+
+        Args:
+            alive: Whether somebody still waits for it; what can be given up is, where nobody does.
+        """
         ...
 
     def offer(self, stream: Stream) -> bool:
@@ -84,6 +88,7 @@ class PooledHosting:
         self._idle: list[Worker] = [first]
         self._held: list[Worker] = []
         self._refilling = False
+        self._asked = False  # For spares, since the last one was begun.
         try:
             self.contract = first.make()
             self.backend = first.backend
@@ -92,11 +97,11 @@ class PooledHosting:
             raise
         self._refill()
 
-    def take(self) -> Instance:
+    def take(self, alive: Callable[[], bool]) -> Instance:
         """See `Hosting`."""
         worker = self._choose()
         try:
-            self._check(worker.make())
+            self._check(worker.make(alive))
         except BaseException:
             worker.release()
             raise
@@ -177,6 +182,7 @@ class PooledHosting:
     def _refill(self) -> None:
         """Keep the spares ready, without letting the caller wait for them."""
         with self._lock:
+            self._asked = True
             if self._refilling or not self._spares or self._stopping.is_set():
                 return
             self._refilling = True
@@ -190,8 +196,10 @@ class PooledHosting:
                 _log.exception("a spare environment cannot be made")
                 worker.release()
                 with self._lock:
-                    self._refilling = False  # The next session tries again.
-                return
+                    self._refilling = self._asked  # Else the next session tries again.
+                    if not self._refilling:
+                        return
+                continue
             with self._lock:
                 if worker in self._held:  # The server may have been closed meanwhile.
                     self._held.remove(worker)
@@ -205,6 +213,7 @@ class PooledHosting:
             if ready >= self._spares or self._stopping.is_set():
                 self._refilling = False
                 return None
+            self._asked = False
             worker = self._new_worker()
             self._held.append(worker)
             return worker

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
 import signal
 import socket
 import subprocess
@@ -19,12 +20,19 @@ from rlmesh._hosting.leader import Leader
 from rlmesh._hosting.recipe import Recipe
 from rlmesh.backends import Buffer
 
-__all__ = ["ProcessEnded", "WorkerProcess"]
+__all__ = ["NobodyWaits", "ProcessEnded", "WorkerProcess"]
 
 _log = logging.getLogger("rlmesh.server")
 
 _REAP_SECONDS = 5.0
 """How long the end of a process is waited for that was killed, or has closed its connection."""
+
+_LOOK_SECONDS = 0.25
+"""How often it is looked whether somebody still waits for what a process has to say."""
+
+
+class NobodyWaits(Exception):
+    """What a process has not said yet interests nobody any more."""
 
 
 class ProcessEnded(Exception):
@@ -103,6 +111,25 @@ class WorkerProcess:
             raise
         except (EOFError, OSError):
             raise ProcessEnded(self._reap()) from None
+
+    def hear(self, timeout: float | None, alive: Callable[[], bool]) -> bytes:
+        """What the process has to say of itself; see `ask`.
+
+        Args:
+            timeout: Seconds to wait; None: as long as it takes.
+            alive: Whether somebody still waits for it.
+
+        Raises:
+            NobodyWaits: If nobody does; the process has to be killed then too.
+        """
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0 and alive():
+            if self._frames.poll(min(left, _LOOK_SECONDS)):
+                break
+        else:
+            if left > 0:
+                raise NobodyWaits
+        return self.ask(None, 0)
 
     def close(self, timeout: float) -> bytes | None:
         """Have the environment closed and the process end; may be called again.

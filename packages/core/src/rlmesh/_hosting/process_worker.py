@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from rlmesh._hosting.base import House
-from rlmesh._hosting.process import ProcessEnded, WorkerProcess
+from rlmesh._hosting.process import NobodyWaits, ProcessEnded, WorkerProcess
 from rlmesh._hosting.thread import Stream
 from rlmesh._hosting.worker_main import MADE
 from rlmesh._session.sessions import CannotOpen
@@ -68,13 +68,13 @@ class ProcessWorker:
         self._lock = threading.Lock()
         self._fault: m.Failure | None = None
 
-    def make(self) -> EnvContract:
-        """See `Worker`."""
+    def make(self, alive: Callable[[], bool] = lambda: True) -> EnvContract:
+        """See `Worker`: its process is ended where nobody waits for it."""
         with self._lock:
             if self.ended:
                 raise ClosedError("the server is shutting down")
             if self.contract is None:
-                self.contract = self._start()
+                self.contract = self._start(alive)
             return self.contract
 
     def offer(self, stream: Stream) -> bool:
@@ -132,19 +132,19 @@ class ProcessWorker:
     def stop(self) -> None:
         """See `Worker`: a call that runs may end."""
 
-    def _start(self) -> EnvContract:
+    def _start(self, alive: Callable[[], bool] = lambda: True) -> EnvContract:
         """Start a process and have it make the environment.
 
         Raises:
-            CannotOpen: If it cannot.
+            CannotOpen: If it cannot, or nobody waits for it any more.
         """
         process = self._process = WorkerProcess(self._factory, self._house)
         begun = time.monotonic()
         limit = self._call_timeout
         try:
-            told = process.ask(None, None if limit is None else max(limit, _START_SECONDS))
+            told = process.hear(None if limit is None else max(limit, _START_SECONDS), alive)
             begun = time.monotonic()
-            told = told or process.ask(None, limit)
+            told = told or process.hear(limit, alive)
         except ProcessEnded as ended:
             self._forget(process)
             raise CannotOpen(_crashed("factory", ended)) from None
@@ -152,6 +152,11 @@ class ProcessWorker:
             self._forget(process)
             late = _late("factory", time.monotonic() - begun, "raise call_timeout if it needs that")
             raise CannotOpen(late) from None
+        except NobodyWaits:
+            self._forget(process)
+            words = f"factory() had not returned after {time.monotonic() - begun:.1f} s, when the "
+            gone = m.Failure(m.ErrorCode.TIMEOUT, f"{words}client left; its process was ended")
+            raise CannotOpen(_logged(gone, "")) from None
         if not told.startswith(MADE):
             self._forget(process)
             failure = self._frames.read_reply(told[1:])[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rlmesh._hosting.adopt import Adopted
 from rlmesh._hosting.base import House
 from rlmesh._hosting.thread import EnvThread, Stream
@@ -39,7 +41,7 @@ class SingleHosting:
         """See `Hosting`."""
         return self._thread.is_current
 
-    def take(self) -> SingleHosting:
+    def take(self, alive: Callable[[], bool]) -> SingleHosting:
         """See `Hosting`."""
         self._held = True
         return self

@@ -52,8 +52,8 @@ class ThreadWorker:
         """See `Worker`."""
         return self._thread.is_free
 
-    def make(self) -> EnvContract:
-        """See `Worker`."""
+    def make(self, alive: Callable[[], bool] = lambda: True) -> EnvContract:
+        """See `Worker`: nobody can end a call in a thread."""
         return self.contract or self._thread.call(self._make)
 
     def offer(self, stream: Stream) -> bool:

@@ -172,7 +172,7 @@ class ModelBase(Generic[ObsT, ActT]):
         """The model as evaluation asks it; see `LocalPolicy` and `fitted`.
 
         Raises:
-            ValueError: If there is an instruction, and the model has no place for it.
+            ValueError: If there is an instruction, and the model has no text input.
         """
         forms = self.fitted(contract)
         forms.episode("", instruction=instruction)  # What cannot be played is refused before.
@@ -207,8 +207,9 @@ class ModelBase(Generic[ObsT, ActT]):
             seeds: A seed an episode; also sets how many there are.
             max_episodes: Number of episodes, whatever the seeds; those past the last seed run
                 unseeded. Without seeds and this: one.
-            instruction: Written into the model's text inputs, or its context; an error where it
-                has neither.
+            instruction: Written into the model's text inputs each episode; an error where it has
+                none. Those of a model with a `ModelSpec` are the spec's; of another it is the
+                context, where it takes that.
             close_env: Close an environment that was given; one dialled here is always closed.
             token: Bearer token for an address.
             max_episode_steps: Cut an episode after that many steps; None: never.

@@ -176,20 +176,23 @@ class ModelForms:
         Args:
             episode_id: Names it within the run.
             seed: Seed of its reset.
-            instruction: Written into the model's text inputs, and into the context.
+            instruction: Written into the model's text inputs, and into the context; that is the
+                text input of a model whose inputs are not those of a spec.
 
         Raises:
-            ValueError: If there is an instruction, and the model has neither a text input nor an
-                argument for the context.
+            ValueError: If there is an instruction, and the model has no text input.
             AdapterError: If there is none, and a text input needs one.
         """
         context = EpisodeContext(episode_id, seed, 0, instruction)
         adapter = self._fitted.adapter
         written = adapter.writes_instruction
-        if instruction is not None and not (written or self.takes_context):
+        read = self.takes_context and not adapter.is_resolved
+        if instruction is not None and not (written or read):
             raise ValueError(
-                "the model has no text input to write the instruction into, and takes no context; "
-                "only a model with a ModelSpec, or with a second parameter, has"
+                "the model has no text input to write the instruction into: its ModelSpec has none"
+                if adapter.is_resolved
+                else "the model has no text input to write the instruction into: it has no "
+                "ModelSpec with one, and no second parameter for the episode's context"
             )
         context.adapted = adapter.episode(instruction if written else None)
         return context

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from rlmesh._codec import SpaceCodec, Validation
+from rlmesh._codec.actions import encode_actions
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
 from rlmesh._remote.dialling import client_name, destination
 from rlmesh._remote.pending import PendingCalls
@@ -207,13 +208,10 @@ class RemotePlayer:
         chunk = list(actions)
         if not chunk:
             raise InvalidValueError("actions", "one action at least", "none")
+        lanes = self._num_envs
+        slabs = encode_actions(self._action, chunk, lanes)
         if Capability.STEP_MANY not in self._session.server.capabilities:
             return self._step_each(chunk, all_observations)
-        lanes = self._num_envs
-        if lanes is None:
-            slabs = self._action.encode_values(chunk)
-        else:
-            slabs = self._action.encode_batches(chunk, lanes)
         encoded = m.Encoded(slabs, len(chunk) * (lanes or 1))
         body = m.StepMany(encoded, len(chunk), all_observations)
         done = self._session.request(body, m.StepManyDone)

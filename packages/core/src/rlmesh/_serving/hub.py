@@ -70,7 +70,7 @@ class ModelInstances:
             raise CannotOpen(opening.fault or m.Failure(m.ErrorCode.MALFORMED, words))
         return partial(self._take, self._routes.route(opening.contract))
 
-    def take(self) -> Instance:
+    def take(self, alive: Callable[[], bool]) -> Instance:
         """See `Instances`: a model's is made by its `taker`."""
         raise TypeError("the instance of a model's session needs its route")
 
@@ -98,7 +98,7 @@ class ModelHub(SessionHub):
 
     _instances: ModelInstances
 
-    def _taker(self, request: m.Open) -> Callable[[], Instance]:
+    def _taker(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Instance]:
         return self._instances.taker(request)
 
     def _busy(self) -> m.Failure:

@@ -142,16 +142,16 @@ class SessionHub:
         if request.resume is not None:
             return self._resume(request.resume, connection)
         try:
-            take = self._taker(request)
+            take = self._taker(request, connection.alive)
         except BaseException as error:  # A model's adapter may be a user's code.
             return None, self._cannot_open(error).ended()
         if not self._places.take(request.wait, connection.alive):
             return None, self._shutting_down() if self._stopping else self._busy()
         return self._admit(request.client, connection, take)
 
-    def _taker(self, request: m.Open) -> Callable[[], Instance]:
+    def _taker(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Instance]:
         """What takes the instance of a new session; raises CannotOpen where it asks for none."""
-        return self._instances.take
+        return lambda: self._instances.take(alive)
 
     def _admit(
         self, client: PeerInfo, connection: Connection, take: Callable[[], Instance]

@@ -70,8 +70,12 @@ class Instances(Protocol):
         """How many sessions may be open at once."""
         ...
 
-    def take(self) -> Instance:
-        """An environment for a new session; raises what making it raises."""
+    def take(self, alive: Callable[[], bool]) -> Instance:
+        """An environment for a new session; raises what making it raises.
+
+        Args:
+            alive: Whether the client is still there that it is made for.
+        """
         ...
 
     def offer(self, stream: Any) -> bool:

@@ -28,6 +28,9 @@ from rlmesh.options import TLS
 
 __all__ = ["GrpcConnection"]
 
+_LOOK_SECONDS = 1.0
+"""How long a server that was silent is given to show that it is there at all."""
+
 
 class GrpcConnection:
     """A stream of frames to one endpoint.
@@ -121,12 +124,22 @@ class GrpcConnection:
             return self._receive(incoming)
         except RLMeshError:
             if self._timed_out:
-                raise ConnectError(
-                    f"{self.address} does not answer within {timeout:g} s", address=self.address
-                ) from None
+                words = self._why_silent(timeout)
+                raise ConnectError(f"{self.address} {words}", address=self.address) from None
             raise
         finally:
             watchdog.cancel()
+
+    def _why_silent(self, timeout: float) -> str:
+        """What to say of a server that has opened no session: it may still be at it."""
+        try:
+            self.call("Describe", b"", min(timeout, _LOOK_SECONDS))
+        except (RLMeshError, ValueError):  # The latter where the channel was closed meanwhile.
+            return f"does not answer within {timeout:g} s"
+        return (
+            f"answers, but has opened no session within {timeout:g} s; it may still be making the "
+            f"environment (factory=), or loading the model: raise connect_timeout if it needs that"
+        )
 
     def deserted(self) -> bool:
         """Whether nobody listens at the address, for sure; see `is_deserted`."""

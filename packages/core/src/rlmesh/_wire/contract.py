@@ -97,7 +97,6 @@ def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend)
     observation = space_from_wire(message.observation_space, "observation_space")
     action = space_from_wire(message.action_space, "action_space")
     mode = _AUTORESET.from_wire(message.autoreset_mode, AutoresetMode.NEXT_STEP)
-    reward_range = message.reward_range
     return EnvContract(
         id=message.id,
         observation_space=observation,
@@ -114,9 +113,7 @@ def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend)
         if message.HasField("registration")
         else None,
         exposed=tuple(message.exposed),
-        reward_range=(reward_range.low, reward_range.high)
-        if message.HasField("reward_range")
-        else None,
+        reward_range=_sound_reward_range(message),
         spec_version=message.spec_version,
     )
 
@@ -134,6 +131,18 @@ def _sound_tags(
         warnings.warn(words, RuntimeWarning, stacklevel=2)
         return None
     return tags
+
+
+def _sound_reward_range(message: contract_pb2.EnvContract) -> tuple[float, float] | None:
+    """The range of rewards, or None and a warning where it is none (T-1)."""
+    if not message.HasField("reward_range"):
+        return None
+    low, high = message.reward_range.low, message.reward_range.high
+    if low <= high:
+        return low, high
+    words = f"the reward_range of {message.id} is ignored: low {low} is not <= high {high}"
+    warnings.warn(words, RuntimeWarning, stacklevel=2)
+    return None
 
 
 def _read_registration(message: contract_pb2.Registration, backend: ArrayBackend) -> Registration:

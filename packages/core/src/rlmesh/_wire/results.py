@@ -39,7 +39,7 @@ RESERVED = "rlmesh."
 """What the keys of metadata begin with that are the schema's own."""
 
 ENV_ID = "rlmesh.env_id"
-"""Key of metadata under which a run's environment stands where its episodes do not tell it."""
+"""Key of metadata under which a run's environment stands that was written before it had a field."""
 
 _ENDS = EnumMap(EpisodeEnd, result_pb2.EpisodeEnd, "EPISODE_END")
 # The last ones: what versions of protobuf say of JSON that is no object.
@@ -109,11 +109,9 @@ def _run_message(run: RunResult, backend: ArrayBackend) -> result_pb2.RunResult:
     if reserved:
         words = f"expected keys that do not begin with {RESERVED!r}, got {reserved}"
         raise ValueError(f"metadata: {words}")
-    metadata = dict(run.metadata)
-    if run.env_id != _common_env_id(run.episodes):
-        metadata[ENV_ID] = run.env_id
-    if metadata:
-        encoder.map(metadata, message.metadata, "metadata")
+    message.env_id = _text(run.env_id)
+    if run.metadata:
+        encoder.map(run.metadata, message.metadata, "metadata")
     return message
 
 
@@ -124,6 +122,8 @@ def _read_run(message: result_pb2.RunResult, backend: ArrayBackend) -> RunResult
     )
     metadata = map_from_wire(message.metadata, backend, "metadata")
     env_id = metadata.pop(ENV_ID, _common_env_id(episodes))
+    if message.HasField("env_id"):
+        env_id = message.env_id
     if not isinstance(env_id, str):
         raise CodecError(f"expected text, got {env_id!r:.60}", path=f"metadata[{ENV_ID!r}]")
     # Other reserved keys are of a newer spec.

@@ -55,6 +55,11 @@ class Adapter:
         """Whether the model has a text input that an instruction is written into."""
         return self._plan is not None and any(isinstance(i, TextInput) for i in self._plan.inputs)
 
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the model's inputs are those of its spec; False: it gets observations as such."""
+        return self._plan is not None
+
     def episode(self, instruction: str | None = None) -> Episode:
         """The state of a new episode in one lane.
 

@@ -169,6 +169,7 @@ class RunResult(google.protobuf.message.Message):
     INSTRUCTION_FIELD_NUMBER: builtins.int
     STARTED_AT_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
+    ENV_ID_FIELD_NUMBER: builtins.int
     model_id: builtins.str
     """The model's name."""
     spec_version: builtins.str
@@ -177,6 +178,10 @@ class RunResult(google.protobuf.message.Message):
     """Instruction that the run was given. Absent: none."""
     started_at: builtins.float
     """Unix time of the run's start, in seconds."""
+    env_id: builtins.str
+    """Id of the environment's contract; empty where its episodes are of several. Absent: the id that
+    all its episodes have.
+    """
     @property
     def episodes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___EpisodeResult]:
         """Episodes in the order of their index. A run that was cut short lacks some."""
@@ -199,9 +204,13 @@ class RunResult(google.protobuf.message.Message):
         instruction: builtins.str | None = ...,
         started_at: builtins.float = ...,
         metadata: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        env_id: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_instruction", b"_instruction", "instruction", b"instruction", "metadata", b"metadata", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_instruction", b"_instruction", "episodes", b"episodes", "instruction", b"instruction", "metadata", b"metadata", "model_id", b"model_id", "spec_version", b"spec_version", "started_at", b"started_at", "timing", b"timing"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "instruction", b"instruction", "metadata", b"metadata", "timing", b"timing"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "episodes", b"episodes", "instruction", b"instruction", "metadata", b"metadata", "model_id", b"model_id", "spec_version", b"spec_version", "started_at", b"started_at", "timing", b"timing"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_env_id", b"_env_id"]) -> typing.Literal["env_id"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_instruction", b"_instruction"]) -> typing.Literal["instruction"] | None: ...
 
 global___RunResult = RunResult

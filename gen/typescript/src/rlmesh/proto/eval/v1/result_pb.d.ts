@@ -204,6 +204,14 @@ export declare type RunResult = Message<"rlmesh.proto.eval.v1.RunResult"> & {
    * @generated from field: rlmesh.proto.spaces.v1.Map metadata = 7;
    */
   metadata?: Map | undefined;
+
+  /**
+   * Id of the environment's contract; empty where its episodes are of several. Absent: the id that
+   * all its episodes have.
+   *
+   * @generated from field: optional string env_id = 8;
+   */
+  envId?: string | undefined;
 };
 
 /**

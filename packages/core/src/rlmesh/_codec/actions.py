@@ -1,0 +1,80 @@
+"""The actions of `step_many`: one batch on the wire, and errors that tell which of them is bad."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from rlmesh._codec.parts import cut
+from rlmesh._codec.plan import SpaceCodec
+from rlmesh.backends import Buffer
+from rlmesh.errors import CodecError, InvalidValueError
+
+__all__ = ["decode_actions", "encode_actions"]
+
+_BAD = (CodecError, InvalidValueError)
+
+
+def encode_actions(codec: SpaceCodec, actions: Sequence[Any], lanes: int | None) -> list[Buffer]:
+    """The slabs of actions.
+
+    Args:
+        codec: That of one action.
+        actions: The actions; for a vector each a batch.
+        lanes: Lanes of the vector; None: it is none.
+
+    Raises:
+        CodecError: If one does not fit the wire, at `actions[k]` (X-6).
+        InvalidValueError: If one is not of the space, likewise.
+    """
+
+    def encoded(codec: SpaceCodec, actions: Sequence[Any]) -> list[Buffer]:
+        if lanes is None:
+            return codec.encode_values(actions)
+        return codec.encode_batches(actions, lanes)
+
+    try:
+        return encoded(codec, actions)
+    except _BAD as error:
+        _raise_first(codec, lambda codec, action: encoded(codec, [action]), actions)
+        raise CodecError(str(error), path="actions") from None
+
+
+def decode_actions(
+    codec: SpaceCodec, slabs: Sequence[Buffer], count: int, lanes: int | None
+) -> list[Any]:
+    """The actions that the slabs are; see `encode_actions`.
+
+    Raises:
+        CodecError: If they are not those of `count` actions; at `actions[k]` if one of them is bad,
+            at `actions` where the slabs do not tell them apart.
+        InvalidValueError: Likewise.
+    """
+
+    def decoded(codec: SpaceCodec, slabs: Sequence[Buffer], count: int) -> list[Any]:
+        if lanes is None:
+            return codec.decode_values(slabs, count)
+        return codec.decode_batches(slabs, count, lanes)
+
+    try:
+        return decoded(codec, slabs, count)
+    except _BAD as error:
+        runs: list[list[Buffer]] = []
+        with contextlib.suppress(CodecError):
+            runs = cut(codec.space, slabs, [lanes or 1] * count)
+        _raise_first(codec, lambda codec, run: decoded(codec, run, 1), runs)
+        raise CodecError(str(error), path="actions") from None
+
+
+def _raise_first(
+    codec: SpaceCodec, work: Callable[[SpaceCodec, Any], object], actions: Iterable[Any]
+) -> None:
+    """Raise what is wrong with the first action that is bad, if one by itself is."""
+    unnamed = codec.silent("actions")
+    for k, action in enumerate(actions):
+        try:
+            work(unnamed, action)
+        except _BAD:
+            work(codec.silent(f"actions[{k}]"), action)
+            raise
