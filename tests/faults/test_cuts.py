@@ -18,7 +18,9 @@ from tests.processes import running
 
 SERVER = """
 from rlmesh import EnvServer
+from rlmesh._transport import frames_local
 from tests.faults.envs import {env} as Env
+frames_local.STREAMED_BYTES = {streamed}
 if __name__ == "__main__":
     server = EnvServer(factory=Env, workers="process") if {process} else EnvServer(Env())
     server.serve(on_ready=lambda: print(server.address, flush=True))
@@ -147,7 +149,7 @@ def test_a_thousand_cuts_change_nothing(
 ) -> None:
     cuts, steps = (1000, 20_000) if long or not process else (100, 2_000)
     local = play(WalkEnv(), steps, lambda _: None)
-    with running(["-c", SERVER.format(env="WalkEnv", process=process)]) as server:
+    with running(["-c", SERVER.format(env="WalkEnv", process=process, streamed=1 << 30)]) as server:
         address = server.wait_for(r"tcp://\S+").group()
         resumed: list[Any] = []
         with Proxy(address) as proxy:
@@ -162,18 +164,22 @@ def test_a_thousand_cuts_change_nothing(
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not frames_local.SUPPORTED, reason="it needs Linux")
 @pytest.mark.parametrize("process", [False, True], ids=["thread", "process"])
-@pytest.mark.parametrize("env", [WalkEnv, WideWalkEnv], ids=["socket", "shared"])
+@pytest.mark.parametrize("way", ["the socket", "shared memory", "pieces"])
 def test_cuts_of_frames_change_nothing(
-    env: Any,
+    way: str,
     process: bool,
     long: bool,
     figure: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cuts, steps = (1000, 20_000) if long else (100, 2_000)
+    env = WalkEnv if way == "the socket" else WideWalkEnv
+    streamed = 10_000 if way == "pieces" else 1 << 30
+    monkeypatch.setattr(frames_local, "STREAMED_BYTES", streamed)
+    script = SERVER.format(env=env.__name__, process=process, streamed=streamed)
     local = play(env(), steps, lambda _: None)
     with (
-        running(["-c", SERVER.format(env=env.__name__, process=process)]) as server,
+        running(["-c", script]) as server,
         FramesProxy() as proxy,
         Proxy(server.wait_for(r"tcp://\S+").group()) as fallback,
     ):
@@ -186,9 +192,8 @@ def test_cuts_of_frames_change_nothing(
         remote = RemoteEnv(fallback.address, transport="frames", on_reconnect=resumed.append)
         saboteur = Saboteur(proxy, steps, cuts, fallback)
         words = cut_and_compare(remote, saboteur, local, steps, resumed)
-    kind = "shared memory" if env is WideWalkEnv else "the socket"
     where = "in a worker process" if process else "in the server's thread"
-    figure(f"cuts of frames in {kind}, environment {where}: {words}")
+    figure(f"cuts of frames in {way}, environment {where}: {words}")
 
 
 def seen_steps(seen: list[Any]) -> int:

@@ -11,13 +11,16 @@ import threading
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rlmesh
+import rlmesh.numpy
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._transport import frames_local
 from rlmesh._transport.frames import FramesEnded, FrameSocket
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+from rlmesh._wire import messages as m
 from tests.integration.envs import CounterEnv
 from tests.integration.test_resume import TallyEnv
 from tests.processes import running, until
@@ -220,6 +223,88 @@ def test_large_observations_travel() -> None:
         remote.reset()
         for count in range(1, 4):
             assert remote.step(0)[0].tobytes() == bytes([count]) * 6_000_000
+
+
+class HugeEnv(CounterEnv):
+    """Its observations are too large for shared memory; it writes each over the one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._image = np.zeros(frames_local.STREAMED_BYTES, np.uint8)
+        self.observation_space = rlmesh.spaces.Box(0, 255, self._image.shape, "uint8")  # type: ignore[assignment]
+
+    def reset(self, seed: Any = None, options: Any = None) -> Any:
+        super().reset()
+        return self._seen(), {}
+
+    def step(self, action: Any) -> Any:
+        _, *rest = super().step(action)
+        return (self._seen(), *rest)
+
+    def _seen(self) -> Any:
+        self._image[:] = self.step_count
+        return self._image
+
+
+def test_very_large_observations_are_ones_own() -> None:
+    with (
+        EnvServer(HugeEnv()) as server,
+        rlmesh.numpy.RemoteEnv(server.address, transport="frames") as remote,
+    ):
+        remote.reset()
+        held = []
+        for count in range(1, 6):
+            image = remote.step(0)[0]
+            assert (image == count).all()
+            image[:10] = 77
+            held.append(image)
+        for count, image in enumerate(held, 1):
+            assert (image[:10] == 77).all() and (image[10:] == count).all()
+
+
+def test_a_cut_in_a_very_large_observation_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = 0
+    receive = socket.socket.recv_into
+
+    def breaks(self: socket.socket, memory: Any, size: int = 0, flags: int = 0) -> int:
+        nonlocal broken
+        if len(memory) > 1_000_000 and broken < 3:
+            broken += 1
+            receive(self, memory[:500_000], 0, flags)
+            raise ConnectionResetError
+        return receive(self, memory, size, flags)
+
+    events: list[Any] = []
+    env = HugeEnv()
+    with (
+        EnvServer(env) as server,
+        rlmesh.numpy.RemoteEnv(
+            server.address, transport="frames", on_reconnect=events.append
+        ) as remote,
+    ):
+        remote.reset()
+        monkeypatch.setattr(socket.socket, "recv_into", breaks)
+        for count in range(1, 6):
+            assert (remote.step(0)[0] == count).all()
+        assert remote.transport == "frames"
+    assert broken == len(events) == 3
+    assert env.step_count == 5
+
+
+def test_a_client_that_does_not_read_does_not_keep_the_server() -> None:
+    env = HugeEnv()
+    with (
+        EnvServer(env) as server,
+        rlmesh.numpy.RemoteEnv(server.address, transport="frames") as remote,
+    ):
+        remote.reset()
+        remote.step(0)
+        session = remote._player._session
+        frame = session._frames.write_request(m.Request(session._sequence + 1, m.Reset()))
+        raw(remote)._frames.send(frame)  # Nobody reads the answer.
+        until(lambda: env.step_count == 0, 10)
+        server.shutdown()
+        assert server.wait(0)
 
 
 # What breaks.

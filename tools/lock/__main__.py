@@ -14,7 +14,7 @@ __all__ = ["main"]
 UV = "uv==0.13.8"
 VENV = REPOSITORY / "build" / "lock-venv"
 
-# In this order: those that take base.txt as their constraints come after it, pants.in takes pex.txt.
+# In this order: what takes base.txt as its constraints comes after it; pants.in takes pex.txt.
 FILES = (
     "codegen",
     "base",

@@ -25,6 +25,8 @@ IMPORTED_AS = (
 NOUNS = (
     "rlmesh._elements",
     "rlmesh._extras",
+    "rlmesh._memory",
+    "rlmesh._pieces",
     "rlmesh._version",
     "rlmesh.adapters",
     "rlmesh.backends",

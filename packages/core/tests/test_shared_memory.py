@@ -85,7 +85,7 @@ def test_a_frame_stays_until_the_next_but_one(pair: tuple[FrameSocket, FrameSock
 def test_very_large_frames_take_one_place(pair: tuple[FrameSocket, FrameSocket]) -> None:
     client, server = pair
     for fill in range(3):
-        server.send(bytes([fill]) * (20 << 20))
+        server.send(server.place([bytes([fill]) * (20 << 20)], 20 << 20))
         assert client.receive() == bytes([fill]) * (20 << 20)
     assert server._placed is not None and server._placed.page == 0
 
@@ -223,7 +223,7 @@ def test_nothing_is_left() -> None:
         server.receive_first()
         server.answer_first(b"y")
         client.receive_first()
-        server.send(bytes(50 << 20))
+        server.send(server.place([bytes(50 << 20)], 50 << 20))
         client.receive()
         client.close()
         server.close()

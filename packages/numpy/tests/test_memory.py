@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rlmesh._memory import Received
 from rlmesh.backends import Leaf
 from rlmesh.dtypes import dtype
 from rlmesh_numpy._backend import BACKEND
@@ -84,3 +85,15 @@ def test_batches_of_other_sizes_have_their_own(leaf: Leaf) -> None:
     for count in (1, 3, 2, 1):
         batch = BACKEND.from_bytes(bytes([count]) * leaf.nbytes * count, leaf, count, True)
         assert batch.shape == (count, *SHAPE) and (batch == count).all()
+
+
+@pytest.mark.parametrize(("offset", "kept"), [(0, True), (8, True), (3, False)])
+def test_a_message_that_is_given_is_the_value(offset: int, kept: bool) -> None:
+    leaf = Leaf("x", dtype("float64"), (RECYCLED_BYTES // 8,))
+    memory = Received(-1, 2 * RECYCLED_BYTES)
+    data = memoryview(memory)[offset : offset + RECYCLED_BYTES]
+    array = BACKEND.from_bytes(data, leaf, None, True)
+    assert array.flags.writeable and array.flags.aligned
+    assert np.shares_memory(array, np.frombuffer(data, np.uint8)) == kept
+    array[:] = 1.5
+    assert (BACKEND.from_bytes(data, leaf, None, False) == (1.5 if kept else 0)).all()

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import rlmesh_torch
+from rlmesh._memory import Received
 from rlmesh.backends import DynamicArray, Leaf
 from rlmesh.dtypes import DTYPES
 from rlmesh.errors import InvalidValueError
@@ -209,3 +210,13 @@ def test_the_names_of_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rlmesh_torch", None)  # type: ignore[arg-type]
     with pytest.raises(ImportError, match=r"rlmesh-core\[torch\]"):
         import rlmesh.torch
+
+
+@pytest.mark.parametrize(("offset", "kept"), [(0, True), (8, True), (3, False)])
+def test_a_message_that_is_given_is_the_value(offset: int, kept: bool) -> None:
+    leaf = Leaf("x", DTYPES["float64"], (1000,))
+    memory = Received(-1, 10_000)
+    data = memoryview(memory)[offset : offset + 8000]
+    tensor = BACKEND.from_bytes(data, leaf, None, True)
+    tensor[:] = 1.5
+    assert (BACKEND.from_bytes(data, leaf, None, False) == (1.5 if kept else 0)).all()

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from rlmesh._memory import is_given
 from rlmesh.backends import Buffer, DynamicArray, Leaf
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import InvalidValueError
@@ -83,7 +84,8 @@ class TorchBackend:
         dtype = _torch_dtype(leaf.dtype, leaf.path)
         shape = leaf.batch_shape(count)
         if self.device.type == "cpu":
-            return _tensor(bytearray(data) if copy else memoryview(data), dtype, shape)
+            owned = copy and not is_given(data)
+            return _tensor(bytearray(data) if owned else memoryview(data), dtype, shape)
         return self._placed(_tensor(memoryview(data), dtype, shape))
 
     def _placed(self, host: torch.Tensor) -> torch.Tensor:

@@ -94,9 +94,8 @@ class ProcessWorker:
                     self._start()
                 except CannotOpen as error:
                     return error.failure.ended()
-                frame = self._frames.write_request(
-                    m.Request(request.sequence, replace(body, lane_mask=b""))
-                )
+                first = m.Request(request.sequence, replace(body, lane_mask=b""))
+                frame = bytes(self._frames.write_request(first))
             return self._ask(frame, type(body).__name__.lower())
 
     def host(self, stream: Stream) -> bool:

@@ -76,7 +76,7 @@ def _make(recipe: Recipe, connection: Connection) -> tuple[HostedEnv, EnvFrames]
             raise
         tell = recipe.house.expose_tracebacks
         failure = failure_of_exception(error, "factory", tell_traceback=tell)
-        connection.send_bytes(FAILED + EnvFrames(NATIVE).write_reply(0, failure.ended()))
+        connection.send_bytes(FAILED + bytes(EnvFrames(NATIVE).write_reply(0, failure.ended())))
         return None
     connection.send_bytes(MADE + description)
     return hosted, frames
@@ -88,9 +88,11 @@ def _answer(hosted: HostedEnv, frames: EnvFrames, connection: Connection) -> Non
         start = time.perf_counter_ns()
         reply = hosted.play(request.body)
         call_us = (time.perf_counter_ns() - start) // 1000
-        connection.send_bytes(write_answer(frames, request.sequence, reply, call_us))
+        connection.send_bytes(bytes(write_answer(frames, request.sequence, reply, call_us)))
     reply = hosted.end()
-    connection.send_bytes(b"" if isinstance(reply, m.Closed) else frames.write_reply(0, reply))
+    connection.send_bytes(
+        b"" if isinstance(reply, m.Closed) else bytes(frames.write_reply(0, reply))
+    )
 
 
 if __name__ == "__main__":

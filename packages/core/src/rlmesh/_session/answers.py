@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from rlmesh._pieces import Frame
 from rlmesh._session.frames import ServerFrames
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import text_of
 from rlmesh._wire.steps import Place, whole
-from rlmesh.backends import Buffer
 from rlmesh.errors import LimitError
 
 __all__ = ["too_large", "write_answer"]
@@ -18,7 +18,7 @@ _log = logging.getLogger("rlmesh.server")
 
 def write_answer(
     frames: ServerFrames, sequence: int, reply: m.Reply, call_us: int, place: Place = whole
-) -> Buffer:
+) -> Frame:
     """The frame of a reply, or of a failure where the reply cannot be written.
 
     The request has been applied by then; its client must learn that its answer cannot be told.

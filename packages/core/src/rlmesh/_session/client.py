@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from rlmesh._pieces import Frame
 from rlmesh._session.exchange import Exchange, drop
 from rlmesh._session.frames import ClientFrames
 from rlmesh._session.terms import OpenTerms
@@ -102,7 +103,7 @@ class ClientSession:
         self._sequence = 0
         # The request whose answer has not been read, where the caller was interrupted; with its
         # number, so that no interrupt parts them.
-        self._unanswered: tuple[int, Buffer] | None = None
+        self._unanswered: tuple[int, Frame] | None = None
         self._busy = threading.Lock()
         self._process = os.getpid()
         self._closed = ""
@@ -251,14 +252,14 @@ class ClientSession:
             frame = self._frames.write_request(m.Request(self._sequence + 1, m.Close()))
             self._transport.exchange(frame, _CLOSE_PATIENCE)
 
-    def _collect(self, sequence: int, frame: Buffer) -> None:
+    def _collect(self, sequence: int, frame: Frame) -> None:
         """Read the answer to a request whose caller was interrupted; nobody wants it any more."""
         self._sequence = sequence
         interrupted = ConnectionLostError("a call was interrupted", address=self.address)
         self._resume(frame, interrupted, closing=False)
         self._unanswered = None
 
-    def _resume(self, frame: Buffer, lost: ConnectionLostError, *, closing: bool) -> Buffer:
+    def _resume(self, frame: Frame, lost: ConnectionLostError, *, closing: bool) -> Buffer:
         """Connect again, until the grace period is over, and get the answer to `frame`.
 
         Raises:
@@ -286,7 +287,7 @@ class ClientSession:
         words = f"{cause.message}{tried}"
         raise self._ended(ConnectionLostError(words, address=self.address)) from lost
 
-    def _resumed(self, frame: Buffer, begun: float, attempts: int) -> Buffer:
+    def _resumed(self, frame: Frame, begun: float, attempts: int) -> Buffer:
         drop(self._transport)
         self._transport = self._connect()
         resume = m.Resume(self.id, self._key, self._sequence)

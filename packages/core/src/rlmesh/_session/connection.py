@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rlmesh._pieces import Frame
 from rlmesh._session.sessions import ServedSession
 from rlmesh._wire import messages as m
 from rlmesh._wire.steps import Place, whole
@@ -23,9 +24,9 @@ class Answer(NamedTuple):
     Before that it sends `farewell`, which answers nothing and tells why (K-9).
     """
 
-    frame: Buffer | None
+    frame: Frame | None
     last: bool = False
-    farewell: Buffer = b""
+    farewell: Frame = b""
 
 
 _REPLACED = Answer(None, last=True)

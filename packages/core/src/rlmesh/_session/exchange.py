@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from rlmesh._pieces import Frame
 from rlmesh.backends import Buffer
 
 __all__ = ["Exchange", "drop"]
@@ -24,11 +25,11 @@ class Exchange(Protocol):
     transport: str
     """What carries them: "grpc" or "frames"."""
 
-    def place(self, parts: Sequence[Buffer], size: int) -> Buffer:
+    def place(self, parts: Sequence[Buffer], size: int) -> Frame:
         """A frame made of pieces, of `size` bytes in all, where `exchange` wants it."""
         ...
 
-    def exchange(self, frame: Buffer, timeout: float | None = None) -> Buffer:
+    def exchange(self, frame: Frame, timeout: float | None = None) -> Buffer:
         """Send a frame and return the answer; raises a TransportError.
 
         The answer holds until the next exchange.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from rlmesh._pieces import Frame
 from rlmesh._wire import messages as m
 from rlmesh._wire.steps import Place, whole
 from rlmesh.backends import Buffer
@@ -15,7 +16,7 @@ __all__ = ["ClientFrames", "ServerFrames"]
 class ClientFrames(Protocol):
     """The client's part."""
 
-    def write_request(self, request: m.Request, place: Place = whole) -> Buffer:
+    def write_request(self, request: m.Request, place: Place = whole) -> Frame:
         """The frame of a request; `place` puts a large one where the transport wants it."""
         ...
 
@@ -33,7 +34,7 @@ class ServerFrames(Protocol):
 
     def write_reply(
         self, sequence: int, reply: m.Reply, call_us: int = 0, place: Place = whole
-    ) -> Buffer:
+    ) -> Frame:
         """The frame of the reply to request `sequence`."""
         ...
 

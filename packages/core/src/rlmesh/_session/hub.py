@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from rlmesh._pieces import Frame
 from rlmesh._session.answers import too_large, write_answer
 from rlmesh._session.connection import Connection
 from rlmesh._session.frames import ServerFrames
@@ -262,7 +263,7 @@ class SessionHub:
 
     def play(
         self, session: ServedSession, request: m.Request, frame: Buffer, place: Place
-    ) -> tuple[Buffer, m.Reply | None]:
+    ) -> tuple[Frame, m.Reply | None]:
         """Play one request on the session's environment, and place the answer.
 
         Returns:
@@ -276,7 +277,7 @@ class SessionHub:
         answer = write_answer(self._frames, request.sequence, reply, call_us, place)
         return self._checked(request.sequence, answer), reply
 
-    def _checked(self, sequence: int, answer: Buffer) -> Buffer:
+    def _checked(self, sequence: int, answer: Frame) -> Frame:
         """The answer, or a failure where it is larger than a message may be."""
         size, most = len(answer), self._terms.max_message_bytes
         if size <= most or not most:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from rlmesh._pieces import Frame
 from rlmesh._wire import messages as m
 from rlmesh.backends import Buffer
 from rlmesh.specs import PeerInfo
@@ -147,7 +148,7 @@ class ServedSession:
         self.since = self.answered_at = time.monotonic()
         self.lost_at: float | None = None
         self.received = 0
-        self.kept: Buffer = b""
+        self.kept: Frame = b""
         self.ended = False
         self._turn = threading.Condition()
         self._link: Link | None = None

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Sequence
 from time import perf_counter_ns
 
+from rlmesh._pieces import Frame, Pieces
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES, joined, too_large
 from rlmesh._transport.patience import Patience
 from rlmesh.backends import Buffer
@@ -50,7 +51,7 @@ class FrameSocket:
         self._rest = b""
         self._large = False
 
-    def offer(self, frame: Buffer) -> Buffer:
+    def offer(self, frame: Frame) -> Buffer:
         """Send a client's first frame and return the answer to it; raises as `receive`."""
         self.send(frame)
         return self.receive()
@@ -59,7 +60,7 @@ class FrameSocket:
         """A client's first frame, which is short; see `receive`."""
         return self.receive_short(_FIRST_BYTES)
 
-    def answer_first(self, frame: Buffer) -> None:
+    def answer_first(self, frame: Frame) -> None:
         """Send the answer to that."""
         self.send(frame)
 
@@ -78,7 +79,11 @@ class FrameSocket:
         """
         return joined(parts, size)
 
-    def send(self, frame: Buffer) -> None:
+    def gather(self, parts: Sequence[Buffer], size: int) -> Frame:
+        """As `place`, of pieces that stay as they are until the peer's next frame has come."""
+        return self.place(parts, size)
+
+    def send(self, frame: Frame) -> None:
         """Send a frame.
 
         Raises:
@@ -87,17 +92,20 @@ class FrameSocket:
         """
         size = len(frame)
         if size < _LARGE_BYTES:
-            self._socket.sendall(HEADER.pack(size) + frame)
+            self._socket.sendall(HEADER.pack(size) + bytes(frame))
             return
         if size > MAX_MESSAGE_BYTES:
             raise too_large(size)
         self._send_large(HEADER.pack(size), frame)
 
-    def _send_large(self, header: bytes, frame: Buffer) -> None:
-        sent = self._socket.sendmsg([header, frame])
+    def _send_large(self, header: bytes, frame: Frame) -> None:
+        parts = frame.parts if isinstance(frame, Pieces) else (frame,)
+        sent = self._socket.sendmsg([header, *parts])
         if sent < len(header) + len(frame):
-            # The kernel took a part; sendall has the rest, in one call.
-            self._socket.sendall(memoryview(frame)[sent - len(header) :])
+            # The kernel took a part; sendall has the rest.
+            for part in (header, *parts):
+                self._socket.sendall(memoryview(part)[sent:])
+                sent = max(0, sent - len(part))
 
     def receive(self) -> Buffer:
         """The next frame; it holds until the next one is asked for.
@@ -123,8 +131,7 @@ class FrameSocket:
             return data[HEADER.size : end]
         self._rest = b""
         self._large = True  # The next one, probably, too.
-        begun = data[HEADER.size :]
-        return begun + self._exactly(checked(size) - len(begun))
+        return self._whole(checked(size), data[HEADER.size :])
 
     def _wait(self) -> bytes:
         """Whatever comes next."""
@@ -139,11 +146,15 @@ class FrameSocket:
         """The frame that a reference stands for, which `data` begins with."""
         raise FramesEnded("the peer refers to memory that is not shared")
 
-    def _receive_in_place(self) -> bytes:
+    def _receive_in_place(self) -> Buffer:
         """The next frame, where it is likely large: one call more, and no copy."""
         (size,) = HEADER.unpack(self._exactly(HEADER.size))
         self._large = size >= _LARGE_BYTES
-        return self._exactly(checked(size))
+        return self._whole(checked(size), b"")
+
+    def _whole(self, size: int, begun: bytes) -> Buffer:
+        """A frame of `size` bytes, of which some have come."""
+        return begun + self._exactly(size - len(begun))
 
     def _exactly(self, size: int) -> bytes:
         data = self._recv(size, socket.MSG_WAITALL) if size else b""

@@ -6,6 +6,7 @@ import contextlib
 import socket
 from collections.abc import Callable, Sequence
 
+from rlmesh._pieces import Frame
 from rlmesh._transport import frames_tcp
 from rlmesh._transport.address import Address
 from rlmesh._transport.frames import FramesEnded, FrameSocket
@@ -81,7 +82,7 @@ class FramesConnection:
         """See `FrameSocket.place`."""
         return self._frames.place(parts, size)
 
-    def exchange(self, frame: Buffer, timeout: float | None = None) -> Buffer:
+    def exchange(self, frame: Frame, timeout: float | None = None) -> Buffer:
         """Send a frame and wait for the answer; see `GrpcConnection.exchange`."""
         if timeout is not None:
             return self._exchange_within(frame, timeout)
@@ -91,12 +92,12 @@ class FramesConnection:
         except (FramesEnded, OSError) as error:
             raise self._lost(error) from None
 
-    def _send(self, frame: Buffer) -> None:
+    def _send(self, frame: Frame) -> None:
         # Where the server has ended it, it may have said why before.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._frames.send(frame)
 
-    def _exchange_within(self, frame: Buffer, timeout: float) -> Buffer:
+    def _exchange_within(self, frame: Frame, timeout: float) -> Buffer:
         try:
             self._frames.limit(timeout)
             answer = self._exchange(frame)
@@ -109,7 +110,7 @@ class FramesConnection:
             raise self._lost(error) from None
         return answer
 
-    def _exchange(self, frame: Buffer) -> Buffer:
+    def _exchange(self, frame: Frame) -> Buffer:
         if self._begun:
             self._send(frame)
             return self._frames.receive()

@@ -12,6 +12,8 @@ import struct
 import sys
 from collections.abc import Sequence
 
+from rlmesh._memory import ReceivedMemory
+from rlmesh._pieces import Frame, Pieces
 from rlmesh._transport.frames import (
     AT_ONCE,
     HEADER,
@@ -42,6 +44,16 @@ _CREDENTIALS = struct.Struct("3i")
 _LOOK_AFTER = struct.pack("ll", 5, 0)
 """Seconds and microseconds of silence after which the other end's process is looked after."""
 
+STREAMED_BYTES = 8 * 1024 * 1024
+"""From this size on a frame goes through the socket, which passes it on while it is written, into
+memory that values keep: less to copy, and less memory, than by way of a segment."""
+
+_PASSED_ON = 1024 * 1024
+"""How much of it may be on its way, in bytes; most systems give less, which is enough."""
+
+_MOST_PIECES = 256
+"""What one call sends (IOV_MAX is 1,024)."""
+
 _DESCRIPTORS = socket.CMSG_SPACE(4) if hasattr(socket, "CMSG_SPACE") else 0
 
 
@@ -51,15 +63,18 @@ class LocalFrameSocket(FrameSocket):
     def __init__(self, connected: socket.socket) -> None:
         super().__init__(connected)
         self._process = PeerProcess(_credentials(connected)[0])
+        # Neither end of a frame that is passed on sleeps as often with more room between them.
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PASSED_ON)
         # In the kernel, so that the socket stays a blocking one, which takes one call a frame.
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LOOK_AFTER)
         self._own: OwnSegment | None = None
         self._peer: PeerSegment | None = None
         self._placed: Placed | None = None
+        self._memory = ReceivedMemory()
 
     # The first exchange, in which each end hands the other its segment.
 
-    def offer(self, frame: Buffer) -> Buffer:
+    def offer(self, frame: Frame) -> Buffer:
         """Send a client's first frame, with a segment, and return the answer to it.
 
         Frames are shared from then on if the server has handed over one, too.
@@ -74,7 +89,7 @@ class LocalFrameSocket(FrameSocket):
             self._own = None
         return answer
 
-    def _hand_over_own(self, frame: Buffer) -> None:
+    def _hand_over_own(self, frame: Frame) -> None:
         with contextlib.suppress(OSError):
             self._own = OwnSegment()
         self._hand_over(frame)
@@ -102,7 +117,7 @@ class LocalFrameSocket(FrameSocket):
         self._rest = data
         return self.receive()
 
-    def answer_first(self, frame: Buffer) -> None:
+    def answer_first(self, frame: Frame) -> None:
         """Send a server's first frame, with a segment if the client has handed over one."""
         if self._peer is not None:
             try:
@@ -111,13 +126,13 @@ class LocalFrameSocket(FrameSocket):
                 self._peer = None
         self._hand_over(frame)
 
-    def _hand_over(self, frame: Buffer) -> None:
+    def _hand_over(self, frame: Frame) -> None:
         own = self._own
         if own is None:
             self.send(frame)
             return
         header = HEADER.pack(checked(len(frame)))
-        with memoryview(header + frame) as data:
+        with memoryview(header + bytes(frame)) as data:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [own.descriptor]))]
             sent = self._socket.sendmsg([data], rights)
             self._socket.sendall(data[sent:])
@@ -140,6 +155,12 @@ class LocalFrameSocket(FrameSocket):
         placed = self._placed = self._own.write(parts, size)
         return placed.view
 
+    def gather(self, parts: Sequence[Buffer], size: int) -> Frame:
+        """See `FrameSocket`."""
+        if STREAMED_BYTES <= size <= MAX_MESSAGE_BYTES and len(parts) < _MOST_PIECES:
+            return Pieces(parts, size)
+        return self.place(parts, size)
+
     def close(self) -> None:
         """See `FrameSocket`; the memory goes with the last view of it."""
         super().close()
@@ -150,18 +171,46 @@ class LocalFrameSocket(FrameSocket):
             try:
                 return self._socket.recv(size, flags)
             except BlockingIOError:
-                reason = self._process.gone()
-                if reason:
-                    raise FramesEnded(reason) from None
+                self._look_after()
 
-    def send(self, frame: Buffer) -> None:
+    def _whole(self, size: int, begun: bytes) -> Buffer:
+        """See `FrameSocket`."""
+        if size < STREAMED_BYTES:
+            return super()._whole(size, begun)
+        memory = self._memory.take(size)
+        at = len(begun)
+        memory[:at] = begun
+        while at < size:
+            at += self._recv_into(memory[at:])
+        return memory
+
+    def _recv_into(self, memory: memoryview) -> int:
+        try:
+            count = self._socket.recv_into(memory, 0, socket.MSG_WAITALL)
+        except BlockingIOError:
+            self._look_after()
+            return 0
+        if not count:
+            raise FramesEnded("the peer has closed the connection")
+        return count
+
+    def _look_after(self) -> None:
+        """Raise FramesEnded if the other end's process is gone."""
+        reason = self._process.gone()
+        if reason:
+            raise FramesEnded(reason) from None
+
+    def send(self, frame: Frame) -> None:
         """See `FrameSocket`."""
         size = len(frame)
-        if self._own is None or not SHARED_BYTES <= size <= MAX_MESSAGE_BYTES:
+        if self._own is None or size < SHARED_BYTES:
             super().send(frame)
             return
         placed = self._placed
         if placed is None or placed.view is not frame:
+            if size >= STREAMED_BYTES or isinstance(frame, Pieces):
+                super().send(frame)
+                return
             placed = self._placed = self._own.write((frame,), size)
         self._socket.sendall(_REFERENCE.pack(size | MORE, placed.page))
 

@@ -161,7 +161,7 @@ class _Stream:
         self.ending = False
         self._frames = frames
         self._ended = ended
-        self._connection = connect("unix:frames", frames.cut, lambda: True, frames.place)
+        self._connection = connect("unix:frames", frames.cut, lambda: True, frames.gather)
 
     def begin(self) -> bool:
         """Answer the first frame; whether the session goes on here."""

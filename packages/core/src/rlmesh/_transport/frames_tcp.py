@@ -9,6 +9,7 @@ import ssl
 import tempfile
 from collections.abc import Callable
 
+from rlmesh._pieces import Frame, Pieces
 from rlmesh._transport.address import Address
 from rlmesh._transport.frames import FramesEnded, FrameSocket
 from rlmesh._transport.grpc_tls import pem
@@ -29,9 +30,9 @@ _UNACKNOWLEDGED_MS = 20_000
 class _TlsFrameSocket(FrameSocket):
     """Frames in TLS records, which come one at a time."""
 
-    def _send_large(self, header: bytes, frame: bytes | bytearray | memoryview) -> None:
+    def _send_large(self, header: bytes, frame: Frame) -> None:
         self._socket.sendall(header)
-        self._socket.sendall(frame)
+        self._socket.sendall(bytes(frame) if isinstance(frame, Pieces) else frame)
 
     def _exactly(self, size: int) -> bytes:
         data = bytearray(size)

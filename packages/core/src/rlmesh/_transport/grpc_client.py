@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from rlmesh._pieces import Frame
 from rlmesh._transport.address import Address
 from rlmesh._transport.grpc_options import client_options, target_of
 from rlmesh._transport.grpc_status import exception_of_status
@@ -97,7 +98,7 @@ class GrpcConnection:
         """A frame made of pieces; raises LimitError if it is too large for the peer."""
         return joined(parts, size)
 
-    def exchange(self, frame: Buffer, timeout: float | None = None) -> bytes:
+    def exchange(self, frame: Frame, timeout: float | None = None) -> bytes:
         """Send a frame and wait for the answer.
 
         Args:

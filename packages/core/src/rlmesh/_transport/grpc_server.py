@@ -11,13 +11,13 @@ from typing import Any, Protocol, cast
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from rlmesh._pieces import Frame
 from rlmesh._transport.address import Address
 from rlmesh._transport.grpc_options import server_options, target_of
 from rlmesh._transport.grpc_threads import HostedStream, StreamHost, StreamThreads
 from rlmesh._transport.grpc_tls import server_credentials
 from rlmesh._transport.token import admits, check_token
 from rlmesh._transport.unix_socket import OwnedSocket
-from rlmesh.backends import Buffer
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
 
@@ -31,7 +31,7 @@ class FrameAnswer(Protocol):
     """What to send, and whether the stream ends after it."""
 
     @property
-    def frame(self) -> Buffer | None:
+    def frame(self) -> Frame | None:
         """The frame to send; None: nothing, because another connection has taken the session."""
         ...
 
@@ -41,7 +41,7 @@ class FrameAnswer(Protocol):
         ...
 
     @property
-    def farewell(self) -> Buffer:
+    def farewell(self) -> Frame:
         """A frame to send last of all; empty: none."""
         ...
 

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
+from rlmesh._pieces import Frame
 from rlmesh._wire import messages as m
 from rlmesh._wire.attributes import (
     attribute_reply_readers,
@@ -83,7 +84,7 @@ class EnvFrames:
 
     # Requests: written by the client, read by the server.
 
-    def write_request(self, request: m.Request, place: Place = whole) -> Buffer:
+    def write_request(self, request: m.Request, place: Place = whole) -> Frame:
         """The frame of a request; `place` puts a large one where the transport wants it."""
         body = request.body
         if isinstance(body, m.Step):
@@ -165,7 +166,7 @@ class EnvFrames:
 
     def write_reply(
         self, sequence: int, reply: m.Reply, call_us: int = 0, place: Place = whole
-    ) -> Buffer:
+    ) -> Frame:
         """The frame of the reply to request `sequence`; see `write_request`."""
         if isinstance(reply, m.StepDone):
             info = self.write_info(reply.info) if reply.info else b""

@@ -7,6 +7,7 @@ from typing import Any
 
 from rlmesh_proto.model.v1 import model_pb2
 
+from rlmesh._pieces import Frame
 from rlmesh._wire import messages as m
 from rlmesh._wire.contract import (
     contract_from_wire,
@@ -67,7 +68,7 @@ class ModelFrames:
 
     # Requests: written by the client, read by the server.
 
-    def write_request(self, request: m.Request, place: Place = whole) -> Buffer:
+    def write_request(self, request: m.Request, place: Place = whole) -> Frame:
         """The frame of a request; `place` puts a large one where the transport wants it."""
         frame = model_pb2.SessionRequest()
         frame.sequence = request.sequence
@@ -127,7 +128,7 @@ class ModelFrames:
 
     def write_reply(
         self, sequence: int, reply: m.Reply, call_us: int = 0, place: Place = whole
-    ) -> Buffer:
+    ) -> Frame:
         """The frame of the reply to request `sequence`.
 
         `call_us`, which counts the time in line for a batch, is not told: `Predicted` has its own.
@@ -241,7 +242,7 @@ class ModelFrames:
         return peer_from_wire(message.server), spec, terms_from_wire(message.terms)
 
 
-def _placed(frame: bytes, place: Place) -> Buffer:
+def _placed(frame: bytes, place: Place) -> Frame:
     return frame if place is whole else place((frame,), len(frame))
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 
+from rlmesh._pieces import Frame
 from rlmesh._wire import messages as m
 from rlmesh.backends import Buffer
 
@@ -29,7 +30,7 @@ __all__ = [
     "write_step_done",
 ]
 
-Place = Callable[[Sequence[Buffer], int], Buffer]
+Place = Callable[[Sequence[Buffer], int], Frame]
 """Makes a frame of its pieces and their size in all, where a transport wants it."""
 
 
@@ -76,7 +77,7 @@ class _Other(Exception):
 # Writing.
 
 
-def write_step(sequence: int, step: m.Step, place: Place = whole) -> Buffer:
+def write_step(sequence: int, step: m.Step, place: Place = whole) -> Frame:
     """The frame of a step's request."""
     parts: list[Buffer] = []
     size = _put_value(step.action, parts)
@@ -91,7 +92,7 @@ def write_step(sequence: int, step: m.Step, place: Place = whole) -> Buffer:
 
 def write_reset_done(
     sequence: int, done: m.ResetDone, call_us: int, info: bytes, place: Place = whole
-) -> Buffer:
+) -> Frame:
     """The frame of a reset's answer; `info` is a serialised `Map`, empty for an empty one."""
     parts: list[Buffer] = []
     size = _put_value(done.observation, parts)
@@ -104,7 +105,7 @@ def write_reset_done(
 
 def write_step_done(
     sequence: int, done: m.StepDone, call_us: int, info: bytes, place: Place = whole
-) -> Buffer:
+) -> Frame:
     """The frame of a step's answer; `info` is a serialised `Map`, empty for an empty one."""
     parts: list[Buffer] = []
     size = _put_value(done.observation, parts)
@@ -129,7 +130,7 @@ def _put_response(
     observation: bytes,
     parts: list[Buffer],
     place: Place,
-) -> Buffer:
+) -> Frame:
     """A frame of an answer of `size` bytes; `parts` lacks what stands before the observation."""
     head = b"\x08" + varint(sequence) if sequence else b""
     if call_us:

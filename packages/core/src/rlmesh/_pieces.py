@@ -1,0 +1,37 @@
+"""A message in pieces, which a transport may send without putting it together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Union
+
+from rlmesh.backends import Buffer
+
+__all__ = ["Frame", "Pieces"]
+
+
+class Pieces:
+    """The pieces of a message; `bytes` puts them together.
+
+    They are what they were made of, not copies: it holds until that changes.
+
+    Args:
+        parts: The pieces, in order.
+        size: Bytes of them all.
+    """
+
+    __slots__ = ("_size", "parts")
+
+    def __init__(self, parts: Sequence[Buffer], size: int) -> None:
+        self.parts = parts
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.parts)
+
+
+Frame = Union[Buffer, Pieces]
+"""A message, of `len` bytes, which `bytes` copies."""

@@ -1,0 +1,177 @@
+"""Very large frames go through the socket, into memory that the values in them keep."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rlmesh._memory import Received, ReceivedMemory, is_given, unreferenced
+from rlmesh._pieces import Pieces
+from rlmesh._transport.frames import FramesEnded
+from rlmesh._transport.frames_local import STREAMED_BYTES, LocalFrameSocket
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+
+if sys.platform != "linux":
+    pytest.skip("it needs Linux", allow_module_level=True)
+
+counted = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="references are not counted"
+)
+LARGE = bytes(range(256)) * (STREAMED_BYTES // 256)
+
+Pair = tuple[LocalFrameSocket, LocalFrameSocket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """A client and a server that share memory."""
+    client, server = map(LocalFrameSocket, socket.socketpair())
+    client._hand_over_own(b"x")
+    server.receive_first()
+    server.answer_first(b"y")
+    client.receive_first()
+    yield client, server
+    client.close()
+    server.close()
+
+
+def passed(frame: Any, server: LocalFrameSocket, client: LocalFrameSocket) -> Any:
+    """What arrives of a frame; neither end can do without the other."""
+    sender = threading.Thread(target=server.send, args=(frame,))
+    sender.start()
+    try:
+        return client.receive()
+    finally:
+        sender.join(10)
+
+
+def test_pieces_are_not_put_together(pair: Pair) -> None:
+    client, server = pair
+    parts = [LARGE[:3], memoryview(LARGE)[3:], b"end"]
+    frame = server.gather(parts, len(LARGE) + 3)
+    assert isinstance(frame, Pieces) and frame.parts is parts
+    assert len(frame) == len(LARGE) + 3 and bytes(frame) == LARGE + b"end"
+    for _ in range(3):  # The second time its size is read by itself.
+        got = passed(frame, server, client)
+        assert got == bytes(frame)
+        assert is_given(got) and is_given(got[5:]) and not got.readonly
+    assert passed(b"small", server, client) == b"small"
+    assert passed(LARGE[:50_000], server, client) == LARGE[:50_000]
+
+
+def test_smaller_and_scattered_frames_are_put_together(pair: Pair) -> None:
+    client, server = pair
+    assert not isinstance(server.gather([LARGE[1:]], len(LARGE) - 1), Pieces)
+    many = [LARGE[i : i + 8192] for i in range(0, len(LARGE), 8192)]
+    frame = server.gather(many, len(LARGE))
+    assert not isinstance(frame, Pieces)
+    assert passed(frame, server, client) == LARGE
+
+
+def test_pieces_of_a_connection_that_is_lost_go_over_another(pair: Pair) -> None:
+    frame = pair[1].gather([LARGE, b"end"], len(LARGE) + 3)
+    here, there = map(LocalFrameSocket, socket.socketpair())  # They share no memory.
+    assert passed(frame, there, here) == LARGE + b"end"
+    here.close()
+    there.close()
+
+
+def test_what_the_kernel_takes_by_halves_arrives_whole(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, server = pair
+    sizes = iter([2, 4, 10, 4 + 7])  # Within the length, behind it, in a part, at its end.
+    sendmsg = socket.socket.sendmsg
+
+    def halves(self: socket.socket, parts: Any, *rest: Any) -> int:
+        return sendmsg(self, [b"".join(parts)[: next(sizes)]], *rest)
+
+    monkeypatch.setattr(socket.socket, "sendmsg", halves)
+    frame = server.gather([LARGE[:7], LARGE[7:]], len(LARGE))
+    for _ in range(4):
+        assert passed(frame, server, client) == LARGE
+
+
+def test_a_frame_that_breaks_off_ends_the_connection(pair: Pair) -> None:
+    client, server = pair
+    server._socket.sendall(len(LARGE).to_bytes(4, "little") + LARGE[:100_000])
+    server.close()
+    with pytest.raises(FramesEnded, match="closed"):
+        client.receive()
+
+
+def test_a_length_over_the_limit_takes_no_memory(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, server = pair
+    monkeypatch.setattr(ReceivedMemory, "take", None)
+    server._socket.sendall((MAX_MESSAGE_BYTES + 1).to_bytes(4, "little"))
+    with pytest.raises(FramesEnded, match="limit"):
+        client.receive()
+
+
+def test_a_reader_that_does_not_read_lets_the_writer_go(pair: Pair) -> None:
+    _, server = pair
+    failures: list[Exception] = []
+
+    def send() -> None:
+        try:
+            server.send(LARGE)
+        except OSError as error:
+            failures.append(error)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    sender.join(0.1)
+    assert sender.is_alive()
+    server.cut()
+    sender.join(10)
+    assert not sender.is_alive() and failures
+
+
+@counted
+def test_memory_that_no_value_keeps_is_used_again() -> None:
+    memory = ReceivedMemory()
+    held, owners = memory.take(100_000), set()
+    for size in range(100_001, 100_020):
+        held = memory.take(size)  # The one before goes once this one is there.
+        assert len(held) == size
+        owners.add(id(held.obj))
+    assert len(owners) == 2
+
+
+def test_memory_that_a_value_keeps_is_not() -> None:
+    memory = ReceivedMemory()
+    views = []
+    for fill in range(5):
+        view = memory.take(50_000)
+        view[:] = bytes([fill]) * 50_000
+        views.append(view[10:20])
+    assert [bytes(view) for view in views] == [bytes([fill]) * 10 for fill in range(5)]
+
+
+def test_memory_of_another_size_is_not_used_for_long() -> None:
+    memory = ReceivedMemory()
+    for size in (10_000_000, 1_000, 1_000, 1_000):
+        assert len(memory.take(size).obj) < 2 * size + 10_000  # type: ignore[arg-type]
+    assert all(len(kept) < 10_000 for kept in memory._kept)
+
+
+@counted
+def test_whom_a_list_alone_refers_to() -> None:
+    kept = [bytearray(1), bytearray(2), bytearray(3)]
+    view = memoryview(kept[1])
+    assert unreferenced(kept) == [0, 2]
+    del view
+    assert unreferenced(kept) == [0, 1, 2]
+
+
+def test_what_is_not_given() -> None:
+    for data in (b"x", bytearray(b"x"), memoryview(b"x"), memoryview(bytearray(b"x"))):
+        assert not is_given(data)
+    assert is_given(memoryview(Received(-1, 10))[2:])
