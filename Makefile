@@ -133,6 +133,7 @@ bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy,
 	$(PY) -m benchmarks.codec
 	$(PY) -m benchmarks.workers
 	$(PY) -m benchmarks.evaluate
+	$(PY) -m benchmarks.serving
 
 .PHONY: bench-peers
 bench-peers: ## this project beside its peers, ten minutes, into benchmarks/RESULTS.md (ARGS="--cases a,b")

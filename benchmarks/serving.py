@@ -1,0 +1,168 @@
+"""`python -m benchmarks.serving`: what a served model gives, with dynamic batching and without.
+
+A forward pass takes 5 ms, whatever is in it: the model sleeps, as a host does that waits for a GPU.
+Sessions, a thread each, ask one after another. The floors: the same sessions taking turns at the
+model in this process, which is all that is to be had without batching; and a model that takes no
+time, asked in this process and served. Sides interleaved, medians of rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+import rlmesh
+from rlmesh.numpy import Model
+from rlmesh.specs import EnvContract
+
+__all__ = ["main"]
+
+PASS = 0.005
+SESSIONS = (1, 4, 16)
+SECONDS = 1.0
+ROUNDS = 5
+SIDES = ("in turns, this process", "served, one at a time", "served, batched")
+OBSERVATION = np.zeros(4, np.float32)
+CONTRACT = EnvContract(
+    id="point",
+    observation_space=rlmesh.spaces.Box(-1.0, 1.0, (4,)),
+    action_space=rlmesh.spaces.Discrete(2),
+)
+
+Predict = Callable[[Any], Any]
+
+
+class SlowModel:
+    """A forward pass takes 5 ms, whatever is in it."""
+
+    def predict_batch(self, observations: Any) -> Any:
+        time.sleep(PASS)
+        return observations[:, 0] > 0
+
+
+class FreeModel:
+    """A forward pass takes no time."""
+
+    def predict(self, observation: Any) -> int:
+        return 0
+
+
+def serve(pipe: Connection) -> None:
+    """The models, in a process of their own."""
+    many = max(SESSIONS)
+    servers = [
+        rlmesh.ModelServer(
+            Model(model()), options=rlmesh.ServeOptions(max_batch_size=size), max_sessions=many
+        )
+        for model, size in ((SlowModel, 1), (SlowModel, many), (FreeModel, 1))
+    ]
+    for server in servers:
+        server.start()
+    pipe.send([server.address for server in servers])
+    pipe.recv()
+    for server in servers:
+        server.shutdown()
+
+
+def asked(predicts: list[Predict]) -> float:
+    """Answers a second of all sessions together, a thread each."""
+    counts = [0] * len(predicts)
+    end = time.perf_counter() + SECONDS
+
+    def ask(index: int) -> None:
+        predict = predicts[index]
+        while time.perf_counter() < end:
+            predict(OBSERVATION)
+            counts[index] += 1
+
+    threads = [threading.Thread(target=ask, args=(index,)) for index in range(len(predicts))]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / (time.perf_counter() - begun)
+
+
+def in_turns(sessions: int) -> float:
+    """Answers a second of a model of this process, which takes one caller at a time."""
+    model, turn = SlowModel(), threading.Lock()
+
+    def predict(observation: Any) -> Any:
+        with turn:
+            return model.predict_batch(observation[None])[0]
+
+    return asked([predict] * sessions)
+
+
+def served(address: str, sessions: int) -> float:
+    """Answers a second of a served model."""
+    with ExitStack() as stack:
+        remotes = [
+            stack.enter_context(rlmesh.RemoteModel(address, CONTRACT)) for _ in range(sessions)
+        ]
+        for remote in remotes:
+            remote.predict(OBSERVATION)
+        return asked([remote.predict for remote in remotes])
+
+
+def microseconds(predict: Predict) -> float:
+    """Median of a call's time."""
+    spent = []
+    for _ in range(1500):
+        begun = time.perf_counter_ns()
+        predict(OBSERVATION)
+        spent.append(time.perf_counter_ns() - begun)
+    return statistics.median(spent[500:]) / 1000
+
+
+def measured(alone: str, batched: str, free: str) -> tuple[dict[str, list[float]], list[float]]:
+    """Of each round: answers a second of each side, and microseconds of a free model's answer."""
+    rates: dict[str, list[float]] = {}
+    costs = []
+    for _ in range(ROUNDS):
+        for sessions in SESSIONS:
+            sides = (in_turns(sessions), served(alone, sessions), served(batched, sessions))
+            for side, rate in zip(SIDES, sides):
+                rates.setdefault(f"{side} x {sessions}", []).append(rate)
+        with rlmesh.RemoteModel(free, CONTRACT) as remote:
+            costs.append(microseconds(remote.predict))
+    return rates, costs
+
+
+def main() -> int:
+    """Measure and print; the last line is JSON."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs,), daemon=True)
+    process.start()
+    try:
+        rates, costs = measured(*ours.recv())
+    finally:
+        ours.send(None)
+        process.join(10)
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    print("answers a second of a model of 5 ms a pass, by sessions")
+    print(f"{'':26}" + "".join(f"{sessions:>10}" for sessions in SESSIONS))
+    for side in SIDES:
+        row = "".join(f"{medians[f'{side} x {sessions}']:10.0f}" for sessions in SESSIONS)
+        print(f"{side:26}{row}")
+    many = max(SESSIONS)
+    gain = medians[f"{SIDES[2]} x {many}"] / medians[f"{SIDES[1]} x {many}"]
+    cost = statistics.median(costs)
+    print(f"batching, {many} sessions: {gain:.1f} times; a free model: {cost:.0f} us an answer")
+    print(json.dumps({"gain": gain, "free_us": cost, "answers_a_second": rates}))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
