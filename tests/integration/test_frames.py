@@ -440,6 +440,25 @@ def test_a_client_that_is_gone_or_stopped_frees_its_environment(
             os.kill(pid, signal.SIGCONT)
 
 
+HOLDER = """
+import sys, time
+from rlmesh import RemoteEnv
+remote = RemoteEnv(sys.argv[1], transport="frames")
+remote.reset()
+print("holding", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_client_that_is_killed_frees_its_environment_at_once() -> None:
+    with EnvServer(CounterEnv()) as server, running(["-c", HOLDER, server.address]) as client:
+        client.wait_for("holding")
+        client.process.kill()
+        # Within the grace period, of 30 s.
+        with RemoteEnv(server.address, wait=10) as other:
+            assert other.reset()[0] == 0
+
+
 SERVER = """
 import os, time
 from rlmesh import EnvServer

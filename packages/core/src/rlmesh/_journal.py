@@ -1,7 +1,7 @@
 """The journal of a run: its episodes in a file, each as soon as it has ended.
 
-A journal is what CONTRACT.md, T-6, says: records, each after its length as a varint, the first of
-which is the header. A run that was cut short, by whatever, goes on from its journal.
+A journal is what CONTRACT.md, T-6, says: records, each between its length and its checksum, the
+first of which is the header. A run that was cut short, by whatever, goes on from its journal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import TracebackType
 
-from rlmesh._wire.results import Record, framed, read_record, write_record
+from rlmesh._wire.results import (
+    CHECKSUM_BYTES,
+    Record,
+    checksum,
+    framed,
+    read_record,
+    write_record,
+)
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import ClosedError, CodecError, JournalError
 from rlmesh.results import EpisodeResult
@@ -103,8 +110,8 @@ class Journal:
     ) -> Journal:
         """A journal that is there, with the episodes that stand in it.
 
-        A last record that was cut short is not read, and goes when the next one is appended. The
-        file is not changed before that.
+        A last record that was cut short or damaged is not read, and goes when the next one is
+        appended. The file is not changed before that.
 
         Args:
             path: The journal.
@@ -207,13 +214,19 @@ class Journal:
         records: list[Record] = []
         while (found := self._length(data)) is not None:
             start, end = found
-            if end > len(data):
+            stop = end + CHECKSUM_BYTES
+            if stop > len(data):
                 break
+            record = data[start:end]
+            if data[end:stop] != checksum(record):
+                if stop == len(data):
+                    break  # The last one, which was not written whole; it is played again.
+                raise self._broken("a record is not what was written: its checksum is wrong")
             try:
-                records.append(read_record(data[start:end], self._backend))
+                records.append(read_record(record, self._backend))
             except CodecError as error:
                 raise self._broken(f"a record is broken: {error}") from None
-            self._end = end
+            self._end = stop
         self._sound = self._end == len(data)
         return records
 

@@ -15,7 +15,7 @@ from rlmesh.errors import CodecError
 if TYPE_CHECKING:
     from rlmesh._session.hub import SessionHub
 
-__all__ = ["Answer", "Connection"]
+__all__ = ["Answer", "Connection", "unknown"]
 
 
 class Answer(NamedTuple):
@@ -33,6 +33,11 @@ _REPLACED = Answer(None, last=True)
 """To a frame of a connection that another one has taken the session from."""
 
 
+def unknown() -> bool:
+    """Nothing is known of the client's process."""
+    return False
+
+
 class Connection:
     """One stream of frames from one client.
 
@@ -43,6 +48,7 @@ class Connection:
         alive: Whether the client is still there.
         place: Puts a large answer where the transport wants it.
         resumes: Whether it takes nothing but a session that is resumed.
+        ended: Whether the client's process is known to have ended.
     """
 
     def __init__(
@@ -54,8 +60,10 @@ class Connection:
         place: Place = whole,
         *,
         resumes: bool = False,
+        ended: Callable[[], bool] = unknown,
     ) -> None:
         self._resumes = resumes
+        self.ended = ended
         self.peer = peer
         self.alive = alive
         self._hub = hub

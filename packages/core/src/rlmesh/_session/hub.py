@@ -14,7 +14,7 @@ from typing import Any
 
 from rlmesh._pieces import Frame
 from rlmesh._session.answers import too_large, write_answer
-from rlmesh._session.connection import Connection
+from rlmesh._session.connection import Connection, unknown
 from rlmesh._session.frames import ServerFrames
 from rlmesh._session.idle import IdleWatch
 from rlmesh._session.places import Places
@@ -31,6 +31,9 @@ from rlmesh.specs import Capability, PeerInfo, SessionTerms
 __all__ = ["SessionHub"]
 
 _log = logging.getLogger("rlmesh.server")
+
+_LOOK_SECONDS = 0.2
+"""How long after a connection was lost it is known whether the client's process has ended."""
 
 _OBITUARIES = 256
 """Of how many sessions that were ended the reason is kept."""
@@ -106,6 +109,7 @@ class SessionHub:
         place: Place = whole,
         *,
         resumes: bool = False,
+        ended: Callable[[], bool] = unknown,
     ) -> Connection:
         """A new connection of a client.
 
@@ -115,8 +119,9 @@ class SessionHub:
             alive: Whether the client is still there.
             place: Puts a large answer where the transport wants it.
             resumes: Whether it may do nothing but resume a session.
+            ended: Whether the client's process is known to have ended.
         """
-        return Connection(self, peer, cut, alive, place, resumes=resumes)
+        return Connection(self, peer, cut, alive, place, resumes=resumes, ended=ended)
 
     def stop(self) -> None:
         """Admit nobody any more; those in line are told, and sessions without a call are over."""
@@ -299,12 +304,23 @@ class SessionHub:
         """A connection has ended; its session waits for another one, or ends (R-3, R-13)."""
         waits = bool(session.key) and session.received > 0 and not self._stopping
         grace = self._terms.grace_period if waits else 0.0
-        if session.detach(connection, grace, lambda: self._expire(session)):
+        look = min(grace, _LOOK_SECONDS)
+        if session.detach(connection, look, lambda: self._wait(session, connection, grace - look)):
             if grace > 0:
                 if not session.ended:
                     _log.info("session %s lost its connection; waits %g s", session.id, grace)
             else:
                 self.close(session)
+
+    def _wait(self, session: ServedSession, connection: Connection, rest: float) -> None:
+        """Wait for the rest of the grace period, unless nobody is left who could come back."""
+        if connection.ended():
+            _log.info("session %s: the client's process has ended", session.id)
+            rest = 0.0
+        if rest > 0:
+            session.wait_longer(rest, lambda: self._expire(session))
+        else:
+            self._expire(session)
 
     def _expire(self, session: ServedSession) -> None:
         if session.end(unless_attached=True):

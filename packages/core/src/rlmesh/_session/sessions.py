@@ -216,11 +216,23 @@ class ServedSession:
             self._link = None
             self.lost_at = time.monotonic()
             if grace > 0 and not self.ended:
-                self._grace = threading.Timer(grace, expire)
-                self._grace.daemon = True
-                self._grace.name = "rlmesh-grace"
-                self._grace.start()
+                self._start_grace(grace, expire)
             return True
+
+    def wait_longer(self, grace: float, expire: Callable[[], None]) -> None:
+        """For what `detach` has called: have `expire` called after as many seconds more.
+
+        Not if a link was attached meanwhile, even one that is lost again.
+        """
+        with self._turn:
+            if self._grace is threading.current_thread():
+                self._start_grace(grace, expire)
+
+    def _start_grace(self, grace: float, expire: Callable[[], None]) -> None:
+        self._grace = threading.Timer(grace, expire)
+        self._grace.daemon = True
+        self._grace.name = "rlmesh-grace"
+        self._grace.start()
 
     def end(self, *, unless_attached: bool = False, unless_answered_after: float = INF) -> bool:
         """Make it be over, after a call that is running; whether it was not so before.

@@ -174,6 +174,10 @@ class FrameSocket:
             raise FramesEnded("the peer has closed the connection")
         return more
 
+    def peer_has_ended(self) -> bool:
+        """Whether the other end's process is known to have ended."""
+        return False
+
     def limit(self, seconds: float | None) -> None:
         """How long a `send` or `receive` may take from now on; None: as long as it takes."""
         self._socket.settimeout(seconds)

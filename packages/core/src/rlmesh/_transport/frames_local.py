@@ -194,6 +194,10 @@ class LocalFrameSocket(FrameSocket):
             raise FramesEnded("the peer has closed the connection")
         return count
 
+    def peer_has_ended(self) -> bool:
+        """See `FrameSocket`."""
+        return self._process.has_ended()
+
     def _look_after(self) -> None:
         """Raise FramesEnded if the other end's process is gone."""
         reason = self._process.gone()

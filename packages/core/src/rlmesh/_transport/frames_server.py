@@ -51,8 +51,8 @@ class FramesServer:
         admit: Makes frames of a connected socket; raises FramesEnded or OSError for a peer that may
             not enter.
         connect: Makes the connection of a new client, given its peer's name, what ends it from
-            another thread, what tells whether the client is still there, and where its large
-            answers go.
+            another thread, what tells whether the client is still there, where its large answers
+            go, and what tells whether its process is known to have ended.
     """
 
     def __init__(
@@ -161,7 +161,9 @@ class _Stream:
         self.ending = False
         self._frames = frames
         self._ended = ended
-        self._connection = connect("unix:frames", frames.cut, lambda: True, frames.gather)
+        self._connection = connect(
+            "unix:frames", frames.cut, lambda: True, frames.gather, ended=frames.peer_has_ended
+        )
 
     def begin(self) -> bool:
         """Answer the first frame; whether the session goes on here."""

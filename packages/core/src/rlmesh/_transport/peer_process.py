@@ -30,12 +30,19 @@ class PeerProcess:
         self._started = facts[_STARTED] if facts else ""
         self._stopped_at: float | None = None
 
+    def has_ended(self) -> bool:
+        """Whether it is known to have ended."""
+        return bool(self._started) and self._is_over(_facts(self._number))
+
+    def _is_over(self, facts: list[str]) -> bool:
+        return not facts or facts[_STARTED] != self._started or facts[_STATE] in "ZX"
+
     def gone(self) -> str:
         """Why nothing more will come from it; empty: something may."""
-        if not self._started:
+        facts = _facts(self._number) if self._started else None
+        if facts is None:
             return ""
-        facts = _facts(self._number)
-        if not facts or facts[_STARTED] != self._started or facts[_STATE] in "ZX":
+        if self._is_over(facts):
             return "the peer's process has ended"
         if facts[_STATE] not in "Tt":
             self._stopped_at = None

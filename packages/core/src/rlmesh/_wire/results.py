@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import fields
 from typing import Union
 
@@ -22,7 +23,9 @@ from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, RunResult,
 from rlmesh.results._journal_header import JournalHeader
 
 __all__ = [
+    "CHECKSUM_BYTES",
     "Record",
+    "checksum",
     "framed",
     "read_record",
     "run_from_bytes",
@@ -34,6 +37,9 @@ __all__ = [
 
 Record = Union[JournalHeader, EpisodeResult, None]
 """A record of a journal; None: one of a newer spec."""
+
+CHECKSUM_BYTES = 4
+"""What stands behind each record of a journal."""
 
 RESERVED = "rlmesh."
 """What the keys of metadata begin with that are the schema's own."""
@@ -249,8 +255,13 @@ def write_record(record: JournalHeader | EpisodeResult, backend: ArrayBackend) -
 
 
 def framed(record: bytes) -> bytes:
-    """A record after its length."""
-    return varint(len(record)) + record
+    """A record between its length and its checksum, as it stands in a journal (T-6)."""
+    return varint(len(record)) + record + checksum(record)
+
+
+def checksum(record: bytes) -> bytes:
+    """The CRC-32 of a record."""
+    return zlib.crc32(record).to_bytes(CHECKSUM_BYTES, "little")
 
 
 def read_record(data: bytes, backend: ArrayBackend) -> Record:
