@@ -33,6 +33,7 @@ DANGEROUS = {
         "rlmesh._hosting.recipe": "cloudpickle",
         "rlmesh._models.base": "a client of our own",
         "rlmesh._extras": "one of an extra's",
+        "rlmesh._record.writer": "one of Python's own",
         "rlmesh.adapters._entrypoints": "what the user has said to trust",
         "rlmesh._remote.model": "a client of our own",
         "rlmesh.spaces._gymnasium": "one of our own",
