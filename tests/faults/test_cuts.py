@@ -27,6 +27,11 @@ if __name__ == "__main__":
 """
 
 
+def script(env: str, process: bool, streamed: int = 1 << 30) -> list[str]:
+    """The arguments of a Python that serves an environment of `envs`."""
+    return ["-c", SERVER.format(env=env, process=process, streamed=streamed)]
+
+
 def play(env: Any, steps: int, tick: Callable[[int], None]) -> list[Any]:
     """What a seeded evaluation sees, from its first reset on."""
     chance = random.Random(5)
@@ -149,7 +154,7 @@ def test_a_thousand_cuts_change_nothing(
 ) -> None:
     cuts, steps = (1000, 20_000) if long or not process else (100, 2_000)
     local = play(WalkEnv(), steps, lambda _: None)
-    with running(["-c", SERVER.format(env="WalkEnv", process=process, streamed=1 << 30)]) as server:
+    with running(script("WalkEnv", process)) as server:
         address = server.wait_for(r"tcp://\S+").group()
         resumed: list[Any] = []
         with Proxy(address) as proxy:
@@ -176,10 +181,9 @@ def test_cuts_of_frames_change_nothing(
     env = WalkEnv if way == "the socket" else WideWalkEnv
     streamed = 10_000 if way == "pieces" else 1 << 30
     monkeypatch.setattr(frames_local, "STREAMED_BYTES", streamed)
-    script = SERVER.format(env=env.__name__, process=process, streamed=streamed)
     local = play(env(), steps, lambda _: None)
     with (
-        running(["-c", script]) as server,
+        running(script(env.__name__, process, streamed)) as server,
         FramesProxy() as proxy,
         Proxy(server.wait_for(r"tcp://\S+").group()) as fallback,
     ):

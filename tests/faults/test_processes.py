@@ -16,7 +16,7 @@ import pytest
 from rlmesh import RemoteEnv, errors
 from tests.faults import Proxy
 from tests.faults.envs import WalkEnv
-from tests.faults.test_cuts import SERVER, play
+from tests.faults.test_cuts import play, script
 from tests.processes import running, until
 
 STEPS = 300
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it needs POSIX 
 
 def test_a_server_that_is_stopped_for_a_while_goes_on() -> None:
     local = play(WalkEnv(), STEPS, lambda _: None)
-    with running(["-c", SERVER.format(env="WalkEnv", process=False)]) as server:
+    with running(script("WalkEnv", False)) as server:
         pid = server.process.pid
 
         def tick(step: int) -> None:
@@ -41,7 +41,7 @@ def test_a_server_that_is_stopped_for_a_while_goes_on() -> None:
 def test_a_worker_that_is_stopped_for_a_while_goes_on() -> None:
     local = play(WalkEnv(), STEPS, lambda _: None)
     with (
-        running(["-c", SERVER.format(env="WalkEnv", process=True)]) as server,
+        running(script("WalkEnv", True)) as server,
         RemoteEnv(server.wait_for(r"tcp://\S+").group()) as remote,
     ):
         pid = remote.reset()[1]["pid"]
@@ -90,7 +90,7 @@ def test_a_session_goes_on_when_descriptors_run_out(figure: Callable[[str], None
 
 
 def test_a_server_that_cannot_start_a_worker_says_so_and_lives_on() -> None:
-    with running(["-c", SERVER.format(env="WalkEnv", process=True)]) as server:
+    with running(script("WalkEnv", True)) as server:
         address = server.wait_for(r"tcp://\S+").group()
         pid = server.process.pid
         idle = len(os.listdir(f"/proc/{pid}/fd"))
@@ -110,7 +110,7 @@ def test_a_server_that_cannot_start_a_worker_says_so_and_lives_on() -> None:
 def test_a_peer_that_goes_silent_is_noticed(figure: Callable[[str], None]) -> None:
     """A black hole: keepalive ends the connection, and the session resumes over another one."""
     with (
-        running(["-c", SERVER.format(env="WalkEnv", process=False)]) as server,
+        running(script("WalkEnv", False)) as server,
         Proxy(server.wait_for(r"tcp://\S+").group()) as proxy,
         RemoteEnv(proxy.address, transport="grpc") as remote,
     ):

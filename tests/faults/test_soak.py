@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from rlmesh import RemoteEnv
-from tests.faults.test_cuts import SERVER
+from tests.faults.test_cuts import script
 from tests.faults.usage import Usage
 from tests.processes import running
 
@@ -39,7 +39,7 @@ MOST_MB = 10.0
 @pytest.mark.parametrize("process", [False, True], ids=["thread", "process"])
 def test_neither_end_grows(process: bool, long: bool, figure: Callable[[str], None]) -> None:
     steps = 200_000 if long else 20_000
-    with running(["-c", SERVER.format(env="WalkEnv", process=process)]) as server:
+    with running(script("WalkEnv", process)) as server:
         address = server.wait_for(r"tcp://\S+").group()
         with RemoteEnv(address) as remote:
             for _ in range(500):

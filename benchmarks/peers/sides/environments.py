@@ -37,7 +37,7 @@ def make(case: Case) -> Any:
 
 def _pong() -> Any:
     """The last four of every fourth screen of the game, in grey, as agents commonly see them."""
-    import ale_py
+    import ale_py  # pants: no-infer-dep
 
     gymnasium.register_envs(ale_py)
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)

@@ -5,6 +5,7 @@
     ├── SpaceError (ValueError)                   a space that the contract does not allow
     ├── InvalidValueError (ValueError)            a value is not one of its space
     ├── CodecError (ValueError)                   bytes are not a value of the space
+    │   └── NewerSpecError                        they are of a kind that a newer spec may have
     ├── AdapterError (ValueError)                 a model does not fit an environment
     ├── JournalError (ValueError)                 a file is not the journal of this run
     ├── ClosedError (RuntimeError)                the client or server is closed
@@ -62,6 +63,7 @@ __all__ = [
     "JournalError",
     "LimitError",
     "ModelError",
+    "NewerSpecError",
     "NotExposedError",
     "ProtocolError",
     "RLMeshError",
@@ -153,6 +155,10 @@ class CodecError(RLMeshError, ValueError):
     def __init__(self, message: str, *, path: str = "") -> None:
         super().__init__(f"{path}: {message}" if path else message)
         self.path = path
+
+
+class NewerSpecError(CodecError):
+    """A space or an element type is of a kind that this spec version does not know."""
 
 
 _MOST_LINES = 20

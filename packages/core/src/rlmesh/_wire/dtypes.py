@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from rlmesh_proto.spaces.v1 import dtype_pb2
 
-from rlmesh._wire.spec import NewerSpecError
 from rlmesh.dtypes import DTYPES, DType
-from rlmesh.errors import CodecError
+from rlmesh.errors import CodecError, NewerSpecError
 
 __all__ = ["dtype_from_wire", "dtype_to_wire"]
 

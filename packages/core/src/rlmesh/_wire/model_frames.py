@@ -42,11 +42,10 @@ from rlmesh._wire.model_spec import (
     predict_form_from_wire,
     predict_form_to_wire,
 )
-from rlmesh._wire.spec import NewerSpecError
 from rlmesh._wire.steps import Place, whole
 from rlmesh.adapters import ModelSpec
 from rlmesh.backends import ArrayBackend, Buffer
-from rlmesh.errors import CodecError, SpaceError
+from rlmesh.errors import CodecError, NewerSpecError, SpaceError
 from rlmesh.specs import PeerInfo, SessionTerms
 
 __all__ = ["MODEL_SERVICE", "ModelFrames"]

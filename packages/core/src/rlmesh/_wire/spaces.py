@@ -9,9 +9,8 @@ from rlmesh_proto.spaces.v1 import space_pb2
 
 from rlmesh import spaces
 from rlmesh._wire.dtypes import dtype_from_wire, dtype_to_wire
-from rlmesh._wire.spec import NewerSpecError
 from rlmesh.dtypes import DTYPES, DType
-from rlmesh.errors import CodecError, SpaceError
+from rlmesh.errors import CodecError, NewerSpecError, SpaceError
 from rlmesh.spaces import Bounds
 from rlmesh.spaces._base import (
     MAX_DEPTH,

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import rlmesh_proto
 
-from rlmesh.errors import CodecError
-
-__all__ = ["SPEC_DIGEST", "SPEC_VERSION", "NewerSpecError"]
-
-
-class NewerSpecError(CodecError):
-    """Something is of a kind that this version does not know: unsupported, not malformed."""
-
+__all__ = ["SPEC_DIGEST", "SPEC_VERSION"]
 
 SPEC_VERSION: str = rlmesh_proto.SPEC_VERSION
 """The spec version that this package pins."""
