@@ -218,7 +218,7 @@ global___RunResult = RunResult
 @typing.final
 class JournalRecord(google.protobuf.message.Message):
     """One line of a run's journal. A journal is a file of such records, each preceded by its length as
-    a varint; a last record that is cut short is ignored.
+    a varint and followed by its CRC-32 (T-6); a last record that is cut short is ignored.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor

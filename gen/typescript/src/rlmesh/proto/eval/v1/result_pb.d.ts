@@ -222,7 +222,7 @@ export declare const RunResultSchema: GenMessage<RunResult>;
 
 /**
  * One line of a run's journal. A journal is a file of such records, each preceded by its length as
- * a varint; a last record that is cut short is ignored.
+ * a varint and followed by its CRC-32 (T-6); a last record that is cut short is ignored.
  *
  * @generated from message rlmesh.proto.eval.v1.JournalRecord
  */
