@@ -72,6 +72,16 @@ def test_the_bits_of_the_other_byte_order_stay(library: Library, element: DType)
         assert library.backend.to_bytes(leaved) == data
 
 
+def test_the_bits_of_a_list_of_scalars_stay(library: Library) -> None:
+    element = DTYPES["bfloat16"]
+    need(library, element)
+    leaf = leaf_of(element, (3,))
+    data = b"\x81\x7f\x85\xff\x80\x3f"
+    scalars = list(pytest.importorskip("rlmesh_numpy").BACKEND.from_bytes(data, leaf, None, True))
+    for value in (scalars, tuple(scalars)):
+        assert library.backend.to_bytes(library.backend.as_leaf(value, leaf, None)) == data
+
+
 @pytest.mark.parametrize("carrier", ["numpy", "torch", "jax-x64"])
 def test_arrays_of_other_libraries_are_leaves(
     library: Library, element: DType, carrier: str

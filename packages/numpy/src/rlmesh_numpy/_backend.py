@@ -66,9 +66,12 @@ class NumpyBackend:
     def as_float32(self, value: Any, leaf: Leaf, count: int | None) -> Array:
         """The numbers of a bfloat16 leaf as float32 that round to the same bfloat16.
 
-        For libraries whose bfloat16 is their own. Raises as `as_leaf` does; needs no ml_dtypes.
+        Those that are bfloat16 already stay what they are, for the sake of the bits of NaNs. For
+        libraries whose bfloat16 is their own. Raises as `as_leaf` does; needs no ml_dtypes.
         """
         array = _numbers(value, leaf, count)
+        if array.dtype.name == "bfloat16":
+            return array
         loss = bfloat16_loss(array)
         if loss is not None:
             raise InvalidValueError(leaf.path, leaf.describe(count), loss)
