@@ -20,16 +20,16 @@ SERVER = """
 from rlmesh import EnvServer
 from rlmesh._transport import frames_local
 from tests.faults.envs import {env} as Env
-frames_local.STREAMED_BYTES = {streamed}
+frames_local.CHUNKED_BYTES = {chunked}
 if __name__ == "__main__":
     server = EnvServer(factory=Env, workers="process") if {process} else EnvServer(Env())
     server.serve(on_ready=lambda: print(server.address, flush=True))
 """
 
 
-def script(env: str, process: bool, streamed: int = 1 << 30) -> list[str]:
+def script(env: str, process: bool, chunked: int = 1 << 30) -> list[str]:
     """The arguments of a Python that serves an environment of `envs`."""
-    return ["-c", SERVER.format(env=env, process=process, streamed=streamed)]
+    return ["-c", SERVER.format(env=env, process=process, chunked=chunked)]
 
 
 def play(env: Any, steps: int, tick: Callable[[int], None]) -> list[Any]:
@@ -179,11 +179,11 @@ def test_cuts_of_frames_change_nothing(
 ) -> None:
     cuts, steps = (1000, 20_000) if long else (100, 2_000)
     env = WalkEnv if way == "the socket" else WideWalkEnv
-    streamed = 10_000 if way == "pieces" else 1 << 30
-    monkeypatch.setattr(frames_local, "STREAMED_BYTES", streamed)
+    chunked = 10_000 if way == "pieces" else 1 << 30
+    monkeypatch.setattr(frames_local, "CHUNKED_BYTES", chunked)
     local = play(env(), steps, lambda _: None)
     with (
-        running(script(env.__name__, process, streamed)) as server,
+        running(script(env.__name__, process, chunked)) as server,
         FramesProxy() as proxy,
         Proxy(server.wait_for(r"tcp://\S+").group()) as fallback,
     ):

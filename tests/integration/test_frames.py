@@ -20,6 +20,7 @@ from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._transport import frames_local
 from rlmesh._transport.frames import FramesEnded, FrameSocket
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+from rlmesh._transport.shared_memory import PeerSegment
 from rlmesh._wire import messages as m
 from tests.integration.envs import CounterEnv
 from tests.integration.test_resume import TallyEnv
@@ -226,11 +227,11 @@ def test_large_observations_travel() -> None:
 
 
 class HugeEnv(CounterEnv):
-    """Its observations are too large for shared memory; it writes each over the one before."""
+    """Its observations go in chunks; it writes each over the one before."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._image = np.zeros(frames_local.STREAMED_BYTES, np.uint8)
+        self._image = np.zeros(frames_local.CHUNKED_BYTES, np.uint8)
         self.observation_space = rlmesh.spaces.Box(0, 255, self._image.shape, "uint8")  # type: ignore[assignment]
 
     def reset(self, seed: Any = None, options: Any = None) -> Any:
@@ -264,15 +265,14 @@ def test_very_large_observations_are_ones_own() -> None:
 
 def test_a_cut_in_a_very_large_observation_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = 0
-    receive = socket.socket.recv_into
+    read = PeerSegment.read
 
-    def breaks(self: socket.socket, memory: Any, size: int = 0, flags: int = 0) -> int:
+    def breaks(self: PeerSegment, page: int, size: int) -> memoryview:
         nonlocal broken
-        if len(memory) > 1_000_000 and broken < 3:
+        if page == 3 * 64 and broken < 3:  # The fourth chunk.
             broken += 1
-            receive(self, memory[:500_000], 0, flags)
             raise ConnectionResetError
-        return receive(self, memory, size, flags)
+        return read(self, page, size)
 
     events: list[Any] = []
     env = HugeEnv()
@@ -283,7 +283,7 @@ def test_a_cut_in_a_very_large_observation_loses_nothing(monkeypatch: pytest.Mon
         ) as remote,
     ):
         remote.reset()
-        monkeypatch.setattr(socket.socket, "recv_into", breaks)
+        monkeypatch.setattr(PeerSegment, "read", breaks)
         for count in range(1, 6):
             assert (remote.step(0)[0] == count).all()
         assert remote.transport == "frames"

@@ -131,7 +131,8 @@ class FrameSocket:
             return data[HEADER.size : end]
         self._rest = b""
         self._large = True  # The next one, probably, too.
-        return self._whole(checked(size), data[HEADER.size :])
+        begun = data[HEADER.size :]
+        return begun + self._exactly(checked(size) - len(begun))
 
     def _wait(self) -> bytes:
         """Whatever comes next."""
@@ -146,15 +147,11 @@ class FrameSocket:
         """The frame that a reference stands for, which `data` begins with."""
         raise FramesEnded("the peer refers to memory that is not shared")
 
-    def _receive_in_place(self) -> Buffer:
+    def _receive_in_place(self) -> bytes:
         """The next frame, where it is likely large: one call more, and no copy."""
         (size,) = HEADER.unpack(self._exactly(HEADER.size))
         self._large = size >= _LARGE_BYTES
-        return self._whole(checked(size), b"")
-
-    def _whole(self, size: int, begun: bytes) -> Buffer:
-        """A frame of `size` bytes, of which some have come."""
-        return begun + self._exactly(size - len(begun))
+        return self._exactly(checked(size))
 
     def _exactly(self, size: int) -> bytes:
         data = self._recv(size, socket.MSG_WAITALL) if size else b""

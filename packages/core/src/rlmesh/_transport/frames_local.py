@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from rlmesh._memory import ReceivedMemory
 from rlmesh._pieces import Frame, Pieces
+from rlmesh._transport.chunks import IN_CHUNKS, chunking, chunks
 from rlmesh._transport.frames import (
     AT_ONCE,
     HEADER,
@@ -22,9 +23,10 @@ from rlmesh._transport.frames import (
     FrameSocket,
     checked,
 )
-from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES, too_large
 from rlmesh._transport.peer_process import PeerProcess
 from rlmesh._transport.shared_memory import (
+    PAGE_BYTES,
     SHARED_BYTES,
     OwnSegment,
     PeerSegment,
@@ -44,15 +46,14 @@ _CREDENTIALS = struct.Struct("3i")
 _LOOK_AFTER = struct.pack("ll", 5, 0)
 """Seconds and microseconds of silence after which the other end's process is looked after."""
 
-STREAMED_BYTES = 8 * 1024 * 1024
-"""From this size on a frame goes through the socket, which passes it on while it is written, into
-memory that values keep: less to copy, and less memory, than by way of a segment."""
-
-_PASSED_ON = 1024 * 1024
-"""How much of it may be on its way, in bytes; most systems give less, which is enough."""
+CHUNKED_BYTES = 4 * 1024 * 1024
+"""From this size on an answer goes in chunks, into memory that values keep; see `chunks`."""
 
 _MOST_PIECES = 256
-"""What one call sends (IOV_MAX is 1,024)."""
+"""What one call sends, where there is no segment (IOV_MAX is 1,024)."""
+
+_TOKEN = b"\1"
+"""Says that a chunk is there, or that it is read."""
 
 _DESCRIPTORS = socket.CMSG_SPACE(4) if hasattr(socket, "CMSG_SPACE") else 0
 
@@ -63,8 +64,6 @@ class LocalFrameSocket(FrameSocket):
     def __init__(self, connected: socket.socket) -> None:
         super().__init__(connected)
         self._process = PeerProcess(_credentials(connected)[0])
-        # Neither end of a frame that is passed on sleeps as often with more room between them.
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PASSED_ON)
         # In the kernel, so that the socket stays a blocking one, which takes one call a frame.
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LOOK_AFTER)
         self._own: OwnSegment | None = None
@@ -157,7 +156,7 @@ class LocalFrameSocket(FrameSocket):
 
     def gather(self, parts: Sequence[Buffer], size: int) -> Frame:
         """See `FrameSocket`."""
-        if STREAMED_BYTES <= size <= MAX_MESSAGE_BYTES and len(parts) < _MOST_PIECES:
+        if CHUNKED_BYTES <= size <= MAX_MESSAGE_BYTES and len(parts) < _MOST_PIECES:
             return Pieces(parts, size)
         return self.place(parts, size)
 
@@ -171,38 +170,13 @@ class LocalFrameSocket(FrameSocket):
             try:
                 return self._socket.recv(size, flags)
             except BlockingIOError:
-                self._look_after()
-
-    def _whole(self, size: int, begun: bytes) -> Buffer:
-        """See `FrameSocket`."""
-        if size < STREAMED_BYTES:
-            return super()._whole(size, begun)
-        memory = self._memory.take(size)
-        at = len(begun)
-        memory[:at] = begun
-        while at < size:
-            at += self._recv_into(memory[at:])
-        return memory
-
-    def _recv_into(self, memory: memoryview) -> int:
-        try:
-            count = self._socket.recv_into(memory, 0, socket.MSG_WAITALL)
-        except BlockingIOError:
-            self._look_after()
-            return 0
-        if not count:
-            raise FramesEnded("the peer has closed the connection")
-        return count
+                reason = self._process.gone()
+                if reason:
+                    raise FramesEnded(reason) from None
 
     def peer_has_ended(self) -> bool:
         """See `FrameSocket`."""
         return self._process.has_ended()
-
-    def _look_after(self) -> None:
-        """Raise FramesEnded if the other end's process is gone."""
-        reason = self._process.gone()
-        if reason:
-            raise FramesEnded(reason) from None
 
     def send(self, frame: Frame) -> None:
         """See `FrameSocket`."""
@@ -210,13 +184,28 @@ class LocalFrameSocket(FrameSocket):
         if self._own is None or size < SHARED_BYTES:
             super().send(frame)
             return
+        if size > MAX_MESSAGE_BYTES:
+            raise too_large(size)
         placed = self._placed
         if placed is None or placed.view is not frame:
-            if size >= STREAMED_BYTES or isinstance(frame, Pieces):
-                super().send(frame)
+            if isinstance(frame, Pieces) or size >= CHUNKED_BYTES:
+                parts = frame.parts if isinstance(frame, Pieces) else (frame,)
+                self._send_chunks(parts, size, self._own)
                 return
             placed = self._placed = self._own.write((frame,), size)
         self._socket.sendall(_REFERENCE.pack(size | MORE, placed.page))
+
+    def _send_chunks(self, parts: Sequence[Buffer], size: int, own: OwnSegment) -> None:
+        self._socket.sendall(_REFERENCE.pack(size | MORE, IN_CHUNKS))
+        cut = chunking(size)
+        count = 0
+        for index, chunk in enumerate(chunks(parts, cut.size)):
+            if index >= cut.places:
+                self._exactly(1)
+            own.put(cut.place(index), chunk)
+            self._socket.sendall(_TOKEN)
+            count += 1
+        self._exactly(min(count, cut.places))  # Nothing of it is left when the next frame comes.
 
     def _referred(self, data: bytes) -> memoryview:
         """The frame that a reference stands for."""
@@ -226,10 +215,26 @@ class LocalFrameSocket(FrameSocket):
         size, page = _REFERENCE.unpack_from(data)
         if self._peer is None:
             raise FramesEnded("the peer refers to memory that is not shared")
+        size = checked(size & ~MORE)
         try:
-            return self._peer.read(page, checked(size & ~MORE))
+            if page == IN_CHUNKS:
+                return self._receive_chunks(size, self._peer)
+            return self._peer.read(page, size)
         except SegmentRefused as error:
             raise FramesEnded(str(error)) from None
+
+    def _receive_chunks(self, size: int, peer: PeerSegment) -> memoryview:
+        memory = self._memory.take(size)
+        cut = chunking(size)
+        for index, start in enumerate(range(0, size, cut.size)):
+            part = memory[start : start + cut.size]
+            if self._rest:
+                self._rest = self._rest[1:]
+            else:
+                self._exactly(1)
+            part[:] = peer.read(cut.place(index) // PAGE_BYTES, len(part))
+            self._socket.sendall(_TOKEN)
+        return memory
 
 
 def peer_is_same_user(connected: socket.socket) -> bool:

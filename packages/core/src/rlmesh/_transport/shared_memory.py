@@ -94,13 +94,15 @@ class OwnSegment:
         """Copy the pieces of a frame, of `size` bytes in all, one after another."""
         self._slot = 0 if size >= _ONE_SLOT_BYTES else (self._slot + 1) % _SLOTS
         start = self._slot * MAX_MESSAGE_BYTES
-        view = self._memory[start : start + size]
-        at = 0
+        self.put(start, parts)
+        return Placed(self._memory[start : start + size], start // PAGE_BYTES)
+
+    def put(self, place: int, parts: Sequence[Buffer]) -> None:
+        """Copy pieces to a place, in bytes from the beginning, over whatever is there."""
         for part in parts:
-            end = at + len(part)
-            view[at:end] = part
-            at = end
-        return Placed(view, start // PAGE_BYTES)
+            end = place + len(part)
+            self._memory[place:end] = part
+            place = end
 
     def __del__(self) -> None:
         self.handed_over()

@@ -1,8 +1,11 @@
-"""Very large frames go through the socket, into memory that the values in them keep."""
+"""Very large frames go in chunks, into memory that the values in them keep."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,9 +15,12 @@ import pytest
 
 from rlmesh._memory import Received, ReceivedMemory, is_given, unreferenced
 from rlmesh._pieces import Pieces
+from rlmesh._transport.chunks import IN_CHUNKS, chunks
 from rlmesh._transport.frames import FramesEnded
-from rlmesh._transport.frames_local import STREAMED_BYTES, LocalFrameSocket
+from rlmesh._transport.frames_local import CHUNKED_BYTES, LocalFrameSocket
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+from rlmesh._transport.shared_memory import PeerSegment
+from rlmesh.errors import LimitError
 
 if sys.platform != "linux":
     pytest.skip("it needs Linux", allow_module_level=True)
@@ -22,7 +28,7 @@ if sys.platform != "linux":
 counted = pytest.mark.skipif(
     not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="references are not counted"
 )
-LARGE = bytes(range(256)) * (STREAMED_BYTES // 256)
+LARGE = bytes(range(256)) * (CHUNKED_BYTES // 256)
 
 Pair = tuple[LocalFrameSocket, LocalFrameSocket]
 
@@ -56,7 +62,7 @@ def test_pieces_are_not_put_together(pair: Pair) -> None:
     frame = server.gather(parts, len(LARGE) + 3)
     assert isinstance(frame, Pieces) and frame.parts is parts
     assert len(frame) == len(LARGE) + 3 and bytes(frame) == LARGE + b"end"
-    for _ in range(3):  # The second time its size is read by itself.
+    for _ in range(3):
         got = passed(frame, server, client)
         assert got == bytes(frame)
         assert is_given(got) and is_given(got[5:]) and not got.readonly
@@ -81,10 +87,8 @@ def test_pieces_of_a_connection_that_is_lost_go_over_another(pair: Pair) -> None
     there.close()
 
 
-def test_what_the_kernel_takes_by_halves_arrives_whole(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client, server = pair
+def test_what_the_kernel_takes_by_halves_arrives_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, server = map(LocalFrameSocket, socket.socketpair())  # They share no memory.
     sizes = iter([2, 4, 10, 4 + 7])  # Within the length, behind it, in a part, at its end.
     sendmsg = socket.socket.sendmsg
 
@@ -95,14 +99,66 @@ def test_what_the_kernel_takes_by_halves_arrives_whole(
     frame = server.gather([LARGE[:7], LARGE[7:]], len(LARGE))
     for _ in range(4):
         assert passed(frame, server, client) == LARGE
+    client.close()
+    server.close()
+
+
+SIZES = [CHUNKED_BYTES, CHUNKED_BYTES + 1, 17 << 18, (16 << 20) - 1, 16 << 20, (21 << 20) + 7]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_chunks_of_every_size_arrive(pair: Pair, size: int) -> None:
+    client, server = pair
+    data = os.urandom(64) * (size // 64 + 1)
+    frame = server.gather([data[:100], memoryview(data)[100:size]], size)
+    assert isinstance(frame, Pieces)
+    for _ in range(2):
+        assert passed(frame, server, client) == data[:size]
+    assert passed(b"next", server, client) == b"next"
+    assert passed(b"back", client, server) == b"back"
+
+
+def test_bytes_of_another_process_go_in_chunks_both_ways(pair: Pair) -> None:
+    for here, there in (pair, pair[::-1]):
+        got = passed(LARGE, here, there)
+        assert got == LARGE and is_given(got)
+
+
+def test_pieces_are_cut_anywhere() -> None:
+    parts = [b"abcde", b"", memoryview(b"fg"), b"hijklmnop"]
+    for size in range(1, 20):
+        cut = [b"".join(chunk) for chunk in chunks(parts, size)]
+        assert b"".join(cut) == b"abcdefghijklmnop"
+        assert all(len(chunk) == size for chunk in cut[:-1]) and 0 < len(cut[-1]) <= size
+    assert list(chunks([b"", b""], 5)) == []
 
 
 def test_a_frame_that_breaks_off_ends_the_connection(pair: Pair) -> None:
     client, server = pair
-    server._socket.sendall(len(LARGE).to_bytes(4, "little") + LARGE[:100_000])
+    reference = struct.pack("<II", len(LARGE) | 1 << 31, IN_CHUNKS)
+    server._socket.sendall(reference + b"\1\1")
     server.close()
-    with pytest.raises(FramesEnded, match="closed"):
+    with pytest.raises((FramesEnded, OSError)):
         client.receive()
+
+
+def test_chunks_that_are_not_in_the_segment_end_the_connection() -> None:
+    one, other = socket.socketpair()
+    client = LocalFrameSocket(one)
+    descriptor = os.memfd_create("small", os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, 4096)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+    client._peer = PeerSegment(descriptor)
+    os.close(descriptor)
+    other.sendall(struct.pack("<II", len(LARGE) | 1 << 31, IN_CHUNKS) + b"\1")
+    with pytest.raises(FramesEnded, match="outside"):
+        client.receive()
+    other.sendall(struct.pack("<II", len(LARGE) | 1 << 31, IN_CHUNKS))
+    client._peer = None
+    with pytest.raises(FramesEnded, match="not shared"):
+        client.receive()
+    client.close()
+    other.close()
 
 
 def test_a_length_over_the_limit_takes_no_memory(
@@ -110,9 +166,11 @@ def test_a_length_over_the_limit_takes_no_memory(
 ) -> None:
     client, server = pair
     monkeypatch.setattr(ReceivedMemory, "take", None)
-    server._socket.sendall((MAX_MESSAGE_BYTES + 1).to_bytes(4, "little"))
+    server._socket.sendall(struct.pack("<II", MAX_MESSAGE_BYTES + 1 | 1 << 31, IN_CHUNKS))
     with pytest.raises(FramesEnded, match="limit"):
         client.receive()
+    with pytest.raises(LimitError):
+        client.send(Pieces([], MAX_MESSAGE_BYTES + 1))
 
 
 def test_a_reader_that_does_not_read_lets_the_writer_go(pair: Pair) -> None:
@@ -121,8 +179,8 @@ def test_a_reader_that_does_not_read_lets_the_writer_go(pair: Pair) -> None:
 
     def send() -> None:
         try:
-            server.send(LARGE)
-        except OSError as error:
+            server.send(LARGE * 2)  # More than there is room for.
+        except (FramesEnded, OSError) as error:
             failures.append(error)
 
     sender = threading.Thread(target=send)
