@@ -129,6 +129,21 @@ class StubbornEnv(CounterEnv):
             raise LookupError("it does not close")
 
 
+class SeenEnv(CounterEnv):
+    """Counts, and shows the count as `_seen` says."""
+
+    def reset(self, seed: Any = None, options: Any = None) -> Any:
+        super().reset()
+        return self._seen(), {}
+
+    def step(self, action: Any) -> Any:
+        _, *rest = super().step(action)
+        return (self._seen(), *rest)
+
+    def _seen(self) -> Any:
+        raise NotImplementedError
+
+
 class ParentEnv(MischiefEnv):
     """Has a child of its own, as vectors, data loaders and simulators do; infos tell its pid.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,21 @@ def note(tmp_path: Path) -> Path:
     return tmp_path / "note"
 
 
+def is_told(server: EnvServer, note: Path, end: Callable[[], object]) -> None:
+    """A client of a factory that hangs while `note` is there is told, and one is served after."""
+    RemoteEnv(server.address).close()
+    note.touch()
+    with pytest.raises(errors.ConnectError, match=r"opened no session within 1 s; it may"):
+        RemoteEnv(server.address, connect_timeout=1)
+    end()
+    with RemoteEnv(server.address, wait=20) as remote:
+        assert remote.reset()[0] == 0
+
+
 def test_a_client_that_leaves_a_factory_that_hangs_frees_the_place(note: Path) -> None:
     factory = functools.partial(make_slowly, str(note))
     with EnvServer(factory=factory, workers="process") as server:
-        RemoteEnv(server.address).close()
-        note.touch()
-        with pytest.raises(errors.ConnectError, match=r"opened no session within 1 s; it may"):
-            RemoteEnv(server.address, connect_timeout=1)
-        note.unlink()
-        with RemoteEnv(server.address, wait=20) as remote:
-            assert remote.reset()[0] == 0
+        is_told(server, note, note.unlink)
 
 
 def test_a_client_is_told_of_a_factory_that_hangs_in_a_thread(note: Path) -> None:
@@ -44,10 +50,4 @@ def test_a_client_is_told_of_a_factory_that_hangs_in_a_thread(note: Path) -> Non
         return CounterEnv()
 
     with EnvServer(factory=factory) as server:
-        RemoteEnv(server.address).close()
-        note.touch()
-        with pytest.raises(errors.ConnectError, match=r"opened no session within 1 s; it may"):
-            RemoteEnv(server.address, connect_timeout=1)
-        going_on.set()
-        with RemoteEnv(server.address, wait=20) as remote:
-            assert remote.reset()[0] == 0
+        is_told(server, note, going_on.set)

@@ -22,7 +22,7 @@ from rlmesh._transport.frames import FramesEnded, FrameSocket
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh._transport.shared_memory import PeerSegment
 from rlmesh._wire import messages as m
-from tests.integration.envs import CounterEnv
+from tests.integration.envs import CounterEnv, SeenEnv
 from tests.integration.test_resume import TallyEnv
 from tests.processes import running, until
 
@@ -206,19 +206,11 @@ def test_a_frame_over_the_limit_is_refused_on_both_ends() -> None:
 
 
 def test_large_observations_travel() -> None:
-    class Large(CounterEnv):
+    class Large(SeenEnv):
         observation_space = rlmesh.spaces.Box(0, 255, (2000, 1000, 3), "uint8")  # type: ignore[assignment]
 
-        def _image(self) -> rlmesh.Tensor:
+        def _seen(self) -> rlmesh.Tensor:
             return rlmesh.Tensor(bytes([self.step_count]) * 6_000_000, "uint8", (2000, 1000, 3))
-
-        def reset(self, seed: Any = None, options: Any = None) -> Any:
-            super().reset()
-            return self._image(), {}
-
-        def step(self, action: Any) -> Any:
-            _, *rest = super().step(action)
-            return (self._image(), *rest)
 
     with EnvServer(Large()) as server, RemoteEnv(server.address, transport="frames") as remote:
         remote.reset()
@@ -226,21 +218,13 @@ def test_large_observations_travel() -> None:
             assert remote.step(0)[0].tobytes() == bytes([count]) * 6_000_000
 
 
-class HugeEnv(CounterEnv):
+class HugeEnv(SeenEnv):
     """Its observations go in chunks; it writes each over the one before."""
 
     def __init__(self) -> None:
         super().__init__()
         self._image = np.zeros(frames_local.CHUNKED_BYTES, np.uint8)
         self.observation_space = rlmesh.spaces.Box(0, 255, self._image.shape, "uint8")  # type: ignore[assignment]
-
-    def reset(self, seed: Any = None, options: Any = None) -> Any:
-        super().reset()
-        return self._seen(), {}
-
-    def step(self, action: Any) -> Any:
-        _, *rest = super().step(action)
-        return (self._seen(), *rest)
 
     def _seen(self) -> Any:
         self._image[:] = self.step_count

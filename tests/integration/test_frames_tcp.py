@@ -13,7 +13,7 @@ import pytest
 import rlmesh
 from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._transport import frames_client
-from tests.integration.envs import CounterEnv
+from tests.integration.envs import CounterEnv, SeenEnv
 from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)
 
 PORT = ServeOptions(frames=False, frames_port=0)
@@ -68,16 +68,8 @@ def test_tls_and_the_token_hold_there_too(authority: Any, roots: bytes) -> None:
 
 
 def test_large_frames_pass_through_tls(authority: Any, roots: bytes) -> None:  # noqa: F811
-    class Large(CounterEnv):
+    class Large(SeenEnv):
         observation_space = rlmesh.spaces.Box(0, 255, (300_001,), "uint8")  # type: ignore[assignment]
-
-        def reset(self, seed: Any = None, options: Any = None) -> Any:
-            super().reset()
-            return self._seen(), {}
-
-        def step(self, action: Any) -> Any:
-            _, *rest = super().step(action)
-            return (self._seen(), *rest)
 
         def _seen(self) -> rlmesh.Tensor:
             return rlmesh.Tensor(bytes([self.step_count]) * 300_001, "uint8", (300_001,))

@@ -73,7 +73,7 @@ def sources_of(envs: list[Any], dialer: Dialer) -> list[Source]:
         TypeError: If one is none of these.
         ValueError: If an environment or a client is given twice: each plays one episode at a time.
     """
-    players = [env for env in envs if not _has_address(env)]
+    players = [env for env in envs if _is_played(env)]
     for i, env in enumerate(players):
         if any(env is other for other in players[:i]):
             raise ValueError(
@@ -83,9 +83,9 @@ def sources_of(envs: list[Any], dialer: Dialer) -> list[Source]:
     return [_source(env, dialer) for env in envs]
 
 
-def _has_address(env: Any) -> bool:
-    """Whether it is dialled, as often as one likes, and not played as it is."""
-    return isinstance(env, (str, int)) or not (hasattr(env, "reset") and hasattr(env, "step"))
+def _is_played(env: Any) -> bool:
+    """Whether it is played as it is: an address is dialled, as often as one likes."""
+    return hasattr(env, "reset") and hasattr(env, "step")
 
 
 def _source(env: Any, dialer: Dialer) -> Source:
@@ -94,7 +94,7 @@ def _source(env: Any, dialer: Dialer) -> Source:
         return Source(env.address, reconnect.open, is_remote=True)
     if isinstance(env, (str, int)) and not isinstance(env, bool):
         return Source(str(env), lambda: _dialled(env, dialer), is_remote=True)
-    if hasattr(env, "reset") and hasattr(env, "step"):
+    if _is_played(env):
         name = type(getattr(env, "unwrapped", env)).__name__
         return Source(name, lambda: _adopted(env, dialer), is_remote=False)
     address = getattr(env, "address", None)

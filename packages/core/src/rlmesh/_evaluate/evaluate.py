@@ -42,9 +42,8 @@ def evaluate(
 
     An endpoint whose connection is lost is connected to again, and retired after `retries` times
     in a row, or where it then serves another environment; its episodes are played elsewhere. An
-    episode in which the environment fails is
-    played again, on another endpoint if there is one, and after `retries` times ends as
-    `EpisodeEnd.ERROR`.
+    episode in which the environment fails is played again, on another endpoint if there is one, and
+    after `retries` times ends as `EpisodeEnd.ERROR`.
 
     Args:
         model: A `Model` of any backend, a `RemoteModel`, or the source of a native one: a callable,

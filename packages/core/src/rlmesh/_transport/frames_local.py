@@ -198,13 +198,12 @@ class LocalFrameSocket(FrameSocket):
     def _send_chunks(self, parts: Sequence[Buffer], size: int, own: OwnSegment) -> None:
         self._socket.sendall(_REFERENCE.pack(size | MORE, IN_CHUNKS))
         cut = chunking(size)
-        count = 0
         for index, chunk in enumerate(chunks(parts, cut.size)):
             if index >= cut.places:
                 self._exactly(1)
             own.put(cut.place(index), chunk)
             self._socket.sendall(_TOKEN)
-            count += 1
+        count = -(-size // cut.size)
         self._exactly(min(count, cut.places))  # Nothing of it is left when the next frame comes.
 
     def _referred(self, data: bytes) -> memoryview:

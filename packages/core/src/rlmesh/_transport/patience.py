@@ -82,10 +82,10 @@ class Patience:
         begun = perf_counter_ns()
         asleep = (self._expected - LEAD_NS) / 1e9
         came = bool(select.select(self._waited, (), (), asleep)[0])
-        if not came and not self._look_until(perf_counter_ns() + 2 * LEAD_NS):
-            self._passed = perf_counter_ns() - begun
-            return False
         if not came:
+            if not self._look_until(perf_counter_ns() + 2 * LEAD_NS):
+                self._passed = perf_counter_ns() - begun
+                return False
             self._to_skip = 0
         self._note(perf_counter_ns() - begun)
         return True
