@@ -51,7 +51,7 @@ def run(data: bytes) -> None:
 def _read(frame: bytes, backend: ArrayBackend) -> None:
     """A frame of a step is the same, whether it is read byte by byte or as a message."""
     reply = _written(frame, backend)
-    with mock.patch("rlmesh._wire.frames.read_step_done", return_value=None):
+    with mock.patch("rlmesh._wire.step_reader.StepReader.read", return_value=None):
         assert _written(frame, backend) == reply
 
 

@@ -15,7 +15,7 @@ from rlmesh._session.hub import SessionHub
 from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
 from rlmesh._wire.frames import EnvFrames
-from rlmesh._wire.steps import read_step
+from rlmesh._wire.step_reader import read_step
 from rlmesh.backends import NATIVE
 from tests.fuzz.environments import PEER
 from tests.fuzz.rules import ATTRIBUTES, is_malformed

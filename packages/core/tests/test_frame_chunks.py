@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rlmesh._memory import Received, ReceivedMemory, is_given, unreferenced
+from rlmesh._memory import Kept, Received, ReceivedMemory, is_given
 from rlmesh._pieces import Pieces
 from rlmesh._transport.chunks import IN_CHUNKS, chunks
 from rlmesh._transport.frames import FramesEnded
@@ -217,16 +217,28 @@ def test_memory_of_another_size_is_not_used_for_long() -> None:
     memory = ReceivedMemory()
     for size in (10_000_000, 1_000, 1_000, 1_000):
         assert len(memory.take(size).obj) < 2 * size + 10_000  # type: ignore[arg-type]
-    assert all(len(kept) < 10_000 for kept in memory._kept)
+    assert all(len(kept) < 10_000 for kept in memory._kept._kept)
 
 
 @counted
-def test_whom_a_list_alone_refers_to() -> None:
-    kept = [bytearray(1), bytearray(2), bytearray(3)]
-    view = memoryview(kept[1])
-    assert unreferenced(kept) == [0, 2]
+def test_what_somebody_refers_to_is_not_handed_out() -> None:
+    kept: Kept[bytearray] = Kept()
+    first = kept.keep(bytearray(10))
+    kept.keep(bytearray(20))
+    assert kept.unused(10, 15) is None
+    assert len(kept.unused(10, 25) or b"") == 20
+    view = memoryview(first)
+    del first
+    assert kept.unused(10, 15) is None
     del view
-    assert unreferenced(kept) == [0, 1, 2]
+    assert len(kept.unused(10, 15) or b"") == 10
+    assert kept.unused(1, 9) is None and kept.unused(21, 99) is None
+
+
+def test_the_newest_are_kept() -> None:
+    kept: Kept[bytearray] = Kept()
+    sizes = [len(kept.keep(bytearray(size))) for size in (1, 2, 3)]
+    assert [len(memory) for memory in kept._kept] == sizes[1:]
 
 
 def test_what_is_not_given() -> None:

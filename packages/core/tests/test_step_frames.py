@@ -13,7 +13,7 @@ from rlmesh_proto.env.v1 import env_pb2
 from rlmesh._wire import frames as frames_module
 from rlmesh._wire import messages as m
 from rlmesh._wire.frames import EnvFrames
-from rlmesh._wire.steps import read_step, read_step_done
+from rlmesh._wire.step_reader import StepReader, read_step
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError
 
@@ -47,6 +47,24 @@ vectors = st.builds(
 )
 
 
+class Nothing(StepReader):
+    """Leaves every frame to the messages."""
+
+    def read(self, data: Any) -> None:
+        return None
+
+
+NOTHING = Nothing(FRAMES._read_info)
+
+
+def read_step_done(*frames: bytes) -> tuple[int, m.StepDone] | None:
+    """What is read of the last frame by one who has read the others."""
+    reader = StepReader(FRAMES._read_info)
+    for before in frames[:-1]:
+        reader.read(before)
+    return reader.read(frames[-1])
+
+
 def plain(reply: Any) -> Any:
     """A reply with every buffer as bytes, and NaN comparable."""
     if isinstance(reply, memoryview):
@@ -64,7 +82,7 @@ def by_messages(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: Any) -> 
     """What the generated messages make of a frame."""
     with monkeypatch.context() as patch:
         patch.setattr(frames_module, "read_step", lambda *_: None)
-        patch.setattr(frames_module, "read_step_done", lambda *_: None)
+        patch.setattr(FRAMES, "_steps", NOTHING)
         return getattr(FRAMES, name)(*arguments)
 
 
@@ -118,7 +136,7 @@ def test_a_request_is_written_as_its_message(sequence: int, action: m.Encoded) -
 def test_a_reply_is_written_as_its_message(sequence: int, done: m.StepDone, call_us: int) -> None:
     frame = FRAMES.write_reply(sequence, done, call_us)
     assert frame == reply_message(sequence, done, call_us)
-    read = read_step_done(frame, FRAMES._read_info)
+    read = read_step_done(frame)
     assert read is not None, "the frame that is written is the form that is read"
     assert (read[0], plain(read[1])) == (sequence, plain(done))
 
@@ -146,9 +164,15 @@ def damaged_requests(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def damaged_replies(draw: st.DrawFn) -> bytes:
+def damaged_replies(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """An answer, and the same or another one of the same observation's size, damaged."""
     done = draw(st.one_of(singles, vectors))
-    return damaged(draw, reply_message(draw(st.integers(0, 200)), done, draw(numbers)))
+    first = reply_message(draw(st.integers(0, 200)), done, draw(numbers))
+    if done.lanes is None and draw(st.booleans()):
+        done = done._replace(
+            reward=draw(st.floats()), terminated=draw(st.booleans()), info=draw(infos)
+        )
+    return first, damaged(draw, reply_message(draw(st.integers(0, 200)), done, draw(numbers)))
 
 
 @given(damaged_requests())
@@ -163,12 +187,20 @@ def test_a_request_is_read_as_its_message_or_left_to_it(frame: bytes) -> None:
         assert plain(read) == plain(by_messages(patch, "read_request", frame))
 
 
+PLAIN = b"\x08\x01\x32\x06\x0a\x02\x0a\x00\x18\x01"
+
+
 @given(damaged_replies())
-@example(b"\x08\x01\x32\x06\x0a\x02\x0a\x00\x18\x02")  # A bool that is 2: true.
-@example(b"\x08\x01\x32\x08\x0a\x02\x0a\x00\x18\x01\x18\x00")  # A flag twice: the last one.
-def test_a_reply_is_read_as_its_message_or_left_to_it(frame: bytes) -> None:
+@example((PLAIN, b"\x08\x01\x32\x06\x0a\x02\x0a\x00\x18\x02"))  # A bool that is 2: true.
+@example((b"", b"\x08\x01\x32\x08\x0a\x02\x0a\x00\x18\x01\x18\x00"))  # A flag twice: the last.
+@example((PLAIN, PLAIN[:-1]))
+@example((b"", b"\x10\x18"))  # Nothing but how long a call took.
+@example((PLAIN, PLAIN + b"\x18\x01"))
+@example((PLAIN, b"\x08\x01\x32\x06\x0a\x04\x0a\x00\x18\x01"))  # The same size, cut elsewhere.
+def test_a_reply_is_read_as_its_message_or_left_to_it(frames: tuple[bytes, bytes]) -> None:
+    frame = frames[1]
     try:
-        read = read_step_done(frame, FRAMES._read_info)
+        read = read_step_done(*frames)
     except CodecError:
         with pytest.MonkeyPatch.context() as patch, pytest.raises((CodecError, DecodeError)):
             by_messages(patch, "read_reply", frame)
@@ -181,7 +213,22 @@ def test_a_reply_is_read_as_its_message_or_left_to_it(frame: bytes) -> None:
 
 def test_large_slabs_are_not_copied_out_of_the_frame() -> None:
     frame = FRAMES.write_reply(1, m.StepDone(m.Encoded([b"x" * 100_000])))
-    read = read_step_done(frame, FRAMES._read_info)
+    read = read_step_done(frame)
     assert read is not None
     (slab,) = read[1].observation.slabs
     assert isinstance(slab, memoryview) and slab.obj is frame
+
+
+def test_answers_of_any_sizes_are_read_after_one_another() -> None:
+    reader = StepReader(FRAMES._read_info)
+    replies = [
+        m.StepDone(
+            m.Encoded([bytes([n]) * size]), float(n), n % 2 == 0, False, {"n": n} if n else {}
+        )
+        for n, size in enumerate([16, 16, 16, 70_000, 70_000, 16, 0, 0, 4096, 16])
+    ] * 2
+    for sequence, done in enumerate(replies):
+        frame = FRAMES.write_reply(sequence, done, call_us=sequence * 40)
+        for data in (frame, memoryview(frame)):
+            read = reader.read(data)
+            assert read is not None and plain(read) == plain((sequence, done))

@@ -78,7 +78,12 @@ def test_little_is_kept(leaf: Leaf) -> None:
     held = [received(leaf, fill) for fill in range(50)]
     del held
     gc.collect()
-    assert len(leaf.cache["numpy.memory"]) == 2
+    assert len(leaf.cache["numpy.memory"]._kept) == 2
+
+
+def test_memory_starts_on_a_cache_line(leaf: Leaf) -> None:
+    held = [received(leaf, fill) for fill in range(5)]
+    assert [array.ctypes.data % 64 for array in held] == [0] * 5
 
 
 def test_batches_of_other_sizes_have_their_own(leaf: Leaf) -> None:

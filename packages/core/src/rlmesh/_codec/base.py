@@ -102,10 +102,13 @@ class Node(ABC):
         path: Where the space is, for messages.
         parts: Objects that a value is made of, without those whose number it tells itself.
         free: How many of them have no byte, whatever the value.
+        slab: Size of the one slab that every value is, in bytes; -1 where it is another number
+            of them, or a value tells their sizes.
     """
 
     parts = 1
     free = 0
+    slab = -1
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -143,6 +146,10 @@ class Node(ABC):
     def decode_one(self, reader: SlabReader) -> Any:
         """The next value."""
         return self.decode_many(reader, 1)[0]
+
+    def decode_slab(self, slab: Buffer, copy: bool) -> Any:
+        """The value that one slab of `slab` bytes is."""
+        raise NotImplementedError
 
 
 class TupleBatched(Node):

@@ -34,6 +34,7 @@ class ArrayNode(Node):
         self._categorical = categorical
         self._bounded = leaf.low is not None
         self.free = int(not leaf.nbytes)
+        self.slab = leaf.nbytes
 
     def _bytes(self, value: Any, count: int | None) -> Buffer:
         leaf = self._leaf
@@ -82,7 +83,11 @@ class ArrayNode(Node):
 
     def decode_one(self, reader: SlabReader) -> Any:
         """See `Node`."""
-        return self._array(reader.take(self._leaf.nbytes, self.path), None, reader.copy)
+        return self.decode_slab(reader.take(self.slab, self.path), reader.copy)
+
+    def decode_slab(self, slab: Buffer, copy: bool) -> Any:
+        """See `Node`."""
+        return self._array(slab, None, copy)
 
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
         """See `Node`."""
@@ -126,7 +131,6 @@ class IntegerNode(ArrayNode):
     ) -> None:
         super().__init__(leaf, backend, validator, categorical=True)
         self._range = range(start, start + n)
-        self._size = leaf.dtype.itemsize
         self._signed = leaf.dtype.kind == "i"
 
     def _expected(self) -> str:
@@ -143,25 +147,25 @@ class IntegerNode(ArrayNode):
 
     def encode_one(self, value: Any, out: list[Buffer]) -> None:
         """See `Node`."""
-        out.append(self._integer(value).to_bytes(self._size, "little", signed=self._signed))
+        out.append(self._integer(value).to_bytes(self.slab, "little", signed=self._signed))
 
     def encode_many(self, values: Sequence[Any], out: list[Buffer]) -> None:
         """See `Node`."""
-        size, signed = self._size, self._signed
+        size, signed = self.slab, self._signed
         out.append(
             b"".join([self._integer(v).to_bytes(size, "little", signed=signed) for v in values])
         )
 
-    def decode_one(self, reader: SlabReader) -> int:
+    def decode_slab(self, slab: Buffer, copy: bool) -> int:
         """See `Node`."""
-        number = int.from_bytes(reader.take(self._size, self.path), "little", signed=self._signed)
+        number = int.from_bytes(slab, "little", signed=self._signed)
         if number not in self._range:
             raise CodecError(f"{number} is not {self._expected()}", path=self.path)
         return number
 
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
         """See `Node`."""
-        slab = bytes(reader.take(count * self._size, self.path))
+        slab = bytes(reader.take(count * self.slab, self.path))
         numbers = [int(x) for x in self._leaf.dtype.unpack(slab)]
         for number in numbers:
             if number not in self._range:

@@ -84,8 +84,11 @@ class SpaceCodec:
         Raises:
             CodecError: If they are not those of a value of the space.
         """
+        node = self._node
+        if len(slabs) == 1 and len(slabs[0]) == node.slab:
+            return node.decode_slab(slabs[0], copy)  # Nothing to share out.
         reader = SlabReader(slabs, copy)
-        value = self._node.decode_one(reader)
+        value = node.decode_one(reader)
         reader.finish(self._root)
         return value
 

@@ -40,16 +40,8 @@ from rlmesh._wire.many import (
     write_many,
     write_many_steps,
 )
-from rlmesh._wire.steps import (
-    Place,
-    read_reset_done,
-    read_step,
-    read_step_done,
-    whole,
-    write_reset_done,
-    write_step,
-    write_step_done,
-)
+from rlmesh._wire.step_reader import StepReader, read_reset_done, read_step
+from rlmesh._wire.step_writer import Place, whole, write_reset_done, write_step, write_step_done
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
@@ -81,6 +73,7 @@ class EnvFrames:
         self._encoder = DynamicEncoder(backend)
         # What is asked for by itself is told exactly, or not at all (N-10, N-11).
         self._exact_encoder = DynamicEncoder(backend, exact=True)
+        self._steps = StepReader(self._read_info)
 
     # Requests: written by the client, read by the server.
 
@@ -215,7 +208,7 @@ class EnvFrames:
         Raises:
             CodecError: If it is not a frame, or one that breaks a rule.
         """
-        read = read_step_done(data, self._read_info) or read_reset_done(data, self._read_info)
+        read = self._steps.read(data) or read_reset_done(data, self._read_info)
         if read is not None:
             return read
         frame = env_pb2.SessionResponse()

@@ -42,7 +42,7 @@ from rlmesh._wire.model_spec import (
     predict_form_from_wire,
     predict_form_to_wire,
 )
-from rlmesh._wire.steps import Place, whole
+from rlmesh._wire.step_writer import Place, whole
 from rlmesh.adapters import ModelSpec
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError, NewerSpecError, SpaceError

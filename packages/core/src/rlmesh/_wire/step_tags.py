@@ -1,0 +1,41 @@
+"""The tags of the frames of steps, one byte each: field number << 3 | wire type."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BATCH_SIZE",
+    "CALL_US",
+    "FINAL",
+    "FIRST",
+    "INFO",
+    "LANES",
+    "RESET_RESPONSE",
+    "REWARD",
+    "SECOND",
+    "SEQUENCE",
+    "STEP_REQUEST",
+    "STEP_RESPONSE",
+    "TERMINATED",
+    "THIRD",
+    "TRUNCATED",
+]
+
+_LENGTH_DELIMITED = 2
+_DOUBLE = 1
+
+SEQUENCE = 1 << 3
+CALL_US = 2 << 3
+STEP_REQUEST = 5 << 3 | _LENGTH_DELIMITED
+RESET_RESPONSE = 5 << 3 | _LENGTH_DELIMITED
+STEP_RESPONSE = 6 << 3 | _LENGTH_DELIMITED
+# StepRequest.action, {Reset,Step}Response.observation, Value.slabs:
+FIRST = 1 << 3 | _LENGTH_DELIMITED
+SECOND = 2 << 3 | _LENGTH_DELIMITED  # The info of a reset.
+THIRD = 3 << 3 | _LENGTH_DELIMITED
+BATCH_SIZE = 2 << 3
+REWARD = 2 << 3 | _DOUBLE
+TERMINATED = 3 << 3
+TRUNCATED = 4 << 3
+INFO = 5 << 3 | _LENGTH_DELIMITED
+LANES = 6 << 3 | _LENGTH_DELIMITED
+FINAL = 7 << 3 | _LENGTH_DELIMITED
