@@ -98,7 +98,7 @@ class StepReader:
             start = at + len(self._head)
             if self._size == end - at and data[at:start] == self._head:
                 stop = start + self._slab
-                observation = m.Encoded((_slab(data, start, stop),))
+                observation = m.Encoded([_slab(data, start, stop)])
             else:
                 start, stop = _span(FIRST, data, _enter(STEP_RESPONSE, data, at, end), end)
                 observation = _value(data, start, stop)
