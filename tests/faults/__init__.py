@@ -1,5 +1,5 @@
 """The fault bench: connections, processes and resources that fail, and nothing that is lost."""
 
-from tests.faults.proxy import FramesProxy, Proxy
+from tests.faults.proxy import Proxy, between
 
-__all__ = ["FramesProxy", "Proxy"]
+__all__ = ["Proxy", "between"]

@@ -15,7 +15,11 @@ import time
 from collections.abc import Generator
 from types import TracebackType
 
-__all__ = ["FramesProxy", "Proxy"]
+import pytest
+
+from rlmesh._transport import frames_client
+
+__all__ = ["Proxy", "between"]
 
 _CHUNK = 65_536
 _MOST_DESCRIPTORS = 4
@@ -188,6 +192,25 @@ class FramesProxy(Proxy):
         server = socket.socket(socket.AF_UNIX)
         server.connect(f"\0{self._target}")
         return server
+
+
+@contextlib.contextmanager
+def between(address: str, transport: str) -> Generator[tuple[str, Proxy], None, None]:
+    """Where to connect instead of a server's address, and the proxy that its sessions go through.
+
+    Over frames that is their socket: sessions still begin, and are resumed, at the address itself.
+    """
+    if transport == "grpc":
+        with Proxy(address) as proxy:
+            yield proxy.address, proxy
+        return
+    direct = frames_client.to_socket
+    with FramesProxy() as frames, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "rlmesh._remote.transports.to_socket",
+            lambda where, name: direct(where, frames.stand_for(name)),
+        )
+        yield address, frames
 
 
 class _Pair:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rlmesh import RemoteEnv
-from rlmesh._transport import frames_client, frames_local
-from tests.faults import FramesProxy, Proxy
+from rlmesh._transport import frames_local
+from tests.faults import Proxy, between
 from tests.faults.envs import WalkEnv, WideWalkEnv
 from tests.processes import running
 
@@ -184,16 +184,11 @@ def test_cuts_of_frames_change_nothing(
     local = play(env(), steps, lambda _: None)
     with (
         running(script(env.__name__, process, chunked)) as server,
-        FramesProxy() as proxy,
         Proxy(server.wait_for(r"tcp://\S+").group()) as fallback,
+        between(fallback.address, "frames") as (address, proxy),
     ):
-        direct = frames_client.to_socket
-        monkeypatch.setattr(
-            "rlmesh._remote.player.to_socket",
-            lambda where, name: direct(where, proxy.stand_for(name)),
-        )
         resumed: list[Any] = []
-        remote = RemoteEnv(fallback.address, transport="frames", on_reconnect=resumed.append)
+        remote = RemoteEnv(address, transport="frames", on_reconnect=resumed.append)
         saboteur = Saboteur(proxy, steps, cuts, fallback)
         words = cut_and_compare(remote, saboteur, local, steps, resumed)
     where = "in a worker process" if process else "in the server's thread"

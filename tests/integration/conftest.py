@@ -20,7 +20,7 @@ WAYS = ["frames", "shared", "grpc"] if SUPPORTED else ["grpc"]
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How clients of this process talk that ask for nothing else."""
     name = "grpc" if request.param == "grpc" else "frames"
-    monkeypatch.setattr("rlmesh._remote.player.AUTO", name)
+    monkeypatch.setattr("rlmesh._remote.transports.AUTO", name)
     if request.param == "shared":
         monkeypatch.setattr("rlmesh._transport.frames_local.SHARED_BYTES", 1)
     return name

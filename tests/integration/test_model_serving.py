@@ -30,11 +30,6 @@ from tests.integration.serving import (
 )
 
 
-@pytest.fixture(autouse=True)
-def transport() -> None:
-    """Model sessions travel over gRPC alone."""
-
-
 @contextmanager
 def served(model: Any, contract: Any = PLAIN, **options: Any) -> Generator[RemoteModel, None, None]:
     with (

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pytest
 
 from rlmesh import ModelServer, RemoteModel, ServeOptions, errors
 from rlmesh._models.forms import EpisodeContext
@@ -28,11 +27,6 @@ from tests.integration.serving import (
     clients,
     seen,
 )
-
-
-@pytest.fixture(autouse=True)
-def transport() -> None:
-    """Model sessions travel over gRPC alone."""
 
 
 def test_requests_of_all_sessions_are_one_call() -> None:

@@ -35,7 +35,7 @@ from rlmesh.adapters import PredictForm
 from rlmesh.backends import NATIVE
 from rlmesh.numpy import Model
 from rlmesh.specs import Capability
-from tests.faults import Proxy
+from tests.faults import Proxy, between
 from tests.integration.envs import CounterEnv
 from tests.integration.serving import PLAIN, BatchEcho, Echo, seen
 from tests.processes import running
@@ -43,11 +43,6 @@ from tests.processes import running
 FRAMES = ModelFrames(NATIVE)
 ONE = bytes(8)
 """An observation of `PLAIN`, encoded."""
-
-
-@pytest.fixture(autouse=True)
-def transport() -> None:
-    """Model sessions travel over gRPC alone."""
 
 
 class Counting(Model):
@@ -59,13 +54,16 @@ class Counting(Model):
         return np.array([one.state["asked"] for one in context])
 
 
-def test_every_prediction_is_made_once_however_often_the_connection_breaks() -> None:
+def test_every_prediction_is_made_once_however_often_the_connection_breaks(
+    transport: str,
+) -> None:
     chance, events = random.Random(7), []
     with (
         ModelServer(Counting(None)) as server,
-        Proxy(server.address) as proxy,
-        RemoteModel(proxy.address, PLAIN, on_reconnect=events.append) as remote,
+        between(server.address, transport) as (address, proxy),
+        RemoteModel(address, PLAIN, on_reconnect=events.append) as remote,
     ):
+        assert remote.transport == transport
         contexts, counts = [EpisodeContext("a"), EpisodeContext("b")], [0, 0]
         for step in range(80):
             kind = chance.randrange(8)
@@ -81,12 +79,12 @@ def test_every_prediction_is_made_once_however_often_the_connection_breaks() -> 
     assert len(events) >= 10
 
 
-def test_an_answer_that_was_lost_is_told_again_without_another_call() -> None:
+def test_an_answer_that_was_lost_is_told_again_without_another_call(transport: str) -> None:
     model = Echo()
     with (
         ModelServer(model) as server,
-        Proxy(server.address) as proxy,
-        RemoteModel(proxy.address, PLAIN) as remote,
+        between(server.address, transport) as (address, proxy),
+        RemoteModel(address, PLAIN) as remote,
     ):
         remote.predict(seen(1))
         model.entered.clear()
@@ -101,6 +99,7 @@ def test_an_answer_that_was_lost_is_told_again_without_another_call() -> None:
     assert answers == [2] and model.calls == [[1], [2]]
 
 
+@pytest.mark.parametrize("transport", ["grpc"], indirect=True)  # Frames come back over it.
 def test_a_session_that_is_not_resumed_in_time_is_over_and_others_go_on() -> None:
     with (
         ModelServer(Counting(None), options=ServeOptions(grace_period=0.2)) as server,
@@ -116,6 +115,7 @@ def test_a_session_that_is_not_resumed_in_time_is_over_and_others_go_on() -> Non
         assert other.predict(seen(1)) == 2
 
 
+@pytest.mark.parametrize("transport", ["grpc"], indirect=True)  # Frames come back over it.
 def test_a_lost_session_is_no_other_one_until_a_new_run_begins() -> None:
     with (
         ModelServer(Counting(None), options=ServeOptions(grace_period=0)) as server,
@@ -168,7 +168,7 @@ def test_over_a_unix_socket(tmp_path: Any) -> None:
 
 def test_a_server_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with ModelServer(Echo()) as server:
-        monkeypatch.setattr("rlmesh._wire.spec.SPEC_VERSION", "9.0.0")
+        monkeypatch.setattr("rlmesh._remote.model_route.SPEC_VERSION", "9.0.0")
         with pytest.raises(errors.UnsupportedVersionError, match=r"this client 9\.0\.0"):
             RemoteModel(server.address, PLAIN)
 

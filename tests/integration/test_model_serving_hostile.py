@@ -24,11 +24,6 @@ from tests.integration.serving import MIXED, PLAIN, BatchEcho, asked, at_once, c
 from tests.processes import running, until
 
 
-@pytest.fixture(autouse=True)
-def transport() -> None:
-    """Model sessions travel over gRPC alone."""
-
-
 class Reusing(Model):
     """Writes every answer into the same array, as a captured CUDA graph does."""
 

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc1"
 SPEC_VERSION = "1.0.0rc1"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "b8bc8090a0274cb000fb4d8ae2615280a19dcc68a53dc7249eef1a30e5c000fb"
+SPEC_DIGEST = "5d2c11e37d956135e12c7049c9a392ab79b8f4a93812205086992696f08a230c"
 """SHA-256 of the spec's image, in hexadecimal."""

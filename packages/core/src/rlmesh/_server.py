@@ -6,14 +6,13 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from rlmesh._serving.endpoint import Endpoint, settled
+from rlmesh._serving.endpoint import Endpoint, lasting, settled
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import AutoresetMode
 
 if TYPE_CHECKING:
     from rlmesh._hosting.frameworks import Framework
     from rlmesh._session.hub import SessionHub
-    from rlmesh._transport.frames_server import FramesServer
     from rlmesh.adapters import EnvTags
     from rlmesh.specs import EnvContract
 
@@ -116,11 +115,7 @@ class EnvServer(Endpoint):
         super().__init__(self._hosting, hub, options, self._contract.id)
         try:
             self._bind(ENV_SERVICE, where, token, tls, hub)
-            try:
-                self._frames = self._new_frames_servers(token, tls)
-            except BaseException:
-                self._transport.stop(0)
-                raise
+            self._offer_frames(token, tls)
         except BaseException:
             if factory is not None:
                 self._hosting.close()
@@ -133,47 +128,21 @@ class EnvServer(Endpoint):
         from rlmesh._wire.frames import EnvFrames
         from rlmesh.specs import Capability, SessionTerms
 
-        grace = options.grace_period
         can = {
             Capability.RENDER,
             Capability.QUEUE,
             Capability.ATTRIBUTES,
             Capability.STEP_MANY,
+            *lasting(options),
         }
-        if grace > 0:
-            can.add(Capability.RESUME)
-            if options.frames:
-                can.add(Capability.FRAMES_UNIX)
-            if options.frames_port is not None:
-                can.add(Capability.FRAMES_TCP)
         return SessionHub(
             served=self._contract,
             server=this_peer(socket.gethostname(), frozenset(can)),
-            terms=SessionTerms(grace, MAX_MESSAGE_BYTES, options.idle_timeout),
+            terms=SessionTerms(options.grace_period, MAX_MESSAGE_BYTES, options.idle_timeout),
             instances=self._hosting,
             frames=EnvFrames(self._hosting.backend),
             expose_tracebacks=tell,
         )
-
-    def _new_frames_servers(self, token: str, tls: TLS | None) -> list[FramesServer]:
-        """Where clients go on over frames, on this host and from others."""
-        from functools import partial
-
-        from rlmesh._transport import frames_local, frames_tcp
-        from rlmesh._transport.frames_server import FramesServer
-
-        options, hub = self._options, self._hub
-        connect = partial(hub.connect, resumes=True)
-        servers = []
-        if options.frames_port is not None:
-            admit = frames_tcp.doorkeeper(token, tls)
-            listener = frames_tcp.listen(self._transport.address, options.frames_port)
-            hub.frames_port = listener.getsockname()[1]
-            servers.append(FramesServer(listener, admit, connect))
-        if frames_local.SUPPORTED and options.frames and options.grace_period > 0:
-            listener, hub.frames_unix = frames_local.listen()
-            servers.append(FramesServer(listener, frames_local.admit, connect))
-        return servers
 
     @property
     def env_contract(self) -> EnvContract:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rlmesh._models.forms import EpisodeContext
     from rlmesh._remote.model_policy import RemotePolicy
     from rlmesh._remote.model_route import ModelRoute
+    from rlmesh._remote.transports import Transport
     from rlmesh.backends import ArrayBackend
     from rlmesh.options import TLS
     from rlmesh.spaces import Space
@@ -75,11 +76,15 @@ class RemoteModel:
         wait: Seconds to stand in line where the server has as many sessions as it allows.
         on_reconnect: Called with a `rlmesh.specs.Reconnect` after a connection was lost and the
             session resumed.
+        transport: How observations and actions travel: "grpc"; "frames", on a Unix socket of the
+            same host or, where the server offers them, over TCP; "auto": the best that needs no
+            asking.
 
     Raises:
         AddressError: If the address is none.
         ConnectError: If nobody answers there.
-        UnsupportedError: If the model does not fit the environment; its `path` says where.
+        UnsupportedError: If the model does not fit the environment, its `path` says where; or if it
+            is not reached over frames, and they are asked for.
         RemoteError: If the server refuses for another reason.
     """
 
@@ -95,10 +100,12 @@ class RemoteModel:
         connect_timeout: float = 10.0,
         wait: float = 0.0,
         on_reconnect: Callable[[Reconnect], object] | None = None,
+        transport: Transport = "auto",
     ) -> None:
         from rlmesh._hosting.frameworks import backend_of, contract_backend
         from rlmesh._remote.dialling import destination
         from rlmesh._remote.model_route import Dial
+        from rlmesh._remote.transports import Ways
         from rlmesh._session.terms import OpenTerms
 
         self._arguments: dict[str, Any] = {
@@ -109,13 +116,15 @@ class RemoteModel:
             "connect_timeout": connect_timeout,
             "wait": wait,
             "on_reconnect": on_reconnect,
+            "transport": transport,
         }
         where = destination(address, token, tls, stacklevel=3)
-        self._dialled = Dial(where, token, tls, OpenTerms(connect_timeout, wait, on_reconnect))
+        terms = OpenTerms(connect_timeout, wait, on_reconnect)
+        self._dialled = Dial(where, token, tls, terms, Ways(transport, where, token, tls))
         self._backend: ArrayBackend = (
             contract_backend() if framework is None else backend_of(framework, device)
         )
-        self._spec = _described(self._dialled, self._backend)
+        self._spec = self._dialled.describe(self._backend)
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._routes: dict[bytes, ModelRoute] = {}
@@ -127,6 +136,17 @@ class RemoteModel:
     def address(self) -> str:
         """The endpoint's address, scheme included."""
         return str(self._dialled.where)
+
+    @property
+    def transport(self) -> str | None:
+        """How frames travel: "grpc" or "frames"; None: the environment's session is not open."""
+        from rlmesh._wire.contract import route_key
+
+        if self._contract is None:
+            return None
+        with self._lock:
+            route = self._routes.get(route_key(self._contract))
+        return None if route is None else route.transport
 
     @property
     def spec(self) -> ModelSpec:
@@ -342,24 +362,6 @@ def _reconnect(
     cls: type[RemoteModel], address: str, contract: EnvContract | None, arguments: dict[str, Any]
 ) -> RemoteModel:
     return cls(address, contract, **arguments)
-
-
-def _described(dial: Any, backend: ArrayBackend) -> ModelSpec:
-    """What a server tells of its model; raises where the versions do not talk."""
-    from rlmesh._remote.model_route import this_client
-    from rlmesh._session.versions import check_version
-    from rlmesh._wire.model_frames import ModelFrames
-    from rlmesh._wire.spec import SPEC_VERSION
-
-    frames = ModelFrames(backend)
-    connection = dial.connect()
-    try:
-        request = frames.write_describe_request(this_client())
-        answer = connection.describe(request, dial.terms.timeout)
-        check_version(SPEC_VERSION, frames.read_server(answer).spec_version, str(dial.where))
-        return frames.read_description(answer)[1]
-    finally:
-        connection.close()
 
 
 def _own_lane(lane: int) -> int:

@@ -9,9 +9,10 @@ from typing import Any
 from rlmesh._codec import SpaceCodec
 from rlmesh._models.forms import EpisodeContext
 from rlmesh._remote.dialling import client_name
+from rlmesh._remote.transports import Ways
 from rlmesh._session.client import ClientSession
 from rlmesh._session.terms import OpenTerms
-from rlmesh._session.versions import this_peer
+from rlmesh._session.versions import check_version, this_peer
 from rlmesh._transport.address import Address
 from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh._wire import messages as m
@@ -25,13 +26,14 @@ from rlmesh._wire.model_messages import (
     Predicted,
     StartEpisode,
 )
-from rlmesh.adapters import PredictForm
+from rlmesh._wire.spec import SPEC_VERSION
+from rlmesh.adapters import ModelSpec, PredictForm
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.options import TLS
-from rlmesh.specs import Capability, EnvContract, PeerInfo
+from rlmesh.specs import EnvContract, PeerInfo
 
-__all__ = ["FIRST_LANE", "Dial", "ModelRoute", "this_client"]
+__all__ = ["FIRST_LANE", "Dial", "ModelRoute"]
 
 FIRST_LANE = 32_768
 """Lanes from here on are those of contexts; the others are the caller's own."""
@@ -46,21 +48,40 @@ class Dial:
         token: Bearer token; empty: none.
         tls: Certificates.
         terms: How sessions are opened.
+        ways: Where they may go on.
     """
 
     where: Address
     token: str
     tls: TLS | None
     terms: OpenTerms
+    ways: Ways
+
+    @property
+    def client(self) -> PeerInfo:
+        """What a client of the model says of itself."""
+        return this_peer(client_name(), frozenset(self.ways.can))
 
     def connect(self) -> GrpcConnection:
         """A new connection; raises OSError if a certificate cannot be read."""
         return GrpcConnection(self.where, MODEL_SERVICE, self.token, self.tls)
 
+    def describe(self, backend: ArrayBackend) -> ModelSpec:
+        """What the server tells of its model.
 
-def this_client() -> PeerInfo:
-    """What a client of a model says of itself."""
-    return this_peer(client_name(), frozenset({Capability.RESUME}))
+        Raises:
+            VersionMismatchError: If the versions do not talk.
+            TransportError: If nobody answers.
+        """
+        frames = ModelFrames(backend)
+        connection = self.connect()
+        try:
+            request = frames.write_describe_request(self.client)
+            answer = connection.describe(request, self.terms.timeout)
+            check_version(SPEC_VERSION, frames.read_server(answer).spec_version, str(self.where))
+            return frames.read_description(answer)[1]
+        finally:
+            connection.close()
 
 
 class _Lane:
@@ -96,11 +117,13 @@ class ModelRoute:
         self._session = ClientSession(
             dial.connect,
             ModelFrames(backend),
-            this_client(),
+            dial.client,
             dial.terms,
+            dial.ways.moves,
             contract=contract,
             raise_failure=raise_model_failure,
         )
+        dial.ways.check(self._session)
         self._observation = SpaceCodec(
             contract.observation_space, backend, root="observation", validation="off"
         )
@@ -111,6 +134,11 @@ class ModelRoute:
         # Of a context's state. Another model may be asked of the same episode (an ensemble's), and
         # has it in a lane of its own.
         self._lane_key = ("rlmesh.lane", self._session.id)
+
+    @property
+    def transport(self) -> str:
+        """How the session's frames travel: "grpc" or "frames"."""
+        return self._session.transport
 
     @property
     def closed(self) -> bool:

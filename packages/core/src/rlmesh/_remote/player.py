@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.actions import encode_actions
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
 from rlmesh._remote.dialling import client_name, destination
 from rlmesh._remote.pending import PendingCalls
+from rlmesh._remote.transports import Transport, Ways
 from rlmesh._session.client import ClientSession
-from rlmesh._session.exchange import Exchange
 from rlmesh._session.terms import OpenTerms
 from rlmesh._session.versions import this_peer
-from rlmesh._transport.frames_client import to_port, to_socket
-from rlmesh._transport.frames_local import SUPPORTED, is_name
 from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_failure
@@ -32,11 +30,6 @@ from rlmesh.specs import Capability, EnvContract, Reconnect
 __all__ = ["RemotePlayer"]
 
 _SEEDS = range(2**64)
-
-Transport = Literal["auto", "grpc", "frames"]
-
-AUTO: Transport = "frames"
-"""What "auto" tries; the tests run over both."""
 
 
 class RemotePlayer:
@@ -81,37 +74,16 @@ class RemotePlayer:
         on_reconnect: Callable[[Reconnect], object] | None = None,
         transport: Transport = "auto",
     ) -> None:
-        if transport not in ("auto", "grpc", "frames"):
-            raise ValueError(f"transport={transport!r} is not 'auto', 'grpc' or 'frames'")
         where = destination(address, token, tls, stacklevel=5)
-        frames = EnvFrames(backend)
-        can = {Capability.RENDER, Capability.RESUME}
-        moves: list[Callable[[m.Opened], Exchange | None]] = []
-        if SUPPORTED and (AUTO if transport == "auto" else transport) != "grpc":
-            can.add(Capability.FRAMES_UNIX)
-            moves.append(
-                lambda o: to_socket(where, o.frames_unix) if is_name(o.frames_unix) else None
-            )
-        if transport == "frames" and where.scheme != "unix":
-            can.add(Capability.FRAMES_TCP)
-            moves.append(
-                lambda o: to_port(where, o.frames_port, token, tls) if o.frames_port else None
-            )
-        client = this_peer(client_name(), frozenset(can))
+        ways = Ways(transport, where, token, tls)
         self._session = ClientSession(
             lambda: GrpcConnection(where, ENV_SERVICE, token, tls),
-            frames,
-            client,
+            EnvFrames(backend),
+            this_peer(client_name(), frozenset({Capability.RENDER, *ways.can})),
             OpenTerms(connect_timeout, wait, on_reconnect),
-            moves,
+            ways.moves,
         )
-        if transport == "frames" and self._session.transport != "frames":
-            self._session.close()
-            raise UnsupportedError(
-                f"{where} is not reached over frames: they need Linux, the same host and user, and "
-                f"a server that offers them (ServeOptions.frames, grace_period), or one with a "
-                f"port for them (ServeOptions.frames_port)"
-            )
+        ways.check(self._session)
         self._calls = PendingCalls(str(where))
         contract: EnvContract = self._session.served
         if contract.vector != vector:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from rlmesh._transport.address import Address
     from rlmesh._transport.frames_server import FramesServer
     from rlmesh._transport.grpc_threads import StreamHost
+    from rlmesh.specs import Capability
 
-__all__ = ["Endpoint", "Host", "settled"]
+__all__ = ["Endpoint", "Host", "lasting", "settled"]
 
 _log = logging.getLogger("rlmesh.server")
 
@@ -106,6 +107,34 @@ class Endpoint:
                 RuntimeWarning,
                 stacklevel=3,
             )
+
+    def _offer_frames(self, token: str, tls: TLS | None) -> None:
+        """Let clients go on over frames, from this host and from others, as the options say.
+
+        Raises:
+            AddressError: If the port of frames cannot be had; the address is free again.
+        """
+        from functools import partial
+
+        from rlmesh._transport import frames_local, frames_tcp
+        from rlmesh._transport.frames_server import FramesServer
+
+        options, hub = self._options, self._hub
+        connect = partial(hub.connect, resumes=True)
+        servers = []
+        try:
+            if options.frames_port is not None:
+                admit = frames_tcp.doorkeeper(token, tls)
+                listener = frames_tcp.listen(self._transport.address, options.frames_port)
+                hub.frames_port = listener.getsockname()[1]
+                servers.append(FramesServer(listener, admit, connect))
+            if frames_local.SUPPORTED and options.frames and options.grace_period > 0:
+                listener, hub.frames_unix = frames_local.listen()
+                servers.append(FramesServer(listener, frames_local.admit, connect))
+        except BaseException:
+            self._transport.stop(0)
+            raise
+        self._frames = servers
 
     @property
     def address(self) -> str:
@@ -237,6 +266,20 @@ class Endpoint:
         self._transport.stop(grace)
         for frames in self._frames:
             frames.stop(max(0.0, grace - (time.monotonic() - begun)))
+
+
+def lasting(options: ServeOptions) -> set[Capability]:
+    """What an endpoint can do so that sessions outlive their connections, and change them."""
+    from rlmesh.specs import Capability
+
+    if not options.grace_period > 0:
+        return set()
+    can = {Capability.RESUME}
+    if options.frames:
+        can.add(Capability.FRAMES_UNIX)
+    if options.frames_port is not None:
+        can.add(Capability.FRAMES_TCP)
+    return can
 
 
 def settled(

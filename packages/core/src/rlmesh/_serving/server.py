@@ -6,7 +6,7 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rlmesh._serving.endpoint import Endpoint, settled
+from rlmesh._serving.endpoint import Endpoint, lasting, settled
 from rlmesh.options import TLS, ServeOptions
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class ModelServer(Endpoint):
         super().__init__(instances.thread, hub, options, self._spec.id)
         model.forms.load()
         self._bind(MODEL_SERVICE, where, token, tls)
+        self._offer_frames(token, tls)
 
     @property
     def spec(self) -> ModelSpec:
@@ -122,9 +123,7 @@ def _new_hub(
     from rlmesh.adapters import PredictForm
     from rlmesh.specs import Capability, SessionTerms
 
-    can = {Capability.QUEUE}
-    if options.grace_period > 0:
-        can.add(Capability.RESUME)
+    can = {Capability.QUEUE, *lasting(options)}
     if {PredictForm.BATCH, PredictForm.CHUNK_BATCH}.intersection(spec.predict_forms):
         can.add(Capability.BATCH)
     return ModelHub(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rlmesh._pieces import Frame
 from rlmesh._session.sessions import ServedSession
 from rlmesh._wire import messages as m
-from rlmesh._wire.step_writer import Place, whole
+from rlmesh._wire.field_writer import Place, whole
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError
 

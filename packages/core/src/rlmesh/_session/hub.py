@@ -22,8 +22,8 @@ from rlmesh._session.sessions import CannotOpen, Instance, Instances, ServedSess
 from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import failure_of_exception, text_of
+from rlmesh._wire.field_writer import Place, whole
 from rlmesh._wire.spec import SPEC_VERSION
-from rlmesh._wire.step_writer import Place, whole
 from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError
 from rlmesh.specs import Capability, PeerInfo, SessionTerms

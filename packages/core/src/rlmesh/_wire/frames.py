@@ -7,7 +7,6 @@ transport.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -32,6 +31,7 @@ from rlmesh._wire.contract import (
 )
 from rlmesh._wire.dynamic import DynamicEncoder, dynamic_from_wire, map_from_wire
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
+from rlmesh._wire.field_writer import Place, whole
 from rlmesh._wire.many import (
     many_reader,
     many_steps_reader,
@@ -41,7 +41,7 @@ from rlmesh._wire.many import (
     write_many_steps,
 )
 from rlmesh._wire.step_reader import StepReader, read_reset_done, read_step
-from rlmesh._wire.step_writer import Place, whole, write_reset_done, write_step, write_step_done
+from rlmesh._wire.step_writer import write_reset_done, write_step, write_step_done
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
@@ -199,8 +199,6 @@ class EnvFrames:
         write_opened(opened, out)
         if opened.served is not None:
             contract_to_wire(opened.served, out.contract, self._encoder)
-        out.frames_unix = opened.frames_unix
-        out.frames_port = opened.frames_port
 
     def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
         """Sequence number and reply of a frame.
@@ -238,11 +236,7 @@ class EnvFrames:
         contract = None
         if message.HasField("contract"):
             contract = contract_from_wire(message.contract, self._backend)
-        return replace(
-            read_opened(message, contract),
-            frames_unix=message.frames_unix,
-            frames_port=message.frames_port,
-        )
+        return read_opened(message, contract)
 
     # Describe: unary, outside of sessions.
 
@@ -308,6 +302,8 @@ def write_opened(opened: m.Opened, out: Any) -> None:
     out.resume_key = opened.resume_key
     terms_to_wire(opened.terms, out.terms)
     out.received_sequence = opened.received
+    out.frames_unix = opened.frames_unix
+    out.frames_port = opened.frames_port
 
 
 def read_opened(message: Any, served: Any) -> m.Opened:
@@ -319,6 +315,8 @@ def read_opened(message: Any, served: Any) -> m.Opened:
         terms=terms_from_wire(message.terms),
         resume_key=message.resume_key,
         received=message.received_sequence,
+        frames_unix=message.frames_unix,
+        frames_port=message.frames_port,
     )
 
 

@@ -19,6 +19,7 @@ from rlmesh._wire.contract import (
 )
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
+from rlmesh._wire.field_writer import Place, whole
 from rlmesh._wire.frames import (
     parse_message,
     read_open,
@@ -40,9 +41,8 @@ from rlmesh._wire.model_spec import (
     model_spec_from_wire,
     model_spec_to_wire,
     predict_form_from_wire,
-    predict_form_to_wire,
 )
-from rlmesh._wire.step_writer import Place, whole
+from rlmesh._wire.predict_frames import read_predict, write_predict
 from rlmesh.adapters import ModelSpec
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError, NewerSpecError, SpaceError
@@ -69,12 +69,12 @@ class ModelFrames:
 
     def write_request(self, request: m.Request, place: Place = whole) -> Frame:
         """The frame of a request; `place` puts a large one where the transport wants it."""
-        frame = model_pb2.SessionRequest()
-        frame.sequence = request.sequence
         body = request.body
         if isinstance(body, Predict):
-            _write_predict(body, frame.predict)
-        elif isinstance(body, StartEpisode):
+            return write_predict(request.sequence, body, place)
+        frame = model_pb2.SessionRequest()
+        frame.sequence = request.sequence
+        if isinstance(body, StartEpisode):
             _write_start(body, frame.start_episode)
         elif isinstance(body, EndEpisode):
             frame.end_episode.SetInParent()
@@ -87,7 +87,7 @@ class ModelFrames:
             frame.close.SetInParent()
         else:
             raise TypeError(f"a {type(body).__name__} cannot be sent to a model")
-        return _placed(frame.SerializeToString(), place)
+        return frame.SerializeToString()
 
     def read_request(self, data: Buffer) -> m.Request:
         """The request of a frame; see `EnvFrames.read_request`.
@@ -95,6 +95,9 @@ class ModelFrames:
         Raises:
             CodecError: If it is not a frame.
         """
+        predict = read_predict(data)
+        if predict is not None:
+            return predict
         return request_of(model_pb2.SessionRequest(), data, self._request_readers())
 
     def _request_readers(self) -> dict[str, Callable[[Any], m.RequestBody]]:
@@ -262,14 +265,6 @@ def _read_start(message: model_pb2.StartEpisodeRequest) -> StartEpisode:
         seed=message.seed if message.HasField("seed") else None,
         instruction=message.instruction if message.HasField("instruction") else None,
     )
-
-
-def _write_predict(body: Predict, out: model_pb2.PredictRequest) -> None:
-    if body.form is not None:
-        out.form = predict_form_to_wire(body.form)
-    out.lanes.extend(body.lanes)
-    write_value(body.observation, out.observation)
-    out.max_chunk_length = body.max_chunk_length
 
 
 def _read_predict(message: model_pb2.PredictRequest) -> Predict:

@@ -9,25 +9,15 @@ The fields come in the order of their numbers.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
 
 from rlmesh._pieces import Frame
 from rlmesh._wire import messages as m
-from rlmesh._wire.step_tags import FINAL, FIRST, INFO, LANES, SECOND, THIRD
+from rlmesh._wire.field_writer import SHORT, Place, put_field, put_value, varint, whole
+from rlmesh._wire.frame_tags import FINAL, FIRST, INFO, LANES, SECOND, THIRD
 from rlmesh.backends import Buffer
 
-__all__ = ["Place", "varint", "whole", "write_reset_done", "write_step", "write_step_done"]
+__all__ = ["write_reset_done", "write_step", "write_step_done"]
 
-Place = Callable[[Sequence[Buffer], int], Frame]
-"""Makes a frame of its pieces and their size in all, where a transport wants it."""
-
-
-def whole(parts: Sequence[Buffer], size: int) -> bytes:
-    """A frame in a place of its own; see `Place`."""
-    return b"".join(parts)
-
-
-_SHORT = tuple(bytes([n]) for n in range(128))
 _NO_REWARD = bytes(8)
 
 _pack_double = struct.Struct("<d").pack
@@ -36,7 +26,7 @@ _pack_double = struct.Struct("<d").pack
 def write_step(sequence: int, step: m.Step, place: Place = whole) -> Frame:
     """The frame of a step's request."""
     parts: list[Buffer] = []
-    size = _put_value(step.action, parts)
+    size = put_value(step.action, parts)
     if size < 126:
         head = b"\x2a%c\x0a%c" % (size + 2, size)
     else:
@@ -51,11 +41,11 @@ def write_reset_done(
 ) -> Frame:
     """The frame of a reset's answer; `info` is a serialised `Map`, empty for an empty one."""
     parts: list[Buffer] = []
-    size = _put_value(done.observation, parts)
+    size = put_value(done.observation, parts)
     observation = varint(size)
     size += 1 + len(observation)
     if info:
-        size += _put_field(SECOND, (info,), len(info), parts)
+        size += put_field(SECOND, (info,), len(info), parts)
     return _put_response(sequence, call_us, b"\x2a", size, observation, parts, place)
 
 
@@ -64,15 +54,15 @@ def write_step_done(
 ) -> Frame:
     """The frame of a step's answer; `info` is a serialised `Map`, empty for an empty one."""
     parts: list[Buffer] = []
-    size = _put_value(done.observation, parts)
-    observation = _SHORT[size] if size < 128 else varint(size)
+    size = put_value(done.observation, parts)
+    observation = SHORT[size] if size < 128 else varint(size)
     size += 1 + len(observation)
     if done.lanes is None:
         tail = _scalars(done)
         parts.append(tail)
         size += len(tail)
     if info:
-        size += _put_field(INFO, (info,), len(info), parts)
+        size += put_field(INFO, (info,), len(info), parts)
     if done.lanes is not None:
         size += _put_lanes(done, parts)
     return _put_response(sequence, call_us, b"\x32", size, observation, parts, place)
@@ -90,8 +80,8 @@ def _put_response(
     """A frame of an answer of `size` bytes; `parts` lacks what stands before the observation."""
     head = b"\x08" + varint(sequence) if sequence else b""
     if call_us:
-        head += b"\x10" + (_SHORT[call_us] if call_us < 128 else varint(call_us))
-    length = _SHORT[size] if size < 128 else varint(size)
+        head += b"\x10" + (SHORT[call_us] if call_us < 128 else varint(call_us))
+    length = SHORT[size] if size < 128 else varint(size)
     before = parts[0] = b"%b%b%b\x0a%b" % (head, tag, length, observation)
     return place(parts, len(before) + size - 1 - len(observation))
 
@@ -112,56 +102,15 @@ def _put_lanes(done: m.StepDone, parts: list[Buffer]) -> int:
     size = 0
     for tag, slab in zip((FIRST, SECOND, THIRD), done.lanes):
         if len(slab):
-            size += _put_field(tag, (slab,), len(slab), inner)
-    size = _put_field(LANES, inner, size, parts)
+            size += put_field(tag, (slab,), len(slab), inner)
+    size = put_field(LANES, inner, size, parts)
     if done.final is None:
         return size
     inner = []
     final = 0
     if done.final_mask:
-        final += _put_field(FIRST, (done.final_mask,), len(done.final_mask), inner)
+        final += put_field(FIRST, (done.final_mask,), len(done.final_mask), inner)
     value: list[Buffer] = []
-    value_size = _put_value(done.final, value)
-    final += _put_field(SECOND, value, value_size, inner)
-    return size + _put_field(FINAL, inner, final, parts)
-
-
-def _put_value(value: m.Encoded, parts: list[Buffer]) -> int:
-    """Append a `Value`, after an empty place for what stands before it; returns its size."""
-    parts.append(b"")
-    size = 0
-    for slab in value.slabs:
-        length = len(slab)
-        if length < 128:
-            parts += (b"\x0a%c" % length, slab)
-            size += 2 + length
-        else:
-            head = b"\x0a" + varint(length)
-            parts += (head, slab)
-            size += len(head) + length
-    if value.batch_size is not None:
-        tail = b"\x10" + varint(value.batch_size)
-        parts.append(tail)
-        size += len(tail)
-    return size
-
-
-def _put_field(tag: int, content: Sequence[Buffer], size: int, parts: list[Buffer]) -> int:
-    head = _SHORT[tag] + varint(size)
-    parts.append(head)
-    parts.extend(content)
-    return len(head) + size
-
-
-def varint(number: int) -> bytes:
-    """A number from 0 on as protobuf writes it."""
-    if number < 128:
-        return _SHORT[number]
-    if number < 16384:
-        return bytes((number & 127 | 128, number >> 7))
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    value_size = put_value(done.final, value)
+    final += put_field(SECOND, value, value_size, inner)
+    return size + put_field(FINAL, inner, final, parts)

@@ -335,6 +335,20 @@ export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse">
    * @generated from field: uint64 received_sequence = 6;
    */
   receivedSequence: bigint;
+
+  /**
+   * Where the session may go on over frames on the server's host, as for an environment.
+   *
+   * @generated from field: string frames_unix = 7;
+   */
+  framesUnix: string;
+
+  /**
+   * Where the session may go on over frames from other hosts, as for an environment.
+   *
+   * @generated from field: uint32 frames_port = 8;
+   */
+  framesPort: number;
 };
 
 /**

@@ -1,4 +1,4 @@
-"""The tags of the frames of steps, one byte each: field number << 3 | wire type."""
+"""Tags of what is written and read byte by byte, one each: field number << 3 | wire type."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ __all__ = [
     "CALL_US",
     "FINAL",
     "FIRST",
+    "FORM",
     "INFO",
     "LANES",
+    "MOST_ACTIONS",
+    "PREDICT_REQUEST",
     "RESET_RESPONSE",
     "REWARD",
     "SECOND",
@@ -39,3 +42,8 @@ TRUNCATED = 4 << 3
 INFO = 5 << 3 | _LENGTH_DELIMITED
 LANES = 6 << 3 | _LENGTH_DELIMITED
 FINAL = 7 << 3 | _LENGTH_DELIMITED
+
+# Of a PredictRequest, whose lanes and observation are SECOND and THIRD:
+PREDICT_REQUEST = 5 << 3 | _LENGTH_DELIMITED
+FORM = 1 << 3
+MOST_ACTIONS = 4 << 3

@@ -1,0 +1,131 @@
+"""Frames of predictions are the generated messages' own bytes, and are read as they read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rlmesh_proto.model.v1 import model_pb2
+
+from rlmesh._wire import messages as m
+from rlmesh._wire import model_frames as frames_module
+from rlmesh._wire.model_frames import ModelFrames
+from rlmesh._wire.model_messages import Predict
+from rlmesh._wire.model_spec import predict_form_to_wire
+from rlmesh._wire.predict_frames import read_predict, write_predict
+from rlmesh.adapters import PredictForm
+from rlmesh.backends import NATIVE
+from rlmesh.errors import CodecError
+
+FRAMES = ModelFrames(NATIVE)
+
+numbers = st.one_of(
+    st.integers(0, 300), st.integers(0, 2**63 - 1), st.sampled_from([127, 128, 16383, 16384])
+)
+small = st.one_of(st.integers(0, 300), st.sampled_from([127, 128, 2**31, 2**32 - 1]))
+slabs = st.one_of(
+    st.binary(max_size=40), st.sampled_from([127, 128, 4096, 70_000]).map(lambda n: b"\x0a" * n)
+)
+encoded = st.tuples(st.lists(slabs, max_size=4), st.none() | small).map(
+    lambda parts: m.Encoded(*parts)
+)
+predictions = st.builds(
+    Predict,
+    st.none() | st.sampled_from(PredictForm),
+    st.lists(small, max_size=5).map(tuple),
+    encoded,
+    small,
+)
+
+
+def message_of(sequence: int, body: Predict) -> bytes:
+    frame = model_pb2.SessionRequest(sequence=sequence)
+    out = frame.predict
+    if body.form is not None:
+        out.form = predict_form_to_wire(body.form)
+    out.lanes.extend(body.lanes)
+    out.observation.SetInParent()
+    out.observation.slabs.extend(body.observation.slabs)
+    if body.observation.batch_size is not None:
+        out.observation.batch_size = body.observation.batch_size
+    out.max_chunk_length = body.max_chunk_length
+    return frame.SerializeToString(deterministic=True)
+
+
+def plain(request: m.Request) -> Any:
+    """A request with every buffer as bytes."""
+    body = request.body
+    if not isinstance(body, Predict):
+        return request.sequence, body
+    observed = [bytes(slab) for slab in body.observation.slabs], body.observation.batch_size
+    return request.sequence, body.form, body.lanes, observed, body.max_chunk_length
+
+
+def by_messages(frame: bytes) -> Any:
+    """What the generated messages make of a frame; None where they refuse it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames_module, "read_predict", lambda _: None)
+        try:
+            return plain(FRAMES.read_request(frame))
+        except CodecError:
+            return None
+
+
+@given(numbers, predictions)
+@example(0, Predict(None, (), m.Encoded([])))
+def test_a_request_is_written_as_its_message(sequence: int, body: Predict) -> None:
+    frame = FRAMES.write_request(m.Request(sequence, body))
+    assert frame == message_of(sequence, body)
+    read = read_predict(bytes(frame))
+    assert read is not None, "the frame that is written is the form that is read"
+    assert plain(read) == plain(m.Request(sequence, body))
+
+
+@given(numbers, predictions, st.data())
+@example(1, Predict(PredictForm.SINGLE, (0,), m.Encoded([b"x"])), None)
+def test_a_damaged_request_is_read_as_its_message_or_left_to_it(
+    sequence: int, body: Predict, data: Any
+) -> None:
+    frame = message_of(sequence, body)
+    for _ in range(data.draw(st.integers(1, 3)) if data else 0):
+        at = data.draw(st.integers(0, min(len(frame), 60)))
+        inserted = data.draw(st.binary(max_size=6))
+        frame = frame[:at] + inserted + frame[at + data.draw(st.integers(0, 3)) :]
+    read = read_predict(frame)
+    assert read is None or plain(read) == by_messages(frame)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"\x2a\x0c\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f\x1a\x00",  # A form of 63 bits.
+        b"\x2a\x0a\x12\x06\x80\x80\x80\x80\x80\x01\x1a\x00",  # A lane of more than 32.
+        b"\x2a\x05\x12\x01\x80\x1a\x00",  # One that ends after its field.
+        b"\x2a\x02\x08\x01",  # No observation.
+        b"\x2a\x04\x1a\x00\x1a\x00",  # Two: merged.
+        b"\x10\x05\x2a\x02\x1a\x00",  # With a timeout.
+        b"\x2a\x06\x08\x01\x10\x00\x1a\x00",  # A lane that is not packed.
+    ],
+)
+def test_another_form_is_left_to_the_messages(frame: bytes) -> None:
+    assert read_predict(frame) is None
+
+
+@pytest.mark.parametrize("number", [-1, 2**32])
+def test_a_number_that_does_not_fit_is_refused(number: int) -> None:
+    value = m.Encoded([b"x"])
+    with pytest.raises(ValueError, match="is not from 0 to"):
+        write_predict(1, Predict(PredictForm.SINGLE, (number,), value))
+    with pytest.raises(ValueError, match="is not from 0 to"):
+        write_predict(1, Predict(PredictForm.CHUNK, (0,), value, number))
+
+
+def test_large_observations_are_not_copied_out_of_the_frame() -> None:
+    body = Predict(PredictForm.SINGLE, (3,), m.Encoded([b"x" * 100_000]))
+    frame = bytes(write_predict(1, body))
+    read = read_predict(frame)
+    assert read is not None and isinstance(read.body, Predict)
+    (slab,) = read.body.observation.slabs
+    assert isinstance(slab, memoryview) and slab.obj is frame
