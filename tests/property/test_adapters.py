@@ -33,12 +33,11 @@ from tests.property.adapter_strategies import (
     wild_contracts,
     wild_specs,
 )
-from tests.property.conftest import PROFILE
 
 Libraries = dict[str, Library]
 NAMES = ("numpy", "torch", "jax-x64")
 NOTHING = spaces.Dict({})
-FEW = settings(max_examples={"long": 1000}.get(PROFILE, 60))
+FEW = settings(max_examples=1000 if settings.get_current_profile_name() == "long" else 60)
 
 
 def arrays_in(
