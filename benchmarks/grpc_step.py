@@ -1,6 +1,9 @@
 """A step of CartPole over gRPC beside a bare grpcio bidirectional-stream echo of the same bytes.
 
-Both servers are processes of their own; the sides take turns in blocks. Where the kernel puts their
+A third side is the same echo with the environment's step in its handler and nothing else: what no
+contract on top of a grpcio stream can be quicker than.
+
+All servers are processes of their own; the sides take turns in blocks. Where the kernel puts their
 threads decides more than either side does, and it stays as long as the processes do: so there are
 several rounds of fresh processes, and the median of their ratios counts. Run by `make bench`.
 """
@@ -22,22 +25,34 @@ BLOCKS = 12
 STEPS = 100
 
 FLOOR = "bare grpcio echo"
+STEPPING = "the same around env.step"
 REMOTE = "RemoteEnv.step over gRPC"
 
 Side = Callable[[], None]
 
 
-def serve_echo(pipe: Connection, answer_size: int) -> None:
-    """A bare gRPC server that answers each message with `answer_size` bytes."""
+def serve_echo(pipe: Connection, answer_size: int, steps: bool) -> None:
+    """A bare gRPC server that answers each message with `answer_size` bytes.
+
+    Args:
+        pipe: Told the address.
+        answer_size: Bytes of an answer.
+        steps: Whether it steps CartPole-v1 for each message.
+    """
     import grpc
+    import gymnasium
 
     answer = b"x" * answer_size
+    step = env_side(gymnasium.make("CartPole-v1")) if steps else lambda: None
+
+    def answers(requests: Any, context: Any) -> Any:
+        for _ in requests:
+            step()
+            yield answer
 
     class Echo(grpc.GenericRpcHandler):
         def service(self, handler_call_details: Any) -> Any:
-            return grpc.stream_stream_rpc_method_handler(
-                lambda requests, context: (answer for _ in requests)
-            )
+            return grpc.stream_stream_rpc_method_handler(answers)
 
     server = grpc.server(ThreadPoolExecutor(4))
     server.add_generic_rpc_handlers((Echo(),))
@@ -117,11 +132,13 @@ def measure_round() -> dict[str, list[float]]:
 
     cartpole, address = start(serve_cartpole)
     # The size of a step's frames: 16 bytes up and about 50 down, for CartPole.
-    echo, bare_address = start(serve_echo, 46)
+    echo, bare_address = start(serve_echo, 46, False)
+    stepping, stepping_address = start(serve_echo, 46, True)
     try:
         remote = RemoteEnv(address, transport="grpc")
         sides = {
             FLOOR: echo_side(bare_address, 16),
+            STEPPING: echo_side(stepping_address, 16),
             REMOTE: env_side(remote),
             "env.step in process": env_side(gymnasium.make("CartPole-v1")),
         }
@@ -129,7 +146,7 @@ def measure_round() -> dict[str, list[float]]:
         remote.close()
         return seconds
     finally:
-        for process in (cartpole, echo):
+        for process in (cartpole, echo, stepping):
             process.terminate()
             process.join(10)
 
@@ -142,6 +159,8 @@ def main() -> None:
         print(f"{name:28}" + "".join(f"{values[name]:9.1f}" for values in rounds))
     ratios = [values[REMOTE] / values[FLOOR] for values in rounds]
     print(f"{'ratio to the bare echo':28}" + "".join(f"{ratio:9.2f}" for ratio in ratios))
+    above = [values[REMOTE] / values[STEPPING] for values in rounds]
+    print(f"{'ratio to that with steps':28}" + "".join(f"{ratio:9.2f}" for ratio in above))
     low, ratio, high = statistics.quantiles(ratios, n=4)
     print(f"ratio: median {ratio:.2f}, quartiles {low:.2f} to {high:.2f}")
     print(json.dumps({"ratio": ratio, "rounds_us": rounds, "steps_a_round": BLOCKS * STEPS}))

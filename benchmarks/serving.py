@@ -3,7 +3,8 @@
 A forward pass takes 5 ms, whatever is in it: the model sleeps, as a host does that waits for a GPU.
 Sessions, a thread each, ask one after another. The floors: the same sessions taking turns at the
 model in this process, which is all that is to be had without batching; and a model that takes no
-time, asked in this process and served. Sides interleaved, medians of rounds.
+time, asked for small observations and for images over each transport. Sides interleaved, medians of
+rounds.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -31,12 +33,15 @@ SESSIONS = (1, 4, 16)
 SECONDS = 1.0
 ROUNDS = 5
 SIDES = ("in turns, this process", "served, one at a time", "served, batched")
+TRANSPORTS = ("frames", "grpc")
+ANSWERS = 100
+"""Of a side, before the next has its turn; ten turns make a round."""
+
+ACTIONS = rlmesh.spaces.Discrete(2)
 OBSERVATION = np.zeros(4, np.float32)
-CONTRACT = EnvContract(
-    id="point",
-    observation_space=rlmesh.spaces.Box(-1.0, 1.0, (4,)),
-    action_space=rlmesh.spaces.Discrete(2),
-)
+CONTRACT = EnvContract("point", rlmesh.spaces.Box(-1.0, 1.0, (4,)), ACTIONS)
+IMAGE = np.zeros((480, 640, 3), np.uint8)
+CAMERA = EnvContract("camera", rlmesh.spaces.Box(0, 255, IMAGE.shape, dtype="uint8"), ACTIONS)
 
 Predict = Callable[[Any], Any]
 
@@ -115,27 +120,39 @@ def served(address: str, sessions: int) -> float:
         return asked([remote.predict for remote in remotes])
 
 
-def microseconds(predict: Predict) -> float:
-    """Median of a call's time."""
-    spent = []
-    for _ in range(1500):
-        begun = time.perf_counter_ns()
-        predict(OBSERVATION)
-        spent.append(time.perf_counter_ns() - begun)
-    return statistics.median(spent[500:]) / 1000
+def free_costs(address: str) -> dict[str, float]:
+    """Median microseconds of an answer of a model that takes no time, of each side."""
+    with ExitStack() as stack:
+        sides = {}
+        for name, contract, value in (("point", CONTRACT, OBSERVATION), ("image", CAMERA, IMAGE)):
+            for way in TRANSPORTS:
+                remote = rlmesh.RemoteModel(address, contract, transport=way)  # type: ignore[arg-type]
+                predict = stack.enter_context(remote).predict
+                sides[f"{name}, {way}"] = partial(predict, value)
+        spent: dict[str, list[int]] = {name: [] for name in sides}
+        for turn in range(11):
+            for name, ask in sides.items():
+                for _ in range(ANSWERS):
+                    begun = time.perf_counter_ns()
+                    ask()
+                    if turn:  # The first one warms up.
+                        spent[name].append(time.perf_counter_ns() - begun)
+    return {name: statistics.median(values) / 1000 for name, values in spent.items()}
 
 
-def measured(alone: str, batched: str, free: str) -> tuple[dict[str, list[float]], list[float]]:
-    """Of each round: answers a second of each side, and microseconds of a free model's answer."""
+def measured(
+    alone: str, batched: str, free: str
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Of each round and side: answers a second, and microseconds of a free model's answer."""
     rates: dict[str, list[float]] = {}
-    costs = []
+    costs: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         for sessions in SESSIONS:
             sides = (in_turns(sessions), served(alone, sessions), served(batched, sessions))
             for side, rate in zip(SIDES, sides):
                 rates.setdefault(f"{side} x {sessions}", []).append(rate)
-        with rlmesh.RemoteModel(free, CONTRACT) as remote:
-            costs.append(microseconds(remote.predict))
+        for name, cost in free_costs(free).items():
+            costs.setdefault(name, []).append(cost)
     return rates, costs
 
 
@@ -158,9 +175,11 @@ def main() -> int:
         print(f"{side:26}{row}")
     many = max(SESSIONS)
     gain = medians[f"{SIDES[2]} x {many}"] / medians[f"{SIDES[1]} x {many}"]
-    cost = statistics.median(costs)
-    print(f"batching, {many} sessions: {gain:.1f} times; a free model: {cost:.0f} us an answer")
-    print(json.dumps({"gain": gain, "free_us": cost, "answers_a_second": rates}))
+    print(f"batching, {many} sessions: {gain:.1f} times")
+    print("a model that takes no time, us an answer")
+    for name, values in costs.items():
+        print(f"{name:26}{statistics.median(values):10.0f}")
+    print(json.dumps({"gain": gain, "free_us": costs, "answers_a_second": rates}))
     return 0
 
 
