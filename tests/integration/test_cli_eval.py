@@ -242,6 +242,28 @@ def test_recordings(tmp_path: Path) -> None:
     assert len(list(folder.glob("**/*.mp4"))) == 2
 
 
+def test_recordings_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    pytest.importorskip("numpy")
+    folder, journal = tmp_path / "films", tmp_path / "run.journal"
+    with serving(PICTURE) as (where, _):
+        run = ["random", where, "--seeds", "0:2", "--record", str(folder)]
+        run_of(*run, "--journal", str(journal))
+        films = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+        assert sorted(films) == ["episode_0_seed_0.mp4", "episode_1_seed_1.mp4"]
+        new = ["--journal", str(tmp_path / "new.journal")]
+        for arguments in ([], new, [*new, "--resume"]):
+            done = finished([*COMMAND, "eval", *run, *arguments])
+            words = f"--record: {folder} has films of an earlier run, such as episode_0_seed_0.mp4"
+            assert done.returncode == 2 and words in done.stderr and "--resume" in done.stderr
+        with journal.open("r+b") as file:  # As if it had been killed before the end of a line.
+            file.truncate(size(str(journal)) - 3)
+        resumed = run_of(*run, "--journal", str(journal), "--resume")
+    after = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert [e.seed for e in resumed.episodes] == [0, 1] and set(after) == set(films)
+    assert [after[name] == films[name] for name in sorted(films)] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [

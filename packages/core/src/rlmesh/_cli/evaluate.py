@@ -56,7 +56,7 @@ _Report = Annotated[
 ]
 _Record = Annotated[
     Path | None,
-    typer.Option(metavar="FOLDER", help="write a video of each episode"),
+    typer.Option(metavar="FOLDER", help="write a video of each episode, where no earlier run has"),
 ]
 _RecordSource = Annotated[
     str,
@@ -137,7 +137,7 @@ def evaluate(
             arguments["model"] = stack.enter_context(served)
         else:
             arguments["model"] = load_model(model, model_kwargs, backend)
-        arguments["hooks"] = _recorders(record, record_source)
+        arguments["hooks"] = _recorders(record, record_source, resume)
         arguments["envs"] = _endpoints(stack, addresses, token, tls)
         _run(reporter, arguments, report)
 
@@ -161,6 +161,20 @@ def _check(report: Path | None, record: Path | None, journal: Path | None, resum
         raise UsageProblem(f"--report: {report} may not be written")
     if record is not None and record.exists() and not record.is_dir():
         raise UsageProblem(f"--record: {record} is a file; expected a folder")
+    if record is not None and not (resume and journal is not None and journal.exists()):
+        _check_films(record)
+
+
+def _check_films(folder: Path) -> None:
+    from rlmesh._record.video import film_of_before
+
+    film = film_of_before(folder)
+    if film is not None:
+        raise UsageProblem(
+            f"--record: {folder} has films of an earlier run, such as {os.path.basename(film)}; "
+            f"name another folder, or move them; --resume adds to them if the --journal of their "
+            f"run is there"
+        )
 
 
 def _endpoints(
@@ -205,12 +219,12 @@ def _run(reporter: Reporter, arguments: dict[str, Any], report: Path | None) -> 
     _tell(reporter, result, report)
 
 
-def _recorders(folder: Path | None, source: str) -> list[Any]:
+def _recorders(folder: Path | None, source: str, resume: bool) -> list[Any]:
     if folder is None:
         return []
     from rlmesh.record import VideoRecorder
 
-    return [VideoRecorder(folder, source=source)]
+    return [VideoRecorder(folder, source=source, resume=resume)]
 
 
 def _tell(
