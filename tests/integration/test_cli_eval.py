@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,16 @@ def test_a_served_model(address: str) -> None:
         )
         assert server.stop(signal.SIGINT) == 0
         assert "Traceback" not in server.errors
+
+
+@pytest.mark.parametrize("silent", ["model", "environment"])
+def test_how_long_connecting_may_take(address: str, silent: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # Accepts, and says nothing.
+        where = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        both = [where, address] if silent == "model" else ["random", where]
+        done = finished([*COMMAND, "eval", *both, "--connect-timeout", "0.3"])
+    assert done.returncode == 1, done.stderr
+    assert where in done.stderr and "within 0.3 s" in done.stderr
 
 
 def test_serve_model_writes_one_document() -> None:

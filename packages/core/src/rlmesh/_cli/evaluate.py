@@ -20,6 +20,7 @@ from rlmesh._cli.parameters import (
     Debug,
     Json,
     Key,
+    Timeout,
     Token,
     read_address,
     tls_of,
@@ -33,8 +34,6 @@ from rlmesh.options import TLS
 from rlmesh.results import RunResult
 
 __all__ = ["evaluate"]
-
-_CONNECT_SECONDS = 10.0
 
 
 _Model = Annotated[
@@ -112,6 +111,7 @@ def evaluate(
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,
     tls_key: Key = None,
+    connect_timeout: Timeout = 10.0,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -124,6 +124,7 @@ def evaluate(
         arguments: dict[str, Any] = {
             "seeds": read_seeds(seeds),
             "token": token,
+            "connect_timeout": connect_timeout,
             "instruction": instruction,
             "journal": journal,
             "resume": resume,
@@ -133,12 +134,13 @@ def evaluate(
             "max_episode_seconds": max_episode_seconds,
         }
         if is_address(model):
-            served = dial_model(model, backend, model_token, _for(model, tls))
+            own = _for(model, tls)
+            served = dial_model(model, backend, model_token, own, connect_timeout)
             arguments["model"] = stack.enter_context(served)
         else:
             arguments["model"] = load_model(model, model_kwargs, backend)
         arguments["hooks"] = _recorders(record, record_source, resume)
-        arguments["envs"] = _endpoints(stack, addresses, token, tls)
+        arguments["envs"] = _endpoints(stack, addresses, token, tls, connect_timeout)
         _run(reporter, arguments, report)
 
 
@@ -178,7 +180,11 @@ def _check_films(folder: Path) -> None:
 
 
 def _endpoints(
-    stack: contextlib.ExitStack, addresses: Sequence[str], token: str, tls: TLS | None
+    stack: contextlib.ExitStack,
+    addresses: Sequence[str],
+    token: str,
+    tls: TLS | None,
+    timeout: float,
 ) -> list[Any]:
     """What is evaluated on: the addresses, but clients where these need certificates."""
     envs: list[Any] = []
@@ -187,8 +193,9 @@ def _endpoints(
         if own is None:
             envs.append(address)
         else:
-            told = describe(address, token, own, _CONNECT_SECONDS)
-            envs.append(stack.enter_context(connect(told, token=token, tls=own)))
+            told = describe(address, token, own, timeout)
+            client = connect(told, token=token, tls=own, connect_timeout=timeout)
+            envs.append(stack.enter_context(client))
     return envs
 
 
