@@ -139,6 +139,7 @@ class EnvServer(Endpoint):
             Capability.QUEUE,
             Capability.ATTRIBUTES,
             Capability.STEP_MANY,
+            Capability.PARTIAL_RESET,
         }
         if grace > 0:
             can.add(Capability.RESUME)
