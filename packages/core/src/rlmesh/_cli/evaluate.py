@@ -55,7 +55,9 @@ _Report = Annotated[
 ]
 _Record = Annotated[
     Path | None,
-    typer.Option(metavar="FOLDER", help="write a video of each episode, where no earlier run has"),
+    typer.Option(
+        metavar="FOLDER", help="write a video of each episode; refused where an earlier run has"
+    ),
 ]
 _RecordSource = Annotated[
     str,
