@@ -99,6 +99,18 @@ def test_the_packages_are_those_of_the_table() -> None:
     assert names | {"@rlmesh/proto"} <= set(rows)
 
 
+def test_the_areas_are_those_of_the_spec_and_their_tests_use_them() -> None:
+    text = (ROOT / "spec/README.md").read_text()
+    rows = re.findall(
+        r"^\| [^|]+ \| `rlmesh\.proto\.(\w+)\.v1` \|.*\|([^|]*)\|$", text, re.MULTILINE
+    )
+    assert {area for area, _ in rows} == {
+        x.name for x in (ROOT / "spec/proto/rlmesh/proto").iterdir()
+    }
+    assert all(re.search(r"`[\w/]*tests/[\w/.]+`", shown) for _, shown in rows)
+    assert "not yet" not in "".join(shown for _, shown in rows)
+
+
 @contextmanager
 def playing(*script: Any, **arguments: Any) -> Generator[rlmesh.RemoteEnv, None, None]:
     """A client of an environment that answers as `script` says; it must play on afterwards."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,16 @@ def test_a_served_model(address: str) -> None:
         assert "Traceback" not in server.errors
 
 
+@pytest.mark.parametrize("silent", ["model", "environment"])
+def test_how_long_connecting_may_take(address: str, silent: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # Accepts, and says nothing.
+        where = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        both = [where, address] if silent == "model" else ["random", where]
+        done = finished([*COMMAND, "eval", *both, "--connect-timeout", "0.3"])
+    assert done.returncode == 1, done.stderr
+    assert where in done.stderr and "within 0.3 s" in done.stderr
+
+
 def test_serve_model_writes_one_document() -> None:
     with running([*COMMAND, "serve-model", "random", "--json"]) as server:
         server.wait_for(r"\}\n")
@@ -240,6 +251,28 @@ def test_recordings(tmp_path: Path) -> None:
     with serving(PICTURE) as (where, _):
         run_of("random", where, "--seeds", "0:2", "--record", str(folder))
     assert len(list(folder.glob("**/*.mp4"))) == 2
+
+
+def test_recordings_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    pytest.importorskip("numpy")
+    folder, journal = tmp_path / "films", tmp_path / "run.journal"
+    with serving(PICTURE) as (where, _):
+        run = ["random", where, "--seeds", "0:2", "--record", str(folder)]
+        run_of(*run, "--journal", str(journal))
+        films = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+        assert sorted(films) == ["episode_0_seed_0.mp4", "episode_1_seed_1.mp4"]
+        new = ["--journal", str(tmp_path / "new.journal")]
+        for arguments in ([], new, [*new, "--resume"]):
+            done = finished([*COMMAND, "eval", *run, *arguments])
+            words = f"--record: {folder} has films of an earlier run, such as episode_0_seed_0.mp4"
+            assert done.returncode == 2 and words in done.stderr and "--resume" in done.stderr
+        with journal.open("r+b") as file:  # As if it had been killed before the end of a line.
+            file.truncate(size(str(journal)) - 3)
+        resumed = run_of(*run, "--journal", str(journal), "--resume")
+    after = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert [e.seed for e in resumed.episodes] == [0, 1] and set(after) == set(films)
+    assert [after[name] == films[name] for name in sorted(films)] == [True, False]
 
 
 @pytest.mark.parametrize(

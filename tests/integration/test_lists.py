@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rlmesh import EnvServer
-from rlmesh.specs import AutoresetMode
+from rlmesh.errors import UnsupportedError
+from rlmesh.specs import AutoresetMode, Capability
 from tests.integration.envs import CounterEnv
 
 np = pytest.importorskip("numpy")
@@ -17,6 +19,7 @@ rlmesh_numpy = pytest.importorskip("rlmesh_numpy")
 
 import gymnasium  # noqa: E402
 
+PARTIAL_RESET = Capability.PARTIAL_RESET
 MAKE = functools.partial(gymnasium.make, "CartPole-v1")
 
 
@@ -46,6 +49,24 @@ def test_gymnasiums_mode_is_taken_too() -> None:
     mode = gymnasium.vector.AutoresetMode.DISABLED
     with EnvServer((MAKE,), autoreset_mode=mode) as server:
         assert server.env_contract.autoreset_mode is AutoresetMode.DISABLED
+
+
+def test_only_a_server_that_resets_single_lanes_is_asked_to() -> None:
+    """H-9: ours did, and did not say so; one that does not would have reset them all."""
+    mask = {"reset_mask": np.array([True, False])}
+    with EnvServer([MAKE, MAKE], autoreset_mode="Disabled") as server:
+        remote = rlmesh_numpy.RemoteVectorEnv(server.address)
+        with closing(remote):
+            session = remote._player._session
+            listed = session.server.capabilities
+            assert set(Capability) - listed <= {Capability.BATCH, Capability.FRAMES_TCP}
+            remote.reset()
+            stepped = remote.step(np.zeros(2, "int64"))[0]
+            observations = remote.reset(options=mask)[0]
+            assert (observations == stepped).all(axis=1).tolist() == [False, True]
+            session.server = replace(session.server, capabilities=listed - {PARTIAL_RESET})
+            with pytest.raises(UnsupportedError, match="no reset_mask"):
+                remote.reset(options=mask)
 
 
 def test_they_are_closed_with_the_server() -> None:

@@ -139,13 +139,33 @@ def test_an_episode_that_did_not_begin_is_not_recorded(tmp_path: Path) -> None:
 
 
 def test_a_recorder_watches_a_second_run(tmp_path: Path) -> None:
-    grid = VideoRecorder(tmp_path / "all.mp4")
+    grid = VideoRecorder(tmp_path / "all.mp4", resume=True)
     for seeds in ([2], [4, 6]):
         rlmesh.evaluate(Model(lambda _: 1), Lamp(), seeds=seeds, hooks=grid)
         assert os.listdir(tmp_path) == ["all.mp4"]
         with av.open(tmp_path / "all.mp4") as film:
             assert film.streams.video[0].frames == max(seeds) + 1
     assert not grid.failures
+
+
+def test_a_second_run_replaces_nothing_of_the_first(tmp_path: Path) -> None:
+    """Episodes are numbered from 0 in each run: those of the first were lost without a word."""
+    films, steps, grid = tmp_path / "films", tmp_path / "steps", tmp_path / "all.mp4"
+    recorders = [VideoRecorder(films), TrajectoryRecorder(steps), VideoRecorder(grid)]
+    rlmesh.evaluate(Model(lambda _: 1), Lamp(), seeds=[2], hooks=recorders)
+    first = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    assert len(first) == 3
+    with pytest.warns(RecordingWarning) as told:
+        rlmesh.evaluate(Model(lambda _: 0), Lamp(), seeds=[2, 3], hooks=recorders)
+    words = [str(warning.message) for warning in told]
+    assert {path: path.read_bytes() for path in first} == first
+    for path in first:
+        assert any(str(path) in said and "resume=True" in said for said in words), words
+    assert (films / "episode_1_seed_3.mp4").exists() and len(words) == 3
+    assert sorted(os.listdir(f"{grid}.episodes")) == [
+        "episode_0_seed_2.mp4",
+        "episode_1_seed_3.mp4",
+    ]
 
 
 def test_a_grid_has_the_films_of_before_the_run_was_cut_short(
@@ -162,7 +182,7 @@ def test_a_grid_has_the_films_of_before_the_run_was_cut_short(
         raise KeyboardInterrupt
 
     def run(*more: Any) -> None:
-        grid = VideoRecorder(tmp_path / "all.mp4")
+        grid = VideoRecorder(tmp_path / "all.mp4", resume=True)
         arguments = {"seeds": [2, 3, 4], "journal": tmp_path / "journal", "resume": True}
         rlmesh.evaluate(Model(lambda _: 1), Lamp(), hooks=[grid, *more], **arguments)  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ from rlmesh_proto.spaces.v1 import space_pb2
 
 from .elements import ELEMENTS, NAMES, count, unpack
 from .ranges import integer_ranges
-from .rejected import PLACE_VALUES, Rejected, step
+from .rejected import FREE_VALUES, FREE_VALUES_PER_BYTE, PLACE_VALUES, Rejected, step
 from .spaces import describe_key
 from .values import Tagged, b64
 
@@ -24,6 +24,7 @@ class _Slabs:
     def __init__(self, slabs: list[bytes]) -> None:
         self._slabs = slabs
         self._taken = 0
+        self._free = 0
 
     def take(self, path: str, size: int | None = None) -> bytes:
         """The next slab; its size is checked where it is known beforehand."""
@@ -41,6 +42,12 @@ class _Slabs:
         slab = self.take(path, 4 * n)
         return [struct.unpack("<I", slab[4 * i : 4 * i + 4])[0] for i in range(n)]
 
+    def check_free(self, more: int, path: str) -> None:
+        """Count values without a byte, and refuse too many (M-8)."""
+        self._free += more
+        if self._free > FREE_VALUES + FREE_VALUES_PER_BYTE * sum(map(len, self._slabs)):
+            raise Rejected("LIMIT_EXCEEDED", path, f"{self._free} values without a byte")
+
     def end(self) -> None:
         """Refuse slabs that are left over."""
         if self._taken != len(self._slabs):
@@ -54,6 +61,7 @@ def decode(space: Space, slabs: list[bytes], n: int) -> list[Tagged]:
         Rejected: If the slabs are not exactly those of n values.
     """
     reader = _Slabs(slabs)
+    reader.check_free(n * _free(space), "")
     values = _walk(space, reader, n, "")
     reader.end()
     return values
@@ -134,6 +142,10 @@ def _tuple(space: Space, slabs: _Slabs, n: int, path: str) -> list[Tagged]:
 
 def _sequence(space: Space, slabs: _Slabs, n: int, path: str) -> list[Tagged]:
     lengths = slabs.uint32s(n, path)
+    _check_place(sum(lengths), path)
+    empty = lengths.count(0) if space.sequence.stacked else 0
+    free = sum(lengths) * _free(space.sequence.space) + empty * _parts(space.sequence.space)
+    slabs.check_free(free, path)
     elements = iter(_walk(space.sequence.space, slabs, sum(lengths), path))
     if space.sequence.stacked and not _has_slabs(space.sequence.space) and any(lengths):
         raise Rejected("INVALID_VALUE", path, f"a stack of nothing with lengths {lengths}")
@@ -146,6 +158,34 @@ def _has_slabs(space: Space) -> bool:
     if kind == "dict":
         return any(_has_slabs(entry.space) for entry in space.dict.entries)
     return kind != "tuple" or any(_has_slabs(child) for child in space.tuple.spaces)
+
+
+def _inside(space: Space) -> list[Space] | None:
+    """The spaces of a Dict or Tuple, None for others."""
+    if space.HasField("dict"):
+        return [entry.space for entry in space.dict.entries]
+    return list(space.tuple.spaces) if space.HasField("tuple") else None
+
+
+def _parts(space: Space) -> int:
+    """How many places an empty stack of a space has."""
+    return 1 + sum(map(_parts, _inside(space) or []))
+
+
+def _free(space: Space) -> int:
+    """How many of these places have no byte, whatever the value."""
+    inside = _inside(space)
+    if inside is None:
+        return int(_is_free(space))
+    return sum(map(_free, inside)) + int(_is_free(space))
+
+
+def _is_free(space: Space) -> bool:
+    inside = _inside(space)
+    if inside is not None:
+        return all(map(_is_free, inside))
+    kind = str(space.WhichOneof("kind"))
+    return kind in ("box", "multi_binary", "multi_discrete") and 0 in getattr(space, kind).shape
 
 
 def _graph(space: Space, slabs: _Slabs, n: int, path: str) -> list[Tagged]:
@@ -198,6 +238,7 @@ def _one_of(space: Space, slabs: _Slabs, n: int, path: str) -> list[Tagged]:
     if any(index >= len(space.one_of.spaces) for index in indices):
         raise Rejected("INVALID_VALUE", path, f"an index beyond {len(space.one_of.spaces) - 1}")
     values: list[Tagged] = [{} for _ in range(n)]
+    slabs.check_free(sum(_free(space.one_of.spaces[index]) for index in indices), path)
     for at, child in enumerate(space.one_of.spaces):
         chose = [i for i, index in enumerate(indices) if index == at]
         for i, value in zip(chose, _walk(child, slabs, len(chose), path + step(at))):

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["EXTENT", "LEAF_BYTES", "PLACE_VALUES", "Rejected", "check_extents", "step"]
+__all__ = [
+    "EXTENT",
+    "FREE_VALUES",
+    "FREE_VALUES_PER_BYTE",
+    "LEAF_BYTES",
+    "PLACE_VALUES",
+    "Rejected",
+    "check_extents",
+    "step",
+]
 
 LEAF_BYTES = 268_435_456
 PLACE_VALUES = 16_777_216
+FREE_VALUES, FREE_VALUES_PER_BYTE = 65_536, 4
 EXTENT = 2**63 - 1
 
 

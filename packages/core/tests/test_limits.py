@@ -157,6 +157,14 @@ def test_values_without_bytes_are_not_made_without_end(
     assert caught.value.path.startswith("value")
 
 
+def test_as_many_values_without_bytes_are_read_as_there_may_be() -> None:
+    """M-8; the golden vectors have one more."""
+    plain = SpaceCodec(spaces.Sequence(NOTHING), NATIVE)
+    assert len(plain.decode([lengths(65_552)])) == 65_552
+    stacks = SpaceCodec(spaces.Sequence(spaces.Tuple([LEAF] * 100), stack=True), NATIVE)
+    assert len(stacks.decode_values([bytes(4 * 771), *[b""] * 100], 771)) == 771
+
+
 def test_a_place_has_at_most_16777216_values() -> None:
     codec = SpaceCodec(spaces.Sequence(spaces.Discrete(2, dtype="uint8")), NATIVE)
     slab = bytes(2**24 + 1)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -228,6 +229,39 @@ def test_what_cannot_be_a_recorder_is_refused_at_once(tmp_path: Path) -> None:
     recorder = VideoRecorder(tmp_path, source="lidar")
     with pytest.warns(RecordingWarning, match=r"source='lidar' .* \['camera'\]"):
         play(wrap(Painter(), recorder), (0,))
+
+
+def test_films_of_an_earlier_run_are_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").touch()  # Nothing of ours.
+    play(wrap(Painter(), VideoRecorder(tmp_path)), (3, 4))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(FileExistsError, match=r"episode_0_seed_3\.mp4.*resume=True"):
+        VideoRecorder(tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    play(wrap(Painter(steps=2), VideoRecorder(tmp_path, resume=True)), (3, 5))
+    assert len(frames_of(tmp_path / "episode_0_seed_3.mp4")) == 3
+    assert (tmp_path / "episode_1_seed_4.mp4") in before and len(names(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("left", ["run.mp4", "run.mp4.episodes/episode_0.mp4"])
+def test_a_grid_of_an_earlier_run_is_not_replaced(tmp_path: Path, left: str) -> None:
+    (tmp_path / left).parent.mkdir(exist_ok=True)
+    (tmp_path / left).touch()
+    with pytest.raises(FileExistsError, match=rf"{re.escape(left)}.*resume=True"):
+        VideoRecorder(tmp_path / "run.mp4")
+    play(wrap(Painter(), VideoRecorder(tmp_path / "run.mp4", resume=True)), (1,))
+    assert len(frames_of(tmp_path / "run.mp4")) == 5
+    assert (tmp_path / left).exists(), "a film that the grid does not show stays"
+    assert len([path for path in tmp_path.rglob("*.mp4") if path.is_file()]) <= 2
+
+
+def test_films_that_a_grid_does_not_show_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("grid", "video"):
+        monkeypatch.setattr(f"rlmesh._record.{module}.MOST_FILMS", 2)
+    play(wrap(Painter(), VideoRecorder(tmp_path / "run.mp4")), (1, 2, 3))
+    assert names(tmp_path / "run.mp4.episodes") == ["episode_2_seed_3.mp4"]
 
 
 SCRIPT = """

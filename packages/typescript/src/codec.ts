@@ -52,6 +52,7 @@ export class SpaceCodec {
   /** The `n` values of slabs. */
   decodeBatch(slabs: readonly Uint8Array[], n: number): Value[] {
     const reader = new SlabReader(slabs, this.path);
+    reader.checkFree(n * this.plan.free, this.path);
     const values = this.plan.decode(reader, n);
     reader.end();
     return values;

@@ -1,16 +1,22 @@
 /** Containers: places whose slabs are followed by those of the spaces inside. */
 
 import { invalidValue, step } from "./errors.js";
-import { checkPlace, type Plan, type SlabReader, sum, uint32Slab } from "./slabs.js";
+import { checkPlace, joinedCounts, type Plan, type SlabReader } from "./slabs.js";
+import { sum, uint32Slab } from "./slabs.js";
 import { isSlabless, type Key, type Sequence } from "./spaces.js";
 import { describe, isObject, type OneOfValue, type Value } from "./values.js";
 
 /** A Dict: no slab of its own, then each entry in the order of the space. */
 export class DictPlan implements Plan {
+  readonly parts: number;
+  readonly free: number;
+
   constructor(
     private readonly entries: readonly (readonly [Key, Plan])[],
     private readonly path: string,
-  ) {}
+  ) {
+    ({ parts: this.parts, free: this.free } = joinedCounts(entries.map(([, plan]) => plan)));
+  }
 
   encode(values: readonly Value[], slabs: Uint8Array[]): void {
     checkPlace(values.length, this.path);
@@ -45,10 +51,15 @@ export class DictPlan implements Plan {
 
 /** A Tuple: no slab of its own, then each position. */
 export class TuplePlan implements Plan {
+  readonly parts: number;
+  readonly free: number;
+
   constructor(
     private readonly plans: readonly Plan[],
     private readonly path: string,
-  ) {}
+  ) {
+    ({ parts: this.parts, free: this.free } = joinedCounts(plans));
+  }
 
   encode(values: readonly Value[], slabs: Uint8Array[]): void {
     checkPlace(values.length, this.path);
@@ -84,6 +95,9 @@ export function isArray(value: unknown): value is readonly Value[] {
 
 /** A Sequence: lengths, then the elements of all. */
 export class SequencePlan implements Plan {
+  readonly parts = 1;
+  readonly free = 0;
+  private readonly stacked: boolean;
   private readonly stacksNothing: boolean;
 
   constructor(
@@ -91,6 +105,7 @@ export class SequencePlan implements Plan {
     private readonly plan: Plan,
     private readonly path: string,
   ) {
+    this.stacked = space.stacked;
     this.stacksNothing = space.stacked && isSlabless(space.space);
   }
 
@@ -112,6 +127,9 @@ export class SequencePlan implements Plan {
     checkPlace(n, this.path);
     const lengths = slabs.uint32s(n, this.path);
     this.check(lengths);
+    const { parts, free } = this.plan;
+    const empty = this.stacked ? lengths.filter((length) => length === 0).length : 0;
+    slabs.checkFree(sum(lengths) * free + empty * parts, this.path);
     return split(this.plan.decode(slabs, sum(lengths)), lengths);
   }
 
@@ -131,6 +149,9 @@ export function split<T>(all: readonly T[], lengths: readonly number[]): T[][] {
 
 /** A OneOf: indices, then for each alternative the values that chose it. */
 export class OneOfPlan implements Plan {
+  readonly parts = 1;
+  readonly free = 0;
+
   constructor(
     private readonly plans: readonly Plan[],
     private readonly path: string,
@@ -158,6 +179,7 @@ export class OneOfPlan implements Plan {
     this.check(indices);
     const counts = this.plans.map(() => 0);
     indices.forEach((index) => counts[index]!++);
+    slabs.checkFree(sum(this.plans.map((plan, at) => (counts[at] ?? 0) * plan.free)), this.path);
     const columns = this.plans.map((plan, at) => plan.decode(slabs, counts[at] ?? 0).values());
     return indices.map((index) => ({ index, value: columns[index]?.next().value as Value }));
   }

@@ -20,6 +20,9 @@ type Link = readonly [number, number];
 
 /** A Graph. */
 export class GraphPlan implements Plan {
+  readonly parts = 1;
+  readonly free = 0;
+
   /** @param edges The plan of the edge space; null where the space has none. */
   constructor(
     private readonly nodes: Plan,

@@ -13,6 +13,8 @@ type Ranges = readonly (readonly [bigint, bigint])[];
 
 /** A Box, MultiBinary or MultiDiscrete: an array of fixed shape. */
 export class ArrayPlan implements Plan {
+  readonly parts = 1;
+  readonly free: number;
   private readonly type: ElementType;
   private readonly shape: readonly number[];
   private readonly ranges: Ranges;
@@ -26,6 +28,7 @@ export class ArrayPlan implements Plan {
     this.shape = space.shape;
     this.ranges = rangesOf(space);
     this.length = count(space.shape);
+    this.free = this.length === 0 ? 1 : 0;
   }
 
   encode(values: readonly Value[], slabs: Uint8Array[]): void {
@@ -108,6 +111,8 @@ function isTensor(value: Value): value is Tensor {
 
 /** A Discrete: one integer. */
 export class DiscretePlan implements Plan {
+  readonly parts = 1;
+  readonly free = 0;
   private readonly type: ElementType;
   private readonly range: readonly [bigint, bigint];
 
@@ -148,6 +153,9 @@ export class DiscretePlan implements Plan {
 
 /** A Text: lengths in bytes, then the UTF-8 of all (V-9). */
 export class TextPlan implements Plan {
+  readonly parts = 1;
+  readonly free = 0;
+
   constructor(private readonly path: string) {}
 
   encode(values: readonly Value[], slabs: Uint8Array[]): void {

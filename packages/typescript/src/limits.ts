@@ -16,6 +16,9 @@ export const TENSOR_DIMENSIONS = 32;
 export const LEAF_BYTES = 268_435_456;
 /** Values at one place of the walk. */
 export const PLACE_VALUES = 16_777_216;
+/** Values without a byte (M-8), and how many more for each byte of the slabs. */
+export const FREE_VALUES = 65_536;
+export const FREE_VALUES_PER_BYTE = 4;
 /** Elements of one object array, list or map. */
 export const CONTAINER_ELEMENTS = 1_048_576;
 /** `DynamicValue` messages in one message. */

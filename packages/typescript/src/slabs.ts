@@ -2,11 +2,15 @@
 
 import { bytesOf, elementsOf, elementType } from "./dtypes.js";
 import { invalidValue } from "./errors.js";
-import { checkLimit, PLACE_VALUES } from "./limits.js";
+import { checkLimit, FREE_VALUES, FREE_VALUES_PER_BYTE, PLACE_VALUES } from "./limits.js";
 import type { Value } from "./values.js";
 
 /** One place of the walk of CONTRACT.md §12, for any number of values at a time. */
 export interface Plan {
+  /** Places of an empty stack: this one, and those inside of a Dict or Tuple (M-8). */
+  readonly parts: number;
+  /** How many of them have no byte, whatever the value. */
+  readonly free: number;
   /** Append the slabs of the values; each value is checked as a receiver would (F-3). */
   encode(values: readonly Value[], slabs: Uint8Array[]): void;
   /** Take the slabs of `n` values. */
@@ -16,6 +20,7 @@ export interface Plan {
 /** The slabs of a value that came. */
 export class SlabReader {
   private taken = 0;
+  private free = 0;
 
   /** @param path The path of the whole value. */
   constructor(
@@ -39,6 +44,17 @@ export class SlabReader {
   /** The next slab, of `n` uint32. */
   uint32s(n: number, path: string): number[] {
     return Array.from(elementsOf(UINT32, this.take(n * UINT32.size, path)), Number);
+  }
+
+  /** Count values without a byte, and refuse too many before any is made (M-8). */
+  checkFree(more: number, path: string): void {
+    this.free += more;
+    if (this.free <= FREE_VALUES) {
+      return;
+    }
+    const bytes = sum(this.slabs.map((slab) => slab.length));
+    const most = FREE_VALUES + FREE_VALUES_PER_BYTE * bytes;
+    checkLimit(this.free, most, "values without a byte", path);
   }
 
   /** Refuse slabs that are left over. */
@@ -84,6 +100,13 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array {
  */
 export function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** `parts` and `free` of a plan that has no slab of its own. */
+export function joinedCounts(plans: readonly Plan[]): { parts: number; free: number } {
+  const parts = sum(plans.map((plan) => plan.parts));
+  const free = sum(plans.map((plan) => plan.free));
+  return { parts: parts + 1, free: free + (free === parts ? 1 : 0) };
 }
 
 /** Refuse more values at one place than M-1 allows, before anything is made of them. */

@@ -91,6 +91,13 @@ test("a stack of nothing has no elements (V-15)", () => {
   assert.deepEqual(codec.decode([new Uint8Array(4)]), []);
 });
 
+test("as many values without a byte are read as there may be (M-8)", () => {
+  const codec = new SpaceCodec({ family: "sequence", space: EMPTY, stacked: false });
+  const lengths = (n: number) => [new Uint8Array(Uint32Array.of(n).buffer)];
+  assert.equal((codec.decode(lengths(65_552)) as Value[]).length, 65_552);
+  refused(() => codec.decode(lengths(65_553)), ErrorCode.LIMIT_EXCEEDED, "");
+});
+
 test("the limits on one space hold", () => {
   const wide = (n: number, space: Space) =>
     ({ family: "tuple", spaces: Array(n).fill(space) }) as Space;

@@ -24,6 +24,7 @@ RULES: dict[str, str] = {
     "M-1 tensor dimensions": "a tensor has at most 32 dimensions by default",
     "M-1 values": "at most 16,777,216 values at one place by default",
     "M-4": "at most 16,777,216 values at one place by default, also where they have no bytes",
+    "M-8": "at most 65,536 values without a byte by default, and 4 more a byte of the slabs",
     "M-6": "the extents other than 0 times the itemsize are at most 2^63-1, without wrapping",
     "S-1": "exactly one kind is set, one that the receiver knows",
     "S-2": "a space has at most 24 levels",
@@ -77,6 +78,7 @@ RULES: dict[str, str] = {
 UNUSUAL: dict[str, str] = {
     "M-1": "LIMIT_EXCEEDED",
     "M-4": "LIMIT_EXCEEDED",
+    "M-8": "LIMIT_EXCEEDED",
     "M-6": "LIMIT_EXCEEDED",
     "S-1": "UNSUPPORTED",
     "S-3 unknown": "UNSUPPORTED",

@@ -204,6 +204,25 @@ def _stacks() -> list[BadValue]:
     ]
 
 
+def _free() -> list[BadValue]:
+    """One more value without a byte than there may be, for the bytes that there are."""
+    nothings, zeros = sequence(dict_()), sequence(tuple_(box("int8", [0], 0, 1)))
+    many, none = tuple_(*[discrete(2)] * 100), tuple_(*[dict_()] * 100)
+    stacks = sequence(many, stacked=True)
+    return [
+        _case("sequence/of-nothing-too-many", nothings, [u32(65_553)], "M-8"),
+        _case("sequence/of-zero-size-too-many", zeros, [u32(32_777), b""], "M-8"),
+        _case(
+            "sequence/of-nothing-too-many-together",
+            tuple_(nothings, nothings),
+            [u32(32_784), u32(32_785)],
+            "M-8",
+        ),
+        _case("sequence/empty-stacks-too-many", stacks, [bytes(4 * 772), *[b""] * 100], "M-8", 772),
+        _case("one_of/of-nothing-too-many", one_of(none), [bytes(4 * 772)], "M-8", 772),
+    ]
+
+
 def _graphs() -> list[BadValue]:
     """One slab of a good graph replaced."""
     space = graph(discrete(4, dtype="int8"), discrete(4, dtype="uint8"))
@@ -286,4 +305,4 @@ def _alternatives() -> list[BadValue]:
 
 SIZES = [*_sizes(), *_child_sizes()]
 LEAVES = [*_numbers(), *_many(), *_texts()]
-NESTED = [*_sequences(), *_stacks(), *_graphs(), *_graph_edges(), *_alternatives()]
+NESTED = [*_sequences(), *_stacks(), *_free(), *_graphs(), *_graph_edges(), *_alternatives()]

@@ -133,6 +133,7 @@ class EnvServer(Endpoint):
             Capability.QUEUE,
             Capability.ATTRIBUTES,
             Capability.STEP_MANY,
+            Capability.PARTIAL_RESET,
             *lasting(options),
         }
         return SessionHub(

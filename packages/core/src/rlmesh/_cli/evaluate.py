@@ -20,6 +20,7 @@ from rlmesh._cli.parameters import (
     Debug,
     Json,
     Key,
+    Timeout,
     Token,
     read_address,
     tls_of,
@@ -33,8 +34,6 @@ from rlmesh.options import TLS
 from rlmesh.results import RunResult
 
 __all__ = ["evaluate"]
-
-_CONNECT_SECONDS = 10.0
 
 
 _Model = Annotated[
@@ -56,7 +55,9 @@ _Report = Annotated[
 ]
 _Record = Annotated[
     Path | None,
-    typer.Option(metavar="FOLDER", help="write a video of each episode"),
+    typer.Option(
+        metavar="FOLDER", help="write a video of each episode; refused where an earlier run has"
+    ),
 ]
 _RecordSource = Annotated[
     str,
@@ -112,6 +113,7 @@ def evaluate(
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,
     tls_key: Key = None,
+    connect_timeout: Timeout = 10.0,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -124,6 +126,7 @@ def evaluate(
         arguments: dict[str, Any] = {
             "seeds": read_seeds(seeds),
             "token": token,
+            "connect_timeout": connect_timeout,
             "instruction": instruction,
             "journal": journal,
             "resume": resume,
@@ -133,12 +136,13 @@ def evaluate(
             "max_episode_seconds": max_episode_seconds,
         }
         if is_address(model):
-            served = dial_model(model, backend, model_token, _for(model, tls))
+            own = _for(model, tls)
+            served = dial_model(model, backend, model_token, own, connect_timeout)
             arguments["model"] = stack.enter_context(served)
         else:
             arguments["model"] = load_model(model, model_kwargs, backend)
-        arguments["hooks"] = _recorders(record, record_source)
-        arguments["envs"] = _endpoints(stack, addresses, token, tls)
+        arguments["hooks"] = _recorders(record, record_source, resume)
+        arguments["envs"] = _endpoints(stack, addresses, token, tls, connect_timeout)
         _run(reporter, arguments, report)
 
 
@@ -161,10 +165,28 @@ def _check(report: Path | None, record: Path | None, journal: Path | None, resum
         raise UsageProblem(f"--report: {report} may not be written")
     if record is not None and record.exists() and not record.is_dir():
         raise UsageProblem(f"--record: {record} is a file; expected a folder")
+    if record is not None and not (resume and journal is not None and journal.exists()):
+        _check_films(record)
+
+
+def _check_films(folder: Path) -> None:
+    from rlmesh._record.video import film_of_before
+
+    film = film_of_before(folder)
+    if film is not None:
+        raise UsageProblem(
+            f"--record: {folder} has films of an earlier run, such as {os.path.basename(film)}; "
+            f"name another folder, or move them; --resume adds to them if the --journal of their "
+            f"run is there"
+        )
 
 
 def _endpoints(
-    stack: contextlib.ExitStack, addresses: Sequence[str], token: str, tls: TLS | None
+    stack: contextlib.ExitStack,
+    addresses: Sequence[str],
+    token: str,
+    tls: TLS | None,
+    timeout: float,
 ) -> list[Any]:
     """What is evaluated on: the addresses, but clients where these need certificates."""
     envs: list[Any] = []
@@ -173,8 +195,9 @@ def _endpoints(
         if own is None:
             envs.append(address)
         else:
-            told = describe(address, token, own, _CONNECT_SECONDS)
-            envs.append(stack.enter_context(connect(told, token=token, tls=own)))
+            told = describe(address, token, own, timeout)
+            client = connect(told, token=token, tls=own, connect_timeout=timeout)
+            envs.append(stack.enter_context(client))
     return envs
 
 
@@ -205,12 +228,12 @@ def _run(reporter: Reporter, arguments: dict[str, Any], report: Path | None) -> 
     _tell(reporter, result, report)
 
 
-def _recorders(folder: Path | None, source: str) -> list[Any]:
+def _recorders(folder: Path | None, source: str, resume: bool) -> list[Any]:
     if folder is None:
         return []
     from rlmesh.record import VideoRecorder
 
-    return [VideoRecorder(folder, source=source)]
+    return [VideoRecorder(folder, source=source, resume=resume)]
 
 
 def _tell(

@@ -80,7 +80,9 @@ def load_model(name: str, kwargs: str, backend: str | None) -> ModelBase[Any, An
         raise UsageProblem(f"{name}: {error}") from error
 
 
-def dial_model(address: str, backend: str | None, token: str, tls: TLS | None) -> RemoteModel:
+def dial_model(
+    address: str, backend: str | None, token: str, tls: TLS | None, timeout: float
+) -> RemoteModel:
     """The model that is served at an address.
 
     Raises:
@@ -88,7 +90,7 @@ def dial_model(address: str, backend: str | None, token: str, tls: TLS | None) -
         RLMeshError: If it cannot be reached.
     """
     framework = read_choice(backend, "--backend", BACKENDS)
-    return RemoteModel(address, token=token, tls=tls, framework=framework)
+    return RemoteModel(address, token=token, tls=tls, framework=framework, connect_timeout=timeout)
 
 
 def _model_class(backend: str | None) -> type[ModelBase[Any, Any]]:

@@ -20,6 +20,7 @@ def evaluate(
     max_episodes: int | None = None,
     instruction: str | None = None,
     token: str = "",
+    connect_timeout: float = 10.0,
     max_batch_size: int | None = None,
     execution_horizon: int | None = None,
     max_episode_steps: int | None = None,
@@ -57,6 +58,7 @@ def evaluate(
             Those of a model with a `ModelSpec` are the spec's; of another it is the context, where
             it takes that.
         token: Bearer token for addresses.
+        connect_timeout: Seconds that connecting to an address may take, each time.
         max_batch_size: Most observations of one forward pass; None: no limit.
         execution_horizon: Take at most that many actions of a chunk before the model is asked
             again; None: all, of a model that predicts nothing but chunks, else one.
@@ -87,6 +89,7 @@ def evaluate(
         max_episodes=max_episodes,
         instruction=instruction,
         token=token,
+        connect_timeout=connect_timeout,
         max_batch_size=max_batch_size,
         execution_horizon=execution_horizon,
         max_episode_steps=max_episode_steps,

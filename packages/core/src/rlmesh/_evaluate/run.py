@@ -39,7 +39,9 @@ class Evaluable(Protocol):
     @property
     def _backend(self) -> ArrayBackend: ...
 
-    def _dial(self, address: str | int, token: str, *, vector: bool) -> Any: ...
+    def _dial(
+        self, address: str | int, token: str, connect_timeout: float, *, vector: bool
+    ) -> Any: ...
 
     def policy(
         self,
@@ -66,6 +68,7 @@ class Settings:
     max_episodes: int | None = None
     instruction: str | None = None
     token: str = ""
+    connect_timeout: float = 10.0
     max_batch_size: int | None = None
     execution_horizon: int | None = None
     max_episode_steps: int | None = None
@@ -119,15 +122,17 @@ class ModelDialer:
     model: Evaluable
     backend: ArrayBackend
     token: str
+    connect_timeout: float = 10.0
 
     def dial(self, address: str | int, *, vector: bool) -> Any:
         """See `Dialer.dial`."""
-        return self.model._dial(address, self.token, vector=vector)
+        return self.model._dial(address, self.token, self.connect_timeout, vector=vector)
 
 
 def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
     """Play a run; see `rlmesh.evaluate`."""
-    sources = sources_of(envs, ModelDialer(model, model._backend, settings.token))
+    dialer = ModelDialer(model, model._backend, settings.token, settings.connect_timeout)
+    sources = sources_of(envs, dialer)
     if not sources:
         raise ValueError("expected an environment or more, got an empty list")
     audience = Audience(model._callbacks, settings.hooks)

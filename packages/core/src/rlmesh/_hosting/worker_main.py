@@ -9,12 +9,15 @@ message, or the frame of what closing the environment raised.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import select
 import signal
 import sys
 import threading
 import time
+from collections.abc import Generator
 from multiprocessing.connection import Connection
 
 from rlmesh._hosting.frameworks import backend_of
@@ -39,25 +42,49 @@ def main(arguments: list[str]) -> int:
     frames, lifeline = map(int, arguments)
     _end_with(lifeline)
     connection = Connection(frames)
-    try:
-        recipe = Recipe.unpacked(connection.recv_bytes())
+    with _while_served(connection):
+        packed = connection.recv_bytes()
+    recipe = Recipe.unpacked(packed)
+    with _while_served(connection):
         hosted = _make(recipe, connection)
         if hosted is not None:
             _answer(*hosted, connection)
-    except (EOFError, OSError):  # The server is gone; the environment's own end is its business.
-        return 1
     return 0
 
 
 def _end_with(lifeline: int) -> None:
     """Let the kernel end this process and its group when the server's end of `lifeline` closes.
 
-    No thread has to wait for that, so an environment that holds the GIL for ever ends too.
+    No thread has to wait for that, so an environment that holds the GIL for ever ends too. Of an
+    end that closed before, the kernel tells nothing.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())  # Minus: a group.
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    _end_if_broken(lifeline)
+
+
+@contextlib.contextmanager
+def _while_served(connection: Connection) -> Generator[None, None, None]:
+    """End this process and its group where it turns out that the server has closed FRAMES.
+
+    That may break before LIFELINE does, for the kernel closes one after the other. A process that
+    ended by itself then would take the kernel's order with it, and leave its children alive.
+    """
+    try:
+        yield
+    except (EOFError, OSError):
+        _end_if_broken(connection.fileno())
+        raise
+
+
+def _end_if_broken(descriptor: int) -> None:
+    """End this process and its group if the other end of a connection is closed."""
+    watch = select.poll()
+    watch.register(descriptor, 0)  # POLLHUP is told unasked.
+    if any(events & select.POLLHUP for _, events in watch.poll(0)):
+        os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def _make(recipe: Recipe, connection: Connection) -> tuple[HostedEnv, EnvFrames] | None:

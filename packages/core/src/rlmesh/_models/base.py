@@ -327,11 +327,12 @@ class ModelBase(Generic[ObsT, ActT]):
         """Further arguments of the clients that are dialled."""
         return {}
 
-    def _dial(self, address: str | int, token: str, *, vector: bool) -> Any:
+    def _dial(self, address: str | int, token: str, connect_timeout: float, *, vector: bool) -> Any:
         """A client of the backend; raises as that does."""
         package = importlib.import_module(self._package)
         client = package.RemoteVectorEnv if vector else package.RemoteEnv
-        return client(address, token=token, **self._client_arguments)
+        arguments = {"token": token, "connect_timeout": connect_timeout, **self._client_arguments}
+        return client(address, **arguments)
 
 
 def _is_own(cls: type[Any], *names: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import warnings
 from abc import ABC, abstractmethod
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 from rlmesh._record.writer import EpisodeFile, Writer
 
-__all__ = ["Recorder", "RecordingWarning", "file_stem"]
+__all__ = ["Recorder", "RecordingWarning", "file_stem", "recorded"]
 
 Self = TypeVar("Self", bound="Recorder")
 
@@ -33,13 +34,18 @@ class Recorder(ABC):
     Args:
         path: Where it writes.
         episodes: Whether an episode is recorded, by its number in the run; None: each is.
+        resume: Whether files of an earlier run may be replaced.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], episodes: Callable[[int], bool] | None
+        self,
+        path: str | os.PathLike[str],
+        episodes: Callable[[int], bool] | None,
+        resume: bool = False,
     ) -> None:
         self.path = os.fspath(path)
         self._episodes = episodes
+        self._resume = resume
         self._open: dict[int, EpisodeFile] = {}
         self._writer = Writer(self._note, self._leave)
         self._lock = threading.Lock()
@@ -136,6 +142,19 @@ class Recorder(ABC):
         """Write what is made of all episodes."""
         return
 
+    def _vacant(self, path: str) -> str:
+        """The name of a file that is to be written.
+
+        Raises:
+            FileExistsError: If it is that of a file of an earlier run, which is to be kept.
+        """
+        if os.path.isfile(path) and not self._resume:
+            raise FileExistsError(
+                f"{path} is there already, of an earlier run; name another place for each run, or "
+                f"resume=True replaces it"
+            )
+        return path
+
     def _forget(self, episode: int) -> None:
         with self._lock:
             file = self._open.pop(episode, None)
@@ -169,3 +188,11 @@ class Recorder(ABC):
 def file_stem(episode: int, seed: int | None) -> str:
     """How the file of an episode is called: "episode_3_seed_17", "episode_3" where unseeded."""
     return f"episode_{episode}" if seed is None else f"episode_{episode}_seed_{seed}"
+
+
+def recorded(folder: str | os.PathLike[str], suffix: str) -> list[str]:
+    """The names of the files of episodes that are in a folder, if there is one, by episode."""
+    pattern = re.compile(rf"episode_(\d+)(?:_seed_(\d+))?{re.escape(suffix)}")
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    found = [match for match in map(pattern.fullmatch, names) if match is not None]
+    return [m[0] for m in sorted(found, key=lambda m: (int(m[1]), int(m[2] or 0)))]

@@ -47,7 +47,8 @@ class TrajectoryRecorder(Recorder):
         path: The folder; it is made.
         format: "parquet" or "minari".
         episodes: Whether an episode is recorded, by its number in the run; None: each is.
-        resume: Whether episodes are added to those that are there.
+        resume: Whether episodes are added to those that are there; a Parquet file of the same
+            episode and seed is replaced.
 
     Raises:
         ImportError: If PyArrow or NumPy is not installed.
@@ -70,7 +71,7 @@ class TrajectoryRecorder(Recorder):
         library("pyarrow", "TrajectoryRecorder")
         # Not at the end of the process, when it may be wanted first.
         library("pyarrow.parquet", "TrajectoryRecorder")
-        super().__init__(path, episodes)
+        super().__init__(path, episodes, resume)
         self._dataset = MinariDataset(self.path) if format == "minari" else None
         os.makedirs(self.path, exist_ok=True)
         there = [name for name in os.listdir(self.path) if not name.startswith(".")]
@@ -87,7 +88,8 @@ class TrajectoryRecorder(Recorder):
         if self._dataset is not None:
             return MinariEpisode(self._dataset, event.episode, event.seed, layout)
         name = f"{file_stem(event.episode, event.seed)}.parquet"
-        return ParquetEpisode(os.path.join(self.path, name), event.episode, event.seed, layout)
+        path = self._vacant(os.path.join(self.path, name))
+        return ParquetEpisode(path, event.episode, event.seed, layout)
 
     def _layout_of(self, env: Any) -> Layout:
         # Spaces of Gymnasium are converted once, and compiled once.

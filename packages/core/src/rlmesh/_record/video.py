@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 from collections.abc import Callable
 from typing import Any
 
 from rlmesh._record.environment import fps_of, spaces_of
 from rlmesh._record.film import Film
 from rlmesh._record.frames import Drawings, Pixels, leaf_path, pixels_of, value_at
-from rlmesh._record.grid import write_grid
+from rlmesh._record.grid import MOST_FILMS, write_grid
 from rlmesh._record.libraries import library
-from rlmesh._record.recorder import Recorder, file_stem
+from rlmesh._record.recorder import Recorder, file_stem, recorded
 
-__all__ = ["VideoRecorder"]
+__all__ = ["VideoRecorder", "film_of_before"]
 
 DEFAULT_FPS = 30.0
 
@@ -26,22 +25,26 @@ class VideoRecorder(Recorder):
     A film is written in a thread of its own while its episode goes on, under a hidden name
     (".episode_0_seed_3.mp4.part"), and gets its own when the episode has ended: what can be seen
     can be played, whatever ends the process. What cannot be filmed is a `RecordingWarning` that
-    names the file, and is in `failures`; the run goes on.
+    names the file, and is in `failures`; the run goes on. So is a film that would replace one of an
+    earlier run.
 
     Args:
         path: A folder, which gets "episode_{index}_seed_{seed}.mp4" of each episode ("_seed_…" is
-            left out where there is none); or a file "….mp4", which gets all of them side by side
-            when the run has ended. Until then its episodes are in the folder "….mp4.episodes".
+            left out where there is none); or a file "….mp4", which gets all of them side by side,
+            but at most 64, when the run has ended. Until then its episodes are in the folder
+            "….mp4.episodes", in which those stay that are not shown.
         source: "render": what the environment's `render()` returns after the reset and each step.
             "observation": the observation where it is an image, or the only image in it. Else the
             place of an image in the observation: "['camera'][0]" or "camera/0".
         fps: Frames a second; None: as the environment's contract says, else 30.
         episodes: Whether an episode is filmed, by its number in the run; None: each is.
         codec: FFmpeg's name of the encoder.
+        resume: Whether films are added to those that are there; one of the same name is replaced.
 
     Raises:
         ImportError: If PyAV or NumPy is not installed.
         ValueError: If there is no such encoder, or `fps` is not above 0.
+        FileExistsError: If films of an earlier run are there, and `resume` is False.
         OSError: If the folder cannot be made.
     """
 
@@ -53,6 +56,7 @@ class VideoRecorder(Recorder):
         fps: float | None = None,
         episodes: Callable[[int], bool] | None = None,
         codec: str = "libx264",
+        resume: bool = False,
     ) -> None:
         library("numpy", "VideoRecorder")
         av = library("av", "VideoRecorder")
@@ -62,9 +66,14 @@ class VideoRecorder(Recorder):
             raise ValueError(f"expected an encoder that FFmpeg has, got codec={codec!r}") from error
         if fps is not None and not 0 < fps < math.inf:
             raise ValueError(f"expected fps above 0, got {fps}")
-        super().__init__(path, episodes)
-        self._is_grid = self.path.lower().endswith(".mp4")
-        self._folder = f"{self.path}.episodes" if self._is_grid else self.path
+        super().__init__(path, episodes, resume)
+        there = film_of_before(self.path)
+        if there is not None and not resume:
+            raise FileExistsError(
+                f"expected no film of an earlier run, but {there} is there; name another place, or "
+                f"resume=True adds to it"
+            )
+        self._is_grid, self._folder = _folder_of(self.path)
         os.makedirs(self._folder, exist_ok=True)
         self._source, self._codec = source, codec
         self._fps = None if fps is None else float(fps)
@@ -81,7 +90,8 @@ class VideoRecorder(Recorder):
 
     def _begin(self, event: Any) -> Film:
         os.makedirs(self._folder, exist_ok=True)  # A grid of a run before took it away.
-        path = self._films[event.episode] = self._path(event.episode, event.seed)
+        path = self._vacant(self._path(event.episode, event.seed))
+        self._films[event.episode] = path
         return Film(path, self._rate, self._codec, self._say)
 
     def _path(self, episode: int, seed: int | None) -> str:
@@ -124,9 +134,30 @@ class VideoRecorder(Recorder):
         if not (self._is_grid and films):
             return
         try:
-            write_grid(films, self.path, self._rate(), self._codec)
+            write_grid(films, self._vacant(self.path), self._rate(), self._codec)
+            self._remove(films[:MOST_FILMS])
         except Exception as error:
             self._say(f"{self.path}: not recorded: {type(error).__name__}: {error}")
-        else:
-            shutil.rmtree(self._folder, ignore_errors=True)
         self._films.clear()
+
+    def _remove(self, films: list[str]) -> None:
+        """Remove the films that a grid shows, what a killed run left unfinished, and the folder."""
+        unfinished = [name for name in os.listdir(self._folder) if name.startswith(".")]
+        for path in [*films, *(os.path.join(self._folder, name) for name in unfinished)]:
+            os.remove(path)
+        if not os.listdir(self._folder):
+            os.rmdir(self._folder)
+
+
+def film_of_before(path: str | os.PathLike[str]) -> str | None:
+    """A film that an earlier run has written to the `path` of a `VideoRecorder`; None: no such."""
+    is_grid, folder = _folder_of(os.fspath(path))
+    if is_grid and os.path.exists(path):
+        return os.fspath(path)
+    return next((os.path.join(folder, name) for name in recorded(folder, ".mp4")), None)
+
+
+def _folder_of(path: str) -> tuple[bool, str]:
+    """Whether a `path` is that of a grid, and where the films of its episodes are."""
+    is_grid = path.lower().endswith(".mp4")
+    return is_grid, f"{path}.episodes" if is_grid else path

@@ -291,14 +291,14 @@ class RemoteModel:
 
         return Callbacks()
 
-    def _dial(self, address: str | int, token: str, *, vector: bool) -> Any:
+    def _dial(self, address: str | int, token: str, connect_timeout: float, *, vector: bool) -> Any:
         """A client of an environment, for evaluation; see `ModelBase`."""
         import importlib
 
         name = self._backend.name
         package = importlib.import_module("rlmesh" if name == "native" else f"rlmesh.{name}")
         client = package.RemoteVectorEnv if vector else package.RemoteEnv
-        return client(address, token=token)
+        return client(address, token=token, connect_timeout=connect_timeout)
 
     def _route(self) -> ModelRoute:
         if self._contract is None:

@@ -274,6 +274,10 @@ class RemotePlayer:
             seed = None
         mask = b""
         if self._num_envs is not None and options is not None and "reset_mask" in options:
+            if Capability.PARTIAL_RESET not in self._session.server.capabilities:
+                raise UnsupportedError(
+                    "the server takes no reset_mask: it resets all lanes together; leave it out"
+                )
             options = dict(options)
             mask = self._lanes.mask_slab(options.pop("reset_mask"))
         body = m.Reset(None if seed is None else _seed(seed), lane_seeds, options, mask)
