@@ -65,7 +65,9 @@ def test_only_a_server_that_resets_single_lanes_is_asked_to() -> None:
             observations = remote.reset(options=mask)[0]
             assert (observations == stepped).all(axis=1).tolist() == [False, True]
             session.server = replace(session.server, capabilities=listed - {PARTIAL_RESET})
-            with pytest.raises(UnsupportedError, match="no reset_mask"):
+            with pytest.raises(
+                UnsupportedError, match="does not reset single lanes"
+            ):
                 remote.reset(options=mask)
 
 

@@ -239,16 +239,19 @@ class RemotePlayer:
 
     def render(self, lanes: Sequence[int] = ()) -> Any:
         """What the environment's `render` returns; of a vector, for these lanes (empty: all)."""
+        self._need(Capability.RENDER, "render")
         body = m.Render(tuple(lanes))
         self._lanes.check_rendered(body, vector=self._num_envs is not None)
         return self._session.request(body, m.Rendered).frame
 
     def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """What an exposed method returns; a tuple with one result a lane, for a vector."""
+        self._need(Capability.ATTRIBUTES, f"call {name}")
         return self._session.request(m.Call(name, tuple(args), kwargs), m.Called).result
 
     def get_attr(self, name: str) -> Any:
         """An exposed attribute's value; of a method, a function that calls it."""
+        self._need(Capability.ATTRIBUTES, f"tell {name}")
         attribute = self._session.request(m.GetAttribute(name), m.Attribute)
         if not attribute.callable:
             return attribute.value
@@ -256,7 +259,13 @@ class RemotePlayer:
 
     def set_attr(self, name: str, value: Any) -> None:
         """Give an exposed attribute a value."""
+        self._need(Capability.ATTRIBUTES, f"set {name}")
         self._session.request(m.SetAttribute(name, value), m.AttributeSet)
+
+    def _need(self, capability: Capability, what: str) -> None:
+        """Raise UnsupportedError where the server does not say that it can do something (H-9)."""
+        if capability not in self._session.server.capabilities:
+            raise UnsupportedError(f"the server of {self.address} does not {what}")
 
     def close(self) -> None:
         """End the session; may be called again."""
@@ -274,10 +283,7 @@ class RemotePlayer:
             seed = None
         mask = b""
         if self._num_envs is not None and options is not None and "reset_mask" in options:
-            if Capability.PARTIAL_RESET not in self._session.server.capabilities:
-                raise UnsupportedError(
-                    "the server takes no reset_mask: it resets all lanes together; leave it out"
-                )
+            self._need(Capability.PARTIAL_RESET, "reset single lanes; leave out reset_mask")
             options = dict(options)
             mask = self._lanes.mask_slab(options.pop("reset_mask"))
         body = m.Reset(None if seed is None else _seed(seed), lane_seeds, options, mask)
