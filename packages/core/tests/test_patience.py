@@ -12,9 +12,11 @@ import pytest
 
 from rlmesh._transport import patience
 from rlmesh._transport.patience import (
+    CROWDED_NS,
     LEAD_NS,
     LONG_NS,
     LOOK_NS,
+    MOST_CROWDED,
     MOST_SKIPPED,
     PROBE_NS,
     SHORT_NS,
@@ -26,8 +28,10 @@ Waiting = tuple[Patience, socket.socket, socket.socket]
 
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waiting]:
-    """One who waits, on a machine with two cores, and who writes to it."""
+    """One who waits, on a machine with two cores that nobody else wants, and who writes to it."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
+    ticks = itertools.count(0, 10_000)
+    monkeypatch.setattr(patience, "perf_counter_ns", lambda: next(ticks))
     here, there = socket.socketpair()
     with here, there:
         yield Patience(here), here, there
@@ -53,10 +57,56 @@ def test_it_does_not_look_for_long(
         other.send(b"x")
         assert one.look()
         here.recv(1)
-    ticks = iter(range(0, 100 * limit, limit // 4))
+    ticks = iter(range(0, 100 * limit, CROWDED_NS))
     monkeypatch.setattr(patience, "perf_counter_ns", lambda: next(ticks))
     assert not one.look()
-    assert next(ticks) < 2 * limit
+    assert limit < next(ticks) < 2 * limit
+
+
+def test_it_hardly_looks_where_others_want_the_core(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, here, other = waiting
+    one.slept(0)
+    turn = CROWDED_NS + 1
+    ticks = itertools.count(0, turn)
+    with monkeypatch.context() as crowd:
+        crowd.setattr(patience, "perf_counter_ns", lambda: next(ticks))
+        looked, real = [0], one._poll
+        one._poll = lambda timeout: looked.append(1) or real(timeout)  # type: ignore[assignment]
+        waits = 40_000
+        for _ in range(waits):
+            assert not one.look()
+            one.slept(0)
+        assert len(looked) < 30 + waits / MOST_CROWDED
+        one._poll = real
+    monkeypatch.setattr(patience, "perf_counter_ns", lambda: 0)
+    other.send(b"x")
+    for _ in range(MOST_CROWDED + 1):  # They have gone.
+        if one.look():
+            break
+    assert all(one.look() for _ in range(100))
+    here.recv(1)
+
+
+def test_good_looks_between_do_not_make_it_forget_them(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, here, other = waiting
+    one.slept(0)
+    ticks = itertools.count(0, CROWDED_NS + 1)
+    monkeypatch.setattr(patience, "perf_counter_ns", lambda: next(ticks))
+    lost: list[int] = []
+    real = one._pass
+    one._pass = lambda waits: (lost.append(waits), real(waits))[1]  # type: ignore[func-returns-value,method-assign]
+    for wait in range(100_000):
+        if wait % 40:
+            other.send(b"x")
+        if not one.look():
+            one.slept(0)
+        if wait % 40:
+            here.recv(1)
+    assert 20 < len(lost) < 60, "not one of forty"
 
 
 def test_after_failures_it_looks_ever_more_seldom(waiting: Waiting) -> None:
@@ -151,7 +201,7 @@ def test_an_end_that_does_not_come_as_expected_is_expected_more_seldom(
     waiting: Waiting, sleeps: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, _, other = waiting
-    ticks = itertools.count(0, LEAD_NS // 2)
+    ticks = itertools.count(0, CROWDED_NS)
     monkeypatch.setattr(patience, "perf_counter_ns", lambda: next(ticks))
     one.slept(LONGER)
     one.slept(LONGER)

@@ -27,6 +27,12 @@ LEAD_NS = 200_000
 MOST_SKIPPED = 256
 """How many waits at most it lets pass after looking in vain."""
 
+CROWDED_NS = 50_000
+"""A turn of looking takes one or two microseconds; one that took longer had lost its core."""
+
+LEAST_CROWDED, MOST_CROWDED = 256, 4096
+"""How many waits it lets pass where others want the core: a look loses it for a time slice."""
+
 _ABLE = hasattr(select, "poll") and hasattr(os, "sched_getaffinity")
 
 _SELECTABLE = 1024
@@ -40,7 +46,8 @@ class Patience:
     short step takes. Looking is bounded by about what it can save ("competitive spinning": Karlin,
     Li, Manasse, Owicki, 1991), and after each failure half as often. It is done at once where the
     wait before was short; where the waits before were longer, but alike, it sleeps until shortly
-    before the next one should end. Where this process has one core only, the peer needs it.
+    before the next one should end. Where this process has one core only, the peer needs it; and
+    where other processes want the cores, one who sleeps gets its own back sooner.
 
     Args:
         waited: The socket.
@@ -61,6 +68,8 @@ class Patience:
         self._passed = 0
         self._skipped = 0
         self._to_skip = 0
+        self._crowds = 0
+        self._calm = 0
 
     def look(self) -> bool:
         """Look for bytes, if that is worthwhile; whether there are some."""
@@ -76,6 +85,7 @@ class Patience:
         if self._flowing:
             self._to_skip = 0
         self._flowing = True
+        self._forget_crowds()
         return True
 
     def _look_later(self) -> bool:
@@ -92,13 +102,32 @@ class Patience:
 
     def _look_until(self, end: int) -> bool:
         poll = self._poll
+        turn = perf_counter_ns()
         while not poll(0):
             os.sched_yield()
-            if perf_counter_ns() > end:
-                self._skipped = 0
-                self._to_skip = min(2 * self._to_skip + 1, MOST_SKIPPED)
+            begun, turn = turn, perf_counter_ns()
+            if turn - begun > CROWDED_NS:
+                self._crowds = min(max(LEAST_CROWDED, 2 * self._crowds), MOST_CROWDED)
+                self._calm = 0
+                self._pass(self._crowds)
+                return False
+            if turn > end:
+                self._pass(min(2 * self._to_skip + 1, MOST_SKIPPED))
                 return False
         return True
+
+    def _pass(self, waits: int) -> None:
+        """Let so many waits pass."""
+        self._skipped = 0
+        self._to_skip = waits
+
+    def _forget_crowds(self) -> None:
+        """Halve what the next crowd costs after as many good looks: they come in between, too."""
+        if self._crowds:
+            self._calm += 1
+            if self._calm > self._crowds:
+                self._crowds //= 2
+                self._calm = 0
 
     def slept(self, nanoseconds: int) -> None:
         """It had to sleep until bytes came."""
