@@ -7,7 +7,7 @@ from typing import Any
 
 from rlmesh_proto.model.v1 import model_pb2
 
-from rlmesh._pieces import Frame
+from rlmesh._pieces import Frame, Place, whole
 from rlmesh._wire import messages as m
 from rlmesh._wire.contract import (
     contract_from_wire,
@@ -19,7 +19,6 @@ from rlmesh._wire.contract import (
 )
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
-from rlmesh._wire.field_writer import Place, whole
 from rlmesh._wire.frames import (
     parse_message,
     read_open,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import operator
 
-from rlmesh._pieces import Frame
+from rlmesh._pieces import Frame, Place, whole
 from rlmesh._wire import messages as m
 from rlmesh._wire.field_reader import Other, enter, number, span, value
-from rlmesh._wire.field_writer import Place, put_value, varint, whole
+from rlmesh._wire.field_writer import put_value, varint
 from rlmesh._wire.frame_tags import FORM, MOST_ACTIONS, PREDICT_REQUEST, SECOND, SEQUENCE, THIRD
 from rlmesh._wire.model_messages import Predict
 from rlmesh._wire.model_spec import predict_form_from_wire, predict_form_to_wire

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import struct
 
-from rlmesh._pieces import Frame
+from rlmesh._pieces import Frame, Place, whole
 from rlmesh._wire import messages as m
-from rlmesh._wire.field_writer import SHORT, Place, put_field, put_value, varint, whole
+from rlmesh._wire.field_writer import SHORT, put_field, put_value, varint
 from rlmesh._wire.frame_tags import FINAL, FIRST, INFO, LANES, SECOND, THIRD
 from rlmesh.backends import Buffer
 
