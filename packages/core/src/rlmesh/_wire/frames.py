@@ -192,7 +192,7 @@ class EnvFrames:
     def _read_info(self, data: Buffer) -> m.Info:
         message = value_pb2.Map()
         parse_message(message, data)
-        return map_from_wire(message, self._backend)
+        return map_from_wire(message, self._backend, "info")
 
     def _write_opened(self, opened: m.Opened, out: env_pb2.OpenResponse) -> None:
         write_opened(opened, out)
