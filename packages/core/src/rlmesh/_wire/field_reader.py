@@ -6,10 +6,10 @@ What runs out of bytes is an IndexError, as of any buffer.
 from __future__ import annotations
 
 from rlmesh._wire import messages as m
-from rlmesh._wire.frame_tags import BATCH_SIZE, FIRST
+from rlmesh._wire.frame_tags import BATCH_SIZE, FIRST, SEQUENCE
 from rlmesh.backends import Buffer
 
-__all__ = ["Other", "enter", "number", "slab", "span", "value"]
+__all__ = ["Other", "enter", "number", "sequence_of", "slab", "span", "value"]
 
 _VIEW_BYTES = 4096
 """Slabs from this size on are read as views; a copy of a smaller one costs less than a view."""
@@ -17,6 +17,11 @@ _VIEW_BYTES = 4096
 
 class Other(Exception):
     """The frame is not of the form that is read here."""
+
+
+def sequence_of(data: Buffer) -> tuple[int, int]:
+    """The sequence number of a frame, and where it ends."""
+    return number(data, 1) if data[0] == SEQUENCE else (0, 0)
 
 
 def value(data: Buffer, at: int, end: int) -> m.Encoded:

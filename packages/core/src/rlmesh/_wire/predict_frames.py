@@ -11,9 +11,9 @@ import operator
 
 from rlmesh._pieces import Frame, Place, whole
 from rlmesh._wire import messages as m
-from rlmesh._wire.field_reader import Other, enter, number, span, value
+from rlmesh._wire.field_reader import Other, enter, number, sequence_of, span, value
 from rlmesh._wire.field_writer import put_value, varint
-from rlmesh._wire.frame_tags import FORM, MOST_ACTIONS, PREDICT_REQUEST, SECOND, SEQUENCE, THIRD
+from rlmesh._wire.frame_tags import FORM, MOST_ACTIONS, PREDICT_REQUEST, SECOND, THIRD
 from rlmesh._wire.model_messages import Predict
 from rlmesh._wire.model_spec import predict_form_from_wire, predict_form_to_wire
 from rlmesh.backends import Buffer
@@ -54,7 +54,7 @@ def read_predict(data: Buffer) -> m.Request | None:
     """The request of a frame; None: let the messages read it."""
     try:
         end = len(data)
-        sequence, at = number(data, 1) if data[0] == SEQUENCE else (0, 0)
+        sequence, at = sequence_of(data)
         at = enter(PREDICT_REQUEST, data, at, end)
         form, at = number(data, at + 1) if data[at] == FORM else (0, at)
         lanes: list[int] = []

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 
 from rlmesh._wire import messages as m
-from rlmesh._wire.field_reader import Other, enter, number, slab, span, value
+from rlmesh._wire.field_reader import Other, enter, number, sequence_of, slab, span, value
 from rlmesh._wire.frame_tags import (
     CALL_US,
     FINAL,
@@ -20,7 +20,6 @@ from rlmesh._wire.frame_tags import (
     RESET_RESPONSE,
     REWARD,
     SECOND,
-    SEQUENCE,
     STEP_REQUEST,
     STEP_RESPONSE,
     TERMINATED,
@@ -38,7 +37,7 @@ def read_step(data: Buffer) -> m.Request | None:
     """The request of a step's frame; None: let the messages read it."""
     try:
         end = len(data)
-        sequence, at = number(data, 1) if data[0] == SEQUENCE else (0, 0)
+        sequence, at = sequence_of(data)
         at = enter(STEP_REQUEST, data, at, end)
         at = enter(FIRST, data, at, end)
         return m.Request(sequence, m.Step(value(data, at, end)))
@@ -52,8 +51,8 @@ def read_reset_done(
     """Sequence and reply of a reset's answer; None: let the messages read it."""
     try:
         end = len(data)
-        sequence, at = _response(RESET_RESPONSE, data, end)
-        at, stop = span(FIRST, data, at, end)
+        sequence, at = _begin(data)
+        at, stop = span(FIRST, data, enter(RESET_RESPONSE, data, at, end), end)
         observation = value(data, at, stop)
         if stop == end:
             return sequence, m.ResetDone(observation)
@@ -85,9 +84,7 @@ class StepReader:
         """Sequence and reply of a step's answer; None: let the messages read it."""
         try:
             end = len(data)
-            sequence, at = number(data, 1) if data[0] == SEQUENCE else (0, 0)
-            if data[at] == CALL_US:
-                _, at = number(data, at + 1)
+            sequence, at = _begin(data)
             start = at + len(self._head)
             if self._size == end - at and data[at:start] == self._head:
                 stop = start + self._slab
@@ -106,12 +103,12 @@ class StepReader:
             return None
 
 
-def _response(tag: int, data: Buffer, end: int) -> tuple[int, int]:
-    """Sequence of an answer, and where its content starts."""
-    sequence, at = number(data, 1) if data[0] == SEQUENCE else (0, 0)
+def _begin(data: Buffer) -> tuple[int, int]:
+    """Sequence of an answer, and where that starts, after how long the call took."""
+    sequence, at = sequence_of(data)
     if data[at] == CALL_US:
         _, at = number(data, at + 1)
-    return sequence, enter(tag, data, at, end)
+    return sequence, at
 
 
 def _step_scalars(
