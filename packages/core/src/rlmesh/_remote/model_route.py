@@ -70,7 +70,7 @@ class Dial:
         """What the server tells of its model.
 
         Raises:
-            VersionMismatchError: If the versions do not talk.
+            UnsupportedVersionError: If the versions do not talk.
             TransportError: If nobody answers.
         """
         frames = ModelFrames(backend)

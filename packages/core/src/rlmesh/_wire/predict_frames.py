@@ -30,11 +30,11 @@ def write_predict(sequence: int, body: Predict, place: Place = whole) -> Frame:
     parts: list[Buffer] = []
     size = put_value(body.observation, parts)
     before = b"" if body.form is None else b"\x08" + varint(predict_form_to_wire(body.form))
-    lanes = b"".join([varint(_uint32(lane)) for lane in body.lanes])
+    lanes = b"".join([varint(_uint32("a lane", lane)) for lane in body.lanes])
     if lanes:
         before += b"\x12%b%b" % (varint(len(lanes)), lanes)
     before += b"\x1a" + varint(size)
-    most = _uint32(body.max_chunk_length)
+    most = _uint32("max_chunk_length", body.max_chunk_length)
     tail = b"\x20" + varint(most) if most else b""
     head = b"\x08" + varint(sequence) if sequence else b""
     head += b"\x2a%b%b" % (varint(len(before) + size + len(tail)), before)
@@ -43,11 +43,11 @@ def write_predict(sequence: int, body: Predict, place: Place = whole) -> Frame:
     return place(parts, len(head) + size + len(tail))
 
 
-def _uint32(value: int) -> int:
-    whole = operator.index(value)
-    if not 0 <= whole < 1 << 32:
-        raise ValueError(f"{whole} is not from 0 to 2**32 - 1")
-    return whole
+def _uint32(name: str, given: int) -> int:
+    exact = operator.index(given)
+    if not 0 <= exact < 1 << 32:
+        raise ValueError(f"{name} of {exact}; expected 0 to 2**32 - 1")
+    return exact
 
 
 def read_predict(data: Buffer) -> m.Request | None:
