@@ -60,7 +60,7 @@ class Dial:
     @property
     def client(self) -> PeerInfo:
         """What a client of the model says of itself."""
-        return this_peer(client_name(), frozenset(self.ways.can))
+        return this_peer(client_name(), self.ways.can)
 
     def connect(self) -> GrpcConnection:
         """A new connection; raises OSError if a certificate cannot be read."""

@@ -79,7 +79,7 @@ class RemotePlayer:
         self._session = ClientSession(
             lambda: GrpcConnection(where, ENV_SERVICE, token, tls),
             EnvFrames(backend),
-            this_peer(client_name(), frozenset({Capability.RENDER, *ways.can})),
+            this_peer(client_name(), ways.can | {Capability.RENDER}),
             OpenTerms(connect_timeout, wait, on_reconnect),
             ways.moves,
         )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-from rlmesh._session.client import ClientSession
-from rlmesh._session.exchange import Exchange
+from rlmesh._session.client import ClientSession, Move
 from rlmesh._transport.address import Address
 from rlmesh._transport.frames_client import to_port, to_socket
 from rlmesh._transport.frames_local import SUPPORTED, is_name
-from rlmesh._wire import messages as m
 from rlmesh.errors import UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import Capability
@@ -34,8 +32,7 @@ class Ways:
 
     Attributes:
         can: What the client says that it can do.
-        moves: What makes connections to places that the server names, the best first; see
-            `ClientSession`.
+        moves: To places that the server names, the best first.
 
     Raises:
         ValueError: If there is no such transport.
@@ -46,19 +43,20 @@ class Ways:
             raise ValueError(f"transport={transport!r} is not 'auto', 'grpc' or 'frames'")
         self._asked = transport
         self._where = where
-        self.can = {Capability.RESUME}
-        moves: list[Callable[[m.Opened], Exchange | None]] = []
+        can = {Capability.RESUME}
+        moves: list[Move] = []
         if SUPPORTED and (AUTO if transport == "auto" else transport) != "grpc":
-            self.can.add(Capability.FRAMES_UNIX)
+            can.add(Capability.FRAMES_UNIX)
             moves.append(
                 lambda o: to_socket(where, o.frames_unix) if is_name(o.frames_unix) else None
             )
         if transport == "frames" and where.scheme != "unix":
-            self.can.add(Capability.FRAMES_TCP)
+            can.add(Capability.FRAMES_TCP)
             moves.append(
                 lambda o: to_port(where, o.frames_port, token, tls) if o.frames_port else None
             )
-        self.moves: Sequence[Callable[[m.Opened], Exchange | None]] = moves
+        self.can = frozenset(can)
+        self.moves: Sequence[Move] = moves
 
     def check(self, session: ClientSession) -> None:
         """Close a session that does not travel as it was asked for.
