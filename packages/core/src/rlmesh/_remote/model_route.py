@@ -178,11 +178,29 @@ class ModelRoute:
         lane: int = context.state[self._lane_key].number
         return lane
 
-    def ready(self, lanes: Sequence[int]) -> None:
-        """Begin an episode in those of the caller's lanes that have none."""
-        for lane in lanes:
+    def lane_for(self, context: EpisodeContext | None) -> int:
+        """The lane of a context, or the caller's first one, with an episode in it."""
+        return self._own(1)[0] if context is None else self.lane_of(context)
+
+    def lanes_for(
+        self, observations: Any, contexts: Sequence[EpisodeContext] | None
+    ) -> Sequence[int]:
+        """The lanes of contexts, or of the caller's own, for stacked observations; see `lane_for`.
+
+        Raises:
+            InvalidValueError: If the observations are not stacked.
+        """
+        count = self._observation.length(observations)
+        if contexts is None:
+            return self._own(count)
+        return [self.lane_of(context) for context in contexts]
+
+    def _own(self, count: int) -> Sequence[int]:
+        """The first lanes of the caller's own; an episode begins in those that have none."""
+        for lane in range(count):
             if lane not in self._running:
                 self.start(lane, "", None, None)
+        return range(count)
 
     def predict(self, lane: int, observation: Any) -> Any:
         """The action for an observation."""
@@ -224,10 +242,6 @@ class ModelRoute:
         slabs, length = self._chunks(lanes, self._observation.encode_values(observations), most)
         flat = self._action.decode_values(slabs, len(lanes) * length)
         return [flat[i : i + length] for i in range(0, len(flat), length)]
-
-    def count(self, observations: Any) -> int:
-        """How many observations are stacked."""
-        return self._observation.length(observations)
 
     def unstacked(self, chunk: Any, length: int) -> list[Any]:
         """Stacked actions one by one."""
