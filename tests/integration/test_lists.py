@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rlmesh import EnvServer
-from rlmesh.specs import AutoresetMode
+from rlmesh.specs import AutoresetMode, Capability
 from tests.integration.envs import CounterEnv
 
 np = pytest.importorskip("numpy")
@@ -37,6 +37,8 @@ def test_environments_and_functions_become_lanes(mode: Any) -> None:
         assert contract.autoreset_mode is expected
         with closing(rlmesh_numpy.RemoteVectorEnv(server.address)) as remote:
             assert remote.metadata["autoreset_mode"].value == expected.value
+            listed = Capability.PARTIAL_RESET in remote._player._session.server.capabilities
+            assert listed == (expected is AutoresetMode.DISABLED)
             observations, _ = remote.reset(seed=4)
             alone = [MAKE().reset(seed=4 + lane)[0] for lane in range(3)]
             assert np.array_equal(observations, alone)

@@ -135,6 +135,8 @@ class EnvServer(Endpoint):
             Capability.STEP_MANY,
             *lasting(options),
         }
+        if self._contract.autoreset_mode is AutoresetMode.DISABLED:
+            can.add(Capability.PARTIAL_RESET)
         return SessionHub(
             served=self._contract,
             server=this_peer(socket.gethostname(), frozenset(can)),
