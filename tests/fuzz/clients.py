@@ -98,7 +98,7 @@ class _Script:
 def _play(frames: list[bytes], vector: bool, backend: ArrayBackend) -> None:
     script = _Script(frames)
     with (
-        mock.patch("rlmesh._remote.player.GrpcConnection", return_value=script),
+        mock.patch("rlmesh._remote.transports.GrpcConnection", return_value=script),
         # A script that is over is not waited for.
         mock.patch("rlmesh._session.client._DESERTED_PATIENCE", -1.0),
     ):

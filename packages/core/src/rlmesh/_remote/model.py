@@ -120,7 +120,7 @@ class RemoteModel:
         }
         where = destination(address, token, tls, stacklevel=3)
         terms = OpenTerms(connect_timeout, wait, on_reconnect)
-        self._dialled = Dial(where, token, tls, terms, Ways(transport, where, token, tls))
+        self._dialled = Dial(Ways(transport, where, token, tls), terms)
         self._backend: ArrayBackend = (
             contract_backend() if framework is None else backend_of(framework, device)
         )
@@ -135,7 +135,7 @@ class RemoteModel:
     @property
     def address(self) -> str:
         """The endpoint's address, scheme included."""
-        return str(self._dialled.where)
+        return str(self._dialled.ways.where)
 
     @property
     def transport(self) -> str | None:

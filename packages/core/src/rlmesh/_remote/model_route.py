@@ -13,7 +13,6 @@ from rlmesh._remote.transports import Ways
 from rlmesh._session.client import ClientSession
 from rlmesh._session.terms import OpenTerms
 from rlmesh._session.versions import check_version, this_peer
-from rlmesh._transport.address import Address
 from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_model_failure
@@ -30,7 +29,6 @@ from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.adapters import ModelSpec, PredictForm
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import CodecError
-from rlmesh.options import TLS
 from rlmesh.specs import EnvContract, PeerInfo
 
 __all__ = ["FIRST_LANE", "Dial", "ModelRoute"]
@@ -44,18 +42,12 @@ class Dial:
     """How a served model is reached.
 
     Attributes:
-        where: The endpoint's address.
-        token: Bearer token; empty: none.
-        tls: Certificates.
+        ways: How its server is.
         terms: How sessions are opened.
-        ways: Where they may go on.
     """
 
-    where: Address
-    token: str
-    tls: TLS | None
-    terms: OpenTerms
     ways: Ways
+    terms: OpenTerms
 
     @property
     def client(self) -> PeerInfo:
@@ -64,7 +56,7 @@ class Dial:
 
     def connect(self) -> GrpcConnection:
         """A new connection; raises OSError if a certificate cannot be read."""
-        return GrpcConnection(self.where, MODEL_SERVICE, self.token, self.tls)
+        return self.ways.connect(MODEL_SERVICE)
 
     def describe(self, backend: ArrayBackend) -> ModelSpec:
         """What the server tells of its model.
@@ -78,7 +70,8 @@ class Dial:
         try:
             request = frames.write_describe_request(self.client)
             answer = connection.describe(request, self.terms.timeout)
-            check_version(SPEC_VERSION, frames.read_server(answer).spec_version, str(self.where))
+            theirs = frames.read_server(answer).spec_version
+            check_version(SPEC_VERSION, theirs, str(self.ways.where))
             return frames.read_description(answer)[1]
         finally:
             connection.close()
