@@ -11,7 +11,7 @@ import operator
 
 from rlmesh._pieces import Frame, Place, whole
 from rlmesh._wire import messages as m
-from rlmesh._wire.field_reader import Other, enter, number, sequence_of, span, value
+from rlmesh._wire.field_reader import OtherForm, enter, number, sequence_of, span, value
 from rlmesh._wire.field_writer import put_value, varint
 from rlmesh._wire.frame_tags import FORM, MOST_ACTIONS, PREDICT_REQUEST, SECOND, THIRD
 from rlmesh._wire.model_messages import Predict
@@ -70,7 +70,7 @@ def read_predict(data: Buffer) -> m.Request | None:
         most = 0
         if stop < end:
             most, stop = number(data, stop + 1) if data[stop] == MOST_ACTIONS else (0, stop)
-    except (Other, IndexError):
+    except (OtherForm, IndexError):
         return None
     # The messages keep 32 bits of larger ones.
     if stop != end or form >= 1 << 31 or max([most, *lanes]) >= 1 << 32:
