@@ -49,14 +49,17 @@ def run(data: bytes) -> None:
 
 
 def _read(frame: bytes, backend: ArrayBackend) -> None:
-    """A frame of a step is the same, whether it is read byte by byte or as a message."""
+    """A frame of a step or reset is the same, read byte by byte or as a message."""
     reply = _written(frame, backend)
-    with mock.patch("rlmesh._wire.step_reader.StepReader.read", return_value=None):
+    with (
+        mock.patch("rlmesh._wire.step_reader.StepReader.read", return_value=None),
+        mock.patch("rlmesh._wire.frames.read_reset_done", return_value=None),
+    ):
         assert _written(frame, backend) == reply
 
 
 def _written(frame: bytes, backend: ArrayBackend) -> bytes | None:
-    """The frame of a step read and written, empty for another; None where it is refused."""
+    """Such a frame read and written, empty for another; None where it is refused."""
     frames = EnvFrames(backend)
     try:
         sequence, reply = frames.read_reply(frame)
@@ -64,7 +67,8 @@ def _written(frame: bytes, backend: ArrayBackend) -> bytes | None:
         check_refusal(error)
         return None
     repr(reply)
-    return frames.write_reply(sequence, reply) if isinstance(reply, m.StepDone) else b""
+    told = isinstance(reply, (m.StepDone, m.ResetDone))
+    return frames.write_reply(sequence, reply) if told else b""
 
 
 class _Script:
@@ -94,7 +98,7 @@ class _Script:
 def _play(frames: list[bytes], vector: bool, backend: ArrayBackend) -> None:
     script = _Script(frames)
     with (
-        mock.patch("rlmesh._remote.player.GrpcConnection", return_value=script),
+        mock.patch("rlmesh._remote.transports.GrpcConnection", return_value=script),
         # A script that is over is not waited for.
         mock.patch("rlmesh._session.client._DESERTED_PATIENCE", -1.0),
     ):

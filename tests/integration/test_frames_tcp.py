@@ -12,11 +12,13 @@ import pytest
 
 import rlmesh
 from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions, errors
-from rlmesh._transport import frames_client
+from rlmesh._transport import frames_client, frames_local, frames_tcp
+from rlmesh.specs import Capability
 from tests.integration.envs import CounterEnv, SeenEnv
 from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)
 
 PORT = ServeOptions(frames=False, frames_port=0)
+LASTING = {Capability.RESUME, Capability.FRAMES_UNIX, Capability.FRAMES_TCP}
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +47,40 @@ def test_both_ends_have_to_ask_for_them() -> None:
         pytest.raises(errors.UnsupportedError, match="frames_port"),
     ):
         RemoteEnv(server.address, transport="frames")
+
+
+def test_a_system_without_the_others_offers_these_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames_local, "SUPPORTED", False)
+    for grace, expected in ((30.0, {Capability.RESUME, Capability.FRAMES_TCP}), (0.0, set())):
+        port = 0 if grace else None
+        options = ServeOptions(frames_port=port, grace_period=grace)
+        with EnvServer(CounterEnv(), options=options) as server, RemoteEnv(server.address) as env:
+            listed = env._player._session.server.capabilities
+            assert listed & LASTING == expected and not server._hub.frames_unix
+
+
+def test_a_server_that_cannot_have_all_frames_keeps_no_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ports: list[int] = []
+
+    listen_tcp = frames_tcp.listen
+
+    def listen(where: Any, port: int) -> socket.socket:
+        listener = listen_tcp(where, port)
+        ports.append(listener.getsockname()[1])
+        return listener
+
+    def refuse() -> Any:
+        raise OSError("no more sockets")
+
+    monkeypatch.setattr(frames_tcp, "listen", listen)
+    monkeypatch.setattr(frames_local, "listen", refuse)
+    with pytest.raises(OSError, match="no more sockets") as told:
+        EnvServer(CounterEnv(), options=ServeOptions(frames_port=0))
+    with socket.socket() as again:
+        again.bind(("127.0.0.1", ports[0]))
+    assert told  # It has what was made until then.
 
 
 def test_a_socket_of_this_host_is_better() -> None:

@@ -40,6 +40,8 @@ def test_environments_and_functions_become_lanes(mode: Any) -> None:
         assert contract.autoreset_mode is expected
         with closing(rlmesh_numpy.RemoteVectorEnv(server.address)) as remote:
             assert remote.metadata["autoreset_mode"].value == expected.value
+            listed = Capability.PARTIAL_RESET in remote._player._session.server.capabilities
+            assert listed == (expected is AutoresetMode.DISABLED)
             observations, _ = remote.reset(seed=4)
             alone = [MAKE().reset(seed=4 + lane)[0] for lane in range(3)]
             assert np.array_equal(observations, alone)
@@ -65,10 +67,25 @@ def test_only_a_server_that_resets_single_lanes_is_asked_to() -> None:
             observations = remote.reset(options=mask)[0]
             assert (observations == stepped).all(axis=1).tolist() == [False, True]
             session.server = replace(session.server, capabilities=listed - {PARTIAL_RESET})
-            with pytest.raises(
-                UnsupportedError, match="does not reset single lanes"
-            ):
+            with pytest.raises(UnsupportedError, match="does not reset single lanes"):
                 remote.reset(options=mask)
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_lanes_that_reset_themselves_take_no_mask(mode: str) -> None:
+    """L-8: of the client's own accord, and where one asks all the same."""
+    mask = {"reset_mask": np.array([True, False])}
+    with (
+        EnvServer([MAKE, MAKE], autoreset_mode=mode) as server,
+        closing(rlmesh_numpy.RemoteVectorEnv(server.address)) as remote,
+    ):
+        session = remote._player._session
+        for more in (frozenset(), {PARTIAL_RESET}):
+            can = session.server.capabilities | more
+            session.server = replace(session.server, capabilities=can)
+            with pytest.raises(UnsupportedError, match="Disabled"):
+                remote.reset(options=mask)
+        assert remote.reset(seed=1)[0].shape == (2, 4)
 
 
 def test_they_are_closed_with_the_server() -> None:

@@ -116,9 +116,9 @@ def test_another_form_is_left_to_the_messages(frame: bytes) -> None:
 @pytest.mark.parametrize("number", [-1, 2**32])
 def test_a_number_that_does_not_fit_is_refused(number: int) -> None:
     value = m.Encoded([b"x"])
-    with pytest.raises(ValueError, match="is not from 0 to"):
+    with pytest.raises(ValueError, match=f"^a lane of {number}; expected 0 to"):
         write_predict(1, Predict(PredictForm.SINGLE, (number,), value))
-    with pytest.raises(ValueError, match="is not from 0 to"):
+    with pytest.raises(ValueError, match=f"^max_chunk_length of {number}; expected 0 to"):
         write_predict(1, Predict(PredictForm.CHUNK, (0,), value, number))
 
 

@@ -1,11 +1,11 @@
-"""Frames of steps are the generated messages' own bytes, and are read as the messages read them."""
+"""Frames of steps and resets are the generated messages' own bytes, and are read as by these."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from google.protobuf.message import DecodeError
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rlmesh_proto.env.v1 import env_pb2
@@ -13,7 +13,7 @@ from rlmesh_proto.env.v1 import env_pb2
 from rlmesh._wire import frames as frames_module
 from rlmesh._wire import messages as m
 from rlmesh._wire.frames import EnvFrames
-from rlmesh._wire.step_reader import StepReader, read_step
+from rlmesh._wire.step_reader import StepReader, read_reset_done, read_step
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError
 
@@ -45,6 +45,7 @@ vectors = st.builds(
     st.binary(max_size=20),
     st.none() | encoded,
 )
+resets = st.builds(m.ResetDone, encoded, infos)
 
 
 class Nothing(StepReader):
@@ -78,10 +79,19 @@ def plain(reply: Any) -> Any:
     return reply
 
 
+def outcome(read: Callable[[], Any]) -> Any:
+    """What is read, or where it is refused."""
+    try:
+        return plain(read())
+    except CodecError as error:
+        return CodecError, error.path
+
+
 def by_messages(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: Any) -> Any:
     """What the generated messages make of a frame."""
     with monkeypatch.context() as patch:
-        patch.setattr(frames_module, "read_step", lambda *_: None)
+        for read in ("read_step", "read_reset_done"):
+            patch.setattr(frames_module, read, lambda *_: None)
         patch.setattr(FRAMES, "_steps", NOTHING)
         return getattr(FRAMES, name)(*arguments)
 
@@ -120,6 +130,14 @@ def reply_message(sequence: int, done: m.StepDone, call_us: int) -> bytes:
     return frame.SerializeToString(deterministic=True)
 
 
+def reset_message(sequence: int, done: m.ResetDone, call_us: int) -> bytes:
+    frame = env_pb2.SessionResponse(sequence=sequence, call_us=call_us)
+    put(done.observation, frame.reset.observation)
+    if done.info:
+        FRAMES._encoder.map(done.info, frame.reset.info, "info")
+    return frame.SerializeToString(deterministic=True)
+
+
 @given(numbers, encoded)
 def test_a_request_is_written_as_its_message(sequence: int, action: m.Encoded) -> None:
     step = m.Step(action)
@@ -137,6 +155,18 @@ def test_a_reply_is_written_as_its_message(sequence: int, done: m.StepDone, call
     frame = FRAMES.write_reply(sequence, done, call_us)
     assert frame == reply_message(sequence, done, call_us)
     read = read_step_done(frame)
+    assert read is not None, "the frame that is written is the form that is read"
+    assert (read[0], plain(read[1])) == (sequence, plain(done))
+
+
+@given(numbers, resets, numbers)
+@example(0, m.ResetDone(m.Encoded([])), 0)
+def test_the_answer_of_a_reset_is_written_as_its_message(
+    sequence: int, done: m.ResetDone, call_us: int
+) -> None:
+    frame = FRAMES.write_reply(sequence, done, call_us)
+    assert frame == reset_message(sequence, done, call_us)
+    read = read_reset_done(frame, FRAMES._read_info)
     assert read is not None, "the frame that is written is the form that is read"
     assert (read[0], plain(read[1])) == (sequence, plain(done))
 
@@ -175,6 +205,12 @@ def damaged_replies(draw: st.DrawFn) -> tuple[bytes, bytes]:
     return first, damaged(draw, reply_message(draw(st.integers(0, 200)), done, draw(numbers)))
 
 
+@st.composite
+def damaged_resets(draw: st.DrawFn) -> bytes:
+    done = m.ResetDone(draw(encoded), draw(infos))
+    return damaged(draw, reset_message(draw(st.integers(0, 200)), done, draw(numbers)))
+
+
 @given(damaged_requests())
 @example(b"\x08\x01\x10\x05\x2a\x04\x0a\x02\x0a\x00")  # With a timeout.
 @example(b"\x08\x01\x2a\x08\x0a\x02\x0a\x00\x0a\x02\x0a\x00")  # The action twice: merged.
@@ -198,17 +234,29 @@ PLAIN = b"\x08\x01\x32\x06\x0a\x02\x0a\x00\x18\x01"
 @example((PLAIN, PLAIN + b"\x18\x01"))
 @example((PLAIN, b"\x08\x01\x32\x06\x0a\x04\x0a\x00\x18\x01"))  # The same size, cut elsewhere.
 def test_a_reply_is_read_as_its_message_or_left_to_it(frames: tuple[bytes, bytes]) -> None:
-    frame = frames[1]
-    try:
-        read = read_step_done(*frames)
-    except CodecError:
-        with pytest.MonkeyPatch.context() as patch, pytest.raises((CodecError, DecodeError)):
-            by_messages(patch, "read_reply", frame)
-        return
-    if read is None:
-        return
-    with pytest.MonkeyPatch.context() as patch:
-        assert plain(read) == plain(by_messages(patch, "read_reply", frame))
+    read = outcome(lambda: read_step_done(*frames))
+    if read is not None:
+        with pytest.MonkeyPatch.context() as patch:
+            assert read == outcome(lambda: by_messages(patch, "read_reply", frames[1]))
+
+
+ENTRY = b"\x0a\x07\x0a\x01k\x1a\x02\x10\x01"  # "k": True
+RESET = b"\x08\x01\x2a\x04\x0a\x02\x0a\x00"
+
+
+@given(damaged_resets())
+@example(RESET[:-2] + b"\x12\x00")  # An observation that ends behind its field.
+@example(b"\x08\x01\x2a\x08\x0a\x02\x0a\x00\x12\x02\x0a\x00")  # An entry without a key.
+@example(b"\x2a\x0c\x0a\x02\x0a\x00\x12\x06\x0a\x04\x0a\x01k\x1a\x00")  # One without a value.
+@example(b"\x08\x01\x2a\x06\x12\x00\x0a\x02\x0a\x00")  # The info first.
+@example(b"\x2a\x11\x0a\x02\x0a\x00\x12\x00\x12\x09" + ENTRY)  # Two infos: merged.
+@example(RESET + RESET[2:])  # The answer twice: merged.
+@example(b"\x08\x01\x2a\x02\x12\x00")  # No observation.
+def test_the_answer_of_a_reset_is_read_as_its_message_or_left_to_it(frame: bytes) -> None:
+    read = outcome(lambda: read_reset_done(frame, FRAMES._read_info))
+    if read is not None:
+        with pytest.MonkeyPatch.context() as patch:
+            assert read == outcome(lambda: by_messages(patch, "read_reply", frame))
 
 
 def test_large_slabs_are_not_copied_out_of_the_frame() -> None:

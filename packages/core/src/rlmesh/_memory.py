@@ -34,7 +34,10 @@ def is_given(data: Buffer) -> bool:
 
 
 class Kept(Generic[_Memory]):
-    """The memory that was handed out last, for use again once nobody else refers to it."""
+    """The memory that was handed out last, for use again once nobody else refers to it.
+
+    It is one thread's: two could be handed the same before either refers to it.
+    """
 
     def __init__(self) -> None:
         self._kept: list[_Memory] = []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Union
 
 from rlmesh.backends import Buffer
 
-__all__ = ["Frame", "Pieces"]
+__all__ = ["Frame", "Pieces", "Place", "whole"]
 
 
 class Pieces:
@@ -35,3 +35,11 @@ class Pieces:
 
 Frame = Union[Buffer, Pieces]
 """A message, of `len` bytes, which `bytes` copies."""
+
+Place = Callable[[Sequence[Buffer], int], Frame]
+"""Makes a message of its pieces and their size in all, where a transport wants it."""
+
+
+def whole(parts: Sequence[Buffer], size: int) -> bytes:
+    """A message in a place of its own; see `Place`."""
+    return b"".join(parts)

@@ -133,9 +133,10 @@ class EnvServer(Endpoint):
             Capability.QUEUE,
             Capability.ATTRIBUTES,
             Capability.STEP_MANY,
-            Capability.PARTIAL_RESET,
             *lasting(options),
         }
+        if self._contract.autoreset_mode is AutoresetMode.DISABLED:
+            can.add(Capability.PARTIAL_RESET)
         return SessionHub(
             served=self._contract,
             server=this_peer(socket.gethostname(), frozenset(can)),

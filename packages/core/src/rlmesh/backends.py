@@ -34,7 +34,7 @@ class Leaf:
         low: Inclusive lower bounds; None: nothing to check.
         high: Inclusive upper bounds; None: nothing to check.
         nbytes: Bytes of one value.
-        cache: Where a backend keeps what it derives from the bounds.
+        cache: Where a backend keeps what it derives from the bounds, and memory for values.
     """
 
     path: str

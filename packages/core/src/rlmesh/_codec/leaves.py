@@ -91,7 +91,7 @@ class ArrayNode(Node):
 
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
         """See `Node`."""
-        size = self._leaf.nbytes
+        size = self.slab
         slab = memoryview(reader.take(count * size, self.path))
         return [
             self._array(slab[i * size : (i + 1) * size], None, reader.copy) for i in range(count)
@@ -99,7 +99,7 @@ class ArrayNode(Node):
 
     def decode_batches(self, reader: SlabReader, counts: Sequence[int]) -> list[Any]:
         """See `Node`."""
-        size = self._leaf.nbytes
+        size = self.slab
         slab = reader.take(sum(counts) * size, self.path)
         if len(counts) == 1:
             return [self._array(slab, counts[0], reader.copy)]

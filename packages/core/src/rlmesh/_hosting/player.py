@@ -17,6 +17,7 @@ from rlmesh._wire import messages as m
 from rlmesh._wire.failures import failure_of_exception, failure_of_value
 from rlmesh._wire.frames import EnvFrames
 from rlmesh.errors import CodecError, InvalidValueError
+from rlmesh.specs import AutoresetMode
 
 __all__ = ["VALIDATION_KEY", "HostedEnv", "batch_words"]
 
@@ -59,6 +60,7 @@ class HostedEnv:
             validation="strict" if validation == "strict" else "off",
         )
         self._num_envs = contract.num_envs if contract.vector else None
+        self._resets_lanes = contract.autoreset_mode is AutoresetMode.DISABLED
         self._lanes = LaneIO(adopted.observation_backend, contract.num_envs)
         self._frames = EnvFrames(adopted.observation_backend)
         self._exposed = ExposedAttributes(adopted.env, contract.vector, contract.exposed)
@@ -202,6 +204,10 @@ class HostedEnv:
         if reset.lane_seeds is not None or reset.lane_mask:
             if self._num_envs is None:
                 raise InvalidValueError("reset", "one seed and no mask", "those of lanes")
+            if reset.lane_mask and not self._resets_lanes:
+                raise _Unsupported(
+                    InvalidValueError("lane_mask", "autoreset mode Disabled", "another")
+                )
             self._lanes.check_lanes(reset)
             seed = list(reset.lane_seeds) if reset.lane_seeds is not None else seed
             if reset.lane_mask:
@@ -287,6 +293,12 @@ class _MalformedRequest(_Invalid):
     """What the request says of lanes is not of this environment."""
 
     code = m.ErrorCode.MALFORMED
+
+
+class _Unsupported(_Invalid):
+    """The request asks for what this environment does not do."""
+
+    code = m.ErrorCode.UNSUPPORTED
 
 
 class _OverLimit(_Invalid):

@@ -120,7 +120,7 @@ class RemoteModel:
         }
         where = destination(address, token, tls, stacklevel=3)
         terms = OpenTerms(connect_timeout, wait, on_reconnect)
-        self._dialled = Dial(where, token, tls, terms, Ways(transport, where, token, tls))
+        self._dialled = Dial(Ways(transport, where, token, tls), terms)
         self._backend: ArrayBackend = (
             contract_backend() if framework is None else backend_of(framework, device)
         )
@@ -135,7 +135,7 @@ class RemoteModel:
     @property
     def address(self) -> str:
         """The endpoint's address, scheme included."""
-        return str(self._dialled.where)
+        return str(self._dialled.ways.where)
 
     @property
     def transport(self) -> str | None:
@@ -177,7 +177,7 @@ class RemoteModel:
             ModelError: If the model fails; the session goes on.
         """
         route = self._route()
-        return route.predict(_lane(route, context), observation)
+        return route.predict(route.lane_for(context), observation)
 
     @_offered(PredictForm.BATCH)
     def predict_batch(
@@ -190,7 +190,7 @@ class RemoteModel:
             context: Their episodes, in the same order; None: those of the lanes from 0 on.
         """
         route = self._route()
-        return route.predict_batch(_lanes(route, route.count(observations), context), observations)
+        return route.predict_batch(route.lanes_for(observations, context), observations)
 
     @_offered(PredictForm.CHUNK)
     def predict_chunk(
@@ -208,7 +208,7 @@ class RemoteModel:
             max_chunk_length: Most actions that are wanted; 0: as many as there are.
         """
         route = self._route()
-        return route.predict_chunk(_lane(route, context), observation, max_chunk_length)[0]
+        return route.predict_chunk(route.lane_for(context), observation, max_chunk_length)[0]
 
     @_offered(PredictForm.CHUNK_BATCH)
     def predict_chunk_batch(
@@ -220,7 +220,7 @@ class RemoteModel:
     ) -> Any:
         """For stacked observations the actions to take one after another, on axis 1."""
         route = self._route()
-        lanes = _lanes(route, route.count(observations), context)
+        lanes = route.lanes_for(observations, context)
         actions, length = route.predict_chunks(lanes, observations, max_chunk_length)
         return _by_lane(actions, route.contract.action_space, len(lanes), length)
 
@@ -371,21 +371,6 @@ def _own_lane(lane: int) -> int:
     if not 0 <= lane < FIRST_LANE:
         raise InvalidValueError("lane", f"0 to {FIRST_LANE - 1}", str(lane))
     return lane
-
-
-def _lane(route: ModelRoute, context: EpisodeContext | None) -> int:
-    """The lane of a context, or the caller's first one, with an episode in it."""
-    return _lanes(route, 1, None if context is None else [context])[0]
-
-
-def _lanes(
-    route: ModelRoute, count: int, contexts: Sequence[EpisodeContext] | None
-) -> Sequence[int]:
-    """The lanes of contexts, or of the caller's own, with an episode in each."""
-    if contexts is not None:
-        return [route.lane_of(context) for context in contexts]
-    route.ready(range(count))
-    return range(count)
 
 
 def _by_lane(actions: Any, space: Space[Any], lanes: int, length: int) -> Any:

@@ -13,7 +13,6 @@ from rlmesh._remote.transports import Ways
 from rlmesh._session.client import ClientSession
 from rlmesh._session.terms import OpenTerms
 from rlmesh._session.versions import check_version, this_peer
-from rlmesh._transport.address import Address
 from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_model_failure
@@ -30,7 +29,6 @@ from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.adapters import ModelSpec, PredictForm
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import CodecError
-from rlmesh.options import TLS
 from rlmesh.specs import EnvContract, PeerInfo
 
 __all__ = ["FIRST_LANE", "Dial", "ModelRoute"]
@@ -44,33 +42,27 @@ class Dial:
     """How a served model is reached.
 
     Attributes:
-        where: The endpoint's address.
-        token: Bearer token; empty: none.
-        tls: Certificates.
+        ways: How its server is.
         terms: How sessions are opened.
-        ways: Where they may go on.
     """
 
-    where: Address
-    token: str
-    tls: TLS | None
-    terms: OpenTerms
     ways: Ways
+    terms: OpenTerms
 
     @property
     def client(self) -> PeerInfo:
         """What a client of the model says of itself."""
-        return this_peer(client_name(), frozenset(self.ways.can))
+        return this_peer(client_name(), self.ways.can)
 
     def connect(self) -> GrpcConnection:
         """A new connection; raises OSError if a certificate cannot be read."""
-        return GrpcConnection(self.where, MODEL_SERVICE, self.token, self.tls)
+        return self.ways.connect(MODEL_SERVICE)
 
     def describe(self, backend: ArrayBackend) -> ModelSpec:
         """What the server tells of its model.
 
         Raises:
-            VersionMismatchError: If the versions do not talk.
+            UnsupportedVersionError: If the versions do not talk.
             TransportError: If nobody answers.
         """
         frames = ModelFrames(backend)
@@ -78,7 +70,8 @@ class Dial:
         try:
             request = frames.write_describe_request(self.client)
             answer = connection.describe(request, self.terms.timeout)
-            check_version(SPEC_VERSION, frames.read_server(answer).spec_version, str(self.where))
+            theirs = frames.read_server(answer).spec_version
+            check_version(SPEC_VERSION, theirs, str(self.ways.where))
             return frames.read_description(answer)[1]
         finally:
             connection.close()
@@ -178,11 +171,29 @@ class ModelRoute:
         lane: int = context.state[self._lane_key].number
         return lane
 
-    def ready(self, lanes: Sequence[int]) -> None:
-        """Begin an episode in those of the caller's lanes that have none."""
-        for lane in lanes:
+    def lane_for(self, context: EpisodeContext | None) -> int:
+        """The lane of a context, or the caller's first one, with an episode in it."""
+        return self._own(1)[0] if context is None else self.lane_of(context)
+
+    def lanes_for(
+        self, observations: Any, contexts: Sequence[EpisodeContext] | None
+    ) -> Sequence[int]:
+        """The lanes of contexts, or of the caller's own, for stacked observations; see `lane_for`.
+
+        Raises:
+            InvalidValueError: If the observations are not stacked.
+        """
+        count = self._observation.length(observations)
+        if contexts is None:
+            return self._own(count)
+        return [self.lane_of(context) for context in contexts]
+
+    def _own(self, count: int) -> Sequence[int]:
+        """The first lanes of the caller's own; an episode begins in those that have none."""
+        for lane in range(count):
             if lane not in self._running:
                 self.start(lane, "", None, None)
+        return range(count)
 
     def predict(self, lane: int, observation: Any) -> Any:
         """The action for an observation."""
@@ -224,10 +235,6 @@ class ModelRoute:
         slabs, length = self._chunks(lanes, self._observation.encode_values(observations), most)
         flat = self._action.decode_values(slabs, len(lanes) * length)
         return [flat[i : i + length] for i in range(0, len(flat), length)]
-
-    def count(self, observations: Any) -> int:
-        """How many observations are stacked."""
-        return self._observation.length(observations)
 
     def unstacked(self, chunk: Any, length: int) -> list[Any]:
         """Stacked actions one by one."""

@@ -18,7 +18,6 @@ from rlmesh._remote.transports import Transport, Ways
 from rlmesh._session.client import ClientSession
 from rlmesh._session.terms import OpenTerms
 from rlmesh._session.versions import this_peer
-from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import raise_failure
 from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
@@ -77,9 +76,9 @@ class RemotePlayer:
         where = destination(address, token, tls, stacklevel=5)
         ways = Ways(transport, where, token, tls)
         self._session = ClientSession(
-            lambda: GrpcConnection(where, ENV_SERVICE, token, tls),
+            lambda: ways.connect(ENV_SERVICE),
             EnvFrames(backend),
-            this_peer(client_name(), frozenset({Capability.RENDER, *ways.can})),
+            this_peer(client_name(), ways.can | {Capability.RENDER}),
             OpenTerms(connect_timeout, wait, on_reconnect),
             ways.moves,
         )
@@ -283,7 +282,10 @@ class RemotePlayer:
             seed = None
         mask = b""
         if self._num_envs is not None and options is not None and "reset_mask" in options:
-            self._need(Capability.PARTIAL_RESET, "reset single lanes; leave out reset_mask")
+            self._need(
+                Capability.PARTIAL_RESET,
+                "reset single lanes (autoreset mode Disabled); leave out reset_mask",
+            )
             options = dict(options)
             mask = self._lanes.mask_slab(options.pop("reset_mask"))
         body = m.Reset(None if seed is None else _seed(seed), lane_seeds, options, mask)

@@ -1,16 +1,15 @@
-"""How the frames of a client's sessions travel."""
+"""`Ways`: how the frames of a client's sessions travel."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-from rlmesh._session.client import ClientSession
-from rlmesh._session.exchange import Exchange
+from rlmesh._session.client import ClientSession, Move
 from rlmesh._transport.address import Address
 from rlmesh._transport.frames_client import to_port, to_socket
 from rlmesh._transport.frames_local import SUPPORTED, is_name
-from rlmesh._wire import messages as m
+from rlmesh._transport.grpc_client import GrpcConnection
 from rlmesh.errors import UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import Capability
@@ -24,7 +23,7 @@ AUTO: Transport = "frames"
 
 
 class Ways:
-    """Where sessions may go on that begin over gRPC.
+    """How a server is reached: over gRPC, where sessions begin, and where they may go on.
 
     Args:
         transport: What the user asks for.
@@ -33,9 +32,9 @@ class Ways:
         tls: Certificates.
 
     Attributes:
+        where: The server's address.
         can: What the client says that it can do.
-        moves: What makes connections to places that the server names, the best first; see
-            `ClientSession`.
+        moves: To places that the server names, the best first.
 
     Raises:
         ValueError: If there is no such transport.
@@ -45,20 +44,27 @@ class Ways:
         if transport not in ("auto", "grpc", "frames"):
             raise ValueError(f"transport={transport!r} is not 'auto', 'grpc' or 'frames'")
         self._asked = transport
-        self._where = where
-        self.can = {Capability.RESUME}
-        moves: list[Callable[[m.Opened], Exchange | None]] = []
+        self._token = token
+        self._tls = tls
+        self.where = where
+        can = {Capability.RESUME}
+        moves: list[Move] = []
         if SUPPORTED and (AUTO if transport == "auto" else transport) != "grpc":
-            self.can.add(Capability.FRAMES_UNIX)
+            can.add(Capability.FRAMES_UNIX)
             moves.append(
                 lambda o: to_socket(where, o.frames_unix) if is_name(o.frames_unix) else None
             )
         if transport == "frames" and where.scheme != "unix":
-            self.can.add(Capability.FRAMES_TCP)
+            can.add(Capability.FRAMES_TCP)
             moves.append(
                 lambda o: to_port(where, o.frames_port, token, tls) if o.frames_port else None
             )
-        self.moves: Sequence[Callable[[m.Opened], Exchange | None]] = moves
+        self.can = frozenset(can)
+        self.moves: Sequence[Move] = moves
+
+    def connect(self, service: str) -> GrpcConnection:
+        """A new connection to a gRPC service; raises OSError if a certificate cannot be read."""
+        return GrpcConnection(self.where, service, self._token, self._tls)
 
     def check(self, session: ClientSession) -> None:
         """Close a session that does not travel as it was asked for.
@@ -70,7 +76,7 @@ class Ways:
             return
         session.close()
         raise UnsupportedError(
-            f"{self._where} is not reached over frames: they need Linux, the same host and user, "
+            f"{self.where} is not reached over frames: they need Linux, the same host and user, "
             f"and a server that offers them (ServeOptions.frames, grace_period), or one with a "
             f"port for them (ServeOptions.frames_port)"
         )

@@ -112,27 +112,32 @@ class Endpoint:
         """Let clients go on over frames, from this host and from others, as the options say.
 
         Raises:
-            AddressError: If the port of frames cannot be had; the address is free again.
+            AddressError: If the port of frames cannot be had.
+            OSError: If a certificate cannot be read, or the system has no socket for them. What was
+                taken until then is free again.
         """
         from functools import partial
 
         from rlmesh._transport import frames_local, frames_tcp
         from rlmesh._transport.frames_server import FramesServer
+        from rlmesh.specs import Capability
 
         options, hub = self._options, self._hub
         connect = partial(hub.connect, resumes=True)
-        servers = []
+        servers: list[FramesServer] = []
         try:
             if options.frames_port is not None:
                 admit = frames_tcp.doorkeeper(token, tls)
                 listener = frames_tcp.listen(self._transport.address, options.frames_port)
                 hub.frames_port = listener.getsockname()[1]
                 servers.append(FramesServer(listener, admit, connect))
-            if frames_local.SUPPORTED and options.frames and options.grace_period > 0:
+            if Capability.FRAMES_UNIX in lasting(options):
                 listener, hub.frames_unix = frames_local.listen()
                 servers.append(FramesServer(listener, frames_local.admit, connect))
         except BaseException:
             self._transport.stop(0)
+            for server in servers:
+                server.stop(0)
             raise
         self._frames = servers
 
@@ -270,12 +275,13 @@ class Endpoint:
 
 def lasting(options: ServeOptions) -> set[Capability]:
     """What an endpoint can do so that sessions outlive their connections, and change them."""
+    from rlmesh._transport import frames_local
     from rlmesh.specs import Capability
 
     if not options.grace_period > 0:
         return set()
     can = {Capability.RESUME}
-    if options.frames:
+    if options.frames and frames_local.SUPPORTED:
         can.add(Capability.FRAMES_UNIX)
     if options.frames_port is not None:
         can.add(Capability.FRAMES_TCP)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from rlmesh._pieces import Frame
+from rlmesh._pieces import Frame, Place, whole
 from rlmesh._session.frames import ServerFrames
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import text_of
-from rlmesh._wire.field_writer import Place, whole
 from rlmesh.errors import LimitError
 
 __all__ = ["too_large", "write_answer"]

@@ -36,7 +36,10 @@ from rlmesh.errors import (
 )
 from rlmesh.specs import EnvContract, PeerInfo, Reconnect
 
-__all__ = ["ClientSession", "Exchange"]
+__all__ = ["ClientSession", "Move"]
+
+Move = Callable[[m.Opened], Exchange | None]
+"""Makes a connection of another transport to the place that a server names; None: it names none."""
 
 R = TypeVar("R")
 
@@ -68,8 +71,7 @@ class ClientSession:
         frames: Reads and writes frames.
         client: What this client says of itself.
         terms: How to open.
-        moves: What makes connections of other transports to places that the server names, the best
-            first; each gives None where it names none.
+        moves: Where the session may go on, the best first.
         contract: What the model of the session is to be used with; None: it is an environment's.
         raise_failure: Raises what stands for a failure of the server at an address.
 
@@ -87,7 +89,7 @@ class ClientSession:
         frames: ClientFrames,
         client: PeerInfo,
         terms: OpenTerms,
-        moves: Sequence[Callable[[m.Opened], Exchange | None]] = (),
+        moves: Sequence[Move] = (),
         *,
         contract: EnvContract | None = None,
         raise_failure: Callable[[m.Failure, str], None] = raise_failure,

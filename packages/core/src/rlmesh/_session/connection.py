@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rlmesh._pieces import Frame
+from rlmesh._pieces import Frame, Place, whole
 from rlmesh._session.sessions import ServedSession
 from rlmesh._wire import messages as m
-from rlmesh._wire.field_writer import Place, whole
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError
 

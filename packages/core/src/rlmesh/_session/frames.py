@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from rlmesh._pieces import Frame
+from rlmesh._pieces import Frame, Place, whole
 from rlmesh._wire import messages as m
-from rlmesh._wire.field_writer import Place, whole
 from rlmesh.backends import Buffer
 from rlmesh.specs import PeerInfo, SessionTerms
 

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from rlmesh._pieces import Frame
+from rlmesh._pieces import Frame, Place, whole
 from rlmesh._session.answers import too_large, write_answer
 from rlmesh._session.connection import Connection, unknown
 from rlmesh._session.frames import ServerFrames
@@ -22,7 +22,6 @@ from rlmesh._session.sessions import CannotOpen, Instance, Instances, ServedSess
 from rlmesh._session.versions import compatible
 from rlmesh._wire import messages as m
 from rlmesh._wire.failures import failure_of_exception, text_of
-from rlmesh._wire.field_writer import Place, whole
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError

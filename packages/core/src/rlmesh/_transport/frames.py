@@ -96,16 +96,14 @@ class FrameSocket:
             return
         if size > MAX_MESSAGE_BYTES:
             raise too_large(size)
-        self._send_large(HEADER.pack(size), frame)
+        self._send_large(HEADER.pack(size), bytes(frame) if isinstance(frame, Pieces) else frame)
 
-    def _send_large(self, header: bytes, frame: Frame) -> None:
-        parts = frame.parts if isinstance(frame, Pieces) else (frame,)
-        sent = self._socket.sendmsg([header, *parts])
+    def _send_large(self, header: bytes, frame: Buffer) -> None:
+        sent = self._socket.sendmsg([header, frame])
         if sent < len(header) + len(frame):
             # The kernel took a part; sendall has the rest.
-            for part in (header, *parts):
-                self._socket.sendall(memoryview(part)[sent:])
-                sent = max(0, sent - len(part))
+            self._socket.sendall(header[sent:])
+            self._socket.sendall(memoryview(frame)[max(0, sent - len(header)) :])
 
     def receive(self) -> Buffer:
         """The next frame; it holds until the next one is asked for.

@@ -56,7 +56,7 @@ def to_port(where: Address, port: int, token: str, tls: TLS | None) -> FramesCon
 
 
 class FramesConnection:
-    """See `rlmesh._session.client.Exchange`.
+    """See `rlmesh._session.exchange.Exchange`.
 
     Args:
         where: The server's address over gRPC, for messages.

@@ -49,9 +49,6 @@ _LOOK_AFTER = struct.pack("ll", 5, 0)
 CHUNKED_BYTES = 4 * 1024 * 1024
 """From this size on an answer goes in chunks, into memory that values keep; see `chunks`."""
 
-_MOST_PIECES = 256
-"""What one call sends, where there is no segment (IOV_MAX is 1,024)."""
-
 _TOKEN = b"\1"
 """Says that a chunk is there, or that it is read."""
 
@@ -155,8 +152,8 @@ class LocalFrameSocket(FrameSocket):
         return placed.view
 
     def gather(self, parts: Sequence[Buffer], size: int) -> Frame:
-        """See `FrameSocket`."""
-        if CHUNKED_BYTES <= size <= MAX_MESSAGE_BYTES and len(parts) < _MOST_PIECES:
+        """See `FrameSocket`; only chunks, which need a segment, are sent piece by piece."""
+        if self._own is not None and CHUNKED_BYTES <= size <= MAX_MESSAGE_BYTES:
             return Pieces(parts, size)
         return self.place(parts, size)
 

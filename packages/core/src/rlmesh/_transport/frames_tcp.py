@@ -9,11 +9,11 @@ import ssl
 import tempfile
 from collections.abc import Callable
 
-from rlmesh._pieces import Frame, Pieces
 from rlmesh._transport.address import Address
 from rlmesh._transport.frames import FramesEnded, FrameSocket
 from rlmesh._transport.grpc_tls import pem
 from rlmesh._transport.token import check_token
+from rlmesh.backends import Buffer
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
 
@@ -30,9 +30,9 @@ _UNACKNOWLEDGED_MS = 20_000
 class _TlsFrameSocket(FrameSocket):
     """Frames in TLS records, which come one at a time."""
 
-    def _send_large(self, header: bytes, frame: Frame) -> None:
+    def _send_large(self, header: bytes, frame: Buffer) -> None:
         self._socket.sendall(header)
-        self._socket.sendall(bytes(frame) if isinstance(frame, Pieces) else frame)
+        self._socket.sendall(frame)
 
     def _exactly(self, size: int) -> bytes:
         data = bytearray(size)

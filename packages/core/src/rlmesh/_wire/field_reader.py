@@ -6,17 +6,22 @@ What runs out of bytes is an IndexError, as of any buffer.
 from __future__ import annotations
 
 from rlmesh._wire import messages as m
-from rlmesh._wire.frame_tags import BATCH_SIZE, FIRST
+from rlmesh._wire.frame_tags import BATCH_SIZE, FIRST, SEQUENCE
 from rlmesh.backends import Buffer
 
-__all__ = ["Other", "enter", "number", "slab", "span", "value"]
+__all__ = ["OtherForm", "enter", "number", "sequence_of", "slab", "span", "value"]
 
 _VIEW_BYTES = 4096
 """Slabs from this size on are read as views; a copy of a smaller one costs less than a view."""
 
 
-class Other(Exception):
+class OtherForm(Exception):
     """The frame is not of the form that is read here."""
+
+
+def sequence_of(data: Buffer) -> tuple[int, int]:
+    """The sequence number of a frame, and where it ends."""
+    return number(data, 1) if data[0] == SEQUENCE else (0, 0)
 
 
 def value(data: Buffer, at: int, end: int) -> m.Encoded:
@@ -30,7 +35,7 @@ def value(data: Buffer, at: int, end: int) -> m.Encoded:
     if at < end and data[at] == BATCH_SIZE:
         batch_size, at = number(data, at + 1)
     if at != end or (batch_size is not None and batch_size >= 1 << 32):
-        raise Other
+        raise OtherForm
     return m.Encoded(slabs, batch_size)
 
 
@@ -42,13 +47,13 @@ def slab(data: Buffer, at: int, stop: int) -> Buffer:
 def span(tag: int, data: Buffer, at: int, end: int) -> tuple[int, int]:
     """Where the content of a field starts and ends; the field must be `tag`, and end by `end`."""
     if data[at] != tag:
-        raise Other
+        raise OtherForm
     size = data[at + 1]
     at += 2
     if size > 127:
         size, at = number(data, at - 1)
     if at + size > end:
-        raise Other
+        raise OtherForm
     return at, at + size
 
 
@@ -58,7 +63,7 @@ def enter(tag: int, data: Buffer, at: int, end: int) -> int:
         return at + 2
     at, stop = span(tag, data, at, end)
     if stop != end:
-        raise Other
+        raise OtherForm
     return at
 
 
@@ -75,4 +80,4 @@ def number(data: Buffer, at: int) -> tuple[int, int]:
         if byte < 128:
             return total, at + 1
         shift += 7
-    raise Other
+    raise OtherForm

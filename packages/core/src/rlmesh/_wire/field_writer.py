@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from rlmesh._pieces import Frame
 from rlmesh._wire import messages as m
 from rlmesh.backends import Buffer
 
-__all__ = ["SHORT", "Place", "put_field", "put_value", "varint", "whole"]
-
-Place = Callable[[Sequence[Buffer], int], Frame]
-"""Makes a frame of its pieces and their size in all, where a transport wants it."""
-
-
-def whole(parts: Sequence[Buffer], size: int) -> bytes:
-    """A frame in a place of its own; see `Place`."""
-    return b"".join(parts)
-
+__all__ = ["SHORT", "put_field", "put_value", "varint"]
 
 SHORT = tuple(bytes([n]) for n in range(128))
 """Varints of one byte."""

@@ -1,4 +1,8 @@
-"""Tags of what is written and read byte by byte, one each: field number << 3 | wire type."""
+"""Tags of what is written and read byte by byte, one each: field number << 3 | wire type.
+
+Where writers put several fields into one format they have them as its literal bytes; the tests hold
+what is written against the generated messages.
+"""
 
 from __future__ import annotations
 

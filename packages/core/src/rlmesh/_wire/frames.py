@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
-from rlmesh._pieces import Frame
+from rlmesh._pieces import Frame, Place, whole
 from rlmesh._wire import messages as m
 from rlmesh._wire.attributes import (
     attribute_reply_readers,
@@ -31,7 +31,6 @@ from rlmesh._wire.contract import (
 )
 from rlmesh._wire.dynamic import DynamicEncoder, dynamic_from_wire, map_from_wire
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
-from rlmesh._wire.field_writer import Place, whole
 from rlmesh._wire.many import (
     many_reader,
     many_steps_reader,
@@ -193,7 +192,7 @@ class EnvFrames:
     def _read_info(self, data: Buffer) -> m.Info:
         message = value_pb2.Map()
         parse_message(message, data)
-        return map_from_wire(message, self._backend)
+        return map_from_wire(message, self._backend, "info")
 
     def _write_opened(self, opened: m.Opened, out: env_pb2.OpenResponse) -> None:
         write_opened(opened, out)

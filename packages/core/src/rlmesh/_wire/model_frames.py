@@ -7,7 +7,7 @@ from typing import Any
 
 from rlmesh_proto.model.v1 import model_pb2
 
-from rlmesh._pieces import Frame
+from rlmesh._pieces import Frame, Place, whole
 from rlmesh._wire import messages as m
 from rlmesh._wire.contract import (
     contract_from_wire,
@@ -19,7 +19,6 @@ from rlmesh._wire.contract import (
 )
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
-from rlmesh._wire.field_writer import Place, whole
 from rlmesh._wire.frames import (
     parse_message,
     read_open,
@@ -134,6 +133,7 @@ class ModelFrames:
         """The frame of the reply to request `sequence`.
 
         `call_us`, which counts the time in line for a batch, is not told: `Predicted` has its own.
+        `place` is for replies in pieces, and none of a model is.
         """
         frame = model_pb2.SessionResponse()
         frame.sequence = sequence
@@ -152,7 +152,7 @@ class ModelFrames:
             frame.close.SetInParent()
         else:
             raise TypeError(f"a {type(reply).__name__} is no answer of a model")
-        return _placed(frame.SerializeToString(), place)
+        return frame.SerializeToString()
 
     def _write_predicted(self, reply: Predicted, out: model_pb2.PredictResponse) -> None:
         write_value(reply.actions, out.actions)
@@ -242,10 +242,6 @@ class ModelFrames:
         parse_message(message, data)
         spec = model_spec_from_wire(message.spec, self._backend)
         return peer_from_wire(message.server), spec, terms_from_wire(message.terms)
-
-
-def _placed(frame: bytes, place: Place) -> Frame:
-    return frame if place is whole else place((frame,), len(frame))
 
 
 def _write_start(body: StartEpisode, out: model_pb2.StartEpisodeRequest) -> None:

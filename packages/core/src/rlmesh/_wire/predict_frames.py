@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import operator
 
-from rlmesh._pieces import Frame
+from rlmesh._pieces import Frame, Place, whole
 from rlmesh._wire import messages as m
-from rlmesh._wire.field_reader import Other, enter, number, span, value
-from rlmesh._wire.field_writer import Place, put_value, varint, whole
-from rlmesh._wire.frame_tags import FORM, MOST_ACTIONS, PREDICT_REQUEST, SECOND, SEQUENCE, THIRD
+from rlmesh._wire.field_reader import OtherForm, enter, number, sequence_of, span, value
+from rlmesh._wire.field_writer import put_value, varint
+from rlmesh._wire.frame_tags import FORM, MOST_ACTIONS, PREDICT_REQUEST, SECOND, THIRD
 from rlmesh._wire.model_messages import Predict
 from rlmesh._wire.model_spec import predict_form_from_wire, predict_form_to_wire
 from rlmesh.backends import Buffer
@@ -30,11 +30,11 @@ def write_predict(sequence: int, body: Predict, place: Place = whole) -> Frame:
     parts: list[Buffer] = []
     size = put_value(body.observation, parts)
     before = b"" if body.form is None else b"\x08" + varint(predict_form_to_wire(body.form))
-    lanes = b"".join([varint(_uint32(lane)) for lane in body.lanes])
+    lanes = b"".join([varint(_uint32("a lane", lane)) for lane in body.lanes])
     if lanes:
         before += b"\x12%b%b" % (varint(len(lanes)), lanes)
     before += b"\x1a" + varint(size)
-    most = _uint32(body.max_chunk_length)
+    most = _uint32("max_chunk_length", body.max_chunk_length)
     tail = b"\x20" + varint(most) if most else b""
     head = b"\x08" + varint(sequence) if sequence else b""
     head += b"\x2a%b%b" % (varint(len(before) + size + len(tail)), before)
@@ -43,18 +43,18 @@ def write_predict(sequence: int, body: Predict, place: Place = whole) -> Frame:
     return place(parts, len(head) + size + len(tail))
 
 
-def _uint32(value: int) -> int:
-    whole = operator.index(value)
-    if not 0 <= whole < 1 << 32:
-        raise ValueError(f"{whole} is not from 0 to 2**32 - 1")
-    return whole
+def _uint32(name: str, given: int) -> int:
+    exact = operator.index(given)
+    if not 0 <= exact < 1 << 32:
+        raise ValueError(f"{name} of {exact}; expected 0 to 2**32 - 1")
+    return exact
 
 
 def read_predict(data: Buffer) -> m.Request | None:
     """The request of a frame; None: let the messages read it."""
     try:
         end = len(data)
-        sequence, at = number(data, 1) if data[0] == SEQUENCE else (0, 0)
+        sequence, at = sequence_of(data)
         at = enter(PREDICT_REQUEST, data, at, end)
         form, at = number(data, at + 1) if data[at] == FORM else (0, at)
         lanes: list[int] = []
@@ -70,7 +70,7 @@ def read_predict(data: Buffer) -> m.Request | None:
         most = 0
         if stop < end:
             most, stop = number(data, stop + 1) if data[stop] == MOST_ACTIONS else (0, stop)
-    except (Other, IndexError):
+    except (OtherForm, IndexError):
         return None
     # The messages keep 32 bits of larger ones.
     if stop != end or form >= 1 << 31 or max([most, *lanes]) >= 1 << 32:

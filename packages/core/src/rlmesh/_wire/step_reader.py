@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 
 from rlmesh._wire import messages as m
-from rlmesh._wire.field_reader import Other, enter, number, slab, span, value
+from rlmesh._wire.field_reader import OtherForm, enter, number, sequence_of, slab, span, value
 from rlmesh._wire.frame_tags import (
     CALL_US,
     FINAL,
@@ -20,7 +20,6 @@ from rlmesh._wire.frame_tags import (
     RESET_RESPONSE,
     REWARD,
     SECOND,
-    SEQUENCE,
     STEP_REQUEST,
     STEP_RESPONSE,
     TERMINATED,
@@ -38,11 +37,11 @@ def read_step(data: Buffer) -> m.Request | None:
     """The request of a step's frame; None: let the messages read it."""
     try:
         end = len(data)
-        sequence, at = number(data, 1) if data[0] == SEQUENCE else (0, 0)
+        sequence, at = sequence_of(data)
         at = enter(STEP_REQUEST, data, at, end)
         at = enter(FIRST, data, at, end)
         return m.Request(sequence, m.Step(value(data, at, end)))
-    except (Other, IndexError):
+    except (OtherForm, IndexError):
         return None
 
 
@@ -52,8 +51,8 @@ def read_reset_done(
     """Sequence and reply of a reset's answer; None: let the messages read it."""
     try:
         end = len(data)
-        sequence, at = _response(RESET_RESPONSE, data, end)
-        at, stop = span(FIRST, data, at, end)
+        sequence, at = _begin(data)
+        at, stop = span(FIRST, data, enter(RESET_RESPONSE, data, at, end), end)
         observation = value(data, at, stop)
         if stop == end:
             return sequence, m.ResetDone(observation)
@@ -61,7 +60,7 @@ def read_reset_done(
         if stop != end:
             return None
         return sequence, m.ResetDone(observation, read_info(data[at:stop]))
-    except (Other, IndexError):
+    except (OtherForm, IndexError):
         return None
 
 
@@ -85,9 +84,7 @@ class StepReader:
         """Sequence and reply of a step's answer; None: let the messages read it."""
         try:
             end = len(data)
-            sequence, at = number(data, 1) if data[0] == SEQUENCE else (0, 0)
-            if data[at] == CALL_US:
-                _, at = number(data, at + 1)
+            sequence, at = _begin(data)
             start = at + len(self._head)
             if self._size == end - at and data[at:start] == self._head:
                 stop = start + self._slab
@@ -102,16 +99,16 @@ class StepReader:
             if stop < end and data[stop] >= INFO:
                 return sequence, _step_rest(data, stop, observation, self._read_info)
             return sequence, _step_scalars(data, stop, observation, self._read_info)
-        except (Other, IndexError, struct.error):
+        except (OtherForm, IndexError, struct.error):
             return None
 
 
-def _response(tag: int, data: Buffer, end: int) -> tuple[int, int]:
-    """Sequence of an answer, and where its content starts."""
-    sequence, at = number(data, 1) if data[0] == SEQUENCE else (0, 0)
+def _begin(data: Buffer) -> tuple[int, int]:
+    """Sequence of an answer, and where that starts, after how long the call took."""
+    sequence, at = sequence_of(data)
     if data[at] == CALL_US:
         _, at = number(data, at + 1)
-    return sequence, enter(tag, data, at, end)
+    return sequence, at
 
 
 def _step_scalars(
@@ -132,7 +129,7 @@ def _step_scalars(
         return m.StepDone(observation, reward, terminated, truncated)
     at, stop = span(INFO, data, at, end)
     if stop != end:
-        raise Other
+        raise OtherForm
     return m.StepDone(observation, reward, terminated, truncated, read_info(data[at:stop]))
 
 
@@ -153,13 +150,13 @@ def _step_rest(
     if at < end:
         start, at = span(FINAL, data, at, end)
         if at != end:
-            raise Other
+            raise OtherForm
         if data[start] == FIRST:
             start, stop = span(FIRST, data, start, end)
             mask, start = bytes(data[start:stop]), stop
         start, stop = span(SECOND, data, start, end)
         if stop != end:
-            raise Other
+            raise OtherForm
         final = value(data, start, end)
     return m.StepDone(observation, info=info, lanes=lanes, final_mask=mask, final=final)
 
@@ -171,11 +168,11 @@ def _lanes(data: Buffer, at: int, end: int) -> m.LaneOutcomes:
             start, at = span(tag, data, at, end)
             slabs[i] = data[start:at]
     if at != end:
-        raise Other
+        raise OtherForm
     return m.LaneOutcomes(*slabs)
 
 
 def _flag(data: Buffer, at: int) -> tuple[bool, int]:
     if data[at] > 1:
-        raise Other
+        raise OtherForm
     return data[at] == 1, at + 1

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import struct
 
-from rlmesh._pieces import Frame
+from rlmesh._pieces import Frame, Place, whole
 from rlmesh._wire import messages as m
-from rlmesh._wire.field_writer import SHORT, Place, put_field, put_value, varint, whole
+from rlmesh._wire.field_writer import SHORT, put_field, put_value, varint
 from rlmesh._wire.frame_tags import FINAL, FIRST, INFO, LANES, SECOND, THIRD
 from rlmesh.backends import Buffer
 
@@ -42,11 +42,11 @@ def write_reset_done(
     """The frame of a reset's answer; `info` is a serialised `Map`, empty for an empty one."""
     parts: list[Buffer] = []
     size = put_value(done.observation, parts)
-    observation = varint(size)
-    size += 1 + len(observation)
+    length = varint(size)
+    size += 1 + len(length)
     if info:
         size += put_field(SECOND, (info,), len(info), parts)
-    return _put_response(sequence, call_us, b"\x2a", size, observation, parts, place)
+    return _put_response(sequence, call_us, b"\x2a", size, length, parts, place)
 
 
 def write_step_done(
@@ -55,8 +55,8 @@ def write_step_done(
     """The frame of a step's answer; `info` is a serialised `Map`, empty for an empty one."""
     parts: list[Buffer] = []
     size = put_value(done.observation, parts)
-    observation = SHORT[size] if size < 128 else varint(size)
-    size += 1 + len(observation)
+    length = SHORT[size] if size < 128 else varint(size)
+    size += 1 + len(length)
     if done.lanes is None:
         tail = _scalars(done)
         parts.append(tail)
@@ -65,7 +65,7 @@ def write_step_done(
         size += put_field(INFO, (info,), len(info), parts)
     if done.lanes is not None:
         size += _put_lanes(done, parts)
-    return _put_response(sequence, call_us, b"\x32", size, observation, parts, place)
+    return _put_response(sequence, call_us, b"\x32", size, length, parts, place)
 
 
 def _put_response(
@@ -73,17 +73,20 @@ def _put_response(
     call_us: int,
     tag: bytes,
     size: int,
-    observation: bytes,
+    length: bytes,
     parts: list[Buffer],
     place: Place,
 ) -> Frame:
-    """A frame of an answer of `size` bytes; `parts` lacks what stands before the observation."""
+    """A frame of an answer of `size` bytes.
+
+    `parts` lacks what stands before the observation, whose size `length` is, as a varint.
+    """
     head = b"\x08" + varint(sequence) if sequence else b""
     if call_us:
         head += b"\x10" + (SHORT[call_us] if call_us < 128 else varint(call_us))
-    length = SHORT[size] if size < 128 else varint(size)
-    before = parts[0] = b"%b%b%b\x0a%b" % (head, tag, length, observation)
-    return place(parts, len(before) + size - 1 - len(observation))
+    whole_length = SHORT[size] if size < 128 else varint(size)
+    before = parts[0] = b"%b%b%b\x0a%b" % (head, tag, whole_length, length)
+    return place(parts, len(before) + size - 1 - len(length))
 
 
 def _scalars(done: m.StepDone) -> bytes:

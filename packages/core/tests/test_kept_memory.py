@@ -1,0 +1,68 @@
+"""Memory that is used again once nobody refers to it, and never before."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from rlmesh._memory import Kept, Received, ReceivedMemory, is_given
+
+counted = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="references are not counted"
+)
+
+
+@counted
+def test_memory_that_no_value_keeps_is_used_again() -> None:
+    memory = ReceivedMemory()
+    held, owners = memory.take(100_000), set()
+    for size in range(100_001, 100_020):
+        held = memory.take(size)  # The one before goes once this one is there.
+        assert len(held) == size
+        owners.add(id(held.obj))
+    assert len(owners) == 2
+
+
+def test_memory_that_a_value_keeps_is_not() -> None:
+    memory = ReceivedMemory()
+    views = []
+    for fill in range(5):
+        view = memory.take(50_000)
+        view[:] = bytes([fill]) * 50_000
+        views.append(view[10:20])
+    assert [bytes(view) for view in views] == [bytes([fill]) * 10 for fill in range(5)]
+
+
+def test_memory_of_another_size_is_not_used_for_long() -> None:
+    memory = ReceivedMemory()
+    for size in (10_000_000, 1_000, 1_000, 1_000):
+        assert len(memory.take(size).obj) < 2 * size + 10_000  # type: ignore[arg-type]
+    assert all(len(kept) < 10_000 for kept in memory._kept._kept)
+
+
+@counted
+def test_what_somebody_refers_to_is_not_handed_out() -> None:
+    kept: Kept[bytearray] = Kept()
+    first = kept.keep(bytearray(10))
+    kept.keep(bytearray(20))
+    assert kept.unused(10, 15) is None
+    assert len(kept.unused(10, 25) or b"") == 20
+    view = memoryview(first)
+    del first
+    assert kept.unused(10, 15) is None
+    del view
+    assert len(kept.unused(10, 15) or b"") == 10
+    assert kept.unused(1, 9) is None and kept.unused(21, 99) is None
+
+
+def test_the_newest_are_kept() -> None:
+    kept: Kept[bytearray] = Kept()
+    sizes = [len(kept.keep(bytearray(size))) for size in (1, 2, 3)]
+    assert [len(memory) for memory in kept._kept] == sizes[1:]
+
+
+def test_what_is_not_given() -> None:
+    for data in (b"x", bytearray(b"x"), memoryview(b"x"), memoryview(bytearray(b"x"))):
+        assert not is_given(data)
+    assert is_given(memoryview(Received(-1, 10))[2:])
