@@ -119,7 +119,9 @@ class NumpyBackend:
             owned: Array = np.ndarray(shape, numpy_dtype(leaf.dtype), memory)
             return owned
         view: Array = np.ndarray(shape, numpy_dtype(leaf.dtype), data)
-        view.flags.writeable = False
+        # What is made for the caller is a bytearray: a joined batch, which models may write to.
+        owner = data.obj if isinstance(data, memoryview) else data
+        view.flags.writeable = type(owner) is bytearray
         return view
 
     def dynamic(self, value: object) -> DynamicArray | None:
