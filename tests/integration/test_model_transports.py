@@ -138,6 +138,41 @@ def test_sessions_of_every_transport_share_calls_of_the_model() -> None:
     assert answers == [7, 8] and calls == [2]
 
 
+_FEW = """
+import resource, sys
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), most))
+"""
+
+_SERVER = f"""{_FEW}
+from rlmesh import ModelServer
+from tests.integration.serving import Echo
+server = ModelServer(Echo())
+server.serve(on_ready=lambda: print(server.address, flush=True))
+"""
+
+_MANY = f"""{_FEW}
+import rlmesh
+from tests.integration.serving import PLAIN, seen
+remotes = [rlmesh.RemoteModel(sys.argv[2], PLAIN) for _ in range(50)]
+answers = sum(remote.predict(seen(2)) for remote in remotes)
+ways = [remote.transport for remote in remotes]
+print("asked", answers, ways[0], ways[-1], flush=True)
+"""
+
+
+@once
+@over_frames
+@pytest.mark.parametrize(("of_server", "of_client"), [(120, 1000), (1000, 120)])
+def test_sessions_leave_descriptors_to_one_another(of_server: int, of_client: int) -> None:
+    """A session over frames takes three of them; the later ones stay on gRPC, with one."""
+    with running(["-c", _SERVER, str(of_server)]) as server:
+        address = server.wait_for("tcp://.*").group()
+        with running(["-c", _MANY, str(of_client), address]) as client:
+            told = client.wait_for(r"asked (\d+) (\w+) (\w+)")
+    assert told.groups() == ("100", "frames", "grpc")
+
+
 _CLIENT = """
 import sys, time
 import rlmesh
