@@ -17,7 +17,7 @@ from rlmesh.numpy import Model
 from rlmesh.spaces import from_gymnasium
 from rlmesh.specs import EnvContract
 from tests.integration.serving import PLAIN, Echo, seen
-from tests.processes import running
+from tests.processes import running, until
 
 over_frames = pytest.mark.skipif(not SUPPORTED, reason="frames on a Unix socket need Linux")
 once = pytest.mark.parametrize("transport", ["grpc"], indirect=True)  # They choose it themselves.
@@ -192,3 +192,17 @@ def test_a_client_that_is_killed_leaves_its_place_at_once() -> None:
             client.process.kill()
         with RemoteModel(server.address, PLAIN, wait=10.0) as remote:
             assert remote.predict(seen(2)) == 2
+
+
+@pytest.mark.parametrize("idle_timeout", [0.0, 600.0])
+def test_a_server_that_is_stopped_waits_for_no_client_to_come_back(idle_timeout: float) -> None:
+    before = set(threading.enumerate())
+    with ModelServer(Echo(), options=ServeOptions(idle_timeout=idle_timeout)) as server:
+        remote = RemoteModel(server.address, PLAIN)
+        assert remote.predict(seen(1)) == 1
+        (route,) = remote._routes.values()
+        route._session._transport.close()
+        (session,) = server._hub._sessions.values()
+        until(lambda: session.lost_at is not None, 20)
+    until(lambda: not set(threading.enumerate()) - before, 10)
+    route._session._end("for the test")
