@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from rlmesh._codec import SpaceCodec
+from rlmesh._codec.lanes import LaneIO
+from rlmesh._wire.messages import LaneOutcomes
 from rlmesh.backends import Buffer, Leaf, NativeBackend
 from rlmesh.errors import CodecError
 from rlmesh.spaces import Box, Graph, OneOf, Sequence, Space, Text
@@ -97,3 +99,13 @@ def test_flags_of_a_graph_too() -> None:
     codec.decode(slabs)
     memory[0][:], memory[1][:] = b"\7", b"\7\0\0\0"
     assert list(map(bytes, slabs[:3])) == list(map(bytes, sent[:3]))
+
+
+def test_flags_of_lanes_are_those_that_were_checked() -> None:
+    backend = Between()
+    rewards = bytes(16)
+    (memory,), (flags,) = foreign([b"\0\1"])
+    written = iter([0, 7, 7])  # Before the rewards, and the flags of either kind.
+    backend.before = lambda: memory.__setitem__(0, next(written))
+    _, terminated, _ = LaneIO(backend, 2).arrays(LaneOutcomes(rewards, flags, b"\0\0"))
+    assert terminated.tobytes() == b"\0\1"
