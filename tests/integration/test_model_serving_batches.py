@@ -12,7 +12,8 @@ import numpy as np
 from rlmesh import ModelServer, RemoteModel, ServeOptions, errors
 from rlmesh._models.forms import EpisodeContext
 from rlmesh.numpy import Model
-from rlmesh.spaces import Discrete
+from rlmesh.spaces import Box, Dict, Discrete, Sequence
+from rlmesh.specs import EnvContract
 from tests.integration.serving import (
     LONG_MS,
     MIXED,
@@ -207,6 +208,34 @@ def test_values_of_variable_size_are_joined() -> None:
         answers = at_once([lambda r=r, w=w: one(r, w) for r, w in zip(remotes, words)])
     assert answers == [(word[::-1], [len(word)] * 2) for word in words]
     assert model.sizes == [3]
+
+
+class Scaling(Model):
+    """Writes to what it is given, as it may to an observation that is not gathered."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.calls: list[int] = []
+
+    def predict_batch(self, observations: Any) -> Any:
+        self.calls.append(len(observations["x"]))
+        observations["x"] *= 2
+        for parts in observations["some"]:
+            parts += 1
+        sums = [one.sum() + sum(map(np.sum, p)) for one, p in zip(*observations.values())]
+        return np.array(sums, int)
+
+
+def test_a_model_may_write_to_observations_that_were_gathered() -> None:
+    part = Box(-100, 100, (2,), "float32")
+    space = Dict({"x": part, "some": Sequence(part, stack=True)})
+    contract = EnvContract("some", space, Discrete(1000))
+    model = Scaling()
+    ones = {"x": np.ones(2, np.float32), "some": np.ones((3, 2), np.float32)}
+    with clients(model, 2, contract) as remotes:
+        answers = at_once([lambda r=r: r.predict(ones) for r in remotes])
+    assert answers == [16, 16]
+    assert model.calls == [2]
 
 
 def test_a_model_of_single_observations_is_called_one_by_one_from_one_thread() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -187,6 +188,19 @@ def test_an_episode_may_be_played_by_several_served_models() -> None:
         asked_for = [(one, first), (one, second), (two, second), (two, first), (two, first)]
         answers = [remote.predict(seen(1), context) for remote, context in asked_for]
     assert answers == [101, 201, 201, 101, 102]
+
+
+def test_what_was_asked_last_is_not_kept() -> None:
+    """It may be large, and lie in memory that is shared with a client that has gone."""
+    last: list[weakref.ref[Any]] = []
+
+    def predict(observation: Any) -> int:
+        last.append(weakref.ref(observation))
+        return int(observation[0])
+
+    with clients(Model(predict), 1) as (remote,):
+        assert remote.predict(seen(3)) == 3
+        until(lambda: last[0]() is None, 20)
 
 
 def test_nobody_waits_for_a_session_that_has_ended() -> None:

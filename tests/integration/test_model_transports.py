@@ -17,7 +17,7 @@ from rlmesh.numpy import Model
 from rlmesh.spaces import from_gymnasium
 from rlmesh.specs import EnvContract
 from tests.integration.serving import PLAIN, Echo, seen
-from tests.processes import running
+from tests.processes import running, until
 
 over_frames = pytest.mark.skipif(not SUPPORTED, reason="frames on a Unix socket need Linux")
 once = pytest.mark.parametrize("transport", ["grpc"], indirect=True)  # They choose it themselves.
@@ -139,6 +139,41 @@ def test_sessions_of_every_transport_share_calls_of_the_model() -> None:
     assert answers == [7, 8] and calls == [2]
 
 
+_FEW = """
+import resource, sys
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), most))
+"""
+
+_SERVER = f"""{_FEW}
+from rlmesh import ModelServer
+from tests.integration.serving import Echo
+server = ModelServer(Echo())
+server.serve(on_ready=lambda: print(server.address, flush=True))
+"""
+
+_MANY = f"""{_FEW}
+import rlmesh
+from tests.integration.serving import PLAIN, seen
+remotes = [rlmesh.RemoteModel(sys.argv[2], PLAIN) for _ in range(50)]
+answers = sum(remote.predict(seen(2)) for remote in remotes)
+ways = [remote.transport for remote in remotes]
+print("asked", answers, ways[0], ways[-1], flush=True)
+"""
+
+
+@once
+@over_frames
+@pytest.mark.parametrize(("of_server", "of_client"), [(120, 1000), (1000, 120)])
+def test_sessions_leave_descriptors_to_one_another(of_server: int, of_client: int) -> None:
+    """A session over frames takes three of them; the later ones stay on gRPC, with one."""
+    with running(["-c", _SERVER, str(of_server)]) as server:
+        address = server.wait_for("tcp://.*").group()
+        with running(["-c", _MANY, str(of_client), address]) as client:
+            told = client.wait_for(r"asked (\d+) (\w+) (\w+)")
+    assert told.groups() == ("100", "frames", "grpc")
+
+
 _CLIENT = """
 import sys, time
 import rlmesh
@@ -158,3 +193,17 @@ def test_a_client_that_is_killed_leaves_its_place_at_once() -> None:
             client.process.kill()
         with RemoteModel(server.address, PLAIN, wait=10.0) as remote:
             assert remote.predict(seen(2)) == 2
+
+
+@pytest.mark.parametrize("idle_timeout", [0.0, 600.0])
+def test_a_server_that_is_stopped_waits_for_no_client_to_come_back(idle_timeout: float) -> None:
+    before = set(threading.enumerate())
+    with ModelServer(Echo(), options=ServeOptions(idle_timeout=idle_timeout)) as server:
+        remote = RemoteModel(server.address, PLAIN)
+        assert remote.predict(seen(1)) == 1
+        (route,) = remote._routes.values()
+        route._session._transport.close()
+        (session,) = server._hub._sessions.values()
+        until(lambda: session.lost_at is not None, 20)
+    until(lambda: not set(threading.enumerate()) - before, 10)
+    route._session._end("for the test")

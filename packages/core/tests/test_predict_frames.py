@@ -129,3 +129,23 @@ def test_large_observations_are_not_copied_out_of_the_frame() -> None:
     assert read is not None and isinstance(read.body, Predict)
     (slab,) = read.body.observation.slabs
     assert isinstance(slab, memoryview) and slab.obj is frame
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        Predict(PredictForm.BATCH, (1,) * 200_000, m.Encoded([b"x"])),
+        Predict(PredictForm.BATCH, (1,), m.Encoded([b""] * 5_000)),
+    ],
+    ids=["lanes", "slabs"],
+)
+def test_what_would_take_long_one_by_one_is_left_to_the_messages(body: Predict) -> None:
+    frame = bytes(write_predict(1, body))
+    assert read_predict(memoryview(frame)) is None
+    assert plain(FRAMES.read_request(frame)) == plain(m.Request(1, body))
+
+
+def test_as_many_lanes_as_a_session_may_have_are_read() -> None:
+    body = Predict(PredictForm.BATCH, tuple(range(65_536)), m.Encoded([b"x"]))
+    read = read_predict(bytes(write_predict(1, body)))
+    assert read is not None and plain(read) == plain(m.Request(1, body))

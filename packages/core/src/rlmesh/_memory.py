@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from rlmesh.backends import Buffer
 
-__all__ = ["Kept", "Received", "ReceivedMemory", "is_given"]
+__all__ = ["Joined", "Kept", "Received", "ReceivedMemory", "is_given", "joined"]
 
 _Memory = TypeVar("_Memory", bound=Sized)
 
@@ -28,9 +28,27 @@ class Received(mmap.mmap):
     """Memory that one message came in. Whoever decodes it may keep, and write, its parts."""
 
 
+class Joined(bytearray):
+    """Memory that slabs were joined in. Whoever decodes it may keep, and write, it."""
+
+
 def is_given(data: Buffer) -> bool:
-    """Whether a slab is a part of a message that belongs to whoever decodes it."""
-    return type(data) is memoryview and type(data.obj) is Received
+    """Whether a slab is a part of memory that belongs to whoever decodes it."""
+    return type(data) is memoryview and type(data.obj) in _GIVEN
+
+
+_GIVEN = (Received, Joined)
+
+
+def joined(parts: Sequence[Buffer]) -> memoryview:
+    """The parts, one after another, in memory that belongs to whoever decodes it."""
+    whole = memoryview(Joined(sum(map(len, parts))))
+    start = 0
+    for part in parts:
+        end = start + len(part)
+        whole[start:end] = part
+        start = end
+    return whole
 
 
 class Kept(Generic[_Memory]):

@@ -28,14 +28,17 @@ _MAX_LENGTH = 2**32 - 1
 class SlabReader:
     """Hands out the slabs of one value in order and checks the size of each before it is used.
 
+    Their memory may be another process's, which may write to it at any time. So what is looked at
+    twice is copied first.
+
     Args:
-        slabs: The slabs.
+        slabs: The slabs; in a list, those that tell sizes are replaced by what was read of them.
         copy: Whether arrays are copied out of the slabs.
     """
 
     def __init__(self, slabs: Sequence[Buffer], copy: bool) -> None:
         self.copy = copy
-        self._slabs = slabs
+        self._slabs = slabs if isinstance(slabs, list) else list(slabs)
         self._next = 0
         self._free = 0
 
@@ -48,11 +51,12 @@ class SlabReader:
         except IndexError:
             raise CodecError(f"slab {index} is missing", path=path) from None
 
-    def peek(self, path: str) -> Buffer:
-        """The next slab, which stays the next."""
-        slab = self.any_size(path)
-        self._next -= 1
-        return slab
+    def peek(self, path: str) -> bytes:
+        """A copy of the next slab, which is the next one from now on."""
+        index = self._next
+        data = self._slabs[index] = bytes(self.any_size(path))
+        self._next = index
+        return data
 
     def take(self, size: int, path: str) -> Buffer:
         """The next slab, of exactly `size` bytes."""
@@ -67,7 +71,12 @@ class SlabReader:
 
     def lengths(self, count: int, path: str) -> tuple[int, ...]:
         """The next slab as `count` uint32 lengths."""
-        return struct.unpack(f"<{count}I", self.take(4 * count, path))
+        return struct.unpack(f"<{count}I", self.own(4 * count, path))
+
+    def own(self, size: int, path: str) -> bytes:
+        """A copy of the next slab, which stands in its place for whoever reads the slabs again."""
+        data = self._slabs[self._next - 1] = bytes(self.take(size, path))
+        return data
 
     def check_place(self, count: int, path: str) -> None:
         """Check how many values stand at one place, before any is made."""

@@ -273,7 +273,7 @@ class GraphNode(TupleBatched):
 
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
         """See `Node`."""
-        flags = bytes(reader.take(count, self.path))
+        flags = reader.own(count, self.path)
         node_counts = reader.lengths(count, self._nodes.path)
         edge_counts = reader.lengths(count, self._links.path)
         reader.check_place(sum(node_counts), self._nodes.path)

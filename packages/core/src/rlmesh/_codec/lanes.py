@@ -69,9 +69,10 @@ class LaneIO:
         )
 
     def _flags(self, slab: Buffer, path: str) -> Any:
-        if bytes(slab).translate(None, b"\0\1"):
+        flags = bytes(slab)  # What is checked must be what is made: see `SlabReader`.
+        if flags.translate(None, b"\0\1"):
             raise CodecError("a flag that is neither 0 nor 1", path=path)
-        return self._array(slab, path)
+        return self._array(flags, path)
 
     def _array(self, slab: Buffer, name: str) -> Any:
         leaf = self._leaves[name]

@@ -77,6 +77,7 @@ class Ways:
         session.close()
         raise UnsupportedError(
             f"{self.where} is not reached over frames: they need Linux, the same host and user, "
-            f"and a server that offers them (ServeOptions.frames, grace_period), or one with a "
-            f"port for them (ServeOptions.frames_port)"
+            f"a server that offers them (ServeOptions.frames, grace_period) and half of the file "
+            f"descriptors free on both ends (ulimit -n), or a server with a port for them "
+            f"(ServeOptions.frames_port)"
         )

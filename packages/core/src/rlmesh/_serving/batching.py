@@ -175,6 +175,7 @@ class ModelThread:
             while group := self._next_group():
                 self._answer(group)
                 self._group = []
+                del group  # Lest it keep observations, and a client's memory, until the next call.
         finally:
             self._refuse_rest()
 

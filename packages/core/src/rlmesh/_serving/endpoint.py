@@ -271,6 +271,7 @@ class Endpoint:
         self._transport.stop(grace)
         for frames in self._frames:
             frames.stop(max(0.0, grace - (time.monotonic() - begun)))
+        self._hub.end()
 
 
 def lasting(options: ServeOptions) -> set[Capability]:

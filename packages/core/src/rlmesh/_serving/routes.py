@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlmesh._codec import SpaceCodec
+from rlmesh._memory import joined
 from rlmesh._models.forms import ModelForms
 from rlmesh._session.sessions import CannotOpen
 from rlmesh._wire import messages as m
@@ -54,10 +55,10 @@ class Route:
         """Batches of observations as one of `count`, from their slabs.
 
         The values at each place of a space stand one after another in one slab, whatever its
-        family (V-2), so the slabs of a joined batch are the joined slabs.
+        family (V-2), so the slabs of a joined batch are the joined slabs. The batch is the model's.
         """
-        slabs = [bytearray().join(parts) for parts in zip(*batches)]
-        return self._joint.decode_batch(slabs, count, copy=False)
+        slabs = [joined(parts) for parts in zip(*batches)]
+        return self._joint.decode_batch(slabs, count)
 
 
 class Routes:

@@ -131,6 +131,14 @@ class SessionHub:
         for session in idle:
             session.cut()
 
+    def end(self) -> None:
+        """Leave no thread behind, once no transport takes a client any more."""
+        self._idle.stop()
+        with self._lock:
+            sessions = list(self._sessions.values())
+        for session in sessions:
+            session.wait_no_longer()
+
     def open(self, request: m.Open, connection: Connection) -> tuple[ServedSession | None, m.Reply]:
         """Admit a client, let it resume, or say why not."""
         version = request.client.spec_version

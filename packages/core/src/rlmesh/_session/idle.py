@@ -31,6 +31,7 @@ class IdleWatch:
         self._expire = expire
         self._lock = threading.Lock()
         self._running = False
+        self._stopped = threading.Event()
 
     def opened(self) -> None:
         """There is a new session."""
@@ -53,4 +54,9 @@ class IdleWatch:
                 if session.answered_at <= limit:
                     self._expire(session, limit)
             oldest = min(session.answered_at for session in sessions)
-            time.sleep(max(oldest - limit, self._timeout / 10, 0.01))
+            if self._stopped.wait(max(oldest - limit, self._timeout / 10, 0.01)):
+                return
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()

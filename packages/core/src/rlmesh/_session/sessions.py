@@ -228,6 +228,11 @@ class ServedSession:
             if self._grace is threading.current_thread():
                 self._start_grace(grace, expire)
 
+    def wait_no_longer(self) -> None:
+        """Nobody can come back any more; what `detach` was given is not called."""
+        with self._turn:
+            self._stop_grace()
+
     def _start_grace(self, grace: float, expire: Callable[[], None]) -> None:
         self._grace = threading.Timer(grace, expire)
         self._grace.daemon = True

@@ -10,7 +10,7 @@ from rlmesh._pieces import Frame
 from rlmesh._transport import frames_tcp
 from rlmesh._transport.address import Address
 from rlmesh._transport.frames import FramesEnded, FrameSocket
-from rlmesh._transport.frames_local import LocalFrameSocket, peer_is_same_user
+from rlmesh._transport.frames_local import LocalFrameSocket, has_room, peer_is_same_user
 from rlmesh._transport.probe import is_deserted
 from rlmesh.backends import Buffer
 from rlmesh.errors import ConnectError, ConnectionLostError
@@ -26,12 +26,15 @@ def to_socket(where: Address, name: str) -> FramesConnection:
     """A connection to a Unix socket of the abstract namespace of this host.
 
     Raises:
-        ConnectError: If there is no such socket here, or it is another user's.
+        ConnectError: If there is no such socket here, it is another user's, or few descriptors
+            are left.
     """
 
     def dial() -> FrameSocket:
         connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            if not has_room(connected):
+                raise OSError("half of this process's descriptors are in use")
             connected.settimeout(_LOCAL_SECONDS)
             connected.connect(f"\0{name}")
             if not peer_is_same_user(connected):

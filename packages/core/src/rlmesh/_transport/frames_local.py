@@ -35,7 +35,18 @@ from rlmesh._transport.shared_memory import (
 )
 from rlmesh.backends import Buffer
 
-__all__ = ["SUPPORTED", "LocalFrameSocket", "admit", "is_name", "listen", "peer_is_same_user"]
+if sys.platform == "linux":
+    import resource
+
+__all__ = [
+    "SUPPORTED",
+    "LocalFrameSocket",
+    "admit",
+    "has_room",
+    "is_name",
+    "listen",
+    "peer_is_same_user",
+]
 
 SUPPORTED = sys.platform == "linux"
 """Whether this system has the abstract namespace and tells a peer's credentials."""
@@ -245,6 +256,17 @@ def _credentials(connected: socket.socket) -> tuple[int, int, int]:
     return process, user, group
 
 
+def has_room(connected: socket.socket) -> bool:
+    """Whether at least half of the descriptors that this process may have are left.
+
+    A session over frames takes three (the socket, and the two segments), one over gRPC a single
+    one: the other half is for those sessions, and for what the process does itself.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # A new one has the lowest number that is free.
+    return most == resource.RLIM_INFINITY or 2 * connected.fileno() < most
+
+
 def is_name(text: str) -> bool:
     """Whether it is the name of one of our listeners: no server sends a client to another's."""
     return _NAME.fullmatch(text) is not None
@@ -259,7 +281,13 @@ def listen() -> tuple[socket.socket, str]:
 
 
 def admit(connected: socket.socket) -> LocalFrameSocket:
-    """The frames of a client; raises FramesEnded if it is another user's."""
+    """The frames of a client.
+
+    Raises:
+        FramesEnded: If it is another user's, or few descriptors are left.
+    """
     if not peer_is_same_user(connected):
         raise FramesEnded("another user's client")
+    if not has_room(connected):
+        raise FramesEnded("half of this process's descriptors are in use")
     return LocalFrameSocket(connected)

@@ -11,6 +11,10 @@ from rlmesh.backends import Buffer
 
 __all__ = ["OtherForm", "enter", "number", "sequence_of", "slab", "span", "value"]
 
+_MOST_SLABS = 4096
+"""Most slabs of a value that are read here. A message has room for 100 million empty ones, and
+views of those would take all the memory that there is."""
+
 _VIEW_BYTES = 4096
 """Slabs from this size on are read as views; a copy of a smaller one costs less than a view."""
 
@@ -31,6 +35,8 @@ def value(data: Buffer, at: int, end: int) -> m.Encoded:
         at, stop = span(FIRST, data, at, end)
         slabs.append(slab(data, at, stop))
         at = stop
+        if len(slabs) > _MOST_SLABS:
+            raise OtherForm
     batch_size = None
     if at < end and data[at] == BATCH_SIZE:
         batch_size, at = number(data, at + 1)

@@ -20,6 +20,10 @@ from rlmesh.backends import Buffer
 
 __all__ = ["read_predict", "write_predict"]
 
+_LANES_BYTES = 3 * 65_536
+"""What the lanes that a session may have take at most (M-1). Of more, read one by one, one message
+would keep the server busy for most of a minute."""
+
 
 def write_predict(sequence: int, body: Predict, place: Place = whole) -> Frame:
     """The frame of a request.
@@ -60,6 +64,8 @@ def read_predict(data: Buffer) -> m.Request | None:
         lanes: list[int] = []
         if data[at] == SECOND:
             at, stop = span(SECOND, data, at, end)
+            if stop - at > _LANES_BYTES:
+                return None
             while at < stop:
                 lane, at = number(data, at)
                 lanes.append(lane)
