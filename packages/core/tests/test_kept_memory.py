@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from rlmesh._memory import Kept, Received, ReceivedMemory, is_given
+from rlmesh._memory import Kept, Received, ReceivedMemory, is_given, joined
 
 counted = pytest.mark.skipif(
     not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="references are not counted"
@@ -66,3 +66,9 @@ def test_what_is_not_given() -> None:
     for data in (b"x", bytearray(b"x"), memoryview(b"x"), memoryview(bytearray(b"x"))):
         assert not is_given(data)
     assert is_given(memoryview(Received(-1, 10))[2:])
+
+
+def test_joined_parts_are_given() -> None:
+    whole = joined([b"ab", b"", memoryview(b"cde")])
+    assert bytes(whole) == b"abcde" and is_given(whole) and not whole.readonly
+    assert is_given(whole[1:3]) and bytes(joined([])) == b""
