@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import mmap
 import sys
-from collections.abc import Sequence, Sized
+from collections.abc import Iterable, Sequence, Sized
 from typing import Generic, TypeVar
 
 from rlmesh.backends import Buffer
 
-__all__ = ["Kept", "Received", "ReceivedMemory", "is_given"]
+__all__ = ["Joined", "Kept", "Received", "ReceivedMemory", "is_given"]
 
 _Memory = TypeVar("_Memory", bound=Sized)
 
@@ -26,6 +26,18 @@ _KEPT = 2
 
 class Received(mmap.mmap):
     """Memory that one message came in. Whoever decodes it may keep, and write, its parts."""
+
+
+class Joined(bytearray):
+    """Slabs put together for whoever decodes them, and may write to views of them.
+
+    Args:
+        parts: The slabs.
+    """
+
+    def __init__(self, parts: Iterable[Buffer]) -> None:
+        for part in parts:
+            self += part
 
 
 def is_given(data: Buffer) -> bool:

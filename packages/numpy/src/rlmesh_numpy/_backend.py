@@ -11,6 +11,7 @@ import numpy.typing as npt
 from gymnasium.spaces import GraphInstance
 
 from rlmesh._elements import is_nothing
+from rlmesh._memory import Joined
 from rlmesh.backends import NATIVE, Buffer, DynamicArray, Leaf
 from rlmesh.dtypes import DTYPES
 from rlmesh.errors import InvalidValueError
@@ -119,9 +120,8 @@ class NumpyBackend:
             owned: Array = np.ndarray(shape, numpy_dtype(leaf.dtype), memory)
             return owned
         view: Array = np.ndarray(shape, numpy_dtype(leaf.dtype), data)
-        # What is made for the caller is a bytearray: a joined batch, which models may write to.
-        owner = data.obj if isinstance(data, memoryview) else data
-        view.flags.writeable = type(owner) is bytearray
+        # A batch that was joined for a model is the model's own.
+        view.flags.writeable = isinstance(getattr(data, "obj", data), Joined)
         return view
 
     def dynamic(self, value: object) -> DynamicArray | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlmesh._codec import SpaceCodec
+from rlmesh._memory import Joined
 from rlmesh._models.forms import ModelForms
 from rlmesh._session.sessions import CannotOpen
 from rlmesh._wire import messages as m
@@ -56,7 +57,7 @@ class Route:
         The values at each place of a space stand one after another in one slab, whatever its
         family (V-2), so the slabs of a joined batch are the joined slabs.
         """
-        slabs = [bytearray().join(parts) for parts in zip(*batches)]
+        slabs = [Joined(parts) for parts in zip(*batches)]
         return self._joint.decode_batch(slabs, count, copy=False)
 
 
