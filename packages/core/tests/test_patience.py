@@ -89,24 +89,28 @@ def test_it_hardly_looks_where_others_want_the_core(
     here.recv(1)
 
 
-def test_good_looks_between_do_not_make_it_forget_them(
-    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("distance", "few"), [(20, True), (400, False)])
+def test_only_a_core_that_is_lost_often_is_one_that_others_want(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch, distance: int, few: bool
 ) -> None:
     one, here, other = waiting
     one.slept(0)
     ticks = itertools.count(0, CROWDED_NS + 1)
     monkeypatch.setattr(patience, "perf_counter_ns", lambda: next(ticks))
-    lost: list[int] = []
-    real = one._pass
-    one._pass = lambda waits: (lost.append(waits), real(waits))[1]  # type: ignore[func-returns-value,method-assign]
-    for wait in range(100_000):
-        if wait % 40:
+    waits, looks, good = 40_000, 0, 0
+    for _ in range(waits):
+        there = good < distance
+        if there:
             other.send(b"x")
-        if not one.look():
+        before = one._skipped
+        found = one.look()
+        if found or one._skipped <= before:
+            looks, good = looks + 1, good + 1 if there else 0
+        if not found:
             one.slept(0)
-        if wait % 40:
+        if there:
             here.recv(1)
-    assert 20 < len(lost) < 60, "not one of forty"
+    assert looks < waits / 20 if few else looks > waits * 0.9
 
 
 def test_after_failures_it_looks_ever_more_seldom(waiting: Waiting) -> None:
