@@ -57,7 +57,7 @@ def test_it_does_not_look_for_long(
         other.send(b"x")
         assert one.look()
         here.recv(1)
-    ticks = iter(range(0, 100 * limit, CROWDED_NS))
+    ticks = iter(range(0, 100 * limit, limit // 4))
     monkeypatch.setattr(patience, "perf_counter_ns", lambda: next(ticks))
     assert not one.look()
     assert limit < next(ticks) < 2 * limit
@@ -89,7 +89,7 @@ def test_it_hardly_looks_where_others_want_the_core(
     here.recv(1)
 
 
-@pytest.mark.parametrize(("distance", "few"), [(20, True), (400, False)])
+@pytest.mark.parametrize(("distance", "few"), [(1, True), (400, False)])
 def test_only_a_core_that_is_lost_often_is_one_that_others_want(
     waiting: Waiting, monkeypatch: pytest.MonkeyPatch, distance: int, few: bool
 ) -> None:
@@ -205,7 +205,7 @@ def test_an_end_that_does_not_come_as_expected_is_expected_more_seldom(
     waiting: Waiting, sleeps: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, _, other = waiting
-    ticks = itertools.count(0, CROWDED_NS)
+    ticks = itertools.count(0, LEAD_NS // 2)
     monkeypatch.setattr(patience, "perf_counter_ns", lambda: next(ticks))
     one.slept(LONGER)
     one.slept(LONGER)

@@ -27,12 +27,12 @@ LEAD_NS = 200_000
 MOST_SKIPPED = 256
 """How many waits at most it lets pass after looking in vain."""
 
-CROWDED_NS = 50_000
-"""A turn of looking takes one or two microseconds; one that took longer had lost its core."""
+CROWDED_NS = 1_000_000
+"""A turn of looking takes one or two microseconds, or as long as the peer's work where that runs on
+the same core; in one that took longer, somebody else had the core for a time slice."""
 
-RARE_LOOKS = 64
-"""After as many good looks a core that is lost is no sign of a crowd. (Measured: half of them are
-lost after 400 on a machine that is quiet, after 20 beside two busy processes.)"""
+LOST_SHARE = 8
+"""Whoever loses the core for more than this part of the time is in a crowd."""
 
 LEAST_CROWDED, MOST_CROWDED = 32, 4096
 """How many waits it lets pass where others want the core: a look loses it for a time slice."""
@@ -73,7 +73,7 @@ class Patience:
         self._skipped = 0
         self._to_skip = 0
         self._crowds = 0
-        self._good = 0
+        self._lost_at = 0
 
     def look(self) -> bool:
         """Look for bytes, if that is worthwhile; whether there are some."""
@@ -89,7 +89,6 @@ class Patience:
         if self._flowing:
             self._to_skip = 0
         self._flowing = True
-        self._good += 1
         return True
 
     def _look_later(self) -> bool:
@@ -111,19 +110,18 @@ class Patience:
             os.sched_yield()
             begun, turn = turn, perf_counter_ns()
             if turn - begun > CROWDED_NS:
-                self._crowded()
+                self._crowded(turn, turn - begun)
                 return False
             if turn > end:
                 self._pass(min(2 * self._to_skip + 1, MOST_SKIPPED))
                 return False
         return True
 
-    def _crowded(self) -> None:
-        """It has lost its core, which happens to everybody once in a while."""
-        rare = self._good >= RARE_LOOKS
-        waits = self._crowds // 2 if rare else max(LEAST_CROWDED, 2 * self._crowds)
-        self._crowds = min(waits, MOST_CROWDED)
-        self._good = 0
+    def _crowded(self, now: int, lost: int) -> None:
+        """It has lost its core for a while, which happens to everybody once in a while."""
+        often = lost * LOST_SHARE > now - self._lost_at
+        self._lost_at = now
+        self._crowds = min(max(LEAST_CROWDED, 2 * self._crowds), MOST_CROWDED) if often else 0
         self._pass(self._crowds)
 
     def _pass(self, waits: int) -> None:
