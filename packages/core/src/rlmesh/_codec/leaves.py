@@ -55,7 +55,8 @@ class ArrayNode(Node):
     def _array(self, slab: Any, count: int | None, copy: bool) -> Any:
         leaf = self._leaf
         if leaf.dtype.kind == "b":
-            slab = bytes(slab)  # What is checked must be what is made: see `SlabReader`.
+            if copy:
+                slab = bytes(slab)  # What is checked must be what is made: see `SlabReader`.
             if not _are_bools(slab):
                 raise CodecError("a bool that is neither 0 nor 1", path=leaf.path)
         array = self._backend.from_bytes(slab, leaf, count, copy)
@@ -120,9 +121,9 @@ class ArrayNode(Node):
             raise InvalidValueError(self.path, expected, type(batch).__name__) from None
 
 
-def _are_bools(slab: bytes) -> bool:
+def _are_bools(slab: Any) -> bool:
     # Deleting what is allowed is one C loop over the bytes.
-    return not slab.translate(None, b"\x00\x01")
+    return not bytes(slab).translate(None, b"\x00\x01")
 
 
 class IntegerNode(ArrayNode):
