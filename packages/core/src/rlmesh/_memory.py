@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence, Sized
 from typing import Generic, TypeVar
 
+from rlmesh._pieces import lay
 from rlmesh.backends import Buffer
 
 __all__ = ["Joined", "Kept", "Received", "ReceivedMemory", "is_given", "joined"]
@@ -43,11 +44,7 @@ _GIVEN = (Received, Joined)
 def joined(parts: Sequence[Buffer]) -> memoryview:
     """The parts, one after another, in memory that belongs to whoever decodes it."""
     whole = memoryview(Joined(sum(map(len, parts))))
-    start = 0
-    for part in parts:
-        end = start + len(part)
-        whole[start:end] = part
-        start = end
+    lay(parts, whole)
     return whole
 
 

@@ -7,7 +7,7 @@ from typing import Union
 
 from rlmesh.backends import Buffer
 
-__all__ = ["Frame", "Pieces", "Place", "whole"]
+__all__ = ["Frame", "Pieces", "Place", "lay", "whole"]
 
 
 class Pieces:
@@ -43,3 +43,11 @@ Place = Callable[[Sequence[Buffer], int], Frame]
 def whole(parts: Sequence[Buffer], size: int) -> bytes:
     """A message in a place of its own; see `Place`."""
     return b"".join(parts)
+
+
+def lay(parts: Sequence[Buffer], memory: memoryview, start: int = 0) -> None:
+    """Copy pieces to memory one after another, from a byte on, over whatever is there."""
+    for part in parts:
+        end = start + len(part)
+        memory[start:end] = part
+        start = end

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rlmesh._codec.base import are_bools
 from rlmesh._wire import messages as m
 from rlmesh.backends import ArrayBackend, Buffer, Leaf
 from rlmesh.dtypes import dtype
@@ -70,7 +71,7 @@ class LaneIO:
 
     def _flags(self, slab: Buffer, path: str) -> Any:
         flags = bytes(slab)  # What is checked must be what is made: see `SlabReader`.
-        if flags.translate(None, b"\0\1"):
+        if not are_bools(flags):
             raise CodecError("a flag that is neither 0 nor 1", path=path)
         return self._array(flags, path)
 

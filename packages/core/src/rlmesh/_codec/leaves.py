@@ -6,7 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from rlmesh._codec.base import Node, SlabReader, TupleBatched, pack_lengths, spans
+from rlmesh._codec.base import Node, SlabReader, TupleBatched, are_bools, pack_lengths, spans
 from rlmesh._codec.validate import Validator
 from rlmesh.backends import ArrayBackend, Buffer, Leaf
 from rlmesh.errors import CodecError, InvalidValueError
@@ -57,7 +57,7 @@ class ArrayNode(Node):
         if leaf.dtype.kind == "b":
             if copy:
                 slab = bytes(slab)  # What is checked must be what is made: see `SlabReader`.
-            if not _are_bools(slab):
+            if not are_bools(slab):
                 raise CodecError("a bool that is neither 0 nor 1", path=leaf.path)
         array = self._backend.from_bytes(slab, leaf, count, copy)
         if self._bounded and (self._categorical or self._validator.level == "strict"):
@@ -119,11 +119,6 @@ class ArrayNode(Node):
         except TypeError:  # Arrays without a dimension have no length either.
             expected = f"a batch of {self._leaf.describe(None)}"
             raise InvalidValueError(self.path, expected, type(batch).__name__) from None
-
-
-def _are_bools(slab: Any) -> bool:
-    # Deleting what is allowed is one C loop over the bytes.
-    return not bytes(slab).translate(None, b"\x00\x01")
 
 
 class IntegerNode(ArrayNode):

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rlmesh._pieces import lay
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh.backends import Buffer
 
@@ -99,10 +100,7 @@ class OwnSegment:
 
     def put(self, place: int, parts: Sequence[Buffer]) -> None:
         """Copy pieces to a place, in bytes from the beginning, over whatever is there."""
-        for part in parts:
-            end = place + len(part)
-            self._memory[place:end] = part
-            place = end
+        lay(parts, self._memory, place)
 
     def __del__(self) -> None:
         self.handed_over()
