@@ -17,8 +17,8 @@ import gymnasium
 import numpy as np
 
 from rlmesh._codec import SpaceCodec
-from rlmesh._wire import messages as m
-from rlmesh._wire.frames import EnvFrames
+from rlmesh._messages import env as m
+from rlmesh._wire.env_codec import EnvFrames
 from rlmesh.spaces import from_gymnasium
 from rlmesh_numpy import BACKEND
 

@@ -19,8 +19,8 @@ import gymnasium
 import numpy as np
 
 import rlmesh
-from rlmesh._transport.frames import FrameSocket
-from rlmesh._transport.frames_local import LocalFrameSocket
+from rlmesh._transport.socket.framing import FrameSocket
+from rlmesh._transport.socket.unix import LocalFrameSocket
 from rlmesh.numpy import RemoteEnv
 
 __all__ = ["main"]

@@ -16,8 +16,8 @@ import pytest
 
 import rlmesh.numpy
 from rlmesh import EnvServer
-from rlmesh._transport.frames_client import FramesConnection
-from rlmesh._transport.grpc_client import GrpcConnection
+from rlmesh._transport.grpc.client import GrpcConnection
+from rlmesh._transport.socket.client import FramesConnection
 from rlmesh.errors import CodecError, InvalidValueError
 from tests.backends.libraries import Library, open_library
 

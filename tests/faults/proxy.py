@@ -17,7 +17,7 @@ from types import TracebackType
 
 import pytest
 
-from rlmesh._transport import frames_client
+from rlmesh._transport.socket import client as frames_client
 
 __all__ = ["Proxy", "between"]
 
@@ -207,7 +207,7 @@ def between(address: str, transport: str) -> Generator[tuple[str, Proxy], None, 
     direct = frames_client.to_socket
     with FramesProxy() as frames, pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "rlmesh._remote.transports.to_socket",
+            "rlmesh._client.transport_choice.to_socket",
             lambda where, name: direct(where, frames.stand_for(name)),
         )
         yield address, frames

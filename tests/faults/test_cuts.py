@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from rlmesh import RemoteEnv
-from rlmesh._transport import frames_local
+from rlmesh._transport.socket import unix as frames_local
 from tests.faults import Proxy, between
 from tests.faults.envs import WalkEnv, WideWalkEnv
 from tests.processes import running
 
 SERVER = """
 from rlmesh import EnvServer
-from rlmesh._transport import frames_local
+from rlmesh._transport.socket import unix as frames_local
 from tests.faults.envs import {env} as Env
 frames_local.CHUNKED_BYTES = {chunked}
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from unittest import mock
 from google.protobuf.message import DecodeError
 from rlmesh_proto.env.v1 import env_pb2
 
-from rlmesh._hosting.adopt import adopt
-from rlmesh._remote.player import RemotePlayer
-from rlmesh._wire import messages as m
-from rlmesh._wire.frames import EnvFrames
+from rlmesh._client.env_stub import RemotePlayer
+from rlmesh._env_host.describe_env import adopt
+from rlmesh._messages import env as m
+from rlmesh._wire.env_codec import EnvFrames
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import ClosedError, CodecError, ConnectionLostError, EnvError, RLMeshError
 from rlmesh.specs import SessionTerms
@@ -52,8 +52,8 @@ def _read(frame: bytes, backend: ArrayBackend) -> None:
     """A frame of a step or reset is the same, read byte by byte or as a message."""
     reply = _written(frame, backend)
     with (
-        mock.patch("rlmesh._wire.step_reader.StepReader.read", return_value=None),
-        mock.patch("rlmesh._wire.frames.read_reset_done", return_value=None),
+        mock.patch("rlmesh._wire.fast_path_reader.StepReader.read", return_value=None),
+        mock.patch("rlmesh._wire.env_codec.read_reset_done", return_value=None),
     ):
         assert _written(frame, backend) == reply
 
@@ -98,9 +98,9 @@ class _Script:
 def _play(frames: list[bytes], vector: bool, backend: ArrayBackend) -> None:
     script = _Script(frames)
     with (
-        mock.patch("rlmesh._remote.transports.GrpcConnection", return_value=script),
+        mock.patch("rlmesh._client.transport_choice.GrpcConnection", return_value=script),
         # A script that is over is not waited for.
-        mock.patch("rlmesh._session.client._DESERTED_PATIENCE", -1.0),
+        mock.patch("rlmesh._session.client_session._DESERTED_PATIENCE", -1.0),
     ):
         _play_script(frames, vector, backend)
 

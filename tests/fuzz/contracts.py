@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from rlmesh._wire.frames import EnvFrames
+from rlmesh._wire.env_codec import EnvFrames
 from rlmesh.errors import CodecError
 from tests.fuzz.promises import check_refusal
 from tests.fuzz.values import BACKENDS

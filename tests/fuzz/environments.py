@@ -8,7 +8,7 @@ from typing import Any
 from unittest import mock
 
 from rlmesh import spaces
-from rlmesh._wire import messages as m
+from rlmesh._messages import env as m
 from rlmesh.spaces._stacking import unstack
 from rlmesh.specs import Capability, PeerInfo
 from rlmesh.tensor import Tensor
@@ -36,8 +36,8 @@ SPACE = spaces.Dict(
 def one_version() -> Generator[None, None, None]:
     """Both ends speak the version of `PEER`."""
     with (
-        mock.patch("rlmesh._session.hub.SPEC_VERSION", PEER.spec_version),
-        mock.patch("rlmesh._session.client.SPEC_VERSION", PEER.spec_version),
+        mock.patch("rlmesh._session.session_manager.SPEC_VERSION", PEER.spec_version),
+        mock.patch("rlmesh._session.client_session.SPEC_VERSION", PEER.spec_version),
     ):
         yield
 

@@ -10,12 +10,12 @@ from unittest import mock
 from google.protobuf.message import DecodeError
 from rlmesh_proto.env.v1 import env_pb2
 
-from rlmesh._session.connection import Answer
-from rlmesh._session.hub import SessionHub
+from rlmesh._messages import env as m
+from rlmesh._session.server_connection import Answer
+from rlmesh._session.session_manager import SessionHub
 from rlmesh._session.versions import compatible
-from rlmesh._wire import messages as m
-from rlmesh._wire.frames import EnvFrames
-from rlmesh._wire.step_reader import read_step
+from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.fast_path_reader import read_step
 from rlmesh.backends import NATIVE
 from tests.fuzz.environments import PEER
 from tests.fuzz.rules import ATTRIBUTES, is_malformed
@@ -211,7 +211,7 @@ def _check_reading(frame: bytes) -> None:
     step = read_step(frame)
     if step is None:
         return
-    with mock.patch("rlmesh._wire.frames.read_step", return_value=None):
+    with mock.patch("rlmesh._wire.env_codec.read_step", return_value=None):
         message = CLIENT.read_request(frame)
     assert CLIENT.write_request(message) == CLIENT.write_request(step)
 

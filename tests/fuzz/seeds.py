@@ -10,8 +10,8 @@ from rlmesh_proto.env.v1 import env_pb2, handshake_pb2
 from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
 
 from rlmesh._codec import SpaceCodec
-from rlmesh._hosting.adopt import adopt
-from rlmesh._wire.frames import EnvFrames
+from rlmesh._env_host.describe_env import adopt
+from rlmesh._wire.env_codec import EnvFrames
 from rlmesh.backends import NATIVE
 from rlmesh.specs import SessionTerms
 from tests.conformance import vectors

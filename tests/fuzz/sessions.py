@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from rlmesh._hosting.adopt import adopt
-from rlmesh._hosting.player import HostedEnv
-from rlmesh._session.hub import SessionHub
-from rlmesh._wire import messages as m
+from rlmesh._env_host.describe_env import adopt
+from rlmesh._env_host.env_servicer import HostedEnv
+from rlmesh._messages import env as m
+from rlmesh._session.session_manager import SessionHub
 from rlmesh._wire.dynamic import InexactValueWarning
-from rlmesh._wire.frames import EnvFrames
+from rlmesh._wire.env_codec import EnvFrames
 from rlmesh.backends import NATIVE
 from rlmesh.specs import EnvContract, SessionTerms
 from tests.fuzz.environments import (

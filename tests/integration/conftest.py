@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from rlmesh._transport.frames_local import SUPPORTED
+from rlmesh._transport.socket.unix import SUPPORTED
 
 # In the background of a shell Ctrl-C is ignored, and so it would be in the processes of the tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -20,7 +20,7 @@ WAYS = ["frames", "shared", "grpc"] if SUPPORTED else ["grpc"]
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How clients of this process talk that ask for nothing else."""
     name = "grpc" if request.param == "grpc" else "frames"
-    monkeypatch.setattr("rlmesh._remote.transports.AUTO", name)
+    monkeypatch.setattr("rlmesh._client.transport_choice.AUTO", name)
     if request.param == "shared":
-        monkeypatch.setattr("rlmesh._transport.frames_local.SHARED_BYTES", 1)
+        monkeypatch.setattr("rlmesh._transport.socket.unix.SHARED_BYTES", 1)
     return name

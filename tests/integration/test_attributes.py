@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from rlmesh import EnvServer, RemoteEnv, errors
+from rlmesh._messages import env as m
 from rlmesh._transport.address import parse_address
-from rlmesh._transport.grpc_client import GrpcConnection
-from rlmesh._wire import messages as m
-from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
+from rlmesh._transport.grpc.client import GrpcConnection
+from rlmesh._wire.env_codec import ENV_SERVICE, EnvFrames
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import NATIVE
 from rlmesh.specs import Capability, PeerInfo

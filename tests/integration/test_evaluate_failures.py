@@ -16,7 +16,7 @@ import pytest
 import rlmesh
 from rlmesh import EnvServer, errors
 from rlmesh._journal import Journal
-from rlmesh._models.policy import LocalPolicy
+from rlmesh._policy.policy import LocalPolicy
 from rlmesh.results import EpisodeEnd
 from tests.integration.envs import CounterEnv, MischiefEnv, ScriptedEnv
 from tests.integration.walks import Decide, WalkEnv, Walks, told
@@ -228,7 +228,7 @@ def test_a_chunk_may_be_longer_than_a_request() -> None:
 
 def test_an_endpoint_is_not_held_by_what_it_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that leaves the session open: the next one said that we hold the environment."""
-    monkeypatch.setattr("rlmesh._evaluate.episode.MAX_CHUNK", 70_000)
+    monkeypatch.setattr("rlmesh._evaluation.episode.MAX_CHUNK", 70_000)
     with served(WalkEnv()) as (address,):
         with pytest.raises(errors.RunError, match="expected at most 65536, got 70000"):
             rlmesh.evaluate(Long(), address, seeds=[5], execution_horizon=70_000, retries=1)

@@ -17,11 +17,11 @@ import pytest
 import rlmesh
 import rlmesh.numpy
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
-from rlmesh._transport import frames_local
-from rlmesh._transport.frames import FramesEnded, FrameSocket
+from rlmesh._messages import env as m
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
-from rlmesh._transport.shared_memory import PeerSegment
-from rlmesh._wire import messages as m
+from rlmesh._transport.socket import unix as frames_local
+from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
+from rlmesh._transport.socket.shared_memory import PeerSegment
 from tests.integration.envs import CounterEnv, SeenEnv
 from tests.integration.test_resume import TallyEnv
 from tests.processes import running, until
@@ -138,9 +138,9 @@ def test_noise_ends_a_connection_and_the_server_lives_on(sent: bytes) -> None:
 
 
 def test_a_session_does_not_begin_there() -> None:
+    from rlmesh._messages import env as m
     from rlmesh._session.versions import this_peer
-    from rlmesh._wire import messages as m
-    from rlmesh._wire.frames import EnvFrames
+    from rlmesh._wire.env_codec import EnvFrames
     from rlmesh.backends import NATIVE
 
     codec = EnvFrames(NATIVE)
@@ -388,8 +388,8 @@ def test_a_server_names_no_socket_but_its_own() -> None:
 @pytest.fixture
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence is looked into at once, and a stopped process is soon taken as lost."""
-    monkeypatch.setattr("rlmesh._transport.frames_local._LOOK_AFTER", struct.pack("ll", 0, 100_000))
-    monkeypatch.setattr("rlmesh._transport.peer_process.STOPPED_SECONDS", 0.3)
+    monkeypatch.setattr("rlmesh._transport.socket.unix._LOOK_AFTER", struct.pack("ll", 0, 100_000))
+    monkeypatch.setattr("rlmesh._transport.socket.peer_process.STOPPED_SECONDS", 0.3)
 
 
 CLIENT = """
@@ -498,7 +498,7 @@ def test_the_listener_survives_a_lack_of_descriptors(monkeypatch: pytest.MonkeyP
 
 
 def test_there_is_a_limit_to_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rlmesh._transport.frames_server.MAX_STREAMS", 3)
+    monkeypatch.setattr("rlmesh._transport.socket.server.MAX_STREAMS", 3)
     with EnvServer(CounterEnv()) as server:
         idle = []
         for _ in range(3):

@@ -12,7 +12,9 @@ import pytest
 
 import rlmesh
 from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions, errors
-from rlmesh._transport import frames_client, frames_local, frames_tcp
+from rlmesh._transport.socket import client as frames_client
+from rlmesh._transport.socket import tcp as frames_tcp
+from rlmesh._transport.socket import unix as frames_local
 from rlmesh.specs import Capability
 from tests.integration.envs import CounterEnv, SeenEnv
 from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)

@@ -15,7 +15,7 @@ import grpc
 import pytest
 
 from rlmesh import EnvServer, RemoteEnv, errors
-from rlmesh._hosting.thread import EnvThread
+from rlmesh._env_host.env_thread import EnvThread
 from tests.integration.envs import CounterEnv
 from tests.processes import finished, running, until
 

@@ -13,7 +13,7 @@ import pytest
 
 import rlmesh
 from rlmesh import ModelServer, RemoteModel, ServeOptions, errors
-from rlmesh._models.forms import EpisodeContext
+from rlmesh._policy.forms import EpisodeContext
 from rlmesh.adapters import DELEGATED, Adaptation, PredictForm
 from rlmesh.numpy import Model
 from rlmesh.spaces import Discrete

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rlmesh import ModelServer, RemoteModel, ServeOptions, errors
-from rlmesh._models.forms import EpisodeContext
+from rlmesh._policy.forms import EpisodeContext
 from rlmesh.numpy import Model
 from rlmesh.spaces import Box, Dict, Discrete, Sequence
 from rlmesh.specs import EnvContract

@@ -14,16 +14,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from rlmesh import TLS, EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions, errors
-from rlmesh._models.forms import EpisodeContext
-from rlmesh._session.client import ClientSession
-from rlmesh._session.terms import OpenTerms
-from rlmesh._session.versions import this_peer
-from rlmesh._transport.address import parse_address
-from rlmesh._transport.grpc_client import GrpcConnection
-from rlmesh._wire import messages as m
-from rlmesh._wire.failures import raise_model_failure
-from rlmesh._wire.model_frames import MODEL_SERVICE, ModelFrames
-from rlmesh._wire.model_messages import (
+from rlmesh._messages import env as m
+from rlmesh._messages.model import (
     EndEpisode,
     EpisodeEnded,
     EpisodeStarted,
@@ -31,6 +23,14 @@ from rlmesh._wire.model_messages import (
     Predicted,
     StartEpisode,
 )
+from rlmesh._policy.forms import EpisodeContext
+from rlmesh._session.client_session import ClientSession
+from rlmesh._session.connect_options import OpenTerms
+from rlmesh._session.versions import this_peer
+from rlmesh._transport.address import parse_address
+from rlmesh._transport.grpc.client import GrpcConnection
+from rlmesh._wire.failures import raise_model_failure
+from rlmesh._wire.model_codec import MODEL_SERVICE, ModelFrames
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import NATIVE
 from rlmesh.numpy import Model
@@ -168,7 +168,7 @@ def test_over_a_unix_socket(tmp_path: Any) -> None:
 
 def test_a_server_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with ModelServer(Echo()) as server:
-        monkeypatch.setattr("rlmesh._remote.model_route.SPEC_VERSION", "9.0.0")
+        monkeypatch.setattr("rlmesh._client.model_stub.SPEC_VERSION", "9.0.0")
         with pytest.raises(errors.UnsupportedVersionError, match=r"this client 9\.0\.0"):
             RemoteModel(server.address, PLAIN)
 

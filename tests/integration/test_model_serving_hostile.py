@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions, errors
-from rlmesh._models.forms import EpisodeContext
-from rlmesh._serving.batching import Ask, ModelThread
-from rlmesh._wire.messages import Closed, ErrorCode
+from rlmesh._messages.env import Closed, ErrorCode
+from rlmesh._model_host.dynamic_batcher import Ask, ModelThread
+from rlmesh._policy.forms import EpisodeContext
 from rlmesh.adapters import PredictForm
 from rlmesh.numpy import Model
 from tests.integration.envs import CounterEnv
@@ -239,8 +239,8 @@ def test_an_interrupt_between_two_lines_leaves_nobody_waiting() -> None:
 ENDS = """
 import threading, time
 from rlmesh import ModelServer
-from rlmesh._serving.batching import Ask, ModelThread
-from rlmesh._wire.messages import Closed, ErrorCode
+from rlmesh._model_host.dynamic_batcher import Ask, ModelThread
+from rlmesh._messages.env import Closed, ErrorCode
 from rlmesh.adapters import PredictForm
 from rlmesh.numpy import Model
 asked = threading.Event()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rlmesh import ModelServer, RemoteModel, ServeOptions, errors
-from rlmesh._transport.frames_local import SUPPORTED
+from rlmesh._transport.socket.unix import SUPPORTED
 from rlmesh.numpy import Model
 from rlmesh.spaces import from_gymnasium
 from rlmesh.specs import EnvContract

@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from rlmesh._hosting.base import House
-from rlmesh._hosting.recipe import Recipe
-from rlmesh._hosting.worker_main import MADE
+from rlmesh._env_host.base import House
+from rlmesh._env_host.pickled_factory import Recipe
+from rlmesh._env_host.worker_main import MADE
 from tests.integration.envs import MischiefEnv, ParentEnv
 from tests.processes import ENDED, STARTED, until
 
@@ -45,7 +45,7 @@ def worker(
             lifeline.close()
         descriptors = (frames.fileno(), held.fileno())
         process = subprocess.Popen(
-            [sys.executable, "-m", "rlmesh._hosting.worker_main", *map(str, descriptors)],
+            [sys.executable, "-m", "rlmesh._env_host.worker_main", *map(str, descriptors)],
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             start_new_session=True,

@@ -187,7 +187,7 @@ def test_a_grid_has_the_films_of_before_the_run_was_cut_short(
         rlmesh.evaluate(Model(lambda _: 1), Lamp(), hooks=[grid, *more], **arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr("rlmesh._record.grid._together", together)
+        patch.setattr("rlmesh._recording.grid._together", together)
         for more in ((Cut(),), ()):
             with pytest.raises(KeyboardInterrupt):
                 run(*more)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rlmesh import spaces
-from rlmesh._record.minari import space_json
+from rlmesh._recording.minari import space_json
 from rlmesh.errors import SpaceError
 from rlmesh.numpy import BACKEND
 from rlmesh.record import RecordingWarning, TrajectoryRecorder, read_trajectories, wrap
@@ -88,7 +88,7 @@ def told_and_read(
 @given(data=st.data())
 def test_any_space_comes_back_from_parquet(packed: int, data: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rlmesh._record.columns.PACKED_BYTES", packed)
+        patch.setattr("rlmesh._recording.columns.PACKED_BYTES", packed)
         check_any_space(data)
 
 
@@ -248,7 +248,7 @@ def test_an_info_that_json_lacks_costs_no_recording(tmp_path: Path, info: Any, t
 def test_a_large_episode_is_written_while_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rlmesh._record.parquet.MOST_BYTES", 400)
+    monkeypatch.setattr("rlmesh._recording.parquet.MOST_BYTES", 400)
     env = nested_env(20)
     play(wrap(env, TrajectoryRecorder(tmp_path)), actions_of(20))
     assert pq.ParquetFile(tmp_path / "episode_0_seed_5.parquet").num_row_groups > 3
@@ -261,7 +261,7 @@ def test_what_waits_is_bounded_where_observations_are_small(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row takes half a kilobyte of memory, whatever is in it."""
-    monkeypatch.setattr("rlmesh._record.parquet.MOST_BYTES", 25_600)
+    monkeypatch.setattr("rlmesh._recording.parquet.MOST_BYTES", 25_600)
     env = Told(spaces.Discrete(3), [1] * 201)
     play(wrap(env, TrajectoryRecorder(tmp_path)), [0] * 200)
     assert pq.ParquetFile(tmp_path / "episode_0_seed_5.parquet").num_row_groups > 3

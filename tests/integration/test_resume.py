@@ -15,7 +15,7 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
-from rlmesh._session.client import ClientSession
+from rlmesh._session.client_session import ClientSession
 from rlmesh.specs import Reconnect
 from tests.faults import Proxy
 from tests.integration.envs import CounterEnv
@@ -159,7 +159,7 @@ def test_closing_waits_for_the_call_that_runs() -> None:
 
 
 def test_closing_leaves_a_call_that_hangs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rlmesh._session.client._CLOSE_TIMEOUT", 0.3)
+    monkeypatch.setattr("rlmesh._session.client_session._CLOSE_TIMEOUT", 0.3)
     env = TallyEnv()
     with EnvServer(env, options=ServeOptions(grace_period=0)) as server:
         remote = RemoteEnv(server.address)

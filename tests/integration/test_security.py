@@ -23,19 +23,21 @@ SECRET = "s3cret-of-the-test"
 
 # Calls that run code of somebody's choice, and the modules that may make them.
 DANGEROUS = {
-    "pickle.loads": {"rlmesh._hosting.recipe": "from the server that started the process"},
-    "pickle.dumps": {"rlmesh._hosting.recipe": "to the process that the server starts"},
-    "pickler.dumps": {"rlmesh._hosting.recipe": "to the process that the server starts"},
+    "pickle.loads": {
+        "rlmesh._env_host.pickled_factory": "from the server that started the process"
+    },
+    "pickle.dumps": {"rlmesh._env_host.pickled_factory": "to the process that the server starts"},
+    "pickler.dumps": {"rlmesh._env_host.pickled_factory": "to the process that the server starts"},
     "importlib.import_module": {
         "rlmesh._cli.sources": "what the command line names",
-        "rlmesh._hosting.frameworks": "one of four of our own",
-        "rlmesh._hosting.base": "one of our own",
-        "rlmesh._hosting.recipe": "cloudpickle",
+        "rlmesh._env_host.frameworks": "one of four of our own",
+        "rlmesh._env_host.base": "one of our own",
+        "rlmesh._env_host.pickled_factory": "cloudpickle",
         "rlmesh._models.base": "a client of our own",
-        "rlmesh._extras": "one of an extra's",
-        "rlmesh._record.writer": "one of Python's own",
+        "rlmesh._optional": "one of an extra's",
+        "rlmesh._recording.writer": "one of Python's own",
         "rlmesh.adapters._entrypoints": "what the user has said to trust",
-        "rlmesh._remote.model": "a client of our own",
+        "rlmesh._client.model": "a client of our own",
         "rlmesh.spaces._gymnasium": "one of our own",
     },
 }
@@ -78,7 +80,7 @@ def test_nothing_prints_but_the_command_line() -> None:
     printing = {module for module, tree in sources() if "print" in calls(tree)}
     printing = {module for module in printing if not module.startswith("rlmesh._cli.")}
     # A result that its user asks to print.
-    assert printing <= {"rlmesh._report.table"}
+    assert printing <= {"rlmesh._reporting.table"}
 
 
 def test_every_log_is_of_rlmesh() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer, errors
-from rlmesh._wire import messages as m
+from rlmesh._messages import env as m
 from rlmesh.numpy import RemoteEnv, RemoteVectorEnv
 from tests.integration.envs import CounterEnv
 from tests.property.sameness import identical
@@ -232,7 +232,7 @@ def test_infos_that_an_environment_uses_again_are_those_of_their_steps() -> None
 
 
 def test_no_more_steps_are_made_than_an_answer_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rlmesh._hosting.player.MAX_MANY_BYTES", 200)
+    monkeypatch.setattr("rlmesh._env_host.env_servicer.MAX_MANY_BYTES", 200)
     env = Counts()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
         remote.reset()

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from rlmesh._wire import messages as m
-from rlmesh._wire.frames import EnvFrames
+from rlmesh._messages import env as m
+from rlmesh._wire.env_codec import EnvFrames
 from rlmesh.backends import NATIVE, ArrayBackend
 
 pytest.importorskip("numpy")

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlmesh._wire import messages as m
-from rlmesh._wire.frames import EnvFrames
+from rlmesh._messages import env as m
+from rlmesh._wire.env_codec import EnvFrames
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError
 from rlmesh.specs import AutoresetMode, EnvContract, PeerInfo, SessionTerms

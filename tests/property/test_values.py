@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._codec import SpaceCodec
-from rlmesh._codec.parts import cut
+from rlmesh._codec.split_batch import cut
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh.backends import NATIVE, DynamicArray
 from rlmesh.errors import CodecError

@@ -24,9 +24,9 @@ IMPORTED_AS = (
 
 NOUNS = (
     "rlmesh._elements",
-    "rlmesh._extras",
-    "rlmesh._memory",
-    "rlmesh._pieces",
+    "rlmesh._optional",
+    "rlmesh._reusable_buffer",
+    "rlmesh._buffers",
     "rlmesh._version",
     "rlmesh.adapters",
     "rlmesh.backends",
@@ -41,7 +41,7 @@ NOUNS = (
 )
 REEXPORTS = ("rlmesh.numpy", "rlmesh.torch", "rlmesh.jax")
 # What a backend builds on: the nouns, the codec's lanes, and the clients that it makes its own.
-BASE = (*NOUNS, "rlmesh._codec", "rlmesh._models", "rlmesh._remote", "typing_extensions")
+BASE = (*NOUNS, "rlmesh._codec", "rlmesh._models", "rlmesh._client", "typing_extensions")
 
 # (modules, what they may import besides each other), the first row that a module is under.
 MAY_IMPORT = (
@@ -51,15 +51,15 @@ MAY_IMPORT = (
     # How a run is written, by the rooms above and when it is asked for.
     (
         ("rlmesh.results._outputs",),
-        (*NOUNS, "rlmesh._report", "rlmesh._session.versions", "rlmesh._wire.results"),
+        (*NOUNS, "rlmesh._reporting", "rlmesh._session.versions", "rlmesh._wire.results"),
     ),
     (NOUNS, ()),
-    (("rlmesh._report",), (*NOUNS, "pandas", "rich")),
+    (("rlmesh._reporting",), (*NOUNS, "pandas", "rich")),
     (
-        ("rlmesh._record",),
+        ("rlmesh._recording",),
         (
             *NOUNS,
-            *("rlmesh._codec", "rlmesh._models.events", "rlmesh._wire.stored"),
+            *("rlmesh._codec", "rlmesh._policy.events", "rlmesh._wire.stored"),
             *("av", "numpy", "pyarrow"),
         ),
     ),
@@ -69,7 +69,7 @@ MAY_IMPORT = (
     (("rlmesh._session",), (*NOUNS, "rlmesh._codec", "rlmesh._wire")),
     # When one is served: the spaces of an environment of Gymnasium, the backend of its framework.
     (
-        ("rlmesh._hosting",),
+        ("rlmesh._env_host",),
         (
             *NOUNS,
             *("rlmesh._codec", "rlmesh._session", "rlmesh._wire", "rlmesh_numpy", *REEXPORTS),

@@ -11,12 +11,12 @@ import pytest
 
 import rlmesh
 from rlmesh import errors
-from rlmesh._evaluate.agreement import agreed
-from rlmesh._evaluate.episode import Planned, success_of
-from rlmesh._evaluate.failures import Verdict, verdict_of
-from rlmesh._evaluate.gathering import Gathering
-from rlmesh._evaluate.lanes import lane_info
-from rlmesh._evaluate.work import Work
+from rlmesh._evaluation.batch_window import Gathering
+from rlmesh._evaluation.common_contract import agreed
+from rlmesh._evaluation.episode import Planned, success_of
+from rlmesh._evaluation.episode_queue import Work
+from rlmesh._evaluation.error_scope import Verdict, verdict_of
+from rlmesh._evaluation.lanes import lane_info
 from rlmesh.adapters import EnvTags
 from rlmesh.specs import EnvContract, Registration
 from rlmesh.tensor import Tensor

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rlmesh._wire import messages as m
+from rlmesh._messages import env as m
+from rlmesh._wire.env_codec import EnvFrames
 from rlmesh._wire.failures import failure_of_exception
-from rlmesh._wire.frames import EnvFrames
 from rlmesh.backends import NATIVE
 
 FRAMES = EnvFrames(NATIVE)

@@ -9,7 +9,7 @@ import pytest
 
 from rlmesh._codec import SpaceCodec
 from rlmesh._codec.lanes import LaneIO
-from rlmesh._wire.messages import LaneOutcomes
+from rlmesh._messages.env import LaneOutcomes
 from rlmesh.backends import Buffer, Leaf, NativeBackend
 from rlmesh.errors import CodecError
 from rlmesh.spaces import Box, Graph, OneOf, Sequence, Space, Text

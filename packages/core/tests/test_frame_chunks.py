@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from rlmesh._memory import ReceivedMemory, is_given
-from rlmesh._pieces import Pieces
-from rlmesh._transport.chunks import IN_CHUNKS, chunks
-from rlmesh._transport.frames import FramesEnded
-from rlmesh._transport.frames_local import CHUNKED_BYTES, LocalFrameSocket
+from rlmesh._buffers import Pieces
+from rlmesh._reusable_buffer import ReceivedMemory, is_given
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
-from rlmesh._transport.shared_memory import PeerSegment
+from rlmesh._transport.socket.chunks import IN_CHUNKS, chunks
+from rlmesh._transport.socket.framing import FramesEnded
+from rlmesh._transport.socket.shared_memory import PeerSegment
+from rlmesh._transport.socket.unix import CHUNKED_BYTES, LocalFrameSocket
 from rlmesh.errors import LimitError
 
 if sys.platform != "linux":

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from rlmesh_proto.spaces.v1 import value_pb2
 
+from rlmesh._messages import env as m
 from rlmesh._wire import dynamic_limits
-from rlmesh._wire import messages as m
 from rlmesh._wire.dynamic import DynamicEncoder, InexactValueWarning, dynamic_from_wire
-from rlmesh._wire.frames import EnvFrames
+from rlmesh._wire.env_codec import EnvFrames
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError, InvalidValueError
 

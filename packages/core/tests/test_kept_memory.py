@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from rlmesh._memory import Kept, Received, ReceivedMemory, is_given, joined
+from rlmesh._reusable_buffer import Kept, Received, ReceivedMemory, is_given, joined
 
 counted = pytest.mark.skipif(
     not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="references are not counted"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import rlmesh
-from rlmesh._models.forms import METHODS, EpisodeContext, ModelForms
-from rlmesh._models.policy import LocalPolicy
+from rlmesh._policy.forms import METHODS, EpisodeContext, ModelForms
+from rlmesh._policy.policy import LocalPolicy
 from rlmesh.adapters import DELEGATED, Adaptation, ModelSpec, PredictForm
 from rlmesh.backends import NATIVE
 from rlmesh.specs import EnvContract

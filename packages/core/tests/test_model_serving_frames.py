@@ -11,9 +11,8 @@ import pytest
 from rlmesh_proto.model.v1 import model_pb2
 from rlmesh_proto.spaces.v1 import space_pb2
 
-from rlmesh._wire import messages as m
-from rlmesh._wire.model_frames import ModelFrames
-from rlmesh._wire.model_messages import (
+from rlmesh._messages import env as m
+from rlmesh._messages.model import (
     EndEpisode,
     EpisodeEnded,
     EpisodeStarted,
@@ -21,6 +20,7 @@ from rlmesh._wire.model_messages import (
     Predicted,
     StartEpisode,
 )
+from rlmesh._wire.model_codec import ModelFrames
 from rlmesh.adapters import Adaptation, ModelSpec, PredictForm
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError

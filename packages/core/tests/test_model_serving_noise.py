@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from rlmesh import Model, ModelServer, ServeOptions
+from rlmesh._messages import env as m
+from rlmesh._messages.model import EndEpisode, Predict, Predicted, StartEpisode
 from rlmesh._session.versions import this_peer
-from rlmesh._wire import messages as m
-from rlmesh._wire.model_frames import ModelFrames
-from rlmesh._wire.model_messages import EndEpisode, Predict, Predicted, StartEpisode
+from rlmesh._wire.model_codec import ModelFrames
 from rlmesh.adapters import (
     EnvTags,
     Feature,

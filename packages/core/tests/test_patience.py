@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from rlmesh._transport import patience
-from rlmesh._transport.patience import (
+from rlmesh._transport.socket import spin_wait as patience
+from rlmesh._transport.socket.spin_wait import (
     CROWDED_NS,
     LEAD_NS,
     LONG_NS,

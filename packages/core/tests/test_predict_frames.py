@@ -9,12 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rlmesh_proto.model.v1 import model_pb2
 
-from rlmesh._wire import messages as m
-from rlmesh._wire import model_frames as frames_module
-from rlmesh._wire.model_frames import ModelFrames
-from rlmesh._wire.model_messages import Predict
+from rlmesh._messages import env as m
+from rlmesh._messages.model import Predict
+from rlmesh._wire import model_codec as frames_module
+from rlmesh._wire.fast_path_predict import read_predict, write_predict
+from rlmesh._wire.model_codec import ModelFrames
 from rlmesh._wire.model_spec import predict_form_to_wire
-from rlmesh._wire.predict_frames import read_predict, write_predict
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError

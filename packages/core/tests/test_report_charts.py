@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from rlmesh._report.charts import Bar, Dots, Share, bars, dots, histogram, shares
-from rlmesh._report.markup import element, written
-from rlmesh._report.scale import Scale
+from rlmesh._reporting.charts import Bar, Dots, Share, bars, dots, histogram, shares
+from rlmesh._reporting.markup import element, written
+from rlmesh._reporting.scale import Scale
 from tests.pages_read import Read
 
 

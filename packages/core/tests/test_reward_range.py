@@ -11,9 +11,9 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer
-from rlmesh._hosting.adopt import adopt
+from rlmesh._env_host.describe_env import adopt
 from rlmesh._session.versions import this_peer
-from rlmesh._wire.frames import EnvFrames
+from rlmesh._wire.env_codec import EnvFrames
 from rlmesh.backends import NATIVE
 from rlmesh.specs import SessionTerms
 

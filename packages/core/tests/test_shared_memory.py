@@ -14,16 +14,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from rlmesh._transport.frames import FramesEnded
-from rlmesh._transport.frames_local import LocalFrameSocket as FrameSocket
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+from rlmesh._transport.socket.framing import FramesEnded
+from rlmesh._transport.socket.unix import LocalFrameSocket as FrameSocket
 
 if sys.platform != "linux":
     pytest.skip("it needs Linux", allow_module_level=True)
 
 import fcntl
 
-from rlmesh._transport.shared_memory import OwnSegment, PeerSegment, SegmentRefused
+from rlmesh._transport.socket.shared_memory import OwnSegment, PeerSegment, SegmentRefused
 
 LARGE = bytes(range(256)) * 400
 

@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rlmesh_proto.env.v1 import env_pb2
 
-from rlmesh._wire import frames as frames_module
-from rlmesh._wire import messages as m
-from rlmesh._wire.frames import EnvFrames
-from rlmesh._wire.step_reader import StepReader, read_reset_done, read_step
+from rlmesh._messages import env as m
+from rlmesh._wire import env_codec as frames_module
+from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.fast_path_reader import StepReader, read_reset_done, read_step
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError
 

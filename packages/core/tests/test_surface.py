@@ -16,11 +16,11 @@ import pytest
 
 import rlmesh
 from rlmesh import errors
+from rlmesh._messages.env import ErrorCode, Failure
 from rlmesh._session.versions import compatible
 from rlmesh._transport.address import parse_address
-from rlmesh._transport.grpc_status import exception_of_status
+from rlmesh._transport.grpc.status import exception_of_status
 from rlmesh._wire.failures import raise_failure
-from rlmesh._wire.messages import ErrorCode, Failure
 
 MODULES = ["rlmesh", "rlmesh.adapters", "rlmesh.errors", "rlmesh.spaces", "rlmesh.specs"]
 MODULES += ["rlmesh.types", "rlmesh.dtypes", "rlmesh.backends", "rlmesh.results", "rlmesh.options"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlmesh._memory import Received
+from rlmesh._reusable_buffer import Received
 from rlmesh.backends import Leaf
 from rlmesh.dtypes import dtype
 from rlmesh_numpy._backend import BACKEND

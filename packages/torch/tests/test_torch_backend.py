@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import rlmesh_torch
-from rlmesh._memory import Received
+from rlmesh._reusable_buffer import Received
 from rlmesh.backends import DynamicArray, Leaf
 from rlmesh.dtypes import DTYPES
 from rlmesh.errors import InvalidValueError

@@ -6,8 +6,11 @@ same in their values.
 """
 
 from rlmesh import adapters, errors, spaces, specs, types
-from rlmesh._evaluate.evaluate import evaluate
-from rlmesh._models.events import (
+from rlmesh._client.env import RemoteEnv, RemoteVectorEnv
+from rlmesh._client.model import RemoteModel
+from rlmesh._evaluation.evaluate import evaluate
+from rlmesh._models.native import Model
+from rlmesh._policy.events import (
     CloseEvent,
     EpisodeEndEvent,
     Hooks,
@@ -15,13 +18,10 @@ from rlmesh._models.events import (
     RunStartEvent,
     StepEvent,
 )
-from rlmesh._models.forms import EpisodeContext
-from rlmesh._models.native import Model
-from rlmesh._models.random_sample import RANDOM_SAMPLE
-from rlmesh._remote.env import RemoteEnv, RemoteVectorEnv
-from rlmesh._remote.model import RemoteModel
-from rlmesh._server import EnvServer
-from rlmesh._serving.server import ModelServer
+from rlmesh._policy.forms import EpisodeContext
+from rlmesh._policy.random_sample import RANDOM_SAMPLE
+from rlmesh._server.env_server import EnvServer
+from rlmesh._server.model_server import ModelServer
 from rlmesh._version import __version__
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rlmesh._memory import Kept, is_given
+from rlmesh._reusable_buffer import Kept, is_given
 from rlmesh.backends import Buffer, Leaf
 
 __all__ = ["RECYCLED_BYTES", "owned_copy"]

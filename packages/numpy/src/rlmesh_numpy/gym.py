@@ -14,8 +14,8 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from rlmesh._remote.client import Client
-from rlmesh._remote.player import RemotePlayer
+from rlmesh._client.base import Client
+from rlmesh._client.env_stub import RemotePlayer
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import EnvError, UnsupportedError
 from rlmesh.options import TLS

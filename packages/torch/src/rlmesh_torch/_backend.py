@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from rlmesh._memory import is_given
+from rlmesh._reusable_buffer import is_given
 from rlmesh.backends import Buffer, DynamicArray, Leaf
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import InvalidValueError

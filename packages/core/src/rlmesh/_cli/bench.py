@@ -28,7 +28,7 @@ from rlmesh._cli.parameters import (
 )
 from rlmesh._cli.random_driver import RandomDriver, connect
 from rlmesh._cli.sources import read_choice
-from rlmesh._report.words import shown
+from rlmesh._reporting.words import shown
 from rlmesh.errors import UnsupportedError
 
 __all__ = ["bench"]

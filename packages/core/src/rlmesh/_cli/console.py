@@ -22,7 +22,7 @@ from rich.console import Console
 from rlmesh._cli.signals import Terminated, ended_by_signals
 from rlmesh._cli.sources import UsageProblem
 from rlmesh._cli.user_code import users_traceback
-from rlmesh._report.words import shown
+from rlmesh._reporting.words import shown
 from rlmesh.errors import RLMeshError
 from rlmesh.results import RunResult
 

@@ -53,7 +53,7 @@ def describe(address: str, token: str, tls: TLS | None, timeout: float) -> Descr
         ConnectError: If nobody answers there, or it serves no environment.
         RemoteError: If the server refuses.
     """
-    from rlmesh._wire.frames import ENV_SERVICE, EnvFrames
+    from rlmesh._wire.env_codec import ENV_SERVICE, EnvFrames
     from rlmesh.backends import NATIVE
 
     frames = EnvFrames(NATIVE)
@@ -65,7 +65,7 @@ def describe_any(
     address: str, token: str, tls: TLS | None, timeout: float
 ) -> Description | ModelDescription:
     """Ask an endpoint for what it serves, an environment or a model; see `describe`."""
-    from rlmesh._wire.model_frames import MODEL_SERVICE, ModelFrames
+    from rlmesh._wire.model_codec import MODEL_SERVICE, ModelFrames
     from rlmesh.backends import NATIVE
     from rlmesh.errors import WrongServiceError
 
@@ -84,9 +84,9 @@ def _ask(
     address: str, token: str, tls: TLS | None, timeout: float, service: str, frames: Any
 ) -> tuple[str, bytes]:
     """The resolved address, and its answer to `Describe`."""
-    from rlmesh._remote.dialling import client_name, destination
+    from rlmesh._client.connect import client_name, destination
     from rlmesh._session.versions import this_peer
-    from rlmesh._transport.grpc_client import GrpcConnection
+    from rlmesh._transport.grpc.client import GrpcConnection
 
     where = destination(address, token, tls, stacklevel=2)
     client = this_peer(client_name(), frozenset())

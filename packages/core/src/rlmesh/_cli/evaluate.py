@@ -170,7 +170,7 @@ def _check(report: Path | None, record: Path | None, journal: Path | None, resum
 
 
 def _check_films(folder: Path) -> None:
-    from rlmesh._record.video import film_of_before
+    from rlmesh._recording.video import film_of_before
 
     film = film_of_before(folder)
     if film is not None:

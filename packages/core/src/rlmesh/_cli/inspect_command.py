@@ -24,7 +24,7 @@ from rlmesh._cli.parameters import (
     tls_of,
 )
 from rlmesh._cli.space_facts import plain, space_facts, space_words
-from rlmesh._report.words import shown
+from rlmesh._reporting.words import shown
 from rlmesh.adapters import TaggedLeaf
 from rlmesh.dtypes import DType
 from rlmesh.spaces import Space

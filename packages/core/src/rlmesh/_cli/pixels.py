@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from rlmesh._report.words import shown
+from rlmesh._reporting.words import shown
 from rlmesh.tensor import Tensor
 
 __all__ = ["HalfBlocks", "ansi_text", "draws_frames", "is_frame"]

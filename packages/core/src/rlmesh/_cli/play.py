@@ -28,7 +28,7 @@ from rlmesh._cli.parameters import (
 )
 from rlmesh._cli.pixels import HalfBlocks, ansi_text, draws_frames, is_frame
 from rlmesh._cli.random_driver import Episode, RandomDriver, connect
-from rlmesh._report.words import shown
+from rlmesh._reporting.words import shown
 
 __all__ = ["play"]
 

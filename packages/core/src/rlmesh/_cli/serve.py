@@ -22,7 +22,7 @@ from rlmesh._cli.parameters import (
 )
 from rlmesh._cli.serve_env import serve_options, write_ready_fd
 from rlmesh._cli.sources import UsageProblem, make_env, read_choice, read_object
-from rlmesh._report.words import shown
+from rlmesh._reporting.words import shown
 from rlmesh.specs import AutoresetMode
 
 __all__ = ["ReadyFd", "read_descriptor", "serve", "serve_and_tell"]

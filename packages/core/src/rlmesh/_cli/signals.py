@@ -14,7 +14,7 @@ import time
 from collections.abc import Generator
 from types import FrameType
 
-from rlmesh._hosting.signals import ECHO_SECONDS
+from rlmesh._server.signals import ECHO_SECONDS
 
 __all__ = ["Terminated", "ended_by_signals"]
 

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rlmesh._codec.parts import cut
 from rlmesh._codec.plan import SpaceCodec
+from rlmesh._codec.split_batch import cut
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError, InvalidValueError
 

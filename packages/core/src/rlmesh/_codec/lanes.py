@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlmesh._codec.base import are_bools
-from rlmesh._wire import messages as m
+from rlmesh._messages import env as m
 from rlmesh.backends import ArrayBackend, Buffer, Leaf
 from rlmesh.dtypes import dtype
 from rlmesh.errors import CodecError, InvalidValueError

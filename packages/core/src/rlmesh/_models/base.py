@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypedDict, TypeVar
 
-from rlmesh._models.events import Callbacks, LifecycleCallback
-from rlmesh._models.forms import METHODS, EpisodeContext, ModelForms
-from rlmesh._models.policy import LocalPolicy
-from rlmesh._models.random_sample import RandomSample, Sampler
+from rlmesh._policy.events import Callbacks, LifecycleCallback
+from rlmesh._policy.forms import METHODS, EpisodeContext, ModelForms
+from rlmesh._policy.policy import LocalPolicy
+from rlmesh._policy.random_sample import RandomSample, Sampler
 from rlmesh.adapters import DELEGATED, Adaptation, ModelSpec, PredictForm, resolve
 from rlmesh.backends import ArrayBackend
 from rlmesh.results import RunResult
@@ -228,7 +228,7 @@ class ModelBase(Generic[ObsT, ActT]):
             FileExistsError: If the journal is there, without `resume`.
             RLMeshError: If the environment cannot be reached, or the model does not fit it.
         """
-        from rlmesh._evaluate.run import Settings, play
+        from rlmesh._evaluation.run import Settings, play
 
         return play(
             self,
@@ -266,7 +266,7 @@ class ModelBase(Generic[ObsT, ActT]):
             AddressError: If the address is none, or cannot be bound.
             CodecError: If the spec breaks a rule of the contract.
         """
-        from rlmesh._serving.server import ModelServer
+        from rlmesh._server.model_server import ModelServer
 
         ModelServer(self, address, token=token, options=options).serve()
 
@@ -280,7 +280,7 @@ class ModelBase(Generic[ObsT, ActT]):
         Raises:
             RunError: If the environment, the model or a callback fails.
         """
-        from rlmesh._evaluate.run import Settings, play
+        from rlmesh._evaluation.run import Settings, play
 
         play(self, [env_address], Settings(token=token, is_endless=True, is_strict=True))
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rlmesh._evaluate.endpoints import sources_of
-from rlmesh._evaluate.run import ModelDialer
-from rlmesh._models.forms import EpisodeContext
+from rlmesh._evaluation.endpoints import sources_of
+from rlmesh._evaluation.run import ModelDialer
+from rlmesh._policy.forms import EpisodeContext
 from rlmesh.errors import ClosedError, UnsupportedError
 
 if TYPE_CHECKING:
-    from rlmesh._evaluate.run import Evaluable
+    from rlmesh._evaluation.run import Evaluable
     from rlmesh.specs import EnvContract
 
 __all__ = ["Session"]

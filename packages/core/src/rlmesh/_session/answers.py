@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from rlmesh._pieces import Frame, Place, whole
-from rlmesh._session.frames import ServerFrames
-from rlmesh._wire import messages as m
+from rlmesh._buffers import Frame, Place, whole
+from rlmesh._messages import env as m
+from rlmesh._session.wire_codec import ServerFrames
 from rlmesh._wire.failures import text_of
 from rlmesh.errors import LimitError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlmesh_proto.env.v1 import env_pb2
 
-from rlmesh._wire import messages as m
+from rlmesh._messages import env as m
 from rlmesh._wire.dynamic import DynamicEncoder, dynamic_from_wire, map_from_wire
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import CodecError

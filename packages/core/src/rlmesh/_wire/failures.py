@@ -7,7 +7,7 @@ import traceback
 from rlmesh_proto.env.v1 import error_pb2
 
 from rlmesh import errors as e
-from rlmesh._wire.messages import ErrorCode, Failure
+from rlmesh._messages.env import ErrorCode, Failure
 
 __all__ = [
     "failure_from_wire",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlmesh._wire import messages as m
+from rlmesh._messages import env as m
 from rlmesh.backends import Buffer
 
 __all__ = ["SHORT", "put_field", "put_value", "varint"]

@@ -8,7 +8,7 @@ from typing import Any
 from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
-from rlmesh._wire import messages as m
+from rlmesh._messages import env as m
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
 from rlmesh.backends import ArrayBackend

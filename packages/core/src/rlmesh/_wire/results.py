@@ -10,12 +10,12 @@ from google.protobuf import json_format
 from rlmesh_proto.env.v1 import error_pb2
 from rlmesh_proto.eval.v1 import result_pb2
 
+from rlmesh._messages.env import Failure
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.enums import EnumMap
+from rlmesh._wire.env_codec import parse_message
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
 from rlmesh._wire.field_writer import varint
-from rlmesh._wire.frames import parse_message
-from rlmesh._wire.messages import Failure
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import CodecError

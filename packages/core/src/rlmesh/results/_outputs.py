@@ -99,7 +99,7 @@ class Outputs:
         Raises:
             ImportError: If pandas is not installed.
         """
-        from rlmesh._report.dataframe import dataframe
+        from rlmesh._reporting.dataframe import dataframe
 
         return dataframe(self._run)
 
@@ -124,7 +124,7 @@ class Outputs:
             ValueError: If the runs' seeds do not pair; see `compare`.
             OSError: If the file cannot be written.
         """
-        from rlmesh._report.page import page
+        from rlmesh._reporting.page import page
 
         html = page(self._run, title, compare)
         if path is not None:
@@ -134,22 +134,22 @@ class Outputs:
 
     def print(self) -> None:
         """Print the run's figures and episodes: by rich where that is installed, else as text."""
-        from rlmesh._report.table import show
+        from rlmesh._reporting.table import show
 
         show(self._run)
 
     def __str__(self) -> str:
-        from rlmesh._report.table import text
+        from rlmesh._reporting.table import text
 
         return text(self._run)
 
     def __rich__(self) -> Any:
-        from rlmesh._report.table import rich_table
+        from rlmesh._reporting.table import rich_table
 
         return rich_table(self._run)
 
     def _repr_html_(self) -> str:
-        from rlmesh._report.page import fragment
+        from rlmesh._reporting.page import fragment
 
         return fragment(self._run)
 

@@ -1,0 +1,216 @@
+"""`RemoteEnv` and `RemoteVectorEnv` in native values: no NumPy, no Gymnasium."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from rlmesh._client.base import Client
+from rlmesh.backends import NATIVE
+
+if TYPE_CHECKING:
+    from rlmesh.options import TLS
+    from rlmesh.spaces import Space
+    from rlmesh.specs import EnvContract, Reconnect
+    from rlmesh.tensor import Tensor
+
+__all__ = ["RemoteEnv", "RemoteVectorEnv"]
+
+Self = TypeVar("Self", bound="_NativeClient")
+
+
+class _NativeClient(Client):
+    """What the single and the vector client share."""
+
+    _vector = False
+
+    def __init__(
+        self,
+        address: str | int,
+        *,
+        token: str = "",
+        tls: TLS | None = None,
+        validation: Literal["off", "warn", "strict"] = "warn",
+        connect_timeout: float = 10.0,
+        wait: float = 0.0,
+        on_reconnect: Callable[[Reconnect], object] | None = None,
+        transport: Literal["auto", "grpc", "frames"] = "auto",
+    ) -> None:
+        from rlmesh._client.env_stub import RemotePlayer
+
+        self._arguments: dict[str, Any] = {
+            "token": token,
+            "tls": tls,
+            "validation": validation,
+            "connect_timeout": connect_timeout,
+            "wait": wait,
+            "on_reconnect": on_reconnect,
+            "transport": transport,
+        }
+        self._player = RemotePlayer(address, NATIVE, vector=self._vector, **self._arguments)
+
+    @property
+    def spec(self) -> EnvContract:
+        """Alias of `env_contract`."""
+        return self._player.contract
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The environment's metadata."""
+        return dict(self._player.contract.metadata)
+
+    @property
+    def render_mode(self) -> str | None:
+        """Mode that the environment was made with; None: it does not render."""
+        return self._player.contract.render_mode
+
+    def render(self) -> Any:
+        """What the environment's `render` returns; frames as `Tensor` (height, width, 3)."""
+        return self._player.render()
+
+    def close(self) -> None:
+        """End the session; may be called again."""
+        self._player.close()
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_reconnect, (type(self), self.address, self._arguments))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.env_contract.id!r}, {self.address!r})"
+
+
+def _reconnect(cls: type[Any], address: str, arguments: dict[str, Any]) -> Any:
+    return cls(address, **arguments)
+
+
+class RemoteEnv(_NativeClient):
+    """A served environment, in native values: Python scalars, str, tuple, dict and `Tensor`.
+
+    Args:
+        address: The endpoint's address.
+        token: Bearer token; empty: none.
+        tls: Certificates, for an address `grpcs://host:port`; see `rlmesh.TLS`.
+        validation: What to do with an action outside its space (bounds of a Box, NaN, Text):
+            "off", "warn" (once a path) or "strict".
+        connect_timeout: Seconds that the handshake may take.
+        wait: Seconds to stand in line where another client holds the environment.
+        on_reconnect: Called with a `rlmesh.specs.Reconnect` after a connection was lost and the
+            session resumed.
+        transport: How requests travel: "grpc"; "frames", on a Unix socket of the same host, where
+            both ends are one user's (Linux); or "auto", frames where they can be had.
+
+    Raises:
+        AddressError: If the address is none.
+        ConnectError: If nobody answers there.
+        BusyError: If another client holds the environment.
+        RemoteError: If the server refuses for another reason.
+    """
+
+    @property
+    def observation_space(self) -> Space[Any]:
+        """Space of the observations."""
+        return self._player.contract.observation_space
+
+    @property
+    def action_space(self) -> Space[Any]:
+        """Space of the actions."""
+        return self._player.contract.action_space
+
+    def reset(
+        self, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode.
+
+        Args:
+            seed: Seed of the episode, 0 to 2**64 - 1; None: the environment goes on.
+            options: Options of the environment.
+
+        Returns:
+            Observation and info.
+
+        Raises:
+            EnvError: If the environment fails; the session goes on.
+        """
+        return self._player.reset(seed, options)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Apply an action.
+
+        Returns:
+            Observation, reward, terminated, truncated and info.
+
+        Raises:
+            InvalidValueError: If the action is not one of its space; nothing was applied.
+            EnvError: If the environment fails; the session goes on.
+        """
+        return self._player.step(action)
+
+
+class RemoteVectorEnv(_NativeClient):
+    """A served vector of environments, in native values; batches are `Tensor` (num_envs, ...).
+
+    Args and errors as for `RemoteEnv`.
+    """
+
+    _vector = True
+
+    @property
+    def num_envs(self) -> int:
+        """Number of lanes."""
+        return self._player.contract.num_envs
+
+    @property
+    def single_observation_space(self) -> Space[Any]:
+        """Space of one lane's observations."""
+        return self._player.contract.observation_space
+
+    @property
+    def single_action_space(self) -> Space[Any]:
+        """Space of one lane's actions."""
+        return self._player.contract.action_space
+
+    def reset(
+        self,
+        seed: int | Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode in every lane; see `RemoteEnv.reset`.
+
+        Args:
+            seed: One seed, from which the vector derives those of its lanes, or a seed a lane.
+            options: Options of the environment; "reset_mask" (num_envs bools) resets some lanes.
+        """
+        return self._player.reset(seed, options)
+
+    def render(self, lanes: Sequence[int] = ()) -> Any:
+        """A tuple with a frame a lane, in the order asked for; as `Tensor` (height, width, 3).
+
+        Args:
+            lanes: Which lanes; empty: all of them.
+
+        Raises:
+            InvalidValueError: If they are not distinct lanes of the vector; nothing was sent.
+            EnvError: If the environment fails; the session goes on.
+        """
+        return self._player.render(lanes)
+
+    def step(self, actions: Any) -> tuple[Any, Tensor, Tensor, Tensor, dict[str, Any]]:
+        """Apply an action in every lane; see `RemoteEnv.step`.
+
+        Returns:
+            Observations, rewards (num_envs,) float64, terminated and truncated (num_envs,) bool,
+            and info.
+        """
+        return self._player.step_lanes(actions)

@@ -1,0 +1,347 @@
+"""`RemotePlayer`: reset, step, render and close of a remote environment, in one backend's values.
+
+The clients of every backend are thin classes around it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any
+
+from rlmesh._client.async_call import PendingCalls
+from rlmesh._client.connect import client_name, destination
+from rlmesh._client.transport_choice import Transport, Ways
+from rlmesh._codec import SpaceCodec, Validation
+from rlmesh._codec.actions import encode_actions
+from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
+from rlmesh._messages import env as m
+from rlmesh._session.client_session import ClientSession
+from rlmesh._session.connect_options import OpenTerms
+from rlmesh._session.versions import this_peer
+from rlmesh._wire.env_codec import ENV_SERVICE, EnvFrames
+from rlmesh._wire.failures import raise_failure
+from rlmesh.backends import ArrayBackend, DynamicArray
+from rlmesh.errors import CodecError, InvalidValueError, RemoteError, UnsupportedError
+from rlmesh.options import TLS
+from rlmesh.specs import Capability, EnvContract, Reconnect
+
+__all__ = ["RemotePlayer"]
+
+_SEEDS = range(2**64)
+
+
+class RemotePlayer:
+    """One client of one environment.
+
+    Args:
+        address: The endpoint's address.
+        backend: Who makes the values.
+        token: Bearer token; empty: none.
+        validation: What to do with actions outside their space.
+        connect_timeout: Seconds that the handshake may take.
+        vector: Which kind of environment is expected.
+        copy: Whether observations own their memory; False: they may be read-only views of what
+            was received.
+        lane_backend: Who makes a vector's rewards and flags; None: `backend`.
+        tls: Certificates, for an address with TLS.
+        wait: Seconds to stand in line where the environment is held.
+        on_reconnect: Told of each connection that was lost and resumed.
+        transport: "grpc"; "frames", on a Unix socket of the same host or, where the server offers
+            them, over TCP; or "auto", the best that needs no asking.
+
+    Raises:
+        AddressError: If the address is none.
+        ConnectError: If nobody answers there.
+        RemoteError: If the server refuses the session.
+        UnsupportedError: If a vector is served and a single environment expected, or vice versa.
+    """
+
+    def __init__(
+        self,
+        address: str | int,
+        backend: ArrayBackend,
+        *,
+        token: str = "",
+        validation: Validation = "warn",
+        connect_timeout: float = 10.0,
+        vector: bool = False,
+        copy: bool = True,
+        lane_backend: ArrayBackend | None = None,
+        tls: TLS | None = None,
+        wait: float = 0.0,
+        on_reconnect: Callable[[Reconnect], object] | None = None,
+        transport: Transport = "auto",
+    ) -> None:
+        where = destination(address, token, tls, stacklevel=5)
+        ways = Ways(transport, where, token, tls)
+        self._session = ClientSession(
+            lambda: ways.connect(ENV_SERVICE),
+            EnvFrames(backend),
+            this_peer(client_name(), ways.can | {Capability.RENDER}),
+            OpenTerms(connect_timeout, wait, on_reconnect),
+            ways.moves,
+        )
+        ways.check(self._session)
+        self._calls = PendingCalls(str(where))
+        contract: EnvContract = self._session.served
+        if contract.vector != vector:
+            self._session.close()
+            raise UnsupportedError(
+                f"{where} serves {contract.id} as a {_kind(contract.vector)}; connect with "
+                f"{'RemoteVectorEnv' if contract.vector else 'RemoteEnv'}"
+            )
+        self._backend = backend
+        self._observation = SpaceCodec(
+            contract.observation_space,
+            backend,
+            root="observation",
+            validation="strict" if validation == "strict" else "off",
+        )
+        self._action = SpaceCodec(
+            contract.action_space, backend, root="action", validation=validation
+        )
+        self._num_envs = contract.num_envs if vector else None
+        self._lanes = LaneIO(lane_backend or backend, contract.num_envs)
+        self._copy = copy
+
+    @property
+    def address(self) -> str:
+        """The endpoint's address, scheme included."""
+        return self._session.address
+
+    @property
+    def contract(self) -> EnvContract:
+        """What the server tells of the environment."""
+        contract: EnvContract = self._session.served
+        return contract
+
+    @property
+    def transport(self) -> str:
+        """How the session's frames travel: "grpc" or "frames"."""
+        return self._session.transport
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over."""
+        return self._session.closed
+
+    def reset(
+        self, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> tuple[Any, dict[Any, Any]]:
+        """Observation and info of a new episode."""
+        return self._reset_result(
+            self._session.request(self._reset_body(seed, options), m.ResetDone)
+        )
+
+    def _reset_result(self, done: m.ResetDone) -> tuple[Any, dict[Any, Any]]:
+        return self._decode(done.observation), dict(done.info)
+
+    def reset_async(
+        self, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
+    ) -> None:
+        """Begin a reset; see `reset_wait`."""
+        body = self._reset_body(seed, options)
+        self._calls.begin("reset", lambda: self._session.request(body, m.ResetDone))
+
+    def reset_wait(self, timeout: float | None) -> tuple[Any, dict[Any, Any]]:
+        """The results of the reset that is under way."""
+        return self._reset_result(self._calls.wait("reset", timeout))
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
+        """The five results of a step of a single environment."""
+        body = m.Step(m.Encoded(self._action.encode(action)))
+        return self._step_result(self._session.request(body, m.StepDone))
+
+    def _step_result(
+        self, done: m.StepDone, observed: bool = True
+    ) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
+        return (
+            self._decode(done.observation) if observed else None,
+            done.reward,
+            done.terminated,
+            done.truncated,
+            dict(done.info) if done.info else {},
+        )
+
+    def step_lanes(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
+        """The five results of a step of a vector: rewards float64 and flags bool, (num_envs,)."""
+        return self._lanes_result(self._session.request(self._lanes_body(actions), m.StepDone))
+
+    def _lanes_body(self, actions: Any) -> m.Step:
+        count = self._num_envs or 1
+        return m.Step(m.Encoded(self._action.encode_batch(actions, count), count))
+
+    def step_many(
+        self, actions: Iterable[Any], all_observations: bool
+    ) -> list[tuple[Any, Any, Any, Any, dict[Any, Any]]]:
+        """What several steps gave, until one ended an episode; see `Client.step_many`."""
+        chunk = list(actions)
+        if not chunk:
+            raise InvalidValueError("actions", "one action at least", "none")
+        lanes = self._num_envs
+        slabs = encode_actions(self._action, chunk, lanes)
+        if Capability.STEP_MANY not in self._session.server.capabilities:
+            return self._step_each(chunk, all_observations)
+        encoded = m.Encoded(slabs, len(chunk) * (lanes or 1))
+        body = m.StepMany(encoded, len(chunk), all_observations)
+        done = self._session.request(body, m.StepManyDone)
+        results = [self._result_of_many(step) for step in done.steps]
+        if done.failure is not None:
+            with _carrying(results):
+                raise_failure(done.failure, self.address)
+        return results
+
+    def _result_of_many(self, done: m.StepDone) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
+        result = self._step_result if self._num_envs is None else self._lanes_result
+        if done.observation is not m.ABSENT:
+            return result(done)
+        return result(done, observed=False)
+
+    def _step_each(
+        self, chunk: list[Any], all_observations: bool
+    ) -> list[tuple[Any, Any, Any, Any, dict[Any, Any]]]:
+        """`step_many` with a round trip a step, for a server that does not know it."""
+        results: list[tuple[Any, Any, Any, Any, dict[Any, Any]]] = []
+        with _carrying(results):
+            for action in chunk:
+                result = (self.step if self._num_envs is None else self.step_lanes)(action)
+                if results and not all_observations:
+                    results[-1] = (None, *results[-1][1:])
+                results.append(result)
+                if _ended(result):
+                    break
+        return results
+
+    def step_async(self, action: Any) -> None:
+        """Begin a step, of every lane for a vector; see `step_wait`."""
+        if self._num_envs is None:
+            body = m.Step(m.Encoded(self._action.encode(action)))
+        else:
+            body = self._lanes_body(action)
+        self._calls.begin("step", lambda: self._session.request(body, m.StepDone))
+
+    def step_wait(self, timeout: float | None) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
+        """The results of the step that is under way."""
+        done = self._calls.wait("step", timeout)
+        return self._step_result(done) if self._num_envs is None else self._lanes_result(done)
+
+    def _lanes_result(
+        self, done: m.StepDone, observed: bool = True
+    ) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
+        if done.lanes is None:
+            raise CodecError("the step of a vector has come without rewards and flags")
+        rewards, terminated, truncated = self._lanes.arrays(done.lanes)
+        info = {**done.info, **self._final_info(done)}
+        observation = self._decode(done.observation) if observed else None
+        return observation, rewards, terminated, truncated, info
+
+    def render(self, lanes: Sequence[int] = ()) -> Any:
+        """What the environment's `render` returns; of a vector, for these lanes (empty: all)."""
+        self._need(Capability.RENDER, "render")
+        body = m.Render(tuple(lanes))
+        self._lanes.check_rendered(body, vector=self._num_envs is not None)
+        return self._session.request(body, m.Rendered).frame
+
+    def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What an exposed method returns; a tuple with one result a lane, for a vector."""
+        self._need(Capability.ATTRIBUTES, f"call {name}")
+        return self._session.request(m.Call(name, tuple(args), kwargs), m.Called).result
+
+    def get_attr(self, name: str) -> Any:
+        """An exposed attribute's value; of a method, a function that calls it."""
+        self._need(Capability.ATTRIBUTES, f"tell {name}")
+        attribute = self._session.request(m.GetAttribute(name), m.Attribute)
+        if not attribute.callable:
+            return attribute.value
+        return lambda *args, **kwargs: self.call(name, args, kwargs)
+
+    def set_attr(self, name: str, value: Any) -> None:
+        """Give an exposed attribute a value."""
+        self._need(Capability.ATTRIBUTES, f"set {name}")
+        self._session.request(m.SetAttribute(name, value), m.AttributeSet)
+
+    def _need(self, capability: Capability, what: str) -> None:
+        """Raise UnsupportedError where the server does not say that it can do something (H-9)."""
+        if capability not in self._session.server.capabilities:
+            raise UnsupportedError(f"the server of {self.address} does not {what}")
+
+    def close(self) -> None:
+        """End the session; may be called again."""
+        try:
+            self._session.close()
+        finally:
+            self._calls.close()
+
+    def _reset_body(self, seed: Any, options: Mapping[str, Any] | None) -> m.Reset:
+        lane_seeds = None
+        if seed is not None and not _is_integer(seed):
+            if self._num_envs is None:
+                raise InvalidValueError("seed", "an integer or None", type(seed).__name__)
+            lane_seeds = tuple(None if s is None else _seed(s) for s in seed)
+            seed = None
+        mask = b""
+        if self._num_envs is not None and options is not None and "reset_mask" in options:
+            self._need(
+                Capability.PARTIAL_RESET,
+                "reset single lanes (autoreset mode Disabled); leave out reset_mask",
+            )
+            options = dict(options)
+            mask = self._lanes.mask_slab(options.pop("reset_mask"))
+        body = m.Reset(None if seed is None else _seed(seed), lane_seeds, options, mask)
+        if self._num_envs is not None:
+            self._lanes.check_lanes(body)
+        return body
+
+    def _decode(self, observation: m.Encoded) -> Any:
+        if observation.batch_size != self._num_envs:
+            raise CodecError(
+                f"the observation is a batch of {observation.batch_size} instead of "
+                f"{self._num_envs}",
+                path="observation",
+            )
+        if self._num_envs is None:
+            return self._observation.decode(observation.slabs, copy=self._copy)
+        return self._observation.decode_batch(observation.slabs, self._num_envs, copy=self._copy)
+
+    def _final_info(self, done: m.StepDone) -> dict[str, Any]:
+        """Gymnasium's `final_obs` (an array of observations, None elsewhere) and its mask."""
+        if done.final is None:
+            return {}
+        mask = self._lanes.mask_array(done.final_mask, FINAL_MASK_KEY)
+        count = done.final.batch_size or 0
+        if count != sum(done.final_mask):
+            raise CodecError(f"{count} final observations for {sum(done.final_mask)} lanes")
+        values = iter(self._observation.decode_values(done.final.slabs, count))
+        lanes = [next(values) if here else None for here in done.final_mask]
+        array = self._backend.from_dynamic(DynamicArray(None, (len(lanes),), None, lanes))
+        return {FINAL_KEY: array, FINAL_MASK_KEY: mask}
+
+
+def _ended(result: tuple[Any, Any, Any, Any, Any]) -> bool:
+    """Whether a step ended an episode, in any lane."""
+    return any(bool(flag) if isinstance(flag, bool) else any(flag) for flag in result[2:4])
+
+
+@contextlib.contextmanager
+def _carrying(results: list[Any]) -> Generator[None, None, None]:
+    """A `RemoteError` tells what the steps before it gave."""
+    try:
+        yield
+    except RemoteError as error:
+        error.steps = tuple(results)
+        raise
+
+
+def _kind(vector: bool) -> str:
+    return "vector of environments" if vector else "single environment"
+
+
+def _is_integer(value: object) -> bool:
+    return hasattr(value, "__index__") and not hasattr(value, "__len__")
+
+
+def _seed(value: Any) -> int:
+    if not _is_integer(value) or int(value) not in _SEEDS:
+        raise InvalidValueError("seed", "an integer from 0 to 2**64 - 1", f"{value!r:.60}")
+    return int(value)

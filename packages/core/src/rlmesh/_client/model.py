@@ -1,0 +1,385 @@
+"""`RemoteModel`: a model that is served elsewhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from rlmesh.adapters import PredictForm
+from rlmesh.tensor import Tensor
+
+if TYPE_CHECKING:
+    from rlmesh._client.model_policy import RemotePolicy
+    from rlmesh._client.model_stub import ModelRoute
+    from rlmesh._client.transport_choice import Transport
+    from rlmesh._policy.events import Callbacks
+    from rlmesh._policy.forms import EpisodeContext
+    from rlmesh.backends import ArrayBackend
+    from rlmesh.options import TLS
+    from rlmesh.spaces import Space
+    from rlmesh.specs import EnvContract, ModelSpec, Reconnect
+
+__all__ = ["RemoteModel"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Offered:
+    """A method that is there only where the model is asked in its form."""
+
+    def __init__(self, form: PredictForm, method: Callable[..., Any]) -> None:
+        self._form = form
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, model: RemoteModel | None, owner: type[RemoteModel]) -> Any:
+        if model is None:
+            return self._method
+        forms = model.spec.predict_forms
+        if self._form not in forms:
+            offered = ", ".join(form.value for form in forms)
+            raise AttributeError(
+                f"{model.address} offers no {self._method.__name__}; it offers {offered}"
+            )
+        return self._method.__get__(model, owner)
+
+
+def _offered(form: PredictForm) -> Callable[[F], F]:
+    def wrapped(method: F) -> F:
+        return cast("F", _Offered(form, method))
+
+    return wrapped
+
+
+class RemoteModel:
+    """A served model, as one of this process: asked itself, `source` of a `Model`, or evaluated.
+
+    What it is asked has to be of one environment's spaces, whose contract it is given here or by
+    `for_contract`; `evaluate` does that. An episode runs in a lane. One that is asked without a
+    context has those that the caller names: lane 0, and for a batch the lanes from 0 on.
+
+    Methods of forms that the model does not offer are not there (AttributeError). Pickled, it is
+    its address, and connects again where it is read; it takes one caller at a time.
+
+    Args:
+        address: The endpoint's address.
+        contract: The environment's contract, or an object with one (`env_contract`), such as a
+            `RemoteEnv`; None: later.
+        token: Bearer token; empty: none.
+        tls: Certificates, for an address `grpcs://host:port`; see `rlmesh.TLS`.
+        framework: Whose values observations and actions are: "native", "numpy", "torch" or "jax".
+            None: NumPy's where rlmesh-numpy is installed, else native ones.
+        device: Device of the actions, for "torch" and "jax"; None: that library's default.
+        connect_timeout: Seconds that a handshake may take.
+        wait: Seconds to stand in line where the server has as many sessions as it allows.
+        on_reconnect: Called with a `rlmesh.specs.Reconnect` after a connection was lost and the
+            session resumed.
+        transport: How observations and actions travel: "grpc"; "frames", on a Unix socket of the
+            same host or, where the server offers them, over TCP; "auto": the best that needs no
+            asking.
+
+    Raises:
+        AddressError: If the address is none.
+        ConnectError: If nobody answers there.
+        UnsupportedError: If the model does not fit the environment, its `path` says where; or if it
+            is not reached over frames, and they are asked for.
+        RemoteError: If the server refuses for another reason.
+    """
+
+    def __init__(
+        self,
+        address: str | int,
+        contract: EnvContract | Any = None,
+        *,
+        token: str = "",
+        tls: TLS | None = None,
+        framework: Literal["native", "numpy", "torch", "jax"] | None = None,
+        device: object | None = None,
+        connect_timeout: float = 10.0,
+        wait: float = 0.0,
+        on_reconnect: Callable[[Reconnect], object] | None = None,
+        transport: Transport = "auto",
+    ) -> None:
+        from rlmesh._client.connect import destination
+        from rlmesh._client.model_stub import Dial
+        from rlmesh._client.transport_choice import Ways
+        from rlmesh._env_host.frameworks import backend_of, contract_backend
+        from rlmesh._session.connect_options import OpenTerms
+
+        self._arguments: dict[str, Any] = {
+            "token": token,
+            "tls": tls,
+            "framework": framework,
+            "device": device,
+            "connect_timeout": connect_timeout,
+            "wait": wait,
+            "on_reconnect": on_reconnect,
+            "transport": transport,
+        }
+        where = destination(address, token, tls, stacklevel=3)
+        terms = OpenTerms(connect_timeout, wait, on_reconnect)
+        self._dialled = Dial(Ways(transport, where, token, tls), terms)
+        self._backend: ArrayBackend = (
+            contract_backend() if framework is None else backend_of(framework, device)
+        )
+        self._spec = self._dialled.describe(self._backend)
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._routes: dict[bytes, ModelRoute] = {}
+        self._contract: EnvContract | None = getattr(contract, "env_contract", contract)
+        if self._contract is not None:
+            self._route_of(self._contract)
+
+    @property
+    def address(self) -> str:
+        """The endpoint's address, scheme included."""
+        return str(self._dialled.ways.where)
+
+    @property
+    def transport(self) -> str | None:
+        """How frames travel: "grpc" or "frames"; None: the environment's session is not open."""
+        from rlmesh._wire.contract import route_key
+
+        if self._contract is None:
+            return None
+        with self._lock:
+            route = self._routes.get(route_key(self._contract))
+        return None if route is None else route.transport
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the server tells of the model."""
+        return self._spec
+
+    @property
+    def model_id(self) -> str:
+        """The model's name."""
+        return self._spec.id
+
+    def for_contract(self, contract: EnvContract) -> RemoteModel:
+        """The same model for the values of another environment; `close` of either closes both."""
+        model = object.__new__(type(self))
+        model.__dict__.update(self.__dict__, _contract=contract)
+        return model
+
+    @_offered(PredictForm.SINGLE)
+    def predict(self, observation: Any, context: EpisodeContext | None = None) -> Any:
+        """The action for an observation.
+
+        Args:
+            observation: The observation.
+            context: Its episode, which begins with the first one; None: that of lane 0.
+
+        Raises:
+            InvalidValueError: If the observation is not one of its space.
+            ModelError: If the model fails; the session goes on.
+        """
+        route = self._route()
+        return route.predict(route.lane_for(context), observation)
+
+    @_offered(PredictForm.BATCH)
+    def predict_batch(
+        self, observations: Any, context: Sequence[EpisodeContext] | None = None
+    ) -> Any:
+        """The actions for stacked observations, stacked; see `predict`.
+
+        Args:
+            observations: The observations.
+            context: Their episodes, in the same order; None: those of the lanes from 0 on.
+        """
+        route = self._route()
+        return route.predict_batch(route.lanes_for(observations, context), observations)
+
+    @_offered(PredictForm.CHUNK)
+    def predict_chunk(
+        self,
+        observation: Any,
+        context: EpisodeContext | None = None,
+        *,
+        max_chunk_length: int = 0,
+    ) -> Any:
+        """Actions to take one after another, on axis 0; see `predict`.
+
+        Args:
+            observation: The observation.
+            context: Its episode; None: that of lane 0.
+            max_chunk_length: Most actions that are wanted; 0: as many as there are.
+        """
+        route = self._route()
+        return route.predict_chunk(route.lane_for(context), observation, max_chunk_length)[0]
+
+    @_offered(PredictForm.CHUNK_BATCH)
+    def predict_chunk_batch(
+        self,
+        observations: Any,
+        context: Sequence[EpisodeContext] | None = None,
+        *,
+        max_chunk_length: int = 0,
+    ) -> Any:
+        """For stacked observations the actions to take one after another, on axis 1."""
+        route = self._route()
+        lanes = route.lanes_for(observations, context)
+        actions, length = route.predict_chunks(lanes, observations, max_chunk_length)
+        return _by_lane(actions, route.contract.action_space, len(lanes), length)
+
+    def start_episode(
+        self,
+        lane: int = 0,
+        *,
+        episode_id: str = "",
+        seed: int | None = None,
+        instruction: str | None = None,
+    ) -> None:
+        """Begin an episode in a lane; one that runs there ends.
+
+        Args:
+            lane: The lane, below 32,768.
+            episode_id: Names the episode.
+            seed: Seed of the environment's reset.
+            instruction: Instruction for the model's text inputs.
+
+        Raises:
+            UnsupportedError: If there is an instruction and the model takes none, or the reverse.
+        """
+        self._route().start(_own_lane(lane), episode_id, seed, instruction)
+
+    def end_episode(self, lane: int = 0) -> None:
+        """End the episode of a lane.
+
+        Raises:
+            ProtocolError: If none runs there.
+        """
+        self._route().end(_own_lane(lane))
+
+    def policy(
+        self,
+        contract: EnvContract,
+        *,
+        instruction: str | None = None,
+        execution_horizon: int | None = None,
+        max_batch_size: int | None = None,
+    ) -> RemotePolicy:
+        """The model as evaluation asks it, for an environment.
+
+        Raises:
+            UnsupportedError: If the model does not fit the environment.
+            ValueError: If it takes no instruction and there is one, or the reverse.
+        """
+        from rlmesh._client.model_policy import RemotePolicy
+        from rlmesh._policy.forms import EpisodeContext
+        from rlmesh.errors import UnsupportedError
+
+        route = self._route_of(contract, anew=True)
+        probe = EpisodeContext("", instruction=instruction)
+        try:
+            route.begin(probe)
+        except UnsupportedError as error:
+            raise ValueError(error.message) from error
+        route.finish(probe)
+        return RemotePolicy(
+            route,
+            self._spec,
+            execution_horizon=execution_horizon,
+            max_batch_size=max_batch_size,
+        )
+
+    @property
+    def _callbacks(self) -> Callbacks:
+        from rlmesh._policy.events import Callbacks
+
+        return Callbacks()
+
+    def _dial(self, address: str | int, token: str, connect_timeout: float, *, vector: bool) -> Any:
+        """A client of an environment, for evaluation; see `ModelBase`."""
+        import importlib
+
+        name = self._backend.name
+        package = importlib.import_module("rlmesh" if name == "native" else f"rlmesh.{name}")
+        client = package.RemoteVectorEnv if vector else package.RemoteEnv
+        return client(address, token=token, connect_timeout=connect_timeout)
+
+    def _route(self) -> ModelRoute:
+        if self._contract is None:
+            raise TypeError(
+                "the values of an environment are to be sent, and its contract is not known; "
+                "make it as RemoteModel(address, env), or call for_contract(env.env_contract)"
+            )
+        return self._route_of(self._contract)
+
+    def _route_of(self, contract: EnvContract, *, anew: bool = False) -> ModelRoute:
+        """The session for an environment.
+
+        Args:
+            contract: The environment's contract.
+            anew: Open another one where that has ended: nobody has an episode in it.
+
+        Raises:
+            ClosedError: If this client was closed.
+        """
+        from rlmesh._client.model_stub import ModelRoute
+        from rlmesh._wire.contract import route_key
+        from rlmesh.errors import ClosedError
+
+        key = route_key(contract)
+        with self._lock:
+            if self._over.is_set():
+                raise ClosedError(f"{self.address}: the client was closed")
+            route = self._routes.get(key)
+            if route is None or (anew and route.closed):
+                route = ModelRoute(self._dialled, contract, self._backend)
+                self._routes[key] = route
+            return route
+
+    def close(self) -> None:
+        """End the sessions; may be called again."""
+        self._over.set()
+        with self._lock:
+            routes, self._routes = list(self._routes.values()), {}
+        for route in routes:
+            route.close()
+
+    def __enter__(self) -> RemoteModel:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_reconnect, (type(self), self.address, self._contract, self._arguments))
+
+    def __repr__(self) -> str:
+        return f"RemoteModel({self._spec.id!r}, {self.address!r})"
+
+
+def _reconnect(
+    cls: type[RemoteModel], address: str, contract: EnvContract | None, arguments: dict[str, Any]
+) -> RemoteModel:
+    return cls(address, contract, **arguments)
+
+
+def _own_lane(lane: int) -> int:
+    from rlmesh._client.model_stub import FIRST_LANE
+    from rlmesh.errors import InvalidValueError
+
+    if not 0 <= lane < FIRST_LANE:
+        raise InvalidValueError("lane", f"0 to {FIRST_LANE - 1}", str(lane))
+    return lane
+
+
+def _by_lane(actions: Any, space: Space[Any], lanes: int, length: int) -> Any:
+    """A batch of actions, all of the first lane first, with an axis of lanes and one of time."""
+    if space.kind in ("dict", "tuple"):
+        parts = {k: _by_lane(actions[k], part, lanes, length) for k, part in space.children}
+        return parts if space.kind == "dict" else tuple(parts.values())
+    if isinstance(actions, Tensor):
+        return Tensor(actions.buffer, actions.dtype, (lanes, length, *actions.shape[1:]))
+    if isinstance(actions, tuple):
+        return tuple(actions[i : i + length] for i in range(0, len(actions), length))
+    return actions.reshape((lanes, length, *actions.shape[1:]))

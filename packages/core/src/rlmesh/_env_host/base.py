@@ -1,0 +1,108 @@
+"""`Hosting`: where the environments of a server live, and the terms that they are made on."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rlmesh._codec import Validation
+from rlmesh._env_host.describe_env import Adopted, adopt
+from rlmesh._env_host.env_servicer import HostedEnv
+from rlmesh._env_host.env_thread import Stream
+from rlmesh._env_host.frameworks import Framework, backend_of
+from rlmesh._session.server_session import Instance
+from rlmesh.adapters import EnvTags
+from rlmesh.backends import ArrayBackend
+from rlmesh.specs import AutoresetMode, EnvContract
+
+__all__ = ["Hosting", "House"]
+
+
+@dataclass(frozen=True)
+class House:
+    """How a server treats its environments; pickles, for processes that make their own.
+
+    Attributes:
+        tags: What the leaves of their spaces mean.
+        framework: Whose values the actions are; None: those of the spaces.
+        device: Their device.
+        validation: What to do with observations outside their space.
+        expose_tracebacks: Whether clients see the tracebacks of their exceptions.
+        exposed: Names that remote attribute calls reach.
+        autoreset_mode: When the lanes of a list of environments start their next episode.
+    """
+
+    tags: EnvTags | None = None
+    framework: Framework | None = None
+    device: object | None = None
+    validation: Validation = "warn"
+    expose_tracebacks: bool = False
+    exposed: tuple[str, ...] = ()
+    autoreset_mode: AutoresetMode | None = None
+
+    def adopt(self, env: Any) -> Adopted:
+        """Find out what `env` is; raises as `rlmesh._env_host.describe_env.adopt` does.
+
+        A list or tuple becomes a vector.
+        """
+        if isinstance(env, (list, tuple)):
+            env = _vector(env, self.autoreset_mode or AutoresetMode.NEXT_STEP)
+        elif self.autoreset_mode is not None:
+            raise ValueError("autoreset_mode is for a list of environments; a vector has its own")
+        if self.framework is None and self.device is not None:
+            raise ValueError(f"device={self.device!r} needs framework='torch' or framework='jax'")
+        backend = None if self.framework is None else backend_of(self.framework, self.device)
+        return adopt(env, self.tags, backend, self.exposed)
+
+    def host(self, adopted: Adopted) -> HostedEnv:
+        """An adopted environment that requests can be played on."""
+        return HostedEnv(adopted, self.validation, self.expose_tracebacks)
+
+
+def _vector(lanes: Sequence[Any], mode: AutoresetMode) -> Any:
+    importlib.import_module("rlmesh.numpy")  # Where it is missing, that names the pip command.
+    from rlmesh_numpy import make_vector
+
+    return make_vector(lanes, mode.value)
+
+
+class Hosting(Protocol):
+    """Where the environments of a server live."""
+
+    contract: EnvContract
+    """What clients are told."""
+
+    backend: ArrayBackend
+    """Who makes the arrays of options, infos and metadata."""
+
+    @property
+    def capacity(self) -> int:
+        """How many sessions may be open at once."""
+        ...
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is on the thread that `run` blocks."""
+        ...
+
+    def take(self, alive: Callable[[], bool]) -> Instance:
+        """See `Instances`."""
+        ...
+
+    def offer(self, stream: Stream) -> bool:
+        """Lend a thread to a client's stream, or refuse."""
+        ...
+
+    def run(self) -> None:
+        """Host until `stop`; blocks."""
+        ...
+
+    def stop(self) -> None:
+        """Take no more calls, and make `run` return; returns at once."""
+        ...
+
+    def close(self) -> None:
+        """Close the environments, after `run` has returned or where it was never called."""
+        ...

@@ -1,0 +1,318 @@
+"""`HostedEnv`: plays the requests of a session on an environment. Its faults become answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from rlmesh._codec import SpaceCodec, Validation
+from rlmesh._codec.actions import decode_actions
+from rlmesh._codec.lanes import LaneIO
+from rlmesh._env_host.attributes import ExposedAttributes
+from rlmesh._env_host.describe_env import Adopted
+from rlmesh._env_host.interrupts import stops_the_server
+from rlmesh._env_host.outcomes import check_reset, check_step, flag_of, reward_of
+from rlmesh._messages import env as m
+from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.failures import failure_of_exception, failure_of_value
+from rlmesh.errors import CodecError, InvalidValueError
+from rlmesh.specs import AutoresetMode
+
+__all__ = ["VALIDATION_KEY", "HostedEnv", "batch_words"]
+
+_log = logging.getLogger("rlmesh.server")
+
+MAX_STEPS = 65_536
+"""Most steps in one request (M-1)."""
+
+MAX_MANY_BYTES = 128 * 1024 * 1024
+"""From this size on of what was kept of their results no more are made: half a message."""
+
+VALIDATION_KEY = "rlmesh.validation"
+"""Info key under which values outside their space are reported, a message a path."""
+
+
+class HostedEnv:
+    """An environment that requests can be played on; called from one thread only.
+
+    Args:
+        adopted: The environment.
+        validation: What to do with observations outside their space.
+        expose_tracebacks: Whether clients see the tracebacks of its exceptions.
+    """
+
+    def __init__(self, adopted: Adopted, validation: Validation, expose_tracebacks: bool) -> None:
+        self._env = adopted.env
+        self._reset_names = adopted.reset_names
+        self._expose_tracebacks = expose_tracebacks
+        contract = adopted.contract
+        self._observation = SpaceCodec(
+            contract.observation_space,
+            adopted.observation_backend,
+            root="observation",
+            validation=validation,
+        )
+        self._action = SpaceCodec(
+            contract.action_space,
+            adopted.action_backend,
+            root="action",
+            validation="strict" if validation == "strict" else "off",
+        )
+        self._num_envs = contract.num_envs if contract.vector else None
+        self._resets_lanes = contract.autoreset_mode is AutoresetMode.DISABLED
+        self._lanes = LaneIO(adopted.observation_backend, contract.num_envs)
+        self._frames = EnvFrames(adopted.observation_backend)
+        self._exposed = ExposedAttributes(adopted.env, contract.vector, contract.exposed)
+        self._players: dict[type, tuple[str, Callable[[Any], m.Reply]]] = {
+            m.Step: ("step", self._step),
+            m.StepMany: ("step", self._step_many),
+            m.Reset: ("reset", self._reset),
+            m.Render: ("render", self._render),
+            m.Call: ("call", self._reached(self._exposed.call)),
+            m.GetAttribute: ("get_attribute", self._reached(self._exposed.get)),
+            m.SetAttribute: ("set_attribute", self._reached(self._exposed.set)),
+        }
+
+    def play(self, body: m.RequestBody) -> m.Reply:
+        """See `EnvPlayer`."""
+        name, player = self._players[type(body)]
+        try:
+            return player(body)
+        except BaseException as error:
+            if stops_the_server(error):
+                raise
+            return self._failure(error, body.name if isinstance(body, m.Call) else name)
+
+    def _failure(self, error: BaseException, call: str) -> m.Failure:
+        if isinstance(error, _Invalid):
+            return failure_of_value(error.code, error.reason)
+        return failure_of_exception(error, call, tell_traceback=self._expose_tracebacks)
+
+    def _reached(self, act: Callable[[Any], m.Reply]) -> Callable[[Any], m.Reply]:
+        """`act`, for the names that are exposed."""
+        return lambda body: self._exposed.refusal(body.name) or act(body)
+
+    def close(self) -> None:
+        """Close the environment, and log what that raises."""
+        reply = self.end()
+        if isinstance(reply, m.Failure):
+            _log.error("closing an environment failed: %s\n%s", reply.message, reply.traceback)
+
+    def end(self) -> m.Reply:
+        """Close the environment: `Closed`, or what that raised."""
+        try:
+            self._env.close()
+        except BaseException as error:
+            if stops_the_server(error):
+                raise
+            tell = self._expose_tracebacks
+            return failure_of_exception(error, "close", tell_traceback=tell).ended()
+        return m.Closed()
+
+    def _step(self, step: m.Step) -> m.Reply:
+        return self._apply(self._decode(step.action))
+
+    def _apply(self, action: Any) -> m.StepDone:
+        result = self._env.step(action)
+        try:
+            observation, reward, terminated, truncated, info = check_step(result)
+            if self._num_envs is not None:
+                return self._lane_step(observation, reward, terminated, truncated, info)
+            return m.StepDone(
+                m.Encoded(self._observation.encode(observation)),
+                reward_of(reward),
+                flag_of(terminated, "terminated"),
+                flag_of(truncated, "truncated"),
+                self._with_reports(info),
+            )
+        except InvalidValueError as error:
+            raise _InvalidResult(error) from error
+
+    def _step_many(self, body: m.StepMany) -> m.Reply:
+        steps: list[m.StepDone] = []
+        room = MAX_MANY_BYTES
+        for action in self._decode_actions(body):
+            try:
+                done = self._apply(action)
+            except BaseException as error:
+                if stops_the_server(error):
+                    raise
+                return m.StepManyDone(tuple(steps), self._failure(error, "step"))
+            if steps and not body.all_observations:
+                steps[-1] = steps[-1]._replace(observation=m.ABSENT)
+            # The environment may write the next results over these.
+            info = self._frames.write_info(done.info)
+            steps.append(_kept(done, info))
+            if _ends(done):
+                break
+            seen = steps[-1].observation.slabs if body.all_observations else ()
+            room -= len(info) + sum(map(len, seen))
+            if room < 0 and len(steps) < body.count:
+                return m.StepManyDone(tuple(steps), _too_much(len(steps)))
+        return m.StepManyDone(tuple(steps))
+
+    def _decode_actions(self, body: m.StepMany) -> list[Any]:
+        lanes, slabs = self._num_envs, body.actions.slabs
+        expected = body.count * (lanes or 1)
+        if body.actions.batch_size != expected:
+            words = f"{batch_words(expected)} for {body.count} steps"
+            got = batch_words(body.actions.batch_size)
+            raise _MalformedRequest(InvalidValueError("actions", words, got))
+        if body.count > MAX_STEPS:
+            raise _OverLimit(InvalidValueError("count", f"at most {MAX_STEPS}", str(body.count)))
+        try:
+            return decode_actions(self._action, slabs, body.count, lanes)
+        except (CodecError, InvalidValueError) as error:
+            raise _InvalidRequest(error) from error
+
+    def _lane_step(
+        self, observation: Any, reward: Any, terminated: Any, truncated: Any, info: Any
+    ) -> m.StepDone:
+        mask, final, info = self._lanes.split_final(info)
+        return m.StepDone(
+            self._encode(observation),
+            info=self._with_reports(info),
+            lanes=self._lanes.outcomes(reward, terminated, truncated),
+            final_mask=mask,
+            final=None if final is None else self._encode_final(final),
+        )
+
+    def _encode_final(self, final: list[Any]) -> m.Encoded:
+        return m.Encoded(self._observation.encode_values(final), len(final))
+
+    def _reset(self, reset: m.Reset) -> m.Reply:
+        try:
+            arguments = self._reset_arguments(reset)
+        except (CodecError, InvalidValueError) as error:
+            raise _MalformedRequest(error) from error
+        result = self._env.reset(**arguments)
+        try:
+            observation, info = check_reset(result)
+            return m.ResetDone(self._encode(observation), self._with_reports(info))
+        except InvalidValueError as error:
+            raise _InvalidResult(error) from error
+
+    def _reset_arguments(self, reset: m.Reset) -> dict[str, Any]:
+        """Keyword arguments of the environment's `reset`.
+
+        An argument that was not given is left out where the environment does not take it, and one
+        that was given is passed on, so that the environment's own error reaches the client.
+        """
+        seed: Any = reset.seed
+        options: Any = None if reset.options is None else dict(reset.options)
+        if reset.lane_seeds is not None or reset.lane_mask:
+            if self._num_envs is None:
+                raise InvalidValueError("reset", "one seed and no mask", "those of lanes")
+            if reset.lane_mask and not self._resets_lanes:
+                raise _Unsupported(
+                    InvalidValueError("lane_mask", "autoreset mode Disabled", "another")
+                )
+            self._lanes.check_lanes(reset)
+            seed = list(reset.lane_seeds) if reset.lane_seeds is not None else seed
+            if reset.lane_mask:
+                mask = self._lanes.mask_array(reset.lane_mask, "lane_mask")
+                options = {**(options or {}), "reset_mask": mask}
+        given = {"seed": seed, "options": options}
+        return {k: v for k, v in given.items() if v is not None or k in self._reset_names}
+
+    def _render(self, render: m.Render) -> m.Reply:
+        try:
+            self._lanes.check_rendered(render, vector=self._num_envs is not None)
+        except InvalidValueError as error:
+            raise _MalformedRequest(error) from error
+        frame = self._env.render()
+        if render.lanes:
+            frame = tuple(frame[lane] for lane in render.lanes)
+        return m.Rendered(frame)
+
+    def _encode(self, observation: Any) -> m.Encoded:
+        if self._num_envs is None:
+            return m.Encoded(self._observation.encode(observation))
+        slabs = self._observation.encode_batch(observation, self._num_envs)
+        return m.Encoded(slabs, self._num_envs)
+
+    def _decode(self, action: m.Encoded) -> Any:
+        try:
+            if action.batch_size != self._num_envs:
+                raise InvalidValueError(
+                    "action", batch_words(self._num_envs), batch_words(action.batch_size)
+                )
+            if self._num_envs is None:
+                return self._action.decode(action.slabs)
+            return self._action.decode_batch(action.slabs, self._num_envs)
+        except (CodecError, InvalidValueError) as error:
+            raise _InvalidRequest(error) from error
+
+    def _with_reports(self, info: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        reports = self._observation.take_reports()
+        return {**info, VALIDATION_KEY: reports} if reports else info
+
+
+def _kept(done: m.StepDone, info: bytes) -> m.StepDone:
+    """The same with bytes of its own."""
+    slabs, size = done.observation
+    final = done.final
+    return done._replace(
+        observation=m.Encoded([bytes(slab) for slab in slabs], size),
+        lanes=done.lanes and m.LaneOutcomes(*map(bytes, done.lanes)),
+        final=final and m.Encoded([bytes(slab) for slab in final.slabs], final.batch_size),
+        info=m.WrittenInfo(info),
+    )
+
+
+def _too_much(count: int) -> m.Failure:
+    words = f"the results of {count} steps take {MAX_MANY_BYTES} bytes; no more were made"
+    return m.Failure(m.ErrorCode.LIMIT_EXCEEDED, words)
+
+
+def _ends(done: m.StepDone) -> bool:
+    """Whether an episode ended, in any lane."""
+    if done.lanes is None:
+        return done.terminated or done.truncated
+    return any(done.lanes.terminated) or any(done.lanes.truncated)
+
+
+class _Invalid(Exception):
+    """A value is not one of its space."""
+
+    code: ClassVar[m.ErrorCode]
+
+    def __init__(self, reason: CodecError | InvalidValueError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class _InvalidRequest(_Invalid):
+    """The value is the request's."""
+
+    code = m.ErrorCode.INVALID_VALUE
+
+
+class _MalformedRequest(_Invalid):
+    """What the request says of lanes is not of this environment."""
+
+    code = m.ErrorCode.MALFORMED
+
+
+class _Unsupported(_Invalid):
+    """The request asks for what this environment does not do."""
+
+    code = m.ErrorCode.UNSUPPORTED
+
+
+class _OverLimit(_Invalid):
+    """The request asks for more than may be asked at once."""
+
+    code = m.ErrorCode.LIMIT_EXCEEDED
+
+
+class _InvalidResult(_Invalid):
+    """The value is the environment's."""
+
+    code = m.ErrorCode.INVALID_RESULT
+
+
+def batch_words(size: int | None) -> str:
+    """The form of a value in words."""
+    return "one value" if size is None else f"a batch of {size}"

@@ -1,0 +1,87 @@
+"""Which `Hosting` a server's arguments ask for."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rlmesh._env_host.base import Hosting, House
+from rlmesh._env_host.frameworks import contract_backend
+from rlmesh._env_host.pool import PooledHosting, Worker
+from rlmesh._env_host.single import SingleHosting
+from rlmesh._env_host.thread_worker import ThreadWorker
+from rlmesh._session.server_session import CannotOpen
+from rlmesh._wire.failures import raise_failure
+from rlmesh.options import ServeOptions
+
+__all__ = ["Pool", "establish"]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """How many environments a factory is asked for, and where they live; see `EnvServer`."""
+
+    max_sessions: int = 1
+    workers: Literal["thread", "process"] = "thread"
+    spares: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_sessions < 1:
+            raise ValueError(f"max_sessions={self.max_sessions}; expected 1 or more")
+        if self.spares < 0:
+            raise ValueError(f"spares={self.spares}; expected 0 or more")
+        if self.workers not in ("thread", "process"):
+            raise ValueError(f"workers={self.workers!r} is neither 'thread' nor 'process'")
+
+
+def establish(
+    env: Any, factory: Callable[[], Any] | None, house: House, options: ServeOptions, pool: Pool
+) -> Hosting:
+    """Where the environments of a server live.
+
+    Raises:
+        ValueError: If the arguments do not go together.
+        EnvError: If a process cannot make the first environment.
+        Exception: What adopting the environment raises, or `factory` in a thread.
+    """
+    if (env is None) == (factory is None):
+        raise ValueError("give either an environment, or factory=, which makes one a session")
+    if options.call_timeout and (factory is None or pool.workers != "process"):
+        raise ValueError(
+            "call_timeout needs factory= and workers='process': a call that runs in this process "
+            "cannot be ended"
+        )
+    if factory is None:
+        if pool != Pool():
+            raise ValueError("max_sessions, workers and spares need factory=, not an environment")
+        return SingleHosting(house, house.adopt(env))
+    if not callable(factory):
+        raise TypeError(f"factory={factory!r} cannot be called; give a function that makes one")
+    new_worker = _worker_maker(factory, house, options, pool)
+    lends = pool.workers == "thread"
+    try:
+        return PooledHosting(new_worker, pool.max_sessions, pool.spares, lends=lends)
+    except CannotOpen as error:
+        raise_failure(error.failure, "factory")
+        raise
+
+
+def _worker_maker(
+    factory: Callable[[], Any],
+    house: House,
+    options: ServeOptions,
+    pool: Pool,
+) -> Callable[[], Worker]:
+    if pool.workers == "thread":
+        return functools.partial(ThreadWorker, factory, house, options.close_timeout)
+    if os.name != "posix":
+        raise ValueError("workers='process' needs a POSIX system; workers='thread' runs anywhere")
+    # It imports what only such a system has.
+    from rlmesh._env_host.process_worker import ProcessWorker
+
+    backend = contract_backend()
+    limit = options.call_timeout or None
+    return functools.partial(ProcessWorker, factory, house, backend, limit, options.close_timeout)

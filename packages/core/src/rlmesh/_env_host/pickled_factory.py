@@ -1,0 +1,58 @@
+"""`Recipe`: what a process has to know to make an environment, packed for the way there."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rlmesh._env_host.base import House
+
+__all__ = ["Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A factory, and how to treat what it makes.
+
+    It goes from a server to the processes that it starts, and never comes from a network.
+    """
+
+    factory: Callable[[], Any]
+    house: House
+
+    def packed(self) -> bytes:
+        """The recipe as bytes.
+
+        cloudpickle packs functions of scripts and lambdas, by value; it comes with Gymnasium.
+
+        Raises:
+            TypeError: If the factory cannot be packed.
+        """
+        pickler: Any = pickle
+        try:
+            pickler = importlib.import_module("cloudpickle")
+        except ImportError:
+            if getattr(self.factory, "__module__", None) == "__main__":
+                raise TypeError(
+                    f"{self.factory!r} is defined in the script that runs, where another process "
+                    f"does not find it; define it in a module, or pip install cloudpickle"
+                ) from None
+        try:
+            return pickle.dumps((sys.path, pickler.dumps(self)))
+        except Exception as error:
+            raise TypeError(
+                f"factory={self.factory!r} cannot be sent to a worker process: {error}"
+            ) from error
+
+    @staticmethod
+    def unpacked(data: bytes) -> Recipe:
+        """The recipe that was packed; modules are found as they are where that was done."""
+        path, packed = pickle.loads(data)
+        sys.path[:] = path
+        recipe = pickle.loads(packed)
+        assert isinstance(recipe, Recipe)
+        return recipe

@@ -1,0 +1,219 @@
+"""`PooledHosting`: an environment for each session, made when one opens."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from rlmesh._env_host.env_thread import Stream
+from rlmesh._session.server_session import Instance
+from rlmesh.backends import ArrayBackend
+from rlmesh.errors import ClosedError, SpaceError
+from rlmesh.specs import EnvContract
+
+__all__ = ["PooledHosting", "Worker"]
+
+_log = logging.getLogger("rlmesh.server")
+
+
+class Worker(Instance, Protocol):
+    """What one environment lives in. It serves one session, and ends with that.
+
+    Attributes:
+        contract: What its environment is; None: that is not made yet.
+        backend: Who makes the arrays of its infos; known when it is made.
+        ended: Whether it is over.
+    """
+
+    contract: EnvContract | None
+    backend: ArrayBackend
+    ended: bool
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is on its thread."""
+        ...
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no stream sits on its thread."""
+        ...
+
+    def make(self, alive: Callable[[], bool] = ...) -> EnvContract:
+        """Make the environment, unless it is made; raises what its factory raises.
+
+        Args:
+            alive: Whether somebody still waits for it; what can be given up is, where nobody does.
+        """
+        ...
+
+    def offer(self, stream: Stream) -> bool:
+        """Lend its thread to a client's stream, or refuse."""
+        ...
+
+    def stop(self) -> None:
+        """Take no more calls; returns at once."""
+        ...
+
+
+class PooledHosting:
+    """Makes an environment for each session; see `Hosting`.
+
+    One is made at once, because it tells what is served.
+
+    Args:
+        new_worker: Makes what an environment lives in; the environment is made later.
+        capacity: How many sessions may be open at once.
+        spares: How many environments are kept ready for sessions that will open.
+        lends: Whether workers have threads to lend to streams.
+
+    Raises:
+        Exception: What making the first environment raises.
+    """
+
+    is_current = False  # Nothing is called on the thread of `run`.
+
+    def __init__(
+        self, new_worker: Callable[[], Worker], capacity: int, spares: int, *, lends: bool
+    ) -> None:
+        self.capacity = capacity
+        self._lends = lends
+        self._new_worker = new_worker
+        self._spares = spares
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        first = new_worker()
+        self._idle: list[Worker] = [first]
+        self._held: list[Worker] = []
+        self._refilling = False
+        self._asked = False  # For spares, since the last one was begun.
+        try:
+            self.contract = first.make()
+            self.backend = first.backend
+        except BaseException:
+            first.release()
+            raise
+        self._refill()
+
+    def take(self, alive: Callable[[], bool]) -> Instance:
+        """See `Hosting`."""
+        worker = self._choose()
+        try:
+            self._check(worker.make(alive))
+        except BaseException:
+            worker.release()
+            raise
+        self._refill()
+        return worker
+
+    def offer(self, stream: Stream) -> bool:
+        """See `Hosting`: a worker's thread; the session that the stream opens takes that worker."""
+        if not self._lends:
+            return False
+        with self._lock:
+            free = [w for w in self._idle if w.is_free and not w.ended]
+            worker = min(free, key=lambda w: w.contract is None, default=None)
+            if worker is None:
+                if self._stopping.is_set():
+                    return False
+                worker = self._new_worker()
+                self._idle.append(worker)
+            return worker.offer(stream)
+
+    def run(self) -> None:
+        """See `Hosting`."""
+        self._stopping.wait()
+
+    def stop(self) -> None:
+        """See `Hosting`."""
+        self._stopping.set()
+        for worker in self._all():
+            worker.stop()
+
+    def close(self) -> None:
+        """See `Hosting`."""
+        self._stopping.set()
+        threads = [threading.Thread(target=w.release, name="rlmesh-close") for w in self._all()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _all(self) -> list[Worker]:
+        with self._lock:
+            self._forget_ended()
+            return [*self._idle, *self._held]
+
+    def _forget_ended(self) -> None:
+        self._idle = [w for w in self._idle if not w.ended]
+        self._held = [w for w in self._held if not w.ended]
+
+    def _choose(self) -> Worker:
+        """Best the worker on whose thread the caller is, then one that is ready, then a new one.
+
+        One whose thread is lent to another stream is that stream's.
+        """
+        with self._lock:
+            if self._stopping.is_set():
+                raise ClosedError("the server is shutting down")
+            self._forget_ended()
+            free = [w for w in self._idle if w.is_current or w.is_free]
+            order = sorted(free, key=lambda w: (not w.is_current, w.contract is None))
+            if order:
+                worker = order[0]
+                self._idle.remove(worker)
+            else:
+                worker = self._new_worker()
+            self._held.append(worker)
+            return worker
+
+    def _check(self, contract: EnvContract) -> None:
+        """What was told of the first environment has to hold for all."""
+        for fact in ("observation_space", "action_space", "vector", "num_envs", "autoreset_mode"):
+            mine, first = getattr(contract, fact), getattr(self.contract, fact)
+            if mine != first:
+                raise SpaceError(
+                    f"factory() has made an environment whose {fact} is {mine!r:.200}; that of the "
+                    f"first one is {first!r:.200}, and clients were told that"
+                )
+
+    def _refill(self) -> None:
+        """Keep the spares ready, without letting the caller wait for them."""
+        with self._lock:
+            self._asked = True
+            if self._refilling or not self._spares or self._stopping.is_set():
+                return
+            self._refilling = True
+            threading.Thread(target=self._make_spares, name="rlmesh-spares", daemon=True).start()
+
+    def _make_spares(self) -> None:
+        while (worker := self._next_spare()) is not None:
+            try:
+                worker.make()
+            except BaseException:
+                _log.exception("a spare environment cannot be made")
+                worker.release()
+                with self._lock:
+                    self._refilling = self._asked  # Else the next session tries again.
+                    if not self._refilling:
+                        return
+                continue
+            with self._lock:
+                if worker in self._held:  # The server may have been closed meanwhile.
+                    self._held.remove(worker)
+                    self._idle.append(worker)
+
+    def _next_spare(self) -> Worker | None:
+        """A worker that is to be a spare, held while it is made; None: there are enough."""
+        with self._lock:
+            self._forget_ended()
+            ready = sum(w.contract is not None for w in self._idle)
+            if ready >= self._spares or self._stopping.is_set():
+                self._refilling = False
+                return None
+            self._asked = False
+            worker = self._new_worker()
+            self._held.append(worker)
+            return worker

@@ -1,0 +1,194 @@
+"""`WorkerProcess`: an operating system's process that one environment runs in."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import math
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from rlmesh._env_host.base import House
+from rlmesh._env_host.pickled_factory import Recipe
+from rlmesh._env_host.process_group import Leader
+from rlmesh.backends import Buffer
+
+__all__ = ["NobodyWaits", "ProcessEnded", "WorkerProcess"]
+
+_log = logging.getLogger("rlmesh.server")
+
+_REAP_SECONDS = 5.0
+"""How long the end of a process is waited for that was killed, or has closed its connection."""
+
+_LOOK_SECONDS = 0.25
+"""How often it is looked whether somebody still waits for what a process has to say."""
+
+
+class NobodyWaits(Exception):
+    """What a process has not said yet interests nobody any more."""
+
+
+class ProcessEnded(Exception):
+    """The process is there no more.
+
+    Attributes:
+        exit_code: Its exit code, or minus the number of the signal that ended it; None: unknown.
+    """
+
+    def __init__(self, exit_code: int | None) -> None:
+        super().__init__(_how(exit_code))
+        self.exit_code = exit_code
+
+
+class WorkerProcess:
+    """A new Python that makes an environment and answers frames; see `worker_main`.
+
+    It has a process group of its own, so that Ctrl-C is for the server alone, and it ends with the
+    server, however that ends: the kernel tells it when `lifeline` breaks. What it has started ends
+    with it, unless that has left its group.
+
+    Args:
+        factory: Makes the environment.
+        house: How it is treated.
+
+    Raises:
+        TypeError: If `factory` cannot be sent to another process.
+    """
+
+    def __init__(self, factory: Callable[[], Any], house: House) -> None:
+        recipe = Recipe(factory, house).packed()
+        with contextlib.ExitStack() as on_failure, contextlib.ExitStack() as theirs:
+            frames, held = socket.socketpair(), socket.socketpair()
+            for ours, other in (frames, held):
+                on_failure.enter_context(ours)
+                theirs.enter_context(other)
+            # To end the connection by when the process ends: its children may hold the other end.
+            end = on_failure.enter_context(frames[0].dup())
+            descriptors = (frames[1].fileno(), held[1].fileno())
+            process = subprocess.Popen(
+                [sys.executable, "-m", "rlmesh._env_host.worker_main", *map(str, descriptors)],
+                pass_fds=descriptors,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._leader = Leader(process, functools.partial(_hang_up, end))
+            on_failure.pop_all()
+        self._lifeline = held[0]
+        self._frames = Connection(frames[0].detach())
+        with contextlib.suppress(OSError):  # A process that has ended already shows at `ask`.
+            self._frames.send_bytes(recipe)
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._leader.pid
+
+    def ask(self, frame: Buffer | None, timeout: float | None) -> bytes:
+        """The answer to a frame.
+
+        Args:
+            frame: What is asked; None: nothing, the process has something to say of itself.
+            timeout: Seconds to wait; None: as long as it takes.
+
+        Raises:
+            ProcessEnded: If the process ends instead.
+            TimeoutError: If it takes longer; the process has to be killed then.
+        """
+        try:
+            if frame is not None:
+                self._frames.send_bytes(frame)
+            if timeout is not None and not self._frames.poll(timeout):
+                raise TimeoutError
+            return self._frames.recv_bytes()
+        except TimeoutError:
+            raise
+        except (EOFError, OSError):
+            raise ProcessEnded(self._reap()) from None
+
+    def hear(self, timeout: float | None, alive: Callable[[], bool]) -> bytes:
+        """What the process has to say of itself; see `ask`.
+
+        Args:
+            timeout: Seconds to wait; None: as long as it takes.
+            alive: Whether somebody still waits for it.
+
+        Raises:
+            NobodyWaits: If nobody does; the process has to be killed then too.
+        """
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0 and alive():
+            if self._frames.poll(min(left, _LOOK_SECONDS)):
+                break
+        else:
+            if left > 0:
+                raise NobodyWaits
+        return self.ask(None, 0)
+
+    def close(self, timeout: float) -> bytes | None:
+        """Have the environment closed and the process end; may be called again.
+
+        Args:
+            timeout: Seconds that it has for both, after which it is killed. What threads of the
+                environment still do then is no failure of closing it.
+
+        Returns:
+            The frame of a failure, if closing has failed.
+
+        Raises:
+            ProcessEnded: If the process ends without an answer.
+            TimeoutError: If closing takes longer; the process has been killed.
+        """
+        deadline = time.monotonic() + timeout
+        try:
+            answer = self.ask(b"", timeout)
+            if not self._leader.wait(max(deadline - time.monotonic(), 0.1)):
+                _log.warning(
+                    "an environment is closed, but its process had not ended after %g s and was "
+                    "killed; it may have a thread that is no daemon",
+                    timeout,
+                )
+        finally:
+            self.kill()
+        return answer or None
+
+    def interrupt(self) -> None:
+        """End the process, and those of its group; what waits for an answer learns that."""
+        self._leader.kill()
+
+    def kill(self) -> None:
+        """End the process as `interrupt` does, and forget it; nothing may be asked of it then."""
+        self.interrupt()
+        self._leader.wait(_REAP_SECONDS)
+        self._frames.close()
+        self._lifeline.close()
+
+    def _reap(self) -> int | None:
+        self._leader.wait(_REAP_SECONDS)
+        return self._leader.exit_code
+
+
+def _hang_up(end: socket.socket) -> None:
+    """Break a connection; what has come over it already can still be read."""
+    with end, contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+
+
+def _how(exit_code: int | None) -> str:
+    """How a process has ended, in words."""
+    if exit_code is None:
+        return "its process has closed its connection"
+    if exit_code >= 0:
+        return f"its process exited with code {exit_code}"
+    try:
+        name = f"{signal.Signals(-exit_code).name} ({-exit_code})"
+    except ValueError:
+        name = str(-exit_code)
+    oom = "; the system may have run out of memory" if -exit_code == signal.SIGKILL else ""
+    return f"its process was ended by signal {name}{oom}"

@@ -1,0 +1,208 @@
+"""`ProcessWorker`: an environment that lives in a process of its own, and may die alone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from rlmesh._env_host.base import House
+from rlmesh._env_host.env_thread import Stream
+from rlmesh._env_host.process import NobodyWaits, ProcessEnded, WorkerProcess
+from rlmesh._env_host.worker_main import MADE
+from rlmesh._messages import env as m
+from rlmesh._session.server_session import CannotOpen
+from rlmesh._wire.env_codec import EnvFrames
+from rlmesh.backends import ArrayBackend, Buffer
+from rlmesh.errors import ClosedError
+from rlmesh.specs import EnvContract
+
+__all__ = ["ProcessWorker"]
+
+_log = logging.getLogger("rlmesh.server")
+
+_START_SECONDS = 60.0
+"""How long a process may import, where calls are limited, until it can call the factory."""
+
+_NEXT = "reset() starts a new one"
+
+
+class ProcessWorker:
+    """Has a process make an environment and play requests on it; see `Worker`.
+
+    If the process dies, or a call takes too long and the process is ended for that, the next reset
+    starts another one (CONTRACT.md, N-13 and N-14).
+
+    Args:
+        factory: Makes the environment, in the process.
+        house: How it is treated.
+        backend: Who makes the arrays of infos that go through this process.
+        call_timeout: Seconds that a call of the environment, or of the factory, may take; None: any
+            time.
+        close_timeout: Seconds that its `close` may take.
+    """
+
+    is_current = False
+    is_free = True
+
+    def __init__(
+        self,
+        factory: Callable[[], Any],
+        house: House,
+        backend: ArrayBackend,
+        call_timeout: float | None,
+        close_timeout: float,
+    ) -> None:
+        self.contract: EnvContract | None = None
+        self.backend = backend
+        self.ended = False
+        self._factory = factory
+        self._house = house
+        self._frames = EnvFrames(backend)
+        self._call_timeout = call_timeout
+        self._close_timeout = close_timeout
+        self._process: WorkerProcess | None = None
+        self._lock = threading.Lock()
+        self._fault: m.Failure | None = None
+
+    def make(self, alive: Callable[[], bool] = lambda: True) -> EnvContract:
+        """See `Worker`: its process is ended where nobody waits for it."""
+        with self._lock:
+            if self.ended:
+                raise ClosedError("the server is shutting down")
+            if self.contract is None:
+                self.contract = self._start(alive)
+            return self.contract
+
+    def offer(self, stream: Stream) -> bool:
+        """See `Worker`: the environment's thread is not in this process."""
+        return False
+
+    def answer(self, request: m.Request, frame: Buffer) -> m.Reply | bytes:
+        """See `Instance`."""
+        with self._lock:
+            if self.ended:
+                raise ClosedError("the server is shutting down")
+            body = request.body
+            if self._process is None:
+                if not isinstance(body, m.Reset):
+                    return self._dead()
+                try:
+                    self._start()
+                except CannotOpen as error:
+                    return error.failure.ended()
+                first = m.Request(request.sequence, replace(body, lane_mask=b""))
+                frame = bytes(self._frames.write_request(first))
+            return self._ask(frame, type(body).__name__.lower())
+
+    def host(self, stream: Stream) -> bool:
+        """See `Instance`: the connection's thread waits for the process."""
+        return False
+
+    def end(self) -> m.Reply:
+        """See `Instance`."""
+        with self._lock:
+            process, self._process = self._process, None
+            if process is None:
+                return m.Closed()
+            try:
+                frame = process.close(self._close_timeout)
+            except ProcessEnded as ended:
+                return _crashed("close", ended).ended()
+            except TimeoutError:
+                return _late("close", self._close_timeout).ended()
+            failure = None if frame is None else self._frames.read_reply(frame)[1]
+            return failure if isinstance(failure, m.Failure) else m.Closed()
+
+    def release(self) -> None:
+        """See `Instance`: a call that runs may end within the time that closing has."""
+        if self._lock.acquire(timeout=self._close_timeout):
+            self._lock.release()
+        elif (process := self._process) is not None:
+            process.interrupt()
+        reply = self.end()
+        self.ended = True
+        if isinstance(reply, m.Failure):
+            _log.error("closing an environment failed: %s\n%s", reply.message, reply.traceback)
+
+    def stop(self) -> None:
+        """See `Worker`: a call that runs may end."""
+
+    def _start(self, alive: Callable[[], bool] = lambda: True) -> EnvContract:
+        """Start a process and have it make the environment.
+
+        Raises:
+            CannotOpen: If it cannot, or nobody waits for it any more.
+        """
+        process = self._process = WorkerProcess(self._factory, self._house)
+        begun = time.monotonic()
+        limit = self._call_timeout
+        try:
+            told = process.hear(None if limit is None else max(limit, _START_SECONDS), alive)
+            begun = time.monotonic()
+            told = told or process.hear(limit, alive)
+        except ProcessEnded as ended:
+            self._forget(process)
+            raise CannotOpen(_crashed("factory", ended)) from None
+        except TimeoutError:
+            self._forget(process)
+            late = _late("factory", time.monotonic() - begun, "raise call_timeout if it needs that")
+            raise CannotOpen(late) from None
+        except NobodyWaits:
+            self._forget(process)
+            words = f"factory() had not returned after {time.monotonic() - begun:.1f} s, when the "
+            gone = m.Failure(m.ErrorCode.TIMEOUT, f"{words}client left; its process was ended")
+            raise CannotOpen(_logged(gone, "")) from None
+        if not told.startswith(MADE):
+            self._forget(process)
+            failure = self._frames.read_reply(told[1:])[1]
+            assert isinstance(failure, m.Failure)
+            raise CannotOpen(failure)
+        self._fault = None
+        _log.info("environment process %d started", process.pid)
+        return self._frames.read_description(told[1:])[1]
+
+    def _forget(self, process: WorkerProcess) -> None:
+        process.kill()
+        self._process = None
+
+    def _ask(self, frame: Buffer, call: str) -> m.Reply | bytes:
+        process = self._process
+        assert process is not None
+        begun = time.monotonic()
+        try:
+            return process.ask(frame, self._call_timeout)
+        except ProcessEnded as ended:
+            fault = _crashed(call, ended, _NEXT)
+        except TimeoutError:
+            fault = _late(call, time.monotonic() - begun, _NEXT)
+        self._forget(process)
+        self._fault = fault
+        return fault
+
+    def _dead(self) -> m.Failure:
+        """What every request but a reset is answered, once the process is gone."""
+        cause = self._fault
+        words = "its environment is gone" if cause is None else cause.message
+        code = None if cause is None else cause.exit_code
+        return m.Failure(m.ErrorCode.CRASHED, f"not applied: {words}", exit_code=code)
+
+
+def _crashed(call: str, ended: ProcessEnded, hint: str = "") -> m.Failure:
+    words = f"the environment died during {call}(): {ended}"
+    return _logged(m.Failure(m.ErrorCode.CRASHED, words, exit_code=ended.exit_code), hint)
+
+
+def _late(call: str, seconds: float, hint: str = "") -> m.Failure:
+    words = f"{call}() had not returned after {seconds:.1f} s and its process was ended"
+    return _logged(m.Failure(m.ErrorCode.TIMEOUT, words), hint)
+
+
+def _logged(fault: m.Failure, hint: str) -> m.Failure:
+    """A fault that tells what to do, and is in the log of the server."""
+    words = f"{fault.message}; {hint}" if hint else fault.message
+    _log.error("%s", words)
+    return replace(fault, message=words)

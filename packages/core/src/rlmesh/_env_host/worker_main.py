@@ -1,0 +1,127 @@
+"""A worker process: makes one environment and answers frames about it, until its server is gone.
+
+`python -m rlmesh._env_host.worker_main FRAMES LIFELINE`, two descriptors, started by
+`rlmesh._env_host.process`. What comes over FRAMES: the recipe; then frames of requests; last an
+empty message. What goes: an empty message when the factory is about to be called; a description or
+the frame of a failure, after one byte that says which; a frame for each request; last an empty
+message, or the frame of what closing the environment raised.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Generator
+from multiprocessing.connection import Connection
+
+from rlmesh._env_host.env_servicer import HostedEnv
+from rlmesh._env_host.frameworks import backend_of
+from rlmesh._env_host.interrupts import stops_the_server
+from rlmesh._env_host.pickled_factory import Recipe
+from rlmesh._messages import env as m
+from rlmesh._session.answers import write_answer
+from rlmesh._session.versions import this_peer
+from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.failures import failure_of_exception
+from rlmesh.backends import NATIVE
+from rlmesh.specs import SessionTerms
+
+__all__ = ["FAILED", "MADE", "main"]
+
+MADE, FAILED = b"\1", b"\0"
+
+
+def main(arguments: list[str]) -> int:
+    """Serve frames until the server says that it is enough, or is gone."""
+    frames, lifeline = map(int, arguments)
+    _end_with(lifeline)
+    connection = Connection(frames)
+    with _while_served(connection):
+        packed = connection.recv_bytes()
+    recipe = Recipe.unpacked(packed)
+    with _while_served(connection):
+        hosted = _make(recipe, connection)
+        if hosted is not None:
+            _answer(*hosted, connection)
+    return 0
+
+
+def _end_with(lifeline: int) -> None:
+    """Let the kernel end this process and its group when the server's end of `lifeline` closes.
+
+    No thread has to wait for that, so an environment that holds the GIL for ever ends too. Of an
+    end that closed before, the kernel tells nothing.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())  # Minus: a group.
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    _end_if_broken(lifeline)
+
+
+@contextlib.contextmanager
+def _while_served(connection: Connection) -> Generator[None, None, None]:
+    """End this process and its group where it turns out that the server has closed FRAMES.
+
+    That may break before LIFELINE does, for the kernel closes one after the other. A process that
+    ended by itself then would take the kernel's order with it, and leave its children alive.
+    """
+    try:
+        yield
+    except (EOFError, OSError):
+        _end_if_broken(connection.fileno())
+        raise
+
+
+def _end_if_broken(descriptor: int) -> None:
+    """End this process and its group if the other end of a connection is closed."""
+    watch = select.poll()
+    watch.register(descriptor, 0)  # POLLHUP is told unasked.
+    if any(events & select.POLLHUP for _, events in watch.poll(0)):
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _make(recipe: Recipe, connection: Connection) -> tuple[HostedEnv, EnvFrames] | None:
+    """Make the environment and say what it is, or why it cannot be made."""
+    try:
+        if recipe.house.framework is not None:  # Its import is none of the factory's time.
+            backend_of(recipe.house.framework, recipe.house.device)
+        connection.send_bytes(b"")
+        adopted = recipe.house.adopt(recipe.factory())
+        hosted = recipe.house.host(adopted)
+        frames = EnvFrames(adopted.observation_backend)
+        contract = adopted.contract
+        description = frames.write_description(this_peer("", frozenset()), contract, SessionTerms())
+    except BaseException as error:
+        if stops_the_server(error):
+            raise
+        tell = recipe.house.expose_tracebacks
+        failure = failure_of_exception(error, "factory", tell_traceback=tell)
+        connection.send_bytes(FAILED + bytes(EnvFrames(NATIVE).write_reply(0, failure.ended())))
+        return None
+    connection.send_bytes(MADE + description)
+    return hosted, frames
+
+
+def _answer(hosted: HostedEnv, frames: EnvFrames, connection: Connection) -> None:
+    while frame := connection.recv_bytes():
+        request = frames.read_request(frame)
+        start = time.perf_counter_ns()
+        reply = hosted.play(request.body)
+        call_us = (time.perf_counter_ns() - start) // 1000
+        connection.send_bytes(bytes(write_answer(frames, request.sequence, reply, call_us)))
+    reply = hosted.end()
+    connection.send_bytes(
+        b"" if isinstance(reply, m.Closed) else bytes(frames.write_reply(0, reply))
+    )
+
+
+if __name__ == "__main__":
+    threading.current_thread().name = "rlmesh-worker"
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,166 @@
+"""What an evaluation is given to play on, and how each becomes `Lanes`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from rlmesh import spaces
+from rlmesh._client.base import Client
+from rlmesh._codec.lanes import LaneIO
+from rlmesh._env_host.describe_env import adopt
+from rlmesh._evaluation.backend_converter import Translation
+from rlmesh._evaluation.lanes import Lanes, SingleLanes, VectorLanes
+from rlmesh.backends import NATIVE, ArrayBackend
+from rlmesh.errors import UnsupportedError
+from rlmesh.spaces import Space
+from rlmesh.specs import EnvContract
+
+__all__ = ["Dialer", "Opened", "Source", "sources_of"]
+
+
+class Dialer(Protocol):
+    """Makes the clients of one backend."""
+
+    @property
+    def backend(self) -> ArrayBackend:
+        """Whose values the model's are."""
+        ...
+
+    def dial(self, address: str | int, *, vector: bool) -> Any:
+        """A client of an address."""
+        ...
+
+
+class Opened(NamedTuple):
+    """An environment that can be played.
+
+    Attributes:
+        lanes: Its lanes.
+        contract: Its contract.
+        is_ours: Whether it was dialled here, and is closed here.
+    """
+
+    lanes: Lanes
+    contract: EnvContract
+    is_ours: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something to play on.
+
+    Attributes:
+        name: Name of the endpoint: its address, else what kind of environment it is.
+        open: Makes it playable; again, after it has failed.
+        is_remote: Whether its calls wait for another process, so that others go on meanwhile.
+    """
+
+    name: str
+    open: Callable[[], Opened]
+    is_remote: bool
+
+
+def sources_of(envs: list[Any], dialer: Dialer) -> list[Source]:
+    """The endpoints of an evaluation.
+
+    Args:
+        envs: Addresses, objects with an address, clients and environments of this process.
+        dialer: Makes clients.
+
+    Raises:
+        TypeError: If one is none of these.
+        ValueError: If an environment or a client is given twice: each plays one episode at a time.
+    """
+    players = [env for env in envs if _is_played(env)]
+    for i, env in enumerate(players):
+        if any(env is other for other in players[:i]):
+            raise ValueError(
+                f"expected each environment once, but the same {type(env).__name__} is given "
+                f"twice; make one for each endpoint, or serve it and give its address"
+            )
+    return [_source(env, dialer) for env in envs]
+
+
+def _is_played(env: Any) -> bool:
+    """Whether it is played as it is: an address is dialled, as often as one likes."""
+    return hasattr(env, "reset") and hasattr(env, "step")
+
+
+def _source(env: Any, dialer: Dialer) -> Source:
+    if isinstance(env, Client):
+        reconnect = _Reconnecting(env, dialer)
+        return Source(env.address, reconnect.open, is_remote=True)
+    if isinstance(env, (str, int)) and not isinstance(env, bool):
+        return Source(str(env), lambda: _dialled(env, dialer), is_remote=True)
+    if _is_played(env):
+        name = type(getattr(env, "unwrapped", env)).__name__
+        return Source(name, lambda: _adopted(env, dialer), is_remote=False)
+    address = getattr(env, "address", None)
+    if isinstance(address, str):
+        return Source(address, lambda: _dialled(address, dialer), is_remote=True)
+    raise TypeError(
+        f"cannot run against a {type(env).__name__}: expected an environment, an object with an "
+        f"address, or an address"
+    )
+
+
+def _dialled(address: str | int, dialer: Dialer) -> Opened:
+    """A client of what is served there, a single environment or a vector."""
+    try:
+        client = dialer.dial(address, vector=False)
+    except UnsupportedError as error:
+        if "as a vector" not in error.message:
+            raise
+        client = dialer.dial(address, vector=True)
+    return _client(client, dialer, is_ours=True)
+
+
+class _Reconnecting:
+    """A client that was given; once it is lost, another one like it."""
+
+    def __init__(self, client: Any, dialer: Dialer) -> None:
+        self._client = client
+        self._dialer = dialer
+        self._was_opened = False
+        self._is_ours = False
+
+    def open(self) -> Opened:
+        if self._was_opened and self._client._player.closed:
+            make, arguments = self._client.__reduce__()
+            self._client = make(*arguments)
+            self._is_ours = True
+        self._was_opened = True
+        return _client(self._client, self._dialer, is_ours=self._is_ours)
+
+
+def _client(client: Any, dialer: Dialer, *, is_ours: bool) -> Opened:
+    contract: EnvContract = client.env_contract
+    backend: ArrayBackend = getattr(client, "_backend", NATIVE)
+    translation = Translation(contract, backend, backend, dialer.backend)
+    if contract.vector:
+        return Opened(VectorLanes(client, contract, translation, list), contract, is_ours)
+    lanes = SingleLanes(client, translation, steps_many=True)
+    return Opened(lanes, contract, is_ours)
+
+
+def _adopted(env: Any, dialer: Dialer) -> Opened:
+    """An environment of this process."""
+    if not hasattr(env, "action_space") and not hasattr(env, "single_action_space"):
+        # It is played with what `predict` takes and returns; nothing else is known of it.
+        unknown: Space[Any] = spaces.Tuple(())
+        contract = EnvContract(type(env).__name__, unknown, unknown)
+        return Opened(SingleLanes(env, None, steps_many=False), contract, False)
+    adopted = adopt(env)
+    contract = adopted.contract
+    seen, taken = adopted.observation_backend, adopted.action_backend
+    translation = Translation(contract, seen, taken, dialer.backend)
+    if contract.vector:
+        lanes = LaneIO(seen, contract.num_envs)
+
+        def mask(flags: list[bool]) -> Any:
+            return lanes.mask_array(bytes(flags), "reset_mask")
+
+        return Opened(VectorLanes(env, contract, translation, mask), contract, False)
+    return Opened(SingleLanes(env, translation, steps_many=False), contract, False)

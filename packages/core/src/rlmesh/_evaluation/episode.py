@@ -1,0 +1,192 @@
+"""`Attempt`: an episode while it is played."""
+
+from __future__ import annotations
+
+import math
+import operator
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlmesh._elements import numbers_of
+from rlmesh._evaluation.lanes import StepResult
+from rlmesh._policy.forms import EpisodeContext
+from rlmesh._policy.policy import MAX_CHUNK
+from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, Timing
+
+__all__ = ["Attempt", "Limits", "Planned"]
+
+_SUCCESS_KEYS = ("is_success", "success")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where an evaluation cuts an episode; None: nowhere."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and operator.index(self.steps) < 1:
+            raise ValueError(f"expected max_episode_steps of 1 or more, got {self.steps}")
+        if self.seconds is not None and not self.seconds > 0:
+            raise ValueError(f"expected max_episode_seconds above 0, got {self.seconds}")
+
+
+@dataclass(eq=False)
+class Planned:
+    """An episode that is to be played.
+
+    Attributes:
+        index: Its place in the run.
+        seed: Seed of its reset; None: unseeded.
+        failures: How often it has failed.
+        failed_on: Endpoints that it failed on.
+        is_suspect: Whether it failed beside others in a vector: it is played alone then, so that
+            it is known who failed.
+    """
+
+    index: int
+    seed: int | None
+    failures: int = 0
+    failed_on: set[int] = field(default_factory=set)
+    is_suspect: bool = False
+
+
+class Attempt:
+    """An episode while it is played, in one lane of one endpoint.
+
+    Args:
+        planned: The episode.
+        lane: The lane.
+        context: What the model may know of it.
+
+    Attributes:
+        observation: The latest observation.
+        info: The latest info.
+        actions: Actions that are still to be taken.
+        ready: Since when it waits, by `time.perf_counter`.
+        end: How it came to its end; None: it has not.
+    """
+
+    __slots__ = (
+        "_limits",
+        "_predict",
+        "_started",
+        "_started_at",
+        "_step",
+        "_wait",
+        "actions",
+        "context",
+        "end",
+        "info",
+        "lane",
+        "observation",
+        "planned",
+        "ready",
+        "reward",
+        "steps",
+    )
+
+    def __init__(
+        self, planned: Planned, lane: int, context: EpisodeContext, limits: Limits
+    ) -> None:
+        self.planned = planned
+        self.lane = lane
+        self.context = context
+        self.observation: Any = None
+        self.info: Mapping[Any, Any] = {}
+        self.actions: deque[Any] = deque()
+        self.end: EpisodeEnd | None = None
+        self.reward = 0.0
+        self.steps = 0
+        self._limits = limits
+        self._started_at = time.time()
+        self._started = self.ready = time.perf_counter()
+        self._predict = self._step = self._wait = 0.0
+
+    def begun(self, observation: Any, info: Mapping[Any, Any], begun: float, ended: float) -> None:
+        """Its reset has ended."""
+        self._started_at += begun - self._started
+        self._started = begun
+        self._step += ended - begun
+        self.observation, self.info, self.ready = observation, info, ended
+
+    def called(self, begun: float, ended: float) -> None:
+        """A call of its environment has ended."""
+        self._wait += begun - self.ready
+        self._step += ended - begun
+        self.ready = ended
+
+    def predicted(self, actions: list[Any], begun: float, ended: float) -> None:
+        """A prediction has ended."""
+        self._wait += begun - self.ready
+        self._predict += ended - begun
+        self.ready = ended
+        self.actions.extend(actions)
+
+    def stepped(self, result: StepResult) -> None:
+        """A step was made."""
+        self.observation, reward, terminated, truncated, self.info = result
+        self.reward += reward
+        self.steps += 1
+        self.context.step = self.steps
+        if terminated or truncated:
+            self.end = EpisodeEnd.TERMINATED if terminated else EpisodeEnd.TRUNCATED
+        elif self.steps == self._limits.steps or self._is_late():
+            self.end = EpisodeEnd.LIMIT
+
+    def _is_late(self) -> bool:
+        seconds = self._limits.seconds
+        return seconds is not None and self.ready - self._started >= seconds
+
+    @property
+    def allowed(self) -> int:
+        """How many actions may be taken before the next look at it; of those that it has."""
+        if self._limits.seconds is not None:
+            return 1
+        count = min(len(self.actions), MAX_CHUNK)
+        return count if self._limits.steps is None else min(count, self._limits.steps - self.steps)
+
+    def result(
+        self, endpoint: str, env_id: str, failure: EpisodeFailure | None = None
+    ) -> EpisodeResult:
+        """What it gave."""
+        end = EpisodeEnd.ERROR if failure is not None else self.end
+        assert end is not None
+        total = max(self.ready - self._started, 0.0)
+        return EpisodeResult(
+            index=self.planned.index,
+            seed=self.planned.seed,
+            reward=self.reward,
+            steps=self.steps,
+            end=end,
+            success=None if failure is not None else success_of(self.info),
+            env_id=env_id,
+            timing=Timing(total, self._predict, self._step, self._wait),
+            endpoint=endpoint,
+            error=failure,
+            started_at=self._started_at,
+        )
+
+
+def success_of(info: Mapping[Any, Any]) -> bool | None:
+    """The environment's own word; None: it says nothing, or what is no yes or no.
+
+    A yes or no is a bool, a number that is not NaN, or an array with one of these.
+    """
+    for key in _SUCCESS_KEYS:
+        if key in info:
+            return _yes_or_no(info[key])
+    return None
+
+
+def _yes_or_no(value: Any) -> bool | None:
+    if not isinstance(value, (bool, int, float)):
+        found = numbers_of(value)
+        if found is None or math.prod(found[1]) != 1:
+            return None
+        (value,) = found[0].unpack(found[2])
+    return bool(value) if value == value else None

@@ -1,0 +1,68 @@
+"""`Work`: the episodes of a run, as a queue over its endpoints."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+
+from rlmesh._evaluation.episode import Planned
+
+__all__ = ["Work"]
+
+
+class Work:
+    """The episodes that are to be played, in the order of the run.
+
+    Args:
+        seeds: Seed of each episode; those past the last one run unseeded.
+        count: Number of episodes; None: no end.
+        finished: Places of those that need not be played any more.
+    """
+
+    def __init__(
+        self, seeds: Sequence[int], count: int | None, finished: Collection[int] = ()
+    ) -> None:
+        self._seeds = seeds
+        self._count = count
+        self._finished = frozenset(finished)
+        self._next = 0
+        self._again: deque[Planned] = deque()
+        self._skip()
+
+    def _skip(self) -> None:
+        while self._next in self._finished:
+            self._next += 1
+
+    @property
+    def has_more(self) -> bool:
+        """Whether an episode waits to be played."""
+        return bool(self._again) or self._count is None or self._next < self._count
+
+    def take(self, endpoint: int, others: Iterable[int], *, alone: bool) -> Planned | None:
+        """The next episode for an endpoint; None: none now.
+
+        One that failed is played somewhere else, where that can be.
+
+        Args:
+            endpoint: The endpoint.
+            others: The others that play.
+            alone: Whether nothing else is played on the endpoint.
+        """
+        elsewhere = list(others)
+        for planned in self._again:
+            if planned.is_suspect and not alone:
+                continue
+            if endpoint in planned.failed_on and not planned.failed_on.issuperset(elsewhere):
+                continue
+            self._again.remove(planned)
+            return planned
+        if self._count is not None and self._next >= self._count:
+            return None
+        index = self._next
+        self._next += 1
+        self._skip()
+        return Planned(index, int(self._seeds[index]) if index < len(self._seeds) else None)
+
+    def give_back(self, planned: Planned) -> None:
+        """An episode has to be played again: before those that have not begun."""
+        self._again.append(planned)

@@ -1,0 +1,207 @@
+"""`Lanes`: an environment as places for episodes, single or vector, whoever plays it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from rlmesh._codec.lanes import FINAL_KEY
+from rlmesh._env_host.outcomes import check_reset, check_step
+from rlmesh._evaluation.backend_converter import Translation
+from rlmesh.specs import AutoresetMode, EnvContract
+
+__all__ = ["Lanes", "SingleLanes", "StepResult", "VectorLanes"]
+
+StepResult = tuple[Any, float, bool, bool, Mapping[Any, Any]]
+"""Observation, reward, terminated, truncated and info."""
+
+
+class Lanes(Protocol):
+    """An environment as places for one episode each; called by one thread at a time."""
+
+    env: Any
+    """The environment."""
+
+    count: int
+    """How many lanes there are."""
+
+    is_vector: bool
+    """Whether it is a vector."""
+
+    resets_each: bool
+    """Whether a lane can begin an episode while others go on; else all begin together."""
+
+    steps_many: bool
+    """Whether it takes several actions in one call."""
+
+    def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
+        """Begin an episode in these lanes, by lane; in the others none, or any."""
+        ...
+
+    def step(self, actions: Mapping[int, Sequence[Any]]) -> dict[int, list[StepResult]]:
+        """Take actions in these lanes, by lane, until an episode ends."""
+        ...
+
+    def close(self) -> None:
+        """Close the environment."""
+        ...
+
+
+class SingleLanes:
+    """A single environment: one lane.
+
+    Args:
+        env: The environment.
+        translation: Its values and the model's; None: they are taken as they are.
+        steps_many: Whether it has `step_many`.
+    """
+
+    count = 1
+    is_vector = False
+    resets_each = True
+
+    def __init__(self, env: Any, translation: Translation | None, *, steps_many: bool) -> None:
+        self.env = env
+        self.steps_many = steps_many
+        self._translation = None if translation and translation.is_nothing else translation
+
+    def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
+        """See `Lanes.reset`."""
+        observation, info = check_reset(self.env.reset(seed=seeds[0]))
+        return {0: (self._shown(observation), info)}
+
+    def step(self, actions: Mapping[int, Sequence[Any]]) -> dict[int, list[StepResult]]:
+        """See `Lanes.step`."""
+        chunk = actions[0]
+        if self._translation is not None:
+            chunk = [self._translation.action(action) for action in chunk]
+        results = [self.env.step(chunk[0])] if len(chunk) == 1 else self.env.step_many(chunk)
+        return {
+            0: [
+                (self._shown(observation), float(reward), bool(terminated), bool(truncated), info)
+                for observation, reward, terminated, truncated, info in map(check_step, results)
+            ]
+        }
+
+    def _shown(self, observation: Any) -> Any:
+        if self._translation is None or observation is None:
+            return observation
+        return self._translation.observation(observation)
+
+    def close(self) -> None:
+        """See `Lanes.close`."""
+        self.env.close()
+
+
+class VectorLanes:
+    """A vector: a lane for each of its environments.
+
+    With autoreset DISABLED, lanes begin their episodes one by one, by `reset_mask`. With the other
+    modes only a reset of all lanes takes seeds; so all lanes begin together, and one that has ended
+    is not looked at until all have.
+
+    Args:
+        env: The vector.
+        contract: Its contract.
+        translation: Its values and the model's.
+        mask: Makes the mask that its reset takes of a list of bools.
+    """
+
+    is_vector = True
+    steps_many = False
+
+    def __init__(
+        self, env: Any, contract: EnvContract, translation: Translation, mask: Any
+    ) -> None:
+        self.env = env
+        self.count = contract.num_envs
+        self.resets_each = contract.autoreset_mode is AutoresetMode.DISABLED
+        self._translation = translation
+        self._mask = mask
+        self._has_begun = False
+        self._ended = [False] * self.count
+        self._fillers: list[Any] = [None] * self.count
+
+    def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
+        """See `Lanes.reset`."""
+        every = not (self.resets_each and self._has_begun)
+        observation, info = self._reset(seeds, every=every)
+        observations = self._translation.observations(observation, self.count)
+        return {lane: (observations[lane], lane_info(info, lane)) for lane in seeds}
+
+    def _reset(self, seeds: Mapping[int, int | None], *, every: bool) -> tuple[Any, Any]:
+        # Lanes that play nothing begin as the first one that does, and take its actions: what
+        # they do is then no other than what is done anyway.
+        some = next(iter(seeds.values()))
+        by_lane = [seeds.get(lane, some) for lane in range(self.count)]
+        seed = None if all(one is None for one in by_lane) else by_lane
+        if every:
+            self._ended = [False] * self.count
+            self._fillers = [None] * self.count
+            self._has_begun = False
+            result: tuple[Any, Any] = self.env.reset(seed=seed)
+            self._has_begun = True
+            return result
+        mask = [lane in seeds for lane in range(self.count)]
+        result = self.env.reset(seed=seed, options={"reset_mask": self._mask(mask)})
+        self._ended = [ended and lane not in seeds for lane, ended in enumerate(self._ended)]
+        return result
+
+    def step(self, actions: Mapping[int, Sequence[Any]]) -> dict[int, list[StepResult]]:
+        """See `Lanes.step`. Lanes without an action get one all the same, and are not looked at."""
+        idle = {lane: None for lane, ended in enumerate(self._ended) if ended}
+        if idle and self.resets_each:
+            self._reset(idle, every=False)
+        filler = next(iter(actions.values()))[0]
+        for lane, chunk in actions.items():
+            self._fillers[lane] = chunk[0]
+        chosen = [filler if action is None else action for action in self._fillers]
+        batch = self._translation.actions(chosen)
+        self._has_begun = False  # After a failure every lane has to begin anew.
+        observation, rewards, terminated, truncated, info = self.env.step(batch)
+        self._has_begun = True
+        observations = self._translation.observations(observation, self.count)
+        for lane in actions:  # One that was reset at once has begun another episode.
+            if _has(info, FINAL_KEY, lane):
+                observations[lane] = self._translation.observation(info[FINAL_KEY][lane])
+        self._ended = [bool(a) or bool(b) for a, b in zip(terminated, truncated)]
+        return {
+            lane: [
+                (
+                    observations[lane],
+                    float(rewards[lane]),
+                    bool(terminated[lane]),
+                    bool(truncated[lane]),
+                    lane_info(info, lane),
+                )
+            ]
+            for lane in actions
+        }
+
+    def close(self) -> None:
+        """See `Lanes.close`."""
+        self.env.close()
+
+
+def lane_info(info: Mapping[Any, Any], lane: int) -> dict[Any, Any]:
+    """What a vector's info says of one lane; of one that was reset at once, of its last step.
+
+    Keys without a mask, which only vectors of one's own have, are of all lanes.
+    """
+    final = info.get("final_info")
+    if isinstance(final, Mapping) and _has(info, "final_info", lane):
+        return lane_info(final, lane)
+    found: dict[Any, Any] = {}
+    for key, value in info.items():
+        if isinstance(key, str) and key[:1] == "_" and key[1:] in info:
+            continue
+        if f"_{key}" not in info:
+            found[key] = value
+        elif _has(info, key, lane):
+            found[key] = lane_info(value, lane) if isinstance(value, Mapping) else value[lane]
+    return found
+
+
+def _has(info: Mapping[Any, Any], key: Any, lane: int) -> bool:
+    mask = info.get(f"_{key}")
+    return mask is not None and bool(mask[lane])

@@ -1,0 +1,236 @@
+"""A run from its arguments to its result: journal, exceptions, the end."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rlmesh._evaluation.endpoints import Source, sources_of
+from rlmesh._evaluation.episode import Limits
+from rlmesh._evaluation.episode_queue import Work
+from rlmesh._evaluation.run_progress import Ledger
+from rlmesh._evaluation.scheduler import Scheduler, Terms
+from rlmesh._journal import Journal
+from rlmesh._policy.events import Audience, Callbacks
+from rlmesh._policy.policy import Policy
+from rlmesh.backends import ArrayBackend
+from rlmesh.errors import RLMeshError, RunError
+from rlmesh.results import RunResult
+from rlmesh.results._journal_header import JournalHeader
+from rlmesh.specs import EnvContract
+
+__all__ = ["Evaluable", "ModelDialer", "Settings", "play"]
+
+
+class Evaluable(Protocol):
+    """What can be evaluated: a model of this process, or one that is served."""
+
+    @property
+    def model_id(self) -> str:
+        """The model's name."""
+        ...
+
+    @property
+    def _callbacks(self) -> Callbacks: ...
+
+    @property
+    def _backend(self) -> ArrayBackend: ...
+
+    def _dial(
+        self, address: str | int, token: str, connect_timeout: float, *, vector: bool
+    ) -> Any: ...
+
+    def policy(
+        self,
+        contract: EnvContract,
+        *,
+        instruction: str | None,
+        execution_horizon: int | None,
+        max_batch_size: int | None,
+    ) -> Policy:
+        """The model, ready for an environment."""
+        ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Arguments of a run; see `rlmesh.evaluate`.
+
+    Attributes:
+        is_endless: Play until interrupted.
+        is_strict: Whether the first failure of an environment or endpoint ends the run.
+    """
+
+    seeds: Sequence[int] | None = None
+    max_episodes: int | None = None
+    instruction: str | None = None
+    token: str = ""
+    connect_timeout: float = 10.0
+    max_batch_size: int | None = None
+    execution_horizon: int | None = None
+    max_episode_steps: int | None = None
+    max_episode_seconds: float | None = None
+    hooks: object | None = None
+    journal: str | os.PathLike[str] | None = None
+    resume: bool = False
+    retries: int = 2
+    close_envs: bool = False
+    is_endless: bool = False
+    is_strict: bool = False
+
+    def __post_init__(self) -> None:
+        if self.seeds is not None:
+            object.__setattr__(self, "seeds", _checked(self.seeds))
+        if self.max_episodes is not None and operator.index(self.max_episodes) < 0:
+            raise ValueError(f"max_episodes is {self.max_episodes}, below 0")
+        if self.retries < 0:
+            raise ValueError(f"retries is {self.retries}, below 0")
+        if self.resume and self.journal is None:
+            raise ValueError("resume=True needs the journal= of the run that is to go on")
+
+    @property
+    def count(self) -> int | None:
+        """Number of episodes; None: no end."""
+        if self.is_endless:
+            return None
+        if self.max_episodes is not None:
+            return self.max_episodes
+        return 1 if self.seeds is None else len(self.seeds)
+
+
+def _checked(seeds: Iterable[int]) -> tuple[int, ...]:
+    """Seeds as numbers of Python.
+
+    Raises:
+        TypeError: If one is no integer.
+        ValueError: If one does not fit where results and peers keep it.
+    """
+    numbers = tuple(map(operator.index, seeds))
+    for i, seed in enumerate(numbers):
+        if not 0 <= seed < 2**64:
+            raise ValueError(f"expected seeds from 0 to 2**64 - 1, but seeds[{i}] is {seed}")
+    return numbers
+
+
+@dataclass(frozen=True)
+class ModelDialer:
+    """Makes the clients of a model's backend; see `Dialer`."""
+
+    model: Evaluable
+    backend: ArrayBackend
+    token: str
+    connect_timeout: float = 10.0
+
+    def dial(self, address: str | int, *, vector: bool) -> Any:
+        """See `Dialer.dial`."""
+        return self.model._dial(address, self.token, self.connect_timeout, vector=vector)
+
+
+def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
+    """Play a run; see `rlmesh.evaluate`."""
+    dialer = ModelDialer(model, model._backend, settings.token, settings.connect_timeout)
+    sources = sources_of(envs, dialer)
+    if not sources:
+        raise ValueError("expected an environment or more, got an empty list")
+    audience = Audience(model._callbacks, settings.hooks)
+    ledger = Ledger(audience, model.model_id, settings.instruction)
+    limits = Limits(settings.max_episode_steps, settings.max_episode_seconds)
+    terms = Terms(limits, settings.instruction, settings.retries, settings.is_strict)
+
+    def prepare(contract: EnvContract) -> tuple[Policy, Work]:
+        return _prepared(model, contract, sources, ledger, settings)
+
+    scheduler = Scheduler(sources, prepare, ledger, terms)
+    try:
+        _played(scheduler, ledger, settings)
+    except BaseException as error:
+        if ledger.has_begun and not isinstance(error, Exception):
+            error.result = ledger.result()  # type: ignore[attr-defined]
+        raise
+    return ledger.result()
+
+
+def _played(scheduler: Scheduler, ledger: Ledger, settings: Settings) -> None:
+    ended = False
+    try:
+        _watched(scheduler, ledger)
+        ended = True
+    finally:
+        try:
+            scheduler.finish(waits=ended, close_all=settings.close_envs)
+        finally:
+            if ledger.journal is not None:
+                ledger.journal.close()
+
+
+def _watched(scheduler: Scheduler, ledger: Ledger) -> None:
+    """Play, and put what was finished on the error that ends it."""
+    try:
+        scheduler.run()
+    except BaseException as error:
+        if not ledger.has_begun:
+            raise
+        result = ledger.result()
+        try:
+            ledger.end()
+        except Exception as second:
+            error.__context__ = second  # It must not hide why the run has ended.
+        if isinstance(error, Exception):
+            scheduler.give_up()
+            count = len(result.episodes)
+            words = f"the run ended in episode {count}: {_words(error)}"
+            raise RunError(words, result=result) from error
+        raise
+    try:
+        ledger.end()
+    except Exception as error:
+        raise RunError(f"on_close failed: {_words(error)}", result=ledger.result()) from error
+
+
+def _words(error: Exception) -> str:
+    """An error in words; of others than ours with their type, for a KeyError says only its key."""
+    return str(error) if isinstance(error, RLMeshError) else f"{type(error).__name__}: {error}"
+
+
+def _prepared(
+    model: Evaluable,
+    contract: EnvContract,
+    sources: list[Source],
+    ledger: Ledger,
+    settings: Settings,
+) -> tuple[Policy, Work]:
+    """The model for an environment, and the episodes that are to be played."""
+    policy = model.policy(
+        contract,
+        instruction=settings.instruction,
+        execution_horizon=settings.execution_horizon,
+        max_batch_size=settings.max_batch_size,
+    )
+    seeds = tuple(settings.seeds or ())
+    ledger.env_id = contract.id
+    if settings.journal is not None:
+        header = JournalHeader(
+            model_id=model.model_id,
+            env_ids=(contract.id,),
+            seeds=seeds,
+            episodes=settings.count or 0,
+            instruction=settings.instruction,
+        )
+        ledger.journal = _journal(settings, header, model._backend)
+    finished = () if ledger.journal is None else ledger.journal.episodes
+    count = settings.count
+    if count is not None:
+        finished = tuple(episode for episode in finished if episode.index < count)
+    ledger.begin(count, finished, tuple(source.name for source in sources))
+    return policy, Work(seeds, count, {episode.index for episode in finished})
+
+
+def _journal(settings: Settings, header: JournalHeader, backend: ArrayBackend) -> Journal:
+    """The run's journal: that which is there, to go on with it, or a new one."""
+    assert settings.journal is not None
+    if settings.resume and os.path.exists(settings.journal):
+        return Journal.open(settings.journal, header, backend=backend)
+    return Journal.create(settings.journal, header, backend=backend)

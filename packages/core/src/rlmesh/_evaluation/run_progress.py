@@ -1,0 +1,136 @@
+"""`Ledger`: what a run has given so far, and who is told of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rlmesh._evaluation.endpoint_state import Seat
+from rlmesh._evaluation.episode import Attempt
+from rlmesh._evaluation.lanes import StepResult
+from rlmesh._journal import Journal
+from rlmesh._policy.events import (
+    Audience,
+    CloseEvent,
+    EpisodeEndEvent,
+    ResetEvent,
+    RunStartEvent,
+    StepEvent,
+    tell,
+)
+from rlmesh.results import EpisodeFailure, EpisodeResult, RunResult, Timing
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """Keeps the episodes of a run, writes them to its journal and tells its audience.
+
+    Args:
+        audience: Who is told.
+        model_id: The model's name.
+        instruction: Instruction of the run.
+
+    Attributes:
+        env_id: Id of the environment's contract.
+        journal: The journal; None: there is none.
+        watches_steps: Whether somebody wants to know of each step.
+        has_begun: Whether the run has begun.
+    """
+
+    def __init__(self, audience: Audience, model_id: str, instruction: str | None) -> None:
+        self.env_id = ""
+        self.journal: Journal | None = None
+        self.watches_steps = bool(audience.step)
+        self.has_begun = False
+        self._audience = audience
+        self._model_id = model_id
+        self._instruction = instruction
+        self._episodes: dict[int, EpisodeResult] = {}
+        self._start = time.perf_counter()
+        self._started_at = time.time()
+
+    def begin(
+        self, episodes: int | None, finished: tuple[EpisodeResult, ...], endpoints: tuple[str, ...]
+    ) -> None:
+        """The run begins."""
+        self.has_begun = True
+        self._episodes = {episode.index: episode for episode in finished}
+        event = RunStartEvent(
+            episodes=episodes,
+            finished=finished,
+            env_id=self.env_id,
+            model_id=self._model_id,
+            endpoints=endpoints,
+            instruction=self._instruction,
+        )
+        tell(self._audience.run_start, event)
+
+    def began(self, attempt: Attempt, seat: Seat) -> None:
+        """An episode has begun."""
+        if not self._audience.episode_start:
+            return
+        planned = attempt.planned
+        event = ResetEvent(
+            planned.index,
+            planned.seed,
+            attempt.observation,
+            attempt.info,
+            **_place(attempt, seat),
+        )
+        tell(self._audience.episode_start, event)
+
+    def stepped(
+        self, attempt: Attempt, seat: Seat, before: Any, action: Any, result: StepResult
+    ) -> None:
+        """A step was made."""
+        observation, reward, terminated, truncated, info = result
+        event = StepEvent(
+            episode=attempt.planned.index,
+            seed=attempt.planned.seed,
+            step=attempt.steps - 1,
+            observation=before,
+            action=action,
+            reward=reward,
+            terminated=terminated,
+            truncated=truncated,
+            info=info,
+            next_observation=observation,
+            **_place(attempt, seat),
+        )
+        tell(self._audience.step, event)
+
+    def ended(self, attempt: Attempt, seat: Seat, failure: EpisodeFailure | None = None) -> None:
+        """An episode has ended."""
+        result = attempt.result(seat.name, self.env_id, failure)
+        self._episodes[result.index] = result
+        if self.journal is not None:
+            self.journal.append(result)
+        if self._audience.episode_end:
+            tell(self._audience.episode_end, EpisodeEndEvent(result, attempt.info))
+
+    def end(self) -> None:
+        """The run has ended."""
+        tell(self._audience.run_end, CloseEvent(self.result()))
+
+    def result(self) -> RunResult:
+        """What the run has given so far."""
+        episodes = tuple(self._episodes[index] for index in sorted(self._episodes))
+        spent = sum((episode.timing for episode in episodes), Timing())
+        total = time.perf_counter() - self._start
+        return RunResult(
+            episodes=episodes,
+            env_id=self.env_id,
+            model_id=self._model_id,
+            timing=Timing(total, spent.predict, spent.step, spent.wait),
+            instruction=self._instruction,
+            started_at=self._started_at,
+        )
+
+
+def _place(attempt: Attempt, seat: Seat) -> dict[str, Any]:
+    """Where an episode is played."""
+    lanes = seat.lanes
+    assert lanes is not None
+    lane = attempt.lane if lanes.is_vector else None
+    return {"env": lanes.env, "lane": lane, "endpoint": seat.name}

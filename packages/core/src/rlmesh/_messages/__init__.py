@@ -1,0 +1,1 @@
+"""Requests and replies of sessions as dataclasses and named tuples, without protobuf."""

@@ -1,0 +1,376 @@
+"""Requests and replies of an environment's session, as our own nouns.
+
+Those of a step are named tuples: a frozen dataclass takes several times as long to make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple, Union
+
+from rlmesh.backends import Buffer
+from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
+
+__all__ = [
+    "ABSENT",
+    "Attribute",
+    "AttributeSet",
+    "Call",
+    "Called",
+    "Close",
+    "Closed",
+    "Encoded",
+    "ErrorCode",
+    "Failure",
+    "GetAttribute",
+    "Info",
+    "LaneOutcomes",
+    "Malformed",
+    "ModelReply",
+    "ModelRequest",
+    "Open",
+    "Opened",
+    "Render",
+    "Rendered",
+    "Reply",
+    "Request",
+    "RequestBody",
+    "Reset",
+    "ResetDone",
+    "Resume",
+    "SetAttribute",
+    "Step",
+    "StepDone",
+    "StepMany",
+    "StepManyDone",
+    "Unsupported",
+    "WrittenInfo",
+]
+
+
+Info = Mapping[Any, Any]
+"""An environment's info, with keys of the kinds that the wire has."""
+
+
+class WrittenInfo(dict[Any, Any]):
+    """An info that was serialised at once, because its parts may change; it looks empty.
+
+    Args:
+        data: It, as a serialised `Map`.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.data = data
+
+
+NO_INFO: Info = MappingProxyType({})
+"""An empty info."""
+
+
+class ErrorCode(IntEnum):
+    """Numbers of the schema's `ErrorCode`."""
+
+    USER_EXCEPTION = 1
+    MALFORMED = 2
+    INVALID_VALUE = 3
+    INVALID_RESULT = 4
+    WRONG_STATE = 5
+    OUT_OF_SEQUENCE = 6
+    UNSUPPORTED_VERSION = 7
+    UNSUPPORTED = 8
+    UNAUTHENTICATED = 9
+    PERMISSION_DENIED = 10
+    BUSY = 11
+    UNKNOWN_SESSION = 12
+    LIMIT_EXCEEDED = 13
+    NOT_EXPOSED = 14
+    TIMEOUT = 15
+    CRASHED = 16
+    SHUTTING_DOWN = 17
+    INTERNAL = 18
+
+
+class Encoded(NamedTuple):
+    """A spec-directed value as slabs.
+
+    Attributes:
+        slabs: The slabs.
+        batch_size: Number of values of a batch; None: one value.
+    """
+
+    slabs: Sequence[Buffer]
+    batch_size: int | None = None
+
+
+ABSENT = Encoded(())
+"""An observation that was not asked for; known by its identity."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Which session a connection continues, and from where."""
+
+    session_id: str
+    key: bytes
+    awaited: int
+
+
+class ModelRequest:
+    """Base of what only a model is asked; see `rlmesh._messages.model`."""
+
+
+class ModelReply:
+    """Base of what only a model answers."""
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A request that breaks a rule of its message.
+
+    Attributes:
+        kind: Which request it is ("reset").
+        reason: What was expected, and what came.
+        path: Where; empty where it is the request itself.
+    """
+
+    kind: str
+    reason: str
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Open:
+    """Opens or resumes a session.
+
+    Attributes:
+        client: Who asks.
+        resume: The session to go on with; None: a new one.
+        wait: Seconds in line where the environment is held.
+        contract: Of a new session on a model: the environment whose observations will come.
+        fault: Why that cannot be read; other reasons to refuse the session come first (H-3).
+    """
+
+    client: PeerInfo
+    resume: Resume | None = None
+    wait: float = 0.0
+    contract: EnvContract | None = None
+    fault: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Starts an episode. `lane_seeds` (a seed or None a lane) and `lane_mask` are a vector's."""
+
+    seed: int | None = None
+    lane_seeds: tuple[int | None, ...] | None = None
+    options: Mapping[Any, Any] | None = None
+    lane_mask: bytes = b""
+
+
+class Step(NamedTuple):
+    """Applies one action."""
+
+    action: Encoded
+
+
+@dataclass(frozen=True)
+class StepMany:
+    """Applies `count` actions, a batch, one after another, until an episode ends or one fails."""
+
+    actions: Encoded
+    count: int
+    all_observations: bool = False
+
+
+@dataclass(frozen=True)
+class Render:
+    """Draws the environment; for a vector, `lanes` (empty: all)."""
+
+    lanes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """Calls an exposed method."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GetAttribute:
+    """Reads an exposed attribute."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class SetAttribute:
+    """Writes an exposed attribute."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Close:
+    """Ends the session."""
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """A request that this version does not know or does not support."""
+
+    kind: str
+
+
+RequestBody = Union[
+    Open,
+    Reset,
+    Step,
+    StepMany,
+    Render,
+    Call,
+    GetAttribute,
+    SetAttribute,
+    ModelRequest,
+    Close,
+    Unsupported,
+    Malformed,
+]
+
+
+class Request(NamedTuple):
+    """One request.
+
+    Attributes:
+        sequence: Its number in the session.
+        body: What is asked.
+    """
+
+    sequence: int
+    body: RequestBody
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a request has no other answer; see `Error` in the schema."""
+
+    code: int
+    message: str
+    exception_type: str = ""
+    traceback: str = ""
+    path: str = ""
+    expected: str = ""
+    actual: str = ""
+    session_closed: bool = False
+    holder: str = ""
+    held_seconds: float = 0.0
+    choices: tuple[str, ...] = ()
+    exit_code: int | None = None
+
+    def ended(self) -> Failure:
+        """The same failure, after which the session is over."""
+        return replace(self, session_closed=True)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The session is open; `served` is the environment's contract or the model's spec."""
+
+    server: PeerInfo
+    session_id: str
+    served: Any
+    terms: SessionTerms
+    resume_key: bytes = b""
+    received: int = 0
+    frames_unix: str = ""
+    frames_port: int = 0
+
+
+class ResetDone(NamedTuple):
+    """An episode has started."""
+
+    observation: Encoded
+    info: Info = NO_INFO
+
+
+class LaneOutcomes(NamedTuple):
+    """Rewards (float64) and flags (one byte) of a vector's lanes, as slabs."""
+
+    rewards: Buffer
+    terminated: Buffer
+    truncated: Buffer
+
+
+class StepDone(NamedTuple):
+    """What a step gave. `lanes`, `final_mask` and `final` are a vector's."""
+
+    observation: Encoded
+    reward: float = 0.0
+    terminated: bool = False
+    truncated: bool = False
+    info: Info = NO_INFO
+    lanes: LaneOutcomes | None = None
+    final_mask: bytes = b""
+    final: Encoded | None = None
+
+
+@dataclass(frozen=True)
+class StepManyDone:
+    """What the steps gave that were applied, and why the next one failed, if it did."""
+
+    steps: tuple[StepDone, ...]
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What was drawn."""
+
+    frame: Any
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a method returned."""
+
+    result: Any
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """What an attribute is; of a method, only that it is one."""
+
+    value: Any = None
+    callable: bool = False
+
+
+@dataclass(frozen=True)
+class AttributeSet:
+    """The attribute has its new value."""
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The session has ended."""
+
+
+Reply = Union[
+    Failure,
+    Opened,
+    ResetDone,
+    StepDone,
+    StepManyDone,
+    Rendered,
+    Called,
+    Attribute,
+    AttributeSet,
+    ModelReply,
+    Closed,
+]

@@ -1,0 +1,78 @@
+"""What a model is asked and answers in a session, as our own nouns; see `messages`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rlmesh._messages.env import Encoded, Info, ModelReply, ModelRequest
+from rlmesh.adapters import PredictForm
+
+__all__ = [
+    "EndEpisode",
+    "EpisodeEnded",
+    "EpisodeStarted",
+    "Predict",
+    "Predicted",
+    "StartEpisode",
+]
+
+
+@dataclass(frozen=True)
+class StartEpisode(ModelRequest):
+    """Begins an episode in a lane; one that runs there ends."""
+
+    lane: int
+    episode_id: str = ""
+    seed: int | None = None
+    instruction: str | None = None
+
+
+@dataclass(frozen=True)
+class Predict(ModelRequest):
+    """Asks for actions.
+
+    Attributes:
+        form: In which form; None: one that this version does not know.
+        lanes: Lanes that the observations are of.
+        observation: The observation, or a batch of one a lane.
+        max_chunk_length: Most actions of a chunk that are wanted; 0: as many as there are.
+    """
+
+    form: PredictForm | None
+    lanes: tuple[int, ...]
+    observation: Encoded
+    max_chunk_length: int = 0
+
+
+@dataclass(frozen=True)
+class EndEpisode(ModelRequest):
+    """Ends the episode in a lane."""
+
+    lane: int
+
+
+@dataclass(frozen=True)
+class EpisodeStarted(ModelReply):
+    """The episode has begun."""
+
+
+@dataclass(frozen=True)
+class Predicted(ModelReply):
+    """The actions.
+
+    Attributes:
+        actions: One action; of lanes and chunks a batch, all of the first lane first.
+        chunk_length: Actions of each chunk; 0: they are no chunks.
+        info: What else is said of them.
+        call_us: Microseconds in the model's own code; 0: not measured.
+    """
+
+    actions: Encoded
+    chunk_length: int = 0
+    info: Info = field(default_factory=dict)
+    call_us: int = 0
+
+
+@dataclass(frozen=True)
+class EpisodeEnded(ModelReply):
+    """The episode has ended."""

@@ -1,0 +1,322 @@
+"""`ModelThread`: the one thread that calls the model, with requests of many sessions at once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rlmesh._env_host.interrupts import stops_the_server
+from rlmesh._messages import env as m
+from rlmesh._model_host.fitted_model import Route, rows
+from rlmesh._policy.forms import EpisodeContext
+from rlmesh.adapters import PredictForm
+from rlmesh.backends import Buffer
+from rlmesh.errors import ClosedError
+
+__all__ = ["Ask", "ModelThread"]
+
+_log = logging.getLogger("rlmesh.server")
+
+_CHUNKED = (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
+
+
+class Ask:
+    """One request for actions.
+
+    Args:
+        route: The way to the model.
+        form: In which form.
+        observation: The observation, or a batch.
+        slabs: The same, encoded.
+        contexts: The episodes that it is of.
+        tell: Makes the reply of the actions, on the model's thread: they may be in a buffer that
+            the model's next call writes over.
+        most: Most actions of a chunk; 0: no limit.
+
+    Attributes:
+        route: The way to the model.
+        slabs: The observation or batch, encoded.
+        contexts: The episodes that it is of.
+        count: How many they are.
+        is_chunked: Whether chunks are asked for.
+        actions: The action, or a batch, once it is answered.
+        is_batch: Whether it is a batch.
+        length: Actions of a chunk; 0: they are no chunks.
+        seconds: How long the model's call took.
+        reply: What `tell` has made.
+        error: What the model raised instead.
+        key: Those with equal ones can be asked together.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        form: PredictForm,
+        observation: Any,
+        slabs: Sequence[Buffer],
+        contexts: Sequence[EpisodeContext],
+        tell: Callable[[Ask], m.Reply],
+        most: int = 0,
+    ) -> None:
+        self.route = route
+        self.slabs = slabs
+        self.contexts = contexts
+        self.count = len(contexts)
+        self.is_chunked = form in _CHUNKED
+        self.key = (route, self.is_chunked, most)
+        self.actions: Any = None
+        self.is_batch = form is not PredictForm.SINGLE
+        self.length = 0
+        self.seconds = 0.0
+        self.reply: m.Reply | None = None
+        self.error: BaseException | None = None
+        self._tell = tell
+        self._refusal: ClosedError | None = None
+        self._form = form
+        self._observation = observation
+        self._most = most
+        self._done = threading.Event()
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is for one observation, without an axis of lanes."""
+        return self._form in (PredictForm.SINGLE, PredictForm.CHUNK)
+
+    def finish(self, refusal: ClosedError | None = None) -> None:
+        """It has a reply or an error, or is refused; what comes first counts."""
+        if not self._done.is_set():
+            self._refusal = refusal
+            self._done.set()
+
+    def wait(self) -> None:
+        """Wait for the reply or the error; raises a ClosedError where it is refused."""
+        self._done.wait()
+        if self._refusal is not None:
+            raise self._refusal
+
+    def tell(self) -> None:
+        """Make the reply."""
+        self.reply = self._tell(self)
+
+    def answer_alone(self) -> None:
+        """Call the model in the form that is asked for."""
+        forms, begun = self.route.forms, time.perf_counter()
+        if self._form is PredictForm.SINGLE:
+            self.actions = forms.predict(self._observation, self.contexts[0])
+        elif self._form is PredictForm.BATCH:
+            self.actions = forms.predict_batch(self._observation, self.contexts)
+        elif self._form is PredictForm.CHUNK:
+            context, most = self.contexts[0], self._most
+            self.actions, self.length = forms.predict_chunk(self._observation, context, most)
+        else:
+            self.actions, self.length = forms.predict_chunk_batch(
+                self._observation, self.contexts, self._most
+            )
+        self.seconds = time.perf_counter() - begun
+
+
+class ModelThread:
+    """Calls a model with what sessions ask; a `Host`.
+
+    Args:
+        max_batch_size: Most observations of one call.
+        max_delay: Seconds that the first of them waits for others at most.
+        askers: How many sessions there are, each of which asks for one thing at a time.
+    """
+
+    def __init__(self, max_batch_size: int, max_delay: float, askers: Callable[[], int]) -> None:
+        self._max_batch_size = max_batch_size
+        self._max_delay = max_delay
+        self._askers = askers
+        self._asked: list[Ask] = []
+        self._group: list[Ask] = []
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._owner = 0
+
+    @property
+    def is_current(self) -> bool:
+        """See `Host`."""
+        return threading.get_ident() == self._owner
+
+    def ask(self, ask: Ask) -> None:
+        """Have the model answer, and wait for its reply or error.
+
+        Raises:
+            ClosedError: If the thread is stopped.
+        """
+        with self._changed:
+            if self._stopping:
+                raise _closed()
+            self._asked.append(ask)
+            if self._is_worth_waking():
+                self._changed.notify_all()
+        ask.wait()
+
+    def left(self) -> None:
+        """A session has ended: those who wait for it to ask need not."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _is_worth_waking(self) -> bool:
+        """Whether the thread would do more than go on waiting for others."""
+        asked = self._asked
+        if len(asked) == 1 or len(asked) >= self._askers():
+            return True
+        return sum(ask.count for ask in asked) >= self._max_batch_size
+
+    def run(self) -> None:
+        """See `Host`; what was asked before `stop` is answered."""
+        self._owner = threading.get_ident()
+        try:
+            while group := self._next_group():
+                self._answer(group)
+                self._group = []
+                del group  # Lest it keep observations, and a client's memory, until the next call.
+        finally:
+            self._refuse_rest()
+
+    def stop(self) -> None:
+        """See `Host`."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """See `Host`; refuses what was asked of a thread that never ran."""
+        self._refuse_rest()
+
+    def _next_group(self) -> list[Ask]:
+        """What the model is asked next, all at once; nothing: it is over."""
+        with self._changed:
+            while not self._asked:
+                if self._stopping:
+                    return []
+                self._changed.wait()
+            first = self._asked[0]
+            # From now on, if the model was busy when it came: those that have just been answered
+            # are likely to ask again, and without them two halves of all would take turns.
+            deadline = time.monotonic() + self._max_delay
+            group, is_full = self._gathered(first)
+            while not is_full:
+                left = deadline - time.monotonic()
+                if left <= 0 or self._stopping or len(self._asked) >= self._askers():
+                    break  # Each session waits for its answer, so no other request can come.
+                self._changed.wait(left)
+                group, is_full = self._gathered(first)
+            # Ctrl-C may come at any line: nobody is in neither of the two.
+            self._group = group
+            self._asked = [ask for ask in self._asked if ask not in group]
+            return group
+
+    def _gathered(self, first: Ask) -> tuple[list[Ask], bool]:
+        """Those that can be asked together with the first one, and whether they are enough."""
+        if first.count >= self._max_batch_size or not first.route.gathers(first.is_chunked):
+            return [first], True
+        group: list[Ask] = []
+        count = 0
+        for ask in self._asked:
+            if ask.key != first.key:
+                continue
+            if count + ask.count > self._max_batch_size:
+                return group, True
+            group.append(ask)
+            count += ask.count
+        return group, count == self._max_batch_size
+
+    def _answer(self, group: list[Ask]) -> None:
+        try:
+            if len(group) == 1 or not _answer_together(group):
+                for ask in group:
+                    _try(ask, ask.answer_alone, ask.tell)
+            for ask in group:
+                ask.finish()
+        except BaseException as error:
+            for ask in group:
+                ask.finish(ClosedError(f"the server was stopped: {error!r}"))
+            raise
+
+    def _refuse_rest(self) -> None:
+        with self._changed:
+            self._stopping = True
+            asked, self._asked = [*self._group, *self._asked], []
+        for ask in asked:
+            ask.finish(_closed())
+
+
+def _closed() -> ClosedError:
+    return ClosedError("the server is shutting down")
+
+
+def _try(ask: Ask, *calls: Callable[[], object]) -> None:
+    """Make calls of a request; what one raises is the request's own failure."""
+    try:
+        for call in calls:
+            call()
+    except BaseException as error:
+        if stops_the_server(error):
+            raise
+        ask.error = error
+
+
+def _answer_together(group: list[Ask]) -> bool:
+    """Answer all with one call; False: it failed, and is as if it had not been made.
+
+    A state that the model keeps of an episode is set back as far as its dict's own entries.
+    """
+    before = [_Before(context) for ask in group for context in ask.contexts]
+    try:
+        _call_together(group)
+    except BaseException as error:
+        if stops_the_server(error):
+            raise
+        _log.warning("a batch of %d requests failed, each is tried alone: %r", len(group), error)
+        for one in before:
+            one.restore()
+        return False
+    for ask in group:
+        _try(ask, ask.tell)
+    return True
+
+
+class _Before:
+    """What is kept of an episode, as it is before a call."""
+
+    def __init__(self, context: EpisodeContext) -> None:
+        self._context = context
+        self._adapted = context.adapted and context.adapted.fork()
+        # A model may have put something else in the place of the dict.
+        self._state: Any = context.state
+        self._entries = dict(self._state) if isinstance(self._state, dict) else None
+
+    def restore(self) -> None:
+        self._context.adapted = self._adapted
+        self._context.state = self._state
+        if self._entries is not None:
+            self._state.clear()
+            self._state.update(self._entries)
+
+
+def _call_together(group: list[Ask]) -> None:
+    route, is_chunked, most = group[0].key
+    contexts = [context for ask in group for context in ask.contexts]
+    count, length = len(contexts), 0
+    begun = time.perf_counter()
+    batch = route.join([ask.slabs for ask in group], count)
+    if is_chunked:
+        actions, length = route.forms.predict_chunk_batch(batch, contexts, most)
+    else:
+        actions = route.forms.predict_batch(batch, contexts)
+    seconds = time.perf_counter() - begun
+    each, start = length or 1, 0
+    space = route.contract.action_space
+    parts = []
+    for ask in group:
+        stop = start + ask.count * each
+        parts.append(rows(actions, space, count * each, start, stop))
+        start = stop
+    for ask, part in zip(group, parts):
+        ask.actions, ask.length, ask.seconds, ask.is_batch = part, length, seconds, True

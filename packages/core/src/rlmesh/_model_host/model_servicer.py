@@ -1,0 +1,213 @@
+"""`ModelInstance`: a model's use by one session, with an episode a lane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rlmesh._codec import SpaceCodec, Validation
+from rlmesh._env_host.env_servicer import VALIDATION_KEY, batch_words
+from rlmesh._messages import env as m
+from rlmesh._messages.model import (
+    EndEpisode,
+    EpisodeEnded,
+    EpisodeStarted,
+    Predict,
+    Predicted,
+    StartEpisode,
+)
+from rlmesh._model_host.dynamic_batcher import Ask, ModelThread
+from rlmesh._model_host.fitted_model import Route, refusal
+from rlmesh._policy.forms import METHODS, EpisodeContext
+from rlmesh._session.server_session import CannotOpen
+from rlmesh._wire.failures import failure_of_exception, failure_of_value
+from rlmesh.adapters import PredictForm
+from rlmesh.backends import Buffer
+from rlmesh.errors import AdapterError, CodecError, InvalidValueError
+
+__all__ = ["ModelInstance"]
+
+MAX_LANES = 65_536
+"""Most lanes of a session (M-1)."""
+
+MAX_CHUNK = 65_536
+"""Most actions of a chunk that may be asked for (M-1)."""
+
+MAX_NAME_BYTES = 65_536
+"""Longest id of an episode (M-1)."""
+
+_OF_ONE = (PredictForm.SINGLE, PredictForm.CHUNK)
+
+
+class ModelInstance:
+    """One session's lanes; see `rlmesh._session.server_session.Instance`.
+
+    Args:
+        route: The way from the session's contract to the model.
+        thread: Who calls the model.
+        validation: What to do with actions outside their space; observations are refused where it
+            is "strict".
+        released: Called once when the session is over.
+        expose_tracebacks: Whether clients see the tracebacks of the model's exceptions.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        thread: ModelThread,
+        validation: Validation,
+        released: Callable[[], object],
+        *,
+        expose_tracebacks: bool,
+    ) -> None:
+        self._route = route
+        self._thread = thread
+        self._released = released
+        self._expose_tracebacks = expose_tracebacks
+        self._lanes: dict[int, EpisodeContext] = {}
+        contract, backend = route.contract, route.backend
+        self._observation = SpaceCodec(
+            contract.observation_space,
+            backend,
+            root="observation",
+            validation="strict" if validation == "strict" else "off",
+        )
+        self._action = SpaceCodec(
+            contract.action_space, backend, root="action", validation=validation
+        )
+
+    def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
+        """See `Instance`."""
+        body = request.body
+        try:
+            if isinstance(body, Predict):
+                return self._predict(body)
+            if isinstance(body, StartEpisode):
+                return self._start(body)
+            if isinstance(body, EndEpisode):
+                return self._end_episode(body)
+        except CannotOpen as refused:
+            return refused.failure
+        raise TypeError(f"a {type(body).__name__} cannot be asked of a model")
+
+    def host(self, stream: Any) -> bool:
+        """See `Instance`: sessions share the model's thread, so none has it."""
+        return False
+
+    def end(self) -> m.Reply:
+        """See `Instance`."""
+        return m.Closed()
+
+    def release(self) -> None:
+        """See `Instance`."""
+        self._lanes.clear()
+        self._released()
+
+    def _start(self, body: StartEpisode) -> m.Reply:
+        if body.lane >= MAX_LANES:
+            raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "lane", f"below {MAX_LANES}", body.lane)
+        size = len(body.episode_id.encode())
+        if size > MAX_NAME_BYTES:
+            most = f"at most {MAX_NAME_BYTES} bytes"
+            raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "episode_id", most, size)
+        self._lanes.pop(body.lane, None)
+        try:
+            self._lanes[body.lane] = self._route.forms.episode(
+                body.episode_id, seed=body.seed, instruction=body.instruction
+            )
+        except AdapterError as error:
+            raise CannotOpen(refusal(error)) from error
+        except ValueError as error:
+            words = m.Failure(m.ErrorCode.UNSUPPORTED, str(error), path="instruction")
+            raise CannotOpen(words) from error
+        return EpisodeStarted()
+
+    def _end_episode(self, body: EndEpisode) -> m.Reply:
+        self._context(body.lane)
+        del self._lanes[body.lane]
+        return EpisodeEnded()
+
+    def _context(self, lane: int) -> EpisodeContext:
+        context = self._lanes.get(lane)
+        if context is None:
+            words = f"no episode runs in lane {lane}; start one first"
+            raise CannotOpen(m.Failure(m.ErrorCode.WRONG_STATE, words, path="lanes"))
+        return context
+
+    def _predict(self, body: Predict) -> m.Reply:
+        form = self._checked(body)
+        contexts = [self._context(lane) for lane in body.lanes]
+        observation = self._decode(body, form)
+        slabs, most = body.observation.slabs, body.max_chunk_length
+        ask = Ask(self._route, form, observation, slabs, contexts, self._told, most)
+        self._thread.ask(ask)
+        if ask.reply is None:
+            assert ask.error is not None
+            return self._failure(ask.error, form)
+        return ask.reply
+
+    def _told(self, ask: Ask) -> m.Reply:
+        """The reply that has the actions."""
+        for context in ask.contexts:
+            context.step += ask.length or 1
+        try:
+            actions = self._encode(ask)
+        except (InvalidValueError, CodecError) as error:
+            return failure_of_value(m.ErrorCode.INVALID_RESULT, error)
+        reports = self._action.take_reports()
+        info = {VALIDATION_KEY: reports} if reports else m.NO_INFO
+        return Predicted(actions, ask.length, info, round(ask.seconds * 1e6))
+
+    def _checked(self, body: Predict) -> PredictForm:
+        """The form of a request that breaks no rule of P-8 and M-1."""
+        available, form, lanes = self._route.forms.available, body.form, body.lanes
+        if form is None or form not in available:
+            offered = ", ".join(f.value for f in PredictForm if f in available)
+            got = "one of a newer spec" if form is None else form.value
+            raise _refused(m.ErrorCode.UNSUPPORTED, "form", f"one of {offered}", got)
+        expected = "exactly one lane" if form in _OF_ONE else "distinct lanes, one at least"
+        if not lanes or len(set(lanes)) != len(lanes) or (form in _OF_ONE and len(lanes) > 1):
+            got = f"{len(lanes)} ({len(set(lanes))} distinct)"
+            raise _refused(m.ErrorCode.MALFORMED, "lanes", expected, got)
+        most, limit = body.max_chunk_length, f"at most {MAX_CHUNK}"
+        if most > MAX_CHUNK:
+            raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "max_chunk_length", limit, most)
+        return form
+
+    def _decode(self, body: Predict, form: PredictForm) -> Any:
+        slabs, size = body.observation
+        expected = None if form in _OF_ONE else len(body.lanes)
+        try:
+            if size != expected:
+                raise InvalidValueError("observation", batch_words(expected), batch_words(size))
+            if size is None:
+                return self._observation.decode(slabs)
+            return self._observation.decode_batch(slabs, size)
+        except (CodecError, InvalidValueError) as error:
+            raise CannotOpen(failure_of_value(m.ErrorCode.INVALID_VALUE, error)) from error
+
+    def _encode(self, ask: Ask) -> m.Encoded:
+        count = ask.count * (ask.length or 1)
+        if ask.is_batch:
+            slabs = self._action.encode_batch(ask.actions, count)
+        else:
+            slabs = self._action.encode(ask.actions)
+        # The slabs of one value are those of a batch of one (V-1). They may be the model's memory.
+        size = None if ask.is_single and not ask.is_chunked else count
+        return m.Encoded([bytes(slab) for slab in slabs], size)
+
+    def _failure(self, error: BaseException, form: PredictForm) -> m.Failure:
+        """What a client is told of an exception of the model, or of its adapter."""
+        if isinstance(error, InvalidValueError):
+            root = error.path.partition("[")[0]
+            if root in ("observation", "inputs"):
+                return failure_of_value(m.ErrorCode.INVALID_VALUE, error)
+            if root in ("action", "outputs"):
+                return failure_of_value(m.ErrorCode.INVALID_RESULT, error)
+        tell = self._expose_tracebacks
+        return failure_of_exception(error, METHODS[form], tell_traceback=tell)
+
+
+def _refused(code: m.ErrorCode, path: str, expected: str, actual: object) -> CannotOpen:
+    error = InvalidValueError(path, expected, str(actual))
+    return CannotOpen(failure_of_value(code, error))

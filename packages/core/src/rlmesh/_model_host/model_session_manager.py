@@ -1,0 +1,111 @@
+"""`ModelHub`: the sessions of a model. Each has its use, and none the model itself."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from rlmesh._codec import Validation
+from rlmesh._messages import env as m
+from rlmesh._model_host.dynamic_batcher import ModelThread
+from rlmesh._model_host.fitted_model import Route, Routes
+from rlmesh._model_host.model_servicer import ModelInstance
+from rlmesh._session.server_session import CannotOpen, Instance
+from rlmesh._session.session_manager import SessionHub
+
+__all__ = ["ModelHub", "ModelInstances"]
+
+
+class ModelInstances:
+    """Makes the instances of a model's sessions.
+
+    Args:
+        routes: The ways to the model.
+        options: How many observations one call of the model has at most, and for how many seconds
+            the first of them waits.
+        validation: What to do with actions outside their space.
+        capacity: How many sessions may be open at once; None: any number.
+        expose_tracebacks: Whether clients see the tracebacks of the model's exceptions.
+
+    Attributes:
+        capacity: How many sessions may be open at once.
+        thread: Who calls the model.
+    """
+
+    def __init__(
+        self,
+        routes: Routes,
+        options: tuple[int, float],
+        validation: Validation,
+        capacity: int | None,
+        *,
+        expose_tracebacks: bool,
+    ) -> None:
+        self.capacity = sys.maxsize if capacity is None else capacity
+        self.thread = ModelThread(*options, self._open_sessions)
+        self._routes = routes
+        self._validation: Validation = validation
+        self._expose_tracebacks = expose_tracebacks
+        self._lock = threading.Lock()
+        self._open = 0
+
+    def _open_sessions(self) -> int:
+        return self._open
+
+    def offer(self, stream: Any) -> bool:
+        """See `Instances`: the model's thread is for its calls."""
+        return False
+
+    def taker(self, opening: m.Open) -> Callable[[], Instance]:
+        """What makes the instance of a new session.
+
+        Raises:
+            CannotOpen: If the model cannot serve the session's contract.
+        """
+        if opening.contract is None:
+            words = "a new session has no contract"
+            raise CannotOpen(opening.fault or m.Failure(m.ErrorCode.MALFORMED, words))
+        return partial(self._take, self._routes.route(opening.contract))
+
+    def take(self, alive: Callable[[], bool]) -> Instance:
+        """See `Instances`: a model's is made by its `taker`."""
+        raise TypeError("the instance of a model's session needs its route")
+
+    def _take(self, route: Route) -> Instance:
+        self._count(1)
+        return ModelInstance(
+            route,
+            self.thread,
+            self._validation,
+            self._ended,
+            expose_tracebacks=self._expose_tracebacks,
+        )
+
+    def _ended(self) -> None:
+        self._count(-1)
+        self.thread.left()
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._open += more
+
+
+class ModelHub(SessionHub):
+    """See `SessionHub`; what it gives to sessions are `ModelInstances`."""
+
+    _instances: ModelInstances
+
+    def _taker(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Instance]:
+        return self._instances.taker(request)
+
+    def _busy(self) -> m.Failure:
+        count = self._instances.capacity
+        return m.Failure(
+            m.ErrorCode.BUSY,
+            f"the model has {count} sessions, as many as its server allows; wait for one to end "
+            f"(wait=), or allow more (max_sessions=)",
+            session_closed=True,
+        )

@@ -1,0 +1,1 @@
+"""What a model does in an episode, local or served."""

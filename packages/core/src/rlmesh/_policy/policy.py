@@ -1,0 +1,178 @@
+"""`Policy`: a model that is ready for one environment, as evaluation asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from rlmesh._policy.forms import EpisodeContext, ModelForms
+from rlmesh.adapters import ModelSpec, PredictForm
+
+__all__ = ["LocalPolicy", "Policy", "form_of"]
+
+MAX_CHUNK = 65_536
+"""Most actions of one request (M-1)."""
+
+
+class Policy(Protocol):
+    """A model, fitted to one environment's contract; called by one thread at a time."""
+
+    is_batched: bool
+    """Whether the observations of one call are one forward pass."""
+
+    sees_all: bool
+    """Whether it has to see every observation of an episode, also those of a chunk's middle."""
+
+    max_batch_size: int | None
+    """Most observations of one call; None: no limit."""
+
+    def begin(
+        self, episode_id: str, *, seed: int | None, instruction: str | None
+    ) -> EpisodeContext:
+        """The context of a new episode; raises an AdapterError if it cannot be played so."""
+        ...
+
+    def actions(
+        self, observations: Sequence[Any], contexts: Sequence[EpisodeContext]
+    ) -> list[list[Any]]:
+        """The actions to take after each observation: one, or a chunk."""
+        ...
+
+    def watch(self, observation: Any, context: EpisodeContext) -> None:
+        """See an observation that no action is wanted for, where `sees_all`."""
+        ...
+
+    def end(self, context: EpisodeContext) -> None:
+        """The episode has ended, or was given up."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more is asked; called once, after an exception too."""
+        ...
+
+
+class LocalPolicy:
+    """A `Policy` of a model of this process.
+
+    Which form it asks is settled once and does not depend on how many observations are ready, so
+    that results do not either: chunks, where the model has them and `execution_horizon` is not 1;
+    batches, where the model has them and `max_batch_size` is not 1.
+
+    Args:
+        forms: The model, fitted to the environment.
+        spec: What it says of itself; None: nothing.
+        execution_horizon: Take at most that many actions of a chunk; None: all of it where the
+            model predicts nothing but chunks, else none but the first.
+        max_batch_size: Most observations of one forward pass; None: no limit.
+
+    Raises:
+        ValueError: If the horizon is above 1 and the model predicts no chunks, or one of the two
+            is below 1.
+    """
+
+    sees_all: bool
+
+    def __init__(
+        self,
+        forms: ModelForms,
+        spec: object | None = None,
+        *,
+        execution_horizon: int | None = None,
+        max_batch_size: int | None = None,
+    ) -> None:
+        self._forms = forms
+        self._most = execution_horizon or 0
+        self.max_batch_size = max_batch_size
+        self._form = form_of(forms.offered, forms.available, execution_horizon, max_batch_size)
+        self.is_batched = self._form in (PredictForm.BATCH, PredictForm.CHUNK_BATCH)
+        inputs = spec.inputs if isinstance(spec, ModelSpec) else ()
+        self.sees_all = any(one.history > 1 for one in inputs)
+
+    def begin(
+        self, episode_id: str, *, seed: int | None, instruction: str | None
+    ) -> EpisodeContext:
+        """See `Policy.begin`."""
+        return self._forms.episode(episode_id, seed=seed, instruction=instruction)
+
+    def actions(
+        self, observations: Sequence[Any], contexts: Sequence[EpisodeContext]
+    ) -> list[list[Any]]:
+        """See `Policy.actions`."""
+        forms, form = self._forms, self._form
+        if form is PredictForm.SINGLE:
+            # The model's next answer may be written over this one, before that is taken.
+            return [[_own(forms.predict(o, c))] for o, c in zip(observations, contexts)]
+        if form is PredictForm.CHUNK:
+            return [self._chunk(o, c) for o, c in zip(observations, contexts)]
+        batch = forms.observations.stack(observations)
+        count = len(observations)
+        if form is PredictForm.BATCH:
+            return [[a] for a in forms.actions.unstack(forms.predict_batch(batch, contexts), count)]
+        chunks, length = forms.predict_chunk_batch(batch, contexts, self._most)
+        flat = forms.actions.unstack(chunks, count * length)
+        return [flat[i * length : (i + 1) * length] for i in range(count)]
+
+    def _chunk(self, observation: Any, context: EpisodeContext) -> list[Any]:
+        chunk, length = self._forms.predict_chunk(observation, context, self._most)
+        return self._forms.actions.unstack(chunk, length)
+
+    def watch(self, observation: Any, context: EpisodeContext) -> None:
+        """See `Policy.watch`."""
+        assert context.adapted is not None
+        context.adapted.observe(observation)
+
+    def end(self, context: EpisodeContext) -> None:
+        """See `Policy.end`."""
+
+    def close(self) -> None:
+        """See `Policy.close`."""
+
+
+def _own(action: Any) -> Any:
+    """An action whose arrays are nobody else's; what it is else, right or wrong, it stays."""
+    if type(action) is dict:
+        return {key: _own(part) for key, part in action.items()}
+    if type(action) in (list, tuple):
+        return type(action)(map(_own, action))
+    if not hasattr(action, "__array__"):
+        return action
+    copied = getattr(action, "clone", None) or getattr(action, "copy", None)
+    return copied() if callable(copied) else action
+
+
+def form_of(
+    offered: frozenset[PredictForm],
+    available: frozenset[PredictForm],
+    execution_horizon: int | None,
+    max_batch_size: int | None,
+) -> PredictForm:
+    """The form that a model is asked in; see `LocalPolicy`.
+
+    Args:
+        offered: The forms that it has itself.
+        available: With those derived from them.
+        execution_horizon: Take at most that many actions of a chunk; None: not said.
+        max_batch_size: Most observations of one call; None: no limit.
+
+    Raises:
+        ValueError: If the horizon is above 1 and the model predicts no chunks, or one of the two
+            is below 1.
+    """
+    limits = {"execution_horizon": execution_horizon, "max_batch_size": max_batch_size}
+    for name, value in limits.items():
+        if value is not None and value < 1:
+            raise ValueError(f"expected {name} of 1 or more, got {value}")
+    horizon = execution_horizon
+    chunked = offered & {PredictForm.CHUNK, PredictForm.CHUNK_BATCH}
+    plain = offered & {PredictForm.SINGLE, PredictForm.BATCH}
+    if horizon is not None and horizon > 1 and not chunked:
+        raise ValueError(
+            f"expected a model that predicts chunks for execution_horizon={horizon}, got one "
+            f"without predict_chunk and predict_chunk_batch"
+        )
+    if chunked and ((horizon is not None and horizon > 1) or not plain):
+        single, several = PredictForm.CHUNK, PredictForm.CHUNK_BATCH
+    else:
+        single, several = PredictForm.SINGLE, PredictForm.BATCH
+    stacks = several in offered or (several in available and single not in offered)
+    return several if max_batch_size != 1 and stacks else single

@@ -1,0 +1,48 @@
+"""`RANDOM_SAMPLE`: the baseline that draws its actions at random."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from rlmesh._codec import SpaceCodec
+from rlmesh._policy.forms import EpisodeContext
+from rlmesh.backends import NATIVE, ArrayBackend
+from rlmesh.spaces import Space
+
+__all__ = ["RANDOM_SAMPLE", "RandomSample", "Sampler"]
+
+
+class RandomSample:
+    """As a model's source: each action is a sample of the action space, seeded by the episode."""
+
+    def __repr__(self) -> str:
+        return "RANDOM_SAMPLE"
+
+
+RANDOM_SAMPLE = RandomSample()
+"""The one `RandomSample`."""
+
+
+class Sampler:
+    """Draws actions of a space; one generator an episode, so that equal seeds draw equal actions.
+
+    Args:
+        space: The action space.
+        backend: Whose values the actions are.
+    """
+
+    def __init__(self, space: Space[Any], backend: ArrayBackend) -> None:
+        self._space = space
+        self._drawn = SpaceCodec(space, NATIVE, root="action", validation="off")
+        self._given = SpaceCodec(space, backend, root="action", validation="off")
+        self._is_native = backend is NATIVE
+
+    def predict(self, observation: Any, context: EpisodeContext) -> Any:
+        """An action; the observation is not looked at."""
+        space = context.state.get("space")
+        if space is None:
+            space = context.state["space"] = copy.deepcopy(self._space)
+            space.seed(context.seed)
+        action = space.sample()
+        return action if self._is_native else self._given.decode(self._drawn.encode(action))

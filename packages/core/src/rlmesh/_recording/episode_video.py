@@ -1,0 +1,107 @@
+"""An MP4 of frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from rlmesh._recording.images import FrameError, Pixels, picture
+from rlmesh._recording.optional import library
+from rlmesh._recording.writer import SingleFile
+
+__all__ = ["Film", "FilmWriter"]
+
+_OPTIONS = {"libx264": {"preset": "veryfast", "crf": "20"}, "libx265": {"preset": "veryfast"}}
+
+
+class FilmWriter:
+    """Encodes pictures of one size into a file.
+
+    Args:
+        path: The file.
+        size: Width and height of each picture.
+        fps: Frames a second.
+        codec: FFmpeg's name of the encoder.
+    """
+
+    def __init__(self, path: str, size: tuple[int, int], fps: float, codec: str) -> None:
+        self._av: Any = library("av", "VideoRecorder")
+        self.size = size
+        self._container = self._av.open(path, "w", format="mp4")
+        try:
+            rate = Fraction(fps).limit_denominator(1001)
+            options = dict(_OPTIONS.get(codec, {}))
+            self._stream = self._container.add_stream(codec, rate=rate, options=options)
+            self._stream.width, self._stream.height = size
+            self._stream.pix_fmt = "yuv420p"
+            # The run has the other cores.
+            self._stream.codec_context.thread_count = 1
+        except BaseException:
+            self._container.close()
+            raise
+
+    def add(self, frame: Any) -> None:
+        """Write a picture, uint8 of shape (height, width, 3)."""
+        self._write(self._av.VideoFrame.from_ndarray(frame, format="rgb24"))
+
+    def finish(self) -> None:
+        """Write what the encoder holds back, and close the file."""
+        self._write(None)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def _write(self, frame: Any) -> None:
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+
+
+class Film(SingleFile):
+    """The film of an episode; its size is that of its first frame.
+
+    Args:
+        path: The file.
+        fps: Frames a second, when they are asked for.
+        codec: FFmpeg's name of the encoder.
+        say: Told, in words, of frames that are left out.
+    """
+
+    def __init__(
+        self, path: str, fps: Callable[[], float], codec: str, say: Callable[[str], None]
+    ) -> None:
+        super().__init__(path)
+        self._fps = fps
+        self._codec = codec
+        self._say = say
+        self._writer: FilmWriter | None = None
+        self._left_out = False
+
+    def add(self, item: Pixels) -> None:
+        """Write a frame; one that is no picture, or of another size, is left out."""
+        try:
+            frame = picture(item)
+            size = (frame.shape[1], frame.shape[0])
+            if self._writer is not None and size != self._writer.size:
+                raise FrameError(f"expected a frame of {self._writer.size}, got one of {size}")
+        except FrameError as error:
+            self.leave_out(error)
+            return
+        if self._writer is None:
+            self._writer = FilmWriter(self.unfinished, size, self._fps(), self._codec)
+        self._writer.add(frame)
+
+    def leave_out(self, error: Exception) -> None:
+        """Say, once, that a frame is left out."""
+        if not self._left_out:
+            self._left_out = True
+            self._say(f"{self.path}: a frame is left out: {type(error).__name__}: {error}")
+
+    def finish(self) -> None:
+        """Make the file whole; of an episode without a frame there is none."""
+        if self._writer is not None:
+            self._writer.finish()
+            os.replace(self.unfinished, self.path)

@@ -1,0 +1,78 @@
+"""Films side by side."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from rlmesh._recording.episode_video import FilmWriter
+from rlmesh._recording.optional import library
+
+__all__ = ["write_grid"]
+
+MOST_FILMS = 64
+"""In a grid; of more, the first ones."""
+
+MOST_PIXELS = 1920
+"""Of a grid's longer side; cells get smaller where they have to."""
+
+
+def write_grid(films: Sequence[str], path: str, fps: float, codec: str) -> None:
+    """Write films side by side, row by row; one that has ended keeps its last picture.
+
+    Args:
+        films: Their files, at least one.
+        path: The file to write, under a hidden name until it is whole.
+        fps: Frames a second.
+        codec: FFmpeg's name of the encoder.
+
+    Raises:
+        OSError: If a file cannot be read or written.
+    """
+    np, av = library("numpy", "VideoRecorder"), library("av", "VideoRecorder")
+    unfinished = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.part")
+    with ExitStack() as stack:
+        opened = [stack.enter_context(av.open(film)) for film in films[:MOST_FILMS]]
+        columns = math.ceil(math.sqrt(len(opened)))
+        rows = math.ceil(len(opened) / columns)
+        width, height = _cell([film.streams.video[0] for film in opened], columns, rows)
+        board = np.zeros((rows * height, columns * width, 3), "uint8")
+        writer = FilmWriter(unfinished, (columns * width, rows * height), fps, codec)
+        try:
+            for pictures in _together([_pictures(f, width, height) for f in opened]):
+                for i, picture in enumerate(pictures):
+                    if picture is not None:
+                        top, left = i // columns * height, i % columns * width
+                        board[top : top + height, left : left + width] = picture
+                writer.add(board)
+            writer.finish()
+        except BaseException:
+            with suppress(Exception):  # It must not hide what went wrong, nor an interrupt.
+                writer.close()
+                os.remove(unfinished)  # It is not there before the encoder has given a picture.
+            raise
+    os.replace(unfinished, path)
+
+
+def _cell(streams: Sequence[Any], columns: int, rows: int) -> tuple[int, int]:
+    """Width and height of a cell: that of the largest film, smaller if the grid is too large."""
+    width, height = max(s.width for s in streams), max(s.height for s in streams)
+    scale = min(1.0, MOST_PIXELS / max(columns * width, rows * height))
+    return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
+
+
+def _pictures(film: Any, width: int, height: int) -> Iterator[Any]:
+    for frame in film.decode(video=0):
+        yield frame.reformat(width, height, "rgb24").to_ndarray()
+
+
+def _together(films: Sequence[Iterator[Any]]) -> Iterator[list[Any]]:
+    """The next picture of each film, None of those that have ended, until all have."""
+    while True:
+        pictures = [next(film, None) for film in films]
+        if all(picture is None for picture in pictures):
+            return
+        yield pictures

@@ -1,0 +1,258 @@
+"""Episodes as a dataset of Minari, in its format "parquet": a folder an episode.
+
+Written as Minari 0.5.4 reads it, without Minari: `metadata.json`, and of episode 3
+"3/part-0.parquet" and "3/metadata.json". A folder gets its name when it is whole, and counts when
+the dataset's metadata says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rlmesh import spaces
+from rlmesh._recording.arrow import array_of
+from rlmesh._recording.columns import Cell, Column, Columns
+from rlmesh._recording.optional import library
+from rlmesh._recording.rows import First, Info, Item, Last, Layout, Row
+from rlmesh._recording.writer import EpisodeFile
+from rlmesh.errors import SpaceError
+from rlmesh.spaces import Space, path_text
+
+__all__ = ["MinariDataset", "MinariEpisode"]
+
+MINARI_VERSION = "0.5.4"
+"""The first version that reads images which are no JPEG."""
+
+_NAME = re.compile(r"[-_\w]+")
+
+
+class MinariDataset:
+    """A dataset that episodes are added to.
+
+    Args:
+        path: Its folder, whose name is the dataset's.
+
+    Raises:
+        ValueError: If Minari allows no such name.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.name = os.path.basename(os.path.abspath(path))
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"expected a folder whose name Minari takes, letters, digits, '-' and '_', got "
+                f"{self.name!r}"
+            )
+        self.folder = os.path.join(path, "data")
+        self._spaces: dict[str, str] = {}
+        self._steps: list[int] = []
+        self._bytes = 0
+
+    def begin(self, layout: Layout) -> None:
+        """Write the dataset's metadata.
+
+        Raises:
+            SpaceError: If Minari has no such space.
+            OSError: If it cannot be written.
+        """
+        self._spaces = {
+            "observation_space": json.dumps(space_json(layout.observation.space, "observation")),
+            "action_space": json.dumps(space_json(layout.action.space, "action")),
+        }
+        os.makedirs(self.folder, exist_ok=True)
+        while os.path.exists(path := os.path.join(self.next, "metadata.json")):
+            with open(path, encoding="utf-8") as file:
+                self._count(json.load(file)["total_steps"])
+        self._write()
+
+    @property
+    def next(self) -> str:
+        """The folder of the next episode."""
+        return os.path.join(self.folder, str(len(self._steps)))
+
+    def add(self, steps: int) -> None:
+        """Have the metadata say that the next episode is there."""
+        self._count(steps)
+        self._write()
+
+    def _count(self, steps: int) -> None:
+        self._bytes += os.path.getsize(os.path.join(self.next, "part-0.parquet"))
+        self._steps.append(steps)
+
+    def _write(self) -> None:
+        facts = {
+            "dataset_id": self.name,
+            "minari_version": MINARI_VERSION,
+            "data_format": "parquet",
+            "jpeg_encoding": False,
+            "total_episodes": len(self._steps),
+            "total_steps": sum(self._steps),
+            "dataset_size": round(self._bytes / 1e6, 1),
+            **self._spaces,
+        }
+        path = os.path.join(self.folder, "metadata.json")
+        _write_json(f"{path}.part", facts)
+        os.replace(f"{path}.part", path)
+
+
+class MinariEpisode(EpisodeFile):
+    """The folder of an episode, whose place in the dataset is that in which it ends.
+
+    Args:
+        dataset: The dataset.
+        episode: The episode's place in the run.
+        seed: Its seed; None: unseeded.
+        layout: How its values become cells.
+    """
+
+    def __init__(
+        self, dataset: MinariDataset, episode: int, seed: int | None, layout: Layout
+    ) -> None:
+        super().__init__(os.path.join(dataset.folder, f"episode {episode} of the run"))
+        self._dataset, self._layout = dataset, layout
+        self._facts = {"episode": episode} if seed is None else {"episode": episode, "seed": seed}
+        self._rows: list[Row] = []
+        self._infos: list[Info] = []
+        self._last: list[Cell] | None = None
+
+    def add(self, item: Item) -> None:
+        """Keep an item: Minari reads an episode only where it is one row group."""
+        if isinstance(item, First):
+            self._infos.append(item.info)
+        elif isinstance(item, Last):
+            self._last = item.observation
+        else:
+            self._rows.append(item)
+            self._infos.append(item.info)
+
+    def finish(self) -> None:
+        """Write the episode; one without a step is not."""
+        if not self._rows or self._last is None:
+            return
+        parquet = library("pyarrow.parquet", "TrajectoryRecorder")
+        path = self._dataset.next
+        shutil.rmtree(self.unfinished, ignore_errors=True)  # Of a run that was killed.
+        os.makedirs(self.unfinished)
+        table = self._table()
+        file = os.path.join(self.unfinished, "part-0.parquet")
+        parquet.write_table(
+            table,
+            file,
+            compression="zstd",
+            row_group_size=len(table),
+            use_dictionary=False,
+            write_statistics=False,
+        )
+        facts = {"id": int(os.path.basename(path)), "total_steps": len(self._rows), **self._facts}
+        _write_json(os.path.join(self.unfinished, "metadata.json"), facts)
+        os.replace(self.unfinished, path)
+        self._dataset.add(len(self._rows))
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        shutil.rmtree(self.unfinished, ignore_errors=True)
+
+    def _table(self) -> Any:
+        pa = library("pyarrow", "TrajectoryRecorder")
+        rows, layout = self._rows, self._layout
+        assert self._last is not None
+        observations = [*(row.observation for row in rows), self._last]
+        # Minari wants as many of everything as there are observations, and leaves out the last.
+        actions: list[list[Cell]] = [*(row.action for row in rows), [None] * len(rows[0].action)]
+        infos = {
+            "json": [info.text for info in self._infos],
+            "proto": [base64.b64encode(info.data).decode() for info in self._infos],
+        }
+        values = {
+            "observations": _nested_rows(layout.observation, observations),
+            "actions": _nested_rows(layout.action, actions),
+            "rewards": pa.array([*(row.reward for row in rows), 0.0], pa.float64()),
+            "terminations": pa.array([*(row.terminated for row in rows), False]),
+            "truncations": pa.array([*(row.truncated for row in rows), False]),
+            "infos": pa.StructArray.from_arrays(
+                [pa.array(cells, pa.string()) for cells in infos.values()], names=list(infos)
+            ),
+        }
+        return pa.table(values)
+
+
+def _nested_rows(columns: Columns, rows: Sequence[Sequence[Cell]]) -> Any:
+    cells = ((column, [row[i] for row in rows]) for i, column in enumerate(columns.columns))
+    return _nested(columns.space, cells)
+
+
+def _nested(space: Space[Any], columns: Iterator[tuple[Column, list[Cell]]]) -> Any:
+    """The columns as Minari has them: a struct for a Dict or Tuple."""
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        pa = library("pyarrow", "TrajectoryRecorder")
+        arrays = {str(key): _nested(child, columns) for key, child in space.children}
+        return pa.StructArray.from_arrays(list(arrays.values()), names=list(arrays))
+    column, cells = next(columns)
+    if column.dtype is None:
+        return array_of(column, cells)
+    nothing = bytes(column.size * column.dtype.itemsize)
+    # A number is a list of one, but for that of a Discrete.
+    shape = column.shape if isinstance(space, spaces.Discrete) else (column.size,)
+    listed = Column(column.name, column.dtype, shape)
+    return array_of(listed, [nothing if cell is None else cell for cell in cells])
+
+
+def space_json(space: Space[Any], path: str) -> dict[str, Any]:
+    """A space as Minari writes it.
+
+    Args:
+        space: The space.
+        path: Its place, for messages.
+
+    Raises:
+        SpaceError: If Minari has no such space, or does not read its values.
+    """
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        parts = {key: space_json(child, path + path_text((key,))) for key, child in space.children}
+        _check(bool(parts), space, path, "one with sub-spaces")
+        if isinstance(space, spaces.Tuple):
+            return {"type": "Tuple", "subspaces": list(parts.values())}
+        _check(all(isinstance(key, str) for key in parts), space, path, "keys that are strings")
+        return {"type": "Dict", "subspaces": parts}
+    return {"type": type(space).__name__, **_leaf_json(space, path)}
+
+
+def _leaf_json(space: Space[Any], path: str) -> Mapping[str, Any]:
+    _check(0 not in (space.shape or ()), space, path, "an array with elements")
+    if isinstance(space, spaces.Text):
+        lengths = {"max_length": space.max_length, "min_length": space.min_length}
+        return {**lengths, "charset": space.charset}
+    if isinstance(space, spaces.Discrete):
+        fits = space.start + space.n <= 2**63
+        _check(fits, space, path, "a Discrete of int64")
+        return {"dtype": "int64", "start": space.start, "n": space.n}
+    if isinstance(space, spaces.MultiBinary):
+        return {"n": space.n}
+    if isinstance(space, spaces.MultiDiscrete):
+        lists = {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
+        return {"dtype": str(space.dtype), **lists}
+    _check(isinstance(space, spaces.Box), space, path, "no Sequence, Graph or OneOf")
+    assert isinstance(space, spaces.Box)
+    _check(space.dtype.name != "bfloat16", space, path, "a dtype of NumPy's")
+    bounds = {"low": space.low.tolist(), "high": space.high.tolist()}
+    return {"dtype": str(space.dtype), "shape": list(space.shape), **bounds}
+
+
+def _check(holds: bool, space: Space[Any], path: str, wanted: str) -> None:
+    if not holds:
+        raise SpaceError(
+            f"expected {wanted} for format='minari', got {space!r:.200}; format='parquet' takes "
+            f"any space",
+            path=path,
+        )
+
+
+def _write_json(path: str, facts: Mapping[str, Any]) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(facts, file)

@@ -1,0 +1,163 @@
+"""`VideoRecorder`: films of episodes."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+from rlmesh._recording.environment import fps_of, spaces_of
+from rlmesh._recording.episode_video import Film
+from rlmesh._recording.grid import MOST_FILMS, write_grid
+from rlmesh._recording.images import Drawings, Pixels, leaf_path, pixels_of, value_at
+from rlmesh._recording.optional import library
+from rlmesh._recording.recorder import Recorder, file_stem, recorded
+
+__all__ = ["VideoRecorder", "film_of_before"]
+
+DEFAULT_FPS = 30.0
+
+
+class VideoRecorder(Recorder):
+    """Films of episodes as MP4: hooks for an evaluation, or for a loop with `wrap`.
+
+    A film is written in a thread of its own while its episode goes on, under a hidden name
+    (".episode_0_seed_3.mp4.part"), and gets its own when the episode has ended: what can be seen
+    can be played, whatever ends the process. What cannot be filmed is a `RecordingWarning` that
+    names the file, and is in `failures`; the run goes on. So is a film that would replace one of an
+    earlier run.
+
+    Args:
+        path: A folder, which gets "episode_{index}_seed_{seed}.mp4" of each episode ("_seed_…" is
+            left out where there is none); or a file "….mp4", which gets all of them side by side,
+            but at most 64, when the run has ended. Until then its episodes are in the folder
+            "….mp4.episodes", in which those stay that are not shown.
+        source: "render": what the environment's `render()` returns after the reset and each step.
+            "observation": the observation where it is an image, or the only image in it. Else the
+            place of an image in the observation: "['camera'][0]" or "camera/0".
+        fps: Frames a second; None: as the environment's contract says, else 30.
+        episodes: Whether an episode is filmed, by its number in the run; None: each is.
+        codec: FFmpeg's name of the encoder.
+        resume: Whether films are added to those that are there; one of the same name is replaced.
+
+    Raises:
+        ImportError: If PyAV or NumPy is not installed.
+        ValueError: If there is no such encoder, or `fps` is not above 0.
+        FileExistsError: If films of an earlier run are there, and `resume` is False.
+        OSError: If the folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        source: str = "render",
+        fps: float | None = None,
+        episodes: Callable[[int], bool] | None = None,
+        codec: str = "libx264",
+        resume: bool = False,
+    ) -> None:
+        library("numpy", "VideoRecorder")
+        av = library("av", "VideoRecorder")
+        try:
+            av.codec.Codec(codec, "w")
+        except ValueError as error:
+            raise ValueError(f"expected an encoder that FFmpeg has, got codec={codec!r}") from error
+        if fps is not None and not 0 < fps < math.inf:
+            raise ValueError(f"expected fps above 0, got {fps}")
+        super().__init__(path, episodes, resume)
+        there = film_of_before(self.path)
+        if there is not None and not resume:
+            raise FileExistsError(
+                f"expected no film of an earlier run, but {there} is there; name another place, or "
+                f"resume=True adds to it"
+            )
+        self._is_grid, self._folder = _folder_of(self.path)
+        os.makedirs(self._folder, exist_ok=True)
+        self._source, self._codec = source, codec
+        self._fps = None if fps is None else float(fps)
+        self._films: dict[int, str] = {}
+        self._said_fps: float | None = None
+        self._leaf: tuple[Any, ...] | None = None
+        self._drawings = Drawings()
+
+    def on_run_start(self, event: Any) -> None:
+        """A run begins, or goes on: a grid has the films that were made before it was cut short."""
+        for episode in event.finished:
+            self._films[episode.index] = self._path(episode.index, episode.seed)
+        super().on_run_start(event)
+
+    def _begin(self, event: Any) -> Film:
+        os.makedirs(self._folder, exist_ok=True)  # A grid of a run before took it away.
+        path = self._vacant(self._path(event.episode, event.seed))
+        self._films[event.episode] = path
+        return Film(path, self._rate, self._codec, self._say)
+
+    def _path(self, episode: int, seed: int | None) -> str:
+        return os.path.join(self._folder, f"{file_stem(episode, seed)}.mp4")
+
+    def _rate(self) -> float:
+        return self._fps or self._said_fps or DEFAULT_FPS
+
+    def _start(self, file: Film, event: Any) -> None:
+        self._film(file, event, event.observation, self._drawings.after_reset)
+
+    def _step(self, file: Film, event: Any) -> None:
+        self._film(file, event, event.next_observation, self._drawings.after_step)
+
+    def _film(
+        self,
+        film: Film,
+        event: Any,
+        observation: Any,
+        draw: Callable[[Any, int | None], list[Pixels]],
+    ) -> None:
+        env = getattr(event, "env", None)
+        if self._said_fps is None:
+            self._said_fps = fps_of(env)
+        try:
+            if self._source == "render":
+                frames = draw(env, getattr(event, "lane", None))
+            else:
+                if self._leaf is None:
+                    self._leaf = leaf_path(self._source, spaces_of(env)[0])
+                frames = [pixels_of(value_at(observation, self._leaf))]
+        except Exception as error:  # It may draw the next one.
+            film.leave_out(error)
+            return
+        for frame in frames:
+            self._writer.add(film, frame)
+
+    def _complete(self) -> None:
+        films = [path for _, path in sorted(self._films.items()) if os.path.exists(path)]
+        if not (self._is_grid and films):
+            return
+        try:
+            write_grid(films, self._vacant(self.path), self._rate(), self._codec)
+            self._remove(films[:MOST_FILMS])
+        except Exception as error:
+            self._say(f"{self.path}: not recorded: {type(error).__name__}: {error}")
+        self._films.clear()
+
+    def _remove(self, films: list[str]) -> None:
+        """Remove the films that a grid shows, what a killed run left unfinished, and the folder."""
+        unfinished = [name for name in os.listdir(self._folder) if name.startswith(".")]
+        for path in [*films, *(os.path.join(self._folder, name) for name in unfinished)]:
+            os.remove(path)
+        if not os.listdir(self._folder):
+            os.rmdir(self._folder)
+
+
+def film_of_before(path: str | os.PathLike[str]) -> str | None:
+    """A film that an earlier run has written to the `path` of a `VideoRecorder`; None: no such."""
+    is_grid, folder = _folder_of(os.fspath(path))
+    if is_grid and os.path.exists(path):
+        return os.fspath(path)
+    return next((os.path.join(folder, name) for name in recorded(folder, ".mp4")), None)
+
+
+def _folder_of(path: str) -> tuple[bool, str]:
+    """Whether a `path` is that of a grid, and where the films of its episodes are."""
+    is_grid = path.lower().endswith(".mp4")
+    return is_grid, f"{path}.episodes" if is_grid else path

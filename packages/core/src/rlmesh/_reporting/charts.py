@@ -1,0 +1,225 @@
+"""Charts as inline SVG: no library, no script, nothing to fetch."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rlmesh._reporting.markup import Element, element
+from rlmesh._reporting.scale import Scale
+from rlmesh._reporting.words import number
+
+__all__ = ["COLOURS", "Bar", "Dots", "Share", "bars", "dots", "histogram", "shares"]
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#999999")
+"""Of series and parts: those of Okabe and Ito, which people with colour blindness tell apart."""
+
+WIDTH, HEIGHT = 480, 260
+LEFT, RIGHT, TOP, BOTTOM = 56, 468, 12, 216
+ROW = 34
+MOST_DOTS = 2_000
+MOST_BINS = 30
+MOST_ROWS = 20
+"""Bars of a chart."""
+
+# Attributes, not classes: a page of another, such as a notebook, may drop the style sheet.
+_GRID: dict[str, object] = {"stroke": "#888888", "stroke-opacity": 0.25}
+_AXIS: dict[str, object] = {"stroke": "#888888"}
+_INTERVAL: dict[str, object] = {"stroke": "currentColor", "stroke-width": 1.5}
+
+
+@dataclass(frozen=True)
+class Dots:
+    """A series of `dots`: number and name of each place, from left to right."""
+
+    numbers: Sequence[float]
+    names: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A row of `bars`: its name, and the length of each part."""
+
+    name: str
+    parts: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A row of `shares`: its name, a number between 0 and 1, and its interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    words: str
+
+
+def histogram(series: Sequence[Sequence[float]], label: str) -> Element:
+    """How many numbers of each series lie in each of some equal bins.
+
+    Args:
+        series: One or two series of finite numbers.
+        label: What the numbers are.
+    """
+    numbers = [x for one in series for x in one]
+    across = Scale.around(numbers, LEFT, RIGHT)
+    most = max(map(len, series), default=0)
+    count = max(1, min(MOST_BINS, math.ceil(math.sqrt(most))))
+    edges = across.edges(count)
+    counts = [_counted(one, edges) for one in series]
+    up = Scale(0, max([1, *(n for one in counts for n in one)]), BOTTOM, TOP)
+    drawn = [
+        element(
+            "rect",
+            element("title", f"{number(edges[i])} to {number(edges[i + 1])}: {n}"),
+            fill=COLOURS[place],
+            fill_opacity=0.65,
+            x=across(edges[i]) + 1,
+            y=up(n),
+            width=max(across(edges[i + 1]) - across(edges[i]) - 2, 1.0),
+            height=BOTTOM - up(n),
+        )
+        for place, one in enumerate(counts)
+        for i, n in enumerate(one)
+        if n
+    ]
+    ticks = _ticks_below(across, [(x, number(x)) for x in across.ticks()], label)
+    return _drawing(f"Histogram: {label}", [*_ticks_beside(up, "episodes", True), *ticks, *drawn])
+
+
+def _counted(numbers: Sequence[float], edges: Sequence[float]) -> list[int]:
+    counts = [0] * (len(edges) - 1)
+    for x in numbers:
+        counts[min(max(bisect.bisect_right(edges, x) - 1, 0), len(counts) - 1)] += 1
+    return counts
+
+
+def dots(series: Sequence[Dots], label: str, below: str, *, whole: bool = False) -> Element:
+    """A dot for each number of each series, in their order.
+
+    Args:
+        series: One or two series; numbers that are not finite are left out.
+        label: What the numbers are.
+        below: What the names of their places are.
+        whole: Whether the numbers are whole ones, from 0.
+    """
+    places = max((len(one.numbers) for one in series), default=0)
+    kept = range(0, places, max(1, math.ceil(places / MOST_DOTS)))
+    finite = [x for one in series for x in one.numbers if math.isfinite(x)]
+    up = Scale.around(finite, BOTTOM - 4, TOP + 4, zero=whole)
+    across = Scale(0, max(places - 1, 1), LEFT + 8, RIGHT - 8)
+    drawn = [
+        element(
+            "circle",
+            element("title", f"{below} {one.names[i]}: {number(one.numbers[i])}"),
+            fill=COLOURS[place],
+            fill_opacity=0.65,
+            cx=across(i),
+            cy=up(one.numbers[i]),
+            r=3,
+        )
+        for place, one in enumerate(series)
+        for i in kept
+        if i < len(one.numbers) and math.isfinite(one.numbers[i])
+    ]
+    names = series[0].names if series else ()
+    some = [int(x) for x in across.ticks(whole=True) if 0 <= x < len(names)]
+    ticks = _ticks_below(across, [(i, names[i]) for i in some], below)
+    return _drawing(label, [*_ticks_beside(up, label, whole), *ticks, *drawn])
+
+
+def bars(rows: Sequence[Bar], names: Sequence[str], label: str) -> Element:
+    """A bar for each row, of parts one after another; `names` are those of the parts."""
+    rows = rows[:MOST_ROWS]
+    longest = max((sum(row.parts) for row in rows), default=0.0)
+    across = Scale.around([longest], LEFT, RIGHT, zero=True)
+    bottom = TOP + ROW * len(rows)
+    drawn: list[Element] = []
+    for i, row in enumerate(rows):
+        drawn.append(element("text", row.name, x=LEFT, y=TOP + ROW * i + 10))
+        start = 0.0
+        for place, part in enumerate(row.parts):
+            x = across(start)
+            drawn.append(
+                element(
+                    "rect",
+                    element("title", f"{row.name}, {names[place]}: {number(part)}"),
+                    fill=COLOURS[place],
+                    x=x,
+                    y=TOP + ROW * i + 14,
+                    width=max(across(start + part) - x, 0.0),
+                    height=14,
+                )
+            )
+            start += part
+    ticks = _ticks_below(across, [(x, number(x)) for x in across.ticks()], label, bottom)
+    return _drawing(label, [*ticks, *drawn], bottom + HEIGHT - BOTTOM)
+
+
+def shares(rows: Sequence[Share], label: str) -> Element:
+    """A bar between 0 and 1 for each row, with its interval."""
+    rows = rows[:MOST_ROWS]
+    across = Scale(0, 1, LEFT, RIGHT)
+    bottom = TOP + ROW * len(rows)
+    drawn: list[Element] = []
+    for i, row in enumerate(rows):
+        y = TOP + ROW * i
+        drawn += [
+            element("text", f"{row.name}: {row.words}".lstrip(": "), x=LEFT, y=y + 10),
+            element(
+                "rect",
+                fill=COLOURS[0],
+                fill_opacity=0.65,
+                x=LEFT,
+                y=y + 14,
+                height=14,
+                width=across(row.value) - LEFT,
+            ),
+            _line(across(row.low), y + 21, across(row.high), y + 21, _INTERVAL),
+            _line(across(row.low), y + 17, across(row.low), y + 25, _INTERVAL),
+            _line(across(row.high), y + 17, across(row.high), y + 25, _INTERVAL),
+        ]
+    ticks = _ticks_below(across, [(x, number(x)) for x in across.ticks()], label, bottom)
+    return _drawing(label, [*ticks, *drawn], bottom + HEIGHT - BOTTOM)
+
+
+def _ticks_beside(up: Scale, label: str, whole: bool) -> list[Element]:
+    middle = (TOP + BOTTOM) / 2
+    turned = f"rotate(-90 12 {middle:g})"
+    parts = [element("text", label, text_anchor="middle", x=12, y=middle, transform=turned)]
+    for tick in up.ticks(whole):
+        y = up(tick)
+        parts.append(_line(LEFT, y, RIGHT, y, _GRID))
+        parts.append(element("text", number(tick), text_anchor="end", x=LEFT - 6, y=y + 4))
+    return parts
+
+
+def _ticks_below(
+    across: Scale, ticks: Sequence[tuple[float, str]], label: str, bottom: float = BOTTOM
+) -> list[Element]:
+    middle = (LEFT + RIGHT) / 2
+    parts = [
+        _line(LEFT, bottom, RIGHT, bottom, _AXIS),
+        element("text", label, text_anchor="middle", x=middle, y=bottom + 38),
+    ]
+    # Long names, such as seeds of 20 digits, would stand over each other.
+    room = (RIGHT - LEFT) / max(len(ticks), 1)
+    every = max(1, math.ceil(max((7 * len(name) + 8 for _, name in ticks), default=0) / room))
+    for tick, name in ticks[::every]:
+        x = across(tick)
+        parts.append(_line(x, bottom, x, bottom + 4, _AXIS))
+        parts.append(element("text", name, text_anchor="middle", x=x, y=bottom + 18))
+    return parts
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, look: dict[str, object]) -> Element:
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, **look)
+
+
+def _drawing(label: str, parts: Sequence[Element], height: float = HEIGHT) -> Element:
+    look = {"fill": "currentColor", "font-size": 11}
+    box = f"0 0 {WIDTH} {height:g}"
+    return element("svg", *parts, viewBox=box, role="img", aria_label=label, **look)

@@ -1,0 +1,110 @@
+"""Which charts a run has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rlmesh._reporting import charts
+from rlmesh._reporting.markup import Element, element
+
+if TYPE_CHECKING:
+    from rlmesh.results import EpisodeResult, RunResult, Timing
+
+__all__ = ["figure", "figures"]
+
+STAGES = ("predict", "step", "wait", "other")
+"""Parts of the time: `other` is what the first three leave of the total."""
+
+
+def figure(caption: str, drawing: Element, key: Sequence[str] = ()) -> Element:
+    """A chart with its caption.
+
+    Args:
+        caption: What it shows.
+        drawing: The chart.
+        key: Names of its colours; none where there is one.
+    """
+    named = [
+        part
+        for i, name in enumerate(key)
+        for part in (element("span", class_="key", style=f"background: {charts.COLOURS[i]}"), name)
+    ]
+    return element("figure", element("figcaption", caption, *named), drawing)
+
+
+def figures(run: RunResult, other: RunResult | None = None) -> list[Element]:
+    """The charts of a run, beside those of another with the same seeds."""
+    runs = [run] if other is None else [run, other]
+    key = () if other is None else ("a", "b")
+    finite = [[x for x in one.rewards if math.isfinite(x)] for one in runs]
+    below, rewards = _series(runs, lambda episode: episode.reward)
+    _, steps = _series(runs, lambda episode: float(episode.steps))
+    found = [
+        figure("Rewards", charts.histogram(finite, "reward"), key),
+        figure(f"Reward by {below}", charts.dots(rewards, "reward", below), key),
+        figure(f"Steps by {below}", charts.dots(steps, "steps", below, whole=True), key),
+    ]
+    times = [bar for name, one in _named(runs) for bar in _times(one, name)]
+    if times:
+        found.append(figure("Time", charts.bars(times, STAGES, "seconds"), STAGES))
+    shares = [share for name, one in _named(runs) for share in _shares(one, name)]
+    if shares:
+        found.append(figure("Success", charts.shares(shares, "share of successes")))
+    return found
+
+
+def _series(
+    runs: Sequence[RunResult], number: Callable[[EpisodeResult], float]
+) -> tuple[str, list[charts.Dots]]:
+    """What the places are, and a number for each: by seed where each run has each of them once."""
+    seeds = [[episode.seed for episode in run.episodes] for run in runs]
+    seeded = all(None not in one and len(set(one)) == len(one) for one in seeds)
+    series = []
+    for run in runs:
+        episodes = sorted(run.episodes, key=lambda e: e.seed or 0) if seeded else run.episodes
+        names = [str(e.seed if seeded else e.index) for e in episodes]
+        series.append(charts.Dots([number(episode) for episode in episodes], names))
+    return "seed" if seeded else "episode", series
+
+
+def _named(runs: Sequence[RunResult]) -> list[tuple[str, RunResult]]:
+    return [("", runs[0])] if len(runs) == 1 else list(zip(("a", "b"), runs))
+
+
+def _times(run: RunResult, name: str) -> list[charts.Bar]:
+    """The run's time, and that of each endpoint where there are several."""
+    rows = [(name or "run", run.timing)] if run.timing.total else []
+    parts = run.by_endpoint()
+    if len(parts) > 1:
+        rows += [
+            (f"{name} {endpoint}".strip(), part.timing)
+            for endpoint, part in parts.items()
+            if part.timing.total
+        ]
+    bars = (charts.Bar(words, _stages(timing)) for words, timing in rows)
+    return [bar for bar in bars if all(math.isfinite(part) for part in bar.parts)]
+
+
+def _stages(timing: Timing) -> tuple[float, ...]:
+    known = tuple(max(part, 0.0) for part in (timing.predict, timing.step, timing.wait))
+    return (*known, max(timing.total - sum(known), 0.0))
+
+
+def _shares(run: RunResult, name: str) -> list[charts.Share]:
+    """The run's successes, and those of each endpoint where there are several."""
+    parts = run.by_endpoint()
+    rows = [(name, run)]
+    if len(parts) > 1:
+        rows += [(f"{name} {endpoint}".strip(), part) for endpoint, part in parts.items()]
+    return [share for words, part in rows for share in _share(words, part)]
+
+
+def _share(name: str, run: RunResult) -> list[charts.Share]:
+    successes, reported = run.success_counts
+    interval = run.success_interval()
+    if interval is None:
+        return []
+    words = f"{successes} of {reported}"
+    return [charts.Share(name, successes / reported, *interval, words)]

@@ -1,0 +1,184 @@
+"""A run as a page of HTML that fetches nothing, and as a fragment for notebooks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rlmesh._reporting import charts, words
+from rlmesh._reporting.figures import figure, figures
+from rlmesh._reporting.markup import Element, element, table, written
+from rlmesh._reporting.style import STYLE
+from rlmesh._version import __version__
+from rlmesh.results import compare
+
+if TYPE_CHECKING:
+    from rlmesh.results import EpisodeResult, RunResult
+
+__all__ = ["fragment", "page"]
+
+MOST_ROWS = 5_000
+"""Episodes of a page's table."""
+
+MOST_ROWS_OF_FRAGMENT = 20
+"""Episodes of the table in a notebook."""
+
+MOST_FAILURES = 100
+"""Errors that are told in full."""
+
+MOST_CHARACTERS = 1_000
+"""Of a value of metadata."""
+
+# The page can fetch and run nothing, whatever is in it.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_METHODS = (
+    "Intervals are of 95%. Reward: BCa bootstrap (Efron and Tibshirani, 1993, chapter 14). "
+    "Success: Wilson's score interval (1927); its difference: method 10 of Newcombe (1998)."
+)
+
+
+def page(run: RunResult, title: str | None = None, compared: RunResult | None = None) -> str:
+    """The page; see `RunResult.to_html`."""
+    name = words.heading(run) if title is None else title
+    main = element(
+        "main",
+        element("h1", name),
+        _facts(run),
+        *([] if compared is None else _comparison(run, compared)),
+        *_charts(run, compared),
+        *_endpoints(run),
+        *_episodes(run, MOST_ROWS),
+        *_failures(run),
+        *_metadata(run),
+        element("footer", f"{_METHODS} Made by rlmesh {__version__}."),
+        class_="rlmesh",
+    )
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", name),
+        element("style", STYLE),
+    )
+    html = element("html", head, element("body", main, class_="rlmesh-page"), lang="en")
+    return f"<!DOCTYPE html>\n{written(html)}\n"
+
+
+def fragment(run: RunResult) -> str:
+    """The run's figures and episodes, for a page of another."""
+    return written(
+        element(
+            "div",
+            element("style", STYLE),
+            element("strong", words.heading(run)),
+            _facts(run),
+            *_endpoints(run),
+            *_episodes(run, MOST_ROWS_OF_FRAGMENT),
+            class_="rlmesh",
+        )
+    )
+
+
+def _facts(run: RunResult) -> Element:
+    return _listed(words.facts(run))
+
+
+def _listed(pairs: Sequence[tuple[str, str]]) -> Element:
+    parts = [(element("dt", name), element("dd", told)) for name, told in pairs]
+    return element("dl", *(part for pair in parts for part in pair))
+
+
+def _charts(run: RunResult, other: RunResult | None) -> list[Element]:
+    if not run.episodes:
+        return []
+    drawn = element("div", *figures(run, other), class_="charts")
+    runs = [run] if other is None else [run, other]
+    lost = sum(not math.isfinite(reward) for one in runs for reward in one.rewards)
+    note = f"Rewards that are not finite are not drawn: {lost}."
+    return [
+        element("h2", "Charts"),
+        drawn,
+        *([element("p", note, class_="note")] if lost else []),
+    ]
+
+
+def _comparison(run: RunResult, other: RunResult) -> list[Element]:
+    result = compare(run, other)
+    success = ""
+    if result.success_difference is not None:
+        success = f"{result.success_difference:+.4g}, 95% {result.success_interval}"
+    pairs = [
+        ("a", words.heading(run)),
+        ("b", words.heading(other)),
+        ("pairs", f"{result.n_pairs} of equal seeds"),
+        ("reward, a - b", f"{result.reward_difference:+.4g}, 95% {result.reward_interval}"),
+        ("success, a - b", success),
+        ("a beside b", f"{result.wins} wins, {result.ties} ties, {result.losses} losses"),
+        ("errors", f"in {result.errors} of the pairs" if result.errors else ""),
+    ]
+    gains = [x for x in result.differences if math.isfinite(x)]
+    drawn = charts.histogram([gains], "reward, a - b")
+    return [
+        element("h2", "Comparison"),
+        _listed([(name, told) for name, told in pairs if told]),
+        element("div", figure("Difference of reward of each pair", drawn), class_="charts"),
+    ]
+
+
+def _endpoints(run: RunResult) -> list[Element]:
+    rows = words.endpoint_rows(run)
+    if not rows:
+        return []
+    return [element("h2", "Endpoints"), _scrolled(words.ENDPOINT_COLUMNS, rows)]
+
+
+def _episodes(run: RunResult, most: int) -> list[Element]:
+    columns, rows, left_out = words.episode_rows(run, most)
+    if not rows:
+        return []
+    note = f"{left_out} episodes in the middle are left out."
+    return [
+        element("h2", "Episodes"),
+        _scrolled(columns, rows),
+        *([element("p", note, class_="note")] if left_out else []),
+    ]
+
+
+def _scrolled(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Element:
+    numbers = {column for column in columns if words.is_number(column)}
+    return element("div", table(columns, rows, numbers), class_="scroll")
+
+
+def _failures(run: RunResult) -> list[Element]:
+    failed = [episode for episode in run.episodes if episode.error is not None]
+    if not failed:
+        return []
+    told = [_failure(episode) for episode in failed[:MOST_FAILURES]]
+    left_out = len(failed) - len(told)
+    if left_out:
+        told.append(element("p", f"{left_out} more are left out.", class_="note"))
+    return [element("h2", "Errors"), *told]
+
+
+def _failure(episode: EpisodeResult) -> Element:
+    error = episode.error
+    assert error is not None
+    where = f" at {error.path}" if error.path else ""
+    kind = error.exception_type or "error"
+    summary = element("summary", f"Episode {episode.index}: {kind}{where}")
+    traceback = element("pre", error.traceback) if error.traceback else None
+    return element("details", summary, element("pre", error.message), traceback)
+
+
+def _metadata(run: RunResult) -> list[Element]:
+    if not run.metadata:
+        return []
+    pairs = [(str(key), _told(value)) for key, value in run.metadata.items()]
+    return [element("h2", "Metadata"), _listed(pairs)]
+
+
+def _told(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"

@@ -1,0 +1,1 @@
+"""Servers: `EnvServer`, `ModelServer` and what both share."""

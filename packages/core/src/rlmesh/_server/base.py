@@ -1,0 +1,333 @@
+"""`Endpoint`: how a server begins, stops and ends, whatever it serves."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from rlmesh.options import TLS, ServeOptions
+
+if TYPE_CHECKING:
+    from rlmesh._session.session_manager import SessionHub
+    from rlmesh._transport.address import Address
+    from rlmesh._transport.grpc.threads import StreamHost
+    from rlmesh._transport.socket.server import FramesServer
+    from rlmesh.specs import Capability
+
+__all__ = ["Endpoint", "Host", "lasting", "settled"]
+
+_log = logging.getLogger("rlmesh.server")
+
+Self = TypeVar("Self", bound="Endpoint")
+
+
+class Host(Protocol):
+    """What calls the thing that is served."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is on the thread that `run` blocks."""
+        ...
+
+    def run(self) -> None:
+        """Host until `stop`; blocks."""
+        ...
+
+    def stop(self) -> None:
+        """Take no more calls, and make `run` return; returns at once."""
+        ...
+
+    def close(self) -> None:
+        """Close what is served, after `run` has returned or where it was never called."""
+        ...
+
+
+class Endpoint:
+    """A server of one thing.
+
+    Args:
+        host: What calls it.
+        hub: Its sessions.
+        options: How to serve.
+        title: Name of what is served.
+    """
+
+    def __init__(self, host: Host, hub: SessionHub, options: ServeOptions, title: str) -> None:
+        self._host = host
+        self._hub = hub
+        self._options = options
+        self._title = title
+        self._frames: Sequence[FramesServer] = ()
+        self._lock = threading.Lock()
+        self._runner: threading.Thread | None = None
+        self._drain: threading.Thread | None = None
+        self._begun = False
+        self._serving = 0
+        self._finished = threading.Event()
+
+    def _bind(
+        self,
+        service: str,
+        where: Address,
+        token: str,
+        tls: TLS | None,
+        lender: StreamHost | None = None,
+    ) -> None:
+        """Take the address, without accepting yet.
+
+        Args:
+            service: Full name of the gRPC service.
+            where: The address.
+            token: Bearer token that clients must show; empty: none.
+            tls: Certificates.
+            lender: Who may lend a thread to a stream.
+
+        Raises:
+            AddressError: If it cannot be had.
+        """
+        from rlmesh._transport.grpc.server import FrameService, GrpcServer
+
+        served = FrameService(
+            name=service,
+            describe=lambda: self._hub.description,
+            connect=self._hub.connect,
+            shutdown=self._begin_stop if self._options.remote_shutdown else None,
+        )
+        self._transport = GrpcServer(served, where, token, host=lender, tls=tls)
+        self._address = str(self._transport.address)
+        if not where.is_local and not token and (tls is None or tls.authority is None):
+            warnings.warn(
+                f"{self._address} can be reached from other hosts and asks for neither a token nor "
+                f"a certificate",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+    def _offer_frames(self, token: str, tls: TLS | None) -> None:
+        """Let clients go on over frames, from this host and from others, as the options say.
+
+        Raises:
+            AddressError: If the port of frames cannot be had.
+            OSError: If a certificate cannot be read, or the system has no socket for them. What was
+                taken until then is free again.
+        """
+        from functools import partial
+
+        from rlmesh._transport.socket import tcp as frames_tcp
+        from rlmesh._transport.socket import unix as frames_local
+        from rlmesh._transport.socket.server import FramesServer
+        from rlmesh.specs import Capability
+
+        options, hub = self._options, self._hub
+        connect = partial(hub.connect, resumes=True)
+        servers: list[FramesServer] = []
+        try:
+            if options.frames_port is not None:
+                admit = frames_tcp.doorkeeper(token, tls)
+                listener = frames_tcp.listen(self._transport.address, options.frames_port)
+                hub.frames_port = listener.getsockname()[1]
+                servers.append(FramesServer(listener, admit, connect))
+            if Capability.FRAMES_UNIX in lasting(options):
+                listener, hub.frames_unix = frames_local.listen()
+                servers.append(FramesServer(listener, frames_local.admit, connect))
+        except BaseException:
+            self._transport.stop(0)
+            for server in servers:
+                server.stop(0)
+            raise
+        self._frames = servers
+
+    @property
+    def address(self) -> str:
+        """The resolved address, scheme included ("tcp://127.0.0.1:5555")."""
+        return self._address
+
+    def serve(self, *, on_ready: Callable[[], object] | None = None) -> None:
+        """Serve until `shutdown`, SIGINT or SIGTERM; blocks.
+
+        The caller's thread is the one that calls what is served. A signal ends the process where
+        a call has not returned `drain_timeout` and `close_timeout` after it.
+
+        Args:
+            on_ready: Called once clients can connect.
+
+        Raises:
+            RuntimeError: If the server has been started before.
+        """
+        from rlmesh._server.signals import stop_on_signals
+
+        limit = self._options.drain_timeout + self._options.close_timeout
+        with stop_on_signals(self._begin_stop, limit):
+            self._begin()
+            self._run(on_ready)
+
+    def start(self) -> None:
+        """Serve in the background, on a thread of the server's own.
+
+        Raises:
+            RuntimeError: If the server has been started before.
+        """
+        self._begin()
+        self._runner = threading.Thread(target=self._run, name="rlmesh-served", daemon=True)
+        self._runner.start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the server has stopped.
+
+        Args:
+            timeout: Seconds to wait at most; None: as long as it takes.
+
+        Returns:
+            Whether it has stopped.
+        """
+        return self._finished.wait(timeout)
+
+    def shutdown(self) -> None:
+        """Stop serving and close what is served; returns when that is done.
+
+        May be called again, and from any thread; in the thread that calls what is served, or that
+        is in `serve`, it returns at once, and the server stops after the call that is running.
+        """
+        with self._lock:
+            begun, self._begun = self._begun, True
+        if not begun:
+            self._stop_transports(0)
+            self._host.close()
+            self._finished.set()
+            return
+        self._begin_stop()
+        if not (self._host.is_current or self._serving == threading.get_ident()):
+            self._finished.wait()
+            if self._runner is not None:
+                self._runner.join()
+
+    def __enter__(self: Self) -> Self:
+        """Start in the background, unless started already."""
+        if not self._begun:
+            self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.shutdown()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._begun:
+                raise RuntimeError(f"the server of {self._address} has been started before")
+            self._begun = True
+        # Accepting begins here, so that start() returns a server that can be connected to.
+        for frames in self._frames:
+            frames.start()
+        self._transport.start()
+        _log.info("serving %s on %s", self._title, self._address)
+
+    def _run(self, on_ready: Callable[[], object] | None = None) -> None:
+        self._serving = threading.get_ident()
+        try:
+            self._host_until_stopped(on_ready)
+        finally:
+            self._begin_stop()
+            assert self._drain is not None
+            self._drain.join()
+            self._host.close()
+            self._finished.set()
+
+    def _host_until_stopped(self, on_ready: Callable[[], object] | None) -> None:
+        try:
+            if on_ready is not None:
+                on_ready()
+        except BaseException:
+            self._begin_stop()
+            raise
+        finally:
+            self._host.run()  # Where it is stopped, it refuses those that have connected.
+
+    def _begin_stop(self) -> None:
+        """Take no more calls, and end the open streams; returns at once."""
+        self._hub.stop()
+        self._host.stop()
+        with self._lock:
+            if self._drain is None:
+                # A thread of its own: that of what is served may wait for a stream that this ends.
+                self._drain = threading.Thread(
+                    target=self._stop_transports,
+                    args=(self._options.drain_timeout,),
+                    name="rlmesh-drain",
+                )
+                self._drain.start()
+
+    def _stop_transports(self, grace: float) -> None:
+        begun = time.monotonic()
+        self._transport.stop(grace)
+        for frames in self._frames:
+            frames.stop(max(0.0, grace - (time.monotonic() - begun)))
+        self._hub.end()
+
+
+def lasting(options: ServeOptions) -> set[Capability]:
+    """What an endpoint can do so that sessions outlive their connections, and change them."""
+    from rlmesh._transport.socket import unix as frames_local
+    from rlmesh.specs import Capability
+
+    if not options.grace_period > 0:
+        return set()
+    can = {Capability.RESUME}
+    if options.frames and frames_local.SUPPORTED:
+        can.add(Capability.FRAMES_UNIX)
+    if options.frames_port is not None:
+        can.add(Capability.FRAMES_TCP)
+    return can
+
+
+def settled(
+    address: str | int | None,
+    host: str | None,
+    port: int | None,
+    path: str | None,
+    tls: TLS | None,
+    options: ServeOptions | None,
+) -> tuple[Address, ServeOptions, bool]:
+    """What a server's arguments come to.
+
+    Returns:
+        Where it listens, how it serves, and whether clients see the tracebacks of exceptions.
+
+    Raises:
+        AddressError: If they name no address, or plain text beside certificates.
+        ValueError: If a variable of the process says what an option cannot be.
+    """
+    from rlmesh._transport.grpc.tls import secured
+
+    options = options or ServeOptions.from_environment()
+    where = secured(_address_of(address, host, port, path), tls, named="://" in str(address))
+    tell = options.expose_tracebacks
+    return where, options, where.is_local if tell is None else tell
+
+
+def _address_of(
+    address: str | int | None, host: str | None, port: int | None, path: str | None
+) -> Address:
+    """The address that a server's arguments name; raises AddressError."""
+    from rlmesh._transport.address import Address, parse_address
+    from rlmesh.errors import AddressError
+
+    if address is not None:
+        if (host, port, path) != (None, None, None):
+            raise AddressError("give either an address, or host, port or path")
+        return parse_address(address)
+    if path is not None:
+        if host is not None or port is not None:
+            raise AddressError("give either path, or host and port")
+        return Address("unix", path=path)
+    return Address("tcp", host or "127.0.0.1", port or 0)

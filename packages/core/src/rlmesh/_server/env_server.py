@@ -1,0 +1,160 @@
+"""`EnvServer`: serves an environment to clients in other processes."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from rlmesh._server.base import Endpoint, lasting, settled
+from rlmesh.options import TLS, ServeOptions
+from rlmesh.specs import AutoresetMode
+
+if TYPE_CHECKING:
+    from rlmesh._env_host.frameworks import Framework
+    from rlmesh._session.session_manager import SessionHub
+    from rlmesh.adapters import EnvTags
+    from rlmesh.specs import EnvContract
+
+__all__ = ["EnvServer"]
+
+
+class EnvServer(Endpoint):
+    """Serves an environment: the one that is given, or a new one for each session.
+
+    With `env` one client at a time holds it, and it is only ever called from one thread: the
+    caller's with `serve`, one of the server's own with `start`. With `factory` each session has an
+    environment of its own, which is made when the session opens and closed when it ends, and is
+    called from one thread, or from the main thread of a process, that is its own too.
+
+    Args:
+        env: A Gymnasium environment, a vector of them, or an object of the same shape
+            (`rlmesh.types.EnvLike`, `VectorEnvLike`). A list of environments of Gymnasium, or of
+            functions that make them, is served as a vector (`gymnasium.vector.SyncVectorEnv`).
+        address: "host:port", "tcp://host:port", "grpcs://host:port" (TLS), "unix:///path" or a bare
+            port. None: made of `host`, `port` and `path`; without these, loopback and a free port.
+        host: Host name or IP address; loopback by default.
+        port: TCP port; 0 picks a free one.
+        path: Path of a Unix socket.
+        options: How to serve; None: as the variables `RLMESH_...` say
+            (`ServeOptions.from_environment`).
+        tags: What the leaves of the environment's spaces mean.
+        token: Bearer token that clients must show; empty: none.
+        tls: Certificates; clients then connect to `grpcs://host:port`.
+        framework: Whose values the environment's actions are: "native", "numpy", "torch" or "jax".
+            None: arrays of NumPy for Gymnasium's spaces, native values for those of
+            `rlmesh.spaces`. What the environment returns may be of any of them, always.
+        device: Device of the actions, for "torch" and "jax"; None: that library's default.
+        factory: Makes an environment, instead of `env`. It is called once at first, to know the
+            spaces, and the first session gets that environment.
+        max_sessions: How many sessions may be open at once, with `factory`.
+        workers: Where the environments of `factory` live. "thread": in threads of this process, so
+            they share its interpreter. "process": each in a new process (POSIX), so N of them use N
+            cores, and one that dies is an `EnvCrashedError` and nothing more. `factory` is sent
+            there by cloudpickle, or by pickle where that is not installed.
+        spares: How many environments are kept ready for sessions that will open.
+        expose: Names of methods and attributes of the environment, or of a wrapper of it, that
+            clients may call, read and write; no others are reached.
+        autoreset_mode: When the lanes of a list of environments start their next episode:
+            `rlmesh.specs.AutoresetMode`, Gymnasium's, or its value ("NextStep", the default,
+            "SameStep", "Disabled").
+
+    Raises:
+        AddressError: If the address is none, or cannot be bound.
+        TypeError: If `env` lacks a space or a method, or `factory` cannot be sent to a process.
+        SpaceError: If a space is of a kind that the contract does not have.
+        ImportError: If `env` is Gymnasium's and rlmesh-numpy is not installed, or `framework`'s
+            package is not.
+        ValueError: If there is no such framework, or it has no devices and one is given; if not
+            exactly one of `env` and `factory` is given, or an argument needs the other one.
+        EnvError: If `factory` fails in a process; what it raises in a thread is raised as it is.
+    """
+
+    def __init__(
+        self,
+        env: Any = None,
+        address: str | int | None = None,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        path: str | None = None,
+        options: ServeOptions | None = None,
+        tags: EnvTags | None = None,
+        token: str = "",
+        tls: TLS | None = None,
+        framework: Framework | None = None,
+        device: object | None = None,
+        factory: Callable[[], Any] | None = None,
+        max_sessions: int = 1,
+        workers: Literal["thread", "process"] = "thread",
+        spares: int = 0,
+        expose: Sequence[str] = (),
+        autoreset_mode: AutoresetMode | str | None = None,
+    ) -> None:
+        from rlmesh._env_host.attributes import check_names
+        from rlmesh._env_host.base import House
+        from rlmesh._env_host.make_env_host import Pool, establish
+        from rlmesh._wire.env_codec import ENV_SERVICE
+
+        where, options, tell = settled(address, host, port, path, tls, options)
+        pool = Pool(max_sessions, workers, spares)
+        if autoreset_mode is not None:
+            autoreset_mode = AutoresetMode(getattr(autoreset_mode, "value", autoreset_mode))
+        house = House(
+            tags,
+            framework,
+            device,
+            options.validation,
+            tell,
+            check_names(expose),
+            autoreset_mode,
+        )
+        self._hosting = establish(env, factory, house, options, pool)
+        self._contract = self._hosting.contract
+        hub = self._new_hub(options, tell)
+        super().__init__(self._hosting, hub, options, self._contract.id)
+        try:
+            self._bind(ENV_SERVICE, where, token, tls, hub)
+            self._offer_frames(token, tls)
+        except BaseException:
+            if factory is not None:
+                self._hosting.close()
+            raise
+
+    def _new_hub(self, options: ServeOptions, tell: bool) -> SessionHub:
+        from rlmesh._session.session_manager import SessionHub
+        from rlmesh._session.versions import this_peer
+        from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+        from rlmesh._wire.env_codec import EnvFrames
+        from rlmesh.specs import Capability, SessionTerms
+
+        can = {
+            Capability.RENDER,
+            Capability.QUEUE,
+            Capability.ATTRIBUTES,
+            Capability.STEP_MANY,
+            *lasting(options),
+        }
+        if self._contract.autoreset_mode is AutoresetMode.DISABLED:
+            can.add(Capability.PARTIAL_RESET)
+        return SessionHub(
+            served=self._contract,
+            server=this_peer(socket.gethostname(), frozenset(can)),
+            terms=SessionTerms(options.grace_period, MAX_MESSAGE_BYTES, options.idle_timeout),
+            instances=self._hosting,
+            frames=EnvFrames(self._hosting.backend),
+            expose_tracebacks=tell,
+        )
+
+    @property
+    def env_contract(self) -> EnvContract:
+        """What clients are told of the environment."""
+        return self._contract
+
+    @property
+    def spec(self) -> EnvContract:
+        """Alias of `env_contract`."""
+        return self._contract
+
+    def __repr__(self) -> str:
+        return f"EnvServer({self._contract.id!r}, {self._address!r})"

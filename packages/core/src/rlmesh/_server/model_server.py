@@ -1,0 +1,136 @@
+"""`ModelServer`: serves a model to clients in other processes."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rlmesh._server.base import Endpoint, lasting, settled
+from rlmesh.options import TLS, ServeOptions
+
+if TYPE_CHECKING:
+    from rlmesh._model_host.model_session_manager import ModelHub, ModelInstances
+    from rlmesh._models.base import ModelBase
+    from rlmesh.specs import ModelSpec
+
+__all__ = ["ModelServer"]
+
+MOST_SESSIONS = 500
+"""Each has a thread for its stream, and a second one for a moment when it is resumed."""
+
+
+class ModelServer(Endpoint):
+    """Serves a model to any number of sessions, each of which plays episodes in lanes of its own.
+
+    The model is loaded when the server is made, and called from one thread only: the caller's with
+    `serve`, one of the server's own with `start`. Requests of sessions whose environments have
+    equal spaces and tags are gathered into one call, where the model has a batch form
+    (`ServeOptions.max_batch_size` and `max_batch_delay_ms`). If such a call fails, each of its
+    requests is tried alone, so that one fails alone; entries of an episode's `state` are set back
+    before that, but not what is inside of them.
+
+    Args:
+        model: The model: of `rlmesh`, `rlmesh.numpy`, `rlmesh.torch` or `rlmesh.jax`.
+        address: "host:port", "tcp://host:port", "grpcs://host:port" (TLS), "unix:///path" or a bare
+            port. None: made of `host`, `port` and `path`; without these, loopback and a free port.
+        host: Host name or IP address; loopback by default.
+        port: TCP port; 0 picks a free one.
+        path: Path of a Unix socket.
+        options: How to serve; None: as the variables `RLMESH_...` say
+            (`ServeOptions.from_environment`). `validation` says what to do with actions of the
+            model outside their space.
+        token: Bearer token that clients must show; empty: none.
+        tls: Certificates; clients then connect to `grpcs://host:port`.
+        max_sessions: How many sessions may be open at once; others wait or are refused.
+
+    Raises:
+        AddressError: If the address is none, or cannot be bound.
+        CodecError: If the model's spec breaks a rule of the contract; says where.
+        ValueError: If `max_sessions` is below 1.
+        Exception: What loading the model raises.
+    """
+
+    def __init__(
+        self,
+        model: ModelBase[Any, Any],
+        address: str | int | None = None,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        path: str | None = None,
+        options: ServeOptions | None = None,
+        token: str = "",
+        tls: TLS | None = None,
+        max_sessions: int = MOST_SESSIONS,
+    ) -> None:
+        from rlmesh._wire.model_codec import MODEL_SERVICE
+
+        if max_sessions < 1:
+            raise ValueError(f"max_sessions={max_sessions!r}; expected 1 or more")
+        where, options, tell = settled(address, host, port, path, tls, options)
+        self._spec = _told_spec(model)
+        instances = _new_instances(model, options, max_sessions, tell)
+        hub = _new_hub(self._spec, instances, options, tell)
+        super().__init__(instances.thread, hub, options, self._spec.id)
+        model.forms.load()
+        self._bind(MODEL_SERVICE, where, token, tls)
+        self._offer_frames(token, tls)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What clients are told of the model."""
+        return self._spec
+
+    def __repr__(self) -> str:
+        return f"ModelServer({self._spec.id!r}, {self._address!r})"
+
+
+def _told_spec(model: ModelBase[Any, Any]) -> ModelSpec:
+    """What clients are told of a model."""
+    from rlmesh._client.model_policy import OFFERED_KEY
+    from rlmesh._wire.spec import SPEC_VERSION
+
+    spec, offered = model.model_spec, model.forms.offered
+    own = [form.value for form in spec.predict_forms if form in offered]
+    metadata = {**spec.metadata, OFFERED_KEY: own}
+    return replace(spec, spec_version=SPEC_VERSION, metadata=metadata)
+
+
+def _new_instances(
+    model: ModelBase[Any, Any], options: ServeOptions, max_sessions: int, tell: bool
+) -> ModelInstances:
+    from rlmesh._model_host.fitted_model import Routes
+    from rlmesh._model_host.model_session_manager import ModelInstances
+
+    return ModelInstances(
+        Routes(model.fitted, model._backend, expose_tracebacks=tell),
+        (options.max_batch_size, options.max_batch_delay_ms / 1000),
+        options.validation,
+        max_sessions,
+        expose_tracebacks=tell,
+    )
+
+
+def _new_hub(
+    spec: ModelSpec, instances: ModelInstances, options: ServeOptions, tell: bool
+) -> ModelHub:
+    from rlmesh._env_host.frameworks import contract_backend
+    from rlmesh._model_host.model_session_manager import ModelHub
+    from rlmesh._session.versions import this_peer
+    from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+    from rlmesh._wire.model_codec import ModelFrames
+    from rlmesh.adapters import PredictForm
+    from rlmesh.specs import Capability, SessionTerms
+
+    can = {Capability.QUEUE, *lasting(options)}
+    if {PredictForm.BATCH, PredictForm.CHUNK_BATCH}.intersection(spec.predict_forms):
+        can.add(Capability.BATCH)
+    return ModelHub(
+        served=spec,
+        server=this_peer(socket.gethostname(), frozenset(can)),
+        terms=SessionTerms(options.grace_period, MAX_MESSAGE_BYTES, options.idle_timeout),
+        instances=instances,
+        frames=ModelFrames(contract_backend()),
+        expose_tracebacks=tell,
+    )

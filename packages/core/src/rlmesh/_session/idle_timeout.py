@@ -1,0 +1,62 @@
+"""`IdleWatch`: ends sessions whose clients ask for nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from rlmesh._session.server_session import ServedSession
+
+__all__ = ["IdleWatch"]
+
+
+class IdleWatch:
+    """Looks on a thread of its own, which is there while there are sessions.
+
+    Args:
+        timeout: Seconds without a request after which a session is idle; 0: never.
+        sessions: Those that are open.
+        expire: Ends a session, unless a call is running or was answered after the time given.
+    """
+
+    def __init__(
+        self,
+        timeout: float,
+        sessions: Callable[[], Iterable[ServedSession]],
+        expire: Callable[[ServedSession, float], object],
+    ) -> None:
+        self._timeout = timeout
+        self._sessions = sessions
+        self._expire = expire
+        self._lock = threading.Lock()
+        self._running = False
+        self._stopped = threading.Event()
+
+    def opened(self) -> None:
+        """There is a new session."""
+        if self._timeout <= 0:
+            return
+        with self._lock:
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._watch, name="rlmesh-idle", daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            with self._lock:
+                sessions = list(self._sessions())
+                if not sessions:
+                    self._running = False
+                    return
+            limit = time.monotonic() - self._timeout
+            for session in sessions:
+                if session.answered_at <= limit:
+                    self._expire(session, limit)
+            oldest = min(session.answered_at for session in sessions)
+            if self._stopped.wait(max(oldest - limit, self._timeout / 10, 0.01)):
+                return
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()

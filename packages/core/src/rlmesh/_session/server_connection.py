@@ -1,0 +1,182 @@
+"""One stream of frames from one client: the order of its requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rlmesh._buffers import Frame, Place, whole
+from rlmesh._messages import env as m
+from rlmesh._session.server_session import ServedSession
+from rlmesh.backends import Buffer
+from rlmesh.errors import CodecError
+
+if TYPE_CHECKING:
+    from rlmesh._session.session_manager import SessionHub
+
+__all__ = ["Answer", "Connection", "unknown"]
+
+
+class Answer(NamedTuple):
+    """What a transport does next: send `frame`, if there is one, and end the stream if `last`.
+
+    Before that it sends `farewell`, which answers nothing and tells why (K-9).
+    """
+
+    frame: Frame | None
+    last: bool = False
+    farewell: Frame = b""
+
+
+_REPLACED = Answer(None, last=True)
+"""To a frame of a connection that another one has taken the session from."""
+
+
+def unknown() -> bool:
+    """Nothing is known of the client's process."""
+    return False
+
+
+class Connection:
+    """One stream of frames from one client.
+
+    Args:
+        hub: The endpoint.
+        peer: Network peer, for messages.
+        cut: Ends the stream, from another thread.
+        alive: Whether the client is still there.
+        place: Puts a large answer where the transport wants it.
+        resumes: Whether it takes nothing but a session that is resumed.
+        ended: Whether the client's process is known to have ended.
+    """
+
+    def __init__(
+        self,
+        hub: SessionHub,
+        peer: str,
+        cut: Callable[[], object],
+        alive: Callable[[], bool],
+        place: Place = whole,
+        *,
+        resumes: bool = False,
+        ended: Callable[[], bool] = unknown,
+    ) -> None:
+        self._resumes = resumes
+        self.ended = ended
+        self.peer = peer
+        self.alive = alive
+        self._hub = hub
+        self._cut = cut
+        self._place = place
+        self._session: ServedSession | None = None
+
+    def cut(self) -> None:
+        """See `Link`."""
+        self._cut()
+
+    def exchange(self, frame: Buffer) -> Answer:
+        """The answer to one frame. Every frame gets exactly one, or ends the stream."""
+        try:
+            request = self._hub.read(frame)
+        except CodecError as error:
+            # It concerns the connection alone: the session may be resumed (Q-8, Q-9).
+            failure = m.Failure(m.ErrorCode.MALFORMED, str(error), session_closed=True)
+            return Answer(self._hub.write(0, failure), last=True)
+        session = self._session
+        if session is None:
+            return self._open(request)
+        if not session.begin(self):
+            return _REPLACED
+        current = True
+        try:
+            answer = self._next(session, request, frame)
+        finally:
+            current = session.finish(self)
+        if answer.last:
+            self._hub.close(session)
+        elif current and self._hub.stopping:
+            return answer._replace(last=True, farewell=self._hub.farewell)
+        return answer if current else _REPLACED
+
+    def host(self, stream: Any) -> bool:
+        """Have the session's own thread run the rest of the connection, or refuse."""
+        return self._session is not None and self._session.instance.host(stream)
+
+    def lost(self) -> None:
+        """The stream has ended, for whatever reason."""
+        session, self._session = self._session, None
+        if session is not None:
+            self._hub.lost(session, self)
+
+    def _open(self, request: m.Request) -> Answer:
+        body = request.body
+        if self._resumes and isinstance(body, m.Open) and body.resume is None:
+            failure = m.Failure(
+                m.ErrorCode.WRONG_STATE,
+                "sessions begin over gRPC, and are resumed here",
+                session_closed=True,
+            )
+            return Answer(self._hub.write(request.sequence, failure), last=True)
+        if not isinstance(body, m.Open) or request.sequence != 0:
+            failure = m.Failure(
+                m.ErrorCode.MALFORMED if _is_open(body) else m.ErrorCode.WRONG_STATE,
+                f"the first request of a stream is Open with sequence 0, got {_words(body)} with "
+                f"sequence {request.sequence}",
+                session_closed=True,
+            )
+            return Answer(self._hub.write(request.sequence, failure), last=True)
+        self._session, reply = self._hub.open(body, self)
+        return Answer(self._hub.write(0, reply), last=self._session is None)
+
+    def _next(self, session: ServedSession, request: m.Request, frame: Buffer) -> Answer:
+        sequence = request.sequence
+        if sequence == session.received and session.kept:
+            return Answer(session.kept)
+        if sequence != session.received + 1:
+            failure = m.Failure(
+                m.ErrorCode.OUT_OF_SEQUENCE,
+                f"expected sequence {session.received + 1}, or {session.received} again, got "
+                f"{sequence}",
+            )
+            return Answer(self._hub.write(sequence, failure))
+        session.received = sequence
+        session.kept = b""
+        body = request.body
+        refusal = None if type(body) is m.Step else _refusal(body)
+        if refusal is not None:
+            session.kept = self._hub.write(sequence, refusal)
+            return Answer(session.kept)
+        try:
+            session.kept, reply = self._hub.play(session, request, frame, self._place)
+        except BaseException:
+            # Ctrl-C stops the server in the middle of the call; a client that asks again must not
+            # be told that it has never asked.
+            words = "the server was stopped during this call"
+            stopped = m.Failure(m.ErrorCode.SHUTTING_DOWN, words, session_closed=True)
+            session.kept = self._hub.write(sequence, stopped)
+            raise
+        over = isinstance(body, m.Close) or (isinstance(reply, m.Failure) and reply.session_closed)
+        return Answer(session.kept, over)
+
+
+def _refusal(body: m.RequestBody) -> m.Failure | None:
+    """Why a request is none that an environment can be asked; None: it is one."""
+    if _is_open(body):
+        return m.Failure(m.ErrorCode.WRONG_STATE, "the session is open already")
+    if isinstance(body, m.Malformed):
+        return m.Failure(m.ErrorCode.MALFORMED, body.reason, path=body.path)
+    if isinstance(body, m.Unsupported):
+        words = f"this server does not support {body.kind}"
+        return m.Failure(m.ErrorCode.UNSUPPORTED, words)
+    return None
+
+
+def _is_open(body: m.RequestBody) -> bool:
+    return isinstance(body, m.Open) or (isinstance(body, m.Malformed) and body.kind == "open")
+
+
+def _words(body: m.RequestBody) -> str:
+    """A request in words."""
+    if isinstance(body, m.Malformed):
+        return f"a malformed {body.kind} ({body.reason})"
+    return type(body).__name__

@@ -1,0 +1,266 @@
+"""Frames over gRPC, the server's side: session streams, health and reflection."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol, cast
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from rlmesh._buffers import Frame
+from rlmesh._transport.address import Address
+from rlmesh._transport.grpc.options import server_options, target_of
+from rlmesh._transport.grpc.threads import HostedStream, StreamHost, StreamThreads
+from rlmesh._transport.grpc.tls import server_credentials
+from rlmesh._transport.token import admits, check_token
+from rlmesh._transport.unix_socket import OwnedSocket
+from rlmesh.errors import AddressError
+from rlmesh.options import TLS
+
+__all__ = ["FrameAnswer", "FrameConnection", "FrameService", "GrpcServer"]
+
+_LAST_SECONDS = 0.1
+"""How long a session's last frames have to be sent when the server stops."""
+
+
+class FrameAnswer(Protocol):
+    """What to send, and whether the stream ends after it."""
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame to send; None: nothing, because another connection has taken the session."""
+        ...
+
+    @property
+    def last(self) -> bool:
+        """Whether the stream ends after it."""
+        ...
+
+    @property
+    def farewell(self) -> Frame:
+        """A frame to send last of all; empty: none."""
+        ...
+
+
+class FrameConnection(Protocol):
+    """One client's stream."""
+
+    def exchange(self, frame: bytes) -> FrameAnswer:
+        """The answer to one frame."""
+        ...
+
+    def lost(self) -> None:
+        """The stream has ended."""
+        ...
+
+
+@dataclass(frozen=True)
+class FrameService:
+    """What a server offers, as bytes.
+
+    Attributes:
+        name: Full name of the gRPC service.
+        describe: Answers `Describe`.
+        connect: Makes the connection of a new `Session` stream, given its network peer, what ends
+            the stream from another thread, and what tells whether the client is still there.
+        shutdown: Asked by `Shutdown`; None: clients may not.
+    """
+
+    name: str
+    describe: Callable[[], bytes]
+    connect: Callable[[str, Callable[[], object], Callable[[], bool]], FrameConnection]
+    shutdown: Callable[[], None] | None = None
+
+
+class GrpcServer:
+    """Serves one `FrameService`; it listens once `start` is called.
+
+    Args:
+        service: What is served.
+        address: Where; port 0 picks a free one.
+        token: Bearer token that clients must show; empty: none.
+        host: Who may lend a thread to a session's stream; None: nobody.
+        tls: Certificates, for an address with TLS.
+
+    Raises:
+        AddressError: If the address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        service: FrameService,
+        address: Address,
+        token: str = "",
+        host: StreamHost | None = None,
+        tls: TLS | None = None,
+    ) -> None:
+        self._tls = tls
+        self._health = health.HealthServicer()
+        self._threads = StreamThreads(host)
+        self._server = grpc.server(cast("Any", self._threads), options=server_options())
+        self._handler = _Handler(service, token, self._threads)
+        self._server.add_generic_rpc_handlers((self._handler,))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        _add_reflection(self._server, (service.name, health.SERVICE_NAME))
+        self._names = ("", service.name)
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._socket: OwnedSocket | None = None
+        self.address = self._bind(address)
+
+    def start(self) -> None:
+        """Accept connections."""
+        self._server.start()
+        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    def stop(self, grace: float) -> None:
+        """Refuse new calls, end open streams after `grace` seconds, and wait for that."""
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        stopped = self._server.stop(grace)
+        # Others than sessions, such as those who watch the health, need not be waited for.
+        self._handler.wait_for_sessions(grace)
+        self._server.stop(min(grace, _LAST_SECONDS))
+        stopped.wait()
+        self._threads.shutdown(wait=False)
+        if self._socket is not None:
+            self._socket.remove()
+
+    def _set_health(self, status: Any) -> None:
+        for name in self._names:
+            self._health.set(name, status)
+
+    def _add_port(self, address: Address) -> int:
+        if address.scheme == "grpcs":
+            return self._server.add_secure_port(target_of(address), server_credentials(self._tls))
+        return self._server.add_insecure_port(target_of(address))
+
+    def _bind(self, address: Address) -> Address:
+        try:
+            if address.scheme != "unix":
+                return replace(address, port=self._listen(address))
+            self._socket = OwnedSocket(
+                address.path, lambda path: self._listen(replace(address, path=path))
+            )
+        except BaseException as error:
+            self._server.stop(0)
+            if not isinstance(error, OSError):
+                raise
+            raise AddressError(f"cannot listen on {address}: {error}") from error
+        return address
+
+    def _listen(self, address: Address) -> int:
+        """The port that is listened on; raises AddressError."""
+        try:
+            port = self._add_port(address)
+        except RuntimeError:
+            port = 0
+        if not port:
+            raise AddressError(f"cannot listen on {address}: in use, or not this host's")
+        return port
+
+
+def _add_reflection(server: grpc.Server, names: Sequence[str]) -> None:
+    try:
+        from grpc_reflection.v1alpha import reflection
+    except ImportError:
+        return  # An extra: pip install "rlmesh-core[reflection]".
+    reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+
+
+class _Handler(grpc.GenericRpcHandler):
+    """Routes the three methods of a service, after its token."""
+
+    def __init__(self, service: FrameService, token: str, threads: StreamThreads) -> None:
+        self._service = service
+        self._threads = threads
+        self._sessions = 0
+        self._ended = threading.Condition()
+        self._token = check_token(token).encode()
+        self._session_path = f"/{service.name}/Session"
+        self._unary: dict[str, Any] = {
+            f"/{service.name}/Describe": grpc.unary_unary_rpc_method_handler(self._describe),
+            f"/{service.name}/Shutdown": grpc.unary_unary_rpc_method_handler(self._shutdown),
+        }
+
+    def wait_for_sessions(self, timeout: float) -> None:
+        """Wait until no session's stream is open, but not longer than `timeout` seconds."""
+        with self._ended:
+            self._ended.wait_for(lambda: not self._sessions, timeout)
+
+    def _count(self, more: int) -> None:
+        with self._ended:
+            self._sessions += more
+            self._ended.notify_all()
+
+    def service(self, handler_call_details: Any) -> Any:
+        """The handler of a method; None where there is no such method."""
+        self._threads.announce(None)
+        path = handler_call_details.method
+        admitted = self._admits(handler_call_details.invocation_metadata)
+        if path == self._session_path:
+            return self._stream_handler(admitted)
+        method = self._unary.get(path)
+        if method is None or admitted:
+            return method
+        return grpc.unary_unary_rpc_method_handler(_refuse)
+
+    def _stream_handler(self, admitted: bool) -> Any:
+        if not admitted:
+            return grpc.stream_stream_rpc_method_handler(_refuse)
+        stream = HostedStream()
+        self._threads.announce(stream)
+        return grpc.stream_stream_rpc_method_handler(partial(self._session, stream))
+
+    def _admits(self, metadata: Any) -> bool:
+        if not self._token:
+            return True
+        shown = next((value for key, value in metadata or () if key == "authorization"), "")
+        return admits(self._token, str(shown))
+
+    def _describe(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        return self._service.describe()
+
+    def _session(
+        self, stream: HostedStream, requests: Iterator[bytes], context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        stream.entered(context)
+        self._count(1)
+        connection = self._service.connect(context.peer(), context.cancel, context.is_active)
+        exchange = connection.exchange
+        try:
+            for frame in requests:
+                answer = exchange(frame)
+                stream.ending = answer.last
+                if answer.frame is None:
+                    context.abort(grpc.StatusCode.ABORTED, "another connection has the session")
+                yield bytes(answer.frame)
+                if answer.last:
+                    if answer.farewell:
+                        yield bytes(answer.farewell)
+                    return
+        except grpc.RpcError as error:
+            # The client is gone. grpcio keeps the error with the call, and its traceback would keep
+            # the call, and its descriptor, until garbage is collected.
+            error.__traceback__ = None
+        finally:
+            stream.left()
+            connection.lost()
+            self._count(-1)
+
+    def _shutdown(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        if self._service.shutdown is None:
+            context.abort(
+                grpc.StatusCode.PERMISSION_DENIED, "this server may not be shut down remotely"
+            )
+        else:
+            self._service.shutdown()
+        return b""
+
+
+def _refuse(request: Any, context: grpc.ServicerContext) -> Any:
+    context.abort(
+        grpc.StatusCode.UNAUTHENTICATED, "this endpoint asks for a token; none or a wrong one came"
+    )

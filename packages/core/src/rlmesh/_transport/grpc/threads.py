@@ -1,0 +1,154 @@
+"""The threads that gRPC's handlers run on: one of the pool's each, or a thread that a host lends.
+
+grpcio asks a handler for each new call and submits its work to the executor, one right after the
+other on one thread. So a handler can say, just before, what its work is. Where that order should
+ever differ, work runs on the pool: slower, and as correct.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Any, Protocol
+
+import grpc
+
+__all__ = ["HostedStream", "StreamHost", "StreamThreads"]
+
+_MAX_STREAMS = 1024
+
+
+class HostedStream:
+    """The work of one stream, to be run by a host.
+
+    Attributes:
+        ending: Whether its last answer is made; set by the handler.
+    """
+
+    def __init__(self) -> None:
+        self.ending = False
+        self._context: grpc.ServicerContext | None = None
+        self._cancelled = False
+        self._work: Callable[[], Any] | None = None
+        self.done: Future[Any] = Future()
+
+    def entered(self, context: grpc.ServicerContext) -> None:
+        """The handler has begun."""
+        self._context = context
+        if self._cancelled:
+            context.cancel()
+
+    def left(self) -> None:
+        """The handler has ended."""
+        self.ending = True
+        self._context = None
+
+    def prepare(self, work: Callable[[], Any]) -> None:
+        """Take the work that gRPC submits."""
+        self._work = work
+
+    def run(self) -> None:
+        """See `rlmesh._env_host.env_thread.Stream`."""
+        # What it holds leads back here: without this, connections were freed as late as garbage is.
+        work, self._work = self._work, None
+        assert work is not None
+        try:
+            self.done.set_result(work())
+        except BaseException as error:
+            # gRPC tells a client of an Exception, and would leave this one's waiting.
+            self.cancel()
+            self.done.set_exception(error)
+            raise
+
+    def cancel(self) -> None:
+        """See `rlmesh._env_host.env_thread.Stream`."""
+        self._cancelled = True
+        context = self._context
+        if context is not None:
+            context.cancel()
+
+
+class StreamHost(Protocol):
+    """Who may lend a thread to a stream."""
+
+    def offer(self, stream: HostedStream) -> bool:
+        """Take the stream and run it later, or refuse."""
+        ...
+
+
+_Job = tuple["Future[Any]", Callable[[], Any]]
+
+
+class StreamThreads(Executor):
+    """A pool whose streams go to a host where it takes them.
+
+    Its threads are daemons: a process that ends while clients are connected, or while a call hangs,
+    would wait for them for ever as it does for those of a `ThreadPoolExecutor`.
+
+    Args:
+        host: Who is offered each stream; None: nobody.
+    """
+
+    def __init__(self, host: StreamHost | None) -> None:
+        self._host = host
+        self._next = threading.local()
+        self._lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads = 0
+        self._free = 0
+        self._over = False
+
+    def announce(self, stream: HostedStream | None) -> None:
+        """What this thread submits next is the work of `stream`, or of none."""
+        self._next.stream = stream
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """See `concurrent.futures.Executor`."""
+        stream: HostedStream | None = getattr(self._next, "stream", None)
+        self._next.stream = None
+        work = partial(fn, *args, **kwargs)
+        if stream is not None and self._host is not None:
+            stream.prepare(work)
+            if self._host.offer(stream):
+                return stream.done
+        return self._queue(work)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """See `concurrent.futures.Executor`; what was submitted is done, and not waited for."""
+        with self._lock:
+            if not self._over:
+                self._over = True
+                for _ in range(self._threads):
+                    self._jobs.put(None)
+
+    def _queue(self, work: Callable[[], Any]) -> Future[Any]:
+        done: Future[Any] = Future()
+        with self._lock:
+            if self._over:
+                raise RuntimeError("the server has stopped")
+            self._jobs.put((done, work))
+            # One thread a stream: they start on demand, so the bound costs nothing.
+            if self._free:
+                self._free -= 1
+            elif self._threads < _MAX_STREAMS:
+                self._threads += 1
+                name = f"rlmesh-grpc-{self._threads}"
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+        return done
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            done, work = job
+            try:
+                result = work()
+            except BaseException as error:
+                done.set_exception(error)
+                del error
+            else:
+                done.set_result(result)
+            del job, done, work
+            with self._lock:
+                self._free += 1

@@ -1,0 +1,1 @@
+"""Sessions over frames: length-prefixed messages on a Unix socket or TCP."""

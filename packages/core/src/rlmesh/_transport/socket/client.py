@@ -1,0 +1,132 @@
+"""`FramesConnection`: a client's end of frames, on a Unix socket or over TCP."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Sequence
+
+from rlmesh._buffers import Frame
+from rlmesh._transport.address import Address
+from rlmesh._transport.probe import is_deserted
+from rlmesh._transport.socket import tcp as frames_tcp
+from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
+from rlmesh._transport.socket.unix import LocalFrameSocket, has_room, peer_is_same_user
+from rlmesh.backends import Buffer
+from rlmesh.errors import ConnectError, ConnectionLostError
+from rlmesh.options import TLS
+
+__all__ = ["FramesConnection", "to_port", "to_socket"]
+
+_LOCAL_SECONDS = 1.0
+_REMOTE_SECONDS = 10.0
+
+
+def to_socket(where: Address, name: str) -> FramesConnection:
+    """A connection to a Unix socket of the abstract namespace of this host.
+
+    Raises:
+        ConnectError: If there is no such socket here, it is another user's, or few descriptors
+            are left.
+    """
+
+    def dial() -> FrameSocket:
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            if not has_room(connected):
+                raise OSError("half of this process's descriptors are in use")
+            connected.settimeout(_LOCAL_SECONDS)
+            connected.connect(f"\0{name}")
+            if not peer_is_same_user(connected):
+                raise PermissionError("the server is another user's")
+            return LocalFrameSocket(connected)
+        except BaseException:  # An interrupt leaves no socket open either.
+            connected.close()
+            raise
+
+    return FramesConnection(where, dial)
+
+
+def to_port(where: Address, port: int, token: str, tls: TLS | None) -> FramesConnection:
+    """A connection over TCP to the server's host.
+
+    Raises:
+        ConnectError: If it cannot be reached, or does not prove to be that host.
+    """
+    return FramesConnection(
+        where, lambda: frames_tcp.dial(where, port, token, tls, _REMOTE_SECONDS)
+    )
+
+
+class FramesConnection:
+    """See `rlmesh._session.client_connection.Exchange`.
+
+    Args:
+        where: The server's address over gRPC, for messages.
+        dial: Connects; raises OSError.
+
+    Raises:
+        ConnectError: If that fails.
+    """
+
+    transport = "frames"
+
+    def __init__(self, where: Address, dial: Callable[[], FrameSocket]) -> None:
+        self.address = str(where)
+        self._where = where
+        try:
+            self._frames = dial()
+        except OSError as error:
+            words = f"{self.address} is not reached by frames: {error}"
+            raise ConnectError(words, address=self.address) from None
+        self._begun = False
+
+    def place(self, parts: Sequence[Buffer], size: int) -> Buffer:
+        """See `FrameSocket.place`."""
+        return self._frames.place(parts, size)
+
+    def exchange(self, frame: Frame, timeout: float | None = None) -> Buffer:
+        """Send a frame and wait for the answer; see `GrpcConnection.exchange`."""
+        if timeout is not None:
+            return self._exchange_within(frame, timeout)
+        try:
+            self._send(frame)
+            return self._frames.receive()
+        except (FramesEnded, OSError) as error:
+            raise self._lost(error) from None
+
+    def _send(self, frame: Frame) -> None:
+        # Where the server has ended it, it may have said why before.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._frames.send(frame)
+
+    def _exchange_within(self, frame: Frame, timeout: float) -> Buffer:
+        try:
+            self._frames.limit(timeout)
+            answer = self._exchange(frame)
+            self._frames.limit(None)
+        except TimeoutError:
+            raise ConnectError(
+                f"{self.address} does not answer within {timeout:g} s", address=self.address
+            ) from None
+        except (FramesEnded, OSError) as error:
+            raise self._lost(error) from None
+        return answer
+
+    def _exchange(self, frame: Frame) -> Buffer:
+        if self._begun:
+            self._send(frame)
+            return self._frames.receive()
+        self._begun = True
+        return self._frames.offer(frame)
+
+    def _lost(self, error: Exception) -> ConnectionLostError:
+        return ConnectionLostError(f"{self.address}: {error}", address=self.address)
+
+    def deserted(self) -> bool:
+        """Whether nobody listens at the address, for sure."""
+        return is_deserted(self._where)
+
+    def close(self) -> None:
+        """Drop the connection; may be called again."""
+        self._frames.close()

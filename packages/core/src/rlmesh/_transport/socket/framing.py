@@ -1,0 +1,199 @@
+"""Frames on a socket: each after its length, four bytes, little-endian (CONTRACT.md, B-12)."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections.abc import Sequence
+from time import perf_counter_ns
+
+from rlmesh._buffers import Frame, Pieces
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES, joined, too_large
+from rlmesh._transport.socket.spin_wait import Patience
+from rlmesh.backends import Buffer
+
+__all__ = ["AT_ONCE", "HEADER", "MORE", "FrameSocket", "FramesEnded", "checked"]
+
+HEADER = struct.Struct("<I")
+
+MORE = 1 << 31
+"""Added to a length where something else than the frame follows; see `frames_local`."""
+
+AT_ONCE = 65_536
+"""What one call receives of small frames."""
+
+_LARGE_BYTES = 16_384
+"""From this size on a frame is sent, and received, apart from its length: that saves a copy."""
+
+_FIRST_BYTES = 65_536
+"""Longest first frame: it says who comes, and what session it resumes."""
+
+
+class FramesEnded(Exception):
+    """The peer has closed the connection, or broken the rules of it."""
+
+
+class FrameSocket:
+    """Sends and receives frames on a connected, blocking socket.
+
+    A peer sends its next frame only once it has the answer to the one before, or a last one more;
+    so what comes at once is one frame, or two.
+
+    Args:
+        connected: The socket, which this owns from now on.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.settimeout(None)
+        self._socket = connected
+        self._patience = Patience(connected)
+        self._rest = b""
+        self._large = False
+
+    def offer(self, frame: Frame) -> Buffer:
+        """Send a client's first frame and return the answer to it; raises as `receive`."""
+        self.send(frame)
+        return self.receive()
+
+    def receive_first(self) -> Buffer:
+        """A client's first frame, which is short; see `receive`."""
+        return self.receive_short(_FIRST_BYTES)
+
+    def answer_first(self, frame: Frame) -> None:
+        """Send the answer to that."""
+        self.send(frame)
+
+    def receive_short(self, most: int) -> bytes:
+        """The next frame, of `most` bytes, while the peer may be anybody; see `receive`."""
+        (size,) = HEADER.unpack(self._exactly(HEADER.size))
+        if size > most:
+            raise FramesEnded(f"a first message of {size} bytes; the limit is {most}")
+        return self._exactly(size)
+
+    def place(self, parts: Sequence[Buffer], size: int) -> Buffer:
+        """A frame made of pieces, of `size` bytes in all, where `send` wants it.
+
+        Raises:
+            LimitError: If it is too large for the peer.
+        """
+        return joined(parts, size)
+
+    def gather(self, parts: Sequence[Buffer], size: int) -> Frame:
+        """As `place`, of pieces that stay as they are until the peer's next frame has come."""
+        return self.place(parts, size)
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame.
+
+        Raises:
+            LimitError: If it is too large for the peer.
+            OSError: If the connection is over.
+        """
+        size = len(frame)
+        if size < _LARGE_BYTES:
+            self._socket.sendall(HEADER.pack(size) + bytes(frame))
+            return
+        if size > MAX_MESSAGE_BYTES:
+            raise too_large(size)
+        self._send_large(HEADER.pack(size), bytes(frame) if isinstance(frame, Pieces) else frame)
+
+    def _send_large(self, header: bytes, frame: Buffer) -> None:
+        sent = self._socket.sendmsg([header, frame])
+        if sent < len(header) + len(frame):
+            # The kernel took a part; sendall has the rest.
+            self._socket.sendall(header[sent:])
+            self._socket.sendall(memoryview(frame)[max(0, sent - len(header)) :])
+
+    def receive(self) -> Buffer:
+        """The next frame; it holds until the next one is asked for.
+
+        Raises:
+            FramesEnded: If there is none, or one that is too large or not where it should be.
+            OSError: If the connection breaks.
+        """
+        if self._large and not self._rest:
+            return self._receive_in_place()
+        data = self._rest or self._wait()
+        while len(data) < HEADER.size:
+            data += self._more()
+        (size,) = HEADER.unpack_from(data)
+        end = HEADER.size + size
+        if len(data) == end:
+            self._rest = b""
+            return data[HEADER.size :]
+        if size & MORE:
+            return self._referred(data)
+        if len(data) > end:
+            self._rest = data[end:]
+            return data[HEADER.size : end]
+        self._rest = b""
+        self._large = True  # The next one, probably, too.
+        begun = data[HEADER.size :]
+        return begun + self._exactly(checked(size) - len(begun))
+
+    def _wait(self) -> bytes:
+        """Whatever comes next."""
+        if self._patience.look():
+            return self._socket.recv(AT_ONCE)
+        begun = perf_counter_ns()
+        data = self._recv(AT_ONCE)
+        self._patience.slept(perf_counter_ns() - begun)
+        return data
+
+    def _referred(self, data: bytes) -> Buffer:
+        """The frame that a reference stands for, which `data` begins with."""
+        raise FramesEnded("the peer refers to memory that is not shared")
+
+    def _receive_in_place(self) -> bytes:
+        """The next frame, where it is likely large: one call more, and no copy."""
+        (size,) = HEADER.unpack(self._exactly(HEADER.size))
+        self._large = size >= _LARGE_BYTES
+        return self._exactly(checked(size))
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._recv(size, socket.MSG_WAITALL) if size else b""
+        while len(data) < size:
+            more = self._recv(size - len(data), socket.MSG_WAITALL)
+            if not more:
+                raise FramesEnded("the peer has closed the connection")
+            data += more
+        return data
+
+    def _recv(self, size: int, flags: int = 0) -> bytes:
+        return self._socket.recv(size, flags)
+
+    def _more(self) -> bytes:
+        more = self._recv(AT_ONCE)
+        if not more:
+            raise FramesEnded("the peer has closed the connection")
+        return more
+
+    def peer_has_ended(self) -> bool:
+        """Whether the other end's process is known to have ended."""
+        return False
+
+    def limit(self, seconds: float | None) -> None:
+        """How long a `send` or `receive` may take from now on; None: as long as it takes."""
+        self._socket.settimeout(seconds)
+
+    def cut(self) -> None:
+        """End the connection, from any thread; what waits for a frame learns that."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End the connection and free the socket."""
+        self.cut()
+        self._socket.close()
+
+    def __del__(self) -> None:
+        """A client that was never closed ends its connection all the same, as gRPC's do."""
+        self._socket.close()
+
+
+def checked(size: int) -> int:
+    """A length within the limit."""
+    if size > MAX_MESSAGE_BYTES:
+        raise FramesEnded(str(too_large(size)))
+    return size

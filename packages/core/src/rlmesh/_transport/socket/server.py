@@ -1,0 +1,213 @@
+"""`FramesServer`: where sessions go on over frames that began over gRPC."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
+from rlmesh.backends import Buffer
+
+__all__ = ["FramesServer"]
+
+_log = logging.getLogger("rlmesh.server")
+
+MAX_STREAMS = 1024
+"""How many connections may be open at once."""
+
+_PAUSE_SECONDS = 0.1
+"""How long to wait where none can be accepted."""
+
+_FIRST_SECONDS = 10.0
+"""How long a client has to send its first frame."""
+
+
+class _Connection(Protocol):
+    """See `rlmesh._session.server_connection.Connection`."""
+
+    def exchange(self, frame: Buffer) -> Any:
+        """The answer to one frame."""
+        ...
+
+    def host(self, stream: _Stream) -> bool:
+        """Have the session's own thread run the stream, or refuse."""
+        ...
+
+    def lost(self) -> None:
+        """The connection has ended."""
+        ...
+
+
+class FramesServer:
+    """Accepts connections on one listener.
+
+    Args:
+        listener: The socket, bound.
+        admit: Makes frames of a connected socket; raises FramesEnded or OSError for a peer that may
+            not enter.
+        connect: Makes the connection of a new client, given its peer's name, what ends it from
+            another thread, what tells whether the client is still there, where its large answers
+            go, and what tells whether its process is known to have ended.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        admit: Callable[[socket.socket], FrameSocket],
+        connect: Callable[..., _Connection],
+    ) -> None:
+        self._listener = listener
+        self._admit = admit
+        self._connect = connect
+        self._streams: set[_Stream] = set()
+        self._changed = threading.Condition()
+        self._welcoming = 0
+        self._stopping = False
+
+    def start(self) -> None:
+        """Accept clients."""
+        self._listener.listen(128)
+        threading.Thread(target=self._accept, name="rlmesh-frames", daemon=True).start()
+
+    def stop(self, grace: float) -> None:
+        """Accept nobody any more, and end what is open after `grace` seconds."""
+        with self._changed:
+            self._stopping = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._streams, grace)
+            streams = list(self._streams)
+        for stream in streams:
+            stream.cancel()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connected, _ = self._listener.accept()
+            except OSError as error:
+                if self._stopping:
+                    return
+                _log.warning("frames: a connection was not accepted: %s", error)
+                time.sleep(_PAUSE_SECONDS)  # Of descriptors there may be some again.
+                continue
+            if not self._begin(connected):
+                connected.close()
+
+    def _begin(self, connected: socket.socket) -> bool:
+        """Welcome a client on a thread of its own, if there is room for one more."""
+        with self._changed:
+            if self._welcoming + len(self._streams) >= MAX_STREAMS:
+                _log.warning("frames: %d connections are open; one more is refused", MAX_STREAMS)
+                return False
+            self._welcoming += 1
+        try:
+            threading.Thread(
+                target=self._welcome, args=(connected,), name="rlmesh-frames", daemon=True
+            ).start()
+        except RuntimeError as error:
+            self._welcomed()
+            _log.warning("frames: a connection was refused: %s", error)
+            return False
+        return True
+
+    def _welcomed(self) -> None:
+        with self._changed:
+            self._welcoming -= 1
+
+    def _welcome(self, connected: socket.socket) -> None:
+        """Let a client resume its session here, on the session's own thread where that is free."""
+        stream = self._stream_of(connected)
+        if stream is not None and stream.begin() and not stream.hosted():
+            stream.run()
+
+    def _stream_of(self, connected: socket.socket) -> _Stream | None:
+        """A client's stream; None: it may not enter."""
+        connected.settimeout(_FIRST_SECONDS)
+        try:
+            frames = self._admit(connected)
+        except (FramesEnded, OSError) as error:
+            _log.debug("a peer of frames was refused: %s", error)
+            connected.close()
+            self._welcomed()
+            return None
+        stream = _Stream(frames, self._connect, self._ended)
+        with self._changed:
+            self._welcoming -= 1
+            if not self._stopping:
+                self._streams.add(stream)
+                return stream
+        frames.close()
+        return None
+
+    def _ended(self, stream: _Stream) -> None:
+        with self._changed:
+            self._streams.discard(stream)
+            self._changed.notify_all()
+
+
+class _Stream:
+    """One client's frames; see `rlmesh._env_host.env_thread.Stream`."""
+
+    def __init__(
+        self, frames: FrameSocket, connect: Callable[..., _Connection], ended: Callable[..., None]
+    ) -> None:
+        self.ending = False
+        self._frames = frames
+        self._ended = ended
+        self._connection = connect(
+            "unix:frames", frames.cut, lambda: True, frames.gather, ended=frames.peer_has_ended
+        )
+
+    def begin(self) -> bool:
+        """Answer the first frame; whether the session goes on here."""
+        self._frames.limit(_FIRST_SECONDS)
+        try:
+            answer = self._connection.exchange(self._frames.receive_first())
+            if answer.frame is not None:
+                self._frames.answer_first(answer.frame)
+            going_on = not answer.last
+            self._frames.limit(None)
+        except (FramesEnded, OSError):
+            going_on = False
+        if not going_on:
+            self._end()
+        return going_on
+
+    def hosted(self) -> bool:
+        """Whether the session's own thread runs the rest."""
+        return self._connection.host(self)
+
+    def run(self) -> None:
+        """Answer frames until the client is gone."""
+        receive, exchange, send = self._frames.receive, self._connection.exchange, self._frames.send
+        try:
+            while True:
+                answer = exchange(receive())
+                self.ending = answer.last
+                if answer.frame is not None:
+                    send(answer.frame)
+                if answer.last:
+                    if answer.farewell:
+                        send(answer.farewell)
+                    return
+        except (FramesEnded, OSError):
+            pass  # The client is gone.
+        finally:
+            self._end()
+
+    def cancel(self) -> None:
+        """End it, from another thread."""
+        self._frames.cut()
+
+    def _end(self) -> None:
+        self.ending = True
+        self._frames.close()
+        self._connection.lost()
+        self._ended(self)

@@ -1,0 +1,147 @@
+"""Shared memory that large frames travel in: sealed, without a name, gone with its last user.
+
+CONTRACT.md, B-14.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rlmesh._buffers import lay
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+from rlmesh.backends import Buffer
+
+if sys.platform == "linux":
+    import fcntl
+
+__all__ = ["PAGE_BYTES", "SHARED_BYTES", "OwnSegment", "PeerSegment", "Placed", "SegmentRefused"]
+
+SHARED_BYTES = 16_384
+"""Frames from this size on travel here; a smaller one costs less on the socket."""
+
+PAGE_BYTES = 4096
+"""Unit of the places of frames."""
+
+_SLOTS = 2
+"""The peer may read one frame while the next one is written."""
+
+_ONE_SLOT_BYTES = 16 * 1024 * 1024
+"""From this size on frames share one slot: two would cost more memory than the wait is worth."""
+
+_SIZE = _SLOTS * MAX_MESSAGE_BYTES
+"""Addresses, not memory: of a segment the kernel holds the pages that have been written."""
+
+_F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not in the fcntl module of all our Pythons.
+
+
+class SegmentRefused(Exception):
+    """What a peer has handed over, or named, is not to be read."""
+
+
+class Placed(NamedTuple):
+    """A frame in the own segment.
+
+    Attributes:
+        view: Its bytes.
+        page: Where it begins, in pages.
+    """
+
+    view: memoryview
+    page: int
+
+
+class OwnSegment:
+    """Where one end of a connection writes its frames; the peer maps it read-only.
+
+    A frame stays as it is until the next but one is written; one of 16 MiB or more until the next
+    such is.
+
+    Attributes:
+        descriptor: For the peer; -1 once `handed_over`.
+
+    Raises:
+        OSError: If the system has no such memory.
+    """
+
+    def __init__(self) -> None:
+        if sys.platform != "linux" or sys.maxsize < 2**32:
+            raise OSError("shared memory needs 64-bit Linux")
+        self.descriptor = os.memfd_create("rlmesh", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.ftruncate(self.descriptor, _SIZE)
+            self._memory = memoryview(mmap.mmap(self.descriptor, _SIZE))
+            # Reading a page that was cut off would kill the reader.
+            _seal(self.descriptor, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+            with contextlib.suppress(OSError):
+                _seal(self.descriptor, _F_SEAL_FUTURE_WRITE)
+            _seal(self.descriptor, fcntl.F_SEAL_SEAL)
+        except BaseException:
+            self.handed_over()
+            raise
+        self._slot = 0
+
+    def handed_over(self) -> None:
+        """The peer has its descriptor."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def write(self, parts: Sequence[Buffer], size: int) -> Placed:
+        """Copy the pieces of a frame, of `size` bytes in all, one after another."""
+        self._slot = 0 if size >= _ONE_SLOT_BYTES else (self._slot + 1) % _SLOTS
+        start = self._slot * MAX_MESSAGE_BYTES
+        self.put(start, parts)
+        return Placed(self._memory[start : start + size], start // PAGE_BYTES)
+
+    def put(self, place: int, parts: Sequence[Buffer]) -> None:
+        """Copy pieces to a place, in bytes from the beginning, over whatever is there."""
+        lay(parts, self._memory, place)
+
+    def __del__(self) -> None:
+        self.handed_over()
+
+
+def _seal(descriptor: int, seals: int) -> None:
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
+
+
+class PeerSegment:
+    """Where the other end of a connection writes its frames.
+
+    Args:
+        descriptor: What the peer has handed over; it stays the caller's.
+
+    Raises:
+        SegmentRefused: If it is none, or one that could be cut off while it is read.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        try:
+            sealed = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK
+            size = os.fstat(descriptor).st_size
+        except OSError as error:
+            raise SegmentRefused(f"the peer has handed over no segment: {error}") from None
+        if not sealed or not 0 < size <= _SIZE:
+            raise SegmentRefused(f"the peer's segment of {size} bytes is too large or not sealed")
+        try:
+            mapped = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
+        except OSError as error:
+            raise SegmentRefused(f"the peer's segment cannot be mapped: {error}") from None
+        self._memory = memoryview(mapped)
+
+    def read(self, page: int, size: int) -> memoryview:
+        """The frame of `size` bytes at a page: a view, which the peer may write over later.
+
+        Raises:
+            SegmentRefused: If it is not in the segment.
+        """
+        start = page * PAGE_BYTES
+        if start + size > len(self._memory):
+            words = f"{size} bytes at {start} are outside of a segment of {len(self._memory)}"
+            raise SegmentRefused(words)
+        return self._memory[start : start + size]

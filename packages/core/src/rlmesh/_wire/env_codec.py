@@ -1,0 +1,362 @@
+"""Frames of an environment's session: bytes <-> requests and replies.
+
+A frame is one serialised `SessionRequest` or `SessionResponse`. The same bytes travel over every
+transport.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.spaces.v1 import value_pb2
+
+from rlmesh._buffers import Frame, Place, whole
+from rlmesh._messages import env as m
+from rlmesh._wire.attributes import (
+    attribute_reply_readers,
+    attribute_request_readers,
+    write_attribute_reply,
+    write_attribute_request,
+)
+from rlmesh._wire.contract import (
+    contract_from_wire,
+    contract_to_wire,
+    peer_from_wire,
+    peer_to_wire,
+    terms_from_wire,
+    terms_to_wire,
+)
+from rlmesh._wire.dynamic import DynamicEncoder, dynamic_from_wire, map_from_wire
+from rlmesh._wire.failures import failure_from_wire, failure_to_wire
+from rlmesh._wire.fast_path_reader import StepReader, read_reset_done, read_step
+from rlmesh._wire.fast_path_writer import write_reset_done, write_step, write_step_done
+from rlmesh._wire.many import (
+    many_reader,
+    many_steps_reader,
+    read_value,
+    step_reader,
+    write_many,
+    write_many_steps,
+)
+from rlmesh.backends import ArrayBackend, Buffer
+from rlmesh.errors import CodecError
+from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
+
+__all__ = [
+    "ENV_SERVICE",
+    "EnvFrames",
+    "parse_message",
+    "read_open",
+    "read_opened",
+    "request_of",
+    "write_open",
+    "write_opened",
+]
+
+ENV_SERVICE = "rlmesh.proto.env.v1.EnvService"
+"""Full name of the environment's gRPC service."""
+
+
+class EnvFrames:
+    """Writes and reads the frames of one endpoint.
+
+    Args:
+        backend: Who makes the arrays of info, options and metadata.
+    """
+
+    def __init__(self, backend: ArrayBackend) -> None:
+        self._backend = backend
+        self._encoder = DynamicEncoder(backend)
+        # What is asked for by itself is told exactly, or not at all (N-10, N-11).
+        self._exact_encoder = DynamicEncoder(backend, exact=True)
+        self._steps = StepReader(self._read_info)
+
+    # Requests: written by the client, read by the server.
+
+    def write_request(self, request: m.Request, place: Place = whole) -> Frame:
+        """The frame of a request; `place` puts a large one where the transport wants it."""
+        body = request.body
+        if isinstance(body, m.Step):
+            return write_step(request.sequence, body, place)
+        frame = env_pb2.SessionRequest()
+        frame.sequence = request.sequence
+        if isinstance(body, m.Reset):
+            self._write_reset(body, frame.reset)
+        elif isinstance(body, m.Render):
+            frame.render.lanes.extend(body.lanes)
+            frame.render.SetInParent()
+        elif isinstance(body, m.StepMany):
+            write_many(body, frame.step_many)
+        elif isinstance(body, m.Open):
+            write_open(body, frame.open)
+        elif isinstance(body, m.Close):
+            frame.close.SetInParent()
+        elif isinstance(body, (m.Call, m.GetAttribute, m.SetAttribute)):
+            write_attribute_request(body, frame, self._exact_encoder)
+        else:
+            raise TypeError(f"a {type(body).__name__} cannot be sent")
+        return frame.SerializeToString()
+
+    def _write_reset(self, reset: m.Reset, out: env_pb2.ResetRequest) -> None:
+        out.SetInParent()
+        if reset.seed is not None:
+            out.seed = reset.seed
+        if reset.lane_seeds is not None:
+            out.lane_seeds.SetInParent()
+            out.lane_seeds.seeds.extend(seed or 0 for seed in reset.lane_seeds)
+            if None in reset.lane_seeds:
+                out.lane_seeds.present = bytes(seed is not None for seed in reset.lane_seeds)
+        if reset.options is not None:
+            out.options.SetInParent()
+            self._encoder.map(reset.options, out.options, "options")
+        out.lane_mask = reset.lane_mask
+
+    def read_request(self, data: Buffer) -> m.Request:
+        """The request of a frame.
+
+        A request that breaks a rule is `Malformed`: it has a number, and counts (Q-8).
+
+        Raises:
+            CodecError: If it is not a frame.
+        """
+        step = read_step(data)
+        if step is not None:
+            return step
+        return request_of(env_pb2.SessionRequest(), data, self._request_readers())
+
+    def _request_readers(self) -> dict[str, Callable[[Any], m.RequestBody]]:
+        return {
+            "open": read_open,
+            "reset": self._read_reset,
+            "step": _read_step_request,
+            "step_many": many_reader,
+            "render": lambda message: m.Render(tuple(message.lanes)),
+            **attribute_request_readers(self._backend),
+            "close": lambda _: m.Close(),
+        }
+
+    def _read_reset(self, message: env_pb2.ResetRequest) -> m.Reset:
+        if message.HasField("seed") and message.HasField("lane_seeds"):
+            raise CodecError("a reset has a seed and seeds of lanes", path="lane_seeds")
+        _check_mask(message.lane_mask, "lane_mask")
+        options = None
+        if message.HasField("options"):
+            options = map_from_wire(message.options, self._backend, "options")
+        return m.Reset(
+            seed=message.seed if message.HasField("seed") else None,
+            lane_seeds=_read_lane_seeds(message.lane_seeds)
+            if message.HasField("lane_seeds")
+            else None,
+            options=options,
+            lane_mask=message.lane_mask,
+        )
+
+    # Replies: written by the server, read by the client.
+
+    def write_reply(
+        self, sequence: int, reply: m.Reply, call_us: int = 0, place: Place = whole
+    ) -> Frame:
+        """The frame of the reply to request `sequence`; see `write_request`."""
+        if isinstance(reply, m.StepDone):
+            info = self.write_info(reply.info) if reply.info else b""
+            return write_step_done(sequence, reply, call_us, info, place)
+        if isinstance(reply, m.ResetDone):
+            info = self.write_info(reply.info) if reply.info else b""
+            return write_reset_done(sequence, reply, call_us, info, place)
+        frame = env_pb2.SessionResponse()
+        frame.sequence = sequence
+        frame.call_us = call_us
+        if isinstance(reply, m.Failure):
+            failure_to_wire(reply, frame.error)
+        elif isinstance(reply, m.StepManyDone):
+            write_many_steps(reply, frame.step_many, self._encoder)
+        elif isinstance(reply, m.Opened):
+            self._write_opened(reply, frame.open)
+        elif isinstance(reply, m.Rendered):
+            self._exact_encoder.value(reply.frame, frame.render.frame, "frame")
+        elif isinstance(reply, (m.Called, m.Attribute, m.AttributeSet)):
+            write_attribute_reply(reply, frame, self._exact_encoder)
+        else:
+            frame.close.SetInParent()
+        return frame.SerializeToString()
+
+    def write_info(self, info: m.Info) -> bytes:
+        """A serialised info."""
+        message = value_pb2.Map()
+        self._encoder.map(info, message, "info")
+        return message.SerializeToString()
+
+    def _read_info(self, data: Buffer) -> m.Info:
+        message = value_pb2.Map()
+        parse_message(message, data)
+        return map_from_wire(message, self._backend, "info")
+
+    def _write_opened(self, opened: m.Opened, out: env_pb2.OpenResponse) -> None:
+        write_opened(opened, out)
+        if opened.served is not None:
+            contract_to_wire(opened.served, out.contract, self._encoder)
+
+    def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
+        """Sequence number and reply of a frame.
+
+        Raises:
+            CodecError: If it is not a frame, or one that breaks a rule.
+        """
+        read = self._steps.read(data) or read_reset_done(data, self._read_info)
+        if read is not None:
+            return read
+        frame = env_pb2.SessionResponse()
+        parse_message(frame, data)
+        kind = frame.WhichOneof("response")
+        if kind == "step":
+            return frame.sequence, step_reader(frame.step, self._backend)
+        reader = self._reply_readers().get(kind or "")
+        if reader is None:
+            raise CodecError(f"a response of kind {kind}, which nothing had asked for")
+        return frame.sequence, reader(getattr(frame, kind or ""))
+
+    def _reply_readers(self) -> dict[str, Callable[[Any], m.Reply]]:
+        return {
+            "error": failure_from_wire,
+            "open": self._read_opened,
+            "reset": lambda r: m.ResetDone(
+                read_value(r.observation), map_from_wire(r.info, self._backend, "info")
+            ),
+            "step_many": many_steps_reader(self._backend),
+            "render": lambda r: m.Rendered(dynamic_from_wire(r.frame, self._backend, "frame")),
+            **attribute_reply_readers(self._backend),
+            "close": lambda _: m.Closed(),
+        }
+
+    def _read_opened(self, message: env_pb2.OpenResponse) -> m.Opened:
+        contract = None
+        if message.HasField("contract"):
+            contract = contract_from_wire(message.contract, self._backend)
+        return read_opened(message, contract)
+
+    # Describe: unary, outside of sessions.
+
+    def write_describe_request(self, client: PeerInfo) -> bytes:
+        """The request of `Describe`."""
+        message = env_pb2.DescribeRequest()
+        peer_to_wire(client, message.client)
+        return message.SerializeToString()
+
+    def write_description(
+        self, server: PeerInfo, contract: EnvContract, terms: SessionTerms
+    ) -> bytes:
+        """The answer of `Describe`."""
+        message = env_pb2.DescribeResponse()
+        peer_to_wire(server, message.server)
+        contract_to_wire(contract, message.contract, self._encoder)
+        terms_to_wire(terms, message.terms)
+        return message.SerializeToString()
+
+    def read_description(self, data: bytes) -> tuple[PeerInfo, EnvContract, SessionTerms]:
+        """Server, contract and terms of an answer of `Describe`.
+
+        Raises:
+            CodecError: If it is not one.
+        """
+        message = env_pb2.DescribeResponse()
+        parse_message(message, data)
+        contract = contract_from_wire(message.contract, self._backend)
+        return peer_from_wire(message.server), contract, terms_from_wire(message.terms)
+
+
+def parse_message(message: Any, data: Buffer) -> None:
+    """Read a frame into a message; CodecError if it is none."""
+    try:
+        message.ParseFromString(bytes(data))
+    except DecodeError as error:
+        raise CodecError(f"not a {message.DESCRIPTOR.full_name}: {error}") from None
+
+
+def request_of(
+    frame: Any, data: Buffer, readers: Mapping[str, Callable[[Any], m.RequestBody]]
+) -> m.Request:
+    """The request of a frame, by the reader of its kind; one that breaks a rule is `Malformed`.
+
+    Raises:
+        CodecError: If it is not a frame.
+    """
+    parse_message(frame, data)
+    kind = frame.WhichOneof("request") or ""
+    reader = readers.get(kind)
+    if reader is None:
+        return m.Request(frame.sequence, m.Unsupported(kind or "a request of a newer spec"))
+    try:
+        return m.Request(frame.sequence, reader(getattr(frame, kind)))
+    except CodecError as error:
+        return m.Request(frame.sequence, m.Malformed(kind, str(error), error.path))
+
+
+def write_opened(opened: m.Opened, out: Any) -> None:
+    """Write what the answer to a handshake has, whatever is served."""
+    peer_to_wire(opened.server, out.server)
+    out.session_id = opened.session_id
+    out.resume_key = opened.resume_key
+    terms_to_wire(opened.terms, out.terms)
+    out.received_sequence = opened.received
+    out.frames_unix = opened.frames_unix
+    out.frames_port = opened.frames_port
+
+
+def read_opened(message: Any, served: Any) -> m.Opened:
+    """The answer to a handshake, with what is served."""
+    return m.Opened(
+        server=peer_from_wire(message.server),
+        session_id=message.session_id,
+        served=served,
+        terms=terms_from_wire(message.terms),
+        resume_key=message.resume_key,
+        received=message.received_sequence,
+        frames_unix=message.frames_unix,
+        frames_port=message.frames_port,
+    )
+
+
+def _read_step_request(message: env_pb2.StepRequest) -> m.Step:
+    if not message.HasField("action"):
+        raise CodecError("a step has no action", path="action")
+    return m.Step(read_value(message.action))
+
+
+def _check_mask(mask: bytes, path: str) -> None:
+    if mask.translate(None, b"\0\1"):
+        raise CodecError("a mask has a byte that is neither 0 nor 1", path=path)
+
+
+def _read_lane_seeds(message: env_pb2.LaneSeeds) -> tuple[int | None, ...]:
+    seeds = tuple(message.seeds)
+    if not message.present:
+        return seeds
+    if len(message.present) != len(seeds):
+        words = f"{len(seeds)} lane seeds with {len(message.present)} presence bytes"
+        raise CodecError(words, path="lane_seeds")
+    _check_mask(message.present, "lane_seeds")
+    return tuple(seed if here else None for seed, here in zip(seeds, message.present))
+
+
+def write_open(body: m.Open, out: Any) -> None:
+    """Write a handshake into an `OpenRequest`."""
+    peer_to_wire(body.client, out.client)
+    out.wait_ms = round(body.wait * 1000)
+    if body.resume is not None:
+        out.resume.session_id = body.resume.session_id
+        out.resume.resume_key = body.resume.key
+        out.resume.awaited_sequence = body.resume.awaited
+
+
+def read_open(message: Any) -> m.Open:
+    """The handshake of an `OpenRequest`; CodecError if it breaks a rule."""
+    if not message.HasField("client"):
+        raise CodecError("an open does not say who the client is", path="client")
+    resume = None
+    if message.HasField("resume"):
+        r = message.resume
+        resume = m.Resume(r.session_id, r.resume_key, r.awaited_sequence)
+    return m.Open(peer_from_wire(message.client), resume, message.wait_ms / 1000)

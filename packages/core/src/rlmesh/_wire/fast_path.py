@@ -1,0 +1,89 @@
+"""Fields of frames, read byte by byte: a large slab is not copied at all.
+
+What runs out of bytes is an IndexError, as of any buffer.
+"""
+
+from __future__ import annotations
+
+from rlmesh._messages import env as m
+from rlmesh._wire.field_tags import BATCH_SIZE, FIRST, SEQUENCE
+from rlmesh.backends import Buffer
+
+__all__ = ["OtherForm", "enter", "number", "sequence_of", "slab", "span", "value"]
+
+_MOST_SLABS = 4096
+"""Most slabs of a value that are read here. A message has room for 100 million empty ones, and
+views of those would take all the memory that there is."""
+
+_VIEW_BYTES = 4096
+"""Slabs from this size on are read as views; a copy of a smaller one costs less than a view."""
+
+
+class OtherForm(Exception):
+    """The frame is not of the form that is read here."""
+
+
+def sequence_of(data: Buffer) -> tuple[int, int]:
+    """The sequence number of a frame, and where it ends."""
+    return number(data, 1) if data[0] == SEQUENCE else (0, 0)
+
+
+def value(data: Buffer, at: int, end: int) -> m.Encoded:
+    """A spec-directed value, which must end at `end`."""
+    slabs: list[Buffer] = []
+    while at < end and data[at] == FIRST:
+        at, stop = span(FIRST, data, at, end)
+        slabs.append(slab(data, at, stop))
+        at = stop
+        if len(slabs) > _MOST_SLABS:
+            raise OtherForm
+    batch_size = None
+    if at < end and data[at] == BATCH_SIZE:
+        batch_size, at = number(data, at + 1)
+    if at != end or (batch_size is not None and batch_size >= 1 << 32):
+        raise OtherForm
+    return m.Encoded(slabs, batch_size)
+
+
+def slab(data: Buffer, at: int, stop: int) -> Buffer:
+    """The bytes from `at` to `stop`: a view where they are many."""
+    return data[at:stop] if stop - at < _VIEW_BYTES else memoryview(data)[at:stop]
+
+
+def span(tag: int, data: Buffer, at: int, end: int) -> tuple[int, int]:
+    """Where the content of a field starts and ends; the field must be `tag`, and end by `end`."""
+    if data[at] != tag:
+        raise OtherForm
+    size = data[at + 1]
+    at += 2
+    if size > 127:
+        size, at = number(data, at - 1)
+    if at + size > end:
+        raise OtherForm
+    return at, at + size
+
+
+def enter(tag: int, data: Buffer, at: int, end: int) -> int:
+    """Where the content of a field starts that is the last one up to `end`."""
+    if data[at] == tag and data[at + 1] == end - at - 2 < 128:
+        return at + 2
+    at, stop = span(tag, data, at, end)
+    if stop != end:
+        raise OtherForm
+    return at
+
+
+def number(data: Buffer, at: int) -> tuple[int, int]:
+    """A varint of at most 63 bits, and where it ends."""
+    byte = data[at]
+    if byte < 128:
+        return byte, at + 1
+    total, shift = byte & 127, 7
+    while shift < 63:
+        at += 1
+        byte = data[at]
+        total |= (byte & 127) << shift
+        if byte < 128:
+            return total, at + 1
+        shift += 7
+    raise OtherForm

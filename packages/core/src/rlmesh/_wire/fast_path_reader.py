@@ -1,0 +1,178 @@
+"""Frames of steps, read byte by byte: a slab is not copied at all.
+
+Read is the form alone that `step_writer` writes. For a frame of any other form (fields in another
+order, twice, or of a newer spec) `None` comes back, and the generated messages decide.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from rlmesh._messages import env as m
+from rlmesh._wire.fast_path import OtherForm, enter, number, sequence_of, slab, span, value
+from rlmesh._wire.field_tags import (
+    CALL_US,
+    FINAL,
+    FIRST,
+    INFO,
+    LANES,
+    RESET_RESPONSE,
+    REWARD,
+    SECOND,
+    STEP_REQUEST,
+    STEP_RESPONSE,
+    TERMINATED,
+    THIRD,
+    TRUNCATED,
+)
+from rlmesh.backends import Buffer
+
+__all__ = ["StepReader", "read_reset_done", "read_step"]
+
+_unpack_double = struct.Struct("<d").unpack_from
+
+
+def read_step(data: Buffer) -> m.Request | None:
+    """The request of a step's frame; None: let the messages read it."""
+    try:
+        end = len(data)
+        sequence, at = sequence_of(data)
+        at = enter(STEP_REQUEST, data, at, end)
+        at = enter(FIRST, data, at, end)
+        return m.Request(sequence, m.Step(value(data, at, end)))
+    except (OtherForm, IndexError):
+        return None
+
+
+def read_reset_done(
+    data: Buffer, read_info: Callable[[Buffer], m.Info]
+) -> tuple[int, m.ResetDone] | None:
+    """Sequence and reply of a reset's answer; None: let the messages read it."""
+    try:
+        end = len(data)
+        sequence, at = _begin(data)
+        at, stop = span(FIRST, data, enter(RESET_RESPONSE, data, at, end), end)
+        observation = value(data, at, stop)
+        if stop == end:
+            return sequence, m.ResetDone(observation)
+        at, stop = span(SECOND, data, stop, end)
+        if stop != end:
+            return None
+        return sequence, m.ResetDone(observation, read_info(data[at:stop]))
+    except (OtherForm, IndexError):
+        return None
+
+
+class StepReader:
+    """Reads the answers of a session's steps.
+
+    It remembers the head of the last one whose observation is one slab: the steps of most
+    environments have the same, since it says nothing but sizes.
+
+    Args:
+        read_info: Reads a serialised `Map`.
+    """
+
+    def __init__(self, read_info: Callable[[Buffer], m.Info]) -> None:
+        self._read_info = read_info
+        self._head = b""
+        self._size = -1  # From the head on; no frame has it yet.
+        self._slab = 0
+
+    def read(self, data: Buffer) -> tuple[int, m.StepDone] | None:
+        """Sequence and reply of a step's answer; None: let the messages read it."""
+        try:
+            end = len(data)
+            sequence, at = _begin(data)
+            start = at + len(self._head)
+            if self._size == end - at and data[at:start] == self._head:
+                stop = start + self._slab
+                observation = m.Encoded([slab(data, start, stop)])
+            else:
+                start, stop = span(FIRST, data, enter(STEP_RESPONSE, data, at, end), end)
+                observation = value(data, start, stop)
+                if len(observation.slabs) == 1 and observation.batch_size is None:
+                    self._slab = len(observation.slabs[0])
+                    self._head = bytes(data[at : stop - self._slab])
+                    self._size = end - at
+            if stop < end and data[stop] >= INFO:
+                return sequence, _step_rest(data, stop, observation, self._read_info)
+            return sequence, _step_scalars(data, stop, observation, self._read_info)
+        except (OtherForm, IndexError, struct.error):
+            return None
+
+
+def _begin(data: Buffer) -> tuple[int, int]:
+    """Sequence of an answer, and where that starts, after how long the call took."""
+    sequence, at = sequence_of(data)
+    if data[at] == CALL_US:
+        _, at = number(data, at + 1)
+    return sequence, at
+
+
+def _step_scalars(
+    data: Buffer, at: int, observation: m.Encoded, read_info: Callable[[Buffer], m.Info]
+) -> m.StepDone:
+    """The reward and flags of a single environment, and its info."""
+    end = len(data)
+    reward = 0.0
+    terminated = truncated = False
+    if at < end and data[at] == REWARD:
+        (reward,) = _unpack_double(data, at + 1)
+        at += 9
+    if at < end and data[at] == TERMINATED:
+        terminated, at = _flag(data, at + 1)
+    if at < end and data[at] == TRUNCATED:
+        truncated, at = _flag(data, at + 1)
+    if at == end:
+        return m.StepDone(observation, reward, terminated, truncated)
+    at, stop = span(INFO, data, at, end)
+    if stop != end:
+        raise OtherForm
+    return m.StepDone(observation, reward, terminated, truncated, read_info(data[at:stop]))
+
+
+def _step_rest(
+    data: Buffer, at: int, observation: m.Encoded, read_info: Callable[[Buffer], m.Info]
+) -> m.StepDone:
+    """The info, the lanes and the last observations of a vector."""
+    end = len(data)
+    info: m.Info = m.NO_INFO
+    if data[at] == INFO:
+        at, stop = span(INFO, data, at, end)
+        info, at = read_info(data[at:stop]), stop
+    if at == end:
+        return m.StepDone(observation, info=info)
+    start, at = span(LANES, data, at, end)
+    lanes = _lanes(data, start, at)
+    mask, final = b"", None
+    if at < end:
+        start, at = span(FINAL, data, at, end)
+        if at != end:
+            raise OtherForm
+        if data[start] == FIRST:
+            start, stop = span(FIRST, data, start, end)
+            mask, start = bytes(data[start:stop]), stop
+        start, stop = span(SECOND, data, start, end)
+        if stop != end:
+            raise OtherForm
+        final = value(data, start, end)
+    return m.StepDone(observation, info=info, lanes=lanes, final_mask=mask, final=final)
+
+
+def _lanes(data: Buffer, at: int, end: int) -> m.LaneOutcomes:
+    slabs: list[Buffer] = [b"", b"", b""]
+    for i, tag in enumerate((FIRST, SECOND, THIRD)):
+        if at < end and data[at] == tag:
+            start, at = span(tag, data, at, end)
+            slabs[i] = data[start:at]
+    if at != end:
+        raise OtherForm
+    return m.LaneOutcomes(*slabs)
+
+
+def _flag(data: Buffer, at: int) -> tuple[bool, int]:
+    if data[at] > 1:
+        raise OtherForm
+    return data[at] == 1, at + 1

@@ -1,0 +1,274 @@
+"""Frames of a model's session: bytes <-> requests and replies; see `frames`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rlmesh_proto.model.v1 import model_pb2
+
+from rlmesh._buffers import Frame, Place, whole
+from rlmesh._messages import env as m
+from rlmesh._messages.model import (
+    EndEpisode,
+    EpisodeEnded,
+    EpisodeStarted,
+    Predict,
+    Predicted,
+    StartEpisode,
+)
+from rlmesh._wire.contract import (
+    contract_from_wire,
+    contract_to_wire,
+    peer_from_wire,
+    peer_to_wire,
+    terms_from_wire,
+    terms_to_wire,
+)
+from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
+from rlmesh._wire.env_codec import (
+    parse_message,
+    read_open,
+    read_opened,
+    request_of,
+    write_open,
+    write_opened,
+)
+from rlmesh._wire.failures import failure_from_wire, failure_to_wire
+from rlmesh._wire.fast_path_predict import read_predict, write_predict
+from rlmesh._wire.many import read_value, write_value
+from rlmesh._wire.model_spec import (
+    model_spec_from_wire,
+    model_spec_to_wire,
+    predict_form_from_wire,
+)
+from rlmesh.adapters import ModelSpec
+from rlmesh.backends import ArrayBackend, Buffer
+from rlmesh.errors import CodecError, NewerSpecError, SpaceError
+from rlmesh.specs import PeerInfo, SessionTerms
+
+__all__ = ["MODEL_SERVICE", "ModelFrames"]
+
+MODEL_SERVICE = "rlmesh.proto.model.v1.ModelService"
+"""Full name of the model's gRPC service."""
+
+
+class ModelFrames:
+    """Writes and reads the frames of one endpoint.
+
+    Args:
+        backend: Who makes the arrays of infos and metadata.
+    """
+
+    def __init__(self, backend: ArrayBackend) -> None:
+        self._backend = backend
+        self._encoder = DynamicEncoder(backend)
+
+    # Requests: written by the client, read by the server.
+
+    def write_request(self, request: m.Request, place: Place = whole) -> Frame:
+        """The frame of a request; `place` puts a large one where the transport wants it."""
+        body = request.body
+        if isinstance(body, Predict):
+            return write_predict(request.sequence, body, place)
+        frame = model_pb2.SessionRequest()
+        frame.sequence = request.sequence
+        if isinstance(body, StartEpisode):
+            _write_start(body, frame.start_episode)
+        elif isinstance(body, EndEpisode):
+            frame.end_episode.SetInParent()
+            frame.end_episode.lane = body.lane
+        elif isinstance(body, m.Open):
+            write_open(body, frame.open.handshake)
+            if body.contract is not None:
+                contract_to_wire(body.contract, frame.open.contract, self._encoder)
+        elif isinstance(body, m.Close):
+            frame.close.SetInParent()
+        else:
+            raise TypeError(f"a {type(body).__name__} cannot be sent to a model")
+        return frame.SerializeToString()
+
+    def read_request(self, data: Buffer) -> m.Request:
+        """The request of a frame; see `EnvFrames.read_request`.
+
+        Raises:
+            CodecError: If it is not a frame.
+        """
+        predict = read_predict(data)
+        if predict is not None:
+            return predict
+        return request_of(model_pb2.SessionRequest(), data, self._request_readers())
+
+    def _request_readers(self) -> dict[str, Callable[[Any], m.RequestBody]]:
+        return {
+            "open": self._read_open,
+            "start_episode": _read_start,
+            "predict": _read_predict,
+            "end_episode": lambda message: EndEpisode(message.lane),
+            "close": lambda _: m.Close(),
+        }
+
+    def _read_open(self, message: model_pb2.OpenRequest) -> m.Open:
+        if not message.HasField("handshake"):
+            raise CodecError("an open has no handshake", path="handshake")
+        opening = read_open(message.handshake)
+        if opening.resume is not None:
+            return opening  # A contract is ignored (R-7).
+        contract = fault = None
+        try:
+            if not message.HasField("contract"):
+                raise CodecError("a new session has no contract", path="contract")
+            contract = contract_from_wire(message.contract, self._backend)
+        except (CodecError, SpaceError) as error:
+            newer = isinstance(error, NewerSpecError)
+            code = m.ErrorCode.UNSUPPORTED if newer else m.ErrorCode.MALFORMED
+            fault = m.Failure(code, str(error), path=error.path)
+        return m.Open(opening.client, None, opening.wait, contract, fault)
+
+    # Replies: written by the server, read by the client.
+
+    def write_reply(
+        self, sequence: int, reply: m.Reply, call_us: int = 0, place: Place = whole
+    ) -> Frame:
+        """The frame of the reply to request `sequence`.
+
+        `call_us`, which counts the time in line for a batch, is not told: `Predicted` has its own.
+        `place` is for replies in pieces, and none of a model is.
+        """
+        frame = model_pb2.SessionResponse()
+        frame.sequence = sequence
+        if isinstance(reply, Predicted):
+            frame.call_us = reply.call_us
+            self._write_predicted(reply, frame.predict)
+        elif isinstance(reply, m.Failure):
+            failure_to_wire(reply, frame.error)
+        elif isinstance(reply, m.Opened):
+            self._write_opened(reply, frame.open)
+        elif isinstance(reply, EpisodeStarted):
+            frame.start_episode.SetInParent()
+        elif isinstance(reply, EpisodeEnded):
+            frame.end_episode.SetInParent()
+        elif isinstance(reply, m.Closed):
+            frame.close.SetInParent()
+        else:
+            raise TypeError(f"a {type(reply).__name__} is no answer of a model")
+        return frame.SerializeToString()
+
+    def _write_predicted(self, reply: Predicted, out: model_pb2.PredictResponse) -> None:
+        write_value(reply.actions, out.actions)
+        out.chunk_length = reply.chunk_length
+        if reply.info:
+            self._encoder.map(reply.info, out.info, "info")
+
+    def _write_opened(self, opened: m.Opened, out: model_pb2.OpenResponse) -> None:
+        write_opened(opened, out)
+        if opened.served is not None:
+            model_spec_to_wire(opened.served, out.spec, self._encoder)
+
+    def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
+        """Sequence number and reply of a frame.
+
+        Raises:
+            CodecError: If it is not a frame, or one that breaks a rule.
+        """
+        frame = model_pb2.SessionResponse()
+        parse_message(frame, data)
+        kind = frame.WhichOneof("response") or ""
+        if kind == "predict":
+            return frame.sequence, self._read_predicted(frame.predict, frame.call_us)
+        reader = self._reply_readers().get(kind)
+        if reader is None:
+            raise CodecError(f"a response of kind {kind!r}, which nothing had asked for")
+        return frame.sequence, reader(getattr(frame, kind))
+
+    def _reply_readers(self) -> dict[str, Callable[[Any], m.Reply]]:
+        return {
+            "error": failure_from_wire,
+            "open": self._read_opened,
+            "start_episode": lambda _: EpisodeStarted(),
+            "end_episode": lambda _: EpisodeEnded(),
+            "close": lambda _: m.Closed(),
+        }
+
+    def _read_predicted(self, message: model_pb2.PredictResponse, call_us: int) -> Predicted:
+        if not message.HasField("actions"):
+            raise CodecError("a prediction has no actions", path="actions")
+        return Predicted(
+            read_value(message.actions),
+            message.chunk_length,
+            map_from_wire(message.info, self._backend, "info"),
+            call_us,
+        )
+
+    def _read_opened(self, message: model_pb2.OpenResponse) -> m.Opened:
+        spec = None
+        if message.HasField("spec"):
+            spec = model_spec_from_wire(message.spec, self._backend)
+        return read_opened(message, spec)
+
+    # Describe: unary, outside of sessions.
+
+    def write_describe_request(self, client: PeerInfo) -> bytes:
+        """The request of `Describe`."""
+        message = model_pb2.DescribeRequest()
+        peer_to_wire(client, message.client)
+        return message.SerializeToString()
+
+    def write_description(self, server: PeerInfo, served: ModelSpec, terms: SessionTerms) -> bytes:
+        """The answer of `Describe`."""
+        message = model_pb2.DescribeResponse()
+        peer_to_wire(server, message.server)
+        model_spec_to_wire(served, message.spec, self._encoder)
+        terms_to_wire(terms, message.terms)
+        return message.SerializeToString()
+
+    def read_server(self, data: bytes) -> PeerInfo:
+        """Who has answered `Describe`; its spec may be one of a version that does not talk.
+
+        Raises:
+            CodecError: If it is no such answer.
+        """
+        message = model_pb2.DescribeResponse()
+        parse_message(message, data)
+        return peer_from_wire(message.server)
+
+    def read_description(self, data: bytes) -> tuple[PeerInfo, ModelSpec, SessionTerms]:
+        """Server, spec and terms of an answer of `Describe`.
+
+        Raises:
+            CodecError: If it is not one.
+        """
+        message = model_pb2.DescribeResponse()
+        parse_message(message, data)
+        spec = model_spec_from_wire(message.spec, self._backend)
+        return peer_from_wire(message.server), spec, terms_from_wire(message.terms)
+
+
+def _write_start(body: StartEpisode, out: model_pb2.StartEpisodeRequest) -> None:
+    out.SetInParent()
+    out.lane = body.lane
+    out.episode_id = body.episode_id
+    if body.seed is not None:
+        out.seed = body.seed
+    if body.instruction is not None:
+        out.instruction = body.instruction
+
+
+def _read_start(message: model_pb2.StartEpisodeRequest) -> StartEpisode:
+    return StartEpisode(
+        lane=message.lane,
+        episode_id=message.episode_id,
+        seed=message.seed if message.HasField("seed") else None,
+        instruction=message.instruction if message.HasField("instruction") else None,
+    )
+
+
+def _read_predict(message: model_pb2.PredictRequest) -> Predict:
+    if not message.HasField("observation"):
+        raise CodecError("a prediction has no observation", path="observation")
+    return Predict(
+        form=predict_form_from_wire(message.form),
+        lanes=tuple(message.lanes),
+        observation=read_value(message.observation),
+        max_chunk_length=message.max_chunk_length,
+    )
