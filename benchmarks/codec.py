@@ -18,7 +18,7 @@ import numpy as np
 
 from rlmesh._codec import SpaceCodec
 from rlmesh._messages import env as m
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.spaces import from_gymnasium
 from rlmesh_numpy import BACKEND
 
@@ -37,7 +37,7 @@ def sides_of(space: gymnasium.Space[Any]) -> dict[str, Side]:
     space.seed(0)
     value = space.sample()
     codec = SpaceCodec(from_gymnasium(space), BACKEND)
-    frames = EnvFrames(BACKEND)
+    frames = EnvWireCodec(BACKEND)
 
     def encode() -> bytes:
         return frames.write_reply(1, m.StepDone(m.Encoded(codec.encode(value)), 1.0))

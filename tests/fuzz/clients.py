@@ -10,10 +10,10 @@ from unittest import mock
 from google.protobuf.message import DecodeError
 from rlmesh_proto.env.v1 import env_pb2
 
-from rlmesh._client.env_stub import RemotePlayer
-from rlmesh._env_host.describe_env import adopt
+from rlmesh._client.env_stub import EnvStub
+from rlmesh._env_host.describe_env import describe_env
 from rlmesh._messages import env as m
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import ClosedError, CodecError, ConnectionLostError, EnvError, RLMeshError
 from rlmesh.specs import SessionTerms
@@ -60,7 +60,7 @@ def _read(frame: bytes, backend: ArrayBackend) -> None:
 
 def _written(frame: bytes, backend: ArrayBackend) -> bytes | None:
     """Such a frame read and written, empty for another; None where it is refused."""
-    frames = EnvFrames(backend)
+    frames = EnvWireCodec(backend)
     try:
         sequence, reply = frames.read_reply(frame)
     except CodecError as error:
@@ -79,7 +79,7 @@ class _Script:
     def __init__(self, frames: list[bytes]) -> None:
         self._frames = iter(frames)
 
-    def place(self, parts: list[bytes], size: int) -> bytes:
+    def allocate(self, parts: list[bytes], size: int) -> bytes:
         return b"".join(parts)
 
     def exchange(self, frame: bytes, timeout: float | None = None) -> bytes:
@@ -88,7 +88,7 @@ class _Script:
             raise ConnectionLostError("the connection broke, or the script is over")
         return answer
 
-    def deserted(self) -> bool:
+    def nobody_listens(self) -> bool:
         return True
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ def _play(frames: list[bytes], vector: bool, backend: ArrayBackend) -> None:
 
 def _play_script(frames: list[bytes], vector: bool, backend: ArrayBackend) -> None:
     try:
-        player = RemotePlayer(
+        stub = EnvStub(
             "127.0.0.1:1", backend, vector=vector, validation="strict", connect_timeout=1.0
         )
     except RLMeshError:
@@ -116,37 +116,37 @@ def _play_script(frames: list[bytes], vector: bool, backend: ArrayBackend) -> No
         if frame == LOSE or _kind(frame) == "open":
             continue  # The call before it meets this one.
         try:
-            _call(player, frame, vector)
+            _call(stub, frame, vector)
         except (ClosedError, ConnectionLostError):
             break
         except RLMeshError:
             pass
     with contextlib.suppress(EnvError):
-        player.close()
+        stub.close()
 
 
-def _call(player: RemotePlayer, frame: bytes, vector: bool) -> None:
+def _call(stub: EnvStub, frame: bytes, vector: bool) -> None:
     """Make the call that the next frame may be the answer to, and look at what comes back."""
     kind = _kind(frame)
     if kind == "render":
-        repr(player.render())
+        repr(stub.render())
         return
     outcomes: Any = ()
-    action = _action(player) if kind == "step" else None
+    action = _action(stub) if kind == "step" else None
     if action is None:
-        observation, info = player.reset(None, None)
+        observation, info = stub.reset(None, None)
     elif vector:
-        observation, *outcomes, info = player.step_lanes(action)
+        observation, *outcomes, info = stub.step_lanes(action)
     else:
-        observation, *_, info = player.step(action)
+        observation, *_, info = stub.step(action)
     assert isinstance(info, dict)
     repr((observation, info))
     if not vector:
-        space = player.contract.observation_space
+        space = stub.contract.observation_space
         assert space.contains(observation) or has_half_graph(observation)
         return
     for array in outcomes:
-        assert len(array) == player.contract.num_envs
+        assert len(array) == stub.contract.num_envs
     for flags in [*outcomes[1:], *([info["_final_obs"]] if "final_obs" in info else [])]:
         assert set(flags.tobytes()) <= {0, 1}, f"a flag that is neither 0 nor 1: {flags!r}"
 
@@ -158,9 +158,9 @@ def _kind(frame: bytes) -> str | None:
         return None
 
 
-def _action(player: RemotePlayer) -> Any:
+def _action(stub: EnvStub) -> Any:
     """An action, where the contract is one of ours."""
-    space = player.contract.action_space
+    space = stub.contract.action_space
     if space == LaneEnv.single_action_space:
         bools = Tensor(bytes(2 * LANES), "bool", (LANES, 2))
         return (Tensor(bytes(8 * LANES), "int64", (LANES,)), ("a",) * LANES, bools)
@@ -168,8 +168,8 @@ def _action(player: RemotePlayer) -> Any:
 
 
 def _opened(env: Any) -> bytes:
-    opened = m.Opened(PEER, "id", adopt(env).contract, SessionTerms())
-    return EnvFrames(NATIVE).write_reply(0, opened)
+    opened = m.Opened(PEER, "id", describe_env(env).contract, SessionTerms())
+    return EnvWireCodec(NATIVE).write_reply(0, opened)
 
 
 _OPENED = (_opened(NotingEnv()), _opened(LaneEnv()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.errors import CodecError
 from tests.fuzz.promises import check_refusal
 from tests.fuzz.values import BACKENDS
@@ -21,7 +21,7 @@ def run(data: bytes) -> None:
 
 def _run(data: bytes) -> None:
     for backend in BACKENDS:
-        frames = EnvFrames(backend)
+        frames = EnvWireCodec(backend)
         try:
             description = frames.read_description(data)
         except CodecError as error:

@@ -12,9 +12,9 @@ from rlmesh_proto.env.v1 import env_pb2
 
 from rlmesh._messages import env as m
 from rlmesh._session.server_connection import Answer
-from rlmesh._session.session_manager import SessionHub
+from rlmesh._session.session_manager import SessionManager
 from rlmesh._session.versions import compatible
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.fast_path_reader import read_step
 from rlmesh.backends import NATIVE
 from tests.fuzz.environments import PEER
@@ -22,7 +22,7 @@ from tests.fuzz.rules import ATTRIBUTES, is_malformed
 
 __all__ = ["CLIENT", "THIS", "Endpoint", "Stream"]
 
-CLIENT = EnvFrames(NATIVE)
+CLIENT = EnvWireCodec(NATIVE)
 
 THIS = "this"
 """Id and key in a resume that stand for those of the session that there is, which are random."""
@@ -54,14 +54,14 @@ class Endpoint:
     """What is under test.
 
     Attributes:
-        hub: The endpoint.
+        manager: The endpoint.
         calls: How often its environment was called.
         faults: What reached the environment although it must not.
         vector: Whether it is a vector; None: nobody there looks at lanes.
         held: The session that has the environment; None: nobody has it.
     """
 
-    hub: SessionHub
+    manager: SessionManager
     calls: Callable[[], int]
     faults: Callable[[], list[str]]
     vector: bool | None
@@ -72,7 +72,7 @@ class Stream:
     """A connection, and what the contract says of its answers."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._connection = endpoint.hub.connect("fuzz", lambda: None, lambda: False)
+        self._connection = endpoint.manager.connect("fuzz", lambda: None, lambda: False)
         self._endpoint = endpoint
         self._session: Held | None = None
 

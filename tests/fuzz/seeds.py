@@ -10,8 +10,8 @@ from rlmesh_proto.env.v1 import env_pb2, handshake_pb2
 from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
 
 from rlmesh._codec import SpaceCodec
-from rlmesh._env_host.describe_env import adopt
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._env_host.describe_env import describe_env
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.backends import NATIVE
 from rlmesh.specs import SessionTerms
 from tests.conformance import vectors
@@ -231,8 +231,8 @@ def _resumed_replies() -> Iterator[bytes]:
         frame.open.session_id, frame.open.resume_key = THIS, THIS.encode()
         frame.open.terms.grace_period_ms = 1_000
     message = env_pb2.DescribeResponse()
-    contract = adopt(NotingEnv()).contract
-    message.ParseFromString(EnvFrames(NATIVE).write_description(PEER, contract, SessionTerms()))
+    contract = describe_env(NotingEnv()).contract
+    message.ParseFromString(EnvWireCodec(NATIVE).write_description(PEER, contract, SessionTerms()))
     opened.open.contract.CopyFrom(message.contract)
     again.open.received_sequence = 2
     reset, step, *_ = _single_replies()

@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from rlmesh._env_host.describe_env import adopt
-from rlmesh._env_host.env_servicer import HostedEnv
+from rlmesh._env_host.describe_env import describe_env
+from rlmesh._env_host.env_servicer import EnvServicer
 from rlmesh._messages import env as m
-from rlmesh._session.session_manager import SessionHub
+from rlmesh._session.session_manager import SessionManager
 from rlmesh._wire.dynamic import InexactValueWarning
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.backends import NATIVE
 from rlmesh.specs import EnvContract, SessionTerms
 from tests.fuzz.environments import (
@@ -75,13 +75,13 @@ def _open(resume: m.Resume | None = None) -> bytes:
     return CLIENT.write_request(m.Request(0, m.Open(PEER, resume)))
 
 
-def _hub(contract: EnvContract, player: Any, resumable: bool) -> SessionHub:
-    return SessionHub(
+def _manager(contract: EnvContract, stub: Any, resumable: bool) -> SessionManager:
+    return SessionManager(
         served=contract,
         server=PEER,
         terms=SessionTerms(GRACE_SECONDS if resumable else 0.0),
-        instances=_One(player),
-        frames=EnvFrames(NATIVE),
+        servicers=_One(stub),
+        frames=EnvWireCodec(NATIVE),
         expose_tracebacks=False,
     )
 
@@ -91,15 +91,15 @@ class _One:
 
     capacity = 1
 
-    def __init__(self, player: Any) -> None:
-        self._player = player
+    def __init__(self, stub: Any) -> None:
+        self._stub = stub
 
     def take(self, alive: object) -> _One:
         return self
 
     def answer(self, request: m.Request, frame: bytes) -> m.Reply:
         assert frame
-        reply: m.Reply = self._player.play(request.body)
+        reply: m.Reply = self._stub.play(request.body)
         return reply
 
     def offer(self, stream: object) -> bool:
@@ -116,16 +116,16 @@ class _One:
 
 
 def _scripted(resumable: bool) -> Endpoint:
-    player = ScriptedPlayer()
-    hub = _hub(EnvContract("scripted", SPACE, SPACE), player, resumable)
-    return Endpoint(hub, lambda: player.calls, list, vector=None)
+    stub = ScriptedPlayer()
+    manager = _manager(EnvContract("scripted", SPACE, SPACE), stub, resumable)
+    return Endpoint(manager, lambda: stub.calls, list, vector=None)
 
 
 def _hosted(env: NotingEnv, resumable: bool) -> Endpoint:
-    adopted = adopt(env)
-    player = HostedEnv(adopted, "strict", expose_tracebacks=False)
-    hub = _hub(adopted.contract, player, resumable)
-    return Endpoint(hub, lambda: env.calls, lambda: env.faults, adopted.contract.vector)
+    adopted = describe_env(env)
+    stub = EnvServicer(adopted, "strict", expose_tracebacks=False)
+    manager = _manager(adopted.contract, stub, resumable)
+    return Endpoint(manager, lambda: env.calls, lambda: env.faults, adopted.contract.vector)
 
 
 _ENDPOINTS: tuple[Callable[[bool], Endpoint], ...] = (

@@ -12,7 +12,7 @@ from rlmesh import EnvServer, RemoteEnv, errors
 from rlmesh._messages import env as m
 from rlmesh._transport.address import parse_address
 from rlmesh._transport.grpc.client import GrpcConnection
-from rlmesh._wire.env_codec import ENV_SERVICE, EnvFrames
+from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import NATIVE
 from rlmesh.specs import Capability, PeerInfo
@@ -126,7 +126,7 @@ def test_an_argument_that_cannot_be_sent_is_refused_before_it_is(remote: RemoteE
 def test_a_request_that_breaks_a_rule_is_refused_and_the_session_goes_on(kind: str) -> None:
     from rlmesh_proto.env.v1 import env_pb2
 
-    frames = EnvFrames(NATIVE)
+    frames = EnvWireCodec(NATIVE)
     request = env_pb2.SessionRequest(sequence=1)
     request.call.name = "" if kind == "empty name" else "add"
     entry = request.call.kwargs.entries.add()
@@ -173,7 +173,7 @@ def test_environments_of_processes_have_attributes_too() -> None:
 
 def test_the_server_says_that_it_can() -> None:
     with EnvServer(TalkingEnv()) as server, RemoteEnv(server.address) as remote:
-        assert Capability.ATTRIBUTES in remote._player._session.server.capabilities
+        assert Capability.ATTRIBUTES in remote._stub._session.server.capabilities
 
 
 def test_serve_env_exposes_names() -> None:

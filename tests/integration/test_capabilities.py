@@ -32,7 +32,7 @@ def test_what_a_server_has_not_listed_is_not_sent(
         closing(RemoteEnv(server.address)) as remote,
     ):
         remote.reset()
-        session = remote._player._session
+        session = remote._stub._session
         sent = session._sequence
         without = session.server.capabilities - {capability}
         session.server = replace(session.server, capabilities=without)
@@ -45,7 +45,7 @@ def test_what_a_server_has_not_listed_is_not_sent(
 def test_chunks_of_actions_are_sent_one_by_one_to_a_server_that_does_not_take_them() -> None:
     with EnvServer(CounterEnv()) as server, closing(RemoteEnv(server.address)) as remote:
         remote.reset()
-        session = remote._player._session
+        session = remote._stub._session
         without = session.server.capabilities - {Capability.STEP_MANY}
         session.server = replace(session.server, capabilities=without)
         sent = session._sequence

@@ -36,7 +36,7 @@ def transport() -> str:
 
 
 def raw(client: RemoteEnv) -> Any:
-    return client._player._session._transport
+    return client._stub._session._transport
 
 
 # Who gets them.
@@ -69,7 +69,7 @@ def test_another_word_is_refused() -> None:
 
 def test_where_the_socket_is_not_reached_the_session_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     with EnvServer(CounterEnv()) as server:
-        server._hub.frames_unix = "rlmesh-" + "0" * 32
+        server._manager.frames_unix = "rlmesh-" + "0" * 32
         with RemoteEnv(server.address) as remote:
             assert remote.transport == "grpc"
             assert remote.reset()[0] == 0
@@ -97,7 +97,7 @@ def test_an_impostors_socket_costs_nothing() -> None:
         name = f"rlmesh-{os.getpid():032x}"
         listener.bind(f"\0{name}")
         listener.listen()
-        server._hub.frames_unix = name
+        server._manager.frames_unix = name
 
         def answer() -> None:
             connected, _ = listener.accept()
@@ -129,7 +129,7 @@ def test_noise_ends_a_connection_and_the_server_lives_on(sent: bytes) -> None:
         remote.reset()
         with socket.socket(socket.AF_UNIX) as noisy:
             noisy.settimeout(20)
-            noisy.connect(f"\0{server._hub.frames_unix}")
+            noisy.connect(f"\0{server._manager.frames_unix}")
             noisy.sendall(sent)
             noisy.shutdown(socket.SHUT_WR)
             while noisy.recv(65536):
@@ -140,13 +140,13 @@ def test_noise_ends_a_connection_and_the_server_lives_on(sent: bytes) -> None:
 def test_a_session_does_not_begin_there() -> None:
     from rlmesh._messages import env as m
     from rlmesh._session.versions import this_peer
-    from rlmesh._wire.env_codec import EnvFrames
+    from rlmesh._wire.env_codec import EnvWireCodec
     from rlmesh.backends import NATIVE
 
-    codec = EnvFrames(NATIVE)
+    codec = EnvWireCodec(NATIVE)
     with EnvServer(CounterEnv()) as server:
         connected = socket.socket(socket.AF_UNIX)
-        connected.connect(f"\0{server._hub.frames_unix}")
+        connected.connect(f"\0{server._manager.frames_unix}")
         there = FrameSocket(connected)
         there.send(codec.write_request(m.Request(0, m.Open(this_peer("x", frozenset())))))
         _, reply = codec.read_reply(there.receive())
@@ -283,7 +283,7 @@ def test_a_client_that_does_not_read_does_not_keep_the_server() -> None:
     ):
         remote.reset()
         remote.step(0)
-        session = remote._player._session
+        session = remote._stub._session
         frame = session._frames.write_request(m.Request(session._sequence + 1, m.Reset()))
         raw(remote)._frames.send(frame)  # Nobody reads the answer.
         until(lambda: env.step_count == 0, 10)
@@ -378,7 +378,7 @@ def test_a_server_names_no_socket_but_its_own() -> None:
         listener.bind("\0some-service")
         listener.listen()
         listener.settimeout(0.2)
-        server._hub.frames_unix = "some-service"
+        server._manager.frames_unix = "some-service"
         with RemoteEnv(server.address) as remote:
             assert remote.transport == "grpc"
         with pytest.raises(TimeoutError):
@@ -503,7 +503,7 @@ def test_there_is_a_limit_to_connections(monkeypatch: pytest.MonkeyPatch) -> Non
         idle = []
         for _ in range(3):
             one = socket.socket(socket.AF_UNIX)
-            one.connect(f"\0{server._hub.frames_unix}")
+            one.connect(f"\0{server._manager.frames_unix}")
             idle.append(one)
         until(lambda: server._frames[0]._welcoming + len(server._frames[0]._streams) == 3, 10)
         with RemoteEnv(server.address) as remote:

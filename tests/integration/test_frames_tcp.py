@@ -37,7 +37,7 @@ def plays(remote: RemoteEnv, transport: str = "frames") -> None:
 
 
 def port_of(server: EnvServer) -> int:
-    return server._hub.frames_port
+    return server._manager.frames_port
 
 
 def test_both_ends_have_to_ask_for_them() -> None:
@@ -57,8 +57,8 @@ def test_a_system_without_the_others_offers_these_alone(monkeypatch: pytest.Monk
         port = 0 if grace else None
         options = ServeOptions(frames_port=port, grace_period=grace)
         with EnvServer(CounterEnv(), options=options) as server, RemoteEnv(server.address) as env:
-            listed = env._player._session.server.capabilities
-            assert listed & LASTING == expected and not server._hub.frames_unix
+            listed = env._stub._session.server.capabilities
+            assert listed & LASTING == expected and not server._manager.frames_unix
 
 
 def test_a_server_that_cannot_have_all_frames_keeps_no_port(
@@ -88,7 +88,7 @@ def test_a_server_that_cannot_have_all_frames_keeps_no_port(
 def test_a_socket_of_this_host_is_better() -> None:
     with EnvServer(CounterEnv(), options=ServeOptions(frames_port=0)) as server:
         remote = RemoteEnv(server.address, transport="frames")
-        connection: Any = remote._player._session._transport
+        connection: Any = remote._stub._session._transport
         assert connection._frames._socket.family == socket.AF_UNIX
         plays(remote)
 
@@ -99,7 +99,7 @@ def test_tls_and_the_token_hold_there_too(authority: Any, roots: bytes) -> None:
         remote = RemoteEnv(
             server.address, tls=TLS(authority=roots), token="s3cret", transport="frames"
         )
-        connection: Any = remote._player._session._transport
+        connection: Any = remote._stub._session._transport
         assert isinstance(connection._frames._socket, ssl.SSLSocket)
         assert connection._frames._socket.version() in ("TLSv1.2", "TLSv1.3")
         plays(remote)
@@ -194,7 +194,7 @@ def test_a_port_that_is_not_reached_is_told() -> None:
     with EnvServer(CounterEnv(), options=PORT) as server:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
-            server._hub.frames_port = taken.getsockname()[1]
+            server._manager.frames_port = taken.getsockname()[1]
             with pytest.raises(errors.UnsupportedError):
                 RemoteEnv(server.address, transport="frames")
         plays(RemoteEnv(server.address), "grpc")
@@ -207,7 +207,7 @@ def test_a_cut_is_not_noticed() -> None:
     ):
         remote.reset()
         for count in range(1, 4):
-            connection: Any = remote._player._session._transport
+            connection: Any = remote._stub._session._transport
             connection._frames.cut()
             assert remote.step(1)[0] == count
             assert remote.transport == "frames"

@@ -87,13 +87,13 @@ def test_a_silent_stream_does_not_keep_the_thread(transport: str) -> None:
     env = PlacesEnv()
     with EnvServer(env) as server:
         with silent_stream(server.address) as stream:
-            until(lambda: server._hosting._thread._stream is not None, 10)
+            until(lambda: server._env_host._thread._stream is not None, 10)
             play(server.address)
             # Frames take the thread from a stream that has no session.
             assert env.direct == [transport == "frames"]
             with pytest.raises(grpc.RpcError):
                 next(stream)
-        until(lambda: server._hosting._thread._stream is None, 10)
+        until(lambda: server._env_host._thread._stream is None, 10)
         play(server.address)
         assert env.direct[1:] == [True]
 
@@ -102,7 +102,7 @@ def test_a_silent_stream_does_not_keep_the_server_from_stopping() -> None:
     server = EnvServer(CounterEnv())
     server.start()
     with silent_stream(server.address):
-        until(lambda: server._hosting._thread._stream is not None, 10)
+        until(lambda: server._env_host._thread._stream is not None, 10)
         server.shutdown()
     assert server.wait(0)
 

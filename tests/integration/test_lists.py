@@ -40,7 +40,7 @@ def test_environments_and_functions_become_lanes(mode: Any) -> None:
         assert contract.autoreset_mode is expected
         with closing(rlmesh_numpy.RemoteVectorEnv(server.address)) as remote:
             assert remote.metadata["autoreset_mode"].value == expected.value
-            listed = Capability.PARTIAL_RESET in remote._player._session.server.capabilities
+            listed = Capability.PARTIAL_RESET in remote._stub._session.server.capabilities
             assert listed == (expected is AutoresetMode.DISABLED)
             observations, _ = remote.reset(seed=4)
             alone = [MAKE().reset(seed=4 + lane)[0] for lane in range(3)]
@@ -59,7 +59,7 @@ def test_only_a_server_that_resets_single_lanes_is_asked_to() -> None:
     with EnvServer([MAKE, MAKE], autoreset_mode="Disabled") as server:
         remote = rlmesh_numpy.RemoteVectorEnv(server.address)
         with closing(remote):
-            session = remote._player._session
+            session = remote._stub._session
             listed = session.server.capabilities
             assert set(Capability) - listed <= {Capability.BATCH, Capability.FRAMES_TCP}
             remote.reset()
@@ -79,7 +79,7 @@ def test_lanes_that_reset_themselves_take_no_mask(mode: str) -> None:
         EnvServer([MAKE, MAKE], autoreset_mode=mode) as server,
         closing(rlmesh_numpy.RemoteVectorEnv(server.address)) as remote,
     ):
-        session = remote._player._session
+        session = remote._stub._session
         for more in (frozenset(), {PARTIAL_RESET}):
             can = session.server.capabilities | more
             session.server = replace(session.server, capabilities=can)

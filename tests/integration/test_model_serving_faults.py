@@ -25,12 +25,12 @@ from rlmesh._messages.model import (
 )
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._session.client_session import ClientSession
-from rlmesh._session.connect_options import OpenTerms
+from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.versions import this_peer
 from rlmesh._transport.address import parse_address
 from rlmesh._transport.grpc.client import GrpcConnection
 from rlmesh._wire.failures import raise_model_failure
-from rlmesh._wire.model_codec import MODEL_SERVICE, ModelFrames
+from rlmesh._wire.model_codec import MODEL_SERVICE, ModelWireCodec
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import NATIVE
 from rlmesh.numpy import Model
@@ -40,7 +40,7 @@ from tests.integration.envs import CounterEnv
 from tests.integration.serving import PLAIN, BatchEcho, Echo, seen
 from tests.processes import running
 
-FRAMES = ModelFrames(NATIVE)
+FRAMES = ModelWireCodec(NATIVE)
 ONE = bytes(8)
 """An observation of `PLAIN`, encoded."""
 
@@ -278,7 +278,7 @@ class Raw:
             lambda: GrpcConnection(where, MODEL_SERVICE),
             FRAMES,
             client,
-            OpenTerms(10.0),
+            ConnectOptions(10.0),
             contract=contract,
             raise_failure=raise_model_failure,
         )

@@ -16,7 +16,7 @@ import pytest
 
 from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions, errors
 from rlmesh._messages.env import Closed, ErrorCode
-from rlmesh._model_host.dynamic_batcher import Ask, ModelThread
+from rlmesh._model_host.dynamic_batcher import DynamicBatcher, PredictRequest
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh.adapters import PredictForm
 from rlmesh.numpy import Model
@@ -220,8 +220,8 @@ def test_nobody_waits_for_a_session_that_has_ended() -> None:
 
 def test_an_interrupt_between_two_lines_leaves_nobody_waiting() -> None:
     """Ctrl-C just after a group was chosen, and before it is answered."""
-    thread: Any = ModelThread(4, 0.0, lambda: 1)
-    route: Any = SimpleNamespace(gathers=lambda chunked: False)
+    thread: Any = DynamicBatcher(4, 0.0, lambda: 1)
+    route: Any = SimpleNamespace(can_batch=lambda chunked: False)
 
     def interrupted(group: Any) -> None:
         raise KeyboardInterrupt
@@ -231,7 +231,9 @@ def test_an_interrupt_between_two_lines_leaves_nobody_waiting() -> None:
             thread.run()
 
     thread._answer = interrupted
-    ask = Ask(route, PredictForm.SINGLE, None, [], [EpisodeContext("")], lambda _: Closed())
+    ask = PredictRequest(
+        route, PredictForm.SINGLE, None, [], [EpisodeContext("")], lambda _: Closed()
+    )
     answers = at_once([lambda: thread.ask(ask), run])
     assert isinstance(answers[0], errors.ClosedError)
 
@@ -239,7 +241,7 @@ def test_an_interrupt_between_two_lines_leaves_nobody_waiting() -> None:
 ENDS = """
 import threading, time
 from rlmesh import ModelServer
-from rlmesh._model_host.dynamic_batcher import Ask, ModelThread
+from rlmesh._model_host.dynamic_batcher import Ask, DynamicBatcher
 from rlmesh._messages.env import Closed, ErrorCode
 from rlmesh.adapters import PredictForm
 from rlmesh.numpy import Model

@@ -115,15 +115,15 @@ def test_values_of_any_size_arrive_as_they_left(shape: tuple[int, ...], transpor
 def test_sessions_of_every_transport_share_calls_of_the_model() -> None:
     calls: list[int] = []
 
-    class Gathering(Model):
+    class BatchWindow(Model):
         def predict_batch(self, observations: Any) -> Any:
             calls.append(len(observations))
             return observations[:, 0].astype(int)
 
-    ways = ("frames", "grpc") if SUPPORTED else ("grpc", "grpc")
+    transports = ("frames", "grpc") if SUPPORTED else ("grpc", "grpc")
     options = ServeOptions(max_batch_delay_ms=10_000, max_batch_size=2)
-    with ModelServer(Gathering(None), options=options) as server:
-        remotes = [RemoteModel(server.address, PLAIN, transport=way) for way in ways]  # type: ignore[arg-type]
+    with ModelServer(BatchWindow(None), options=options) as server:
+        remotes = [RemoteModel(server.address, PLAIN, transport=way) for way in transports]  # type: ignore[arg-type]
         answers = [0, 0]
 
         def ask(index: int) -> None:
@@ -203,7 +203,7 @@ def test_a_server_that_is_stopped_waits_for_no_client_to_come_back(idle_timeout:
         assert remote.predict(seen(1)) == 1
         (route,) = remote._routes.values()
         route._session._transport.close()
-        (session,) = server._hub._sessions.values()
+        (session,) = server._manager._sessions.values()
         until(lambda: session.lost_at is not None, 20)
     until(lambda: not set(threading.enumerate()) - before, 10)
     route._session._end("for the test")

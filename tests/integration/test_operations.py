@@ -93,7 +93,7 @@ def test_sigterm_lets_the_running_call_end() -> None:
 def test_the_log_names_sessions(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "rlmesh.server")
     with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
-        identity = remote._player._session.id
+        identity = remote._stub._session.id
         remote.reset()
     lines = [record.getMessage() for record in caplog.records if record.name == "rlmesh.server"]
     assert any(f"session {identity} opened by" in line for line in lines)

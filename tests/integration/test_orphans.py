@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
-from rlmesh._env_host.base import House
-from rlmesh._env_host.pickled_factory import Recipe
+from rlmesh._env_host.base import EnvHostConfig
+from rlmesh._env_host.pickled_factory import PickledFactory
 from rlmesh._env_host.worker_main import MADE
 from tests.integration.envs import MischiefEnv, ParentEnv
 from tests.processes import ENDED, STARTED, until
@@ -55,7 +55,7 @@ def worker(
             held.close()
             connection = Connection(ours.detach())
             with connection:
-                connection.send_bytes(Recipe(factory, House()).packed())
+                connection.send_bytes(PickledFactory(factory, EnvHostConfig()).packed())
                 yield process, connection, lifeline
         finally:
             with contextlib.suppress(ProcessLookupError):

@@ -181,7 +181,7 @@ def test_an_interrupted_call_is_collected_before_the_next_one() -> None:
     env = TallyEnv()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
         remote.reset()
-        session = remote._player._session
+        session = remote._stub._session
         exchange = session._transport.exchange
 
         def interrupted(frame: bytes, timeout: float | None = None) -> bytes:
@@ -210,7 +210,7 @@ def test_a_connection_that_an_interrupt_has_broken_is_left_alone(
 
     with EnvServer(TallyEnv()) as server, RemoteEnv(server.address) as remote:
         remote.reset()
-        transport = remote._player._session._transport
+        transport = remote._stub._session._transport
         really_close = transport.close
         for name, function in (("exchange", interrupted), ("close", close)):
             setattr(transport, name, function)
@@ -287,7 +287,7 @@ def test_a_session_that_does_not_come_back_frees_its_environment() -> None:
 
 
 def _lost(server: EnvServer) -> bool:
-    return any(session.lost_at is not None for session in server._hub._sessions.values())
+    return any(session.lost_at is not None for session in server._manager._sessions.values())
 
 
 def test_without_a_grace_period_a_session_ends_with_its_connection() -> None:
@@ -337,7 +337,7 @@ def test_those_in_line_are_served_in_their_order() -> None:
         for number in range(3):
             line.append(threading.Thread(target=stand, args=(number,)))
             line[-1].start()
-            until(lambda n=number: server._hub._places.waiting == n + 1, 10)  # type: ignore[misc]
+            until(lambda n=number: server._manager._places.waiting == n + 1, 10)  # type: ignore[misc]
         with pytest.raises(errors.BusyError):
             RemoteEnv(server.address, wait=0.2)
         assert holder.step(1)[0] == 1, "those in line do not keep the holder from its environment"
@@ -398,4 +398,4 @@ remote.step(0)
         for _ in range(3):
             done = finished(["-c", code, server.address])
             assert done.returncode == 0, done
-            assert not server._hub._sessions, "it is free at once, not after a grace period"
+            assert not server._manager._sessions, "it is free at once, not after a grace period"

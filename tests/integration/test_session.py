@@ -488,7 +488,7 @@ def test_a_closed_connection_holds_no_stream() -> None:
         RemoteEnv(server.address, transport="grpc") as remote,
     ):
         remote.reset()
-        connection: Any = remote._player._session._transport  # What a hang at exit came from.
+        connection: Any = remote._stub._session._transport  # What a hang at exit came from.
         remote.close()
         assert connection._incoming is None
 
@@ -503,8 +503,8 @@ def test_a_client_that_asks_for_nothing_loses_its_session_and_is_told_why() -> N
         for _ in range(15):
             remote.reset()
             time.sleep(0.1)
-        assert len(server._hub._sessions) == 1, "it was never idle for so long"
-        until(lambda: not server._hub._sessions, 10)
+        assert len(server._manager._sessions) == 1, "it was never idle for so long"
+        until(lambda: not server._manager._sessions, 10)
         with RemoteEnv(server.address) as other:
             plays_on(other)
         with pytest.raises(errors.SessionLostError, match=r"no request for 1 s \(idle_timeout"):
@@ -544,7 +544,7 @@ def test_a_client_that_gives_up_its_session_leaves_the_environment_to_the_next()
         def refuse(data: Any) -> Any:
             raise errors.CodecError("not to my taste")
 
-        remote._player._session._frames.read_reply = refuse  # type: ignore[method-assign]
+        remote._stub._session._frames.read_reply = refuse  # type: ignore[method-assign]
         with pytest.raises(errors.CodecError):
             remote.step(1)
         with RemoteEnv(server.address, wait=5) as other:  # Much sooner than a grace period.
@@ -554,7 +554,7 @@ def test_a_client_that_gives_up_its_session_leaves_the_environment_to_the_next()
 def test_a_request_over_the_limit_is_not_sent_and_the_session_goes_on() -> None:
     with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
         remote.reset()
-        session = remote._player._session
+        session = remote._stub._session
         session.terms = replace(session.terms, max_message_bytes=100_000)
         with pytest.raises(errors.LimitError, match="100000"):
             remote.reset(options={"large": bytes(200_000)})

@@ -121,7 +121,7 @@ def test_a_bad_action_of_another_client_applies_none() -> None:
     env = Counts()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
         remote.reset()
-        session = remote._player._session
+        session = remote._stub._session
         eight = [(n).to_bytes(8, "little") for n in (0, 1, 7)]
         for body, kind, words in (
             (m.StepMany(m.Encoded([b"".join(eight)], 3), 3), errors.InvalidValueError, r"\[2\]: "),
@@ -143,7 +143,7 @@ def test_a_bad_action_applies_none_where_the_server_takes_one_at_a_time(
     env = Counts()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
         remote.reset()
-        session = remote._player._session
+        session = remote._stub._session
         monkeypatch.setattr(session, "server", replace(session.server, capabilities=frozenset()))
         with pytest.raises(errors.InvalidValueError, match=r"^actions\[1\]: "):
             remote.step_many([0, 7])
@@ -182,7 +182,7 @@ def test_a_server_without_it_is_stepped_one_by_one(monkeypatch: pytest.MonkeyPat
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
         from dataclasses import replace
 
-        session = remote._player._session
+        session = remote._stub._session
         session.server = replace(session.server, capabilities=frozenset())
         remote.reset()
         steps = remote.step_many([0, 1, 0])
@@ -208,7 +208,7 @@ def test_an_answer_over_the_limit_is_an_error_and_the_session_goes_on() -> None:
         remote.reset()
         from dataclasses import replace
 
-        server._hub._terms = replace(server._hub._terms, max_message_bytes=200)
+        server._manager._terms = replace(server._manager._terms, max_message_bytes=200)
         with pytest.raises(errors.LimitError, match="the limit is 200"):
             remote.step_many([0] * 50, all_observations=True)
         assert remote.step(0)[1] == 51.0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from rlmesh._messages import env as m
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.backends import NATIVE, ArrayBackend
 
 pytest.importorskip("numpy")
@@ -26,8 +26,8 @@ def test_an_info_of_any_objects_is_read_as_it_is_written(
     done = m.StepDone(m.Encoded([]), reward=0.5, info=info)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        frame = EnvFrames(backend).write_reply(1, done)
+        frame = EnvWireCodec(backend).write_reply(1, done)
     for reader in (NATIVE, NUMPY):
-        number, reply = EnvFrames(reader).read_reply(frame)
+        number, reply = EnvWireCodec(reader).read_reply(frame)
         assert isinstance(reply, m.StepDone) and (number, reply.reward) == (1, 0.5)
         assert len(reply.info) <= len(info) and bool(reply.info) == bool(info)

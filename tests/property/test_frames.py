@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlmesh._messages import env as m
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError
 from rlmesh.specs import AutoresetMode, EnvContract, PeerInfo, SessionTerms
 from tests.conformance.native_values import values_equal
 from tests.property.strategies import info_trees, spaces_of
 
-FRAMES = EnvFrames(NATIVE)
+FRAMES = EnvWireCodec(NATIVE)
 Draw = st.SearchStrategy[Any]
 
 seeds = st.integers(0, 2**64 - 1)

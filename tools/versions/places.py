@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .version import Version
 
-__all__ = ["Form", "Place", "Statement", "places"]
+__all__ = ["Form", "Statement", "VersionLocation", "places"]
 
 
 class Form(Enum):
@@ -45,7 +45,7 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Place:
+class VersionLocation:
     """One file, and the pattern of the versions in it.
 
     Attributes:
@@ -105,26 +105,28 @@ _PIN = re.compile(
 _NPM = re.compile(r'"(?P<subject>version|@rlmesh/\w+)": "(?P<version>[^"]*)"')
 
 
-def places(root: Path) -> list[Place]:
+def places(root: Path) -> list[VersionLocation]:
     """The places of a repository, spec/VERSION first."""
-    return [Place(root / "spec" / "VERSION", _SPEC), *_generated(root), *_packages(root)]
+    return [VersionLocation(root / "spec" / "VERSION", _SPEC), *_generated(root), *_packages(root)]
 
 
-def _generated(root: Path) -> Iterator[Place]:
+def _generated(root: Path) -> Iterator[VersionLocation]:
     python, typescript = root / "gen" / "python", root / "gen" / "typescript"
-    yield Place(python / "pyproject.toml", _PROJECT, required=("version",), generated=True)
+    yield VersionLocation(
+        python / "pyproject.toml", _PROJECT, required=("version",), generated=True
+    )
     module = python / "src" / "rlmesh_proto" / "__init__.py"
     both = ("SPEC_VERSION", "__version__")
-    yield Place(module, _PYTHON, required=both, generated=True)
-    yield Place(typescript / "package.json", _NPM, Form.NPM, ("version",), generated=True)
+    yield VersionLocation(module, _PYTHON, required=both, generated=True)
+    yield VersionLocation(typescript / "package.json", _NPM, Form.NPM, ("version",), generated=True)
 
 
-def _packages(root: Path) -> Iterator[Place]:
+def _packages(root: Path) -> Iterator[VersionLocation]:
     """The hand-written packages, in Python by pyproject.toml and in TypeScript by package.json."""
     for project in sorted((root / "packages").glob("*/pyproject.toml")):
-        yield Place(project, _PROJECT)
-        yield Place(project, _PIN, Form.PIN, ("rlmesh-proto",))
+        yield VersionLocation(project, _PROJECT)
+        yield VersionLocation(project, _PIN, Form.PIN, ("rlmesh-proto",))
     for module in sorted((root / "packages").glob("*/src/*/_version.py")):
-        yield Place(module, _PYTHON, required=("__version__",))
+        yield VersionLocation(module, _PYTHON, required=("__version__",))
     for manifest in sorted((root / "packages").glob("*/package.json")):
-        yield Place(manifest, _NPM, Form.NPM, ("version", "@rlmesh/proto"))
+        yield VersionLocation(manifest, _NPM, Form.NPM, ("version", "@rlmesh/proto"))

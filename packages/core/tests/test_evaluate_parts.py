@@ -11,55 +11,57 @@ import pytest
 
 import rlmesh
 from rlmesh import errors
-from rlmesh._evaluation.batch_window import Gathering
-from rlmesh._evaluation.common_contract import agreed
-from rlmesh._evaluation.episode import Planned, success_of
-from rlmesh._evaluation.episode_queue import Work
-from rlmesh._evaluation.error_scope import Verdict, verdict_of
+from rlmesh._evaluation.batch_window import BatchWindow
+from rlmesh._evaluation.common_contract import common_contract
+from rlmesh._evaluation.episode import PlannedEpisode, success_of
+from rlmesh._evaluation.episode_queue import EpisodeQueue
+from rlmesh._evaluation.error_scope import ErrorScope, classify_error
 from rlmesh._evaluation.lanes import lane_info
 from rlmesh.adapters import EnvTags
 from rlmesh.specs import EnvContract, Registration
 from rlmesh.tensor import Tensor
 
 
-def taken(work: Work, endpoint: int = 0, others: tuple[int, ...] = (), alone: bool = True) -> Any:
+def taken(
+    work: EpisodeQueue, endpoint: int = 0, others: tuple[int, ...] = (), alone: bool = True
+) -> Any:
     planned = work.take(endpoint, others, alone=alone)
     return planned and (planned.index, planned.seed)
 
 
 def test_episodes_are_taken_in_order_without_those_that_are_finished() -> None:
-    work = Work([7, 8, 9], 5, finished={0, 3})
+    work = EpisodeQueue([7, 8, 9], 5, finished={0, 3})
     assert [taken(work) for _ in range(4)] == [(1, 8), (2, 9), (4, None), None]
     assert not work.has_more
 
 
 def test_a_run_without_end() -> None:
-    work = Work([], None)
+    work = EpisodeQueue([], None)
     assert [taken(work) for _ in range(3)] == [(i, None) for i in range(3)]
     assert work.has_more
 
 
 def test_what_failed_is_played_elsewhere_where_that_can_be() -> None:
-    work = Work([], 1, finished={0})
-    work.give_back(Planned(4, 1, failed_on={0}))
+    work = EpisodeQueue([], 1, finished={0})
+    work.give_back(PlannedEpisode(4, 1, failed_on={0}))
     assert work.has_more
     assert taken(work, 0, others=(1,)) is None
     assert taken(work, 1, others=(0,)) == (4, 1)
-    work.give_back(Planned(4, 1, failed_on={0, 1}))
+    work.give_back(PlannedEpisode(4, 1, failed_on={0, 1}))
     assert taken(work, 0, others=(1,)) == (4, 1)
-    work.give_back(Planned(5, 1, failed_on={0}))
+    work.give_back(PlannedEpisode(5, 1, failed_on={0}))
     assert taken(work, 0) == (5, 1)
 
 
 def test_a_suspect_is_played_alone() -> None:
-    work = Work([], 1)
-    work.give_back(Planned(4, 1, is_suspect=True))
+    work = EpisodeQueue([], 1)
+    work.give_back(PlannedEpisode(4, 1, is_suspect=True))
     assert taken(work, alone=False) == (0, None)
     assert taken(work, alone=False) is None
     assert taken(work) == (4, 1)
 
 
-def seat(expected: float) -> Any:
+def state(expected: float) -> Any:
     return SimpleNamespace(expected=expected)
 
 
@@ -76,20 +78,20 @@ def seat(expected: float) -> Any:
 def test_a_batch_waits_for_what_comes_soon(
     seconds: float, count: int, most: int | None, expected: float, waits: bool
 ) -> None:
-    gathering = Gathering(True, most)
+    gathering = BatchWindow(True, most)
     gathering.passed(seconds)
     now = time.perf_counter()
-    seats = [seat(math.inf), seat(now + expected)]
-    patience = gathering.patience(count, now, seats)
+    states = [state(math.inf), state(now + expected)]
+    patience = gathering.patience(count, now, states)
     assert patience <= seconds
     assert (patience > 0) is waits
 
 
 def test_single_predictions_wait_for_nothing() -> None:
-    gathering = Gathering(False, None)
+    gathering = BatchWindow(False, None)
     gathering.passed(1.0)
     assert gathering.most == 1
-    assert gathering.patience(1, time.perf_counter(), [seat(0.0)]) == 0
+    assert gathering.patience(1, time.perf_counter(), [state(0.0)]) == 0
 
 
 INVALID = errors.InvalidValueError("action", "an integer from 0 to 1", "7")
@@ -99,27 +101,27 @@ UNSEEN = errors.InvalidValueError("observation['x']", "an integer from 0 to 1", 
 @pytest.mark.parametrize(
     ("error", "kind", "verdict"),
     [
-        (KeyboardInterrupt(), "step", Verdict.RUN),
-        (INVALID, "step", Verdict.RUN),
-        (UNSEEN, "step", Verdict.EPISODE),
-        (ValueError("mine"), "step", Verdict.EPISODE),
-        (errors.EnvError("stuck"), "reset", Verdict.EPISODE),
-        (errors.EnvCrashedError("gone"), "step", Verdict.EPISODE),
-        (errors.EnvError("stuck", session_closed=True), "step", Verdict.CONNECTION),
-        (errors.ConnectionLostError("gone"), "step", Verdict.CONNECTION),
-        (errors.SessionLostError("gone"), "reset", Verdict.CONNECTION),
-        (errors.ClosedError("closed"), "reset", Verdict.CONNECTION),
-        (errors.CodecError("bytes"), "step", Verdict.CONNECTION),
-        (errors.BusyError("held"), "open", Verdict.CONNECTION),
-        (errors.ConnectError("refused"), "open", Verdict.CONNECTION),
-        (errors.EnvError("factory"), "open", Verdict.CONNECTION),
-        (TypeError("no spaces"), "open", Verdict.RUN),
-        (errors.AuthenticationError("token"), "open", Verdict.ENDPOINT),
-        (errors.UnsupportedVersionError("2.0.0"), "open", Verdict.ENDPOINT),
+        (KeyboardInterrupt(), "step", ErrorScope.RUN),
+        (INVALID, "step", ErrorScope.RUN),
+        (UNSEEN, "step", ErrorScope.EPISODE),
+        (ValueError("mine"), "step", ErrorScope.EPISODE),
+        (errors.EnvError("stuck"), "reset", ErrorScope.EPISODE),
+        (errors.EnvCrashedError("gone"), "step", ErrorScope.EPISODE),
+        (errors.EnvError("stuck", session_closed=True), "step", ErrorScope.CONNECTION),
+        (errors.ConnectionLostError("gone"), "step", ErrorScope.CONNECTION),
+        (errors.SessionLostError("gone"), "reset", ErrorScope.CONNECTION),
+        (errors.ClosedError("closed"), "reset", ErrorScope.CONNECTION),
+        (errors.CodecError("bytes"), "step", ErrorScope.CONNECTION),
+        (errors.BusyError("held"), "open", ErrorScope.CONNECTION),
+        (errors.ConnectError("refused"), "open", ErrorScope.CONNECTION),
+        (errors.EnvError("factory"), "open", ErrorScope.CONNECTION),
+        (TypeError("no spaces"), "open", ErrorScope.RUN),
+        (errors.AuthenticationError("token"), "open", ErrorScope.ENDPOINT),
+        (errors.UnsupportedVersionError("2.0.0"), "open", ErrorScope.ENDPOINT),
     ],
 )
-def test_whose_fault_an_error_is(error: BaseException, kind: str, verdict: Verdict) -> None:
-    assert verdict_of(error, kind) is verdict
+def test_whose_fault_an_error_is(error: BaseException, kind: str, verdict: ErrorScope) -> None:
+    assert classify_error(error, kind) is verdict
 
 
 def test_what_an_info_says_of_a_lane() -> None:
@@ -166,11 +168,11 @@ def test_endpoints_agree_on_what_is_played() -> None:
     tags = EnvTags(labels=("robot:panda",))
     unnamed = contract("SyncVectorEnv", vector=True, num_envs=2)
     named = contract("Walk", vector=True, num_envs=4, registration=Registration())
-    agreement = agreed(
+    agreement = common_contract(
         [("a", unnamed), ("b", contract()), ("c", contract(tags=tags)), ("d", named)]
     )
     assert (agreement.id, agreement.tags) == ("Walk", tags)
-    assert agreed([("a", unnamed)]).id == "SyncVectorEnv"
+    assert common_contract([("a", unnamed)]).id == "SyncVectorEnv"
 
 
 @pytest.mark.parametrize(
@@ -185,4 +187,4 @@ def test_endpoints_agree_on_what_is_played() -> None:
 def test_endpoints_that_do_not_agree(other: EnvContract, part: str) -> None:
     first = contract(tags=EnvTags(labels=("robot:panda",)))
     with pytest.raises(ValueError, match=rf"the {part}\w* of there is"):
-        agreed([("here", first), ("there", other)])
+        common_contract([("here", first), ("there", other)])

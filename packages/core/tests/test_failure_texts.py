@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rlmesh._messages import env as m
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.failures import failure_of_exception
 from rlmesh.backends import NATIVE
 
-FRAMES = EnvFrames(NATIVE)
+FRAMES = EnvWireCodec(NATIVE)
 
 
 def sent(failure: m.Failure) -> m.Failure:
@@ -43,7 +43,7 @@ def test_an_exception_that_has_no_text_is_told_by_its_class() -> None:
     try:
         raise Speechless
     except Speechless as error:
-        failure = failure_of_exception(error, "step", tell_traceback=True)
+        failure = failure_of_exception(error, "step", expose_traceback=True)
     assert failure.message == "step() raised Speechless: (its text cannot be told)"
     assert failure.exception_type == f"{__name__}.Speechless"
     assert "in test_an_exception_that_has_no_text" in failure.traceback

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from rlmesh._buffers import Pieces
-from rlmesh._reusable_buffer import ReceivedMemory, is_given
+from rlmesh._buffers import FrameParts
+from rlmesh._reusable_buffer import ReceiveBuffers, is_given
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh._transport.socket.chunks import IN_CHUNKS, chunks
 from rlmesh._transport.socket.framing import FramesEnded
@@ -56,8 +56,8 @@ def passed(frame: Any, server: LocalFrameSocket, client: LocalFrameSocket) -> An
 def test_pieces_are_not_put_together(pair: Pair) -> None:
     client, server = pair
     parts = [LARGE[:3], memoryview(LARGE)[3:], b"end"]
-    frame = server.gather(parts, len(LARGE) + 3)
-    assert isinstance(frame, Pieces) and frame.parts is parts
+    frame = server.allocate_later(parts, len(LARGE) + 3)
+    assert isinstance(frame, FrameParts) and frame.parts is parts
     assert len(frame) == len(LARGE) + 3 and bytes(frame) == LARGE + b"end"
     for _ in range(3):
         got = passed(frame, server, client)
@@ -71,23 +71,23 @@ def test_any_number_of_pieces_arrives(pair: Pair) -> None:
     client, server = pair
     many = [LARGE[i : i + 1000] for i in range(0, len(LARGE), 1000)]
     assert len(many) > os.sysconf("SC_IOV_MAX"), "more than one call of the kernel takes"
-    frame = server.gather(many, len(LARGE))
-    assert isinstance(frame, Pieces)
+    frame = server.allocate_later(many, len(LARGE))
+    assert isinstance(frame, FrameParts)
     assert passed(frame, server, client) == LARGE
 
 
 def test_what_does_not_go_in_chunks_is_put_together(pair: Pair) -> None:
-    assert not isinstance(pair[1].gather([LARGE[1:]], len(LARGE) - 1), Pieces)
+    assert not isinstance(pair[1].allocate_later([LARGE[1:]], len(LARGE) - 1), FrameParts)
     here, there = map(LocalFrameSocket, socket.socketpair())  # They share no memory.
-    frame = there.gather([LARGE[:7], LARGE[7:]], len(LARGE))
-    assert not isinstance(frame, Pieces)
+    frame = there.allocate_later([LARGE[:7], LARGE[7:]], len(LARGE))
+    assert not isinstance(frame, FrameParts)
     assert passed(frame, there, here) == LARGE
     here.close()
     there.close()
 
 
 def test_pieces_of_a_connection_that_is_lost_go_over_another(pair: Pair) -> None:
-    frame = pair[1].gather([LARGE, b"end"], len(LARGE) + 3)
+    frame = pair[1].allocate_later([LARGE, b"end"], len(LARGE) + 3)
     here, there = map(LocalFrameSocket, socket.socketpair())  # They share no memory.
     assert passed(frame, there, here) == LARGE + b"end"
     here.close()
@@ -116,8 +116,8 @@ SIZES = [CHUNKED_BYTES, CHUNKED_BYTES + 1, 17 << 18, (16 << 20) - 1, 16 << 20, (
 def test_chunks_of_every_size_arrive(pair: Pair, size: int) -> None:
     client, server = pair
     data = os.urandom(64) * (size // 64 + 1)
-    frame = server.gather([data[:100], memoryview(data)[100:size]], size)
-    assert isinstance(frame, Pieces)
+    frame = server.allocate_later([data[:100], memoryview(data)[100:size]], size)
+    assert isinstance(frame, FrameParts)
     for _ in range(2):
         assert passed(frame, server, client) == data[:size]
     assert passed(b"next", server, client) == b"next"
@@ -171,12 +171,12 @@ def test_a_length_over_the_limit_takes_no_memory(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, server = pair
-    monkeypatch.setattr(ReceivedMemory, "take", None)
+    monkeypatch.setattr(ReceiveBuffers, "take", None)
     server._socket.sendall(struct.pack("<II", MAX_MESSAGE_BYTES + 1 | 1 << 31, IN_CHUNKS))
     with pytest.raises(FramesEnded, match="limit"):
         client.receive()
     with pytest.raises(LimitError):
-        client.send(Pieces([], MAX_MESSAGE_BYTES + 1))
+        client.send(FrameParts([], MAX_MESSAGE_BYTES + 1))
 
 
 def test_a_reader_that_does_not_read_lets_the_writer_go(pair: Pair) -> None:

@@ -17,7 +17,7 @@ from rlmesh_proto.spaces.v1 import value_pb2
 from rlmesh._messages import env as m
 from rlmesh._wire import dynamic_limits
 from rlmesh._wire.dynamic import DynamicEncoder, InexactValueWarning, dynamic_from_wire
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError, InvalidValueError
 
@@ -49,7 +49,7 @@ class Number(IntEnum):
 
 def read(info: Any) -> Any:
     """What arrives of an info."""
-    frames = EnvFrames(NATIVE)
+    frames = EnvWireCodec(NATIVE)
     reply = frames.read_reply(frames.write_reply(1, m.StepDone(m.Encoded([]), info=info)))[1]
     assert isinstance(reply, m.StepDone)
     return dict(reply.info)

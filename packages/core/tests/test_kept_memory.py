@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from rlmesh._reusable_buffer import Kept, Received, ReceivedMemory, is_given, joined
+from rlmesh._reusable_buffer import ReceiveBuffers, ReceivedBuffer, ReusableBuffer, is_given, joined
 
 counted = pytest.mark.skipif(
     not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="references are not counted"
@@ -15,7 +15,7 @@ counted = pytest.mark.skipif(
 
 @counted
 def test_memory_that_no_value_keeps_is_used_again() -> None:
-    memory = ReceivedMemory()
+    memory = ReceiveBuffers()
     held, owners = memory.take(100_000), set()
     for size in range(100_001, 100_020):
         held = memory.take(size)  # The one before goes once this one is there.
@@ -25,7 +25,7 @@ def test_memory_that_no_value_keeps_is_used_again() -> None:
 
 
 def test_memory_that_a_value_keeps_is_not() -> None:
-    memory = ReceivedMemory()
+    memory = ReceiveBuffers()
     views = []
     for fill in range(5):
         view = memory.take(50_000)
@@ -35,7 +35,7 @@ def test_memory_that_a_value_keeps_is_not() -> None:
 
 
 def test_memory_of_another_size_is_not_used_for_long() -> None:
-    memory = ReceivedMemory()
+    memory = ReceiveBuffers()
     for size in (10_000_000, 1_000, 1_000, 1_000):
         assert len(memory.take(size).obj) < 2 * size + 10_000  # type: ignore[arg-type]
     assert all(len(kept) < 10_000 for kept in memory._kept._kept)
@@ -43,7 +43,7 @@ def test_memory_of_another_size_is_not_used_for_long() -> None:
 
 @counted
 def test_what_somebody_refers_to_is_not_handed_out() -> None:
-    kept: Kept[bytearray] = Kept()
+    kept: ReusableBuffer[bytearray] = ReusableBuffer()
     first = kept.keep(bytearray(10))
     kept.keep(bytearray(20))
     assert kept.unused(10, 15) is None
@@ -57,7 +57,7 @@ def test_what_somebody_refers_to_is_not_handed_out() -> None:
 
 
 def test_the_newest_are_kept() -> None:
-    kept: Kept[bytearray] = Kept()
+    kept: ReusableBuffer[bytearray] = ReusableBuffer()
     sizes = [len(kept.keep(bytearray(size))) for size in (1, 2, 3)]
     assert [len(memory) for memory in kept._kept] == sizes[1:]
 
@@ -65,7 +65,7 @@ def test_the_newest_are_kept() -> None:
 def test_what_is_not_given() -> None:
     for data in (b"x", bytearray(b"x"), memoryview(b"x"), memoryview(bytearray(b"x"))):
         assert not is_given(data)
-    assert is_given(memoryview(Received(-1, 10))[2:])
+    assert is_given(memoryview(ReceivedBuffer(-1, 10))[2:])
 
 
 def test_joined_parts_are_given() -> None:

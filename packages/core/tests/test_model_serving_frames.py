@@ -20,14 +20,14 @@ from rlmesh._messages.model import (
     Predicted,
     StartEpisode,
 )
-from rlmesh._wire.model_codec import ModelFrames
+from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh.adapters import Adaptation, ModelSpec, PredictForm
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError
 from rlmesh.spaces import Box, Discrete
 from rlmesh.specs import Capability, EnvContract, PeerInfo, SessionTerms
 
-FRAMES = ModelFrames(NATIVE)
+FRAMES = ModelWireCodec(NATIVE)
 PEER = PeerInfo("1.0.0", "", "test", frozenset({Capability.BATCH, Capability.RESUME}), "me")
 CONTRACT = EnvContract("e", Box(-1, 1, (2,), "float32"), Discrete(3))
 SPEC = ModelSpec("m", predict_forms=tuple(PredictForm), adaptation=Adaptation.NONE)

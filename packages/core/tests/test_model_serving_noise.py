@@ -12,7 +12,7 @@ from rlmesh import Model, ModelServer, ServeOptions
 from rlmesh._messages import env as m
 from rlmesh._messages.model import EndEpisode, Predict, Predicted, StartEpisode
 from rlmesh._session.versions import this_peer
-from rlmesh._wire.model_codec import ModelFrames
+from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh.adapters import (
     EnvTags,
     Feature,
@@ -26,7 +26,7 @@ from rlmesh.backends import NATIVE
 from rlmesh.spaces import Box, Dict, Discrete, Sequence, Text
 from rlmesh.specs import Capability, EnvContract
 
-FRAMES = ModelFrames(NATIVE)
+FRAMES = ModelWireCodec(NATIVE)
 PEER = this_peer("noise", frozenset({Capability.RESUME}))
 TAGS = EnvTags(
     observation=(TaggedLeaf(("x",), Feature("state")),),
@@ -87,7 +87,7 @@ def test_damaged_conversations(kind: str) -> None:
     with ModelServer(model_of(kind), options=options) as server:
 
         def connect() -> Any:
-            return server._hub.connect("noise", lambda: None, lambda: True)
+            return server._manager.connect("noise", lambda: None, lambda: True)
 
         def play(damage: float) -> list[m.Reply]:
             connection, replies = connect(), []
@@ -115,4 +115,4 @@ def test_damaged_conversations(kind: str) -> None:
     assert answered > 800
     assert [type(reply) for reply in replies[3:5]] == [Predicted, Predicted]
     assert replies[-1] == m.Closed()
-    assert server._hub._sessions == {}
+    assert server._manager._sessions == {}

@@ -13,13 +13,13 @@ from rlmesh._messages import env as m
 from rlmesh._messages.model import Predict
 from rlmesh._wire import model_codec as frames_module
 from rlmesh._wire.fast_path_predict import read_predict, write_predict
-from rlmesh._wire.model_codec import ModelFrames
+from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh._wire.model_spec import predict_form_to_wire
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError
 
-FRAMES = ModelFrames(NATIVE)
+FRAMES = ModelWireCodec(NATIVE)
 
 numbers = st.one_of(
     st.integers(0, 300), st.integers(0, 2**63 - 1), st.sampled_from([127, 128, 16383, 16384])

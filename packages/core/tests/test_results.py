@@ -76,7 +76,7 @@ def test_a_failure_has_the_facts_of_an_error_of_ours() -> None:
         "it died", exception_type="env.Broken", remote_traceback="in env", code=16, path="action"
     )
     error.exit_code = -9
-    assert EpisodeFailure.of(error, tell_traceback=True) == EpisodeFailure(
+    assert EpisodeFailure.of(error, expose_traceback=True) == EpisodeFailure(
         "it died", "env.Broken", 16, "in env", "action", exit_code=-9
     )
     invalid = EpisodeFailure.of(errors.InvalidValueError("action", "an int", "a str"))
@@ -89,7 +89,7 @@ def test_a_failure_of_another_exception_has_its_type_and_words() -> None:
     try:
         raise ValueError("here")
     except ValueError as error:
-        told = EpisodeFailure.of(error, tell_traceback=True)
+        told = EpisodeFailure.of(error, expose_traceback=True)
     assert told.exception_type == "builtins.ValueError" and 'raise ValueError("here")' in (
         told.traceback
     )

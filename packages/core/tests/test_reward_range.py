@@ -11,9 +11,9 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer
-from rlmesh._env_host.describe_env import adopt
+from rlmesh._env_host.describe_env import describe_env
 from rlmesh._session.versions import this_peer
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.backends import NATIVE
 from rlmesh.specs import SessionTerms
 
@@ -47,7 +47,7 @@ def test_a_client_reads_it() -> None:
 
 @pytest.mark.parametrize("pair", [[0, 0], (-math.inf, math.inf), (Fraction(1, 2), 1)], ids=str)
 def test_any_pair_of_real_numbers_is_one(pair: Any) -> None:
-    found = adopt(said(pair)).contract.reward_range
+    found = describe_env(said(pair)).contract.reward_range
     assert found == tuple(pair) and found is not None
     assert [type(end) for end in found] == [float, float]
 
@@ -59,13 +59,13 @@ def test_any_pair_of_real_numbers_is_one(pair: Any) -> None:
     ids=lambda value: repr(value)[:20],
 )
 def test_anything_else_is_not_said(none: Any) -> None:
-    assert adopt(said(none)).contract.reward_range is None
+    assert describe_env(said(none)).contract.reward_range is None
 
 
 def test_numpy_says_it_too() -> None:
     np = pytest.importorskip("numpy")
     for pair in [np.array([-1, 1], "i4"), (np.float32(-1), np.int64(1))]:
-        assert adopt(said(pair)).contract.reward_range == (-1.0, 1.0)
+        assert describe_env(said(pair)).contract.reward_range == (-1.0, 1.0)
 
 
 def test_it_is_found_below_wrappers_that_leave_the_reward_alone() -> None:
@@ -81,7 +81,7 @@ def test_it_is_found_below_wrappers_that_leave_the_reward_alone() -> None:
             return super().step(action)
 
     def found(env: Any) -> Any:
-        return adopt(env).contract.reward_range
+        return describe_env(env).contract.reward_range
 
     wrappers = gym.wrappers
     plain = wrappers.TimeLimit(wrappers.OrderEnforcing(Paid()), 5)
@@ -96,8 +96,8 @@ def test_it_is_found_below_wrappers_that_leave_the_reward_alone() -> None:
 
 @pytest.mark.parametrize("pair", [(1.0, 0.0), (math.nan, 1.0)], ids=str)
 def test_a_reader_ignores_one_that_is_none_and_warns(pair: tuple[float, float]) -> None:
-    frames = EnvFrames(NATIVE)
-    contract = replace(adopt(Coin()).contract, reward_range=pair)
+    frames = EnvWireCodec(NATIVE)
+    contract = replace(describe_env(Coin()).contract, reward_range=pair)
     sent = frames.write_description(this_peer("", frozenset()), contract, SessionTerms())
     with pytest.warns(RuntimeWarning, match="reward_range"):
         _, read, _ = frames.read_description(sent)

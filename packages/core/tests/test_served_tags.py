@@ -9,9 +9,9 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer
-from rlmesh._env_host.describe_env import adopt
+from rlmesh._env_host.describe_env import describe_env
 from rlmesh._session.versions import this_peer
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.adapters import EnvTags, Feature, TaggedLeaf
 from rlmesh.backends import NATIVE
 from rlmesh.specs import SessionTerms
@@ -45,8 +45,8 @@ def test_a_server_refuses_them_and_says_why() -> None:
 
 
 def test_a_reader_ignores_them_and_warns() -> None:
-    frames = EnvFrames(NATIVE)
-    contract = replace(adopt(Arm()).contract, tags=BAD)
+    frames = EnvWireCodec(NATIVE)
+    contract = replace(describe_env(Arm()).contract, tags=BAD)
     sent = frames.write_description(this_peer("", frozenset()), contract, SessionTerms())
     with pytest.warns(RuntimeWarning, match="leg"):
         _, read, _ = frames.read_description(sent)

@@ -69,7 +69,7 @@ def test_large_frames_are_shared_both_ways(pair: tuple[FrameSocket, FrameSocket]
 
 def test_a_placed_frame_is_not_copied_again(pair: tuple[FrameSocket, FrameSocket]) -> None:
     client, server = pair
-    frame = server.place([LARGE[:7], LARGE[7:]], len(LARGE))
+    frame = server.allocate([LARGE[:7], LARGE[7:]], len(LARGE))
     server.send(frame)
     got = client.receive()
     assert got == LARGE
@@ -91,7 +91,7 @@ def test_a_frame_stays_until_the_next_but_one(pair: tuple[FrameSocket, FrameSock
 def test_very_large_frames_take_one_place(pair: tuple[FrameSocket, FrameSocket]) -> None:
     client, server = pair
     for fill in range(3):
-        server.send(server.place([bytes([fill]) * (20 << 20)], 20 << 20))
+        server.send(server.allocate([bytes([fill]) * (20 << 20)], 20 << 20))
         assert client.receive() == bytes([fill]) * (20 << 20)
     assert server._placed is not None and server._placed.page == 0
 
@@ -100,7 +100,7 @@ def test_a_frame_of_another_connection_is_copied(pair: tuple[FrameSocket, FrameS
     client, server = pair
     other, _ = map(FrameSocket, socket.socketpair())
     other._own = OwnSegment()
-    kept = other.place([LARGE], len(LARGE))
+    kept = other.allocate([LARGE], len(LARGE))
     other.close()
     del other
     gc.collect()
@@ -125,7 +125,7 @@ def test_what_is_over_the_limit_is_refused(pair: tuple[FrameSocket, FrameSocket]
     from rlmesh.errors import LimitError
 
     with pytest.raises(LimitError):
-        pair[0].place([b""], MAX_MESSAGE_BYTES + 1)
+        pair[0].allocate([b""], MAX_MESSAGE_BYTES + 1)
 
 
 # What a hostile peer may try.
@@ -229,7 +229,7 @@ def test_nothing_is_left() -> None:
         server.receive_first()
         server.answer_first(b"y")
         client.receive_first()
-        server.send(server.place([bytes(50 << 20)], 50 << 20))
+        server.send(server.allocate([bytes(50 << 20)], 50 << 20))
         client.receive()
         client.close()
         server.close()

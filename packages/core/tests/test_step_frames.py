@@ -12,12 +12,12 @@ from rlmesh_proto.env.v1 import env_pb2
 
 from rlmesh._messages import env as m
 from rlmesh._wire import env_codec as frames_module
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.fast_path_reader import StepReader, read_reset_done, read_step
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError
 
-FRAMES = EnvFrames(NATIVE)
+FRAMES = EnvWireCodec(NATIVE)
 
 numbers = st.one_of(
     st.integers(0, 300), st.integers(0, 2**63 - 1), st.sampled_from([127, 128, 16383, 16384])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlmesh._reusable_buffer import Received
+from rlmesh._reusable_buffer import ReceivedBuffer
 from rlmesh.backends import Leaf
 from rlmesh.dtypes import dtype
 from rlmesh_numpy._backend import BACKEND
@@ -95,7 +95,7 @@ def test_batches_of_other_sizes_have_their_own(leaf: Leaf) -> None:
 @pytest.mark.parametrize(("offset", "kept"), [(0, True), (8, True), (3, False)])
 def test_a_message_that_is_given_is_the_value(offset: int, kept: bool) -> None:
     leaf = Leaf("x", dtype("float64"), (RECYCLED_BYTES // 8,))
-    memory = Received(-1, 2 * RECYCLED_BYTES)
+    memory = ReceivedBuffer(-1, 2 * RECYCLED_BYTES)
     data = memoryview(memory)[offset : offset + RECYCLED_BYTES]
     array = BACKEND.from_bytes(data, leaf, None, True)
     assert array.flags.writeable and array.flags.aligned

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import rlmesh_torch
-from rlmesh._reusable_buffer import Received
+from rlmesh._reusable_buffer import ReceivedBuffer
 from rlmesh.backends import DynamicArray, Leaf
 from rlmesh.dtypes import DTYPES
 from rlmesh.errors import InvalidValueError
@@ -215,7 +215,7 @@ def test_the_names_of_core(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("offset", "kept"), [(0, True), (8, True), (3, False)])
 def test_a_message_that_is_given_is_the_value(offset: int, kept: bool) -> None:
     leaf = Leaf("x", DTYPES["float64"], (1000,))
-    memory = Received(-1, 10_000)
+    memory = ReceivedBuffer(-1, 10_000)
     data = memoryview(memory)[offset : offset + 8000]
     tensor = BACKEND.from_bytes(data, leaf, None, True)
     tensor[:] = 1.5

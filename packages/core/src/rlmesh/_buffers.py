@@ -7,10 +7,10 @@ from typing import Union
 
 from rlmesh.backends import Buffer
 
-__all__ = ["Frame", "Pieces", "Place", "lay", "whole"]
+__all__ = ["Frame", "FrameAllocator", "FrameParts", "copy_parts", "join_parts"]
 
 
-class Pieces:
+class FrameParts:
     """The pieces of a message; `bytes` puts them together.
 
     They are what they were made of, not copies: it holds until that changes.
@@ -33,19 +33,19 @@ class Pieces:
         return b"".join(self.parts)
 
 
-Frame = Union[Buffer, Pieces]
+Frame = Union[Buffer, FrameParts]
 """A message, of `len` bytes, which `bytes` copies."""
 
-Place = Callable[[Sequence[Buffer], int], Frame]
+FrameAllocator = Callable[[Sequence[Buffer], int], Frame]
 """Makes a message of its pieces and their size in all, where a transport wants it."""
 
 
-def whole(parts: Sequence[Buffer], size: int) -> bytes:
-    """A message in a place of its own; see `Place`."""
+def join_parts(parts: Sequence[Buffer], size: int) -> bytes:
+    """A message in a place of its own; see `FrameAllocator`."""
     return b"".join(parts)
 
 
-def lay(parts: Sequence[Buffer], memory: memoryview, start: int = 0) -> None:
+def copy_parts(parts: Sequence[Buffer], memory: memoryview, start: int = 0) -> None:
     """Copy pieces to memory one after another, from a byte on, over whatever is there."""
     for part in parts:
         end = start + len(part)

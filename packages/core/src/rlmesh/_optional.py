@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["library"]
+__all__ = ["optional_import"]
 
 
-def library(name: str, what: str, extra: str) -> Any:
+def optional_import(name: str, what: str, extra: str) -> Any:
     """A library of an extra.
 
     Args:

@@ -11,10 +11,17 @@ import sys
 from collections.abc import Sequence, Sized
 from typing import Generic, TypeVar
 
-from rlmesh._buffers import lay
+from rlmesh._buffers import copy_parts
 from rlmesh.backends import Buffer
 
-__all__ = ["Joined", "Kept", "Received", "ReceivedMemory", "is_given", "joined"]
+__all__ = [
+    "JoinedBuffer",
+    "ReceiveBuffers",
+    "ReceivedBuffer",
+    "ReusableBuffer",
+    "is_given",
+    "joined",
+]
 
 _Memory = TypeVar("_Memory", bound=Sized)
 
@@ -25,11 +32,11 @@ _KEPT = 2
 """How much is kept: what a caller holds while it waits for the next."""
 
 
-class Received(mmap.mmap):
+class ReceivedBuffer(mmap.mmap):
     """Memory that one message came in. Whoever decodes it may keep, and write, its parts."""
 
 
-class Joined(bytearray):
+class JoinedBuffer(bytearray):
     """Memory that slabs were joined in. Whoever decodes it may keep, and write, it."""
 
 
@@ -38,17 +45,17 @@ def is_given(data: Buffer) -> bool:
     return type(data) is memoryview and type(data.obj) in _GIVEN
 
 
-_GIVEN = (Received, Joined)
+_GIVEN = (ReceivedBuffer, JoinedBuffer)
 
 
 def joined(parts: Sequence[Buffer]) -> memoryview:
     """The parts, one after another, in memory that belongs to whoever decodes it."""
-    whole = memoryview(Joined(sum(map(len, parts))))
-    lay(parts, whole)
+    whole = memoryview(JoinedBuffer(sum(map(len, parts))))
+    copy_parts(parts, whole)
     return whole
 
 
-class Kept(Generic[_Memory]):
+class ReusableBuffer(Generic[_Memory]):
     """The memory that was handed out last, for use again once nobody else refers to it.
 
     It is one thread's: two could be handed the same before either refers to it.
@@ -80,17 +87,17 @@ _OURS = _references([bytearray()], 0)
 """References to memory that only the list knows; how many that are is the interpreter's matter."""
 
 
-class ReceivedMemory:
+class ReceiveBuffers:
     """Hands out memory for messages, and uses again what no value has kept."""
 
     def __init__(self) -> None:
-        self._kept: Kept[Received] = Kept()
+        self._kept: ReusableBuffer[ReceivedBuffer] = ReusableBuffer()
 
     def take(self, size: int) -> memoryview:
         """Memory of `size` bytes that nobody refers to."""
         memory = self._kept.unused(size, 2 * size)
         if memory is None:
-            memory = Received(-1, size + mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            memory = ReceivedBuffer(-1, size + mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             if hasattr(mmap, "MADV_HUGEPAGE"):
                 memory.madvise(mmap.MADV_HUGEPAGE)
             self._kept.keep(memory)

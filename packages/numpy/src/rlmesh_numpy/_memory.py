@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from rlmesh._reusable_buffer import Kept, is_given
+from rlmesh._reusable_buffer import ReusableBuffer, is_given
 from rlmesh.backends import Buffer, Leaf
 
 __all__ = ["RECYCLED_BYTES", "owned_copy"]
@@ -32,7 +32,9 @@ def owned_copy(data: Buffer, leaf: Leaf) -> npt.NDArray[np.uint8]:
         given = np.frombuffer(data, np.uint8)
         if not given.__array_interface__["data"][0] % leaf.dtype.itemsize:
             return given
-    kept: Kept[npt.NDArray[np.uint8]] = leaf.cache.get(_KEY) or leaf.cache.setdefault(_KEY, Kept())
+    kept: ReusableBuffer[npt.NDArray[np.uint8]] = leaf.cache.get(_KEY) or leaf.cache.setdefault(
+        _KEY, ReusableBuffer()
+    )
     size = len(data)
     memory = kept.unused(size, size)
     if memory is None:

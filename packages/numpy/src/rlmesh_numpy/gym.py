@@ -14,8 +14,8 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from rlmesh._client.base import Client
-from rlmesh._client.env_stub import RemotePlayer
+from rlmesh._client.base import EnvClientBase
+from rlmesh._client.env_stub import EnvStub
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import EnvError, UnsupportedError
 from rlmesh.options import TLS
@@ -69,7 +69,7 @@ class ClientOptions(TypedDict, total=False):
     copy: bool
 
 
-class GymnasiumClient(Client):
+class GymnasiumClient(EnvClientBase):
     """What the single and the vector client share."""
 
     _backend: ArrayBackend
@@ -81,15 +81,15 @@ class GymnasiumClient(Client):
 
     def _connect(self, address: str | int, vector: bool, options: ClientOptions) -> EnvContract:
         self._arguments = {**options, **self._backend_arguments}
-        self._player = RemotePlayer(
+        self._stub = EnvStub(
             address, self._backend, vector=vector, lane_backend=self._lane_backend, **options
         )
-        return self._player.contract
+        return self._stub.contract
 
     def _check_mode(self, wanted: str | None) -> None:
         served = self.env_contract.render_mode
         if wanted is not None and wanted != served:
-            self._player.close()
+            self._stub.close()
             raise UnsupportedError(
                 f"{self.address} was served with render_mode={served!r}, not {wanted!r}"
             )
@@ -177,7 +177,7 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
             EnvError: If the environment fails; the session goes on.
         """
         super().reset(seed=seed)
-        return self._player.reset(seed, options)
+        return self._stub.reset(seed, options)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Apply an action.
@@ -190,15 +190,15 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
             InvalidValueError: If the action is not one of its space; nothing was applied.
             EnvError: If the environment fails; the session goes on.
         """
-        return self._player.step(action)
+        return self._stub.step(action)
 
     def render(self) -> Any:
         """What the environment's `render` returns: for "rgb_array" an array (height, width, 3)."""
-        return self._player.render()
+        return self._stub.render()
 
     def close(self) -> None:
         """End the session; may be called again."""
-        self._player.close()
+        self._stub.close()
 
     def has_wrapper_attr(self, name: str) -> bool:
         """Whether the client has an attribute, or the environment one that its server exposes."""
@@ -294,7 +294,7 @@ class GymnasiumRemoteVectorEnv(
         """
         if isinstance(seed, int):
             super().reset(seed=seed)
-        return self._player.reset(seed, options)
+        return self._stub.reset(seed, options)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Apply an action in every lane; see the single client.
@@ -303,7 +303,7 @@ class GymnasiumRemoteVectorEnv(
             Observations, rewards (num_envs,) float64, terminated and truncated (num_envs,) bool,
             and infos.
         """
-        return self._player.step_lanes(actions)
+        return self._stub.step_lanes(actions)
 
     def render(self, lanes: Sequence[int] = ()) -> Any:
         """What the vector's `render` returns: a tuple with a frame a lane.
@@ -314,8 +314,8 @@ class GymnasiumRemoteVectorEnv(
         Raises:
             InvalidValueError: If they are not distinct lanes of the vector; nothing was sent.
         """
-        return self._player.render(lanes)
+        return self._stub.render(lanes)
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the session."""
-        self._player.close()
+        self._stub.close()

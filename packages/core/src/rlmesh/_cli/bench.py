@@ -28,7 +28,7 @@ from rlmesh._cli.parameters import (
 )
 from rlmesh._cli.random_driver import RandomDriver, connect
 from rlmesh._cli.sources import read_choice
-from rlmesh._reporting.words import shown
+from rlmesh._reporting.words import escape_control_chars
 from rlmesh.errors import UnsupportedError
 
 __all__ = ["bench"]
@@ -134,7 +134,7 @@ def _spread(seconds: list[float]) -> dict[str, float]:
 
 def _table(facts: dict[str, Any]) -> Table:
     lanes = f", {facts['num_envs']} lanes" if facts["num_envs"] > 1 else ""
-    title = Text(shown(f"{facts['env_id']} at {facts['address']}{lanes}"), "bold")
+    title = Text(escape_control_chars(f"{facts['env_id']} at {facts['address']}{lanes}"), "bold")
     table = Table(title=title, box=None, title_justify="left", padding=(0, 1))
     for column in _COLUMNS:
         table.add_column(column, justify="left" if column == "transport" else "right")
@@ -149,5 +149,5 @@ def _table(facts: dict[str, Any]) -> Table:
             str(told["resets"]),
         )
     for name, reason in facts["unavailable"].items():
-        table.add_row(name, Text(shown(reason)))
+        table.add_row(name, Text(escape_control_chars(reason)))
     return table

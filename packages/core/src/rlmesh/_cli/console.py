@@ -22,7 +22,7 @@ from rich.console import Console
 from rlmesh._cli.signals import Terminated, ended_by_signals
 from rlmesh._cli.sources import UsageProblem
 from rlmesh._cli.user_code import users_traceback
-from rlmesh._reporting.words import shown
+from rlmesh._reporting.words import escape_control_chars
 from rlmesh.errors import RLMeshError
 from rlmesh.results import RunResult
 
@@ -68,7 +68,7 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Tell a person something, on stderr."""
-        print(shown(text, "\n"), file=sys.stderr, flush=True)
+        print(escape_control_chars(text, "\n"), file=sys.stderr, flush=True)
 
     def failed(self, error: BaseException) -> None:
         """Write the document of a command that has none to write, with what it had finished."""
@@ -151,7 +151,7 @@ def _message(error: BaseException) -> str:
 
 def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> str:
     # Gymnasium colours its own.
-    return f"warning: {shown(_COLOUR.sub('', str(message)))}\n"
+    return f"warning: {escape_control_chars(_COLOUR.sub('', str(message)))}\n"
 
 
 def _finite(value: Any) -> Any:

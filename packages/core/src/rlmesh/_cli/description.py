@@ -53,10 +53,10 @@ def describe(address: str, token: str, tls: TLS | None, timeout: float) -> Descr
         ConnectError: If nobody answers there, or it serves no environment.
         RemoteError: If the server refuses.
     """
-    from rlmesh._wire.env_codec import ENV_SERVICE, EnvFrames
+    from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
     from rlmesh.backends import NATIVE
 
-    frames = EnvFrames(NATIVE)
+    frames = EnvWireCodec(NATIVE)
     where, answer = _ask(address, token, tls, timeout, ENV_SERVICE, frames)
     return Description(where, *frames.read_description(answer))
 
@@ -65,14 +65,14 @@ def describe_any(
     address: str, token: str, tls: TLS | None, timeout: float
 ) -> Description | ModelDescription:
     """Ask an endpoint for what it serves, an environment or a model; see `describe`."""
-    from rlmesh._wire.model_codec import MODEL_SERVICE, ModelFrames
+    from rlmesh._wire.model_codec import MODEL_SERVICE, ModelWireCodec
     from rlmesh.backends import NATIVE
     from rlmesh.errors import WrongServiceError
 
     try:
         return describe(address, token, tls, timeout)
     except WrongServiceError as error:
-        frames = ModelFrames(NATIVE)
+        frames = ModelWireCodec(NATIVE)
         try:
             where, answer = _ask(address, token, tls, timeout, MODEL_SERVICE, frames)
         except WrongServiceError:

@@ -24,7 +24,7 @@ from rlmesh._cli.parameters import (
     tls_of,
 )
 from rlmesh._cli.space_facts import plain, space_facts, space_words
-from rlmesh._reporting.words import shown
+from rlmesh._reporting.words import escape_control_chars
 from rlmesh.adapters import TaggedLeaf
 from rlmesh.dtypes import DType
 from rlmesh.spaces import Space
@@ -199,5 +199,5 @@ def _add_facts(node: Tree, facts: Any) -> None:
 
 def _label(name: str, words: str = "", style: str = "bold cyan") -> Text:
     """A line of the tree; Text, for what the wire brought must not be read as markup."""
-    text = Text(shown(name), style)
-    return text.append(f"  {shown(words)}", "default not bold") if words else text
+    text = Text(escape_control_chars(name), style)
+    return text.append(f"  {escape_control_chars(words)}", "default not bold") if words else text

@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from rlmesh._reporting.words import shown
+from rlmesh._reporting.words import escape_control_chars
 from rlmesh.tensor import Tensor
 
 __all__ = ["HalfBlocks", "ansi_text", "draws_frames", "is_frame"]
@@ -48,7 +48,7 @@ def ansi_text(frame: str) -> Text:
     """A frame of render mode "ansi": its colours stay, all else that is no text is written out."""
     parts = _COLOURS.split(frame)
     # Every other part is a colour.
-    safe = [part if i % 2 else shown(part, "\n") for i, part in enumerate(parts)]
+    safe = [part if i % 2 else escape_control_chars(part, "\n") for i, part in enumerate(parts)]
     return Text.from_ansi("".join(safe))
 
 

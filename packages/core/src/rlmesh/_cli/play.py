@@ -28,7 +28,7 @@ from rlmesh._cli.parameters import (
 )
 from rlmesh._cli.pixels import HalfBlocks, ansi_text, draws_frames, is_frame
 from rlmesh._cli.random_driver import Episode, RandomDriver, connect
-from rlmesh._reporting.words import shown
+from rlmesh._reporting.words import escape_control_chars
 
 __all__ = ["play"]
 
@@ -169,9 +169,12 @@ class _View:
         if driver.rewards:
             facts.add_row("rewards", " ".join(f"{r:.4g}" for r in driver.rewards[:_MOST_INFO]))
         for name, value in list(driver.info.items())[:_MOST_INFO]:
-            facts.add_row(Text(shown(str(name)), "dim"), Text(shown(f"{value!r:.60}")))
+            facts.add_row(
+                Text(escape_control_chars(str(name)), "dim"),
+                Text(escape_control_chars(f"{value!r:.60}")),
+            )
         used = facts.row_count + 2
-        return Group(Text(shown(title), "bold"), *self._frame(used), facts)
+        return Group(Text(escape_control_chars(title), "bold"), *self._frame(used), facts)
 
     def _frame(self, used: int) -> list[RenderableType]:
         """The rendered frame, of the first lane, in the room that the rest leaves."""

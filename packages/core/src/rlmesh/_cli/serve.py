@@ -22,7 +22,7 @@ from rlmesh._cli.parameters import (
 )
 from rlmesh._cli.serve_env import serve_options, write_ready_fd
 from rlmesh._cli.sources import UsageProblem, make_env, read_choice, read_object
-from rlmesh._reporting.words import shown
+from rlmesh._reporting.words import escape_control_chars
 from rlmesh.specs import AutoresetMode
 
 __all__ = ["ReadyFd", "read_descriptor", "serve", "serve_and_tell"]
@@ -155,7 +155,7 @@ def serve_and_tell(reporter: Reporter, server: Any, name: str, ready_fd: int | N
         if reporter.json:
             reporter.document({"id": name, "address": server.address})
         else:
-            print(f"serving {shown(name)} on {server.address}", flush=True)
+            print(f"serving {escape_control_chars(name)} on {server.address}", flush=True)
         if ready_fd is not None:
             write_ready_fd(ready_fd, server.address)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from rlmesh.errors import ConcurrentCallError, RequestTimeoutError
 
-__all__ = ["PendingCalls"]
+__all__ = ["AsyncCall"]
 
 
-class PendingCalls:
+class AsyncCall:
     """Begins a call, one at a time, and picks its result up later.
 
     A timeout ends the waiting and not the call: what was asked is applied once, and its result

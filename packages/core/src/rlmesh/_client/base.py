@@ -1,4 +1,4 @@
-"""`Client`: what every client of an environment has, whatever its values are."""
+"""`EnvClientBase`: what every client of an environment has, whatever its values are."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlmesh._client.env_stub import RemotePlayer
+    from rlmesh._client.env_stub import EnvStub
     from rlmesh.specs import EnvContract
 
-__all__ = ["Client"]
+__all__ = ["EnvClientBase"]
 
 
-class Client:
+class EnvClientBase:
     """Calls that are the same for all; a subclass makes the player."""
 
-    _player: RemotePlayer
+    _stub: EnvStub
 
     @property
     def address(self) -> str:
         """The endpoint's address, scheme included."""
-        return self._player.address
+        return self._stub.address
 
     @property
     def transport(self) -> str:
         """How requests travel just now: "grpc", or "frames" on a Unix socket of the same host."""
-        return self._player.transport
+        return self._stub.transport
 
     @property
     def env_contract(self) -> EnvContract:
         """What the server tells of the environment."""
-        return self._player.contract
+        return self._stub.contract
 
     def reset_async(
         self,
@@ -38,11 +38,11 @@ class Client:
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """Begin a reset and return at once; `reset_wait` gives its results."""
-        self._player.reset_async(seed, options)
+        self._stub.reset_async(seed, options)
 
     def reset_wait(self, timeout: float | None = None) -> tuple[Any, dict[str, Any]]:
         """The results of the reset that is under way; see `step_wait`."""
-        return self._player.reset_wait(timeout)
+        return self._stub.reset_wait(timeout)
 
     def step_async(self, action: Any) -> None:
         """Begin a step and return at once; `step_wait` gives its results.
@@ -51,7 +51,7 @@ class Client:
             InvalidValueError: If the action is not one of its space; nothing was sent.
             ConcurrentCallError: If another call has not been waited for.
         """
-        self._player.step_async(action)
+        self._stub.step_async(action)
 
     def step_wait(self, timeout: float | None = None) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """The results of the step that is under way.
@@ -63,7 +63,7 @@ class Client:
             RequestTimeoutError: If it takes longer. The step goes on, is applied once, and may be
                 waited for again.
         """
-        return self._player.step_wait(timeout)
+        return self._stub.step_wait(timeout)
 
     def step_many(
         self, actions: Iterable[Any], *, all_observations: bool = False
@@ -86,7 +86,7 @@ class Client:
             EnvError: If the environment fails; its `steps` are the results of those before.
             LimitError: If the results take 128 MiB before all steps were made; so are its `steps`.
         """
-        return self._player.step_many(actions, all_observations)
+        return self._stub.step_many(actions, all_observations)
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a method that the server exposes.
@@ -105,7 +105,7 @@ class Client:
             InvalidValueError: If an argument is of no type that can be sent.
             EnvError: If the method fails, or what it returns cannot be sent.
         """
-        return self._player.call(name, args, kwargs)
+        return self._stub.call(name, args, kwargs)
 
     def get_attr(self, name: str) -> Any:
         """The value of an attribute that the server exposes; for a vector a tuple, one a lane.
@@ -114,7 +114,7 @@ class Client:
             NotExposedError: If the server does not expose the name; lists those that it exposes.
             EnvError: If there is no such attribute, or its value cannot be sent.
         """
-        return self._player.get_attr(name)
+        return self._stub.get_attr(name)
 
     def set_attr(self, name: str, value: Any) -> None:
         """Give an attribute that the server exposes a value.
@@ -128,4 +128,4 @@ class Client:
             InvalidValueError: If the value is of no type that can be sent.
             EnvError: If the environment refuses it.
         """
-        self._player.set_attr(name, value)
+        self._stub.set_attr(name, value)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from rlmesh._client.base import Client
+from rlmesh._client.base import EnvClientBase
 from rlmesh.backends import NATIVE
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["RemoteEnv", "RemoteVectorEnv"]
 Self = TypeVar("Self", bound="_NativeClient")
 
 
-class _NativeClient(Client):
+class _NativeClient(EnvClientBase):
     """What the single and the vector client share."""
 
     _vector = False
@@ -37,7 +37,7 @@ class _NativeClient(Client):
         on_reconnect: Callable[[Reconnect], object] | None = None,
         transport: Literal["auto", "grpc", "frames"] = "auto",
     ) -> None:
-        from rlmesh._client.env_stub import RemotePlayer
+        from rlmesh._client.env_stub import EnvStub
 
         self._arguments: dict[str, Any] = {
             "token": token,
@@ -48,30 +48,30 @@ class _NativeClient(Client):
             "on_reconnect": on_reconnect,
             "transport": transport,
         }
-        self._player = RemotePlayer(address, NATIVE, vector=self._vector, **self._arguments)
+        self._stub = EnvStub(address, NATIVE, vector=self._vector, **self._arguments)
 
     @property
     def spec(self) -> EnvContract:
         """Alias of `env_contract`."""
-        return self._player.contract
+        return self._stub.contract
 
     @property
     def metadata(self) -> dict[str, Any]:
         """The environment's metadata."""
-        return dict(self._player.contract.metadata)
+        return dict(self._stub.contract.metadata)
 
     @property
     def render_mode(self) -> str | None:
         """Mode that the environment was made with; None: it does not render."""
-        return self._player.contract.render_mode
+        return self._stub.contract.render_mode
 
     def render(self) -> Any:
         """What the environment's `render` returns; frames as `Tensor` (height, width, 3)."""
-        return self._player.render()
+        return self._stub.render()
 
     def close(self) -> None:
         """End the session; may be called again."""
-        self._player.close()
+        self._stub.close()
 
     def __enter__(self: Self) -> Self:
         return self
@@ -121,12 +121,12 @@ class RemoteEnv(_NativeClient):
     @property
     def observation_space(self) -> Space[Any]:
         """Space of the observations."""
-        return self._player.contract.observation_space
+        return self._stub.contract.observation_space
 
     @property
     def action_space(self) -> Space[Any]:
         """Space of the actions."""
-        return self._player.contract.action_space
+        return self._stub.contract.action_space
 
     def reset(
         self, seed: int | None = None, options: Mapping[str, Any] | None = None
@@ -143,7 +143,7 @@ class RemoteEnv(_NativeClient):
         Raises:
             EnvError: If the environment fails; the session goes on.
         """
-        return self._player.reset(seed, options)
+        return self._stub.reset(seed, options)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Apply an action.
@@ -155,7 +155,7 @@ class RemoteEnv(_NativeClient):
             InvalidValueError: If the action is not one of its space; nothing was applied.
             EnvError: If the environment fails; the session goes on.
         """
-        return self._player.step(action)
+        return self._stub.step(action)
 
 
 class RemoteVectorEnv(_NativeClient):
@@ -169,17 +169,17 @@ class RemoteVectorEnv(_NativeClient):
     @property
     def num_envs(self) -> int:
         """Number of lanes."""
-        return self._player.contract.num_envs
+        return self._stub.contract.num_envs
 
     @property
     def single_observation_space(self) -> Space[Any]:
         """Space of one lane's observations."""
-        return self._player.contract.observation_space
+        return self._stub.contract.observation_space
 
     @property
     def single_action_space(self) -> Space[Any]:
         """Space of one lane's actions."""
-        return self._player.contract.action_space
+        return self._stub.contract.action_space
 
     def reset(
         self,
@@ -192,7 +192,7 @@ class RemoteVectorEnv(_NativeClient):
             seed: One seed, from which the vector derives those of its lanes, or a seed a lane.
             options: Options of the environment; "reset_mask" (num_envs bools) resets some lanes.
         """
-        return self._player.reset(seed, options)
+        return self._stub.reset(seed, options)
 
     def render(self, lanes: Sequence[int] = ()) -> Any:
         """A tuple with a frame a lane, in the order asked for; as `Tensor` (height, width, 3).
@@ -204,7 +204,7 @@ class RemoteVectorEnv(_NativeClient):
             InvalidValueError: If they are not distinct lanes of the vector; nothing was sent.
             EnvError: If the environment fails; the session goes on.
         """
-        return self._player.render(lanes)
+        return self._stub.render(lanes)
 
     def step(self, actions: Any) -> tuple[Any, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Apply an action in every lane; see `RemoteEnv.step`.
@@ -213,4 +213,4 @@ class RemoteVectorEnv(_NativeClient):
             Observations, rewards (num_envs,) float64, terminated and truncated (num_envs,) bool,
             and info.
         """
-        return self._player.step_lanes(actions)
+        return self._stub.step_lanes(actions)

@@ -1,4 +1,4 @@
-"""`RemotePlayer`: reset, step, render and close of a remote environment, in one backend's values.
+"""`EnvStub`: reset, step, render and close of a remote environment, in one backend's values.
 
 The clients of every backend are thin classes around it.
 """
@@ -9,29 +9,29 @@ import contextlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
-from rlmesh._client.async_call import PendingCalls
+from rlmesh._client.async_call import AsyncCall
 from rlmesh._client.connect import client_name, destination
-from rlmesh._client.transport_choice import Transport, Ways
+from rlmesh._client.transport_choice import Transport, TransportChoice
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.actions import encode_actions
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
 from rlmesh._messages import env as m
 from rlmesh._session.client_session import ClientSession
-from rlmesh._session.connect_options import OpenTerms
+from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.versions import this_peer
-from rlmesh._wire.env_codec import ENV_SERVICE, EnvFrames
+from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
 from rlmesh._wire.failures import raise_failure
 from rlmesh.backends import ArrayBackend, DynamicArray
 from rlmesh.errors import CodecError, InvalidValueError, RemoteError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import Capability, EnvContract, Reconnect
 
-__all__ = ["RemotePlayer"]
+__all__ = ["EnvStub"]
 
 _SEEDS = range(2**64)
 
 
-class RemotePlayer:
+class EnvStub:
     """One client of one environment.
 
     Args:
@@ -74,16 +74,16 @@ class RemotePlayer:
         transport: Transport = "auto",
     ) -> None:
         where = destination(address, token, tls, stacklevel=5)
-        ways = Ways(transport, where, token, tls)
+        transports = TransportChoice(transport, where, token, tls)
         self._session = ClientSession(
-            lambda: ways.connect(ENV_SERVICE),
-            EnvFrames(backend),
-            this_peer(client_name(), ways.can | {Capability.RENDER}),
-            OpenTerms(connect_timeout, wait, on_reconnect),
-            ways.moves,
+            lambda: transports.connect(ENV_SERVICE),
+            EnvWireCodec(backend),
+            this_peer(client_name(), transports.can | {Capability.RENDER}),
+            ConnectOptions(connect_timeout, wait, on_reconnect),
+            transports.moves,
         )
-        ways.check(self._session)
-        self._calls = PendingCalls(str(where))
+        transports.check(self._session)
+        self._calls = AsyncCall(str(where))
         contract: EnvContract = self._session.served
         if contract.vector != vector:
             self._session.close()
@@ -175,7 +175,7 @@ class RemotePlayer:
     def step_many(
         self, actions: Iterable[Any], all_observations: bool
     ) -> list[tuple[Any, Any, Any, Any, dict[Any, Any]]]:
-        """What several steps gave, until one ended an episode; see `Client.step_many`."""
+        """What several steps gave, until one ended an episode; see `EnvClientBase.step_many`."""
         chunk = list(actions)
         if not chunk:
             raise InvalidValueError("actions", "one action at least", "none")

@@ -12,7 +12,7 @@ from rlmesh.tensor import Tensor
 
 if TYPE_CHECKING:
     from rlmesh._client.model_policy import RemotePolicy
-    from rlmesh._client.model_stub import ModelRoute
+    from rlmesh._client.model_stub import ModelStub
     from rlmesh._client.transport_choice import Transport
     from rlmesh._policy.events import Callbacks
     from rlmesh._policy.forms import EpisodeContext
@@ -104,9 +104,9 @@ class RemoteModel:
     ) -> None:
         from rlmesh._client.connect import destination
         from rlmesh._client.model_stub import Dial
-        from rlmesh._client.transport_choice import Ways
+        from rlmesh._client.transport_choice import TransportChoice
         from rlmesh._env_host.frameworks import backend_of, contract_backend
-        from rlmesh._session.connect_options import OpenTerms
+        from rlmesh._session.connect_options import ConnectOptions
 
         self._arguments: dict[str, Any] = {
             "token": token,
@@ -119,23 +119,23 @@ class RemoteModel:
             "transport": transport,
         }
         where = destination(address, token, tls, stacklevel=3)
-        terms = OpenTerms(connect_timeout, wait, on_reconnect)
-        self._dialled = Dial(Ways(transport, where, token, tls), terms)
+        terms = ConnectOptions(connect_timeout, wait, on_reconnect)
+        self._dialled = Dial(TransportChoice(transport, where, token, tls), terms)
         self._backend: ArrayBackend = (
             contract_backend() if framework is None else backend_of(framework, device)
         )
         self._spec = self._dialled.describe(self._backend)
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._routes: dict[bytes, ModelRoute] = {}
+        self._stubs: dict[bytes, ModelStub] = {}
         self._contract: EnvContract | None = getattr(contract, "env_contract", contract)
         if self._contract is not None:
-            self._route_of(self._contract)
+            self._stub_of(self._contract)
 
     @property
     def address(self) -> str:
         """The endpoint's address, scheme included."""
-        return str(self._dialled.ways.where)
+        return str(self._dialled.transports.where)
 
     @property
     def transport(self) -> str | None:
@@ -145,8 +145,8 @@ class RemoteModel:
         if self._contract is None:
             return None
         with self._lock:
-            route = self._routes.get(route_key(self._contract))
-        return None if route is None else route.transport
+            stub = self._stubs.get(route_key(self._contract))
+        return None if stub is None else stub.transport
 
     @property
     def spec(self) -> ModelSpec:
@@ -176,8 +176,8 @@ class RemoteModel:
             InvalidValueError: If the observation is not one of its space.
             ModelError: If the model fails; the session goes on.
         """
-        route = self._route()
-        return route.predict(route.lane_for(context), observation)
+        stub = self._stub()
+        return stub.predict(stub.lane_for(context), observation)
 
     @_offered(PredictForm.BATCH)
     def predict_batch(
@@ -189,8 +189,8 @@ class RemoteModel:
             observations: The observations.
             context: Their episodes, in the same order; None: those of the lanes from 0 on.
         """
-        route = self._route()
-        return route.predict_batch(route.lanes_for(observations, context), observations)
+        stub = self._stub()
+        return stub.predict_batch(stub.lanes_for(observations, context), observations)
 
     @_offered(PredictForm.CHUNK)
     def predict_chunk(
@@ -207,8 +207,8 @@ class RemoteModel:
             context: Its episode; None: that of lane 0.
             max_chunk_length: Most actions that are wanted; 0: as many as there are.
         """
-        route = self._route()
-        return route.predict_chunk(route.lane_for(context), observation, max_chunk_length)[0]
+        stub = self._stub()
+        return stub.predict_chunk(stub.lane_for(context), observation, max_chunk_length)[0]
 
     @_offered(PredictForm.CHUNK_BATCH)
     def predict_chunk_batch(
@@ -219,10 +219,10 @@ class RemoteModel:
         max_chunk_length: int = 0,
     ) -> Any:
         """For stacked observations the actions to take one after another, on axis 1."""
-        route = self._route()
-        lanes = route.lanes_for(observations, context)
-        actions, length = route.predict_chunks(lanes, observations, max_chunk_length)
-        return _by_lane(actions, route.contract.action_space, len(lanes), length)
+        stub = self._stub()
+        lanes = stub.lanes_for(observations, context)
+        actions, length = stub.predict_chunks(lanes, observations, max_chunk_length)
+        return _by_lane(actions, stub.contract.action_space, len(lanes), length)
 
     def start_episode(
         self,
@@ -243,7 +243,7 @@ class RemoteModel:
         Raises:
             UnsupportedError: If there is an instruction and the model takes none, or the reverse.
         """
-        self._route().start(_own_lane(lane), episode_id, seed, instruction)
+        self._stub().start(_own_lane(lane), episode_id, seed, instruction)
 
     def end_episode(self, lane: int = 0) -> None:
         """End the episode of a lane.
@@ -251,7 +251,7 @@ class RemoteModel:
         Raises:
             ProtocolError: If none runs there.
         """
-        self._route().end(_own_lane(lane))
+        self._stub().end(_own_lane(lane))
 
     def policy(
         self,
@@ -271,15 +271,15 @@ class RemoteModel:
         from rlmesh._policy.forms import EpisodeContext
         from rlmesh.errors import UnsupportedError
 
-        route = self._route_of(contract, anew=True)
+        stub = self._stub_of(contract, anew=True)
         probe = EpisodeContext("", instruction=instruction)
         try:
-            route.begin(probe)
+            stub.begin(probe)
         except UnsupportedError as error:
             raise ValueError(error.message) from error
-        route.finish(probe)
+        stub.finish(probe)
         return RemotePolicy(
-            route,
+            stub,
             self._spec,
             execution_horizon=execution_horizon,
             max_batch_size=max_batch_size,
@@ -300,15 +300,15 @@ class RemoteModel:
         client = package.RemoteVectorEnv if vector else package.RemoteEnv
         return client(address, token=token, connect_timeout=connect_timeout)
 
-    def _route(self) -> ModelRoute:
+    def _stub(self) -> ModelStub:
         if self._contract is None:
             raise TypeError(
                 "the values of an environment are to be sent, and its contract is not known; "
                 "make it as RemoteModel(address, env), or call for_contract(env.env_contract)"
             )
-        return self._route_of(self._contract)
+        return self._stub_of(self._contract)
 
-    def _route_of(self, contract: EnvContract, *, anew: bool = False) -> ModelRoute:
+    def _stub_of(self, contract: EnvContract, *, anew: bool = False) -> ModelStub:
         """The session for an environment.
 
         Args:
@@ -318,7 +318,7 @@ class RemoteModel:
         Raises:
             ClosedError: If this client was closed.
         """
-        from rlmesh._client.model_stub import ModelRoute
+        from rlmesh._client.model_stub import ModelStub
         from rlmesh._wire.contract import route_key
         from rlmesh.errors import ClosedError
 
@@ -326,19 +326,19 @@ class RemoteModel:
         with self._lock:
             if self._over.is_set():
                 raise ClosedError(f"{self.address}: the client was closed")
-            route = self._routes.get(key)
-            if route is None or (anew and route.closed):
-                route = ModelRoute(self._dialled, contract, self._backend)
-                self._routes[key] = route
-            return route
+            stub = self._stubs.get(key)
+            if stub is None or (anew and stub.closed):
+                stub = ModelStub(self._dialled, contract, self._backend)
+                self._stubs[key] = stub
+            return stub
 
     def close(self) -> None:
         """End the sessions; may be called again."""
         self._over.set()
         with self._lock:
-            routes, self._routes = list(self._routes.values()), {}
-        for route in routes:
-            route.close()
+            stubs, self._stubs = list(self._stubs.values()), {}
+        for stub in stubs:
+            stub.close()
 
     def __enter__(self) -> RemoteModel:
         return self

@@ -1,4 +1,4 @@
-"""`ModelRoute`: one session on a served model, for the values of one environment."""
+"""`ModelStub`: one session on a served model, for the values of one environment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlmesh._client.connect import client_name
-from rlmesh._client.transport_choice import Ways
+from rlmesh._client.transport_choice import TransportChoice
 from rlmesh._codec import SpaceCodec
 from rlmesh._messages import env as m
 from rlmesh._messages.model import (
@@ -20,18 +20,18 @@ from rlmesh._messages.model import (
 )
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._session.client_session import ClientSession
-from rlmesh._session.connect_options import OpenTerms
+from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.versions import check_version, this_peer
 from rlmesh._transport.grpc.client import GrpcConnection
 from rlmesh._wire.failures import raise_model_failure
-from rlmesh._wire.model_codec import MODEL_SERVICE, ModelFrames
+from rlmesh._wire.model_codec import MODEL_SERVICE, ModelWireCodec
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.adapters import ModelSpec, PredictForm
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo
 
-__all__ = ["FIRST_LANE", "Dial", "ModelRoute"]
+__all__ = ["FIRST_LANE", "Dial", "ModelStub"]
 
 FIRST_LANE = 32_768
 """Lanes from here on are those of contexts; the others are the caller's own."""
@@ -42,21 +42,21 @@ class Dial:
     """How a served model is reached.
 
     Attributes:
-        ways: How its server is.
+        transports: How its server is.
         terms: How sessions are opened.
     """
 
-    ways: Ways
-    terms: OpenTerms
+    transports: TransportChoice
+    terms: ConnectOptions
 
     @property
     def client(self) -> PeerInfo:
         """What a client of the model says of itself."""
-        return this_peer(client_name(), self.ways.can)
+        return this_peer(client_name(), self.transports.can)
 
     def connect(self) -> GrpcConnection:
         """A new connection; raises OSError if a certificate cannot be read."""
-        return self.ways.connect(MODEL_SERVICE)
+        return self.transports.connect(MODEL_SERVICE)
 
     def describe(self, backend: ArrayBackend) -> ModelSpec:
         """What the server tells of its model.
@@ -65,13 +65,13 @@ class Dial:
             UnsupportedVersionError: If the versions do not talk.
             TransportError: If nobody answers.
         """
-        frames = ModelFrames(backend)
+        frames = ModelWireCodec(backend)
         connection = self.connect()
         try:
             request = frames.write_describe_request(self.client)
             answer = connection.describe(request, self.terms.timeout)
             theirs = frames.read_server(answer).spec_version
-            check_version(SPEC_VERSION, theirs, str(self.ways.where))
+            check_version(SPEC_VERSION, theirs, str(self.transports.where))
             return frames.read_description(answer)[1]
         finally:
             connection.close()
@@ -88,7 +88,7 @@ class _Lane:
         self._free(self.number)
 
 
-class ModelRoute:
+class ModelStub:
     """One session on a served model.
 
     Args:
@@ -109,14 +109,14 @@ class ModelRoute:
         self.contract = contract
         self._session = ClientSession(
             dial.connect,
-            ModelFrames(backend),
+            ModelWireCodec(backend),
             dial.client,
             dial.terms,
-            dial.ways.moves,
+            dial.transports.moves,
             contract=contract,
             raise_failure=raise_model_failure,
         )
-        dial.ways.check(self._session)
+        dial.transports.check(self._session)
         self._observation = SpaceCodec(
             contract.observation_space, backend, root="observation", validation="off"
         )

@@ -1,4 +1,4 @@
-"""`Ways`: how the frames of a client's sessions travel."""
+"""`TransportChoice`: how the frames of a client's sessions travel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rlmesh.errors import UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import Capability
 
-__all__ = ["Transport", "Ways"]
+__all__ = ["Transport", "TransportChoice"]
 
 Transport = Literal["auto", "grpc", "frames"]
 
@@ -22,7 +22,7 @@ AUTO: Transport = "frames"
 """What "auto" tries; the tests run over both."""
 
 
-class Ways:
+class TransportChoice:
     """How a server is reached: over gRPC, where sessions begin, and where they may go on.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rlmesh._codec.plan import SpaceCodec
-from rlmesh._codec.split_batch import cut
+from rlmesh._codec.split_batch import split_batch
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError, InvalidValueError
 
@@ -62,7 +62,7 @@ def decode_actions(
     except _BAD as error:
         runs: list[list[Buffer]] = []
         with contextlib.suppress(CodecError):
-            runs = cut(codec.space, slabs, [lanes or 1] * count)
+            runs = split_batch(codec.space, slabs, [lanes or 1] * count)
         _raise_first(codec, lambda codec, run: decoded(codec, run, 1), runs)
         raise CodecError(str(error), path="actions") from None
 
@@ -71,10 +71,10 @@ def _raise_first(
     codec: SpaceCodec, work: Callable[[SpaceCodec, Any], object], actions: Iterable[Any]
 ) -> None:
     """Raise what is wrong with the first action that is bad, if one by itself is."""
-    unnamed = codec.silent("actions")
+    unnamed = codec.without_reports("actions")
     for k, action in enumerate(actions):
         try:
             work(unnamed, action)
         except _BAD:
-            work(codec.silent(f"actions[{k}]"), action)
+            work(codec.without_reports(f"actions[{k}]"), action)
             raise

@@ -110,13 +110,13 @@ class Node(ABC):
     Attributes:
         path: Where the space is, for messages.
         parts: Objects that a value is made of, without those whose number it tells itself.
-        free: How many of them have no byte, whatever the value.
+        empty_parts: How many of them have no byte, whatever the value.
         slab: Size of the one slab that every value is, in bytes; -1 where it is another number
             of them, or a value tells their sizes.
     """
 
     parts = 1
-    free = 0
+    empty_parts = 0
     slab = -1
 
     def __init__(self, path: str) -> None:

@@ -29,7 +29,7 @@ class DictNode(Node):
         super().__init__(path)
         self._children = tuple(children)
         self._keys = frozenset(key for key, _ in children)
-        self.parts, self.free = _joined([child for _, child in children])
+        self.parts, self.empty_parts = _joined([child for _, child in children])
 
     def _mapping(self, value: Any) -> Mapping[Any, Any]:
         if not isinstance(value, Mapping):
@@ -94,7 +94,7 @@ class TupleNode(Node):
     def __init__(self, path: str, children: Sequence[Node]) -> None:
         super().__init__(path)
         self._children = tuple(children)
-        self.parts, self.free = _joined(children)
+        self.parts, self.empty_parts = _joined(children)
 
     def _parts(self, value: Any) -> Sequence[Any]:
         if not isinstance(value, (tuple, list)) or len(value) != len(self._children):
@@ -144,10 +144,10 @@ class TupleNode(Node):
 
 
 def _joined(children: Sequence[Node]) -> tuple[int, int]:
-    """`parts` and `free` of a node that has no slab of its own."""
+    """`parts` and `empty_parts` of a node that has no slab of its own."""
     parts = 1 + sum(child.parts for child in children)
-    free = sum(child.free for child in children)
-    return parts, free + (free == parts - 1)
+    empty_parts = sum(child.empty_parts for child in children)
+    return parts, empty_parts + (empty_parts == parts - 1)
 
 
 def _first(lengths: Iterable[int | None]) -> int | None:
@@ -183,7 +183,7 @@ class SequenceNode(TupleBatched):
         reader.check_place(total, self.path)
         if self._stacked:
             empty = lengths.count(0)
-            reader.check_free(empty * child.parts + (count - empty) * child.free, self.path)
+            reader.check_free(empty * child.parts + (count - empty) * child.empty_parts, self.path)
             stacks = child.decode_batches(reader, lengths)
             for batch, length in zip(stacks, lengths):
                 if length and child.batch_length(batch) is None:
@@ -192,7 +192,7 @@ class SequenceNode(TupleBatched):
                         path=self.path,
                     )
             return stacks
-        reader.check_free(total * child.free, self.path)
+        reader.check_free(total * child.empty_parts, self.path)
         elements = iter(child.decode_many(reader, total))
         return [tuple([next(elements) for _ in range(n)]) for n in lengths]
 
@@ -359,7 +359,9 @@ class OneOfNode(TupleBatched):
         if indices and max(indices) >= len(self._children):
             raise CodecError(f"alternative {max(indices)} does not exist", path=self.path)
         counts = Counter(indices)
-        reader.check_free(sum(n * self._children[i].free for i, n in counts.items()), self.path)
+        reader.check_free(
+            sum(n * self._children[i].empty_parts for i, n in counts.items()), self.path
+        )
         columns = [
             iter(child.decode_many(reader, counts[i])) for i, child in enumerate(self._children)
         ]

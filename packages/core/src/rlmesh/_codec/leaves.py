@@ -33,7 +33,7 @@ class ArrayNode(Node):
         self._validator = validator
         self._categorical = categorical
         self._bounded = leaf.low is not None
-        self.free = int(not leaf.nbytes)
+        self.empty_parts = int(not leaf.nbytes)
         self.slab = leaf.nbytes
 
     def _bytes(self, value: Any, count: int | None) -> Buffer:

@@ -110,7 +110,7 @@ class SpaceCodec:
         """The batch of `count` values as a list of values; see `decode`."""
         reader = SlabReader(slabs, copy=True)
         reader.check_place(count, self._root)
-        reader.check_free(count * self._node.free, self._root)
+        reader.check_free(count * self._node.empty_parts, self._root)
         values = self._node.decode_many(reader, count)
         reader.finish(self._root)
         return values
@@ -127,7 +127,7 @@ class SpaceCodec:
         """Validation messages by path since the last call."""
         return self._validator.take_reports() if self._validator.pending else {}
 
-    def silent(self, root: str) -> SpaceCodec:
+    def without_reports(self, root: str) -> SpaceCodec:
         """The same for a value of another name, which does not report what it lets through."""
         level: Validation = "strict" if self._validator.level == "strict" else "off"
         return SpaceCodec(self.space, self.backend, root=root, validation=level)

@@ -12,7 +12,7 @@ from rlmesh._codec.base import spans
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError
 
-__all__ = ["cut"]
+__all__ = ["split_batch"]
 
 _HAS_EDGES, _HAS_LINKS = 1, 2
 """Flags of a graph (V-10)."""
@@ -21,7 +21,7 @@ _MAX_WORK = 2**20
 """Most parts of values that are looked at: some have no bytes, so that a message may claim many."""
 
 
-def cut(
+def split_batch(
     space: spaces.Space[Any], slabs: Sequence[Buffer], counts: Sequence[int]
 ) -> list[list[Buffer]]:
     """The slabs of each run of values, of a batch of them all.
@@ -38,7 +38,7 @@ def cut(
         CodecError: If the slabs are not of the sizes that they say themselves, or too many.
     """
     cutter = _Cutter(slabs, len(counts))
-    cutter.cut(space, list(counts))
+    cutter.split_batch(space, list(counts))
     cutter.finish()
     return cutter.runs
 
@@ -55,19 +55,19 @@ class _Cutter:
         if next(self._slabs, None) is not None:
             raise CodecError("there are more slabs than the space has")
 
-    def cut(self, space: spaces.Space[Any], counts: list[int]) -> None:
+    def split_batch(self, space: spaces.Space[Any], counts: list[int]) -> None:
         self._work += len(counts)
         if self._work > _MAX_WORK:
             raise CodecError(f"more than {_MAX_WORK} parts to cut")
         if isinstance(space, (spaces.Dict, spaces.Tuple)):
             for _, child in space.children:
-                self.cut(child, counts)
+                self.split_batch(child, counts)
         elif isinstance(space, spaces.Sequence):
-            self.cut(space.feature_space, [sum(run) for run in self._lengths(counts)])
+            self.split_batch(space.feature_space, [sum(run) for run in self._lengths(counts)])
         elif isinstance(space, spaces.OneOf):
             chosen = self._lengths(counts)
             for index, child in space.children:
-                self.cut(child, [run.count(index) for run in chosen])
+                self.split_batch(child, [run.count(index) for run in chosen])
         elif isinstance(space, spaces.Graph):
             self._cut_graphs(space, counts)
         elif isinstance(space, spaces.Text):
@@ -89,9 +89,9 @@ class _Cutter:
             ]
 
         self._take([8 * n for n in joined(_HAS_LINKS)])
-        self.cut(space.node_space, nodes)
+        self.split_batch(space.node_space, nodes)
         if space.edge_space is not None:
-            self.cut(space.edge_space, joined(_HAS_EDGES))
+            self.split_batch(space.edge_space, joined(_HAS_EDGES))
 
     def _lengths(self, counts: list[int]) -> list[tuple[int, ...]]:
         """The next slab as uint32, those of each run."""

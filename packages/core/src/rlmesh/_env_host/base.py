@@ -1,4 +1,4 @@
-"""`Hosting`: where the environments of a server live, and the terms that they are made on."""
+"""`EnvHost`: where the environments of a server live, and the terms that they are made on."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rlmesh._codec import Validation
-from rlmesh._env_host.describe_env import Adopted, adopt
-from rlmesh._env_host.env_servicer import HostedEnv
+from rlmesh._env_host.describe_env import DescribedEnv, describe_env
+from rlmesh._env_host.env_servicer import EnvServicer
 from rlmesh._env_host.env_thread import Stream
 from rlmesh._env_host.frameworks import Framework, backend_of
-from rlmesh._session.server_session import Instance
+from rlmesh._session.server_session import Servicer
 from rlmesh.adapters import EnvTags
 from rlmesh.backends import ArrayBackend
 from rlmesh.specs import AutoresetMode, EnvContract
 
-__all__ = ["Hosting", "House"]
+__all__ = ["EnvHost", "EnvHostConfig"]
 
 
 @dataclass(frozen=True)
-class House:
+class EnvHostConfig:
     """How a server treats its environments; pickles, for processes that make their own.
 
     Attributes:
@@ -42,8 +42,8 @@ class House:
     exposed: tuple[str, ...] = ()
     autoreset_mode: AutoresetMode | None = None
 
-    def adopt(self, env: Any) -> Adopted:
-        """Find out what `env` is; raises as `rlmesh._env_host.describe_env.adopt` does.
+    def describe_env(self, env: Any) -> DescribedEnv:
+        """Find out what `env` is; raises as `rlmesh._env_host.describe_env.describe_env` does.
 
         A list or tuple becomes a vector.
         """
@@ -54,11 +54,11 @@ class House:
         if self.framework is None and self.device is not None:
             raise ValueError(f"device={self.device!r} needs framework='torch' or framework='jax'")
         backend = None if self.framework is None else backend_of(self.framework, self.device)
-        return adopt(env, self.tags, backend, self.exposed)
+        return describe_env(env, self.tags, backend, self.exposed)
 
-    def host(self, adopted: Adopted) -> HostedEnv:
+    def host(self, described: DescribedEnv) -> EnvServicer:
         """An adopted environment that requests can be played on."""
-        return HostedEnv(adopted, self.validation, self.expose_tracebacks)
+        return EnvServicer(described, self.validation, self.expose_tracebacks)
 
 
 def _vector(lanes: Sequence[Any], mode: AutoresetMode) -> Any:
@@ -68,7 +68,7 @@ def _vector(lanes: Sequence[Any], mode: AutoresetMode) -> Any:
     return make_vector(lanes, mode.value)
 
 
-class Hosting(Protocol):
+class EnvHost(Protocol):
     """Where the environments of a server live."""
 
     contract: EnvContract
@@ -87,8 +87,8 @@ class Hosting(Protocol):
         """Whether the caller is on the thread that `run` blocks."""
         ...
 
-    def take(self, alive: Callable[[], bool]) -> Instance:
-        """See `Instances`."""
+    def take(self, alive: Callable[[], bool]) -> Servicer:
+        """See `ServicerProvider`."""
         ...
 
     def offer(self, stream: Stream) -> bool:

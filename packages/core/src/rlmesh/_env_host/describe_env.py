@@ -16,11 +16,11 @@ from rlmesh.errors import SpaceError
 from rlmesh.spaces import Space, from_gymnasium
 from rlmesh.specs import AutoresetMode, EnvContract, Registration
 
-__all__ = ["Adopted", "adopt"]
+__all__ = ["DescribedEnv", "describe_env"]
 
 
 @dataclass(frozen=True)
-class Adopted:
+class DescribedEnv:
     """An environment and what is known of it.
 
     Attributes:
@@ -38,12 +38,12 @@ class Adopted:
     reset_names: frozenset[str]
 
 
-def adopt(
+def describe_env(
     env: Any,
     tags: EnvTags | None = None,
     backend: ArrayBackend | None = None,
     exposed: tuple[str, ...] = (),
-) -> Adopted:
+) -> DescribedEnv:
     """Find out what `env` is.
 
     Args:
@@ -88,7 +88,7 @@ def adopt(
         reward_range=_reward_range(env),
         spec_version=SPEC_VERSION,
     )
-    return Adopted(
+    return DescribedEnv(
         env,
         contract,
         backend or observation_backend,

@@ -1,4 +1,4 @@
-"""`HostedEnv`: plays the requests of a session on an environment. Its faults become answers."""
+"""`EnvServicer`: plays the requests of a session on an environment. Its faults become answers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.actions import decode_actions
 from rlmesh._codec.lanes import LaneIO
 from rlmesh._env_host.attributes import ExposedAttributes
-from rlmesh._env_host.describe_env import Adopted
-from rlmesh._env_host.interrupts import stops_the_server
+from rlmesh._env_host.describe_env import DescribedEnv
+from rlmesh._env_host.interrupts import is_server_interrupt
 from rlmesh._env_host.outcomes import check_reset, check_step, flag_of, reward_of
 from rlmesh._messages import env as m
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.failures import failure_of_exception, failure_of_value
 from rlmesh.errors import CodecError, InvalidValueError
 from rlmesh.specs import AutoresetMode
 
-__all__ = ["VALIDATION_KEY", "HostedEnv", "batch_words"]
+__all__ = ["VALIDATION_KEY", "EnvServicer", "batch_words"]
 
 _log = logging.getLogger("rlmesh.server")
 
@@ -33,37 +33,39 @@ VALIDATION_KEY = "rlmesh.validation"
 """Info key under which values outside their space are reported, a message a path."""
 
 
-class HostedEnv:
+class EnvServicer:
     """An environment that requests can be played on; called from one thread only.
 
     Args:
-        adopted: The environment.
+        described: The environment.
         validation: What to do with observations outside their space.
         expose_tracebacks: Whether clients see the tracebacks of its exceptions.
     """
 
-    def __init__(self, adopted: Adopted, validation: Validation, expose_tracebacks: bool) -> None:
-        self._env = adopted.env
-        self._reset_names = adopted.reset_names
+    def __init__(
+        self, described: DescribedEnv, validation: Validation, expose_tracebacks: bool
+    ) -> None:
+        self._env = described.env
+        self._reset_names = described.reset_names
         self._expose_tracebacks = expose_tracebacks
-        contract = adopted.contract
+        contract = described.contract
         self._observation = SpaceCodec(
             contract.observation_space,
-            adopted.observation_backend,
+            described.observation_backend,
             root="observation",
             validation=validation,
         )
         self._action = SpaceCodec(
             contract.action_space,
-            adopted.action_backend,
+            described.action_backend,
             root="action",
             validation="strict" if validation == "strict" else "off",
         )
         self._num_envs = contract.num_envs if contract.vector else None
         self._resets_lanes = contract.autoreset_mode is AutoresetMode.DISABLED
-        self._lanes = LaneIO(adopted.observation_backend, contract.num_envs)
-        self._frames = EnvFrames(adopted.observation_backend)
-        self._exposed = ExposedAttributes(adopted.env, contract.vector, contract.exposed)
+        self._lanes = LaneIO(described.observation_backend, contract.num_envs)
+        self._frames = EnvWireCodec(described.observation_backend)
+        self._exposed = ExposedAttributes(described.env, contract.vector, contract.exposed)
         self._players: dict[type, tuple[str, Callable[[Any], m.Reply]]] = {
             m.Step: ("step", self._step),
             m.StepMany: ("step", self._step_many),
@@ -76,18 +78,18 @@ class HostedEnv:
 
     def play(self, body: m.RequestBody) -> m.Reply:
         """See `EnvPlayer`."""
-        name, player = self._players[type(body)]
+        name, servicer = self._players[type(body)]
         try:
-            return player(body)
+            return servicer(body)
         except BaseException as error:
-            if stops_the_server(error):
+            if is_server_interrupt(error):
                 raise
             return self._failure(error, body.name if isinstance(body, m.Call) else name)
 
     def _failure(self, error: BaseException, call: str) -> m.Failure:
         if isinstance(error, _Invalid):
             return failure_of_value(error.code, error.reason)
-        return failure_of_exception(error, call, tell_traceback=self._expose_tracebacks)
+        return failure_of_exception(error, call, expose_traceback=self._expose_tracebacks)
 
     def _reached(self, act: Callable[[Any], m.Reply]) -> Callable[[Any], m.Reply]:
         """`act`, for the names that are exposed."""
@@ -104,10 +106,10 @@ class HostedEnv:
         try:
             self._env.close()
         except BaseException as error:
-            if stops_the_server(error):
+            if is_server_interrupt(error):
                 raise
-            tell = self._expose_tracebacks
-            return failure_of_exception(error, "close", tell_traceback=tell).ended()
+            expose_tracebacks = self._expose_tracebacks
+            return failure_of_exception(error, "close", expose_traceback=expose_tracebacks).ended()
         return m.Closed()
 
     def _step(self, step: m.Step) -> m.Reply:
@@ -136,7 +138,7 @@ class HostedEnv:
             try:
                 done = self._apply(action)
             except BaseException as error:
-                if stops_the_server(error):
+                if is_server_interrupt(error):
                     raise
                 return m.StepManyDone(tuple(steps), self._failure(error, "step"))
             if steps and not body.all_observations:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar, Union
 
-from rlmesh._env_host.interrupts import stops_the_server
+from rlmesh._env_host.interrupts import is_server_interrupt
 from rlmesh._session.server_session import Stream
 from rlmesh.errors import ClosedError
 
@@ -125,7 +125,7 @@ class EnvThread:
         try:
             stream.run()
         except BaseException as error:
-            if stops_the_server(error):
+            if is_server_interrupt(error):
                 raise
             _log.exception("a stream failed")  # Others need the thread.
         finally:
@@ -162,7 +162,7 @@ def _work(
     try:
         result = function(*arguments)
     except BaseException as error:
-        if stops_the_server(error):
+        if is_server_interrupt(error):
             answer.put((False, ClosedError(f"the server was stopped: {error!r}")))
             raise
         answer.put((False, error))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 
-__all__ = ["stops_the_server"]
+__all__ = ["is_server_interrupt"]
 
 
-def stops_the_server(error: BaseException) -> bool:
+def is_server_interrupt(error: BaseException) -> bool:
     """Whether it is Ctrl-C, which Python raises in the main thread, whatever that is doing.
 
     Whatever else comes out of an environment, SystemExit and asyncio's CancelledError too, is the

@@ -1,4 +1,4 @@
-"""Which `Hosting` a server's arguments ask for."""
+"""Which `EnvHost` a server's arguments ask for."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rlmesh._env_host.base import Hosting, House
+from rlmesh._env_host.base import EnvHost, EnvHostConfig
 from rlmesh._env_host.frameworks import contract_backend
-from rlmesh._env_host.pool import PooledHosting, Worker
-from rlmesh._env_host.single import SingleHosting
+from rlmesh._env_host.pool import PooledEnvHost, Worker
+from rlmesh._env_host.single import SingleEnvHost
 from rlmesh._env_host.thread_worker import ThreadWorker
-from rlmesh._session.server_session import CannotOpen
+from rlmesh._session.server_session import RequestRefused
 from rlmesh._wire.failures import raise_failure
 from rlmesh.options import ServeOptions
 
-__all__ = ["Pool", "establish"]
+__all__ = ["Pool", "make_env_host"]
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,13 @@ class Pool:
             raise ValueError(f"workers={self.workers!r} is neither 'thread' nor 'process'")
 
 
-def establish(
-    env: Any, factory: Callable[[], Any] | None, house: House, options: ServeOptions, pool: Pool
-) -> Hosting:
+def make_env_host(
+    env: Any,
+    factory: Callable[[], Any] | None,
+    config: EnvHostConfig,
+    options: ServeOptions,
+    pool: Pool,
+) -> EnvHost:
     """Where the environments of a server live.
 
     Raises:
@@ -57,26 +61,26 @@ def establish(
     if factory is None:
         if pool != Pool():
             raise ValueError("max_sessions, workers and spares need factory=, not an environment")
-        return SingleHosting(house, house.adopt(env))
+        return SingleEnvHost(config, config.describe_env(env))
     if not callable(factory):
         raise TypeError(f"factory={factory!r} cannot be called; give a function that makes one")
-    new_worker = _worker_maker(factory, house, options, pool)
+    new_worker = _worker_maker(factory, config, options, pool)
     lends = pool.workers == "thread"
     try:
-        return PooledHosting(new_worker, pool.max_sessions, pool.spares, lends=lends)
-    except CannotOpen as error:
+        return PooledEnvHost(new_worker, pool.max_sessions, pool.spares, lends=lends)
+    except RequestRefused as error:
         raise_failure(error.failure, "factory")
         raise
 
 
 def _worker_maker(
     factory: Callable[[], Any],
-    house: House,
+    config: EnvHostConfig,
     options: ServeOptions,
     pool: Pool,
 ) -> Callable[[], Worker]:
     if pool.workers == "thread":
-        return functools.partial(ThreadWorker, factory, house, options.close_timeout)
+        return functools.partial(ThreadWorker, factory, config, options.close_timeout)
     if os.name != "posix":
         raise ValueError("workers='process' needs a POSIX system; workers='thread' runs anywhere")
     # It imports what only such a system has.
@@ -84,4 +88,4 @@ def _worker_maker(
 
     backend = contract_backend()
     limit = options.call_timeout or None
-    return functools.partial(ProcessWorker, factory, house, backend, limit, options.close_timeout)
+    return functools.partial(ProcessWorker, factory, config, backend, limit, options.close_timeout)

@@ -1,4 +1,4 @@
-"""`Recipe`: what a process has to know to make an environment, packed for the way there."""
+"""`PickledFactory`: what a process has to know to make an environment, packed for the way there."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rlmesh._env_host.base import House
+from rlmesh._env_host.base import EnvHostConfig
 
-__all__ = ["Recipe"]
+__all__ = ["PickledFactory"]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PickledFactory:
     """A factory, and how to treat what it makes.
 
     It goes from a server to the processes that it starts, and never comes from a network.
     """
 
     factory: Callable[[], Any]
-    house: House
+    config: EnvHostConfig
 
     def packed(self) -> bytes:
         """The recipe as bytes.
@@ -49,10 +49,10 @@ class Recipe:
             ) from error
 
     @staticmethod
-    def unpacked(data: bytes) -> Recipe:
+    def unpacked(data: bytes) -> PickledFactory:
         """The recipe that was packed; modules are found as they are where that was done."""
         path, packed = pickle.loads(data)
         sys.path[:] = path
         recipe = pickle.loads(packed)
-        assert isinstance(recipe, Recipe)
+        assert isinstance(recipe, PickledFactory)
         return recipe

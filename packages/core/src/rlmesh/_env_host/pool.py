@@ -1,4 +1,4 @@
-"""`PooledHosting`: an environment for each session, made when one opens."""
+"""`PooledEnvHost`: an environment for each session, made when one opens."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable
 from typing import Protocol
 
 from rlmesh._env_host.env_thread import Stream
-from rlmesh._session.server_session import Instance
+from rlmesh._session.server_session import Servicer
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import ClosedError, SpaceError
 from rlmesh.specs import EnvContract
 
-__all__ = ["PooledHosting", "Worker"]
+__all__ = ["PooledEnvHost", "Worker"]
 
 _log = logging.getLogger("rlmesh.server")
 
 
-class Worker(Instance, Protocol):
+class Worker(Servicer, Protocol):
     """What one environment lives in. It serves one session, and ends with that.
 
     Attributes:
@@ -58,8 +58,8 @@ class Worker(Instance, Protocol):
         ...
 
 
-class PooledHosting:
-    """Makes an environment for each session; see `Hosting`.
+class PooledEnvHost:
+    """Makes an environment for each session; see `EnvHost`.
 
     One is made at once, because it tells what is served.
 
@@ -97,8 +97,8 @@ class PooledHosting:
             raise
         self._refill()
 
-    def take(self, alive: Callable[[], bool]) -> Instance:
-        """See `Hosting`."""
+    def take(self, alive: Callable[[], bool]) -> Servicer:
+        """See `EnvHost`."""
         worker = self._choose()
         try:
             self._check(worker.make(alive))
@@ -109,7 +109,7 @@ class PooledHosting:
         return worker
 
     def offer(self, stream: Stream) -> bool:
-        """See `Hosting`: a worker's thread; the session that the stream opens takes that worker."""
+        """See `EnvHost`: a worker's thread; the session that the stream opens takes that worker."""
         if not self._lends:
             return False
         with self._lock:
@@ -123,17 +123,17 @@ class PooledHosting:
             return worker.offer(stream)
 
     def run(self) -> None:
-        """See `Hosting`."""
+        """See `EnvHost`."""
         self._stopping.wait()
 
     def stop(self) -> None:
-        """See `Hosting`."""
+        """See `EnvHost`."""
         self._stopping.set()
         for worker in self._all():
             worker.stop()
 
     def close(self) -> None:
-        """See `Hosting`."""
+        """See `EnvHost`."""
         self._stopping.set()
         threads = [threading.Thread(target=w.release, name="rlmesh-close") for w in self._all()]
         for thread in threads:

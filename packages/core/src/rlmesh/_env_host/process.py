@@ -15,9 +15,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from rlmesh._env_host.base import House
-from rlmesh._env_host.pickled_factory import Recipe
-from rlmesh._env_host.process_group import Leader
+from rlmesh._env_host.base import EnvHostConfig
+from rlmesh._env_host.pickled_factory import PickledFactory
+from rlmesh._env_host.process_group import ProcessGroup
 from rlmesh.backends import Buffer
 
 __all__ = ["NobodyWaits", "ProcessEnded", "WorkerProcess"]
@@ -56,14 +56,14 @@ class WorkerProcess:
 
     Args:
         factory: Makes the environment.
-        house: How it is treated.
+        config: How it is treated.
 
     Raises:
         TypeError: If `factory` cannot be sent to another process.
     """
 
-    def __init__(self, factory: Callable[[], Any], house: House) -> None:
-        recipe = Recipe(factory, house).packed()
+    def __init__(self, factory: Callable[[], Any], config: EnvHostConfig) -> None:
+        recipe = PickledFactory(factory, config).packed()
         with contextlib.ExitStack() as on_failure, contextlib.ExitStack() as theirs:
             frames, held = socket.socketpair(), socket.socketpair()
             for ours, other in (frames, held):
@@ -78,7 +78,7 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-            self._leader = Leader(process, functools.partial(_hang_up, end))
+            self._leader = ProcessGroup(process, functools.partial(_hang_up, end))
             on_failure.pop_all()
         self._lifeline = held[0]
         self._frames = Connection(frames[0].detach())

@@ -1,4 +1,4 @@
-"""`Leader`: a process that leads a group, which ends when it does."""
+"""`ProcessGroup`: a process that leads a group, which ends when it does."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import subprocess
 import threading
 from collections.abc import Callable
 
-__all__ = ["Leader"]
+__all__ = ["ProcessGroup"]
 
 
-class Leader:
+class ProcessGroup:
     """A process that leads a group of its own; a thread waits for its end.
 
     A connection with it does not tell of that: a child that it has forked holds the same end.

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from rlmesh._env_host.base import House
+from rlmesh._env_host.base import EnvHostConfig
 from rlmesh._env_host.env_thread import Stream
 from rlmesh._env_host.process import NobodyWaits, ProcessEnded, WorkerProcess
 from rlmesh._env_host.worker_main import MADE
 from rlmesh._messages import env as m
-from rlmesh._session.server_session import CannotOpen
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._session.server_session import RequestRefused
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import ClosedError
 from rlmesh.specs import EnvContract
@@ -38,7 +38,7 @@ class ProcessWorker:
 
     Args:
         factory: Makes the environment, in the process.
-        house: How it is treated.
+        config: How it is treated.
         backend: Who makes the arrays of infos that go through this process.
         call_timeout: Seconds that a call of the environment, or of the factory, may take; None: any
             time.
@@ -51,7 +51,7 @@ class ProcessWorker:
     def __init__(
         self,
         factory: Callable[[], Any],
-        house: House,
+        config: EnvHostConfig,
         backend: ArrayBackend,
         call_timeout: float | None,
         close_timeout: float,
@@ -60,8 +60,8 @@ class ProcessWorker:
         self.backend = backend
         self.ended = False
         self._factory = factory
-        self._house = house
-        self._frames = EnvFrames(backend)
+        self._config = config
+        self._frames = EnvWireCodec(backend)
         self._call_timeout = call_timeout
         self._close_timeout = close_timeout
         self._process: WorkerProcess | None = None
@@ -82,7 +82,7 @@ class ProcessWorker:
         return False
 
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply | bytes:
-        """See `Instance`."""
+        """See `Servicer`."""
         with self._lock:
             if self.ended:
                 raise ClosedError("the server is shutting down")
@@ -92,18 +92,18 @@ class ProcessWorker:
                     return self._dead()
                 try:
                     self._start()
-                except CannotOpen as error:
+                except RequestRefused as error:
                     return error.failure.ended()
                 first = m.Request(request.sequence, replace(body, lane_mask=b""))
                 frame = bytes(self._frames.write_request(first))
             return self._ask(frame, type(body).__name__.lower())
 
     def host(self, stream: Stream) -> bool:
-        """See `Instance`: the connection's thread waits for the process."""
+        """See `Servicer`: the connection's thread waits for the process."""
         return False
 
     def end(self) -> m.Reply:
-        """See `Instance`."""
+        """See `Servicer`."""
         with self._lock:
             process, self._process = self._process, None
             if process is None:
@@ -118,7 +118,7 @@ class ProcessWorker:
             return failure if isinstance(failure, m.Failure) else m.Closed()
 
     def release(self) -> None:
-        """See `Instance`: a call that runs may end within the time that closing has."""
+        """See `Servicer`: a call that runs may end within the time that closing has."""
         if self._lock.acquire(timeout=self._close_timeout):
             self._lock.release()
         elif (process := self._process) is not None:
@@ -135,9 +135,9 @@ class ProcessWorker:
         """Start a process and have it make the environment.
 
         Raises:
-            CannotOpen: If it cannot, or nobody waits for it any more.
+            RequestRefused: If it cannot, or nobody waits for it any more.
         """
-        process = self._process = WorkerProcess(self._factory, self._house)
+        process = self._process = WorkerProcess(self._factory, self._config)
         begun = time.monotonic()
         limit = self._call_timeout
         try:
@@ -146,21 +146,21 @@ class ProcessWorker:
             told = told or process.hear(limit, alive)
         except ProcessEnded as ended:
             self._forget(process)
-            raise CannotOpen(_crashed("factory", ended)) from None
+            raise RequestRefused(_crashed("factory", ended)) from None
         except TimeoutError:
             self._forget(process)
             late = _late("factory", time.monotonic() - begun, "raise call_timeout if it needs that")
-            raise CannotOpen(late) from None
+            raise RequestRefused(late) from None
         except NobodyWaits:
             self._forget(process)
             words = f"factory() had not returned after {time.monotonic() - begun:.1f} s, when the "
             gone = m.Failure(m.ErrorCode.TIMEOUT, f"{words}client left; its process was ended")
-            raise CannotOpen(_logged(gone, "")) from None
+            raise RequestRefused(_logged(gone, "")) from None
         if not told.startswith(MADE):
             self._forget(process)
             failure = self._frames.read_reply(told[1:])[1]
             assert isinstance(failure, m.Failure)
-            raise CannotOpen(failure)
+            raise RequestRefused(failure)
         self._fault = None
         _log.info("environment process %d started", process.pid)
         return self._frames.read_description(told[1:])[1]

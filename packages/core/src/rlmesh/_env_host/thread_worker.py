@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from rlmesh._env_host.base import House
-from rlmesh._env_host.env_servicer import HostedEnv
+from rlmesh._env_host.base import EnvHostConfig
+from rlmesh._env_host.env_servicer import EnvServicer
 from rlmesh._env_host.env_thread import EnvThread, Stream
 from rlmesh._messages import env as m
 from rlmesh.backends import NATIVE, ArrayBackend, Buffer
@@ -25,18 +25,20 @@ class ThreadWorker:
 
     Args:
         factory: Makes the environment.
-        house: How it is treated.
+        config: How it is treated.
         close_timeout: Seconds that its `close` is waited for.
     """
 
-    def __init__(self, factory: Callable[[], Any], house: House, close_timeout: float) -> None:
+    def __init__(
+        self, factory: Callable[[], Any], config: EnvHostConfig, close_timeout: float
+    ) -> None:
         self.contract: EnvContract | None = None
         self.backend: ArrayBackend = NATIVE
         self.ended = False
         self._factory = factory
-        self._house = house
+        self._config = config
         self._close_timeout = close_timeout
-        self._hosted: HostedEnv | None = None
+        self._servicer: EnvServicer | None = None
         self._thread = EnvThread()
         # A daemon: an environment that hangs must not keep the process from ending.
         self._runner = threading.Thread(target=self._live, name="rlmesh-worker", daemon=True)
@@ -62,22 +64,22 @@ class ThreadWorker:
         return self._thread.offer(stream)
 
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
-        """See `Instance`."""
-        hosted = self._hosted
-        if hosted is None:
+        """See `Servicer`."""
+        servicer = self._servicer
+        if servicer is None:
             raise ClosedError("the environment is closed")
-        return self._thread.call(hosted.play, request.body)
+        return self._thread.call(servicer.play, request.body)
 
     def host(self, stream: Stream) -> bool:
-        """See `Instance`."""
+        """See `Servicer`."""
         return self._thread.succeed(stream)
 
     def end(self) -> m.Reply:
-        """See `Instance`."""
+        """See `Servicer`."""
         return self._thread.call(self._end)
 
     def release(self) -> None:
-        """See `Instance`: waits for the environment's `close`, but not for ever."""
+        """See `Servicer`: waits for the environment's `close`, but not for ever."""
         self.stop()
         if self._thread.is_current:
             self._close()
@@ -103,16 +105,16 @@ class ThreadWorker:
 
     def _make(self) -> EnvContract:
         if self.contract is None:
-            adopted = self._house.adopt(self._factory())
-            self._hosted = self._house.host(adopted)
-            self.contract, self.backend = adopted.contract, adopted.observation_backend
+            described = self._config.describe_env(self._factory())
+            self._servicer = self._config.host(described)
+            self.contract, self.backend = described.contract, described.observation_backend
         return self.contract
 
     def _end(self) -> m.Reply:
-        hosted, self._hosted = self._hosted, None
-        return m.Closed() if hosted is None else hosted.end()
+        servicer, self._servicer = self._servicer, None
+        return m.Closed() if servicer is None else servicer.end()
 
     def _close(self) -> None:
-        hosted, self._hosted = self._hosted, None
-        if hosted is not None:
-            hosted.close()
+        servicer, self._servicer = self._servicer, None
+        if servicer is not None:
+            servicer.close()

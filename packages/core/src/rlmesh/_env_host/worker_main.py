@@ -20,14 +20,14 @@ import time
 from collections.abc import Generator
 from multiprocessing.connection import Connection
 
-from rlmesh._env_host.env_servicer import HostedEnv
+from rlmesh._env_host.env_servicer import EnvServicer
 from rlmesh._env_host.frameworks import backend_of
-from rlmesh._env_host.interrupts import stops_the_server
-from rlmesh._env_host.pickled_factory import Recipe
+from rlmesh._env_host.interrupts import is_server_interrupt
+from rlmesh._env_host.pickled_factory import PickledFactory
 from rlmesh._messages import env as m
 from rlmesh._session.answers import write_answer
 from rlmesh._session.versions import this_peer
-from rlmesh._wire.env_codec import EnvFrames
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.failures import failure_of_exception
 from rlmesh.backends import NATIVE
 from rlmesh.specs import SessionTerms
@@ -44,11 +44,11 @@ def main(arguments: list[str]) -> int:
     connection = Connection(frames)
     with _while_served(connection):
         packed = connection.recv_bytes()
-    recipe = Recipe.unpacked(packed)
+    recipe = PickledFactory.unpacked(packed)
     with _while_served(connection):
-        hosted = _make(recipe, connection)
-        if hosted is not None:
-            _answer(*hosted, connection)
+        servicer = _make(recipe, connection)
+        if servicer is not None:
+            _answer(*servicer, connection)
     return 0
 
 
@@ -87,36 +87,38 @@ def _end_if_broken(descriptor: int) -> None:
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def _make(recipe: Recipe, connection: Connection) -> tuple[HostedEnv, EnvFrames] | None:
+def _make(
+    recipe: PickledFactory, connection: Connection
+) -> tuple[EnvServicer, EnvWireCodec] | None:
     """Make the environment and say what it is, or why it cannot be made."""
     try:
-        if recipe.house.framework is not None:  # Its import is none of the factory's time.
-            backend_of(recipe.house.framework, recipe.house.device)
+        if recipe.config.framework is not None:  # Its import is none of the factory's time.
+            backend_of(recipe.config.framework, recipe.config.device)
         connection.send_bytes(b"")
-        adopted = recipe.house.adopt(recipe.factory())
-        hosted = recipe.house.host(adopted)
-        frames = EnvFrames(adopted.observation_backend)
-        contract = adopted.contract
+        described = recipe.config.describe_env(recipe.factory())
+        servicer = recipe.config.host(described)
+        frames = EnvWireCodec(described.observation_backend)
+        contract = described.contract
         description = frames.write_description(this_peer("", frozenset()), contract, SessionTerms())
     except BaseException as error:
-        if stops_the_server(error):
+        if is_server_interrupt(error):
             raise
-        tell = recipe.house.expose_tracebacks
-        failure = failure_of_exception(error, "factory", tell_traceback=tell)
-        connection.send_bytes(FAILED + bytes(EnvFrames(NATIVE).write_reply(0, failure.ended())))
+        expose_tracebacks = recipe.config.expose_tracebacks
+        failure = failure_of_exception(error, "factory", expose_traceback=expose_tracebacks)
+        connection.send_bytes(FAILED + bytes(EnvWireCodec(NATIVE).write_reply(0, failure.ended())))
         return None
     connection.send_bytes(MADE + description)
-    return hosted, frames
+    return servicer, frames
 
 
-def _answer(hosted: HostedEnv, frames: EnvFrames, connection: Connection) -> None:
+def _answer(servicer: EnvServicer, frames: EnvWireCodec, connection: Connection) -> None:
     while frame := connection.recv_bytes():
         request = frames.read_request(frame)
         start = time.perf_counter_ns()
-        reply = hosted.play(request.body)
+        reply = servicer.play(request.body)
         call_us = (time.perf_counter_ns() - start) // 1000
         connection.send_bytes(bytes(write_answer(frames, request.sequence, reply, call_us)))
-    reply = hosted.end()
+    reply = servicer.end()
     connection.send_bytes(
         b"" if isinstance(reply, m.Closed) else bytes(frames.write_reply(0, reply))
     )

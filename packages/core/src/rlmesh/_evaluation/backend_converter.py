@@ -1,4 +1,4 @@
-"""`Translation`: values between an environment's library and a model's."""
+"""`BackendConverter`: values between an environment's library and a model's."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rlmesh._codec import SpaceCodec
 from rlmesh.backends import ArrayBackend
 from rlmesh.specs import EnvContract
 
-__all__ = ["Translation"]
+__all__ = ["BackendConverter"]
 
 
-class Translation:
+class BackendConverter:
     """Observations of an environment as values of a model, and the model's actions as its own.
 
     Args:

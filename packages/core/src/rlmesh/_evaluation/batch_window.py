@@ -1,13 +1,13 @@
-"""`Gathering`: how long a batch waits for the observations that are about to come."""
+"""`BatchWindow`: how long a batch waits for the observations that are about to come."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
 
-from rlmesh._evaluation.endpoint_state import Seat
+from rlmesh._evaluation.endpoint_state import EndpointState
 
-__all__ = ["Gathering"]
+__all__ = ["BatchWindow"]
 
 _CHEAP = 2e-4
 """Seconds of a forward pass below which no waiting pays."""
@@ -16,7 +16,7 @@ _SMOOTHING = 0.2
 """Share of the latest pass in the usual duration of a pass."""
 
 
-class Gathering:
+class BatchWindow:
     """Decides when a forward pass begins.
 
     A pass costs about the same for one observation as for many. So it waits for those that are
@@ -39,17 +39,17 @@ class Gathering:
         usual = self._usual or seconds
         self._usual = usual + _SMOOTHING * (seconds - usual)
 
-    def patience(self, count: int, since: float, seats: Iterable[Seat]) -> float:
+    def patience(self, count: int, since: float, states: Iterable[EndpointState]) -> float:
         """Seconds to wait for more; 0: none.
 
         Args:
             count: How many observations are ready.
             since: Since when the first one is, by `time.perf_counter`.
-            seats: The endpoints.
+            states: The endpoints.
         """
         if self._usual < _CHEAP or count >= self.most:
             return 0.0
         last = max(since, self._free) + self._usual
-        if not any(seat.expected <= last for seat in seats):
+        if not any(state.expected <= last for state in states):
             return 0.0
         return max(last - time.perf_counter(), 0.0)

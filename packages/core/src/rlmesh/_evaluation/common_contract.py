@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from rlmesh.specs import EnvContract
 
-__all__ = ["agreed", "check_same"]
+__all__ = ["check_same", "common_contract"]
 
 
-def agreed(contracts: Sequence[tuple[str, EnvContract]]) -> EnvContract:
+def common_contract(contracts: Sequence[tuple[str, EnvContract]]) -> EnvContract:
     """The contract of an environment that several endpoints serve.
 
     Args:

@@ -1,4 +1,4 @@
-"""`Seat`: an endpoint while a run goes on."""
+"""`EndpointState`: an endpoint while a run goes on."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from contextlib import suppress
 from typing import Any
 
 from rlmesh._evaluation.endpoints import Opened, Source
-from rlmesh._evaluation.episode import Attempt
+from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.lanes import Lanes
 from rlmesh._evaluation.workers import Worker
 from rlmesh.specs import EnvContract
 
-__all__ = ["Seat"]
+__all__ = ["EndpointState"]
 
 _SMOOTHING = 0.2
 """Share of the latest call in the usual duration of calls."""
 
 
-class Seat:
+class EndpointState:
     """An endpoint while a run goes on; touched by the run's own thread only.
 
     Args:
@@ -48,7 +48,7 @@ class Seat:
         self.lanes: Lanes | None = None
         self.contract: EnvContract | None = None
         self.is_ours = False
-        self.playing: dict[int, Attempt] = {}
+        self.playing: dict[int, RunningEpisode] = {}
         self.unanswered = 0
         self.sent: dict[int, list[Any]] = {}
         self.is_busy = False
@@ -112,7 +112,7 @@ class Seat:
         usual = self._usual.get(self._kind, took)
         self._usual[self._kind] = usual + _SMOOTHING * (took - usual)
 
-    def abandon(self) -> list[Attempt]:
+    def abandon(self) -> list[RunningEpisode]:
         """Give up what is played, and return it."""
         attempts = list(self.playing.values())
         self.playing.clear()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from rlmesh import spaces
-from rlmesh._client.base import Client
+from rlmesh._client.base import EnvClientBase
 from rlmesh._codec.lanes import LaneIO
-from rlmesh._env_host.describe_env import adopt
-from rlmesh._evaluation.backend_converter import Translation
+from rlmesh._env_host.describe_env import describe_env
+from rlmesh._evaluation.backend_converter import BackendConverter
 from rlmesh._evaluation.lanes import Lanes, SingleLanes, VectorLanes
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import UnsupportedError
@@ -89,14 +89,14 @@ def _is_played(env: Any) -> bool:
 
 
 def _source(env: Any, dialer: Dialer) -> Source:
-    if isinstance(env, Client):
+    if isinstance(env, EnvClientBase):
         reconnect = _Reconnecting(env, dialer)
         return Source(env.address, reconnect.open, is_remote=True)
     if isinstance(env, (str, int)) and not isinstance(env, bool):
         return Source(str(env), lambda: _dialled(env, dialer), is_remote=True)
     if _is_played(env):
         name = type(getattr(env, "unwrapped", env)).__name__
-        return Source(name, lambda: _adopted(env, dialer), is_remote=False)
+        return Source(name, lambda: _described(env, dialer), is_remote=False)
     address = getattr(env, "address", None)
     if isinstance(address, str):
         return Source(address, lambda: _dialled(address, dialer), is_remote=True)
@@ -127,7 +127,7 @@ class _Reconnecting:
         self._is_ours = False
 
     def open(self) -> Opened:
-        if self._was_opened and self._client._player.closed:
+        if self._was_opened and self._client._stub.closed:
             make, arguments = self._client.__reduce__()
             self._client = make(*arguments)
             self._is_ours = True
@@ -138,24 +138,24 @@ class _Reconnecting:
 def _client(client: Any, dialer: Dialer, *, is_ours: bool) -> Opened:
     contract: EnvContract = client.env_contract
     backend: ArrayBackend = getattr(client, "_backend", NATIVE)
-    translation = Translation(contract, backend, backend, dialer.backend)
+    translation = BackendConverter(contract, backend, backend, dialer.backend)
     if contract.vector:
         return Opened(VectorLanes(client, contract, translation, list), contract, is_ours)
     lanes = SingleLanes(client, translation, steps_many=True)
     return Opened(lanes, contract, is_ours)
 
 
-def _adopted(env: Any, dialer: Dialer) -> Opened:
+def _described(env: Any, dialer: Dialer) -> Opened:
     """An environment of this process."""
     if not hasattr(env, "action_space") and not hasattr(env, "single_action_space"):
         # It is played with what `predict` takes and returns; nothing else is known of it.
         unknown: Space[Any] = spaces.Tuple(())
         contract = EnvContract(type(env).__name__, unknown, unknown)
         return Opened(SingleLanes(env, None, steps_many=False), contract, False)
-    adopted = adopt(env)
-    contract = adopted.contract
-    seen, taken = adopted.observation_backend, adopted.action_backend
-    translation = Translation(contract, seen, taken, dialer.backend)
+    described = describe_env(env)
+    contract = described.contract
+    seen, taken = described.observation_backend, described.action_backend
+    translation = BackendConverter(contract, seen, taken, dialer.backend)
     if contract.vector:
         lanes = LaneIO(seen, contract.num_envs)
 

@@ -1,4 +1,4 @@
-"""`Attempt`: an episode while it is played."""
+"""`RunningEpisode`: an episode while it is played."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rlmesh._policy.forms import EpisodeContext
 from rlmesh._policy.policy import MAX_CHUNK
 from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, Timing
 
-__all__ = ["Attempt", "Limits", "Planned"]
+__all__ = ["Limits", "PlannedEpisode", "RunningEpisode"]
 
 _SUCCESS_KEYS = ("is_success", "success")
 
@@ -36,7 +36,7 @@ class Limits:
 
 
 @dataclass(eq=False)
-class Planned:
+class PlannedEpisode:
     """An episode that is to be played.
 
     Attributes:
@@ -55,7 +55,7 @@ class Planned:
     is_suspect: bool = False
 
 
-class Attempt:
+class RunningEpisode:
     """An episode while it is played, in one lane of one endpoint.
 
     Args:
@@ -91,7 +91,7 @@ class Attempt:
     )
 
     def __init__(
-        self, planned: Planned, lane: int, context: EpisodeContext, limits: Limits
+        self, planned: PlannedEpisode, lane: int, context: EpisodeContext, limits: Limits
     ) -> None:
         self.planned = planned
         self.lane = lane

@@ -1,16 +1,16 @@
-"""`Work`: the episodes of a run, as a queue over its endpoints."""
+"""`EpisodeQueue`: the episodes of a run, as a queue over its endpoints."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 
-from rlmesh._evaluation.episode import Planned
+from rlmesh._evaluation.episode import PlannedEpisode
 
-__all__ = ["Work"]
+__all__ = ["EpisodeQueue"]
 
 
-class Work:
+class EpisodeQueue:
     """The episodes that are to be played, in the order of the run.
 
     Args:
@@ -26,7 +26,7 @@ class Work:
         self._count = count
         self._finished = frozenset(finished)
         self._next = 0
-        self._again: deque[Planned] = deque()
+        self._again: deque[PlannedEpisode] = deque()
         self._skip()
 
     def _skip(self) -> None:
@@ -38,7 +38,7 @@ class Work:
         """Whether an episode waits to be played."""
         return bool(self._again) or self._count is None or self._next < self._count
 
-    def take(self, endpoint: int, others: Iterable[int], *, alone: bool) -> Planned | None:
+    def take(self, endpoint: int, others: Iterable[int], *, alone: bool) -> PlannedEpisode | None:
         """The next episode for an endpoint; None: none now.
 
         One that failed is played somewhere else, where that can be.
@@ -61,8 +61,8 @@ class Work:
         index = self._next
         self._next += 1
         self._skip()
-        return Planned(index, int(self._seeds[index]) if index < len(self._seeds) else None)
+        return PlannedEpisode(index, int(self._seeds[index]) if index < len(self._seeds) else None)
 
-    def give_back(self, planned: Planned) -> None:
+    def give_back(self, planned: PlannedEpisode) -> None:
         """An episode has to be played again: before those that have not begun."""
         self._again.append(planned)

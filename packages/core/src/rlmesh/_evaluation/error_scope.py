@@ -16,10 +16,10 @@ from rlmesh.errors import (
     UnsupportedVersionError,
 )
 
-__all__ = ["Verdict", "verdict_of"]
+__all__ = ["ErrorScope", "classify_error"]
 
 
-class Verdict(Enum):
+class ErrorScope(Enum):
     """Whose fault an error is."""
 
     RUN = "run"
@@ -32,22 +32,22 @@ class Verdict(Enum):
     """The endpoint's, for good."""
 
 
-def verdict_of(error: BaseException, kind: str) -> Verdict:
+def classify_error(error: BaseException, kind: str) -> ErrorScope:
     """Whose fault it is that a call of some kind ("open", "reset", "step") failed."""
     if not isinstance(error, Exception):
-        return Verdict.RUN
+        return ErrorScope.RUN
     if isinstance(error, InvalidValueError):
         # What an environment of this process gave; a peer's own is an EnvError.
         is_seen = error.path.startswith(("observation", "reset()", "step()"))
-        return Verdict.EPISODE if is_seen else Verdict.RUN
+        return ErrorScope.EPISODE if is_seen else ErrorScope.RUN
     if isinstance(error, (AuthenticationError, UnsupportedError, UnsupportedVersionError)):
-        return Verdict.ENDPOINT
+        return ErrorScope.ENDPOINT
     if kind == "open":
         # A factory that fails is an EnvError; whatever is no error of ours is a mistake.
         remote = isinstance(error, (RemoteError, TransportError, CodecError))
-        return Verdict.CONNECTION if remote else Verdict.RUN
+        return ErrorScope.CONNECTION if remote else ErrorScope.RUN
     if isinstance(error, EnvError):
-        return Verdict.CONNECTION if error.session_closed else Verdict.EPISODE
+        return ErrorScope.CONNECTION if error.session_closed else ErrorScope.EPISODE
     if isinstance(error, (ClosedError, CodecError, RemoteError, TransportError)):
-        return Verdict.CONNECTION
-    return Verdict.EPISODE
+        return ErrorScope.CONNECTION
+    return ErrorScope.EPISODE

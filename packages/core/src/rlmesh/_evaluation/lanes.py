@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from rlmesh._codec.lanes import FINAL_KEY
 from rlmesh._env_host.outcomes import check_reset, check_step
-from rlmesh._evaluation.backend_converter import Translation
+from rlmesh._evaluation.backend_converter import BackendConverter
 from rlmesh.specs import AutoresetMode, EnvContract
 
 __all__ = ["Lanes", "SingleLanes", "StepResult", "VectorLanes"]
@@ -60,7 +60,7 @@ class SingleLanes:
     is_vector = False
     resets_each = True
 
-    def __init__(self, env: Any, translation: Translation | None, *, steps_many: bool) -> None:
+    def __init__(self, env: Any, translation: BackendConverter | None, *, steps_many: bool) -> None:
         self.env = env
         self.steps_many = steps_many
         self._translation = None if translation and translation.is_nothing else translation
@@ -111,7 +111,7 @@ class VectorLanes:
     steps_many = False
 
     def __init__(
-        self, env: Any, contract: EnvContract, translation: Translation, mask: Any
+        self, env: Any, contract: EnvContract, translation: BackendConverter, mask: Any
     ) -> None:
         self.env = env
         self.count = contract.num_envs

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from rlmesh._evaluation.endpoints import Source, sources_of
 from rlmesh._evaluation.episode import Limits
-from rlmesh._evaluation.episode_queue import Work
-from rlmesh._evaluation.run_progress import Ledger
-from rlmesh._evaluation.scheduler import Scheduler, Terms
+from rlmesh._evaluation.episode_queue import EpisodeQueue
+from rlmesh._evaluation.run_progress import RunProgress
+from rlmesh._evaluation.scheduler import RunOptions, Scheduler
 from rlmesh._journal import Journal
 from rlmesh._policy.events import Audience, Callbacks
 from rlmesh._policy.policy import Policy
@@ -136,46 +136,46 @@ def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
     if not sources:
         raise ValueError("expected an environment or more, got an empty list")
     audience = Audience(model._callbacks, settings.hooks)
-    ledger = Ledger(audience, model.model_id, settings.instruction)
+    progress = RunProgress(audience, model.model_id, settings.instruction)
     limits = Limits(settings.max_episode_steps, settings.max_episode_seconds)
-    terms = Terms(limits, settings.instruction, settings.retries, settings.is_strict)
+    terms = RunOptions(limits, settings.instruction, settings.retries, settings.is_strict)
 
-    def prepare(contract: EnvContract) -> tuple[Policy, Work]:
-        return _prepared(model, contract, sources, ledger, settings)
+    def prepare(contract: EnvContract) -> tuple[Policy, EpisodeQueue]:
+        return _prepared(model, contract, sources, progress, settings)
 
-    scheduler = Scheduler(sources, prepare, ledger, terms)
+    scheduler = Scheduler(sources, prepare, progress, terms)
     try:
-        _played(scheduler, ledger, settings)
+        _played(scheduler, progress, settings)
     except BaseException as error:
-        if ledger.has_begun and not isinstance(error, Exception):
-            error.result = ledger.result()  # type: ignore[attr-defined]
+        if progress.has_begun and not isinstance(error, Exception):
+            error.result = progress.result()  # type: ignore[attr-defined]
         raise
-    return ledger.result()
+    return progress.result()
 
 
-def _played(scheduler: Scheduler, ledger: Ledger, settings: Settings) -> None:
+def _played(scheduler: Scheduler, progress: RunProgress, settings: Settings) -> None:
     ended = False
     try:
-        _watched(scheduler, ledger)
+        _watched(scheduler, progress)
         ended = True
     finally:
         try:
             scheduler.finish(waits=ended, close_all=settings.close_envs)
         finally:
-            if ledger.journal is not None:
-                ledger.journal.close()
+            if progress.journal is not None:
+                progress.journal.close()
 
 
-def _watched(scheduler: Scheduler, ledger: Ledger) -> None:
+def _watched(scheduler: Scheduler, progress: RunProgress) -> None:
     """Play, and put what was finished on the error that ends it."""
     try:
         scheduler.run()
     except BaseException as error:
-        if not ledger.has_begun:
+        if not progress.has_begun:
             raise
-        result = ledger.result()
+        result = progress.result()
         try:
-            ledger.end()
+            progress.end()
         except Exception as second:
             error.__context__ = second  # It must not hide why the run has ended.
         if isinstance(error, Exception):
@@ -185,9 +185,9 @@ def _watched(scheduler: Scheduler, ledger: Ledger) -> None:
             raise RunError(words, result=result) from error
         raise
     try:
-        ledger.end()
+        progress.end()
     except Exception as error:
-        raise RunError(f"on_close failed: {_words(error)}", result=ledger.result()) from error
+        raise RunError(f"on_close failed: {_words(error)}", result=progress.result()) from error
 
 
 def _words(error: Exception) -> str:
@@ -199,9 +199,9 @@ def _prepared(
     model: Evaluable,
     contract: EnvContract,
     sources: list[Source],
-    ledger: Ledger,
+    progress: RunProgress,
     settings: Settings,
-) -> tuple[Policy, Work]:
+) -> tuple[Policy, EpisodeQueue]:
     """The model for an environment, and the episodes that are to be played."""
     policy = model.policy(
         contract,
@@ -210,7 +210,7 @@ def _prepared(
         max_batch_size=settings.max_batch_size,
     )
     seeds = tuple(settings.seeds or ())
-    ledger.env_id = contract.id
+    progress.env_id = contract.id
     if settings.journal is not None:
         header = JournalHeader(
             model_id=model.model_id,
@@ -219,13 +219,13 @@ def _prepared(
             episodes=settings.count or 0,
             instruction=settings.instruction,
         )
-        ledger.journal = _journal(settings, header, model._backend)
-    finished = () if ledger.journal is None else ledger.journal.episodes
+        progress.journal = _journal(settings, header, model._backend)
+    finished = () if progress.journal is None else progress.journal.episodes
     count = settings.count
     if count is not None:
         finished = tuple(episode for episode in finished if episode.index < count)
-    ledger.begin(count, finished, tuple(source.name for source in sources))
-    return policy, Work(seeds, count, {episode.index for episode in finished})
+    progress.begin(count, finished, tuple(source.name for source in sources))
+    return policy, EpisodeQueue(seeds, count, {episode.index for episode in finished})
 
 
 def _journal(settings: Settings, header: JournalHeader, backend: ArrayBackend) -> Journal:

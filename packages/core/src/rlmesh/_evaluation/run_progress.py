@@ -1,12 +1,12 @@
-"""`Ledger`: what a run has given so far, and who is told of it."""
+"""`RunProgress`: what a run has given so far, and who is told of it."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from rlmesh._evaluation.endpoint_state import Seat
-from rlmesh._evaluation.episode import Attempt
+from rlmesh._evaluation.endpoint_state import EndpointState
+from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.lanes import StepResult
 from rlmesh._journal import Journal
 from rlmesh._policy.events import (
@@ -16,14 +16,14 @@ from rlmesh._policy.events import (
     ResetEvent,
     RunStartEvent,
     StepEvent,
-    tell,
+    notify,
 )
 from rlmesh.results import EpisodeFailure, EpisodeResult, RunResult, Timing
 
-__all__ = ["Ledger"]
+__all__ = ["RunProgress"]
 
 
-class Ledger:
+class RunProgress:
     """Keeps the episodes of a run, writes them to its journal and tells its audience.
 
     Args:
@@ -64,9 +64,9 @@ class Ledger:
             endpoints=endpoints,
             instruction=self._instruction,
         )
-        tell(self._audience.run_start, event)
+        notify(self._audience.run_start, event)
 
-    def began(self, attempt: Attempt, seat: Seat) -> None:
+    def began(self, attempt: RunningEpisode, state: EndpointState) -> None:
         """An episode has begun."""
         if not self._audience.episode_start:
             return
@@ -76,12 +76,17 @@ class Ledger:
             planned.seed,
             attempt.observation,
             attempt.info,
-            **_place(attempt, seat),
+            **_place(attempt, state),
         )
-        tell(self._audience.episode_start, event)
+        notify(self._audience.episode_start, event)
 
     def stepped(
-        self, attempt: Attempt, seat: Seat, before: Any, action: Any, result: StepResult
+        self,
+        attempt: RunningEpisode,
+        state: EndpointState,
+        before: Any,
+        action: Any,
+        result: StepResult,
     ) -> None:
         """A step was made."""
         observation, reward, terminated, truncated, info = result
@@ -96,22 +101,24 @@ class Ledger:
             truncated=truncated,
             info=info,
             next_observation=observation,
-            **_place(attempt, seat),
+            **_place(attempt, state),
         )
-        tell(self._audience.step, event)
+        notify(self._audience.step, event)
 
-    def ended(self, attempt: Attempt, seat: Seat, failure: EpisodeFailure | None = None) -> None:
+    def ended(
+        self, attempt: RunningEpisode, state: EndpointState, failure: EpisodeFailure | None = None
+    ) -> None:
         """An episode has ended."""
-        result = attempt.result(seat.name, self.env_id, failure)
+        result = attempt.result(state.name, self.env_id, failure)
         self._episodes[result.index] = result
         if self.journal is not None:
             self.journal.append(result)
         if self._audience.episode_end:
-            tell(self._audience.episode_end, EpisodeEndEvent(result, attempt.info))
+            notify(self._audience.episode_end, EpisodeEndEvent(result, attempt.info))
 
     def end(self) -> None:
         """The run has ended."""
-        tell(self._audience.run_end, CloseEvent(self.result()))
+        notify(self._audience.run_end, CloseEvent(self.result()))
 
     def result(self) -> RunResult:
         """What the run has given so far."""
@@ -128,9 +135,9 @@ class Ledger:
         )
 
 
-def _place(attempt: Attempt, seat: Seat) -> dict[str, Any]:
+def _place(attempt: RunningEpisode, state: EndpointState) -> dict[str, Any]:
     """Where an episode is played."""
-    lanes = seat.lanes
+    lanes = state.lanes
     assert lanes is not None
     lane = attempt.lane if lanes.is_vector else None
-    return {"env": lanes.env, "lane": lane, "endpoint": seat.name}
+    return {"env": lanes.env, "lane": lane, "endpoint": state.name}

@@ -12,21 +12,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from rlmesh._evaluation.batch_window import Gathering
-from rlmesh._evaluation.common_contract import agreed, check_same
-from rlmesh._evaluation.endpoint_state import Seat
+from rlmesh._evaluation.batch_window import BatchWindow
+from rlmesh._evaluation.common_contract import check_same, common_contract
+from rlmesh._evaluation.endpoint_state import EndpointState
 from rlmesh._evaluation.endpoints import Opened, Source
-from rlmesh._evaluation.episode import Attempt, Limits, Planned
-from rlmesh._evaluation.episode_queue import Work
-from rlmesh._evaluation.error_scope import Verdict, verdict_of
-from rlmesh._evaluation.run_progress import Ledger
+from rlmesh._evaluation.episode import Limits, PlannedEpisode, RunningEpisode
+from rlmesh._evaluation.episode_queue import EpisodeQueue
+from rlmesh._evaluation.error_scope import ErrorScope, classify_error
+from rlmesh._evaluation.run_progress import RunProgress
 from rlmesh._evaluation.workers import Done, InlineWorker, ThreadWorker
 from rlmesh._policy.policy import Policy
 from rlmesh.errors import EnvCrashedError, EnvError
 from rlmesh.results import EpisodeFailure
 from rlmesh.specs import EnvContract
 
-__all__ = ["Scheduler", "Terms"]
+__all__ = ["RunOptions", "Scheduler"]
 
 _log = logging.getLogger("rlmesh.evaluate")
 
@@ -44,7 +44,7 @@ _SPARED = 2
 
 
 @dataclass(frozen=True)
-class Terms:
+class RunOptions:
     """How a run is played.
 
     Attributes:
@@ -69,32 +69,34 @@ class Scheduler:
     Args:
         sources: The endpoints.
         prepare: Told the environment's contract; returns the model for it and the episodes to play.
-        ledger: Told of what happens.
+        progress: Told of what happens.
         terms: How to play.
     """
 
     def __init__(
         self,
         sources: Sequence[Source],
-        prepare: Callable[[EnvContract], tuple[Policy, Work]],
-        ledger: Ledger,
-        terms: Terms,
+        prepare: Callable[[EnvContract], tuple[Policy, EpisodeQueue]],
+        progress: RunProgress,
+        terms: RunOptions,
     ) -> None:
         self._results: SimpleQueue[Done] = SimpleQueue()
         self._prepare = prepare
-        self._ledger = ledger
+        self._progress = progress
         self._terms = terms
         self._stopped = threading.Event()
         self._contract: EnvContract | None = None
         self._unheard = set(range(len(sources)))
         self._policy: Policy
-        self._work: Work
+        self._episodes: EpisodeQueue
         self._is_prepared = False
-        self._gathering: Gathering
-        self._ready: deque[tuple[Seat, Attempt]] = deque()
+        self._gathering: BatchWindow
+        self._ready: deque[tuple[EndpointState, RunningEpisode]] = deque()
         self._last_error: BaseException | None = None
-        self._seats = [
-            Seat(i, source, (ThreadWorker if source.is_remote else InlineWorker)(i, self._results))
+        self._states = [
+            EndpointState(
+                i, source, (ThreadWorker if source.is_remote else InlineWorker)(i, self._results)
+            )
             for i, source in enumerate(sources)
         ]
 
@@ -104,8 +106,8 @@ class Scheduler:
         Raises:
             Exception: What ends the run, as it came.
         """
-        for seat in self._in_order(self._seats):
-            seat.open(0.0, self._stopped)
+        for state in self._in_order(self._states):
+            state.open(0.0, self._stopped)
         while self._is_going():
             patience = self._patience() if self._ready else None
             done = self._next(patience)
@@ -116,7 +118,7 @@ class Scheduler:
 
     def give_up(self) -> None:
         """Have the model forget the episodes that are not going to end."""
-        for attempt in [one for seat in self._seats for one in seat.abandon()]:
+        for attempt in [one for state in self._states for one in state.abandon()]:
             with contextlib.suppress(Exception):  # It may be the model that has failed.
                 self._policy.end(attempt.context)
 
@@ -130,30 +132,30 @@ class Scheduler:
         self._stopped.set()
         if self._is_prepared:
             self._policy.close()
-        for seat in self._seats:
-            seat.finish(close_all=close_all)
+        for state in self._states:
+            state.finish(close_all=close_all)
         until = time.monotonic() + (_PATIENCE if waits else _INTERRUPTED)
-        for seat in self._seats:
-            seat.worker.join(max(until - time.monotonic(), 0.0))
+        for state in self._states:
+            state.worker.join(max(until - time.monotonic(), 0.0))
         while (done := self._next(0.0)) is not None:
             if done.kind == "close" and done.error is not None:
-                _log.warning("%s: %s", self._seats[done.endpoint].name, done.error)
+                _log.warning("%s: %s", self._states[done.endpoint].name, done.error)
 
-    def _in_order(self, seats: Sequence[Seat]) -> list[Seat]:
+    def _in_order(self, states: Sequence[EndpointState]) -> list[EndpointState]:
         """Those first whose calls go on while others are made."""
-        return sorted(seats, key=lambda seat: seat.worker.is_inline)
+        return sorted(states, key=lambda state: state.worker.is_inline)
 
     def _is_going(self) -> bool:
-        if self._ready or any(seat.is_busy for seat in self._seats):
+        if self._ready or any(state.is_busy for state in self._states):
             return True
-        live = [seat for seat in self._seats if not seat.is_retired]
+        live = [state for state in self._states if not state.is_retired]
         if not live:
             assert self._last_error is not None
             raise self._last_error
-        if self._contract is None or not self._work.has_more:
+        if self._contract is None or not self._episodes.has_more:
             return False
-        for seat in self._in_order(live):
-            self._advance(seat)
+        for state in self._in_order(live):
+            self._advance(state)
         return True
 
     def _next(self, patience: float | None) -> Done | None:
@@ -167,115 +169,117 @@ class Scheduler:
 
     def _patience(self) -> float:
         count, since = len(self._ready), self._ready[0][1].ready
-        return self._gathering.patience(count, since, self._seats)
+        return self._gathering.patience(count, since, self._states)
 
     def _handle(self, done: Done) -> None:
-        seat = self._seats[done.endpoint]
-        seat.answered(done.ended)
+        state = self._states[done.endpoint]
+        state.answered(done.ended)
         if done.error is not None:
-            self._failed(seat, done.kind, done.error)
-            for other in self._in_order(self._seats):
+            self._failed(state, done.kind, done.error)
+            for other in self._in_order(self._states):
                 self._advance(other)  # One that has nothing to do may take what has failed.
         elif done.kind == "open":
-            self._opened(seat, done.result)
+            self._opened(state, done.result)
         elif done.kind == "reset":
             for lane, (observation, info) in done.result.items():
-                attempt = seat.playing[lane]
+                attempt = state.playing[lane]
                 attempt.begun(observation, info, done.begun, done.ended)
-                self._ledger.began(attempt, seat)
-                self._ask(seat, attempt)
+                self._progress.began(attempt, state)
+                self._ask(state, attempt)
         else:
-            self._stepped(seat, done)
+            self._stepped(state, done)
         if self._contract is None:
-            self._unheard.discard(seat.number)
+            self._unheard.discard(state.number)
             self._start()
         else:
-            self._advance(seat)
+            self._advance(state)
 
-    def _opened(self, seat: Seat, opened: Opened) -> None:
-        seat.lanes, seat.contract, seat.is_ours = opened
+    def _opened(self, state: EndpointState, opened: Opened) -> None:
+        state.lanes, state.contract, state.is_ours = opened
         if self._contract is None:
             return
         try:
-            check_same(self._contract, opened.contract, seat.name)
+            check_same(self._contract, opened.contract, state.name)
         except ValueError as error:
             self._last_error = error
             if self._terms.is_strict:
                 raise
-            self._retire(seat, error)  # The others have what they need to go on.
+            self._retire(state, error)  # The others have what they need to go on.
 
     def _start(self) -> None:
         """Begin, once each endpoint has been opened, or tried: all then agree on what is played."""
-        opened = [seat for seat in self._seats if seat.contract is not None]
+        opened = [state for state in self._states if state.contract is not None]
         if self._unheard or not opened:
             return
-        contract = agreed([(seat.name, seat.contract) for seat in opened if seat.contract])
-        self._policy, self._work = self._prepare(contract)
+        contract = common_contract(
+            [(state.name, state.contract) for state in opened if state.contract]
+        )
+        self._policy, self._episodes = self._prepare(contract)
         self._is_prepared = True
-        self._gathering = Gathering(self._policy.is_batched, self._policy.max_batch_size)
+        self._gathering = BatchWindow(self._policy.is_batched, self._policy.max_batch_size)
         self._contract = contract
-        for seat in self._in_order(opened):
-            self._advance(seat)
+        for state in self._in_order(opened):
+            self._advance(state)
 
-    def _stepped(self, seat: Seat, done: Done) -> None:
-        ledger = self._ledger
+    def _stepped(self, state: EndpointState, done: Done) -> None:
+        progress = self._progress
         for lane, results in done.result.items():
-            attempt = seat.playing[lane]
+            attempt = state.playing[lane]
             attempt.called(done.begun, done.ended)
-            for action, result in zip(seat.sent[lane], results):
+            for action, result in zip(state.sent[lane], results):
                 before = attempt.observation
                 attempt.stepped(result)
-                if ledger.watches_steps:
-                    ledger.stepped(attempt, seat, before, action, result)
+                if progress.watches_steps:
+                    progress.stepped(attempt, state, before, action, result)
             if attempt.end is not None:
-                del seat.playing[lane]
-                seat.losses = seat.crashes = 0
+                del state.playing[lane]
+                state.losses = state.crashes = 0
                 self._policy.end(attempt.context)
-                ledger.ended(attempt, seat)
+                progress.ended(attempt, state)
             elif not attempt.actions:
-                self._ask(seat, attempt)
+                self._ask(state, attempt)
             elif self._policy.sees_all:
                 self._policy.watch(attempt.observation, attempt.context)
 
-    def _ask(self, seat: Seat, attempt: Attempt) -> None:
-        seat.unanswered += 1
-        self._ready.append((seat, attempt))
+    def _ask(self, state: EndpointState, attempt: RunningEpisode) -> None:
+        state.unanswered += 1
+        self._ready.append((state, attempt))
 
-    def _advance(self, seat: Seat) -> None:
+    def _advance(self, state: EndpointState) -> None:
         """Make the next call of an endpoint, if it can be made."""
-        lanes = seat.lanes
-        if seat.is_busy or seat.is_retired or lanes is None or self._contract is None:
+        lanes = state.lanes
+        if state.is_busy or state.is_retired or lanes is None or self._contract is None:
             return
-        if len(seat.playing) < lanes.count and (lanes.resets_each or not seat.playing):
-            seeds = self._begin(seat, lanes.count)
+        if len(state.playing) < lanes.count and (lanes.resets_each or not state.playing):
+            seeds = self._begin(state, lanes.count)
             if seeds:
-                seat.reset(seeds)
+                state.reset(seeds)
                 return
-        if seat.playing and not seat.unanswered:
-            whole = not (self._ledger.watches_steps or self._policy.sees_all)
-            seat.step(many=whole)
+        if state.playing and not state.unanswered:
+            whole = not (self._progress.watches_steps or self._policy.sees_all)
+            state.step(many=whole)
 
-    def _begin(self, seat: Seat, count: int) -> dict[int, int | None]:
+    def _begin(self, state: EndpointState, count: int) -> dict[int, int | None]:
         """Take episodes for the free lanes; returns the seeds of their resets."""
         seeds: dict[int, int | None] = {}
-        others = [s.number for s in self._seats if not s.is_retired and s is not seat]
+        others = [s.number for s in self._states if not s.is_retired and s is not state]
         for lane in range(count):
-            if lane in seat.playing:
+            if lane in state.playing:
                 continue
-            if any(attempt.planned.is_suspect for attempt in seat.playing.values()):
+            if any(attempt.planned.is_suspect for attempt in state.playing.values()):
                 break
-            planned = self._work.take(seat.number, others, alone=not seat.playing)
+            planned = self._episodes.take(state.number, others, alone=not state.playing)
             if planned is None:
                 break
-            seat.playing[lane] = self._attempt(planned, lane)
+            state.playing[lane] = self._attempt(planned, lane)
             seeds[lane] = planned.seed
         return seeds
 
-    def _attempt(self, planned: Planned, lane: int) -> Attempt:
+    def _attempt(self, planned: PlannedEpisode, lane: int) -> RunningEpisode:
         terms = self._terms
         name = str(planned.index)
         context = self._policy.begin(name, seed=planned.seed, instruction=terms.instruction)
-        return Attempt(planned, lane, context, terms.limits)
+        return RunningEpisode(planned, lane, context, terms.limits)
 
     def _predict(self) -> None:
         """Ask the model for what is ready, and let the environments go on."""
@@ -289,70 +293,77 @@ class Scheduler:
         )
         ended = time.perf_counter()
         self._gathering.passed(ended - begun)
-        for (seat, attempt), actions in zip(asked, chunks):
+        for (state, attempt), actions in zip(asked, chunks):
             attempt.predicted(actions, begun, ended)
-            seat.unanswered -= 1
-        seats = {seat.number: seat for seat, _ in asked}
-        for seat in self._in_order(list(seats.values())) if len(seats) > 1 else seats.values():
-            self._advance(seat)
+            state.unanswered -= 1
+        states = {state.number: state for state, _ in asked}
+        for state in self._in_order(list(states.values())) if len(states) > 1 else states.values():
+            self._advance(state)
 
-    def _failed(self, seat: Seat, kind: str, error: BaseException) -> None:
+    def _failed(self, state: EndpointState, kind: str, error: BaseException) -> None:
         self._last_error = error
-        verdict = verdict_of(error, kind)
-        if verdict is Verdict.RUN or self._terms.is_strict:
+        verdict = classify_error(error, kind)
+        if verdict is ErrorScope.RUN or self._terms.is_strict:
             raise error
-        abandoned = seat.abandon()
-        self._ready = deque(pair for pair in self._ready if pair[0] is not seat)
+        abandoned = state.abandon()
+        self._ready = deque(pair for pair in self._ready if pair[0] is not state)
         for attempt in abandoned:
             self._policy.end(attempt.context)
-        if verdict is Verdict.EPISODE:
-            self._environment_failed(seat, abandoned, error)
+        if verdict is ErrorScope.EPISODE:
+            self._environment_failed(state, abandoned, error)
         else:
-            self._connection_failed(seat, abandoned, error, for_good=verdict is Verdict.ENDPOINT)
+            self._connection_failed(
+                state, abandoned, error, for_good=verdict is ErrorScope.ENDPOINT
+            )
 
     def _environment_failed(
-        self, seat: Seat, abandoned: list[Attempt], error: BaseException
+        self, state: EndpointState, abandoned: list[RunningEpisode], error: BaseException
     ) -> None:
         if len(abandoned) > 1:
             for attempt in abandoned:
                 attempt.planned.is_suspect = True
-                self._work.give_back(attempt.planned)
+                self._episodes.give_back(attempt.planned)
             return
         for attempt in abandoned:
-            attempt.planned.failed_on.add(seat.number)
-            self._failed_episode(seat, attempt, error, self._terms.retries)
+            attempt.planned.failed_on.add(state.number)
+            self._failed_episode(state, attempt, error, self._terms.retries)
         if isinstance(error, EnvCrashedError):
-            seat.crashes += 1
-            others = any(not s.is_retired for s in self._seats if s is not seat)
-            if seat.crashes > self._terms.retries and others:
-                self._retire(seat, error)
+            state.crashes += 1
+            others = any(not s.is_retired for s in self._states if s is not state)
+            if state.crashes > self._terms.retries and others:
+                self._retire(state, error)
 
     def _connection_failed(
-        self, seat: Seat, abandoned: list[Attempt], error: BaseException, *, for_good: bool
+        self,
+        state: EndpointState,
+        abandoned: list[RunningEpisode],
+        error: BaseException,
+        *,
+        for_good: bool,
     ) -> None:
         for attempt in abandoned:
-            self._failed_episode(seat, attempt, error, self._terms.retries + _SPARED)
-        seat.losses += 1
-        if for_good or seat.losses > self._terms.retries:
-            self._retire(seat, error)
+            self._failed_episode(state, attempt, error, self._terms.retries + _SPARED)
+        state.losses += 1
+        if for_good or state.losses > self._terms.retries:
+            self._retire(state, error)
             return
-        pause = _PAUSES[min(seat.losses, len(_PAUSES) - 1)]
-        _log.warning("%s: %s; connecting again in %g s", seat.name, error, pause)
-        seat.open(pause, self._stopped)
+        pause = _PAUSES[min(state.losses, len(_PAUSES) - 1)]
+        _log.warning("%s: %s; connecting again in %g s", state.name, error, pause)
+        state.open(pause, self._stopped)
 
     def _failed_episode(
-        self, seat: Seat, attempt: Attempt, error: BaseException, retries: int
+        self, state: EndpointState, attempt: RunningEpisode, error: BaseException, retries: int
     ) -> None:
         """Have an episode played again, or let it end by its error."""
         planned = attempt.planned
         planned.failures += 1
         if planned.failures <= retries:
-            self._work.give_back(planned)
+            self._episodes.give_back(planned)
             return
         for result in error.steps if isinstance(error, EnvError) else ():
             attempt.stepped(result)
-        self._ledger.ended(attempt, seat, EpisodeFailure.of(error))
+        self._progress.ended(attempt, state, EpisodeFailure.of(error))
 
-    def _retire(self, seat: Seat, error: BaseException) -> None:
-        _log.warning("%s: %s; it plays no more in this run", seat.name, error)
-        seat.is_retired = True
+    def _retire(self, state: EndpointState, error: BaseException) -> None:
+        _log.warning("%s: %s; it plays no more in this run", state.name, error)
+        state.is_retired = True

@@ -1,4 +1,4 @@
-"""`ModelThread`: the one thread that calls the model, with requests of many sessions at once."""
+"""`DynamicBatcher`: the one thread that calls the model, with requests of many sessions at once."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rlmesh._env_host.interrupts import stops_the_server
+from rlmesh._env_host.interrupts import is_server_interrupt
 from rlmesh._messages import env as m
-from rlmesh._model_host.fitted_model import Route, rows
+from rlmesh._model_host.fitted_model import FittedModel, rows
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError
 
-__all__ = ["Ask", "ModelThread"]
+__all__ = ["DynamicBatcher", "PredictRequest"]
 
 _log = logging.getLogger("rlmesh.server")
 
 _CHUNKED = (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
 
 
-class Ask:
+class PredictRequest:
     """One request for actions.
 
     Args:
-        route: The way to the model.
+        fitted: The way to the model.
         form: In which form.
         observation: The observation, or a batch.
         slabs: The same, encoded.
         contexts: The episodes that it is of.
-        tell: Makes the reply of the actions, on the model's thread: they may be in a buffer that
+        respond: Makes the reply of the actions, on the model's thread: they may be in a buffer that
             the model's next call writes over.
         most: Most actions of a chunk; 0: no limit.
 
     Attributes:
-        route: The way to the model.
+        fitted: The way to the model.
         slabs: The observation or batch, encoded.
         contexts: The episodes that it is of.
         count: How many they are.
@@ -46,34 +46,34 @@ class Ask:
         is_batch: Whether it is a batch.
         length: Actions of a chunk; 0: they are no chunks.
         seconds: How long the model's call took.
-        reply: What `tell` has made.
+        reply: What `respond` has made.
         error: What the model raised instead.
         key: Those with equal ones can be asked together.
     """
 
     def __init__(
         self,
-        route: Route,
+        fitted: FittedModel,
         form: PredictForm,
         observation: Any,
         slabs: Sequence[Buffer],
         contexts: Sequence[EpisodeContext],
-        tell: Callable[[Ask], m.Reply],
+        respond: Callable[[PredictRequest], m.Reply],
         most: int = 0,
     ) -> None:
-        self.route = route
+        self.fitted = fitted
         self.slabs = slabs
         self.contexts = contexts
         self.count = len(contexts)
         self.is_chunked = form in _CHUNKED
-        self.key = (route, self.is_chunked, most)
+        self.key = (fitted, self.is_chunked, most)
         self.actions: Any = None
         self.is_batch = form is not PredictForm.SINGLE
         self.length = 0
         self.seconds = 0.0
         self.reply: m.Reply | None = None
         self.error: BaseException | None = None
-        self._tell = tell
+        self._respond = respond
         self._refusal: ClosedError | None = None
         self._form = form
         self._observation = observation
@@ -97,13 +97,13 @@ class Ask:
         if self._refusal is not None:
             raise self._refusal
 
-    def tell(self) -> None:
+    def respond(self) -> None:
         """Make the reply."""
-        self.reply = self._tell(self)
+        self.reply = self._respond(self)
 
     def answer_alone(self) -> None:
         """Call the model in the form that is asked for."""
-        forms, begun = self.route.forms, time.perf_counter()
+        forms, begun = self.fitted.forms, time.perf_counter()
         if self._form is PredictForm.SINGLE:
             self.actions = forms.predict(self._observation, self.contexts[0])
         elif self._form is PredictForm.BATCH:
@@ -118,7 +118,7 @@ class Ask:
         self.seconds = time.perf_counter() - begun
 
 
-class ModelThread:
+class DynamicBatcher:
     """Calls a model with what sessions ask; a `Host`.
 
     Args:
@@ -131,8 +131,8 @@ class ModelThread:
         self._max_batch_size = max_batch_size
         self._max_delay = max_delay
         self._askers = askers
-        self._asked: list[Ask] = []
-        self._group: list[Ask] = []
+        self._asked: list[PredictRequest] = []
+        self._group: list[PredictRequest] = []
         self._changed = threading.Condition()
         self._stopping = False
         self._owner = 0
@@ -142,7 +142,7 @@ class ModelThread:
         """See `Host`."""
         return threading.get_ident() == self._owner
 
-    def ask(self, ask: Ask) -> None:
+    def ask(self, ask: PredictRequest) -> None:
         """Have the model answer, and wait for its reply or error.
 
         Raises:
@@ -189,7 +189,7 @@ class ModelThread:
         """See `Host`; refuses what was asked of a thread that never ran."""
         self._refuse_rest()
 
-    def _next_group(self) -> list[Ask]:
+    def _next_group(self) -> list[PredictRequest]:
         """What the model is asked next, all at once; nothing: it is over."""
         with self._changed:
             while not self._asked:
@@ -212,11 +212,11 @@ class ModelThread:
             self._asked = [ask for ask in self._asked if ask not in group]
             return group
 
-    def _gathered(self, first: Ask) -> tuple[list[Ask], bool]:
+    def _gathered(self, first: PredictRequest) -> tuple[list[PredictRequest], bool]:
         """Those that can be asked together with the first one, and whether they are enough."""
-        if first.count >= self._max_batch_size or not first.route.gathers(first.is_chunked):
+        if first.count >= self._max_batch_size or not first.fitted.can_batch(first.is_chunked):
             return [first], True
-        group: list[Ask] = []
+        group: list[PredictRequest] = []
         count = 0
         for ask in self._asked:
             if ask.key != first.key:
@@ -227,11 +227,11 @@ class ModelThread:
             count += ask.count
         return group, count == self._max_batch_size
 
-    def _answer(self, group: list[Ask]) -> None:
+    def _answer(self, group: list[PredictRequest]) -> None:
         try:
             if len(group) == 1 or not _answer_together(group):
                 for ask in group:
-                    _try(ask, ask.answer_alone, ask.tell)
+                    _try(ask, ask.answer_alone, ask.respond)
             for ask in group:
                 ask.finish()
         except BaseException as error:
@@ -251,18 +251,18 @@ def _closed() -> ClosedError:
     return ClosedError("the server is shutting down")
 
 
-def _try(ask: Ask, *calls: Callable[[], object]) -> None:
+def _try(ask: PredictRequest, *calls: Callable[[], object]) -> None:
     """Make calls of a request; what one raises is the request's own failure."""
     try:
         for call in calls:
             call()
     except BaseException as error:
-        if stops_the_server(error):
+        if is_server_interrupt(error):
             raise
         ask.error = error
 
 
-def _answer_together(group: list[Ask]) -> bool:
+def _answer_together(group: list[PredictRequest]) -> bool:
     """Answer all with one call; False: it failed, and is as if it had not been made.
 
     A state that the model keeps of an episode is set back as far as its dict's own entries.
@@ -271,14 +271,14 @@ def _answer_together(group: list[Ask]) -> bool:
     try:
         _call_together(group)
     except BaseException as error:
-        if stops_the_server(error):
+        if is_server_interrupt(error):
             raise
         _log.warning("a batch of %d requests failed, each is tried alone: %r", len(group), error)
         for one in before:
             one.restore()
         return False
     for ask in group:
-        _try(ask, ask.tell)
+        _try(ask, ask.respond)
     return True
 
 
@@ -300,19 +300,19 @@ class _Before:
             self._state.update(self._entries)
 
 
-def _call_together(group: list[Ask]) -> None:
-    route, is_chunked, most = group[0].key
+def _call_together(group: list[PredictRequest]) -> None:
+    fitted, is_chunked, most = group[0].key
     contexts = [context for ask in group for context in ask.contexts]
     count, length = len(contexts), 0
     begun = time.perf_counter()
-    batch = route.join([ask.slabs for ask in group], count)
+    batch = fitted.join([ask.slabs for ask in group], count)
     if is_chunked:
-        actions, length = route.forms.predict_chunk_batch(batch, contexts, most)
+        actions, length = fitted.forms.predict_chunk_batch(batch, contexts, most)
     else:
-        actions = route.forms.predict_batch(batch, contexts)
+        actions = fitted.forms.predict_batch(batch, contexts)
     seconds = time.perf_counter() - begun
     each, start = length or 1, 0
-    space = route.contract.action_space
+    space = fitted.contract.action_space
     parts = []
     for ask in group:
         stop = start + ask.count * each

@@ -1,4 +1,4 @@
-"""`Route`: the way from one environment's contract to the model, shared by its sessions."""
+"""`FittedModel`: the way from one environment's contract to the model, shared by its sessions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rlmesh._codec import SpaceCodec
 from rlmesh._messages import env as m
 from rlmesh._policy.forms import ModelForms
 from rlmesh._reusable_buffer import joined
-from rlmesh._session.server_session import CannotOpen
+from rlmesh._session.server_session import RequestRefused
 from rlmesh._wire.contract import route_key
 from rlmesh._wire.failures import failure_of_exception
 from rlmesh.adapters import PredictForm
@@ -21,10 +21,10 @@ from rlmesh.spaces import Space, path_text
 from rlmesh.specs import EnvContract
 from rlmesh.tensor import Tensor
 
-__all__ = ["Route", "Routes", "refusal", "rows"]
+__all__ = ["FittedModel", "FittedModelCache", "refusal", "rows"]
 
 
-class Route:
+class FittedModel:
     """A model, fitted to the spaces and tags of a contract.
 
     Args:
@@ -46,7 +46,7 @@ class Route:
             contract.observation_space, backend, root="observation", validation="off"
         )
 
-    def gathers(self, chunked: bool) -> bool:
+    def can_batch(self, chunked: bool) -> bool:
         """Whether several observations can be asked for at once."""
         form = PredictForm.CHUNK_BATCH if chunked else PredictForm.BATCH
         return form in self.forms.available
@@ -61,7 +61,7 @@ class Route:
         return self._joint.decode_batch(slabs, count)
 
 
-class Routes:
+class FittedModelCache:
     """Makes a model's routes, one for all sessions with equal spaces and tags.
 
     Args:
@@ -81,13 +81,13 @@ class Routes:
         self._backend = backend
         self._expose_tracebacks = expose_tracebacks
         self._lock = threading.Lock()
-        self._known: weakref.WeakValueDictionary[bytes, Route] = weakref.WeakValueDictionary()
+        self._known: weakref.WeakValueDictionary[bytes, FittedModel] = weakref.WeakValueDictionary()
 
-    def route(self, contract: EnvContract) -> Route:
+    def fitted(self, contract: EnvContract) -> FittedModel:
         """The route of a contract.
 
         Raises:
-            CannotOpen: If the model cannot serve it; tells why, and where (P-3).
+            RequestRefused: If the model cannot serve it; tells why, and where (P-3).
         """
         key = route_key(contract)
         with self._lock:
@@ -96,18 +96,20 @@ class Routes:
                 known = self._known[key] = self._new(contract)
             return known
 
-    def _new(self, contract: EnvContract) -> Route:
+    def _new(self, contract: EnvContract) -> FittedModel:
         try:
-            return Route(self._fit(contract), contract, self._backend)
+            return FittedModel(self._fit(contract), contract, self._backend)
         except AdapterError as error:
-            raise CannotOpen(refusal(error)) from error
+            raise RequestRefused(refusal(error)) from error
         except RLMeshError as error:
             path = getattr(error, "path", "")
-            raise CannotOpen(m.Failure(m.ErrorCode.UNSUPPORTED, str(error), path=path)) from error
+            raise RequestRefused(
+                m.Failure(m.ErrorCode.UNSUPPORTED, str(error), path=path)
+            ) from error
         except BaseException as error:
-            tell = self._expose_tracebacks
-            failure = failure_of_exception(error, "resolve", tell_traceback=tell)
-            raise CannotOpen(failure) from error
+            expose_tracebacks = self._expose_tracebacks
+            failure = failure_of_exception(error, "resolve", expose_traceback=expose_tracebacks)
+            raise RequestRefused(failure) from error
 
 
 def refusal(error: AdapterError) -> m.Failure:

@@ -1,4 +1,4 @@
-"""`ModelInstance`: a model's use by one session, with an episode a lane."""
+"""`ModelServicer`: a model's use by one session, with an episode a lane."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from rlmesh._messages.model import (
     Predicted,
     StartEpisode,
 )
-from rlmesh._model_host.dynamic_batcher import Ask, ModelThread
-from rlmesh._model_host.fitted_model import Route, refusal
+from rlmesh._model_host.dynamic_batcher import DynamicBatcher, PredictRequest
+from rlmesh._model_host.fitted_model import FittedModel, refusal
 from rlmesh._policy.forms import METHODS, EpisodeContext
-from rlmesh._session.server_session import CannotOpen
+from rlmesh._session.server_session import RequestRefused
 from rlmesh._wire.failures import failure_of_exception, failure_of_value
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import Buffer
 from rlmesh.errors import AdapterError, CodecError, InvalidValueError
 
-__all__ = ["ModelInstance"]
+__all__ = ["ModelServicer"]
 
 MAX_LANES = 65_536
 """Most lanes of a session (M-1)."""
@@ -39,11 +39,11 @@ MAX_NAME_BYTES = 65_536
 _OF_ONE = (PredictForm.SINGLE, PredictForm.CHUNK)
 
 
-class ModelInstance:
-    """One session's lanes; see `rlmesh._session.server_session.Instance`.
+class ModelServicer:
+    """One session's lanes; see `rlmesh._session.server_session.Servicer`.
 
     Args:
-        route: The way from the session's contract to the model.
+        fitted: The way from the session's contract to the model.
         thread: Who calls the model.
         validation: What to do with actions outside their space; observations are refused where it
             is "strict".
@@ -53,19 +53,19 @@ class ModelInstance:
 
     def __init__(
         self,
-        route: Route,
-        thread: ModelThread,
+        fitted: FittedModel,
+        thread: DynamicBatcher,
         validation: Validation,
         released: Callable[[], object],
         *,
         expose_tracebacks: bool,
     ) -> None:
-        self._route = route
+        self._fitted = fitted
         self._thread = thread
         self._released = released
         self._expose_tracebacks = expose_tracebacks
         self._lanes: dict[int, EpisodeContext] = {}
-        contract, backend = route.contract, route.backend
+        contract, backend = fitted.contract, fitted.backend
         self._observation = SpaceCodec(
             contract.observation_space,
             backend,
@@ -77,7 +77,7 @@ class ModelInstance:
         )
 
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
-        """See `Instance`."""
+        """See `Servicer`."""
         body = request.body
         try:
             if isinstance(body, Predict):
@@ -86,20 +86,20 @@ class ModelInstance:
                 return self._start(body)
             if isinstance(body, EndEpisode):
                 return self._end_episode(body)
-        except CannotOpen as refused:
+        except RequestRefused as refused:
             return refused.failure
         raise TypeError(f"a {type(body).__name__} cannot be asked of a model")
 
     def host(self, stream: Any) -> bool:
-        """See `Instance`: sessions share the model's thread, so none has it."""
+        """See `Servicer`: sessions share the model's thread, so none has it."""
         return False
 
     def end(self) -> m.Reply:
-        """See `Instance`."""
+        """See `Servicer`."""
         return m.Closed()
 
     def release(self) -> None:
-        """See `Instance`."""
+        """See `Servicer`."""
         self._lanes.clear()
         self._released()
 
@@ -112,14 +112,14 @@ class ModelInstance:
             raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "episode_id", most, size)
         self._lanes.pop(body.lane, None)
         try:
-            self._lanes[body.lane] = self._route.forms.episode(
+            self._lanes[body.lane] = self._fitted.forms.episode(
                 body.episode_id, seed=body.seed, instruction=body.instruction
             )
         except AdapterError as error:
-            raise CannotOpen(refusal(error)) from error
+            raise RequestRefused(refusal(error)) from error
         except ValueError as error:
             words = m.Failure(m.ErrorCode.UNSUPPORTED, str(error), path="instruction")
-            raise CannotOpen(words) from error
+            raise RequestRefused(words) from error
         return EpisodeStarted()
 
     def _end_episode(self, body: EndEpisode) -> m.Reply:
@@ -131,7 +131,7 @@ class ModelInstance:
         context = self._lanes.get(lane)
         if context is None:
             words = f"no episode runs in lane {lane}; start one first"
-            raise CannotOpen(m.Failure(m.ErrorCode.WRONG_STATE, words, path="lanes"))
+            raise RequestRefused(m.Failure(m.ErrorCode.WRONG_STATE, words, path="lanes"))
         return context
 
     def _predict(self, body: Predict) -> m.Reply:
@@ -139,14 +139,14 @@ class ModelInstance:
         contexts = [self._context(lane) for lane in body.lanes]
         observation = self._decode(body, form)
         slabs, most = body.observation.slabs, body.max_chunk_length
-        ask = Ask(self._route, form, observation, slabs, contexts, self._told, most)
+        ask = PredictRequest(self._fitted, form, observation, slabs, contexts, self._reply, most)
         self._thread.ask(ask)
         if ask.reply is None:
             assert ask.error is not None
             return self._failure(ask.error, form)
         return ask.reply
 
-    def _told(self, ask: Ask) -> m.Reply:
+    def _reply(self, ask: PredictRequest) -> m.Reply:
         """The reply that has the actions."""
         for context in ask.contexts:
             context.step += ask.length or 1
@@ -160,7 +160,7 @@ class ModelInstance:
 
     def _checked(self, body: Predict) -> PredictForm:
         """The form of a request that breaks no rule of P-8 and M-1."""
-        available, form, lanes = self._route.forms.available, body.form, body.lanes
+        available, form, lanes = self._fitted.forms.available, body.form, body.lanes
         if form is None or form not in available:
             offered = ", ".join(f.value for f in PredictForm if f in available)
             got = "one of a newer spec" if form is None else form.value
@@ -184,9 +184,9 @@ class ModelInstance:
                 return self._observation.decode(slabs)
             return self._observation.decode_batch(slabs, size)
         except (CodecError, InvalidValueError) as error:
-            raise CannotOpen(failure_of_value(m.ErrorCode.INVALID_VALUE, error)) from error
+            raise RequestRefused(failure_of_value(m.ErrorCode.INVALID_VALUE, error)) from error
 
-    def _encode(self, ask: Ask) -> m.Encoded:
+    def _encode(self, ask: PredictRequest) -> m.Encoded:
         count = ask.count * (ask.length or 1)
         if ask.is_batch:
             slabs = self._action.encode_batch(ask.actions, count)
@@ -204,10 +204,10 @@ class ModelInstance:
                 return failure_of_value(m.ErrorCode.INVALID_VALUE, error)
             if root in ("action", "outputs"):
                 return failure_of_value(m.ErrorCode.INVALID_RESULT, error)
-        tell = self._expose_tracebacks
-        return failure_of_exception(error, METHODS[form], tell_traceback=tell)
+        expose_tracebacks = self._expose_tracebacks
+        return failure_of_exception(error, METHODS[form], expose_traceback=expose_tracebacks)
 
 
-def _refused(code: m.ErrorCode, path: str, expected: str, actual: object) -> CannotOpen:
+def _refused(code: m.ErrorCode, path: str, expected: str, actual: object) -> RequestRefused:
     error = InvalidValueError(path, expected, str(actual))
-    return CannotOpen(failure_of_value(code, error))
+    return RequestRefused(failure_of_value(code, error))

@@ -1,4 +1,4 @@
-"""`ModelHub`: the sessions of a model. Each has its use, and none the model itself."""
+"""`ModelSessionManager`: the sessions of a model. Each has its use, and none the model itself."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 
 from rlmesh._codec import Validation
 from rlmesh._messages import env as m
-from rlmesh._model_host.dynamic_batcher import ModelThread
-from rlmesh._model_host.fitted_model import Route, Routes
-from rlmesh._model_host.model_servicer import ModelInstance
-from rlmesh._session.server_session import CannotOpen, Instance
-from rlmesh._session.session_manager import SessionHub
+from rlmesh._model_host.dynamic_batcher import DynamicBatcher
+from rlmesh._model_host.fitted_model import FittedModel, FittedModelCache
+from rlmesh._model_host.model_servicer import ModelServicer
+from rlmesh._session.server_session import RequestRefused, Servicer
+from rlmesh._session.session_manager import SessionManager
 
-__all__ = ["ModelHub", "ModelInstances"]
+__all__ = ["ModelServicerProvider", "ModelSessionManager"]
 
 
-class ModelInstances:
+class ModelServicerProvider:
     """Makes the instances of a model's sessions.
 
     Args:
-        routes: The ways to the model.
+        fitted_models: The ways to the model.
         options: How many observations one call of the model has at most, and for how many seconds
             the first of them waits.
         validation: What to do with actions outside their space.
@@ -37,7 +37,7 @@ class ModelInstances:
 
     def __init__(
         self,
-        routes: Routes,
+        fitted_models: FittedModelCache,
         options: tuple[int, float],
         validation: Validation,
         capacity: int | None,
@@ -45,8 +45,8 @@ class ModelInstances:
         expose_tracebacks: bool,
     ) -> None:
         self.capacity = sys.maxsize if capacity is None else capacity
-        self.thread = ModelThread(*options, self._open_sessions)
-        self._routes = routes
+        self.thread = DynamicBatcher(*options, self._open_sessions)
+        self._fitted_models = fitted_models
         self._validation: Validation = validation
         self._expose_tracebacks = expose_tracebacks
         self._lock = threading.Lock()
@@ -56,28 +56,28 @@ class ModelInstances:
         return self._open
 
     def offer(self, stream: Any) -> bool:
-        """See `Instances`: the model's thread is for its calls."""
+        """See `ServicerProvider`: the model's thread is for its calls."""
         return False
 
-    def taker(self, opening: m.Open) -> Callable[[], Instance]:
+    def taker(self, opening: m.Open) -> Callable[[], Servicer]:
         """What makes the instance of a new session.
 
         Raises:
-            CannotOpen: If the model cannot serve the session's contract.
+            RequestRefused: If the model cannot serve the session's contract.
         """
         if opening.contract is None:
             words = "a new session has no contract"
-            raise CannotOpen(opening.fault or m.Failure(m.ErrorCode.MALFORMED, words))
-        return partial(self._take, self._routes.route(opening.contract))
+            raise RequestRefused(opening.fault or m.Failure(m.ErrorCode.MALFORMED, words))
+        return partial(self._take, self._fitted_models.fitted(opening.contract))
 
-    def take(self, alive: Callable[[], bool]) -> Instance:
-        """See `Instances`: a model's is made by its `taker`."""
+    def take(self, alive: Callable[[], bool]) -> Servicer:
+        """See `ServicerProvider`: a model's is made by its `taker`."""
         raise TypeError("the instance of a model's session needs its route")
 
-    def _take(self, route: Route) -> Instance:
+    def _take(self, fitted: FittedModel) -> Servicer:
         self._count(1)
-        return ModelInstance(
-            route,
+        return ModelServicer(
+            fitted,
             self.thread,
             self._validation,
             self._ended,
@@ -93,16 +93,16 @@ class ModelInstances:
             self._open += more
 
 
-class ModelHub(SessionHub):
-    """See `SessionHub`; what it gives to sessions are `ModelInstances`."""
+class ModelSessionManager(SessionManager):
+    """See `SessionManager`; what it gives to sessions are `ModelServicerProvider`."""
 
-    _instances: ModelInstances
+    _servicers: ModelServicerProvider
 
-    def _taker(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Instance]:
-        return self._instances.taker(request)
+    def _taker(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Servicer]:
+        return self._servicers.taker(request)
 
     def _busy(self) -> m.Failure:
-        count = self._instances.capacity
+        count = self._servicers.capacity
         return m.Failure(
             m.ErrorCode.BUSY,
             f"the model has {count} sessions, as many as its server allows; wait for one to end "

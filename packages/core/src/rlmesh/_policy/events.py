@@ -18,7 +18,7 @@ __all__ = [
     "ResetEvent",
     "RunStartEvent",
     "StepEvent",
-    "tell",
+    "notify",
 ]
 
 
@@ -211,7 +211,7 @@ class Audience:
         return sum(map(len, told)) == sum(callback is not None for callback in given)
 
 
-def tell(listeners: Listeners, event: object) -> None:
+def notify(listeners: Listeners, event: object) -> None:
     """Give an event to each who listens."""
     for listener in listeners:
         listener(event)

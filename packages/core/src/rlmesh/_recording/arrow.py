@@ -16,17 +16,17 @@ from itertools import pairwise
 from typing import Any
 
 from rlmesh._recording.columns import Cell, Column
-from rlmesh._recording.optional import library
+from rlmesh._recording.optional import optional_import
 
 __all__ = ["array_of", "cells_of", "field_of"]
 
 
 def _arrow() -> Any:
-    return library("pyarrow", "TrajectoryRecorder")
+    return optional_import("pyarrow", "TrajectoryRecorder")
 
 
 def _numpy() -> Any:
-    return library("numpy", "TrajectoryRecorder")
+    return optional_import("numpy", "TrajectoryRecorder")
 
 
 def field_of(column: Column) -> Any:

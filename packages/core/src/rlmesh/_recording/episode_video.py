@@ -8,15 +8,15 @@ from fractions import Fraction
 from typing import Any
 
 from rlmesh._recording.images import FrameError, Pixels, picture
-from rlmesh._recording.optional import library
+from rlmesh._recording.optional import optional_import
 from rlmesh._recording.writer import SingleFile
 
-__all__ = ["Film", "FilmWriter"]
+__all__ = ["EpisodeVideo", "VideoFileWriter"]
 
 _OPTIONS = {"libx264": {"preset": "veryfast", "crf": "20"}, "libx265": {"preset": "veryfast"}}
 
 
-class FilmWriter:
+class VideoFileWriter:
     """Encodes pictures of one size into a file.
 
     Args:
@@ -27,7 +27,7 @@ class FilmWriter:
     """
 
     def __init__(self, path: str, size: tuple[int, int], fps: float, codec: str) -> None:
-        self._av: Any = library("av", "VideoRecorder")
+        self._av: Any = optional_import("av", "VideoRecorder")
         self.size = size
         self._container = self._av.open(path, "w", format="mp4")
         try:
@@ -60,7 +60,7 @@ class FilmWriter:
             self._container.mux(packet)
 
 
-class Film(SingleFile):
+class EpisodeVideo(SingleFile):
     """The film of an episode; its size is that of its first frame.
 
     Args:
@@ -77,7 +77,7 @@ class Film(SingleFile):
         self._fps = fps
         self._codec = codec
         self._say = say
-        self._writer: FilmWriter | None = None
+        self._writer: VideoFileWriter | None = None
         self._left_out = False
 
     def add(self, item: Pixels) -> None:
@@ -91,7 +91,7 @@ class Film(SingleFile):
             self.leave_out(error)
             return
         if self._writer is None:
-            self._writer = FilmWriter(self.unfinished, size, self._fps(), self._codec)
+            self._writer = VideoFileWriter(self.unfinished, size, self._fps(), self._codec)
         self._writer.add(frame)
 
     def leave_out(self, error: Exception) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from rlmesh._recording.episode_video import FilmWriter
-from rlmesh._recording.optional import library
+from rlmesh._recording.episode_video import VideoFileWriter
+from rlmesh._recording.optional import optional_import
 
 __all__ = ["write_grid"]
 
@@ -32,7 +32,7 @@ def write_grid(films: Sequence[str], path: str, fps: float, codec: str) -> None:
     Raises:
         OSError: If a file cannot be read or written.
     """
-    np, av = library("numpy", "VideoRecorder"), library("av", "VideoRecorder")
+    np, av = optional_import("numpy", "VideoRecorder"), optional_import("av", "VideoRecorder")
     unfinished = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.part")
     with ExitStack() as stack:
         opened = [stack.enter_context(av.open(film)) for film in films[:MOST_FILMS]]
@@ -40,7 +40,7 @@ def write_grid(films: Sequence[str], path: str, fps: float, codec: str) -> None:
         rows = math.ceil(len(opened) / columns)
         width, height = _cell([film.streams.video[0] for film in opened], columns, rows)
         board = np.zeros((rows * height, columns * width, 3), "uint8")
-        writer = FilmWriter(unfinished, (columns * width, rows * height), fps, codec)
+        writer = VideoFileWriter(unfinished, (columns * width, rows * height), fps, codec)
         try:
             for pictures in _together([_pictures(f, width, height) for f in opened]):
                 for i, picture in enumerate(pictures):

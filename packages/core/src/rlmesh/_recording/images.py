@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlmesh._elements import numbers_of
-from rlmesh._recording.optional import library
+from rlmesh._recording.optional import optional_import
 from rlmesh.spaces import Dict, Space, Tuple, path_text
 
 __all__ = ["Drawings", "FrameError", "Pixels", "leaf_path", "picture", "pixels_of", "value_at"]
@@ -85,7 +85,7 @@ def picture(pixels: Pixels) -> Any:
     Raises:
         FrameError: If it is no picture.
     """
-    np = library("numpy", "VideoRecorder")
+    np = optional_import("numpy", "VideoRecorder")
     dtype, shape, data = pixels
     if dtype not in ("uint8", "bool", "float16", "float32", "float64"):
         raise FrameError(f"expected a frame of uint8 or floats, got {dtype} of shape {shape}")

@@ -18,7 +18,7 @@ from typing import Any
 from rlmesh import spaces
 from rlmesh._recording.arrow import array_of
 from rlmesh._recording.columns import Cell, Column, Columns
-from rlmesh._recording.optional import library
+from rlmesh._recording.optional import optional_import
 from rlmesh._recording.rows import First, Info, Item, Last, Layout, Row
 from rlmesh._recording.writer import EpisodeFile
 from rlmesh.errors import SpaceError
@@ -135,7 +135,7 @@ class MinariEpisode(EpisodeFile):
         """Write the episode; one without a step is not."""
         if not self._rows or self._last is None:
             return
-        parquet = library("pyarrow.parquet", "TrajectoryRecorder")
+        parquet = optional_import("pyarrow.parquet", "TrajectoryRecorder")
         path = self._dataset.next
         shutil.rmtree(self.unfinished, ignore_errors=True)  # Of a run that was killed.
         os.makedirs(self.unfinished)
@@ -159,7 +159,7 @@ class MinariEpisode(EpisodeFile):
         shutil.rmtree(self.unfinished, ignore_errors=True)
 
     def _table(self) -> Any:
-        pa = library("pyarrow", "TrajectoryRecorder")
+        pa = optional_import("pyarrow", "TrajectoryRecorder")
         rows, layout = self._rows, self._layout
         assert self._last is not None
         observations = [*(row.observation for row in rows), self._last]
@@ -190,7 +190,7 @@ def _nested_rows(columns: Columns, rows: Sequence[Sequence[Cell]]) -> Any:
 def _nested(space: Space[Any], columns: Iterator[tuple[Column, list[Cell]]]) -> Any:
     """The columns as Minari has them: a struct for a Dict or Tuple."""
     if isinstance(space, (spaces.Dict, spaces.Tuple)):
-        pa = library("pyarrow", "TrajectoryRecorder")
+        pa = optional_import("pyarrow", "TrajectoryRecorder")
         arrays = {str(key): _nested(child, columns) for key, child in space.children}
         return pa.StructArray.from_arrays(list(arrays.values()), names=list(arrays))
     column, cells = next(columns)

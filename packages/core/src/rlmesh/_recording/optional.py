@@ -1,11 +1,11 @@
-"""Libraries that only a recording needs; see `rlmesh._optional.library`."""
+"""Libraries that only a recording needs; see `rlmesh._optional.optional_import`."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from rlmesh._optional import library as of_extra
+from rlmesh._optional import optional_import as of_extra
 
-__all__ = ["library"]
+__all__ = ["optional_import"]
 
-library = partial(of_extra, extra="record")
+optional_import = partial(of_extra, extra="record")

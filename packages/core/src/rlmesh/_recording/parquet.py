@@ -8,7 +8,7 @@ from typing import Any
 
 from rlmesh._recording.arrow import array_of, field_of
 from rlmesh._recording.columns import Cell
-from rlmesh._recording.optional import library
+from rlmesh._recording.optional import optional_import
 from rlmesh._recording.rows import First, Info, Item, Last, Layout, Row
 from rlmesh._recording.writer import SingleFile
 from rlmesh._wire.stored import space_to_bytes
@@ -28,7 +28,7 @@ def schema_of(layout: Layout) -> Any:
     Its metadata has both spaces as serialised `rlmesh.proto.spaces.v1.Space`, under
     "rlmesh.observation_space" and "rlmesh.action_space".
     """
-    pa = library("pyarrow", "TrajectoryRecorder")
+    pa = optional_import("pyarrow", "TrajectoryRecorder")
     scalars = {
         "episode": pa.int64(),
         "seed": pa.uint64(),
@@ -96,7 +96,7 @@ class ParquetEpisode(SingleFile):
 
     def _write(self) -> None:
         if self._writer is None:
-            parquet = library("pyarrow.parquet", "TrajectoryRecorder")
+            parquet = optional_import("pyarrow.parquet", "TrajectoryRecorder")
             self._writer = parquet.ParquetWriter(
                 self.unfinished,
                 self._schema,
@@ -109,7 +109,7 @@ class ParquetEpisode(SingleFile):
         self._rows, self._size = [], 0
 
     def _table(self) -> Any:
-        pa = library("pyarrow", "TrajectoryRecorder")
+        pa = optional_import("pyarrow", "TrajectoryRecorder")
         rows, count = self._rows, len(self._rows)
         begins, final = self._first, self._last
         self._first = None

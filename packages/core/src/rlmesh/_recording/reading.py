@@ -9,7 +9,7 @@ from typing import Any
 
 from rlmesh._recording.arrow import cells_of
 from rlmesh._recording.columns import Columns
-from rlmesh._recording.optional import library
+from rlmesh._recording.optional import optional_import
 from rlmesh._recording.rows import Layout
 from rlmesh._wire.stored import info_from_bytes, space_from_bytes
 from rlmesh.backends import NATIVE, ArrayBackend
@@ -57,7 +57,7 @@ def read_trajectories(
         ImportError: If PyArrow is not installed.
         OSError: If a file cannot be read.
     """
-    parquet = library("pyarrow.parquet", "read_trajectories")
+    parquet = optional_import("pyarrow.parquet", "read_trajectories")
     place = os.fspath(path)
     files = [place]
     if os.path.isdir(place):

@@ -60,7 +60,7 @@ class Recorder(ABC):
 
     def on_run_start(self, event: Any) -> None:
         """A run begins."""
-        self._tell()
+        self._send()
 
     def on_episode_start(self, event: Any) -> None:
         """An episode has begun."""
@@ -74,7 +74,7 @@ class Recorder(ABC):
                 with self._lock:
                     self._open[event.episode] = file
                 self._attempt(file, lambda: self._start(file, event))
-        self._tell()
+        self._send()
 
     def on_step(self, event: Any) -> None:
         """A step was made."""
@@ -92,7 +92,7 @@ class Recorder(ABC):
         elif file is not None and not file.broken:
             self._attempt(file, lambda: self._end(file, event))
             self._writer.finish(file)
-        self._tell()
+        self._send()
 
     def on_run_end(self, event: Any) -> None:
         """A run has ended: everything is written, but for episodes that have not ended."""
@@ -104,12 +104,12 @@ class Recorder(ABC):
             self._forget(episode)
         self._writer.close()
         self._complete()
-        self._tell()
+        self._send()
 
     def _leave(self) -> None:
         """Write what waits, at the end of a process that has not closed this."""
         self._writer.close()
-        self._tell()
+        self._send()
 
     def __enter__(self: Self) -> Self:
         return self
@@ -177,7 +177,7 @@ class Recorder(ABC):
             self._untold.append(message)
             self._failures.append(message)
 
-    def _tell(self) -> None:
+    def _send(self) -> None:
         """Warn in the thread of the run: in the writer's own, nobody could catch it."""
         with self._lock:
             untold, self._untold = self._untold, []

@@ -8,7 +8,7 @@ from typing import Any
 
 from rlmesh._recording.environment import spaces_of
 from rlmesh._recording.minari import MinariDataset, MinariEpisode
-from rlmesh._recording.optional import library
+from rlmesh._recording.optional import optional_import
 from rlmesh._recording.parquet import ParquetEpisode
 from rlmesh._recording.recorder import Recorder, file_stem
 from rlmesh._recording.rows import Layout
@@ -67,10 +67,10 @@ class TrajectoryRecorder(Recorder):
     ) -> None:
         if format not in ("parquet", "minari"):
             raise ValueError(f"expected format 'parquet' or 'minari', got {format!r}")
-        library("numpy", "TrajectoryRecorder")
-        library("pyarrow", "TrajectoryRecorder")
+        optional_import("numpy", "TrajectoryRecorder")
+        optional_import("pyarrow", "TrajectoryRecorder")
         # Not at the end of the process, when it may be wanted first.
-        library("pyarrow.parquet", "TrajectoryRecorder")
+        optional_import("pyarrow.parquet", "TrajectoryRecorder")
         super().__init__(path, episodes, resume)
         self._dataset = MinariDataset(self.path) if format == "minari" else None
         os.makedirs(self.path, exist_ok=True)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from rlmesh._recording.environment import fps_of, spaces_of
-from rlmesh._recording.episode_video import Film
+from rlmesh._recording.episode_video import EpisodeVideo
 from rlmesh._recording.grid import MOST_FILMS, write_grid
 from rlmesh._recording.images import Drawings, Pixels, leaf_path, pixels_of, value_at
-from rlmesh._recording.optional import library
+from rlmesh._recording.optional import optional_import
 from rlmesh._recording.recorder import Recorder, file_stem, recorded
 
 __all__ = ["VideoRecorder", "film_of_before"]
@@ -58,8 +58,8 @@ class VideoRecorder(Recorder):
         codec: str = "libx264",
         resume: bool = False,
     ) -> None:
-        library("numpy", "VideoRecorder")
-        av = library("av", "VideoRecorder")
+        optional_import("numpy", "VideoRecorder")
+        av = optional_import("av", "VideoRecorder")
         try:
             av.codec.Codec(codec, "w")
         except ValueError as error:
@@ -88,11 +88,11 @@ class VideoRecorder(Recorder):
             self._films[episode.index] = self._path(episode.index, episode.seed)
         super().on_run_start(event)
 
-    def _begin(self, event: Any) -> Film:
+    def _begin(self, event: Any) -> EpisodeVideo:
         os.makedirs(self._folder, exist_ok=True)  # A grid of a run before took it away.
         path = self._vacant(self._path(event.episode, event.seed))
         self._films[event.episode] = path
-        return Film(path, self._rate, self._codec, self._say)
+        return EpisodeVideo(path, self._rate, self._codec, self._say)
 
     def _path(self, episode: int, seed: int | None) -> str:
         return os.path.join(self._folder, f"{file_stem(episode, seed)}.mp4")
@@ -100,15 +100,15 @@ class VideoRecorder(Recorder):
     def _rate(self) -> float:
         return self._fps or self._said_fps or DEFAULT_FPS
 
-    def _start(self, file: Film, event: Any) -> None:
+    def _start(self, file: EpisodeVideo, event: Any) -> None:
         self._film(file, event, event.observation, self._drawings.after_reset)
 
-    def _step(self, file: Film, event: Any) -> None:
+    def _step(self, file: EpisodeVideo, event: Any) -> None:
         self._film(file, event, event.next_observation, self._drawings.after_step)
 
     def _film(
         self,
-        film: Film,
+        film: EpisodeVideo,
         event: Any,
         observation: Any,
         draw: Callable[[Any, int | None], list[Pixels]],

@@ -45,13 +45,13 @@ class RecordedEnv:
         """Begin an episode; see `gymnasium.Env.reset`."""
         if not self._has_begun:
             self._has_begun = True
-            self._tell("on_run_start", RunStartEvent(None))
+            self._send("on_run_start", RunStartEvent(None))
         self._end_episode(EpisodeEnd.LIMIT)
         observation, info = self.env.reset(seed=seed, options=options)
         self._episode += 1
         self._playing = _Episode(self._episode, seed, observation, info)
         start = ResetEvent(self._episode, seed, observation, info, self.env)
-        self._tell("on_episode_start", start)
+        self._send("on_episode_start", start)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, Any, Any, Any]:
@@ -72,7 +72,7 @@ class RecordedEnv:
                 next_observation=observation,
                 env=self.env,
             )
-            self._tell("on_step", step)
+            self._send("on_step", step)
             episode.stepped(step)
             if step.terminated or step.truncated:
                 end = EpisodeEnd.TERMINATED if step.terminated else EpisodeEnd.TRUNCATED
@@ -85,7 +85,7 @@ class RecordedEnv:
             self._end_episode(EpisodeEnd.LIMIT)
             if self._has_begun:
                 self._has_begun = False
-                self._tell("on_run_end", CloseEvent(RunResult(tuple(self._ended))))
+                self._send("on_run_end", CloseEvent(RunResult(tuple(self._ended))))
         finally:
             self.env.close()
 
@@ -104,9 +104,9 @@ class RecordedEnv:
         episode, self._playing = self._playing, None
         if episode is not None:
             self._ended.append(episode.result(end))
-            self._tell("on_episode_end", EpisodeEndEvent(self._ended[-1], episode.info))
+            self._send("on_episode_end", EpisodeEndEvent(self._ended[-1], episode.info))
 
-    def _tell(self, hook: str, event: object) -> None:
+    def _send(self, hook: str, event: object) -> None:
         for recorder in self._recorders:
             told = getattr(recorder, hook, None)
             if told is not None:

@@ -6,7 +6,7 @@ import re
 from typing import Union
 from xml.etree import ElementTree
 
-from rlmesh._reporting.words import shown
+from rlmesh._reporting.words import escape_control_chars
 
 __all__ = ["Element", "element", "table", "written"]
 
@@ -31,7 +31,7 @@ def element(tag: str, *content: Content, **attributes: object) -> Element:
     last: Element | None = None
     for part in content:
         if isinstance(part, str):
-            words = shown(part, keep="\n")
+            words = escape_control_chars(part, keep="\n")
             if last is None:
                 made.text = (made.text or "") + words
             else:
@@ -43,7 +43,7 @@ def element(tag: str, *content: Content, **attributes: object) -> Element:
 
 
 def _attribute(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else shown(str(value))
+    return f"{value:.6g}" if isinstance(value, float) else escape_control_chars(str(value))
 
 
 def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], numbers: set[str]) -> Element:

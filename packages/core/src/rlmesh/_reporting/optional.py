@@ -1,10 +1,10 @@
-"""Libraries that only a report needs; see `rlmesh._optional.library`."""
+"""Libraries that only a report needs; see `rlmesh._optional.optional_import`."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from rlmesh._optional import library as of_extra
+from rlmesh._optional import optional_import as of_extra
 
 __all__ = ["needed"]
 

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rlmesh.results import EpisodeResult, RunResult, Timing
 
-__all__ = ["COLUMNS", "endpoint_rows", "episode_rows", "facts", "heading", "number", "shown"]
+__all__ = [
+    "COLUMNS",
+    "endpoint_rows",
+    "episode_rows",
+    "escape_control_chars",
+    "facts",
+    "heading",
+    "number",
+]
 
 COLUMNS = ("#", "seed", "reward", "steps", "end", "success", "seconds", "endpoint", "error")
 """Of the table of episodes."""
@@ -31,7 +39,7 @@ def is_number(column: str) -> bool:
     return column not in _TEXTS
 
 
-def shown(text: str, keep: str = "") -> str:
+def escape_control_chars(text: str, keep: str = "") -> str:
     """`text` without control characters, which could do things to a terminal or a page (Y-10).
 
     Args:
@@ -52,7 +60,7 @@ def number(value: float) -> str:
 
 def heading(run: RunResult) -> str:
     """What the run is of."""
-    names = [shown(name) for name in (run.model_id, run.env_id) if name]
+    names = [escape_control_chars(name) for name in (run.model_id, run.env_id) if name]
     return " in ".join(names) or "Run"
 
 
@@ -65,7 +73,7 @@ def facts(run: RunResult) -> list[tuple[str, str]]:
     if run.seconds:
         found.append(("time", _time(run.timing)))
     if run.instruction is not None:
-        found.append(("instruction", shown(run.instruction)))
+        found.append(("instruction", escape_control_chars(run.instruction)))
     if run.started_at:
         found.append(("started", moment(run.started_at)))
     return found
@@ -122,7 +130,7 @@ def endpoint_rows(run: RunResult) -> list[tuple[str, ...]]:
         return []
     return [
         (
-            shown(endpoint),
+            escape_control_chars(endpoint),
             str(len(part.episodes)),
             f"{part.mean_reward:.4g}",
             _interval(part),
@@ -169,6 +177,6 @@ def _cells(episode: EpisodeResult) -> tuple[str, ...]:
         episode.end.value,
         "" if episode.success is None else ("yes" if episode.success else "no"),
         f"{episode.seconds:.4g}" if episode.seconds else "",
-        shown(episode.endpoint),
-        "" if episode.error is None else shown(episode.error.message),
+        escape_control_chars(episode.endpoint),
+        "" if episode.error is None else escape_control_chars(episode.error.message),
     )

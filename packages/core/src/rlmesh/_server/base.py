@@ -1,4 +1,4 @@
-"""`Endpoint`: how a server begins, stops and ends, whatever it serves."""
+"""`BaseServer`: how a server begins, stops and ends, whatever it serves."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from rlmesh.options import TLS, ServeOptions
 
 if TYPE_CHECKING:
-    from rlmesh._session.session_manager import SessionHub
+    from rlmesh._session.session_manager import SessionManager
     from rlmesh._transport.address import Address
     from rlmesh._transport.grpc.threads import StreamHost
     from rlmesh._transport.socket.server import FramesServer
     from rlmesh.specs import Capability
 
-__all__ = ["Endpoint", "Host", "lasting", "settled"]
+__all__ = ["BaseServer", "ServingLoop", "resolve_server_arguments", "transport_capabilities"]
 
 _log = logging.getLogger("rlmesh.server")
 
-Self = TypeVar("Self", bound="Endpoint")
+Self = TypeVar("Self", bound="BaseServer")
 
 
-class Host(Protocol):
+class ServingLoop(Protocol):
     """What calls the thing that is served."""
 
     @property
@@ -47,19 +47,21 @@ class Host(Protocol):
         ...
 
 
-class Endpoint:
+class BaseServer:
     """A server of one thing.
 
     Args:
         host: What calls it.
-        hub: Its sessions.
+        manager: Its sessions.
         options: How to serve.
         title: Name of what is served.
     """
 
-    def __init__(self, host: Host, hub: SessionHub, options: ServeOptions, title: str) -> None:
+    def __init__(
+        self, host: ServingLoop, manager: SessionManager, options: ServeOptions, title: str
+    ) -> None:
         self._host = host
-        self._hub = hub
+        self._manager = manager
         self._options = options
         self._title = title
         self._frames: Sequence[FramesServer] = ()
@@ -94,8 +96,8 @@ class Endpoint:
 
         served = FrameService(
             name=service,
-            describe=lambda: self._hub.description,
-            connect=self._hub.connect,
+            describe=lambda: self._manager.description,
+            connect=self._manager.connect,
             shutdown=self._begin_stop if self._options.remote_shutdown else None,
         )
         self._transport = GrpcServer(served, where, token, host=lender, tls=tls)
@@ -123,17 +125,17 @@ class Endpoint:
         from rlmesh._transport.socket.server import FramesServer
         from rlmesh.specs import Capability
 
-        options, hub = self._options, self._hub
-        connect = partial(hub.connect, resumes=True)
+        options, manager = self._options, self._manager
+        connect = partial(manager.connect, resumes=True)
         servers: list[FramesServer] = []
         try:
             if options.frames_port is not None:
                 admit = frames_tcp.doorkeeper(token, tls)
                 listener = frames_tcp.listen(self._transport.address, options.frames_port)
-                hub.frames_port = listener.getsockname()[1]
+                manager.frames_port = listener.getsockname()[1]
                 servers.append(FramesServer(listener, admit, connect))
-            if Capability.FRAMES_UNIX in lasting(options):
-                listener, hub.frames_unix = frames_local.listen()
+            if Capability.FRAMES_UNIX in transport_capabilities(options):
+                listener, manager.frames_unix = frames_local.listen()
                 servers.append(FramesServer(listener, frames_local.admit, connect))
         except BaseException:
             self._transport.stop(0)
@@ -255,7 +257,7 @@ class Endpoint:
 
     def _begin_stop(self) -> None:
         """Take no more calls, and end the open streams; returns at once."""
-        self._hub.stop()
+        self._manager.stop()
         self._host.stop()
         with self._lock:
             if self._drain is None:
@@ -272,10 +274,10 @@ class Endpoint:
         self._transport.stop(grace)
         for frames in self._frames:
             frames.stop(max(0.0, grace - (time.monotonic() - begun)))
-        self._hub.end()
+        self._manager.end()
 
 
-def lasting(options: ServeOptions) -> set[Capability]:
+def transport_capabilities(options: ServeOptions) -> set[Capability]:
     """What an endpoint can do so that sessions outlive their connections, and change them."""
     from rlmesh._transport.socket import unix as frames_local
     from rlmesh.specs import Capability
@@ -290,7 +292,7 @@ def lasting(options: ServeOptions) -> set[Capability]:
     return can
 
 
-def settled(
+def resolve_server_arguments(
     address: str | int | None,
     host: str | None,
     port: int | None,
@@ -311,8 +313,8 @@ def settled(
 
     options = options or ServeOptions.from_environment()
     where = secured(_address_of(address, host, port, path), tls, named="://" in str(address))
-    tell = options.expose_tracebacks
-    return where, options, where.is_local if tell is None else tell
+    expose_tracebacks = options.expose_tracebacks
+    return where, options, where.is_local if expose_tracebacks is None else expose_tracebacks
 
 
 def _address_of(

@@ -6,20 +6,20 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from rlmesh._server.base import Endpoint, lasting, settled
+from rlmesh._server.base import BaseServer, resolve_server_arguments, transport_capabilities
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import AutoresetMode
 
 if TYPE_CHECKING:
     from rlmesh._env_host.frameworks import Framework
-    from rlmesh._session.session_manager import SessionHub
+    from rlmesh._session.session_manager import SessionManager
     from rlmesh.adapters import EnvTags
     from rlmesh.specs import EnvContract
 
 __all__ = ["EnvServer"]
 
 
-class EnvServer(Endpoint):
+class EnvServer(BaseServer):
     """Serves an environment: the one that is given, or a new one for each session.
 
     With `env` one client at a time holds it, and it is only ever called from one thread: the
@@ -92,40 +92,42 @@ class EnvServer(Endpoint):
         autoreset_mode: AutoresetMode | str | None = None,
     ) -> None:
         from rlmesh._env_host.attributes import check_names
-        from rlmesh._env_host.base import House
-        from rlmesh._env_host.make_env_host import Pool, establish
+        from rlmesh._env_host.base import EnvHostConfig
+        from rlmesh._env_host.make_env_host import Pool, make_env_host
         from rlmesh._wire.env_codec import ENV_SERVICE
 
-        where, options, tell = settled(address, host, port, path, tls, options)
+        where, options, expose_tracebacks = resolve_server_arguments(
+            address, host, port, path, tls, options
+        )
         pool = Pool(max_sessions, workers, spares)
         if autoreset_mode is not None:
             autoreset_mode = AutoresetMode(getattr(autoreset_mode, "value", autoreset_mode))
-        house = House(
+        config = EnvHostConfig(
             tags,
             framework,
             device,
             options.validation,
-            tell,
+            expose_tracebacks,
             check_names(expose),
             autoreset_mode,
         )
-        self._hosting = establish(env, factory, house, options, pool)
-        self._contract = self._hosting.contract
-        hub = self._new_hub(options, tell)
-        super().__init__(self._hosting, hub, options, self._contract.id)
+        self._env_host = make_env_host(env, factory, config, options, pool)
+        self._contract = self._env_host.contract
+        manager = self._new_manager(options, expose_tracebacks)
+        super().__init__(self._env_host, manager, options, self._contract.id)
         try:
-            self._bind(ENV_SERVICE, where, token, tls, hub)
+            self._bind(ENV_SERVICE, where, token, tls, manager)
             self._offer_frames(token, tls)
         except BaseException:
             if factory is not None:
-                self._hosting.close()
+                self._env_host.close()
             raise
 
-    def _new_hub(self, options: ServeOptions, tell: bool) -> SessionHub:
-        from rlmesh._session.session_manager import SessionHub
+    def _new_manager(self, options: ServeOptions, expose_tracebacks: bool) -> SessionManager:
+        from rlmesh._session.session_manager import SessionManager
         from rlmesh._session.versions import this_peer
         from rlmesh._transport.limits import MAX_MESSAGE_BYTES
-        from rlmesh._wire.env_codec import EnvFrames
+        from rlmesh._wire.env_codec import EnvWireCodec
         from rlmesh.specs import Capability, SessionTerms
 
         can = {
@@ -133,17 +135,17 @@ class EnvServer(Endpoint):
             Capability.QUEUE,
             Capability.ATTRIBUTES,
             Capability.STEP_MANY,
-            *lasting(options),
+            *transport_capabilities(options),
         }
         if self._contract.autoreset_mode is AutoresetMode.DISABLED:
             can.add(Capability.PARTIAL_RESET)
-        return SessionHub(
+        return SessionManager(
             served=self._contract,
             server=this_peer(socket.gethostname(), frozenset(can)),
             terms=SessionTerms(options.grace_period, MAX_MESSAGE_BYTES, options.idle_timeout),
-            instances=self._hosting,
-            frames=EnvFrames(self._hosting.backend),
-            expose_tracebacks=tell,
+            servicers=self._env_host,
+            frames=EnvWireCodec(self._env_host.backend),
+            expose_tracebacks=expose_tracebacks,
         )
 
     @property

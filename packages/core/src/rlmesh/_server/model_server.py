@@ -6,11 +6,11 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rlmesh._server.base import Endpoint, lasting, settled
+from rlmesh._server.base import BaseServer, resolve_server_arguments, transport_capabilities
 from rlmesh.options import TLS, ServeOptions
 
 if TYPE_CHECKING:
-    from rlmesh._model_host.model_session_manager import ModelHub, ModelInstances
+    from rlmesh._model_host.model_session_manager import ModelServicerProvider, ModelSessionManager
     from rlmesh._models.base import ModelBase
     from rlmesh.specs import ModelSpec
 
@@ -20,7 +20,7 @@ MOST_SESSIONS = 500
 """Each has a thread for its stream, and a second one for a moment when it is resumed."""
 
 
-class ModelServer(Endpoint):
+class ModelServer(BaseServer):
     """Serves a model to any number of sessions, each of which plays episodes in lanes of its own.
 
     The model is loaded when the server is made, and called from one thread only: the caller's with
@@ -68,11 +68,13 @@ class ModelServer(Endpoint):
 
         if max_sessions < 1:
             raise ValueError(f"max_sessions={max_sessions!r}; expected 1 or more")
-        where, options, tell = settled(address, host, port, path, tls, options)
+        where, options, expose_tracebacks = resolve_server_arguments(
+            address, host, port, path, tls, options
+        )
         self._spec = _told_spec(model)
-        instances = _new_instances(model, options, max_sessions, tell)
-        hub = _new_hub(self._spec, instances, options, tell)
-        super().__init__(instances.thread, hub, options, self._spec.id)
+        servicers = _new_servicers(model, options, max_sessions, expose_tracebacks)
+        manager = _new_manager(self._spec, servicers, options, expose_tracebacks)
+        super().__init__(servicers.thread, manager, options, self._spec.id)
         model.forms.load()
         self._bind(MODEL_SERVICE, where, token, tls)
         self._offer_frames(token, tls)
@@ -97,40 +99,43 @@ def _told_spec(model: ModelBase[Any, Any]) -> ModelSpec:
     return replace(spec, spec_version=SPEC_VERSION, metadata=metadata)
 
 
-def _new_instances(
-    model: ModelBase[Any, Any], options: ServeOptions, max_sessions: int, tell: bool
-) -> ModelInstances:
-    from rlmesh._model_host.fitted_model import Routes
-    from rlmesh._model_host.model_session_manager import ModelInstances
+def _new_servicers(
+    model: ModelBase[Any, Any], options: ServeOptions, max_sessions: int, expose_tracebacks: bool
+) -> ModelServicerProvider:
+    from rlmesh._model_host.fitted_model import FittedModelCache
+    from rlmesh._model_host.model_session_manager import ModelServicerProvider
 
-    return ModelInstances(
-        Routes(model.fitted, model._backend, expose_tracebacks=tell),
+    return ModelServicerProvider(
+        FittedModelCache(model.fitted, model._backend, expose_tracebacks=expose_tracebacks),
         (options.max_batch_size, options.max_batch_delay_ms / 1000),
         options.validation,
         max_sessions,
-        expose_tracebacks=tell,
+        expose_tracebacks=expose_tracebacks,
     )
 
 
-def _new_hub(
-    spec: ModelSpec, instances: ModelInstances, options: ServeOptions, tell: bool
-) -> ModelHub:
+def _new_manager(
+    spec: ModelSpec,
+    servicers: ModelServicerProvider,
+    options: ServeOptions,
+    expose_tracebacks: bool,
+) -> ModelSessionManager:
     from rlmesh._env_host.frameworks import contract_backend
-    from rlmesh._model_host.model_session_manager import ModelHub
+    from rlmesh._model_host.model_session_manager import ModelSessionManager
     from rlmesh._session.versions import this_peer
     from rlmesh._transport.limits import MAX_MESSAGE_BYTES
-    from rlmesh._wire.model_codec import ModelFrames
+    from rlmesh._wire.model_codec import ModelWireCodec
     from rlmesh.adapters import PredictForm
     from rlmesh.specs import Capability, SessionTerms
 
-    can = {Capability.QUEUE, *lasting(options)}
+    can = {Capability.QUEUE, *transport_capabilities(options)}
     if {PredictForm.BATCH, PredictForm.CHUNK_BATCH}.intersection(spec.predict_forms):
         can.add(Capability.BATCH)
-    return ModelHub(
+    return ModelSessionManager(
         served=spec,
         server=this_peer(socket.gethostname(), frozenset(can)),
         terms=SessionTerms(options.grace_period, MAX_MESSAGE_BYTES, options.idle_timeout),
-        instances=instances,
-        frames=ModelFrames(contract_backend()),
-        expose_tracebacks=tell,
+        servicers=servicers,
+        frames=ModelWireCodec(contract_backend()),
+        expose_tracebacks=expose_tracebacks,
     )

@@ -1,4 +1,4 @@
-"""`Places`: how many sessions a server has room for, and who gets the next place."""
+"""`AdmissionQueue`: how many sessions a server has room for, and who gets the next place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rlmesh._session.server_session import Stream
 
-__all__ = ["Places"]
+__all__ = ["AdmissionQueue"]
 
 _LOOK_SECONDS = 0.25
 """How often one who stands in line looks whether its client is still there."""
@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 1.0
 """How long a stream keeps the place that was lent to it with a thread, but opens no session."""
 
 
-class Places:
+class AdmissionQueue:
     """Gives places in the order in which they are asked for.
 
     A stream that is lent an environment's thread is there until it ends, and nobody else can call
@@ -33,7 +33,7 @@ class Places:
         self._capacity = capacity
         self._changed = threading.Condition()
         self._taken = 0
-        self._loans: deque[_Loan] = deque()
+        self._reservations: deque[Reservation] = deque()
         self._line: deque[object] = deque()
         self._stopping = False
 
@@ -42,23 +42,23 @@ class Places:
         """How many stand in line."""
         return len(self._line)
 
-    def lend(self, stream: Stream, offer: Callable[[Stream], bool]) -> bool:
+    def reserve(self, stream: Stream, offer: Callable[[Stream], bool]) -> bool:
         """Offer a new client's stream to one who may lend it a thread, if it would have a place.
 
         Returns:
             Whether it was lent one; else it has no place yet, and may `take` one.
         """
-        loan = _Loan(stream, self._over)
+        reservation = Reservation(stream, self._over)
         with self._changed:
             if self._stopping or self._line or not self._is_free():
                 return False
-            self._loans.append(loan)
+            self._reservations.append(reservation)
         lent = False
         try:
-            lent = offer(loan)
+            lent = offer(reservation)
         finally:
             if not lent:
-                self._over(loan)
+                self._over(reservation)
         return lent
 
     def take(self, wait: float, alive: Callable[[], bool]) -> bool:
@@ -95,15 +95,18 @@ class Places:
             self._changed.notify_all()
 
     def _is_free(self) -> bool:
-        return self._taken + len(self._loans) < self._capacity
+        return self._taken + len(self._reservations) < self._capacity
 
     def _redeem(self) -> bool:
         """Take the place that came with the caller's thread, if it was lent one."""
         caller = threading.get_ident()
-        loan = next((loan for loan in self._loans if loan.thread == caller), None)
-        if loan is None or self._stopping:
+        reservation = next(
+            (reservation for reservation in self._reservations if reservation.thread == caller),
+            None,
+        )
+        if reservation is None or self._stopping:
             return False
-        self._loans.remove(loan)
+        self._reservations.remove(reservation)
         self._taken += 1
         return True
 
@@ -115,7 +118,7 @@ class Places:
                 return True
             now = time.monotonic()
             # Even one who would not wait learns whether a place that was lent is used.
-            patience = 2 * _PATIENCE_SECONDS if self._loans else 0.0
+            patience = 2 * _PATIENCE_SECONDS if self._reservations else 0.0
             left = begun + max(wait, patience) - now
             if left <= 0 or not alive():
                 return False
@@ -125,20 +128,20 @@ class Places:
 
     def _reclaim(self, now: float) -> None:
         """End the stream that has opened no session for longest; its place is free after it."""
-        if self._loans and now - self._loans[0].since > _PATIENCE_SECONDS:
-            loan = self._loans.popleft()
-            loan.since = now
-            self._loans.append(loan)
-            loan.cancel()
+        if self._reservations and now - self._reservations[0].since > _PATIENCE_SECONDS:
+            reservation = self._reservations.popleft()
+            reservation.since = now
+            self._reservations.append(reservation)
+            reservation.cancel()
 
-    def _over(self, loan: _Loan) -> None:
+    def _over(self, reservation: Reservation) -> None:
         with self._changed:
-            if loan in self._loans:
-                self._loans.remove(loan)
+            if reservation in self._reservations:
+                self._reservations.remove(reservation)
                 self._changed.notify_all()
 
 
-class _Loan:
+class Reservation:
     """A stream with a thread, and a place that it has not taken yet; see `Stream`.
 
     Attributes:
@@ -146,7 +149,7 @@ class _Loan:
         thread: Which one it is, once it runs.
     """
 
-    def __init__(self, stream: Stream, over: Callable[[_Loan], None]) -> None:
+    def __init__(self, stream: Stream, over: Callable[[Reservation], None]) -> None:
         self.since = time.monotonic()
         self.thread = 0
         self._stream = stream

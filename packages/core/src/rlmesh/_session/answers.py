@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from rlmesh._buffers import Frame, Place, whole
+from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
-from rlmesh._session.wire_codec import ServerFrames
+from rlmesh._session.wire_codec import ServerWireCodec
 from rlmesh._wire.failures import text_of
 from rlmesh.errors import LimitError
 
@@ -16,14 +16,18 @@ _log = logging.getLogger("rlmesh.server")
 
 
 def write_answer(
-    frames: ServerFrames, sequence: int, reply: m.Reply, call_us: int, place: Place = whole
+    frames: ServerWireCodec,
+    sequence: int,
+    reply: m.Reply,
+    call_us: int,
+    allocate: FrameAllocator = join_parts,
 ) -> Frame:
     """The frame of a reply, or of a failure where the reply cannot be written.
 
     The request has been applied by then; its client must learn that its answer cannot be told.
     """
     try:
-        return frames.write_reply(sequence, reply, call_us, place)
+        return frames.write_reply(sequence, reply, call_us, allocate)
     except LimitError as error:
         return frames.write_reply(sequence, too_large(error.message))
     except Exception as error:

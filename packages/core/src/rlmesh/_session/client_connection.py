@@ -1,4 +1,4 @@
-"""`Exchange`: what a client's session needs of a connection, and how it gets rid of one."""
+"""`ClientConnection`: what a client's session needs of a connection, and how it gets rid of one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Protocol
 from rlmesh._buffers import Frame
 from rlmesh.backends import Buffer
 
-__all__ = ["Exchange", "drop"]
+__all__ = ["ClientConnection", "drop"]
 
 _DROP_SECONDS = 1.0
 """How long it is waited for that a connection closes which an interrupt may have broken."""
 
 
-class Exchange(Protocol):
+class ClientConnection(Protocol):
     """A connection that carries frames."""
 
     address: str
@@ -25,7 +25,7 @@ class Exchange(Protocol):
     transport: str
     """What carries them: "grpc" or "frames"."""
 
-    def place(self, parts: Sequence[Buffer], size: int) -> Frame:
+    def allocate(self, parts: Sequence[Buffer], size: int) -> Frame:
         """A frame made of pieces, of `size` bytes in all, where `exchange` wants it."""
         ...
 
@@ -36,7 +36,7 @@ class Exchange(Protocol):
         """
         ...
 
-    def deserted(self) -> bool:
+    def nobody_listens(self) -> bool:
         """Whether nobody listens at the address, for sure."""
         ...
 
@@ -45,7 +45,7 @@ class Exchange(Protocol):
         ...
 
 
-def drop(connection: Exchange) -> None:
+def drop(connection: ClientConnection) -> None:
     """Close a connection whose call was interrupted.
 
     An exception that a signal raises inside of gRPC may leave its locks as they were just then, and
@@ -60,6 +60,6 @@ def drop(connection: Exchange) -> None:
     closing.join(_DROP_SECONDS)
 
 
-def _close(connection: Exchange) -> None:
+def _close(connection: ClientConnection) -> None:
     with contextlib.suppress(Exception):
         connection.close()

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from rlmesh._buffers import Frame
 from rlmesh._messages import env as m
-from rlmesh._session.client_connection import Exchange, drop
-from rlmesh._session.connect_options import OpenTerms
+from rlmesh._session.client_connection import ClientConnection, drop
+from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.versions import check_version
-from rlmesh._session.wire_codec import ClientFrames
+from rlmesh._session.wire_codec import ClientWireCodec
 from rlmesh._wire.failures import raise_failure
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import Buffer
@@ -38,7 +38,7 @@ from rlmesh.specs import EnvContract, PeerInfo, Reconnect
 
 __all__ = ["ClientSession", "Move"]
 
-Move = Callable[[m.Opened], Exchange | None]
+Move = Callable[[m.Opened], ClientConnection | None]
 """Makes a connection of another transport to the place that a server names; None: it names none."""
 
 R = TypeVar("R")
@@ -85,10 +85,10 @@ class ClientSession:
 
     def __init__(
         self,
-        connect: Callable[[], Exchange],
-        frames: ClientFrames,
+        connect: Callable[[], ClientConnection],
+        frames: ClientWireCodec,
         client: PeerInfo,
-        terms: OpenTerms,
+        terms: ConnectOptions,
         moves: Sequence[Move] = (),
         *,
         contract: EnvContract | None = None,
@@ -140,7 +140,9 @@ class ClientSession:
         except Exception as error:
             raise self._ended(error)  # noqa: B904  (the same exception)
 
-    def _handshake(self, body: m.Open, timeout: float, over: Exchange | None = None) -> m.Opened:
+    def _handshake(
+        self, body: m.Open, timeout: float, over: ClientConnection | None = None
+    ) -> m.Opened:
         frame = self._frames.write_request(m.Request(0, body))
         _, reply = self._frames.read_reply((over or self._transport).exchange(frame, timeout))
         if isinstance(reply, m.Failure):
@@ -211,7 +213,7 @@ class ClientSession:
 
     def _exchange(self, body: m.RequestBody, expected: type[R]) -> R:
         sequence = self._sequence + 1
-        frame = self._frames.write_request(m.Request(sequence, body), self._transport.place)
+        frame = self._frames.write_request(m.Request(sequence, body), self._transport.allocate)
         most = self.terms.max_message_bytes
         if len(frame) > most > 0:
             raise LimitError(f"a request of {len(frame)} bytes; the server takes {most}")
@@ -283,7 +285,7 @@ class ClientSession:
                 raise self._ended(error) from lost
             except TransportError as error:
                 cause = ConnectionLostError(error.message, address=self.address)
-            if time.monotonic() - begun > _DESERTED_PATIENCE and self._transport.deserted():
+            if time.monotonic() - begun > _DESERTED_PATIENCE and self._transport.nobody_listens():
                 break
         tried = f" (tried {attempts} times in {time.monotonic() - begun:.1f} s)" if attempts else ""
         words = f"{cause.message}{tried}"
@@ -299,7 +301,7 @@ class ClientSession:
         self._key = opened.resume_key or self._key
         seconds = time.monotonic() - begun
         _log.info("session %s resumed after %.2f s, attempt %d", self.id, seconds, attempts)
-        self._tell(Reconnect(self.address, self.id, attempts, seconds))
+        self._notify(Reconnect(self.address, self.id, attempts, seconds))
         answer = self._transport.exchange(frame)
         self._go_on(opened)
         return answer
@@ -320,7 +322,7 @@ class ClientSession:
                     _log.debug("session %s does not move: %s", self.id, error)
                     break
 
-    def _go_to(self, other: Exchange) -> None:
+    def _go_to(self, other: ClientConnection) -> None:
         """Resume the session over another connection; raises, and closes that, where it fails."""
         try:
             resume = m.Resume(self.id, self._key, self._sequence)
@@ -337,7 +339,7 @@ class ClientSession:
         """How frames travel: "grpc" or "frames"."""
         return self._transport.transport
 
-    def _tell(self, event: Reconnect) -> None:
+    def _notify(self, event: Reconnect) -> None:
         if self._open_terms.on_reconnect is None:
             return
         try:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from rlmesh.specs import Reconnect
 
-__all__ = ["OpenTerms"]
+__all__ = ["ConnectOptions"]
 
 
 @dataclass(frozen=True)
-class OpenTerms:
+class ConnectOptions:
     """How a client opens its session.
 
     Attributes:

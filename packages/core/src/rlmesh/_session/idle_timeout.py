@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from rlmesh._session.server_session import ServedSession
+from rlmesh._session.server_session import ServerSession
 
 __all__ = ["IdleWatch"]
 
@@ -23,8 +23,8 @@ class IdleWatch:
     def __init__(
         self,
         timeout: float,
-        sessions: Callable[[], Iterable[ServedSession]],
-        expire: Callable[[ServedSession, float], object],
+        sessions: Callable[[], Iterable[ServerSession]],
+        expire: Callable[[ServerSession, float], object],
     ) -> None:
         self._timeout = timeout
         self._sessions = sessions

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rlmesh._buffers import Frame, Place, whole
+from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
-from rlmesh._session.server_session import ServedSession
+from rlmesh._session.server_session import ServerSession
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError
 
 if TYPE_CHECKING:
-    from rlmesh._session.session_manager import SessionHub
+    from rlmesh._session.session_manager import SessionManager
 
-__all__ = ["Answer", "Connection", "unknown"]
+__all__ = ["Answer", "ServerConnection", "unknown"]
 
 
 class Answer(NamedTuple):
@@ -37,26 +37,26 @@ def unknown() -> bool:
     return False
 
 
-class Connection:
+class ServerConnection:
     """One stream of frames from one client.
 
     Args:
-        hub: The endpoint.
+        manager: The endpoint.
         peer: Network peer, for messages.
         cut: Ends the stream, from another thread.
         alive: Whether the client is still there.
-        place: Puts a large answer where the transport wants it.
+        allocate: Puts a large answer where the transport wants it.
         resumes: Whether it takes nothing but a session that is resumed.
         ended: Whether the client's process is known to have ended.
     """
 
     def __init__(
         self,
-        hub: SessionHub,
+        manager: SessionManager,
         peer: str,
         cut: Callable[[], object],
         alive: Callable[[], bool],
-        place: Place = whole,
+        allocate: FrameAllocator = join_parts,
         *,
         resumes: bool = False,
         ended: Callable[[], bool] = unknown,
@@ -65,10 +65,10 @@ class Connection:
         self.ended = ended
         self.peer = peer
         self.alive = alive
-        self._hub = hub
+        self._manager = manager
         self._cut = cut
-        self._place = place
-        self._session: ServedSession | None = None
+        self._allocate = allocate
+        self._session: ServerSession | None = None
 
     def cut(self) -> None:
         """See `Link`."""
@@ -77,11 +77,11 @@ class Connection:
     def exchange(self, frame: Buffer) -> Answer:
         """The answer to one frame. Every frame gets exactly one, or ends the stream."""
         try:
-            request = self._hub.read(frame)
+            request = self._manager.read(frame)
         except CodecError as error:
             # It concerns the connection alone: the session may be resumed (Q-8, Q-9).
             failure = m.Failure(m.ErrorCode.MALFORMED, str(error), session_closed=True)
-            return Answer(self._hub.write(0, failure), last=True)
+            return Answer(self._manager.write(0, failure), last=True)
         session = self._session
         if session is None:
             return self._open(request)
@@ -93,20 +93,20 @@ class Connection:
         finally:
             current = session.finish(self)
         if answer.last:
-            self._hub.close(session)
-        elif current and self._hub.stopping:
-            return answer._replace(last=True, farewell=self._hub.farewell)
+            self._manager.close(session)
+        elif current and self._manager.stopping:
+            return answer._replace(last=True, farewell=self._manager.farewell)
         return answer if current else _REPLACED
 
     def host(self, stream: Any) -> bool:
         """Have the session's own thread run the rest of the connection, or refuse."""
-        return self._session is not None and self._session.instance.host(stream)
+        return self._session is not None and self._session.servicer.host(stream)
 
     def lost(self) -> None:
         """The stream has ended, for whatever reason."""
         session, self._session = self._session, None
         if session is not None:
-            self._hub.lost(session, self)
+            self._manager.lost(session, self)
 
     def _open(self, request: m.Request) -> Answer:
         body = request.body
@@ -116,7 +116,7 @@ class Connection:
                 "sessions begin over gRPC, and are resumed here",
                 session_closed=True,
             )
-            return Answer(self._hub.write(request.sequence, failure), last=True)
+            return Answer(self._manager.write(request.sequence, failure), last=True)
         if not isinstance(body, m.Open) or request.sequence != 0:
             failure = m.Failure(
                 m.ErrorCode.MALFORMED if _is_open(body) else m.ErrorCode.WRONG_STATE,
@@ -124,11 +124,11 @@ class Connection:
                 f"sequence {request.sequence}",
                 session_closed=True,
             )
-            return Answer(self._hub.write(request.sequence, failure), last=True)
-        self._session, reply = self._hub.open(body, self)
-        return Answer(self._hub.write(0, reply), last=self._session is None)
+            return Answer(self._manager.write(request.sequence, failure), last=True)
+        self._session, reply = self._manager.open(body, self)
+        return Answer(self._manager.write(0, reply), last=self._session is None)
 
-    def _next(self, session: ServedSession, request: m.Request, frame: Buffer) -> Answer:
+    def _next(self, session: ServerSession, request: m.Request, frame: Buffer) -> Answer:
         sequence = request.sequence
         if sequence == session.received and session.kept:
             return Answer(session.kept)
@@ -138,22 +138,22 @@ class Connection:
                 f"expected sequence {session.received + 1}, or {session.received} again, got "
                 f"{sequence}",
             )
-            return Answer(self._hub.write(sequence, failure))
+            return Answer(self._manager.write(sequence, failure))
         session.received = sequence
         session.kept = b""
         body = request.body
         refusal = None if type(body) is m.Step else _refusal(body)
         if refusal is not None:
-            session.kept = self._hub.write(sequence, refusal)
+            session.kept = self._manager.write(sequence, refusal)
             return Answer(session.kept)
         try:
-            session.kept, reply = self._hub.play(session, request, frame, self._place)
+            session.kept, reply = self._manager.play(session, request, frame, self._allocate)
         except BaseException:
             # Ctrl-C stops the server in the middle of the call; a client that asks again must not
             # be told that it has never asked.
             words = "the server was stopped during this call"
             stopped = m.Failure(m.ErrorCode.SHUTTING_DOWN, words, session_closed=True)
-            session.kept = self._hub.write(sequence, stopped)
+            session.kept = self._manager.write(sequence, stopped)
             raise
         over = isinstance(body, m.Close) or (isinstance(reply, m.Failure) and reply.session_closed)
         return Answer(session.kept, over)

@@ -14,13 +14,13 @@ from rlmesh._messages import env as m
 from rlmesh.backends import Buffer
 from rlmesh.specs import PeerInfo
 
-__all__ = ["CannotOpen", "Instance", "Instances", "Link", "ServedSession", "Stream"]
+__all__ = ["Link", "RequestRefused", "ServerSession", "Servicer", "ServicerProvider", "Stream"]
 
 
 INF = float("inf")
 
 
-class CannotOpen(Exception):
+class RequestRefused(Exception):
     """There is no environment for a new session.
 
     Attributes:
@@ -32,7 +32,7 @@ class CannotOpen(Exception):
         self.failure = failure
 
 
-class Instance(Protocol):
+class Servicer(Protocol):
     """One environment, for one session at a time."""
 
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply | bytes:
@@ -63,7 +63,7 @@ class Instance(Protocol):
         ...
 
 
-class Instances(Protocol):
+class ServicerProvider(Protocol):
     """Where sessions get their environments."""
 
     @property
@@ -71,7 +71,7 @@ class Instances(Protocol):
         """How many sessions may be open at once."""
         ...
 
-    def take(self, alive: Callable[[], bool]) -> Instance:
+    def take(self, alive: Callable[[], bool]) -> Servicer:
         """An environment for a new session; raises what making it raises.
 
         Args:
@@ -112,13 +112,13 @@ class Link(Protocol):
         ...
 
 
-class ServedSession:
+class ServerSession:
     """One client's exclusive use of one instance, over one connection after another.
 
     Args:
         client: Who opened it.
         peer: Network peer, for messages.
-        instance: The environment that it has.
+        servicer: The environment that it has.
         resumable: Whether it outlives its connection.
 
     Attributes:
@@ -136,7 +136,7 @@ class ServedSession:
         self,
         client: PeerInfo,
         peer: str,
-        instance: Instance,
+        servicer: Servicer,
         *,
         resumable: bool,
     ) -> None:
@@ -144,7 +144,7 @@ class ServedSession:
         self.key = secrets.token_bytes(16) if resumable else b""
         self.client = client
         self.peer = peer
-        self.instance = instance
+        self.servicer = servicer
         self.since = self.answered_at = time.monotonic()
         self.lost_at: float | None = None
         self.received = 0

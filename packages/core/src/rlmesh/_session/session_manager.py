@@ -12,40 +12,40 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from rlmesh._buffers import Frame, Place, whole
+from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
-from rlmesh._session.admission import Places
+from rlmesh._session.admission import AdmissionQueue
 from rlmesh._session.answers import too_large, write_answer
 from rlmesh._session.idle_timeout import IdleWatch
-from rlmesh._session.server_connection import Connection, unknown
-from rlmesh._session.server_session import CannotOpen, Instance, Instances, ServedSession
+from rlmesh._session.server_connection import ServerConnection, unknown
+from rlmesh._session.server_session import RequestRefused, ServerSession, Servicer, ServicerProvider
 from rlmesh._session.versions import compatible
-from rlmesh._session.wire_codec import ServerFrames
+from rlmesh._session.wire_codec import ServerWireCodec
 from rlmesh._wire.failures import failure_of_exception, text_of
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError
 from rlmesh.specs import Capability, PeerInfo, SessionTerms
 
-__all__ = ["SessionHub"]
+__all__ = ["SessionManager"]
 
 _log = logging.getLogger("rlmesh.server")
 
 _LOOK_SECONDS = 0.2
 """How long after a connection was lost it is known whether the client's process has ended."""
 
-_OBITUARIES = 256
+_MAX_END_REASONS = 256
 """Of how many sessions that were ended the reason is kept."""
 
 
-class SessionHub:
+class SessionManager:
     """Gives environments to sessions.
 
     Args:
         served: What is served: the environment's contract, or the model's spec.
         server: What this endpoint says of itself.
         terms: What it promises to sessions.
-        instances: Where sessions get their environments.
+        servicers: Where sessions get their environments.
         frames: Reads and writes frames.
         expose_tracebacks: Whether clients see the tracebacks of exceptions.
 
@@ -62,25 +62,25 @@ class SessionHub:
         served: Any,
         server: PeerInfo,
         terms: SessionTerms,
-        instances: Instances,
-        frames: ServerFrames,
+        servicers: ServicerProvider,
+        frames: ServerWireCodec,
         *,
         expose_tracebacks: bool,
     ) -> None:
         self._served = served
         self._server = server
         self._terms = terms
-        self._instances = instances
+        self._servicers = servicers
         self._frames = frames
         self._expose_tracebacks = expose_tracebacks
         self.read = frames.read_request
         self.write = frames.write_reply
-        self._places = Places(instances.capacity)
+        self._admission = AdmissionQueue(servicers.capacity)
         self._lock = threading.Lock()
-        self._sessions: dict[str, ServedSession] = {}
+        self._sessions: dict[str, ServerSession] = {}
         self._idle = IdleWatch(terms.idle_timeout, self._sessions.values, self._expire_idle)
         # Why those ended that their clients may still ask for.
-        self._obituaries: OrderedDict[str, tuple[ServedSession, str]] = OrderedDict()
+        self._end_reasons: OrderedDict[str, tuple[ServerSession, str]] = OrderedDict()
         self._stopping = False
         self.frames_unix = ""
         self.frames_port = 0
@@ -98,36 +98,36 @@ class SessionHub:
 
     def offer(self, stream: Any) -> bool:
         """Have a thread lent to a new client's stream, or refuse."""
-        return self._places.lend(stream, self._instances.offer)
+        return self._admission.reserve(stream, self._servicers.offer)
 
     def connect(
         self,
         peer: str,
         cut: Callable[[], object],
         alive: Callable[[], bool],
-        place: Place = whole,
+        allocate: FrameAllocator = join_parts,
         *,
         resumes: bool = False,
         ended: Callable[[], bool] = unknown,
-    ) -> Connection:
+    ) -> ServerConnection:
         """A new connection of a client.
 
         Args:
             peer: Its network peer.
             cut: Ends the stream, from another thread.
             alive: Whether the client is still there.
-            place: Puts a large answer where the transport wants it.
+            allocate: Puts a large answer where the transport wants it.
             resumes: Whether it may do nothing but resume a session.
             ended: Whether the client's process is known to have ended.
         """
-        return Connection(self, peer, cut, alive, place, resumes=resumes, ended=ended)
+        return ServerConnection(self, peer, cut, alive, allocate, resumes=resumes, ended=ended)
 
     def stop(self) -> None:
         """Admit nobody any more; those in line are told, and sessions without a call are over."""
         with self._lock:
             self._stopping = True
             idle = [session for session in self._sessions.values() if not session.working]
-        self._places.stop()
+        self._admission.stop()
         for session in idle:
             session.cut()
 
@@ -139,7 +139,9 @@ class SessionHub:
         for session in sessions:
             session.wait_no_longer()
 
-    def open(self, request: m.Open, connection: Connection) -> tuple[ServedSession | None, m.Reply]:
+    def open(
+        self, request: m.Open, connection: ServerConnection
+    ) -> tuple[ServerSession | None, m.Reply]:
         """Admit a client, let it resume, or say why not."""
         version = request.client.spec_version
         if not compatible(SPEC_VERSION, version):
@@ -158,26 +160,26 @@ class SessionHub:
             take = self._taker(request, connection.alive)
         except BaseException as error:  # A model's adapter may be a user's code.
             return None, self._cannot_open(error).ended()
-        if not self._places.take(request.wait, connection.alive):
+        if not self._admission.take(request.wait, connection.alive):
             return None, self._shutting_down() if self._stopping else self._busy()
         return self._admit(request.client, connection, take)
 
-    def _taker(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Instance]:
-        """What takes the instance of a new session; raises CannotOpen where it asks for none."""
-        return lambda: self._instances.take(alive)
+    def _taker(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Servicer]:
+        """Return a callable that makes the servicer of a new session; raise RequestRefused."""
+        return lambda: self._servicers.take(alive)
 
     def _admit(
-        self, client: PeerInfo, connection: Connection, take: Callable[[], Instance]
-    ) -> tuple[ServedSession | None, m.Reply]:
+        self, client: PeerInfo, connection: ServerConnection, take: Callable[[], Servicer]
+    ) -> tuple[ServerSession | None, m.Reply]:
         """Open a session in the place that was taken for it."""
         try:
-            instance = take()
+            servicer = take()
         except BaseException as error:  # A factory's SystemExit must not keep the place.
             _log.exception("an environment for %s cannot be made", client.name)
-            self._places.give_back()
+            self._admission.give_back()
             return None, self._cannot_open(error).ended()
         resumable = self._terms.grace_period > 0 and Capability.RESUME in client.capabilities
-        session = ServedSession(client, connection.peer, instance, resumable=resumable)
+        session = ServerSession(client, connection.peer, servicer, resumable=resumable)
         session.attach(connection)
         with self._lock:
             self._sessions[session.id] = session
@@ -189,10 +191,10 @@ class SessionHub:
             self._served,
             self._terms if session.key else self._terms.without_grace(),
             resume_key=session.key,
-            **self._places_for(session),
+            **self._admission_for(session),
         )
 
-    def _places_for(self, session: ServedSession) -> dict[str, Any]:
+    def _admission_for(self, session: ServerSession) -> dict[str, Any]:
         """Where the session may go on over frames."""
         able = session.client.capabilities if session.key else frozenset()
         return {
@@ -201,18 +203,18 @@ class SessionHub:
         }
 
     def _cannot_open(self, error: BaseException) -> m.Failure:
-        if isinstance(error, CannotOpen):
+        if isinstance(error, RequestRefused):
             return error.failure
         if isinstance(error, ClosedError):
             return m.Failure(m.ErrorCode.SHUTTING_DOWN, str(error))
-        return failure_of_exception(error, "factory", tell_traceback=self._expose_tracebacks)
+        return failure_of_exception(error, "factory", expose_traceback=self._expose_tracebacks)
 
     def _resume(
-        self, resume: m.Resume, connection: Connection
-    ) -> tuple[ServedSession | None, m.Reply]:
+        self, resume: m.Resume, connection: ServerConnection
+    ) -> tuple[ServerSession | None, m.Reply]:
         with self._lock:
             session = self._sessions.get(resume.session_id)
-            late, why = self._obituaries.get(resume.session_id, (_NOBODY, ""))
+            late, why = self._end_reasons.get(resume.session_id, (_NOBODY, ""))
         # An unknown id costs the same comparison.
         proven = (session or late).proves(resume.key)
         if session is None or not proven or session.ended:
@@ -240,7 +242,7 @@ class SessionHub:
             self._terms,
             resume_key=session.key,
             received=received,
-            **self._places_for(session),
+            **self._admission_for(session),
         )
 
     def _shutting_down(self) -> m.Failure:
@@ -259,7 +261,7 @@ class SessionHub:
         if holder.lost_at is not None:
             left = max(0.0, self._terms.grace_period - (now - holder.lost_at))
             lost = f"; it has lost its connection and has {left:.1f} s to come back"
-        count = self._instances.capacity
+        count = self._servicers.capacity
         held_by = f"held by {holder.name} for {held:.1f} s (session {holder.id}){lost}"
         if count == 1:
             words = f"the environment is {held_by}; close that client, wait for it (wait=)"
@@ -274,7 +276,7 @@ class SessionHub:
         )
 
     def play(
-        self, session: ServedSession, request: m.Request, frame: Buffer, place: Place
+        self, session: ServerSession, request: m.Request, frame: Buffer, allocate: FrameAllocator
     ) -> tuple[Frame, m.Reply | None]:
         """Play one request on the session's environment, and place the answer.
 
@@ -286,7 +288,7 @@ class SessionHub:
         if isinstance(reply, bytes):
             return self._checked(request.sequence, reply), None
         call_us = (time.perf_counter_ns() - start) // 1000
-        answer = write_answer(self._frames, request.sequence, reply, call_us, place)
+        answer = write_answer(self._frames, request.sequence, reply, call_us, allocate)
         return self._checked(request.sequence, answer), reply
 
     def _checked(self, sequence: int, answer: Frame) -> Frame:
@@ -296,18 +298,18 @@ class SessionHub:
             return answer
         return self.write(sequence, too_large(f"{size} bytes; the limit is {most}"))
 
-    def _reply(self, session: ServedSession, request: m.Request, frame: Buffer) -> m.Reply | bytes:
+    def _reply(self, session: ServerSession, request: m.Request, frame: Buffer) -> m.Reply | bytes:
         try:
             if isinstance(request.body, m.Close):
-                return session.instance.end()
-            return session.instance.answer(request, frame)
+                return session.servicer.end()
+            return session.servicer.answer(request, frame)
         except ClosedError as error:
             return m.Failure(m.ErrorCode.SHUTTING_DOWN, str(error), session_closed=True)
         except Exception as error:
             _log.exception("a request of session %s failed", session.id)
             return m.Failure(m.ErrorCode.INTERNAL, f"the server failed: {text_of(error)}")
 
-    def lost(self, session: ServedSession, connection: Connection) -> None:
+    def lost(self, session: ServerSession, connection: ServerConnection) -> None:
         """A connection has ended; its session waits for another one, or ends (R-3, R-13)."""
         waits = bool(session.key) and session.received > 0 and not self._stopping
         grace = self._terms.grace_period if waits else 0.0
@@ -319,7 +321,7 @@ class SessionHub:
             else:
                 self.close(session)
 
-    def _wait(self, session: ServedSession, connection: Connection, rest: float) -> None:
+    def _wait(self, session: ServerSession, connection: ServerConnection, rest: float) -> None:
         """Wait for the rest of the grace period, unless nobody is left who could come back."""
         if connection.ended():
             _log.info("session %s: the client's process has ended", session.id)
@@ -329,39 +331,39 @@ class SessionHub:
         else:
             self._expire(session)
 
-    def _expire(self, session: ServedSession) -> None:
+    def _expire(self, session: ServerSession) -> None:
         if session.end(unless_attached=True):
             _log.info("session %s did not come back", session.id)
             self._forget(session)
 
-    def _expire_idle(self, session: ServedSession, limit: float) -> None:
+    def _expire_idle(self, session: ServerSession, limit: float) -> None:
         if session.end(unless_answered_after=limit):
             why = f"it got no request for {self._terms.idle_timeout:g} s (idle_timeout)"
             _log.info("session %s ended: %s", session.id, why)
             with self._lock:
-                self._obituaries[session.id] = session, why
-                if len(self._obituaries) > _OBITUARIES:
-                    self._obituaries.popitem(last=False)
+                self._end_reasons[session.id] = session, why
+                if len(self._end_reasons) > _MAX_END_REASONS:
+                    self._end_reasons.popitem(last=False)
             session.cut()
             self._forget(session)
 
-    def close(self, session: ServedSession) -> None:
+    def close(self, session: ServerSession) -> None:
         """The session is over; its environment is free for the next one."""
         if session.end():
             _log.info("session %s ended", session.id)
             self._forget(session)
 
-    def _forget(self, session: ServedSession) -> None:
+    def _forget(self, session: ServerSession) -> None:
         try:
-            session.instance.release()
+            session.servicer.release()
         except Exception:
             _log.exception("releasing the environment of session %s failed", session.id)
         with self._lock:
             self._sessions.pop(session.id, None)
-        self._places.give_back()
+        self._admission.give_back()
 
 
-class _NoInstance:
+class _NoServicer:
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
         raise ClosedError("there is no environment")
 
@@ -375,5 +377,5 @@ class _NoInstance:
         pass
 
 
-_NOBODY = ServedSession(PeerInfo(""), "", _NoInstance(), resumable=True)
+_NOBODY = ServerSession(PeerInfo(""), "", _NoServicer(), resumable=True)
 """Stands for a session that there is not."""

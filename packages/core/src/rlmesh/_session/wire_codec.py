@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from rlmesh._buffers import Frame, Place, whole
+from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
 from rlmesh.backends import Buffer
 from rlmesh.specs import PeerInfo, SessionTerms
 
-__all__ = ["ClientFrames", "ServerFrames"]
+__all__ = ["ClientWireCodec", "ServerWireCodec"]
 
 
-class ClientFrames(Protocol):
+class ClientWireCodec(Protocol):
     """The client's part."""
 
-    def write_request(self, request: m.Request, place: Place = whole) -> Frame:
-        """The frame of a request; `place` puts a large one where the transport wants it."""
+    def write_request(self, request: m.Request, allocate: FrameAllocator = join_parts) -> Frame:
+        """The frame of a request; `allocate` puts a large one where the transport wants it."""
         ...
 
     def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
@@ -24,7 +24,7 @@ class ClientFrames(Protocol):
         ...
 
 
-class ServerFrames(Protocol):
+class ServerWireCodec(Protocol):
     """The server's part."""
 
     def read_request(self, data: Buffer) -> m.Request:
@@ -32,7 +32,7 @@ class ServerFrames(Protocol):
         ...
 
     def write_reply(
-        self, sequence: int, reply: m.Reply, call_us: int = 0, place: Place = whole
+        self, sequence: int, reply: m.Reply, call_us: int = 0, allocate: FrameAllocator = join_parts
     ) -> Frame:
         """The frame of the reply to request `sequence`."""
         ...

@@ -6,10 +6,10 @@ import socket
 
 from rlmesh._transport.address import Address
 
-__all__ = ["is_deserted"]
+__all__ = ["nobody_listens"]
 
 
-def is_deserted(address: Address) -> bool:
+def nobody_listens(address: Address) -> bool:
     """Whether nobody listens there, for sure: this host's own kernel says so.
 
     Never true for another host, from where a refusal may be that of something in between.

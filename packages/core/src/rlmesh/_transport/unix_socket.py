@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rlmesh._transport.address import Address
-from rlmesh._transport.probe import is_deserted
+from rlmesh._transport.probe import nobody_listens
 from rlmesh.errors import AddressError
 
 __all__ = ["OwnedSocket"]
@@ -79,7 +79,7 @@ class OwnedSocket:
             return
         if not stat.S_ISSOCK(self._path.lstat().st_mode):
             raise self._taken("something that is no socket is there already")
-        if not is_deserted(Address("unix", path=str(self._path))):
+        if not nobody_listens(Address("unix", path=str(self._path))):
             raise self._taken("another server is listening there")
         with contextlib.suppress(FileNotFoundError):
             self._path.rename(aside)

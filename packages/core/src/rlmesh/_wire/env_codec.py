@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
-from rlmesh._buffers import Frame, Place, whole
+from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
 from rlmesh._wire.attributes import (
     attribute_reply_readers,
@@ -47,7 +47,7 @@ from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
 
 __all__ = [
     "ENV_SERVICE",
-    "EnvFrames",
+    "EnvWireCodec",
     "parse_message",
     "read_open",
     "read_opened",
@@ -60,7 +60,7 @@ ENV_SERVICE = "rlmesh.proto.env.v1.EnvService"
 """Full name of the environment's gRPC service."""
 
 
-class EnvFrames:
+class EnvWireCodec:
     """Writes and reads the frames of one endpoint.
 
     Args:
@@ -76,11 +76,11 @@ class EnvFrames:
 
     # Requests: written by the client, read by the server.
 
-    def write_request(self, request: m.Request, place: Place = whole) -> Frame:
-        """The frame of a request; `place` puts a large one where the transport wants it."""
+    def write_request(self, request: m.Request, allocate: FrameAllocator = join_parts) -> Frame:
+        """The frame of a request; `allocate` puts a large one where the transport wants it."""
         body = request.body
         if isinstance(body, m.Step):
-            return write_step(request.sequence, body, place)
+            return write_step(request.sequence, body, allocate)
         frame = env_pb2.SessionRequest()
         frame.sequence = request.sequence
         if isinstance(body, m.Reset):
@@ -157,15 +157,15 @@ class EnvFrames:
     # Replies: written by the server, read by the client.
 
     def write_reply(
-        self, sequence: int, reply: m.Reply, call_us: int = 0, place: Place = whole
+        self, sequence: int, reply: m.Reply, call_us: int = 0, allocate: FrameAllocator = join_parts
     ) -> Frame:
         """The frame of the reply to request `sequence`; see `write_request`."""
         if isinstance(reply, m.StepDone):
             info = self.write_info(reply.info) if reply.info else b""
-            return write_step_done(sequence, reply, call_us, info, place)
+            return write_step_done(sequence, reply, call_us, info, allocate)
         if isinstance(reply, m.ResetDone):
             info = self.write_info(reply.info) if reply.info else b""
-            return write_reset_done(sequence, reply, call_us, info, place)
+            return write_reset_done(sequence, reply, call_us, info, allocate)
         frame = env_pb2.SessionResponse()
         frame.sequence = sequence
         frame.call_us = call_us

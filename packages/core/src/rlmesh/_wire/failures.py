@@ -45,12 +45,12 @@ _OF_ENV: dict[int, type[e.EnvError]] = {
 }
 
 
-def failure_of_exception(error: BaseException, call: str, *, tell_traceback: bool) -> Failure:
+def failure_of_exception(error: BaseException, call: str, *, expose_traceback: bool) -> Failure:
     """What a user's exception in `call` ("step") is on the wire."""
     kind = type(error)
     name = f"{kind.__module__}.{kind.__qualname__}"
     text = ""
-    if tell_traceback:
+    if expose_traceback:
         text = "".join(traceback.format_exception(kind, error, error.__traceback__))
     return Failure(
         ErrorCode.USER_EXCEPTION,

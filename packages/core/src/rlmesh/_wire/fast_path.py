@@ -9,7 +9,7 @@ from rlmesh._messages import env as m
 from rlmesh._wire.field_tags import BATCH_SIZE, FIRST, SEQUENCE
 from rlmesh.backends import Buffer
 
-__all__ = ["OtherForm", "enter", "number", "sequence_of", "slab", "span", "value"]
+__all__ = ["NotCanonical", "enter", "number", "sequence_of", "slab", "span", "value"]
 
 _MOST_SLABS = 4096
 """Most slabs of a value that are read here. A message has room for 100 million empty ones, and
@@ -19,7 +19,7 @@ _VIEW_BYTES = 4096
 """Slabs from this size on are read as views; a copy of a smaller one costs less than a view."""
 
 
-class OtherForm(Exception):
+class NotCanonical(Exception):
     """The frame is not of the form that is read here."""
 
 
@@ -36,12 +36,12 @@ def value(data: Buffer, at: int, end: int) -> m.Encoded:
         slabs.append(slab(data, at, stop))
         at = stop
         if len(slabs) > _MOST_SLABS:
-            raise OtherForm
+            raise NotCanonical
     batch_size = None
     if at < end and data[at] == BATCH_SIZE:
         batch_size, at = number(data, at + 1)
     if at != end or (batch_size is not None and batch_size >= 1 << 32):
-        raise OtherForm
+        raise NotCanonical
     return m.Encoded(slabs, batch_size)
 
 
@@ -53,13 +53,13 @@ def slab(data: Buffer, at: int, stop: int) -> Buffer:
 def span(tag: int, data: Buffer, at: int, end: int) -> tuple[int, int]:
     """Where the content of a field starts and ends; the field must be `tag`, and end by `end`."""
     if data[at] != tag:
-        raise OtherForm
+        raise NotCanonical
     size = data[at + 1]
     at += 2
     if size > 127:
         size, at = number(data, at - 1)
     if at + size > end:
-        raise OtherForm
+        raise NotCanonical
     return at, at + size
 
 
@@ -69,7 +69,7 @@ def enter(tag: int, data: Buffer, at: int, end: int) -> int:
         return at + 2
     at, stop = span(tag, data, at, end)
     if stop != end:
-        raise OtherForm
+        raise NotCanonical
     return at
 
 
@@ -86,4 +86,4 @@ def number(data: Buffer, at: int) -> tuple[int, int]:
         if byte < 128:
             return total, at + 1
         shift += 7
-    raise OtherForm
+    raise NotCanonical

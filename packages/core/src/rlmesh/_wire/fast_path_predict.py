@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import operator
 
-from rlmesh._buffers import Frame, Place, whole
+from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
 from rlmesh._messages.model import Predict
-from rlmesh._wire.fast_path import OtherForm, enter, number, sequence_of, span, value
+from rlmesh._wire.fast_path import NotCanonical, enter, number, sequence_of, span, value
 from rlmesh._wire.field_tags import FORM, MOST_ACTIONS, PREDICT_REQUEST, SECOND, THIRD
 from rlmesh._wire.field_writer import put_value, varint
 from rlmesh._wire.model_spec import predict_form_from_wire, predict_form_to_wire
@@ -25,7 +25,7 @@ _LANES_BYTES = 3 * 65_536
 would keep the server busy for most of a minute."""
 
 
-def write_predict(sequence: int, body: Predict, place: Place = whole) -> Frame:
+def write_predict(sequence: int, body: Predict, allocate: FrameAllocator = join_parts) -> Frame:
     """The frame of a request.
 
     Raises:
@@ -44,7 +44,7 @@ def write_predict(sequence: int, body: Predict, place: Place = whole) -> Frame:
     head += b"\x2a%b%b" % (varint(len(before) + size + len(tail)), before)
     parts[0] = head
     parts.append(tail)
-    return place(parts, len(head) + size + len(tail))
+    return allocate(parts, len(head) + size + len(tail))
 
 
 def _uint32(name: str, given: int) -> int:
@@ -76,7 +76,7 @@ def read_predict(data: Buffer) -> m.Request | None:
         most = 0
         if stop < end:
             most, stop = number(data, stop + 1) if data[stop] == MOST_ACTIONS else (0, stop)
-    except (OtherForm, IndexError):
+    except (NotCanonical, IndexError):
         return None
     # The messages keep 32 bits of larger ones.
     if stop != end or form >= 1 << 31 or max([most, *lanes]) >= 1 << 32:

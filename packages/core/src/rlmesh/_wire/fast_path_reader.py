@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 
 from rlmesh._messages import env as m
-from rlmesh._wire.fast_path import OtherForm, enter, number, sequence_of, slab, span, value
+from rlmesh._wire.fast_path import NotCanonical, enter, number, sequence_of, slab, span, value
 from rlmesh._wire.field_tags import (
     CALL_US,
     FINAL,
@@ -41,7 +41,7 @@ def read_step(data: Buffer) -> m.Request | None:
         at = enter(STEP_REQUEST, data, at, end)
         at = enter(FIRST, data, at, end)
         return m.Request(sequence, m.Step(value(data, at, end)))
-    except (OtherForm, IndexError):
+    except (NotCanonical, IndexError):
         return None
 
 
@@ -60,7 +60,7 @@ def read_reset_done(
         if stop != end:
             return None
         return sequence, m.ResetDone(observation, read_info(data[at:stop]))
-    except (OtherForm, IndexError):
+    except (NotCanonical, IndexError):
         return None
 
 
@@ -99,7 +99,7 @@ class StepReader:
             if stop < end and data[stop] >= INFO:
                 return sequence, _step_rest(data, stop, observation, self._read_info)
             return sequence, _step_scalars(data, stop, observation, self._read_info)
-        except (OtherForm, IndexError, struct.error):
+        except (NotCanonical, IndexError, struct.error):
             return None
 
 
@@ -129,7 +129,7 @@ def _step_scalars(
         return m.StepDone(observation, reward, terminated, truncated)
     at, stop = span(INFO, data, at, end)
     if stop != end:
-        raise OtherForm
+        raise NotCanonical
     return m.StepDone(observation, reward, terminated, truncated, read_info(data[at:stop]))
 
 
@@ -150,13 +150,13 @@ def _step_rest(
     if at < end:
         start, at = span(FINAL, data, at, end)
         if at != end:
-            raise OtherForm
+            raise NotCanonical
         if data[start] == FIRST:
             start, stop = span(FIRST, data, start, end)
             mask, start = bytes(data[start:stop]), stop
         start, stop = span(SECOND, data, start, end)
         if stop != end:
-            raise OtherForm
+            raise NotCanonical
         final = value(data, start, end)
     return m.StepDone(observation, info=info, lanes=lanes, final_mask=mask, final=final)
 
@@ -168,11 +168,11 @@ def _lanes(data: Buffer, at: int, end: int) -> m.LaneOutcomes:
             start, at = span(tag, data, at, end)
             slabs[i] = data[start:at]
     if at != end:
-        raise OtherForm
+        raise NotCanonical
     return m.LaneOutcomes(*slabs)
 
 
 def _flag(data: Buffer, at: int) -> tuple[bool, int]:
     if data[at] > 1:
-        raise OtherForm
+        raise NotCanonical
     return data[at] == 1, at + 1

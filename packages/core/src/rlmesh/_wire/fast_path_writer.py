@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from rlmesh._buffers import Frame, Place, whole
+from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
 from rlmesh._wire.field_tags import FINAL, FIRST, INFO, LANES, SECOND, THIRD
 from rlmesh._wire.field_writer import SHORT, put_field, put_value, varint
@@ -23,7 +23,7 @@ _NO_REWARD = bytes(8)
 _pack_double = struct.Struct("<d").pack
 
 
-def write_step(sequence: int, step: m.Step, place: Place = whole) -> Frame:
+def write_step(sequence: int, step: m.Step, allocate: FrameAllocator = join_parts) -> Frame:
     """The frame of a step's request."""
     parts: list[Buffer] = []
     size = put_value(step.action, parts)
@@ -33,11 +33,15 @@ def write_step(sequence: int, step: m.Step, place: Place = whole) -> Frame:
         action = varint(size)
         head = b"\x2a%b\x0a%b" % (varint(1 + len(action) + size), action)
     head = parts[0] = b"\x08%b%b" % (varint(sequence), head) if sequence else head
-    return place(parts, len(head) + size)
+    return allocate(parts, len(head) + size)
 
 
 def write_reset_done(
-    sequence: int, done: m.ResetDone, call_us: int, info: bytes, place: Place = whole
+    sequence: int,
+    done: m.ResetDone,
+    call_us: int,
+    info: bytes,
+    allocate: FrameAllocator = join_parts,
 ) -> Frame:
     """The frame of a reset's answer; `info` is a serialised `Map`, empty for an empty one."""
     parts: list[Buffer] = []
@@ -46,11 +50,15 @@ def write_reset_done(
     size += 1 + len(length)
     if info:
         size += put_field(SECOND, (info,), len(info), parts)
-    return _put_response(sequence, call_us, b"\x2a", size, length, parts, place)
+    return _put_response(sequence, call_us, b"\x2a", size, length, parts, allocate)
 
 
 def write_step_done(
-    sequence: int, done: m.StepDone, call_us: int, info: bytes, place: Place = whole
+    sequence: int,
+    done: m.StepDone,
+    call_us: int,
+    info: bytes,
+    allocate: FrameAllocator = join_parts,
 ) -> Frame:
     """The frame of a step's answer; `info` is a serialised `Map`, empty for an empty one."""
     parts: list[Buffer] = []
@@ -65,7 +73,7 @@ def write_step_done(
         size += put_field(INFO, (info,), len(info), parts)
     if done.lanes is not None:
         size += _put_lanes(done, parts)
-    return _put_response(sequence, call_us, b"\x32", size, length, parts, place)
+    return _put_response(sequence, call_us, b"\x32", size, length, parts, allocate)
 
 
 def _put_response(
@@ -75,7 +83,7 @@ def _put_response(
     size: int,
     length: bytes,
     parts: list[Buffer],
-    place: Place,
+    allocate: FrameAllocator,
 ) -> Frame:
     """A frame of an answer of `size` bytes.
 
@@ -86,7 +94,7 @@ def _put_response(
         head += b"\x10" + (SHORT[call_us] if call_us < 128 else varint(call_us))
     whole_length = SHORT[size] if size < 128 else varint(size)
     before = parts[0] = b"%b%b%b\x0a%b" % (head, tag, whole_length, length)
-    return place(parts, len(before) + size - 1 - len(length))
+    return allocate(parts, len(before) + size - 1 - len(length))
 
 
 def _scalars(done: m.StepDone) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlmesh_proto.model.v1 import model_pb2
 
-from rlmesh._buffers import Frame, Place, whole
+from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
 from rlmesh._messages.model import (
     EndEpisode,
@@ -47,13 +47,13 @@ from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError, NewerSpecError, SpaceError
 from rlmesh.specs import PeerInfo, SessionTerms
 
-__all__ = ["MODEL_SERVICE", "ModelFrames"]
+__all__ = ["MODEL_SERVICE", "ModelWireCodec"]
 
 MODEL_SERVICE = "rlmesh.proto.model.v1.ModelService"
 """Full name of the model's gRPC service."""
 
 
-class ModelFrames:
+class ModelWireCodec:
     """Writes and reads the frames of one endpoint.
 
     Args:
@@ -66,11 +66,11 @@ class ModelFrames:
 
     # Requests: written by the client, read by the server.
 
-    def write_request(self, request: m.Request, place: Place = whole) -> Frame:
-        """The frame of a request; `place` puts a large one where the transport wants it."""
+    def write_request(self, request: m.Request, allocate: FrameAllocator = join_parts) -> Frame:
+        """The frame of a request; `allocate` puts a large one where the transport wants it."""
         body = request.body
         if isinstance(body, Predict):
-            return write_predict(request.sequence, body, place)
+            return write_predict(request.sequence, body, allocate)
         frame = model_pb2.SessionRequest()
         frame.sequence = request.sequence
         if isinstance(body, StartEpisode):
@@ -89,7 +89,7 @@ class ModelFrames:
         return frame.SerializeToString()
 
     def read_request(self, data: Buffer) -> m.Request:
-        """The request of a frame; see `EnvFrames.read_request`.
+        """The request of a frame; see `EnvWireCodec.read_request`.
 
         Raises:
             CodecError: If it is not a frame.
@@ -128,12 +128,12 @@ class ModelFrames:
     # Replies: written by the server, read by the client.
 
     def write_reply(
-        self, sequence: int, reply: m.Reply, call_us: int = 0, place: Place = whole
+        self, sequence: int, reply: m.Reply, call_us: int = 0, allocate: FrameAllocator = join_parts
     ) -> Frame:
         """The frame of the reply to request `sequence`.
 
         `call_us`, which counts the time in line for a batch, is not told: `Predicted` has its own.
-        `place` is for replies in pieces, and none of a model is.
+        `allocate` is for replies in pieces, and none of a model is.
         """
         frame = model_pb2.SessionResponse()
         frame.sequence = sequence

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rlmesh.adapters._places import Place, leaves_of
+from rlmesh.adapters._places import LeafSlot, leaves_of
 from rlmesh.adapters._problems import Problem
 from rlmesh.spaces import Space, path_text
 
 __all__ = ["coverage_problems"]
 
-Made = tuple[Place, str]
+Made = tuple[LeafSlot, str]
 """Where an output lies, and where it stands in the spec."""
 
 

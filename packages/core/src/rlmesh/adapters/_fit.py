@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from rlmesh.adapters._arrays import LARGEST, Arrays, Numbers
-from rlmesh.adapters._places import Place, is_interval
+from rlmesh.adapters._places import LeafSlot, is_interval
 from rlmesh.adapters._problems import Problem, shortened
 from rlmesh.adapters._rotations import LENGTHS
 from rlmesh.adapters._spec import MeanStd, ModelInput, ModelOutput
@@ -47,7 +47,7 @@ class Fit:
         channel_axis: Axis of the channels, from the end, of an image of the model; 0: none.
     """
 
-    place: Place
+    place: LeafSlot
     port: ModelInput | ModelOutput
     path: str
     problems: list[Problem]

@@ -13,7 +13,7 @@ from rlmesh.adapters._tags import EnvTags, Feature, TaggedLeaf
 from rlmesh.dtypes import DType
 from rlmesh.spaces import Bounds, Box, Discrete, MultiBinary, MultiDiscrete, Space, Text, path_text
 
-__all__ = ["Place", "is_interval", "leaves_of", "place_of", "range_problem", "tag_problems"]
+__all__ = ["LeafSlot", "is_interval", "leaves_of", "place_of", "range_problem", "tag_problems"]
 
 _RETAG = "correct the environment's tags"
 _MOST_BOUNDS = 2**20
@@ -23,7 +23,7 @@ _LEAVES = (Box, Discrete, MultiBinary, MultiDiscrete, Text)
 
 
 @dataclass(frozen=True)
-class Place:
+class LeafSlot:
     """A feature in a space.
 
     Attributes:
@@ -141,7 +141,7 @@ def leaves_of(
 
 def place_of(
     tag: TaggedLeaf, space: Space[Any], root: str, *, one_of: bool = False
-) -> Place | Problem:
+) -> LeafSlot | Problem:
     """Where the feature of a tag lies.
 
     Args:
@@ -163,7 +163,7 @@ def place_of(
     start = tag.offset
     stop = 0 if start is None else start + tag.length
     sliced = path if start is None else f"{path}[{start}:{stop}]"
-    place = Place(sliced, tag.path, leaf, tag.feature, start, stop)
+    place = LeafSlot(sliced, tag.path, leaf, tag.feature, start, stop)
     return _broken(place, tag) or place
 
 
@@ -183,7 +183,7 @@ def _leaf(
     return space
 
 
-def _broken(place: Place, tag: TaggedLeaf) -> Problem | None:
+def _broken(place: LeafSlot, tag: TaggedLeaf) -> Problem | None:
     """The part of rule T-1 that a tag of a leaf breaks."""
     shape = place.leaf.shape or ()
     if tag.offset is None and tag.length != 0:

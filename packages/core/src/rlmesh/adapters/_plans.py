@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlmesh.adapters._arrays import Arrays
-from rlmesh.adapters._places import Place
+from rlmesh.adapters._places import LeafSlot
 from rlmesh.adapters._steps import Chain
 from rlmesh.dtypes import DType
 from rlmesh.errors import InvalidValueError
@@ -16,7 +16,7 @@ from rlmesh.spaces import Space
 __all__ = ["ArrayInput", "CalledInput", "Output", "TextInput", "lane_of", "part_of"]
 
 
-def part_of(value: Any, place: Place) -> Any:
+def part_of(value: Any, place: LeafSlot) -> Any:
     """What lies at a place of an observation.
 
     Raises:
@@ -52,7 +52,7 @@ class ArrayInput:
     """
 
     name: str
-    place: Place
+    place: LeafSlot
     chain: Chain
     history: int
 
@@ -125,7 +125,7 @@ class TextInput:
     name: str
     path: str
     optional: bool
-    place: Place | None
+    place: LeafSlot | None
 
     def read(
         self, observation: Any, instructions: Sequence[str | None], *, stacked: bool
@@ -173,7 +173,7 @@ class Output:
 
     name: str
     path: str
-    place: Place
+    place: LeafSlot
     shape: tuple[int, ...]
     dtype: DType
     chain: Chain | None

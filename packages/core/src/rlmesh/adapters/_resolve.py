@@ -10,7 +10,7 @@ from rlmesh.adapters._arrays import FLOAT32, Arrays
 from rlmesh.adapters._coverage import Made, coverage_problems
 from rlmesh.adapters._entrypoints import load_entrypoint
 from rlmesh.adapters._fit import CHANNEL_AXES, Fit, standardized
-from rlmesh.adapters._places import Place, place_of
+from rlmesh.adapters._places import LeafSlot, place_of
 from rlmesh.adapters._plans import ArrayInput, CalledInput, Output, TextInput
 from rlmesh.adapters._problems import Problem, port_path, shortened
 from rlmesh.adapters._spec import Adaptation, ModelInput, ModelOutput, ModelSpec
@@ -93,7 +93,7 @@ class _Resolver:
 
     def _place(
         self, role: str, path: str, root: str, tags: Sequence[TaggedLeaf], space: Space[Any]
-    ) -> Place | Problem | None:
+    ) -> LeafSlot | Problem | None:
         """Where the one feature of a role lies; None: there is none."""
         same = [tag for tag in tags if tag.feature.role == role]
         if not same:
@@ -146,12 +146,12 @@ class _Resolver:
         self.problems += found
         return not found
 
-    def _fit(self, place: Place, port: ModelInput | ModelOutput, path: str) -> Fit:
+    def _fit(self, place: LeafSlot, port: ModelInput | ModelOutput, path: str) -> Fit:
         fit = Fit(place, port, path, self.problems)
         fit.check_shape()
         return fit
 
-    def _text(self, port: ModelInput, path: str, place: Place | None) -> TextInput | None:
+    def _text(self, port: ModelInput, path: str, place: LeafSlot | None) -> TextInput | None:
         before = len(self.problems)
         fix = "correct the environment's tags, or the model's spec"
         if place is not None and not place.is_text:
@@ -214,7 +214,7 @@ class _Resolver:
         element = self.arrays.held(port.dtype or chain.work or found.dtype)
         return Output(port.name, path, found, fit.shape, element, chain)
 
-    def _text_output(self, port: ModelOutput, path: str, place: Place) -> Output | None:
+    def _text_output(self, port: ModelOutput, path: str, place: LeafSlot) -> Output | None:
         kinds = (FeatureKind.TEXT, FeatureKind.UNSPECIFIED)
         if place.is_text and port.feature.kind in kinds and not port.normalization:
             return Output(port.name, path, place, (), FLOAT32, None)

@@ -101,19 +101,19 @@ class EpisodeFailure:
     exit_code: int | None = None
 
     @classmethod
-    def of(cls, error: BaseException, *, tell_traceback: bool = False) -> EpisodeFailure:
+    def of(cls, error: BaseException, *, expose_traceback: bool = False) -> EpisodeFailure:
         """The record of an exception.
 
         Args:
             error: The exception. Of those of `rlmesh.errors` the facts are kept, and the type and
                 the traceback are the peer's, where it told them.
-            tell_traceback: Whether the traceback of this process is kept, where there is no
+            expose_traceback: Whether the traceback of this process is kept, where there is no
                 peer's.
         """
         kind = type(error)
         name = _fact(error, "exception_type") or f"{kind.__module__}.{kind.__qualname__}"
         text = _fact(error, "remote_traceback")
-        if tell_traceback and not text:
+        if expose_traceback and not text:
             text = "".join(traceback.format_exception(kind, error, error.__traceback__))
         return cls(
             message=_fact(error, "message") or str(error),

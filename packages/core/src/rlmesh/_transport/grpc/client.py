@@ -15,7 +15,7 @@ from rlmesh._transport.grpc.options import client_options, target_of
 from rlmesh._transport.grpc.status import exception_of_status
 from rlmesh._transport.grpc.tls import channel_credentials
 from rlmesh._transport.limits import joined
-from rlmesh._transport.probe import is_deserted
+from rlmesh._transport.probe import nobody_listens
 from rlmesh._transport.token import check_token
 from rlmesh.backends import Buffer
 from rlmesh.errors import (
@@ -94,7 +94,7 @@ class GrpcConnection:
         except ConnectionLostError as error:
             raise ConnectError(error.message, address=self.address) from error
 
-    def place(self, parts: Sequence[Buffer], size: int) -> bytes:
+    def allocate(self, parts: Sequence[Buffer], size: int) -> bytes:
         """A frame made of pieces; raises LimitError if it is too large for the peer."""
         return joined(parts, size)
 
@@ -142,9 +142,9 @@ class GrpcConnection:
             f"environment (factory=), or loading the model: raise connect_timeout if it needs that"
         )
 
-    def deserted(self) -> bool:
-        """Whether nobody listens at the address, for sure; see `is_deserted`."""
-        return is_deserted(self._where)
+    def nobody_listens(self) -> bool:
+        """Whether nobody listens at the address, for sure; see `nobody_listens`."""
+        return nobody_listens(self._where)
 
     def close(self) -> None:
         """Drop the connection; may be called again."""

@@ -24,15 +24,15 @@ class Chunking(NamedTuple):
 
     Attributes:
         size: Bytes of a chunk, but the last.
-        places: How many chunks the segment has room for at once.
+        slots: How many chunks the segment has room for at once.
     """
 
     size: int
-    places: int
+    slots: int
 
-    def place(self, index: int) -> int:
+    def offset(self, index: int) -> int:
         """Where a chunk is put, in bytes from the beginning of the segment."""
-        return index % self.places * self.size
+        return index % self.slots * self.size
 
 
 def chunking(size: int) -> Chunking:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
-from rlmesh._transport.probe import is_deserted
+from rlmesh._transport.probe import nobody_listens
 from rlmesh._transport.socket import tcp as frames_tcp
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
 from rlmesh._transport.socket.unix import LocalFrameSocket, has_room, peer_is_same_user
@@ -59,7 +59,7 @@ def to_port(where: Address, port: int, token: str, tls: TLS | None) -> FramesCon
 
 
 class FramesConnection:
-    """See `rlmesh._session.client_connection.Exchange`.
+    """See `rlmesh._session.client_connection.ClientConnection`.
 
     Args:
         where: The server's address over gRPC, for messages.
@@ -81,9 +81,9 @@ class FramesConnection:
             raise ConnectError(words, address=self.address) from None
         self._begun = False
 
-    def place(self, parts: Sequence[Buffer], size: int) -> Buffer:
-        """See `FrameSocket.place`."""
-        return self._frames.place(parts, size)
+    def allocate(self, parts: Sequence[Buffer], size: int) -> Buffer:
+        """See `FrameSocket.allocate`."""
+        return self._frames.allocate(parts, size)
 
     def exchange(self, frame: Frame, timeout: float | None = None) -> Buffer:
         """Send a frame and wait for the answer; see `GrpcConnection.exchange`."""
@@ -123,9 +123,9 @@ class FramesConnection:
     def _lost(self, error: Exception) -> ConnectionLostError:
         return ConnectionLostError(f"{self.address}: {error}", address=self.address)
 
-    def deserted(self) -> bool:
+    def nobody_listens(self) -> bool:
         """Whether nobody listens at the address, for sure."""
-        return is_deserted(self._where)
+        return nobody_listens(self._where)
 
     def close(self) -> None:
         """Drop the connection; may be called again."""

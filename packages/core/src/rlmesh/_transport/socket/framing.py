@@ -8,9 +8,9 @@ import struct
 from collections.abc import Sequence
 from time import perf_counter_ns
 
-from rlmesh._buffers import Frame, Pieces
+from rlmesh._buffers import Frame, FrameParts
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES, joined, too_large
-from rlmesh._transport.socket.spin_wait import Patience
+from rlmesh._transport.socket.spin_wait import SpinWait
 from rlmesh.backends import Buffer
 
 __all__ = ["AT_ONCE", "HEADER", "MORE", "FrameSocket", "FramesEnded", "checked"]
@@ -47,7 +47,7 @@ class FrameSocket:
     def __init__(self, connected: socket.socket) -> None:
         connected.settimeout(None)
         self._socket = connected
-        self._patience = Patience(connected)
+        self._spin_wait = SpinWait(connected)
         self._rest = b""
         self._large = False
 
@@ -71,7 +71,7 @@ class FrameSocket:
             raise FramesEnded(f"a first message of {size} bytes; the limit is {most}")
         return self._exactly(size)
 
-    def place(self, parts: Sequence[Buffer], size: int) -> Buffer:
+    def allocate(self, parts: Sequence[Buffer], size: int) -> Buffer:
         """A frame made of pieces, of `size` bytes in all, where `send` wants it.
 
         Raises:
@@ -79,9 +79,9 @@ class FrameSocket:
         """
         return joined(parts, size)
 
-    def gather(self, parts: Sequence[Buffer], size: int) -> Frame:
-        """As `place`, of pieces that stay as they are until the peer's next frame has come."""
-        return self.place(parts, size)
+    def allocate_later(self, parts: Sequence[Buffer], size: int) -> Frame:
+        """As `allocate`, of pieces that stay as they are until the peer's next frame has come."""
+        return self.allocate(parts, size)
 
     def send(self, frame: Frame) -> None:
         """Send a frame.
@@ -96,7 +96,9 @@ class FrameSocket:
             return
         if size > MAX_MESSAGE_BYTES:
             raise too_large(size)
-        self._send_large(HEADER.pack(size), bytes(frame) if isinstance(frame, Pieces) else frame)
+        self._send_large(
+            HEADER.pack(size), bytes(frame) if isinstance(frame, FrameParts) else frame
+        )
 
     def _send_large(self, header: bytes, frame: Buffer) -> None:
         sent = self._socket.sendmsg([header, frame])
@@ -134,11 +136,11 @@ class FrameSocket:
 
     def _wait(self) -> bytes:
         """Whatever comes next."""
-        if self._patience.look():
+        if self._spin_wait.spin():
             return self._socket.recv(AT_ONCE)
         begun = perf_counter_ns()
         data = self._recv(AT_ONCE)
-        self._patience.slept(perf_counter_ns() - begun)
+        self._spin_wait.record_wait(perf_counter_ns() - begun)
         return data
 
     def _referred(self, data: bytes) -> Buffer:

@@ -162,7 +162,11 @@ class _Stream:
         self._frames = frames
         self._ended = ended
         self._connection = connect(
-            "unix:frames", frames.cut, lambda: True, frames.gather, ended=frames.peer_has_ended
+            "unix:frames",
+            frames.cut,
+            lambda: True,
+            frames.allocate_later,
+            ended=frames.peer_has_ended,
         )
 
     def begin(self) -> bool:

@@ -12,14 +12,21 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rlmesh._buffers import lay
+from rlmesh._buffers import copy_parts
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh.backends import Buffer
 
 if sys.platform == "linux":
     import fcntl
 
-__all__ = ["PAGE_BYTES", "SHARED_BYTES", "OwnSegment", "PeerSegment", "Placed", "SegmentRefused"]
+__all__ = [
+    "PAGE_BYTES",
+    "SHARED_BYTES",
+    "OwnSegment",
+    "PeerSegment",
+    "SegmentRefused",
+    "WrittenFrame",
+]
 
 SHARED_BYTES = 16_384
 """Frames from this size on travel here; a smaller one costs less on the socket."""
@@ -43,7 +50,7 @@ class SegmentRefused(Exception):
     """What a peer has handed over, or named, is not to be read."""
 
 
-class Placed(NamedTuple):
+class WrittenFrame(NamedTuple):
     """A frame in the own segment.
 
     Attributes:
@@ -91,16 +98,16 @@ class OwnSegment:
             os.close(self.descriptor)
             self.descriptor = -1
 
-    def write(self, parts: Sequence[Buffer], size: int) -> Placed:
+    def write(self, parts: Sequence[Buffer], size: int) -> WrittenFrame:
         """Copy the pieces of a frame, of `size` bytes in all, one after another."""
         self._slot = 0 if size >= _ONE_SLOT_BYTES else (self._slot + 1) % _SLOTS
         start = self._slot * MAX_MESSAGE_BYTES
         self.put(start, parts)
-        return Placed(self._memory[start : start + size], start // PAGE_BYTES)
+        return WrittenFrame(self._memory[start : start + size], start // PAGE_BYTES)
 
     def put(self, place: int, parts: Sequence[Buffer]) -> None:
         """Copy pieces to a place, in bytes from the beginning, over whatever is there."""
-        lay(parts, self._memory, place)
+        copy_parts(parts, self._memory, place)
 
     def __del__(self) -> None:
         self.handed_over()

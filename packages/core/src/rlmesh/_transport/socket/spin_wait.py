@@ -1,4 +1,4 @@
-"""`Patience`: whether to look for the next frame a while before sleeping until it comes."""
+"""`SpinWait`: whether to look for the next frame a while before sleeping until it comes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import select
 import socket
 from time import perf_counter_ns
 
-__all__ = ["Patience"]
+__all__ = ["SpinWait"]
 
-LOOK_NS = 200_000
+SPIN_NS = 200_000
 """How long it looks where the look before was not in vain: about twice what sleeping costs."""
 
 PROBE_NS = 500_000
@@ -24,17 +24,17 @@ LONG_NS = 5_000_000
 LEAD_NS = 200_000
 """How long before the end that it expects it wants to be awake: the timer and waking are late."""
 
-MOST_SKIPPED = 256
+MAX_SKIPPED = 256
 """How many waits at most it lets pass after looking in vain."""
 
-CROWDED_NS = 1_000_000
+PREEMPTED_NS = 1_000_000
 """A turn of looking takes one or two microseconds, or as long as the peer's work where that runs on
 the same core; in one that took longer, somebody else had the core for a time slice."""
 
 LOST_SHARE = 8
 """Whoever loses the core for more than this part of the time is in a crowd."""
 
-LEAST_CROWDED, MOST_CROWDED = 32, 4096
+MIN_PREEMPTED, MAX_PREEMPTED = 32, 4096
 """How many waits it lets pass where others want the core: a look loses it for a time slice."""
 
 _ABLE = hasattr(select, "poll") and hasattr(os, "sched_getaffinity")
@@ -43,7 +43,7 @@ _SELECTABLE = 1024
 """Descriptors from here on are not for `select`, the only call whose time is in microseconds."""
 
 
-class Patience:
+class SpinWait:
     """Waits for a socket's next bytes: awake where they will come at once, else not at all.
 
     A process that sleeps until bytes come is woken tens of microseconds later, which is more than a
@@ -72,10 +72,10 @@ class Patience:
         self._passed = 0
         self._skipped = 0
         self._to_skip = 0
-        self._crowds = 0
+        self._preempted_waits = 0
         self._lost_at = 0
 
-    def look(self) -> bool:
+    def spin(self) -> bool:
         """Look for bytes, if that is worthwhile; whether there are some."""
         if not (self._short or self._expected) or not self._allowed:
             return False
@@ -83,53 +83,55 @@ class Patience:
             self._skipped += 1
             return False
         if not self._short:
-            return self._look_later()
-        if not self._look_until(perf_counter_ns() + (LOOK_NS if self._flowing else PROBE_NS)):
+            return self._spin_later()
+        if not self._spin_until(perf_counter_ns() + (SPIN_NS if self._flowing else PROBE_NS)):
             return False
         if self._flowing:
             self._to_skip = 0
         self._flowing = True
         return True
 
-    def _look_later(self) -> bool:
+    def _spin_later(self) -> bool:
         begun = perf_counter_ns()
         asleep = (self._expected - LEAD_NS) / 1e9
         came = bool(select.select(self._waited, (), (), asleep)[0])
         if not came:
-            if not self._look_until(perf_counter_ns() + 2 * LEAD_NS):
+            if not self._spin_until(perf_counter_ns() + 2 * LEAD_NS):
                 self._passed = perf_counter_ns() - begun
                 return False
             self._to_skip = 0
         self._note(perf_counter_ns() - begun)
         return True
 
-    def _look_until(self, end: int) -> bool:
+    def _spin_until(self, end: int) -> bool:
         poll = self._poll
         turn = perf_counter_ns()
         while not poll(0):
             os.sched_yield()
             begun, turn = turn, perf_counter_ns()
-            if turn - begun > CROWDED_NS:
-                self._crowded(turn, turn - begun)
+            if turn - begun > PREEMPTED_NS:
+                self._preempted(turn, turn - begun)
                 return False
             if turn > end:
-                self._pass(min(2 * self._to_skip + 1, MOST_SKIPPED))
+                self._pass(min(2 * self._to_skip + 1, MAX_SKIPPED))
                 return False
         return True
 
-    def _crowded(self, now: int, lost: int) -> None:
+    def _preempted(self, now: int, lost: int) -> None:
         """It has lost its core for a while, which happens to everybody once in a while."""
         often = lost * LOST_SHARE > now - self._lost_at
         self._lost_at = now
-        self._crowds = min(max(LEAST_CROWDED, 2 * self._crowds), MOST_CROWDED) if often else 0
-        self._pass(self._crowds)
+        self._preempted_waits = (
+            min(max(MIN_PREEMPTED, 2 * self._preempted_waits), MAX_PREEMPTED) if often else 0
+        )
+        self._pass(self._preempted_waits)
 
     def _pass(self, waits: int) -> None:
         """Let so many waits pass."""
         self._skipped = 0
         self._to_skip = waits
 
-    def slept(self, nanoseconds: int) -> None:
+    def record_wait(self, nanoseconds: int) -> None:
         """It had to sleep until bytes came."""
         self._note(nanoseconds + self._passed)
         self._passed = 0
@@ -138,7 +140,7 @@ class Patience:
     def _note(self, nanoseconds: int) -> None:
         """How long a wait took; waits that a look at once has ended are not noted."""
         self._short = nanoseconds < SHORT_NS
-        alike = abs(nanoseconds - self._last) < LOOK_NS
+        alike = abs(nanoseconds - self._last) < SPIN_NS
         long = SHORT_NS <= nanoseconds < LONG_NS
         self._expected = min(nanoseconds, self._last) if alike and long and self._waited else 0
         self._last = nanoseconds

@@ -12,8 +12,8 @@ import struct
 import sys
 from collections.abc import Sequence
 
-from rlmesh._buffers import Frame, Pieces
-from rlmesh._reusable_buffer import ReceivedMemory
+from rlmesh._buffers import Frame, FrameParts
+from rlmesh._reusable_buffer import ReceiveBuffers
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES, too_large
 from rlmesh._transport.socket.chunks import IN_CHUNKS, chunking, chunks
 from rlmesh._transport.socket.framing import (
@@ -30,8 +30,8 @@ from rlmesh._transport.socket.shared_memory import (
     SHARED_BYTES,
     OwnSegment,
     PeerSegment,
-    Placed,
     SegmentRefused,
+    WrittenFrame,
 )
 from rlmesh.backends import Buffer
 
@@ -76,8 +76,8 @@ class LocalFrameSocket(FrameSocket):
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LOOK_AFTER)
         self._own: OwnSegment | None = None
         self._peer: PeerSegment | None = None
-        self._placed: Placed | None = None
-        self._memory = ReceivedMemory()
+        self._placed: WrittenFrame | None = None
+        self._memory = ReceiveBuffers()
 
     # The first exchange, in which each end hands the other its segment.
 
@@ -145,7 +145,7 @@ class LocalFrameSocket(FrameSocket):
             self._socket.sendall(data[sent:])
         own.handed_over()
 
-    def place(self, parts: Sequence[Buffer], size: int) -> Buffer:
+    def allocate(self, parts: Sequence[Buffer], size: int) -> Buffer:
         """A frame made of pieces, of `size` bytes in all, where `send` finds it.
 
         Returns:
@@ -158,15 +158,15 @@ class LocalFrameSocket(FrameSocket):
         if size < SHARED_BYTES:
             return b"".join(parts)
         if self._own is None or size > MAX_MESSAGE_BYTES:
-            return super().place(parts, size)
+            return super().allocate(parts, size)
         placed = self._placed = self._own.write(parts, size)
         return placed.view
 
-    def gather(self, parts: Sequence[Buffer], size: int) -> Frame:
+    def allocate_later(self, parts: Sequence[Buffer], size: int) -> Frame:
         """See `FrameSocket`; only chunks, which need a segment, are sent piece by piece."""
         if self._own is not None and CHUNKED_BYTES <= size <= MAX_MESSAGE_BYTES:
-            return Pieces(parts, size)
-        return self.place(parts, size)
+            return FrameParts(parts, size)
+        return self.allocate(parts, size)
 
     def close(self) -> None:
         """See `FrameSocket`; the memory goes with the last view of it."""
@@ -196,8 +196,8 @@ class LocalFrameSocket(FrameSocket):
             raise too_large(size)
         placed = self._placed
         if placed is None or placed.view is not frame:
-            if isinstance(frame, Pieces) or size >= CHUNKED_BYTES:
-                parts = frame.parts if isinstance(frame, Pieces) else (frame,)
+            if isinstance(frame, FrameParts) or size >= CHUNKED_BYTES:
+                parts = frame.parts if isinstance(frame, FrameParts) else (frame,)
                 self._send_chunks(parts, size, self._own)
                 return
             placed = self._placed = self._own.write((frame,), size)
@@ -207,12 +207,12 @@ class LocalFrameSocket(FrameSocket):
         self._socket.sendall(_REFERENCE.pack(size | MORE, IN_CHUNKS))
         cut = chunking(size)
         for index, chunk in enumerate(chunks(parts, cut.size)):
-            if index >= cut.places:
+            if index >= cut.slots:
                 self._exactly(1)
-            own.put(cut.place(index), chunk)
+            own.put(cut.offset(index), chunk)
             self._socket.sendall(_TOKEN)
         count = -(-size // cut.size)
-        self._exactly(min(count, cut.places))  # Nothing of it is left when the next frame comes.
+        self._exactly(min(count, cut.slots))  # Nothing of it is left when the next frame comes.
 
     def _referred(self, data: bytes) -> memoryview:
         """The frame that a reference stands for."""
@@ -239,7 +239,7 @@ class LocalFrameSocket(FrameSocket):
                 self._rest = self._rest[1:]
             else:
                 self._exactly(1)
-            part[:] = peer.read(cut.place(index) // PAGE_BYTES, len(part))
+            part[:] = peer.read(cut.offset(index) // PAGE_BYTES, len(part))
             self._socket.sendall(_TOKEN)
         return memory
 
