@@ -10,10 +10,10 @@ from unittest import mock
 from google.protobuf.message import DecodeError
 from rlmesh_proto.env.v1 import env_pb2
 
+from rlmesh._compatibility import compatible
 from rlmesh._messages import env as m
-from rlmesh._session.server_connection import Answer
+from rlmesh._session.server_connection import Answer, ServerConnection
 from rlmesh._session.session_manager import SessionManager
-from rlmesh._session.versions import compatible
 from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.fast_path_reader import read_step
 from rlmesh.backends import NATIVE
@@ -72,7 +72,7 @@ class Stream:
     """A connection, and what the contract says of its answers."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._connection = endpoint.manager.connect("fuzz", lambda: None, lambda: False)
+        self._connection = ServerConnection(endpoint.manager, "fuzz", lambda: None, lambda: False)
         self._endpoint = endpoint
         self._session: Held | None = None
 

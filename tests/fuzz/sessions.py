@@ -8,6 +8,7 @@ from typing import Any
 
 from rlmesh._env_host.describe_env import describe_env
 from rlmesh._env_host.env_servicer import EnvServicer
+from rlmesh._env_host.servicer_provider import EnvServicerProvider
 from rlmesh._messages import env as m
 from rlmesh._session.session_manager import SessionManager
 from rlmesh._wire.dynamic import InexactValueWarning
@@ -80,7 +81,7 @@ def _manager(contract: EnvContract, stub: Any, resumable: bool) -> SessionManage
         served=contract,
         server=PEER,
         terms=SessionTerms(GRACE_SECONDS if resumable else 0.0),
-        servicers=_One(stub),
+        servicers=EnvServicerProvider(_One(stub)),
         frames=EnvWireCodec(NATIVE),
         expose_tracebacks=False,
     )

@@ -11,6 +11,7 @@ import pytest
 from rlmesh import Model, ModelServer, ServeOptions
 from rlmesh._messages import env as m
 from rlmesh._messages.model import EndEpisode, Predict, Predicted, StartEpisode
+from rlmesh._session.server_connection import ServerConnection
 from rlmesh._session.versions import this_peer
 from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh.adapters import (
@@ -87,7 +88,7 @@ def test_damaged_conversations(kind: str) -> None:
     with ModelServer(model_of(kind), options=options) as server:
 
         def connect() -> Any:
-            return server._manager.connect("noise", lambda: None, lambda: True)
+            return ServerConnection(server._manager, "noise", lambda: None, lambda: True)
 
         def play(damage: float) -> list[m.Reply]:
             connection, replies = connect(), []

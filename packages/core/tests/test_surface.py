@@ -16,8 +16,8 @@ import pytest
 
 import rlmesh
 from rlmesh import errors
+from rlmesh._compatibility import compatible
 from rlmesh._messages.env import ErrorCode, Failure
-from rlmesh._session.versions import compatible
 from rlmesh._transport.address import parse_address
 from rlmesh._transport.grpc.status import exception_of_status
 from rlmesh._wire.failures import raise_failure

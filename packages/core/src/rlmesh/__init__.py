@@ -3,29 +3,41 @@
 `EnvServer` serves an environment in one process; `RemoteEnv` or `Model` plays it in another. This
 package needs neither NumPy nor Gymnasium; `rlmesh.numpy`, `rlmesh.torch` and `rlmesh.jax` are the
 same in their values.
+
+A public name is imported when it is first used (PEP 562), so that `import rlmesh` loads neither
+gRPC nor protobuf.
 """
 
-from rlmesh import adapters, errors, spaces, specs, types
-from rlmesh._client.env import RemoteEnv, RemoteVectorEnv
-from rlmesh._client.model import RemoteModel
-from rlmesh._evaluation.evaluate import evaluate
-from rlmesh._models.native import Model
-from rlmesh._policy.events import (
-    CloseEvent,
-    EpisodeEndEvent,
-    Hooks,
-    ResetEvent,
-    RunStartEvent,
-    StepEvent,
-)
-from rlmesh._policy.forms import EpisodeContext
-from rlmesh._policy.random_sample import RANDOM_SAMPLE
-from rlmesh._server.env_server import EnvServer
-from rlmesh._server.model_server import ModelServer
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from rlmesh._result_formats import LazyResultFormats
 from rlmesh._version import __version__
-from rlmesh.options import TLS, ServeOptions
-from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult
-from rlmesh.tensor import Tensor
+from rlmesh.results._formats import install
+
+if TYPE_CHECKING:
+    from rlmesh import adapters, errors, spaces, specs, types
+    from rlmesh._client.env import RemoteEnv, RemoteVectorEnv
+    from rlmesh._client.model import RemoteModel
+    from rlmesh._models.evaluate import evaluate
+    from rlmesh._models.native import Model
+    from rlmesh._policy.events import (
+        CloseEvent,
+        EpisodeEndEvent,
+        Hooks,
+        ResetEvent,
+        RunStartEvent,
+        StepEvent,
+    )
+    from rlmesh._policy.forms import EpisodeContext
+    from rlmesh._policy.random_sample import RANDOM_SAMPLE
+    from rlmesh._server.env_server import EnvServer
+    from rlmesh._server.model_server import ModelServer
+    from rlmesh.options import TLS, ServeOptions
+    from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult
+    from rlmesh.tensor import Tensor
 
 __all__ = [
     "RANDOM_SAMPLE",
@@ -56,3 +68,45 @@ __all__ = [
     "specs",
     "types",
 ]
+
+install(LazyResultFormats())
+
+_MODULES = ("adapters", "errors", "spaces", "specs", "types")
+_NAMES = {
+    "RANDOM_SAMPLE": "_policy.random_sample",
+    "TLS": "options",
+    "CloseEvent": "_policy.events",
+    "EnvServer": "_server.env_server",
+    "EpisodeContext": "_policy.forms",
+    "EpisodeEnd": "results",
+    "EpisodeEndEvent": "_policy.events",
+    "EpisodeResult": "results",
+    "Hooks": "_policy.events",
+    "Model": "_models.native",
+    "ModelServer": "_server.model_server",
+    "RemoteEnv": "_client.env",
+    "RemoteModel": "_client.model",
+    "RemoteVectorEnv": "_client.env",
+    "ResetEvent": "_policy.events",
+    "RunResult": "results",
+    "RunStartEvent": "_policy.events",
+    "ServeOptions": "options",
+    "StepEvent": "_policy.events",
+    "Tensor": "tensor",
+    "evaluate": "_models.evaluate",
+}
+"""Module of each public name that is not a module itself."""
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return importlib.import_module(f"rlmesh.{name}")
+    if name not in _NAMES:
+        raise AttributeError(f"module 'rlmesh' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"rlmesh.{_NAMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -39,11 +39,9 @@ attributes too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rlmesh.adapters import Problem
-    from rlmesh.results import RunResult
+from rlmesh._problem import Problem
 
 __all__ = [
     "AdapterError",
@@ -211,10 +209,11 @@ class RunError(RLMeshError, RuntimeError):
     """A run ended before its last episode; `__cause__` says why.
 
     Attributes:
-        result: The episodes that were finished.
+        result: The `rlmesh.results.RunResult` of the finished episodes.
     """
 
-    def __init__(self, message: str, *, result: RunResult) -> None:
+    # Any, because `rlmesh.results` imports this module.
+    def __init__(self, message: str, *, result: Any) -> None:
         super().__init__(message)
         self.result = result
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from rlmesh import RemoteModel
+from rlmesh import Model, RemoteModel
 from rlmesh._cli.sources import UsageProblem, load, read_choice, read_object
 from rlmesh._models.base import ModelBase
+from rlmesh.backends import backend_names, registration
 from rlmesh.options import TLS
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
 ]
 
 RANDOM = "random"
-BACKENDS = ("native", "numpy", "torch", "jax")
 
 MODEL_HELP = (
     "module:name of a function, of a class or object with predict, or of a Model; or random, which "
@@ -38,7 +38,8 @@ ModelKwargs = Annotated[
 Backend = Annotated[
     str | None,
     typer.Option(
-        help="native, numpy, torch or jax: whose values a MODEL reads that is no Model itself",
+        help="native, numpy, torch, jax or another registered backend: the values that a MODEL "
+        "reads which is not a Model itself",
         show_default="numpy, where it is installed",
     ),
 ]
@@ -62,7 +63,7 @@ def load_model(name: str, kwargs: str, backend: str | None) -> ModelBase[Any, An
         ImportError: If the backend is not installed.
     """
     given = read_object(kwargs, "--model-kwargs")
-    read_choice(backend, "--backend", BACKENDS)
+    read_choice(backend, "--backend", backend_names())
     if name == RANDOM:
         from rlmesh import RANDOM_SAMPLE
 
@@ -89,25 +90,11 @@ def dial_model(
         UsageProblem: If there is no such backend.
         RLMeshError: If it cannot be reached.
     """
-    framework = read_choice(backend, "--backend", BACKENDS)
+    framework = read_choice(backend, "--backend", backend_names())
     return RemoteModel(address, token=token, tls=tls, framework=framework, connect_timeout=timeout)
 
 
 def _model_class(backend: str | None) -> type[ModelBase[Any, Any]]:
     if backend is None:
         backend = "numpy" if find_spec("rlmesh_numpy") else "native"
-    if backend == "numpy":
-        from rlmesh.numpy import Model as NumpyModel
-
-        return NumpyModel
-    if backend == "torch":
-        from rlmesh.torch import Model as TorchModel
-
-        return TorchModel
-    if backend == "jax":
-        from rlmesh.jax import Model as JaxModel
-
-        return JaxModel
-    from rlmesh import Model
-
-    return Model
+    return Model if backend == "native" else registration(backend).model

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rlmesh._client.env_stub import EnvStub
-    from rlmesh.specs import EnvContract
+from rlmesh._client.env_stub import EnvStub
+from rlmesh.specs import EnvContract
 
 __all__ = ["EnvClientBase"]
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rlmesh._client.base import EnvClientBase
+from rlmesh._client.env_stub import EnvStub
 from rlmesh.backends import NATIVE
-
-if TYPE_CHECKING:
-    from rlmesh.options import TLS
-    from rlmesh.spaces import Space
-    from rlmesh.specs import EnvContract, Reconnect
-    from rlmesh.tensor import Tensor
+from rlmesh.options import TLS
+from rlmesh.spaces import Space
+from rlmesh.specs import EnvContract, Reconnect
+from rlmesh.tensor import Tensor
 
 __all__ = ["RemoteEnv", "RemoteVectorEnv"]
 
@@ -37,7 +36,6 @@ class _NativeClient(EnvClientBase):
         on_reconnect: Callable[[Reconnect], object] | None = None,
         transport: Literal["auto", "grpc", "frames"] = "auto",
     ) -> None:
-        from rlmesh._client.env_stub import EnvStub
 
         self._arguments: dict[str, Any] = {
             "token": token,

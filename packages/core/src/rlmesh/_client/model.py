@@ -5,21 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
+from rlmesh._client.connect import destination
+from rlmesh._client.model_policy import RemotePolicy
+from rlmesh._client.model_stub import FIRST_LANE, Dial, ModelStub
+from rlmesh._client.transport_choice import Transport, TransportChoice
+from rlmesh._policy.events import Callbacks
+from rlmesh._policy.forms import EpisodeContext
+from rlmesh._session.connect_options import ConnectOptions
+from rlmesh._wire.contract import route_key
 from rlmesh.adapters import PredictForm
+from rlmesh.backends import ArrayBackend, backend_of, contract_backend
+from rlmesh.errors import ClosedError, InvalidValueError, UnsupportedError
+from rlmesh.options import TLS
+from rlmesh.spaces import Space
+from rlmesh.specs import EnvContract, ModelSpec, Reconnect
 from rlmesh.tensor import Tensor
-
-if TYPE_CHECKING:
-    from rlmesh._client.model_policy import RemotePolicy
-    from rlmesh._client.model_stub import ModelStub
-    from rlmesh._client.transport_choice import Transport
-    from rlmesh._policy.events import Callbacks
-    from rlmesh._policy.forms import EpisodeContext
-    from rlmesh.backends import ArrayBackend
-    from rlmesh.options import TLS
-    from rlmesh.spaces import Space
-    from rlmesh.specs import EnvContract, ModelSpec, Reconnect
 
 __all__ = ["RemoteModel"]
 
@@ -95,18 +97,13 @@ class RemoteModel:
         *,
         token: str = "",
         tls: TLS | None = None,
-        framework: Literal["native", "numpy", "torch", "jax"] | None = None,
+        framework: str | None = None,
         device: object | None = None,
         connect_timeout: float = 10.0,
         wait: float = 0.0,
         on_reconnect: Callable[[Reconnect], object] | None = None,
         transport: Transport = "auto",
     ) -> None:
-        from rlmesh._client.connect import destination
-        from rlmesh._client.model_stub import Dial
-        from rlmesh._client.transport_choice import TransportChoice
-        from rlmesh._env_host.frameworks import backend_of, contract_backend
-        from rlmesh._session.connect_options import ConnectOptions
 
         self._arguments: dict[str, Any] = {
             "token": token,
@@ -140,8 +137,6 @@ class RemoteModel:
     @property
     def transport(self) -> str | None:
         """How frames travel: "grpc" or "frames"; None: the environment's session is not open."""
-        from rlmesh._wire.contract import route_key
-
         if self._contract is None:
             return None
         with self._lock:
@@ -267,10 +262,6 @@ class RemoteModel:
             UnsupportedError: If the model does not fit the environment.
             ValueError: If it takes no instruction and there is one, or the reverse.
         """
-        from rlmesh._client.model_policy import RemotePolicy
-        from rlmesh._policy.forms import EpisodeContext
-        from rlmesh.errors import UnsupportedError
-
         stub = self._stub_of(contract, anew=True)
         probe = EpisodeContext("", instruction=instruction)
         try:
@@ -287,7 +278,6 @@ class RemoteModel:
 
     @property
     def _callbacks(self) -> Callbacks:
-        from rlmesh._policy.events import Callbacks
 
         return Callbacks()
 
@@ -318,10 +308,6 @@ class RemoteModel:
         Raises:
             ClosedError: If this client was closed.
         """
-        from rlmesh._client.model_stub import ModelStub
-        from rlmesh._wire.contract import route_key
-        from rlmesh.errors import ClosedError
-
         key = route_key(contract)
         with self._lock:
             if self._over.is_set():
@@ -365,8 +351,6 @@ def _reconnect(
 
 
 def _own_lane(lane: int) -> int:
-    from rlmesh._client.model_stub import FIRST_LANE
-    from rlmesh.errors import InvalidValueError
 
     if not 0 <= lane < FIRST_LANE:
         raise InvalidValueError("lane", f"0 to {FIRST_LANE - 1}", str(lane))

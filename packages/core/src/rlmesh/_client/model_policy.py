@@ -7,14 +7,10 @@ from typing import Any
 
 from rlmesh._client.model_stub import ModelStub
 from rlmesh._policy.forms import EpisodeContext
-from rlmesh._policy.policy import form_of
+from rlmesh._policy.policy import OFFERED_KEY, form_of
 from rlmesh.adapters import ModelSpec, PredictForm
 
-__all__ = ["OFFERED_KEY", "RemotePolicy"]
-
-OFFERED_KEY = "rlmesh.offered"
-"""Key of a spec's metadata: which of its forms the model has itself, so that evaluation asks it in
-the same one wherever it is. A spec without it is taken to have all of them."""
+__all__ = ["RemotePolicy"]
 
 
 class RemotePolicy:

@@ -11,10 +11,9 @@ from rlmesh._codec import Validation
 from rlmesh._env_host.describe_env import DescribedEnv, describe_env
 from rlmesh._env_host.env_servicer import EnvServicer
 from rlmesh._env_host.env_thread import Stream
-from rlmesh._env_host.frameworks import Framework, backend_of
 from rlmesh._session.server_session import Servicer
 from rlmesh.adapters import EnvTags
-from rlmesh.backends import ArrayBackend
+from rlmesh.backends import ArrayBackend, backend_of
 from rlmesh.specs import AutoresetMode, EnvContract
 
 __all__ = ["EnvHost", "EnvHostConfig"]
@@ -35,7 +34,7 @@ class EnvHostConfig:
     """
 
     tags: EnvTags | None = None
-    framework: Framework | None = None
+    framework: str | None = None
     device: object | None = None
     validation: Validation = "warn"
     expose_tracebacks: bool = False

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rlmesh._env_host.base import EnvHost, EnvHostConfig
-from rlmesh._env_host.frameworks import contract_backend
 from rlmesh._env_host.pool import PooledEnvHost, Worker
 from rlmesh._env_host.single import SingleEnvHost
 from rlmesh._env_host.thread_worker import ThreadWorker
 from rlmesh._session.server_session import RequestRefused
 from rlmesh._wire.failures import raise_failure
+from rlmesh.backends import contract_backend
 from rlmesh.options import ServeOptions
 
 __all__ = ["Pool", "make_env_host"]

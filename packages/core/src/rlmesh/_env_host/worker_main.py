@@ -21,7 +21,6 @@ from collections.abc import Generator
 from multiprocessing.connection import Connection
 
 from rlmesh._env_host.env_servicer import EnvServicer
-from rlmesh._env_host.frameworks import backend_of
 from rlmesh._env_host.interrupts import is_server_interrupt
 from rlmesh._env_host.pickled_factory import PickledFactory
 from rlmesh._messages import env as m
@@ -29,7 +28,7 @@ from rlmesh._session.answers import write_answer
 from rlmesh._session.versions import this_peer
 from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.failures import failure_of_exception
-from rlmesh.backends import NATIVE
+from rlmesh.backends import NATIVE, backend_of
 from rlmesh.specs import SessionTerms
 
 __all__ = ["FAILED", "MADE", "main"]

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypedDict, TypeVar
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar
 
+from rlmesh._evaluation.run import Settings, play
+from rlmesh._models.session import Session
 from rlmesh._policy.events import Callbacks, LifecycleCallback
 from rlmesh._policy.forms import METHODS, EpisodeContext, ModelForms
 from rlmesh._policy.policy import LocalPolicy
 from rlmesh._policy.random_sample import RandomSample, Sampler
+from rlmesh._server.model_server import ModelServer
 from rlmesh.adapters import DELEGATED, Adaptation, ModelSpec, PredictForm, resolve
 from rlmesh.backends import ArrayBackend
+from rlmesh.options import ServeOptions
 from rlmesh.results import RunResult
 from rlmesh.specs import EnvContract
-
-if TYPE_CHECKING:
-    import os
-
-    from rlmesh._models.session import Session
-    from rlmesh.options import ServeOptions
 
 __all__ = ["ModelBase", "ModelOptions"]
 
@@ -228,8 +227,6 @@ class ModelBase(Generic[ObsT, ActT]):
             FileExistsError: If the journal is there, without `resume`.
             RLMeshError: If the environment cannot be reached, or the model does not fit it.
         """
-        from rlmesh._evaluation.run import Settings, play
-
         return play(
             self,
             [env_or_address],
@@ -266,8 +263,6 @@ class ModelBase(Generic[ObsT, ActT]):
             AddressError: If the address is none, or cannot be bound.
             CodecError: If the spec breaks a rule of the contract.
         """
-        from rlmesh._server.model_server import ModelServer
-
         ModelServer(self, address, token=token, options=options).serve()
 
     def run_local(self, env_address: str, *, token: str = "") -> None:
@@ -280,8 +275,6 @@ class ModelBase(Generic[ObsT, ActT]):
         Raises:
             RunError: If the environment, the model or a callback fails.
         """
-        from rlmesh._evaluation.run import Settings, play
-
         play(self, [env_address], Settings(token=token, is_endless=True, is_strict=True))
 
     def run_local_for_episodes(
@@ -305,8 +298,6 @@ class ModelBase(Generic[ObsT, ActT]):
             RLMeshError: If the environment cannot be reached, or the model does not fit it.
             UnsupportedError: If it is a vector.
         """
-        from rlmesh._models.session import Session
-
         return Session(
             self,
             env_or_address,

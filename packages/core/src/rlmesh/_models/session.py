@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rlmesh._evaluation.endpoints import sources_of
-from rlmesh._evaluation.run import ModelDialer
+from rlmesh._evaluation.run import Evaluable, ModelDialer
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh.errors import ClosedError, UnsupportedError
-
-if TYPE_CHECKING:
-    from rlmesh._evaluation.run import Evaluable
-    from rlmesh.specs import EnvContract
+from rlmesh.specs import EnvContract
 
 __all__ = ["Session"]
 

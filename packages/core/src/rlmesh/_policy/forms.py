@@ -6,15 +6,13 @@ import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rlmesh._codec import SpaceCodec
 from rlmesh.adapters import Adapter, Episode, PredictForm
 from rlmesh.backends import ArrayBackend
 from rlmesh.spaces import Space
-
-if TYPE_CHECKING:
-    from rlmesh.specs import EnvContract
+from rlmesh.specs import EnvContract
 
 __all__ = ["METHODS", "EpisodeContext", "ModelForms", "Stacking"]
 

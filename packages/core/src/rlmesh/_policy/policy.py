@@ -8,7 +8,11 @@ from typing import Any, Protocol
 from rlmesh._policy.forms import EpisodeContext, ModelForms
 from rlmesh.adapters import ModelSpec, PredictForm
 
-__all__ = ["LocalPolicy", "Policy", "form_of"]
+__all__ = ["OFFERED_KEY", "LocalPolicy", "Policy", "form_of"]
+
+OFFERED_KEY = "rlmesh.offered"
+"""Key of a spec's metadata: which of its forms the model has itself, so that evaluation asks it in
+the same one wherever it is. A spec without it is taken to have all of them."""
 
 MAX_CHUNK = 65_536
 """Most actions of one request (M-1)."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rlmesh._reporting.optional import needed
-
-if TYPE_CHECKING:
-    from rlmesh.results import EpisodeResult, RunResult
+from rlmesh.results import EpisodeResult, RunResult
 
 __all__ = ["dataframe"]
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from rlmesh._reporting import charts
 from rlmesh._reporting.markup import Element, element
-
-if TYPE_CHECKING:
-    from rlmesh.results import EpisodeResult, RunResult, Timing
+from rlmesh.results import EpisodeResult, RunResult, Timing
 
 __all__ = ["figure", "figures"]
 

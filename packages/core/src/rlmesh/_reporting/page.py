@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rlmesh._reporting import charts, words
 from rlmesh._reporting.figures import figure, figures
 from rlmesh._reporting.markup import Element, element, table, written
 from rlmesh._reporting.style import STYLE
 from rlmesh._version import __version__
-from rlmesh.results import compare
-
-if TYPE_CHECKING:
-    from rlmesh.results import EpisodeResult, RunResult
+from rlmesh.results import EpisodeResult, RunResult, compare
 
 __all__ = ["fragment", "page"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rlmesh._reporting.optional import needed
 from rlmesh._reporting.words import (
@@ -14,9 +14,7 @@ from rlmesh._reporting.words import (
     heading,
     is_number,
 )
-
-if TYPE_CHECKING:
-    from rlmesh.results import RunResult
+from rlmesh.results import RunResult
 
 __all__ = ["rich_table", "show", "text"]
 

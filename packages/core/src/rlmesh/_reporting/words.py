@@ -6,10 +6,8 @@ import datetime
 import math
 from collections.abc import Sequence
 from dataclasses import astuple
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rlmesh.results import EpisodeResult, RunResult, Timing
+from rlmesh.results import EpisodeResult, RunResult, Timing
 
 __all__ = [
     "COLUMNS",

@@ -7,17 +7,23 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
+from rlmesh._server.signals import stop_on_signals
+from rlmesh._session.server_connection import ServerConnection
+from rlmesh._session.session_manager import SessionManager
+from rlmesh._transport.address import Address, parse_address
+from rlmesh._transport.grpc.server import FrameService, GrpcServer
+from rlmesh._transport.grpc.threads import StreamHost
+from rlmesh._transport.grpc.tls import secured
+from rlmesh._transport.socket import tcp as frames_tcp
+from rlmesh._transport.socket import unix as frames_local
+from rlmesh._transport.socket.server import FramesServer
+from rlmesh.errors import AddressError
 from rlmesh.options import TLS, ServeOptions
-
-if TYPE_CHECKING:
-    from rlmesh._session.session_manager import SessionManager
-    from rlmesh._transport.address import Address
-    from rlmesh._transport.grpc.threads import StreamHost
-    from rlmesh._transport.socket.server import FramesServer
-    from rlmesh.specs import Capability
+from rlmesh.specs import Capability
 
 __all__ = ["BaseServer", "ServingLoop", "resolve_server_arguments", "transport_capabilities"]
 
@@ -92,12 +98,10 @@ class BaseServer:
         Raises:
             AddressError: If it cannot be had.
         """
-        from rlmesh._transport.grpc.server import FrameService, GrpcServer
-
         served = FrameService(
             name=service,
             describe=lambda: self._manager.description,
-            connect=self._manager.connect,
+            connect=partial(ServerConnection, self._manager),
             shutdown=self._begin_stop if self._options.remote_shutdown else None,
         )
         self._transport = GrpcServer(served, where, token, host=lender, tls=tls)
@@ -118,15 +122,8 @@ class BaseServer:
             OSError: If a certificate cannot be read, or the system has no socket for them. What was
                 taken until then is free again.
         """
-        from functools import partial
-
-        from rlmesh._transport.socket import tcp as frames_tcp
-        from rlmesh._transport.socket import unix as frames_local
-        from rlmesh._transport.socket.server import FramesServer
-        from rlmesh.specs import Capability
-
         options, manager = self._options, self._manager
-        connect = partial(manager.connect, resumes=True)
+        connect = partial(ServerConnection, manager, resumes=True)
         servers: list[FramesServer] = []
         try:
             if options.frames_port is not None:
@@ -161,8 +158,6 @@ class BaseServer:
         Raises:
             RuntimeError: If the server has been started before.
         """
-        from rlmesh._server.signals import stop_on_signals
-
         limit = self._options.drain_timeout + self._options.close_timeout
         with stop_on_signals(self._begin_stop, limit):
             self._begin()
@@ -279,9 +274,6 @@ class BaseServer:
 
 def transport_capabilities(options: ServeOptions) -> set[Capability]:
     """What an endpoint can do so that sessions outlive their connections, and change them."""
-    from rlmesh._transport.socket import unix as frames_local
-    from rlmesh.specs import Capability
-
     if not options.grace_period > 0:
         return set()
     can = {Capability.RESUME}
@@ -309,8 +301,6 @@ def resolve_server_arguments(
         AddressError: If they name no address, or plain text beside certificates.
         ValueError: If a variable of the process says what an option cannot be.
     """
-    from rlmesh._transport.grpc.tls import secured
-
     options = options or ServeOptions.from_environment()
     where = secured(_address_of(address, host, port, path), tls, named="://" in str(address))
     expose_tracebacks = options.expose_tracebacks
@@ -321,9 +311,6 @@ def _address_of(
     address: str | int | None, host: str | None, port: int | None, path: str | None
 ) -> Address:
     """The address that a server's arguments name; raises AddressError."""
-    from rlmesh._transport.address import Address, parse_address
-    from rlmesh.errors import AddressError
-
     if address is not None:
         if (host, port, path) != (None, None, None):
             raise AddressError("give either an address, or host, port or path")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from rlmesh._env_host.attributes import check_names
+from rlmesh._env_host.base import EnvHostConfig
+from rlmesh._env_host.make_env_host import Pool, make_env_host
+from rlmesh._env_host.servicer_provider import EnvServicerProvider
 from rlmesh._server.base import BaseServer, resolve_server_arguments, transport_capabilities
+from rlmesh._session.session_manager import SessionManager
+from rlmesh._session.versions import this_peer
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
+from rlmesh.adapters import EnvTags
 from rlmesh.options import TLS, ServeOptions
-from rlmesh.specs import AutoresetMode
-
-if TYPE_CHECKING:
-    from rlmesh._env_host.frameworks import Framework
-    from rlmesh._session.session_manager import SessionManager
-    from rlmesh.adapters import EnvTags
-    from rlmesh.specs import EnvContract
+from rlmesh.specs import AutoresetMode, Capability, EnvContract, SessionTerms
 
 __all__ = ["EnvServer"]
 
@@ -82,7 +85,7 @@ class EnvServer(BaseServer):
         tags: EnvTags | None = None,
         token: str = "",
         tls: TLS | None = None,
-        framework: Framework | None = None,
+        framework: str | None = None,
         device: object | None = None,
         factory: Callable[[], Any] | None = None,
         max_sessions: int = 1,
@@ -91,11 +94,6 @@ class EnvServer(BaseServer):
         expose: Sequence[str] = (),
         autoreset_mode: AutoresetMode | str | None = None,
     ) -> None:
-        from rlmesh._env_host.attributes import check_names
-        from rlmesh._env_host.base import EnvHostConfig
-        from rlmesh._env_host.make_env_host import Pool, make_env_host
-        from rlmesh._wire.env_codec import ENV_SERVICE
-
         where, options, expose_tracebacks = resolve_server_arguments(
             address, host, port, path, tls, options
         )
@@ -124,12 +122,6 @@ class EnvServer(BaseServer):
             raise
 
     def _new_manager(self, options: ServeOptions, expose_tracebacks: bool) -> SessionManager:
-        from rlmesh._session.session_manager import SessionManager
-        from rlmesh._session.versions import this_peer
-        from rlmesh._transport.limits import MAX_MESSAGE_BYTES
-        from rlmesh._wire.env_codec import EnvWireCodec
-        from rlmesh.specs import Capability, SessionTerms
-
         can = {
             Capability.RENDER,
             Capability.QUEUE,
@@ -143,7 +135,7 @@ class EnvServer(BaseServer):
             served=self._contract,
             server=this_peer(socket.gethostname(), frozenset(can)),
             terms=SessionTerms(options.grace_period, MAX_MESSAGE_BYTES, options.idle_timeout),
-            servicers=self._env_host,
+            servicers=EnvServicerProvider(self._env_host),
             frames=EnvWireCodec(self._env_host.backend),
             expose_tracebacks=expose_tracebacks,
         )

@@ -4,20 +4,48 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
+from rlmesh._model_host.fitted_model import FittedModelCache
+from rlmesh._model_host.servicer_provider import ModelServicerProvider
+from rlmesh._policy.forms import ModelForms
+from rlmesh._policy.policy import OFFERED_KEY
 from rlmesh._server.base import BaseServer, resolve_server_arguments, transport_capabilities
+from rlmesh._session.session_manager import SessionManager
+from rlmesh._session.versions import this_peer
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+from rlmesh._wire.model_codec import MODEL_SERVICE, ModelWireCodec
+from rlmesh._wire.spec import SPEC_VERSION
+from rlmesh.adapters import PredictForm
+from rlmesh.backends import ArrayBackend, contract_backend
 from rlmesh.options import TLS, ServeOptions
-
-if TYPE_CHECKING:
-    from rlmesh._model_host.model_session_manager import ModelServicerProvider, ModelSessionManager
-    from rlmesh._models.base import ModelBase
-    from rlmesh.specs import ModelSpec
+from rlmesh.specs import Capability, EnvContract, ModelSpec, SessionTerms
 
 __all__ = ["ModelServer"]
 
 MOST_SESSIONS = 500
 """Each has a thread for its stream, and a second one for a moment when it is resumed."""
+
+
+class ServableModel(Protocol):
+    """The part of a `Model` that a server calls."""
+
+    @property
+    def forms(self) -> ModelForms:
+        """Forms in which the model can be asked."""
+        ...
+
+    @property
+    def model_spec(self) -> ModelSpec:
+        """Spec that clients read."""
+        ...
+
+    @property
+    def _backend(self) -> ArrayBackend: ...
+
+    def fitted(self, contract: EnvContract) -> ModelForms:
+        """Return the model, fitted to the spaces and tags of a contract."""
+        ...
 
 
 class ModelServer(BaseServer):
@@ -53,7 +81,7 @@ class ModelServer(BaseServer):
 
     def __init__(
         self,
-        model: ModelBase[Any, Any],
+        model: ServableModel,
         address: str | int | None = None,
         *,
         host: str | None = None,
@@ -64,8 +92,6 @@ class ModelServer(BaseServer):
         tls: TLS | None = None,
         max_sessions: int = MOST_SESSIONS,
     ) -> None:
-        from rlmesh._wire.model_codec import MODEL_SERVICE
-
         if max_sessions < 1:
             raise ValueError(f"max_sessions={max_sessions!r}; expected 1 or more")
         where, options, expose_tracebacks = resolve_server_arguments(
@@ -88,11 +114,8 @@ class ModelServer(BaseServer):
         return f"ModelServer({self._spec.id!r}, {self._address!r})"
 
 
-def _told_spec(model: ModelBase[Any, Any]) -> ModelSpec:
+def _told_spec(model: ServableModel) -> ModelSpec:
     """What clients are told of a model."""
-    from rlmesh._client.model_policy import OFFERED_KEY
-    from rlmesh._wire.spec import SPEC_VERSION
-
     spec, offered = model.model_spec, model.forms.offered
     own = [form.value for form in spec.predict_forms if form in offered]
     metadata = {**spec.metadata, OFFERED_KEY: own}
@@ -100,11 +123,8 @@ def _told_spec(model: ModelBase[Any, Any]) -> ModelSpec:
 
 
 def _new_servicers(
-    model: ModelBase[Any, Any], options: ServeOptions, max_sessions: int, expose_tracebacks: bool
+    model: ServableModel, options: ServeOptions, max_sessions: int, expose_tracebacks: bool
 ) -> ModelServicerProvider:
-    from rlmesh._model_host.fitted_model import FittedModelCache
-    from rlmesh._model_host.model_session_manager import ModelServicerProvider
-
     return ModelServicerProvider(
         FittedModelCache(model.fitted, model._backend, expose_tracebacks=expose_tracebacks),
         (options.max_batch_size, options.max_batch_delay_ms / 1000),
@@ -119,19 +139,11 @@ def _new_manager(
     servicers: ModelServicerProvider,
     options: ServeOptions,
     expose_tracebacks: bool,
-) -> ModelSessionManager:
-    from rlmesh._env_host.frameworks import contract_backend
-    from rlmesh._model_host.model_session_manager import ModelSessionManager
-    from rlmesh._session.versions import this_peer
-    from rlmesh._transport.limits import MAX_MESSAGE_BYTES
-    from rlmesh._wire.model_codec import ModelWireCodec
-    from rlmesh.adapters import PredictForm
-    from rlmesh.specs import Capability, SessionTerms
-
+) -> SessionManager:
     can = {Capability.QUEUE, *transport_capabilities(options)}
     if {PredictForm.BATCH, PredictForm.CHUNK_BATCH}.intersection(spec.predict_forms):
         can.add(Capability.BATCH)
-    return ModelSessionManager(
+    return SessionManager(
         served=spec,
         server=this_peer(socket.gethostname(), frozenset(can)),
         terms=SessionTerms(options.grace_period, MAX_MESSAGE_BYTES, options.idle_timeout),

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
 from rlmesh._session.server_session import ServerSession
+from rlmesh._session.session_manager import SessionManager
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError
-
-if TYPE_CHECKING:
-    from rlmesh._session.session_manager import SessionManager
 
 __all__ = ["Answer", "ServerConnection", "unknown"]
 
@@ -38,10 +36,10 @@ def unknown() -> bool:
 
 
 class ServerConnection:
-    """One stream of frames from one client.
+    """One stream of frames from one client; see `ClientLink`.
 
     Args:
-        manager: The endpoint.
+        manager: The sessions of the server.
         peer: Network peer, for messages.
         cut: Ends the stream, from another thread.
         alive: Whether the client is still there.
@@ -71,7 +69,7 @@ class ServerConnection:
         self._session: ServerSession | None = None
 
     def cut(self) -> None:
-        """See `Link`."""
+        """See `ClientLink`."""
         self._cut()
 
     def exchange(self, frame: Buffer) -> Answer:

@@ -6,7 +6,7 @@ import hmac
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from rlmesh._buffers import Frame
@@ -14,7 +14,14 @@ from rlmesh._messages import env as m
 from rlmesh.backends import Buffer
 from rlmesh.specs import PeerInfo
 
-__all__ = ["Link", "RequestRefused", "ServerSession", "Servicer", "ServicerProvider", "Stream"]
+__all__ = [
+    "ClientLink",
+    "RequestRefused",
+    "ServerSession",
+    "Servicer",
+    "ServicerProvider",
+    "Stream",
+]
 
 
 INF = float("inf")
@@ -71,11 +78,25 @@ class ServicerProvider(Protocol):
         """How many sessions may be open at once."""
         ...
 
-    def take(self, alive: Callable[[], bool]) -> Servicer:
-        """An environment for a new session; raises what making it raises.
+    def prepare(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Servicer]:
+        """Return a callable that makes the servicer of a new session, once it is admitted.
 
         Args:
-            alive: Whether the client is still there that it is made for.
+            request: The request that opens the session.
+            alive: Return whether the client that the servicer is made for is still connected.
+
+        Raises:
+            RequestRefused: If no servicer can be made for this request.
+            Exception: What a model's own code raises when it is fitted to the request.
+        """
+        ...
+
+    def busy(self, sessions: Sequence[ServerSession], grace_period: float) -> m.Failure:
+        """Return the refusal of a client that finds every servicer held.
+
+        Args:
+            sessions: The open sessions.
+            grace_period: Seconds that a session without a connection is kept.
         """
         ...
 
@@ -104,8 +125,18 @@ class Stream(Protocol):
         ...
 
 
-class Link(Protocol):
-    """A connection, as its session sees it."""
+class ClientLink(Protocol):
+    """A connection of a client, as its session sees it.
+
+    Attributes:
+        peer: Network peer, for messages.
+        alive: Return whether the client is still connected.
+        ended: Return whether the client's process is known to have ended.
+    """
+
+    peer: str
+    alive: Callable[[], bool]
+    ended: Callable[[], bool]
 
     def cut(self) -> None:
         """End the stream, from another thread."""
@@ -151,7 +182,7 @@ class ServerSession:
         self.kept: Frame = b""
         self.ended = False
         self._turn = threading.Condition()
-        self._link: Link | None = None
+        self._link: ClientLink | None = None
         self._working = False
         self._grace: threading.Timer | None = None
 
@@ -169,7 +200,7 @@ class ServerSession:
         """Whether `key` is the session's own, in constant time."""
         return hmac.compare_digest(self.key, key) and bool(self.key)
 
-    def begin(self, link: Link) -> bool:
+    def begin(self, link: ClientLink) -> bool:
         """Wait for the turn of a request that came over `link`; False: the link has no session.
 
         A request that is being worked on is waited for, but not by a link that was replaced: what
@@ -183,7 +214,7 @@ class ServerSession:
             self._working = True
             return True
 
-    def finish(self, link: Link) -> bool:
+    def finish(self, link: ClientLink) -> bool:
         """The request is answered; whether the answer may go over `link`."""
         with self._turn:
             self._working = False
@@ -191,7 +222,7 @@ class ServerSession:
             self._turn.notify_all()
             return self._link is link
 
-    def attach(self, link: Link) -> Link | None:
+    def attach(self, link: ClientLink) -> ClientLink | None:
         """Make `link` the session's connection; the one that it replaces, if there is one."""
         with self._turn:
             older, self._link = self._link, link
@@ -201,7 +232,7 @@ class ServerSession:
             self._turn.notify_all()
         return older
 
-    def detach(self, link: Link, grace: float, expire: Callable[[], None]) -> bool:
+    def detach(self, link: ClientLink, grace: float, expire: Callable[[], None]) -> bool:
         """The connection is lost; whether it was the session's own.
 
         Args:

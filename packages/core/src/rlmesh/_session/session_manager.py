@@ -12,14 +12,19 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from rlmesh._buffers import Frame, FrameAllocator, join_parts
+from rlmesh._buffers import Frame, FrameAllocator
+from rlmesh._compatibility import compatible
 from rlmesh._messages import env as m
 from rlmesh._session.admission import AdmissionQueue
 from rlmesh._session.answers import too_large, write_answer
 from rlmesh._session.idle_timeout import IdleWatch
-from rlmesh._session.server_connection import ServerConnection, unknown
-from rlmesh._session.server_session import RequestRefused, ServerSession, Servicer, ServicerProvider
-from rlmesh._session.versions import compatible
+from rlmesh._session.server_session import (
+    ClientLink,
+    RequestRefused,
+    ServerSession,
+    Servicer,
+    ServicerProvider,
+)
 from rlmesh._session.wire_codec import ServerWireCodec
 from rlmesh._wire.failures import failure_of_exception, text_of
 from rlmesh._wire.spec import SPEC_VERSION
@@ -100,28 +105,6 @@ class SessionManager:
         """Have a thread lent to a new client's stream, or refuse."""
         return self._admission.reserve(stream, self._servicers.offer)
 
-    def connect(
-        self,
-        peer: str,
-        cut: Callable[[], object],
-        alive: Callable[[], bool],
-        allocate: FrameAllocator = join_parts,
-        *,
-        resumes: bool = False,
-        ended: Callable[[], bool] = unknown,
-    ) -> ServerConnection:
-        """A new connection of a client.
-
-        Args:
-            peer: Its network peer.
-            cut: Ends the stream, from another thread.
-            alive: Whether the client is still there.
-            allocate: Puts a large answer where the transport wants it.
-            resumes: Whether it may do nothing but resume a session.
-            ended: Whether the client's process is known to have ended.
-        """
-        return ServerConnection(self, peer, cut, alive, allocate, resumes=resumes, ended=ended)
-
     def stop(self) -> None:
         """Admit nobody any more; those in line are told, and sessions without a call are over."""
         with self._lock:
@@ -139,9 +122,7 @@ class SessionManager:
         for session in sessions:
             session.wait_no_longer()
 
-    def open(
-        self, request: m.Open, connection: ServerConnection
-    ) -> tuple[ServerSession | None, m.Reply]:
+    def open(self, request: m.Open, connection: ClientLink) -> tuple[ServerSession | None, m.Reply]:
         """Admit a client, let it resume, or say why not."""
         version = request.client.spec_version
         if not compatible(SPEC_VERSION, version):
@@ -157,19 +138,15 @@ class SessionManager:
         if request.resume is not None:
             return self._resume(request.resume, connection)
         try:
-            take = self._taker(request, connection.alive)
+            take = self._servicers.prepare(request, connection.alive)
         except BaseException as error:  # A model's adapter may be a user's code.
             return None, self._cannot_open(error).ended()
         if not self._admission.take(request.wait, connection.alive):
             return None, self._shutting_down() if self._stopping else self._busy()
         return self._admit(request.client, connection, take)
 
-    def _taker(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Servicer]:
-        """Return a callable that makes the servicer of a new session; raise RequestRefused."""
-        return lambda: self._servicers.take(alive)
-
     def _admit(
-        self, client: PeerInfo, connection: ServerConnection, take: Callable[[], Servicer]
+        self, client: PeerInfo, connection: ClientLink, take: Callable[[], Servicer]
     ) -> tuple[ServerSession | None, m.Reply]:
         """Open a session in the place that was taken for it."""
         try:
@@ -210,7 +187,7 @@ class SessionManager:
         return failure_of_exception(error, "factory", expose_traceback=self._expose_tracebacks)
 
     def _resume(
-        self, resume: m.Resume, connection: ServerConnection
+        self, resume: m.Resume, connection: ClientLink
     ) -> tuple[ServerSession | None, m.Reply]:
         with self._lock:
             session = self._sessions.get(resume.session_id)
@@ -249,31 +226,9 @@ class SessionManager:
         return m.Failure(m.ErrorCode.SHUTTING_DOWN, "the server is shutting down").ended()
 
     def _busy(self) -> m.Failure:
-        """What a client is told that finds every environment held."""
         with self._lock:
-            holder = min(self._sessions.values(), key=lambda s: s.since, default=None)
-        if holder is None:
-            words = "another client is just getting the environment"
-            return m.Failure(m.ErrorCode.BUSY, words, session_closed=True)
-        now = time.monotonic()
-        held = now - holder.since
-        lost = ""
-        if holder.lost_at is not None:
-            left = max(0.0, self._terms.grace_period - (now - holder.lost_at))
-            lost = f"; it has lost its connection and has {left:.1f} s to come back"
-        count = self._servicers.capacity
-        held_by = f"held by {holder.name} for {held:.1f} s (session {holder.id}){lost}"
-        if count == 1:
-            words = f"the environment is {held_by}; close that client, wait for it (wait=)"
-        else:
-            words = f"all {count} environments are held, the oldest is {held_by}; wait (wait=)"
-        return m.Failure(
-            m.ErrorCode.BUSY,
-            f"{words}, or serve more (factory=, max_sessions=)",
-            session_closed=True,
-            holder=holder.name,
-            held_seconds=held,
-        )
+            sessions = list(self._sessions.values())
+        return self._servicers.busy(sessions, self._terms.grace_period)
 
     def play(
         self, session: ServerSession, request: m.Request, frame: Buffer, allocate: FrameAllocator
@@ -309,7 +264,7 @@ class SessionManager:
             _log.exception("a request of session %s failed", session.id)
             return m.Failure(m.ErrorCode.INTERNAL, f"the server failed: {text_of(error)}")
 
-    def lost(self, session: ServerSession, connection: ServerConnection) -> None:
+    def lost(self, session: ServerSession, connection: ClientLink) -> None:
         """A connection has ended; its session waits for another one, or ends (R-3, R-13)."""
         waits = bool(session.key) and session.received > 0 and not self._stopping
         grace = self._terms.grace_period if waits else 0.0
@@ -321,7 +276,7 @@ class SessionManager:
             else:
                 self.close(session)
 
-    def _wait(self, session: ServerSession, connection: ServerConnection, rest: float) -> None:
+    def _wait(self, session: ServerSession, connection: ClientLink, rest: float) -> None:
         """Wait for the rest of the grace period, unless nobody is left who could come back."""
         if connection.ended():
             _log.info("session %s: the client's process has ended", session.id)

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
+from rlmesh._compatibility import compatible
 from rlmesh._version import __version__
 from rlmesh._wire.spec import SPEC_DIGEST, SPEC_VERSION
 from rlmesh.errors import UnsupportedVersionError
 from rlmesh.specs import Capability, PeerInfo
 
-__all__ = ["check_version", "compatible", "this_peer"]
-
-_FINAL = re.compile(r"(\d+)\.\d+\.\d+")
-
-
-def compatible(ours: str, theirs: str) -> bool:
-    """Whether two spec versions talk: both final with one major, or equal release candidates."""
-    if ours == theirs:
-        return True
-    a, b = _FINAL.fullmatch(ours), _FINAL.fullmatch(theirs)
-    return a is not None and b is not None and a.group(1) == b.group(1)
+__all__ = ["check_version", "this_peer"]
 
 
 def check_version(ours: str, theirs: str, address: str) -> None:

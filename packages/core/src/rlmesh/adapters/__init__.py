@@ -37,9 +37,9 @@ would without a spec, and returns the input, to which `normalization`, `dtype`, 
 `history` then apply.
 """
 
+from rlmesh._problem import Problem
 from rlmesh.adapters._adapter import Adapter, Episode
 from rlmesh.adapters._places import tag_problems
-from rlmesh.adapters._problems import Problem
 from rlmesh.adapters._resolve import resolve
 from rlmesh.adapters._spec import (
     DELEGATED,

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
+from rlmesh._problem import Problem
 from rlmesh.adapters._arrays import Arrays
 from rlmesh.adapters._chunks import join_chunks
 from rlmesh.adapters._plans import ArrayInput, CalledInput, Output, TextInput
-from rlmesh.adapters._problems import Problem
 from rlmesh.errors import AdapterError, InvalidValueError
 from rlmesh.spaces import Space
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlmesh.adapters._problems import Problem
+from rlmesh._problem import Problem
 from rlmesh.backends import ArrayBackend, Leaf
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import AdapterError, InvalidValueError, RLMeshError

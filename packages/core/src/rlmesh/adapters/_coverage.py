@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rlmesh._problem import Problem
 from rlmesh.adapters._places import LeafSlot, leaves_of
-from rlmesh.adapters._problems import Problem
 from rlmesh.spaces import Space, path_text
 
 __all__ = ["coverage_problems"]

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from rlmesh.adapters._problems import Problem, shortened
+from rlmesh._problem import Problem
+from rlmesh.adapters._problems import shortened
 
 __all__ = ["load_entrypoint"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from rlmesh._problem import Problem
 from rlmesh.adapters._arrays import LARGEST, Arrays, Numbers
 from rlmesh.adapters._places import LeafSlot, is_interval
-from rlmesh.adapters._problems import Problem, shortened
+from rlmesh.adapters._problems import shortened
 from rlmesh.adapters._rotations import LENGTHS
 from rlmesh.adapters._spec import MeanStd, ModelInput, ModelOutput
 from rlmesh.adapters._steps import (

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from rlmesh._problem import Problem
 from rlmesh.adapters._arrays import LARGEST, Numbers
-from rlmesh.adapters._problems import Problem
 from rlmesh.adapters._tags import EnvTags, Feature, TaggedLeaf
 from rlmesh.dtypes import DType
 from rlmesh.spaces import Bounds, Box, Discrete, MultiBinary, MultiDiscrete, Space, Text, path_text

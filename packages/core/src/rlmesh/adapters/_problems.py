@@ -1,36 +1,12 @@
-"""`Problem`: one reason why a model does not fit an environment."""
+"""Texts of a `Problem`: the path of a port and a shortened value."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rlmesh.spaces import path_text
 
-__all__ = ["Problem", "port_path", "shortened"]
+__all__ = ["port_path", "shortened"]
 
 _LONGEST = 200
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One reason why a model does not fit an environment.
-
-    Attributes:
-        path: The input, output or leaf ("inputs['image']", "action['arm']").
-        expected: What would fit.
-        actual: What there is instead.
-        fix: What to do.
-        forbidden: The reason is an entry point that the user has not said to trust.
-    """
-
-    path: str
-    expected: str
-    actual: str
-    fix: str
-    forbidden: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.path}: expected {self.expected}, got {self.actual}; {self.fix}"
 
 
 def port_path(side: str, name: str) -> str:

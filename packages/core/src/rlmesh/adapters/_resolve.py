@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from rlmesh._problem import Problem
 from rlmesh.adapters._adapter import Adapter, Input, Plan
 from rlmesh.adapters._arrays import FLOAT32, Arrays
 from rlmesh.adapters._coverage import Made, coverage_problems
@@ -12,7 +13,7 @@ from rlmesh.adapters._entrypoints import load_entrypoint
 from rlmesh.adapters._fit import CHANNEL_AXES, Fit, standardized
 from rlmesh.adapters._places import LeafSlot, place_of
 from rlmesh.adapters._plans import ArrayInput, CalledInput, Output, TextInput
-from rlmesh.adapters._problems import Problem, port_path, shortened
+from rlmesh.adapters._problems import port_path, shortened
 from rlmesh.adapters._spec import Adaptation, ModelInput, ModelOutput, ModelSpec
 from rlmesh.adapters._spec_rules import spec_problems
 from rlmesh.adapters._steps import Chain
@@ -22,17 +23,33 @@ from rlmesh.dtypes import DType
 from rlmesh.errors import AdapterError
 from rlmesh.spaces import Space, path_text
 
-if TYPE_CHECKING:
-    from rlmesh.specs import EnvContract
-
 __all__ = ["resolve"]
 
 MAX_HISTORY = 65_536
 """Most observations that an input stacks: as many as a chunk has actions."""
 
 
+class TaggedSpaces(Protocol):
+    """The part of a `rlmesh.specs.EnvContract` that `resolve` reads."""
+
+    @property
+    def observation_space(self) -> Space[Any]:
+        """Space of one observation."""
+        ...
+
+    @property
+    def action_space(self) -> Space[Any]:
+        """Space of one action."""
+        ...
+
+    @property
+    def tags(self) -> EnvTags | None:
+        """Meaning of the leaves of both spaces; None if nothing is declared."""
+        ...
+
+
 def resolve(
-    contract: EnvContract,
+    contract: TaggedSpaces,
     spec: ModelSpec,
     *,
     backend: ArrayBackend,
@@ -70,7 +87,7 @@ def resolve(
     return Adapter(Plan(inputs, outputs, resolver.arrays), contract.action_space)
 
 
-def _other_spaces(contract: EnvContract, spec: ModelSpec) -> Iterable[Problem]:
+def _other_spaces(contract: TaggedSpaces, spec: ModelSpec) -> Iterable[Problem]:
     for name in ("observation_space", "action_space"):
         wanted, given = getattr(spec, name), getattr(contract, name)
         if wanted is not None and wanted != given:
@@ -82,7 +99,7 @@ class _Resolver:
     """Resolves the ports of one spec; what does not fit is appended to `problems`."""
 
     def __init__(
-        self, contract: EnvContract, arrays: Arrays, problems: list[Problem], trusted: bool
+        self, contract: TaggedSpaces, arrays: Arrays, problems: list[Problem], trusted: bool
     ) -> None:
         self._contract = contract
         self._tags = contract.tags or EnvTags()

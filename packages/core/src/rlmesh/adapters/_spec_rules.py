@@ -6,8 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from rlmesh._problem import Problem
 from rlmesh.adapters._places import range_problem
-from rlmesh.adapters._problems import Problem, port_path
+from rlmesh.adapters._problems import port_path
 from rlmesh.adapters._spec import MeanStd, ModelInput, ModelOutput, ModelSpec
 
 __all__ = ["spec_problems"]

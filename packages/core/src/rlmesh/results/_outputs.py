@@ -1,21 +1,23 @@
 """What a run is written as: files, tables and reports.
 
-The rooms above do the work, and are imported when they are asked for it.
+`rlmesh.results._formats` has the conversions, which import protobuf, pandas or rich when called.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, TypeVar
 
+from rlmesh._compatibility import compatible
 from rlmesh._version import __version__
+from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import CodecError
-
-if TYPE_CHECKING:
-    from rlmesh.backends import ArrayBackend
-    from rlmesh.results._run import RunResult
+from rlmesh.results._formats import formats
 
 __all__ = ["Outputs", "check_written_with"]
+
+
+Self = TypeVar("Self", bound="Outputs")
 
 
 class Outputs:
@@ -35,12 +37,10 @@ class Outputs:
             ValueError: If a seed, index or number of steps is not within 0 and 2**64 - 1, or a key
                 of metadata begins with "rlmesh.".
         """
-        from rlmesh._wire.results import run_to_bytes
-
-        return run_to_bytes(self._run, _or_native(backend))
+        return formats().to_bytes(self, backend or NATIVE)
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, backend: ArrayBackend | None = None) -> RunResult:
+    def from_bytes(cls: type[Self], data: bytes, *, backend: ArrayBackend | None = None) -> Self:
         """The run of a serialised `rlmesh.proto.eval.v1.RunResult`.
 
         Args:
@@ -52,9 +52,8 @@ class Outputs:
             CodecError: If it is not one, breaks a rule of the contract, or was written with a spec
                 version that does not talk to this one.
         """
-        from rlmesh._wire.results import run_from_bytes
-
-        return _readable(run_from_bytes(data, _or_native(backend)))
+        run: Self = _readable(formats().from_bytes(data, backend or NATIVE))
+        return run
 
     def to_json(self, *, indent: int | None = None, backend: ArrayBackend | None = None) -> str:
         """The run as a `rlmesh.proto.eval.v1.RunResult` in protobuf's JSON.
@@ -68,12 +67,12 @@ class Outputs:
         Raises:
             ValueError: As of `to_bytes`.
         """
-        from rlmesh._wire.results import run_to_json
-
-        return run_to_json(self._run, _or_native(backend), indent)
+        return formats().to_json(self, backend or NATIVE, indent)
 
     @classmethod
-    def from_json(cls, text: str | bytes, *, backend: ArrayBackend | None = None) -> RunResult:
+    def from_json(
+        cls: type[Self], text: str | bytes, *, backend: ArrayBackend | None = None
+    ) -> Self:
         """The run of a `rlmesh.proto.eval.v1.RunResult` in protobuf's JSON.
 
         Fields that this version does not know are ignored.
@@ -85,9 +84,8 @@ class Outputs:
         Raises:
             CodecError: As of `from_bytes`.
         """
-        from rlmesh._wire.results import run_from_json
-
-        return _readable(run_from_json(text, _or_native(backend)))
+        run: Self = _readable(formats().from_json(text, backend or NATIVE))
+        return run
 
     def to_dataframe(self) -> Any:
         """A `pandas.DataFrame` with one row an episode, in order.
@@ -99,16 +97,14 @@ class Outputs:
         Raises:
             ImportError: If pandas is not installed.
         """
-        from rlmesh._reporting.dataframe import dataframe
-
-        return dataframe(self._run)
+        return formats().to_dataframe(self)
 
     def to_html(
-        self,
+        self: Self,
         path: str | os.PathLike[str] | None = None,
         *,
         title: str | None = None,
-        compare: RunResult | None = None,
+        compare: Self | None = None,
     ) -> str:
         """A report in one HTML page that fetches nothing: no network, no script.
 
@@ -124,9 +120,7 @@ class Outputs:
             ValueError: If the runs' seeds do not pair; see `compare`.
             OSError: If the file cannot be written.
         """
-        from rlmesh._reporting.page import page
-
-        html = page(self._run, title, compare)
+        html = formats().to_html(self, title, compare)
         if path is not None:
             with open(path, "w", encoding="utf-8", newline="\n") as file:
                 file.write(html)
@@ -134,39 +128,19 @@ class Outputs:
 
     def print(self) -> None:
         """Print the run's figures and episodes: by rich where that is installed, else as text."""
-        from rlmesh._reporting.table import show
-
-        show(self._run)
+        formats().print(self)
 
     def __str__(self) -> str:
-        from rlmesh._reporting.table import text
-
-        return text(self._run)
+        return formats().to_text(self)
 
     def __rich__(self) -> Any:
-        from rlmesh._reporting.table import rich_table
-
-        return rich_table(self._run)
+        return formats().to_rich(self)
 
     def _repr_html_(self) -> str:
-        from rlmesh._reporting.page import fragment
-
-        return fragment(self._run)
-
-    @property
-    def _run(self) -> RunResult:
-        return cast("RunResult", self)
+        return formats().to_html_fragment(self)
 
 
-def _or_native(backend: ArrayBackend | None) -> ArrayBackend:
-    if backend is not None:
-        return backend
-    from rlmesh.backends import NATIVE
-
-    return NATIVE
-
-
-def _readable(run: RunResult) -> RunResult:
+def _readable(run: Any) -> Any:
     check_written_with(run.spec_version)
     return run
 
@@ -177,8 +151,6 @@ def check_written_with(version: str) -> None:
     Raises:
         CodecError: If it was not.
     """
-    from rlmesh._session.versions import compatible
-
     if not compatible(__version__, version):
         raise CodecError(
             f"expected a version that talks to {__version__}, got {version!r}; read it with the "

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from rlmesh._evaluation.run import Settings, play
 from rlmesh._models.native import Model
 from rlmesh.results import RunResult
 
@@ -80,8 +81,6 @@ def evaluate(
         FileExistsError: If the journal is there, without `resume`.
         RLMeshError: If no environment can be reached, or the model does not fit them.
     """
-    from rlmesh._evaluation.run import Settings, play  # With it comes protobuf.
-
     evaluable = model if hasattr(model, "policy") and hasattr(model, "_dial") else Model(model)
     several = isinstance(envs, (list, tuple))
     settings = Settings(

@@ -1,10 +1,10 @@
-"""`ModelSessionManager`: the sessions of a model. Each has its use, and none the model itself."""
+"""`ModelServicerProvider`: the servicers of a model's sessions, which share the model."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,10 +13,9 @@ from rlmesh._messages import env as m
 from rlmesh._model_host.dynamic_batcher import DynamicBatcher
 from rlmesh._model_host.fitted_model import FittedModel, FittedModelCache
 from rlmesh._model_host.model_servicer import ModelServicer
-from rlmesh._session.server_session import RequestRefused, Servicer
-from rlmesh._session.session_manager import SessionManager
+from rlmesh._session.server_session import RequestRefused, ServerSession, Servicer
 
-__all__ = ["ModelServicerProvider", "ModelSessionManager"]
+__all__ = ["ModelServicerProvider"]
 
 
 class ModelServicerProvider:
@@ -59,20 +58,25 @@ class ModelServicerProvider:
         """See `ServicerProvider`: the model's thread is for its calls."""
         return False
 
-    def taker(self, opening: m.Open) -> Callable[[], Servicer]:
-        """What makes the instance of a new session.
+    def prepare(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Servicer]:
+        """See `ServicerProvider`: the model is fitted to the session's contract before admission.
 
         Raises:
             RequestRefused: If the model cannot serve the session's contract.
         """
-        if opening.contract is None:
+        if request.contract is None:
             words = "a new session has no contract"
-            raise RequestRefused(opening.fault or m.Failure(m.ErrorCode.MALFORMED, words))
-        return partial(self._take, self._fitted_models.fitted(opening.contract))
+            raise RequestRefused(request.fault or m.Failure(m.ErrorCode.MALFORMED, words))
+        return partial(self._take, self._fitted_models.fitted(request.contract))
 
-    def take(self, alive: Callable[[], bool]) -> Servicer:
-        """See `ServicerProvider`: a model's is made by its `taker`."""
-        raise TypeError("the instance of a model's session needs its route")
+    def busy(self, sessions: Sequence[ServerSession], grace_period: float) -> m.Failure:
+        """See `ServicerProvider`."""
+        return m.Failure(
+            m.ErrorCode.BUSY,
+            f"the model has {self.capacity} sessions, as many as its server allows; wait for one "
+            f"to end (wait=), or allow more (max_sessions=)",
+            session_closed=True,
+        )
 
     def _take(self, fitted: FittedModel) -> Servicer:
         self._count(1)
@@ -91,21 +95,3 @@ class ModelServicerProvider:
     def _count(self, more: int) -> None:
         with self._lock:
             self._open += more
-
-
-class ModelSessionManager(SessionManager):
-    """See `SessionManager`; what it gives to sessions are `ModelServicerProvider`."""
-
-    _servicers: ModelServicerProvider
-
-    def _taker(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Servicer]:
-        return self._servicers.taker(request)
-
-    def _busy(self) -> m.Failure:
-        count = self._servicers.capacity
-        return m.Failure(
-            m.ErrorCode.BUSY,
-            f"the model has {count} sessions, as many as its server allows; wait for one to end "
-            f"(wait=), or allow more (max_sessions=)",
-            session_closed=True,
-        )
