@@ -77,11 +77,13 @@ vectors-node: ## compile packages/typescript and hold it against every vector (N
 	$(PYTHON) -m tools.node
 
 .PHONY: lint format types
-lint: $(DEV) ## ruff and buf: rules and formatting
+lint: $(DEV) ## ruff, buf and import-linter: rules, formatting and import directions
 	$(PYTHON) -m tools.spec lint
 	$(PYTHON) -m tools.spec format --check
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo
+	$(PY) -m tools.rooms --check
 format: $(DEV) ## apply ruff's fixes and formatting
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
@@ -116,9 +118,7 @@ smoke: $(DEV) ## build wheels and sdists, try them in empty environments
 fuzz: ## fuzz decoder and sessions for a minute (SECONDS=600 for ten, TARGETS="a b" for some)
 	$(PYTHON) -m tools.fuzz --seconds $(or $(SECONDS),60) $(TARGETS)
 
-.PHONY: fence packages changed
-fence: ## have Pants refuse imports that break the rules (skips without Python 3.9)
-	@$(PYTHON) -m tools.pants fence
+.PHONY: packages changed
 packages: ## build every wheel and sdist into dist/, with Pants
 	rm -rf dist
 	$(PYTHON) -m tools.pants package ::

@@ -1,13 +1,11 @@
 """`python3 -m tools.pants`: run Pants, which is installed on first use.
 
-python3 -m tools.pants fence         refuse imports that tools/pants/fence.py does not allow
 python3 -m tools.pants pex           build what pants.toml wants beside it, and run nothing
 python3 -m tools.pants GOAL ...      any goal and options of Pants
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -27,24 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
         if words == ["pex"]:
             print(pex_tool().relative_to(REPOSITORY))
             return 0
-        return _fence() if words == ["fence"] else _run(words)
+        return _run(words)
     except (PantsError, subprocess.CalledProcessError) as error:
         print(f"pants: {error}", file=sys.stderr)
         return 1
-
-
-def _fence() -> int:
-    """Have the visibility rules judge every import; a machine that cannot run Pants skips it."""
-    try:
-        pants_program()
-    except PantsError as error:
-        print(f"fence: SKIPPED: {error}; tools/tests/test_fence.py has the same rules")
-        return 0
-    # Pants judges an import where it resolves it.
-    status = _run(["--dependencies-output-file=" + os.devnull, "dependencies", "::"])
-    if status == 0:
-        print("fence: no import is forbidden")
-    return status
 
 
 def _run(words: list[str]) -> int:

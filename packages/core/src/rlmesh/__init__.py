@@ -10,9 +10,9 @@ gRPC nor protobuf.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from rlmesh._lazy import lazy_names
 from rlmesh._result_formats import LazyResultFormats
 from rlmesh._version import __version__
 from rlmesh.results._formats import install
@@ -71,8 +71,7 @@ __all__ = [
 
 install(LazyResultFormats())
 
-_MODULES = ("adapters", "errors", "spaces", "specs", "types")
-_NAMES = {
+_MODULES = {
     "RANDOM_SAMPLE": "_policy.random_sample",
     "TLS": "options",
     "CloseEvent": "_policy.events",
@@ -94,18 +93,15 @@ _NAMES = {
     "StepEvent": "_policy.events",
     "Tensor": "tensor",
     "evaluate": "_models.evaluate",
+    "adapters": "adapters",
+    "errors": "errors",
+    "spaces": "spaces",
+    "specs": "specs",
+    "types": "types",
 }
-"""Module of each public name that is not a module itself."""
+"""Module of each public name."""
 
-
-def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        return importlib.import_module(f"rlmesh.{name}")
-    if name not in _NAMES:
-        raise AttributeError(f"module 'rlmesh' has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"rlmesh.{_NAMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

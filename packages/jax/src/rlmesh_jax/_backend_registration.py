@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from rlmesh.backends import BackendRegistration
 from rlmesh_jax._backend import BACKEND, JaxBackend
-from rlmesh_jax._model import Model
 
 __all__ = ["REGISTRATION"]
 
-REGISTRATION = BackendRegistration(BACKEND, Model, JaxBackend)
+REGISTRATION = BackendRegistration(BACKEND, "rlmesh_jax:Model", JaxBackend)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from rlmesh.backends import BackendRegistration
 from rlmesh_numpy._backend import BACKEND
-from rlmesh_numpy._model import Model
 
 __all__ = ["REGISTRATION"]
 
-REGISTRATION = BackendRegistration(BACKEND, Model)
+REGISTRATION = BackendRegistration(BACKEND, "rlmesh_numpy:Model")

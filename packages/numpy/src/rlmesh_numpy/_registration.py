@@ -6,9 +6,10 @@ from typing import Any
 
 import gymnasium
 
-from rlmesh_numpy.gym import REMOTE_ID
+__all__ = ["REMOTE_ID", "make_env", "register"]
 
-__all__ = ["make_env", "register"]
+REMOTE_ID = "rlmesh/Remote-v0"
+"""Id under which Gymnasium makes a remote environment."""
 
 
 def register() -> None:

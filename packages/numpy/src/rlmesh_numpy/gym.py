@@ -20,21 +20,18 @@ from rlmesh.backends import ArrayBackend
 from rlmesh.errors import EnvError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import EnvContract, Reconnect
+from rlmesh_numpy._registration import REMOTE_ID
 from rlmesh_numpy._spaces import spaces_to_gymnasium
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 __all__ = [
-    "REMOTE_ID",
     "ClientOptions",
     "GymnasiumClient",
     "GymnasiumRemoteEnv",
     "GymnasiumRemoteVectorEnv",
 ]
-
-REMOTE_ID = "rlmesh/Remote-v0"
-"""Id under which a remote environment is registered with Gymnasium."""
 
 Level = Literal["off", "warn", "strict"]
 ArrayT = TypeVar("ArrayT")

@@ -1,9 +1,20 @@
-"""RLMesh in PyTorch values, with clients that are Gymnasium environments."""
+"""RLMesh in PyTorch values, with clients that are Gymnasium environments.
 
+The clients and `Model` are imported when they are first used (PEP 562): a server of an environment
+needs the backend alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlmesh._lazy import lazy_names
 from rlmesh_torch._backend import BACKEND, TorchBackend, as_tensor
-from rlmesh_torch._env import RemoteEnv, RemoteVectorEnv
-from rlmesh_torch._model import Model
 from rlmesh_torch._version import __version__
+
+if TYPE_CHECKING:
+    from rlmesh_torch._env import RemoteEnv, RemoteVectorEnv
+    from rlmesh_torch._model import Model
 
 __all__ = [
     "BACKEND",
@@ -14,3 +25,7 @@ __all__ = [
     "__version__",
     "as_tensor",
 ]
+
+__getattr__ = lazy_names(
+    __name__, {"Model": "_model", "RemoteEnv": "_env", "RemoteVectorEnv": "_env"}
+)

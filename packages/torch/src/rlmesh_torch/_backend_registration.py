@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from rlmesh.backends import BackendRegistration
 from rlmesh_torch._backend import BACKEND, TorchBackend
-from rlmesh_torch._model import Model
 
 __all__ = ["REGISTRATION"]
 
-REGISTRATION = BackendRegistration(BACKEND, Model, TorchBackend)
+REGISTRATION = BackendRegistration(BACKEND, "rlmesh_torch:Model", TorchBackend)

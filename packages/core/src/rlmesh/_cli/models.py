@@ -97,4 +97,4 @@ def dial_model(
 def _model_class(backend: str | None) -> type[ModelBase[Any, Any]]:
     if backend is None:
         backend = "numpy" if find_spec("rlmesh_numpy") else "native"
-    return Model if backend == "native" else registration(backend).model
+    return Model if backend == "native" else registration(backend).model_class()

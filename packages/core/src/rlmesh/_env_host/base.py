@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -61,8 +60,8 @@ class EnvHostConfig:
 
 
 def _vector(lanes: Sequence[Any], mode: AutoresetMode) -> Any:
-    importlib.import_module("rlmesh.numpy")  # Where it is missing, that names the pip command.
-    from rlmesh_numpy import make_vector
+    backend_of("numpy")  # If rlmesh-numpy is missing, this error names the pip command.
+    from rlmesh_numpy._vector import make_vector
 
     return make_vector(lanes, mode.value)
 

@@ -119,9 +119,9 @@ def _space_of(env: Any, name: str) -> tuple[Space[Any], ArrayBackend]:
         except SpaceError as error:
             words = error.message.removeprefix(f"{error.path}: ")
             raise SpaceError(words, path=name + error.path) from None
-        import rlmesh_numpy
+        from rlmesh_numpy._backend import BACKEND
 
-        return native, rlmesh_numpy.BACKEND
+        return native, BACKEND
     if "gym" in families:
         raise SpaceError(
             f"{name} is a space of the legacy gym package; convert the environment to Gymnasium "

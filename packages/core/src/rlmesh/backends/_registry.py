@@ -35,14 +35,21 @@ class BackendRegistration:
 
     Attributes:
         backend: The backend, on the library's default device.
-        model: The package's `Model` class, whose instances read and return the library's values.
+        model: The package's `Model` class as "module:name", whose instances read and return the
+            library's values; `model_class` imports it.
         on_device: Return the backend that makes its values on a device; None if the library has no
             devices.
     """
 
     backend: ArrayBackend
-    model: type[Any]
+    model: str
     on_device: Callable[[Any], ArrayBackend] | None = None
+
+    def model_class(self) -> type[Any]:
+        """Import and return the package's `Model` class."""
+        module, _, name = self.model.partition(":")
+        found: type[Any] = getattr(importlib.import_module(module), name)
+        return found
 
 
 def backend_names() -> tuple[str, ...]:
@@ -88,7 +95,7 @@ def backend_of(framework: str, device: object | None = None) -> ArrayBackend:
         ImportError: See `registration`.
     """
     if framework == "native":
-        declared = BackendRegistration(NATIVE, object)
+        declared = BackendRegistration(NATIVE, "rlmesh:Model")
     else:
         declared = registration(framework)
     if device is None:
@@ -106,7 +113,7 @@ def contract_backend() -> ArrayBackend:
     of all installed packages takes tens of milliseconds.
     """
     try:
-        numpy: ArrayBackend = importlib.import_module("rlmesh.numpy").BACKEND
+        numpy: ArrayBackend = importlib.import_module("rlmesh_numpy").BACKEND
     except ImportError:
         return NATIVE
     return numpy
