@@ -95,7 +95,9 @@ def test_single_predictions_wait_for_nothing() -> None:
 
 
 INVALID = errors.InvalidValueError("action", "an integer from 0 to 1", "7")
-UNSEEN = errors.InvalidValueError("observation['x']", "an integer from 0 to 1", "7")
+UNSEEN = errors.InvalidValueError(
+    "observation['x']", "an integer from 0 to 1", "7", side="observation"
+)
 
 
 @pytest.mark.parametrize(

@@ -126,10 +126,13 @@ class InvalidValueError(RLMeshError, ValueError):
         path: Where in the value, as an expression ("action['arm']").
         expected: What the space asks for there.
         actual: What came instead.
+        side: "observation" if the value is, or belongs to, what an environment returns; "action" if
+            it belongs to what a model returns; empty if that is not known.
     """
 
-    def __init__(self, path: str, expected: str, actual: str) -> None:
+    def __init__(self, path: str, expected: str, actual: str, *, side: str = "") -> None:
         super().__init__(f"{path}: expected {expected}, got {actual}")
+        self.side = side
         self.path = path
         self.expected = expected
         self.actual = actual
@@ -351,7 +354,14 @@ class UnsupportedVersionError(RemoteError):
 
 
 class UnsupportedError(RemoteError):
-    """The peer does not support what was asked of it."""
+    """The peer does not support what was asked of it.
+
+    Attributes:
+        serves_vector: Whether the endpoint serves a vector of environments, if a client of the
+            other kind was refused for that reason; else None.
+    """
+
+    serves_vector: bool | None = None
 
 
 class AuthenticationError(RemoteError, PermissionError):

@@ -87,10 +87,12 @@ class EnvStub:
         contract: EnvContract = self._session.served
         if contract.vector != vector:
             self._session.close()
-            raise UnsupportedError(
+            error = UnsupportedError(
                 f"{where} serves {contract.id} as a {_kind(contract.vector)}; connect with "
                 f"{'RemoteVectorEnv' if contract.vector else 'RemoteEnv'}"
             )
+            error.serves_vector = contract.vector
+            raise error
         self._backend = backend
         self._observation = SpaceCodec(
             contract.observation_space,

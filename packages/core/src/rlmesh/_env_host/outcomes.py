@@ -21,6 +21,7 @@ def check_reset(result: Any) -> tuple[Any, Mapping[Any, Any]]:
             "reset()",
             "(observation, info) with info a dict, as Gymnasium has it since 0.26",
             _form(result),
+            side="observation",
         )
     return result[0], result[1]
 
@@ -39,12 +40,14 @@ def check_step(result: Any) -> tuple[Any, Any, Any, Any, Mapping[Any, Any]]:
             "(observation, reward, terminated, truncated, info)",
             "the four results of the old Gym API; split done into terminated and truncated, or "
             "wrap the environment with shimmy",
+            side="observation",
         )
     if not isinstance(result, tuple) or len(result) != 5 or not isinstance(result[4], Mapping):
         raise InvalidValueError(
             "step()",
             "(observation, reward, terminated, truncated, info) with info a dict",
             _form(result),
+            side="observation",
         )
     return result
 

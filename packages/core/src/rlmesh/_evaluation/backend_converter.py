@@ -7,6 +7,7 @@ from typing import Any
 
 from rlmesh._codec import SpaceCodec
 from rlmesh.backends import ArrayBackend
+from rlmesh.errors import InvalidValueError
 from rlmesh.specs import EnvContract
 
 __all__ = ["BackendConverter"]
@@ -39,14 +40,26 @@ class BackendConverter:
         """Whether values are left as they are."""
 
     def observation(self, value: Any) -> Any:
-        """One observation."""
+        """One observation.
+
+        Raises:
+            InvalidValueError: If it is not one of the space; its `side` is "observation".
+        """
         if self._is_seen_as_is:
             return value
-        return self._shown.decode(self._observed.encode(value))
+        try:
+            return self._shown.decode(self._observed.encode(value))
+        except InvalidValueError as error:
+            error.side = "observation"
+            raise
 
     def observations(self, batch: Any, count: int) -> list[Any]:
         """A batch of observations, one by one."""
-        return self._shown.decode_values(self._observed.encode_batch(batch, count), count)
+        try:
+            return self._shown.decode_values(self._observed.encode_batch(batch, count), count)
+        except InvalidValueError as error:
+            error.side = "observation"
+            raise
 
     def action(self, value: Any) -> Any:
         """One action."""

@@ -111,7 +111,7 @@ def _dialled(address: str | int, dialer: Dialer) -> Opened:
     try:
         client = dialer.dial(address, vector=False)
     except UnsupportedError as error:
-        if "as a vector" not in error.message:
+        if not error.serves_vector:
             raise
         client = dialer.dial(address, vector=True)
     return _client(client, dialer, is_ours=True)

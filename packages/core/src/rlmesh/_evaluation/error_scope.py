@@ -37,9 +37,8 @@ def classify_error(error: BaseException, kind: str) -> ErrorScope:
     if not isinstance(error, Exception):
         return ErrorScope.RUN
     if isinstance(error, InvalidValueError):
-        # What an environment of this process gave; a peer's own is an EnvError.
-        is_seen = error.path.startswith(("observation", "reset()", "step()"))
-        return ErrorScope.EPISODE if is_seen else ErrorScope.RUN
+        # An environment of this process returned the value; a peer reports its own as an EnvError.
+        return ErrorScope.EPISODE if error.side == "observation" else ErrorScope.RUN
     if isinstance(error, (AuthenticationError, UnsupportedError, UnsupportedVersionError)):
         return ErrorScope.ENDPOINT
     if kind == "open":

@@ -140,12 +140,12 @@ def rows(
                 parts[key] = rows(batch[key], part, count, start, stop, inner)
             except (KeyError, IndexError, TypeError):
                 got = f"a {type(batch).__name__}"
-                raise InvalidValueError(inner, "a batch of values", got) from None
+                raise InvalidValueError(inner, "a batch of values", got, side="action") from None
         return parts if space.kind == "dict" else tuple(parts.values())
     length = len(batch) if hasattr(batch, "__len__") else None
     if length != count:
         got = f"a {type(batch).__name__}" if length is None else f"one of {length}"
-        raise InvalidValueError(path, f"a batch of {count}", got)
+        raise InvalidValueError(path, f"a batch of {count}", got, side="action")
     if isinstance(batch, Tensor):
         size = batch.nbytes // count
         data = batch.buffer[start * size : stop * size]

@@ -199,10 +199,9 @@ class ModelServicer:
     def _failure(self, error: BaseException, form: PredictForm) -> m.Failure:
         """What a client is told of an exception of the model, or of its adapter."""
         if isinstance(error, InvalidValueError):
-            root = error.path.partition("[")[0]
-            if root in ("observation", "inputs"):
+            if error.side == "observation":
                 return failure_of_value(m.ErrorCode.INVALID_VALUE, error)
-            if root in ("action", "outputs"):
+            if error.side == "action":
                 return failure_of_value(m.ErrorCode.INVALID_RESULT, error)
         expose_tracebacks = self._expose_tracebacks
         return failure_of_exception(error, METHODS[form], expose_traceback=expose_tracebacks)

@@ -105,7 +105,7 @@ class Adapter:
             InvalidValueError: If the observation is not one of its space, or has a number that the
                 input's dtype does not have.
         """
-        return self._observe(observation, (episode,), None)
+        return self._observe_as_input(observation, (episode,), None)
 
     def observe_batch(self, observation: Any, episodes: Sequence[Episode]) -> Any:
         """The model's input for stacked observations, one of each of several episodes.
@@ -121,7 +121,16 @@ class Adapter:
         Raises:
             InvalidValueError: As `observe`.
         """
-        return self._observe(observation, episodes, len(episodes))
+        return self._observe_as_input(observation, episodes, len(episodes))
+
+    def _observe_as_input(
+        self, observation: Any, episodes: Sequence[Episode], count: int | None
+    ) -> Any:
+        try:
+            return self._observe(observation, episodes, count)
+        except InvalidValueError as error:
+            error.side = "observation"
+            raise
 
     def _observe(self, observation: Any, episodes: Sequence[Episode], count: int | None) -> Any:
         if self._plan is None:
@@ -164,7 +173,11 @@ class Adapter:
         """
         if self._plan is None:
             return output
-        return self._act(output, () if batch is None else (batch,))
+        try:
+            return self._act(output, () if batch is None else (batch,))
+        except InvalidValueError as error:
+            error.side = "action"
+            raise
 
     def act_chunk(self, output: Any, batch: int | None = None, most: int = 0) -> tuple[Any, int]:
         """The environment's actions for chunks of consecutive actions that the model returned.
@@ -182,9 +195,13 @@ class Adapter:
             InvalidValueError: As `act`; also if chunks are empty or differ in length.
         """
         actions = output
-        if self._plan is not None:
-            actions = self._act(output, (None,) if batch is None else (batch, None))
-        return join_chunks(actions, self._action_space, batch, most)
+        try:
+            if self._plan is not None:
+                actions = self._act(output, (None,) if batch is None else (batch, None))
+            return join_chunks(actions, self._action_space, batch, most)
+        except InvalidValueError as error:
+            error.side = "action"
+            raise
 
     def _act(self, output: Any, leading: tuple[int | None, ...]) -> Any:
         assert self._plan is not None
