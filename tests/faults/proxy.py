@@ -207,7 +207,7 @@ def between(address: str, transport: str) -> Generator[tuple[str, Proxy], None, 
     direct = frames_client.to_socket
     with FramesProxy() as frames, pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "rlmesh._client.transport_choice.to_socket",
+            "rlmesh._transport.socket.transports.to_socket",
             lambda where, name: direct(where, frames.stand_for(name)),
         )
         yield address, frames

@@ -22,9 +22,13 @@ from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh._transport.socket import unix as frames_local
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
 from rlmesh._transport.socket.shared_memory import PeerSegment
+from rlmesh.specs import TransportKind
 from tests.integration.envs import CounterEnv, SeenEnv
 from tests.integration.test_resume import TallyEnv
+from tests.offers import offered, replace_offer
 from tests.processes import running, until
+
+UNIX = TransportKind.FRAMES_UNIX
 
 pytestmark = pytest.mark.skipif(not frames_local.SUPPORTED, reason="it needs Linux")
 
@@ -69,7 +73,7 @@ def test_another_word_is_refused() -> None:
 
 def test_where_the_socket_is_not_reached_the_session_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     with EnvServer(CounterEnv()) as server:
-        server._manager.frames_unix = "rlmesh-" + "0" * 32
+        replace_offer(server, UNIX, "rlmesh-" + "0" * 32)
         with RemoteEnv(server.address) as remote:
             assert remote.transport == "grpc"
             assert remote.reset()[0] == 0
@@ -77,8 +81,8 @@ def test_where_the_socket_is_not_reached_the_session_stays(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("end", ["client", "server"])
 def test_another_users_peer_is_refused(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
-    module = "frames_client" if end == "client" else "frames_local"
-    module = f"rlmesh._transport.{module}.peer_is_same_user"
+    module = "client" if end == "client" else "unix"
+    module = f"rlmesh._transport.socket.{module}.peer_is_same_user"
     monkeypatch.setattr(module, lambda connected: False)
     with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
         assert remote.transport == "grpc"
@@ -97,7 +101,7 @@ def test_an_impostors_socket_costs_nothing() -> None:
         name = f"rlmesh-{os.getpid():032x}"
         listener.bind(f"\0{name}")
         listener.listen()
-        server._manager.frames_unix = name
+        replace_offer(server, UNIX, name)
 
         def answer() -> None:
             connected, _ = listener.accept()
@@ -129,7 +133,7 @@ def test_noise_ends_a_connection_and_the_server_lives_on(sent: bytes) -> None:
         remote.reset()
         with socket.socket(socket.AF_UNIX) as noisy:
             noisy.settimeout(20)
-            noisy.connect(f"\0{server._manager.frames_unix}")
+            noisy.connect(f"\0{offered(server, UNIX)}")
             noisy.sendall(sent)
             noisy.shutdown(socket.SHUT_WR)
             while noisy.recv(65536):
@@ -146,7 +150,7 @@ def test_a_session_does_not_begin_there() -> None:
     codec = EnvWireCodec(NATIVE)
     with EnvServer(CounterEnv()) as server:
         connected = socket.socket(socket.AF_UNIX)
-        connected.connect(f"\0{server._manager.frames_unix}")
+        connected.connect(f"\0{offered(server, UNIX)}")
         there = FrameSocket(connected)
         there.send(codec.write_request(m.Request(0, m.Open(this_peer("x", frozenset())))))
         _, reply = codec.read_reply(there.receive())
@@ -378,7 +382,7 @@ def test_a_server_names_no_socket_but_its_own() -> None:
         listener.bind("\0some-service")
         listener.listen()
         listener.settimeout(0.2)
-        server._manager.frames_unix = "some-service"
+        replace_offer(server, UNIX, "some-service")
         with RemoteEnv(server.address) as remote:
             assert remote.transport == "grpc"
         with pytest.raises(TimeoutError):
@@ -503,7 +507,7 @@ def test_there_is_a_limit_to_connections(monkeypatch: pytest.MonkeyPatch) -> Non
         idle = []
         for _ in range(3):
             one = socket.socket(socket.AF_UNIX)
-            one.connect(f"\0{server._manager.frames_unix}")
+            one.connect(f"\0{offered(server, UNIX)}")
             idle.append(one)
         until(lambda: server._frames[0]._welcoming + len(server._frames[0]._streams) == 3, 10)
         with RemoteEnv(server.address) as remote:

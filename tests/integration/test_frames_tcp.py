@@ -15,9 +15,10 @@ from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._transport.socket import client as frames_client
 from rlmesh._transport.socket import tcp as frames_tcp
 from rlmesh._transport.socket import unix as frames_local
-from rlmesh.specs import Capability
+from rlmesh.specs import Capability, TransportKind
 from tests.integration.envs import CounterEnv, SeenEnv
 from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)
+from tests.offers import offered, replace_offer
 
 PORT = ServeOptions(frames=False, frames_port=0)
 LASTING = {Capability.RESUME, Capability.FRAMES_UNIX, Capability.FRAMES_TCP}
@@ -37,7 +38,7 @@ def plays(remote: RemoteEnv, transport: str = "frames") -> None:
 
 
 def port_of(server: EnvServer) -> int:
-    return server._manager.frames_port
+    return int(offered(server, TransportKind.FRAMES_TCP).removeprefix(":"))
 
 
 def test_both_ends_have_to_ask_for_them() -> None:
@@ -58,31 +59,28 @@ def test_a_system_without_the_others_offers_these_alone(monkeypatch: pytest.Monk
         options = ServeOptions(frames_port=port, grace_period=grace)
         with EnvServer(CounterEnv(), options=options) as server, RemoteEnv(server.address) as env:
             listed = env._stub._session.server.capabilities
-            assert listed & LASTING == expected and not server._manager.frames_unix
+            assert listed & LASTING == expected and not offered(server, TransportKind.FRAMES_UNIX)
 
 
-def test_a_server_that_cannot_have_all_frames_keeps_no_port(
+def test_a_server_that_cannot_listen_on_all_transports_keeps_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ports: list[int] = []
+    listeners: list[socket.socket] = []
+    listen_unix = frames_local.listen
 
-    listen_tcp = frames_tcp.listen
+    def listen() -> tuple[socket.socket, str]:
+        listener, name = listen_unix()
+        listeners.append(listener)
+        return listener, name
 
-    def listen(where: Any, port: int) -> socket.socket:
-        listener = listen_tcp(where, port)
-        ports.append(listener.getsockname()[1])
-        return listener
-
-    def refuse() -> Any:
+    def refuse(where: Any, port: int) -> Any:
         raise OSError("no more sockets")
 
-    monkeypatch.setattr(frames_tcp, "listen", listen)
-    monkeypatch.setattr(frames_local, "listen", refuse)
-    with pytest.raises(OSError, match="no more sockets") as told:
+    monkeypatch.setattr(frames_local, "listen", listen)
+    monkeypatch.setattr(frames_tcp, "listen", refuse)
+    with pytest.raises(OSError, match="no more sockets"):
         EnvServer(CounterEnv(), options=ServeOptions(frames_port=0))
-    with socket.socket() as again:
-        again.bind(("127.0.0.1", ports[0]))
-    assert told  # It has what was made until then.
+    assert [listener.fileno() for listener in listeners] == [-1]  # It was closed.
 
 
 def test_a_socket_of_this_host_is_better() -> None:
@@ -194,7 +192,8 @@ def test_a_port_that_is_not_reached_is_told() -> None:
     with EnvServer(CounterEnv(), options=PORT) as server:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
-            server._manager.frames_port = taken.getsockname()[1]
+            port = taken.getsockname()[1]
+            replace_offer(server, TransportKind.FRAMES_TCP, f":{port}")
             with pytest.raises(errors.UnsupportedError):
                 RemoteEnv(server.address, transport="frames")
         plays(RemoteEnv(server.address), "grpc")

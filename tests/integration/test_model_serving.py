@@ -191,8 +191,8 @@ def test_lanes_of_contexts_are_used_again() -> None:
     with served(BatchEcho()) as remote:
         for _ in range(5):
             assert remote.predict(seen(1), EpisodeContext("short")) == 101
-        (route,) = remote._routes.values()
-        assert len(route._running) == 1, "each was gone before the next one"
+        (stub,) = remote._stubs.values()
+        assert len(stub._running) == 1, "each was gone before the next one"
 
 
 def test_a_lane_without_an_episode_is_in_the_wrong_state() -> None:

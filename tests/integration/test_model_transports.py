@@ -201,9 +201,9 @@ def test_a_server_that_is_stopped_waits_for_no_client_to_come_back(idle_timeout:
     with ModelServer(Echo(), options=ServeOptions(idle_timeout=idle_timeout)) as server:
         remote = RemoteModel(server.address, PLAIN)
         assert remote.predict(seen(1)) == 1
-        (route,) = remote._routes.values()
-        route._session._transport.close()
+        (stub,) = remote._stubs.values()
+        stub._session._transport.close()
         (session,) = server._manager._sessions.values()
         until(lambda: session.lost_at is not None, 20)
     until(lambda: not set(threading.enumerate()) - before, 10)
-    route._session._end("for the test")
+    stub._session._end("for the test")

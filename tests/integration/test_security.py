@@ -30,8 +30,8 @@ DANGEROUS = {
     "pickler.dumps": {"rlmesh._env_host.pickled_factory": "to the process that the server starts"},
     "importlib.import_module": {
         "rlmesh._cli.sources": "what the command line names",
-        "rlmesh._env_host.frameworks": "one of four of our own",
-        "rlmesh._env_host.base": "one of our own",
+        "rlmesh.backends._registry": "one of our own, or one that an installed package declares",
+        "rlmesh._lazy": "one of our own",
         "rlmesh._env_host.pickled_factory": "cloudpickle",
         "rlmesh._models.base": "a client of our own",
         "rlmesh._optional": "one of an extra's",

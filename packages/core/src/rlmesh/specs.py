@@ -19,6 +19,8 @@ __all__ = [
     "Reconnect",
     "Registration",
     "SessionTerms",
+    "TransportKind",
+    "TransportOffer",
 ]
 
 
@@ -42,6 +44,26 @@ class Capability(Enum):
     FRAMES_UNIX = "frames_unix"
     FRAMES_TCP = "frames_tcp"
     BATCH = "batch"
+
+
+class TransportKind(Enum):
+    """A kind of transport that a session may move to after it has begun over gRPC."""
+
+    FRAMES_UNIX = "frames_unix"
+    FRAMES_TCP = "frames_tcp"
+
+
+@dataclass(frozen=True)
+class TransportOffer:
+    """A transport that a server offers to a session.
+
+    Attributes:
+        kind: Kind of the transport.
+        address: Address, in the form that the kind defines (CONTRACT.md, B-12 and B-13).
+    """
+
+    kind: TransportKind
+    address: str
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 from rlmesh._session.client_session import ClientSession, Move
 from rlmesh._transport.address import Address
 from rlmesh._transport.grpc.client import GrpcConnection
-from rlmesh._transport.socket.client import to_port, to_socket
-from rlmesh._transport.socket.unix import SUPPORTED, is_name
+from rlmesh._transport.socket.transports import TRANSPORTS, FrameTransport
 from rlmesh.errors import UnsupportedError
 from rlmesh.options import TLS
-from rlmesh.specs import Capability
+from rlmesh.specs import Capability, TransportKind
 
 __all__ = ["Transport", "TransportChoice"]
 
@@ -34,7 +33,8 @@ class TransportChoice:
     Attributes:
         where: The server's address.
         can: What the client says that it can do.
-        moves: To places that the server names, the best first.
+        moves: How to connect over each kind of transport that the session may move to, the
+            preferred kind first.
 
     Raises:
         ValueError: If there is no such transport.
@@ -47,20 +47,13 @@ class TransportChoice:
         self._token = token
         self._tls = tls
         self.where = where
-        can = {Capability.RESUME}
-        moves: list[Move] = []
-        if SUPPORTED and (AUTO if transport == "auto" else transport) != "grpc":
-            can.add(Capability.FRAMES_UNIX)
-            moves.append(
-                lambda o: to_socket(where, o.frames_unix) if is_name(o.frames_unix) else None
-            )
-        if transport == "frames" and where.scheme != "unix":
-            can.add(Capability.FRAMES_TCP)
-            moves.append(
-                lambda o: to_port(where, o.frames_port, token, tls) if o.frames_port else None
-            )
-        self.can = frozenset(can)
-        self.moves: Sequence[Move] = moves
+        tried = () if (AUTO if transport == "auto" else transport) == "grpc" else TRANSPORTS
+        tried = tuple(row for row in tried if row.is_tried(transport, where))
+        self.can = frozenset({Capability.RESUME, *(row.capability for row in tried)})
+        self.moves: Mapping[TransportKind, Move] = {row.kind: self._move(row) for row in tried}
+
+    def _move(self, row: FrameTransport) -> Move:
+        return lambda offered: row.dial(self.where, offered, self._token, self._tls)
 
     def connect(self, service: str) -> GrpcConnection:
         """A new connection to a gRPC service; raises OSError if a certificate cannot be read."""

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Union
 
 from rlmesh.backends import Buffer
-from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
+from rlmesh.specs import EnvContract, PeerInfo, SessionTerms, TransportOffer
 
 __all__ = [
     "ABSENT",
@@ -289,8 +289,7 @@ class Opened:
     terms: SessionTerms
     resume_key: bytes = b""
     received: int = 0
-    frames_unix: str = ""
-    frames_port: int = 0
+    offers: tuple[TransportOffer, ...] = ()
 
 
 class ResetDone(NamedTuple):

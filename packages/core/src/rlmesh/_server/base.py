@@ -18,12 +18,11 @@ from rlmesh._transport.address import Address, parse_address
 from rlmesh._transport.grpc.server import FrameService, GrpcServer
 from rlmesh._transport.grpc.threads import StreamHost
 from rlmesh._transport.grpc.tls import secured
-from rlmesh._transport.socket import tcp as frames_tcp
-from rlmesh._transport.socket import unix as frames_local
 from rlmesh._transport.socket.server import FramesServer
+from rlmesh._transport.socket.transports import TRANSPORTS, FrameTransport
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS, ServeOptions
-from rlmesh.specs import Capability
+from rlmesh.specs import Capability, TransportOffer
 
 __all__ = ["BaseServer", "ServingLoop", "resolve_server_arguments", "transport_capabilities"]
 
@@ -122,23 +121,20 @@ class BaseServer:
             OSError: If a certificate cannot be read, or the system has no socket for them. What was
                 taken until then is free again.
         """
-        options, manager = self._options, self._manager
-        connect = partial(ServerConnection, manager, resumes=True)
+        connect = partial(ServerConnection, self._manager, resumes=True)
         servers: list[FramesServer] = []
+        offers: list[tuple[Capability, TransportOffer]] = []
         try:
-            if options.frames_port is not None:
-                admit = frames_tcp.doorkeeper(token, tls)
-                listener = frames_tcp.listen(self._transport.address, options.frames_port)
-                manager.frames_port = listener.getsockname()[1]
-                servers.append(FramesServer(listener, admit, connect))
-            if Capability.FRAMES_UNIX in transport_capabilities(options):
-                listener, manager.frames_unix = frames_local.listen()
-                servers.append(FramesServer(listener, frames_local.admit, connect))
+            for row in served_transports(self._options):
+                listening = row.listen(self._options, self._transport.address, token, tls)
+                servers.append(FramesServer(listening.listener, listening.admit, connect))
+                offers.append((row.capability, TransportOffer(row.kind, listening.address)))
         except BaseException:
             self._transport.stop(0)
             for server in servers:
                 server.stop(0)
             raise
+        self._manager.offers = offers
         self._frames = servers
 
     @property
@@ -272,16 +268,16 @@ class BaseServer:
         self._manager.end()
 
 
+def served_transports(options: ServeOptions) -> list[FrameTransport]:
+    """Return the transports that sessions of a server may move to; they move by resuming."""
+    return [row for row in TRANSPORTS if options.grace_period > 0 and row.is_served(options)]
+
+
 def transport_capabilities(options: ServeOptions) -> set[Capability]:
-    """What an endpoint can do so that sessions outlive their connections, and change them."""
+    """Return the capabilities by which sessions outlive their connections, and change them."""
     if not options.grace_period > 0:
         return set()
-    can = {Capability.RESUME}
-    if options.frames and frames_local.SUPPORTED:
-        can.add(Capability.FRAMES_UNIX)
-    if options.frames_port is not None:
-        can.add(Capability.FRAMES_TCP)
-    return can
+    return {Capability.RESUME, *(row.capability for row in served_transports(options))}
 
 
 def resolve_server_arguments(

@@ -9,7 +9,8 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from rlmesh._buffers import Frame
@@ -34,12 +35,12 @@ from rlmesh.errors import (
     SessionLostError,
     TransportError,
 )
-from rlmesh.specs import EnvContract, PeerInfo, Reconnect
+from rlmesh.specs import EnvContract, PeerInfo, Reconnect, TransportKind, TransportOffer
 
 __all__ = ["ClientSession", "Move"]
 
-Move = Callable[[m.Opened], ClientConnection | None]
-"""Makes a connection of another transport to the place that a server names; None: it names none."""
+Move = Callable[[str], ClientConnection | None]
+"""Connects to an offered address; returns None if no server of RLMesh offers such a one."""
 
 R = TypeVar("R")
 
@@ -71,7 +72,8 @@ class ClientSession:
         frames: Reads and writes frames.
         client: What this client says of itself.
         terms: How to open.
-        moves: Where the session may go on, the best first.
+        moves: How to connect over each kind of transport that the session may move to, the
+            preferred kind first.
         contract: What the model of the session is to be used with; None: it is an environment's.
         raise_failure: Raises what stands for a failure of the server at an address.
 
@@ -89,7 +91,7 @@ class ClientSession:
         frames: ClientWireCodec,
         client: PeerInfo,
         terms: ConnectOptions,
-        moves: Sequence[Move] = (),
+        moves: Mapping[TransportKind, Move] = MappingProxyType({}),
         *,
         contract: EnvContract | None = None,
         raise_failure: Callable[[m.Failure, str], None] = raise_failure,
@@ -307,20 +309,27 @@ class ClientSession:
         return answer
 
     def _go_on(self, opened: m.Opened) -> None:
-        """Move the session to another transport, if the server names a place for it."""
-        for move in self._moves:
-            for _ in range(_ATTEMPTS):
-                try:
-                    other = move(opened)
-                    if other is None:
-                        break
-                    self._go_to(other)
+        """Move the session to the first transport that is offered and can be used."""
+        for kind, move in self._moves.items():
+            for offer in opened.offers:
+                if offer.kind is kind and self._has_moved(move, offer):
                     return
-                except ConnectionLostError as error:
-                    _log.debug("session %s tries again to move: %s", self.id, error)
-                except (CodecError, RemoteError, TransportError) as error:
-                    _log.debug("session %s does not move: %s", self.id, error)
-                    break
+
+    def _has_moved(self, move: Move, offer: TransportOffer) -> bool:
+        """Try to move to an offered transport; a connection that breaks is made again."""
+        for _ in range(_ATTEMPTS):
+            try:
+                other = move(offer.address)
+                if other is None:
+                    return False
+                self._go_to(other)
+                return True
+            except ConnectionLostError as error:
+                _log.debug("session %s tries again to move: %s", self.id, error)
+            except (CodecError, RemoteError, TransportError) as error:
+                _log.debug("session %s does not move: %s", self.id, error)
+                return False
+        return False
 
     def _go_to(self, other: ClientConnection) -> None:
         """Resume the session over another connection; raises, and closes that, where it fails."""

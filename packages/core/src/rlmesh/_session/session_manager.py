@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlmesh._buffers import Frame, FrameAllocator
@@ -30,7 +30,7 @@ from rlmesh._wire.failures import failure_of_exception, text_of
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError
-from rlmesh.specs import Capability, PeerInfo, SessionTerms
+from rlmesh.specs import Capability, PeerInfo, SessionTerms, TransportOffer
 
 __all__ = ["SessionManager"]
 
@@ -55,8 +55,8 @@ class SessionManager:
         expose_tracebacks: Whether clients see the tracebacks of exceptions.
 
     Attributes:
-        frames_unix: Where sessions may go on over frames on this host; empty: nowhere.
-        frames_port: Where, over TCP; 0: nowhere.
+        offers: Transports that sessions may move to, each with the capability that a client must
+            list to be offered it.
         farewell: The frame that ends a stream when the server is stopped.
         read: The request of a frame; raises CodecError.
         write: The frame of a reply.
@@ -87,8 +87,7 @@ class SessionManager:
         # Why those ended that their clients may still ask for.
         self._end_reasons: OrderedDict[str, tuple[ServerSession, str]] = OrderedDict()
         self._stopping = False
-        self.frames_unix = ""
-        self.frames_port = 0
+        self.offers: Sequence[tuple[Capability, TransportOffer]] = ()
         self.farewell = frames.write_reply(0, self._shutting_down())
 
     @property
@@ -168,16 +167,13 @@ class SessionManager:
             self._served,
             self._terms if session.key else self._terms.without_grace(),
             resume_key=session.key,
-            **self._admission_for(session),
+            offers=self._offers_for(session),
         )
 
-    def _admission_for(self, session: ServerSession) -> dict[str, Any]:
-        """Where the session may go on over frames."""
+    def _offers_for(self, session: ServerSession) -> tuple[TransportOffer, ...]:
+        """Return the transports that a session may move to: none if it cannot be resumed."""
         able = session.client.capabilities if session.key else frozenset()
-        return {
-            "frames_unix": self.frames_unix if Capability.FRAMES_UNIX in able else "",
-            "frames_port": self.frames_port if Capability.FRAMES_TCP in able else 0,
-        }
+        return tuple(offer for capability, offer in self.offers if capability in able)
 
     def _cannot_open(self, error: BaseException) -> m.Failure:
         if isinstance(error, RequestRefused):
@@ -219,7 +215,7 @@ class SessionManager:
             self._terms,
             resume_key=session.key,
             received=received,
-            **self._admission_for(session),
+            offers=self._offers_for(session),
         )
 
     def _shutting_down(self) -> m.Failure:

@@ -1,8 +1,9 @@
-"""EnvContract, PeerInfo and SessionTerms <-> their messages."""
+"""EnvContract, PeerInfo, SessionTerms and TransportOffer <-> their messages."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rlmesh_proto.env.v1 import contract_pb2, handshake_pb2
@@ -22,11 +23,15 @@ from rlmesh.specs import (
     PeerInfo,
     Registration,
     SessionTerms,
+    TransportKind,
+    TransportOffer,
 )
 
 __all__ = [
     "contract_from_wire",
     "contract_to_wire",
+    "offers_from_wire",
+    "offers_to_wire",
     "peer_from_wire",
     "peer_to_wire",
     "route_key",
@@ -39,6 +44,7 @@ MAX_LANES = 65_536
 
 _AUTORESET = EnumMap(AutoresetMode, contract_pb2.AutoresetMode, "AUTORESET_MODE")
 _CAPABILITIES = EnumMap(Capability, handshake_pb2.Capability, "CAPABILITY")
+_TRANSPORT_KINDS = EnumMap(TransportKind, handshake_pb2.TransportKind, "TRANSPORT_KIND")
 
 
 def contract_to_wire(
@@ -199,3 +205,17 @@ def terms_from_wire(message: handshake_pb2.SessionTerms) -> SessionTerms:
         max_message_bytes=message.max_message_bytes,
         idle_timeout=message.idle_timeout_ms / 1000,
     )
+
+
+def offers_to_wire(offers: Sequence[TransportOffer], out: Any) -> None:
+    """Append offers of transports to a repeated field."""
+    for offer in offers:
+        out.add(kind=_TRANSPORT_KINDS.to_wire(offer.kind), address=offer.address)
+
+
+def offers_from_wire(
+    messages: Iterable[handshake_pb2.TransportOffer],
+) -> tuple[TransportOffer, ...]:
+    """Return the offers of the kinds that this version knows, in order."""
+    offers = ((_TRANSPORT_KINDS.known(message.kind), message.address) for message in messages)
+    return tuple(TransportOffer(kind, address) for kind, address in offers if kind is not None)

@@ -24,6 +24,8 @@ from rlmesh._wire.attributes import (
 from rlmesh._wire.contract import (
     contract_from_wire,
     contract_to_wire,
+    offers_from_wire,
+    offers_to_wire,
     peer_from_wire,
     peer_to_wire,
     terms_from_wire,
@@ -301,8 +303,7 @@ def write_opened(opened: m.Opened, out: Any) -> None:
     out.resume_key = opened.resume_key
     terms_to_wire(opened.terms, out.terms)
     out.received_sequence = opened.received
-    out.frames_unix = opened.frames_unix
-    out.frames_port = opened.frames_port
+    offers_to_wire(opened.offers, out.offers)
 
 
 def read_opened(message: Any, served: Any) -> m.Opened:
@@ -314,8 +315,7 @@ def read_opened(message: Any, served: Any) -> m.Opened:
         terms=terms_from_wire(message.terms),
         resume_key=message.resume_key,
         received=message.received_sequence,
-        frames_unix=message.frames_unix,
-        frames_port=message.frames_port,
+        offers=offers_from_wire(message.offers),
     )
 
 

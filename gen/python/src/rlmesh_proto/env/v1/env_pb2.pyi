@@ -280,8 +280,7 @@ class OpenResponse(google.protobuf.message.Message):
     CONTRACT_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
     RECEIVED_SEQUENCE_FIELD_NUMBER: builtins.int
-    FRAMES_UNIX_FIELD_NUMBER: builtins.int
-    FRAMES_PORT_FIELD_NUMBER: builtins.int
+    OFFERS_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """Names the session; no secret."""
     resume_key: builtins.bytes
@@ -290,14 +289,6 @@ class OpenResponse(google.protobuf.message.Message):
     """
     received_sequence: builtins.int
     """The highest sequence number of the session that the server has received; 0: none yet."""
-    frames_unix: builtins.str
-    """Where the session may go on over frames on the server's host; empty: nowhere. Name of a Unix
-    socket in Linux's abstract namespace, without the zero byte before it.
-    """
-    frames_port: builtins.int
-    """Where the session may go on over frames from other hosts: a TCP port of the server's host; 0:
-    nowhere.
-    """
     @property
     def server(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
         """Who answers."""
@@ -310,6 +301,12 @@ class OpenResponse(google.protobuf.message.Message):
     def terms(self) -> rlmesh_proto.env.v1.handshake_pb2.SessionTerms:
         """What the server promises to the session."""
 
+    @property
+    def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.env.v1.handshake_pb2.TransportOffer]:
+        """Other transports that the session may move to. A client ignores an offer of a kind that it does
+        not know or has not listed in its capabilities.
+        """
+
     def __init__(
         self,
         *,
@@ -319,11 +316,10 @@ class OpenResponse(google.protobuf.message.Message):
         contract: rlmesh_proto.env.v1.contract_pb2.EnvContract | None = ...,
         terms: rlmesh_proto.env.v1.handshake_pb2.SessionTerms | None = ...,
         received_sequence: builtins.int = ...,
-        frames_unix: builtins.str = ...,
-        frames_port: builtins.int = ...,
+        offers: collections.abc.Iterable[rlmesh_proto.env.v1.handshake_pb2.TransportOffer] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["contract", b"contract", "server", b"server", "terms", b"terms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["contract", b"contract", "frames_port", b"frames_port", "frames_unix", b"frames_unix", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "terms", b"terms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["contract", b"contract", "offers", b"offers", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "terms", b"terms"]) -> None: ...
 
 global___OpenResponse = OpenResponse
 

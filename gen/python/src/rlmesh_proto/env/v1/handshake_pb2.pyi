@@ -73,6 +73,38 @@ CAPABILITY_BATCH: Capability.ValueType  # 9
 """A model accepts requests for several lanes in one message."""
 global___Capability = Capability
 
+class _TransportKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _TransportKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_TransportKind.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    TRANSPORT_KIND_UNSPECIFIED: _TransportKind.ValueType  # 0
+    """Not said: the offer is ignored."""
+    TRANSPORT_KIND_FRAMES_UNIX: _TransportKind.ValueType  # 1
+    """Frames on a Unix socket of the server's host. The address is the socket's name in Linux's abstract
+    namespace, without the zero byte before it.
+    """
+    TRANSPORT_KIND_FRAMES_TCP: _TransportKind.ValueType  # 2
+    """Frames over TCP. The address is a colon and a port in decimal digits (":5556"): the host is that
+    of the server's own address.
+    """
+
+class TransportKind(_TransportKind, metaclass=_TransportKindEnumTypeWrapper):
+    """Kinds of transports that a session may move to."""
+
+TRANSPORT_KIND_UNSPECIFIED: TransportKind.ValueType  # 0
+"""Not said: the offer is ignored."""
+TRANSPORT_KIND_FRAMES_UNIX: TransportKind.ValueType  # 1
+"""Frames on a Unix socket of the server's host. The address is the socket's name in Linux's abstract
+namespace, without the zero byte before it.
+"""
+TRANSPORT_KIND_FRAMES_TCP: TransportKind.ValueType  # 2
+"""Frames over TCP. The address is a colon and a port in decimal digits (":5556"): the host is that
+of the server's own address.
+"""
+global___TransportKind = TransportKind
+
 @typing.final
 class PeerInfo(google.protobuf.message.Message):
     """What a peer is, for the version check and for logs."""
@@ -198,3 +230,25 @@ class SessionTerms(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["grace_period_ms", b"grace_period_ms", "idle_timeout_ms", b"idle_timeout_ms", "max_message_bytes", b"max_message_bytes"]) -> None: ...
 
 global___SessionTerms = SessionTerms
+
+@typing.final
+class TransportOffer(google.protobuf.message.Message):
+    """A transport that a session may move to."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    ADDRESS_FIELD_NUMBER: builtins.int
+    kind: global___TransportKind.ValueType
+    """Kind of the transport."""
+    address: builtins.str
+    """Address, in the form that the kind defines."""
+    def __init__(
+        self,
+        *,
+        kind: global___TransportKind.ValueType = ...,
+        address: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["address", b"address", "kind", b"kind"]) -> None: ...
+
+global___TransportOffer = TransportOffer

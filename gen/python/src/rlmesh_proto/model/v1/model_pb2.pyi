@@ -261,18 +261,13 @@ class OpenResponse(google.protobuf.message.Message):
     SPEC_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
     RECEIVED_SEQUENCE_FIELD_NUMBER: builtins.int
-    FRAMES_UNIX_FIELD_NUMBER: builtins.int
-    FRAMES_PORT_FIELD_NUMBER: builtins.int
+    OFFERS_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """Names the session; no secret."""
     resume_key: builtins.bytes
     """Proves the right to resume it. Empty: it cannot be resumed."""
     received_sequence: builtins.int
     """The highest sequence number of the session that the server has received; 0: none yet."""
-    frames_unix: builtins.str
-    """Where the session may go on over frames on the server's host, as for an environment."""
-    frames_port: builtins.int
-    """Where the session may go on over frames from other hosts, as for an environment."""
     @property
     def server(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
         """Who answers."""
@@ -285,6 +280,10 @@ class OpenResponse(google.protobuf.message.Message):
     def terms(self) -> rlmesh_proto.env.v1.handshake_pb2.SessionTerms:
         """What the server promises to the session."""
 
+    @property
+    def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.env.v1.handshake_pb2.TransportOffer]:
+        """Other transports that the session may move to, as for an environment."""
+
     def __init__(
         self,
         *,
@@ -294,11 +293,10 @@ class OpenResponse(google.protobuf.message.Message):
         spec: rlmesh_proto.model.v1.spec_pb2.ModelSpec | None = ...,
         terms: rlmesh_proto.env.v1.handshake_pb2.SessionTerms | None = ...,
         received_sequence: builtins.int = ...,
-        frames_unix: builtins.str = ...,
-        frames_port: builtins.int = ...,
+        offers: collections.abc.Iterable[rlmesh_proto.env.v1.handshake_pb2.TransportOffer] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["server", b"server", "spec", b"spec", "terms", b"terms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["frames_port", b"frames_port", "frames_unix", b"frames_unix", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "spec", b"spec", "terms", b"terms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["offers", b"offers", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "spec", b"spec", "terms", b"terms"]) -> None: ...
 
 global___OpenResponse = OpenResponse
 

@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { OpenRequest, PeerInfo, SessionTerms } from "./handshake_pb.js";
+import type { OpenRequest, PeerInfo, SessionTerms, TransportOffer } from "./handshake_pb.js";
 import type { EnvContract } from "./contract_pb.js";
 import type { Error } from "./error_pb.js";
 import type { DynamicValue, List, Map, Value } from "../../spaces/v1/value_pb.js";
@@ -374,20 +374,12 @@ export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> &
   receivedSequence: bigint;
 
   /**
-   * Where the session may go on over frames on the server's host; empty: nowhere. Name of a Unix
-   * socket in Linux's abstract namespace, without the zero byte before it.
+   * Other transports that the session may move to. A client ignores an offer of a kind that it does
+   * not know or has not listed in its capabilities.
    *
-   * @generated from field: string frames_unix = 7;
+   * @generated from field: repeated rlmesh.proto.env.v1.TransportOffer offers = 7;
    */
-  framesUnix: string;
-
-  /**
-   * Where the session may go on over frames from other hosts: a TCP port of the server's host; 0:
-   * nowhere.
-   *
-   * @generated from field: uint32 frames_port = 8;
-   */
-  framesPort: number;
+  offers: TransportOffer[];
 };
 
 /**

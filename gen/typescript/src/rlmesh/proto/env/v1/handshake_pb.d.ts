@@ -165,6 +165,33 @@ export declare type SessionTerms = Message<"rlmesh.proto.env.v1.SessionTerms"> &
 export declare const SessionTermsSchema: GenMessage<SessionTerms>;
 
 /**
+ * A transport that a session may move to.
+ *
+ * @generated from message rlmesh.proto.env.v1.TransportOffer
+ */
+export declare type TransportOffer = Message<"rlmesh.proto.env.v1.TransportOffer"> & {
+  /**
+   * Kind of the transport.
+   *
+   * @generated from field: rlmesh.proto.env.v1.TransportKind kind = 1;
+   */
+  kind: TransportKind;
+
+  /**
+   * Address, in the form that the kind defines.
+   *
+   * @generated from field: string address = 2;
+   */
+  address: string;
+};
+
+/**
+ * Describes the message rlmesh.proto.env.v1.TransportOffer.
+ * Use `create(TransportOfferSchema)` to create a new message.
+ */
+export declare const TransportOfferSchema: GenMessage<TransportOffer>;
+
+/**
  * A feature that not every peer of the same major version has. A peer uses a feature only where
  * the other one has listed it. A value that the receiver does not know is ignored.
  *
@@ -246,4 +273,39 @@ export enum Capability {
  * Describes the enum rlmesh.proto.env.v1.Capability.
  */
 export declare const CapabilitySchema: GenEnum<Capability>;
+
+/**
+ * Kinds of transports that a session may move to.
+ *
+ * @generated from enum rlmesh.proto.env.v1.TransportKind
+ */
+export enum TransportKind {
+  /**
+   * Not said: the offer is ignored.
+   *
+   * @generated from enum value: TRANSPORT_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Frames on a Unix socket of the server's host. The address is the socket's name in Linux's abstract
+   * namespace, without the zero byte before it.
+   *
+   * @generated from enum value: TRANSPORT_KIND_FRAMES_UNIX = 1;
+   */
+  FRAMES_UNIX = 1,
+
+  /**
+   * Frames over TCP. The address is a colon and a port in decimal digits (":5556"): the host is that
+   * of the server's own address.
+   *
+   * @generated from enum value: TRANSPORT_KIND_FRAMES_TCP = 2;
+   */
+  FRAMES_TCP = 2,
+}
+
+/**
+ * Describes the enum rlmesh.proto.env.v1.TransportKind.
+ */
+export declare const TransportKindSchema: GenEnum<TransportKind>;
 

@@ -8,7 +8,7 @@ import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/code
  * Describes the file rlmesh/proto/env/v1/handshake.proto.
  */
 export const file_rlmesh_proto_env_v1_handshake = /*@__PURE__*/
-  fileDesc("CiNybG1lc2gvcHJvdG8vZW52L3YxL2hhbmRzaGFrZS5wcm90bxITcmxtZXNoLnByb3RvLmVudi52MSKSAQoIUGVlckluZm8SFAoMc3BlY192ZXJzaW9uGAEgASgJEhMKC3NwZWNfZGlnZXN0GAIgASgJEhYKDmltcGxlbWVudGF0aW9uGAMgASgJEjUKDGNhcGFiaWxpdGllcxgEIAMoDjIfLnJsbWVzaC5wcm90by5lbnYudjEuQ2FwYWJpbGl0eRIMCgRuYW1lGAUgASgJIkoKBlJlc3VtZRISCgpzZXNzaW9uX2lkGAEgASgJEhIKCnJlc3VtZV9rZXkYAiABKAwSGAoQYXdhaXRlZF9zZXF1ZW5jZRgDIAEoBCJ6CgtPcGVuUmVxdWVzdBItCgZjbGllbnQYASABKAsyHS5ybG1lc2gucHJvdG8uZW52LnYxLlBlZXJJbmZvEisKBnJlc3VtZRgCIAEoCzIbLnJsbWVzaC5wcm90by5lbnYudjEuUmVzdW1lEg8KB3dhaXRfbXMYAyABKA0iWwoMU2Vzc2lvblRlcm1zEhcKD2dyYWNlX3BlcmlvZF9tcxgBIAEoDRIZChFtYXhfbWVzc2FnZV9ieXRlcxgCIAEoBBIXCg9pZGxlX3RpbWVvdXRfbXMYAyABKA0qjAIKCkNhcGFiaWxpdHkSGgoWQ0FQQUJJTElUWV9VTlNQRUNJRklFRBAAEhUKEUNBUEFCSUxJVFlfUkVTVU1FEAESGAoUQ0FQQUJJTElUWV9TVEVQX01BTlkQAhIZChVDQVBBQklMSVRZX0FUVFJJQlVURVMQAxIcChhDQVBBQklMSVRZX1BBUlRJQUxfUkVTRVQQBBIVChFDQVBBQklMSVRZX1JFTkRFUhAFEhQKEENBUEFCSUxJVFlfUVVFVUUQBhIaChZDQVBBQklMSVRZX0ZSQU1FU19VTklYEAcSGQoVQ0FQQUJJTElUWV9GUkFNRVNfVENQEAgSFAoQQ0FQQUJJTElUWV9CQVRDSBAJYgZwcm90bzM");
+  fileDesc("CiNybG1lc2gvcHJvdG8vZW52L3YxL2hhbmRzaGFrZS5wcm90bxITcmxtZXNoLnByb3RvLmVudi52MSKSAQoIUGVlckluZm8SFAoMc3BlY192ZXJzaW9uGAEgASgJEhMKC3NwZWNfZGlnZXN0GAIgASgJEhYKDmltcGxlbWVudGF0aW9uGAMgASgJEjUKDGNhcGFiaWxpdGllcxgEIAMoDjIfLnJsbWVzaC5wcm90by5lbnYudjEuQ2FwYWJpbGl0eRIMCgRuYW1lGAUgASgJIkoKBlJlc3VtZRISCgpzZXNzaW9uX2lkGAEgASgJEhIKCnJlc3VtZV9rZXkYAiABKAwSGAoQYXdhaXRlZF9zZXF1ZW5jZRgDIAEoBCJ6CgtPcGVuUmVxdWVzdBItCgZjbGllbnQYASABKAsyHS5ybG1lc2gucHJvdG8uZW52LnYxLlBlZXJJbmZvEisKBnJlc3VtZRgCIAEoCzIbLnJsbWVzaC5wcm90by5lbnYudjEuUmVzdW1lEg8KB3dhaXRfbXMYAyABKA0iWwoMU2Vzc2lvblRlcm1zEhcKD2dyYWNlX3BlcmlvZF9tcxgBIAEoDRIZChFtYXhfbWVzc2FnZV9ieXRlcxgCIAEoBBIXCg9pZGxlX3RpbWVvdXRfbXMYAyABKA0iUwoOVHJhbnNwb3J0T2ZmZXISMAoEa2luZBgBIAEoDjIiLnJsbWVzaC5wcm90by5lbnYudjEuVHJhbnNwb3J0S2luZBIPCgdhZGRyZXNzGAIgASgJKowCCgpDYXBhYmlsaXR5EhoKFkNBUEFCSUxJVFlfVU5TUEVDSUZJRUQQABIVChFDQVBBQklMSVRZX1JFU1VNRRABEhgKFENBUEFCSUxJVFlfU1RFUF9NQU5ZEAISGQoVQ0FQQUJJTElUWV9BVFRSSUJVVEVTEAMSHAoYQ0FQQUJJTElUWV9QQVJUSUFMX1JFU0VUEAQSFQoRQ0FQQUJJTElUWV9SRU5ERVIQBRIUChBDQVBBQklMSVRZX1FVRVVFEAYSGgoWQ0FQQUJJTElUWV9GUkFNRVNfVU5JWBAHEhkKFUNBUEFCSUxJVFlfRlJBTUVTX1RDUBAIEhQKEENBUEFCSUxJVFlfQkFUQ0gQCSpuCg1UcmFuc3BvcnRLaW5kEh4KGlRSQU5TUE9SVF9LSU5EX1VOU1BFQ0lGSUVEEAASHgoaVFJBTlNQT1JUX0tJTkRfRlJBTUVTX1VOSVgQARIdChlUUkFOU1BPUlRfS0lORF9GUkFNRVNfVENQEAJiBnByb3RvMw");
 
 /**
  * Describes the message rlmesh.proto.env.v1.PeerInfo.
@@ -39,6 +39,13 @@ export const SessionTermsSchema = /*@__PURE__*/
   messageDesc(file_rlmesh_proto_env_v1_handshake, 3);
 
 /**
+ * Describes the message rlmesh.proto.env.v1.TransportOffer.
+ * Use `create(TransportOfferSchema)` to create a new message.
+ */
+export const TransportOfferSchema = /*@__PURE__*/
+  messageDesc(file_rlmesh_proto_env_v1_handshake, 4);
+
+/**
  * Describes the enum rlmesh.proto.env.v1.Capability.
  */
 export const CapabilitySchema = /*@__PURE__*/
@@ -52,4 +59,18 @@ export const CapabilitySchema = /*@__PURE__*/
  */
 export const Capability = /*@__PURE__*/
   tsEnum(CapabilitySchema);
+
+/**
+ * Describes the enum rlmesh.proto.env.v1.TransportKind.
+ */
+export const TransportKindSchema = /*@__PURE__*/
+  enumDesc(file_rlmesh_proto_env_v1_handshake, 1);
+
+/**
+ * Kinds of transports that a session may move to.
+ *
+ * @generated from enum rlmesh.proto.env.v1.TransportKind
+ */
+export const TransportKind = /*@__PURE__*/
+  tsEnum(TransportKindSchema);
 

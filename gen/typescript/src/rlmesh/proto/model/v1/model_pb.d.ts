@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { OpenRequest as OpenRequest$1, PeerInfo, SessionTerms } from "../../env/v1/handshake_pb.js";
+import type { OpenRequest as OpenRequest$1, PeerInfo, SessionTerms, TransportOffer } from "../../env/v1/handshake_pb.js";
 import type { ModelSpec, PredictForm } from "./spec_pb.js";
 import type { Error } from "../../env/v1/error_pb.js";
 import type { EnvContract } from "../../env/v1/contract_pb.js";
@@ -337,18 +337,11 @@ export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse">
   receivedSequence: bigint;
 
   /**
-   * Where the session may go on over frames on the server's host, as for an environment.
+   * Other transports that the session may move to, as for an environment.
    *
-   * @generated from field: string frames_unix = 7;
+   * @generated from field: repeated rlmesh.proto.env.v1.TransportOffer offers = 7;
    */
-  framesUnix: string;
-
-  /**
-   * Where the session may go on over frames from other hosts, as for an environment.
-   *
-   * @generated from field: uint32 frames_port = 8;
-   */
-  framesPort: number;
+  offers: TransportOffer[];
 };
 
 /**

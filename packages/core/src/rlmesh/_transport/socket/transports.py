@@ -1,0 +1,150 @@
+"""The transports that a session may move to: one class for each kind, and one table of them.
+
+A session begins over gRPC. The server offers the address of each transport that it listens on, and
+the client moves to the first one in the order of the table that it can use (CONTRACT.md, B-12 and
+B-13).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from rlmesh._transport.address import Address
+from rlmesh._transport.socket import tcp, unix
+from rlmesh._transport.socket.client import FramesConnection, to_port, to_socket
+from rlmesh._transport.socket.framing import FrameSocket
+from rlmesh.options import TLS, ServeOptions
+from rlmesh.specs import Capability, TransportKind
+
+__all__ = ["TRANSPORTS", "FrameTransport", "Listening"]
+
+
+class Listening(NamedTuple):
+    """A listener of a server.
+
+    Attributes:
+        listener: The bound socket.
+        admit: Returns the frames of a connected socket; raises FramesEnded or OSError for a peer
+            that may not enter.
+        address: Address to offer to clients.
+    """
+
+    listener: socket.socket
+    admit: Callable[[socket.socket], FrameSocket]
+    address: str
+
+
+class FrameTransport(Protocol):
+    """One kind of transport that a session may move to."""
+
+    kind: TransportKind
+    """Kind that a server offers."""
+
+    capability: Capability
+    """Capability that both ends list."""
+
+    def is_served(self, options: ServeOptions) -> bool:
+        """Return whether a server with these options listens on the transport."""
+        ...
+
+    def listen(
+        self, options: ServeOptions, where: Address, token: str, tls: TLS | None
+    ) -> Listening:
+        """Bind a listener beside the one of gRPC.
+
+        Args:
+            options: Options of the server.
+            where: Address of the server over gRPC, resolved.
+            token: Bearer token that clients must send; empty: none.
+            tls: Certificates; None: plain text.
+
+        Raises:
+            AddressError: If the port cannot be bound.
+            OSError: If a certificate cannot be read, or the system has no such socket.
+        """
+        ...
+
+    def is_tried(self, choice: str, where: Address) -> bool:
+        """Return whether a client moves to the transport.
+
+        Args:
+            choice: "auto" or "frames".
+            where: Address of the server over gRPC.
+        """
+        ...
+
+    def dial(
+        self, where: Address, offered: str, token: str, tls: TLS | None
+    ) -> FramesConnection | None:
+        """Connect to an offered address; return None if no server of RLMesh offers such a one.
+
+        Raises:
+            ConnectError: If the connection cannot be made.
+        """
+        ...
+
+
+class UnixFrames:
+    """Frames on a Unix socket of the same host, with large ones in shared memory (B-12, B-14)."""
+
+    kind = TransportKind.FRAMES_UNIX
+    capability = Capability.FRAMES_UNIX
+
+    def is_served(self, options: ServeOptions) -> bool:
+        """See `FrameTransport`: unless switched off, if the system has abstract sockets."""
+        return options.frames and unix.SUPPORTED
+
+    def listen(
+        self, options: ServeOptions, where: Address, token: str, tls: TLS | None
+    ) -> Listening:
+        """See `FrameTransport`: the kernel proves the client's user, so no token is needed."""
+        listener, name = unix.listen()
+        return Listening(listener, unix.admit, name)
+
+    def is_tried(self, choice: str, where: Address) -> bool:
+        """See `FrameTransport`: for any server, because a remote one's socket is not found."""
+        return unix.SUPPORTED
+
+    def dial(
+        self, where: Address, offered: str, token: str, tls: TLS | None
+    ) -> FramesConnection | None:
+        """See `FrameTransport`."""
+        return to_socket(where, offered) if unix.is_name(offered) else None
+
+
+class TcpFrames:
+    """Frames over TCP, with TLS and the token (B-13)."""
+
+    kind = TransportKind.FRAMES_TCP
+    capability = Capability.FRAMES_TCP
+
+    def is_served(self, options: ServeOptions) -> bool:
+        """See `FrameTransport`: if the options name a port."""
+        return options.frames_port is not None
+
+    def listen(
+        self, options: ServeOptions, where: Address, token: str, tls: TLS | None
+    ) -> Listening:
+        """See `FrameTransport`: on the host of gRPC's address."""
+        admit = tcp.doorkeeper(token, tls)
+        listener = tcp.listen(where, options.frames_port or 0)
+        return Listening(listener, admit, f":{listener.getsockname()[1]}")
+
+    def is_tried(self, choice: str, where: Address) -> bool:
+        """See `FrameTransport`: if the user asks for frames, and the server has a host."""
+        return choice == "frames" and where.scheme != "unix"
+
+    def dial(
+        self, where: Address, offered: str, token: str, tls: TLS | None
+    ) -> FramesConnection | None:
+        """See `FrameTransport`."""
+        port = offered.removeprefix(":")
+        if not (offered.startswith(":") and port.isascii() and port.isdigit()):
+            return None
+        return to_port(where, int(port), token, tls) if 0 < int(port) <= 65_535 else None
+
+
+TRANSPORTS: tuple[FrameTransport, ...] = (UnixFrames(), TcpFrames())
+"""Every transport that a session may move to, the fastest first."""
