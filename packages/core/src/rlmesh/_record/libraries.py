@@ -1,4 +1,4 @@
-"""Libraries that only a recording needs; see `rlmesh._extras.library`."""
+"""Imports of libraries that only a recording needs; see `rlmesh._extras.library`."""
 
 from __future__ import annotations
 
