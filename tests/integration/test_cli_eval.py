@@ -151,13 +151,13 @@ def test_ctrl_c_leaves_a_journal_that_resume_goes_on_from(tmp_path: Path) -> Non
         with running([*COMMAND, *common, *rest, "--json"]) as evaluation:
             until(lambda: Path(journal).exists() and size(journal) > 600, ENDED, evaluation)
             assert evaluation.stop(signal.SIGINT) == 130
-            assert "--resume goes on from there" in evaluation.errors
+            assert "pass --resume to continue" in evaluation.errors
             assert "Traceback" not in evaluation.errors
             document = json.loads(evaluation.output)
             assert document["error"]["message"] == "interrupted"
             partial = RunResult.from_json(json.dumps(document["result"]))
         again = finished([*COMMAND, *common, *rest, "--json"])
-        assert again.returncode == 2 and "is there already" in again.stderr
+        assert again.returncode == 2 and "already exists" in again.stderr
         before = size(journal)
         resumed = run_of("random", *rest, "--resume")
         assert played(resumed) == played(run_of("random", where, "--seeds", "0:20"))
@@ -279,7 +279,7 @@ def test_recordings_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
     ("arguments", "status", "words"),
     [
         (["random", "--seeds", "a:b"], 2, "--seeds: expected such as 0:100"),
-        (["random", "--resume"], 2, "--resume goes on from a journal"),
+        (["random", "--resume"], 2, "--resume continues from a journal"),
         (["random", "--report", "no/such/folder/x.html"], 2, "--report: there is no folder"),
         (["random", "--journal", ".", "--resume"], 2, "--journal: . is a folder"),
         (["random", "--report", "."], 2, "--report: . is a folder"),

@@ -1,4 +1,4 @@
-"""Pants, in an environment of its own: packages, and what a change touches.
+"""Runs Pants in an environment of its own, for packages and the effects of a change.
 
 python3 -m tools.pants GOAL ...     # any goal or option of Pants
 """

@@ -1,6 +1,6 @@
 """`python3 -m tools.pants`: run Pants, which is installed on first use.
 
-python3 -m tools.pants pex           build what pants.toml wants beside it, and run nothing
+python3 -m tools.pants pex           build the PEX that pants.toml names, and run nothing
 python3 -m tools.pants GOAL ...      any goal and options of Pants
 """
 
@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one goal; the exit status is that of Pants."""
+    """Run one goal and return the exit status of Pants."""
     words = sys.argv[1:] if arguments is None else arguments
     if not words:
         print(__doc__, file=sys.stderr)

@@ -313,7 +313,7 @@ SPECS: dict[str, tuple[dict[str, Any], str]] = {
     "twice": ({"inputs": (ModelInput("a", Feature("x")),) * 2}, "inputs['a']: expected distinct"),
     "not alone": (
         {"inputs": (ModelInput("", Feature("x")), ModelInput("a", Feature("x")))},
-        "an empty name only where it stands alone",
+        "an empty name only if it is the only one",
     ),
     "history": ({"inputs": (ModelInput("a", Feature("x"), history=10**6),)}, "history of at most"),
     "extent": ({"inputs": (ModelInput("a", Feature("x"), shape=(-1,)),)}, "extents"),

@@ -164,7 +164,7 @@ def test_what_is_no_model() -> None:
 
 def test_derived_forms_need_an_environment() -> None:
     forms = ModelForms(Whole(), names=["predict_batch"])
-    with pytest.raises(TypeError, match="an environment whose spaces say"):
+    with pytest.raises(TypeError, match="an environment whose spaces define"):
         forms.predict(OBSERVATIONS[0], EpisodeContext("0"))
 
 

@@ -14,9 +14,9 @@ class Problem:
     Attributes:
         path: The input, output or leaf ("inputs['image']", "action['arm']").
         expected: What would fit.
-        actual: What there is instead.
-        fix: What to do.
-        forbidden: The reason is an entry point that the user has not said to trust.
+        actual: What was found instead.
+        fix: Advice on how to make it fit.
+        forbidden: Whether the reason is an entry point that the user has not declared trusted.
     """
 
     path: str

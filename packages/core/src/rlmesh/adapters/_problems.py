@@ -10,16 +10,16 @@ _LONGEST = 200
 
 
 def port_path(side: str, name: str) -> str:
-    """Where a model's input or output stands in its spec.
+    """Return the path of a model's input or output in its spec.
 
     Args:
         side: "inputs" or "outputs".
-        name: Its name.
+        name: Name of the input or output.
     """
     return side + path_text((name,))
 
 
 def shortened(value: object) -> str:
-    """A value for a message, cut where it is long: a peer may have written it."""
+    """Return a value as text for a message, shortened because a peer may have written it."""
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -18,14 +18,14 @@ __all__ = ["NATIVE", "NativeBackend"]
 class NativeBackend:
     """Leaves as `rlmesh.Tensor`, without any array library.
 
-    Values that have the buffer protocol or the array interface, such as NumPy's, are accepted too.
+    Values with the buffer protocol or the array interface, such as NumPy's, are accepted too.
     """
 
     name = "native"
     graph_type: type[Any] = GraphInstance
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Tensor:
-        """See `ArrayBackend.as_leaf`."""
+        """Return a Tensor; see `ArrayBackend.as_leaf`."""
         shape = leaf.batch_shape(count)
         if isinstance(value, Tensor) and value.dtype is leaf.dtype and value.shape == shape:
             return value
@@ -35,11 +35,11 @@ class NativeBackend:
             raise InvalidValueError(leaf.path, leaf.describe(count), str(error)) from None
 
     def exact_bytes(self, value: Any, leaf: Leaf, check: bool) -> None:
-        """See `ArrayBackend.exact_bytes`."""
+        """Return None, because there is no short cut; see `ArrayBackend.exact_bytes`."""
         return
 
     def violation(self, array: Tensor, leaf: Leaf) -> str | None:
-        """See `ArrayBackend.violation`."""
+        """Describe the first element out of bounds; see `ArrayBackend.violation`."""
         numbers = array.dtype.unpack(array.buffer)
         low, high = self._limits(leaf)
         period = len(low)
@@ -61,22 +61,25 @@ class NativeBackend:
         return limits
 
     def to_bytes(self, array: Tensor) -> bytes:
-        """See `ArrayBackend.to_bytes`."""
+        """Return the bytes of the elements; see `ArrayBackend.to_bytes`."""
         return array.tobytes()
 
     def from_bytes(self, data: Buffer, leaf: Leaf, count: int | None, copy: bool) -> Tensor:
-        """See `ArrayBackend.from_bytes`. A Tensor is immutable, so `bytes` are never copied."""
+        """Return a Tensor; see `ArrayBackend.from_bytes`.
+
+        A Tensor is immutable, so `bytes` are never copied.
+        """
         owned = data if isinstance(data, bytes) or not copy else bytes(data)
         return Tensor(owned, leaf.dtype, leaf.batch_shape(count))
 
     def dynamic(self, value: object) -> DynamicArray | None:
-        """See `ArrayBackend.dynamic`."""
+        """Return the wire form of a value; see `ArrayBackend.dynamic`."""
         if isinstance(value, Tensor):
             return DynamicArray(value.dtype, value.shape, value.buffer)
         return numbers_array(value)
 
     def from_dynamic(self, array: DynamicArray) -> Any:
-        """A Tensor; a Python number for a typed scalar; nested lists for an array of any values."""
+        """Return a Tensor, a Python number for a typed scalar, or nested lists for any values."""
         if array.dtype is None:
             return nest(list(array.elements), array.shape or ())
         assert array.data is not None
@@ -86,12 +89,12 @@ class NativeBackend:
 
 
 def numbers_array(value: object) -> DynamicArray | None:
-    """A NumPy array or scalar, recognised by its interface without importing NumPy."""
+    """Return a NumPy array or scalar, recognised by its interface without importing NumPy."""
     found = numbers_of(value)
     if found is None:
         return None
     element, shape, data = found
-    # NumPy's scalars have the array interface too; only arrays can be assigned into.
+    # NumPy's scalars have the array interface too, but only arrays support item assignment.
     is_scalar = shape == () and not hasattr(value, "__setitem__")
     return DynamicArray(element, None if is_scalar else shape, data)
 
