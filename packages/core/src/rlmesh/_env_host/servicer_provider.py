@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -60,11 +59,10 @@ class EnvServicerProvider:
         if holder is None:
             words = "another client is just getting the environment"
             return m.Failure(m.ErrorCode.BUSY, words, session_closed=True)
-        now = time.monotonic()
-        held = now - holder.since
+        held = holder.held_seconds
         lost = ""
-        if holder.lost_at is not None:
-            left = max(0.0, grace_period - (now - holder.lost_at))
+        if holder.lost_seconds is not None:
+            left = max(0.0, grace_period - holder.lost_seconds)
             lost = f"; it has lost its connection and has {left:.1f} s to come back"
         count = self.capacity
         held_by = f"held by {holder.name} for {held:.1f} s (session {holder.id}){lost}"

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 from rlmesh._buffers import Frame
 from rlmesh._messages import env as m
 from rlmesh._session.client_connection import ClientConnection, drop
+from rlmesh._session.clock import SYSTEM_CLOCK, Clock
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.versions import check_version
 from rlmesh._session.wire_codec import ClientWireCodec
@@ -76,6 +76,7 @@ class ClientSession:
             preferred kind first.
         contract: What the model of the session is to be used with; None: it is an environment's.
         raise_failure: Raises what stands for a failure of the server at an address.
+        clock: Source of time.
 
     Attributes:
         served: What is served: the environment's contract, or the model's spec.
@@ -95,7 +96,9 @@ class ClientSession:
         *,
         contract: EnvContract | None = None,
         raise_failure: Callable[[m.Failure, str], None] = raise_failure,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self._connect = connect
         self._moves = moves
         self._transport = connect()
@@ -271,14 +274,14 @@ class ClientSession:
         Raises:
             ConnectionLostError: If the session cannot be resumed.
         """
-        begun = time.monotonic()
+        begun = self._clock.monotonic()
         grace = min(self.terms.grace_period, _CLOSE_PATIENCE if closing else float("inf"))
         pause, attempts, cause = 0.0, 0, lost
         if self._key:
             _log.warning("%s: %s; resuming, for %g s at most", self.address, lost.message, grace)
-        while self._key and time.monotonic() - begun + pause <= grace:
+        while self._key and self._clock.monotonic() - begun + pause <= grace:
             self._check_usable()
-            time.sleep(pause)
+            self._clock.sleep(pause)
             pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
             attempts += 1
             try:
@@ -287,9 +290,11 @@ class ClientSession:
                 raise self._ended(error) from lost
             except TransportError as error:
                 cause = ConnectionLostError(error.message, address=self.address)
-            if time.monotonic() - begun > _DESERTED_PATIENCE and self._transport.nobody_listens():
+            seconds = self._clock.monotonic() - begun
+            if seconds > _DESERTED_PATIENCE and self._transport.nobody_listens():
                 break
-        tried = f" (tried {attempts} times in {time.monotonic() - begun:.1f} s)" if attempts else ""
+        seconds = self._clock.monotonic() - begun
+        tried = f" (tried {attempts} times in {seconds:.1f} s)" if attempts else ""
         words = f"{cause.message}{tried}"
         raise self._ended(ConnectionLostError(words, address=self.address)) from lost
 
@@ -301,7 +306,7 @@ class ClientSession:
         if opened.received not in (self._sequence, self._sequence - 1):
             raise CodecError(f"the server has received {opened.received}, which was not sent")
         self._key = opened.resume_key or self._key
-        seconds = time.monotonic() - begun
+        seconds = self._clock.monotonic() - begun
         _log.info("session %s resumed after %.2f s, attempt %d", self.id, seconds, attempts)
         self._notify(Reconnect(self.address, self.id, attempts, seconds))
         answer = self._transport.exchange(frame)

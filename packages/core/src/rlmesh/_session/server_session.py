@@ -5,12 +5,12 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from rlmesh._buffers import Frame
 from rlmesh._messages import env as m
+from rlmesh._session.clock import SYSTEM_CLOCK, Clock, ScheduledCall
 from rlmesh.backends import Buffer
 from rlmesh.specs import PeerInfo
 
@@ -151,6 +151,7 @@ class ServerSession:
         peer: Network peer, for messages.
         servicer: The environment that it has.
         resumable: Whether it outlives its connection.
+        clock: Source of time and timers.
 
     Attributes:
         id: Its name; no secret.
@@ -170,13 +171,15 @@ class ServerSession:
         servicer: Servicer,
         *,
         resumable: bool,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self.id = secrets.token_hex(8)
         self.key = secrets.token_bytes(16) if resumable else b""
         self.client = client
         self.peer = peer
         self.servicer = servicer
-        self.since = self.answered_at = time.monotonic()
+        self.since = self.answered_at = self._clock.monotonic()
         self.lost_at: float | None = None
         self.received = 0
         self.kept: Frame = b""
@@ -184,12 +187,23 @@ class ServerSession:
         self._turn = threading.Condition()
         self._link: ClientLink | None = None
         self._working = False
-        self._grace: threading.Timer | None = None
+        self._lost_link: ClientLink | None = None
+        self._grace: ScheduledCall | None = None
 
     @property
     def working(self) -> bool:
         """Whether a request is being answered."""
         return self._working
+
+    @property
+    def held_seconds(self) -> float:
+        """Seconds since the session was opened."""
+        return self._clock.monotonic() - self.since
+
+    @property
+    def lost_seconds(self) -> float | None:
+        """Seconds since the session lost its connection; None if it has one."""
+        return None if self.lost_at is None else self._clock.monotonic() - self.lost_at
 
     @property
     def name(self) -> str:
@@ -218,16 +232,16 @@ class ServerSession:
         """The request is answered; whether the answer may go over `link`."""
         with self._turn:
             self._working = False
-            self.answered_at = time.monotonic()
+            self.answered_at = self._clock.monotonic()
             self._turn.notify_all()
             return self._link is link
 
     def attach(self, link: ClientLink) -> ClientLink | None:
         """Make `link` the session's connection; the one that it replaces, if there is one."""
         with self._turn:
-            older, self._link = self._link, link
+            older, self._link, self._lost_link = self._link, link, None
             self.lost_at = None
-            self.answered_at = time.monotonic()
+            self.answered_at = self._clock.monotonic()
             self._stop_grace()
             self._turn.notify_all()
         return older
@@ -244,19 +258,22 @@ class ServerSession:
         with self._turn:
             if self._link is not link:
                 return False
-            self._link = None
-            self.lost_at = time.monotonic()
+            self._link, self._lost_link = None, link
+            self.lost_at = self._clock.monotonic()
             if grace > 0 and not self.ended:
                 self._start_grace(grace, expire)
             return True
 
-    def wait_longer(self, grace: float, expire: Callable[[], None]) -> None:
-        """For what `detach` has called: have `expire` called after as many seconds more.
+    def wait_longer(self, link: ClientLink, grace: float, expire: Callable[[], None]) -> None:
+        """Call `expire` after `grace` more seconds, unless a link was attached since a loss.
 
-        Not if a link was attached meanwhile, even one that is lost again.
+        Args:
+            link: The link that was lost, for which `detach` was called.
+            grace: Seconds to wait.
+            expire: Called on a thread of its own.
         """
         with self._turn:
-            if self._grace is threading.current_thread():
+            if self._lost_link is link:
                 self._start_grace(grace, expire)
 
     def wait_no_longer(self) -> None:
@@ -265,10 +282,7 @@ class ServerSession:
             self._stop_grace()
 
     def _start_grace(self, grace: float, expire: Callable[[], None]) -> None:
-        self._grace = threading.Timer(grace, expire)
-        self._grace.daemon = True
-        self._grace.name = "rlmesh-grace"
-        self._grace.start()
+        self._grace = self._clock.call_later(grace, expire, "rlmesh-grace")
 
     def end(self, *, unless_attached: bool = False, unless_answered_after: float = INF) -> bool:
         """Make it be over, after a call that is running; whether it was not so before.

@@ -17,6 +17,7 @@ from rlmesh._compatibility import compatible
 from rlmesh._messages import env as m
 from rlmesh._session.admission import AdmissionQueue
 from rlmesh._session.answers import too_large, write_answer
+from rlmesh._session.clock import SYSTEM_CLOCK, Clock
 from rlmesh._session.idle_timeout import IdleWatch
 from rlmesh._session.server_session import (
     ClientLink,
@@ -53,6 +54,7 @@ class SessionManager:
         servicers: Where sessions get their environments.
         frames: Reads and writes frames.
         expose_tracebacks: Whether clients see the tracebacks of exceptions.
+        clock: Source of time and timers.
 
     Attributes:
         offers: Transports that sessions may move to, each with the capability that a client must
@@ -71,7 +73,9 @@ class SessionManager:
         frames: ServerWireCodec,
         *,
         expose_tracebacks: bool,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self._served = served
         self._server = server
         self._terms = terms
@@ -155,7 +159,9 @@ class SessionManager:
             self._admission.give_back()
             return None, self._cannot_open(error).ended()
         resumable = self._terms.grace_period > 0 and Capability.RESUME in client.capabilities
-        session = ServerSession(client, connection.peer, servicer, resumable=resumable)
+        session = ServerSession(
+            client, connection.peer, servicer, resumable=resumable, clock=self._clock
+        )
         session.attach(connection)
         with self._lock:
             self._sessions[session.id] = session
@@ -278,7 +284,7 @@ class SessionManager:
             _log.info("session %s: the client's process has ended", session.id)
             rest = 0.0
         if rest > 0:
-            session.wait_longer(rest, lambda: self._expire(session))
+            session.wait_longer(connection, rest, lambda: self._expire(session))
         else:
             self._expire(session)
 
