@@ -43,9 +43,10 @@ WORDS = ("pickle", "marshal", "shelve", "import_module", "__import__", "eval", "
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted((ROOT / "packages").glob("*/src/**/*.py")):
-        module = path.relative_to(path.parents[len(path.parts) - path.parts.index("src") - 2])
-        yield ".".join(module.with_suffix("").parts), ast.parse(path.read_text())
+    for folder in sorted((ROOT / "packages").glob("*/src")):
+        for path in sorted(folder.rglob("*.py")):
+            module = path.relative_to(folder).with_suffix("")
+            yield ".".join(module.parts), ast.parse(path.read_text())
 
 
 def calls(tree: ast.Module) -> Iterator[str]:
