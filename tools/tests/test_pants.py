@@ -1,4 +1,7 @@
-"""Pants as `make packages` and `make changed` run it; each goal costs it ten seconds."""
+"""Pants as `make packages` and `make changed` run it.
+
+Each goal costs it ten seconds and more, so these tests run in `make test-long`.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.size import LONG
 from tools.pants import __main__ as command
 from tools.pants import environment
 from tools.pythons import REPOSITORY, find_python
 from tools.smoke.build import build_all
 
-runs = pytest.mark.skipif(find_python("3.9") is None, reason="Pants needs Python 3.9")
+# Without LONG, Python 3.9 is not looked for: that starts a process.
+runs = pytest.mark.skipif(
+    not LONG or find_python("3.9") is None, reason="`make test-long` runs Pants, on Python 3.9"
+)
 
 
 @pytest.fixture
