@@ -350,7 +350,7 @@ def test_those_in_line_are_served_in_their_order() -> None:
         for number in range(3):
             line.append(threading.Thread(target=stand, args=(number,)))
             line[-1].start()
-            until(lambda n=number: server._manager._places.waiting == n + 1, 10)  # type: ignore[misc]
+            until(lambda n=number: server._manager._admission.waiting == n + 1, 10)  # type: ignore[misc]
         with pytest.raises(errors.BusyError):
             RemoteEnv(server.address, wait=0.2)
         assert holder.step(1)[0] == 1, "those in line do not keep the holder from its environment"
