@@ -82,7 +82,7 @@ def _manager(contract: EnvContract, stub: Any, resumable: bool) -> SessionManage
         server=PEER,
         terms=SessionTerms(GRACE_SECONDS if resumable else 0.0),
         servicers=EnvServicerProvider(_One(stub)),
-        frames=EnvWireCodec(NATIVE),
+        codec=EnvWireCodec(NATIVE),
         expose_tracebacks=False,
     )
 
@@ -106,7 +106,7 @@ class _One:
     def offer(self, stream: object) -> bool:
         return False
 
-    def host(self, stream: object) -> bool:
+    def run_stream(self, stream: object) -> bool:
         return False
 
     def end(self) -> m.Reply:

@@ -288,7 +288,7 @@ def test_a_client_that_does_not_read_does_not_keep_the_server() -> None:
         remote.reset()
         remote.step(0)
         session = remote._stub._session
-        frame = session._frames.write_request(m.Request(session._sequence + 1, m.Reset()))
+        frame = session._codec.write_request(m.Request(session._sequence + 1, m.Reset()))
         raw(remote)._frames.send(frame)  # Nobody reads the answer.
         until(lambda: env.step_count == 0, 10)
         server.shutdown()

@@ -573,7 +573,7 @@ def test_a_client_that_gives_up_its_session_leaves_the_environment_to_the_next()
         def refuse(data: Any) -> Any:
             raise errors.CodecError("not to my taste")
 
-        remote._stub._session._frames.read_reply = refuse  # type: ignore[method-assign]
+        remote._stub._session._codec.read_reply = refuse  # type: ignore[method-assign]
         with pytest.raises(errors.CodecError):
             remote.step(1)
         with RemoteEnv(server.address, wait=5) as other:  # Much sooner than a grace period.

@@ -118,7 +118,7 @@ class _Host:
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
         return self._servicer.play(request.body)
 
-    def host(self, stream: Any) -> bool:
+    def run_stream(self, stream: Any) -> bool:
         return False
 
     def end(self) -> m.Reply:

@@ -56,9 +56,9 @@ def describe(address: str, token: str, tls: TLS | None, timeout: float) -> Descr
     from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
     from rlmesh.backends import NATIVE
 
-    frames = EnvWireCodec(NATIVE)
-    where, answer = _ask(address, token, tls, timeout, ENV_SERVICE, frames)
-    return Description(where, *frames.read_description(answer))
+    codec = EnvWireCodec(NATIVE)
+    where, answer = _ask(address, token, tls, timeout, ENV_SERVICE, codec)
+    return Description(where, *codec.read_description(answer))
 
 
 def describe_any(
@@ -72,16 +72,16 @@ def describe_any(
     try:
         return describe(address, token, tls, timeout)
     except WrongServiceError as error:
-        frames = ModelWireCodec(NATIVE)
+        codec = ModelWireCodec(NATIVE)
         try:
-            where, answer = _ask(address, token, tls, timeout, MODEL_SERVICE, frames)
+            where, answer = _ask(address, token, tls, timeout, MODEL_SERVICE, codec)
         except WrongServiceError:
             raise error from None
-        return ModelDescription(where, *frames.read_description(answer))
+        return ModelDescription(where, *codec.read_description(answer))
 
 
 def _ask(
-    address: str, token: str, tls: TLS | None, timeout: float, service: str, frames: Any
+    address: str, token: str, tls: TLS | None, timeout: float, service: str, codec: Any
 ) -> tuple[str, bytes]:
     """Return the resolved address, and its answer to `Describe`."""
     from rlmesh._client.connect import client_name, destination
@@ -92,7 +92,7 @@ def _ask(
     client = this_peer(client_name(), frozenset())
     connection = GrpcConnection(where, service, token, tls)
     try:
-        request = frames.write_describe_request(client)
+        request = codec.write_describe_request(client)
         return str(where), connection.describe(request, timeout)
     finally:
         connection.close()

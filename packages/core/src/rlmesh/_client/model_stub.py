@@ -65,14 +65,14 @@ class Dial:
             UnsupportedVersionError: If the versions do not talk.
             TransportError: If nobody answers.
         """
-        frames = ModelWireCodec(backend)
+        codec = ModelWireCodec(backend)
         connection = self.connect()
         try:
-            request = frames.write_describe_request(self.client)
+            request = codec.write_describe_request(self.client)
             answer = connection.describe(request, self.terms.timeout)
-            theirs = frames.read_server(answer).spec_version
+            theirs = codec.read_server(answer).spec_version
             check_version(SPEC_VERSION, theirs, str(self.transports.where))
-            return frames.read_description(answer)[1]
+            return codec.read_description(answer)[1]
         finally:
             connection.close()
 

@@ -54,7 +54,7 @@ class EnvHostConfig:
         backend = None if self.framework is None else backend_of(self.framework, self.device)
         return describe_env(env, self.tags, backend, self.exposed)
 
-    def host(self, described: DescribedEnv) -> EnvServicer:
+    def make_servicer(self, described: DescribedEnv) -> EnvServicer:
         """An adopted environment that requests can be played on."""
         return EnvServicer(described, self.validation, self.expose_tracebacks)
 

@@ -98,7 +98,7 @@ class ProcessWorker:
                 frame = bytes(self._frames.write_request(first))
             return self._ask(frame, type(body).__name__.lower())
 
-    def host(self, stream: Stream) -> bool:
+    def run_stream(self, stream: Stream) -> bool:
         """See `Servicer`: the connection's thread waits for the process."""
         return False
 

@@ -32,7 +32,7 @@ class SingleEnvHost:
     def __init__(self, config: EnvHostConfig, described: DescribedEnv) -> None:
         self.contract = described.contract
         self.backend = described.observation_backend
-        self._servicer = config.host(described)
+        self._servicer = config.make_servicer(described)
         self._thread = EnvThread()
         self._held = False
 
@@ -50,7 +50,7 @@ class SingleEnvHost:
         """See `Servicer`."""
         return self._thread.call(self._servicer.play, request.body)
 
-    def host(self, stream: Stream) -> bool:
+    def run_stream(self, stream: Stream) -> bool:
         """See `Servicer`."""
         return self._thread.succeed(stream)
 

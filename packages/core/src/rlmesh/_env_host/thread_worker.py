@@ -70,7 +70,7 @@ class ThreadWorker:
             raise ClosedError("the environment is closed")
         return self._thread.call(servicer.play, request.body)
 
-    def host(self, stream: Stream) -> bool:
+    def run_stream(self, stream: Stream) -> bool:
         """See `Servicer`."""
         return self._thread.succeed(stream)
 
@@ -106,7 +106,7 @@ class ThreadWorker:
     def _make(self) -> EnvContract:
         if self.contract is None:
             described = self._config.describe_env(self._factory())
-            self._servicer = self._config.host(described)
+            self._servicer = self._config.make_servicer(described)
             self.contract, self.backend = described.contract, described.observation_backend
         return self.contract
 

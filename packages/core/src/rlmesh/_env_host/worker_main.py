@@ -95,7 +95,7 @@ def _make(
             backend_of(recipe.config.framework, recipe.config.device)
         connection.send_bytes(b"")
         described = recipe.config.describe_env(recipe.factory())
-        servicer = recipe.config.host(described)
+        servicer = recipe.config.make_servicer(described)
         frames = EnvWireCodec(described.observation_backend)
         contract = described.contract
         description = frames.write_description(this_peer("", frozenset()), contract, SessionTerms())

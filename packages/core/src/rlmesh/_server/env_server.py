@@ -136,7 +136,7 @@ class EnvServer(BaseServer):
             server=this_peer(socket.gethostname(), frozenset(can)),
             terms=SessionTerms(options.grace_period, MAX_MESSAGE_BYTES, options.idle_timeout),
             servicers=EnvServicerProvider(self._env_host),
-            frames=EnvWireCodec(self._env_host.backend),
+            codec=EnvWireCodec(self._env_host.backend),
             expose_tracebacks=expose_tracebacks,
         )
 

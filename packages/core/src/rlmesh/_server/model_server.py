@@ -148,6 +148,6 @@ def _new_manager(
         server=this_peer(socket.gethostname(), frozenset(can)),
         terms=SessionTerms(options.grace_period, MAX_MESSAGE_BYTES, options.idle_timeout),
         servicers=servicers,
-        frames=ModelWireCodec(contract_backend()),
+        codec=ModelWireCodec(contract_backend()),
         expose_tracebacks=expose_tracebacks,
     )

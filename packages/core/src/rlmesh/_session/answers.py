@@ -16,7 +16,7 @@ _log = logging.getLogger("rlmesh.server")
 
 
 def write_answer(
-    frames: ServerWireCodec,
+    codec: ServerWireCodec,
     sequence: int,
     reply: m.Reply,
     call_us: int,
@@ -27,15 +27,15 @@ def write_answer(
     The request has been applied by then; its client must learn that its answer cannot be told.
     """
     try:
-        return frames.write_reply(sequence, reply, call_us, allocate)
+        return codec.write_reply(sequence, reply, call_us, allocate)
     except LimitError as error:
-        return frames.write_reply(sequence, too_large(error.message))
+        return codec.write_reply(sequence, too_large(error.message))
     except Exception as error:
         _log.exception("the answer to request %d cannot be written", sequence)
         failure = m.Failure(
             m.ErrorCode.INVALID_RESULT, f"the answer cannot be sent: {text_of(error)}"
         )
-        return frames.write_reply(sequence, failure)
+        return codec.write_reply(sequence, failure)
 
 
 def too_large(words: str) -> m.Failure:

@@ -69,7 +69,7 @@ class ClientSession:
 
     Args:
         connect: Makes a connection; called again when one is lost.
-        frames: Reads and writes frames.
+        codec: Reads and writes frames.
         client: What this client says of itself.
         terms: How to open.
         moves: How to connect over each kind of transport that the session may move to, the
@@ -89,7 +89,7 @@ class ClientSession:
     def __init__(
         self,
         connect: Callable[[], ClientConnection],
-        frames: ClientWireCodec,
+        codec: ClientWireCodec,
         client: PeerInfo,
         terms: ConnectOptions,
         moves: Mapping[TransportKind, Move] = MappingProxyType({}),
@@ -102,7 +102,7 @@ class ClientSession:
         self._connect = connect
         self._moves = moves
         self._transport = connect()
-        self._frames = frames
+        self._codec = codec
         self._client = client
         self._open_terms = terms
         self._contract = contract
@@ -148,8 +148,8 @@ class ClientSession:
     def _handshake(
         self, body: m.Open, timeout: float, over: ClientConnection | None = None
     ) -> m.Opened:
-        frame = self._frames.write_request(m.Request(0, body))
-        _, reply = self._frames.read_reply((over or self._transport).exchange(frame, timeout))
+        frame = self._codec.write_request(m.Request(0, body))
+        _, reply = self._codec.read_reply((over or self._transport).exchange(frame, timeout))
         if isinstance(reply, m.Failure):
             self._raise(reply, self.address)
         if not isinstance(reply, m.Opened):
@@ -218,7 +218,7 @@ class ClientSession:
 
     def _exchange(self, body: m.RequestBody, expected: type[R]) -> R:
         sequence = self._sequence + 1
-        frame = self._frames.write_request(m.Request(sequence, body), self._transport.allocate)
+        frame = self._codec.write_request(m.Request(sequence, body), self._transport.allocate)
         most = self.terms.max_message_bytes
         if len(frame) > most > 0:
             raise LimitError(f"a request of {len(frame)} bytes; the server takes {most}")
@@ -250,7 +250,7 @@ class ClientSession:
 
     def _read(self, data: Buffer) -> tuple[int, m.Reply]:
         try:
-            return self._frames.read_reply(data)
+            return self._codec.read_reply(data)
         except CodecError as error:
             self._let_go()
             raise self._ended(error) from error.__cause__
@@ -258,7 +258,7 @@ class ClientSession:
     def _let_go(self) -> None:
         """Tell the server that the session is over, so that the next one need not wait for it."""
         with contextlib.suppress(Exception):
-            frame = self._frames.write_request(m.Request(self._sequence + 1, m.Close()))
+            frame = self._codec.write_request(m.Request(self._sequence + 1, m.Close()))
             self._transport.exchange(frame, _CLOSE_PATIENCE)
 
     def _collect(self, sequence: int, frame: Frame) -> None:

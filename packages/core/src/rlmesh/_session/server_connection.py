@@ -96,9 +96,9 @@ class ServerConnection:
             return answer._replace(last=True, farewell=self._manager.farewell)
         return answer if current else _REPLACED
 
-    def host(self, stream: Any) -> bool:
+    def run_stream(self, stream: Any) -> bool:
         """Have the session's own thread run the rest of the connection, or refuse."""
-        return self._session is not None and self._session.servicer.host(stream)
+        return self._session is not None and self._session.servicer.run_stream(stream)
 
     def lost(self) -> None:
         """The stream has ended, for whatever reason."""

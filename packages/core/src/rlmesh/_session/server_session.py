@@ -57,7 +57,7 @@ class Servicer(Protocol):
         """
         ...
 
-    def host(self, stream: Any) -> bool:
+    def run_stream(self, stream: Any) -> bool:
         """Run the rest of a connection of its session on its own thread, or refuse."""
         ...
 

@@ -52,7 +52,7 @@ class SessionManager:
         server: What this endpoint says of itself.
         terms: What it promises to sessions.
         servicers: Where sessions get their environments.
-        frames: Reads and writes frames.
+        codec: Reads and writes frames.
         expose_tracebacks: Whether clients see the tracebacks of exceptions.
         clock: Source of time and timers.
 
@@ -70,7 +70,7 @@ class SessionManager:
         server: PeerInfo,
         terms: SessionTerms,
         servicers: ServicerProvider,
-        frames: ServerWireCodec,
+        codec: ServerWireCodec,
         *,
         expose_tracebacks: bool,
         clock: Clock = SYSTEM_CLOCK,
@@ -80,10 +80,10 @@ class SessionManager:
         self._server = server
         self._terms = terms
         self._servicers = servicers
-        self._frames = frames
+        self._codec = codec
         self._expose_tracebacks = expose_tracebacks
-        self.read = frames.read_request
-        self.write = frames.write_reply
+        self.read = codec.read_request
+        self.write = codec.write_reply
         self._admission = AdmissionQueue(servicers.capacity)
         self._lock = threading.Lock()
         self._sessions: dict[str, ServerSession] = {}
@@ -92,7 +92,7 @@ class SessionManager:
         self._end_reasons: OrderedDict[str, tuple[ServerSession, str]] = OrderedDict()
         self._stopping = False
         self.offers: Sequence[tuple[Capability, TransportOffer]] = ()
-        self.farewell = frames.write_reply(0, self._shutting_down())
+        self.farewell = codec.write_reply(0, self._shutting_down())
 
     @property
     def stopping(self) -> bool:
@@ -102,7 +102,7 @@ class SessionManager:
     @property
     def description(self) -> bytes:
         """The answer of `Describe`."""
-        return self._frames.write_description(self._server, self._served, self._terms)
+        return self._codec.write_description(self._server, self._served, self._terms)
 
     def offer(self, stream: Any) -> bool:
         """Have a thread lent to a new client's stream, or refuse."""
@@ -245,7 +245,7 @@ class SessionManager:
         if isinstance(reply, bytes):
             return self._checked(request.sequence, reply), None
         call_us = (time.perf_counter_ns() - start) // 1000
-        answer = write_answer(self._frames, request.sequence, reply, call_us, allocate)
+        answer = write_answer(self._codec, request.sequence, reply, call_us, allocate)
         return self._checked(request.sequence, answer), reply
 
     def _checked(self, sequence: int, answer: Frame) -> Frame:
@@ -324,7 +324,7 @@ class _NoServicer:
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
         raise ClosedError("there is no environment")
 
-    def host(self, stream: object) -> bool:
+    def run_stream(self, stream: object) -> bool:
         return False
 
     def end(self) -> m.Reply:

@@ -34,7 +34,7 @@ class _Connection(Protocol):
         """The answer to one frame."""
         ...
 
-    def host(self, stream: _Stream) -> bool:
+    def run_stream(self, stream: _Stream) -> bool:
         """Have the session's own thread run the stream, or refuse."""
         ...
 
@@ -186,7 +186,7 @@ class _Stream:
 
     def hosted(self) -> bool:
         """Whether the session's own thread runs the rest."""
-        return self._connection.host(self)
+        return self._connection.run_stream(self)
 
     def run(self) -> None:
         """Answer frames until the client is gone."""
