@@ -19,8 +19,9 @@ from rlmesh.results._formats import install
 
 if TYPE_CHECKING:
     from rlmesh import adapters, errors, spaces, specs, types
-    from rlmesh._client.env import RemoteEnv, RemoteVectorEnv
+    from rlmesh._client.env import RemoteEnv
     from rlmesh._client.model import RemoteModel
+    from rlmesh._client.vector_env import RemoteVectorEnv
     from rlmesh._models.evaluate import evaluate
     from rlmesh._models.native import Model
     from rlmesh._policy.events import (
@@ -85,7 +86,7 @@ _MODULES = {
     "ModelServer": "_server.model_server",
     "RemoteEnv": "_client.env",
     "RemoteModel": "_client.model",
-    "RemoteVectorEnv": "_client.env",
+    "RemoteVectorEnv": "_client.vector_env",
     "ResetEvent": "_policy.events",
     "RunResult": "results",
     "RunStartEvent": "_policy.events",

@@ -1,8 +1,8 @@
-"""`RemoteEnv` and `RemoteVectorEnv` in native values: no NumPy, no Gymnasium."""
+"""`RemoteEnv` in native values: no NumPy, no Gymnasium."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
@@ -12,14 +12,13 @@ from rlmesh.backends import NATIVE
 from rlmesh.options import TLS
 from rlmesh.spaces import Space
 from rlmesh.specs import EnvContract, Reconnect
-from rlmesh.tensor import Tensor
 
-__all__ = ["RemoteEnv", "RemoteVectorEnv"]
+__all__ = ["NativeClient", "RemoteEnv"]
 
-Self = TypeVar("Self", bound="_NativeClient")
+Self = TypeVar("Self", bound="NativeClient")
 
 
-class _NativeClient(EnvClientBase):
+class NativeClient(EnvClientBase):
     """What the single and the vector client share."""
 
     _vector = False
@@ -93,7 +92,7 @@ def _reconnect(cls: type[Any], address: str, arguments: dict[str, Any]) -> Any:
     return cls(address, **arguments)
 
 
-class RemoteEnv(_NativeClient):
+class RemoteEnv(NativeClient):
     """A served environment, in native values: Python scalars, str, tuple, dict and `Tensor`.
 
     Args:
@@ -154,61 +153,3 @@ class RemoteEnv(_NativeClient):
             EnvError: If the environment fails; the session goes on.
         """
         return self._stub.step(action)
-
-
-class RemoteVectorEnv(_NativeClient):
-    """A served vector of environments, in native values; batches are `Tensor` (num_envs, ...).
-
-    Args and errors as for `RemoteEnv`.
-    """
-
-    _vector = True
-
-    @property
-    def num_envs(self) -> int:
-        """Number of lanes."""
-        return self._stub.contract.num_envs
-
-    @property
-    def single_observation_space(self) -> Space[Any]:
-        """Space of one lane's observations."""
-        return self._stub.contract.observation_space
-
-    @property
-    def single_action_space(self) -> Space[Any]:
-        """Space of one lane's actions."""
-        return self._stub.contract.action_space
-
-    def reset(
-        self,
-        seed: int | Sequence[int | None] | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode in every lane; see `RemoteEnv.reset`.
-
-        Args:
-            seed: One seed, from which the vector derives those of its lanes, or a seed a lane.
-            options: Options of the environment; "reset_mask" (num_envs bools) resets some lanes.
-        """
-        return self._stub.reset(seed, options)
-
-    def render(self, lanes: Sequence[int] = ()) -> Any:
-        """A tuple with a frame a lane, in the order asked for; as `Tensor` (height, width, 3).
-
-        Args:
-            lanes: Which lanes; empty: all of them.
-
-        Raises:
-            InvalidValueError: If they are not distinct lanes of the vector; nothing was sent.
-            EnvError: If the environment fails; the session goes on.
-        """
-        return self._stub.render(lanes)
-
-    def step(self, actions: Any) -> tuple[Any, Tensor, Tensor, Tensor, dict[str, Any]]:
-        """Apply an action in every lane; see `RemoteEnv.step`.
-
-        Returns:
-            Observations, rewards (num_envs,) float64, terminated and truncated (num_envs,) bool,
-            and info.
-        """
-        return self._stub.step_lanes(actions)
