@@ -22,7 +22,7 @@ from rlmesh._transport.socket import client as frames_client
 __all__ = ["Proxy", "between"]
 
 _CHUNK = 65_536
-_MOST_DESCRIPTORS = 4
+_MAX_DESCRIPTORS = 4
 
 
 class Proxy:
@@ -249,7 +249,7 @@ class _Pair:
         if self._late:
             return self._deliver_late()
         for source in ready:
-            data, descriptors, _, _ = socket.recv_fds(source, _CHUNK, _MOST_DESCRIPTORS)
+            data, descriptors, _, _ = socket.recv_fds(source, _CHUNK, _MAX_DESCRIPTORS)
             try:
                 if not data or not self._pass_on(source, data, descriptors):
                     return False

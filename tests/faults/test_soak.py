@@ -30,7 +30,7 @@ with RemoteEnv(sys.argv[1]) as remote:
     print("done", flush=True)
 """
 
-MOST_MB = 10.0
+MAX_MB = 10.0
 
 
 @pytest.mark.slow
@@ -53,8 +53,8 @@ def test_neither_end_grows(process: bool, long: bool, figure: Callable[[str], No
             half, full = (float(line.split()[1]) for line in client.output.splitlines()[:2])
             after = Usage(server.process.pid)
         grown = after.memory - before.memory
-        assert grown < MOST_MB
-        assert full - half < MOST_MB
+        assert grown < MAX_MB
+        assert full - half < MAX_MB
         # Those of the client that is connected: sockets, and two segments.
         assert after.descriptors <= before.descriptors + 6
         where = "a worker process" if process else "the server's thread"

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 __all__ = ["join", "split"]
 
-MOST_PARTS = 32
+MAX_PARTS = 32
 
 
 def split(data: bytes) -> list[bytes]:
     """The parts of an input. Any bytes are some: a size beyond the end means all that is left."""
     parts: list[bytes] = []
-    while len(data) >= 4 and len(parts) < MOST_PARTS - 1:
+    while len(data) >= 4 and len(parts) < MAX_PARTS - 1:
         (size,) = struct.unpack_from("<I", data)
         parts.append(data[4 : 4 + size])
         data = data[4 + size :]

@@ -23,7 +23,7 @@ from tests.fuzz.sessions import LOSE, RESUMABLE, SWAP
 
 __all__ = ["build", "main"]
 
-MOST_BYTES = 4096
+MAX_BYTES = 4096
 """Longest seed; the few vectors that are longer say nothing that a shorter one does not."""
 
 Named = Iterable[tuple[str, bytes]]
@@ -40,7 +40,7 @@ def build() -> dict[str, str]:
         "clients": _clients(),
     }
     return {
-        name: corpus.write((n, d) for n, d in inputs if len(d) <= MOST_BYTES)
+        name: corpus.write((n, d) for n, d in inputs if len(d) <= MAX_BYTES)
         for name, inputs in made.items()
     }
 

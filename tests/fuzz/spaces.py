@@ -21,7 +21,7 @@ from tools.vectors.rejected import Rejected
 __all__ = ["counts", "read_space", "run"]
 
 ROOT = "observation_space"
-MOST_LEAVES, MOST_SPACES = 4_096, 16_384
+MAX_LEAVES, MAX_SPACES = 4_096, 16_384
 
 
 def run(data: bytes) -> None:
@@ -58,7 +58,7 @@ def read_space(message: space_pb2.Space) -> spaces.Space[Any] | None:
     try:
         check(message)
         leaves, messages = counts(message)
-        broken = "" if leaves <= MOST_LEAVES and messages <= MOST_SPACES else "over a limit (M-1)"
+        broken = "" if leaves <= MAX_LEAVES and messages <= MAX_SPACES else "over a limit (M-1)"
     except Rejected as rejected:
         broken = str(rejected)
     try:

@@ -246,7 +246,7 @@ def test_an_info_that_json_lacks_costs_no_recording(tmp_path: Path, info: Any, t
 def test_a_large_episode_is_written_while_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rlmesh._recording.parquet.MOST_BYTES", 400)
+    monkeypatch.setattr("rlmesh._recording.parquet.MAX_BYTES", 400)
     env = nested_env(20)
     play(wrap(env, TrajectoryRecorder(tmp_path)), actions_of(20))
     assert pq.ParquetFile(tmp_path / "episode_0_seed_5.parquet").num_row_groups > 3
@@ -259,7 +259,7 @@ def test_what_waits_is_bounded_where_observations_are_small(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row takes half a kilobyte of memory, whatever is in it."""
-    monkeypatch.setattr("rlmesh._recording.parquet.MOST_BYTES", 25_600)
+    monkeypatch.setattr("rlmesh._recording.parquet.MAX_BYTES", 25_600)
     env = Told(spaces.Discrete(3), [1] * 201)
     play(wrap(env, TrajectoryRecorder(tmp_path)), [0] * 200)
     assert pq.ParquetFile(tmp_path / "episode_0_seed_5.parquet").num_row_groups > 3

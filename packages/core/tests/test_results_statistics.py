@@ -15,7 +15,7 @@ import pytest
 
 from rlmesh.results import EpisodeEnd, EpisodeResult, Interval, RunResult, compare
 from rlmesh.results._statistics import (
-    MOST_RESAMPLED,
+    MAX_RESAMPLED,
     bootstrap_interval,
     paired_interval,
     wilson_interval,
@@ -167,7 +167,7 @@ def test_the_bootstrap_as_in_scipy(numbers: list[float], apart: float, confidenc
 
 def test_the_closed_form_is_where_many_samples_lead() -> None:
     """On both sides of the number of rewards from which it is used."""
-    numbers = draws(MOST_RESAMPLED + 1)
+    numbers = draws(MAX_RESAMPLED + 1)
     sampled, closed = (bootstrap_interval(n, 0.95) for n in (numbers[:-1], numbers))
     room = (closed.high - closed.low) / 20
     assert closed == pytest.approx(sampled, abs=room)

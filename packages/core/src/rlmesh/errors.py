@@ -162,7 +162,7 @@ class NewerSpecError(CodecError):
     """A space or an element type is of a kind that this spec version does not define."""
 
 
-_MOST_LINES = 20
+_MAX_LINES = 20
 """Largest number of reasons that a message lists."""
 
 
@@ -174,9 +174,9 @@ class AdapterError(RLMeshError, ValueError):
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        lines = [f"\n  {problem}" for problem in problems[:_MOST_LINES]]
-        if len(problems) > _MOST_LINES:
-            lines.append(f"\n  and {len(problems) - _MOST_LINES} more")
+        lines = [f"\n  {problem}" for problem in problems[:_MAX_LINES]]
+        if len(problems) > _MAX_LINES:
+            lines.append(f"\n  and {len(problems) - _MAX_LINES} more")
         super().__init__(f"the model does not fit the environment:{''.join(lines)}")
         self.problems = tuple(problems)
 

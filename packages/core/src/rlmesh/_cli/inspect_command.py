@@ -193,8 +193,8 @@ def _tag_words(tag: TaggedLeaf) -> str:
 
 def _add_facts(node: Tree, facts: Any) -> None:
     for name, value in facts.items():
-        words = f"{value:g}" if isinstance(value, float) else f"{value!r:.200}"
-        node.add(_label(str(name), words))
+        text = f"{value:g}" if isinstance(value, float) else f"{value!r:.200}"
+        node.add(_label(str(name), text))
 
 
 def _label(name: str, words: str = "", style: str = "bold cyan") -> Text:

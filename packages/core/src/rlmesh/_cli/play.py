@@ -33,7 +33,7 @@ from rlmesh._reporting.words import escape_control_chars
 __all__ = ["play"]
 
 _REDRAW_SECONDS = 0.05
-_MOST_INFO = 8
+_MAX_INFO = 8
 """Largest number of entries of an info that are shown."""
 
 
@@ -163,12 +163,12 @@ class _View:
         facts = Table.grid(padding=(0, 2))
         facts.add_row("episodes", f"{len(driver.finished)}")
         facts.add_row("steps", f"{self._steps}, {self._steps / seconds:.1f}/s")
-        for episode in driver.lanes[:_MOST_INFO]:
+        for episode in driver.lanes[:_MAX_INFO]:
             name = f"lane {episode.lane}" if contract.vector else "episode"
             facts.add_row(name, _episode_words(episode))
         if driver.rewards:
-            facts.add_row("rewards", " ".join(f"{r:.4g}" for r in driver.rewards[:_MOST_INFO]))
-        for name, value in list(driver.info.items())[:_MOST_INFO]:
+            facts.add_row("rewards", " ".join(f"{r:.4g}" for r in driver.rewards[:_MAX_INFO]))
+        for name, value in list(driver.info.items())[:_MAX_INFO]:
             facts.add_row(
                 Text(escape_control_chars(str(name)), "dim"),
                 Text(escape_control_chars(f"{value!r:.60}")),

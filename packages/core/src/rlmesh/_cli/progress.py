@@ -57,10 +57,10 @@ class EvaluationProgress:
     def words(self) -> str:
         """Steps a second, and the success so far if episodes report it."""
         seconds = max(1e-9, time.monotonic() - self._begun)
-        words = f"{self._steps / seconds:.0f} steps/s"
+        text = f"{self._steps / seconds:.0f} steps/s"
         if self._reported:
-            words += f"  success {self._successes / self._reported:.0%}"
-        return words
+            text += f"  success {self._successes / self._reported:.0%}"
+        return text
 
     def on_run_start(self, event: Any) -> None:
         """Start the bar at the episodes that are in the journal."""

@@ -6,7 +6,7 @@ from rlmesh._cli.sources import UsageProblem
 
 __all__ = ["read_seeds"]
 
-MOST_SEEDS = 10_000_000
+MAX_SEEDS = 10_000_000
 
 
 def read_seeds(text: str) -> list[int]:
@@ -18,8 +18,8 @@ def read_seeds(text: str) -> list[int]:
     seeds: list[int] = []
     for part in text.split(","):
         span = _span(part.strip(), text)
-        if len(seeds) + len(span) > MOST_SEEDS:
-            raise UsageProblem(f"--seeds: expected {MOST_SEEDS} at most, {part!r} has {len(span)}")
+        if len(seeds) + len(span) > MAX_SEEDS:
+            raise UsageProblem(f"--seeds: expected {MAX_SEEDS} at most, {part!r} has {len(span)}")
         seeds.extend(span)
     if not seeds:
         raise UsageProblem(f"--seeds: {text!r:.60} is empty; 0:100 is the seeds from 0 to 99")

@@ -8,7 +8,7 @@ from rlmesh import spaces as s
 
 __all__ = ["plain", "space_facts", "space_words"]
 
-MOST_NUMBERS = 8
+MAX_NUMBERS = 8
 """Largest number of values of a bound in a text; of more, only the smallest and the largest."""
 
 
@@ -87,7 +87,7 @@ def _numbers(value: Any) -> str:
     flat = _flat(value)
     if len(set(flat)) == 1:
         return _number(flat[0])
-    if len(flat) <= MOST_NUMBERS:
+    if len(flat) <= MAX_NUMBERS:
         return "[" + ", ".join(map(_number, flat)) + "]"
     return f"[{_number(min(flat))} … {_number(max(flat))}]"
 

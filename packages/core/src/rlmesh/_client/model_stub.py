@@ -256,12 +256,12 @@ class ModelStub:
         done = self._session.request(Predict(form, tuple(lanes), observed, most), Predicted)
         chunked = form in (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
         if chunked != (done.chunk_length > 0) or (most and done.chunk_length > most):
-            words = f"chunks of {done.chunk_length} have come for a request of form {form.value}"
-            raise CodecError(words, path="chunk_length")
+            message = f"chunks of {done.chunk_length} have come for a request of form {form.value}"
+            raise CodecError(message, path="chunk_length")
         return done
 
     def _checked(self, actions: m.Encoded, expected: int | None) -> Any:
         if actions.batch_size != expected:
-            words = f"a batch of {actions.batch_size} instead of {expected}"
-            raise CodecError(words, path="action")
+            message = f"a batch of {actions.batch_size} instead of {expected}"
+            raise CodecError(message, path="action")
         return actions.slabs

@@ -81,8 +81,8 @@ class SlabReader:
     def check_place(self, count: int, path: str) -> None:
         """Check how many values stand at one place, before any is made."""
         if count > MAX_PLACE_VALUES:
-            words = f"{count} values at one place; the limit is {MAX_PLACE_VALUES}"
-            raise CodecError(words, path=path)
+            message = f"{count} values at one place; the limit is {MAX_PLACE_VALUES}"
+            raise CodecError(message, path=path)
 
     def check_free(self, more: int, path: str) -> None:
         """Check how many parts have no byte, before more of them are made."""
@@ -91,8 +91,8 @@ class SlabReader:
             return
         most = MAX_FREE_PARTS + MAX_FREE_PARTS_PER_BYTE * sum(map(len, self._slabs))
         if self._free > most:
-            words = f"{self._free} values without a byte; the limit is {most}"
-            raise CodecError(words, path=path)
+            message = f"{self._free} values without a byte; the limit is {most}"
+            raise CodecError(message, path=path)
 
     def finish(self, path: str) -> None:
         """Check that every slab was used."""

@@ -50,8 +50,8 @@ class ExposedAttributes:
         if name in self._names:
             return None
         there = f"there are {', '.join(self._names)}" if self._names else "there is none"
-        words = f"the server does not expose {name!r:.200}; {there} (EnvServer(expose=[...]))"
-        return m.Failure(m.ErrorCode.NOT_EXPOSED, words, choices=self._names)
+        message = f"the server does not expose {name!r:.200}; {there} (EnvServer(expose=[...]))"
+        return m.Failure(m.ErrorCode.NOT_EXPOSED, message, choices=self._names)
 
     def call(self, body: m.Call) -> m.Called:
         """The result of a method; of an attribute that is none, its value."""

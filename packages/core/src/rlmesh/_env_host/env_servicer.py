@@ -158,9 +158,9 @@ class EnvServicer:
         lanes, slabs = self._num_envs, body.actions.slabs
         expected = body.count * (lanes or 1)
         if body.actions.batch_size != expected:
-            words = f"{batch_words(expected)} for {body.count} steps"
+            message = f"{batch_words(expected)} for {body.count} steps"
             got = batch_words(body.actions.batch_size)
-            raise _MalformedRequest(InvalidValueError("actions", words, got))
+            raise _MalformedRequest(InvalidValueError("actions", message, got))
         if body.count > MAX_STEPS:
             raise _OverLimit(InvalidValueError("count", f"at most {MAX_STEPS}", str(body.count)))
         try:
@@ -264,8 +264,8 @@ def _kept(done: m.StepDone, info: bytes) -> m.StepDone:
 
 
 def _too_much(count: int) -> m.Failure:
-    words = f"the results of {count} steps take {MAX_MANY_BYTES} bytes; no more were made"
-    return m.Failure(m.ErrorCode.LIMIT_EXCEEDED, words)
+    message = f"the results of {count} steps take {MAX_MANY_BYTES} bytes; no more were made"
+    return m.Failure(m.ErrorCode.LIMIT_EXCEEDED, message)
 
 
 def _ends(done: m.StepDone) -> bool:

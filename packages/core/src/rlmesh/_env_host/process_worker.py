@@ -153,8 +153,10 @@ class ProcessWorker:
             raise RequestRefused(late) from None
         except NobodyWaits:
             self._forget(process)
-            words = f"factory() had not returned after {time.monotonic() - begun:.1f} s, when the "
-            gone = m.Failure(m.ErrorCode.TIMEOUT, f"{words}client left; its process was ended")
+            message = (
+                f"factory() had not returned after {time.monotonic() - begun:.1f} s, when the "
+            )
+            gone = m.Failure(m.ErrorCode.TIMEOUT, f"{message}client left; its process was ended")
             raise RequestRefused(_logged(gone, "")) from None
         if not told.startswith(MADE):
             self._forget(process)
@@ -192,13 +194,13 @@ class ProcessWorker:
 
 
 def _crashed(call: str, ended: ProcessEnded, hint: str = "") -> m.Failure:
-    words = f"the environment died during {call}(): {ended}"
-    return _logged(m.Failure(m.ErrorCode.CRASHED, words, exit_code=ended.exit_code), hint)
+    message = f"the environment died during {call}(): {ended}"
+    return _logged(m.Failure(m.ErrorCode.CRASHED, message, exit_code=ended.exit_code), hint)
 
 
 def _late(call: str, seconds: float, hint: str = "") -> m.Failure:
-    words = f"{call}() had not returned after {seconds:.1f} s and its process was ended"
-    return _logged(m.Failure(m.ErrorCode.TIMEOUT, words), hint)
+    message = f"{call}() had not returned after {seconds:.1f} s and its process was ended"
+    return _logged(m.Failure(m.ErrorCode.TIMEOUT, message), hint)
 
 
 def _logged(fault: m.Failure, hint: str) -> m.Failure:

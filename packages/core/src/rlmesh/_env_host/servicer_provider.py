@@ -57,8 +57,8 @@ class EnvServicerProvider:
         """See `ServicerProvider`: name the session that is open for longest."""
         holder = min(sessions, key=lambda session: session.since, default=None)
         if holder is None:
-            words = "another client is just getting the environment"
-            return m.Failure(m.ErrorCode.BUSY, words, session_closed=True)
+            message = "another client is just getting the environment"
+            return m.Failure(m.ErrorCode.BUSY, message, session_closed=True)
         held = holder.held_seconds
         lost = ""
         if holder.lost_seconds is not None:
@@ -67,12 +67,12 @@ class EnvServicerProvider:
         count = self.capacity
         held_by = f"held by {holder.name} for {held:.1f} s (session {holder.id}){lost}"
         if count == 1:
-            words = f"the environment is {held_by}; close that client, wait for it (wait=)"
+            message = f"the environment is {held_by}; close that client, wait for it (wait=)"
         else:
-            words = f"all {count} environments are held, the oldest is {held_by}; wait (wait=)"
+            message = f"all {count} environments are held, the oldest is {held_by}; wait (wait=)"
         return m.Failure(
             m.ErrorCode.BUSY,
-            f"{words}, or serve more (factory=, max_sessions=)",
+            f"{message}, or serve more (factory=, max_sessions=)",
             session_closed=True,
             holder=holder.name,
             held_seconds=held,

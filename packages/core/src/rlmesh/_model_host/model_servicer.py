@@ -130,8 +130,8 @@ class ModelServicer:
     def _context(self, lane: int) -> EpisodeContext:
         context = self._lanes.get(lane)
         if context is None:
-            words = f"no episode runs in lane {lane}; start one first"
-            raise RequestRefused(m.Failure(m.ErrorCode.WRONG_STATE, words, path="lanes"))
+            message = f"no episode runs in lane {lane}; start one first"
+            raise RequestRefused(m.Failure(m.ErrorCode.WRONG_STATE, message, path="lanes"))
         return context
 
     def _predict(self, body: Predict) -> m.Reply:

@@ -65,8 +65,8 @@ class ModelServicerProvider:
             RequestRefused: If the model cannot serve the session's contract.
         """
         if request.contract is None:
-            words = "a new session has no contract"
-            raise RequestRefused(request.fault or m.Failure(m.ErrorCode.MALFORMED, words))
+            message = "a new session has no contract"
+            raise RequestRefused(request.fault or m.Failure(m.ErrorCode.MALFORMED, message))
         return partial(self._take, self._fitted_models.fitted(request.contract))
 
     def busy(self, sessions: Sequence[ServerSession], grace_period: float) -> m.Failure:

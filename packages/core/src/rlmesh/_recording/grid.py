@@ -13,10 +13,10 @@ from rlmesh._recording.optional import optional_import
 
 __all__ = ["write_grid"]
 
-MOST_FILMS = 64
+MAX_FILMS = 64
 """Largest number of videos in a grid; of more, the first ones are used."""
 
-MOST_PIXELS = 1920
+MAX_PIXELS = 1920
 """Largest length of a grid's longer side, in pixels; cells are scaled down to fit."""
 
 
@@ -35,7 +35,7 @@ def write_grid(films: Sequence[str], path: str, fps: float, codec: str) -> None:
     np, av = optional_import("numpy", "VideoRecorder"), optional_import("av", "VideoRecorder")
     unfinished = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.part")
     with ExitStack() as stack:
-        opened = [stack.enter_context(av.open(film)) for film in films[:MOST_FILMS]]
+        opened = [stack.enter_context(av.open(film)) for film in films[:MAX_FILMS]]
         columns = math.ceil(math.sqrt(len(opened)))
         rows = math.ceil(len(opened) / columns)
         width, height = _cell([film.streams.video[0] for film in opened], columns, rows)
@@ -60,7 +60,7 @@ def write_grid(films: Sequence[str], path: str, fps: float, codec: str) -> None:
 def _cell(streams: Sequence[Any], columns: int, rows: int) -> tuple[int, int]:
     """Return the size of a cell: that of the largest video, scaled down to fit the grid."""
     width, height = max(s.width for s in streams), max(s.height for s in streams)
-    scale = min(1.0, MOST_PIXELS / max(columns * width, rows * height))
+    scale = min(1.0, MAX_PIXELS / max(columns * width, rows * height))
     return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
 
 

@@ -15,7 +15,7 @@ from rlmesh._wire.stored import space_to_bytes
 
 __all__ = ["ParquetEpisode", "schema_of"]
 
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 """Size in bytes of cells in memory from which they are written as a row group."""
 
 ROW_BYTES = 512
@@ -80,7 +80,7 @@ class ParquetEpisode(SingleFile):
             self._last = item.observation
         else:
             # Before the new row, because the last row is written with the final observation.
-            if self._size >= MOST_BYTES:
+            if self._size >= MAX_BYTES:
                 self._write()
             self._rows.append(item)
             self._size += ROW_BYTES + _size(item.observation) + _size(item.action)

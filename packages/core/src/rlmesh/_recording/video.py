@@ -9,7 +9,7 @@ from typing import Any
 
 from rlmesh._recording.environment import fps_of, spaces_of
 from rlmesh._recording.episode_video import EpisodeVideo
-from rlmesh._recording.grid import MOST_FILMS, write_grid
+from rlmesh._recording.grid import MAX_FILMS, write_grid
 from rlmesh._recording.images import Drawings, Pixels, leaf_path, pixels_of, value_at
 from rlmesh._recording.optional import optional_import
 from rlmesh._recording.recorder import Recorder, file_stem, recorded
@@ -135,7 +135,7 @@ class VideoRecorder(Recorder):
             return
         try:
             write_grid(films, self._vacant(self.path), self._rate(), self._codec)
-            self._remove(films[:MOST_FILMS])
+            self._remove(films[:MAX_FILMS])
         except Exception as error:
             self._say(f"{self.path}: not recorded: {type(error).__name__}: {error}")
         self._films.clear()

@@ -14,7 +14,7 @@ from typing import Any
 
 __all__ = ["EpisodeFile", "Writer"]
 
-MOST_WAITING = 16
+MAX_WAITING = 16
 """Largest number of queued items, such as images; adding more blocks."""
 
 
@@ -81,7 +81,7 @@ class Writer:
         self._failed = failed
         self._leave = leave
         self._jobs: queue.Queue[tuple[EpisodeFile, Callable[[], None]] | None]
-        self._jobs = queue.Queue(MOST_WAITING)
+        self._jobs = queue.Queue(MAX_WAITING)
         self._thread: threading.Thread | None = None
         self._beginning = threading.Lock()
 

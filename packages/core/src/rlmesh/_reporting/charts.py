@@ -19,9 +19,9 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#999999")
 WIDTH, HEIGHT = 480, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 468, 12, 216
 ROW = 34
-MOST_DOTS = 2_000
-MOST_BINS = 30
-MOST_ROWS = 20
+MAX_DOTS = 2_000
+MAX_BINS = 30
+MAX_ROWS = 20
 """Largest number of rows of a bar chart."""
 
 # Attributes instead of classes, because a notebook may drop the style sheet.
@@ -67,7 +67,7 @@ def histogram(series: Sequence[Sequence[float]], label: str) -> Element:
     numbers = [x for one in series for x in one]
     across = Scale.around(numbers, LEFT, RIGHT)
     most = max(map(len, series), default=0)
-    count = max(1, min(MOST_BINS, math.ceil(math.sqrt(most))))
+    count = max(1, min(MAX_BINS, math.ceil(math.sqrt(most))))
     edges = across.edges(count)
     counts = [_counted(one, edges) for one in series]
     up = Scale(0, max([1, *(n for one in counts for n in one)]), BOTTOM, TOP)
@@ -107,7 +107,7 @@ def dots(series: Sequence[Dots], label: str, below: str, *, whole: bool = False)
         whole: Whether the numbers are whole numbers, from 0.
     """
     places = max((len(one.numbers) for one in series), default=0)
-    kept = range(0, places, max(1, math.ceil(places / MOST_DOTS)))
+    kept = range(0, places, max(1, math.ceil(places / MAX_DOTS)))
     finite = [x for one in series for x in one.numbers if math.isfinite(x)]
     up = Scale.around(finite, BOTTOM - 4, TOP + 4, zero=whole)
     across = Scale(0, max(places - 1, 1), LEFT + 8, RIGHT - 8)
@@ -133,7 +133,7 @@ def dots(series: Sequence[Dots], label: str, below: str, *, whole: bool = False)
 
 def bars(rows: Sequence[Bar], names: Sequence[str], label: str) -> Element:
     """Return a chart with a bar for each row, made of parts; `names` are those of the parts."""
-    rows = rows[:MOST_ROWS]
+    rows = rows[:MAX_ROWS]
     longest = max((sum(row.parts) for row in rows), default=0.0)
     across = Scale.around([longest], LEFT, RIGHT, zero=True)
     bottom = TOP + ROW * len(rows)
@@ -161,7 +161,7 @@ def bars(rows: Sequence[Bar], names: Sequence[str], label: str) -> Element:
 
 def shares(rows: Sequence[Share], label: str) -> Element:
     """Return a chart with a bar between 0 and 1 for each row, with its interval."""
-    rows = rows[:MOST_ROWS]
+    rows = rows[:MAX_ROWS]
     across = Scale(0, 1, LEFT, RIGHT)
     bottom = TOP + ROW * len(rows)
     drawn: list[Element] = []

@@ -103,5 +103,5 @@ def _share(name: str, run: RunResult) -> list[charts.Share]:
     interval = run.success_interval()
     if interval is None:
         return []
-    words = f"{successes} of {reported}"
-    return [charts.Share(name, successes / reported, *interval, words)]
+    text = f"{successes} of {reported}"
+    return [charts.Share(name, successes / reported, *interval, text)]

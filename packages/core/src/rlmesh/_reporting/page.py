@@ -14,16 +14,16 @@ from rlmesh.results import EpisodeResult, RunResult, compare
 
 __all__ = ["fragment", "page"]
 
-MOST_ROWS = 5_000
+MAX_ROWS = 5_000
 """Largest number of episodes in a page's table."""
 
-MOST_ROWS_OF_FRAGMENT = 20
+MAX_ROWS_OF_FRAGMENT = 20
 """Largest number of episodes in a notebook's table."""
 
-MOST_FAILURES = 100
+MAX_FAILURES = 100
 """Largest number of errors that are shown in full."""
 
-MOST_CHARACTERS = 1_000
+MAX_CHARACTERS = 1_000
 """Largest number of characters of a metadata value."""
 
 # The browser then loads and runs nothing, whatever text the page contains.
@@ -44,7 +44,7 @@ def page(run: RunResult, title: str | None = None, compared: RunResult | None = 
         *([] if compared is None else _comparison(run, compared)),
         *_charts(run, compared),
         *_endpoints(run),
-        *_episodes(run, MOST_ROWS),
+        *_episodes(run, MAX_ROWS),
         *_failures(run),
         *_metadata(run),
         element("footer", f"{_METHODS} Made by rlmesh {__version__}."),
@@ -71,7 +71,7 @@ def fragment(run: RunResult) -> str:
             element("strong", words.heading(run)),
             _facts(run),
             *_endpoints(run),
-            *_episodes(run, MOST_ROWS_OF_FRAGMENT),
+            *_episodes(run, MAX_ROWS_OF_FRAGMENT),
             class_="rlmesh",
         )
     )
@@ -151,7 +151,7 @@ def _failures(run: RunResult) -> list[Element]:
     failed = [episode for episode in run.episodes if episode.error is not None]
     if not failed:
         return []
-    listed = [_failure(episode) for episode in failed[:MOST_FAILURES]]
+    listed = [_failure(episode) for episode in failed[:MAX_FAILURES]]
     left_out = len(failed) - len(listed)
     if left_out:
         listed.append(element("p", f"{left_out} more are left out.", class_="note"))
@@ -177,4 +177,4 @@ def _metadata(run: RunResult) -> list[Element]:
 
 def _told(value: object) -> str:
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"

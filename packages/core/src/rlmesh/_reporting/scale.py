@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 __all__ = ["Scale"]
 
-MOST_TICKS = 8
+MAX_TICKS = 8
 LARGEST = sys.float_info.max
 
 
@@ -60,9 +60,9 @@ class Scale:
     def ticks(self, whole: bool = False) -> list[float]:
         """Return round numbers on the scale: multiples of 1, 2 or 5 times a power of ten."""
         span = self._high - self._low
-        power = 10.0 ** math.floor(math.log10(span) - math.log10(MOST_TICKS))
+        power = 10.0 ** math.floor(math.log10(span) - math.log10(MAX_TICKS))
         steps = [power * factor for factor in (1, 2, 5, 10) if not whole or power * factor >= 1]
-        step = next((s for s in steps if s and span / s <= MOST_TICKS), 0.0)
+        step = next((s for s in steps if s and span / s <= MAX_TICKS), 0.0)
         if not step or abs(self._low / step) > 2**52:
             return list(self.ends)
         first, last = math.ceil(self._low / step), math.floor(self._high / step)

@@ -18,10 +18,10 @@ from rlmesh.results import RunResult
 
 __all__ = ["rich_table", "show", "text"]
 
-MOST_ROWS = 20
+MAX_ROWS = 20
 """Largest number of episodes in a table; of more, the first and the last ones are shown."""
 
-MOST_CHARACTERS = 60
+MAX_CHARACTERS = 60
 """Largest number of characters of a text cell, such as an error's message."""
 
 _GIVING_WAY = ("endpoint", "error")
@@ -52,7 +52,7 @@ def _tables(
     run: RunResult,
 ) -> list[tuple[tuple[str, ...], Sequence[tuple[str, ...]], int]]:
     """Return columns, rows and number of omitted rows of each table that is not empty."""
-    tables = [(ENDPOINT_COLUMNS, endpoint_rows(run), 0), episode_rows(run, MOST_ROWS)]
+    tables = [(ENDPOINT_COLUMNS, endpoint_rows(run), 0), episode_rows(run, MAX_ROWS)]
     return [
         (columns, [tuple(map(_short, row)) for row in rows], left_out)
         for columns, rows, left_out in tables
@@ -61,7 +61,7 @@ def _tables(
 
 
 def _short(cell: str) -> str:
-    return cell if len(cell) <= MOST_CHARACTERS else cell[: MOST_CHARACTERS - 1] + "…"
+    return cell if len(cell) <= MAX_CHARACTERS else cell[: MAX_CHARACTERS - 1] + "…"
 
 
 def _lines(columns: Sequence[str], rows: Sequence[Sequence[str]], left_out: int) -> list[str]:

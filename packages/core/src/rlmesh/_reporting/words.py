@@ -87,9 +87,9 @@ def _ends(run: RunResult) -> str:
 def _reward(run: RunResult) -> str:
     if not run.episodes:
         return _UNKNOWN
-    words = f"mean {number(run.mean_reward)}, std {number(run.std_reward)}"
+    text = f"mean {number(run.mean_reward)}, std {number(run.std_reward)}"
     interval = _interval(run)
-    return f"{words}, 95% {interval}" if interval else words
+    return f"{text}, 95% {interval}" if interval else text
 
 
 def _interval(run: RunResult) -> str:

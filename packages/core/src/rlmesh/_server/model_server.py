@@ -23,7 +23,7 @@ from rlmesh.specs import Capability, EnvContract, ModelSpec, SessionTerms
 
 __all__ = ["ModelServer"]
 
-MOST_SESSIONS = 500
+MAX_SESSIONS = 500
 """Each has a thread for its stream, and a second one for a moment when it is resumed."""
 
 
@@ -90,7 +90,7 @@ class ModelServer(BaseServer):
         options: ServeOptions | None = None,
         token: str = "",
         tls: TLS | None = None,
-        max_sessions: int = MOST_SESSIONS,
+        max_sessions: int = MAX_SESSIONS,
     ) -> None:
         if max_sessions < 1:
             raise ValueError(f"max_sessions={max_sessions!r}; expected 1 or more")

@@ -295,8 +295,8 @@ class ClientSession:
                 break
         seconds = self._clock.monotonic() - begun
         tried = f" (tried {attempts} times in {seconds:.1f} s)" if attempts else ""
-        words = f"{cause.message}{tried}"
-        raise self._ended(ConnectionLostError(words, address=self.address)) from lost
+        message = f"{cause.message}{tried}"
+        raise self._ended(ConnectionLostError(message, address=self.address)) from lost
 
     def _resumed(self, frame: Frame, begun: float, attempts: int) -> Buffer:
         drop(self._transport)

@@ -149,8 +149,8 @@ class ServerConnection:
         except BaseException:
             # Ctrl-C stops the server in the middle of the call; a client that asks again must not
             # be told that it has never asked.
-            words = "the server was stopped during this call"
-            stopped = m.Failure(m.ErrorCode.SHUTTING_DOWN, words, session_closed=True)
+            message = "the server was stopped during this call"
+            stopped = m.Failure(m.ErrorCode.SHUTTING_DOWN, message, session_closed=True)
             session.kept = self._manager.write(sequence, stopped)
             raise
         over = isinstance(body, m.Close) or (isinstance(reply, m.Failure) and reply.session_closed)
@@ -164,8 +164,8 @@ def _refusal(body: m.RequestBody) -> m.Failure | None:
     if isinstance(body, m.Malformed):
         return m.Failure(m.ErrorCode.MALFORMED, body.reason, path=body.path)
     if isinstance(body, m.Unsupported):
-        words = f"this server does not support {body.kind}"
-        return m.Failure(m.ErrorCode.UNSUPPORTED, words)
+        message = f"this server does not support {body.kind}"
+        return m.Failure(m.ErrorCode.UNSUPPORTED, message)
     return None
 
 

@@ -197,10 +197,10 @@ class SessionManager:
         # An unknown id costs the same comparison.
         proven = (session or late).proves(resume.key)
         if session is None or not proven or session.ended:
-            words = "its grace period may be over, or the server may have been restarted"
+            message = "its grace period may be over, or the server may have been restarted"
             return None, m.Failure(
                 m.ErrorCode.UNKNOWN_SESSION,
-                f"there is no such session to resume; {why if why and proven else words}",
+                f"there is no such session to resume; {why if why and proven else message}",
                 session_closed=True,
             )
         received = session.received

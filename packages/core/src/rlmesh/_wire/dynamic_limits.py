@@ -131,9 +131,9 @@ def check_objects_shape(extents: Sequence[int], count: int) -> None:
 def _check_shape(extents: Sequence[int], most: int) -> None:
     """Check that a shape is within the limits; an extent of 0 does not excuse the others."""
     if len(extents) > MAX_DIMENSIONS or math.prod(max(n, 1) for n in extents) > most:
-        words = f"{len(extents)} dimensions, {tuple(extents[:8])}"
+        message = f"{len(extents)} dimensions, {tuple(extents[:8])}"
         raise BrokenRule(
-            f"a shape of {words}, is over the limit of {MAX_DIMENSIONS} dimensions and {most} "
+            f"a shape of {message}, is over the limit of {MAX_DIMENSIONS} dimensions and {most} "
             f"elements"
         )
 

@@ -87,8 +87,8 @@ class Writer:
         try:
             items = _items(values)
             if len(items) > limits.MAX_PARTS:
-                words = f"a map has more parts than the limit of {limits.MAX_PARTS}"
-                self._report(values, root, words, "the rest was left out")
+                message = f"a map has more parts than the limit of {limits.MAX_PARTS}"
+                self._report(values, root, message, "the rest was left out")
                 del items[limits.MAX_PARTS :]
             self._enter(values, len(items), "a map", 0)
         except BrokenRule as error:

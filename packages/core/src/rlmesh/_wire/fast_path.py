@@ -11,7 +11,7 @@ from rlmesh.backends import Buffer
 
 __all__ = ["NotCanonical", "enter", "number", "sequence_of", "slab", "span", "value"]
 
-_MOST_SLABS = 4096
+_MAX_SLABS = 4096
 """Most slabs of a value that are read here. A message has room for 100 million empty ones, and
 views of those would take all the memory that there is."""
 
@@ -35,7 +35,7 @@ def value(data: Buffer, at: int, end: int) -> m.Encoded:
         at, stop = span(FIRST, data, at, end)
         slabs.append(slab(data, at, stop))
         at = stop
-        if len(slabs) > _MOST_SLABS:
+        if len(slabs) > _MAX_SLABS:
             raise NotCanonical
     batch_size = None
     if at < end and data[at] == BATCH_SIZE:

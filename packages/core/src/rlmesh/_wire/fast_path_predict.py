@@ -13,7 +13,7 @@ from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
 from rlmesh._messages.model import Predict
 from rlmesh._wire.fast_path import NotCanonical, enter, number, sequence_of, span, value
-from rlmesh._wire.field_tags import FORM, MOST_ACTIONS, PREDICT_REQUEST, SECOND, THIRD
+from rlmesh._wire.field_tags import FORM, MAX_ACTIONS, PREDICT_REQUEST, SECOND, THIRD
 from rlmesh._wire.field_writer import put_value, varint
 from rlmesh._wire.model_spec import predict_form_from_wire, predict_form_to_wire
 from rlmesh.backends import Buffer
@@ -75,7 +75,7 @@ def read_predict(data: Buffer) -> m.Request | None:
         observation = value(data, at, stop)
         most = 0
         if stop < end:
-            most, stop = number(data, stop + 1) if data[stop] == MOST_ACTIONS else (0, stop)
+            most, stop = number(data, stop + 1) if data[stop] == MAX_ACTIONS else (0, stop)
     except (NotCanonical, IndexError):
         return None
     # The messages keep 32 bits of larger ones.

@@ -14,7 +14,7 @@ __all__ = [
     "FORM",
     "INFO",
     "LANES",
-    "MOST_ACTIONS",
+    "MAX_ACTIONS",
     "PREDICT_REQUEST",
     "RESET_RESPONSE",
     "REWARD",
@@ -50,4 +50,4 @@ FINAL = 7 << 3 | _LENGTH_DELIMITED
 # Of a PredictRequest, whose lanes and observation are SECOND and THIRD:
 PREDICT_REQUEST = 5 << 3 | _LENGTH_DELIMITED
 FORM = 1 << 3
-MOST_ACTIONS = 4 << 3
+MAX_ACTIONS = 4 << 3

@@ -84,8 +84,8 @@ def _check(spec: ModelSpec) -> None:
     if problems:
         first, *others = problems
         more = f" (and {len(others)} more)" if others else ""
-        words = f"expected {first.expected}, got {first.actual}{more}"
-        raise CodecError(words, path=first.path)
+        message = f"expected {first.expected}, got {first.actual}{more}"
+        raise CodecError(message, path=first.path)
 
 
 def _write_port(port: ModelInput | ModelOutput, out: Port) -> None:

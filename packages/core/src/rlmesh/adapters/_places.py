@@ -16,7 +16,7 @@ from rlmesh.spaces import Bounds, Box, Discrete, MultiBinary, MultiDiscrete, Spa
 __all__ = ["LeafSlot", "is_interval", "leaves_of", "place_of", "range_problem", "tag_problems"]
 
 _RETAG = "correct the environment's tags"
-_MOST_BOUNDS = 2**20
+_MAX_BOUNDS = 2**20
 """Largest number of bounds of one leaf to calculate with: each becomes a Python float."""
 
 _LEAVES = (Box, Discrete, MultiBinary, MultiDiscrete, Text)
@@ -100,16 +100,16 @@ def _ends(leaf: Space[Any]) -> tuple[Numbers, Numbers] | None:
     """Return the bounds of a leaf; None if it has none, or too many to calculate with."""
     if isinstance(leaf, Box):
         sides = (leaf.low_bounds, leaf.high_bounds)
-        if any(len(b.data) > _MOST_BOUNDS * leaf.dtype.itemsize for b in sides):
+        if any(len(b.data) > _MAX_BOUNDS * leaf.dtype.itemsize for b in sides):
             return None
-        if any(len(b.unbounded) > _MOST_BOUNDS for b in sides):
+        if any(len(b.unbounded) > _MAX_BOUNDS for b in sides):
             return None
         return _numbers(leaf.low_bounds, leaf), _numbers(leaf.high_bounds, leaf)
     if isinstance(leaf, Discrete):
         return Numbers((float(leaf.start),)), Numbers((float(leaf.start + leaf.n - 1),))
     if isinstance(leaf, MultiBinary):
         return Numbers((0.0,)), Numbers((1.0,))
-    if isinstance(leaf, MultiDiscrete) and leaf.size <= _MOST_BOUNDS:
+    if isinstance(leaf, MultiDiscrete) and leaf.size <= _MAX_BOUNDS:
         start, count = (
             tuple(map(float, leaf.dtype.unpack(t.buffer))) for t in (leaf.start, leaf.nvec)
         )

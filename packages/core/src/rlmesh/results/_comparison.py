@@ -20,7 +20,7 @@ __all__ = ["Comparison", "compare"]
 
 Pair = tuple[EpisodeResult, EpisodeResult]
 
-MOST_NAMED = 5
+MAX_NAMED = 5
 """Largest number of seeds that an error names."""
 
 
@@ -150,8 +150,8 @@ def _alone(
 
 
 def _named(numbers: Sequence[int | None]) -> str:
-    named = ", ".join(map(str, numbers[:MOST_NAMED]))
-    more = len(numbers) - MOST_NAMED
+    named = ", ".join(map(str, numbers[:MAX_NAMED]))
+    more = len(numbers) - MAX_NAMED
     return f"{named} and {more} more" if more > 0 else named
 
 

@@ -14,7 +14,7 @@ __all__ = ["Interval", "bootstrap_interval", "mean", "paired_interval", "std", "
 RESAMPLES = 2_000
 """Number of samples that the bootstrap draws."""
 
-MOST_RESAMPLED = 10_000
+MAX_RESAMPLED = 10_000
 """Largest number of values that are resampled; above it, drawing would take seconds."""
 
 ROUNDING = 1e-12
@@ -77,7 +77,7 @@ def bootstrap_interval(numbers: Sequence[float], confidence: float) -> Interval:
     """Return the bias-corrected and accelerated (BCa) bootstrap interval of a mean.
 
     B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter
-    14: BCa by `RESAMPLES` samples, with the acceleration of the jackknife; above `MOST_RESAMPLED`
+    14: BCa by `RESAMPLES` samples, with the acceleration of the jackknife; above `MAX_RESAMPLED`
     numbers the chapter's ABC interval, which is BCa's closed form and for a mean is exact to the
     same order. The samples are those of a generator with a fixed seed, so that the same numbers
     have the same interval in every process and on every machine.
@@ -108,7 +108,7 @@ def _bca(numbers: tuple[float, ...], confidence: float) -> Interval:
     parts = [(number - center) / scale for number in numbers]
     acceleration = _acceleration(parts)
     tails = [_NORMAL.inv_cdf(p) for p in ((1 - confidence) / 2, (1 + confidence) / 2)]
-    if len(parts) > MOST_RESAMPLED:
+    if len(parts) > MAX_RESAMPLED:
         error = math.sqrt(math.fsum(part * part for part in parts)) / len(parts)
         ends = [error * _abc_point(z, acceleration) for z in tails]
     else:

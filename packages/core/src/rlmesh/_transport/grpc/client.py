@@ -89,8 +89,8 @@ class GrpcConnection:
         try:
             return self.call("Describe", request, timeout)
         except RequestTimeoutError:
-            words = f"{self.address} does not answer within {timeout:g} s"
-            raise ConnectError(words, address=self.address) from None
+            message = f"{self.address} does not answer within {timeout:g} s"
+            raise ConnectError(message, address=self.address) from None
         except ConnectionLostError as error:
             raise ConnectError(error.message, address=self.address) from error
 

@@ -77,8 +77,8 @@ class FramesConnection:
         try:
             self._frames = dial()
         except OSError as error:
-            words = f"{self.address} is not reached by frames: {error}"
-            raise ConnectError(words, address=self.address) from None
+            message = f"{self.address} is not reached by frames: {error}"
+            raise ConnectError(message, address=self.address) from None
         self._begun = False
 
     def allocate(self, parts: Sequence[Buffer], size: int) -> Buffer:

@@ -149,6 +149,6 @@ class PeerSegment:
         """
         start = page * PAGE_BYTES
         if start + size > len(self._memory):
-            words = f"{size} bytes at {start} are outside of a segment of {len(self._memory)}"
-            raise SegmentRefused(words)
+            message = f"{size} bytes at {start} are outside of a segment of {len(self._memory)}"
+            raise SegmentRefused(message)
         return self._memory[start : start + size]

@@ -19,7 +19,7 @@ from rlmesh.options import TLS
 
 __all__ = ["dial", "doorkeeper", "listen"]
 
-_MOST_TOKEN_BYTES = 4096
+_MAX_TOKEN_BYTES = 4096
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
 """A peer that has vanished without a word is noticed after twenty seconds, as over gRPC."""
@@ -87,7 +87,7 @@ def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket], FrameSo
             frames = FrameSocket(connected)
         else:
             frames = _TlsFrameSocket(context.wrap_socket(connected, server_side=True))
-        shown = frames.receive_short(_MOST_TOKEN_BYTES)
+        shown = frames.receive_short(_MAX_TOKEN_BYTES)
         if not hmac.compare_digest(shown, secret):
             frames.close()
             raise FramesEnded("no token, or a wrong one")
