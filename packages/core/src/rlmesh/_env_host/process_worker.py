@@ -153,10 +153,12 @@ class ProcessWorker:
             raise RequestRefused(late) from None
         except NobodyWaits:
             self._forget(process)
+            seconds = time.monotonic() - begun
             message = (
-                f"factory() had not returned after {time.monotonic() - begun:.1f} s, when the "
+                f"factory() had not returned after {seconds:.1f} s, when the client left; its "
+                f"process was ended"
             )
-            gone = m.Failure(m.ErrorCode.TIMEOUT, f"{message}client left; its process was ended")
+            gone = m.Failure(m.ErrorCode.TIMEOUT, message)
             raise RequestRefused(_logged(gone, "")) from None
         if not told.startswith(MADE):
             self._forget(process)
