@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._codec import SpaceCodec
-from rlmesh._codec.split_batch import cut
+from rlmesh._codec.split_batch import split_batch
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh.backends import NATIVE, DynamicArray
 from rlmesh.errors import CodecError
@@ -41,7 +41,7 @@ def test_a_batch_is_cut_into_its_parts(drawn: tuple[Any, list[Any]], data: st.Da
     codec = SpaceCodec(space, NATIVE, validation="off")
     ends = sorted(data.draw(st.lists(st.integers(0, len(values)), max_size=4)))
     runs = list(zip([0, *ends], [*ends, len(values)]))
-    parts = cut(space, codec.encode_values(values), [end - start for start, end in runs])
+    parts = split_batch(space, codec.encode_values(values), [end - start for start, end in runs])
     assert parts == [codec.encode_values(values[start:end]) for start, end in runs]
 
 
