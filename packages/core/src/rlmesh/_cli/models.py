@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from importlib.util import find_spec
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rlmesh import Model, RemoteModel
+import rlmesh
 from rlmesh._cli.sources import UsageProblem, load, read_choice, read_object
-from rlmesh._models.base import ModelBase
 from rlmesh.backends import backend_names, registration
 from rlmesh.options import TLS
+
+if TYPE_CHECKING:
+    from rlmesh._models.base import ModelBase
 
 __all__ = [
     "MODEL_HELP",
@@ -62,12 +64,13 @@ def load_model(name: str, kwargs: str, backend: str | None) -> ModelBase[Any, An
         UsageProblem: If the name does not exist, or is not a model.
         ImportError: If the backend is not installed.
     """
+    # Imported late, with gRPC and protobuf, so that `rlmesh --help` answers at once.
+    from rlmesh._models.base import ModelBase
+
     given = read_object(kwargs, "--model-kwargs")
     read_choice(backend, "--backend", backend_names())
     if name == RANDOM:
-        from rlmesh import RANDOM_SAMPLE
-
-        return _model_class(backend or "native")(RANDOM_SAMPLE)
+        return _model_class(backend or "native")(rlmesh.RANDOM_SAMPLE)
     found = load(name)
     if isinstance(found, type):
         found = found(**given)
@@ -83,7 +86,7 @@ def load_model(name: str, kwargs: str, backend: str | None) -> ModelBase[Any, An
 
 def dial_model(
     address: str, backend: str | None, token: str, tls: TLS | None, timeout: float
-) -> RemoteModel:
+) -> rlmesh.RemoteModel:
     """Return the model that is served at an address.
 
     Raises:
@@ -91,10 +94,12 @@ def dial_model(
         RLMeshError: If the model cannot be reached.
     """
     framework = read_choice(backend, "--backend", backend_names())
-    return RemoteModel(address, token=token, tls=tls, framework=framework, connect_timeout=timeout)
+    return rlmesh.RemoteModel(
+        address, token=token, tls=tls, framework=framework, connect_timeout=timeout
+    )
 
 
 def _model_class(backend: str | None) -> type[ModelBase[Any, Any]]:
     if backend is None:
         backend = "numpy" if find_spec("rlmesh_numpy") else "native"
-    return Model if backend == "native" else registration(backend).model_class()
+    return rlmesh.Model if backend == "native" else registration(backend).model_class()

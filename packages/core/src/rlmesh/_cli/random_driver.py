@@ -6,16 +6,18 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rlmesh import RemoteEnv, RemoteVectorEnv
+import rlmesh
 from rlmesh._cli.description import Description
 from rlmesh.specs import AutoresetMode
 
 __all__ = ["Episode", "RandomDriver", "connect"]
 
 
-def connect(description: Description, **arguments: Any) -> RemoteEnv | RemoteVectorEnv:
+def connect(
+    description: Description, **arguments: Any
+) -> rlmesh.RemoteEnv | rlmesh.RemoteVectorEnv:
     """Return a client of an endpoint, for the single environment or the vector that it serves."""
-    client = RemoteVectorEnv if description.contract.vector else RemoteEnv
+    client = rlmesh.RemoteVectorEnv if description.contract.vector else rlmesh.RemoteEnv
     return client(description.address, **arguments)
 
 

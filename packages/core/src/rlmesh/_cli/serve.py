@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rlmesh import EnvServer
+import rlmesh
 from rlmesh._cli.console import Reporter, reporting
 from rlmesh._cli.parameters import (
     Authority,
@@ -102,7 +102,7 @@ def serve(
         read_choice(autoreset_mode, "--autoreset-mode", [mode.value for mode in AutoresetMode])
         read_descriptor(ready_fd)
         make = functools.partial(_make, env, read_object(kwargs, "--kwargs"), render_mode, num_envs)
-        server = EnvServer(
+        server = rlmesh.EnvServer(
             **_hosted(make, max_sessions, workers),
             address=read_address(address),
             autoreset_mode=autoreset_mode,

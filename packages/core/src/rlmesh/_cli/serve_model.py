@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rlmesh import ModelServer, ServeOptions
+import rlmesh
 from rlmesh._cli.console import reporting
 from rlmesh._cli.models import Backend, ModelKwargs, ModelName, load_model
 from rlmesh._cli.parameters import (
@@ -52,11 +52,11 @@ def serve_model(
         read_descriptor(ready_fd)
         batching = {"max_batch_size": max_batch_size, "max_batch_delay_ms": max_batch_delay_ms}
         given = {name: value for name, value in batching.items() if value is not None}
-        server = ModelServer(
+        server = rlmesh.ModelServer(
             load_model(model, model_kwargs, backend),
             read_address(address),
             token=token,
             tls=tls_of(tls_authority, tls_certificate, tls_key),
-            options=ServeOptions.from_environment(**given),
+            options=rlmesh.ServeOptions.from_environment(**given),
         )
         serve_and_tell(reporter, server, server.spec.id, ready_fd)
