@@ -61,7 +61,7 @@ class Terms:
 
 
 class Scheduler:
-    """Plays the episodes of a run over its endpoints.
+    """The loop that plays the episodes of a run on its endpoints.
 
     The model, callbacks and environments of this process are called from the thread that calls
     `run`; each remote endpoint has a thread that waits for it.
@@ -349,6 +349,7 @@ class Scheduler:
         if planned.failures <= retries:
             self._work.give_back(planned)
             return
+        # Steps that `step_many` applied before the failure belong to the episode.
         for result in error.steps if isinstance(error, EnvError) else ():
             attempt.stepped(result)
         self._ledger.ended(attempt, seat, EpisodeFailure.of(error))
