@@ -113,7 +113,7 @@ def test_the_areas_are_those_of_the_spec_and_their_tests_use_them() -> None:
 
 @contextmanager
 def playing(*script: Any, **arguments: Any) -> Generator[rlmesh.RemoteEnv, None, None]:
-    """A client of an environment that answers as `script` says; it must play on afterwards."""
+    """Yield a client of an environment that answers with `script`; it must play on afterwards."""
     token = arguments.get("token", "")
     with (
         rlmesh.EnvServer(ScriptedEnv(*script), **arguments) as server,
