@@ -20,7 +20,7 @@ def long() -> bool:
 
 @pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """A function that takes a figure, which is printed at the end of the run."""
+    """Record a figure, which is printed at the end of the run."""
     return lambda text: record_property("figure", text)
 
 

@@ -49,7 +49,7 @@ def run_of(*arguments: str) -> RunResult:
 
 
 def played(result: RunResult) -> list[tuple[Any, ...]]:
-    """What must not depend on who played it."""
+    """The part of a result that must not depend on the endpoint."""
     return [(e.index, e.seed, e.reward, e.steps, e.success) for e in result.episodes]
 
 
@@ -87,7 +87,7 @@ def test_a_table_a_report_and_what_a_model_prints(address: str, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert "LoudEnv" in done.stdout and re.search(r"reward +mean 3, std 0", done.stdout)
-    assert done.stderr == f"report: {report}\n"  # No progress where there is no terminal.
+    assert done.stderr == f"report: {report}\n"  # No progress without a terminal.
     assert "<html" in report.read_text() and "LoudEnv" in report.read_text()
     done = finished([*COMMAND, "eval", f"{SUBJECTS}:loud", address, "--seeds", "0:2", "--json"])
     assert len(RunResult.from_json(done.stdout).episodes) == 2
@@ -228,7 +228,7 @@ def test_a_served_model(address: str) -> None:
 
 @pytest.mark.parametrize("silent", ["model", "environment"])
 def test_how_long_connecting_may_take(address: str, silent: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # Accepts, and says nothing.
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # Accepts, and never answers.
         where = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
         both = [where, address] if silent == "model" else ["random", where]
         done = finished([*COMMAND, "eval", *both, "--connect-timeout", "0.3"])

@@ -1,4 +1,4 @@
-"""How a command ends: its status, its document, and what a person is told."""
+"""The end of a command: its status, its document, and its messages."""
 
 from __future__ import annotations
 

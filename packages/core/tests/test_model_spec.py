@@ -1,4 +1,4 @@
-"""ModelSpec on the wire: what may be left out, what a newer spec may say, what is refused."""
+"""ModelSpec on the wire: optional fields, additions of a newer spec, refusals."""
 
 from __future__ import annotations
 

@@ -187,6 +187,7 @@ class Journal:
         self.close()
 
     def _write(self, record: bytes) -> None:
+        # Bytes after the last whole record are left by a write that failed or was cut short.
         if not self._sound:
             self._file.truncate(self._end)
         self._file.seek(self._end)
@@ -241,7 +242,7 @@ class Journal:
                 start = self._end + i + 1
                 return start, start + size
         if len(data) - self._end >= MAX_LENGTH_BYTES:
-            raise self._broken("what should be a record's length is none")
+            raise self._broken("expected the length of a record, got more than 10 bytes of it")
         return None
 
     def _take(self, records: list[Record], wanted: JournalHeader | None) -> None:

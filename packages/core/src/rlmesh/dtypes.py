@@ -90,7 +90,8 @@ class DType:
         count = len(data) // self.itemsize
         raw: tuple[int, ...] = struct.unpack(f"<{count}{self.code}", data)
         if self.name == "bfloat16":
-            return tuple(_from_bfloat16(bits) for bits in raw)
+            # A bfloat16 is the upper half of a float32.
+            return tuple(_float32_of(bits << 16) for bits in raw)
         return raw
 
     def __str__(self) -> str:
@@ -105,6 +106,7 @@ def _to_bfloat16(value: float) -> int:
     """
     bits: int = struct.unpack("<I", struct.pack("<f", value))[0]
     if math.isnan(value):
+        # The quiet bit is set, because without its lower half a NaN could become an infinity.
         return (bits >> 16) | 0x40
     near = _float32_of(bits)
     if near != value:
@@ -120,10 +122,6 @@ def _to_bfloat16(value: float) -> int:
 def _float32_of(bits: int) -> float:
     value: float = struct.unpack("<f", struct.pack("<I", bits))[0]
     return value
-
-
-def _from_bfloat16(bits: int) -> float:
-    return _float32_of(bits << 16)
 
 
 DTYPES: dict[str, DType] = {

@@ -38,8 +38,8 @@ def native(array: Array) -> Array:
 def has_rounded(array: Array) -> bool:
     """Return whether `numpy.asarray` may have changed the numbers of a list.
 
-    It converts integers to floats if the list also has floats, or integers beyond int64 of the
-    other sign, and to objects if they are too large for its own types.
+    It converts integers to floats if the list also has floats, or has negative integers beside
+    integers beyond int64, and to objects if they are too large for its own types.
     """
     if array.dtype.kind != "f" or array.dtype.itemsize < 8:
         return bool(array.dtype == object)

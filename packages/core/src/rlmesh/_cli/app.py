@@ -23,7 +23,7 @@ __all__ = ["app"]
 
 
 class _Commands(TyperGroup):
-    """Writes a JSON document even for a command line that cannot be parsed, if it has `--json`."""
+    """A group of commands with a JSON document even for a bad command line, if it has `--json`."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the options before a command's name."""

@@ -39,7 +39,7 @@ class Episode:
 
 @dataclass
 class RandomDriver:
-    """Plays random actions, which are the same in every episode for the same seed.
+    """A player of random actions, which are the same in every episode for the same seed.
 
     Attributes:
         env: The client.
@@ -81,6 +81,7 @@ class RandomDriver:
     def reset(self) -> float:
         """Start the episodes that are due, and return the seconds of the call."""
         fresh, over = not self.lanes, list(self._over)
+        # A vector is seeded once; a partial reset of some lanes lets their generators go on.
         seed = self.seed + len(self.finished) if fresh or not self._vector else None
         options = None if fresh or not self._vector else {"reset_mask": over}
         begun = time.perf_counter()

@@ -14,7 +14,7 @@ __all__ = ["BackendConverter"]
 
 
 class BackendConverter:
-    """Converts an environment's observations for a model, and the model's actions back.
+    """A converter of an environment's observations for a model, and of the model's actions back.
 
     Args:
         contract: The environment's contract.

@@ -17,7 +17,7 @@ _SMOOTHING = 0.2
 
 
 class BatchWindow:
-    """Decides when a forward pass begins.
+    """The decision when a forward pass begins.
 
     A pass costs about the same for one observation as for many. Therefore it waits for observations
     that are likely to arrive within the duration of one pass, and no longer.

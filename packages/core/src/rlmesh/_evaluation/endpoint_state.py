@@ -68,6 +68,7 @@ class EndpointState:
     def expected(self) -> float:
         """Time at which the call in progress is likely to end; infinity if it is not known."""
         usual = self._usual.get(self._kind)
+        # The margin of a half allows for the ordinary variation of calls.
         return float("inf") if usual is None or not self.is_busy else self._since + 1.5 * usual
 
     def open(self, pause: float, stopped: threading.Event) -> None:

@@ -24,7 +24,7 @@ __all__ = ["RunProgress"]
 
 
 class RunProgress:
-    """Keeps the episodes of a run, writes them to its journal and sends the events.
+    """The record of a run: its episodes, which also go to its journal, and its events.
 
     Args:
         audience: Receivers of the events.

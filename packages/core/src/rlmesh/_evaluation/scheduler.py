@@ -61,7 +61,7 @@ class RunOptions:
 
 
 class Scheduler:
-    """Plays the episodes of a run over its endpoints.
+    """The loop that plays the episodes of a run on its endpoints.
 
     The model, callbacks and environments of this process are called from the thread that calls
     `run`; each remote endpoint has a thread that waits for it.
@@ -360,6 +360,7 @@ class Scheduler:
         if planned.failures <= retries:
             self._episodes.give_back(planned)
             return
+        # Steps that `step_many` applied before the failure belong to the episode.
         for result in error.steps if isinstance(error, EnvError) else ():
             attempt.stepped(result)
         self._progress.ended(attempt, state, EpisodeFailure.of(error))

@@ -35,7 +35,7 @@ Results = SimpleQueue[Done]
 
 
 class Worker(Protocol):
-    """Makes the calls of one endpoint, one at a time; each puts a `Done` into the results."""
+    """A maker of one endpoint's calls, one at a time; each puts a `Done` into the results."""
 
     is_inline: bool
     """Whether `submit` returns only after the call has ended."""
@@ -65,7 +65,7 @@ def _made(endpoint: int, kind: str, call: Callable[[], Any], caught: type[BaseEx
 
 
 class InlineWorker:
-    """Makes calls in the thread that submits them, which is that of the run.
+    """A worker that makes calls in the submitting thread, which is that of the run.
 
     Args:
         endpoint: Number of the endpoint.
@@ -92,7 +92,7 @@ class InlineWorker:
 
 
 class ThreadWorker:
-    """Makes calls in a thread of its own.
+    """A worker that makes calls in a thread of its own.
 
     Even with a single endpoint, the thread does not make steps slower (they were faster on a busy
     machine), and an interrupt does not break into a call.

@@ -54,7 +54,7 @@ class EpisodeContext:
 
 
 class Stacking:
-    """Stacks values of a space into a batch and back, exactly, for every space and device.
+    """The exact conversion of a list of values to a batch and back, for every space and device.
 
     Args:
         space: The space.
@@ -312,7 +312,7 @@ def _adapted(context: EpisodeContext) -> Episode:
 
 
 class _Loading:
-    """Loads a model once, at the first call of any thread."""
+    """The loading of a model, once, at the first call of any thread."""
 
     def __init__(self, load: Callable[[], object] | None) -> None:
         self.done = load is None

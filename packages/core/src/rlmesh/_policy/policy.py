@@ -178,5 +178,6 @@ def form_of(
         single, several = PredictForm.CHUNK, PredictForm.CHUNK_BATCH
     else:
         single, several = PredictForm.SINGLE, PredictForm.BATCH
+    # A derived batch form is used only if the model lacks the single form too.
     stacks = several in offered or (several in available and single not in offered)
     return several if max_batch_size != 1 and stacks else single

@@ -25,7 +25,7 @@ RANDOM_SAMPLE = RandomSample()
 
 
 class Sampler:
-    """Draws actions of a space, with one generator per episode, so that equal seeds act equally.
+    """A model of random actions, with one generator per episode, so that equal seeds act equally.
 
     Args:
         space: The action space.

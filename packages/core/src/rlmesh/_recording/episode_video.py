@@ -17,7 +17,7 @@ _OPTIONS = {"libx264": {"preset": "veryfast", "crf": "20"}, "libx265": {"preset"
 
 
 class VideoFileWriter:
-    """Encodes images of one size into a file.
+    """An encoder of images of one size into a file.
 
     Args:
         path: Path of the file.
@@ -31,6 +31,7 @@ class VideoFileWriter:
         self.size = size
         self._container = self._av.open(path, "w", format="mp4")
         try:
+            # A denominator of 1001 covers the rates of television, such as 30000/1001.
             rate = Fraction(fps).limit_denominator(1001)
             options = dict(_OPTIONS.get(codec, {}))
             self._stream = self._container.add_stream(codec, rate=rate, options=options)

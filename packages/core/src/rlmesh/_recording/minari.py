@@ -46,7 +46,7 @@ class MinariDataset:
         self.name = os.path.basename(os.path.abspath(path))
         if not _NAME.fullmatch(self.name):
             raise ValueError(
-                f"expected a folder whose name Minari takes, letters, digits, '-' and '_', got "
+                f"expected a folder name of letters, digits, '-' and '_', as Minari requires, got "
                 f"{self.name!r}"
             )
         self.folder = os.path.join(path, "data")

@@ -43,6 +43,7 @@ def schema_of(layout: Layout) -> Any:
     }
     fields = [pa.field(name, kind) for name, kind in scalars.items()]
     values = (*layout.observation.columns, *layout.action.columns)
+    # The columns of the values come after "step", as documented by `TrajectoryRecorder`.
     fields[3:3] = [field_of(column) for column in values]
     fields += [field_of(column) for column in layout.final.columns]
     metadata = {

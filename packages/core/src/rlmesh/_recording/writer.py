@@ -68,7 +68,7 @@ class SingleFile(EpisodeFile):
 
 
 class Writer:
-    """Writes files in a thread of its own, which starts with the first file.
+    """A writer of files in a thread of its own, which starts with the first file.
 
     Args:
         failed: Called in that thread with a file that cannot be written, and the error.

@@ -63,6 +63,7 @@ class Scale:
         power = 10.0 ** math.floor(math.log10(span) - math.log10(MAX_TICKS))
         steps = [power * factor for factor in (1, 2, 5, 10) if not whole or power * factor >= 1]
         step = next((s for s in steps if s and span / s <= MAX_TICKS), 0.0)
+        # Beyond 2**52 steps, multiples of the step are no longer distinct floats.
         if not step or abs(self._low / step) > 2**52:
             return list(self.ends)
         first, last = math.ceil(self._low / step), math.floor(self._high / step)

@@ -200,7 +200,8 @@ class Arrays:
         lost = self._lost(array, source, target)
         if lost is not None and bool(lost.any()):
             first = array[lost].reshape(-1)[0]
-            raise InvalidValueError(path, f"numbers of {target}", f"{_number(first)}")
+            number = first.item() if hasattr(first, "item") else first
+            raise InvalidValueError(path, f"numbers of {target}", f"{number}")
         return self.cast(array, target)
 
     def _lost(self, array: Any, source: DType, target: DType) -> Any | None:
@@ -224,10 +225,6 @@ class Arrays:
             return None
         under = (array < low) if low > source_low else (array < source_low)
         return under | ((array > high) if high < source_high else (array > source_high))
-
-
-def _number(element: Any) -> Any:
-    return element.item() if hasattr(element, "item") else element
 
 
 def _extents(value: Any) -> tuple[int, ...]:

@@ -37,7 +37,7 @@ def join_chunks(
 
 
 class _Joined:
-    """Joins the leaves of one value, and checks that all have the same length."""
+    """The joined leaves of one value, all with the same length of a chunk."""
 
     def __init__(self, count: int | None, most: int) -> None:
         self._count = count

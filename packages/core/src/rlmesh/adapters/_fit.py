@@ -131,7 +131,7 @@ class Fit:
         colors = _agreed(env.color, model.color, ColorSpace.UNSPECIFIED)
         if layouts[0] is ImageLayout.UNSPECIFIED:
             if colors[0] is not colors[1]:
-                actual = "an image whose layout neither side specifies"
+                actual = "an image without a layout on either side"
                 self._refuse(f"color {colors[1].value}", actual, "specify the layout in the tags")
             return
         height = self._height_width_channels(layouts[0])
@@ -181,7 +181,7 @@ class Fit:
     def _rotation(self, source: RotationFormat, target: RotationFormat) -> None:
         for unit in {self.place.feature.unit, self.port.feature.unit} - {"", "rad", "1"}:
             self._refuse(
-                "no unit for a rotation, whose angles are in rad", shortened(unit), _FIXES["unit"]
+                "no unit for a rotation: its angles are in rad", shortened(unit), _FIXES["unit"]
             )
         square = source is RotationFormat.MATRIX and self.shape[-2:] == (3, 3)
         if not square and self.shape[-1:] != (LENGTHS[source],):
@@ -267,7 +267,7 @@ class Fit:
         if self._is_image():
             fix = "images are not resized; use an image wrapper of the environment"
         elif self.history:
-            fix += ", whose first axis is that of the history"
+            fix += ": its first axis is that of the history"
         self._refuse(f"shape {tuple(wanted)}", f"{self.whole_shape}", fix)
 
     @property

@@ -96,7 +96,7 @@ def _other_spaces(contract: TaggedSpaces, spec: ModelSpec) -> Iterable[Problem]:
 
 
 class _Resolver:
-    """Resolves the inputs and outputs of one spec; appends what does not fit to `problems`."""
+    """The resolver of one spec's inputs and outputs; faults are appended to `problems`."""
 
     def __init__(
         self, contract: TaggedSpaces, arrays: Arrays, problems: list[Problem], trusted: bool

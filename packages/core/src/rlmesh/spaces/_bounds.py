@@ -152,6 +152,7 @@ def _check_marks(bounds: Bounds, side: Side, size: int, dtype: DType) -> None:
     if not size:
         return
     limit = dtype.limits[side == "high"]
+    # One byte 1 marks every value. Otherwise a uniform bound is repeated to pair with each mark.
     marks = repeat(1) if mask == b"\1" else mask
     values = dtype.unpack(bounds.data) * (size if bounds.uniform and mask != b"\1" else 1)
     if any(mark and value != limit for mark, value in zip(marks, values)):

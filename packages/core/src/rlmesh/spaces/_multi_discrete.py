@@ -115,6 +115,7 @@ def _read_integers(value: Any, name: str, dtype: DType) -> Tensor:
         raise SpaceError(f"expected {name} to be an array of integers, got {value!r}")
     low, high = dtype.limits
     for item in nested.items:
+        # NaN is not equal to itself, and compares false with both limits.
         if item not in (low, high) and (item != item or not low < item < high):
             raise SpaceError(f"expected {name} within {dtype} ({low} to {high}), got {item}")
         if item != int(item):

@@ -21,6 +21,7 @@ _LARGEST = {
     "float32": 3.4028234663852886e38,
     "float64": sys.float_info.max,
 }
+"""Largest finite number of each float type."""
 
 
 def sample_bits(rng: random.Random, size: int) -> bytes:
