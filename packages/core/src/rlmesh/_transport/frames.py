@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import threading
 from collections.abc import Sequence
 from time import perf_counter_ns
 
@@ -50,6 +51,7 @@ class FrameSocket:
         self._patience = Patience(connected)
         self._rest = b""
         self._large = False
+        self._ending = threading.Lock()
 
     def offer(self, frame: Frame) -> Buffer:
         """Send a client's first frame and return the answer to it; raises as `receive`."""
@@ -179,13 +181,21 @@ class FrameSocket:
 
     def cut(self) -> None:
         """End the connection, from any thread; what waits for a frame learns that."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        # `close` waits, so that the descriptor cannot be another connection's by now.
+        with self._ending, contextlib.suppress(OSError):
+            # Not the method of an `SSLSocket`: that method drops the TLS state first, and a
+            # thread that is sending would send the rest in plain text.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """End the connection and free the socket."""
+        """End the connection and free the socket; only while no other thread uses the socket.
+
+        Another thread calls `cut`: closing would drop the TLS state of a thread that is sending,
+        and the descriptor's number could be another connection's before that thread has noticed.
+        """
         self.cut()
-        self._socket.close()
+        with self._ending:
+            self._socket.close()
 
     def __del__(self) -> None:
         """A client that was never closed ends its connection all the same, as gRPC's do."""

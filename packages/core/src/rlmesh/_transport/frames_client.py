@@ -127,6 +127,10 @@ class FramesConnection:
         """Whether nobody listens at the address, for sure."""
         return is_deserted(self._where)
 
+    def cut(self) -> None:
+        """End the connection while another thread is in `exchange`."""
+        self._frames.cut()
+
     def close(self) -> None:
-        """Drop the connection; may be called again."""
+        """Drop the connection, while no thread is in `exchange`; may be called again."""
         self._frames.close()

@@ -68,11 +68,13 @@ class FramesServer:
         self._changed = threading.Condition()
         self._welcoming = 0
         self._stopping = False
+        self._acceptor: threading.Thread | None = None
 
     def start(self) -> None:
         """Accept clients."""
         self._listener.listen(128)
-        threading.Thread(target=self._accept, name="rlmesh-frames", daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, name="rlmesh-frames", daemon=True)
+        self._acceptor.start()
 
     def stop(self, grace: float) -> None:
         """Accept nobody any more, and end what is open after `grace` seconds."""
@@ -80,6 +82,9 @@ class FramesServer:
             self._stopping = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        if self._acceptor is not None:
+            # Closed under it, the number could be another listener's when it accepts again.
+            self._acceptor.join(_PAUSE_SECONDS * 2)
         self._listener.close()
         with self._changed:
             self._changed.wait_for(lambda: not self._streams, grace)

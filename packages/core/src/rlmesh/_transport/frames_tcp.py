@@ -108,7 +108,8 @@ def dial(where: Address, port: int, token: str, tls: TLS | None, timeout: float)
         frames: FrameSocket
         if where.scheme == "grpcs":
             context = _client_context(tls or TLS())
-            frames = _TlsFrameSocket(context.wrap_socket(connected, server_hostname=where.host))
+            connected = context.wrap_socket(connected, server_hostname=where.host)
+            frames = _TlsFrameSocket(connected)
         else:
             frames = FrameSocket(connected)
         frames.send(token.encode())
