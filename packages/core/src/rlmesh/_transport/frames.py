@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Sequence
 from time import perf_counter_ns
 
@@ -14,7 +15,19 @@ from rlmesh._transport.limits import MAX_MESSAGE_BYTES, joined, too_large
 from rlmesh._transport.patience import Patience
 from rlmesh.backends import Buffer
 
-__all__ = ["AT_ONCE", "HEADER", "MORE", "FrameSocket", "FramesEnded", "checked"]
+__all__ = [
+    "AT_ONCE",
+    "FIRST_BYTES",
+    "HEADER",
+    "INF",
+    "MORE",
+    "FrameSocket",
+    "FramesEnded",
+    "checked",
+    "time_left",
+]
+
+INF = float("inf")
 
 HEADER = struct.Struct("<I")
 
@@ -27,7 +40,7 @@ AT_ONCE = 65_536
 _LARGE_BYTES = 16_384
 """From this size on a frame is sent, and received, apart from its length: that saves a copy."""
 
-_FIRST_BYTES = 65_536
+FIRST_BYTES = 65_536
 """Longest first frame: it says who comes, and what session it resumes."""
 
 
@@ -43,11 +56,13 @@ class FrameSocket:
 
     Args:
         connected: The socket, which this owns from now on.
+        deadline: When the peer's first messages must have come (monotonic seconds).
     """
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, deadline: float = INF) -> None:
         connected.settimeout(None)
         self._socket = connected
+        self._deadline = deadline
         self._patience = Patience(connected)
         self._rest = b""
         self._large = False
@@ -60,7 +75,7 @@ class FrameSocket:
 
     def receive_first(self) -> Buffer:
         """A client's first frame, which is short; see `receive`."""
-        return self.receive_short(_FIRST_BYTES)
+        return self.receive_short(FIRST_BYTES)
 
     def answer_first(self, frame: Frame) -> None:
         """Send the answer to that."""
@@ -68,10 +83,31 @@ class FrameSocket:
 
     def receive_short(self, most: int) -> bytes:
         """The next frame, of `most` bytes, while the peer may be anybody; see `receive`."""
-        (size,) = HEADER.unpack(self._exactly(HEADER.size))
+        (size,) = HEADER.unpack(self._in_time(HEADER.size))
         if size > most:
             raise FramesEnded(f"a first message of {size} bytes; the limit is {most}")
-        return self._exactly(size)
+        return self._in_time(size)
+
+    def _in_time(self, size: int) -> bytes:
+        """Receive so many bytes before the deadline, however slowly they come."""
+        data = b""
+        while len(data) < size:
+            self._limit()
+            more = self._socket.recv(size - len(data))
+            if not more:
+                raise FramesEnded("the peer has closed the connection")
+            data += more
+        return data
+
+    def _limit(self) -> None:
+        """Let the next call on the socket take no longer than until the deadline."""
+        if self._deadline < INF:
+            self._socket.settimeout(time_left(self._deadline))
+
+    def welcomed(self) -> None:
+        """The first messages have come: from now on a call may take as long as it takes."""
+        self._deadline = INF
+        self._socket.settimeout(None)
 
     def place(self, parts: Sequence[Buffer], size: int) -> Buffer:
         """A frame made of pieces, of `size` bytes in all, where `send` wants it.
@@ -175,10 +211,6 @@ class FrameSocket:
         """Whether the other end's process is known to have ended."""
         return False
 
-    def limit(self, seconds: float | None) -> None:
-        """How long a `send` or `receive` may take from now on; None: as long as it takes."""
-        self._socket.settimeout(seconds)
-
     def cut(self) -> None:
         """End the connection, from any thread; what waits for a frame learns that."""
         # `close` waits, so that the descriptor cannot be another connection's by now.
@@ -200,6 +232,14 @@ class FrameSocket:
     def __del__(self) -> None:
         """A client that was never closed ends its connection all the same, as gRPC's do."""
         self._socket.close()
+
+
+def time_left(deadline: float) -> float:
+    """Seconds until a deadline; raises TimeoutError if it has passed."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the peer has not begun in time")
+    return left
 
 
 def checked(size: int) -> int:

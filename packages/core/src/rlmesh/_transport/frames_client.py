@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Callable, Sequence
 
 from rlmesh._pieces import Frame
@@ -101,17 +102,24 @@ class FramesConnection:
             self._frames.send(frame)
 
     def _exchange_within(self, frame: Frame, timeout: float) -> Buffer:
+        # A timeout of the socket would begin anew with each byte that comes.
+        late = threading.Event()
+        watchdog = threading.Timer(timeout, self._give_up, (late,))
+        watchdog.daemon = True
+        watchdog.start()
         try:
-            self._frames.limit(timeout)
-            answer = self._exchange(frame)
-            self._frames.limit(None)
-        except TimeoutError:
-            raise ConnectError(
-                f"{self.address} does not answer within {timeout:g} s", address=self.address
-            ) from None
+            return self._exchange(frame)
         except (FramesEnded, OSError) as error:
+            if late.is_set():
+                words = f"{self.address} does not answer within {timeout:g} s"
+                raise ConnectError(words, address=self.address) from None
             raise self._lost(error) from None
-        return answer
+        finally:
+            watchdog.cancel()
+
+    def _give_up(self, late: threading.Event) -> None:
+        late.set()
+        self._frames.cut()
 
     def _exchange(self, frame: Frame) -> Buffer:
         if self._begun:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 
 from rlmesh._transport.address import Address
-from rlmesh._transport.frames import FramesEnded, FrameSocket
+from rlmesh._transport.frames import FramesEnded, FrameSocket, time_left
 from rlmesh._transport.grpc_tls import pem
 from rlmesh._transport.token import check_token
 from rlmesh.backends import Buffer
@@ -69,11 +69,12 @@ def listen(where: Address, port: int) -> socket.socket:
     return listener
 
 
-def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket], FrameSocket]:
+def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket, float], FrameSocket]:
     """Who admits connections to a listener.
 
-    The result takes a connected socket and returns its frames; it raises FramesEnded or OSError
-    where the client has no TLS, no certificate that is asked for, or not the token.
+    The result takes a connected socket and a deadline for TLS, the token and the first frame
+    together, and returns the socket's frames; it raises FramesEnded or OSError if the client has no
+    TLS, no certificate that is asked for, or not the token, or is too slow.
 
     Raises:
         OSError: If a certificate is none, or its file cannot be read.
@@ -81,12 +82,14 @@ def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket], FrameSo
     secret = check_token(token).encode()
     context = None if tls is None else _server_context(tls)
 
-    def admit(connected: socket.socket) -> FrameSocket:
+    def admit(connected: socket.socket, deadline: float) -> FrameSocket:
         _tune(connected)
+        connected.settimeout(time_left(deadline))
         if context is None:
-            frames = FrameSocket(connected)
+            frames = FrameSocket(connected, deadline)
         else:
-            frames = _TlsFrameSocket(context.wrap_socket(connected, server_side=True))
+            # The timeout is that of the whole handshake.
+            frames = _TlsFrameSocket(context.wrap_socket(connected, server_side=True), deadline)
         shown = frames.receive_short(_MOST_TOKEN_BYTES)
         if not hmac.compare_digest(shown, secret):
             frames.close()
