@@ -126,7 +126,9 @@ class FramesConnection:
             self._send(frame)
             return self._frames.receive()
         self._begun = True
-        return self._frames.offer(frame)
+        answer = self._frames.offer(frame)
+        self._frames.welcomed()
+        return answer
 
     def _lost(self, error: Exception) -> ConnectionLostError:
         return ConnectionLostError(f"{self.address}: {error}", address=self.address)
