@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import math
 import signal
 import socket
@@ -18,11 +17,12 @@ from typing import Any
 from rlmesh._hosting.base import House
 from rlmesh._hosting.leader import Leader
 from rlmesh._hosting.recipe import Recipe
+from rlmesh._logs import logger
 from rlmesh.backends import Buffer
 
 __all__ = ["NobodyWaits", "ProcessEnded", "WorkerProcess"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 _REAP_SECONDS = 5.0
 """How long the end of a process is waited for that was killed, or has closed its connection."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from rlmesh._hosting.base import House
 from rlmesh._hosting.process import NobodyWaits, ProcessEnded, WorkerProcess
 from rlmesh._hosting.thread import Stream
 from rlmesh._hosting.worker_main import MADE
+from rlmesh._logs import Lines, logger
 from rlmesh._session.sessions import CannotOpen
 from rlmesh._wire import messages as m
 from rlmesh._wire.frames import EnvFrames
@@ -22,7 +22,7 @@ from rlmesh.specs import EnvContract
 
 __all__ = ["ProcessWorker"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 _START_SECONDS = 60.0
 """How long a process may import, where calls are limited, until it can call the factory."""
@@ -126,7 +126,9 @@ class ProcessWorker:
         reply = self.end()
         self.ended = True
         if isinstance(reply, m.Failure):
-            _log.error("closing an environment failed: %s\n%s", reply.message, reply.traceback)
+            _log.error(
+                "closing an environment failed: %s\n%s", reply.message, Lines(reply.traceback)
+            )
 
     def stop(self) -> None:
         """See `Worker`: a call that runs may end."""

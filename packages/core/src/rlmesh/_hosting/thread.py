@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar, Union
 
 from rlmesh._hosting.interrupts import stops_the_server
+from rlmesh._logs import logger
 from rlmesh._session.sessions import Stream
 from rlmesh.errors import ClosedError
 
@@ -16,7 +16,7 @@ __all__ = ["EnvThread", "Stream"]
 
 R = TypeVar("R")
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 
 _Answer = tuple[bool, Any]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlmesh._hosting.interrupts import stops_the_server
+from rlmesh._logs import logger
 from rlmesh._models.forms import EpisodeContext
 from rlmesh._serving.routes import Route, rows
 from rlmesh._wire import messages as m
@@ -18,7 +18,7 @@ from rlmesh.errors import ClosedError
 
 __all__ = ["Ask", "ModelThread"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 _CHUNKED = (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
 

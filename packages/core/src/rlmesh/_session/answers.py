@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-
+from rlmesh._logs import logger
 from rlmesh._pieces import Frame, Place, whole
 from rlmesh._session.frames import ServerFrames
 from rlmesh._wire import messages as m
@@ -12,7 +11,7 @@ from rlmesh.errors import LimitError
 
 __all__ = ["too_large", "write_answer"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 
 def write_answer(

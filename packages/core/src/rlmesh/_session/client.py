@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import logging
 import os
 import threading
 import time
@@ -12,6 +11,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from rlmesh._logs import logger
 from rlmesh._pieces import Frame
 from rlmesh._session.exchange import Exchange, drop
 from rlmesh._session.frames import ClientFrames
@@ -43,7 +43,7 @@ Move = Callable[[m.Opened], Exchange | None]
 
 R = TypeVar("R")
 
-_log = logging.getLogger("rlmesh.client")
+_log = logger("rlmesh.client")
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0

@@ -5,13 +5,13 @@ Nothing here does I/O: a transport hands in frames and sends what comes back.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from rlmesh._logs import logger
 from rlmesh._pieces import Frame, Place, whole
 from rlmesh._session.answers import too_large, write_answer
 from rlmesh._session.connection import Connection, unknown
@@ -29,7 +29,7 @@ from rlmesh.specs import Capability, PeerInfo, SessionTerms
 
 __all__ = ["SessionHub"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 _LOOK_SECONDS = 0.2
 """How long after a connection was lost it is known whether the client's process has ended."""

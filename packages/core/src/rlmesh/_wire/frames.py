@@ -6,7 +6,6 @@ transport.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from google.protobuf.message import DecodeError
 from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
+from rlmesh._logs import warn
 from rlmesh._pieces import Frame, Place, whole
 from rlmesh._wire import messages as m
 from rlmesh._wire.attributes import (
@@ -200,7 +200,7 @@ class EnvFrames:
         data = b""
         for entry in sorted(message.entries, key=lambda entry: -entry.ByteSize()):
             words = f"not sent: {reason}"
-            warnings.warn(f"info[{entry.name[:200]!r}]: {words}", RuntimeWarning, stacklevel=2)
+            warn(f"info[{entry.name[:200]!r}]: {words}", RuntimeWarning, stacklevel=2)
             entry.value.string_value = words
             data = message.SerializeToString()
             if not too_many_parts(data, message.DESCRIPTOR):
