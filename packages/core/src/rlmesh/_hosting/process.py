@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -82,6 +84,7 @@ class WorkerProcess:
             on_failure.pop_all()
         self._lifeline = held[0]
         self._frames = Connection(frames[0].detach())
+        _running.add(self)
         with contextlib.suppress(OSError):  # A process that has ended already shows at `ask`.
             self._frames.send_bytes(recipe)
 
@@ -172,6 +175,22 @@ class WorkerProcess:
     def _reap(self) -> int | None:
         self._leader.wait(_REAP_SECONDS)
         return self._leader.exit_code
+
+
+_running: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+
+
+def _leave_to_the_parent() -> None:
+    """In a child that the server has forked: close its copies of the lifelines.
+
+    Else the workers would live as long as that child, however the server ends.
+    """
+    for worker in list(_running):
+        worker._lifeline.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 def _hang_up(end: socket.socket) -> None:

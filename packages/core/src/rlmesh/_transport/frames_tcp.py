@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hmac
 import os
 import socket
 import ssl
 import struct
-import tempfile
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns
@@ -15,7 +15,7 @@ from time import perf_counter_ns
 from rlmesh._pieces import Frame
 from rlmesh._transport.address import Address
 from rlmesh._transport.frames import AT_ONCE, HEADER, INF, FramesEnded, FrameSocket, time_left
-from rlmesh._transport.grpc_tls import pem
+from rlmesh._transport.grpc_tls import load_own, pem
 from rlmesh._transport.pulse import PULSE, PULSE_SECONDS, SILENT_SECONDS, has_room_to_send
 from rlmesh._transport.token import check_token
 from rlmesh.backends import Buffer
@@ -245,7 +245,7 @@ def _tune(connected: socket.socket) -> None:
 
 def _server_context(tls: TLS) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _load_own(context, tls)
+    load_own(context, tls)
     authority = pem(tls.authority)
     if authority is not None:
         context.load_verify_locations(cadata=authority.decode())
@@ -254,21 +254,16 @@ def _server_context(tls: TLS) -> ssl.SSLContext:
 
 
 def _client_context(tls: TLS) -> ssl.SSLContext:
+    if isinstance(tls.key, bytes) and isinstance(tls.certificate, bytes):
+        return _kept_client_context(tls)  # A key is not written to a file at every dial.
+    return _new_client_context(tls)
+
+
+def _new_client_context(tls: TLS) -> ssl.SSLContext:
     authority = pem(tls.authority)
     context = ssl.create_default_context(cadata=None if authority is None else authority.decode())
-    _load_own(context, tls)
+    load_own(context, tls)
     return context
 
 
-def _load_own(context: ssl.SSLContext, tls: TLS) -> None:
-    """Load the own certificate and key; the ssl module takes them from files alone."""
-    certificate, key = pem(tls.certificate), pem(tls.key)
-    if certificate is None or key is None:
-        return
-    descriptor, path = tempfile.mkstemp()  # Only its owner reads it.
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(certificate + b"\n" + key)
-        context.load_cert_chain(path)
-    finally:
-        os.unlink(path)
+_kept_client_context = functools.lru_cache(maxsize=8)(_new_client_context)
