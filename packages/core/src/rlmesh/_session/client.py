@@ -302,6 +302,7 @@ class ClientSession:
         raise self._ended(ConnectionLostError(words, address=self.address)) from lost
 
     def _resumed(self, frame: Frame, begun: float, attempts: int) -> Buffer:
+        before = self.transport
         drop(self._transport)
         self._transport = self._connect()
         resume = m.Resume(self.id, self._key, self._sequence)
@@ -314,6 +315,8 @@ class ClientSession:
         self._tell(Reconnect(self.address, self.id, attempts, seconds))
         answer = self._transport.exchange(frame)
         self._go_on(opened)
+        if before == "frames" != self.transport:
+            _log.warning("%s: frames are not reached again; steps go on over gRPC", self.address)
         return answer
 
     def _go_on(self, opened: m.Opened) -> None:
