@@ -6,7 +6,7 @@ from typing import Any
 
 from rlmesh.specs import TransportKind, TransportOffer
 
-__all__ = ["offered", "replace_offer"]
+__all__ = ["offered", "replace_offer", "tcp_port"]
 
 
 def offered(server: Any, kind: TransportKind) -> str:
@@ -21,3 +21,8 @@ def replace_offer(server: Any, kind: TransportKind, address: str) -> None:
         (capability, TransportOffer(kind, address) if offer.kind is kind else offer)
         for capability, offer in server._manager.offers
     ]
+
+
+def tcp_port(server: Any) -> int:
+    """Return the port that a server offers for frames over TCP."""
+    return int(offered(server, TransportKind.FRAMES_TCP).removeprefix(":"))

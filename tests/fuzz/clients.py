@@ -91,6 +91,9 @@ class _Script:
     def nobody_listens(self) -> bool:
         return True
 
+    def cut(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

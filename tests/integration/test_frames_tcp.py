@@ -18,7 +18,7 @@ from rlmesh._transport.socket import unix as frames_local
 from rlmesh.specs import Capability, TransportKind
 from tests.integration.envs import CounterEnv, SeenEnv
 from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)
-from tests.offers import offered, replace_offer
+from tests.offers import offered, replace_offer, tcp_port
 
 PORT = ServeOptions(frames=False, frames_port=0)
 LASTING = {Capability.RESUME, Capability.FRAMES_UNIX, Capability.FRAMES_TCP}
@@ -35,10 +35,6 @@ def plays(remote: RemoteEnv, transport: str = "frames") -> None:
         assert remote.transport == transport
         assert remote.reset(seed=0) == (0, {})
         assert remote.step(1)[0] == 1
-
-
-def port_of(server: EnvServer) -> int:
-    return int(offered(server, TransportKind.FRAMES_TCP).removeprefix(":"))
 
 
 def test_both_ends_have_to_ask_for_them() -> None:
@@ -128,7 +124,7 @@ def test_mutual_tls_asks_for_a_certificate(authority: Any, roots: bytes) -> None
         plays(RemoteEnv(server.address, tls=shown, transport="frames"))
         context = ssl.create_default_context(cadata=roots.decode())
         with pytest.raises((ssl.SSLError, ConnectionError)):
-            refused(context, port_of(server))
+            refused(context, tcp_port(server))
 
 
 def refused(context: ssl.SSLContext, port: int) -> None:
@@ -150,12 +146,12 @@ def test_a_certificate_of_another_host_is_refused(authority: Any, roots: bytes) 
     with EnvServer(CounterEnv(), "127.0.0.1:0", tls=issued(authority), options=PORT) as server:
         where = replace(parse_address(server.address), host="127.0.0.2")
         with pytest.raises(errors.ConnectError):
-            frames_client.to_port(where, port_of(server), "", TLS(authority=roots))
+            frames_client.to_port(where, tcp_port(server), "", TLS(authority=roots))
 
 
 def admitted(server: EnvServer, sent: bytes) -> bool:
     """Whether the server goes on with a connection that begins like this."""
-    with socket.create_connection(("127.0.0.1", port_of(server)), timeout=20) as connected:
+    with socket.create_connection(("127.0.0.1", tcp_port(server)), timeout=20) as connected:
         connected.sendall(sent)
         connected.settimeout(0.5)
         try:

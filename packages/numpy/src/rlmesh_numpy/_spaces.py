@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,9 @@ from rlmesh_numpy._dtypes import dtype_of, numpy_dtype
 __all__ = ["spaces_from_gymnasium", "spaces_to_gymnasium"]
 
 Array = npt.NDArray[Any]
+
+MAX_UNIFORM_BYTES = 8 * 1024 * 1024
+"""Bytes of bounds up to which uniform ones become arrays of their own, as Gymnasium makes them."""
 
 
 def spaces_from_gymnasium(space: gs.Space[Any]) -> native.Space[Any]:
@@ -150,15 +154,30 @@ def spaces_to_gymnasium(space: native.Space[Any]) -> gs.Space[Any]:
         SpaceError: If Gymnasium refuses it (bfloat16, a Discrete with an `n` beyond its own dtype,
             or a Discrete with a dtype before Gymnasium 1.2).
     """
+    return _to(space, _uniform_bytes(space) > MAX_UNIFORM_BYTES)
+
+
+def _uniform_bytes(space: native.Space[Any]) -> int:
+    """Bytes of all bounds that the space tells by one element."""
+    if isinstance(space, native.Box):
+        size = math.prod(space.shape) * space.dtype.itemsize
+        return size * (space.low_bounds.uniform + space.high_bounds.uniform)
+    return sum(_uniform_bytes(part) for _, part in space.children)
+
+
+def _to(space: native.Space[Any], views: bool) -> gs.Space[Any]:
+    """Convert a space; with `views`, bounds of one element become arrays without memory."""
     try:
-        return _TO[space.kind](space)
+        return _TO[space.kind](space, views)
     except (AssertionError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, SpaceError):
             raise
         raise SpaceError(f"Gymnasium has no equal of {space!r}: {error}") from error
 
 
-def _to_box(space: native.Box) -> gs.Space[Any]:
+def _to_box(space: native.Box, views: bool) -> gs.Space[Any]:
+    if views and (space.low_bounds.uniform or space.high_bounds.uniform):
+        return _to_large_box(space)
     dtype = numpy_dtype(space.dtype)
     low, high = (_array(b, dtype, space.shape) for b in (space.low_bounds, space.high_bounds))
     box = gs.Box(low, high, space.shape, dtype.type)
@@ -167,6 +186,48 @@ def _to_box(space: native.Box) -> gs.Space[Any]:
         box.bounded_below = _bounded(space.low_bounds, space.shape)
         box.bounded_above = _bounded(space.high_bounds, space.shape)
     return box
+
+
+def _to_large_box(space: native.Box) -> gs.Space[Any]:
+    """Make a box whose uniform bounds are read-only views of one element.
+
+    A contract of a kilobyte may tell bounds of gigabytes, and Gymnasium would make arrays of them.
+    """
+    dtype, shape = numpy_dtype(space.dtype), space.shape
+    ends = (space.low_bounds, space.high_bounds)
+    low, high = (np.ndarray((), dtype, buffer=b.data[: dtype.itemsize]) for b in ends)
+    # Which of the first elements is the larger does not matter here: all have been compared.
+    box: Any = gs.Box(min(low, high), max(low, high), (), dtype.type)
+    box._shape = shape
+    box.low, box.high = (_large_array(b, dtype, shape) for b in ends)
+    if space.dtype.is_integer:
+        box.bounded_below, box.bounded_above = (_large_mask(b, shape) for b in ends)
+    else:
+        box.bounded_below = _without_memory(-np.inf < _least(box.low), shape)
+        box.bounded_above = _without_memory(_least(box.high) < np.inf, shape)
+    made: gs.Space[Any] = box
+    return made
+
+
+def _large_array(bounds: native.Bounds, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    if bounds.uniform:
+        return np.broadcast_to(np.ndarray((), dtype, buffer=bounds.data).copy(), shape)
+    return _array(bounds, dtype, shape)
+
+
+def _large_mask(bounds: native.Bounds, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    if len(bounds.unbounded) > 1:
+        return _bounded(bounds, shape)
+    return np.broadcast_to(np.array(not bounds.unbounded), shape)
+
+
+def _least(array: Array) -> Array:
+    """The one element of an array without memory, or the array."""
+    return array.reshape(-1)[:1].reshape(()) if not any(array.strides) and array.size else array
+
+
+def _without_memory(mask: Any, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    return np.broadcast_to(np.asarray(mask, np.bool_), shape)
 
 
 def _bounded(bounds: native.Bounds, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
@@ -183,7 +244,7 @@ def _array(bounds: native.Bounds, dtype: np.dtype[Any], shape: tuple[int, ...]) 
     return array
 
 
-def _to_discrete(space: native.Discrete) -> gs.Space[Any]:
+def _to_discrete(space: native.Discrete, views: bool) -> gs.Space[Any]:
     # Gymnasium stores n in the dtype, where NumPy 1 would wrap it around without an error.
     max_ = space.dtype.limits[1]
     if space.n > max_:
@@ -194,42 +255,42 @@ def _to_discrete(space: native.Discrete) -> gs.Space[Any]:
     return gs.Discrete(space.n, start=space.start, dtype=dtype)
 
 
-def _to_multi_binary(space: native.MultiBinary) -> gs.Space[Any]:
+def _to_multi_binary(space: native.MultiBinary, views: bool) -> gs.Space[Any]:
     return gs.MultiBinary(space.shape[0] if space.flat else list(space.shape))
 
 
-def _to_multi_discrete(space: native.MultiDiscrete) -> gs.Space[Any]:
+def _to_multi_discrete(space: native.MultiDiscrete, views: bool) -> gs.Space[Any]:
     nvec, start = (np.array(np.asarray(t)) for t in (space.nvec, space.start))
     return gs.MultiDiscrete(nvec, dtype=numpy_dtype(space.dtype).type, start=start)
 
 
-def _to_text(space: native.Text) -> gs.Space[Any]:
+def _to_text(space: native.Text, views: bool) -> gs.Space[Any]:
     return gs.Text(space.max_length, min_length=space.min_length, charset=space.charset)
 
 
-def _to_dict(space: native.Dict) -> gs.Space[Any]:
+def _to_dict(space: native.Dict, views: bool) -> gs.Space[Any]:
     # An OrderedDict keeps its order; Gymnasium sorts the keys of any other mapping.
-    parts: Any = OrderedDict((key, spaces_to_gymnasium(part)) for key, part in space.children)
+    parts: Any = OrderedDict((key, _to(part, views)) for key, part in space.children)
     return gs.Dict(parts)
 
 
-def _to_graph(space: native.Graph) -> gs.Space[Any]:
+def _to_graph(space: native.Graph, views: bool) -> gs.Space[Any]:
     parts = (space.node_space, space.edge_space)
-    nodes, edges = (None if part is None else spaces_to_gymnasium(part) for part in parts)
+    nodes, edges = (None if part is None else _to(part, views) for part in parts)
     make: Any = gs.Graph
     graph: gs.Space[Any] = make(nodes, edges)
     return graph
 
 
-_TO: dict[str, Callable[[Any], gs.Space[Any]]] = {
+_TO: dict[str, Callable[[Any, bool], gs.Space[Any]]] = {
     "box": _to_box,
     "discrete": _to_discrete,
     "multi_binary": _to_multi_binary,
     "multi_discrete": _to_multi_discrete,
     "text": _to_text,
     "dict": _to_dict,
-    "tuple": lambda s: gs.Tuple([spaces_to_gymnasium(part) for _, part in s.children]),
-    "sequence": lambda s: gs.Sequence(spaces_to_gymnasium(s.feature_space), stack=s.stack),
+    "tuple": lambda s, views: gs.Tuple([_to(part, views) for _, part in s.children]),
+    "sequence": lambda s, views: gs.Sequence(_to(s.feature_space, views), stack=s.stack),
     "graph": _to_graph,
-    "one_of": lambda s: gs.OneOf([spaces_to_gymnasium(part) for _, part in s.children]),
+    "one_of": lambda s, views: gs.OneOf([_to(part, views) for _, part in s.children]),
 }

@@ -17,6 +17,15 @@ from rlmesh.spaces import Bounds
 
 __all__ = ["SpaceCodec"]
 
+_PATH_CHARACTERS = 1_000_000
+"""Max number of characters of all paths of a plan, before they are shortened."""
+
+_SHORT_PART = 60
+"""Number of characters that are left of either end of a path."""
+
+_CHUNK = 65_536
+"""Number of elements that are turned into Python's integers at once."""
+
 
 class SpaceCodec:
     """Encodes and decodes the values of one space in one backend.
@@ -40,7 +49,7 @@ class SpaceCodec:
         self.backend = backend
         self._root = root
         self._validator = Validator(validation)
-        self._node = _compile(space, backend, self._validator, root)
+        self._node = _compile(space, backend, self._validator, root, _Paths())
 
     def encode(self, value: Any) -> list[Buffer]:
         """The slabs of one value.
@@ -138,11 +147,36 @@ class SpaceCodec:
             raise InvalidValueError(self._root, f"a batch of {count}", f"one of {length}")
 
 
+class _Paths:
+    """Makes the paths of a plan's nodes, which are short where all of them would be large.
+
+    A key has up to 64 KiB, and each of thousands of leaves below the key repeats it.
+    """
+
+    def __init__(self) -> None:
+        self._room = _PATH_CHARACTERS
+
+    def child(self, path: str, step: str) -> str:
+        """Return the path of a part of the space at `path`."""
+        self._room -= len(path) + len(step)
+        if self._room >= 0:
+            return path + step
+        return f"{path[:_SHORT_PART]}...{step[-_SHORT_PART:]}"
+
+
 def _compile(
-    space: spaces.Space[Any], backend: ArrayBackend, validator: Validator, path: str
+    space: spaces.Space[Any],
+    backend: ArrayBackend,
+    validator: Validator,
+    path: str,
+    paths: _Paths,
 ) -> Node:
     def child(key: str | int, part: spaces.Space[Any]) -> Node:
-        return _compile(part, backend, validator, path + spaces.path_text((key,)))
+        inner = paths.child(path, spaces.path_text((key,)))
+        return _compile(part, backend, validator, inner, paths)
+
+    def features(name: str, part: spaces.Space[Any]) -> Node:
+        return _compile(part, backend, validator, paths.child(path, name), paths)
 
     if isinstance(space, spaces.Dict):
         return DictNode(path, [(key, child(key, part)) for key, part in space.children])
@@ -153,12 +187,12 @@ def _compile(
     if isinstance(space, spaces.Sequence):
         return SequenceNode(path, child(0, space.feature_space), space.stack)
     if isinstance(space, spaces.Graph):
-        links = Leaf(f"{path}.edge_links", dtype("int32"), (2,))
+        links = Leaf(paths.child(path, ".edge_links"), dtype("int32"), (2,))
         edges = space.edge_space
         return GraphNode(
             path,
-            _compile(space.node_space, backend, validator, f"{path}.nodes"),
-            None if edges is None else _compile(edges, backend, validator, f"{path}.edges"),
+            features(".nodes", space.node_space),
+            None if edges is None else features(".edges", edges),
             ArrayNode(links, backend, validator, categorical=True),
             backend.graph_type,
         )
@@ -179,16 +213,26 @@ def _compile_array(
         low, high = (Bounds(bytes([x]), uniform=True) for x in (0, 1))
         return ArrayNode(Leaf(path, space.dtype, space.shape, low, high), backend, validator, True)
     if isinstance(space, spaces.MultiDiscrete):
-        starts = space.dtype.unpack(space.start.buffer)
-        lasts = [s + n - 1 for s, n in zip(starts, space.dtype.unpack(space.nvec.buffer))]
         low = Bounds(space.start.tobytes(), uniform=False)
-        high = Bounds(space.dtype.pack(lasts), uniform=False)
+        high = Bounds(_last_choices(space), uniform=False)
         return ArrayNode(Leaf(path, space.dtype, space.shape, low, high), backend, validator, True)
     if isinstance(space, spaces.Box):
         low_or_none, high_or_none = _box_bounds(space)
         leaf = Leaf(path, space.dtype, space.shape, low_or_none, high_or_none)
         return ArrayNode(leaf, backend, validator, categorical=False)
     raise SpaceError(f"no codec for a space of type {type(space).__name__}", path=path)
+
+
+def _last_choices(space: spaces.MultiDiscrete) -> bytes:
+    """The largest choice of each element."""
+    element = space.dtype
+    size = element.itemsize * _CHUNK
+    starts, counts = memoryview(space.start.buffer), memoryview(space.nvec.buffer)
+    packed: list[bytes] = []
+    for at in range(0, len(starts), size):
+        pairs = zip(element.unpack(starts[at : at + size]), element.unpack(counts[at : at + size]))
+        packed.append(element.pack([start + count - 1 for start, count in pairs]))
+    return b"".join(packed)
 
 
 def _box_bounds(space: spaces.Box) -> tuple[Bounds | None, Bounds | None]:

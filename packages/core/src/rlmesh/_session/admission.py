@@ -14,6 +14,9 @@ __all__ = ["AdmissionQueue"]
 _LOOK_SECONDS = 0.25
 """How often one who stands in line looks whether its client is still there."""
 
+_LONGEST_LINE = 512
+"""Max number of clients in line; each holds a thread, and sessions need some."""
+
 _PATIENCE_SECONDS = 1.0
 """How long a stream keeps the place that was lent to it with a thread, but opens no session."""
 
@@ -69,11 +72,13 @@ class AdmissionQueue:
             alive: Whether the client is still there.
 
         Returns:
-            Whether there is one.
+            Whether there is one; not where the line is full.
         """
         with self._changed:
             if self._redeem():
                 return True
+            if len(self._line) >= _LONGEST_LINE:
+                return False
             ticket = object()
             self._line.append(ticket)
             try:

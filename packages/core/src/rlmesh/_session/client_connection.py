@@ -40,8 +40,12 @@ class ClientConnection(Protocol):
         """Whether nobody listens at the address, for sure."""
         ...
 
+    def cut(self) -> None:
+        """End the connection while another thread is in `exchange`, which then raises."""
+        ...
+
     def close(self) -> None:
-        """Drop the connection."""
+        """Drop the connection, while no thread is in `exchange`."""
         ...
 
 

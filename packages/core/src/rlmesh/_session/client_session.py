@@ -54,6 +54,9 @@ _CLOSE_PATIENCE = 2.0
 _CLOSE_TIMEOUT = 5.0
 """Seconds that `close` waits for its answer."""
 
+_CUT_TIMEOUT = 1.0
+"""Seconds that a call has to return once its connection was cut."""
+
 _ATTEMPTS = 3
 """How often a session tries to move to another transport while connections to it break."""
 
@@ -196,7 +199,7 @@ class ClientSession:
             return
         try:
             if not self._busy.acquire(timeout=_CLOSE_TIMEOUT):
-                self._end("the client was closed while a call was running")
+                self._end_running()
                 return
             try:
                 self._ask(m.Close(), m.Closed)
@@ -209,6 +212,15 @@ class ClientSession:
         finally:
             # Of an interrupt, too: it may have left the lock, and nothing may wait for that.
             self._end("the client was closed")
+
+    def _end_running(self) -> None:
+        """End the session while another thread is in a call, which then raises."""
+        self._closed = "the client was closed while a call was running"
+        self._transport.cut()
+        # Only now may the connection be closed; a call that does not notice keeps the connection.
+        if self._busy.acquire(timeout=_CUT_TIMEOUT):
+            self._busy.release()
+            drop(self._transport)
 
     def abandon(self) -> None:
         """End the session without coming back for it; the process is about to end."""

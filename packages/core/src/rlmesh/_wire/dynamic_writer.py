@@ -28,7 +28,7 @@ Path = Union[str, tuple[Any, Any]]
 Report = Callable[[object, Path, str, str], None]
 """Called with a value that is not written as it is, its path, why, and what was done instead."""
 
-_MAX_REPEATED = 2**19
+_MAX_REPEATED = 2**17
 """Most parts of lists and maps that are written again, since they stand in several places.
 
 A graph of objects would be written along each of its paths, up to the limit on all values.

@@ -6,6 +6,7 @@ transport.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ from rlmesh._wire.contract import (
 )
 from rlmesh._wire.dynamic import DynamicEncoder, dynamic_from_wire, map_from_wire
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
+from rlmesh._wire.fast_path import NotCanonical, sequence_of
 from rlmesh._wire.fast_path_reader import StepReader, read_reset_done, read_step
 from rlmesh._wire.fast_path_writer import write_reset_done, write_step, write_step_done
 from rlmesh._wire.many import (
@@ -43,6 +45,7 @@ from rlmesh._wire.many import (
     write_many,
     write_many_steps,
 )
+from rlmesh._wire.parts import checked_frame, too_many_parts
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
@@ -100,7 +103,7 @@ class EnvWireCodec:
             write_attribute_request(body, frame, self._exact_encoder)
         else:
             raise TypeError(f"a {type(body).__name__} cannot be sent")
-        return frame.SerializeToString()
+        return checked_frame(frame)
 
     def _write_reset(self, reset: m.Reset, out: env_pb2.ResetRequest) -> None:
         out.SetInParent()
@@ -183,13 +186,28 @@ class EnvWireCodec:
             write_attribute_reply(reply, frame, self._exact_encoder)
         else:
             frame.close.SetInParent()
-        return frame.SerializeToString()
+        return checked_frame(frame)
 
     def write_info(self, info: m.Info) -> bytes:
         """A serialised info."""
         message = value_pb2.Map()
         self._encoder.map(info, message, "info")
-        return message.SerializeToString()
+        data = message.SerializeToString()
+        if reason := too_many_parts(data, message.DESCRIPTOR):
+            return self._lightened(message, reason)
+        return data
+
+    def _lightened(self, message: value_pb2.Map, reason: str) -> bytes:
+        """An info without the entries that a receiver would refuse it for (M-9), largest first."""
+        data = b""
+        for entry in sorted(message.entries, key=lambda entry: -entry.ByteSize()):
+            words = f"not sent: {reason}"
+            warnings.warn(f"info[{entry.name[:200]!r}]: {words}", RuntimeWarning, stacklevel=2)
+            entry.value.string_value = words
+            data = message.SerializeToString()
+            if not too_many_parts(data, message.DESCRIPTOR):
+                break
+        return data
 
     def _read_info(self, data: Buffer) -> m.Info:
         message = value_pb2.Map()
@@ -270,9 +288,16 @@ class EnvWireCodec:
 
 
 def parse_message(message: Any, data: Buffer) -> None:
-    """Read a frame into a message; CodecError if it is none."""
+    """Read a frame into a message; CodecError if it is none, or has too many parts."""
+    data = bytes(data)
+    if reason := too_many_parts(data, message.DESCRIPTOR):
+        raise CodecError(reason)
+    _parse(message, data)
+
+
+def _parse(message: Any, data: bytes) -> None:
     try:
-        message.ParseFromString(bytes(data))
+        message.ParseFromString(data)
     except DecodeError as error:
         raise CodecError(f"not a {message.DESCRIPTOR.full_name}: {error}") from None
 
@@ -285,7 +310,10 @@ def request_of(
     Raises:
         CodecError: If it is not a frame.
     """
-    parse_message(frame, data)
+    data = bytes(data)
+    if reason := too_many_parts(data, frame.DESCRIPTOR):
+        return _request_of_many_parts(data, reason)
+    _parse(frame, data)
     kind = frame.WhichOneof("request") or ""
     reader = readers.get(kind)
     if reader is None:
@@ -294,6 +322,15 @@ def request_of(
         return m.Request(frame.sequence, reader(getattr(frame, kind)))
     except CodecError as error:
         return m.Request(frame.sequence, m.Malformed(kind, str(error), error.path))
+
+
+def _request_of_many_parts(data: bytes, reason: str) -> m.Request:
+    """What a request is that is not read; its session goes on if its number can be read."""
+    try:
+        sequence, _ = sequence_of(data)
+    except (IndexError, NotCanonical):
+        raise CodecError(reason) from None
+    return m.Request(sequence, m.Malformed("request", reason))
 
 
 def write_opened(opened: m.Opened, out: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import add, le
 from typing import Any
 
@@ -89,9 +89,9 @@ class MultiDiscrete(NumericSpace[Tensor]):
             map(le, values, self._last())
         )
 
-    def _last(self) -> list[float]:
+    def _last(self) -> Iterator[float]:
         """Return the largest choice of each element."""
-        return [x - 1 for x in map(add, self._numbers(self.start), self._numbers(self.nvec))]
+        return (x - 1 for x in map(add, self._numbers(self.start), self._numbers(self.nvec)))
 
     def _numbers(self, tensor: Tensor) -> Sequence[float]:
         return elements(self._dtype, tensor.buffer)
@@ -110,6 +110,8 @@ def _text(tensor: Tensor) -> str:
 
 
 def _read_integers(value: Any, name: str, dtype: DType) -> Tensor:
+    if isinstance(value, Tensor) and value.dtype == dtype:
+        return Tensor(value.tobytes(), dtype, value.shape)  # Without a number for each element.
     nested = read_nested(value)
     if nested is None:
         raise SpaceError(f"expected {name} to be an array of integers, got {value!r}")

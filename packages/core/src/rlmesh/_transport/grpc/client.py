@@ -146,6 +146,10 @@ class GrpcConnection:
         """Whether nobody listens at the address, for sure; see `nobody_listens`."""
         return nobody_listens(self._where)
 
+    def cut(self) -> None:
+        """End the connection while another thread is in `exchange`; gRPC's own locks allow that."""
+        self.close()
+
     def close(self) -> None:
         """Drop the connection; may be called again."""
         self._outgoing.put(None)

@@ -9,6 +9,11 @@ __all__ = ["client_options", "server_options", "target_of"]
 
 _KEEPALIVE_MS = 10_000
 
+MAX_CONNECTION_STREAMS = 128
+"""How many calls one connection may have at once; those of a client beyond that wait there."""
+
+_HANDSHAKE_MS = 10_000
+
 
 def _shared(max_message_bytes: int) -> list[tuple[str, int]]:
     return [
@@ -19,6 +24,9 @@ def _shared(max_message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS),
         # Where another ping is under way, that one counts; by default it has a minute.
         ("grpc.http2.ping_timeout_ms", _KEEPALIVE_MS),
+        # Algorithms by their bits: none but identity. No peer needs compression (B-2), and a
+        # message of kilobytes would become one of the largest size.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
         # A long step sends nothing for minutes; pings must go on meanwhile.
         ("grpc.http2.max_pings_without_data", 0),
     ]
@@ -46,6 +54,9 @@ def server_options(max_message_bytes: int = MAX_MESSAGE_BYTES) -> list[tuple[str
         # Clients ping every 10 s; the default policy would answer that with GOAWAY.
         ("grpc.http2.min_ping_interval_without_data_ms", _KEEPALIVE_MS // 2),
         ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.max_concurrent_streams", MAX_CONNECTION_STREAMS),
+        # By default a client has two minutes for its TLS handshake.
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
     ]
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any, Protocol, cast
 
 import grpc
@@ -13,6 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
+from rlmesh._transport.grpc.open_calls import CallLimit, OpenCalls, read_request
 from rlmesh._transport.grpc.options import server_options, target_of
 from rlmesh._transport.grpc.threads import HostedStream, StreamHost, StreamThreads
 from rlmesh._transport.grpc.tls import server_credentials
@@ -25,6 +27,10 @@ __all__ = ["FrameAnswer", "FrameConnection", "FrameService", "GrpcServer"]
 
 _LAST_SECONDS = 0.1
 """How long a session's last frames have to be sent when the server stops."""
+
+
+MAX_UNOPENED = 256
+"""How many streams at once may have sent nothing yet."""
 
 
 class FrameAnswer(Protocol):
@@ -102,10 +108,11 @@ class GrpcServer:
         self._health = health.HealthServicer()
         self._threads = StreamThreads(host)
         self._server = grpc.server(cast("Any", self._threads), options=server_options())
-        self._handler = _Handler(service, token, self._threads)
-        self._server.add_generic_rpc_handlers((self._handler,))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        _add_reflection(self._server, (service.name, health.SERVICE_NAME))
+        open_calls: Any = OpenCalls(self._threads.announce_open)
+        self._handler = _Handler(service, token, self._threads, open_calls.reading)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, open_calls)
+        _add_reflection(open_calls, (service.name, health.SERVICE_NAME))
+        self._server.add_generic_rpc_handlers((self._handler, open_calls))
         self._names = ("", service.name)
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         self._socket: OwnedSocket | None = None
@@ -173,7 +180,10 @@ def _add_reflection(server: grpc.Server, names: Sequence[str]) -> None:
 class _Handler(grpc.GenericRpcHandler):
     """Routes the three methods of a service, after its token."""
 
-    def __init__(self, service: FrameService, token: str, threads: StreamThreads) -> None:
+    def __init__(
+        self, service: FrameService, token: str, threads: StreamThreads, reading: CallLimit
+    ) -> None:
+        self._reading = reading
         self._service = service
         self._threads = threads
         self._sessions = 0
@@ -181,9 +191,10 @@ class _Handler(grpc.GenericRpcHandler):
         self._token = check_token(token).encode()
         self._session_path = f"/{service.name}/Session"
         self._unary: dict[str, Any] = {
-            f"/{service.name}/Describe": grpc.unary_unary_rpc_method_handler(self._describe),
-            f"/{service.name}/Shutdown": grpc.unary_unary_rpc_method_handler(self._shutdown),
+            f"/{service.name}/Describe": grpc.stream_unary_rpc_method_handler(self._describe),
+            f"/{service.name}/Shutdown": grpc.stream_unary_rpc_method_handler(self._shutdown),
         }
+        self._unopened = CallLimit(MAX_UNOPENED)
 
     def wait_for_sessions(self, timeout: float) -> None:
         """Wait until no session's stream is open, but not longer than `timeout` seconds."""
@@ -197,19 +208,19 @@ class _Handler(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: Any) -> Any:
         """The handler of a method; None where there is no such method."""
-        self._threads.announce(None)
         path = handler_call_details.method
         admitted = self._admits(handler_call_details.invocation_metadata)
+        if path == self._session_path and admitted:
+            return self._stream_handler()
+        self._threads.announce_open()
         if path == self._session_path:
-            return self._stream_handler(admitted)
+            return grpc.stream_stream_rpc_method_handler(_refuse)
         method = self._unary.get(path)
         if method is None or admitted:
             return method
-        return grpc.unary_unary_rpc_method_handler(_refuse)
+        return grpc.stream_unary_rpc_method_handler(_refuse)
 
-    def _stream_handler(self, admitted: bool) -> Any:
-        if not admitted:
-            return grpc.stream_stream_rpc_method_handler(_refuse)
+    def _stream_handler(self) -> Any:
         stream = HostedStream()
         self._threads.announce(stream)
         return grpc.stream_stream_rpc_method_handler(partial(self._session, stream))
@@ -220,7 +231,10 @@ class _Handler(grpc.GenericRpcHandler):
         shown = next((value for key, value in metadata or () if key == "authorization"), "")
         return admits(self._token, str(shown))
 
-    def _describe(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+    # Handlers of unary methods are those of streams: gRPC would read the request of a unary one
+    # before the handler runs, however large the request is, and whoever sends it.
+
+    def _describe(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         return self._service.describe()
 
     def _session(
@@ -231,7 +245,9 @@ class _Handler(grpc.GenericRpcHandler):
         connection = self._service.connect(context.peer(), context.cancel, context.is_active)
         exchange = connection.exchange
         try:
-            for frame in requests:
+            with self._unopened.holding(context):
+                first = next(requests, None)
+            for frame in () if first is None else chain((first,), requests):
                 answer = exchange(frame)
                 stream.ending = answer.last
                 if answer.frame is None:
@@ -250,17 +266,19 @@ class _Handler(grpc.GenericRpcHandler):
             connection.lost()
             self._count(-1)
 
-    def _shutdown(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+    def _shutdown(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         if self._service.shutdown is None:
             context.abort(
                 grpc.StatusCode.PERMISSION_DENIED, "this server may not be shut down remotely"
             )
         else:
+            with self._reading.holding(context):
+                read_request(requests, context)
             self._service.shutdown()
         return b""
 
 
-def _refuse(request: Any, context: grpc.ServicerContext) -> Any:
+def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
     context.abort(
         grpc.StatusCode.UNAUTHENTICATED, "this endpoint asks for a token; none or a wrong one came"
     )

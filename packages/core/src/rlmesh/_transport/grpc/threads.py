@@ -18,7 +18,15 @@ import grpc
 
 __all__ = ["HostedStream", "StreamHost", "StreamThreads"]
 
-_MAX_STREAMS = 1024
+_MAX_STREAMS = 2048
+"""Max number of threads for streams of sessions: more than there are streams that have sent nothing
+(256), clients in line (512) and sessions together, so that a session that exists gets one."""
+
+_MAX_OPEN = 96
+"""Max number of threads for calls that need no token, or have not the right one."""
+
+_OPEN: Any = object()
+"""Stands for the work of such a call."""
 
 
 class HostedStream:
@@ -90,10 +98,14 @@ class StreamThreads(Executor):
 
     Args:
         host: Who is offered each stream; None: nobody.
+        most: Max number of threads.
     """
 
-    def __init__(self, host: StreamHost | None) -> None:
+    def __init__(self, host: StreamHost | None, most: int = _MAX_STREAMS) -> None:
         self._host = host
+        self._most = most
+        # Their own threads, so that they never take those of sessions.
+        self._open = StreamThreads(None, _MAX_OPEN) if most != _MAX_OPEN else None
         self._next = threading.local()
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -105,11 +117,17 @@ class StreamThreads(Executor):
         """What this thread submits next is the work of `stream`, or of none."""
         self._next.stream = stream
 
+    def announce_open(self) -> None:
+        """What this thread submits next is a call that needs no token, or is refused."""
+        self._next.stream = _OPEN
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """See `concurrent.futures.Executor`."""
         stream: HostedStream | None = getattr(self._next, "stream", None)
         self._next.stream = None
         work = partial(fn, *args, **kwargs)
+        if stream is _OPEN and self._open is not None:
+            return self._open.submit(work)
         if stream is not None and self._host is not None:
             stream.prepare(work)
             if self._host.offer(stream):
@@ -123,6 +141,8 @@ class StreamThreads(Executor):
                 self._over = True
                 for _ in range(self._threads):
                     self._jobs.put(None)
+        if self._open is not None:
+            self._open.shutdown()
 
     def _queue(self, work: Callable[[], Any]) -> Future[Any]:
         done: Future[Any] = Future()
@@ -133,7 +153,7 @@ class StreamThreads(Executor):
             # One thread a stream: they start on demand, so the bound costs nothing.
             if self._free:
                 self._free -= 1
-            elif self._threads < _MAX_STREAMS:
+            elif self._threads < self._most:
                 self._threads += 1
                 name = f"rlmesh-grpc-{self._threads}"
                 threading.Thread(target=self._work, name=name, daemon=True).start()

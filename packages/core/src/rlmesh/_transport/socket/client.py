@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Callable, Sequence
 
 from rlmesh._buffers import Frame
@@ -101,24 +102,33 @@ class FramesConnection:
             self._frames.send(frame)
 
     def _exchange_within(self, frame: Frame, timeout: float) -> Buffer:
+        # A timeout of the socket would begin anew with each byte that comes.
+        late = threading.Event()
+        watchdog = threading.Timer(timeout, self._give_up, (late,))
+        watchdog.daemon = True
+        watchdog.start()
         try:
-            self._frames.limit(timeout)
-            answer = self._exchange(frame)
-            self._frames.limit(None)
-        except TimeoutError:
-            raise ConnectError(
-                f"{self.address} does not answer within {timeout:g} s", address=self.address
-            ) from None
+            return self._exchange(frame)
         except (FramesEnded, OSError) as error:
+            if late.is_set():
+                words = f"{self.address} does not answer within {timeout:g} s"
+                raise ConnectError(words, address=self.address) from None
             raise self._lost(error) from None
-        return answer
+        finally:
+            watchdog.cancel()
+
+    def _give_up(self, late: threading.Event) -> None:
+        late.set()
+        self._frames.cut()
 
     def _exchange(self, frame: Frame) -> Buffer:
         if self._begun:
             self._send(frame)
             return self._frames.receive()
         self._begun = True
-        return self._frames.offer(frame)
+        answer = self._frames.offer(frame)
+        self._frames.welcomed()
+        return answer
 
     def _lost(self, error: Exception) -> ConnectionLostError:
         return ConnectionLostError(f"{self.address}: {error}", address=self.address)
@@ -127,6 +137,10 @@ class FramesConnection:
         """Whether nobody listens at the address, for sure."""
         return nobody_listens(self._where)
 
+    def cut(self) -> None:
+        """End the connection while another thread is in `exchange`."""
+        self._frames.cut()
+
     def close(self) -> None:
-        """Drop the connection; may be called again."""
+        """Drop the connection, while no thread is in `exchange`; may be called again."""
         self._frames.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import threading
+import time
 from collections.abc import Sequence
 from time import perf_counter_ns
 
@@ -13,7 +15,19 @@ from rlmesh._transport.limits import MAX_MESSAGE_BYTES, joined, too_large
 from rlmesh._transport.socket.spin_wait import SpinWait
 from rlmesh.backends import Buffer
 
-__all__ = ["AT_ONCE", "HEADER", "MORE", "FrameSocket", "FramesEnded", "checked"]
+__all__ = [
+    "AT_ONCE",
+    "FIRST_BYTES",
+    "HEADER",
+    "INF",
+    "MORE",
+    "FrameSocket",
+    "FramesEnded",
+    "checked",
+    "time_left",
+]
+
+INF = float("inf")
 
 HEADER = struct.Struct("<I")
 
@@ -26,7 +40,7 @@ AT_ONCE = 65_536
 _LARGE_BYTES = 16_384
 """From this size on a frame is sent, and received, apart from its length: that saves a copy."""
 
-_FIRST_BYTES = 65_536
+FIRST_BYTES = 65_536
 """Longest first frame: it says who comes, and what session it resumes."""
 
 
@@ -42,14 +56,17 @@ class FrameSocket:
 
     Args:
         connected: The socket, which this owns from now on.
+        deadline: When the peer's first messages must have come (monotonic seconds).
     """
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, deadline: float = INF) -> None:
         connected.settimeout(None)
         self._socket = connected
+        self._deadline = deadline
         self._spin_wait = SpinWait(connected)
         self._rest = b""
         self._large = False
+        self._ending = threading.Lock()
 
     def offer(self, frame: Frame) -> Buffer:
         """Send a client's first frame and return the answer to it; raises as `receive`."""
@@ -58,7 +75,7 @@ class FrameSocket:
 
     def receive_first(self) -> Buffer:
         """A client's first frame, which is short; see `receive`."""
-        return self.receive_short(_FIRST_BYTES)
+        return self.receive_short(FIRST_BYTES)
 
     def answer_first(self, frame: Frame) -> None:
         """Send the answer to that."""
@@ -66,10 +83,31 @@ class FrameSocket:
 
     def receive_short(self, most: int) -> bytes:
         """The next frame, of `most` bytes, while the peer may be anybody; see `receive`."""
-        (size,) = HEADER.unpack(self._exactly(HEADER.size))
+        (size,) = HEADER.unpack(self._in_time(HEADER.size))
         if size > most:
             raise FramesEnded(f"a first message of {size} bytes; the limit is {most}")
-        return self._exactly(size)
+        return self._in_time(size)
+
+    def _in_time(self, size: int) -> bytes:
+        """Receive so many bytes before the deadline, however slowly they come."""
+        data = b""
+        while len(data) < size:
+            self._limit()
+            more = self._socket.recv(size - len(data))
+            if not more:
+                raise FramesEnded("the peer has closed the connection")
+            data += more
+        return data
+
+    def _limit(self) -> None:
+        """Let the next call on the socket take no longer than until the deadline."""
+        if self._deadline < INF:
+            self._socket.settimeout(time_left(self._deadline))
+
+    def welcomed(self) -> None:
+        """The first messages have come: from now on a call may take as long as it takes."""
+        self._deadline = INF
+        self._socket.settimeout(None)
 
     def allocate(self, parts: Sequence[Buffer], size: int) -> Buffer:
         """A frame made of pieces, of `size` bytes in all, where `send` wants it.
@@ -175,23 +213,35 @@ class FrameSocket:
         """Whether the other end's process is known to have ended."""
         return False
 
-    def limit(self, seconds: float | None) -> None:
-        """How long a `send` or `receive` may take from now on; None: as long as it takes."""
-        self._socket.settimeout(seconds)
-
     def cut(self) -> None:
         """End the connection, from any thread; what waits for a frame learns that."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        # `close` waits, so that the descriptor cannot be another connection's by now.
+        with self._ending, contextlib.suppress(OSError):
+            # Not the method of an `SSLSocket`: that method drops the TLS state first, and a
+            # thread that is sending would send the rest in plain text.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """End the connection and free the socket."""
+        """End the connection and free the socket; only while no other thread uses the socket.
+
+        Another thread calls `cut`: closing would drop the TLS state of a thread that is sending,
+        and the descriptor's number could be another connection's before that thread has noticed.
+        """
         self.cut()
-        self._socket.close()
+        with self._ending:
+            self._socket.close()
 
     def __del__(self) -> None:
         """A client that was never closed ends its connection all the same, as gRPC's do."""
         self._socket.close()
+
+
+def time_left(deadline: float) -> float:
+    """Seconds until a deadline; raises TimeoutError if it has passed."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the peer has not begun in time")
+    return left
 
 
 def checked(size: int) -> int:

@@ -24,7 +24,7 @@ _PAUSE_SECONDS = 0.1
 """How long to wait where none can be accepted."""
 
 _FIRST_SECONDS = 10.0
-"""How long a client has to send its first frame."""
+"""How long a client has for TLS, its token and its first frame together."""
 
 
 class _Connection(Protocol):
@@ -48,8 +48,8 @@ class FramesServer:
 
     Args:
         listener: The socket, bound.
-        admit: Makes frames of a connected socket; raises FramesEnded or OSError for a peer that may
-            not enter.
+        admit: Makes frames of a connected socket, whose client has begun before a deadline
+            (monotonic seconds); raises FramesEnded or OSError for a peer that may not enter.
         connect: Makes the connection of a new client, given its peer's name, what ends it from
             another thread, what tells whether the client is still there, where its large answers
             go, and what tells whether its process is known to have ended.
@@ -58,7 +58,7 @@ class FramesServer:
     def __init__(
         self,
         listener: socket.socket,
-        admit: Callable[[socket.socket], FrameSocket],
+        admit: Callable[[socket.socket, float], FrameSocket],
         connect: Callable[..., _Connection],
     ) -> None:
         self._listener = listener
@@ -68,11 +68,13 @@ class FramesServer:
         self._changed = threading.Condition()
         self._welcoming = 0
         self._stopping = False
+        self._acceptor: threading.Thread | None = None
 
     def start(self) -> None:
         """Accept clients."""
         self._listener.listen(128)
-        threading.Thread(target=self._accept, name="rlmesh-frames", daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, name="rlmesh-frames", daemon=True)
+        self._acceptor.start()
 
     def stop(self, grace: float) -> None:
         """Accept nobody any more, and end what is open after `grace` seconds."""
@@ -80,6 +82,9 @@ class FramesServer:
             self._stopping = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        if self._acceptor is not None:
+            # Closed under it, the number could be another listener's when it accepts again.
+            self._acceptor.join(_PAUSE_SECONDS * 2)
         self._listener.close()
         with self._changed:
             self._changed.wait_for(lambda: not self._streams, grace)
@@ -129,9 +134,8 @@ class FramesServer:
 
     def _stream_of(self, connected: socket.socket) -> _Stream | None:
         """A client's stream; None: it may not enter."""
-        connected.settimeout(_FIRST_SECONDS)
         try:
-            frames = self._admit(connected)
+            frames = self._admit(connected, time.monotonic() + _FIRST_SECONDS)
         except (FramesEnded, OSError) as error:
             _log.debug("a peer of frames was refused: %s", error)
             connected.close()
@@ -171,13 +175,12 @@ class _Stream:
 
     def begin(self) -> bool:
         """Answer the first frame; whether the session goes on here."""
-        self._frames.limit(_FIRST_SECONDS)
         try:
             answer = self._connection.exchange(self._frames.receive_first())
             if answer.frame is not None:
                 self._frames.answer_first(answer.frame)
             going_on = not answer.last
-            self._frames.limit(None)
+            self._frames.welcomed()
         except (FramesEnded, OSError):
             going_on = False
         if not going_on:

@@ -6,12 +6,24 @@ import hmac
 import os
 import socket
 import ssl
+import struct
 import tempfile
+import threading
 from collections.abc import Callable
+from time import perf_counter_ns
 
+from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
 from rlmesh._transport.grpc.tls import pem
-from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
+from rlmesh._transport.socket.framing import (
+    AT_ONCE,
+    HEADER,
+    INF,
+    FramesEnded,
+    FrameSocket,
+    time_left,
+)
+from rlmesh._transport.socket.pulse import PULSE, PULSE_SECONDS, SILENT_SECONDS, has_room_to_send
 from rlmesh._transport.token import check_token
 from rlmesh.backends import Buffer
 from rlmesh.errors import AddressError
@@ -26,19 +38,125 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
 
 _UNACKNOWLEDGED_MS = 20_000
 
+_EMPTY = HEADER.pack(0)
 
-class _TlsFrameSocket(FrameSocket):
+
+class _TcpFrameSocket(FrameSocket):
+    """Frames over TCP, with a pulse (B-13).
+
+    One thread uses the socket at a time: whoever sends or receives holds `_using`, for all of a
+    client's call, and the thread of the pulse passes where another one does.
+    """
+
+    def __init__(self, connected: socket.socket, deadline: float = INF) -> None:
+        super().__init__(connected, deadline)
+        self._using = threading.RLock()
+        self._look_after()
+
+    def _look_after(self) -> None:
+        """Have calls that receive return after a while, to look how long the peer is silent."""
+        if os.name == "posix":
+            # In the kernel, so that the socket stays a blocking one, which takes one call a frame.
+            after = struct.pack("ll", int(PULSE_SECONDS), int(PULSE_SECONDS % 1 * 1e6))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, after)
+
+    def welcomed(self) -> None:
+        """See `FrameSocket`; from now on the peer's pulse is expected, and it gets one."""
+        super().welcomed()
+        PULSE.add(self)
+
+    def pulse(self) -> None:
+        """See `Pulse`."""
+        if not self._using.acquire(blocking=False):
+            return
+        try:
+            # Without room for a few bytes it would wait, and the peer reads nothing anyway.
+            if has_room_to_send(self._socket):
+                self._socket.sendall(_EMPTY)
+        except (OSError, ValueError):
+            pass  # Whoever uses it next will notice.
+        finally:
+            self._using.release()
+
+    def send(self, frame: Frame) -> None:
+        """See `FrameSocket`."""
+        with self._using:
+            super().send(frame)
+
+    def receive(self) -> Buffer:
+        """See `FrameSocket`; a pulse is no frame."""
+        with self._using:
+            while not (frame := super().receive()):
+                pass
+        return frame
+
+    def _recv(self, size: int, flags: int = 0) -> bytes:
+        silent = 0.0
+        while True:
+            try:
+                return self._socket.recv(size, flags)
+            except (BlockingIOError, TimeoutError):
+                silent = self._still_silent(silent)
+
+    def _still_silent(self, seconds: float) -> float:
+        seconds += PULSE_SECONDS
+        if self._deadline < INF:
+            raise TimeoutError("the peer has not begun in time")
+        if seconds >= SILENT_SECONDS:
+            raise FramesEnded(f"the peer has been silent for {SILENT_SECONDS:g} s")
+        return seconds
+
+    def close(self) -> None:
+        """See `FrameSocket`."""
+        PULSE.remove(self)
+        self.cut()
+        with self._using:  # The pulse may be sending.
+            super().close()
+
+
+class _TlsFrameSocket(_TcpFrameSocket):
     """Frames in TLS records, which come one at a time."""
 
+    def _look_after(self) -> None:
+        # OpenSSL would begin anew where the kernel's timeout ends a call.
+        self._socket.settimeout(PULSE_SECONDS)
+
+    def welcomed(self) -> None:
+        """See `FrameSocket`."""
+        super().welcomed()
+        self._look_after()
+
+    def _wait(self) -> bytes:
+        if self._spin_wait.spin():
+            return self._recv(AT_ONCE)  # Perhaps of a part of a record.
+        begun = perf_counter_ns()
+        data = self._recv(AT_ONCE)
+        self._spin_wait.record_wait(perf_counter_ns() - begun)
+        return data
+
     def _send_large(self, header: bytes, frame: Buffer) -> None:
-        self._socket.sendall(header)
-        self._socket.sendall(frame)
+        self._send_all(header)
+        self._send_all(frame)
+
+    def _send_all(self, data: Buffer) -> None:
+        """Send bytes, as slowly as the peer takes them."""
+        view, silent = memoryview(data).cast("B"), 0.0
+        while view:
+            try:
+                view = view[self._socket.send(view) :]
+                silent = 0.0
+            except TimeoutError:
+                silent = self._still_silent(silent)
 
     def _exactly(self, size: int) -> bytes:
         data = bytearray(size)
-        view, at = memoryview(data), 0
+        view, at, silent = memoryview(data), 0, 0.0
         while at < size:
-            count = self._socket.recv_into(view[at:])
+            try:
+                count = self._socket.recv_into(view[at:])
+            except TimeoutError:
+                silent = self._still_silent(silent)
+                continue
             if not count:
                 raise FramesEnded("the peer has closed the connection")
             at += count
@@ -69,11 +187,12 @@ def listen(where: Address, port: int) -> socket.socket:
     return listener
 
 
-def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket], FrameSocket]:
+def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket, float], FrameSocket]:
     """Who admits connections to a listener.
 
-    The result takes a connected socket and returns its frames; it raises FramesEnded or OSError
-    where the client has no TLS, no certificate that is asked for, or not the token.
+    The result takes a connected socket and a deadline for TLS, the token and the first frame
+    together, and returns the socket's frames; it raises FramesEnded or OSError if the client has no
+    TLS, no certificate that is asked for, or not the token, or is too slow.
 
     Raises:
         OSError: If a certificate is none, or its file cannot be read.
@@ -81,12 +200,14 @@ def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket], FrameSo
     secret = check_token(token).encode()
     context = None if tls is None else _server_context(tls)
 
-    def admit(connected: socket.socket) -> FrameSocket:
+    def admit(connected: socket.socket, deadline: float) -> FrameSocket:
         _tune(connected)
+        connected.settimeout(time_left(deadline))
         if context is None:
-            frames = FrameSocket(connected)
+            frames = _TcpFrameSocket(connected, deadline)
         else:
-            frames = _TlsFrameSocket(context.wrap_socket(connected, server_side=True))
+            # The timeout is that of the whole handshake.
+            frames = _TlsFrameSocket(context.wrap_socket(connected, server_side=True), deadline)
         shown = frames.receive_short(_MAX_TOKEN_BYTES)
         if not hmac.compare_digest(shown, secret):
             frames.close()
@@ -108,9 +229,10 @@ def dial(where: Address, port: int, token: str, tls: TLS | None, timeout: float)
         frames: FrameSocket
         if where.scheme == "grpcs":
             context = _client_context(tls or TLS())
-            frames = _TlsFrameSocket(context.wrap_socket(connected, server_hostname=where.host))
+            connected = context.wrap_socket(connected, server_hostname=where.host)
+            frames = _TlsFrameSocket(connected)
         else:
-            frames = FrameSocket(connected)
+            frames = _TcpFrameSocket(connected)
         frames.send(token.encode())
     except BaseException:
         connected.close()

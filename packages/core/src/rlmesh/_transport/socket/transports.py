@@ -26,13 +26,14 @@ class Listening(NamedTuple):
 
     Attributes:
         listener: The bound socket.
-        admit: Returns the frames of a connected socket; raises FramesEnded or OSError for a peer
+        admit: Returns the frames of a connected socket, given the deadline of the first request
+            (monotonic seconds); raises FramesEnded or OSError for a peer
             that may not enter.
         address: Address to offer to clients.
     """
 
     listener: socket.socket
-    admit: Callable[[socket.socket], FrameSocket]
+    admit: Callable[[socket.socket, float], FrameSocket]
     address: str
 
 

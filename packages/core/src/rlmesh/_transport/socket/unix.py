@@ -18,7 +18,9 @@ from rlmesh._transport.limits import MAX_MESSAGE_BYTES, too_large
 from rlmesh._transport.socket.chunks import IN_CHUNKS, chunking, chunks
 from rlmesh._transport.socket.framing import (
     AT_ONCE,
+    FIRST_BYTES,
     HEADER,
+    INF,
     MORE,
     FramesEnded,
     FrameSocket,
@@ -69,8 +71,8 @@ _DESCRIPTORS = socket.CMSG_SPACE(4) if hasattr(socket, "CMSG_SPACE") else 0
 class LocalFrameSocket(FrameSocket):
     """Frames on a Unix socket; see `FrameSocket`."""
 
-    def __init__(self, connected: socket.socket) -> None:
-        super().__init__(connected)
+    def __init__(self, connected: socket.socket, deadline: float = INF) -> None:
+        super().__init__(connected, deadline)
         self._process = PeerProcess(_credentials(connected)[0])
         # In the kernel, so that the socket stays a blocking one, which takes one call a frame.
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LOOK_AFTER)
@@ -103,10 +105,7 @@ class LocalFrameSocket(FrameSocket):
 
     def receive_first(self) -> Buffer:
         """The first frame, and the segment that comes with it; see `receive`."""
-        try:
-            data, told, _, _ = self._socket.recvmsg(AT_ONCE, _DESCRIPTORS)
-        except BlockingIOError:
-            raise FramesEnded("the peer does not begin") from None
+        data, told = self._first_message()
         descriptors = array.array("i")
         for level, kind, numbers in told:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -122,7 +121,30 @@ class LocalFrameSocket(FrameSocket):
         if not data:
             raise FramesEnded("the peer has closed the connection")
         self._rest = data
+        if self._deadline < INF:
+            self._complete_first()
         return self.receive()
+
+    def _first_message(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+        """Receive the first bytes, and what the kernel hands over with them."""
+        self._limit()
+        while True:
+            try:
+                data, told, _, _ = self._socket.recvmsg(AT_ONCE, _DESCRIPTORS)
+                return data, told
+            except BlockingIOError:
+                reason = self._process.gone()
+                if reason:
+                    raise FramesEnded(reason) from None
+
+    def _complete_first(self) -> None:
+        """Receive what is missing of a client's first frame, before the deadline."""
+        if len(self._rest) < HEADER.size:
+            self._rest += self._in_time(HEADER.size - len(self._rest))
+        (size,) = HEADER.unpack_from(self._rest)
+        if size > FIRST_BYTES:
+            raise FramesEnded(f"a first message of {size} bytes; the limit is {FIRST_BYTES}")
+        self._rest += self._in_time(max(0, HEADER.size + size - len(self._rest)))
 
     def answer_first(self, frame: Frame) -> None:
         """Send a server's first frame, with a segment if the client has handed over one."""
@@ -280,8 +302,8 @@ def listen() -> tuple[socket.socket, str]:
     return listener, name
 
 
-def admit(connected: socket.socket) -> LocalFrameSocket:
-    """The frames of a client.
+def admit(connected: socket.socket, deadline: float = INF) -> LocalFrameSocket:
+    """The frames of a client, which has until `deadline` for its first frame.
 
     Raises:
         FramesEnded: If it is another user's, or few descriptors are left.
@@ -290,4 +312,4 @@ def admit(connected: socket.socket) -> LocalFrameSocket:
         raise FramesEnded("another user's client")
     if not has_room(connected):
         raise FramesEnded("half of this process's descriptors are in use")
-    return LocalFrameSocket(connected)
+    return LocalFrameSocket(connected, deadline)
