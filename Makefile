@@ -17,7 +17,8 @@ PROJECTS_DEV := $(call have,packages/torch packages/jax)
 editable = $(addprefix -e ,$(patsubst %/pyproject.toml,%,$(1)))
 
 export MUJOCO_GL ?= egl
-export PYTHONDONTWRITEBYTECODE ?= 1
+# Hundreds of tests start a Python, and each would compile the packages again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## list the targets
@@ -89,22 +90,31 @@ types: $(DEV) ## mypy --strict and pyright
 	$(PY) -m mypy
 	$(PY) -m pyright
 
-.PHONY: pytest test-fast test-long
-pytest: $(DEV) ## every Python test
-	$(PY) -m pytest $(ARGS)
-test-fast: $(DEV) ## the tests not marked slow
-	$(PY) -m pytest -m "not slow" $(ARGS)
-test-long: $(DEV) ## every test, with many more property cases
-	HYPOTHESIS_PROFILE=long RLMESH_TEST_SIZE=long $(PY) -m pytest $(ARGS)
+# One worker a core, each with one thread of OpenMP: more would wait for each other, and spin.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist=loadgroup --no-loadscope-reorder
 
-STAGES := gen-check versions breaking vectors-check lint types pytest
+.PHONY: pytest pytest-random test-fast test-long
+pytest: $(DEV) ## every Python test, with the same property cases every time
+	$(PYTEST) $(ARGS)
+pytest-random: $(DEV) ## the property tests with random cases (SEED=7 to repeat a run)
+	@seed=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')); \
+	  echo "repeat these cases by: make pytest-random SEED=$$seed"; \
+	  HYPOTHESIS_PROFILE=explore $(PYTEST) -m "hypothesis or draws" --hypothesis-seed=$$seed $(ARGS)
+test-fast: $(DEV) ## the tests not marked slow
+	$(PYTEST) -m "not slow" $(ARGS)
+test-long: $(DEV) ## every test at full size and over every transport, with many more property cases
+	HYPOTHESIS_PROFILE=long RLMESH_TEST_SIZE=long $(PYTEST) $(ARGS)
+
+.PHONY: coverage
+coverage: $(DEV) ## every Python test, and the lines and branches of packages/*/src that none enters
+	@mkdir -p build/coverage
+	$(PYTEST) --cov --cov-report=term $(ARGS)
+
+# The checks run beside the tests, which leave the cores idle whenever they wait.
+CHECKS := gen-check versions breaking vectors-check lint types
 .PHONY: test
 test: $(DEV) ## what CI runs: generation, versions, spec, lint, types, tests
-	@set -e; for stage in $(STAGES); do \
-	  echo "== $$stage"; start=$$SECONDS; \
-	  $(MAKE) --no-print-directory $$stage; \
-	  echo "== $$stage: ok, $$((SECONDS - start)) s"; \
-	done
+	@$(PY) -m tools.stages --make "$(MAKE)" "$(CHECKS)" "pytest pytest-random"
 
 .PHONY: test-floors smoke
 test-floors: $(BASE) ## the suite on the oldest and newest dependencies (LEGS="a b" for some)

@@ -1,7 +1,8 @@
-"""Profiles of hypothesis for every test of the repository, chosen by `HYPOTHESIS_PROFILE`.
+"""Profiles of hypothesis, the order of the tests and their time limits, for the whole repository.
 
-`default` draws the same examples on every machine, so that a green commit stays green; `explore` as
-many others in each run; `long` many more.
+`HYPOTHESIS_PROFILE` chooses the profile. `default` draws the same examples on every machine, so
+that a commit that passes once passes again. `explore` draws as many random examples; `make
+pytest-random` runs it with a seed that it prints. `long` draws many more.
 """
 
 from __future__ import annotations
@@ -16,10 +17,17 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 _quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 _any = settings(deadline=None, suppress_health_check=_quiet)
-settings.register_profile("default", _any, max_examples=200, derandomize=True)
-settings.register_profile("explore", _any, max_examples=200)
+settings.register_profile("default", _any, max_examples=60, derandomize=True)
+settings.register_profile("explore", _any, max_examples=60)
 settings.register_profile("long", _any, max_examples=5000)
 settings.load_profile(PROFILE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import the modules that cannot hold a test marked `hypothesis`, if asked for these."""
+    if not config.option.markexpr.startswith("hypothesis") or collection_path.suffix != ".py":
+        return None
+    return "hypothesis" not in collection_path.read_text() or None
 
 
 _PROPERTIES = Path(__file__).parent / "tests" / "property"
@@ -27,7 +35,15 @@ _PROPERTIES = Path(__file__).parent / "tests" / "property"
 
 @pytest.hookimpl(trylast=True)  # The plugin of hypothesis marks its tests in the same hook.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The suite's limit of time would cut off the search for the smallest failing example."""
+    """Give the tests that draw examples more time, and run the longest tests first."""
     for item in items:
+        # The time limit of other tests would cut off the search for the smallest failing example.
         if item.get_closest_marker("hypothesis") is not None or _PROPERTIES in item.path.parents:
             item.add_marker(pytest.mark.timeout(7200 if PROFILE == "long" else 900))
+    # Otherwise one worker would run a slow test at the end while the others have nothing to do.
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    marks = ("slow", "xdist_group", "draws", "hypothesis")
+    return next((i for i, x in enumerate(marks) if item.get_closest_marker(x)), len(marks))

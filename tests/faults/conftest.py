@@ -5,24 +5,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator
 
 import pytest
 
-_LINES: list[str] = []
+from tests.size import LONG
 
 
 @pytest.fixture
 def long() -> bool:
     """Whether the bench plays at full size."""
-    return os.environ.get("RLMESH_TEST_SIZE") == "long"
+    return LONG
 
 
 @pytest.fixture
-def figure() -> Callable[[str], None]:
-    """Says a figure, which is printed at the end of the run."""
-    return _LINES.append
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """A function that takes a figure, which is printed at the end of the run."""
+    return lambda text: record_property("figure", text)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -30,7 +29,16 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter,
 ) -> Generator[None, None, None]:
     yield
-    if _LINES:
+    # A test may have run in another process: its figures come with its report.
+    lines = [
+        str(value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, value in report.user_properties
+        if name == "figure"
+    ]
+    if lines:
         terminalreporter.section("fault bench")
-        for line in _LINES:
+        for line in lines:
             terminalreporter.write_line(line)

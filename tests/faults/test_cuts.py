@@ -152,7 +152,7 @@ def cut_and_compare(
 def test_a_thousand_cuts_change_nothing(
     process: bool, long: bool, figure: Callable[[str], None]
 ) -> None:
-    cuts, steps = (1000, 20_000) if long or not process else (100, 2_000)
+    cuts, steps = (1000, 20_000) if long else (100, 2_000) if process else (250, 5_000)
     local = play(WalkEnv(), steps, lambda _: None)
     with running(script("WalkEnv", process)) as server:
         address = server.wait_for(r"tcp://\S+").group()

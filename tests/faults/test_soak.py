@@ -38,7 +38,7 @@ MOST_MB = 10.0
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 @pytest.mark.parametrize("process", [False, True], ids=["thread", "process"])
 def test_neither_end_grows(process: bool, long: bool, figure: Callable[[str], None]) -> None:
-    steps = 200_000 if long else 20_000
+    steps = 200_000 if long else 5_000
     with running(script("WalkEnv", process)) as server:
         address = server.wait_for(r"tcp://\S+").group()
         with RemoteEnv(address) as remote:

@@ -1,12 +1,22 @@
-"""Every test of sessions runs over each transport."""
+"""The transports of the tests of sessions.
+
+Each test runs over one transport, which a hash of its node id chooses, so that a third of the
+tests runs over each transport and a test always gets the same one. Tests marked `every_transport`
+run over each of them, and so do all tests in `make test-long`. Tests marked `own_transport` have no
+client that leaves the choice open; a module of such tests overrides the fixture instead.
+"""
 
 from __future__ import annotations
 
 import signal
+import zlib
+from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
 from rlmesh._transport.socket.unix import SUPPORTED
+from tests.size import LONG
 
 # In the background of a shell Ctrl-C is ignored, and so it would be in the processes of the tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -15,12 +25,45 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 WAYS = ["frames", "shared", "grpc"] if SUPPORTED else ["grpc"]
 """Frames on the socket, unless they are large; all of them in shared memory; gRPC."""
 
+_HERE = Path(__file__).parent
+
 
 @pytest.fixture(autouse=True, params=WAYS)
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How clients of this process talk that ask for nothing else."""
+    """The transport of the clients of this process that ask for none."""
     name = "grpc" if request.param == "grpc" else "frames"
     monkeypatch.setattr("rlmesh._client.transport_choice.AUTO", name)
     if request.param == "shared":
         monkeypatch.setattr("rlmesh._transport.socket.unix.SHARED_BYTES", 1)
     return name
+
+
+@pytest.hookimpl(trylast=True)  # After -k and -m, so that `-k grpc` runs every test over gRPC.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep one of the transports of each test."""
+    variants: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if _HERE in item.path.parents and not _runs_over_each(item):
+            variants[_without_transport(item)].append(item)
+    kept = {id(found[zlib.crc32(name.encode()) % len(found)]) for name, found in variants.items()}
+    dropped = [x for found in variants.values() for x in found if id(x) not in kept]
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        gone = {id(item) for item in dropped}
+        items[:] = [item for item in items if id(item) not in gone]
+
+
+def _runs_over_each(item: pytest.Item) -> bool:
+    if item.get_closest_marker("own_transport") is not None:
+        return False
+    return LONG or item.get_closest_marker("every_transport") is not None
+
+
+def _without_transport(item: pytest.Item) -> str:
+    """Return the node id of a test without the transport among its parameters."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or "transport" not in callspec.params:
+        return item.nodeid
+    name, _, parameters = item.nodeid.partition("[")
+    chosen = callspec.params["transport"]
+    return f"{name}[{'-'.join(x for x in parameters.rstrip(']').split('-') if x != chosen)}"

@@ -54,6 +54,7 @@ def test_the_contract_tells_what_is_exposed(remote: RemoteEnv) -> None:
     assert remote.env_contract.exposed == NAMES
 
 
+@pytest.mark.every_transport
 def test_a_method_is_called_with_its_arguments(remote: RemoteEnv) -> None:
     assert remote.call("instruction") == "pick up the cube"
     assert remote.call("add", 1, 2.5, scale=(1, None), text="é") == {
@@ -62,6 +63,7 @@ def test_a_method_is_called_with_its_arguments(remote: RemoteEnv) -> None:
     }
 
 
+@pytest.mark.every_transport
 def test_an_attribute_is_read_and_written(remote: RemoteEnv) -> None:
     assert remote.get_attr("difficulty") == 3
     assert remote.call("difficulty") == 3
@@ -122,6 +124,7 @@ def test_an_argument_that_cannot_be_sent_is_refused_before_it_is(remote: RemoteE
     assert remote.call("instruction") == "pick up the cube"
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize("kind", ["empty name", "other key", "same key", "no value"])
 def test_a_request_that_breaks_a_rule_is_refused_and_the_session_goes_on(kind: str) -> None:
     from rlmesh_proto.env.v1 import env_pb2
@@ -150,6 +153,7 @@ def test_a_request_that_breaks_a_rule_is_refused_and_the_session_goes_on(kind: s
         connection.close()
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize(
     ("names", "kind"),
     [("instruction", TypeError), ([3], TypeError), (["a.b"], ValueError), ([""], ValueError)],

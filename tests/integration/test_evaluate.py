@@ -133,6 +133,7 @@ def test_a_chunk_is_its_steps_one_by_one(horizon: int, watched: bool) -> None:
     assert all(event.next_observation is not None for event in steps)
 
 
+@pytest.mark.every_transport
 def test_a_chunk_takes_one_round_trip() -> None:
     with EnvServer(WalkEnv()) as server, rlmesh.RemoteEnv(server.address) as client:
         calls: list[int] = []
@@ -188,6 +189,7 @@ def test_hooks_are_told_everything() -> None:
     assert [event.seed for event in plain.told] == [4, 5]
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize("hooks", [object(), lambda event: None])
 def test_hooks_have_methods(hooks: Any) -> None:
     with pytest.raises(TypeError, match="hooks are objects with methods"):
@@ -220,6 +222,7 @@ def test_other_environments_are_refused() -> None:
         rlmesh.evaluate(Decide(), addresses, seeds=SEEDS)
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -241,6 +244,7 @@ def test_arguments_out_of_range(arguments: dict[str, Any], words: str) -> None:
         rlmesh.evaluate(Decide(), [])
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize(
     "arguments",
     [{"seeds": [1.5]}, {"seeds": "12"}, {"max_episodes": 2.5}, {"max_episode_steps": 2.5}],
@@ -251,6 +255,7 @@ def test_counts_are_whole(arguments: dict[str, Any]) -> None:
         rlmesh.evaluate(Decide(), WalkEnv(), **arguments)
 
 
+@pytest.mark.own_transport
 def test_as_many_episodes_as_seeds() -> None:
     for seeds in ([], [7], range(2), (3, 2**64 - 1)):
         result = rlmesh.evaluate(Decide(), WalkEnv(), seeds=seeds)

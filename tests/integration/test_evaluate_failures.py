@@ -91,6 +91,7 @@ def test_the_last_endpoint_that_is_killed_leaves_what_was_finished(tmp_path: Pat
     assert told(resumed) == alone()
 
 
+@pytest.mark.every_transport
 def test_a_connection_that_is_lost_is_made_again() -> None:
     """A server that ends a session: the episode is played again on a new one."""
     options = rlmesh.ServeOptions(idle_timeout=0.2)
@@ -126,6 +127,7 @@ def test_an_endpoint_that_comes_back_as_another_environment_plays_no_more(
     assert "expected endpoints of one environment" in caplog.text
 
 
+@pytest.mark.every_transport
 def test_a_client_that_was_given_is_replaced_when_it_is_lost(transport: str) -> None:
     if transport == "shared":
         pytest.skip("as over frames")
@@ -138,6 +140,7 @@ def test_a_client_that_was_given_is_replaced_when_it_is_lost(transport: str) -> 
             rlmesh.Model(Decide()).run(client)
 
 
+@pytest.mark.own_transport
 def test_a_wrong_observation_of_a_local_environment_ends_its_episode() -> None:
     class Wrong(CounterEnv):
         def reset(self, seed: Any = None, options: Any = None) -> Any:
@@ -153,6 +156,7 @@ def test_a_wrong_observation_of_a_local_environment_ends_its_episode() -> None:
     assert error is not None and (error.path, error.actual) == ("observation", "9")
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize("infos", [(None, {}), ({}, None)])
 def test_a_local_environment_without_an_info_ends_its_episode(infos: tuple[Any, Any]) -> None:
     class Wordless(WalkEnv):
@@ -169,6 +173,7 @@ def test_a_local_environment_without_an_info_ends_its_episode(infos: tuple[Any, 
     assert error is not None and "with info a dict" in error.message
 
 
+@pytest.mark.own_transport
 def test_an_interrupt_at_the_end_leaves_the_result() -> None:
     """Recorders may take their time there, and environments to close."""
 
@@ -308,6 +313,7 @@ def test_a_model_is_told_of_every_episode_that_is_over() -> None:
         assert len(begun) > 5 and ended.pop() == "closed"
 
 
+@pytest.mark.own_transport
 def test_an_environment_that_does_not_close_costs_no_result(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -387,6 +393,7 @@ def test_an_evaluator_that_is_killed_goes_on_from_its_journal(tmp_path: Path) ->
     assert [result.episodes[index] for index in finished] == list(finished.values())
 
 
+@pytest.mark.own_transport
 def test_a_journal_is_that_of_its_run(tmp_path: Path) -> None:
     path = tmp_path / "run.journal"
     whole = rlmesh.evaluate(Decide(), WalkEnv(), seeds=SEEDS, journal=path)

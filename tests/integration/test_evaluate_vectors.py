@@ -118,6 +118,7 @@ def test_chunks_are_replayed_lane_by_lane(mode: Any) -> None:
     assert [row[:6] for row in told(result)] == [row[:6] for row in told(wanted)]
 
 
+@pytest.mark.own_transport
 def test_hooks_are_told_the_lane() -> None:
     lanes: list[Any] = []
 

@@ -68,6 +68,7 @@ def factory(note: Path) -> Any:
 # Whose an environment is.
 
 
+@pytest.mark.every_transport
 @both
 def test_each_session_has_an_environment_of_its_own(factory: Any, workers: Workers) -> None:
     with (
@@ -122,6 +123,7 @@ def test_what_is_left_is_closed_with_the_server(factory: Any, note: Path, worker
     until(lambda: "rlmesh-worker" not in [t.name for t in threading.enumerate()], 10)
 
 
+@pytest.mark.own_transport
 @both
 def test_a_server_that_never_serves_closes_the_first_one(
     factory: Any, note: Path, workers: Workers
@@ -130,6 +132,7 @@ def test_a_server_that_never_serves_closes_the_first_one(
     assert [word for word, *_ in lines(note)] == ["made", "closed"]
 
 
+@pytest.mark.own_transport
 @both
 def test_an_address_that_cannot_be_bound_leaves_nothing(
     factory: Any, note: Path, workers: Workers
@@ -185,6 +188,7 @@ def test_everyone_in_line_gets_a_turn(places: int, spares: int | None, transport
     assert not reconnects
 
 
+@pytest.mark.own_transport
 def test_a_session_that_comes_back_keeps_no_second_place() -> None:
     with (
         EnvServer(factory=CounterEnv, max_sessions=2) as server,
@@ -215,11 +219,13 @@ class Counting:
         return env
 
 
+@pytest.mark.own_transport
 def test_a_factory_that_fails_at_first_fails_the_server() -> None:
     with pytest.raises(LookupError, match="no simulator"):
         EnvServer(factory=Counting(LookupError("no simulator")))
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize("kind", [LookupError, SystemExit])
 def test_a_factory_that_fails_in_a_process_fails_the_server(kind: type[BaseException]) -> None:
     name = kind.__name__
@@ -239,6 +245,7 @@ def test_a_factory_that_fails_later_fails_that_session_alone() -> None:
             assert remote.reset()[0] == 0
 
 
+@pytest.mark.own_transport
 def test_a_factory_that_hangs_at_first_fails_the_server(note: Path) -> None:
     note.touch()
     factory = functools.partial(make_slowly, str(note))
@@ -478,6 +485,7 @@ def test_sys_exit_of_an_environment_ends_no_process(factory: Any) -> None:
         assert remote.reset()[1]["pid"] == pid
 
 
+@pytest.mark.every_transport
 @pytest.mark.parametrize(("kind", "code", "words"), DEATHS)
 def test_a_process_that_dies_is_an_answer(
     factory: Any, note: Path, kind: str, code: int, words: str
@@ -655,12 +663,14 @@ def test_a_lambda_goes_to_a_process() -> None:
         assert remote.reset()[0] == 0
 
 
+@pytest.mark.own_transport
 def test_a_factory_that_cannot_be_sent_is_refused() -> None:
     lock = threading.Lock()
     with pytest.raises(TypeError, match="cannot be sent to a worker process"):
         EnvServer(factory=functools.partial(MischiefEnv, lock), workers="process")
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -685,6 +695,7 @@ def test_arguments_that_do_not_go_together(arguments: dict[str, Any], words: str
         EnvServer(**arguments)
 
 
+@pytest.mark.own_transport
 def test_a_factory_is_a_function() -> None:
     with pytest.raises(TypeError, match="cannot be called"):
         EnvServer(factory=CounterEnv())  # type: ignore[arg-type]

@@ -88,6 +88,7 @@ def test_stable_baselines_checker_passes(env_id: str) -> None:
         remote.close()
 
 
+@pytest.mark.every_transport
 @pytest.mark.filterwarnings("ignore")
 def test_a_frame_is_the_local_one() -> None:
     pytest.importorskip("pygame")
@@ -123,6 +124,7 @@ def test_the_spec_of_a_client_makes_another_one() -> None:
         again.close()
 
 
+@pytest.mark.every_transport
 def test_observations_are_the_callers_own() -> None:
     with EnvServer(made("CartPole-v1")) as server:
         remote = RemoteEnv(server.address)
@@ -149,6 +151,7 @@ def test_an_action_is_cast_where_nothing_is_lost() -> None:
         remote.close()
 
 
+@pytest.mark.every_transport
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("mode", ["NEXT_STEP", "SAME_STEP"])
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1", "Blackjack-v1"])
@@ -196,6 +199,7 @@ def same_infos(want: dict[str, Any], got: dict[str, Any]) -> None:
             assert value.dtype == got[key].dtype and np.array_equal(value, got[key])
 
 
+@pytest.mark.every_transport
 @pytest.mark.filterwarnings("ignore")
 def test_a_disabled_vector_resets_the_lanes_of_a_mask() -> None:
     from gymnasium.vector import AutoresetMode, SyncVectorEnv

@@ -66,6 +66,7 @@ def silent_stream(address: str) -> Generator[Iterator[bytes], None, None]:
             stream.cancel()
 
 
+@pytest.mark.every_transport
 def test_streams_run_on_the_environments_thread_one_client_after_another() -> None:
     env = PlacesEnv()
     with EnvServer(env) as server:
@@ -83,6 +84,7 @@ def test_a_second_client_is_refused_while_the_first_is_on_the_thread() -> None:
         assert remote.step(1)[0] == 1
 
 
+@pytest.mark.every_transport
 def test_a_silent_stream_does_not_keep_the_thread(transport: str) -> None:
     env = PlacesEnv()
     with EnvServer(env) as server:
@@ -98,6 +100,7 @@ def test_a_silent_stream_does_not_keep_the_thread(transport: str) -> None:
         assert env.direct[1:] == [True]
 
 
+@pytest.mark.own_transport
 def test_a_silent_stream_does_not_keep_the_server_from_stopping() -> None:
     server = EnvServer(CounterEnv())
     server.start()
@@ -107,6 +110,7 @@ def test_a_silent_stream_does_not_keep_the_server_from_stopping() -> None:
     assert server.wait(0)
 
 
+@pytest.mark.every_transport
 def test_an_idle_client_does_not_keep_the_server_from_stopping() -> None:
     server = EnvServer(CounterEnv())
     server.start()
@@ -117,6 +121,7 @@ def test_an_idle_client_does_not_keep_the_server_from_stopping() -> None:
             remote.step(1)
 
 
+@pytest.mark.every_transport
 def test_the_environment_may_stop_its_own_server() -> None:
     class Stops(CounterEnv):
         def step(self, action: Any) -> Any:
@@ -150,6 +155,7 @@ class FakeStream:
         self._over.set()
 
 
+@pytest.mark.own_transport
 def test_a_thread_takes_one_stream_and_then_one_after_it_that_waits() -> None:
     thread = EnvThread()
     assert not thread.offer(FakeStream()), "it has not begun"
@@ -195,6 +201,7 @@ def test_ctrl_c_in_a_call_stops_serve_and_the_client_is_told() -> None:
     assert isinstance(told[0], (errors.ShuttingDownError, errors.TransportError))
 
 
+@pytest.mark.own_transport
 def test_a_signal_that_reaches_another_thread_stops_the_server_too() -> None:
     # As when the kernel picks one of gRPC's threads: nothing interrupts the main thread's wait.
     code = """

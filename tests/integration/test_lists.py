@@ -47,6 +47,7 @@ def test_environments_and_functions_become_lanes(mode: Any) -> None:
             assert np.array_equal(observations, alone)
 
 
+@pytest.mark.own_transport
 def test_gymnasiums_mode_is_taken_too() -> None:
     mode = gymnasium.vector.AutoresetMode.DISABLED
     with EnvServer((MAKE,), autoreset_mode=mode) as server:
@@ -88,6 +89,7 @@ def test_lanes_that_reset_themselves_take_no_mask(mode: str) -> None:
         assert remote.reset(seed=1)[0].shape == (2, 4)
 
 
+@pytest.mark.own_transport
 def test_they_are_closed_with_the_server() -> None:
     envs = [Closing(MAKE()) for _ in range(2)]
     with EnvServer(envs):
@@ -109,6 +111,7 @@ def fail() -> Any:
     raise LookupError("no third one")
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize(
     ("envs", "arguments", "kind", "words"),
     [
@@ -127,6 +130,7 @@ def test_what_is_no_vector_is_refused(
         EnvServer(envs, **arguments)
 
 
+@pytest.mark.own_transport
 def test_those_made_before_a_failure_are_closed() -> None:
     env = Closing(MAKE())
     with pytest.raises(LookupError):

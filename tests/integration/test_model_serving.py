@@ -39,6 +39,7 @@ def served(model: Any, contract: Any = PLAIN, **options: Any) -> Generator[Remot
         yield remote
 
 
+@pytest.mark.every_transport
 def test_a_callable_is_asked_one_observation_at_a_time() -> None:
     with served(Model(lambda observation: int(observation[0]))) as remote:
         assert remote.spec.predict_forms == (PredictForm.SINGLE,)
@@ -49,6 +50,7 @@ def test_a_callable_is_asked_one_observation_at_a_time() -> None:
             remote.predict_chunk(seen(1))
 
 
+@pytest.mark.every_transport
 def test_batches_of_lanes_and_single_observations_of_a_batch_model() -> None:
     with served(BatchEcho()) as remote:
         assert {*remote.spec.predict_forms} == {PredictForm.SINGLE, PredictForm.BATCH}
@@ -60,6 +62,7 @@ def test_batches_of_lanes_and_single_observations_of_a_batch_model() -> None:
         assert remote.predict(seen(9)) == 109, "a new episode has no state"
 
 
+@pytest.mark.every_transport
 def test_chunks_in_every_form() -> None:
     with served(ChunkEcho()) as remote:
         np.testing.assert_array_equal(remote.predict_chunk(seen(5)), [5, 6, 7])
@@ -79,6 +82,7 @@ class Mirror(Model):
         return {"y": np.stack([x, -x], axis=1), "said": [(w, w[::-1]) for w in words]}
 
 
+@pytest.mark.every_transport
 @pytest.mark.parametrize("framework", ["numpy", "native"])
 def test_values_of_any_space_survive(framework: Any) -> None:
     with ModelServer(Mirror(None)) as server:
@@ -207,6 +211,7 @@ def test_a_lane_without_an_episode_is_in_the_wrong_state() -> None:
             remote.start_episode(40_000)
 
 
+@pytest.mark.every_transport
 def test_errors_of_the_model_are_model_errors_and_the_session_goes_on() -> None:
     with served(Echo()) as remote:
         with pytest.raises(errors.ModelError, match="13 is no number") as caught:
@@ -281,6 +286,7 @@ def test_a_subclass_is_loaded_once_before_it_serves() -> None:
     assert loads == [1]
 
 
+@pytest.mark.own_transport
 def test_a_model_that_cannot_be_loaded_is_not_served() -> None:
     class Broken(Echo):
         def load(self) -> None:

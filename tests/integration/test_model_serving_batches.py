@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from rlmesh import ModelServer, RemoteModel, ServeOptions, errors
 from rlmesh._policy.forms import EpisodeContext
@@ -245,6 +246,7 @@ def test_a_model_of_single_observations_is_called_one_by_one_from_one_thread() -
     assert [len(call) for call in model.calls] == [1] * 4 and len(model.threads) == 1
 
 
+@pytest.mark.every_transport
 def test_many_sessions_and_lanes_never_mix() -> None:
     """Each lane counts how often it was asked; any mix would be seen in a number."""
     model = BatchEcho()

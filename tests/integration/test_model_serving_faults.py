@@ -54,6 +54,7 @@ class Counting(Model):
         return np.array([one.state["asked"] for one in context])
 
 
+@pytest.mark.every_transport
 def test_every_prediction_is_made_once_however_often_the_connection_breaks(
     transport: str,
 ) -> None:
@@ -79,6 +80,7 @@ def test_every_prediction_is_made_once_however_often_the_connection_breaks(
     assert len(events) >= 10
 
 
+@pytest.mark.every_transport
 def test_an_answer_that_was_lost_is_told_again_without_another_call(transport: str) -> None:
     model = Echo()
     with (
@@ -191,6 +193,7 @@ def test_more_sessions_than_allowed_are_busy_or_wait() -> None:
             assert second.predict(seen(1)) == 1
 
 
+@pytest.mark.every_transport
 def test_shutting_down_answers_what_was_asked() -> None:
     model = BatchEcho()
     options = ServeOptions(drain_timeout=10, max_batch_size=1)
@@ -232,6 +235,7 @@ def _status(address: str) -> str | None:
     return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
 
+@pytest.mark.own_transport
 def test_health_knows_the_model_service() -> None:
     with ModelServer(Echo()) as server:
         assert _status(server.address) == "SERVING"
@@ -303,6 +307,7 @@ class Raw:
         assert self.predict(PredictForm.SINGLE, [0], None).actions.batch_size is None
 
 
+@pytest.mark.own_transport
 def test_requests_that_break_a_rule() -> None:
     codes, single, batch = m.ErrorCode, PredictForm.SINGLE, PredictForm.BATCH
     with ModelServer(Counting(None)) as server:
@@ -328,6 +333,7 @@ def test_requests_that_break_a_rule() -> None:
         assert raw.session.closed
 
 
+@pytest.mark.own_transport
 def test_requests_that_are_unknown_or_malformed_count_and_the_session_goes_on() -> None:
     with ModelServer(Echo()) as server:
         connection = GrpcConnection(parse_address(server.address), MODEL_SERVICE)
@@ -347,6 +353,7 @@ def test_requests_that_are_unknown_or_malformed_count_and_the_session_goes_on() 
         connection.close()
 
 
+@pytest.mark.own_transport
 def test_openings_that_are_refused() -> None:
     with ModelServer(Echo()) as server:
         with pytest.raises(errors.UnsupportedVersionError, match="speaks spec"):

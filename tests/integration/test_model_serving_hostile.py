@@ -52,6 +52,7 @@ def test_a_model_may_write_its_next_answer_over_the_last_one() -> None:
     assert answers == [[20], [21], [23]], "each was asked alone, after the batch had failed"
 
 
+@pytest.mark.own_transport
 def test_so_may_one_that_is_evaluated_here() -> None:
     answer = {"y": np.zeros(2, np.float32), "said": ""}
 
@@ -154,6 +155,7 @@ def test_a_server_whose_on_ready_fails_is_stopped(make: Callable[[], Any]) -> No
     server.shutdown()
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize("make", SERVERS, ids=["model", "env", "factory"])
 def test_on_ready_may_stop_the_server(make: Callable[[], Any]) -> None:
     server = make()
@@ -218,6 +220,7 @@ def test_nobody_waits_for_a_session_that_has_ended() -> None:
         assert not asking.is_alive()
 
 
+@pytest.mark.own_transport
 def test_an_interrupt_between_two_lines_leaves_nobody_waiting() -> None:
     """Ctrl-C just after a group was chosen, and before it is answered."""
     thread: Any = DynamicBatcher(4, 0.0, lambda: 1)

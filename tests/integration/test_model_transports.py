@@ -29,6 +29,7 @@ def contract_of(*shape: int) -> EnvContract:
     return EnvContract("pixels", space, space)
 
 
+@pytest.mark.every_transport
 def test_the_transport_is_told_once_the_session_is_open(transport: str) -> None:
     with ModelServer(Echo()) as server, RemoteModel(server.address) as remote:
         assert remote.transport is None
@@ -90,6 +91,7 @@ def test_a_port_of_frames_that_is_taken_is_an_error_and_leaves_nothing() -> None
         assert not set(threading.enumerate()) - before
 
 
+@pytest.mark.every_transport
 @pytest.mark.parametrize("shape", [(3,), (84, 84, 3), (480, 640, 3), (1200, 1200, 4)])
 def test_values_of_any_size_arrive_as_they_left(shape: tuple[int, ...], transport: str) -> None:
     kept: list[np.ndarray[Any, Any]] = []

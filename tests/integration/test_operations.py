@@ -21,6 +21,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
+@pytest.mark.every_transport
 @pytest.mark.parametrize("name", NAMES)
 def test_health_tells_that_a_server_drains_while_its_last_call_runs(name: str) -> None:
     env = TallyEnv()

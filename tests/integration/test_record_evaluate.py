@@ -72,6 +72,7 @@ def lamps(mode: gym.vector.AutoresetMode) -> Any:
     return gym.vector.SyncVectorEnv([Lamp] * 2, autoreset_mode=mode)
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize("mode", [gym.vector.AutoresetMode.NEXT_STEP, "of lanes"])
 def test_a_vector_draws_once_a_step(tmp_path: Path, mode: Any) -> None:
     mode = gym.vector.AutoresetMode.DISABLED if mode == "of lanes" else mode
@@ -107,6 +108,7 @@ def test_an_evaluation_is_recorded(tmp_path: Path, kind: str) -> None:
     check_recordings(films, steps)
 
 
+@pytest.mark.own_transport
 def test_an_environment_that_does_not_render_costs_the_film_alone(tmp_path: Path) -> None:
     class Dark(Lamp):
         def render(self) -> Any:
@@ -118,6 +120,7 @@ def test_an_environment_that_does_not_render_costs_the_film_alone(tmp_path: Path
     assert result.episodes[0].reward == 1.0 and os.listdir(tmp_path) == []
 
 
+@pytest.mark.own_transport
 def test_an_episode_that_did_not_begin_is_not_recorded(tmp_path: Path) -> None:
     """What is there of an attempt before is not what its result tells of."""
 
@@ -138,6 +141,7 @@ def test_an_episode_that_did_not_begin_is_not_recorded(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path / "films") and not os.listdir(tmp_path / "steps")
 
 
+@pytest.mark.own_transport
 def test_a_recorder_watches_a_second_run(tmp_path: Path) -> None:
     grid = VideoRecorder(tmp_path / "all.mp4", resume=True)
     for seeds in ([2], [4, 6]):
@@ -148,6 +152,7 @@ def test_a_recorder_watches_a_second_run(tmp_path: Path) -> None:
     assert not grid.failures
 
 
+@pytest.mark.own_transport
 def test_a_second_run_replaces_nothing_of_the_first(tmp_path: Path) -> None:
     """Episodes are numbered from 0 in each run: those of the first were lost without a word."""
     films, steps, grid = tmp_path / "films", tmp_path / "steps", tmp_path / "all.mp4"
@@ -168,6 +173,7 @@ def test_a_second_run_replaces_nothing_of_the_first(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.own_transport
 def test_a_grid_has_the_films_of_before_the_run_was_cut_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +204,7 @@ def test_a_grid_has_the_films_of_before_the_run_was_cut_short(
         assert (film.streams.video[0].width, film.streams.video[0].height) == (64, 64)
 
 
+@pytest.mark.own_transport
 def test_a_run_that_fails_has_what_ended(tmp_path: Path) -> None:
     def predict(observation: Any) -> int:
         if observation["light"] == lights_of(5)[2]:

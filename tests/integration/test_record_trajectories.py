@@ -28,9 +28,7 @@ from tests.property.strategies import spaces_and_values, spaces_of, values_of
 pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq
 
-few = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+few = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(autouse=True)

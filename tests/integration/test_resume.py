@@ -54,6 +54,7 @@ def proxied(env: Any, **options: Any) -> Generator[tuple[EnvServer, Proxy], None
         yield server, proxy
 
 
+@pytest.mark.own_transport
 def test_a_cut_between_steps_is_not_noticed() -> None:
     env = TallyEnv()
     events: list[Reconnect] = []
@@ -70,6 +71,7 @@ def test_a_cut_between_steps_is_not_noticed() -> None:
     assert len({event.session_id for event in events}) == 1
 
 
+@pytest.mark.own_transport
 def test_a_cut_while_a_step_runs_does_not_apply_it_twice() -> None:
     env = TallyEnv()
     with proxied(env) as (_, proxy), RemoteEnv(proxy.address, transport="grpc") as remote:
@@ -86,6 +88,7 @@ def test_a_cut_while_a_step_runs_does_not_apply_it_twice() -> None:
     assert env.steps == 2
 
 
+@pytest.mark.own_transport
 def test_an_answer_that_was_cut_off_is_told_again() -> None:
     env = TallyEnv()
     with proxied(env) as (_, proxy), RemoteEnv(proxy.address, transport="grpc") as remote:
@@ -96,6 +99,7 @@ def test_an_answer_that_was_cut_off_is_told_again() -> None:
     assert env.steps == 10
 
 
+@pytest.mark.own_transport
 def test_cuts_at_random_moments_change_nothing() -> None:
     chance = random.Random(7)
     env = TallyEnv()
@@ -123,6 +127,7 @@ def test_cuts_at_random_moments_change_nothing() -> None:
     assert env.steps == len(seen)
 
 
+@pytest.mark.every_transport
 def test_a_timeout_leaves_the_step_in_flight() -> None:
     env = TallyEnv()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
@@ -145,6 +150,7 @@ def test_a_timeout_leaves_the_step_in_flight() -> None:
     assert env.steps == 1
 
 
+@pytest.mark.every_transport
 def test_closing_waits_for_the_call_that_runs() -> None:
     env = TallyEnv()
     with EnvServer(env) as server:
@@ -158,6 +164,7 @@ def test_closing_waits_for_the_call_that_runs() -> None:
         assert remote.step_wait(5)[0] == 1
 
 
+@pytest.mark.every_transport
 def test_closing_leaves_a_call_that_hangs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rlmesh._session.client_session._CLOSE_TIMEOUT", 0.3)
     env = TallyEnv()
@@ -177,6 +184,7 @@ def test_closing_leaves_a_call_that_hangs_alone(monkeypatch: pytest.MonkeyPatch)
             assert other.reset()[0] == 0
 
 
+@pytest.mark.every_transport
 def test_an_interrupted_call_is_collected_before_the_next_one() -> None:
     env = TallyEnv()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
@@ -195,6 +203,7 @@ def test_an_interrupted_call_is_collected_before_the_next_one() -> None:
     assert env.steps == 2
 
 
+@pytest.mark.every_transport
 @pytest.mark.parametrize("broken", [LookupError, threading.Event().wait])
 def test_a_connection_that_an_interrupt_has_broken_is_left_alone(
     broken: Callable[[], object],
@@ -246,6 +255,7 @@ class Interrupting:
         return self
 
 
+@pytest.mark.every_transport
 def test_a_call_may_be_interrupted_anywhere() -> None:
     env, calls, interrupting = TallyEnv(), 0, Interrupting()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
@@ -301,6 +311,7 @@ def test_without_a_grace_period_a_session_ends_with_its_connection() -> None:
             another.reset()
 
 
+@pytest.mark.every_transport
 def test_a_server_that_was_started_anew_has_no_such_session() -> None:
     server = EnvServer(TallyEnv())
     server.start()
@@ -312,6 +323,7 @@ def test_a_server_that_was_started_anew_has_no_such_session() -> None:
         remote.step(0)
 
 
+@pytest.mark.every_transport
 def test_a_server_that_is_gone_is_given_up_soon() -> None:
     server = EnvServer(TallyEnv())
     server.start()
@@ -322,6 +334,7 @@ def test_a_server_that_is_gone_is_given_up_soon() -> None:
         remote.step(0)
 
 
+@pytest.mark.every_transport
 def test_those_in_line_are_served_in_their_order() -> None:
     served: list[int] = []
     with EnvServer(CounterEnv()) as server:
@@ -347,6 +360,7 @@ def test_those_in_line_are_served_in_their_order() -> None:
     assert served == [0, 1, 2]
 
 
+@pytest.mark.own_transport
 def test_gymnasiums_clients_resume_and_step_asynchronously() -> None:
     gym = pytest.importorskip("gymnasium")
     from rlmesh.numpy import RemoteEnv as NumpyEnv
@@ -364,6 +378,7 @@ def test_gymnasiums_clients_resume_and_step_asynchronously() -> None:
         remote.close()
 
 
+@pytest.mark.own_transport
 def test_a_vector_resumes() -> None:
     gym = pytest.importorskip("gymnasium")
     from rlmesh.numpy import RemoteVectorEnv
@@ -386,6 +401,7 @@ def test_a_vector_resumes() -> None:
         remote.close()
 
 
+@pytest.mark.own_transport
 def test_a_process_that_ends_without_closing_frees_its_environment() -> None:
     code = """
 import sys

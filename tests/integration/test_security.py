@@ -45,9 +45,10 @@ WORDS = ("pickle", "marshal", "shelve", "import_module", "__import__", "eval", "
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted((ROOT / "packages").glob("*/src/**/*.py")):
-        module = path.relative_to(path.parents[len(path.parts) - path.parts.index("src") - 2])
-        yield ".".join(module.with_suffix("").parts), ast.parse(path.read_text())
+    for folder in sorted((ROOT / "packages").glob("*/src")):
+        for path in sorted(folder.rglob("*.py")):
+            module = path.relative_to(folder).with_suffix("")
+            yield ".".join(module.parts), ast.parse(path.read_text())
 
 
 def calls(tree: ast.Module) -> Iterator[str]:
@@ -56,6 +57,7 @@ def calls(tree: ast.Module) -> Iterator[str]:
             yield ast.unparse(node.func)
 
 
+@pytest.mark.own_transport
 def test_nothing_from_the_wire_is_run() -> None:
     found: dict[str, set[str]] = {}
     for module, tree in sources():
@@ -76,6 +78,7 @@ def is_our_own(name: str) -> bool:
     return name.split(".")[-1].startswith(("compile_", "_compile_", "evaluate", "_evaluate"))
 
 
+@pytest.mark.own_transport
 def test_nothing_prints_but_the_command_line() -> None:
     printing = {module for module, tree in sources() if "print" in calls(tree)}
     printing = {module for module in printing if not module.startswith("rlmesh._cli.")}
@@ -83,6 +86,7 @@ def test_nothing_prints_but_the_command_line() -> None:
     assert printing <= {"rlmesh._reporting.table"}
 
 
+@pytest.mark.own_transport
 def test_every_log_is_of_rlmesh() -> None:
     for module, tree in sources():
         names = [
@@ -98,6 +102,7 @@ def test_every_log_is_of_rlmesh() -> None:
 # The token.
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize("method", ["Describe", "Shutdown", "Session"])
 @pytest.mark.parametrize("shown", [None, "", "Bearer", "Bearer ", "Bearer wrong", SECRET, "ü"])
 def test_no_method_answers_without_the_token(method: str, shown: str | None) -> None:
@@ -168,6 +173,7 @@ def test_the_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch)
     assert SECRET.encode() in shown
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_the_scheme_is_compared_without_case(scheme: str) -> None:
     with (
@@ -275,6 +281,7 @@ def test_tracebacks_are_told_on_this_host_alone(address: str, tells: bool, tmp_p
 # Who is warned.
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize(("host", "token", "warned"), [("0.0.0.0", "", 1), ("0.0.0.0", "t", 0)])
 def test_a_server_that_others_reach_warns(host: str, token: str, warned: int) -> None:
     import warnings
@@ -288,6 +295,7 @@ def test_a_server_that_others_reach_warns(host: str, token: str, warned: int) ->
 # Sizes.
 
 
+@pytest.mark.every_transport
 def test_a_request_over_the_limit_is_refused_and_the_server_lives_on() -> None:
     with EnvServer(CounterEnv()) as server:
         unlimited = [("grpc.max_send_message_length", -1)]

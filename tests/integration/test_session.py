@@ -25,6 +25,7 @@ from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._codec import ValidationWarning
 from tests.integration.envs import CounterEnv, ScriptedEnv
 from tests.processes import ROOT, until
+from tests.size import LONG
 
 
 @contextmanager
@@ -42,6 +43,7 @@ def plays_on(remote: RemoteEnv) -> None:
     assert remote.step(1) == (1, 1.0, False, False, {"action": 1})
 
 
+@pytest.mark.every_transport
 def test_an_episode_is_played() -> None:
     with client_of(CounterEnv()) as remote:
         assert remote.reset(seed=0) == (0, {})
@@ -55,6 +57,7 @@ def test_reset_takes_positional_arguments_too() -> None:
         assert remote.reset(3, {"a": 1}) == (0, {})
 
 
+@pytest.mark.every_transport
 @pytest.mark.parametrize("address", ["unix", "tcp"])
 def test_every_address_is_resolved_and_played(address: str, tmp_path: Path) -> None:
     where = f"unix://{tmp_path}/env.sock" if address == "unix" else "tcp://127.0.0.1:0"
@@ -66,6 +69,7 @@ def test_every_address_is_resolved_and_played(address: str, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.every_transport
 def test_an_exception_of_the_environment_is_an_answer() -> None:
     with client_of(ScriptedEnv(KeyError("lost"))) as remote:
         remote.reset()
@@ -146,6 +150,7 @@ RESET = env_pb2.ResetRequest()
 CLOSE = env_pb2.CloseRequest()
 
 
+@pytest.mark.own_transport
 def test_a_server_checks_the_actions_of_a_careless_client() -> None:
     env = CounterEnv()
     with EnvServer(env) as server:
@@ -157,6 +162,7 @@ def test_a_server_checks_the_actions_of_a_careless_client() -> None:
         assert env.step_count == 1
 
 
+@pytest.mark.own_transport
 def test_a_request_that_comes_again_is_answered_again_and_not_applied() -> None:
     env = CounterEnv()
     with EnvServer(env) as server:
@@ -167,6 +173,7 @@ def test_a_request_that_comes_again_is_answered_again_and_not_applied() -> None:
     assert env.step_count == 1
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize("wrong", [0, 1, 4, 2**63])
 def test_a_request_out_of_sequence_is_refused_and_counts_nothing(wrong: int) -> None:
     env = CounterEnv()
@@ -184,12 +191,14 @@ def test_a_request_out_of_sequence_is_refused_and_counts_nothing(wrong: int) -> 
     assert env.step_count == 2
 
 
+@pytest.mark.own_transport
 def test_the_first_request_is_open() -> None:
     with EnvServer(CounterEnv()) as server:
         (answer,) = raw_session(server.address, request(1, reset=RESET))
         assert answer.error.code == 5 and answer.error.session_closed
 
 
+@pytest.mark.own_transport
 def test_a_request_of_a_newer_spec_is_refused_and_the_session_goes_on() -> None:
     with EnvServer(CounterEnv()) as server:
         unknown = env_pb2.SessionRequest.FromString(b"\x08\x01\xfa\x07\x00")
@@ -225,6 +234,7 @@ def test_noise_ends_the_stream_with_a_word_and_the_server_lives_on() -> None:
         plays_on(RemoteEnv(server.address))
 
 
+@pytest.mark.every_transport
 def test_a_second_client_is_told_who_holds_the_environment() -> None:
     with EnvServer(CounterEnv()) as server:
         first = RemoteEnv(server.address)
@@ -236,6 +246,7 @@ def test_a_second_client_is_told_who_holds_the_environment() -> None:
         plays_on(RemoteEnv(server.address))
 
 
+@pytest.mark.every_transport
 def test_a_refused_address() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -244,6 +255,7 @@ def test_a_refused_address() -> None:
         RemoteEnv(f"127.0.0.1:{port}", connect_timeout=5)
 
 
+@pytest.mark.every_transport
 def test_a_silent_address() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -254,12 +266,14 @@ def test_a_silent_address() -> None:
         assert time.monotonic() - start < 10
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize("text", ["nowhere", "127.0.0.1:99999", "ftp://x:1", "unix://", "a:b:c"])
 def test_an_address_that_is_none(text: str) -> None:
     with pytest.raises(errors.AddressError):
         RemoteEnv(text)
 
 
+@pytest.mark.own_transport
 def test_a_port_in_use_is_an_error() -> None:
     with (
         EnvServer(CounterEnv()) as server,
@@ -268,6 +282,7 @@ def test_a_port_in_use_is_an_error() -> None:
         EnvServer(CounterEnv(), server.address)
 
 
+@pytest.mark.every_transport
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_a_token_is_asked_for_before_anything_is_told(token: str) -> None:
     with EnvServer(CounterEnv(), token="secret") as server:
@@ -281,6 +296,7 @@ def test_a_token_is_asked_for_before_anything_is_told(token: str) -> None:
         plays_on(RemoteEnv(server.address, token="secret"))
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize("allowed", [False, True])
 def test_a_remote_shutdown_is_off_unless_allowed(allowed: bool) -> None:
     server = EnvServer(CounterEnv(), options=ServeOptions(remote_shutdown=allowed))
@@ -296,6 +312,7 @@ def test_a_remote_shutdown_is_off_unless_allowed(allowed: bool) -> None:
             assert not server.wait(0)
 
 
+@pytest.mark.own_transport
 def test_describe_tells_versions_and_the_contract() -> None:
     import rlmesh_proto
 
@@ -310,6 +327,7 @@ def test_describe_tells_versions_and_the_contract() -> None:
     assert description.contract.id == "CounterEnv"
 
 
+@pytest.mark.every_transport
 def test_a_concurrent_call_raises_at_once() -> None:
     entered, leave = threading.Event(), threading.Event()
 
@@ -331,6 +349,7 @@ def test_a_concurrent_call_raises_at_once() -> None:
         assert remote.step(0)[0] == 2
 
 
+@pytest.mark.every_transport
 def test_a_closed_client_says_so_and_closes_again() -> None:
     with client_of(CounterEnv()) as remote:
         remote.close()
@@ -339,6 +358,7 @@ def test_a_closed_client_says_so_and_closes_again() -> None:
             remote.reset()
 
 
+@pytest.mark.every_transport
 def test_a_client_pickles_as_its_address() -> None:
     with EnvServer(CounterEnv()) as server:
         remote = RemoteEnv(server.address)
@@ -349,6 +369,7 @@ def test_a_client_pickles_as_its_address() -> None:
         copy.close()
 
 
+@pytest.mark.every_transport
 def test_the_environment_is_called_from_one_thread_and_closed_once() -> None:
     threads: set[int] = set()
 
@@ -372,6 +393,7 @@ def test_the_environment_is_called_from_one_thread_and_closed_once() -> None:
     assert threading.get_ident() not in threads
 
 
+@pytest.mark.every_transport
 def test_serve_calls_the_environment_in_the_callers_thread() -> None:
     threads: set[int] = set()
 
@@ -395,6 +417,7 @@ def test_serve_calls_the_environment_in_the_callers_thread() -> None:
     assert threads == {threading.get_ident()} and server.wait(0)
 
 
+@pytest.mark.every_transport
 def test_nothing_is_left_behind() -> None:
     before = set(threading.enumerate())
     with client_of(CounterEnv()) as remote:
@@ -466,22 +489,25 @@ def test_a_bad_seed(seed: Any) -> None:
         plays_on(remote)
 
 
+@pytest.mark.own_transport
 def test_an_object_without_spaces_is_not_served() -> None:
     with pytest.raises(TypeError, match="observation_space, action_space"):
         EnvServer(object())
 
 
+@pytest.mark.own_transport
 def test_a_process_that_closes_its_client_ends() -> None:
     # The stream must be freed by close(): freed at exit, one process in fifteen hung.
     code = "import sys, rlmesh; e = rlmesh.RemoteEnv(sys.argv[1]); e.reset(); e.close()"
     with EnvServer(CounterEnv()) as server:
-        for _ in range(15):
+        for _ in range(15 if LONG else 5):
             done = subprocess.run(
                 [sys.executable, "-c", code, server.address], cwd=ROOT, timeout=30, check=False
             )
             assert done.returncode == 0
 
 
+@pytest.mark.own_transport
 def test_a_closed_connection_holds_no_stream() -> None:
     with (
         EnvServer(CounterEnv()) as server,
@@ -496,6 +522,7 @@ def test_a_closed_connection_holds_no_stream() -> None:
 # Idle clients.
 
 
+@pytest.mark.every_transport
 def test_a_client_that_asks_for_nothing_loses_its_session_and_is_told_why() -> None:
     options = ServeOptions(idle_timeout=1)
     with EnvServer(CounterEnv(), options=options) as server:
@@ -511,6 +538,7 @@ def test_a_client_that_asks_for_nothing_loses_its_session_and_is_told_why() -> N
             remote.reset()
 
 
+@pytest.mark.every_transport
 def test_a_session_is_not_idle_while_its_call_runs() -> None:
     class SlowEnv(CounterEnv):
         def step(self, action: Any) -> Any:
@@ -536,6 +564,7 @@ def test_the_watch_ends_with_the_sessions() -> None:
             until(lambda: not watching(), 10)
 
 
+@pytest.mark.every_transport
 def test_a_client_that_gives_up_its_session_leaves_the_environment_to_the_next() -> None:
     with EnvServer(CounterEnv()) as server:
         remote = RemoteEnv(server.address)
@@ -551,6 +580,7 @@ def test_a_client_that_gives_up_its_session_leaves_the_environment_to_the_next()
             assert other.reset()[0] == 0
 
 
+@pytest.mark.every_transport
 def test_a_request_over_the_limit_is_not_sent_and_the_session_goes_on() -> None:
     with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
         remote.reset()

@@ -44,6 +44,7 @@ class Counts(CounterEnv):
         return rlmesh.Tensor(memoryview(self.buffer), "uint8", (3,))
 
 
+@pytest.mark.every_transport
 def test_results_are_those_of_single_steps() -> None:
     with (
         EnvServer(gymnasium.make("CartPole-v1")) as one,
@@ -67,6 +68,7 @@ def test_results_are_those_of_single_steps() -> None:
                 ended = want[-1][2]
 
 
+@pytest.mark.every_transport
 def test_only_the_last_observation_travels_unless_asked() -> None:
     env = Counts()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
@@ -91,6 +93,7 @@ def test_it_stops_where_an_episode_ends() -> None:
         assert steps[-1][0].tolist() == [2, 2, 2]
 
 
+@pytest.mark.every_transport
 @pytest.mark.parametrize("fails", [0, 2])
 def test_a_failure_keeps_what_was_before(fails: int) -> None:
     env = Counts(fails=fails)
@@ -151,6 +154,7 @@ def test_a_bad_action_applies_none_where_the_server_takes_one_at_a_time(
         assert len(remote.step_many([0, 1])) == 2
 
 
+@pytest.mark.every_transport
 def test_lanes() -> None:
     def vector() -> Any:
         return gymnasium.make_vec("CartPole-v1", num_envs=3, vectorization_mode="sync")
@@ -193,6 +197,7 @@ def test_a_server_without_it_is_stepped_one_by_one(monkeypatch: pytest.MonkeyPat
         assert [step[1] for step in caught.value.steps] == [4.0]
 
 
+@pytest.mark.every_transport
 def test_a_worker_process_does_it_too() -> None:
     with (
         EnvServer(factory=Counts, workers="process") as server,
@@ -202,6 +207,7 @@ def test_a_worker_process_does_it_too() -> None:
         assert [step[1] for step in remote.step_many([0, 1])] == [1.0, 2.0]
 
 
+@pytest.mark.every_transport
 def test_an_answer_over_the_limit_is_an_error_and_the_session_goes_on() -> None:
     env = Counts()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:

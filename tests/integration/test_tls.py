@@ -37,6 +37,7 @@ def plays(remote: RemoteEnv) -> None:
         assert remote.step(1)[0] == 1
 
 
+@pytest.mark.every_transport
 def test_a_session_over_tls(authority: Any, roots: bytes) -> None:
     with EnvServer(CounterEnv(), "127.0.0.1:0", tls=issued(authority)) as server:
         assert server.address.startswith("grpcs://127.0.0.1:")
@@ -79,6 +80,7 @@ def test_a_certificate_of_another_host_is_refused(authority: Any, roots: bytes) 
         RemoteEnv(server.address, tls=TLS(authority=roots), connect_timeout=5)
 
 
+@pytest.mark.every_transport
 def test_mutual_tls_lets_in_only_those_with_a_certificate(authority: Any, roots: bytes) -> None:
     own = issued(authority)
     tls = TLS(certificate=own.certificate, key=own.key, authority=roots)
@@ -109,6 +111,7 @@ def test_nothing_goes_on_in_plain_text(authority: Any, roots: bytes, tmp_path: P
             RemoteEnv(plain, connect_timeout=3)
 
 
+@pytest.mark.own_transport
 def test_a_key_is_not_shown(authority: Any) -> None:
     tls = issued(authority)
     assert repr(tls) == "TLS(certificate=..., key=...)"

@@ -53,6 +53,7 @@ def test_only_the_owner_reaches_it(tmp_path: Path, umask: int) -> None:
     assert not path.exists()
 
 
+@pytest.mark.own_transport
 def test_it_is_never_open_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever it stands while the server is made, its directory or its mode keeps others out."""
     tmp_path.chmod(0o755)
@@ -143,6 +144,7 @@ def test_of_many_that_start_at_once_one_serves(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.own_transport
 @pytest.mark.parametrize("kind", ["file", "directory", "link"])
 def test_what_is_no_socket_is_left_alone(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "env.sock"
@@ -158,6 +160,7 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path, kind: str) -> None:
     assert kind != "file" or path.read_text() == "precious"
 
 
+@pytest.mark.own_transport
 def test_a_socket_that_another_has_put_there_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "env.sock"
     with EnvServer(CounterEnv(), f"unix://{path}"):
@@ -167,6 +170,7 @@ def test_a_socket_that_another_has_put_there_is_left_alone(tmp_path: Path) -> No
     assert path.exists()
 
 
+@pytest.mark.own_transport
 def test_a_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 100) / "env.sock"
     with pytest.raises(errors.AddressError, match="too long: sockets have paths of 107 bytes"):
@@ -174,6 +178,7 @@ def test_a_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
     assert os.listdir(path.parent) == []
 
 
+@pytest.mark.own_transport
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root writes everywhere")
 def test_a_directory_that_cannot_be_written_is_an_error_of_the_address(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

@@ -209,6 +209,7 @@ MACHINES = {
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.library)
+@pytest.mark.draws
 def test_a_remote_environment_is_the_local_one(machine: type[RemoteEnvMachine]) -> None:
     if not installed(machine.library):
         pytest.skip(f"{machine.library} is not installed")

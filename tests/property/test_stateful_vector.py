@@ -264,6 +264,7 @@ MACHINES = {
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.library)
+@pytest.mark.draws
 def test_a_remote_vector_is_the_local_one(machine: type[RemoteVectorMachine]) -> None:
     if not installed(machine.library):
         pytest.skip(f"{machine.library} is not installed")

@@ -48,12 +48,29 @@ def checked(tree: Path) -> int:
     return command.main(["--root", str(tree), "--only", "python", "--check"])
 
 
+def without_projects(entries: list[str], repository: Path) -> list[str]:
+    """Return the import path without the source folders of a checkout's own packages."""
+    sources = {repository, repository / "gen" / "python" / "src"}
+    sources |= {
+        repository / "packages" / name / "src" for name in ("core", "numpy", "torch", "jax")
+    }
+    return [entry for entry in entries if Path(entry) not in sources]
+
+
+@pytest.mark.parametrize("folder", ["rlmesh", "gen", "src", "a folder"])
+def test_a_checkout_of_any_name_keeps_its_virtual_environment(folder: str) -> None:
+    repository = Path("/") / folder / folder
+    kept = ["/usr/lib/python3.11", str(repository / ".venv/lib/python3.11/site-packages")]
+    ours = [
+        str(repository),
+        *(f"{repository}/{x}" for x in ("gen/python/src", "packages/core/src")),
+    ]
+    assert without_projects([*ours, *kept], repository) == kept
+
+
 def test_the_python_package_works(generated: Path) -> None:
     src = generated / "gen" / "python" / "src"
-    path = [
-        str(src),
-        *(entry for entry in sys.path if "rlmesh" not in entry and "/gen/" not in entry),
-    ]
+    path = [str(src), *without_projects(sys.path, REPOSITORY)]
     program = f"import sys; sys.path[:] = {path!r}\n{USE}"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

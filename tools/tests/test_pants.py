@@ -1,4 +1,8 @@
-"""Pants as `make fence`, `packages` and `changed` run it; each goal costs it ten seconds."""
+"""Pants as `make fence`, `packages` and `changed` run it.
+
+Each goal costs it ten seconds and more, so these tests run in `make test-long`; test_fence.py
+judges the same table of imports in every run.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.size import LONG
 from tools.pants import __main__ as command
 from tools.pants import environment
 from tools.pythons import REPOSITORY, find_python
 from tools.smoke.build import build_all
 
-runs = pytest.mark.skipif(find_python("3.9") is None, reason="Pants needs Python 3.9")
+# Without LONG, Python 3.9 is not looked for: that starts a process.
+runs = pytest.mark.skipif(
+    not LONG or find_python("3.9") is None, reason="`make test-long` runs Pants, on Python 3.9"
+)
 
 
 @pytest.fixture

@@ -91,9 +91,9 @@ def test_a_name_of_the_info_itself_is_not_lost_to_a_key_of_that_repr() -> None:
 
 
 def test_many_keys_that_cannot_be_sent_cost_no_more_each() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(replaced({(Number.ONE, frozenset([i])): i for i in range(20_000)})[0]) == 20_000
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_an_encoder_does_not_remember_warnings_without_end() -> None:
@@ -181,9 +181,9 @@ def test_a_value_that_holds_itself_ends_where_it_does() -> None:
 def test_a_tree_with_links_to_parents_costs_what_its_parts_cost() -> None:
     root: dict[str, Any] = {"name": "root"}
     root["children"] = [{"name": i, "parent": root} for i in range(200)]
-    start = time.perf_counter()
+    start = time.process_time()
     back, _ = replaced({"scene": root})
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert [child["name"] for child in back["scene"]["children"]] == list(range(200))
     assert all(len(child["parent"]) <= 2**14 for child in back["scene"]["children"])
 
@@ -192,9 +192,9 @@ def test_a_graph_of_objects_is_not_written_along_each_of_its_paths() -> None:
     cells: list[dict[str, Any]] = [{"name": i} for i in range(12)]
     for cell in cells:
         cell["next"] = [other for other in cells if other is not cell]
-    start = time.perf_counter()
+    start = time.process_time()
     back, _ = replaced({"cells": cells})
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start < 30
     assert len(back["cells"]) == 12 and back["cells"][0]["name"] == 0
 
 
@@ -202,9 +202,9 @@ def test_parts_that_stand_in_ever_more_places_are_not_written_in_all() -> None:
     value: list[Any] = [1, 2]
     for _ in range(21):
         value = [value, value]
-    start = time.perf_counter()
+    start = time.process_time()
     back, told = replaced({"a": value, "b": [3]})
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start < 30
     assert back["b"] == [3] and "very many places" in told[0]
 
 

@@ -29,8 +29,8 @@ ZERO_SIZE = spaces.Box(0, 1, (0,), "uint8")
 
 @contextmanager
 def cheap(megabytes: float = 40, seconds: float = 5) -> Generator[None, None, None]:
-    """Measures what is inside; seconds are many, for a slow machine that traces memory."""
-    start = time.perf_counter()
+    """Measure memory and CPU time; the limit is for a slow machine that traces memory."""
+    start = time.process_time()
     tracemalloc.start()
     try:
         yield
@@ -38,7 +38,7 @@ def cheap(megabytes: float = 40, seconds: float = 5) -> Generator[None, None, No
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak <= megabytes * 2**20, f"{peak / 2**20:.0f} MiB"
-    assert time.perf_counter() - start <= seconds
+    assert time.process_time() - start <= seconds
 
 
 def message_of(space: spaces.Space[Any]) -> space_pb2.Space:
@@ -190,9 +190,9 @@ def test_many_alternatives_cost_no_more_than_few() -> None:
         codec = SpaceCodec(spaces.OneOf([LEAF] * alternatives), NATIVE)
         slabs = [lengths(*[i % alternatives for i in range(count)])]
         slabs += [bytes(len(range(i, count, alternatives))) for i in range(alternatives)]
-        start = time.perf_counter()
+        start = time.process_time()
         assert codec.encode_values(codec.decode_values(slabs, count)) == slabs
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert seconds[1] < 8 * seconds[0] + 1
 
 

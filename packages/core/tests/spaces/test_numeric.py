@@ -29,12 +29,12 @@ LARGEST = {
 
 class TestBoxBounds:
     def test_uniform_bounds_stay_compact(self) -> None:
-        start = time.perf_counter()
+        start = time.process_time()
         space = Box(0, 255, (480, 640, 3), "uint8")
         for _ in range(100):
             assert hash(space) == hash(Box(0, 255, (480, 640, 3), "uint8"))
             repr(space)
-        assert time.perf_counter() - start < 1.0
+        assert time.process_time() - start < 1.0
         assert space.low_bounds == Bounds(b"\0", True)
         assert space.high_bounds == Bounds(b"\xff", True)
         assert space.high.nbytes == 480 * 640 * 3
@@ -167,9 +167,9 @@ class TestBoxContains:
     def test_whole_range_does_not_look_at_the_elements(self) -> None:
         frame = Tensor(bytes(480 * 640 * 3), "uint8", (480, 640, 3))
         space = Box(0, 255, frame.shape, "uint8")
-        start = time.perf_counter()
+        start = time.process_time()
         assert all(space.contains(frame) for _ in range(1000))
-        assert time.perf_counter() - start < 0.5
+        assert time.process_time() - start < 0.5
 
     def test_a_list_in_itself(self) -> None:
         loop: list[Any] = []
