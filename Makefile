@@ -96,8 +96,8 @@ types: $(DEV) ## mypy --strict and pyright
 	$(PY) -m mypy
 	$(PY) -m pyright
 
-# One worker a core; tests marked xdist_group, which share something, run on one of them.
-PYTEST := $(PY) -m pytest -n auto --dist=loadgroup --no-loadscope-reorder
+# One worker a core, each with one thread of OpenMP: more would wait for each other, and spin.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist=loadgroup --no-loadscope-reorder
 
 .PHONY: pytest pytest-random test-fast test-long
 pytest: $(DEV) ## every Python test, with the same property cases every time
@@ -110,6 +110,11 @@ test-fast: $(DEV) ## the tests not marked slow
 	$(PYTEST) -m "not slow" $(ARGS)
 test-long: $(DEV) ## every test at full size and over every transport, with many more property cases
 	HYPOTHESIS_PROFILE=long RLMESH_TEST_SIZE=long $(PYTEST) $(ARGS)
+
+.PHONY: coverage
+coverage: $(DEV) ## every Python test, and the lines and branches of packages/*/src that none enters
+	@mkdir -p build/coverage
+	$(PYTEST) --cov --cov-report=term $(ARGS)
 
 # The checks run beside the tests, which leave the cores idle whenever they wait.
 CHECKS := gen-check versions breaking vectors-check lint types

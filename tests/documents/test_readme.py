@@ -16,12 +16,14 @@ import rlmesh
 from rlmesh import errors
 from tests.integration.envs import MischiefEnv, ScriptedEnv
 from tests.processes import ROOT, STARTED, finished, running, until
+from tests.size import LONG
 
 pytest.importorskip("gymnasium")
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 DOCUMENTS = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "spec/README.md"]
+EPISODES = 100 if LONG else 20
 BANNED = "import sys; sys.modules.update(dict.fromkeys(('gymnasium', 'numpy', 'rlmesh_numpy')))\n"
 
 
@@ -43,7 +45,7 @@ def answers(port: int) -> bool:
         (0, 1, "", r"\d+\.\d+\n"),
         (2, 3, BANNED, r"1\.0\n"),
         (4, 1, "", r"\d+\.\d+\n"),
-        (4, 5, "", r"(?s).*\b100\b.*CartPole-v1.*|.*CartPole-v1.*\b100\b.*"),
+        (4, 5, "", rf"(?s).*\b{EPISODES}\b.*CartPole-v1.*|.*CartPole-v1.*\b{EPISODES}\b.*"),
         (4, 6, "", r"\d{2,3}\n"),
     ],
     ids=["numpy", "native", "factory", "evaluate", "session"],
@@ -54,6 +56,7 @@ def test_serve_and_connect(
     with running(["-c", before + on(BLOCKS[first], port)]) as server:
         until(lambda: answers(port) or server.process.poll() is not None, STARTED, server)
         client = on(BLOCKS[second], port).replace("run.journal", str(tmp_path / "run.journal"))
+        client = client.replace("range(100)", f"range({EPISODES})")
         done = finished(["-c", before + client])
         assert (done.returncode, done.stderr) == (0, "")
         assert re.fullmatch(said, done.stdout)

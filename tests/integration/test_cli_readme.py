@@ -13,6 +13,7 @@ import pytest
 from rlmesh import RunResult
 from tests.integration.cli_processes import COMMAND
 from tests.processes import ROOT, finished, running
+from tests.size import LONG
 
 pytest.importorskip("rich")
 pytest.importorskip("typer")
@@ -21,6 +22,7 @@ pytest.importorskip("pygame")
 README = (ROOT / "README.md").read_text()
 SECTION = README.partition("\n## Command line\n")[2].partition("\n## ")[0]
 LINES = re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)[0].splitlines()
+EPISODES = 100 if LONG else 20
 POLICY = "def predict(observation):\n    return int(observation[2] > 0)\n"
 
 
@@ -33,7 +35,7 @@ def transport() -> str:
 def command(line: str, folder: Path, address: str = "127.0.0.1:0") -> list[str]:
     """A line's arguments, with an address that is free and files in a folder of the test."""
     line = line.partition("  #")[0].partition(" > ")[0]
-    line = re.sub(r"127\.0\.0\.1:\d{4}", address, line)
+    line = re.sub(r"127\.0\.0\.1:\d{4}", address, line).replace("0:100", f"0:{EPISODES}")
     line = re.sub(r"\b(\w+\.(?:html|journal))\b", lambda m: str(folder / m[1]), line)
     program, *arguments = shlex.split(line)
     assert program == "rlmesh"
@@ -56,7 +58,7 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     assert re.fullmatch(r"episode 1: seed 0, reward \d+, \d+ steps, terminated\n", said[1])
     assert "grpc" in said[2]
     assert (tmp_path / "out.html").exists() and (tmp_path / "run.journal").exists()
-    assert len(RunResult.from_json(said[4]).episodes) == 100
+    assert len(RunResult.from_json(said[4]).episodes) == EPISODES
     with running(command(model, tmp_path), PYTHONPATH=paths) as server:
         server.wait_for(r"serving \S+ on tcp://127.0.0.1:\d+\n")
         assert server.stop() == 0
