@@ -1,4 +1,4 @@
-"""The actions of `step_many`: one batch on the wire, and errors that tell which of them is bad."""
+"""Actions of `step_many`: one batch on the wire, and errors with the index of the bad one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BAD = (CodecError, InvalidValueError)
 
 
 def encode_actions(codec: SpaceCodec, actions: Sequence[Any], lanes: int | None) -> list[Buffer]:
-    """The slabs of actions.
+    """Return the slabs of actions.
 
     Args:
         codec: That of one action.
@@ -44,12 +44,12 @@ def encode_actions(codec: SpaceCodec, actions: Sequence[Any], lanes: int | None)
 def decode_actions(
     codec: SpaceCodec, slabs: Sequence[Buffer], count: int, lanes: int | None
 ) -> list[Any]:
-    """The actions that the slabs are; see `encode_actions`.
+    """Return the actions that the slabs are; see `encode_actions`.
 
     Raises:
         CodecError: If they are not those of `count` actions; at `actions[k]` if one of them is bad,
-            at `actions` where the slabs do not tell them apart.
-        InvalidValueError: Likewise.
+            at `actions` if the slabs do not separate them.
+        InvalidValueError: If an action is not one of its space, at the same paths.
     """
 
     def decoded(codec: SpaceCodec, slabs: Sequence[Buffer], count: int) -> list[Any]:

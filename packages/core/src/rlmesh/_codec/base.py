@@ -32,7 +32,7 @@ class SlabReader:
     twice is copied first.
 
     Args:
-        slabs: The slabs; in a list, those that tell sizes are replaced by what was read of them.
+        slabs: The slabs; in a list, slabs of sizes are replaced by the bytes that were read.
         copy: Whether arrays are copied out of the slabs.
     """
 
@@ -43,7 +43,7 @@ class SlabReader:
         self._free = 0
 
     def any_size(self, path: str) -> Buffer:
-        """The next slab, whatever its size."""
+        """Return the next slab, whatever its size."""
         index = self._next
         self._next = index + 1
         try:
@@ -52,14 +52,14 @@ class SlabReader:
             raise CodecError(f"slab {index} is missing", path=path) from None
 
     def peek(self, path: str) -> bytes:
-        """A copy of the next slab, which is the next one from now on."""
+        """Return a copy of the next slab, which is the next one from now on."""
         index = self._next
         data = self._slabs[index] = bytes(self.any_size(path))
         self._next = index
         return data
 
     def take(self, size: int, path: str) -> Buffer:
-        """The next slab, of exactly `size` bytes."""
+        """Return the next slab, of exactly `size` bytes."""
         index = self._next
         if index < len(self._slabs):
             slab = self._slabs[index]
@@ -70,11 +70,11 @@ class SlabReader:
         raise CodecError(f"slab {index} has {len(slab)} bytes instead of {size}", path=path)
 
     def lengths(self, count: int, path: str) -> tuple[int, ...]:
-        """The next slab as `count` uint32 lengths."""
+        """Return the next slab as `count` uint32 lengths."""
         return struct.unpack(f"<{count}I", self.own(4 * count, path))
 
     def own(self, size: int, path: str) -> bytes:
-        """A copy of the next slab, which stands in its place for whoever reads the slabs again."""
+        """Return a copy of the next slab, and put the copy into its place for later readers."""
         data = self._slabs[self._next - 1] = bytes(self.take(size, path))
         return data
 
@@ -108,11 +108,10 @@ class Node(ABC):
     values for spaces of variable size.
 
     Attributes:
-        path: Where the space is, for messages.
-        parts: Objects that a value is made of, without those whose number it tells itself.
-        empty_parts: How many of them have no byte, whatever the value.
-        slab: Size of the one slab that every value is, in bytes; -1 where it is another number
-            of them, or a value tells their sizes.
+        path: Path of the space, for messages.
+        parts: Number of objects in a value, without those that the value itself counts.
+        empty_parts: Number of them that never have a byte.
+        slab: Byte size if each value is exactly one fixed-size slab; -1 otherwise.
     """
 
     parts = 1
@@ -134,15 +133,15 @@ class Node(ABC):
 
     @abstractmethod
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
-        """The next `count` values."""
+        """Return the next `count` values."""
 
     @abstractmethod
     def decode_batches(self, reader: SlabReader, counts: Sequence[int]) -> list[Any]:
-        """The next batches, of the given lengths."""
+        """Return the next batches, of the given lengths."""
 
     @abstractmethod
     def batch_length(self, batch: Any) -> int | None:
-        """How many values a batch holds; None where it does not show, for want of leaves.
+        """Return the number of values in a batch; None if it has no leaves, which would show it.
 
         Raises:
             InvalidValueError: If it is no batch.
@@ -153,16 +152,16 @@ class Node(ABC):
         self.encode_many((value,), out)
 
     def decode_one(self, reader: SlabReader) -> Any:
-        """The next value."""
+        """Return the next value."""
         return self.decode_many(reader, 1)[0]
 
     def decode_slab(self, slab: Buffer, copy: bool) -> Any:
-        """The value that one slab of `slab` bytes is."""
+        """Return the value that one slab of `slab` bytes is."""
         raise NotImplementedError
 
 
 class TupleBatched(Node):
-    """A node whose batch is a tuple of values: the spaces of variable size."""
+    """A node with a tuple of values as its batch: spaces of variable size."""
 
     def encode_batches(
         self, batches: Sequence[Any], counts: Sequence[int], out: list[Buffer]
@@ -195,13 +194,13 @@ def spans(counts: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def are_bools(slab: Buffer) -> bool:
-    """Whether each byte is 0 or 1."""
+    """Return whether each byte is 0 or 1."""
     # Deleting what is allowed is one C loop over the bytes.
     return not bytes(slab).translate(None, b"\0\1")
 
 
 def pack_lengths(lengths: Sequence[int], path: str) -> bytes:
-    """Lengths as uint32, little-endian."""
+    """Return lengths as uint32, little-endian."""
     if any(n > _MAX_LENGTH for n in lengths):
         raise CodecError(f"a length of {max(lengths)} does not fit 32 bits", path=path)
     return struct.pack(f"<{len(lengths)}I", *lengths)

@@ -144,7 +144,7 @@ class TupleNode(Node):
 
 
 def _joined(children: Sequence[Node]) -> tuple[int, int]:
-    """`parts` and `empty_parts` of a node that has no slab of its own."""
+    """Return `parts` and `empty_parts` of a node that has no slab of its own."""
     parts = 1 + sum(child.parts for child in children)
     empty_parts = sum(child.empty_parts for child in children)
     return parts, empty_parts + (empty_parts == parts - 1)
@@ -205,7 +205,7 @@ class GraphNode(TupleBatched):
     """Graphs: flags, node counts, edge counts and links; then node and edge features.
 
     Args:
-        path: Where the space is.
+        path: Path of the space.
         nodes: Features of a node.
         edges: Features of an edge; None: the space has none.
         links: Pairs of node indices.
@@ -256,7 +256,7 @@ class GraphNode(TupleBatched):
         return getattr(value, name)
 
     def _shape(self, value: Any) -> tuple[int, int]:
-        """Flags and number of edges of one graph."""
+        """Return the flags and the number of edges of one graph."""
         flag, count = 0, 0
         if value.edges is not None:
             if self._edges is None:
@@ -310,13 +310,13 @@ class GraphNode(TupleBatched):
     def _some(
         node: Node, reader: SlabReader, counts: Sequence[int], present: Sequence[bool]
     ) -> list[Any]:
-        """Batches where `present`, None elsewhere."""
+        """Return a list with the batches at the `present` positions, and None at the others."""
         batches = iter(node.decode_batches(reader, [n for n, p in zip(counts, present) if p]))
         return [next(batches) if p else None for p in present]
 
 
 def _wrong_end(links: Buffer, nodes: int) -> int | None:
-    """An end of an edge that is not one of `nodes`; None where there is none."""
+    """Return an end of an edge that is not one of `nodes`; None if there is none."""
     ends: tuple[int, ...] = struct.unpack(f"<{len(links) // 4}i", links)
     if not ends:
         return None

@@ -26,7 +26,7 @@ class LaneIO:
     """Slabs of a vector's rewards, flags and masks.
 
     Args:
-        backend: Who knows the vector's arrays.
+        backend: Backend of the vector's arrays.
         num_envs: Number of lanes.
     """
 
@@ -39,7 +39,7 @@ class LaneIO:
         }
 
     def outcomes(self, rewards: Any, terminated: Any, truncated: Any) -> m.LaneOutcomes:
-        """Rewards and flags as slabs.
+        """Return rewards and flags as slabs.
 
         Raises:
             InvalidValueError: If one has not an element a lane.
@@ -58,7 +58,7 @@ class LaneIO:
         return backend.to_bytes(backend.as_leaf(values, leaf, None))
 
     def arrays(self, outcomes: m.LaneOutcomes) -> tuple[Any, Any, Any]:
-        """Rewards (float64) and flags (bool) as arrays that own their memory.
+        """Return rewards (float64) and flags (bool) as arrays that own their memory.
 
         Raises:
             CodecError: If one has not an element a lane, or a flag is neither 0 nor 1.
@@ -82,11 +82,11 @@ class LaneIO:
         return self._backend.from_bytes(slab, leaf, None, copy=True)
 
     def mask_slab(self, mask: Any) -> bytes:
-        """A mask of lanes as a slab."""
+        """Return a mask of lanes as a slab."""
         return bytes(self._slab(mask, "reset_mask"))
 
     def mask_array(self, mask: bytes, path: str) -> Any:
-        """A mask of lanes as a bool array.
+        """Return a mask of lanes as a bool array.
 
         Raises:
             CodecError: If it has not a byte a lane, or one that is neither 0 nor 1.
@@ -117,7 +117,7 @@ class LaneIO:
     def split_final(
         self, info: Mapping[Any, Any]
     ) -> tuple[bytes, list[Any] | None, Mapping[Any, Any]]:
-        """Mask and list of the last observations in a vector's info, and the rest of the info."""
+        """Return mask and list of a vector's last observations, and the rest of its info."""
         if FINAL_KEY not in info or FINAL_MASK_KEY not in info:
             return b"", None, info
         mask = self.mask_slab(info[FINAL_MASK_KEY])

@@ -19,8 +19,8 @@ class ArrayNode(Node):
 
     Args:
         leaf: The leaf.
-        backend: Who makes its arrays.
-        validator: Who judges elements out of bounds.
+        backend: Backend of its arrays.
+        validator: Handler of elements out of bounds.
         categorical: Elements out of bounds have no meaning and are always an error.
     """
 
@@ -172,7 +172,7 @@ class IntegerNode(ArrayNode):
 
 
 def index_of(value: Any) -> int | None:
-    """`value` as an int where it is an integer or truth value of any library; else None."""
+    """Return `value` as an int if it is an integer or truth value of any library; else None."""
     if type(value).__name__ == "bool_":
         return int(value)  # NumPy 1 warns of its own as an index.
     try:
@@ -182,7 +182,7 @@ def index_of(value: Any) -> int | None:
 
 
 def _whole_number(value: Any) -> int | None:
-    """`value` as an int where it is one, or a float without a fraction; else None."""
+    """Return `value` as an int if it is one, or a float without a fraction; else None."""
     index = index_of(value)
     if index is not None:
         return index
@@ -197,11 +197,11 @@ class TextNode(TupleBatched):
     """A string: two slabs, byte lengths and UTF-8.
 
     Args:
-        path: Where the space is.
+        path: Path of the space.
         min_length: Fewest characters.
         max_length: Most characters.
         charset: Allowed characters.
-        validator: Who judges texts that are too long or have other characters.
+        validator: Handler of texts that are too long or have other characters.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class TextNode(TupleBatched):
         self._validator = validator
 
     def _violation(self, text: str) -> tuple[str, str] | None:
-        """What was expected of a text, and what came instead; None: it is one of the space."""
+        """Return the expected and the actual form of a text; None if it belongs to the space."""
         if not self._min_length <= len(text) <= self._max_length:
             expected = f"{self._min_length} to {self._max_length} characters"
             return expected, f"{len(text)} characters"

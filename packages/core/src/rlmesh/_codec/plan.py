@@ -32,7 +32,7 @@ class SpaceCodec:
 
     Args:
         space: The space.
-        backend: Who makes its arrays.
+        backend: Backend of its arrays.
         root: Name of the value in messages ("observation").
         validation: What to do with a value outside its space.
     """
@@ -52,7 +52,7 @@ class SpaceCodec:
         self._node = _compile(space, backend, self._validator, root, _Paths())
 
     def encode(self, value: Any) -> list[Buffer]:
-        """The slabs of one value.
+        """Return the slabs of one value.
 
         Raises:
             InvalidValueError: If it is not a value of the space.
@@ -62,7 +62,7 @@ class SpaceCodec:
         return out
 
     def encode_batch(self, batch: Any, count: int) -> list[Buffer]:
-        """The slabs of a batch of `count` values.
+        """Return the slabs of a batch of `count` values.
 
         Raises:
             InvalidValueError: If it is not a batch of `count` values of the space.
@@ -70,7 +70,7 @@ class SpaceCodec:
         return self.encode_batches((batch,), count)
 
     def encode_batches(self, batches: Sequence[Any], count: int) -> list[Buffer]:
-        """The slabs of several batches of `count` values, one batch after another."""
+        """Return the slabs of several batches of `count` values, one batch after another."""
         out: list[Buffer] = []
         for batch in batches:
             self._check_length(batch, count)
@@ -78,13 +78,13 @@ class SpaceCodec:
         return out
 
     def encode_values(self, values: Sequence[Any]) -> list[Buffer]:
-        """The slabs of a batch given as a list of values."""
+        """Return the slabs of a batch given as a list of values."""
         out: list[Buffer] = []
         self._node.encode_many(values, out)
         return out
 
     def decode(self, slabs: Sequence[Buffer], *, copy: bool = True) -> Any:
-        """The value that the slabs are.
+        """Return the value that the slabs are.
 
         Args:
             slabs: The slabs.
@@ -102,13 +102,13 @@ class SpaceCodec:
         return value
 
     def decode_batch(self, slabs: Sequence[Buffer], count: int, *, copy: bool = True) -> Any:
-        """The batch of `count` values that the slabs are; see `decode`."""
+        """Return the batch of `count` values that the slabs are; see `decode`."""
         return self.decode_batches(slabs, 1, count, copy=copy)[0]
 
     def decode_batches(
         self, slabs: Sequence[Buffer], times: int, count: int, *, copy: bool = True
     ) -> list[Any]:
-        """The `times` batches of `count` values each that the slabs are; see `decode`."""
+        """Return the `times` batches of `count` values each that the slabs are; see `decode`."""
         reader = SlabReader(slabs, copy)
         reader.check_place(times * count, self._root)
         batches = self._node.decode_batches(reader, (count,) * times)
@@ -116,7 +116,7 @@ class SpaceCodec:
         return batches
 
     def decode_values(self, slabs: Sequence[Buffer], count: int) -> list[Any]:
-        """The batch of `count` values as a list of values; see `decode`."""
+        """Return the batch of `count` values as a list of values; see `decode`."""
         reader = SlabReader(slabs, copy=True)
         reader.check_place(count, self._root)
         reader.check_free(count * self._node.empty_parts, self._root)
@@ -125,7 +125,7 @@ class SpaceCodec:
         return values
 
     def length(self, batch: Any) -> int:
-        """How many values a batch holds; 0 where it does not show, for want of leaves.
+        """Return the number of values in a batch; 0 if it has no leaves, which would show it.
 
         Raises:
             InvalidValueError: If it is no batch.
@@ -133,11 +133,11 @@ class SpaceCodec:
         return self._node.batch_length(batch) or 0
 
     def take_reports(self) -> dict[str, str]:
-        """Validation messages by path since the last call."""
+        """Return the validation messages by path since the last call."""
         return self._validator.take_reports() if self._validator.pending else {}
 
     def without_reports(self, root: str) -> SpaceCodec:
-        """The same for a value of another name, which does not report what it lets through."""
+        """Return the same codec for a value of another name, without reports of what passes."""
         level: Validation = "strict" if self._validator.level == "strict" else "off"
         return SpaceCodec(self.space, self.backend, root=root, validation=level)
 
@@ -148,7 +148,7 @@ class SpaceCodec:
 
 
 class _Paths:
-    """Makes the paths of a plan's nodes, which are short where all of them would be large.
+    """The paths of a plan's nodes, which are short if all of them together would be large.
 
     A key has up to 64 KiB, and each of thousands of leaves below the key repeats it.
     """
@@ -224,7 +224,7 @@ def _compile_array(
 
 
 def _last_choices(space: spaces.MultiDiscrete) -> bytes:
-    """The largest choice of each element."""
+    """Return the largest choice of each element."""
     element = space.dtype
     size = element.itemsize * _CHUNK
     starts, counts = memoryview(space.start.buffer), memoryview(space.nvec.buffer)
@@ -236,7 +236,7 @@ def _last_choices(space: spaces.MultiDiscrete) -> bytes:
 
 
 def _box_bounds(space: spaces.Box) -> tuple[Bounds | None, Bounds | None]:
-    """The bounds of a Box, or None where they exclude nothing that its dtype can say."""
+    """Return the bounds of a Box, or None if they exclude no value of its dtype."""
     low, high = space.low_bounds, space.high_bounds
     if low.uniform and high.uniform and _covers(space.dtype, low.data, high.data):
         return None, None

@@ -24,10 +24,10 @@ _MAX_WORK = 2**20
 def split_batch(
     space: spaces.Space[Any], slabs: Sequence[Buffer], counts: Sequence[int]
 ) -> list[list[Buffer]]:
-    """The slabs of each run of values, of a batch of them all.
+    """Return the slabs of each run of values, of a batch of them all.
 
     It looks at sizes alone, so that values may be wrong. It is slower than decoding them: it is
-    for telling which of them is.
+    for finding the wrong value.
 
     Args:
         space: The space of the values.
@@ -35,7 +35,7 @@ def split_batch(
         counts: How many values each run has.
 
     Raises:
-        CodecError: If the slabs are not of the sizes that they say themselves, or too many.
+        CodecError: If the slabs do not have the sizes that they state, or are too many.
     """
     cutter = _Cutter(slabs, len(counts))
     cutter.split_batch(space, list(counts))
@@ -94,13 +94,13 @@ class _Cutter:
             self.split_batch(space.edge_space, joined(_HAS_EDGES))
 
     def _lengths(self, counts: list[int]) -> list[tuple[int, ...]]:
-        """The next slab as uint32, those of each run."""
+        """Return the next slab as uint32, those of each run."""
         return [
             struct.unpack(f"<{len(run) // 4}I", run) for run in self._take([4 * n for n in counts])
         ]
 
     def _take(self, sizes: list[int]) -> list[memoryview]:
-        """The next slab, cut into pieces of these sizes."""
+        """Return the next slab, cut into pieces of these sizes."""
         slab = memoryview(next(self._slabs, b""))
         if len(slab) != sum(sizes):
             raise CodecError(f"a slab has {len(slab)} bytes instead of {sum(sizes)}")

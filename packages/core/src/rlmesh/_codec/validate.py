@@ -28,7 +28,7 @@ class Validator:
         level: What to do with a value outside its space.
 
     Attributes:
-        pending: Messages by path that nobody has taken yet.
+        pending: Messages by path that have not been taken yet.
 
     Raises:
         ValueError: If `level` is none of "off", "warn" and "strict".
@@ -42,13 +42,13 @@ class Validator:
         self.pending: dict[str, str] = {}
 
     def wants(self, path: str) -> bool:
-        """Whether the value at `path` has to be looked at."""
+        """Return whether the value at `path` has to be looked at."""
         if self.level == "warn":
             return path not in self._reported
         return self.level == "strict"
 
     def report(self, path: str, expected: str, actual: str) -> None:
-        """A value outside its space was seen at `path`.
+        """Return a value outside its space was seen at `path`.
 
         Raises:
             InvalidValueError: If the level is "strict".
@@ -65,6 +65,6 @@ class Validator:
         )
 
     def take_reports(self) -> dict[str, str]:
-        """Messages by path that have come since the last call."""
+        """Return the messages by path since the last call."""
         reports, self.pending = self.pending, {}
         return reports

@@ -16,7 +16,7 @@ _HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[^\s:/\[\]]*))
 
 @dataclass(frozen=True)
 class Address:
-    """Where an endpoint listens.
+    """The address of an endpoint.
 
     Attributes:
         scheme: "tcp", "grpcs" (TCP with TLS) or "unix".
@@ -53,7 +53,7 @@ class Address:
 
 
 def parse_address(text: str | int) -> Address:
-    """The address that a text or bare port number is.
+    """Return the address that a text or bare port number is.
 
     Raises:
         AddressError: If it is none.

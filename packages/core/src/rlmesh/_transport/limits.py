@@ -14,7 +14,7 @@ MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 
 
 def joined(parts: Sequence[Buffer], size: int) -> bytes:
-    """A message made of pieces, of `size` bytes in all.
+    """Return a message made of pieces, of `size` bytes in all.
 
     Raises:
         LimitError: If it is too large for the peer.
@@ -25,5 +25,5 @@ def joined(parts: Sequence[Buffer], size: int) -> bytes:
 
 
 def too_large(size: int) -> LimitError:
-    """What is said of a message of `size` bytes."""
+    """Return the error for a message of `size` bytes."""
     return LimitError(f"a message of {size} bytes is over the limit of {MAX_MESSAGE_BYTES}")

@@ -48,7 +48,7 @@ class MemoryTransport:
         """Return a new connection of a client.
 
         Raises:
-            ConnectError: If nobody listens.
+            ConnectError: If the server does not listen.
         """
         if not self.listening:
             raise ConnectError("nobody listens", address=ADDRESS)

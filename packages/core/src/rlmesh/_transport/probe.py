@@ -10,7 +10,7 @@ __all__ = ["nobody_listens"]
 
 
 def nobody_listens(address: Address) -> bool:
-    """Whether nobody listens there, for sure: this host's own kernel says so.
+    """Return whether this host's own kernel reports that no server listens there.
 
     Never true for another host, from where a refusal may be that of something in between.
     """

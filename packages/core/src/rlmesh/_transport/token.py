@@ -11,7 +11,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 
 
 def check_token(token: str) -> str:
-    """A token that may travel (Y-3); empty: none.
+    """Return a token that may travel (Y-3); empty: none.
 
     Raises:
         ValueError: If it is none; does not show it.
@@ -25,7 +25,7 @@ def check_token(token: str) -> str:
 
 
 def admits(token: bytes, shown: str) -> bool:
-    """Whether the value of an `authorization` header shows the token; in constant time."""
+    """Return whether the value of an `authorization` header shows the token; in constant time."""
     scheme, _, value = shown.partition(" ")
     right = hmac.compare_digest(value.encode(), token)
     return right and scheme.lower() == "bearer"

@@ -26,15 +26,15 @@ class OwnedSocket:
     """The file of a listening socket.
 
     It is bound in a new directory of mode 0700 beside its place, given mode 0600, and linked into
-    its place then: nobody else can connect in between, whatever the process's umask, and of two
+    its place then: no other user can connect in between, whatever the process's umask, and of two
     servers that start at once one gets the place.
 
     Args:
-        path: Where clients find it. Missing directories above are made, of mode 0700.
+        path: Path that clients use. Missing directories above are made, of mode 0700.
         listen: Binds a socket to the path that it is given.
 
     Raises:
-        AddressError: If somebody listens there, something else is there, or the path is too long.
+        AddressError: If a server listens there, something else is there, or the path is too long.
         OSError: If the directory cannot be written.
     """
 
@@ -100,7 +100,7 @@ def _make_private(folder: Path) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file it is, whatever its name; None: there is none."""
+    """Return the identity of a file, independent of its name; None if there is none."""
     try:
         status = path.lstat()
     except FileNotFoundError:

@@ -47,7 +47,7 @@ def write_attribute_request(
 
 
 def attribute_request_readers(backend: ArrayBackend) -> dict[str, Callable[[Any], m.RequestBody]]:
-    """What reads each kind of request; a message that breaks a rule is a CodecError."""
+    """Return the reader of each kind of request; it raises CodecError if a rule is broken."""
 
     def call(message: env_pb2.CallRequest) -> m.Call:
         elements = enumerate(message.args.elements)
@@ -99,7 +99,7 @@ def write_attribute_reply(
 
 
 def attribute_reply_readers(backend: ArrayBackend) -> dict[str, Callable[[Any], m.Reply]]:
-    """What reads each kind of reply; a message that breaks a rule is a CodecError."""
+    """Return the reader of each kind of reply; it raises CodecError if a rule is broken."""
 
     def get_attribute(message: env_pb2.GetAttributeResponse) -> m.Attribute:
         if message.callable:

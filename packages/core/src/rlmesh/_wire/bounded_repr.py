@@ -26,7 +26,7 @@ _BRACKETS: dict[type, tuple[str, str]] = {
 
 
 def bounded_repr(value: object, most: int = MAX_CHARACTERS) -> str:
-    """The repr of `value`, cut off after `most` characters; what cannot be told is told as such.
+    """Return the repr of `value`, cut off after `most` characters, with marks for unreadable parts.
 
     Python's own would walk an object graph along each of its paths.
     """
@@ -37,7 +37,7 @@ def bounded_repr(value: object, most: int = MAX_CHARACTERS) -> str:
 
 
 def clean(text: str) -> str:
-    """`text` without what UTF-8 cannot carry."""
+    """Return `text` without characters that UTF-8 cannot encode."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -92,7 +92,7 @@ class _Text:
 
 
 def _read(parts: Any, room: int) -> list[Any]:
-    """So many parts as there is room for; none of what cannot be read."""
+    """Add as many parts as there is room for, and none that cannot be read."""
     try:
         found: Iterable[Any] = parts()
         return list(islice(found, max(room, 0) + 1))

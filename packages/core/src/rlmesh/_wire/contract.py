@@ -86,7 +86,7 @@ def _write_registration(
 
 
 def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend) -> EnvContract:
-    """The contract of a message.
+    """Return the contract of a message.
 
     Raises:
         CodecError: If it breaks a rule of the contract.
@@ -127,7 +127,7 @@ def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend)
 def _sound_tags(
     message: contract_pb2.EnvContract, observation: Space[Any], action: Space[Any]
 ) -> EnvTags | None:
-    """The tags, or None and a warning where they are not those of the spaces (T-1)."""
+    """Return the tags, or None and a warning if they do not fit the spaces (T-1)."""
     if not message.HasField("tags"):
         return None
     tags = tags_from_wire(message.tags)
@@ -140,7 +140,7 @@ def _sound_tags(
 
 
 def _sound_reward_range(message: contract_pb2.EnvContract) -> tuple[float, float] | None:
-    """The range of rewards, or None and a warning where it is none (T-1)."""
+    """Return the range of rewards, or None and a warning if it is not a range (T-1)."""
     if not message.HasField("reward_range"):
         return None
     low, high = message.reward_range.low, message.reward_range.high
@@ -162,7 +162,7 @@ def _read_registration(message: contract_pb2.Registration, backend: ArrayBackend
 
 
 def route_key(contract: EnvContract) -> bytes:
-    """Equal for contracts that a model is used with in one way: those of equal spaces and tags."""
+    """Return a key that is equal for contracts with equal spaces and tags."""
     spaces = EnvContract("", contract.observation_space, contract.action_space, tags=contract.tags)
     message = contract_pb2.EnvContract()
     contract_to_wire(spaces, message, DynamicEncoder(NATIVE))
@@ -170,7 +170,7 @@ def route_key(contract: EnvContract) -> bytes:
 
 
 def peer_to_wire(peer: PeerInfo, out: handshake_pb2.PeerInfo) -> None:
-    """Write who a peer is into `out`."""
+    """Write the facts of a peer into `out`."""
     out.spec_version = peer.spec_version
     out.spec_digest = peer.spec_digest
     out.implementation = peer.implementation
@@ -179,7 +179,7 @@ def peer_to_wire(peer: PeerInfo, out: handshake_pb2.PeerInfo) -> None:
 
 
 def peer_from_wire(message: handshake_pb2.PeerInfo) -> PeerInfo:
-    """Who a peer is; capabilities of a newer spec are left out."""
+    """Return the facts of a peer, without capabilities of a newer spec."""
     known = [_CAPABILITIES.known(number) for number in message.capabilities]
     return PeerInfo(
         spec_version=message.spec_version,
@@ -199,7 +199,7 @@ def terms_to_wire(terms: SessionTerms, out: handshake_pb2.SessionTerms) -> None:
 
 
 def terms_from_wire(message: handshake_pb2.SessionTerms) -> SessionTerms:
-    """The terms of a message."""
+    """Return the terms of a message."""
     return SessionTerms(
         grace_period=message.grace_period_ms / 1000,
         max_message_bytes=message.max_message_bytes,

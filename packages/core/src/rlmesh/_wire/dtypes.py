@@ -14,12 +14,12 @@ _FROM_WIRE: dict[int, DType] = {number: DTYPES[name] for name, number in _TO_WIR
 
 
 def dtype_to_wire(element: DType) -> dtype_pb2.DType.ValueType:
-    """The enum's number."""
+    """Return the enum's number."""
     return _TO_WIRE[element.name]
 
 
 def dtype_from_wire(number: int) -> DType:
-    """The element type.
+    """Return the element type.
 
     Raises:
         CodecError: If the number is 0.

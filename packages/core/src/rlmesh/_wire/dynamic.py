@@ -34,9 +34,9 @@ class DynamicEncoder:
     """Writes dynamic values for one endpoint.
 
     Args:
-        backend: Who knows the arrays and typed scalars.
-        exact: What cannot be written exactly is an InvalidValueError; else its repr is written,
-            with one warning a key.
+        backend: Backend of the arrays and typed scalars.
+        exact: Whether a value that cannot be written exactly raises InvalidValueError; otherwise
+            its repr is written, with one warning for each key.
     """
 
     def __init__(self, backend: ArrayBackend, *, exact: bool = False) -> None:
@@ -53,7 +53,7 @@ class DynamicEncoder:
         Writer(self._backend, self._report, self._exact).value(value, out, root, 1)
 
     def _report(self, value: object, path: Path, reason: str, instead: str) -> None:
-        """Say that a value is not written as it is."""
+        """Report that a value is not written as it is."""
         if len(self._warned) >= _MAX_WARNINGS:
             return
         place = _path_text(path)

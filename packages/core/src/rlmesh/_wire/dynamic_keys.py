@@ -22,7 +22,7 @@ class KeysTaken:
     """The keys of one map that are written, and those that its own names will take.
 
     Attributes:
-        taken: What tells the written keys apart, but for those that are plain names.
+        taken: Identities of the written keys, except plain names.
 
     Args:
         items: The entries of the map, with distinct keys.
@@ -36,11 +36,11 @@ class KeysTaken:
         self._own: set[str] | None = None
 
     def has(self, key: object, identity: object) -> bool:
-        """Whether a key is written already, or is one of the map's own names in another class."""
+        """Return whether a key is written, or equals one of the map's own names."""
         return identity in self.taken or (type(key) is not str and identity in self._names())
 
     def is_free(self, name: str) -> bool:
-        """Whether a name can stand for a key that cannot be written."""
+        """Return whether a name can stand for a key that cannot be written."""
         return name not in self.taken and name not in self._names()
 
     def _names(self) -> set[str]:
@@ -50,20 +50,20 @@ class KeysTaken:
 
 
 def name_of(key: Any) -> str:
-    """What stands for a key that cannot be written."""
+    """Return the replacement of a key that cannot be written."""
     if issubclass(type(key), str) and str.__len__(key) <= _MAX_NAME:
         return clean(str.__str__(key))
     return bounded_repr(key, _MAX_NAME)
 
 
 def read_key(key: Any, is_array: Callable[[object], bool], parts: Parts, depth: int) -> Any:
-    """The key of Python's own types that `key` is.
+    """Return the key of Python's own types that `key` is.
 
     Args:
         key: Any key.
         is_array: Whether something is an array or typed scalar, which no key is.
         parts: Counts the parts of tuples.
-        depth: Where the key stands.
+        depth: Nesting depth of the key.
 
     Raises:
         BrokenRule: If the contract has no such key.

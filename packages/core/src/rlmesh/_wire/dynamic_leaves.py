@@ -16,7 +16,7 @@ _DynamicValue = value_pb2.DynamicValue
 
 
 def plain_leaf(value: Any) -> Any:
-    """The Python value that one of a subclass holds, such as of an IntEnum.
+    """Return the Python value that one of a subclass holds, such as of an IntEnum.
 
     Raises:
         BrokenRule: If it is of no type that the wire has.
@@ -49,7 +49,7 @@ def _write_text(text: str, out: _DynamicValue) -> None:
 
 
 def integer_bytes(value: int) -> int:
-    """The fewest bytes of two's complement that hold an integer."""
+    """Return the fewest bytes of two's complement that hold an integer."""
     return (value if value >= 0 else ~value).bit_length() // 8 + 1
 
 

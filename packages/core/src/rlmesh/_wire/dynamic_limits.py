@@ -110,7 +110,7 @@ def check_key(key: object) -> None:
 
 
 def key_identity(key: object) -> object:
-    """What tells keys apart: NaN is equal to nothing, not even to itself."""
+    """Return the identity of a key; NaN needs one, because it is not equal to itself."""
     if isinstance(key, tuple):
         return tuple(map(key_identity, key))
     return (_NAN, struct.pack("<d", key)) if isinstance(key, float) and key != key else key

@@ -38,16 +38,16 @@ _DynamicValue = value_pb2.DynamicValue
 def map_from_wire(
     message: value_pb2.Map, backend: ArrayBackend, root: str = "value"
 ) -> dict[Any, Any]:
-    """The entries as a dict, in order.
+    """Return the entries as a dict, in order.
 
     Args:
         message: The map.
-        backend: Who makes arrays and typed scalars.
+        backend: Backend that makes arrays and typed scalars.
         root: Name of the map in messages ("info").
 
     Raises:
         CodecError: If an entry lacks its key or value, a key comes twice, a value is malformed, or
-            there is more of something than the contract allows (M-1); says where.
+            there is more of something than the contract allows (M-1); the message has the path.
     """
     try:
         return _Reader(backend).map(message, 1)
@@ -56,7 +56,7 @@ def map_from_wire(
 
 
 def dynamic_from_wire(message: _DynamicValue, backend: ArrayBackend, root: str = "value") -> Any:
-    """The Python value of a message; arguments and errors as for `map_from_wire`."""
+    """Return the Python value of a message; arguments and errors as for `map_from_wire`."""
     try:
         return _Reader(backend).value(message, 1)
     except BrokenRule as error:
@@ -71,7 +71,7 @@ class _Reader:
     """Reads one value or map; counts its parts, so that a limit holds for all of it.
 
     Args:
-        backend: Who makes arrays and typed scalars.
+        backend: Backend that makes arrays and typed scalars.
     """
 
     def __init__(self, backend: ArrayBackend) -> None:
@@ -79,7 +79,7 @@ class _Reader:
         self._parts = Parts()
 
     def value(self, message: _DynamicValue, depth: int) -> Any:
-        """The value of a message."""
+        """Return the value of a message."""
         kind = message.WhichOneof("kind")
         if kind is None:
             raise BrokenRule("a value has no kind (or one of a newer spec)")
@@ -89,7 +89,7 @@ class _Reader:
         return content if reader is None else reader(self, content, depth)
 
     def map(self, message: value_pb2.Map, depth: int) -> dict[Any, Any]:
-        """The entries as a dict; their values stand at `depth`."""
+        """Return the entries as a dict; their values stand at `depth`."""
         self._parts.count(len(message.entries), "a map")
         values: dict[Any, Any] = {}
         others: set[object] = set()
@@ -113,7 +113,7 @@ class _Reader:
         return values
 
     def all(self, messages: Sequence[_DynamicValue], depth: int, noun: str) -> list[Any]:
-        """The values of several messages, which stand at `depth`."""
+        """Return the values of several messages, which stand at `depth`."""
         self._parts.count(len(messages), noun)
         values: list[Any] = []
         for i, message in enumerate(messages):
@@ -125,11 +125,11 @@ class _Reader:
         return values
 
     def array(self, array: DynamicArray) -> Any:
-        """An array or typed scalar of the backend."""
+        """Return an array or typed scalar of the backend."""
         return self._backend.from_dynamic(array)
 
     def objects(self, message: value_pb2.ObjectArray, depth: int) -> Any:
-        """An array of any values, which stand at `depth`."""
+        """Return an array of any values, which stand at `depth`."""
         shape = tuple(message.shape)
         check_objects_shape(shape, len(message.elements))
         self._parts.count_empty(shape)
@@ -149,7 +149,7 @@ class _Reader:
 
 
 def _step_of(key: object) -> str | int:
-    """A key as a step of a path; Python makes no digits of a huge integer."""
+    """Return a key as a step of a path; Python makes no digits of a huge integer."""
     short = isinstance(key, int) and key.bit_length() <= 64
     return key if short or isinstance(key, str) else bounded_repr(key, 60)  # type: ignore[return-value]
 

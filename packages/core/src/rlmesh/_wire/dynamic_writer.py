@@ -23,7 +23,7 @@ from rlmesh.backends import ArrayBackend, DynamicArray
 __all__ = ["Path", "Writer"]
 
 Path = Union[str, tuple[Any, Any]]
-"""Where a value stands: a name, or the path of what holds it and its key or index there."""
+"""Position of a value: a name, or the path of its container and its key or index there."""
 
 Report = Callable[[object, Path, str, str], None]
 """Called with a value that is not written as it is, its path, why, and what was done instead."""
@@ -55,8 +55,8 @@ class Writer:
     """Writes one value or map.
 
     Args:
-        backend: Who knows the arrays and typed scalars.
-        report: Called with all that is not written as it is; may raise.
+        backend: Backend of the arrays and typed scalars.
+        report: Called with each value that is not written as it is; may raise.
         exact: Whether it does raise.
     """
 
@@ -135,7 +135,7 @@ class Writer:
     def _write_items(
         self, items: Sequence[tuple[Any, Any]], entries: Any, path: Path, depth: int
     ) -> None:
-        """Write the entries of a map, whose values stand at `depth`."""
+        """Write the entries of a map with values at nesting depth `depth`."""
         keys: KeysTaken | None = None
         add = entries.add
         for key, value in items:
@@ -153,7 +153,7 @@ class Writer:
                 self.value(value, entry.value, (path, key), depth)
 
     def _entry(self, key: Any, keys: KeysTaken, entries: Any, path: Path, depth: int) -> Any:
-        """An entry with a key or the name that stands for it; None where that is taken."""
+        """Return an entry with a key or the name that stands for it; None if that is taken."""
         try:
             plain = read_key(key, self._is_array, self._parts, depth)
             identity = limits.key_identity(plain)
@@ -209,7 +209,7 @@ class Writer:
 
 
 def _items(values: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
-    """The entries of a mapping, as they are now."""
+    """Return the entries of a mapping, as they are now."""
     if type(values) is dict:
         return list(values.items())
     try:
@@ -219,7 +219,7 @@ def _items(values: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
 
 
 def _parts(values: Iterable[Any]) -> Sequence[Any]:
-    """The elements of a list or tuple, as they are now."""
+    """Return the elements of a list or tuple, as they are now."""
     if type(values) is tuple:
         return values
     try:
@@ -256,7 +256,7 @@ def _write_numbers(array: DynamicArray, out: _DynamicValue) -> None:
 
 
 def _text_of(value: Any, backend: ArrayBackend, room: int) -> str:
-    """What stands for a value that cannot be written."""
+    """Return the replacement of a value that cannot be written."""
     if issubclass(type(value), str):
         return clean(str.__str__(value))
     try:

@@ -24,13 +24,13 @@ class EnumMap(Generic[E]):
         self._from: dict[int, E] = {number: member for member, number in self._to.items()}
 
     def to_wire(self, member: E) -> Any:
-        """The wire enum's number."""
+        """Return the wire enum's number."""
         return self._to[member]
 
     def from_wire(self, number: int, default: E) -> E:
-        """The member; `default` for a number that is 0 or of a newer spec."""
+        """Return the member; `default` for a number that is 0 or of a newer spec."""
         return self._from.get(number, default)
 
     def known(self, number: int) -> E | None:
-        """The member; None for a number that is 0 or of a newer spec."""
+        """Return the member; None for a number that is 0 or of a newer spec."""
         return self._from.get(number)

@@ -69,20 +69,20 @@ class EnvWireCodec:
     """Writes and reads the frames of one endpoint.
 
     Args:
-        backend: Who makes the arrays of info, options and metadata.
+        backend: Backend of the arrays in info, options and metadata.
     """
 
     def __init__(self, backend: ArrayBackend) -> None:
         self._backend = backend
         self._encoder = DynamicEncoder(backend)
-        # What is asked for by itself is told exactly, or not at all (N-10, N-11).
+        # A value that is requested by itself is sent exactly, or not at all (N-10, N-11).
         self._exact_encoder = DynamicEncoder(backend, exact=True)
         self._steps = StepReader(self._read_info)
 
     # Requests: written by the client, read by the server.
 
     def write_request(self, request: m.Request, allocate: FrameAllocator = join_parts) -> Frame:
-        """The frame of a request; `allocate` puts a large one where the transport wants it."""
+        """Return the frame of a request; `allocate` allocates it if it is large."""
         body = request.body
         if isinstance(body, m.Step):
             return write_step(request.sequence, body, allocate)
@@ -120,7 +120,7 @@ class EnvWireCodec:
         out.lane_mask = reset.lane_mask
 
     def read_request(self, data: Buffer) -> m.Request:
-        """The request of a frame.
+        """Return the request of a frame.
 
         A request that breaks a rule is `Malformed`: it has a number, and counts (Q-8).
 
@@ -164,7 +164,7 @@ class EnvWireCodec:
     def write_reply(
         self, sequence: int, reply: m.Reply, call_us: int = 0, allocate: FrameAllocator = join_parts
     ) -> Frame:
-        """The frame of the reply to request `sequence`; see `write_request`."""
+        """Return the frame of the reply to request `sequence`; see `write_request`."""
         if isinstance(reply, m.StepDone):
             info = self.write_info(reply.info) if reply.info else b""
             return write_step_done(sequence, reply, call_us, info, allocate)
@@ -189,7 +189,7 @@ class EnvWireCodec:
         return checked_frame(frame)
 
     def write_info(self, info: m.Info) -> bytes:
-        """A serialised info."""
+        """Return a serialised info."""
         message = value_pb2.Map()
         self._encoder.map(info, message, "info")
         data = message.SerializeToString()
@@ -198,7 +198,7 @@ class EnvWireCodec:
         return data
 
     def _lightened(self, message: value_pb2.Map, reason: str) -> bytes:
-        """An info without the entries that a receiver would refuse it for (M-9), largest first."""
+        """Return an info without its largest entries, so that no receiver refuses it (M-9)."""
         data = b""
         for entry in sorted(message.entries, key=lambda entry: -entry.ByteSize()):
             words = f"not sent: {reason}"
@@ -220,7 +220,7 @@ class EnvWireCodec:
             contract_to_wire(opened.served, out.contract, self._encoder)
 
     def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
-        """Sequence number and reply of a frame.
+        """Return sequence number and reply of a frame.
 
         Raises:
             CodecError: If it is not a frame, or one that breaks a rule.
@@ -260,7 +260,7 @@ class EnvWireCodec:
     # Describe: unary, outside of sessions.
 
     def write_describe_request(self, client: PeerInfo) -> bytes:
-        """The request of `Describe`."""
+        """Return the request of `Describe`."""
         message = env_pb2.DescribeRequest()
         peer_to_wire(client, message.client)
         return message.SerializeToString()
@@ -268,7 +268,7 @@ class EnvWireCodec:
     def write_description(
         self, server: PeerInfo, contract: EnvContract, terms: SessionTerms
     ) -> bytes:
-        """The answer of `Describe`."""
+        """Return the answer of `Describe`."""
         message = env_pb2.DescribeResponse()
         peer_to_wire(server, message.server)
         contract_to_wire(contract, message.contract, self._encoder)
@@ -276,7 +276,7 @@ class EnvWireCodec:
         return message.SerializeToString()
 
     def read_description(self, data: bytes) -> tuple[PeerInfo, EnvContract, SessionTerms]:
-        """Server, contract and terms of an answer of `Describe`.
+        """Return server, contract and terms of an answer of `Describe`.
 
         Raises:
             CodecError: If it is not one.
@@ -305,7 +305,7 @@ def _parse(message: Any, data: bytes) -> None:
 def request_of(
     frame: Any, data: Buffer, readers: Mapping[str, Callable[[Any], m.RequestBody]]
 ) -> m.Request:
-    """The request of a frame, by the reader of its kind; one that breaks a rule is `Malformed`.
+    """Return the request of a frame by the reader of its kind; `Malformed` if it breaks a rule.
 
     Raises:
         CodecError: If it is not a frame.
@@ -325,7 +325,7 @@ def request_of(
 
 
 def _request_of_many_parts(data: bytes, reason: str) -> m.Request:
-    """What a request is that is not read; its session goes on if its number can be read."""
+    """Describe a request that is not read; its session goes on if its number can be read."""
     try:
         sequence, _ = sequence_of(data)
     except (IndexError, NotCanonical):
@@ -344,7 +344,7 @@ def write_opened(opened: m.Opened, out: Any) -> None:
 
 
 def read_opened(message: Any, served: Any) -> m.Opened:
-    """The answer to a handshake, with what is served."""
+    """Return the answer to a handshake, with what is served."""
     return m.Opened(
         server=peer_from_wire(message.server),
         session_id=message.session_id,
@@ -389,7 +389,7 @@ def write_open(body: m.Open, out: Any) -> None:
 
 
 def read_open(message: Any) -> m.Open:
-    """The handshake of an `OpenRequest`; CodecError if it breaks a rule."""
+    """Return the handshake of an `OpenRequest`; CodecError if it breaks a rule."""
     if not message.HasField("client"):
         raise CodecError("an open does not say who the client is", path="client")
     resume = None

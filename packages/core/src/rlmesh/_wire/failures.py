@@ -46,7 +46,7 @@ _OF_ENV: dict[int, type[e.EnvError]] = {
 
 
 def failure_of_exception(error: BaseException, call: str, *, expose_traceback: bool) -> Failure:
-    """What a user's exception in `call` ("step") is on the wire."""
+    """Return the failure for a user's exception in `call` ("step")."""
     kind = type(error)
     name = f"{kind.__module__}.{kind.__qualname__}"
     text = ""
@@ -61,7 +61,7 @@ def failure_of_exception(error: BaseException, call: str, *, expose_traceback: b
 
 
 def failure_of_value(code: ErrorCode, error: e.CodecError | e.InvalidValueError) -> Failure:
-    """What a value that is not one of its space is on the wire."""
+    """Return the failure for a value that does not belong to its space."""
     expected = actual = ""
     if isinstance(error, e.InvalidValueError):
         expected, actual = error.expected, error.actual
@@ -83,7 +83,7 @@ def raise_model_failure(failure: Failure, address: str) -> None:
 
 
 def text_of(error: BaseException) -> str:
-    """What an exception says, even where its class is a user's and its `__str__` raises."""
+    """Return the text of an exception, even if its class is a user's and its `__str__` raises."""
     try:
         return str(error)
     except BaseException:
@@ -152,12 +152,12 @@ def failure_to_wire(failure: Failure, out: error_pb2.Error) -> None:
 
 
 def _cut(text: str, most: int = MAX_TEXT_BYTES) -> str:
-    """`text` as UTF-8 can carry it, and no longer than the contract allows (M-1)."""
+    """Return `text` as UTF-8 can encode it, and no longer than the contract allows (M-1)."""
     return text.encode("utf-8", "backslashreplace")[:most].decode("utf-8", "ignore")
 
 
 def failure_from_wire(message: error_pb2.Error) -> Failure:
-    """The failure of a message."""
+    """Return the failure of a message."""
     return Failure(
         code=message.code,
         message=message.message,

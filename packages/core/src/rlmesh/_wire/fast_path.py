@@ -24,12 +24,12 @@ class NotCanonical(Exception):
 
 
 def sequence_of(data: Buffer) -> tuple[int, int]:
-    """The sequence number of a frame, and where it ends."""
+    """Return the sequence number of a frame, and the position after it."""
     return number(data, 1) if data[0] == SEQUENCE else (0, 0)
 
 
 def value(data: Buffer, at: int, end: int) -> m.Encoded:
-    """A spec-directed value, which must end at `end`."""
+    """Return a spec-directed value, which must end at `end`."""
     slabs: list[Buffer] = []
     while at < end and data[at] == FIRST:
         at, stop = span(FIRST, data, at, end)
@@ -46,12 +46,12 @@ def value(data: Buffer, at: int, end: int) -> m.Encoded:
 
 
 def slab(data: Buffer, at: int, stop: int) -> Buffer:
-    """The bytes from `at` to `stop`: a view where they are many."""
+    """Return the bytes from `at` to `stop`: a view if they are many."""
     return data[at:stop] if stop - at < _VIEW_BYTES else memoryview(data)[at:stop]
 
 
 def span(tag: int, data: Buffer, at: int, end: int) -> tuple[int, int]:
-    """Where the content of a field starts and ends; the field must be `tag`, and end by `end`."""
+    """Return start and end of a field's content; the field must be `tag`, and end by `end`."""
     if data[at] != tag:
         raise NotCanonical
     size = data[at + 1]
@@ -64,7 +64,7 @@ def span(tag: int, data: Buffer, at: int, end: int) -> tuple[int, int]:
 
 
 def enter(tag: int, data: Buffer, at: int, end: int) -> int:
-    """Where the content of a field starts that is the last one up to `end`."""
+    """Return the start of the content of the last field up to `end`."""
     if data[at] == tag and data[at + 1] == end - at - 2 < 128:
         return at + 2
     at, stop = span(tag, data, at, end)
@@ -74,7 +74,7 @@ def enter(tag: int, data: Buffer, at: int, end: int) -> int:
 
 
 def number(data: Buffer, at: int) -> tuple[int, int]:
-    """A varint of at most 63 bits, and where it ends."""
+    """Return a varint of at most 63 bits, and the position after it."""
     byte = data[at]
     if byte < 128:
         return byte, at + 1

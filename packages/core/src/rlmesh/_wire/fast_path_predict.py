@@ -26,7 +26,7 @@ would keep the server busy for most of a minute."""
 
 
 def write_predict(sequence: int, body: Predict, allocate: FrameAllocator = join_parts) -> Frame:
-    """The frame of a request.
+    """Return the frame of a request.
 
     Raises:
         ValueError: If a lane, or how many actions are wanted, does not fit 32 bits.
@@ -55,7 +55,7 @@ def _uint32(name: str, given: int) -> int:
 
 
 def read_predict(data: Buffer) -> m.Request | None:
-    """The request of a frame; None: let the messages read it."""
+    """Return the request of a frame; None if the messages have to read it."""
     try:
         end = len(data)
         sequence, at = sequence_of(data)

@@ -34,7 +34,7 @@ _unpack_double = struct.Struct("<d").unpack_from
 
 
 def read_step(data: Buffer) -> m.Request | None:
-    """The request of a step's frame; None: let the messages read it."""
+    """Return the request of a step's frame; None if the messages have to read it."""
     try:
         end = len(data)
         sequence, at = sequence_of(data)
@@ -48,7 +48,7 @@ def read_step(data: Buffer) -> m.Request | None:
 def read_reset_done(
     data: Buffer, read_info: Callable[[Buffer], m.Info]
 ) -> tuple[int, m.ResetDone] | None:
-    """Sequence and reply of a reset's answer; None: let the messages read it."""
+    """Return sequence and reply of a reset's answer; None if the messages have to read it."""
     try:
         end = len(data)
         sequence, at = _begin(data)
@@ -67,8 +67,8 @@ def read_reset_done(
 class StepReader:
     """Reads the answers of a session's steps.
 
-    It remembers the head of the last one whose observation is one slab: the steps of most
-    environments have the same, since it says nothing but sizes.
+    It remembers the head of the last answer with an observation of one slab: most steps of an
+    environment have the same head, because it has nothing but sizes.
 
     Args:
         read_info: Reads a serialised `Map`.
@@ -81,7 +81,7 @@ class StepReader:
         self._slab = 0
 
     def read(self, data: Buffer) -> tuple[int, m.StepDone] | None:
-        """Sequence and reply of a step's answer; None: let the messages read it."""
+        """Return sequence and reply of a step's answer; None if the messages have to read it."""
         try:
             end = len(data)
             sequence, at = _begin(data)
@@ -104,7 +104,7 @@ class StepReader:
 
 
 def _begin(data: Buffer) -> tuple[int, int]:
-    """Sequence of an answer, and where that starts, after how long the call took."""
+    """Return an answer's sequence number, and the position after the duration of the call."""
     sequence, at = sequence_of(data)
     if data[at] == CALL_US:
         _, at = number(data, at + 1)
@@ -114,7 +114,7 @@ def _begin(data: Buffer) -> tuple[int, int]:
 def _step_scalars(
     data: Buffer, at: int, observation: m.Encoded, read_info: Callable[[Buffer], m.Info]
 ) -> m.StepDone:
-    """The reward and flags of a single environment, and its info."""
+    """Return the reward and flags of a single environment, and its info."""
     end = len(data)
     reward = 0.0
     terminated = truncated = False
@@ -136,7 +136,7 @@ def _step_scalars(
 def _step_rest(
     data: Buffer, at: int, observation: m.Encoded, read_info: Callable[[Buffer], m.Info]
 ) -> m.StepDone:
-    """The info, the lanes and the last observations of a vector."""
+    """Return the info, the lanes and the last observations of a vector."""
     end = len(data)
     info: m.Info = m.NO_INFO
     if data[at] == INFO:

@@ -24,7 +24,7 @@ _pack_double = struct.Struct("<d").pack
 
 
 def write_step(sequence: int, step: m.Step, allocate: FrameAllocator = join_parts) -> Frame:
-    """The frame of a step's request."""
+    """Return the frame of a step's request."""
     parts: list[Buffer] = []
     size = put_value(step.action, parts)
     if size < 126:
@@ -43,7 +43,7 @@ def write_reset_done(
     info: bytes,
     allocate: FrameAllocator = join_parts,
 ) -> Frame:
-    """The frame of a reset's answer; `info` is a serialised `Map`, empty for an empty one."""
+    """Return the frame of a reset's answer; `info` is a serialised `Map`."""
     parts: list[Buffer] = []
     size = put_value(done.observation, parts)
     length = varint(size)
@@ -60,7 +60,7 @@ def write_step_done(
     info: bytes,
     allocate: FrameAllocator = join_parts,
 ) -> Frame:
-    """The frame of a step's answer; `info` is a serialised `Map`, empty for an empty one."""
+    """Return the frame of a step's answer; `info` is a serialised `Map`, empty for an empty one."""
     parts: list[Buffer] = []
     size = put_value(done.observation, parts)
     length = SHORT[size] if size < 128 else varint(size)
@@ -85,9 +85,9 @@ def _put_response(
     parts: list[Buffer],
     allocate: FrameAllocator,
 ) -> Frame:
-    """A frame of an answer of `size` bytes.
+    """Return a frame of an answer of `size` bytes.
 
-    `parts` lacks what stands before the observation, whose size `length` is, as a varint.
+    `parts` lacks the fields before the observation; `length` is its size, as a varint.
     """
     head = b"\x08" + varint(sequence) if sequence else b""
     if call_us:

@@ -1,7 +1,7 @@
 """Tags of what is written and read byte by byte, one each: field number << 3 | wire type.
 
-Where writers put several fields into one format they have them as its literal bytes; the tests hold
-what is written against the generated messages.
+If a writer puts several fields into one format, the format has their tags as literal bytes; tests
+compare the output with the generated messages.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ INFO = 5 << 3 | _LENGTH_DELIMITED
 LANES = 6 << 3 | _LENGTH_DELIMITED
 FINAL = 7 << 3 | _LENGTH_DELIMITED
 
-# Of a PredictRequest, whose lanes and observation are SECOND and THIRD:
+# Of a PredictRequest; its lanes and observation are SECOND and THIRD:
 PREDICT_REQUEST = 5 << 3 | _LENGTH_DELIMITED
 FORM = 1 << 3
 MAX_ACTIONS = 4 << 3

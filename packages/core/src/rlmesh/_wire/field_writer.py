@@ -34,7 +34,7 @@ def put_value(value: m.Encoded, parts: list[Buffer]) -> int:
 
 
 def put_field(tag: int, content: Sequence[Buffer], size: int, parts: list[Buffer]) -> int:
-    """Append a field whose content has `size` bytes; returns its size."""
+    """Append a field with `size` bytes of content; return its size."""
     head = SHORT[tag] + varint(size)
     parts.append(head)
     parts.extend(content)
@@ -42,7 +42,7 @@ def put_field(tag: int, content: Sequence[Buffer], size: int, parts: list[Buffer
 
 
 def varint(number: int) -> bytes:
-    """A number from 0 on as protobuf writes it."""
+    """Return a number from 0 on as protobuf writes it."""
     if number < 128:
         return SHORT[number]
     if number < 16384:

@@ -26,7 +26,7 @@ __all__ = [
 
 
 def read_value(message: value_pb2.Value) -> m.Encoded:
-    """A spec-directed value."""
+    """Return a spec-directed value."""
     batch_size = message.batch_size if message.HasField("batch_size") else None
     return m.Encoded(list(message.slabs), batch_size)
 
@@ -103,7 +103,7 @@ def step_reader(message: env_pb2.StepResponse, backend: ArrayBackend) -> m.StepD
 
 
 def many_steps_reader(backend: ArrayBackend) -> Callable[[Any], m.StepManyDone]:
-    """What reads a reply; a message that breaks a rule is a CodecError."""
+    """Return the reader of a reply; it raises CodecError if a rule is broken."""
 
     def read(message: env_pb2.StepManyResponse) -> m.StepManyDone:
         failure = failure_from_wire(message.error) if message.HasField("error") else None

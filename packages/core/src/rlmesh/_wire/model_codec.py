@@ -57,7 +57,7 @@ class ModelWireCodec:
     """Writes and reads the frames of one endpoint.
 
     Args:
-        backend: Who makes the arrays of infos and metadata.
+        backend: Backend of the arrays in infos and metadata.
     """
 
     def __init__(self, backend: ArrayBackend) -> None:
@@ -67,7 +67,7 @@ class ModelWireCodec:
     # Requests: written by the client, read by the server.
 
     def write_request(self, request: m.Request, allocate: FrameAllocator = join_parts) -> Frame:
-        """The frame of a request; `allocate` puts a large one where the transport wants it."""
+        """Return the frame of a request; `allocate` allocates it if it is large."""
         body = request.body
         if isinstance(body, Predict):
             return write_predict(request.sequence, body, allocate)
@@ -89,7 +89,7 @@ class ModelWireCodec:
         return frame.SerializeToString()
 
     def read_request(self, data: Buffer) -> m.Request:
-        """The request of a frame; see `EnvWireCodec.read_request`.
+        """Return the request of a frame; see `EnvWireCodec.read_request`.
 
         Raises:
             CodecError: If it is not a frame.
@@ -130,10 +130,10 @@ class ModelWireCodec:
     def write_reply(
         self, sequence: int, reply: m.Reply, call_us: int = 0, allocate: FrameAllocator = join_parts
     ) -> Frame:
-        """The frame of the reply to request `sequence`.
+        """Return the frame of the reply to request `sequence`.
 
-        `call_us`, which counts the time in line for a batch, is not told: `Predicted` has its own.
-        `allocate` is for replies in pieces, and none of a model is.
+        `call_us`, which includes the wait for a batch, is not sent: `Predicted` has its own.
+        `allocate` is for replies in parts, and a model's replies have none.
         """
         frame = model_pb2.SessionResponse()
         frame.sequence = sequence
@@ -166,7 +166,7 @@ class ModelWireCodec:
             model_spec_to_wire(opened.served, out.spec, self._encoder)
 
     def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
-        """Sequence number and reply of a frame.
+        """Return sequence number and reply of a frame.
 
         Raises:
             CodecError: If it is not a frame, or one that breaks a rule.
@@ -209,13 +209,13 @@ class ModelWireCodec:
     # Describe: unary, outside of sessions.
 
     def write_describe_request(self, client: PeerInfo) -> bytes:
-        """The request of `Describe`."""
+        """Return the request of `Describe`."""
         message = model_pb2.DescribeRequest()
         peer_to_wire(client, message.client)
         return message.SerializeToString()
 
     def write_description(self, server: PeerInfo, served: ModelSpec, terms: SessionTerms) -> bytes:
-        """The answer of `Describe`."""
+        """Return the answer of `Describe`."""
         message = model_pb2.DescribeResponse()
         peer_to_wire(server, message.server)
         model_spec_to_wire(served, message.spec, self._encoder)
@@ -223,7 +223,7 @@ class ModelWireCodec:
         return message.SerializeToString()
 
     def read_server(self, data: bytes) -> PeerInfo:
-        """Who has answered `Describe`; its spec may be one of a version that does not talk.
+        """Return the server that answered `Describe`; its spec version may be incompatible.
 
         Raises:
             CodecError: If it is no such answer.
@@ -233,7 +233,7 @@ class ModelWireCodec:
         return peer_from_wire(message.server)
 
     def read_description(self, data: bytes) -> tuple[PeerInfo, ModelSpec, SessionTerms]:
-        """Server, spec and terms of an answer of `Describe`.
+        """Return server, spec and terms of an answer of `Describe`.
 
         Raises:
             CodecError: If it is not one.

@@ -42,12 +42,12 @@ Port = Union[spec_pb2.ModelInput, spec_pb2.ModelOutput]
 
 
 def predict_form_to_wire(form: PredictForm) -> Any:
-    """The wire enum's number."""
+    """Return the wire enum's number."""
     return _FORMS.to_wire(form)
 
 
 def predict_form_from_wire(number: int) -> PredictForm | None:
-    """The form; None for a number that is 0 or of a newer spec."""
+    """Return the form; None for a number that is 0 or of a newer spec."""
     return _FORMS.known(number)
 
 
@@ -106,14 +106,14 @@ def _write_port(port: ModelInput | ModelOutput, out: Port) -> None:
 
 
 def model_spec_from_wire(message: spec_pb2.ModelSpec, backend: ArrayBackend) -> ModelSpec:
-    """The spec of a message. Predict forms of a newer spec are left out, were it all of them.
+    """Return the spec of a message, without predict forms of a newer spec.
 
     Args:
         message: The spec.
-        backend: Whose arrays the metadata is to have.
+        backend: Backend of the arrays in the metadata.
 
     Raises:
-        CodecError: If it breaks a rule of the contract; says where. Also if an element type, or a
+        CodecError: If it breaks a rule of the contract, with the path, or if an element type or a
             kind of normalization, is one of a newer spec.
     """
     forms = [_FORMS.known(number) for number in message.predict_forms]
@@ -150,7 +150,7 @@ def _read_input(message: spec_pb2.ModelInput) -> ModelInput:
 
 
 def _port_facts(message: Port, side: str) -> dict[str, Any]:
-    """What an input and an output have in common."""
+    """Write the fields that inputs and outputs share."""
     path = side + path_text((message.name,))
     if message.any_shape and message.shape:
         raise CodecError("expected no shape beside any_shape", path=path)

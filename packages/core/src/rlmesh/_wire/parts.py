@@ -58,7 +58,7 @@ _NUMBER_COSTS = {
     FieldDescriptor.TYPE_DOUBLE: 24,
     FieldDescriptor.TYPE_ENUM: 0,
 }
-"""The same for fields that are numbers, where it is not 32."""
+"""The same for fields of numbers, if it is not 32."""
 
 _ELEMENT_COST, _ELEMENT_BYTE_COST = 32, 8
 """The same for an element of a packed field, and for each of its bytes."""
@@ -167,7 +167,7 @@ def _fits(data: bytes, message: Descriptor, room: int) -> bool:
 
 
 def _content_cost(field: _Field, data: bytes, at: int, size: int) -> int:
-    """What the content of a field takes that is no message."""
+    """Return the memory for the content of a field that is not a message."""
     if field.packed < 0:
         return size
     # Each number of varying size ends with a byte below 128.
@@ -191,7 +191,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _after_group(data: bytes, at: int) -> int:
-    """Where a group ends that nothing here knows; its parser drops it, too."""
+    """Return the end of an unknown group, which the parser drops, too."""
     open_groups = 1
     while open_groups:
         tag, at = _varint(data, at)
@@ -212,7 +212,7 @@ def _after_group(data: bytes, at: int) -> int:
 
 @cache
 def _fields(message: Descriptor) -> Mapping[int, _Field]:
-    """The fields of a message by their tags, with the wire type; more than one where it varies."""
+    """Return the fields of a message by their tags, with each wire type that a tag occurs with."""
     fields: dict[int, _Field] = {}
     for field in message.fields:
         tag = field.number << 3

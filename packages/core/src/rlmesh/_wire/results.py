@@ -48,7 +48,7 @@ ENV_ID = "rlmesh.env_id"
 """Key of metadata under which a run's environment stands that was written before it had a field."""
 
 _ENDS = EnumMap(EpisodeEnd, result_pb2.EpisodeEnd, "EPISODE_END")
-# The last ones: what versions of protobuf say of JSON that is no object.
+# The last ones: errors that versions of protobuf raise for JSON that is not an object.
 _NOT_JSON = (json_format.Error, ValueError, RecursionError, TypeError, AttributeError)
 _FACTS = tuple(field.name for field in fields(EpisodeFailure))
 
@@ -57,11 +57,11 @@ _FACTS = tuple(field.name for field in fields(EpisodeFailure))
 
 
 def run_to_bytes(run: RunResult, backend: ArrayBackend) -> bytes:
-    """The serialised `RunResult`.
+    """Return the serialised `RunResult`.
 
     Args:
         run: The run.
-        backend: Who knows the arrays of its infos and metadata.
+        backend: Backend of the arrays in its infos and metadata.
 
     Raises:
         ValueError: If a number does not fit its field, or metadata has a reserved key.
@@ -70,7 +70,7 @@ def run_to_bytes(run: RunResult, backend: ArrayBackend) -> bytes:
 
 
 def run_from_bytes(data: bytes, backend: ArrayBackend) -> RunResult:
-    """The run of a serialised `RunResult`.
+    """Return the run of a serialised `RunResult`.
 
     Raises:
         CodecError: If it is not one, or breaks a rule of the contract.
@@ -81,12 +81,12 @@ def run_from_bytes(data: bytes, backend: ArrayBackend) -> RunResult:
 
 
 def run_to_json(run: RunResult, backend: ArrayBackend, indent: int | None) -> str:
-    """The `RunResult` in protobuf's JSON; arguments and errors as of `run_to_bytes`."""
+    """Return the `RunResult` in protobuf's JSON; arguments and errors as of `run_to_bytes`."""
     return json_format.MessageToJson(_run_message(run, backend), indent=indent)
 
 
 def run_from_json(text: str | bytes, backend: ArrayBackend) -> RunResult:
-    """The run of a `RunResult` in protobuf's JSON; fields of a newer spec are ignored.
+    """Return the run of a `RunResult` in protobuf's JSON; fields of a newer spec are ignored.
 
     Raises:
         CodecError: If it is not one, or breaks a rule of the contract.
@@ -153,7 +153,7 @@ def _is_reserved(key: object) -> bool:
 
 
 def _common_env_id(episodes: tuple[EpisodeResult, ...]) -> str:
-    """What the messages tell of a run's environment: the id that all its episodes have."""
+    """Return the id that all episodes of a run share; empty if they differ."""
     ids = {episode.env_id for episode in episodes}
     return ids.pop() if len(ids) == 1 else ""
 
@@ -241,7 +241,7 @@ def _read_failure(message: error_pb2.Error) -> EpisodeFailure:
 
 
 def write_record(record: JournalHeader | EpisodeResult, backend: ArrayBackend) -> bytes:
-    """The bytes of a record, without its length.
+    """Return the bytes of a record, without its length.
 
     Raises:
         ValueError: If a number does not fit its field.
@@ -255,17 +255,17 @@ def write_record(record: JournalHeader | EpisodeResult, backend: ArrayBackend) -
 
 
 def framed(record: bytes) -> bytes:
-    """A record between its length and its checksum, as it stands in a journal (T-6)."""
+    """Return a record between its length and its checksum, as it stands in a journal (T-6)."""
     return varint(len(record)) + record + checksum(record)
 
 
 def checksum(record: bytes) -> bytes:
-    """The CRC-32 of a record."""
+    """Return the CRC-32 of a record."""
     return zlib.crc32(record).to_bytes(CHECKSUM_BYTES, "little")
 
 
 def read_record(data: bytes, backend: ArrayBackend) -> Record:
-    """The record of its bytes, without its length.
+    """Return the record of its bytes, without its length.
 
     Raises:
         CodecError: If it is not one, or breaks a rule of the contract.
@@ -307,5 +307,5 @@ def _unsigned(number: int, path: str) -> int:
 
 
 def _text(text: str) -> str:
-    """`text` as UTF-8 can carry it."""
+    """Return `text` as UTF-8 can encode it."""
     return text.encode("utf-8", "backslashreplace").decode()

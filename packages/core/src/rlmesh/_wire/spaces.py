@@ -110,14 +110,14 @@ _WRITERS: dict[str, Callable[[Any, Any], None]] = {
 
 
 def space_from_wire(message: space_pb2.Space, root: str = "space") -> spaces.Space[Any]:
-    """The space of a message.
+    """Return the space of a message.
 
     Args:
         message: The space.
         root: Name of the space in messages ("observation_space").
 
     Raises:
-        CodecError: If the message breaks a rule or a limit of the contract; says where.
+        CodecError: If the message breaks a rule or limit of the contract; the message has the path.
         NewerSpecError: If it has a family or an element type of a newer spec.
     """
     return _Reader().space(message, root, 1)
@@ -131,7 +131,7 @@ class _Reader:
         self._leaves = 0
 
     def space(self, message: space_pb2.Space, path: str, depth: int) -> spaces.Space[Any]:
-        """The space of a message that stands at `path`."""
+        """Return the space of a message that stands at `path`."""
         kind = message.WhichOneof("kind")
         if kind is None:
             raise NewerSpecError("a space has no kind (or one of a newer spec)", path=path)
@@ -161,7 +161,7 @@ class _Reader:
     def children(
         self, messages: Iterable[space_pb2.Space], path: str, depth: int
     ) -> list[spaces.Space[Any]]:
-        """The numbered children of a space."""
+        """Return the numbered children of a space."""
         return [self.space(child, f"{path}[{i}]", depth) for i, child in enumerate(messages)]
 
 
@@ -178,7 +178,7 @@ def _read_box(message: space_pb2.Box) -> spaces.Space[Any]:
 
 
 def _read_shape(extents: Sequence[int], element: DType) -> tuple[int, ...]:
-    """A leaf's shape, within the limits, which are checked before anything is made of it."""
+    """Return a leaf's shape, within the limits, which are checked before anything is made of it."""
     check_extents(extents, element)
     return tuple(extents)
 

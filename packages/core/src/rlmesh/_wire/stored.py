@@ -26,14 +26,14 @@ class InfoWriter:
         self._encoder = DynamicEncoder(backend)
 
     def to_bytes(self, info: Mapping[Any, Any]) -> bytes:
-        """The bytes of an info."""
+        """Return the bytes of an info."""
         message = value_pb2.Map()
         self._encoder.map(info, message, "info")
         return message.SerializeToString()
 
 
 def info_from_bytes(data: bytes, backend: ArrayBackend) -> dict[Any, Any]:
-    """The info that `InfoWriter` wrote; the backend makes its arrays and typed scalars.
+    """Return the info that `InfoWriter` wrote; the backend makes its arrays and typed scalars.
 
     Raises:
         CodecError: If the bytes are not one.
@@ -44,14 +44,14 @@ def info_from_bytes(data: bytes, backend: ArrayBackend) -> dict[Any, Any]:
 
 
 def space_to_bytes(space: Space[Any]) -> bytes:
-    """A space as a serialised `rlmesh.proto.spaces.v1.Space`."""
+    """Return a space as a serialised `rlmesh.proto.spaces.v1.Space`."""
     message = space_pb2.Space()
     space_to_wire(space, message)
     return message.SerializeToString()
 
 
 def space_from_bytes(data: bytes) -> Space[Any]:
-    """The space that the bytes are.
+    """Return the space that the bytes are.
 
     Raises:
         CodecError: If they are not one.

@@ -45,7 +45,7 @@ def feature_to_wire(feature: Feature, out: tags_pb2.Feature) -> None:
 
 
 def feature_from_wire(message: tags_pb2.Feature) -> Feature:
-    """The feature of a message."""
+    """Return the feature of a message."""
     return Feature(
         role=message.role,
         kind=_KINDS.from_wire(message.kind, FeatureKind.UNSPECIFIED),
@@ -83,7 +83,7 @@ def _write_leaves(leaves: Iterable[TaggedLeaf], out: Any) -> None:
 
 
 def tags_from_wire(message: tags_pb2.EnvTags) -> EnvTags:
-    """The tags of a message.
+    """Return the tags of a message.
 
     Raises:
         CodecError: If a path has a segment of an unknown kind.

@@ -67,10 +67,10 @@ class GrpcConnection:
         self._timed_out = False
 
     def call(self, method: str, request: bytes, timeout: float) -> bytes:
-        """One unary call.
+        """Make one unary call.
 
         Raises:
-            RLMeshError: What its status says.
+            RLMeshError: For its status.
         """
         unary: Any = self._channel.unary_unary(f"/{self._service}/{method}")
         try:
@@ -80,11 +80,11 @@ class GrpcConnection:
         return answer
 
     def describe(self, request: bytes, timeout: float) -> bytes:
-        """The answer to `Describe`, which is asked before anything else.
+        """Return the answer to `Describe`, which is asked before anything else.
 
         Raises:
-            ConnectError: If nobody answers.
-            RLMeshError: What the status of the call says else.
+            ConnectError: If no server answers.
+            RLMeshError: For another status of the call.
         """
         try:
             return self.call("Describe", request, timeout)
@@ -95,7 +95,7 @@ class GrpcConnection:
             raise ConnectError(error.message, address=self.address) from error
 
     def allocate(self, parts: Sequence[Buffer], size: int) -> bytes:
-        """A frame made of pieces; raises LimitError if it is too large for the peer."""
+        """Return a frame made of pieces; raises LimitError if it is too large for the peer."""
         return joined(parts, size)
 
     def exchange(self, frame: Frame, timeout: float | None = None) -> bytes:
@@ -107,7 +107,7 @@ class GrpcConnection:
 
         Raises:
             TransportError: If the connection fails, or the time is over.
-            RemoteError: If the server ends the stream with a status that says why.
+            RemoteError: If the server ends the stream with a status, whose code gives the reason.
         """
         incoming = self._incoming
         if incoming is None:
@@ -132,10 +132,10 @@ class GrpcConnection:
             watchdog.cancel()
 
     def _why_silent(self, timeout: float) -> str:
-        """What to say of a server that has opened no session: it may still be at it."""
+        """Describe a server that has opened no session yet, which may still be doing so."""
         try:
             self.call("Describe", b"", min(timeout, _LOOK_SECONDS))
-        except (RLMeshError, ValueError):  # The latter where the channel was closed meanwhile.
+        except (RLMeshError, ValueError):  # ValueError if the channel was closed meanwhile.
             return f"does not answer within {timeout:g} s"
         return (
             f"answers, but has opened no session within {timeout:g} s; it may still be making the "
@@ -143,7 +143,7 @@ class GrpcConnection:
         )
 
     def nobody_listens(self) -> bool:
-        """Whether nobody listens at the address, for sure; see `nobody_listens`."""
+        """Return whether certainly no server listens at the address; see `nobody_listens`."""
         return nobody_listens(self._where)
 
     def cut(self) -> None:
@@ -173,14 +173,14 @@ class GrpcConnection:
         return incoming
 
     def _requests(self) -> Iterator[bytes]:
-        """What gRPC's own thread sends; it asks for a frame once the one before is sent."""
+        """Yield the frames that gRPC's own thread sends, each once the one before is sent."""
         next_frame, sent = self._outgoing.get, self._sent.put
         while (frame := next_frame()) is not None:
             yield frame
             sent(None)
 
     def _end(self) -> None:
-        """The stream is over, perhaps with a frame that is never sent."""
+        """Return the stream is over, perhaps with a frame that is never sent."""
         self._over = True
         self._sent.put(None)
 

@@ -22,7 +22,7 @@ def _shared(max_message_bytes: int) -> list[tuple[str, int]]:
         # A peer that has vanished without a word is noticed after two of these.
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS),
-        # Where another ping is under way, that one counts; by default it has a minute.
+        # If another ping is under way, that one counts; by default its timeout is a minute.
         ("grpc.http2.ping_timeout_ms", _KEEPALIVE_MS),
         # Algorithms by their bits: none but identity. No peer needs compression (B-2), and a
         # message of kilobytes would become one of the largest size.
@@ -35,7 +35,7 @@ def _shared(max_message_bytes: int) -> list[tuple[str, int]]:
 def client_options(
     address: Address, max_message_bytes: int = MAX_MESSAGE_BYTES
 ) -> list[tuple[str, int]]:
-    """Options of a channel to `address`."""
+    """Return the options of a channel to `address`."""
     options = _shared(max_message_bytes)
     # Channels with equal options share a connection: one client's cut would be another's.
     options.append(("grpc.use_local_subchannel_pool", 1))
@@ -46,7 +46,7 @@ def client_options(
 
 
 def server_options(max_message_bytes: int = MAX_MESSAGE_BYTES) -> list[tuple[str, int]]:
-    """Options of a server."""
+    """Return the options of a server."""
     return [
         *_shared(max_message_bytes),
         # Two servers on one port would share its connections at random; the second must fail.
@@ -61,5 +61,5 @@ def server_options(max_message_bytes: int = MAX_MESSAGE_BYTES) -> list[tuple[str
 
 
 def target_of(address: Address) -> str:
-    """What gRPC calls the address."""
+    """Return the address in gRPC's form."""
     return f"unix:{address.path}" if address.scheme == "unix" else address.authority

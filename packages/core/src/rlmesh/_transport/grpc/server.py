@@ -56,11 +56,11 @@ class FrameConnection(Protocol):
     """One client's stream."""
 
     def exchange(self, frame: bytes) -> FrameAnswer:
-        """The answer to one frame."""
+        """Return the answer to one frame."""
         ...
 
     def lost(self) -> None:
-        """The stream has ended."""
+        """Return the stream has ended."""
         ...
 
 
@@ -71,9 +71,10 @@ class FrameService:
     Attributes:
         name: Full name of the gRPC service.
         describe: Answers `Describe`.
-        connect: Makes the connection of a new `Session` stream, given its network peer, what ends
-            the stream from another thread, and what tells whether the client is still there.
-        shutdown: Asked by `Shutdown`; None: clients may not.
+        connect: Makes the connection of a new `Session` stream, given its network peer, a
+            function that ends the stream from another thread, and one that returns whether the
+            client is still connected.
+        shutdown: Called for `Shutdown`; None: clients must not shut the server down.
     """
 
     name: str
@@ -87,9 +88,9 @@ class GrpcServer:
 
     Args:
         service: What is served.
-        address: Where; port 0 picks a free one.
+        address: Address to listen on; port 0 picks a free one.
         token: Bearer token that clients must show; empty: none.
-        host: Who may lend a thread to a session's stream; None: nobody.
+        host: Lender of threads for sessions' streams; None: the pool has them all.
         tls: Certificates, for an address with TLS.
 
     Raises:
@@ -127,7 +128,7 @@ class GrpcServer:
         """Refuse new calls, end open streams after `grace` seconds, and wait for that."""
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         stopped = self._server.stop(grace)
-        # Others than sessions, such as those who watch the health, need not be waited for.
+        # Calls other than sessions, such as health watches, need not be waited for.
         self._handler.wait_for_sessions(grace)
         self._server.stop(min(grace, _LAST_SECONDS))
         stopped.wait()
@@ -159,7 +160,7 @@ class GrpcServer:
         return address
 
     def _listen(self, address: Address) -> int:
-        """The port that is listened on; raises AddressError."""
+        """Return the port that is listened on; raises AddressError."""
         try:
             port = self._add_port(address)
         except RuntimeError:
@@ -207,7 +208,7 @@ class _Handler(grpc.GenericRpcHandler):
             self._ended.notify_all()
 
     def service(self, handler_call_details: Any) -> Any:
-        """The handler of a method; None where there is no such method."""
+        """Return the handler of a method; None if there is no such method."""
         path = handler_call_details.method
         admitted = self._admits(handler_call_details.invocation_metadata)
         if path == self._session_path and admitted:
@@ -232,7 +233,7 @@ class _Handler(grpc.GenericRpcHandler):
         return admits(self._token, str(shown))
 
     # Handlers of unary methods are those of streams: gRPC would read the request of a unary one
-    # before the handler runs, however large the request is, and whoever sends it.
+    # before the handler runs, however large the request is, and without a check of its sender.
 
     def _describe(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         return self._service.describe()

@@ -28,14 +28,14 @@ _TRANSPORT: dict[grpc.StatusCode, type[e.TransportError]] = {
     grpc.StatusCode.CANCELLED: e.ConnectionLostError,
     # Another connection has taken the session; this one must not take it back.
     grpc.StatusCode.ABORTED: e.SessionLostError,
-    # Only a server's answer says OK; a stream that ends with it has ended too early.
+    # Only a unary answer has OK; a stream that ends with it has ended too early.
     grpc.StatusCode.OK: e.ConnectionLostError,
     grpc.StatusCode.UNIMPLEMENTED: e.WrongServiceError,
 }
 
 
 def exception_of_status(code: grpc.StatusCode, details: str, address: str) -> e.RLMeshError:
-    """The exception that stands for a call that ended with `code`."""
+    """Return the exception that stands for a call that ended with `code`."""
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return e.WrongServiceError(
             f"{address} answers, but serves no RLMesh service of this kind: {details}",

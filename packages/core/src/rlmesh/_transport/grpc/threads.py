@@ -1,8 +1,8 @@
 """The threads that gRPC's handlers run on: one of the pool's each, or a thread that a host lends.
 
 grpcio asks a handler for each new call and submits its work to the executor, one right after the
-other on one thread. So a handler can say, just before, what its work is. Where that order should
-ever differ, work runs on the pool: slower, and as correct.
+other on one thread. So a handler can declare, just before, what its work is. If that order should
+ever differ, work runs on the pool: slower, but as correct.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class HostedStream:
         self.done: Future[Any] = Future()
 
     def entered(self, context: grpc.ServicerContext) -> None:
-        """The handler has begun."""
+        """Return the handler has begun."""
         self._context = context
         if self._cancelled:
             context.cancel()
 
     def left(self) -> None:
-        """The handler has ended."""
+        """Return the handler has ended."""
         self.ending = True
         self._context = None
 
@@ -66,7 +66,7 @@ class HostedStream:
         try:
             self.done.set_result(work())
         except BaseException as error:
-            # gRPC tells a client of an Exception, and would leave this one's waiting.
+            # gRPC reports an Exception to the client, but would not report this one.
             self.cancel()
             self.done.set_exception(error)
             raise
@@ -80,7 +80,7 @@ class HostedStream:
 
 
 class StreamHost(Protocol):
-    """Who may lend a thread to a stream."""
+    """A lender of threads for streams."""
 
     def offer(self, stream: HostedStream) -> bool:
         """Take the stream and run it later, or refuse."""
@@ -91,13 +91,13 @@ _Job = tuple["Future[Any]", Callable[[], Any]]
 
 
 class StreamThreads(Executor):
-    """A pool whose streams go to a host where it takes them.
+    """A pool of threads whose streams run on a host's thread if the host takes them.
 
     Its threads are daemons: a process that ends while clients are connected, or while a call hangs,
     would wait for them for ever as it does for those of a `ThreadPoolExecutor`.
 
     Args:
-        host: Who is offered each stream; None: nobody.
+        host: Lender that each stream is offered to; None: the pool runs all streams.
         most: Max number of threads.
     """
 
@@ -114,11 +114,11 @@ class StreamThreads(Executor):
         self._over = False
 
     def announce(self, stream: HostedStream | None) -> None:
-        """What this thread submits next is the work of `stream`, or of none."""
+        """Declare that the next work that this thread submits is that of `stream`, or of none."""
         self._next.stream = stream
 
     def announce_open(self) -> None:
-        """What this thread submits next is a call that needs no token, or is refused."""
+        """Declare that the next work that this thread submits needs no token, or is refused."""
         self._next.stream = _OPEN
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:

@@ -15,12 +15,12 @@ __all__ = ["channel_credentials", "pem", "secured", "server_credentials"]
 
 
 def secured(address: Address, tls: TLS | None, *, named: bool) -> Address:
-    """The address, with the scheme of TLS where one is given.
+    """Return the address, with the scheme of TLS if certificates are given.
 
     Args:
         address: The address.
         tls: The certificates; None: none are given.
-        named: Whether the scheme was named by the caller, who then has to mean it.
+        named: Whether the scheme was named by the caller, so that it is not replaced.
 
     Raises:
         AddressError: If plain text was named and certificates are given: it never goes on in plain
@@ -34,7 +34,7 @@ def secured(address: Address, tls: TLS | None, *, named: bool) -> Address:
 
 
 def server_credentials(tls: TLS | None) -> grpc.ServerCredentials:
-    """What a server listens with.
+    """Return the credentials that a server listens with.
 
     Raises:
         AddressError: If it has no certificate.
@@ -51,7 +51,7 @@ def server_credentials(tls: TLS | None) -> grpc.ServerCredentials:
 
 
 def channel_credentials(tls: TLS | None) -> grpc.ChannelCredentials:
-    """What a client connects with; raises OSError if a file cannot be read."""
+    """Return the credentials that a client connects with; raise OSError for an unreadable file."""
     tls = tls or TLS()
     return grpc.ssl_channel_credentials(
         root_certificates=pem(tls.authority),
@@ -61,5 +61,5 @@ def channel_credentials(tls: TLS | None) -> grpc.ChannelCredentials:
 
 
 def pem(source: Pem) -> bytes | None:
-    """The bytes of a PEM; raises OSError if its file cannot be read."""
+    """Return the bytes of a PEM; raises OSError if its file cannot be read."""
     return source if source is None or isinstance(source, bytes) else Path(source).read_bytes()

@@ -31,17 +31,17 @@ class Chunking(NamedTuple):
     slots: int
 
     def offset(self, index: int) -> int:
-        """Where a chunk is put, in bytes from the beginning of the segment."""
+        """Return the position of a chunk, in bytes from the beginning of the segment."""
         return index % self.slots * self.size
 
 
 def chunking(size: int) -> Chunking:
-    """How a frame of `size` bytes is cut."""
+    """Return how a frame of `size` bytes is cut."""
     return Chunking(1024 * 1024, 4) if size >= _LARGE_BYTES else Chunking(256 * 1024, 8)
 
 
 def chunks(parts: Sequence[Buffer], size: int) -> Iterator[list[memoryview]]:
-    """The pieces of a frame, cut and put together to pieces of chunks of `size` bytes."""
+    """Return the pieces of a frame, cut and put together to pieces of chunks of `size` bytes."""
     chunk: list[memoryview] = []
     room = size
     for part in parts:

@@ -24,7 +24,7 @@ _REMOTE_SECONDS = 10.0
 
 
 def to_socket(where: Address, name: str) -> FramesConnection:
-    """A connection to a Unix socket of the abstract namespace of this host.
+    """Return a connection to a Unix socket of the abstract namespace of this host.
 
     Raises:
         ConnectError: If there is no such socket here, it is another user's, or few descriptors
@@ -49,7 +49,7 @@ def to_socket(where: Address, name: str) -> FramesConnection:
 
 
 def to_port(where: Address, port: int, token: str, tls: TLS | None) -> FramesConnection:
-    """A connection over TCP to the server's host.
+    """Return a connection over TCP to the server's host.
 
     Raises:
         ConnectError: If it cannot be reached, or does not prove to be that host.
@@ -63,7 +63,7 @@ class FramesConnection:
     """See `rlmesh._session.client_connection.ClientConnection`.
 
     Args:
-        where: The server's address over gRPC, for messages.
+        where: Address of the server over gRPC, for messages.
         dial: Connects; raises OSError.
 
     Raises:
@@ -97,7 +97,7 @@ class FramesConnection:
             raise self._lost(error) from None
 
     def _send(self, frame: Frame) -> None:
-        # Where the server has ended it, it may have said why before.
+        # If the server has ended the connection, its reason may still be there to read.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._frames.send(frame)
 
@@ -134,7 +134,7 @@ class FramesConnection:
         return ConnectionLostError(f"{self.address}: {error}", address=self.address)
 
     def nobody_listens(self) -> bool:
-        """Whether nobody listens at the address, for sure."""
+        """Return whether certainly no server listens at the address."""
         return nobody_listens(self._where)
 
     def cut(self) -> None:

@@ -32,7 +32,7 @@ INF = float("inf")
 HEADER = struct.Struct("<I")
 
 MORE = 1 << 31
-"""Added to a length where something else than the frame follows; see `frames_local`."""
+"""Bit that is added to a length if something else than the frame follows; see `unix`."""
 
 AT_ONCE = 65_536
 """What one call receives of small frames."""
@@ -41,7 +41,7 @@ _LARGE_BYTES = 16_384
 """From this size on a frame is sent, and received, apart from its length: that saves a copy."""
 
 FIRST_BYTES = 65_536
-"""Longest first frame: it says who comes, and what session it resumes."""
+"""Max size of a first frame, in bytes: it names the client and the session to resume."""
 
 
 class FramesEnded(Exception):
@@ -74,7 +74,7 @@ class FrameSocket:
         return self.receive()
 
     def receive_first(self) -> Buffer:
-        """A client's first frame, which is short; see `receive`."""
+        """Return a client's first frame, which is short; see `receive`."""
         return self.receive_short(FIRST_BYTES)
 
     def answer_first(self, frame: Frame) -> None:
@@ -82,7 +82,7 @@ class FrameSocket:
         self.send(frame)
 
     def receive_short(self, most: int) -> bytes:
-        """The next frame, of `most` bytes, while the peer may be anybody; see `receive`."""
+        """Return the next frame, of `most` bytes, while the peer may be anybody; see `receive`."""
         (size,) = HEADER.unpack(self._in_time(HEADER.size))
         if size > most:
             raise FramesEnded(f"a first message of {size} bytes; the limit is {most}")
@@ -105,12 +105,12 @@ class FrameSocket:
             self._socket.settimeout(time_left(self._deadline))
 
     def welcomed(self) -> None:
-        """The first messages have come: from now on a call may take as long as it takes."""
+        """Return the first messages have come: from now on a call may take as long as it takes."""
         self._deadline = INF
         self._socket.settimeout(None)
 
     def allocate(self, parts: Sequence[Buffer], size: int) -> Buffer:
-        """A frame made of pieces, of `size` bytes in all, where `send` wants it.
+        """Return a frame made of pieces, of `size` bytes in all, in memory that `send` prefers.
 
         Raises:
             LimitError: If it is too large for the peer.
@@ -118,7 +118,7 @@ class FrameSocket:
         return joined(parts, size)
 
     def allocate_later(self, parts: Sequence[Buffer], size: int) -> Frame:
-        """As `allocate`, of pieces that stay as they are until the peer's next frame has come."""
+        """Allocate as `allocate` does, for parts that do not change until the peer's next frame."""
         return self.allocate(parts, size)
 
     def send(self, frame: Frame) -> None:
@@ -146,10 +146,10 @@ class FrameSocket:
             self._socket.sendall(memoryview(frame)[max(0, sent - len(header)) :])
 
     def receive(self) -> Buffer:
-        """The next frame; it holds until the next one is asked for.
+        """Return the next frame; it holds until the next one is asked for.
 
         Raises:
-            FramesEnded: If there is none, or one that is too large or not where it should be.
+            FramesEnded: If there is none, or if it is too large or at a wrong position.
             OSError: If the connection breaks.
         """
         if self._large and not self._rest:
@@ -173,7 +173,7 @@ class FrameSocket:
         return begun + self._exactly(checked(size) - len(begun))
 
     def _wait(self) -> bytes:
-        """Whatever comes next."""
+        """Receive the bytes that arrive next."""
         if self._spin_wait.spin():
             return self._socket.recv(AT_ONCE)
         begun = perf_counter_ns()
@@ -182,11 +182,11 @@ class FrameSocket:
         return data
 
     def _referred(self, data: bytes) -> Buffer:
-        """The frame that a reference stands for, which `data` begins with."""
+        """Return the frame that a reference stands for, which `data` begins with."""
         raise FramesEnded("the peer refers to memory that is not shared")
 
     def _receive_in_place(self) -> bytes:
-        """The next frame, where it is likely large: one call more, and no copy."""
+        """Return the next frame if it is probably large: one call more, and no copy."""
         (size,) = HEADER.unpack(self._exactly(HEADER.size))
         self._large = size >= _LARGE_BYTES
         return self._exactly(checked(size))
@@ -210,7 +210,7 @@ class FrameSocket:
         return more
 
     def peer_has_ended(self) -> bool:
-        """Whether the other end's process is known to have ended."""
+        """Return whether the other end's process is known to have ended."""
         return False
 
     def cut(self) -> None:
@@ -232,12 +232,12 @@ class FrameSocket:
             self._socket.close()
 
     def __del__(self) -> None:
-        """A client that was never closed ends its connection all the same, as gRPC's do."""
+        """Return a client that was never closed ends its connection all the same, as gRPC's do."""
         self._socket.close()
 
 
 def time_left(deadline: float) -> float:
-    """Seconds until a deadline; raises TimeoutError if it has passed."""
+    """Return the seconds until a deadline; raise TimeoutError if it has passed."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError("the peer has not begun in time")
@@ -245,7 +245,7 @@ def time_left(deadline: float) -> float:
 
 
 def checked(size: int) -> int:
-    """A length within the limit."""
+    """Return a length within the limit."""
     if size > MAX_MESSAGE_BYTES:
         raise FramesEnded(str(too_large(size)))
     return size

@@ -1,7 +1,7 @@
 """`PeerProcess`: whether the process at the other end of a Unix socket is there, and runs.
 
-A connection outlives its process where a child has inherited it, and a process that is stopped
-closes nothing. gRPC's pings show both; here the kernel tells.
+A connection outlives its process if a child has inherited it, and a process that is stopped
+closes nothing. gRPC's pings show both; here the kernel reports it.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class PeerProcess:
         self._stopped_at: float | None = None
 
     def has_ended(self) -> bool:
-        """Whether it is known to have ended."""
+        """Return whether it is known to have ended."""
         return bool(self._started) and self._is_over(_facts(self._number))
 
     def _is_over(self, facts: list[str]) -> bool:
         return not facts or facts[_STARTED] != self._started or facts[_STATE] in "ZX"
 
     def gone(self) -> str:
-        """Why nothing more will come from it; empty: something may."""
+        """Return why the process will send nothing more; empty if it may."""
         facts = _facts(self._number) if self._started else None
         if facts is None:
             return ""
@@ -56,7 +56,7 @@ class PeerProcess:
 
 
 def _facts(number: int) -> list[str]:
-    """What /proc tells of a process, from its state on; empty: there is none."""
+    """Return the fields of a process in /proc, from its state on; empty if there is none."""
     try:
         with open(f"/proc/{number}/stat") as stat:
             return stat.read().rpartition(")")[2].split()

@@ -1,7 +1,7 @@
 """`Pulse`: shows the peers of frames over TCP that this process is there, and runs.
 
 A kernel acknowledges for a process that is stopped, and a box between two hosts for one that is
-gone, so that neither TCP's keepalive nor its acknowledgements say anything of the peer. An empty
+gone, so that neither TCP's keepalive nor its acknowledgements prove that the peer runs. An empty
 frame does (CONTRACT.md, B-13).
 """
 
@@ -32,7 +32,7 @@ class _Pulsing(Protocol):
 
 
 def has_room_to_send(connected: socket.socket) -> bool:
-    """Whether a few bytes can be sent without waiting."""
+    """Return whether a few bytes can be sent without waiting."""
     if not hasattr(select, "poll"):
         return bool(select.select((), (connected,), (), 0)[1])
     poll = select.poll()

@@ -1,4 +1,4 @@
-"""`FramesServer`: where sessions go on over frames that began over gRPC."""
+"""`FramesServer`: accepts sessions that began over gRPC and continue over frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_STREAMS = 1024
 """How many connections may be open at once."""
 
 _PAUSE_SECONDS = 0.1
-"""How long to wait where none can be accepted."""
+"""Pause after a connection could not be accepted, in seconds."""
 
 _FIRST_SECONDS = 10.0
 """How long a client has for TLS, its token and its first frame together."""
@@ -31,7 +31,7 @@ class _Connection(Protocol):
     """See `rlmesh._session.server_connection.Connection`."""
 
     def exchange(self, frame: Buffer) -> Any:
-        """The answer to one frame."""
+        """Return the answer to one frame."""
         ...
 
     def run_stream(self, stream: _Stream) -> bool:
@@ -39,7 +39,7 @@ class _Connection(Protocol):
         ...
 
     def lost(self) -> None:
-        """The connection has ended."""
+        """Return the connection has ended."""
         ...
 
 
@@ -48,11 +48,11 @@ class FramesServer:
 
     Args:
         listener: The socket, bound.
-        admit: Makes frames of a connected socket, whose client has begun before a deadline
+        admit: Makes frames of a connected socket, given the deadline of the first request
             (monotonic seconds); raises FramesEnded or OSError for a peer that may not enter.
-        connect: Makes the connection of a new client, given its peer's name, what ends it from
-            another thread, what tells whether the client is still there, where its large answers
-            go, and what tells whether its process is known to have ended.
+        connect: Makes the connection of a new client, given its peer's name and functions that
+            end it from another thread, return whether the client is still connected, allocate its
+            large answers, and return whether its process is known to have ended.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class FramesServer:
         self._acceptor.start()
 
     def stop(self, grace: float) -> None:
-        """Accept nobody any more, and end what is open after `grace` seconds."""
+        """Stop accepting, and end the open connections after `grace` seconds."""
         with self._changed:
             self._stopping = True
         with contextlib.suppress(OSError):
@@ -127,13 +127,13 @@ class FramesServer:
             self._welcoming -= 1
 
     def _welcome(self, connected: socket.socket) -> None:
-        """Let a client resume its session here, on the session's own thread where that is free."""
+        """Let a client resume its session here, on the session's own thread if that is free."""
         stream = self._stream_of(connected)
         if stream is not None and stream.begin() and not stream.hosted():
             stream.run()
 
     def _stream_of(self, connected: socket.socket) -> _Stream | None:
-        """A client's stream; None: it may not enter."""
+        """Return a client's stream; None: it may not enter."""
         try:
             frames = self._admit(connected, time.monotonic() + _FIRST_SECONDS)
         except (FramesEnded, OSError) as error:
@@ -188,7 +188,7 @@ class _Stream:
         return going_on
 
     def hosted(self) -> bool:
-        """Whether the session's own thread runs the rest."""
+        """Return whether the session's own thread runs the rest."""
         return self._connection.run_stream(self)
 
     def run(self) -> None:

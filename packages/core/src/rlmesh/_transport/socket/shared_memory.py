@@ -55,7 +55,7 @@ class WrittenFrame(NamedTuple):
 
     Attributes:
         view: Its bytes.
-        page: Where it begins, in pages.
+        page: First page of the frame.
     """
 
     view: memoryview
@@ -63,7 +63,7 @@ class WrittenFrame(NamedTuple):
 
 
 class OwnSegment:
-    """Where one end of a connection writes its frames; the peer maps it read-only.
+    """The memory in which one end of a connection writes its frames; the peer maps it read-only.
 
     A frame stays as it is until the next but one is written; one of 16 MiB or more until the next
     such is.
@@ -93,7 +93,7 @@ class OwnSegment:
         self._slot = 0
 
     def handed_over(self) -> None:
-        """The peer has its descriptor."""
+        """Return the peer has its descriptor."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
@@ -118,7 +118,7 @@ def _seal(descriptor: int, seals: int) -> None:
 
 
 class PeerSegment:
-    """Where the other end of a connection writes its frames.
+    """The memory in which the other end of a connection writes its frames.
 
     Args:
         descriptor: What the peer has handed over; it stays the caller's.
@@ -142,7 +142,7 @@ class PeerSegment:
         self._memory = memoryview(mapped)
 
     def read(self, page: int, size: int) -> memoryview:
-        """The frame of `size` bytes at a page: a view, which the peer may write over later.
+        """Return the frame of `size` bytes at a page: a view, which the peer may write over later.
 
         Raises:
             SegmentRefused: If it is not in the segment.

@@ -10,48 +10,49 @@ from time import perf_counter_ns
 __all__ = ["SpinWait"]
 
 SPIN_NS = 200_000
-"""How long it looks where the look before was not in vain: about twice what sleeping costs."""
+"""Duration of a spin after a success, in nanoseconds: about twice the cost of sleeping."""
 
 PROBE_NS = 500_000
-"""How long where it was: the peer may have to be woken itself before it can answer."""
+"""Duration of a spin after a failure: the peer may have to wake up before it can answer."""
 
 SHORT_NS = 500_000
-"""A wait that was shorter, wake-ups included, is likely followed by one that looking would end."""
+"""Wait, wake-ups included, below which a spin would probably end the next wait, in nanoseconds."""
 
 LONG_NS = 5_000_000
-"""A wait that was longer, even if the next one is as long, gains too little from looking."""
+"""Wait above which a spin gains too little, even if the next wait is as long, in nanoseconds."""
 
 LEAD_NS = 200_000
-"""How long before the end that it expects it wants to be awake: the timer and waking are late."""
+"""Nanoseconds to be awake before the expected end, because timers and wake-ups are late."""
 
 MAX_SKIPPED = 256
-"""How many waits at most it lets pass after looking in vain."""
+"""Max number of waits without a spin after a spin that failed."""
 
 PREEMPTED_NS = 1_000_000
-"""A turn of looking takes one or two microseconds, or as long as the peer's work where that runs on
-the same core; in one that took longer, somebody else had the core for a time slice."""
+"""Duration of one turn of a spin above which another process had the core for a time slice. A turn
+takes one or two microseconds, or as long as the peer's work if the peer runs on the same core."""
 
 LOST_SHARE = 8
-"""Whoever loses the core for more than this part of the time is in a crowd."""
+"""If preempted for more than 1/8 of the time, treat the CPU as oversubscribed."""
 
 MIN_PREEMPTED, MAX_PREEMPTED = 32, 4096
-"""How many waits it lets pass where others want the core: a look loses it for a time slice."""
+"""Min and max number of waits without a spin while other processes need the cores."""
 
 _ABLE = hasattr(select, "poll") and hasattr(os, "sched_getaffinity")
 
 _SELECTABLE = 1024
-"""Descriptors from here on are not for `select`, the only call whose time is in microseconds."""
+"""First descriptor that `select` cannot take, the only call with a timeout in microseconds."""
 
 
 class SpinWait:
-    """Waits for a socket's next bytes: awake where they will come at once, else not at all.
+    """A wait for a socket's next bytes that spins first if they will probably arrive at once.
 
-    A process that sleeps until bytes come is woken tens of microseconds later, which is more than a
-    short step takes. Looking is bounded by about what it can save ("competitive spinning": Karlin,
-    Li, Manasse, Owicki, 1991), and after each failure half as often. It is done at once where the
-    wait before was short; where the waits before were longer, but alike, it sleeps until shortly
-    before the next one should end. Where this process has one core only, the peer needs it; and
-    where other processes want the cores, one who sleeps gets its own back sooner.
+    A process that sleeps until bytes arrive is woken tens of microseconds later, which is more than
+    a short step takes. The time of a spin is bounded by about what it can save ("competitive
+    spinning": Karlin, Li, Manasse, Owicki, 1991), and spins become half as frequent after each
+    failure. A spin starts at once if the wait before was short; if the waits before were longer,
+    but alike, it sleeps until shortly before the expected end. If this process has only one core,
+    the peer needs the core; and if other processes need the cores, a process that sleeps gets its
+    core back sooner.
 
     Args:
         waited: The socket.
@@ -118,7 +119,7 @@ class SpinWait:
         return True
 
     def _preempted(self, now: int, lost: int) -> None:
-        """It has lost its core for a while, which happens to everybody once in a while."""
+        """Record that the process has lost its core for a while; act if it happens often."""
         often = lost * LOST_SHARE > now - self._lost_at
         self._lost_at = now
         self._preempted_waits = (
@@ -132,13 +133,13 @@ class SpinWait:
         self._to_skip = waits
 
     def record_wait(self, nanoseconds: int) -> None:
-        """It had to sleep until bytes came."""
+        """Record that the process slept until bytes arrived."""
         self._note(nanoseconds + self._passed)
         self._passed = 0
         self._flowing = False
 
     def _note(self, nanoseconds: int) -> None:
-        """How long a wait took; waits that a look at once has ended are not noted."""
+        """Record how long a wait took, unless the first look ended it."""
         self._short = nanoseconds < SHORT_NS
         alike = abs(nanoseconds - self._last) < SPIN_NS
         long = SHORT_NS <= nanoseconds < LONG_NS

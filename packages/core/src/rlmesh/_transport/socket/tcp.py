@@ -44,8 +44,8 @@ _EMPTY = HEADER.pack(0)
 class _TcpFrameSocket(FrameSocket):
     """Frames over TCP, with a pulse (B-13).
 
-    One thread uses the socket at a time: whoever sends or receives holds `_using`, for all of a
-    client's call, and the thread of the pulse passes where another one does.
+    One thread uses the socket at a time: a thread that sends or receives holds `_using`, for the
+    whole of a client's call, and the thread of the pulse skips a turn if another thread holds it.
     """
 
     def __init__(self, connected: socket.socket, deadline: float = INF) -> None:
@@ -54,7 +54,7 @@ class _TcpFrameSocket(FrameSocket):
         self._look_after()
 
     def _look_after(self) -> None:
-        """Have calls that receive return after a while, to look how long the peer is silent."""
+        """Let receiving calls return after a while, so that a silent peer is noticed."""
         if os.name == "posix":
             # In the kernel, so that the socket stays a blocking one, which takes one call a frame.
             after = struct.pack("ll", int(PULSE_SECONDS), int(PULSE_SECONDS % 1 * 1e6))
@@ -74,7 +74,7 @@ class _TcpFrameSocket(FrameSocket):
             if has_room_to_send(self._socket):
                 self._socket.sendall(_EMPTY)
         except (OSError, ValueError):
-            pass  # Whoever uses it next will notice.
+            pass  # The next call on the socket will fail.
         finally:
             self._using.release()
 
@@ -118,7 +118,7 @@ class _TlsFrameSocket(_TcpFrameSocket):
     """Frames in TLS records, which come one at a time."""
 
     def _look_after(self) -> None:
-        # OpenSSL would begin anew where the kernel's timeout ends a call.
+        # OpenSSL would start again if the kernel's timeout ended a call.
         self._socket.settimeout(PULSE_SECONDS)
 
     def welcomed(self) -> None:
@@ -164,7 +164,7 @@ class _TlsFrameSocket(_TcpFrameSocket):
 
 
 def listen(where: Address, port: int) -> socket.socket:
-    """A listener beside that of gRPC.
+    """Return a listener beside that of gRPC.
 
     Raises:
         AddressError: If the port cannot be had.
@@ -188,7 +188,7 @@ def listen(where: Address, port: int) -> socket.socket:
 
 
 def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket, float], FrameSocket]:
-    """Who admits connections to a listener.
+    """Return the function that admits connections to a listener.
 
     The result takes a connected socket and a deadline for TLS, the token and the first frame
     together, and returns the socket's frames; it raises FramesEnded or OSError if the client has no
@@ -218,7 +218,7 @@ def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket, float], 
 
 
 def dial(where: Address, port: int, token: str, tls: TLS | None, timeout: float) -> FrameSocket:
-    """A connection to the port that an endpoint names.
+    """Return a connection to the port that an endpoint names.
 
     Raises:
         OSError: If it cannot be reached, or its certificate is not for that host.

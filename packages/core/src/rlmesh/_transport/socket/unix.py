@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 SUPPORTED = sys.platform == "linux"
-"""Whether this system has the abstract namespace and tells a peer's credentials."""
+"""Whether this system has the abstract namespace and reports a peer's credentials."""
 
 _NAME = re.compile(r"rlmesh-[0-9a-f]{32}")
 _REFERENCE = struct.Struct("<II")
@@ -63,7 +63,7 @@ CHUNKED_BYTES = 4 * 1024 * 1024
 """From this size on an answer goes in chunks, into memory that values keep; see `chunks`."""
 
 _TOKEN = b"\1"
-"""Says that a chunk is there, or that it is read."""
+"""Byte that reports that a chunk is written, or that it is read."""
 
 _DESCRIPTORS = socket.CMSG_SPACE(4) if hasattr(socket, "CMSG_SPACE") else 0
 
@@ -104,7 +104,7 @@ class LocalFrameSocket(FrameSocket):
         self._hand_over(frame)
 
     def receive_first(self) -> Buffer:
-        """The first frame, and the segment that comes with it; see `receive`."""
+        """Return the first frame, and the segment that comes with it; see `receive`."""
         data, told = self._first_message()
         descriptors = array.array("i")
         for level, kind, numbers in told:
@@ -168,7 +168,7 @@ class LocalFrameSocket(FrameSocket):
         own.handed_over()
 
     def allocate(self, parts: Sequence[Buffer], size: int) -> Buffer:
-        """A frame made of pieces, of `size` bytes in all, where `send` finds it.
+        """Return a frame made of pieces, of `size` bytes in all, in memory that `send` finds.
 
         Returns:
             The frame. In shared memory it stays as it is until the next but one is placed (see
@@ -237,7 +237,7 @@ class LocalFrameSocket(FrameSocket):
         self._exactly(min(count, cut.slots))  # Nothing of it is left when the next frame comes.
 
     def _referred(self, data: bytes) -> memoryview:
-        """The frame that a reference stands for."""
+        """Return the frame that a reference stands for."""
         while len(data) < _REFERENCE.size:
             data += self._more()
         self._rest = data[_REFERENCE.size :]
@@ -267,7 +267,7 @@ class LocalFrameSocket(FrameSocket):
 
 
 def peer_is_same_user(connected: socket.socket) -> bool:
-    """Whether the kernel says that the other end belongs to this process's user."""
+    """Return whether the kernel reports that the other end belongs to this process's user."""
     return _credentials(connected)[1] == os.geteuid()
 
 
@@ -279,7 +279,7 @@ def _credentials(connected: socket.socket) -> tuple[int, int, int]:
 
 
 def has_room(connected: socket.socket) -> bool:
-    """Whether at least half of the descriptors that this process may have are left.
+    """Return whether at least half of the descriptors that this process may have are left.
 
     A session over frames takes three (the socket, and the two segments), one over gRPC a single
     one: the other half is for those sessions, and for what the process does itself.
@@ -290,12 +290,12 @@ def has_room(connected: socket.socket) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Whether it is the name of one of our listeners: no server sends a client to another's."""
+    """Return whether a name is one of RLMesh's listeners; a client connects to no other."""
     return _NAME.fullmatch(text) is not None
 
 
 def listen() -> tuple[socket.socket, str]:
-    """A listener in the abstract namespace, which leaves no file behind, and its name."""
+    """Return a listener in the abstract namespace, which leaves no file behind, and its name."""
     name = f"rlmesh-{secrets.token_hex(16)}"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(f"\0{name}")
@@ -303,7 +303,7 @@ def listen() -> tuple[socket.socket, str]:
 
 
 def admit(connected: socket.socket, deadline: float = INF) -> LocalFrameSocket:
-    """The frames of a client, which has until `deadline` for its first frame.
+    """Return the frames of a client, which has until `deadline` for its first frame.
 
     Raises:
         FramesEnded: If it is another user's, or few descriptors are left.
