@@ -45,8 +45,13 @@ class Clock(Protocol):
 class SystemClock:
     """The clock of the system; see `Clock`."""
 
-    monotonic = staticmethod(time.monotonic)
-    sleep = staticmethod(time.sleep)
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`."""
+        time.sleep(seconds)
 
     def call_later(
         self, seconds: float, function: Callable[[], object], name: str

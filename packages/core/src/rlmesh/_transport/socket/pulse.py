@@ -75,9 +75,8 @@ class Pulse:
                     self._thread = None
                     return
                 connections = list(self._connections)
-            for connection in connections:
-                connection.pulse()
-            del connections, connection
+            while connections:  # No reference is left that would keep a closed connection.
+                connections.pop().pulse()
 
 
 PULSE = Pulse()
