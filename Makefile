@@ -76,6 +76,10 @@ vectors-check: $(DEV) ## fail if spec/vectors is not what the cases declare
 vectors-node: ## compile packages/typescript and hold it against every vector (Node 20, npm)
 	$(PYTHON) -m tools.node
 
+.PHONY: prose
+prose: ## rates of words to avoid in docstrings, comments and documents
+	$(PYTHON) -m tools.prose $(ARGS)
+
 .PHONY: lint format types
 lint: $(DEV) ## ruff and buf: rules and formatting
 	$(PYTHON) -m tools.spec lint

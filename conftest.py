@@ -1,7 +1,7 @@
 """Profiles of hypothesis for every test of the repository, chosen by `HYPOTHESIS_PROFILE`.
 
-`default` draws the same examples on every machine, so that a green commit stays green; `explore` as
-many others in each run; `long` many more.
+`default` draws the same examples on every machine, so that a green commit stays green; `explore`
+draws as many different ones in each run; `long` draws many more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PROPERTIES = Path(__file__).parent / "tests" / "property"
 
 @pytest.hookimpl(trylast=True)  # The plugin of hypothesis marks its tests in the same hook.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The suite's limit of time would cut off the search for the smallest failing example."""
+    """Lift the suite's time limit, which would cut off the search for the smallest failure."""
     for item in items:
         if item.get_closest_marker("hypothesis") is not None or _PROPERTIES in item.path.parents:
             item.add_marker(pytest.mark.timeout(7200 if PROFILE == "long" else 900))

@@ -1,8 +1,8 @@
-"""What encoding and decoding cost: a large leaf beside one memcpy, and a dict of many small leaves.
+"""Cost of encoding and decoding: a large leaf beside one memcpy, and a dict of many small leaves.
 
-From an observation to its slabs (views of a large array) and to the frame of a step's answer; from
-that frame to an observation in memory of its own, or as a view. The sides take turns; medians are
-compared. Run by `make bench`.
+Measured are an observation to its slabs (views of a large array) and to the frame of a step's
+answer, and that frame to an observation in its own memory, or as a view. The sides take turns;
+medians are compared. Run by `make bench`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Side = Callable[[], object]
 
 
 def sides_of(space: gymnasium.Space[Any]) -> dict[str, Side]:
-    """Encoding and decoding one sample of the space."""
+    """Return the encoding and decoding of one sample of the space."""
     space.seed(0)
     value = space.sample()
     codec = SpaceCodec(from_gymnasium(space), BACKEND)
@@ -58,11 +58,11 @@ def sides_of(space: gymnasium.Space[Any]) -> dict[str, Side]:
 
 
 def medians(sides: dict[str, Side]) -> dict[str, float]:
-    """Median of each side in microseconds; the sides take turns."""
+    """Return the median of each side in microseconds; the sides take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(ROUNDS):
         for name, side in sides.items():
-            side()  # What the side before has evicted from the caches is not this one's cost.
+            side()  # Warm up: cache misses caused by the previous side are not this side's cost.
             start = time.perf_counter()
             side()
             seconds[name].append(time.perf_counter() - start)

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.evaluate`: what evaluating on many endpoints gains, and what it costs.
+"""`python -m benchmarks.evaluate`: gain and cost of evaluating on many endpoints.
 
 Two questions, each answered by a ratio or a difference within one run. With a model whose forward
-pass takes 5 ms, batched or not: steps a second of `evaluate` on 16 endpoints, beside 16 calls of
-`run`, one after another. With a model that takes no time: microseconds of a step of `evaluate`,
+pass takes 5 ms, batched or not: steps per second of `evaluate` on 16 endpoints, beside 16 calls of
+`run`, one after another. With a model that takes no time: microseconds per step of `evaluate`,
 beside the same steps by the same clients without it.
 """
 
@@ -28,7 +28,7 @@ ROUNDS = 5
 
 
 class PointEnv:
-    """Costs next to nothing; an episode has as many steps as its seed says."""
+    """An environment that costs almost nothing; its seed is the number of steps of an episode."""
 
     observation_space = rlmesh.spaces.Box(-1.0, 1.0, (4,))
     action_space = rlmesh.spaces.Discrete(2)
@@ -50,7 +50,7 @@ class PointEnv:
 
 
 class SlowModel:
-    """A forward pass takes 5 ms, whatever is in it."""
+    """A model with a forward pass of 5 ms for any batch."""
 
     def predict_batch(self, observations: Any) -> Any:
         time.sleep(PASS)
@@ -58,7 +58,7 @@ class SlowModel:
 
 
 def serve(pipe: Connection) -> None:
-    """Every endpoint, in a process of their own."""
+    """Serve every endpoint in a separate process."""
     servers = [rlmesh.EnvServer(PointEnv()) for _ in range(ENDPOINTS)]
     for server in servers:
         server.start()
@@ -67,7 +67,7 @@ def serve(pipe: Connection) -> None:
 
 
 def gain(addresses: list[str]) -> tuple[float, float]:
-    """Steps a second: of `run`, one endpoint after another, and of `evaluate` on all at once."""
+    """Return steps per second of `run` on one endpoint after another, and of `evaluate` on all."""
     from rlmesh.numpy import Model
 
     model = Model(SlowModel())
@@ -80,7 +80,7 @@ def gain(addresses: list[str]) -> tuple[float, float]:
 
 
 def client_step(addresses: list[str]) -> float:
-    """Seconds of a step by clients alone, a thread each."""
+    """Return the seconds of a step by clients alone, one thread each."""
     from rlmesh.numpy import RemoteEnv
 
     clients = [RemoteEnv(address) for address in addresses]
@@ -104,7 +104,7 @@ def client_step(addresses: list[str]) -> float:
 
 
 def evaluated_step(addresses: list[str]) -> float:
-    """Seconds of a step of `evaluate`, with a model that takes no time."""
+    """Return the seconds of a step of `evaluate`, with a model that takes no time."""
     from rlmesh.numpy import Model
 
     model = Model(lambda observation: 0)

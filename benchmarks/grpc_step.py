@@ -1,11 +1,12 @@
 """A step of CartPole over gRPC beside a bare grpcio bidirectional-stream echo of the same bytes.
 
-A third side is the same echo with the environment's step in its handler and nothing else: what no
-contract on top of a grpcio stream can be quicker than.
+A third side is the same echo with only the environment's step in its handler: no contract on top of
+a grpcio stream can be faster.
 
-All servers are processes of their own; the sides take turns in blocks. Where the kernel puts their
-threads decides more than either side does, and it stays as long as the processes do: so there are
-several rounds of fresh processes, and the median of their ratios counts. Run by `make bench`.
+All servers are separate processes; the sides take turns in blocks. The kernel's placement of their
+threads affects the result more than either side does, and lasts as long as the processes. Therefore
+there are several rounds of fresh processes, and the median of their ratios counts. Run by `make
+bench`.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ Side = Callable[[], None]
 
 
 def serve_echo(pipe: Connection, answer_size: int, steps: bool) -> None:
-    """A bare gRPC server that answers each message with `answer_size` bytes.
+    """Serve a bare gRPC stream that answers each message with `answer_size` bytes.
 
     Args:
-        pipe: Told the address.
-        answer_size: Bytes of an answer.
-        steps: Whether it steps CartPole-v1 for each message.
+        pipe: Pipe that gets the address.
+        answer_size: Size of an answer in bytes.
+        steps: Whether to step CartPole-v1 for each message.
     """
     import grpc
     import gymnasium
@@ -63,7 +64,7 @@ def serve_echo(pipe: Connection, answer_size: int, steps: bool) -> None:
 
 
 def serve_cartpole(pipe: Connection) -> None:
-    """CartPole-v1 as a user serves it."""
+    """Serve CartPole-v1 as a user does."""
     import gymnasium
 
     import rlmesh
@@ -73,7 +74,7 @@ def serve_cartpole(pipe: Connection) -> None:
 
 
 def echo_side(address: str, request_size: int) -> Side:
-    """One exchange with the bare server."""
+    """Return a function that makes one exchange with the bare server."""
     import grpc
 
     outgoing: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -89,7 +90,7 @@ def echo_side(address: str, request_size: int) -> Side:
 
 
 def env_side(env: Any) -> Side:
-    """One step, and a reset where the episode has ended."""
+    """Return a function that makes one step, and a reset if the episode has ended."""
     state = {"action": 0, "ended": True}
 
     def step() -> None:
@@ -103,7 +104,7 @@ def env_side(env: Any) -> Side:
 
 
 def interleave(sides: dict[str, Side]) -> dict[str, list[float]]:
-    """Seconds of each call of each side; the sides take turns in blocks."""
+    """Return the seconds of each call of each side; the sides take turns in blocks."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for block in range(BLOCKS + 2):
         for name, side in sides.items():
@@ -116,7 +117,7 @@ def interleave(sides: dict[str, Side]) -> dict[str, list[float]]:
 
 
 def start(function: Callable[..., None], *arguments: Any) -> tuple[Any, str]:
-    """A server process and its address."""
+    """Start a server process, and return it with its address."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=function, args=(theirs, *arguments), daemon=True)
@@ -125,13 +126,13 @@ def start(function: Callable[..., None], *arguments: Any) -> tuple[Any, str]:
 
 
 def measure_round() -> dict[str, list[float]]:
-    """Seconds of each call of each side, with fresh processes; the first side is the floor."""
+    """Measure each call in seconds, by side, in fresh processes; the first side is the floor."""
     import gymnasium
 
     from rlmesh.numpy import RemoteEnv
 
     cartpole, address = start(serve_cartpole)
-    # The size of a step's frames: 16 bytes up and about 50 down, for CartPole.
+    # The size of a step's frames for CartPole: 16 bytes to the server, about 50 back.
     echo, bare_address = start(serve_echo, 46, False)
     stepping, stepping_address = start(serve_echo, 46, True)
     try:
@@ -167,7 +168,7 @@ def main() -> None:
 
 
 def medians(seconds: dict[str, list[float]]) -> dict[str, float]:
-    """Median of each side in microseconds."""
+    """Return the median of each side in microseconds."""
     return {name: statistics.median(values) * 1e6 for name, values in seconds.items()}
 
 

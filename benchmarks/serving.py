@@ -1,10 +1,10 @@
-"""`python -m benchmarks.serving`: what a served model gives, with dynamic batching and without.
+"""`python -m benchmarks.serving`: throughput of a served model, with and without dynamic batching.
 
-A forward pass takes 5 ms, whatever is in it: the model sleeps, as a host does that waits for a GPU.
-Sessions, a thread each, ask one after another. The floors: the same sessions taking turns at the
-model in this process, which is all that is to be had without batching; and a model that takes no
-time, asked for small observations and for images over each transport. Sides interleaved, medians of
-rounds.
+A forward pass takes 5 ms for any batch: the model sleeps, as a host does that waits for a GPU.
+Sessions, one thread each, send one request after another. The floors are the same sessions taking
+turns at the model in this process, which is the best without batching, and a model that takes no
+time, with small observations and with images over each transport. The sides are interleaved, with
+medians of rounds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ROUNDS = 5
 SIDES = ("in turns, this process", "served, one at a time", "served, batched")
 TRANSPORTS = ("frames", "grpc")
 ANSWERS = 100
-"""Of a side, before the next has its turn; ten turns make a round."""
+"""Number of answers of a side before the next side's turn; ten turns make a round."""
 
 ACTIONS = rlmesh.spaces.Discrete(2)
 OBSERVATION = np.zeros(4, np.float32)
@@ -47,7 +47,7 @@ Predict = Callable[[Any], Any]
 
 
 class SlowModel:
-    """A forward pass takes 5 ms, whatever is in it."""
+    """A model with a forward pass of 5 ms for any batch."""
 
     def predict_batch(self, observations: Any) -> Any:
         time.sleep(PASS)
@@ -55,14 +55,14 @@ class SlowModel:
 
 
 class FreeModel:
-    """A forward pass takes no time."""
+    """A model with a forward pass that takes no time."""
 
     def predict(self, observation: Any) -> int:
         return 0
 
 
 def serve(pipe: Connection) -> None:
-    """The models, in a process of their own."""
+    """Serve the models in a separate process."""
     many = max(SESSIONS)
     servers = [
         rlmesh.ModelServer(
@@ -79,7 +79,7 @@ def serve(pipe: Connection) -> None:
 
 
 def asked(predicts: list[Predict]) -> float:
-    """Answers a second of all sessions together, a thread each."""
+    """Return the answers per second of all sessions together, one thread each."""
     counts = [0] * len(predicts)
     end = time.perf_counter() + SECONDS
 
@@ -99,7 +99,7 @@ def asked(predicts: list[Predict]) -> float:
 
 
 def in_turns(sessions: int) -> float:
-    """Answers a second of a model of this process, which takes one caller at a time."""
+    """Return the answers per second of a model of this process, with one caller at a time."""
     model, turn = SlowModel(), threading.Lock()
 
     def predict(observation: Any) -> Any:
@@ -110,7 +110,7 @@ def in_turns(sessions: int) -> float:
 
 
 def served(address: str, sessions: int) -> float:
-    """Answers a second of a served model."""
+    """Return the answers per second of a served model."""
     with ExitStack() as stack:
         remotes = [
             stack.enter_context(rlmesh.RemoteModel(address, CONTRACT)) for _ in range(sessions)
@@ -121,7 +121,7 @@ def served(address: str, sessions: int) -> float:
 
 
 def free_costs(address: str) -> dict[str, float]:
-    """Median microseconds of an answer of a model that takes no time, of each side."""
+    """Return the median microseconds of an answer of a model that takes no time, by side."""
     with ExitStack() as stack:
         sides = {}
         for name, contract, value in (("point", CONTRACT, OBSERVATION), ("image", CAMERA, IMAGE)):
@@ -135,7 +135,7 @@ def free_costs(address: str) -> dict[str, float]:
                 for _ in range(ANSWERS):
                     begun = time.perf_counter_ns()
                     ask()
-                    if turn:  # The first one warms up.
+                    if turn:  # The first turn warms up.
                         spent[name].append(time.perf_counter_ns() - begun)
     return {name: statistics.median(values) / 1000 for name, values in spent.items()}
 
@@ -143,7 +143,7 @@ def free_costs(address: str) -> dict[str, float]:
 def measured(
     alone: str, batched: str, free: str
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Of each round and side: answers a second, and microseconds of a free model's answer."""
+    """Return answers per second, and microseconds of a free model's answer, by side and round."""
     rates: dict[str, list[float]] = {}
     costs: dict[str, list[float]] = {}
     for _ in range(ROUNDS):

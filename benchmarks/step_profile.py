@@ -1,7 +1,7 @@
-"""`python -m benchmarks.step_profile`: where the microseconds of a step over frames go.
+"""`python -m benchmarks.step_profile`: the time of a step over frames, by stage.
 
-Client and server note the time, by the clock that both processes share, where a step passes from
-one stage to the next; so the stages add up to the step. Run by `make bench`.
+Client and server record the time, by the clock that both processes share, at which a step passes
+from one stage to the next, so that the stages add up to the step. Run by `make bench`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STAGES = (
 
 
 class ImageEnv(gymnasium.Env[Any, Any]):
-    """Two images in turn, at no cost."""
+    """An environment that returns two images in turn, at no cost."""
 
     action_space = gymnasium.spaces.Discrete(2)
 
@@ -62,7 +62,7 @@ ENVS: dict[str, Callable[[], Any]] = {
 
 
 def noting(owner: Any, name: str, notes: list[int], *, before: bool = False) -> None:
-    """Have a method note the time when it returns, or when it is called."""
+    """Make a method record the time when it returns, or when it is called."""
     method = getattr(owner, name)
     now = time.perf_counter_ns
 
@@ -78,7 +78,7 @@ def noting(owner: Any, name: str, notes: list[int], *, before: bool = False) -> 
 
 
 def serve(name: str) -> None:
-    """Serve an environment, and print the times at the end."""
+    """Serve an environment, and print the recorded times at the end."""
     received: list[int] = []
     asked: list[int] = []
     stepped: list[int] = []
@@ -94,7 +94,7 @@ def serve(name: str) -> None:
 
 
 def profile(name: str) -> dict[str, list[float]]:
-    """Microseconds of each stage of each step."""
+    """Return the microseconds of each stage of each step."""
     command = [sys.executable, "-m", "benchmarks.step_profile", "serve", name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -114,7 +114,7 @@ def profile(name: str) -> dict[str, list[float]]:
 
 
 def after(lists: list[list[int]], moment: int) -> list[list[int]]:
-    """What is left of each list after a moment; the lists get shorter."""
+    """Return the rest of each list after a moment; the lists themselves get shorter."""
     for times in lists:
         while times and times[0] < moment:
             times.pop(0)
@@ -122,7 +122,7 @@ def after(lists: list[list[int]], moment: int) -> list[list[int]]:
 
 
 def play(address: str) -> list[tuple[int, int, int, int]]:
-    """When each step began, was sent, was answered and ended."""
+    """Return the times at which each step began, was sent, was answered and ended."""
     sent: list[int] = []
     received: list[int] = []
     noting(LocalFrameSocket, "send", sent, before=True)

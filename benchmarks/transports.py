@@ -1,7 +1,8 @@
 """`python -m benchmarks.transports`: a step of CartPole over each transport.
 
-Beside Gymnasium's AsyncVectorEnv of one environment with shared memory, and a bare echo of the same
-bytes on a Unix socket. The environment is in another process always; sides interleaved, medians.
+The floors are Gymnasium's AsyncVectorEnv of one environment with shared memory, and a bare echo of
+the same bytes on a Unix socket. The environment is always in another process; the sides are
+interleaved.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ SERVER = (
     "server.serve(on_ready=lambda: print(server.address, flush=True))\n"
 )
 BYTES = 64
-"""About what an action or an observation of CartPole and its frame are."""
+"""Approximate size in bytes of an action or an observation of CartPole with its frame."""
 
 
 @contextmanager
 def served() -> Generator[str, None, None]:
-    """The address of a server in a process of its own."""
+    """Yield the address of a server in a separate process."""
     with subprocess.Popen(
         [sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True
     ) as server:
@@ -48,7 +49,7 @@ def served() -> Generator[str, None, None]:
 
 
 def timed(step: Callable[[], object]) -> float:
-    """Median microseconds of a call."""
+    """Return the median microseconds of a call."""
     for _ in range(100):
         step()
     spent = []
@@ -60,7 +61,7 @@ def timed(step: Callable[[], object]) -> float:
 
 
 def over(transport: Literal["grpc", "frames"]) -> float:
-    """A step of a remote environment."""
+    """Measure a step of a remote environment."""
     with served() as address:
         env = RemoteEnv(address, transport=transport)
         env.reset(seed=0)
@@ -75,7 +76,7 @@ def over(transport: Literal["grpc", "frames"]) -> float:
 
 
 def vector() -> float:
-    """A step of Gymnasium's vector of one."""
+    """Measure a step of Gymnasium's vector of one."""
     env: Any = gymnasium.vector.AsyncVectorEnv(
         [lambda: gymnasium.make("CartPole-v1")], shared_memory=True
     )
@@ -87,7 +88,7 @@ def vector() -> float:
 
 
 def echo() -> float:
-    """A round trip of as many bytes on a Unix socket."""
+    """Measure a round trip of as many bytes on a Unix socket."""
     here, there = socket.socketpair()
     child = os.fork()
     if not child:

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.workers`: what worker processes give environments that compute.
+"""`python -m benchmarks.workers`: gain of worker processes for environments that compute.
 
 A step of the environment computes for about 2 ms. One client, then four at once, step environments
-of one server, in its threads and in processes. The floor: the same steps in one process and in
-four that are asked nothing. Sides interleaved, medians of rounds.
+of one server, in its threads and in processes. The floor is the same steps in one process and in
+four, without requests. The sides are interleaved, with medians of rounds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KINDS = ("thread", "process", "floor")
 
 
 class ComputingEnv:
-    """Each step is some work for one core."""
+    """An environment in which each step is some work for one core."""
 
     observation_space = rlmesh.spaces.Discrete(2)
     action_space = rlmesh.spaces.Discrete(2)
@@ -46,8 +46,8 @@ class ComputingEnv:
 
 
 def steps_a_second(workers: Literal["thread", "process"], clients: int) -> float:
-    """Steps a second of all clients together."""
-    # Without spares: they would be made while the others are measured.
+    """Return the steps per second of all clients together."""
+    # Without spares, because they would be made while the others are measured.
     with rlmesh.EnvServer(factory=ComputingEnv, max_sessions=clients, workers=workers) as server:
         remotes = [rlmesh.RemoteEnv(server.address) for _ in range(clients)]
         for remote in remotes:
@@ -66,7 +66,7 @@ def steps_a_second(workers: Literal["thread", "process"], clients: int) -> float
 
 
 def bare_steps_a_second(processes: int) -> float:
-    """Steps a second of environments that are asked nothing, a process each."""
+    """Return the steps per second of environments without requests, one process each."""
     context = multiprocessing.get_context("spawn")
     line = context.Barrier(processes + 1)
     all_of_them = [
@@ -114,8 +114,8 @@ def main() -> int:
         for kind in KINDS
     }
     cores = len(os.sched_getaffinity(0))
-    told = ", ".join(f"{kind} {ratio:.2f}" for kind, ratio in ratios.items())
-    print(f"{MANY} to one, on {cores} cores: {told}")
+    summary = ", ".join(f"{kind} {ratio:.2f}" for kind, ratio in ratios.items())
+    print(f"{MANY} to one, on {cores} cores: {summary}")
     print(json.dumps({"ratios": ratios, "cores": cores, "steps_a_second": rates}))
     return 0
 

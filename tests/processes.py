@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 T = TypeVar("T")
 
 STARTED = 60.0
-"""Seconds that a process may take to say that it is ready; imports are slow on a busy machine."""
+"""Seconds that a process may take to become ready; imports are slow on a busy machine."""
 
 ENDED = 20.0
 """Seconds that a process may take to end once it is asked to."""
@@ -31,7 +31,7 @@ ENDED = 20.0
 class Running:
     """A process that is running, or was.
 
-    Its output goes to files: a pipe that nobody reads would stop it.
+    Its output goes to files, because a pipe that is not read would stop it.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
@@ -71,7 +71,7 @@ class Running:
             raise AssertionError(f"it did not end within {timeout:g} s: {self}") from None
 
     def abort(self) -> None:
-        """End it by SIGABRT, at which Python prints where each thread is, else by SIGKILL."""
+        """End it by SIGABRT, which makes Python print all threads' tracebacks, else by SIGKILL."""
         self.process.send_signal(signal.SIGABRT)
         try:
             self.process.wait(ENDED)
@@ -102,7 +102,7 @@ def running(
     pass_fds: Sequence[int] = (),
     **variables: str,
 ) -> Generator[Running, None, None]:
-    """A process, of Python unless `program` says otherwise, that lasts as long as the context."""
+    """Yield a process, of Python by default, that lasts as long as the context."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
@@ -144,7 +144,7 @@ def finished(
     timeout: float = STARTED,
     **variables: str,
 ) -> subprocess.CompletedProcess[str]:
-    """A process, of Python unless `program` says otherwise, that has run to its end."""
+    """Return a process, of Python by default, that has run to its end."""
     with running(arguments, program=program, **variables) as process:
         try:
             status = process.process.wait(timeout)

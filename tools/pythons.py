@@ -15,7 +15,7 @@ __all__ = ["REPOSITORY", "SUPPORTED", "find_python", "fresh_venv", "made_once", 
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-# The versions that the packages declare.
+# The Python versions that the packages declare.
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 
 _PROBE = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
@@ -23,7 +23,7 @@ _STAMP = ".rlmesh-stamp"
 
 
 def find_python(version: str) -> str | None:
-    """A program that is this Python, such as "3.12", and can make a venv; None without one."""
+    """Return a program of this Python version that can make a venv; None if there is none."""
     for program in _candidates(version):
         try:
             done = subprocess.run(
@@ -31,7 +31,7 @@ def find_python(version: str) -> str | None:
             )
         except OSError:
             continue
-        # A shim of pyenv may exist and lead nowhere.
+        # A pyenv shim may exist without the Python that it names.
         if done.returncode == 0 and done.stdout.strip() == version:
             return program
     return None
@@ -49,7 +49,7 @@ def _candidates(version: str) -> Iterator[str]:
 
 
 def fresh_venv(python: str, folder: Path) -> Path:
-    """Make an empty virtual environment in place of what was there; returns its Python."""
+    """Make an empty virtual environment in place of an old one; return its Python."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -59,11 +59,11 @@ def fresh_venv(python: str, folder: Path) -> Path:
 
 @contextlib.contextmanager
 def made_once(folder: Path, wanted: str) -> Generator[bool, None, None]:
-    """Hold the folder's lock; yields whether it must be made, and stamps it afterwards.
+    """Hold the folder's lock; yield whether it must be made, and stamp it afterwards.
 
     Args:
-        folder: What is made; what was there is removed if it was made of something else.
-        wanted: The digest of what it is made of.
+        folder: The folder; an old one is removed if it was made from something else.
+        wanted: Digest of what the folder is made from.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_suffix(".lock"), "w") as lock:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.peers`: this project beside its peers, and beside what no one can beat."""
+"""`python -m benchmarks.peers`: this project beside its peers, and beside the floors."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from benchmarks.peers.venvs import BUILD, PLOT, import_path, made
 from tools.pythons import REPOSITORY
 
 PLOTTED = 60.0
-"""Seconds that the plot may take."""
+"""Largest duration of drawing the plot, in seconds."""
 
 LARGEST_PLOT = 100_000
-"""Bytes of a plot that may be committed."""
+"""Largest size of a plot that may be committed, in bytes."""
 
 TITLE = "# Beside its peers\n"
 
@@ -46,14 +46,14 @@ def main(arguments: list[str] | None = None) -> int:
     rounds = Rounds(cases, sides, options.seconds, pythons)
     played = _played(rounds, options.rounds, options.minutes * 60)
     results |= {"rounds": played, "versions": rounds.versions, "cells": rounds.cells}
-    # What some of it says is no result of the whole: it is kept apart.
+    # A partial run is no result of the whole, so that it is kept apart.
     whole = not options.cases and not options.peers
     _write(results, REPOSITORY / "benchmarks" if whole else BUILD, pythons[PLOT])
     return 0
 
 
 def _played(rounds: Rounds, most: int, limit: float) -> int:
-    """How many rounds there were: at least one, and as many as end within the seconds."""
+    """Play rounds, at least one and as many as end within the seconds; return their number."""
     begun = time.monotonic()
     for number in range(1, most + 1):
         rounds.play()
@@ -96,7 +96,7 @@ def _selected(names: list[str], known: Mapping[str, T]) -> list[T]:
 
 
 def _machine() -> dict[str, Any]:
-    """What the numbers depend on; not what the machine is called."""
+    """Return the facts about the machine that the numbers depend on, without its name."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -119,7 +119,7 @@ def _commit() -> str:
 
 
 def _write(results: dict[str, Any], folder: Path, python: Path | str) -> None:
-    """results.json under build/, RESULTS.md and the plot in the folder."""
+    """Write results.json under build/, and RESULTS.md and the plot into the folder."""
     source = BUILD / "results.json"
     source.write_text(json.dumps(results, indent=1) + "\n")
     page, plot = folder / "RESULTS.md", folder / "results.svg"
@@ -132,7 +132,7 @@ def _write(results: dict[str, Any], folder: Path, python: Path | str) -> None:
 
 
 def _draw(python: Path, source: Path, plot: Path) -> str:
-    """Draw the plot; returns why there is none, if so."""
+    """Draw the plot; return the reason if it cannot be drawn."""
     command = [str(python), "-m", "benchmarks.peers.plot", str(source), str(plot)]
     environment = {**os.environ, "PYTHONPATH": import_path(PLOT), "MPLCONFIGDIR": str(BUILD)}
     try:

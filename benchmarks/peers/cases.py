@@ -1,4 +1,4 @@
-"""What is measured: names. It needs nothing, so that every side can import it."""
+"""The cases to measure, by name. No library is imported, so that every side can import this."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 __all__ = ["CASES", "Case", "Kind"]
 
 Kind = Literal["env", "vector", "ragged", "endpoints"]
-"""Serving a model comes to these as "model": a case, and the sides that have it."""
+"""Kinds of cases. To add served models, add a kind, its cases, and the sides that support it."""
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class Case:
     """One table.
 
     Attributes:
-        name: What `--cases` selects it by.
-        title: What the table is called.
-        env: The environment, by its name in `sides.environments`.
-        kind: One environment, a vector of them, one whose values vary in length, or many endpoints.
-        count: How many lanes a vector has, how many endpoints there are.
+        name: Name for `--cases`.
+        title: Title of the table.
+        env: Name of the environment in `sides.environments`.
+        kind: One environment, a vector, one with values of varying length, or many endpoints.
+        count: Number of lanes of a vector, or of endpoints.
     """
 
     name: str

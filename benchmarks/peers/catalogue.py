@@ -1,4 +1,4 @@
-"""The sides: who is measured, with which program, and what there is to say about each."""
+"""The sides: the measured projects, with their programs and notes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from benchmarks.peers.cases import Case
 __all__ = ["OURS", "REFERENCE", "SIDES", "Side"]
 
 OURS = "this-project"
-"""The virtual environment that this checkout runs in."""
+"""Name of the virtual environment that this checkout runs in."""
 
 REFERENCE = "frames"
-"""The side that the ratios of the tables are to."""
+"""Name of the side that the ratios in the tables refer to."""
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,17 @@ class Side:
     """One row of the tables.
 
     Attributes:
-        name: What `--peers` selects it by.
-        title: What the row is called.
-        venv: Its virtual environment: build/peers/<venv>, of requirements/peers-<venv>.txt.
+        name: Name for `--peers`.
+        title: Title of the row.
+        venv: Name of its virtual environment: build/peers/<venv>, from
+            requirements/peers-<venv>.txt.
         module: Its program, in `sides`.
-        option: What the program is told.
-        serves: Whether servers are started for it; False where the client starts its own.
-        alone: Whether it keeps processes busy that would disturb the others, so that it has a time
-            of its own in each round.
+        option: Option that the program gets.
+        serves: Whether servers are started for it; if False, the client starts its own.
+        alone: Whether it runs in a separate part of each round, because it keeps processes busy
+            that would disturb the others.
         note: What a reader must know about its numbers.
-        lacks: Why it has no number, by the kind or the name of a case.
+        lacks: Reason why it has no number, by the kind or the name of a case.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Side:
     lacks: Mapping[str, str] = field(default_factory=dict)
 
     def missing(self, case: Case) -> str | None:
-        """Why the side has no such case; None if it has."""
+        """Return the reason why the side lacks a case, or None if it has it."""
         return self.lacks.get(case.name, self.lacks.get(case.kind))
 
 

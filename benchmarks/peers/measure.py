@@ -1,4 +1,4 @@
-"""The clock of a client. It needs nothing, since it runs in the process of every side."""
+"""The clock of a client. It needs no library, because it runs in the process of every side."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from typing import Any, Protocol
 __all__ = ["Client", "Timing", "cpu_seconds", "quartiles", "time_clients"]
 
 LEAST = 2
-"""Steps that are timed however long they take; what a model waits seconds for shows in two."""
+"""Smallest number of steps that are timed, however long they take."""
 
 WARM = 0.3
-"""What the warm-up takes, of the seconds that are timed."""
+"""Duration of the warm-up as a share of the time that is measured."""
 
 
 class Client(Protocol):
-    """What a side connects."""
+    """The client of a side."""
 
     def reset(self, seed: int | None) -> Any:
-        """The first observation."""
+        """Begin an episode and return the first observation."""
 
     def step(self, action: Any) -> tuple[Any, bool]:
-        """The next observation, and whether the episode has ended."""
+        """Make a step; return the next observation, and whether the episode has ended."""
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Release the resources of the client."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What one process measured.
+    """The measurement of one process.
 
     Attributes:
-        steps: How many were timed, those of every endpoint together.
+        steps: Number of timed steps, of all endpoints together.
         q1: First quartile of a step, in microseconds.
         median: Median of a step, in microseconds.
         q3: Third quartile of a step, in microseconds.
-        client_cpu: Microseconds of CPU time that a step took of the client's process.
-        server_cpu: The same of the servers' processes; None where there are none.
-        per_second: Steps a second, of all endpoints together, resets included.
+        client_cpu: CPU time of the client's process per step, in microseconds.
+        server_cpu: CPU time of the servers' processes per step; None if there are none.
+        per_second: Steps per second, of all endpoints together, resets included.
     """
 
     steps: int
@@ -60,10 +60,10 @@ def time_clients(
     """Time the steps of one client, or of several at once with a thread for each.
 
     Args:
-        clients: Those that are connected, and reset.
-        actions: What is sent, in turns.
-        seconds: How long the steps are timed; they are warmed up before.
-        pids: The servers' processes.
+        clients: Clients that are connected and reset.
+        actions: Actions to send, in turns.
+        seconds: Seconds for which steps are timed; a warm-up precedes them.
+        pids: Ids of the servers' processes.
     """
     _play_all(clients, actions, seconds * WARM, 1)
     own, theirs, begun = time.process_time(), cpu_seconds(pids), time.perf_counter()
@@ -86,7 +86,7 @@ def time_clients(
 def _play_all(
     clients: Sequence[Client], actions: Sequence[Any], seconds: float, least: int
 ) -> list[int]:
-    """Nanoseconds of every step; a lone client steps in the thread that called, as models do."""
+    """Return the nanoseconds of every step; a single client steps in the calling thread."""
     if len(clients) == 1:
         return _play(clients[0], actions, seconds, least)
     spent: list[list[int]] = [[] for _ in clients]
@@ -105,7 +105,7 @@ def _play_all(
 
 
 def _play(client: Client, actions: Sequence[Any], seconds: float, least: int) -> list[int]:
-    """Nanoseconds of each step; a reset is not timed."""
+    """Return the nanoseconds of each step; resets are not timed."""
     spent: list[int] = []
     clock, step = time.perf_counter_ns, client.step
     deadline = clock() + int(seconds * 1e9)
@@ -123,7 +123,7 @@ def _play(client: Client, actions: Sequence[Any], seconds: float, least: int) ->
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """First quartile, median and third quartile, of one value or more."""
+    """Return first quartile, median and third quartile of one value or more."""
     if len(values) == 1:
         return values[0], values[0], values[0]
     q1, median, q3 = statistics.quantiles(values, n=4, method="inclusive")
@@ -131,9 +131,9 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """CPU time that processes have taken, ended threads included.
+    """Return the CPU time of processes in seconds, ended threads included.
 
-    The kernel keeps a clock for every process, with nanoseconds where /proc has hundredths of a
-    second; `clock_getcpuclockid(3)` derives its id so.
+    The kernel has a clock for every process, with nanoseconds where /proc has hundredths of a
+    second; its id is derived as in `clock_getcpuclockid(3)`.
     """
     return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)

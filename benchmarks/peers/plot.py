@@ -1,6 +1,6 @@
-"""`python -m benchmarks.peers.plot RESULTS.json RESULTS.svg`: the tables at a glance.
+"""`python -m benchmarks.peers.plot RESULTS.json RESULTS.svg`: a plot of all tables.
 
-Runs in a virtual environment of its own, the only one with matplotlib.
+It runs in a virtual environment of its own, the only one with matplotlib.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ matplotlib.use("svg")
 from matplotlib import pyplot
 
 LEFT_OUT = {"frames-view", "grpc-view", "memcpy"}
-"""Beside what they are a variant of they would be one blot."""
+"""Sides that are not drawn, because their points would cover those of their variants."""
 
 MARKERS = "osD^vPX*<>ph"
 
 
 def main(source: str, target: str) -> None:
-    """Draw a step of every case and side."""
+    """Draw the step of every case and side."""
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "rlmesh", "font.size": 9})
     cells = json.loads(Path(source).read_text())["cells"]
     names = [name for name in cells if CASES[name].kind != "endpoints"]
@@ -52,7 +52,7 @@ def main(source: str, target: str) -> None:
 def _points(
     cells: dict[str, dict[str, Any]], names: list[str], side: str
 ) -> list[tuple[float, int]]:
-    """Where a side is, in the rows of the cases."""
+    """Return the points of a side, by the rows of the cases."""
     found = [
         (row, cells[name][side]["rounds"]) for row, name in enumerate(names) if side in cells[name]
     ]

@@ -1,4 +1,4 @@
-"""The programs of the sides: started, asked with a time limit, and ended by their ids."""
+"""The programs of the sides: started, sent requests with a time limit, and ended by their ids."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from benchmarks.peers.catalogue import Side
 __all__ = ["Program", "SideFailed", "measured"]
 
 STARTED = 60.0
-"""Seconds that a program may take to import its libraries."""
+"""Largest time in seconds for a program to import its libraries."""
 
 SERVED = 30.0
-"""Seconds that a server may take to tell its address."""
+"""Largest time in seconds for a server to report its address."""
 
 MEASURED = 20.0
-"""Seconds that a client may take to connect, to compare what it gets, and to be timed."""
+"""Largest time in seconds for a client to connect, compare observations and be timed."""
 
 ENDED = 5.0
-"""Seconds that a process may take to end by itself."""
+"""Largest time in seconds for a process to end by itself."""
 
 
 class SideFailed(Exception):
-    """A side that has no number, and why."""
+    """A side has no number; the message has the reason."""
 
 
 class Child:
-    """A process that a program forked. A pidfd stands for it, since ids are given anew.
+    """A process that a program forked, held by a pidfd because ids are reused.
 
     Attributes:
-        grace: Seconds that it has to end by itself.
+        grace: Seconds that the process has to end by itself.
     """
 
     def __init__(self, pid: int) -> None:
@@ -50,7 +50,7 @@ class Child:
             self._handle = None
 
     def end(self) -> None:
-        """Wait for its end, then ask for it, then force it."""
+        """Wait until the process ends, then terminate it, then kill it."""
         if self._handle is None:
             return
         for number, seconds in (
@@ -71,9 +71,9 @@ class Program:
     """One side's program and the processes that it has forked.
 
     Args:
-        command: What starts it.
-        environment: Its variables.
-        log: Where its stderr goes.
+        command: Command that starts the program.
+        environment: Variables of the program.
+        log: File for its stderr.
     """
 
     def __init__(
@@ -96,20 +96,20 @@ class Program:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be asked."""
+        """Whether the program can answer requests."""
         return not self._reaped and not select.select([self._handle], [], [], 0)[0]
 
     def versions(self) -> dict[str, str]:
-        """What it imports, by distribution; waits until it has."""
+        """Return the imported versions by distribution, after the imports have ended."""
         answer = self._answer(0, STARTED)
         found: dict[str, str] = answer["versions"]
         return found
 
     def ask(self, request: Mapping[str, Any], limit: float) -> tuple[int, dict[str, Any]]:
-        """The id of the process that answers, and its answer.
+        """Send a request; return the id of the process that answers, and its answer.
 
         Raises:
-            SideFailed: If it failed, or no answer came within the time.
+            SideFailed: If the program failed, or did not answer in time.
         """
         self._last += 1
         line = json.dumps({"id": self._last, **request}) + "\n"
@@ -127,12 +127,12 @@ class Program:
             answer = self._answer(self._last, limit)
         except SideFailed:
             if child is None:
-                self.kill()  # It is in the middle of something, and forks nobody.
+                self.kill()  # The program itself is busy, and no child can be ended instead.
             raise
         if "error" in answer:
             raise SideFailed(answer["error"])
         if child is not None and "timing" in answer:
-            child.grace = ENDED  # It closes what it holds.
+            child.grace = ENDED  # The child closes its resources.
         return pid, answer
 
     def _answer(self, number: int, limit: float) -> dict[str, Any]:
@@ -142,11 +142,11 @@ class Program:
             if line is None:
                 raise SideFailed(f"no answer came within {limit:g} s")
             answer: dict[str, Any] = json.loads(line)
-            if answer["id"] == number:  # Others come from processes that had run out of time.
+            if answer["id"] == number:  # Others are late answers of earlier requests.
                 return answer
 
     def _line(self, deadline: float) -> bytes | None:
-        """The next line that it says; None where none comes before the deadline."""
+        """Return the next line of output, or None if none comes before the deadline."""
         assert self._process.stdout is not None
         output = self._process.stdout.fileno()
         while b"\n" not in self._came:
@@ -161,18 +161,18 @@ class Program:
         return line
 
     def end_children(self) -> None:
-        """End the processes that it has forked, the last one first: that is the client."""
+        """End the forked processes, the last one first, because that is the client."""
         while self._children:
             self._children.pop().end()
 
     def kill(self) -> None:
-        """End it at once, with all that it has started: Ray's agents outlive their driver."""
+        """Kill the program and all that it has started: Ray's agents outlive their driver."""
         if not self._reaped:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """End it and all that it has started."""
+        """End the program and all that it has started."""
         if self._reaped:
             return
         self.end_children()
@@ -180,7 +180,7 @@ class Program:
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         select.select([self._handle], [], [], 2 * ENDED)
-        self.kill()  # Before the wait, after which its id may be another's.
+        self.kill()  # Before the wait, after which the id may be reused.
         self._process.wait()
         self._reaped = True
         os.close(self._handle)
@@ -189,10 +189,10 @@ class Program:
 
 
 def measured(program: Program, side: Side, case: Case, seconds: float) -> dict[str, Any]:
-    """What `measure.Timing` holds, of fresh processes: servers, and a client of theirs.
+    """Return a `measure.Timing` as JSON, from fresh servers and a fresh client.
 
     Raises:
-        SideFailed: If the side can not do it now.
+        SideFailed: If the side cannot be measured now.
     """
     count = case.count if case.kind == "endpoints" else 1
     told = {"case": case.name, "option": side.option}

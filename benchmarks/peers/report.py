@@ -1,4 +1,4 @@
-"""benchmarks/RESULTS.md, of what build/peers/results.json holds."""
+"""Writes benchmarks/RESULTS.md from build/peers/results.json."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from benchmarks.peers.summary import Summary, ratio, summary
 
 __all__ = ["BEGIN", "END", "Footnotes", "number", "replaced", "tables"]
 
-BEGIN = "<!-- begin: written by `make bench-peers`, which replaces what is up to the end mark -->"
+BEGIN = (
+    "<!-- begin: written by `make bench-peers`, which replaces everything up to the end mark -->"
+)
 END = "<!-- end: what follows is written by hand, and kept -->"
 
 Cells = Mapping[str, Mapping[str, Any]]
-"""Of one case, by side: {"rounds": [...], "reason": why there are none, or fewer}."""
+"""The type of a case's cells by side: {"rounds": [...], "reason": of missing rounds}."""
 
 
 class Footnotes:
-    """The notes under a table, numbered as they come; what is said twice has one number."""
+    """The notes under a table, numbered in order; equal notes share a number."""
 
     def __init__(self) -> None:
         self._notes: list[str] = []
 
     def mark(self, note: str) -> str:
-        """The mark of a note."""
+        """Return the mark of a note."""
         if note not in self._notes:
             self._notes.append(note)
         return f" <sup>{self._notes.index(note) + 1}</sup>"
 
     def lines(self) -> list[str]:
-        """A numbered list, after an empty line; nothing without notes."""
+        """Return a numbered list, after an empty line; no line without notes."""
         notes = [f"{number}. {note}" for number, note in enumerate(self._notes, 1)]
         return ["", *notes] if notes else []
 
 
 def number(value: float | None) -> str:
-    """Three digits that count, thousands apart; nothing for None."""
+    """Return a number with three significant digits and thousands separators; empty for None."""
     if value is None:
         return ""
     digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
@@ -45,12 +47,12 @@ def number(value: float | None) -> str:
 
 
 def tables(results: Mapping[str, Any], plot: str | None = None) -> str:
-    """The generated part: what ran where, and a table a case.
+    """Return the generated part: the machine and versions, and a table for each case.
 
     Args:
         results: "machine", "date", "commit", "rounds", "seconds", "versions", "cells" by case and
             side, as `__main__` writes them to results.json.
-        plot: The file of the plot, beside the page.
+        plot: File of the plot, beside the page.
     """
     cells, planned = results["cells"], results["rounds"]
     endpoints = [CASES[name] for name in cells if CASES[name].kind == "endpoints"]
@@ -80,12 +82,12 @@ def _preamble(results: Mapping[str, Any]) -> str:
         "in microseconds: of the step, of its quartiles, and of the CPU time that a step takes at "
         "either end, resets included; and the lowest and the highest of the rounds' medians. The "
         f"ratio is to {SIDES[REFERENCE].title}, the median of those within a round: above 1 is "
-        "slower. What the sides are is said below the tables."
+        "slower. The sides are described below the tables."
     )
 
 
 def _case_table(case: Case, cells: Cells, planned: int) -> str:
-    """One row a side, in the order of the catalogue."""
+    """Return one row for each side, in the order of the catalogue."""
     notes = Footnotes()
     reference = cells.get(REFERENCE, {}).get("rounds", [])
     rows = [
@@ -109,7 +111,7 @@ def _case_table(case: Case, cells: Cells, planned: int) -> str:
 
 
 def _endpoints_table(cases: Sequence[Case], cells: Mapping[str, Cells], planned: int) -> str:
-    """One column a number of endpoints, and the CPU time at the most of them."""
+    """Return one column for each number of endpoints, and the CPU time at the largest."""
     notes = Footnotes()
     counts = [str(case.count) for case in cases]
     most = counts[-1]
@@ -145,7 +147,7 @@ def _in_order(cells: Cells) -> list[Side]:
 
 
 def _titled(side: Side, cell: Mapping[str, Any], planned: int, notes: Footnotes) -> str:
-    """The name of a row, with why there is no number, or one of fewer rounds."""
+    """Return the name of a row, with the reason for missing rounds."""
     rounds, reason = len(cell["rounds"]), cell.get("reason")
     if not rounds:
         return f"{side.title}{notes.mark(reason or 'It was not measured.')}"
@@ -160,7 +162,7 @@ def _sides(sides: Sequence[Side]) -> str:
 
 
 def _versions(versions: Mapping[str, Mapping[str, str]]) -> str:
-    """What each virtual environment had, one line each."""
+    """Return the versions in each virtual environment, one line each."""
     lines = [
         f"- {venv}: " + ", ".join(f"{name} {version}" for name, version in found.items())
         for venv, found in versions.items()
@@ -169,10 +171,10 @@ def _versions(versions: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def replaced(document: str, generated: str) -> str:
-    """The document with what is between the marks replaced; with the marks, if it has none.
+    """Return the document with the part between the marks replaced; append it without marks.
 
     Raises:
-        ValueError: If it has one of the marks, or has them in another order.
+        ValueError: If the document has only one of the marks, or both in the wrong order.
     """
     marked = f"{BEGIN}\n\n{generated}\n\n{END}"
     if BEGIN not in document and END not in document:

@@ -19,21 +19,21 @@ from tools.pythons import REPOSITORY
 __all__ = ["Rounds"]
 
 PATIENCE = 12.0
-"""Seconds that a side may take of a case over all rounds; it is left out of those that are more."""
+"""Seconds per case that a side may take over all rounds; it is left out of further rounds."""
 
 
 class Rounds:
-    """Everything that is measured.
+    """The state of a whole measurement.
 
     Args:
         cases: The tables.
         sides: The rows.
-        seconds: How long a side steps in a case and round.
-        pythons: The Python of each virtual environment, or why there is none.
+        seconds: Seconds that a side steps in a case and round.
+        pythons: Python of each virtual environment, or the reason why there is none.
 
     Attributes:
-        cells: By case and side: the rounds that there are, why there are none or fewer.
-        versions: By virtual environment: what its programs import.
+        cells: Rounds by case and side, with the reason for missing ones.
+        versions: Imported versions, by virtual environment.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Rounds:
         return python if isinstance(python, str) else side.missing(case)
 
     def play(self) -> None:
-        """One more round."""
+        """Play one more round."""
         for group in self._groups:
             with tempfile.TemporaryDirectory(prefix="peers-") as folder, ExitStack() as stack:
                 programs = self._programs(group, folder, stack)
@@ -69,7 +69,7 @@ class Rounds:
         self._number += 1
 
     def _programs(self, group: Sequence[Side], folder: str, stack: ExitStack) -> dict[str, Program]:
-        """The programs of those sides that have anything to do; they import at the same time."""
+        """Start the programs of the sides that have anything to do; they import concurrently."""
         programs = {
             side.name: stack.enter_context(self._running(side, folder))
             for side in group
@@ -90,8 +90,8 @@ class Rounds:
         environment = {
             **os.environ,
             "PYTHONPATH": import_path(side.venv),
-            "TMPDIR": folder,  # What a program leaves there goes with the round.
-            "OPENBLAS_NUM_THREADS": "1",  # Nobody multiplies, and threads do not survive a fork.
+            "TMPDIR": folder,  # Files that a program leaves there are removed with the round.
+            "OPENBLAS_NUM_THREADS": "1",  # No thread is needed, and threads do not survive a fork.
         }
         module = f"benchmarks.peers.sides.{side.module}"
         command = [self._pythons[side.venv], "-m", module]
@@ -105,8 +105,8 @@ class Rounds:
         self, case: Case, group: Sequence[Side], programs: Mapping[str, Program]
     ) -> None:
         turn = self._number % len(group)
-        for side in (*group[turn:], *group[:turn]):  # Another is the first in each round.
-            # One that had to be killed starts again in the next round.
+        for side in (*group[turn:], *group[:turn]):  # A different side is first in each round.
+            # A program that had to be killed starts again in the next round.
             if not self._waits(case, side) or not programs[side.name].alive:
                 continue
             begun = time.monotonic()
@@ -121,7 +121,7 @@ class Rounds:
             self._say(case, side, f"{timing['median']:12.1f} us, in {wall:.1f} s")
 
     def _waits(self, case: Case, side: Side) -> bool:
-        """Whether it is measured once more: it can, did not fail, and would not take too long."""
+        """Return whether a side is measured again: it can, did not fail, and is fast enough."""
         cell = self.cells[case.name][side.name]
         if cell["reason"] is not None:
             return False
@@ -132,8 +132,8 @@ class Rounds:
 
     def _fail(self, case: Case, side: Side, failed: SideFailed) -> None:
         cell = self.cells[case.name][side.name]
-        said = str(failed).replace(f"{REPOSITORY}/", "").rstrip(".")
-        cell["reason"] = cell["reason"] or f"It failed: {said}."
+        message = str(failed).replace(f"{REPOSITORY}/", "").rstrip(".")
+        cell["reason"] = cell["reason"] or f"It failed: {message}."
         self._say(case, side, f"failed: {failed}")
 
     def _say(self, case: Case, side: Side, what: str) -> None:

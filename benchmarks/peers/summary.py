@@ -1,4 +1,4 @@
-"""Rounds made into one number a side: medians of the rounds, and the ratio to a reference."""
+"""Summary of the rounds: one number for each side, and the ratio to a reference."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 __all__ = ["Summary", "ratio", "summary"]
 
 Round = Mapping[str, Any]
-"""A `measure.Timing` as JSON, with the number of its round as "round"."""
+"""The type of a `measure.Timing` as JSON, with the number of its round as "round"."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What the rounds of one side say about one case, in microseconds of a step.
+    """The summary of one side's rounds of one case, in microseconds of a step.
 
     Attributes:
-        rounds: How many there are.
+        rounds: Number of rounds.
         median: Median of the rounds' medians.
         q1: Median of the rounds' first quartiles.
         q3: Median of the rounds' third quartiles.
-        low: The lowest of the rounds' medians.
-        high: The highest of the rounds' medians.
+        low: Smallest of the rounds' medians.
+        high: Largest of the rounds' medians.
         client_cpu: Median of the rounds.
-        server_cpu: Median of the rounds; None where there is no server.
-        per_second: Median of the rounds, in steps a second.
+        server_cpu: Median of the rounds; None if there is no server.
+        per_second: Median of the rounds, in steps per second.
     """
 
     rounds: int
@@ -41,7 +41,7 @@ class Summary:
 
 
 def summary(rounds: Sequence[Round]) -> Summary:
-    """Sum up one round or more."""
+    """Summarise one round or more."""
 
     def middle(name: str) -> float:
         values: list[float] = [each[name] for each in rounds]
@@ -62,7 +62,7 @@ def summary(rounds: Sequence[Round]) -> Summary:
 
 
 def ratio(rounds: Sequence[Round], reference: Sequence[Round]) -> float | None:
-    """Median of the ratios within a round, of those that both have; None without any."""
+    """Return the median of the ratios within the rounds that both have; None without any."""
     others = {each["round"]: each["median"] for each in reference}
     ratios = [each["median"] / others[each["round"]] for each in rounds if each["round"] in others]
     return statistics.median(ratios) if ratios else None

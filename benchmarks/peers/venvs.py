@@ -1,4 +1,4 @@
-"""A virtual environment a peer, under build/peers."""
+"""A virtual environment for each peer, under build/peers."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ __all__ = ["BUILD", "PLOT", "import_path", "made"]
 BUILD = REPOSITORY / "build" / "peers"
 
 PLOT = "plot"
-"""The virtual environment that draws."""
+"""Name of the virtual environment that draws the plot."""
 
 LIMIT = 900.0
-"""Seconds that an installation may take."""
+"""Largest duration of an installation, in seconds."""
 
 _SOURCES = ("packages/core/src", "packages/numpy/src", "gen/python/src")
 
 
 def made(names: Iterable[str]) -> dict[str, Path | str]:
-    """The Python of each virtual environment, made where it is not there; or why there is none."""
+    """Return the Python of each virtual environment, made on demand; or the reason of a failure."""
     wanted = sorted(set(names))
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(wanted, pool.map(_made, wanted)))
 
 
 def import_path(name: str) -> str:
-    """PYTHONPATH of the programs: the sides, and this project where it is measured."""
+    """Return PYTHONPATH for the programs: the sides, and this project if it is measured."""
     folders = _SOURCES if name == OURS else ()
     return ":".join(str(REPOSITORY / folder) for folder in ("", *folders))
 
@@ -63,6 +63,6 @@ def _install(python: Path, requirements: Path) -> None:
 
 
 def _last_line(error: OSError | subprocess.CalledProcessError) -> str:
-    """What pip said last: the addresses of an index come before."""
+    """Return the last line of pip's output, because earlier lines contain index addresses."""
     said = getattr(error, "stderr", None) or str(error)
     return said.strip().splitlines()[-1][:200]

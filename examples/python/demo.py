@@ -1,6 +1,6 @@
-"""Serve CartPole-v1, play it with a model, train another one, evaluate that on four endpoints.
+"""Serve CartPole-v1, play it with a model, train another model, evaluate that on four endpoints.
 
-Every environment is in a process of its own, the models are in this one.
+Every environment is in a process of its own; the models are in this process.
 """
 
 import os
@@ -21,8 +21,8 @@ from rlmesh.numpy import Model, RemoteEnv
 ENV_ID = "CartPole-v1"
 EPISODES = 10
 ENDPOINTS = 4
-STARTED = 60  # Seconds that the server may take to start.
-STOPPED = 10  # Seconds that it may take to end.
+STARTED = 60  # Largest time in seconds for the server to start.
+STOPPED = 10  # Largest time in seconds for the server to end.
 
 
 def predict(observation):
@@ -33,7 +33,7 @@ def predict(observation):
 
 @contextmanager
 def served(env_id):
-    """The address of a process that serves the environment while the context lasts."""
+    """Yield the address of a process that serves the environment while the context lasts."""
     reader, writer = os.pipe()
     command = [sys.executable, "-m", "rlmesh._cli.serve_env", "--env", env_id]
     command += ["--ready-fd", str(writer)]
@@ -50,17 +50,17 @@ def served(env_id):
 
 
 def ready_address(reader):
-    """The line that the server writes once it is ready."""
+    """Return the line that the server writes once it is ready."""
     with os.fdopen(reader) as pipe:
         came, _, _ = select.select([pipe], [], [], STARTED)
         address = pipe.readline().strip() if came else ""
     if not address:
-        sys.exit("the server did not start" + (" and said why above" if came else " in time"))
+        sys.exit("the server did not start" + (": see its output above" if came else " in time"))
     return address
 
 
 def stop(server):
-    """End the server as a container would; its exit status."""
+    """End the server as a container would, and return its exit status."""
     server.terminate()
     try:
         return server.wait(STOPPED)
@@ -70,7 +70,7 @@ def stop(server):
 
 
 def play(console, address):
-    """Play the episodes with a bar, where there is someone to look at it."""
+    """Play the episodes, with a progress bar on a terminal."""
     columns = [*Progress.get_default_columns(), MofNCompleteColumn()]
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("episodes", total=EPISODES)
@@ -93,12 +93,12 @@ def report(console, result):
 
 
 def linear(weights):
-    """A model that pushes to the side that a weighted sum of the observation says."""
+    """Return a model that pushes to the side given by a weighted sum of the observation."""
     return Model(lambda observation: int(observation @ weights > 0))
 
 
 def train(console, address):
-    """Weights found by the cross-entropy method: sample, keep the best, narrow, again."""
+    """Find weights by the cross-entropy method: sample, keep the best, narrow, repeat."""
     random = np.random.default_rng(0)
     mean, spread = np.zeros(4), np.ones(4)
     env = RemoteEnv(address)
@@ -113,7 +113,7 @@ def train(console, address):
 
 
 def evaluate(console, weights):
-    """Play seeds that were not trained on, on several endpoints at once."""
+    """Play seeds that were not used in training, on several endpoints at once."""
     with ExitStack() as stack:
         addresses = [stack.enter_context(served(ENV_ID)) for _ in range(ENDPOINTS)]
         result = rlmesh.evaluate(linear(weights), addresses, seeds=range(200, 220))

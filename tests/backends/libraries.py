@@ -1,4 +1,4 @@
-"""The array libraries under one suite: what each has, and what it promises of memory."""
+"""The array libraries under one suite, with the properties of their arrays."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def installed(name: str) -> bool:
 
 @contextmanager
 def open_library(name: str) -> Iterator[Library]:
-    """The library, while it is configured as its name says; skips where it is not installed."""
+    """Yield the library, configured as its name requires; skip if it is not installed."""
     if name == "native":
         from rlmesh import Tensor
 

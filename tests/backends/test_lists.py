@@ -1,4 +1,4 @@
-"""Lists of arrays where a leaf is expected."""
+"""Lists of arrays in place of a leaf."""
 
 from __future__ import annotations
 

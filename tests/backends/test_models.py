@@ -151,7 +151,7 @@ def test_a_spec_that_does_not_fit_is_refused_before(library: Library) -> None:
     spec = replace(SPEC, inputs=(ModelInput("picture", Feature("image/wrist")),))
     with served_camera() as server, pytest.raises(AdapterError, match="image/wrist"):
         model_of(library, Homing(), spec=spec).run(server.address)
-    with pytest.raises(AdapterError):  # Nothing is said of a local environment.
+    with pytest.raises(AdapterError):  # A local environment has no tags.
         model_of(library, Homing(), spec=SPEC).run(CameraEnv())
 
 

@@ -47,7 +47,7 @@ def start(tmp_path: Path) -> Generator[Start, None, None]:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended; one that nobody waited for counts."""
+    """Whether a process has ended, even if it was not waited for."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:

@@ -71,7 +71,7 @@ def row(table: str, title: str) -> list[str]:
 
 
 class Steps:
-    """A client that counts, and whose episodes have three steps."""
+    """A client that counts; its episodes have three steps."""
 
     def __init__(self) -> None:
         self.actions: list[int] = []

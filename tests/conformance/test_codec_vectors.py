@@ -36,7 +36,7 @@ def read_space(proto: bytes) -> Space[Any]:
 
 def assert_path(error: Exception, root: str, broken: vectors.Broken) -> None:
     if isinstance(error, DecodeError):
-        return  # The parser tells no place.
+        return  # The parser reports no path.
     assert isinstance(error, CodecError)
     # The space of a Sequence's elements is a step for us and none in the vectors.
     found, place = (path.replace("[0]", "") for path in (error.path, root + broken.error_path))

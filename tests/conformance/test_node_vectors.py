@@ -78,7 +78,7 @@ def failures(root: Path) -> list[str]:
 
 
 def flip(case: Case) -> bool:
-    """Flip a bit of the case's bytes, or of its place; False where it has none that tells."""
+    """Flip a bit of the case's bytes, or of its path; False if no bit of it matters."""
     if "error_path" in case:
         place: str = case["error_path"]
         if not place or case["contract"] in ("S-2", "D-7"):

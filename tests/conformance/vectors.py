@@ -33,13 +33,13 @@ Case = TypeVar("Case")
 
 @dataclass(frozen=True)
 class SpaceCase:
-    """A space that is taken.
+    """A space that is accepted.
 
     Attributes:
         name: Unique name, to be used as the test's id.
         space_proto: Serialised Space to read.
         canonical_proto: What a writer sends for the space; mostly the same bytes.
-        space: The space in words of JSON.
+        space: The space as JSON.
     """
 
     name: str
@@ -60,7 +60,7 @@ class ValueCase:
     Attributes:
         name: Unique name.
         space_proto: Serialised Space.
-        space: The space in words of JSON.
+        space: The space as JSON.
         batch_size: None for a single value.
         slabs: The slabs.
         conforms: Whether it keeps F-1 (bounds without NaN, texts); it is decoded all the same.
@@ -100,7 +100,7 @@ class DynamicCase:
 
 @dataclass(frozen=True)
 class Broken:
-    """What is said of every invalid case.
+    """The expectations for every invalid case.
 
     Attributes:
         contract: Id of the broken rule in CONTRACT.md ("V-4").

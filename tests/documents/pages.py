@@ -1,7 +1,7 @@
 """The user's pages, and what tests quote of them.
 
 A test module holds the snippets of its page as strings; the docstring of a test is the statement of
-the page that it shows. Where the pages lie beside the checkout, each quotation is looked up there.
+the page that it shows. If the pages lie beside the checkout, each quotation is looked up there.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _CODE = re.compile(
 
 
 def assert_on_page(page: str, quotation: str) -> None:
-    """Fail unless the page has the quotation, whatever the spaces; skip where it is not at hand."""
+    """Fail unless the page has the quotation, whatever the spaces; skip if it is not available."""
     assert _packed(quotation) in _packed(_text(page)), f"{page} does not say {quotation!r}"
 
 
 def assert_code_is_quoted(page: str, quoted: list[str]) -> None:
-    """Fail if a line of code of the page is in no quotation; skip where the page is not at hand."""
+    """Fail if a line of code of the page is not quoted; skip if the page is not available."""
     known = _packed("\n".join(quoted))
     lines = [line.strip() for line in _text(page).splitlines()]
     assert [x for x in lines if _CODE.match(x) and _packed(x) not in known] == []

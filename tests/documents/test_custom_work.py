@@ -138,7 +138,7 @@ def test_the_loop_plays(counter: rlmesh.EnvServer) -> None:
 
 
 def test_the_commands_run(port: int) -> None:
-    # Their address is 127.0.0.1:5555 unless told otherwise; the machine may have other uses for it.
+    # Their address is 127.0.0.1:5555 by default; the machine may have other uses for it.
     serve, model = RUN_SERVE.split()[3:], RUN_MODEL.split()[3:]
     assert all("127.0.0.1:5555" in (ROOT / x[0]).read_text() for x in (serve, model))
     with running([*serve, "--address", f"127.0.0.1:{port}"]) as server:

@@ -113,7 +113,7 @@ def test_the_areas_are_those_of_the_spec_and_their_tests_use_them() -> None:
 
 @contextmanager
 def playing(*script: Any, **arguments: Any) -> Generator[rlmesh.RemoteEnv, None, None]:
-    """A client of an environment that answers as `script` says; it must play on afterwards."""
+    """Yield a client of an environment that answers with `script`; it must play on afterwards."""
     token = arguments.get("token", "")
     with (
         rlmesh.EnvServer(ScriptedEnv(*script), **arguments) as server,
@@ -239,24 +239,29 @@ def worker(**options: Any) -> Generator[rlmesh.RemoteEnv, None, None]:
             assert env.step(0)[0] == 1
 
 
-# What happens, in words of the table; the cause; words of the exception; facts that it carries.
+# Text of the table, cause, text of the exception, and attributes that it has.
 SITUATIONS: list[tuple[str, Callable[[], None], str, tuple[str, ...]]] = [
-    ("nobody listens", refused, "Connection refused", ("address",)),
+    ("nothing listens", refused, "Connection refused", ("address",)),
     ("the peer is silent", silent, "does not answer within 0.3 s", ("address",)),
     ("another client holds", held, "the environment is held by", ("holder",)),
-    ("an action is not one", bad_action, "an integer from 0 to 1, got 7", ("path", "expected")),
+    (
+        "an action does not belong",
+        bad_action,
+        "an integer from 0 to 1, got 7",
+        ("path", "expected"),
+    ),
     ("the environment raises", env_raises, "RuntimeError: the motor is hot", ("remote_traceback",)),
     ("returns what its spaces forbid", out_of_space, "observation: expected", ("path",)),
     ("the environment raises, or returns", four_results, "old Gym API", ()),
-    ("the spec versions do not talk", other_version, "the client 2.0.0", ("choices",)),
-    ("no or a wrong token", no_token, "asks for a token", ()),
-    ("no or a wrong token", wrong_token, "asks for a token", ()),
+    ("the spec versions are incompatible", other_version, "the client 2.0.0", ("choices",)),
+    ("the token is missing or wrong", no_token, "asks for a token", ()),
+    ("the token is missing or wrong", wrong_token, "asks for a token", ()),
     ("process dies", crashes, "signal SIGSEGV (11)", ("exit_code",)),
     ("a call hangs for", hangs, "had not returned after", ()),
     ("the factory fails", bad_factory, "factory() raised StopIteration", ()),
     ("a name is not exposed", not_exposed, "there are script", ("choices",)),
     ("a step takes longer", slow_step, "has not answered within 0.01 s", ("address",)),
-    ("a client asks for nothing", too_idle, "no request for 0.2 s", ("address",)),
+    ("a client sends no request", too_idle, "no request for 0.2 s", ("address",)),
     ("a run ends early", run_ends_early, "got 7", ("result",)),
 ]
 

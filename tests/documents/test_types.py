@@ -28,7 +28,7 @@ class Method:
         text: Its name and parameters.
         types: Types of its parameters.
         result: Type of its result.
-        says: What it does.
+        says: Text of its description.
     """
 
     owner: str
@@ -95,7 +95,7 @@ METHODS = [
     Method("VectorEnvLike", "close()", {}, "None", "Release vector environment resources."),
 ]
 
-# Protocol, property, type, and what it says.
+# Protocol, property, type, and the text of its description.
 PROPERTIES = [
     (
         "EnvLike",
@@ -119,7 +119,7 @@ PROPERTIES = [
     ),
 ]
 
-# Protocol, its parameters, and what it says.
+# Protocol, its parameters, and the text of its description.
 PROTOCOLS = [
     ("EnvLike", "EnvObsT, EnvActT", "Structural protocol for single environment."),
     ("SpaceLike", "SpaceT", "Structural protocol for RLMesh-compatible spaces."),

@@ -24,7 +24,7 @@ def test_it_prints_ten_seeded_episodes_and_leaves_no_server() -> None:
     rows = re.findall(r"^\W*(\d) \W+(\d+) \W+([\d.]+) \W+(truncated|terminated)", done.stdout, re.M)
     assert rows == [(str(seed), "500", "500.0", "truncated") for seed in range(10)]
     assert re.search(r"reward 500\.0 ± 0\.0, 5000 steps, \d+ steps a second", done.stdout)
-    assert "episodes ━" not in done.stdout  # No bar where nobody looks.
+    assert "episodes ━" not in done.stdout  # No bar without a terminal.
     trained = re.findall(r"training: mean reward ([\d.]+)", done.stdout)
     assert len(trained) == 4 and float(trained[-1]) > 2 * float(trained[0])
     evaluated = re.search(
@@ -63,7 +63,7 @@ def test_it_says_when_the_server_does_not_start() -> None:
     done = finished(["-c", f"{NAMES}\nwith names['served']('NoSuchEnv-v0'): pass"])
     assert done.returncode == 1
     assert "NoSuchEnv" in done.stderr
-    assert "the server did not start and said why above" in done.stderr
+    assert "the server did not start: see its output above" in done.stderr
     assert "Traceback" not in done.stderr
 
 

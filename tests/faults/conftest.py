@@ -21,7 +21,7 @@ def long() -> bool:
 
 @pytest.fixture
 def figure() -> Callable[[str], None]:
-    """Says a figure, which is printed at the end of the run."""
+    """Record a figure, which is printed at the end of the run."""
     return _LINES.append
 
 

@@ -1,4 +1,4 @@
-"""What the fault bench plays: every answer depends on every step before it."""
+"""Environments of the fault bench: every answer depends on every step before it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _STATES = 2**31
 
 
 class WalkEnv:
-    """A seeded walk whose state hashes all actions since the reset.
+    """A seeded walk with a state that hashes all actions since the reset.
 
-    Its info tells how many steps it has ever applied, so that one too many shows.
+    Its info has the number of steps that were ever applied, so that one too many shows.
     """
 
     observation_space = rlmesh.spaces.Discrete(_STATES)

@@ -54,7 +54,7 @@ class Proxy:
 
     @property
     def address(self) -> str:
-        """Where clients connect."""
+        """Address for the clients to connect to."""
         return f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def _listen(self) -> socket.socket:
@@ -178,7 +178,7 @@ class FramesProxy(Proxy):
         super().__init__("")
 
     def stand_for(self, name: str) -> str:
-        """Forward to the socket of this name from now on; where to connect instead."""
+        """Forward to the socket of this name from now on; return the name to connect to."""
         self._target = name
         return self.name
 
@@ -196,7 +196,7 @@ class FramesProxy(Proxy):
 
 @contextlib.contextmanager
 def between(address: str, transport: str) -> Generator[tuple[str, Proxy], None, None]:
-    """Where to connect instead of a server's address, and the proxy that its sessions go through.
+    """Yield the address that replaces a server's, and the proxy that its sessions go through.
 
     Over frames that is their socket: sessions still begin, and are resumed, at the address itself.
     """

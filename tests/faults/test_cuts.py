@@ -49,10 +49,10 @@ class Saboteur:
     """Breaks connections when an evaluation comes to certain steps, and a random moment later.
 
     Args:
-        proxy: Where it breaks them.
+        proxy: Proxy of the connections that it breaks.
         steps: Steps of the evaluation.
-        cuts: How many it breaks.
-        fallback: Where the client's connection is when it is not there.
+        cuts: Number of connections that it breaks.
+        fallback: Proxy of the client's connection if it is not at `proxy`.
     """
 
     def __init__(self, proxy: Proxy, steps: int, cuts: int, fallback: Proxy | None = None) -> None:
@@ -124,7 +124,7 @@ class Saboteur:
 def cut_and_compare(
     remote: RemoteEnv, saboteur: Saboteur, local: list[Any], steps: int, resumed: list[Any]
 ) -> str:
-    """Play while connections are sabotaged, compare, and say what happened."""
+    """Play while connections are broken, compare, and return a summary."""
     begun = time.monotonic()
     try:
         seen = play(remote, steps, saboteur.tick)

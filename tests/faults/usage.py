@@ -1,4 +1,4 @@
-"""`Usage`: what a process holds, as Linux tells it."""
+"""`Usage`: the resources that a process holds, as reported by Linux."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _VECTOR, _OTHER_BACKEND, _OWN_OPEN = 1, 2, 4
 
 
 def run(data: bytes) -> None:
-    """One byte says which client; then come the answers. Each is a value, or an error of ours."""
+    """Choose a client by one byte, and feed it the answers: each is a value, or our own error."""
     flags = data[0] if data else 0
     vector = bool(flags & _VECTOR)
     backend = BACKENDS[-1] if flags & _OTHER_BACKEND else NATIVE
@@ -59,7 +59,7 @@ def _read(frame: bytes, backend: ArrayBackend) -> None:
 
 
 def _written(frame: bytes, backend: ArrayBackend) -> bytes | None:
-    """Such a frame read and written, empty for another; None where it is refused."""
+    """Return such a frame read and written, empty for another; None if it is refused."""
     frames = EnvWireCodec(backend)
     try:
         sequence, reply = frames.read_reply(frame)
@@ -72,7 +72,7 @@ def _written(frame: bytes, backend: ArrayBackend) -> bytes | None:
 
 
 class _Script:
-    """Connections whose peer answers with the frames given, and breaks one instead of `LOSE`."""
+    """Connections with a peer that answers with the given frames, and breaks one for `LOSE`."""
 
     address = "script"
 
@@ -99,7 +99,7 @@ def _play(frames: list[bytes], vector: bool, backend: ArrayBackend) -> None:
     script = _Script(frames)
     with (
         mock.patch("rlmesh._client.transport_choice.GrpcConnection", return_value=script),
-        # A script that is over is not waited for.
+        # No waiting after the end of a script.
         mock.patch("rlmesh._session.client_session._DESERTED_PATIENCE", -1.0),
     ):
         _play_script(frames, vector, backend)
@@ -159,7 +159,7 @@ def _kind(frame: bytes) -> str | None:
 
 
 def _action(stub: EnvStub) -> Any:
-    """An action, where the contract is one of ours."""
+    """An action, if the contract is one of the environments here."""
     space = stub.contract.action_space
     if space == LaneEnv.single_action_space:
         bools = Tensor(bytes(2 * LANES), "bool", (LANES, 2))

@@ -1,6 +1,6 @@
-"""The inputs that the repository keeps: files of lines `name hex`, and comments that say why.
+"""The inputs that the repository keeps: files of lines `name hex`, with comments of the reasons.
 
-`python -m tests.fuzz.corpus TARGET NAME FILE` keeps what the fuzzer found, made small.
+`python -m tests.fuzz.corpus TARGET NAME FILE` adds what the fuzzer found, minimised.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def path_of(target: str, kind: str) -> Path:
 
 
 def read(path: Path) -> dict[str, bytes]:
-    """The inputs by name; none where there is no file."""
+    """The inputs by name; none if there is no file."""
     if not path.is_file():
         return {}
     inputs: dict[str, bytes] = {}

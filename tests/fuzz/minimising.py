@@ -27,7 +27,7 @@ def minimised(run: Run, data: bytes) -> bytes:
 
 
 def _fault(run: Run, data: bytes) -> tuple[str, str, int | None] | None:
-    """Kind and place of the error; None where there is none."""
+    """Kind and place of the error; None if there is none."""
     try:
         run(data)
     except Exception as error:

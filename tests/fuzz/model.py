@@ -51,14 +51,14 @@ class Held:
 
 @dataclass
 class Endpoint:
-    """What is under test.
+    """The endpoint under test.
 
     Attributes:
         manager: The endpoint.
         calls: How often its environment was called.
         faults: What reached the environment although it must not.
-        vector: Whether it is a vector; None: nobody there looks at lanes.
-        held: The session that has the environment; None: nobody has it.
+        vector: Whether it is a vector; None: lanes are not checked.
+        held: The session that has the environment; None: it is free.
     """
 
     manager: SessionManager
@@ -69,7 +69,7 @@ class Endpoint:
 
 
 class Stream:
-    """A connection, and what the contract says of its answers."""
+    """A connection, with the contract's expectations for its answers."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._connection = endpoint.manager.connect("fuzz", lambda: None, lambda: False)
@@ -77,7 +77,7 @@ class Stream:
         self._session: Held | None = None
 
     def lose(self) -> None:
-        """The connection ends; its session goes on where it can be resumed (R-3, R-13)."""
+        """End the connection; its session goes on if it can be resumed (R-3, R-13)."""
         self._connection.lost()
         held = self._endpoint.held
         if held is not None and held.owner is self:
@@ -117,7 +117,7 @@ class Stream:
         return self._session is not None and (held is not self._session or held.owner is not self)
 
     def _with_secrets(self, frame: bytes) -> bytes:
-        """The frame with the id and key of the session where `THIS` stands for them."""
+        """The frame with the id and key of the session in place of `THIS`."""
         request, held = _parsed(frame), self._endpoint.held
         if request is None or held is None or not request.open.HasField("resume"):
             return frame

@@ -1,4 +1,4 @@
-"""What holds for every error that a target may raise."""
+"""The properties of every error that a target may raise."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from rlmesh.errors import CodecError, InvalidValueError
 __all__ = ["check_refusal"]
 
 MOST_CHARACTERS = 2_000
-"""Inputs are longer: an error does not repeat what it is about."""
+"""Inputs are longer, because an error does not repeat its input."""
 
 
 def check_refusal(error: CodecError | InvalidValueError, root: str = "") -> None:
-    """Check that an error is short, and says where, beginning with `root`."""
+    """Check that an error is short, and has a path that begins with `root`."""
     assert error.path.startswith(root), f"no path: {error}"
     assert len(str(error)) < MOST_CHARACTERS

@@ -23,7 +23,7 @@ def is_malformed(body: Any, kind: str, vector: bool | None) -> bool:
     Args:
         body: The message.
         kind: Which it is.
-        vector: Whether the environment is a vector; None: nobody looks at lanes.
+        vector: Whether the environment is a vector; None: lanes are not checked.
     """
     if kind in ATTRIBUTES:
         return not body.name or _breaks_attribute_rule(body, kind)

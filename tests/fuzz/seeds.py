@@ -24,7 +24,7 @@ from tests.fuzz.sessions import LOSE, RESUMABLE, SWAP
 __all__ = ["build", "main"]
 
 MOST_BYTES = 4096
-"""Longest seed; the few vectors that are longer say nothing that a shorter one does not."""
+"""Longest seed; the few vectors that are longer add nothing to shorter ones."""
 
 Named = Iterable[tuple[str, bytes]]
 
@@ -165,7 +165,7 @@ def _episode(action: value_pb2.Value) -> Iterator[bytes]:
 
 
 def _two_actions() -> value_pb2.Value:
-    """The vector's actions as two of one environment: whether they fit is for it to say."""
+    """The vector's actions as two of one environment; the environment decides whether they fit."""
     value = _action(vector=True)
     value.batch_size = 2
     return value

@@ -37,7 +37,7 @@ GRACE_SECONDS = 1000.0
 
 
 def run(data: bytes) -> None:
-    """One byte says which endpoint; then come the frames. A stream that ends is opened again."""
+    """Choose an endpoint by one byte, and send it the frames; reopen a stream that ends."""
     head = data[0] if data else 0
     endpoint = _ENDPOINTS[head % RESUMABLE % len(_ENDPOINTS)](bool(head & RESUMABLE))
     with warnings.catch_warnings(), one_version():
@@ -52,7 +52,7 @@ def _play(endpoint: Endpoint, frames: list[bytes]) -> None:
         if frame == SWAP:
             current, other = other, current
         elif frame == LOSE or current.play(frame):
-            current.lose()  # As the transport says of every stream, however it ended.
+            current.lose()  # The transport reports every end of a stream this way.
             current = Stream(endpoint)
     current.lose()
     other.lose()
@@ -87,7 +87,7 @@ def _manager(contract: EnvContract, stub: Any, resumable: bool) -> SessionManage
 
 
 class _One:
-    """One environment, which plays where it is called."""
+    """One environment, called in the calling thread."""
 
     capacity = 1
 

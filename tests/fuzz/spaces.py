@@ -44,7 +44,7 @@ def run(data: bytes) -> None:
 
 
 def parse(data: bytes) -> space_pb2.Space | None:
-    """The message; None where the bytes are none."""
+    """The message; None if the bytes are none."""
     message = space_pb2.Space()
     try:
         message.ParseFromString(data)
@@ -54,7 +54,7 @@ def parse(data: bytes) -> space_pb2.Space | None:
 
 
 def read_space(message: space_pb2.Space) -> spaces.Space[Any] | None:
-    """The space of a message, None where it is refused; the reference must be of the same mind."""
+    """The space of a message, None if it is refused; the reference must agree."""
     try:
         check(message)
         leaves, messages = counts(message)

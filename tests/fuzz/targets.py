@@ -15,10 +15,10 @@ __all__ = ["TARGETS", "Target"]
 
 @dataclass(frozen=True)
 class Target:
-    """What is fuzzed, and what its inputs are made of.
+    """A fuzz target, with the structure of its inputs.
 
     Attributes:
-        run: Plays one input; raises where a promise is broken.
+        run: Plays one input; raises if a promise is broken.
         messages: Types of the messages that the parts of an input are; the last one repeats. Of
             one that is not in `parts`, the input is one message.
         parts: Whether the input is split into parts.

@@ -38,7 +38,7 @@ ASKED_VALUES = 5_000
 
 
 def run(data: bytes) -> None:
-    """Two parts, a `Space` and a `Value`: taken exactly where the reference takes it."""
+    """Two parts, a `Space` and a `Value`: accepted if and only if the reference accepts them."""
     space_data, value_data, *_ = (*split(data), b"", b"")
     space = _space(space_data)
     try:
@@ -71,7 +71,7 @@ def _codec(data: bytes, backend: ArrayBackend, level: Any) -> SpaceCodec:
 
 
 def _broken(space: space_pb2.Space, slabs: list[bytes], count: int | None) -> str | None:
-    """What is wrong with the value; None where the reference would take too long to say."""
+    """The fault of the value; None if the reference would take too long to find it."""
     try:
         with mock.patch.object(reference, "PLACE_VALUES", ASKED_VALUES):
             reference.decode(space, slabs, 1 if count is None else count)
@@ -106,7 +106,7 @@ def _check(codec: SpaceCodec, slabs: list[bytes], count: int | None, broken: str
 
 
 def _decoded(codec: SpaceCodec, slabs: list[bytes], count: int | None) -> Any:
-    """The value or batch; the error where it is refused."""
+    """The value or batch; the error if it is refused."""
     try:
         if count is None:
             return codec.decode(slabs)
@@ -117,7 +117,7 @@ def _decoded(codec: SpaceCodec, slabs: list[bytes], count: int | None) -> Any:
 
 
 def _check_strict(codec: SpaceCodec, slabs: list[bytes], count: int | None) -> None:
-    """What is taken where bounds are looked at is of the space."""
+    """Check that a value that is accepted with bounds checked belongs to the space."""
     try:
         values = [codec.decode(slabs)] if count is None else codec.decode_values(slabs, count)
     except (CodecError, InvalidValueError):

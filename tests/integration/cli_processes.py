@@ -50,7 +50,7 @@ def told(*arguments: str, **variables: str) -> Any:
 
 @contextmanager
 def in_a_terminal(*arguments: str) -> Generator[tuple[subprocess.Popen[bytes], int], None, None]:
-    """A command whose terminal is the descriptor."""
+    """A command on a terminal, with the terminal's descriptor."""
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
     variables = {**os.environ, "COLUMNS": "80", "LINES": "30", "TERM": "xterm-256color"}
@@ -81,7 +81,7 @@ def read_until(descriptor: int, pattern: str | None, timeout: float = STARTED) -
             continue
         try:
             part = os.read(descriptor, 65_536).decode(errors="replace")
-        except OSError:  # So Linux says that the other end is closed.
+        except OSError:  # On Linux, the other end is closed.
             part = ""
         text += part
         if not part or (pattern is not None and re.search(pattern, text)):

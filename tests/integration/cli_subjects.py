@@ -1,4 +1,4 @@
-"""What the tests of the command line name: environments and models, some of them loud."""
+"""Environments and models that the tests of the command line name, some of them loud."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 class LoudEnv(CounterEnv):
-    """Prints, in Python and past it; as many steps an episode as it is told, as slow as that."""
+    """Prints, in Python and past it; number and duration of its steps are arguments."""
 
     def __init__(self, steps: int = 3, seconds: float = 0.0) -> None:
         super().__init__()

@@ -69,11 +69,11 @@ class ScriptedEnv(CounterEnv):
 
 
 class MischiefEnv(CounterEnv):
-    """Does what its action says; its infos tell in which process and thread it is called.
+    """Does what its action requests; its infos have the process and thread of the call.
 
     Args:
         note: File that gets a line when it is made, and one when it is closed.
-        trouble: A step whose action is this place in `TROUBLES` gets that into it.
+        trouble: A step with an action that is an index of `TROUBLES` gets that.
     """
 
     TROUBLES = ("none", "segfault", "exit", "sys.exit", "sleep", "raise", "hold the GIL")
@@ -117,7 +117,7 @@ class MischiefEnv(CounterEnv):
 
 
 class StubbornEnv(CounterEnv):
-    """Its `close` raises, or takes a minute where `seconds` says so."""
+    """Its `close` raises, or takes a minute if `seconds` is set."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class StubbornEnv(CounterEnv):
 
 
 class SeenEnv(CounterEnv):
-    """Counts, and shows the count as `_seen` says."""
+    """Counts, and shows the count in the form of `_seen`."""
 
     def reset(self, seed: Any = None, options: Any = None) -> Any:
         super().reset()
@@ -145,7 +145,7 @@ class SeenEnv(CounterEnv):
 
 
 class ParentEnv(MischiefEnv):
-    """Has a child of its own, as vectors, data loaders and simulators do; infos tell its pid.
+    """Has a child process, as vectors, data loaders and simulators do; its id is in infos.
 
     Args:
         kind: "fork" (it holds all descriptors of its parent) or "program" (it holds none).
@@ -182,7 +182,7 @@ class ThreadedEnv(CounterEnv):
 
 
 def make_slowly(path: str) -> CounterEnv:
-    """An environment; where there is a file at `path`, only after a minute."""
+    """Return an environment, after a minute if there is a file at `path`."""
     if os.path.exists(path):
         time.sleep(60)
     return MischiefEnv()

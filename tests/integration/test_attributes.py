@@ -23,7 +23,7 @@ NAMES = ("instruction", "difficulty", "add", "fails", "odd", "unsaid")
 
 
 class TalkingEnv(CounterEnv):
-    """Has something to say."""
+    """Has methods and attributes to expose."""
 
     difficulty = 3
     secret = "not for clients"
@@ -235,7 +235,7 @@ def test_a_vector_answers_a_lane_each_as_gymnasiums_own(asynchronous: bool) -> N
     numpy = pytest.importorskip("rlmesh_numpy")
     kind = gymnasium.vector.SyncVectorEnv
     if asynchronous:
-        # JAX, where other tests have loaded it, forbids to fork.
+        # JAX, if other tests have loaded it, forbids forks.
         kind = functools.partial(gymnasium.vector.AsyncVectorEnv, context="spawn")
     local = kind([Wrapped.make] * 3)
     with (

@@ -49,7 +49,7 @@ def run_of(*arguments: str) -> RunResult:
 
 
 def played(result: RunResult) -> list[tuple[Any, ...]]:
-    """What must not depend on who played it."""
+    """The part of a result that must not depend on the endpoint."""
     return [(e.index, e.seed, e.reward, e.steps, e.success) for e in result.episodes]
 
 
@@ -87,7 +87,7 @@ def test_a_table_a_report_and_what_a_model_prints(address: str, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert "LoudEnv" in done.stdout and re.search(r"reward +mean 3, std 0", done.stdout)
-    assert done.stderr == f"report: {report}\n"  # No progress where there is no terminal.
+    assert done.stderr == f"report: {report}\n"  # No progress without a terminal.
     assert "<html" in report.read_text() and "LoudEnv" in report.read_text()
     done = finished([*COMMAND, "eval", f"{SUBJECTS}:loud", address, "--seeds", "0:2", "--json"])
     assert len(RunResult.from_json(done.stdout).episodes) == 2
@@ -151,13 +151,13 @@ def test_ctrl_c_leaves_a_journal_that_resume_goes_on_from(tmp_path: Path) -> Non
         with running([*COMMAND, *common, *rest, "--json"]) as evaluation:
             until(lambda: Path(journal).exists() and size(journal) > 600, ENDED, evaluation)
             assert evaluation.stop(signal.SIGINT) == 130
-            assert "--resume goes on from there" in evaluation.errors
+            assert "pass --resume to continue" in evaluation.errors
             assert "Traceback" not in evaluation.errors
             document = json.loads(evaluation.output)
             assert document["error"]["message"] == "interrupted"
             partial = RunResult.from_json(json.dumps(document["result"]))
         again = finished([*COMMAND, *common, *rest, "--json"])
-        assert again.returncode == 2 and "is there already" in again.stderr
+        assert again.returncode == 2 and "already exists" in again.stderr
         before = size(journal)
         resumed = run_of("random", *rest, "--resume")
         assert played(resumed) == played(run_of("random", where, "--seeds", "0:20"))
@@ -228,7 +228,7 @@ def test_a_served_model(address: str) -> None:
 
 @pytest.mark.parametrize("silent", ["model", "environment"])
 def test_how_long_connecting_may_take(address: str, silent: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # Accepts, and says nothing.
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # Accepts, and never answers.
         where = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
         both = [where, address] if silent == "model" else ["random", where]
         done = finished([*COMMAND, "eval", *both, "--connect-timeout", "0.3"])
@@ -279,7 +279,7 @@ def test_recordings_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
     ("arguments", "status", "words"),
     [
         (["random", "--seeds", "a:b"], 2, "--seeds: expected such as 0:100"),
-        (["random", "--resume"], 2, "--resume goes on from a journal"),
+        (["random", "--resume"], 2, "--resume continues from a journal"),
         (["random", "--report", "no/such/folder/x.html"], 2, "--report: there is no folder"),
         (["random", "--journal", ".", "--resume"], 2, "--journal: . is a folder"),
         (["random", "--report", "."], 2, "--report: . is a folder"),

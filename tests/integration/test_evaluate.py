@@ -36,7 +36,7 @@ def test_results_do_not_depend_on_endpoints(count: int, model: type[Any]) -> Non
     with served([WalkEnv(0.004 * i) for i in range(count)]) as addresses:
         result = rlmesh.evaluate(model(), addresses, seeds=SEEDS)
     assert told(result) == alone()
-    assert len({row[2] for row in told(result)}) > 6  # The seeds tell apart.
+    assert len({row[2] for row in told(result)}) > 6  # The seeds give different results.
     assert set(result.by_endpoint()) <= set(addresses)
     assert result.model_id == model.__name__
 
@@ -98,7 +98,7 @@ class Chunks(Decide):
 
 
 class Replayed(Decide):
-    """The same, one by one: the context tells where in the chunk it is."""
+    """The same, one by one: the context has the position in the chunk."""
 
     def __init__(self, horizon: int) -> None:
         self.horizon = horizon
@@ -157,7 +157,7 @@ def test_limits() -> None:
 
 
 class Notes:
-    """Hooks that remember what they were told."""
+    """Hooks that remember their events."""
 
     def __init__(self) -> None:
         self.told: list[Any] = []

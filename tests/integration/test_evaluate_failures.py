@@ -227,7 +227,7 @@ def test_a_chunk_may_be_longer_than_a_request() -> None:
 
 
 def test_an_endpoint_is_not_held_by_what_it_was_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that leaves the session open: the next one said that we hold the environment."""
+    """An error that leaves the session open: a new session then found the environment held."""
     monkeypatch.setattr("rlmesh._evaluation.episode.MAX_CHUNK", 70_000)
     with served(WalkEnv()) as (address,):
         with pytest.raises(errors.RunError, match="expected at most 65536, got 70000"):
@@ -400,7 +400,7 @@ def test_a_journal_is_that_of_its_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_an_interrupt_ends_the_run_at_once(count: int, tmp_path: Path) -> None:
-    """The environment hangs: nobody waits for it."""
+    """The environment hangs, and is not waited for."""
     journal = tmp_path / "run.journal"
     released, returned = threading.Event(), list[Any]()
 

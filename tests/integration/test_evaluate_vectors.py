@@ -134,7 +134,7 @@ def test_hooks_are_told_the_lane() -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", ["local", "served"])
 def test_hooks_see_where_an_episode_ended(kind: str, mode: Any) -> None:
-    """Not where the lane's next one begins: a vector that resets at once tells both."""
+    """Not the start of the lane's next one, although a vector that resets at once reports both."""
 
     class Places:
         def __init__(self) -> None:

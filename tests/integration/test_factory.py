@@ -65,7 +65,7 @@ def factory(note: Path) -> Any:
     return functools.partial(MischiefEnv, str(note))
 
 
-# Whose an environment is.
+# The owner of an environment.
 
 
 @both

@@ -1,4 +1,4 @@
-"""A factory that hangs without a `call_timeout`: its client is told, and the place comes free."""
+"""A factory that hangs without a `call_timeout`: its client gets an error, and its slot is free."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def note(tmp_path: Path) -> Path:
 
 
 def is_told(server: EnvServer, note: Path, end: Callable[[], object]) -> None:
-    """A client of a factory that hangs while `note` is there is told, and one is served after."""
+    """Check that a client of a hanging factory gets an error, and that a later one is served."""
     RemoteEnv(server.address).close()
     note.touch()
     with pytest.raises(errors.ConnectError, match=r"opened no session within 1 s; it may"):

@@ -1,4 +1,4 @@
-"""Frames on a Unix socket: who gets them, what ends them, and that nothing is lost."""
+"""Frames on a Unix socket: which sessions use them, what ends them, and that nothing is lost."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def raw(client: RemoteEnv) -> Any:
     return client._stub._session._transport
 
 
-# Who gets them.
+# Sessions that use frames.
 
 
 def test_a_client_on_this_host_moves_to_frames() -> None:
@@ -285,7 +285,7 @@ def test_a_client_that_does_not_read_does_not_keep_the_server() -> None:
         remote.step(0)
         session = remote._stub._session
         frame = session._frames.write_request(m.Request(session._sequence + 1, m.Reset()))
-        raw(remote)._frames.send(frame)  # Nobody reads the answer.
+        raw(remote)._frames.send(frame)  # The answer is never read.
         until(lambda: env.step_count == 0, 10)
         server.shutdown()
         assert server.wait(0)
@@ -370,7 +370,7 @@ def test_a_client_that_hangs_up_frees_its_environment_after_its_grace() -> None:
             assert other.reset()[0] == 0
 
 
-# Who is silent.
+# Silent peers.
 
 
 def test_a_server_names_no_socket_but_its_own() -> None:

@@ -1,4 +1,4 @@
-"""Frames over TCP: who may ask for them, and whom the server admits."""
+"""Frames over TCP: which clients may ask for them, and which peers the server admits."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_mutual_tls_asks_for_a_certificate(authority: Any, roots: bytes) -> None
 
 
 def refused(context: ssl.SSLContext, port: int) -> None:
-    """Connect without a certificate; where TLS 1.3 lets that be, the first read fails."""
+    """Connect without a certificate; with TLS 1.3 only the first read fails."""
     with (
         socket.create_connection(("127.0.0.1", port), timeout=10) as connected,
         context.wrap_socket(connected, server_hostname="127.0.0.1") as secured,
@@ -183,7 +183,7 @@ def admitted(server: EnvServer, sent: bytes) -> bool:
 def test_who_has_not_the_token_is_refused_and_the_server_lives_on(sent: bytes) -> None:
     with EnvServer(CounterEnv(), token="s3cret", options=PORT) as server:
         if sent[:10] == struct.pack("<I", 6) + b"s3cret" and b"noise" in sent:
-            assert admitted(server, sent)  # It is told what is wrong with it.
+            assert admitted(server, sent)  # The server reports the fault.
         else:
             assert not admitted(server, sent)
         assert admitted(server, struct.pack("<I", 6) + b"s3cret")

@@ -21,7 +21,7 @@ SUITES = ("classic_control", "toy_text", "box2d", "mujoco")
 
 
 def env_ids() -> list[str]:
-    """Newest version of every environment of the suites whose dependencies are here."""
+    """Newest version of every environment of the suites with installed dependencies."""
     newest: dict[str, Any] = {}
     for spec in gym.registry.values():
         entry = spec.entry_point if isinstance(spec.entry_point, str) else ""
@@ -170,7 +170,7 @@ def test_a_vector_is_gymnasiums_own(env_id: str, mode: str) -> None:
         local.action_space.seed(1)
         for seed in (5, [1, 2, 3], [4, None, 6]):
             a, b = local.reset(seed=seed), remote.reset(seed=seed)
-            if seed != [4, None, 6]:  # Where a lane has no seed, its generator goes on.
+            if seed != [4, None, 6]:  # The generator of a lane without a seed goes on.
                 assert data_equivalence(a[0], b[0], exact=True)
         local.reset(seed=9)
         remote.reset(seed=9)

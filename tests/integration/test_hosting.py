@@ -1,4 +1,4 @@
-"""Where the environment is called from, what else may be on that thread, and how it is stopped."""
+"""The thread that calls the environment, other uses of that thread, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SESSION = "/rlmesh.proto.env.v1.EnvService/Session"
 
 
 class PlacesEnv(CounterEnv):
-    """Tells for each step whether the stream itself is what called it, with no thread between."""
+    """Reports for each step whether the stream called it directly, without a thread between."""
 
     def __init__(self) -> None:
         super().__init__()

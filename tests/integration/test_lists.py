@@ -54,7 +54,7 @@ def test_gymnasiums_mode_is_taken_too() -> None:
 
 
 def test_only_a_server_that_resets_single_lanes_is_asked_to() -> None:
-    """H-9: ours did, and did not say so; one that does not would have reset them all."""
+    """H-9: a server that resets single lanes lists it; any other server would reset them all."""
     mask = {"reset_mask": np.array([True, False])}
     with EnvServer([MAKE, MAKE], autoreset_mode="Disabled") as server:
         remote = rlmesh_numpy.RemoteVectorEnv(server.address)
@@ -73,7 +73,7 @@ def test_only_a_server_that_resets_single_lanes_is_asked_to() -> None:
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
 def test_lanes_that_reset_themselves_take_no_mask(mode: str) -> None:
-    """L-8: of the client's own accord, and where one asks all the same."""
+    """L-8: neither by the client itself nor if its user passes one."""
     mask = {"reset_mask": np.array([True, False])}
     with (
         EnvServer([MAKE, MAKE], autoreset_mode=mode) as server,

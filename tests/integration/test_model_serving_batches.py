@@ -1,4 +1,4 @@
-"""Dynamic batching: requests of many sessions in one call, and none of it can be told apart."""
+"""Dynamic batching: requests of many sessions in one call, with the same results as alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that misbehave, and who has to bear it: the one request, or nobody."""
+"""Models that misbehave: only the one request is affected, or none."""
 
 from __future__ import annotations
 

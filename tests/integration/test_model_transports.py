@@ -24,7 +24,7 @@ once = pytest.mark.parametrize("transport", ["grpc"], indirect=True)  # They cho
 
 
 def contract_of(*shape: int) -> EnvContract:
-    """Of an environment whose observations and actions are arrays of bytes."""
+    """Contract of an environment with arrays of bytes as observations and actions."""
     space = from_gymnasium(gymnasium.spaces.Box(0, 255, shape, np.uint8))
     return EnvContract("pixels", space, space)
 

@@ -1,4 +1,4 @@
-"""A worker process whose server is gone ends with all that its environment has started.
+"""A worker process without its server ends with all that its environment has started.
 
 The kernel closes the connections of a process that is killed one after another, and may run others
 in between: here the test is the server, and closes one of them alone.
@@ -83,7 +83,7 @@ def is_made(connection: Connection) -> None:
 @pytest.mark.parametrize("kind", ["fork", "program"])
 @pytest.mark.parametrize("first", ["frames", "lifeline"])
 def test_whichever_connection_ends_first(kind: str, first: str) -> None:
-    """A worker that read the end of its frames was gone before its lifeline told its children."""
+    """A worker that read the end of its frames was gone before its lifeline ended its children."""
     with worker(functools.partial(ParentEnv, kind)) as (process, connection, lifeline):
         is_made(connection)
         assert len(members(process.pid)) == 2
@@ -93,6 +93,6 @@ def test_whichever_connection_ends_first(kind: str, first: str) -> None:
 
 
 def test_a_server_that_is_gone_before_it_is_watched() -> None:
-    """Of a lifeline that broke before, the kernel tells nothing."""
+    """The kernel reports nothing for a lifeline that broke before."""
     with worker(MischiefEnv, broken=True) as (process, _, _):
         process.wait(STARTED)

@@ -22,7 +22,7 @@ SEEDS = [3, 1, 4, 1, 5]
 
 
 class Lamp(gym.Env[Any, Any]):
-    """As bright as its seed and time say, for as many steps as its seed."""
+    """As bright as its seed and time, for as many steps as its seed."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
 
@@ -84,7 +84,7 @@ def test_a_vector_draws_once_a_step(tmp_path: Path, mode: Any) -> None:
     env.step = lambda actions: calls.append("step") or step(actions)
     rlmesh.evaluate(Model(lambda _: 1), env, seeds=SEEDS, hooks=hooks)
     check_recordings(films, steps)
-    # A drawing a step and a reset; where lanes begin within a step, those told after draw again.
+    # One image for each step and reset; if lanes begin within a step, later ones draw again.
     assert calls.count("render") <= calls.count("step") + 2 * len(SEEDS)
 
 
@@ -119,7 +119,7 @@ def test_an_environment_that_does_not_render_costs_the_film_alone(tmp_path: Path
 
 
 def test_an_episode_that_did_not_begin_is_not_recorded(tmp_path: Path) -> None:
-    """What is there of an attempt before is not what its result tells of."""
+    """The recording of an earlier attempt does not belong to the result."""
 
     class Broken(Lamp):
         def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:

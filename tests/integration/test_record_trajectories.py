@@ -39,7 +39,7 @@ def transport() -> None:
 
 
 class Told:
-    """Gives the observations that it was told."""
+    """Returns the given observations."""
 
     def __init__(self, space: Any, observations: list[Any], action_space: Any = None) -> None:
         self.observation_space = space

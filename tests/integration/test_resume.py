@@ -199,7 +199,7 @@ def test_an_interrupted_call_is_collected_before_the_next_one() -> None:
 def test_a_connection_that_an_interrupt_has_broken_is_left_alone(
     broken: Callable[[], object],
 ) -> None:
-    # As gRPC's is, where the interrupt came between a lock and what it guards.
+    # As in gRPC's close, if the interrupt came between a lock and what it guards.
     def close() -> None:
         raised = broken()
         assert isinstance(raised, Exception)

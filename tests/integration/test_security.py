@@ -21,7 +21,7 @@ from tests.processes import ROOT
 
 SECRET = "s3cret-of-the-test"
 
-# Calls that run code of somebody's choice, and the modules that may make them.
+# Calls that can run arbitrary code, and the modules that may make them.
 DANGEROUS = {
     "pickle.loads": {
         "rlmesh._env_host.pickled_factory": "from the server that started the process"
@@ -72,7 +72,7 @@ def test_nothing_from_the_wire_is_run() -> None:
 
 
 def is_our_own(name: str) -> bool:
-    """Whether it is a function of ours whose name only sounds like one of those."""
+    """Whether it is a function of RLMesh with a name that is like one of those."""
     return name.split(".")[-1].startswith(("compile_", "_compile_", "evaluate", "_evaluate"))
 
 
@@ -189,7 +189,7 @@ def test_a_token_that_cannot_travel_is_refused(token: str) -> None:
         RemoteEnv(server.address, token=token)
 
 
-# What clients are told of a fault.
+# The details of a fault that clients get.
 
 
 class Faulty(CounterEnv):
@@ -272,7 +272,7 @@ def test_tracebacks_are_told_on_this_host_alone(address: str, tells: bool, tmp_p
         assert bool(caught.value.remote_traceback) == tells
 
 
-# Who is warned.
+# Warnings.
 
 
 @pytest.mark.parametrize(("host", "token", "warned"), [("0.0.0.0", "", 1), ("0.0.0.0", "t", 0)])

@@ -1,4 +1,4 @@
-"""TLS and mutual TLS: who is let in, and that nothing goes on in plain text in silence."""
+"""TLS and mutual TLS: which clients are admitted, and that plain text is never used silently."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_session_over_tls(authority: Any, roots: bytes) -> None:
     with EnvServer(CounterEnv(), "127.0.0.1:0", tls=issued(authority)) as server:
         assert server.address.startswith("grpcs://127.0.0.1:")
         plays(RemoteEnv(server.address, tls=TLS(authority=roots)))
-        # Where no scheme is named, certificates mean TLS.
+        # Without a scheme, certificates mean TLS.
         plays(RemoteEnv(server.address.removeprefix("grpcs://"), tls=TLS(authority=roots)))
 
 

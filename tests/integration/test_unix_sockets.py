@@ -1,4 +1,4 @@
-"""Unix sockets: reached by their owner alone, reclaimed when stale, and never somebody else's."""
+"""Unix sockets: reachable by their owner only, reclaimed if stale, never taken from another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An environment whose episodes follow from their seeds, and models that play it."""
+"""An environment with episodes that follow from their seeds, and models that play it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Decide", "WalkEnv", "Walks", "told"]
 
 
 class WalkEnv:
-    """A walk whose length, observations and rewards follow from seed and actions alone.
+    """A walk: its length, observations and rewards follow from seed and actions alone.
 
     Args:
-        delay: Most seconds that a step takes; how many is not for the seed to say.
-        fails: Seeds whose episodes raise at their third step.
+        delay: Largest duration of a step in seconds; the duration does not depend on the seed.
+        fails: Seeds of the episodes that raise at their third step.
     """
 
     observation_space = rlmesh.spaces.Box(-10.0, 10.0, (3,), "float32")

@@ -54,17 +54,17 @@ LENGTH_UNITS = ("m", "cm", "mm", "[in_i]")
 
 @dataclass(frozen=True)
 class Pair:
-    """One feature as both sides have it.
+    """One feature as both sides describe it.
 
     Attributes:
-        kind: What is different.
+        kind: The property that differs.
         space: The environment's leaf.
-        env: What the environment says of it.
-        model: What the model says of it.
+        env: The environment's description.
+        model: The model's description.
         value: Numbers of the environment.
         dtype: Element type of the model; None: that of the environment.
         normalization: Scaling of the model.
-        scale: Of what size the numbers are that errors are compared with; 0: none is allowed.
+        scale: Magnitude of the numbers that errors are compared with; 0: no error is allowed.
     """
 
     kind: str
@@ -246,7 +246,7 @@ def tagged(
 
 
 def both_ways(found: Sequence[Pair], joined: bool) -> tuple[EnvContract, ModelSpec, dict[str, Any]]:
-    """An environment whose actions are what it shows, a model that returns what it reads."""
+    """An environment with actions like its observations, a model that returns what it reads."""
     space, value, tags = tagged(found, joined)
     contract = EnvContract("e", space, space, tags=EnvTags(tuple(tags), tuple(tags)))
     facts = [
@@ -334,7 +334,7 @@ ROLES = st.sampled_from(["a", "b", "c"])
 
 
 def wild_specs() -> st.SearchStrategy[ModelSpec]:
-    """Specs of few roles for any environment; what they say of it is arbitrary."""
+    """Specs with few roles for any environment; the rest of them is arbitrary."""
     plain = model_specs(ROLES, st.just(""))
     return plain.map(
         lambda spec: replace(
@@ -353,7 +353,7 @@ def wild_contracts(draw: st.DrawFn) -> EnvContract:
 
 @st.composite
 def near_fits(draw: st.DrawFn) -> tuple[EnvContract, ModelSpec]:
-    """Both sides of a few leaves that say little of them, so that many fit."""
+    """Both sides of a few leaves with few details, so that many fit."""
     sides: list[tuple[spaces.Dict, tuple[TaggedLeaf, ...]]] = []
     found: list[tuple[Any, ...]] = []
     for port in (ModelInput, ModelOutput):

@@ -17,13 +17,13 @@ Point = namedtuple("Point", "x y")
 
 
 class Word(str, Enum):
-    """An enumeration whose members are text."""
+    """An enumeration with members that are text."""
 
     A = "a"
 
 
 class Silent:
-    """An object whose repr raises."""
+    """An object with a repr that raises."""
 
     def __repr__(self) -> str:
         raise RuntimeError("no repr")

@@ -31,7 +31,7 @@ __all__ = ["EXACT", "GYMNASIUM", "gymnasium_spaces", "masks_of", "twins"]
 
 GYMNASIUM = tuple(map(int, gymnasium.__version__.split(".")[:2]))
 
-# Before 1.3 it computes the end of a Discrete in its dtype, where it may wrap around.
+# Before 1.3, the end of a Discrete is computed in its dtype, and may wrap around.
 EXACT = GYMNASIUM >= (1, 3)
 
 ELEMENTS = [d for d in DTYPES.values() if d.name != "bfloat16"]  # Gymnasium has no bfloat16.
@@ -177,14 +177,14 @@ def twins(draw: st.DrawFn, within: Draw | None = None) -> tuple[Any, Any]:
 
 
 def _wraps(space: Any) -> bool:
-    """Whether a Discrete of such a Gymnasium is in the space, whose end its dtype may not hold."""
+    """Whether the space has a Discrete of such a Gymnasium with an end beyond its dtype."""
     if isinstance(space, spaces.Discrete):
         return space.dtype.name != "int64" or space.start + space.n >= 2**63
     return any(_wraps(child) for _, child in space.children)
 
 
 def masks_of(space: gs.Space[Any], probability: bool = False) -> Draw:
-    """Masks of a space's `sample`, or its probabilities; None where it takes none."""
+    """Masks of a space's `sample`, or its probabilities; None if it takes none."""
     for family, masks in _MASKS.items():
         if isinstance(space, family):
             return st.none() | masks(space, probability)
@@ -236,7 +236,7 @@ def _sequence_masks(space: gs.Sequence, probability: bool) -> Draw:
 def _graph_masks(space: gs.Graph, probability: bool) -> Draw:
     nodes = edges = st.none()
     if isinstance(space.node_space, gs.Discrete):
-        # A graph has ten nodes where it is not told otherwise.
+        # By default, a sampled graph has ten nodes.
         one = _discrete_masks(space.node_space, probability)
         nodes = st.tuples(*[one] * 10).filter(lambda x: x[0] is not None) | st.none()
     if isinstance(space.edge_space, gs.Discrete):

@@ -31,7 +31,7 @@ def _reversed(array: Any) -> Any:
 
 
 def _zero_stride(array: Any) -> Any:
-    """One element over and over, where all have the same bits; else as it is."""
+    """One element over and over if all have the same bits; else unchanged."""
     data, step = array.tobytes(), array.dtype.itemsize
     if not data or data != data[:step] * array.size:
         return array
@@ -113,5 +113,5 @@ def _integers(value: int) -> Draw:
 
 
 def _has(array: Any, name: str) -> bool:
-    """Whether the form says the same: a list of nothing does not tell a shape."""
+    """Whether the form is equivalent: an empty list does not show a shape."""
     return array.size > 0 or ("list" not in name and name != "tuple")

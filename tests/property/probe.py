@@ -18,7 +18,7 @@ FLAGS = (False, np.False_, 0, False, np.bool_(False), 1)
 class ProbeEnv(gym.Env[Any, Any]):
     """Everything that it returns follows from its seeds and calls.
 
-    Options: "length" of the episode; "fault", the step that raises. Infos tell what it was given.
+    Options: "length" of the episode; "fault", the step that raises. Infos have the arguments.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 12, "tag": (1, "x")}  # noqa: RUF012

@@ -193,7 +193,7 @@ def _sequence_values(space: spaces.Sequence, inside: bool) -> Draw:
 
 
 def has_leaves(space: Any) -> bool:
-    """Whether values of the space have anything to tell."""
+    """Whether values of the space have any content."""
     if isinstance(space, (spaces.Dict, spaces.Tuple)):
         return any(has_leaves(child) for _, child in space.children)
     return True
@@ -235,7 +235,7 @@ def _graph_values(draw: st.DrawFn, space: spaces.Graph, inside: bool) -> GraphIn
         return stack(part, [draw(values_of(part, inside)) for _ in range(count)])
 
     nodes = draw(st.integers(0, 3))
-    # The wire tells edges and links apart; only graphs with both or neither are of the space.
+    # The wire has edges and links apart; only graphs with both or neither belong to the space.
     form = draw(st.sampled_from(["neither", "both"] if inside else list(_GRAPH_FORMS)))
     with_edges, with_links = _GRAPH_FORMS[form]
     if space.edge_space is None:
@@ -280,7 +280,7 @@ def spaces_and_values(
 
 
 def leaves_of(space: Any, path: str = "value") -> list[tuple[str, Any]]:
-    """The leaves of a space in canonical order, each with its path as errors tell it."""
+    """The leaves of a space in canonical order, each with its path as in errors."""
     if isinstance(space, spaces.Graph):
         parts = [("nodes", space.node_space), ("edges", space.edge_space)]
         return [(f"{path}.{name}", part) for name, part in parts if part is not None]

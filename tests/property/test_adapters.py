@@ -1,4 +1,4 @@
-"""Adapters: there and back again, whatever the library; and specs, whatever they say."""
+"""Adapters: there and back again, in every library; and arbitrary specs."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_libraries_agree_and_a_batch_is_its_lanes(
 
 
 def half_turns(*angles: Any) -> Any:
-    """Where both are half a turn: which way round is the same, and the last bit decides it."""
+    """Whether both are half a turn: both directions are right, and the last bit decides."""
     return np.logical_and(*(np.isclose(np.abs(a), np.pi, atol=2e-4) for a in angles))
 
 
@@ -195,7 +195,7 @@ def test_whatever_both_sides_say_it_fits_or_the_reasons_are_told(
 
 
 def check_use(adapter: Adapter, contract: EnvContract, spec: ModelSpec) -> None:
-    """Inputs are what the spec says and actions what the space says, or a value is refused."""
+    """Check that inputs fit the spec and actions the space, or that a value is refused."""
     episode = adapter.episode("go" if adapter.writes_instruction else None)
     try:
         found = episode.observe(contract.observation_space.sample())

@@ -1,4 +1,4 @@
-"""Numbers of any type into a leaf of any type: exactly what F-6 of the contract says."""
+"""Numbers of any type into a leaf of any type: exactly as F-6 of the contract requires."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def nearest(number: float, element: DType) -> bytes | None:
 
 
 def expected_bytes(numbers: list[Any], element: DType) -> bytes | None:
-    """The bytes of the numbers as elements of the type; None where one cannot be sent."""
+    """The bytes of the numbers as elements of the type; None if one cannot be sent."""
     parts: list[bytes | None] = []
     for number in numbers:
         if element.is_float:

@@ -85,7 +85,7 @@ def test_values_and_batches(
 
 
 def check_batch(space: Any, backend: ArrayBackend, slabs: Slabs, count: int, expected: str) -> None:
-    """Every library says the same of a batch as the native one of its values."""
+    """Check that every library treats a batch as the native one treats its values."""
     codec = SpaceCodec(space, backend, validation="off")
     batch, refused = decoded_or_refused(lambda: codec.decode_batch(slabs, count))
     assert refused == expected

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Gymnasium's, of values that
 
 
 def verdict(space: Any, value: Any) -> bool:
-    """What Gymnasium says; where it raises, because it foresaw no such value, it is none."""
+    """Gymnasium's verdict; False if it raises, because it did not foresee such a value."""
     try:
         return bool(space.contains(value))
     except Exception:

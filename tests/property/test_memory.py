@@ -1,4 +1,4 @@
-"""Views where a view is promised, and memory of one's own where that is: told by the addresses."""
+"""Views if a view is promised, owned memory if that is promised, judged by the addresses."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ LANGUAGES: dict[str, Callable[[Path, Path], None]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the tool; 1 if generation failed or, with `--check`, gen/ is not what is generated."""
+    """Run the tool; return 1 if it failed or, with `--check`, if gen/ is out of date."""
     parser = argparse.ArgumentParser(prog="python3 -m tools.codegen", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     parser.add_argument("--only", choices=sorted(LANGUAGES), help="one language alone")
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _write(languages: list[str], root: Path) -> None:
-    """Generate each language into a temporary folder and take over what changed."""
+    """Generate each language into a temporary folder and copy what changed."""
     for language in languages:
         with tempfile.TemporaryDirectory() as fresh:
             LANGUAGES[language](Path(fresh), root)
@@ -50,7 +50,7 @@ def _write(languages: list[str], root: Path) -> None:
 
 
 def _check(languages: list[str], root: Path) -> int:
-    """Compare each language with what is generated now; a language without its tools is skipped."""
+    """Compare each language with a new generation; skip a language without its tools."""
     faults: list[str] = []
     for language in languages:
         if language == "typescript" and not has_npm():

@@ -14,28 +14,28 @@ def buf(*arguments: str | Path, root: Path = REPOSITORY, plugins: Path | None = 
     """Run the pinned buf and return what it printed.
 
     Args:
-        *arguments: Its arguments.
-        root: The folder that holds buf.yaml.
-        plugins: A folder of plugins for `buf generate`.
+        *arguments: Arguments of buf.
+        root: Folder that holds buf.yaml.
+        plugins: Folder of plugins for `buf generate`.
 
     Raises:
-        CodegenError: If it failed, or found faults.
+        CodegenError: If buf failed, or found faults.
     """
     return run([_program(), *arguments], cwd=root, path=plugins)
 
 
 def image(root: Path = REPOSITORY) -> bytes:
-    """The image of the spec: all its descriptors, without comments and positions."""
+    """Return the image of the spec: all its descriptors, without comments and positions."""
     return buf("build", ".", "--exclude-source-info", "--output", "-#format=binpb", root=root)
 
 
 def digest(content: bytes) -> str:
-    """SHA-256 of an image, as `rlmesh_proto.SPEC_DIGEST` has it."""
+    """Return the SHA-256 of an image, as in `rlmesh_proto.SPEC_DIGEST`."""
     return hashlib.sha256(content).hexdigest()
 
 
 def _program() -> Path:
-    """`.venv/bin/buf` if that is the pinned one, else the codegen venv's."""
+    """Return `.venv/bin/buf` if it is the pinned version, else the one of the codegen venv."""
     development = REPOSITORY / ".venv" / "bin" / "buf"
     if development.is_file() and _version(development) == pinned()["buf-bin"]:
         return development

@@ -30,12 +30,12 @@ NODE = REPOSITORY / "build" / "codegen-node"
 REQUIREMENTS = REPOSITORY / "requirements" / "codegen.txt"
 NODE_MANIFEST = Path(__file__).with_name("package.json")
 
-# grpcio-tools 1.62.3 has wheels for these alone; the first that works is taken.
+# grpcio-tools 1.62.3 has wheels only for these; the first that works is used.
 _PYTHONS = ("3.11", "3.12", "3.10")
 
 
 class CodegenError(Exception):
-    """Generation, or a check of the spec, cannot go on; the text says what to do."""
+    """Generation, or a check of the spec, cannot continue; the message has the remedy."""
 
 
 def run(
@@ -44,33 +44,33 @@ def run(
     """Run a command and return what it printed to stdout.
 
     Args:
-        command: The program and its arguments.
-        cwd: The folder to run it in.
-        path: A folder of programs that it finds before those of PATH.
+        command: Program and arguments.
+        cwd: Folder to run it in.
+        path: Folder of programs that takes precedence over PATH.
 
     Raises:
-        CodegenError: If it failed; the text holds all that it printed.
+        CodegenError: If the command failed; the message has its whole output.
     """
     words = [str(word) for word in command]
-    # A PYTHONPATH would put another protobuf before that of the codegen venv.
+    # A PYTHONPATH could put another protobuf before that of the codegen venv.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if path is not None:
         env["PATH"] = os.pathsep.join((str(path), env.get("PATH", os.defpath)))
     done = subprocess.run(words, capture_output=True, check=False, cwd=cwd, env=env)
     if done.returncode != 0:
-        said = (done.stdout + done.stderr).decode(errors="replace").strip()
-        raise CodegenError(f"{Path(words[0]).name} exited with {done.returncode}:\n{said}")
+        output = (done.stdout + done.stderr).decode(errors="replace").strip()
+        raise CodegenError(f"{Path(words[0]).name} exited with {done.returncode}:\n{output}")
     return done.stdout
 
 
 def pinned(requirements: Path = REQUIREMENTS) -> dict[str, str]:
-    """Version by name of each distribution in a pinned requirements file."""
+    """Return version by name of each distribution in a pinned requirements file."""
     found = re.findall(r"^([\w.-]+)==([\w.]+)", requirements.read_text(), flags=re.MULTILINE)
     return dict(found)
 
 
 def codegen_venv() -> Path:
-    """The folder of the codegen venv's programs; it is made or remade if it is not as pinned."""
+    """Return the folder of the codegen venv's programs; rebuild it if it is not as pinned."""
     programs = VENV / "bin"
     wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
     with made_once(VENV, wanted) as needed:
@@ -84,17 +84,17 @@ def codegen_venv() -> Path:
 
 
 def pinned_npm() -> dict[str, str]:
-    """Version by name of each npm package that generation uses."""
+    """Return version by name of each npm package that generation uses."""
     return dict(json.loads(NODE_MANIFEST.read_text())["dependencies"])
 
 
 def has_npm() -> bool:
-    """Whether Node and npm are there."""
+    """Return whether Node and npm are installed."""
     return shutil.which("npm") is not None and shutil.which("node") is not None
 
 
 def node_modules() -> Path:
-    """The node_modules folder that holds protoc-gen-es; installed by npm on first use.
+    """Return the node_modules folder with protoc-gen-es; npm installs it on first use.
 
     Raises:
         CodegenError: If Node or npm is missing.
@@ -114,7 +114,7 @@ def node_modules() -> Path:
 
 
 def _find_python() -> str:
-    """A Python that grpcio-tools has a wheel for, and that can make a venv."""
+    """Return a Python that can make a venv and that grpcio-tools has a wheel for."""
     python = next((found for found in map(find_python, _PYTHONS) if found is not None), None)
     if python is None:
         raise CodegenError(

@@ -16,8 +16,8 @@ def generate_python(out: Path, root: Path = REPOSITORY) -> None:
     """Write the whole distribution into an empty folder.
 
     Args:
-        out: Where it goes.
-        root: The folder that holds spec/ and buf.yaml.
+        out: The empty folder.
+        root: Folder that holds spec/ and buf.yaml.
     """
     package = out / "src" / "rlmesh_proto"
     with tempfile.TemporaryDirectory() as raw:

@@ -14,21 +14,21 @@ __all__ = ["RelocationError", "relocate"]
 _FROM = re.compile(r"^(\s*from )rlmesh\.proto(\.[\w.]+ import \w+_pb2\b)", re.MULTILINE)
 # `import rlmesh.proto.env.v1.env_pb2` and `rlmesh.proto.env.v1.env_pb2.Name` in .pyi
 _DOTTED = re.compile(r"(?<![\w./'\"])rlmesh\.proto((?:\.\w+)+_pb2)\b")
-# The __module__ of every message; pickle imports it by that name.
+# The __module__ of every message, by which pickle imports it.
 _MODULE = re.compile(r"(BuildTopDescriptorsAndMessages\(DESCRIPTOR, ')rlmesh\.proto(\.[\w.]+_pb2')")
 _LEFT = re.compile(r"rlmesh\.proto[\w.]*_pb2\b|^\s*(?:from|import) rlmesh\.proto\b", re.MULTILINE)
 
 
 class RelocationError(Exception):
-    """A generator wrote a module name in a form that is not known here."""
+    """A generator wrote a module name in a form that this module does not know."""
 
 
 def relocate(text: str, name: str) -> str:
-    """The text of one generated module with its module names moved.
+    """Return the text of one generated module with its module names moved.
 
     Args:
-        text: What the generator wrote.
-        name: The file's name, for the error.
+        text: Text that the generator wrote.
+        name: Name of the file, for the error.
 
     Raises:
         RelocationError: If a name of a generated module under `rlmesh.proto` is left.

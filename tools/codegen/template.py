@@ -1,4 +1,4 @@
-"""Fills the templates of what is generated beside the schema's own code."""
+"""Fills the templates of the files that are generated beside the schema's own code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def values_of(root: Path) -> dict[str, str]:
-    """What the templates may name: versions of the spec and of the generators, and the digest."""
+    """Return the values for templates: versions of the spec and of the generators, the digest."""
     version = Version.parse((root / "spec" / "VERSION").read_text().strip())
     generators = pinned() | pinned_npm()
     return {
@@ -34,13 +34,13 @@ def fill(template: str, target: Path, values: dict[str, str]) -> None:
     """Write one template of templates/ to a file.
 
     Raises:
-        KeyError: If the template names a value that there is not.
+        KeyError: If the template names a value that is not among `values`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(Template((TEMPLATES / template).read_text()).substitute(values))
 
 
 def put_license(root: Path, out: Path) -> None:
-    """Copy the repository's licence into a package, since each is published alone."""
+    """Copy the repository's licence into a package, because each is published on its own."""
     if (root / "LICENSE").is_file():
         shutil.copyfile(root / "LICENSE", out / "LICENSE")

@@ -1,4 +1,4 @@
-"""Compares a freshly generated folder with the committed one, and brings the latter up to date."""
+"""Compares a freshly generated folder with the committed one, and updates the latter."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 
 __all__ = ["differences", "replace"]
 
-# What is not generated may lie in gen/ too: build files by hand, and what tools leave behind.
+# Files in gen/ that are not generated: build files written by hand, and leftovers of tools.
 _FOREIGN_NAMES = {"BUILD", "BUILD.pants", "package-lock.json"}
 _FOREIGN_FOLDERS = {"__pycache__", "node_modules", "build", "dist", ".mypy_cache", ".ruff_cache"}
 
 
 def differences(fresh: Path, committed: Path) -> list[str]:
-    """What is wrong with the committed folder, one line a file; empty if nothing is.
+    """Return the differences of the committed folder, one line for each file.
 
     Args:
-        fresh: What was generated just now.
-        committed: What the repository holds.
+        fresh: Folder that was just generated.
+        committed: Folder in the repository.
     """
     new, old = _files(fresh), _files(committed)
     faults = [(name, "missing") for name in new - old]
@@ -28,9 +28,9 @@ def differences(fresh: Path, committed: Path) -> list[str]:
 
 
 def replace(fresh: Path, committed: Path) -> int:
-    """Make the committed folder equal the fresh one; returns how many files that changed.
+    """Make the committed folder equal the fresh one; return the number of changed files.
 
-    Files that are equal keep their times, so that nothing is rebuilt for nothing.
+    Files that are equal keep their times, so that nothing is rebuilt without need.
     """
     new, old = _files(fresh), _files(committed)
     changed = old - new
@@ -59,7 +59,7 @@ def _foreign(path: Path) -> bool:
 
 
 def _prune(folder: Path, top: Path) -> None:
-    """Remove a folder that has become empty, and those above it below `top`."""
+    """Remove a folder that has become empty, and empty folders above it below `top`."""
     while folder != top and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent

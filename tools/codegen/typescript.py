@@ -15,8 +15,8 @@ def generate_typescript(out: Path, root: Path = REPOSITORY) -> None:
     """Write the whole package into an empty folder.
 
     Args:
-        out: Where it goes.
-        root: The folder that holds spec/, buf.yaml and buf.gen.yaml.
+        out: The empty folder.
+        root: Folder that holds spec/, buf.yaml and buf.gen.yaml.
 
     Raises:
         CodegenError: If Node or npm is missing.

@@ -1,1 +1,1 @@
-"""The test suite on the oldest and the newest dependencies that the packages declare."""
+"""Runs the test suite on the oldest and the newest dependencies that the packages declare."""

@@ -26,8 +26,8 @@ class Leg:
     """One set of requirements.
 
     Attributes:
-        name: That of requirements/floor-<name>.txt.
-        pythons: The versions that have wheels for the set; the first found is taken.
+        name: The part after "floor-" of the file's name, requirements/floor-<name>.txt.
+        pythons: Versions that have wheels for the set; the first one found is used.
     """
 
     name: str
@@ -35,11 +35,11 @@ class Leg:
 
     @property
     def requirements(self) -> Path:
-        """The hash-pinned set."""
+        """The file of hash-pinned requirements."""
         return REPOSITORY / "requirements" / f"floor-{self.name}.txt"
 
 
-# Between them the legs run on every Python that the packages declare, where all are there.
+# Together the legs run on every Python that the packages declare, if all are installed.
 LEGS = (
     Leg("oldest", ("3.10", "3.11", "3.12")),
     Leg("protobuf5", ("3.11", "3.12", "3.10", "3.13")),
@@ -49,7 +49,7 @@ LEGS = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the legs named, or all; 1 if one fails."""
+    """Run the named legs, or all; return 1 if one fails."""
     parser = argparse.ArgumentParser(prog="python -m tools.floors", description=__doc__)
     names = [leg.name for leg in LEGS]
     parser.add_argument("legs", nargs="*", metavar="LEG", help=", ".join(names))
@@ -85,7 +85,7 @@ def _run(leg: Leg, more: Sequence[str]) -> bool:
 
 
 def _environment(leg: Leg, program: str) -> Path:
-    """The leg's Python; its environment is made again when anything that it comes from changes."""
+    """Return the leg's Python; rebuild its environment if anything it is made from has changed."""
     folder = FOLDER / leg.name
     stamp = folder / ".rlmesh-floor"
     parts = [leg.requirements, *(REPOSITORY / name / "pyproject.toml" for name in PROJECTS)]
@@ -93,7 +93,7 @@ def _environment(leg: Leg, program: str) -> Path:
     if stamp.is_file() and stamp.read_text() == wanted:
         return folder / "bin" / "python"
     python = fresh_venv(program, folder)
-    # Wheels alone: a leg that would compile a library is a leg with a wrong Python.
+    # Wheels only: if a leg would have to compile a library, it has the wrong Python.
     pip_install(python, ["--require-hashes", "--only-binary", ":all:", "-r", str(leg.requirements)])
     editable = [word for name in PROJECTS for word in ("-e", name)]
     pip_install(python, ["--no-deps", "--no-build-isolation", *editable])
@@ -102,7 +102,7 @@ def _environment(leg: Leg, program: str) -> Path:
 
 
 def _described(python: Path) -> str:
-    """Its version and those of what the legs vary."""
+    """Return the versions of Python and of the dependencies that the legs vary."""
     probe = (
         "import importlib.metadata as m, platform; "
         f"shown = [n + ' ' + m.version(n) for n in {SHOWN!r}]; "

@@ -1,4 +1,4 @@
-"""`python3 -m tools.fuzz`: fuzz the targets of tests/fuzz; 1 if one of them broke a promise."""
+"""`python3 -m tools.fuzz`: fuzz the targets of tests/fuzz; 1 if a target found a fault."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REQUIREMENTS = REPOSITORY / "requirements" / "fuzz.txt"
 WORK = REPOSITORY / "build" / "fuzz"
 FINDINGS = WORK / "findings"
 
-# In the order in which they are preferred; the fuzzer has wheels for these.
+# In the order of preference; the fuzzer has wheels for these.
 PYTHONS = ("3.11", "3.12", "3.13")
 SOURCES = ("gen/python/src", "packages/core/src", "packages/numpy/src")
 TARGETS = ("spaces", "values", "dynamic", "contracts", "sessions", "clients")
@@ -33,7 +33,7 @@ OPTIONS = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Fuzz the targets named, or all, for a share of the time each."""
+    """Fuzz the named targets, or all, for an equal share of the time each."""
     parser = argparse.ArgumentParser(prog="python3 -m tools.fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--seconds", type=int, default=60, help="for all of them (default: 60)")
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _environment() -> Path:
-    """The fuzzer's Python; its environment is made again when the requirements change."""
+    """Return the fuzzer's Python; rebuild its environment if the requirements have changed."""
     program = next((p for p in map(find_python, PYTHONS) if p is not None), None)
     if program is None:
         sys.exit(
@@ -70,7 +70,7 @@ def _environment() -> Path:
 
 
 def _fuzz(python: Path, target: str, seconds: int) -> bool:
-    """Whether the target kept its promises for so long."""
+    """Fuzz a target for some seconds; return whether it found no fault."""
     found, seeds = WORK / target, WORK / f"{target}-seeds"
     found.mkdir(exist_ok=True)
     print(f"== {target}: {seconds} s", flush=True)

@@ -1,1 +1,1 @@
-"""The pinned requirements: requirements/*.in compiled to *.txt."""
+"""Compiles the pinned requirements: requirements/*.in to *.txt."""

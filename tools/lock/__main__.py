@@ -14,7 +14,7 @@ __all__ = ["main"]
 UV = "uv==0.13.8"
 VENV = REPOSITORY / "build" / "lock-venv"
 
-# In this order: what takes base.txt as its constraints comes after it; pants.in takes pex.txt.
+# In this order: a file with base.txt as its constraints follows it; pants.in uses pex.txt.
 FILES = (
     "codegen",
     "base",
@@ -38,10 +38,10 @@ FILES = (
     "peers-websockets",
 )
 
-# What is compiled for another Python than the oldest that we support.
+# Files that are compiled for a Python other than the oldest supported one.
 PYTHONS = {"pants": "3.9"}
 
-# No address, no path and no date: the same file comes out on every machine.
+# No address, path or date is written, so that every machine produces the same file.
 OPTIONS = (
     "--universal",
     "--generate-hashes",
@@ -56,7 +56,7 @@ OPTIONS = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Compile the files named, or all."""
+    """Compile the named files, or all."""
     parser = argparse.ArgumentParser(prog="python3 -m tools.lock", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(FILES))
     parser.add_argument("--upgrade", action="store_true", help="the newest of everything")

@@ -1,1 +1,1 @@
-"""The TypeScript package: what it needs from npm, its compilation, and its tests."""
+"""Installs, compiles and tests the TypeScript package."""

@@ -1,4 +1,4 @@
-"""`python3 -m tools.node`: packages/typescript against every golden vector."""
+"""`python3 -m tools.node`: test packages/typescript against every golden vector."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Install, compile and test; 1 if a test fails, 2 if it cannot be tried."""
+    """Install, compile and test; return 1 if a test fails, 2 if the tools are missing."""
     argparse.ArgumentParser(prog="python3 -m tools.node", description=__doc__).parse_args(arguments)
     try:
         build()

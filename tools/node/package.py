@@ -18,26 +18,26 @@ PROTO = REPOSITORY / "gen" / "typescript"
 TESTS = PACKAGE / "dist" / "test"
 
 TIMEOUT = 300.0
-"""Seconds that one command may take."""
+"""Largest duration of one command, in seconds."""
 
-# The versions are pinned in package.json. A lock would name the registry that it was made from.
+# The versions are pinned in package.json. A lock file would name the registry it was made from.
 INSTALL = ("--install-links", "--no-package-lock", "--no-save", "--ignore-scripts")
 QUIET = ("--no-audit", "--no-fund", "--loglevel=error")
 
 
 class NodeError(Exception):
-    """The package cannot be compiled; the text says why."""
+    """The package cannot be compiled; the message has the reason."""
 
 
 class NotInstalledError(NodeError):
-    """Node or npm is missing, or npm could not install what the package needs."""
+    """Node or npm is missing, or npm could not install a dependency of the package."""
 
 
 def build() -> None:
-    """Install and compile the package, as far as something has changed since.
+    """Install and compile the package, if something has changed since the last time.
 
     Raises:
-        NotInstalledError: If the tools are not there.
+        NotInstalledError: If the tools are not installed.
         NodeError: If it does not compile.
     """
     if not has_npm():
@@ -46,7 +46,7 @@ def build() -> None:
     needs = _digest((manifest, *PROTO.rglob("*")))
     with made_once(PACKAGE / "node_modules", needs) as needed:
         if needed:
-            # By its folder, for no registry has this version: npm takes it for what is pinned.
+            # Installed from its folder, because no registry has this version.
             _checked(["npm", "install", *INSTALL, *QUIET, str(PROTO)], NotInstalledError)
     sources = (*PACKAGE.glob("src/*"), *PACKAGE.glob("test/*"), PACKAGE / "tsconfig.json")
     with made_once(PACKAGE / "dist", needs + _digest(sources)) as needed:
@@ -57,18 +57,18 @@ def build() -> None:
 def run_tests(
     names: Sequence[str] = ("*",), *, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run tests of the package that is built; the output is TAP.
+    """Run tests of the built package; the output is TAP.
 
     Args:
-        names: Patterns of their names, without `.test.js`.
-        variables: What is added to the environment.
+        names: Patterns of the tests' file names, without `.test.js`.
+        variables: Variables to add to the environment.
     """
     files = [str(path) for name in names for path in sorted(TESTS.glob(f"{name}.test.js"))]
     return _run(["node", "--test", "--test-reporter=tap", *files], variables or {})
 
 
 def _digest(paths: Iterable[Path]) -> str:
-    """SHA-256 of the files' names and contents."""
+    """Return the SHA-256 of the files' names and contents."""
     found = hashlib.sha256()
     for path in sorted(path for path in paths if path.is_file()):
         found.update(str(path.relative_to(REPOSITORY)).encode() + b"\0")
@@ -82,8 +82,8 @@ def _checked(command: Sequence[str], error: type[NodeError]) -> None:
     except subprocess.TimeoutExpired as expired:
         raise error(str(expired)) from expired
     if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip()
-        raise error(f"{command[0]} exited with {done.returncode}:\n{said}")
+        output = (done.stdout + done.stderr).strip()
+        raise error(f"{command[0]} exited with {done.returncode}:\n{output}")
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,7 @@
 """`python3 -m tools.pants`: run Pants, which is installed on first use.
 
 python3 -m tools.pants fence         refuse imports that tools/pants/fence.py does not allow
-python3 -m tools.pants pex           build what pants.toml wants beside it, and run nothing
+python3 -m tools.pants pex           build the PEX that pants.toml names, and run nothing
 python3 -m tools.pants GOAL ...      any goal and options of Pants
 """
 
@@ -18,7 +18,7 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one goal; the exit status is that of Pants."""
+    """Run one goal and return the exit status of Pants."""
     words = sys.argv[1:] if arguments is None else arguments
     if not words:
         print(__doc__, file=sys.stderr)
@@ -34,13 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fence() -> int:
-    """Have the visibility rules judge every import; a machine that cannot run Pants skips it."""
+    """Check every import by the visibility rules; skip it on a machine that cannot run Pants."""
     try:
         pants_program()
     except PantsError as error:
         print(f"fence: SKIPPED: {error}; tools/tests/test_fence.py has the same rules")
         return 0
-    # Pants judges an import where it resolves it.
+    # Pants checks an import when it resolves it.
     status = _run(["--dependencies-output-file=" + os.devnull, "dependencies", "::"])
     if status == 0:
         print("fence: no import is forbidden")

@@ -1,4 +1,4 @@
-"""Where Pants runs: a venv for it, and the one-file PEX that it calls."""
+"""The environment that Pants runs in: a venv, and the one-file PEX that Pants calls."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from ..pythons import REPOSITORY, find_python, fresh_venv, made_once, pip_instal
 
 __all__ = ["PYTHON", "PantsError", "environment", "pants_program", "pex_tool"]
 
-# The only Python that Pants 2.17.1 has wheels for.
+# The only Python that has wheels of Pants 2.17.1.
 PYTHON = "3.9"
 VENV = REPOSITORY / "build" / "pants-venv"
 REQUIREMENTS = REPOSITORY / "requirements" / "pants.txt"
 
-# Those that PEX 2.1.137 installs on; the file comes out the same from each.
+# Pythons that PEX 2.1.137 installs on; the resulting file is the same on each.
 PEX_PYTHONS = (PYTHON, "3.11", "3.10")
 PEX = REPOSITORY / "build" / "pants" / "pex"
 PEX_REQUIREMENTS = REPOSITORY / "requirements" / "pex.txt"
 
 
 class PantsError(Exception):
-    """Pants cannot be had here; the text says what is missing."""
+    """Pants cannot be installed here; the message names what is missing."""
 
 
 def pants_program() -> Path:
-    """The `pants` of a venv as pinned, which is made if it is not there.
+    """Return the `pants` program of a pinned venv, which is made on first use.
 
     Raises:
         PantsError: If this machine has no Python 3.9.
@@ -46,10 +46,10 @@ def pants_program() -> Path:
 
 
 def pex_tool() -> Path:
-    """The file that `[pex-cli]` of pants.toml names, built from PyPI's wheel if it is not there.
+    """Return the file that `[pex-cli]` of pants.toml names, built from PyPI's wheel on first use.
 
     Raises:
-        PantsError: If no Python here can build it, or another file comes out than pants.toml says.
+        PantsError: If no Python here can build it, or its digest is not the one in pants.toml.
     """
     wanted = _pinned_pex()
     with made_once(PEX.parent, wanted) as needed:
@@ -62,14 +62,14 @@ def pex_tool() -> Path:
 
 
 def environment(python: Path) -> dict[str, str]:
-    """The environment that Pants runs in: its indexes are those that pip is set up to use."""
-    # A PYTHONPATH would put our modules before those of Pants.
+    """Return the environment variables for Pants, with pip's configured indexes."""
+    # A PYTHONPATH could put our modules before those of Pants.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     found = _pip_settings(python)
     indexes = found.get("index-url", "").split()
     more = found.get("extra-index-url", "").split()
     if indexes or more:
-        # With a plus, Pants adds to the index that it has by default.
+        # With a plus, Pants adds them to its default index.
         env["PANTS_PYTHON_REPOS_INDEXES"] = ("" if indexes else "+") + json.dumps(indexes + more)
     if "cert" in found:
         env["PANTS_CA_CERTS_PATH"] = found["cert"]
@@ -77,7 +77,7 @@ def environment(python: Path) -> dict[str, str]:
 
 
 def _pip_settings(python: Path) -> dict[str, str]:
-    """What pip is told: by its files, for all commands or for installs, then by variables."""
+    """Return pip's settings: from its files, for all commands or installs, then from variables."""
     command = [str(python), "-m", "pip", "--disable-pip-version-check", "config", "list"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     settings = re.findall(r"^(:env:|global|install)\.([\w-]+)='(.*)'$", listed, re.MULTILINE)
@@ -89,7 +89,7 @@ def _pip_settings(python: Path) -> dict[str, str]:
 
 
 def _pinned_pex() -> str:
-    """The digest in pants.toml: every platform has the same."""
+    """Return the digest in pants.toml, which is the same for every platform."""
     text = (REPOSITORY / "pants.toml").read_text()
     (digest,) = {match[1] for match in re.finditer(r"\|([0-9a-f]{64})\|", text)}
     return digest
@@ -111,7 +111,7 @@ def _build_pex(folder: Path) -> None:
 
 
 def _install(python: str, folder: Path, requirements: Path) -> Path:
-    """Make a venv of exactly these requirements; returns the folder of its programs."""
+    """Make a venv of exactly these requirements; return the folder of its programs."""
     inside = fresh_venv(python, folder)
     pip_install(inside, ["--require-hashes", "--no-deps", "-r", requirements])
     return inside.parent

@@ -1,10 +1,11 @@
-"""The fence: which part of the code may import what.
+"""The fence: the imports that each part of the code may have.
 
-One table for two readers: Pants, for whose BUILD files this is a prelude (so it runs on Python 3.9,
-imports nothing and annotates no variable), and tools/tests/test_fence.py, which needs no Pants.
+One table with two readers: Pants, for which it is a prelude of BUILD files (so it runs on Python
+3.9, imports nothing and annotates no variable), and tools/tests/test_fence.py, which needs no
+Pants.
 """
 
-# The import roots that have rules, and the folders that they lie in.
+# The import roots that have rules, and their folders.
 FENCED = (
     ("rlmesh_proto", "gen/python/src"),
     ("rlmesh", "packages/core/src"),
@@ -13,7 +14,7 @@ FENCED = (
     ("rlmesh_jax", "packages/jax/src"),
 )
 
-# What a distribution of requirements/ is imported as, where that is not its name.
+# Import names of distributions in requirements/ that differ from the distribution's name.
 IMPORTED_AS = (
     ("grpcio", ("grpc",)),
     ("grpcio-health-checking", ("grpc_health",)),
@@ -40,15 +41,15 @@ NOUNS = (
     "rlmesh.types",
 )
 REEXPORTS = ("rlmesh.numpy", "rlmesh.torch", "rlmesh.jax")
-# What a backend builds on: the nouns, the codec's lanes, and the clients that it makes its own.
+# What a backend may import: the nouns, the codec's lanes, and the clients that it specialises.
 BASE = (*NOUNS, "rlmesh._codec", "rlmesh._models", "rlmesh._client", "typing_extensions")
 
-# (modules, what they may import besides each other), the first row that a module is under.
+# (modules, what they may import besides each other); the first row with a module counts.
 MAY_IMPORT = (
     (("rlmesh_proto",), ("google.protobuf", "grpc", "typing_extensions")),
-    # rlmesh_numpy, by name and when it is asked for: it alone knows Gymnasium's spaces.
+    # Imports rlmesh_numpy when it is called, because only that knows Gymnasium's spaces.
     (("rlmesh.spaces._gymnasium",), (*NOUNS, "rlmesh_numpy")),
-    # How a run is written, by the rooms above and when it is asked for.
+    # A run is written by higher packages, which are imported when they are called.
     (
         ("rlmesh.results._outputs",),
         (*NOUNS, "rlmesh._reporting", "rlmesh._session.versions", "rlmesh._wire.results"),
@@ -67,29 +68,29 @@ MAY_IMPORT = (
     (("rlmesh._wire",), (*NOUNS, "google.protobuf", "rlmesh_proto")),
     (("rlmesh._codec",), (*NOUNS, "rlmesh._wire")),
     (("rlmesh._session",), (*NOUNS, "rlmesh._codec", "rlmesh._wire")),
-    # When one is served: the spaces of an environment of Gymnasium, the backend of its framework.
+    # Spaces of a Gymnasium environment, and the backend of its framework, when one is served.
     (
         ("rlmesh._env_host",),
         (
             *NOUNS,
             *("rlmesh._codec", "rlmesh._session", "rlmesh._wire", "rlmesh_numpy", *REEXPORTS),
-            # Where it is installed, factories go to worker processes by it.
+            # If installed, it sends factories to worker processes.
             "cloudpickle",
         ),
     ),
-    # What containers start; rlmesh_numpy: the environments that Gymnasium makes by their names.
+    # Started by containers; rlmesh_numpy makes Gymnasium environments by their ids.
     (
         ("rlmesh._cli.serve_env", "rlmesh._cli.sources", "rlmesh._cli.main"),
         ("rlmesh", "rlmesh_numpy", "rich", "typer"),
     ),
     (("rlmesh._cli",), ("rlmesh", "rich", "typer")),
-    # They re-export the distribution that is published beside core.
+    # These re-export a distribution that is published beside core.
     (("rlmesh.numpy",), ("rlmesh_numpy",)),
     (("rlmesh.torch",), ("rlmesh_torch",)),
     (("rlmesh.jax",), ("rlmesh_jax",)),
-    # For types alone: the options that models have in common.
+    # For types only: the options that all models have.
     (("rlmesh._models.native",), ("rlmesh", "typing_extensions")),
-    # The api, which composes: all of core and no library.
+    # The public API composes: it may import all of core and no library.
     (("rlmesh",), ()),
     (("rlmesh_numpy",), (*BASE, "gymnasium", "ml_dtypes", "numpy")),
     (("rlmesh_torch",), (*BASE, "numpy", "rlmesh_numpy", "torch")),
@@ -98,10 +99,10 @@ MAY_IMPORT = (
 
 
 def fence() -> tuple[tuple[object, ...], ...]:
-    """The table as `__dependencies_rules__` of Pants; what is not in it may import anything.
+    """Return the table as `__dependencies_rules__` of Pants; other modules may import anything.
 
-    Pants cannot tell `from rlmesh import EnvServer` from what every module of a package depends on,
-    its `__init__.py`; the test can.
+    Pants cannot distinguish `from rlmesh import EnvServer` from the dependency of every module on
+    its package's `__init__.py`; the test can.
     """
     rows: list[tuple[object, ...]] = []
     for modules, allowed in MAY_IMPORT:
@@ -114,7 +115,7 @@ def fence() -> tuple[tuple[object, ...], ...]:
 
 
 def globs(module: str) -> list[str]:
-    """Where Pants finds a module: one of ours by its path, a library by its requirement."""
+    """Return where Pants finds a module: our own by its path, a library by its requirement."""
     folder = dict(FENCED).get(module.partition(".")[0])
     if folder is not None:
         path = f"//{folder}/{module.replace('.', '/')}"

@@ -1,1 +1,1 @@
-"""What a user installs: wheels and sdists, built here and tried in empty environments."""
+"""Builds wheels and sdists, and tries them in empty environments as a user would."""

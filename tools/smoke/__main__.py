@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 FOLDER = REPOSITORY / "build" / "smoke"
 PLAYS = Path(__file__).parent
-# The names that a wheel of ours may depend on, in the order of their dependence.
+# Our distributions that a wheel may depend on, in the order of their dependence.
 CORE = ("rlmesh-proto", "rlmesh-core")
 NUMPY = ("rlmesh-numpy",)
 
@@ -24,7 +24,7 @@ Trial = Callable[[str, dict[str, Built]], None]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build and try; 1 if something that was tried fails."""
+    """Build and try all; return 1 if something fails."""
     parser = argparse.ArgumentParser(prog="python -m tools.smoke", description=__doc__)
     parser.add_argument("--python", action="append", choices=SUPPORTED, help="one version alone")
     parser.add_argument("--no-backends", action="store_true", help="without torch and jax")
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _on_python(version: str, built: dict[str, Built]) -> bool:
-    """Try the wheels on one Python; one that this machine lacks is said, and is no failure."""
+    """Try the wheels on one Python; report and skip a Python that this machine lacks."""
     program = find_python(version)
     if program is None:
         print(f"Python {version}: NOT TRIED, it is not on this machine", file=sys.stderr)
@@ -65,7 +65,7 @@ def _attempt(title: str, trial: Trial, what: str, built: dict[str, Built]) -> bo
 
 
 def _wheels(program: str, built: dict[str, Built]) -> None:
-    """Core alone, then NumPy beside it."""
+    """Try core alone, then NumPy beside it."""
     python = fresh_venv(program, FOLDER / "venv")
     pip_install(python, _files(built, CORE))
     _play(python, "core")
@@ -74,7 +74,7 @@ def _wheels(program: str, built: dict[str, Built]) -> None:
 
 
 def _sdists(program: str, built: dict[str, Built]) -> None:
-    """The same from source: pip builds the wheels in its own isolation."""
+    """Try the same from source: pip builds the wheels in its own isolation."""
     python = fresh_venv(program, FOLDER / "venv")
     pip_install(python, [built[name].sdist for name in CORE])
     _play(python, "core")
@@ -83,7 +83,7 @@ def _sdists(program: str, built: dict[str, Built]) -> None:
 
 
 def _backend(name: str, built: dict[str, Built]) -> None:
-    """rlmesh-torch or rlmesh-jax; torch as pip is set up to find it, jax as pinned."""
+    """Try rlmesh-torch or rlmesh-jax; torch from pip's configured index, jax as pinned."""
     python = fresh_venv(sys.executable, FOLDER / "venv")
     pins = ["-r", "requirements/torch.txt"] if name == "torch" else []
     pip_install(python, [*pins, *_files(built, (*CORE, *NUMPY, f"rlmesh-{name}"))])
@@ -95,7 +95,7 @@ def _files(built: dict[str, Built], names: Sequence[str]) -> list[Path]:
 
 
 def _play(python: Path, name: str) -> None:
-    # -I: nothing of this checkout is on the path, only what was installed.
+    # -I: only installed packages are on the path, nothing of this checkout.
     subprocess.run([python, "-I", PLAYS / f"play_{name}.py"], check=True, cwd=FOLDER, timeout=120)
 
 

@@ -25,7 +25,7 @@ PROJECTS = (
 
 @dataclass(frozen=True)
 class Built:
-    """What was built of one distribution, under its name, such as "rlmesh-core"."""
+    """The built files of one distribution, under its name, such as "rlmesh-core"."""
 
     name: str
     wheel: Path
@@ -33,7 +33,7 @@ class Built:
 
 
 def build_all(folder: Path) -> dict[str, Built]:
-    """Build into an emptied folder; by the distribution's name."""
+    """Build all into an emptied folder; return them by the distribution's name."""
     if folder.exists():
         shutil.rmtree(folder)
     found = [_build(REPOSITORY / project, folder / Path(project).name) for project in PROJECTS]
@@ -41,7 +41,7 @@ def build_all(folder: Path) -> dict[str, Built]:
 
 
 def _build(project: Path, folder: Path) -> Built:
-    """Build the sdist, then the wheel from the sdist: `build` does so unless told otherwise."""
+    """Build the sdist, then the wheel from the sdist, which is the default of `build`."""
     command = [sys.executable, "-m", "build", "--no-isolation"]
     command += ["--outdir", str(folder), str(project)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

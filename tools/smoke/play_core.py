@@ -30,7 +30,7 @@ class CounterEnv:
 
 
 def refusal(module: str) -> str:
-    """What importing it says; empty if it was imported."""
+    """Return the message of the ImportError of a module; empty if it was imported."""
     try:
         import_module(module)
     except ImportError as error:

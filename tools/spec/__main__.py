@@ -15,7 +15,7 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 1 if a check found a fault or the command was refused."""
+    """Run one command; return 1 if a check found a fault or the command was refused."""
     options = _parser().parse_args(arguments)
     root: Path = options.root.resolve()
     try:

@@ -1,4 +1,4 @@
-"""The checks of the spec; each returns its faults, one text a fault."""
+"""The checks of the spec; each returns its faults, one text for each."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ __all__ = ["CHECKS", "breaking", "changelog", "formatted", "lint", "unchanged"]
 
 
 def lint(root: Path) -> list[str]:
-    """STANDARD and COMMENTS, as buf.yaml says."""
+    """Check the rules STANDARD and COMMENTS, as configured in buf.yaml."""
     return _faults("lint", root=root)
 
 
 def formatted(root: Path) -> list[str]:
-    """The layout of the files is that of `buf format`."""
+    """Check that the layout of the files is that of `buf format`."""
     return _faults("format", "--diff", "--exit-code", root=root)
 
 
 def breaking(root: Path, *, own: bool = True) -> list[str]:
-    """Nothing that a released peer relies on has gone.
+    """Check that nothing was removed that a released peer relies on.
 
     HEAD is compared with the image of VERSION and with every sealed version of the same major.
-    Earlier candidates are left out: a new one may break them.
+    Earlier candidates are left out, because a new one may break them.
 
     Args:
-        root: The folder that holds spec/ and buf.yaml.
+        root: Folder that holds spec/ and buf.yaml.
         own: Whether to compare with the image of VERSION.
     """
     version = spec_version(root)
@@ -44,7 +44,7 @@ def breaking(root: Path, *, own: bool = True) -> list[str]:
 
 
 def unchanged(root: Path) -> list[str]:
-    """HEAD's image is that of VERSION, and VERSION is the newest that has one."""
+    """Check that HEAD's image is that of VERSION, and VERSION is the newest that has one."""
     version, versions = spec_version(root), released(root)
     if versions and versions[-1] > version:
         return [f"spec/VERSION is {version}, but spec/releases has {versions[-1]}"]
@@ -64,7 +64,7 @@ def unchanged(root: Path) -> list[str]:
 
 
 def changelog(root: Path) -> list[str]:
-    """spec/CHANGELOG.md has a heading for VERSION, and something below it."""
+    """Check that spec/CHANGELOG.md has a heading for VERSION, with text below it."""
     version = spec_version(root)
     if has_entry(root / "spec" / "CHANGELOG.md", version):
         return []
@@ -81,7 +81,7 @@ CHECKS: dict[str, Callable[[Path], list[str]]] = {
 
 
 def _faults(*arguments: str, root: Path) -> list[str]:
-    """What buf complains of; it prints faults and exits with a code of its own."""
+    """Return the faults that buf reports; it prints them and exits with a status of its own."""
     try:
         buf(*arguments, root=root)
     except CodegenError as error:

@@ -13,10 +13,10 @@ __all__ = ["image_path", "released", "spec_version", "write_release"]
 
 
 def spec_version(root: Path) -> Version:
-    """What spec/VERSION says.
+    """Return the version in spec/VERSION.
 
     Raises:
-        CodegenError: If it is no version.
+        CodegenError: If the text is not a version.
     """
     try:
         return Version.parse((root / "spec" / "VERSION").read_text().strip())
@@ -25,15 +25,15 @@ def spec_version(root: Path) -> Version:
 
 
 def image_path(root: Path, version: Version) -> Path:
-    """Where the image of a version lies."""
+    """Return the path of the image of a version."""
     return root / "spec" / "releases" / f"{version}.binpb"
 
 
 def released(root: Path) -> list[Version]:
-    """The versions that have an image, oldest first.
+    """Return the versions that have an image, oldest first.
 
     Raises:
-        CodegenError: If the name of an image is no version.
+        CodegenError: If the name of an image is not a version.
     """
     files = (root / "spec" / "releases").glob("*.binpb")
     try:
@@ -43,14 +43,14 @@ def released(root: Path) -> list[Version]:
 
 
 def write_release(root: Path, *, force_rc: bool = False) -> bool:
-    """Write the image of spec/VERSION; returns whether that changed a file.
+    """Write the image of spec/VERSION; return whether that changed a file.
 
     Args:
-        root: The folder that holds spec/ and buf.yaml.
-        force_rc: Replace the image of a candidate that is not tagged yet.
+        root: Folder that holds spec/ and buf.yaml.
+        force_rc: Whether to replace the image of a candidate that is not tagged yet.
 
     Raises:
-        CodegenError: If a different image is there and must stay.
+        CodegenError: If there is a different image, which must stay.
     """
     version, head = spec_version(root), image(root)
     path = image_path(root, version)
@@ -64,19 +64,19 @@ def write_release(root: Path, *, force_rc: bool = False) -> bool:
 
 
 def _assert_replaceable(root: Path, version: Version, force_rc: bool) -> None:
-    """Refuse to replace the image of a version that someone may have built on."""
+    """Refuse to replace the image of a version that others may have used."""
     there = f"spec/releases/{version}.binpb is the image of another spec"
     raise_it = "raise the version (python3 -m tools.versions bump)"
     if version.final:
         raise CodegenError(f"{there}, and {version} is sealed: {raise_it}")
     if _tagged(root, version):
-        raise CodegenError(f"{there}, and the tag v{version} says it is released: {raise_it}")
+        raise CodegenError(f"{there}, and the tag v{version} marks it as released: {raise_it}")
     if not force_rc:
-        raise CodegenError(f"{there}: {raise_it}, or pass --force-rc if nobody has {version} yet")
+        raise CodegenError(f"{there}: {raise_it}, or pass --force-rc if {version} is unpublished")
 
 
 def _tagged(root: Path, version: Version) -> bool:
-    """Whether git knows the tag of a version; not without git."""
+    """Return whether git has the tag of a version; False without git."""
     command = ["git", "tag", "--list", f"v{version}"]
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY))  # `tools` is no installed package
+sys.path.insert(0, str(REPOSITORY))  # `tools` is not an installed package.
 
 from tools.spec.releases import write_release  # noqa: E402
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A folder with spec/ and buf's configuration, whose VERSION 1.0.0rc1 is released as it is."""
+    """Return a folder with spec/ and buf's configuration, with 1.0.0rc1 released unchanged."""
     root = tmp_path / "tree"
     shutil.copytree(REPOSITORY / "spec", root / "spec", ignore=shutil.ignore_patterns("*.binpb"))
     for name in ("buf.yaml", "buf.gen.yaml", "LICENSE"):

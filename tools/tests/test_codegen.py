@@ -1,4 +1,4 @@
-"""What is generated works, and the check of gen/ finds every kind of difference."""
+"""Generated code works, and the check of gen/ finds every kind of difference."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ print(json.dumps([rlmesh_proto.SPEC_VERSION, rlmesh_proto.SPEC_DIGEST, service])
 
 @pytest.fixture
 def generated(tree: Path) -> Path:
-    """The copy of the spec with its gen/python."""
+    """Return the copy of the spec with its gen/python."""
     assert command.main(["--root", str(tree), "--only", "python"]) == 0
     return tree
 

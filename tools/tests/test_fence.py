@@ -1,4 +1,4 @@
-"""The fence of tools/pants/fence.py, judged without Pants: every import of every module."""
+"""The fence of tools/pants/fence.py, checked without Pants: every import of every module."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SOURCES = {
 
 
 def under(name: str, modules: tuple[str, ...]) -> bool:
-    """Whether a dotted name is one of the modules or within one."""
+    """Return whether a dotted name is one of the modules or within one."""
     return any(name == module or name.startswith(module + ".") for module in modules)
 
 
 def imported(module: str, source: str) -> Iterator[str]:
-    """What a module imports, anywhere in it: dotted names, to the name after `import`."""
+    """Yield all imports anywhere in a module: dotted names, including the name after `import`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -38,7 +38,7 @@ def imported(module: str, source: str) -> Iterator[str]:
 
 
 def forbidden(module: str, source: str) -> list[str]:
-    """The imports that the table does not allow a module."""
+    """Return the imports that the table does not allow a module."""
     own, allowed = next(row for row in MAY_IMPORT if under(module, row[0]))
     return [
         name

@@ -1,4 +1,4 @@
-"""Pants as `make fence`, `packages` and `changed` run it; each goal costs it ten seconds."""
+"""Pants as `make fence`, `packages` and `changed` run it; each goal takes it ten seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ runs = pytest.mark.skipif(find_python("3.9") is None, reason="Pants needs Python
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """What git has or would take of this checkout, and the PEX that Pants calls."""
+    """Copy what git tracks or would add of this checkout, and the PEX that Pants calls."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     done = subprocess.run(listed, cwd=REPOSITORY, check=True, capture_output=True, text=True)
     names = [name for name in done.stdout.split("\0") if (REPOSITORY / name).is_file()]
@@ -82,13 +82,13 @@ def test_packages_hold_what_build_puts_there(copy: Path) -> None:
     ]
     assert {path.name for path in (copy / "dist").iterdir()} == {path.name for path in built}
     for path in built:
-        # Hatchling adds the .gitignore of a checkout, which Pants does not show it.
+        # Hatchling adds the .gitignore of a checkout, which Pants hides from it.
         wanted = {name for name in members(path) if not name.endswith("/.gitignore")}
         assert members(copy / "dist" / path.name) == wanted
 
 
 def members(path: Path) -> set[str]:
-    """The files in a wheel or sdist."""
+    """Return the files in a wheel or sdist."""
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as wheel:
             return set(wheel.namelist())
@@ -135,6 +135,6 @@ def test_the_pex_is_the_one_pinned(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         (folder / "pex").write_text("another")
 
     monkeypatch.setattr(environment, "_build_pex", build)
-    for _ in range(2):  # one that was refused is not taken the next time
+    for _ in range(2):  # A refused file must not be used the next time.
         with pytest.raises(environment.PantsError, match=r"pants\.toml expects [0-9a-f]{64}"):
             environment.pex_tool()

@@ -1,4 +1,4 @@
-"""The guards of the spec notice what they are there for."""
+"""The guards of the spec find the faults that they are meant to find."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMENT = "// Asks the server to stop.\nmessage ShutdownRequest"
 
 
 def edit(tree: Path, old: str, new: str, path: Path = PROTO) -> None:
-    """Replace a text that must be there once."""
+    """Replace a text that must occur once."""
     text = (tree / path).read_text()
     assert text.count(old) == 1
     (tree / path).write_text(text.replace(old, new))

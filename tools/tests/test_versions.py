@@ -51,7 +51,7 @@ FILES = {
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A repository whose versions agree."""
+    """Return a repository with equal versions everywhere."""
     for name, text in FILES.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def test_a_place_that_disagrees(
 @pytest.mark.parametrize("name", sorted(set(FILES) - {"spec/VERSION"}))
 def test_a_file_that_is_missing(root: Path, name: str) -> None:
     (root / name).unlink()
-    # The manifests are what makes a folder a package, so their absence is for their builds to find.
+    # A folder without its manifest is not a package, so that only its build would find the fault.
     assert bool(check(root)) != (name.startswith("packages/") and not name.endswith("_version.py"))
 
 

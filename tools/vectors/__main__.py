@@ -15,7 +15,7 @@ VECTORS = Path(__file__).resolve().parents[2] / "spec" / "vectors"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the tool; 1 if the files on disk are not those of the declared cases."""
+    """Run the tool; return 1 if the files on disk are not those of the declared cases."""
     parser = argparse.ArgumentParser(prog="python -m tools.vectors", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     parser.add_argument("--out", type=Path, default=VECTORS, help="folder (default: spec/vectors)")
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _stale(files: dict[str, str], out: Path) -> list[Path]:
-    """Files below valid/ and invalid/ that no declared case makes."""
+    """Return the files below valid/ and invalid/ that no declared case makes."""
     found = [p for side in ("valid", "invalid") for p in (out / side).rglob("*") if p.is_file()]
     return sorted(p for p in found if p.relative_to(out).as_posix() not in files)
 

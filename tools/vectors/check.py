@@ -1,4 +1,4 @@
-"""The rules of spaces, one function a family, read off CONTRACT.md §11 and space.proto."""
+"""The rules of spaces, one function for each family, from CONTRACT.md §11 and space.proto."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _integer(number: int, path: str) -> str:
 
 
 def _slab(data: bytes, dtype: str, elements: int, path: str) -> list[float]:
-    """Decode a slab, its size and its bools checked before anything is decoded."""
+    """Decode a slab, after checking its size and its bools."""
     expected = elements * ELEMENTS[dtype].size
     if len(data) != expected:
         raise Rejected("MALFORMED", path, f"expected {expected} bytes, got {len(data)}")
@@ -56,7 +56,7 @@ def _slab(data: bytes, dtype: str, elements: int, path: str) -> list[float]:
 
 
 def _extents(shape: Sequence[int], size: int, path: str) -> int:
-    """Number of elements, once the shape and the leaf's bytes are known to be within limits."""
+    """Return the number of elements, after checking the limits of shape and leaf size."""
     check_extents(shape, size, DIMENSIONS, path)
     elements = count(shape)
     if elements * size > LEAF_BYTES:

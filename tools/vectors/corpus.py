@@ -1,4 +1,4 @@
-"""Turns declared cases into the JSON files, checking each by the reference codec."""
+"""Converts declared cases to the JSON files, and checks each with the reference codec."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Case = TypeVar("Case")
 
 
 def build() -> dict[str, str]:
-    """The text of every file, by its path below spec/vectors.
+    """Return the text of every file, by its path below spec/vectors.
 
     Raises:
         ValueError: If a case is not what it is declared to be, or a name is used twice.
@@ -83,7 +83,7 @@ def _check_names(files: dict[str, list[Json]]) -> None:
 
 
 def _text(cases: list[Json]) -> str:
-    """One file: a case a line, so that a change shows as the lines of the cases it concerns."""
+    """Return one file, with one case a line, so that a change shows only the lines it concerns."""
     lines = ",\n".join(json.dumps(case, ensure_ascii=True) for case in cases)
     return f'{{"format": 1, "cases": [\n{lines}\n]}}\n'
 
@@ -133,7 +133,7 @@ def _dynamic(case: ValidDynamic) -> Json:
 
 
 def _refused(case: BadSpace | BadValue | BadDynamic, read: Callable[[], object]) -> Json:
-    """What is said of an invalid case, once the reference codec has refused it as declared."""
+    """Return the JSON of an invalid case, after the reference codec has refused it as declared."""
     try:
         read()
     except Rejected as error:

@@ -1,4 +1,4 @@
-"""What a declared case is, before it becomes JSON."""
+"""Declarations of cases, before they become JSON."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Space = space_pb2.Space
 
 @dataclass(frozen=True)
 class ValidSpace:
-    """A space that is taken.
+    """A space that is accepted.
 
     Attributes:
         name: Unique name.
         space: The message that is read.
-        canonical: What a writer sends for the same space, where that differs.
+        canonical: The message that a writer sends for the same space, if it differs.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ValidSpace:
 
 @dataclass(frozen=True)
 class ValidValue:
-    """A value, or a batch, that is taken."""
+    """A value, or a batch, that is accepted."""
 
     name: str
     space: Space
@@ -48,12 +48,12 @@ class ValidValue:
 
 @dataclass(frozen=True)
 class ValidDynamic:
-    """A self-describing value that is taken.
+    """A self-describing value that is accepted.
 
     Attributes:
         name: Unique name.
         value: The value.
-        data: The bytes that are read, where they are not those that a writer sends.
+        data: The bytes that are read, if they are not those that a writer sends.
     """
 
     name: str
@@ -97,7 +97,7 @@ class BadDynamic:
 
 
 def sizes(name: str, space: Space, *values: Tagged) -> list[ValidValue]:
-    """The first value alone, and batches of 0, of 1 and of all the values."""
+    """Return the first value alone, and batches of 0, of 1 and of all the values."""
     batches = {0: (), 1: values[:1], len(values): values}
     return [
         ValidValue(name, space, values[:1]),

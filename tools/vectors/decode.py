@@ -19,7 +19,7 @@ Space = space_pb2.Space
 
 
 class _Slabs:
-    """The slabs of a value, taken one after another."""
+    """The slabs of a value, read one after another."""
 
     def __init__(self, slabs: list[bytes]) -> None:
         self._slabs = slabs
@@ -27,7 +27,7 @@ class _Slabs:
         self._free = 0
 
     def take(self, path: str, size: int | None = None) -> bytes:
-        """The next slab; its size is checked where it is known beforehand."""
+        """Return the next slab; check its size if it is known beforehand."""
         if self._taken == len(self._slabs):
             raise Rejected("INVALID_VALUE", path, f"a slab beyond the {self._taken} that came")
         slab = self._slabs[self._taken]
@@ -38,12 +38,12 @@ class _Slabs:
         return slab
 
     def uint32s(self, n: int, path: str) -> list[int]:
-        """The next slab, of n uint32."""
+        """Return the next slab, of n uint32."""
         slab = self.take(path, 4 * n)
         return [struct.unpack("<I", slab[4 * i : 4 * i + 4])[0] for i in range(n)]
 
     def check_free(self, more: int, path: str) -> None:
-        """Count values without a byte, and refuse too many (M-8)."""
+        """Count values without a byte, and refuse too many. M-8: the slabs limit their number."""
         self._free += more
         if self._free > FREE_VALUES + FREE_VALUES_PER_BYTE * sum(map(len, self._slabs)):
             raise Rejected("LIMIT_EXCEEDED", path, f"{self._free} values without a byte")
@@ -55,7 +55,7 @@ class _Slabs:
 
 
 def decode(space: Space, slabs: list[bytes], n: int) -> list[Tagged]:
-    """The n values of a batch.
+    """Return the n values of a batch.
 
     Raises:
         Rejected: If the slabs are not exactly those of n values.
@@ -102,7 +102,7 @@ def _discrete(space: Space, slabs: _Slabs, n: int, path: str) -> list[Tagged]:
 
 
 def _check_range(space: Space, found: list[float], path: str) -> None:
-    """Check V-7 of MultiBinary and V-8; the elements of a batch repeat the ranges."""
+    """Check V-7 for MultiBinary and V-8 (ranges), which repeat for the elements of a batch."""
     low, high = integer_ranges(space)
     for at, element in enumerate(found):
         if not low[at % len(low)] <= element <= high[at % len(high)]:
@@ -153,7 +153,7 @@ def _sequence(space: Space, slabs: _Slabs, n: int, path: str) -> list[Tagged]:
 
 
 def _has_slabs(space: Space) -> bool:
-    """Whether a space has a slab of its own, or one that has is in it (V-2)."""
+    """Return whether a space, or one inside it, has a slab of its own (V-2)."""
     kind = space.WhichOneof("kind")
     if kind == "dict":
         return any(_has_slabs(entry.space) for entry in space.dict.entries)
@@ -161,19 +161,19 @@ def _has_slabs(space: Space) -> bool:
 
 
 def _inside(space: Space) -> list[Space] | None:
-    """The spaces of a Dict or Tuple, None for others."""
+    """Return the spaces of a Dict or Tuple, None for others."""
     if space.HasField("dict"):
         return [entry.space for entry in space.dict.entries]
     return list(space.tuple.spaces) if space.HasField("tuple") else None
 
 
 def _parts(space: Space) -> int:
-    """How many places an empty stack of a space has."""
+    """Return the number of parts that an empty stack of a space has."""
     return 1 + sum(map(_parts, _inside(space) or []))
 
 
 def _free(space: Space) -> int:
-    """How many of these places have no byte, whatever the value."""
+    """Return the number of these parts that have no byte, whatever the value."""
     inside = _inside(space)
     if inside is None:
         return int(_is_free(space))

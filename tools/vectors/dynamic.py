@@ -1,4 +1,4 @@
-"""Self-describing values: tagged JSON to DynamicValue and back, and the rules they keep."""
+"""Self-describing values: conversion between tagged JSON and DynamicValue, and their rules."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ DIMENSIONS = 32
 
 
 def floating(value: float | None = None, bits: int = 0) -> Tagged:
-    """A 64-bit float, by value or by its bits."""
+    """Return a 64-bit float, by value or by its bits."""
     data = struct.pack("<Q", bits) if value is None else struct.pack("<d", value)
     return {"float": b64(data)}
 
 
 def scalar(dtype: str, element: Number) -> Tagged:
-    """One number that carries a dtype."""
+    """Return one number with a dtype."""
     return {"scalar": {"dtype": dtype, "data": b64(pack(dtype, [element]))}}
 
 
 def tensor(dtype: str, shape: list[int], elements: Iterable[Number]) -> Tagged:
-    """An array of numbers, its elements in C order."""
+    """Return an array of numbers, its elements in C order."""
     return {"tensor": {"dtype": dtype, "shape": shape, "data": b64(pack(dtype, elements))}}
 
 
 def mapping(*pairs: tuple[Any, Tagged]) -> Tagged:
-    """A map; a key is a string or a tagged value."""
+    """Return a map; a key is a string or a tagged value."""
     return {"map": [[{"string": k} if isinstance(k, str) else k, v] for k, v in pairs]}
 
 
 def message(value: Tagged) -> DynamicValue:
-    """The DynamicValue of a tagged value."""
+    """Return the DynamicValue of a tagged value."""
     made = DynamicValue()
     ((kind, body),) = value.items()
     if kind == "null":
@@ -102,10 +102,10 @@ def _write_container(made: DynamicValue, kind: str, body: Any) -> None:
 
 
 def parse(data: bytes) -> Tagged:
-    """The tagged value of serialised bytes.
+    """Return the tagged value of serialised bytes.
 
     Raises:
-        Rejected: If the bytes are no DynamicValue, or one that breaks a rule.
+        Rejected: If the bytes are not a DynamicValue, or break a rule.
     """
     try:
         made = DynamicValue.FromString(data)
@@ -115,7 +115,7 @@ def parse(data: bytes) -> Tagged:
 
 
 def examine(value: DynamicValue, path: str = "", level: int = 1) -> Tagged:
-    """The tagged value of a message, every rule checked.
+    """Return the tagged value of a message, after checking every rule.
 
     Raises:
         Rejected: At the first rule that is broken.
@@ -154,7 +154,7 @@ def _big_int(data: bytes, path: str) -> int:
 
 
 def _sized(body: value_pb2.Scalar | value_pb2.Tensor, shape: list[int], path: str) -> str:
-    """The dtype's name, once the data's size and bools have been checked."""
+    """Return the dtype's name, after checking the data's size and bools."""
     if body.dtype == 0:
         raise Rejected("MALFORMED", path, "no dtype")
     if body.dtype not in NAMES:

@@ -1,4 +1,4 @@
-"""Element types, and numbers to and from their bytes, one element at a time."""
+"""Element types, and conversion of numbers to and from bytes, one element at a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Bits:
-    """An element of a float type given by its bits, such as a NaN with a payload."""
+    """An element of a float type specified by its bits, such as a NaN with a payload."""
 
     value: int
 
@@ -39,8 +39,8 @@ class Element:
 
     Attributes:
         name: NumPy's name of the type, or "bfloat16".
-        number: Its number in the enum DType.
-        size: Bytes of one element.
+        number: Number of the type in the enum DType.
+        size: Size of one element in bytes.
         code: `struct` character of one element.
         bits: `struct` character of one element's bits as an unsigned integer.
     """
@@ -79,7 +79,7 @@ NAMES: dict[int, str] = {element.number: element.name for element in ELEMENTS.va
 
 
 def limits(name: str) -> tuple[int, int]:
-    """Smallest and largest value of the bool or an integer type."""
+    """Return the smallest and largest value of the bool or an integer type."""
     if name == "bool":
         return 0, 1
     width = 8 * ELEMENTS[name].size
@@ -89,7 +89,7 @@ def limits(name: str) -> tuple[int, int]:
 
 
 def count(shape: Iterable[int]) -> int:
-    """Number of elements of a shape."""
+    """Return the number of elements of a shape."""
     product = 1
     for extent in shape:
         product *= extent
@@ -100,7 +100,7 @@ def pack(name: str, items: Iterable[Number]) -> bytes:
     """Encode elements one after another, little-endian.
 
     Raises:
-        ValueError: If a number is not exactly one of the type (NaN is given as `Bits`).
+        ValueError: If the type cannot hold a number exactly (NaN is passed as `Bits`).
     """
     element = ELEMENTS[name]
     data = b""
@@ -131,5 +131,5 @@ def unpack(name: str, data: bytes) -> list[float]:
 
 
 def show(name: str, data: bytes) -> list[str]:
-    """Elements as decimal text that reads back to the same element (NaN payloads excepted)."""
+    """Return elements as decimal text that reads back exactly (except NaN payloads)."""
     return [repr(float(x)) if ELEMENTS[name].is_float else str(x) for x in unpack(name, data)]

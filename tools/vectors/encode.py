@@ -1,4 +1,4 @@
-"""The reference encoder: values of a space to slabs, read off the comment of `Value` literally."""
+"""The reference encoder: values of a space to slabs, a literal reading of `Value`'s comment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Space = space_pb2.Space
 
 
 def encode(space: Space, values: list[Tagged]) -> list[bytes]:
-    """The slabs of a batch of values; those of one value are those of a batch of 1."""
+    """Return the slabs of a batch of values; those of one value are those of a batch of 1."""
     kind = space.WhichOneof("kind")
     if kind is None:
         raise ValueError("a space without a kind")

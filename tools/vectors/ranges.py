@@ -1,4 +1,4 @@
-"""Which numbers and texts a leaf holds: the ranges of integers (V-8) and conformance (F-1)."""
+"""The numbers and texts that a leaf allows: ranges of integers (V-8) and conformance (F-1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Space = space_pb2.Space
 
 
 def integer_ranges(space: Space) -> tuple[list[float], list[float]]:
-    """Smallest and largest value of each element of an integer leaf, or one of each for all."""
+    """Return smallest and largest value of each element of an integer leaf, or one for all."""
     kind = space.WhichOneof("kind")
     if kind == "multi_binary":
         return [0], [1]
@@ -28,7 +28,7 @@ def integer_ranges(space: Space) -> tuple[list[float], list[float]]:
 
 
 def conforms(space: Space, value: Tagged) -> bool:
-    """Whether Box elements lie within their bounds and texts have the right characters (F-1)."""
+    """Return whether Box elements are in bounds and texts have allowed characters (F-1)."""
     kind = space.WhichOneof("kind")
     if kind == "box":
         return _box(space.box, value)
@@ -61,7 +61,7 @@ def _box(box: space_pb2.Box, value: Tagged) -> bool:
     low = unpack(dtype, box.low.uniform or box.low.elementwise)
     high = unpack(dtype, box.high.uniform or box.high.elementwise)
     found = unpack(dtype, unb64(value["array"]["data"]))
-    # Written as a chain of <= so that NaN is never inside.
+    # Written as a chain of <=, so that NaN is never in bounds.
     return all(
         low[at % len(low)] <= element <= high[at % len(high)] for at, element in enumerate(found)
     )

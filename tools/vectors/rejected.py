@@ -1,4 +1,4 @@
-"""Why the reference codec refuses something, and the limits that CONTRACT.md §15 gives it."""
+"""The reasons for which the reference codec refuses, and the limits of CONTRACT.md §15."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Rejected(Exception):
 
     Attributes:
         code: Name of the ErrorCode without its prefix.
-        path: Steps from the root, written as rule X-6 says; "" is the root.
-        reason: What was expected and what came.
+        path: Path from the root, one subscript for each level (X-6); "" is the root.
+        reason: What was expected and what was found.
     """
 
     def __init__(self, code: str, path: str, reason: str) -> None:
@@ -38,14 +38,14 @@ class Rejected(Exception):
 
 
 def step(key: str | int) -> str:
-    """A key or a position as a step of a path (X-6)."""
+    """Return a key or a position as one subscript of a path (X-6)."""
     if isinstance(key, int):
         return f"[{key}]"
     return "['" + key.replace("\\", "\\\\").replace("'", "\\'") + "']"
 
 
 def check_extents(shape: Sequence[int], size: int, dimensions: int, path: str) -> None:
-    """Check M-6 and the limit on dimensions before a shape is used for anything.
+    """Check M-6 (the product of extents) and the number of dimensions before a shape is used.
 
     Raises:
         Rejected: With LIMIT_EXCEEDED.

@@ -1,4 +1,4 @@
-"""Builders of Space messages, and their description for people and for other languages."""
+"""Builders of Space messages, and their description for readers and for other languages."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ Marks = Union[bool, Sequence[bool]]
 
 
 def enum(name: str) -> dtype_pb2.DType.ValueType:
-    """The enum value of a type's name."""
+    """Return the enum value of a type's name."""
     return dtype_pb2.DType.Value(f"D_TYPE_{name.upper()}")
 
 
 def open_box(
     dtype: str, shape: Sequence[int], low: Bound, high: Bound, below: Marks, above: Marks
 ) -> Space:
-    """A Box of integers with elements that are marked as unbounded: True for all, or each."""
+    """Return a Box of integers with elements marked as unbounded: True for all, or each."""
     made = box(dtype, shape, low, high)
     for bounds, marks in ((made.box.low, below), (made.box.high, above)):
         each = [marks] * count(shape) if isinstance(marks, bool) else list(marks)
@@ -51,7 +51,7 @@ def open_box(
 
 
 def _bounds(dtype: str, shape: Sequence[int], bound: Bound) -> space_pb2.Bounds:
-    """Bounds as a writer sends them: uniform wherever all elements have the same bits."""
+    """Return bounds as a writer sends them: uniform if all elements have the same bits."""
     elements = count(shape)
     if isinstance(bound, (list, tuple)):
         data = pack(dtype, bound)
@@ -69,7 +69,7 @@ def _bounds(dtype: str, shape: Sequence[int], bound: Bound) -> space_pb2.Bounds:
 
 
 def box(dtype: str, shape: Sequence[int], low: Bound, high: Bound) -> Space:
-    """A Box; a bound is one number or all of them in C order."""
+    """Return a Box; a bound is one number or all of them in C order."""
     return Space(
         box=space_pb2.Box(
             dtype=enum(dtype),
@@ -81,20 +81,20 @@ def box(dtype: str, shape: Sequence[int], low: Bound, high: Bound) -> Space:
 
 
 def discrete(n: int, start: int = 0, dtype: str = "int64") -> Space:
-    """A Discrete; a start of 0 is left empty."""
+    """Return a Discrete; a start of 0 is left empty."""
     data = pack(dtype, [start]) if start else b""
     return Space(discrete=space_pb2.Discrete(dtype=enum(dtype), n=n, start=data))
 
 
 def multi_binary(shape: Sequence[int], flat: bool = False) -> Space:
-    """A MultiBinary."""
+    """Return a MultiBinary."""
     return Space(multi_binary=space_pb2.MultiBinary(shape=shape, flat=flat))
 
 
 def multi_discrete(
     shape: Sequence[int], nvec: Sequence[int], start: Sequence[int] = (), dtype: str = "int64"
 ) -> Space:
-    """A MultiDiscrete; numbers in C order, starts of all 0 are left empty."""
+    """Return a MultiDiscrete; numbers are in C order, starts of all 0 are left empty."""
     data = pack(dtype, start) if any(start) else b""
     return Space(
         multi_discrete=space_pb2.MultiDiscrete(
@@ -104,12 +104,12 @@ def multi_discrete(
 
 
 def text(charset: str, min_length: int, max_length: int) -> Space:
-    """A Text."""
+    """Return a Text."""
     return Space(text=space_pb2.Text(min_length=min_length, max_length=max_length, charset=charset))
 
 
 def dict_(*entries: tuple[Key, Space]) -> Space:
-    """A Dict of (key, space) pairs."""
+    """Return a Dict of (key, space) pairs."""
     made = space_pb2.Dict()
     for key, space in entries:
         entry = made.entries.add(space=space)
@@ -121,27 +121,27 @@ def dict_(*entries: tuple[Key, Space]) -> Space:
 
 
 def tuple_(*spaces: Space) -> Space:
-    """A Tuple."""
+    """Return a Tuple."""
     return Space(tuple=space_pb2.Tuple(spaces=spaces))
 
 
 def sequence(space: Space, stacked: bool = False) -> Space:
-    """A Sequence."""
+    """Return a Sequence."""
     return Space(sequence=space_pb2.Sequence(space=space, stacked=stacked))
 
 
 def graph(node: Space, edge: Space | None = None) -> Space:
-    """A Graph; without an edge space its values have no edges."""
+    """Return a Graph; without an edge space its values have no edges."""
     return Space(graph=space_pb2.Graph(node_space=node, edge_space=edge))
 
 
 def one_of(*spaces: Space) -> Space:
-    """A OneOf."""
+    """Return a OneOf."""
     return Space(one_of=space_pb2.OneOf(spaces=spaces))
 
 
 def describe(space: Space) -> dict[str, Any]:
-    """A valid space as JSON: {family: its fields}. Numbers that JSON cannot hold are strings."""
+    """Return a valid space as JSON: {family: its fields}; large numbers are strings."""
     kind = space.WhichOneof("kind")
     if kind == "box":
         return {"box": _describe_box(space.box)}
@@ -162,7 +162,7 @@ def describe(space: Space) -> dict[str, Any]:
 
 
 def describe_key(entry: space_pb2.DictEntry) -> dict[str, str]:
-    """A Dict's key as JSON: {"name": text} or {"index": decimal}."""
+    """Return a Dict's key as JSON: {"name": text} or {"index": decimal}."""
     if entry.WhichOneof("key") == "name":
         return {"name": entry.name}
     return {"index": str(entry.index)}

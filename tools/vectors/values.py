@@ -1,4 +1,4 @@
-"""Values as tagged JSON, the form that the vectors carry and the reference codec works on.
+"""Values as tagged JSON, the form of the vectors and of the reference codec.
 
 Every value is an object with one key that names its form; see spec/vectors/README.md.
 """
@@ -32,54 +32,54 @@ Links = Union[Sequence[tuple[int, int]], None]
 
 
 def b64(data: bytes) -> str:
-    """Standard base64 with padding."""
+    """Return standard base64 with padding."""
     return base64.b64encode(data).decode("ascii")
 
 
 def unb64(text: str) -> bytes:
-    """The bytes of standard base64."""
+    """Return the bytes of standard base64."""
     return base64.b64decode(text, validate=True)
 
 
 def array(dtype: str, shape: Sequence[int], elements: Sequence[Number]) -> Tagged:
-    """A value of a Box, MultiBinary or MultiDiscrete: its elements in C order."""
+    """Return a value of a Box, MultiBinary or MultiDiscrete: its elements in C order."""
     return {"array": {"dtype": dtype, "shape": list(shape), "data": b64(pack(dtype, elements))}}
 
 
 def integer(value: int) -> Tagged:
-    """A value of a Discrete."""
+    """Return a value of a Discrete."""
     return {"int": str(value)}
 
 
 def string(value: str) -> Tagged:
-    """A value of a Text."""
+    """Return a value of a Text."""
     return {"text": value}
 
 
 def key_tag(key: Key) -> dict[str, str]:
-    """The key of a Dict."""
+    """Return the key of a Dict."""
     return {"name": key} if isinstance(key, str) else {"index": str(key)}
 
 
 def entries(*pairs: tuple[Key, Tagged]) -> Tagged:
-    """A value of a Dict, in the order of the space."""
+    """Return a value of a Dict, in the order of the space."""
     return {"dict": [[key_tag(key), value] for key, value in pairs]}
 
 
 def positions(*values: Tagged) -> Tagged:
-    """A value of a Tuple."""
+    """Return a value of a Tuple."""
     return {"tuple": list(values)}
 
 
 def items(*values: Tagged) -> Tagged:
-    """A value of a Sequence."""
+    """Return a value of a Sequence."""
     return {"sequence": list(values)}
 
 
 def graph_of(
     nodes: Sequence[Tagged], edges: Sequence[Tagged] | None = None, links: Links = None
 ) -> Tagged:
-    """A value of a Graph; None: it has no edge features, or no edge links."""
+    """Return a value of a Graph; None: it has no edge features, or no edge links."""
     return {
         "graph": {
             "nodes": list(nodes),
@@ -90,5 +90,5 @@ def graph_of(
 
 
 def chosen(index: int, value: Tagged) -> Tagged:
-    """A value of a OneOf."""
+    """Return a value of a OneOf."""
     return {"one_of": {"index": index, "value": value}}

@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 1 if versions disagree or the new version is refused."""
+    """Run one command; return 1 if versions disagree or the new version is refused."""
     parser = argparse.ArgumentParser(prog="python3 -m tools.versions", description=__doc__)
     parser.add_argument("--root", type=Path, default=REPOSITORY, help=argparse.SUPPRESS)
     commands = parser.add_subparsers(dest="command", required=True)

@@ -11,19 +11,19 @@ __all__ = ["add_heading", "changelogs", "has_entry"]
 
 
 def changelogs(root: Path) -> list[Path]:
-    """The files that have a heading for each version."""
+    """Return the files that have a heading for each version."""
     return [root / "CHANGELOG.md", root / "spec" / "CHANGELOG.md"]
 
 
 def has_entry(path: Path, version: Version) -> bool:
-    """Whether a changelog has a heading for a version, and something below it."""
+    """Return whether a changelog has a heading for a version, with text below it."""
     text = path.read_text() if path.is_file() else ""
     entry = rf"^## \[?{re.escape(str(version))}(?![\w.])[^\n]*\n\s*(?!#{{1,2}} )\S"
     return re.search(entry, text, re.MULTILINE) is not None
 
 
 def add_heading(path: Path, version: Version) -> None:
-    """Put a heading for a version above the newest one; what it says is for people to write."""
+    """Insert a heading for a version above the newest one; the text has to be written by hand."""
     text = path.read_text() if path.is_file() else "# Changes\n"
     if re.search(rf"^## \[?{re.escape(str(version))}(?![\w.])", text, re.MULTILINE):
         return

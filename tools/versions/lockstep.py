@@ -12,7 +12,7 @@ __all__ = ["bump", "check"]
 
 
 def check(root: Path) -> list[str]:
-    """What does not agree with spec/VERSION, one text a fault."""
+    """Return the places that disagree with spec/VERSION, one text for each."""
     version = _current(root)
     faults: list[str] = []
     for place in places(root):
@@ -28,7 +28,7 @@ def check(root: Path) -> list[str]:
 
 
 def bump(root: Path, version: Version) -> list[Path]:
-    """State a higher version everywhere but in gen/; returns the files that it wrote.
+    """State a higher version everywhere but in gen/; return the files that were written.
 
     Raises:
         ValueError: If the version is not above that of spec/VERSION.
@@ -45,16 +45,16 @@ def bump(root: Path, version: Version) -> list[Path]:
 
 
 def _current(root: Path) -> Version:
-    """spec/VERSION.
+    """Return the version in spec/VERSION.
 
     Raises:
-        ValueError: If it is no version.
+        ValueError: If the text is not a version.
     """
     return Version.parse((root / "spec" / "VERSION").read_text().strip())
 
 
 def _unversioned(root: Path) -> list[str]:
-    """Python packages without a `_version.py`."""
+    """Return the Python packages without a `_version.py`."""
     projects = sorted((root / "packages").glob("*/pyproject.toml"))
     return [
         f"{project.parent.relative_to(root)}: no src/*/_version.py"

@@ -1,4 +1,4 @@
-"""Every place in the repository that states the version, and how it is read and rewritten."""
+"""Every place in the repository that states the version, with how to read and rewrite it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Form", "Statement", "VersionLocation", "places"]
 
 
 class Form(Enum):
-    """How a place writes the version."""
+    """The form in which a place writes the version."""
 
     PLAIN = "plain"
     PIN = "pin"
     NPM = "npm"
 
     def write(self, version: Version) -> str:
-        """The version in this form."""
+        """Return the version in this form."""
         if self is Form.NPM:
             return version.npm
         return f"=={version}" if self is Form.PIN else str(version)
@@ -32,10 +32,10 @@ class Statement:
     """One version found in a file.
 
     Attributes:
-        subject: What it is the version of ("__version__", "rlmesh-proto").
-        text: The version as it stands there, without blanks; empty where a pin is missing.
-        start: Where it begins in the file.
-        end: Where it ends.
+        subject: Name of what the version belongs to ("__version__", "rlmesh-proto").
+        text: The version as written there, without blanks; empty if a pin is missing.
+        start: Start of the version in the file.
+        end: End of the version in the file.
     """
 
     subject: str
@@ -49,9 +49,9 @@ class VersionLocation:
     """One file, and the pattern of the versions in it.
 
     Attributes:
-        path: The file.
-        pattern: Finds a version as its group `version`, and what it is of as group `subject`.
-        form: How the version is written there.
+        path: Path of the file.
+        pattern: Finds a version as its group `version`, and its owner as group `subject`.
+        form: Form of the version in the file.
         required: Subjects that the file must state.
         generated: Whether tools/codegen writes the file, so that a bump leaves it alone.
     """
@@ -63,9 +63,9 @@ class VersionLocation:
     generated: bool = False
 
     def statements(self) -> list[Statement]:
-        """The versions that the file states, in order.
+        """Return the versions that the file states, in order.
 
-        Extras may name their own distribution without a pin; that is no statement.
+        An extra may name its own distribution without a pin, which is not a statement.
         """
         text = self.path.read_text()
         own = re.search(r'^name = "([\w-]+)"', text, re.MULTILINE)
@@ -76,7 +76,7 @@ class VersionLocation:
         ]
 
     def faults(self, version: Version) -> list[str]:
-        """What the file states that is not this version, one text a statement."""
+        """Return the versions in the file that differ from this one, one text for each."""
         wanted, found = self.form.write(version), self.statements()
         missing = sorted(set(self.required) - {statement.subject for statement in found})
         wrong = [
@@ -97,7 +97,7 @@ class VersionLocation:
 _SPEC = re.compile(r"\A(?P<subject>)(?P<version>[^\n]*)")
 _PYTHON = re.compile(r'^(?P<subject>__version__|SPEC_VERSION) = "(?P<version>[^"]*)"', re.MULTILINE)
 _PROJECT = re.compile(r'^(?P<subject>version) = "(?P<version>[^"]*)"', re.MULTILINE)
-# A requirement of ours in quotes: its name and extras, then what it asks for, up to a marker.
+# A requirement of ours in quotes: its name and extras, then its specifier, up to a marker.
 _PIN = re.compile(
     r"(?<!name = )[\"'](?P<subject>rlmesh-[a-z]+)(?:\[[^\]]*\])?"
     r"[ ]*(?P<version>[^\"'; ]*(?: [^\"'; ]+)*)[ ]*(?:;[^\n]*?)?[\"']"
@@ -106,7 +106,7 @@ _NPM = re.compile(r'"(?P<subject>version|@rlmesh/\w+)": "(?P<version>[^"]*)"')
 
 
 def places(root: Path) -> list[VersionLocation]:
-    """The places of a repository, spec/VERSION first."""
+    """Return the places of a repository, spec/VERSION first."""
     return [VersionLocation(root / "spec" / "VERSION", _SPEC), *_generated(root), *_packages(root)]
 
 
@@ -122,7 +122,7 @@ def _generated(root: Path) -> Iterator[VersionLocation]:
 
 
 def _packages(root: Path) -> Iterator[VersionLocation]:
-    """The hand-written packages, in Python by pyproject.toml and in TypeScript by package.json."""
+    """Yield the hand-written packages: Python by pyproject.toml, TypeScript by package.json."""
     for project in sorted((root / "packages").glob("*/pyproject.toml")):
         yield VersionLocation(project, _PROJECT)
         yield VersionLocation(project, _PIN, Form.PIN, ("rlmesh-proto",))

@@ -17,9 +17,9 @@ class Version:
     """One version; a candidate sorts before its final version.
 
     Attributes:
-        major: Changes when peers of the old and the new version do not understand each other.
-        minor: Changes when something is added.
-        patch: Changes when neither is so.
+        major: Changes if peers of the old and the new version are incompatible.
+        minor: Changes if something is added.
+        patch: Changes otherwise.
         candidate: The N of rcN; infinity for a final version.
     """
 
@@ -30,7 +30,7 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Version:
-        """The version written as in spec/VERSION, in the one form that PEP 440 calls normal.
+        """Return the version written as in spec/VERSION, in PEP 440's normal form.
 
         Raises:
             ValueError: If it is not MAJOR.MINOR.PATCH or MAJOR.MINOR.PATCHrcN.
@@ -44,12 +44,12 @@ class Version:
 
     @property
     def final(self) -> bool:
-        """Whether it is no release candidate."""
+        """Whether the version is not a release candidate."""
         return math.isinf(self.candidate)
 
     @property
     def npm(self) -> str:
-        """As npm writes it: 1.0.0rc1 is 1.0.0-rc.1."""
+        """The version in npm's form: 1.0.0rc1 is 1.0.0-rc.1."""
         return self._text("-rc.")
 
     def __str__(self) -> str:

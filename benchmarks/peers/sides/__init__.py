@@ -1,1 +1,1 @@
-"""One program a peer, of the protocol in `program`, in the virtual environment of that peer."""
+"""One program for each peer, with the protocol of `program`, in that peer's environment."""

@@ -1,4 +1,4 @@
-"""Gymnasium's AsyncVectorEnv of one environment, which is in a process of its own."""
+"""Gymnasium's AsyncVectorEnv of one environment, in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from benchmarks.peers.sides import environments, program
 
 
 class VectorOfOne:
-    """A client, with the worker process that is its server."""
+    """A client; the vector's worker process is its server."""
 
     def __init__(self, case: Case) -> None:
-        # Shared memory holds no Sequence and no Graph: those are pickled.
+        # Shared memory does not support Sequence and Graph, so that those are pickled.
         self._env: Any = gymnasium.vector.AsyncVectorEnv(
             [partial(environments.make, case)], shared_memory=case.kind != "ragged", copy=True
         )
@@ -31,10 +31,10 @@ class VectorOfOne:
     def step(self, action: Any) -> tuple[Any, bool]:
         batched = self._batched[self._turn]
         self._turn ^= 1
-        return self._env.step(batched)[0], False  # It resets by itself.
+        return self._env.step(batched)[0], False  # The vector resets by itself.
 
     def plain(self, observation: Any) -> Any:
-        """The one lane."""
+        """Return the only lane."""
         if isinstance(observation, dict):
             return {name: values[0] for name, values in observation.items()}
         return observation[0]

@@ -1,4 +1,4 @@
-"""A bidirectional stream of bare grpcio, of as many bytes as a step has."""
+"""A bidirectional stream of bare grpcio, with as many bytes as a step has."""
 
 from __future__ import annotations
 

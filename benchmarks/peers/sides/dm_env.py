@@ -1,4 +1,4 @@
-"""dm_env_rpc: a server after its example, and its own adaptor as the client."""
+"""dm_env_rpc: a server like its example, and its own adaptor as the client."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ TERMINATED = messages.EnvironmentStateType.TERMINATED
 
 
 class Server(services.EnvironmentServicer):
-    """One environment, for one client. dm_env has no seeds: every episode starts from seed 0."""
+    """One environment for one client; every episode has seed 0, because dm_env has no seeds."""
 
     def __init__(self, case: Case) -> None:
         self._env = environments.make(case)
         observation = self._env.reset(seed=0)[0]
         named = _named(observation)
-        # Pixels go as bytes; what has no dtype of its own there goes as int64.
+        # Pixels are sent as bytes; values without a dtype of their own there as int64.
         self._specs = messages.ActionObservationSpecs()
         _specify(self._specs.actions, {"action": numpy.asarray(environments.actions(case)[0])})
         _specify(self._specs.observations, {**named, "reward": numpy.float64(0)})
@@ -103,7 +103,7 @@ class Adaptor:
         return timestep.observation, timestep.last()
 
     def plain(self, observation: dict[str, Any]) -> Any:
-        """What the environment gave, in its order; the adaptor sorts nothing."""
+        """Return the observation in the environment's order; the adaptor does not sort it."""
         return observation.get("observation", dict(sorted(observation.items())))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The environments of the cases, which cost little, so that what is left is the transport."""
+"""The environments of the cases, which cost little, so that the transport dominates."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from benchmarks.peers.cases import Case
 __all__ = ["actions", "array_bytes", "leaves", "make", "rebuild", "step_bytes"]
 
 LENGTHS = (16, 14, 18, 16)
-"""Of what varies in length, by turns; the first is the mean."""
+"""Lengths of variable values, in turns; the first is the mean."""
 
 RING = len(LENGTHS)
-"""How many observations an environment hands out in turn; no side keeps more than one."""
+"""Number of observations that an environment returns in turn; no side keeps more than one."""
 
 
 def make(case: Case) -> Any:
-    """The environment of a case, or the vector of them."""
+    """Return the environment of a case, or the vector."""
     if case.env == "cartpole":
         return gymnasium.make("CartPole-v1")
     if case.env == "cartpoles":
@@ -36,7 +36,7 @@ def make(case: Case) -> Any:
 
 
 def _pong() -> Any:
-    """The last four of every fourth screen of the game, in grey, as agents commonly see them."""
+    """Return Pong as agents commonly see it: the last four of every fourth screen, in gray."""
     import ale_py  # pants: no-infer-dep
 
     gymnasium.register_envs(ale_py)
@@ -68,11 +68,11 @@ _OBSERVED: dict[str, Callable[[], spaces.Space[Any]]] = {
     "sequence": lambda: spaces.Sequence(_floats(3)),
     "graph": lambda: spaces.Graph(_floats(4), _floats(2)),
 }
-"""Made when they are needed: a Box holds the bounds of every element, and every program forks."""
+"""Spaces by case; made on demand, because a Box holds all bounds and every program forks."""
 
 
 class RingEnv(gymnasium.Env[Any, Any]):
-    """Hands out observations made beforehand; each step writes its number into the first array."""
+    """An environment that returns prepared observations; each step writes its number into one."""
 
     def __init__(
         self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
@@ -100,7 +100,7 @@ class RingEnv(gymnasium.Env[Any, Any]):
 
 
 class LanesEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
-    """A vector of lanes of 84x84x4 uint8, each slab written afresh."""
+    """A vector with lanes of 84x84x4 uint8, each slab written anew."""
 
     metadata: ClassVar[dict[str, Any]] = {
         "autoreset_mode": gymnasium.vector.AutoresetMode.NEXT_STEP
@@ -134,7 +134,7 @@ class LanesEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
 
 def _random(space: spaces.Space[Any], generator: numpy.random.Generator, length: int) -> Any:
-    """A writable observation; `space.sample()` of 64 MiB would take seconds."""
+    """Return a writable observation; `space.sample()` of 64 MiB would take seconds."""
     if isinstance(space, spaces.Dict):
         return {name: _random(part, generator, length) for name, part in space.items()}
     if isinstance(space, spaces.Sequence):
@@ -153,21 +153,21 @@ def _random(space: spaces.Space[Any], generator: numpy.random.Generator, length:
 
 
 def _first(observation: Any) -> Any:
-    """All elements of the first array, as a view of it."""
+    """Return all elements of the first array, as a view."""
     return leaves(observation)[0].reshape(-1)
 
 
 def leaves(observation: Any) -> list[Any]:
-    """The arrays of an observation, in order."""
+    """Return the arrays of an observation, in order."""
     if isinstance(observation, dict):
         return list(observation.values())
-    if isinstance(observation, tuple):  # A Sequence's, and the named tuple of a Graph.
+    if isinstance(observation, tuple):  # A Sequence, or the named tuple of a Graph.
         return list(observation)
     return [observation]
 
 
 def rebuild(like: Any, arrays: list[Any]) -> Any:
-    """What `leaves` took apart; `like` is an observation of the same space."""
+    """Return the observation from its `leaves`; `like` is an observation of the same space."""
     if isinstance(like, dict):
         return dict(zip(like, arrays))
     if isinstance(like, spaces.GraphInstance):
@@ -176,7 +176,7 @@ def rebuild(like: Any, arrays: list[Any]) -> Any:
 
 
 def actions(case: Case) -> list[Any]:
-    """Two actions, to be taken in turns: CartPole stays up a while on these."""
+    """Return two actions to take in turns, with which CartPole stays up for a while."""
     if case.kind == "vector":
         return [numpy.full(case.count, action, numpy.int64) for action in (0, 1)]
     if case.env == "robot":
@@ -185,12 +185,12 @@ def actions(case: Case) -> list[Any]:
 
 
 def array_bytes(observation: Any) -> int:
-    """How many bytes the arrays of an observation have."""
+    """Return the size of an observation's arrays in bytes."""
     return sum(array.nbytes for array in leaves(observation))
 
 
 def step_bytes(case: Case, observation: Any) -> tuple[int, int]:
-    """The bytes that a step sends and gets: arrays, with a float64 and two flags a lane beside."""
+    """Return the bytes that a step sends and receives: arrays, a float64 and two flags a lane."""
     lanes = case.count if case.kind == "vector" else 1
     sent = numpy.asarray(actions(case)[0]).nbytes
     return sent, array_bytes(observation) + lanes * 10

@@ -1,4 +1,4 @@
-"""The floors: an echo of the same bytes on a Unix socket, a memcpy of them, the step in process."""
+"""The floors: an echo of the same bytes on a Unix socket, a memcpy of them, a step in process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.peers.sides import environments, program
 
 
 class Echo:
-    """Sends as many bytes as an action has, receives as many as an observation has."""
+    """A client that sends as many bytes as an action has, and receives those of an observation."""
 
     def __init__(self, case: Case, address: str) -> None:
         sent, received = _sizes(case)
@@ -36,7 +36,7 @@ class Echo:
 
 
 class Memcpy:
-    """Copies the arrays of an observation into others that are there."""
+    """A client that copies the arrays of an observation into existing arrays."""
 
     def __init__(self, case: Case) -> None:
         observation = environments.make(case).reset(seed=0)[0]
@@ -55,7 +55,7 @@ class Memcpy:
 
 
 class InProcess:
-    """The environment itself."""
+    """A client that steps the environment in its own process."""
 
     def __init__(self, case: Case) -> None:
         self._env = environments.make(case)

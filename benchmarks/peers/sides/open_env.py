@@ -1,4 +1,4 @@
-"""OpenEnv: an Environment behind its app, and its generic client with the synchronous wrapper."""
+"""OpenEnv: an Environment behind its app, and its generic client with synchronous wrapper."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from benchmarks.peers.sides import environments, program
 
 
 class Move(Action):
-    """An action: a number, or a list of them."""
+    """An action: a number, or a list of numbers."""
 
     value: Any
 
 
 class Seen(Observation):
-    """An observation; pixels go as base64, which is the least of what JSON has for bytes."""
+    """An observation; pixels are base64, the most compact form of bytes in JSON."""
 
     arrays: list[Any]
 
 
 class Served(Environment[Move, Seen, State]):
-    """The environment. Its methods are those that the server awaits, which spares it a thread."""
+    """The environment, with the coroutines that the server awaits instead of using a thread."""
 
     case: Case
 
@@ -73,7 +73,7 @@ def _packed(observation: Any) -> list[Any]:
 
 
 class Client:
-    """A client, which makes arrays of what came."""
+    """A client that makes arrays from the received values."""
 
     def __init__(self, case: Case, address: str) -> None:
         like = environments.make(case).reset(seed=0)[0]
@@ -110,7 +110,7 @@ def serve(case: Case, option: str, ready: program.Ready) -> None:
     app = create_fastapi_app(Served, Move, Seen)
     listener = socket.create_server(("127.0.0.1", 0))
     ready(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    # Uvicorn would deflate every message.
+    # By default Uvicorn compresses every message.
     config = uvicorn.Config(app, log_level="warning", ws_per_message_deflate=False)
     uvicorn.Server(config).run(sockets=[listener])
 

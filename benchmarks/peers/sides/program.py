@@ -1,7 +1,7 @@
-"""What every side's program does: JSON lines on stdin, JSON lines on stdout.
+"""The protocol of every side's program: JSON lines on stdin, JSON lines on stdout.
 
 The program imports its libraries once and forks a fresh process for each request, a server or a
-client: thousands of processes could not import them anew within minutes. Requests and answers:
+client, because importing them in thousands of processes would take too long. Requests and answers:
 
     {"id", "do": "serve", "case", "option"}                         {"id", "pid"}, {"id", "address"}
     {"id", "do": "measure", "case", "option", "addresses", "pids", "seconds"}
@@ -49,15 +49,15 @@ def run(
     """Answer requests until stdin ends.
 
     Args:
-        connect: A client of a case, given the option of the side and an address.
-        serve: Serves a case until a signal comes, and calls back with its address; None where the
-            client starts its own servers.
-        versions: The distributions whose versions the report names.
-        forks: Whether each request has a process of its own.
-        checks: Whether the client gives observations, to be compared with those of the environment.
+        connect: Returns a client of a case, for the option of the side and an address.
+        serve: Serves a case until a signal, and calls back with its address; None if the client
+            starts its own servers.
+        versions: Distributions with versions to report.
+        forks: Whether each request gets a process of its own.
+        checks: Whether the client returns observations that can be compared with the environment's.
     """
     replies = os.dup(1)
-    os.dup2(2, 1)  # What a library prints is no answer.
+    os.dup2(2, 1)  # Output of libraries must not be read as an answer.
 
     def say(**answer: Any) -> None:
         os.write(replies, (json.dumps(answer) + "\n").encode())
@@ -65,7 +65,7 @@ def run(
     say(id=0, versions={name: metadata.version(name) for name in versions})
     gc.collect()
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody waits for the processes.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # The kernel reaps the processes.
     for line in sys.stdin:
         request = json.loads(line)
         if not forks:
@@ -78,14 +78,14 @@ def run(
 
 
 def _become_a_process() -> None:
-    """Leave what is the program's: its stdin, and its way with children. End when it ends."""
+    """Detach a forked process from the program's stdin and signals; end when the program ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 
 
 def _reply(request: dict[str, Any], *how: Any) -> None:
-    """Say who answers, and the answer or what came in its place."""
+    """Send the id of the answering process, and the answer or the error."""
     say = how[-1]
     say(id=request["id"], pid=os.getpid())
     try:
@@ -122,7 +122,7 @@ def _answer(
 
 
 def _check(client: Client, case: Case) -> None:
-    """Raise unless the client sees what the environment gives, array by array."""
+    """Raise unless the client sees the environment's observations, array by array."""
     env = environments.make(case)
     plain = getattr(client, "plain", lambda observation: observation)
 

@@ -1,4 +1,4 @@
-"""An actor of Ray that holds the environment."""
+"""A Ray actor that holds the environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.peers.sides import environments, program
 
 
 class Holder:
-    """The environment, in a process of Ray's."""
+    """The environment, in a process of Ray."""
 
     def __init__(self, case: Case) -> None:
         self._env = environments.make(case)
@@ -31,11 +31,11 @@ class Holder:
 
 
 class Driver:
-    """A client, with an actor of its own."""
+    """A client with an actor of its own."""
 
     def __init__(self, case: Case) -> None:
         self._vector = case.kind == "vector"
-        # No core is reserved: eight actors have to fit on two.
+        # No core is reserved, because eight actors have to share two cores.
         self._actor: Any = ray.remote(num_cpus=0)(Holder).remote(case)
         self.pids = [ray.get(self._actor.pid.remote())]
 
@@ -55,10 +55,10 @@ def connect(case: Case, option: str, address: str) -> Driver:
 
 
 def main() -> None:
-    """Have a Ray of its own for as long as requests come, and leave nothing behind."""
-    # A token for this run alone: Ray would write one into the home of the user, and keep it.
+    """Run a separate Ray while requests come, and clean up afterwards."""
+    # A token for this run only, because Ray would store one in the user's home.
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    # Not under build/: the path of a Unix socket is short.
+    # Not under build/, because the path of a Unix socket is limited in length.
     folder = tempfile.mkdtemp(prefix="peers-")
     try:
         ray.init(
@@ -69,7 +69,7 @@ def main() -> None:
             _node_ip_address="127.0.0.1",
             _temp_dir=folder,
         )
-        # Forking would take Ray's threads away; the actors are fresh processes anyway.
+        # A fork would lose Ray's threads; the actors are fresh processes anyway.
         program.run(connect, versions=["ray", "gymnasium", "numpy"], forks=False)
         ray.shutdown()
     finally:

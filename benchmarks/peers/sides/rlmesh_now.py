@@ -1,4 +1,4 @@
-"""This project: a remote environment, over frames or gRPC, its observations owned or views."""
+"""This project: a remote environment over frames or gRPC, with owned observations or views."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rlmesh.numpy import RemoteEnv, RemoteVectorEnv
 
 
 class Remote:
-    """A client; `option` is the transport, with "-view" where arrays may be views of what came."""
+    """A client; `option` is the transport, with "-view" if arrays may be views of the message."""
 
     def __init__(self, case: Case, option: str, address: str) -> None:
         transport, _, view = option.partition("-")

@@ -1,4 +1,4 @@
-"""websockets with msgpack: what one writes oneself, raw bytes of the arrays in a message."""
+"""websockets with msgpack: a minimal implementation, raw bytes of the arrays in a message."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from benchmarks.peers.sides import environments, program
 
 
 class Client:
-    """A client; the arrays that it gives are read-only, they lie in what came."""
+    """A client; its arrays are read-only views of the message."""
 
     def __init__(self, case: Case, address: str) -> None:
         self._like = environments.make(case).reset(seed=0)[0]
-        # Both ends know these; where lengths vary, they come with the arrays.
+        # Both ends know these; if lengths vary, they are sent with the arrays.
         self._known = [(x.dtype, x.shape) for x in environments.leaves(self._like)]
         self._ragged = case.kind == "ragged"
         self._stack = ExitStack()
@@ -75,7 +75,7 @@ def serve(case: Case, option: str, ready: program.Ready) -> None:
 
 
 def _bytes(array: Any) -> Any:
-    """The bytes of an array, without a copy."""
+    """Return the bytes of an array, without a copy."""
     return memoryview(numpy.ascontiguousarray(array)).cast("B")
 
 

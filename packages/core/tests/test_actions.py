@@ -1,4 +1,4 @@
-"""The actions of `step_many`: an error tells which of them is bad (X-6)."""
+"""The actions of `step_many`: an error has the path of the bad one (X-6)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CASES: list[tuple[Any, list[Any], Any, str]] = [
     ),
     (BOX, [[0, 1]] * 2, [0, 2], "actions[2]"),
 ]
-"""A space, good actions, a bad one, and where it is bad when it comes after them."""
+"""A space, good actions, a bad one, and the path of its fault if it comes after them."""
 
 
 @pytest.mark.parametrize(("space", "good", "bad", "path"), CASES, ids=lambda x: f"{x!s:.20}")
@@ -71,7 +71,7 @@ SWAPS: list[tuple[Any, list[Any], bytes, bytes, str]] = [
     ),
     (BOX, [[0, 1], [0, 0.5]], b"\x3f", b"\x40", "actions[0]"),
 ]
-"""A space, actions, bytes of theirs, others in their place, and where they are bad then."""
+"""A space, actions, some of their bytes, others in their place, and the path of the fault."""
 
 
 @pytest.mark.parametrize(("space", "good", "old", "new", "path"), SWAPS, ids=lambda x: f"{x!s:.20}")

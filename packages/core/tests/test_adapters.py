@@ -1,4 +1,4 @@
-"""Adapters by example: what each conversion does, and what is refused in which words."""
+"""Adapters by example: the effect of each conversion, and the messages of refusals."""
 
 from __future__ import annotations
 

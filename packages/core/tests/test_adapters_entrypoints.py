@@ -20,7 +20,7 @@ BACKEND = pytest.importorskip("rlmesh_numpy").BACKEND
 
 @pytest.fixture
 def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module that tells when it is imported."""
+    """A module that reports its import."""
     (tmp_path / "rlmesh_trap.py").write_text(
         "import pathlib\n"
         "pathlib.Path(__file__).with_name('imported').touch()\n"

@@ -60,7 +60,7 @@ def told(contract: EnvContract, spec: ModelSpec) -> str:
     return str(problems[0])
 
 
-# Environment's space and feature, the input, and the words that tell what is wrong.
+# Environment's space and feature, the input, and words of the message.
 INPUTS: dict[str, tuple[spaces.Space[Any], Feature, dict[str, Any], tuple[str, ...]]] = {
     "role": (INFINITE, Feature("y"), {}, ("feature of the observation", "'x'", "'y'")),
     "kind": (INFINITE, Feature("x", FeatureKind.STATE), {"feature": IMAGE}, ("kind 'image'",)),
@@ -201,7 +201,7 @@ def test_inputs_that_do_not_fit(name: str) -> None:
     assert [word for word in words if word not in problem] == []
 
 
-# A tag, and the words that tell what is wrong with it.
+# A tag, and words of the message.
 TREE = spaces.Dict(
     {
         "a": INFINITE,
@@ -234,7 +234,7 @@ def test_tags_that_break_the_contract(name: str) -> None:
     assert list(map(str, tag_problems(EnvTags((tag,)), TREE, NOTHING))) == [problem]
     fit_for_actions = EnvTags(action=(tag,))
     assert len(tag_problems(fit_for_actions, NOTHING, TREE)) == 1
-    # A tag that nobody asks for is nobody's problem.
+    # A tag that no input uses is no problem.
     resolve(contract, ModelSpec(), backend=BACKEND)
 
 
@@ -313,7 +313,7 @@ SPECS: dict[str, tuple[dict[str, Any], str]] = {
     "twice": ({"inputs": (ModelInput("a", Feature("x")),) * 2}, "inputs['a']: expected distinct"),
     "not alone": (
         {"inputs": (ModelInput("", Feature("x")), ModelInput("a", Feature("x")))},
-        "an empty name only where it stands alone",
+        "an empty name only if it is the only one",
     ),
     "history": ({"inputs": (ModelInput("a", Feature("x"), history=10**6),)}, "history of at most"),
     "extent": ({"inputs": (ModelInput("a", Feature("x"), shape=(-1,)),)}, "extents"),

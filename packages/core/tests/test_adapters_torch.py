@@ -1,4 +1,4 @@
-"""Adapters of PyTorch: tensors stay on the device where they are."""
+"""Adapters of PyTorch: tensors stay on their device."""
 
 from __future__ import annotations
 

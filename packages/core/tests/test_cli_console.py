@@ -1,4 +1,4 @@
-"""How a command ends: its status, its document, and what a person is told."""
+"""The end of a command: its status, its document, and its messages."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_certificates_are_looked_for_before_anything_is_dialled(tmp_path: Path) 
     there.write_text("")
     with pytest.raises(UsageProblem, match=r"--tls-authority: .*none\.pem: No such file"):
         tls_of(missing, None, None)
-    with pytest.raises(UsageProblem, match="given together"):
+    with pytest.raises(UsageProblem, match="need each other"):
         tls_of(None, str(there), None)
     with pytest.raises(UsageProblem, match=r"--tls-authority: .*own\.pem: \w"):
         tls_of(str(there), None, None)

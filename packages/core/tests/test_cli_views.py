@@ -1,4 +1,4 @@
-"""What commands show: frames, spaces, progress; and the episodes that they count."""
+"""The output of commands: images, spaces, progress; and the episodes that they count."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ def test_what_json_does_not_have_is_its_repr() -> None:
 
 
 class Lanes:
-    """A vector whose lane i ends its episodes after i + 2 steps, as its autoreset mode says."""
+    """A vector with lane i ending its episodes after i + 2 steps, in any autoreset mode."""
 
     def __init__(self, mode: AutoresetMode | None, lanes: int) -> None:
         vector = mode is not None

@@ -147,7 +147,7 @@ def test_what_an_info_says_of_a_lane() -> None:
         ({"is_success": True, "success": False}, True),
         ({"success": Tensor.of([1.0], "float64")}, True),
         ({"success": Tensor.of(False, "bool")}, False),
-        # What says neither yes nor no ended the run, or was a yes.
+        # A value that is neither yes nor no ended the run, or counted as yes.
         ({"success": Tensor.of([True, False], "bool")}, None),
         ({"success": None}, None),
         ({"success": math.nan}, None),

@@ -1,4 +1,4 @@
-"""Memory that is used again once nobody refers to it, and never before."""
+"""Memory that is reused once nothing refers to it, and never before."""
 
 from __future__ import annotations
 

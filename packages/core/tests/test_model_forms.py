@@ -1,4 +1,4 @@
-"""The forms of a model: what it offers, what is derived, and what each is given."""
+"""The forms of a model: those it offers, those that are derived, and their arguments."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def number(place: Any, word: str) -> int:
 
 
 class Whole:
-    """Has every form; each answer tells the form, by where it starts."""
+    """Has every form; each answer shows the form by its first number."""
 
     def predict(self, observation: Any) -> int:
         return number(observation["place"], observation["word"])
@@ -164,7 +164,7 @@ def test_what_is_no_model() -> None:
 
 def test_derived_forms_need_an_environment() -> None:
     forms = ModelForms(Whole(), names=["predict_batch"])
-    with pytest.raises(TypeError, match="an environment whose spaces say"):
+    with pytest.raises(TypeError, match="an environment whose spaces define"):
         forms.predict(OBSERVATIONS[0], EpisodeContext("0"))
 
 

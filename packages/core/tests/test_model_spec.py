@@ -1,4 +1,4 @@
-"""ModelSpec on the wire: what may be left out, what a newer spec may say, what is refused."""
+"""ModelSpec on the wire: optional fields, additions of a newer spec, refusals."""
 
 from __future__ import annotations
 
@@ -107,7 +107,10 @@ BROKEN: dict[str, tuple[Callable[[Any], object], str]] = {
     "a form that is none": (lambda m: m.predict_forms.append(0), "predict_forms"),
     "a shape beside any": (lambda m: m.inputs[1].shape.append(3), r"inputs\['any'\]: .*any_shape"),
     "a name twice": (lambda m: m.inputs.add(name="any"), r"inputs\['any'\]: .*distinct"),
-    "an empty name beside others": (lambda m: m.outputs.add(name="x"), r"outputs\[''\]: .*alone"),
+    "an empty name beside others": (
+        lambda m: m.outputs.add(name="x"),
+        r"outputs\[''\]: .*only one",
+    ),
     "an unknown dtype": (lambda m: setattr(m.inputs[1], "dtype", 99), r"inputs\['any'\]: .*99"),
     "an unknown normalization": (
         lambda m: m.outputs[0].normalization.Clear(),

@@ -1,4 +1,4 @@
-"""`ServeOptions`: what they refuse, and what the variables of the process say."""
+"""`ServeOptions`: refused values, and the variables of the process."""
 
 from __future__ import annotations
 

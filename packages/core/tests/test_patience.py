@@ -28,7 +28,7 @@ Waiting = tuple[SpinWait, socket.socket, socket.socket]
 
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waiting]:
-    """One who waits, on a machine with two cores that nobody else wants, and who writes to it."""
+    """A waiting object on a machine with two free cores, and the socket that writes to it."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
     ticks = itertools.count(0, 10_000)
     monkeypatch.setattr(patience, "perf_counter_ns", lambda: next(ticks))

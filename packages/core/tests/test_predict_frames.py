@@ -64,7 +64,7 @@ def plain(request: m.Request) -> Any:
 
 
 def by_messages(frame: bytes) -> Any:
-    """What the generated messages make of a frame; None where they refuse it."""
+    """The generated messages' reading of a frame; None if they refuse it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(frames_module, "read_predict", lambda _: None)
         try:

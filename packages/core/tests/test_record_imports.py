@@ -1,4 +1,4 @@
-"""What a recording brings along, and what is said where a library is not there."""
+"""The imports of a recording, and the message if a library is missing."""
 
 from __future__ import annotations
 

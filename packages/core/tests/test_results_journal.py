@@ -26,7 +26,7 @@ HEADER = JournalHeader("modél", ("A-v0", "B-v0"), (3, 1, 2**64 - 1), 5, "pick i
 
 
 def episode(index: int) -> EpisodeResult:
-    """One that tells its place by everything it has, in records of many lengths."""
+    """An episode with its position in every field, in records of many lengths."""
     return EpisodeResult(
         index=index,
         seed=index * 1000,
@@ -160,7 +160,7 @@ def framed(record: bytes) -> bytes:
     [
         (framed(b"\xff\xff"), "a record is broken: not a .*JournalRecord"),
         (framed(b"\x12\x00"), "a record is broken: episode.end: "),
-        (b"\xff" * 10, "a record's length is none"),
+        (b"\xff" * 10, "expected the length of a record"),
         (b"\x80\x80\x80\x80\x04", "a record has 1073741824 bytes, more than any may have"),
     ],
 )
@@ -319,7 +319,7 @@ with Journal.{how}({path!r}, HEADER) as journal:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 def test_killed_in_the_middle(tmp_path: Path) -> None:
-    """A run that is killed again and again has each episode that it was told was written."""
+    """A run that is killed again and again has each episode that was reported as written."""
     path = tmp_path / "j"
     source = random.Random(1)
     known: tuple[EpisodeResult, ...] = ()

@@ -256,7 +256,7 @@ def test_pairs_are_of_equal_seeds_whatever_the_order() -> None:
     assert (found.wins, found.ties, found.losses, found.n_pairs) == (2, 2, 0, 4)
     assert found.reward_difference == 1.75
     assert found.reward_interval == bootstrap_interval([6.0, 0.0, 1.0, 0.0], 0.95)
-    # Of seeds 3, 1 and 9, where both said something: both, a alone, neither.
+    # Of seeds 3, 1 and 9, in which both reported success: both, a alone, neither.
     assert found.success_difference == pytest.approx(1 / 3)
     assert found.success_interval == paired_interval(1, 1, 0, 1, 0.95)
 

@@ -1,4 +1,4 @@
-"""What an environment says of its rewards reaches its clients, where it can be true."""
+"""The reward range of an environment reaches its clients, if it can be true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segments that frames travel in: whose they are, what they refuse, and that nothing stays."""
+"""Segments that frames travel in: their owners, their refusals, and that nothing stays."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def descriptors() -> int:
 
 
 def segments() -> set[str]:
-    """Where segments are mapped."""
+    """The addresses of mapped segments."""
     with open("/proc/self/maps") as maps:
         return {line.split()[0] for line in maps if "memfd:rlmesh" in line}
 
@@ -233,6 +233,6 @@ def test_nothing_is_left() -> None:
         client.receive()
         client.close()
         server.close()
-        ends.append((client, server))  # Whoever keeps them keeps no memory.
+        ends.append((client, server))  # A reference to the ends keeps no memory.
     assert descriptors() == before
     assert not segments() - mapped

@@ -59,7 +59,7 @@ NOTHING = Nothing(FRAMES._read_info)
 
 
 def read_step_done(*frames: bytes) -> tuple[int, m.StepDone] | None:
-    """What is read of the last frame by one who has read the others."""
+    """The reading of the last frame by a reader that has read the others."""
     reader = StepReader(FRAMES._read_info)
     for before in frames[:-1]:
         reader.read(before)
@@ -80,7 +80,7 @@ def plain(reply: Any) -> Any:
 
 
 def outcome(read: Callable[[], Any]) -> Any:
-    """What is read, or where it is refused."""
+    """The result of reading, or the place of the refusal."""
     try:
         return plain(read())
     except CodecError as error:

@@ -64,7 +64,7 @@ def test_the_refusal_follows_the_configuration(x64: bool) -> None:
 
 
 def test_the_refusal_follows_a_context() -> None:
-    # Where it is depends on the version of JAX.
+    # Its module depends on the version of JAX.
     home = jax if hasattr(jax, "enable_x64") else jax.experimental
     enable = home.enable_x64
     with enable(True):

@@ -1,4 +1,4 @@
-"""Casts look at every number and say nothing about it on the way."""
+"""Casts examine every number, and print no warning."""
 
 from __future__ import annotations
 

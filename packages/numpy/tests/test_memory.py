@@ -1,4 +1,4 @@
-"""Memory of large values is used again, but never while somebody refers to it."""
+"""Memory of large values is reused, but never while anything refers to it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The declared cases, one module an area; valid ones and invalid ones apart."""
+"""The declared cases, one module for each area; valid and invalid cases are separate."""

@@ -132,7 +132,7 @@ def _maps() -> list[BadDynamic]:
 
 
 def _wire() -> list[BadDynamic]:
-    """Bytes that no protobuf writer makes."""
+    """Return bytes that no protobuf writer makes."""
     return [
         BadDynamic("wire/string-not-utf-8", b"\x32\x01\xff", "G-7"),
         BadDynamic("wire/string-with-surrogate", b"\x32\x03\xed\xa0\x80", "G-7"),

@@ -20,17 +20,17 @@ DynamicValue = value_pb2.DynamicValue
 
 
 def text(value: str) -> Tagged:
-    """A string."""
+    """Return a string."""
     return {"string": value}
 
 
 def octets(data: bytes) -> Tagged:
-    """Bytes."""
+    """Return bytes."""
     return {"bytes": b64(data)}
 
 
 def objects(shape: list[int], *elements: Tagged) -> Tagged:
-    """An object array."""
+    """Return an object array."""
     return {"object_array": {"shape": shape, "elements": list(elements)}}
 
 
@@ -143,7 +143,7 @@ def _deep(kind: str, levels: int) -> Tagged:
 
 
 def _info() -> Tagged:
-    """An info as a simulator returns it."""
+    """Return an info such as a simulator returns."""
     episode = mapping(("r", scalar("float64", 21.5)), ("l", integer(200)), ("t", floating(1.25)))
     return mapping(
         ("is_success", {"bool": False}),

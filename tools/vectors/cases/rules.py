@@ -1,4 +1,4 @@
-"""The rules that invalid cases break: words for the rules of spec/CONTRACT.md."""
+"""The rules that invalid cases break: short texts for the rules of spec/CONTRACT.md."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ RULES: dict[str, str] = {
     "V-12": "an index is below the number of alternatives",
     "V-15": "the lengths of stacks of spaces without a slab are 0",
 }
-"""In words, by the rule's id and, where a rule says several things, a word for which."""
+"""Texts of the rules, by id and, if a rule has several parts, a word that names the part."""
 
 UNUSUAL: dict[str, str] = {
     "M-1": "LIMIT_EXCEEDED",
@@ -83,4 +83,4 @@ UNUSUAL: dict[str, str] = {
     "S-1": "UNSUPPORTED",
     "S-3 unknown": "UNSUPPORTED",
 }
-"""The error code, by key or by id, where it is neither MALFORMED nor (for values) INVALID_VALUE."""
+"""Error codes by key or id, for rules that differ from MALFORMED or (values) INVALID_VALUE."""

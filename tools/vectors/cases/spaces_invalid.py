@@ -31,7 +31,7 @@ NAUGHT = b"\x00\x00\x00\x00"
 
 
 def _box(shape: Sequence[int], low: bytes | None, high: bytes | None, dtype: int = 12) -> Space:
-    """A Box with elementwise bounds of any bytes; None leaves the bounds out."""
+    """Return a Box with elementwise bounds of any bytes; None leaves the bounds out."""
     made = space_pb2.Box(shape=shape)
     made.dtype = dtype  # type: ignore[assignment]
     if low is not None:
@@ -42,7 +42,7 @@ def _box(shape: Sequence[int], low: bytes | None, high: bytes | None, dtype: int
 
 
 def _uniform(dtype: str, shape: Sequence[int], low: bytes, high: bytes) -> Space:
-    """A Box with uniform bounds of any bytes."""
+    """Return a Box with uniform bounds of any bytes."""
     bounds = [space_pb2.Bounds(uniform=data) for data in (low, high)]
     made = space_pb2.Box(dtype=enum(dtype), shape=shape, low=bounds[0], high=bounds[1])
     return Space(box=made)

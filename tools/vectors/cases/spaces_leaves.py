@@ -22,7 +22,7 @@ SMALLEST = {"float16": 2.0**-24, "bfloat16": 2.0**-133, "float32": 2.0**-149, "f
 
 
 def _loose(low: bytes, high: bytes, shape: list[int], uniform: bool) -> space_pb2.Space:
-    """A float32 box with both bounds in one form, whichever a writer would choose."""
+    """Return a float32 box with both bounds in one form, even if a writer would not choose it."""
     made = space_pb2.Box(dtype=enum("float32"), shape=shape)
     for side, data in ((made.low, low), (made.high, high)):
         if uniform:
@@ -193,7 +193,7 @@ def _texts() -> list[ValidSpace]:
 
 
 def _unbounded() -> list[ValidSpace]:
-    """Boxes of integers whose sides are open."""
+    """Return boxes of integers with open sides."""
     made = []
     for name in INTEGERS:
         low, high = limits(name)

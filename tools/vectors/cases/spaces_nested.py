@@ -39,7 +39,7 @@ FAMILIES: dict[str, Space] = {
 
 
 def deep(kind: str, levels: int, leaf: Space | None = None) -> Space:
-    """A leaf below containers of one kind, `levels` levels in all."""
+    """Return a leaf below containers of one kind, with `levels` levels in all."""
     space = leaf or discrete(2)
     for _ in range(levels - 1):
         if kind == "dict":
@@ -114,7 +114,7 @@ def _others() -> list[ValidSpace]:
 
 
 def _inside() -> list[ValidSpace]:
-    """Every family inside each container, and the deepest that is allowed."""
+    """Return every family inside each container, and the deepest space that is allowed."""
     made = [
         ValidSpace(f"sequence/of-each/{name}", sequence(space)) for name, space in FAMILIES.items()
     ]

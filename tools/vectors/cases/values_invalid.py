@@ -1,4 +1,4 @@
-"""Slabs that are refused for their space, at every validation level (CONTRACT.md V-14)."""
+"""Slabs that are refused for their space. V-14: the check is part of every validation level."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ TOP = 2**32 - 1
 
 
 def u32(*numbers: int) -> bytes:
-    """uint32, one after another."""
+    """Return uint32 numbers as bytes."""
     return b"".join(struct.pack("<I", number) for number in numbers)
 
 
 def i32(*numbers: int) -> bytes:
-    """int32, one after another."""
+    """Return int32 numbers as bytes."""
     return b"".join(struct.pack("<i", number) for number in numbers)
 
 
@@ -205,7 +205,7 @@ def _stacks() -> list[BadValue]:
 
 
 def _free() -> list[BadValue]:
-    """One more value without a byte than there may be, for the bytes that there are."""
+    """Return values with one more part without bytes than their bytes allow."""
     nothings, zeros = sequence(dict_()), sequence(tuple_(box("int8", [0], 0, 1)))
     many, none = tuple_(*[discrete(2)] * 100), tuple_(*[dict_()] * 100)
     stacks = sequence(many, stacked=True)
@@ -224,7 +224,7 @@ def _free() -> list[BadValue]:
 
 
 def _graphs() -> list[BadValue]:
-    """One slab of a good graph replaced."""
+    """Return a good graph with one slab replaced."""
     space = graph(discrete(4, dtype="int8"), discrete(4, dtype="uint8"))
     good = [b"\x03", u32(2), u32(1), i32(0, 1), b"\x00\x01", b"\x02"]
 
@@ -251,7 +251,7 @@ def _graphs() -> list[BadValue]:
 
 
 def _graph_edges() -> list[BadValue]:
-    """Flags and counts that do not go together."""
+    """Return graphs with flags and counts that contradict each other."""
     space = graph(discrete(4, dtype="int8"), discrete(4, dtype="uint8"))
     bare = graph(discrete(4, dtype="int8"))
     return [

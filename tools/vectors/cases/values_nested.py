@@ -21,7 +21,7 @@ __all__ = ["CONTAINERS", "RAGGED"]
 
 
 def unit(x: float, y: float) -> Tagged:
-    """A value of `UNIT`."""
+    """Return a value of `UNIT`."""
     return array("float32", [2], [x, y])
 
 
@@ -158,7 +158,7 @@ def _sequences() -> list[ValidValue]:
 
 
 def _stacks() -> list[ValidValue]:
-    """Stacks that show their length only just, or have none to show (V-15)."""
+    """Return stacks with a length that barely shows, or none (V-15)."""
     nothing, empty = dict_(("x", tuple_())), box("int32", [0], 0, 1)
     without_bytes = entries(("x", array("int32", [0], [])))
     inner = entries(("x", items(positions())))

@@ -1,8 +1,8 @@
 """RLMesh: a versioned contract between a model and the environment it is evaluated in.
 
 `EnvServer` serves an environment in one process; `RemoteEnv` or `Model` plays it in another. This
-package needs neither NumPy nor Gymnasium; `rlmesh.numpy`, `rlmesh.torch` and `rlmesh.jax` are the
-same in their values.
+package needs neither NumPy nor Gymnasium; `rlmesh.numpy`, `rlmesh.torch` and `rlmesh.jax` have the
+same names for values of those libraries.
 """
 
 from rlmesh import adapters, errors, spaces, specs, types

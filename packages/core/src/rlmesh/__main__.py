@@ -1,4 +1,4 @@
-"""`python -m rlmesh` is the command `rlmesh`."""
+"""Runs the command `rlmesh` as `python -m rlmesh`."""
 
 import sys
 

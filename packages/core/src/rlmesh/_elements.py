@@ -1,7 +1,7 @@
-"""Numbers of any carrier as elements of a dtype, without an array library.
+"""Reads numbers in any form as elements of a dtype, without an array library.
 
-Carriers: Python numbers, nested lists and tuples, `Tensor`, PyTorch's tensors, and anything with
-the buffer protocol or NumPy's array interface.
+The forms are Python numbers, nested lists and tuples, `Tensor`, PyTorch's tensors, and everything
+with the buffer protocol or NumPy's array interface.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _ALIASES = {"l": f"int{8 * struct.calcsize('l')}", "L": f"uint{8 * struct.calcsi
 
 
 class ElementError(ValueError):
-    """The value cannot become elements of the dtype and shape; says what it is instead."""
+    """The value cannot become elements of the dtype and shape; the message describes the value."""
 
 
 def numbers_of(value: object) -> tuple[DType, tuple[int, ...], bytes] | None:
-    """Dtype, shape and little-endian bytes of an array of numbers; None if it is none.
+    """Return dtype, shape and little-endian bytes of an array of numbers; None for anything else.
 
-    Arrays are known by NumPy's array interface, by the buffer protocol, or as PyTorch's tensors.
+    Arrays are recognised by NumPy's array interface, the buffer protocol, or PyTorch's type.
     """
     name = getattr(getattr(value, "dtype", None), "name", None)
     shape = getattr(value, "shape", None)
@@ -41,7 +41,7 @@ def numbers_of(value: object) -> tuple[DType, tuple[int, ...], bytes] | None:
         return element, tuple(int(n) for n in shape), data
     if isinstance(value, (bytes, bytearray)):
         return None
-    if isinstance(name, str) and name not in DTYPES:  # A date has a buffer of its bytes.
+    if isinstance(name, str) and name not in DTYPES:  # An array of dates has a buffer too.
         return None
     if hasattr(value, "detach"):
         return _numbers_of_tensor(value)
@@ -55,7 +55,10 @@ def numbers_of(value: object) -> tuple[DType, tuple[int, ...], bytes] | None:
 
 
 def _numbers_of_tensor(value: Any) -> tuple[DType, tuple[int, ...], bytes] | None:
-    """Those of a PyTorch tensor of any device, which has neither interface; None if it is none."""
+    """Return the numbers of a PyTorch tensor on any device; None if `value` is not such a tensor.
+
+    A tensor has neither the buffer protocol nor the array interface.
+    """
     torch: Any = sys.modules.get("torch")
     if torch is None or not isinstance(value, torch.Tensor) or value.layout is not torch.strided:
         return None
@@ -75,7 +78,7 @@ def _swapped(data: bytes, itemsize: int) -> bytes:
 
 
 def elements_of(value: object, dtype: DType, shape: tuple[int, ...]) -> Tensor:
-    """`value` as a Tensor of exactly `dtype` and `shape`.
+    """Return `value` as a Tensor of exactly `dtype` and `shape`.
 
     Raises:
         ElementError: If the shape differs, or a cast loses more than float precision.
@@ -99,9 +102,9 @@ def elements_of(value: object, dtype: DType, shape: tuple[int, ...]) -> Tensor:
 
 
 def _joined(value: object, dtype: DType) -> tuple[tuple[int, ...], bytes] | None:
-    """Shape and bytes of a list of arrays of `dtype`; None if it is none.
+    """Return shape and bytes of a list of arrays of `dtype`; None for anything else.
 
-    As numbers they would lose the payloads of their NaNs.
+    The bytes are joined as they are, because NaNs converted to numbers lose their payloads.
     """
     if not isinstance(value, (list, tuple)):
         found = numbers_of(value)
@@ -118,9 +121,10 @@ def _joined(value: object, dtype: DType) -> tuple[tuple[int, ...], bytes] | None
 
 
 def is_nothing(extents: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    """Whether lists of these extents are an array of the shape, which has no elements.
+    """Return whether lists of these extents are an array of `shape`, which has no elements.
 
-    Lists end where there is nothing: those of (2, 0, 3) tell (2, 0). No list at all is taken too.
+    Nested lists show no extents after an extent of 0: those of (2, 0, 3) show (2, 0). An empty list
+    is accepted for every such shape.
     """
     return 0 in shape and extents in ((0,), shape[: shape.index(0) + 1])
 
@@ -161,9 +165,10 @@ def _cast(numbers: list[Any], dtype: DType) -> bytes:
 
 
 def _odd_float(number: Any) -> float:
-    """A number as a float that rounds to a smaller type as the number itself does.
+    """Return a number as a float64 that rounds to a smaller type as the number itself does.
 
-    Beyond 53 bits that is the one of the two floats around an integer whose last bit is 1.
+    An integer of more than 53 bits has two neighbouring floats; the one with the last bit 1 keeps
+    the side of the middle that the integer is on.
     """
     size = number.bit_length() - 53 if isinstance(number, int) else 0
     if size <= 0:

@@ -1,7 +1,7 @@
-"""The journal of a run: its episodes in a file, each as soon as it has ended.
+"""The journal of a run: a file to which each episode is written as soon as it has ended.
 
-A journal is what CONTRACT.md, T-6, says: records, each between its length and its checksum, the
-first of which is the header. A run that was cut short, by whatever, goes on from its journal.
+T-6: a journal is a series of records, each between its length and its checksum; the first record is
+the header. A run that was cut short for any reason can go on from its journal.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ if sys.platform != "win32":
 __all__ = ["Journal"]
 
 MAX_RECORD_BYTES = 2**28
-"""Longest record: that of a message (M-1)."""
+"""Largest size of a record, in bytes: M-1 limits a message to 256 MiB."""
 
 MAX_LENGTH_BYTES = 10
-"""Longest varint."""
+"""Largest size of a varint, in bytes."""
 
 
 class Journal:
-    """A journal that is open for appending; `create` and `open` make one.
+    """A journal that is open for appending; made by `create` or `open`.
 
-    Once `append` has returned, the episode outlives the process, however that ends; with `fsync`,
-    the machine too. One journal object has a file at a time, which a lock of the file sees to (not
-    on Windows, nor on file systems without locks). Threads may append at the same time. As a
-    context manager it closes the file.
+    Once `append` has returned, the episode survives any end of the process; with `fsync`, it also
+    survives the end of the machine. A file belongs to one journal object at a time, which a file
+    lock ensures (but not on Windows, nor on file systems without locks). Several threads may append
+    at the same time. As a context manager a journal closes its file.
 
     Attributes:
-        path: The file.
-        header: What the run is.
-        episodes: The episodes that stood in it when it was opened, in the order of the file.
+        path: Path of the file.
+        header: Description of the run.
+        episodes: Episodes that the file had when it was opened, in the order of the file.
     """
 
     path: str
@@ -77,19 +77,19 @@ class Journal:
         fsync: bool = False,
         backend: ArrayBackend = NATIVE,
     ) -> Journal:
-        """A new journal, with nothing but its header.
+        """Create a new journal that contains only its header.
 
         Args:
-            path: Where; nothing may be there.
-            header: What the run is.
-            fsync: Whether each record is on the disk, not only with the system, before the call
-                returns: what survives the machine costs some milliseconds a record.
-            backend: Who knows the arrays of final infos.
+            path: Path of the new file, which must not exist.
+            header: Description of the run.
+            fsync: Whether each record is flushed to the disk, not only to the system, before
+                `append` returns; this costs some milliseconds per record.
+            backend: Backend that encodes the arrays of final infos.
 
         Raises:
-            FileExistsError: If the file is there; `open` goes on with it.
-            OSError: If it cannot be written.
-            ValueError: If a number of the header does not fit its field.
+            FileExistsError: If the file exists; `open` continues it.
+            OSError: If the file cannot be written.
+            ValueError: If a number in the header does not fit its field.
         """
         record = framed(write_record(header, backend))
         with cls._opened(path, "x+", backend, fsync) as journal:
@@ -108,24 +108,24 @@ class Journal:
         fsync: bool = False,
         backend: ArrayBackend = NATIVE,
     ) -> Journal:
-        """A journal that is there, with the episodes that stand in it.
+        """Open an existing journal, with the episodes that it contains.
 
-        A last record that was cut short or damaged is not read, and goes when the next one is
-        appended. The file is not changed before that.
+        A last record that was cut short or damaged is ignored, and is overwritten when the next one
+        is appended. The file is not changed before that.
 
         Args:
-            path: The journal.
-            header: What the run is that goes on; None: whatever the journal says. With one, a
-                journal whose own header was cut short is begun anew.
-            fsync: As of `create`.
-            backend: Who makes, and knows, the arrays of final infos.
+            path: Path of the journal.
+            header: Description of the run that continues; None: any header is accepted. If it is
+                set, a journal with its own header cut short is started again.
+            fsync: As in `create`.
+            backend: Backend that encodes and decodes the arrays of final infos.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            OSError: If it cannot be read and written.
-            JournalError: If it is not a journal, breaks off at a record that is broken (`.offset`
-                says where), was written with a spec version that does not talk to this one, is
-                open already, or its header is not `header`; says which fields differ, and how.
+            OSError: If the file cannot be read and written.
+            JournalError: If the file is not a journal, has a broken record before its last one
+                (at `.offset`), was written with an incompatible spec version, is already open, or
+                has a header other than `header`; the message lists the fields that differ.
         """
         with cls._opened(path, "r+", backend, fsync) as journal:
             journal._read(header)
@@ -136,7 +136,7 @@ class Journal:
     def _opened(
         cls, path: str | os.PathLike[str], mode: str, backend: ArrayBackend, fsync: bool
     ) -> Generator[Journal, None, None]:
-        """A journal of a file that is closed again if what is done with it fails."""
+        """Yield a journal of a file, which is closed again if the block fails."""
         place = os.fspath(path)
         journal = cls(place, io.FileIO(place, mode), backend, fsync)
         try:
@@ -149,15 +149,15 @@ class Journal:
     def append(self, episode: EpisodeResult) -> None:
         """Write an episode.
 
-        Where that fails, such as on a full disk, what was written of it goes with the next one.
+        If that fails, such as on a full disk, the next call overwrites what was written of it.
 
         Args:
             episode: The episode.
 
         Raises:
             ClosedError: If the journal is closed.
-            OSError: If it cannot be written.
-            ValueError: If a number of it does not fit its field, or its record is over 256 MiB.
+            OSError: If the episode cannot be written.
+            ValueError: If a number in it does not fit its field, or its record is over 256 MiB.
         """
         record = write_record(episode, self._backend)
         if len(record) > MAX_RECORD_BYTES:
@@ -171,7 +171,7 @@ class Journal:
             self._write(framed(record))
 
     def close(self) -> None:
-        """Close the file. Again: nothing."""
+        """Close the file. Closing it again has no effect."""
         with self._appending:
             self._file.close()
 
@@ -187,6 +187,7 @@ class Journal:
         self.close()
 
     def _write(self, record: bytes) -> None:
+        # Bytes after the last whole record are left by a write that failed or was cut short.
         if not self._sound:
             self._file.truncate(self._end)
         self._file.seek(self._end)
@@ -210,7 +211,7 @@ class Journal:
             self._begin_anew(data, wanted)
 
     def _records(self, data: bytes) -> list[Record]:
-        """The records, as far as they are whole; sets where they end."""
+        """Return the records that are whole, and set the position of their end."""
         records: list[Record] = []
         while (found := self._length(data)) is not None:
             start, end = found
@@ -220,7 +221,7 @@ class Journal:
             record = data[start:end]
             if data[end:stop] != checksum(record):
                 if stop == len(data):
-                    break  # The last one, which was not written whole; it is played again.
+                    break  # The last record was cut short; its episode is played again.
                 raise self._broken("a record is not what was written: its checksum is wrong")
             try:
                 records.append(read_record(record, self._backend))
@@ -231,7 +232,7 @@ class Journal:
         return records
 
     def _length(self, data: bytes) -> tuple[int, int] | None:
-        """Where the next record starts and ends; None where its length is cut short."""
+        """Return start and end of the next record; None if its length is cut short."""
         size = 0
         for i, byte in enumerate(data[self._end : self._end + MAX_LENGTH_BYTES]):
             size |= (byte & 127) << 7 * i
@@ -241,7 +242,7 @@ class Journal:
                 start = self._end + i + 1
                 return start, start + size
         if len(data) - self._end >= MAX_LENGTH_BYTES:
-            raise self._broken("what should be a record's length is none")
+            raise self._broken("expected the length of a record, got more than 10 bytes of it")
         return None
 
     def _take(self, records: list[Record], wanted: JournalHeader | None) -> None:
@@ -262,15 +263,15 @@ class Journal:
         self.episodes = tuple(record for record in later if isinstance(record, EpisodeResult))
 
     def _as_written(self, header: JournalHeader) -> JournalHeader:
-        """The header as it is read again: texts lose what UTF-8 cannot carry."""
+        """Return the header as it is read back: texts lose what UTF-8 cannot encode."""
         again = read_record(write_record(header, self._backend), self._backend)
         assert isinstance(again, JournalHeader)
         return again
 
     def _begin_anew(self, data: bytes, header: JournalHeader) -> None:
-        """Write the header where not even that had been written whole."""
+        """Write the header into a file in which not even the header is whole."""
         record = framed(write_record(header, self._backend))
-        if not record.startswith(data):  # Some other file: it is not ours to overwrite.
+        if not record.startswith(data):  # The file is something else, and must not be overwritten.
             raise JournalError(self.path, "expected a journal, got a file without a header")
         self._write(record)
         self.header = header
@@ -280,10 +281,10 @@ class Journal:
 
 
 def _lock(file: io.FileIO, path: str) -> None:
-    """Keep the file from others until it is closed.
+    """Lock the file against other journals until it is closed.
 
     Raises:
-        JournalError: If another has it.
+        JournalError: If another journal has locked it.
     """
     if sys.platform == "win32":
         return
@@ -298,7 +299,7 @@ def _lock(file: io.FileIO, path: str) -> None:
 
 
 def _sync_folder(path: str) -> None:
-    """Have the name of a new file on the disk."""
+    """Flush the folder to the disk, so that the name of a new file survives too."""
     if sys.platform == "win32":
         return
     folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Libraries that only an extra brings, imported when they are needed."""
+"""Imports of libraries that only an extra installs, at the time they are needed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ __all__ = ["optional_import"]
 
 
 def optional_import(name: str, what: str, extra: str) -> Any:
-    """A library of an extra.
+    """Import a library that an extra installs.
 
     Args:
-        name: Its name ("pandas").
-        what: What needs it ("to_dataframe()").
-        extra: The extra ("report").
+        name: Name of the module ("pandas").
+        what: The feature that needs it ("to_dataframe()").
+        extra: Name of the extra ("report").
 
     Raises:
-        ImportError: If it is not installed; says how to.
+        ImportError: If the library is not installed; the message has the pip command.
     """
     root = name.partition(".")[0]
     try:
         return importlib.import_module(name)
     except ImportError as error:
         if error.name not in (name, root):
-            raise  # It is there, and lacks something of its own.
+            raise  # The library is installed, but one of its own imports is missing.
         raise ImportError(
             f'{what} needs {root}: pip install "rlmesh-core[{extra}]"', name=root
         ) from error

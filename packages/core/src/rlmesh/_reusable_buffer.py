@@ -1,7 +1,7 @@
-"""Memory for large values: what a message came in may be a value's, and is used again after it.
+"""Memory for large values, reused once no value refers to it.
 
-The kernel clears every page that it hands to a process, which costs more than the copy of a large
-value into it.
+A decoded value may keep the memory of the message that it arrived in. Memory is reused because the
+kernel clears every page that it gives to a process, which costs more than copying a large value.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ __all__ = [
 _Memory = TypeVar("_Memory", bound=Sized)
 
 _COUNTS = getattr(sys, "_is_gil_enabled", lambda: True)()
-"""Whether `sys.getrefcount` tells the truth."""
+"""Whether `sys.getrefcount` is exact; it is not without the GIL."""
 
 _KEPT = 2
-"""How much is kept: what a caller holds while it waits for the next."""
+"""Number of blocks kept: a caller holds one value while it waits for the next."""
 
 
 class ReceivedBuffer(mmap.mmap):
-    """Memory that one message came in. Whoever decodes it may keep, and write, its parts."""
+    """Memory that one message arrived in. Its decoder may keep and write to its parts."""
 
 
 class JoinedBuffer(bytearray):
-    """Memory that slabs were joined in. Whoever decodes it may keep, and write, it."""
+    """Memory that slabs were joined in. Its decoder may keep it and write to it."""
 
 
 def is_given(data: Buffer) -> bool:
-    """Whether a slab is a part of memory that belongs to whoever decodes it."""
+    """Return whether a slab is part of memory that its decoder may keep."""
     return type(data) is memoryview and type(data.obj) in _GIVEN
 
 
@@ -49,23 +49,23 @@ _GIVEN = (ReceivedBuffer, JoinedBuffer)
 
 
 def joined(parts: Sequence[Buffer]) -> memoryview:
-    """The parts, one after another, in memory that belongs to whoever decodes it."""
+    """Return the parts joined in memory that its decoder may keep."""
     whole = memoryview(JoinedBuffer(sum(map(len, parts))))
     copy_parts(parts, whole)
     return whole
 
 
 class ReusableBuffer(Generic[_Memory]):
-    """The memory that was handed out last, for use again once nobody else refers to it.
+    """The most recent blocks of memory, for reuse once nothing else refers to them.
 
-    It is one thread's: two could be handed the same before either refers to it.
+    For one thread only: two threads could get the same block before either refers to it.
     """
 
     def __init__(self) -> None:
         self._kept: list[_Memory] = []
 
     def unused(self, least: int, most: int) -> _Memory | None:
-        """Memory of `least` to `most` bytes that nobody refers to."""
+        """Return kept memory of `least` to `most` bytes that nothing refers to, or None."""
         kept = self._kept
         for index in range(len(kept)) if _COUNTS else ():
             if _references(kept, index) == _OURS and least <= len(kept[index]) <= most:
@@ -73,7 +73,7 @@ class ReusableBuffer(Generic[_Memory]):
         return None
 
     def keep(self, memory: _Memory) -> _Memory:
-        """Keep what is handed out now, in place of the oldest."""
+        """Keep a block that is about to be used, in place of the oldest one."""
         self._kept.append(memory)
         del self._kept[:-_KEPT]
         return memory
@@ -84,17 +84,17 @@ def _references(kept: Sequence[object], index: int) -> int:
 
 
 _OURS = _references([bytearray()], 0)
-"""References to memory that only the list knows; how many that are is the interpreter's matter."""
+"""References to memory that only the list holds, measured because it varies by interpreter."""
 
 
 class ReceiveBuffers:
-    """Hands out memory for messages, and uses again what no value has kept."""
+    """Allocator of memory for messages that reuses what no value has kept."""
 
     def __init__(self) -> None:
         self._kept: ReusableBuffer[ReceivedBuffer] = ReusableBuffer()
 
     def take(self, size: int) -> memoryview:
-        """Memory of `size` bytes that nobody refers to."""
+        """Return memory of `size` bytes that nothing refers to."""
         memory = self._kept.unused(size, 2 * size)
         if memory is None:
             memory = ReceivedBuffer(-1, size + mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

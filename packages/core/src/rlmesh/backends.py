@@ -1,7 +1,7 @@
-"""`ArrayBackend`: what the codec asks of an array library, and the native one that needs none.
+"""`ArrayBackend`: the interface between the codec and an array library, and the native backend.
 
-A backend turns one leaf of a space into bytes and back. Everything else (which leaves there are,
-in which order, with which sizes) is the codec's.
+A backend turns one leaf of a space into bytes and back. Everything else (which leaves there are, in
+which order and of which sizes) belongs to the codec.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rlmesh.tensor import Tensor, nest
 __all__ = ["NATIVE", "ArrayBackend", "Buffer", "DynamicArray", "Leaf", "NativeBackend"]
 
 Buffer = Union[bytes, bytearray, memoryview]
-"""Bytes of a leaf: C order, little-endian."""
+"""The type of a leaf's bytes: C order, little-endian."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Leaf:
     """One leaf of a space: an array of fixed shape.
 
     Attributes:
-        path: Where the leaf is, for messages ("observation['camera']").
+        path: Path of the leaf, for messages ("observation['camera']").
         dtype: Element type.
         shape: Extents of one value, without batch axes.
-        low: Inclusive lower bounds; None: nothing to check.
-        high: Inclusive upper bounds; None: nothing to check.
-        nbytes: Bytes of one value.
-        cache: Where a backend keeps what it derives from the bounds, and memory for values.
+        low: Inclusive lower bounds; None: there is nothing to check.
+        high: Inclusive upper bounds; None: there is nothing to check.
+        nbytes: Size of one value in bytes.
+        cache: Storage for what a backend derives from the bounds, and for memory of values.
     """
 
     path: str
@@ -49,11 +49,11 @@ class Leaf:
         object.__setattr__(self, "nbytes", math.prod(self.shape) * self.dtype.itemsize)
 
     def batch_shape(self, count: int | None) -> tuple[int, ...]:
-        """Shape of `count` stacked values; of one value where `count` is None."""
+        """Return the shape of `count` stacked values, or of one value if `count` is None."""
         return self.shape if count is None else (count, *self.shape)
 
     def describe(self, count: int | None) -> str:
-        """What the leaf expects, in words."""
+        """Return the expected dtype and shape as text, for messages."""
         return f"{self.dtype} of shape {self.batch_shape(count)}"
 
 
@@ -75,9 +75,9 @@ class DynamicArray:
 
 
 class ArrayBackend(Protocol):
-    """What the codec asks of an array library.
+    """The interface between the codec and an array library.
 
-    `rlmesh_numpy`, `rlmesh_torch` and `rlmesh_jax` each have one, and one test suite holds for all.
+    `rlmesh_numpy`, `rlmesh_torch` and `rlmesh_jax` each have one; one test suite checks them all.
     """
 
     name: str
@@ -87,9 +87,9 @@ class ArrayBackend(Protocol):
     """Class of the values of a Graph: a named tuple of nodes, edges and edge_links."""
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Any:
-        """`value` as an array of exactly the leaf's dtype and shape.
+        """Return `value` as an array of exactly the leaf's dtype and shape.
 
-        It is the value itself where it already is one, else a cast copy.
+        A value that already is such an array is returned unchanged; otherwise a cast copy is.
 
         Args:
             value: An array of any library, a number, or nested lists or tuples of numbers.
@@ -102,61 +102,62 @@ class ArrayBackend(Protocol):
         ...
 
     def exact_bytes(self, value: Any, leaf: Leaf, check: bool) -> Buffer | None:
-        """The bytes of one value that is already the leaf's array: the shortest way.
+        """Return the bytes of one value that is already the leaf's array: a short cut.
 
         Args:
             value: An array of any library, a number, or nested lists or tuples of numbers.
             leaf: The leaf.
-            check: Whether the elements have to be inside the leaf's bounds.
+            check: Whether the elements must be checked against the leaf's bounds.
 
         Returns:
-            What `as_leaf`, `violation` and `to_bytes` would give; None: they shall decide.
+            The same bytes as from `as_leaf`, `violation` and `to_bytes`; None if the caller has to
+            take those three steps, because the value is not such an array or is out of bounds.
         """
         ...
 
     def violation(self, array: Any, leaf: Leaf) -> str | None:
-        """The first element of an `as_leaf` array outside the leaf's bounds, in words.
+        """Return a description of the first element of an `as_leaf` array that is out of bounds.
 
-        None if there is none. NaN is outside. Called only where the leaf has bounds.
+        None if there is none. NaN is out of bounds. Called only if the leaf has bounds.
         """
         ...
 
     def to_bytes(self, array: Any) -> Buffer:
-        """The bytes of an `as_leaf` array: C order, little-endian; they may be a view of it."""
+        """Return the bytes of an `as_leaf` array, C order, little-endian; possibly a view of it."""
         ...
 
     def from_bytes(self, data: Buffer, leaf: Leaf, count: int | None, copy: bool) -> Any:
-        """An array of the leaf's dtype and shape from bytes of exactly its size.
+        """Return an array of the leaf's dtype and shape from bytes of exactly its size.
 
         Args:
             data: The bytes.
             leaf: The leaf.
             count: Number of stacked values; None: one value.
-            copy: True: the array owns its memory and may be written. False: it may be a read-only
+            copy: Whether the array must own writable memory; if False, the array may be a read-only
                 view of `data`.
         """
         ...
 
     def dynamic(self, value: object) -> DynamicArray | None:
-        """`value` for the wire, if it is an array or typed scalar of this or a related library."""
+        """Return the wire form of an array or typed scalar of this or a related library."""
         ...
 
     def from_dynamic(self, array: DynamicArray) -> Any:
-        """The library's own value: an array, a typed scalar, or an array of any values."""
+        """Return the library's own value: an array, a typed scalar, or an array of any values."""
         ...
 
 
 class NativeBackend:
     """Leaves as `rlmesh.Tensor`, without any array library.
 
-    Values that have the buffer protocol or the array interface, such as NumPy's, are accepted too.
+    Values with the buffer protocol or the array interface, such as NumPy's, are accepted too.
     """
 
     name = "native"
     graph_type: type[Any] = GraphInstance
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Tensor:
-        """See `ArrayBackend.as_leaf`."""
+        """Return a Tensor; see `ArrayBackend.as_leaf`."""
         shape = leaf.batch_shape(count)
         if isinstance(value, Tensor) and value.dtype is leaf.dtype and value.shape == shape:
             return value
@@ -166,11 +167,11 @@ class NativeBackend:
             raise InvalidValueError(leaf.path, leaf.describe(count), str(error)) from None
 
     def exact_bytes(self, value: Any, leaf: Leaf, check: bool) -> None:
-        """See `ArrayBackend.exact_bytes`."""
+        """Return None, because there is no short cut; see `ArrayBackend.exact_bytes`."""
         return
 
     def violation(self, array: Tensor, leaf: Leaf) -> str | None:
-        """See `ArrayBackend.violation`."""
+        """Describe the first element out of bounds; see `ArrayBackend.violation`."""
         numbers = array.dtype.unpack(array.buffer)
         low, high = self._limits(leaf)
         period = len(low)
@@ -192,22 +193,25 @@ class NativeBackend:
         return limits
 
     def to_bytes(self, array: Tensor) -> bytes:
-        """See `ArrayBackend.to_bytes`."""
+        """Return the bytes of the elements; see `ArrayBackend.to_bytes`."""
         return array.tobytes()
 
     def from_bytes(self, data: Buffer, leaf: Leaf, count: int | None, copy: bool) -> Tensor:
-        """See `ArrayBackend.from_bytes`. A Tensor is immutable, so `bytes` are never copied."""
+        """Return a Tensor; see `ArrayBackend.from_bytes`.
+
+        A Tensor is immutable, so `bytes` are never copied.
+        """
         owned = data if isinstance(data, bytes) or not copy else bytes(data)
         return Tensor(owned, leaf.dtype, leaf.batch_shape(count))
 
     def dynamic(self, value: object) -> DynamicArray | None:
-        """See `ArrayBackend.dynamic`."""
+        """Return the wire form of a value; see `ArrayBackend.dynamic`."""
         if isinstance(value, Tensor):
             return DynamicArray(value.dtype, value.shape, value.buffer)
         return numbers_array(value)
 
     def from_dynamic(self, array: DynamicArray) -> Any:
-        """A Tensor; a Python number for a typed scalar; nested lists for an array of any values."""
+        """Return a Tensor, a Python number for a typed scalar, or nested lists for any values."""
         if array.dtype is None:
             return nest(list(array.elements), array.shape or ())
         assert array.data is not None
@@ -217,12 +221,12 @@ class NativeBackend:
 
 
 def numbers_array(value: object) -> DynamicArray | None:
-    """A NumPy array or scalar, recognised by its interface without importing NumPy."""
+    """Return a NumPy array or scalar, recognised by its interface without importing NumPy."""
     found = numbers_of(value)
     if found is None:
         return None
     element, shape, data = found
-    # NumPy's scalars have the array interface too; only arrays can be assigned into.
+    # NumPy's scalars have the array interface too, but only arrays support item assignment.
     is_scalar = shape == () and not hasattr(value, "__setitem__")
     return DynamicArray(element, None if is_scalar else shape, data)
 

@@ -1,7 +1,7 @@
 """Element types of leaves: every NumPy bool, int, uint and float type, and bfloat16.
 
-A `DType` knows how its elements travel (little-endian, `itemsize` bytes) and how Python's `struct`
-reads them. It depends on no array library.
+A `DType` defines how its elements are encoded (little-endian, `itemsize` bytes) and how Python's
+`struct` reads them. It depends on no array library.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class DType:
     Attributes:
         name: NumPy's name of the type ("float32"), or "bfloat16".
         kind: "b" (bool), "i" (signed), "u" (unsigned) or "f" (float).
-        itemsize: Bytes of one element on the wire.
-        code: `struct` character of one element; of the raw 16 bits for bfloat16.
+        itemsize: Size of one element on the wire, in bytes.
+        code: `struct` character of one element; for bfloat16, that of its raw 16 bits.
     """
 
     name: str
@@ -86,11 +86,12 @@ class DType:
             raise OverflowError(f"out of range for {self.name}: {error}") from None
 
     def unpack(self, data: bytes | memoryview) -> tuple[float, ...]:
-        """Decode elements: bools, ints or floats. `data` holds whole elements."""
+        """Decode the elements in `data`, which holds whole ones, as bools, ints or floats."""
         count = len(data) // self.itemsize
         raw: tuple[int, ...] = struct.unpack(f"<{count}{self.code}", data)
         if self.name == "bfloat16":
-            return tuple(_from_bfloat16(bits) for bits in raw)
+            # A bfloat16 is the upper half of a float32.
+            return tuple(_float32_of(bits << 16) for bits in raw)
         return raw
 
     def __str__(self) -> str:
@@ -98,18 +99,19 @@ class DType:
 
 
 def _to_bfloat16(value: float) -> int:
-    """Round to the nearest bfloat16, ties to even; returns its 16 bits.
+    """Round to the nearest bfloat16, ties to even, and return its 16 bits.
 
     Raises:
         OverflowError: If a finite value rounds to infinity.
     """
     bits: int = struct.unpack("<I", struct.pack("<f", value))[0]
     if math.isnan(value):
+        # The quiet bit is set, because without its lower half a NaN could become an infinity.
         return (bits >> 16) | 0x40
     near = _float32_of(bits)
     if near != value:
-        # A second rounding must still see on which side of the middle the value was: of the two
-        # float32 around it, take the one whose last bit is 1.
+        # Rounding twice must not lose on which side of the middle the value was. Of the two float32
+        # around it, the one with the last bit 1 keeps that side through the second rounding.
         bits = (bits - (abs(near) > abs(value))) | 1
     rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) & 0xFFFF
     if rounded & 0x7FFF == 0x7F80 and not math.isinf(value):
@@ -120,10 +122,6 @@ def _to_bfloat16(value: float) -> int:
 def _float32_of(bits: int) -> float:
     value: float = struct.unpack("<f", struct.pack("<I", bits))[0]
     return value
-
-
-def _from_bfloat16(bits: int) -> float:
-    return _float32_of(bits << 16)
 
 
 DTYPES: dict[str, DType] = {
@@ -148,11 +146,11 @@ DTYPES: dict[str, DType] = {
 
 
 def dtype(spec: DTypeLike) -> DType:
-    """The `DType` that `spec` names.
+    """Return the `DType` that `spec` names.
 
     Args:
         spec: A `DType`, a name, `bool`, `int` (int64), `float` (float64), a NumPy dtype or scalar
-            type, or any object whose `name` or `__name__` is one of ours.
+            type, or any object with the `name` or `__name__` of a `DType`.
 
     Raises:
         TypeError: If no element type has that name.

@@ -1,39 +1,39 @@
 """Every error that RLMesh raises, in one tree.
 
     RLMeshError
-    ├── AddressError (ValueError)                 the text is not an address
-    ├── SpaceError (ValueError)                   a space that the contract does not allow
-    ├── InvalidValueError (ValueError)            a value is not one of its space
+    ├── AddressError (ValueError)                 a text is not an address
+    ├── SpaceError (ValueError)                   the contract does not allow a space
+    ├── InvalidValueError (ValueError)            a value does not belong to its space
     ├── CodecError (ValueError)                   bytes are not a value of the space
-    │   └── NewerSpecError                        they are of a kind that a newer spec may have
+    │   └── NewerSpecError                        bytes have a kind that a newer spec may define
     ├── AdapterError (ValueError)                 a model does not fit an environment
     ├── JournalError (ValueError)                 a file is not the journal of this run
     ├── ClosedError (RuntimeError)                the client or server is closed
-    ├── ConcurrentCallError (RuntimeError)        a second caller while a call is running
+    ├── ConcurrentCallError (RuntimeError)        a second thread calls while a call is running
     ├── RunError (RuntimeError)                   a run ended early; finished episodes are kept
     ├── TransportError (ConnectionError)
-    │   ├── ConnectError                          nobody answers at the address
-    │   │   └── WrongServiceError                 what answers serves something else
+    │   ├── ConnectError                          no endpoint answers at the address
+    │   │   └── WrongServiceError                 the endpoint serves something else
     │   ├── ConnectionLostError                   the connection broke and could not be resumed
-    │   │   └── SessionLostError                  the server has the session no more
+    │   │   └── SessionLostError                  the server no longer has the session
     │   └── RequestTimeoutError (TimeoutError)    no answer within the timeout
     └── RemoteError                               the peer answered with an error
         ├── EnvError (RuntimeError)               the environment failed
-        │   ├── EnvCrashedError                   its process died
-        │   └── EnvTimeoutError (TimeoutError)    its call took longer than the server allows
+        │   ├── EnvCrashedError                   the environment's process died
+        │   └── EnvTimeoutError (TimeoutError)    a call took longer than the server allows
         ├── ModelError (RuntimeError)             the model failed
         ├── ProtocolError                         a frame or its order breaks the contract
-        ├── UnsupportedVersionError               the peers' spec versions do not talk
-        ├── UnsupportedError                      the peer does not support what was asked
-        ├── AuthenticationError (PermissionError) no or a wrong token
-        ├── ForbiddenError (PermissionError)      not allowed, such as a remote shutdown
+        ├── UnsupportedVersionError               the peers' spec versions are incompatible
+        ├── UnsupportedError                      the peer does not support the request
+        ├── AuthenticationError (PermissionError) the token is missing or wrong
+        ├── ForbiddenError (PermissionError)      the request is not allowed (remote shutdown)
         ├── BusyError                             another client holds the environment
         ├── LimitError                            a size, count or depth is over the limit
         ├── NotExposedError (AttributeError)      the environment does not expose that name
         └── ShuttingDownError                     the server is stopping
 
-Errors say what was expected, what came, at which path of the space, and what to do; the facts are
-attributes too.
+An error's message states what was expected, what was received, at which path of the space, and what
+to do about it; the same facts are attributes of the error.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class RLMeshError(Exception):
     """Base of every error of RLMesh.
 
     Attributes:
-        message: One sentence for a person.
+        message: One sentence for the user.
     """
 
     def __init__(self, message: str) -> None:
@@ -92,12 +92,12 @@ class RLMeshError(Exception):
         self.message = message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Constructors take keyword arguments, which the default of BaseException would lose.
+        # Constructors take keyword arguments, which the `__reduce__` of BaseException would lose.
         return (_rebuild, (type(self), self.args, self.__dict__))
 
 
 def _rebuild(cls: type[RLMeshError], args: tuple[Any, ...], facts: dict[str, Any]) -> RLMeshError:
-    # A class with two built-in bases has the memory layout of the larger one, OSError.
+    # A class with two built-in bases has the memory layout of the larger base, OSError.
     layout = OSError if issubclass(cls, OSError) else Exception
     error = layout.__new__(cls, *args)
     error.args = args
@@ -110,10 +110,10 @@ class AddressError(RLMeshError, ValueError):
 
 
 class SpaceError(RLMeshError, ValueError):
-    """A space breaks a rule of the contract, or is of a kind that it does not have.
+    """A space breaks a rule of the contract, or is of a kind that the contract does not have.
 
     Attributes:
-        path: Where in the space, as an expression ("observation['camera']"); empty at its root.
+        path: Path within the space, as an expression ("observation['camera']"); empty at the root.
     """
 
     def __init__(self, message: str, *, path: str = "") -> None:
@@ -122,12 +122,12 @@ class SpaceError(RLMeshError, ValueError):
 
 
 class InvalidValueError(RLMeshError, ValueError):
-    """A value is not one of the space that it was given for.
+    """A value does not belong to its space.
 
     Attributes:
-        path: Where in the value, as an expression ("action['arm']").
-        expected: What the space asks for there.
-        actual: What came instead.
+        path: Path within the value, as an expression ("action['arm']").
+        expected: What the space requires at that path.
+        actual: What the value has there instead.
     """
 
     def __init__(self, path: str, expected: str, actual: str) -> None:
@@ -138,7 +138,7 @@ class InvalidValueError(RLMeshError, ValueError):
 
     @classmethod
     def from_peer(cls, message: str, *, path: str, expected: str, actual: str) -> InvalidValueError:
-        """The error as a peer has reported it, in the peer's words."""
+        """Return the error that a peer reported, with the peer's own message."""
         error = cls(path, expected, actual)
         error.args = (message,)
         error.message = message
@@ -149,7 +149,7 @@ class CodecError(RLMeshError, ValueError):
     """Bytes are not a value of the space, or not a message of the contract.
 
     Attributes:
-        path: Where in the space; empty where that is not known.
+        path: Path within the space; empty if it is not known.
     """
 
     def __init__(self, message: str, *, path: str = "") -> None:
@@ -158,18 +158,18 @@ class CodecError(RLMeshError, ValueError):
 
 
 class NewerSpecError(CodecError):
-    """A space or an element type is of a kind that this spec version does not know."""
+    """A space or an element type is of a kind that this spec version does not define."""
 
 
 _MOST_LINES = 20
-"""Most reasons that a message tells."""
+"""Largest number of reasons that a message lists."""
 
 
 class AdapterError(RLMeshError, ValueError):
-    """A model's spec does not fit an environment; the reasons are told all at once.
+    """A model's spec does not fit an environment; all reasons are reported at once.
 
     Attributes:
-        problems: Every reason, at least one; the message has the first 20.
+        problems: Every reason, at least one; the message lists the first 20.
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -181,16 +181,16 @@ class AdapterError(RLMeshError, ValueError):
 
     @property
     def forbidden(self) -> bool:
-        """Whether a reason is an entry point that the user has not said to trust."""
+        """Whether a reason is an entry point that the user has not marked as trusted."""
         return any(problem.forbidden for problem in self.problems)
 
 
 class JournalError(RLMeshError, ValueError):
-    """A file is not a journal, not that of this run, broken, or open elsewhere.
+    """A file is not a journal, belongs to another run, is broken, or is open elsewhere.
 
     Attributes:
         path: The file.
-        offset: Where in it, in bytes; what stands before it is sound.
+        offset: Position of the fault in the file, in bytes; everything before it is sound.
     """
 
     def __init__(self, path: str, message: str, *, offset: int = 0) -> None:
@@ -208,10 +208,10 @@ class ConcurrentCallError(RLMeshError, RuntimeError):
 
 
 class RunError(RLMeshError, RuntimeError):
-    """A run ended before its last episode; `__cause__` says why.
+    """A run ended before its last episode; `__cause__` is the reason.
 
     Attributes:
-        result: The episodes that were finished.
+        result: The result of the finished episodes.
     """
 
     def __init__(self, message: str, *, result: RunResult) -> None:
@@ -232,11 +232,11 @@ class TransportError(RLMeshError, ConnectionError):
 
 
 class ConnectError(TransportError):
-    """Nobody answers at the address: refused, silent, or not an RLMesh endpoint."""
+    """No RLMesh endpoint answers at the address: refused, silent, or another protocol."""
 
 
 class WrongServiceError(ConnectError):
-    """What answers serves something else: a model where an environment is wanted, or no RLMesh."""
+    """The endpoint serves something else: a model instead of an environment, or no RLMesh."""
 
 
 class ConnectionLostError(TransportError):
@@ -244,14 +244,14 @@ class ConnectionLostError(TransportError):
 
 
 class SessionLostError(ConnectionLostError):
-    """The server has the session no more.
+    """The server no longer has the session.
 
-    Its grace period is over, the server was started anew, or another connection has taken it.
+    The grace period is over, the server was restarted, or another connection took the session.
     """
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
-    """No answer came within the timeout. The request stays in flight."""
+    """No answer arrived within the timeout. The request stays in flight."""
 
 
 class RemoteError(RLMeshError):
@@ -259,9 +259,9 @@ class RemoteError(RLMeshError):
 
     Attributes:
         code: Number of the `ErrorCode`.
-        session_closed: Whether the session is over. False: it goes on.
-        path: Where in the space or message; empty where that does not apply.
-        steps: Of `step_many`, the results of the steps before the one that failed.
+        session_closed: Whether the session is over; if False, it goes on.
+        path: Path within the space or message; empty if there is none.
+        steps: Results of the steps before the one that failed (`step_many` only).
     """
 
     steps: Sequence[Any] = ()
@@ -276,7 +276,7 @@ class RemoteError(RLMeshError):
 
 
 def _told(message: str, traceback: str) -> str:
-    """A message, with the traceback of the peer where it has told one."""
+    """Return a message, with the traceback of the peer if it sent one."""
     return f"{message}\n\nRemote traceback:\n{traceback.rstrip()}" if traceback else message
 
 
@@ -287,7 +287,7 @@ class EnvError(RemoteError, RuntimeError):
 
     Attributes:
         exception_type: Name of the exception's type with its module; empty for a bad result.
-        remote_traceback: Its traceback on the server; empty where the server does not tell.
+        remote_traceback: Traceback on the server; empty if the server does not expose it.
     """
 
     def __init__(
@@ -312,14 +312,14 @@ class EnvCrashedError(EnvError):
     """The environment's process died; `reset` starts a new one.
 
     Attributes:
-        exit_code: Its exit code, or minus the number of the signal that ended it.
+        exit_code: Exit code of the process, or minus the number of the signal that ended it.
     """
 
     exit_code: int | None = None
 
 
 class EnvTimeoutError(EnvError, TimeoutError):
-    """The environment's call took longer than the server allows."""
+    """A call of the environment took longer than the server allows."""
 
 
 class ModelError(RemoteError, RuntimeError):
@@ -327,7 +327,7 @@ class ModelError(RemoteError, RuntimeError):
 
     Attributes:
         exception_type: Name of the exception's type with its module.
-        remote_traceback: Its traceback on the server; empty where the server does not tell.
+        remote_traceback: Traceback on the server; empty if the server does not expose it.
     """
 
     exception_type: str = ""
@@ -342,7 +342,7 @@ class ProtocolError(RemoteError):
 
 
 class UnsupportedVersionError(RemoteError):
-    """The peers' spec versions do not talk to each other.
+    """The peers' spec versions are incompatible.
 
     Attributes:
         choices: Spec versions that the peer offers.
@@ -352,11 +352,11 @@ class UnsupportedVersionError(RemoteError):
 
 
 class UnsupportedError(RemoteError):
-    """The peer does not support what was asked of it."""
+    """The peer does not support the request."""
 
 
 class AuthenticationError(RemoteError, PermissionError):
-    """The peer asks for a token, and none or a wrong one was given."""
+    """The peer requires a token, and the request had none or a wrong one."""
 
 
 class ForbiddenError(RemoteError, PermissionError):
@@ -368,7 +368,7 @@ class BusyError(RemoteError):
 
     Attributes:
         holder: Name of that client.
-        held_seconds: How long it has held the environment.
+        held_seconds: Seconds for which that client has held the environment.
     """
 
     holder: str = ""
@@ -383,7 +383,7 @@ class NotExposedError(RemoteError, AttributeError):
     """The environment does not expose that name.
 
     Attributes:
-        choices: The names that it exposes.
+        choices: The names that the environment exposes.
     """
 
     choices: Sequence[str] = ()

@@ -11,26 +11,26 @@ from typing import Any, Literal, Union
 __all__ = ["TLS", "ServeOptions"]
 
 Pem = Union[str, Path, bytes, None]
-"""The path of a PEM file, or its bytes."""
+"""The type of a PEM: the path of a file, or its bytes."""
 
 _LONGEST = 1e9
-"""Seconds of the longest time: no lock of Python waits for much more (threading.TIMEOUT_MAX)."""
+"""Largest time in seconds: Python's locks cannot wait much longer (threading.TIMEOUT_MAX)."""
 
 
 @dataclass(frozen=True)
 class TLS:
     """The certificates of one end of a connection, for addresses `grpcs://host:port`.
 
-    A server needs `certificate` and `key`; with `authority` it admits only clients that show a
-    certificate of that authority (mutual TLS). A client needs nothing where the server's
-    certificate is of an authority that gRPC knows by default; else `authority`; and `certificate`
-    and `key` where the server asks for them. The server's certificate is checked against the host's
-    name in the address, always.
+    A server needs `certificate` and `key`; with `authority` it admits only clients that present a
+    certificate of that authority (mutual TLS). A client needs nothing if the server's certificate
+    is signed by an authority that gRPC trusts by default, and `authority` otherwise; it needs
+    `certificate` and `key` if the server requires them. The server's certificate is always checked
+    against the host name in the address.
 
     Attributes:
-        certificate: Its own certificate, with those that lead to the authority.
+        certificate: This end's certificate, with the chain that leads to the authority.
         key: Private key of `certificate`.
-        authority: Certificates of the authorities whose word counts for the other end.
+        authority: Certificates of the authorities that the other end's certificate may be from.
     """
 
     certificate: Pem = None
@@ -42,7 +42,7 @@ class TLS:
             raise ValueError("a certificate needs its key, and a key its certificate")
 
     def __repr__(self) -> str:
-        """Without the bytes of a key."""
+        """Return the names of the fields that are set, without the bytes of a key."""
         given = [name for name, value in vars(self).items() if value is not None]
         return f"TLS({', '.join(f'{name}=...' for name in given)})"
 
@@ -52,40 +52,41 @@ class ServeOptions:
     """How an endpoint serves.
 
     Attributes:
-        validation: What to do with an observation outside its space (bounds of a Box, NaN, length
-            and characters of a Text): "off", "warn" (a Python warning and
-            `info["rlmesh.validation"]`, once a path) or "strict" (an `EnvError`).
+        validation: Handling of an observation outside its space (bounds of a Box, NaN, length and
+            characters of a Text): "off", "warn" (a Python warning and `info["rlmesh.validation"]`,
+            once for each path) or "strict" (an `EnvError`).
         expose_tracebacks: Whether clients see tracebacks of the environment's exceptions. None:
             only on loopback and Unix sockets.
         remote_shutdown: Whether clients may stop the server.
-        drain_timeout: Seconds that open sessions have when the server stops.
-        grace_period: Seconds that a session whose connection broke keeps its environment, and may
-            be resumed by its client; 0: not at all.
-        idle_timeout: Seconds without a request after which a session is ended; 0: for ever.
-        call_timeout: Seconds that one call of an environment may take, in a worker process: it is
-            ended then, the call is an `EnvTimeoutError`, and the next reset starts another one. The
-            call of the factory is one too, so give it time enough to make an environment: where it
-            takes longer, a session that would open gets the error, one that resets ends with it,
-            and its place is free again. 0: any time; a factory that hangs keeps a place then
-            until its client gives up (`connect_timeout`), and in a thread for ever.
-        frames: Whether clients of the same host and user may go on over frames on a Unix socket,
-            which is several times as fast as gRPC (Linux, and not with a `grace_period` of 0).
-        frames_port: TCP port for clients of other hosts that ask for frames (`transport="frames"`),
-            with the server's own certificates and token; 0: any free one; None: there is none. It
-            needs a `grace_period` above 0.
+        drain_timeout: Seconds that open sessions have to end when the server stops.
+        grace_period: Seconds for which a session whose connection broke keeps its environment, so
+            that its client can resume it; 0: not at all.
+        idle_timeout: Seconds without a request after which a session ends; 0: never.
+        call_timeout: Seconds that one call of an environment in a worker process may take. A
+            process that exceeds them is ended; the call raises `EnvTimeoutError`, and the next
+            reset starts another process. The limit covers the call of the factory too, so allow
+            enough time to make an environment: if the factory exceeds it, a session that is opening
+            gets the error, a session that is resetting ends with it, and its slot is free again.
+            0: no limit; a factory that hangs then holds its slot until its client times out
+            (`connect_timeout`), or for ever in a thread.
+        frames: Whether clients of the same host and user may switch to frames on a Unix socket,
+            which is several times as fast as gRPC (Linux only; needs a `grace_period` above 0).
+        frames_port: TCP port for clients of other hosts that request frames
+            (`transport="frames"`), with the server's own certificates and token; 0: any free port;
+            None: no port. It needs a `grace_period` above 0.
         close_timeout: Seconds that the `close` of an environment may take when its session ends or
-            the server stops, after which its process is ended, or its thread left behind. A worker
-            process has them for its own end too, with that of its threads that are no daemons; what
-            it has started ends with it.
-        max_batch_size: Of a model: how many observations, of any sessions, are gathered into one
-            call at most; 1: none are. Only models with a batch form are called with several.
-        max_batch_delay_ms: Of a model: how many milliseconds it waits for further observations at
-            most, when it is free and has one; none where every session has asked already. 0: there
-            is no waiting, and those are gathered that have come meanwhile.
+            the server stops. After that its process is ended, or its thread abandoned. A worker
+            process gets the same time for its own exit, which waits for its threads that are not
+            daemons; the processes that it started end with it.
+        max_batch_size: Largest number of observations, from any sessions, in one call of a model;
+            1: no batches. Only models with a batch form are called with several observations.
+        max_batch_delay_ms: Longest time in milliseconds that a free model with one observation
+            waits for more; it does not wait if every session has already sent a request. 0: no
+            waiting; a batch has the observations that arrived during the call before.
 
     Raises:
-        ValueError: If a time is negative or above a billion seconds, `validation` none of the
-            three, or `max_batch_size` no whole number above 0.
+        ValueError: If a time is negative or above a billion seconds, `validation` is not one of the
+            three, or `max_batch_size` is not a whole number above 0.
     """
 
     validation: Literal["off", "warn", "strict"] = "warn"
@@ -112,24 +113,28 @@ class ServeOptions:
         if self.frames_port is not None and not self.grace_period:
             raise ValueError("frames_port needs a grace_period above 0: sessions move by resuming")
         if not 0 <= self.max_batch_delay_ms <= 1000 * _LONGEST:
-            words = f"max_batch_delay_ms={self.max_batch_delay_ms!r}"
-            raise ValueError(f"{words}; expected milliseconds, 0 or more, up to 1e12")
+            raise ValueError(
+                f"max_batch_delay_ms={self.max_batch_delay_ms!r}; "
+                f"expected milliseconds, 0 or more, up to 1e12"
+            )
         if type(self.max_batch_size) is not int or self.max_batch_size < 1:
-            words = f"max_batch_size={self.max_batch_size!r}"
-            raise ValueError(f"{words}; expected a whole number, 1 or more")
+            raise ValueError(
+                f"max_batch_size={self.max_batch_size!r}; expected a whole number, 1 or more"
+            )
 
     @classmethod
     def from_environment(cls, **given: Any) -> ServeOptions:
-        """The options that the variables `RLMESH_...` of the process say.
+        """Return the options that the process's variables `RLMESH_...` set.
 
         Each is named after the option (`RLMESH_GRACE_PERIOD=5`, `RLMESH_VALIDATION=strict`);
         true and false are "1" and "0", or "true" and "false".
 
         Args:
-            **given: Options that count more than the variables.
+            **given: Options that take precedence over the variables.
 
         Raises:
-            ValueError: If a variable says what the option cannot be; names it.
+            ValueError: If a variable has a value that the option does not allow; the message names
+                the variable.
         """
         for name in cls.__dataclass_fields__:
             variable = f"RLMESH_{name.upper()}"

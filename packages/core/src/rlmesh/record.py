@@ -1,4 +1,4 @@
-"""Recordings of episodes: films and data, of an evaluation or of a loop of one's own (`wrap`)."""
+"""Recorders of episodes as videos and data, in an evaluation or, with `wrap`, in your own loop."""
 
 from rlmesh._recording.reading import Trajectory, read_trajectories
 from rlmesh._recording.recorder import Recorder, RecordingWarning

@@ -1,4 +1,4 @@
-"""Contracts: what a client knows of an environment, and what an endpoint says of itself."""
+"""Contracts: the description of an environment for clients, and of an endpoint for its peers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AutoresetMode(Enum):
 
 
 class Capability(Enum):
-    """A feature that not every peer of the same major spec version has."""
+    """A feature that only some peers of the same major spec version have."""
 
     RESUME = "resume"
     STEP_MANY = "step_many"
@@ -46,12 +46,12 @@ class Capability(Enum):
 
 @dataclass(frozen=True)
 class Registration:
-    """What a registry says of an environment; nothing in it is enforced by the contract.
+    """An environment's entry in a registry; the contract enforces nothing of it.
 
     Attributes:
-        max_episode_steps: Steps after which an episode is truncated.
-        reward_threshold: Return from which the task counts as solved.
-        nondeterministic: Two runs with one seed may differ.
+        max_episode_steps: Number of steps after which an episode is truncated.
+        reward_threshold: Episode return from which the task counts as solved.
+        nondeterministic: Whether two runs with one seed may differ.
         kwargs: Arguments that the environment was made with.
     """
 
@@ -63,23 +63,23 @@ class Registration:
 
 @dataclass(frozen=True)
 class EnvContract:
-    """Everything that a client has to know of an environment before it plays.
+    """Everything that a client has to know about an environment before it plays.
 
     Attributes:
         id: Registered id ("CartPole-v1"), else the name of the environment's class.
-        observation_space: Space of one observation, of one lane for a vector.
-        action_space: Space of one action, of one lane for a vector.
-        num_envs: Number of lanes; 1 where `vector` is False.
-        vector: Values are batches of `num_envs`.
-        autoreset_mode: When lanes start their next episode; None where `vector` is False.
-        render_mode: Mode that the environment was made with; None: it does not render.
-        render_modes: Modes it could have been made with.
-        render_fps: Frames a second; None: not said.
-        metadata: The environment's other metadata.
-        tags: What the leaves of its spaces mean; None: not said.
-        registration: What its registry says; None: it was not registered.
-        exposed: Names that remote attribute calls reach.
-        reward_range: Smallest and largest reward of a step; None: not said.
+        observation_space: Space of one observation; for a vector, of one lane.
+        action_space: Space of one action; for a vector, of one lane.
+        num_envs: Number of lanes; 1 if `vector` is False.
+        vector: Whether values are batches of `num_envs`.
+        autoreset_mode: When lanes start their next episode; None if `vector` is False.
+        render_mode: Mode that the environment was made with; None if it does not render.
+        render_modes: Modes that the environment could have been made with.
+        render_fps: Images per second; None if not specified.
+        metadata: Other metadata of the environment.
+        tags: Meaning of the leaves of the spaces; None if not specified.
+        registration: Entry in the registry; None if the environment was not registered.
+        exposed: Names that remote attribute calls may use.
+        reward_range: Smallest and largest reward of a step; None if not specified.
         spec_version: Spec version of the endpoint.
     """
 
@@ -102,14 +102,14 @@ class EnvContract:
 
 @dataclass(frozen=True)
 class PeerInfo:
-    """What a peer is.
+    """The description of a peer.
 
     Attributes:
-        spec_version: Spec version it was built from.
+        spec_version: Spec version that the peer was built from.
         spec_digest: SHA-256 of the spec's image, for diagnosis.
         implementation: Name and version of the implementation.
-        capabilities: What it can do.
-        name: A name for people.
+        capabilities: Optional features of the peer.
+        name: Name for display.
     """
 
     spec_version: str
@@ -121,12 +121,12 @@ class PeerInfo:
 
 @dataclass(frozen=True)
 class SessionTerms:
-    """What a server promises to a session.
+    """The terms that a server grants to a session.
 
     Attributes:
-        grace_period: Seconds that a session outlives its connection; 0: not at all.
-        max_message_bytes: Largest message it accepts; 0: not said.
-        idle_timeout: Seconds without a request before it ends the session; 0: for ever.
+        grace_period: Seconds that a session outlives its connection; 0: it does not.
+        max_message_bytes: Largest message that the server accepts, in bytes; 0: not specified.
+        idle_timeout: Seconds without a request after which the session ends; 0: never.
     """
 
     grace_period: float = 0.0
@@ -134,19 +134,19 @@ class SessionTerms:
     idle_timeout: float = 0.0
 
     def without_grace(self) -> SessionTerms:
-        """The terms of a session that cannot be resumed."""
+        """Return the terms of a session that cannot be resumed."""
         return replace(self, grace_period=0.0)
 
 
 @dataclass(frozen=True)
 class Reconnect:
-    """A connection was lost, and the session resumed over another one; nothing else is lost.
+    """A session that lost its connection and was resumed over another, without any other loss.
 
     Attributes:
-        address: The endpoint.
+        address: Address of the endpoint.
         session_id: Id of the session.
-        attempts: How many connections were tried.
-        seconds: How long it took.
+        attempts: Number of connections that were tried.
+        seconds: Seconds from the loss until the session was resumed.
     """
 
     address: str

@@ -42,7 +42,7 @@ class Tensor:
     def __init__(self, buffer: Any, dtype: DTypeLike, shape: Sequence[int] | None = None) -> None:
         element = as_dtype(dtype)
         view = memoryview(buffer)
-        # cast() refuses a view with a zero in its shape, so an empty one is replaced.
+        # cast() refuses a view with a zero in its shape, so an empty view is replaced.
         view = view.cast("B") if view.nbytes else memoryview(b"")
         extents = (view.nbytes // element.itemsize,) if shape is None else tuple(shape)
         if view.nbytes != math.prod(extents) * element.itemsize:
@@ -56,7 +56,7 @@ class Tensor:
 
     @classmethod
     def of(cls, values: object, dtype: DTypeLike) -> Tensor:
-        """A tensor of nested lists or tuples of numbers.
+        """Return a tensor of nested lists or tuples of numbers.
 
         Raises:
             ValueError: If the nesting is ragged.
@@ -93,20 +93,21 @@ class Tensor:
             "version": 3,
             "shape": self.shape,
             "typestr": self.dtype.typestr,
-            # NumPy reads a missing buffer of size 0 as "allocate", so nothing is lost.
+            # NumPy reads a missing buffer of size 0 as "allocate one", so an empty tensor exports
+            # one byte that is never read.
             "data": self.buffer if self.buffer.nbytes else bytearray(1),
         }
 
     def tobytes(self) -> bytes:
-        """The elements: C order, little-endian."""
+        """Return the bytes of the elements: C order, little-endian."""
         return self.buffer.tobytes()
 
     def tolist(self) -> Any:
-        """The elements as nested lists of Python numbers; one number for a 0-d tensor."""
+        """Return the elements as nested lists of Python numbers; one number for a 0-d tensor."""
         return nest(list(self.dtype.unpack(self.buffer)), self.shape)
 
     def item(self) -> float:
-        """The only element.
+        """Return the only element.
 
         Raises:
             ValueError: If there is not exactly one.
@@ -130,7 +131,7 @@ class Tensor:
         return self.shape[0]
 
     def __getitem__(self, index: int) -> Any:
-        """Element or sub-tensor `index` of the first dimension (a view)."""
+        """Return the element or sub-tensor at `index` of the first dimension (a view)."""
         length = len(self)
         if not -length <= index < length:
             raise IndexError(f"index {index} is out of range for length {length}")
@@ -157,7 +158,7 @@ class Tensor:
         return (Tensor, (self.tobytes(), self.dtype.name, self.shape))
 
     def __repr__(self) -> str:
-        # An extent of 0 counts as 1: lists without an element are lists too.
+        # An extent of 0 counts as 1, because printing many empty lists takes space too.
         if math.prod(n or 1 for n in self.shape) > 16:
             return f"Tensor(shape={self.shape}, dtype={self.dtype})"
         return f"Tensor({self.tolist()}, dtype={self.dtype})"
@@ -175,7 +176,7 @@ def _flatten(values: object) -> tuple[tuple[int, ...], list[float]]:
 
 
 def nest(flat: list[Any], shape: tuple[int, ...]) -> Any:
-    """Elements in C order as nested lists of `shape`; the element itself for `()`."""
+    """Return elements in C order as nested lists of `shape`; the element itself for `()`."""
     if not shape:
         return flat[0]
     step = math.prod(shape[1:])

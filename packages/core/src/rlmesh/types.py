@@ -1,6 +1,6 @@
 """Public structural protocols and shared value aliases.
 
-The protocols say what `EnvServer` accepts; they match Gymnasium's classes and plain objects alike.
+The protocols describe what `EnvServer` accepts: Gymnasium's classes as well as plain objects.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = [
 NativeValue = Union[
     bool, int, float, str, Tensor, tuple["NativeValue", ...], "dict[str | int, NativeValue]"
 ]
-"""What observations and actions are to a client that needs no array library."""
+"""The type of observations and actions for a client that uses no array library."""
 
 Info = dict[str, Any]
-"""The info of a reset or step."""
+"""The type of the info of a reset or step."""
 
 SpaceT = TypeVar("SpaceT", covariant=True)
 EnvObsT = TypeVar("EnvObsT", covariant=True)

@@ -322,7 +322,7 @@ def test_flatdim_refuses_alike(our: Any, their: Any) -> None:
 
 
 def draw(space: Any) -> Any:
-    """A sample; None where Gymnasium cannot draw one that it contains itself.
+    """A sample; None if Gymnasium cannot draw one that it contains itself.
 
     It cannot for uint64 boxes beyond int64, and draws a scalar for a 0-d MultiDiscrete.
     """

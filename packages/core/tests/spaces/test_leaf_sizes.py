@@ -1,4 +1,4 @@
-"""A leaf that no client would take is refused where it is made, and where it is served."""
+"""A leaf that no client would accept is refused when it is made, and when it is served."""
 
 from __future__ import annotations
 

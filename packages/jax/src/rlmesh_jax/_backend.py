@@ -18,9 +18,9 @@ __all__ = ["BACKEND", "Device", "JaxBackend", "JaxDevice", "asarray", "keeps"]
 
 Array = npt.NDArray[Any]
 JaxDevice = Any
-"""A `jax.Device`, for which JAX publishes no type."""
+"""The type of a `jax.Device`, for which JAX publishes none."""
 Device = Union[JaxDevice, str, None]
-"""A device, its platform ("gpu") or platform and id ("gpu:1"); None: JAX's default device."""
+"""The type of a device, its platform ("gpu") or platform and id ("gpu:1"); None: JAX's default."""
 
 _FIX = "enable it with jax.config.update('jax_enable_x64', True)"
 
@@ -28,13 +28,13 @@ _FIX = "enable it with jax.config.update('jax_enable_x64', True)"
 class JaxBackend:
     """Leaves as `jax.Array`, committed to one device; see `rlmesh.backends.ArrayBackend`.
 
-    Without `jax_enable_x64` JAX turns int64, uint64 and float64 into their 32-bit forms and says
-    nothing. Such leaves of an observation are refused, by path. Values on their way to the wire
-    are not touched by that: what is no `jax.Array` of the leaf's dtype goes through the NumPy
-    backend and stays a NumPy array, for only its bytes are wanted.
+    Without `jax_enable_x64` JAX converts int64, uint64 and float64 silently to their 32-bit forms.
+    Such leaves of an observation are refused, by path. Values on their way to the wire are not
+    affected: anything but a `jax.Array` of the leaf's dtype goes through the NumPy backend and
+    stays a NumPy array, because only its bytes are needed.
 
     Args:
-        device: Where arrays are made; None: on JAX's default device.
+        device: Device on which arrays are made; None: JAX's default device.
     """
 
     name = "jax"
@@ -46,13 +46,13 @@ class JaxBackend:
 
     @property
     def device(self) -> JaxDevice:
-        """Where arrays are made; the first look at it starts JAX's platform."""
+        """Device on which arrays are made; the first access starts JAX's platform."""
         if self._device is None:
             self._device = _device(self._given)
         return self._device
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> jax.Array | Array:
-        """See `ArrayBackend.as_leaf`."""
+        """Return an array of the leaf's dtype and shape; see `ArrayBackend.as_leaf`."""
         exact = leaf.dtype.name, leaf.batch_shape(count)
         if isinstance(value, jax.Array) and (value.dtype.name, value.shape) == exact:
             return value
@@ -60,25 +60,25 @@ class JaxBackend:
         return array
 
     def exact_bytes(self, value: Any, leaf: Leaf, check: bool) -> Buffer | None:
-        """See `ArrayBackend.exact_bytes`."""
+        """Return the bytes of a NumPy array that fits and is in bounds, or None."""
         return NUMPY.exact_bytes(value, leaf, check)
 
     def violation(self, array: jax.Array | Array, leaf: Leaf) -> str | None:
-        """See `ArrayBackend.violation`."""
-        # On the CPU that is a view; elsewhere a copy, which the array keeps for `to_bytes`.
+        """Describe the first element out of bounds; see `ArrayBackend.violation`."""
+        # On the CPU this is a view; elsewhere a copy, which the array keeps for `to_bytes`.
         return NUMPY.violation(np.asarray(array), leaf)
 
     def to_bytes(self, array: jax.Array | Array) -> bytes:
-        """See `ArrayBackend.to_bytes`."""
+        """Return the bytes of an array; see `ArrayBackend.to_bytes`."""
         return np.asarray(array).tobytes()
 
     def from_bytes(self, data: Buffer, leaf: Leaf, count: int | None, copy: bool) -> jax.Array:
-        """See `ArrayBackend.from_bytes`. A `jax.Array` is never writable.
+        """Return a `jax.Array`, which is never writable; see `ArrayBackend.from_bytes`.
 
         Raises:
             CodecError: If JAX would change the dtype.
         """
-        # JAX may look at aligned memory of the host instead of copying it.
+        # JAX may use aligned memory of the host directly instead of copying it.
         held = bytes(data) if copy and not _is_immutable(data) else data
         view = NUMPY.from_bytes(held, leaf, count, copy=False)
         if not keeps(view.dtype):
@@ -87,13 +87,13 @@ class JaxBackend:
         return array
 
     def dynamic(self, value: object) -> DynamicArray | None:
-        """See `ArrayBackend.dynamic`."""
+        """Return the wire form of an array or NumPy value; see `ArrayBackend.dynamic`."""
         return NUMPY.dynamic(value)
 
     def from_dynamic(self, array: DynamicArray) -> Any:
-        """A `jax.Array`; NumPy's own for what JAX has not: typed scalars and arrays of any values.
+        """Return a `jax.Array`; a NumPy value for typed scalars and for arrays of any values.
 
-        An array that JAX would change stays a NumPy array too: an info is no reason to fail.
+        An array that JAX would change stays a NumPy array, because an info must not fail a step.
         """
         value = NUMPY.from_dynamic(array)
         if array.dtype is None or array.shape is None or not keeps(value.dtype):
@@ -106,29 +106,29 @@ BACKEND = JaxBackend()
 
 
 def asarray(value: Any, device: Device = None) -> jax.Array:
-    """`value` as a `jax.Array`, without a copy where that can be.
+    """Return `value` as a `jax.Array`, without a copy if possible.
 
     Args:
         value: An array or tensor of any library, a number, or nested lists or tuples of numbers,
-            whose dtype is the one that `jax.numpy.asarray` gives them.
-        device: The device that the array shall be committed to; None: where it is, or JAX's
-            default device.
+            which get the dtype that `jax.numpy.asarray` gives them.
+        device: Device that the array is committed to; None: its current device, or JAX's default
+            device.
 
     Raises:
-        InvalidValueError: If JAX would change the dtype of an array; names the fix.
+        InvalidValueError: If JAX would change the dtype of an array; the message has the fix.
         ValueError: If nested lists are ragged.
     """
     if not isinstance(value, (jax.Array, bool, int, float, complex, list, tuple)):
         value = native(numpy_asarray(value))
         if not keeps(value.dtype):
-            expected = "an array that JAX holds as it is"
+            expected = "an array that JAX holds unchanged"
             raise InvalidValueError("value", expected, f"{value.dtype}: {_change(value.dtype)}")
     array = jax.numpy.asarray(value)
     return array if device is None else jax.device_put(array, _device(device))
 
 
 def keeps(dtype: np.dtype[Any]) -> bool:
-    """Whether JAX holds the dtype as it is; without x64 it has no element of 64 bits."""
+    """Return whether JAX keeps the dtype; without x64 it converts elements of 64 bits."""
     return dtype.itemsize < 8 or jax.dtypes.canonicalize_dtype(dtype) == dtype
 
 
@@ -143,7 +143,7 @@ def _is_immutable(data: Buffer) -> bool:
 
 def _device(device: Device) -> JaxDevice:
     if device is None:
-        # None, a device, or the name of a platform.
+        # The configuration has None, a device, or the name of a platform.
         device = getattr(jax.config, "jax_default_device", None)
     if device is None:
         return jax.local_devices()[0]

@@ -23,10 +23,10 @@ __all__ = ["RemoteEnv", "RemoteVectorEnv"]
 
 
 class _OnDevice(GymnasiumClient):
-    """What the single and the vector client share.
+    """The base of the single and the vector client.
 
     Attributes:
-        device: Where arrays are made.
+        device: Device on which arrays are made.
     """
 
     device: JaxDevice
@@ -34,7 +34,7 @@ class _OnDevice(GymnasiumClient):
     def _use(self, device: Device) -> None:
         self._backend = JaxBackend(device)
         self.device = self._backend.device
-        # Devices themselves cannot be pickled; this name leads back to the device.
+        # Devices themselves cannot be pickled; this name identifies the same device.
         self._backend_arguments = {"device": f"{self.device.platform}:{self.device.id}"}
         self._lane_backend = self._backend if keeps(np.dtype(np.float64)) else NUMPY
 
@@ -52,12 +52,13 @@ class RemoteEnv(_OnDevice, GymnasiumRemoteEnv[jax.Array]):
 
     Args:
         address: The endpoint's address.
-        device: Where arrays are made: a device, "gpu" or "gpu:1"; None: JAX's default device.
+        device: Device on which arrays are made: a device, "gpu" or "gpu:1"; None: JAX's default
+            device.
         render_mode: Mode that the environment must have been served with; None: any.
         **options: See `rlmesh_numpy.gym.ClientOptions`.
 
     Attributes:
-        device: Where arrays are made.
+        device: Device on which arrays are made.
     """
 
     def __init__(
@@ -76,8 +77,8 @@ class RemoteVectorEnv(_OnDevice, GymnasiumRemoteVectorEnv[jax.Array]):
     """A served vector as a `gymnasium.vector.VectorEnv` of JAX arrays.
 
     Arguments and attributes as for `RemoteEnv`. Rewards are (num_envs,) float64, which JAX has only
-    with `jax_enable_x64`: where that is on when the client is made, rewards and flags are JAX
-    arrays; where it is off, they are NumPy arrays, and nothing is rounded.
+    with `jax_enable_x64`. If that is on when the client is made, rewards and flags are JAX arrays;
+    if it is off, they are NumPy arrays, so that nothing is rounded.
     """
 
     def __init__(

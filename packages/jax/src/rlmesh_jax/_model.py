@@ -18,8 +18,8 @@ class Model(ModelBase[Any, Any]):
 
     Args:
         source: See `rlmesh.Model`.
-        device: Where observations are made: a device, "gpu" or "gpu:1"; None: JAX's default device.
-            Actions may be arrays of any device.
+        device: Device on which observations are made: a device, "gpu" or "gpu:1"; None: JAX's
+            default device. Actions may be arrays of any device.
         **options: See `rlmesh.Model`.
     """
 
@@ -33,7 +33,7 @@ class Model(ModelBase[Any, Any]):
 
     @property
     def device(self) -> Any:
-        """Where observations are made."""
+        """Device on which observations are made."""
         return self._on_device.device
 
     @property

@@ -33,26 +33,26 @@ __all__ = ["BACKEND", "NumpyBackend", "asarray"]
 Array = npt.NDArray[Any]
 
 _SMALL = 256
-"""Most elements of an array that counts as small."""
+"""Largest number of elements of an array that counts as small."""
 
 _FEW = 64
-"""Most integers that are compared one by one."""
+"""Largest number of integers that are compared in Python, one by one."""
 
 _VIEW_BYTES = 4096
-"""From this size on an array's bytes are not copied before the frame is written."""
+"""Size in bytes from which an array's bytes are not copied before the frame is written."""
 
 _RELATED = ("torch", "jax", "jaxlib", "rlmesh")
-"""Libraries whose arrays are written as arrays in an info."""
+"""Libraries that have arrays which an info keeps as arrays."""
 
 
 class NumpyBackend:
     """Leaves as `numpy.ndarray`; see `rlmesh.backends.ArrayBackend`."""
 
     name = "numpy"
-    graph_type: type[Any] = GraphInstance  # Gymnasium's spaces take no other.
+    graph_type: type[Any] = GraphInstance  # Gymnasium's spaces accept no other class.
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Array:
-        """See `ArrayBackend.as_leaf`."""
+        """Return an ndarray of the leaf's dtype and shape; see `ArrayBackend.as_leaf`."""
         target = (leaf.cache.get("numpy") or _plan(leaf)).dtype
         shape = leaf.shape if count is None else (count, *leaf.shape)
         if type(value) is np.ndarray and value.dtype == target and value.shape == shape:
@@ -64,10 +64,10 @@ class NumpyBackend:
         return cast(array, target)
 
     def as_float32(self, value: Any, leaf: Leaf, count: int | None) -> Array:
-        """The numbers of a bfloat16 leaf as float32 that round to the same bfloat16.
+        """Return the numbers of a bfloat16 leaf as float32 that round to the same bfloat16.
 
-        Those that are bfloat16 already stay what they are, for the sake of the bits of NaNs. For
-        libraries whose bfloat16 is their own. Raises as `as_leaf` does; needs no ml_dtypes.
+        Numbers that are bfloat16 already are returned as they are, to keep the bits of NaNs. For
+        libraries with a bfloat16 of their own. Raises like `as_leaf`; does not need ml_dtypes.
         """
         array = _numbers(value, leaf, count)
         if array.dtype.name == "bfloat16":
@@ -78,7 +78,7 @@ class NumpyBackend:
         return float32_of_bfloat16(array)
 
     def exact_bytes(self, value: Any, leaf: Leaf, check: bool) -> Buffer | None:
-        """See `ArrayBackend.exact_bytes`."""
+        """Return the bytes of an array that fits and is in bounds, or None."""
         plan = leaf.cache.get("numpy") or _plan(leaf)
         if type(value) is not np.ndarray or value.dtype != plan.dtype or value.shape != leaf.shape:
             return None
@@ -87,14 +87,14 @@ class NumpyBackend:
                 if not _all_inside(value, plan):
                     return None
             else:
-                # For few elements the calls are the cost, most of all those of NumPy's Python.
+                # For few elements the calls dominate, above all NumPy functions written in Python.
                 for compare, bound in plan.checks:
                     if compare(value, bound).tobytes() != plan.inside:
                         return None
         return value.tobytes() if leaf.nbytes < _VIEW_BYTES else self.to_bytes(value)
 
     def violation(self, array: Array, leaf: Leaf) -> str | None:
-        """See `ArrayBackend.violation`."""
+        """Describe the first element out of bounds; see `ArrayBackend.violation`."""
         plan = leaf.cache.get("numpy") or _plan(leaf)
         if _all_inside(array, plan):
             return None
@@ -105,14 +105,14 @@ class NumpyBackend:
         return f"{array[index]} at {list(index)}, outside [{', '.join(map(str, bounds))}]"
 
     def to_bytes(self, array: Array) -> Buffer:
-        """See `ArrayBackend.to_bytes`."""
+        """Return the bytes of an array; see `ArrayBackend.to_bytes`."""
         if array.nbytes < _VIEW_BYTES:
             return array.tobytes()
-        # A view, unless the elements are not in C order; whoever writes the frame copies it.
+        # A view if the elements are in C order; the writer of the frame copies it.
         return array.reshape(-1).view(np.uint8).data
 
     def from_bytes(self, data: Buffer, leaf: Leaf, count: int | None, copy: bool) -> Array:
-        """See `ArrayBackend.from_bytes`."""
+        """Return an array from bytes; see `ArrayBackend.from_bytes`."""
         shape = leaf.shape if count is None else (count, *leaf.shape)
         if copy:
             memory = owned_copy(data, leaf) if len(data) >= RECYCLED_BYTES else bytearray(data)
@@ -123,14 +123,14 @@ class NumpyBackend:
         return view
 
     def dynamic(self, value: object) -> DynamicArray | None:
-        """See `ArrayBackend.dynamic`."""
+        """Return the wire form of an array or NumPy scalar; see `ArrayBackend.dynamic`."""
         if isinstance(value, (np.ndarray, np.generic)):
             array = np.asarray(value)
         elif _is_related(value):
             try:
                 array = asarray(value)
             except (RuntimeError, TypeError, ValueError):
-                return None  # Such as a sparse tensor.
+                return None  # For example a sparse tensor.
         else:
             return None
         if array.dtype == object:
@@ -142,7 +142,7 @@ class NumpyBackend:
         return DynamicArray(element, None if isinstance(value, np.generic) else array.shape, data)
 
     def from_dynamic(self, array: DynamicArray) -> Any:
-        """An ndarray, or one of NumPy's scalars."""
+        """Return an ndarray, or a NumPy scalar for a typed scalar."""
         if array.dtype is None:
             objects = np.empty(array.shape or (), dtype=object)
             flat = objects.reshape(-1)
@@ -160,19 +160,19 @@ BACKEND = NumpyBackend()
 
 
 def asarray(value: Any) -> Array:
-    """`value` as an ndarray, without a copy where that can be.
+    """Return `value` as an ndarray, without a copy if possible.
 
     Args:
         value: An array of any library, a number, or nested lists or tuples of them.
 
     Raises:
-        ValueError: If it is ragged.
-        TypeError: If it cannot become an array.
+        ValueError: If nested lists are ragged.
+        TypeError: If `value` cannot become an array.
     """
     if hasattr(value, "detach"):
         return _from_torch(value)
     if isinstance(value, Tensor):
-        # Its array interface has no name for bfloat16.
+        # NumPy cannot read a Tensor of bfloat16 by its array interface, which has no such type.
         view: Array = np.ndarray(value.shape, numpy_dtype(value.dtype), buffer=value.buffer)
         return view
     if isinstance(value, (list, tuple)):
@@ -181,19 +181,19 @@ def asarray(value: Any) -> Array:
 
 
 def _plain(part: Any) -> Any:
-    """A part of a list with an array for a tensor, which NumPy would not take with a gradient."""
+    """Return a part of a list, as an array for a tensor: NumPy refuses tensors with a gradient."""
     return _from_torch(part) if hasattr(part, "detach") else part
 
 
 def _numbers(value: Any, leaf: Leaf, count: int | None) -> Array:
-    """`value` as an array of any numbers, each as it is, of the leaf's shape."""
+    """Return `value` as an array of the leaf's shape, with each number unchanged."""
     shape = leaf.batch_shape(count)
     try:
         array = asarray(value)
     except (TypeError, ValueError) as error:
         raise InvalidValueError(leaf.path, leaf.describe(count), str(error)) from None
     if isinstance(value, (list, tuple, int)) and has_rounded(array):
-        # Slower, but it looks at each number by itself.
+        # This is slower, but converts each number on its own.
         parts = value if isinstance(value, int) else [_plain(part) for part in value]
         tensor = NATIVE.as_leaf(parts, leaf, count)
         if leaf.dtype.name == "bfloat16":
@@ -203,13 +203,13 @@ def _numbers(value: Any, leaf: Leaf, count: int | None) -> Array:
     if array.shape != shape and not (listed and is_nothing(array.shape, shape)):
         actual = f"{array.dtype} of shape {array.shape}"
         raise InvalidValueError(leaf.path, leaf.describe(count), actual)
-    # Its numbers go by way of float32, where a NaN is a NaN; its bits do not.
+    # Numbers are converted by way of float32, which would lose the bits of NaNs in a bfloat16.
     array = native(array) if array.dtype.name == "bfloat16" else array
     return array.reshape(shape)
 
 
 def _from_torch(tensor: Any) -> Array:
-    """A torch tensor, perhaps on a GPU, with a gradient, or lazily negated, as an ndarray."""
+    """Return a torch tensor as an ndarray, even from a GPU, with a gradient, or lazily negated."""
     host = tensor.detach().cpu().resolve_conj().resolve_neg()
     if str(host.dtype) != "torch.bfloat16":
         return np.asarray(host)
@@ -219,23 +219,23 @@ def _from_torch(tensor: Any) -> Array:
 
 
 def _is_related(value: object) -> bool:
-    """Whether it is an array of a related library, not its device, its dtype or a space."""
+    """Return whether `value` is an array of a related library, not its device, dtype or space."""
     library = type(value).__module__.partition(".")[0]
     return library in _RELATED and (isinstance(value, Tensor) or hasattr(value, "__array__"))
 
 
 class _Plan(NamedTuple):
-    """What is derived from a leaf once.
+    """Facts that are derived from a leaf once.
 
     Attributes:
         dtype: NumPy's dtype.
-        low: Lower bounds, one number where all are equal; None: nothing to check.
+        low: Lower bounds, one number if all are equal; None: there is nothing to check.
         high: Upper bounds, likewise.
-        uniform: Whether each is one number.
-        checks: The comparisons that tell whether all elements are inside, NaN being outside.
+        uniform: Whether each side is one number.
+        checks: The comparisons that are all true if all elements are in bounds; NaN is out.
         noisy: Whether comparing a NaN warns.
-        inside: What each of them gives as bytes where all are, for a leaf of few elements; None:
-            the leaf has many, or comparing them warns.
+        inside: Bytes of the result of each comparison if all elements are in bounds, for a leaf of
+            few elements; None: the leaf has many, or comparing them warns.
     """
 
     dtype: np.dtype[Any]
@@ -254,7 +254,7 @@ def _plan(leaf: Leaf) -> _Plan:
     else:
         low, high = (_bounds_array(b, leaf) for b in (leaf.low, leaf.high))
         checks = [(np.greater_equal, low), (np.less_equal, high)]
-        # A comparison with infinity on the one side is needed only if there is none on the other.
+        # A side that is infinite needs no comparison, because a NaN fails the other side's too.
         if leaf.dtype.is_float and np.all(high == np.inf):
             checks = checks[:1]
         elif leaf.dtype.is_float and np.all(low == -np.inf):
@@ -286,9 +286,9 @@ def _compares(array: Array, plan: _Plan) -> bool:
         counts = [np.count_nonzero(compare(array, bound)) for compare, bound in plan.checks]
         return bool(min(counts) == array.size)
     if array.size <= _FEW and array.dtype.kind in "iu":
-        numbers = array.reshape(-1).tolist()  # In less time than NumPy's reductions begin.
+        numbers = array.reshape(-1).tolist()  # Faster than the overhead of a NumPy reduction.
         return bool(min(numbers) >= plan.low and max(numbers) <= plan.high)
-    # Two reductions without a temporary; NaN makes both comparisons false.
+    # Two reductions need no temporary array; a NaN makes both comparisons false.
     return bool(array.min() >= plan.low and array.max() <= plan.high)
 
 

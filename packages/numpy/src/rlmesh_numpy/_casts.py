@@ -1,7 +1,7 @@
-"""Casts to the element type of a leaf, as the contract allows them (F-6): each number rounded once.
+"""Casts to the element type of a leaf. F-6: a number is rounded once, and loses only precision.
 
-NumPy rounds twice on the way to bfloat16 (by way of float32), and numbers of a list once before
-they are a leaf's; both are undone here.
+NumPy rounds twice on the way to bfloat16 (by way of float32), and rounds the numbers of a list
+before they are cast to the leaf's type; both are avoided here.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
-_EXACT = 2**53  # up to here float64 holds every integer
-_INFINITE = 0x7F7F_8000  # bits of the smallest float32 that rounds to an infinite bfloat16
+_EXACT = 2**53  # float64 holds every integer up to this one.
+_INFINITE = 0x7F7F_8000  # Bits of the smallest float32 that rounds to an infinite bfloat16.
 
 
 def native(array: Array) -> Array:
-    """The array in the byte order of this machine, bit for bit; itself where it is already."""
+    """Return the array in the byte order of this machine, unchanged if it has that already."""
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def has_rounded(array: Array) -> bool:
-    """Whether the numbers of a list may not be what `numpy.asarray` has made of them.
+    """Return whether `numpy.asarray` may have changed the numbers of a list.
 
-    It turns integers into floats beside a float, or beside one of another sign, and into objects
-    where they are larger than its own.
+    It converts integers to floats if the list also has floats, or has negative integers beside
+    integers beyond int64, and to objects if they are too large for its own types.
     """
     if array.dtype.kind != "f" or array.dtype.itemsize < 8:
         return bool(array.dtype == object)
@@ -47,7 +47,7 @@ def has_rounded(array: Array) -> bool:
 
 
 def cast_loss(array: Array, target: np.dtype[Any]) -> str | None:
-    """What a cast to `target` would lose beyond float precision, in words; None: nothing."""
+    """Describe what a cast to `target` loses beyond float precision; None if it loses nothing."""
     if array.dtype == target:
         return None
     if target.name == "bfloat16":
@@ -56,12 +56,12 @@ def cast_loss(array: Array, target: np.dtype[Any]) -> str | None:
         return f"elements of type {array.dtype}"
     if not array.size:
         return None
-    with np.errstate(all="ignore"):  # A NaN in a comparison is no news.
+    with np.errstate(all="ignore"):  # A NaN in a comparison needs no warning.
         return _float_loss(array, target) if target.kind == "f" else _integer_loss(array, target)
 
 
 def bfloat16_loss(array: Array) -> str | None:
-    """As `cast_loss`, for a cast to bfloat16, which NumPy may not have."""
+    """Describe what a cast to bfloat16 loses, like `cast_loss`; NumPy may lack the dtype."""
     if not _is_numeric(array):
         return f"elements of type {array.dtype}"
     with np.errstate(all="ignore"):
@@ -71,7 +71,7 @@ def bfloat16_loss(array: Array) -> str | None:
 
 
 def _is_numeric(array: Array) -> bool:
-    """Whether its elements are numbers that the contract has."""
+    """Return whether the elements are numbers of a type that the contract has."""
     return array.dtype.kind in "biuf" or dtype_of(array.dtype) is not None
 
 
@@ -94,7 +94,7 @@ def _integer_loss(array: Array, target: np.dtype[Any]) -> str | None:
         if not whole.all():
             return f"{array[~whole].reshape(-1)[0]}, which is not a whole number"
     if array.dtype.name == "bfloat16":
-        array = array.astype(np.float32)  # int() of a bfloat16 ends at those of 64 bits.
+        array = array.astype(np.float32)  # int() of a bfloat16 is limited to 64 bits.
     low, high = (0, 1) if target.kind == "b" else (np.iinfo(target).min, np.iinfo(target).max)
     for extreme in (array.min(), array.max()):
         if not low <= int(extreme) <= high:
@@ -103,7 +103,7 @@ def _integer_loss(array: Array, target: np.dtype[Any]) -> str | None:
 
 
 def cast(array: Array, target: np.dtype[Any]) -> Array:
-    """The array in `target`, where `cast_loss` has found nothing; itself where it is already."""
+    """Return the array in `target`, after `cast_loss` found nothing; unchanged if it fits."""
     with np.errstate(all="ignore"):
         if target.name == "bfloat16" and array.dtype != target:
             array = float32_of_bfloat16(array)
@@ -111,10 +111,10 @@ def cast(array: Array, target: np.dtype[Any]) -> Array:
 
 
 def float32_of_bfloat16(array: Array) -> Array:
-    """Numbers as float32 that round to the same bfloat16 as the numbers themselves.
+    """Return numbers as float32 that round to the same bfloat16 as the numbers themselves.
 
-    A number between two float32 becomes the one whose last bit is 1 ("round to odd"), so that the
-    next rounding still sees on which side of the middle between two bfloat16 it was.
+    A number between two float32 becomes the one with the last bit 1 ("round to odd"). It keeps the
+    side of the middle between two bfloat16 that the number was on, for the next rounding.
     """
     with np.errstate(all="ignore"):
         if array.dtype.itemsize < 4 or array.dtype == np.float32:
@@ -129,19 +129,19 @@ def float32_of_bfloat16(array: Array) -> Array:
 
 
 def _odd_float64(array: Array) -> Array:
-    """Integers as float64, rounded to odd (at the 24th bit, which is more than enough)."""
+    """Return integers as float64, rounded to odd (at the 24th bit, which is precise enough)."""
     if array.dtype.itemsize < 8:
         return array.astype(np.float64)
     large = array > _EXACT
     if array.dtype.kind == "i":
         large |= array < -_EXACT
-    shift, mask = (array.dtype.type(x) for x in (24, 0xFF_FFFF))  # NumPy 1 mixes no signs.
+    shift, mask = (array.dtype.type(x) for x in (24, 0xFF_FFFF))  # NumPy 1 cannot mix signs.
     low = (array & mask) != 0
     odd: Array = ((array >> shift) | low).astype(np.float64) * 2.0**24
     return np.where(large, odd, array.astype(np.float64))
 
 
 def float32_of_bits(data: Buffer) -> Array:
-    """The elements of bfloat16 bytes as float32, of which they are the upper half."""
+    """Return bfloat16 bytes as float32, of which they are the upper half."""
     wide: Array = np.frombuffer(data, "<u2").astype("<u4") << 16
     return wide.view("<f4")

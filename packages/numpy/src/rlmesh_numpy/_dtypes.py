@@ -1,4 +1,4 @@
-"""`rlmesh.dtypes` <-> NumPy's dtypes; bfloat16 through ml_dtypes."""
+"""Conversion between `rlmesh.dtypes` and NumPy's dtypes; bfloat16 needs ml_dtypes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMPY: dict[str, np.dtype[Any]] = {
 
 
 def numpy_dtype(element: DType) -> np.dtype[Any]:
-    """NumPy's dtype, little-endian.
+    """Return NumPy's dtype, little-endian.
 
     Raises:
         ImportError: For bfloat16, if ml_dtypes is not installed.
@@ -26,7 +26,7 @@ def numpy_dtype(element: DType) -> np.dtype[Any]:
 
 
 def dtype_of(dtype: np.dtype[Any]) -> DType | None:
-    """Our dtype of NumPy's, of either byte order; None where there is none (text, object)."""
+    """Return the `DType` of NumPy's dtype in either byte order; None for text and objects."""
     found = DTYPES.get(dtype.name)
     return found if found is not None and found.itemsize == dtype.itemsize else None
 

@@ -1,6 +1,6 @@
-"""Memory for large values that a caller owns, used again once nobody refers to it.
+"""Memory for large values that a caller owns, reused once nothing refers to it.
 
-A loop that lets go of an observation when it has the next one needs two of them.
+A loop that drops an observation when it has the next one needs two blocks.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from rlmesh.backends import Buffer, Leaf
 __all__ = ["RECYCLED_BYTES", "owned_copy"]
 
 RECYCLED_BYTES = 65_536
-"""Values from this size on; smaller ones get memory that the process has already."""
+"""Size in bytes from which memory is reused; for smaller values the allocator is fast enough."""
 
 _KEY = "numpy.memory"
 
 _CACHE_LINE = 64
-"""Bytes. A copy to memory that starts on one is a tenth quicker: no write touches two of them."""
+"""Size of a cache line in bytes; a copy to memory that starts on one is 10% faster."""
 
 
 def owned_copy(data: Buffer, leaf: Leaf) -> npt.NDArray[np.uint8]:
-    """A copy of `data` that nobody else refers to, or `data` itself where that holds for it.
+    """Return a copy of `data` that nothing else refers to, or `data` itself if that holds for it.
 
-    Arrays made on it hold a reference, and so do views of them; where all are gone, it is used for
-    a later value of the leaf.
+    Arrays on the copy, and views of them, hold a reference to it. Once all are gone, it is reused
+    for a later value of the leaf.
     """
     if is_given(data):
         given = np.frombuffer(data, np.uint8)
@@ -44,8 +44,8 @@ def owned_copy(data: Buffer, leaf: Leaf) -> npt.NDArray[np.uint8]:
 
 
 def _aligned(size: int) -> npt.NDArray[np.uint8]:
-    """New memory that starts on a cache line."""
+    """Return new memory that starts on a cache line."""
     whole = np.empty(size + _CACHE_LINE, np.uint8)
     start = -whole.__array_interface__["data"][0] % _CACHE_LINE
-    # By a memoryview, because arrays on a slice of `whole` would refer to `whole` and not to it.
+    # Through a memoryview, because an array on a slice of `whole` would refer to `whole` itself.
     return np.frombuffer(whole.data[start : start + size], np.uint8)

@@ -1,4 +1,4 @@
-"""`gymnasium.make("rlmesh/Remote-v0", address=...)`, and environments made by their name."""
+"""`gymnasium.make("rlmesh/Remote-v0", address=...)`, and environments made by their id."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["make_env", "register"]
 
 
 def register() -> None:
-    """Register the remote environment with Gymnasium; may be called again."""
+    """Register the remote environment with Gymnasium; idempotent."""
     if REMOTE_ID not in gymnasium.registry:
         gymnasium.register(REMOTE_ID, entry_point="rlmesh_numpy:RemoteEnv")
 
 
 def make_env(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
-    """A registered environment.
+    """Return a registered environment.
 
     Raises:
-        ValueError: If nothing is registered under the id, or its dependencies are missing.
+        ValueError: If the id is not registered, or a dependency is missing.
     """
     try:
         return gymnasium.make(env_id, **kwargs)

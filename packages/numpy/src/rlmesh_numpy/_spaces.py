@@ -1,4 +1,4 @@
-"""Native spaces <-> Gymnasium's, lossless both ways."""
+"""Conversion between native spaces and Gymnasium's, lossless both ways."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Array = npt.NDArray[Any]
 
 
 def spaces_from_gymnasium(space: gs.Space[Any]) -> native.Space[Any]:
-    """The native space that is equal to one of Gymnasium's.
+    """Return the native space that equals a Gymnasium space.
 
     Raises:
-        SpaceError: If it is of a kind that the contract does not have; says where.
+        SpaceError: If the contract has no such kind of space; the error has its path.
     """
     return _from(space, ())
 
@@ -38,7 +38,7 @@ def _from(space: Any, path: tuple[str | int, ...]) -> native.Space[Any]:
             except SpaceError as error:
                 if error.path or not path:
                     raise
-                # The native space's own refusal, which does not know where it stands.
+                # The native space refused its arguments without knowing its own path.
                 raise SpaceError(error.message, path=native.path_text(path)) from None
     raise SpaceError(
         f"the contract has no space of type {type(space).__module__}.{type(space).__name__}",
@@ -60,7 +60,7 @@ def _bytes(array: Any, element: DType) -> bytes:
 def _bounds(array: Array, element: DType) -> native.Bounds:
     data = _bytes(array, element)
     first = data[: element.itemsize]
-    # One comparison of memory; a loop over an image's elements would take a second.
+    # One comparison of memory, because a loop over an image's elements would take a second.
     if data and data == first * (len(data) // element.itemsize):
         return native.Bounds(first, uniform=True)
     return native.Bounds(data, uniform=False)
@@ -144,11 +144,11 @@ _FROM: dict[type, Callable[[Any, tuple[str | int, ...]], native.Space[Any]]] = {
 
 
 def spaces_to_gymnasium(space: native.Space[Any]) -> gs.Space[Any]:
-    """The Gymnasium space that is equal to a native one.
+    """Return the Gymnasium space that equals a native space.
 
     Raises:
-        SpaceError: If Gymnasium refuses it (bfloat16, a Discrete whose `n` is beyond its own dtype,
-            or one with a dtype before Gymnasium 1.2).
+        SpaceError: If Gymnasium refuses it (bfloat16, a Discrete with an `n` beyond its own dtype,
+            or a Discrete with a dtype before Gymnasium 1.2).
     """
     try:
         return _TO[space.kind](space)
@@ -163,7 +163,7 @@ def _to_box(space: native.Box) -> gs.Space[Any]:
     low, high = (_array(b, dtype, space.shape) for b in (space.low_bounds, space.high_bounds))
     box = gs.Box(low, high, space.shape, dtype.type)
     if space.dtype.is_integer:
-        # Its constructor takes infinities for this, which arrays of integers cannot hold.
+        # The constructor would take infinities instead, which integer arrays cannot hold.
         box.bounded_below = _bounded(space.low_bounds, space.shape)
         box.bounded_above = _bounded(space.high_bounds, space.shape)
     return box
@@ -184,10 +184,10 @@ def _array(bounds: native.Bounds, dtype: np.dtype[Any], shape: tuple[int, ...]) 
 
 
 def _to_discrete(space: native.Discrete) -> gs.Space[Any]:
-    # Gymnasium keeps n in the dtype, where NumPy 1 would wrap it around in silence.
-    most = space.dtype.limits[1]
-    if space.n > most:
-        raise OverflowError(f"its n is at most that of {space.dtype}, {most}")
+    # Gymnasium stores n in the dtype, where NumPy 1 would wrap it around without an error.
+    max_ = space.dtype.limits[1]
+    if space.n > max_:
+        raise OverflowError(f"its n is at most that of {space.dtype}, {max_}")
     if space.dtype.name == "int64":
         return gs.Discrete(space.n, start=space.start)
     dtype = numpy_dtype(space.dtype).type

@@ -1,4 +1,4 @@
-"""Vectors of environments that were made one by one."""
+"""Vectors of environments that are made one by one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["make_vector"]
 
 
 def make_vector(lanes: Sequence[Any], autoreset_mode: str) -> VectorEnv[Any, Any, Any]:
-    """Gymnasium's own vector, with a lane for each environment.
+    """Return Gymnasium's own vector, with a lane for each environment.
 
     Args:
         lanes: Environments, or functions that make them.
@@ -21,7 +21,7 @@ def make_vector(lanes: Sequence[Any], autoreset_mode: str) -> VectorEnv[Any, Any
 
     Raises:
         ValueError: If there is no lane, or no such mode.
-        TypeError: If one is no environment of Gymnasium.
+        TypeError: If a lane is not a Gymnasium environment.
     """
     if not lanes:
         raise ValueError("a vector has one environment or more, got an empty list")
@@ -30,7 +30,7 @@ def make_vector(lanes: Sequence[Any], autoreset_mode: str) -> VectorEnv[Any, Any
     try:
         for lane in lanes:
             envs.append(_made(lane, len(envs)))
-        # What it returns is encoded before its next call, so it need not copy that.
+        # No copies are needed, because results are encoded before the vector's next call.
         makers = [partial(_itself, env) for env in envs]
         vector = SyncVectorEnv(makers, copy=False, autoreset_mode=mode)
     except BaseException:
@@ -46,11 +46,11 @@ def _itself(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     return env
 
 
-def _made(lane: Any, place: int) -> gymnasium.Env[Any, Any]:
+def _made(lane: Any, index: int) -> gymnasium.Env[Any, Any]:
     env = lane if isinstance(lane, gymnasium.Env) or not callable(lane) else lane()
     if isinstance(env, gymnasium.Env):
         return env
     raise TypeError(
-        f"environment {place} of the list is a {type(env).__name__}; a vector is made of "
+        f"environment {index} of the list is a {type(env).__name__}; a vector is made of "
         f"environments of Gymnasium, or of functions that make them"
     )

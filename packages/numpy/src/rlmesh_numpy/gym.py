@@ -1,6 +1,6 @@
 """Gymnasium-typed clients, generic over the backend: real `gymnasium.Env` and `VectorEnv`.
 
-The clients of NumPy, PyTorch and JAX differ in their backend alone.
+The clients of NumPy, PyTorch and JAX differ only in their backend.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 REMOTE_ID = "rlmesh/Remote-v0"
-"""Id under which a remote environment is registered with Gymnasium."""
+"""Id by which a remote environment is registered with Gymnasium."""
 
 Level = Literal["off", "warn", "strict"]
 ArrayT = TypeVar("ArrayT")
@@ -46,17 +46,17 @@ class ClientOptions(TypedDict, total=False):
     Attributes:
         token: Bearer token; empty, the default: none.
         tls: Certificates, for an address `grpcs://host:port`; see `rlmesh.TLS`.
-        validation: What to do with an action outside its space (bounds of a Box, NaN, Text):
-            "off", "warn" (the default; once a path) or "strict".
+        validation: Handling of an action outside its space (bounds of a Box, NaN, Text): "off",
+            "warn" (the default; once for each path) or "strict".
         connect_timeout: Seconds that the handshake may take; 10 by default.
-        wait: Seconds to stand in line where another client holds the environment; 0 by default.
+        wait: Seconds to wait in the queue if another client holds the environment; 0 by default.
         on_reconnect: Called with a `rlmesh.specs.Reconnect` after a connection was lost and the
             session resumed.
-        transport: How requests travel: "grpc"; "frames", on a Unix socket of the same host, where
-            both ends are one user's (Linux); or "auto", the default, frames where they can be had.
-        copy: True, the default: observations own their memory and may be kept and written. False:
-            they may be views of what was received, read-only where the library has that, and valid
-            until the next call.
+        transport: Transport of the requests: "grpc"; "frames", on a Unix socket between processes
+            of one user on one host (Linux); or "auto", the default: frames if available.
+        copy: If True, the default, observations own their memory and may be kept and written. If
+            False, they may be views of the received message, read-only if the library supports
+            that, and valid until the next call.
     """
 
     token: str
@@ -70,12 +70,12 @@ class ClientOptions(TypedDict, total=False):
 
 
 class GymnasiumClient(EnvClientBase):
-    """What the single and the vector client share."""
+    """The base of the single and the vector client."""
 
     _backend: ArrayBackend
-    # Who makes a vector's rewards and flags; None: the backend itself.
+    # Backend of a vector's rewards and flags; None: the same as `_backend`.
     _lane_backend: ArrayBackend | None = None
-    # Keyword arguments that made the backend, where the client has one of its own.
+    # Keyword arguments that made the backend, if the client has one of its own.
     _backend_arguments: Mapping[str, Any] = MappingProxyType({})
     _arguments: dict[str, Any]
 
@@ -95,7 +95,7 @@ class GymnasiumClient(EnvClientBase):
             )
 
     def _metadata(self, contract: EnvContract) -> dict[str, Any]:
-        # A remote environment draws in the one mode that it was made with; it offers no other.
+        # A remote environment renders only in the mode that it was made with.
         modes = [contract.render_mode] if contract.render_mode else []
         metadata: dict[str, Any] = {"render_modes": modes}
         if contract.render_fps is not None:
@@ -103,7 +103,7 @@ class GymnasiumClient(EnvClientBase):
             metadata["render_fps"] = int(fps) if fps.is_integer() else fps
         metadata.update(contract.metadata)
         if self._backend.name != "numpy":
-            metadata[self._backend.name] = True  # As Gymnasium's own conversions mark theirs.
+            metadata[self._backend.name] = True  # As Gymnasium's own conversions do.
         return metadata
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -123,10 +123,10 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
         **options: See `ClientOptions`.
 
     Raises:
-        AddressError: If the address is none.
-        ConnectError: If nobody answers there.
+        AddressError: If `address` is not an address.
+        ConnectError: If no endpoint answers there.
         BusyError: If another client holds the environment.
-        UnsupportedError: If it is served in another render mode, or as a vector.
+        UnsupportedError: If the environment is served in another render mode, or as a vector.
         RemoteError: If the server refuses for another reason.
     """
 
@@ -146,7 +146,7 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
         self.spec = self._spec_of(contract)
 
     def _spec_of(self, contract: EnvContract) -> EnvSpec:
-        """A spec whose `make()` dials the same address, with the served environment's limits."""
+        """Return a spec that connects to the same address, with the served environment's limits."""
         known = contract.registration
         return EnvSpec(
             REMOTE_ID,
@@ -156,7 +156,7 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
             max_episode_steps=known.max_episode_steps if known else None,
             kwargs={
                 "address": self.address,
-                # A spec can be written as JSON, a function cannot; and a key must not be.
+                # A spec can be written as JSON, which has no functions and must contain no key.
                 **{k: v for k, v in self._arguments.items() if k not in ("on_reconnect", "tls")},
             },
         )
@@ -167,11 +167,11 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
         """Start an episode.
 
         Args:
-            seed: Seed of the episode, 0 to 2**64 - 1; None: the environment goes on.
+            seed: Seed of the episode, 0 to 2**64 - 1; None: the environment's random state goes on.
             options: Options of the environment.
 
         Returns:
-            Observation and info; arrays are the caller's own, unless made with `copy=False`.
+            The observation and the info. The caller owns their arrays, unless `copy=False`.
 
         Raises:
             EnvError: If the environment fails; the session goes on.
@@ -183,25 +183,25 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
         """Apply an action.
 
         Returns:
-            Observation, reward, terminated, truncated and info; arrays are the caller's own, unless
-            made with `copy=False`.
+            The observation, the reward, terminated, truncated and the info. The caller owns their
+            arrays, unless `copy=False`.
 
         Raises:
-            InvalidValueError: If the action is not one of its space; nothing was applied.
+            InvalidValueError: If the action does not belong to its space; nothing was applied.
             EnvError: If the environment fails; the session goes on.
         """
         return self._stub.step(action)
 
     def render(self) -> Any:
-        """What the environment's `render` returns: for "rgb_array" an array (height, width, 3)."""
+        """Return the result of the environment's `render`: for "rgb_array" (height, width, 3)."""
         return self._stub.render()
 
     def close(self) -> None:
-        """End the session; may be called again."""
+        """End the session; idempotent."""
         self._stub.close()
 
     def has_wrapper_attr(self, name: str) -> bool:
-        """Whether the client has an attribute, or the environment one that its server exposes."""
+        """Return whether the client has an attribute, or the server exposes one that exists."""
         if name not in self.env_contract.exposed:
             return hasattr(self, name)
         try:
@@ -211,10 +211,10 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
         return True
 
     def get_wrapper_attr(self, name: str) -> Any:
-        """An attribute of the environment that its server exposes, or else of the client.
+        """Return an attribute of the environment if the server exposes it, else of the client.
 
         Raises:
-            AttributeError: If there is neither.
+            AttributeError: If neither has the attribute.
             EnvError: If the value cannot be sent, or reading it fails.
         """
         if name in self.env_contract.exposed:
@@ -231,15 +231,15 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
             raise AttributeError(f"{error}; its server exposes {exposed}") from None
 
     def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
-        """Give an attribute that the server exposes a value, or else one of the client's own.
+        """Set an attribute of the environment if the server exposes it, else of the client.
 
         Args:
-            name: Its name.
-            value: Its value.
-            force: Whether a client that has no such attribute gets it.
+            name: Name of the attribute.
+            value: New value.
+            force: Whether an attribute that the client does not have is added.
 
         Returns:
-            Whether it was set.
+            Whether the attribute was set.
         """
         if name in self.env_contract.exposed:
             self.set_attr(name, value)
@@ -258,7 +258,7 @@ class GymnasiumRemoteVectorEnv(
 ):
     """A served vector of environments as a `gymnasium.vector.VectorEnv`.
 
-    Args and errors as for the single client.
+    Arguments and errors are those of the single client.
     """
 
     def __init__(
@@ -288,8 +288,9 @@ class GymnasiumRemoteVectorEnv(
         """Start an episode in every lane; see the single client.
 
         Args:
-            seed: One seed, from which the vector derives those of its lanes, or a seed a lane.
-            options: Options of the environment; "reset_mask", bools (num_envs,), resets some
+            seed: One seed, from which the vector derives those of its lanes, or one seed for each
+                lane.
+            options: Options of the environment; "reset_mask", bools (num_envs,), resets only some
                 lanes.
         """
         if isinstance(seed, int):
@@ -306,10 +307,10 @@ class GymnasiumRemoteVectorEnv(
         return self._stub.step_lanes(actions)
 
     def render(self, lanes: Sequence[int] = ()) -> Any:
-        """What the vector's `render` returns: a tuple with a frame a lane.
+        """Return the result of the vector's `render`: a tuple with an image for each lane.
 
         Args:
-            lanes: Which lanes, in the order wanted; empty: all of them.
+            lanes: Lanes to render, in this order; empty: all of them.
 
         Raises:
             InvalidValueError: If they are not distinct lanes of the vector; nothing was sent.

@@ -23,7 +23,7 @@ __all__ = ["BACKEND", "Device", "TorchBackend", "as_tensor"]
 
 Array = npt.NDArray[Any]
 Device = Union[torch.device, str, int, None]
-"""What names a device; None: the CPU."""
+"""The type of a device's name; None: the CPU."""
 
 _FLOAT32 = DTYPES["float32"]
 
@@ -31,11 +31,11 @@ _FLOAT32 = DTYPES["float32"]
 class TorchBackend:
     """Leaves as `torch.Tensor`; see `rlmesh.backends.ArrayBackend`.
 
-    On the way to the wire, values of every other library go through the NumPy backend and stay
-    NumPy arrays: only their bytes are wanted.
+    Values of other libraries are encoded by the NumPy backend and stay NumPy arrays, because only
+    their bytes are needed.
 
     Args:
-        device: Where tensors are made; None: on the CPU.
+        device: Device on which tensors are made; None: the CPU.
     """
 
     name = "torch"
@@ -45,7 +45,10 @@ class TorchBackend:
         self.device = torch.device("cpu" if device is None else device)
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> torch.Tensor | Array:
-        """See `ArrayBackend.as_leaf`. A tensor of another device is copied to the CPU."""
+        """Return a tensor on the CPU, or an array; see `ArrayBackend.as_leaf`.
+
+        A tensor on another device is copied to the CPU.
+        """
         if isinstance(value, torch.Tensor):
             host = _host(value, leaf, count)
             if str(host.dtype) == f"torch.{leaf.dtype}" and host.shape == leaf.batch_shape(count):
@@ -56,13 +59,13 @@ class TorchBackend:
         return NUMPY.as_leaf(value, leaf, count)
 
     def exact_bytes(self, value: Any, leaf: Leaf, check: bool) -> Buffer | None:
-        """See `ArrayBackend.exact_bytes`."""
+        """Return the bytes of a NumPy array that fits and is in bounds, or None."""
         if isinstance(value, np.ndarray) and leaf.dtype.name != "bfloat16":
             return NUMPY.exact_bytes(value, leaf, check)
         return None
 
     def violation(self, array: torch.Tensor | Array, leaf: Leaf) -> str | None:
-        """See `ArrayBackend.violation`."""
+        """Describe the first element out of bounds; see `ArrayBackend.violation`."""
         if isinstance(array, torch.Tensor):
             if array.dtype is torch.bfloat16:
                 leaf = _float32_twin(leaf)
@@ -70,16 +73,16 @@ class TorchBackend:
         return NUMPY.violation(array, leaf)
 
     def to_bytes(self, array: torch.Tensor | Array) -> bytes:
-        """See `ArrayBackend.to_bytes`."""
+        """Return the bytes of a tensor or array; see `ArrayBackend.to_bytes`."""
         return array.tobytes() if isinstance(array, np.ndarray) else _tensor_bytes(array)
 
     def from_bytes(self, data: Buffer, leaf: Leaf, count: int | None, copy: bool) -> torch.Tensor:
-        """See `ArrayBackend.from_bytes`.
+        """Return a tensor from bytes; see `ArrayBackend.from_bytes`.
 
         PyTorch has no read-only tensors: a view (`copy=False`, on the CPU) must not be written.
 
         Raises:
-            TypeError: If this PyTorch has no such dtype.
+            TypeError: If this version of PyTorch has no such dtype.
         """
         dtype = _torch_dtype(leaf.dtype, leaf.path)
         shape = leaf.batch_shape(count)
@@ -89,16 +92,16 @@ class TorchBackend:
         return self._placed(_tensor(memoryview(data), dtype, shape))
 
     def _placed(self, host: torch.Tensor) -> torch.Tensor:
-        """A tensor of the CPU, copied to the device."""
+        """Return a tensor of the CPU, copied to the device."""
         if self.device.type != "cuda":
             return host.to(self.device)
-        # From pinned memory the copy runs beside the host, on the current stream; PyTorch keeps the
+        # From pinned memory the copy is asynchronous, on the current stream; PyTorch keeps the
         # memory until the copy is done.
         pinned = torch.empty(host.shape, dtype=host.dtype, pin_memory=True)
         return pinned.copy_(host).to(self.device, non_blocking=True)
 
     def dynamic(self, value: object) -> DynamicArray | None:
-        """See `ArrayBackend.dynamic`."""
+        """Return the wire form of a tensor or NumPy value; see `ArrayBackend.dynamic`."""
         if not isinstance(value, torch.Tensor):
             return NUMPY.dynamic(value)
         element = DTYPES.get(str(value.dtype).partition(".")[2])
@@ -108,9 +111,9 @@ class TorchBackend:
         return DynamicArray(element, tuple(value.shape), data)
 
     def from_dynamic(self, array: DynamicArray) -> Any:
-        """A tensor; NumPy's own for what PyTorch has not: typed scalars and arrays of any values.
+        """Return a tensor; a NumPy value for typed scalars and for arrays of any values.
 
-        An array of a dtype that this PyTorch lacks stays a NumPy array too.
+        An array stays a NumPy array too if this version of PyTorch lacks its dtype.
         """
         dtype = None if array.dtype is None else getattr(torch, array.dtype.name, None)
         if array.shape is None or dtype is None:
@@ -130,12 +133,12 @@ BACKEND = TorchBackend()
 
 
 def as_tensor(value: Any, device: Device = None) -> torch.Tensor:
-    """`value` as a tensor, without a copy where that can be.
+    """Return `value` as a tensor, without a copy if possible.
 
     Args:
         value: An array or tensor of any library, a number, or nested lists or tuples of numbers,
-            whose dtype is the one that `torch.as_tensor` gives them.
-        device: Where the tensor shall be; None: where it is, or on the CPU.
+            which get the dtype that `torch.as_tensor` gives them.
+        device: Device of the tensor; None: its current device, or the CPU.
 
     Raises:
         TypeError: If PyTorch has no such dtype.
@@ -147,11 +150,11 @@ def as_tensor(value: Any, device: Device = None) -> torch.Tensor:
         tensor = torch.as_tensor(value)
     else:
         array = native(asarray(value))
-        brain = array.dtype.name == "bfloat16"
-        array = array.view(np.int16) if brain else array
-        # PyTorch has no negative strides, and warns of memory that it must not write.
+        is_bfloat16 = array.dtype.name == "bfloat16"
+        array = array.view(np.int16) if is_bfloat16 else array
+        # PyTorch refuses negative strides, and warns about memory that it must not write.
         tensor = torch.from_numpy(np.require(array, requirements=["C", "W"]))
-        tensor = tensor.view(torch.bfloat16) if brain else tensor
+        tensor = tensor.view(torch.bfloat16) if is_bfloat16 else tensor
     return tensor if device is None else tensor.to(device)
 
 
@@ -174,7 +177,7 @@ def _host(tensor: torch.Tensor, leaf: Leaf, count: int | None) -> torch.Tensor:
 
 
 def _numbers(tensor: torch.Tensor, leaf: Leaf, count: int | None) -> Array:
-    """A tensor of the CPU as an ndarray; bfloat16, which NumPy has not, as float32."""
+    """Return a tensor of the CPU as an ndarray; bfloat16, which NumPy lacks, as float32."""
     try:
         plain = tensor.resolve_conj().resolve_neg()
         return (plain.float() if plain.dtype is torch.bfloat16 else plain).numpy()
@@ -183,14 +186,14 @@ def _numbers(tensor: torch.Tensor, leaf: Leaf, count: int | None) -> Array:
 
 
 def _tensor_bytes(tensor: torch.Tensor) -> bytes:
-    """The bytes of a tensor of the CPU."""
+    """Return the bytes of a tensor of the CPU."""
     plain = tensor.resolve_neg()
     bits = plain.view(torch.int16) if plain.dtype is torch.bfloat16 else plain
     return bits.numpy().tobytes()
 
 
 def _tensor(data: bytearray | memoryview, dtype: torch.dtype, shape: Sequence[int]) -> torch.Tensor:
-    """A view of `data`, which it keeps alive; of a copy where a memoryview is not aligned."""
+    """Return a view of `data`, which it keeps alive; of a copy if a memoryview is not aligned."""
     if not len(data):
         return torch.empty(*shape, dtype=dtype)
     if isinstance(data, bytearray):
@@ -204,9 +207,9 @@ def _tensor(data: bytearray | memoryview, dtype: torch.dtype, shape: Sequence[in
 
 
 class _Unlocked:
-    """Read-only memory that PyTorch takes without its warning; nothing here writes to it.
+    """Read-only memory that PyTorch accepts without a warning; nothing writes to it.
 
-    A warning cannot be silenced for one thread alone.
+    The warning cannot be silenced for one thread alone.
     """
 
     def __init__(self, array: Array) -> None:
@@ -219,17 +222,17 @@ class _Unlocked:
 
 
 def _is_bfloat16(value: Any) -> bool:
-    """Whether it is an array of another library that has the bits already."""
+    """Return whether `value` is an array of another library with the dtype bfloat16."""
     return getattr(getattr(value, "dtype", None), "name", None) == "bfloat16"
 
 
 def _as_bfloat16(value: Any, leaf: Leaf, count: int | None) -> torch.Tensor:
-    """Numbers of any library as bfloat16, by way of float32: needs no ml_dtypes."""
+    """Return numbers of any library as bfloat16, by way of float32, without ml_dtypes."""
     return as_tensor(NUMPY.as_float32(value, leaf, count)).to(torch.bfloat16)
 
 
 def _float32_twin(leaf: Leaf) -> Leaf:
-    """A bfloat16 leaf with its bounds as float32, whose upper half a bfloat16 is."""
+    """Return a bfloat16 leaf with its bounds as float32, of which bfloat16 is the upper half."""
     twin: Leaf | None = leaf.cache.get("torch")
     if twin is None:
         low, high = (

@@ -21,10 +21,10 @@ __all__ = ["RemoteEnv", "RemoteVectorEnv"]
 
 
 class _OnDevice(GymnasiumClient):
-    """What the single and the vector client share.
+    """The base of the single and the vector client.
 
     Attributes:
-        device: Where tensors are made.
+        device: Device on which tensors are made.
     """
 
     device: torch.device
@@ -38,20 +38,20 @@ class _OnDevice(GymnasiumClient):
 class RemoteEnv(_OnDevice, GymnasiumRemoteEnv[torch.Tensor]):
     """A served environment as a `gymnasium.Env` of PyTorch tensors.
 
-    Observations, arrays in infos and frames are tensors; rewards and flags are Python's; typed
+    Observations, arrays in infos and images are tensors; rewards and flags are Python's; typed
     scalars and arrays of objects in infos are NumPy's, because PyTorch has none. Actions may be
     tensors of any device, NumPy arrays or plain numbers.
 
     Args:
         address: The endpoint's address.
-        device: Where tensors are made ("cuda:0"); None: on the CPU. To a GPU they are copied from
-            pinned memory, on PyTorch's current stream.
+        device: Device on which tensors are made ("cuda:0"); None: the CPU. Tensors are copied to a
+            GPU from pinned memory, on PyTorch's current stream.
         render_mode: Mode that the environment must have been served with; None: any.
-        **options: See `rlmesh_numpy.gym.ClientOptions`. PyTorch has no read-only tensors: one that
-            was received with `copy=False` on the CPU must not be written.
+        **options: See `rlmesh_numpy.gym.ClientOptions`. PyTorch has no read-only tensors: a tensor
+            that was received with `copy=False` on the CPU must not be written.
 
     Attributes:
-        device: Where tensors are made.
+        device: Device on which tensors are made.
     """
 
     def __init__(

@@ -18,12 +18,12 @@ class Model(ModelBase[Any, Any]):
 
     Args:
         source: See `rlmesh.Model`.
-        device: Where observations are made ("cuda:0"), that of the model's weights; None: on the
-            CPU. Actions may be tensors of any device.
+        device: Device on which observations are made ("cuda:0"), that of the model's weights; None:
+            the CPU. Actions may be tensors of any device.
         **options: See `rlmesh.Model`.
 
     Attributes:
-        device: Where observations are made.
+        device: Device on which observations are made.
     """
 
     _package = "rlmesh_torch"

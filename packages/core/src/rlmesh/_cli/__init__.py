@@ -1,1 +1,1 @@
-"""The command line: `rlmesh`, and what containers start."""
+"""The command line: `rlmesh`, and the module that containers start."""

@@ -1,4 +1,4 @@
-"""`python -m rlmesh._cli` is the command `rlmesh`."""
+"""Runs the command `rlmesh` as `python -m rlmesh._cli`."""
 
 import sys
 

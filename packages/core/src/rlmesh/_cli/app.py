@@ -23,15 +23,15 @@ __all__ = ["app"]
 
 
 class _Commands(TyperGroup):
-    """Writes the document of a command line that cannot be read, where it asks for one."""
+    """A group of commands with a JSON document even for a bad command line, if it has `--json`."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Read the options before a command's name."""
+        """Parse the options before a command's name."""
         with _documented():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        """Read the command's own, and run it."""
+        """Parse the command's own options, and run it."""
         with _documented():
             return super().invoke(ctx)
 
@@ -41,7 +41,7 @@ def _documented() -> Generator[None, None, None]:
     try:
         yield
     except Exception as error:
-        # The class of such errors is typer's own or click's, as releases of typer have it.
+        # Depending on the release, these errors are typer's own or click's; both have this method.
         message = getattr(error, "format_message", None)
         if message is not None and "--json" in sys.argv:
             refuse(message())

@@ -1,4 +1,4 @@
-"""`rlmesh bench`: how long a step takes, over each transport that there is."""
+"""`rlmesh bench`: the duration of a step over each available transport."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ __all__ = ["bench"]
 
 _TRANSPORTS = ("frames", "grpc")
 _WARM_UP = 20
-"""Steps that are not counted."""
+"""Number of first steps that are not counted."""
 
 _ACTIONS = 256
-"""Actions that are drawn before the clock runs."""
+"""Number of actions that are drawn before the clock starts."""
 
 _COLUMNS = ("transport", "steps/s", "median us", "25% us", "75% us", "steps", "reset us", "resets")
 
@@ -48,7 +48,7 @@ _Seconds = Annotated[
 ]
 _Transport = Annotated[
     str | None,
-    typer.Option(help="frames or grpc", show_default="each that there is"),
+    typer.Option(help="frames or grpc", show_default="all available"),
 ]
 
 
@@ -69,18 +69,18 @@ def bench(
     with reporting("bench", json=json, debug=debug) as reporter:
         read_choice(transport, "--transport", _TRANSPORTS)
         tls = tls_of(tls_authority, tls_certificate, tls_key)
-        told = describe(read_address(address), token, tls, connect_timeout)
+        description = describe(read_address(address), token, tls, connect_timeout)
         facts: dict[str, Any] = {
-            "address": told.address,
-            "env_id": told.contract.id,
-            "num_envs": told.contract.num_envs,
+            "address": description.address,
+            "env_id": description.contract.id,
+            "num_envs": description.contract.num_envs,
             "transports": {},
             "unavailable": {},
         }
         for name in [transport] if transport else _TRANSPORTS:
             try:
                 facts["transports"][name] = _over(
-                    told, seconds, seed, transport=name, token=token, tls=tls,
+                    description, seconds, seed, transport=name, token=token, tls=tls,
                     connect_timeout=connect_timeout,
                 )  # fmt: skip
             except UnsupportedError as error:
@@ -93,15 +93,15 @@ def bench(
             reporter.out.print(_table(facts))
 
 
-def _over(told: Description, seconds: float, seed: int, **arguments: Any) -> dict[str, Any]:
-    with connect(told, **arguments) as env:
+def _over(description: Description, seconds: float, seed: int, **arguments: Any) -> dict[str, Any]:
+    with connect(description, **arguments) as env:
         driver = RandomDriver(env, seed)
         actions = [driver.action() for _ in range(_ACTIONS)]
         _measure(driver, actions, count=_WARM_UP)
         steps, resets = _measure(driver, actions, seconds=seconds)
     return {
-        # A vector's step is one of each lane.
-        "steps_per_second": told.contract.num_envs * len(steps) / sum(steps),
+        # A step of a vector is one step of each lane.
+        "steps_per_second": description.contract.num_envs * len(steps) / sum(steps),
         "step_us": _spread(steps),
         "steps": len(steps),
         "reset_us": _spread(resets) if resets else None,
@@ -112,7 +112,7 @@ def _over(told: Description, seconds: float, seed: int, **arguments: Any) -> dic
 def _measure(
     driver: RandomDriver, actions: Sequence[Any], *, seconds: float = 0.0, count: int = 1
 ) -> tuple[list[float], list[float]]:
-    """Seconds of each step and reset, until both `seconds` are over and `count` steps done."""
+    """Return the seconds of each step and reset, for `seconds` and at least `count` steps."""
     steps: list[float] = []
     resets: list[float] = []
     end = time.perf_counter() + seconds
@@ -125,7 +125,7 @@ def _measure(
 
 
 def _spread(seconds: list[float]) -> dict[str, float]:
-    """Median and quartiles, in microseconds."""
+    """Return median and quartiles, in microseconds."""
     if len(seconds) == 1:
         return dict.fromkeys(("lower_quartile", "median", "upper_quartile"), 1e6 * seconds[0])
     low, middle, high = statistics.quantiles(seconds, n=4, method="inclusive")
@@ -138,15 +138,15 @@ def _table(facts: dict[str, Any]) -> Table:
     table = Table(title=title, box=None, title_justify="left", padding=(0, 1))
     for column in _COLUMNS:
         table.add_column(column, justify="left" if column == "transport" else "right")
-    for name, told in facts["transports"].items():
-        step, reset = told["step_us"], told["reset_us"]
+    for name, measured in facts["transports"].items():
+        step, reset = measured["step_us"], measured["reset_us"]
         table.add_row(
             name,
-            f"{told['steps_per_second']:.0f}",
+            f"{measured['steps_per_second']:.0f}",
             *(f"{step[key]:.1f}" for key in ("median", "lower_quartile", "upper_quartile")),
-            str(told["steps"]),
+            str(measured["steps"]),
             f"{reset['median']:.1f}" if reset else "",
-            str(told["resets"]),
+            str(measured["resets"]),
         )
     for name, reason in facts["unavailable"].items():
         table.add_row(name, Text(escape_control_chars(reason)))

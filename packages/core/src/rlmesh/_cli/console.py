@@ -1,7 +1,7 @@
-"""What commands print, and the status that they end with.
+"""The output and exit status of commands.
 
-Results go to stdout, everything else to stderr. With `--json` stdout gets one document and nothing
-else: what user code prints goes to stderr too.
+Results go to stdout, everything else to stderr. With `--json`, stdout gets exactly one document;
+what user code prints then goes to stderr too.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Reporter:
-    """What one command tells.
+    """The output of one command.
 
     Attributes:
-        json: Whether stdout is for one JSON document.
-        out: Where results go, but for the document.
-        err: Where everything else goes.
-        unfinished: Tells what the document of a command that fails has besides its error.
+        json: Whether stdout is reserved for one JSON document.
+        out: Console for results other than the document.
+        err: Console for everything else.
+        unfinished: Returns the document's other entries if the command fails.
 
     Args:
-        json: See above.
-        stream: Where the document goes, without a buffer: what cannot be written is told once.
+        json: Whether stdout is reserved for one JSON document.
+        stream: Unbuffered stream for the document, so that a failing write is reported only once.
     """
 
     def __init__(self, json: bool, stream: Any) -> None:
         self.json = json
-        # Not cut at 80 columns where no terminal says how wide it is.
+        # Without a terminal there is no width, so that lines are not wrapped at 80 columns.
         self.out = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
         self.err = Console(stderr=True, highlight=False)
         self.unfinished: Callable[[], dict[str, Any]] = dict
@@ -59,7 +59,7 @@ class Reporter:
         self._told = False
 
     def document(self, value: Any) -> None:
-        """Write the document: a JSON text, or what `json` can write; NaN is "NaN"."""
+        """Write the document: a JSON text, or a value that `json` can write; NaN is "NaN"."""
         text = value if isinstance(value, str) else dumps(_finite(value), indent=2)
         self._told = True
         left = f"{text.rstrip()}\n".encode(errors="backslashreplace")
@@ -67,36 +67,36 @@ class Reporter:
             left = left[self._stream.write(left) :]
 
     def note(self, text: str) -> None:
-        """Tell a person something, on stderr."""
+        """Print a message for the user to stderr."""
         print(escape_control_chars(text, "\n"), file=sys.stderr, flush=True)
 
     def failed(self, error: BaseException) -> None:
-        """Write the document of a command that has none to write, with what it had finished."""
+        """Write the document of a command that failed, with the result it has so far."""
         if self.json and not self._told:
-            told: dict[str, Any] = {"type": type(error).__name__, "message": _message(error)}
+            facts: dict[str, Any] = {"type": type(error).__name__, "message": _message(error)}
             result = getattr(error, "result", None)
             run = {"result": loads(result.to_json())} if isinstance(result, RunResult) else {}
             with contextlib.suppress(OSError):  # The error itself is on stderr too.
-                self.document({"error": told, **run, **self.unfinished()})
+                self.document({"error": facts, **run, **self.unfinished()})
 
 
 def refuse(message: str) -> None:
-    """Write the document of a command line that cannot be read."""
+    """Write the document of a command line that cannot be parsed."""
     with _document_stream(True) as stream:
         Reporter(True, stream).failed(UsageProblem(message))
 
 
 @contextlib.contextmanager
 def reporting(command: str, *, json: bool, debug: bool) -> Generator[Reporter, None, None]:
-    """A command from its first to its last line; ends the process where it fails.
+    """Yield the output of a command, and end the process with a status if the block fails.
 
     Args:
-        command: Its name.
-        json: Whether stdout is for one JSON document.
-        debug: Whether failures are told with their tracebacks.
+        command: Name of the command.
+        json: Whether stdout is reserved for one JSON document.
+        debug: Whether failures are printed with their tracebacks.
 
     Raises:
-        typer.Exit: With the status, where the command fails or is interrupted.
+        typer.Exit: With the status, if the command fails or is interrupted.
     """
     warnings.formatwarning = _one_line
     with _document_stream(json) as stream, ended_by_signals():
@@ -111,7 +111,7 @@ def reporting(command: str, *, json: bool, debug: bool) -> Generator[Reporter, N
             reporter.note(f"rlmesh {command}: {_message(error)}")
             status = 128 + error.number if isinstance(error, Terminated) else INTERRUPTED
             raise typer.Exit(status) from None
-        # SystemExit: from code of the user's, which does not choose the status of this command.
+        # SystemExit comes from user code, which must not choose the status of this command.
         except (Exception, SystemExit) as error:
             if debug:
                 traceback.print_exc()
@@ -124,12 +124,12 @@ def reporting(command: str, *, json: bool, debug: bool) -> Generator[Reporter, N
 
 @contextlib.contextmanager
 def _document_stream(json: bool) -> Generator[Any, None, None]:
-    """Where the document goes: the real stdout, from which everybody else is sent away."""
+    """Yield the real stdout for the document, while all other output goes to stderr."""
     if not json:
         yield None
         return
     sys.stdout.flush()
-    # The descriptor and not only sys.stdout: libraries and child processes print as well.
+    # The descriptor is replaced, because libraries and child processes write to it directly.
     with os.fdopen(os.dup(1), "wb", buffering=0) as stream:
         os.dup2(2, 1)
         try:
@@ -150,12 +150,12 @@ def _message(error: BaseException) -> str:
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> str:
-    # Gymnasium colours its own.
+    # Gymnasium adds colours to its warnings.
     return f"warning: {escape_control_chars(_COLOUR.sub('', str(message)))}\n"
 
 
 def _finite(value: Any) -> Any:
-    """`value` with the numbers that JSON does not have written as protobuf's JSON writes them."""
+    """Return `value` with numbers that JSON lacks written as in protobuf's JSON."""
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What an endpoint tells of itself, asked without a session."""
+"""Descriptions of endpoints, requested without a session."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Description:
     """An endpoint that serves an environment.
 
     Attributes:
-        address: Its address, scheme included.
-        server: What serves it.
-        contract: Its environment.
-        terms: What it promises to a session.
+        address: Address, with its scheme.
+        server: Description of the server.
+        contract: Contract of the environment.
+        terms: Terms that the server grants to a session.
     """
 
     address: str
@@ -33,10 +33,10 @@ class ModelDescription:
     """An endpoint that serves a model.
 
     Attributes:
-        address: Its address, scheme included.
-        server: What serves it.
-        model: Its model.
-        terms: What it promises to a session.
+        address: Address, with its scheme.
+        server: Description of the server.
+        model: Spec of the model.
+        terms: Terms that the server grants to a session.
     """
 
     address: str
@@ -46,11 +46,11 @@ class ModelDescription:
 
 
 def describe(address: str, token: str, tls: TLS | None, timeout: float) -> Description:
-    """Ask an endpoint for its environment; no session is opened, so no client is disturbed.
+    """Return an endpoint's environment, without a session, so that no client is disturbed.
 
     Raises:
-        AddressError: If the address is none.
-        ConnectError: If nobody answers there, or it serves no environment.
+        AddressError: If `address` is not an address.
+        ConnectError: If no endpoint answers there, or it serves no environment.
         RemoteError: If the server refuses.
     """
     from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
@@ -64,7 +64,7 @@ def describe(address: str, token: str, tls: TLS | None, timeout: float) -> Descr
 def describe_any(
     address: str, token: str, tls: TLS | None, timeout: float
 ) -> Description | ModelDescription:
-    """Ask an endpoint for what it serves, an environment or a model; see `describe`."""
+    """Return what an endpoint serves, an environment or a model; see `describe`."""
     from rlmesh._wire.model_codec import MODEL_SERVICE, ModelWireCodec
     from rlmesh.backends import NATIVE
     from rlmesh.errors import WrongServiceError
@@ -83,7 +83,7 @@ def describe_any(
 def _ask(
     address: str, token: str, tls: TLS | None, timeout: float, service: str, frames: Any
 ) -> tuple[str, bytes]:
-    """The resolved address, and its answer to `Describe`."""
+    """Return the resolved address, and its answer to `Describe`."""
     from rlmesh._client.connect import client_name, destination
     from rlmesh._session.versions import this_peer
     from rlmesh._transport.grpc.client import GrpcConnection

@@ -45,9 +45,9 @@ _Model = Annotated[
     ),
 ]
 _Addresses = Annotated[
-    list[str], typer.Argument(metavar="ADDRESS", help="where environments are served")
+    list[str], typer.Argument(metavar="ADDRESS", help="addresses of environments")
 ]
-# rich draws ":100:" as a face.
+# rich renders ":100:" as an emoji.
 _Seeds = Annotated[str, typer.Option(help="one episode a seed: 0:100, 0:50:2 or 1,5,7")]
 _Report = Annotated[
     Path | None,
@@ -56,39 +56,40 @@ _Report = Annotated[
 _Record = Annotated[
     Path | None,
     typer.Option(
-        metavar="FOLDER", help="write a video of each episode; refused where an earlier run has"
+        metavar="FOLDER", help="write a video of each episode; refused if an earlier run has any"
     ),
 ]
 _RecordSource = Annotated[
     str,
-    typer.Option(help="what --record films: render, observation, or an image in it: camera/0"),
+    typer.Option(help="images for --record: render, observation, or an image in it: camera/0"),
 ]
 _Journal = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="write each episode down as soon as it has ended"),
+    typer.Option(metavar="FILE", help="write each episode as soon as it has ended"),
 ]
-_Resume = Annotated[bool, typer.Option("--resume", help="go on from the journal, if it is there")]
+_Resume = Annotated[bool, typer.Option("--resume", help="continue from the journal if it exists")]
 _MaxBatchSize = Annotated[
     int | None,
-    typer.Option(min=1, help="most observations of one forward pass"),
+    typer.Option(min=1, help="largest number of observations of one forward pass"),
 ]
 _Horizon = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="most actions of a chunk to take; else all, where the model has only chunks, or 1",
+        help="largest number of actions of a chunk to take; default: 1, or all if the model has "
+        "only chunks",
     ),
 ]
-_MaxSteps = Annotated[int | None, typer.Option(min=1, help="cut an episode after so many steps")]
+_MaxSteps = Annotated[int | None, typer.Option(min=1, help="cut an episode after this many steps")]
 _MaxSeconds = Annotated[
-    float | None, typer.Option(min=0.001, help="cut an episode after so many seconds")
+    float | None, typer.Option(min=0.001, help="cut an episode after this many seconds")
 ]
 _ModelToken = Annotated[
     str, typer.Option(envvar="RLMESH_MODEL_TOKEN", help="bearer token of a MODEL that is served")
 ]
 _Instruction = Annotated[
     str | None,
-    typer.Option(help="written into the model's text inputs"),
+    typer.Option(help="text for the model's text inputs"),
 ]
 
 
@@ -117,7 +118,7 @@ def evaluate(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Evaluate a model: seeds are shared out among all addresses."""
+    """Evaluate a model; the seeds are shared out among all addresses."""
     with reporting("eval", json=json, debug=debug) as reporter, contextlib.ExitStack() as stack:
         for address in addresses:
             read_address(address)
@@ -147,12 +148,12 @@ def evaluate(
 
 
 def _check(report: Path | None, record: Path | None, journal: Path | None, resume: bool) -> None:
-    """What would else be found wrong after the last episode."""
+    """Refuse files and folders that would otherwise fail after the last episode."""
     if resume and journal is None:
-        raise UsageProblem("--resume goes on from a journal: give --journal too")
+        raise UsageProblem("--resume continues from a journal: pass --journal too")
     if journal is not None and journal.exists() and not resume:
         raise UsageProblem(
-            f"--journal: {journal} is there already; --resume goes on from it, or name another"
+            f"--journal: {journal} already exists; pass --resume to continue it, or another file"
         )
     if journal is not None and journal.is_dir():
         raise UsageProblem(f"--journal: {journal} is a folder; expected a file in it")
@@ -188,26 +189,26 @@ def _endpoints(
     tls: TLS | None,
     timeout: float,
 ) -> list[Any]:
-    """What is evaluated on: the addresses, but clients where these need certificates."""
+    """Return the addresses to evaluate on, or clients for those that need certificates."""
     envs: list[Any] = []
     for address in addresses:
         own = _for(address, tls)
         if own is None:
             envs.append(address)
         else:
-            told = describe(address, token, own, timeout)
-            client = connect(told, token=token, tls=own, connect_timeout=timeout)
+            description = describe(address, token, own, timeout)
+            client = connect(description, token=token, tls=own, connect_timeout=timeout)
             envs.append(stack.enter_context(client))
     return envs
 
 
 def _for(address: str, tls: TLS | None) -> TLS | None:
-    """The certificates for an address; None where it says that it is without."""
+    """Return the certificates for an address; None if its scheme uses none."""
     return tls if address.startswith("grpcs://") or "://" not in address else None
 
 
 def _run(reporter: Reporter, arguments: dict[str, Any], report: Path | None) -> None:
-    """Evaluate, and tell what there is of the result, also where it ends early."""
+    """Evaluate, and report the result, even a partial one."""
     count, journal = len(arguments["seeds"]), arguments["journal"]
     progress = EvaluationProgress(reporter.err, count)
     try:
@@ -219,12 +220,12 @@ def _run(reporter: Reporter, arguments: dict[str, Any], report: Path | None) -> 
         if finished is not None:
             try:
                 _tell(reporter, finished, report, whole=False)
-            except OSError as second:  # It must not hide why the run has ended.
+            except OSError as second:  # This error must not hide why the run ended.
                 reporter.note(f"--report: {second}")
         raise
     finally:
         if journal is not None and progress.begun and progress.ended < count:
-            reporter.note(f"finished episodes are in {journal}; --resume goes on from there")
+            reporter.note(f"finished episodes are in {journal}; pass --resume to continue")
     _tell(reporter, result, report)
 
 
@@ -243,7 +244,7 @@ def _tell(
         reporter.out.print(result)
     elif whole:
         reporter.document(result.to_json(indent=2))
-    # Last: a file that cannot be written must not cost the result.
+    # The report is last, because a file that cannot be written must not cost the result.
     if report is not None:
         result.to_html(report)
         reporter.note(f"report: {report}")

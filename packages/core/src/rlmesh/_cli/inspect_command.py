@@ -1,4 +1,4 @@
-"""`rlmesh inspect`: what an endpoint serves, as a tree."""
+"""`rlmesh inspect`: the contract or spec of an endpoint, as a tree."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def inspect(
 
 
 def description_facts(description: Description | ModelDescription) -> dict[str, Any]:
-    """A description as JSON has it."""
+    """Return a description in the form of JSON."""
     if isinstance(description, ModelDescription):
         served = {"model": _facts(description.model)}
     else:
@@ -69,10 +69,10 @@ def description_facts(description: Description | ModelDescription) -> dict[str, 
     }
 
 
-def _facts(thing: Any) -> dict[str, Any]:
-    """What is said of a contract, spec or tag."""
-    told = {field.name: _fact(getattr(thing, field.name)) for field in fields(thing)}
-    return {name: value for name, value in told.items() if value not in _UNSAID}
+def _facts(described: Any) -> dict[str, Any]:
+    """Return the specified fields of a contract, spec or tag."""
+    facts = {field.name: _fact(getattr(described, field.name)) for field in fields(described)}
+    return {name: value for name, value in facts.items() if value not in _UNSAID}
 
 
 def _fact(value: Any) -> Any:
@@ -92,7 +92,7 @@ def _fact(value: Any) -> Any:
 
 
 def description_tree(description: Description | ModelDescription) -> Tree:
-    """A description as a tree of rich."""
+    """Return a description as a rich tree."""
     if isinstance(description, ModelDescription):
         tree = Tree(_label(description.model.id, f"model at {description.address}"))
         _add_model(tree, description.model)
@@ -136,9 +136,9 @@ def _add_model(tree: Tree, model: ModelSpec) -> None:
 
 
 def _named(feature: Any) -> dict[str, Any]:
-    """What is said of an input or output, but for its name."""
-    told = _facts(feature)
-    return {**told.pop("feature"), **{k: v for k, v in told.items() if k != "name"}}
+    """Return the specified fields of an input or output, except its name."""
+    facts = _facts(feature)
+    return {**facts.pop("feature"), **{k: v for k, v in facts.items() if k != "name"}}
 
 
 def _add_server(tree: Tree, server: PeerInfo, terms: SessionTerms) -> None:
@@ -149,20 +149,20 @@ def _add_server(tree: Tree, server: PeerInfo, terms: SessionTerms) -> None:
 
 
 def _contract_words(contract: EnvContract) -> list[tuple[str, str]]:
-    """What there is to say of a contract besides its spaces and metadata."""
+    """Return a contract's facts besides its spaces and metadata, as pairs of name and text."""
     words: list[tuple[str, str]] = []
     if contract.vector:
-        mode = contract.autoreset_mode.value if contract.autoreset_mode else "not said"
+        mode = contract.autoreset_mode.value if contract.autoreset_mode else "not specified"
         words.append(("vector", f"{contract.num_envs} lanes, autoreset {mode}"))
     modes = f"; could be {', '.join(contract.render_modes)}" if contract.render_modes else ""
-    fps = "" if contract.render_fps is None else f", {contract.render_fps:g} frames a second"
+    fps = "" if contract.render_fps is None else f", {contract.render_fps:g} images a second"
     words.append(("render mode", f"{contract.render_mode or 'none'}{fps}{modes}"))
     if contract.reward_range is not None:
         low, high = contract.reward_range
         words.append(("reward", f"from {low:g} to {high:g}"))
     if contract.registration is not None:
-        told = [f"{k}={v!r}" for k, v in vars(contract.registration).items() if v]
-        words.append(("registration", ", ".join(told)))
+        entries = [f"{k}={v!r}" for k, v in vars(contract.registration).items() if v]
+        words.append(("registration", ", ".join(entries)))
     if contract.exposed:
         words.append(("exposed", ", ".join(contract.exposed)))
     if contract.tags and contract.tags.labels:
@@ -198,6 +198,6 @@ def _add_facts(node: Tree, facts: Any) -> None:
 
 
 def _label(name: str, words: str = "", style: str = "bold cyan") -> Text:
-    """A line of the tree; Text, for what the wire brought must not be read as markup."""
+    """Return a line of the tree, as Text because a peer's text must not be read as markup."""
     text = Text(escape_control_chars(name), style)
     return text.append(f"  {escape_control_chars(words)}", "default not bold") if words else text

@@ -1,4 +1,4 @@
-"""The console script `rlmesh`. Without the extra `cli` it says how to get that."""
+"""The console script `rlmesh`. Without the extra `cli`, it prints how to install it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ def main() -> int:
     """Run the command line of the process.
 
     Returns:
-        Exit status, where it does not exit by itself: 0 after success, 1 after a failure, 2 where
+        Exit status, unless the process exits by itself: 0 after success, 1 after a failure, 2 if
         the command line is wrong, 130 after Ctrl-C.
     """
     _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # As Python's stderr does: no locale is a reason to fail.
+        # As on Python's stderr, because a locale is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         import rich
         import typer
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
-            raise  # It is there, and lacks something of its own.
+            raise  # The library is installed, but one of its own imports is missing.
         print(f'rlmesh: {error.name} is missing: pip install "rlmesh-core[cli]"', file=sys.stderr)
         return 1
     del rich, typer
@@ -35,18 +35,18 @@ def main() -> int:
         from rlmesh._cli.app import app
 
         app(prog_name="rlmesh")
-    except KeyboardInterrupt:  # While it imports; a command tells of it by itself.
+    except KeyboardInterrupt:  # During imports; a running command handles it itself.
         return 130
-    except OSError as error:  # Such as a full disk below --help.
+    except OSError as error:  # For example a full disk during --help.
         print(f"rlmesh: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def _open_streams() -> None:
-    """Put the null device where a standard stream was closed.
+    """Open the null device in place of a standard stream that is closed.
 
-    The next socket would get its number else, and whatever is printed.
+    Otherwise the next socket would get that descriptor, and anything that is printed.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:

@@ -1,4 +1,4 @@
-"""The MODEL of a command line, and the backend in whose values it is asked."""
+"""The MODEL of a command line, and the backend of its values."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ MODEL_HELP = (
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)]
 ModelKwargs = Annotated[
     str,
-    typer.Option(metavar="JSON", help="arguments to make the model with, where MODEL is a class"),
+    typer.Option(metavar="JSON", help="arguments to make the model with, if MODEL is a class"),
 ]
 Backend = Annotated[
     str | None,
     typer.Option(
-        help="native, numpy, torch or jax: whose values a MODEL reads that is no Model itself",
-        show_default="numpy, where it is installed",
+        help="native, numpy, torch or jax: the values that a MODEL reads that is no Model itself",
+        show_default="numpy, if it is installed",
     ),
 ]
 
 
 def is_address(name: str) -> bool:
-    """Whether MODEL is where one is served, and no `module:name`."""
+    """Return whether MODEL is the address of a served model instead of `module:name`."""
     return "://" in name or re.fullmatch(r"(.*:)?\d+", name) is not None
 
 
 def load_model(name: str, kwargs: str, backend: str | None) -> ModelBase[Any, Any]:
-    """What MODEL names, as a model.
+    """Return what MODEL names, as a model.
 
     Args:
         name: `module:name`, or "random".
         kwargs: JSON object with the arguments of a class.
-        backend: Of a model that has none of its own; None: NumPy's, where that is installed.
+        backend: Backend of a model without one of its own; None: NumPy, if it is installed.
 
     Raises:
-        UsageProblem: If it is not there, or no model.
+        UsageProblem: If the name does not exist, or is not a model.
         ImportError: If the backend is not installed.
     """
     given = read_object(kwargs, "--model-kwargs")
@@ -83,11 +83,11 @@ def load_model(name: str, kwargs: str, backend: str | None) -> ModelBase[Any, An
 def dial_model(
     address: str, backend: str | None, token: str, tls: TLS | None, timeout: float
 ) -> RemoteModel:
-    """The model that is served at an address.
+    """Return the model that is served at an address.
 
     Raises:
         UsageProblem: If there is no such backend.
-        RLMeshError: If it cannot be reached.
+        RLMeshError: If the model cannot be reached.
     """
     framework = read_choice(backend, "--backend", BACKENDS)
     return RemoteModel(address, token=token, tls=tls, framework=framework, connect_timeout=timeout)

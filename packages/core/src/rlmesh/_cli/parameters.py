@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Address = Annotated[
     str,
     typer.Argument(
         metavar="ADDRESS",
-        help="where it is served: host:port, tcp://..., grpcs://..., unix:///path, or a port",
+        help="address of the endpoint: host:port, tcp://..., grpcs://..., unix:///path, or a port",
         show_default=False,
     ),
 ]
@@ -40,15 +40,13 @@ Token = Annotated[
     str,
     typer.Option(
         envvar="RLMESH_TOKEN",
-        help="bearer token (the variable keeps it out of lists of processes)",
+        help="bearer token (the variable keeps it out of process lists)",
         show_default=False,
     ),
 ]
 Authority = Annotated[
     str | None,
-    typer.Option(
-        "--tls-authority", metavar="PEM", help="authority that the other end's certificate is of"
-    ),
+    typer.Option("--tls-authority", metavar="PEM", help="authority of the other end's certificate"),
 ]
 Certificate = Annotated[
     str | None,
@@ -73,10 +71,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="show tracebacks")]
 
 
 def tls_of(authority: str | None, certificate: str | None, key: str | None) -> TLS | None:
-    """What the options of TLS say; None: nothing.
+    """Return the certificates that the options of TLS name, or None without options.
 
     Raises:
-        UsageProblem: If a certificate comes without its key, or a file cannot be read.
+        UsageProblem: If a certificate or its key is missing, or a file cannot be read.
     """
     given = {"authority": authority, "certificate": certificate, "key": key}
     for name, path in given.items():
@@ -85,7 +83,7 @@ def tls_of(authority: str | None, certificate: str | None, key: str | None) -> T
         except OSError as error:
             raise UsageProblem(f"--tls-{name}: {path}: {error.strerror}") from None
     if (certificate is None) != (key is None):
-        raise UsageProblem("--tls-certificate and --tls-key are given together, or neither is")
+        raise UsageProblem("--tls-certificate and --tls-key need each other")
     if not any(given.values()):
         return None
     _read_certificates(**given)
@@ -93,26 +91,27 @@ def tls_of(authority: str | None, certificate: str | None, key: str | None) -> T
 
 
 def _read_certificates(authority: str | None, certificate: str | None, key: str | None) -> None:
-    """Read them as TLS does: gRPC says of one that it cannot read that the address is in use."""
+    """Read the files as TLS does, because gRPC reports a bad file as an address in use."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # Whether a key is long enough is not asked here.
-    words = f"--tls-authority: {authority}"
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # The length of the key is not checked here.
+    options = f"--tls-authority: {authority}"
     try:
         if authority is not None:
             context.load_verify_locations(authority)
-        words = "--tls-certificate and --tls-key"
+        options = "--tls-certificate and --tls-key"
         if certificate is not None:
-            context.load_cert_chain(certificate, key, password="")  # Else it asks the terminal.
+            # Without a password, OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(certificate, key, password="")
     except (ssl.SSLError, ValueError) as error:
         reason = (getattr(error, "reason", None) or "").replace("_", " ").lower()
-        raise UsageProblem(f"{words}: {reason or 'not PEM, or damaged'}") from None
+        raise UsageProblem(f"{options}: {reason or 'not PEM, or damaged'}") from None
 
 
 def read_address(text: str) -> str:
-    """An address, as it is written.
+    """Return an address as it is written.
 
     Raises:
-        UsageProblem: If it is none.
+        UsageProblem: If the text is not an address.
     """
     try:
         parse_address(text)

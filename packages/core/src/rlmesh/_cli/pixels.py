@@ -1,6 +1,6 @@
-"""Rendered frames in a terminal.
+"""Rendered images in a terminal.
 
-An image is drawn in half-block characters: two pixels a character, one above the other.
+An image is drawn in half-block characters: each shows two pixels, one above the other.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _UPPER = "\u2580"
 
 
 def is_frame(value: object) -> bool:
-    """Whether a value is an image: uint8 (height, width, 3)."""
+    """Return whether a value is an image: uint8 (height, width, 3)."""
     return (
         isinstance(value, Tensor)
         and str(value.dtype) == "uint8"
@@ -39,25 +39,25 @@ def is_frame(value: object) -> bool:
 
 
 def draws_frames(console: Console) -> bool:
-    """Whether a console has what a frame is drawn of: colours, and the character of half blocks."""
+    """Return whether a console can draw an image: with colours and the half-block character."""
     coloured = console.color_system is not None and not console.no_color
     return coloured and not console.options.ascii_only
 
 
 def ansi_text(frame: str) -> Text:
-    """A frame of render mode "ansi": its colours stay, all else that is no text is written out."""
+    """Return an image of render mode "ansi", with colours; other control sequences are escaped."""
     parts = _COLOURS.split(frame)
-    # Every other part is a colour.
+    # Every other part is a colour sequence.
     safe = [part if i % 2 else escape_control_chars(part, "\n") for i, part in enumerate(parts)]
     return Text.from_ansi("".join(safe))
 
 
 class HalfBlocks:
-    """A frame for rich, as large as it has room for, and never larger than it is.
+    """An image for rich, as large as fits, and never larger than the original.
 
     Args:
         frame: uint8 (height, width, 3).
-        rows: Lines that it may take.
+        rows: Number of lines that the image may take.
     """
 
     def __init__(self, frame: Tensor, rows: int) -> None:
@@ -65,7 +65,7 @@ class HalfBlocks:
         self._rows = max(1, rows)
 
     def pixels(self, columns: int) -> list[list[Pixel]]:
-        """Rows of pixels, an even number of them, scaled to fit `columns` characters."""
+        """Return an even number of rows of pixels, scaled to fit `columns` characters."""
         height, width, _ = self._frame.shape
         scale = min(columns / width, 2 * self._rows / height, 1.0)
         wide, high = max(1, int(width * scale)), max(2, int(height * scale) // 2 * 2)
@@ -73,7 +73,7 @@ class HalfBlocks:
         return [[self._mean(x, y) for x in xs] for y in ys]
 
     def _mean(self, xs: tuple[int, int], ys: tuple[int, int]) -> Pixel:
-        """The mean of four pixels, lest thin lines vanish."""
+        """Return the mean of four pixels, so that thin lines do not vanish."""
         data, width = self._frame.buffer, self._frame.shape[1]
         places = [3 * (y * width + x) for y in ys for x in xs]
         red, green, blue = (sum(data[p + c] for p in places) // 4 for c in range(3))
@@ -88,7 +88,7 @@ class HalfBlocks:
 
 
 def _samples(length: int, count: int) -> list[tuple[int, int]]:
-    """Two places within each of `count` parts of `length`."""
+    """Return two positions within each of `count` parts of `length`."""
     return [
         (int((i + 0.25) * length / count), min(length - 1, int((i + 0.75) * length / count)))
         for i in range(count)
@@ -96,7 +96,7 @@ def _samples(length: int, count: int) -> list[tuple[int, int]]:
 
 
 def _runs(upper: list[Pixel], lower: list[Pixel]) -> Iterator[tuple[str, Style]]:
-    """Characters of one style, together."""
+    """Yield runs of characters with the same style."""
     pairs = list(zip(upper, lower))
     begun = 0
     for i in range(1, len(pairs) + 1):

@@ -34,20 +34,20 @@ __all__ = ["play"]
 
 _REDRAW_SECONDS = 0.05
 _MOST_INFO = 8
-"""Entries of an info that are shown."""
+"""Largest number of entries of an info that are shown."""
 
 
 _Episodes = Annotated[
     int | None,
-    typer.Option(min=1, help="stop after so many; else by Ctrl-C, without a terminal after 1"),
+    typer.Option(min=1, help="stop after this many; default: at Ctrl-C, without a terminal 1"),
 ]
 _Steps = Annotated[
     int | None,
-    typer.Option(min=1, help="stop after so many steps"),
+    typer.Option(min=1, help="stop after this many steps"),
 ]
 _Fps = Annotated[
     float | None,
-    typer.Option(min=0, help="steps a second; 0: as fast as it can", show_default="its own"),
+    typer.Option(min=0, help="steps a second; 0: no limit", show_default="the environment's"),
 ]
 
 
@@ -68,13 +68,13 @@ def play(
     """Play random actions and watch; Ctrl-C stops."""
     with reporting("play", json=json, debug=debug) as reporter:
         tls = tls_of(tls_authority, tls_certificate, tls_key)
-        told = describe(read_address(address), token, tls, connect_timeout)
+        description = describe(read_address(address), token, tls, connect_timeout)
         live = reporter.out.is_terminal and not json
         if fps is None:
-            fps = (told.contract.render_fps or 30.0) if live else 0.0
+            fps = (description.contract.render_fps or 30.0) if live else 0.0
         if episodes is None and steps is None and not live:
             episodes = 1
-        with connect(told, token=token, tls=tls, connect_timeout=connect_timeout) as env:
+        with connect(description, token=token, tls=tls, connect_timeout=connect_timeout) as env:
             driver = RandomDriver(env, seed)
             view = _View(reporter, driver, live)
             reporter.unfinished = view.facts
@@ -104,7 +104,7 @@ def _play(
 
 
 class _View:
-    """What a person sees of it: a live picture, or a line an episode where there is no terminal."""
+    """The view of the user: a live picture, or without a terminal one line for each episode."""
 
     def __init__(self, reporter: Reporter, driver: RandomDriver, live: bool) -> None:
         self._reporter, self._driver = reporter, driver
@@ -130,17 +130,17 @@ class _View:
             self._live.update(self._picture(), refresh=True)
 
     def finish(self) -> None:
-        """Show the end, which may have come too soon after the last picture."""
+        """Show the last state, which the latest picture may have missed."""
         if self._live is not None:
             self._live.update(self._picture(), refresh=True)
 
     def close(self) -> None:
-        """Leave the terminal as it was, with the last picture."""
+        """Restore the terminal, with the last picture."""
         if self._live is not None:
             self._live.stop()
 
     def facts(self) -> dict[str, Any]:
-        """What has been played, as JSON has it."""
+        """Return what has been played, in the form of JSON."""
         return {
             "address": self._driver.env.address,
             "env_id": self._driver.env.env_contract.id,
@@ -177,7 +177,7 @@ class _View:
         return Group(Text(escape_control_chars(title), "bold"), *self._frame(used), facts)
 
     def _frame(self, used: int) -> list[RenderableType]:
-        """The rendered frame, of the first lane, in the room that the rest leaves."""
+        """Return the rendered image of the first lane, in the space that the rest leaves."""
         contract = self._driver.env.env_contract
         if contract.render_mode not in ("rgb_array", "ansi"):
             return []

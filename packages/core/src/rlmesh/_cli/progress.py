@@ -1,4 +1,4 @@
-"""Progress of an evaluation on stderr; nothing where that is no terminal."""
+"""Progress of an evaluation on stderr; nothing is shown without a terminal."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["EvaluationProgress"]
 class EvaluationProgress:
     """Hooks of `rlmesh.evaluate` that draw a bar: episodes, steps a second, success so far, ETA.
 
-    It has no `on_step`: that would cost each step, and keep chunks from being stepped in one round
-    trip. So steps are counted when their episode has ended.
+    It has no `on_step`, because that would slow down each step and prevent chunks from being played
+    in one round trip. Therefore steps are counted when their episode has ended.
 
     Attributes:
-        ended: How many episodes have ended.
-        begun: Whether the run has: it has found environments, and a journal that is its own.
+        ended: Number of episodes that have ended.
+        begun: Whether the run has begun: its environments and its journal have been accepted.
 
     Args:
-        console: Where.
+        console: Console of the bar.
         total: Number of episodes.
     """
 
@@ -55,7 +55,7 @@ class EvaluationProgress:
 
     @property
     def words(self) -> str:
-        """Steps a second, and success so far where episodes report it."""
+        """Steps a second, and the success so far if episodes report it."""
         seconds = max(1e-9, time.monotonic() - self._begun)
         words = f"{self._steps / seconds:.0f} steps/s"
         if self._reported:
@@ -63,7 +63,7 @@ class EvaluationProgress:
         return words
 
     def on_run_start(self, event: Any) -> None:
-        """Begin where the journal has got to."""
+        """Start the bar at the episodes that are in the journal."""
         self.begun = True
         self.ended = len(event.finished)
         self._progress.update(self._task, completed=self.ended, words="")

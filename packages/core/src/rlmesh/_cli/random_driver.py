@@ -1,4 +1,4 @@
-"""Random actions against a remote environment, single or a vector, with its episodes counted."""
+"""Random actions in a remote environment, single or vector, with a count of its episodes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Episode", "RandomDriver", "connect"]
 
 
 def connect(description: Description, **arguments: Any) -> RemoteEnv | RemoteVectorEnv:
-    """A client of an endpoint: of one environment, or of a vector, as that is what it serves."""
+    """Return a client of an endpoint, for the single environment or the vector that it serves."""
     client = RemoteVectorEnv if description.contract.vector else RemoteEnv
     return client(description.address, **arguments)
 
 
 @dataclass
 class Episode:
-    """An episode of one lane; `seed` is None where the vector chose it by itself."""
+    """An episode of one lane; `seed` is None if the vector chose it by itself."""
 
     lane: int
     seed: int | None
@@ -31,22 +31,21 @@ class Episode:
     truncated: bool = False
 
     def facts(self) -> dict[str, Any]:
-        """The episode as JSON has it."""
+        """Return the episode in the form of JSON."""
         return asdict(self)
 
 
 @dataclass
 class RandomDriver:
-    """Plays random actions; the same ones, episode by episode, for the same seed.
+    """A player of random actions, which are the same in every episode for the same seed.
 
     Attributes:
         env: The client.
-        seed: Seed of the first episode (of all lanes, as the vector derives theirs) and of the
-            actions.
+        seed: Seed of the actions and of the first episode; a vector derives those of its lanes.
         lanes: The running episode of each lane.
-        finished: Those that have ended, in the order in which they did.
+        finished: Episodes that have ended, in that order.
         info: Info of the last reset or step.
-        rewards: Reward of the last step, a number a lane.
+        rewards: Reward of each lane in the last step.
     """
 
     env: Any
@@ -65,7 +64,7 @@ class RandomDriver:
         self._over = [True] * self._count
 
     def action(self) -> Any:
-        """A random action, for every lane."""
+        """Return a random action, for every lane."""
         if not self._vector:
             return self._space.sample()
         return [self._space.sample() for _ in range(self._count)]
@@ -78,8 +77,9 @@ class RandomDriver:
         return self._mode is AutoresetMode.DISABLED and any(self._over)
 
     def reset(self) -> float:
-        """Start the episodes that have to be; returns the seconds of the call."""
+        """Start the episodes that are due, and return the seconds of the call."""
         fresh, over = not self.lanes, list(self._over)
+        # A vector is seeded once; a partial reset of some lanes lets their generators go on.
         seed = self.seed + len(self.finished) if fresh or not self._vector else None
         options = None if fresh or not self._vector else {"reset_mask": over}
         begun = time.perf_counter()
@@ -95,7 +95,7 @@ class RandomDriver:
         return seconds
 
     def step(self, action: Any) -> float:
-        """Apply an action and count; returns the seconds of the call."""
+        """Apply an action, count the step, and return the seconds of the call."""
         begun = time.perf_counter()
         _, rewards, terminated, truncated, self.info = self.env.step(action)
         seconds = time.perf_counter() - begun
@@ -108,7 +108,7 @@ class RandomDriver:
 
     def _count_lane(self, lane: int, terminated: bool, truncated: bool) -> None:
         if self._over[lane]:
-            # With NEXT_STEP this step was the reset of a lane whose episode had ended.
+            # With NEXT_STEP this step was the reset after the end of the lane's episode.
             self._over[lane] = False
             self.lanes[lane] = Episode(lane, None)
             return

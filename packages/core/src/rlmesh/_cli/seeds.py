@@ -10,10 +10,10 @@ MOST_SEEDS = 10_000_000
 
 
 def read_seeds(text: str) -> list[int]:
-    """Seeds as `first:end` (without the end), `first:end:step`, a number, or several by commas.
+    """Return seeds from `first:end` (without end), `first:end:step`, a number or a comma list.
 
     Raises:
-        UsageProblem: If they are written otherwise, none, or too many.
+        UsageProblem: If the text is anything else, has no seeds, or has too many.
     """
     seeds: list[int] = []
     for part in text.split(","):
@@ -33,7 +33,7 @@ def _span(part: str, text: str) -> range:
             f"--seeds: expected such as 0:100, 0:100:2 or 1,5,7 with numbers of 0 or more, got "
             f"{text!r:.60}"
         )
-    # Python refuses to read the numbers that are much too long.
+    # Python refuses to parse numbers that are much too long.
     numbers = [int(word) if len(word) < 100 else 2**64 for word in words]
     if max(numbers) > 2**64 - 1:
         raise UsageProblem(f"--seeds: expected seeds of up to 2**64 - 1, got {text!r:.60}")

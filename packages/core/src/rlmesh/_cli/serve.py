@@ -1,4 +1,4 @@
-"""`rlmesh serve`: an environment, or one a session, or a vector of them."""
+"""`rlmesh serve`: an environment, one for each session, or a vector of them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _Env = Annotated[
 ]
 _Lanes = Annotated[
     int | None,
-    typer.Option("--num-envs", "--vector", min=1, help="serve a vector of so many environments"),
+    typer.Option("--num-envs", "--vector", min=1, help="serve a vector of this many environments"),
 ]
 
 
-_Address = Annotated[str, typer.Option(help="where to listen")]
+_Address = Annotated[str, typer.Option(help="address to listen on")]
 _AutoresetMode = Annotated[
     str | None,
     typer.Option(help="of a vector: NextStep, SameStep or Disabled"),
@@ -51,7 +51,7 @@ _MaxSessions = Annotated[
 ]
 _Workers = Annotated[
     str | None,
-    typer.Option(help="thread or process: where each session's environment lives"),
+    typer.Option(help="thread or process that runs each session's environment"),
 ]
 _Kwargs = Annotated[
     str, typer.Option(metavar="JSON", help="arguments to make the environment with")
@@ -71,7 +71,7 @@ _Validation = Annotated[
 ReadyFd = Annotated[
     int | None,
     typer.Option(
-        min=0, metavar="N", help="write the address to this descriptor once it can be used"
+        min=0, metavar="N", help="write the address to this descriptor once clients can connect"
     ),
 ]
 
@@ -115,10 +115,10 @@ def serve(
 
 
 def read_descriptor(ready_fd: int | None) -> None:
-    """Check a descriptor before what may take long.
+    """Check a descriptor before anything that may take long.
 
     Raises:
-        UsageProblem: If it is not open.
+        UsageProblem: If the descriptor is not open.
     """
     try:
         if ready_fd is not None:
@@ -128,26 +128,26 @@ def read_descriptor(ready_fd: int | None) -> None:
 
 
 def _make(name: str, kwargs: dict[str, Any], render_mode: str | None, lanes: int | None) -> Any:
-    """The environment, or a list of them; in a worker process, where there are such."""
+    """Return the environment, or a list of them; called in the worker process if there is one."""
     if lanes is None:
         return make_env(name, kwargs, render_mode)
     return [make_env(name, kwargs, render_mode) for _ in range(lanes)]
 
 
 def _hosted(make: functools.partial[Any], max_sessions: int, workers: str | None) -> dict[str, Any]:
-    """The arguments of `EnvServer` that say where environments live."""
+    """Return the arguments of `EnvServer` that decide where environments run."""
     if max_sessions == 1 and workers is None:
         return {"env": make()}
     return {"factory": make, "max_sessions": max_sessions, "workers": workers or "thread"}
 
 
 def serve_and_tell(reporter: Reporter, server: Any, name: str, ready_fd: int | None) -> None:
-    """Serve until stopped; tell where, once clients can connect.
+    """Serve until stopped, and report the address once clients can connect.
 
     Args:
-        reporter: Whom to tell.
+        reporter: Output of the command.
         server: An `EnvServer` or `ModelServer`.
-        name: Of what it serves.
+        name: Name of the environment or model.
         ready_fd: Descriptor that gets the address; None: none.
     """
 

@@ -1,6 +1,6 @@
 """Serve a registered Gymnasium environment: `python -m rlmesh._cli.serve_env`.
 
-It uses argparse and nothing else, because containers start it.
+It uses argparse and no other library for the command line, because containers start it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["main", "serve_options", "write_ready_fd"]
 
 
 def write_ready_fd(fd: int, address: str) -> None:
-    """Tell on a file descriptor that an endpoint is ready: one line, its address; then close it.
+    """Write an endpoint's address to a descriptor as one line, as a sign of readiness; close it.
 
     Args:
         fd: The descriptor, open for writing.
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line; None: that of the process.
 
     Returns:
-        Exit status: 0 after a clean stop, 2 where the environment or address is wrong.
+        Exit status: 0 after a clean stop, 2 if the environment or address is wrong.
     """
     options = _parser().parse_args(arguments)
     from rlmesh import EnvServer
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         help="registered Gymnasium id (CartPole-v1), or module:callable that makes an environment",
     )
     parser.add_argument(
-        "--address", default="127.0.0.1:0", help="where to listen (default: %(default)s)"
+        "--address", default="127.0.0.1:0", help="address to listen on (default: %(default)s)"
     )
     parser.add_argument(
         "--ready-fd",
@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def serve_options(validation: str | None) -> ServeOptions:
-    """The options of the `RLMESH_...` variables, and of the command line."""
+    """Return the options of the `RLMESH_...` variables, and of the command line."""
     from rlmesh import ServeOptions
 
     given = {} if validation is None else {"validation": validation}

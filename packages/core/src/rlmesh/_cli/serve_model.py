@@ -23,12 +23,12 @@ from rlmesh._cli.serve import ReadyFd, read_descriptor, serve_and_tell
 
 __all__ = ["serve_model"]
 
-_Address = Annotated[str, typer.Option(help="where to listen")]
+_Address = Annotated[str, typer.Option(help="address to listen on")]
 _MaxBatchSize = Annotated[
-    int | None, typer.Option(min=1, help="most observations that are gathered into one call")
+    int | None, typer.Option(min=1, help="largest number of observations in one call")
 ]
 _MaxBatchDelay = Annotated[
-    float | None, typer.Option(min=0, help="milliseconds that the first of them waits for others")
+    float | None, typer.Option(min=0, help="milliseconds that the first observation may wait")
 ]
 
 

@@ -1,7 +1,7 @@
-"""Signals that ask a command to end: it ends in order, as it does after Ctrl-C.
+"""Handling of signals that ask a command to end: it ends in order, as after Ctrl-C.
 
-A client that is ended where it stands leaves its environment held until the server's grace period
-is over; `timeout`, containers and schedulers end a command by SIGTERM.
+A client that is killed leaves its environment held until the server's grace period is over.
+`timeout`, containers and schedulers end a command by SIGTERM.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasa
 
 
 class Terminated(KeyboardInterrupt):
-    """A signal has asked the command to end; whatever an interrupt ends in order, it ends too.
+    """A signal asked the command to end; handlers of an interrupt handle it too.
 
     Attributes:
-        number: Of the signal.
+        number: Number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -35,9 +35,9 @@ class Terminated(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def ended_by_signals() -> Generator[None, None, None]:
-    """Raise `Terminated` at the first of the signals; the next one acts as it does by default.
+    """Raise `Terminated` at the first of the signals; a later one has its default effect.
 
-    What ignores a signal, such as `nohup`, goes on ignoring it. A forked child is left alone.
+    A signal that is ignored, as under `nohup`, stays ignored. A forked child is not affected.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

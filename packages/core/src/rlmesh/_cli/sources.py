@@ -1,4 +1,4 @@
-"""What a command line names: environments, `module:name`, JSON. No library is needed here."""
+"""Resolution of names on a command line: environments, `module:name`, JSON; needs no library."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["UsageProblem", "load", "make_env", "names_an_object", "read_choice",
 
 
 class UsageProblem(ValueError):
-    """The command line asks for what is not there, or cannot be read; one line says what."""
+    """The command line cannot be parsed, or names something that is missing; in one line."""
 
 
 def read_object(text: str, option: str) -> dict[str, Any]:
-    """The JSON object that an option was given.
+    """Return the JSON object in an option's text.
 
     Raises:
-        UsageProblem: If it is none; names the option.
+        UsageProblem: If the text is not a JSON object; the message names the option.
     """
     try:
         value = json.loads(text)
@@ -34,10 +34,10 @@ def read_object(text: str, option: str) -> dict[str, Any]:
 
 
 def read_choice(text: str | None, option: str, choices: Sequence[str]) -> Any:
-    """One of the words that an option takes; None: it was not given.
+    """Return the text of an option that takes one of some words; None if it was not set.
 
     Raises:
-        UsageProblem: If it is none of them; names the option.
+        UsageProblem: If the text is none of the words; the message names the option.
     """
     if text is not None and text not in choices:
         raise UsageProblem(f"{option}: expected {' or '.join(choices)}, got {text!r:.60}")
@@ -45,13 +45,13 @@ def read_choice(text: str | None, option: str, choices: Sequence[str]) -> Any:
 
 
 def names_an_object(name: str) -> bool:
-    """Whether `name` is `module:name`; "module:Env-v0" and "ns/Env-v0" are Gymnasium's ids."""
+    """Return whether `name` is `module:name`; "module:Env-v0" and "ns/Env-v0" are Gymnasium ids."""
     _, separator, attribute = name.partition(":")
     return bool(separator) and not attribute.rpartition("-v")[2].isdigit()
 
 
 def load(name: str) -> Any:
-    """What `module:name` names; the working folder is searched first.
+    """Return the object that `module:name` names; the working folder is searched first.
 
     Raises:
         UsageProblem: If the module cannot be imported, or has no such name.
@@ -93,17 +93,17 @@ def _alike(name: str, thing: Any) -> str:
 
 
 def make_env(name: str, kwargs: Mapping[str, Any], render_mode: str | None) -> Any:
-    """The environment that a command line names.
+    """Return the environment that a command line names.
 
     Args:
-        name: A registered id of Gymnasium ("CartPole-v1"), or `module:callable`.
-        kwargs: Arguments to make it with.
-        render_mode: Likewise; None: not given.
+        name: A registered Gymnasium id ("CartPole-v1"), or `module:callable`.
+        kwargs: Arguments to make the environment with.
+        render_mode: Render mode to make the environment with; None: not specified.
 
     Raises:
-        UsageProblem: If `module:callable` is not there, or nothing is registered under the id.
-        ImportError: If an id is given and Gymnasium is not installed.
-        ValueError: If what the environment needs is not installed.
+        UsageProblem: If `module:callable` does not exist, or the id is not registered.
+        ImportError: If `name` is an id and Gymnasium is not installed.
+        ValueError: If a dependency of the environment is not installed.
     """
     given = dict(kwargs) if render_mode is None else {**kwargs, "render_mode": render_mode}
     if names_an_object(name):
@@ -124,7 +124,7 @@ def make_env(name: str, kwargs: Mapping[str, Any], render_mode: str | None) -> A
     try:
         return make_registered(name, **given)
     except ValueError as error:
-        refusal = error.__cause__  # Gymnasium's own.
+        refusal = error.__cause__  # The error of Gymnasium.
         if refusal is None or isinstance(refusal.__cause__, ImportError):
             raise
         raise UsageProblem(str(error)) from None

@@ -1,4 +1,4 @@
-"""A space as plain facts, for JSON, and in words, for a tree."""
+"""A space as plain facts for JSON, and as text for a tree."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from rlmesh import spaces as s
 __all__ = ["plain", "space_facts", "space_words"]
 
 MOST_NUMBERS = 8
-"""Of a bound in words; of more, the smallest and the largest."""
+"""Largest number of values of a bound in a text; of more, only the smallest and the largest."""
 
 
 def space_facts(space: s.Space[Any]) -> dict[str, Any]:
-    """Kind, shape, dtype, bounds and sub-spaces, as JSON has them.
+    """Return kind, shape, dtype, bounds and sub-spaces in the form of JSON.
 
-    A bound is one number where all elements have the same.
+    A bound is one number if all elements have the same.
     """
     facts: dict[str, Any] = {"kind": space.kind}
     if space.shape is not None:
@@ -56,7 +56,7 @@ def _bound(box: s.Box, side: str) -> Any:
 
 
 def space_words(space: s.Space[Any]) -> str:
-    """One line that tells a space, without its sub-spaces."""
+    """Return a one-line description of a space, without its sub-spaces."""
     name = type(space).__name__
     if isinstance(space, s.Box):
         low, high = _bound(space, "low"), _bound(space, "high")
@@ -83,7 +83,7 @@ def _extents(space: s.Space[Any]) -> str:
 
 
 def _numbers(value: Any) -> str:
-    """A bound: one number, the numbers, or the range that they are in."""
+    """Return a bound as text: one number, all numbers, or their range."""
     flat = _flat(value)
     if len(set(flat)) == 1:
         return _number(flat[0])
@@ -103,7 +103,7 @@ def _number(value: float) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value of infos or metadata as JSON has it; what JSON does not have as its repr."""
+    """Return a value of infos or metadata in the form of JSON; the repr of what JSON lacks."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, dict):

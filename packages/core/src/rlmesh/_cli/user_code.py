@@ -1,4 +1,4 @@
-"""Where code that a command line names has failed: the user's own part of a traceback."""
+"""The user's own part of a traceback, if code that a command line names has failed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from rlmesh.errors import RLMeshError, RunError
 __all__ = ["users_traceback"]
 
 _CALLERS = frozenset(("load", "make_env", "load_model"))
-"""Functions of `rlmesh._cli` that run what the command line names."""
+"""Functions of `rlmesh._cli` that run the code that the command line names."""
 
 _BETWEEN = (
     *("importlib", "_frozen_importlib", "contextlib", "gymnasium", "torch"),
     *("rlmesh", "rlmesh_numpy", "rlmesh_torch", "rlmesh_jax"),
 )
-"""Modules that stand between those and the user's own."""
+"""Modules between those functions and the user's own code."""
 
 
 def users_traceback(error: BaseException) -> str:
-    """An error's traceback from where the user's own code begins; empty where it has no part."""
+    """Return an error's traceback from the first user code on; empty if there is none."""
     cause = error.__cause__
     if isinstance(error, RunError) and cause is not None and not isinstance(cause, RLMeshError):
         return _text(cause, cause.__traceback__)
@@ -37,7 +37,7 @@ def _text(error: BaseException, trace: TracebackType | None) -> str:
 
 
 def _named(trace: TracebackType | None) -> TracebackType | None:
-    """What is left of a traceback below the last of `_CALLERS`."""
+    """Return the part of a traceback below the last of `_CALLERS`."""
     below = None
     while trace is not None:
         code, module = trace.tb_frame.f_code, trace.tb_frame.f_globals.get("__name__", "")

@@ -1,1 +1,1 @@
-"""Evaluation: episodes of one model over many environments."""
+"""Evaluation of one model over many environments."""

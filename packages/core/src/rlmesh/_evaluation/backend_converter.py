@@ -1,4 +1,4 @@
-"""`BackendConverter`: values between an environment's library and a model's."""
+"""`BackendConverter`: conversion of values between an environment's library and a model's."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["BackendConverter"]
 
 
 class BackendConverter:
-    """Observations of an environment as values of a model, and the model's actions as its own.
+    """A converter of an environment's observations for a model, and of the model's actions back.
 
     Args:
         contract: The environment's contract.
-        seen: Whose values its observations are.
-        taken: Whose values its actions have to be.
-        model: Whose values the model's are.
+        seen: Backend of the environment's observations.
+        taken: Backend of the actions that the environment takes.
+        model: Backend of the model's values.
     """
 
     def __init__(
@@ -36,31 +36,31 @@ class BackendConverter:
         self._is_seen_as_is = _same(seen, model)
         self._is_taken_as_is = _same(taken, model)
         self.is_nothing = self._is_seen_as_is and self._is_taken_as_is
-        """Whether values are left as they are."""
+        """Whether values need no conversion."""
 
     def observation(self, value: Any) -> Any:
-        """One observation."""
+        """Return one observation in the model's backend."""
         if self._is_seen_as_is:
             return value
         return self._shown.decode(self._observed.encode(value))
 
     def observations(self, batch: Any, count: int) -> list[Any]:
-        """A batch of observations, one by one."""
+        """Return a batch of observations as a list in the model's backend."""
         return self._shown.decode_values(self._observed.encode_batch(batch, count), count)
 
     def action(self, value: Any) -> Any:
-        """One action."""
+        """Return one action in the environment's backend."""
         if self._is_taken_as_is:
             return value
         return self._applied.decode(self._chosen.encode(value))
 
     def actions(self, values: Sequence[Any]) -> Any:
-        """Actions as a batch."""
+        """Return actions as a batch in the environment's backend."""
         return self._applied.decode_batch(self._chosen.encode_values(values), len(values))
 
 
 def _same(one: ArrayBackend, other: ArrayBackend) -> bool:
-    """Whether two backends make equal values: of one library, on one device."""
+    """Return whether two backends make equal values: of one library, on one device."""
     if one is other:
         return True
     devices = [str(getattr(backend, "device", "")) for backend in (one, other)]

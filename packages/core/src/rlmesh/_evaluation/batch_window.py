@@ -1,4 +1,4 @@
-"""`BatchWindow`: how long a batch waits for the observations that are about to come."""
+"""`BatchWindow`: the time for which a batch waits for observations that are about to arrive."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from rlmesh._evaluation.endpoint_state import EndpointState
 __all__ = ["BatchWindow"]
 
 _CHEAP = 2e-4
-"""Seconds of a forward pass below which no waiting pays."""
+"""Duration of a forward pass in seconds below which waiting does not pay."""
 
 _SMOOTHING = 0.2
-"""Share of the latest pass in the usual duration of a pass."""
+"""Weight of the latest pass in the running average of the duration of a pass."""
 
 
 class BatchWindow:
-    """Decides when a forward pass begins.
+    """The decision when a forward pass begins.
 
-    A pass costs about the same for one observation as for many. So it waits for those that are
-    likely to come before the time of one pass has gone by, and no longer.
+    A pass costs about the same for one observation as for many. Therefore it waits for observations
+    that are likely to arrive within the duration of one pass, and no longer.
 
     Args:
         is_batched: Whether several observations are one pass.
-        most: Most observations of a pass; None: no limit.
+        most: Largest number of observations of a pass; None: no limit.
     """
 
     def __init__(self, is_batched: bool, most: int | None) -> None:
@@ -34,17 +34,17 @@ class BatchWindow:
         self._free = 0.0
 
     def passed(self, seconds: float) -> None:
-        """A forward pass has ended."""
+        """Record the end of a forward pass."""
         self._free = time.perf_counter()
         usual = self._usual or seconds
         self._usual = usual + _SMOOTHING * (seconds - usual)
 
     def patience(self, count: int, since: float, states: Iterable[EndpointState]) -> float:
-        """Seconds to wait for more; 0: none.
+        """Return the seconds to wait for more observations; 0: none.
 
         Args:
-            count: How many observations are ready.
-            since: Since when the first one is, by `time.perf_counter`.
+            count: Number of observations that are ready.
+            since: Time at which the first one became ready, by `time.perf_counter`.
             states: The endpoints.
         """
         if self._usual < _CHEAP or count >= self.most:

@@ -1,4 +1,4 @@
-"""Whether endpoints serve the same environment."""
+"""Checks that endpoints serve the same environment."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ __all__ = ["check_same", "common_contract"]
 
 
 def common_contract(contracts: Sequence[tuple[str, EnvContract]]) -> EnvContract:
-    """The contract of an environment that several endpoints serve.
+    """Return the contract of an environment that several endpoints serve.
 
     Args:
         contracts: Name and contract of each endpoint; at least one.
 
     Raises:
-        ValueError: If it is not the same environment, for then results would depend on who plays.
+        ValueError: If they are different environments, because results would then depend on which
+            endpoint plays an episode.
     """
     named = [contract for _, contract in contracts if _has_name(contract)]
     contract = named[0] if named else contracts[0][1]
@@ -30,11 +31,11 @@ def common_contract(contracts: Sequence[tuple[str, EnvContract]]) -> EnvContract
 def check_same(contract: EnvContract, other: EnvContract, name: str) -> None:
     """Check that an endpoint serves the environment of a contract.
 
-    A vector that was made without a spec is known by its class, which says nothing; and what is
-    not tagged may be the same as what is.
+    The id of a vector made without a Gymnasium spec is only its class, so that it is not compared.
+    An environment without tags may be the same as one with tags.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If it serves another environment.
     """
     for part in ("id", "observation_space", "action_space", "tags"):
         one, two = getattr(contract, part), getattr(other, part)
@@ -48,5 +49,5 @@ def check_same(contract: EnvContract, other: EnvContract, name: str) -> None:
 
 
 def _has_name(contract: EnvContract) -> bool:
-    """Whether its id names the environment."""
+    """Return whether the contract's id names the environment."""
     return not contract.vector or contract.registration is not None

@@ -1,4 +1,4 @@
-"""`EndpointState`: an endpoint while a run goes on."""
+"""`EndpointState`: the state of an endpoint during a run."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from rlmesh.specs import EnvContract
 __all__ = ["EndpointState"]
 
 _SMOOTHING = 0.2
-"""Share of the latest call in the usual duration of calls."""
+"""Weight of the latest call in the running average of the duration of calls."""
 
 
 class EndpointState:
-    """An endpoint while a run goes on; touched by the run's own thread only.
+    """The state of an endpoint during a run; used only by the run's own thread.
 
     Args:
-        number: Its place among the endpoints.
-        source: What it is.
-        worker: Who makes its calls.
+        number: Position among the endpoints.
+        source: The endpoint.
+        worker: Worker that makes its calls.
 
     Attributes:
-        lanes: Its lanes; None: it is not open.
-        contract: The environment's contract; None: it was never open.
-        is_ours: Whether the environment was dialled here, and is closed here.
-        playing: The attempts in its lanes, by lane.
-        unanswered: How many of these wait for the model.
-        sent: The actions of the step that is under way, by lane.
-        is_busy: Whether a call is under way.
-        is_retired: Whether it has been given up.
-        losses: Connections lost since its last finished episode.
-        crashes: Crashes since then.
+        lanes: Lanes of the environment; None: it is not open.
+        contract: Contract of the environment; None: it was never open.
+        is_ours: Whether the run connected to the environment, and closes it.
+        playing: The episodes being played, by lane.
+        unanswered: Number of those episodes that wait for the model.
+        sent: Actions of the step in progress, by lane.
+        is_busy: Whether a call is in progress.
+        is_retired: Whether the endpoint was given up.
+        losses: Number of connections lost since its last finished episode.
+        crashes: Number of crashes since its last finished episode.
     """
 
     def __init__(self, number: int, source: Source, worker: Worker) -> None:
@@ -66,16 +66,17 @@ class EndpointState:
 
     @property
     def expected(self) -> float:
-        """When the call that is under way is likely to end; infinity where nobody knows."""
+        """Time at which the call in progress is likely to end; infinity if it is not known."""
         usual = self._usual.get(self._kind)
+        # The margin of a half allows for the ordinary variation of calls.
         return float("inf") if usual is None or not self.is_busy else self._since + 1.5 * usual
 
     def open(self, pause: float, stopped: threading.Event) -> None:
-        """Open it, or open it again, after a pause."""
+        """Open the endpoint, or open it again, after a pause in seconds."""
         lost, self.lanes = self.lanes if self.is_ours else None, None
 
         def opening() -> Opened:
-            if lost is not None:  # Where its session goes on, it would hold the environment.
+            if lost is not None:  # Its session, if it still exists, would hold the environment.
                 with suppress(Exception):
                     lost.close()
             stopped.wait(pause)
@@ -89,7 +90,7 @@ class EndpointState:
         self._submit("reset", lambda: reset(seeds))
 
     def step(self, *, many: bool) -> None:
-        """Take the next actions in all lanes that play; several, if the environment takes them."""
+        """Take the next action in every playing lane, or several if the environment takes them."""
         lanes = self._open_lanes
         self.sent = sent = {}
         for lane, attempt in self.playing.items():
@@ -106,21 +107,21 @@ class EndpointState:
         self.worker.submit(kind, call)
 
     def answered(self, ended: float) -> None:
-        """The call that was under way has ended, at that time."""
+        """Record the time at which the call in progress ended."""
         self.is_busy = False
         took = ended - self._since
         usual = self._usual.get(self._kind, took)
         self._usual[self._kind] = usual + _SMOOTHING * (took - usual)
 
     def abandon(self) -> list[RunningEpisode]:
-        """Give up what is played, and return it."""
+        """Stop playing all episodes, and return them."""
         attempts = list(self.playing.values())
         self.playing.clear()
         self.unanswered = 0
         return attempts
 
     def finish(self, *, close_all: bool) -> None:
-        """End its worker, and close what is ours; with `close_all`, what was given too."""
+        """End the worker, and close the environment if it is ours or `close_all` is set."""
         closes = self.lanes is not None and (close_all or self.is_ours)
         self.worker.finish(self._open_lanes.close if closes else None)
 

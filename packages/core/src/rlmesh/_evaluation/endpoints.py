@@ -1,4 +1,4 @@
-"""What an evaluation is given to play on, and how each becomes `Lanes`."""
+"""Conversion of the environments passed to an evaluation to `Lanes`."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["Dialer", "Opened", "Source", "sources_of"]
 
 
 class Dialer(Protocol):
-    """Makes the clients of one backend."""
+    """A factory of one backend's clients."""
 
     @property
     def backend(self) -> ArrayBackend:
-        """Whose values the model's are."""
+        """Backend of the model's values."""
         ...
 
     def dial(self, address: str | int, *, vector: bool) -> Any:
-        """A client of an address."""
+        """Return a client connected to an address."""
         ...
 
 
@@ -37,9 +37,9 @@ class Opened(NamedTuple):
     """An environment that can be played.
 
     Attributes:
-        lanes: Its lanes.
-        contract: Its contract.
-        is_ours: Whether it was dialled here, and is closed here.
+        lanes: Lanes of the environment.
+        contract: Contract of the environment.
+        is_ours: Whether the evaluation connected to it, and closes it.
     """
 
     lanes: Lanes
@@ -49,12 +49,12 @@ class Opened(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """Something to play on.
+    """An endpoint of an evaluation.
 
     Attributes:
-        name: Name of the endpoint: its address, else what kind of environment it is.
-        open: Makes it playable; again, after it has failed.
-        is_remote: Whether its calls wait for another process, so that others go on meanwhile.
+        name: Name of the endpoint: its address, else the class of the environment.
+        open: Makes the environment playable; called again after the endpoint has failed.
+        is_remote: Whether calls wait for another process, so that other calls can run meanwhile.
     """
 
     name: str
@@ -63,28 +63,28 @@ class Source:
 
 
 def sources_of(envs: list[Any], dialer: Dialer) -> list[Source]:
-    """The endpoints of an evaluation.
+    """Return the endpoints of an evaluation.
 
     Args:
         envs: Addresses, objects with an address, clients and environments of this process.
-        dialer: Makes clients.
+        dialer: Factory of clients.
 
     Raises:
-        TypeError: If one is none of these.
-        ValueError: If an environment or a client is given twice: each plays one episode at a time.
+        TypeError: If an element is none of these.
+        ValueError: If an environment or a client is passed twice: each plays one episode at a time.
     """
-    players = [env for env in envs if _is_played(env)]
-    for i, env in enumerate(players):
-        if any(env is other for other in players[:i]):
+    local = [env for env in envs if _is_played(env)]
+    for i, env in enumerate(local):
+        if any(env is other for other in local[:i]):
             raise ValueError(
-                f"expected each environment once, but the same {type(env).__name__} is given "
-                f"twice; make one for each endpoint, or serve it and give its address"
+                f"expected each environment once, but the same {type(env).__name__} was passed "
+                f"twice; make one for each endpoint, or serve it and pass its address"
             )
     return [_source(env, dialer) for env in envs]
 
 
 def _is_played(env: Any) -> bool:
-    """Whether it is played as it is: an address is dialled, as often as one likes."""
+    """Return whether `env` is used as it is; an address may be connected to any number of times."""
     return hasattr(env, "reset") and hasattr(env, "step")
 
 
@@ -107,7 +107,7 @@ def _source(env: Any, dialer: Dialer) -> Source:
 
 
 def _dialled(address: str | int, dialer: Dialer) -> Opened:
-    """A client of what is served there, a single environment or a vector."""
+    """Return an opened client for an address that serves a single environment or a vector."""
     try:
         client = dialer.dial(address, vector=False)
     except UnsupportedError as error:
@@ -118,7 +118,7 @@ def _dialled(address: str | int, dialer: Dialer) -> Opened:
 
 
 class _Reconnecting:
-    """A client that was given; once it is lost, another one like it."""
+    """A client passed by the caller, which is replaced by an equal one once it is lost."""
 
     def __init__(self, client: Any, dialer: Dialer) -> None:
         self._client = client
@@ -146,9 +146,9 @@ def _client(client: Any, dialer: Dialer, *, is_ours: bool) -> Opened:
 
 
 def _described(env: Any, dialer: Dialer) -> Opened:
-    """An environment of this process."""
+    """Return an opened environment of this process."""
     if not hasattr(env, "action_space") and not hasattr(env, "single_action_space"):
-        # It is played with what `predict` takes and returns; nothing else is known of it.
+        # The environment passes values directly to and from `predict`; it has no known spaces.
         unknown: Space[Any] = spaces.Tuple(())
         contract = EnvContract(type(env).__name__, unknown, unknown)
         return Opened(SingleLanes(env, None, steps_many=False), contract, False)

@@ -23,7 +23,7 @@ _SUCCESS_KEYS = ("is_success", "success")
 
 @dataclass(frozen=True)
 class Limits:
-    """Where an evaluation cuts an episode; None: nowhere."""
+    """The limits at which an evaluation cuts an episode; None: no limit."""
 
     steps: int | None = None
     seconds: float | None = None
@@ -40,12 +40,12 @@ class PlannedEpisode:
     """An episode that is to be played.
 
     Attributes:
-        index: Its place in the run.
-        seed: Seed of its reset; None: unseeded.
-        failures: How often it has failed.
-        failed_on: Endpoints that it failed on.
-        is_suspect: Whether it failed beside others in a vector: it is played alone then, so that
-            it is known who failed.
+        index: Position in the run.
+        seed: Seed of the reset; None: unseeded.
+        failures: Number of times that the episode has failed.
+        failed_on: Endpoints that the episode failed on.
+        is_suspect: Whether it failed together with others in a vector. It is then played alone, so
+            that the episode that fails can be identified.
     """
 
     index: int
@@ -61,14 +61,14 @@ class RunningEpisode:
     Args:
         planned: The episode.
         lane: The lane.
-        context: What the model may know of it.
+        context: Facts about the episode for the model.
 
     Attributes:
         observation: The latest observation.
         info: The latest info.
         actions: Actions that are still to be taken.
-        ready: Since when it waits, by `time.perf_counter`.
-        end: How it came to its end; None: it has not.
+        ready: Time since which the episode waits, by `time.perf_counter`.
+        end: The way in which the episode ended; None: it has not ended.
     """
 
     __slots__ = (
@@ -108,27 +108,27 @@ class RunningEpisode:
         self._predict = self._step = self._wait = 0.0
 
     def begun(self, observation: Any, info: Mapping[Any, Any], begun: float, ended: float) -> None:
-        """Its reset has ended."""
+        """Record the end of the episode's reset."""
         self._started_at += begun - self._started
         self._started = begun
         self._step += ended - begun
         self.observation, self.info, self.ready = observation, info, ended
 
     def called(self, begun: float, ended: float) -> None:
-        """A call of its environment has ended."""
+        """Record the end of a call of the episode's environment."""
         self._wait += begun - self.ready
         self._step += ended - begun
         self.ready = ended
 
     def predicted(self, actions: list[Any], begun: float, ended: float) -> None:
-        """A prediction has ended."""
+        """Record the end of a prediction."""
         self._wait += begun - self.ready
         self._predict += ended - begun
         self.ready = ended
         self.actions.extend(actions)
 
     def stepped(self, result: StepResult) -> None:
-        """A step was made."""
+        """Record a step."""
         self.observation, reward, terminated, truncated, self.info = result
         self.reward += reward
         self.steps += 1
@@ -144,7 +144,7 @@ class RunningEpisode:
 
     @property
     def allowed(self) -> int:
-        """How many actions may be taken before the next look at it; of those that it has."""
+        """Number of its actions that may be taken before the result has to be examined."""
         if self._limits.seconds is not None:
             return 1
         count = min(len(self.actions), MAX_CHUNK)
@@ -153,7 +153,7 @@ class RunningEpisode:
     def result(
         self, endpoint: str, env_id: str, failure: EpisodeFailure | None = None
     ) -> EpisodeResult:
-        """What it gave."""
+        """Return the result of the episode."""
         end = EpisodeEnd.ERROR if failure is not None else self.end
         assert end is not None
         total = max(self.ready - self._started, 0.0)
@@ -173,9 +173,9 @@ class RunningEpisode:
 
 
 def success_of(info: Mapping[Any, Any]) -> bool | None:
-    """The environment's own word; None: it says nothing, or what is no yes or no.
+    """Return the success that the environment reported, or None if it reported nothing usable.
 
-    A yes or no is a bool, a number that is not NaN, or an array with one of these.
+    Usable is a bool, a number that is not NaN, or an array with exactly one of these.
     """
     for key in _SUCCESS_KEYS:
         if key in info:

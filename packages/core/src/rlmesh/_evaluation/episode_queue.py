@@ -14,9 +14,9 @@ class EpisodeQueue:
     """The episodes that are to be played, in the order of the run.
 
     Args:
-        seeds: Seed of each episode; those past the last one run unseeded.
-        count: Number of episodes; None: no end.
-        finished: Places of those that need not be played any more.
+        seeds: Seed of each episode; episodes past the last seed run unseeded.
+        count: Number of episodes; None: endless.
+        finished: Positions of the episodes that are finished already.
     """
 
     def __init__(
@@ -35,18 +35,18 @@ class EpisodeQueue:
 
     @property
     def has_more(self) -> bool:
-        """Whether an episode waits to be played."""
+        """Whether an episode is waiting to be played."""
         return bool(self._again) or self._count is None or self._next < self._count
 
     def take(self, endpoint: int, others: Iterable[int], *, alone: bool) -> PlannedEpisode | None:
-        """The next episode for an endpoint; None: none now.
+        """Return the next episode for an endpoint, or None if there is none now.
 
-        One that failed is played somewhere else, where that can be.
+        An episode that failed goes to another endpoint if possible.
 
         Args:
-            endpoint: The endpoint.
-            others: The others that play.
-            alone: Whether nothing else is played on the endpoint.
+            endpoint: Number of the endpoint.
+            others: Numbers of the other active endpoints.
+            alone: Whether the endpoint plays nothing else.
         """
         elsewhere = list(others)
         for planned in self._again:
@@ -64,5 +64,5 @@ class EpisodeQueue:
         return PlannedEpisode(index, int(self._seeds[index]) if index < len(self._seeds) else None)
 
     def give_back(self, planned: PlannedEpisode) -> None:
-        """An episode has to be played again: before those that have not begun."""
+        """Queue an episode to be played again, before those that have not begun."""
         self._again.append(planned)

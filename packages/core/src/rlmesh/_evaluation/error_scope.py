@@ -1,4 +1,4 @@
-"""What an error of an endpoint means for the run."""
+"""Classification of the errors of an endpoint by their effect on the run."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ __all__ = ["ErrorScope", "classify_error"]
 
 
 class ErrorScope(Enum):
-    """Whose fault an error is."""
+    """The scope of an error."""
 
     RUN = "run"
-    """The model's or the caller's: the run ends."""
+    """The model or the caller is at fault: the run ends."""
     EPISODE = "episode"
-    """The environment's: the episode is played again."""
+    """The environment is at fault: the episode is played again."""
     CONNECTION = "connection"
-    """The endpoint's: it is connected to again."""
+    """The connection is at fault: the endpoint is connected to again."""
     ENDPOINT = "endpoint"
-    """The endpoint's, for good."""
+    """The endpoint is at fault permanently: it is retired."""
 
 
 def classify_error(error: BaseException, kind: str) -> ErrorScope:
-    """Whose fault it is that a call of some kind ("open", "reset", "step") failed."""
+    """Return the scope of an error in a call of some kind ("open", "reset", "step")."""
     if not isinstance(error, Exception):
         return ErrorScope.RUN
     if isinstance(error, InvalidValueError):
-        # What an environment of this process gave; a peer's own is an EnvError.
+        # An environment of this process returned a bad value; a remote one raises EnvError.
         is_seen = error.path.startswith(("observation", "reset()", "step()"))
         return ErrorScope.EPISODE if is_seen else ErrorScope.RUN
     if isinstance(error, (AuthenticationError, UnsupportedError, UnsupportedVersionError)):
         return ErrorScope.ENDPOINT
     if kind == "open":
-        # A factory that fails is an EnvError; whatever is no error of ours is a mistake.
+        # A factory that fails raises EnvError; any other exception is a mistake of the caller.
         remote = isinstance(error, (RemoteError, TransportError, CodecError))
         return ErrorScope.CONNECTION if remote else ErrorScope.RUN
     if isinstance(error, EnvError):

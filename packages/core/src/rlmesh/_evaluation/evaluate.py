@@ -33,54 +33,57 @@ def evaluate(
 ) -> RunResult:
     """Play episodes of one model on any number of environments at once.
 
-    Seeds are a queue over all endpoints and lanes. The results are in their order, and the same
-    whatever the number of endpoints, their speed and the order in which they finish, if model and
-    environment are deterministic and an episode depends on nothing but its seed. A model whose
-    batches differ from single predictions in the last bits wants `max_batch_size=1` for that.
+    Seeds are a queue over all endpoints and lanes. The results are in the order of the seeds. They
+    do not depend on the number of endpoints, on their speed or on the order in which they finish,
+    if model and environment are deterministic and an episode depends only on its seed. A model
+    whose batches differ from single predictions in the last bits needs `max_batch_size=1` for that.
 
     The model, hooks and environments of this process are called from the calling thread;
     observations that are ready go through the model as one batch, while other environments step.
 
-    An endpoint whose connection is lost is connected to again, and retired after `retries` times
-    in a row, or where it then serves another environment; its episodes are played elsewhere. An
+    If its connection is lost, an endpoint is connected to again. It is retired after `retries`
+    losses in a row, or if it then serves another environment; other endpoints play its episodes. An
     episode in which the environment fails is played again, on another endpoint if there is one, and
     after `retries` times ends as `EpisodeEnd.ERROR`.
 
     Args:
-        model: A `Model` of any backend, a `RemoteModel`, or the source of a native one: a callable,
-            an object with `predict` methods, or `rlmesh.RANDOM_SAMPLE`.
+        model: A `Model` of any backend, a `RemoteModel`, or the source of a native model: a
+            callable, an object with `predict` methods, or `rlmesh.RANDOM_SAMPLE`.
         envs: An address, an object with an `address`, a client, an environment of this process, or
             a vector of these kinds; or a list with any of them. All serve the same environment.
-        seeds: A seed an episode; also sets how many there are.
-        max_episodes: Number of episodes, whatever the seeds; those past the last seed run
-            unseeded. Without seeds and this: one.
-        instruction: Written into the model's text inputs each episode; an error where it has none.
-            Those of a model with a `ModelSpec` are the spec's; of another it is the context, where
-            it takes that.
+        seeds: One seed for each episode; also sets the number of episodes.
+        max_episodes: Number of episodes, regardless of the number of seeds; episodes past the last
+            seed run unseeded. Without seeds and this argument: one.
+        instruction: Text for the model's text inputs in each episode; an error if it has none. The
+            text inputs of a model with a `ModelSpec` are those of the spec; for another model it is
+            the context, if the model takes one.
         token: Bearer token for addresses.
-        connect_timeout: Seconds that connecting to an address may take, each time.
-        max_batch_size: Most observations of one forward pass; None: no limit.
-        execution_horizon: Take at most that many actions of a chunk before the model is asked
-            again; None: all, of a model that predicts nothing but chunks, else one.
-        max_episode_steps: Cut an episode after that many steps (`EpisodeEnd.LIMIT`); None: never.
-        max_episode_seconds: Cut an episode after the first step that ends that many seconds or
-            more after the start of its reset; None: never.
-        hooks: What watches the run: an object with some of the methods of `rlmesh.Hooks`, or a
-            list of them.
-        journal: File that has each episode as soon as it has ended; None: none.
-        resume: Go on from the journal, if it is there.
-        retries: How often an episode, or an endpoint, is tried again.
-        close_envs: Close environments that were given; those dialled here are always closed.
+        connect_timeout: Seconds that each connection attempt may take.
+        max_batch_size: Largest number of observations of one forward pass; None: no limit.
+        execution_horizon: Largest number of actions of a chunk to take before the model is called
+            again; None: all if the model predicts only chunks, else one.
+        max_episode_steps: Number of steps after which an episode is cut (`EpisodeEnd.LIMIT`);
+            None: no limit.
+        max_episode_seconds: Seconds after the start of its reset from which an episode is cut, at
+            the end of a step; None: no limit.
+        hooks: Observers of the run: an object with some of the methods of `rlmesh.Hooks`, or a list
+            of such objects.
+        journal: File to which each episode is written as soon as it has ended; None: none.
+        resume: Whether to continue from the journal if it exists.
+        retries: Number of times that an episode, or an endpoint, is tried again.
+        close_envs: Whether to close environments that were passed; those that this call connects to
+            are always closed.
 
     Raises:
-        RunError: If the run ended early: the model or a hook failed, or every endpoint is gone.
-            Finished episodes are on it, as on a KeyboardInterrupt (`.result`), and in the journal.
+        RunError: If the run ended early: the model or a hook failed, or no endpoint is left.
+            Finished episodes are in its `result` (as in that of a KeyboardInterrupt), and in the
+            journal.
         ValueError: If an argument is out of range, the model has no text input for the instruction,
-            an environment is given twice, or the endpoints serve different environments.
-        FileExistsError: If the journal is there, without `resume`.
+            an environment is passed twice, or the endpoints serve different environments.
+        FileExistsError: If the journal exists, without `resume`.
         RLMeshError: If no environment can be reached, or the model does not fit them.
     """
-    from rlmesh._evaluation.run import Settings, play  # With it comes protobuf.
+    from rlmesh._evaluation.run import Settings, play  # Imported late, because it imports protobuf.
 
     evaluable = model if hasattr(model, "policy") and hasattr(model, "_dial") else Model(model)
     several = isinstance(envs, (list, tuple))

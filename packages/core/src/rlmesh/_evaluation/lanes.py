@@ -1,4 +1,4 @@
-"""`Lanes`: an environment as places for episodes, single or vector, whoever plays it."""
+"""`Lanes`: an environment, single or vector, as slots for episodes."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from rlmesh.specs import AutoresetMode, EnvContract
 __all__ = ["Lanes", "SingleLanes", "StepResult", "VectorLanes"]
 
 StepResult = tuple[Any, float, bool, bool, Mapping[Any, Any]]
-"""Observation, reward, terminated, truncated and info."""
+"""The type of a step's result: observation, reward, terminated, truncated and info."""
 
 
 class Lanes(Protocol):
-    """An environment as places for one episode each; called by one thread at a time."""
+    """An environment as lanes that play one episode each; used by one thread at a time."""
 
     env: Any
     """The environment."""
 
     count: int
-    """How many lanes there are."""
+    """Number of lanes."""
 
     is_vector: bool
-    """Whether it is a vector."""
+    """Whether the environment is a vector."""
 
     resets_each: bool
-    """Whether a lane can begin an episode while others go on; else all begin together."""
+    """Whether a lane can begin an episode while others go on; if False, all begin together."""
 
     steps_many: bool
-    """Whether it takes several actions in one call."""
+    """Whether the environment takes several actions in one call."""
 
     def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
-        """Begin an episode in these lanes, by lane; in the others none, or any."""
+        """Begin an episode in each of these lanes; the other lanes may begin one too, or not."""
         ...
 
     def step(self, actions: Mapping[int, Sequence[Any]]) -> dict[int, list[StepResult]]:
-        """Take actions in these lanes, by lane, until an episode ends."""
+        """Take actions in each of these lanes until an episode ends."""
         ...
 
     def close(self) -> None:
@@ -48,12 +48,12 @@ class Lanes(Protocol):
 
 
 class SingleLanes:
-    """A single environment: one lane.
+    """A single environment as one lane.
 
     Args:
         env: The environment.
-        translation: Its values and the model's; None: they are taken as they are.
-        steps_many: Whether it has `step_many`.
+        translation: Conversion between its values and the model's; None: values are not converted.
+        steps_many: Whether the environment has `step_many`.
     """
 
     count = 1
@@ -66,12 +66,12 @@ class SingleLanes:
         self._translation = None if translation and translation.is_nothing else translation
 
     def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
-        """See `Lanes.reset`."""
+        """Begin an episode; see `Lanes.reset`."""
         observation, info = check_reset(self.env.reset(seed=seeds[0]))
         return {0: (self._shown(observation), info)}
 
     def step(self, actions: Mapping[int, Sequence[Any]]) -> dict[int, list[StepResult]]:
-        """See `Lanes.step`."""
+        """Take actions; see `Lanes.step`."""
         chunk = actions[0]
         if self._translation is not None:
             chunk = [self._translation.action(action) for action in chunk]
@@ -89,22 +89,22 @@ class SingleLanes:
         return self._translation.observation(observation)
 
     def close(self) -> None:
-        """See `Lanes.close`."""
+        """Close the environment."""
         self.env.close()
 
 
 class VectorLanes:
-    """A vector: a lane for each of its environments.
+    """A vector environment as one lane for each of its environments.
 
     With autoreset DISABLED, lanes begin their episodes one by one, by `reset_mask`. With the other
-    modes only a reset of all lanes takes seeds; so all lanes begin together, and one that has ended
-    is not looked at until all have.
+    modes only a reset of all lanes takes seeds; therefore all lanes begin together, and a lane that
+    has ended is ignored until all have.
 
     Args:
         env: The vector.
-        contract: Its contract.
-        translation: Its values and the model's.
-        mask: Makes the mask that its reset takes of a list of bools.
+        contract: Contract of the vector.
+        translation: Conversion between its values and the model's.
+        mask: Converts a list of bools to the mask that the vector's reset takes.
     """
 
     is_vector = True
@@ -123,15 +123,15 @@ class VectorLanes:
         self._fillers: list[Any] = [None] * self.count
 
     def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
-        """See `Lanes.reset`."""
+        """Begin episodes; see `Lanes.reset`."""
         every = not (self.resets_each and self._has_begun)
         observation, info = self._reset(seeds, every=every)
         observations = self._translation.observations(observation, self.count)
         return {lane: (observations[lane], lane_info(info, lane)) for lane in seeds}
 
     def _reset(self, seeds: Mapping[int, int | None], *, every: bool) -> tuple[Any, Any]:
-        # Lanes that play nothing begin as the first one that does, and take its actions: what
-        # they do is then no other than what is done anyway.
+        # Idle lanes start with the seed of the first lane that plays and repeat its actions, so
+        # that they do nothing that an episode does not do anyway.
         some = next(iter(seeds.values()))
         by_lane = [seeds.get(lane, some) for lane in range(self.count)]
         seed = None if all(one is None for one in by_lane) else by_lane
@@ -148,7 +148,7 @@ class VectorLanes:
         return result
 
     def step(self, actions: Mapping[int, Sequence[Any]]) -> dict[int, list[StepResult]]:
-        """See `Lanes.step`. Lanes without an action get one all the same, and are not looked at."""
+        """Take actions; see `Lanes.step`. Idle lanes get an action too, and are ignored."""
         idle = {lane: None for lane, ended in enumerate(self._ended) if ended}
         if idle and self.resets_each:
             self._reset(idle, every=False)
@@ -157,11 +157,11 @@ class VectorLanes:
             self._fillers[lane] = chunk[0]
         chosen = [filler if action is None else action for action in self._fillers]
         batch = self._translation.actions(chosen)
-        self._has_begun = False  # After a failure every lane has to begin anew.
+        self._has_begun = False  # If the call fails, every lane has to begin again.
         observation, rewards, terminated, truncated, info = self.env.step(batch)
         self._has_begun = True
         observations = self._translation.observations(observation, self.count)
-        for lane in actions:  # One that was reset at once has begun another episode.
+        for lane in actions:  # With SAME_STEP, the lane already shows the next episode.
             if _has(info, FINAL_KEY, lane):
                 observations[lane] = self._translation.observation(info[FINAL_KEY][lane])
         self._ended = [bool(a) or bool(b) for a, b in zip(terminated, truncated)]
@@ -179,14 +179,14 @@ class VectorLanes:
         }
 
     def close(self) -> None:
-        """See `Lanes.close`."""
+        """Close the vector."""
         self.env.close()
 
 
 def lane_info(info: Mapping[Any, Any], lane: int) -> dict[Any, Any]:
-    """What a vector's info says of one lane; of one that was reset at once, of its last step.
+    """Return the part of a vector's info for one lane; after an autoreset, for its last step.
 
-    Keys without a mask, which only vectors of one's own have, are of all lanes.
+    Keys without a mask, which only vectors outside Gymnasium have, belong to all lanes.
     """
     final = info.get("final_info")
     if isinstance(final, Mapping) and _has(info, "final_info", lane):

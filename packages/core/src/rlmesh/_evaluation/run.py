@@ -1,4 +1,4 @@
-"""A run from its arguments to its result: journal, exceptions, the end."""
+"""`play`: a run from its arguments to its result, with journal and exceptions."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = ["Evaluable", "ModelDialer", "Settings", "play"]
 
 
 class Evaluable(Protocol):
-    """What can be evaluated: a model of this process, or one that is served."""
+    """A model that can be evaluated, in this process or served."""
 
     @property
     def model_id(self) -> str:
-        """The model's name."""
+        """Name of the model."""
         ...
 
     @property
@@ -51,7 +51,7 @@ class Evaluable(Protocol):
         execution_horizon: int | None,
         max_batch_size: int | None,
     ) -> Policy:
-        """The model, ready for an environment."""
+        """Return the policy of the model for an environment."""
         ...
 
 
@@ -60,7 +60,7 @@ class Settings:
     """Arguments of a run; see `rlmesh.evaluate`.
 
     Attributes:
-        is_endless: Play until interrupted.
+        is_endless: Whether to play until interrupted.
         is_strict: Whether the first failure of an environment or endpoint ends the run.
     """
 
@@ -93,7 +93,7 @@ class Settings:
 
     @property
     def count(self) -> int | None:
-        """Number of episodes; None: no end."""
+        """Number of episodes; None: endless."""
         if self.is_endless:
             return None
         if self.max_episodes is not None:
@@ -102,11 +102,11 @@ class Settings:
 
 
 def _checked(seeds: Iterable[int]) -> tuple[int, ...]:
-    """Seeds as numbers of Python.
+    """Return seeds as Python integers.
 
     Raises:
-        TypeError: If one is no integer.
-        ValueError: If one does not fit where results and peers keep it.
+        TypeError: If a seed is not an integer.
+        ValueError: If a seed does not fit the field of results and messages.
     """
     numbers = tuple(map(operator.index, seeds))
     for i, seed in enumerate(numbers):
@@ -117,7 +117,7 @@ def _checked(seeds: Iterable[int]) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class ModelDialer:
-    """Makes the clients of a model's backend; see `Dialer`."""
+    """The factory of clients of a model's backend; see `Dialer`."""
 
     model: Evaluable
     backend: ArrayBackend
@@ -125,7 +125,7 @@ class ModelDialer:
     connect_timeout: float = 10.0
 
     def dial(self, address: str | int, *, vector: bool) -> Any:
-        """See `Dialer.dial`."""
+        """Return a client connected to an address; see `Dialer.dial`."""
         return self.model._dial(address, self.token, self.connect_timeout, vector=vector)
 
 
@@ -167,7 +167,7 @@ def _played(scheduler: Scheduler, progress: RunProgress, settings: Settings) -> 
 
 
 def _watched(scheduler: Scheduler, progress: RunProgress) -> None:
-    """Play, and put what was finished on the error that ends it."""
+    """Play, and attach the finished episodes to an error that ends the run."""
     try:
         scheduler.run()
     except BaseException as error:
@@ -177,12 +177,12 @@ def _watched(scheduler: Scheduler, progress: RunProgress) -> None:
         try:
             progress.end()
         except Exception as second:
-            error.__context__ = second  # It must not hide why the run has ended.
+            error.__context__ = second  # The second error must not hide why the run ended.
         if isinstance(error, Exception):
             scheduler.give_up()
             count = len(result.episodes)
-            words = f"the run ended in episode {count}: {_words(error)}"
-            raise RunError(words, result=result) from error
+            message = f"the run ended in episode {count}: {_words(error)}"
+            raise RunError(message, result=result) from error
         raise
     try:
         progress.end()
@@ -191,7 +191,7 @@ def _watched(scheduler: Scheduler, progress: RunProgress) -> None:
 
 
 def _words(error: Exception) -> str:
-    """An error in words; of others than ours with their type, for a KeyError says only its key."""
+    """Return an error's message; with its type if foreign, because a KeyError has only its key."""
     return str(error) if isinstance(error, RLMeshError) else f"{type(error).__name__}: {error}"
 
 
@@ -202,7 +202,7 @@ def _prepared(
     progress: RunProgress,
     settings: Settings,
 ) -> tuple[Policy, EpisodeQueue]:
-    """The model for an environment, and the episodes that are to be played."""
+    """Return the policy for an environment, and the queue of episodes to play."""
     policy = model.policy(
         contract,
         instruction=settings.instruction,
@@ -229,7 +229,7 @@ def _prepared(
 
 
 def _journal(settings: Settings, header: JournalHeader, backend: ArrayBackend) -> Journal:
-    """The run's journal: that which is there, to go on with it, or a new one."""
+    """Return the run's journal: the existing one if the run resumes, else a new one."""
     assert settings.journal is not None
     if settings.resume and os.path.exists(settings.journal):
         return Journal.open(settings.journal, header, backend=backend)

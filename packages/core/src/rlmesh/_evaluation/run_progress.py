@@ -1,4 +1,4 @@
-"""`RunProgress`: what a run has given so far, and who is told of it."""
+"""`RunProgress`: the results of a run so far, and the events that report them."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ __all__ = ["RunProgress"]
 
 
 class RunProgress:
-    """Keeps the episodes of a run, writes them to its journal and tells its audience.
+    """The record of a run: its episodes, which also go to its journal, and its events.
 
     Args:
-        audience: Who is told.
-        model_id: The model's name.
+        audience: Receivers of the events.
+        model_id: Name of the model.
         instruction: Instruction of the run.
 
     Attributes:
         env_id: Id of the environment's contract.
         journal: The journal; None: there is none.
-        watches_steps: Whether somebody wants to know of each step.
+        watches_steps: Whether a receiver wants an event for each step.
         has_begun: Whether the run has begun.
     """
 
@@ -53,7 +53,7 @@ class RunProgress:
     def begin(
         self, episodes: int | None, finished: tuple[EpisodeResult, ...], endpoints: tuple[str, ...]
     ) -> None:
-        """The run begins."""
+        """Record and report the start of the run."""
         self.has_begun = True
         self._episodes = {episode.index: episode for episode in finished}
         event = RunStartEvent(
@@ -67,7 +67,7 @@ class RunProgress:
         notify(self._audience.run_start, event)
 
     def began(self, attempt: RunningEpisode, state: EndpointState) -> None:
-        """An episode has begun."""
+        """Report the start of an episode."""
         if not self._audience.episode_start:
             return
         planned = attempt.planned
@@ -88,7 +88,7 @@ class RunProgress:
         action: Any,
         result: StepResult,
     ) -> None:
-        """A step was made."""
+        """Report a step."""
         observation, reward, terminated, truncated, info = result
         event = StepEvent(
             episode=attempt.planned.index,
@@ -108,7 +108,7 @@ class RunProgress:
     def ended(
         self, attempt: RunningEpisode, state: EndpointState, failure: EpisodeFailure | None = None
     ) -> None:
-        """An episode has ended."""
+        """Record and report the end of an episode."""
         result = attempt.result(state.name, self.env_id, failure)
         self._episodes[result.index] = result
         if self.journal is not None:
@@ -117,11 +117,11 @@ class RunProgress:
             notify(self._audience.episode_end, EpisodeEndEvent(result, attempt.info))
 
     def end(self) -> None:
-        """The run has ended."""
+        """Report the end of the run."""
         notify(self._audience.run_end, CloseEvent(self.result()))
 
     def result(self) -> RunResult:
-        """What the run has given so far."""
+        """Return the result of the run so far."""
         episodes = tuple(self._episodes[index] for index in sorted(self._episodes))
         spent = sum((episode.timing for episode in episodes), Timing())
         total = time.perf_counter() - self._start
@@ -136,7 +136,7 @@ class RunProgress:
 
 
 def _place(attempt: RunningEpisode, state: EndpointState) -> dict[str, Any]:
-    """Where an episode is played."""
+    """Return the environment, lane and endpoint that play an episode, as fields of an event."""
     lanes = state.lanes
     assert lanes is not None
     lane = attempt.lane if lanes.is_vector else None

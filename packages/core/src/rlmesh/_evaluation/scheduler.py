@@ -1,4 +1,4 @@
-"""`Scheduler`: one model, many endpoints; the loop of a run."""
+"""`Scheduler`: the loop of a run, of one model over many endpoints."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ __all__ = ["RunOptions", "Scheduler"]
 _log = logging.getLogger("rlmesh.evaluate")
 
 _PAUSES = (0.0, 0.1, 0.5, 2.0)
-"""Seconds before an endpoint is connected to again; the last one from then on."""
+"""Seconds before each attempt to connect to an endpoint again; the last one repeats."""
 
 _PATIENCE = 10.0
 """Seconds that endpoints may take to close at the end of a run."""
 
 _INTERRUPTED = 1.0
-"""Seconds that they may take after an exception; later they close by themselves."""
+"""Seconds that endpoints may take to close after an exception; then they are left alone."""
 
 _SPARED = 2
-"""How much more often than a failing one an episode may lose its connection."""
+"""Number of connection losses that an episode may have in addition to `retries` failures."""
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is played.
+    """The rules by which a run is played.
 
     Attributes:
-        limits: Where episodes are cut.
-        instruction: Their instruction.
-        retries: How often an episode, or an endpoint, is tried again.
+        limits: Limits at which episodes are cut.
+        instruction: Instruction of the episodes.
+        retries: Number of times that an episode, or an endpoint, is tried again.
         is_strict: Whether the first failure ends the run.
     """
 
@@ -61,16 +61,16 @@ class RunOptions:
 
 
 class Scheduler:
-    """Plays the episodes of a run over its endpoints.
+    """The loop that plays the episodes of a run on its endpoints.
 
     The model, callbacks and environments of this process are called from the thread that calls
     `run`; each remote endpoint has a thread that waits for it.
 
     Args:
         sources: The endpoints.
-        prepare: Told the environment's contract; returns the model for it and the episodes to play.
-        progress: Told of what happens.
-        terms: How to play.
+        prepare: Returns the policy and the episodes to play for an environment's contract.
+        progress: Receiver of all events of the run.
+        terms: Rules of the run.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Scheduler:
         """Play until every episode has ended.
 
         Raises:
-            Exception: What ends the run, as it came.
+            Exception: The error that ends the run, unchanged.
         """
         for state in self._in_order(self._states):
             state.open(0.0, self._stopped)
@@ -117,17 +117,17 @@ class Scheduler:
                 self._predict()
 
     def give_up(self) -> None:
-        """Have the model forget the episodes that are not going to end."""
+        """Make the model forget the episodes that will not end."""
         for attempt in [one for state in self._states for one in state.abandon()]:
-            with contextlib.suppress(Exception):  # It may be the model that has failed.
+            with contextlib.suppress(Exception):  # The model itself may be what failed.
                 self._policy.end(attempt.context)
 
     def finish(self, *, waits: bool, close_all: bool) -> None:
-        """End the workers, and close what was dialled.
+        """End the workers, and close the environments that the run connected to.
 
         Args:
-            waits: Whether that may take its time; else what hangs is left alone.
-            close_all: Whether environments that were given are closed too.
+            waits: Whether to wait for slow endpoints; if False, calls that hang are left alone.
+            close_all: Whether environments that the caller passed are closed too.
         """
         self._stopped.set()
         if self._is_prepared:
@@ -142,7 +142,7 @@ class Scheduler:
                 _log.warning("%s: %s", self._states[done.endpoint].name, done.error)
 
     def _in_order(self, states: Sequence[EndpointState]) -> list[EndpointState]:
-        """Those first whose calls go on while others are made."""
+        """Return remote endpoints first, because their calls run concurrently."""
         return sorted(states, key=lambda state: state.worker.is_inline)
 
     def _is_going(self) -> bool:
@@ -159,7 +159,7 @@ class Scheduler:
         return True
 
     def _next(self, patience: float | None) -> Done | None:
-        """The next call that has ended; None: none within that many seconds (None: for ever)."""
+        """Return the next call that has ended; None after that many seconds (None: for ever)."""
         try:
             if patience is None:
                 return self._results.get()
@@ -177,7 +177,7 @@ class Scheduler:
         if done.error is not None:
             self._failed(state, done.kind, done.error)
             for other in self._in_order(self._states):
-                self._advance(other)  # One that has nothing to do may take what has failed.
+                self._advance(other)  # An idle endpoint may take over the failed episode.
         elif done.kind == "open":
             self._opened(state, done.result)
         elif done.kind == "reset":
@@ -204,10 +204,10 @@ class Scheduler:
             self._last_error = error
             if self._terms.is_strict:
                 raise
-            self._retire(state, error)  # The others have what they need to go on.
+            self._retire(state, error)  # The other endpoints can go on.
 
     def _start(self) -> None:
-        """Begin, once each endpoint has been opened, or tried: all then agree on what is played."""
+        """Begin once every endpoint has opened or failed, so that all agree on the contract."""
         opened = [state for state in self._states if state.contract is not None]
         if self._unheard or not opened:
             return
@@ -246,7 +246,7 @@ class Scheduler:
         self._ready.append((state, attempt))
 
     def _advance(self, state: EndpointState) -> None:
-        """Make the next call of an endpoint, if it can be made."""
+        """Make the next call of an endpoint, if it is free and has work."""
         lanes = state.lanes
         if state.is_busy or state.is_retired or lanes is None or self._contract is None:
             return
@@ -260,7 +260,7 @@ class Scheduler:
             state.step(many=whole)
 
     def _begin(self, state: EndpointState, count: int) -> dict[int, int | None]:
-        """Take episodes for the free lanes; returns the seeds of their resets."""
+        """Assign episodes to the free lanes, and return the seeds of their resets."""
         seeds: dict[int, int | None] = {}
         others = [s.number for s in self._states if not s.is_retired and s is not state]
         for lane in range(count):
@@ -282,7 +282,7 @@ class Scheduler:
         return RunningEpisode(planned, lane, context, terms.limits)
 
     def _predict(self) -> None:
-        """Ask the model for what is ready, and let the environments go on."""
+        """Call the model with the ready observations, and let their environments go on."""
         count = min(len(self._ready), self._gathering.most)
         asked = [self._ready.popleft() for _ in range(count)]
         attempts = [attempt for _, attempt in asked]
@@ -354,12 +354,13 @@ class Scheduler:
     def _failed_episode(
         self, state: EndpointState, attempt: RunningEpisode, error: BaseException, retries: int
     ) -> None:
-        """Have an episode played again, or let it end by its error."""
+        """Queue an episode to be played again, or end it with its error."""
         planned = attempt.planned
         planned.failures += 1
         if planned.failures <= retries:
             self._episodes.give_back(planned)
             return
+        # Steps that `step_many` applied before the failure belong to the episode.
         for result in error.steps if isinstance(error, EnvError) else ():
             attempt.stepped(result)
         self._progress.ended(attempt, state, EpisodeFailure.of(error))

@@ -1,4 +1,4 @@
-"""Who makes the calls of an endpoint: the caller's own thread, or a thread that waits for it."""
+"""Workers that make the calls of an endpoint, in the calling thread or in one of their own."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["Done", "InlineWorker", "ThreadWorker", "Worker"]
 
 
 class Done(NamedTuple):
-    """A call has ended.
+    """A call that has ended.
 
     Attributes:
         endpoint: Number of the endpoint.
-        kind: What was called: "open", "reset", "step".
-        result: What it returned.
-        error: What it raised instead.
-        begun: When it began, by `time.perf_counter`.
-        ended: When it ended.
+        kind: Kind of the call: "open", "reset", "step", "close".
+        result: Value that the call returned.
+        error: Exception that the call raised instead.
+        begun: Time of its start, by `time.perf_counter`.
+        ended: Time of its end, by `time.perf_counter`.
     """
 
     endpoint: int
@@ -35,7 +35,7 @@ Results = SimpleQueue[Done]
 
 
 class Worker(Protocol):
-    """Makes the calls of one endpoint, one at a time; each puts a `Done` into the results."""
+    """A maker of one endpoint's calls, one at a time; each puts a `Done` into the results."""
 
     is_inline: bool
     """Whether `submit` returns only after the call has ended."""
@@ -45,16 +45,16 @@ class Worker(Protocol):
         ...
 
     def finish(self, last: Callable[[], Any] | None) -> None:
-        """Make a last call, if any, of which nobody is told, and end."""
+        """Make a last call, if any, and end."""
         ...
 
     def join(self, patience: float) -> None:
-        """Wait until it has ended, or that many seconds."""
+        """Wait until the worker has ended, for at most `patience` seconds."""
         ...
 
 
 def _made(endpoint: int, kind: str, call: Callable[[], Any], caught: type[BaseException]) -> Done:
-    """What became of a call; an exception of another kind than `caught` goes through."""
+    """Return the outcome of a call; exceptions of a type other than `caught` are not caught."""
     result, error = None, None
     begun = time.perf_counter()
     try:
@@ -65,11 +65,11 @@ def _made(endpoint: int, kind: str, call: Callable[[], Any], caught: type[BaseEx
 
 
 class InlineWorker:
-    """Calls from the thread that submits, which is that of the run.
+    """A worker that makes calls in the submitting thread, which is that of the run.
 
     Args:
         endpoint: Number of the endpoint.
-        results: Where what has ended is put.
+        results: Queue for the calls that have ended.
     """
 
     is_inline = True
@@ -79,27 +79,27 @@ class InlineWorker:
         self._results = results
 
     def submit(self, kind: str, call: Callable[[], Any]) -> None:
-        """See `Worker.submit`. An interrupt goes through."""
+        """Make a call, and let an interrupt pass; see `Worker.submit`."""
         self._results.put(_made(self._endpoint, kind, call, Exception))
 
     def finish(self, last: Callable[[], Any] | None) -> None:
-        """See `Worker.finish`."""
+        """Make the last call; see `Worker.finish`."""
         if last is not None:
             self._results.put(_made(self._endpoint, "close", last, Exception))
 
     def join(self, patience: float) -> None:
-        """See `Worker.join`."""
+        """Do nothing, because every call has ended; see `Worker.join`."""
 
 
 class ThreadWorker:
-    """Calls from a thread of its own.
+    """A worker that makes calls in a thread of its own.
 
-    Even where there is no other endpoint that makes a step no slower (measured, and faster on a
-    busy machine), and an interrupt breaks into no call.
+    Even with a single endpoint, the thread does not make steps slower (they were faster on a busy
+    machine), and an interrupt does not break into a call.
 
     Args:
         endpoint: Number of the endpoint.
-        results: Where what has ended is put.
+        results: Queue for the calls that have ended.
     """
 
     is_inline = False
@@ -108,13 +108,13 @@ class ThreadWorker:
         self._endpoint = endpoint
         self._results = results
         self._calls: SimpleQueue[tuple[str, Callable[[], Any]] | None] = SimpleQueue()
-        # A call that hangs must not keep the process from ending.
+        # A daemon thread, because a call that hangs must not keep the process from ending.
         name = f"rlmesh-endpoint-{endpoint}"
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, kind: str, call: Callable[[], Any]) -> None:
-        """See `Worker.submit`."""
+        """Queue a call; see `Worker.submit`."""
         self._calls.put((kind, call))
 
     def _work(self) -> None:
@@ -124,11 +124,11 @@ class ThreadWorker:
             del task
 
     def finish(self, last: Callable[[], Any] | None) -> None:
-        """See `Worker.finish`."""
+        """Queue the last call and the end; see `Worker.finish`."""
         if last is not None:
             self._calls.put(("close", last))
         self._calls.put(None)
 
     def join(self, patience: float) -> None:
-        """See `Worker.join`."""
+        """Wait for the thread; see `Worker.join`."""
         self._thread.join(patience)

@@ -1,1 +1,1 @@
-"""Models: a predict callable driven against environments."""
+"""Models: predict callables that act in environments."""

@@ -1,4 +1,4 @@
-"""`ModelBase`: what the models of every backend share."""
+"""`ModelBase`: the base of every backend's `Model`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ActT = TypeVar("ActT")
 
 
 class ModelOptions(TypedDict, total=False):
-    """Keyword arguments of every model; see `ModelBase`."""
+    """Keyword arguments of every model's constructor; see `ModelBase`."""
 
     spec: object | None
     on_reset: LifecycleCallback | None
@@ -41,36 +41,38 @@ class ModelOptions(TypedDict, total=False):
 
 
 class ModelBase(Generic[ObsT, ActT]):
-    """A model: a predict callable driven against environments.
+    """A model: a predict callable that acts in environments.
 
-    A model of one's own is an object with any of the methods `predict`, `predict_batch`,
-    `predict_chunk` and `predict_chunk_batch`, or a subclass with them, whose `load` is called once,
-    before the first prediction. Forms that it lacks are derived from more general ones.
+    To write your own model, use an object with any of the methods `predict`, `predict_batch`,
+    `predict_chunk` and `predict_chunk_batch`, or a subclass with them; its `load` is called once,
+    before the first prediction. Missing forms are derived from more general ones.
 
     Args:
         source: A callable that takes an observation and returns an action; an object with any of
-            the four methods; `rlmesh.RANDOM_SAMPLE`; for a subclass with methods of its own
-            anything, which it finds as `self.source`.
-        spec: What the model says of its input: a `rlmesh.adapters.ModelSpec`, by which an adapter
-            is resolved for each environment, `rlmesh.adapters.DELEGATED` (it adapts observations
-            itself) or None (it reads them as they are).
+            the four methods; `rlmesh.RANDOM_SAMPLE`; for a subclass with methods of its own, any
+            value, which is available as `self.source`.
+        spec: Description of the model's input: a `rlmesh.adapters.ModelSpec`, by which an adapter
+            is resolved for each environment, `rlmesh.adapters.DELEGATED` (the model adapts
+            observations itself) or None (the model reads observations unchanged).
         on_reset: Called with a `ResetEvent` when an episode has begun.
         on_episode_end: Called with an `EpisodeEndEvent` when an episode has ended.
         on_close: Called with a `CloseEvent` when a run has ended.
-        artifacts: What a subclass loads, as `self.artifacts`; unused for a callable source.
+        artifacts: Files or values that a subclass loads, available as `self.artifacts`; unused for
+            a callable source.
         load_kwargs: Keyword arguments of a subclass's `load`; unused for a callable source.
         trust_entrypoints: Whether `module:callable` names in a spec may be imported.
 
     Attributes:
-        source: What it was made of.
-        artifacts: Those given.
+        source: The source that was passed.
+        artifacts: The artifacts that were passed.
 
     Raises:
-        TypeError: If `source` is neither callable nor has a method of a form, or `spec` is none.
+        TypeError: If `source` is not callable and has no method of a form, or `spec` is none of the
+            three.
     """
 
     _package: ClassVar[str]
-    """Module of the backend: its clients `RemoteEnv` and `RemoteVectorEnv`."""
+    """Name of the backend's module, with its clients `RemoteEnv` and `RemoteVectorEnv`."""
 
     def __init__(
         self,
@@ -95,7 +97,7 @@ class ModelBase(Generic[ObsT, ActT]):
         self._trusts_entrypoints = trust_entrypoints
 
     def _own_forms(self) -> ModelForms | None:
-        """The forms that a subclass has methods for; None: it has none."""
+        """Return the forms that a subclass has methods for, or None if it has none."""
         names = [n for n in METHODS.values() if _is_own(type(self), n)]
         if not names:
             return None
@@ -103,12 +105,12 @@ class ModelBase(Generic[ObsT, ActT]):
 
     @property
     def spec(self) -> object | None:
-        """What the model says of its input: a `ModelSpec`, `DELEGATED` or None."""
+        """Description of the model's input: a `ModelSpec`, `DELEGATED` or None."""
         return self._spec
 
     @property
     def model_id(self) -> str:
-        """The model's name: that of its spec, else of its function or class."""
+        """Name of the model: that of its spec, else of its function or class."""
         if isinstance(self._spec, ModelSpec) and self._spec.id:
             return self._spec.id
         source = self if _is_own(type(self), *METHODS.values()) else self.source
@@ -117,12 +119,12 @@ class ModelBase(Generic[ObsT, ActT]):
 
     @property
     def forms(self) -> ModelForms:
-        """The forms in which it can be asked."""
+        """The forms of request that the model answers."""
         return self._forms
 
     @property
     def model_spec(self) -> ModelSpec:
-        """Its spec, with what it offers; what a server of it tells."""
+        """The model's spec with the forms it offers, as its server publishes it."""
         spec = self._spec
         if not isinstance(spec, ModelSpec):
             how = Adaptation.DELEGATED if spec is DELEGATED else Adaptation.NONE
@@ -131,19 +133,19 @@ class ModelBase(Generic[ObsT, ActT]):
         return replace(spec, predict_forms=offered)
 
     def load(self, **kwargs: Any) -> None:
-        """Load the model; a subclass's own is called once, before the first prediction."""
+        """Load the model; an override in a subclass is called once, before the first prediction."""
 
     def predict(self, observation: ObsT, /) -> ActT:
-        """The action for an observation.
+        """Return the action for an observation.
 
         Raises:
-            TypeError: If the model has no such form itself; a session derives it.
+            TypeError: If the model does not have this form itself; only a session derives forms.
         """
         action: ActT = self._forms.predict(observation, EpisodeContext(""))
         return action
 
     def fitted(self, contract: EnvContract) -> ModelForms:
-        """The model for the values of an environment, its adapter applied.
+        """Return the model for the values of an environment, with its adapter applied.
 
         Args:
             contract: The environment's contract.
@@ -169,13 +171,13 @@ class ModelBase(Generic[ObsT, ActT]):
         execution_horizon: int | None = None,
         max_batch_size: int | None = None,
     ) -> LocalPolicy:
-        """The model as evaluation asks it; see `LocalPolicy` and `fitted`.
+        """Return the policy that evaluation calls; see `LocalPolicy` and `fitted`.
 
         Raises:
             ValueError: If there is an instruction, and the model has no text input.
         """
         forms = self.fitted(contract)
-        forms.episode("", instruction=instruction)  # What cannot be played is refused before.
+        forms.episode("", instruction=instruction)  # Fails now if no episode can be played.
         return LocalPolicy(
             forms,
             self._spec,
@@ -199,33 +201,34 @@ class ModelBase(Generic[ObsT, ActT]):
         journal: str | os.PathLike[str] | None = None,
         resume: bool = False,
     ) -> RunResult:
-        """Play episodes, one after another, and return what they gave.
+        """Play episodes one after another, and return their results.
 
         Args:
             env_or_address: An environment (local or remote), an object with an `address`, or an
-                address; of a vector each lane plays episodes.
-            seeds: A seed an episode; also sets how many there are.
-            max_episodes: Number of episodes, whatever the seeds; those past the last seed run
-                unseeded. Without seeds and this: one.
-            instruction: Written into the model's text inputs each episode; an error where it has
-                none. Those of a model with a `ModelSpec` are the spec's; of another it is the
-                context, where it takes that.
-            close_env: Close an environment that was given; one dialled here is always closed.
+                address; in a vector, each lane plays episodes.
+            seeds: One seed for each episode; also sets the number of episodes.
+            max_episodes: Number of episodes, regardless of the number of seeds; episodes past the
+                last seed run unseeded. Without seeds and this argument: one.
+            instruction: Text for the model's text inputs in each episode; an error if it has none.
+                The text inputs of a model with a `ModelSpec` are those of the spec; for another
+                model it is the context, if the model takes one.
+            close_env: Whether to close an environment that was passed; an environment that this
+                call connects to is always closed.
             token: Bearer token for an address.
-            max_episode_steps: Cut an episode after that many steps; None: never.
-            max_episode_seconds: Cut an episode after the first step that ends that many seconds
-                or more after the start of its reset; None: never.
-            execution_horizon: Take at most that many actions of a chunk before the model is asked
-                again; None: all, of a model that predicts nothing but chunks, else one.
-            hooks: What watches the run: an object with some of the methods of `rlmesh.Hooks`, or a
-                list of them.
-            journal: File that has each episode as soon as it has ended; None: none.
-            resume: Go on from the journal, if it is there.
+            max_episode_steps: Number of steps after which an episode is cut; None: no limit.
+            max_episode_seconds: Seconds after the start of its reset from which an episode is cut,
+                at the end of a step; None: no limit.
+            execution_horizon: Largest number of actions of a chunk to take before the model is
+                called again; None: all if the model predicts only chunks, else one.
+            hooks: Observers of the run: an object with some of the methods of `rlmesh.Hooks`, or a
+                list of such objects.
+            journal: File to which each episode is written as soon as it has ended; None: none.
+            resume: Whether to continue from the journal if it exists.
 
         Raises:
-            RunError: If the run ended early; finished episodes are on it.
-            ValueError: If `instruction` is given and the model has no text input.
-            FileExistsError: If the journal is there, without `resume`.
+            RunError: If the run ended early; finished episodes are in its `result`.
+            ValueError: If `instruction` is set and the model has no text input.
+            FileExistsError: If the journal exists, without `resume`.
             RLMeshError: If the environment cannot be reached, or the model does not fit it.
         """
         from rlmesh._evaluation.run import Settings, play
@@ -252,18 +255,18 @@ class ModelBase(Generic[ObsT, ActT]):
     def serve(
         self, address: str | int, *, token: str = "", options: ServeOptions | None = None
     ) -> None:
-        """Serve the model until SIGINT or SIGTERM; blocks. `rlmesh.ModelServer` can do more.
+        """Serve the model until SIGINT or SIGTERM; blocks. See `rlmesh.ModelServer` for more.
 
-        With a `ModelSpec` each session's adapter is resolved from the contract that its client
-        brings; without one, or with `DELEGATED`, the model reads observations as they are.
+        With a `ModelSpec`, each session's adapter is resolved from the contract that its client
+        sends; without one, or with `DELEGATED`, the model reads observations unchanged.
 
         Args:
-            address: Where; see `rlmesh.ModelServer`.
-            token: Bearer token that clients must show; empty: none.
-            options: How to serve; None: as the variables `RLMESH_...` say.
+            address: Address to bind; see `rlmesh.ModelServer`.
+            token: Bearer token that clients must present; empty: none.
+            options: Options of the server; None: those of the variables `RLMESH_...`.
 
         Raises:
-            AddressError: If the address is none, or cannot be bound.
+            AddressError: If the address is not valid, or cannot be bound.
             CodecError: If the spec breaks a rule of the contract.
         """
         from rlmesh._server.model_server import ModelServer
@@ -274,7 +277,7 @@ class ModelBase(Generic[ObsT, ActT]):
         """Play episodes against a remote environment until interrupted.
 
         Args:
-            env_address: Its address.
+            env_address: Address of the environment.
             token: Bearer token.
 
         Raises:
@@ -299,11 +302,13 @@ class ModelBase(Generic[ObsT, ActT]):
         token: str = "",
         execution_horizon: int | None = None,
     ) -> Session:
-        """The model and an environment, for a loop of one's own; arguments as of `run`.
+        """Return a session of the model and an environment, to write your own loop.
+
+        The arguments are those of `run`.
 
         Raises:
             RLMeshError: If the environment cannot be reached, or the model does not fit it.
-            UnsupportedError: If it is a vector.
+            UnsupportedError: If the environment is a vector.
         """
         from rlmesh._models.session import Session
 
@@ -318,17 +323,17 @@ class ModelBase(Generic[ObsT, ActT]):
 
     @property
     def _backend(self) -> ArrayBackend:
-        """Whose values the model reads and returns."""
+        """Backend of the values that the model reads and returns."""
         backend: ArrayBackend = importlib.import_module(self._package).BACKEND
         return backend
 
     @property
     def _client_arguments(self) -> dict[str, Any]:
-        """Further arguments of the clients that are dialled."""
+        """Additional arguments of the clients that the model makes."""
         return {}
 
     def _dial(self, address: str | int, token: str, connect_timeout: float, *, vector: bool) -> Any:
-        """A client of the backend; raises as that does."""
+        """Return a client of the backend; its exceptions are passed on."""
         package = importlib.import_module(self._package)
         client = package.RemoteVectorEnv if vector else package.RemoteEnv
         arguments = {"token": token, "connect_timeout": connect_timeout, **self._client_arguments}
@@ -336,7 +341,7 @@ class ModelBase(Generic[ObsT, ActT]):
 
 
 def _is_own(cls: type[Any], *names: str) -> bool:
-    """Whether a class defines one of the methods itself, above `ModelBase`."""
+    """Return whether a class defines one of the methods itself, overriding `ModelBase`."""
     return any(getattr(cls, name, None) is not getattr(ModelBase, name, None) for name in names)
 
 

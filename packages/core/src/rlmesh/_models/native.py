@@ -17,7 +17,7 @@ class Model(ModelBase[Any, Any]):
     """A model that reads and returns native values; see `ModelBase`.
 
     Args:
-        source: See `ModelBase`; a subclass with methods of its own needs none.
+        source: See `ModelBase`; not needed by a subclass that defines the methods.
         **options: See `ModelBase`.
     """
 

@@ -1,4 +1,4 @@
-"""`Session`: a model and an environment, for a loop of one's own."""
+"""`Session`: a model and an environment, to write your own loop."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Session:
                 action = session.predict(observation)
                 observation, reward, terminated, truncated, info = session.step(action)
 
-    Observations and actions are the environment's, in the model's values. `Model.session` makes it;
-    its arguments are those of that.
+    Observations and actions are the environment's, in the model's backend. `Model.session` makes a
+    session, with the same arguments.
     """
 
     def __init__(
@@ -77,15 +77,15 @@ class Session:
 
     @property
     def env_contract(self) -> EnvContract:
-        """What is known of the environment."""
+        """The contract of the environment."""
         return self._contract
 
     @property
     def context(self) -> EpisodeContext:
-        """What the model may know of the episode.
+        """Facts about the current episode, as the model receives them.
 
         Raises:
-            RuntimeError: If none has begun.
+            RuntimeError: If no episode has begun.
         """
         if self._context is None:
             raise RuntimeError("no episode has begun; call reset()")
@@ -100,10 +100,10 @@ class Session:
         """Begin an episode.
 
         Args:
-            seed: Its seed; None: the environment goes on.
+            seed: Seed of the reset; None: the environment's random state goes on.
 
         Returns:
-            Observation and info.
+            The observation and the info.
 
         Raises:
             ClosedError: If the session is closed.
@@ -120,7 +120,7 @@ class Session:
         return observation, info
 
     def predict(self, observation: Any) -> Any:
-        """The action for an observation: the model's, or the next one of its chunk.
+        """Return the action for an observation: the model's, or the next one of its chunk.
 
         Raises:
             RuntimeError: If no episode has begun.
@@ -136,7 +136,7 @@ class Session:
         """Take an action.
 
         Returns:
-            Observation, reward, terminated, truncated and info.
+            The observation, the reward, terminated, truncated and the info.
 
         Raises:
             RuntimeError: If no episode has begun.
@@ -149,7 +149,7 @@ class Session:
         return result
 
     def close(self) -> None:
-        """End the session; an environment that was dialled for it is closed. Again: nothing."""
+        """End the session, and close an environment that it connected to; idempotent."""
         if not self._is_open:
             return
         self._end()

@@ -1,4 +1,4 @@
-"""What callbacks and hooks receive, and who is told."""
+"""Events of a run, and the callbacks and hooks that receive them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class RunStartEvent:
     """A run begins.
 
     Attributes:
-        episodes: How many episodes it is to have, those of its journal included; None: no end.
-        finished: Those of its journal.
+        episodes: Number of episodes of the run, including those of its journal; None: endless.
+        finished: Episodes of its journal.
         env_id: Id of the environment's contract.
-        model_id: The model's name.
+        model_id: Name of the model.
         endpoints: Names of the endpoints, such as their addresses.
         instruction: Instruction of the run; None: none.
     """
@@ -45,15 +45,15 @@ class RunStartEvent:
 
 @dataclass(frozen=True)
 class ResetEvent:
-    """An episode has begun. One that begins anew, because its endpoint failed, is told again.
+    """An episode has begun, or has begun again because its endpoint failed.
 
     Attributes:
-        episode: Its place in the run, from 0.
-        seed: Seed of its reset; None: unseeded.
-        observation: Its first observation, in the model's backend.
+        episode: Position of the episode in the run, from 0.
+        seed: Seed of the reset; None: unseeded.
+        observation: First observation, in the model's backend.
         info: Info of the reset.
-        env: The environment, which may be asked to render while the event is told.
-        lane: Lane of a vector that it is played in; None: the environment is a single one.
+        env: The environment, which may render during the event.
+        lane: Lane of the vector that plays the episode; None: the environment is a single one.
         endpoint: Name of the endpoint.
     """
 
@@ -71,18 +71,18 @@ class StepEvent:
     """A step was made.
 
     Attributes:
-        episode: The episode's place in the run, from 0.
-        seed: Seed of its reset; None: unseeded.
-        step: The step's place in the episode, from 0.
-        observation: What came before the action.
+        episode: Position of the episode in the run, from 0.
+        seed: Seed of the reset; None: unseeded.
+        step: Position of the step in the episode, from 0.
+        observation: Observation before the step.
         action: The action.
-        reward: What it gave.
-        terminated: Whether the task's own end was reached.
-        truncated: Whether the environment cut the episode.
+        reward: Reward of the step.
+        terminated: Whether the task reached its own end.
+        truncated: Whether the environment cut the episode short.
         info: Info of the step.
-        next_observation: What it led to.
-        env: As of `ResetEvent`.
-        lane: As of `ResetEvent`.
+        next_observation: Observation after the step.
+        env: As in `ResetEvent`.
+        lane: As in `ResetEvent`.
         endpoint: Name of the endpoint.
     """
 
@@ -106,8 +106,8 @@ class EpisodeEndEvent:
     """An episode has ended.
 
     Attributes:
-        result: What it gave.
-        info: Info of its last step.
+        result: Result of the episode.
+        info: Info of the last step.
     """
 
     result: EpisodeResult
@@ -115,57 +115,57 @@ class EpisodeEndEvent:
 
     @property
     def episode(self) -> int:
-        """Its place in the run, from 0."""
+        """Position of the episode in the run, from 0."""
         return self.result.index
 
     @property
     def seed(self) -> int | None:
-        """Seed of its reset; None: unseeded."""
+        """Seed of the reset; None: unseeded."""
         return self.result.seed
 
 
 @dataclass(frozen=True)
 class CloseEvent:
-    """A run has ended, as planned or not.
+    """A run has ended, completely or early.
 
     Attributes:
-        result: What it gave.
+        result: Result of the run.
     """
 
     result: RunResult
 
 
 LifecycleCallback = Callable[[Union[ResetEvent, EpisodeEndEvent, CloseEvent, Any]], object]
-"""A callback of a model; it receives one event."""
+"""The type of a model's callback, which receives one event."""
 
 
 class Hooks:
-    """What watches a run; a hook is any object with some of these methods.
+    """The methods of an observer of a run; a hook is any object with some of them.
 
     They are called one at a time, from the thread that called `run` or `evaluate`. An exception in
-    one ends the run; finished episodes are on the `RunError`. With `on_step`, steps are made one
-    by one, chunks or not.
+    one ends the run; finished episodes are in the `RunError`. With `on_step`, steps are made one by
+    one, even those of a chunk.
     """
 
     def on_run_start(self, event: RunStartEvent) -> object:
-        """A run begins."""
+        """Receive the start of a run."""
 
     def on_episode_start(self, event: ResetEvent) -> object:
-        """An episode has begun."""
+        """Receive the start of an episode."""
 
     def on_step(self, event: StepEvent) -> object:
-        """A step was made."""
+        """Receive a step."""
 
     def on_episode_end(self, event: EpisodeEndEvent) -> object:
-        """An episode has ended."""
+        """Receive the end of an episode."""
 
     def on_run_end(self, event: CloseEvent) -> object:
-        """A run has ended, as planned or not."""
+        """Receive the end of a run, complete or early."""
 
 
 @dataclass(frozen=True)
 class Callbacks:
-    """The lifecycle callbacks of a model; None: none."""
+    """The lifecycle callbacks of a model; None for those that are not set."""
 
     on_reset: LifecycleCallback | None = None
     on_episode_end: LifecycleCallback | None = None
@@ -176,14 +176,14 @@ Listeners = tuple[Callable[[Any], object], ...]
 
 
 class Audience:
-    """Who is told of a run: the callbacks of its model first, then its hooks, in order.
+    """The receivers of a run's events: the callbacks of its model first, then its hooks, in order.
 
     Args:
-        callbacks: Those of the model.
+        callbacks: Callbacks of the model.
         hooks: Objects with some of the methods of `Hooks`; one, a list of several, or None.
 
     Raises:
-        TypeError: If the one object has none of them.
+        TypeError: If a single object has none of the methods.
     """
 
     def __init__(self, callbacks: Callbacks, hooks: object | None) -> None:
@@ -207,16 +207,16 @@ class Audience:
 
     def _deaf(self, callbacks: Callbacks) -> bool:
         given = [callbacks.on_reset, callbacks.on_episode_end, callbacks.on_close]
-        told = (self.run_start, self.episode_start, self.step, self.episode_end, self.run_end)
-        return sum(map(len, told)) == sum(callback is not None for callback in given)
+        found = (self.run_start, self.episode_start, self.step, self.episode_end, self.run_end)
+        return sum(map(len, found)) == sum(callback is not None for callback in given)
 
 
 def notify(listeners: Listeners, event: object) -> None:
-    """Give an event to each who listens."""
+    """Call each listener with an event."""
     for listener in listeners:
         listener(event)
 
 
 def _overrides(hook: object, name: str) -> bool:
-    """Whether an object has a method of its own, not the empty one of `Hooks`."""
+    """Return whether an object has a method of its own, instead of the empty one of `Hooks`."""
     return getattr(type(hook), name, None) is not getattr(Hooks, name)

@@ -1,4 +1,4 @@
-"""`ModelForms`: the forms in which a model can be asked, its own and those derived from them."""
+"""`ModelForms`: the forms in which a model can be called, its own and those derived from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ METHODS: Mapping[PredictForm, str] = {
     PredictForm.CHUNK: "predict_chunk",
     PredictForm.CHUNK_BATCH: "predict_chunk_batch",
 }
-"""The method by which a model offers a form."""
+"""Name of the method by which a model offers each form."""
 
 _DERIVED: Mapping[PredictForm, tuple[PredictForm, ...]] = {
     PredictForm.SINGLE: (PredictForm.BATCH, PredictForm.CHUNK, PredictForm.CHUNK_BATCH),
@@ -32,19 +32,19 @@ _DERIVED: Mapping[PredictForm, tuple[PredictForm, ...]] = {
     PredictForm.CHUNK: (PredictForm.CHUNK_BATCH,),
     PredictForm.CHUNK_BATCH: (),
 }
-"""The more general forms that a form is derived from, the first one offered wins."""
+"""The more general forms that each form can be derived from; the first one offered is used."""
 
 
 @dataclass(slots=True, eq=False)
 class EpisodeContext:
-    """What a model may know of the episode that an observation is of; its optional argument.
+    """Facts about an observation's episode, which a model receives as an optional argument.
 
     Attributes:
-        episode_id: Names the episode within the run.
-        seed: Seed of its reset; None: it runs unseeded.
-        step: Steps of the episode before this observation.
+        episode_id: Name of the episode within the run.
+        seed: Seed of the reset; None: the episode runs unseeded.
+        step: Number of steps of the episode before this observation.
         instruction: Instruction of the episode; None: none.
-        state: The model's own, for the length of the episode.
+        state: Storage for the model's own data during the episode.
     """
 
     episode_id: str
@@ -56,11 +56,11 @@ class EpisodeContext:
 
 
 class Stacking:
-    """Values of a space as a batch and back, exact for every space and device.
+    """The exact conversion of a list of values to a batch and back, for every space and device.
 
     Args:
         space: The space.
-        backend: Whose values they are.
+        backend: Backend of the values.
         root: Name of a value in messages ("observation").
     """
 
@@ -68,25 +68,25 @@ class Stacking:
         self._codec = SpaceCodec(space, backend, root=root, validation="off")
 
     def stack(self, values: Sequence[Any]) -> Any:
-        """Values as a batch: leaves stacked on axis 0.
+        """Return values as a batch, with leaves stacked on axis 0.
 
         Raises:
-            InvalidValueError: If one is not of the space.
+            InvalidValueError: If a value does not belong to the space.
         """
         return self._codec.decode_batch(self._codec.encode_values(values), len(values))
 
     def unstack(self, batch: Any, count: int) -> list[Any]:
-        """A batch of `count` values as a list of them.
+        """Return a batch of `count` values as a list of values.
 
         Raises:
-            InvalidValueError: If it is not one.
+            InvalidValueError: If `batch` is not such a batch.
         """
         return self._codec.decode_values(self._codec.encode_batch(batch, count), count)
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """How a model's values and an environment's are turned into each other."""
+    """The conversions between a model's values and an environment's."""
 
     adapter: Adapter
     observations: Stacking
@@ -94,24 +94,24 @@ class _Fit:
 
 
 class ModelForms:
-    """A model as the forms in which it can be asked.
+    """A model as the forms in which it can be called.
 
-    Observations and actions are those of an environment, once the forms are `fitted` to it: its
-    adapter is applied. Forms that the model lacks are derived from more general ones: a batch of
-    one, the first action of a chunk; never the other way.
+    Once the forms are `fitted` to an environment, observations and actions are the environment's,
+    with its adapter applied. Forms that the model lacks are derived from more general ones (a batch
+    of one, the first action of a chunk), never from more special ones.
 
     Args:
         source: A callable that takes an observation (`predict`), or an object with any of the
-            methods `predict`, `predict_batch`, `predict_chunk` and `predict_chunk_batch`. Where
-            one has a second positional parameter without a default, or a parameter `context`, it
-            is given the `EpisodeContext`, or a list of them. One with `for_contract`, such as a
-            `RemoteModel`, is asked by way of what that returns for the environment's contract.
-        load: Called once, before the first prediction; None: nothing is.
-        names: Which methods the object offers; None: those that it has.
+            methods `predict`, `predict_batch`, `predict_chunk` and `predict_chunk_batch`. One that
+            has a second positional parameter without a default, or a parameter `context`, also
+            gets the `EpisodeContext`, or a list of them. A source with `for_contract`, such as a
+            `RemoteModel`, is replaced by what that returns for the environment's contract.
+        load: Called once, before the first prediction; None: there is nothing to load.
+        names: Names of the methods that the object offers; None: those that it has.
 
     Attributes:
         offered: The forms that the model has itself.
-        available: With those derived from them.
+        available: The forms that the model has or that can be derived.
 
     Raises:
         TypeError: If the source is neither callable nor has one of the methods.
@@ -140,7 +140,7 @@ class ModelForms:
 
     @property
     def takes_context(self) -> bool:
-        """Whether one of the forms that the model has itself is given the episode's context."""
+        """Whether one of the forms that the model has itself takes the episode's context."""
         return any(call.contextual for call in self._calls.values())
 
     def load(self) -> None:
@@ -150,12 +150,12 @@ class ModelForms:
     def fitted(
         self, contract: EnvContract, backend: ArrayBackend, adapter: Adapter | None = None
     ) -> ModelForms:
-        """The same model, for the values of an environment.
+        """Return the same model, for the values of an environment.
 
         Args:
             contract: The environment's contract.
-            backend: Whose values go in and come out.
-            adapter: Stands between the environment and the model; None: there is none.
+            backend: Backend of the values that go in and come out.
+            adapter: Conversion between the environment and the model; None: there is none.
         """
         forms = object.__new__(ModelForms)
         forms.__dict__.update(self.__dict__)
@@ -171,17 +171,17 @@ class ModelForms:
     def episode(
         self, episode_id: str, *, seed: int | None = None, instruction: str | None = None
     ) -> EpisodeContext:
-        """The context of a new episode.
+        """Return the context of a new episode.
 
         Args:
-            episode_id: Names it within the run.
-            seed: Seed of its reset.
-            instruction: Written into the model's text inputs, and into the context; that is the
+            episode_id: Name of the episode within the run.
+            seed: Seed of the reset.
+            instruction: Text for the model's text inputs and for the context; the context is the
                 text input of a model whose inputs are not those of a spec.
 
         Raises:
             ValueError: If there is an instruction, and the model has no text input.
-            AdapterError: If there is none, and a text input needs one.
+            AdapterError: If there is no instruction, and a text input needs one.
         """
         context = EpisodeContext(episode_id, seed, 0, instruction)
         adapter = self._fitted.adapter
@@ -199,16 +199,16 @@ class ModelForms:
 
     @property
     def observations(self) -> Stacking:
-        """How observations are stacked."""
+        """The stacking of observations."""
         return self._fitted.observations
 
     @property
     def actions(self) -> Stacking:
-        """How actions are taken apart."""
+        """The stacking of actions."""
         return self._fitted.actions
 
     def predict(self, observation: Any, context: EpisodeContext) -> Any:
-        """The action for an observation."""
+        """Return the action for an observation."""
         if PredictForm.SINGLE in self._calls:
             fit = self._fit
             if fit is None:
@@ -223,7 +223,7 @@ class ModelForms:
         return fit.actions.unstack(batch, 1)[0]
 
     def predict_batch(self, observations: Any, contexts: Sequence[EpisodeContext]) -> Any:
-        """The actions for stacked observations, stacked likewise.
+        """Return the actions for stacked observations, stacked likewise.
 
         Raises:
             TypeError: If the model has neither this form nor a more general one.
@@ -238,15 +238,15 @@ class ModelForms:
     def predict_chunk(
         self, observation: Any, context: EpisodeContext, most: int = 0
     ) -> tuple[Any, int]:
-        """Actions to take one after another.
+        """Return actions to take one after another.
 
         Args:
             observation: The observation.
-            context: Its episode.
-            most: Leave out what comes after that many; 0: nothing.
+            context: Context of the episode.
+            most: Largest number of actions to keep; 0: all.
 
         Returns:
-            A batch of the actions, and how many they are.
+            A batch of the actions, and their number.
 
         Raises:
             TypeError: If the model has neither this form nor a more general one.
@@ -260,16 +260,16 @@ class ModelForms:
     def predict_chunk_batch(
         self, observations: Any, contexts: Sequence[EpisodeContext], most: int = 0
     ) -> tuple[Any, int]:
-        """Actions to take one after another, for stacked observations.
+        """Return actions to take one after another, for stacked observations.
 
         Args:
             observations: The observations.
-            contexts: Their episodes.
-            most: Leave out what comes after that many of each; 0: nothing.
+            contexts: Contexts of their episodes.
+            most: Largest number of actions to keep for each; 0: all.
 
         Returns:
-            A batch of the actions, all of the first observation first, and how many there are for
-            each.
+            A batch of the actions, all of the first observation first, and their number for each
+            observation.
 
         Raises:
             TypeError: If the model does not have this form.
@@ -302,8 +302,8 @@ class ModelForms:
     def _fitted(self) -> _Fit:
         if self._fit is None:
             raise TypeError(
-                "expected a form that the model has itself, or an environment whose spaces say how "
-                "values are stacked; use model.session(env), run or evaluate"
+                "expected a form that the model has itself, or an environment whose spaces define "
+                "how values are stacked; use model.session(env), run or evaluate"
             )
         return self._fit
 
@@ -314,7 +314,7 @@ def _adapted(context: EpisodeContext) -> Episode:
 
 
 class _Loading:
-    """Loads a model once, whoever asks first."""
+    """The loading of a model, once, at the first call of any thread."""
 
     def __init__(self, load: Callable[[], object] | None) -> None:
         self.done = load is None
@@ -331,7 +331,7 @@ class _Loading:
 
 @dataclass(frozen=True)
 class _Call:
-    """A form that a model has."""
+    """A method of a model, for one form."""
 
     function: Callable[..., Any]
     contextual: bool
@@ -355,7 +355,7 @@ def _calls_of(source: Any, names: Sequence[str] | None) -> dict[PredictForm, _Ca
 
 
 def _wants_context(function: Callable[..., Any]) -> bool:
-    """Whether a form's second parameter is for the context, and not for something else."""
+    """Return whether a form's second parameter is meant for the context."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""`Policy`: a model that is ready for one environment, as evaluation asks it."""
+"""`Policy`: a model that is ready for one environment, in the form that evaluation calls."""
 
 from __future__ import annotations
 
@@ -11,59 +11,59 @@ from rlmesh.adapters import ModelSpec, PredictForm
 __all__ = ["LocalPolicy", "Policy", "form_of"]
 
 MAX_CHUNK = 65_536
-"""Most actions of one request (M-1)."""
+"""Largest number of actions of one request: M-1 limits a chunk to this many."""
 
 
 class Policy(Protocol):
     """A model, fitted to one environment's contract; called by one thread at a time."""
 
     is_batched: bool
-    """Whether the observations of one call are one forward pass."""
+    """Whether all observations of one call are one forward pass."""
 
     sees_all: bool
-    """Whether it has to see every observation of an episode, also those of a chunk's middle."""
+    """Whether the model must see every observation of an episode, even within a chunk."""
 
     max_batch_size: int | None
-    """Most observations of one call; None: no limit."""
+    """Largest number of observations of one call; None: no limit."""
 
     def begin(
         self, episode_id: str, *, seed: int | None, instruction: str | None
     ) -> EpisodeContext:
-        """The context of a new episode; raises an AdapterError if it cannot be played so."""
+        """Return the context of a new episode; raise AdapterError if it cannot be played."""
         ...
 
     def actions(
         self, observations: Sequence[Any], contexts: Sequence[EpisodeContext]
     ) -> list[list[Any]]:
-        """The actions to take after each observation: one, or a chunk."""
+        """Return the actions to take after each observation: one, or a chunk."""
         ...
 
     def watch(self, observation: Any, context: EpisodeContext) -> None:
-        """See an observation that no action is wanted for, where `sees_all`."""
+        """Receive an observation that needs no action, if `sees_all`."""
         ...
 
     def end(self, context: EpisodeContext) -> None:
-        """The episode has ended, or was given up."""
+        """Forget an episode, which has ended or was abandoned."""
         ...
 
     def close(self) -> None:
-        """Nothing more is asked; called once, after an exception too."""
+        """Release the policy; called once after all other calls, even after an exception."""
         ...
 
 
 class LocalPolicy:
-    """A `Policy` of a model of this process.
+    """A `Policy` for a model in this process.
 
-    Which form it asks is settled once and does not depend on how many observations are ready, so
-    that results do not either: chunks, where the model has them and `execution_horizon` is not 1;
-    batches, where the model has them and `max_batch_size` is not 1.
+    The form that is called is chosen once and does not depend on how many observations are ready,
+    so that results do not either: chunks if the model has them and `execution_horizon` is not 1;
+    batches if the model has them and `max_batch_size` is not 1.
 
     Args:
         forms: The model, fitted to the environment.
-        spec: What it says of itself; None: nothing.
-        execution_horizon: Take at most that many actions of a chunk; None: all of it where the
-            model predicts nothing but chunks, else none but the first.
-        max_batch_size: Most observations of one forward pass; None: no limit.
+        spec: The model's spec; None: none.
+        execution_horizon: Largest number of actions of a chunk to take; None: all if the model
+            predicts only chunks, else one.
+        max_batch_size: Largest number of observations of one forward pass; None: no limit.
 
     Raises:
         ValueError: If the horizon is above 1 and the model predicts no chunks, or one of the two
@@ -91,16 +91,16 @@ class LocalPolicy:
     def begin(
         self, episode_id: str, *, seed: int | None, instruction: str | None
     ) -> EpisodeContext:
-        """See `Policy.begin`."""
+        """Return the context of a new episode; see `Policy.begin`."""
         return self._forms.episode(episode_id, seed=seed, instruction=instruction)
 
     def actions(
         self, observations: Sequence[Any], contexts: Sequence[EpisodeContext]
     ) -> list[list[Any]]:
-        """See `Policy.actions`."""
+        """Return the actions to take after each observation; see `Policy.actions`."""
         forms, form = self._forms, self._form
         if form is PredictForm.SINGLE:
-            # The model's next answer may be written over this one, before that is taken.
+            # The model may reuse the array of this action in its next call.
             return [[_own(forms.predict(o, c))] for o, c in zip(observations, contexts)]
         if form is PredictForm.CHUNK:
             return [self._chunk(o, c) for o, c in zip(observations, contexts)]
@@ -117,19 +117,19 @@ class LocalPolicy:
         return self._forms.actions.unstack(chunk, length)
 
     def watch(self, observation: Any, context: EpisodeContext) -> None:
-        """See `Policy.watch`."""
+        """Receive an observation that needs no action; see `Policy.watch`."""
         assert context.adapted is not None
         context.adapted.observe(observation)
 
     def end(self, context: EpisodeContext) -> None:
-        """See `Policy.end`."""
+        """Do nothing, because the context has all the state; see `Policy.end`."""
 
     def close(self) -> None:
-        """See `Policy.close`."""
+        """Do nothing, because there is nothing to release; see `Policy.close`."""
 
 
 def _own(action: Any) -> Any:
-    """An action whose arrays are nobody else's; what it is else, right or wrong, it stays."""
+    """Copy the arrays of an action so that the caller owns them; return other values unchanged."""
     if type(action) is dict:
         return {key: _own(part) for key, part in action.items()}
     if type(action) in (list, tuple):
@@ -146,13 +146,13 @@ def form_of(
     execution_horizon: int | None,
     max_batch_size: int | None,
 ) -> PredictForm:
-    """The form that a model is asked in; see `LocalPolicy`.
+    """Return the form in which a model is called; see `LocalPolicy`.
 
     Args:
-        offered: The forms that it has itself.
-        available: With those derived from them.
-        execution_horizon: Take at most that many actions of a chunk; None: not said.
-        max_batch_size: Most observations of one call; None: no limit.
+        offered: The forms that the model has itself.
+        available: The forms that the model has or that can be derived.
+        execution_horizon: Largest number of actions of a chunk to take; None: not specified.
+        max_batch_size: Largest number of observations of one call; None: no limit.
 
     Raises:
         ValueError: If the horizon is above 1 and the model predicts no chunks, or one of the two
@@ -174,5 +174,6 @@ def form_of(
         single, several = PredictForm.CHUNK, PredictForm.CHUNK_BATCH
     else:
         single, several = PredictForm.SINGLE, PredictForm.BATCH
+    # A derived batch form is used only if the model lacks the single form too.
     stacks = several in offered or (several in available and single not in offered)
     return several if max_batch_size != 1 and stacks else single

@@ -14,22 +14,22 @@ __all__ = ["RANDOM_SAMPLE", "RandomSample", "Sampler"]
 
 
 class RandomSample:
-    """As a model's source: each action is a sample of the action space, seeded by the episode."""
+    """A model's source that samples its actions from the action space, seeded by the episode."""
 
     def __repr__(self) -> str:
         return "RANDOM_SAMPLE"
 
 
 RANDOM_SAMPLE = RandomSample()
-"""The one `RandomSample`."""
+"""The only instance of `RandomSample`."""
 
 
 class Sampler:
-    """Draws actions of a space; one generator an episode, so that equal seeds draw equal actions.
+    """A model of random actions, with one generator per episode, so that equal seeds act equally.
 
     Args:
         space: The action space.
-        backend: Whose values the actions are.
+        backend: Backend of the actions.
     """
 
     def __init__(self, space: Space[Any], backend: ArrayBackend) -> None:
@@ -39,7 +39,7 @@ class Sampler:
         self._is_native = backend is NATIVE
 
     def predict(self, observation: Any, context: EpisodeContext) -> Any:
-        """An action; the observation is not looked at."""
+        """Return a random action; the observation is ignored."""
         space = context.state.get("space")
         if space is None:
             space = context.state["space"] = copy.deepcopy(self._space)

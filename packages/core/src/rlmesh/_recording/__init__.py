@@ -1,1 +1,1 @@
-"""Recordings of episodes: films of their frames, and their steps as data."""
+"""Recordings of episodes: videos of their images, and their steps as data."""

@@ -1,11 +1,14 @@
-"""Cells as Arrow's arrays, and back.
+"""Conversion of cells to Arrow arrays and back.
 
-Numbers are Arrow's of the same dtype: one of shape () as it is, an array as a list of fixed size in
-C order, which is of any size where it may be null: not every reader of Parquet knows nulls among
-lists of fixed size. bfloat16, which Arrow does not have, is its bits as uint16, an array without
-elements a list that is empty, and a large one of uint8, such as an image, its bytes as binary of
-fixed size, but within a Sequence. The metadata of a field has "dtype" and, of arrays, "shape" as
-JSON.
+A number of shape () is Arrow's type of the same dtype. An array is a list of its elements in C
+order: of fixed size, or of any size if it may be null, because not every reader of Parquet supports
+nulls among lists of fixed size. Three kinds differ:
+
+- bfloat16, which Arrow lacks, becomes its bits as uint16.
+- An array without elements becomes an empty list.
+- A large array of uint8, such as an image, becomes binary of fixed size, except within a Sequence.
+
+The metadata of a field has "dtype" and, for arrays, "shape" as JSON.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ def _numpy() -> Any:
 
 
 def field_of(column: Column) -> Any:
-    """The `pyarrow.Field` of a column."""
+    """Return the `pyarrow.Field` of a column."""
     facts = {"dtype": "text" if column.dtype is None else column.dtype.name}
     if column.shape:
         facts["shape"] = json.dumps(column.shape)
@@ -52,7 +55,7 @@ def _leaf_type(column: Column) -> Any:
 
 
 def _is_fixed(column: Column) -> bool:
-    """Whether arrays are lists of fixed size, of which Parquet has none of 0."""
+    """Return whether arrays are lists of fixed size, which in Parquet cannot be 0."""
     return column.size > 0 and not column.nullable
 
 
@@ -63,7 +66,7 @@ def _element_type(column: Column) -> Any:
 
 
 def array_of(column: Column, cells: Sequence[Cell]) -> Any:
-    """The `pyarrow.Array` of the cells of a column; None is null."""
+    """Return the `pyarrow.Array` of a column's cells; None becomes null."""
     if all(cell is None for cell in cells):
         return _arrow().nulls(len(cells), field_of(column).type)
     return _array(column, cells, column.lists)
@@ -106,7 +109,7 @@ def _leaf_array(column: Column, cells: Sequence[Cell]) -> Any:
 
 
 def _varying(column: Column, cells: Sequence[Cell]) -> Any:
-    """Arrays as lists of any size."""
+    """Return arrays as lists of any size."""
     pa = _arrow()
     ends = [0]
     for cell in cells:
@@ -119,7 +122,7 @@ def _varying(column: Column, cells: Sequence[Cell]) -> Any:
 
 
 def _as_arrow(column: Column, data: bytes) -> bytes:
-    """The elements' bytes as Arrow has them: those of bools are bits."""
+    """Return the elements in Arrow's layout, in which bools are single bits."""
     assert column.dtype is not None
     if column.dtype.name != "bool":
         return data
@@ -129,7 +132,7 @@ def _as_arrow(column: Column, data: bytes) -> bytes:
 
 
 def cells_of(column: Column, array: Any) -> list[Cell]:
-    """The cells of a column as they were."""
+    """Return the cells of a column as they were written."""
     return _cells(column, array, column.lists)
 
 
@@ -150,7 +153,7 @@ def _leaf_cells(column: Column, array: Any) -> list[Cell]:
         return _varying_cells(column, array, valid)
     elements, start = array, 0
     if column.packed:
-        start = array.offset * (column.size - 1)  # Of its offset, `_data` leaves out one byte each.
+        start = array.offset * (column.size - 1)  # `_data` already skips one byte for each cell.
     elif column.shape:
         elements, start = array.values, array.offset * column.size
     step = column.size * column.dtype.itemsize
@@ -169,7 +172,7 @@ def _varying_cells(column: Column, array: Any, valid: list[bool]) -> list[Cell]:
 
 
 def _data(column: Column, elements: Any) -> Any:
-    """The elements' bytes, whatever stands in those that are null."""
+    """Return the bytes of the elements; those of null elements are undefined."""
     assert column.dtype is not None
     buffer = elements.buffers()[1]
     if buffer is None:

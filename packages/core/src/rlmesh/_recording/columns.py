@@ -1,14 +1,14 @@
-"""Values of a space as cells of columns, one column a leaf, and back.
+"""Conversion of a space's values to cells of columns, one column for each leaf, and back.
 
-The column of a leaf is called by its root and its place, as `rlmesh.spaces.path_text` writes it:
-"observation", "observation['camera']", "action[0]['arm']". Beyond Dict and Tuple:
+The name of a leaf's column is its root and its path, as written by `rlmesh.spaces.path_text`:
+"observation", "observation['camera']", "action[0]['arm']". Spaces other than Dict and Tuple:
 
-- Sequence: "…[:]" and what follows, a list of the elements' cells; "….length" beside it.
-- OneOf: "….choice", the index of the alternative, and "…[0]", "…[1]" and what follows, null where
-  another one was chosen.
-- Graph: "….nodes", "….edges" and "….edge_links", lists; the last two null where there are none.
+- Sequence: "…[:]" and what follows, a list of the elements' cells; also "….length".
+- OneOf: "….choice", the index of the alternative, and "…[0]", "…[1]" and what follows, null for the
+  alternatives that were not chosen.
+- Graph: "….nodes", "….edges" and "….edge_links", lists; the last two are null without edges.
 
-Within a Sequence every column is a list, within a Sequence in one a list of lists, and so on.
+Within a Sequence every column is a list, within a nested Sequence a list of lists, and so on.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from rlmesh.tensor import Tensor
 __all__ = ["Cell", "Column", "Columns"]
 
 Cell = Any
-"""What stands in a column: bytes of numbers, text, None, or a list of cells."""
+"""The type of a cell: bytes of numbers, text, None, or a list of cells."""
 
 PACKED_BYTES = 4096
-"""From here on an array of bytes, such as an image, is packed: Parquet takes ten times as long for
-them as a list of numbers, and twice the room."""
+"""Smallest size in bytes from which an array of uint8, such as an image, is packed.
+
+As a list of numbers it takes Parquet ten times as long and twice the space.
+"""
 
 _INT64 = DTYPES["int64"]
 
@@ -43,12 +45,12 @@ class Column:
     """A column.
 
     Attributes:
-        name: Its name.
+        name: Name of the column.
         dtype: Element type; None: text.
         shape: Shape of the numbers in a cell.
-        lists: How many lists a cell stands in.
-        packed: Whether the numbers are kept as bytes, not one by one.
-        nullable: Whether a cell may be None, within its lists.
+        lists: Number of lists that a cell is nested in.
+        packed: Whether the numbers are stored as bytes instead of one by one.
+        nullable: Whether a cell, within its lists, may be None.
     """
 
     name: str
@@ -69,8 +71,8 @@ class Columns:
 
     Args:
         space: The space.
-        root: What their names begin with ("observation").
-        nullable: Whether there may be no value.
+        root: Prefix of the columns' names ("observation").
+        nullable: Whether a value may be missing.
     """
 
     def __init__(self, space: Space[Any], root: str, *, nullable: bool = False) -> None:
@@ -80,15 +82,15 @@ class Columns:
         self._codec = SpaceCodec(space, NATIVE, root=root, validation="off")
 
     def cells(self, value: Any) -> list[Cell]:
-        """The cells of a value, whose arrays may be of any library; they own their memory.
+        """Return the cells of a value with arrays of any library; cells own their memory.
 
         Raises:
-            InvalidValueError: If it is not a value of the space.
+            InvalidValueError: If `value` does not belong to the space.
         """
         return _cells(self.space, self._codec.decode(self._codec.encode(value)))
 
     def value(self, cells: Sequence[Cell], backend: ArrayBackend) -> Any:
-        """The value of such cells."""
+        """Return the value of a list of cells."""
         value = _value(self.space, iter(cells))
         if backend is NATIVE:
             return value
@@ -106,7 +108,7 @@ def _columns(space: Space[Any], name: str) -> Iterator[Column]:
     elif isinstance(space, spaces.Sequence):
         yield Column(f"{name}.length", _INT64)
         for column in _columns(space.feature_space, f"{name}[:]"):
-            # Pandas reads lists of numbers, but none of binaries of fixed size.
+            # Pandas reads lists of numbers, but no lists of binaries of fixed size.
             yield replace(column, lists=column.lists + 1, packed=False)
     elif isinstance(space, spaces.Graph):
         for part, features in _graph_parts(space):
@@ -126,7 +128,7 @@ def _graph_parts(space: spaces.Graph) -> list[tuple[str, tuple[DType, tuple[int,
 
 
 def _cells(space: Space[Any], value: Any) -> list[Cell]:
-    """The cells of a native value; None: each of them None."""
+    """Return the cells of a native value; all None if the value is None."""
     if value is None:
         return [None for _ in _columns(space, "")]
     if isinstance(space, (spaces.Dict, spaces.Tuple)):
@@ -161,7 +163,7 @@ def _elements(array: Tensor | None) -> list[bytes] | None:
 
 
 def _value(space: Space[Any], cells: Iterator[Cell]) -> Any:
-    """The native value of the next cells; None if they are those of no value."""
+    """Return the native value of the next cells; None if they are those of no value."""
     if isinstance(space, spaces.Dict):
         return {key: _value(child, cells) for key, child in space.children}
     if isinstance(space, spaces.Tuple):

@@ -1,4 +1,4 @@
-"""What a recorder asks of an environment that it is told of."""
+"""Facts about an environment that a recorder needs: its spaces and its images per second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["fps_of", "spaces_of"]
 
 
 def spaces_of(env: Any) -> tuple[Space[Any], Space[Any]]:
-    """Spaces of one observation and of one action, also of one lane of a vector.
+    """Return the spaces of one observation and of one action; of a vector, those of one lane.
 
     Raises:
         TypeError: If the environment has none.
@@ -21,7 +21,7 @@ def spaces_of(env: Any) -> tuple[Space[Any], Space[Any]]:
     source = getattr(env, "env_contract", None) or env
     found: list[Space[Any]] = []
     for name in ("observation_space", "action_space"):
-        # An empty Dict is a space that is false.
+        # Not `or`, because an empty Dict is falsy.
         space = getattr(source, f"single_{name}", getattr(source, name, None))
         if space is None:
             raise TypeError(f"expected an environment, but {type(env).__name__} has no {name}")
@@ -30,11 +30,11 @@ def spaces_of(env: Any) -> tuple[Space[Any], Space[Any]]:
 
 
 def fps_of(env: Any) -> float | None:
-    """Frames a second by the contract, else by the metadata; None: not said."""
+    """Return the images per second from the contract, else from the metadata, or None."""
     contract = getattr(env, "env_contract", None)
     metadata = getattr(env, "metadata", None)
-    said = getattr(contract, "render_fps", None)
-    if said is None and isinstance(metadata, Mapping):
-        said = metadata.get("render_fps")
-    rate = float(said) if isinstance(said, Real) else 0.0  # NumPy's numbers are such too.
+    value = getattr(contract, "render_fps", None)
+    if value is None and isinstance(metadata, Mapping):
+        value = metadata.get("render_fps")
+    rate = float(value) if isinstance(value, Real) else 0.0  # NumPy's numbers are Real too.
     return rate if 0 < rate < math.inf else None

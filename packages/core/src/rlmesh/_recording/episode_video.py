@@ -1,4 +1,4 @@
-"""An MP4 of frames."""
+"""Encoding of an episode's images as an MP4 file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _OPTIONS = {"libx264": {"preset": "veryfast", "crf": "20"}, "libx265": {"preset"
 
 
 class VideoFileWriter:
-    """Encodes pictures of one size into a file.
+    """An encoder of images of one size into a file.
 
     Args:
-        path: The file.
-        size: Width and height of each picture.
-        fps: Frames a second.
+        path: Path of the file.
+        size: Width and height of each image, in pixels.
+        fps: Images per second.
         codec: FFmpeg's name of the encoder.
     """
 
@@ -31,23 +31,24 @@ class VideoFileWriter:
         self.size = size
         self._container = self._av.open(path, "w", format="mp4")
         try:
+            # A denominator of 1001 covers the rates of television, such as 30000/1001.
             rate = Fraction(fps).limit_denominator(1001)
             options = dict(_OPTIONS.get(codec, {}))
             self._stream = self._container.add_stream(codec, rate=rate, options=options)
             self._stream.width, self._stream.height = size
             self._stream.pix_fmt = "yuv420p"
-            # The run has the other cores.
+            # One thread, so that the run keeps the other cores.
             self._stream.codec_context.thread_count = 1
         except BaseException:
             self._container.close()
             raise
 
     def add(self, frame: Any) -> None:
-        """Write a picture, uint8 of shape (height, width, 3)."""
+        """Write an image, uint8 of shape (height, width, 3)."""
         self._write(self._av.VideoFrame.from_ndarray(frame, format="rgb24"))
 
     def finish(self) -> None:
-        """Write what the encoder holds back, and close the file."""
+        """Write the images that the encoder still holds, and close the file."""
         self._write(None)
         self.close()
 
@@ -61,13 +62,13 @@ class VideoFileWriter:
 
 
 class EpisodeVideo(SingleFile):
-    """The film of an episode; its size is that of its first frame.
+    """The video of an episode, in the size of its first image.
 
     Args:
-        path: The file.
-        fps: Frames a second, when they are asked for.
+        path: Path of the file.
+        fps: Returns the images per second, when they are needed.
         codec: FFmpeg's name of the encoder.
-        say: Told, in words, of frames that are left out.
+        say: Called with a message about images that are left out.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class EpisodeVideo(SingleFile):
         self._left_out = False
 
     def add(self, item: Pixels) -> None:
-        """Write a frame; one that is no picture, or of another size, is left out."""
+        """Write an image; leave it out if it is not an image, or has another size."""
         try:
             frame = picture(item)
             size = (frame.shape[1], frame.shape[0])
@@ -95,13 +96,13 @@ class EpisodeVideo(SingleFile):
         self._writer.add(frame)
 
     def leave_out(self, error: Exception) -> None:
-        """Say, once, that a frame is left out."""
+        """Report, once for each video, that an image is left out."""
         if not self._left_out:
             self._left_out = True
             self._say(f"{self.path}: a frame is left out: {type(error).__name__}: {error}")
 
     def finish(self) -> None:
-        """Make the file whole; of an episode without a frame there is none."""
+        """Complete the file; an episode without an image gets none."""
         if self._writer is not None:
             self._writer.finish()
             os.replace(self.unfinished, self.path)

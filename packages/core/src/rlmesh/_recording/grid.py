@@ -1,4 +1,4 @@
-"""Films side by side."""
+"""Videos side by side in one video."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rlmesh._recording.optional import optional_import
 __all__ = ["write_grid"]
 
 MOST_FILMS = 64
-"""In a grid; of more, the first ones."""
+"""Largest number of videos in a grid; of more, the first ones are used."""
 
 MOST_PIXELS = 1920
-"""Of a grid's longer side; cells get smaller where they have to."""
+"""Largest length of a grid's longer side, in pixels; cells are scaled down to fit."""
 
 
 def write_grid(films: Sequence[str], path: str, fps: float, codec: str) -> None:
-    """Write films side by side, row by row; one that has ended keeps its last picture.
+    """Write videos side by side, row by row; a video that has ended keeps its last image.
 
     Args:
-        films: Their files, at least one.
-        path: The file to write, under a hidden name until it is whole.
-        fps: Frames a second.
+        films: Paths of the videos, at least one.
+        path: Path of the new file, which has a hidden name until it is complete.
+        fps: Images per second.
         codec: FFmpeg's name of the encoder.
 
     Raises:
@@ -50,15 +50,15 @@ def write_grid(films: Sequence[str], path: str, fps: float, codec: str) -> None:
                 writer.add(board)
             writer.finish()
         except BaseException:
-            with suppress(Exception):  # It must not hide what went wrong, nor an interrupt.
+            with suppress(Exception):  # A second error must not hide the first, or an interrupt.
                 writer.close()
-                os.remove(unfinished)  # It is not there before the encoder has given a picture.
+                os.remove(unfinished)  # Missing if the encoder has not returned an image yet.
             raise
     os.replace(unfinished, path)
 
 
 def _cell(streams: Sequence[Any], columns: int, rows: int) -> tuple[int, int]:
-    """Width and height of a cell: that of the largest film, smaller if the grid is too large."""
+    """Return the size of a cell: that of the largest video, scaled down to fit the grid."""
     width, height = max(s.width for s in streams), max(s.height for s in streams)
     scale = min(1.0, MOST_PIXELS / max(columns * width, rows * height))
     return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
@@ -70,7 +70,7 @@ def _pictures(film: Any, width: int, height: int) -> Iterator[Any]:
 
 
 def _together(films: Sequence[Iterator[Any]]) -> Iterator[list[Any]]:
-    """The next picture of each film, None of those that have ended, until all have."""
+    """Yield the next image of each video, None for those that have ended, until all have."""
     while True:
         pictures = [next(film, None) for film in films]
         if all(picture is None for picture in pictures):

@@ -1,4 +1,4 @@
-"""Frames of an episode: where they come from, and as the pictures that a film is made of."""
+"""Images of an episode: where they come from, and their conversion for a video."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from rlmesh.spaces import Dict, Space, Tuple, path_text
 __all__ = ["Drawings", "FrameError", "Pixels", "leaf_path", "picture", "pixels_of", "value_at"]
 
 Pixels = tuple[str, tuple[int, ...], bytes]
-"""Dtype, shape and bytes of a frame: a copy, so that the environment may draw over its own."""
+"""The type of a copied image: dtype, shape and bytes. Environments may reuse their own array."""
 
 _CHANNELS = (1, 3, 4)
 Path = tuple[Any, ...]
 
 
 class FrameError(ValueError):
-    """A frame is no picture; says what it is instead."""
+    """A value is not an image; the message describes the value."""
 
 
 class Drawings:
-    """What environments draw; a vector draws once a step, however many of its lanes are filmed."""
+    """The images that environments render; a vector renders once for each step of all its lanes."""
 
     def __init__(self) -> None:
         self._drawn: dict[int, tuple[Any, set[int]]] = {}
 
     def after_reset(self, env: Any, lane: int | None) -> list[Pixels]:
-        """The frames that a reset shows: one, or those of a mode that collects them.
+        """Return the images after a reset: one, or several from a render mode that collects them.
 
         Args:
             env: The environment.
-            lane: Which lane of a vector; None: it is none.
+            lane: Lane of a vector; None: the environment is a single one.
 
         Raises:
-            FrameError: If there is none.
+            FrameError: If there is no image.
         """
         self._drawn.pop(id(env), None)
         return _frames(env.render(), lane)
 
     def after_step(self, env: Any, lane: int | None) -> list[Pixels]:
-        """The frames that a step shows; see `after_reset`."""
+        """Return the images after a step; see `after_reset`."""
         if lane is None:
             return _frames(env.render(), None)
-        # The lanes of a vector are told one after another of a step that they made together; one
-        # that asks again has made another.
+        # The lanes of a vector report the same step one after another. A lane that reports again
+        # has made another step, so that the vector must render again.
         drawn, asked = self._drawn.pop(id(env), (None, {lane}))
         if lane in asked:
             drawn, asked = env.render(), set()
@@ -65,10 +65,10 @@ def _frames(drawn: Any, lane: int | None) -> list[Pixels]:
 
 
 def pixels_of(frame: Any) -> Pixels:
-    """A copy of the numbers of a frame, an array of any library.
+    """Return a copy of the numbers of an image, an array of any library.
 
     Raises:
-        FrameError: If it is not an array.
+        FrameError: If `frame` is not an array.
     """
     found = numbers_of(frame)
     if found is None:
@@ -77,13 +77,14 @@ def pixels_of(frame: Any) -> Pixels:
 
 
 def picture(pixels: Pixels) -> Any:
-    """The frame as NumPy's uint8 of shape (height, width, 3), both of them even.
+    """Return an image as NumPy's uint8 of shape (height, width, 3), with even height and width.
 
-    Grey ones, and those with the channels first or with an alpha channel, are converted. Floats
-    are taken as from 0 to 1. An odd side gets its last row or column twice: most codecs want even.
+    Gray images, and images with the channels first or with an alpha channel, are converted. Floats
+    are taken as from 0 to 1. An odd side gets its last row or column twice, because most encoders
+    need even sides.
 
     Raises:
-        FrameError: If it is no picture.
+        FrameError: If `pixels` is not an image.
     """
     np = optional_import("numpy", "VideoRecorder")
     dtype, shape, data = pixels
@@ -105,11 +106,11 @@ def picture(pixels: Pixels) -> Any:
 
 
 def leaf_path(source: str, space: Space[Any]) -> Path:
-    """Where in an observation the frames are.
+    """Return the path of the images within an observation.
 
     Args:
-        source: "observation" for the observation itself, or for the only image in it; else the
-            place of a leaf, as `path_text` writes it ("['camera'][0]") or as its keys with slashes
+        source: "observation" for the observation itself, or for the only image in it; else the path
+            of a leaf, as written by `path_text` ("['camera'][0]") or as keys joined by slashes
             ("camera/0").
         space: Space of the observation.
 
@@ -131,10 +132,10 @@ def leaf_path(source: str, space: Space[Any]) -> Path:
 
 
 def value_at(observation: Any, path: Path) -> Any:
-    """What stands at a place of an observation.
+    """Return the leaf at a path of an observation.
 
     Raises:
-        FrameError: If there is no such place.
+        FrameError: If the observation has no such path.
     """
     for i, key in enumerate(path):
         try:
@@ -161,7 +162,7 @@ def _is_image(space: Space[Any]) -> bool:
         or not (dtype.name == "uint8" or dtype.is_float)
     ):
         return False
-    # A vector of features has one dimension; a stack of features may have two, but not of uint8.
+    # A feature vector has one dimension. A stack of features may have two, but is not uint8.
     if len(shape) == 2:
         return dtype.name == "uint8"
     return len(shape) == 3 and (shape[2] in _CHANNELS or shape[0] in _CHANNELS)

@@ -1,8 +1,8 @@
-"""Episodes as a dataset of Minari, in its format "parquet": a folder an episode.
+"""Episodes as a Minari dataset in its "parquet" format: one folder for each episode.
 
-Written as Minari 0.5.4 reads it, without Minari: `metadata.json`, and of episode 3
-"3/part-0.parquet" and "3/metadata.json". A folder gets its name when it is whole, and counts when
-the dataset's metadata says so.
+The files are those that Minari 0.5.4 reads, written without Minari: `metadata.json`, and for
+episode 3 "3/part-0.parquet" and "3/metadata.json". A folder gets its name when it is complete, and
+is part of the dataset once the dataset's metadata counts it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rlmesh.spaces import Space, path_text
 __all__ = ["MinariDataset", "MinariEpisode"]
 
 MINARI_VERSION = "0.5.4"
-"""The first version that reads images which are no JPEG."""
+"""First version of Minari that reads images that are not JPEG."""
 
 _NAME = re.compile(r"[-_\w]+")
 
@@ -36,17 +36,17 @@ class MinariDataset:
     """A dataset that episodes are added to.
 
     Args:
-        path: Its folder, whose name is the dataset's.
+        path: Folder of the dataset; its name is the dataset's.
 
     Raises:
-        ValueError: If Minari allows no such name.
+        ValueError: If Minari does not allow the name.
     """
 
     def __init__(self, path: str) -> None:
         self.name = os.path.basename(os.path.abspath(path))
         if not _NAME.fullmatch(self.name):
             raise ValueError(
-                f"expected a folder whose name Minari takes, letters, digits, '-' and '_', got "
+                f"expected a folder name of letters, digits, '-' and '_', as Minari requires, got "
                 f"{self.name!r}"
             )
         self.folder = os.path.join(path, "data")
@@ -59,7 +59,7 @@ class MinariDataset:
 
         Raises:
             SpaceError: If Minari has no such space.
-            OSError: If it cannot be written.
+            OSError: If the metadata cannot be written.
         """
         self._spaces = {
             "observation_space": json.dumps(space_json(layout.observation.space, "observation")),
@@ -73,11 +73,11 @@ class MinariDataset:
 
     @property
     def next(self) -> str:
-        """The folder of the next episode."""
+        """Folder of the next episode."""
         return os.path.join(self.folder, str(len(self._steps)))
 
     def add(self, steps: int) -> None:
-        """Have the metadata say that the next episode is there."""
+        """Count the next episode in the metadata."""
         self._count(steps)
         self._write()
 
@@ -102,13 +102,13 @@ class MinariDataset:
 
 
 class MinariEpisode(EpisodeFile):
-    """The folder of an episode, whose place in the dataset is that in which it ends.
+    """The folder of an episode; episodes are numbered in the order in which they end.
 
     Args:
         dataset: The dataset.
-        episode: The episode's place in the run.
-        seed: Its seed; None: unseeded.
-        layout: How its values become cells.
+        episode: Position of the episode in the run.
+        seed: Seed of the episode; None: unseeded.
+        layout: Conversion of values to cells.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class MinariEpisode(EpisodeFile):
         self._last: list[Cell] | None = None
 
     def add(self, item: Item) -> None:
-        """Keep an item: Minari reads an episode only where it is one row group."""
+        """Keep an item in memory, because Minari needs each episode as one row group."""
         if isinstance(item, First):
             self._infos.append(item.info)
         elif isinstance(item, Last):
@@ -132,12 +132,12 @@ class MinariEpisode(EpisodeFile):
             self._infos.append(item.info)
 
     def finish(self) -> None:
-        """Write the episode; one without a step is not."""
+        """Write the episode, unless it has no step."""
         if not self._rows or self._last is None:
             return
         parquet = optional_import("pyarrow.parquet", "TrajectoryRecorder")
         path = self._dataset.next
-        shutil.rmtree(self.unfinished, ignore_errors=True)  # Of a run that was killed.
+        shutil.rmtree(self.unfinished, ignore_errors=True)  # Left by a run that was killed.
         os.makedirs(self.unfinished)
         table = self._table()
         file = os.path.join(self.unfinished, "part-0.parquet")
@@ -155,7 +155,7 @@ class MinariEpisode(EpisodeFile):
         self._dataset.add(len(self._rows))
 
     def abandon(self) -> None:
-        """Remove what was written."""
+        """Remove the files that were written."""
         shutil.rmtree(self.unfinished, ignore_errors=True)
 
     def _table(self) -> Any:
@@ -163,7 +163,8 @@ class MinariEpisode(EpisodeFile):
         rows, layout = self._rows, self._layout
         assert self._last is not None
         observations = [*(row.observation for row in rows), self._last]
-        # Minari wants as many of everything as there are observations, and leaves out the last.
+        # Minari needs as many rows in every column as there are observations, and ignores the last
+        # row of the other columns.
         actions: list[list[Cell]] = [*(row.action for row in rows), [None] * len(rows[0].action)]
         infos = {
             "json": [info.text for info in self._infos],
@@ -188,7 +189,7 @@ def _nested_rows(columns: Columns, rows: Sequence[Sequence[Cell]]) -> Any:
 
 
 def _nested(space: Space[Any], columns: Iterator[tuple[Column, list[Cell]]]) -> Any:
-    """The columns as Minari has them: a struct for a Dict or Tuple."""
+    """Return the columns in Minari's form: a struct for a Dict or Tuple."""
     if isinstance(space, (spaces.Dict, spaces.Tuple)):
         pa = optional_import("pyarrow", "TrajectoryRecorder")
         arrays = {str(key): _nested(child, columns) for key, child in space.children}
@@ -197,21 +198,21 @@ def _nested(space: Space[Any], columns: Iterator[tuple[Column, list[Cell]]]) -> 
     if column.dtype is None:
         return array_of(column, cells)
     nothing = bytes(column.size * column.dtype.itemsize)
-    # A number is a list of one, but for that of a Discrete.
+    # Every number is a list of one, except that of a Discrete.
     shape = column.shape if isinstance(space, spaces.Discrete) else (column.size,)
     listed = Column(column.name, column.dtype, shape)
     return array_of(listed, [nothing if cell is None else cell for cell in cells])
 
 
 def space_json(space: Space[Any], path: str) -> dict[str, Any]:
-    """A space as Minari writes it.
+    """Return a space in the form that Minari writes.
 
     Args:
         space: The space.
-        path: Its place, for messages.
+        path: Path of the space, for messages.
 
     Raises:
-        SpaceError: If Minari has no such space, or does not read its values.
+        SpaceError: If Minari has no such space, or cannot read its values.
     """
     if isinstance(space, (spaces.Dict, spaces.Tuple)):
         parts = {key: space_json(child, path + path_text((key,))) for key, child in space.children}

@@ -1,4 +1,4 @@
-"""Libraries that only a recording needs; see `rlmesh._optional.optional_import`."""
+"""Imports of libraries that only a recording needs; see `rlmesh._optional.optional_import`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Episodes as Parquet: a file an episode, a row a step."""
+"""Episodes as Parquet: one file for each episode, one row for each step."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rlmesh._wire.stored import space_to_bytes
 __all__ = ["ParquetEpisode", "schema_of"]
 
 MOST_BYTES = 64 << 20
-"""Of cells that wait in memory; then they are written as a row group."""
+"""Size in bytes of cells in memory from which they are written as a row group."""
 
 ROW_BYTES = 512
-"""Of a row beside what is in its cells: the objects, most of the memory of small observations."""
+"""Estimated size of a row in bytes besides its cells: most of the memory of small observations."""
 
 
 def schema_of(layout: Layout) -> Any:
-    """The `pyarrow.Schema` of a file.
+    """Return the `pyarrow.Schema` of a file.
 
     Its metadata has both spaces as serialised `rlmesh.proto.spaces.v1.Space`, under
     "rlmesh.observation_space" and "rlmesh.action_space".
@@ -43,6 +43,7 @@ def schema_of(layout: Layout) -> Any:
     }
     fields = [pa.field(name, kind) for name, kind in scalars.items()]
     values = (*layout.observation.columns, *layout.action.columns)
+    # The columns of the values come after "step", as documented by `TrajectoryRecorder`.
     fields[3:3] = [field_of(column) for column in values]
     fields += [field_of(column) for column in layout.final.columns]
     metadata = {
@@ -56,10 +57,10 @@ class ParquetEpisode(SingleFile):
     """The file of an episode.
 
     Args:
-        path: The file.
-        episode: The episode's place in the run.
-        seed: Its seed; None: unseeded.
-        layout: How its values become cells.
+        path: Path of the file.
+        episode: Position of the episode in the run.
+        seed: Seed of the episode; None: unseeded.
+        layout: Conversion of values to cells.
     """
 
     def __init__(self, path: str, episode: int, seed: int | None, layout: Layout) -> None:
@@ -73,13 +74,13 @@ class ParquetEpisode(SingleFile):
         self._writer: Any = None
 
     def add(self, item: Item) -> None:
-        """Keep an item; write those that wait when they are many."""
+        """Keep an item in memory; write the rows in memory if they are large enough."""
         if isinstance(item, First):
             self._first = item.info
         elif isinstance(item, Last):
             self._last = item.observation
         else:
-            # Before the new one: the last row is written with the final observation.
+            # Before the new row, because the last row is written with the final observation.
             if self._size >= MOST_BYTES:
                 self._write()
             self._rows.append(item)
@@ -87,7 +88,7 @@ class ParquetEpisode(SingleFile):
             self._size += len(item.info.text) + len(item.info.data)
 
     def finish(self) -> None:
-        """Make the file whole; of an episode without a step there is none."""
+        """Complete the file; an episode without a step gets none."""
         if self._rows:
             self._write()
         if self._writer is not None:
@@ -101,8 +102,8 @@ class ParquetEpisode(SingleFile):
                 self.unfinished,
                 self._schema,
                 compression="zstd",
-                use_dictionary=["info", "info_proto"],  # The others seldom repeat.
-                # Who would look for the least of all images?
+                use_dictionary=["info", "info_proto"],  # The other columns seldom repeat.
+                # Statistics of arrays, such as the smallest image, are of no use.
                 write_statistics=["episode", "seed", "step", "reward"],
             )
         self._writer.write_table(self._table())

@@ -1,4 +1,4 @@
-"""Episodes of Parquet, as the values that they were."""
+"""Reads episodes from Parquet, as the values that were recorded."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Trajectory:
     """A recorded episode of n steps.
 
     Attributes:
-        episode: Its place in the run, from 0.
-        seed: Seed of its reset; None: unseeded.
-        observations: n + 1 of them: what each action was chosen by, and what the last led to.
+        episode: Position of the episode in the run, from 0.
+        seed: Seed of the reset; None: unseeded.
+        observations: n + 1 observations: the one before each action, and the one after the last.
         actions: The n actions.
         rewards: The n rewards.
-        terminated: Whether the episode ended by itself.
-        truncated: Whether it was cut.
+        terminated: Whether the task reached its own end.
+        truncated: Whether the environment cut the episode short.
         infos: The n infos of the steps.
         reset_info: Info of the reset.
     """
@@ -47,11 +47,11 @@ class Trajectory:
 def read_trajectories(
     path: str | os.PathLike[str], *, backend: ArrayBackend = NATIVE
 ) -> Iterator[Trajectory]:
-    """The episodes of a `TrajectoryRecorder` with format="parquet", in order.
+    """Yield the episodes of a `TrajectoryRecorder` with format="parquet", in order.
 
     Args:
-        path: Its folder, or the file of one episode.
-        backend: Who makes the arrays, such as `rlmesh.numpy.BACKEND`.
+        path: Folder of the recorder, or the file of one episode.
+        backend: Backend that makes the arrays, such as `rlmesh.numpy.BACKEND`.
 
     Raises:
         ImportError: If PyArrow is not installed.

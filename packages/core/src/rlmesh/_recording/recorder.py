@@ -1,4 +1,4 @@
-"""`Recorder`: hooks that write a file an episode, and never end the run that they watch."""
+"""`Recorder`: hooks that write one file for each episode, and never end the recorded run."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Self = TypeVar("Self", bound="Recorder")
 
 
 class RecordingWarning(UserWarning):
-    """A recording, or a part of it, could not be made; says which file, and why."""
+    """A recording, or a part of it, could not be made; the message has the file and the reason."""
 
 
 class Recorder(ABC):
-    """Hooks that write a file an episode; what cannot be written is a warning.
+    """Hooks that write one file for each episode, and warn about what they cannot write.
 
     They may be called from several threads, for episodes that overlap. An episode that begins again
-    under its number, because its endpoint died, is recorded anew.
+    under its number, because its endpoint died, is recorded again.
 
     Attributes:
-        path: Where it writes.
+        path: Path that the recorder writes to.
 
     Args:
-        path: Where it writes.
-        episodes: Whether an episode is recorded, by its number in the run; None: each is.
+        path: Path that the recorder writes to.
+        episodes: Returns whether an episode is recorded, by its number in the run; None: all are.
         resume: Whether files of an earlier run may be replaced.
     """
 
@@ -54,16 +54,16 @@ class Recorder(ABC):
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """What could not be recorded, in words, as the warnings say it."""
+        """Descriptions of what could not be recorded, with the text of the warnings."""
         with self._lock:
             return tuple(self._failures)
 
     def on_run_start(self, event: Any) -> None:
-        """A run begins."""
+        """Warn about earlier failures; a run begins."""
         self._send()
 
     def on_episode_start(self, event: Any) -> None:
-        """An episode has begun."""
+        """Begin the file of an episode."""
         self._forget(event.episode)
         if self._episodes is None or self._episodes(event.episode):
             try:
@@ -77,29 +77,29 @@ class Recorder(ABC):
         self._send()
 
     def on_step(self, event: Any) -> None:
-        """A step was made."""
+        """Add a step to its episode's file."""
         file = self._open.get(event.episode)
         if file is not None and not file.broken:
             file.steps += 1
             self._attempt(file, lambda: self._step(file, event))
 
     def on_episode_end(self, event: Any) -> None:
-        """An episode has ended: its file is finished."""
+        """Complete the file of an episode."""
         with self._lock:
             file = self._open.pop(event.episode, None)
         if file is not None and file.steps and not event.result.steps:
-            self._writer.abandon(file)  # Of an attempt before: in the last one no episode began.
+            self._writer.abandon(file)  # From an earlier attempt; the last one never began.
         elif file is not None and not file.broken:
             self._attempt(file, lambda: self._end(file, event))
             self._writer.finish(file)
         self._send()
 
     def on_run_end(self, event: Any) -> None:
-        """A run has ended: everything is written, but for episodes that have not ended."""
+        """Write everything, except episodes that have not ended."""
         self.close()
 
     def close(self) -> None:
-        """Write what waits, and give up the episodes that have not ended. Again: nothing."""
+        """Write what is queued, and discard the episodes that have not ended; idempotent."""
         for episode in list(self._open):
             self._forget(episode)
         self._writer.close()
@@ -107,7 +107,7 @@ class Recorder(ABC):
         self._send()
 
     def _leave(self) -> None:
-        """Write what waits, at the end of a process that has not closed this."""
+        """Write what is queued, at the end of a process that has not closed the recorder."""
         self._writer.close()
         self._send()
 
@@ -124,34 +124,34 @@ class Recorder(ABC):
 
     @abstractmethod
     def _begin(self, event: Any) -> Any:
-        """The file of an episode that has begun; it is not yet there."""
+        """Return the file of an episode that has begun; it does not exist yet."""
 
     @abstractmethod
     def _start(self, file: Any, event: Any) -> None:
-        """Add what the reset gave."""
+        """Add the result of the reset."""
 
     @abstractmethod
     def _step(self, file: Any, event: Any) -> None:
-        """Add what a step gave."""
+        """Add the result of a step."""
 
     def _end(self, file: Any, event: Any) -> None:
-        """Add what is known only at the end."""
+        """Add what is known only at the end of the episode."""
         return
 
     def _complete(self) -> None:
-        """Write what is made of all episodes."""
+        """Write what combines all episodes."""
         return
 
     def _vacant(self, path: str) -> str:
-        """The name of a file that is to be written.
+        """Return the path of a file that is about to be written.
 
         Raises:
-            FileExistsError: If it is that of a file of an earlier run, which is to be kept.
+            FileExistsError: If a file of an earlier run is there, and must be kept.
         """
         if os.path.isfile(path) and not self._resume:
             raise FileExistsError(
-                f"{path} is there already, of an earlier run; name another place for each run, or "
-                f"resume=True replaces it"
+                f"{path} already exists, from an earlier run; use another path for each run, or "
+                f"resume=True to replace it"
             )
         return path
 
@@ -162,7 +162,7 @@ class Recorder(ABC):
             self._writer.abandon(file)
 
     def _attempt(self, file: EpisodeFile, job: Callable[[], None]) -> None:
-        """Do what may fail by a fault of the environment's, which is not the run's."""
+        """Do a job that an environment's fault may break, without ending the run."""
         try:
             job()
         except Exception as error:
@@ -178,7 +178,7 @@ class Recorder(ABC):
             self._failures.append(message)
 
     def _send(self) -> None:
-        """Warn in the thread of the run: in the writer's own, nobody could catch it."""
+        """Warn in the run's thread, because a warning in the writer's thread cannot be caught."""
         with self._lock:
             untold, self._untold = self._untold, []
         for message in untold:
@@ -186,12 +186,12 @@ class Recorder(ABC):
 
 
 def file_stem(episode: int, seed: int | None) -> str:
-    """How the file of an episode is called: "episode_3_seed_17", "episode_3" where unseeded."""
+    """Return the name of an episode's file: "episode_3_seed_17", or "episode_3" without a seed."""
     return f"episode_{episode}" if seed is None else f"episode_{episode}_seed_{seed}"
 
 
 def recorded(folder: str | os.PathLike[str], suffix: str) -> list[str]:
-    """The names of the files of episodes that are in a folder, if there is one, by episode."""
+    """Return the names of the episodes' files in a folder, by episode; none without the folder."""
     pattern = re.compile(rf"episode_(\d+)(?:_seed_(\d+))?{re.escape(suffix)}")
     names = os.listdir(folder) if os.path.isdir(folder) else []
     found = [match for match in map(pattern.fullmatch, names) if match is not None]

@@ -1,4 +1,4 @@
-"""The steps of an episode as they wait to be written, the same for every format."""
+"""The steps of an episode in memory before they are written, independent of the format."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Info:
     """An info.
 
     Attributes:
-        text: JSON to read: what JSON does not have is text, arrays are lists.
-        data: A serialised `rlmesh.proto.spaces.v1.Map`, which loses nothing.
+        text: JSON for readers: arrays are lists, and values that JSON lacks are text.
+        data: A serialised `rlmesh.proto.spaces.v1.Map`, which is lossless.
     """
 
     text: str
@@ -33,14 +33,14 @@ class Info:
 
 @dataclass(frozen=True)
 class First:
-    """What the reset gave."""
+    """The result of the reset."""
 
     info: Info
 
 
 @dataclass(frozen=True)
 class Row:
-    """A step: what it began with, and what it gave."""
+    """A step: the observation and action before it, and its result."""
 
     step: int
     observation: list[Cell]
@@ -53,22 +53,22 @@ class Row:
 
 @dataclass(frozen=True)
 class Last:
-    """What the last step led to."""
+    """The observation after the last step."""
 
     observation: list[Cell]
 
 
 Item = Union[First, Row, Last]
-"""What is given to the file of an episode: First, rows, Last."""
+"""The type of the items of an episode's file: First, rows, Last."""
 
 
 class Layout:
-    """How the values of an environment become cells.
+    """The conversion of an environment's values to cells.
 
     Attributes:
-        observation: Columns of the observation that an action is chosen by.
+        observation: Columns of the observation before a step.
         action: Columns of the action.
-        final: Columns of the observation that an episode ends with.
+        final: Columns of the observation after the last step.
 
     Args:
         observation: Space of an observation.
@@ -82,11 +82,11 @@ class Layout:
         self._infos = InfoWriter(NATIVE)
 
     def first(self, event: Any) -> First:
-        """What the reset gave."""
+        """Return the result of the reset as cells."""
         return First(self._info(event.info))
 
     def row(self, event: Any) -> Row:
-        """A step."""
+        """Return a step as cells."""
         return Row(
             step=int(event.step),
             observation=self.observation.cells(event.observation),
@@ -98,7 +98,7 @@ class Layout:
         )
 
     def last(self, observation: Any) -> Last:
-        """What the last step led to."""
+        """Return the observation after the last step as cells."""
         return Last(self.final.cells(observation))
 
     def _info(self, info: Mapping[Any, Any]) -> Info:
@@ -106,7 +106,7 @@ class Layout:
 
 
 def _readable(value: Any) -> Any:
-    """A value as JSON has it."""
+    """Return a value in a form that JSON has."""
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
@@ -124,5 +124,5 @@ def _readable(value: Any) -> Any:
 
 
 def _text(text: str) -> str:
-    """A text without what UTF-8 cannot carry."""
+    """Return a text without characters that UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode()

@@ -18,50 +18,51 @@ __all__ = ["TrajectoryRecorder"]
 
 
 class TrajectoryRecorder(Recorder):
-    """Steps of episodes as data: hooks for an evaluation, or for a loop with `wrap`.
+    """A recorder of the steps of episodes: hooks for an evaluation, or for a loop with `wrap`.
 
-    Observations, actions, rewards, flags and infos are kept as they are, whatever their space. Each
-    episode gets its name when it has ended, and is whole then, whatever ends the process. What
-    cannot be written is a `RecordingWarning` that names the file, and is in `failures`; the run
-    goes on. An episode without a step is not written.
+    Observations, actions, rewards, flags and infos are recorded exactly, for every space. The file
+    of an episode gets its name when the episode has ended, and is complete then, however the
+    process ends. What cannot be written causes a `RecordingWarning` that names the file, and is
+    listed in `failures`; the run goes on. An episode without a step is not written.
 
-    "parquet": `path` is a folder of "episode_{index}_seed_{seed}.parquet", which
-    `pyarrow.parquet.read_table(path)` and `pandas.read_parquet(path)` read as one table and
-    `read_trajectories(path)` as the values that they were. A row is a step:
+    "parquet": `path` is a folder of "episode_{index}_seed_{seed}.parquet". It is read as one table
+    by `pyarrow.parquet.read_table(path)` and `pandas.read_parquet(path)`, and as the original
+    values by `read_trajectories(path)`. A row is a step:
 
-    - episode, seed (null: unseeded), step: which one it is.
-    - observation…, action…: a column a leaf; see `rlmesh._recording.columns` for their names and
-      `rlmesh._recording.arrow` for their types.
+    - episode, seed (null: unseeded), step: position of the step.
+    - observation…, action…: a column for each leaf; see `rlmesh._recording.columns` for their names
+      and `rlmesh._recording.arrow` for their types.
     - reward (float64), terminated, truncated.
-    - info: JSON to read; info_proto: the same without loss, for `read_trajectories`.
-    - reset_info, reset_info_proto: of the reset, in the first row of an episode, else null.
-    - final_observation…: what the last step led to, in the last row of an episode, else null.
+    - info: JSON for readers; info_proto: the same without loss, for `read_trajectories`.
+    - reset_info, reset_info_proto: those of the reset, in the first row of an episode, else null.
+    - final_observation…: the observation after the last step, in the last row of an episode, else
+      null.
 
-    "minari": `path` is a dataset that Minari 0.5.4 reads, `minari.load_dataset(name)` with
-    MINARI_DATASETS_PATH set to the folder that `path` is in, or `MinariDataset(path + "/data")`.
-    Images are not made JPEG. Its infos are "json" and "proto" (in base64), because Minari wants the
-    same keys in each. An episode is in memory until it ends. Minari has no Sequence, Graph or
-    OneOf: a SpaceError ends the run at its first episode.
+    "minari": `path` is a dataset that Minari 0.5.4 reads by `minari.load_dataset(name)`, with
+    MINARI_DATASETS_PATH set to the parent folder of `path`, or by `MinariDataset(path + "/data")`.
+    Images are not converted to JPEG. Infos have the keys "json" and "proto" (in base64), because
+    Minari needs the same keys in each. An episode is kept in memory until it ends. Minari has no
+    Sequence, Graph or OneOf: a SpaceError ends the run at its first episode.
 
     Args:
-        path: The folder; it is made.
+        path: The folder, which is created if it is missing.
         format: "parquet" or "minari".
-        episodes: Whether an episode is recorded, by its number in the run; None: each is.
-        resume: Whether episodes are added to those that are there; a Parquet file of the same
-            episode and seed is replaced.
+        episodes: Returns whether an episode is recorded, by its number in the run; None: all are.
+        resume: Whether episodes are added to existing ones; a Parquet file of the same episode and
+            seed is replaced.
 
     Raises:
         ImportError: If PyArrow or NumPy is not installed.
-        ValueError: If there is no such format, or the name of `path` is none for Minari.
-        FileExistsError: If episodes are there, and `resume` is False.
-        OSError: If the folder cannot be made.
+        ValueError: If there is no such format, or Minari does not allow the name of `path`.
+        FileExistsError: If the folder has episodes, and `resume` is False.
+        OSError: If the folder cannot be created.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        format: str = "parquet",  # noqa: A002 - as it is called everywhere
+        format: str = "parquet",  # noqa: A002 - the usual name for this parameter
         episodes: Callable[[int], bool] | None = None,
         resume: bool = False,
     ) -> None:
@@ -69,7 +70,7 @@ class TrajectoryRecorder(Recorder):
             raise ValueError(f"expected format 'parquet' or 'minari', got {format!r}")
         optional_import("numpy", "TrajectoryRecorder")
         optional_import("pyarrow", "TrajectoryRecorder")
-        # Not at the end of the process, when it may be wanted first.
+        # Imported now, because an import at the end of the process may fail.
         optional_import("pyarrow.parquet", "TrajectoryRecorder")
         super().__init__(path, episodes, resume)
         self._dataset = MinariDataset(self.path) if format == "minari" else None
@@ -78,7 +79,7 @@ class TrajectoryRecorder(Recorder):
         if there and not resume:
             raise FileExistsError(
                 f"{self.path}: expected an empty folder, but it has {sorted(there)[0]!r}; "
-                f"resume=True adds to it"
+                f"pass resume=True to add to it"
             )
         self._layout: Layout | None = None
         self._reached: dict[int, Any] = {}
@@ -92,7 +93,7 @@ class TrajectoryRecorder(Recorder):
         return ParquetEpisode(path, event.episode, event.seed, layout)
 
     def _layout_of(self, env: Any) -> Layout:
-        # Spaces of Gymnasium are converted once, and compiled once.
+        # Spaces of Gymnasium are converted and compiled only once.
         if self._layout is None:
             layout = Layout(*spaces_of(env))
             if self._dataset is not None:

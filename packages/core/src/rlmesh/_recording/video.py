@@ -1,4 +1,4 @@
-"""`VideoRecorder`: films of episodes."""
+"""`VideoRecorder`: videos of episodes."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ DEFAULT_FPS = 30.0
 
 
 class VideoRecorder(Recorder):
-    """Films of episodes as MP4: hooks for an evaluation, or for a loop with `wrap`.
+    """A recorder of episodes as MP4: hooks for an evaluation, or for a loop with `wrap`.
 
-    A film is written in a thread of its own while its episode goes on, under a hidden name
-    (".episode_0_seed_3.mp4.part"), and gets its own when the episode has ended: what can be seen
-    can be played, whatever ends the process. What cannot be filmed is a `RecordingWarning` that
-    names the file, and is in `failures`; the run goes on. So is a film that would replace one of an
-    earlier run.
+    A video is written in a thread of its own during its episode, under a hidden name
+    (".episode_0_seed_3.mp4.part"), and gets its final name when the episode has ended: every
+    visible file can be played, however the process ends. What cannot be recorded causes a
+    `RecordingWarning` that names the file, and is listed in `failures`; the run goes on. The same
+    holds for a video that would replace one of an earlier run.
 
     Args:
-        path: A folder, which gets "episode_{index}_seed_{seed}.mp4" of each episode ("_seed_…" is
-            left out where there is none); or a file "….mp4", which gets all of them side by side,
-            but at most 64, when the run has ended. Until then its episodes are in the folder
-            "….mp4.episodes", in which those stay that are not shown.
-        source: "render": what the environment's `render()` returns after the reset and each step.
-            "observation": the observation where it is an image, or the only image in it. Else the
-            place of an image in the observation: "['camera'][0]" or "camera/0".
-        fps: Frames a second; None: as the environment's contract says, else 30.
-        episodes: Whether an episode is filmed, by its number in the run; None: each is.
+        path: A folder for "episode_{index}_seed_{seed}.mp4" of each episode ("_seed_…" is left out
+            without a seed); or a file "….mp4" for all of them side by side, at most 64, written
+            when the run has ended. Until then the episodes are in the folder "….mp4.episodes";
+            those that the file does not show stay there.
+        source: "render": the result of the environment's `render()` after the reset and each step.
+            "observation": the observation if it is an image, or the only image in it. Anything else
+            is the path of an image in the observation: "['camera'][0]" or "camera/0".
+        fps: Images per second; None: from the environment's contract, else 30.
+        episodes: Returns whether an episode is recorded, by its number in the run; None: all are.
         codec: FFmpeg's name of the encoder.
-        resume: Whether films are added to those that are there; one of the same name is replaced.
+        resume: Whether videos are added to existing ones; one of the same name is replaced.
 
     Raises:
         ImportError: If PyAV or NumPy is not installed.
         ValueError: If there is no such encoder, or `fps` is not above 0.
-        FileExistsError: If films of an earlier run are there, and `resume` is False.
-        OSError: If the folder cannot be made.
+        FileExistsError: If there are videos of an earlier run, and `resume` is False.
+        OSError: If the folder cannot be created.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class VideoRecorder(Recorder):
         there = film_of_before(self.path)
         if there is not None and not resume:
             raise FileExistsError(
-                f"expected no film of an earlier run, but {there} is there; name another place, or "
-                f"resume=True adds to it"
+                f"expected no film of an earlier run, but {there} is there; use another path, or "
+                f"resume=True to add to it"
             )
         self._is_grid, self._folder = _folder_of(self.path)
         os.makedirs(self._folder, exist_ok=True)
@@ -83,13 +83,13 @@ class VideoRecorder(Recorder):
         self._drawings = Drawings()
 
     def on_run_start(self, event: Any) -> None:
-        """A run begins, or goes on: a grid has the films that were made before it was cut short."""
+        """Begin or continue a run; a grid includes the videos made before the run was cut short."""
         for episode in event.finished:
             self._films[episode.index] = self._path(episode.index, episode.seed)
         super().on_run_start(event)
 
     def _begin(self, event: Any) -> EpisodeVideo:
-        os.makedirs(self._folder, exist_ok=True)  # A grid of a run before took it away.
+        os.makedirs(self._folder, exist_ok=True)  # The grid of an earlier run may have removed it.
         path = self._vacant(self._path(event.episode, event.seed))
         self._films[event.episode] = path
         return EpisodeVideo(path, self._rate, self._codec, self._say)
@@ -123,7 +123,7 @@ class VideoRecorder(Recorder):
                 if self._leaf is None:
                     self._leaf = leaf_path(self._source, spaces_of(env)[0])
                 frames = [pixels_of(value_at(observation, self._leaf))]
-        except Exception as error:  # It may draw the next one.
+        except Exception as error:  # The next image may succeed.
             film.leave_out(error)
             return
         for frame in frames:
@@ -141,7 +141,7 @@ class VideoRecorder(Recorder):
         self._films.clear()
 
     def _remove(self, films: list[str]) -> None:
-        """Remove the films that a grid shows, what a killed run left unfinished, and the folder."""
+        """Remove the videos in a grid, unfinished files of a killed run, and an empty folder."""
         unfinished = [name for name in os.listdir(self._folder) if name.startswith(".")]
         for path in [*films, *(os.path.join(self._folder, name) for name in unfinished)]:
             os.remove(path)
@@ -150,7 +150,7 @@ class VideoRecorder(Recorder):
 
 
 def film_of_before(path: str | os.PathLike[str]) -> str | None:
-    """A film that an earlier run has written to the `path` of a `VideoRecorder`; None: no such."""
+    """Return a video that an earlier run wrote to the `path` of a `VideoRecorder`, or None."""
     is_grid, folder = _folder_of(os.fspath(path))
     if is_grid and os.path.exists(path):
         return os.fspath(path)
@@ -158,6 +158,6 @@ def film_of_before(path: str | os.PathLike[str]) -> str | None:
 
 
 def _folder_of(path: str) -> tuple[bool, str]:
-    """Whether a `path` is that of a grid, and where the films of its episodes are."""
+    """Return whether a `path` is that of a grid, and the folder of its episodes' videos."""
     is_grid = path.lower().endswith(".mp4")
     return is_grid, f"{path}.episodes" if is_grid else path

@@ -1,4 +1,4 @@
-"""`wrap`: a loop of one's own, recorded."""
+"""`wrap`: recordings of your own loop."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["RecordedEnv", "wrap"]
 
 
 def wrap(env: Any, *recorders: Any) -> RecordedEnv:
-    """An environment whose `reset` and `step` are recorded.
+    """Return an environment that records its `reset` and `step`.
 
     An episode ends with a step that is terminated or truncated, or with the next `reset`. The run
-    ends with `close()`, which is also that of the environment and of the recorders.
+    ends with `close()`, which also closes the environment and the recorders.
 
     Args:
         env: A single environment, local or remote, of any backend.
@@ -31,7 +31,7 @@ def wrap(env: Any, *recorders: Any) -> RecordedEnv:
 
 
 class RecordedEnv:
-    """An environment that tells recorders what happens; everything else is the environment's."""
+    """An environment that reports its calls to recorders, and otherwise delegates to another."""
 
     def __init__(self, env: Any, recorders: tuple[Any, ...]) -> None:
         self.env = env
@@ -96,7 +96,7 @@ class RecordedEnv:
         self.close()
 
     def __getattr__(self, name: str) -> Any:
-        if name == "env":  # Not yet there: while it is unpickled, for one.
+        if name == "env":  # The attribute is not set yet, for example during unpickling.
             raise AttributeError(name)
         return getattr(self.env, name)
 
@@ -108,13 +108,13 @@ class RecordedEnv:
 
     def _send(self, hook: str, event: object) -> None:
         for recorder in self._recorders:
-            told = getattr(recorder, hook, None)
-            if told is not None:
-                told(event)
+            call = getattr(recorder, hook, None)
+            if call is not None:
+                call(event)
 
 
 class _Episode:
-    """An episode while it goes on."""
+    """An episode in progress."""
 
     def __init__(self, index: int, seed: int | None, observation: Any, info: Any) -> None:
         self.index, self.seed, self.observation, self.info = index, seed, observation, info
@@ -128,7 +128,7 @@ class _Episode:
         self.reward += step.reward
 
     def result(self, end: EpisodeEnd) -> EpisodeResult:
-        """What it gave."""
+        """Return the result of the episode."""
         seconds = time.perf_counter() - self._started
         return EpisodeResult(
             index=self.index,

@@ -1,4 +1,4 @@
-"""A thread that writes files: what it is given waits in a queue that is bounded."""
+"""A thread that writes files, with a bounded queue."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from typing import Any
 __all__ = ["EpisodeFile", "Writer"]
 
 MOST_WAITING = 16
-"""Items, such as frames; who gives another one waits."""
+"""Largest number of queued items, such as images; adding more blocks."""
 
 
 class EpisodeFile(ABC):
-    """A file that an episode is written to, under another name until it is whole.
+    """A file of an episode, which has another name until it is complete.
 
     Attributes:
-        path: The name it gets when it is whole.
-        broken: Whether it is given up.
-        steps: How many steps it was told.
+        path: Path of the complete file.
+        broken: Whether the file was abandoned.
+        steps: Number of steps that were reported.
     """
 
     def __init__(self, path: str) -> None:
@@ -34,7 +34,7 @@ class EpisodeFile(ABC):
 
     @property
     def unfinished(self) -> str:
-        """The name until then; hidden, so that no reader of the folder takes it."""
+        """Path of the incomplete file; hidden, so that readers of the folder ignore it."""
         folder, name = os.path.split(self.path)
         return os.path.join(folder, f".{name}.part")
 
@@ -44,22 +44,22 @@ class EpisodeFile(ABC):
 
     @abstractmethod
     def finish(self) -> None:
-        """Write what is left, and give the file its name."""
+        """Write the rest, and give the file its final name."""
 
     @abstractmethod
     def abandon(self) -> None:
-        """Close and remove what was written."""
+        """Close and remove the incomplete file."""
 
 
 class SingleFile(EpisodeFile):
-    """An episode whose file one writer has open, from the first thing that is written on."""
+    """An episode's file with a single writer, which is opened with the first item."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self._writer: Any = None
 
     def abandon(self) -> None:
-        """See `EpisodeFile`."""
+        """Close and remove the incomplete file, if it was opened."""
         if self._writer is not None:
             try:
                 self._writer.close()
@@ -68,11 +68,11 @@ class SingleFile(EpisodeFile):
 
 
 class Writer:
-    """Writes files in a thread of its own, which begins with the first of them.
+    """A writer of files in a thread of its own, which starts with the first file.
 
     Args:
-        failed: Told, in that thread, of a file that cannot be written, and why.
-        leave: Called at the end of a process that has not closed it; closes it.
+        failed: Called in that thread with a file that cannot be written, and the error.
+        leave: Called at the end of a process that has not closed the writer; closes it.
     """
 
     def __init__(
@@ -86,19 +86,19 @@ class Writer:
         self._beginning = threading.Lock()
 
     def add(self, file: EpisodeFile, item: Any) -> None:
-        """Write an item; waits while too many do."""
+        """Queue an item; block while the queue is full."""
         self._put(file, lambda: file.add(item))
 
     def finish(self, file: EpisodeFile) -> None:
-        """Make the file whole."""
+        """Queue the completion of a file."""
         self._put(file, file.finish)
 
     def abandon(self, file: EpisodeFile) -> None:
-        """Give the file up."""
+        """Queue the removal of an incomplete file."""
         self._put(file, lambda: self._give_up(file))
 
     def close(self) -> None:
-        """Wait until everything is written. Again: nothing."""
+        """Wait until everything is written; idempotent."""
         with self._beginning:
             thread, self._thread = self._thread, None
             if thread is not None:
@@ -109,11 +109,11 @@ class Writer:
     def _put(self, file: EpisodeFile, job: Callable[[], None]) -> None:
         with self._beginning:
             if self._thread is None:
-                # PyArrow imports Pandas with its first list; where that is at the end of the
-                # process, Pandas cannot begin this any more.
+                # PyArrow imports Pandas with its first list. If that happens at the end of the
+                # process, Pandas can no longer start this module's threads.
                 importlib.import_module("concurrent.futures.thread")
-                # A daemon, so that who forgets to close does not hang at the end; what has ended
-                # is whole even then.
+                # A daemon thread, so that a recorder that is never closed does not block the end of
+                # the process. Files of ended episodes are complete even then.
                 atexit.register(self._leave)
                 self._thread = threading.Thread(
                     target=self._work, name="rlmesh-record", daemon=True
@@ -134,5 +134,5 @@ class Writer:
 
     def _give_up(self, file: EpisodeFile) -> None:
         file.broken = True
-        with suppress(Exception):  # It is broken as it is.
+        with suppress(Exception):  # The file is broken already.
             file.abandon()

@@ -1,1 +1,1 @@
-"""Runs for people: text, rich tables, HTML pages, and pandas's frames."""
+"""Reports of runs: text, rich tables, HTML pages and pandas data frames."""

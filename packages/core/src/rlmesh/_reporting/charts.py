@@ -1,4 +1,4 @@
-"""Charts as inline SVG: no library, no script, nothing to fetch."""
+"""Charts as inline SVG, without libraries, scripts or external files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rlmesh._reporting.words import number
 __all__ = ["COLOURS", "Bar", "Dots", "Share", "bars", "dots", "histogram", "shares"]
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#999999")
-"""Of series and parts: those of Okabe and Ito, which people with colour blindness tell apart."""
+"""Colours of series and parts, by Okabe and Ito; distinct for people with colour blindness."""
 
 WIDTH, HEIGHT = 480, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 468, 12, 216
@@ -22,9 +22,9 @@ ROW = 34
 MOST_DOTS = 2_000
 MOST_BINS = 30
 MOST_ROWS = 20
-"""Bars of a chart."""
+"""Largest number of rows of a bar chart."""
 
-# Attributes, not classes: a page of another, such as a notebook, may drop the style sheet.
+# Attributes instead of classes, because a notebook may drop the style sheet.
 _GRID: dict[str, object] = {"stroke": "#888888", "stroke-opacity": 0.25}
 _AXIS: dict[str, object] = {"stroke": "#888888"}
 _INTERVAL: dict[str, object] = {"stroke": "currentColor", "stroke-width": 1.5}
@@ -32,7 +32,7 @@ _INTERVAL: dict[str, object] = {"stroke": "currentColor", "stroke-width": 1.5}
 
 @dataclass(frozen=True)
 class Dots:
-    """A series of `dots`: number and name of each place, from left to right."""
+    """A series of `dots`: the number and the name of each position, from left to right."""
 
     numbers: Sequence[float]
     names: Sequence[str]
@@ -58,11 +58,11 @@ class Share:
 
 
 def histogram(series: Sequence[Sequence[float]], label: str) -> Element:
-    """How many numbers of each series lie in each of some equal bins.
+    """Return a histogram of one or two series, with bins of equal width.
 
     Args:
         series: One or two series of finite numbers.
-        label: What the numbers are.
+        label: Name of the quantity.
     """
     numbers = [x for one in series for x in one]
     across = Scale.around(numbers, LEFT, RIGHT)
@@ -98,13 +98,13 @@ def _counted(numbers: Sequence[float], edges: Sequence[float]) -> list[int]:
 
 
 def dots(series: Sequence[Dots], label: str, below: str, *, whole: bool = False) -> Element:
-    """A dot for each number of each series, in their order.
+    """Return a chart with a dot for each number of each series, in order.
 
     Args:
         series: One or two series; numbers that are not finite are left out.
-        label: What the numbers are.
-        below: What the names of their places are.
-        whole: Whether the numbers are whole ones, from 0.
+        label: Name of the quantity.
+        below: Name of the positions.
+        whole: Whether the numbers are whole numbers, from 0.
     """
     places = max((len(one.numbers) for one in series), default=0)
     kept = range(0, places, max(1, math.ceil(places / MOST_DOTS)))
@@ -132,7 +132,7 @@ def dots(series: Sequence[Dots], label: str, below: str, *, whole: bool = False)
 
 
 def bars(rows: Sequence[Bar], names: Sequence[str], label: str) -> Element:
-    """A bar for each row, of parts one after another; `names` are those of the parts."""
+    """Return a chart with a bar for each row, made of parts; `names` are those of the parts."""
     rows = rows[:MOST_ROWS]
     longest = max((sum(row.parts) for row in rows), default=0.0)
     across = Scale.around([longest], LEFT, RIGHT, zero=True)
@@ -160,7 +160,7 @@ def bars(rows: Sequence[Bar], names: Sequence[str], label: str) -> Element:
 
 
 def shares(rows: Sequence[Share], label: str) -> Element:
-    """A bar between 0 and 1 for each row, with its interval."""
+    """Return a chart with a bar between 0 and 1 for each row, with its interval."""
     rows = rows[:MOST_ROWS]
     across = Scale(0, 1, LEFT, RIGHT)
     bottom = TOP + ROW * len(rows)
@@ -205,7 +205,7 @@ def _ticks_below(
         _line(LEFT, bottom, RIGHT, bottom, _AXIS),
         element("text", label, text_anchor="middle", x=middle, y=bottom + 38),
     ]
-    # Long names, such as seeds of 20 digits, would stand over each other.
+    # Only some names are drawn if long ones, such as seeds of 20 digits, would overlap.
     room = (RIGHT - LEFT) / max(len(ticks), 1)
     every = max(1, math.ceil(max((7 * len(name) + 8 for _, name in ticks), default=0) / room))
     for tick, name in ticks[::every]:

@@ -1,4 +1,4 @@
-"""A run's episodes as a frame of pandas."""
+"""A run's episodes as a pandas data frame."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _TYPES = {
     "started_at": "float64",
     "final_info": "object",
 }
-"""Columns, with types that do not depend on the episodes: seeds above 2**53 stay exact."""
+"""Types of the columns, independent of the episodes, so that seeds above 2**53 stay exact."""
 
 
 def dataframe(run: RunResult) -> Any:
-    """One row an episode, in order; see `RunResult.to_dataframe`."""
+    """Return one row for each episode, in order; see `RunResult.to_dataframe`."""
     pandas = needed("pandas", "to_dataframe()")
     rows = [_row(episode) for episode in run.episodes]
     return pandas.DataFrame(

@@ -1,4 +1,4 @@
-"""Which charts a run has."""
+"""The charts of a run."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["figure", "figures"]
 
 STAGES = ("predict", "step", "wait", "other")
-"""Parts of the time: `other` is what the first three leave of the total."""
+"""Names of the parts of the time; `other` is the total minus the first three."""
 
 
 def figure(caption: str, drawing: Element, key: Sequence[str] = ()) -> Element:
-    """A chart with its caption.
+    """Return a chart with its caption.
 
     Args:
-        caption: What it shows.
+        caption: Title of the chart.
         drawing: The chart.
-        key: Names of its colours; none where there is one.
+        key: Names of the colours; empty if there is only one.
     """
     named = [
         part
@@ -35,7 +35,7 @@ def figure(caption: str, drawing: Element, key: Sequence[str] = ()) -> Element:
 
 
 def figures(run: RunResult, other: RunResult | None = None) -> list[Element]:
-    """The charts of a run, beside those of another with the same seeds."""
+    """Return the charts of a run, combined with those of another run of the same seeds."""
     runs = [run] if other is None else [run, other]
     key = () if other is None else ("a", "b")
     finite = [[x for x in one.rewards if math.isfinite(x)] for one in runs]
@@ -58,7 +58,7 @@ def figures(run: RunResult, other: RunResult | None = None) -> list[Element]:
 def _series(
     runs: Sequence[RunResult], number: Callable[[EpisodeResult], float]
 ) -> tuple[str, list[charts.Dots]]:
-    """What the places are, and a number for each: by seed where each run has each of them once."""
+    """Return the name of the positions (seeds, if unique in each run), and the series."""
     seeds = [[episode.seed for episode in run.episodes] for run in runs]
     seeded = all(None not in one and len(set(one)) == len(one) for one in seeds)
     series = []
@@ -74,7 +74,7 @@ def _named(runs: Sequence[RunResult]) -> list[tuple[str, RunResult]]:
 
 
 def _times(run: RunResult, name: str) -> list[charts.Bar]:
-    """The run's time, and that of each endpoint where there are several."""
+    """Return the run's time, and that of each endpoint if there are several."""
     rows = [(name or "run", run.timing)] if run.timing.total else []
     parts = run.by_endpoint()
     if len(parts) > 1:
@@ -93,7 +93,7 @@ def _stages(timing: Timing) -> tuple[float, ...]:
 
 
 def _shares(run: RunResult, name: str) -> list[charts.Share]:
-    """The run's successes, and those of each endpoint where there are several."""
+    """Return the run's successes, and those of each endpoint if there are several."""
     parts = run.by_endpoint()
     rows = [(name, run)]
     if len(parts) > 1:

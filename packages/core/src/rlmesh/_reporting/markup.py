@@ -1,4 +1,4 @@
-"""Elements of HTML and SVG, whose texts and attributes are escaped when they are written."""
+"""Elements of HTML and SVG; texts and attributes are escaped when elements are written."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Content = Union[Element, str, None]
 
 
 def element(tag: str, *content: Content, **attributes: object) -> Element:
-    """An element.
+    """Return an element.
 
     Args:
-        tag: Its name.
-        content: What stands in it, in order: elements and texts; None is nothing.
-        attributes: Its attributes. `_` in a name stands for `-`, and one at its end for nothing.
-            Floats are written in as many digits as a drawing needs; None leaves the attribute out.
+        tag: Name of the element.
+        content: Elements and texts inside the element, in order; None is skipped.
+        attributes: Attributes of the element. `_` in a name becomes `-`, and is dropped at the end.
+            Floats get as many digits as a drawing needs; an attribute of None is left out.
     """
     made = ElementTree.Element(tag)
     for name, value in attributes.items():
@@ -47,7 +47,7 @@ def _attribute(value: object) -> str:
 
 
 def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], numbers: set[str]) -> Element:
-    """A table with a head; the cells of the columns `numbers` are aligned to the right."""
+    """Return a table with a head; the cells of the columns `numbers` are aligned to the right."""
     kinds = ["number" if column in numbers else None for column in columns]
 
     def row(cells: tuple[str, ...], tag: str) -> Element:
@@ -58,7 +58,7 @@ def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], numbers: set[st
 
 
 def written(root: Element) -> str:
-    """The element as HTML."""
-    # Its text would not be escaped; ours has no need to be.
+    """Return an element as HTML."""
+    # The text of a style element is not escaped, so that it must not need escaping.
     assert all(re.search(r"</|<!", e.text or "") is None for e in root.iter("style"))
     return ElementTree.tostring(root, encoding="unicode", method="html")

@@ -1,4 +1,4 @@
-"""A run as a page of HTML that fetches nothing, and as a fragment for notebooks."""
+"""A run as an HTML page that loads nothing, and as a fragment for notebooks."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["fragment", "page"]
 
 MOST_ROWS = 5_000
-"""Episodes of a page's table."""
+"""Largest number of episodes in a page's table."""
 
 MOST_ROWS_OF_FRAGMENT = 20
-"""Episodes of the table in a notebook."""
+"""Largest number of episodes in a notebook's table."""
 
 MOST_FAILURES = 100
-"""Errors that are told in full."""
+"""Largest number of errors that are shown in full."""
 
 MOST_CHARACTERS = 1_000
-"""Of a value of metadata."""
+"""Largest number of characters of a metadata value."""
 
-# The page can fetch and run nothing, whatever is in it.
+# The browser then loads and runs nothing, whatever text the page contains.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _METHODS = (
     "Intervals are of 95%. Reward: BCa bootstrap (Efron and Tibshirani, 1993, chapter 14). "
@@ -39,7 +39,7 @@ _METHODS = (
 
 
 def page(run: RunResult, title: str | None = None, compared: RunResult | None = None) -> str:
-    """The page; see `RunResult.to_html`."""
+    """Return the page; see `RunResult.to_html`."""
     name = words.heading(run) if title is None else title
     main = element(
         "main",
@@ -67,7 +67,7 @@ def page(run: RunResult, title: str | None = None, compared: RunResult | None = 
 
 
 def fragment(run: RunResult) -> str:
-    """The run's figures and episodes, for a page of another."""
+    """Return the run's figures and episodes, for embedding in another page."""
     return written(
         element(
             "div",
@@ -86,7 +86,7 @@ def _facts(run: RunResult) -> Element:
 
 
 def _listed(pairs: Sequence[tuple[str, str]]) -> Element:
-    parts = [(element("dt", name), element("dd", told)) for name, told in pairs]
+    parts = [(element("dt", name), element("dd", value)) for name, value in pairs]
     return element("dl", *(part for pair in parts for part in pair))
 
 
@@ -122,7 +122,7 @@ def _comparison(run: RunResult, other: RunResult) -> list[Element]:
     drawn = charts.histogram([gains], "reward, a - b")
     return [
         element("h2", "Comparison"),
-        _listed([(name, told) for name, told in pairs if told]),
+        _listed([(name, value) for name, value in pairs if value]),
         element("div", figure("Difference of reward of each pair", drawn), class_="charts"),
     ]
 
@@ -155,19 +155,19 @@ def _failures(run: RunResult) -> list[Element]:
     failed = [episode for episode in run.episodes if episode.error is not None]
     if not failed:
         return []
-    told = [_failure(episode) for episode in failed[:MOST_FAILURES]]
-    left_out = len(failed) - len(told)
+    listed = [_failure(episode) for episode in failed[:MOST_FAILURES]]
+    left_out = len(failed) - len(listed)
     if left_out:
-        told.append(element("p", f"{left_out} more are left out.", class_="note"))
-    return [element("h2", "Errors"), *told]
+        listed.append(element("p", f"{left_out} more are left out.", class_="note"))
+    return [element("h2", "Errors"), *listed]
 
 
 def _failure(episode: EpisodeResult) -> Element:
     error = episode.error
     assert error is not None
-    where = f" at {error.path}" if error.path else ""
+    at_path = f" at {error.path}" if error.path else ""
     kind = error.exception_type or "error"
-    summary = element("summary", f"Episode {episode.index}: {kind}{where}")
+    summary = element("summary", f"Episode {episode.index}: {kind}{at_path}")
     traceback = element("pre", error.traceback) if error.traceback else None
     return element("details", summary, element("pre", error.message), traceback)
 

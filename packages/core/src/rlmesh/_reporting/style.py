@@ -1,4 +1,4 @@
-"""The look of a report."""
+"""The style sheet of a report."""
 
 __all__ = ["STYLE"]
 

@@ -1,4 +1,4 @@
-"""A run as text, and as tables of rich."""
+"""A run as text, and as rich tables."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["rich_table", "show", "text"]
 
 MOST_ROWS = 20
-"""Episodes of a table; of more, the first and the last ones."""
+"""Largest number of episodes in a table; of more, the first and the last ones are shown."""
 
 MOST_CHARACTERS = 60
-"""Of a cell of text, such as an error's message."""
+"""Largest number of characters of a text cell, such as an error's message."""
 
 _GIVING_WAY = ("endpoint", "error")
-"""Columns that are narrowed where a terminal is."""
+"""Columns that are shortened to fit a narrow terminal."""
 
 
 def show(run: RunResult) -> None:
-    """Print a run, by rich where that is installed."""
+    """Print a run, with rich if it is installed."""
     try:
         rich = needed("rich", "print()")
     except ImportError:
@@ -41,7 +41,7 @@ def show(run: RunResult) -> None:
 
 
 def text(run: RunResult) -> str:
-    """The run in lines."""
+    """Return the run as lines of text."""
     lines = [heading(run)]
     width = max(len(name) for name, _ in facts(run))
     lines += [f"  {name:<{width}}  {words}" for name, words in facts(run)]
@@ -53,7 +53,7 @@ def text(run: RunResult) -> str:
 def _tables(
     run: RunResult,
 ) -> list[tuple[tuple[str, ...], Sequence[tuple[str, ...]], int]]:
-    """Columns, rows and number of rows left out of each table that has any."""
+    """Return columns, rows and number of omitted rows of each table that is not empty."""
     tables = [(ENDPOINT_COLUMNS, endpoint_rows(run), 0), episode_rows(run, MOST_ROWS)]
     return [
         (columns, [tuple(map(_short, row)) for row in rows], left_out)
@@ -83,7 +83,7 @@ def _lines(columns: Sequence[str], rows: Sequence[Sequence[str]], left_out: int)
 
 
 def rich_table(run: RunResult) -> Any:
-    """The run as a renderable of rich.
+    """Return the run as a rich renderable.
 
     Raises:
         ImportError: If rich is not installed.
@@ -92,8 +92,8 @@ def rich_table(run: RunResult) -> Any:
         needed(f"rich.{name}", "a table of rich") for name in ("table", "text", "console", "box")
     )
     figures = tables.Table.grid(padding=(0, 2))
-    for name, told in facts(run):
-        figures.add_row(words.Text(name, "dim"), words.Text(told))
+    for name, value in facts(run):
+        figures.add_row(words.Text(name, "dim"), words.Text(value))
     parts: list[Any] = [words.Text(heading(run), "bold"), figures]
     for columns, rows, left_out in _tables(run):
         table = tables.Table(box=boxes.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -108,7 +108,7 @@ def rich_table(run: RunResult) -> Any:
         for i, row in enumerate(rows):
             if left_out and i == (len(rows) + 1) // 2:
                 table.add_row("…", words.Text(f"{left_out} more"))
-            # Text, not str: what the wire brought must not be read as markup.
+            # Text instead of str, because text from a peer must not be read as markup.
             table.add_row(*map(words.Text, row))
         parts.append(table)
     return consoles.Group(*parts)

@@ -1,4 +1,4 @@
-"""A run's figures and episodes in words, the same in every form of a report."""
+"""A run's figures and episodes as text, shared by all forms of a report."""
 
 from __future__ import annotations
 
@@ -22,29 +22,31 @@ __all__ = [
 ]
 
 COLUMNS = ("#", "seed", "reward", "steps", "end", "success", "seconds", "endpoint", "error")
-"""Of the table of episodes."""
+"""Columns of the table of episodes."""
 
 ENDPOINT_COLUMNS = (
     *("endpoint", "episodes", "reward", "95%", "success"),
     *("seconds", "predict", "step", "wait"),
 )
-"""Of the table of endpoints."""
+"""Columns of the table of endpoints."""
 
 _UNKNOWN = ""
 _TEXTS = frozenset(("end", "success", "endpoint", "error", "95%"))
 
 
 def is_number(column: str) -> bool:
-    """Whether a column's cells are aligned as numbers are."""
+    """Return whether a column's cells are aligned like numbers."""
     return column not in _TEXTS
 
 
 def escape_control_chars(text: str, keep: str = "") -> str:
-    """`text` without control characters, which could do things to a terminal or a page (Y-10).
+    """Return `text` with control characters escaped, which could act on a terminal or a page.
+
+    Y-10: text from a peer is escaped before it is shown.
 
     Args:
-        text: Anything, such as what came over the wire.
-        keep: Characters that stay, such as line ends.
+        text: Any text, such as a peer's.
+        keep: Control characters to keep, such as line ends.
     """
     if text.isprintable():
         return text
@@ -54,18 +56,18 @@ def escape_control_chars(text: str, keep: str = "") -> str:
 
 
 def number(value: float) -> str:
-    """A number in up to six digits."""
+    """Return a number with up to six digits."""
     return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
 def heading(run: RunResult) -> str:
-    """What the run is of."""
+    """Return the names of the model and the environment, as a heading."""
     names = [escape_control_chars(name) for name in (run.model_id, run.env_id) if name]
     return " in ".join(names) or "Run"
 
 
 def facts(run: RunResult) -> list[tuple[str, str]]:
-    """The run's figures: name and words."""
+    """Return the run's figures as pairs of name and text."""
     found = [("episodes", _ends(run)), ("reward", _reward(run))]
     if run.success_rate is not None:
         found.append(("success", _success(run)))
@@ -109,13 +111,13 @@ def _steps(run: RunResult) -> str:
 
 def _time(timing: Timing) -> str:
     stages = {"predict": timing.predict, "step": timing.step, "wait": timing.wait}
-    told = ", ".join(f"{name} {seconds:.4g} s" for name, seconds in stages.items() if seconds)
+    parts = ", ".join(f"{name} {seconds:.4g} s" for name, seconds in stages.items() if seconds)
     total = f"{timing.total:.4g} s"
-    return f"{total}: {told}" if told else total
+    return f"{total}: {parts}" if parts else total
 
 
 def moment(unix_time: float) -> str:
-    """A Unix time in words, UTC; the number where it is none that a calendar has."""
+    """Return a Unix time as text, in UTC; the number itself if no calendar date has it."""
     try:
         when = datetime.datetime.fromtimestamp(unix_time, datetime.timezone.utc)
     except (ValueError, OverflowError, OSError):
@@ -124,7 +126,7 @@ def moment(unix_time: float) -> str:
 
 
 def endpoint_rows(run: RunResult) -> list[tuple[str, ...]]:
-    """A row of `ENDPOINT_COLUMNS` for each endpoint; none where there is but one."""
+    """Return a row of `ENDPOINT_COLUMNS` for each endpoint; no row if there is only one."""
     parts = run.by_endpoint()
     if len(parts) < 2:
         return []
@@ -144,15 +146,14 @@ def endpoint_rows(run: RunResult) -> list[tuple[str, ...]]:
 def episode_rows(
     run: RunResult, most: int | None = None
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]], int]:
-    """The table of episodes.
+    """Return the table of episodes.
 
     Args:
         run: The run.
-        most: Number of episodes; of more, the first and the last ones. None: all.
+        most: Largest number of episodes; of more, the first and the last ones. None: all.
 
     Returns:
-        Those of `COLUMNS` that have something in them, the rows, and how many rows are left out in
-        the middle.
+        The columns that are not empty, the rows, and the number of rows omitted in the middle.
     """
     episodes = run.episodes
     left_out = 0

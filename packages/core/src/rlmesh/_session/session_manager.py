@@ -165,7 +165,7 @@ class SessionManager:
         return self._admit(request.client, connection, take)
 
     def _taker(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Servicer]:
-        """Return a callable that makes the servicer of a new session; raise RequestRefused."""
+        """What takes the instance of a new session; raises RequestRefused where it asks for none."""
         return lambda: self._servicers.take(alive)
 
     def _admit(

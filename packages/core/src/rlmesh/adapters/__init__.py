@@ -1,40 +1,41 @@
-"""What environments and models say of their values, and what fits one to the other.
+"""Tags of environments, specs of models, and adapters that fit a model to an environment.
 
-`resolve` makes an adapter of an environment's contract and a model's spec, or tells every reason
-why there is none:
+`resolve` makes an adapter from an environment's contract and a model's spec, or raises an error
+that lists every reason why they do not fit:
 
     adapter = resolve(contract, spec, backend=rlmesh_numpy.BACKEND)
     episode = adapter.episode(instruction)
     action = episode.act(predict(episode.observe(observation)))
 
-An input, or output, is matched with the one tag of the observation, or action, space that has
-its role. What the two say of the feature is then converted; what one side does not say is as
-the other has it. From the environment to the model, in this order (outputs: the inverses, in
-the opposite order):
+An input (output) is matched with the one tag of the observation (action) space that has the same
+role. Its values are then converted from the environment's description of the feature to the
+model's; a property that one side leaves unspecified is taken from the other. The conversions from
+the environment to the model, in this order (for outputs, their inverses in reverse order):
 
 1. `range`: the environment's interval (the tag's, else the bounds of the space, element by
-   element) is mapped linearly to the model's, if the model names one. Where both sides name a
-   unit, numbers are amounts, and no interval is mapped. Nothing is clipped.
+   element) is mapped linearly to the model's, if the model specifies one. If both sides specify a
+   unit, numbers are amounts and no interval is mapped. Nothing is clipped.
 2. Images: layouts HWC, CHW and HW; RGB, BGR and GRAY (luminance of ITU-R BT.601; gray becomes
    three equal channels). Images are never resized.
-3. Rotations: any of the six forms of `RotationFormat` into any other; a matrix may have nine
-   numbers or the shape (3, 3).
-4. `element_names`: elements are put into the model's order. An input may have a part of them.
-5. `unit`: by a factor; see UCUM for the names. Units that need more are refused.
-6. `normalization`: one number, or one an element of the last axis; of the channels of an image.
-7. `dtype`: each number is rounded once; whole numbers to the nearest where they are scaled.
-   Calculations are in float32, or in float64 where a side has float64 or integers of 32 bits
-   or more. An integer input is refused where numbers would have to be cut.
-8. `history` of 2 or more: stacked on a new first axis, the oldest first; at the start of an
-   episode its first observation stands for those before it. `shape` counts that axis.
+3. Rotations: any of the six forms of `RotationFormat` into any other; a matrix may be nine numbers
+   or have the shape (3, 3).
+4. `element_names`: elements are put into the model's order. An input may use some of them.
+5. `unit`: multiplication by a factor, with unit names from UCUM. A conversion that needs more than
+   a factor is refused.
+6. `normalization`: one number, or one for each element of the last axis (for an image, for each
+   channel).
+7. `dtype`: each number is rounded once; to the nearest whole number if whole numbers are scaled.
+   Calculations are in float32, or in float64 if either side has float64 or integers of 32 bits or
+   more. An integer input is refused if numbers would have to be truncated.
+8. `history` of 2 or more: observations are stacked on a new first axis, the oldest first; at the
+   start of an episode its first observation is repeated. `shape` includes that axis.
 
-Kind, frame of reference, and whether numbers are values or differences have to be equal where
-both sides say them. Text inputs take the episode's instruction, else the environment's text;
-they need no matching feature until an episode starts without an instruction.
+Kind, frame of reference, and whether numbers are absolute or differences must be equal if both
+sides specify them. Text inputs take the episode's instruction, else the environment's text; they
+need no matching feature until an episode starts without an instruction.
 
-An input with an entry point needs no tag: its callable is given one observation, as the model
-would without a spec, and returns the input, to which `normalization`, `dtype`, `shape` and
-`history` then apply.
+An input with an entry point needs no tag: its callable gets one observation, as a model without a
+spec would, and returns the input; `normalization`, `dtype`, `shape` and `history` then apply to it.
 """
 
 from rlmesh.adapters._adapter import Adapter, Episode

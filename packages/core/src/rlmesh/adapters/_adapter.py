@@ -1,4 +1,4 @@
-"""`Adapter` and `Episode`: what stands between an environment's values and a model's."""
+"""`Adapter` and `Episode`: the conversion between an environment's values and a model's."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Input = Union[ArrayInput, CalledInput, TextInput]
 
 @dataclass(frozen=True)
 class Plan:
-    """What `resolve` has found.
+    """The result of `resolve`.
 
     Attributes:
-        inputs: How each input is read; those that are left out are not among them.
+        inputs: How each input is read; inputs that are left out are absent.
         outputs: How each output becomes a part of the action.
-        arrays: The arrays' library.
+        arrays: Functions of the array library.
     """
 
     inputs: tuple[Input, ...]
@@ -35,14 +35,14 @@ class Plan:
 
 
 class Adapter:
-    """Makes a model's input of observations, and actions of its output; `resolve` makes it.
+    """Converter of observations to a model's input, and of its output to actions; see `resolve`.
 
-    It keeps no state: what belongs to one episode is in an `Episode`, so that one adapter serves
-    any number of lanes and sessions. Arrays stay on the device where they are. An array of an
-    input may be a view of the observation.
+    An adapter has no state: the state of an episode is in an `Episode`, so that one adapter serves
+    any number of lanes and sessions. Arrays stay on their device. An array of an input may be a
+    view of the observation.
 
     Args:
-        plan: How inputs and outputs are made; None: everything is left as it is.
+        plan: How inputs and outputs are made; None: values pass through unchanged.
         action_space: Space of one action.
     """
 
@@ -57,19 +57,19 @@ class Adapter:
 
     @property
     def is_resolved(self) -> bool:
-        """Whether the model's inputs are those of its spec; False: it gets observations as such."""
+        """Whether the model's inputs are those of its spec; if False, it gets raw observations."""
         return self._plan is not None
 
     def episode(self, instruction: str | None = None) -> Episode:
-        """The state of a new episode in one lane.
+        """Return the state of a new episode in one lane.
 
         Args:
-            instruction: What every text input is for the length of the episode; None: the
-                environment's own texts.
+            instruction: The value of every text input during the episode; None: the environment's
+                own texts.
 
         Raises:
-            AdapterError: If there is an instruction and no text input, or none and a text input
-                that is not optional and that the environment has no text for.
+            AdapterError: If there is an instruction but no text input, or no instruction but a text
+                input that is required and for which the environment has no text.
         """
         if instruction is not None and not self.writes_instruction:
             fix = "run it without an instruction"
@@ -92,34 +92,34 @@ class Adapter:
         return Episode(self, instruction)
 
     def observe(self, observation: Any, episode: Episode) -> Any:
-        """The model's input for the next observation of an episode.
+        """Return the model's input for the next observation of an episode.
 
         Args:
             observation: A value of the environment's observation space.
             episode: The episode.
 
         Returns:
-            An array (or str) for each input by name; alone where the one input has no name.
+            An array (or str) for each input by name; the value alone if the one input has no name.
 
         Raises:
-            InvalidValueError: If the observation is not one of its space, or has a number that the
-                input's dtype does not have.
+            InvalidValueError: If the observation does not belong to its space, or has a number that
+                the input's dtype cannot hold.
         """
         return self._observe(observation, (episode,), None)
 
     def observe_batch(self, observation: Any, episodes: Sequence[Episode]) -> Any:
-        """The model's input for stacked observations, one of each of several episodes.
+        """Return the model's input for stacked observations, one from each of several episodes.
 
         Args:
             observation: Values of the observation space, stacked on a new first axis of each leaf.
             episodes: Their episodes, all different, in the same order.
 
         Returns:
-            As `observe`, each array with an axis of the episodes before its own; a tuple for a
-            text, whose elements are empty where an optional one is missing.
+            As for `observe`, each array with a first axis of the episodes; for a text, a tuple in
+            which an optional text that is missing is empty.
 
         Raises:
-            InvalidValueError: As `observe`.
+            InvalidValueError: As for `observe`.
         """
         return self._observe(observation, episodes, len(episodes))
 
@@ -130,8 +130,8 @@ class Adapter:
         values: dict[str, Any] = {}
         for plan in self._plan.inputs:
             if isinstance(plan, TextInput):
-                told = [episode.instruction for episode in episodes]
-                text = plan.read(observation, told, stacked=count is not None)
+                instructions = [episode.instruction for episode in episodes]
+                text = plan.read(observation, instructions, stacked=count is not None)
                 if text is not None:
                     values[plan.name] = text
                 continue
@@ -147,39 +147,39 @@ class Adapter:
         return values.get("", values)
 
     def act(self, output: Any, batch: int | None = None) -> Any:
-        """The environment's action for what the model returned.
+        """Return the environment's action for the model's output.
 
         Args:
-            output: An array (or number, or str) for each output by name; alone where the one output
-                has no name. Other keys are not looked at.
+            output: An array (or number, or str) for each output by name; the value alone if the one
+                output has no name. Other keys are ignored.
             batch: Number of actions that are stacked on a new first axis; None: it is one action.
 
         Returns:
             A value of the action space, its arrays in the backend's library; an int for a Discrete.
-            Bounds are not checked, but scaling leads no number out of them that was in its range.
+            Bounds are not checked, but scaling keeps every number in bounds that was in its range.
 
         Raises:
             InvalidValueError: If an output is missing, has another shape, or has a number that the
-                leaf's dtype does not have.
+                leaf's dtype cannot hold.
         """
         if self._plan is None:
             return output
         return self._act(output, () if batch is None else (batch,))
 
     def act_chunk(self, output: Any, batch: int | None = None, most: int = 0) -> tuple[Any, int]:
-        """The environment's actions for chunks of consecutive actions that the model returned.
+        """Return the environment's actions for chunks of consecutive actions from the model.
 
         Args:
-            output: As for `act`, with an axis of time before the output's own, and one of the lanes
-                before that if there are several.
-            batch: Number of lanes; None: one, without an axis.
-            most: Leave out what comes after that many actions of a chunk; 0: nothing.
+            output: As for `act`, with an axis of time before the output's own axes, and before that
+                one of the lanes if there are several.
+            batch: Number of lanes; None: one lane, without an axis.
+            most: Largest number of actions to keep of each chunk; 0: all.
 
         Returns:
             A batch of actions, all of the first lane first, and the length of a chunk.
 
         Raises:
-            InvalidValueError: As `act`; also if chunks are empty or differ in length.
+            InvalidValueError: As for `act`; also if chunks are empty or differ in length.
         """
         actions = output
         if self._plan is not None:
@@ -193,7 +193,7 @@ class Adapter:
         for plan in self._plan.outputs:
             part = plan.read(_named(output, plan), leading, arrays)
             if plan.chain is not None:
-                # An extent that is not known before is that of the first output.
+                # The first output determines the extents that are not known yet.
                 leading = tuple(part.shape[: len(leading)])
             leaves.setdefault(plan.place.keys, []).append((plan.place.start or 0, part))
         joined = {
@@ -222,7 +222,7 @@ def _joined(parts: list[tuple[int, Any]], arrays: Arrays) -> Any:
 def _built(
     space: Space[Any], keys: tuple[str | int, ...], leaves: Mapping[Any, Any], *, single: bool
 ) -> Any:
-    """A value of a space, of the values of its leaves."""
+    """Return a value of a space, built from the values of its leaves."""
     if space.kind in ("dict", "tuple"):
         parts = {k: _built(c, (*keys, k), leaves, single=single) for k, c in space.children}
         return parts if space.kind == "dict" else tuple(parts.values())
@@ -232,7 +232,7 @@ def _built(
 class Episode:
     """One episode in one lane: its instruction, and the observations that histories need.
 
-    `Adapter.episode` makes it; a new episode needs a new one.
+    `Adapter.episode` makes it; each new episode needs a new one.
 
     Attributes:
         instruction: The instruction; None: the environment's own texts.
@@ -248,32 +248,32 @@ class Episode:
         self._past: dict[str, deque[Any]] = {}
 
     def fork(self) -> Episode:
-        """Another one in the same state; what either observes from now on is its own."""
+        """Return a copy in the same state; its later observations are independent."""
         other = Episode(self._adapter, self.instruction)
         other._past = {name: past.copy() for name, past in self._past.items()}
         return other
 
     def observe(self, observation: Any) -> Any:
-        """See `Adapter.observe`."""
+        """Return the model's input for an observation; see `Adapter.observe`."""
         return self._adapter.observe(observation, self)
 
     def act(self, output: Any) -> Any:
-        """See `Adapter.act`."""
+        """Return the action for the model's output; see `Adapter.act`."""
         return self._adapter.act(output)
 
     def remember(self, name: str, array: Any, history: int, arrays: Arrays) -> Any:
-        """The latest observations of an input, the oldest first; the first one fills the start.
+        """Return the latest observations of an input, oldest first, padded with the first one.
 
         Args:
             name: Name of the input.
-            array: The latest one.
-            history: How many.
-            arrays: The arrays' library.
+            array: The latest observation.
+            history: Number of observations to return.
+            arrays: Functions of the array library.
 
         Returns:
-            An array of its own with a new first axis of `history`.
+            A new array with a new first axis of `history`.
         """
-        # The environment may write over an array that it has given.
+        # The environment may overwrite an array that it returned earlier.
         own = arrays.copy(array)
         past = self._past.setdefault(name, deque([own] * (history - 1), maxlen=history))
         past.append(own)

@@ -1,11 +1,11 @@
-"""Arithmetic on the arrays of a backend, in its own library and on the device where they are.
+"""Arithmetic on the arrays of a backend, in its own library and on the arrays' device.
 
 Core imports no array library, and NumPy 1.26 and PyTorch have no `__array_namespace__`, so the
-array API standard cannot be asked of the arrays themselves. It is not needed: the few functions
-that the adapters call (`stack`, `concatenate`, `where`, `moveaxis`, `flip`, `sqrt`, ...) have one
-name and one order of arguments in NumPy, `jax.numpy` and PyTorch, and whoever holds a backend has
-imported its library. What differs (casts, constants, dtypes) goes through the backend. Nothing is
-copied to another library or device, but what comes as a value of another library.
+array API standard is not available from the arrays themselves. It is not needed: the few functions
+that the adapters call (`stack`, `concatenate`, `where`, `moveaxis`, `flip`, `sqrt`, ...) have the
+same name and order of arguments in NumPy, `jax.numpy` and PyTorch, and a program that has a backend
+has already imported its library. Everything that differs (casts, constants, dtypes) goes through
+the backend. Only values of other libraries are copied to another library or device.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ FLOAT32 = DTYPES["float32"]
 FLOAT64 = DTYPES["float64"]
 
 LARGEST = 3.4e38
-"""Almost the largest float32: constants are to be smaller."""
+"""Upper bound of constants: slightly below the largest float32."""
 
-# The smallest number that rounds to infinity: halfway beyond the largest.
+# The smallest number that rounds to infinity: halfway beyond the largest finite number.
 _INFINITE = {
     "float16": 65_520.0,
     "bfloat16": (2 - 2.0**-8) * 2.0**127,
@@ -43,8 +43,8 @@ class Numbers:
 
     Attributes:
         values: The numbers in C order.
-        shape: Their extents; `()` for one number.
-        cache: The same as arrays, by dtype and device.
+        shape: Extents of the numbers; `()` for one number.
+        cache: The numbers as arrays, by dtype and device.
     """
 
     values: tuple[float, ...]
@@ -53,16 +53,16 @@ class Numbers:
 
     @property
     def is_zero(self) -> bool:
-        """Whether it is the one number 0."""
+        """Whether the constant is the one number 0."""
         return self.shape == () and self.values == (0.0,)
 
     @property
     def is_one(self) -> bool:
-        """Whether it is the one number 1."""
+        """Whether the constant is the one number 1."""
         return self.shape == () and self.values == (1.0,)
 
     def combine(self, other: Numbers, function: Callable[[float, float], float]) -> Numbers:
-        """`function` of the numbers of both, pairwise; one number stands for all."""
+        """Return `function` of both constants, element by element; one number is broadcast."""
         shape = self.shape or other.shape
         size = max(len(self.values), len(other.values))
         ours, theirs = (n.values * (size if len(n.values) == 1 else 1) for n in (self, other))
@@ -70,14 +70,14 @@ class Numbers:
 
 
 class Arrays:
-    """What conversions ask of a backend's array library.
+    """The functions of a backend's array library that conversions need.
 
     Args:
         backend: The backend.
 
     Attributes:
-        xp: The library's functions.
-        type: Class of its arrays.
+        xp: The library's namespace of functions.
+        type: Class of the library's arrays.
 
     Raises:
         AdapterError: If the backend has no arithmetic (the native one).
@@ -100,7 +100,7 @@ class Arrays:
         return self._backend.from_bytes(data, leaf, None, copy=True)
 
     def lack(self, element: DType) -> str | None:
-        """Why the library cannot hold elements of a type; None: it can."""
+        """Return the reason why the library cannot hold elements of a type, or None if it can."""
         try:
             self._dtype(element)
         except (ImportError, RLMeshError, TypeError, ValueError) as error:
@@ -108,7 +108,7 @@ class Arrays:
         return None
 
     def held(self, element: DType) -> DType:
-        """The type, or one that the library has for its numbers where it lacks that."""
+        """Return the type, or the type that the library uses for such numbers if it lacks it."""
         narrow = DTYPES.get(element.name.replace("64", "32"), element)
         return next(e for e in (element, narrow, DTYPES["int64"], FLOAT32) if self.lack(e) is None)
 
@@ -119,18 +119,18 @@ class Arrays:
         return known
 
     def working(self, *elements: DType | None) -> DType:
-        """The type to calculate in: float64 where one of the types needs it and it can be had.
+        """Return the type to calculate in: float64 if a type needs it and the library has it.
 
-        float32 holds every element of the narrower types exactly.
+        Otherwise float32, which holds every element of the narrower types exactly.
         """
         wide = any(e is not None and e.itemsize >= (8 if e.is_float else 4) for e in elements)
         return FLOAT64 if wide and self.lack(FLOAT64) is None else FLOAT32
 
     def element(self, array: Any, path: str) -> DType:
-        """Element type of an array of the library.
+        """Return the element type of an array of the library.
 
         Raises:
-            InvalidValueError: If it is none of the contract.
+            InvalidValueError: If the contract has no such type.
         """
         name = getattr(array.dtype, "name", None) or str(array.dtype).partition(".")[2]
         found = DTYPES.get(name)
@@ -139,15 +139,15 @@ class Arrays:
         return found
 
     def take(self, value: Any, path: str, default: DType) -> Any:
-        """`value` as an array of the library, itself where it is one.
+        """Return `value` as an array of the library; unchanged if it is one already.
 
         Args:
             value: An array of any library, a number, or nested lists of numbers.
-            path: Where it stands, for messages.
-            default: Element type for numbers that have none, or one that the library lacks.
+            path: Path of the value, for messages.
+            default: Element type for numbers without one, or with one that the library lacks.
 
         Raises:
-            InvalidValueError: If it is not numbers of one shape.
+            InvalidValueError: If `value` is not numbers of one shape.
         """
         if isinstance(value, self.type):
             self.element(value, path)
@@ -160,22 +160,22 @@ class Arrays:
         return self._backend.from_bytes(data, leaf, None, copy=True)
 
     def own(self, value: Any) -> Any:
-        """An array, for what NumPy gives as one of its scalars."""
+        """Return an array, because NumPy may return one of its scalars instead."""
         return value if isinstance(value, self.type) else self.xp.asarray(value)
 
     def cast(self, array: Any, element: DType) -> Any:
-        """An array in another type, each number rounded once."""
+        """Return an array in another type, each number rounded once."""
         dtype = self._dtype(element)
         if array.dtype == dtype:
             return array
         return array.to(dtype) if self._is_torch else array.astype(dtype)
 
     def copy(self, array: Any) -> Any:
-        """The same numbers in memory of their own."""
+        """Return a copy of an array."""
         return array.clone() if self._is_torch else array.copy()
 
     def constant(self, numbers: Numbers, like: Any) -> Any:
-        """Constants to calculate with: a number, or an array of the type and device of `like`."""
+        """Return constants to calculate with: a number, or an array of `like`'s type and device."""
         if numbers.shape == ():
             return numbers.values[0]
         device = str(like.device) if self._is_torch else ""
@@ -189,25 +189,26 @@ class Arrays:
         return known
 
     def exact(self, array: Any, target: DType, path: str) -> Any:
-        """An array in another type, as CONTRACT.md F-6 allows: nothing lost but float precision.
+        """Return an array in another type. F-6: a cast loses nothing but float precision.
 
         Raises:
-            InvalidValueError: If a number is not one of the type; says which.
+            InvalidValueError: If the type cannot hold a number; the message has that number.
         """
         source = self.element(array, path)
         if source.name == target.name:
-            return self.cast(array, target)  # Their order of bytes may differ.
+            return self.cast(array, target)  # The byte order may still differ.
         lost = self._lost(array, source, target)
         if lost is not None and bool(lost.any()):
             first = array[lost].reshape(-1)[0]
-            raise InvalidValueError(path, f"numbers of {target}", f"{_number(first)}")
+            number = first.item() if hasattr(first, "item") else first
+            raise InvalidValueError(path, f"numbers of {target}", f"{number}")
         return self.cast(array, target)
 
     def _lost(self, array: Any, source: DType, target: DType) -> Any | None:
-        """Where a cast would lose more than float precision; None: nowhere, whatever they are."""
+        """Return a mask of where a cast loses more than float precision; None if it never can."""
         xp = self.xp
         if target.is_float:
-            # Among the integers only float16 ends.
+            # float16 is the only float type that cannot hold the range of every integer type.
             narrow = target.itemsize < source.itemsize if source.is_float else True
             if not narrow or (target.name != "float16" and not source.is_float):
                 return None
@@ -217,21 +218,17 @@ class Arrays:
         if source.is_float:
             array = self.cast(array, FLOAT32) if source.itemsize == 2 else array
             whole = xp.isfinite(array) & (xp.round(array) == array)
-            # 2.0**63 is the first float beyond int64; every limit but those of 64 bits is a float.
+            # 2.0**63 is the first float beyond int64; all limits of fewer than 64 bits are exact.
             return ~(whole & (array >= float(low)) & (array < float(high + 1)))
-        least, most = source.limits
-        if source.kind == "b" or (low <= least and most <= high):
+        source_low, source_high = source.limits
+        if source.kind == "b" or (low <= source_low and source_high <= high):
             return None
-        under = (array < low) if low > least else (array < least)
-        return under | ((array > high) if high < most else (array > most))
-
-
-def _number(element: Any) -> Any:
-    return element.item() if hasattr(element, "item") else element
+        under = (array < low) if low > source_low else (array < source_low)
+        return under | ((array > high) if high < source_high else (array > source_high))
 
 
 def _extents(value: Any) -> tuple[int, ...]:
-    """Extents of an array, a number, or nested lists; ragged ones are the backend's to refuse."""
+    """Return the extents of an array, a number, or nested lists; ragged ones are not detected."""
     shape = getattr(value, "shape", None)
     if shape is not None:
         return tuple(int(n) for n in shape)

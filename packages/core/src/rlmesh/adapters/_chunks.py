@@ -14,20 +14,20 @@ __all__ = ["join_chunks"]
 def join_chunks(
     actions: Any, space: Space[Any], count: int | None, most: int = 0
 ) -> tuple[Any, int]:
-    """Chunks of actions as a batch of actions.
+    """Join chunks of actions into one batch of actions.
 
     Args:
         actions: Actions of the space with an axis of time, after that of the lanes if there are
             any.
         space: Space of one action.
         count: Number of lanes; None: there is no axis of lanes.
-        most: Leave out what comes after that many actions; 0: nothing.
+        most: Largest number of actions to keep of each chunk; 0: all.
 
     Returns:
         The actions with one leading axis, all of the first lane first, and the length of a chunk.
 
     Raises:
-        InvalidValueError: If the chunks differ in length, are empty, or are not `count`.
+        InvalidValueError: If the chunks differ in length or are empty, or there are not `count`.
     """
     joined = _Joined(count, most)
     result = joined.join(actions, space, ())
@@ -37,7 +37,7 @@ def join_chunks(
 
 
 class _Joined:
-    """The leaves of one value while they are joined; all have the same length."""
+    """The joined leaves of one value, all with the same length of a chunk."""
 
     def __init__(self, count: int | None, most: int) -> None:
         self._count = count
@@ -51,7 +51,7 @@ class _Joined:
         path = f"action{path_text(keys)}"
         expected = f"{self._count or 1} chunks of one length, above 0"
         try:
-            if isinstance(value, Tensor):  # It has no slices.
+            if isinstance(value, Tensor):  # A Tensor cannot be sliced.
                 value = list(value) if self._count is None else [list(lane) for lane in value]
             lanes = [value] if self._count is None else value
             count, lengths = len(lanes), {len(lane) for lane in lanes}

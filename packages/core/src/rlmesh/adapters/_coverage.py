@@ -1,4 +1,4 @@
-"""Whether outputs make every element of an action, and make it once."""
+"""Checks that outputs make every element of an action exactly once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rlmesh.spaces import Space, path_text
 __all__ = ["coverage_problems"]
 
 Made = tuple[LeafSlot, str]
-"""Where an output lies, and where it stands in the spec."""
+"""The type of an output's place in the action, and its path in the spec."""
 
 
 def coverage_problems(space: Space[Any], made: Sequence[Made]) -> Iterator[Problem]:
-    """What of an action space no output makes, or more than one.
+    """Yield a problem for each part of an action space that no output makes, or several make.
 
     Args:
         space: The action space.

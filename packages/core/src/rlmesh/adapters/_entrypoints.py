@@ -1,4 +1,4 @@
-"""Callables that a spec names by "module:name"; imported only where the user trusts the spec."""
+"""Callables that a spec names by "module:name"; imported only if the user trusts the spec."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ _FORM = re.compile(f"{_NAME}:{_NAME}")
 
 
 def load_entrypoint(entrypoint: str, path: str, *, trusted: bool) -> Callable[[Any], Any] | Problem:
-    """The callable that an input names.
+    """Return the callable that an input names.
 
     Args:
         entrypoint: "module:name"; the name may have dots.
-        path: Where the input stands in the spec.
-        trusted: Whether the user has said that entry points are trusted. Nothing is imported
-            otherwise.
+        path: Path of the input in the spec.
+        trusted: Whether the user has declared entry points trusted. Nothing is imported otherwise.
 
     Returns:
         The callable; a problem if it is not trusted, cannot be imported, or cannot be called.
     """
     if not trusted:
-        fix = "pass trust_entrypoints=True if you trust who wrote the spec: it runs their code"
+        fix = "pass trust_entrypoints=True if you trust the spec's author: it runs their code"
         expected = "no entry point, or one that is trusted"
         return Problem(path, expected, shortened(entrypoint), fix, forbidden=True)
     if not _FORM.fullmatch(entrypoint):
@@ -39,7 +38,7 @@ def load_entrypoint(entrypoint: str, path: str, *, trusted: bool) -> Callable[[A
     module, _, name = entrypoint.partition(":")
     try:
         found: Any = reduce(getattr, name.split("."), importlib.import_module(module))
-    except Exception as error:  # Importing runs any code.
+    except Exception as error:  # Importing a module runs its code, which may raise anything.
         actual = f"{type(error).__name__}: {error}"
         return Problem(path, f"{entrypoint!r} to be imported", actual, "install or correct it")
     if not callable(found):

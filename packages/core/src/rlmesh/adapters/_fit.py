@@ -1,4 +1,4 @@
-"""Which conversions lead from a feature of an environment to that of a model, and back."""
+"""Finds the conversions from an environment's feature to a model's, and back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rlmesh.adapters._units import unit_factor
 __all__ = ["CHANNEL_AXES", "Fit", "standardized"]
 
 CHANNEL_AXES: dict[ImageLayout | None, int] = {ImageLayout.HWC: -1, ImageLayout.CHW: -3}
-"""Axis of the channels, from the end, of the layouts that have one."""
+"""Axis of the channels, counted from the end, for the layouts that have one."""
 
 _CHANNELS = {ColorSpace.RGB: 3, ColorSpace.BGR: 3, ColorSpace.GRAY: 1, ColorSpace.DEPTH: 1}
 _IN_ENV = "convert it in a wrapper of the environment, or in the model with DELEGATED"
@@ -35,16 +35,16 @@ T = TypeVar("T")
 
 @dataclass
 class Fit:
-    """How a feature of an environment becomes that of a model.
+    """The conversion of one feature of an environment to that of a model.
 
     Attributes:
         place: The feature of the environment.
         port: The input or output of the model.
-        path: Where that stands in the spec.
-        problems: Where reasons are told why it does not.
+        path: Path of the input or output in the spec.
+        problems: List to which reasons why the two do not fit are appended.
         steps: The conversions from the environment to the model.
-        shape: Extents of the feature as the model has it, without batch axes and history.
-        channel_axis: Axis of the channels, from the end, of an image of the model; 0: none.
+        shape: Extents of the feature on the model's side, without batch axes and history.
+        channel_axis: Axis of the channels of a model's image, counted from the end; 0: none.
     """
 
     place: LeafSlot
@@ -77,7 +77,7 @@ class Fit:
         self.problems.append(Problem(self.path, expected, f"{actual} at {self.place.path}", fix))
 
     def _agree(self) -> None:
-        """What cannot be converted has to be equal where both say it."""
+        """Refuse properties that cannot be converted and that both sides specify differently."""
         env, model = self.place.feature, self.port.feature
         pairs = {
             "kind": (env.kind.value, model.kind.value),
@@ -93,15 +93,15 @@ class Fit:
         kinds = {feature.kind for feature in features} - {FeatureKind.UNSPECIFIED}
         if kinds:
             return kinds == {FeatureKind.IMAGE}
-        unsaid = (ImageLayout.UNSPECIFIED, ColorSpace.UNSPECIFIED)
-        return any((feature.layout, feature.color) != unsaid for feature in features)
+        unspecified = (ImageLayout.UNSPECIFIED, ColorSpace.UNSPECIFIED)
+        return any((feature.layout, feature.color) != unspecified for feature in features)
 
     def _interval(self) -> None:
-        """Intervals become one another, unless both sides name a unit: then numbers are amounts."""
+        """Map the intervals, unless both sides specify a unit, so that numbers are amounts."""
         env, model = self.place.feature, self.port.feature
         if model.range is None or (env.unit and model.unit):
             return
-        # Outputs for whole numbers are rounded where a range is said, be it the same.
+        # Outputs for whole numbers are rounded if a range is specified, even an equal one.
         same_is_none = self.place.dtype.is_float or isinstance(self.port, ModelInput)
         if model.range == env.range and same_is_none:
             return
@@ -130,8 +130,8 @@ class Fit:
         colors = _agreed(env.color, model.color, ColorSpace.UNSPECIFIED)
         if layouts[0] is ImageLayout.UNSPECIFIED:
             if colors[0] is not colors[1]:
-                actual = "an image whose layout neither side says"
-                self._refuse(f"color {colors[1].value}", actual, "say the layout in the tags")
+                actual = "an image without a layout on either side"
+                self._refuse(f"color {colors[1].value}", actual, "specify the layout in the tags")
             return
         height = self._height_width_channels(layouts[0])
         if height is None or not self._channels(height[-1], layouts, colors):
@@ -157,7 +157,7 @@ class Fit:
         layouts: tuple[ImageLayout, ImageLayout],
         colors: tuple[ColorSpace, ColorSpace],
     ) -> bool:
-        """Whether the image has the channels that its color needs, and can have the others."""
+        """Return whether the image has the channels of its color, and can have the model's."""
         before = len(self.problems)
         needed = _CHANNELS.get(colors[0], count)
         after = count if colors[0] is colors[1] else _CHANNELS[colors[1]]
@@ -167,12 +167,12 @@ class Fit:
         elif ColorSpace.DEPTH in colors and colors[0] is not colors[1]:
             self._refuse(f"color {colors[1].value}", colors[0].value)
         elif after != 1 and layouts[1] is ImageLayout.HW:
-            fix = "say color GRAY, or a layout with channels"
+            fix = "specify color GRAY, or a layout with channels"
             self._refuse("one channel for layout hw", f"{after} channels", fix)
         return len(self.problems) == before
 
     def _formats(self) -> tuple[RotationFormat, RotationFormat] | None:
-        """The forms of a rotation on both sides; None: it is none."""
+        """Return the forms of a rotation on both sides, or None if it is not a rotation."""
         env, model = self.place.feature.rotation, self.port.feature.rotation
         formats = _agreed(env, model, RotationFormat.UNSPECIFIED)
         return None if formats[0] is RotationFormat.UNSPECIFIED else formats
@@ -180,7 +180,7 @@ class Fit:
     def _rotation(self, source: RotationFormat, target: RotationFormat) -> None:
         for unit in {self.place.feature.unit, self.port.feature.unit} - {"", "rad", "1"}:
             self._refuse(
-                "no unit for a rotation, whose angles are in rad", shortened(unit), _FIXES["unit"]
+                "no unit for a rotation: its angles are in rad", shortened(unit), _FIXES["unit"]
             )
         square = source is RotationFormat.MATRIX and self.shape[-2:] == (3, 3)
         if not square and self.shape[-1:] != (LENGTHS[source],):
@@ -188,9 +188,9 @@ class Fit:
             self._refuse(expected, f"shape {self.shape}", _FIXES["rotation"])
             return
         before = self.shape[:-2] if square else self.shape[:-1]
-        told = self.port.shape
+        wanted = self.port.shape
         square_after = target is RotationFormat.MATRIX and (
-            square if told is None else told[-2:] == (3, 3)
+            square if wanted is None else wanted[-2:] == (3, 3)
         )
         if source is not target or square != square_after:
             self.steps.append(Rotate(source, target, (square, square_after)))
@@ -207,7 +207,8 @@ class Fit:
             return
         missing = [name for name in ours if name not in theirs]
         spare = [name for name in theirs if name not in ours]
-        # An input may do with a part; of an action every element has to come, and nowhere to go.
+        # An input may use some of the elements. An action needs every element, and each element of
+        # an output needs a place to go.
         if missing or (spare and isinstance(self.port, ModelOutput)):
             self._refuse(f"elements named {shortened(ours)}", shortened(theirs), _FIXES["names"])
             return
@@ -225,7 +226,7 @@ class Fit:
             self.steps.append(Factor(factor))
 
     def inward(self, arrays: Arrays) -> Chain:
-        """The chain that makes the model's input."""
+        """Return the chain that makes the model's input."""
         env = self.place.dtype
         target = self.port.dtype or env
         calculated = any(step.calculates for step in self.steps)
@@ -236,9 +237,9 @@ class Fit:
         return Chain(self.path, tuple(self.steps), work, rounds, target)
 
     def _whole(self, from_floats: bool, calculated: bool) -> None:
-        """Refuse whole numbers where others come, unless they are shades or scaled to a range."""
-        told = self.port.dtype is not None
-        rounds = (Image, Interval) if told and not self.port.normalization else (Image,)
+        """Refuse whole numbers for calculated ones, except shades and numbers scaled to a range."""
+        has_dtype = self.port.dtype is not None
+        rounds = (Image, Interval) if has_dtype and not self.port.normalization else (Image,)
         if any(step.calculates and not isinstance(step, rounds) for step in self.steps):
             fix = "give the input a float dtype, such as float32"
             self._refuse("a float dtype for numbers that are calculated", "whole numbers", fix)
@@ -247,30 +248,30 @@ class Fit:
             self._refuse(f"numbers of {self.port.dtype}", f"{self.place.dtype}", fix)
 
     def outward(self, arrays: Arrays) -> Chain:
-        """The chain that makes a part of the environment's action."""
+        """Return the chain that makes a part of the environment's action."""
         env = self.place.dtype
         steps = tuple(step.inverse() for step in reversed(self.steps))
         calculated = any(step.calculates for step in steps)
         work = arrays.working(env, self.port.dtype) if calculated else None
-        # JAX may lack the type, which the wire has whatever the array is.
+        # JAX may lack the type; the wire uses the type of the space in any case.
         target = env if arrays.lack(env) is None else None
         return Chain(self.place.path, steps, work, calculated and not env.is_float, target)
 
     def check_shape(self) -> None:
-        """Compare the shape with the one that the spec gives."""
-        told = self.port.shape
-        if told is None or tuple(told) == self.whole_shape:
+        """Refuse a shape other than the one that the spec specifies."""
+        wanted = self.port.shape
+        if wanted is None or tuple(wanted) == self.whole_shape:
             return
         fix = "correct the spec's shape"
         if self._is_image():
-            fix = "no rule says how to resize; use an image wrapper of the environment"
+            fix = "images are not resized; use an image wrapper of the environment"
         elif self.history:
-            fix += ", whose first axis is that of the history"
-        self._refuse(f"shape {tuple(told)}", f"{self.whole_shape}", fix)
+            fix += ": its first axis is that of the history"
+        self._refuse(f"shape {tuple(wanted)}", f"{self.whole_shape}", fix)
 
     @property
     def history(self) -> int:
-        """How many observations are stacked; 0: none."""
+        """Number of observations that are stacked; 0: none."""
         return (
             self.port.history if isinstance(self.port, ModelInput) and self.port.history > 1 else 0
         )
@@ -281,20 +282,20 @@ class Fit:
         return (self.history, *self.shape) if self.history else self.shape
 
 
-def _agreed(env: T, model: T, unsaid: T) -> tuple[T, T]:
-    """What both sides say; what one does not say is as the other has it."""
-    return (model if env == unsaid else env), (env if model == unsaid else model)
+def _agreed(env: T, model: T, unspecified: T) -> tuple[T, T]:
+    """Return the values of both sides; a side that leaves it unspecified gets the other's."""
+    return (model if env == unspecified else env), (env if model == unspecified else model)
 
 
 _FIXES = {
-    "kind": "say the same kind on both sides, or use another role",
-    "reference": "differences and values become one another only by a state; " + _IN_ENV,
-    "frame": "say the same frame on both sides; " + _IN_ENV,
+    "kind": "use the same kind on both sides, or another role",
+    "reference": "converting between differences and values needs a state; " + _IN_ENV,
+    "frame": "use the same frame on both sides; " + _IN_ENV,
     "layout": "correct the layout on one of the sides",
     "color": "correct the color on one of the sides",
     "rotation": "tag just the numbers of the rotation, by offset and length",
-    "names": "say the same element names on both sides",
-    "unit": "say units that differ by a known factor; " + _IN_ENV,
+    "names": "use the same element names on both sides",
+    "unit": "use units that differ by a known factor; " + _IN_ENV,
 }
 
 
@@ -309,13 +310,13 @@ def _laid_out(extents: tuple[int, ...], layout: ImageLayout) -> tuple[int, ...]:
 def standardized(
     port: ModelInput | ModelOutput, shape: tuple[int, ...] | None, channel_axis: int, path: str
 ) -> Step | Problem | None:
-    """The normalization of an input, from the environment to the model.
+    """Return the step that normalizes, from the environment to the model, or a problem.
 
     Args:
         port: The input or output.
-        shape: Its extents; None: not known.
-        channel_axis: Axis of an image's channels, from the end; 0: it is no image with channels.
-        path: Where it stands in the spec.
+        shape: Extents of the feature; None: not known.
+        channel_axis: Axis of an image's channels, counted from the end; 0: there are no channels.
+        path: Path of the input or output in the spec.
     """
     statistics = port.normalization
     if statistics is None:
@@ -328,12 +329,12 @@ def standardized(
     )
     axis = channel_axis or -1
     extent = shape[axis] if shape is not None and len(shape) >= -axis else 1
-    most = max(map(len, sides))
-    if most not in (1, extent):
+    count = max(map(len, sides))
+    if count not in (1, extent):
         what = "channel of the image" if channel_axis else "element of the last axis"
         expected = f"statistics of one number, or of one a {what}, {extent}"
         expected = "a shape, for statistics of one number an element" if shape is None else expected
-        return Problem(path, expected, f"{most} of them", "correct the model's spec")
+        return Problem(path, expected, f"{count} of them", "correct the model's spec")
     extents = (extent, *(1 for _ in range(-1 - axis)))
     first, second = (
         Numbers(tuple(map(float, side)), () if len(side) == 1 else extents) for side in sides

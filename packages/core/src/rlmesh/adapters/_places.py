@@ -1,4 +1,4 @@
-"""Where the features of tags lie in a space, and what rule of CONTRACT.md a tag breaks."""
+"""Positions of tagged features in a space, and the rules of CONTRACT.md that tags can break."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ __all__ = ["LeafSlot", "is_interval", "leaves_of", "place_of", "range_problem", 
 
 _RETAG = "correct the environment's tags"
 _MOST_BOUNDS = 2**20
-"""Most bounds of one leaf to calculate with; each becomes a Python float."""
+"""Largest number of bounds of one leaf to calculate with: each becomes a Python float."""
 
 _LEAVES = (Box, Discrete, MultiBinary, MultiDiscrete, Text)
 
 
 @dataclass(frozen=True)
 class LeafSlot:
-    """A feature in a space.
+    """A feature at its position in a space.
 
     Attributes:
-        path: Where it lies, for messages ("observation['arm'][0:3]").
+        path: Path of the feature, for messages ("observation['arm'][0:3]").
         keys: Keys and positions from the root to the leaf.
-        leaf: The leaf.
-        feature: What lies there.
+        leaf: Space of the leaf.
+        feature: Meaning of the feature.
         start: First element along the last axis; None: the feature is the whole leaf.
-        stop: End along the last axis, with `start`.
+        stop: End along the last axis, if `start` is set.
     """
 
     path: str
@@ -61,11 +61,11 @@ class LeafSlot:
         return whole if self.start is None else (*whole[:-1], self.stop - self.start)
 
     def interval(self) -> tuple[Numbers, Numbers] | None:
-        """Smallest and largest value: those of the feature, else of the space.
+        """Return the smallest and largest value: those of the feature, else of the space.
 
         Returns:
-            Two numbers, or two arrays of the feature's extents; None: some value has no end, or is
-            the only one there is, or the space has too many bounds to calculate with.
+            Two numbers, or two arrays of the feature's extents; None if an element is unbounded or
+            has only one value, or if the space has too many bounds to calculate with.
         """
         if self.feature.range is not None:
             low, high = (Numbers((side,)) for side in self.feature.range)
@@ -77,7 +77,7 @@ class LeafSlot:
         return (low, high) if is_interval(low, high) else None
 
     def _part(self, numbers: Numbers) -> Numbers:
-        """Those of the leaf's numbers that are the feature's."""
+        """Return the part of the leaf's numbers that belongs to the feature."""
         if numbers.shape == () or self.start is None:
             return numbers
         extent = numbers.shape[-1]
@@ -86,9 +86,9 @@ class LeafSlot:
 
 
 def is_interval(low: Numbers, high: Numbers) -> bool:
-    """Whether low < high in every element, both finite, and not wider than float32 can tell.
+    """Return whether low < high in every element, both finite and not too wide for float32.
 
-    Bounds like the largest float32 are "unbounded" in other words.
+    Bounds like the largest float32 mean "unbounded".
     """
     widths = low.combine(high, lambda a, b: b - a).values
     return all(0 < width < LARGEST for width in widths) and all(
@@ -97,7 +97,7 @@ def is_interval(low: Numbers, high: Numbers) -> bool:
 
 
 def _ends(leaf: Space[Any]) -> tuple[Numbers, Numbers] | None:
-    """The bounds of a leaf; None where it has none, or more than anyone scales by."""
+    """Return the bounds of a leaf; None if it has none, or too many to calculate with."""
     if isinstance(leaf, Box):
         sides = (leaf.low_bounds, leaf.high_bounds)
         if any(len(b.data) > _MOST_BOUNDS * leaf.dtype.itemsize for b in sides):
@@ -131,7 +131,7 @@ def _numbers(bounds: Bounds, box: Box) -> Numbers:
 def leaves_of(
     space: Space[Any], keys: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], Space[Any]]]:
-    """The parts of a space that are neither Dict nor Tuple, in order, with their keys."""
+    """Yield the parts of a space that are neither Dict nor Tuple, in order, with their keys."""
     if space.kind not in ("dict", "tuple"):
         yield keys, space
         return
@@ -142,16 +142,17 @@ def leaves_of(
 def place_of(
     tag: TaggedLeaf, space: Space[Any], root: str, *, one_of: bool = False
 ) -> LeafSlot | Problem:
-    """Where the feature of a tag lies.
+    """Return the position of a tag's feature.
 
     Args:
         tag: The tag.
         space: The observation or action space.
         root: "observation" or "action".
-        one_of: The path may lead through OneOf, which the contract allows and no adapter reads.
+        one_of: Whether the path may lead through OneOf, which the contract allows but no adapter
+            supports.
 
     Returns:
-        The place; a problem if the tag breaks rule T-1, or lies where no adapter reads.
+        The place; a problem if the tag breaks T-1, or its path ends at a space without a feature.
     """
     leaf = _leaf(tag.path, space, root, ("dict", "tuple", *(["one_of"] if one_of else [])))
     if isinstance(leaf, Problem):
@@ -170,7 +171,7 @@ def place_of(
 def _leaf(
     keys: tuple[str | int, ...], space: Space[Any], root: str, through: tuple[str, ...]
 ) -> Space[Any] | Problem:
-    """What lies at the end of a path through some kinds of spaces."""
+    """Return the space at the end of a path through the given kinds of spaces."""
     for depth, key in enumerate(keys):
         path, here = root + path_text(keys), root + path_text(keys[:depth])
         if space.kind not in through:
@@ -184,7 +185,7 @@ def _leaf(
 
 
 def _broken(place: LeafSlot, tag: TaggedLeaf) -> Problem | None:
-    """The part of rule T-1 that a tag of a leaf breaks."""
+    """Return the part of T-1, a tag fits the leaf that it names, which a tag breaks."""
     shape = place.leaf.shape or ()
     if tag.offset is None and tag.length != 0:
         return Problem(place.path, "no length without an offset", str(tag.length), _RETAG)
@@ -202,7 +203,7 @@ def _broken(place: LeafSlot, tag: TaggedLeaf) -> Problem | None:
 
 
 def range_problem(feature: Feature, path: str, fix: str) -> Problem | None:
-    """What is wrong with the range of a feature."""
+    """Return the problem of a feature's range, or None if it is in order."""
     if feature.range is None or feature.range[0] <= feature.range[1]:
         return None
     return Problem(path, "a range with low <= high, without NaN", str(feature.range), fix)
@@ -211,9 +212,9 @@ def range_problem(feature: Feature, path: str, fix: str) -> Problem | None:
 def tag_problems(
     tags: EnvTags, observation_space: Space[Any], action_space: Space[Any]
 ) -> tuple[Problem, ...]:
-    """What rules of the contract (T-1) the tags of an environment break.
+    """Return every way in which an environment's tags break T-1: tags fit the leaves they name.
 
-    A path may lead through OneOf, which no adapter reads; that breaks no rule.
+    A path may lead through OneOf: no adapter supports that, but it breaks no rule.
 
     Args:
         tags: The tags.
@@ -221,7 +222,7 @@ def tag_problems(
         action_space: Space of one action.
 
     Returns:
-        A problem for each tag that breaks one; none: they may be served.
+        A problem for each tag that breaks the rule; empty if the tags may be served.
     """
     sides = (
         ("observation", tags.observation, observation_space),

@@ -1,4 +1,4 @@
-"""How each input is read from an observation, and each output becomes a part of an action."""
+"""How each input is read from an observation, and how each output becomes part of an action."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["ArrayInput", "CalledInput", "Output", "TextInput", "lane_of", "part_
 
 
 def part_of(value: Any, place: LeafSlot) -> Any:
-    """What lies at a place of an observation.
+    """Return the leaf at a place of an observation.
 
     Raises:
-        InvalidValueError: If the observation has not its space's keys.
+        InvalidValueError: If the observation lacks a key of its space.
     """
     try:
         for key in place.keys:
@@ -32,7 +32,7 @@ def part_of(value: Any, place: LeafSlot) -> Any:
 
 
 def lane_of(value: Any, space: Space[Any], lane: int) -> Any:
-    """One of the stacked values of a space."""
+    """Return one of the stacked values of a space."""
     if space.kind == "dict":
         return {key: lane_of(value[key], child, lane) for key, child in space.children}
     if space.kind == "tuple":
@@ -45,10 +45,10 @@ class ArrayInput:
     """An input that is a feature of the environment.
 
     Attributes:
-        name: Its name.
-        place: Where the feature lies.
-        chain: What makes the input of it.
-        history: How many observations are stacked; 0: none.
+        name: Name of the input.
+        place: Position of the feature.
+        chain: Conversions from the feature to the input.
+        history: Number of observations that are stacked; 0: none.
     """
 
     name: str
@@ -57,10 +57,10 @@ class ArrayInput:
     history: int
 
     def read(self, observation: Any, count: int | None, arrays: Arrays) -> Any:
-        """The input of one observation, or of `count` stacked ones; without history.
+        """Return the input for one observation, or for `count` stacked ones, without history.
 
         Raises:
-            InvalidValueError: If the observation is not one of its space.
+            InvalidValueError: If the observation does not belong to its space.
         """
         place = self.place
         array = arrays.take(part_of(observation, place), place.path, place.dtype)
@@ -79,13 +79,13 @@ class CalledInput:
     """An input that an entry point computes from the observation.
 
     Attributes:
-        name: Its name.
-        function: The callable; it is given one observation at a time.
+        name: Name of the input.
+        function: The callable, which gets one observation at a time.
         space: The observation space.
-        chain: What makes the input of its result.
+        chain: Conversions from the callable's result to the input.
         shape: Extents of the result; None: any.
         dtype: Element type for a result that has none.
-        history: How many observations are stacked; 0: none.
+        history: Number of observations that are stacked; 0: none.
     """
 
     name: str
@@ -97,7 +97,7 @@ class CalledInput:
     history: int
 
     def read(self, observation: Any, count: int | None, arrays: Arrays) -> Any:
-        """See `ArrayInput.read`."""
+        """Return the input for one or `count` observations; see `ArrayInput.read`."""
         if count is None:
             return self._one(observation, arrays)
         lanes = [lane_of(observation, self.space, i) for i in range(count)]
@@ -116,10 +116,10 @@ class TextInput:
     """An input that is a string: the episode's instruction, else the environment's text.
 
     Attributes:
-        name: Its name.
-        path: Where it stands in the spec.
-        optional: The model runs without it.
-        place: Where the environment's text lies; None: it has none.
+        name: Name of the input.
+        path: Path of the input in the spec.
+        optional: Whether the model runs without it.
+        place: Position of the environment's text; None: it has none.
     """
 
     name: str
@@ -130,7 +130,7 @@ class TextInput:
     def read(
         self, observation: Any, instructions: Sequence[str | None], *, stacked: bool
     ) -> str | tuple[str, ...] | None:
-        """The text of each lane; None: no lane has one.
+        """Return the text of each lane, or None if no lane has one.
 
         Args:
             observation: One observation, or as many stacked ones as there are instructions.
@@ -138,14 +138,14 @@ class TextInput:
             stacked: Whether observations are stacked.
 
         Raises:
-            InvalidValueError: If the environment's text is no string.
+            InvalidValueError: If the environment's text is not a string.
         """
         own = self._own(observation, len(instructions), stacked)
         texts = [b if a is None else a for a, b in zip(instructions, own)]
         if all(text is None for text in texts):
             return None
-        told = tuple(text or "" for text in texts)
-        return told if stacked else told[0]
+        result = tuple(text or "" for text in texts)
+        return result if stacked else result[0]
 
     def _own(self, observation: Any, count: int, stacked: bool) -> Sequence[str | None]:
         if self.place is None:
@@ -163,12 +163,12 @@ class Output:
     """An output that is a part of the environment's action.
 
     Attributes:
-        name: Its name.
-        path: Where it stands in the spec.
-        place: Where it lies in the action.
+        name: Name of the output.
+        path: Path of the output in the spec.
+        place: Position of the output in the action.
         shape: Extents for one action.
         dtype: Element type for numbers that have none.
-        chain: What makes the part of the action of it; None: it is a text.
+        chain: Conversions from the output to the part of the action; None: it is a text.
     """
 
     name: str
@@ -179,16 +179,16 @@ class Output:
     chain: Chain | None
 
     def read(self, value: Any, leading: Sequence[int | None], arrays: Arrays) -> Any:
-        """The part of the action of one value, or of values stacked along leading axes.
+        """Return the part of the action for one value, or for values stacked along leading axes.
 
         Args:
-            value: What the model returned.
+            value: The model's output.
             leading: Extents of the axes before the output's own; None: any.
-            arrays: The arrays' library.
+            arrays: Functions of the array library.
 
         Raises:
-            InvalidValueError: If it has another shape, or numbers that the environment's dtype
-                does not have.
+            InvalidValueError: If the value has another shape, or numbers that the environment's
+                dtype cannot hold.
         """
         if self.chain is None:
             return value

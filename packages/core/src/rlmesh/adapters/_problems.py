@@ -18,9 +18,9 @@ class Problem:
     Attributes:
         path: The input, output or leaf ("inputs['image']", "action['arm']").
         expected: What would fit.
-        actual: What there is instead.
-        fix: What to do.
-        forbidden: The reason is an entry point that the user has not said to trust.
+        actual: What was found instead.
+        fix: Advice on how to make it fit.
+        forbidden: Whether the reason is an entry point that the user has not declared trusted.
     """
 
     path: str
@@ -34,16 +34,16 @@ class Problem:
 
 
 def port_path(side: str, name: str) -> str:
-    """Where a model's input or output stands in its spec.
+    """Return the path of a model's input or output in its spec.
 
     Args:
         side: "inputs" or "outputs".
-        name: Its name.
+        name: Name of the input or output.
     """
     return side + path_text((name,))
 
 
 def shortened(value: object) -> str:
-    """A value for a message, cut where it is long: a peer may have written it."""
+    """Return a value as text for a message, shortened because a peer may have written it."""
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -1,4 +1,4 @@
-"""`resolve`: fit a model to an environment, from what both say of themselves."""
+"""`resolve`: fits a model to an environment from their descriptions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["resolve"]
 
 MAX_HISTORY = 65_536
-"""Most observations that an input stacks: as many as a chunk has actions."""
+"""Largest number of observations that an input stacks: as many as a chunk has actions."""
 
 
 def resolve(
@@ -38,23 +38,23 @@ def resolve(
     backend: ArrayBackend,
     trust_entrypoints: bool = False,
 ) -> Adapter:
-    """The adapter between an environment and a model.
+    """Return the adapter between an environment and a model.
 
     The rules are those of `rlmesh.adapters`.
 
     Args:
         contract: The environment's contract.
         spec: The model's spec. With an adaptation of NONE or DELEGATED the adapter changes nothing.
-        backend: Whose arrays observations and the model's outputs are: those of NumPy, PyTorch or
-            JAX. Values of other libraries are converted on the way in.
+        backend: Backend of the arrays in observations and in the model's outputs: that of NumPy,
+            PyTorch or JAX. Values of other libraries are converted on the way in.
         trust_entrypoints: Whether callables that the spec names may be imported. They run the code
-            of who wrote the spec.
+            of the spec's author.
 
     Raises:
-        AdapterError: If they do not fit. It tells every reason: a role that no tag has, or two; a
-            conversion that there is no rule for; a leaf of the action space that no output makes,
-            or two; another shape; an entry point that is not trusted; a rule of the contract that
-            the spec breaks, or a tag that is used.
+        AdapterError: If the two do not fit. The error has every reason: a role that no tag or two
+            tags have; a conversion without a rule; a leaf of the action space that no output or two
+            outputs make; another shape; an entry point that is not trusted; a rule of the contract
+            that the spec or a tag in use breaks.
     """
     problems = [*spec_problems(spec), *_other_spaces(contract, spec)]
     if spec.adaptation is not Adaptation.RESOLVED:
@@ -79,7 +79,7 @@ def _other_spaces(contract: EnvContract, spec: ModelSpec) -> Iterable[Problem]:
 
 
 class _Resolver:
-    """Resolves the ports of one spec; what does not fit is appended to `problems`."""
+    """The resolver of one spec's inputs and outputs; faults are appended to `problems`."""
 
     def __init__(
         self, contract: EnvContract, arrays: Arrays, problems: list[Problem], trusted: bool
@@ -94,7 +94,7 @@ class _Resolver:
     def _place(
         self, role: str, path: str, root: str, tags: Sequence[TaggedLeaf], space: Space[Any]
     ) -> LeafSlot | Problem | None:
-        """Where the one feature of a role lies; None: there is none."""
+        """Return the position of the one feature of a role, or None if there is none."""
         same = [tag for tag in tags if tag.feature.role == role]
         if not same:
             return None
@@ -113,7 +113,7 @@ class _Resolver:
         self.problems.append(Problem(path, expected, actual, fix))
 
     def input(self, port: ModelInput) -> Input | None:
-        """How an input is read; None: it is left out, or does not fit."""
+        """Return how an input is read; None if it is left out, or does not fit."""
         path = port_path("inputs", port.name)
         if port.history > MAX_HISTORY:
             expected = f"a history of at most {MAX_HISTORY}"
@@ -139,7 +139,7 @@ class _Resolver:
         return ArrayInput(port.name, found, fit.inward(self.arrays), fit.history)
 
     def _holds(self, path: str, *elements: DType | None) -> bool:
-        """Whether the backend has the element types; tells which it has not."""
+        """Return whether the backend has the element types; report those that it lacks."""
         lacks = {e.name: self.arrays.lack(e) for e in elements if e is not None}
         fix = "use a backend that has the dtype"
         found = [Problem(path, f"an array of {e}", lack, fix) for e, lack in lacks.items() if lack]
@@ -181,9 +181,9 @@ class _Resolver:
             shape = shape[1:]
         layout = port.feature.layout if port.feature.kind is FeatureKind.IMAGE else None
         normal = standardized(port, shape, CHANNEL_AXES.get(layout, 0), path)
-        for thing in (function, normal):
-            if isinstance(thing, Problem):
-                self.problems.append(thing)
+        for part in (function, normal):
+            if isinstance(part, Problem):
+                self.problems.append(part)
         if isinstance(function, Problem) or isinstance(normal, Problem):
             return None
         if not self._holds(path, port.dtype):
@@ -194,7 +194,7 @@ class _Resolver:
         return CalledInput(port.name, function, space, chain, shape, element, history)
 
     def output(self, port: ModelOutput) -> Output | None:
-        """How an output becomes a part of the action; None: it does not fit."""
+        """Return how an output becomes a part of the action; None if it does not fit."""
         path = port_path("outputs", port.name)
         tags, space = self._tags.action, self._contract.action_space
         found = self._place(port.feature.role, path, "action", tags, space)

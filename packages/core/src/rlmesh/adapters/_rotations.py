@@ -1,9 +1,10 @@
-"""Rotations written as numbers, and how one form becomes another.
+"""Conversions between rotations written as numbers.
 
-Every function but the first works on components: arrays of one number of each rotation. Angles are
-in radians, rotations active, matrices act on column vectors. Results are those of the shortest way:
-quaternions have w >= 0, angles of an axis lie in [0, pi], roll and yaw in [-pi, pi], pitch in
-[-pi/2, pi/2]. Numbers that are no rotation (a quaternion or a column of length 0) become NaN.
+Every function but the first works on components: arrays with one number of each rotation. Angles
+are in radians, rotations are active, matrices act on column vectors. Results are those of the
+shortest way: quaternions have w >= 0, angles about an axis lie in [0, pi], roll and yaw in
+[-pi, pi], pitch in [-pi/2, pi/2]. Numbers that are not a rotation (a quaternion or a column of
+length 0) become NaN.
 
 Sources: quaternion <-> axis and angle, quaternion -> matrix: K. Shoemake, "Animating rotation with
 quaternion curves", SIGGRAPH 1985, and J. Diebel, "Representing attitude", Stanford 2006, sections 5
@@ -32,29 +33,29 @@ LENGTHS = {
     RotationFormat.SIX_D: 6,
     RotationFormat.MATRIX: 9,
 }
-"""How many numbers each form has."""
+"""Number of numbers in each form."""
 
 REORDERED = frozenset({RotationFormat.QUATERNION_WXYZ, RotationFormat.QUATERNION_XYZW})
-"""The forms that differ in the order of their numbers alone."""
+"""The forms that differ only in the order of their numbers."""
 
 Parts = Sequence[Any]
 _SMALL = 1e-6
-"""Below this a direction is rounding, not a direction."""
+"""Length below which a direction is only rounding error."""
 
 
 def convert_rotation(array: Any, source: RotationFormat, target: RotationFormat, xp: Any) -> Any:
-    """The numbers of rotations in another form.
+    """Return the numbers of rotations in another form.
 
     Args:
         array: Rotations, their numbers along the last axis; float32 or float64.
-        source: The form they are in.
-        target: The form that is wanted.
+        source: The form of `array`.
+        target: The form to convert to.
         xp: Functions of the array's library.
 
     Returns:
         The rotations, the numbers of the new form along the last axis, in the same dtype.
     """
-    # Slices, not elements: NumPy 1 would calculate in float64 with those of one rotation.
+    # Slices instead of elements, because NumPy 1 promotes scalars of one rotation to float64.
     parts = [array[..., i : i + 1] for i in range(LENGTHS[source])]
     return xp.concatenate(_converted(parts, source, target, xp), axis=-1)
 
@@ -80,14 +81,14 @@ def _converted(
 
 
 def _unit(parts: Parts, xp: Any) -> list[Any]:
-    """A vector of length 1; NaN where it has no direction."""
+    """Return a vector of length 1; NaN if it has no direction."""
     length = xp.sqrt(sum(part * part for part in parts))
     length = xp.where(length > 0, length, math.nan)
     return [part / length for part in parts]
 
 
 def _positive(quaternion: Parts, xp: Any) -> list[Any]:
-    """The one of the two quaternions of a rotation with w >= 0."""
+    """Return the one with w >= 0 of a rotation's two quaternions."""
     flipped = quaternion[0] < 0
     return [xp.where(flipped, -part, part) for part in quaternion]
 
@@ -102,7 +103,7 @@ def _of_xyzw(parts: Parts, xp: Any) -> list[Any]:
 
 
 def _of_euler(parts: Parts, xp: Any) -> list[Any]:
-    """Roll about x, then pitch about the fixed y, then yaw about the fixed z."""
+    """Return the quaternion of roll about x, then pitch about fixed y, then yaw about fixed z."""
     (cr, sr), (cp, sp), (cy, sy) = ((xp.cos(a / 2), xp.sin(a / 2)) for a in parts)
     quaternion = [
         cr * cp * cy + sr * sp * sy,
@@ -116,13 +117,16 @@ def _of_euler(parts: Parts, xp: Any) -> list[Any]:
 def _of_axis_angle(parts: Parts, xp: Any) -> list[Any]:
     angle = xp.sqrt(sum(part * part for part in parts))
     small = angle < _SMALL
-    # sin(a/2)/a is 1/2 - a^2/48 + ..., of which the square is below the rounding here.
+    # sin(a/2)/a is 1/2 - a^2/48 + ...; for a small angle the square is below the rounding error.
     scale = xp.where(small, 0.5, xp.sin(angle / 2) / xp.where(small, 1.0, angle))
     return _positive([xp.cos(angle / 2), *(part * scale for part in parts)], xp)
 
 
 def _of_columns(columns: Parts, xp: Any) -> list[Any]:
-    """Of four multiples of the quaternion the longest, which is that with the largest square."""
+    """Return the quaternion of a matrix, from the longest of four multiples of it.
+
+    Each of the rows is a multiple of the quaternion; the longest has the largest square.
+    """
     r00, r10, r20, r01, r11, r21, r02, r12, r22 = columns
     squares = [1 + r00 + r11 + r22, 1 + r00 - r11 - r22, 1 - r00 + r11 - r22, 1 - r00 - r11 + r22]
     x, y, z = r21 - r12, r02 - r20, r10 - r01
@@ -150,9 +154,10 @@ def _to_xyzw(quaternion: Parts, xp: Any) -> list[Any]:
 
 
 def _to_euler(quaternion: Parts, xp: Any) -> list[Any]:
-    """Half of roll + yaw and half of roll - yaw have tangents that are exact up to the poles.
+    """Return roll, pitch and yaw of a quaternion.
 
-    Where pitch is +-pi/2 only one of the two is known; yaw is 0 there.
+    The tangents of (roll + yaw) / 2 and (roll - yaw) / 2 are exact up to the poles. At a pitch of
+    +-pi/2 only one of the two is known, and yaw is set to 0.
     """
     w, x, y, z = quaternion
     plus, minus = xp.hypot(x + z, w - y), xp.hypot(x - z, w + y)
@@ -170,7 +175,7 @@ def _to_euler(quaternion: Parts, xp: Any) -> list[Any]:
 
 
 def _wrapped(angle: Any, xp: Any) -> Any:
-    """An angle of [-2 pi, 2 pi] in [-pi, pi]."""
+    """Return an angle of [-2 pi, 2 pi] in [-pi, pi]."""
     turn = 2 * math.pi
     lower = xp.where(angle > math.pi, angle - turn, angle)
     return xp.where(lower < -math.pi, lower + turn, lower)
@@ -180,13 +185,13 @@ def _to_axis_angle(quaternion: Parts, xp: Any) -> list[Any]:
     w, *axis = quaternion
     length = xp.sqrt(sum(part * part for part in axis))
     small = length < _SMALL
-    # The angle is 2 asin(length), which is 2 length there.
+    # The angle is 2 asin(length), which is 2 length for a small length.
     scale = xp.where(small, 2.0, 2 * xp.arctan2(length, w) / xp.where(small, 1.0, length))
     return [part * scale for part in axis]
 
 
 def _columns(quaternion: Parts) -> list[Any]:
-    """The matrix, column by column."""
+    """Return the matrix of a quaternion, column by column."""
     w, x, y, z = quaternion
     xx, yy, zz = x * x, y * y, z * z
     xy, xz, yz, wx, wy, wz = x * y, x * z, y * z, w * x, w * y, w * z
@@ -196,7 +201,7 @@ def _columns(quaternion: Parts) -> list[Any]:
 
 
 def _columns_of_six(parts: Parts, xp: Any) -> list[Any]:
-    """Gram-Schmidt; the third column is the cross product of the others."""
+    """Return the matrix of six numbers by Gram-Schmidt; the third column is a cross product."""
     first = _unit(parts[:3], xp)
     along = sum(a * b for a, b in zip(first, parts[3:]))
     second = _unit([b - along * a for a, b in zip(first, parts[3:])], xp)
@@ -205,7 +210,7 @@ def _columns_of_six(parts: Parts, xp: Any) -> list[Any]:
 
 
 def _columns_of_matrix(parts: Parts, xp: Any) -> list[Any]:
-    """Row by row <-> column by column."""
+    """Convert between row by row and column by column, which are inverse to each other."""
     return [parts[3 * row + column] for column in range(3) for row in range(3)]
 
 

@@ -1,4 +1,4 @@
-"""`ModelSpec`: what a model takes, gives and offers."""
+"""`ModelSpec`: the description of a model's inputs, outputs and predict forms."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class PredictForm(Enum):
-    """A form in which a model can be asked."""
+    """A form of request that a model can answer."""
 
     SINGLE = "single"
     BATCH = "batch"
@@ -33,7 +33,7 @@ class PredictForm(Enum):
 
 
 class Adaptation(Enum):
-    """Who turns an environment's observations into a model's inputs."""
+    """The side that converts an environment's observations to a model's inputs."""
 
     NONE = "none"
     RESOLVED = "resolved"
@@ -49,7 +49,7 @@ class MeanStd:
     """Scaling by (x - mean) / std on the way into the model, the inverse on the way out.
 
     Attributes:
-        mean: One number, or one an element of the last axis; for an image one a channel.
+        mean: One number, or one for each element of the last axis (for an image, each channel).
         std: Likewise; all above 0.
     """
 
@@ -62,7 +62,7 @@ class MinMax:
     """Scaling of [low, high] to [-1, 1] on the way into the model, back on the way out.
 
     Attributes:
-        low: One number, or one an element of the last axis; for an image one a channel.
+        low: One number, or one for each element of the last axis (for an image, each channel).
         high: Likewise; above `low`.
     """
 
@@ -76,14 +76,14 @@ class ModelInput:
 
     Attributes:
         name: Key of the input in the model's observation.
-        feature: What it means; matched with the environment's tags by role.
-        dtype: Element type that the model reads; None: as the environment sends it.
-        shape: Extents without batch axes, with that of the history; None: any.
-        normalization: Scaling; None: none.
-        optional: The model runs without it.
-        entrypoint: "module:name" of a callable that computes it; imported only with
+        feature: Meaning of the input; matched with the environment's tags by role.
+        dtype: Element type that the model reads; None: that of the environment.
+        shape: Extents without batch axes, including that of the history; None: any.
+        normalization: Scaling of the numbers; None: none.
+        optional: Whether the model runs without the input.
+        entrypoint: "module:name" of a callable that computes the input; imported only with
             `trust_entrypoints=True`.
-        history: How many of the latest observations are stacked on a new first axis, the oldest
+        history: Number of the latest observations that are stacked on a new first axis, the oldest
             first; 0 and 1: none. At the start of an episode its first observation is repeated.
     """
 
@@ -102,11 +102,11 @@ class ModelOutput:
     """An output of a model, as a part of the environment's action.
 
     Attributes:
-        name: Key in what the model returns; empty: the model returns this output alone.
-        feature: What it means; matched with the environment's tags by role.
+        name: Key in the model's result; empty: the result is this output alone.
+        feature: Meaning of the output; matched with the environment's tags by role.
         dtype: Element type that the model returns; None: any.
         shape: Extents of one action; None: any.
-        normalization: Scaling, undone before the environment sees the action; None: none.
+        normalization: Scaling, undone before the environment gets the action; None: none.
     """
 
     name: str
@@ -118,19 +118,19 @@ class ModelOutput:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model takes, gives and offers.
+    """The description of a model's inputs, outputs and predict forms.
 
     Attributes:
         id: Name of the model.
-        inputs: What it reads.
-        outputs: What it returns.
-        predict_forms: The forms it can be asked in.
-        chunk_length: Length of its chunks; 0: it predicts none, or of any length.
-        adaptation: Who adapts observations and actions.
-        observation_space: The space it was built for; None: any.
-        action_space: The space it was built for; None: any.
-        metadata: Anything else worth publishing.
-        stateful: Predictions depend on earlier observations of the episode.
+        inputs: The inputs.
+        outputs: The outputs.
+        predict_forms: The forms of request that the model can answer.
+        chunk_length: Length of the model's chunks; 0: it predicts none, or of any length.
+        adaptation: The side that adapts observations and actions.
+        observation_space: The space that the model was built for; None: any.
+        action_space: The space that the model was built for; None: any.
+        metadata: Any other facts worth publishing.
+        stateful: Whether predictions depend on earlier observations of the episode.
         spec_version: Spec version that the message was written with.
     """
 

@@ -1,4 +1,4 @@
-"""The rules of the contract for a model's spec (T-4, M-1, M-6), and those of its numbers."""
+"""Checks a model's spec: T-4 (a spec agrees with itself) and M-1 and M-6 (sizes and numbers)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _FIX = "correct the model's spec"
 
 
 def spec_problems(spec: ModelSpec) -> tuple[Problem, ...]:
-    """What is wrong with a spec by itself, whatever the environment.
+    """Return every problem that a spec has on its own, independent of the environment.
 
     Returns:
-        A problem for each rule that is broken, with its path in the spec ("inputs['image']"); none:
-        it may be sent.
+        A problem for each rule that is broken, with its path in the spec ("inputs['image']"); empty
+        if the spec may be sent.
     """
     return tuple(_all(spec))
 
@@ -50,7 +50,7 @@ def _names(side: str, names: Sequence[str]) -> Iterator[Problem]:
             yield Problem(side, expected, f"{len(name)} characters", _FIX)
     if "" in names and len(names) > 1:
         actual = f"{len(names)} {side}"
-        yield Problem(port_path(side, ""), "an empty name only where it stands alone", actual, _FIX)
+        yield Problem(port_path(side, ""), "an empty name only if it is the only one", actual, _FIX)
 
 
 def _port(port: ModelInput | ModelOutput, path: str) -> Iterator[Problem]:

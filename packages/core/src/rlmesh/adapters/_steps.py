@@ -1,4 +1,4 @@
-"""Conversions of arrays, each with the one that undoes it.
+"""Conversions of arrays, each with its inverse.
 
 They act on the last axes of an array, so that batch axes before them need nothing. They are written
 from the environment to the model: an input takes them as they are, an output takes their inverses
@@ -20,7 +20,7 @@ from rlmesh.dtypes import DType
 __all__ = ["Chain", "Factor", "Image", "Interval", "Reorder", "Rotate", "Standardize", "Step"]
 
 _LUMINANCE = {ColorSpace.RGB: (0.299, 0.587, 0.114), ColorSpace.BGR: (0.114, 0.587, 0.299)}
-"""Weights of red, green and blue: ITU-R BT.601, as OpenCV and Pillow have them."""
+"""Weights of red, green and blue: ITU-R BT.601, as in OpenCV and Pillow."""
 
 
 class Step(Protocol):
@@ -28,29 +28,29 @@ class Step(Protocol):
 
     @property
     def calculates(self) -> bool:
-        """Whether the numbers change; else they only move."""
+        """Whether the numbers change; if False, they only move."""
         ...
 
     def inverse(self) -> Step:
-        """The conversion that undoes this one."""
+        """Return the conversion that undoes this one."""
         ...
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
-        """The array, converted."""
+        """Return the converted array."""
         ...
 
 
 @dataclass(frozen=True)
 class Interval:
-    """[start, end] to [low, high], linearly.
+    """A linear map from [start, end] to [low, high].
 
     Attributes:
-        start: What becomes `low`.
-        end: What becomes `high`.
-        low: Image of `start`.
-        high: Image of `end`.
-        guarded: `end` becomes `high` to the bit, and rounding leads no number out of [low, high]
-            that was within [start, end].
+        start: The number that becomes `low`.
+        end: The number that becomes `high`.
+        low: Result for `start`.
+        high: Result for `end`.
+        guarded: Whether `end` becomes exactly `high`, and rounding keeps every number within
+            [low, high] that was within [start, end].
     """
 
     start: Numbers
@@ -62,23 +62,23 @@ class Interval:
 
     @cached_property
     def _ratio(self) -> tuple[Numbers, Numbers]:
-        """What is multiplied by, and what divided by; one of them is 1 if both are one number."""
+        """Multiplier and divisor; one of them is 1 if both intervals are single numbers."""
         width, span = (
             b.combine(a, operator.sub) for a, b in ((self.start, self.end), (self.low, self.high))
         )
         if width.shape or span.shape:
             return span, width
-        # The ratio that is above 1 is more often one that floats have: 255, and 127.5.
+        # A ratio above 1 is more often exact in floats: 255, and 127.5.
         factor = span.values[0] / width.values[0]
         one = Numbers((1.0,))
         return (Numbers((factor,)), one) if factor > 1 else (one, Numbers((1 / factor,)))
 
     def inverse(self) -> Interval:
-        """See `Step`. What an environment is given keeps its bounds."""
+        """Return the inverse map; the one towards the environment keeps its bounds exactly."""
         return Interval(self.low, self.high, self.start, self.end, not self.guarded)
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
-        """See `Step`."""
+        """Return the mapped array."""
         start, (factor, divisor) = self.start, self._ratio
         result = array if start.is_zero else array - arrays.constant(start, array)
         result = result if divisor.is_one else result / arrays.constant(divisor, array)
@@ -86,7 +86,8 @@ class Interval:
         result = result if self.low.is_zero else result + arrays.constant(self.low, array)
         if not self.guarded:
             return result
-        # What is not negative, added to `low`, is never rounded to less than that.
+        # A non-negative number added to `low` is never rounded to less than `low`, so that only the
+        # upper end needs a guard.
         end, high = (arrays.constant(n, array) for n in (self.end, self.high))
         beyond = (array == end) | ((array < end) & (result > high))
         return arrays.xp.where(beyond, high, result)
@@ -94,7 +95,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Standardize:
-    """(x - mean) / std, or its inverse."""
+    """The map (x - mean) / std, or its inverse."""
 
     mean: Numbers
     std: Numbers
@@ -102,55 +103,55 @@ class Standardize:
     calculates = True
 
     def inverse(self) -> Standardize:
-        """See `Step`."""
+        """Return the map that undoes this one."""
         return replace(self, undone=not self.undone)
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
-        """See `Step`."""
+        """Return the array, standardized or restored."""
         mean, std = (arrays.constant(n, array) for n in (self.mean, self.std))
         return array * std + mean if self.undone else (array - mean) / std
 
 
 @dataclass(frozen=True)
 class Factor:
-    """Another unit."""
+    """A change of unit by a factor."""
 
     factor: float
     calculates = True
 
     def inverse(self) -> Factor:
-        """See `Step`."""
+        """Return the change back."""
         return Factor(1 / self.factor)
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
-        """See `Step`."""
+        """Return the array in the other unit."""
         return array * self.factor
 
 
 @dataclass(frozen=True)
 class Reorder:
-    """Elements of the last axis, picked by their places."""
+    """A selection of elements of the last axis, by their positions."""
 
     order: tuple[int, ...]
     calculates = False
 
     def inverse(self) -> Reorder:
-        """See `Step`; only of a permutation."""
+        """Return the inverse, which exists only for a permutation."""
         return Reorder(tuple(self.order.index(i) for i in range(len(self.order))))
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
-        """See `Step`."""
+        """Return the selected elements."""
         return arrays.xp.concatenate([array[..., i : i + 1] for i in self.order], axis=-1)
 
 
 @dataclass(frozen=True)
 class Rotate:
-    """Rotations in another form.
+    """A conversion of rotations to another form.
 
     Attributes:
-        source: The form they are in.
-        target: The form that is wanted.
-        squares: Whether the source, and the target, has matrices of (3, 3) instead of nine numbers.
+        source: The form to convert from.
+        target: The form to convert to.
+        squares: Whether the source and the target have matrices of (3, 3) instead of nine numbers.
     """
 
     source: RotationFormat
@@ -159,16 +160,16 @@ class Rotate:
 
     @property
     def calculates(self) -> bool:
-        """See `Step`."""
+        """Whether the numbers change; the two orders of a quaternion have the same numbers."""
         scalars = (RotationFormat.QUATERNION_WXYZ, RotationFormat.QUATERNION_XYZW)
         return self.source is not self.target and not {self.source, self.target} <= {*scalars}
 
     def inverse(self) -> Rotate:
-        """See `Step`."""
+        """Return the conversion back."""
         return Rotate(self.target, self.source, (self.squares[1], self.squares[0]))
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
-        """See `Step`."""
+        """Return the rotations in the other form."""
         if self.squares[0]:
             array = array.reshape((*array.shape[:-2], 9))
         array = convert_rotation(array, self.source, self.target, arrays.xp)
@@ -177,23 +178,23 @@ class Rotate:
 
 @dataclass(frozen=True)
 class Image:
-    """Axes and channels of an image in another order; by way of height, width, channels."""
+    """A change of an image's axes and channels, by way of height, width, channels."""
 
     layouts: tuple[ImageLayout, ImageLayout]
     colors: tuple[ColorSpace, ColorSpace]
 
     @property
     def calculates(self) -> bool:
-        """See `Step`."""
+        """Whether the numbers change, which they do only if colors become gray."""
         return self.colors[1] is ColorSpace.GRAY and self.colors[0] in _LUMINANCE
 
     def inverse(self) -> Image:
-        """See `Step`. Of gray it makes the color whose luminance it is."""
+        """Return the conversion back; gray becomes the color of equal channels."""
         (a, b), (c, d) = self.layouts, self.colors
         return Image((b, a), (d, c))
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
-        """See `Step`."""
+        """Return the image in the other layout and color."""
         xp = arrays.xp
         if self.colors[0] is self.colors[1] and self.layouts[0] is self.layouts[1]:
             return array
@@ -220,14 +221,14 @@ class Image:
 
 @dataclass(frozen=True)
 class Chain:
-    """Conversions in order, between two element types.
+    """A series of conversions between two element types.
 
     Attributes:
-        path: The input or leaf that the numbers are for, in messages.
-        steps: The conversions.
+        path: The input or leaf that the numbers belong to, for messages.
+        steps: The conversions, in order.
         work: Type to calculate in; None: nothing is calculated.
         rounds: Whether the results are rounded to whole numbers.
-        target: Type of the result; None: as it comes.
+        target: Type of the result; None: the type that the steps leave.
     """
 
     path: str
@@ -237,10 +238,10 @@ class Chain:
     target: DType | None
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
-        """The array, converted; rounding is to the nearest, ties to even.
+        """Return the converted array; rounding is to the nearest, ties to even.
 
         Raises:
-            InvalidValueError: If a number is not one of the target's type.
+            InvalidValueError: If the target's type cannot hold a number.
         """
         if self.work is not None:
             array = arrays.cast(array, self.work)

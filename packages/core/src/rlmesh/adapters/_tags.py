@@ -1,4 +1,4 @@
-"""Tags: what the leaves of an environment's spaces mean."""
+"""Tags: the meaning of the leaves of an environment's spaces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 
 
 class FeatureKind(Enum):
-    """What kind of quantity a feature is."""
+    """The kind of quantity that a feature is."""
 
     UNSPECIFIED = "unspecified"
     IMAGE = "image"
@@ -47,7 +47,7 @@ class ColorSpace(Enum):
 
 
 class RotationFormat(Enum):
-    """How a rotation is written as numbers; see `Feature.rotation`."""
+    """The form in which a rotation is written as numbers; see `Feature.rotation`."""
 
     UNSPECIFIED = "unspecified"
     QUATERNION_WXYZ = "quaternion_wxyz"
@@ -71,16 +71,16 @@ class Feature:
     """The meaning of one feature.
 
     Attributes:
-        role: Slash-separated role that both sides match by ("image/primary").
+        role: Slash-separated role by which both sides are matched ("image/primary").
         kind: The kind of quantity.
         layout: Order of the axes; images only.
         color: Order of the channels; images only.
-        rotation: How a rotation is written (angles in radians).
-        reference: Values or differences.
-        unit: Physical unit in UCUM notation ("m", "rad"); empty: none or not said.
-        frame: Frame of reference; empty: not said.
-        range: Interval of its numbers where it is not that of the space.
-        element_names: Names of the elements along the last axis; empty: not said.
+        rotation: Form of a rotation (angles in radians).
+        reference: Whether numbers are absolute or differences.
+        unit: Physical unit in UCUM notation ("m", "rad"); empty: none or not specified.
+        frame: Frame of reference; empty: not specified.
+        range: Interval of the numbers, if it is not that of the space.
+        element_names: Names of the elements along the last axis; empty: not specified.
     """
 
     role: str
@@ -97,13 +97,13 @@ class Feature:
 
 @dataclass(frozen=True)
 class TaggedLeaf:
-    """A feature and where it lies.
+    """A feature with its position in a space.
 
     Attributes:
         path: Keys and positions from the root of the space to the leaf; empty: the root itself.
-        feature: What lies there.
+        feature: Meaning of the feature.
         offset: First element along the last axis, for a leaf that joins several features.
-        length: Number of elements along the last axis, with `offset`.
+        length: Number of elements along the last axis, if `offset` is set.
     """
 
     path: tuple[str | int, ...]
@@ -114,7 +114,7 @@ class TaggedLeaf:
 
 @dataclass(frozen=True)
 class EnvTags:
-    """What an environment says of its spaces.
+    """The tags of an environment's spaces.
 
     Attributes:
         observation: Features of the observation space.

@@ -1,4 +1,4 @@
-"""Units of measurement, written as UCUM has them, and how numbers in one become those of another.
+"""Units of measurement in UCUM notation, and the factors between them.
 
 Only units that differ by a factor are known. The names are UCUM's (case sensitive codes,
 https://ucum.org/ucum), the factors those of the SI Brochure, 9th edition, tables 2, 4 and 8.
@@ -11,7 +11,7 @@ import math
 __all__ = ["unit_factor"]
 
 _KNOWN: dict[str, tuple[str, float]] = {
-    # unit: (what it measures, size in the unit of the SI)
+    # unit: (quantity, size in the SI unit of that quantity)
     **{u: ("length", f) for u, f in (("m", 1.0), ("dm", 0.1), ("cm", 0.01), ("mm", 0.001))},
     **{u: ("length", f) for u, f in (("um", 1e-6), ("km", 1e3), ("[in_i]", 0.0254))},
     **{u: ("angle", f) for u, f in (("rad", 1.0), ("mrad", 1e-3), ("deg", math.pi / 180))},
@@ -30,12 +30,12 @@ _KNOWN: dict[str, tuple[str, float]] = {
 
 
 def unit_factor(source: str, target: str) -> float | None:
-    """What a number in `source` is multiplied by to be one in `target`.
+    """Return the factor that converts a number in `source` to one in `target`.
 
     Both may be quotients of known units ("deg/s", "m/s/s", "m/s2").
 
     Returns:
-        The factor; None: one of them is not known, or they do not measure the same.
+        The factor; None if a unit is not known, or if they measure different quantities.
     """
     if source == target:
         return 1.0
@@ -46,7 +46,7 @@ def unit_factor(source: str, target: str) -> float | None:
 
 
 def _measure(unit: str) -> tuple[tuple[str, ...], float] | None:
-    """What a unit measures, and its size in that of the SI."""
+    """Return the quantity that a unit measures, and its size in the SI unit."""
     top, *below = _split(unit)
     if top not in _KNOWN:
         return None

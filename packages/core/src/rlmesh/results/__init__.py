@@ -1,4 +1,4 @@
-"""What an episode and a run gave, with its statistics, files and reports."""
+"""Results of episodes and runs, with statistics, files and reports."""
 
 from __future__ import annotations
 

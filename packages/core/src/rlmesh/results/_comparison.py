@@ -1,4 +1,4 @@
-"""Two runs of the same seeds, episode by episode."""
+"""Comparison of two runs of the same seeds, episode by episode."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ __all__ = ["Comparison", "compare"]
 Pair = tuple[EpisodeResult, EpisodeResult]
 
 MOST_NAMED = 5
-"""Seeds that an error names."""
+"""Largest number of seeds that an error names."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a run `a` did beside a run `b` of the same seeds. Differences are `a` less `b`.
+    """The comparison of a run `a` with a run `b` of the same seeds. Differences are `a` minus `b`.
 
     Attributes:
         pairs: The two episodes of each seed, in the order of `a`.
-        confidence: Probability with which each interval covers what it is of.
-        reward_difference: Mean of the pairs' differences of reward; NaN without pairs.
-        reward_interval: Its bootstrap interval, as of `RunResult.reward_interval`.
+        confidence: Probability with which each interval covers its quantity.
+        reward_difference: Mean difference of the pairs' rewards; NaN without pairs.
+        reward_interval: Bootstrap interval of `reward_difference`; see `RunResult.reward_interval`.
         wins: Number of pairs in which `a` has the larger reward.
-        ties: Number in which both have the same.
-        losses: Number in which `b` has the larger one. A reward of NaN is none of the three.
-        success_difference: Difference of the shares of successes, among the pairs in which both
-            environments reported it; None where none did.
-        success_interval: Its interval, by method 10 of Newcombe (1998) for paired proportions;
-            None where no pair reported it.
-        errors: Number of pairs of which an episode, or both, ended by an error. They are counted
-            with the reward that there was until then.
+        ties: Number of pairs with equal rewards.
+        losses: Number of pairs in which `b` has the larger reward. A pair with a reward of NaN
+            counts as none of the three.
+        success_difference: Difference of the success rates, among the pairs in which both
+            environments reported success; None if there is no such pair.
+        success_interval: Interval of `success_difference`, by method 10 of Newcombe (1998) for
+            paired proportions; None if there is no such pair.
+        errors: Number of pairs in which one or both episodes ended with an error. They count with
+            the reward reached until then.
     """
 
     pairs: tuple[Pair, ...]
@@ -80,22 +81,22 @@ class Comparison:
 def compare(a: RunResult, b: RunResult, confidence: float = 0.95) -> Comparison:
     """Compare two runs by pairs of episodes with the same seed, in whatever order they ran.
 
-    Pairs take the difficulty of a seed out of the difference, so that fewer episodes tell two
-    models apart than without.
+    Pairing removes the difficulty of a seed from the difference, so that fewer episodes suffice to
+    distinguish two models.
 
     Args:
         a: A run.
         b: Another run of the same seeds.
-        confidence: Probability with which each interval covers what it is of.
+        confidence: Probability with which each interval covers its quantity.
 
     Returns:
-        The comparison, `a` less `b`. Its reward interval is that of the mean of the pairs'
+        The comparison, `a` minus `b`. Its reward interval is that of the mean of the pairs'
         differences by the BCa bootstrap (Efron and Tibshirani, 1993, chapter 14); the success
         interval is by method 10 of Newcombe (Statistics in Medicine 17, 1998, 2635-2650).
 
     Raises:
-        ValueError: If an episode has no seed, a run has a seed twice, or one has a seed that the
-            other lacks; says which. If `confidence` is not between 0 and 1.
+        ValueError: If an episode has no seed, a run has a seed twice, or one run has a seed that
+            the other lacks (the message names them), or if `confidence` is not between 0 and 1.
     """
     check_confidence(confidence)
     pairs = _paired(a, b)
@@ -136,7 +137,7 @@ def _by_seed(name: str, run: RunResult) -> dict[int, EpisodeResult]:
     if twice:
         raise ValueError(
             f"expected each seed once, but {name} has {_named(twice)} more often; compare the runs "
-            f"of by_endpoint() where each endpoint played all seeds"
+            f"of by_endpoint() if each endpoint played all seeds"
         )
     return {episode.seed: episode for episode in run.episodes if episode.seed is not None}
 

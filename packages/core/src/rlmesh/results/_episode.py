@@ -1,4 +1,4 @@
-"""What an episode gave."""
+"""The result of one episode."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ __all__ = ["EpisodeEnd", "EpisodeFailure", "EpisodeResult", "Timing"]
 
 
 class EpisodeEnd(Enum):
-    """How an episode came to its end."""
+    """The way in which an episode ended."""
 
     TERMINATED = "terminated"
-    """The task's own end."""
+    """The task reached its own end."""
     TRUNCATED = "truncated"
-    """The environment cut it, such as by a time limit."""
+    """The environment cut the episode short, such as by a time limit."""
     LIMIT = "limit"
-    """The evaluation cut it, by its own limit of steps or seconds."""
+    """The evaluation cut the episode short, by its own limit of steps or seconds."""
     ERROR = "error"
-    """An error ended it; see `EpisodeResult.error`."""
+    """An error ended the episode; see `EpisodeResult.error`."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the time of an episode or a run went. All in seconds.
+    """The time of an episode or a run by activity, in seconds.
 
     Attributes:
-        total: Of an episode, from the start of its reset to the end of its last step; of a run,
-            wall time. What the other three leave of it went into RLMesh and callbacks.
-        predict: In the model's predictions, adapter included.
-        step: In requests to the environment.
-        wait: Waiting for a batch, an endpoint or a lane.
+        total: For an episode, the time from the start of its reset to the end of its last step; for
+            a run, wall time. The part that is not in the other three was spent in RLMesh and
+            callbacks.
+        predict: Time in the model's predictions, including the adapter.
+        step: Time in requests to the environment.
+        wait: Time waiting for a batch, an endpoint or a lane.
     """
 
     total: float = 0.0
@@ -44,7 +45,7 @@ class Timing:
     wait: float = 0.0
 
     def __add__(self, other: Timing) -> Timing:
-        """The sum, field by field."""
+        """Return the sum, field by field."""
         if not isinstance(other, Timing):
             return NotImplemented
         return Timing(
@@ -56,14 +57,14 @@ class Timing:
 
 
 NO_TIME = Timing()
-"""Nothing was measured."""
+"""The timing of an episode or run that was not measured: all zero seconds."""
 
 
 def one_time(seconds: float, timing: Timing) -> Timing:
-    """`timing`, with `seconds` as its total where it has none.
+    """Return `timing` with `seconds` as its total if it has none.
 
     Raises:
-        ValueError: If both are given and differ.
+        ValueError: If both times are set and differ.
     """
     if not timing.total:
         return replace(timing, total=seconds) if seconds else timing
@@ -77,17 +78,17 @@ def one_time(seconds: float, timing: Timing) -> Timing:
 
 @dataclass(frozen=True)
 class EpisodeFailure:
-    """Why an episode ended by an error: a record of an exception, here or of a peer.
+    """The reason why an episode ended with an error: a record of a local or remote exception.
 
     Attributes:
-        message: One sentence for a person.
+        message: One sentence for the user.
         exception_type: Name of the exception's type with its module ("builtins.ValueError").
         code: Number of the schema's `ErrorCode`; 0: the error was not a peer's answer.
-        traceback: The traceback's text; empty where it is not kept.
-        path: Where in the space or message; empty where that does not apply.
-        expected: What was expected there, in words.
-        actual: What came instead, in words.
-        exit_code: Of an environment whose process died: its exit code, or minus the number of the
+        traceback: Text of the traceback; empty if it is not kept.
+        path: Path within the space or message; empty if there is none.
+        expected: Description of what was expected at the path.
+        actual: Description of what was received instead.
+        exit_code: Exit code of an environment's process that died, or minus the number of the
             signal that ended it.
     """
 
@@ -102,13 +103,12 @@ class EpisodeFailure:
 
     @classmethod
     def of(cls, error: BaseException, *, expose_traceback: bool = False) -> EpisodeFailure:
-        """The record of an exception.
+        """Return the record of an exception.
 
         Args:
-            error: The exception. Of those of `rlmesh.errors` the facts are kept, and the type and
-                the traceback are the peer's, where it told them.
-            expose_traceback: Whether the traceback of this process is kept, where there is no
-                peer's.
+            error: The exception. For those of `rlmesh.errors`, the facts are kept, and type and
+                traceback are the peer's if it sent them.
+            expose_traceback: Whether the traceback of this process is kept if there is no peer's.
         """
         kind = type(error)
         name = _fact(error, "exception_type") or f"{kind.__module__}.{kind.__qualname__}"
@@ -128,33 +128,33 @@ class EpisodeFailure:
 
 
 def _fact(error: BaseException, name: str, default: Any = "") -> Any:
-    """A fact of one of our errors; what other exceptions have by that name is their own matter."""
+    """Return a fact of an RLMesh error; other exceptions may use the same name differently."""
     return getattr(error, name, default) if isinstance(error, RLMeshError) else default
 
 
 @dataclass(frozen=True)
 class EpisodeResult:
-    """What one episode gave.
+    """The result of one episode.
 
     Attributes:
-        index: Place in the run, from 0.
-        seed: Seed of its reset, 0 to 2**64 - 1; None: it ran unseeded.
-        reward: Sum of its rewards, added in order in float64.
+        index: Position in the run, from 0.
+        seed: Seed of the reset, 0 to 2**64 - 1; None: the episode ran unseeded.
+        reward: Sum of the rewards, added in order in float64.
         steps: Number of steps.
-        end: How it ended.
-        success: The environment's own word (`info["is_success"]` or `info["success"]` of the last
-            step, a bool, a number or an array of one); None: it said nothing.
-        seconds: Seconds of wall time from the start of the reset to the end of the last step; the
-            same as `timing.total`, whichever of the two is given.
+        end: The way in which the episode ended.
+        success: Success as reported by the environment (`info["is_success"]` or `info["success"]`
+            of the last step, a bool, a number or an array of one); None: it reported nothing.
+        seconds: Seconds of wall time from the start of the reset to the end of the last step; equal
+            to `timing.total`, whichever of the two is passed.
         env_id: Id of the environment's contract.
-        timing: Where the time went, in seconds.
-        endpoint: Endpoint that played it, such as its address; empty: not said.
-        error: Why it ended, with `EpisodeEnd.ERROR`.
-        final_info: The info of its last step, where the evaluation keeps it.
-        started_at: Unix time of its start, in seconds; 0: not said.
+        timing: Time by activity, in seconds.
+        endpoint: Endpoint that played the episode, such as its address; empty: not specified.
+        error: The error, if `end` is `EpisodeEnd.ERROR`.
+        final_info: The info of the last step, if the evaluation keeps it.
+        started_at: Unix time of the start, in seconds; 0: not specified.
 
     Raises:
-        ValueError: If `seconds` and `timing.total` are both given and differ.
+        ValueError: If `seconds` and `timing.total` are both set and differ.
     """
 
     index: int
@@ -178,10 +178,10 @@ class EpisodeResult:
 
     @property
     def terminated(self) -> bool:
-        """Whether the task's own end was reached."""
+        """Whether the task reached its own end."""
         return self.end is EpisodeEnd.TERMINATED
 
     @property
     def truncated(self) -> bool:
-        """Whether the environment cut the episode, such as by a time limit."""
+        """Whether the environment cut the episode short, such as by a time limit."""
         return self.end is EpisodeEnd.TRUNCATED

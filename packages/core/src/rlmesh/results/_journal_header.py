@@ -1,4 +1,4 @@
-"""What a journal is the journal of."""
+"""The header of a journal."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["JournalHeader"]
 
 @dataclass(frozen=True)
 class JournalHeader:
-    """What a run is, before it has played. It resumes only from a journal with an equal header.
+    """The description of a run before it plays; a resumed run needs an equal one.
 
     Attributes:
-        model_id: The model's name.
+        model_id: Name of the model.
         env_ids: Id of each environment's contract, in the order of the endpoints.
-        seeds: Seeds of the run in order, each 0 to 2**64 - 1; empty where it has none.
+        seeds: Seeds of the run in order, each 0 to 2**64 - 1; empty if it has none.
         episodes: Number of episodes of the run.
         instruction: Instruction of the run; None: none.
         spec_version: Spec version that the journal is written with, which is that of the package.
@@ -31,7 +31,10 @@ class JournalHeader:
     spec_version: str = __version__
 
     def differences(self, other: JournalHeader) -> Iterator[str]:
-        """Each field but `spec_version` that differs, in words: "episodes: expected 3, got 4"."""
+        """Yield a text for each field that differs: "episodes: expected 3, got 4".
+
+        `spec_version` is not compared.
+        """
         for field in fields(self):
             expected, actual = getattr(self, field.name), getattr(other, field.name)
             if field.name != "spec_version" and expected != actual:
@@ -39,10 +42,10 @@ class JournalHeader:
 
 
 def _told(expected: object, actual: object) -> str:
-    """Two values that differ; of long tuples the first place where they do."""
+    """Describe two values that differ; for long tuples, their first difference."""
     if not isinstance(expected, tuple) or not isinstance(actual, tuple):
         return f"expected {expected!r}, got {actual!r}"
     if len(expected) != len(actual):
         return f"expected {len(expected)} of them, got {len(actual)}"
-    place, a, b = next((i, a, b) for i, (a, b) in enumerate(zip(expected, actual)) if a != b)
-    return f"expected {a!r} at place {place}, got {b!r}"
+    index, a, b = next((i, a, b) for i, (a, b) in enumerate(zip(expected, actual)) if a != b)
+    return f"expected {a!r} at place {index}, got {b!r}"

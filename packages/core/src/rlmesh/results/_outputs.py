@@ -1,6 +1,6 @@
-"""What a run is written as: files, tables and reports.
+"""The forms in which a run is written and read: files, tables and reports.
 
-The rooms above do the work, and are imported when they are asked for it.
+Functions import the packages that do the work when they are called, because those import this one.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ __all__ = ["Outputs", "check_written_with"]
 
 
 class Outputs:
-    """The ways in which a `RunResult` is written, and read."""
+    """The methods by which a `RunResult` is written and read."""
 
     def to_bytes(self, *, backend: ArrayBackend | None = None) -> bytes:
-        """The run as a serialised `rlmesh.proto.eval.v1.RunResult`.
+        """Return the run as a serialised `rlmesh.proto.eval.v1.RunResult`.
 
-        Everything comes back from it, NaN payloads and the sign of zero included, but for what no
-        wire type holds: that is replaced by its repr in infos and metadata, with a warning a key.
+        The conversion is lossless, including NaN payloads and the sign of zero, except for values
+        in infos and metadata that no wire type can hold: each is replaced by its repr, with one
+        warning for each key.
 
         Args:
-            backend: Who knows the arrays of infos and metadata, such as `rlmesh.jax.BACKEND`; None:
-                the native one, which knows numbers of NumPy and PyTorch too.
+            backend: Backend that encodes the arrays of infos and metadata, such as
+                `rlmesh.jax.BACKEND`; None: the native one, which also reads numbers of NumPy and
+                PyTorch.
 
         Raises:
             ValueError: If a seed, index or number of steps is not within 0 and 2**64 - 1, or a key
@@ -41,32 +43,34 @@ class Outputs:
 
     @classmethod
     def from_bytes(cls, data: bytes, *, backend: ArrayBackend | None = None) -> RunResult:
-        """The run of a serialised `rlmesh.proto.eval.v1.RunResult`.
+        """Return the run in a serialised `rlmesh.proto.eval.v1.RunResult`.
 
         Args:
             data: The message.
-            backend: Who makes the arrays of infos and metadata, such as `rlmesh.numpy.BACKEND`;
-                None: they become `rlmesh.Tensor`, and NumPy's scalars numbers of Python.
+            backend: Backend that makes the arrays of infos and metadata, such as
+                `rlmesh.numpy.BACKEND`; None: they become `rlmesh.Tensor`, and NumPy's scalars
+                become Python numbers.
 
         Raises:
-            CodecError: If it is not one, breaks a rule of the contract, or was written with a spec
-                version that does not talk to this one.
+            CodecError: If `data` is not such a message, breaks a rule of the contract, or was
+                written with an incompatible spec version.
         """
         from rlmesh._wire.results import run_from_bytes
 
         return _readable(run_from_bytes(data, _or_native(backend)))
 
     def to_json(self, *, indent: int | None = None, backend: ArrayBackend | None = None) -> str:
-        """The run as a `rlmesh.proto.eval.v1.RunResult` in protobuf's JSON.
+        """Return the run as a `rlmesh.proto.eval.v1.RunResult` in protobuf's JSON.
 
-        Lossless as `to_bytes` is, but for NaN payloads, which JSON does not have: a NaN is "NaN".
+        The conversion is lossless like `to_bytes`, except for NaN payloads, which JSON does not
+        have: a NaN is "NaN".
 
         Args:
-            indent: Spaces by which each level is indented; None: all on one line.
-            backend: As of `to_bytes`.
+            indent: Number of spaces by which each level is indented; None: all on one line.
+            backend: As for `to_bytes`.
 
         Raises:
-            ValueError: As of `to_bytes`.
+            ValueError: As for `to_bytes`.
         """
         from rlmesh._wire.results import run_to_json
 
@@ -74,23 +78,23 @@ class Outputs:
 
     @classmethod
     def from_json(cls, text: str | bytes, *, backend: ArrayBackend | None = None) -> RunResult:
-        """The run of a `rlmesh.proto.eval.v1.RunResult` in protobuf's JSON.
+        """Return the run in a `rlmesh.proto.eval.v1.RunResult` in protobuf's JSON.
 
         Fields that this version does not know are ignored.
 
         Args:
             text: The JSON; bytes are UTF-8.
-            backend: As of `from_bytes`.
+            backend: As for `from_bytes`.
 
         Raises:
-            CodecError: As of `from_bytes`.
+            CodecError: As for `from_bytes`.
         """
         from rlmesh._wire.results import run_from_json
 
         return _readable(run_from_json(text, _or_native(backend)))
 
     def to_dataframe(self) -> Any:
-        """A `pandas.DataFrame` with one row an episode, in order.
+        """Return a `pandas.DataFrame` with one row for each episode, in order.
 
         Columns: index, seed (nullable UInt64), reward, steps, end (text), success (nullable
         boolean), seconds, predict_seconds, step_seconds, wait_seconds, endpoint, env_id, error and
@@ -110,12 +114,12 @@ class Outputs:
         title: str | None = None,
         compare: RunResult | None = None,
     ) -> str:
-        """A report in one HTML page that fetches nothing: no network, no script.
+        """Return a report as one HTML page without scripts that loads nothing from the network.
 
         Args:
-            path: File to write it to as UTF-8; None: none.
-            title: Its heading; None: made of the model's and the environment's names.
-            compare: Another run of the same seeds, for a comparison by pairs (`compare`).
+            path: File to which the page is written as UTF-8; None: it is not written.
+            title: Heading of the page; None: made from the model's and the environment's names.
+            compare: Another run of the same seeds, for a comparison by pairs (see `compare`).
 
         Returns:
             The page.
@@ -133,7 +137,7 @@ class Outputs:
         return html
 
     def print(self) -> None:
-        """Print the run's figures and episodes: by rich where that is installed, else as text."""
+        """Print the run's figures and episodes, with rich if it is installed, else as text."""
         from rlmesh._reporting.table import show
 
         show(self._run)
@@ -172,16 +176,19 @@ def _readable(run: RunResult) -> RunResult:
 
 
 def check_written_with(version: str) -> None:
-    """Check that what is stored was written with a spec version that talks to ours (E-8).
+    """Check that the spec version of a stored run or journal can be read by this one.
+
+    E-8: stored messages are compatible if their major versions are equal; release candidates only
+    if they are the same.
 
     Raises:
-        CodecError: If it was not.
+        CodecError: If the versions are incompatible.
     """
     from rlmesh._session.versions import compatible
 
     if not compatible(__version__, version):
         raise CodecError(
-            f"expected a version that talks to {__version__}, got {version!r}; read it with the "
+            f"expected a version compatible with {__version__}, got {version!r}; read it with the "
             f"rlmesh that wrote it",
             path="spec_version",
         )

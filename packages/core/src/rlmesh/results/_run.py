@@ -1,4 +1,4 @@
-"""What a run gave."""
+"""The result of one run."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ __all__ = ["RunResult"]
 
 @dataclass(frozen=True)
 class RunResult(Outputs):
-    """What one run gave.
+    """The result of one run.
 
-    Episodes that an error ended count in every figure, with the reward and the steps that there
-    were until then; `ends` says how many they are.
+    Episodes that an error ended count in every figure, with the reward and the steps reached until
+    then; `ends` has their number.
 
     Attributes:
         episodes: The finished episodes in order. A run that was cut short lacks some.
-        env_id: Id of the environment's contract; empty: not said, or several.
-        seconds: Seconds of wall time of the run; the same as `timing.total`, whichever of the two
-            is given.
-        model_id: The model's name; empty: not said.
-        timing: Where the time went, in seconds: `total` is wall time, the others are sums over the
-            endpoints, which may be more.
-        instruction: Instruction that the run was given; None: none.
-        started_at: Unix time of its start, in seconds; 0: not said.
+        env_id: Id of the environment's contract; empty: not specified, or several.
+        seconds: Seconds of wall time of the run; equal to `timing.total`, whichever of the two is
+            passed.
+        model_id: Name of the model; empty: not specified.
+        timing: Time by activity, in seconds: `total` is wall time, the others are sums over the
+            endpoints and may exceed it.
+        instruction: Instruction of the run; None: none.
+        started_at: Unix time of the start, in seconds; 0: not specified.
         metadata: Anything that the user added. Keys that begin with "rlmesh." are reserved.
-        spec_version: Spec version that it was written with, which is that of the package unless it
-            was read from elsewhere.
+        spec_version: Spec version that the run was written with, which is that of the package
+            unless it was read from elsewhere.
 
     Raises:
-        ValueError: If `seconds` and `timing.total` are both given and differ.
+        ValueError: If `seconds` and `timing.total` are both set and differ.
     """
 
     episodes: tuple[EpisodeResult, ...]
@@ -70,26 +70,26 @@ class RunResult(Outputs):
     def std_reward(self) -> float:
         """Population standard deviation of the episodes' rewards.
 
-        NaN without episodes, and where a reward is not finite.
+        NaN without episodes, or if a reward is not finite.
         """
         return std(self.rewards)
 
     def reward_interval(self, confidence: float = 0.95) -> Interval:
-        """Confidence interval of the mean reward, by the bootstrap.
+        """Return the confidence interval of the mean reward, by the bootstrap.
 
-        The bias-corrected and accelerated interval (BCa) of B. Efron and R. J. Tibshirani, An
-        Introduction to the Bootstrap, Chapman & Hall 1993, chapter 14, by 2,000 samples of a
-        generator with a fixed seed: equal rewards have equal intervals, everywhere. Above 10,000
-        episodes it is BCa's closed form, that chapter's ABC interval.
+        The interval is the bias-corrected and accelerated one (BCa) of B. Efron and R. J.
+        Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter 14, by 2,000
+        samples of a generator with a fixed seed, so that equal rewards have equal intervals on
+        every machine. Above 10,000 episodes it is BCa's closed form, that chapter's ABC interval.
 
-        It supposes that episodes are independent. With fewer than about 10 of them it covers the
-        mean less often than it says.
+        The method assumes that episodes are independent. With fewer than about 10 episodes, it
+        covers the mean less often than `confidence`.
 
         Args:
             confidence: Probability with which such an interval covers the mean.
 
         Returns:
-            Its ends; NaN twice with fewer than two episodes, or where a reward is not finite.
+            The interval; NaN twice with fewer than two episodes, or if a reward is not finite.
 
         Raises:
             ValueError: If `confidence` is not between 0 and 1.
@@ -98,28 +98,28 @@ class RunResult(Outputs):
 
     @property
     def success_rate(self) -> float | None:
-        """Share of successes among the episodes that reported it; None where none did."""
+        """Share of successes among the episodes that reported it; None if none did."""
         successes, reported = self.success_counts
         return successes / reported if reported else None
 
     @property
     def success_counts(self) -> tuple[int, int]:
-        """Number of successes, and of the episodes that reported on success."""
+        """Number of successes, and number of the episodes that reported success or failure."""
         reported = [e.success for e in self.episodes if e.success is not None]
         return sum(map(bool, reported)), len(reported)
 
     def success_interval(self, confidence: float = 0.95) -> Interval | None:
-        """Confidence interval of the success rate: the score interval.
+        """Return the confidence interval of the success rate: the score interval.
 
         E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal
-        of the American Statistical Association 22 (1927), 209-212. It holds for few episodes too,
-        and for those that all succeeded or all failed.
+        of the American Statistical Association 22 (1927), 209-212. It is valid for few episodes
+        too, and if all of them succeeded or all failed.
 
         Args:
             confidence: Probability with which such an interval covers the rate.
 
         Returns:
-            Its ends, within 0 and 1; None where no episode reported on success.
+            The interval, within 0 and 1; None if no episode reported success or failure.
 
         Raises:
             ValueError: If `confidence` is not between 0 and 1.
@@ -129,27 +129,27 @@ class RunResult(Outputs):
 
     @property
     def total_steps(self) -> int:
-        """Steps of all episodes."""
+        """Number of steps of all episodes."""
         return sum(episode.steps for episode in self.episodes)
 
     @property
     def steps_per_second(self) -> float:
-        """Steps of all episodes in a second of wall time; NaN where the time is not known."""
+        """Steps of all episodes per second of wall time; NaN if the time is not known."""
         return self.total_steps / self.seconds if self.seconds else float("nan")
 
     @property
     def ends(self) -> dict[EpisodeEnd, int]:
-        """How many episodes came to which end; ends that none came to are left out."""
+        """Number of episodes for each way to end; ways that did not occur are left out."""
         counts = Counter(episode.end for episode in self.episodes)
         return {end: counts[end] for end in EpisodeEnd if counts[end]}
 
     def by_endpoint(self) -> dict[str, RunResult]:
-        """The run's episodes by the endpoint that played them, each as a run of its own.
+        """Return the run's episodes by the endpoint that played them, each as a separate run.
 
         Returns:
-            Endpoint to run, in the order of the first episodes. A part's `timing` is the sum of
-            that of its episodes (all in seconds), its `started_at` that of its first one; what the
-            run was given is that of the whole.
+            A dict from endpoint to run, in the order of their first episodes. A part's `timing` is
+            the sum of that of its episodes (in seconds), and its `started_at` that of its first
+            one; the other attributes are those of the whole run.
         """
         parts: dict[str, list[EpisodeResult]] = {}
         for episode in self.episodes:

@@ -1,4 +1,4 @@
-"""Means and intervals, by the standard library alone and the same on every machine."""
+"""Means and intervals, computed with the standard library and identical on every machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import NamedTuple
 __all__ = ["Interval", "bootstrap_interval", "mean", "paired_interval", "std", "wilson_interval"]
 
 RESAMPLES = 2_000
-"""Samples that the bootstrap draws."""
+"""Number of samples that the bootstrap draws."""
 
 MOST_RESAMPLED = 10_000
-"""Numbers above which the bootstrap's closed form is used: drawing would take seconds."""
+"""Largest number of values that are resampled; above it, drawing would take seconds."""
 
 ROUNDING = 1e-12
-"""What the mean of numbers up to 1 may be off by."""
+"""Bound of the rounding error of the mean of numbers up to 1."""
 
 _NORMAL = statistics.NormalDist()
 
@@ -27,8 +27,8 @@ class Interval(NamedTuple):
     """A confidence interval.
 
     Attributes:
-        low: Its lower end.
-        high: Its upper end.
+        low: Lower end.
+        high: Upper end.
     """
 
     low: float
@@ -39,11 +39,11 @@ class Interval(NamedTuple):
 
 
 UNKNOWN = Interval(math.nan, math.nan)
-"""The interval of what has none."""
+"""The interval of a quantity that cannot be estimated: NaN twice."""
 
 
 def check_confidence(confidence: float) -> None:
-    """Refuse what is no confidence level.
+    """Refuse a number that is not a confidence level.
 
     Raises:
         ValueError: If `confidence` is not between 0 and 1, both excluded.
@@ -53,42 +53,42 @@ def check_confidence(confidence: float) -> None:
 
 
 def mean(numbers: Sequence[float]) -> float:
-    """The mean, correctly rounded wherever it is finite; NaN of no numbers."""
+    """Return the mean, correctly rounded if it is finite; NaN without numbers."""
     if not numbers:
         return math.nan
     try:
         return math.fsum(numbers) / len(numbers)
-    except (OverflowError, ValueError):  # The sum is too large, or of both infinities.
+    except (OverflowError, ValueError):  # The sum overflows, or has infinities of both signs.
         return sum(number / len(numbers) for number in numbers)
 
 
 def std(numbers: Sequence[float]) -> float:
-    """The population standard deviation; NaN of no numbers, and where one is not finite."""
+    """Return the population standard deviation; NaN without numbers or if one is not finite."""
     if not numbers or not all(map(math.isfinite, numbers)):
         return math.nan
     try:
         return statistics.pstdev(numbers)
-    except OverflowError:  # The squares are too large for Python 3.10.
+    except OverflowError:  # On Python 3.10, the squares may overflow.
         scale = float(max(map(abs, numbers)))
         return scale * statistics.pstdev([number / scale for number in numbers])
 
 
 def bootstrap_interval(numbers: Sequence[float], confidence: float) -> Interval:
-    """The bias-corrected and accelerated (BCa) bootstrap interval of a mean.
+    """Return the bias-corrected and accelerated (BCa) bootstrap interval of a mean.
 
     B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter
     14: BCa by `RESAMPLES` samples, with the acceleration of the jackknife; above `MOST_RESAMPLED`
     numbers the chapter's ABC interval, which is BCa's closed form and for a mean is exact to the
-    same order. The samples are those of a generator with a fixed seed: the same numbers have the
-    same interval in every process and on every machine.
+    same order. The samples are those of a generator with a fixed seed, so that the same numbers
+    have the same interval in every process and on every machine.
 
     Args:
         numbers: Numbers drawn independently.
         confidence: Probability with which such an interval covers the mean, such as 0.95.
 
     Returns:
-        The interval; of equal numbers, that number twice; NaN twice for fewer than two numbers, or
-        where one is not finite.
+        The interval; for equal numbers, that number twice; NaN twice for fewer than two numbers or
+        if one is not finite.
 
     Raises:
         ValueError: If `confidence` is not between 0 and 1.
@@ -99,7 +99,7 @@ def bootstrap_interval(numbers: Sequence[float], confidence: float) -> Interval:
     return _bca(tuple(numbers), confidence)
 
 
-@lru_cache(maxsize=8)  # A report and a table ask for the same ones again.
+@lru_cache(maxsize=8)  # A report and a table request the same intervals again.
 def _bca(numbers: tuple[float, ...], confidence: float) -> Interval:
     center = mean(numbers)
     scale = max(abs(number - center) for number in numbers)
@@ -113,51 +113,55 @@ def _bca(numbers: tuple[float, ...], confidence: float) -> Interval:
         ends = [error * _abc_point(z, acceleration) for z in tails]
     else:
         means = _resampled_means(parts)
-        # Half of those that are equal but for rounding: rewards of few kinds have many.
+        # Means that are equal to 0 but for rounding count half below it: if rewards have few
+        # distinct values, many means are equal.
         below = sum((m < -ROUNDING) + (m <= ROUNDING) for m in means) / (2 * len(means))
         shift = _NORMAL.inv_cdf(min(max(below, 0.5 / len(means)), 1 - 0.5 / len(means)))
         ends = [_quantile(means, _corrected(z, shift, acceleration)) for z in tails]
-    # A mean is never outside of its numbers, but for rounding.
-    least, most = min(numbers), max(numbers)
-    return Interval(*(min(max(center + scale * end, least), most) for end in ends))
+    # A mean is never outside the range of its numbers, except by rounding.
+    smallest, largest = min(numbers), max(numbers)
+    return Interval(*(min(max(center + scale * end, smallest), largest) for end in ends))
 
 
 def _acceleration(parts: Sequence[float]) -> float:
-    """The acceleration of a mean by the jackknife, of numbers whose mean is 0."""
-    # What leaving one out does to the mean is proportional to the number itself.
+    """Return the acceleration of a mean by the jackknife, for numbers with the mean 0."""
+    # Leaving one number out changes the mean in proportion to that number.
     squares = math.fsum(part**2 for part in parts)
     return math.fsum(part**3 for part in parts) / (6 * squares * math.sqrt(squares))
 
 
 def _corrected(z: float, shift: float, acceleration: float) -> float:
-    """The probability whose quantile stands for the normal quantile `z`."""
+    """Return the probability of the quantile that corresponds to the normal quantile `z`."""
     moved = shift + z
     rest = 1 - acceleration * moved
     return _NORMAL.cdf(shift + moved / rest) if rest > 0 else float(moved > 0)
 
 
 def _abc_point(z: float, acceleration: float) -> float:
-    """End of the ABC interval in standard errors: of a mean, whose bias and curvature are 0."""
+    """Return an end of the ABC interval, in standard errors.
+
+    For a mean, the bias and the curvature of the general formula are 0.
+    """
     moved = acceleration + z
     return moved / (1 - acceleration * moved) ** 2
 
 
 def _resampled_means(parts: Sequence[float]) -> list[float]:
-    """Means of samples with replacement, in order."""
+    """Return the means of samples with replacement, in ascending order."""
     size = len(parts)
     choices = random.Random(0).choices
     return sorted(math.fsum(choices(parts, k=size)) / size for _ in range(RESAMPLES))
 
 
 def _quantile(ordered: Sequence[float], probability: float) -> float:
-    """The quantile, linear between two numbers."""
-    place = probability * (len(ordered) - 1)
-    below = min(int(place), len(ordered) - 2)
-    return ordered[below] + (place - below) * (ordered[below + 1] - ordered[below])
+    """Return the quantile, interpolated linearly between two numbers."""
+    position = probability * (len(ordered) - 1)
+    below = min(int(position), len(ordered) - 2)
+    return ordered[below] + (position - below) * (ordered[below + 1] - ordered[below])
 
 
 def wilson_interval(successes: int, trials: int, confidence: float) -> Interval:
-    """The score interval of a proportion.
+    """Return the score interval of a proportion.
 
     E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal of
     the American Statistical Association 22 (1927), 209-212; without continuity correction.
@@ -179,7 +183,7 @@ def wilson_interval(successes: int, trials: int, confidence: float) -> Interval:
     spread = z * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
     center = share + z * z / (2 * trials)
     whole = 1 + z * z / trials
-    # Where all trials went one way, that end is exact but for rounding.
+    # If all trials had the same outcome, that end is exact, and rounding must not move it.
     low = max(0.0, (center - spread) / whole) if successes else 0.0
     high = min(1.0, (center + spread) / whole) if successes < trials else 1.0
     return Interval(low, high)
@@ -188,21 +192,21 @@ def wilson_interval(successes: int, trials: int, confidence: float) -> Interval:
 def paired_interval(
     both: int, first: int, second: int, neither: int, confidence: float
 ) -> Interval:
-    """The interval of a difference of two proportions of the same trials.
+    """Return the interval of a difference of two proportions of the same trials.
 
     R. G. Newcombe, Improved confidence intervals for the difference between binomial proportions
     based on paired data, Statistics in Medicine 17 (1998), 2635-2650, method 10: the two Wilson
-    intervals, squared and added, less what the pairs have in common.
+    intervals, squared and added, minus what the pairs have in common.
 
     Args:
         both: Number of pairs in which both succeeded.
-        first: Number in which only the first did.
-        second: Number in which only the second did.
-        neither: Number in which neither did.
+        first: Number of pairs in which only the first succeeded.
+        second: Number of pairs in which only the second succeeded.
+        neither: Number of pairs in which neither succeeded.
         confidence: Probability with which such an interval covers the difference, such as 0.95.
 
     Returns:
-        The interval of the first proportion less the second, within -1 and 1.
+        The interval of the first proportion minus the second, within -1 and 1.
 
     Raises:
         ValueError: If `confidence` is not between 0 and 1.
@@ -222,7 +226,7 @@ def paired_interval(
 
 
 def _phi(both: int, first: int, second: int, neither: int) -> float:
-    """The correlation of the two, corrected for continuity where it is above 0."""
+    """Return the correlation of the two, corrected for continuity if it is positive."""
     product = (both + first) * (second + neither) * (both + second) * (first + neither)
     if not product:
         return 0.0

@@ -1,7 +1,7 @@
-"""Reads arrays of any library, and nested lists of numbers, without importing one.
+"""Reads arrays of any library, and nested lists of numbers, without importing an array library.
 
 The rules are NumPy's, so that `contains` agrees with Gymnasium's: which types cast safely into
-which, and what number a list element becomes in a given type.
+which, and which number a list element becomes in a given type.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _MAX_NESTING = 64  # NumPy's limit on dimensions
 
 @dataclass(frozen=True)
 class ArrayView:
-    """An array of someone else's, not yet copied.
+    """A view of another library's array, before any copy.
 
     Attributes:
         dtype: Element type.
@@ -58,7 +58,7 @@ class ArrayView:
     swapped: bool = False
 
     def data(self) -> memoryview:
-        """The elements as bytes: C order, little-endian; a view of the source where it can be."""
+        """Return the bytes of the elements: C order, little-endian; a view if possible."""
         if not self.source.nbytes:
             return memoryview(b"")
         if self.swapped:
@@ -75,7 +75,7 @@ class ArrayView:
         return memoryview(self.source.tobytes())
 
     def elements(self) -> Sequence[float]:
-        """The elements as Python numbers, in C order."""
+        """Return the elements as Python numbers, in C order."""
         return elements(self.dtype, self.data())
 
 
@@ -86,7 +86,7 @@ class Nested:
     Attributes:
         shape: Extent of each level.
         items: The numbers in C order, as Python's bool, int and float.
-        dtype: The type that NumPy would give the array; None where that is not one of ours.
+        dtype: The type that NumPy would give the array; None if RLMesh has no such type.
     """
 
     shape: tuple[int, ...]
@@ -95,7 +95,7 @@ class Nested:
 
 
 def elements(dtype: DType, data: bytes | memoryview) -> Sequence[float]:
-    """Python numbers of little-endian bytes, converted one by one where that can be."""
+    """Return little-endian bytes as Python numbers, converted lazily if the type allows it."""
     if sys.byteorder == "little" and not (dtype.is_float and dtype.itemsize == 2):
         view = data if isinstance(data, memoryview) else memoryview(data)
         return cast("Sequence[float]", view.cast(cast("Any", dtype.code)))
@@ -103,7 +103,7 @@ def elements(dtype: DType, data: bytes | memoryview) -> Sequence[float]:
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` is one number of Python or NumPy (not a 0-dimensional array)."""
+    """Return whether `value` is one number of Python or NumPy (not a 0-dimensional array)."""
     if isinstance(value, (int, float, numbers.Real)):
         return True
     # NumPy registers its numbers with `numbers`, but not its bool.
@@ -111,21 +111,21 @@ def is_number(value: object) -> bool:
 
 
 def plain_number(value: Any) -> float:
-    """Python's bool, int or float of a number of any library; integers stay exact."""
+    """Return a number of any library as Python's bool, int or float; integers stay exact."""
     if isinstance(value, numbers.Integral):
         return value if isinstance(value, bool) else int(value)
     return float(value) if isinstance(value, numbers.Real) else bool(value)
 
 
 def is_array(value: object) -> bool:
-    """Whether Gymnasium would see a NumPy array: a Tensor counts as one."""
+    """Return whether Gymnasium would see a NumPy array; a Tensor counts as one."""
     return hasattr(value, "__array_interface__") and not is_number(value)
 
 
 def array_view(value: Any) -> ArrayView | None:
-    """A view of an array or NumPy scalar; None for anything else, or where it holds no numbers.
+    """Return a view of an array or NumPy scalar; None for anything that holds no numbers.
 
-    Reads the buffer protocol, the array interface, and `__array__` (PyTorch, JAX).
+    The buffer protocol, the array interface and `__array__` (PyTorch, JAX) are read.
     """
     if isinstance(value, Tensor):
         return ArrayView(value.dtype, value.shape, value.buffer)
@@ -134,14 +134,14 @@ def array_view(value: Any) -> ArrayView | None:
     try:
         view = memoryview(value)
     except (TypeError, ValueError, BufferError):
-        # NumPy exports no buffer of the types that it does not know, such as bfloat16.
+        # NumPy exports no buffer for types that it does not know, such as bfloat16.
         if hasattr(value, "__array_interface__"):
             return _interface_view(value)
         return _converted_view(value)
     order = view.format[0] if view.format[:1] in ("<", ">", "=", "@", "!") else "@"
     code = view.format[1:] if view.format[:1] == order else view.format
     element = _BY_SIZE.get((_FORMAT_KINDS.get(code, ""), view.itemsize))
-    if code == "2x":  # NumPy's opaque 2-byte items, which a bfloat16 Tensor becomes there
+    if code == "2x":  # NumPy's opaque 2-byte items, which is how NumPy sees a bfloat16 Tensor
         element = DTYPES["bfloat16"]
     if element is None:
         return None
@@ -151,7 +151,7 @@ def array_view(value: Any) -> ArrayView | None:
 
 
 def _scalar_view(value: Any) -> ArrayView | None:
-    """A NumPy scalar that is a Python number too (float64)."""
+    """Return a view of a NumPy scalar that is also a Python number (float64)."""
     try:
         return ArrayView(as_dtype(value.dtype), (), memoryview(value.tobytes()))
     except (AttributeError, TypeError):
@@ -173,13 +173,13 @@ def _converted_view(value: Any) -> ArrayView | None:
         return None
     try:
         array = convert()
-    except Exception:  # whatever another library raises, such as for a tensor on a GPU
+    except Exception:  # The conversion may raise anything, for example for a tensor on a GPU.
         return None
     return array_view(array) if hasattr(array, "__array_interface__") else None
 
 
 def can_cast(source: DType, target: DType) -> bool:
-    """Whether every value of `source` fits `target`, as `numpy.can_cast` decides it."""
+    """Return whether every value of `source` fits `target`, by the rules of `numpy.can_cast`."""
     if source == target or source.kind == "b":
         return True
     if target.kind == "b":
@@ -197,12 +197,12 @@ def _can_cast_to_float(source: DType, target: DType) -> bool:
     if source.kind == "f":
         return source.itemsize < target.itemsize
     if target.itemsize == 8:
-        return True  # NumPy calls 64-bit integers safe too
+        return True  # NumPy treats 64-bit integers as safe too, although a float64 rounds them.
     return source.itemsize < target.itemsize
 
 
 def read_nested(value: Any, depth: int = 0) -> Nested | None:
-    """Flatten nested sequences of numbers and arrays; None where ragged or not numbers."""
+    """Flatten nested sequences of numbers and arrays; None if ragged or not numbers."""
     if is_number(value):
         return _read_scalar(value)
     view = array_view(value)
@@ -236,7 +236,7 @@ def _read_scalar(value: Any) -> Nested:
 
 
 def _promote(dtypes: list[DType | None]) -> DType | None:
-    """The type of an array of elements of these types, as far as integer casts need it."""
+    """Return the type of an array of elements of these types, as far as integer casts need it."""
     result = dtypes[0]
     for other in dtypes[1:]:
         if result is None or other is None:
@@ -254,7 +254,7 @@ def _promote(dtypes: list[DType | None]) -> DType | None:
 
 
 def cast_numbers(items: Sequence[float], dtype: DType) -> Sequence[float] | None:
-    """The numbers as `numpy.asarray(items, dtype)` makes them; None where that raises."""
+    """Return the numbers as `numpy.asarray(items, dtype)` makes them; None if that would raise."""
     try:
         if dtype.kind == "b":
             return [bool(x) for x in items]

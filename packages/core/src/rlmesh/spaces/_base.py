@@ -1,4 +1,4 @@
-"""What every space has: a definition that never changes, a sampler, and children."""
+"""The base classes of all spaces: an immutable definition, a sampler, and children."""
 
 from __future__ import annotations
 
@@ -27,33 +27,36 @@ __all__ = [
 ]
 
 MAX_DEPTH = 24
-"""How many levels of spaces the contract allows."""
+"""Largest number of nested levels of a space, in levels; a leaf has one."""
 
 MAX_LEAVES = 4_096
-"""How many leaves of one space the contract allows."""
+"""Largest number of leaves of one space."""
 
 MAX_SPACES = 16_384
-"""How many spaces in one space, itself included, the contract allows."""
+"""Largest number of spaces in one space, itself included."""
 
 MAX_KEY_BYTES = 2**16
-"""Longest key of a Dict."""
+"""Largest size of a Dict's key, in bytes of UTF-8."""
 
 MAX_LEAF_DIMENSIONS = 31
-"""Most dimensions of a leaf; a batch has one more, and NumPy 1 takes 32."""
+"""Largest number of dimensions of a leaf: NumPy 1 allows 32, and a batch adds one."""
 
 MAX_LEAF_BYTES = 2**28
-"""Most bytes of one value of a leaf: those of a message."""
+"""Largest size of one value of a leaf, in bytes: that of a message."""
 
 _LEAF_KINDS = frozenset({"box", "discrete", "multi_binary", "multi_discrete", "text"})
 
 SeedResult = int | list[int] | dict[str, int] | None
-"""What `seed` returns: one seed, or those of the children, nested as the space is."""
+"""The type of what `seed` returns: one seed, or the children's, nested like the space."""
 
 T = TypeVar("T")
 
 
 def path_text(path: Sequence[str | int]) -> str:
-    """The place in a space as an expression: `("a", 0)` is `"['a'][0]"` (CONTRACT.md X-6)."""
+    """Return a path within a space as an expression: `("a", 0)` becomes `"['a'][0]"`.
+
+    X-6: an error's path is written with one subscript for each level.
+    """
     return "".join(map(_step_text, path))
 
 
@@ -67,8 +70,8 @@ def _step_text(key: str | int) -> str:
 class Space(ABC, Generic[T]):
     """A set of values.
 
-    Spaces compare and hash by their definition, which cannot be changed; the state of the sampler
-    is not part of it. The order of a Dict's keys and the exact bits of bounds are.
+    Spaces compare and hash by their definition, which cannot be changed. The order of a Dict's keys
+    and the exact bits of bounds belong to the definition; the state of the sampler does not.
 
     Attributes:
         kind: Name of the family in lower case ("multi_discrete").
@@ -82,7 +85,7 @@ class Space(ABC, Generic[T]):
     _spaces_within: int
 
     def __init__(self, seed: int | None = None) -> None:
-        # Subclasses call this last: it looks at the children.
+        # Subclasses call this constructor last, because it reads the children.
         self._rng = None
         self._depth = 1 + max((child.depth for _, child in self.children), default=0)
         if self._depth > MAX_DEPTH:
@@ -93,7 +96,7 @@ class Space(ABC, Generic[T]):
             self.seed(seed)
 
     def _count(self) -> None:
-        """Check how many parts the space has; one that stands in two places counts twice."""
+        """Check how many parts the space has; one that is used in two places counts twice."""
         parts = [child for _, child in self.children]
         self._leaves = (self.kind in _LEAF_KINDS) + sum(child._leaves for child in parts)
         self._spaces_within = 1 + sum(child._spaces_within for child in parts)
@@ -104,12 +107,12 @@ class Space(ABC, Generic[T]):
 
     @property
     def shape(self) -> tuple[int, ...] | None:
-        """Extent of each dimension of a value; None where a value is not an array."""
+        """Extent of each dimension of a value; None if a value is not an array."""
         return None
 
     @property
     def dtype(self) -> DType | None:
-        """Element type of a value; None where a value is not an array."""
+        """Element type of a value; None if a value is not an array."""
         return None
 
     @property
@@ -128,16 +131,16 @@ class Space(ABC, Generic[T]):
 
     @abstractmethod
     def contains(self, value: Any, /) -> bool:
-        """Whether `value` belongs to the space."""
+        """Return whether `value` belongs to the space."""
 
     def seed(self, seed: int | None = None) -> SeedResult:
-        """Seed the sampler, and those of the children with seeds drawn from it.
+        """Seed the sampler, and those of the children from seeds that it draws.
 
         Args:
-            seed: A non-negative integer. None: one from the operating system.
+            seed: A non-negative integer. None: a seed from the operating system.
 
         Returns:
-            The seed that was used, or for a composite space those of its children, nested.
+            The seed that was used; for a composite space the seeds of its children, nested.
 
         Raises:
             TypeError: If `seed` is not an integer.
@@ -147,7 +150,8 @@ class Space(ABC, Generic[T]):
         if own < 0:
             raise ValueError(f"expected a seed of at least 0, got {own}")
         self._rng = random.Random(own)
-        # A stream of its own, so that a child's seed and the first sample are not the same draw.
+        # The children's seeds come from a separate stream, so that the first of them and the first
+        # sample are not the same draw.
         seeds = random.Random(f"{own}").sample(range(2**31 - 1), len(self.children))
         return self._seed_result(
             own,
@@ -159,14 +163,14 @@ class Space(ABC, Generic[T]):
 
     @property
     def _random(self) -> random.Random:
-        """The sampler, seeded by the operating system at the latest now."""
+        """The sampler; one that was never seeded is seeded by the operating system now."""
         if self._rng is None:
             self._rng = random.Random()
         return self._rng
 
     @abstractmethod
     def _definition(self) -> tuple[object, ...]:
-        """What the space is compared and hashed by."""
+        """Return the facts that the space is compared and hashed by."""
 
     def _define(self, **facts: object) -> None:
         """Set public attributes, once, from a constructor."""
@@ -195,7 +199,7 @@ class Space(ABC, Generic[T]):
 
 
 class NumericSpace(Space[T]):
-    """A space whose value is an array of numbers, or one number, of a fixed shape."""
+    """A space of arrays of numbers of a fixed shape, or of single numbers."""
 
     _shape: tuple[int, ...]
     _dtype: DType
@@ -221,7 +225,7 @@ class NumericSpace(Space[T]):
 
 
 def check_extents(extents: Sequence[int], dtype: DType) -> None:
-    """Check the size of a leaf; an extent of 0 does not excuse the others.
+    """Check the size of a leaf; an extent of 0 does not excuse the other extents.
 
     Raises:
         SpaceError: If the contract allows no leaf of that shape.
@@ -230,15 +234,15 @@ def check_extents(extents: Sequence[int], dtype: DType) -> None:
         raise SpaceError(f"expected at most {MAX_LEAF_DIMENSIONS} dimensions, got {len(extents)}")
     size = math.prod(max(n, 1) for n in extents) * dtype.itemsize
     if size > MAX_LEAF_BYTES:
-        words = f"expected a leaf of at most {MAX_LEAF_BYTES} bytes"
-        raise SpaceError(f"{words}, got shape {tuple(extents)} of {dtype}")
+        expected = f"expected a leaf of at most {MAX_LEAF_BYTES} bytes"
+        raise SpaceError(f"{expected}, got shape {tuple(extents)} of {dtype}")
 
 
 def read_dtype(spec: DTypeLike, *, integer: bool = False) -> DType:
-    """The element type that a constructor was given.
+    """Return the element type that was passed to a constructor.
 
     Raises:
-        SpaceError: If there is no such type, or it is not an integer type where one is asked for.
+        SpaceError: If there is no such type, or `integer` is set and it is no integer type.
     """
     try:
         element = as_dtype(spec)
@@ -250,7 +254,7 @@ def read_dtype(spec: DTypeLike, *, integer: bool = False) -> DType:
 
 
 def read_int(value: object, name: str) -> int:
-    """The integer that a constructor was given: any integer type, but no bool.
+    """Return the integer that was passed to a constructor: any integer type, but no bool.
 
     Raises:
         SpaceError: If it is not an integer.
@@ -265,10 +269,10 @@ def read_int(value: object, name: str) -> int:
 
 
 def read_child(value: object, key: str | int) -> Space[Any]:
-    """The sub-space that a constructor was given under `key`.
+    """Return the sub-space that was passed to a constructor under `key`.
 
     Raises:
-        SpaceError: If it is not a space of ours.
+        SpaceError: If it is not a space of `rlmesh.spaces`.
     """
     if isinstance(value, Space):
         space: Space[Any] = value
@@ -282,7 +286,7 @@ def read_child(value: object, key: str | int) -> Space[Any]:
 def freeze_children(
     spaces: Mapping[Any, Space[Any]] | Sequence[Space[Any]],
 ) -> tuple[tuple[str | int, Space[Any]], ...]:
-    """The (key, space) pairs of a mapping, or the (index, space) pairs of a sequence."""
+    """Return the (key, space) pairs of a mapping, or the (index, space) pairs of a sequence."""
     pairs = spaces.items() if isinstance(spaces, Mapping) else enumerate(spaces)
     return tuple(pairs)
 

@@ -1,4 +1,4 @@
-"""`Bounds`: one side of a Box, exact to the bit and never larger than it must be."""
+"""`Bounds`: one side of a Box, exact to the bit and stored as compactly as possible."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Bounds:
     Attributes:
         data: One element (uniform), or all of them in C order; little-endian.
         uniform: Whether `data` is one element, which is the bound of every element.
-        unbounded: Of an integer dtype: which elements have no bound here, though the dtype ends
-            where their bound is. Empty: none; one byte 1: all; else a byte an element. Samplers may
-            heed it; equality does not.
+        unbounded: For an integer dtype, a mask of the elements without a bound on this side; their
+            bound in `data` is the dtype's limit. Empty: none; one byte 1: all; else one byte for
+            each element. Samplers may use the mask; equality ignores it.
     """
 
     data: bytes
@@ -43,11 +43,11 @@ class Bounds:
 
     @classmethod
     def of(cls, data: bytes, itemsize: int) -> Bounds:
-        """The canonical form: uniform exactly where all of at least one element are the same bits.
+        """Return the canonical form: uniform if and only if all elements have the same bits.
 
         Args:
-            data: All elements.
-            itemsize: Bytes of one.
+            data: All elements; no element at all is not uniform.
+            itemsize: Size of one element in bytes.
         """
         first = data[:itemsize]
         if data and data == first * (len(data) // itemsize):
@@ -55,35 +55,35 @@ class Bounds:
         return cls(data, False)
 
     def canonical(self, itemsize: int, size: int) -> Bounds:
-        """The canonical form of the bounds of `size` elements."""
+        """Return the canonical form of the bounds of `size` elements."""
         if not size:
             return Bounds(b"", False)
         form = self if self.uniform else Bounds.of(self.data, itemsize)
         return form.marked(self.unbounded) if self.unbounded else form
 
     def marked(self, mask: bytes) -> Bounds:
-        """The same bounds with elements marked as unbounded.
+        """Return the same bounds with elements marked as unbounded.
 
         Args:
-            mask: A byte an element, or one byte for all.
+            mask: One byte for each element, or one byte for all.
         """
         if 1 not in mask:
             return replace(self, unbounded=b"")
         return replace(self, unbounded=mask if 0 in mask else b"\1")
 
     def expand(self, size: int) -> bytes:
-        """All elements of a box of `size` elements."""
+        """Return the bytes of all elements of a box of `size` elements."""
         return self.data * size if self.uniform else self.data
 
     def values(self, dtype: DType) -> Any:
-        """The bounds as an iterable of numbers, endless where they are uniform."""
+        """Return the bounds as an iterable of numbers, endless if they are uniform."""
         if self.uniform:
             return repeat(dtype.unpack(self.data)[0])
         return elements(dtype, self.data)
 
 
 def bound_shape(value: object) -> tuple[int, ...] | None:
-    """The shape of an array or nested list given as a bound; None where it has none."""
+    """Return the shape of an array or nested list passed as a bound; None if it has none."""
     if is_number(value) or isinstance(value, Bounds):
         return None
     given = array_view(value) or read_nested(value)
@@ -91,10 +91,10 @@ def bound_shape(value: object) -> tuple[int, ...] | None:
 
 
 def read_bounds(value: Any, side: Side, shape: tuple[int, ...], dtype: DType) -> Bounds:
-    """The canonical bounds that a constructor was given.
+    """Return the canonical bounds that were passed to a constructor.
 
     Raises:
-        SpaceError: If it is not numbers, of another shape, out of the dtype's range, or NaN.
+        SpaceError: If `value` is not numbers, of another shape, out of the dtype's range, or NaN.
     """
     size = math.prod(shape)
     if isinstance(value, Bounds):
@@ -116,14 +116,14 @@ def read_bounds(value: Any, side: Side, shape: tuple[int, ...], dtype: DType) ->
     if given.dtype == dtype:
         _refuse_nan(own.data, side, dtype)
         return own
-    # Where the array is uniform, one element is all that must be converted.
+        # Of a uniform array only one element has to be converted.
     data = _convert(elements(given.dtype, own.data), side, dtype)
     bounds = Bounds(data, True) if own.uniform else Bounds.of(data, dtype.itemsize)
     return bounds.marked(_mask(elements(given.dtype, own.data), dtype))
 
 
 def _mask(items: Iterable[float], dtype: DType) -> bytes:
-    """Which of the numbers given as bounds are infinite, where the dtype has no infinity."""
+    """Return a mask of the bounds that are infinite although the dtype has no infinity."""
     if dtype.is_float or dtype.kind == "b":
         return b""
     return bytes(isinstance(x, float) and math.isinf(x) for x in items)
@@ -152,6 +152,7 @@ def _check_marks(bounds: Bounds, side: Side, size: int, dtype: DType) -> None:
     if not size:
         return
     limit = dtype.limits[side == "high"]
+    # One byte 1 marks every value. Otherwise a uniform bound is repeated to pair with each mark.
     marks = repeat(1) if mask == b"\1" else mask
     values = dtype.unpack(bounds.data) * (size if bounds.uniform and mask != b"\1" else 1)
     if any(mark and value != limit for mark, value in zip(marks, values)):
@@ -167,14 +168,14 @@ def _refuse_nan(data: bytes, side: Side, dtype: DType) -> None:
 
 
 def _bound(value: float, side: Side, dtype: DType) -> float:
-    """One bound as a number that `dtype` holds."""
+    """Return one bound as a number that `dtype` can hold."""
     if value != value:
         raise SpaceError(f"expected numbers for {side}, got NaN")
     if dtype.is_float:
         return _float_bound(value, side, dtype)
     low, high = dtype.limits
     if math.isinf(value):
-        # As Gymnasium has it: unbounded means as far as the type goes.
+        # As in Gymnasium, an unbounded integer is bounded by the limit of its type.
         limit = low if side == "low" else high
         if (value < 0) == (side == "low"):
             return limit

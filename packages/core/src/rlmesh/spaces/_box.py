@@ -28,7 +28,7 @@ __all__ = ["Box"]
 
 
 class Box(NumericSpace[Tensor]):
-    """Arrays of fixed shape with `low <= x <= high`, element by element. Never NaN.
+    """Arrays of fixed shape with `low <= x <= high`, element by element; NaN is never a member.
 
     Attributes:
         low_bounds: Lower bounds, compact and exact.
@@ -36,7 +36,7 @@ class Box(NumericSpace[Tensor]):
 
     Args:
         low: Lower bound: a number, nested lists, an array of any library, or `Bounds`. An infinite
-            bound of an integer dtype is the dtype's limit, marked as unbounded.
+            bound of an integer dtype becomes the dtype's limit, marked as unbounded.
         high: Upper bound, like `low`.
         shape: Extent of each dimension. None: that of the arrays; `(1,)` for two numbers.
         dtype: Element type.
@@ -81,16 +81,16 @@ class Box(NumericSpace[Tensor]):
     def sample(self) -> Tensor:
         """Draw every element independently.
 
-        Uniformly between two bounds, from a shifted exponential distribution beside one, from the
-        normal distribution where there is none. Integers: uniformly, both bounds included.
+        Floats are uniform between two bounds, exponential beside one bound and normal without any.
+        Integers are uniform, both bounds included.
         """
         data = sample_box(self._random, self._dtype, self.size, self.low_bounds, self.high_bounds)
         return Tensor(data, self._dtype, self._shape)
 
     def contains(self, value: Any, /) -> bool:
-        """Whether `value` has the shape, a type that casts safely, and keeps the bounds.
+        """Return whether `value` has the shape and a type that casts safely, and is in bounds.
 
-        Numbers and nested lists are taken as arrays of the space's own dtype.
+        Numbers and nested lists are read as arrays of the space's own dtype.
         """
         view = None if is_number(value) else array_view(value)
         if view is not None:
@@ -119,7 +119,7 @@ class Box(NumericSpace[Tensor]):
         if low.uniform and high.uniform and not math.isnan(sum(values)):
             if self._whole_range:
                 return True
-            # No NaN, so that min and max are what they say.
+            # Without NaN, min and max are well defined.
             at_least, at_most = (self._dtype.unpack(b.data)[0] for b in (low, high))
             return at_least <= min(values) and max(values) <= at_most
         return all(map(le, low.values(self._dtype), values)) and all(
@@ -130,7 +130,7 @@ class Box(NumericSpace[Tensor]):
         return self._shape, self._dtype.name, self.low_bounds, self.high_bounds
 
     def __getstate__(self) -> dict[str, Any]:
-        # Expanded bounds are cheap to make again and large to send.
+        # Expanded bounds are cheap to compute and large to send, so they are not pickled.
         return {k: v for k, v in self.__dict__.items() if k not in ("low", "high")}
 
     def __repr__(self) -> str:
@@ -140,7 +140,7 @@ class Box(NumericSpace[Tensor]):
 
 
 def read_shape(shape: Iterable[int]) -> tuple[int, ...]:
-    """The extents that a constructor was given.
+    """Return the extents that were passed to a constructor.
 
     Raises:
         SpaceError: If they are not integers of at least 0.
@@ -171,13 +171,13 @@ def _check_order(low: Bounds, high: Bounds, dtype: DType) -> None:
         pairs = zip(dtype.unpack(low.data), dtype.unpack(high.data), strict=True)
     else:
         pairs = zip(low.values(dtype), high.values(dtype), strict=False)
-    for i, (least, most) in enumerate(pairs):
-        if least > most:
-            raise SpaceError(f"expected low <= high, got {least} > {most} at element {i}")
+    for i, (low_bound, high_bound) in enumerate(pairs):
+        if low_bound > high_bound:
+            raise SpaceError(f"expected low <= high, got {low_bound} > {high_bound} at element {i}")
 
 
 def _is_whole_range(low: Bounds, high: Bounds, dtype: DType) -> bool:
-    """Whether the bounds exclude nothing that the dtype holds, but NaN."""
+    """Return whether the bounds exclude nothing that the dtype can hold, except NaN."""
     if not (low.uniform and high.uniform):
         return False
     limits: tuple[float, float] = (-math.inf, math.inf) if dtype.is_float else dtype.limits

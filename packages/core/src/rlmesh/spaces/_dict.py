@@ -14,7 +14,7 @@ __all__ = ["Dict"]
 class Dict(Space[dict[Any, Any]]):
     """Dicts with a value of a sub-space under each key.
 
-    The keys keep the order that they are given in; Gymnasium sorts those of a plain dict.
+    The keys keep the order that they are passed in; Gymnasium sorts the keys of a plain dict.
 
     Args:
         spaces: The sub-spaces: a mapping, or (key, space) pairs. A key is a string or an integer.
@@ -22,13 +22,13 @@ class Dict(Space[dict[Any, Any]]):
         **kwargs: More sub-spaces, after those of `spaces`.
 
     Raises:
-        SpaceError: If a key is of another type or comes twice, or its space is not a space.
+        SpaceError: If a key has another type or appears twice, or a value is not a space.
     """
 
     kind = "dict"
 
-    # Overloads, because mypy takes the spaces of a dict literal as `object` where it could be
-    # either a mapping or an iterable.
+    # Two overloads, because mypy infers `object` for the spaces of a dict literal if the parameter
+    # can be either a mapping or an iterable.
     @overload
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Dict(Space[dict[Any, Any]]):
         return {key: space.sample() for key, space in self._children}
 
     def contains(self, value: Any, /) -> bool:
-        """Whether `value` is a dict of exactly these keys, in any order, with their values."""
+        """Return whether `value` is a dict with exactly these keys, in any order, and values."""
         if not isinstance(value, dict):
             return False
         items: dict[Any, Any] = value
@@ -84,15 +84,15 @@ class Dict(Space[dict[Any, Any]]):
         return all(space.contains(items[key]) for key, space in self._children)
 
     def keys(self) -> KeysView[str | int]:
-        """The keys, in order."""
+        """Return the keys, in order."""
         return self._spaces.keys()
 
     def values(self) -> ValuesView[Space[Any]]:
-        """The sub-spaces, in order."""
+        """Return the sub-spaces, in order."""
         return self._spaces.values()
 
     def items(self) -> ItemsView[str | int, Space[Any]]:
-        """The (key, space) pairs, in order."""
+        """Return the (key, space) pairs, in order."""
         return self._spaces.items()
 
     def __getitem__(self, key: str | int) -> Space[Any]:
@@ -128,7 +128,7 @@ def _pairs(spaces: object) -> Iterable[tuple[Any, Any]]:
 
 
 def _read_key(key: object) -> str | int:
-    """A key as a plain string or integer."""
+    """Return a key as a plain string or integer."""
     if isinstance(key, str):
         name = str.__str__(key)
         if any("\ud800" <= c <= "\udfff" for c in name):

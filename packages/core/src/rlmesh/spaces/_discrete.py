@@ -23,7 +23,7 @@ class Discrete(NumericSpace[int]):
         n: Number of elements, at least 1.
         seed: Seed of the sampler.
         start: Smallest element.
-        dtype: Integer type that a value travels in.
+        dtype: Integer type of a value on the wire.
 
     Raises:
         SpaceError: If `n` is less than 1, or an element does not fit the dtype.
@@ -56,7 +56,7 @@ class Discrete(NumericSpace[int]):
         return self.start + self._random.randrange(self.n)
 
     def contains(self, value: Any, /) -> bool:
-        """Whether `value` is an integer of the range, of a type that casts safely to the dtype."""
+        """Return whether `value` is an integer in range, of a type that casts safely."""
         if isinstance(value, int):
             return self.start <= value < self.start + self.n
         if not hasattr(value, "__array_interface__"):

@@ -23,8 +23,8 @@ class GraphInstance(NamedTuple):
 
     Attributes:
         nodes: Features of the n nodes: `(n, *shape)`.
-        edges: Features of the m edges: `(m, *shape)`; None where there are no edges.
-        edge_links: Source and target node of each edge: int32 `(m, 2)`; None like `edges`.
+        edges: Features of the m edges: `(m, *shape)`; None if there are no edges.
+        edge_links: Source and target node of each edge: int32 `(m, 2)`; None if `edges` is None.
     """
 
     nodes: Any
@@ -66,7 +66,7 @@ class Graph(Space[GraphInstance]):
 
     @property
     def children(self) -> tuple[tuple[str | int, Space[Any]], ...]:
-        """The node space under "nodes" and, where there is one, the edge space under "edges"."""
+        """The node space under "nodes" and, if there is one, the edge space under "edges"."""
         nodes: tuple[str | int, Space[Any]] = ("nodes", self.node_space)
         return (nodes,) if self.edge_space is None else (nodes, ("edges", self.edge_space))
 
@@ -75,7 +75,7 @@ class Graph(Space[GraphInstance]):
 
         Args:
             num_nodes: Number of nodes, at least 1.
-            num_edges: Number of edges. None: a number below `num_nodes * (num_nodes - 1)`.
+            num_edges: Number of edges. None: a random number below `num_nodes * (num_nodes - 1)`.
 
         Raises:
             ValueError: If a number is too small.
@@ -95,9 +95,9 @@ class Graph(Space[GraphInstance]):
         return GraphInstance(nodes, edges, Tensor(ends, "int32", (num_edges, 2)))
 
     def contains(self, value: Any, /) -> bool:
-        """Whether `value` is a GraphInstance, ours or Gymnasium's, of this space's features.
+        """Return whether `value` is a GraphInstance, ours or Gymnasium's, of this space's features.
 
-        Edges and their links come together, and every link names two of the nodes.
+        Edges and their links come together, and every link joins two of the nodes.
         """
         if not isinstance(value, tuple) or getattr(value, "_fields", ()) != GraphInstance._fields:
             return False

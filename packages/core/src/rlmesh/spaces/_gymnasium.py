@@ -1,4 +1,4 @@
-"""Conversion to and from Gymnasium's spaces, which rlmesh-numpy does."""
+"""Conversion to and from Gymnasium's spaces, delegated to rlmesh-numpy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["from_gymnasium", "to_gymnasium"]
 
 
 def from_gymnasium(space: Any) -> Space[Any]:
-    """Our space of a `gymnasium.Space`.
+    """Return the RLMesh space that equals a `gymnasium.Space`.
 
     Raises:
         ImportError: If rlmesh-numpy is not installed.
@@ -21,7 +21,7 @@ def from_gymnasium(space: Any) -> Space[Any]:
 
 
 def to_gymnasium(space: Space[Any]) -> Any:
-    """The `gymnasium.Space` of one of ours.
+    """Return the `gymnasium.Space` that equals an RLMesh space.
 
     Raises:
         ImportError: If rlmesh-numpy is not installed.

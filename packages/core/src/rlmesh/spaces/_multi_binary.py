@@ -20,11 +20,11 @@ class MultiBinary(NumericSpace[Tensor]):
     """Arrays of zeros and ones of a fixed shape, as int8.
 
     Attributes:
-        n: The length or the shape, as the space was declared with.
-        flat: Whether it was declared by one length instead of a shape.
+        n: The length or the shape that the space was declared with.
+        flat: Whether the space was declared with one length instead of a shape.
 
     Args:
-        n: One length, or the extent of each dimension; at least 1 each.
+        n: One length, or the extent of each dimension; each at least 0.
         seed: Seed of the sampler.
 
     Raises:
@@ -50,7 +50,7 @@ class MultiBinary(NumericSpace[Tensor]):
         return Tensor(sample_bits(self._random, self.size), self._dtype, self._shape)
 
     def contains(self, value: Any, /) -> bool:
-        """Whether `value` is an array or nested lists of the shape, all 0 or 1, of any type."""
+        """Return whether `value` is an array or nested lists of the shape, all 0 or 1."""
         if is_array(value):
             view = array_view(value)
             return view is not None and view.shape == self._shape and _binary(view.elements())

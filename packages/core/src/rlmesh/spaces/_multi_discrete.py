@@ -27,7 +27,7 @@ class MultiDiscrete(NumericSpace[Tensor]):
         nvec: Number of choices of each element, at least 1: nested lists or an array.
         dtype: Integer type of the values.
         seed: Seed of the sampler.
-        start: Smallest choice of each element, of the shape of `nvec`. None: all 0.
+        start: Smallest choice of each element, in the shape of `nvec`. None: all 0.
 
     Raises:
         SpaceError: If a count is less than 1, a choice does not fit the dtype, or shapes differ.
@@ -62,15 +62,15 @@ class MultiDiscrete(NumericSpace[Tensor]):
         super().__init__(seed)
 
     def sample(self) -> Tensor:
-        """Draw each element; all its choices are equally likely."""
+        """Draw each element; all choices of an element are equally likely."""
         pairs = zip(self._numbers(self.start), self._last(), strict=True)
         drawn = sample_integers(self._random, pairs)
         return Tensor(self._dtype.pack(drawn), self._dtype, self._shape)
 
     def contains(self, value: Any, /) -> bool:
-        """Whether `value` is an array or nested lists of the shape, in range element by element.
+        """Return whether `value` is an array or nested lists of the shape, each element in range.
 
-        Its type must cast safely; a list of integers counts as int64, as it does in NumPy.
+        Its type must cast safely to the dtype; a list of integers counts as int64, as in NumPy.
         """
         if is_array(value):
             view = array_view(value)
@@ -90,7 +90,7 @@ class MultiDiscrete(NumericSpace[Tensor]):
         )
 
     def _last(self) -> list[float]:
-        """Largest choice of each element."""
+        """Return the largest choice of each element."""
         return [x - 1 for x in map(add, self._numbers(self.start), self._numbers(self.nvec))]
 
     def _numbers(self, tensor: Tensor) -> Sequence[float]:
@@ -115,6 +115,7 @@ def _read_integers(value: Any, name: str, dtype: DType) -> Tensor:
         raise SpaceError(f"expected {name} to be an array of integers, got {value!r}")
     low, high = dtype.limits
     for item in nested.items:
+        # NaN is not equal to itself, and compares false with both limits.
         if item not in (low, high) and (item != item or not low < item < high):
             raise SpaceError(f"expected {name} within {dtype} ({low} to {high}), got {item}")
         if item != int(item):

@@ -1,4 +1,4 @@
-"""`OneOf`: a value of one of several sub-spaces."""
+"""`OneOf`: a value of one of several alternative sub-spaces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["OneOf"]
 
 
 class OneOf(Space[tuple[int, Any]]):
-    """Pairs of the index of a sub-space and a value of it.
+    """Pairs of the index of a sub-space and a value of that sub-space.
 
     Attributes:
         spaces: The alternatives in order.
@@ -44,12 +44,12 @@ class OneOf(Space[tuple[int, Any]]):
         return self._children
 
     def sample(self) -> tuple[int, Any]:
-        """Draw an alternative, then a value of it."""
+        """Draw an alternative, then a value of that alternative."""
         index = self._random.randrange(len(self.spaces))
         return index, self.spaces[index].sample()
 
     def contains(self, value: Any, /) -> bool:
-        """Whether `value` is a pair of an index and a value of that alternative."""
+        """Return whether `value` is a pair of an index and a value of that alternative."""
         if not isinstance(value, tuple):
             return False
         pair: tuple[Any, ...] = value
@@ -75,7 +75,7 @@ class OneOf(Space[tuple[int, Any]]):
 
 
 def _is_index(value: object) -> bool:
-    """Whether `value` is Python's int or NumPy's int64 scalar, as Gymnasium asks."""
+    """Return whether `value` is Python's int or NumPy's int64 scalar, as Gymnasium requires."""
     if isinstance(value, int):
         return True
     view = array_view(value) if is_number(value) else None

@@ -14,39 +14,41 @@ from rlmesh.spaces._bounds import Bounds
 __all__ = ["sample_bits", "sample_box", "sample_integers"]
 
 _LOW_BIT = bytes(i & 1 for i in range(256))
-_EXACT = 2**53  # up to here a random float times a span reaches every integer
+_EXACT = 2**53  # Up to this span, a random float times the span reaches every integer.
 _LARGEST = {
     "float16": 65504.0,
     "bfloat16": 3.3895313892515355e38,
     "float32": 3.4028234663852886e38,
     "float64": sys.float_info.max,
 }
+"""Largest finite number of each float type."""
 
 
 def sample_bits(rng: random.Random, size: int) -> bytes:
-    """`size` bytes, each 0 or 1."""
+    """Return `size` random bytes, each 0 or 1."""
     return rng.randbytes(size).translate(_LOW_BIT)
 
 
 def sample_integers(rng: random.Random, pairs: Iterable[tuple[float, float]]) -> Sequence[float]:
-    """One integer for each (low, high), both included."""
+    """Return one random integer for each (low, high), both included."""
     return [rng.randint(int(low), int(high)) for low, high in pairs]
 
 
 def sample_box(rng: random.Random, dtype: DType, size: int, low: Bounds, high: Bounds) -> bytes:
-    """The bytes of one value of a Box of `size` elements."""
+    """Return the bytes of one random value of a Box of `size` elements."""
     if not size:
         return b""
     if not dtype.is_float:
         return _sample_integer_box(rng, dtype, size, low, high)
     largest = _LARGEST[dtype.name]
     if low.uniform and high.uniform:
-        least, most = (dtype.unpack(b.data)[0] for b in (low, high))
-        if -math.inf < least and most < math.inf and math.isfinite(most - least):
-            span, draw = most - least, rng.random
-            return dtype.pack([min(most, least + span * draw()) for _ in range(size)])
+        low_bound, high_bound = (dtype.unpack(b.data)[0] for b in (low, high))
+        span = high_bound - low_bound
+        if -math.inf < low_bound and high_bound < math.inf and math.isfinite(span):
+            draw = rng.random
+            return dtype.pack([min(high_bound, low_bound + span * draw()) for _ in range(size)])
     pairs = islice(zip(low.values(dtype), high.values(dtype), strict=False), size)
-    return dtype.pack([_sample_float(rng, least, most, largest) for least, most in pairs])
+    return dtype.pack([_sample_float(rng, lower, upper, largest) for lower, upper in pairs])
 
 
 def _sample_integer_box(
@@ -55,16 +57,16 @@ def _sample_integer_box(
     if not (low.uniform and high.uniform):
         pairs = islice(zip(low.values(dtype), high.values(dtype), strict=False), size)
         return dtype.pack(sample_integers(rng, pairs))
-    least, most = (int(dtype.unpack(b.data)[0]) for b in (low, high))
-    if (least, most) == dtype.limits:
+    low_bound, high_bound = (int(dtype.unpack(b.data)[0]) for b in (low, high))
+    if (low_bound, high_bound) == dtype.limits:
         if dtype.kind == "b":
             return sample_bits(rng, size)
         return rng.randbytes(size * dtype.itemsize)
-    span = most - least + 1
+    span = high_bound - low_bound + 1
     if span <= _EXACT:
         draw = rng.random
-        return dtype.pack([least + int(draw() * span) for _ in range(size)])
-    return dtype.pack([least + rng.randrange(span) for _ in range(size)])
+        return dtype.pack([low_bound + int(draw() * span) for _ in range(size)])
+    return dtype.pack([low_bound + rng.randrange(span) for _ in range(size)])
 
 
 def _sample_float(rng: random.Random, low: float, high: float, largest: float) -> float:
@@ -76,7 +78,7 @@ def _sample_float(rng: random.Random, low: float, high: float, largest: float) -
         value = high - rng.expovariate(1.0)
     else:
         part = rng.random()
-        value = low * (1.0 - part) + high * part  # high - low could overflow
+        value = low * (1.0 - part) + high * part  # `high - low` could overflow.
     if math.isfinite(value):
         value = max(-largest, min(largest, value))
     return max(low, min(high, value))

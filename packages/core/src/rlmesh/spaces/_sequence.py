@@ -11,14 +11,14 @@ from rlmesh.spaces._stacking import unstack
 
 __all__ = ["Sequence"]
 
-_STOP = 0.25  # Gymnasium's chance that a sampled sequence ends after an element
+_STOP = 0.25  # Gymnasium's probability that a sampled sequence ends after an element
 
 
 class Sequence(Space[Any]):
-    """Tuples of zero or more values of one sub-space; stacked: one value with a new first axis.
+    """Tuples of zero or more values of one sub-space; if stacked, one value with a new first axis.
 
-    A stacked value is a Tensor `(n, *shape)` for a sub-space of numbers, a dict or tuple of these
-    for Dict and Tuple, and a tuple as ever for the others.
+    A stacked value is a Tensor `(n, *shape)` for a sub-space of numbers, a dict or tuple of such
+    Tensors for Dict and Tuple, and still a tuple for the other sub-spaces.
 
     Attributes:
         feature_space: The space of each element.
@@ -55,7 +55,7 @@ class Sequence(Space[Any]):
         return stack_values(self.feature_space, values) if self.stack else values
 
     def contains(self, value: Any, /) -> bool:
-        """Whether `value` is a tuple of elements; for a stacked space, elements stacked."""
+        """Return whether `value` is a tuple of elements; if stacked, elements stacked."""
         if self.stack:
             items = unstack(self.feature_space, value)
             return items is not None and all(map(self.feature_space.contains, items))

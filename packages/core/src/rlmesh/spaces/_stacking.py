@@ -1,4 +1,4 @@
-"""Values of one space as one value with a new first axis, and back."""
+"""Joins values of one space into one value with a new first axis, and splits it again."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def stack(space: Space[Any], values: Sequence[Any]) -> Any:
         values: Values as `sample` makes them.
 
     Returns:
-        A Tensor `(n, *shape)` for a space of numbers, a dict or tuple of these for Dict and Tuple;
-        a plain tuple of the values for a space whose values differ in size.
+        A Tensor `(n, *shape)` for a space of numbers; a dict or tuple of such Tensors for Dict and
+        Tuple; a plain tuple of the values for a space whose values differ in size.
     """
     if isinstance(space, NumericSpace):
         shape = (len(values), *space.shape)
@@ -39,10 +39,10 @@ def stack(space: Space[Any], values: Sequence[Any]) -> Any:
 
 
 def unstack(space: Space[Any], value: Any) -> list[Any] | None:
-    """The values that `value` joins; None where it does not have the structure of the space.
+    """Return the values that `value` joins; None if it does not have the space's structure.
 
     Every leaf must have the same length. The values are not yet checked against their space. A
-    space without leaves (an empty Dict) tells no length: alone, it counts as length 0.
+    space without leaves (an empty Dict) carries no length; on its own it counts as length 0.
     """
     try:
         return _unstack(space, value)
@@ -77,7 +77,7 @@ def _unstack(space: Space[Any], value: Any) -> list[Any] | None:
 
 
 def _rows(parts: list[tuple[Space[Any], Any]]) -> list[Any] | None:
-    """The values of each child, side by side; at least one child has leaves."""
+    """Return the values of each child, side by side; at least one child has leaves."""
     columns = [_unstack(child, part) for child, part in parts]
     present = [column for column in columns if column is not None]
     leafless = [_is_leafless(child) for child, _ in parts]
@@ -92,7 +92,7 @@ def _rows(parts: list[tuple[Space[Any], Any]]) -> list[Any] | None:
 
 
 def _is_leafless(space: Space[Any]) -> bool:
-    """Whether the space has one value, so that a stack of it tells no length."""
+    """Return whether the space has only one value, so that a stack of it carries no length."""
     return isinstance(space, (Dict, Tuple)) and all(_is_leafless(c) for _, c in space.children)
 
 
@@ -110,7 +110,7 @@ def _unstack_numbers(space: NumericSpace[Any], value: Any) -> list[Any] | None:
     tensor = Tensor(view.data(), view.dtype, view.shape)
     if space.shape:
         return list(tensor)
-    # The elements keep their type, which `contains` looks at.
+    # The elements keep their type, because `contains` checks it.
     step = view.dtype.itemsize
     parts = range(0, tensor.nbytes, step)
     return [Tensor(tensor.buffer[i : i + step], view.dtype, ()) for i in parts]

@@ -19,19 +19,19 @@ class Text(Space[str]):
     """Strings of `min_length` to `max_length` characters of a charset.
 
     Attributes:
-        min_length: Fewest characters.
-        max_length: Most characters.
+        min_length: Smallest number of characters.
+        max_length: Largest number of characters.
         charset: Every allowed character once, in order.
 
     Args:
-        max_length: Most characters.
-        min_length: Fewest characters.
-        charset: The allowed characters: a string, whose order is kept, or a set, which is sorted.
+        max_length: Largest number of characters.
+        min_length: Smallest number of characters.
+        charset: The allowed characters: a string, kept in its order, or a set, which is sorted.
         seed: Seed of the sampler.
 
     Raises:
-        SpaceError: If the lengths are negative or out of order, or the charset is empty, names a
-            character twice or holds a surrogate.
+        SpaceError: If the lengths are negative or out of order, or the charset is empty, has a
+            character twice or contains a surrogate.
     """
 
     kind = "text"
@@ -48,12 +48,12 @@ class Text(Space[str]):
         charset: str | Iterable[str] = ALPHANUMERIC,
         seed: int | None = None,
     ) -> None:
-        least, most = read_int(min_length, "min_length"), read_int(max_length, "max_length")
-        if not 0 <= least <= most < 2**32:
+        min_, max_ = read_int(min_length, "min_length"), read_int(max_length, "max_length")
+        if not 0 <= min_ <= max_ < 2**32:
             raise SpaceError(
-                f"expected 0 <= min_length <= max_length < 2**32, got {least} and {most}"
+                f"expected 0 <= min_length <= max_length < 2**32, got {min_} and {max_}"
             )
-        self._define(min_length=least, max_length=most, charset=_read_charset(charset))
+        self._define(min_length=min_, max_length=max_, charset=_read_charset(charset))
         self._characters = frozenset(self.charset)
         super().__init__(seed)
 
@@ -63,7 +63,7 @@ class Text(Space[str]):
         return "".join(self._random.choices(self.charset, k=length))
 
     def contains(self, value: Any, /) -> bool:
-        """Whether `value` is a string of an allowed length and of allowed characters."""
+        """Return whether `value` is a string of an allowed length and of allowed characters."""
         if not isinstance(value, str) or not self.min_length <= len(value) <= self.max_length:
             return False
         return self._characters.issuperset(value)

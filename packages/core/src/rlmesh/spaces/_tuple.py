@@ -45,7 +45,7 @@ class Tuple(Space[tuple[Any, ...]]):
         return tuple(space.sample() for space in self.spaces)
 
     def contains(self, value: Any, /) -> bool:
-        """Whether `value` is a tuple, list or array with a value of each sub-space."""
+        """Return whether `value` is a tuple, list or array with a value of each sub-space."""
         if is_array(value) and value.shape:
             value = tuple(value)
         if not isinstance(value, (tuple, list)):
@@ -79,7 +79,7 @@ class Tuple(Space[tuple[Any, ...]]):
 
 
 def read_spaces(spaces: Iterable[Space[Any]]) -> tuple[Space[Any], ...]:
-    """The sub-spaces that a constructor was given.
+    """Return the sub-spaces that were passed to a constructor.
 
     Raises:
         SpaceError: If an element is not a space.

@@ -1,4 +1,4 @@
-"""How large a value is once it is flattened."""
+"""The size of a value once it is flattened."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["flatdim"]
 
 
 def flatdim(space: Space[Any]) -> int:
-    """Number of elements of a flattened value, as `gymnasium.spaces.flatdim` counts them.
+    """Return the number of elements of a flattened value, as `gymnasium.spaces.flatdim` does.
 
-    Integers of a finite range count as one-hot, a Text as its most characters, a OneOf as its
-    largest alternative and one for the index.
+    Integers of a finite range count as one-hot, a Text as its maximum length, and a OneOf as its
+    largest alternative plus one for the index.
 
     Raises:
         ValueError: If values of the space differ in size (Sequence, Graph).

@@ -1,0 +1,59 @@
+"""Checks that the docstring of a function begins with a verb in the imperative."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["VERBS", "faults"]
+
+# ruff's D401 finds verbs that are not in the imperative ("Returns"), but accepts noun phrases ("The
+# bytes of ..."), so that a list of the allowed verbs is needed. Add a verb when you need it.
+_VERBS = """
+    Abandon Accept Acquire Add Admit Advance Allocate Allow Answer Append Apply Arrange Ask Assert
+    Assign Attach Await Begin Bind Block Build Bump Call Cancel Change Check Choose Classify Clear
+    Close Collect Combine Compare Compile Complete Compute Configure Connect Consume Continue
+    Convert Copy Count Create Deal Decide Decode Delete Derive Describe Detach Detect Determine
+    Disconnect Do Drain Draw Drop Encode End Enqueue Ensure Enter Escape Estimate Evaluate Examine
+    Exchange Execute Exit Expand Expect Expose Extend Extract Fail Fill Find Finish Fit Flatten
+    Flush Forget Format Forward Free Fuzz Gather Generate Get Give Handle Hold Import Initialise
+    Insert Install Interrupt Invert Iterate Join Keep Kill Leave Let Limit Link List Listen Load
+    Lock Log Look Lower Make Map Mark Match Measure Merge Move Name Normalise Notify Open Order
+    Parse Pass Pause Peek Pick Play Poll Pop Prepare Prevent Print Process Promise Put Queue Raise
+    Read Receive Reconnect Record Reduce Reference Refuse Register Reject Release Reload Relocate
+    Remember Remove Rename Render Repeat Replace Replay Report Request Require Reserve Reset
+    Resolve Restart Restore Resume Retire Return Rewrite Round Run Sample Save Scale Schedule
+    Search Seed Select Send Serve Set Show Shut Shutdown Signal Skip Sleep Snapshot Sort Spin Split
+    Stack Start State Stop Store Submit Sum Swap Switch Take Test Time Toss Track Translate
+    Truncate Try Turn Unlock Unpack Unregister Unstack Update Upgrade Use Validate Verify Visit
+    Wait Wake Walk Warn Watch Wrap Write Yield
+"""
+
+VERBS = frozenset(_VERBS.split())
+"""The words that a function's docstring may begin with."""
+
+_PROPERTIES = frozenset({"property", "cached_property", "setter", "deleter"})
+
+
+def faults(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line number and first line of each function's docstring without a verb.
+
+    Properties are exempt, because their docstring is a noun phrase, and so are commands, because a
+    decorator `@app.callback()` shows it as the title of the program.
+    """
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        docstring = ast.get_docstring(node)
+        if not docstring or any(map(_is_exempt, node.decorator_list)):
+            continue
+        first = docstring.split(maxsplit=1)[0].rstrip(",.:;")
+        if first not in VERBS:
+            yield node.body[0].lineno, docstring.splitlines()[0]
+
+
+def _is_exempt(decorator: ast.expr) -> bool:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    return name in _PROPERTIES or name == "callback"
