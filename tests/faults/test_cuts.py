@@ -49,7 +49,7 @@ class Saboteur:
     """Breaks connections when an evaluation comes to certain steps, and a random moment later.
 
     Args:
-        proxy: Proxy whose connections it breaks.
+        proxy: Proxy of the connections that it breaks.
         steps: Steps of the evaluation.
         cuts: Number of connections that it breaks.
         fallback: Proxy of the client's connection if it is not at `proxy`.

@@ -167,7 +167,7 @@ def _cast(numbers: list[Any], dtype: DType) -> bytes:
 def _odd_float(number: Any) -> float:
     """Return a number as a float64 that rounds to a smaller type as the number itself does.
 
-    An integer of more than 53 bits has two neighbouring floats; the one whose last bit is 1 keeps
+    An integer of more than 53 bits has two neighbouring floats; the one with the last bit 1 keeps
     the side of the middle that the integer is on.
     """
     size = number.bit_length() - 53 if isinstance(number, int) else 0

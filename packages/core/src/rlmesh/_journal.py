@@ -116,7 +116,7 @@ class Journal:
         Args:
             path: Path of the journal.
             header: Description of the run that continues; None: any header is accepted. If it is
-                set, a journal whose own header was cut short is started again.
+                set, a journal with its own header cut short is started again.
             fsync: As in `create`.
             backend: Backend that encodes and decodes the arrays of final infos.
 

@@ -111,7 +111,7 @@ def _to_bfloat16(value: float) -> int:
     near = _float32_of(bits)
     if near != value:
         # Rounding twice must not lose on which side of the middle the value was. Of the two float32
-        # around it, the one whose last bit is 1 keeps that side through the second rounding.
+        # around it, the one with the last bit 1 keeps that side through the second rounding.
         bits = (bits - (abs(near) > abs(value))) | 1
     rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) & 0xFFFF
     if rounded & 0x7FFF == 0x7F80 and not math.isinf(value):
@@ -150,7 +150,7 @@ def dtype(spec: DTypeLike) -> DType:
 
     Args:
         spec: A `DType`, a name, `bool`, `int` (int64), `float` (float64), a NumPy dtype or scalar
-            type, or any object whose `name` or `__name__` is that of a `DType`.
+            type, or any object with the `name` or `__name__` of a `DType`.
 
     Raises:
         TypeError: If no element type has that name.

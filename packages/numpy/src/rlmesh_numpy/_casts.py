@@ -113,7 +113,7 @@ def cast(array: Array, target: np.dtype[Any]) -> Array:
 def float32_of_bfloat16(array: Array) -> Array:
     """Return numbers as float32 that round to the same bfloat16 as the numbers themselves.
 
-    A number between two float32 becomes the one whose last bit is 1 ("round to odd"). It keeps the
+    A number between two float32 becomes the one with the last bit 1 ("round to odd"). It keeps the
     side of the middle between two bfloat16 that the number was on, for the next rounding.
     """
     with np.errstate(all="ignore"):

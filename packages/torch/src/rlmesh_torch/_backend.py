@@ -222,7 +222,7 @@ class _Unlocked:
 
 
 def _is_bfloat16(value: Any) -> bool:
-    """Return whether `value` is an array of another library whose dtype is bfloat16."""
+    """Return whether `value` is an array of another library with the dtype bfloat16."""
     return getattr(getattr(value, "dtype", None), "name", None) == "bfloat16"
 
 

@@ -110,7 +110,7 @@ class RandomDriver:
 
     def _count_lane(self, lane: int, terminated: bool, truncated: bool) -> None:
         if self._over[lane]:
-            # With NEXT_STEP this step was the reset of a lane whose episode had ended.
+            # With NEXT_STEP this step was the reset after the end of the lane's episode.
             self._over[lane] = False
             self.lanes[lane] = Episode(lane, None)
             return

@@ -43,7 +43,7 @@ class ModelBase(Generic[ObsT, ActT]):
     """A model: a predict callable that acts in environments.
 
     To write your own model, use an object with any of the methods `predict`, `predict_batch`,
-    `predict_chunk` and `predict_chunk_batch`, or a subclass with them, whose `load` is called once,
+    `predict_chunk` and `predict_chunk_batch`, or a subclass with them; its `load` is called once,
     before the first prediction. Missing forms are derived from more general ones.
 
     Args:

@@ -14,7 +14,7 @@ __all__ = ["RANDOM_SAMPLE", "RandomSample", "Sampler"]
 
 
 class RandomSample:
-    """A model's source whose actions are samples of the action space, seeded by the episode."""
+    """A model's source that samples its actions from the action space, seeded by the episode."""
 
     def __repr__(self) -> str:
         return "RANDOM_SAMPLE"

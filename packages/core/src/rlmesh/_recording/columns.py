@@ -82,7 +82,7 @@ class Columns:
         self._codec = SpaceCodec(space, NATIVE, root=root, validation="off")
 
     def cells(self, value: Any) -> list[Cell]:
-        """Return the cells of a value, whose arrays may be of any library; cells own their memory.
+        """Return the cells of a value with arrays of any library; cells own their memory.
 
         Raises:
             InvalidValueError: If `value` does not belong to the space.

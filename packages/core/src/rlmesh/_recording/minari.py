@@ -36,7 +36,7 @@ class MinariDataset:
     """A dataset that episodes are added to.
 
     Args:
-        path: Folder of the dataset, whose name is the dataset's.
+        path: Folder of the dataset; its name is the dataset's.
 
     Raises:
         ValueError: If Minari does not allow the name.

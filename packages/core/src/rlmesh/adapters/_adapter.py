@@ -265,7 +265,7 @@ class Episode:
         self._past: dict[str, deque[Any]] = {}
 
     def fork(self) -> Episode:
-        """Return a copy in the same state, whose later observations are independent."""
+        """Return a copy in the same state; its later observations are independent."""
         other = Episode(self._adapter, self.instruction)
         other._past = {name: past.copy() for name, past in self._past.items()}
         return other

@@ -124,14 +124,14 @@ def _bca(numbers: tuple[float, ...], confidence: float) -> Interval:
 
 
 def _acceleration(parts: Sequence[float]) -> float:
-    """Return the acceleration of a mean by the jackknife, for numbers whose mean is 0."""
+    """Return the acceleration of a mean by the jackknife, for numbers with the mean 0."""
     # Leaving one number out changes the mean in proportion to that number.
     squares = math.fsum(part**2 for part in parts)
     return math.fsum(part**3 for part in parts) / (6 * squares * math.sqrt(squares))
 
 
 def _corrected(z: float, shift: float, acceleration: float) -> float:
-    """Return the probability whose quantile corresponds to the normal quantile `z`."""
+    """Return the probability of the quantile that corresponds to the normal quantile `z`."""
     moved = shift + z
     rest = 1 - acceleration * moved
     return _NORMAL.cdf(shift + moved / rest) if rest > 0 else float(moved > 0)

@@ -199,7 +199,7 @@ class Space(ABC, Generic[T]):
 
 
 class NumericSpace(Space[T]):
-    """A space whose value is an array of numbers, or one number, of a fixed shape."""
+    """A space of arrays of numbers of a fixed shape, or of single numbers."""
 
     _shape: tuple[int, ...]
     _dtype: DType

@@ -26,7 +26,7 @@ class Text(Space[str]):
     Args:
         max_length: Largest number of characters.
         min_length: Smallest number of characters.
-        charset: The allowed characters: a string, whose order is kept, or a set, which is sorted.
+        charset: The allowed characters: a string, kept in its order, or a set, which is sorted.
         seed: Seed of the sampler.
 
     Raises:
