@@ -12,22 +12,22 @@ __all__ = ["VERBS", "faults"]
 # bytes of ..."), so that a list of the allowed verbs is needed. Add a verb when you need it.
 _VERBS = """
     Abandon Accept Acquire Add Admit Advance Allocate Allow Answer Append Apply Arrange Ask Assert
-    Assign Attach Await Begin Bind Block Build Bump Call Cancel Change Check Choose Classify Clear
-    Close Collect Combine Compare Compile Complete Compute Configure Connect Consume Continue
-    Convert Copy Count Create Deal Decide Decode Delete Derive Describe Detach Detect Determine
-    Disconnect Do Drain Draw Drop Encode End Enqueue Ensure Enter Escape Estimate Evaluate Examine
-    Exchange Execute Exit Expand Expect Expose Extend Extract Fail Fill Find Finish Fit Flatten
-    Flush Forget Format Forward Free Fuzz Gather Generate Get Give Handle Hold Import Initialise
-    Insert Install Interrupt Invert Iterate Join Keep Kill Leave Let Limit Link List Listen Load
-    Lock Log Look Lower Make Map Mark Match Measure Merge Move Name Normalise Notify Open Order
-    Parse Pass Pause Peek Pick Play Poll Pop Prepare Prevent Print Process Promise Put Queue Raise
-    Read Receive Reconnect Record Reduce Reference Refuse Register Reject Release Reload Relocate
-    Remember Remove Rename Render Repeat Replace Replay Report Request Require Reserve Reset
-    Resolve Restart Restore Resume Retire Return Rewrite Round Run Sample Save Scale Schedule
-    Search Seed Select Send Serve Set Show Shut Shutdown Signal Skip Sleep Snapshot Sort Spin Split
-    Stack Start State Stop Store Submit Sum Swap Switch Take Test Time Toss Track Translate
-    Truncate Try Turn Unlock Unpack Unregister Unstack Update Upgrade Use Validate Verify Visit
-    Wait Wake Walk Warn Watch Wrap Write Yield
+    Assign Attach Await Begin Bind Block Break Build Bump Call Cancel Change Check Choose Classify
+    Clear Close Collect Combine Compare Compile Complete Compute Configure Connect Consume Continue
+    Convert Copy Count Create Deal Decide Declare Decode Delete Derive Describe Detach Detect
+    Determine Disconnect Do Drain Draw Drop Encode End Enqueue Ensure Enter Escape Estimate
+    Evaluate Examine Exchange Execute Exit Expand Expect Expose Extend Extract Fail Fill Find
+    Finish Fit Flatten Flush Forget Format Forward Free Fuzz Gather Generate Get Give Handle Have
+    Hold Ignore Import Initialise Insert Install Interrupt Invert Iterate Join Keep Kill Leave Let
+    Limit Link List Listen Load Lock Log Look Lose Lower Make Map Mark Match Measure Merge Move
+    Name Normalise Notify Open Order Parse Pass Pause Peek Pick Play Poll Pop Prepare Prevent Print
+    Process Promise Put Queue Raise Read Receive Reconnect Record Reduce Reference Refuse Register
+    Reject Release Reload Relocate Remember Remove Rename Render Repeat Replace Replay Report
+    Request Require Reserve Reset Resolve Restart Restore Resume Retire Return Rewrite Round Run
+    Sample Save Scale Schedule Search See Seed Select Send Serialise Serve Set Show Shut Shutdown
+    Signal Skip Sleep Snapshot Sort Spin Split Stack Start State Stop Store Submit Sum Swap Switch
+    Take Test Time Toss Track Translate Truncate Try Turn Unlock Unpack Unregister Unstack Update
+    Upgrade Use Validate Verify Visit Wait Wake Walk Warn Watch Welcome Wrap Write Yield
 """
 
 VERBS = frozenset(_VERBS.split())
