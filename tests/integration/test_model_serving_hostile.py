@@ -244,7 +244,7 @@ def test_an_interrupt_between_two_lines_leaves_nobody_waiting() -> None:
 ENDS = """
 import threading, time
 from rlmesh import ModelServer
-from rlmesh._model_host.dynamic_batcher import Ask, DynamicBatcher
+from rlmesh._model_host.dynamic_batcher import DynamicBatcher, PredictRequest
 from rlmesh._messages.env import Closed, ErrorCode
 from rlmesh.adapters import PredictForm
 from rlmesh.numpy import Model
