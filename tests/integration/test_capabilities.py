@@ -20,7 +20,7 @@ from tests.integration.envs import CounterEnv
     [
         (Capability.RENDER, lambda env: env.render(), "does not render"),
         (Capability.ATTRIBUTES, lambda env: env.call("close"), "does not call close"),
-        (Capability.ATTRIBUTES, lambda env: env.get_attr("count"), "does not tell count"),
+        (Capability.ATTRIBUTES, lambda env: env.get_attr("count"), "does not report count"),
         (Capability.ATTRIBUTES, lambda env: env.set_attr("count", 1), "does not set count"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A message in pieces, which a transport may send without putting it together."""
+"""A message in parts, which a transport may send without joining them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Frame", "FrameAllocator", "FrameParts", "copy_parts", "join_parts"]
 
 
 class FrameParts:
-    """The pieces of a message; `bytes` puts them together.
+    """The parts of a message; `bytes` joins them.
 
-    They are what they were made of, not copies: it holds until that changes.
+    The parts are not copied, so that the message is valid only until their memory changes.
 
     Args:
-        parts: The pieces, in order.
-        size: Bytes of them all.
+        parts: The parts, in order.
+        size: Total size of the parts in bytes.
     """
 
     __slots__ = ("_size", "parts")
@@ -34,19 +34,19 @@ class FrameParts:
 
 
 Frame = Union[Buffer, FrameParts]
-"""A message, of `len` bytes, which `bytes` copies."""
+"""A message of `len(frame)` bytes; `bytes(frame)` copies it."""
 
 FrameAllocator = Callable[[Sequence[Buffer], int], Frame]
-"""Makes a message of its pieces and their size in all, where a transport wants it."""
+"""Function that makes a message from its parts and their total size, in memory of a transport."""
 
 
 def join_parts(parts: Sequence[Buffer], size: int) -> bytes:
-    """A message in a place of its own; see `FrameAllocator`."""
+    """Return a message joined in new memory; see `FrameAllocator`."""
     return b"".join(parts)
 
 
 def copy_parts(parts: Sequence[Buffer], memory: memoryview, start: int = 0) -> None:
-    """Copy pieces to memory one after another, from a byte on, over whatever is there."""
+    """Copy parts to memory one after another, from byte `start` on."""
     for part in parts:
         end = start + len(part)
         memory[start:end] = part

@@ -1,1 +1,1 @@
-"""Clients of environments, generic over the backend."""
+"""Clients of environments and models, generic over the backend."""

@@ -1,4 +1,4 @@
-"""A call that goes on while its caller does something else."""
+"""`AsyncCall`: a call that runs while its caller does something else."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["AsyncCall"]
 
 
 class AsyncCall:
-    """Begins a call, one at a time, and picks its result up later.
+    """Begins a call, one at a time, and returns its result later.
 
-    A timeout ends the waiting and not the call: what was asked is applied once, and its result
-    stays there for the next one who waits.
+    A timeout ends the waiting and not the call: the request is applied once, and its result is kept
+    for the next `wait`.
 
     Args:
         address: The peer's address, for messages.
@@ -30,7 +30,7 @@ class AsyncCall:
         """Begin a call of a kind ("step").
 
         Raises:
-            ConcurrentCallError: If another one has not been waited for.
+            ConcurrentCallError: If an earlier call has not been waited for.
         """
         if self._pending is not None:
             raise ConcurrentCallError(
@@ -42,12 +42,12 @@ class AsyncCall:
         self._pending = kind, self._threads.submit(call)
 
     def wait(self, kind: str, timeout: float | None) -> Any:
-        """The result of the call of that kind that is under way.
+        """Return the result of the running call of a kind.
 
         Raises:
-            RuntimeError: If there is none.
-            RequestTimeoutError: If it takes longer than `timeout` seconds; it goes on.
-            Exception: What the call raises.
+            RuntimeError: If no call of that kind is running.
+            RequestTimeoutError: If the call takes longer than `timeout` seconds; it continues.
+            Exception: If the call raises it.
         """
         if self._pending is None or self._pending[0] != kind:
             raise RuntimeError(f"no {kind} is under way; begin one with {kind}_async()")

@@ -1,4 +1,4 @@
-"""`EnvClientBase`: what every client of an environment has, whatever its values are."""
+"""`EnvClientBase`: the calls that all clients of environments share, whatever their backend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["EnvClientBase"]
 
 
 class EnvClientBase:
-    """Calls that are the same for all; a subclass makes the player."""
+    """Base of the clients of environments; a subclass makes the `EnvStub`."""
 
     _stub: EnvStub
 
@@ -23,12 +23,12 @@ class EnvClientBase:
 
     @property
     def transport(self) -> str:
-        """How requests travel just now: "grpc", or "frames" on a Unix socket of the same host."""
+        """What carries requests at present: "grpc" or "frames"."""
         return self._stub.transport
 
     @property
     def env_contract(self) -> EnvContract:
-        """What the server tells of the environment."""
+        """Contract of the environment, as the server reports it."""
         return self._stub.contract
 
     def reset_async(
@@ -36,31 +36,31 @@ class EnvClientBase:
         seed: int | Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """Begin a reset and return at once; `reset_wait` gives its results."""
+        """Begin a reset and return at once; `reset_wait` returns its results."""
         self._stub.reset_async(seed, options)
 
     def reset_wait(self, timeout: float | None = None) -> tuple[Any, dict[str, Any]]:
-        """The results of the reset that is under way; see `step_wait`."""
+        """Return the results of the running reset; see `step_wait`."""
         return self._stub.reset_wait(timeout)
 
     def step_async(self, action: Any) -> None:
-        """Begin a step and return at once; `step_wait` gives its results.
+        """Begin a step and return at once; `step_wait` returns its results.
 
         Raises:
-            InvalidValueError: If the action is not one of its space; nothing was sent.
-            ConcurrentCallError: If another call has not been waited for.
+            InvalidValueError: If the action does not belong to its space; nothing was sent.
+            ConcurrentCallError: If an earlier call has not been waited for.
         """
         self._stub.step_async(action)
 
     def step_wait(self, timeout: float | None = None) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """The results of the step that is under way.
+        """Return the results of the running step.
 
         Args:
-            timeout: Seconds to wait; None: as long as it takes.
+            timeout: Seconds to wait; None: as long as the step takes.
 
         Raises:
-            RequestTimeoutError: If it takes longer. The step goes on, is applied once, and may be
-                waited for again.
+            RequestTimeoutError: If the step takes longer. The step continues, is applied once, and
+                may be waited for again.
         """
         return self._stub.step_wait(timeout)
 
@@ -69,21 +69,22 @@ class EnvClientBase:
     ) -> list[tuple[Any, Any, Any, Any, dict[Any, Any]]]:
         """Apply several actions, one after another, in one round trip.
 
-        It stops after a step that ends an episode, in any lane, and before one that fails.
+        The server stops after a step that ends an episode in any lane, and at a step that fails.
 
         Args:
-            actions: The actions in order: a list, or an array with a leading axis; for a vector of
-                the actions of all lanes.
-            all_observations: Return the observation of each step, not only of the last.
+            actions: The actions in order: a list, or an array with a leading axis; for a vector,
+                each element has the actions of all lanes.
+            all_observations: Whether to return the observation of each step, not only of the last.
 
         Returns:
-            The results of each step that was applied, as `step` returns them; instead of an
-            observation that was not asked for, None.
+            The results of each step that was applied, as `step` returns them, with None in place of
+            an observation that was not requested.
 
         Raises:
-            InvalidValueError: If an action is not one of its space; nothing was applied.
-            EnvError: If the environment fails; its `steps` are the results of those before.
-            LimitError: If the results take 128 MiB before all steps were made; so are its `steps`.
+            InvalidValueError: If an action does not belong to its space; nothing was applied.
+            EnvError: If the environment fails; its `steps` are the results of the earlier steps.
+            LimitError: If the results exceed 128 MiB before the last step; its `steps` are the
+                results so far.
         """
         return self._stub.step_many(actions, all_observations)
 
@@ -91,40 +92,41 @@ class EnvClientBase:
         """Call a method that the server exposes.
 
         Args:
-            name: Its name.
-            *args: Its arguments: numbers, text, bytes, tensors, lists, tuples and dicts of these.
-            **kwargs: Its keyword arguments, likewise.
+            name: Name of the method.
+            *args: Positional arguments: numbers, text, bytes, tensors, and lists, tuples and dicts
+                of these.
+            **kwargs: Keyword arguments of the same types.
 
         Returns:
-            What it returns; for a vector a tuple, one result a lane. An attribute that is no method
-            is read.
+            The result of the method; for a vector, a tuple with one result a lane. If `name` is an
+            attribute and not a method, its value.
 
         Raises:
-            NotExposedError: If the server does not expose the name; lists those that it exposes.
-            InvalidValueError: If an argument is of no type that can be sent.
-            EnvError: If the method fails, or what it returns cannot be sent.
+            NotExposedError: If the server does not expose the name; lists the exposed names.
+            InvalidValueError: If the type of an argument cannot be sent.
+            EnvError: If the method fails, or its result cannot be sent.
         """
         return self._stub.call(name, args, kwargs)
 
     def get_attr(self, name: str) -> Any:
-        """The value of an attribute that the server exposes; for a vector a tuple, one a lane.
+        """Return the value of an attribute that the server exposes; for a vector, one a lane.
 
         Raises:
-            NotExposedError: If the server does not expose the name; lists those that it exposes.
-            EnvError: If there is no such attribute, or its value cannot be sent.
+            NotExposedError: If the server does not expose the name; lists the exposed names.
+            EnvError: If the environment has no such attribute, or its value cannot be sent.
         """
         return self._stub.get_attr(name)
 
     def set_attr(self, name: str, value: Any) -> None:
-        """Give an attribute that the server exposes a value.
+        """Set an attribute that the server exposes.
 
         Args:
-            name: Its name.
-            value: Its value; for a vector a list or tuple with one value a lane, or one for all.
+            name: Name of the attribute.
+            value: The value; for a vector, a list or tuple with one value a lane, or one for all.
 
         Raises:
-            NotExposedError: If the server does not expose the name; lists those that it exposes.
-            InvalidValueError: If the value is of no type that can be sent.
-            EnvError: If the environment refuses it.
+            NotExposedError: If the server does not expose the name; lists the exposed names.
+            InvalidValueError: If the type of the value cannot be sent.
+            EnvError: If the environment refuses the value.
         """
         self._stub.set_attr(name, value)

@@ -1,4 +1,4 @@
-"""What every client does before it connects."""
+"""Name and address of a client, as needed before it connects."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ __all__ = ["client_name", "destination"]
 
 
 def client_name() -> str:
-    """What a client calls itself, for people."""
+    """Return the name that a client sends, for messages to users: host name and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def destination(address: str | int, token: str, tls: TLS | None, *, stacklevel: int) -> Address:
-    """Where a client connects; warns of a token that others can read.
+    """Return the address to connect to; warn of a token that would be sent unencrypted.
 
     Args:
         address: The address.
         token: Bearer token; empty: none.
         tls: Certificates.
-        stacklevel: Of the warning: 2 is the caller.
+        stacklevel: Stack level of the warning; 2 is the caller.
 
     Raises:
-        AddressError: If the address is none, or is plain text where certificates are given.
+        AddressError: If the text is not an address, or it is an address without TLS and `tls` is
+            given.
     """
     where = secured(parse_address(address), tls, named="://" in str(address))
     if token and where.scheme == "tcp" and not where.is_local:

@@ -19,7 +19,7 @@ Self = TypeVar("Self", bound="NativeClient")
 
 
 class NativeClient(EnvClientBase):
-    """What the single and the vector client share."""
+    """Base of the native clients of a single environment and of a vector."""
 
     _vector = False
 
@@ -59,11 +59,11 @@ class NativeClient(EnvClientBase):
 
     @property
     def render_mode(self) -> str | None:
-        """Mode that the environment was made with; None: it does not render."""
+        """Mode that the environment was made with; None if it does not render."""
         return self._stub.contract.render_mode
 
     def render(self) -> Any:
-        """What the environment's `render` returns; frames as `Tensor` (height, width, 3)."""
+        """Return the result of `render`, with an image as a `Tensor` (height, width, 3)."""
         return self._stub.render()
 
     def close(self) -> None:
@@ -102,17 +102,18 @@ class RemoteEnv(NativeClient):
         validation: What to do with an action outside its space (bounds of a Box, NaN, Text):
             "off", "warn" (once a path) or "strict".
         connect_timeout: Seconds that the handshake may take.
-        wait: Seconds to stand in line where another client holds the environment.
+        wait: Seconds to wait for the environment if another client holds it.
         on_reconnect: Called with a `rlmesh.specs.Reconnect` after a connection was lost and the
             session resumed.
-        transport: How requests travel: "grpc"; "frames", on a Unix socket of the same host, where
-            both ends are one user's (Linux); or "auto", frames where they can be had.
+        transport: What carries requests: "grpc"; "frames", on a Unix socket of the same host if
+            both processes belong to one user (Linux), or over TCP if the server offers that; or
+            "auto", which uses frames on the same host if possible, else gRPC.
 
     Raises:
-        AddressError: If the address is none.
-        ConnectError: If nobody answers there.
+        AddressError: If the text is not an address.
+        ConnectError: If no server answers at the address.
         BusyError: If another client holds the environment.
-        RemoteError: If the server refuses for another reason.
+        RemoteError: If the server refuses the session for another reason.
     """
 
     @property
@@ -131,7 +132,7 @@ class RemoteEnv(NativeClient):
         """Start an episode.
 
         Args:
-            seed: Seed of the episode, 0 to 2**64 - 1; None: the environment goes on.
+            seed: Seed of the episode, 0 to 2**64 - 1; None: the environment keeps its generator.
             options: Options of the environment.
 
         Returns:
@@ -149,7 +150,7 @@ class RemoteEnv(NativeClient):
             Observation, reward, terminated, truncated and info.
 
         Raises:
-            InvalidValueError: If the action is not one of its space; nothing was applied.
+            InvalidValueError: If the action does not belong to its space; nothing was applied.
             EnvError: If the environment fails; the session goes on.
         """
         return self._stub.step(action)

@@ -1,6 +1,6 @@
 """`EnvStub`: reset, step, render and close of a remote environment, in one backend's values.
 
-The clients of every backend are thin classes around it.
+The clients of every backend are thin classes around an `EnvStub`.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ class EnvStub:
 
     Args:
         address: The endpoint's address.
-        backend: Who makes the values.
+        backend: Backend of observations, actions and infos.
         token: Bearer token; empty: none.
         validation: What to do with actions outside their space.
         connect_timeout: Seconds that the handshake may take.
-        vector: Which kind of environment is expected.
-        copy: Whether observations own their memory; False: they may be read-only views of what
-            was received.
-        lane_backend: Who makes a vector's rewards and flags; None: `backend`.
+        vector: Whether a vector is expected.
+        copy: Whether observations own their memory; if False, they may be read-only views of the
+            received message.
+        lane_backend: Backend of a vector's rewards and flags; None: `backend`.
         tls: Certificates, for an address with TLS.
-        wait: Seconds to stand in line where the environment is held.
-        on_reconnect: Told of each connection that was lost and resumed.
-        transport: "grpc"; "frames", on a Unix socket of the same host or, where the server offers
-            them, over TCP; or "auto", the best that needs no asking.
+        wait: Seconds to wait for the environment if another client holds it.
+        on_reconnect: Called after each time that the session was resumed on a new connection.
+        transport: "grpc"; "frames", on a Unix socket of the same host or, if the server offers
+            that, over TCP; or "auto", frames on the same host if possible, else gRPC.
 
     Raises:
-        AddressError: If the address is none.
-        ConnectError: If nobody answers there.
+        AddressError: If the text is not an address.
+        ConnectError: If no server answers at the address.
         RemoteError: If the server refuses the session.
         UnsupportedError: If a vector is served and a single environment expected, or vice versa.
     """
@@ -114,13 +114,13 @@ class EnvStub:
 
     @property
     def contract(self) -> EnvContract:
-        """What the server tells of the environment."""
+        """Contract of the environment, as the server reports it."""
         contract: EnvContract = self._session.served
         return contract
 
     @property
     def transport(self) -> str:
-        """How the session's frames travel: "grpc" or "frames"."""
+        """What carries the session's frames: "grpc" or "frames"."""
         return self._session.transport
 
     @property
@@ -131,7 +131,7 @@ class EnvStub:
     def reset(
         self, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
     ) -> tuple[Any, dict[Any, Any]]:
-        """Observation and info of a new episode."""
+        """Start an episode; return its observation and info."""
         return self._reset_result(
             self._session.request(self._reset_body(seed, options), m.ResetDone)
         )
@@ -147,11 +147,11 @@ class EnvStub:
         self._calls.begin("reset", lambda: self._session.request(body, m.ResetDone))
 
     def reset_wait(self, timeout: float | None) -> tuple[Any, dict[Any, Any]]:
-        """The results of the reset that is under way."""
+        """Return the results of the running reset."""
         return self._reset_result(self._calls.wait("reset", timeout))
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
-        """The five results of a step of a single environment."""
+        """Apply an action to a single environment; return the five results."""
         body = m.Step(m.Encoded(self._action.encode(action)))
         return self._step_result(self._session.request(body, m.StepDone))
 
@@ -167,7 +167,10 @@ class EnvStub:
         )
 
     def step_lanes(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
-        """The five results of a step of a vector: rewards float64 and flags bool, (num_envs,)."""
+        """Apply actions to a vector; return the five results.
+
+        The rewards are float64 and the flags bool, of shape (num_envs,).
+        """
         return self._lanes_result(self._session.request(self._lanes_body(actions), m.StepDone))
 
     def _lanes_body(self, actions: Any) -> m.Step:
@@ -177,7 +180,7 @@ class EnvStub:
     def step_many(
         self, actions: Iterable[Any], all_observations: bool
     ) -> list[tuple[Any, Any, Any, Any, dict[Any, Any]]]:
-        """What several steps gave, until one ended an episode; see `EnvClientBase.step_many`."""
+        """Return the results of several steps; see `EnvClientBase.step_many`."""
         chunk = list(actions)
         if not chunk:
             raise InvalidValueError("actions", "one action at least", "none")
@@ -203,7 +206,7 @@ class EnvStub:
     def _step_each(
         self, chunk: list[Any], all_observations: bool
     ) -> list[tuple[Any, Any, Any, Any, dict[Any, Any]]]:
-        """`step_many` with a round trip a step, for a server that does not know it."""
+        """Return the results of `step_many` with one round trip a step, for an older server."""
         results: list[tuple[Any, Any, Any, Any, dict[Any, Any]]] = []
         with _carrying(results):
             for action in chunk:
@@ -216,7 +219,7 @@ class EnvStub:
         return results
 
     def step_async(self, action: Any) -> None:
-        """Begin a step, of every lane for a vector; see `step_wait`."""
+        """Begin a step, of every lane if the environment is a vector; see `step_wait`."""
         if self._num_envs is None:
             body = m.Step(m.Encoded(self._action.encode(action)))
         else:
@@ -224,7 +227,7 @@ class EnvStub:
         self._calls.begin("step", lambda: self._session.request(body, m.StepDone))
 
     def step_wait(self, timeout: float | None) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
-        """The results of the step that is under way."""
+        """Return the results of the running step."""
         done = self._calls.wait("step", timeout)
         return self._step_result(done) if self._num_envs is None else self._lanes_result(done)
 
@@ -239,32 +242,32 @@ class EnvStub:
         return observation, rewards, terminated, truncated, info
 
     def render(self, lanes: Sequence[int] = ()) -> Any:
-        """What the environment's `render` returns; of a vector, for these lanes (empty: all)."""
+        """Return the result of `render`; for a vector, of the given lanes (empty: all)."""
         self._need(Capability.RENDER, "render")
         body = m.Render(tuple(lanes))
         self._lanes.check_rendered(body, vector=self._num_envs is not None)
         return self._session.request(body, m.Rendered).frame
 
     def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """What an exposed method returns; a tuple with one result a lane, for a vector."""
+        """Return the result of an exposed method; for a vector, a tuple with one result a lane."""
         self._need(Capability.ATTRIBUTES, f"call {name}")
         return self._session.request(m.Call(name, tuple(args), kwargs), m.Called).result
 
     def get_attr(self, name: str) -> Any:
-        """An exposed attribute's value; of a method, a function that calls it."""
-        self._need(Capability.ATTRIBUTES, f"tell {name}")
+        """Return the value of an exposed attribute; for a method, a function that calls it."""
+        self._need(Capability.ATTRIBUTES, f"report {name}")
         attribute = self._session.request(m.GetAttribute(name), m.Attribute)
         if not attribute.callable:
             return attribute.value
         return lambda *args, **kwargs: self.call(name, args, kwargs)
 
     def set_attr(self, name: str, value: Any) -> None:
-        """Give an exposed attribute a value."""
+        """Set an exposed attribute."""
         self._need(Capability.ATTRIBUTES, f"set {name}")
         self._session.request(m.SetAttribute(name, value), m.AttributeSet)
 
     def _need(self, capability: Capability, what: str) -> None:
-        """Raise UnsupportedError where the server does not say that it can do something (H-9)."""
+        """Raise UnsupportedError if the server has not announced a capability (H-9)."""
         if capability not in self._session.server.capabilities:
             raise UnsupportedError(f"the server of {self.address} does not {what}")
 
@@ -307,7 +310,7 @@ class EnvStub:
         return self._observation.decode_batch(observation.slabs, self._num_envs, copy=self._copy)
 
     def _final_info(self, done: m.StepDone) -> dict[str, Any]:
-        """Gymnasium's `final_obs` (an array of observations, None elsewhere) and its mask."""
+        """Return Gymnasium's `final_obs` (an array of observations or None) and its mask."""
         if done.final is None:
             return {}
         mask = self._lanes.mask_array(done.final_mask, FINAL_MASK_KEY)
@@ -321,13 +324,13 @@ class EnvStub:
 
 
 def _ended(result: tuple[Any, Any, Any, Any, Any]) -> bool:
-    """Whether a step ended an episode, in any lane."""
+    """Return whether a step ended an episode, in any lane."""
     return any(bool(flag) if isinstance(flag, bool) else any(flag) for flag in result[2:4])
 
 
 @contextlib.contextmanager
 def _carrying(results: list[Any]) -> Generator[None, None, None]:
-    """A `RemoteError` tells what the steps before it gave."""
+    """Attach the results of the earlier steps to a `RemoteError`."""
     try:
         yield
     except RemoteError as error:

@@ -1,4 +1,4 @@
-"""`RemoteModel`: a model that is served elsewhere."""
+"""`RemoteModel`: client of a served model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Offered:
-    """A method that is there only where the model is asked in its form."""
+    """A method that a client has only if its model offers the method's predict form."""
 
     def __init__(self, form: PredictForm, method: Callable[..., Any]) -> None:
         self._form = form
@@ -56,38 +56,39 @@ def _offered(form: PredictForm) -> Callable[[F], F]:
 
 
 class RemoteModel:
-    """A served model, as one of this process: asked itself, `source` of a `Model`, or evaluated.
+    """A served model: to call directly, as the `source` of a `Model`, or to evaluate.
 
-    What it is asked has to be of one environment's spaces, whose contract it is given here or by
-    `for_contract`; `evaluate` does that. An episode runs in a lane. One that is asked without a
-    context has those that the caller names: lane 0, and for a batch the lanes from 0 on.
+    Observations belong to the spaces of one environment; pass its contract here or to
+    `for_contract` (`evaluate` does so itself). An episode runs in a lane. A call without a context
+    uses the lanes that `start_episode` numbers: lane 0, and for a batch the lanes from 0 on.
 
-    Methods of forms that the model does not offer are not there (AttributeError). Pickled, it is
-    its address, and connects again where it is read; it takes one caller at a time.
+    A method of a predict form that the model does not offer raises AttributeError. A pickled client
+    contains the address and the arguments, and connects again when it is unpickled. A client takes
+    one caller at a time.
 
     Args:
         address: The endpoint's address.
-        contract: The environment's contract, or an object with one (`env_contract`), such as a
-            `RemoteEnv`; None: later.
+        contract: The environment's contract, or an object that has one (`env_contract`), such as a
+            `RemoteEnv`; None: it is passed to `for_contract`.
         token: Bearer token; empty: none.
         tls: Certificates, for an address `grpcs://host:port`; see `rlmesh.TLS`.
-        framework: Whose values observations and actions are: "native", "numpy", "torch" or "jax".
-            None: NumPy's where rlmesh-numpy is installed, else native ones.
+        framework: Library of observations and actions: "native", "numpy", "torch" or "jax". None:
+            "numpy" if rlmesh-numpy is installed, else "native".
         device: Device of the actions, for "torch" and "jax"; None: that library's default.
         connect_timeout: Seconds that a handshake may take.
-        wait: Seconds to stand in line where the server has as many sessions as it allows.
+        wait: Seconds to wait for a session if the server has as many as it allows.
         on_reconnect: Called with a `rlmesh.specs.Reconnect` after a connection was lost and the
             session resumed.
-        transport: How observations and actions travel: "grpc"; "frames", on a Unix socket of the
-            same host or, where the server offers them, over TCP; "auto": the best that needs no
-            asking.
+        transport: What carries observations and actions: "grpc"; "frames", on a Unix socket of the
+            same host or, if the server offers that, over TCP; or "auto", which uses frames on the
+            same host if possible, else gRPC.
 
     Raises:
-        AddressError: If the address is none.
-        ConnectError: If nobody answers there.
-        UnsupportedError: If the model does not fit the environment, its `path` says where; or if it
-            is not reached over frames, and they are asked for.
-        RemoteError: If the server refuses for another reason.
+        AddressError: If the text is not an address.
+        ConnectError: If no server answers at the address.
+        UnsupportedError: If the model does not fit the environment, with the place as its `path`;
+            or if frames were chosen and cannot be used.
+        RemoteError: If the server refuses the session for another reason.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class RemoteModel:
 
     @property
     def transport(self) -> str | None:
-        """How frames travel: "grpc" or "frames"; None: the environment's session is not open."""
+        """What carries frames: "grpc" or "frames"; None if the environment has no open session."""
         if self._contract is None:
             return None
         with self._lock:
@@ -145,7 +146,7 @@ class RemoteModel:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the server tells of the model."""
+        """Spec of the model, as the server reports it."""
         return self._spec
 
     @property
@@ -154,21 +155,22 @@ class RemoteModel:
         return self._spec.id
 
     def for_contract(self, contract: EnvContract) -> RemoteModel:
-        """The same model for the values of another environment; `close` of either closes both."""
+        """Return a client of the model for another environment; `close` of either closes both."""
         model = object.__new__(type(self))
         model.__dict__.update(self.__dict__, _contract=contract)
         return model
 
     @_offered(PredictForm.SINGLE)
     def predict(self, observation: Any, context: EpisodeContext | None = None) -> Any:
-        """The action for an observation.
+        """Return the action for an observation.
 
         Args:
             observation: The observation.
-            context: Its episode, which begins with the first one; None: that of lane 0.
+            context: Context of the episode, which begins with its first observation; None: the
+                episode in lane 0.
 
         Raises:
-            InvalidValueError: If the observation is not one of its space.
+            InvalidValueError: If the observation does not belong to its space.
             ModelError: If the model fails; the session goes on.
         """
         stub = self._stub()
@@ -178,11 +180,12 @@ class RemoteModel:
     def predict_batch(
         self, observations: Any, context: Sequence[EpisodeContext] | None = None
     ) -> Any:
-        """The actions for stacked observations, stacked; see `predict`.
+        """Return the stacked actions for stacked observations; see `predict`.
 
         Args:
             observations: The observations.
-            context: Their episodes, in the same order; None: those of the lanes from 0 on.
+            context: Contexts of their episodes, in the same order; None: the episodes in the lanes
+                from 0 on.
         """
         stub = self._stub()
         return stub.predict_batch(stub.lanes_for(observations, context), observations)
@@ -195,12 +198,12 @@ class RemoteModel:
         *,
         max_chunk_length: int = 0,
     ) -> Any:
-        """Actions to take one after another, on axis 0; see `predict`.
+        """Return the actions to execute one after another, stacked on axis 0; see `predict`.
 
         Args:
             observation: The observation.
-            context: Its episode; None: that of lane 0.
-            max_chunk_length: Most actions that are wanted; 0: as many as there are.
+            context: Context of the episode; None: the episode in lane 0.
+            max_chunk_length: Maximum number of actions; 0: as many as the model predicts.
         """
         stub = self._stub()
         return stub.predict_chunk(stub.lane_for(context), observation, max_chunk_length)[0]
@@ -213,7 +216,7 @@ class RemoteModel:
         *,
         max_chunk_length: int = 0,
     ) -> Any:
-        """For stacked observations the actions to take one after another, on axis 1."""
+        """Return the chunks of actions for stacked observations, with time on axis 1."""
         stub = self._stub()
         lanes = stub.lanes_for(observations, context)
         actions, length = stub.predict_chunks(lanes, observations, max_chunk_length)
@@ -227,11 +230,11 @@ class RemoteModel:
         seed: int | None = None,
         instruction: str | None = None,
     ) -> None:
-        """Begin an episode in a lane; one that runs there ends.
+        """Begin an episode in a lane; an episode that runs in the lane ends.
 
         Args:
-            lane: The lane, below 32,768.
-            episode_id: Names the episode.
+            lane: Number of the lane, below 32,768.
+            episode_id: Name of the episode.
             seed: Seed of the environment's reset.
             instruction: Instruction for the model's text inputs.
 
@@ -244,7 +247,7 @@ class RemoteModel:
         """End the episode of a lane.
 
         Raises:
-            ProtocolError: If none runs there.
+            ProtocolError: If no episode runs in the lane.
         """
         self._stub().end(_own_lane(lane))
 
@@ -256,11 +259,17 @@ class RemoteModel:
         execution_horizon: int | None = None,
         max_batch_size: int | None = None,
     ) -> RemotePolicy:
-        """The model as evaluation asks it, for an environment.
+        """Return the policy for evaluation in an environment.
+
+        Args:
+            contract: The environment's contract.
+            instruction: Instruction of the episodes.
+            execution_horizon: Maximum number of actions to execute of a chunk; see `RemotePolicy`.
+            max_batch_size: Maximum number of observations in a request; None: no limit.
 
         Raises:
             UnsupportedError: If the model does not fit the environment.
-            ValueError: If it takes no instruction and there is one, or the reverse.
+            ValueError: If the model takes no instruction and there is one, or the reverse.
         """
         stub = self._stub_of(contract, anew=True)
         probe = EpisodeContext("", instruction=instruction)
@@ -282,7 +291,7 @@ class RemoteModel:
         return Callbacks()
 
     def _dial(self, address: str | int, token: str, connect_timeout: float, *, vector: bool) -> Any:
-        """A client of an environment, for evaluation; see `ModelBase`."""
+        """Return a client of an environment, for evaluation; see `ModelBase`."""
         import importlib
 
         name = self._backend.name
@@ -293,17 +302,18 @@ class RemoteModel:
     def _stub(self) -> ModelStub:
         if self._contract is None:
             raise TypeError(
-                "the values of an environment are to be sent, and its contract is not known; "
-                "make it as RemoteModel(address, env), or call for_contract(env.env_contract)"
+                "the contract of the environment is not known; construct RemoteModel(address, env), "
+                "or call for_contract(env.env_contract)"
             )
         return self._stub_of(self._contract)
 
     def _stub_of(self, contract: EnvContract, *, anew: bool = False) -> ModelStub:
-        """The session for an environment.
+        """Return the session for an environment; open it if there is none.
 
         Args:
             contract: The environment's contract.
-            anew: Open another one where that has ended: nobody has an episode in it.
+            anew: Whether to open a new session if the existing one has ended. Only a caller without
+                a running episode may do so.
 
         Raises:
             ClosedError: If this client was closed.
@@ -358,7 +368,7 @@ def _own_lane(lane: int) -> int:
 
 
 def _by_lane(actions: Any, space: Space[Any], lanes: int, length: int) -> Any:
-    """A batch of actions, all of the first lane first, with an axis of lanes and one of time."""
+    """Return a batch of actions, ordered by lane and then time, with an axis for each."""
     if space.kind in ("dict", "tuple"):
         parts = {k: _by_lane(actions[k], part, lanes, length) for k, part in space.children}
         return parts if space.kind == "dict" else tuple(parts.values())

@@ -1,4 +1,4 @@
-"""`RemotePolicy`: a served model as evaluation asks it."""
+"""`RemotePolicy`: a served model as evaluation calls it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class RemotePolicy:
     """A `Policy` (see `rlmesh._policy.policy`) of a served model.
 
     Args:
-        stub: The model, for the environment.
-        spec: What the model says of itself.
-        execution_horizon: Take at most that many actions of a chunk; None: all of it where the
-            model predicts nothing but chunks, else none but the first.
-        max_batch_size: Most observations of one request; None: no limit.
+        stub: Session with the model, for the environment.
+        spec: Spec of the model.
+        execution_horizon: Maximum number of actions to execute of a chunk. None: the whole chunk if
+            the model predicts only chunks, else one action.
+        max_batch_size: Maximum number of observations in a request; None: no limit.
 
     Raises:
-        ValueError: If the horizon is above 1 and the model predicts no chunks, or one of the two
-            is below 1.
+        ValueError: If the horizon is above 1 and the model predicts no chunks, or if the horizon or
+            the batch size is below 1.
     """
 
     def __init__(
@@ -37,9 +37,11 @@ class RemotePolicy:
         max_batch_size: int | None = None,
     ) -> None:
         available = frozenset(spec.predict_forms)
-        said = spec.metadata.get(OFFERED_KEY)
+        names = spec.metadata.get(OFFERED_KEY)
         own = {
-            form for form in available if not isinstance(said, (list, tuple)) or form.value in said
+            form
+            for form in available
+            if not isinstance(names, (list, tuple)) or form.value in names
         }
         self._stub = stub
         self._most = execution_horizon or 0
@@ -53,7 +55,11 @@ class RemotePolicy:
     def begin(
         self, episode_id: str, *, seed: int | None, instruction: str | None
     ) -> EpisodeContext:
-        """See `Policy.begin`; raises an UnsupportedError where the model takes no instruction."""
+        """Begin an episode; see `Policy.begin`.
+
+        Raises:
+            UnsupportedError: If the model takes no instruction and there is one, or the reverse.
+        """
         context = EpisodeContext(episode_id, seed, 0, instruction)
         self._stub.begin(context)
         return context
@@ -61,7 +67,7 @@ class RemotePolicy:
     def actions(
         self, observations: Sequence[Any], contexts: Sequence[EpisodeContext]
     ) -> list[list[Any]]:
-        """See `Policy.actions`."""
+        """Return the actions for observations; see `Policy.actions`."""
         stub = self._stub
         lanes = [stub.lane_of(context) for context in contexts]
         if not self.is_batched:
@@ -76,12 +82,12 @@ class RemotePolicy:
         return self._stub.unstacked(*self._stub.predict_chunk(lane, observation, self._most))
 
     def watch(self, observation: Any, context: EpisodeContext) -> None:
-        """See `Policy.watch`: a prediction that nobody takes, as there is no other request."""
+        """Predict and discard the actions, because no other request exists; see `Policy.watch`."""
         self._of_one(self._stub.lane_of(context), observation)
 
     def end(self, context: EpisodeContext) -> None:
-        """See `Policy.end`."""
+        """End an episode; see `Policy.end`."""
         self._stub.finish(context)
 
     def close(self) -> None:
-        """See `Policy.close`: the session is the `RemoteModel`'s, which may go on."""
+        """Do nothing, because the `RemoteModel` owns the session; see `Policy.close`."""

@@ -34,7 +34,7 @@ from rlmesh.specs import EnvContract, PeerInfo
 __all__ = ["FIRST_LANE", "Dial", "ModelStub"]
 
 FIRST_LANE = 32_768
-"""Lanes from here on are those of contexts; the others are the caller's own."""
+"""Number of the first lane for contexts; lanes below it belong to the caller."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Dial:
     """How a served model is reached.
 
     Attributes:
-        transports: How its server is.
-        terms: How sessions are opened.
+        transports: Transports to its server.
+        terms: Options of the handshakes.
     """
 
     transports: TransportChoice
@@ -51,19 +51,19 @@ class Dial:
 
     @property
     def client(self) -> PeerInfo:
-        """What a client of the model says of itself."""
+        """What a client of the model sends of itself in the handshake."""
         return this_peer(client_name(), self.transports.can)
 
     def connect(self) -> GrpcConnection:
-        """A new connection; raises OSError if a certificate cannot be read."""
+        """Return a new connection; raise OSError if a certificate cannot be read."""
         return self.transports.connect(MODEL_SERVICE)
 
     def describe(self, backend: ArrayBackend) -> ModelSpec:
-        """What the server tells of its model.
+        """Return the spec of the model, as the server reports it.
 
         Raises:
-            UnsupportedVersionError: If the versions do not talk.
-            TransportError: If nobody answers.
+            UnsupportedVersionError: If the spec versions are incompatible.
+            TransportError: If no server answers.
         """
         codec = ModelWireCodec(backend)
         connection = self.connect()
@@ -78,7 +78,7 @@ class Dial:
 
 
 class _Lane:
-    """A lane that an episode has; free again when the episode's context is gone."""
+    """A lane that an episode holds; it is freed when the episode's context is deleted."""
 
     def __init__(self, number: int, free: Callable[[int], object]) -> None:
         self.number = number
@@ -93,16 +93,16 @@ class ModelStub:
 
     Args:
         dial: How the model is reached.
-        contract: The environment whose observations are going to come.
-        backend: Whose values observations and actions are.
+        contract: Contract of the environment that the observations come from.
+        backend: Backend of observations and actions.
 
     Attributes:
         contract: The environment's contract.
 
     Raises:
-        UnsupportedError: If the model does not fit the environment; says where.
-        RemoteError: If the server refuses for another reason.
-        TransportError: If nobody answers.
+        UnsupportedError: If the model does not fit the environment; its `path` locates the reason.
+        RemoteError: If the server refuses the session for another reason.
+        TransportError: If no server answers.
     """
 
     def __init__(self, dial: Dial, contract: EnvContract, backend: ArrayBackend) -> None:
@@ -124,13 +124,13 @@ class ModelStub:
         self._running: set[int] = set()
         self._free: list[int] = []
         self._next_lane = FIRST_LANE
-        # Of a context's state. Another model may be asked of the same episode (an ensemble's), and
-        # has it in a lane of its own.
+        # Key in a context's state. It contains the session, because several models (an ensemble)
+        # may be called for the same episode, each with its own lane.
         self._lane_key = ("rlmesh.lane", self._session.id)
 
     @property
     def transport(self) -> str:
-        """How the session's frames travel: "grpc" or "frames"."""
+        """What carries the session's frames: "grpc" or "frames"."""
         return self._session.transport
 
     @property
@@ -151,7 +151,7 @@ class ModelStub:
         self._running.discard(lane)
 
     def begin(self, context: EpisodeContext) -> None:
-        """Begin the episode of a context, in a lane that it has until it is gone, or ended."""
+        """Begin the episode of a context, in a lane that it holds until it ends or is deleted."""
         lane = self._free.pop() if self._free else self._next_lane
         self._next_lane = max(self._next_lane, lane + 1)
         held = _Lane(lane, self._free.append)
@@ -159,26 +159,26 @@ class ModelStub:
         context.state[self._lane_key] = held
 
     def finish(self, context: EpisodeContext) -> None:
-        """The episode of a context is over; nothing happens where it has none."""
+        """End the episode of a context; do nothing if it has none."""
         held = context.state.pop(self._lane_key, None)
         if isinstance(held, _Lane) and held.number in self._running and not self.closed:
             self.end(held.number)
 
     def lane_of(self, context: EpisodeContext) -> int:
-        """The lane of a context, whose episode begins where it has none."""
+        """Return the lane of a context; begin its episode if it has none."""
         if self._lane_key not in context.state:
             self.begin(context)
         lane: int = context.state[self._lane_key].number
         return lane
 
     def lane_for(self, context: EpisodeContext | None) -> int:
-        """The lane of a context, or the caller's first one, with an episode in it."""
+        """Return the lane of a context, or lane 0 if it is None; begin an episode if needed."""
         return self._own(1)[0] if context is None else self.lane_of(context)
 
     def lanes_for(
         self, observations: Any, contexts: Sequence[EpisodeContext] | None
     ) -> Sequence[int]:
-        """The lanes of contexts, or of the caller's own, for stacked observations; see `lane_for`.
+        """Return the lanes of contexts for stacked observations, or lanes from 0; see `lane_for`.
 
         Raises:
             InvalidValueError: If the observations are not stacked.
@@ -189,73 +189,76 @@ class ModelStub:
         return [self.lane_of(context) for context in contexts]
 
     def _own(self, count: int) -> Sequence[int]:
-        """The first lanes of the caller's own; an episode begins in those that have none."""
+        """Return the lanes from 0 on; begin an episode in each that has none."""
         for lane in range(count):
             if lane not in self._running:
                 self.start(lane, "", None, None)
         return range(count)
 
     def predict(self, lane: int, observation: Any) -> Any:
-        """The action for an observation."""
+        """Return the action for an observation."""
         observed = m.Encoded(self._observation.encode(observation))
         done = self._ask(PredictForm.SINGLE, [lane], observed)
         return self._action.decode(self._checked(done.actions, None))
 
     def predict_batch(self, lanes: Sequence[int], observations: Any) -> Any:
-        """The actions for stacked observations, stacked."""
+        """Return the stacked actions for stacked observations."""
         count = len(lanes)
         observed = m.Encoded(self._observation.encode_batch(observations, count), count)
         done = self._ask(PredictForm.BATCH, lanes, observed)
         return self._action.decode_batch(self._checked(done.actions, count), count)
 
     def predict_values(self, lanes: Sequence[int], observations: Sequence[Any]) -> list[Any]:
-        """The actions for several observations, asked for at once."""
+        """Return the actions for several observations, predicted in one request."""
         count = len(lanes)
         observed = m.Encoded(self._observation.encode_values(observations), count)
         done = self._ask(PredictForm.BATCH, lanes, observed)
         return self._action.decode_values(self._checked(done.actions, count), count)
 
-    def predict_chunk(self, lane: int, observation: Any, most: int) -> tuple[Any, int]:
-        """Actions to take one after another, stacked, and how many they are."""
+    def predict_chunk(self, lane: int, observation: Any, max_length: int) -> tuple[Any, int]:
+        """Return a chunk of actions to execute one after another, stacked, and its length."""
         observed = m.Encoded(self._observation.encode(observation))
-        done = self._ask(PredictForm.CHUNK, [lane], observed, most)
+        done = self._ask(PredictForm.CHUNK, [lane], observed, max_length)
         count = done.chunk_length
         return self._action.decode_batch(self._checked(done.actions, count), count), count
 
-    def predict_chunks(self, lanes: Sequence[int], observations: Any, most: int) -> tuple[Any, int]:
-        """Actions for stacked observations, all of the first first, and how many for each."""
+    def predict_chunks(
+        self, lanes: Sequence[int], observations: Any, max_length: int
+    ) -> tuple[Any, int]:
+        """Return the chunks for stacked observations, one after another, and the chunk length."""
         slabs = self._observation.encode_batch(observations, len(lanes))
-        slabs, length = self._chunks(lanes, slabs, most)
+        slabs, length = self._chunks(lanes, slabs, max_length)
         return self._action.decode_batch(slabs, len(lanes) * length), length
 
     def predict_value_chunks(
-        self, lanes: Sequence[int], observations: Sequence[Any], most: int
+        self, lanes: Sequence[int], observations: Sequence[Any], max_length: int
     ) -> list[list[Any]]:
-        """The actions to take after each of several observations."""
-        slabs, length = self._chunks(lanes, self._observation.encode_values(observations), most)
+        """Return the chunk of actions for each of several observations."""
+        encoded = self._observation.encode_values(observations)
+        slabs, length = self._chunks(lanes, encoded, max_length)
         flat = self._action.decode_values(slabs, len(lanes) * length)
         return [flat[i : i + length] for i in range(0, len(flat), length)]
 
     def unstacked(self, chunk: Any, length: int) -> list[Any]:
-        """Stacked actions one by one."""
+        """Return stacked actions as a list."""
         return self._action.decode_values(self._action.encode_batch(chunk, length), length)
 
     def close(self) -> None:
         """End the session; may be called again."""
         self._session.close()
 
-    def _chunks(self, lanes: Sequence[int], slabs: Any, most: int) -> tuple[list[Any], int]:
+    def _chunks(self, lanes: Sequence[int], slabs: Any, max_length: int) -> tuple[list[Any], int]:
         count = len(lanes)
-        done = self._ask(PredictForm.CHUNK_BATCH, lanes, m.Encoded(slabs, count), most)
+        done = self._ask(PredictForm.CHUNK_BATCH, lanes, m.Encoded(slabs, count), max_length)
         length = done.chunk_length
         return self._checked(done.actions, count * length), length
 
     def _ask(
-        self, form: PredictForm, lanes: Sequence[int], observed: m.Encoded, most: int = 0
+        self, form: PredictForm, lanes: Sequence[int], observed: m.Encoded, max_length: int = 0
     ) -> Predicted:
-        done = self._session.request(Predict(form, tuple(lanes), observed, most), Predicted)
+        done = self._session.request(Predict(form, tuple(lanes), observed, max_length), Predicted)
         chunked = form in (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
-        if chunked != (done.chunk_length > 0) or (most and done.chunk_length > most):
+        if chunked != (done.chunk_length > 0) or (max_length and done.chunk_length > max_length):
             message = f"chunks of {done.chunk_length} have come for a request of form {form.value}"
             raise CodecError(message, path="chunk_length")
         return done

@@ -1,4 +1,4 @@
-"""`TransportChoice`: how the frames of a client's sessions travel."""
+"""`TransportChoice`: the transports that may carry the frames of a client's sessions."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ __all__ = ["Transport", "TransportChoice"]
 Transport = Literal["auto", "grpc", "frames"]
 
 AUTO: Transport = "frames"
-"""What "auto" tries; the tests run over both."""
+"""Transport that "auto" tries; the tests run with each value."""
 
 
 class TransportChoice:
-    """How a server is reached: over gRPC, where sessions begin, and where they may go on.
+    """The transports to a server: gRPC, on which sessions begin, and those that they may move to.
 
     Args:
-        transport: What the user asks for.
+        transport: Transport that the user has chosen.
         where: The server's address.
         token: Bearer token; empty: none.
         tls: Certificates.
 
     Attributes:
         where: The server's address.
-        can: What the client says that it can do.
-        moves: How to connect over each kind of transport that the session may move to, the
+        can: Capabilities that the client announces.
+        moves: Function that connects, for each kind of transport that the session may move to; the
             preferred kind first.
 
     Raises:
-        ValueError: If there is no such transport.
+        ValueError: If `transport` is not the name of a transport.
     """
 
     def __init__(self, transport: Transport, where: Address, token: str, tls: TLS | None) -> None:
@@ -56,14 +56,18 @@ class TransportChoice:
         return lambda offered: row.dial(self.where, offered, self._token, self._tls)
 
     def connect(self, service: str) -> GrpcConnection:
-        """A new connection to a gRPC service; raises OSError if a certificate cannot be read."""
+        """Return a new connection to a gRPC service; raise OSError if it cannot read a certificate.
+
+        Args:
+            service: Full name of the service.
+        """
         return GrpcConnection(self.where, service, self._token, self._tls)
 
     def check(self, session: ClientSession) -> None:
-        """Close a session that does not travel as it was asked for.
+        """Close a session that is not on the transport that the user has chosen, and raise.
 
         Raises:
-            UnsupportedError: If it does not.
+            UnsupportedError: If frames were chosen and the session is on gRPC.
         """
         if self._asked != "frames" or session.transport == "frames":
             return

@@ -15,7 +15,7 @@ __all__ = ["RemoteVectorEnv"]
 class RemoteVectorEnv(NativeClient):
     """A served vector of environments, in native values; batches are `Tensor` (num_envs, ...).
 
-    Args and errors as for `RemoteEnv`.
+    The arguments and errors are those of `RemoteEnv`.
     """
 
     _vector = True
@@ -49,13 +49,13 @@ class RemoteVectorEnv(NativeClient):
         return self._stub.reset(seed, options)
 
     def render(self, lanes: Sequence[int] = ()) -> Any:
-        """A tuple with a frame a lane, in the order asked for; as `Tensor` (height, width, 3).
+        """Return a tuple with an image for each lane, as `Tensor` (height, width, 3).
 
         Args:
-            lanes: Which lanes; empty: all of them.
+            lanes: Numbers of the lanes, in the order of the result; empty: all lanes.
 
         Raises:
-            InvalidValueError: If they are not distinct lanes of the vector; nothing was sent.
+            InvalidValueError: If `lanes` are not distinct lanes of the vector; nothing was sent.
             EnvError: If the environment fails; the session goes on.
         """
         return self._stub.render(lanes)

@@ -1,4 +1,4 @@
-"""`AdmissionQueue`: how many sessions a server has room for, and who gets the next place."""
+"""`AdmissionQueue`: limits how many sessions a server has, and admits clients in order."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from rlmesh._session.server_session import Stream
 __all__ = ["AdmissionQueue"]
 
 _LOOK_SECONDS = 0.25
-"""How often one who stands in line looks whether its client is still there."""
+"""Seconds between two checks of whether a waiting client is still connected."""
 
 _LONGEST_LINE = 512
 """Max number of clients in line; each holds a thread, and sessions need some."""
 
 _PATIENCE_SECONDS = 1.0
-"""How long a stream keeps the place that was lent to it with a thread, but opens no session."""
+"""Seconds that a stream may hold a reserved slot and a thread without opening a session."""
 
 
 class AdmissionQueue:
-    """Gives places in the order in which they are asked for.
+    """Slots for sessions, which clients take in the order in which they request them.
 
-    A stream that is lent an environment's thread is there until it ends, and nobody else can call
-    that environment meanwhile. So it never stands in line there: a thread is lent with a place, and
-    only where one is free and nobody waits for it.
+    A stream that is lent an environment's thread stays there until it ends, and meanwhile nothing
+    else can call that environment. Such a stream therefore never waits on the thread: the thread is
+    lent together with a slot, and only if a slot is free and no client waits for one.
 
     Args:
-        capacity: How many places there are.
+        capacity: Number of slots.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -42,14 +42,18 @@ class AdmissionQueue:
 
     @property
     def waiting(self) -> int:
-        """How many stand in line."""
+        """Number of clients that wait for a slot."""
         return len(self._line)
 
     def reserve(self, stream: Stream, offer: Callable[[Stream], bool]) -> bool:
-        """Offer a new client's stream to one who may lend it a thread, if it would have a place.
+        """Reserve a slot and a thread for a new client's stream, if a slot is free.
+
+        Args:
+            stream: The client's stream.
+            offer: Returns whether a thread was lent to the stream.
 
         Returns:
-            Whether it was lent one; else it has no place yet, and may `take` one.
+            Whether a thread was lent, with a reserved slot; if not, `take` requests a slot.
         """
         reservation = Reservation(stream, self._over)
         with self._changed:
@@ -65,14 +69,14 @@ class AdmissionQueue:
         return lent
 
     def take(self, wait: float, alive: Callable[[], bool]) -> bool:
-        """Take a place for a new session: at once if it was lent, or after a while in line.
+        """Take a slot for a new session: at once if one is reserved, else in turn.
 
         Args:
-            wait: Seconds to stand in line at most.
-            alive: Whether the client is still there.
+            wait: Maximum number of seconds to wait.
+            alive: Returns whether the client is still connected.
 
         Returns:
-            Whether there is one; not where the line is full.
+            Whether a slot was taken; False if the line is full.
         """
         with self._changed:
             if self._redeem():
@@ -88,13 +92,13 @@ class AdmissionQueue:
                 self._changed.notify_all()
 
     def give_back(self) -> None:
-        """A place that was taken is free."""
+        """Free a slot that was taken."""
         with self._changed:
             self._taken -= 1
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Give none any more, to those in line neither."""
+        """Admit no further session, and refuse the clients that wait."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -103,7 +107,7 @@ class AdmissionQueue:
         return self._taken + len(self._reservations) < self._capacity
 
     def _redeem(self) -> bool:
-        """Take the place that came with the caller's thread, if it was lent one."""
+        """Take the slot that is reserved for the calling thread's stream, if there is one."""
         caller = threading.get_ident()
         reservation = next(
             (reservation for reservation in self._reservations if reservation.thread == caller),
@@ -122,7 +126,8 @@ class AdmissionQueue:
                 self._taken += 1
                 return True
             now = time.monotonic()
-            # Even one who would not wait learns whether a place that was lent is used.
+            # Even a client that does not want to wait does so until it is known whether a reserved
+            # slot is used.
             patience = 2 * _PATIENCE_SECONDS if self._reservations else 0.0
             left = begun + max(wait, patience) - now
             if left <= 0 or not alive():
@@ -132,7 +137,7 @@ class AdmissionQueue:
         return False
 
     def _reclaim(self, now: float) -> None:
-        """End the stream that has opened no session for longest; its place is free after it."""
+        """Cancel the stream of the oldest reservation, if it has expired; that frees its slot."""
         if self._reservations and now - self._reservations[0].since > _PATIENCE_SECONDS:
             reservation = self._reservations.popleft()
             reservation.since = now
@@ -147,11 +152,11 @@ class AdmissionQueue:
 
 
 class Reservation:
-    """A stream with a thread, and a place that it has not taken yet; see `Stream`.
+    """A stream that was lent a thread, and a slot that its session has not taken yet; see `Stream`.
 
     Attributes:
-        since: When it was lent them, or last asked to give them back (monotonic seconds).
-        thread: Which one it is, once it runs.
+        since: When the thread was lent, or the stream was last cancelled (monotonic seconds).
+        thread: Identifier of the thread; 0 until the stream runs.
     """
 
     def __init__(self, stream: Stream, over: Callable[[Reservation], None]) -> None:

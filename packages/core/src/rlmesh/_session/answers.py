@@ -1,4 +1,4 @@
-"""The frame of an answer, whatever becomes of it."""
+"""Frames of answers, including those that cannot be sent as they are."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def write_answer(
     call_us: int,
     allocate: FrameAllocator = join_parts,
 ) -> Frame:
-    """The frame of a reply, or of a failure where the reply cannot be written.
+    """Return the frame of a reply, or of a failure if the reply cannot be written.
 
-    The request has been applied by then; its client must learn that its answer cannot be told.
+    The request has been applied by then, so that the client must learn why it gets no result.
     """
     try:
         return codec.write_reply(sequence, reply, call_us, allocate)
@@ -38,6 +38,6 @@ def write_answer(
         return codec.write_reply(sequence, failure)
 
 
-def too_large(words: str) -> m.Failure:
-    """Instead of an answer that no message can carry (M-3)."""
-    return m.Failure(m.ErrorCode.LIMIT_EXCEEDED, f"the answer is too large: {words}")
+def too_large(reason: str) -> m.Failure:
+    """Return the failure that replaces an answer that no message can carry (M-3)."""
+    return m.Failure(m.ErrorCode.LIMIT_EXCEEDED, f"the answer is too large: {reason}")

@@ -1,4 +1,4 @@
-"""`ClientConnection`: what a client's session needs of a connection, and how it gets rid of one."""
+"""`ClientConnection`: what a client's session needs of a connection, and how to drop one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rlmesh.backends import Buffer
 __all__ = ["ClientConnection", "drop"]
 
 _DROP_SECONDS = 1.0
-"""How long it is waited for that a connection closes which an interrupt may have broken."""
+"""Seconds to wait for the close of a connection that an interrupt may have broken."""
 
 
 class ClientConnection(Protocol):
@@ -23,21 +23,22 @@ class ClientConnection(Protocol):
     """The peer's address."""
 
     transport: str
-    """What carries them: "grpc" or "frames"."""
+    """What carries the frames: "grpc" or "frames"."""
 
     def allocate(self, parts: Sequence[Buffer], size: int) -> Frame:
-        """A frame made of pieces, of `size` bytes in all, where `exchange` wants it."""
+        """Return a frame of `size` bytes made from parts, in the memory that `exchange` prefers."""
         ...
 
     def exchange(self, frame: Frame, timeout: float | None = None) -> Buffer:
-        """Send a frame and return the answer; raises a TransportError.
+        """Send a frame and return the answer, which is valid until the next exchange.
 
-        The answer holds until the next exchange.
+        Raises:
+            TransportError: If the connection fails.
         """
         ...
 
     def nobody_listens(self) -> bool:
-        """Whether nobody listens at the address, for sure."""
+        """Return whether it is certain that no process listens at the address."""
         ...
 
     def cut(self) -> None:
@@ -50,16 +51,15 @@ class ClientConnection(Protocol):
 
 
 def drop(connection: ClientConnection) -> None:
-    """Close a connection whose call was interrupted.
+    """Close a connection after its call was interrupted.
 
-    An exception that a signal raises inside of gRPC may leave its locks as they were just then, and
-    closing would fail, or wait for ever. On a thread of its own it does neither to the caller, and
-    is not interrupted.
+    An exception that a signal raises inside gRPC may leave gRPC's locks held, so that closing
+    fails, or blocks for ever. A separate thread spares the caller both, and is not interrupted.
     """
     closing = threading.Thread(target=_close, args=(connection,), name="rlmesh-drop", daemon=True)
     try:
         closing.start()
-    except RuntimeError:  # The interpreter is about to end; so is the connection.
+    except RuntimeError:  # The interpreter is shutting down, which ends the connection too.
         return
     closing.join(_DROP_SECONDS)
 

@@ -1,4 +1,4 @@
-"""The client's side of a session: numbers requests, resumes, turns failures into exceptions."""
+"""The client's side of a session: numbers requests, resumes, and raises failures as exceptions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from rlmesh.specs import EnvContract, PeerInfo, Reconnect, TransportKind, Transp
 __all__ = ["ClientSession", "Move"]
 
 Move = Callable[[str], ClientConnection | None]
-"""Connects to an offered address; returns None if no server of RLMesh offers such a one."""
+"""Function that connects to an offered address; returns None if no RLMesh server offers such."""
 
 R = TypeVar("R")
 
@@ -49,36 +49,37 @@ _log = logging.getLogger("rlmesh.client")
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 _CLOSE_PATIENCE = 2.0
-"""Seconds that `close` tries to tell a server that has become unreachable."""
+"""Seconds for which `close` tries to reach a server again that has become unreachable."""
 
 _CLOSE_TIMEOUT = 5.0
-"""Seconds that `close` waits for its answer."""
+"""Seconds for which `close` waits for its answer."""
 
 _CUT_TIMEOUT = 1.0
 """Seconds that a call has to return once its connection was cut."""
 
 _ATTEMPTS = 3
-"""How often a session tries to move to another transport while connections to it break."""
+"""Maximum number of attempts to move to another transport if connections to it break."""
 
 _DESERTED_PATIENCE = 2.0
-"""Seconds that an address may be deserted: no session survives its server's process (K-11)."""
+"""Seconds to retry if no process listens: no session survives its server's process (K-11)."""
 
 
 class ClientSession:
     """One session on an environment, over one connection after another.
 
-    A request whose connection breaks is sent again over a new one, under its number, so that the
-    server applies it once (CONTRACT.md, 5 and 6).
+    If the connection breaks during a request, the request is sent again over a new one with the
+    same number, so that the server applies it once (CONTRACT.md, 5 and 6).
 
     Args:
-        connect: Makes a connection; called again when one is lost.
-        codec: Reads and writes frames.
-        client: What this client says of itself.
-        terms: How to open.
-        moves: How to connect over each kind of transport that the session may move to, the
+        connect: Returns a new connection; called again after one is lost.
+        codec: Wire codec of the frames.
+        client: What this client sends of itself in the handshake.
+        terms: Options of the handshake.
+        moves: Function that connects, for each kind of transport that the session may move to; the
             preferred kind first.
-        contract: What the model of the session is to be used with; None: it is an environment's.
-        raise_failure: Raises what stands for a failure of the server at an address.
+        contract: Environment that the model of the session is to be used with; None if the session
+            is with an environment.
+        raise_failure: Raises the exception for a failure of the server at an address.
         clock: Source of time.
 
     Attributes:
@@ -86,7 +87,7 @@ class ClientSession:
 
     Raises:
         RemoteError: If the server refuses the session.
-        TransportError: If nobody answers.
+        TransportError: If no server answers.
     """
 
     def __init__(
@@ -111,8 +112,8 @@ class ClientSession:
         self._contract = contract
         self._raise = raise_failure
         self._sequence = 0
-        # The request whose answer has not been read, where the caller was interrupted; with its
-        # number, so that no interrupt parts them.
+        # The number and frame of a request, if the caller was interrupted before it read the
+        # answer. They are one tuple, so that no interrupt can separate them.
         self._unanswered: tuple[int, Frame] | None = None
         self._busy = threading.Lock()
         self._process = os.getpid()
@@ -164,11 +165,11 @@ class ClientSession:
         """Send a request and return its reply.
 
         Args:
-            body: What is asked.
+            body: Body of the request.
             expected: Class of the reply.
 
         Raises:
-            RLMeshError: The failure that came instead; see `rlmesh.errors`.
+            RLMeshError: If the request fails; see `rlmesh.errors` for the classes.
         """
         if self._busy.locked():
             self._check_usable()
@@ -176,8 +177,8 @@ class ClientSession:
                 f"another call is running on the client of {self.address}; one client takes one "
                 f"caller at a time"
             )
-        # Not acquire() and try: an interrupt between the two would leave it locked for ever. Two
-        # callers that come here at the very same time are served one after the other.
+        # `with` instead of acquire() and try, because an interrupt between the two would leave the
+        # lock held for ever. Two threads that arrive at the same time run one after the other.
         with self._busy:
             self._check_usable()
             return self._ask(body, expected)
@@ -190,7 +191,8 @@ class ClientSession:
     def close(self) -> None:
         """End the session and drop the connection; may be called again.
 
-        A call that is running has 5 s to end; then it is left alone, and is a ClosedError.
+        A running call has 5 s to end. After that, the connection is dropped regardless, and the
+        call raises ClosedError.
 
         Raises:
             EnvError: If the environment's own close fails; the session has ended all the same.
@@ -210,7 +212,7 @@ class ClientSession:
         except (CodecError, InvalidValueError, RemoteError, TransportError):
             pass  # The server ends the session when its grace period is over.
         finally:
-            # Of an interrupt, too: it may have left the lock, and nothing may wait for that.
+            # Also after an interrupt, which may have left the lock held.
             self._end("the client was closed")
 
     def _end_running(self) -> None:
@@ -223,7 +225,7 @@ class ClientSession:
             drop(self._transport)
 
     def abandon(self) -> None:
-        """End the session without coming back for it; the process is about to end."""
+        """End the session without resuming it, because the process is about to exit."""
         self._key = b""
         with contextlib.suppress(Exception):
             self.close()
@@ -231,9 +233,9 @@ class ClientSession:
     def _exchange(self, body: m.RequestBody, expected: type[R]) -> R:
         sequence = self._sequence + 1
         frame = self._codec.write_request(m.Request(sequence, body), self._transport.allocate)
-        most = self.terms.max_message_bytes
-        if len(frame) > most > 0:
-            raise LimitError(f"a request of {len(frame)} bytes; the server takes {most}")
+        max_bytes = self.terms.max_message_bytes
+        if len(frame) > max_bytes > 0:
+            raise LimitError(f"a request of {len(frame)} bytes; the server takes {max_bytes}")
         self._unanswered = sequence, frame
         self._sequence = sequence
         try:
@@ -242,7 +244,7 @@ class ClientSession:
         except SessionLostError as error:
             raise self._ended(error) from error.__cause__
         except ConnectionLostError as error:
-            self._check_usable()  # It may have been closed meanwhile.
+            self._check_usable()  # Another thread may have closed the client meanwhile.
             data = self._resume(frame, error, closing=isinstance(body, m.Close))
         except (TransportError, RemoteError) as error:
             raise self._ended(error) from error.__cause__
@@ -268,20 +270,20 @@ class ClientSession:
             raise self._ended(error) from error.__cause__
 
     def _let_go(self) -> None:
-        """Tell the server that the session is over, so that the next one need not wait for it."""
+        """Send Close, so that the next client need not wait for the grace period to end."""
         with contextlib.suppress(Exception):
             frame = self._codec.write_request(m.Request(self._sequence + 1, m.Close()))
             self._transport.exchange(frame, _CLOSE_PATIENCE)
 
     def _collect(self, sequence: int, frame: Frame) -> None:
-        """Read the answer to a request whose caller was interrupted; nobody wants it any more."""
+        """Read and discard the answer to a request that was interrupted."""
         self._sequence = sequence
         interrupted = ConnectionLostError("a call was interrupted", address=self.address)
         self._resume(frame, interrupted, closing=False)
         self._unanswered = None
 
     def _resume(self, frame: Frame, lost: ConnectionLostError, *, closing: bool) -> Buffer:
-        """Connect again, until the grace period is over, and get the answer to `frame`.
+        """Reconnect until the grace period is over, and return the answer to `frame`.
 
         Raises:
             ConnectionLostError: If the session cannot be resumed.
@@ -326,14 +328,14 @@ class ClientSession:
         return answer
 
     def _go_on(self, opened: m.Opened) -> None:
-        """Move the session to the first transport that is offered and can be used."""
+        """Move the session to the first offered transport that can be used."""
         for kind, move in self._moves.items():
             for offer in opened.offers:
                 if offer.kind is kind and self._has_moved(move, offer):
                     return
 
     def _has_moved(self, move: Move, offer: TransportOffer) -> bool:
-        """Try to move to an offered transport; a connection that breaks is made again."""
+        """Return whether the session moved to an offered transport; retry broken connections."""
         for _ in range(_ATTEMPTS):
             try:
                 other = move(offer.address)
@@ -349,7 +351,7 @@ class ClientSession:
         return False
 
     def _go_to(self, other: ClientConnection) -> None:
-        """Resume the session over another connection; raises, and closes that, where it fails."""
+        """Resume the session over another connection; if that fails, close it and raise."""
         try:
             resume = m.Resume(self.id, self._key, self._sequence)
             moved = self._handshake(m.Open(self._client, resume), self._open_terms.timeout, other)
@@ -362,7 +364,7 @@ class ClientSession:
 
     @property
     def transport(self) -> str:
-        """How frames travel: "grpc" or "frames"."""
+        """What carries the frames: "grpc" or "frames"."""
         return self._transport.transport
 
     def _notify(self, event: Reconnect) -> None:
@@ -371,7 +373,8 @@ class ClientSession:
         try:
             self._open_terms.on_reconnect(event)
         except Exception:
-            _log.exception("on_reconnect failed")  # The answer that is waited for is worth more.
+            # The caller waits for an answer, which matters more than this callback.
+            _log.exception("on_reconnect failed")
 
     def _check_usable(self) -> None:
         if self._closed:
@@ -400,6 +403,6 @@ _open_sessions: weakref.WeakSet[ClientSession] = weakref.WeakSet()
 
 @atexit.register
 def _abandon_all() -> None:
-    """A process that ends in order frees its environments at once, not after a grace period."""
+    """End all sessions at exit, so that their environments are free without a grace period."""
     for session in list(_open_sessions):
         session.abandon()

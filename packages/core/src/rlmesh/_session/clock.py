@@ -1,4 +1,4 @@
-"""`Clock`: the time that sessions read and wait by, which tests replace."""
+"""`Clock`: source of time and timers for sessions, which tests replace."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["SYSTEM_CLOCK", "Clock", "ScheduledCall", "SystemClock"]
 
 
 class ScheduledCall(Protocol):
-    """A call that is going to be made."""
+    """A call that is due at a later time."""
 
     def cancel(self) -> None:
-        """Do not make the call, unless it has begun."""
+        """Cancel the call, unless it has begun."""
         ...
 
 
@@ -22,7 +22,7 @@ class Clock(Protocol):
     """Monotonic time in seconds."""
 
     def monotonic(self) -> float:
-        """Return the time since some moment, in seconds."""
+        """Return the seconds since an arbitrary moment."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -56,7 +56,7 @@ class SystemClock:
     def call_later(
         self, seconds: float, function: Callable[[], object], name: str
     ) -> ScheduledCall:
-        """See `Clock.call_later`."""
+        """Start a timer; see `Clock.call_later`."""
         timer = threading.Timer(seconds, function)
         timer.daemon = True
         timer.name = name

@@ -16,8 +16,8 @@ class ConnectOptions:
 
     Attributes:
         timeout: Seconds that a handshake may take.
-        wait: Seconds to stand in line where every place is taken.
-        on_reconnect: Told of each connection that was lost and resumed.
+        wait: Seconds to wait for a free slot if the server has none.
+        on_reconnect: Called after each time that the session was resumed on a new connection.
     """
 
     timeout: float

@@ -1,4 +1,4 @@
-"""`IdleWatch`: ends sessions whose clients ask for nothing."""
+"""`IdleWatch`: ends sessions that get no requests."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["IdleWatch"]
 
 
 class IdleWatch:
-    """Looks on a thread of its own, which is there while there are sessions.
+    """Ends idle sessions from its own thread, which runs only while sessions are open.
 
     Args:
         timeout: Seconds without a request after which a session is idle; 0: never.
-        sessions: Those that are open.
-        expire: Ends a session, unless a call is running or was answered after the time given.
+        sessions: Returns the open sessions.
+        expire: Ends a session, unless a call is running or was answered after the given time.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class IdleWatch:
         self._stopped = threading.Event()
 
     def opened(self) -> None:
-        """There is a new session."""
+        """Start the thread for a new session, if it is not running."""
         if self._timeout <= 0:
             return
         with self._lock:
@@ -58,5 +58,5 @@ class IdleWatch:
                 return
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop the thread."""
         self._stopped.set()

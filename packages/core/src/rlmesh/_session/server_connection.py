@@ -1,4 +1,4 @@
-"""One stream of frames from one client: the order of its requests."""
+"""`ServerConnection`: one stream of frames from one client, and the order of its requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ __all__ = ["Answer", "ServerConnection", "unknown"]
 class Answer(NamedTuple):
     """What a transport does next: send `frame`, if there is one, and end the stream if `last`.
 
-    Before that it sends `farewell`, which answers nothing and tells why (K-9).
+    Before it ends the stream, it sends `farewell` if that is not empty: a frame that answers no
+    request and has the reason (K-9).
     """
 
     frame: Frame | None
@@ -27,11 +28,11 @@ class Answer(NamedTuple):
 
 
 _REPLACED = Answer(None, last=True)
-"""To a frame of a connection that another one has taken the session from."""
+"""Answer on a connection after another one has resumed its session: end the stream."""
 
 
 def unknown() -> bool:
-    """Nothing is known of the client's process."""
+    """Return False: nothing is known of the client's process."""
     return False
 
 
@@ -42,10 +43,10 @@ class ServerConnection:
         manager: The sessions of the server.
         peer: Network peer, for messages.
         cut: Ends the stream, from another thread.
-        alive: Whether the client is still there.
-        allocate: Puts a large answer where the transport wants it.
-        resumes: Whether it takes nothing but a session that is resumed.
-        ended: Whether the client's process is known to have ended.
+        alive: Returns whether the client is still connected.
+        allocate: Allocator of large answers.
+        resumes: Whether the connection only accepts sessions that are resumed.
+        ended: Returns whether the client's process is known to have ended.
     """
 
     def __init__(
@@ -69,15 +70,15 @@ class ServerConnection:
         self._session: ServerSession | None = None
 
     def cut(self) -> None:
-        """See `ClientLink`."""
+        """End the stream; see `ClientLink.cut`."""
         self._cut()
 
     def exchange(self, frame: Buffer) -> Answer:
-        """The answer to one frame. Every frame gets exactly one, or ends the stream."""
+        """Return the answer to one frame. Every frame gets exactly one, or ends the stream."""
         try:
             request = self._manager.read(frame)
         except CodecError as error:
-            # It concerns the connection alone: the session may be resumed (Q-8, Q-9).
+            # The error concerns only the connection; the session may be resumed (Q-8, Q-9).
             failure = m.Failure(m.ErrorCode.MALFORMED, str(error), session_closed=True)
             return Answer(self._manager.write(0, failure), last=True)
         session = self._session
@@ -97,11 +98,11 @@ class ServerConnection:
         return answer if current else _REPLACED
 
     def run_stream(self, stream: Any) -> bool:
-        """Have the session's own thread run the rest of the connection, or refuse."""
+        """Run the rest of the connection on the session's own thread; return False if refused."""
         return self._session is not None and self._session.servicer.run_stream(stream)
 
     def lost(self) -> None:
-        """The stream has ended, for whatever reason."""
+        """Detach the session, because the stream has ended for any reason."""
         session, self._session = self._session, None
         if session is not None:
             self._manager.lost(session, self)
@@ -118,7 +119,7 @@ class ServerConnection:
         if not isinstance(body, m.Open) or request.sequence != 0:
             failure = m.Failure(
                 m.ErrorCode.MALFORMED if _is_open(body) else m.ErrorCode.WRONG_STATE,
-                f"the first request of a stream is Open with sequence 0, got {_words(body)} with "
+                f"the first request of a stream is Open with sequence 0, got {_name(body)} with "
                 f"sequence {request.sequence}",
                 session_closed=True,
             )
@@ -147,8 +148,8 @@ class ServerConnection:
         try:
             session.kept, reply = self._manager.play(session, request, frame, self._allocate)
         except BaseException:
-            # Ctrl-C stops the server in the middle of the call; a client that asks again must not
-            # be told that it has never asked.
+            # Ctrl-C stops the server in the middle of the call. A client that sends the request
+            # again must get an answer to it, not an error about its sequence number.
             message = "the server was stopped during this call"
             stopped = m.Failure(m.ErrorCode.SHUTTING_DOWN, message, session_closed=True)
             session.kept = self._manager.write(sequence, stopped)
@@ -158,7 +159,7 @@ class ServerConnection:
 
 
 def _refusal(body: m.RequestBody) -> m.Failure | None:
-    """Why a request is none that an environment can be asked; None: it is one."""
+    """Return why a body is not a request that a servicer can apply; None if it is one."""
     if _is_open(body):
         return m.Failure(m.ErrorCode.WRONG_STATE, "the session is open already")
     if isinstance(body, m.Malformed):
@@ -173,8 +174,8 @@ def _is_open(body: m.RequestBody) -> bool:
     return isinstance(body, m.Open) or (isinstance(body, m.Malformed) and body.kind == "open")
 
 
-def _words(body: m.RequestBody) -> str:
-    """A request in words."""
+def _name(body: m.RequestBody) -> str:
+    """Return the name of a request for a message."""
     if isinstance(body, m.Malformed):
         return f"a malformed {body.kind} ({body.reason})"
     return type(body).__name__

@@ -1,4 +1,4 @@
-"""What a server keeps of a session, and whose turn it is: no I/O, no frames."""
+"""`ServerSession`: state of a session on the server, and the turns of its connections; no I/O."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ INF = float("inf")
 
 
 class RequestRefused(Exception):
-    """There is no environment for a new session.
+    """No servicer can be made for a new session.
 
     Attributes:
-        failure: Why, as its client is told.
+        failure: The failure to send to the client.
     """
 
     def __init__(self, failure: m.Failure) -> None:
@@ -40,42 +40,42 @@ class RequestRefused(Exception):
 
 
 class Servicer(Protocol):
-    """One environment, for one session at a time."""
+    """Answers the requests of one session at a time: on an environment, or on a model."""
 
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply | bytes:
-        """Apply one request to it, on its thread; a fault of the environment is a reply.
+        """Apply one request on the environment's thread; a fault of the environment is a reply.
 
         Args:
-            request: What is asked.
-            frame: The same, as it came.
+            request: The request.
+            frame: The frame that the request was read from.
 
         Returns:
-            The reply, or its frame where another process has written that.
+            The reply, or the frame of the reply if another process has written it.
 
         Raises:
-            ClosedError: If it is closed already.
+            ClosedError: If the servicer is closed already.
         """
         ...
 
     def run_stream(self, stream: Any) -> bool:
-        """Run the rest of a connection of its session on its own thread, or refuse."""
+        """Run the rest of a connection on the servicer's own thread; return False if refused."""
         ...
 
     def end(self) -> m.Reply:
-        """The session's client closes it: `Closed`, or what the environment's own close raised."""
+        """Close for the session's client; return `Closed`, or the failure of the environment."""
         ...
 
     def release(self) -> None:
-        """The session that had it is over, however it ended."""
+        """Release the servicer, because its session is over for any reason."""
         ...
 
 
 class ServicerProvider(Protocol):
-    """Where sessions get their environments."""
+    """Provider of a servicer for each session."""
 
     @property
     def capacity(self) -> int:
-        """How many sessions may be open at once."""
+        """Maximum number of sessions open at once."""
         ...
 
     def prepare(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Servicer]:
@@ -83,16 +83,16 @@ class ServicerProvider(Protocol):
 
         Args:
             request: The request that opens the session.
-            alive: Return whether the client that the servicer is made for is still connected.
+            alive: Returns whether the client that the servicer is made for is still connected.
 
         Raises:
             RequestRefused: If no servicer can be made for this request.
-            Exception: What a model's own code raises when it is fitted to the request.
+            Exception: If a model's own code fails when the model is fitted to the request.
         """
         ...
 
     def busy(self, sessions: Sequence[ServerSession], grace_period: float) -> m.Failure:
-        """Return the refusal of a client that finds every servicer held.
+        """Return the failure to send to a client if every servicer is in use.
 
         Args:
             sessions: The open sessions.
@@ -101,19 +101,19 @@ class ServicerProvider(Protocol):
         ...
 
     def offer(self, stream: Any) -> bool:
-        """Lend a thread to a client's stream, or refuse."""
+        """Assign a thread to a client's stream; return False if none is free."""
         ...
 
 
 class Stream(Protocol):
     """A client's stream that may run on the environment's thread, from its first frame to its last.
 
-    A step then costs no hop from one thread to another and back.
+    A step then needs no switch to another thread and back.
     """
 
     @property
     def ending(self) -> bool:
-        """Whether its last answer is made, so that it waits for nothing more."""
+        """Whether the last answer is made, so that the stream waits for no further frame."""
         ...
 
     def run(self) -> None:
@@ -126,12 +126,12 @@ class Stream(Protocol):
 
 
 class ClientLink(Protocol):
-    """A connection of a client, as its session sees it.
+    """A connection of a client, as its session uses it.
 
     Attributes:
         peer: Network peer, for messages.
-        alive: Return whether the client is still connected.
-        ended: Return whether the client's process is known to have ended.
+        alive: Returns whether the client is still connected.
+        ended: Returns whether the client's process is known to have ended.
     """
 
     peer: str
@@ -144,24 +144,24 @@ class ClientLink(Protocol):
 
 
 class ServerSession:
-    """One client's exclusive use of one instance, over one connection after another.
+    """One client's exclusive use of one servicer, over one connection after another.
 
     Args:
-        client: Who opened it.
+        client: The client that opened the session.
         peer: Network peer, for messages.
-        servicer: The environment that it has.
-        resumable: Whether it outlives its connection.
+        servicer: Servicer that answers the session's requests.
+        resumable: Whether the session outlives its connection.
         clock: Source of time and timers.
 
     Attributes:
-        id: Its name; no secret.
-        key: Proves the right to resume it; empty: it cannot be resumed.
-        since: When it was opened (monotonic seconds).
-        lost_at: When it lost its connection; None: it has one.
-        answered_at: When it was opened, resumed or last answered (monotonic seconds).
-        received: Highest sequence number that came.
-        kept: The answer to it; empty while it is worked on.
-        ended: Whether it is over.
+        id: Identifier of the session; not a secret.
+        key: Secret that proves the right to resume the session; empty if it cannot be resumed.
+        since: When the session was opened (monotonic seconds).
+        lost_at: When the session lost its connection (monotonic seconds); None if it has one.
+        answered_at: When the session was opened, resumed or last answered (monotonic seconds).
+        received: Highest sequence number received.
+        kept: Answer to request `received`; empty while that request is being answered.
+        ended: Whether the session is over.
     """
 
     def __init__(
@@ -207,18 +207,18 @@ class ServerSession:
 
     @property
     def name(self) -> str:
-        """Who holds it, for people."""
+        """Name of the client, or its network peer, for messages."""
         return self.client.name or self.peer
 
     def proves(self, key: bytes) -> bool:
-        """Whether `key` is the session's own, in constant time."""
+        """Return whether `key` is the session's own, in constant time."""
         return hmac.compare_digest(self.key, key) and bool(self.key)
 
     def begin(self, link: ClientLink) -> bool:
-        """Wait for the turn of a request that came over `link`; False: the link has no session.
+        """Wait until a request of `link` may run; return False if the link has lost the session.
 
-        A request that is being worked on is waited for, but not by a link that was replaced: what
-        it waits for may in turn wait for its thread.
+        A request that is being answered is waited for, but not by a link that was replaced: that
+        request may in turn wait for the thread of the replaced link.
         """
         with self._turn:
             while self._working and self._link is link:
@@ -229,7 +229,7 @@ class ServerSession:
             return True
 
     def finish(self, link: ClientLink) -> bool:
-        """The request is answered; whether the answer may go over `link`."""
+        """End the turn of an answered request; return whether `link` may carry the answer."""
         with self._turn:
             self._working = False
             self.answered_at = self._clock.monotonic()
@@ -237,7 +237,7 @@ class ServerSession:
             return self._link is link
 
     def attach(self, link: ClientLink) -> ClientLink | None:
-        """Make `link` the session's connection; the one that it replaces, if there is one."""
+        """Make `link` the session's connection; return the one that it replaces, or None."""
         with self._turn:
             older, self._link, self._lost_link = self._link, link, None
             self.lost_at = None
@@ -247,13 +247,13 @@ class ServerSession:
         return older
 
     def detach(self, link: ClientLink, grace: float, expire: Callable[[], None]) -> bool:
-        """The connection is lost; whether it was the session's own.
+        """Remove a lost connection; return whether it was the session's current one.
 
         Args:
             link: The connection.
             grace: Seconds after which `expire` is called, unless another link is attached; 0:
                 never.
-            expire: Called on a thread of its own.
+            expire: Called on a separate thread.
         """
         with self._turn:
             if self._link is not link:
@@ -270,14 +270,14 @@ class ServerSession:
         Args:
             link: The link that was lost, for which `detach` was called.
             grace: Seconds to wait.
-            expire: Called on a thread of its own.
+            expire: Called on a separate thread.
         """
         with self._turn:
             if self._lost_link is link:
                 self._start_grace(grace, expire)
 
     def wait_no_longer(self) -> None:
-        """Nobody can come back any more; what `detach` was given is not called."""
+        """Cancel the `expire` of `detach`, because no client can resume any more."""
         with self._turn:
             self._stop_grace()
 
@@ -285,11 +285,11 @@ class ServerSession:
         self._grace = self._clock.call_later(grace, expire, "rlmesh-grace")
 
     def end(self, *, unless_attached: bool = False, unless_answered_after: float = INF) -> bool:
-        """Make it be over, after a call that is running; whether it was not so before.
+        """End the session after the running call; return whether this call has ended it.
 
         Args:
-            unless_attached: Not if it has a connection.
-            unless_answered_after: Not if `answered_at` is later, or a call is running.
+            unless_attached: Do nothing if the session has a connection.
+            unless_answered_after: Do nothing if `answered_at` is later, or if a call is running.
         """
         with self._turn:
             while self._working:
@@ -305,7 +305,7 @@ class ServerSession:
             return True
 
     def cut(self) -> None:
-        """End its connection, if it has one."""
+        """End the session's connection, if it has one."""
         link = self._link
         if link is not None:
             link.cut()

@@ -1,6 +1,6 @@
-"""The server's side of sessions: who is admitted, who resumes, who waits, what ends.
+"""`SessionManager`: the server's side of sessions: admits, resumes and ends them.
 
-Nothing here does I/O: a transport hands in frames and sends what comes back.
+Nothing here does I/O: a transport passes frames in and sends the answers.
 """
 
 from __future__ import annotations
@@ -38,30 +38,30 @@ __all__ = ["SessionManager"]
 _log = logging.getLogger("rlmesh.server")
 
 _LOOK_SECONDS = 0.2
-"""How long after a connection was lost it is known whether the client's process has ended."""
+"""Seconds after the loss of a connection until the client's process is known to have ended."""
 
 _MAX_END_REASONS = 256
-"""Of how many sessions that were ended the reason is kept."""
+"""Maximum number of ended sessions for which the reason is kept."""
 
 
 class SessionManager:
-    """Gives environments to sessions.
+    """Opens, resumes and ends the sessions of a server, and answers their requests.
 
     Args:
         served: What is served: the environment's contract, or the model's spec.
-        server: What this endpoint says of itself.
-        terms: What it promises to sessions.
-        servicers: Where sessions get their environments.
-        codec: Reads and writes frames.
+        server: What this endpoint sends of itself in the handshake.
+        terms: What the server promises to sessions.
+        servicers: Provider of the sessions' servicers.
+        codec: Wire codec of the frames.
         expose_tracebacks: Whether clients see the tracebacks of exceptions.
         clock: Source of time and timers.
 
     Attributes:
         offers: Transports that sessions may move to, each with the capability that a client must
             list to be offered it.
-        farewell: The frame that ends a stream when the server is stopped.
-        read: The request of a frame; raises CodecError.
-        write: The frame of a reply.
+        farewell: Frame that ends a stream when the server is stopped.
+        read: Returns the request of a frame; raises CodecError.
+        write: Returns the frame of a reply.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class SessionManager:
         self._lock = threading.Lock()
         self._sessions: dict[str, ServerSession] = {}
         self._idle = IdleWatch(terms.idle_timeout, self._sessions.values, self._expire_idle)
-        # Why those ended that their clients may still ask for.
+        # Why sessions ended that their clients may still try to resume.
         self._end_reasons: OrderedDict[str, tuple[ServerSession, str]] = OrderedDict()
         self._stopping = False
         self.offers: Sequence[tuple[Capability, TransportOffer]] = ()
@@ -96,20 +96,20 @@ class SessionManager:
 
     @property
     def stopping(self) -> bool:
-        """Whether the server is about to end."""
+        """Whether the server is stopping."""
         return self._stopping
 
     @property
     def description(self) -> bytes:
-        """The answer of `Describe`."""
+        """Answer to `Describe`."""
         return self._codec.write_description(self._server, self._served, self._terms)
 
     def offer(self, stream: Any) -> bool:
-        """Have a thread lent to a new client's stream, or refuse."""
+        """Assign a thread to a new client's stream; return False if none is free."""
         return self._admission.reserve(stream, self._servicers.offer)
 
     def stop(self) -> None:
-        """Admit nobody any more; those in line are told, and sessions without a call are over."""
+        """Admit no further client, refuse those that wait, and cut sessions without a call."""
         with self._lock:
             self._stopping = True
             idle = [session for session in self._sessions.values() if not session.working]
@@ -118,7 +118,7 @@ class SessionManager:
             session.cut()
 
     def end(self) -> None:
-        """Leave no thread behind, once no transport takes a client any more."""
+        """Stop all threads and timers; call it after every transport has stopped."""
         self._idle.stop()
         with self._lock:
             sessions = list(self._sessions.values())
@@ -126,7 +126,10 @@ class SessionManager:
             session.wait_no_longer()
 
     def open(self, request: m.Open, connection: ClientLink) -> tuple[ServerSession | None, m.Reply]:
-        """Admit a client, let it resume, or say why not."""
+        """Admit a client or resume its session; return the session and the reply.
+
+        If the client is refused, the session is None and the reply is a failure.
+        """
         version = request.client.spec_version
         if not compatible(SPEC_VERSION, version):
             return None, m.Failure(
@@ -142,7 +145,7 @@ class SessionManager:
             return self._resume(request.resume, connection)
         try:
             take = self._servicers.prepare(request, connection.alive)
-        except BaseException as error:  # A model's adapter may be a user's code.
+        except BaseException as error:  # A model's adapter may contain code of a user.
             return None, self._cannot_open(error).ended()
         if not self._admission.take(request.wait, connection.alive):
             return None, self._shutting_down() if self._stopping else self._busy()
@@ -151,10 +154,10 @@ class SessionManager:
     def _admit(
         self, client: PeerInfo, connection: ClientLink, take: Callable[[], Servicer]
     ) -> tuple[ServerSession | None, m.Reply]:
-        """Open a session in the place that was taken for it."""
+        """Open a session in the slot that was taken for it."""
         try:
             servicer = take()
-        except BaseException as error:  # A factory's SystemExit must not keep the place.
+        except BaseException as error:  # A factory's SystemExit must not keep the slot.
             _log.exception("an environment for %s cannot be made", client.name)
             self._admission.give_back()
             return None, self._cannot_open(error).ended()
@@ -193,8 +196,8 @@ class SessionManager:
     ) -> tuple[ServerSession | None, m.Reply]:
         with self._lock:
             session = self._sessions.get(resume.session_id)
-            late, why = self._end_reasons.get(resume.session_id, (_NOBODY, ""))
-        # An unknown id costs the same comparison.
+            late, why = self._end_reasons.get(resume.session_id, (_NO_SESSION, ""))
+        # The comparison is also made for an unknown id, so that the time reveals nothing.
         proven = (session or late).proves(resume.key)
         if session is None or not proven or session.ended:
             message = "its grace period may be over, or the server may have been restarted"
@@ -235,10 +238,10 @@ class SessionManager:
     def play(
         self, session: ServerSession, request: m.Request, frame: Buffer, allocate: FrameAllocator
     ) -> tuple[Frame, m.Reply | None]:
-        """Play one request on the session's environment, and place the answer.
+        """Apply one request of a session, and allocate the answer.
 
         Returns:
-            The frame of the answer, and the reply, unless another process has written that.
+            Frame of the answer, and the reply, or None if another process has written the frame.
         """
         start = time.perf_counter_ns()
         reply = self._reply(session, request, frame)
@@ -249,11 +252,11 @@ class SessionManager:
         return self._checked(request.sequence, answer), reply
 
     def _checked(self, sequence: int, answer: Frame) -> Frame:
-        """The answer, or a failure where it is larger than a message may be."""
-        size, most = len(answer), self._terms.max_message_bytes
-        if size <= most or not most:
+        """Return the answer, or a failure if it is larger than a message may be."""
+        size, limit = len(answer), self._terms.max_message_bytes
+        if size <= limit or not limit:
             return answer
-        return self.write(sequence, too_large(f"{size} bytes; the limit is {most}"))
+        return self.write(sequence, too_large(f"{size} bytes; the limit is {limit}"))
 
     def _reply(self, session: ServerSession, request: m.Request, frame: Buffer) -> m.Reply | bytes:
         try:
@@ -267,7 +270,7 @@ class SessionManager:
             return m.Failure(m.ErrorCode.INTERNAL, f"the server failed: {text_of(error)}")
 
     def lost(self, session: ServerSession, connection: ClientLink) -> None:
-        """A connection has ended; its session waits for another one, or ends (R-3, R-13)."""
+        """Detach an ended connection; its session waits for another, or ends (R-3, R-13)."""
         waits = bool(session.key) and session.received > 0 and not self._stopping
         grace = self._terms.grace_period if waits else 0.0
         look = min(grace, _LOOK_SECONDS)
@@ -279,7 +282,7 @@ class SessionManager:
                 self.close(session)
 
     def _wait(self, session: ServerSession, connection: ClientLink, rest: float) -> None:
-        """Wait for the rest of the grace period, unless nobody is left who could come back."""
+        """Wait for the rest of the grace period, unless the client's process has ended."""
         if connection.ended():
             _log.info("session %s: the client's process has ended", session.id)
             rest = 0.0
@@ -305,7 +308,7 @@ class SessionManager:
             self._forget(session)
 
     def close(self, session: ServerSession) -> None:
-        """The session is over; its environment is free for the next one."""
+        """End a session, so that its servicer is free for the next one."""
         if session.end():
             _log.info("session %s ended", session.id)
             self._forget(session)
@@ -334,5 +337,5 @@ class _NoServicer:
         pass
 
 
-_NOBODY = ServerSession(PeerInfo(""), "", _NoServicer(), resumable=True)
-"""Stands for a session that there is not."""
+_NO_SESSION = ServerSession(PeerInfo(""), "", _NoServicer(), resumable=True)
+"""Session with a key to compare if the id of the request is unknown."""

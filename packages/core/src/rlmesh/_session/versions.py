@@ -1,4 +1,4 @@
-"""Which spec versions talk to each other (CONTRACT.md, handshake)."""
+"""Compatibility of spec versions (CONTRACT.md, handshake)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["check_version", "this_peer"]
 
 
 def check_version(ours: str, theirs: str, address: str) -> None:
-    """Check that a client of one spec version talks to a server of another.
+    """Check that a client of one spec version can use a server of another.
 
     Raises:
-        UnsupportedVersionError: If it does not.
+        UnsupportedVersionError: If the versions are incompatible.
     """
     if not compatible(ours, theirs):
         error = UnsupportedVersionError(f"{address} speaks spec {theirs}, this client {ours}")
@@ -24,7 +24,7 @@ def check_version(ours: str, theirs: str, address: str) -> None:
 
 
 def this_peer(name: str, capabilities: frozenset[Capability]) -> PeerInfo:
-    """What this implementation says of itself."""
+    """Return the `PeerInfo` that this implementation sends of itself."""
     return PeerInfo(
         spec_version=SPEC_VERSION,
         spec_digest=SPEC_DIGEST,

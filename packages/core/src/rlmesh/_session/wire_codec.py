@@ -1,4 +1,4 @@
-"""What sessions ask of frames: those of an environment and of a model are both such."""
+"""Wire codecs as sessions use them, implemented for environments and for models."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ __all__ = ["ClientWireCodec", "ServerWireCodec"]
 
 
 class ClientWireCodec(Protocol):
-    """The client's part."""
+    """The wire codec of a client."""
 
     def write_request(self, request: m.Request, allocate: FrameAllocator = join_parts) -> Frame:
-        """The frame of a request; `allocate` puts a large one where the transport wants it."""
+        """Return the frame of a request; `allocate` chooses the memory of a large one."""
         ...
 
     def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
-        """Sequence number and reply of a frame; raises CodecError."""
+        """Return the sequence number and the reply of a frame; raise CodecError if malformed."""
         ...
 
 
 class ServerWireCodec(Protocol):
-    """The server's part."""
+    """The wire codec of a server."""
 
     def read_request(self, data: Buffer) -> m.Request:
-        """The request of a frame; raises CodecError."""
+        """Return the request of a frame; raise CodecError if it is malformed."""
         ...
 
     def write_reply(
         self, sequence: int, reply: m.Reply, call_us: int = 0, allocate: FrameAllocator = join_parts
     ) -> Frame:
-        """The frame of the reply to request `sequence`."""
+        """Return the frame of the reply to request `sequence`."""
         ...
 
     def write_description(self, server: PeerInfo, served: Any, terms: SessionTerms, /) -> bytes:
-        """The answer of `Describe`."""
+        """Return the answer to `Describe`."""
         ...
