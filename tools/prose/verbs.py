@@ -18,8 +18,8 @@ _VERBS = """
     Determine Disconnect Do Drain Draw Drop Encode End Enqueue Ensure Enter Escape Estimate
     Evaluate Examine Exchange Execute Exit Expand Expect Expose Extend Extract Fail Fill Find
     Finish Fit Flatten Flush Forget Format Forward Free Fuzz Gather Generate Get Give Handle Have
-    Hold Ignore Import Initialise Insert Install Interrupt Invert Iterate Join Keep Kill Leave Let
-    Limit Link List Listen Load Lock Log Look Lose Lower Make Map Mark Match Measure Merge Move
+    Hold Ignore Import Initialise Insert Install Interrupt Invert Iterate Join Keep Kill Leave Lend
+    Let Limit Link List Listen Load Lock Log Look Lose Lower Make Map Mark Match Measure Merge Move
     Name Normalise Notify Open Order Parse Pass Pause Peek Pick Play Poll Pop Prepare Prevent Print
     Process Promise Put Queue Raise Read Receive Reconnect Record Reduce Reference Refuse Register
     Reject Release Reload Relocate Remember Remove Rename Render Repeat Replace Replay Report

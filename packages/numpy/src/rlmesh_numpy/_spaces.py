@@ -158,7 +158,7 @@ def spaces_to_gymnasium(space: native.Space[Any]) -> gs.Space[Any]:
 
 
 def _uniform_bytes(space: native.Space[Any]) -> int:
-    """Bytes of all bounds that the space tells by one element."""
+    """Return the bytes of all bounds that the space stores as one element."""
     if isinstance(space, native.Box):
         size = math.prod(space.shape) * space.dtype.itemsize
         return size * (space.low_bounds.uniform + space.high_bounds.uniform)
@@ -222,7 +222,7 @@ def _large_mask(bounds: native.Bounds, shape: tuple[int, ...]) -> npt.NDArray[np
 
 
 def _least(array: Array) -> Array:
-    """The one element of an array without memory, or the array."""
+    """Return the one element of an array without memory, or the array."""
     return array.reshape(-1)[:1].reshape(()) if not any(array.strides) and array.size else array
 
 

@@ -135,7 +135,7 @@ def _make(name: str, kwargs: dict[str, Any], render_mode: str | None, lanes: int
 
 
 def _hosted(make: functools.partial[Any], max_sessions: int, workers: str | None) -> dict[str, Any]:
-    """Return the arguments of `EnvServer` that decide where environments run."""
+    """Return the arguments of `EnvServer` that choose the workers of environments."""
     if max_sessions == 1 and workers is None:
         return {"env": make()}
     return {"factory": make, "max_sessions": max_sessions, "workers": workers or "thread"}

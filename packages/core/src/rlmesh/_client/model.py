@@ -302,7 +302,7 @@ class RemoteModel:
     def _stub(self) -> ModelStub:
         if self._contract is None:
             raise TypeError(
-                "the contract of the environment is not known; construct RemoteModel(address, env), "
+                "the contract of the environment is not known; construct RemoteModel(address, env) "
                 "or call for_contract(env.env_contract)"
             )
         return self._stub_of(self._contract)

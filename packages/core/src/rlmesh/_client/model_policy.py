@@ -82,7 +82,7 @@ class RemotePolicy:
         return self._stub.unstacked(*self._stub.predict_chunk(lane, observation, self._most))
 
     def watch(self, observation: Any, context: EpisodeContext) -> None:
-        """Predict and discard the actions, because no other request exists; see `Policy.watch`."""
+        """Send the observation as a prediction, and drop its actions; see `Policy.watch`."""
         self._of_one(self._stub.lane_of(context), observation)
 
     def end(self, context: EpisodeContext) -> None:

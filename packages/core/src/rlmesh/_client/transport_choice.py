@@ -26,12 +26,12 @@ class TransportChoice:
 
     Args:
         transport: Transport that the user has chosen.
-        where: The server's address.
+        where: Address of the server.
         token: Bearer token; empty: none.
         tls: Certificates.
 
     Attributes:
-        where: The server's address.
+        where: Address of the server.
         can: Capabilities that the client announces.
         moves: Function that connects, for each kind of transport that the session may move to; the
             preferred kind first.

@@ -11,7 +11,7 @@ __all__ = ["ExposedAttributes", "check_names"]
 
 
 def check_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Names that may be exposed.
+    """Return the names that may be exposed.
 
     Raises:
         TypeError: If one is no string, or `names` is one itself.
@@ -31,7 +31,7 @@ def check_names(names: Iterable[str]) -> tuple[str, ...]:
 class ExposedAttributes:
     """Reads, writes and calls what is exposed of an environment, wrapped or not.
 
-    Gymnasium's own access is used where there is one: `get_wrapper_attr` and `set_wrapper_attr` of
+    Gymnasium's own access is used if there is one: `get_wrapper_attr` and `set_wrapper_attr` of
     a single environment; `call`, `get_attr` and `set_attr` of a vector.
 
     Args:
@@ -46,7 +46,7 @@ class ExposedAttributes:
         self._names = names
 
     def refusal(self, name: str) -> m.Failure | None:
-        """Why a name is not reached; None: it is exposed."""
+        """Return the refusal of a name; None if it is exposed."""
         if name in self._names:
             return None
         there = f"there are {', '.join(self._names)}" if self._names else "there is none"
@@ -54,7 +54,7 @@ class ExposedAttributes:
         return m.Failure(m.ErrorCode.NOT_EXPOSED, message, choices=self._names)
 
     def call(self, body: m.Call) -> m.Called:
-        """The result of a method; of an attribute that is none, its value."""
+        """Return the result of a method; of an attribute that is none, its value."""
         if self._vector:
             return m.Called(tuple(self._env.call(body.name, *body.args, **body.kwargs)))
         found = self._find(body.name)
@@ -65,7 +65,7 @@ class ExposedAttributes:
         return m.Called(found)
 
     def get(self, body: m.GetAttribute) -> m.Attribute:
-        """The value of an attribute."""
+        """Return the value of an attribute."""
         if self._vector:
             return m.Attribute(tuple(self._env.get_attr(body.name)))
         found = self._find(body.name)

@@ -1,4 +1,4 @@
-"""`EnvHost`: where the environments of a server live, and the terms that they are made on."""
+"""`EnvHost`: runs the environments of a server, as an `EnvHostConfig` describes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EnvHostConfig:
 
     Attributes:
         tags: What the leaves of their spaces mean.
-        framework: Whose values the actions are; None: those of the spaces.
+        framework: Library of the actions' values; None: that of the spaces.
         device: Their device.
         validation: What to do with observations outside their space.
         expose_tracebacks: Whether clients see the tracebacks of their exceptions.
@@ -55,7 +55,7 @@ class EnvHostConfig:
         return describe_env(env, self.tags, backend, self.exposed)
 
     def make_servicer(self, described: DescribedEnv) -> EnvServicer:
-        """An adopted environment that requests can be played on."""
+        """Return an adopted environment that requests can be played on."""
         return EnvServicer(described, self.validation, self.expose_tracebacks)
 
 
@@ -67,13 +67,13 @@ def _vector(lanes: Sequence[Any], mode: AutoresetMode) -> Any:
 
 
 class EnvHost(Protocol):
-    """Where the environments of a server live."""
+    """A runner of a server's environments."""
 
     contract: EnvContract
-    """What clients are told."""
+    """Contract that clients receive."""
 
     backend: ArrayBackend
-    """Who makes the arrays of options, infos and metadata."""
+    """Backend of the arrays in options, infos and metadata."""
 
     @property
     def capacity(self) -> int:
@@ -94,7 +94,7 @@ class EnvHost(Protocol):
         ...
 
     def run(self) -> None:
-        """Host until `stop`; blocks."""
+        """Run environments until `stop`; block."""
         ...
 
     def stop(self) -> None:
@@ -102,5 +102,5 @@ class EnvHost(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the environments, after `run` has returned or where it was never called."""
+        """Close the environments, after `run` has returned or if it was never called."""
         ...

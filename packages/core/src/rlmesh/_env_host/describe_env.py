@@ -25,9 +25,9 @@ class DescribedEnv:
 
     Attributes:
         env: The environment.
-        contract: What clients are told.
-        observation_backend: Who encodes its observations.
-        action_backend: Who makes the actions that it gets.
+        contract: Contract that clients receive.
+        observation_backend: Backend that encodes its observations.
+        action_backend: Backend that makes its actions.
         reset_names: Keyword arguments that its `reset` takes, of "seed" and "options".
     """
 
@@ -49,13 +49,13 @@ def describe_env(
     Args:
         env: A single or vector environment, Gymnasium's or of the same shape.
         tags: What the leaves of its spaces mean.
-        backend: Whose values it gets and returns; None: those of its spaces. Whatever it returns,
+        backend: Backend of its actions and observations; None: that of its spaces. In results,
             values of the other libraries are taken too.
         exposed: Names that remote attribute calls reach.
 
     Raises:
         TypeError: If it lacks a space or a method.
-        ValueError: If the tags are not those of its spaces; tells all that is wrong with them.
+        ValueError: If the tags do not fit its spaces; the message has every problem.
         SpaceError: If a space is of a kind that the contract does not have.
         ImportError: If it is Gymnasium's and rlmesh-numpy is not installed.
     """
@@ -108,7 +108,7 @@ def _check_shape(env: Any, prefix: str) -> None:
 
 
 def _space_of(env: Any, name: str) -> tuple[Space[Any], ArrayBackend]:
-    """The space as ours, and the backend of its values."""
+    """Return the space as ours, and the backend of its values."""
     space = getattr(env, name)
     if isinstance(space, Space):
         return space, NATIVE
@@ -141,7 +141,7 @@ def _id_of(env: Any) -> str:
 
 
 def _autoreset(mode: Any) -> AutoresetMode:
-    """Gymnasium's mode by its value; NEXT_STEP, Gymnasium's default, where none is said."""
+    """Return Gymnasium's mode by its value; NEXT_STEP, Gymnasium's default, if there is none."""
     value = getattr(mode, "value", mode)
     known = {m.value: m for m in AutoresetMode}
     return known.get(value, AutoresetMode.NEXT_STEP)
@@ -160,9 +160,9 @@ def _registration(spec: Any) -> Registration | None:
 
 
 def _reward_range(env: Any) -> tuple[float, float] | None:
-    """What an environment says of its rewards; None where it says nothing that can be true.
+    """Return the environment's range of rewards; None if it has none that can be true.
 
-    Gymnasium's own environments say it no more, and its wrappers do not hand it on. It is looked
+    Gymnasium's own environments no longer have it, and wrappers do not pass it on. It is looked
     for below those that leave the reward as it is: beyond others it may be that of another reward.
     """
     while not hasattr(env, "reward_range"):
@@ -180,7 +180,7 @@ def _reward_range(env: Any) -> tuple[float, float] | None:
 
 
 def _leaves_the_reward(cls: type) -> bool:
-    """Whether it is a wrapper of Gymnasium's, or of one of its kinds, that changes no reward."""
+    """Return whether it is a wrapper of one of Gymnasium's kinds that changes no reward."""
     wraps = any((c.__module__, c.__name__) == ("gymnasium.core", "Wrapper") for c in cls.__mro__)
     if not wraps or hasattr(cls, "reward"):
         return False
@@ -189,14 +189,14 @@ def _leaves_the_reward(cls: type) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """`value` with enums, such as an AutoresetMode, as their values."""
+    """Return `value` with enums, such as an AutoresetMode, replaced by their values."""
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     return value.value if isinstance(value, Enum) else value
 
 
 def _keywords(reset: Callable[..., Any]) -> frozenset[str]:
-    """Which of seed and options `reset` takes; both where that cannot be seen."""
+    """Return which of seed and options `reset` takes; both if the signature does not show it."""
     both = frozenset({"seed", "options"})
     try:
         parameters = inspect.signature(reset).parameters

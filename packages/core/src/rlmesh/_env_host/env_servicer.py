@@ -92,7 +92,7 @@ class EnvServicer:
         return failure_of_exception(error, call, expose_traceback=self._expose_tracebacks)
 
     def _reached(self, act: Callable[[Any], m.Reply]) -> Callable[[Any], m.Reply]:
-        """`act`, for the names that are exposed."""
+        """Call `act` for the names that are exposed."""
         return lambda body: self._exposed.refusal(body.name) or act(body)
 
     def close(self) -> None:
@@ -196,9 +196,9 @@ class EnvServicer:
             raise _InvalidResult(error) from error
 
     def _reset_arguments(self, reset: m.Reset) -> dict[str, Any]:
-        """Keyword arguments of the environment's `reset`.
+        """Return the keyword arguments of the environment's `reset`.
 
-        An argument that was not given is left out where the environment does not take it, and one
+        An argument that was not passed is left out if the environment does not take it, and one
         that was given is passed on, so that the environment's own error reaches the client.
         """
         seed: Any = reset.seed
@@ -252,7 +252,7 @@ class EnvServicer:
 
 
 def _kept(done: m.StepDone, info: bytes) -> m.StepDone:
-    """The same with bytes of its own."""
+    """Return the same with bytes of its own."""
     slabs, size = done.observation
     final = done.final
     return done._replace(
@@ -269,7 +269,7 @@ def _too_much(count: int) -> m.Failure:
 
 
 def _ends(done: m.StepDone) -> bool:
-    """Whether an episode ended, in any lane."""
+    """Return whether an episode ended, in any lane."""
     if done.lanes is None:
         return done.terminated or done.truncated
     return any(done.lanes.terminated) or any(done.lanes.truncated)
@@ -292,7 +292,7 @@ class _InvalidRequest(_Invalid):
 
 
 class _MalformedRequest(_Invalid):
-    """What the request says of lanes is not of this environment."""
+    """The lanes of the request are not those of this environment."""
 
     code = m.ErrorCode.MALFORMED
 
@@ -316,5 +316,5 @@ class _InvalidResult(_Invalid):
 
 
 def batch_words(size: int | None) -> str:
-    """The form of a value in words."""
+    """Return the form of a value in words."""
     return "one value" if size is None else f"a batch of {size}"

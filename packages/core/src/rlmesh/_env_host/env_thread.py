@@ -50,7 +50,7 @@ class EnvThread:
         return stream is None or stream.ending
 
     def call(self, function: Callable[..., R], *arguments: Any) -> R:
-        """The result of `function(*arguments)` on the environment's thread.
+        """Return the result of `function(*arguments)` on the environment's thread.
 
         Raises:
             ClosedError: If the thread has stopped.
@@ -134,7 +134,7 @@ class EnvThread:
                     self._stream = None
 
     def _answer_queue(self) -> queue.SimpleQueue[_Answer]:
-        """The caller's own queue: it waits for each answer, so there is one at most."""
+        """Return the caller's own queue: it waits for each answer, so there is one at most."""
         answer: queue.SimpleQueue[_Answer] | None = getattr(self._callers, "queue", None)
         if answer is None:
             answer = self._callers.queue = queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""Which exceptions of an environment are those of the one who runs the server."""
+"""The exceptions in an environment that come from the user of the server, such as Ctrl-C."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["is_server_interrupt"]
 
 
 def is_server_interrupt(error: BaseException) -> bool:
-    """Whether it is Ctrl-C, which Python raises in the main thread, whatever that is doing.
+    """Return whether it is Ctrl-C, which Python raises in the main thread, whatever that is doing.
 
     Whatever else comes out of an environment, SystemExit and asyncio's CancelledError too, is the
     environment's own: it would end a thread that others need.

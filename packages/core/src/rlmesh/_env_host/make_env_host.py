@@ -22,7 +22,7 @@ __all__ = ["Pool", "make_env_host"]
 
 @dataclass(frozen=True)
 class Pool:
-    """How many environments a factory is asked for, and where they live; see `EnvServer`."""
+    """Number of environments of a factory, and kind of their workers; see `EnvServer`."""
 
     max_sessions: int = 1
     workers: Literal["thread", "process"] = "thread"
@@ -44,7 +44,7 @@ def make_env_host(
     options: ServeOptions,
     pool: Pool,
 ) -> EnvHost:
-    """Where the environments of a server live.
+    """Make the host of a server's environments.
 
     Raises:
         ValueError: If the arguments do not go together.

@@ -11,7 +11,7 @@ __all__ = ["check_reset", "check_step", "flag_of", "reward_of"]
 
 
 def check_reset(result: Any) -> tuple[Any, Mapping[Any, Any]]:
-    """Observation and info of a `reset`.
+    """Return observation and info of a `reset`.
 
     Raises:
         InvalidValueError: If it is not a pair with a dict.
@@ -27,7 +27,7 @@ def check_reset(result: Any) -> tuple[Any, Mapping[Any, Any]]:
 
 
 def check_step(result: Any) -> tuple[Any, Any, Any, Any, Mapping[Any, Any]]:
-    """The five results of a `step`.
+    """Return the five results of a `step`.
 
     Raises:
         InvalidValueError: If they are not five with a dict; names the fix for the old four.
@@ -53,7 +53,7 @@ def check_step(result: Any) -> tuple[Any, Any, Any, Any, Mapping[Any, Any]]:
 
 
 def reward_of(value: Any) -> float:
-    """A reward as a float.
+    """Return a reward as a float.
 
     Raises:
         InvalidValueError: If it is not one number.
@@ -67,7 +67,7 @@ def reward_of(value: Any) -> float:
 
 
 def flag_of(value: Any, name: str) -> bool:
-    """`terminated` or `truncated` as a bool; 0, 1 and NumPy's scalars are taken too.
+    """Return `terminated` or `truncated` as a bool; 0, 1 and NumPy's scalars are accepted too.
 
     Raises:
         InvalidValueError: If it is none of these.

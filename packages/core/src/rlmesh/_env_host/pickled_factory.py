@@ -25,7 +25,7 @@ class PickledFactory:
     config: EnvHostConfig
 
     def packed(self) -> bytes:
-        """The recipe as bytes.
+        """Return the recipe as bytes.
 
         cloudpickle packs functions of scripts and lambdas, by value; it comes with Gymnasium.
 
@@ -50,7 +50,7 @@ class PickledFactory:
 
     @staticmethod
     def unpacked(data: bytes) -> PickledFactory:
-        """The recipe that was packed; modules are found as they are where that was done."""
+        """Unpack a factory; modules are found as in the process that packed it."""
         path, packed = pickle.loads(data)
         sys.path[:] = path
         recipe = pickle.loads(packed)

@@ -23,7 +23,7 @@ class Worker(Servicer, Protocol):
 
     Attributes:
         contract: What its environment is; None: that is not made yet.
-        backend: Who makes the arrays of its infos; known when it is made.
+        backend: Backend of the arrays in its infos; known once it is made.
         ended: Whether it is over.
     """
 
@@ -45,7 +45,7 @@ class Worker(Servicer, Protocol):
         """Make the environment, unless it is made; raises what its factory raises.
 
         Args:
-            alive: Whether somebody still waits for it; what can be given up is, where nobody does.
+            alive: Return whether a client still waits for it; if none does, it is given up.
         """
         ...
 
@@ -61,7 +61,7 @@ class Worker(Servicer, Protocol):
 class PooledEnvHost:
     """Makes an environment for each session; see `EnvHost`.
 
-    One is made at once, because it tells what is served.
+    One environment is made at once, because it has the contract.
 
     Args:
         new_worker: Makes what an environment lives in; the environment is made later.
@@ -151,9 +151,9 @@ class PooledEnvHost:
         self._held = [w for w in self._held if not w.ended]
 
     def _choose(self) -> Worker:
-        """Best the worker on whose thread the caller is, then one that is ready, then a new one.
+        """Choose the worker of the caller's thread, else one that is ready, else a new one.
 
-        One whose thread is lent to another stream is that stream's.
+        A worker with a thread that is lent to another stream belongs to that stream.
         """
         with self._lock:
             if self._stopping.is_set():
@@ -170,7 +170,7 @@ class PooledEnvHost:
             return worker
 
     def _check(self, contract: EnvContract) -> None:
-        """What was told of the first environment has to hold for all."""
+        """Check that an environment has the contract of the first one."""
         for fact in ("observation_space", "action_space", "vector", "num_envs", "autoreset_mode"):
             mine, first = getattr(contract, fact), getattr(self.contract, fact)
             if mine != first:
@@ -206,7 +206,7 @@ class PooledEnvHost:
                     self._idle.append(worker)
 
     def _next_spare(self) -> Worker | None:
-        """A worker that is to be a spare, held while it is made; None: there are enough."""
+        """Return a worker that is to be a spare, held while it is made; None: there are enough."""
         with self._lock:
             self._forget_ended()
             ready = sum(w.contract is not None for w in self._idle)

@@ -28,11 +28,11 @@ _REAP_SECONDS = 5.0
 """How long the end of a process is waited for that was killed, or has closed its connection."""
 
 _LOOK_SECONDS = 0.25
-"""How often it is looked whether somebody still waits for what a process has to say."""
+"""Seconds between two checks of whether a client still waits for a process."""
 
 
 class NobodyWaits(Exception):
-    """What a process has not said yet interests nobody any more."""
+    """No client waits any longer for a message of a process."""
 
 
 class ProcessEnded(Exception):
@@ -51,8 +51,8 @@ class WorkerProcess:
     """A new Python that makes an environment and answers frames; see `worker_main`.
 
     It has a process group of its own, so that Ctrl-C is for the server alone, and it ends with the
-    server, however that ends: the kernel tells it when `lifeline` breaks. What it has started ends
-    with it, unless that has left its group.
+    server, however that ends: the kernel signals it when `lifeline` breaks. Processes that it has
+    started end with it, unless they have left its group.
 
     Args:
         factory: Makes the environment.
@@ -91,10 +91,10 @@ class WorkerProcess:
         return self._leader.pid
 
     def ask(self, frame: Buffer | None, timeout: float | None) -> bytes:
-        """The answer to a frame.
+        """Return the answer to a frame.
 
         Args:
-            frame: What is asked; None: nothing, the process has something to say of itself.
+            frame: The request; None: the process sends a message by itself.
             timeout: Seconds to wait; None: as long as it takes.
 
         Raises:
@@ -113,14 +113,14 @@ class WorkerProcess:
             raise ProcessEnded(self._reap()) from None
 
     def hear(self, timeout: float | None, alive: Callable[[], bool]) -> bytes:
-        """What the process has to say of itself; see `ask`.
+        """Receive a message that the process sends by itself; see `ask`.
 
         Args:
             timeout: Seconds to wait; None: as long as it takes.
-            alive: Whether somebody still waits for it.
+            alive: Return whether a client still waits for it.
 
         Raises:
-            NobodyWaits: If nobody does; the process has to be killed then too.
+            NobodyWaits: If no client does; the process has to be killed then too.
         """
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0 and alive():
@@ -181,7 +181,7 @@ def _hang_up(end: socket.socket) -> None:
 
 
 def _how(exit_code: int | None) -> str:
-    """How a process has ended, in words."""
+    """Describe how a process has ended."""
     if exit_code is None:
         return "its process has closed its connection"
     if exit_code >= 0:

@@ -15,7 +15,7 @@ __all__ = ["ProcessGroup"]
 class ProcessGroup:
     """A process that leads a group of its own; a thread waits for its end.
 
-    A connection with it does not tell of that: a child that it has forked holds the same end.
+    A connection with it does not show that: a child that it has forked holds the same end.
 
     Args:
         process: The process.
@@ -54,7 +54,7 @@ class ProcessGroup:
                 self._end_group()
 
     def wait(self, timeout: float) -> bool:
-        """Whether it has ended within some seconds, and `at_end` been called."""
+        """Return whether it has ended within some seconds, and `at_end` been called."""
         return self._ended.wait(timeout)
 
     def _watch(self) -> None:

@@ -25,7 +25,7 @@ __all__ = ["ProcessWorker"]
 _log = logging.getLogger("rlmesh.server")
 
 _START_SECONDS = 60.0
-"""How long a process may import, where calls are limited, until it can call the factory."""
+"""Seconds that a process may take to import, if calls are limited, before it calls the factory."""
 
 _NEXT = "reset() starts a new one"
 
@@ -39,7 +39,7 @@ class ProcessWorker:
     Args:
         factory: Makes the environment, in the process.
         config: How it is treated.
-        backend: Who makes the arrays of infos that go through this process.
+        backend: Backend of the arrays in infos that pass through this process.
         call_timeout: Seconds that a call of the environment, or of the factory, may take; None: any
             time.
         close_timeout: Seconds that its `close` may take.
@@ -69,7 +69,7 @@ class ProcessWorker:
         self._fault: m.Failure | None = None
 
     def make(self, alive: Callable[[], bool] = lambda: True) -> EnvContract:
-        """See `Worker`: its process is ended where nobody waits for it."""
+        """See `Worker`: its process is ended if no client waits for it."""
         with self._lock:
             if self.ended:
                 raise ClosedError("the server is shutting down")
@@ -135,7 +135,7 @@ class ProcessWorker:
         """Start a process and have it make the environment.
 
         Raises:
-            RequestRefused: If it cannot, or nobody waits for it any more.
+            RequestRefused: If it cannot, or if no client waits for it any longer.
         """
         process = self._process = WorkerProcess(self._factory, self._config)
         begun = time.monotonic()
@@ -188,7 +188,7 @@ class ProcessWorker:
         return fault
 
     def _dead(self) -> m.Failure:
-        """What every request but a reset is answered, once the process is gone."""
+        """Return the answer to every request but a reset once the process is gone."""
         cause = self._fault
         words = "its environment is gone" if cause is None else cause.message
         code = None if cause is None else cause.exit_code
@@ -206,7 +206,7 @@ def _late(call: str, seconds: float, hint: str = "") -> m.Failure:
 
 
 def _logged(fault: m.Failure, hint: str) -> m.Failure:
-    """A fault that tells what to do, and is in the log of the server."""
+    """Return a fault with advice, and write it to the log of the server."""
     words = f"{fault.message}; {hint}" if hint else fault.message
     _log.error("%s", words)
     return replace(fault, message=words)

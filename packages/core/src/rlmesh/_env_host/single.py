@@ -24,7 +24,7 @@ class SingleEnvHost:
 
     Attributes:
         contract: What it is.
-        backend: Who makes the arrays of its infos.
+        backend: Backend of the arrays in its infos.
     """
 
     capacity = 1

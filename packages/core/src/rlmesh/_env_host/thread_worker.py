@@ -55,7 +55,7 @@ class ThreadWorker:
         return self._thread.is_free
 
     def make(self, alive: Callable[[], bool] = lambda: True) -> EnvContract:
-        """See `Worker`: nobody can end a call in a thread."""
+        """See `Worker`: a call in a thread cannot be ended."""
         return self.contract or self._thread.call(self._make)
 
     def offer(self, stream: Stream) -> bool:

@@ -3,7 +3,7 @@
 `python -m rlmesh._env_host.worker_main FRAMES LIFELINE`, two descriptors, started by
 `rlmesh._env_host.process`. What comes over FRAMES: the recipe; then frames of requests; last an
 empty message. What goes: an empty message when the factory is about to be called; a description or
-the frame of a failure, after one byte that says which; a frame for each request; last an empty
+the frame of a failure, after one byte for the kind; a frame for each request; last an empty
 message, or the frame of what closing the environment raised.
 """
 
@@ -37,7 +37,7 @@ MADE, FAILED = b"\1", b"\0"
 
 
 def main(arguments: list[str]) -> int:
-    """Serve frames until the server says that it is enough, or is gone."""
+    """Serve frames until the server ends the connection, or is gone."""
     frames, lifeline = map(int, arguments)
     _end_with(lifeline)
     connection = Connection(frames)
@@ -55,7 +55,7 @@ def _end_with(lifeline: int) -> None:
     """Let the kernel end this process and its group when the server's end of `lifeline` closes.
 
     No thread has to wait for that, so an environment that holds the GIL for ever ends too. Of an
-    end that closed before, the kernel tells nothing.
+    end that closed before, the kernel reports nothing.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGIO, signal.SIG_DFL)
@@ -66,7 +66,7 @@ def _end_with(lifeline: int) -> None:
 
 @contextlib.contextmanager
 def _while_served(connection: Connection) -> Generator[None, None, None]:
-    """End this process and its group where it turns out that the server has closed FRAMES.
+    """End this process and its group if the server has closed FRAMES.
 
     That may break before LIFELINE does, for the kernel closes one after the other. A process that
     ended by itself then would take the kernel's order with it, and leave its children alive.
@@ -81,7 +81,7 @@ def _while_served(connection: Connection) -> Generator[None, None, None]:
 def _end_if_broken(descriptor: int) -> None:
     """End this process and its group if the other end of a connection is closed."""
     watch = select.poll()
-    watch.register(descriptor, 0)  # POLLHUP is told unasked.
+    watch.register(descriptor, 0)  # POLLHUP is reported without a request.
     if any(events & select.POLLHUP for _, events in watch.poll(0)):
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
@@ -89,7 +89,7 @@ def _end_if_broken(descriptor: int) -> None:
 def _make(
     recipe: PickledFactory, connection: Connection
 ) -> tuple[EnvServicer, EnvWireCodec] | None:
-    """Make the environment and say what it is, or why it cannot be made."""
+    """Make the environment and send its description, or the failure."""
     try:
         if recipe.config.framework is not None:  # Its import is none of the factory's time.
             backend_of(recipe.config.framework, recipe.config.device)

@@ -134,7 +134,7 @@ class Malformed:
     Attributes:
         kind: Which request it is ("reset").
         reason: What was expected, and what came.
-        path: Where; empty where it is the request itself.
+        path: Path of the fault; empty for the request itself.
     """
 
     kind: str
@@ -147,10 +147,10 @@ class Open:
     """Opens or resumes a session.
 
     Attributes:
-        client: Who asks.
+        client: Facts of the client.
         resume: The session to go on with; None: a new one.
         wait: Seconds in line where the environment is held.
-        contract: Of a new session on a model: the environment whose observations will come.
+        contract: For a new session on a model: contract of the environment that will be played.
         fault: Why that cannot be read; other reasons to refuse the session come first (H-3).
     """
 
@@ -275,7 +275,7 @@ class Failure:
     exit_code: int | None = None
 
     def ended(self) -> Failure:
-        """The same failure, after which the session is over."""
+        """Return the same failure, after which the session is over."""
         return replace(self, session_closed=True)
 
 

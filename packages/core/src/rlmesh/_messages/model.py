@@ -63,7 +63,7 @@ class Predicted(ModelReply):
     Attributes:
         actions: One action; of lanes and chunks a batch, all of the first lane first.
         chunk_length: Actions of each chunk; 0: they are no chunks.
-        info: What else is said of them.
+        info: Other facts of the actions.
         call_us: Microseconds in the model's own code; 0: not measured.
     """
 

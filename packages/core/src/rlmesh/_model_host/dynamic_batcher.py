@@ -86,13 +86,13 @@ class PredictRequest:
         return self._form in (PredictForm.SINGLE, PredictForm.CHUNK)
 
     def finish(self, refusal: ClosedError | None = None) -> None:
-        """It has a reply or an error, or is refused; what comes first counts."""
+        """Finish with a reply, an error or a refusal; the first one counts."""
         if not self._done.is_set():
             self._refusal = refusal
             self._done.set()
 
     def wait(self) -> None:
-        """Wait for the reply or the error; raises a ClosedError where it is refused."""
+        """Wait for the reply or the error; raise ClosedError if the request is refused."""
         self._done.wait()
         if self._refusal is not None:
             raise self._refusal
@@ -157,12 +157,12 @@ class DynamicBatcher:
         ask.wait()
 
     def left(self) -> None:
-        """A session has ended: those who wait for it to ask need not."""
+        """Record that a session has ended, so that a batch does not wait for it."""
         with self._changed:
             self._changed.notify_all()
 
     def _is_worth_waking(self) -> bool:
-        """Whether the thread would do more than go on waiting for others."""
+        """Return whether the thread would do more than go on waiting for others."""
         asked = self._asked
         if len(asked) == 1 or len(asked) >= self._askers():
             return True
@@ -190,7 +190,7 @@ class DynamicBatcher:
         self._refuse_rest()
 
     def _next_group(self) -> list[PredictRequest]:
-        """What the model is asked next, all at once; nothing: it is over."""
+        """Return the requests of the next call of the model; empty at the end."""
         with self._changed:
             while not self._asked:
                 if self._stopping:
@@ -207,13 +207,13 @@ class DynamicBatcher:
                     break  # Each session waits for its answer, so no other request can come.
                 self._changed.wait(left)
                 group, is_full = self._gathered(first)
-            # Ctrl-C may come at any line: nobody is in neither of the two.
+            # Ctrl-C may arrive at any line: every request is in at least one of the two.
             self._group = group
             self._asked = [ask for ask in self._asked if ask not in group]
             return group
 
     def _gathered(self, first: PredictRequest) -> tuple[list[PredictRequest], bool]:
-        """Those that can be asked together with the first one, and whether they are enough."""
+        """Return the requests that fit into the first one's call, and whether they are enough."""
         if first.count >= self._max_batch_size or not first.fitted.can_batch(first.is_chunked):
             return [first], True
         group: list[PredictRequest] = []

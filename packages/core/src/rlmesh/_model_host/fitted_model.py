@@ -30,12 +30,12 @@ class FittedModel:
     Args:
         forms: The model, fitted.
         contract: The contract.
-        backend: Whose values the model reads and returns.
+        backend: Backend of the values that the model reads and returns.
 
     Attributes:
         forms: The model, fitted.
         contract: The contract; those of other sessions may have another id.
-        backend: Whose values the model reads and returns.
+        backend: Backend of the values that the model reads and returns.
     """
 
     def __init__(self, forms: ModelForms, contract: EnvContract, backend: ArrayBackend) -> None:
@@ -47,12 +47,12 @@ class FittedModel:
         )
 
     def can_batch(self, chunked: bool) -> bool:
-        """Whether several observations can be asked for at once."""
+        """Return whether several observations can be asked for at once."""
         form = PredictForm.CHUNK_BATCH if chunked else PredictForm.BATCH
         return form in self.forms.available
 
     def join(self, batches: Sequence[Sequence[Buffer]], count: int) -> Any:
-        """Batches of observations as one of `count`, from their slabs.
+        """Join batches of observations to one of `count`, from their slabs.
 
         The values at each place of a space stand one after another in one slab, whatever its
         family (V-2), so the slabs of a joined batch are the joined slabs. The batch is the model's.
@@ -66,7 +66,7 @@ class FittedModelCache:
 
     Args:
         fit: The model, fitted to a contract.
-        backend: Whose values the model reads and returns.
+        backend: Backend of the values that the model reads and returns.
         expose_tracebacks: Whether clients see the tracebacks of exceptions.
     """
 
@@ -84,10 +84,10 @@ class FittedModelCache:
         self._known: weakref.WeakValueDictionary[bytes, FittedModel] = weakref.WeakValueDictionary()
 
     def fitted(self, contract: EnvContract) -> FittedModel:
-        """The route of a contract.
+        """Return the route of a contract.
 
         Raises:
-            RequestRefused: If the model cannot serve it; tells why, and where (P-3).
+            RequestRefused: If the model cannot serve it, with the reason and the path (P-3).
         """
         key = route_key(contract)
         with self._lock:
@@ -113,7 +113,7 @@ class FittedModelCache:
 
 
 def refusal(error: AdapterError) -> m.Failure:
-    """What a peer is told of a model that does not fit (P-3, P-6, Y-5)."""
+    """Return the refusal of a model that does not fit (P-3, P-6, Y-5)."""
     first = error.problems[0]
     return m.Failure(
         m.ErrorCode.PERMISSION_DENIED if error.forbidden else m.ErrorCode.UNSUPPORTED,
@@ -127,7 +127,7 @@ def refusal(error: AdapterError) -> m.Failure:
 def rows(
     batch: Any, space: Space[Any], count: int, start: int, stop: int, path: str = "action"
 ) -> Any:
-    """A part of a batch of `count` values of a space.
+    """Return a part of a batch of `count` values of a space.
 
     Raises:
         InvalidValueError: If it is no such batch.

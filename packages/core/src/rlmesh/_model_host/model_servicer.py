@@ -44,8 +44,8 @@ class ModelServicer:
 
     Args:
         fitted: The way from the session's contract to the model.
-        thread: Who calls the model.
-        validation: What to do with actions outside their space; observations are refused where it
+        thread: Batcher that calls the model.
+        validation: What to do with actions outside their space; observations are refused if it
             is "strict".
         released: Called once when the session is over.
         expose_tracebacks: Whether clients see the tracebacks of the model's exceptions.
@@ -147,7 +147,7 @@ class ModelServicer:
         return ask.reply
 
     def _reply(self, ask: PredictRequest) -> m.Reply:
-        """The reply that has the actions."""
+        """Return the reply that has the actions."""
         for context in ask.contexts:
             context.step += ask.length or 1
         try:
@@ -159,7 +159,7 @@ class ModelServicer:
         return Predicted(actions, ask.length, info, round(ask.seconds * 1e6))
 
     def _checked(self, body: Predict) -> PredictForm:
-        """The form of a request that breaks no rule of P-8 and M-1."""
+        """Return the form of a request that breaks no rule of P-8 and M-1."""
         available, form, lanes = self._fitted.forms.available, body.form, body.lanes
         if form is None or form not in available:
             offered = ", ".join(f.value for f in PredictForm if f in available)
@@ -197,7 +197,7 @@ class ModelServicer:
         return m.Encoded([bytes(slab) for slab in slabs], size)
 
     def _failure(self, error: BaseException, form: PredictForm) -> m.Failure:
-        """What a client is told of an exception of the model, or of its adapter."""
+        """Return the failure for an exception of the model, or of its adapter."""
         if isinstance(error, InvalidValueError):
             if error.side == "observation":
                 return failure_of_value(m.ErrorCode.INVALID_VALUE, error)

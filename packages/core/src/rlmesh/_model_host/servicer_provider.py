@@ -31,7 +31,7 @@ class ModelServicerProvider:
 
     Attributes:
         capacity: How many sessions may be open at once.
-        thread: Who calls the model.
+        thread: Batcher that calls the model.
     """
 
     def __init__(

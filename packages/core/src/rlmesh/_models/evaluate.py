@@ -37,7 +37,7 @@ def evaluate(
     Seeds are a queue over all endpoints and lanes. The results are in the order of the seeds. They
     do not depend on the number of endpoints, on their speed or on the order in which they finish,
     if model and environment are deterministic and an episode depends only on its seed. A model
-    whose batches differ from single predictions in the last bits needs `max_batch_size=1` for that.
+    that predicts other last bits in a batch than alone needs `max_batch_size=1` for that.
 
     The model, hooks and environments of this process are called from the calling thread;
     observations that are ready go through the model as one batch, while other environments step.

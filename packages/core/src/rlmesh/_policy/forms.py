@@ -175,7 +175,7 @@ class ModelForms:
             episode_id: Name of the episode within the run.
             seed: Seed of the reset.
             instruction: Text for the model's text inputs and for the context; the context is the
-                text input of a model whose inputs are not those of a spec.
+                text input of a model without a spec of its inputs.
 
         Raises:
             ValueError: If there is an instruction, and the model has no text input.

@@ -1,4 +1,4 @@
-"""Images of an episode: where they come from, and their conversion for a video."""
+"""Images of an episode: their source, and their conversion for a video."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class ServingLoop(Protocol):
         ...
 
     def run(self) -> None:
-        """Host until `stop`; blocks."""
+        """Run until `stop`; block."""
         ...
 
     def stop(self) -> None:
@@ -48,7 +48,7 @@ class ServingLoop(Protocol):
         ...
 
     def close(self) -> None:
-        """Close what is served, after `run` has returned or where it was never called."""
+        """Close what is served, after `run` has returned or if it was never called."""
         ...
 
 
@@ -89,10 +89,10 @@ class BaseServer:
 
         Args:
             service: Full name of the gRPC service.
-            where: The address.
+            where: Address to bind.
             token: Bearer token that clients must show; empty: none.
             tls: Certificates.
-            lender: Who may lend a thread to a stream.
+            lender: Lender of threads for streams; None: the pool has them all.
 
         Raises:
             AddressError: If it cannot be had.
@@ -114,7 +114,7 @@ class BaseServer:
             )
 
     def _offer_frames(self, token: str, tls: TLS | None) -> None:
-        """Let clients go on over frames, from this host and from others, as the options say.
+        """Let clients continue over frames, from this host and from others, as configured.
 
         Raises:
             AddressError: If the port of frames cannot be had.
@@ -145,7 +145,7 @@ class BaseServer:
     def serve(self, *, on_ready: Callable[[], object] | None = None) -> None:
         """Serve until `shutdown`, SIGINT or SIGTERM; blocks.
 
-        The caller's thread is the one that calls what is served. A signal ends the process where
+        The caller's thread is the one that calls what is served. A signal ends the process if
         a call has not returned `drain_timeout` and `close_timeout` after it.
 
         Args:
@@ -244,7 +244,7 @@ class BaseServer:
             self._begin_stop()
             raise
         finally:
-            self._host.run()  # Where it is stopped, it refuses those that have connected.
+            self._host.run()  # If it is stopped, it refuses the clients that have connected.
 
     def _begin_stop(self) -> None:
         """Take no more calls, and end the open streams; returns at once."""
@@ -288,14 +288,14 @@ def resolve_server_arguments(
     tls: TLS | None,
     options: ServeOptions | None,
 ) -> tuple[Address, ServeOptions, bool]:
-    """What a server's arguments come to.
+    """Resolve a server's arguments.
 
     Returns:
-        Where it listens, how it serves, and whether clients see the tracebacks of exceptions.
+        Address, options, and whether clients see the tracebacks of exceptions.
 
     Raises:
         AddressError: If they name no address, or plain text beside certificates.
-        ValueError: If a variable of the process says what an option cannot be.
+        ValueError: If an environment variable has a value that its option cannot have.
     """
     options = options or ServeOptions.from_environment()
     where = secured(_address_of(address, host, port, path), tls, named="://" in str(address))
@@ -306,7 +306,7 @@ def resolve_server_arguments(
 def _address_of(
     address: str | int | None, host: str | None, port: int | None, path: str | None
 ) -> Address:
-    """The address that a server's arguments name; raises AddressError."""
+    """Return the address that a server's arguments name; raises AddressError."""
     if address is not None:
         if (host, port, path) != (None, None, None):
             raise AddressError("give either an address, or host, port or path")

@@ -39,22 +39,22 @@ class EnvServer(BaseServer):
         host: Host name or IP address; loopback by default.
         port: TCP port; 0 picks a free one.
         path: Path of a Unix socket.
-        options: How to serve; None: as the variables `RLMESH_...` say
+        options: How to serve; None: from the variables `RLMESH_...`
             (`ServeOptions.from_environment`).
         tags: What the leaves of the environment's spaces mean.
         token: Bearer token that clients must show; empty: none.
         tls: Certificates; clients then connect to `grpcs://host:port`.
-        framework: Whose values the environment's actions are: "native", "numpy", "torch" or "jax".
+        framework: Library of the environment's actions: "native", "numpy", "torch" or "jax".
             None: arrays of NumPy for Gymnasium's spaces, native values for those of
             `rlmesh.spaces`. What the environment returns may be of any of them, always.
         device: Device of the actions, for "torch" and "jax"; None: that library's default.
         factory: Makes an environment, instead of `env`. It is called once at first, to know the
             spaces, and the first session gets that environment.
         max_sessions: How many sessions may be open at once, with `factory`.
-        workers: Where the environments of `factory` live. "thread": in threads of this process, so
-            they share its interpreter. "process": each in a new process (POSIX), so N of them use N
+        workers: Kind of workers of `factory`'s environments. "thread": threads of this process,
+            which share its interpreter. "process": a new process for each (POSIX), so N of them use N
             cores, and one that dies is an `EnvCrashedError` and nothing more. `factory` is sent
-            there by cloudpickle, or by pickle where that is not installed.
+            there by cloudpickle, or by pickle if that is not installed.
         spares: How many environments are kept ready for sessions that will open.
         expose: Names of methods and attributes of the environment, or of a wrapper of it, that
             clients may call, read and write; no others are reached.
@@ -142,7 +142,7 @@ class EnvServer(BaseServer):
 
     @property
     def env_contract(self) -> EnvContract:
-        """What clients are told of the environment."""
+        """Contract that clients receive."""
         return self._contract
 
     @property

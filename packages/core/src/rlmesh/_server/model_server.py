@@ -52,8 +52,8 @@ class ModelServer(BaseServer):
     """Serves a model to any number of sessions, each of which plays episodes in lanes of its own.
 
     The model is loaded when the server is made, and called from one thread only: the caller's with
-    `serve`, one of the server's own with `start`. Requests of sessions whose environments have
-    equal spaces and tags are gathered into one call, where the model has a batch form
+    `serve`, one of the server's own with `start`. Requests of sessions on environments with
+    equal spaces and tags are gathered into one call, if the model has a batch form
     (`ServeOptions.max_batch_size` and `max_batch_delay_ms`). If such a call fails, each of its
     requests is tried alone, so that one fails alone; entries of an episode's `state` are set back
     before that, but not what is inside of them.
@@ -65,8 +65,8 @@ class ModelServer(BaseServer):
         host: Host name or IP address; loopback by default.
         port: TCP port; 0 picks a free one.
         path: Path of a Unix socket.
-        options: How to serve; None: as the variables `RLMESH_...` say
-            (`ServeOptions.from_environment`). `validation` says what to do with actions of the
+        options: How to serve; None: from the variables `RLMESH_...`
+            (`ServeOptions.from_environment`). `validation` decides about actions of the
             model outside their space.
         token: Bearer token that clients must show; empty: none.
         tls: Certificates; clients then connect to `grpcs://host:port`.
@@ -74,7 +74,7 @@ class ModelServer(BaseServer):
 
     Raises:
         AddressError: If the address is none, or cannot be bound.
-        CodecError: If the model's spec breaks a rule of the contract; says where.
+        CodecError: If the model's spec breaks a rule of the contract; the message has the path.
         ValueError: If `max_sessions` is below 1.
         Exception: What loading the model raises.
     """
@@ -107,7 +107,7 @@ class ModelServer(BaseServer):
 
     @property
     def spec(self) -> ModelSpec:
-        """What clients are told of the model."""
+        """Spec that clients receive."""
         return self._spec
 
     def __repr__(self) -> str:
@@ -115,7 +115,7 @@ class ModelServer(BaseServer):
 
 
 def _told_spec(model: ServableModel) -> ModelSpec:
-    """What clients are told of a model."""
+    """Return the spec that clients of a model receive."""
     spec, offered = model.model_spec, model.forms.offered
     own = [form.value for form in spec.predict_forms if form in offered]
     metadata = {**spec.metadata, OFFERED_KEY: own}

@@ -16,7 +16,7 @@ from typing import Any
 __all__ = ["ECHO_SECONDS", "stop_on_signals"]
 
 ECHO_SECONDS = 0.5
-"""What comes so soon after a signal is the same one: `timeout` tells a process, then its group."""
+"""Seconds in which a second signal is an echo: `timeout` signals a process, then its group."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger("rlmesh.server")
@@ -27,7 +27,7 @@ class _Watch:
 
     Python runs a handler in the main thread and only between two of its instructions. There, a
     stream may be waiting in C for the next frame, and the kernel may give the signal to a thread of
-    gRPC's, which wakes nobody. What comes through the wakeup descriptor needs no main thread.
+    gRPC's, which wakes no thread of Python. The wakeup descriptor needs no main thread.
     """
 
     def __init__(self, stop: Callable[[], None], limit: float) -> None:
@@ -64,7 +64,7 @@ class _Watch:
             self._restore(number)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        """The handler: a second signal acts as it did before."""
+        """Return the handler: a second signal acts as it did before."""
         now = time.monotonic()
         if self._first is None:
             self._first = now
@@ -108,8 +108,8 @@ def stop_on_signals(stop: Callable[[], None], limit: float) -> Generator[None, N
     A second one is what comes half a second after the first, or later.
 
     If the context has not ended `limit` seconds after the first, the process does, with status 128
-    and the signal's number. Outside of the main thread, where Python takes no signals, it does
-    nothing. A child process forked meanwhile has the signals as they were before.
+    and the signal's number. Outside of the main thread, which alone takes signals in Python, it
+    does nothing. A child process forked meanwhile has the signals as they were before.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
