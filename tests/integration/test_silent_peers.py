@@ -26,8 +26,8 @@ PORT = ServeOptions(frames=False, frames_port=0)
 
 SERVER = f"""
 from rlmesh import EnvServer, ServeOptions
-from rlmesh._transport import pulse
 from rlmesh._transport.socket import tcp as frames_tcp
+from rlmesh._transport.socket import pulse
 frames_tcp.PULSE_SECONDS = pulse.PULSE_SECONDS = {PULSE}
 frames_tcp.SILENT_SECONDS = {SILENT}
 from tests.integration.envs import CounterEnv
@@ -50,7 +50,7 @@ def test_what_is_promised() -> None:
     """25 s are (README.md); the other tests have shorter times."""
     with pytest.MonkeyPatch.context() as patch:
         patch.undo()
-        from rlmesh._transport import pulse
+        from rlmesh._transport.socket import pulse
 
         assert pulse.SILENT_SECONDS + 5 <= 25
 
@@ -163,8 +163,8 @@ def test_a_client_that_is_stopped_is_noticed() -> None:
     options = ServeOptions(frames=False, frames_port=0, grace_period=0.5)
     with EnvServer(CounterEnv(), options=options) as server:
         client = f"""
-from rlmesh._transport import pulse
 from rlmesh._transport.socket import tcp as frames_tcp
+from rlmesh._transport.socket import pulse
 frames_tcp.PULSE_SECONDS = pulse.PULSE_SECONDS = {PULSE}
 from rlmesh import RemoteEnv
 remote = RemoteEnv({server.address!r}, transport="frames")

@@ -41,6 +41,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rlmesh._printable import shown
+
 if TYPE_CHECKING:
     from rlmesh.adapters import Problem
     from rlmesh.results import RunResult
@@ -90,6 +92,10 @@ class RLMeshError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    def __str__(self) -> str:
+        """The message, without control characters that a peer may have put into it."""
+        return shown(super().__str__(), "\n\t")
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Constructors take keyword arguments, which the default of BaseException would lose.
@@ -276,8 +282,9 @@ class RemoteError(RLMeshError):
 
 
 def _told(message: str, traceback: str) -> str:
-    """A message, with the traceback of the peer where it has told one."""
-    return f"{message}\n\nRemote traceback:\n{traceback.rstrip()}" if traceback else message
+    """A message, with the traceback of the peer where it has told one; see `RLMeshError`."""
+    trace = f"\n\nRemote traceback:\n{traceback.rstrip()}" if traceback else ""
+    return shown(message + trace, "\n\t")
 
 
 class EnvError(RemoteError, RuntimeError):

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
+from rlmesh._printable import escape_control_chars
+
 if TYPE_CHECKING:
     from rlmesh.results import EpisodeResult, RunResult, Timing
 
@@ -37,20 +39,6 @@ _TEXTS = frozenset(("end", "success", "endpoint", "error", "95%"))
 def is_number(column: str) -> bool:
     """Whether a column's cells are aligned as numbers are."""
     return column not in _TEXTS
-
-
-def escape_control_chars(text: str, keep: str = "") -> str:
-    """`text` without control characters, which could do things to a terminal or a page (Y-10).
-
-    Args:
-        text: Anything, such as what came over the wire.
-        keep: Characters that stay, such as line ends.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 def number(value: float) -> str:

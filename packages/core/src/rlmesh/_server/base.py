@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from rlmesh._logs import logger, warn
 from rlmesh.options import TLS, ServeOptions
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseServer", "ServingLoop", "resolve_server_arguments", "transport_capabilities"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 Self = TypeVar("Self", bound="BaseServer")
 
@@ -103,7 +102,7 @@ class BaseServer:
         self._transport = GrpcServer(served, where, token, host=lender, tls=tls)
         self._address = str(self._transport.address)
         if not where.is_local and not token and (tls is None or tls.authority is None):
-            warnings.warn(
+            warn(
                 f"{self._address} can be reached from other hosts and asks for neither a token nor "
                 f"a certificate",
                 RuntimeWarning,

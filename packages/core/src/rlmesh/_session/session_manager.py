@@ -5,7 +5,6 @@ Nothing here does I/O: a transport hands in frames and sends what comes back.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rlmesh._buffers import Frame, FrameAllocator, join_parts
+from rlmesh._logs import logger
 from rlmesh._messages import env as m
 from rlmesh._session.admission import AdmissionQueue
 from rlmesh._session.answers import too_large, write_answer
@@ -29,7 +29,7 @@ from rlmesh.specs import Capability, PeerInfo, SessionTerms
 
 __all__ = ["SessionManager"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 _LOOK_SECONDS = 0.2
 """How long after a connection was lost it is known whether the client's process has ended."""

@@ -14,10 +14,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
+from rlmesh._transport.grpc.open_calls import CallLimit, OpenCalls, read_request
 from rlmesh._transport.grpc.options import server_options, target_of
 from rlmesh._transport.grpc.threads import HostedStream, StreamHost, StreamThreads
 from rlmesh._transport.grpc.tls import server_credentials
-from rlmesh._transport.grpc_open_calls import CallLimit, OpenCalls, read_request
 from rlmesh._transport.token import admits, check_token
 from rlmesh._transport.unix_socket import OwnedSocket
 from rlmesh.errors import AddressError

@@ -75,9 +75,8 @@ class Pulse:
                     self._thread = None
                     return
                 connections = list(self._connections)
-            for connection in connections:
-                connection.pulse()
-            del connections, connection
+            while connections:
+                connections.pop().pulse()  # None is kept until the next time.
 
 
 PULSE = Pulse()
