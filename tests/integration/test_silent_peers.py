@@ -29,6 +29,7 @@ SERVER = f"""
 from rlmesh import EnvServer, ServeOptions
 from rlmesh._transport.socket import pulse
 from rlmesh._transport.socket import tcp as frames_tcp
+from rlmesh._transport.socket import pulse
 frames_tcp.PULSE_SECONDS = pulse.PULSE_SECONDS = {PULSE}
 frames_tcp.SILENT_SECONDS = {SILENT}
 from tests.integration.envs import CounterEnv
@@ -166,6 +167,7 @@ def test_a_client_that_is_stopped_is_noticed() -> None:
         client = f"""
 from rlmesh._transport.socket import pulse
 from rlmesh._transport.socket import tcp as frames_tcp
+from rlmesh._transport.socket import pulse
 frames_tcp.PULSE_SECONDS = pulse.PULSE_SECONDS = {PULSE}
 from rlmesh import RemoteEnv
 remote = RemoteEnv({server.address!r}, transport="frames")

@@ -41,6 +41,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rlmesh._printable import escape_control_chars
 from rlmesh._problem import Problem
 
 __all__ = [
@@ -88,6 +89,10 @@ class RLMeshError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    def __str__(self) -> str:
+        """The message, without control characters that a peer may have put into it."""
+        return escape_control_chars(super().__str__(), "\n\t")
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Constructors take keyword arguments, which the `__reduce__` of BaseException would lose.
@@ -278,8 +283,9 @@ class RemoteError(RLMeshError):
 
 
 def _told(message: str, traceback: str) -> str:
-    """Return a message, with the traceback of the peer if it sent one."""
-    return f"{message}\n\nRemote traceback:\n{traceback.rstrip()}" if traceback else message
+    """Return a message, with the traceback of the peer if it sent one; see `RLMeshError`."""
+    trace = f"\n\nRemote traceback:\n{traceback.rstrip()}" if traceback else ""
+    return escape_control_chars(message + trace, "\n\t")
 
 
 class EnvError(RemoteError, RuntimeError):

@@ -118,7 +118,8 @@ def reporting(command: str, *, json: bool, debug: bool) -> Generator[Reporter, N
             elif own := users_traceback(error):
                 reporter.note(own.rstrip())
             reporter.failed(error)
-            reporter.note(f"rlmesh {command}: {_message(error)}")
+            words = _message(error).replace("\n", "\n    ")  # No line that looks like ours.
+            reporter.note(f"rlmesh {command}: {words}")
             raise typer.Exit(MISUSED if isinstance(error, UsageProblem) else FAILED) from None
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import rlmesh
-from rlmesh._cli.console import Reporter, reporting
+from rlmesh._cli.console import FAILED, Reporter, reporting
 from rlmesh._cli.description import describe
 from rlmesh._cli.models import MODEL_HELP, Backend, ModelKwargs, dial_model, is_address, load_model
 from rlmesh._cli.parameters import (
@@ -31,7 +31,7 @@ from rlmesh._cli.seeds import read_seeds
 from rlmesh._cli.sources import UsageProblem
 from rlmesh.errors import RunError
 from rlmesh.options import TLS
-from rlmesh.results import RunResult
+from rlmesh.results import EpisodeEnd, RunResult
 
 __all__ = ["evaluate"]
 
@@ -227,6 +227,9 @@ def _run(reporter: Reporter, arguments: dict[str, Any], report: Path | None) -> 
         if journal is not None and progress.begun and progress.ended < count:
             reporter.note(f"finished episodes are in {journal}; pass --resume to continue")
     _tell(reporter, result, report)
+    if result.episodes and result.ends.get(EpisodeEnd.ERROR, 0) == len(result.episodes):
+        reporter.note("rlmesh eval: every episode has ended with an error")
+        raise typer.Exit(FAILED)
 
 
 def _recorders(folder: Path | None, source: str, resume: bool) -> list[Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-import warnings
 
+from rlmesh._logs import warn
 from rlmesh._transport.address import Address, parse_address
 from rlmesh._transport.grpc.tls import secured
 from rlmesh.options import TLS
@@ -33,7 +33,7 @@ def destination(address: str | int, token: str, tls: TLS | None, *, stacklevel: 
     """
     where = secured(parse_address(address), tls, named="://" in str(address))
     if token and where.scheme == "tcp" and not where.is_local:
-        warnings.warn(
+        warn(
             f"the token goes to {where} unencrypted; serve with tls= and connect to grpcs://",
             RuntimeWarning,
             stacklevel=stacklevel,

@@ -6,9 +6,9 @@ wire's form itself needs (a Discrete in range, a dtype, a shape) is an error at 
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal
 
+from rlmesh._logs import warn
 from rlmesh.errors import InvalidValueError
 
 __all__ = ["Validation", "ValidationWarning", "Validator"]
@@ -58,7 +58,7 @@ class Validator:
             raise error
         self._reported.add(path)
         self.pending[path] = str(error)
-        warnings.warn(
+        warn(
             f"{error} (let through, and reported once; see validation=)",
             ValidationWarning,
             stacklevel=2,

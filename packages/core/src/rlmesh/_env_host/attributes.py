@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -71,8 +72,11 @@ class ExposedAttributes:
         found = self._find(body.name)
         return m.Attribute(callable=True) if callable(found) else m.Attribute(found)
 
-    def set(self, body: m.SetAttribute) -> m.AttributeSet:
-        """Give an attribute a value."""
+    def set(self, body: m.SetAttribute) -> m.Reply:
+        """Give an attribute a value; a method stays what it is, for this session and later ones."""
+        if self._is_method(body.name):
+            words = f"{body.name} is a method: it may be called, and not be replaced"
+            return m.Failure(m.ErrorCode.UNSUPPORTED, words)
         if self._vector:
             self._env.set_attr(body.name, body.value)
         elif hasattr(self._env, "set_wrapper_attr"):
@@ -80,6 +84,17 @@ class ExposedAttributes:
         else:
             setattr(self._env, body.name, body.value)
         return m.AttributeSet()
+
+    def _is_method(self, name: str) -> bool:
+        # A vector would call it, where it is asked for an attribute.
+        envs = [*getattr(self._env, "envs", ()), self._env] if self._vector else [self._env]
+        for env in envs:
+            through_wrappers = getattr(env, "get_wrapper_attr", None)
+            with contextlib.suppress(AttributeError):
+                found = getattr(env, name) if through_wrappers is None else through_wrappers(name)
+                if callable(found):
+                    return True
+        return False
 
     def _find(self, name: str) -> Any:
         through_wrappers = getattr(self._env, "get_wrapper_attr", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -13,6 +12,7 @@ from rlmesh._env_host.attributes import ExposedAttributes
 from rlmesh._env_host.describe_env import DescribedEnv
 from rlmesh._env_host.interrupts import is_server_interrupt
 from rlmesh._env_host.outcomes import check_reset, check_step, flag_of, reward_of
+from rlmesh._logs import Lines, logger
 from rlmesh._messages import env as m
 from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.failures import failure_of_exception, failure_of_value
@@ -21,7 +21,7 @@ from rlmesh.specs import AutoresetMode
 
 __all__ = ["VALIDATION_KEY", "EnvServicer", "batch_words"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 MAX_STEPS = 65_536
 """Most steps in one request (M-1)."""
@@ -99,7 +99,9 @@ class EnvServicer:
         """Close the environment, and log what that raises."""
         reply = self.end()
         if isinstance(reply, m.Failure):
-            _log.error("closing an environment failed: %s\n%s", reply.message, reply.traceback)
+            _log.error(
+                "closing an environment failed: %s\n%s", reply.message, Lines(reply.traceback)
+            )
 
     def end(self) -> m.Reply:
         """Close the environment: `Closed`, or what that raised."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar, Union
 
 from rlmesh._env_host.interrupts import is_server_interrupt
+from rlmesh._logs import logger
 from rlmesh._session.server_session import Stream
 from rlmesh.errors import ClosedError
 
@@ -16,7 +16,7 @@ __all__ = ["EnvThread", "Stream"]
 
 R = TypeVar("R")
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 
 _Answer = tuple[bool, Any]

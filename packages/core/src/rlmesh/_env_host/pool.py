@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
 from rlmesh._env_host.env_thread import Stream
+from rlmesh._logs import logger
 from rlmesh._session.server_session import Servicer
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import ClosedError, SpaceError
@@ -15,7 +15,7 @@ from rlmesh.specs import EnvContract
 
 __all__ = ["PooledEnvHost", "Worker"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 
 class Worker(Servicer, Protocol):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import math
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -18,11 +19,12 @@ from typing import Any
 from rlmesh._env_host.base import EnvHostConfig
 from rlmesh._env_host.pickled_factory import PickledFactory
 from rlmesh._env_host.process_group import ProcessGroup
+from rlmesh._logs import logger
 from rlmesh.backends import Buffer
 
 __all__ = ["NobodyWaits", "ProcessEnded", "WorkerProcess"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 _REAP_SECONDS = 5.0
 """How long the end of a process is waited for that was killed, or has closed its connection."""
@@ -82,6 +84,7 @@ class WorkerProcess:
             on_failure.pop_all()
         self._lifeline = held[0]
         self._frames = Connection(frames[0].detach())
+        _running.add(self)
         with contextlib.suppress(OSError):  # A process that has ended already shows at `ask`.
             self._frames.send_bytes(recipe)
 
@@ -172,6 +175,22 @@ class WorkerProcess:
     def _reap(self) -> int | None:
         self._leader.wait(_REAP_SECONDS)
         return self._leader.exit_code
+
+
+_running: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+
+
+def _leave_to_the_parent() -> None:
+    """In a child that the server has forked: close its copies of the lifelines.
+
+    Else the workers would live as long as that child, however the server ends.
+    """
+    for worker in list(_running):
+        worker._lifeline.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 def _hang_up(end: socket.socket) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from rlmesh._env_host.base import EnvHostConfig
 from rlmesh._env_host.env_thread import Stream
 from rlmesh._env_host.process import NobodyWaits, ProcessEnded, WorkerProcess
 from rlmesh._env_host.worker_main import MADE
+from rlmesh._logs import Lines, logger
 from rlmesh._messages import env as m
 from rlmesh._session.server_session import RequestRefused
 from rlmesh._wire.env_codec import EnvWireCodec
@@ -22,7 +22,7 @@ from rlmesh.specs import EnvContract
 
 __all__ = ["ProcessWorker"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 _START_SECONDS = 60.0
 """Seconds that a process may take to import, if calls are limited, before it calls the factory."""
@@ -126,7 +126,9 @@ class ProcessWorker:
         reply = self.end()
         self.ended = True
         if isinstance(reply, m.Failure):
-            _log.error("closing an environment failed: %s\n%s", reply.message, reply.traceback)
+            _log.error(
+                "closing an environment failed: %s\n%s", reply.message, Lines(reply.traceback)
+            )
 
     def stop(self) -> None:
         """See `Worker`: a call that runs may end."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from rlmesh._env_host.base import EnvHostConfig
 from rlmesh._env_host.env_servicer import EnvServicer
 from rlmesh._env_host.env_thread import EnvThread, Stream
+from rlmesh._logs import logger
 from rlmesh._messages import env as m
 from rlmesh.backends import NATIVE, ArrayBackend, Buffer
 from rlmesh.errors import ClosedError
@@ -17,7 +17,7 @@ from rlmesh.specs import EnvContract
 
 __all__ = ["ThreadWorker"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 
 class ThreadWorker:

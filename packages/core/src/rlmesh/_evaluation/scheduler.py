@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 import threading
 import time
@@ -21,6 +20,7 @@ from rlmesh._evaluation.episode_queue import EpisodeQueue
 from rlmesh._evaluation.error_scope import ErrorScope, classify_error
 from rlmesh._evaluation.run_progress import RunProgress
 from rlmesh._evaluation.workers import Done, InlineWorker, ThreadWorker
+from rlmesh._logs import logger
 from rlmesh._policy.policy import Policy
 from rlmesh.errors import EnvCrashedError, EnvError
 from rlmesh.results import EpisodeFailure
@@ -28,7 +28,7 @@ from rlmesh.specs import EnvContract
 
 __all__ = ["RunOptions", "Scheduler"]
 
-_log = logging.getLogger("rlmesh.evaluate")
+_log = logger("rlmesh.evaluate")
 
 _PAUSES = (0.0, 0.1, 0.5, 2.0)
 """Seconds before each attempt to connect to an endpoint again; the last one repeats."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlmesh._env_host.interrupts import is_server_interrupt
+from rlmesh._logs import logger
 from rlmesh._messages import env as m
 from rlmesh._model_host.fitted_model import FittedModel, rows
 from rlmesh._policy.forms import EpisodeContext
@@ -18,7 +18,7 @@ from rlmesh.errors import ClosedError
 
 __all__ = ["DynamicBatcher", "PredictRequest"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 _CHUNKED = (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
 

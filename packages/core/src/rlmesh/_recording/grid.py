@@ -40,6 +40,7 @@ def write_grid(films: Sequence[str], path: str, fps: float, codec: str) -> None:
         rows = math.ceil(len(opened) / columns)
         width, height = _cell([film.streams.video[0] for film in opened], columns, rows)
         board = np.zeros((rows * height, columns * width, 3), "uint8")
+        stack.callback(_remove, unfinished)  # Unless it has got its name by then.
         writer = VideoFileWriter(unfinished, (columns * width, rows * height), fps, codec)
         try:
             for pictures in _together([_pictures(f, width, height) for f in opened]):
@@ -52,9 +53,13 @@ def write_grid(films: Sequence[str], path: str, fps: float, codec: str) -> None:
         except BaseException:
             with suppress(Exception):  # A second error must not hide the first, or an interrupt.
                 writer.close()
-                os.remove(unfinished)  # Missing if the encoder has not returned an image yet.
             raise
-    os.replace(unfinished, path)
+        os.replace(unfinished, path)
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.remove(path)
 
 
 def _cell(streams: Sequence[Any], columns: int, rows: int) -> tuple[int, int]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import threading
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
+from rlmesh._logs import warn
 from rlmesh._recording.writer import EpisodeFile, Writer
 
 __all__ = ["Recorder", "RecordingWarning", "file_stem", "recorded"]
@@ -182,7 +182,7 @@ class Recorder(ABC):
         with self._lock:
             untold, self._untold = self._untold, []
         for message in untold:
-            warnings.warn(message, RecordingWarning, stacklevel=3)
+            warn(message, RecordingWarning, stacklevel=3)
 
 
 def file_stem(episode: int, seed: int | None) -> str:

@@ -60,10 +60,12 @@ class SingleFile(EpisodeFile):
 
     def abandon(self) -> None:
         """Close and remove the incomplete file, if it was opened."""
-        if self._writer is not None:
-            try:
+        try:
+            if self._writer is not None:
                 self._writer.close()
-            finally:
+        finally:
+            # It is there, too, where its writer could not be made: on a full disk.
+            with suppress(FileNotFoundError):
                 os.remove(self.unfinished)
 
 

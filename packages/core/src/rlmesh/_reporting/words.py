@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import astuple
 
+from rlmesh._printable import escape_control_chars
 from rlmesh.results import EpisodeResult, RunResult, Timing
 
 __all__ = [
@@ -35,22 +36,6 @@ _TEXTS = frozenset(("end", "success", "endpoint", "error", "95%"))
 def is_number(column: str) -> bool:
     """Return whether a column's cells are aligned like numbers."""
     return column not in _TEXTS
-
-
-def escape_control_chars(text: str, keep: str = "") -> str:
-    """Return `text` with control characters escaped, which could act on a terminal or a page.
-
-    Y-10: text from a peer is escaped before it is shown.
-
-    Args:
-        text: Any text, such as a peer's.
-        keep: Control characters to keep, such as line ends.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 def number(value: float) -> str:

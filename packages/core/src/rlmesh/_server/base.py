@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Protocol, TypeVar
 
+from rlmesh._logs import logger, warn
 from rlmesh._server.signals import stop_on_signals
 from rlmesh._session.server_connection import ServerConnection
 from rlmesh._session.session_manager import SessionManager
@@ -26,7 +25,7 @@ from rlmesh.specs import Capability, TransportOffer
 
 __all__ = ["BaseServer", "ServingLoop", "resolve_server_arguments", "transport_capabilities"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 Self = TypeVar("Self", bound="BaseServer")
 
@@ -106,7 +105,7 @@ class BaseServer:
         self._transport = GrpcServer(served, where, token, host=lender, tls=tls)
         self._address = str(self._transport.address)
         if not where.is_local and not token and (tls is None or tls.authority is None):
-            warnings.warn(
+            warn(
                 f"{self._address} can be reached from other hosts and asks for neither a token nor "
                 f"a certificate",
                 RuntimeWarning,

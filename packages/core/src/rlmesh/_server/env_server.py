@@ -52,7 +52,7 @@ class EnvServer(BaseServer):
             spaces, and the first session gets that environment.
         max_sessions: How many sessions may be open at once, with `factory`.
         workers: Kind of workers of `factory`'s environments. "thread": threads of this process,
-            which share its interpreter. "process": a new process for each (POSIX), so N of them use N
+            which share its interpreter. "process": a new process for each (POSIX), so N use N
             cores, and one that dies is an `EnvCrashedError` and nothing more. `factory` is sent
             there by cloudpickle, or by pickle if that is not installed.
         spares: How many environments are kept ready for sessions that will open.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
@@ -13,13 +12,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from rlmesh._logs import logger
+
 __all__ = ["ECHO_SECONDS", "stop_on_signals"]
 
 ECHO_SECONDS = 0.5
 """Seconds in which a second signal is an echo: `timeout` signals a process, then its group."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 
 class _Watch:

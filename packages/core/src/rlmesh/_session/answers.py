@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-
 from rlmesh._buffers import Frame, FrameAllocator, join_parts
+from rlmesh._logs import logger
 from rlmesh._messages import env as m
 from rlmesh._session.wire_codec import ServerWireCodec
 from rlmesh._wire.failures import text_of
@@ -12,7 +11,7 @@ from rlmesh.errors import LimitError
 
 __all__ = ["too_large", "write_answer"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 
 def write_answer(

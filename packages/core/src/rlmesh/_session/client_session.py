@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import logging
 import os
 import threading
 import weakref
@@ -13,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from rlmesh._buffers import Frame
+from rlmesh._logs import logger
 from rlmesh._messages import env as m
 from rlmesh._session.client_connection import ClientConnection, drop
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock
@@ -44,7 +44,7 @@ Move = Callable[[str], ClientConnection | None]
 
 R = TypeVar("R")
 
-_log = logging.getLogger("rlmesh.client")
+_log = logger("rlmesh.client")
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
@@ -313,6 +313,7 @@ class ClientSession:
         raise self._ended(ConnectionLostError(message, address=self.address)) from lost
 
     def _resumed(self, frame: Frame, begun: float, attempts: int) -> Buffer:
+        before = self.transport
         drop(self._transport)
         self._transport = self._connect()
         resume = m.Resume(self.id, self._key, self._sequence)
@@ -325,6 +326,8 @@ class ClientSession:
         self._notify(Reconnect(self.address, self.id, attempts, seconds))
         answer = self._transport.exchange(frame)
         self._go_on(opened)
+        if before == "frames" != self.transport:
+            _log.warning("%s: frames are not reached again; steps go on over gRPC", self.address)
         return answer
 
     def _go_on(self, opened: m.Opened) -> None:

@@ -5,7 +5,6 @@ Nothing here does I/O: a transport passes frames in and sends the answers.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -14,6 +13,7 @@ from typing import Any
 
 from rlmesh._buffers import Frame, FrameAllocator
 from rlmesh._compatibility import compatible
+from rlmesh._logs import logger
 from rlmesh._messages import env as m
 from rlmesh._session.admission import AdmissionQueue
 from rlmesh._session.answers import too_large, write_answer
@@ -35,7 +35,7 @@ from rlmesh.specs import Capability, PeerInfo, SessionTerms, TransportOffer
 
 __all__ = ["SessionManager"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 _LOOK_SECONDS = 0.2
 """Seconds after the loss of a connection until the client's process is known to have ended."""

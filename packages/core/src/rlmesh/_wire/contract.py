@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rlmesh_proto.env.v1 import contract_pb2, handshake_pb2
 
+from rlmesh._logs import warn
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.enums import EnumMap
 from rlmesh._wire.spaces import space_from_wire, space_to_wire
@@ -134,7 +134,7 @@ def _sound_tags(
     problems = tag_problems(tags, observation, action)
     if problems:
         words = f"the tags of {message.id} are ignored: {problems[0]}"
-        warnings.warn(words, RuntimeWarning, stacklevel=2)
+        warn(words, RuntimeWarning, stacklevel=2)
         return None
     return tags
 
@@ -147,7 +147,7 @@ def _sound_reward_range(message: contract_pb2.EnvContract) -> tuple[float, float
     if low <= high:
         return low, high
     words = f"the reward_range of {message.id} is ignored: low {low} is not <= high {high}"
-    warnings.warn(words, RuntimeWarning, stacklevel=2)
+    warn(words, RuntimeWarning, stacklevel=2)
     return None
 
 

@@ -5,12 +5,12 @@ Python's own types map one to one; arrays and typed scalars go through the backe
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from rlmesh_proto.spaces.v1 import value_pb2
 
+from rlmesh._logs import warn
 from rlmesh._wire.bounded_repr import bounded_repr, clean
 from rlmesh._wire.dynamic_reader import dynamic_from_wire, map_from_wire
 from rlmesh._wire.dynamic_writer import Path, Writer
@@ -62,7 +62,7 @@ class DynamicEncoder:
             raise InvalidValueError(place, "a value of a wire type", actual)
         if place not in self._warned:
             self._warned.add(place)
-            warnings.warn(f"{place}: {reason}; {instead}", InexactValueWarning, stacklevel=2)
+            warn(f"{place}: {reason}; {instead}", InexactValueWarning, stacklevel=2)
 
 
 def _path_text(path: Path) -> str:

@@ -6,7 +6,6 @@ transport.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._buffers import Frame, FrameAllocator, join_parts
+from rlmesh._logs import warn
 from rlmesh._messages import env as m
 from rlmesh._wire.attributes import (
     attribute_reply_readers,
@@ -202,7 +202,7 @@ class EnvWireCodec:
         data = b""
         for entry in sorted(message.entries, key=lambda entry: -entry.ByteSize()):
             words = f"not sent: {reason}"
-            warnings.warn(f"info[{entry.name[:200]!r}]: {words}", RuntimeWarning, stacklevel=2)
+            warn(f"info[{entry.name[:200]!r}]: {words}", RuntimeWarning, stacklevel=2)
             entry.value.string_value = words
             data = message.SerializeToString()
             if not too_many_parts(data, message.DESCRIPTOR):

@@ -224,8 +224,8 @@ def _fields(message: Descriptor) -> Mapping[int, _Field]:
             fields[tag | _LENGTH] = _Field(_TEXT_COST)
         else:
             size = _FIXED.get(field.type, 0)
-            # The property is newer than the oldest protobuf that is supported.
-            repeated = bool(getattr(field, "is_repeated", getattr(field, "label", 0) == 3))
+            plain: Any = field  # The property is newer than the oldest protobuf here.
+            repeated = plain.is_repeated if hasattr(plain, "is_repeated") else plain.label == 3
             cost = _NUMBER_COSTS.get(field.type, 32)
             wire = {0: _VARINT, 8: _FIXED64, 4: _FIXED32}[size]
             fields[tag | wire] = _Field(cost + _ELEMENT_COST * repeated, repeated=repeated)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import ssl
+import tempfile
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +16,7 @@ from rlmesh._transport.address import Address
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS, Pem
 
-__all__ = ["channel_credentials", "pem", "secured", "server_credentials"]
+__all__ = ["channel_credentials", "load_own", "pem", "secured", "server_credentials"]
 
 
 def secured(address: Address, tls: TLS | None, *, named: bool) -> Address:
@@ -43,6 +48,7 @@ def server_credentials(tls: TLS | None) -> grpc.ServerCredentials:
     if tls is None or tls.certificate is None or tls.key is None:
         raise AddressError("a grpcs:// server needs tls=TLS(certificate=..., key=...)")
     authority = pem(tls.authority)
+    _check(tls)
     return grpc.ssl_server_credentials(
         [(pem(tls.key) or b"", pem(tls.certificate) or b"")],
         root_certificates=authority,
@@ -53,6 +59,7 @@ def server_credentials(tls: TLS | None) -> grpc.ServerCredentials:
 def channel_credentials(tls: TLS | None) -> grpc.ChannelCredentials:
     """Return the credentials that a client connects with; raise OSError for an unreadable file."""
     tls = tls or TLS()
+    _check(tls)
     return grpc.ssl_channel_credentials(
         root_certificates=pem(tls.authority),
         private_key=pem(tls.key),
@@ -60,6 +67,55 @@ def channel_credentials(tls: TLS | None) -> grpc.ChannelCredentials:
     )
 
 
+def _check(tls: TLS) -> None:
+    """Raise an OSError that says what is wrong with certificates; gRPC would say nothing.
+
+    It would find that a server cannot listen, and that a client's handshake fails.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if hasattr(os, "memfd_create"):  # Elsewhere it would write the key to a file.
+            load_own(context, tls)
+    except ssl.SSLError as error:
+        raise OSError(f"certificate and key of tls= cannot be used: {error}") from None
+    authority = pem(tls.authority)
+    try:
+        if authority is not None:
+            context.load_verify_locations(cadata=authority.decode())
+    except (ssl.SSLError, ValueError) as error:
+        raise OSError(f"authority of tls= is no certificate: {error}") from None
+
+
 def pem(source: Pem) -> bytes | None:
     """Return the bytes of a PEM; raises OSError if its file cannot be read."""
     return source if source is None or isinstance(source, bytes) else Path(source).read_bytes()
+
+
+def load_own(context: ssl.SSLContext, tls: TLS) -> None:
+    """Load the own certificate and key; the ssl module takes them from files alone."""
+    certificate, key = tls.certificate, tls.key
+    if certificate is None or key is None:
+        return
+    if not isinstance(certificate, bytes) and not isinstance(key, bytes):
+        context.load_cert_chain(certificate, key)
+        return
+    with _as_file((pem(certificate) or b"") + b"\n" + (pem(key) or b"")) as path:
+        context.load_cert_chain(path)
+
+
+@contextlib.contextmanager
+def _as_file(data: bytes) -> Generator[str, None, None]:
+    """The path of a file that nobody else reads: in memory where the system has that."""
+    if hasattr(os, "memfd_create"):
+        with open(os.memfd_create("rlmesh-tls"), "wb") as memory:
+            memory.write(data)
+            memory.flush()
+            yield f"/proc/self/fd/{memory.fileno()}"
+        return
+    descriptor, path = tempfile.mkstemp()
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        yield path
+    finally:
+        os.unlink(path)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from rlmesh._logs import logger
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
 from rlmesh.backends import Buffer
 
 __all__ = ["FramesServer"]
 
-_log = logging.getLogger("rlmesh.server")
+_log = logger("rlmesh.server")
 
 MAX_STREAMS = 1024
 """How many connections may be open at once."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import hmac
 import os
 import socket
 import ssl
 import struct
-import tempfile
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns
 
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
-from rlmesh._transport.grpc.tls import pem
+from rlmesh._transport.grpc.tls import load_own, pem
 from rlmesh._transport.socket.framing import (
     AT_ONCE,
     HEADER,
@@ -252,7 +252,7 @@ def _tune(connected: socket.socket) -> None:
 
 def _server_context(tls: TLS) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _load_own(context, tls)
+    load_own(context, tls)
     authority = pem(tls.authority)
     if authority is not None:
         context.load_verify_locations(cadata=authority.decode())
@@ -261,21 +261,16 @@ def _server_context(tls: TLS) -> ssl.SSLContext:
 
 
 def _client_context(tls: TLS) -> ssl.SSLContext:
+    if isinstance(tls.key, bytes) and isinstance(tls.certificate, bytes):
+        return _kept_client_context(tls)  # A key is not written to a file at every dial.
+    return _new_client_context(tls)
+
+
+def _new_client_context(tls: TLS) -> ssl.SSLContext:
     authority = pem(tls.authority)
     context = ssl.create_default_context(cadata=None if authority is None else authority.decode())
-    _load_own(context, tls)
+    load_own(context, tls)
     return context
 
 
-def _load_own(context: ssl.SSLContext, tls: TLS) -> None:
-    """Load the own certificate and key; the ssl module takes them from files alone."""
-    certificate, key = pem(tls.certificate), pem(tls.key)
-    if certificate is None or key is None:
-        return
-    descriptor, path = tempfile.mkstemp()  # Only its owner reads it.
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(certificate + b"\n" + key)
-        context.load_cert_chain(path)
-    finally:
-        os.unlink(path)
+_kept_client_context = functools.lru_cache(maxsize=8)(_new_client_context)

@@ -1,0 +1,90 @@
+"""`logger` and `warn`: the only way to log and to warn, which escapes texts from peers.
+
+A peer chooses its name, the messages of its errors and the keys of its spaces. None of these may
+move the cursor of a terminal, or begin a line of a log that looks like the log's own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import warnings
+from typing import Any
+
+from rlmesh._printable import escape_control_chars
+
+__all__ = ["Lines", "logger", "warn"]
+
+_INDENT = "\n    "
+
+FLOOD_RECORDS, FLOOD_SECONDS = 20, 10.0
+"""Max number of warnings and errors of one kind, and the seconds that they are counted in."""
+
+
+class Lines(str):
+    """A text of several lines; all lines but the first are logged with an indent."""
+
+
+class _Printable(logging.Filter):
+    """A filter that escapes a record's arguments and traceback, and drops floods of records.
+
+    Otherwise a peer that causes the same warning again and again would fill a disk.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._counts: dict[str, list[float]] = {}
+
+    def _is_one_too_many(self, record: logging.LogRecord) -> bool:
+        with self._lock:
+            recent = self._counts.setdefault(record.msg, [])
+            now = time.monotonic()
+            if recent and now - recent[0] > FLOOD_SECONDS:
+                recent.clear()
+            recent.append(now)
+            count = len(recent)
+            del recent[FLOOD_RECORDS + 2 :]  # Keep the list short.
+        if count == FLOOD_RECORDS + 1:
+            words = "%s (and more of this kind, which are left out for %g s)"
+            record.msg, record.args = words, (record.getMessage(), FLOOD_SECONDS)
+            record.exc_info = None
+        return count > FLOOD_RECORDS + 1
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING and self._is_one_too_many(record):
+            return False
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(_escaped, record.args))
+        if record.exc_info and not record.exc_text:
+            trace = logging.Formatter().formatException(record.exc_info)
+            record.exc_text = _indented(trace)
+        return True
+
+
+def _escaped(argument: Any) -> Any:
+    if isinstance(argument, (int, float)):
+        return argument
+    return (
+        _indented(argument) if isinstance(argument, Lines) else escape_control_chars(str(argument))
+    )
+
+
+def _indented(text: str) -> str:
+    return escape_control_chars(text, "\n\t").replace("\n", _INDENT)
+
+
+_PRINTABLE = _Printable()
+
+
+def logger(name: str) -> logging.Logger:
+    """Return the logger of a name: its messages are constants, and its arguments are escaped."""
+    found = logging.getLogger(name)
+    found.addFilter(_PRINTABLE)  # logging adds the same filter only once.
+    return found
+
+
+def warn(message: str, category: type[Warning], *, stacklevel: int) -> None:
+    """Warn as `warnings.warn` does, without control characters."""
+    warnings.warn(escape_control_chars(message), category, stacklevel=stacklevel + 1)
