@@ -91,7 +91,7 @@ class RLMeshError(Exception):
         self.message = message
 
     def __str__(self) -> str:
-        """The message, without control characters that a peer may have put into it."""
+        """Return the message with control characters escaped, which a peer may have sent."""
         return escape_control_chars(super().__str__(), "\n\t")
 
     def __reduce__(self) -> tuple[Any, ...]:

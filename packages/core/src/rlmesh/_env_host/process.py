@@ -181,7 +181,7 @@ _running: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
 
 
 def _leave_to_the_parent() -> None:
-    """In a child that the server has forked: close its copies of the lifelines.
+    """Close the copies of the lifelines in a child that the server has forked.
 
     Else the workers would live as long as that child, however the server ends.
     """

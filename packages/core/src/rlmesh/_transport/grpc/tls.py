@@ -105,7 +105,7 @@ def load_own(context: ssl.SSLContext, tls: TLS) -> None:
 
 @contextlib.contextmanager
 def _as_file(data: bytes) -> Generator[str, None, None]:
-    """The path of a file that nobody else reads: in memory where the system has that."""
+    """Yield the path of a file that only this process reads: in memory, if the system can."""
     if hasattr(os, "memfd_create"):
         with open(os.memfd_create("rlmesh-tls"), "wb") as memory:
             memory.write(data)
