@@ -75,6 +75,7 @@ class _Script:
     """Connections with a peer that answers with the given frames, and breaks one for `LOSE`."""
 
     address = "script"
+    transport = "script"
 
     def __init__(self, frames: list[bytes]) -> None:
         self._frames = iter(frames)

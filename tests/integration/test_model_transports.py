@@ -33,7 +33,7 @@ def contract_of(*shape: int) -> EnvContract:
 def test_the_transport_is_told_once_the_session_is_open(transport: str) -> None:
     with ModelServer(Echo()) as server, RemoteModel(server.address) as remote:
         assert remote.transport is None
-        with pytest.raises(TypeError, match="contract is not known"):
+        with pytest.raises(TypeError, match="contract of the environment is not known"):
             remote.predict(seen(1))
         fitted = remote.for_contract(PLAIN)
         assert fitted.predict(seen(3)) == 3
