@@ -168,8 +168,8 @@ def test_calls_that_send_nothing_hold_up_nobody(method: str, token: str) -> None
         assert is_healthy(address)
         plays(address, token)
         assert is_healthy(address)
-        # Calls that were ended by newer ones may still be leaving their threads.
-        until(lambda: Usage(pid).threads - before < 500, 20)
+        # Threads of ended calls stay in the pool; without the limit, these calls hold 1,024.
+        assert Usage(pid).threads - before < 800
 
 
 def test_calls_that_send_nothing_leave_threads_to_sessions_that_exist() -> None:
