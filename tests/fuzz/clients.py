@@ -75,6 +75,7 @@ class _Script:
     """Connections whose peer answers with the frames given, and breaks one instead of `LOSE`."""
 
     address = "script"
+    transport = "script"
 
     def __init__(self, frames: list[bytes]) -> None:
         self._frames = iter(frames)

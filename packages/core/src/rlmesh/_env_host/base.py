@@ -77,6 +77,9 @@ class EnvHost(Protocol):
     backend: ArrayBackend
     """Who makes the arrays of options, infos and metadata."""
 
+    waits_for_calls: bool
+    """See `rlmesh._server.base.Host`."""
+
     @property
     def capacity(self) -> int:
         """How many sessions may be open at once."""

@@ -48,6 +48,7 @@ class ServerConnection:
         allocate: Puts a large answer where the transport wants it.
         resumes: Whether it takes nothing but a session that is resumed.
         ended: Whether the client's process is known to have ended.
+        dismiss: Has the stream end with `farewell`, from another thread; None: `cut` does.
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class ServerConnection:
         *,
         resumes: bool = False,
         ended: Callable[[], bool] = unknown,
+        dismiss: Callable[[], object] | None = None,
     ) -> None:
+        self._dismiss = dismiss or cut
         self._resumes = resumes
         self.ended = ended
         self.peer = peer
@@ -73,6 +76,17 @@ class ServerConnection:
     def cut(self) -> None:
         """See `Link`."""
         self._cut()
+
+    def dismiss(self) -> None:
+        """See `Link`."""
+        self._dismiss()
+
+    @property
+    def farewell(self) -> Frame:
+        """The frame to end a stream with that waits for a request; empty: none."""
+        return (
+            self._manager.farewell if self._session is not None and self._manager.stopping else b""
+        )
 
     def exchange(self, frame: Buffer) -> Answer:
         """The answer to one frame. Every frame gets exactly one, or ends the stream."""

@@ -111,6 +111,10 @@ class Link(Protocol):
         """End the stream, from another thread."""
         ...
 
+    def dismiss(self) -> None:
+        """The same, with a last word to the client where the transport can send one."""
+        ...
+
 
 class ServerSession:
     """One client's exclusive use of one instance, over one connection after another.
@@ -264,6 +268,12 @@ class ServerSession:
         link = self._link
         if link is not None:
             link.cut()
+
+    def dismiss(self) -> None:
+        """End its connection with the farewell, if it has one."""
+        link = self._link
+        if link is not None:
+            link.dismiss()
 
     def _stop_grace(self) -> None:
         if self._grace is not None:

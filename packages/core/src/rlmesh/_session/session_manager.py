@@ -81,6 +81,7 @@ class SessionManager:
         self._idle = IdleWatch(terms.idle_timeout, self._sessions.values, self._expire_idle)
         # Why those ended that their clients may still ask for.
         self._end_reasons: OrderedDict[str, tuple[ServerSession, str]] = OrderedDict()
+        self._draining = False
         self._stopping = False
         self.frames_unix = ""
         self.frames_port = 0
@@ -88,7 +89,7 @@ class SessionManager:
 
     @property
     def stopping(self) -> bool:
-        """Whether the server is about to end."""
+        """Whether each session ends with its next answer."""
         return self._stopping
 
     @property
@@ -109,6 +110,7 @@ class SessionManager:
         *,
         resumes: bool = False,
         ended: Callable[[], bool] = unknown,
+        dismiss: Callable[[], object] | None = None,
     ) -> ServerConnection:
         """A new connection of a client.
 
@@ -119,17 +121,26 @@ class SessionManager:
             allocate: Puts a large answer where the transport wants it.
             resumes: Whether it may do nothing but resume a session.
             ended: Whether the client's process is known to have ended.
+            dismiss: Has the stream end with the farewell, from another thread; None: `cut` does.
         """
-        return ServerConnection(self, peer, cut, alive, allocate, resumes=resumes, ended=ended)
+        return ServerConnection(
+            self, peer, cut, alive, allocate, resumes=resumes, ended=ended, dismiss=dismiss
+        )
+
+    def drain(self) -> None:
+        """Admit no new session; those in line are told, and open ones go on (K-9, K-12)."""
+        with self._lock:
+            self._draining = True
+        self._admission.stop()
 
     def stop(self) -> None:
-        """Admit nobody any more; those in line are told, and sessions without a call are over."""
+        """End the sessions, those with a call after its answer; each is told why (K-9)."""
+        self.drain()
         with self._lock:
             self._stopping = True
             idle = [session for session in self._sessions.values() if not session.working]
-        self._admission.stop()
         for session in idle:
-            session.cut()
+            session.dismiss()
 
     def end(self) -> None:
         """Leave no thread behind, once no transport takes a client any more."""
@@ -152,7 +163,7 @@ class SessionManager:
                 session_closed=True,
                 choices=(SPEC_VERSION,),
             )
-        if self._stopping:
+        if self._stopping or (self._draining and request.resume is None):
             return None, self._shutting_down()
         if request.resume is not None:
             return self._resume(request.resume, connection)
@@ -161,7 +172,7 @@ class SessionManager:
         except BaseException as error:  # A model's adapter may be a user's code.
             return None, self._cannot_open(error).ended()
         if not self._admission.take(request.wait, connection.alive):
-            return None, self._shutting_down() if self._stopping else self._busy()
+            return None, self._shutting_down() if self._draining else self._busy()
         return self._admit(request.client, connection, take)
 
     def _taker(self, request: m.Open, alive: Callable[[], bool]) -> Callable[[], Servicer]:

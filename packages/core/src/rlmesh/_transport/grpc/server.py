@@ -59,6 +59,11 @@ class FrameConnection(Protocol):
         """The answer to one frame."""
         ...
 
+    @property
+    def farewell(self) -> Frame:
+        """The frame to end a stream with that waits for a request; empty: none."""
+        ...
+
     def lost(self) -> None:
         """The stream has ended."""
         ...
@@ -72,14 +77,15 @@ class FrameService:
         name: Full name of the gRPC service.
         describe: Answers `Describe`.
         connect: Makes the connection of a new `Session` stream, given its network peer, what ends
-            the stream from another thread, and what tells whether the client is still there.
-        shutdown: Asked by `Shutdown`; None: clients may not.
+            the stream from another thread, what tells whether the client is still there, and what
+            ends the stream with the farewell.
+        shutdown: Asked by `Shutdown`, with the request; None: clients may not.
     """
 
     name: str
     describe: Callable[[], bytes]
-    connect: Callable[[str, Callable[[], object], Callable[[], bool]], FrameConnection]
-    shutdown: Callable[[], None] | None = None
+    connect: Callable[..., FrameConnection]
+    shutdown: Callable[[bytes], None] | None = None
 
 
 class GrpcServer:
@@ -123,10 +129,15 @@ class GrpcServer:
         self._server.start()
         self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
+    def drain(self) -> None:
+        """Say, as the health, that the server is about to stop."""
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+
     def stop(self, grace: float) -> None:
         """Refuse new calls, end open streams after `grace` seconds, and wait for that."""
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         stopped = self._server.stop(grace)
+        self._handler.end_unopened()
         # Others than sessions, such as those who watch the health, need not be waited for.
         self._handler.wait_for_sessions(grace)
         self._server.stop(min(grace, _LAST_SECONDS))
@@ -196,6 +207,10 @@ class _Handler(grpc.GenericRpcHandler):
         }
         self._unopened = CallLimit(MAX_UNOPENED)
 
+    def end_unopened(self) -> None:
+        """End the streams that have sent nothing yet, for which a stop need not wait."""
+        self._unopened.cancel_all()
+
     def wait_for_sessions(self, timeout: float) -> None:
         """Wait until no session's stream is open, but not longer than `timeout` seconds."""
         with self._ended:
@@ -223,7 +238,10 @@ class _Handler(grpc.GenericRpcHandler):
     def _stream_handler(self) -> Any:
         stream = HostedStream()
         self._threads.announce(stream)
-        return grpc.stream_stream_rpc_method_handler(partial(self._session, stream))
+        session: Any = partial(self._session, stream)
+        # Answers are sent by a call instead of an iterator, so that another thread can send one.
+        session.experimental_non_blocking = True
+        return grpc.stream_stream_rpc_method_handler(session)
 
     def _admits(self, metadata: Any) -> bool:
         if not self._token:
@@ -238,11 +256,21 @@ class _Handler(grpc.GenericRpcHandler):
         return self._service.describe()
 
     def _session(
-        self, stream: HostedStream, requests: Iterator[bytes], context: grpc.ServicerContext
-    ) -> Iterator[bytes]:
+        self,
+        stream: HostedStream,
+        requests: Iterator[bytes],
+        context: grpc.ServicerContext,
+        send: Callable[[bytes | None], None],
+    ) -> None:
         stream.entered(context)
         self._count(1)
-        connection = self._service.connect(context.peer(), context.cancel, context.is_active)
+        outgoing = _Outgoing(send)
+        connection: FrameConnection = self._service.connect(
+            context.peer(),
+            context.cancel,
+            context.is_active,
+            dismiss=lambda: outgoing.end(bytes(connection.farewell)),
+        )
         exchange = connection.exchange
         try:
             with self._unopened.holding(context):
@@ -252,11 +280,11 @@ class _Handler(grpc.GenericRpcHandler):
                 stream.ending = answer.last
                 if answer.frame is None:
                     context.abort(grpc.StatusCode.ABORTED, "another connection has the session")
-                yield bytes(answer.frame)
+                outgoing.send(bytes(answer.frame))
                 if answer.last:
-                    if answer.farewell:
-                        yield bytes(answer.farewell)
+                    outgoing.end(bytes(answer.farewell))
                     return
+            outgoing.end(b"")
         except grpc.RpcError as error:
             # The client is gone. grpcio keeps the error with the call, and its traceback would keep
             # the call, and its descriptor, until garbage is collected.
@@ -273,9 +301,37 @@ class _Handler(grpc.GenericRpcHandler):
             )
         else:
             with self._reading.holding(context):
-                read_request(requests, context)
-            self._service.shutdown()
+                request = read_request(requests, context)
+            self._service.shutdown(request)
         return b""
+
+
+class _Outgoing:
+    """What a stream sends, from the thread that answers it or from one that ends it.
+
+    Args:
+        send: gRPC's; None ends the stream.
+    """
+
+    def __init__(self, send: Callable[[bytes | None], None]) -> None:
+        self._send = send
+        self._lock = threading.Lock()
+        self._over = False
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame, unless the stream has ended."""
+        with self._lock:
+            if not self._over:
+                self._send(frame)
+
+    def end(self, farewell: bytes) -> None:
+        """End the stream with status OK, after a last frame if there is one."""
+        with self._lock:
+            if not self._over:
+                self._over = True
+                if farewell:
+                    self._send(farewell)
+                self._send(None)
 
 
 def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:

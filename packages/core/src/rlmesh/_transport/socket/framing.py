@@ -221,6 +221,11 @@ class FrameSocket:
             # thread that is sending would send the rest in plain text.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
+    def wake(self) -> None:
+        """Have what waits for a frame learn that none comes, from any thread; it may send yet."""
+        with self._ending, contextlib.suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RD)
+
     def close(self) -> None:
         """End the connection and free the socket; only while no other thread uses the socket.
 

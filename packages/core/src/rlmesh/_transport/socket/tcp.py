@@ -126,6 +126,10 @@ class _TlsFrameSocket(_TcpFrameSocket):
         super().welcomed()
         self._look_after()
 
+    def wake(self) -> None:
+        """See `FrameSocket`: to TLS the end of what comes is a fault, and nothing is sent then."""
+        self.cut()
+
     def _wait(self) -> bytes:
         if self._spin_wait.spin():
             return self._recv(AT_ONCE)  # Perhaps of a part of a record.
