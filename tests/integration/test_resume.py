@@ -318,6 +318,7 @@ def test_a_server_that_was_started_anew_has_no_such_session() -> None:
     address = server.address
     remote = RemoteEnv(address)
     remote.reset()
+    server._manager.farewell = b""  # It ends without a word, as one that is killed.
     server.shutdown()
     with EnvServer(TallyEnv(), address), pytest.raises(errors.SessionLostError, match="no such"):
         remote.step(0)
@@ -329,6 +330,7 @@ def test_a_server_that_is_gone_is_given_up_soon() -> None:
     server.start()
     remote = RemoteEnv(server.address)
     remote.reset()
+    server._manager.farewell = b""  # It ends without a word, as one that is killed.
     server.shutdown()
     with pytest.raises(errors.ConnectionLostError, match="tried"):
         remote.step(0)

@@ -75,6 +75,9 @@ class EnvHost(Protocol):
     backend: ArrayBackend
     """Backend of the arrays in options, infos and metadata."""
 
+    waits_for_calls: bool
+    """See `rlmesh._server.base.Host`."""
+
     @property
     def capacity(self) -> int:
         """How many sessions may be open at once."""

@@ -73,6 +73,7 @@ class PooledEnvHost:
         Exception: What making the first environment raises.
     """
 
+    waits_for_calls = False  # A process may be ended, and a thread left behind.
     is_current = False  # Nothing is called on the thread of `run`.
 
     def __init__(

@@ -28,6 +28,7 @@ class SingleEnvHost:
     """
 
     capacity = 1
+    waits_for_calls = True
 
     def __init__(self, config: EnvHostConfig, described: DescribedEnv) -> None:
         self.contract = described.contract

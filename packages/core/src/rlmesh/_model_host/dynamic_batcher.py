@@ -137,6 +137,8 @@ class DynamicBatcher:
         self._stopping = False
         self._owner = 0
 
+    waits_for_calls = True
+
     @property
     def is_current(self) -> bool:
         """See `Host`."""

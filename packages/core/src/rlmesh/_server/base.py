@@ -33,6 +33,9 @@ Self = TypeVar("Self", bound="BaseServer")
 class ServingLoop(Protocol):
     """What calls the thing that is served."""
 
+    waits_for_calls: bool
+    """Whether `run` returns only after the call that is running."""
+
     @property
     def is_current(self) -> bool:
         """Whether the caller is on the thread that `run` blocks."""
@@ -72,6 +75,8 @@ class BaseServer:
         self._lock = threading.Lock()
         self._runner: threading.Thread | None = None
         self._drain: threading.Thread | None = None
+        self._stops_at = float("inf")
+        self._hurry = threading.Event()
         self._begun = False
         self._serving = 0
         self._finished = threading.Event()
@@ -100,7 +105,7 @@ class BaseServer:
             name=service,
             describe=lambda: self._manager.description,
             connect=partial(ServerConnection, self._manager),
-            shutdown=self._begin_stop if self._options.remote_shutdown else None,
+            shutdown=self._stop_on_request if self._options.remote_shutdown else None,
         )
         self._transport = GrpcServer(served, where, token, host=lender, tls=tls)
         self._address = str(self._transport.address)
@@ -245,19 +250,43 @@ class BaseServer:
         finally:
             self._host.run()  # If it is stopped, it refuses the clients that have connected.
 
-    def _begin_stop(self) -> None:
-        """Take no more calls, and end the open streams; returns at once."""
-        self._manager.stop()
-        self._host.stop()
+    def _stop_on_request(self, request: bytes) -> None:
+        """Stop after the time that a `Shutdown` gives open sessions (K-8, K-9)."""
+        from rlmesh._wire.drain import read_drain_seconds
+
+        self._begin_stop(read_drain_seconds(request))
+
+    def _begin_stop(self, drain: float = 0.0) -> None:
+        """Admit no new session, and stop after `drain` seconds; returns at once.
+
+        A later call may shorten the time, and never lengthens it.
+        """
+        self._manager.drain()
         with self._lock:
+            self._stops_at = min(self._stops_at, time.monotonic() + drain)
+            self._hurry.set()
             if self._drain is None:
                 # A thread of its own: that of what is served may wait for a stream that this ends.
-                self._drain = threading.Thread(
-                    target=self._stop_transports,
-                    args=(self._options.drain_timeout,),
-                    name="rlmesh-drain",
-                )
+                self._drain = threading.Thread(target=self._drain_and_stop, name="rlmesh-drain")
                 self._drain.start()
+        if not drain:
+            self._end_sessions()
+
+    def _end_sessions(self) -> None:
+        """Take no more calls, and end sessions after the call that is running."""
+        self._manager.stop()
+        self._host.stop()
+
+    def _drain_and_stop(self) -> None:
+        self._transport.drain()
+        while (left := self._stops_at - time.monotonic()) > 0:
+            self._hurry.wait(left)
+            self._hurry.clear()
+        self._end_sessions()
+        options = self._options
+        # A running call is answered if it ends within the time that its end is waited for anyway.
+        extra = options.close_timeout if self._host.waits_for_calls else 0.0
+        self._stop_transports(options.drain_timeout + extra)
 
     def _stop_transports(self, grace: float) -> None:
         begun = time.monotonic()

@@ -47,6 +47,7 @@ class ServerConnection:
         allocate: Allocator of large answers.
         resumes: Whether the connection only accepts sessions that are resumed.
         ended: Returns whether the client's process is known to have ended.
+        dismiss: Ends the stream with `farewell`, from another thread; None: `cut` does.
     """
 
     def __init__(
@@ -59,7 +60,9 @@ class ServerConnection:
         *,
         resumes: bool = False,
         ended: Callable[[], bool] = unknown,
+        dismiss: Callable[[], object] | None = None,
     ) -> None:
+        self._dismiss = dismiss or cut
         self._resumes = resumes
         self.ended = ended
         self.peer = peer
@@ -72,6 +75,17 @@ class ServerConnection:
     def cut(self) -> None:
         """End the stream; see `ClientLink.cut`."""
         self._cut()
+
+    def dismiss(self) -> None:
+        """End the stream with the farewell; see `ClientLink.dismiss`."""
+        self._dismiss()
+
+    @property
+    def farewell(self) -> Frame:
+        """Frame that ends a stream that waits for a request; empty: none."""
+        return (
+            self._manager.farewell if self._session is not None and self._manager.stopping else b""
+        )
 
     def exchange(self, frame: Buffer) -> Answer:
         """Return the answer to one frame. Every frame gets exactly one, or ends the stream."""

@@ -142,6 +142,10 @@ class ClientLink(Protocol):
         """End the stream, from another thread."""
         ...
 
+    def dismiss(self) -> None:
+        """End the stream after a farewell frame, if the transport can send one."""
+        ...
+
 
 class ServerSession:
     """One client's exclusive use of one servicer, over one connection after another.
@@ -309,6 +313,12 @@ class ServerSession:
         link = self._link
         if link is not None:
             link.cut()
+
+    def dismiss(self) -> None:
+        """End the session's connection with the farewell, if it has one."""
+        link = self._link
+        if link is not None:
+            link.dismiss()
 
     def _stop_grace(self) -> None:
         if self._grace is not None:

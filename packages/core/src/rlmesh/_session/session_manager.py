@@ -90,13 +90,14 @@ class SessionManager:
         self._idle = IdleWatch(terms.idle_timeout, self._sessions.values, self._expire_idle)
         # Why sessions ended that their clients may still try to resume.
         self._end_reasons: OrderedDict[str, tuple[ServerSession, str]] = OrderedDict()
+        self._draining = False
         self._stopping = False
         self.offers: Sequence[tuple[Capability, TransportOffer]] = ()
         self.farewell = codec.write_reply(0, self._shutting_down())
 
     @property
     def stopping(self) -> bool:
-        """Whether the server is stopping."""
+        """Whether each session ends with its next answer."""
         return self._stopping
 
     @property
@@ -108,14 +109,20 @@ class SessionManager:
         """Assign a thread to a new client's stream; return False if none is free."""
         return self._admission.reserve(stream, self._servicers.offer)
 
+    def drain(self) -> None:
+        """Admit no new session and refuse those that wait; open ones continue (K-9, K-12)."""
+        with self._lock:
+            self._draining = True
+        self._admission.stop()
+
     def stop(self) -> None:
-        """Admit no further client, refuse those that wait, and cut sessions without a call."""
+        """End each session after its running call, and send its client the reason (K-9)."""
+        self.drain()
         with self._lock:
             self._stopping = True
             idle = [session for session in self._sessions.values() if not session.working]
-        self._admission.stop()
         for session in idle:
-            session.cut()
+            session.dismiss()
 
     def end(self) -> None:
         """Stop all threads and timers; call it after every transport has stopped."""
@@ -139,7 +146,7 @@ class SessionManager:
                 session_closed=True,
                 choices=(SPEC_VERSION,),
             )
-        if self._stopping:
+        if self._stopping or (self._draining and request.resume is None):
             return None, self._shutting_down()
         if request.resume is not None:
             return self._resume(request.resume, connection)
@@ -148,7 +155,7 @@ class SessionManager:
         except BaseException as error:  # A model's adapter may contain code of a user.
             return None, self._cannot_open(error).ended()
         if not self._admission.take(request.wait, connection.alive):
-            return None, self._shutting_down() if self._stopping else self._busy()
+            return None, self._shutting_down() if self._draining else self._busy()
         return self._admit(request.client, connection, take)
 
     def _admit(

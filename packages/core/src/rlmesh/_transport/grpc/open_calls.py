@@ -73,6 +73,13 @@ class CallLimit:
                 self._calls.pop(place, None)
                 self._changed.notify()
 
+    def cancel_all(self) -> None:
+        """Cancel every call that is counted."""
+        with self._changed:
+            calls = [context for _, context in self._calls.values()]
+        for context in calls:
+            context.cancel()
+
     def _enter(self, place: object, context: grpc.ServicerContext) -> None:
         with self._changed:
             while len(self._calls) >= self._most:

@@ -59,8 +59,13 @@ class FrameConnection(Protocol):
         """Return the answer to one frame."""
         ...
 
+    @property
+    def farewell(self) -> Frame:
+        """Frame that ends a stream that waits for a request; empty: none."""
+        ...
+
     def lost(self) -> None:
-        """Return the stream has ended."""
+        """Release what the connection holds, because the stream has ended."""
         ...
 
 
@@ -72,15 +77,16 @@ class FrameService:
         name: Full name of the gRPC service.
         describe: Answers `Describe`.
         connect: Makes the connection of a new `Session` stream, given its network peer, a
-            function that ends the stream from another thread, and one that returns whether the
-            client is still connected.
-        shutdown: Called for `Shutdown`; None: clients must not shut the server down.
+            function that ends the stream from another thread, one that returns whether the client
+            is still connected, and one that ends the stream with the farewell.
+        shutdown: Called for `Shutdown` with its request; None: clients must not shut the server
+            down.
     """
 
     name: str
     describe: Callable[[], bytes]
-    connect: Callable[[str, Callable[[], object], Callable[[], bool]], FrameConnection]
-    shutdown: Callable[[], None] | None = None
+    connect: Callable[..., FrameConnection]
+    shutdown: Callable[[bytes], None] | None = None
 
 
 class GrpcServer:
@@ -124,10 +130,15 @@ class GrpcServer:
         self._server.start()
         self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
+    def drain(self) -> None:
+        """Report NOT_SERVING as the health, because the server is about to stop."""
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+
     def stop(self, grace: float) -> None:
         """Refuse new calls, end open streams after `grace` seconds, and wait for that."""
         self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         stopped = self._server.stop(grace)
+        self._handler.end_unopened()
         # Calls other than sessions, such as health watches, need not be waited for.
         self._handler.wait_for_sessions(grace)
         self._server.stop(min(grace, _LAST_SECONDS))
@@ -197,6 +208,10 @@ class _Handler(grpc.GenericRpcHandler):
         }
         self._unopened = CallLimit(MAX_UNOPENED)
 
+    def end_unopened(self) -> None:
+        """End the streams that have sent nothing yet; a stop need not wait for them."""
+        self._unopened.cancel_all()
+
     def wait_for_sessions(self, timeout: float) -> None:
         """Wait until no session's stream is open, but not longer than `timeout` seconds."""
         with self._ended:
@@ -224,7 +239,10 @@ class _Handler(grpc.GenericRpcHandler):
     def _stream_handler(self) -> Any:
         stream = HostedStream()
         self._threads.announce(stream)
-        return grpc.stream_stream_rpc_method_handler(partial(self._session, stream))
+        session: Any = partial(self._session, stream)
+        # Answers are sent by a call instead of an iterator, so that another thread can send one.
+        session.experimental_non_blocking = True
+        return grpc.stream_stream_rpc_method_handler(session)
 
     def _admits(self, metadata: Any) -> bool:
         if not self._token:
@@ -239,11 +257,21 @@ class _Handler(grpc.GenericRpcHandler):
         return self._service.describe()
 
     def _session(
-        self, stream: HostedStream, requests: Iterator[bytes], context: grpc.ServicerContext
-    ) -> Iterator[bytes]:
+        self,
+        stream: HostedStream,
+        requests: Iterator[bytes],
+        context: grpc.ServicerContext,
+        send: Callable[[bytes | None], None],
+    ) -> None:
         stream.entered(context)
         self._count(1)
-        connection = self._service.connect(context.peer(), context.cancel, context.is_active)
+        outgoing = _Outgoing(send)
+        connection: FrameConnection = self._service.connect(
+            context.peer(),
+            context.cancel,
+            context.is_active,
+            dismiss=lambda: outgoing.end(bytes(connection.farewell)),
+        )
         exchange = connection.exchange
         try:
             with self._unopened.holding(context):
@@ -253,11 +281,11 @@ class _Handler(grpc.GenericRpcHandler):
                 stream.ending = answer.last
                 if answer.frame is None:
                     context.abort(grpc.StatusCode.ABORTED, "another connection has the session")
-                yield bytes(answer.frame)
+                outgoing.send(bytes(answer.frame))
                 if answer.last:
-                    if answer.farewell:
-                        yield bytes(answer.farewell)
+                    outgoing.end(bytes(answer.farewell))
                     return
+            outgoing.end(b"")
         except grpc.RpcError as error:
             # The client is gone. grpcio keeps the error with the call, and its traceback would keep
             # the call, and its descriptor, until garbage is collected.
@@ -274,9 +302,37 @@ class _Handler(grpc.GenericRpcHandler):
             )
         else:
             with self._reading.holding(context):
-                read_request(requests, context)
-            self._service.shutdown()
+                request = read_request(requests, context)
+            self._service.shutdown(request)
         return b""
+
+
+class _Outgoing:
+    """Sender of a stream's frames, used by the thread that answers it and by one that ends it.
+
+    Args:
+        send: Function of gRPC that sends a frame; None ends the stream.
+    """
+
+    def __init__(self, send: Callable[[bytes | None], None]) -> None:
+        self._send = send
+        self._lock = threading.Lock()
+        self._over = False
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame, unless the stream has ended."""
+        with self._lock:
+            if not self._over:
+                self._send(frame)
+
+    def end(self, farewell: bytes) -> None:
+        """End the stream with status OK, after a last frame if there is one."""
+        with self._lock:
+            if not self._over:
+                self._over = True
+                if farewell:
+                    self._send(farewell)
+                self._send(None)
 
 
 def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:

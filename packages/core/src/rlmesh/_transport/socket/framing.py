@@ -221,6 +221,11 @@ class FrameSocket:
             # thread that is sending would send the rest in plain text.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
+    def wake(self) -> None:
+        """End the wait for the next frame, from any thread; frames may still be sent."""
+        with self._ending, contextlib.suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RD)
+
     def close(self) -> None:
         """End the connection and free the socket; only while no other thread uses the socket.
 

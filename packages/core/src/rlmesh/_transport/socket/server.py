@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from rlmesh._buffers import Frame
 from rlmesh._logs import logger
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
 from rlmesh.backends import Buffer
@@ -38,8 +39,13 @@ class _Connection(Protocol):
         """Have the session's own thread run the stream, or refuse."""
         ...
 
+    @property
+    def farewell(self) -> Frame:
+        """Frame that ends a stream that waits for a request; empty: none."""
+        ...
+
     def lost(self) -> None:
-        """Return the connection has ended."""
+        """Release what the connection holds, because it has ended."""
         ...
 
 
@@ -87,6 +93,9 @@ class FramesServer:
             self._acceptor.join(_PAUSE_SECONDS * 2)
         self._listener.close()
         with self._changed:
+            for stream in self._streams:
+                if not stream.begun:
+                    stream.cancel()
             self._changed.wait_for(lambda: not self._streams, grace)
             streams = list(self._streams)
         for stream in streams:
@@ -163,6 +172,7 @@ class _Stream:
         self, frames: FrameSocket, connect: Callable[..., _Connection], ended: Callable[..., None]
     ) -> None:
         self.ending = False
+        self.begun = False
         self._frames = frames
         self._ended = ended
         self._connection = connect(
@@ -171,6 +181,7 @@ class _Stream:
             lambda: True,
             frames.allocate_later,
             ended=frames.peer_has_ended,
+            dismiss=frames.wake,
         )
 
     def begin(self) -> bool:
@@ -181,6 +192,7 @@ class _Stream:
                 self._frames.answer_first(answer.frame)
             going_on = not answer.last
             self._frames.welcomed()
+            self.begun = True
         except (FramesEnded, OSError):
             going_on = False
         if not going_on:
@@ -205,7 +217,10 @@ class _Stream:
                         send(answer.farewell)
                     return
         except (FramesEnded, OSError):
-            pass  # The client is gone.
+            # The client is gone, or the server is stopped.
+            if farewell := self._connection.farewell:
+                with contextlib.suppress(OSError):
+                    send(farewell)
         finally:
             self._end()
 

@@ -126,6 +126,10 @@ class _TlsFrameSocket(_TcpFrameSocket):
         super().welcomed()
         self._look_after()
 
+    def wake(self) -> None:
+        """End the connection; TLS cannot send after it has read the end of the stream."""
+        self.cut()
+
     def _wait(self) -> bytes:
         if self._spin_wait.spin():
             return self._recv(AT_ONCE)  # Perhaps of a part of a record.
