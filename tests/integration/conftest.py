@@ -12,10 +12,12 @@ import signal
 import zlib
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rlmesh._transport.socket.unix import SUPPORTED
+from tests.certificates import new_authority
 from tests.size import LONG
 
 # In the background of a shell Ctrl-C is ignored, and so it would be in the processes of the tests.
@@ -36,6 +38,18 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.param == "shared":
         monkeypatch.setattr("rlmesh._transport.socket.unix.SHARED_BYTES", 1)
     return name
+
+
+@pytest.fixture(scope="session")
+def authority() -> Any:
+    """A certificate authority."""
+    return new_authority()
+
+
+@pytest.fixture(scope="session")
+def roots(authority: Any) -> bytes:
+    """The authority's certificate, in PEM."""
+    return bytes(authority.cert_pem.bytes())
 
 
 @pytest.hookimpl(trylast=True)  # After -k and -m, so that `-k grpc` runs every test over gRPC.

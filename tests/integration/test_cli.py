@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,9 +123,7 @@ def test_serve_exposes_and_asks_for_its_token() -> None:
         assert told("play", where, "--token", "s3cret")["episodes"]
 
 
-def test_over_tls(tmp_path: Path) -> None:
-    trustme = pytest.importorskip("trustme")
-    authority = trustme.CA()
+def test_over_tls(authority: Any, tmp_path: Path) -> None:
     leaf = authority.issue_cert("localhost")
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     leaf.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "own.pem"))

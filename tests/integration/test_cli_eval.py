@@ -180,7 +180,7 @@ def test_a_model_that_fails_leaves_what_was_finished(address: str, tmp_path: Pat
     done = finished([*COMMAND, *arguments, "--json", "--report", str(report)])
     assert done.returncode == 1
     # The model's own part of the traceback.
-    assert "in fails\n" in done.stderr and "_evaluate" not in done.stderr
+    assert "in fails\n" in done.stderr and "_evaluation" not in done.stderr
     document = json.loads(done.stdout)
     assert document["error"]["type"] == "RunError"
     assert document["error"]["message"].endswith(": LookupError: no such weight")
@@ -189,9 +189,7 @@ def test_a_model_that_fails_leaves_what_was_finished(address: str, tmp_path: Pat
     assert "LookupError" in finished([*COMMAND, *arguments, "--debug"]).stderr
 
 
-def test_over_tls(tmp_path: Path) -> None:
-    trustme = pytest.importorskip("trustme")
-    authority = trustme.CA()
+def test_over_tls(authority: Any, tmp_path: Path) -> None:
     own, ca = str(tmp_path / "own.pem"), str(tmp_path / "ca.pem")
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(own)
     authority.cert_pem.write_to_path(ca)

@@ -13,9 +13,9 @@ import pytest
 from rlmesh_proto.env.v1 import env_pb2, env_pb2_grpc
 
 from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions, errors
+from tests.certificates import issued
 from tests.integration.envs import CounterEnv
 from tests.integration.raw_grpc import RawConnection
-from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)
 from tests.processes import until
 
 
@@ -93,7 +93,7 @@ def test_an_idle_client_gets_the_reason_for_the_end_of_its_session() -> None:
             remote.step(0)
 
 
-def test_over_frames_with_tls_the_connection_ends(authority: Any, roots: bytes) -> None:  # noqa: F811
+def test_over_frames_with_tls_the_connection_ends(authority: Any, roots: bytes) -> None:
     """A socket of TLS that waits can send nothing."""
     options = ServeOptions(frames=False, frames_port=0)
     tls = issued(authority)

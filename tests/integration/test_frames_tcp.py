@@ -16,8 +16,8 @@ from rlmesh._transport.socket import client as frames_client
 from rlmesh._transport.socket import tcp as frames_tcp
 from rlmesh._transport.socket import unix as frames_local
 from rlmesh.specs import Capability, TransportKind
+from tests.certificates import issued
 from tests.integration.envs import CounterEnv, SeenEnv
-from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)
 from tests.offers import offered, replace_offer, tcp_port
 
 PORT = ServeOptions(frames=False, frames_port=0)
@@ -87,7 +87,7 @@ def test_a_socket_of_this_host_is_better() -> None:
         plays(remote)
 
 
-def test_tls_and_the_token_hold_there_too(authority: Any, roots: bytes) -> None:  # noqa: F811
+def test_tls_and_the_token_hold_there_too(authority: Any, roots: bytes) -> None:
     tls = issued(authority)
     with EnvServer(CounterEnv(), "127.0.0.1:0", tls=tls, token="s3cret", options=PORT) as server:
         remote = RemoteEnv(
@@ -99,7 +99,7 @@ def test_tls_and_the_token_hold_there_too(authority: Any, roots: bytes) -> None:
         plays(remote)
 
 
-def test_large_frames_pass_through_tls(authority: Any, roots: bytes) -> None:  # noqa: F811
+def test_large_frames_pass_through_tls(authority: Any, roots: bytes) -> None:
     class Large(SeenEnv):
         observation_space = rlmesh.spaces.Box(0, 255, (300_001,), "uint8")  # type: ignore[assignment]
 
@@ -115,7 +115,7 @@ def test_large_frames_pass_through_tls(authority: Any, roots: bytes) -> None:  #
             assert remote.step(0)[0].tobytes() == bytes([count]) * 300_001
 
 
-def test_mutual_tls_asks_for_a_certificate(authority: Any, roots: bytes) -> None:  # noqa: F811
+def test_mutual_tls_asks_for_a_certificate(authority: Any, roots: bytes) -> None:
     own = issued(authority)
     both = TLS(certificate=own.certificate, key=own.key, authority=roots)
     client = issued(authority, "client")
@@ -138,7 +138,7 @@ def refused(context: ssl.SSLContext, port: int) -> None:
             raise ConnectionError("refused")
 
 
-def test_a_certificate_of_another_host_is_refused(authority: Any, roots: bytes) -> None:  # noqa: F811
+def test_a_certificate_of_another_host_is_refused(authority: Any, roots: bytes) -> None:
     from dataclasses import replace
 
     from rlmesh._transport.address import parse_address

@@ -14,9 +14,9 @@ import pytest
 
 from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions
 from rlmesh._transport.socket import tcp as frames_tcp
+from tests.certificates import issued
 from tests.integration.envs import CounterEnv
 from tests.integration.test_orphans import members
-from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)
 from tests.processes import finished, running, until
 
 PORT = ServeOptions(frames=False, frames_port=0)
@@ -84,15 +84,15 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def both(tls: TLS, roots: bytes) -> TLS:  # noqa: F811
+def both(tls: TLS, roots: bytes) -> TLS:
     return TLS(tls.certificate, tls.key, roots)
 
 
 @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs memory that is a file")
 def test_a_private_key_is_never_in_a_file(
     written: list[str],
-    authority: Any,  # noqa: F811
-    roots: bytes,  # noqa: F811
+    authority: Any,
+    roots: bytes,
 ) -> None:
     server_tls, client_tls = (both(issued(authority), roots) for _ in range(2))
     with EnvServer(CounterEnv(), "127.0.0.1:0", tls=server_tls, options=PORT) as server:
@@ -105,7 +105,7 @@ def test_a_private_key_is_never_in_a_file(
 
 def test_a_key_that_comes_from_a_file_is_not_copied(
     written: list[str],
-    authority: Any,  # noqa: F811
+    authority: Any,
     tmp_path: Path,
 ) -> None:
     own = issued(authority)
@@ -118,8 +118,8 @@ def test_a_key_that_comes_from_a_file_is_not_copied(
 def test_where_it_has_to_be_in_a_file_it_is_there_once(
     written: list[str],
     monkeypatch: pytest.MonkeyPatch,
-    authority: Any,  # noqa: F811
-    roots: bytes,  # noqa: F811
+    authority: Any,
+    roots: bytes,
 ) -> None:
     monkeypatch.delattr(os, "memfd_create", raising=False)
     modes: list[int] = []

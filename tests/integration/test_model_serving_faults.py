@@ -35,6 +35,7 @@ from rlmesh.adapters import PredictForm
 from rlmesh.backends import NATIVE
 from rlmesh.numpy import Model
 from rlmesh.specs import Capability
+from tests.certificates import issued
 from tests.faults import Proxy, between
 from tests.integration.envs import CounterEnv
 from tests.integration.serving import PLAIN, BatchEcho, Echo, seen
@@ -136,7 +137,7 @@ def test_a_lost_session_is_no_other_one_until_a_new_run_begins() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "rights"])
-def test_a_wrong_token_is_refused_before_anything_is_told(token: str) -> None:
+def test_a_wrong_token_is_refused_before_anything_is_sent(token: str) -> None:
     with ModelServer(Echo(), token="right") as server:
         with pytest.raises(errors.AuthenticationError) as caught:
             RemoteModel(server.address, PLAIN, token=token)
@@ -145,16 +146,11 @@ def test_a_wrong_token_is_refused_before_anything_is_told(token: str) -> None:
             assert remote.predict(seen(4)) == 4
 
 
-def test_a_session_over_tls() -> None:
-    trustme: Any = pytest.importorskip("trustme")
-    authority = trustme.CA()
-    leaf = authority.issue_cert("localhost", "127.0.0.1")
-    chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
-    roots = TLS(authority=bytes(authority.cert_pem.bytes()))
-    tls = TLS(certificate=chain, key=leaf.private_key_pem.bytes())
+def test_a_session_over_tls(authority: Any, roots: bytes) -> None:
+    tls = issued(authority)
     with ModelServer(Echo(), "127.0.0.1:0", tls=tls) as server:
         assert server.address.startswith("grpcs://127.0.0.1:")
-        with RemoteModel(server.address, PLAIN, tls=roots) as remote:
+        with RemoteModel(server.address, PLAIN, tls=TLS(authority=roots)) as remote:
             assert remote.predict(seen(5)) == 5
         with pytest.raises(errors.RLMeshError):
             RemoteModel(server.address, PLAIN, connect_timeout=3)

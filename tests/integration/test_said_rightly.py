@@ -11,9 +11,9 @@ import pytest
 from rlmesh import TLS, EnvServer, RemoteEnv, RemoteVectorEnv, ServeOptions, errors
 from rlmesh._logs import FLOOD_RECORDS, logger
 from rlmesh._transport.socket import client as frames_client
+from tests.certificates import issued
 from tests.integration.cli_processes import COMMAND
 from tests.integration.envs import CounterEnv
-from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)
 from tests.processes import ROOT, finished, running
 
 
@@ -135,8 +135,8 @@ def test_other_records_are_logged_all_the_same(caplog: pytest.LogCaptureFixture)
 @pytest.mark.parametrize("broken", ["certificate", "key", "authority", "another's key"])
 def test_certificates_that_cannot_be_used_are_named(
     broken: str,
-    authority: Any,  # noqa: F811
-    roots: bytes,  # noqa: F811
+    authority: Any,
+    roots: bytes,
 ) -> None:
     own, other = issued(authority), issued(authority)
     given = {"certificate": own.certificate, "key": own.key, "authority": roots}

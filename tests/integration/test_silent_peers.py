@@ -16,9 +16,9 @@ from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions
 from rlmesh._transport.address import Address
 from rlmesh._transport.socket import client as frames_client
 from rlmesh._transport.socket import tcp as frames_tcp
+from tests.certificates import issued
 from tests.faults.proxy import Proxy
 from tests.integration.envs import CounterEnv
-from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)
 from tests.offers import tcp_port
 from tests.processes import running, until
 
@@ -73,8 +73,8 @@ def frames_of(remote: RemoteEnv) -> Any:
 @pytest.mark.parametrize("secured", [False, True])
 def test_a_long_step_and_an_idle_client_are_no_silence(
     secured: bool,
-    authority: Any,  # noqa: F811
-    roots: bytes,  # noqa: F811
+    authority: Any,
+    roots: bytes,
 ) -> None:
     tls = issued(authority) if secured else None
     trusted = TLS(authority=roots) if secured else None

@@ -17,8 +17,8 @@ from rlmesh import TLS, EnvServer, ServeOptions, errors
 from rlmesh._transport.address import Address
 from rlmesh._transport.socket import client as frames_client
 from rlmesh.specs import TransportKind
+from tests.certificates import issued
 from tests.integration.envs import CounterEnv
-from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)
 from tests.offers import offered, tcp_port
 from tests.processes import until
 
@@ -74,7 +74,7 @@ def test_the_first_request() -> None:
         assert bytes_taken(peer, slow(4000)) < BYTES
 
 
-def test_the_handshake_of_tls(authority: Any) -> None:  # noqa: F811
+def test_the_handshake_of_tls(authority: Any) -> None:
     hello = b"\x16\x03\x01\x0f\xff" + bytes(BYTES)
     with (
         EnvServer(CounterEnv(), "127.0.0.1:0", tls=issued(authority), options=PORT) as server,
@@ -83,7 +83,7 @@ def test_the_handshake_of_tls(authority: Any) -> None:  # noqa: F811
         assert bytes_taken(peer, hello) < BYTES
 
 
-def test_all_of_them_together(authority: Any, roots: bytes) -> None:  # noqa: F811
+def test_all_of_them_together(authority: Any, roots: bytes) -> None:
     """Half of the time for each is too much in all."""
     context = ssl.create_default_context(cadata=roots.decode())
     with (

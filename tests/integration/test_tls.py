@@ -9,26 +9,8 @@ from typing import Any
 import pytest
 
 from rlmesh import TLS, EnvServer, RemoteEnv, errors
+from tests.certificates import issued, new_authority
 from tests.integration.envs import CounterEnv
-
-trustme: Any = pytest.importorskip("trustme")
-
-
-@pytest.fixture(scope="module")
-def authority() -> Any:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def roots(authority: Any) -> bytes:
-    return bytes(authority.cert_pem.bytes())
-
-
-def issued(authority: Any, name: str = "localhost") -> TLS:
-    """The certificate of a server on this host, or of a client."""
-    leaf = authority.issue_cert(name, "127.0.0.1")
-    chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
-    return TLS(certificate=chain, key=leaf.private_key_pem.bytes())
 
 
 def plays(remote: RemoteEnv) -> None:
@@ -63,16 +45,14 @@ def test_certificates_come_from_files_too(authority: Any, roots: bytes, tmp_path
 
 def test_an_unknown_authority_is_refused(authority: Any) -> None:
     with EnvServer(CounterEnv(), "grpcs://127.0.0.1:0", tls=issued(authority)) as server:
-        strange = trustme.CA().cert_pem.bytes()
+        strange = new_authority().cert_pem.bytes()
         for tls in (TLS(authority=strange), None):
             with pytest.raises(errors.ConnectError):
                 RemoteEnv(server.address, tls=tls, connect_timeout=5)
 
 
 def test_a_certificate_of_another_host_is_refused(authority: Any, roots: bytes) -> None:
-    leaf = authority.issue_cert("elsewhere.example")
-    chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
-    tls = TLS(certificate=chain, key=leaf.private_key_pem.bytes())
+    tls = issued(authority, "elsewhere.example")
     with (
         EnvServer(CounterEnv(), "grpcs://127.0.0.1:0", tls=tls) as server,
         pytest.raises(errors.ConnectError),
@@ -87,7 +67,7 @@ def test_mutual_tls_lets_in_only_those_with_a_certificate(authority: Any, roots:
     with EnvServer(CounterEnv(), "grpcs://127.0.0.1:0", tls=tls) as server:
         with pytest.raises(errors.ConnectError):
             RemoteEnv(server.address, tls=TLS(authority=roots), connect_timeout=5)
-        strange = issued(trustme.CA(), "client.example")
+        strange = issued(new_authority(), "client.example")
         with pytest.raises(errors.ConnectError):
             shown = TLS(strange.certificate, strange.key, roots)
             RemoteEnv(server.address, tls=shown, connect_timeout=5)

@@ -19,9 +19,9 @@ from rlmesh._transport.address import Address
 from rlmesh._transport.socket import tcp as frames_tcp
 from rlmesh._transport.socket.client import FramesConnection
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
+from tests.certificates import issued
 from tests.integration.envs import CounterEnv
 from tests.integration.test_security import sources
-from tests.integration.test_tls import authority, issued, roots  # noqa: F401  (fixtures)
 
 MARK = b"plain text! " * 8
 FRAME = MARK * 20_000
@@ -95,7 +95,7 @@ def send_until_ended(frames: FrameSocket) -> None:
             frames.send(FRAME)
 
 
-def test_a_cut_sends_no_plain_text(authority: Any, roots: bytes) -> None:  # noqa: F811
+def test_a_cut_sends_no_plain_text(authority: Any, roots: bytes) -> None:
     peer = Peer(issued(authority))
     where = Address("grpcs", "127.0.0.1", peer.port)
     frames = frames_tcp.dial(where, peer.port, "", TLS(authority=roots), 10)
@@ -112,8 +112,8 @@ def test_a_cut_sends_no_plain_text(authority: Any, roots: bytes) -> None:  # noq
 
 
 def test_a_client_that_is_closed_in_a_call_sends_no_plain_text(
-    authority: Any,  # noqa: F811
-    roots: bytes,  # noqa: F811
+    authority: Any,
+    roots: bytes,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The session's `close` gives up waiting for the call, which is in the middle of a frame."""

@@ -24,6 +24,7 @@ from rlmesh._cli.console import Reporter, reporting
 from rlmesh._cli.main import main
 from rlmesh._cli.parameters import tls_of
 from rlmesh._cli.sources import UsageProblem, load
+from tests.certificates import new_authority
 
 
 @pytest.fixture(autouse=True)
@@ -189,8 +190,7 @@ def test_certificates_are_looked_for_before_anything_is_dialled(tmp_path: Path) 
 
 
 def test_a_key_that_is_not_of_its_certificate_is_told(tmp_path: Path) -> None:
-    trustme = pytest.importorskip("trustme")
-    authority = trustme.CA()
+    authority = new_authority()
     first, second = (authority.issue_cert("localhost") for _ in range(2))
     paths = [str(tmp_path / name) for name in ("ca.pem", "own.pem", "other.pem")]
     authority.cert_pem.write_to_path(paths[0])
