@@ -337,7 +337,7 @@ def test_a_vector_gets_its_actions_in_that_framework_too(library: Library) -> No
 
 def test_a_framework_is_one_that_there_is() -> None:
     env = Awkward()
-    with pytest.raises(ValueError, match="no framework 'tensorflow'; there are native, jax, numpy"):
+    with pytest.raises(ValueError, match=r"no framework 'tensorflow'; there are native, .*numpy"):
         EnvServer(env, framework="tensorflow")
     with pytest.raises(ValueError, match="device='cuda': framework='numpy' has no devices"):
         EnvServer(env, framework="numpy", device="cuda")

@@ -18,13 +18,13 @@ from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import ClosedError, CodecError, ConnectionLostError, EnvError, RLMeshError
 from rlmesh.specs import SessionTerms
 from rlmesh.tensor import Tensor
+from tests.fuzz.connections import LOSE
 from tests.fuzz.environments import LANES, PEER, LaneEnv, NotingEnv, one_version
 from tests.fuzz.parts import split
 from tests.fuzz.promises import check_refusal
-from tests.fuzz.sessions import LOSE
 from tests.fuzz.values import BACKENDS, has_half_graph
 
-__all__ = ["run"]
+__all__ = ["Script", "run"]
 
 _VECTOR, _OTHER_BACKEND, _OWN_OPEN = 1, 2, 4
 """Bits of the first byte; with the last one, the first frame is the answer to Open."""
@@ -71,7 +71,7 @@ def _written(frame: bytes, backend: ArrayBackend) -> bytes | None:
     return frames.write_reply(sequence, reply) if told else b""
 
 
-class _Script:
+class Script:
     """Connections with a peer that answers with the given frames, and breaks one for `LOSE`."""
 
     address = "script"
@@ -100,7 +100,7 @@ class _Script:
 
 
 def _play(frames: list[bytes], vector: bool, backend: ArrayBackend) -> None:
-    script = _Script(frames)
+    script = Script(frames)
     with (
         mock.patch("rlmesh._client.transport_choice.GrpcConnection", return_value=script),
         # No waiting after the end of a script.

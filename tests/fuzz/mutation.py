@@ -154,6 +154,8 @@ def _zero(field: Any) -> Any:
     """What a new element of a repeated field starts as."""
     if field.type == FieldDescriptor.TYPE_BYTES:
         return b""
+    if field.type in (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT):
+        return 0.0
     return "" if field.type == FieldDescriptor.TYPE_STRING else 0
 
 

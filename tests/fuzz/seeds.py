@@ -15,11 +15,12 @@ from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.backends import NATIVE
 from rlmesh.specs import SessionTerms
 from tests.conformance import vectors
-from tests.fuzz import corpus
+from tests.fuzz import corpus, model_seeds
+from tests.fuzz.connections import LOSE, SWAP
 from tests.fuzz.environments import PEER, SPACE, LaneEnv, NotingEnv
-from tests.fuzz.model import THIS
+from tests.fuzz.oracle import THIS
 from tests.fuzz.parts import join
-from tests.fuzz.sessions import LOSE, RESUMABLE, SWAP
+from tests.fuzz.sessions import RESUMABLE
 
 __all__ = ["build", "main"]
 
@@ -38,6 +39,8 @@ def build() -> dict[str, str]:
         "contracts": _contracts(),
         "sessions": _sessions(),
         "clients": _clients(),
+        "model_sessions": model_seeds.sessions(),
+        "model_clients": model_seeds.replies(),
     }
     return {
         name: corpus.write((n, d) for n, d in inputs if len(d) <= MAX_BYTES)

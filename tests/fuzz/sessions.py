@@ -15,6 +15,7 @@ from rlmesh._wire.dynamic import InexactValueWarning
 from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.backends import NATIVE
 from rlmesh.specs import EnvContract, SessionTerms
+from tests.fuzz.connections import GRACE_SECONDS, play
 from tests.fuzz.environments import (
     PEER,
     SPACE,
@@ -23,18 +24,13 @@ from tests.fuzz.environments import (
     ScriptedPlayer,
     one_version,
 )
-from tests.fuzz.model import CLIENT, THIS, Endpoint, Stream
+from tests.fuzz.oracle import Endpoint, EnvStream, Stream
 from tests.fuzz.parts import split
 
-__all__ = ["LOSE", "RESUMABLE", "SWAP", "run"]
+__all__ = ["RESUMABLE", "run"]
 
 RESUMABLE = 8
 """Bit of the first byte: sessions outlive their connection."""
-
-LOSE, SWAP = b"", b"\0"
-"""Instead of a frame: the connection breaks; another one is made, or the older one used again."""
-
-GRACE_SECONDS = 1000.0
 
 
 def run(data: bytes) -> None:
@@ -43,37 +39,7 @@ def run(data: bytes) -> None:
     endpoint = _ENDPOINTS[head % RESUMABLE % len(_ENDPOINTS)](bool(head & RESUMABLE))
     with warnings.catch_warnings(), one_version():
         warnings.simplefilter("ignore", InexactValueWarning)  # the scripted player's replies
-        _play(endpoint, split(data[1:]))
-        _end(endpoint)
-
-
-def _play(endpoint: Endpoint, frames: list[bytes]) -> None:
-    current, other = Stream(endpoint), Stream(endpoint)
-    for frame in frames:
-        if frame == SWAP:
-            current, other = other, current
-        elif frame == LOSE or current.play(frame):
-            current.lose()  # The transport reports every end of a stream this way.
-            current = Stream(endpoint)
-    current.lose()
-    other.lose()
-
-
-def _end(endpoint: Endpoint) -> None:
-    """End the session that may still be waiting, and see that the environment is free."""
-    if endpoint.held is not None:
-        again = Stream(endpoint)
-        number = endpoint.held.last + 1
-        again.play(_open(m.Resume(THIS, THIS.encode(), number)))
-        assert again.play(CLIENT.write_request(m.Request(number, m.Close())))
-        again.lose()
-    last = Stream(endpoint)
-    assert not last.play(_open()), "the environment is still held"
-    last.lose()
-
-
-def _open(resume: m.Resume | None = None) -> bytes:
-    return CLIENT.write_request(m.Request(0, m.Open(PEER, resume)))
+        play(endpoint, split(data[1:]), m.Open(PEER))
 
 
 def _manager(contract: EnvContract, stub: Any, resumable: bool) -> SessionManager:
@@ -119,14 +85,19 @@ class _One:
 def _scripted(resumable: bool) -> Endpoint:
     stub = ScriptedPlayer()
     manager = _manager(EnvContract("scripted", SPACE, SPACE), stub, resumable)
-    return Endpoint(manager, lambda: stub.calls, list, vector=None)
+    return Endpoint(manager, lambda: stub.calls, list, _stream(None))
 
 
 def _hosted(env: NotingEnv, resumable: bool) -> Endpoint:
     adopted = describe_env(env)
     stub = EnvServicer(adopted, "strict", expose_tracebacks=False)
     manager = _manager(adopted.contract, stub, resumable)
-    return Endpoint(manager, lambda: env.calls, lambda: env.faults, adopted.contract.vector)
+    vector = adopted.contract.vector
+    return Endpoint(manager, lambda: env.calls, lambda: env.faults, _stream(vector))
+
+
+def _stream(vector: bool | None) -> Callable[[Endpoint], Stream]:
+    return lambda endpoint: EnvStream(endpoint, vector)
 
 
 _ENDPOINTS: tuple[Callable[[bool], Endpoint], ...] = (

@@ -6,9 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.model.v1 import model_pb2
 from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
 
-from tests.fuzz import clients, contracts, dynamic, sessions, spaces, values
+from tests.fuzz import (
+    clients,
+    contracts,
+    dynamic,
+    model_clients,
+    model_sessions,
+    sessions,
+    spaces,
+    values,
+)
 
 __all__ = ["TARGETS", "Target"]
 
@@ -38,4 +48,6 @@ TARGETS: dict[str, Target] = {
     "contracts": Target(contracts.run, (env_pb2.DescribeResponse,)),
     "sessions": Target(sessions.run, (env_pb2.SessionRequest,), parts=True, head=1),
     "clients": Target(clients.run, (env_pb2.SessionResponse,), parts=True, head=1),
+    "model_sessions": Target(model_sessions.run, (model_pb2.SessionRequest,), parts=True, head=1),
+    "model_clients": Target(model_clients.run, (model_pb2.SessionResponse,), parts=True, head=1),
 }

@@ -188,7 +188,10 @@ def test_calls_that_send_nothing_leave_threads_to_sessions_that_exist() -> None:
 
 def test_streams_of_a_connection_are_limited() -> None:
     with EnvServer(CounterEnv()) as server, RawConnection(server.address) as client:
-        streams = [client.open(f"{HEALTH}/Watch") for _ in range(300)]
+        try:
+            streams = [client.open(f"{HEALTH}/Watch") for _ in range(300)]
+        except OSError:
+            return  # gRPC 1.62 closes the whole connection.
         until(lambda: any(stream in client.ended for stream in streams), 20)
 
 

@@ -21,7 +21,16 @@ FINDINGS = WORK / "findings"
 # In the order of preference; the fuzzer has wheels for these.
 PYTHONS = ("3.11", "3.12", "3.13")
 SOURCES = ("gen/python/src", "packages/core/src", "packages/numpy/src")
-TARGETS = ("spaces", "values", "dynamic", "contracts", "sessions", "clients")
+TARGETS = (
+    "spaces",
+    "values",
+    "dynamic",
+    "contracts",
+    "sessions",
+    "clients",
+    "model_sessions",
+    "model_clients",
+)
 
 OPTIONS = (
     "-timeout=10",

@@ -47,7 +47,7 @@ class ServerConnection:
         allocate: Allocator of large answers.
         resumes: Whether the connection only accepts sessions that are resumed.
         ended: Returns whether the client's process is known to have ended.
-        dismiss: Ends the stream with `farewell`, from another thread; None: `cut` does.
+        dismiss: Ends the stream with a last frame, from another thread; None: `cut` is called.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class ServerConnection:
         *,
         resumes: bool = False,
         ended: Callable[[], bool] = unknown,
-        dismiss: Callable[[], object] | None = None,
+        dismiss: Callable[[Frame], object] | None = None,
     ) -> None:
-        self._dismiss = dismiss or cut
+        self._dismiss = dismiss
         self._resumes = resumes
         self.ended = ended
         self.peer = peer
@@ -78,7 +78,10 @@ class ServerConnection:
 
     def dismiss(self) -> None:
         """End the stream with the farewell; see `ClientLink.dismiss`."""
-        self._dismiss()
+        if self._dismiss is None:
+            self._cut()
+        else:
+            self._dismiss(self.farewell)
 
     @property
     def farewell(self) -> Frame:

@@ -59,11 +59,6 @@ class FrameConnection(Protocol):
         """Return the answer to one frame."""
         ...
 
-    @property
-    def farewell(self) -> Frame:
-        """Frame that ends a stream that waits for a request; empty: none."""
-        ...
-
     def lost(self) -> None:
         """Release what the connection holds, because the stream has ended."""
         ...
@@ -78,7 +73,7 @@ class FrameService:
         describe: Answers `Describe`.
         connect: Makes the connection of a new `Session` stream, given its network peer, a
             function that ends the stream from another thread, one that returns whether the client
-            is still connected, and one that ends the stream with the farewell.
+            is still connected, and one that ends the stream with a last frame.
         shutdown: Called for `Shutdown` with its request; None: clients must not shut the server
             down.
     """
@@ -270,7 +265,7 @@ class _Handler(grpc.GenericRpcHandler):
             context.peer(),
             context.cancel,
             context.is_active,
-            dismiss=lambda: outgoing.end(bytes(connection.farewell)),
+            dismiss=lambda farewell: outgoing.end(bytes(farewell)),
         )
         exchange = connection.exchange
         try:

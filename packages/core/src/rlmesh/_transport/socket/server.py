@@ -181,7 +181,7 @@ class _Stream:
             lambda: True,
             frames.allocate_later,
             ended=frames.peer_has_ended,
-            dismiss=frames.wake,
+            dismiss=lambda farewell: frames.wake(),
         )
 
     def begin(self) -> bool:

@@ -1,4 +1,4 @@
-"""A small model of a server's sessions (CONTRACT.md, sections 4 to 7), beside the real one."""
+"""An oracle of a server's sessions (CONTRACT.md, sections 4 to 7), beside the real one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rlmesh.backends import NATIVE
 from tests.fuzz.environments import PEER
 from tests.fuzz.rules import ATTRIBUTES, is_malformed
 
-__all__ = ["CLIENT", "THIS", "Endpoint", "Stream"]
+__all__ = ["CLIENT", "THIS", "Endpoint", "EnvStream", "Stream", "code_of"]
 
 CLIENT = EnvWireCodec(NATIVE)
 
@@ -32,7 +32,7 @@ Code = m.ErrorCode
 
 @dataclass
 class Held:
-    """The session that has the environment.
+    """The session that has the environment or model.
 
     Attributes:
         id: Its id.
@@ -40,6 +40,7 @@ class Held:
         owner: Its connection; None: it has lost it.
         last: Highest number that was received.
         kept: The answer to it.
+        lanes: Lanes in which an episode runs, of a model's session.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Held:
     owner: Stream | None
     last: int = 0
     kept: bytes | None = b""
+    lanes: set[int] = field(default_factory=set)
 
 
 @dataclass
@@ -55,21 +57,29 @@ class Endpoint:
 
     Attributes:
         manager: The endpoint.
-        calls: How often its environment was called.
-        faults: What reached the environment although it must not.
-        vector: Whether it is a vector; None: lanes are not checked.
+        calls: How often its environment or model was called.
+        faults: What reached the environment or model although it must not.
+        stream: Makes a connection to it.
         held: The session that has the environment; None: it is free.
     """
 
     manager: SessionManager
     calls: Callable[[], int]
     faults: Callable[[], list[str]]
-    vector: bool | None
+    stream: Callable[[Endpoint], Stream]
     held: Held | None = field(default=None)
 
 
 class Stream:
-    """A connection, with the contract's expectations for its answers."""
+    """A connection, with the contract's expectations for its answers.
+
+    Attributes:
+        client: Codec of its frames.
+        message: Type of its requests.
+    """
+
+    client: Any
+    message: type[Any]
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._connection = ServerConnection(endpoint.manager, "fuzz", lambda: None, lambda: False)
@@ -88,17 +98,17 @@ class Stream:
     def play(self, frame: bytes) -> bool:
         """Send a frame and check its answer; whether the stream has ended."""
         frame = self._with_secrets(frame)
-        _check_reading(frame)
+        self._check_reading(frame)
         before = self._endpoint.calls()
         answer = self._connection.exchange(frame)
         called = self._endpoint.calls() - before
         assert not self._endpoint.faults(), self._endpoint.faults()
-        request = _parsed(frame)
+        request = self._parsed(frame)
         if request is not None and self._is_replaced():
             assert answer == Answer(None, last=True) and not called
             return True
         assert answer.frame is not None
-        sequence, reply = CLIENT.read_reply(answer.frame)
+        sequence, reply = self.client.read_reply(answer.frame)
         if request is None:
             assert code_of(reply) == Code.MALFORMED and reply.session_closed  # type: ignore[union-attr]
             assert answer.last and sequence == 0 and not called
@@ -118,10 +128,10 @@ class Stream:
 
     def _with_secrets(self, frame: bytes) -> bytes:
         """The frame with the id and key of the session in place of `THIS`."""
-        request, held = _parsed(frame), self._endpoint.held
-        if request is None or held is None or not request.open.HasField("resume"):
+        request, held = self._parsed(frame), self._endpoint.held
+        if request is None or held is None or not self._handshake(request).HasField("resume"):
             return frame
-        resume = request.open.resume
+        resume = self._handshake(request).resume
         if resume.session_id == THIS:
             resume.session_id = held.id
         if resume.resume_key == THIS.encode():
@@ -130,14 +140,14 @@ class Stream:
         return data
 
     def _check_open(self, request: Any, answer: Answer, reply: m.Reply) -> None:
-        expected = self._refusal(request)
-        assert code_of(reply) == expected, f"{reply} instead of {expected}"
-        assert answer.last == (expected is not None)
-        if expected is not None:
+        expected, code = self._refusals(request), code_of(reply)
+        assert code in expected, f"{reply} instead of one of {expected}"
+        assert answer.last == (code is not None)
+        if code is not None:
             assert isinstance(reply, m.Failure) and reply.session_closed
             return
         assert isinstance(reply, m.Opened)
-        if request.open.HasField("resume"):
+        if self._handshake(request).HasField("resume"):
             held = self._endpoint.held
             assert held is not None and held.id == reply.session_id
             assert reply.served is None and reply.received == held.last
@@ -148,24 +158,48 @@ class Stream:
             assert bool(held.key) == (reply.terms.grace_period > 0)
         self._session = held
 
-    def _refusal(self, request: Any) -> int | None:
-        """The code of a first request that is refused (H-2, H-3, R-5, R-6, K-4)."""
-        held, opens = self._endpoint.held, request.open
+    def _refusals(self, request: Any) -> set[int | None]:
+        """The codes that a first request may get (H-2, H-3, R-5, R-6, K-4); None: it opens."""
+        held, opens = self._endpoint.held, self._handshake(request)
         if request.WhichOneof("request") != "open":
-            return Code.WRONG_STATE
+            return {Code.WRONG_STATE}
         if request.sequence or not opens.HasField("client"):
-            return Code.MALFORMED
+            return {Code.MALFORMED}
         if not compatible(PEER.spec_version, opens.client.spec_version):
-            return Code.UNSUPPORTED_VERSION
+            return {Code.UNSUPPORTED_VERSION}
         if not opens.HasField("resume"):
-            return None if held is None else Code.BUSY
+            return self._refusals_of_new(request) or {None if held is None else Code.BUSY}
         resume = opens.resume
         if held is None or not held.key:
-            return Code.UNKNOWN_SESSION
+            return {Code.UNKNOWN_SESSION}
         if (resume.session_id, resume.resume_key) != (held.id, held.key):
-            return Code.UNKNOWN_SESSION
+            return {Code.UNKNOWN_SESSION}
         awaited = resume.awaited_sequence in (held.last, held.last + 1)
-        return None if awaited else Code.OUT_OF_SEQUENCE
+        return {None if awaited else Code.OUT_OF_SEQUENCE}
+
+    def _handshake(self, request: Any) -> Any:
+        """Return the part of a first request that every service has."""
+        raise NotImplementedError
+
+    def _refusals_of_new(self, request: Any) -> set[int | None]:
+        """Return the codes that a new session gets for what it asks, before a slot is looked for.
+
+        Empty: nothing is wrong with it.
+        """
+        return set()
+
+    def _check_kind(self, kind: str, request: Any, reply: m.Reply, called: int) -> None:
+        """Check the reply to a request of the service's own kinds."""
+        raise NotImplementedError
+
+    def _check_reading(self, frame: bytes) -> None:
+        """Check that a frame is read alike in every way that there is."""
+
+    def _parsed(self, frame: bytes) -> Any:
+        try:
+            return self.message.FromString(frame)
+        except DecodeError:
+            return None
 
     def _check_request(
         self, held: Held, request: Any, answer: Answer, reply: m.Reply, called: int
@@ -187,10 +221,35 @@ class Stream:
             self._endpoint.held = None
         if isinstance(reply, m.Failure):
             assert not reply.session_closed
-        if kind not in ("reset", "step", "step_many", "render", *ATTRIBUTES):
+        if kind in (None, "open", "close"):
             expected = {"open": Code.WRONG_STATE, "close": None}.get(kind, Code.UNSUPPORTED)
             assert code_of(reply) == expected and not called
-        elif is_malformed(getattr(request, kind), kind, self._endpoint.vector):
+        else:
+            self._check_kind(kind, request, reply, called)
+
+
+class EnvStream(Stream):
+    """A connection to an environment.
+
+    Args:
+        endpoint: The endpoint.
+        vector: Whether the environment is a vector; None: lanes are not checked.
+    """
+
+    client = CLIENT
+    message = env_pb2.SessionRequest
+
+    def __init__(self, endpoint: Endpoint, vector: bool | None) -> None:
+        super().__init__(endpoint)
+        self._vector = vector
+
+    def _handshake(self, request: Any) -> Any:
+        return request.open
+
+    def _check_kind(self, kind: str, request: Any, reply: m.Reply, called: int) -> None:
+        if kind not in ("reset", "step", "step_many", "render", *ATTRIBUTES):
+            assert code_of(reply) == Code.UNSUPPORTED and not called
+        elif is_malformed(getattr(request, kind), kind, self._vector):
             assert code_of(reply) == Code.MALFORMED and not called, f"{reply} to {request}"
         elif called:
             assert called <= (request.step_many.count if kind == "step_many" else 1)
@@ -200,24 +259,16 @@ class Stream:
             allowed = (Code.INVALID_VALUE, Code.UNSUPPORTED, Code.LIMIT_EXCEEDED)
             assert code_of(reply) in allowed, f"{reply} to {request}"
 
+    def _check_reading(self, frame: bytes) -> None:
+        """Check that a frame of a step is the same, read byte by byte or as a message."""
+        step = read_step(frame)
+        if step is None:
+            return
+        with mock.patch("rlmesh._wire.env_codec.read_step", return_value=None):
+            message = CLIENT.read_request(frame)
+        assert CLIENT.write_request(message) == CLIENT.write_request(step)
+
 
 def code_of(reply: m.Reply) -> int | None:
     """The code of a failure; None for any other reply."""
     return reply.code if isinstance(reply, m.Failure) else None
-
-
-def _check_reading(frame: bytes) -> None:
-    """A frame of a step is the same, whether it is read byte by byte or as a message."""
-    step = read_step(frame)
-    if step is None:
-        return
-    with mock.patch("rlmesh._wire.env_codec.read_step", return_value=None):
-        message = CLIENT.read_request(frame)
-    assert CLIENT.write_request(message) == CLIENT.write_request(step)
-
-
-def _parsed(frame: bytes) -> Any:
-    try:
-        return env_pb2.SessionRequest.FromString(frame)
-    except DecodeError:
-        return None
