@@ -97,8 +97,10 @@ types: $(DEV) ## mypy --strict and pyright
 	$(PY) -m mypy
 	$(PY) -m pyright
 
-# One worker a core, each with one thread of OpenMP: more would wait for each other, and spin.
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist=loadgroup --no-loadscope-reorder
+# One worker more than there are cores, because many tests wait; each has one thread of OpenMP,
+# because more would wait for each other, and spin.
+WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist=loadgroup --no-loadscope-reorder
 
 .PHONY: pytest pytest-random test-fast test-long
 pytest: $(DEV) ## every Python test, with the same property cases every time

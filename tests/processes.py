@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["ROOT", "Running", "finished", "running", "served", "until"]
+__all__ = ["ROOT", "Running", "finished", "running", "served", "stop_process", "until"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -92,6 +92,20 @@ def until(condition: Callable[[], T | None], timeout: float, subject: object = "
             raise AssertionError(f"it did not come within {timeout:g} s: {subject}")
         time.sleep(0.02)
     return value
+
+
+def stop_process(pid: int) -> None:
+    """Stop a process by SIGSTOP, and wait until none of its threads runs."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def is_stopped() -> bool:
+        states = [
+            (task / "stat").read_text().rpartition(")")[2].split()[0]
+            for task in Path(f"/proc/{pid}/task").iterdir()
+        ]
+        return all(state == "T" for state in states)
+
+    until(is_stopped, ENDED, f"the stop of process {pid}")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from rlmesh.specs import TransportKind
 from tests.integration.envs import CounterEnv, SeenEnv
 from tests.integration.test_resume import TallyEnv
 from tests.offers import offered, replace_offer
-from tests.processes import running, until
+from tests.processes import running, stop_process, until
 
 UNIX = TransportKind.FRAMES_UNIX
 
@@ -467,7 +467,7 @@ def test_a_server_that_is_stopped_is_noticed_and_one_that_works_is_not(watchful:
         remote.reset()
         assert remote.step(1)[0] == 1  # Longer than silence may last.
         connection = raw(remote)
-        os.kill(int(pid), signal.SIGSTOP)
+        stop_process(int(pid))
         try:
             with pytest.raises(errors.ConnectionLostError, match="stopped"):
                 connection.exchange(b"")

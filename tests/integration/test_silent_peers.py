@@ -20,7 +20,7 @@ from tests.certificates import issued
 from tests.faults.proxy import Proxy
 from tests.integration.envs import CounterEnv
 from tests.offers import tcp_port
-from tests.processes import running, until
+from tests.processes import running, stop_process, until
 
 PULSE, SILENT = 0.2, 1.0
 PORT = ServeOptions(frames=False, frames_port=0)
@@ -149,7 +149,7 @@ def test_a_server_that_is_stopped_is_noticed() -> None:
         with RemoteEnv(address, transport="frames", connect_timeout=2) as remote:
             remote.reset()
             frames = frames_of(remote)
-            os.kill(process.process.pid, signal.SIGSTOP)
+            stop_process(process.process.pid)
             try:
                 caller = threading.Thread(target=remote.step, args=(1,))
                 caller.start()
@@ -180,7 +180,7 @@ time.sleep(60)
             process.wait_for("ready")
             time.sleep(2 * SILENT)
             assert server._manager._sessions
-            os.kill(process.process.pid, signal.SIGSTOP)
+            stop_process(process.process.pid)
             try:
                 until(lambda: not server._manager._sessions, 20)
             finally:

@@ -97,6 +97,13 @@ class DType:
     def __str__(self) -> str:
         return self.name
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A type that was pickled or copied is the same object again, because codecs and backends
+        # compare types by identity for speed.
+        if DTYPES.get(self.name) is self:
+            return dtype, (self.name,)
+        return DType, (self.name, self.kind, self.itemsize, self.code)
+
 
 def _to_bfloat16(value: float) -> int:
     """Round to the nearest bfloat16, ties to even, and return its 16 bits.

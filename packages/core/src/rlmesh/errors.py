@@ -33,7 +33,8 @@
         └── ShuttingDownError                     the server is stopping
 
 An error's message states what was expected, what was received, at which path of the space, and what
-to do about it; the same facts are attributes of the error.
+to do about it; the same facts are attributes of the error. Each error can be made from one
+argument, a text or another error, as `gymnasium.vector` does with those of its worker processes.
 """
 
 from __future__ import annotations
@@ -86,9 +87,19 @@ class RLMeshError(Exception):
         message: One sentence for the user.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: str | BaseException, **facts: Any) -> None:
+        """Make an error.
+
+        Args:
+            message: The message; of an error of RLMesh the facts are taken with it.
+            facts: Attributes of the error.
+        """
+        text = message.message if isinstance(message, RLMeshError) else str(message)
+        super().__init__(text)
+        self.message = text
+        self.__dict__.update(facts)
+        if isinstance(message, RLMeshError):
+            self.__dict__.update(vars(message))
 
     def __str__(self) -> str:
         """Return the message with control characters escaped, which a peer may have sent."""
@@ -119,9 +130,10 @@ class SpaceError(RLMeshError, ValueError):
         path: Path within the space, as an expression ("observation['camera']"); empty at the root.
     """
 
-    def __init__(self, message: str, *, path: str = "") -> None:
-        super().__init__(f"{path}: {message}" if path else message)
-        self.path = path
+    path: str
+
+    def __init__(self, message: str | BaseException, *, path: str = "") -> None:
+        super().__init__(f"{path}: {message}" if path else message, path=path)
 
 
 class InvalidValueError(RLMeshError, ValueError):
@@ -135,12 +147,26 @@ class InvalidValueError(RLMeshError, ValueError):
             it belongs to what a model returns; empty if that is not known.
     """
 
-    def __init__(self, path: str, expected: str, actual: str, *, side: str = "") -> None:
-        super().__init__(f"{path}: expected {expected}, got {actual}")
-        self.side = side
-        self.path = path
-        self.expected = expected
-        self.actual = actual
+    path: str
+    expected: str
+    actual: str
+    side: str
+
+    def __init__(
+        self,
+        path: str | BaseException,
+        expected: str | None = None,
+        actual: str = "",
+        *,
+        side: str = "",
+    ) -> None:
+        """Make an error from its facts, or from `path` alone, which is then the message."""
+        facts = {"path": "", "expected": "", "actual": "", "side": side}
+        message = path
+        if expected is not None:
+            facts.update(path=str(path), expected=expected, actual=actual)
+            message = f"{path}: expected {expected}, got {actual}"
+        super().__init__(message, **facts)
 
     @classmethod
     def from_peer(cls, message: str, *, path: str, expected: str, actual: str) -> InvalidValueError:
@@ -158,9 +184,10 @@ class CodecError(RLMeshError, ValueError):
         path: Path within the space; empty if it is not known.
     """
 
-    def __init__(self, message: str, *, path: str = "") -> None:
-        super().__init__(f"{path}: {message}" if path else message)
-        self.path = path
+    path: str
+
+    def __init__(self, message: str | BaseException, *, path: str = "") -> None:
+        super().__init__(f"{path}: {message}" if path else message, path=path)
 
 
 class NewerSpecError(CodecError):
@@ -175,15 +202,22 @@ class AdapterError(RLMeshError, ValueError):
     """A model's spec does not fit an environment; all reasons are reported at once.
 
     Attributes:
-        problems: Every reason, at least one; the message lists the first 20.
+        problems: Every reason, of which the message lists the first 20; empty if the error was made
+            from a message alone.
     """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    problems: Sequence[Problem]
+
+    def __init__(self, problems: Sequence[Problem] | str | BaseException) -> None:
+        """Make an error from its reasons, or from a message."""
+        if isinstance(problems, (str, BaseException)):
+            super().__init__(problems, problems=())
+            return
         lines = [f"\n  {problem}" for problem in problems[:_MAX_LINES]]
         if len(problems) > _MAX_LINES:
             lines.append(f"\n  and {len(problems) - _MAX_LINES} more")
-        super().__init__(f"the model does not fit the environment:{''.join(lines)}")
-        self.problems = tuple(problems)
+        message = f"the model does not fit the environment:{''.join(lines)}"
+        super().__init__(message, problems=tuple(problems))
 
     @property
     def forbidden(self) -> bool:
@@ -199,10 +233,17 @@ class JournalError(RLMeshError, ValueError):
         offset: Position of the fault in the file, in bytes; everything before it is sound.
     """
 
-    def __init__(self, path: str, message: str, *, offset: int = 0) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path = path
-        self.offset = offset
+    path: str
+    offset: int
+
+    def __init__(
+        self, path: str | BaseException, message: str | None = None, *, offset: int = 0
+    ) -> None:
+        """Make an error from its facts, or from `path` alone, which is then the message."""
+        if message is None:
+            super().__init__(path, path="", offset=offset)
+        else:
+            super().__init__(f"{path}: {message}", path=str(path), offset=offset)
 
 
 class ClosedError(RLMeshError, RuntimeError):
@@ -217,13 +258,14 @@ class RunError(RLMeshError, RuntimeError):
     """A run ended before its last episode; `__cause__` is the reason.
 
     Attributes:
-        result: The `rlmesh.results.RunResult` of the finished episodes.
+        result: The `rlmesh.results.RunResult` of the finished episodes; None if the error was made
+            from a message alone.
     """
 
-    # Any, because `rlmesh.results` imports this module.
-    def __init__(self, message: str, *, result: Any) -> None:
-        super().__init__(message)
-        self.result = result
+    result: Any  # `rlmesh.results` imports this module.
+
+    def __init__(self, message: str | BaseException, *, result: Any = None) -> None:
+        super().__init__(message, result=result)
 
 
 class TransportError(RLMeshError, ConnectionError):
@@ -233,9 +275,10 @@ class TransportError(RLMeshError, ConnectionError):
         address: The peer's address.
     """
 
-    def __init__(self, message: str, *, address: str = "") -> None:
-        super().__init__(message)
-        self.address = address
+    address: str
+
+    def __init__(self, message: str | BaseException, *, address: str = "") -> None:
+        super().__init__(message, address=address)
 
 
 class ConnectError(TransportError):
@@ -271,15 +314,21 @@ class RemoteError(RLMeshError):
         steps: Results of the steps before the one that failed (`step_many` only).
     """
 
+    code: int
+    session_closed: bool
+    path: str
     steps: Sequence[Any] = ()
 
     def __init__(
-        self, message: str, *, code: int = 0, session_closed: bool = False, path: str = ""
+        self,
+        message: str | BaseException,
+        *,
+        code: int = 0,
+        session_closed: bool = False,
+        path: str = "",
+        **facts: Any,
     ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.session_closed = session_closed
-        self.path = path
+        super().__init__(message, code=code, session_closed=session_closed, path=path, **facts)
 
 
 def _told(message: str, traceback: str) -> str:
@@ -298,9 +347,12 @@ class EnvError(RemoteError, RuntimeError):
         remote_traceback: Traceback on the server; empty if the server does not expose it.
     """
 
+    exception_type: str
+    remote_traceback: str
+
     def __init__(
         self,
-        message: str,
+        message: str | BaseException,
         *,
         exception_type: str = "",
         remote_traceback: str = "",
@@ -308,9 +360,14 @@ class EnvError(RemoteError, RuntimeError):
         session_closed: bool = False,
         path: str = "",
     ) -> None:
-        super().__init__(message, code=code, session_closed=session_closed, path=path)
-        self.exception_type = exception_type
-        self.remote_traceback = remote_traceback
+        super().__init__(
+            message,
+            code=code,
+            session_closed=session_closed,
+            path=path,
+            exception_type=exception_type,
+            remote_traceback=remote_traceback,
+        )
 
     def __str__(self) -> str:
         return _told(self.message, self.remote_traceback)
