@@ -94,9 +94,9 @@ class RLMeshError(Exception):
             message: The message; of an error of RLMesh the facts are taken with it.
             facts: Attributes of the error.
         """
-        text = message.message if isinstance(message, RLMeshError) else str(message)
+        text: str = message.message if isinstance(message, RLMeshError) else str(message)
         super().__init__(text)
-        self.message = text
+        self.message: str = text
         self.__dict__.update(facts)
         if isinstance(message, RLMeshError):
             self.__dict__.update(vars(message))

@@ -87,7 +87,7 @@ def test_a_server_that_listens_again_within_the_grace_period_goes_on() -> None:
 
 def test_a_session_that_does_not_come_back_frees_its_environment_after_the_grace_period() -> None:
     server = MemoryServer(grace_period=30.0)
-    started(server)
+    session = started(server)
     server.connection.cut()
     server.clock.advance(29.9)
     with pytest.raises(errors.BusyError, match=r"has lost its connection and has 0\.1 s to"):
@@ -96,6 +96,7 @@ def test_a_session_that_does_not_come_back_frees_its_environment_after_the_grace
     server.clock.advance(0.2)
     assert server.host.released == 1
     server.connect().close()
+    session.close()
 
 
 def test_a_session_that_comes_back_late_is_unknown() -> None:

@@ -5,7 +5,8 @@ The clients of NumPy, PyTorch and JAX differ only in their backend.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar
 
@@ -76,17 +77,25 @@ class GymnasiumClient(EnvClientBase):
     _backend_arguments: Mapping[str, Any] = MappingProxyType({})
     _arguments: dict[str, Any]
 
-    def _connect(self, address: str | int, vector: bool, options: ClientOptions) -> EnvContract:
+    @contextmanager
+    def _connected(
+        self, address: str | int, vector: bool, render_mode: str | None, options: ClientOptions
+    ) -> Generator[EnvContract, None, None]:
+        """Open the session; end it if the rest of the constructor fails."""
         self._arguments = {**options, **self._backend_arguments}
         self._stub = EnvStub(
             address, self._backend, vector=vector, lane_backend=self._lane_backend, **options
         )
-        return self._stub.contract
+        try:
+            self._check_mode(render_mode)
+            yield self._stub.contract
+        except BaseException:
+            self._stub.close()
+            raise
 
     def _check_mode(self, wanted: str | None) -> None:
         served = self.env_contract.render_mode
         if wanted is not None and wanted != served:
-            self._stub.close()
             raise UnsupportedError(
                 f"{self.address} was served with render_mode={served!r}, not {wanted!r}"
             )
@@ -134,13 +143,12 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
         render_mode: str | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        contract = self._connect(address, False, options)
-        self._check_mode(render_mode)
-        self.observation_space = spaces_to_gymnasium(contract.observation_space)
-        self.action_space = spaces_to_gymnasium(contract.action_space)
-        self.render_mode = contract.render_mode
-        self.metadata = self._metadata(contract)
-        self.spec = self._spec_of(contract)
+        with self._connected(address, False, render_mode, options) as contract:
+            self.observation_space = spaces_to_gymnasium(contract.observation_space)
+            self.action_space = spaces_to_gymnasium(contract.action_space)
+            self.render_mode = contract.render_mode
+            self.metadata = self._metadata(contract)
+            self.spec = self._spec_of(contract)
 
     def _spec_of(self, contract: EnvContract) -> EnvSpec:
         """Return a spec that connects to the same address, with the served environment's limits."""
@@ -256,7 +264,13 @@ class GymnasiumRemoteVectorEnv(
     """A served vector of environments as a `gymnasium.vector.VectorEnv`.
 
     Arguments and errors are those of the single client.
+
+    Attributes:
+        autoreset_mode: When lanes are reset, as `gymnasium.vector.AutoresetMode`; missing if the
+            environment does not report it.
     """
+
+    autoreset_mode: AutoresetMode
 
     def __init__(
         self,
@@ -265,17 +279,17 @@ class GymnasiumRemoteVectorEnv(
         render_mode: str | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        contract = self._connect(address, True, options)
-        self._check_mode(render_mode)
-        self.num_envs = contract.num_envs
-        self.single_observation_space = spaces_to_gymnasium(contract.observation_space)
-        self.single_action_space = spaces_to_gymnasium(contract.action_space)
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self.render_mode = contract.render_mode
-        self.metadata = self._metadata(contract)
-        if contract.autoreset_mode is not None:
-            self.metadata["autoreset_mode"] = AutoresetMode(contract.autoreset_mode.value)
+        with self._connected(address, True, render_mode, options) as contract:
+            self.num_envs = contract.num_envs
+            self.single_observation_space = spaces_to_gymnasium(contract.observation_space)
+            self.single_action_space = spaces_to_gymnasium(contract.action_space)
+            self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+            self.action_space = batch_space(self.single_action_space, self.num_envs)
+            self.render_mode = contract.render_mode
+            self.metadata = self._metadata(contract)
+            if contract.autoreset_mode is not None:
+                self.autoreset_mode = AutoresetMode(contract.autoreset_mode.value)
+                self.metadata["autoreset_mode"] = self.autoreset_mode
 
     def reset(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import concurrent.futures
+import queue
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from rlmesh.errors import ConcurrentCallError, RequestTimeoutError
 
 __all__ = ["AsyncCall"]
+
+_Task = tuple["concurrent.futures.Future[Any]", Callable[[], Any]]
 
 
 class AsyncCall:
@@ -19,12 +23,15 @@ class AsyncCall:
 
     Args:
         address: The peer's address, for messages.
+
+    Attributes:
+        pending: Kind and future of the call that has not been waited for; None if there is none.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._threads: concurrent.futures.ThreadPoolExecutor | None = None
-        self._pending: tuple[str, concurrent.futures.Future[Any]] | None = None
+        self._tasks: queue.SimpleQueue[_Task | None] | None = None
+        self.pending: tuple[str, concurrent.futures.Future[Any]] | None = None
 
     def begin(self, kind: str, call: Callable[[], Any]) -> None:
         """Begin a call of a kind ("step").
@@ -32,14 +39,25 @@ class AsyncCall:
         Raises:
             ConcurrentCallError: If an earlier call has not been waited for.
         """
-        if self._pending is not None:
+        self.check_idle()
+        if self._tasks is None:
+            self._tasks = queue.SimpleQueue()
+            # A daemon, and not of a ThreadPoolExecutor, for whose threads the interpreter waits
+            # when it ends: a call that hangs would keep the process for ever.
+            threading.Thread(
+                target=_run, args=(self._tasks,), name="rlmesh-call", daemon=True
+            ).start()
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self.pending = kind, future
+        self._tasks.put((future, call))
+
+    def check_idle(self) -> None:
+        """Raise ConcurrentCallError if a call has not been waited for."""
+        if self.pending is not None:
             raise ConcurrentCallError(
-                f"a {self._pending[0]} on {self._address} is under way; wait for it with "
-                f"{self._pending[0]}_wait()"
+                f"a {self.pending[0]} on {self._address} is under way; wait for it with "
+                f"{self.pending[0]}_wait()"
             )
-        if self._threads is None:
-            self._threads = concurrent.futures.ThreadPoolExecutor(1, "rlmesh-call")
-        self._pending = kind, self._threads.submit(call)
 
     def wait(self, kind: str, timeout: float | None) -> Any:
         """Return the result of the running call of a kind.
@@ -49,14 +67,14 @@ class AsyncCall:
             RequestTimeoutError: If the call takes longer than `timeout` seconds; it continues.
             Exception: If the call raises it.
         """
-        if self._pending is None or self._pending[0] != kind:
+        if self.pending is None or self.pending[0] != kind:
             raise RuntimeError(f"no {kind} is under way; begin one with {kind}_async()")
-        future = self._pending[1]
+        future = self.pending[1]
         try:
             result = future.result(timeout)
         except concurrent.futures.TimeoutError as error:
             if future.done():
-                self._pending = None
+                self.pending = None
                 raise
             raise RequestTimeoutError(
                 f"{self._address} has not answered within {timeout:g} s; the {kind} goes on, and "
@@ -65,12 +83,28 @@ class AsyncCall:
             ) from error
         except BaseException:
             if future.done():
-                self._pending = None
+                self.pending = None
             raise
-        self._pending = None
+        self.pending = None
         return result
 
     def close(self) -> None:
         """Let the thread end once its call has ended."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False)
+        if self._tasks is not None:
+            self._tasks.put(None)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _run(tasks: queue.SimpleQueue[_Task | None]) -> None:
+    """Make calls until None comes."""
+    while (task := tasks.get()) is not None:
+        future, call = task
+        try:
+            result = call()
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+        del task, future, call  # Lest they keep the client until the next call.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from rlmesh._client.async_call import AsyncCall
 from rlmesh._client.connect import client_name, destination
@@ -29,6 +29,8 @@ from rlmesh.specs import Capability, EnvContract, Reconnect
 __all__ = ["EnvStub"]
 
 _SEEDS = range(2**64)
+
+R = TypeVar("R")
 
 
 class EnvStub:
@@ -82,18 +84,35 @@ class EnvStub:
             ConnectOptions(connect_timeout, wait, on_reconnect),
             transports.moves,
         )
-        transports.check(self._session)
-        self._calls = AsyncCall(str(where))
-        contract: EnvContract = self._session.served
-        if contract.vector != vector:
+        try:
+            transports.check(self._session)
+            self._calls = AsyncCall(str(where))
+            self._check_kind(vector)
+            self._make_codecs(backend, lane_backend or backend, validation)
+        except BaseException:
             self._session.close()
-            error = UnsupportedError(
-                f"{where} serves {contract.id} as a {_kind(contract.vector)}; connect with "
-                f"{'RemoteVectorEnv' if contract.vector else 'RemoteEnv'}"
-            )
-            error.serves_vector = contract.vector
-            raise error
+            raise
         self._backend = backend
+        self._num_envs = self.contract.num_envs if vector else None
+        self._copy = copy
+
+    def _check_kind(self, vector: bool) -> None:
+        """Raise UnsupportedError unless a vector is served if, and only if, one is expected."""
+        contract = self.contract
+        if contract.vector == vector:
+            return
+        error = UnsupportedError(
+            f"{self.address} serves {contract.id} as a {_kind(contract.vector)}; connect with "
+            f"{'RemoteVectorEnv' if contract.vector else 'RemoteEnv'}"
+        )
+        error.serves_vector = contract.vector
+        raise error
+
+    def _make_codecs(
+        self, backend: ArrayBackend, lane_backend: ArrayBackend, validation: Validation
+    ) -> None:
+        """Make the codecs of values; raise if the backend cannot express a space."""
+        contract = self.contract
         self._observation = SpaceCodec(
             contract.observation_space,
             backend,
@@ -103,9 +122,7 @@ class EnvStub:
         self._action = SpaceCodec(
             contract.action_space, backend, root="action", validation=validation
         )
-        self._num_envs = contract.num_envs if vector else None
-        self._lanes = LaneIO(lane_backend or backend, contract.num_envs)
-        self._copy = copy
+        self._lanes = LaneIO(lane_backend, contract.num_envs)
 
     @property
     def address(self) -> str:
@@ -128,13 +145,17 @@ class EnvStub:
         """Whether the session is over."""
         return self._session.closed
 
+    def _ask(self, body: m.RequestBody, expected: type[R]) -> R:
+        """Make a request and return its reply, unless a call has not been waited for."""
+        if self._calls.pending and not self._session.closed:
+            self._calls.check_idle()
+        return self._session.request(body, expected)
+
     def reset(
         self, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
     ) -> tuple[Any, dict[Any, Any]]:
         """Start an episode; return its observation and info."""
-        return self._reset_result(
-            self._session.request(self._reset_body(seed, options), m.ResetDone)
-        )
+        return self._reset_result(self._ask(self._reset_body(seed, options), m.ResetDone))
 
     def _reset_result(self, done: m.ResetDone) -> tuple[Any, dict[Any, Any]]:
         return self._decode(done.observation), dict(done.info)
@@ -153,7 +174,7 @@ class EnvStub:
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
         """Apply an action to a single environment; return the five results."""
         body = m.Step(m.Encoded(self._action.encode(action)))
-        return self._step_result(self._session.request(body, m.StepDone))
+        return self._step_result(self._ask(body, m.StepDone))
 
     def _step_result(
         self, done: m.StepDone, observed: bool = True
@@ -171,7 +192,7 @@ class EnvStub:
 
         The rewards are float64 and the flags bool, of shape (num_envs,).
         """
-        return self._lanes_result(self._session.request(self._lanes_body(actions), m.StepDone))
+        return self._lanes_result(self._ask(self._lanes_body(actions), m.StepDone))
 
     def _lanes_body(self, actions: Any) -> m.Step:
         count = self._num_envs or 1
@@ -190,7 +211,7 @@ class EnvStub:
             return self._step_each(chunk, all_observations)
         encoded = m.Encoded(slabs, len(chunk) * (lanes or 1))
         body = m.StepMany(encoded, len(chunk), all_observations)
-        done = self._session.request(body, m.StepManyDone)
+        done = self._ask(body, m.StepManyDone)
         results = [self._result_of_many(step) for step in done.steps]
         if done.failure is not None:
             with _carrying(results):
@@ -246,17 +267,17 @@ class EnvStub:
         self._need(Capability.RENDER, "render")
         body = m.Render(tuple(lanes))
         self._lanes.check_rendered(body, vector=self._num_envs is not None)
-        return self._session.request(body, m.Rendered).frame
+        return self._ask(body, m.Rendered).frame
 
     def call(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Return the result of an exposed method; for a vector, a tuple with one result a lane."""
         self._need(Capability.ATTRIBUTES, f"call {name}")
-        return self._session.request(m.Call(name, tuple(args), kwargs), m.Called).result
+        return self._ask(m.Call(name, tuple(args), kwargs), m.Called).result
 
     def get_attr(self, name: str) -> Any:
         """Return the value of an exposed attribute; for a method, a function that calls it."""
         self._need(Capability.ATTRIBUTES, f"report {name}")
-        attribute = self._session.request(m.GetAttribute(name), m.Attribute)
+        attribute = self._ask(m.GetAttribute(name), m.Attribute)
         if not attribute.callable:
             return attribute.value
         return lambda *args, **kwargs: self.call(name, args, kwargs)
@@ -264,7 +285,7 @@ class EnvStub:
     def set_attr(self, name: str, value: Any) -> None:
         """Set an exposed attribute."""
         self._need(Capability.ATTRIBUTES, f"set {name}")
-        self._session.request(m.SetAttribute(name, value), m.AttributeSet)
+        self._ask(m.SetAttribute(name, value), m.AttributeSet)
 
     def _need(self, capability: Capability, what: str) -> None:
         """Raise UnsupportedError if the server has not announced a capability (H-9)."""

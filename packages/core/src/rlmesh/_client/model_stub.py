@@ -116,11 +116,17 @@ class ModelStub:
             contract=contract,
             raise_failure=raise_model_failure,
         )
-        dial.transports.check(self._session)
-        self._observation = SpaceCodec(
-            contract.observation_space, backend, root="observation", validation="off"
-        )
-        self._action = SpaceCodec(contract.action_space, backend, root="action", validation="off")
+        try:
+            dial.transports.check(self._session)
+            self._observation = SpaceCodec(
+                contract.observation_space, backend, root="observation", validation="off"
+            )
+            self._action = SpaceCodec(
+                contract.action_space, backend, root="action", validation="off"
+            )
+        except BaseException:
+            self._session.close()
+            raise
         self._running: set[int] = set()
         self._free: list[int] = []
         self._next_lane = FIRST_LANE

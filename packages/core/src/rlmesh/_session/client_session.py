@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from rlmesh._buffers import Frame
-from rlmesh._logs import logger
+from rlmesh._logs import logger, warn
 from rlmesh._messages import env as m
 from rlmesh._session.client_connection import ClientConnection, drop
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock
@@ -54,7 +54,10 @@ _CLOSE_PATIENCE = 2.0
 _CLOSE_TIMEOUT = 5.0
 """Seconds for which `close` waits for its answer."""
 
-_CUT_TIMEOUT = 1.0
+_EXIT_TIMEOUT = 1.0
+"""Seconds that a session has to end when the interpreter exits."""
+
+_CUT_TIMEOUT = 0.5
 """Seconds that a call has to return once its connection was cut."""
 
 _ATTEMPTS = 3
@@ -197,14 +200,21 @@ class ClientSession:
         Raises:
             EnvError: If the environment's own close fails; the session has ended all the same.
         """
+        self._close(_CLOSE_TIMEOUT)
+
+    def _close(self, timeout: float) -> None:
+        """End the session within about `timeout` seconds; see `close`."""
         if self._closed or os.getpid() != self._process:
             return
+        deadline = self._clock.monotonic() + timeout
         try:
-            if not self._busy.acquire(timeout=_CLOSE_TIMEOUT):
+            if not self._busy.acquire(timeout=timeout):
                 self._end_running()
                 return
             try:
-                self._ask(m.Close(), m.Closed)
+                if self._unanswered is not None:
+                    self._collect(*self._unanswered, deadline)
+                self._exchange(m.Close(), m.Closed, deadline)
             finally:
                 self._busy.release()
         except EnvError:
@@ -228,9 +238,31 @@ class ClientSession:
         """End the session without resuming it, because the process is about to exit."""
         self._key = b""
         with contextlib.suppress(Exception):
-            self.close()
+            if self._unanswered is not None:
+                self._end_running()  # A call hangs, perhaps in a thread that is ending.
+            else:
+                self._close(_EXIT_TIMEOUT)
 
-    def _exchange(self, body: m.RequestBody, expected: type[R]) -> R:
+    def __del__(self) -> None:
+        if not self.__dict__.get("_closed", "not opened") and os.getpid() == self._process:
+            self._closed = "the client was deleted"
+            # Not by this thread, which may be in the middle of anything when garbage is collected.
+            close = None if self._unanswered is not None else self._sequence + 1
+            arguments = self._transport, self._codec, close
+            threading.Thread(
+                target=_end_deleted, args=arguments, name="rlmesh-drop", daemon=True
+            ).start()
+            message = f"unclosed session on {self.address}: call close(), or use a with statement"
+            warn(message, ResourceWarning, stacklevel=2)
+
+    def _exchange(self, body: m.RequestBody, expected: type[R], deadline: float | None = None) -> R:
+        """Make a request.
+
+        Args:
+            body: Body of the request.
+            expected: Class of the reply.
+            deadline: When to give up (seconds of the clock), for Close; None: never.
+        """
         sequence = self._sequence + 1
         frame = self._codec.write_request(m.Request(sequence, body), self._transport.allocate)
         max_bytes = self.terms.max_message_bytes
@@ -239,13 +271,12 @@ class ClientSession:
         self._unanswered = sequence, frame
         self._sequence = sequence
         try:
-            timeout = _CLOSE_TIMEOUT if isinstance(body, m.Close) else None
-            data = self._transport.exchange(frame, timeout)
+            data = self._transport.exchange(frame, self._time_left(deadline))
         except SessionLostError as error:
             raise self._ended(error) from error.__cause__
         except ConnectionLostError as error:
             self._check_usable()  # Another thread may have closed the client meanwhile.
-            data = self._resume(frame, error, closing=isinstance(body, m.Close))
+            data = self._resume(frame, error, deadline)
         except (TransportError, RemoteError) as error:
             raise self._ended(error) from error.__cause__
         self._unanswered = None
@@ -275,21 +306,33 @@ class ClientSession:
             frame = self._codec.write_request(m.Request(self._sequence + 1, m.Close()))
             self._transport.exchange(frame, _CLOSE_PATIENCE)
 
-    def _collect(self, sequence: int, frame: Frame) -> None:
+    def _time_left(self, deadline: float | None) -> float | None:
+        """Return the seconds until a deadline, at least a little; None if there is none."""
+        return None if deadline is None else max(deadline - self._clock.monotonic(), 0.01)
+
+    def _collect(self, sequence: int, frame: Frame, deadline: float | None = None) -> None:
         """Read and discard the answer to a request that was interrupted."""
         self._sequence = sequence
         interrupted = ConnectionLostError("a call was interrupted", address=self.address)
-        self._resume(frame, interrupted, closing=False)
+        self._resume(frame, interrupted, deadline)
         self._unanswered = None
 
-    def _resume(self, frame: Frame, lost: ConnectionLostError, *, closing: bool) -> Buffer:
+    def _resume(self, frame: Frame, lost: ConnectionLostError, deadline: float | None) -> Buffer:
         """Reconnect until the grace period is over, and return the answer to `frame`.
+
+        Args:
+            frame: The frame of the request.
+            lost: How the connection was lost.
+            deadline: When to give up (seconds of the clock), to close; None: after the grace
+                period.
 
         Raises:
             ConnectionLostError: If the session cannot be resumed.
         """
         begun = self._clock.monotonic()
-        grace = min(self.terms.grace_period, _CLOSE_PATIENCE if closing else float("inf"))
+        grace = self.terms.grace_period
+        if deadline is not None:
+            grace = min(grace, _CLOSE_PATIENCE, deadline - begun)
         pause, attempts, cause = 0.0, 0, lost
         if self._key:
             _log.warning("%s: %s; resuming, for %g s at most", self.address, lost.message, grace)
@@ -299,7 +342,7 @@ class ClientSession:
             pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
             attempts += 1
             try:
-                return self._resumed(frame, begun, attempts)
+                return self._resumed(frame, begun, attempts, deadline)
             except (CodecError, RemoteError, SessionLostError) as error:
                 raise self._ended(error) from lost
             except TransportError as error:
@@ -312,20 +355,23 @@ class ClientSession:
         message = f"{cause.message}{tried}"
         raise self._ended(ConnectionLostError(message, address=self.address)) from lost
 
-    def _resumed(self, frame: Frame, begun: float, attempts: int) -> Buffer:
+    def _resumed(self, frame: Frame, begun: float, attempts: int, deadline: float | None) -> Buffer:
         before = self.transport
         drop(self._transport)
         self._transport = self._connect()
         resume = m.Resume(self.id, self._key, self._sequence)
-        opened = self._handshake(m.Open(self._client, resume), self._open_terms.timeout)
+        left = self._time_left(deadline)
+        timeout = self._open_terms.timeout if left is None else min(left, self._open_terms.timeout)
+        opened = self._handshake(m.Open(self._client, resume), timeout)
         if opened.received not in (self._sequence, self._sequence - 1):
             raise CodecError(f"the server has received {opened.received}, which was not sent")
         self._key = opened.resume_key or self._key
         seconds = self._clock.monotonic() - begun
         _log.info("session %s resumed after %.2f s, attempt %d", self.id, seconds, attempts)
         self._notify(Reconnect(self.address, self.id, attempts, seconds))
-        answer = self._transport.exchange(frame)
-        self._go_on(opened)
+        answer = self._transport.exchange(frame, self._time_left(deadline))
+        if deadline is None:
+            self._go_on(opened)
         if before == "frames" != self.transport:
             _log.warning("%s: frames are not reached again; steps go on over gRPC", self.address)
         return answer
@@ -399,6 +445,22 @@ class ClientSession:
                 self._transport.close()
             else:
                 drop(self._transport)
+
+
+def _end_deleted(transport: ClientConnection, codec: ClientWireCodec, close: int | None) -> None:
+    """End the session of a client that was deleted without `close`.
+
+    Args:
+        transport: Its connection.
+        codec: Codec of its frames.
+        close: Number of the request Close; None: an interrupted call is in its way.
+    """
+    with contextlib.suppress(Exception):
+        if close is not None:
+            frame = codec.write_request(m.Request(close, m.Close()))
+            transport.exchange(frame, _CLOSE_TIMEOUT)
+    with contextlib.suppress(Exception):
+        transport.close()
 
 
 _open_sessions: weakref.WeakSet[ClientSession] = weakref.WeakSet()

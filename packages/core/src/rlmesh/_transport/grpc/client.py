@@ -11,6 +11,7 @@ import grpc
 
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
+from rlmesh._transport.grpc.forks import use
 from rlmesh._transport.grpc.options import client_options, target_of
 from rlmesh._transport.grpc.status import exception_of_status
 from rlmesh._transport.grpc.tls import channel_credentials
@@ -44,6 +45,7 @@ class GrpcConnection:
 
     Raises:
         OSError: If a certificate cannot be read.
+        ConnectError: If gRPC cannot be used in this process; see `forks`.
     """
 
     transport = "grpc"
@@ -52,6 +54,10 @@ class GrpcConnection:
         self, address: Address, service: str, token: str = "", tls: TLS | None = None
     ) -> None:
         self.address = str(address)
+        try:
+            use()
+        except RuntimeError as error:
+            raise ConnectError(str(error), address=self.address) from None
         self._where = address
         self._metadata = (("authorization", f"Bearer {check_token(token)}"),) if token else ()
         target, options = target_of(address), client_options(address)

@@ -14,6 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
+from rlmesh._transport.grpc.forks import use
 from rlmesh._transport.grpc.open_calls import CallLimit, OpenCalls, read_request
 from rlmesh._transport.grpc.options import server_options, target_of
 from rlmesh._transport.grpc.threads import HostedStream, StreamHost, StreamThreads
@@ -96,6 +97,7 @@ class GrpcServer:
 
     Raises:
         AddressError: If the address cannot be bound.
+        RuntimeError: If gRPC cannot be used in this process; see `forks`.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class GrpcServer:
         host: StreamHost | None = None,
         tls: TLS | None = None,
     ) -> None:
+        use()
         self._tls = tls
         self._health = health.HealthServicer()
         self._threads = StreamThreads(host)
