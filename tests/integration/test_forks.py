@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from rlmesh import EnvServer, ModelServer, RemoteModel
-from tests.integration.envs import CounterEnv
-from tests.integration.serving import PLAIN, Echo
 from tests.processes import finished, running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it forks")
@@ -120,18 +115,13 @@ def test_a_vector_of_gymnasium(context: str, tmp_path: Path) -> None:
         assert "get_context('spawn')" in done.stderr
 
 
-def test_a_forked_child_can_make_no_server_and_ask_no_model() -> None:
-    with ModelServer(Echo()) as server:
-        context = multiprocessing.get_context("fork")
-        results = context.SimpleQueue()
-        child = context.Process(target=_tries, args=(server.address, results), daemon=True)
-        child.start()
-        child.join(30)
-        assert not child.is_alive()
-        assert results.get() == ["ConnectError", "RuntimeError"]
+TRIES = """
+import multiprocessing
+from rlmesh import EnvServer, ModelServer, RemoteModel
+from tests.integration.envs import CounterEnv
+from tests.integration.serving import PLAIN, Echo
 
-
-def _tries(address: str, results: Any) -> None:
+def tries(address, results):
     names = []
     for make in (lambda: RemoteModel(address, PLAIN), lambda: EnvServer(CounterEnv())):
         try:
@@ -139,3 +129,17 @@ def _tries(address: str, results: Any) -> None:
         except Exception as error:
             names.append(type(error).__name__)
     results.put(names)
+
+with ModelServer(Echo()) as server:
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+    child = context.Process(target=tries, args=(server.address, results), daemon=True)
+    child.start()
+    print(results.get(), flush=True)
+    child.join()
+"""
+
+
+def test_a_forked_child_can_make_no_server_and_ask_no_model() -> None:
+    done = finished(["-c", TRIES])
+    assert "['ConnectError', 'RuntimeError']" in done.stdout, done.stdout + done.stderr
