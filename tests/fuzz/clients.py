@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -24,7 +25,7 @@ from tests.fuzz.parts import split
 from tests.fuzz.promises import check_refusal
 from tests.fuzz.values import BACKENDS, has_half_graph
 
-__all__ = ["Script", "run"]
+__all__ = ["Script", "call_for_each", "run"]
 
 _VECTOR, _OTHER_BACKEND, _OWN_OPEN = 1, 2, 4
 """Bits of the first byte; with the last one, the first frame is the answer to Open."""
@@ -116,17 +117,32 @@ def _play_script(frames: list[bytes], vector: bool, backend: ArrayBackend) -> No
         )
     except RLMeshError:
         return
-    for frame in frames[1:-1]:  # The last one is what close() is answered.
-        if frame == LOSE or _kind(frame) == "open":
+    call_for_each(frames, _kind, lambda frame: _call(stub, frame, vector))
+    with contextlib.suppress(EnvError):
+        stub.close()
+
+
+def call_for_each(
+    frames: list[bytes],
+    kind_of: Callable[[bytes], str | None],
+    call: Callable[[bytes], object],
+) -> None:
+    """Make a call for each answer of a script, until the client is closed or lost.
+
+    Args:
+        frames: The script: the answer to Open, those to the calls, and the one to close().
+        kind_of: Returns the kind of an answer.
+        call: Makes the call that an answer belongs to.
+    """
+    for frame in frames[1:-1]:
+        if frame == LOSE or kind_of(frame) == "open":
             continue  # The call before it meets this one.
         try:
-            _call(stub, frame, vector)
+            call(frame)
         except (ClosedError, ConnectionLostError):
             break
         except RLMeshError:
             pass
-    with contextlib.suppress(EnvError):
-        stub.close()
 
 
 def _call(stub: EnvStub, frame: bytes, vector: bool) -> None:

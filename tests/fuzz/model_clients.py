@@ -19,13 +19,11 @@ from rlmesh._transport.address import parse_address
 from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh.adapters import ModelSpec
 from rlmesh.backends import NATIVE, ArrayBackend
-from rlmesh.errors import ClosedError, CodecError, ConnectionLostError, RLMeshError
+from rlmesh.errors import CodecError, RLMeshError
 from rlmesh.specs import Capability, SessionTerms
-from rlmesh.tensor import Tensor
-from tests.fuzz.clients import Script
-from tests.fuzz.connections import LOSE
+from tests.fuzz.clients import Script, call_for_each
 from tests.fuzz.environments import PEER, one_version
-from tests.fuzz.model_sessions import CONTRACT, OBSERVATIONS
+from tests.fuzz.model_sessions import CONTRACT, OBSERVATION, OBSERVATIONS
 from tests.fuzz.parts import split
 from tests.fuzz.promises import check_refusal
 from tests.fuzz.values import BACKENDS
@@ -37,9 +35,7 @@ _OWN_OPEN, _OTHER_BACKEND = 1, 2
 
 LANES = (5, 9)
 
-_OBSERVED = SpaceCodec(OBSERVATIONS, NATIVE, root="observation").encode(
-    (1, "ab", Tensor(bytes(2), "bool", (2,)))
-)
+_OBSERVED = SpaceCodec(OBSERVATIONS, NATIVE, root="observation").encode(OBSERVATION)
 
 
 def run(data: bytes) -> None:
@@ -95,15 +91,7 @@ def _play(frames: list[bytes], backend: ArrayBackend) -> None:
         except RLMeshError:
             return
         observation = SpaceCodec(OBSERVATIONS, backend, root="observation").decode(_OBSERVED)
-        for frame in frames[1:-1]:  # The last one answers close().
-            if frame == LOSE or _kind(frame) == "open":
-                continue  # The call before it meets this one.
-            try:
-                _call(stub, frame, observation)
-            except (ClosedError, ConnectionLostError):
-                break
-            except RLMeshError:
-                pass
+        call_for_each(frames, _kind, lambda frame: _call(stub, frame, observation))
         with contextlib.suppress(RLMeshError):
             stub.close()
 

@@ -20,10 +20,9 @@ from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh.adapters import ModelSpec, PredictForm
 from rlmesh.backends import NATIVE
 from rlmesh.specs import SessionTerms
-from rlmesh.tensor import Tensor
 from tests.fuzz.connections import LOSE, SWAP
 from tests.fuzz.environments import PEER
-from tests.fuzz.model_sessions import ACTIONS, CONTRACT, OBSERVATIONS
+from tests.fuzz.model_sessions import ACTION, ACTIONS, CONTRACT, OBSERVATION, OBSERVATIONS
 from tests.fuzz.oracle import THIS
 from tests.fuzz.parts import join
 from tests.fuzz.sessions import RESUMABLE
@@ -31,8 +30,6 @@ from tests.fuzz.sessions import RESUMABLE
 __all__ = ["replies", "sessions"]
 
 _CODEC = ModelWireCodec(NATIVE)
-_OBSERVATION = (1, "ab", Tensor(bytes(2), "bool", (2,)))
-_ACTION = {"eye": Tensor(bytes(4), "uint8", (2, 2))}
 
 
 def sessions() -> Iterable[tuple[str, bytes]]:
@@ -103,8 +100,8 @@ def _requests(bodies: list[Any]) -> Iterator[bytes]:
 def _predict(form: PredictForm, *lanes: int, most: int = 0) -> Predict:
     codec, count = SpaceCodec(OBSERVATIONS, NATIVE, root="observation"), len(lanes)
     if form in (PredictForm.SINGLE, PredictForm.CHUNK):
-        return Predict(form, lanes, m.Encoded(codec.encode(_OBSERVATION)), most)
-    slabs = codec.encode_values([_OBSERVATION] * count)
+        return Predict(form, lanes, m.Encoded(codec.encode(OBSERVATION)), most)
+    slabs = codec.encode_values([OBSERVATION] * count)
     return Predict(form, lanes, m.Encoded(slabs, count), most)
 
 
@@ -112,5 +109,5 @@ def _encoded(count: int | None) -> m.Encoded:
     """Return one action, or a batch."""
     codec = SpaceCodec(ACTIONS, NATIVE, root="action")
     if count is None:
-        return m.Encoded(codec.encode(_ACTION))
-    return m.Encoded(codec.encode_values([_ACTION] * count), count)
+        return m.Encoded(codec.encode(ACTION))
+    return m.Encoded(codec.encode_values([ACTION] * count), count)

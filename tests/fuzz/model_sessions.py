@@ -32,9 +32,15 @@ from tests.fuzz.oracle import Endpoint, Stream, code_of
 from tests.fuzz.parts import split
 from tests.fuzz.sessions import RESUMABLE
 
-__all__ = ["ACTIONS", "CONTRACT", "OBSERVATIONS", "run"]
+__all__ = ["ACTION", "ACTIONS", "CONTRACT", "OBSERVATION", "OBSERVATIONS", "run"]
 
 OBSERVATIONS, ACTIONS = LaneEnv.single_action_space, LaneEnv.single_observation_space
+
+OBSERVATION, ACTION = (
+    (1, "ab", Tensor(bytes(2), "bool", (2,))),
+    {"eye": Tensor(bytes(4), "uint8", (2, 2))},
+)
+"""A value of each space."""
 
 CONTRACT = EnvContract("lanes", OBSERVATIONS, ACTIONS)
 """The only contract that the model takes, whatever its id and metadata are."""
@@ -74,7 +80,7 @@ class NotingModel:
 
     def predict(self, observation: Any, context: EpisodeContext) -> Any:
         self._note([observation], [context])
-        return {"eye": Tensor(bytes(4), "uint8", (2, 2))}
+        return ACTION
 
     def predict_batch(self, observations: Any, contexts: Sequence[EpisodeContext]) -> Any:
         self._note(unstack(OBSERVATIONS, observations), contexts)

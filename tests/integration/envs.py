@@ -16,6 +16,7 @@ import rlmesh
 
 __all__ = [
     "CounterEnv",
+    "GatedEnv",
     "MischiefEnv",
     "ParentEnv",
     "ScriptedEnv",
@@ -47,6 +48,28 @@ class CounterEnv:
 
     def close(self) -> None:
         self.closed += 1
+
+
+class GatedEnv(CounterEnv):
+    """Its steps wait until `go` is set.
+
+    Attributes:
+        entered: Set when a step has begun.
+        go: Lets steps go on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = threading.Event()
+        self.go = threading.Event()
+
+    def pass_gate(self) -> None:
+        self.entered.set()
+        assert self.go.wait(30)
+
+    def step(self, action: Any) -> Any:
+        self.pass_gate()
+        return super().step(action)
 
 
 class ScriptedEnv(CounterEnv):

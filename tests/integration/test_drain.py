@@ -14,23 +14,9 @@ from rlmesh_proto.env.v1 import env_pb2, env_pb2_grpc
 
 from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions, errors
 from tests.certificates import issued
-from tests.integration.envs import CounterEnv
+from tests.integration.envs import CounterEnv, GatedEnv
 from tests.integration.raw_grpc import RawConnection
 from tests.processes import until
-
-
-class GatedEnv(CounterEnv):
-    """Its steps wait until they may go on."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.entered = threading.Event()
-        self.go = threading.Event()
-
-    def step(self, action: Any) -> Any:
-        self.entered.set()
-        assert self.go.wait(30)
-        return super().step(action)
 
 
 def ask_to_stop(server: EnvServer, seconds: float) -> None:

@@ -13,28 +13,14 @@ from typing import Any
 import pytest
 
 from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions, errors
-from tests.integration.envs import CounterEnv
+from tests.integration.envs import CounterEnv, GatedEnv
 from tests.integration.serving import PLAIN, Echo, seen
 from tests.processes import running, until
 
 
-class HangingEnv(CounterEnv):
-    """Its steps hang until the test ends."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.entered = threading.Event()
-        self.go = threading.Event()
-
-    def step(self, action: Any) -> Any:
-        self.entered.set()
-        self.go.wait(60)
-        return super().step(action)
-
-
 @contextmanager
-def hanging() -> Generator[tuple[EnvServer, HangingEnv], None, None]:
-    env = HangingEnv()
+def hanging() -> Generator[tuple[EnvServer, GatedEnv], None, None]:
+    env = GatedEnv()
     with EnvServer(env) as server:
         try:
             yield server, env
@@ -70,7 +56,7 @@ def test_after_ctrl_c_in_a_step_that_hangs_close_returns() -> None:
 
 
 ENDING = """
-import sys, threading
+import sys
 from rlmesh import RemoteEnv
 remote = RemoteEnv(sys.argv[1], transport=sys.argv[2])
 remote.reset()

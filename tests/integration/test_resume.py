@@ -18,13 +18,13 @@ from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._session.client_session import ClientSession
 from rlmesh.specs import Reconnect
 from tests.faults import Proxy
-from tests.integration.envs import CounterEnv
+from tests.integration.envs import CounterEnv, GatedEnv
 from tests.processes import finished, until
 
 ENDLESS = 10**9
 
 
-class TallyEnv(CounterEnv):
+class TallyEnv(GatedEnv):
     """Answers each step with how many there have been; may be held up."""
 
     observation_space = rlmesh.spaces.Discrete(ENDLESS)  # type: ignore[assignment]
@@ -33,8 +33,6 @@ class TallyEnv(CounterEnv):
         super().__init__()
         self.steps = 0
         self.resets = 0
-        self.entered = threading.Event()
-        self.go = threading.Event()
         self.go.set()
 
     def reset(self, seed: Any = None, options: Any = None) -> Any:
@@ -42,8 +40,7 @@ class TallyEnv(CounterEnv):
         return 0, {}
 
     def step(self, action: Any) -> Any:
-        self.entered.set()
-        assert self.go.wait(30)
+        self.pass_gate()
         self.steps += 1
         return self.steps, 0.5, False, False, {"action": action}
 

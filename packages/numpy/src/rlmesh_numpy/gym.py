@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from rlmesh._client.base import EnvClientBase
+from rlmesh._client.connect import closed_on_failure
 from rlmesh._client.env_stub import EnvStub
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import EnvError, UnsupportedError
@@ -86,12 +87,9 @@ class GymnasiumClient(EnvClientBase):
         self._stub = EnvStub(
             address, self._backend, vector=vector, lane_backend=self._lane_backend, **options
         )
-        try:
+        with closed_on_failure(self._stub):
             self._check_mode(render_mode)
             yield self._stub.contract
-        except BaseException:
-            self._stub.close()
-            raise
 
     def _check_mode(self, wanted: str | None) -> None:
         served = self.env_contract.render_mode

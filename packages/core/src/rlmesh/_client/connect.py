@@ -1,16 +1,19 @@
-"""Name and address of a client, as needed before it connects."""
+"""The start of a client: its name, its address, and its end if its constructor fails."""
 
 from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Protocol
 
 from rlmesh._logs import warn
 from rlmesh._transport.address import Address, parse_address
 from rlmesh._transport.grpc.tls import secured
 from rlmesh.options import TLS
 
-__all__ = ["client_name", "destination"]
+__all__ = ["client_name", "closed_on_failure", "destination"]
 
 
 def client_name() -> str:
@@ -39,3 +42,21 @@ def destination(address: str | int, token: str, tls: TLS | None, *, stacklevel: 
             stacklevel=stacklevel,
         )
     return where
+
+
+class _Closable(Protocol):
+    """A client or session."""
+
+    def close(self) -> None:
+        """End the session."""
+        ...
+
+
+@contextmanager
+def closed_on_failure(client: _Closable) -> Generator[None, None, None]:
+    """Close a client if the rest of a constructor fails."""
+    try:
+        yield
+    except BaseException:
+        client.close()
+        raise

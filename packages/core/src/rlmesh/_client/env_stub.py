@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from rlmesh._client.async_call import AsyncCall
-from rlmesh._client.connect import client_name, destination
+from rlmesh._client.connect import client_name, closed_on_failure, destination
 from rlmesh._client.transport_choice import Transport, TransportChoice
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.actions import encode_actions
@@ -84,14 +84,11 @@ class EnvStub:
             ConnectOptions(connect_timeout, wait, on_reconnect),
             transports.moves,
         )
-        try:
+        with closed_on_failure(self._session):
             transports.check(self._session)
             self._calls = AsyncCall(str(where))
             self._check_kind(vector)
             self._make_codecs(backend, lane_backend or backend, validation)
-        except BaseException:
-            self._session.close()
-            raise
         self._backend = backend
         self._num_envs = self.contract.num_envs if vector else None
         self._copy = copy

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlmesh._client.connect import client_name
+from rlmesh._client.connect import client_name, closed_on_failure
 from rlmesh._client.transport_choice import TransportChoice
 from rlmesh._codec import SpaceCodec
 from rlmesh._messages import env as m
@@ -116,7 +116,7 @@ class ModelStub:
             contract=contract,
             raise_failure=raise_model_failure,
         )
-        try:
+        with closed_on_failure(self._session):
             dial.transports.check(self._session)
             self._observation = SpaceCodec(
                 contract.observation_space, backend, root="observation", validation="off"
@@ -124,9 +124,6 @@ class ModelStub:
             self._action = SpaceCodec(
                 contract.action_space, backend, root="action", validation="off"
             )
-        except BaseException:
-            self._session.close()
-            raise
         self._running: set[int] = set()
         self._free: list[int] = []
         self._next_lane = FIRST_LANE

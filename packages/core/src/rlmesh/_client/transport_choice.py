@@ -64,14 +64,13 @@ class TransportChoice:
         return GrpcConnection(self.where, service, self._token, self._tls)
 
     def check(self, session: ClientSession) -> None:
-        """Close a session that is not on the transport that the user has chosen, and raise.
+        """Raise if a session is not on the transport that the user has chosen.
 
         Raises:
             UnsupportedError: If frames were chosen and the session is on gRPC.
         """
         if self._asked != "frames" or session.transport == "frames":
             return
-        session.close()
         raise UnsupportedError(
             f"{self.where} is not reached over frames: they need Linux, the same host and user, "
             f"a server that offers them (ServeOptions.frames, grace_period) and half of the file "

@@ -127,6 +127,8 @@ class DynamicBatcher:
         askers: How many sessions there are, each of which asks for one thing at a time.
     """
 
+    waits_for_calls = True
+
     def __init__(self, max_batch_size: int, max_delay: float, askers: Callable[[], int]) -> None:
         self._max_batch_size = max_batch_size
         self._max_delay = max_delay
@@ -136,8 +138,6 @@ class DynamicBatcher:
         self._changed = threading.Condition()
         self._stopping = False
         self._owner = 0
-
-    waits_for_calls = True
 
     @property
     def is_current(self) -> bool:

@@ -303,8 +303,7 @@ class ClientSession:
     def _let_go(self) -> None:
         """Send Close, so that the next client need not wait for the grace period to end."""
         with contextlib.suppress(Exception):
-            frame = self._codec.write_request(m.Request(self._sequence + 1, m.Close()))
-            self._transport.exchange(frame, _CLOSE_PATIENCE)
+            _send_close(self._transport, self._codec, self._sequence + 1, _CLOSE_PATIENCE)
 
     def _time_left(self, deadline: float | None) -> float | None:
         """Return the seconds until a deadline, at least a little; None if there is none."""
@@ -447,6 +446,14 @@ class ClientSession:
                 drop(self._transport)
 
 
+def _send_close(
+    transport: ClientConnection, codec: ClientWireCodec, number: int, timeout: float
+) -> None:
+    """Send the request Close, and wait for its answer, which is not read."""
+    frame = codec.write_request(m.Request(number, m.Close()))
+    transport.exchange(frame, timeout)
+
+
 def _end_deleted(transport: ClientConnection, codec: ClientWireCodec, close: int | None) -> None:
     """End the session of a client that was deleted without `close`.
 
@@ -457,8 +464,7 @@ def _end_deleted(transport: ClientConnection, codec: ClientWireCodec, close: int
     """
     with contextlib.suppress(Exception):
         if close is not None:
-            frame = codec.write_request(m.Request(close, m.Close()))
-            transport.exchange(frame, _CLOSE_TIMEOUT)
+            _send_close(transport, codec, close, _CLOSE_TIMEOUT)
     with contextlib.suppress(Exception):
         transport.close()
 
