@@ -291,8 +291,9 @@ class EnvStub:
 
     def close(self) -> None:
         """End the session; may be called again."""
+        pending = self._calls.pending
         try:
-            self._session.close()
+            self._session.close(None if pending is None else pending[1])
         finally:
             self._calls.close()
 

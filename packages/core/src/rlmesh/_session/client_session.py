@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import concurrent.futures
 import contextlib
 import os
 import threading
@@ -191,24 +192,29 @@ class ClientSession:
             self._collect(*self._unanswered)
         return self._exchange(body, expected)
 
-    def close(self) -> None:
+    def close(self, pending: concurrent.futures.Future[Any] | None = None) -> None:
         """End the session and drop the connection; may be called again.
 
         A running call has 5 s to end. After that, the connection is dropped regardless, and the
         call raises ClosedError.
 
+        Args:
+            pending: Call of another thread, which may not have begun yet; None: there is none.
+
         Raises:
             EnvError: If the environment's own close fails; the session has ended all the same.
         """
-        self._close(_CLOSE_TIMEOUT)
+        self._close(_CLOSE_TIMEOUT, pending)
 
-    def _close(self, timeout: float) -> None:
+    def _close(self, timeout: float, pending: concurrent.futures.Future[Any] | None = None) -> None:
         """End the session within about `timeout` seconds; see `close`."""
         if self._closed or os.getpid() != self._process:
             return
         deadline = self._clock.monotonic() + timeout
         try:
-            if not self._busy.acquire(timeout=timeout):
+            if pending is not None:
+                concurrent.futures.wait([pending], timeout)
+            if not self._busy.acquire(timeout=max(deadline - self._clock.monotonic(), 0.0)):
                 self._end_running()
                 return
             try:
