@@ -147,17 +147,28 @@ def _dicts(children: Draw) -> Draw:
         mixed.map(OrderedDict).map(gs.Dict),
         mixed.map(lambda x: gs.Dict(list(x.items()))),
         plain.map(lambda x: gs.Dict(**{f"k{key}": part for key, part in x.items()})),
+        *([mixed.map(lambda x: gs.Dict(x, sort_keys=False))] if GYMNASIUM >= (1, 4) else []),
     )
 
 
 def _composites(children: Draw) -> Draw:
+    features = FEATURES
+    if GYMNASIUM >= (1, 4):
+        features = st.one_of(FEATURES, children.filter(_has_leaves))
     return st.one_of(
         _dicts(children),
         st.lists(children, max_size=3).map(gs.Tuple),
         st.lists(children, min_size=1, max_size=3).map(gs.OneOf),
         st.builds(gs.Sequence, children, stack=st.booleans()),
-        st.builds(gs.Graph, FEATURES, st.none() | FEATURES),
+        st.builds(gs.Graph, features, st.none() | features),
     )
+
+
+def _has_leaves(space: Any) -> bool:
+    if isinstance(space, (gs.Dict, gs.Tuple)):
+        parts = space.spaces.values() if isinstance(space, gs.Dict) else space.spaces
+        return any(map(_has_leaves, parts))
+    return True
 
 
 def gymnasium_spaces(leaves: Draw = LEAVES) -> Draw:

@@ -34,8 +34,8 @@ def _near(value: Any) -> Draw:
         return _near_tuples(value)
     if isinstance(value, str):
         return st.sampled_from([value + "a", value[1:], value[::-1], value * 2, value.encode()])
-    assert isinstance(value, int)
-    return _near_integers(value)
+    assert isinstance(value, (int, np.integer))
+    return _near_integers(int(value))
 
 
 def _near_integers(value: int) -> Draw:

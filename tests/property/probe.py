@@ -61,31 +61,41 @@ class ProbeEnv(gym.Env[Any, Any]):
         return (self.np_random.random((3, 2, 3)) * 255).astype(np.uint8)
 
 
-def received(space: gs.Space[Any], value: Any) -> Any:
-    """A sample of the space as a client gets it: integers Python's, all other numbers arrays."""
+def received(space: gs.Space[Any], value: Any, library: str = "numpy") -> Any:
+    """A sample of the space as a client gets it, with NumPy's arrays for those of its library.
+
+    In NumPy integers have the space's type, as in samples; in other libraries they are Python's.
+    """
     if isinstance(space, gs.Discrete):
-        return int(value)
+        return space.dtype.type(value) if library == "numpy" else int(value)
     if isinstance(space, gs.OneOf):
-        return int(value[0]), received(space.spaces[value[0]], value[1])
+        index = np.int64(value[0]) if library == "numpy" else int(value[0])
+        return index, received(space.spaces[value[0]], value[1], library)
     if isinstance(space, gs.Dict):
-        return {key: received(part, value[key]) for key, part in space.spaces.items()}
+        return {key: received(part, value[key], library) for key, part in space.spaces.items()}
     if isinstance(space, gs.Tuple):
-        return tuple(map(received, space.spaces, value))
+        return tuple(received(part, x, library) for part, x in zip(space.spaces, value))
     if isinstance(space, gs.Sequence):
         if space.stack:
-            return received_batch(space.feature_space, value)
-        return tuple(received(space.feature_space, part) for part in value)
+            return received_batch(space.feature_space, value, library)
+        return tuple(received(space.feature_space, part, library) for part in value)
     if isinstance(space, (gs.Box, gs.MultiDiscrete, gs.MultiBinary)):
         return np.asarray(value, space.dtype)
+    if isinstance(space, gs.Graph):
+        nodes = received_batch(space.node_space, value.nodes, library)
+        edges = value.edges
+        if edges is not None:
+            edges = received_batch(space.edge_space, edges, library)
+        return gs.GraphInstance(nodes, edges, value.edge_links)
     return value
 
 
-def received_batch(space: gs.Space[Any], batch: Any) -> Any:
+def received_batch(space: gs.Space[Any], batch: Any, library: str = "numpy") -> Any:
     """A batch of samples as a client gets it."""
     if isinstance(space, gs.Dict):
-        return {key: received_batch(part, batch[key]) for key, part in space.spaces.items()}
+        return {k: received_batch(part, batch[k], library) for k, part in space.spaces.items()}
     if isinstance(space, gs.Tuple):
-        return tuple(map(received_batch, space.spaces, batch))
+        return tuple(received_batch(part, x, library) for part, x in zip(space.spaces, batch))
     if isinstance(space, (gs.Box, gs.Discrete, gs.MultiDiscrete, gs.MultiBinary)):
         return np.asarray(batch, space.dtype)
-    return tuple(received(space, part) for part in batch)
+    return tuple(received(space, part, library) for part in batch)

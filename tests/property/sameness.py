@@ -67,7 +67,11 @@ _FACTS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     gs.MultiBinary: lambda s: (s.n, s.shape),
     gs.MultiDiscrete: lambda s: (s.nvec, s.start),
     gs.Text: lambda s: (s.min_length, s.max_length, s.character_list),
-    gs.Dict: lambda s: (tuple(s.spaces), tuple(s.spaces.values())),
+    gs.Dict: lambda s: (
+        tuple(s.spaces),
+        tuple(s.spaces.values()),
+        getattr(s, "sort_keys", True),
+    ),
     gs.Tuple: lambda s: (s.spaces,),
     gs.OneOf: lambda s: (s.spaces,),
     gs.Sequence: lambda s: (s.feature_space, s.stack),

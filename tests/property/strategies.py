@@ -147,12 +147,17 @@ def nested(leaves: Draw, composites: Callable[[Draw], Draw]) -> Draw:
 
 
 def _composites(children: Draw) -> Draw:
+    features = st.one_of(FEATURES, children.filter(has_leaves))
     return st.one_of(
-        st.dictionaries(KEYS, children, max_size=3).map(spaces.Dict),
+        st.builds(
+            lambda parts, flag: spaces.Dict(parts, sort_keys=flag),
+            st.dictionaries(KEYS, children, max_size=3),
+            st.booleans(),
+        ),
         st.lists(children, max_size=3).map(spaces.Tuple),
         st.lists(children, min_size=1, max_size=3).map(spaces.OneOf),
         st.builds(spaces.Sequence, children, stack=st.booleans()),
-        st.builds(spaces.Graph, FEATURES, st.none() | FEATURES),
+        st.builds(spaces.Graph, features, st.none() | features),
     )
 
 
@@ -282,8 +287,11 @@ def spaces_and_values(
 def leaves_of(space: Any, path: str = "value") -> list[tuple[str, Any]]:
     """The leaves of a space in canonical order, each with its path as in errors."""
     if isinstance(space, spaces.Graph):
-        parts = [("nodes", space.node_space), ("edges", space.edge_space)]
-        return [(f"{path}.{name}", part) for name, part in parts if part is not None]
+        return list(
+            itertools.chain.from_iterable(
+                leaves_of(part, f"{path}.{name}") for name, part in space.children
+            )
+        )
     if not space.children:
         return [(path, space)] if has_leaves(space) else []
     inner: Sequence[tuple[Any, Any]] = space.children
@@ -297,7 +305,8 @@ def leaves_of(space: Any, path: str = "value") -> list[tuple[str, Any]]:
 def paths_of(space: Any, path: str = "value") -> set[str]:
     """The places of a space that an error may name."""
     if isinstance(space, spaces.Graph):
-        return {path, *(f"{path}.{name}" for name in ("nodes", "edges", "edge_links"))}
+        parts = [paths_of(part, f"{path}.{name}") for name, part in space.children]
+        return {path, f"{path}.edges", f"{path}.edge_links"}.union(*parts)
     inner = [paths_of(part, path + spaces.path_text((key,))) for key, part in space.children]
     return {path}.union(*inner)
 

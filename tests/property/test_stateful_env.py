@@ -98,7 +98,7 @@ class RemoteEnvMachine(RuleBasedStateMachine):
         if not member and answer[0] is EnvError:
             return  # Some versions of Gymnasium draw what is no sample, which cannot be sent.
         got, *others = answer
-        want = received(space, observation)
+        want = received(space, observation, self.library)
         if self.library == "numpy" and member:
             assert contains(self.remote.observation_space, got)
         assert identical(as_numpy(got), want)

@@ -146,7 +146,7 @@ class RemoteVectorMachine(RuleBasedStateMachine):
             return
         observations, *rest = expected
         got, *others = call(self.remote)
-        want = deepcopy(received_batch(self.space, observations))
+        want = deepcopy(received_batch(self.space, observations, self.library))
         assert identical(as_numpy(got), want)
         self.kept = [*self.kept[-5:], (got, want)]
         assert same_infos(as_numpy(others.pop()), self.told(rest.pop()))
@@ -157,7 +157,7 @@ class RemoteVectorMachine(RuleBasedStateMachine):
         infos = deepcopy(infos)
         for lane, last in enumerate(infos.get("final_obs", ())):
             if last is not None:
-                infos["final_obs"][lane] = received(self.space, last)
+                infos["final_obs"][lane] = received(self.space, last, self.library)
         return listed(infos) if self.library == "native" else infos
 
     @rule(seed=st.none() | SEEDS)

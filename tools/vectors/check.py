@@ -178,9 +178,16 @@ def _graph(space: Space, path: str, level: int) -> None:
     if graph.HasField("edge_space"):
         children.append((graph.edge_space, path + ".edges"))
     for child, at in children:
-        if child.WhichOneof("kind") not in ("box", "discrete"):
-            raise Rejected("MALFORMED", at, "features that are neither Box nor Discrete")
         check(child, at, level + 1)
+        if _is_slabless(child):
+            raise Rejected("MALFORMED", at, "features without a slab")
+
+
+def _is_slabless(space: Space) -> bool:
+    kind = space.WhichOneof("kind")
+    if kind == "dict":
+        return all(_is_slabless(entry.space) for entry in space.dict.entries)
+    return kind == "tuple" and all(map(_is_slabless, space.tuple.spaces))
 
 
 def _one_of(space: Space, path: str, level: int) -> None:

@@ -143,13 +143,19 @@ def _tuple(space: Space, slabs: _Slabs, n: int, path: str) -> list[Tagged]:
 def _sequence(space: Space, slabs: _Slabs, n: int, path: str) -> list[Tagged]:
     lengths = slabs.uint32s(n, path)
     _check_place(sum(lengths), path)
-    empty = lengths.count(0) if space.sequence.stacked else 0
-    free = sum(lengths) * _free(space.sequence.space) + empty * _parts(space.sequence.space)
-    slabs.check_free(free, path)
+    if space.sequence.stacked:
+        _check_stacks(slabs, space.sequence.space, lengths, path)
+    else:
+        slabs.check_free(sum(lengths) * _free(space.sequence.space), path)
     elements = iter(_walk(space.sequence.space, slabs, sum(lengths), path))
     if space.sequence.stacked and not _has_slabs(space.sequence.space) and any(lengths):
         raise Rejected("INVALID_VALUE", path, f"a stack of nothing with lengths {lengths}")
     return [{"sequence": [next(elements) for _ in range(length)]} for length in lengths]
+
+
+def _check_stacks(slabs: _Slabs, space: Space, lengths: list[int], path: str) -> None:
+    """Check the number of values without a byte in stacks of values of `space` (M-8)."""
+    slabs.check_free(sum(lengths) * _free(space) + lengths.count(0) * _parts(space), path)
 
 
 def _has_slabs(space: Space) -> bool:
@@ -202,11 +208,13 @@ def _graph(space: Space, slabs: _Slabs, n: int, path: str) -> list[Tagged]:
     _check_place(sum(edge_counts), path)
     slab = slabs.take(path + ".edge_links", 8 * linked)
     links = [list(struct.unpack("<ii", slab[8 * i : 8 * i + 8])) for i in range(linked)]
+    _check_stacks(slabs, graph.node_space, node_counts, path)
     nodes = _walk(graph.node_space, slabs, sum(node_counts), path + ".nodes")
     edges: list[Tagged] = []
     if graph.HasField("edge_space"):
-        featured = sum(e for flag, e in zip(flags, edge_counts) if flag & 1)
-        edges = _walk(graph.edge_space, slabs, featured, path + ".edges")
+        featured = [e for flag, e in zip(flags, edge_counts) if flag & 1]
+        _check_stacks(slabs, graph.edge_space, featured, path)
+        edges = _walk(graph.edge_space, slabs, sum(featured), path + ".edges")
     values = _graphs(flags, list(zip(node_counts, edge_counts)), nodes, edges, links)
     for value in values:
         pairs: list[list[int]] = value["graph"]["edge_links"] or []

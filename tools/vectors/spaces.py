@@ -108,9 +108,9 @@ def text(charset: str, min_length: int, max_length: int) -> Space:
     return Space(text=space_pb2.Text(min_length=min_length, max_length=max_length, charset=charset))
 
 
-def dict_(*entries: tuple[Key, Space]) -> Space:
+def dict_(*entries: tuple[Key, Space], insertion_ordered: bool = False) -> Space:
     """Return a Dict of (key, space) pairs."""
-    made = space_pb2.Dict()
+    made = space_pb2.Dict(insertion_ordered=insertion_ordered)
     for key, space in entries:
         entry = made.entries.add(space=space)
         if isinstance(key, str):
@@ -147,7 +147,7 @@ def describe(space: Space) -> dict[str, Any]:
         return {"box": _describe_box(space.box)}
     if kind == "dict":
         pairs = [[describe_key(e), describe(e.space)] for e in space.dict.entries]
-        return {"dict": pairs}
+        return {"dict": {"entries": pairs, "insertion_ordered": space.dict.insertion_ordered}}
     if kind == "tuple":
         return {"tuple": [describe(s) for s in space.tuple.spaces]}
     if kind == "one_of":

@@ -127,9 +127,11 @@ export class SequencePlan implements Plan {
     checkPlace(n, this.path);
     const lengths = slabs.uint32s(n, this.path);
     this.check(lengths);
-    const { parts, free } = this.plan;
-    const empty = this.stacked ? lengths.filter((length) => length === 0).length : 0;
-    slabs.checkFree(sum(lengths) * free + empty * parts, this.path);
+    if (this.stacked) {
+      checkStacks(slabs, this.plan, lengths, this.path);
+    } else {
+      slabs.checkFree(sum(lengths) * this.plan.free, this.path);
+    }
     return split(this.plan.decode(slabs, sum(lengths)), lengths);
   }
 
@@ -139,6 +141,17 @@ export class SequencePlan implements Plan {
       throw invalidValue(this.path, "no elements in a stack of nothing (V-15)", String(lengths));
     }
   }
+}
+
+/** Check the number of values without a byte in stacks, before any is made (M-8). */
+export function checkStacks(
+  slabs: SlabReader,
+  { parts, free }: Plan,
+  lengths: readonly number[],
+  path: string,
+): void {
+  const empty = lengths.filter((length) => length === 0).length;
+  slabs.checkFree(sum(lengths) * free + empty * parts, path);
 }
 
 /** Consecutive parts of the given lengths. */

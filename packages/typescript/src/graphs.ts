@@ -1,6 +1,6 @@
 /** Graphs: flags, counts and links, then the features of nodes and edges (V-10, V-11). */
 
-import { isArray, split } from "./containers.js";
+import { checkStacks, isArray, split } from "./containers.js";
 import { invalidValue } from "./errors.js";
 import { checkPlace, int32Slab, int32sOf, type Plan, type SlabReader } from "./slabs.js";
 import { sum, uint32Slab } from "./slabs.js";
@@ -79,8 +79,13 @@ export class GraphPlan implements Plan {
     });
     this.check(counts);
     const links = this.takeLinks(slabs, counts);
+    checkStacks(slabs, this.nodes, nodeCounts, this.path);
     const nodes = split(this.nodes.decode(slabs, sum(nodeCounts)), nodeCounts);
     const featured = counts.map((graph) => (graph.flags & FEATURES ? graph.edges : 0));
+    if (this.edges !== null) {
+      const stacks = featured.filter((_, at) => (counts[at]?.flags ?? 0) & FEATURES);
+      checkStacks(slabs, this.edges, stacks, this.path);
+    }
     const edges = split(this.edges?.decode(slabs, sum(featured)) ?? [], featured);
     return counts.map((graph, at): GraphValue => ({
       nodes: nodes[at] ?? [],

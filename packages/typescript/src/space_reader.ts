@@ -7,7 +7,7 @@ import { count, type ElementType, elementsOf, elementTypeOf } from "./dtypes.js"
 import { malformed, step, unsupported } from "./errors.js";
 import { checkedShape, checkLimit, DEPTH, KEY_BYTES, LEAF_BYTES } from "./limits.js";
 import { LEAF_DIMENSIONS, LEAVES, SPACES } from "./limits.js";
-import type * as spaces from "./spaces.js";
+import * as spaces from "./spaces.js";
 import { utf8Of } from "./text.js";
 
 /**
@@ -76,7 +76,7 @@ class Reader {
       const at = path + step(key);
       return [key, this.space(present(entry.space, at, "a space"), at, level + 1)];
     });
-    return { family: "dict", entries };
+    return { family: "dict", entries, insertionOrdered: message.insertionOrdered };
   }
 
   private graph(message: proto.Graph, path: string, level: number): spaces.Graph {
@@ -87,14 +87,10 @@ class Reader {
     return { family: "graph", nodeSpace, edgeSpace };
   }
 
-  private features(
-    message: proto.Space,
-    path: string,
-    level: number,
-  ): spaces.Box | spaces.Discrete {
+  private features(message: proto.Space, path: string, level: number): spaces.Space {
     const space = this.space(message, path, level + 1);
-    if (space.family !== "box" && space.family !== "discrete") {
-      throw malformed(path, "features that are a Box or a Discrete", space.family);
+    if (spaces.isSlabless(space)) {
+      throw malformed(path, "features that have a slab", `a ${space.family} without one`);
     }
     return space;
   }

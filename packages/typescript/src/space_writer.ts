@@ -28,7 +28,13 @@ function message(space: spaces.Space): proto.Space {
 function kindOf(space: spaces.Space): Kind {
   switch (space.family) {
     case "dict":
-      return { case: "dict", value: { entries: space.entries.map(entryOf) } };
+      return {
+        case: "dict",
+        value: {
+          entries: space.entries.map(entryOf),
+          insertionOrdered: space.insertionOrdered ?? false,
+        },
+      };
     case "tuple":
       return { case: "tuple", value: { spaces: space.spaces.map(message) } };
     case "sequence": {

@@ -63,6 +63,8 @@ export type Key = string | bigint;
 export interface Dict {
   readonly family: "dict";
   readonly entries: readonly (readonly [Key, Space])[];
+  /** Declared to keep the order of a plain mapping; it changes no value (S-11). */
+  readonly insertionOrdered?: boolean;
 }
 
 /** Numbered sub-spaces. */
@@ -82,8 +84,8 @@ export interface Sequence {
 /** Nodes, and edges that join them. */
 export interface Graph {
   readonly family: "graph";
-  readonly nodeSpace: Box | Discrete;
-  readonly edgeSpace: Box | Discrete | null;
+  readonly nodeSpace: Space;
+  readonly edgeSpace: Space | null;
 }
 
 /** One value of one of several sub-spaces. */

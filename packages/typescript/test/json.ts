@@ -31,7 +31,12 @@ export function describeSpace(space: Space): Tagged {
       return { text: { min_length, max_length, charset } };
     }
     case "dict":
-      return { dict: space.entries.map(([key, child]) => [keyTag(key), describeSpace(child)]) };
+      return {
+        dict: {
+          entries: space.entries.map(([key, child]) => [keyTag(key), describeSpace(child)]),
+          insertion_ordered: space.insertionOrdered ?? false,
+        },
+      };
     case "sequence":
       return { sequence: { space: describeSpace(space.space), stacked: space.stacked } };
     case "graph": {

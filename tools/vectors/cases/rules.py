@@ -55,7 +55,7 @@ RULES: dict[str, str] = {
     "S-11 key": "an entry has a key",
     "S-11 space": "an entry has a space",
     "S-12": "a Sequence has a space",
-    "S-13 families": "features are a Box or a Discrete",
+    "S-13 slab": "features of a Graph have a slab",
     "S-13 nodes": "a Graph has a node space",
     "S-14": "a OneOf has at least one alternative",
     "V-3": "the slabs are exactly those of the space; an empty one is not left out",

@@ -209,10 +209,12 @@ def _nested() -> list[BadSpace]:
         BadSpace(
             "graph/without-node-space", Space(graph=space_pb2.Graph(edge_space=two)), "S-13 nodes"
         ),
-        BadSpace("graph/text-nodes", graph(text("a", 0, 1)), "S-13 families"),
-        BadSpace("graph/multi-discrete-nodes", graph(multi_discrete([1], [2])), "S-13 families"),
-        BadSpace("graph/tuple-edges", graph(two, tuple_(two)), "S-13 families"),
-        BadSpace("graph/multi-binary-edges", graph(two, multi_binary([2])), "S-13 families"),
+        BadSpace("graph/empty-dict-nodes", graph(dict_()), "S-13 slab"),
+        BadSpace("graph/empty-tuple-edges", graph(two, tuple_()), "S-13 slab"),
+        BadSpace(
+            "graph/nested-slabless-nodes", graph(tuple_(dict_(), tuple_(tuple_()))), "S-13 slab"
+        ),
+        BadSpace("graph/bad-leaf-in-nodes", graph(dict_(("a", discrete(0)))), "S-7 n"),
         BadSpace("graph/bad-edge-space", graph(two, discrete(0)), "S-7 n"),
         BadSpace("one_of/no-alternative", one_of(), "S-14"),
         BadSpace("one_of/bad-alternative", one_of(two, text("", 0, 1)), "S-10 empty"),

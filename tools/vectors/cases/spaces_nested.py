@@ -68,6 +68,13 @@ def _dicts() -> list[ValidSpace]:
         ValidSpace(
             "dict/awkward-names", dict_(("a/b", two), ("['a']", two), ("a.b", two), ("\x00", two))
         ),
+        ValidSpace(
+            "dict/insertion-ordered", dict_(("b", two), ("a", UNIT), insertion_ordered=True)
+        ),
+        ValidSpace(
+            "dict/insertion-ordered-inside",
+            dict_(("z", dict_(("b", two), ("a", two), insertion_ordered=True)), ("y", two)),
+        ),
         ValidSpace("dict/empty-inside", dict_(("none", dict_()), ("nothing", tuple_()))),
         ValidSpace("dict/same-space-twice", dict_(("left", UNIT), ("right", UNIT))),
         ValidSpace("dict/robot", _robot()),
@@ -103,6 +110,8 @@ def _others() -> list[ValidSpace]:
         ValidSpace("graph/discrete-nodes", graph(discrete(3, 1))),
         ValidSpace("graph/box-and-discrete", graph(UNIT, discrete(4))),
         ValidSpace("graph/discrete-and-box", graph(discrete(4), edges)),
+        ValidSpace("graph/every-family", graph(tuple_(*FAMILIES.values()), FAMILIES["dict"])),
+        ValidSpace("graph/empty-inside-nodes", graph(dict_(("none", tuple_()), ("a", two)))),
         ValidSpace("graph/zero-size-nodes", graph(box("float32", [0], 0.0, 1.0), two)),
         ValidSpace("graph/0-d-nodes", graph(box("float32", [], 0.0, 1.0), edges)),
         ValidSpace("one_of/one", one_of(two)),

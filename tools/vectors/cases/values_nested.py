@@ -205,6 +205,37 @@ def _graphs() -> list[ValidValue]:
     ]
 
 
+def _graphs_of_composites() -> list[ValidValue]:
+    atoms = dict_(("charge", discrete(3)), ("at", UNIT))
+    bonds = tuple_(discrete(4), text("ab", 0, 3))
+    nodes = [entries(("charge", integer(k)), ("at", unit(k / 2, 1.0 - k / 2))) for k in range(3)]
+    edges = [positions(integer(3), string("ba")), positions(integer(0), string(""))]
+    counted = sequence(discrete(5))
+    return [
+        *sizes(
+            "graph/of-dicts-and-tuples",
+            graph(atoms, bonds),
+            graph_of(nodes, edges, [(0, 2), (1, 1)]),
+            graph_of(nodes[:1]),
+            graph_of(nodes[1:], edges[1:], [(1, 0)]),
+        ),
+        *sizes(
+            "graph/of-texts-and-sequences",
+            graph(text("ab", 0, 3), counted),
+            graph_of([string("a"), string("bab")], [items(integer(4), integer(0))], [(0, 1)]),
+            graph_of([], [], []),
+            graph_of([string("")], [items(), items(integer(1))], [(0, 0), (0, 0)]),
+        ),
+        *sizes(
+            "graph/of-alternatives-and-graphs",
+            graph(one_of(discrete(3), UNIT), graph(discrete(3, 1), discrete(4))),
+            graph_of([chosen(1, unit(0.0, 0.5)), chosen(0, integer(2))], [], []),
+            graph_of([chosen(0, integer(1))], [graph_of(NODES, [integer(3)], [(2, 0)])], [(0, 0)]),
+            graph_of([]),
+        ),
+    ]
+
+
 def _few_graphs() -> list[ValidValue]:
     nodes, points, edges, block = NODES, POINTS, EDGES, BLOCK
     labelled, weighted, loose = LABELLED, WEIGHTED, LOOSE
@@ -273,4 +304,10 @@ CONTAINERS = [
     *_every_family(),
     *(_deep(kind) for kind in ("dict", "tuple", "sequence", "one_of")),
 ]
-RAGGED = [*_sequences(), *_graphs(), *_few_graphs(), *_alternatives()]
+RAGGED = [
+    *_sequences(),
+    *_graphs(),
+    *_graphs_of_composites(),
+    *_few_graphs(),
+    *_alternatives(),
+]

@@ -200,8 +200,9 @@ def test_depth_limit() -> None:
         (lambda: Tuple([Discrete(2), None]), "[1]"),  # type: ignore[list-item]
         (lambda: OneOf(["x"]), "[0]"),  # type: ignore[list-item]
         (lambda: Sequence("x"), "[0]"),  # type: ignore[arg-type]
-        (lambda: Graph(Text(3), None), "['nodes']"),  # type: ignore[arg-type]
-        (lambda: Graph(Discrete(2), Tuple([])), "['edges']"),  # type: ignore[arg-type]
+        (lambda: Graph("x", None), "['nodes']"),  # type: ignore[arg-type]
+        (lambda: Graph(Dict({"a": Tuple([])}), None), "['nodes']"),
+        (lambda: Graph(Discrete(2), Tuple([])), "['edges']"),
     ],
 )
 def test_errors_carry_the_path(build: Any, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Union
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rlmesh.backends import Buffer, DynamicArray, Leaf
+from rlmesh.dtypes import DType
 from rlmesh.errors import CodecError, InvalidValueError
 from rlmesh_numpy import BACKEND as NUMPY
 from rlmesh_numpy import asarray as numpy_asarray
@@ -50,6 +52,10 @@ class JaxBackend:
         if self._device is None:
             self._device = _device(self._given)
         return self._device
+
+    def integer_type(self, dtype: DType) -> Callable[[int], Any]:
+        """Return `int`; see `ArrayBackend`."""
+        return int
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> jax.Array | Array:
         """Return an array of the leaf's dtype and shape; see `ArrayBackend.as_leaf`."""

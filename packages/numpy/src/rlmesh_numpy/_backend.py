@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from gymnasium.spaces import GraphInstance
 
 from rlmesh._elements import is_nothing
 from rlmesh.backends import NATIVE, Buffer, DynamicArray, Leaf
-from rlmesh.dtypes import DTYPES
+from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import InvalidValueError
 from rlmesh.spaces import Bounds
 from rlmesh.tensor import Tensor
@@ -50,6 +51,10 @@ class NumpyBackend:
 
     name = "numpy"
     graph_type: type[Any] = GraphInstance  # Gymnasium's spaces accept no other class.
+
+    def integer_type(self, dtype: DType) -> Callable[[int], Any]:
+        """Return NumPy's scalar type, as in samples of Gymnasium; see `ArrayBackend`."""
+        return numpy_dtype(dtype).type
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Array:
         """Return an ndarray of the leaf's dtype and shape; see `ArrayBackend.as_leaf`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Union
 
@@ -43,6 +43,10 @@ class TorchBackend:
 
     def __init__(self, device: Device = None) -> None:
         self.device = torch.device("cpu" if device is None else device)
+
+    def integer_type(self, dtype: DType) -> Callable[[int], Any]:
+        """Return `int`; see `ArrayBackend`."""
+        return int
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> torch.Tensor | Array:
         """Return a tensor on the CPU, or an array; see `ArrayBackend.as_leaf`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rlmesh._codec.base import (
@@ -182,9 +182,7 @@ class SequenceNode(TupleBatched):
         total, child = sum(lengths), self._child
         reader.check_place(total, self.path)
         if self._stacked:
-            empty = lengths.count(0)
-            reader.check_free(empty * child.parts + (count - empty) * child.empty_parts, self.path)
-            stacks = child.decode_batches(reader, lengths)
+            stacks = _decode_stacks(child, reader, lengths, self.path)
             for batch, length in zip(stacks, lengths):
                 if length and child.batch_length(batch) is None:
                     raise CodecError(
@@ -195,6 +193,14 @@ class SequenceNode(TupleBatched):
         reader.check_free(total * child.empty_parts, self.path)
         elements = iter(child.decode_many(reader, total))
         return [tuple([next(elements) for _ in range(n)]) for n in lengths]
+
+
+def _decode_stacks(child: Node, reader: SlabReader, lengths: Sequence[int], path: str) -> list[Any]:
+    """Return the next stacks, of these lengths; each stack counts as one value (M-8)."""
+    empty = lengths.count(0)
+    free = empty * child.parts + (len(lengths) - empty) * child.empty_parts
+    reader.check_free(free, path)
+    return child.decode_batches(reader, lengths)
 
 
 _LINK_BYTES = 8
@@ -283,13 +289,13 @@ class GraphNode(TupleBatched):
         has_links = [bool(flag & self._HAS_LINKS) for flag in flags]
         has_edges = [bool(flag & self._HAS_EDGES) for flag in flags]
         slab = reader.peek(self._links.path)
-        links = self._some(self._links, reader, edge_counts, has_links)
+        links = _some(self._links, reader, edge_counts, has_links)
         linked = [n if has else 0 for n, has in zip(edge_counts, has_links)]
         self._check_ends(slab, node_counts, linked)
-        nodes = self._nodes.decode_batches(reader, node_counts)
+        nodes = _decode_stacks(self._nodes, reader, node_counts, self._nodes.path)
         edges: list[Any] = [None] * count
         if self._edges is not None:
-            edges = self._some(self._edges, reader, edge_counts, has_edges)
+            edges = _some(self._edges, reader, edge_counts, has_edges)
         return [self._made(*parts) for parts in zip(nodes, edges, links)]
 
     def _check_ends(
@@ -306,13 +312,14 @@ class GraphNode(TupleBatched):
         if edges and (not flag or self._edges is None):
             raise CodecError(f"{edges} edges of a graph that has none", path=self.path)
 
-    @staticmethod
-    def _some(
-        node: Node, reader: SlabReader, counts: Sequence[int], present: Sequence[bool]
-    ) -> list[Any]:
-        """Return a list with the batches at the `present` positions, and None at the others."""
-        batches = iter(node.decode_batches(reader, [n for n, p in zip(counts, present) if p]))
-        return [next(batches) if p else None for p in present]
+
+def _some(
+    node: Node, reader: SlabReader, counts: Sequence[int], present: Sequence[bool]
+) -> list[Any]:
+    """Return a list with the stacks at the `present` positions, and None at the others."""
+    lengths = [n for n, p in zip(counts, present) if p]
+    stacks = iter(_decode_stacks(node, reader, lengths, node.path))
+    return [next(stacks) if p else None for p in present]
 
 
 def _wrong_end(links: Buffer, nodes: int) -> int | None:
@@ -329,9 +336,12 @@ def _wrong_end(links: Buffer, nodes: int) -> int | None:
 class OneOfNode(TupleBatched):
     """One of several children: a slab of indices, then each child with the values that chose it."""
 
-    def __init__(self, path: str, children: Sequence[Node]) -> None:
+    def __init__(
+        self, path: str, children: Sequence[Node], index_type: Callable[[int], Any]
+    ) -> None:
         super().__init__(path)
         self._children = tuple(children)
+        self._index_type = index_type
 
     def _choice(self, value: Any) -> tuple[int, Any]:
         expected = f"a pair of an index below {len(self._children)} and a value"
@@ -365,4 +375,5 @@ class OneOfNode(TupleBatched):
         columns = [
             iter(child.decode_many(reader, counts[i])) for i, child in enumerate(self._children)
         ]
-        return [(index, next(columns[index])) for index in indices]
+        index_type = self._index_type
+        return [(index_type(index), next(columns[index])) for index in indices]

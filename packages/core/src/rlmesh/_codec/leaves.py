@@ -122,7 +122,7 @@ class ArrayNode(Node):
 
 
 class IntegerNode(ArrayNode):
-    """One integer: Discrete; one slab. One value is a Python int, a batch an array."""
+    """One integer: Discrete; one slab. One value is the backend's integer, a batch an array."""
 
     def __init__(
         self, leaf: Leaf, backend: ArrayBackend, validator: Validator, start: int, n: int
@@ -130,6 +130,7 @@ class IntegerNode(ArrayNode):
         super().__init__(leaf, backend, validator, categorical=True)
         self._range = range(start, start + n)
         self._signed = leaf.dtype.kind == "i"
+        self._integer_type = backend.integer_type(leaf.dtype)
 
     def _expected(self) -> str:
         return f"an integer from {self._range[0]} to {self._range[-1]}"
@@ -154,12 +155,12 @@ class IntegerNode(ArrayNode):
             b"".join([self._integer(v).to_bytes(size, "little", signed=signed) for v in values])
         )
 
-    def decode_slab(self, slab: Buffer, copy: bool) -> int:
+    def decode_slab(self, slab: Buffer, copy: bool) -> Any:
         """See `Node`."""
         number = int.from_bytes(slab, "little", signed=self._signed)
         if number not in self._range:
             raise CodecError(f"{number} is not {self._expected()}", path=self.path)
-        return number
+        return self._integer_type(number)
 
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
         """See `Node`."""
@@ -168,7 +169,7 @@ class IntegerNode(ArrayNode):
         for number in numbers:
             if number not in self._range:
                 raise CodecError(f"{number} is not {self._expected()}", path=self.path)
-        return numbers
+        return list(map(self._integer_type, numbers))
 
 
 def index_of(value: Any) -> int | None:

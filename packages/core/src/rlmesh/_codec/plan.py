@@ -183,7 +183,9 @@ def _compile(
     if isinstance(space, spaces.Tuple):
         return TupleNode(path, [child(key, part) for key, part in space.children])
     if isinstance(space, spaces.OneOf):
-        return OneOfNode(path, [child(key, part) for key, part in space.children])
+        parts = [child(key, part) for key, part in space.children]
+        # Gymnasium's samples have an index of int64.
+        return OneOfNode(path, parts, backend.integer_type(dtype("int64")))
     if isinstance(space, spaces.Sequence):
         return SequenceNode(path, child(0, space.feature_space), space.stack)
     if isinstance(space, spaces.Graph):

@@ -6,7 +6,8 @@ The name of a leaf's column is its root and its path, as written by `rlmesh.spac
 - Sequence: "…[:]" and what follows, a list of the elements' cells; also "….length".
 - OneOf: "….choice", the index of the alternative, and "…[0]", "…[1]" and what follows, null for the
   alternatives that were not chosen.
-- Graph: "….nodes", "….edges" and "….edge_links", lists; the last two are null without edges.
+- Graph: "….nodes" and "….edges" and what follows, lists of the features' cells, and "….edge_links";
+  the last two are null without edges. Features that are no array have a "….length" too.
 
 Within a Sequence every column is a list, within a nested Sequence a list of lists, and so on.
 """
@@ -23,6 +24,7 @@ from rlmesh._codec import SpaceCodec
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.spaces import Space, path_text
+from rlmesh.spaces._base import NumericSpace
 from rlmesh.spaces._stacking import stack, unstack
 from rlmesh.tensor import Tensor
 
@@ -38,6 +40,9 @@ As a list of numbers it takes Parquet ten times as long and twice the space.
 """
 
 _INT64 = DTYPES["int64"]
+
+_LINK = spaces.Box(0, 2**31 - 1, (2,), "int32")
+"""The space of an edge link: a source and a target node."""
 
 
 @dataclass(frozen=True)
@@ -112,19 +117,25 @@ def _columns(space: Space[Any], name: str) -> Iterator[Column]:
             yield replace(column, lists=column.lists + 1, packed=False)
     elif isinstance(space, spaces.Graph):
         for part, features in _graph_parts(space):
-            yield Column(f"{name}.{part}", features[0], features[1], 1)
+            if isinstance(features, NumericSpace):
+                yield Column(f"{name}.{part}", features.dtype, features.shape, 1)
+                continue
+            for column in _columns(_stacked(features), f"{name}.{part}"):
+                yield replace(column, nullable=True)
     else:
         shape = space.shape or ()
         large = space.dtype is DTYPES["uint8"] and math.prod(shape) >= PACKED_BYTES
         yield Column(name, space.dtype, shape, packed=large)
 
 
-def _graph_parts(space: spaces.Graph) -> list[tuple[str, tuple[DType, tuple[int, ...]]]]:
-    nodes, edges = space.node_space, space.edge_space
-    parts = [("nodes", (nodes.dtype, nodes.shape))]
-    if edges is not None:
-        parts += [("edges", (edges.dtype, edges.shape))]
-    return [*parts, ("edge_links", (DTYPES["int32"], (2,)))]
+def _graph_parts(space: spaces.Graph) -> list[tuple[str, Space[Any]]]:
+    """Return the parts of a graph, each with the space of its elements."""
+    return [*((str(key), part) for key, part in space.children), ("edge_links", _LINK)]
+
+
+def _stacked(features: Space[Any]) -> spaces.Sequence:
+    """Return the space of a graph's features that are no array: they are stored as a stack."""
+    return spaces.Sequence(features, stack=True)
 
 
 def _cells(space: Space[Any], value: Any) -> list[Cell]:
@@ -145,9 +156,18 @@ def _cells(space: Space[Any], value: Any) -> list[Cell]:
         below = [[row[i] for row in rows] for i, _ in enumerate(_columns(child, ""))]
         return [_INT64.pack([len(items)]), *below]
     if isinstance(space, spaces.Graph):
-        edges = [] if space.edge_space is None else [value.edges]
-        return [_elements(array) for array in (value.nodes, *edges, value.edge_links)]
+        return [
+            cell
+            for part, features in _graph_parts(space)
+            for cell in _feature_cells(features, getattr(value, part))
+        ]
     return [value if isinstance(space, spaces.Text) else _bytes(space, value)]
+
+
+def _feature_cells(features: Space[Any], stack: Any) -> list[Cell]:
+    if isinstance(features, NumericSpace):
+        return [_elements(stack)]
+    return _cells(_stacked(features), stack)
 
 
 def _bytes(space: Space[Any], value: Any) -> bytes:
@@ -198,10 +218,13 @@ def _sequence(space: spaces.Sequence, cells: Iterator[Cell]) -> Any:
 
 
 def _graph(space: spaces.Graph, cells: Iterator[Cell]) -> Any:
-    arrays: dict[str, Any] = {"edges": None}
-    for part, (dtype, shape) in _graph_parts(space):
+    parts: dict[str, Any] = {"edges": None}
+    for part, features in _graph_parts(space):
+        if not isinstance(features, NumericSpace):
+            parts[part] = _value(_stacked(features), cells)
+            continue
         cell = next(cells)
-        arrays[part] = None
+        parts[part] = None
         if cell is not None:
-            arrays[part] = Tensor(b"".join(cell), dtype, (len(cell), *shape))
-    return None if arrays["nodes"] is None else spaces.GraphInstance(**arrays)
+            parts[part] = Tensor(b"".join(cell), features.dtype, (len(cell), *features.shape))
+    return None if parts["nodes"] is None else spaces.GraphInstance(**parts)

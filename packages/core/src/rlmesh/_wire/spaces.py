@@ -19,6 +19,7 @@ from rlmesh.spaces._base import (
     MAX_SPACES,
     check_extents,
 )
+from rlmesh.spaces._stacking import is_leafless
 from rlmesh.tensor import Tensor
 
 __all__ = ["space_from_wire", "space_to_wire"]
@@ -70,6 +71,7 @@ def _write_text(space: spaces.Text, out: space_pb2.Text) -> None:
 
 
 def _write_dict(space: spaces.Dict, out: space_pb2.Dict) -> None:
+    out.insertion_ordered = not space.sort_keys
     for key, child in space.children:
         entry = out.entries.add()
         if isinstance(key, str):
@@ -245,7 +247,7 @@ def _read_dict(
         if key in children:
             raise CodecError("a dict has the key twice", path=inner)
         children[key] = reader.space(entry.space, inner, depth)
-    return spaces.Dict(children)
+    return spaces.Dict(children, sort_keys=not message.insertion_ordered)
 
 
 def _read_tuple(
@@ -281,12 +283,10 @@ def _read_graph(
 
 def _read_features(
     reader: _Reader, message: space_pb2.Space, path: str, depth: int
-) -> spaces.Box | spaces.Discrete:
+) -> spaces.Space[Any]:
     space = reader.space(message, path, depth)
-    if not isinstance(space, (spaces.Box, spaces.Discrete)):
-        raise CodecError(
-            f"the features of a graph are a box or discrete, not {space.kind}", path=path
-        )
+    if is_leafless(space):
+        raise CodecError("features of a graph without a leaf, so that none has a slab", path=path)
     return space
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlmesh._elements import ElementError, elements_of, numbers_of
 from rlmesh.backends._protocol import Buffer, DynamicArray, Leaf
+from rlmesh.dtypes import DType
 from rlmesh.errors import InvalidValueError
 from rlmesh.spaces import GraphInstance
 from rlmesh.tensor import Tensor, nest
@@ -23,6 +24,10 @@ class NativeBackend:
 
     name = "native"
     graph_type: type[Any] = GraphInstance
+
+    def integer_type(self, dtype: DType) -> Callable[[int], Any]:
+        """Return `int`; see `ArrayBackend`."""
+        return int
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Tensor:
         """Return a Tensor; see `ArrayBackend.as_leaf`."""

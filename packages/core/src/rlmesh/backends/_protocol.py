@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Union
 
@@ -78,6 +78,10 @@ class ArrayBackend(Protocol):
 
     graph_type: type[Any]
     """Class of the values of a Graph: a named tuple of nodes, edges and edge_links."""
+
+    def integer_type(self, dtype: DType) -> Callable[[int], Any]:
+        """Return the class of one integer of this dtype: a value of a Discrete."""
+        ...
 
     def as_leaf(self, value: Any, leaf: Leaf, count: int | None) -> Any:
         """Return `value` as an array of exactly the leaf's dtype and shape.

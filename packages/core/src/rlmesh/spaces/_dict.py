@@ -16,9 +16,15 @@ class Dict(Space[dict[Any, Any]]):
 
     The keys keep the order that they are passed in; Gymnasium sorts the keys of a plain dict.
 
+    Attributes:
+        sort_keys: Whether Gymnasium sorts the keys of the space's equal, and those of the spaces
+            that it derives from it.
+
     Args:
         spaces: The sub-spaces: a mapping, or (key, space) pairs. A key is a string or an integer.
         seed: Seed of the sampler.
+        sort_keys: The flag of Gymnasium's Dict (since 1.4). It orders no key here and equality does
+            not compare it; it is kept so that Gymnasium's spaces come back as they were.
         **kwargs: More sub-spaces, after those of `spaces`.
 
     Raises:
@@ -27,6 +33,8 @@ class Dict(Space[dict[Any, Any]]):
 
     kind = "dict"
 
+    sort_keys: bool
+
     # Two overloads, because mypy infers `object` for the spaces of a dict literal if the parameter
     # can be either a mapping or an iterable.
     @overload
@@ -34,6 +42,8 @@ class Dict(Space[dict[Any, Any]]):
         self,
         spaces: Mapping[Any, Space[Any]] | None = None,
         seed: int | None = None,
+        *,
+        sort_keys: bool = True,
         **kwargs: Space[Any],
     ) -> None: ...
     @overload
@@ -41,12 +51,16 @@ class Dict(Space[dict[Any, Any]]):
         self,
         spaces: Iterable[tuple[Any, Space[Any]]],
         seed: int | None = None,
+        *,
+        sort_keys: bool = True,
         **kwargs: Space[Any],
     ) -> None: ...
     def __init__(
         self,
         spaces: Mapping[Any, Space[Any]] | Iterable[tuple[Any, Space[Any]]] | None = None,
         seed: int | None = None,
+        *,
+        sort_keys: bool = True,
         **kwargs: Space[Any],
     ) -> None:
         given: Iterable[tuple[Any, Any]] = _pairs(spaces)
@@ -58,6 +72,7 @@ class Dict(Space[dict[Any, Any]]):
             checked[name] = read_child(space, name)
         self._spaces = checked
         self._children = tuple(checked.items())
+        self._define(sort_keys=bool(sort_keys))
         super().__init__(seed)
 
     @property

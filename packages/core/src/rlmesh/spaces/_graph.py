@@ -8,22 +8,19 @@ from rlmesh.dtypes import DTYPES
 from rlmesh.errors import SpaceError
 from rlmesh.spaces._arrays import array_view, is_array
 from rlmesh.spaces._base import Space, path_text, read_child, read_int
-from rlmesh.spaces._box import Box
-from rlmesh.spaces._discrete import Discrete
-from rlmesh.spaces._stacking import stack, unstack
+from rlmesh.spaces._stacking import is_leafless, stack, unstack
 from rlmesh.tensor import Tensor
 
 __all__ = ["Graph", "GraphInstance"]
-
-FeatureSpace = Box | Discrete
 
 
 class GraphInstance(NamedTuple):
     """A value of a Graph.
 
     Attributes:
-        nodes: Features of the n nodes: `(n, *shape)`.
-        edges: Features of the m edges: `(m, *shape)`; None if there are no edges.
+        nodes: Features of the n nodes, as a batch: an array `(n, *shape)` for a space of numbers, a
+            dict or tuple of batches for a Dict or a Tuple, a tuple of n values for other spaces.
+        edges: Features of the m edges, in the same form; None if there are no edges.
         edge_links: Source and target node of each edge: int32 `(m, 2)`; None if `edges` is None.
     """
 
@@ -40,23 +37,24 @@ class Graph(Space[GraphInstance]):
         edge_space: The space of each edge's features, or None.
 
     Args:
-        node_space: The space of each node's features: a Box or a Discrete.
-        edge_space: The same for each edge. None: the graphs have no edges.
+        node_space: The space of each node's features.
+        edge_space: The space of each edge's features. None: the graphs have no edges.
         seed: Seed of the sampler.
 
     Raises:
-        SpaceError: If a space is neither a Box nor a Discrete.
+        SpaceError: If a space of features has only one value, as an empty Dict does, so that
+            features of it would not show how many there are.
     """
 
     kind = "graph"
 
-    node_space: FeatureSpace
-    edge_space: FeatureSpace | None
+    node_space: Space[Any]
+    edge_space: Space[Any] | None
 
     def __init__(
         self,
-        node_space: FeatureSpace,
-        edge_space: FeatureSpace | None,
+        node_space: Space[Any],
+        edge_space: Space[Any] | None,
         seed: int | None = None,
     ) -> None:
         nodes = _read_feature_space(node_space, "nodes")
@@ -121,16 +119,15 @@ class Graph(Space[GraphInstance]):
         return f"Graph({self.node_space!r}, {self.edge_space!r})"
 
 
-def _read_feature_space(space: object, key: str) -> FeatureSpace:
+def _read_feature_space(space: object, key: str) -> Space[Any]:
     child = read_child(space, key)
-    if not isinstance(child, (Box, Discrete)):
-        raise SpaceError(f"expected a Box or a Discrete, got {child!r}", path=path_text((key,)))
+    if is_leafless(child):
+        raise SpaceError(f"expected a space with a leaf, got {child!r}", path=path_text((key,)))
     return child
 
 
-def _sample_features(space: FeatureSpace, count: int) -> Tensor:
-    tensor: Tensor = stack(space, [space.sample() for _ in range(count)])
-    return tensor
+def _sample_features(space: Space[Any], count: int) -> Any:
+    return stack(space, [space.sample() for _ in range(count)])
 
 
 def _links_join(links: Any, edges: int, nodes: int) -> bool:

@@ -12,7 +12,7 @@ from rlmesh.spaces._dict import Dict
 from rlmesh.spaces._tuple import Tuple
 from rlmesh.tensor import Tensor
 
-__all__ = ["stack", "unstack"]
+__all__ = ["is_leafless", "stack", "unstack"]
 
 
 def stack(space: Space[Any], values: Sequence[Any]) -> Any:
@@ -51,7 +51,7 @@ def unstack(space: Space[Any], value: Any) -> list[Any] | None:
 
 
 def _unstack(space: Space[Any], value: Any) -> list[Any] | None:
-    if _is_leafless(space):
+    if is_leafless(space):
         return [] if space.contains(value) else None
     if isinstance(space, Dict):
         if not isinstance(value, dict):
@@ -80,7 +80,7 @@ def _rows(parts: list[tuple[Space[Any], Any]]) -> list[Any] | None:
     """Return the values of each child, side by side; at least one child has leaves."""
     columns = [_unstack(child, part) for child, part in parts]
     present = [column for column in columns if column is not None]
-    leafless = [_is_leafless(child) for child, _ in parts]
+    leafless = [is_leafless(child) for child, _ in parts]
     lengths = {len(c) for c, empty in zip(present, leafless, strict=False) if not empty}
     if len(present) < len(columns) or len(lengths) != 1:
         return None
@@ -91,9 +91,9 @@ def _rows(parts: list[tuple[Space[Any], Any]]) -> list[Any] | None:
     return list(zip(*present, strict=True))
 
 
-def _is_leafless(space: Space[Any]) -> bool:
+def is_leafless(space: Space[Any]) -> bool:
     """Return whether the space has only one value, so that a stack of it carries no length."""
-    return isinstance(space, (Dict, Tuple)) and all(_is_leafless(c) for _, c in space.children)
+    return isinstance(space, (Dict, Tuple)) and all(is_leafless(c) for _, c in space.children)
 
 
 def _unstack_numbers(space: NumericSpace[Any], value: Any) -> list[Any] | None:

@@ -15,7 +15,7 @@ _sym_db = _symbol_database.Default()
 from rlmesh_proto.spaces.v1 import dtype_pb2 as rlmesh_dot_proto_dot_spaces_dot_v1_dot_dtype__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rlmesh/proto/spaces/v1/space.proto\x12\x16rlmesh.proto.spaces.v1\x1a\"rlmesh/proto/spaces/v1/dtype.proto\"\x92\x04\n\x05Space\x12*\n\x03\x62ox\x18\x01 \x01(\x0b\x32\x1b.rlmesh.proto.spaces.v1.BoxH\x00\x12\x34\n\x08\x64iscrete\x18\x02 \x01(\x0b\x32 .rlmesh.proto.spaces.v1.DiscreteH\x00\x12;\n\x0cmulti_binary\x18\x03 \x01(\x0b\x32#.rlmesh.proto.spaces.v1.MultiBinaryH\x00\x12?\n\x0emulti_discrete\x18\x04 \x01(\x0b\x32%.rlmesh.proto.spaces.v1.MultiDiscreteH\x00\x12,\n\x04text\x18\x05 \x01(\x0b\x32\x1c.rlmesh.proto.spaces.v1.TextH\x00\x12,\n\x04\x64ict\x18\x06 \x01(\x0b\x32\x1c.rlmesh.proto.spaces.v1.DictH\x00\x12.\n\x05tuple\x18\x07 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.TupleH\x00\x12\x34\n\x08sequence\x18\x08 \x01(\x0b\x32 .rlmesh.proto.spaces.v1.SequenceH\x00\x12.\n\x05graph\x18\t \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.GraphH\x00\x12/\n\x06one_of\x18\n \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.OneOfH\x00\x42\x06\n\x04kind\"\x9d\x01\n\x03\x42ox\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\r\n\x05shape\x18\x02 \x03(\x04\x12+\n\x03low\x18\x03 \x01(\x0b\x32\x1e.rlmesh.proto.spaces.v1.Bounds\x12,\n\x04high\x18\x04 \x01(\x0b\x32\x1e.rlmesh.proto.spaces.v1.Bounds\"M\n\x06\x42ounds\x12\x11\n\x07uniform\x18\x01 \x01(\x0cH\x00\x12\x15\n\x0b\x65lementwise\x18\x02 \x01(\x0cH\x00\x12\x11\n\tunbounded\x18\x03 \x01(\x0c\x42\x06\n\x04\x66orm\"R\n\x08\x44iscrete\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\t\n\x01n\x18\x02 \x01(\x04\x12\r\n\x05start\x18\x03 \x01(\x0c\"*\n\x0bMultiBinary\x12\r\n\x05shape\x18\x01 \x03(\x04\x12\x0c\n\x04\x66lat\x18\x02 \x01(\x08\"i\n\rMultiDiscrete\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\r\n\x05shape\x18\x02 \x03(\x04\x12\x0c\n\x04nvec\x18\x03 \x01(\x0c\x12\r\n\x05start\x18\x04 \x01(\x0c\"?\n\x04Text\x12\x12\n\nmin_length\x18\x01 \x01(\r\x12\x12\n\nmax_length\x18\x02 \x01(\r\x12\x0f\n\x07\x63harset\x18\x03 \x01(\t\":\n\x04\x44ict\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.rlmesh.proto.spaces.v1.DictEntry\"a\n\tDictEntry\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05index\x18\x02 \x01(\x12H\x00\x12,\n\x05space\x18\x03 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.SpaceB\x05\n\x03key\"6\n\x05Tuple\x12-\n\x06spaces\x18\x01 \x03(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\"I\n\x08Sequence\x12,\n\x05space\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\x12\x0f\n\x07stacked\x18\x02 \x01(\x08\"m\n\x05Graph\x12\x31\n\nnode_space\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\x12\x31\n\nedge_space\x18\x02 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\"6\n\x05OneOf\x12-\n\x06spaces\x18\x01 \x03(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Spaceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rlmesh/proto/spaces/v1/space.proto\x12\x16rlmesh.proto.spaces.v1\x1a\"rlmesh/proto/spaces/v1/dtype.proto\"\x92\x04\n\x05Space\x12*\n\x03\x62ox\x18\x01 \x01(\x0b\x32\x1b.rlmesh.proto.spaces.v1.BoxH\x00\x12\x34\n\x08\x64iscrete\x18\x02 \x01(\x0b\x32 .rlmesh.proto.spaces.v1.DiscreteH\x00\x12;\n\x0cmulti_binary\x18\x03 \x01(\x0b\x32#.rlmesh.proto.spaces.v1.MultiBinaryH\x00\x12?\n\x0emulti_discrete\x18\x04 \x01(\x0b\x32%.rlmesh.proto.spaces.v1.MultiDiscreteH\x00\x12,\n\x04text\x18\x05 \x01(\x0b\x32\x1c.rlmesh.proto.spaces.v1.TextH\x00\x12,\n\x04\x64ict\x18\x06 \x01(\x0b\x32\x1c.rlmesh.proto.spaces.v1.DictH\x00\x12.\n\x05tuple\x18\x07 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.TupleH\x00\x12\x34\n\x08sequence\x18\x08 \x01(\x0b\x32 .rlmesh.proto.spaces.v1.SequenceH\x00\x12.\n\x05graph\x18\t \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.GraphH\x00\x12/\n\x06one_of\x18\n \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.OneOfH\x00\x42\x06\n\x04kind\"\x9d\x01\n\x03\x42ox\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\r\n\x05shape\x18\x02 \x03(\x04\x12+\n\x03low\x18\x03 \x01(\x0b\x32\x1e.rlmesh.proto.spaces.v1.Bounds\x12,\n\x04high\x18\x04 \x01(\x0b\x32\x1e.rlmesh.proto.spaces.v1.Bounds\"M\n\x06\x42ounds\x12\x11\n\x07uniform\x18\x01 \x01(\x0cH\x00\x12\x15\n\x0b\x65lementwise\x18\x02 \x01(\x0cH\x00\x12\x11\n\tunbounded\x18\x03 \x01(\x0c\x42\x06\n\x04\x66orm\"R\n\x08\x44iscrete\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\t\n\x01n\x18\x02 \x01(\x04\x12\r\n\x05start\x18\x03 \x01(\x0c\"*\n\x0bMultiBinary\x12\r\n\x05shape\x18\x01 \x03(\x04\x12\x0c\n\x04\x66lat\x18\x02 \x01(\x08\"i\n\rMultiDiscrete\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\r\n\x05shape\x18\x02 \x03(\x04\x12\x0c\n\x04nvec\x18\x03 \x01(\x0c\x12\r\n\x05start\x18\x04 \x01(\x0c\"?\n\x04Text\x12\x12\n\nmin_length\x18\x01 \x01(\r\x12\x12\n\nmax_length\x18\x02 \x01(\r\x12\x0f\n\x07\x63harset\x18\x03 \x01(\t\"U\n\x04\x44ict\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.rlmesh.proto.spaces.v1.DictEntry\x12\x19\n\x11insertion_ordered\x18\x02 \x01(\x08\"a\n\tDictEntry\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05index\x18\x02 \x01(\x12H\x00\x12,\n\x05space\x18\x03 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.SpaceB\x05\n\x03key\"6\n\x05Tuple\x12-\n\x06spaces\x18\x01 \x03(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\"I\n\x08Sequence\x12,\n\x05space\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\x12\x0f\n\x07stacked\x18\x02 \x01(\x08\"m\n\x05Graph\x12\x31\n\nnode_space\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\x12\x31\n\nedge_space\x18\x02 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\"6\n\x05OneOf\x12-\n\x06spaces\x18\x01 \x03(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Spaceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,15 +37,15 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_TEXT']._serialized_start=1105
   _globals['_TEXT']._serialized_end=1168
   _globals['_DICT']._serialized_start=1170
-  _globals['_DICT']._serialized_end=1228
-  _globals['_DICTENTRY']._serialized_start=1230
-  _globals['_DICTENTRY']._serialized_end=1327
-  _globals['_TUPLE']._serialized_start=1329
-  _globals['_TUPLE']._serialized_end=1383
-  _globals['_SEQUENCE']._serialized_start=1385
-  _globals['_SEQUENCE']._serialized_end=1458
-  _globals['_GRAPH']._serialized_start=1460
-  _globals['_GRAPH']._serialized_end=1569
-  _globals['_ONEOF']._serialized_start=1571
-  _globals['_ONEOF']._serialized_end=1625
+  _globals['_DICT']._serialized_end=1255
+  _globals['_DICTENTRY']._serialized_start=1257
+  _globals['_DICTENTRY']._serialized_end=1354
+  _globals['_TUPLE']._serialized_start=1356
+  _globals['_TUPLE']._serialized_end=1410
+  _globals['_SEQUENCE']._serialized_start=1412
+  _globals['_SEQUENCE']._serialized_end=1485
+  _globals['_GRAPH']._serialized_start=1487
+  _globals['_GRAPH']._serialized_end=1596
+  _globals['_ONEOF']._serialized_start=1598
+  _globals['_ONEOF']._serialized_end=1652
 # @@protoc_insertion_point(module_scope)

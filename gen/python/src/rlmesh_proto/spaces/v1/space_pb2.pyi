@@ -289,6 +289,12 @@ class Dict(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ENTRIES_FIELD_NUMBER: builtins.int
+    INSERTION_ORDERED_FIELD_NUMBER: builtins.int
+    insertion_ordered: builtins.bool
+    """Whether the space was declared to keep the order of a plain mapping (Gymnasium's
+    sort_keys=False) instead of sorting its keys. It changes no value and not the order of
+    `entries`; a library that derives a space from this one, such as a batch, orders keys by it.
+    """
     @property
     def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___DictEntry]:
         """The sub-spaces in order. May be empty."""
@@ -297,8 +303,9 @@ class Dict(google.protobuf.message.Message):
         self,
         *,
         entries: collections.abc.Iterable[global___DictEntry] | None = ...,
+        insertion_ordered: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["entries", b"entries"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["entries", b"entries", "insertion_ordered", b"insertion_ordered"]) -> None: ...
 
 global___Dict = Dict
 
@@ -389,12 +396,12 @@ class Graph(google.protobuf.message.Message):
     EDGE_SPACE_FIELD_NUMBER: builtins.int
     @property
     def node_space(self) -> global___Space:
-        """The space of each node's features: a Box or a Discrete."""
+        """The space of each node's features: any space that has a slab."""
 
     @property
     def edge_space(self) -> global___Space:
-        """The space of each edge's features: a Box or a Discrete. Absent: a value of the space has no
-        edges.
+        """The space of each edge's features: any space that has a slab. Absent: a value of the space has
+        no edges.
         """
 
     def __init__(

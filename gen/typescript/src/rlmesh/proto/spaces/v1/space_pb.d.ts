@@ -357,6 +357,15 @@ export declare type Dict = Message<"rlmesh.proto.spaces.v1.Dict"> & {
    * @generated from field: repeated rlmesh.proto.spaces.v1.DictEntry entries = 1;
    */
   entries: DictEntry[];
+
+  /**
+   * Whether the space was declared to keep the order of a plain mapping (Gymnasium's
+   * sort_keys=False) instead of sorting its keys. It changes no value and not the order of
+   * `entries`; a library that derives a space from this one, such as a batch, orders keys by it.
+   *
+   * @generated from field: bool insertion_ordered = 2;
+   */
+  insertionOrdered: boolean;
 };
 
 /**
@@ -464,15 +473,15 @@ export declare const SequenceSchema: GenMessage<Sequence>;
  */
 export declare type Graph = Message<"rlmesh.proto.spaces.v1.Graph"> & {
   /**
-   * The space of each node's features: a Box or a Discrete.
+   * The space of each node's features: any space that has a slab.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Space node_space = 1;
    */
   nodeSpace?: Space | undefined;
 
   /**
-   * The space of each edge's features: a Box or a Discrete. Absent: a value of the space has no
-   * edges.
+   * The space of each edge's features: any space that has a slab. Absent: a value of the space has
+   * no edges.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Space edge_space = 2;
    */
