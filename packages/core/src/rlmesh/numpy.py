@@ -8,6 +8,7 @@ try:
         RemoteEnv,
         RemoteVectorEnv,
         asarray,
+        register_space,
     )
 except ImportError as _error:
     if _error.name != "rlmesh_numpy":
@@ -23,4 +24,5 @@ __all__ = [
     "RemoteEnv",
     "RemoteVectorEnv",
     "asarray",
+    "register_space",
 ]

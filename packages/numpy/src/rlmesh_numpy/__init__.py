@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rlmesh._lazy import lazy_names
 from rlmesh_numpy._backend import BACKEND, NumpyBackend, asarray
+from rlmesh_numpy._custom_spaces import register_space
 from rlmesh_numpy._registration import make_env, register
 from rlmesh_numpy._spaces import spaces_from_gymnasium, spaces_to_gymnasium
 from rlmesh_numpy._vector import make_vector
@@ -30,6 +31,7 @@ __all__ = [
     "make_env",
     "make_vector",
     "register",
+    "register_space",
     "spaces_from_gymnasium",
     "spaces_to_gymnasium",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,11 +16,15 @@ from rlmesh import spaces as native
 from rlmesh.dtypes import DType
 from rlmesh.errors import SpaceError
 from rlmesh.tensor import Tensor
+from rlmesh_numpy._custom_spaces import custom_space, standard_space
 from rlmesh_numpy._dtypes import dtype_of, numpy_dtype
 
 __all__ = ["spaces_from_gymnasium", "spaces_to_gymnasium"]
 
 Array = npt.NDArray[Any]
+
+_HAS_SORT_KEYS = "sort_keys" in inspect.signature(gs.Dict).parameters
+"""Whether this Gymnasium can keep the order of a plain mapping's keys (since 1.4)."""
 
 MAX_UNIFORM_BYTES = 8 * 1024 * 1024
 """Bytes of bounds up to which uniform ones become arrays of their own, as Gymnasium makes them."""
@@ -35,6 +40,9 @@ def spaces_from_gymnasium(space: gs.Space[Any]) -> native.Space[Any]:
 
 
 def _from(space: Any, path: tuple[str | int, ...]) -> native.Space[Any]:
+    custom = custom_space(space)
+    if custom is not None:
+        return _from_standard(custom.to_standard(space), space, path)
     for family, convert in _FROM.items():
         if isinstance(space, family):
             try:
@@ -44,10 +52,28 @@ def _from(space: Any, path: tuple[str | int, ...]) -> native.Space[Any]:
                     raise
                 # The native space refused its arguments without knowing its own path.
                 raise SpaceError(error.message, path=native.path_text(path)) from None
+    standard = standard_space(space)
+    if standard is not None:
+        return _from(standard, path)
     raise SpaceError(
-        f"the contract has no space of type {type(space).__module__}.{type(space).__name__}",
+        f"the contract has no space of type {_name(space)}; rlmesh.numpy.register_space("
+        f"{type(space).__name__}, to_standard) sends its values as those of a standard space",
         path=native.path_text(path),
     )
+
+
+def _from_standard(standard: Any, space: Any, path: tuple[str | int, ...]) -> native.Space[Any]:
+    if not isinstance(standard, tuple(_FROM)) or custom_space(standard) is not None:
+        raise SpaceError(
+            f"expected a space of gymnasium.spaces from what is registered for {_name(space)}, got "
+            f"{standard!r:.200}",
+            path=native.path_text(path),
+        )
+    return _from(standard, path)
+
+
+def _name(space: Any) -> str:
+    return f"{type(space).__module__}.{type(space).__name__}"
 
 
 def _element(dtype: Any, path: tuple[str | int, ...]) -> DType:
@@ -112,7 +138,9 @@ def _from_dict(space: gs.Dict, path: tuple[str | int, ...]) -> native.Space[Any]
                 f"a key of type {type(key).__name__}; expected str or int",
                 path=native.path_text(path),
             )
-    return native.Dict({key: _from(part, (*path, key)) for key, part in space.spaces.items()})
+    parts = {key: _from(part, (*path, key)) for key, part in space.spaces.items()}
+    # Gymnasium has the flag since 1.4; before, it sorted the keys of every plain mapping.
+    return native.Dict(parts, sort_keys=getattr(space, "sort_keys", True))
 
 
 def _from_all(parts: Any, path: tuple[str | int, ...]) -> list[native.Space[Any]]:
@@ -122,13 +150,7 @@ def _from_all(parts: Any, path: tuple[str | int, ...]) -> list[native.Space[Any]
 def _from_graph(space: gs.Graph, path: tuple[str | int, ...]) -> native.Space[Any]:
     nodes = _from(space.node_space, (*path, "nodes"))
     edges = None if space.edge_space is None else _from(space.edge_space, (*path, "edges"))
-    for part, name in ((nodes, "nodes"), (edges, "edges")):
-        if part is not None and not isinstance(part, (native.Box, native.Discrete)):
-            raise SpaceError(
-                f"features of a graph are a box or discrete, not {part.kind}",
-                path=native.path_text((*path, name)),
-            )
-    return native.Graph(nodes, edges)  # type: ignore[arg-type]
+    return native.Graph(nodes, edges)
 
 
 _FROM: dict[type, Callable[[Any, tuple[str | int, ...]], native.Space[Any]]] = {
@@ -271,7 +293,11 @@ def _to_text(space: native.Text, views: bool) -> gs.Space[Any]:
 def _to_dict(space: native.Dict, views: bool) -> gs.Space[Any]:
     # An OrderedDict keeps its order; Gymnasium sorts the keys of any other mapping.
     parts: Any = OrderedDict((key, _to(part, views)) for key, part in space.children)
-    return gs.Dict(parts)
+    if space.sort_keys or not _HAS_SORT_KEYS:
+        return gs.Dict(parts)
+    make: Any = gs.Dict
+    unsorted: gs.Space[Any] = make(parts, sort_keys=False)
+    return unsorted
 
 
 def _to_graph(space: native.Graph, views: bool) -> gs.Space[Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
+from rlmesh._codec import SpaceCodec, Validation
+from rlmesh._codec.adapted import AdaptedCodec
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.adapters import EnvTags, tag_problems
 from rlmesh.backends import NATIVE, ArrayBackend
@@ -29,6 +32,8 @@ class DescribedEnv:
         observation_backend: Backend that encodes its observations.
         action_backend: Backend that makes its actions.
         reset_names: Keyword arguments that its `reset` takes, of "seed" and "options".
+        adapt_observation: Converts an observation to one of the contract's space; None: it is one.
+        adapt_action: Converts an action of the contract's space to one of the environment's.
     """
 
     env: Any
@@ -36,6 +41,23 @@ class DescribedEnv:
     observation_backend: ArrayBackend
     action_backend: ArrayBackend
     reset_names: frozenset[str]
+    adapt_observation: Callable[[Any], Any] | None = None
+    adapt_action: Callable[[Any], Any] | None = None
+
+    def observation_codec(self, validation: Validation) -> SpaceCodec:
+        """Return the codec that encodes the environment's observations."""
+        space, backend = self.contract.observation_space, self.observation_backend
+        if self.adapt_observation is None:
+            return SpaceCodec(space, backend, root="observation", validation=validation)
+        adapt = self.adapt_observation
+        return AdaptedCodec(space, backend, adapt, root="observation", validation=validation)
+
+    def action_codec(self, validation: Validation) -> SpaceCodec:
+        """Return the codec that decodes the environment's actions."""
+        space, backend = self.contract.action_space, self.action_backend
+        if self.adapt_action is None:
+            return SpaceCodec(space, backend, root="action", validation=validation)
+        return AdaptedCodec(space, backend, self.adapt_action, root="action", validation=validation)
 
 
 def describe_env(
@@ -64,6 +86,7 @@ def describe_env(
     _check_shape(env, prefix)
     observation_space, observation_backend = _space_of(env, f"{prefix}observation_space")
     action_space, action_backend = _space_of(env, f"{prefix}action_space")
+    _check_rewards(env)
     problems = () if tags is None else tag_problems(tags, observation_space, action_space)
     if problems:
         raise ValueError("tags: " + "; ".join(map(str, problems)))
@@ -94,6 +117,8 @@ def describe_env(
         backend or observation_backend,
         backend or action_backend,
         _keywords(env.reset),
+        _adapter(env, f"{prefix}observation_space", "encode", vector),
+        _adapter(env, f"{prefix}action_space", "decode", vector),
     )
 
 
@@ -107,13 +132,23 @@ def _check_shape(env: Any, prefix: str) -> None:
         )
 
 
+def _check_rewards(env: Any) -> None:
+    """Raise SpaceError for an environment of several objectives, such as MO-Gymnasium's."""
+    space = getattr(getattr(env, "unwrapped", env), "reward_space", None)
+    shape = getattr(space, "shape", None) or ()
+    if math.prod(shape) > 1:
+        raise SpaceError(
+            f"reward_space is {space}: {math.prod(shape)} rewards a step; the contract has one. "
+            f"Combine them in a wrapper (mo_gymnasium.wrappers.LinearReward) or return them in info"
+        )
+
+
 def _space_of(env: Any, name: str) -> tuple[Space[Any], ArrayBackend]:
     """Return the space as ours, and the backend of its values."""
     space = getattr(env, name)
     if isinstance(space, Space):
         return space, NATIVE
-    families = {cls.__module__.partition(".")[0] for cls in type(space).__mro__}
-    if "gymnasium" in families:
+    if _is_gymnasium(space):
         try:
             native = from_gymnasium(space)
         except SpaceError as error:
@@ -122,7 +157,7 @@ def _space_of(env: Any, name: str) -> tuple[Space[Any], ArrayBackend]:
         from rlmesh_numpy._backend import BACKEND
 
         return native, BACKEND
-    if "gym" in families:
+    if "gym" in _libraries(space):
         raise SpaceError(
             f"{name} is a space of the legacy gym package; convert the environment to Gymnasium "
             f"(shimmy does)"
@@ -131,6 +166,36 @@ def _space_of(env: Any, name: str) -> tuple[Space[Any], ArrayBackend]:
         f"{name} is a {type(space).__module__}.{type(space).__name__}; expected a space of "
         f"rlmesh.spaces or gymnasium.spaces"
     )
+
+
+def _adapter(
+    env: Any, name: str, direction: Literal["encode", "decode"], vector: bool
+) -> Callable[[Any], Any] | None:
+    """Return the conversion that `register_space` was given for the values of a space.
+
+    Raises:
+        SpaceError: If they are those of a vector: a batch of such values has no known form.
+    """
+    if not _is_gymnasium(getattr(env, name)):
+        return None
+    from rlmesh_numpy._custom_spaces import value_adapter
+
+    adapter = value_adapter(getattr(env, name), direction)
+    if vector and adapter is not None:
+        raise SpaceError(
+            f"{name}: values that a registered function converts cannot be served as a vector; "
+            f"serve single environments with EnvServer(factory=...)"
+        )
+    return adapter
+
+
+def _is_gymnasium(space: Any) -> bool:
+    return "gymnasium" in _libraries(space)
+
+
+def _libraries(space: Any) -> set[str]:
+    """Return the names of the packages that the classes of a space come from."""
+    return {cls.__module__.partition(".")[0] for cls in type(space).__mro__}
 
 
 def _id_of(env: Any) -> str:

@@ -1,0 +1,207 @@
+"""Spaces beyond the ten: registered, known by their samples, or refused with the way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import rlmesh
+from rlmesh import EnvServer
+from rlmesh.errors import SpaceError
+
+np = pytest.importorskip("numpy")
+gymnasium = pytest.importorskip("gymnasium")
+numpy_values = pytest.importorskip("rlmesh.numpy")
+gs = gymnasium.spaces
+
+
+class MissionSpace(gs.Space):  # type: ignore[misc]
+    """Sentences of two words, as grid worlds give their missions."""
+
+    def __init__(self) -> None:
+        super().__init__(dtype=str)
+
+    def sample(self, mask: Any = None, probability: Any = None) -> str:
+        words = ["go", "fetch"], ["the ball", "the key"]
+        return " ".join(w[int(self.np_random.integers(2))] for w in words)
+
+    def contains(self, x: Any) -> bool:
+        return isinstance(x, str)
+
+
+class Simplex(gs.Space):  # type: ignore[misc]
+    """Arrays that sum to one."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__((n,), np.float32)
+
+    def sample(self, mask: Any = None, probability: Any = None) -> Any:
+        return self.np_random.dirichlet(np.ones(self.shape)).astype(np.float32)
+
+    def contains(self, x: Any) -> bool:
+        return bool(np.isclose(np.sum(x), 1))
+
+
+class Card:
+    """A value that is no standard space's."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Card) and other.number == self.number
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Cards(gs.Space):  # type: ignore[misc]
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def sample(self, mask: Any = None, probability: Any = None) -> Card:
+        return Card(int(self.np_random.integers(self.count)))
+
+    def contains(self, x: Any) -> bool:
+        return isinstance(x, Card) and x.number < self.count
+
+
+class Table(gymnasium.Env):  # type: ignore[misc]
+    """Shows samples of its observation space, and keeps its actions."""
+
+    def __init__(self, observations: Any, actions: Any) -> None:
+        self.observation_space, self.action_space = observations, actions
+        self.actions: list[Any] = []
+        self.shown: list[Any] = []
+
+    def _seen(self) -> Any:
+        self.shown.append(self.observation_space.sample())
+        return self.shown[-1]
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        return self._seen(), {}
+
+    def step(self, action: Any) -> Any:
+        self.actions.append(action)
+        return self._seen(), 0.0, len(self.actions) % 3 == 0, False, {}
+
+
+@pytest.fixture
+def cards() -> Any:
+    numpy_values.register_space(
+        Cards,
+        lambda space: gs.Discrete(space.count),
+        encode=lambda space, card: card.number,
+        decode=lambda space, number: Card(int(number)),
+    )
+    yield
+    from rlmesh_numpy._custom_spaces import _REGISTERED
+
+    del _REGISTERED[Cards]
+
+
+def test_texts_and_arrays_need_no_registration() -> None:
+    observations = gs.Dict({"mission": MissionSpace(), "parts": Simplex(3)})
+    env, alone = (Table(observations, gs.Discrete(2)) for _ in range(2))
+    expected = alone.reset(seed=5)[0]
+    with EnvServer(env) as server, numpy_values.RemoteEnv(server.address) as client:
+        observation, _ = client.reset(seed=5)
+        assert observation["mission"] == expected["mission"]
+        assert observation["parts"].tobytes() == expected["parts"].tobytes()
+        mission, parts = client.observation_space["mission"], client.observation_space["parts"]
+        assert isinstance(mission, gs.Text)
+        assert parts == gs.Box(-np.inf, np.inf, (3,), np.float32)
+        assert observation in client.observation_space
+        assert client.step(1)[0]["mission"] in {
+            f"{a} the {b}" for a in ("go", "fetch") for b in ("ball", "key")
+        }
+
+
+def test_describing_does_not_draw_from_the_environments_space() -> None:
+    env = Table(MissionSpace(), MissionSpace())
+    env.observation_space.seed(3), env.action_space.seed(3)
+    with EnvServer(env):
+        first = [env.action_space.sample() for _ in range(8)]
+    again = MissionSpace()
+    again.seed(3)
+    assert first == [again.sample() for _ in range(8)]
+
+
+def test_registered_values_are_converted(cards: None) -> None:
+    nested = gs.Tuple([Cards(5), gs.Discrete(2)])
+    choice = gs.OneOf([gs.Discrete(2), gs.Dict({"card": Cards(4)})])
+    env = Table(gs.Dict({"all": gs.Sequence(Cards(9)), "top": Cards(7)}), nested)
+    with EnvServer(env) as server, numpy_values.RemoteEnv(server.address) as client:
+        assert client.action_space == gs.Tuple([gs.Discrete(5), gs.Discrete(2)])
+        observation, _ = client.reset(seed=1)
+        shown = env.shown[-1]
+        assert observation["top"] == shown["top"].number
+        assert list(observation["all"]) == [card.number for card in shown["all"]]
+        client.step((3, 1))
+        assert env.actions == [(Card(3), 1)]
+        results = client.step_many([(4, 0), (0, 1)])
+        assert env.actions[1:] == [(Card(4), 0), (Card(0), 1)] and len(results) == 2
+    env = Table(gs.Discrete(2), choice)
+    with EnvServer(env) as server, numpy_values.RemoteEnv(server.address) as client:
+        client.reset()
+        client.step((1, {"card": 2}))
+        client.step((0, 1))
+    assert env.actions == [(1, {"card": Card(2)}), (0, 1)]
+
+
+def test_an_evaluation_here_converts_them_too(cards: None) -> None:
+    env = Table(Cards(7), Cards(3))
+    found = []
+
+    def predict(observation: Any) -> int:
+        found.append(observation)
+        return 2
+
+    with EnvServer(env) as server:
+        for played in (env, server.address):
+            found.clear()
+            rlmesh.evaluate(numpy_values.Model(predict), played, seeds=[4])
+            assert [type(x) for x in found] == [np.int64] * 3
+            assert found == [card.number for card in env.shown[-4:-1]]
+            assert env.actions[-3:] == [Card(2)] * 3
+
+
+def test_a_vector_of_converted_values_is_refused(cards: None) -> None:
+    class Vector:
+        single_observation_space, single_action_space, num_envs = gs.Discrete(2), Cards(3), 2
+
+        def reset(self, **_: Any) -> Any: ...
+        def step(self, _: Any) -> Any: ...
+        def close(self) -> None: ...
+
+    with pytest.raises(SpaceError, match=r"single_action_space: .* cannot be served as a vector"):
+        EnvServer(Vector())
+
+
+def test_other_spaces_are_refused_with_the_way_out() -> None:
+    with pytest.raises(SpaceError, match=r"no space of type .*Cards; rlmesh.numpy.register_space"):
+        EnvServer(Table(gs.Dict({"a": Cards(3)}), gs.Discrete(2)))
+
+
+def test_a_wrong_registration_is_refused(cards: None) -> None:
+    for arguments, match in (
+        ((int, lambda _: gs.Discrete(2)), "expected a subclass of gymnasium.Space"),
+        ((Cards, None), "expected a function for to_standard"),
+        ((Cards, lambda _: gs.Discrete(2), 3), "expected a function for encode"),
+    ):
+        cls, to_standard, *encode = arguments
+        with pytest.raises(TypeError, match=match):
+            numpy_values.register_space(cls, to_standard, encode=encode[0] if encode else None)
+    numpy_values.register_space(Cards, lambda space: space)
+    with pytest.raises(SpaceError, match="from what is registered for"):
+        EnvServer(Table(Cards(3), gs.Discrete(2)))
+
+
+def test_vector_rewards_are_refused_by_name() -> None:
+    env = Table(gs.Discrete(2), gs.Discrete(2))
+    env.reward_space = gs.Box(0, 1, (2,))
+    with pytest.raises(SpaceError, match=r"reward_space.*2 rewards a step"):
+        EnvServer(env)
