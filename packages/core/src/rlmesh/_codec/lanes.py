@@ -57,6 +57,18 @@ class LaneIO:
             return exact
         return backend.to_bytes(backend.as_leaf(values, leaf, None))
 
+    def checked(self, rewards: Any, terminated: Any, truncated: Any) -> tuple[Any, Any, Any]:
+        """Return what a vector of this process returned as a client would receive it.
+
+        Raises:
+            InvalidValueError: If one has not an element a lane.
+        """
+        try:
+            return self.arrays(self.outcomes(rewards, terminated, truncated))
+        except InvalidValueError as error:
+            error.side = "observation"
+            raise
+
     def arrays(self, outcomes: m.LaneOutcomes) -> tuple[Any, Any, Any]:
         """Return rewards (float64) and flags (bool) as arrays that own their memory.
 

@@ -6,15 +6,20 @@ wire's form itself needs (a Discrete in range, a dtype, a shape) is an error at 
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from rlmesh._logs import warn
 from rlmesh.errors import InvalidValueError
 
-__all__ = ["Validation", "ValidationWarning", "Validator"]
+__all__ = ["VALIDATION_KEY", "Validation", "ValidationWarning", "Validator", "with_reports"]
 
 Validation = Literal["off", "warn", "strict"]
 """`"off"`: not looked at. `"warn"`: reported once a path. `"strict"`: an error."""
+
+
+VALIDATION_KEY = "rlmesh.validation"
+"""Info key of the values that were outside their space: a dict of messages by path."""
 
 
 class ValidationWarning(UserWarning):
@@ -48,7 +53,7 @@ class Validator:
         return self.level == "strict"
 
     def report(self, path: str, expected: str, actual: str) -> None:
-        """Return a value outside its space was seen at `path`.
+        """Report a value outside its space at `path`.
 
         Raises:
             InvalidValueError: If the level is "strict".
@@ -68,3 +73,8 @@ class Validator:
         """Return the messages by path since the last call."""
         reports, self.pending = self.pending, {}
         return reports
+
+
+def with_reports(info: Mapping[Any, Any], reports: dict[str, str]) -> Mapping[Any, Any]:
+    """Return an info with reports of values outside their space, if there are any."""
+    return {**info, VALIDATION_KEY: reports} if reports else info

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from rlmesh._codec import SpaceCodec, Validation
+from rlmesh._codec import Validation
 from rlmesh._codec.actions import decode_actions
 from rlmesh._codec.lanes import LaneIO
+from rlmesh._codec.validate import with_reports
 from rlmesh._env_host.attributes import ExposedAttributes
 from rlmesh._env_host.describe_env import DescribedEnv
 from rlmesh._env_host.interrupts import is_server_interrupt
@@ -19,7 +20,7 @@ from rlmesh._wire.failures import failure_of_exception, failure_of_value
 from rlmesh.errors import CodecError, InvalidValueError
 from rlmesh.specs import AutoresetMode
 
-__all__ = ["VALIDATION_KEY", "EnvServicer", "batch_words"]
+__all__ = ["EnvServicer", "batch_words"]
 
 _log = logger("rlmesh.server")
 
@@ -28,9 +29,6 @@ MAX_STEPS = 65_536
 
 MAX_MANY_BYTES = 128 * 1024 * 1024
 """From this size on of what was kept of their results no more are made: half a message."""
-
-VALIDATION_KEY = "rlmesh.validation"
-"""Info key under which values outside their space are reported, a message a path."""
 
 
 class EnvServicer:
@@ -49,18 +47,8 @@ class EnvServicer:
         self._reset_names = described.reset_names
         self._expose_tracebacks = expose_tracebacks
         contract = described.contract
-        self._observation = SpaceCodec(
-            contract.observation_space,
-            described.observation_backend,
-            root="observation",
-            validation=validation,
-        )
-        self._action = SpaceCodec(
-            contract.action_space,
-            described.action_backend,
-            root="action",
-            validation="strict" if validation == "strict" else "off",
-        )
+        self._observation = described.observation_codec(validation)
+        self._action = described.action_codec("strict" if validation == "strict" else "off")
         self._num_envs = contract.num_envs if contract.vector else None
         self._resets_lanes = contract.autoreset_mode is AutoresetMode.DISABLED
         self._lanes = LaneIO(described.observation_backend, contract.num_envs)
@@ -249,8 +237,7 @@ class EnvServicer:
             raise _InvalidRequest(error) from error
 
     def _with_reports(self, info: Mapping[Any, Any]) -> Mapping[Any, Any]:
-        reports = self._observation.take_reports()
-        return {**info, VALIDATION_KEY: reports} if reports else info
+        return with_reports(info, self._observation.take_reports())
 
 
 def _kept(done: m.StepDone, info: bytes) -> m.StepDone:

@@ -63,7 +63,8 @@ def reward_of(value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise InvalidValueError("reward", "a number", f"{value!r:.60}") from None
+        got = f"{value!r:.60}"
+        raise InvalidValueError("reward", "a number", got, side="observation") from None
 
 
 def flag_of(value: Any, name: str) -> bool:
@@ -79,7 +80,8 @@ def flag_of(value: Any, name: str) -> bool:
             return bool(value)
     except (TypeError, ValueError):
         pass
-    raise InvalidValueError(name, "a bool", f"{value!r:.60} of type {type(value).__name__}")
+    got = f"{value!r:.60} of type {type(value).__name__}"
+    raise InvalidValueError(name, "a bool", got, side="observation")
 
 
 def _form(result: Any) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlmesh._codec import SpaceCodec
+from rlmesh._codec.validate import with_reports
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import InvalidValueError
-from rlmesh.specs import EnvContract
 
 __all__ = ["BackendConverter"]
 
@@ -17,25 +17,34 @@ class BackendConverter:
     """A converter of an environment's observations for a model, and of the model's actions back.
 
     Args:
-        contract: The environment's contract.
-        seen: Backend of the environment's observations.
-        taken: Backend of the actions that the environment takes.
+        observed: Codec that encodes the environment's observations.
+        applied: Codec that decodes the environment's actions.
         model: Backend of the model's values.
+        is_local: Whether the environment belongs to this process. Its values are then cast, checked
+            and copied as a server and a client would do it, also between equal backends, so that
+            an evaluation has one result wherever the environment runs. A client has done so.
     """
 
     def __init__(
-        self, contract: EnvContract, seen: ArrayBackend, taken: ArrayBackend, model: ArrayBackend
+        self,
+        observed: SpaceCodec,
+        applied: SpaceCodec,
+        model: ArrayBackend,
+        *,
+        is_local: bool = False,
     ) -> None:
-        def codec(backend: ArrayBackend, root: str) -> SpaceCodec:
-            space = contract.action_space if root == "action" else contract.observation_space
-            return SpaceCodec(space, backend, root=root, validation="off")
-
-        self._observed = codec(seen, "observation")
-        self._shown = codec(model, "observation")
-        self._chosen = codec(model, "action")
-        self._applied = codec(taken, "action")
-        self._is_seen_as_is = _same(seen, model)
-        self._is_taken_as_is = _same(taken, model)
+        self._observed = observed
+        self._shown = SpaceCodec(observed.space, model, root="observation", validation="off")
+        self._chosen = SpaceCodec(
+            # "warn" is the default of a client, which would check actions.
+            applied.space,
+            model,
+            root="action",
+            validation="warn" if is_local else "off",
+        )
+        self._applied = applied
+        self._is_seen_as_is = not is_local and _same(observed.backend, model)
+        self._is_taken_as_is = not is_local and _same(applied.backend, model)
         self.is_nothing = self._is_seen_as_is and self._is_taken_as_is
         """Whether values need no conversion."""
 
@@ -61,8 +70,16 @@ class BackendConverter:
             error.side = "observation"
             raise
 
+    def with_reports(self, info: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        """Return an info with what was found wrong with observations since the last call."""
+        return with_reports(info, self._observed.take_reports())
+
     def action(self, value: Any) -> Any:
-        """Return one action in the environment's backend."""
+        """Return one action in the environment's backend.
+
+        Raises:
+            InvalidValueError: If it does not belong to its space.
+        """
         if self._is_taken_as_is:
             return value
         return self._applied.decode(self._chosen.encode(value))

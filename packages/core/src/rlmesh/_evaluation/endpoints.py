@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from rlmesh import spaces
 from rlmesh._client.base import EnvClientBase
+from rlmesh._codec import SpaceCodec
 from rlmesh._codec.lanes import LaneIO
 from rlmesh._env_host.describe_env import describe_env
 from rlmesh._evaluation.backend_converter import BackendConverter
@@ -138,9 +139,16 @@ class _Reconnecting:
 def _client(client: Any, dialer: Dialer, *, is_ours: bool) -> Opened:
     contract: EnvContract = client.env_contract
     backend: ArrayBackend = getattr(client, "_backend", NATIVE)
-    translation = BackendConverter(contract, backend, backend, dialer.backend)
+    observed, applied = (
+        SpaceCodec(space, backend, root=root, validation="off")
+        for space, root in (
+            (contract.observation_space, "observation"),
+            (contract.action_space, "action"),
+        )
+    )
+    translation = BackendConverter(observed, applied, dialer.backend)
     if contract.vector:
-        return Opened(VectorLanes(client, contract, translation, list), contract, is_ours)
+        return Opened(VectorLanes(client, contract, translation, None), contract, is_ours)
     lanes = SingleLanes(client, translation, steps_many=True)
     return Opened(lanes, contract, is_ours)
 
@@ -154,13 +162,10 @@ def _described(env: Any, dialer: Dialer) -> Opened:
         return Opened(SingleLanes(env, None, steps_many=False), contract, False)
     described = describe_env(env)
     contract = described.contract
-    seen, taken = described.observation_backend, described.action_backend
-    translation = BackendConverter(contract, seen, taken, dialer.backend)
+    # "warn" is the default of a server, which would check observations.
+    observed, applied = described.observation_codec("warn"), described.action_codec("off")
+    translation = BackendConverter(observed, applied, dialer.backend, is_local=True)
     if contract.vector:
-        lanes = LaneIO(seen, contract.num_envs)
-
-        def mask(flags: list[bool]) -> Any:
-            return lanes.mask_array(bytes(flags), "reset_mask")
-
-        return Opened(VectorLanes(env, contract, translation, mask), contract, False)
+        lanes = LaneIO(observed.backend, contract.num_envs)
+        return Opened(VectorLanes(env, contract, translation, lanes), contract, False)
     return Opened(SingleLanes(env, translation, steps_many=False), contract, False)

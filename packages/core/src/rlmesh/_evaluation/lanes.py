@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from rlmesh._codec.lanes import FINAL_KEY
-from rlmesh._env_host.outcomes import check_reset, check_step
+from rlmesh._codec.lanes import FINAL_KEY, LaneIO
+from rlmesh._env_host.outcomes import check_reset, check_step, flag_of, reward_of
 from rlmesh._evaluation.backend_converter import BackendConverter
 from rlmesh.specs import AutoresetMode, EnvContract
 
@@ -68,7 +68,7 @@ class SingleLanes:
     def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
         """Begin an episode; see `Lanes.reset`."""
         observation, info = check_reset(self.env.reset(seed=seeds[0]))
-        return {0: (self._shown(observation), info)}
+        return {0: (self._shown(observation), self._with_reports(info))}
 
     def step(self, actions: Mapping[int, Sequence[Any]]) -> dict[int, list[StepResult]]:
         """Take actions; see `Lanes.step`."""
@@ -76,15 +76,24 @@ class SingleLanes:
         if self._translation is not None:
             chunk = [self._translation.action(action) for action in chunk]
         results = [self.env.step(chunk[0])] if len(chunk) == 1 else self.env.step_many(chunk)
-        return {
-            0: [
-                (self._shown(observation), float(reward), bool(terminated), bool(truncated), info)
-                for observation, reward, terminated, truncated, info in map(check_step, results)
-            ]
-        }
+        return {0: [self._checked(result) for result in results]}
+
+    def _checked(self, result: Any) -> StepResult:
+        observation, reward, terminated, truncated, info = check_step(result)
+        return (
+            self._shown(observation),
+            reward_of(reward),
+            flag_of(terminated, "terminated"),
+            flag_of(truncated, "truncated"),
+            self._with_reports(info),
+        )
+
+    def _with_reports(self, info: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        return info if self._translation is None else self._translation.with_reports(info)
 
     def _shown(self, observation: Any) -> Any:
-        if self._translation is None or observation is None:
+        # `step_many` has no observation of the steps before its last.
+        if self._translation is None or (observation is None and self.steps_many):
             return observation
         return self._translation.observation(observation)
 
@@ -104,20 +113,25 @@ class VectorLanes:
         env: The vector.
         contract: Contract of the vector.
         translation: Conversion between its values and the model's.
-        mask: Converts a list of bools to the mask that the vector's reset takes.
+        local: Arrays of rewards, flags and masks of a vector of this process; None: `env` is a
+            client, which has checked them.
     """
 
     is_vector = True
     steps_many = False
 
     def __init__(
-        self, env: Any, contract: EnvContract, translation: BackendConverter, mask: Any
+        self,
+        env: Any,
+        contract: EnvContract,
+        translation: BackendConverter,
+        local: LaneIO | None,
     ) -> None:
         self.env = env
         self.count = contract.num_envs
         self.resets_each = contract.autoreset_mode is AutoresetMode.DISABLED
         self._translation = translation
-        self._mask = mask
+        self._local = local
         self._has_begun = False
         self._ended = [False] * self.count
         self._fillers: list[Any] = [None] * self.count
@@ -127,6 +141,7 @@ class VectorLanes:
         every = not (self.resets_each and self._has_begun)
         observation, info = self._reset(seeds, every=every)
         observations = self._translation.observations(observation, self.count)
+        info = self._translation.with_reports(info)
         return {lane: (observations[lane], lane_info(info, lane)) for lane in seeds}
 
     def _reset(self, seeds: Mapping[int, int | None], *, every: bool) -> tuple[Any, Any]:
@@ -139,11 +154,13 @@ class VectorLanes:
             self._ended = [False] * self.count
             self._fillers = [None] * self.count
             self._has_begun = False
-            result: tuple[Any, Any] = self.env.reset(seed=seed)
+            result = check_reset(self.env.reset(seed=seed))
             self._has_begun = True
             return result
-        mask = [lane in seeds for lane in range(self.count)]
-        result = self.env.reset(seed=seed, options={"reset_mask": self._mask(mask)})
+        flags = [lane in seeds for lane in range(self.count)]
+        lanes = self._local
+        mask = flags if lanes is None else lanes.mask_array(bytes(flags), "reset_mask")
+        result = check_reset(self.env.reset(seed=seed, options={"reset_mask": mask}))
         self._ended = [ended and lane not in seeds for lane, ended in enumerate(self._ended)]
         return result
 
@@ -158,12 +175,15 @@ class VectorLanes:
         chosen = [filler if action is None else action for action in self._fillers]
         batch = self._translation.actions(chosen)
         self._has_begun = False  # If the call fails, every lane has to begin again.
-        observation, rewards, terminated, truncated, info = self.env.step(batch)
+        observation, rewards, terminated, truncated, info = check_step(self.env.step(batch))
+        if self._local is not None:
+            rewards, terminated, truncated = self._local.checked(rewards, terminated, truncated)
         self._has_begun = True
         observations = self._translation.observations(observation, self.count)
         for lane in actions:  # With SAME_STEP, the lane already shows the next episode.
             if _has(info, FINAL_KEY, lane):
                 observations[lane] = self._translation.observation(info[FINAL_KEY][lane])
+        info = self._translation.with_reports(info)
         self._ended = [bool(a) or bool(b) for a, b in zip(terminated, truncated)]
         return {
             lane: [

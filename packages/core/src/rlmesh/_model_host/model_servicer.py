@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rlmesh._codec import SpaceCodec, Validation
-from rlmesh._env_host.env_servicer import VALIDATION_KEY, batch_words
+from rlmesh._codec.validate import with_reports
+from rlmesh._env_host.env_servicer import batch_words
 from rlmesh._messages import env as m
 from rlmesh._messages.model import (
     EndEpisode,
@@ -154,8 +155,7 @@ class ModelServicer:
             actions = self._encode(ask)
         except (InvalidValueError, CodecError) as error:
             return failure_of_value(m.ErrorCode.INVALID_RESULT, error)
-        reports = self._action.take_reports()
-        info = {VALIDATION_KEY: reports} if reports else m.NO_INFO
+        info = with_reports(m.NO_INFO, self._action.take_reports())
         return Predicted(actions, ask.length, info, round(ask.seconds * 1e6))
 
     def _checked(self, body: Predict) -> PredictForm:
