@@ -14,7 +14,7 @@ from typing import Any, cast
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.tensor import Tensor
 
-__all__ = ["ElementError", "elements_of", "is_nothing", "numbers_of"]
+__all__ = ["ElementError", "elements_of", "is_masked", "is_nothing", "numbers_of"]
 
 _BY_CODE: dict[str, DType] = {d.code: d for d in DTYPES.values() if d.name != "bfloat16"}
 # "l" and "n" are the C types that 64-bit platforms use for int64.
@@ -30,6 +30,8 @@ def numbers_of(value: object) -> tuple[DType, tuple[int, ...], bytes] | None:
 
     Arrays are recognised by NumPy's array interface, the buffer protocol, or PyTorch's type.
     """
+    if is_masked(value):
+        return None
     name = getattr(getattr(value, "dtype", None), "name", None)
     shape = getattr(value, "shape", None)
     tobytes = getattr(value, "tobytes", None)
@@ -52,6 +54,14 @@ def numbers_of(value: object) -> tuple[DType, tuple[int, ...], bytes] | None:
     code = view.format.lstrip("@=<") if view.itemsize > 1 else view.format.lstrip("@=<>!")
     found = _BY_CODE.get(code) or DTYPES.get(_ALIASES.get(code, ""))
     return None if found is None else (found, view.shape or (), view.tobytes())
+
+
+def is_masked(value: object) -> bool:
+    """Return whether a value is a masked array with masked elements, which have no number."""
+    if type(value).__name__ != "MaskedArray":
+        return False
+    mask: Any = getattr(value, "mask", False)
+    return bool(mask.any())
 
 
 def _numbers_of_tensor(value: Any) -> tuple[DType, tuple[int, ...], bytes] | None:

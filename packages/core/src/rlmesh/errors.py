@@ -25,6 +25,7 @@
         ├── ProtocolError                         a frame or its order breaks the contract
         ├── UnsupportedVersionError               the peers' spec versions are incompatible
         ├── UnsupportedError                      the peer does not support the request
+        │   └── RenderModeError (TypeError)       the environment is served in another render mode
         ├── AuthenticationError (PermissionError) the token is missing or wrong
         ├── ForbiddenError (PermissionError)      the request is not allowed (remote shutdown)
         ├── BusyError                             another client holds the environment
@@ -68,6 +69,7 @@ __all__ = [
     "ProtocolError",
     "RLMeshError",
     "RemoteError",
+    "RenderModeError",
     "RequestTimeoutError",
     "RunError",
     "SessionLostError",
@@ -425,6 +427,14 @@ class UnsupportedError(RemoteError):
     """
 
     serves_vector: bool | None = None
+
+
+class RenderModeError(UnsupportedError, TypeError):
+    """The environment is served in another render mode than the one that a client was given.
+
+    It is a TypeError too, because Stable-Baselines3 tries its own render mode first and makes the
+    environment without one if that raises TypeError.
+    """
 
 
 class AuthenticationError(RemoteError, PermissionError):

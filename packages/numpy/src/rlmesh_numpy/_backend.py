@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import GraphInstance
 
-from rlmesh._elements import is_nothing
+from rlmesh._elements import is_masked, is_nothing
 from rlmesh.backends import NATIVE, Buffer, DynamicArray, Leaf
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import InvalidValueError
@@ -129,6 +129,8 @@ class NumpyBackend:
 
     def dynamic(self, value: object) -> DynamicArray | None:
         """Return the wire form of an array or NumPy scalar; see `ArrayBackend.dynamic`."""
+        if is_masked(value):
+            return None
         if isinstance(value, (np.ndarray, np.generic)):
             array = np.asarray(value)
         elif _is_related(value):
@@ -138,6 +140,13 @@ class NumpyBackend:
                 return None  # For example a sparse tensor.
         else:
             return None
+        if array.dtype.kind in "MmUS" and isinstance(value, np.ndarray):
+            # No element type of the wire holds texts and times, so that they are sent one by one.
+            array = (
+                array.astype(str).astype(object)
+                if array.dtype.kind in "mM"
+                else array.astype(object)
+            )
         if array.dtype == object:
             return DynamicArray(None, array.shape, None, list(array.flat))
         element = dtype_of(array.dtype)
@@ -193,6 +202,8 @@ def _plain(part: Any) -> Any:
 def _numbers(value: Any, leaf: Leaf, count: int | None) -> Array:
     """Return `value` as an array of the leaf's shape, with each number unchanged."""
     shape = leaf.batch_shape(count)
+    if is_masked(value):
+        raise InvalidValueError(leaf.path, leaf.describe(count), "an array with masked elements")
     try:
         array = asarray(value)
     except (TypeError, ValueError) as error:

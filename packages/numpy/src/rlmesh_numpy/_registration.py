@@ -15,7 +15,11 @@ REMOTE_ID = "rlmesh/Remote-v0"
 def register() -> None:
     """Register the remote environment with Gymnasium; idempotent."""
     if REMOTE_ID not in gymnasium.registry:
-        gymnasium.register(REMOTE_ID, entry_point="rlmesh_numpy:RemoteEnv")
+        gymnasium.register(
+            REMOTE_ID,
+            entry_point="rlmesh_numpy:RemoteEnv",
+            vector_entry_point="rlmesh_numpy._env:make_remote_vector",
+        )
 
 
 def make_env(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:

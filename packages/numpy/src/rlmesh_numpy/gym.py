@@ -19,11 +19,12 @@ from rlmesh._client.base import EnvClientBase
 from rlmesh._client.connect import closed_on_failure
 from rlmesh._client.env_stub import EnvStub
 from rlmesh.backends import ArrayBackend
-from rlmesh.errors import EnvError, UnsupportedError
+from rlmesh.errors import BusyError, EnvError, RenderModeError
 from rlmesh.options import TLS
 from rlmesh.specs import EnvContract, Reconnect
 from rlmesh_numpy._registration import REMOTE_ID
 from rlmesh_numpy._spaces import spaces_to_gymnasium
+from rlmesh_numpy._spec import RemoteSpec, lent_stub
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -84,18 +85,28 @@ class GymnasiumClient(EnvClientBase):
     ) -> Generator[EnvContract, None, None]:
         """Open the session; end it if the rest of the constructor fails."""
         self._arguments = {**options, **self._backend_arguments}
-        self._stub = EnvStub(
-            address, self._backend, vector=vector, lane_backend=self._lane_backend, **options
-        )
+        self._stub = self._open(address, vector, options)
         with closed_on_failure(self._stub):
             self._check_mode(render_mode)
             yield self._stub.contract
 
+    def _open(self, address: str | int, vector: bool, options: ClientOptions) -> Any:
+        try:
+            return EnvStub(
+                address, self._backend, vector=vector, lane_backend=self._lane_backend, **options
+            )
+        except BusyError:
+            shared = None if vector else lent_stub(address)
+            if shared is None:
+                raise
+            return shared
+
     def _check_mode(self, wanted: str | None) -> None:
         served = self.env_contract.render_mode
         if wanted is not None and wanted != served:
-            raise UnsupportedError(
-                f"{self.address} was served with render_mode={served!r}, not {wanted!r}"
+            raise RenderModeError(
+                f"{self.address} was served with render_mode={served!r}, not {wanted!r}; leave out "
+                f"render_mode, or serve the environment with it"
             )
 
     def _metadata(self, contract: EnvContract) -> dict[str, Any]:
@@ -118,6 +129,10 @@ def _reconnect(cls: type[Any], address: str, arguments: dict[str, Any]) -> Any:
     return cls(address, **arguments)
 
 
+RENDER_MODES = ("human", "rgb_array", "rgb_array_list", "depth_array", "ansi", "ansi_list")
+"""Render modes that environments have; an instance lists those of its environment."""
+
+
 class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[ArrayT]):
     """A served environment as a `gymnasium.Env`.
 
@@ -130,9 +145,13 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
         AddressError: If `address` is not an address.
         ConnectError: If no endpoint answers there.
         BusyError: If another client holds the environment.
-        UnsupportedError: If the environment is served in another render mode, or as a vector.
+        RenderModeError: If the environment is served in another render mode.
+        UnsupportedError: If it is served as a vector.
         RemoteError: If the server refuses for another reason.
     """
+
+    # `gymnasium.make` warns of a mode that the class does not list.
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES)}  # noqa: RUF012
 
     def __init__(
         self,
@@ -146,7 +165,19 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
             self.action_space = spaces_to_gymnasium(contract.action_space)
             self.render_mode = contract.render_mode
             self.metadata = self._metadata(contract)
-            self.spec = self._spec_of(contract)
+            self._spec: EnvSpec | None = RemoteSpec.of(self._spec_of(contract), self)
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """Spec of the environment; its `make` connects to the same address."""
+        return self._spec
+
+    @spec.setter
+    def spec(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, spec: EnvSpec | None
+    ) -> None:
+        # `gymnasium.make` replaces the spec of what it makes.
+        self._spec = None if spec is None else RemoteSpec.of(spec, self)
 
     def _spec_of(self, contract: EnvContract) -> EnvSpec:
         """Return a spec that connects to the same address, with the served environment's limits."""
@@ -299,11 +330,17 @@ class GymnasiumRemoteVectorEnv(
         Args:
             seed: One seed, from which the vector derives those of its lanes, or one seed for each
                 lane.
-            options: Options of the environment; "reset_mask", bools (num_envs,), resets only some
-                lanes.
+            options: Options of the environment; "reset_mask", an array of bools (num_envs,), not
+                all false, resets only some lanes.
+
+        Raises:
+            TypeError: If the mask is not an array of bools.
+            ValueError: If the mask has another shape, or is false for every lane.
         """
         if isinstance(seed, int):
             super().reset(seed=seed)
+        if options is not None and "reset_mask" in options:
+            _check_mask(options["reset_mask"], self.num_envs)
         return self._stub.reset(seed, options)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -329,3 +366,18 @@ class GymnasiumRemoteVectorEnv(
     def close_extras(self, **kwargs: Any) -> None:
         """End the session."""
         self._stub.close()
+
+
+def _check_mask(mask: Any, num_envs: int) -> None:
+    """Raise what Gymnasium's vectors raise for a mask that is none."""
+    dtype = getattr(mask, "dtype", None)
+    if str(dtype).rpartition(".")[2] != "bool":
+        got = type(mask).__name__ if dtype is None else f"one of {dtype}"
+        raise TypeError(f"expected an array of bools for options['reset_mask'], got {got}")
+    if tuple(mask.shape) != (num_envs,):
+        shape = tuple(mask.shape)
+        raise ValueError(
+            f"expected options['reset_mask'] of shape ({num_envs},), got one of {shape}"
+        )
+    if not mask.any():
+        raise ValueError("expected options['reset_mask'] with at least one lane, got none")

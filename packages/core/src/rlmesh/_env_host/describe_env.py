@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.adapted import AdaptedCodec
+from rlmesh._env_host.unservable import advice_for
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.adapters import EnvTags, tag_problems
 from rlmesh.backends import NATIVE, ArrayBackend
@@ -76,11 +77,14 @@ def describe_env(
         exposed: Names that remote attribute calls reach.
 
     Raises:
-        TypeError: If it lacks a space or a method.
+        TypeError: If it lacks a space or a method, or is no environment; names what to pass.
         ValueError: If the tags do not fit its spaces; the message has every problem.
         SpaceError: If a space is of a kind that the contract does not have.
         ImportError: If it is Gymnasium's and rlmesh-numpy is not installed.
     """
+    advice = advice_for(env)
+    if advice is not None:
+        raise TypeError(f"this cannot be served as an environment: {advice}")
     vector = hasattr(env, "num_envs") and hasattr(env, "single_observation_space")
     prefix = "single_" if vector else ""
     _check_shape(env, prefix)

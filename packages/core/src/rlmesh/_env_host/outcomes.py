@@ -53,7 +53,7 @@ def check_step(result: Any) -> tuple[Any, Any, Any, Any, Mapping[Any, Any]]:
 
 
 def reward_of(value: Any) -> float:
-    """Return a reward as a float.
+    """Return a reward as a float; an array of one element is accepted too, whatever its shape.
 
     Raises:
         InvalidValueError: If it is not one number.
@@ -61,10 +61,13 @@ def reward_of(value: Any) -> float:
     if type(value) is float:
         return value
     try:
-        return float(value)
+        if isinstance(value, (str, bytes)):  # float() would read the text.
+            raise TypeError
+        # NumPy refuses to convert an array of one element with a dimension, or warns of it.
+        return float(value.item() if getattr(value, "ndim", 0) else value)
     except (TypeError, ValueError):
         got = f"{value!r:.60}"
-        raise InvalidValueError("reward", "a number", got, side="observation") from None
+        raise InvalidValueError("reward", "one number", got, side="observation") from None
 
 
 def flag_of(value: Any, name: str) -> bool:

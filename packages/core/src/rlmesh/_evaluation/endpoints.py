@@ -148,9 +148,10 @@ def _client(client: Any, dialer: Dialer, *, is_ours: bool) -> Opened:
     )
     translation = BackendConverter(observed, applied, dialer.backend)
     if contract.vector:
-        return Opened(VectorLanes(client, contract, translation, None), contract, is_ours)
-    lanes = SingleLanes(client, translation, steps_many=True)
-    return Opened(lanes, contract, is_ours)
+        arrays = LaneIO(getattr(client, "_lane_backend", None) or backend, contract.num_envs)
+        lanes = VectorLanes(client, contract, translation, arrays, is_local=False)
+        return Opened(lanes, contract, is_ours)
+    return Opened(SingleLanes(client, translation, steps_many=True), contract, is_ours)
 
 
 def _described(env: Any, dialer: Dialer) -> Opened:
@@ -166,6 +167,7 @@ def _described(env: Any, dialer: Dialer) -> Opened:
     observed, applied = described.observation_codec("warn"), described.action_codec("off")
     translation = BackendConverter(observed, applied, dialer.backend, is_local=True)
     if contract.vector:
-        lanes = LaneIO(observed.backend, contract.num_envs)
-        return Opened(VectorLanes(env, contract, translation, lanes), contract, False)
+        arrays = LaneIO(observed.backend, contract.num_envs)
+        lanes = VectorLanes(env, contract, translation, arrays, is_local=True)
+        return Opened(lanes, contract, False)
     return Opened(SingleLanes(env, translation, steps_many=False), contract, False)

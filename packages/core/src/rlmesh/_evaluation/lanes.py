@@ -113,8 +113,8 @@ class VectorLanes:
         env: The vector.
         contract: Contract of the vector.
         translation: Conversion between its values and the model's.
-        local: Arrays of rewards, flags and masks of a vector of this process; None: `env` is a
-            client, which has checked them.
+        arrays: Arrays of rewards, flags and masks.
+        is_local: Whether the vector belongs to this process; a client has checked its results.
     """
 
     is_vector = True
@@ -125,13 +125,16 @@ class VectorLanes:
         env: Any,
         contract: EnvContract,
         translation: BackendConverter,
-        local: LaneIO | None,
+        arrays: LaneIO,
+        *,
+        is_local: bool,
     ) -> None:
         self.env = env
         self.count = contract.num_envs
         self.resets_each = contract.autoreset_mode is AutoresetMode.DISABLED
         self._translation = translation
-        self._local = local
+        self._arrays = arrays
+        self._is_local = is_local
         self._has_begun = False
         self._ended = [False] * self.count
         self._fillers: list[Any] = [None] * self.count
@@ -157,9 +160,8 @@ class VectorLanes:
             result = check_reset(self.env.reset(seed=seed))
             self._has_begun = True
             return result
-        flags = [lane in seeds for lane in range(self.count)]
-        lanes = self._local
-        mask = flags if lanes is None else lanes.mask_array(bytes(flags), "reset_mask")
+        flags = bytes([lane in seeds for lane in range(self.count)])
+        mask = self._arrays.mask_array(flags, "reset_mask")
         result = check_reset(self.env.reset(seed=seed, options={"reset_mask": mask}))
         self._ended = [ended and lane not in seeds for lane, ended in enumerate(self._ended)]
         return result
@@ -176,8 +178,8 @@ class VectorLanes:
         batch = self._translation.actions(chosen)
         self._has_begun = False  # If the call fails, every lane has to begin again.
         observation, rewards, terminated, truncated, info = check_step(self.env.step(batch))
-        if self._local is not None:
-            rewards, terminated, truncated = self._local.checked(rewards, terminated, truncated)
+        if self._is_local:
+            rewards, terminated, truncated = self._arrays.checked(rewards, terminated, truncated)
         self._has_begun = True
         observations = self._translation.observations(observation, self.count)
         for lane in actions:  # With SAME_STEP, the lane already shows the next episode.

@@ -1,0 +1,114 @@
+"""`RemoteSpec`: a client's `gymnasium` spec, which makes environments at the client's address."""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
+
+from rlmesh._client.env_stub import EnvStub
+from rlmesh._logs import warn
+from rlmesh.errors import ClosedError
+
+__all__ = ["RemoteSpec", "SharedStub", "lent_stub"]
+
+_lender: ContextVar[EnvStub | None] = ContextVar("rlmesh_lender", default=None)
+
+_AFTER_CLOSE = frozenset(("address", "contract", "transport"))
+"""Attributes of a stub that are known after it was closed."""
+
+
+class RemoteSpec(EnvSpec):
+    """The spec of a remote environment.
+
+    `make` connects to the same address. If the server has no other environment than the one that
+    this client holds, `make` returns an environment that shares the client's session, with a
+    warning: Gymnasium's `check_env` makes environments while the one that it checks is open.
+    """
+
+    _client: weakref.ref[Any] | None = None
+
+    @classmethod
+    def of(cls, spec: EnvSpec, client: Any) -> RemoteSpec:
+        """Return a spec of a client with the fields of another spec."""
+        fields = [field for field in dataclasses.fields(spec) if field.init]
+        made = cls(**{field.name: getattr(spec, field.name) for field in fields})
+        made._client = weakref.ref(client)
+        return made
+
+    def make(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+        """Return an environment at the same address; see `gymnasium.make`."""
+        client = None if self._client is None else self._client()
+        with _lending(None if client is None else client._stub):
+            return super().make(**kwargs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EnvSpec) and vars(_plain(self)) == vars(_plain(other))
+
+    __hash__ = None  # type: ignore[assignment]  # EnvSpec is not hashable either.
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_client": None}
+
+
+def _plain(spec: EnvSpec) -> EnvSpec:
+    fields = [field for field in dataclasses.fields(spec) if field.init]
+    return EnvSpec(**{field.name: getattr(spec, field.name) for field in fields})
+
+
+@contextmanager
+def _lending(stub: EnvStub | None) -> Generator[None, None, None]:
+    token = _lender.set(stub)
+    try:
+        yield
+    finally:
+        _lender.reset(token)
+
+
+def lent_stub(address: str | int) -> SharedStub | None:
+    """Return the session of the client that `RemoteSpec.make` was called on; None: there is none.
+
+    Called if the address is busy.
+    """
+    stub = _lender.get()
+    if stub is None or stub.closed or stub.address != address:
+        return None
+    warn(
+        f"{address} serves one environment, which the client of this spec holds: spec.make() "
+        f"returns the same environment, so that a reset or step of one changes the other",
+        UserWarning,
+        stacklevel=2,
+    )
+    return SharedStub(stub)
+
+
+class SharedStub:
+    """A second use of a stub; closing it leaves the session open.
+
+    Args:
+        stub: The stub.
+    """
+
+    def __init__(self, stub: EnvStub) -> None:
+        self._stub = stub
+        self._is_closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether this use or the session is over."""
+        return self._is_closed or self._stub.closed
+
+    def close(self) -> None:
+        """End this use; may be called again."""
+        self._is_closed = True
+
+    def __getattr__(self, name: str) -> Any:
+        if self._is_closed and name not in _AFTER_CLOSE:
+            raise ClosedError(f"the environment at {self._stub.address} is closed")
+        return getattr(self._stub, name)
