@@ -20,10 +20,10 @@ from rlmesh.results._formats import install
 if TYPE_CHECKING:
     from rlmesh import adapters, errors, spaces, specs, types
     from rlmesh._client.env import RemoteEnv
-    from rlmesh._client.model import RemoteModel
     from rlmesh._client.vector_env import RemoteVectorEnv
     from rlmesh._models.evaluate import evaluate
     from rlmesh._models.native import Model
+    from rlmesh._models.remote_model import RemoteModel
     from rlmesh._policy.events import (
         CloseEvent,
         EpisodeEndEvent,
@@ -85,7 +85,7 @@ _MODULES = {
     "Model": "_models.native",
     "ModelServer": "_server.model_server",
     "RemoteEnv": "_client.env",
-    "RemoteModel": "_client.model",
+    "RemoteModel": "_models.remote_model",
     "RemoteVectorEnv": "_client.vector_env",
     "ResetEvent": "_policy.events",
     "RunResult": "results",

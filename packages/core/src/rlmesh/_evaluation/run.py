@@ -18,6 +18,7 @@ from rlmesh._policy.events import Audience, Callbacks
 from rlmesh._policy.policy import Policy
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import RLMeshError, RunError
+from rlmesh.options import TLS
 from rlmesh.results import RunResult
 from rlmesh.results._journal_header import JournalHeader
 from rlmesh.specs import EnvContract
@@ -40,7 +41,13 @@ class Evaluable(Protocol):
     def _backend(self) -> ArrayBackend: ...
 
     def _dial(
-        self, address: str | int, token: str, connect_timeout: float, *, vector: bool
+        self,
+        address: str | int,
+        token: str,
+        tls: TLS | None,
+        connect_timeout: float,
+        *,
+        vector: bool,
     ) -> Any: ...
 
     def policy(
@@ -68,6 +75,7 @@ class Settings:
     max_episodes: int | None = None
     instruction: str | None = None
     token: str = ""
+    tls: TLS | None = None
     connect_timeout: float = 10.0
     max_batch_size: int | None = None
     execution_horizon: int | None = None
@@ -122,16 +130,19 @@ class ModelDialer:
     model: Evaluable
     backend: ArrayBackend
     token: str
+    tls: TLS | None = None
     connect_timeout: float = 10.0
 
     def dial(self, address: str | int, *, vector: bool) -> Any:
         """Return a client connected to an address; see `Dialer.dial`."""
-        return self.model._dial(address, self.token, self.connect_timeout, vector=vector)
+        return self.model._dial(address, self.token, self.tls, self.connect_timeout, vector=vector)
 
 
 def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
     """Play a run; see `rlmesh.evaluate`."""
-    dialer = ModelDialer(model, model._backend, settings.token, settings.connect_timeout)
+    dialer = ModelDialer(
+        model, model._backend, settings.token, settings.tls, settings.connect_timeout
+    )
     sources = sources_of(envs, dialer)
     if not sources:
         raise ValueError("expected an environment or more, got an empty list")

@@ -6,8 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from rlmesh._client.connect import tls_for
 from rlmesh._evaluation.run import Settings, play
 from rlmesh._models.native import Model
+from rlmesh._models.remote_model import RemoteModel
+from rlmesh.options import TLS
 from rlmesh.results import RunResult
 
 __all__ = ["evaluate"]
@@ -21,6 +24,7 @@ def evaluate(
     max_episodes: int | None = None,
     instruction: str | None = None,
     token: str = "",
+    tls: TLS | None = None,
     connect_timeout: float = 10.0,
     max_batch_size: int | None = None,
     execution_horizon: int | None = None,
@@ -48,8 +52,9 @@ def evaluate(
     after `retries` times ends as `EpisodeEnd.ERROR`.
 
     Args:
-        model: A `Model` of any backend, a `RemoteModel`, or the source of a native model: a
-            callable, an object with `predict` methods, or `rlmesh.RANDOM_SAMPLE`.
+        model: A `Model` of any backend, a `RemoteModel`, the address of a served model, or the
+            source of a native model: a callable, an object with `predict` methods, or
+            `rlmesh.RANDOM_SAMPLE`.
         envs: An address, an object with an `address`, a client, an environment of this process, or
             a vector of these kinds; or a list with any of them. All serve the same environment.
         seeds: One seed for each episode; also sets the number of episodes.
@@ -59,6 +64,7 @@ def evaluate(
             text inputs of a model with a `ModelSpec` are those of the spec; for another model it is
             the context, if the model takes one.
         token: Bearer token for addresses.
+        tls: Certificates for addresses `grpcs://host:port`; see `rlmesh.TLS`.
         connect_timeout: Seconds that each connection attempt may take.
         max_batch_size: Largest number of observations of one forward pass; None: no limit.
         execution_horizon: Largest number of actions of a chunk to take before the model is called
@@ -84,13 +90,13 @@ def evaluate(
         FileExistsError: If the journal exists, without `resume`.
         RLMeshError: If no environment can be reached, or the model does not fit them.
     """
-    evaluable = model if hasattr(model, "policy") and hasattr(model, "_dial") else Model(model)
     several = isinstance(envs, (list, tuple))
     settings = Settings(
         seeds=seeds,
         max_episodes=max_episodes,
         instruction=instruction,
         token=token,
+        tls=tls,
         connect_timeout=connect_timeout,
         max_batch_size=max_batch_size,
         execution_horizon=execution_horizon,
@@ -102,4 +108,10 @@ def evaluate(
         retries=retries,
         close_envs=close_envs,
     )
-    return play(evaluable, list(envs) if several else [envs], settings)
+    endpoints = list(envs) if several else [envs]
+    if isinstance(model, (str, int)):
+        own = tls_for(model, tls)
+        with RemoteModel(model, token=token, tls=own, connect_timeout=connect_timeout) as served:
+            return play(served, endpoints, settings)
+    evaluable = model if hasattr(model, "policy") and hasattr(model, "_dial") else Model(model)
+    return play(evaluable, endpoints, settings)

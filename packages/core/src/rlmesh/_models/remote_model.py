@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from rlmesh._client.connect import destination
+from rlmesh._client.connect import destination, tls_for
 from rlmesh._client.model_policy import RemotePolicy
 from rlmesh._client.model_stub import FIRST_LANE, Dial, ModelStub
 from rlmesh._client.transport_choice import Transport, TransportChoice
+from rlmesh._models.playing import PlaysEpisodes
 from rlmesh._policy.events import Callbacks
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._session.connect_options import ConnectOptions
@@ -55,8 +56,8 @@ def _offered(form: PredictForm) -> Callable[[F], F]:
     return wrapped
 
 
-class RemoteModel:
-    """A served model: to call directly, as the `source` of a `Model`, or to evaluate.
+class RemoteModel(PlaysEpisodes):
+    """A served model: to run, to evaluate, to call directly, or as the `source` of a `Model`.
 
     Observations belong to the spaces of one environment; pass its contract here or to
     `for_contract` (`evaluate` does so itself). An episode runs in a lane. A call without a context
@@ -290,14 +291,23 @@ class RemoteModel:
 
         return Callbacks()
 
-    def _dial(self, address: str | int, token: str, connect_timeout: float, *, vector: bool) -> Any:
+    def _dial(
+        self,
+        address: str | int,
+        token: str,
+        tls: TLS | None,
+        connect_timeout: float,
+        *,
+        vector: bool,
+    ) -> Any:
         """Return a client of an environment, for evaluation; see `ModelBase`."""
         import importlib
 
         name = self._backend.name
         package = importlib.import_module("rlmesh" if name == "native" else f"rlmesh.{name}")
         client = package.RemoteVectorEnv if vector else package.RemoteEnv
-        return client(address, token=token, connect_timeout=connect_timeout)
+        own = tls_for(address, tls)
+        return client(address, token=token, tls=own, connect_timeout=connect_timeout)
 
     def _stub(self) -> ModelStub:
         if self._contract is None:
