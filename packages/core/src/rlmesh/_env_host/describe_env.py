@@ -91,6 +91,8 @@ def describe_env(
     observation_space, observation_backend = _space_of(env, f"{prefix}observation_space")
     action_space, action_backend = _space_of(env, f"{prefix}action_space")
     _check_rewards(env)
+    if vector:
+        _check_lanes(env)
     problems = () if tags is None else tag_problems(tags, observation_space, action_space)
     if problems:
         raise ValueError("tags: " + "; ".join(map(str, problems)))
@@ -144,6 +146,23 @@ def _check_rewards(env: Any) -> None:
         raise SpaceError(
             f"reward_space is {space}: {math.prod(shape)} rewards a step; the contract has one. "
             f"Combine them in a wrapper (mo_gymnasium.wrappers.LinearReward) or return them in info"
+        )
+
+
+def _check_lanes(env: Any) -> None:
+    """Raise SpaceError for a vector with lanes of different spaces, which the contract lacks."""
+    batched = getattr(env, "observation_space", None)
+    if not (_is_gymnasium(batched) and _is_gymnasium(env.single_observation_space)):
+        return
+    from rlmesh_numpy._lane_spaces import differing_part
+
+    path = differing_part(batched, env.single_observation_space, int(env.num_envs))
+    if path is not None:
+        raise SpaceError(
+            "the lanes of the vector have different spaces (observation_mode='different'); the "
+            "contract has one for all lanes: pass observation_mode=(batched, single) with bounds "
+            "that hold for each, or serve single environments",
+            path=f"observation_space{path}",
         )
 
 
