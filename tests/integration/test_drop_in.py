@@ -64,6 +64,20 @@ def test_a_spec_shares_the_session_with_a_warning() -> None:
         env.spec.make().close()
 
 
+def test_what_is_written_of_a_spec_names_the_served_environment() -> None:
+    env_spec = gymnasium.envs.registration.EnvSpec
+    local = gymnasium.make("MountainCar-v0", goal_velocity=0.01)
+    with EnvServer(local) as server:
+        env = gymnasium.make("rlmesh/Remote-v0", address=server.address)
+        for spec in (env.unwrapped.spec, env.spec, pickle.loads(pickle.dumps(env.spec))):
+            written = env_spec.from_json(spec.to_json())
+            assert written.id == "MountainCar-v0" and written.max_episode_steps == 200
+            assert written.kwargs == {"goal_velocity": 0.01}
+            again = gymnasium.make(written)
+            assert np.array_equal(again.reset(seed=4)[0], env.reset(seed=4)[0])
+        env.close()
+
+
 def test_a_spec_makes_an_environment_of_its_own_where_there_is_one() -> None:
     def factory() -> Any:
         return gymnasium.make("CartPole-v1")

@@ -32,10 +32,13 @@ def _differing(
     batched: Any, single: Any, count: int, path: tuple[str | int, ...]
 ) -> tuple[str | int, ...] | None:
     if isinstance(single, gs.Dict) and isinstance(batched, gs.Dict):
-        keys = [key for key in single.spaces if key in batched.spaces]
-        pairs = [(key, batched.spaces[key], single.spaces[key]) for key in keys]
+        keys: list[Any] = [key for key in single.spaces if key in batched.spaces]
+        pairs: list[tuple[Any, Any, Any]] = [
+            (key, batched.spaces[key], single.spaces[key]) for key in keys
+        ]
     elif isinstance(single, gs.Tuple) and isinstance(batched, gs.Tuple):
-        pairs = [(i, *both) for i, both in enumerate(zip(batched.spaces, single.spaces))]
+        both = zip(batched.spaces, single.spaces)
+        pairs = [(i, many, one) for i, (many, one) in enumerate(both)]
     elif isinstance(single, gs.Box) and isinstance(batched, gs.Box):
         return path if _boxes_differ(batched, single, count) else None
     elif isinstance(batched, gs.Tuple):
@@ -43,8 +46,8 @@ def _differing(
     else:
         is_leaf = isinstance(single, (gs.Discrete, gs.MultiDiscrete))
         return path if is_leaf and _leaves_differ(batched, single, count) else None
-    for key, *both in pairs:
-        found = _differing(*both, count, (*path, key))
+    for key, many, one in pairs:
+        found = _differing(many, one, count, (*path, key))
         if found is not None:
             return found
     return None
