@@ -31,7 +31,8 @@ _Env = Annotated[
     str,
     typer.Argument(
         metavar="ENV",
-        help="registered Gymnasium id (CartPole-v1), or module:callable that makes an environment",
+        help="registered Gymnasium id (CartPole-v1), module:id (ale_py:ALE/Pong-v5), or "
+        "module:callable that makes an environment",
         show_default=False,
     ),
 ]

@@ -74,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         "--env",
         required=True,
         metavar="ID",
-        help="registered Gymnasium id (CartPole-v1), or module:callable that makes an environment",
+        help="registered Gymnasium id (CartPole-v1), module:id (ale_py:ALE/Pong-v5), or "
+        "module:callable that makes an environment",
     )
     parser.add_argument(
         "--address", default="127.0.0.1:0", help="address to listen on (default: %(default)s)"
