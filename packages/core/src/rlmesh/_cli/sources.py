@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 _REGISTERED_BY = {"ALE": "ale_py", "Meta-World": "metaworld", "dm_control": "shimmy"}
-"""Modules whose import registers the ids of a namespace, for hints; any other module works too."""
+"""Modules that register the ids of a namespace when imported, for hints; others work too."""
 
 
 class UsageProblem(ValueError):
