@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 import time
@@ -89,16 +88,6 @@ def test_sigterm_lets_the_running_call_end() -> None:
         remote.close()
         assert server.process.wait(10) == 0
         assert time.monotonic() - begun < 10
-
-
-def test_the_log_names_sessions(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "rlmesh.server")
-    with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
-        identity = remote._stub._session.id
-        remote.reset()
-    lines = [record.getMessage() for record in caplog.records if record.name == "rlmesh.server"]
-    assert any(f"session {identity} opened by" in line for line in lines)
-    assert any(f"session {identity} ended" in line for line in lines)
 
 
 def test_an_address_in_use_is_one_line_with_the_systems_reason() -> None:

@@ -13,6 +13,7 @@ import typer
 import rlmesh
 from rlmesh._cli.console import FAILED, Reporter, reporting
 from rlmesh._cli.description import describe
+from rlmesh._cli.logs import begin_log
 from rlmesh._cli.models import MODEL_HELP, Backend, ModelKwargs, dial_model, is_address, load_model
 from rlmesh._cli.parameters import (
     Authority,
@@ -20,6 +21,8 @@ from rlmesh._cli.parameters import (
     Debug,
     Json,
     Key,
+    LogFormat,
+    LogLevel,
     Timeout,
     Token,
     read_address,
@@ -117,9 +120,12 @@ def evaluate(
     connect_timeout: Timeout = 10.0,
     json: Json = False,
     debug: Debug = False,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Evaluate a model; the seeds are shared out among all addresses."""
     with reporting("eval", json=json, debug=debug) as reporter, contextlib.ExitStack() as stack:
+        begin_log(log_level, log_format, "warning")
         for address in addresses:
             read_address(address)
         _check(report, record, journal, resume)
