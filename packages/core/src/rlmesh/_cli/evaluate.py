@@ -30,6 +30,7 @@ from rlmesh._cli.parameters import (
 )
 from rlmesh._cli.progress import EvaluationProgress
 from rlmesh._cli.random_driver import connect
+from rlmesh._cli.report import check_html
 from rlmesh._cli.seeds import read_seeds
 from rlmesh._cli.sources import UsageProblem
 from rlmesh.errors import RunError
@@ -90,6 +91,13 @@ _MaxSeconds = Annotated[
 _ModelToken = Annotated[
     str, typer.Option(envvar="RLMESH_MODEL_TOKEN", help="bearer token of a MODEL that is served")
 ]
+_Progress = Annotated[
+    bool,
+    typer.Option(
+        "--progress/--no-progress",
+        help="show progress on stderr: a bar on a terminal, otherwise a line every 30 s",
+    ),
+]
 _Instruction = Annotated[
     str | None,
     typer.Option(help="text for the model's text inputs"),
@@ -110,6 +118,7 @@ def evaluate(
     instruction: _Instruction = None,
     max_episode_steps: _MaxSteps = None,
     max_episode_seconds: _MaxSeconds = None,
+    progress: _Progress = True,
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
     model_token: _ModelToken = "",
@@ -150,7 +159,7 @@ def evaluate(
             arguments["model"] = load_model(model, model_kwargs, backend)
         arguments["hooks"] = _recorders(record, record_source, resume)
         arguments["envs"] = _endpoints(stack, addresses, token, tls, connect_timeout)
-        _run(reporter, arguments, report)
+        _run(reporter, arguments, report, shown=progress)
 
 
 def _check(report: Path | None, record: Path | None, journal: Path | None, resume: bool) -> None:
@@ -163,13 +172,9 @@ def _check(report: Path | None, record: Path | None, journal: Path | None, resum
         )
     if journal is not None and journal.is_dir():
         raise UsageProblem(f"--journal: {journal} is a folder; expected a file in it")
-    for option, path in (("--report", report), ("--journal", journal)):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise UsageProblem(f"{option}: there is no folder {path.parent}")
-    if report is not None and report.is_dir():
-        raise UsageProblem(f"--report: {report} is a folder; expected a file in it")
-    if report is not None and not os.access(report if report.exists() else report.parent, os.W_OK):
-        raise UsageProblem(f"--report: {report} may not be written")
+    if journal is not None and not journal.resolve().parent.is_dir():
+        raise UsageProblem(f"--journal: there is no folder {journal.parent}")
+    check_html(report, "--report")
     if record is not None and record.exists() and not record.is_dir():
         raise UsageProblem(f"--record: {record} is a file; expected a folder")
     if record is not None and not (resume and journal is not None and journal.exists()):
@@ -213,10 +218,15 @@ def _for(address: str, tls: TLS | None) -> TLS | None:
     return tls if address.startswith("grpcs://") or "://" not in address else None
 
 
-def _run(reporter: Reporter, arguments: dict[str, Any], report: Path | None) -> None:
+def _run(
+    reporter: Reporter, arguments: dict[str, Any], report: Path | None, *, shown: bool
+) -> None:
     """Evaluate, and report the result, even a partial one."""
     count, journal = len(arguments["seeds"]), arguments["journal"]
-    progress = EvaluationProgress(reporter.err, count)
+    bar = shown and reporter.err.is_terminal
+    if shown and not bar:
+        arguments["progress"] = reporter.note
+    progress = EvaluationProgress(reporter.err, count, bar)
     try:
         with progress:
             arguments["hooks"] = [progress, *arguments["hooks"]]

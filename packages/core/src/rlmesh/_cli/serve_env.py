@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rlmesh.errors import RLMeshError
 
     try:
-        begin_log(options.log_level, options.log_format, "info")
+        begin_log(options.log_level, options.log_format, "warning")
         env = make_env(options.env, read_object(options.kwargs, "--kwargs"), options.render_mode)
         server = EnvServer(
             env,
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--log-level",
         default=os.environ.get(LOG_VARIABLE),
-        help=f"log to stderr from this level on: {LEVEL_HELP} (default: {LOG_VARIABLE}, info)",
+        help=f"log to stderr from this level on: {LEVEL_HELP} (default: {LOG_VARIABLE}, warning)",
     )
     parser.add_argument(
         "--log-format",

@@ -199,6 +199,7 @@ class ModelBase(Generic[ObsT, ActT]):
         hooks: object | None = None,
         journal: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        progress: bool | Callable[[str], object] = False,
     ) -> RunResult:
         """Play episodes one after another, and return their results.
 
@@ -223,6 +224,8 @@ class ModelBase(Generic[ObsT, ActT]):
                 list of such objects.
             journal: File to which each episode is written as soon as it has ended; None: none.
             resume: Whether to continue from the journal if it exists.
+            progress: Whether to show how far the run is, or a function that gets it; see
+                `rlmesh.evaluate`.
 
         Raises:
             RunError: If the run ended early; finished episodes are in its `result`.
@@ -245,6 +248,7 @@ class ModelBase(Generic[ObsT, ActT]):
                 hooks=hooks,
                 journal=journal,
                 resume=resume,
+                progress=progress,
                 is_strict=True,
             ),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlmesh._evaluation.run import Settings, play
@@ -31,6 +31,7 @@ def evaluate(
     resume: bool = False,
     retries: int = 2,
     close_envs: bool = False,
+    progress: bool | Callable[[str], object] = False,
 ) -> RunResult:
     """Play episodes of one model on any number of environments at once.
 
@@ -74,6 +75,9 @@ def evaluate(
         retries: Number of times that an episode, or an endpoint, is tried again.
         close_envs: Whether to close environments that were passed; those that this call connects to
             are always closed.
+        progress: True: show on stderr how far the run is, drawn in place on a terminal and in a
+            notebook, otherwise a line every 30 s. A function: it gets the line every 30 s, on a
+            thread of its own.
 
     Raises:
         RunError: If the run ended early: the model or a hook failed, or no endpoint is left.
@@ -101,5 +105,6 @@ def evaluate(
         resume=resume,
         retries=retries,
         close_envs=close_envs,
+        progress=progress,
     )
     return play(evaluable, list(envs) if several else [envs], settings)
