@@ -105,9 +105,9 @@ def test_in_a_notebook_one_output_is_updated(monkeypatch: pytest.MonkeyPatch) ->
             update=lambda data, raw: shown.append(("update", data["text/plain"]))
         )
 
-    ipython = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
-    monkeypatch.setitem(sys.modules, "IPython", ipython)
-    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+    shell = SimpleNamespace(kernel=object())
+    module = SimpleNamespace(get_ipython=lambda: shell, display=SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "IPython", module)
     rlmesh.evaluate(lambda _: 1, Walk(), seeds=[0], progress=True)
     assert [kind for kind, _ in shown] == ["new", "update"]
     assert all(LINE.fullmatch(line) for _, line in shown)

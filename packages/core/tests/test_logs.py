@@ -87,7 +87,7 @@ def test_events_are_limited_too(capsys: pytest.CaptureFixture[str]) -> None:
 def test_variables_choose_level_and_form(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr(logging.root, "handlers", [])
     monkeypatch.setenv("RLMESH_LOG", "INFO")
     monkeypatch.setenv("RLMESH_LOG_FORMAT", "json")
     assert log_by_variables() == ""

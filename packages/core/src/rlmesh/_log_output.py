@@ -46,7 +46,7 @@ class _Output(logging.StreamHandler[Any]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
-        if self._is_fallback and logging.getLogger().handlers:
+        if self._is_fallback and logging.root.handlers:
             return
         self.stream = sys.stderr
         super().emit(record)

@@ -102,13 +102,11 @@ def display_of(progress: Progress) -> Display | None:
 
 def _notebook_display() -> Any:
     """Return IPython's `display` if a notebook runs this process; else None."""
-    ipython = sys.modules.get("IPython")
+    ipython: Any = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is None or not hasattr(shell, "kernel"):
         return None
-    from importlib import import_module
-
-    return import_module("IPython.display").display
+    return ipython.display.display
 
 
 class ProgressReport:
