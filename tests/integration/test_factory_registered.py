@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rlmesh import EnvServer, RemoteEnv, errors
+from rlmesh.spaces import Discrete
 
 gym: Any = pytest.importorskip("gymnasium")
 pytest.importorskip("rlmesh_numpy")
@@ -126,3 +127,24 @@ def test_a_module_that_a_process_cannot_import_is_in_the_error(arcade: Path) -> 
     with pytest.raises(errors.EnvError) as caught:
         EnvServer(factory=lambda: gym.make("Arcade/Pong0-v5"), workers="process")
     assert "one process has the arcade" in caught.value.message
+
+
+def test_an_environment_without_gymnasium_does_not_wait_for_its_import() -> None:
+    assert "gymnasium" in sys.modules
+
+    class Native:
+        observation_space = action_space = Discrete(2)
+
+        def reset(self, seed: Any = None, options: Any = None) -> Any:
+            return 0, {"imported": "gymnasium" in sys.modules}
+
+        def step(self, action: Any) -> Any:
+            return 0, 0.0, False, False, {}
+
+        def close(self) -> None: ...
+
+    with (
+        EnvServer(factory=Native, workers="process") as server,
+        RemoteEnv(server.address) as env,
+    ):
+        assert env.reset()[1] == {"imported": False}

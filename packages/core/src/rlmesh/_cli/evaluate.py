@@ -223,10 +223,9 @@ def _run(
 ) -> None:
     """Evaluate, and report the result, even a partial one."""
     count, journal = len(arguments["seeds"]), arguments["journal"]
-    bar = shown and reporter.err.is_terminal
-    if shown and not bar:
+    if shown and not reporter.err.is_terminal:
         arguments["progress"] = reporter.note
-    progress = EvaluationProgress(reporter.err, count, bar)
+    progress = EvaluationProgress(reporter.err, count, shown)
     try:
         with progress:
             arguments["hooks"] = [progress, *arguments["hooks"]]

@@ -31,10 +31,10 @@ class EvaluationProgress:
     Args:
         console: Console of the bar.
         total: Number of episodes.
-        is_shown: Whether the bar is drawn.
+        is_shown: Whether the bar is drawn, if the console is a terminal.
     """
 
-    def __init__(self, console: Console, total: int, is_shown: bool) -> None:
+    def __init__(self, console: Console, total: int, is_shown: bool = True) -> None:
         self._progress = Progress(
             TextColumn("evaluating"),
             BarColumn(),
@@ -44,7 +44,7 @@ class EvaluationProgress:
             TextColumn("ETA"),
             TimeRemainingColumn(),
             console=console,
-            disable=not is_shown,
+            disable=not (is_shown and console.is_terminal),
         )
         self._task = self._progress.add_task("", total=total, words="")
         self._begun = time.monotonic()

@@ -105,6 +105,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a method or attribute that clients may reach; may be given again",
     )
+    _add_log_options(parser)
+    return parser
+
+
+def _add_log_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-level",
         default=os.environ.get(LOG_VARIABLE),
@@ -115,7 +120,6 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get(LOG_FORMAT_VARIABLE),
         help=f"text or json, one object a line (default: {LOG_FORMAT_VARIABLE}, text)",
     )
-    return parser
 
 
 def serve_options(validation: str | None) -> ServeOptions:
