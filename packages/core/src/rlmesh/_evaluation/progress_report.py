@@ -103,8 +103,7 @@ def display_of(progress: Progress) -> Display | None:
 def _notebook_display() -> Any:
     """Return IPython's `display` if a notebook runs this process; else None."""
     ipython: Any = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    if shell is None or not hasattr(shell, "kernel"):
+    if ipython is None or not hasattr(ipython.get_ipython(), "kernel"):
         return None
     return ipython.display.display
 
