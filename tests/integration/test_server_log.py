@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from tests.faults.proxy import Proxy
 from tests.integration.cli_processes import COMMAND, COUNTER, serving
@@ -108,6 +109,24 @@ def test_a_loss_is_logged_once_and_then_in_a_summary(log: Log) -> None:
     log.line(r"^tcp://.*; resuming, for 30 s at most$")
     log.line(r"^tcp://.*: resumed after \d+\.\d\d s, attempt 1$")
     log.line(r"^tcp://.*: session \w+ has ended; its connection was lost 5 times")
+
+
+def test_an_evaluation_logs_a_lost_endpoint_once_and_then_what_became_of_it(log: Log) -> None:
+    class Kill:
+        def on_episode_end(self, event: Any) -> None:
+            if event.episode == 3:
+                server.process.kill()
+                server.process.wait()
+
+    with serving(COUNTER) as (where, server), EnvServer(CounterEnv()) as other:
+        result = rlmesh.evaluate(
+            lambda _: 1, [where, other.address], seeds=range(40), hooks=Kill(), retries=3
+        )
+    assert len(result.episodes) == 40
+    address = re.escape(where)
+    log.line(rf"^{address}\S* .*; resuming, for 30 s at most$")
+    log.line(rf"^{address}\S* .*; connecting again$")
+    log.line(rf"^{address}\S* .*\(tried 3 times in \d+\.\d s\); it plays no more in this run$")
 
 
 def test_a_client_that_does_not_come_back(log: Log) -> None:

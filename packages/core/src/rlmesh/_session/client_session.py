@@ -321,7 +321,8 @@ class ClientSession:
     def _collect(self, sequence: int, frame: Frame, deadline: float | None = None) -> None:
         """Read and discard the answer to a request that was interrupted."""
         self._sequence = sequence
-        interrupted = ConnectionLostError("a call was interrupted", address=self.address)
+        message = f"{self.address}: a call was interrupted"
+        interrupted = ConnectionLostError(message, address=self.address)
         self._resume(frame, interrupted, deadline)
         self._unanswered = None
 
@@ -343,8 +344,8 @@ class ClientSession:
             grace = min(grace, _CLOSE_PATIENCE, deadline - begun)
         pause, attempts, cause = 0.0, 0, lost
         if self._key:
-            level, words = self._losses.level_of_loss(), "%s: %s%s; resuming, for %g s at most"
-            _log.log(level, words, self.address, lost.message, self._losses.since_logged, grace)
+            level, words = self._losses.level_of_loss(), "%s%s; resuming, for %g s at most"
+            _log.log(level, words, lost.message, self._losses.since_logged, grace)
         while self._key and self._clock.monotonic() - begun + pause <= grace:
             self._check_usable()
             self._clock.sleep(pause)
