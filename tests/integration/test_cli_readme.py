@@ -36,7 +36,7 @@ def command(line: str, folder: Path, address: str = "127.0.0.1:0") -> list[str]:
     """A line's arguments, with an address that is free and files in a folder of the test."""
     line = line.partition("  #")[0].partition(" > ")[0]
     line = re.sub(r"127\.0\.0\.1:\d{4}", address, line).replace("0:100", f"0:{EPISODES}")
-    line = re.sub(r"\b(\w+\.(?:html|journal))\b", lambda m: str(folder / m[1]), line)
+    line = re.sub(r"\b(\w+\.(?:html|journal|json))\b", lambda m: str(folder / m[1]), line)
     program, *arguments = shlex.split(line)
     assert program == "rlmesh"
     return [*COMMAND, *arguments]
@@ -46,14 +46,16 @@ def command(line: str, folder: Path, address: str = "127.0.0.1:0") -> list[str]:
 def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     (tmp_path / "policy.py").write_text(POLICY)
     paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
-    serve, inspect, play, bench, report, many, model = LINES
+    serve, inspect, play, bench, report, many, read, compare, model = LINES
     with running(command(serve, tmp_path)) as server:
         address = server.wait_for(r"serving CartPole-v1 on tcp://(\S+)\n").group(1)
         said = []
-        for line in (inspect, play, bench, report, many):
+        for line in (inspect, play, bench, report, many, read, compare):
             done = finished(command(line, tmp_path, address), PYTHONPATH=paths)
             assert done.returncode == 0, (line, done.stderr)
             said.append(done.stdout)
+            if line is many:
+                (tmp_path / "run.json").write_text(done.stdout)
     assert "observation  Box float32 (4,)" in said[0] and "capabilities" in said[0]
     assert re.fullmatch(r"episode 1: seed 0, reward \d+, \d+ steps, terminated\n", said[1])
     assert "grpc" in said[2]
@@ -63,6 +65,8 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
         server.wait_for(r"serving \S+ on tcp://127.0.0.1:\d+\n")
         assert server.stop() == 0
     json.loads(said[4])
+    assert "CartPole-v1" in said[5] and f"{EPISODES}: " in said[5]
+    assert said[6].splitlines()[2].startswith(f"A - B  {EPISODES} pairs: reward ")
 
 
 def test_every_command_is_in_the_section() -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union
 
+from rlmesh._variables import warn_of_unknown_variables
+
 __all__ = ["TLS", "ServeOptions"]
 
 Pem = Union[str, Path, bytes, None]
@@ -136,6 +138,7 @@ class ServeOptions:
             ValueError: If a variable has a value that the option does not allow; the message names
                 the variable.
         """
+        warn_of_unknown_variables(cls.__dataclass_fields__, stacklevel=2)
         for name in cls.__dataclass_fields__:
             variable = f"RLMESH_{name.upper()}"
             text = os.environ.get(variable, "")

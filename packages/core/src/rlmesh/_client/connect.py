@@ -13,7 +13,7 @@ from rlmesh._transport.address import Address, parse_address
 from rlmesh._transport.grpc.tls import secured
 from rlmesh.options import TLS
 
-__all__ = ["client_name", "closed_on_failure", "destination", "tls_for"]
+__all__ = ["client_name", "closed_on_failure", "destination"]
 
 
 def client_name() -> str:
@@ -42,12 +42,6 @@ def destination(address: str | int, token: str, tls: TLS | None, *, stacklevel: 
             stacklevel=stacklevel,
         )
     return where
-
-
-def tls_for(address: str | int, tls: TLS | None) -> TLS | None:
-    """Return the certificates for one of several addresses; None if its scheme has no TLS."""
-    text = str(address)
-    return tls if text.startswith("grpcs://") or "://" not in text else None
 
 
 class _Closable(Protocol):

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from rlmesh._evaluation.endpoints import Source, sources_of
 from rlmesh._evaluation.episode import Limits
 from rlmesh._evaluation.episode_queue import EpisodeQueue
+from rlmesh._evaluation.progress_report import Progress, ProgressReport, display_of
 from rlmesh._evaluation.run_progress import RunProgress
 from rlmesh._evaluation.scheduler import RunOptions, Scheduler
 from rlmesh._journal import Journal
@@ -86,6 +87,7 @@ class Settings:
     resume: bool = False
     retries: int = 2
     close_envs: bool = False
+    progress: Progress = False
     is_endless: bool = False
     is_strict: bool = False
 
@@ -147,7 +149,9 @@ def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
     if not sources:
         raise ValueError("expected an environment or more, got an empty list")
     audience = Audience(model._callbacks, settings.hooks)
-    progress = RunProgress(audience, model.model_id, settings.instruction)
+    display = display_of(settings.progress)
+    report = None if display is None else ProgressReport(display)
+    progress = RunProgress(audience, model.model_id, settings.instruction, report)
     limits = Limits(settings.max_episode_steps, settings.max_episode_seconds)
     terms = RunOptions(limits, settings.instruction, settings.retries, settings.is_strict)
 
@@ -170,6 +174,7 @@ def _played(scheduler: Scheduler, progress: RunProgress, settings: Settings) -> 
         _watched(scheduler, progress)
         ended = True
     finally:
+        progress.stop_report()
         try:
             scheduler.finish(waits=ended, close_all=settings.close_envs)
         finally:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar
 
-from rlmesh._client.connect import tls_for
 from rlmesh._models.playing import PlaysEpisodes
 from rlmesh._policy.events import Callbacks, LifecycleCallback
 from rlmesh._policy.forms import METHODS, EpisodeContext, ModelForms
 from rlmesh._policy.policy import LocalPolicy
 from rlmesh._policy.random_sample import RandomSample, Sampler
 from rlmesh._server.model_server import ModelServer
+from rlmesh._transport.address import tls_for
 from rlmesh.adapters import DELEGATED, Adaptation, ModelSpec, PredictForm, resolve
 from rlmesh.backends import ArrayBackend
 from rlmesh.options import TLS, ServeOptions

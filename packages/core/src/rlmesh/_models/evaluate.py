@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from rlmesh._client.connect import tls_for
 from rlmesh._evaluation.run import Settings, play
 from rlmesh._models.native import Model
 from rlmesh._models.remote_model import RemoteModel
+from rlmesh._transport.address import tls_for
 from rlmesh.options import TLS
 from rlmesh.results import RunResult
 
@@ -35,6 +35,7 @@ def evaluate(
     resume: bool = False,
     retries: int = 2,
     close_envs: bool = False,
+    progress: bool | Callable[[str], object] = False,
 ) -> RunResult:
     """Play episodes of one model on any number of environments at once.
 
@@ -80,6 +81,9 @@ def evaluate(
         retries: Number of times that an episode, or an endpoint, is tried again.
         close_envs: Whether to close environments that were passed; those that this call connects to
             are always closed.
+        progress: True: show on stderr how far the run is, drawn in place on a terminal and in a
+            notebook, otherwise a line every 30 s. A function: it gets the line every 30 s, on a
+            thread of its own.
 
     Raises:
         RunError: If the run ended early: the model or a hook failed, or no endpoint is left.
@@ -107,6 +111,7 @@ def evaluate(
         resume=resume,
         retries=retries,
         close_envs=close_envs,
+        progress=progress,
     )
     endpoints = list(envs) if several else [envs]
     if isinstance(model, (str, int)):

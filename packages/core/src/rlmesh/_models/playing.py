@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from rlmesh._evaluation.run import Evaluable, Settings, play
@@ -34,6 +34,7 @@ class PlaysEpisodes:
         hooks: object | None = None,
         journal: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        progress: bool | Callable[[str], object] = False,
     ) -> RunResult:
         """Play episodes one after another, and return their results.
 
@@ -60,6 +61,8 @@ class PlaysEpisodes:
                 list of such objects.
             journal: File to which each episode is written as soon as it has ended; None: none.
             resume: Whether to continue from the journal if it exists.
+            progress: Whether to show how far the run is, or a function that gets it; see
+                `rlmesh.evaluate`.
 
         Raises:
             RunError: If the run ended early; finished episodes are in its `result`.
@@ -84,6 +87,7 @@ class PlaysEpisodes:
                 hooks=hooks,
                 journal=journal,
                 resume=resume,
+                progress=progress,
                 is_strict=True,
             ),
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from rlmesh._client.connect import destination, tls_for
+from rlmesh._client.connect import destination
 from rlmesh._client.model_policy import RemotePolicy
 from rlmesh._client.model_stub import FIRST_LANE, Dial, ModelStub
 from rlmesh._client.transport_choice import Transport, TransportChoice
@@ -15,6 +15,7 @@ from rlmesh._models.playing import PlaysEpisodes
 from rlmesh._policy.events import Callbacks
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._session.connect_options import ConnectOptions
+from rlmesh._transport.address import tls_for
 from rlmesh._wire.contract import route_key
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import ArrayBackend, backend_of, contract_backend

@@ -9,7 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Protocol, TypeVar
 
-from rlmesh._logs import logger, warn
+from rlmesh._logs import facts, logger, warn
 from rlmesh._server.signals import stop_on_signals
 from rlmesh._session.server_connection import ServerConnection
 from rlmesh._session.session_manager import SessionManager
@@ -78,6 +78,7 @@ class BaseServer:
         self._stops_at = float("inf")
         self._hurry = threading.Event()
         self._begun = False
+        self._started = 0.0
         self._serving = 0
         self._finished = threading.Event()
 
@@ -227,7 +228,13 @@ class BaseServer:
         for frames in self._frames:
             frames.start()
         self._transport.start()
-        _log.info("serving %s on %s", self._title, self._address)
+        self._started = time.monotonic()
+        _log.info(
+            "serving %s on %s",
+            self._title,
+            self._address,
+            extra=facts("serving", id=self._title, address=self._address),
+        )
 
     def _run(self, on_ready: Callable[[], object] | None = None) -> None:
         self._serving = threading.get_ident()
@@ -238,7 +245,14 @@ class BaseServer:
             assert self._drain is not None
             self._drain.join()
             self._host.close()
+            self._log_stop()
             self._finished.set()
+
+    def _log_stop(self) -> None:
+        seconds = time.monotonic() - self._started
+        words = "stopped serving %s on %s after %.1f s"
+        known = facts("stopped", id=self._title, address=self._address, seconds=round(seconds, 3))
+        _log.info(words, self._title, self._address, seconds, extra=known)
 
     def _host_until_stopped(self, on_ready: Callable[[], object] | None) -> None:
         try:
@@ -266,6 +280,11 @@ class BaseServer:
             self._stops_at = min(self._stops_at, time.monotonic() + drain)
             self._hurry.set()
             if self._drain is None:
+                _log.info(
+                    "stopping, open sessions have %g s",
+                    max(drain, self._options.drain_timeout),
+                    extra=facts("stopping", sessions=self._manager.count),
+                )
                 # A thread of its own: that of what is served may wait for a stream that this ends.
                 self._drain = threading.Thread(target=self._drain_and_stop, name="rlmesh-drain")
                 self._drain.start()

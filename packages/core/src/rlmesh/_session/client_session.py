@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import concurrent.futures
 import contextlib
+import logging
 import os
 import threading
 import weakref
@@ -18,6 +19,7 @@ from rlmesh._messages import env as m
 from rlmesh._session.client_connection import ClientConnection, drop
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock
 from rlmesh._session.connect_options import ConnectOptions
+from rlmesh._session.losses import Losses
 from rlmesh._session.versions import check_version
 from rlmesh._session.wire_codec import ClientWireCodec
 from rlmesh._wire.failures import raise_failure
@@ -116,6 +118,7 @@ class ClientSession:
         self._contract = contract
         self._raise = raise_failure
         self._sequence = 0
+        self._losses = Losses(clock, logging.WARNING)
         # The number and frame of a request, if the caller was interrupted before it read the
         # answer. They are one tuple, so that no interrupt can separate them.
         self._unanswered: tuple[int, Frame] | None = None
@@ -318,7 +321,8 @@ class ClientSession:
     def _collect(self, sequence: int, frame: Frame, deadline: float | None = None) -> None:
         """Read and discard the answer to a request that was interrupted."""
         self._sequence = sequence
-        interrupted = ConnectionLostError("a call was interrupted", address=self.address)
+        message = f"{self.address}: a call was interrupted"
+        interrupted = ConnectionLostError(message, address=self.address)
         self._resume(frame, interrupted, deadline)
         self._unanswered = None
 
@@ -340,7 +344,8 @@ class ClientSession:
             grace = min(grace, _CLOSE_PATIENCE, deadline - begun)
         pause, attempts, cause = 0.0, 0, lost
         if self._key:
-            _log.warning("%s: %s; resuming, for %g s at most", self.address, lost.message, grace)
+            level, words = self._losses.level_of_loss(), "%s%s; resuming, for %g s at most"
+            _log.log(level, words, lost.message, self._losses.since_logged, grace)
         while self._key and self._clock.monotonic() - begun + pause <= grace:
             self._check_usable()
             self._clock.sleep(pause)
@@ -372,7 +377,8 @@ class ClientSession:
             raise CodecError(f"the server has received {opened.received}, which was not sent")
         self._key = opened.resume_key or self._key
         seconds = self._clock.monotonic() - begun
-        _log.info("session %s resumed after %.2f s, attempt %d", self.id, seconds, attempts)
+        level, words = self._losses.level_of_return(seconds), "%s: resumed after %.2f s, attempt %d"
+        _log.log(level, words, self.address, seconds, attempts)
         self._notify(Reconnect(self.address, self.id, attempts, seconds))
         answer = self._transport.exchange(frame, self._time_left(deadline))
         if deadline is None:
@@ -446,6 +452,9 @@ class ClientSession:
     def _end(self, reason: str) -> None:
         if not self._closed:
             self._closed = reason
+            if self._losses.has_unlogged:
+                summary = self._losses.summary
+                _log.warning("%s: session %s has ended%s", self.address, self.id, summary)
             if self._unanswered is None:
                 self._transport.close()
             else:

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 
 from rlmesh.errors import AddressError
+from rlmesh.options import TLS
 
-__all__ = ["Address", "parse_address"]
+__all__ = ["Address", "parse_address", "tls_for"]
 
 _FORMS = "a port, host:port, tcp://host:port, grpcs://host:port or unix:///path"
 _HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[^\s:/\[\]]*)):(?P<port>\d{1,5})")
@@ -80,3 +81,9 @@ def _tcp(scheme: str, authority: str, text: object) -> Address:
     if port > 65535:
         raise AddressError(f"port {port} of {text!r} is above 65535")
     return Address(scheme, match["v6"] or match["host"] or "127.0.0.1", port)
+
+
+def tls_for(address: str | int, tls: TLS | None) -> TLS | None:
+    """Return the certificates for one of several addresses; None if its scheme has no TLS."""
+    text = str(address)
+    return tls if text.startswith("grpcs://") or "://" not in text else None

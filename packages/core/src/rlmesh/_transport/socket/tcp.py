@@ -24,7 +24,7 @@ from rlmesh._transport.socket.framing import (
     time_left,
 )
 from rlmesh._transport.socket.pulse import PULSE, PULSE_SECONDS, SILENT_SECONDS, has_room_to_send
-from rlmesh._transport.token import check_token
+from rlmesh._transport.token import check_token, log_wrong_token
 from rlmesh.backends import Buffer
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
@@ -214,6 +214,7 @@ def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket, float], 
             frames = _TlsFrameSocket(context.wrap_socket(connected, server_side=True), deadline)
         shown = frames.receive_short(_MAX_TOKEN_BYTES)
         if not hmac.compare_digest(shown, secret):
+            log_wrong_token(str(connected.getpeername()))
             frames.close()
             raise FramesEnded("no token, or a wrong one")
         return frames
