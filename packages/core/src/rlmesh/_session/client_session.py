@@ -126,12 +126,15 @@ class ClientSession:
         self._process = os.getpid()
         self._closed = ""
         opened = self._open()
+        if opened.received:
+            words = f"H-6: a new session has received 0 requests, not {opened.received}"
+            raise self._ended(CodecError(words, path="received_sequence"))
         self.id = opened.session_id
         self.server = opened.server
         self.terms = opened.terms
         self._key = opened.resume_key
         if opened.served is None:
-            raise self._ended(CodecError("the server has not said what it serves"))
+            raise self._ended(CodecError("H-6: the answer to a handshake has no contract or spec"))
         self.served: Any = opened.served
         self._go_on(opened)
         _open_sessions.add(self)
@@ -413,7 +416,8 @@ class ClientSession:
     def _go_to(self, other: ClientConnection) -> None:
         """Resume the session over another connection; if that fails, close it and raise."""
         try:
-            resume = m.Resume(self.id, self._key, self._sequence)
+            # R-4: nothing is outstanding, so that the next request's answer is awaited.
+            resume = m.Resume(self.id, self._key, self._sequence + 1)
             moved = self._handshake(m.Open(self._client, resume), self._open_terms.timeout, other)
         except BaseException:
             other.close()

@@ -156,7 +156,7 @@ class SessionManager:
         if not compatible(SPEC_VERSION, version):
             return None, m.Failure(
                 m.ErrorCode.UNSUPPORTED_VERSION,
-                f"this server speaks spec {SPEC_VERSION}, the client {version or 'none'}; install "
+                f"H-4: this server has spec {SPEC_VERSION}, the client {version or 'none'}; install "
                 f"the same major version on both sides (release candidates must be equal)",
                 session_closed=True,
                 choices=(SPEC_VERSION,),
@@ -230,10 +230,10 @@ class SessionManager:
                 session_closed=True,
             )
         received = session.received
-        if resume.awaited not in (received, received + 1):
+        if resume.awaited < 1 or resume.awaited not in (received, received + 1):
             return None, m.Failure(
                 m.ErrorCode.OUT_OF_SEQUENCE,
-                f"the session has received {received}; the client awaits {resume.awaited}",
+                f"R-6: the session has received {received}; the client awaits {resume.awaited}",
                 session_closed=True,
             )
         away = session.lost_seconds
@@ -278,7 +278,8 @@ class SessionManager:
             self._log.crashed(session, reply)
         if isinstance(reply, bytes):
             return self._checked(request.sequence, reply), None
-        call_us = (time.perf_counter_ns() - start) // 1000
+        called = not isinstance(reply, m.Failure) or reply.code in m.OF_USER_CODE
+        call_us = (time.perf_counter_ns() - start) // 1000 if called else 0
         answer = write_answer(self._codec, request.sequence, reply, call_us, allocate)
         return self._checked(request.sequence, answer), reply
 
