@@ -27,6 +27,9 @@ __all__ = ["BaseServer", "ServingLoop", "resolve_server_arguments", "transport_c
 
 _log = logger("rlmesh.server")
 
+_SLACK_SECONDS = 0.5
+"""Seconds that a stop may take beyond the times of its options, for example on a busy machine."""
+
 Self = TypeVar("Self", bound="BaseServer")
 
 
@@ -79,7 +82,9 @@ class BaseServer:
         self._hurry = threading.Event()
         self._begun = False
         self._serving = 0
+        self._stopped = threading.Event()
         self._finished = threading.Event()
+        self._left_behind = False
 
     def _bind(
         self,
@@ -150,7 +155,7 @@ class BaseServer:
         """Serve until `shutdown`, SIGINT or SIGTERM; blocks.
 
         The caller's thread is the one that calls what is served. A signal ends the process if
-        a call has not returned `drain_timeout` and `close_timeout` after it.
+        a call has not returned soon after `drain_timeout` and `close_timeout` together.
 
         Args:
             on_ready: Called once clients can connect.
@@ -159,6 +164,9 @@ class BaseServer:
             RuntimeError: If the server has been started before.
         """
         limit = self._options.drain_timeout + self._options.close_timeout
+        if not self._host.waits_for_calls:
+            # Its calls are on other threads, so that this thread returns once they are given up.
+            limit += 2 * _SLACK_SECONDS
         with stop_on_signals(self._begin_stop, limit):
             self._begin()
             self._run(on_ready)
@@ -187,8 +195,10 @@ class BaseServer:
     def shutdown(self) -> None:
         """Stop serving and close what is served; returns when that is done.
 
-        May be called again, and from any thread; in the thread that calls what is served, or that
-        is in `serve`, it returns at once, and the server stops after the call that is running.
+        A call or `close` that has not returned soon after `drain_timeout` and `close_timeout`
+        together is left behind on its thread, with an error in the log. May be called again, and
+        from any thread; in the thread that calls what is served, or that is in `serve`, it returns
+        at once, and the server stops after the call that is running.
         """
         with self._lock:
             begun, self._begun = self._begun, True
@@ -200,7 +210,7 @@ class BaseServer:
         self._begin_stop()
         if not (self._host.is_current or self._serving == threading.get_ident()):
             self._finished.wait()
-            if self._runner is not None:
+            if self._runner is not None and not self._left_behind:
                 self._runner.join()
 
     def __enter__(self: Self) -> Self:
@@ -235,8 +245,7 @@ class BaseServer:
             self._host_until_stopped(on_ready)
         finally:
             self._begin_stop()
-            assert self._drain is not None
-            self._drain.join()
+            self._stopped.wait()
             self._host.close()
             self._finished.set()
 
@@ -267,7 +276,10 @@ class BaseServer:
             self._hurry.set()
             if self._drain is None:
                 # A thread of its own: that of what is served may wait for a stream that this ends.
-                self._drain = threading.Thread(target=self._drain_and_stop, name="rlmesh-drain")
+                # A daemon, because a process that Ctrl-C ends during a stop must not wait for it.
+                self._drain = threading.Thread(
+                    target=self._drain_and_stop, name="rlmesh-drain", daemon=True
+                )
                 self._drain.start()
         if not drain:
             self._end_sessions()
@@ -283,10 +295,33 @@ class BaseServer:
             self._hurry.wait(left)
             self._hurry.clear()
         self._end_sessions()
+        deadline = time.monotonic() + self._stop_seconds
         options = self._options
         # A running call is answered if it ends within the time that its end is waited for anyway.
         extra = options.close_timeout if self._host.waits_for_calls else 0.0
-        self._stop_transports(options.drain_timeout + extra)
+        try:
+            self._stop_transports(options.drain_timeout + extra)
+        finally:
+            self._stopped.set()
+        if not self._finished.wait(max(deadline - time.monotonic(), 0.0)):
+            self._leave_behind()
+
+    @property
+    def _stop_seconds(self) -> float:
+        """Seconds that a stop takes at most."""
+        return self._options.drain_timeout + self._options.close_timeout + _SLACK_SECONDS
+
+    def _leave_behind(self) -> None:
+        """End the stop although the thread that calls what is served has not returned."""
+        _log.error(
+            "%s on %s: a call or close() has not returned %g s after the server was stopped "
+            "(drain_timeout and close_timeout); its thread is left behind",
+            self._title,
+            self._address,
+            self._stop_seconds,
+        )
+        self._left_behind = True
+        self._finished.set()
 
     def _stop_transports(self, grace: float) -> None:
         begun = time.monotonic()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import concurrent.futures
 import contextlib
 import os
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -18,6 +16,7 @@ from rlmesh._messages import env as m
 from rlmesh._session.client_connection import ClientConnection, drop
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock
 from rlmesh._session.connect_options import ConnectOptions
+from rlmesh._session.open_sessions import OPEN_SESSIONS
 from rlmesh._session.versions import check_version
 from rlmesh._session.wire_codec import ClientWireCodec
 from rlmesh._wire.failures import raise_failure
@@ -131,7 +130,7 @@ class ClientSession:
             raise self._ended(CodecError("the server has not said what it serves"))
         self.served: Any = opened.served
         self._go_on(opened)
-        _open_sessions.add(self)
+        OPEN_SESSIONS.add(self)
 
     @property
     def address(self) -> str:
@@ -473,13 +472,3 @@ def _end_deleted(transport: ClientConnection, codec: ClientWireCodec, close: int
             _send_close(transport, codec, close, _CLOSE_TIMEOUT)
     with contextlib.suppress(Exception):
         transport.close()
-
-
-_open_sessions: weakref.WeakSet[ClientSession] = weakref.WeakSet()
-
-
-@atexit.register
-def _abandon_all() -> None:
-    """End all sessions at exit, so that their environments are free without a grace period."""
-    for session in list(_open_sessions):
-        session.abandon()

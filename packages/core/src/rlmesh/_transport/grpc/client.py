@@ -71,6 +71,7 @@ class GrpcConnection:
         self._over = False
         self._incoming: Any = None
         self._timed_out = False
+        self._answered = False
 
     def call(self, method: str, request: bytes, timeout: float) -> bytes:
         """Make one unary call.
@@ -128,7 +129,9 @@ class GrpcConnection:
         watchdog.daemon = True
         watchdog.start()
         try:
-            return self._receive(incoming)
+            answer = self._receive(incoming)
+            self._answered = True
+            return answer
         except RLMeshError:
             if self._timed_out:
                 words = self._why_silent(timeout)
@@ -138,11 +141,14 @@ class GrpcConnection:
             watchdog.cancel()
 
     def _why_silent(self, timeout: float) -> str:
-        """Describe a server that has opened no session yet, which may still be doing so."""
+        """Describe a silent server, which may still be opening the session."""
+        silent = f"does not answer within {timeout:g} s"
+        if self._answered:
+            return silent
         try:
             self.call("Describe", b"", min(timeout, _LOOK_SECONDS))
         except (RLMeshError, ValueError):  # ValueError if the channel was closed meanwhile.
-            return f"does not answer within {timeout:g} s"
+            return silent
         return (
             f"answers, but has opened no session within {timeout:g} s; it may still be making the "
             f"environment (factory=), or loading the model: raise connect_timeout if it needs that"
