@@ -64,7 +64,7 @@ def test_serve_and_connect(
 
 
 def test_each_is_ten_lines() -> None:
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8
     counts = [len([line for line in block.splitlines() if line.strip()]) for block in BLOCKS]
     assert max(counts) <= 11
 

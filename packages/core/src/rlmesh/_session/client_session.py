@@ -87,6 +87,8 @@ class ClientSession:
 
     Attributes:
         served: What is served: the environment's contract, or the model's spec.
+        not_moved: Why the session did not move to the last transport that was tried; empty if it
+            did, or if none was tried.
 
     Raises:
         RemoteError: If the server refuses the session.
@@ -121,6 +123,7 @@ class ClientSession:
         self._busy = threading.Lock()
         self._process = os.getpid()
         self._closed = ""
+        self.not_moved = ""
         opened = self._open()
         self.id = opened.session_id
         self.server = opened.server
@@ -395,10 +398,13 @@ class ClientSession:
                 if other is None:
                     return False
                 self._go_to(other)
+                self.not_moved = ""
                 return True
             except ConnectionLostError as error:
+                self.not_moved = error.message
                 _log.debug("session %s tries again to move: %s", self.id, error)
             except (CodecError, RemoteError, TransportError) as error:
+                self.not_moved = error.message
                 _log.debug("session %s does not move: %s", self.id, error)
                 return False
         return False

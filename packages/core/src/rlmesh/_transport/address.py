@@ -13,6 +13,9 @@ __all__ = ["Address", "parse_address"]
 _FORMS = "a port, host:port, tcp://host:port, grpcs://host:port or unix:///path"
 _HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.%]+)\]|(?P<host>[^\s:/\[\]]*)):(?P<port>\d{1,5})")
 
+_OTHER_SCHEMES = {"http": "tcp", "grpc": "tcp", "https": "grpcs", "tls": "grpcs"}
+"""Scheme to write in place of one that a user of other libraries may expect."""
+
 
 @dataclass(frozen=True)
 class Address:
@@ -67,6 +70,10 @@ def parse_address(text: str | int) -> Address:
         if not rest:
             raise AddressError(f"{text!r} names no socket; expected unix:///path")
         return Address("unix", path=rest)
+    if scheme in _OTHER_SCHEMES:
+        raise AddressError(
+            f"unknown scheme {scheme!r} in {text!r}; write {_OTHER_SCHEMES[scheme]}://host:port"
+        )
     if scheme not in ("tcp", "grpcs"):
         raise AddressError(f"unknown scheme {scheme!r} in {text!r}; expected {_FORMS}")
     return _tcp(scheme, rest, text)

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 
 from rlmesh._buffers import Frame
+from rlmesh._logs import logger
 from rlmesh._transport.address import Address
 from rlmesh._transport.grpc.forks import use
 from rlmesh._transport.grpc.options import client_options, target_of
@@ -17,6 +18,7 @@ from rlmesh._transport.grpc.status import exception_of_status
 from rlmesh._transport.grpc.tls import channel_credentials
 from rlmesh._transport.limits import joined
 from rlmesh._transport.probe import nobody_listens
+from rlmesh._transport.tls_mistakes import explain
 from rlmesh._transport.token import check_token
 from rlmesh.backends import Buffer
 from rlmesh.errors import (
@@ -29,6 +31,12 @@ from rlmesh.errors import (
 from rlmesh.options import TLS
 
 __all__ = ["GrpcConnection"]
+
+_log = logger("rlmesh.client")
+
+_NOBODY = "Connection refused"
+_OTHER_NAME = "does not match SSL server name"
+"""Parts of gRPC's own messages."""
 
 _LOOK_SECONDS = 1.0
 """How long a server that was silent is given to show that it is there at all."""
@@ -59,6 +67,7 @@ class GrpcConnection:
         except RuntimeError as error:
             raise ConnectError(str(error), address=self.address) from None
         self._where = address
+        self._tls = tls
         self._metadata = (("authorization", f"Bearer {check_token(token)}"),) if token else ()
         target, options = target_of(address), client_options(address)
         if address.scheme == "grpcs":
@@ -84,6 +93,7 @@ class GrpcConnection:
             answer: bytes = unary(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._exception(error) from None
+        self._answered = True
         return answer
 
     def describe(self, request: bytes, timeout: float) -> bytes:
@@ -218,4 +228,18 @@ class GrpcConnection:
             incoming.cancel()
 
     def _exception(self, error: Any) -> RLMeshError:
-        return exception_of_status(error.code(), error.details() or "", self.address)
+        details = error.details() or ""
+        if self._is_refused(error.code(), details):
+            why = explain(self._where, self._tls, details)
+            if why:
+                _log.debug("%s: %s", self.address, details)
+                return ConnectionLostError(f"{self.address}: {why}", address=self.address)
+        return exception_of_status(error.code(), details, self.address)
+
+    def _is_refused(self, code: grpc.StatusCode, details: str) -> bool:
+        """Return whether a server that has never answered listens, and TLS may be in the way."""
+        if self._answered or self._timed_out:
+            return False
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return _NOBODY not in details
+        return code is grpc.StatusCode.UNAUTHENTICATED and _OTHER_NAME in details
