@@ -13,7 +13,7 @@ from rlmesh._logs import logger, warn
 from rlmesh._server.signals import stop_on_signals
 from rlmesh._session.server_connection import ServerConnection
 from rlmesh._session.session_manager import SessionManager
-from rlmesh._transport.address import Address, parse_address
+from rlmesh._transport.address import Address, host_of, parse_address
 from rlmesh._transport.grpc.server import FrameService, GrpcServer
 from rlmesh._transport.grpc.threads import StreamHost
 from rlmesh._transport.grpc.tls import secured
@@ -378,4 +378,4 @@ def _address_of(
         if host is not None or port is not None:
             raise AddressError("give either path, or host and port")
         return Address("unix", path=path)
-    return Address("tcp", host or "127.0.0.1", port or 0)
+    return Address("tcp", host_of(host) if host else "127.0.0.1", port or 0)
