@@ -128,6 +128,37 @@ def test_shutdown_leaves_behind_a_model_that_hangs(caplog: pytest.LogCaptureFixt
     asking.join(20)
 
 
+class SlowEnv(GatedEnv):
+    """Its `close` takes a second."""
+
+    def close(self) -> None:
+        time.sleep(1.0)
+        super().close()
+
+
+def test_close_has_its_own_time_after_a_call(caplog: pytest.LogCaptureFixture) -> None:
+    env = SlowEnv()
+    server = EnvServer(env, options=ServeOptions(close_timeout=1.5))
+    server.start()
+    with stepping(server, env):
+        threading.Timer(1.0, env.go.set).start()
+        returns(server.shutdown)
+        assert env.closed == 1
+    assert not errors_of(caplog)
+
+
+def test_a_call_without_a_client_has_its_time(caplog: pytest.LogCaptureFixture) -> None:
+    env = GatedEnv()
+    server = EnvServer(env, options=ServeOptions(close_timeout=20))
+    server.start()
+    with stepping(server, env):
+        pass
+    threading.Timer(2.0, env.go.set).start()
+    returns(server.shutdown)
+    assert env.closed == 1
+    assert not errors_of(caplog)
+
+
 def test_what_ends_in_time_is_not_left_behind(caplog: pytest.LogCaptureFixture) -> None:
     env = GatedEnv()
     server = EnvServer(env, options=ServeOptions(close_timeout=20))

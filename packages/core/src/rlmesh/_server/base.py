@@ -83,6 +83,7 @@ class BaseServer:
         self._begun = False
         self._serving = 0
         self._stopped = threading.Event()
+        self._closing = threading.Event()
         self._finished = threading.Event()
         self._left_behind = False
 
@@ -166,7 +167,7 @@ class BaseServer:
         limit = self._options.drain_timeout + self._options.close_timeout
         if not self._host.waits_for_calls:
             # Its calls are on other threads, so that this thread returns once they are given up.
-            limit += 2 * _SLACK_SECONDS
+            limit += self._close_seconds
         with stop_on_signals(self._begin_stop, limit):
             self._begin()
             self._run(on_ready)
@@ -195,10 +196,11 @@ class BaseServer:
     def shutdown(self) -> None:
         """Stop serving and close what is served; returns when that is done.
 
-        A call or `close` that has not returned soon after `drain_timeout` and `close_timeout`
-        together is left behind on its thread, with an error in the log. May be called again, and
-        from any thread; in the thread that calls what is served, or that is in `serve`, it returns
-        at once, and the server stops after the call that is running.
+        A call that has not returned soon after `drain_timeout` and `close_timeout` together, or a
+        `close` that takes longer than `close_timeout`, is left behind on its thread, with an error
+        in the log. May be called again, and from any thread; in the thread that calls what is
+        served, or that is in `serve`, it returns at once, and the server stops after the call that
+        is running.
         """
         with self._lock:
             begun, self._begun = self._begun, True
@@ -246,6 +248,7 @@ class BaseServer:
         finally:
             self._begin_stop()
             self._stopped.wait()
+            self._closing.set()
             self._host.close()
             self._finished.set()
 
@@ -295,30 +298,35 @@ class BaseServer:
             self._hurry.wait(left)
             self._hurry.clear()
         self._end_sessions()
-        deadline = time.monotonic() + self._stop_seconds
+        begun = time.monotonic()
         options = self._options
         # A running call is answered if it ends within the time that its end is waited for anyway.
         extra = options.close_timeout if self._host.waits_for_calls else 0.0
+        grace = options.drain_timeout + extra
         try:
-            self._stop_transports(options.drain_timeout + extra)
+            self._stop_transports(grace)
         finally:
             self._stopped.set()
-        if not self._finished.wait(max(deadline - time.monotonic(), 0.0)):
-            self._leave_behind()
+        # A call without a client has the same time, and close has its own after a call that ends.
+        left = max(begun + grace - time.monotonic(), 0.0) + _SLACK_SECONDS
+        if not (self._closing.wait(left) and self._finished.wait(self._close_seconds)):
+            self._leave_behind(time.monotonic() - begun)
 
     @property
-    def _stop_seconds(self) -> float:
-        """Seconds that a stop takes at most."""
-        return self._options.drain_timeout + self._options.close_timeout + _SLACK_SECONDS
+    def _close_seconds(self) -> float:
+        """Seconds that closing what is served takes at most."""
+        # A worker may wait for a call that is running before it closes.
+        times = 1 if self._host.waits_for_calls else 2
+        return times * self._options.close_timeout + _SLACK_SECONDS
 
-    def _leave_behind(self) -> None:
+    def _leave_behind(self, seconds: float) -> None:
         """End the stop although the thread that calls what is served has not returned."""
         _log.error(
-            "%s on %s: a call or close() has not returned %g s after the server was stopped "
+            "%s on %s: a call or close() has not returned %.1f s after the server was stopped "
             "(drain_timeout and close_timeout); its thread is left behind",
             self._title,
             self._address,
-            self._stop_seconds,
+            seconds,
         )
         self._left_behind = True
         self._finished.set()
