@@ -31,7 +31,9 @@ def secured(address: Address, tls: TLS | None, *, named: bool) -> Address:
     if tls is None or address.scheme == "grpcs":
         return address
     if named or address.scheme == "unix":
-        raise AddressError(f"{address} is plain text, and tls= is given; write grpcs://host:port")
+        raise AddressError(
+            f"{address} is plain text, and tls= is given (--tls-...); write grpcs://host:port"
+        )
     return replace(address, scheme="grpcs")
 
 
@@ -43,7 +45,10 @@ def server_credentials(tls: TLS | None) -> grpc.ServerCredentials:
         OSError: If a file cannot be read.
     """
     if tls is None or tls.certificate is None or tls.key is None:
-        raise AddressError("a grpcs:// server needs tls=TLS(certificate=..., key=...)")
+        raise AddressError(
+            "a grpcs:// server needs tls=TLS(certificate=..., key=...) (--tls-certificate, "
+            "--tls-key)"
+        )
     authority = pem(tls.authority)
     _check(tls)
     return grpc.ssl_server_credentials(
