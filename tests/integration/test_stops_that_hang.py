@@ -189,6 +189,34 @@ def test_serve_returns_though_an_environment_does_not_close(number: int) -> None
         assert "left behind" in server.errors
 
 
+HANGING = """
+import os, threading
+from rlmesh import EnvServer, RemoteEnv, ServeOptions
+from tests.integration.envs import GatedEnv
+env = GatedEnv()
+server = EnvServer(env, options=ServeOptions(close_timeout=0.3))
+def step():
+    remote = RemoteEnv(server.address)
+    remote.reset()
+    remote.step_async(0)
+    env.entered.wait(20)
+    print("printed before the end")
+    os.write(2, b"entered")
+server.serve(on_ready=threading.Thread(target=step, daemon=True).start)
+"""
+
+
+@pytest.mark.own_transport
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_ends_beside_its_main_thread_loses_no_output(number: int) -> None:
+    with running(["-c", HANGING], PYTHONUNBUFFERED="") as server:
+        until(lambda: "entered" in server.errors, 60, server)
+        assert server.output == ""
+        assert server.stop(number) == 128 + number
+        assert server.output == "printed before the end\n"
+        assert "has not returned" in server.errors
+
+
 INTERRUPTED = """
 import threading
 from rlmesh import EnvServer, RemoteEnv, ServeOptions
