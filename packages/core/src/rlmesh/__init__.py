@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rlmesh._installation import check_installation
 from rlmesh._lazy import lazy_names
 from rlmesh._result_formats import LazyResultFormats
 from rlmesh._version import __version__
@@ -70,6 +71,7 @@ __all__ = [
     "types",
 ]
 
+check_installation()
 install(LazyResultFormats())
 
 _MODULES = {

@@ -77,9 +77,10 @@ class ServeOptions:
             (`transport="frames"`), with the server's own certificates and token; 0: any free port;
             None: no port. It needs a `grace_period` above 0.
         close_timeout: Seconds that the `close` of an environment may take when its session ends or
-            the server stops. After that its process is ended, or its thread abandoned. A worker
-            process gets the same time for its own exit, which waits for its threads that are not
-            daemons; the processes that it started end with it.
+            the server stops, and that a call which is running when the server stops may take.
+            After that its process is ended, or its thread is left behind with an error in the log.
+            A worker process gets the same time for its own exit, which waits for its threads that
+            are not daemons; the processes that it started end with it.
         max_batch_size: Largest number of observations, from any sessions, in one call of a model;
             1: no batches. Only models with a batch form are called with several observations.
         max_batch_delay_ms: Longest time in milliseconds that a free model with one observation

@@ -91,7 +91,7 @@ def test_an_answer_to_a_handshake_without_what_h6_requires_is_refused(
     change: Any, path: str
 ) -> None:
     server = MemoryServer()
-    with pytest.raises(CodecError, match="H-[67]: ") as caught:
+    with pytest.raises(CodecError, match=r"H-[67]: ") as caught:
         ClientSession(
             lambda: Changed(server.transport.connect(), change),
             CODEC,
@@ -113,7 +113,7 @@ def test_a_move_awaits_the_answer_to_the_next_request() -> None:
                 asked.append(request.open.resume.awaited_sequence)
             return super().exchange(frame, timeout)
 
-    kind = TransportKind.UNIX_FRAMES
+    kind = TransportKind.FRAMES_UNIX
     server.manager.offers = ((Capability.RESUME, TransportOffer(kind, "here")),)
     session = ClientSession(
         server.transport.connect,

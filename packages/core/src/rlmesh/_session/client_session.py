@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import concurrent.futures
 import contextlib
 import logging
 import os
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -20,6 +18,7 @@ from rlmesh._session.client_connection import ClientConnection, drop
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.losses import Losses
+from rlmesh._session.open_sessions import OPEN_SESSIONS
 from rlmesh._session.versions import check_version
 from rlmesh._session.wire_codec import ClientWireCodec
 from rlmesh._wire.failures import raise_failure
@@ -90,6 +89,8 @@ class ClientSession:
 
     Attributes:
         served: What is served: the environment's contract, or the model's spec.
+        not_moved: Why the session did not move to the last transport that was tried; empty if it
+            did, or if none was tried.
 
     Raises:
         RemoteError: If the server refuses the session.
@@ -125,6 +126,7 @@ class ClientSession:
         self._busy = threading.Lock()
         self._process = os.getpid()
         self._closed = ""
+        self.not_moved = ""
         opened = self._open()
         if opened.received:
             words = f"H-6: a new session has received 0 requests, not {opened.received}"
@@ -137,7 +139,7 @@ class ClientSession:
             raise self._ended(CodecError("H-6: the answer to a handshake has no contract or spec"))
         self.served: Any = opened.served
         self._go_on(opened)
-        _open_sessions.add(self)
+        OPEN_SESSIONS.add(self)
 
     @property
     def address(self) -> str:
@@ -405,10 +407,13 @@ class ClientSession:
                 if other is None:
                     return False
                 self._go_to(other)
+                self.not_moved = ""
                 return True
             except ConnectionLostError as error:
+                self.not_moved = error.message
                 _log.debug("session %s tries again to move: %s", self.id, error)
             except (CodecError, RemoteError, TransportError) as error:
+                self.not_moved = error.message
                 _log.debug("session %s does not move: %s", self.id, error)
                 return False
         return False
@@ -486,13 +491,3 @@ def _end_deleted(transport: ClientConnection, codec: ClientWireCodec, close: int
             _send_close(transport, codec, close, _CLOSE_TIMEOUT)
     with contextlib.suppress(Exception):
         transport.close()
-
-
-_open_sessions: weakref.WeakSet[ClientSession] = weakref.WeakSet()
-
-
-@atexit.register
-def _abandon_all() -> None:
-    """End all sessions at exit, so that their environments are free without a grace period."""
-    for session in list(_open_sessions):
-        session.abandon()

@@ -156,8 +156,8 @@ class SessionManager:
         if not compatible(SPEC_VERSION, version):
             return None, m.Failure(
                 m.ErrorCode.UNSUPPORTED_VERSION,
-                f"H-4: this server has spec {SPEC_VERSION}, the client {version or 'none'}; install "
-                f"the same major version on both sides (release candidates must be equal)",
+                f"H-4: this server has spec {SPEC_VERSION}, the client {version or 'none'}; "
+                f"install the same major version on both sides (release candidates must be equal)",
                 session_closed=True,
                 choices=(SPEC_VERSION,),
             )
