@@ -15,10 +15,11 @@ from rlmesh._client.transport_choice import Transport, TransportChoice
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.actions import encode_actions
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
+from rlmesh._codec.validate import with_reports
 from rlmesh._messages import env as m
 from rlmesh._session.client_session import ClientSession
 from rlmesh._session.connect_options import ConnectOptions
-from rlmesh._session.versions import this_peer
+from rlmesh._session.versions import OURS, this_peer
 from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
 from rlmesh._wire.failures import raise_failure
 from rlmesh.backends import ArrayBackend, DynamicArray
@@ -110,11 +111,14 @@ class EnvStub:
     ) -> None:
         """Make the codecs of values; raise if the backend cannot express a space."""
         contract = self.contract
+        # A server of ours has looked at its observations, unless its operator chose otherwise; one
+        # in another language may not look.
+        looked = validation == "warn" and self._session.server.implementation.startswith(OURS)
         self._observation = SpaceCodec(
             contract.observation_space,
             backend,
             root="observation",
-            validation="strict" if validation == "strict" else "off",
+            validation="off" if looked else validation,
         )
         self._action = SpaceCodec(
             contract.action_space, backend, root="action", validation=validation
@@ -155,7 +159,11 @@ class EnvStub:
         return self._reset_result(self._ask(self._reset_body(seed, options), m.ResetDone))
 
     def _reset_result(self, done: m.ResetDone) -> tuple[Any, dict[Any, Any]]:
-        return self._decode(done.observation), dict(done.info)
+        return self._decode(done.observation), self._info(done.info)
+
+    def _info(self, info: Mapping[Any, Any]) -> dict[Any, Any]:
+        """Return an info with what was found wrong with the observation."""
+        return dict(with_reports(info, self._observation.take_reports()))
 
     def reset_async(
         self, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
@@ -181,7 +189,7 @@ class EnvStub:
             done.reward,
             done.terminated,
             done.truncated,
-            dict(done.info) if done.info else {},
+            self._info(done.info),
         )
 
     def step_lanes(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
@@ -255,8 +263,9 @@ class EnvStub:
         if done.lanes is None:
             raise CodecError("the step of a vector has come without rewards and flags")
         rewards, terminated, truncated = self._lanes.arrays(done.lanes)
-        info = {**done.info, **self._final_info(done)}
+        final = self._final_info(done)
         observation = self._decode(done.observation) if observed else None
+        info = {**self._info(done.info), **final}
         return observation, rewards, terminated, truncated, info
 
     def render(self, lanes: Sequence[int] = ()) -> Any:

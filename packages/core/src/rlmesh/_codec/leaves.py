@@ -68,10 +68,13 @@ class ArrayNode(Node):
                 strange = bytes(slab).translate(None, b"\0\1")[0]
                 raise CodecError.of_rule("V-7", "bytes of 0 or 1", str(strange), path=leaf.path)
         array = self._backend.from_bytes(slab, leaf, count, copy)
-        if self._bounded and (self._categorical or self._validator.level == "strict"):
+        if self._bounded and (self._categorical or self._validator.wants(leaf.path)):
             violation = self._backend.violation(array, leaf)
             if violation is not None:
-                raise CodecError.of_rule(self._rule, self._expected(), violation, path=leaf.path)
+                if self._categorical or self._validator.level == "strict":
+                    expected = self._expected()
+                    raise CodecError.of_rule(self._rule, expected, violation, path=leaf.path)
+                self._validator.report(leaf.path, self._expected(), violation)
         return array
 
     def _expected(self) -> str:
@@ -261,8 +264,10 @@ class TextNode(TupleBatched):
                 texts.append(data[start:end].decode())
             except UnicodeDecodeError as error:
                 raise CodecError.of_rule("V-9", "UTF-8", str(error), path=self.path) from None
-            violation = self._violation(texts[-1]) if self._validator.level == "strict" else None
+            violation = self._violation(texts[-1]) if self._validator.wants(self.path) else None
             if violation is not None:
                 expected, actual = violation
-                raise CodecError.of_rule("F-1", expected, actual, path=self.path)
+                if self._validator.level == "strict":
+                    raise CodecError.of_rule("F-1", expected, actual, path=self.path)
+                self._validator.report(self.path, expected, actual)
         return texts

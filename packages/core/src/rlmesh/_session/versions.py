@@ -8,7 +8,11 @@ from rlmesh._wire.spec import SPEC_DIGEST, SPEC_VERSION
 from rlmesh.errors import UnsupportedVersionError
 from rlmesh.specs import Capability, PeerInfo
 
-__all__ = ["check_version", "this_peer"]
+__all__ = ["OURS", "check_version", "this_peer"]
+
+
+OURS = "rlmesh-core/"
+"""Beginning of the name that this implementation sends of itself; its version follows."""
 
 
 def check_version(ours: str, theirs: str, address: str) -> None:
@@ -31,7 +35,7 @@ def this_peer(name: str, capabilities: frozenset[Capability]) -> PeerInfo:
     return PeerInfo(
         spec_version=SPEC_VERSION,
         spec_digest=SPEC_DIGEST,
-        implementation=f"rlmesh-core/{__version__}",
+        implementation=f"{OURS}{__version__}",
         capabilities=capabilities,
         name=name,
     )
