@@ -123,7 +123,8 @@ def test_rates_and_ends() -> None:
     )
     assert run.ends == {EpisodeEnd.LIMIT: 1, EpisodeEnd.ERROR: 2}
     assert (run.total_steps, run.steps_per_second) == (30, 5.0)
-    assert (run.success_counts, run.success_rate) == ((1, 2), 0.5)
+    # The third episode reported a failure, and the first one ended before it could report.
+    assert (run.success_counts, run.success_rate) == ((1, 3), 1 / 3)
     assert math.isnan(RunResult(run.episodes).steps_per_second)
     unsaid = RunResult((episode(),))
     assert unsaid.success_rate is None and unsaid.success_interval() is None

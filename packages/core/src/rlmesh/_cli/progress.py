@@ -51,7 +51,8 @@ class EvaluationProgress:
         self.begun = False
         self.ended = 0
         self._steps = 0
-        self._reported = 0
+        self._counted = 0
+        self._reports = False
         self._successes = 0
 
     @property
@@ -59,8 +60,8 @@ class EvaluationProgress:
         """Steps a second, and the success so far if episodes report it."""
         seconds = max(1e-9, time.monotonic() - self._begun)
         text = f"{self._steps / seconds:.0f} steps/s"
-        if self._reported:
-            text += f"  success {self._successes / self._reported:.0%}"
+        if self._reports:
+            text += f"  success {self._successes / self._counted:.0%}"
         return text
 
     def on_run_start(self, event: Any) -> None:
@@ -76,8 +77,10 @@ class EvaluationProgress:
         self.ended += 1
         self._steps += episode.steps
         if episode.success is not None:
-            self._reported += 1
-            self._successes += episode.success
+            self._reports = True
+        if episode.counted_success is not None:
+            self._counted += 1
+            self._successes += episode.counted_success
         self._progress.update(self._task, advance=1, words=self.words)
 
     def __enter__(self) -> EvaluationProgress:

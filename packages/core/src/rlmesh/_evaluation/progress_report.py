@@ -126,7 +126,8 @@ class ProgressReport:
         self._total: int | None = None
         self._before = self._ended = self._steps = 0
         self._reward = 0.0
-        self._successes = self._reported = 0
+        self._successes = self._counted = 0
+        self._reports = False
         self._begun = time.monotonic()
 
     def begin(self, total: int | None, finished: Iterable[EpisodeResult]) -> None:
@@ -171,8 +172,10 @@ class ProgressReport:
         self._steps += episode.steps
         self._reward += episode.reward
         if episode.success is not None:
-            self._reported += 1
-            self._successes += episode.success
+            self._reports = True
+        if episode.counted_success is not None:
+            self._counted += 1
+            self._successes += episode.counted_success
 
     def _repeat(self) -> None:
         while not self._stopped.wait(self._display.seconds) and self._show():
@@ -194,8 +197,8 @@ class ProgressReport:
             parts = [f"{steps} steps, {steps / max(seconds, 1e-9):.0f}/s"]
             if self._ended:
                 parts.append(f"reward {self._reward / self._ended:.4g}")
-            if self._reported:
-                parts.append(f"success {self._successes / self._reported:.0%}")
+            if self._reports:
+                parts.append(f"success {self._successes / self._counted:.0%}")
             parts.append(f"{_clock(seconds)} elapsed")
             here = self._ended - self._before
             if self._total is not None and here and self._ended < self._total:

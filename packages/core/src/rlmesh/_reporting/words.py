@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import astuple
 
 from rlmesh._printable import escape_control_chars
-from rlmesh.results import EpisodeResult, RunResult, Timing
+from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult, Timing
 
 __all__ = [
     "COLUMNS",
@@ -74,7 +74,14 @@ def _reward(run: RunResult) -> str:
         return _UNKNOWN
     text = f"mean {number(run.mean_reward)}, std {number(run.std_reward)}"
     interval = _interval(run)
-    return f"{text}, 95% {interval}" if interval else text
+    text = f"{text}, 95% {interval}" if interval else text
+    others = run.without_errors()
+    return text + _apart(run, f"mean {number(others.mean_reward)}" if others.episodes else "none")
+
+
+def _apart(run: RunResult, figure: str) -> str:
+    """Return a figure of the episodes without an error; nothing if no episode ended with one."""
+    return f" (without errors: {figure})" if EpisodeEnd.ERROR in run.ends else ""
 
 
 def _interval(run: RunResult) -> str:
@@ -84,7 +91,9 @@ def _interval(run: RunResult) -> str:
 
 def _success(run: RunResult) -> str:
     successes, reported = run.success_counts
-    return f"{successes} of {reported}, {successes / reported:.4g}, 95% {run.success_interval()}"
+    text = f"{successes} of {reported}, {successes / reported:.4g}, 95% {run.success_interval()}"
+    others = "{} of {}".format(*run.without_errors().success_counts)
+    return text + _apart(run, others)
 
 
 def _steps(run: RunResult) -> str:

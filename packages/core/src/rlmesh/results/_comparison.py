@@ -38,7 +38,8 @@ class Comparison:
         losses: Number of pairs in which `b` has the larger reward. A pair with a reward of NaN
             counts as none of the three.
         success_difference: Difference of the success rates, among the pairs in which both
-            environments reported success; None if there is no such pair.
+            environments reported success or failure, or an error ended the episode, which counts
+            as a failure; None if no episode of the pairs reported success or failure.
         success_interval: Interval of `success_difference`, by method 10 of Newcombe (1998) for
             paired proportions; None if there is no such pair.
         errors: Number of pairs in which one or both episodes ended with an error. They count with
@@ -172,10 +173,12 @@ def _named(numbers: Sequence[int | None]) -> str:
 
 
 def _successes(pairs: Sequence[Pair], confidence: float) -> tuple[float | None, Interval | None]:
+    if all(episode.success is None for pair in pairs for episode in pair):
+        return None, None
     counts = Counter(
-        (bool(a.success), bool(b.success))
+        (a.counted_success, b.counted_success)
         for a, b in pairs
-        if a.success is not None and b.success is not None
+        if a.counted_success is not None and b.counted_success is not None
     )
     if not counts:
         return None, None

@@ -177,6 +177,11 @@ class EpisodeResult:
         object.__setattr__(self, "seconds", timing.total)
 
     @property
+    def counted_success(self) -> bool | None:
+        """Success as rates count it: an episode that ended with an error is no success."""
+        return False if self.end is EpisodeEnd.ERROR else self.success
+
+    @property
     def terminated(self) -> bool:
         """Whether the task reached its own end."""
         return self.end is EpisodeEnd.TERMINATED

@@ -19,8 +19,9 @@ __all__ = ["RunResult"]
 class RunResult(Outputs):
     """The result of one run.
 
-    Episodes that an error ended count in every figure, with the reward and the steps reached until
-    then; `ends` has their number.
+    Episodes that an error ended count in every figure: with the reward and the steps reached until
+    then, and as failures if the environment reports success. `ends` has their number, and
+    `without_errors()` the same figures without them.
 
     Attributes:
         episodes: The finished episodes in order. A run that was cut short lacks some.
@@ -108,15 +109,29 @@ class RunResult(Outputs):
 
     @property
     def success_rate(self) -> float | None:
-        """Share of successes among the episodes that reported it; None if none did."""
+        """Share of successes; see `success_counts`. None if no episode reported success or failure.
+
+        With `without_errors().success_rate`, episodes that an error ended are left out.
+        """
         successes, reported = self.success_counts
         return successes / reported if reported else None
 
     @property
     def success_counts(self) -> tuple[int, int]:
-        """Number of successes, and number of the episodes that reported success or failure."""
-        reported = [e.success for e in self.episodes if e.success is not None]
-        return sum(map(bool, reported)), len(reported)
+        """Number of successes, and number of the episodes that count.
+
+        Those that reported success or failure count, and so do those that ended with an error, as
+        failures. The result is (0, 0) if no episode reported success or failure.
+        """
+        if all(e.success is None for e in self.episodes):
+            return 0, 0
+        counted = [e.counted_success for e in self.episodes if e.counted_success is not None]
+        return sum(counted), len(counted)
+
+    def without_errors(self) -> RunResult:
+        """Return the run without the episodes that ended with an error, with the run's timing."""
+        kept = tuple(e for e in self.episodes if e.end is not EpisodeEnd.ERROR)
+        return replace(self, episodes=kept)
 
     def success_interval(self, confidence: float = 0.95) -> Interval | None:
         """Return the confidence interval of the success rate: the score interval.
