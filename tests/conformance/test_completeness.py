@@ -16,11 +16,13 @@ from rlmesh_proto.spaces.v1 import space_pb2
 from rlmesh import spaces, specs
 from rlmesh._cli.space_facts import space_facts, space_words
 from rlmesh._codec import SpaceCodec
+from rlmesh._codec.base import Node
 from rlmesh._recording.columns import Columns
-from rlmesh._wire.spaces import space_from_wire, space_to_wire
+from rlmesh._wire.spaces import _Reader, space_from_wire, space_to_wire
 from rlmesh.backends import NATIVE
 from rlmesh.spaces._base import NumericSpace
 from rlmesh.spaces._stacking import stack, unstack
+from tests.fuzz.spaces import counts
 from tools.vectors import decode, encode
 
 EXAMPLES: dict[str, spaces.Space[Any]] = {
@@ -65,6 +67,30 @@ def as_slabs(space: spaces.Space[Any]) -> None:
     assert codec.encode(codec.decode(slabs)) == slabs
 
 
+def as_counted_leaves(space: spaces.Space[Any]) -> None:
+    """The limits of M-1 count the same leaves in a space, on the wire and in the compiled plan."""
+    message = space_pb2.Space()
+    space_to_wire(space, message)
+    reader = _Reader()
+    reader.space(message, "space", 1)
+    assert space._leaves == reader._leaves == counts(message)[0]
+    compiled = {node.path for node in leaf_nodes(SpaceCodec(space, NATIVE)._node)}
+    assert space._leaves == len(compiled - {"value.edge_links"})  # Links belong to the graph.
+
+
+def leaf_nodes(node: Node) -> list[Node]:
+    """Return the nodes of a compiled plan that have no nodes of their own."""
+    below: list[Node] = []
+    waiting = list(vars(node).values())
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Node):
+            below += leaf_nodes(part)
+        elif isinstance(part, (list, tuple)):
+            waiting += part
+    return below or [node]
+
+
 def as_columns(space: spaces.Space[Any]) -> None:
     columns = Columns(space, "observation")
     value = columns.value(columns.cells(drawn(space)), NATIVE)
@@ -98,6 +124,7 @@ def in_the_reference_codec(space: spaces.Space[Any]) -> None:
 ROOMS: list[Callable[[spaces.Space[Any]], None]] = [
     on_the_wire,
     as_slabs,
+    as_counted_leaves,
     as_columns,
     as_a_stack,
     in_the_terminal,

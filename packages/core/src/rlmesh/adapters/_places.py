@@ -19,8 +19,6 @@ _RETAG = "correct the environment's tags"
 _MAX_BOUNDS = 2**20
 """Largest number of bounds of one leaf to calculate with: each becomes a Python float."""
 
-_LEAVES = (Box, Discrete, MultiBinary, MultiDiscrete, Text)
-
 
 @dataclass(frozen=True)
 class LeafSlot:
@@ -158,7 +156,7 @@ def place_of(
     if isinstance(leaf, Problem):
         return leaf
     path = root + path_text(tag.path)
-    if not isinstance(leaf, _LEAVES):
+    if not leaf.is_leaf:
         expected = "a leaf: a Box, Discrete, MultiBinary, MultiDiscrete or Text"
         return Problem(path, expected, f"a {leaf.kind}", _RETAG)
     start = tag.offset
