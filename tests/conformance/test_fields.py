@@ -7,15 +7,12 @@ these objects and show them.
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any
 
 import pytest
-from rich import console as rich_console
 from rlmesh_proto.adapters.v1 import tags_pb2
 from rlmesh_proto.env.v1 import contract_pb2, env_pb2, error_pb2, handshake_pb2
 from rlmesh_proto.eval.v1 import result_pb2
@@ -24,7 +21,6 @@ from rlmesh_proto.model.v1 import model_pb2, spec_pb2
 from rlmesh import adapters as a
 from rlmesh import results, spaces, specs
 from rlmesh._cli.description import Description, ModelDescription
-from rlmesh._cli.inspect_command import description_facts, description_tree
 from rlmesh._messages import env as m
 from rlmesh._wire.contract import contract_from_wire, contract_to_wire
 from rlmesh._wire.dynamic import DynamicEncoder
@@ -42,6 +38,7 @@ from rlmesh._wire.results import (
 from rlmesh.backends import NATIVE
 from rlmesh.dtypes import dtype
 from rlmesh.results._journal_header import JournalHeader
+from tests.conformance.inspected import inspected
 
 ENCODER = DynamicEncoder(NATIVE)
 
@@ -271,28 +268,21 @@ def test_every_field_crosses_the_wire(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(specs.EnvContract)])
-def test_every_field_of_a_contract_is_inspected(name: str) -> None:
+def test_every_field_of_a_contract_isinspected(name: str) -> None:
     default = specs.EnvContract("", spaces.Discrete(1), spaces.Discrete(1))
     changed = replace(CONTRACT, **{name: getattr(default, name)})
     shown = [
-        _inspected(Description("", OPENED.server, c, OPENED.terms)) for c in (CONTRACT, changed)
+        inspected(Description("", OPENED.server, c, OPENED.terms)) for c in (CONTRACT, changed)
     ]
     assert shown[0][0] != shown[1][0], "the tree does not show it"
     assert shown[0][1] != shown[1][1], "the facts do not have it"
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(a.ModelSpec)])
-def test_every_field_of_a_model_is_inspected(name: str) -> None:
+def test_every_field_of_a_model_isinspected(name: str) -> None:
     changed = replace(SPEC, **{name: getattr(a.ModelSpec(), name)})
     shown = [
-        _inspected(ModelDescription("", OPENED.server, s, OPENED.terms)) for s in (SPEC, changed)
+        inspected(ModelDescription("", OPENED.server, s, OPENED.terms)) for s in (SPEC, changed)
     ]
     assert shown[0][0] != shown[1][0], "the tree does not show it"
     assert shown[0][1] != shown[1][1], "the facts do not have it"
-
-
-def _inspected(description: Any) -> tuple[str, str]:
-    """Return what `rlmesh inspect` prints: the text of its tree, and its facts."""
-    console = rich_console.Console(width=1_000, record=True, file=io.StringIO())
-    console.print(description_tree(description))
-    return console.export_text(), json.dumps(description_facts(description))

@@ -39,6 +39,8 @@ def _own_facts(space: s.Space[Any]) -> dict[str, Any]:
         return {"low": _bound(space, "low"), "high": _bound(space, "high")}
     if isinstance(space, s.Discrete):
         return {"n": space.n, "start": space.start}
+    if isinstance(space, s.MultiBinary):
+        return {"flat": space.flat}
     if isinstance(space, s.MultiDiscrete):
         return {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
     if isinstance(space, s.Text):
@@ -67,7 +69,7 @@ def space_words(space: s.Space[Any]) -> str:
         counts, start = _numbers(space.nvec.tolist()), _numbers(space.start.tolist())
         return f"{name} {space.dtype} {_extents(space)}, {counts} choices from {start}"
     if isinstance(space, s.MultiBinary):
-        return f"{name} {_extents(space)}"
+        return f"{name} {space.n}"
     if isinstance(space, s.Text):
         lengths = f"{space.min_length} to {space.max_length} characters"
         return f"{name} of {lengths} out of {len(space.charset)}: {space.charset[:24]!r}" + (

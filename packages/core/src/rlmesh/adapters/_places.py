@@ -113,7 +113,9 @@ def _ends(leaf: Space[Any]) -> tuple[Numbers, Numbers] | None:
         )
         low = Numbers(start, leaf.shape)
         return low, low.combine(Numbers(count, leaf.shape), lambda a, n: a + n - 1)
-    return None
+    if isinstance(leaf, (MultiDiscrete, Text)):
+        return None
+    raise NotImplementedError(f"no bounds are defined for a {type(leaf).__name__}")
 
 
 def _numbers(bounds: Bounds, box: Box) -> Numbers:
