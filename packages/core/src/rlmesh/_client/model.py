@@ -17,6 +17,7 @@ from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._wire.contract import route_key
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import ArrayBackend, backend_of, contract_backend
+from rlmesh.backends._registry import PUBLISHED
 from rlmesh.errors import ClosedError, InvalidValueError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.spaces import Space
@@ -294,8 +295,9 @@ class RemoteModel:
         """Return a client of an environment, for evaluation; see `ModelBase`."""
         import importlib
 
+        # Evaluation converts a native client's values to those of another package's backend.
         name = self._backend.name
-        package = importlib.import_module("rlmesh" if name == "native" else f"rlmesh.{name}")
+        package = importlib.import_module(f"rlmesh.{name}" if name in PUBLISHED else "rlmesh")
         client = package.RemoteVectorEnv if vector else package.RemoteEnv
         return client(address, token=token, connect_timeout=connect_timeout)
 
