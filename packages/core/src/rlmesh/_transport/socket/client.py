@@ -48,15 +48,20 @@ def to_socket(where: Address, name: str) -> FramesConnection:
     return FramesConnection(where, dial)
 
 
-def to_port(where: Address, port: int, token: str, tls: TLS | None) -> FramesConnection:
-    """Return a connection over TCP to the server's host.
+def to_port(where: Address, host: str, port: int, token: str, tls: TLS | None) -> FramesConnection:
+    """Return a connection over TCP.
+
+    Args:
+        where: Address of the server over gRPC, for messages.
+        host: Host to connect to, which a certificate must be for.
+        port: Port of that host.
+        token: Bearer token to send; empty: none.
+        tls: Certificates; None: plain text.
 
     Raises:
         ConnectError: If it cannot be reached, or does not prove to be that host.
     """
-    return FramesConnection(
-        where, lambda: frames_tcp.dial(where, port, token, tls, _REMOTE_SECONDS)
-    )
+    return FramesConnection(where, lambda: frames_tcp.dial(host, port, token, tls, _REMOTE_SECONDS))
 
 
 class FramesConnection:

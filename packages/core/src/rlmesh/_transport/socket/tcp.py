@@ -221,19 +221,25 @@ def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket, float], 
     return admit
 
 
-def dial(where: Address, port: int, token: str, tls: TLS | None, timeout: float) -> FrameSocket:
+def dial(host: str, port: int, token: str, tls: TLS | None, timeout: float) -> FrameSocket:
     """Return a connection to the port that an endpoint names.
+
+    Args:
+        host: Host to connect to, which a certificate must be for.
+        port: Port of that host.
+        token: Bearer token to send; empty: none.
+        tls: Certificates; None: plain text.
+        timeout: Seconds until a connection attempt fails.
 
     Raises:
         OSError: If it cannot be reached, or its certificate is not for that host.
     """
-    connected = socket.create_connection((where.host, port), timeout=timeout)
+    connected = socket.create_connection((host, port), timeout=timeout)
     try:
         _tune(connected)
         frames: FrameSocket
-        if where.scheme == "grpcs":
-            context = _client_context(tls or TLS())
-            connected = context.wrap_socket(connected, server_hostname=where.host)
+        if tls is not None:
+            connected = _client_context(tls).wrap_socket(connected, server_hostname=host)
             frames = _TlsFrameSocket(connected)
         else:
             frames = _TcpFrameSocket(connected)
