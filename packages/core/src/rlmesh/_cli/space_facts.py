@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlmesh import spaces as s
+from rlmesh.spaces._integer import IntegerSpace
 
 __all__ = ["plain", "space_facts", "space_words"]
 
@@ -37,7 +38,7 @@ def space_facts(space: s.Space[Any]) -> dict[str, Any]:
 def _own_facts(space: s.Space[Any]) -> dict[str, Any]:
     if isinstance(space, s.Box):
         return {"low": _bound(space, "low"), "high": _bound(space, "high")}
-    if isinstance(space, s.Discrete):
+    if isinstance(space, IntegerSpace):
         return {"n": space.n, "start": space.start}
     if isinstance(space, s.MultiBinary):
         return {"flat": space.flat}
@@ -63,7 +64,7 @@ def space_words(space: s.Space[Any]) -> str:
     if isinstance(space, s.Box):
         low, high = _bound(space, "low"), _bound(space, "high")
         return f"{name} {space.dtype} {_extents(space)} from {_numbers(low)} to {_numbers(high)}"
-    if isinstance(space, s.Discrete):
+    if isinstance(space, IntegerSpace):
         return f"{name} {space.dtype} from {space.start} to {space.start + space.n - 1}"
     if isinstance(space, s.MultiDiscrete):
         counts, start = _numbers(space.nvec.tolist()), _numbers(space.start.tolist())

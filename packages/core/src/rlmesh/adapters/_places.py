@@ -11,7 +11,8 @@ from rlmesh._problem import Problem
 from rlmesh.adapters._arrays import LARGEST, Numbers
 from rlmesh.adapters._tags import EnvTags, Feature, TaggedLeaf
 from rlmesh.dtypes import DType
-from rlmesh.spaces import Bounds, Box, Discrete, MultiBinary, MultiDiscrete, Space, Text, path_text
+from rlmesh.spaces import Bounds, Box, MultiBinary, MultiDiscrete, Space, Text, path_text
+from rlmesh.spaces._integer import IntegerSpace
 
 __all__ = ["LeafSlot", "is_interval", "leaves_of", "place_of", "range_problem", "tag_problems"]
 
@@ -103,7 +104,7 @@ def _ends(leaf: Space[Any]) -> tuple[Numbers, Numbers] | None:
         if any(len(b.unbounded) > _MAX_BOUNDS for b in sides):
             return None
         return _numbers(leaf.low_bounds, leaf), _numbers(leaf.high_bounds, leaf)
-    if isinstance(leaf, Discrete):
+    if isinstance(leaf, IntegerSpace):
         return Numbers((float(leaf.start),)), Numbers((float(leaf.start + leaf.n - 1),))
     if isinstance(leaf, MultiBinary):
         return Numbers((0.0,)), Numbers((1.0,))

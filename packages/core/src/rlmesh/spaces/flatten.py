@@ -7,8 +7,8 @@ from typing import Any
 from rlmesh.spaces._base import Space
 from rlmesh.spaces._box import Box
 from rlmesh.spaces._dict import Dict
-from rlmesh.spaces._discrete import Discrete
 from rlmesh.spaces._graph import Graph
+from rlmesh.spaces._integer import IntegerSpace
 from rlmesh.spaces._multi_binary import MultiBinary
 from rlmesh.spaces._multi_discrete import MultiDiscrete
 from rlmesh.spaces._one_of import OneOf
@@ -30,7 +30,7 @@ def flatdim(space: Space[Any]) -> int:
     """
     if isinstance(space, (Box, MultiBinary)):
         return space.size
-    if isinstance(space, Discrete):
+    if isinstance(space, IntegerSpace):
         return space.n
     if isinstance(space, MultiDiscrete):
         return int(sum(space.dtype.unpack(space.nvec.buffer)))
