@@ -77,7 +77,8 @@ def test_signatures(text: str) -> None:
 
 def test_the_base() -> None:
     """Bases: Generic[ObsT, ActT]"""
-    (base,) = ModelBase.__orig_bases__  # type: ignore[attr-defined]
+    *private, base = ModelBase.__orig_bases__  # type: ignore[attr-defined]
+    assert all(cls.__module__.startswith("rlmesh._") for cls in private)
     assert typing.get_origin(base) is typing.Generic
     assert [x.__name__ for x in typing.get_args(base)] == ["ObsT", "ActT"]
 

@@ -43,10 +43,10 @@ def answers(port: int) -> bool:
     ("first", "second", "before", "said"),
     [
         (0, 1, "", r"\d+\.\d+\n"),
-        (2, 3, BANNED, r"1\.0\n"),
-        (4, 1, "", r"\d+\.\d+\n"),
-        (4, 5, "", rf"(?s).*\b{EPISODES}\b.*CartPole-v1.*|.*CartPole-v1.*\b{EPISODES}\b.*"),
-        (4, 6, "", r"\d{2,3}\n"),
+        (3, 4, BANNED, r"1\.0\n"),
+        (5, 1, "", r"\d+\.\d+\n"),
+        (5, 6, "", rf"(?s).*\b{EPISODES}\b.*CartPole-v1.*|.*CartPole-v1.*\b{EPISODES}\b.*"),
+        (5, 7, "", r"\d{2,3}\n"),
     ],
     ids=["numpy", "native", "factory", "evaluate", "session"],
 )
@@ -63,8 +63,41 @@ def test_serve_and_connect(
         assert server.stop() == 0
 
 
+CARDS = """
+import gymnasium
+NAMES = ["ace", "king", "queen"]
+
+class CardSpace(gymnasium.Space):
+    def sample(self, mask=None, probability=None):
+        return NAMES[int(self.np_random.integers(3))]
+    def contains(self, x):
+        return x in NAMES
+"""
+SERVED_CARDS = """
+import gymnasium, rlmesh
+from rlmesh.numpy import RemoteEnv
+
+class Table(gymnasium.Env):
+    observation_space = action_space = CardSpace()
+    def reset(self, *, seed=None, options=None):
+        return "queen", {}
+    def step(self, action):
+        return action, 1.0, False, False, {}
+
+with rlmesh.EnvServer(Table()) as server, RemoteEnv(server.address) as env:
+    print(env.action_space, env.reset()[0], env.step(1)[0])
+"""
+
+
+def test_a_space_is_registered(tmp_path: Path) -> None:
+    (tmp_path / "cards.py").write_text(CARDS)
+    path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    done = finished(["-c", path + BLOCKS[2] + SERVED_CARDS])
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "Discrete(3) 2 1\n")
+
+
 def test_each_is_ten_lines() -> None:
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8
     counts = [len([line for line in block.splitlines() if line.strip()]) for block in BLOCKS]
     assert max(counts) <= 11
 

@@ -50,7 +50,16 @@ def test_it_is_the_console_script() -> None:
     assert re.search(r'^\[project.scripts\]\nrlmesh = "rlmesh._cli.main:main"$', project, re.M)
     done = finished(["-c", "import sys; from rlmesh._cli.main import main; sys.exit(main())", "-h"])
     assert done.returncode == 0 and "Usage: rlmesh" in done.stdout
-    for command in ("serve", "inspect", "play", "bench", "eval", "serve-model"):
+    for command in (
+        "serve",
+        "inspect",
+        "play",
+        "bench",
+        "eval",
+        "serve-model",
+        "report",
+        "compare",
+    ):
         assert re.search(rf"^\W*{command} ", done.stdout, re.M), command
     version = finished([*COMMAND, "--version"])
     assert re.fullmatch(r"rlmesh \d+\.\d+\.\d+\S*\n", version.stdout)

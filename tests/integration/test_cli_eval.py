@@ -87,7 +87,9 @@ def test_a_table_a_report_and_what_a_model_prints(address: str, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert "LoudEnv" in done.stdout and re.search(r"reward +mean 3, std 0", done.stdout)
-    assert done.stderr == f"report: {report}\n"  # No progress without a terminal.
+    first, last, told_of = done.stderr.splitlines()
+    assert first.startswith("evaluating: 0/3 episodes, 0 steps")
+    assert last.startswith("evaluating: 3/3 episodes, 9 steps") and told_of == f"report: {report}"
     assert "<html" in report.read_text() and "LoudEnv" in report.read_text()
     done = finished([*COMMAND, "eval", f"{SUBJECTS}:loud", address, "--seeds", "0:2", "--json"])
     assert len(RunResult.from_json(done.stdout).episodes) == 2
@@ -113,7 +115,8 @@ def test_a_run_that_has_not_begun_points_to_no_journal(tmp_path: Path) -> None:
 
 def said(model: str, *arguments: str) -> tuple[RunResult, list[str]]:
     """The result of an evaluation, and the lines that the model printed meanwhile."""
-    done = finished([*COMMAND, "eval", f"{SUBJECTS}:{model}", *arguments, "--json"])
+    quiet = ["--no-progress", "--json"]
+    done = finished([*COMMAND, "eval", f"{SUBJECTS}:{model}", *arguments, *quiet])
     assert done.returncode == 0, done.stderr
     return RunResult.from_json(done.stdout), done.stderr.splitlines()
 

@@ -49,7 +49,7 @@ def command(line: str, folder: Path, address: str = "127.0.0.1:0") -> list[str]:
     """A line's arguments, with an address that is free and files in a folder of the test."""
     line = line.partition("  #")[0].partition(" > ")[0]
     line = re.sub(r"127\.0\.0\.1:\d{4}", address, line).replace("0:100", f"0:{EPISODES}")
-    line = re.sub(r"\b(\w+\.(?:html|journal))\b", lambda m: str(folder / m[1]), line)
+    line = re.sub(r"\b(\w+\.(?:html|journal|json))\b", lambda m: str(folder / m[1]), line)
     program, *arguments = shlex.split(line)
     assert program == "rlmesh"
     return [*COMMAND, *arguments]
@@ -68,6 +68,8 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
                 done = finished(command(line, tmp_path, address), PYTHONPATH=paths)
                 assert done.returncode == 0, (line, done.stderr)
                 said[name_of(line)].append(done.stdout)
+                if file := re.search(r" > (\S+)", line):
+                    (tmp_path / file[1]).write_text(done.stdout)
     (inspected,), (played,), (measured,) = said["inspect"], said["play"], said["bench"]
     assert "observation  Box float32 (4,)" in inspected and "capabilities" in inspected
     assert re.fullmatch(r"episode 1: seed 0, reward \d+, \d+ steps, terminated\n", played)
@@ -78,6 +80,9 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     with running(command(model, tmp_path), PYTHONPATH=paths) as server:
         server.wait_for(r"serving \S+ on tcp://127.0.0.1:\d+\n")
         assert server.stop() == 0
+    (report,), (comparison,) = said["report"], said["compare"]
+    assert "CartPole-v1" in report and f"{EPISODES}: " in report
+    assert comparison.splitlines()[2].startswith(f"A - B  {EPISODES} pairs: reward ")
 
 
 def test_every_command_is_in_the_section() -> None:

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from rlmesh import EnvServer
-from rlmesh.errors import BusyError, ClosedError, InvalidValueError, RenderModeError
+from rlmesh.errors import (
+    BusyError,
+    ClosedError,
+    InvalidValueError,
+    RenderModeError,
+    SpaceError,
+)
 
 np = pytest.importorskip("numpy")
 gymnasium = pytest.importorskip("gymnasium")
@@ -20,6 +26,7 @@ from gymnasium.utils.env_checker import check_env  # noqa: E402
 from rlmesh_numpy import RemoteEnv, RemoteVectorEnv  # noqa: E402
 
 gs = gymnasium.spaces
+TWO = gs.Discrete(2)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -55,6 +62,20 @@ def test_a_spec_shares_the_session_with_a_warning() -> None:
             restored.make()
         env.close()
         env.spec.make().close()
+
+
+def test_what_is_written_of_a_spec_names_the_served_environment() -> None:
+    env_spec = gymnasium.envs.registration.EnvSpec
+    local = gymnasium.make("MountainCar-v0", goal_velocity=0.01)
+    with EnvServer(local) as server:
+        env = gymnasium.make("rlmesh/Remote-v0", address=server.address)
+        for spec in (env.unwrapped.spec, env.spec, pickle.loads(pickle.dumps(env.spec))):
+            written = env_spec.from_json(spec.to_json())
+            assert written.id == "MountainCar-v0" and written.max_episode_steps == 200
+            assert written.kwargs == {"goal_velocity": 0.01}
+            again = gymnasium.make(written)
+            assert np.array_equal(again.reset(seed=4)[0], env.reset(seed=4)[0])
+        env.close()
 
 
 def test_a_spec_makes_an_environment_of_its_own_where_there_is_one() -> None:
@@ -200,3 +221,33 @@ def test_texts_and_times_of_an_info_arrive_one_by_one() -> None:
     assert info["bytes"].tolist() == [b"a", b"bc"]
     assert info["times"].tolist() == ["2026-11-29", "NaT"]
     assert info["many"].tolist() == [f"text {i}" for i in range(5000)]
+
+
+@pytest.mark.parametrize(
+    ("space", "path"),
+    [
+        (lambda k: gs.Box(0, k, (2,), np.float32), "observation_space"),
+        (lambda k: gs.Discrete(k), "observation_space"),
+        (lambda k: gs.Discrete(9, start=k), "observation_space"),
+        (lambda k: gs.MultiDiscrete([k, 2]), "observation_space"),
+        (lambda k: gs.Dict({"a": gs.Discrete(2), "b": gs.Box(0, k, ())}), "observation_space['b']"),
+        (
+            lambda k: gs.Tuple([gs.Discrete(2), gs.Tuple([gs.Box(0, k, ())])]),
+            "observation_space[1][0]",
+        ),
+    ],
+)
+def test_lanes_of_different_spaces_are_refused_by_path(space: Any, path: str) -> None:
+    def lane(number: int) -> Any:
+        env = Odd()
+        env.observation_space = space(number)
+        return env
+
+    def vector(*numbers: int) -> Any:
+        makers = [lambda n=n: lane(n) for n in numbers]
+        return gymnasium.vector.SyncVectorEnv(makers, observation_mode="different")
+
+    EnvServer(vector(3, 3)).shutdown()
+    with pytest.raises(SpaceError) as caught:
+        EnvServer(vector(3, 4))
+    assert caught.value.path == path and "have different spaces" in str(caught.value)

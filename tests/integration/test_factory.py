@@ -429,7 +429,7 @@ def test_what_cannot_be_sent_is_an_answer(workers: Workers) -> None:
         EnvServer(factory=factory, workers=workers) as server,
         RemoteEnv(server.address) as remote,
     ):
-        with pytest.raises(errors.EnvError, match="reward: expected a number"):
+        with pytest.raises(errors.EnvError, match="reward: expected one number"):
             remote.step(0)
         assert remote.reset()[0] == 0
 

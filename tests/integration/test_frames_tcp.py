@@ -84,10 +84,10 @@ def test_a_server_that_cannot_listen_on_all_transports_keeps_none(
 
 
 def test_logs_name_the_peer(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", "rlmesh"), EnvServer(CounterEnv(), options=PORT) as server:
+    with caplog.at_level("DEBUG", "rlmesh"), EnvServer(CounterEnv(), options=PORT) as server:
         plays(RemoteEnv(server.address, transport="frames"))
-    (resumed,) = (r.getMessage() for r in caplog.records if "resumed by" in r.getMessage())
-    assert re.search(r"resumed by ipv4:127\.0\.0\.1:\d+$", resumed)
+    (moved,) = (r.getMessage() for r in caplog.records if "moved to" in r.getMessage())
+    assert re.search(r"moved to ipv4:127\.0\.0\.1:\d+$", moved)
 
 
 def test_a_socket_of_this_host_is_better() -> None:
@@ -150,12 +150,15 @@ def refused(context: ssl.SSLContext, port: int) -> None:
 
 
 def test_a_certificate_of_another_host_is_refused(authority: Any, roots: bytes) -> None:
+    from dataclasses import replace
+
     from rlmesh._transport.address import parse_address
 
     with EnvServer(CounterEnv(), "127.0.0.1:0", tls=issued(authority), options=PORT) as server:
         where = parse_address(server.address)
-        with pytest.raises(errors.ConnectError):
-            frames_client.to_port(where, "127.0.0.2", tcp_port(server), "", TLS(authority=roots))
+        other = replace(where, host="127.0.0.2")
+        with pytest.raises(errors.ConnectError, match=r"127\.0\.0\.1"):  # The server's address.
+            frames_client.to_port(where, tcp_port(server), "", TLS(authority=roots), host=other)
 
 
 def admitted(server: EnvServer, sent: bytes) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 import time
@@ -14,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from tests.integration.envs import CounterEnv
 from tests.integration.test_resume import TallyEnv
-from tests.processes import running, until
+from tests.processes import finished, running, until
 
 NAMES = ["", "rlmesh.proto.env.v1.EnvService"]
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -91,14 +90,14 @@ def test_sigterm_lets_the_running_call_end() -> None:
         assert time.monotonic() - begun < 10
 
 
-def test_the_log_names_sessions(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "rlmesh.server")
-    with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
-        identity = remote._stub._session.id
-        remote.reset()
-    lines = [record.getMessage() for record in caplog.records if record.name == "rlmesh.server"]
-    assert any(f"session {identity} opened by" in line for line in lines)
-    assert any(f"session {identity} ended" in line for line in lines)
+def test_an_address_in_use_is_one_line_with_the_systems_reason() -> None:
+    with EnvServer(CounterEnv()) as server:
+        env = "tests.integration.envs:CounterEnv"
+        command = ["-m", "rlmesh._cli.serve_env", "--env", env, "--address", server.address]
+        refused = finished(command)
+    assert refused.returncode == 2
+    message = f"serve_env: cannot listen on {server.address}: address already in use\n"
+    assert refused.stderr == message
 
 
 def test_idle_clients_do_not_hold_up_a_stop() -> None:

@@ -24,7 +24,8 @@ SECRET = "s3cret-of-the-test"
 # Calls that can run arbitrary code, and the modules that may make them.
 DANGEROUS = {
     "pickle.loads": {
-        "rlmesh._env_host.pickled_factory": "from the server that started the process"
+        "rlmesh._env_host.pickled_factory": "from the server that started the process",
+        "rlmesh._env_host.registered_envs": "from the server that started this process",
     },
     "pickle.dumps": {"rlmesh._env_host.pickled_factory": "to the process that the server starts"},
     "pickler.dumps": {"rlmesh._env_host.pickled_factory": "to the process that the server starts"},
@@ -33,11 +34,12 @@ DANGEROUS = {
         "rlmesh.backends._registry": "one of our own, or one that an installed package declares",
         "rlmesh._lazy": "one of our own",
         "rlmesh._env_host.pickled_factory": "cloudpickle",
+        "rlmesh._env_host.registered_envs": "what the server's program has imported",
         "rlmesh._models.base": "a client of our own",
         "rlmesh._optional": "one of an extra's",
         "rlmesh._recording.writer": "one of Python's own",
         "rlmesh.adapters._entrypoints": "what the user has said to trust",
-        "rlmesh._client.model": "a client of our own",
+        "rlmesh._models.remote_model": "a client of our own",
         "rlmesh.spaces._gymnasium": "one of our own",
     },
 }
@@ -82,8 +84,8 @@ def is_our_own(name: str) -> bool:
 def test_nothing_prints_but_the_command_line() -> None:
     printing = {module for module, tree in sources() if "print" in calls(tree)}
     printing = {module for module in printing if not module.startswith("rlmesh._cli.")}
-    # A result that its user asks to print.
-    assert printing <= {"rlmesh._reporting.table"}
+    # A result that its user asks to print, and `progress=True`.
+    assert printing <= {"rlmesh._reporting.table", "rlmesh._evaluation.progress_report"}
 
 
 @pytest.mark.own_transport

@@ -95,7 +95,7 @@ def test_tracebacks_stay_on_the_server_where_it_says_so() -> None:
         ((0, 1.0, False, {}), "old Gym API"),
         (0, "a int"),
         ((9, 1.0, False, False, {}), "expected an integer from 0 to 4, got 9"),
-        ((0, "much", False, False, {}), "reward: expected a number"),
+        ((0, "much", False, False, {}), "reward: expected one number"),
         ((0, 1.0, "no", False, {}), "terminated: expected a bool"),
         ((0, 1.0, False, None, {}), "truncated: expected a bool"),
         ((0, 1.0, False, False, None), "with info a dict"),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions
+from rlmesh._transport.address import Address
 from rlmesh._transport.socket import client as frames_client
 from rlmesh._transport.socket import tcp as frames_tcp
 from tests.certificates import issued
@@ -96,8 +97,8 @@ def through(server: EnvServer, monkeypatch: pytest.MonkeyPatch) -> Generator[Pro
         port = int(proxy.address.rpartition(":")[2])
         dial = frames_tcp.dial
 
-        def redirected(host: str, _: int, *rest: Any) -> Any:
-            return dial(host, port, *rest)
+        def redirected(where: Address, _: int, *rest: Any) -> Any:
+            return dial(where, port, *rest)
 
         monkeypatch.setattr(frames_client.frames_tcp, "dial", redirected)
         yield proxy

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rlmesh import EnvServer, ServeOptions, errors
+from rlmesh import TLS, EnvServer, ServeOptions, errors
 from rlmesh._transport.address import Address
 from rlmesh._transport.socket import client as frames_client
 from rlmesh.specs import TransportKind
@@ -155,7 +155,7 @@ def test_an_answer_that_a_client_waits_for(kind: str) -> None:
         thread.start()
         where = Address("tcp", "127.0.0.1", 1)
         if kind == "tcp":
-            client = frames_client.to_port(where, where.host, listener.getsockname()[1], "", None)
+            client = frames_client.to_port(where, listener.getsockname()[1], "", TLS())
         else:
             client = frames_client.to_socket(where, name)
         with pytest.raises(errors.ConnectError, match="does not answer within"):

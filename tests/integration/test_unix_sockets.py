@@ -50,7 +50,29 @@ def test_only_the_owner_reaches_it(tmp_path: Path, umask: int) -> None:
             play(server.address)
     finally:
         os.umask(before)
-    assert not path.exists()
+    assert os.listdir(tmp_path) == [], "the directories that it made are gone with it"
+
+
+@pytest.mark.own_transport
+def test_a_directory_that_it_made_stays_if_something_is_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "deep"
+    with EnvServer(CounterEnv(), f"unix://{folder}/env.sock"):
+        (tmp_path / "new" / "notes").write_text("mine")
+    assert os.listdir(tmp_path / "new") == ["notes"]
+
+
+@pytest.mark.own_transport
+@pytest.mark.parametrize("name", ["x" * 120, "s.sock"])
+def test_a_server_that_cannot_be_made_leaves_no_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def refuse(source: Any, target: Any) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(unix_socket.os, "link", refuse)
+    with pytest.raises((errors.AddressError, OSError)):
+        EnvServer(CounterEnv(), f"unix://{tmp_path}/nodir/deep/{name}")
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.own_transport
@@ -175,7 +197,7 @@ def test_a_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 100) / "env.sock"
     with pytest.raises(errors.AddressError, match="too long: sockets have paths of 107 bytes"):
         EnvServer(CounterEnv(), f"unix://{path}")
-    assert os.listdir(path.parent) == []
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.own_transport

@@ -21,6 +21,7 @@ from rich.emoji import Emoji
 
 from rlmesh._cli.app import app
 from rlmesh._cli.console import Reporter, reporting
+from rlmesh._cli.logs import begin_log
 from rlmesh._cli.main import main
 from rlmesh._cli.parameters import tls_of
 from rlmesh._cli.sources import UsageProblem, load
@@ -140,8 +141,11 @@ def test_what_a_users_module_raises_is_told_from_where_it_begins(
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_warning_is_a_line_without_colours() -> None:
-    ended(fails(KeyError()))
+def test_a_warning_is_a_line_without_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlmesh._cli.logs.log_to_stderr", lambda *_: None)
+    for name in ("RLMESH_LOG", "RLMESH_LOG_FORMAT"):
+        monkeypatch.setenv(name, "")
+    begin_log(None, None, "warning")
     words = warnings.formatwarning("\x1b[33mold\x1b[0m\x07", UserWarning, __file__, 1)
     assert words == "warning: old\\x07\n"
 

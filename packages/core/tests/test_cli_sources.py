@@ -12,7 +12,6 @@ from rlmesh._cli.sources import (
     UsageProblem,
     load,
     make_env,
-    names_an_object,
     read_choice,
     read_object,
 )
@@ -66,22 +65,6 @@ def test_a_choice_is_one_of_its_words() -> None:
     assert read_choice("thread", "--workers", ("thread", "process")) == "thread"
     with pytest.raises(UsageProblem, match=r"^--workers: expected thread or process, got 'x'$"):
         read_choice("x", "--workers", ("thread", "process"))
-
-
-@pytest.mark.parametrize(
-    ("name", "is_object"),
-    [
-        ("m:make", True),
-        ("a.b:C.d", True),
-        ("CartPole-v1", False),
-        ("module:Env-v0", False),
-        ("ns/Env-v3", False),
-        ("m:make-v", True),
-        ("../m:make", True),
-    ],
-)
-def test_names_of_objects_and_of_gymnasiums_registry(name: str, is_object: bool) -> None:
-    assert names_an_object(name) is is_object
 
 
 @pytest.mark.parametrize(

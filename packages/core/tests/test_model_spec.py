@@ -28,7 +28,7 @@ from rlmesh.adapters import (
 )
 from rlmesh.backends import NATIVE
 from rlmesh.dtypes import DTYPES
-from rlmesh.errors import CodecError
+from rlmesh.errors import CodecError, NewerSpecError
 
 SPEC = ModelSpec(
     id="pi",
@@ -86,7 +86,8 @@ def test_the_message_says_what_the_schema_means() -> None:
 def test_the_least_message_is_a_model_that_adapts_nothing() -> None:
     assert read(spec_pb2.ModelSpec(predict_forms=[1])) == ModelSpec(adaptation=Adaptation.NONE)
     unknown = spec_pb2.ModelSpec(predict_forms=[1], adaptation=77)
-    assert read(unknown).adaptation is Adaptation.NONE
+    with pytest.raises(NewerSpecError, match="adaptation: Adaptation 77 is one of a newer spec"):
+        read(unknown)
 
 
 def test_predict_forms_of_a_newer_spec_are_ignored() -> None:

@@ -91,3 +91,27 @@ def test_a_variable_that_says_nonsense_is_named(
     monkeypatch.setenv(f"RLMESH_{name}", text)
     with pytest.raises(ValueError, match=f"(?i){name}='?{text}"):
         ServeOptions.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("RLMESH_GRACEPERIOD", "did you mean RLMESH_GRACE_PERIOD?"),
+        ("RLMESH_LOGFORMAT", "did you mean RLMESH_LOG_FORMAT?"),
+        ("RLMESH_TOKEM", "did you mean RLMESH_TOKEN?"),
+        ("RLMESH_Q", "there are RLMESH_VALIDATION, "),
+    ],
+)
+def test_an_unknown_variable_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    for known in ("TOKEN", "MODEL_TOKEN", "TEST_SIZE"):
+        monkeypatch.setenv(f"RLMESH_{known}", "long")
+    ServeOptions.from_environment()
+    monkeypatch.setenv(name, "s3cret")
+    with pytest.warns(RuntimeWarning) as caught:
+        ServeOptions.from_environment()
+    (message,) = [str(warning.message) for warning in caught]
+    assert f"the variable {name} has no effect; " in message and words in message
+    assert "s3cret" not in message
+    assert caught[0].filename == __file__

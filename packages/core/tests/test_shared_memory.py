@@ -10,6 +10,8 @@ import socket
 import struct
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -65,6 +67,39 @@ def test_large_frames_are_shared_both_ways(pair: tuple[FrameSocket, FrameSocket]
         assert isinstance(got, memoryview) and got.readonly
         here.send(b"small")
         assert there.receive() == b"small"
+
+
+@pytest.mark.parametrize("with_part", range(4))
+@pytest.mark.parametrize("limited", [False, True])
+def test_the_descriptor_may_come_with_any_part_of_the_first_frame(
+    with_part: int, limited: bool
+) -> None:
+    frame = b"x" * 100
+    header = struct.pack("<I", len(frame))
+    parts = [header[:2], header[2:], frame[:40], frame[40:]]
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = descriptors()
+    own = OwnSegment()
+    reader = FrameSocket(theirs, time.monotonic() + 10 if limited else float("inf"))
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [own.descriptor]))]
+
+    def send() -> None:
+        for number, part in enumerate(parts):
+            ours.sendmsg([part], rights if number == with_part else [])
+            time.sleep(0.01)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    assert bytes(reader.receive_first()) == frame
+    sender.join()
+    placed = own.write((b"y" * 5000,), 5000)
+    ours.sendall(struct.pack("<II", 5000 | 1 << 31, placed.page))
+    assert bytes(reader.receive()) == b"y" * 5000
+    reader.close()
+    ours.close()
+    del own, placed, reader
+    gc.collect()
+    assert descriptors() <= before
 
 
 def test_a_placed_frame_is_not_copied_again(pair: tuple[FrameSocket, FrameSocket]) -> None:

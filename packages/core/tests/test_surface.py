@@ -18,7 +18,7 @@ import rlmesh
 from rlmesh import errors
 from rlmesh._compatibility import compatible
 from rlmesh._messages.env import ErrorCode, Failure
-from rlmesh._transport.address import parse_address
+from rlmesh._transport.address import host_of, parse_address
 from rlmesh._transport.grpc.status import exception_of_status
 from rlmesh._wire.failures import raise_failure
 
@@ -122,6 +122,11 @@ def test_versions_that_talk(ours: str, theirs: str, talk: bool) -> None:
         ("localhost:1", "tcp://localhost:1", True),
         ("0.0.0.0:1", "tcp://0.0.0.0:1", False),
         ("[::1]:1", "tcp://[::1]:1", True),
+        ("tcp://[::1]:1", "tcp://[::1]:1", True),
+        ("grpcs://[2001:db8::7]:1", "grpcs://[2001:db8::7]:1", False),
+        ("[::]:0", "tcp://[::]:0", False),
+        ("[fe80::1%eth0]:1", "tcp://[fe80::1%eth0]:1", False),
+        ("[::ffff:127.0.0.1]:1", "tcp://[::ffff:127.0.0.1]:1", True),
         ("grpcs://robot:443", "grpcs://robot:443", False),
         ("unix:///tmp/a.sock", "unix:///tmp/a.sock", True),
         ("unix:rel.sock", "unix://rel.sock", True),
@@ -130,6 +135,30 @@ def test_versions_that_talk(ours: str, theirs: str, talk: bool) -> None:
 def test_addresses(text: str | int, resolved: str, local: bool) -> None:
     address = parse_address(text)
     assert (str(address), address.is_local) == (resolved, local)
+
+
+@pytest.mark.parametrize("text", ["::1", "[::1]", "::1:5555", "tcp://::1:5555", "grpcs://[::1]"])
+def test_an_ipv6_address_needs_brackets_and_a_port(text: str) -> None:
+    with pytest.raises(errors.AddressError, match=r"in brackets, and a port: \[::1\]:5555"):
+        parse_address(text)
+
+
+@pytest.mark.parametrize("text", ["[robot]:1", "[1.2.3.4]:1", "[]:1", "[::1]:", "[::1]:70000"])
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(errors.AddressError):
+        parse_address(text)
+
+
+def test_hosts() -> None:
+    assert [host_of(x) for x in ("::1", "[::1]", "robot", "10.0.0.1")] == [
+        "::1",
+        "::1",
+        "robot",
+        "10.0.0.1",
+    ]
+    for text in ("robot:1", "a robot", "[robot]", "[::1]:1", "tcp://robot"):
+        with pytest.raises(errors.AddressError, match="is not a host"):
+            host_of(text)
 
 
 def test_the_version_is_the_specs() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rlmesh._installation import check_installation
 from rlmesh._lazy import lazy_names
 from rlmesh._result_formats import LazyResultFormats
 from rlmesh._version import __version__
@@ -20,10 +21,10 @@ from rlmesh.results._formats import install
 if TYPE_CHECKING:
     from rlmesh import adapters, errors, spaces, specs, types
     from rlmesh._client.env import RemoteEnv
-    from rlmesh._client.model import RemoteModel
     from rlmesh._client.vector_env import RemoteVectorEnv
     from rlmesh._models.evaluate import evaluate
     from rlmesh._models.native import Model
+    from rlmesh._models.remote_model import RemoteModel
     from rlmesh._policy.events import (
         CloseEvent,
         EpisodeEndEvent,
@@ -70,6 +71,7 @@ __all__ = [
     "types",
 ]
 
+check_installation()
 install(LazyResultFormats())
 
 _MODULES = {
@@ -85,7 +87,7 @@ _MODULES = {
     "Model": "_models.native",
     "ModelServer": "_server.model_server",
     "RemoteEnv": "_client.env",
-    "RemoteModel": "_client.model",
+    "RemoteModel": "_models.remote_model",
     "RemoteVectorEnv": "_client.vector_env",
     "ResetEvent": "_policy.events",
     "RunResult": "results",

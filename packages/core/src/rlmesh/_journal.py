@@ -132,6 +132,27 @@ class Journal:
         return journal
 
     @classmethod
+    def read(
+        cls, path: str | os.PathLike[str], *, backend: ArrayBackend = NATIVE
+    ) -> tuple[JournalHeader, tuple[EpisodeResult, ...]]:
+        """Return header and episodes of a journal, which a run may be writing at the same time.
+
+        Args:
+            path: Path of the journal.
+            backend: Backend that makes the arrays of final infos.
+
+        Raises:
+            OSError: If the file cannot be read.
+            JournalError: If the file is not a journal, has a broken record before its last one, or
+                was written with an incompatible spec version.
+        """
+        place = os.fspath(path)
+        with io.FileIO(place, "r") as file:
+            journal = cls(place, file, backend, False)
+            journal._read(None)
+        return journal.header, journal.episodes
+
+    @classmethod
     @contextmanager
     def _opened(
         cls, path: str | os.PathLike[str], mode: str, backend: ArrayBackend, fsync: bool

@@ -12,14 +12,18 @@ import time
 import warnings
 from typing import Any
 
+from rlmesh._log_output import FACTS, log_by_variables
 from rlmesh._printable import escape_control_chars
 
-__all__ = ["Lines", "logger", "warn"]
+__all__ = ["Lines", "facts", "logger", "warn"]
 
 _INDENT = "\n    "
 
 FLOOD_RECORDS, FLOOD_SECONDS = 20, 10.0
 """Max number of warnings and errors of one kind, and the seconds that they are counted in."""
+
+FLOOD_EVENTS = 1000
+"""Max number of other records of one kind in the same time: clients may open sessions fast."""
 
 
 class Lines(str):
@@ -38,6 +42,7 @@ class _Printable(logging.Filter):
         self._counts: dict[str, list[float]] = {}
 
     def _is_one_too_many(self, record: logging.LogRecord) -> bool:
+        limit = FLOOD_EVENTS if record.levelno < logging.WARNING else FLOOD_RECORDS
         with self._lock:
             recent = self._counts.setdefault(record.msg, [])
             now = time.monotonic()
@@ -45,15 +50,15 @@ class _Printable(logging.Filter):
                 recent.clear()
             recent.append(now)
             count = len(recent)
-            del recent[FLOOD_RECORDS + 2 :]  # Keep the list short.
-        if count == FLOOD_RECORDS + 1:
+            del recent[limit + 2 :]  # Keep the list short.
+        if count == limit + 1:
             words = "%s (and more of this kind, which are left out for %g s)"
             record.msg, record.args = words, (record.getMessage(), FLOOD_SECONDS)
             record.exc_info = None
-        return count > FLOOD_RECORDS + 1
+        return count > limit + 1
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno >= logging.WARNING and self._is_one_too_many(record):
+        if self._is_one_too_many(record):
             return False
         if isinstance(record.args, tuple):
             record.args = tuple(map(_escaped, record.args))
@@ -85,6 +90,21 @@ def logger(name: str) -> logging.Logger:
     return found
 
 
+def facts(event: str, **values: Any) -> dict[str, Any]:
+    """Return the argument `extra` of a call that logs an event.
+
+    Args:
+        event: Name of the event.
+        **values: Its facts, for logs in JSON, such as `session`, `client`, `peer` and `seconds`.
+    """
+    known = {name: value for name, value in values.items() if value not in (None, "")}
+    return {FACTS: {"event": event, **known}}
+
+
 def warn(message: str, category: type[Warning], *, stacklevel: int) -> None:
     """Warn as `warnings.warn` does, without control characters."""
     warnings.warn(escape_control_chars(message), category, stacklevel=stacklevel + 1)
+
+
+if _wrong := log_by_variables():
+    warn(_wrong, RuntimeWarning, stacklevel=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlmesh.backends import ArrayBackend
+from rlmesh.results._journal_header import run_of_journal
 
 __all__ = ["LazyResultFormats"]
 
@@ -39,6 +40,12 @@ class LazyResultFormats:
         from rlmesh._wire.results import run_from_json
 
         return run_from_json(text, backend)
+
+    def from_journal(self, path: Any, backend: ArrayBackend) -> Any:
+        """See `ResultFormats.from_journal`."""
+        from rlmesh._journal import Journal
+
+        return run_of_journal(*Journal.read(path, backend=backend))
 
     def to_dataframe(self, run: Any) -> Any:
         """See `ResultFormats.to_dataframe`."""

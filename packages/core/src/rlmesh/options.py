@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union
 
+from rlmesh._variables import warn_of_unknown_variables
+
 __all__ = ["TLS", "ServeOptions"]
 
 Pem = Union[str, Path, bytes, None]
@@ -75,9 +77,10 @@ class ServeOptions:
             (`transport="frames"`), with the server's own certificates and token; 0: any free port;
             None: no port. It needs a `grace_period` above 0.
         close_timeout: Seconds that the `close` of an environment may take when its session ends or
-            the server stops. After that its process is ended, or its thread abandoned. A worker
-            process gets the same time for its own exit, which waits for its threads that are not
-            daemons; the processes that it started end with it.
+            the server stops, and that a call which is running when the server stops may take.
+            After that its process is ended, or its thread is left behind with an error in the log.
+            A worker process gets the same time for its own exit, which waits for its threads that
+            are not daemons; the processes that it started end with it.
         max_batch_size: Largest number of observations, from any sessions, in one call of a model;
             1: no batches. Only models with a batch form are called with several observations.
         max_batch_delay_ms: Longest time in milliseconds that a free model with one observation
@@ -136,6 +139,7 @@ class ServeOptions:
             ValueError: If a variable has a value that the option does not allow; the message names
                 the variable.
         """
+        warn_of_unknown_variables(cls.__dataclass_fields__, stacklevel=2)
         for name in cls.__dataclass_fields__:
             variable = f"RLMESH_{name.upper()}"
             text = os.environ.get(variable, "")

@@ -15,6 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 from rlmesh._client.env_stub import EnvStub
 from rlmesh._logs import warn
 from rlmesh.errors import ClosedError
+from rlmesh.specs import EnvContract
 
 __all__ = ["RemoteSpec", "SharedStub", "lent_stub"]
 
@@ -33,14 +34,23 @@ class RemoteSpec(EnvSpec):
     """
 
     _client: weakref.ref[Any] | None = None
+    _served: EnvSpec | None = None
 
     @classmethod
     def of(cls, spec: EnvSpec, client: Any) -> RemoteSpec:
         """Return a spec of a client with the fields of another spec."""
-        fields = [field for field in dataclasses.fields(spec) if field.init]
-        made = cls(**{field.name: getattr(spec, field.name) for field in fields})
+        made = cls(**_fields(spec))
         made._client = weakref.ref(client)
+        made._served = _served_spec(client.env_contract)
         return made
+
+    def to_json(self) -> str:
+        """Return the spec of the served environment, if it is a registered one, as JSON.
+
+        What is written outlives the address: a Minari dataset names the environment that it was
+        recorded in, and recovers it by its id. To connect again, keep the address.
+        """
+        return super().to_json() if self._served is None else self._served.to_json()
 
     def make(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
         """Return an environment at the same address; see `gymnasium.make`."""
@@ -49,7 +59,7 @@ class RemoteSpec(EnvSpec):
             return super().make(**kwargs)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, EnvSpec) and vars(_plain(self)) == vars(_plain(other))
+        return isinstance(other, EnvSpec) and _fields(self) == _fields(other)
 
     __hash__ = None  # type: ignore[assignment]  # EnvSpec is not hashable either.
 
@@ -57,9 +67,32 @@ class RemoteSpec(EnvSpec):
         return {**vars(self), "_client": None}
 
 
-def _plain(spec: EnvSpec) -> EnvSpec:
+def _fields(spec: EnvSpec) -> dict[str, Any]:
     fields = [field for field in dataclasses.fields(spec) if field.init]
-    return EnvSpec(**{field.name: getattr(spec, field.name) for field in fields})
+    return {field.name: getattr(spec, field.name) for field in fields}
+
+
+def _served_spec(contract: EnvContract) -> EnvSpec | None:
+    """Return the spec that the served environment was made by; None if it was not by one."""
+    known = contract.registration
+    if known is None:
+        return None
+    here = gymnasium.registry.get(contract.id)
+    entry_point = here.entry_point if here and isinstance(here.entry_point, str) else None
+    kwargs = dict(known.kwargs)
+    if contract.render_mode is not None:
+        kwargs.setdefault("render_mode", contract.render_mode)
+    try:
+        return EnvSpec(
+            contract.id,
+            entry_point=entry_point,
+            reward_threshold=known.reward_threshold,
+            nondeterministic=known.nondeterministic,
+            max_episode_steps=known.max_episode_steps,
+            kwargs=kwargs,
+        )
+    except gymnasium.error.Error:  # The id is not one of Gymnasium's form.
+        return None
 
 
 @contextmanager

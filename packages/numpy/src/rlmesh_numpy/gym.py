@@ -124,6 +124,11 @@ class GymnasiumClient(EnvClientBase):
     def __reduce__(self) -> tuple[Any, ...]:
         return (_reconnect, (type(self), self.address, self._arguments))
 
+    def __repr__(self) -> str:
+        contract = self.env_contract
+        lanes = f", num_envs={contract.num_envs}" if contract.vector else ""
+        return f"{type(self).__name__}({contract.id!r}, {self.address!r}{lanes})"
+
 
 def _reconnect(cls: type[Any], address: str, arguments: dict[str, Any]) -> Any:
     return cls(address, **arguments)

@@ -15,6 +15,7 @@ from rlmesh._cli.console import refuse
 from rlmesh._cli.evaluate import evaluate
 from rlmesh._cli.inspect_command import inspect
 from rlmesh._cli.play import play
+from rlmesh._cli.report import compare, report
 from rlmesh._cli.serve import serve
 from rlmesh._cli.serve_model import serve_model
 from rlmesh._version import __version__
@@ -82,6 +83,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "bench": bench,
     "eval": evaluate,
     "serve-model": serve_model,
+    "report": report,
+    "compare": compare,
 }
 
 for _name, _command in _COMMANDS.items():

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from rlmesh._cli.console import reporting
 from rlmesh._cli.description import Description, describe
+from rlmesh._cli.logs import begin_log
 from rlmesh._cli.parameters import (
     Address,
     Authority,
@@ -20,6 +21,8 @@ from rlmesh._cli.parameters import (
     Debug,
     Json,
     Key,
+    LogFormat,
+    LogLevel,
     Seed,
     Timeout,
     Token,
@@ -64,9 +67,12 @@ def bench(
     connect_timeout: Timeout = 10.0,
     json: Json = False,
     debug: Debug = False,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Measure steps with random actions: steps a second, median and quartiles, resets apart."""
     with reporting("bench", json=json, debug=debug) as reporter:
+        begin_log(log_level, log_format, "warning")
         read_choice(transport, "--transport", _TRANSPORTS)
         tls = tls_of(tls_authority, tls_certificate, tls_key)
         description = describe(read_address(address), token, tls, connect_timeout)

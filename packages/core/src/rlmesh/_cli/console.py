@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import traceback
-import warnings
 from collections.abc import Callable, Generator
 from json import dumps, loads
 from typing import Any
@@ -19,10 +17,10 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from rlmesh._cli.logs import note
 from rlmesh._cli.signals import Terminated, ended_by_signals
 from rlmesh._cli.sources import UsageProblem
 from rlmesh._cli.user_code import users_traceback
-from rlmesh._reporting.words import escape_control_chars
 from rlmesh.errors import RLMeshError
 from rlmesh.results import RunResult
 
@@ -31,8 +29,6 @@ __all__ = ["FAILED", "INTERRUPTED", "MISUSED", "Reporter", "refuse", "reporting"
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
-
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Reporter:
@@ -68,7 +64,7 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """Print a message for the user to stderr."""
-        print(escape_control_chars(text, "\n"), file=sys.stderr, flush=True)
+        note(text)
 
     def failed(self, error: BaseException) -> None:
         """Write the document of a command that failed, with the result it has so far."""
@@ -98,7 +94,6 @@ def reporting(command: str, *, json: bool, debug: bool) -> Generator[Reporter, N
     Raises:
         typer.Exit: With the status, if the command fails or is interrupted.
     """
-    warnings.formatwarning = _one_line
     with _document_stream(json) as stream, ended_by_signals():
         reporter = Reporter(json, stream)
         try:
@@ -148,11 +143,6 @@ def _message(error: BaseException) -> str:
     if isinstance(error, (UsageProblem, ImportError)):
         return str(error)
     return f"{type(error).__name__}: {error}"
-
-
-def _one_line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> str:
-    # Gymnasium adds colours to its warnings.
-    return f"warning: {escape_control_chars(_COLOUR.sub('', str(message)))}\n"
 
 
 def _finite(value: Any) -> Any:

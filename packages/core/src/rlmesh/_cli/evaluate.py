@@ -13,6 +13,7 @@ import typer
 import rlmesh
 from rlmesh._cli.console import FAILED, Reporter, reporting
 from rlmesh._cli.description import describe
+from rlmesh._cli.logs import begin_log
 from rlmesh._cli.models import MODEL_HELP, Backend, ModelKwargs, dial_model, is_address, load_model
 from rlmesh._cli.parameters import (
     Authority,
@@ -20,6 +21,8 @@ from rlmesh._cli.parameters import (
     Debug,
     Json,
     Key,
+    LogFormat,
+    LogLevel,
     Timeout,
     Token,
     read_address,
@@ -27,8 +30,10 @@ from rlmesh._cli.parameters import (
 )
 from rlmesh._cli.progress import EvaluationProgress
 from rlmesh._cli.random_driver import connect
+from rlmesh._cli.report import check_html
 from rlmesh._cli.seeds import read_seeds
 from rlmesh._cli.sources import UsageProblem
+from rlmesh._transport.address import tls_for
 from rlmesh.errors import RunError
 from rlmesh.options import TLS
 from rlmesh.results import EpisodeEnd, RunResult
@@ -87,6 +92,13 @@ _MaxSeconds = Annotated[
 _ModelToken = Annotated[
     str, typer.Option(envvar="RLMESH_MODEL_TOKEN", help="bearer token of a MODEL that is served")
 ]
+_Progress = Annotated[
+    bool,
+    typer.Option(
+        "--progress/--no-progress",
+        help="show progress on stderr: a bar on a terminal, otherwise a line every 30 s",
+    ),
+]
 _Instruction = Annotated[
     str | None,
     typer.Option(help="text for the model's text inputs"),
@@ -107,6 +119,7 @@ def evaluate(
     instruction: _Instruction = None,
     max_episode_steps: _MaxSteps = None,
     max_episode_seconds: _MaxSeconds = None,
+    progress: _Progress = True,
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
     model_token: _ModelToken = "",
@@ -117,9 +130,12 @@ def evaluate(
     connect_timeout: Timeout = 10.0,
     json: Json = False,
     debug: Debug = False,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Evaluate a model; the seeds are shared out among all addresses."""
     with reporting("eval", json=json, debug=debug) as reporter, contextlib.ExitStack() as stack:
+        begin_log(log_level, log_format, "warning")
         for address in addresses:
             read_address(address)
         _check(report, record, journal, resume)
@@ -137,14 +153,14 @@ def evaluate(
             "max_episode_seconds": max_episode_seconds,
         }
         if is_address(model):
-            own = _for(model, tls)
+            own = tls_for(model, tls)
             served = dial_model(model, backend, model_token, own, connect_timeout)
             arguments["model"] = stack.enter_context(served)
         else:
             arguments["model"] = load_model(model, model_kwargs, backend)
         arguments["hooks"] = _recorders(record, record_source, resume)
         arguments["envs"] = _endpoints(stack, addresses, token, tls, connect_timeout)
-        _run(reporter, arguments, report)
+        _run(reporter, arguments, report, shown=progress)
 
 
 def _check(report: Path | None, record: Path | None, journal: Path | None, resume: bool) -> None:
@@ -157,13 +173,9 @@ def _check(report: Path | None, record: Path | None, journal: Path | None, resum
         )
     if journal is not None and journal.is_dir():
         raise UsageProblem(f"--journal: {journal} is a folder; expected a file in it")
-    for option, path in (("--report", report), ("--journal", journal)):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise UsageProblem(f"{option}: there is no folder {path.parent}")
-    if report is not None and report.is_dir():
-        raise UsageProblem(f"--report: {report} is a folder; expected a file in it")
-    if report is not None and not os.access(report if report.exists() else report.parent, os.W_OK):
-        raise UsageProblem(f"--report: {report} may not be written")
+    if journal is not None and not journal.resolve().parent.is_dir():
+        raise UsageProblem(f"--journal: there is no folder {journal.parent}")
+    check_html(report, "--report")
     if record is not None and record.exists() and not record.is_dir():
         raise UsageProblem(f"--record: {record} is a file; expected a folder")
     if record is not None and not (resume and journal is not None and journal.exists()):
@@ -192,7 +204,7 @@ def _endpoints(
     """Return the addresses to evaluate on, or clients for those that need certificates."""
     envs: list[Any] = []
     for address in addresses:
-        own = _for(address, tls)
+        own = tls_for(address, tls)
         if own is None:
             envs.append(address)
         else:
@@ -202,15 +214,14 @@ def _endpoints(
     return envs
 
 
-def _for(address: str, tls: TLS | None) -> TLS | None:
-    """Return the certificates for an address; None if its scheme uses none."""
-    return tls if address.startswith("grpcs://") or "://" not in address else None
-
-
-def _run(reporter: Reporter, arguments: dict[str, Any], report: Path | None) -> None:
+def _run(
+    reporter: Reporter, arguments: dict[str, Any], report: Path | None, *, shown: bool
+) -> None:
     """Evaluate, and report the result, even a partial one."""
     count, journal = len(arguments["seeds"]), arguments["journal"]
-    progress = EvaluationProgress(reporter.err, count)
+    if shown and not reporter.err.is_terminal:
+        arguments["progress"] = reporter.note
+    progress = EvaluationProgress(reporter.err, count, shown)
     try:
         with progress:
             arguments["hooks"] = [progress, *arguments["hooks"]]

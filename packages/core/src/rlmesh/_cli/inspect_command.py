@@ -11,6 +11,7 @@ from rich.tree import Tree
 
 from rlmesh._cli.console import reporting
 from rlmesh._cli.description import Description, ModelDescription, describe_any
+from rlmesh._cli.logs import begin_log
 from rlmesh._cli.parameters import (
     Address,
     Authority,
@@ -18,6 +19,8 @@ from rlmesh._cli.parameters import (
     Debug,
     Json,
     Key,
+    LogFormat,
+    LogLevel,
     Timeout,
     Token,
     read_address,
@@ -44,9 +47,12 @@ def inspect(
     connect_timeout: Timeout = 10.0,
     json: Json = False,
     debug: Debug = False,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Show what an endpoint serves, as a tree: an environment's contract, or a model's spec."""
     with reporting("inspect", json=json, debug=debug) as reporter:
+        begin_log(log_level, log_format, "warning")
         tls = tls_of(tls_authority, tls_certificate, tls_key)
         description = describe_any(read_address(address), token, tls, connect_timeout)
         if reporter.json:

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from rlmesh._cli.logs import LEVEL_HELP
 from rlmesh._cli.sources import UsageProblem
+from rlmesh._log_output import LOG_FORMAT_VARIABLE, LOG_VARIABLE
 from rlmesh._transport.address import parse_address
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
@@ -21,6 +23,8 @@ __all__ = [
     "Debug",
     "Json",
     "Key",
+    "LogFormat",
+    "LogLevel",
     "Seed",
     "Timeout",
     "Token",
@@ -68,6 +72,20 @@ Json = Annotated[
     bool, typer.Option("--json", help="write one JSON document to stdout, and nothing else there")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="show tracebacks")]
+LogLevel = Annotated[
+    str | None,
+    typer.Option(
+        envvar=LOG_VARIABLE,
+        help=f"log to stderr from this level on: {LEVEL_HELP}",
+        show_default="info for a server, otherwise warning",
+    ),
+]
+LogFormat = Annotated[
+    str | None,
+    typer.Option(
+        envvar=LOG_FORMAT_VARIABLE, help="text or json, one object a line", show_default="text"
+    ),
+]
 
 
 def tls_of(authority: str | None, certificate: str | None, key: str | None) -> TLS | None:

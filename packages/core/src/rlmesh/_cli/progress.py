@@ -1,4 +1,4 @@
-"""Progress of an evaluation on stderr; nothing is shown without a terminal."""
+"""Progress of an evaluation: a bar on a terminal; `rlmesh.evaluate` shows lines elsewhere."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ class EvaluationProgress:
     Args:
         console: Console of the bar.
         total: Number of episodes.
+        is_shown: Whether the bar is drawn, if the console is a terminal.
     """
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, total: int, is_shown: bool = True) -> None:
         self._progress = Progress(
             TextColumn("evaluating"),
             BarColumn(),
@@ -43,7 +44,7 @@ class EvaluationProgress:
             TextColumn("ETA"),
             TimeRemainingColumn(),
             console=console,
-            disable=not console.is_terminal,
+            disable=not (is_shown and console.is_terminal),
         )
         self._task = self._progress.add_task("", total=total, words="")
         self._begun = time.monotonic()

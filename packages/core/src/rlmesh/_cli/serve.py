@@ -10,12 +10,15 @@ import typer
 
 import rlmesh
 from rlmesh._cli.console import Reporter, reporting
+from rlmesh._cli.logs import begin_log
 from rlmesh._cli.parameters import (
     Authority,
     Certificate,
     Debug,
     Json,
     Key,
+    LogFormat,
+    LogLevel,
     Token,
     read_address,
     tls_of,
@@ -31,7 +34,8 @@ _Env = Annotated[
     str,
     typer.Argument(
         metavar="ENV",
-        help="registered Gymnasium id (CartPole-v1), or module:callable that makes an environment",
+        help="registered Gymnasium id (CartPole-v1), module:id (ale_py:ALE/Pong-v5), or "
+        "module:callable that makes an environment",
         show_default=False,
     ),
 ]
@@ -94,9 +98,12 @@ def serve(
     tls_key: Key = None,
     json: Json = False,
     debug: Debug = False,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Serve an environment until Ctrl-C or SIGTERM."""
     with reporting("serve", json=json, debug=debug) as reporter:
+        begin_log(log_level, log_format, "info")
         read_choice(workers, "--workers", ("thread", "process"))
         read_choice(validation, "--validation", ("off", "warn", "strict"))
         read_choice(autoreset_mode, "--autoreset-mode", [mode.value for mode in AutoresetMode])

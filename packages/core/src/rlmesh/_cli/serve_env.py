@@ -11,7 +11,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rlmesh._cli.logs import LEVEL_HELP, begin_log, note
 from rlmesh._cli.sources import make_env, read_object
+from rlmesh._log_output import LOG_FORMAT_VARIABLE, LOG_VARIABLE
 
 if TYPE_CHECKING:
     from rlmesh import ServeOptions
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rlmesh.errors import RLMeshError
 
     try:
+        begin_log(options.log_level, options.log_format, "warning")
         env = make_env(options.env, read_object(options.kwargs, "--kwargs"), options.render_mode)
         server = EnvServer(
             env,
@@ -56,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             expose=options.expose,
         )
     except (RLMeshError, ImportError, TypeError, ValueError) as error:
-        print(f"serve_env: {error}", file=sys.stderr)
+        note(f"serve_env: {error}")
         return 2
     ready_fd: int | None = options.ready_fd
     print(f"serving {server.env_contract.id} on {server.address}", flush=True)
@@ -74,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
         "--env",
         required=True,
         metavar="ID",
-        help="registered Gymnasium id (CartPole-v1), or module:callable that makes an environment",
+        help="registered Gymnasium id (CartPole-v1), module:id (ale_py:ALE/Pong-v5), or "
+        "module:callable that makes an environment",
     )
     parser.add_argument(
         "--address", default="127.0.0.1:0", help="address to listen on (default: %(default)s)"
@@ -101,7 +105,21 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a method or attribute that clients may reach; may be given again",
     )
+    _add_log_options(parser)
     return parser
+
+
+def _add_log_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-level",
+        default=os.environ.get(LOG_VARIABLE),
+        help=f"log to stderr from this level on: {LEVEL_HELP} (default: {LOG_VARIABLE}, warning)",
+    )
+    parser.add_argument(
+        "--log-format",
+        default=os.environ.get(LOG_FORMAT_VARIABLE),
+        help=f"text or json, one object a line (default: {LOG_FORMAT_VARIABLE}, text)",
+    )
 
 
 def serve_options(validation: str | None) -> ServeOptions:

@@ -8,6 +8,7 @@ import typer
 
 import rlmesh
 from rlmesh._cli.console import reporting
+from rlmesh._cli.logs import begin_log
 from rlmesh._cli.models import Backend, ModelKwargs, ModelName, load_model
 from rlmesh._cli.parameters import (
     Authority,
@@ -15,6 +16,8 @@ from rlmesh._cli.parameters import (
     Debug,
     Json,
     Key,
+    LogFormat,
+    LogLevel,
     Token,
     read_address,
     tls_of,
@@ -46,9 +49,12 @@ def serve_model(
     tls_key: Key = None,
     json: Json = False,
     debug: Debug = False,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Serve a model until Ctrl-C or SIGTERM."""
     with reporting("serve-model", json=json, debug=debug) as reporter:
+        begin_log(log_level, log_format, "info")
         read_descriptor(ready_fd)
         batching = {"max_batch_size": max_batch_size, "max_batch_delay_ms": max_batch_delay_ms}
         given = {name: value for name, value in batching.items() if value is not None}

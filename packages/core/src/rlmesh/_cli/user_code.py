@@ -10,7 +10,7 @@ from rlmesh.errors import RLMeshError, RunError
 
 __all__ = ["users_traceback"]
 
-_CALLERS = frozenset(("load", "make_env", "load_model"))
+_CALLERS = frozenset(("import_module", "find", "make_env", "load_model"))
 """Functions of `rlmesh._cli` that run the code that the command line names."""
 
 _BETWEEN = (

@@ -71,6 +71,8 @@ class TransportChoice:
         """
         if self._asked != "frames" or session.transport == "frames":
             return
+        if session.not_moved:
+            raise UnsupportedError(f"frames were asked for, and {session.not_moved}")
         raise UnsupportedError(
             f"{self.where} is not reached over frames: they need Linux, the same host and user, "
             f"a server that offers them (ServeOptions.frames, grace_period) and half of the file "

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.adapted import AdaptedCodec
+from rlmesh._env_host import facts
 from rlmesh._env_host.unservable import advice_for
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.adapters import EnvTags, tag_problems
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import SpaceError
 from rlmesh.spaces import Space, from_gymnasium
-from rlmesh.specs import AutoresetMode, EnvContract, Registration
+from rlmesh.specs import EnvContract, Registration
 
 __all__ = ["DescribedEnv", "describe_env"]
 
@@ -78,7 +79,8 @@ def describe_env(
 
     Raises:
         TypeError: If it lacks a space or a method, or is no environment; names what to pass.
-        ValueError: If the tags do not fit its spaces; the message has every problem.
+        ValueError: If the tags do not fit its spaces, with every problem; or if its metadata or
+            another fact that it states of itself has a value that the contract cannot have.
         SpaceError: If a space is of a kind that the contract does not have.
         ImportError: If it is Gymnasium's and rlmesh-numpy is not installed.
     """
@@ -94,20 +96,20 @@ def describe_env(
     problems = () if tags is None else tag_problems(tags, observation_space, action_space)
     if problems:
         raise ValueError("tags: " + "; ".join(map(str, problems)))
-    metadata = dict(getattr(env, "metadata", None) or {})
-    modes = metadata.pop("render_modes", None) or ()
-    fps = metadata.pop("render_fps", None)
+    metadata = facts.read_metadata(getattr(env, "metadata", None))
+    modes = facts.read_render_modes(metadata.pop("render_modes", None))
+    fps = facts.read_render_fps(metadata.pop("render_fps", None))
     mode = metadata.pop("autoreset_mode", None)
     contract = EnvContract(
         id=_id_of(env),
         observation_space=observation_space,
         action_space=action_space,
-        num_envs=int(env.num_envs) if vector else 1,
+        num_envs=facts.read_num_envs(env.num_envs) if vector else 1,
         vector=vector,
-        autoreset_mode=_autoreset(mode) if vector else None,
-        render_mode=getattr(env, "render_mode", None),
-        render_modes=tuple(str(m) for m in modes),
-        render_fps=None if fps is None else float(fps),
+        autoreset_mode=facts.read_autoreset_mode(mode) if vector else None,
+        render_mode=facts.read_text("render_mode", getattr(env, "render_mode", None)),
+        render_modes=modes,
+        render_fps=fps,
         metadata=metadata,
         tags=tags,
         registration=_registration(getattr(env, "spec", None)),
@@ -115,6 +117,8 @@ def describe_env(
         reward_range=_reward_range(env),
         spec_version=SPEC_VERSION,
     )
+    if vector:
+        _check_lanes(env, contract.num_envs)
     return DescribedEnv(
         env,
         contract,
@@ -144,6 +148,23 @@ def _check_rewards(env: Any) -> None:
         raise SpaceError(
             f"reward_space is {space}: {math.prod(shape)} rewards a step; the contract has one. "
             f"Combine them in a wrapper (mo_gymnasium.wrappers.LinearReward) or return them in info"
+        )
+
+
+def _check_lanes(env: Any, num_envs: int) -> None:
+    """Raise SpaceError for a vector with lanes of different spaces, which the contract lacks."""
+    batched = getattr(env, "observation_space", None)
+    if not (_is_gymnasium(batched) and _is_gymnasium(env.single_observation_space)):
+        return
+    from rlmesh_numpy._lane_spaces import differing_part
+
+    path = differing_part(batched, env.single_observation_space, num_envs)
+    if path is not None:
+        raise SpaceError(
+            "the lanes of the vector have different spaces (observation_mode='different'); the "
+            "contract has one for all lanes: pass observation_mode=(batched, single) with bounds "
+            "that hold for each, or serve single environments",
+            path=f"observation_space{path}",
         )
 
 
@@ -209,20 +230,17 @@ def _id_of(env: Any) -> str:
     return type(getattr(env, "unwrapped", env)).__name__
 
 
-def _autoreset(mode: Any) -> AutoresetMode:
-    """Return Gymnasium's mode by its value; NEXT_STEP, Gymnasium's default, if there is none."""
-    value = getattr(mode, "value", mode)
-    known = {m.value: m for m in AutoresetMode}
-    return known.get(value, AutoresetMode.NEXT_STEP)
-
-
 def _registration(spec: Any) -> Registration | None:
     if spec is None:
         return None
     kwargs = getattr(spec, "kwargs", None)
     return Registration(
-        max_episode_steps=getattr(spec, "max_episode_steps", None),
-        reward_threshold=getattr(spec, "reward_threshold", None),
+        max_episode_steps=facts.read_max_episode_steps(
+            "spec.max_episode_steps", getattr(spec, "max_episode_steps", None)
+        ),
+        reward_threshold=facts.read_number(
+            "spec.reward_threshold", getattr(spec, "reward_threshold", None)
+        ),
         nondeterministic=bool(getattr(spec, "nondeterministic", False)),
         kwargs=_plain(kwargs) if isinstance(kwargs, Mapping) else {},
     )

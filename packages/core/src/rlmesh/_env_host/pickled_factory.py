@@ -6,10 +6,11 @@ import importlib
 import pickle
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rlmesh._env_host.base import EnvHostConfig
+from rlmesh._env_host.registered_envs import RegisteredEnvs
 
 __all__ = ["PickledFactory"]
 
@@ -19,10 +20,16 @@ class PickledFactory:
     """A factory, and how to treat what it makes.
 
     It goes from a server to the processes that it starts, and never comes from a network.
+
+    Attributes:
+        factory: Makes the environment.
+        config: How it is treated.
+        registered: Gymnasium's ids of the server's process, once the factory is unpacked.
     """
 
     factory: Callable[[], Any]
     config: EnvHostConfig
+    registered: RegisteredEnvs = field(default_factory=RegisteredEnvs)
 
     def packed(self) -> bytes:
         """Return the recipe as bytes.
@@ -42,17 +49,19 @@ class PickledFactory:
                     f"does not find it; define it in a module, or pip install cloudpickle"
                 ) from None
         try:
-            return pickle.dumps((sys.path, pickler.dumps(self)))
+            packed = pickler.dumps(self)
         except Exception as error:
             raise TypeError(
                 f"factory={self.factory!r} cannot be sent to a worker process: {error}"
             ) from error
+        return pickle.dumps((sys.path, packed, RegisteredEnvs.of_this_process(pickler.dumps)))
 
     @staticmethod
     def unpacked(data: bytes) -> PickledFactory:
-        """Unpack a factory; modules are found as in the process that packed it."""
-        path, packed = pickle.loads(data)
+        """Unpack a factory; modules and ids are found as in the process that packed it."""
+        path, packed, registered = pickle.loads(data)
         sys.path[:] = path
         recipe = pickle.loads(packed)
         assert isinstance(recipe, PickledFactory)
-        return recipe
+        registered.register()
+        return replace(recipe, registered=registered)

@@ -136,7 +136,10 @@ class PooledEnvHost:
     def close(self) -> None:
         """See `EnvHost`."""
         self._stopping.set()
-        threads = [threading.Thread(target=w.release, name="rlmesh-close") for w in self._all()]
+        threads = [
+            threading.Thread(target=worker.release, name="rlmesh-close", daemon=True)
+            for worker in self._all()
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -161,7 +161,7 @@ class ProcessWorker:
                 f"process was ended"
             )
             gone = m.Failure(m.ErrorCode.TIMEOUT, message)
-            raise RequestRefused(_logged(gone, "")) from None
+            raise RequestRefused(gone) from None
         if not told.startswith(MADE):
             self._forget(process)
             failure = self._frames.read_reply(told[1:])[1]
@@ -199,16 +199,14 @@ class ProcessWorker:
 
 def _crashed(call: str, ended: ProcessEnded, hint: str = "") -> m.Failure:
     message = f"the environment died during {call}(): {ended}"
-    return _logged(m.Failure(m.ErrorCode.CRASHED, message, exit_code=ended.exit_code), hint)
+    return _advised(m.Failure(m.ErrorCode.CRASHED, message, exit_code=ended.exit_code), hint)
 
 
 def _late(call: str, seconds: float, hint: str = "") -> m.Failure:
     message = f"{call}() had not returned after {seconds:.1f} s and its process was ended"
-    return _logged(m.Failure(m.ErrorCode.TIMEOUT, message), hint)
+    return _advised(m.Failure(m.ErrorCode.TIMEOUT, message), hint)
 
 
-def _logged(fault: m.Failure, hint: str) -> m.Failure:
-    """Return a fault with advice, and write it to the log of the server."""
-    words = f"{fault.message}; {hint}" if hint else fault.message
-    _log.error("%s", words)
-    return replace(fault, message=words)
+def _advised(fault: m.Failure, hint: str) -> m.Failure:
+    """Return a fault with advice."""
+    return replace(fault, message=f"{fault.message}; {hint}") if hint else fault

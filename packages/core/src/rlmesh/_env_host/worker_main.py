@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from rlmesh._env_host.env_servicer import EnvServicer
@@ -104,6 +105,7 @@ def _make(
             raise
         expose_tracebacks = recipe.config.expose_tracebacks
         failure = failure_of_exception(error, "factory", expose_traceback=expose_tracebacks)
+        failure = replace(failure, message=failure.message + recipe.registered.advice(error))
         connection.send_bytes(FAILED + bytes(EnvWireCodec(NATIVE).write_reply(0, failure.ended())))
         return None
     connection.send_bytes(MADE + description)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from rlmesh._evaluation.endpoints import Opened, Source
 from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.lanes import Lanes
 from rlmesh._evaluation.workers import Worker
+from rlmesh._session.clock import SYSTEM_CLOCK
+from rlmesh._session.losses import Losses
 from rlmesh.specs import EnvContract
 
 __all__ = ["EndpointState"]
@@ -38,6 +41,8 @@ class EndpointState:
         is_busy: Whether a call is in progress.
         is_retired: Whether the endpoint was given up.
         losses: Number of connections lost since its last finished episode.
+        lost_at: When the endpoint was lost (monotonic seconds); None: it is connected.
+        outages: All losses of the run, for the log; attempts to connect again are no losses.
         crashes: Number of crashes since its last finished episode.
     """
 
@@ -54,6 +59,8 @@ class EndpointState:
         self.is_busy = False
         self.is_retired = False
         self.losses = 0
+        self.lost_at: float | None = None
+        self.outages = Losses(SYSTEM_CLOCK, logging.WARNING)
         self.crashes = 0
         self._since = 0.0
         self._usual: dict[str, float] = {}

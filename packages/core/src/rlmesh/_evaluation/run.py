@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from rlmesh._evaluation.endpoints import Source, sources_of
 from rlmesh._evaluation.episode import Limits
 from rlmesh._evaluation.episode_queue import EpisodeQueue
+from rlmesh._evaluation.progress_report import Progress, ProgressReport, display_of
 from rlmesh._evaluation.run_progress import RunProgress
 from rlmesh._evaluation.scheduler import RunOptions, Scheduler
 from rlmesh._journal import Journal
@@ -18,6 +19,7 @@ from rlmesh._policy.events import Audience, Callbacks
 from rlmesh._policy.policy import Policy
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import RLMeshError, RunError
+from rlmesh.options import TLS
 from rlmesh.results import RunResult
 from rlmesh.results._journal_header import JournalHeader
 from rlmesh.specs import EnvContract
@@ -40,7 +42,13 @@ class Evaluable(Protocol):
     def _backend(self) -> ArrayBackend: ...
 
     def _dial(
-        self, address: str | int, token: str, connect_timeout: float, *, vector: bool
+        self,
+        address: str | int,
+        token: str,
+        tls: TLS | None,
+        connect_timeout: float,
+        *,
+        vector: bool,
     ) -> Any: ...
 
     def policy(
@@ -68,6 +76,7 @@ class Settings:
     max_episodes: int | None = None
     instruction: str | None = None
     token: str = ""
+    tls: TLS | None = None
     connect_timeout: float = 10.0
     max_batch_size: int | None = None
     execution_horizon: int | None = None
@@ -78,6 +87,7 @@ class Settings:
     resume: bool = False
     retries: int = 2
     close_envs: bool = False
+    progress: Progress = False
     is_endless: bool = False
     is_strict: bool = False
 
@@ -122,21 +132,26 @@ class ModelDialer:
     model: Evaluable
     backend: ArrayBackend
     token: str
+    tls: TLS | None = None
     connect_timeout: float = 10.0
 
     def dial(self, address: str | int, *, vector: bool) -> Any:
         """Return a client connected to an address; see `Dialer.dial`."""
-        return self.model._dial(address, self.token, self.connect_timeout, vector=vector)
+        return self.model._dial(address, self.token, self.tls, self.connect_timeout, vector=vector)
 
 
 def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
     """Play a run; see `rlmesh.evaluate`."""
-    dialer = ModelDialer(model, model._backend, settings.token, settings.connect_timeout)
+    dialer = ModelDialer(
+        model, model._backend, settings.token, settings.tls, settings.connect_timeout
+    )
     sources = sources_of(envs, dialer)
     if not sources:
         raise ValueError("expected an environment or more, got an empty list")
     audience = Audience(model._callbacks, settings.hooks)
-    progress = RunProgress(audience, model.model_id, settings.instruction)
+    display = display_of(settings.progress)
+    report = None if display is None else ProgressReport(display)
+    progress = RunProgress(audience, model.model_id, settings.instruction, report)
     limits = Limits(settings.max_episode_steps, settings.max_episode_seconds)
     terms = RunOptions(limits, settings.instruction, settings.retries, settings.is_strict)
 
@@ -159,6 +174,7 @@ def _played(scheduler: Scheduler, progress: RunProgress, settings: Settings) -> 
         _watched(scheduler, progress)
         ended = True
     finally:
+        progress.stop_report()
         try:
             scheduler.finish(waits=ended, close_all=settings.close_envs)
         finally:

@@ -8,6 +8,7 @@ from typing import Any
 from rlmesh._evaluation.endpoint_state import EndpointState
 from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.lanes import StepResult
+from rlmesh._evaluation.progress_report import ProgressReport
 from rlmesh._journal import Journal
 from rlmesh._policy.events import (
     Audience,
@@ -30,6 +31,7 @@ class RunProgress:
         audience: Receivers of the events.
         model_id: Name of the model.
         instruction: Instruction of the run.
+        report: Shows how far the run is; None: it is not shown.
 
     Attributes:
         env_id: Id of the environment's contract.
@@ -38,7 +40,13 @@ class RunProgress:
         has_begun: Whether the run has begun.
     """
 
-    def __init__(self, audience: Audience, model_id: str, instruction: str | None) -> None:
+    def __init__(
+        self,
+        audience: Audience,
+        model_id: str,
+        instruction: str | None,
+        report: ProgressReport | None = None,
+    ) -> None:
         self.env_id = ""
         self.journal: Journal | None = None
         self.watches_steps = bool(audience.step)
@@ -46,6 +54,7 @@ class RunProgress:
         self._audience = audience
         self._model_id = model_id
         self._instruction = instruction
+        self._report = report
         self._episodes: dict[int, EpisodeResult] = {}
         self._start = time.perf_counter()
         self._started_at = time.time()
@@ -65,9 +74,13 @@ class RunProgress:
             instruction=self._instruction,
         )
         notify(self._audience.run_start, event)
+        if self._report is not None:
+            self._report.begin(episodes, finished)
 
     def began(self, attempt: RunningEpisode, state: EndpointState) -> None:
         """Report the start of an episode."""
+        if self._report is not None:
+            self._report.began(attempt)
         if not self._audience.episode_start:
             return
         planned = attempt.planned
@@ -113,8 +126,15 @@ class RunProgress:
         self._episodes[result.index] = result
         if self.journal is not None:
             self.journal.append(result)
+        if self._report is not None:
+            self._report.ended(result)
         if self._audience.episode_end:
             notify(self._audience.episode_end, EpisodeEndEvent(result, attempt.info))
+
+    def stop_report(self) -> None:
+        """Show how far the run has come; it is over for any reason."""
+        if self._report is not None:
+            self._report.stop()
 
     def end(self) -> None:
         """Report the end of the run."""

@@ -134,6 +134,8 @@ class Scheduler:
             self._policy.close()
         for state in self._states:
             state.finish(close_all=close_all)
+            if state.outages.has_unlogged:
+                _log.warning("%s: the run has ended%s", state.name, state.outages.summary)
         until = time.monotonic() + (_PATIENCE if waits else _INTERRUPTED)
         for state in self._states:
             state.worker.join(max(until - time.monotonic(), 0.0))
@@ -196,6 +198,10 @@ class Scheduler:
 
     def _opened(self, state: EndpointState, opened: Opened) -> None:
         state.lanes, state.contract, state.is_ours = opened
+        if state.lost_at is not None:
+            seconds, state.lost_at = time.monotonic() - state.lost_at, None
+            level = state.outages.level_of_return(seconds)
+            _log.log(level, "%s: connected again after %.1f s", state.name, seconds)
         if self._contract is None:
             return
         try:
@@ -348,7 +354,12 @@ class Scheduler:
             self._retire(state, error)
             return
         pause = _PAUSES[min(state.losses, len(_PAUSES) - 1)]
-        _log.warning("%s: %s; connecting again in %g s", state.name, error, pause)
+        if state.lost_at is None:
+            state.lost_at = time.monotonic()
+            level, again = state.outages.level_of_loss(), state.outages.since_logged
+            _log.log(level, "%s%s; connecting again", _named(state, error), again)
+        else:
+            _log.debug("%s; connecting again in %g s", _named(state, error), pause)
         state.open(pause, self._stopped)
 
     def _failed_episode(
@@ -366,5 +377,16 @@ class Scheduler:
         self._progress.ended(attempt, state, EpisodeFailure.of(error))
 
     def _retire(self, state: EndpointState, error: BaseException) -> None:
-        _log.warning("%s: %s; it plays no more in this run", state.name, error)
+        words = _named(state, error)
+        if state.lost_at is not None:
+            seconds = time.monotonic() - state.lost_at
+            words += f" (tried {state.losses - 1} times in {seconds:.1f} s)"
+        _log.warning("%s; it plays no more in this run", words)
         state.is_retired = True
+
+
+def _named(state: EndpointState, error: BaseException) -> str:
+    """Return an error's message, with the endpoint's name if it is not at the beginning."""
+    message = str(error)
+    known = state.name in message.partition(": ")[0]
+    return message if known else f"{state.name}: {message}"

@@ -94,6 +94,12 @@ class ErrorCode(IntEnum):
     INTERNAL = 18
 
 
+OF_USER_CODE = frozenset(
+    (ErrorCode.USER_EXCEPTION, ErrorCode.INVALID_RESULT, ErrorCode.TIMEOUT, ErrorCode.CRASHED)
+)
+"""Codes of the failures for which the environment or model was called."""
+
+
 class Encoded(NamedTuple):
     """A spec-directed value as slabs.
 

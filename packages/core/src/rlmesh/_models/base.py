@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar
 
-from rlmesh._evaluation.run import Settings, play
-from rlmesh._models.session import Session
+from rlmesh._models.playing import PlaysEpisodes
 from rlmesh._policy.events import Callbacks, LifecycleCallback
 from rlmesh._policy.forms import METHODS, EpisodeContext, ModelForms
 from rlmesh._policy.policy import LocalPolicy
 from rlmesh._policy.random_sample import RandomSample, Sampler
 from rlmesh._server.model_server import ModelServer
+from rlmesh._transport.address import tls_for
 from rlmesh.adapters import DELEGATED, Adaptation, ModelSpec, PredictForm, resolve
 from rlmesh.backends import ArrayBackend
-from rlmesh.options import ServeOptions
-from rlmesh.results import RunResult
+from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import EnvContract
 
 __all__ = ["ModelBase", "ModelOptions"]
@@ -39,7 +37,7 @@ class ModelOptions(TypedDict, total=False):
     trust_entrypoints: bool
 
 
-class ModelBase(Generic[ObsT, ActT]):
+class ModelBase(PlaysEpisodes, Generic[ObsT, ActT]):
     """A model: a predict callable that acts in environments.
 
     To write your own model, use an object with any of the methods `predict`, `predict_batch`,
@@ -184,71 +182,6 @@ class ModelBase(Generic[ObsT, ActT]):
             max_batch_size=max_batch_size,
         )
 
-    def run(
-        self,
-        env_or_address: object,
-        *,
-        seeds: Sequence[int] | None = None,
-        max_episodes: int | None = None,
-        instruction: str | None = None,
-        close_env: bool = False,
-        token: str = "",
-        max_episode_steps: int | None = None,
-        max_episode_seconds: float | None = None,
-        execution_horizon: int | None = None,
-        hooks: object | None = None,
-        journal: str | os.PathLike[str] | None = None,
-        resume: bool = False,
-    ) -> RunResult:
-        """Play episodes one after another, and return their results.
-
-        Args:
-            env_or_address: An environment (local or remote), an object with an `address`, or an
-                address; in a vector, each lane plays episodes.
-            seeds: One seed for each episode; also sets the number of episodes.
-            max_episodes: Number of episodes, regardless of the number of seeds; episodes past the
-                last seed run unseeded. Without seeds and this argument: one.
-            instruction: Text for the model's text inputs in each episode; an error if it has none.
-                The text inputs of a model with a `ModelSpec` are those of the spec; for another
-                model it is the context, if the model takes one.
-            close_env: Whether to close an environment that was passed; an environment that this
-                call connects to is always closed.
-            token: Bearer token for an address.
-            max_episode_steps: Number of steps after which an episode is cut; None: no limit.
-            max_episode_seconds: Seconds after the start of its reset from which an episode is cut,
-                at the end of a step; None: no limit.
-            execution_horizon: Largest number of actions of a chunk to take before the model is
-                called again; None: all if the model predicts only chunks, else one.
-            hooks: Observers of the run: an object with some of the methods of `rlmesh.Hooks`, or a
-                list of such objects.
-            journal: File to which each episode is written as soon as it has ended; None: none.
-            resume: Whether to continue from the journal if it exists.
-
-        Raises:
-            RunError: If the run ended early; finished episodes are in its `result`.
-            ValueError: If `instruction` is set and the model has no text input.
-            FileExistsError: If the journal exists, without `resume`.
-            RLMeshError: If the environment cannot be reached, or the model does not fit it.
-        """
-        return play(
-            self,
-            [env_or_address],
-            Settings(
-                seeds=seeds,
-                max_episodes=max_episodes,
-                instruction=instruction,
-                token=token,
-                close_envs=close_env,
-                max_episode_steps=max_episode_steps,
-                max_episode_seconds=max_episode_seconds,
-                execution_horizon=execution_horizon,
-                hooks=hooks,
-                journal=journal,
-                resume=resume,
-                is_strict=True,
-            ),
-        )
-
     def serve(
         self, address: str | int, *, token: str = "", options: ServeOptions | None = None
     ) -> None:
@@ -268,50 +201,6 @@ class ModelBase(Generic[ObsT, ActT]):
         """
         ModelServer(self, address, token=token, options=options).serve()
 
-    def run_local(self, env_address: str, *, token: str = "") -> None:
-        """Play episodes against a remote environment until interrupted.
-
-        Args:
-            env_address: Address of the environment.
-            token: Bearer token.
-
-        Raises:
-            RunError: If the environment, the model or a callback fails.
-        """
-        play(self, [env_address], Settings(token=token, is_endless=True, is_strict=True))
-
-    def run_local_for_episodes(
-        self, env_address: str, *, token: str = "", max_episodes: int
-    ) -> None:
-        """Play `max_episodes` episodes against a remote environment; see `run_local`."""
-        self.run(env_address, token=token, max_episodes=max_episodes)
-
-    def session(
-        self,
-        env_or_address: object,
-        *,
-        instruction: str | None = None,
-        close_env: bool = False,
-        token: str = "",
-        execution_horizon: int | None = None,
-    ) -> Session:
-        """Return a session of the model and an environment, to write your own loop.
-
-        The arguments are those of `run`.
-
-        Raises:
-            RLMeshError: If the environment cannot be reached, or the model does not fit it.
-            UnsupportedError: If the environment is a vector.
-        """
-        return Session(
-            self,
-            env_or_address,
-            instruction=instruction,
-            close_env=close_env,
-            token=token,
-            execution_horizon=execution_horizon,
-        )
-
     @property
     def _backend(self) -> ArrayBackend:
         """Backend of the values that the model reads and returns."""
@@ -323,12 +212,25 @@ class ModelBase(Generic[ObsT, ActT]):
         """Additional arguments of the clients that the model makes."""
         return {}
 
-    def _dial(self, address: str | int, token: str, connect_timeout: float, *, vector: bool) -> Any:
+    def _dial(
+        self,
+        address: str | int,
+        token: str,
+        tls: TLS | None,
+        connect_timeout: float,
+        *,
+        vector: bool,
+    ) -> Any:
         """Return a client of the backend; its exceptions are passed on."""
         package = importlib.import_module(self._package)
         client = package.RemoteVectorEnv if vector else package.RemoteEnv
-        arguments = {"token": token, "connect_timeout": connect_timeout, **self._client_arguments}
-        return client(address, **arguments)
+        return client(
+            address,
+            token=token,
+            tls=tls_for(address, tls),
+            connect_timeout=connect_timeout,
+            **self._client_arguments,
+        )
 
 
 def _is_own(cls: type[Any], *names: str) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlmesh._evaluation.run import Settings, play
 from rlmesh._models.native import Model
+from rlmesh._models.remote_model import RemoteModel
+from rlmesh._transport.address import tls_for
+from rlmesh.options import TLS
 from rlmesh.results import RunResult
 
 __all__ = ["evaluate"]
@@ -21,6 +24,7 @@ def evaluate(
     max_episodes: int | None = None,
     instruction: str | None = None,
     token: str = "",
+    tls: TLS | None = None,
     connect_timeout: float = 10.0,
     max_batch_size: int | None = None,
     execution_horizon: int | None = None,
@@ -31,6 +35,7 @@ def evaluate(
     resume: bool = False,
     retries: int = 2,
     close_envs: bool = False,
+    progress: bool | Callable[[str], object] = False,
 ) -> RunResult:
     """Play episodes of one model on any number of environments at once.
 
@@ -48,8 +53,9 @@ def evaluate(
     after `retries` times ends as `EpisodeEnd.ERROR`.
 
     Args:
-        model: A `Model` of any backend, a `RemoteModel`, or the source of a native model: a
-            callable, an object with `predict` methods, or `rlmesh.RANDOM_SAMPLE`.
+        model: A `Model` of any backend, a `RemoteModel`, the address of a served model, or the
+            source of a native model: a callable, an object with `predict` methods, or
+            `rlmesh.RANDOM_SAMPLE`.
         envs: An address, an object with an `address`, a client, an environment of this process, or
             a vector of these kinds; or a list with any of them. All serve the same environment.
         seeds: One seed for each episode; also sets the number of episodes.
@@ -59,6 +65,7 @@ def evaluate(
             text inputs of a model with a `ModelSpec` are those of the spec; for another model it is
             the context, if the model takes one.
         token: Bearer token for addresses.
+        tls: Certificates for addresses `grpcs://host:port`; see `rlmesh.TLS`.
         connect_timeout: Seconds that each connection attempt may take.
         max_batch_size: Largest number of observations of one forward pass; None: no limit.
         execution_horizon: Largest number of actions of a chunk to take before the model is called
@@ -74,6 +81,9 @@ def evaluate(
         retries: Number of times that an episode, or an endpoint, is tried again.
         close_envs: Whether to close environments that were passed; those that this call connects to
             are always closed.
+        progress: True: show on stderr how far the run is, drawn in place on a terminal and in a
+            notebook, otherwise a line every 30 s. A function: it gets the line every 30 s, on a
+            thread of its own.
 
     Raises:
         RunError: If the run ended early: the model or a hook failed, or no endpoint is left.
@@ -84,13 +94,13 @@ def evaluate(
         FileExistsError: If the journal exists, without `resume`.
         RLMeshError: If no environment can be reached, or the model does not fit them.
     """
-    evaluable = model if hasattr(model, "policy") and hasattr(model, "_dial") else Model(model)
     several = isinstance(envs, (list, tuple))
     settings = Settings(
         seeds=seeds,
         max_episodes=max_episodes,
         instruction=instruction,
         token=token,
+        tls=tls,
         connect_timeout=connect_timeout,
         max_batch_size=max_batch_size,
         execution_horizon=execution_horizon,
@@ -101,5 +111,12 @@ def evaluate(
         resume=resume,
         retries=retries,
         close_envs=close_envs,
+        progress=progress,
     )
-    return play(evaluable, list(envs) if several else [envs], settings)
+    endpoints = list(envs) if several else [envs]
+    if isinstance(model, (str, int)):
+        own = tls_for(model, tls)
+        with RemoteModel(model, token=token, tls=own, connect_timeout=connect_timeout) as served:
+            return play(served, endpoints, settings)
+    evaluable = model if hasattr(model, "policy") and hasattr(model, "_dial") else Model(model)
+    return play(evaluable, endpoints, settings)

@@ -11,6 +11,7 @@ from rlmesh._evaluation.endpoints import sources_of
 from rlmesh._evaluation.run import Evaluable, ModelDialer
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh.errors import ClosedError, UnsupportedError
+from rlmesh.options import TLS
 from rlmesh.specs import EnvContract
 
 __all__ = ["Session"]
@@ -37,9 +38,12 @@ class Session:
         instruction: str | None = None,
         close_env: bool = False,
         token: str = "",
+        tls: TLS | None = None,
+        connect_timeout: float = 10.0,
         execution_horizon: int | None = None,
     ) -> None:
-        (source,) = sources_of([env_or_address], ModelDialer(model, model._backend, token))
+        dialer = ModelDialer(model, model._backend, token, tls, connect_timeout)
+        (source,) = sources_of([env_or_address], dialer)
         opened = source.open()
         self._lanes = opened.lanes
         self._closes = opened.is_ours or close_env

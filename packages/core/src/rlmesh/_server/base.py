@@ -9,11 +9,11 @@ from functools import partial
 from types import TracebackType
 from typing import Protocol, TypeVar
 
-from rlmesh._logs import logger, warn
+from rlmesh._logs import facts, logger, warn
 from rlmesh._server.signals import stop_on_signals
 from rlmesh._session.server_connection import ServerConnection
 from rlmesh._session.session_manager import SessionManager
-from rlmesh._transport.address import Address, parse_address
+from rlmesh._transport.address import Address, host_of, parse_address
 from rlmesh._transport.grpc.server import FrameService, GrpcServer
 from rlmesh._transport.grpc.threads import StreamHost
 from rlmesh._transport.grpc.tls import secured
@@ -26,6 +26,9 @@ from rlmesh.specs import Capability, TransportOffer
 __all__ = ["BaseServer", "ServingLoop", "resolve_server_arguments", "transport_capabilities"]
 
 _log = logger("rlmesh.server")
+
+_SLACK_SECONDS = 0.5
+"""Seconds that a stop may take beyond the times of its options, for example on a busy machine."""
 
 Self = TypeVar("Self", bound="BaseServer")
 
@@ -78,8 +81,12 @@ class BaseServer:
         self._stops_at = float("inf")
         self._hurry = threading.Event()
         self._begun = False
+        self._started = 0.0
         self._serving = 0
+        self._stopped = threading.Event()
+        self._closing = threading.Event()
         self._finished = threading.Event()
+        self._left_behind = False
 
     def _bind(
         self,
@@ -150,7 +157,7 @@ class BaseServer:
         """Serve until `shutdown`, SIGINT or SIGTERM; blocks.
 
         The caller's thread is the one that calls what is served. A signal ends the process if
-        a call has not returned `drain_timeout` and `close_timeout` after it.
+        a call has not returned soon after `drain_timeout` and `close_timeout` together.
 
         Args:
             on_ready: Called once clients can connect.
@@ -159,6 +166,9 @@ class BaseServer:
             RuntimeError: If the server has been started before.
         """
         limit = self._options.drain_timeout + self._options.close_timeout
+        if not self._host.waits_for_calls:
+            # Its calls are on other threads, so that this thread returns once they are given up.
+            limit += self._close_seconds
         with stop_on_signals(self._begin_stop, limit):
             self._begin()
             self._run(on_ready)
@@ -187,8 +197,11 @@ class BaseServer:
     def shutdown(self) -> None:
         """Stop serving and close what is served; returns when that is done.
 
-        May be called again, and from any thread; in the thread that calls what is served, or that
-        is in `serve`, it returns at once, and the server stops after the call that is running.
+        A call that has not returned soon after `drain_timeout` and `close_timeout` together, or a
+        `close` that takes longer than `close_timeout`, is left behind on its thread, with an error
+        in the log. May be called again, and from any thread; in the thread that calls what is
+        served, or that is in `serve`, it returns at once, and the server stops after the call that
+        is running.
         """
         with self._lock:
             begun, self._begun = self._begun, True
@@ -200,7 +213,7 @@ class BaseServer:
         self._begin_stop()
         if not (self._host.is_current or self._serving == threading.get_ident()):
             self._finished.wait()
-            if self._runner is not None:
+            if self._runner is not None and not self._left_behind:
                 self._runner.join()
 
     def __enter__(self: Self) -> Self:
@@ -227,7 +240,13 @@ class BaseServer:
         for frames in self._frames:
             frames.start()
         self._transport.start()
-        _log.info("serving %s on %s", self._title, self._address)
+        self._started = time.monotonic()
+        _log.info(
+            "serving %s on %s",
+            self._title,
+            self._address,
+            extra=facts("serving", id=self._title, address=self._address),
+        )
 
     def _run(self, on_ready: Callable[[], object] | None = None) -> None:
         self._serving = threading.get_ident()
@@ -235,10 +254,17 @@ class BaseServer:
             self._host_until_stopped(on_ready)
         finally:
             self._begin_stop()
-            assert self._drain is not None
-            self._drain.join()
+            self._stopped.wait()
+            self._closing.set()
             self._host.close()
+            self._log_stop()
             self._finished.set()
+
+    def _log_stop(self) -> None:
+        seconds = time.monotonic() - self._started
+        words = "stopped serving %s on %s after %.1f s"
+        known = facts("stopped", id=self._title, address=self._address, seconds=round(seconds, 3))
+        _log.info(words, self._title, self._address, seconds, extra=known)
 
     def _host_until_stopped(self, on_ready: Callable[[], object] | None) -> None:
         try:
@@ -266,8 +292,16 @@ class BaseServer:
             self._stops_at = min(self._stops_at, time.monotonic() + drain)
             self._hurry.set()
             if self._drain is None:
+                _log.info(
+                    "stopping, open sessions have %g s",
+                    max(drain, self._options.drain_timeout),
+                    extra=facts("stopping", sessions=self._manager.count),
+                )
                 # A thread of its own: that of what is served may wait for a stream that this ends.
-                self._drain = threading.Thread(target=self._drain_and_stop, name="rlmesh-drain")
+                # A daemon, because a process that Ctrl-C ends during a stop must not wait for it.
+                self._drain = threading.Thread(
+                    target=self._drain_and_stop, name="rlmesh-drain", daemon=True
+                )
                 self._drain.start()
         if not drain:
             self._end_sessions()
@@ -283,10 +317,38 @@ class BaseServer:
             self._hurry.wait(left)
             self._hurry.clear()
         self._end_sessions()
+        begun = time.monotonic()
         options = self._options
         # A running call is answered if it ends within the time that its end is waited for anyway.
         extra = options.close_timeout if self._host.waits_for_calls else 0.0
-        self._stop_transports(options.drain_timeout + extra)
+        grace = options.drain_timeout + extra
+        try:
+            self._stop_transports(grace)
+        finally:
+            self._stopped.set()
+        # A call without a client has the same time, and close has its own after a call that ends.
+        left = max(begun + grace - time.monotonic(), 0.0) + _SLACK_SECONDS
+        if not (self._closing.wait(left) and self._finished.wait(self._close_seconds)):
+            self._leave_behind(time.monotonic() - begun)
+
+    @property
+    def _close_seconds(self) -> float:
+        """Seconds that closing what is served takes at most."""
+        # A worker may wait for a call that is running before it closes.
+        times = 1 if self._host.waits_for_calls else 2
+        return times * self._options.close_timeout + _SLACK_SECONDS
+
+    def _leave_behind(self, seconds: float) -> None:
+        """End the stop although the thread that calls what is served has not returned."""
+        _log.error(
+            "%s on %s: a call or close() has not returned %.1f s after the server was stopped "
+            "(drain_timeout and close_timeout); its thread is left behind",
+            self._title,
+            self._address,
+            seconds,
+        )
+        self._left_behind = True
+        self._finished.set()
 
     def _stop_transports(self, grace: float) -> None:
         begun = time.monotonic()
@@ -343,4 +405,4 @@ def _address_of(
         if host is not None or port is not None:
             raise AddressError("give either path, or host and port")
         return Address("unix", path=path)
-    return Address("tcp", host or "127.0.0.1", port or 0)
+    return Address("tcp", host_of(host) if host else "127.0.0.1", port or 0)

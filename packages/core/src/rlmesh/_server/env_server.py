@@ -35,7 +35,8 @@ class EnvServer(BaseServer):
             (`rlmesh.types.EnvLike`, `VectorEnvLike`). A list of environments of Gymnasium, or of
             functions that make them, is served as a vector (`gymnasium.vector.SyncVectorEnv`).
         address: "host:port", "tcp://host:port", "grpcs://host:port" (TLS), "unix:///path" or a bare
-            port. None: made of `host`, `port` and `path`; without these, loopback and a free port.
+            port; an IPv6 address is in brackets ("[::1]:5555"). None: made of `host`, `port` and
+            `path`; without these, loopback and a free port.
         host: Host name or IP address; loopback by default.
         port: TCP port; 0 picks a free one.
         path: Path of a Unix socket.

@@ -61,7 +61,8 @@ class ModelServer(BaseServer):
     Args:
         model: The model: of `rlmesh`, `rlmesh.numpy`, `rlmesh.torch` or `rlmesh.jax`.
         address: "host:port", "tcp://host:port", "grpcs://host:port" (TLS), "unix:///path" or a bare
-            port. None: made of `host`, `port` and `path`; without these, loopback and a free port.
+            port; an IPv6 address is in brackets ("[::1]:5555"). None: made of `host`, `port` and
+            `path`; without these, loopback and a free port.
         host: Host name or IP address; loopback by default.
         port: TCP port; 0 picks a free one.
         path: Path of a Unix socket.
@@ -76,6 +77,7 @@ class ModelServer(BaseServer):
         AddressError: If the address is none, or cannot be bound.
         CodecError: If the model's spec breaks a rule of the contract; the message has the path.
         ValueError: If `max_sessions` is below 1.
+        TypeError: If `model` is no `Model`.
         Exception: What loading the model raises.
     """
 
@@ -97,7 +99,12 @@ class ModelServer(BaseServer):
         where, options, expose_tracebacks = resolve_server_arguments(
             address, host, port, path, tls, options
         )
-        self._spec = _told_spec(model)
+        if not (hasattr(model, "forms") and hasattr(model, "model_spec")):
+            raise TypeError(
+                f"expected a Model, got a {type(model).__name__}; pass rlmesh.Model(...) of it, or "
+                f"the Model of rlmesh.numpy, rlmesh.torch or rlmesh.jax"
+            )
+        self._spec = _offered_spec(model)
         servicers = _new_servicers(model, options, max_sessions, expose_tracebacks)
         manager = _new_manager(self._spec, servicers, options, expose_tracebacks)
         super().__init__(servicers.thread, manager, options, self._spec.id)
@@ -114,7 +121,7 @@ class ModelServer(BaseServer):
         return f"ModelServer({self._spec.id!r}, {self._address!r})"
 
 
-def _told_spec(model: ServableModel) -> ModelSpec:
+def _offered_spec(model: ServableModel) -> ModelSpec:
     """Return the spec that clients of a model receive."""
     spec, offered = model.model_spec, model.forms.offered
     own = [form.value for form in spec.predict_forms if form in offered]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -18,6 +21,9 @@ __all__ = ["ECHO_SECONDS", "stop_on_signals"]
 
 ECHO_SECONDS = 0.5
 """Seconds in which a second signal is an echo: `timeout` signals a process, then its group."""
+
+_FLUSH_SECONDS = 1.0
+"""Seconds to write buffered output before the process ends without its main thread."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logger("rlmesh.server")
@@ -95,7 +101,22 @@ class _Watch:
             self._limit,
             name,
         )
+        _flush()
         os._exit(128 + number)
+
+
+def _flush() -> None:
+    """Write what the process has printed and logged, unless the thread that hangs prevents that."""
+
+    def write() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):  # None without a console, or a broken pipe.
+                stream.flush()
+        logging.shutdown()
+
+    writing = threading.Thread(target=write, name="rlmesh-flush", daemon=True)
+    writing.start()
+    writing.join(_FLUSH_SECONDS)
 
 
 _active: list[_Watch] = []

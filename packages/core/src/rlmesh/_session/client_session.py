@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import concurrent.futures
 import contextlib
+import logging
 import os
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -18,6 +17,8 @@ from rlmesh._messages import env as m
 from rlmesh._session.client_connection import ClientConnection, drop
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock
 from rlmesh._session.connect_options import ConnectOptions
+from rlmesh._session.losses import Losses
+from rlmesh._session.open_sessions import OPEN_SESSIONS
 from rlmesh._session.versions import check_version
 from rlmesh._session.wire_codec import ClientWireCodec
 from rlmesh._wire.failures import raise_failure
@@ -88,6 +89,8 @@ class ClientSession:
 
     Attributes:
         served: What is served: the environment's contract, or the model's spec.
+        not_moved: Why the session did not move to the last transport that was tried; empty if it
+            did, or if none was tried.
 
     Raises:
         RemoteError: If the server refuses the session.
@@ -116,22 +119,27 @@ class ClientSession:
         self._contract = contract
         self._raise = raise_failure
         self._sequence = 0
+        self._losses = Losses(clock, logging.WARNING)
         # The number and frame of a request, if the caller was interrupted before it read the
         # answer. They are one tuple, so that no interrupt can separate them.
         self._unanswered: tuple[int, Frame] | None = None
         self._busy = threading.Lock()
         self._process = os.getpid()
         self._closed = ""
+        self.not_moved = ""
         opened = self._open()
+        if opened.received:
+            words = f"H-6: a new session has received 0 requests, not {opened.received}"
+            raise self._ended(CodecError(words, path="received_sequence"))
         self.id = opened.session_id
         self.server = opened.server
         self.terms = opened.terms
         self._key = opened.resume_key
         if opened.served is None:
-            raise self._ended(CodecError("the server has not said what it serves"))
+            raise self._ended(CodecError("H-6: the answer to a handshake has no contract or spec"))
         self.served: Any = opened.served
         self._go_on(opened)
-        _open_sessions.add(self)
+        OPEN_SESSIONS.add(self)
 
     @property
     def address(self) -> str:
@@ -318,7 +326,8 @@ class ClientSession:
     def _collect(self, sequence: int, frame: Frame, deadline: float | None = None) -> None:
         """Read and discard the answer to a request that was interrupted."""
         self._sequence = sequence
-        interrupted = ConnectionLostError("a call was interrupted", address=self.address)
+        message = f"{self.address}: a call was interrupted"
+        interrupted = ConnectionLostError(message, address=self.address)
         self._resume(frame, interrupted, deadline)
         self._unanswered = None
 
@@ -340,7 +349,8 @@ class ClientSession:
             grace = min(grace, _CLOSE_PATIENCE, deadline - begun)
         pause, attempts, cause = 0.0, 0, lost
         if self._key:
-            _log.warning("%s: %s; resuming, for %g s at most", self.address, lost.message, grace)
+            level, words = self._losses.level_of_loss(), "%s%s; resuming, for %g s at most"
+            _log.log(level, words, lost.message, self._losses.since_logged, grace)
         while self._key and self._clock.monotonic() - begun + pause <= grace:
             self._check_usable()
             self._clock.sleep(pause)
@@ -372,7 +382,8 @@ class ClientSession:
             raise CodecError(f"the server has received {opened.received}, which was not sent")
         self._key = opened.resume_key or self._key
         seconds = self._clock.monotonic() - begun
-        _log.info("session %s resumed after %.2f s, attempt %d", self.id, seconds, attempts)
+        level, words = self._losses.level_of_return(seconds), "%s: resumed after %.2f s, attempt %d"
+        _log.log(level, words, self.address, seconds, attempts)
         self._notify(Reconnect(self.address, self.id, attempts, seconds))
         answer = self._transport.exchange(frame, self._time_left(deadline))
         if deadline is None:
@@ -396,10 +407,13 @@ class ClientSession:
                 if other is None:
                     return False
                 self._go_to(other)
+                self.not_moved = ""
                 return True
             except ConnectionLostError as error:
+                self.not_moved = error.message
                 _log.debug("session %s tries again to move: %s", self.id, error)
             except (CodecError, RemoteError, TransportError) as error:
+                self.not_moved = error.message
                 _log.debug("session %s does not move: %s", self.id, error)
                 return False
         return False
@@ -407,7 +421,8 @@ class ClientSession:
     def _go_to(self, other: ClientConnection) -> None:
         """Resume the session over another connection; if that fails, close it and raise."""
         try:
-            resume = m.Resume(self.id, self._key, self._sequence)
+            # R-4: nothing is outstanding, so that the next request's answer is awaited.
+            resume = m.Resume(self.id, self._key, self._sequence + 1)
             moved = self._handshake(m.Open(self._client, resume), self._open_terms.timeout, other)
         except BaseException:
             other.close()
@@ -446,6 +461,9 @@ class ClientSession:
     def _end(self, reason: str) -> None:
         if not self._closed:
             self._closed = reason
+            if self._losses.has_unlogged:
+                summary = self._losses.summary
+                _log.warning("%s: session %s has ended%s", self.address, self.id, summary)
             if self._unanswered is None:
                 self._transport.close()
             else:
@@ -473,13 +491,3 @@ def _end_deleted(transport: ClientConnection, codec: ClientWireCodec, close: int
             _send_close(transport, codec, close, _CLOSE_TIMEOUT)
     with contextlib.suppress(Exception):
         transport.close()
-
-
-_open_sessions: weakref.WeakSet[ClientSession] = weakref.WeakSet()
-
-
-@atexit.register
-def _abandon_all() -> None:
-    """End all sessions at exit, so that their environments are free without a grace period."""
-    for session in list(_open_sessions):
-        session.abandon()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
 from rlmesh._session.server_session import ServerSession
+from rlmesh._session.session_log import log_refusal
 from rlmesh._session.session_manager import SessionManager
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError
@@ -26,6 +27,9 @@ class Answer(NamedTuple):
     last: bool = False
     farewell: Frame = b""
 
+
+_CLOSED = "closed by its client"
+"""Reason for the end of a session after the request Close."""
 
 _REPLACED = Answer(None, last=True)
 """Answer on a connection after another one has resumed its session: end the stream."""
@@ -63,7 +67,7 @@ class ServerConnection:
         dismiss: Callable[[Frame], object] | None = None,
     ) -> None:
         self._dismiss = dismiss
-        self._resumes = resumes
+        self.moves = resumes
         self.ended = ended
         self.peer = peer
         self.alive = alive
@@ -109,7 +113,8 @@ class ServerConnection:
         finally:
             current = session.finish(self)
         if answer.last:
-            self._manager.close(session)
+            closed = isinstance(request.body, m.Close)
+            self._manager.close(session, _CLOSED if closed else "its environment is gone")
         elif current and self._manager.stopping:
             return answer._replace(last=True, farewell=self._manager.farewell)
         return answer if current else _REPLACED
@@ -126,7 +131,7 @@ class ServerConnection:
 
     def _open(self, request: m.Request) -> Answer:
         body = request.body
-        if self._resumes and isinstance(body, m.Open) and body.resume is None:
+        if self.moves and isinstance(body, m.Open) and body.resume is None:
             failure = m.Failure(
                 m.ErrorCode.WRONG_STATE,
                 "sessions begin over gRPC, and are resumed here",
@@ -140,6 +145,7 @@ class ServerConnection:
                 f"sequence {request.sequence}",
                 session_closed=True,
             )
+            log_refusal("", self.peer, failure)
             return Answer(self._manager.write(request.sequence, failure), last=True)
         self._session, reply = self._manager.open(body, self)
         return Answer(self._manager.write(0, reply), last=self._session is None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 from rlmesh._buffers import Frame
 from rlmesh._messages import env as m
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock, ScheduledCall
+from rlmesh._session.losses import Losses
 from rlmesh.backends import Buffer
 from rlmesh.specs import PeerInfo
 
@@ -132,9 +134,11 @@ class ClientLink(Protocol):
         peer: Network peer, for messages.
         alive: Returns whether the client is still connected.
         ended: Returns whether the client's process is known to have ended.
+        moves: Whether a session is resumed over this connection to change its transport.
     """
 
     peer: str
+    moves: bool
     alive: Callable[[], bool]
     ended: Callable[[], bool]
 
@@ -166,6 +170,8 @@ class ServerSession:
         received: Highest sequence number received.
         kept: Answer to request `received`; empty while that request is being answered.
         ended: Whether the session is over.
+        losses: Losses of its connection.
+        fault: Message of the failure by which its environment's process is gone; empty: none.
     """
 
     def __init__(
@@ -188,6 +194,8 @@ class ServerSession:
         self.received = 0
         self.kept: Frame = b""
         self.ended = False
+        self.losses = Losses(clock, logging.INFO)
+        self.fault = ""
         self._turn = threading.Condition()
         self._link: ClientLink | None = None
         self._working = False

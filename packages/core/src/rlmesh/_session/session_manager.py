@@ -26,6 +26,7 @@ from rlmesh._session.server_session import (
     Servicer,
     ServicerProvider,
 )
+from rlmesh._session.session_log import SessionLog, log_refusal
 from rlmesh._session.wire_codec import ServerWireCodec
 from rlmesh._wire.failures import failure_of_exception, text_of
 from rlmesh._wire.spec import SPEC_VERSION
@@ -82,6 +83,7 @@ class SessionManager:
         self._servicers = servicers
         self._codec = codec
         self._expose_tracebacks = expose_tracebacks
+        self._log = SessionLog()
         self.read = codec.read_request
         self.write = codec.write_reply
         self._admission = AdmissionQueue(servicers.capacity)
@@ -99,6 +101,11 @@ class SessionManager:
     def stopping(self) -> bool:
         """Whether each session ends with its next answer."""
         return self._stopping
+
+    @property
+    def count(self) -> int:
+        """Number of open sessions."""
+        return len(self._sessions)
 
     @property
     def description(self) -> bytes:
@@ -137,12 +144,20 @@ class SessionManager:
 
         If the client is refused, the session is None and the reply is a failure.
         """
+        session, reply = self._open(request, connection)
+        if isinstance(reply, m.Failure):
+            log_refusal(request.client.name, connection.peer, reply)
+        return session, reply
+
+    def _open(
+        self, request: m.Open, connection: ClientLink
+    ) -> tuple[ServerSession | None, m.Reply]:
         version = request.client.spec_version
         if not compatible(SPEC_VERSION, version):
             return None, m.Failure(
                 m.ErrorCode.UNSUPPORTED_VERSION,
-                f"this server speaks spec {SPEC_VERSION}, the client {version or 'none'}; install "
-                f"the same major version on both sides (release candidates must be equal)",
+                f"H-4: this server has spec {SPEC_VERSION}, the client {version or 'none'}; "
+                f"install the same major version on both sides (release candidates must be equal)",
                 session_closed=True,
                 choices=(SPEC_VERSION,),
             )
@@ -165,7 +180,8 @@ class SessionManager:
         try:
             servicer = take()
         except BaseException as error:  # A factory's SystemExit must not keep the slot.
-            _log.exception("an environment for %s cannot be made", client.name)
+            if not isinstance(error, (RequestRefused, ClosedError)):
+                _log.exception("an environment for %s cannot be made", client.name)
             self._admission.give_back()
             return None, self._cannot_open(error).ended()
         resumable = self._terms.grace_period > 0 and Capability.RESUME in client.capabilities
@@ -176,7 +192,7 @@ class SessionManager:
         with self._lock:
             self._sessions[session.id] = session
         self._idle.opened()
-        _log.info("session %s opened by %s (%s)", session.id, client.name, connection.peer)
+        self._log.opened(session)
         return session, m.Opened(
             self._server,
             session.id,
@@ -214,16 +230,22 @@ class SessionManager:
                 session_closed=True,
             )
         received = session.received
-        if resume.awaited not in (received, received + 1):
+        if resume.awaited < 1 or resume.awaited not in (received, received + 1):
             return None, m.Failure(
                 m.ErrorCode.OUT_OF_SEQUENCE,
-                f"the session has received {received}; the client awaits {resume.awaited}",
+                f"R-6: the session has received {received}; the client awaits {resume.awaited}",
                 session_closed=True,
             )
+        away = session.lost_seconds
         older = session.attach(connection)
         if older is not None:
             older.cut()
-        _log.info("session %s resumed by %s", session.id, connection.peer)
+        if older is not None and connection.moves:
+            self._log.moved(session, connection.peer)
+        else:
+            if older is not None:
+                self._log.lost(session, self._terms.grace_period)
+            self._log.resumed(session, connection.peer, away)
         return session, m.Opened(
             self._server,
             session.id,
@@ -252,9 +274,12 @@ class SessionManager:
         """
         start = time.perf_counter_ns()
         reply = self._reply(session, request, frame)
+        if session.fault or isinstance(reply, m.Failure):
+            self._log.crashed(session, reply)
         if isinstance(reply, bytes):
             return self._checked(request.sequence, reply), None
-        call_us = (time.perf_counter_ns() - start) // 1000
+        called = not isinstance(reply, m.Failure) or reply.code in m.OF_USER_CODE
+        call_us = (time.perf_counter_ns() - start) // 1000 if called else 0  # Q-11
         answer = write_answer(self._codec, request.sequence, reply, call_us, allocate)
         return self._checked(request.sequence, answer), reply
 
@@ -284,29 +309,32 @@ class SessionManager:
         if session.detach(connection, look, lambda: self._wait(session, connection, grace - look)):
             if grace > 0:
                 if not session.ended:
-                    _log.info("session %s lost its connection; waits %g s", session.id, grace)
+                    self._log.lost(session, grace)
             else:
-                self.close(session)
+                stopped = "the server was stopped" if self._stopping else ""
+                self.close(session, stopped or "its connection has ended")
 
     def _wait(self, session: ServerSession, connection: ClientLink, rest: float) -> None:
         """Wait for the rest of the grace period, unless the client's process has ended."""
         if connection.ended():
-            _log.info("session %s: the client's process has ended", session.id)
-            rest = 0.0
+            self._expire(session, "its client's process has ended")
+            return
+        grace = self._terms.grace_period
+        why = f"its client did not come back within {grace:g} s (grace_period)"
         if rest > 0:
-            session.wait_longer(connection, rest, lambda: self._expire(session))
+            session.wait_longer(connection, rest, lambda: self._expire(session, why))
         else:
-            self._expire(session)
+            self._expire(session, why)
 
-    def _expire(self, session: ServerSession) -> None:
+    def _expire(self, session: ServerSession, why: str) -> None:
         if session.end(unless_attached=True):
-            _log.info("session %s did not come back", session.id)
+            self._log.ended(session, why)
             self._forget(session)
 
     def _expire_idle(self, session: ServerSession, limit: float) -> None:
         if session.end(unless_answered_after=limit):
             why = f"it got no request for {self._terms.idle_timeout:g} s (idle_timeout)"
-            _log.info("session %s ended: %s", session.id, why)
+            self._log.ended(session, why)
             with self._lock:
                 self._end_reasons[session.id] = session, why
                 if len(self._end_reasons) > _MAX_END_REASONS:
@@ -314,10 +342,15 @@ class SessionManager:
             session.cut()
             self._forget(session)
 
-    def close(self, session: ServerSession) -> None:
-        """End a session, so that its servicer is free for the next one."""
+    def close(self, session: ServerSession, why: str) -> None:
+        """End a session, so that its servicer is free for the next one.
+
+        Args:
+            session: The session.
+            why: The reason, for the log.
+        """
         if session.end():
-            _log.info("session %s ended", session.id)
+            self._log.ended(session, why)
             self._forget(session)
 
     def _forget(self, session: ServerSession) -> None:

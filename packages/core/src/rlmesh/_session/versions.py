@@ -18,7 +18,10 @@ def check_version(ours: str, theirs: str, address: str) -> None:
         UnsupportedVersionError: If the versions are incompatible.
     """
     if not compatible(ours, theirs):
-        error = UnsupportedVersionError(f"{address} speaks spec {theirs}, this client {ours}")
+        error = UnsupportedVersionError(
+            f"H-4: {address} has spec {theirs or 'of no version'}, this client {ours}; install the "
+            f"same major version on both sides (release candidates must be equal)"
+        )
         error.choices = (theirs,)
         raise error
 

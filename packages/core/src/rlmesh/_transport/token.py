@@ -5,7 +5,11 @@ from __future__ import annotations
 import hmac
 import re
 
-__all__ = ["admits", "check_token"]
+from rlmesh._logs import facts, logger
+
+__all__ = ["admits", "check_token", "log_wrong_token"]
+
+_log = logger("rlmesh.server")
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 
@@ -29,3 +33,16 @@ def admits(token: bytes, shown: str) -> bool:
     scheme, _, value = shown.partition(" ")
     right = hmac.compare_digest(value.encode(), token)
     return right and scheme.lower() == "bearer"
+
+
+def log_wrong_token(peer: str) -> None:
+    """Log that a client is refused; without what it has sent, which may be a mistyped secret.
+
+    Args:
+        peer: Network peer.
+    """
+    _log.warning(
+        "refused a client (%s): no token, or a wrong one",
+        peer,
+        extra=facts("refused", peer=peer, reason="unauthenticated"),
+    )

@@ -30,7 +30,8 @@ class OwnedSocket:
     servers that start at once one gets the place.
 
     Args:
-        path: Path that clients use. Missing directories above are made, of mode 0700.
+        path: Path that clients use. Missing directories above are made, of mode 0700, and are
+            removed again with the socket, if nothing else is in them.
         listen: Binds a socket to the path that it is given.
 
     Raises:
@@ -40,7 +41,15 @@ class OwnedSocket:
 
     def __init__(self, path: str, listen: Callable[[str], object]) -> None:
         self._path = Path(path)
-        _make_private(self._path.parent)
+        self._made: list[Path] = []
+        try:
+            _make_private(self._path.parent, self._made)
+            self._bind(listen)
+        except BaseException:
+            self._remove_made()
+            raise
+
+    def _bind(self, listen: Callable[[str], object]) -> None:
         private = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._path.parent))
         try:
             self._reclaim(private / "stale")
@@ -57,6 +66,13 @@ class OwnedSocket:
         """Remove the file, unless another server has put its own there."""
         if _identity(self._path) == self._identity:
             self._path.unlink(missing_ok=True)
+        self._remove_made()
+
+    def _remove_made(self) -> None:
+        """Remove the directories that were made for the socket, unless they are in use."""
+        while self._made:
+            with contextlib.suppress(OSError):
+                self._made.pop().rmdir()
 
     def _check_length(self, bound: Path) -> None:
         longest = max(len(os.fsencode(path)) for path in (bound, self._path))
@@ -92,11 +108,20 @@ class OwnedSocket:
         return AddressError(f"cannot listen on unix://{self._path}: {why}")
 
 
-def _make_private(folder: Path) -> None:
-    """Make a directory and those above it that are missing, of mode 0700."""
+def _make_private(folder: Path, made: list[Path]) -> None:
+    """Make a directory and those above it that are missing, of mode 0700.
+
+    Args:
+        folder: The directory.
+        made: List that gets each directory that was made, the deepest last.
+    """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
-        path.mkdir(0o700, exist_ok=True)
+        try:
+            path.mkdir(0o700)
+        except FileExistsError:  # Another server makes it at the same time.
+            continue
+        made.append(path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

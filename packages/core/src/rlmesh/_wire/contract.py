@@ -90,6 +90,7 @@ def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend)
 
     Raises:
         CodecError: If it breaks a rule of the contract.
+        NewerSpecError: If its autoreset mode, or a part of a space, is one of a newer spec.
     """
     if message.num_envs < 1 or (message.num_envs > 1 and not message.vector):
         words = f"num_envs is {message.num_envs} with vector={message.vector}"
@@ -99,10 +100,14 @@ def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend)
         raise CodecError(words, path="num_envs")
     for space in ("observation_space", "action_space"):
         if not message.HasField(space):
-            raise CodecError("a contract has two spaces, and this one is missing", path=space)
+            raise CodecError("T-3: a contract has two spaces, and this one is missing", path=space)
+    if not message.id:
+        raise CodecError("T-3: a contract has an id, and this one has none", path="id")
+    if len(set(message.exposed)) < len(message.exposed):
+        raise CodecError("T-3: the exposed names are distinct; one stands twice", path="exposed")
     observation = space_from_wire(message.observation_space, "observation_space")
     action = space_from_wire(message.action_space, "action_space")
-    mode = _AUTORESET.from_wire(message.autoreset_mode, AutoresetMode.NEXT_STEP)
+    mode = _AUTORESET.read(message.autoreset_mode, AutoresetMode.NEXT_STEP, "autoreset_mode")
     return EnvContract(
         id=message.id,
         observation_space=observation,

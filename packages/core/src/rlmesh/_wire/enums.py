@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
+from rlmesh.errors import NewerSpecError
+
 __all__ = ["EnumMap"]
 
 E = TypeVar("E", bound=Enum)
@@ -20,12 +22,26 @@ class EnumMap(Generic[E]):
     """
 
     def __init__(self, members: type[E], wire: Any, prefix: str) -> None:
+        self._name = members.__name__
         self._to: dict[E, int] = {m: wire.Value(f"{prefix}_{m.name}") for m in members}
         self._from: dict[int, E] = {number: member for member, number in self._to.items()}
 
     def to_wire(self, member: E) -> Any:
         """Return the wire enum's number."""
         return self._to[member]
+
+    def read(self, number: int, unspecified: E, path: str) -> E:
+        """Return the member; `unspecified` for 0.
+
+        Raises:
+            NewerSpecError: If the number is one of a newer spec, which must not be guessed.
+        """
+        if number == 0:
+            return unspecified
+        member = self._from.get(number)
+        if member is None:
+            raise NewerSpecError(f"{self._name} {number} is one of a newer spec", path=path)
+        return member
 
     def from_wire(self, number: int, default: E) -> E:
         """Return the member; `default` for a number that is 0 or of a newer spec."""

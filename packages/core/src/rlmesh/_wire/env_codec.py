@@ -235,7 +235,7 @@ class EnvWireCodec:
             return frame.sequence, step_reader(frame.step, self._backend)
         reader = self._reply_readers().get(kind or "")
         if reader is None:
-            raise CodecError(f"a response of kind {kind}, which nothing had asked for")
+            raise CodecError(f"an answer of kind {kind or '(one of a newer spec)'} to no request")
         return frame.sequence, reader(getattr(frame, kind or ""))
 
     def _reply_readers(self) -> dict[str, Callable[[Any], m.Reply]]:
@@ -344,7 +344,16 @@ def write_opened(opened: m.Opened, out: Any) -> None:
 
 
 def read_opened(message: Any, served: Any) -> m.Opened:
-    """Return the answer to a handshake, with what is served."""
+    """Return the answer to a handshake, with what is served.
+
+    Raises:
+        CodecError: If it lacks what each answer to a handshake has (H-6, R-7).
+    """
+    for name in ("server", "terms"):
+        if not message.HasField(name):
+            raise CodecError(f"H-6: the answer to a handshake has no {name}", path=name)
+    if not message.session_id:
+        raise CodecError("H-7: a session's id is not empty", path="session_id")
     return m.Opened(
         server=peer_from_wire(message.server),
         session_id=message.session_id,

@@ -178,7 +178,7 @@ class ModelWireCodec:
             return frame.sequence, self._read_predicted(frame.predict, frame.call_us)
         reader = self._reply_readers().get(kind)
         if reader is None:
-            raise CodecError(f"a response of kind {kind!r}, which nothing had asked for")
+            raise CodecError(f"an answer of kind {kind or '(one of a newer spec)'} to no request")
         return frame.sequence, reader(getattr(frame, kind))
 
     def _reply_readers(self) -> dict[str, Callable[[Any], m.Reply]]:

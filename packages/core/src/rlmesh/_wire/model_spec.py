@@ -125,7 +125,7 @@ def model_spec_from_wire(message: spec_pb2.ModelSpec, backend: ArrayBackend) -> 
         outputs=tuple(ModelOutput(**_port_facts(port, "outputs")) for port in message.outputs),
         predict_forms=tuple(form for form in forms if form is not None),
         chunk_length=message.chunk_length,
-        adaptation=_ADAPTATIONS.from_wire(message.adaptation, Adaptation.NONE),
+        adaptation=_ADAPTATIONS.read(message.adaptation, Adaptation.NONE, "adaptation"),
         observation_space=space_from_wire(message.observation_space, "observation_space")
         if message.HasField("observation_space")
         else None,

@@ -66,6 +66,22 @@ class Comparison:
         """Difference of reward of each pair, in order."""
         return tuple(a.reward - b.reward for a, b in self.pairs)
 
+    def __repr__(self) -> str:
+        return f"<Comparison of {self}>"
+
+    def _repr_html_(self) -> str:
+        rows = [("reward", f"{self.reward_difference:+.4g}", str(self.reward_interval))]
+        if self.success_difference is not None:
+            rows.append(("success", f"{self.success_difference:+.4g}", str(self.success_interval)))
+        cells = "".join(
+            f"<tr><th>{name}</th><td>{difference}</td><td>{interval}</td></tr>"
+            for name, difference, interval in rows
+        )
+        head = f"<tr><th></th><th>difference</th><th>{100 * self.confidence:.4g}%</th></tr>"
+        counts = f"{self.n_pairs} pairs: {self.wins} wins, {self.ties} ties, {self.losses} losses"
+        errors = f", {self.errors} with an error" if self.errors else ""
+        return f"<table>{head}{cells}</table><p>{counts}{errors}</p>"
+
     def __str__(self) -> str:
         text = (
             f"{self.n_pairs} pairs: reward {self.reward_difference:+.4g} {self.reward_interval}, "

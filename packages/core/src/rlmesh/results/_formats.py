@@ -32,6 +32,10 @@ class ResultFormats(Protocol):
         """Return the run of a message in protobuf's JSON."""
         ...
 
+    def from_journal(self, path: Any, backend: ArrayBackend) -> Any:
+        """Return the run of a journal."""
+        ...
+
     def to_dataframe(self, run: Any) -> Any:
         """Return a `pandas.DataFrame` with one row per episode."""
         ...

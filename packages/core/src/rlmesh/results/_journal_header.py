@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 
 from rlmesh._version import __version__
+from rlmesh.results._episode import NO_TIME, EpisodeResult
+from rlmesh.results._run import RunResult
 
-__all__ = ["JournalHeader"]
+__all__ = ["EPISODES_KEY", "JournalHeader", "run_of_journal"]
+
+EPISODES_KEY = "journal.episodes"
+"""Key of the metadata of a run from a journal that has the number of episodes of the whole run."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,25 @@ class JournalHeader:
             expected, actual = getattr(self, field.name), getattr(other, field.name)
             if field.name != "spec_version" and expected != actual:
                 yield f"{field.name}: {_told(expected, actual)}"
+
+
+def run_of_journal(header: JournalHeader, episodes: Sequence[EpisodeResult]) -> RunResult:
+    """Return the run that a journal has, as far as it was played."""
+    known = {episode.index: episode for episode in episodes}
+    played = tuple(known[index] for index in sorted(known))
+    begun = min((e.started_at for e in played if e.started_at), default=0.0)
+    ended = max((e.started_at + e.seconds for e in played if e.started_at), default=0.0)
+    spent = sum((episode.timing for episode in played), NO_TIME)
+    return RunResult(
+        episodes=played,
+        env_id=header.env_ids[0] if len(set(header.env_ids)) == 1 else "",
+        model_id=header.model_id,
+        timing=replace(spent, total=max(0.0, ended - begun)),
+        instruction=header.instruction,
+        started_at=begun,
+        metadata={EPISODES_KEY: header.episodes},
+        spec_version=header.spec_version,
+    )
 
 
 def _told(expected: object, actual: object) -> str:

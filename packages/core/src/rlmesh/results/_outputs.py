@@ -91,6 +91,30 @@ class Outputs:
         run: Self = _readable(formats().from_json(text, backend or NATIVE))
         return run
 
+    @classmethod
+    def from_journal(
+        cls: type[Self],
+        path: str | os.PathLike[str],
+        *,
+        backend: ArrayBackend | None = None,
+    ) -> Self:
+        """Return the run in a journal, as far as it has been played; the run may be going on.
+
+        Its `seconds` are those from the start of the first episode to the end of the last one,
+        including a pause before a resumption.
+
+        Args:
+            path: File of the journal.
+            backend: As for `from_bytes`.
+
+        Raises:
+            OSError: If the file cannot be read.
+            JournalError: If the file is not a journal, has a broken record before its last one, or
+                was written with an incompatible spec version.
+        """
+        run: Self = formats().from_journal(path, backend or NATIVE)
+        return run
+
     def to_dataframe(self) -> Any:
         """Return a `pandas.DataFrame` with one row for each episode, in order.
 

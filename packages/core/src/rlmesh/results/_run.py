@@ -56,6 +56,16 @@ class RunResult(Outputs):
         object.__setattr__(self, "seconds", timing.total)
         object.__setattr__(self, "episodes", tuple(self.episodes))
 
+    def __repr__(self) -> str:
+        count = len(self.episodes)
+        reward = f", reward {self.mean_reward:.4g} ± {self.std_reward:.3g}" if count else ""
+        success = self.success_rate
+        rate = "" if success is None else f", success {success:.1%}"
+        return (
+            f"<RunResult of {self.model_id!r} on {self.env_id!r}: {count} "
+            f"episode{'' if count == 1 else 's'}{reward}{rate}>"
+        )
+
     @property
     def rewards(self) -> tuple[float, ...]:
         """Reward of each episode, in order."""

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 
 from rlmesh._buffers import Frame
+from rlmesh._logs import logger
 from rlmesh._transport.address import Address
 from rlmesh._transport.grpc.forks import use
 from rlmesh._transport.grpc.options import client_options, target_of
@@ -17,6 +18,7 @@ from rlmesh._transport.grpc.status import exception_of_status
 from rlmesh._transport.grpc.tls import channel_credentials
 from rlmesh._transport.limits import joined
 from rlmesh._transport.probe import nobody_listens
+from rlmesh._transport.tls_mistakes import explain
 from rlmesh._transport.token import check_token
 from rlmesh.backends import Buffer
 from rlmesh.errors import (
@@ -29,6 +31,12 @@ from rlmesh.errors import (
 from rlmesh.options import TLS
 
 __all__ = ["GrpcConnection"]
+
+_log = logger("rlmesh.client")
+
+_NOBODY = "Connection refused"
+_OTHER_NAME = "does not match SSL server name"
+"""Parts of gRPC's own messages."""
 
 _LOOK_SECONDS = 1.0
 """How long a server that was silent is given to show that it is there at all."""
@@ -59,6 +67,7 @@ class GrpcConnection:
         except RuntimeError as error:
             raise ConnectError(str(error), address=self.address) from None
         self._where = address
+        self._tls = tls
         self._metadata = (("authorization", f"Bearer {check_token(token)}"),) if token else ()
         target, options = target_of(address), client_options(address)
         if address.scheme == "grpcs":
@@ -71,6 +80,7 @@ class GrpcConnection:
         self._over = False
         self._incoming: Any = None
         self._timed_out = False
+        self._answered = False
 
     def call(self, method: str, request: bytes, timeout: float) -> bytes:
         """Make one unary call.
@@ -83,6 +93,7 @@ class GrpcConnection:
             answer: bytes = unary(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._exception(error) from None
+        self._answered = True
         return answer
 
     def describe(self, request: bytes, timeout: float) -> bytes:
@@ -128,7 +139,9 @@ class GrpcConnection:
         watchdog.daemon = True
         watchdog.start()
         try:
-            return self._receive(incoming)
+            answer = self._receive(incoming)
+            self._answered = True
+            return answer
         except RLMeshError:
             if self._timed_out:
                 words = self._why_silent(timeout)
@@ -138,11 +151,14 @@ class GrpcConnection:
             watchdog.cancel()
 
     def _why_silent(self, timeout: float) -> str:
-        """Describe a server that has opened no session yet, which may still be doing so."""
+        """Describe a silent server, which may still be opening the session."""
+        silent = f"does not answer within {timeout:g} s"
+        if self._answered:
+            return silent
         try:
             self.call("Describe", b"", min(timeout, _LOOK_SECONDS))
         except (RLMeshError, ValueError):  # ValueError if the channel was closed meanwhile.
-            return f"does not answer within {timeout:g} s"
+            return silent
         return (
             f"answers, but has opened no session within {timeout:g} s; it may still be making the "
             f"environment (factory=), or loading the model: raise connect_timeout if it needs that"
@@ -212,4 +228,18 @@ class GrpcConnection:
             incoming.cancel()
 
     def _exception(self, error: Any) -> RLMeshError:
-        return exception_of_status(error.code(), error.details() or "", self.address)
+        details = error.details() or ""
+        if self._is_refused(error.code(), details):
+            why = explain(self._where, self._tls, details)
+            if why:
+                _log.debug("%s: %s", self.address, details)
+                return ConnectionLostError(f"{self.address}: {why}", address=self.address)
+        return exception_of_status(error.code(), details, self.address)
+
+    def _is_refused(self, code: grpc.StatusCode, details: str) -> bool:
+        """Return whether a server that has never answered listens, and TLS may be in the way."""
+        if self._answered or self._timed_out:
+            return False
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return _NOBODY not in details
+        return code is grpc.StatusCode.UNAUTHENTICATED and _OTHER_NAME in details

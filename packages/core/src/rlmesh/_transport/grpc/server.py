@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from rlmesh._transport.grpc.open_calls import CallLimit, OpenCalls, read_request
 from rlmesh._transport.grpc.options import server_options, target_of
 from rlmesh._transport.grpc.threads import HostedStream, StreamHost, StreamThreads
 from rlmesh._transport.grpc.tls import server_credentials
-from rlmesh._transport.token import admits, check_token
+from rlmesh._transport.token import admits, check_token, log_wrong_token
 from rlmesh._transport.unix_socket import OwnedSocket
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
@@ -175,8 +176,26 @@ class GrpcServer:
         except RuntimeError:
             port = 0
         if not port:
-            raise AddressError(f"cannot listen on {address}: in use, or not this host's")
+            raise AddressError(f"cannot listen on {address}: {_refusal(address)}")
         return port
+
+
+def _refusal(address: Address) -> str:
+    """Return why an address cannot be listened on; gRPC writes the reason only to its own log."""
+    if address.scheme == "unix":
+        return "the socket cannot be bound"
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, place in found:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(place)
+                probe.listen()
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    if address.scheme == "grpcs":
+        return "its certificate or key cannot be used"
+    return "in use, or not this host's"
 
 
 def _add_reflection(server: grpc.Server, names: Sequence[str]) -> None:
@@ -334,6 +353,7 @@ class _Outgoing:
 
 
 def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+    log_wrong_token(context.peer())
     context.abort(
         grpc.StatusCode.UNAUTHENTICATED, "this endpoint asks for a token; none or a wrong one came"
     )

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import ssl
-import tempfile
-from collections.abc import Generator
 from dataclasses import replace
-from pathlib import Path
 
 import grpc
 
 from rlmesh._transport.address import Address
+from rlmesh._transport.certificates import load_own, pem
 from rlmesh.errors import AddressError
-from rlmesh.options import TLS, Pem
+from rlmesh.options import TLS
 
-__all__ = ["channel_credentials", "load_own", "pem", "secured", "server_credentials"]
+__all__ = ["channel_credentials", "secured", "server_credentials"]
 
 
 def secured(address: Address, tls: TLS | None, *, named: bool) -> Address:
@@ -34,7 +31,9 @@ def secured(address: Address, tls: TLS | None, *, named: bool) -> Address:
     if tls is None or address.scheme == "grpcs":
         return address
     if named or address.scheme == "unix":
-        raise AddressError(f"{address} is plain text, and tls= is given; write grpcs://host:port")
+        raise AddressError(
+            f"{address} is plain text, and tls= is given (--tls-...); write grpcs://host:port"
+        )
     return replace(address, scheme="grpcs")
 
 
@@ -46,7 +45,10 @@ def server_credentials(tls: TLS | None) -> grpc.ServerCredentials:
         OSError: If a file cannot be read.
     """
     if tls is None or tls.certificate is None or tls.key is None:
-        raise AddressError("a grpcs:// server needs tls=TLS(certificate=..., key=...)")
+        raise AddressError(
+            "a grpcs:// server needs tls=TLS(certificate=..., key=...) (--tls-certificate, "
+            "--tls-key)"
+        )
     authority = pem(tls.authority)
     _check(tls)
     return grpc.ssl_server_credentials(
@@ -84,38 +86,3 @@ def _check(tls: TLS) -> None:
             context.load_verify_locations(cadata=authority.decode())
     except (ssl.SSLError, ValueError) as error:
         raise OSError(f"authority of tls= is no certificate: {error}") from None
-
-
-def pem(source: Pem) -> bytes | None:
-    """Return the bytes of a PEM; raises OSError if its file cannot be read."""
-    return source if source is None or isinstance(source, bytes) else Path(source).read_bytes()
-
-
-def load_own(context: ssl.SSLContext, tls: TLS) -> None:
-    """Load the own certificate and key; the ssl module takes them from files alone."""
-    certificate, key = tls.certificate, tls.key
-    if certificate is None or key is None:
-        return
-    if not isinstance(certificate, bytes) and not isinstance(key, bytes):
-        context.load_cert_chain(certificate, key)
-        return
-    with _as_file((pem(certificate) or b"") + b"\n" + (pem(key) or b"")) as path:
-        context.load_cert_chain(path)
-
-
-@contextlib.contextmanager
-def _as_file(data: bytes) -> Generator[str, None, None]:
-    """Yield the path of a file that only this process reads: in memory, if the system can."""
-    if hasattr(os, "memfd_create"):
-        with open(os.memfd_create("rlmesh-tls"), "wb") as memory:
-            memory.write(data)
-            memory.flush()
-            yield f"/proc/self/fd/{memory.fileno()}"
-        return
-    descriptor, path = tempfile.mkstemp()
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        yield path
-    finally:
-        os.unlink(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,7 @@ from rlmesh._transport.probe import nobody_listens
 from rlmesh._transport.socket import tcp as frames_tcp
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
 from rlmesh._transport.socket.unix import LocalFrameSocket, has_room, peer_is_same_user
+from rlmesh._transport.tls_mistakes import explain_refusal
 from rlmesh.backends import Buffer
 from rlmesh.errors import ConnectError, ConnectionLostError
 from rlmesh.options import TLS
@@ -48,20 +50,26 @@ def to_socket(where: Address, name: str) -> FramesConnection:
     return FramesConnection(where, dial)
 
 
-def to_port(where: Address, host: str, port: int, token: str, tls: TLS | None) -> FramesConnection:
+def to_port(
+    where: Address, port: int, token: str, tls: TLS | None, *, host: Address | None = None
+) -> FramesConnection:
     """Return a connection over TCP.
 
     Args:
-        where: Address of the server over gRPC, for messages.
-        host: Host to connect to, which a certificate must be for.
-        port: Port of that host.
+        where: Address of the server over gRPC, which messages and `address` have.
+        port: Port to connect to.
         token: Bearer token to send; empty: none.
-        tls: Certificates; None: plain text.
+        tls: Certificates.
+        host: Address with the host to connect to, and with TLS if its scheme is "grpcs"; None: that
+            of `where`.
 
     Raises:
         ConnectError: If it cannot be reached, or does not prove to be that host.
     """
-    return FramesConnection(where, lambda: frames_tcp.dial(host, port, token, tls, _REMOTE_SECONDS))
+    to = where if host is None else host
+    return FramesConnection(
+        where, lambda: frames_tcp.dial(to, port, token, tls, _REMOTE_SECONDS), tls
+    )
 
 
 class FramesConnection:
@@ -70,6 +78,7 @@ class FramesConnection:
     Args:
         where: Address of the server over gRPC, for messages.
         dial: Connects; raises OSError.
+        tls: Certificates, for messages.
 
     Raises:
         ConnectError: If that fails.
@@ -77,8 +86,11 @@ class FramesConnection:
 
     transport = "frames"
 
-    def __init__(self, where: Address, dial: Callable[[], FrameSocket]) -> None:
+    def __init__(
+        self, where: Address, dial: Callable[[], FrameSocket], tls: TLS | None = None
+    ) -> None:
         self.address = str(where)
+        self._tls = tls
         self._where = where
         try:
             self._frames = dial()
@@ -86,6 +98,7 @@ class FramesConnection:
             message = f"{self.address} is not reached by frames: {error}"
             raise ConnectError(message, address=self.address) from None
         self._begun = False
+        self._welcomed = False
 
     def allocate(self, parts: Sequence[Buffer], size: int) -> Buffer:
         """See `FrameSocket.allocate`."""
@@ -133,10 +146,14 @@ class FramesConnection:
         self._begun = True
         answer = self._frames.offer(frame)
         self._frames.welcomed()
+        self._welcomed = True
         return answer
 
     def _lost(self, error: Exception) -> ConnectionLostError:
-        return ConnectionLostError(f"{self.address}: {error}", address=self.address)
+        why = ""
+        if isinstance(error, ssl.SSLError) and not self._welcomed:
+            why = explain_refusal(error, self._where, self._tls)
+        return ConnectionLostError(f"{self.address}: {why or error}", address=self.address)
 
     def nobody_listens(self) -> bool:
         """Return whether certainly no server listens at the address."""

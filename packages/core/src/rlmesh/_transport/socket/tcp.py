@@ -14,7 +14,7 @@ from time import perf_counter_ns
 
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
-from rlmesh._transport.grpc.tls import load_own, pem
+from rlmesh._transport.certificates import load_own, load_trusted, pem
 from rlmesh._transport.socket.framing import (
     AT_ONCE,
     HEADER,
@@ -24,7 +24,8 @@ from rlmesh._transport.socket.framing import (
     time_left,
 )
 from rlmesh._transport.socket.pulse import PULSE, PULSE_SECONDS, SILENT_SECONDS, has_room_to_send
-from rlmesh._transport.token import check_token
+from rlmesh._transport.tls_mistakes import explain_error, explain_refusal
+from rlmesh._transport.token import check_token, log_wrong_token
 from rlmesh.backends import Buffer
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
@@ -214,6 +215,7 @@ def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket, float], 
             frames = _TlsFrameSocket(context.wrap_socket(connected, server_side=True), deadline)
         shown = frames.receive_short(_MAX_TOKEN_BYTES)
         if not hmac.compare_digest(shown, secret):
+            log_wrong_token(str(connected.getpeername()))
             frames.close()
             raise FramesEnded("no token, or a wrong one")
         return frames
@@ -221,33 +223,37 @@ def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket, float], 
     return admit
 
 
-def dial(host: str, port: int, token: str, tls: TLS | None, timeout: float) -> FrameSocket:
+def dial(where: Address, port: int, token: str, tls: TLS | None, timeout: float) -> FrameSocket:
     """Return a connection to the port that an endpoint names.
-
-    Args:
-        host: Host to connect to, which a certificate must be for.
-        port: Port of that host.
-        token: Bearer token to send; empty: none.
-        tls: Certificates; None: plain text.
-        timeout: Seconds until a connection attempt fails.
 
     Raises:
         OSError: If it cannot be reached, or its certificate is not for that host.
     """
-    connected = socket.create_connection((host, port), timeout=timeout)
+    connected = socket.create_connection((where.host, port), timeout=timeout)
     try:
         _tune(connected)
         frames: FrameSocket
-        if tls is not None:
-            connected = _client_context(tls).wrap_socket(connected, server_hostname=host)
+        if where.scheme == "grpcs":
+            connected = _secured(connected, where, tls)
             frames = _TlsFrameSocket(connected)
         else:
             frames = _TcpFrameSocket(connected)
         frames.send(token.encode())
-    except BaseException:
+    except BaseException as error:
         connected.close()
+        if isinstance(error, ssl.SSLError):
+            raise OSError(explain_refusal(error, where, tls) or str(error)) from error
         raise
     return frames
+
+
+def _secured(connected: socket.socket, where: Address, tls: TLS | None) -> socket.socket:
+    """Return a socket after the handshake of TLS; raise an OSError that says what to do."""
+    context = _client_context(tls or TLS())
+    try:
+        return context.wrap_socket(connected, server_hostname=where.host)
+    except ssl.SSLError as error:
+        raise OSError(explain_error(error, where, tls) or str(error)) from error
 
 
 def _tune(connected: socket.socket) -> None:
@@ -277,8 +283,8 @@ def _client_context(tls: TLS) -> ssl.SSLContext:
 
 
 def _new_client_context(tls: TLS) -> ssl.SSLContext:
-    authority = pem(tls.authority)
-    context = ssl.create_default_context(cadata=None if authority is None else authority.decode())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    load_trusted(context, tls)
     load_own(context, tls)
     return context
 

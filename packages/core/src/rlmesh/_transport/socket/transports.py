@@ -140,14 +140,11 @@ class TcpFrames:
     def dial(
         self, where: Address, offered: str, token: str, tls: TLS | None
     ) -> FramesConnection | None:
-        """See `FrameTransport`: with TLS if gRPC's address has it, to the same host."""
+        """See `FrameTransport`."""
         port = offered.removeprefix(":")
         if not (offered.startswith(":") and port.isascii() and port.isdigit()):
             return None
-        if not 0 < int(port) <= 65_535:
-            return None
-        secure = (tls or TLS()) if where.scheme == "grpcs" else None
-        return to_port(where, where.host, int(port), token, secure)
+        return to_port(where, int(port), token, tls) if 0 < int(port) <= 65_535 else None
 
 
 TRANSPORTS: tuple[FrameTransport, ...] = (UnixFrames(), TcpFrames())

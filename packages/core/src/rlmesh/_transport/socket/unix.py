@@ -104,13 +104,21 @@ class LocalFrameSocket(FrameSocket):
         self._hand_over(frame)
 
     def receive_first(self) -> Buffer:
-        """Return the first frame, and the segment that comes with it; see `receive`."""
-        data, told = self._first_message()
+        """Return the first frame, and the segment that comes with it; see `receive`.
+
+        The descriptor may come with any part of the frame, such as with its length alone (B-14).
+        """
+        data = bytearray()
         descriptors = array.array("i")
-        for level, kind, numbers in told:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                descriptors.frombytes(numbers[: len(numbers) // 4 * 4])
         try:
+            while len(data) < _first_end(data, limited=self._deadline < INF):
+                part, ancillary = self._first_message()
+                if not part:
+                    raise FramesEnded("the peer has closed the connection")
+                data += part
+                for level, kind, numbers in ancillary:
+                    if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                        descriptors.frombytes(numbers[: len(numbers) // 4 * 4])
             if descriptors:
                 self._peer = PeerSegment(descriptors[0])
         except SegmentRefused as error:
@@ -118,33 +126,20 @@ class LocalFrameSocket(FrameSocket):
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-        if not data:
-            raise FramesEnded("the peer has closed the connection")
-        self._rest = data
-        if self._deadline < INF:
-            self._complete_first()
+        self._rest = bytes(data)
         return self.receive()
 
     def _first_message(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
-        """Receive the first bytes, and what the kernel hands over with them."""
+        """Receive bytes of the first frame, and what the kernel hands over with them."""
         self._limit()
         while True:
             try:
-                data, told, _, _ = self._socket.recvmsg(AT_ONCE, _DESCRIPTORS)
-                return data, told
+                data, ancillary, _, _ = self._socket.recvmsg(AT_ONCE, _DESCRIPTORS)
+                return data, ancillary
             except BlockingIOError:
                 reason = self._process.gone()
                 if reason:
                     raise FramesEnded(reason) from None
-
-    def _complete_first(self) -> None:
-        """Receive what is missing of a client's first frame, before the deadline."""
-        if len(self._rest) < HEADER.size:
-            self._rest += self._in_time(HEADER.size - len(self._rest))
-        (size,) = HEADER.unpack_from(self._rest)
-        if size > FIRST_BYTES:
-            raise FramesEnded(f"a first message of {size} bytes; the limit is {FIRST_BYTES}")
-        self._rest += self._in_time(max(0, HEADER.size + size - len(self._rest)))
 
     def answer_first(self, frame: Frame) -> None:
         """Send a server's first frame, with a segment if the client has handed over one."""
@@ -264,6 +259,16 @@ class LocalFrameSocket(FrameSocket):
             part[:] = peer.read(cut.offset(index) // PAGE_BYTES, len(part))
             self._socket.sendall(_TOKEN)
         return memory
+
+
+def _first_end(data: bytearray, *, limited: bool) -> int:
+    """Return the size of the first frame with its length, or of the length if that is missing."""
+    if len(data) < HEADER.size:
+        return HEADER.size
+    (size,) = HEADER.unpack_from(data)
+    if limited and size > FIRST_BYTES:
+        raise FramesEnded(f"a first message of {size} bytes; the limit is {FIRST_BYTES}")
+    return HEADER.size + checked(size)
 
 
 def peer_is_same_user(connected: socket.socket) -> bool:

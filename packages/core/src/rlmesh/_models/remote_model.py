@@ -11,9 +11,11 @@ from rlmesh._client.connect import destination
 from rlmesh._client.model_policy import RemotePolicy
 from rlmesh._client.model_stub import FIRST_LANE, Dial, ModelStub
 from rlmesh._client.transport_choice import Transport, TransportChoice
+from rlmesh._models.playing import PlaysEpisodes
 from rlmesh._policy.events import Callbacks
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._session.connect_options import ConnectOptions
+from rlmesh._transport.address import tls_for
 from rlmesh._wire.contract import route_key
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import ArrayBackend, backend_of, contract_backend
@@ -56,8 +58,8 @@ def _offered(form: PredictForm) -> Callable[[F], F]:
     return wrapped
 
 
-class RemoteModel:
-    """A served model: to call directly, as the `source` of a `Model`, or to evaluate.
+class RemoteModel(PlaysEpisodes):
+    """A served model: to run, to evaluate, to call directly, or as the `source` of a `Model`.
 
     Observations belong to the spaces of one environment; pass its contract here or to
     `for_contract` (`evaluate` does so itself). An episode runs in a lane. A call without a context
@@ -291,7 +293,15 @@ class RemoteModel:
 
         return Callbacks()
 
-    def _dial(self, address: str | int, token: str, connect_timeout: float, *, vector: bool) -> Any:
+    def _dial(
+        self,
+        address: str | int,
+        token: str,
+        tls: TLS | None,
+        connect_timeout: float,
+        *,
+        vector: bool,
+    ) -> Any:
         """Return a client of an environment, for evaluation; see `ModelBase`."""
         import importlib
 
@@ -299,7 +309,8 @@ class RemoteModel:
         name = self._backend.name
         package = importlib.import_module(f"rlmesh.{name}" if name in PUBLISHED else "rlmesh")
         client = package.RemoteVectorEnv if vector else package.RemoteEnv
-        return client(address, token=token, connect_timeout=connect_timeout)
+        own = tls_for(address, tls)
+        return client(address, token=token, tls=own, connect_timeout=connect_timeout)
 
     def _stub(self) -> ModelStub:
         if self._contract is None:

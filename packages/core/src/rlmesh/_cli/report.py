@@ -1,0 +1,198 @@
+"""`rlmesh report` and `rlmesh compare`: results of runs that were written to files."""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rlmesh._cli.console import Reporter, reporting
+from rlmesh._cli.logs import begin_log
+from rlmesh._cli.parameters import Debug, Json, LogFormat, LogLevel
+from rlmesh._cli.sources import UsageProblem
+from rlmesh._reporting.words import escape_control_chars, heading
+from rlmesh.errors import CodecError
+from rlmesh.results import Comparison, RunResult
+from rlmesh.results import compare as compare_runs
+from rlmesh.results._journal_header import EPISODES_KEY
+
+__all__ = ["check_html", "compare", "report"]
+
+_FORMS = "a journal, or the JSON of `rlmesh eval --json`"
+
+_Run = Annotated[Path, typer.Argument(metavar="FILE", help=f"{_FORMS}; the run may be going on")]
+_First = Annotated[Path, typer.Argument(metavar="A", help=_FORMS)]
+_Second = Annotated[Path, typer.Argument(metavar="B", help=f"{_FORMS}, of a run of the same seeds")]
+_Html = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="write an HTML report to this file")
+]
+_Confidence = Annotated[
+    float, typer.Option(min=0.01, max=0.9999, help="probability that an interval covers its value")
+]
+_CommonSeeds = Annotated[
+    bool,
+    typer.Option("--common-seeds", help="compare only seeds that both runs have"),
+]
+
+
+def report(
+    run: _Run,
+    html: _Html = None,
+    json: Json = False,
+    debug: Debug = False,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Show the result of a run from its journal or its JSON."""
+    with reporting("report", json=json, debug=debug) as reporter:
+        begin_log(log_level, log_format, "warning")
+        check_html(html, "--html")
+        result = read_run(run)
+        total = result.metadata.get(EPISODES_KEY)
+        if reporter.json:
+            reporter.document(result.to_json(indent=2))
+        else:
+            reporter.out.print(result)
+        if total and len(result.episodes) < total:
+            reporter.note(f"{run}: {len(result.episodes)} of {total} episodes so far")
+        _write(reporter, html, result)
+
+
+def compare(
+    a: _First,
+    b: _Second,
+    common_seeds: _CommonSeeds = False,
+    confidence: _Confidence = 0.95,
+    html: _Html = None,
+    json: Json = False,
+    debug: Debug = False,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+) -> None:
+    """Compare two runs of the same seeds by pairs; differences are A minus B."""
+    with reporting("compare", json=json, debug=debug) as reporter:
+        begin_log(log_level, log_format, "warning")
+        check_html(html, "--html")
+        first, second = read_run(a), read_run(b)
+        if common_seeds:
+            first, second = _common(first, second)
+        comparison = compare_runs(first, second, confidence)
+        runs = (first, second)
+        if reporter.json:
+            reporter.document(_facts((a, b), runs, comparison))
+        else:
+            for name, path, run in zip("AB", (a, b), runs):
+                line = f"{name}  {heading(run)}, mean reward {run.mean_reward:.4g}  ({path})"
+                print(escape_control_chars(line))
+            print(f"A - B  {comparison}")
+        _write(reporter, html, first, second)
+
+
+def read_run(path: Path) -> RunResult:
+    """Return the run in a file: a journal, or a document of `rlmesh eval --json`.
+
+    Raises:
+        UsageProblem: If the file cannot be read.
+        RLMeshError: If it contains no run.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(64).lstrip()
+        if not start.startswith(b"{"):
+            return RunResult.from_journal(path)
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise UsageProblem(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise CodecError(f"{path}: {error}") from None
+    return _read_document(path, text)
+
+
+def _read_document(path: Path, text: str) -> RunResult:
+    try:
+        document = json_module.loads(text)
+    except ValueError as error:
+        raise CodecError(f"{path}: expected {_FORMS}: {error}") from None
+    if "error" in document:  # A run that ended early has its episodes beside the error.
+        if "result" not in document:
+            raise CodecError(f"{path}: the run has failed without a result")
+        text = json_module.dumps(document["result"])
+    elif "episodes" not in document and "envId" not in document:
+        raise CodecError(f"{path}: expected {_FORMS}, got a JSON document without episodes")
+    try:
+        return RunResult.from_json(text)
+    except CodecError as error:
+        raise CodecError(f"{path}: {error}") from None
+
+
+def _common(first: RunResult, second: RunResult) -> tuple[RunResult, RunResult]:
+    """Return two runs with the episodes of the seeds that both have.
+
+    Raises:
+        UsageProblem: If there is no such seed.
+    """
+    seeds = {e.seed for e in first.episodes}.intersection(e.seed for e in second.episodes)
+    if not seeds - {None}:
+        raise UsageProblem("--common-seeds: the runs have no seed in common")
+
+    def part(run: RunResult) -> RunResult:
+        return replace(run, episodes=tuple(e for e in run.episodes if e.seed in seeds))
+
+    return part(first), part(second)
+
+
+def _facts(
+    paths: Sequence[Path], runs: Sequence[RunResult], comparison: Comparison
+) -> dict[str, Any]:
+    sides = {
+        name: {
+            "file": str(path),
+            "model_id": run.model_id,
+            "env_id": run.env_id,
+            "mean_reward": run.mean_reward,
+            "success_rate": run.success_rate,
+        }
+        for name, path, run in zip("ab", paths, runs)
+    }
+    names = ("confidence", "reward_difference", "wins", "ties", "losses", "success_difference")
+    intervals = ("reward_interval", "success_interval")
+    return {
+        **sides,
+        "n_pairs": comparison.n_pairs,
+        **{name: getattr(comparison, name) for name in names},
+        **{name: _ends(getattr(comparison, name)) for name in intervals},
+        "errors": comparison.errors,
+    }
+
+
+def _ends(interval: Any) -> list[float] | None:
+    return None if interval is None else list(interval)
+
+
+def check_html(path: Path | None, option: str) -> None:
+    """Refuse a file that cannot be written, before anything that takes long.
+
+    Raises:
+        UsageProblem: If it cannot; the message names the option.
+    """
+    if path is None:
+        return
+    if not path.resolve().parent.is_dir():
+        raise UsageProblem(f"{option}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise UsageProblem(f"{option}: {path} is a folder; expected a file in it")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageProblem(f"{option}: {path} may not be written")
+
+
+def _write(
+    reporter: Reporter, html: Path | None, run: RunResult, other: RunResult | None = None
+) -> None:
+    if html is not None:
+        run.to_html(html, compare=other)
+        reporter.note(f"report: {html}")

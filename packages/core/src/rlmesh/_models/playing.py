@@ -1,0 +1,142 @@
+"""`PlaysEpisodes`: the methods of a model, local or served, that play episodes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from rlmesh._evaluation.run import Evaluable, Settings, play
+from rlmesh._models.session import Session
+from rlmesh.options import TLS
+from rlmesh.results import RunResult
+
+__all__ = ["PlaysEpisodes"]
+
+
+class PlaysEpisodes:
+    """The base of models that can be run; a subclass is an `Evaluable`."""
+
+    def run(
+        self,
+        env_or_address: object,
+        *,
+        seeds: Sequence[int] | None = None,
+        max_episodes: int | None = None,
+        instruction: str | None = None,
+        close_env: bool = False,
+        token: str = "",
+        tls: TLS | None = None,
+        connect_timeout: float = 10.0,
+        max_episode_steps: int | None = None,
+        max_episode_seconds: float | None = None,
+        execution_horizon: int | None = None,
+        hooks: object | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        progress: bool | Callable[[str], object] = False,
+    ) -> RunResult:
+        """Play episodes one after another, and return their results.
+
+        Args:
+            env_or_address: An environment (local or remote), an object with an `address`, or an
+                address; in a vector, each lane plays episodes.
+            seeds: One seed for each episode; also sets the number of episodes.
+            max_episodes: Number of episodes, regardless of the number of seeds; episodes past the
+                last seed run unseeded. Without seeds and this argument: one.
+            instruction: Text for the model's text inputs in each episode; an error if it has none.
+                The text inputs of a model with a `ModelSpec` are those of the spec; for another
+                model it is the context, if the model takes one.
+            close_env: Whether to close an environment that was passed; an environment that this
+                call connects to is always closed.
+            token: Bearer token for an address.
+            tls: Certificates for an address `grpcs://host:port`; see `rlmesh.TLS`.
+            connect_timeout: Seconds that each connection attempt may take.
+            max_episode_steps: Number of steps after which an episode is cut; None: no limit.
+            max_episode_seconds: Seconds after the start of its reset from which an episode is cut,
+                at the end of a step; None: no limit.
+            execution_horizon: Largest number of actions of a chunk to take before the model is
+                called again; None: all if the model predicts only chunks, else one.
+            hooks: Observers of the run: an object with some of the methods of `rlmesh.Hooks`, or a
+                list of such objects.
+            journal: File to which each episode is written as soon as it has ended; None: none.
+            resume: Whether to continue from the journal if it exists.
+            progress: Whether to show how far the run is, or a function that gets it; see
+                `rlmesh.evaluate`.
+
+        Raises:
+            RunError: If the run ended early; finished episodes are in its `result`.
+            ValueError: If `instruction` is set and the model has no text input.
+            FileExistsError: If the journal exists, without `resume`.
+            RLMeshError: If the environment cannot be reached, or the model does not fit it.
+        """
+        return play(
+            cast("Evaluable", self),
+            [env_or_address],
+            Settings(
+                seeds=seeds,
+                max_episodes=max_episodes,
+                instruction=instruction,
+                token=token,
+                tls=tls,
+                connect_timeout=connect_timeout,
+                close_envs=close_env,
+                max_episode_steps=max_episode_steps,
+                max_episode_seconds=max_episode_seconds,
+                execution_horizon=execution_horizon,
+                hooks=hooks,
+                journal=journal,
+                resume=resume,
+                progress=progress,
+                is_strict=True,
+            ),
+        )
+
+    def run_local(self, env_address: str, *, token: str = "") -> None:
+        """Play episodes against a remote environment until interrupted.
+
+        Args:
+            env_address: Address of the environment.
+            token: Bearer token.
+
+        Raises:
+            RunError: If the environment, the model or a callback fails.
+        """
+        settings = Settings(token=token, is_endless=True, is_strict=True)
+        play(cast("Evaluable", self), [env_address], settings)
+
+    def run_local_for_episodes(
+        self, env_address: str, *, token: str = "", max_episodes: int
+    ) -> None:
+        """Play `max_episodes` episodes against a remote environment; see `run_local`."""
+        self.run(env_address, token=token, max_episodes=max_episodes)
+
+    def session(
+        self,
+        env_or_address: object,
+        *,
+        instruction: str | None = None,
+        close_env: bool = False,
+        token: str = "",
+        tls: TLS | None = None,
+        connect_timeout: float = 10.0,
+        execution_horizon: int | None = None,
+    ) -> Session:
+        """Return a session of the model and an environment, to write your own loop.
+
+        The arguments are those of `run`.
+
+        Raises:
+            RLMeshError: If the environment cannot be reached, or the model does not fit it.
+            UnsupportedError: If the environment is a vector.
+        """
+        return Session(
+            cast("Evaluable", self),
+            env_or_address,
+            instruction=instruction,
+            close_env=close_env,
+            token=token,
+            tls=tls,
+            connect_timeout=connect_timeout,
+            execution_horizon=execution_horizon,
+        )

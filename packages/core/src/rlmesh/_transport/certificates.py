@@ -1,0 +1,65 @@
+"""The certificates of a `TLS`: read from files or memory, and loaded into Python's `ssl`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+from rlmesh.options import TLS, Pem
+
+__all__ = ["load_own", "load_trusted", "pem"]
+
+
+def pem(source: Pem) -> bytes | None:
+    """Return the bytes of a PEM; raises OSError if its file cannot be read."""
+    return source if source is None or isinstance(source, bytes) else Path(source).read_bytes()
+
+
+def load_own(context: ssl.SSLContext, tls: TLS) -> None:
+    """Load the own certificate and key; the ssl module takes them from files alone."""
+    certificate, key = tls.certificate, tls.key
+    if certificate is None or key is None:
+        return
+    if not isinstance(certificate, bytes) and not isinstance(key, bytes):
+        context.load_cert_chain(certificate, key)
+        return
+    with _as_file((pem(certificate) or b"") + b"\n" + (pem(key) or b"")) as path:
+        context.load_cert_chain(path)
+
+
+def load_trusted(context: ssl.SSLContext, tls: TLS) -> None:
+    """Load the authorities that a client trusts, with the rules of gRPC, which has no others.
+
+    A trusted certificate need not be the root of a chain, and extensions that RFC 5280 requires may
+    be missing. From Python 3.13 on, `ssl.create_default_context` refuses the second, and before
+    that `ssl` refuses the first.
+    """
+    authority = pem(tls.authority)
+    if authority is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(cadata=authority.decode())
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+
+
+@contextlib.contextmanager
+def _as_file(data: bytes) -> Generator[str, None, None]:
+    """Yield the path of a file that only this process reads: in memory, if the system can."""
+    if hasattr(os, "memfd_create"):
+        with open(os.memfd_create("rlmesh-tls"), "wb") as memory:
+            memory.write(data)
+            memory.flush()
+            yield f"/proc/self/fd/{memory.fileno()}"
+        return
+    descriptor, path = tempfile.mkstemp()
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        yield path
+    finally:
+        os.unlink(path)

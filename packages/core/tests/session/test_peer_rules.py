@@ -1,0 +1,168 @@
+"""What the contract requires of a peer's messages is checked, and kept by our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rlmesh_proto.env.v1 import contract_pb2, env_pb2
+
+from rlmesh._messages import env as m
+from rlmesh._session.client_session import ClientSession
+from rlmesh._session.connect_options import ConnectOptions
+from rlmesh._session.versions import check_version, this_peer
+from rlmesh._wire.contract import contract_from_wire, contract_to_wire
+from rlmesh._wire.dynamic import DynamicEncoder
+from rlmesh._wire.env_codec import EnvWireCodec
+from rlmesh.backends import NATIVE
+from rlmesh.errors import CodecError, NewerSpecError, UnsupportedVersionError
+from rlmesh.spaces import Discrete
+from rlmesh.specs import AutoresetMode, Capability, EnvContract, TransportKind, TransportOffer
+
+from .memory import MemoryServer
+from .test_server_connection import RESET, Raw, opened
+
+CODEC = EnvWireCodec(NATIVE)
+TWO = Discrete(2)
+
+
+def contract(change: Callable[[Any], object], *, vector: bool = False) -> contract_pb2.EnvContract:
+    """The message of a contract with a change."""
+    mode = AutoresetMode.SAME_STEP if vector else None
+    made = EnvContract("env", TWO, TWO, vector=vector, autoreset_mode=mode, exposed=("a", "b"))
+    message = contract_pb2.EnvContract()
+    contract_to_wire(made, message, DynamicEncoder(NATIVE))
+    change(message)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda c: c.ClearField("id"), "id"),
+        (lambda c: c.exposed.append("a"), "exposed"),
+        (lambda c: c.ClearField("action_space"), "action_space"),
+    ],
+)
+def test_a_contract_without_what_t3_requires_is_refused(change: Any, path: str) -> None:
+    with pytest.raises(CodecError, match="T-3: ") as caught:
+        contract_from_wire(contract(change), NATIVE)
+    assert caught.value.path == path
+
+
+def test_an_autoreset_mode_of_a_newer_spec_is_not_guessed() -> None:
+    unspecified = contract(lambda c: c.ClearField("autoreset_mode"), vector=True)
+    assert contract_from_wire(unspecified, NATIVE).autoreset_mode is AutoresetMode.NEXT_STEP
+    newer = contract(lambda c: setattr(c, "autoreset_mode", 9), vector=True)
+    with pytest.raises(NewerSpecError, match="AutoresetMode 9 is one of a newer spec") as caught:
+        contract_from_wire(newer, NATIVE)
+    assert caught.value.path == "autoreset_mode"
+
+
+class Changed:
+    """A connection to a server, with every answer changed on the way."""
+
+    def __init__(self, inner: Any, change: Callable[[Any], object]) -> None:
+        self._inner = inner
+        self._change = change
+
+    def exchange(self, frame: Any, timeout: float | None) -> bytes:
+        message = env_pb2.SessionResponse.FromString(bytes(self._inner.exchange(frame, timeout)))
+        if message.HasField("open"):
+            self._change(message.open)
+        return message.SerializeToString()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda o: o.ClearField("terms"), "terms"),
+        (lambda o: o.ClearField("server"), "server"),
+        (lambda o: o.ClearField("session_id"), "session_id"),
+        (lambda o: o.ClearField("contract"), ""),
+        (lambda o: setattr(o, "received_sequence", 3), "received_sequence"),
+    ],
+)
+def test_an_answer_to_a_handshake_without_what_h6_requires_is_refused(
+    change: Any, path: str
+) -> None:
+    server = MemoryServer()
+    with pytest.raises(CodecError, match=r"H-[67]: ") as caught:
+        ClientSession(
+            lambda: Changed(server.transport.connect(), change),
+            CODEC,
+            this_peer("client", frozenset({Capability.RESUME})),
+            ConnectOptions(10.0, 0.0, None),
+            clock=server.clock,
+        )
+    assert caught.value.path == path
+
+
+def test_a_move_awaits_the_answer_to_the_next_request() -> None:
+    server = MemoryServer()
+    asked: list[int] = []
+
+    class Noted(Changed):
+        def exchange(self, frame: Any, timeout: float | None) -> bytes:
+            request = env_pb2.SessionRequest.FromString(bytes(frame))
+            if request.open.HasField("resume"):
+                asked.append(request.open.resume.awaited_sequence)
+            return super().exchange(frame, timeout)
+
+    kind = TransportKind.FRAMES_UNIX
+    server.manager.offers = ((Capability.RESUME, TransportOffer(kind, "here")),)
+    session = ClientSession(
+        server.transport.connect,
+        CODEC,
+        this_peer("client", frozenset({Capability.RESUME})),
+        ConnectOptions(10.0, 0.0, None),
+        {kind: lambda address: Noted(server.transport.connect(), lambda _: None)},
+        clock=server.clock,
+    )
+    assert asked == [1]  # R-4: at least 1.
+    session.request(m.Reset(None, None), m.ResetDone)
+    session.close()
+
+
+def test_a_resume_that_awaits_request_0_is_refused() -> None:
+    server = MemoryServer()
+    raw, opening = opened(server)
+    resume = m.Resume(opening.session_id, opening.resume_key, 0)
+    reply, last = Raw(server).ask(
+        0, m.Open(this_peer("raw", frozenset({Capability.RESUME})), resume)
+    )
+    assert isinstance(reply, m.Failure) and last
+    assert reply.code == m.ErrorCode.OUT_OF_SEQUENCE and "R-6" in reply.message
+    assert isinstance(raw.ask(1, RESET)[0], m.ResetDone)  # The session stays as it was.
+
+
+def test_a_refused_request_reports_no_time_of_the_environment() -> None:
+    server = MemoryServer()
+    raw, _ = opened(server)
+    raw.ask(1, RESET)
+    ticks = iter(range(0, 10**9, 10**6))
+    times = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.perf_counter_ns", lambda: next(ticks))
+        for sequence, action in ((2, 9), (3, 2), (4, 1)):
+            body = m.Step(m.Encoded([action.to_bytes(8, "little")], None))
+            frame = bytes(CODEC.write_request(m.Request(sequence, body)))
+            answer = raw.connection.exchange(frame).frame
+            message = env_pb2.SessionResponse.FromString(bytes(answer))
+            times.append((message.error.code, message.call_us))
+    assert [code for code, _ in times] == [
+        m.ErrorCode.INVALID_VALUE,
+        m.ErrorCode.USER_EXCEPTION,
+        0,
+    ]
+    assert times[0][1] == 0 and times[1][1] > 0 and times[2][1] > 0
+
+
+@pytest.mark.parametrize(("theirs", "words"), [("9.1.0", "spec 9.1.0"), ("", "no version")])
+def test_a_version_error_has_both_versions_and_what_to_do(theirs: str, words: str) -> None:
+    with pytest.raises(UnsupportedVersionError, match=rf"H-4: .*{words}.* install the same major"):
+        check_version("1.0.0", theirs, "tcp://127.0.0.1:1")
