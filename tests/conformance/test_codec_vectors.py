@@ -126,7 +126,12 @@ def test_slabs_that_break_a_rule_are_refused_with_their_path(
             codec.decode(case.slabs)
         else:
             codec.decode_batch(case.slabs, case.batch_size)
-    assert caught.value.path.startswith("value" + case.broken.error_path)
+    error = caught.value
+    assert error.path.startswith("value" + case.broken.error_path)
+    # Two rules state the limit on values at one place, and the sizes of a graph's slabs.
+    allowed = {"M-4": ("M-1",), "V-10": ("V-10", "V-4")}.get(case.broken.contract)
+    assert error.rule in (allowed or (case.broken.contract,))
+    assert error.expected and error.actual and f"{error.rule}: expected " in str(error)
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: b.name)

@@ -128,7 +128,7 @@ def test_a_bad_action_of_another_client_applies_none() -> None:
         eight = [(n).to_bytes(8, "little") for n in (0, 1, 7)]
         for body, kind, words in (
             (m.StepMany(m.Encoded([b"".join(eight)], 3), 3), errors.InvalidValueError, r"\[2\]: "),
-            (m.StepMany(m.Encoded([eight[0]], 3), 3), errors.InvalidValueError, ": action: slab 0"),
+            (m.StepMany(m.Encoded([eight[0]], 3), 3), errors.InvalidValueError, ": action: V-4: "),
             (m.StepMany(m.Encoded([eight[0]], 1), 3), errors.ProtocolError, ": expected"),
             (m.StepMany(m.Encoded([eight[0]]), 1), errors.ProtocolError, ": expected"),
             (m.StepMany(m.Encoded([b""], 0), 0), errors.ProtocolError, None),

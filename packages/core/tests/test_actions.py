@@ -102,7 +102,7 @@ def test_of_a_vector_it_tells_the_step() -> None:
 @pytest.mark.parametrize("slabs", [[], [b"\0"], [b"\0\1", b""]], ids=len)
 def test_slabs_that_no_action_can_be_told_from(slabs: list[bytes]) -> None:
     codec = SpaceCodec(FOUR, NATIVE, root="action")
-    with pytest.raises(CodecError, match=r"^actions: action: slab|^actions: action: 2 slabs"):
+    with pytest.raises(CodecError, match=r"^actions: action: V-[34]: expected "):
         decode_actions(codec, slabs, 2, None)
 
 

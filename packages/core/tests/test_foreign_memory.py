@@ -61,7 +61,7 @@ def test_edges_are_those_that_were_checked() -> None:
         memory[3][0] = 0
 
     backend.after = hide
-    with pytest.raises(CodecError, match="9 is no end among 2 nodes"):
+    with pytest.raises(CodecError, match="V-11: expected ends from 0 to 1, got 9"):
         codec.decode(slabs)
 
 

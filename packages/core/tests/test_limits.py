@@ -168,9 +168,9 @@ def test_as_many_values_without_bytes_are_read_as_there_may_be() -> None:
 def test_a_place_has_at_most_16777216_values() -> None:
     codec = SpaceCodec(spaces.Sequence(spaces.Discrete(2, dtype="uint8")), NATIVE)
     slab = bytes(2**24 + 1)
-    with pytest.raises(CodecError, match=r"16777217 values .* limit is 16777216"):
+    with pytest.raises(CodecError, match="at most 16777216 values at one place, got 16777217"):
         codec.decode([lengths(2**24 + 1), slab])
-    with pytest.raises(CodecError, match="limit is 16777216"):
+    with pytest.raises(CodecError, match="at most 16777216 values"):
         SpaceCodec(spaces.Discrete(2, dtype="uint8"), NATIVE).decode_batch([slab], 2**24 + 1)
 
 

@@ -184,12 +184,25 @@ class CodecError(RLMeshError, ValueError):
 
     Attributes:
         path: Path within the space; empty if it is not known.
+        rule: Id of the rule of CONTRACT.md that is broken ("V-4"); empty if it is none.
+        expected: What the rule requires; empty if the message alone states it.
+        actual: What the bytes have instead.
     """
 
     path: str
+    rule: str = ""
+    expected: str = ""
+    actual: str = ""
 
     def __init__(self, message: str | BaseException, *, path: str = "") -> None:
         super().__init__(f"{path}: {message}" if path else message, path=path)
+
+    @classmethod
+    def of_rule(cls, rule: str, expected: str, actual: str, *, path: str = "") -> CodecError:
+        """Return the error for a broken rule, with its id and facts in the message."""
+        error = cls(f"{rule}: expected {expected}, got {actual}", path=path)
+        error.rule, error.expected, error.actual = rule, expected, actual
+        return error
 
 
 class NewerSpecError(CodecError):

@@ -38,7 +38,7 @@ def encode_actions(codec: SpaceCodec, actions: Sequence[Any], lanes: int | None)
         return encoded(codec, actions)
     except _BAD as error:
         _raise_first(codec, lambda codec, action: encoded(codec, [action]), actions)
-        raise CodecError(str(error), path="actions") from None
+        raise _of_all(error) from None
 
 
 def decode_actions(
@@ -64,7 +64,15 @@ def decode_actions(
         with contextlib.suppress(CodecError):
             runs = split_batch(codec.space, slabs, [lanes or 1] * count)
         _raise_first(codec, lambda codec, run: decoded(codec, run, 1), runs)
-        raise CodecError(str(error), path="actions") from None
+        raise _of_all(error) from None
+
+
+def _of_all(error: CodecError | InvalidValueError) -> CodecError:
+    """Return an error of the whole batch with the facts of the error that was found."""
+    whole = CodecError(str(error), path="actions")
+    whole.expected, whole.actual = error.expected, error.actual
+    whole.rule = error.rule if isinstance(error, CodecError) else ""
+    return whole
 
 
 def _raise_first(

@@ -49,7 +49,8 @@ class SlabReader:
         try:
             return self._slabs[index]
         except IndexError:
-            raise CodecError(f"slab {index} is missing", path=path) from None
+            expected, actual = f"a slab at index {index}", f"{len(self._slabs)} in all"
+            raise CodecError.of_rule("V-3", expected, actual, path=path) from None
 
     def peek(self, path: str) -> bytes:
         """Return a copy of the next slab, which is the next one from now on."""
@@ -58,8 +59,8 @@ class SlabReader:
         self._next = index
         return data
 
-    def take(self, size: int, path: str) -> Buffer:
-        """Return the next slab, of exactly `size` bytes."""
+    def take(self, size: int, path: str, rule: str = "V-4") -> Buffer:
+        """Return the next slab, of exactly `size` bytes, as `rule` requires."""
         index = self._next
         if index < len(self._slabs):
             slab = self._slabs[index]
@@ -67,7 +68,8 @@ class SlabReader:
                 self._next = index + 1
                 return slab
         slab = self.any_size(path)
-        raise CodecError(f"slab {index} has {len(slab)} bytes instead of {size}", path=path)
+        expected = f"{size} bytes in slab {index}"
+        raise CodecError.of_rule(rule, expected, str(len(slab)), path=path)
 
     def lengths(self, count: int, path: str) -> tuple[int, ...]:
         """Return the next slab as `count` uint32 lengths."""
@@ -81,8 +83,8 @@ class SlabReader:
     def check_place(self, count: int, path: str) -> None:
         """Check how many values stand at one place, before any is made."""
         if count > MAX_PLACE_VALUES:
-            message = f"{count} values at one place; the limit is {MAX_PLACE_VALUES}"
-            raise CodecError(message, path=path)
+            expected = f"at most {MAX_PLACE_VALUES} values at one place"
+            raise CodecError.of_rule("M-1", expected, str(count), path=path)
 
     def check_free(self, more: int, path: str) -> None:
         """Check how many parts have no byte, before more of them are made."""
@@ -91,13 +93,14 @@ class SlabReader:
             return
         most = MAX_FREE_PARTS + MAX_FREE_PARTS_PER_BYTE * sum(map(len, self._slabs))
         if self._free > most:
-            message = f"{self._free} values without a byte; the limit is {most}"
-            raise CodecError(message, path=path)
+            expected = f"at most {most} values without a byte"
+            raise CodecError.of_rule("M-8", expected, str(self._free), path=path)
 
     def finish(self, path: str) -> None:
         """Check that every slab was used."""
         if self._next != len(self._slabs):
-            raise CodecError(f"{len(self._slabs)} slabs instead of {self._next}", path=path)
+            expected, actual = f"{self._next} in all", f"{len(self._slabs)} slabs"
+            raise CodecError.of_rule("V-3", expected, actual, path=path)
 
 
 class Node(ABC):

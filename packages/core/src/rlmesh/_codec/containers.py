@@ -185,10 +185,8 @@ class SequenceNode(TupleBatched):
             stacks = _decode_stacks(child, reader, lengths, self.path)
             for batch, length in zip(stacks, lengths):
                 if length and child.batch_length(batch) is None:
-                    raise CodecError(
-                        f"{length} elements in a stack without leaves, which shows no length",
-                        path=self.path,
-                    )
+                    expected = "lengths of 0 for stacks without a slab"
+                    raise CodecError.of_rule("V-15", expected, str(length), path=self.path)
             return stacks
         reader.check_free(total * child.empty_parts, self.path)
         elements = iter(child.decode_many(reader, total))
@@ -304,13 +302,16 @@ class GraphNode(TupleBatched):
         for n, (start, end) in zip(node_counts, spans(link_counts)):
             wrong = _wrong_end(slab[_LINK_BYTES * start : _LINK_BYTES * end], n)
             if wrong is not None:
-                raise CodecError(f"{wrong} is no end among {n} nodes", path=self._links.path)
+                expected = f"ends from 0 to {n - 1}" if n else "no link in a graph without nodes"
+                raise CodecError.of_rule("V-11", expected, str(wrong), path=self._links.path)
 
     def _check_flags(self, flag: int, edges: int) -> None:
         if flag & ~3 or (flag & self._HAS_EDGES and self._edges is None):
-            raise CodecError(f"graph flags {flag} are not allowed here", path=self.path)
+            expected = "flags 0 to 3" if self._edges is not None else "flags 0 or 2"
+            raise CodecError.of_rule("V-10", expected, str(flag), path=self.path)
         if edges and (not flag or self._edges is None):
-            raise CodecError(f"{edges} edges of a graph that has none", path=self.path)
+            expected = "no edges of a graph without features and links"
+            raise CodecError.of_rule("V-10", expected, str(edges), path=self.path)
 
 
 def _some(
@@ -367,7 +368,8 @@ class OneOfNode(TupleBatched):
         """See `Node`."""
         indices = reader.lengths(count, self.path)
         if indices and max(indices) >= len(self._children):
-            raise CodecError(f"alternative {max(indices)} does not exist", path=self.path)
+            expected = f"indices below {len(self._children)}"
+            raise CodecError.of_rule("V-12", expected, str(max(indices)), path=self.path)
         counts = Counter(indices)
         reader.check_free(
             sum(n * self._children[i].empty_parts for i, n in counts.items()), self.path

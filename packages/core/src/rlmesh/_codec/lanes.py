@@ -84,13 +84,15 @@ class LaneIO:
     def _flags(self, slab: Buffer, path: str) -> Any:
         flags = bytes(slab)  # What is checked must be what is made: see `SlabReader`.
         if not are_bools(flags):
-            raise CodecError("a flag that is neither 0 nor 1", path=path)
+            strange = flags.translate(None, b"\0\1")[0]
+            raise CodecError.of_rule("G-5", "flags of 0 or 1", str(strange), path=path)
         return self._array(flags, path)
 
     def _array(self, slab: Buffer, name: str) -> Any:
         leaf = self._leaves[name]
         if len(slab) != leaf.nbytes:
-            raise CodecError(f"{len(slab)} bytes instead of {leaf.nbytes}", path=name)
+            expected = f"{leaf.nbytes} bytes, for {self._num_envs} lanes"
+            raise CodecError.of_rule("V-4", expected, str(len(slab)), path=name)
         return self._backend.from_bytes(slab, leaf, None, copy=True)
 
     def mask_slab(self, mask: Any) -> bytes:

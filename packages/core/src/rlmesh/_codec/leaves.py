@@ -22,16 +22,23 @@ class ArrayNode(Node):
         backend: Backend of its arrays.
         validator: Handler of elements out of bounds.
         categorical: Elements out of bounds have no meaning and are always an error.
+        rule: Rule that elements out of bounds break.
     """
 
     def __init__(
-        self, leaf: Leaf, backend: ArrayBackend, validator: Validator, categorical: bool
+        self,
+        leaf: Leaf,
+        backend: ArrayBackend,
+        validator: Validator,
+        categorical: bool,
+        rule: str = "F-1",
     ) -> None:
         super().__init__(leaf.path)
         self._leaf = leaf
         self._backend = backend
         self._validator = validator
         self._categorical = categorical
+        self._rule = rule
         self._bounded = leaf.low is not None
         self.empty_parts = int(not leaf.nbytes)
         self.slab = leaf.nbytes
@@ -58,12 +65,13 @@ class ArrayNode(Node):
             if copy:
                 slab = bytes(slab)  # What is checked must be what is made: see `SlabReader`.
             if not are_bools(slab):
-                raise CodecError("a bool that is neither 0 nor 1", path=leaf.path)
+                strange = bytes(slab).translate(None, b"\0\1")[0]
+                raise CodecError.of_rule("V-7", "bytes of 0 or 1", str(strange), path=leaf.path)
         array = self._backend.from_bytes(slab, leaf, count, copy)
         if self._bounded and (self._categorical or self._validator.level == "strict"):
             violation = self._backend.violation(array, leaf)
             if violation is not None:
-                raise CodecError(violation, path=leaf.path)
+                raise CodecError.of_rule(self._rule, self._expected(), violation, path=leaf.path)
         return array
 
     def _expected(self) -> str:
@@ -127,7 +135,7 @@ class IntegerNode(ArrayNode):
     def __init__(
         self, leaf: Leaf, backend: ArrayBackend, validator: Validator, start: int, n: int
     ) -> None:
-        super().__init__(leaf, backend, validator, categorical=True)
+        super().__init__(leaf, backend, validator, categorical=True, rule="V-8")
         self._range = range(start, start + n)
         self._signed = leaf.dtype.kind == "i"
         self._integer_type = backend.integer_type(leaf.dtype)
@@ -159,7 +167,7 @@ class IntegerNode(ArrayNode):
         """See `Node`."""
         number = int.from_bytes(slab, "little", signed=self._signed)
         if number not in self._range:
-            raise CodecError(f"{number} is not {self._expected()}", path=self.path)
+            raise CodecError.of_rule("V-8", self._expected(), str(number), path=self.path)
         return self._integer_type(number)
 
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
@@ -168,7 +176,7 @@ class IntegerNode(ArrayNode):
         numbers = [int(x) for x in self._leaf.dtype.unpack(slab)]
         for number in numbers:
             if number not in self._range:
-                raise CodecError(f"{number} is not {self._expected()}", path=self.path)
+                raise CodecError.of_rule("V-8", self._expected(), str(number), path=self.path)
         return list(map(self._integer_type, numbers))
 
 
@@ -246,15 +254,15 @@ class TextNode(TupleBatched):
     def decode_many(self, reader: SlabReader, count: int) -> list[Any]:
         """See `Node`."""
         lengths = reader.lengths(count, self.path)
-        data = bytes(reader.take(sum(lengths), self.path))
+        data = bytes(reader.take(sum(lengths), self.path, "V-9"))
         texts = []
         for start, end in spans(lengths):
             try:
                 texts.append(data[start:end].decode())
             except UnicodeDecodeError as error:
-                raise CodecError(f"text is not UTF-8: {error}", path=self.path) from None
+                raise CodecError.of_rule("V-9", "UTF-8", str(error), path=self.path) from None
             violation = self._violation(texts[-1]) if self._validator.level == "strict" else None
             if violation is not None:
                 expected, actual = violation
-                raise CodecError(f"expected {expected}, got {actual}", path=self.path)
+                raise CodecError.of_rule("F-1", expected, actual, path=self.path)
         return texts

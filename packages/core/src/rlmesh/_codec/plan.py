@@ -214,11 +214,13 @@ def _compile_array(
         return IntegerNode(leaf, backend, validator, space.start, space.n)
     if isinstance(space, spaces.MultiBinary):
         low, high = (Bounds(bytes([x]), uniform=True) for x in (0, 1))
-        return ArrayNode(Leaf(path, space.dtype, space.shape, low, high), backend, validator, True)
+        leaf = Leaf(path, space.dtype, space.shape, low, high)
+        return ArrayNode(leaf, backend, validator, True, "V-7")
     if isinstance(space, spaces.MultiDiscrete):
         low = Bounds(space.start.tobytes(), uniform=False)
         high = Bounds(_last_choices(space), uniform=False)
-        return ArrayNode(Leaf(path, space.dtype, space.shape, low, high), backend, validator, True)
+        leaf = Leaf(path, space.dtype, space.shape, low, high)
+        return ArrayNode(leaf, backend, validator, True, "V-8")
     if isinstance(space, spaces.Box):
         low_or_none, high_or_none = _box_bounds(space)
         leaf = Leaf(path, space.dtype, space.shape, low_or_none, high_or_none)

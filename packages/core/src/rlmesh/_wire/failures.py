@@ -62,10 +62,7 @@ def failure_of_exception(error: BaseException, call: str, *, expose_traceback: b
 
 def failure_of_value(code: ErrorCode, error: e.CodecError | e.InvalidValueError) -> Failure:
     """Return the failure for a value that does not belong to its space."""
-    expected = actual = ""
-    if isinstance(error, e.InvalidValueError):
-        expected, actual = error.expected, error.actual
-    return Failure(code, str(error), path=error.path, expected=expected, actual=actual)
+    return Failure(code, str(error), path=error.path, expected=error.expected, actual=error.actual)
 
 
 def raise_model_failure(failure: Failure, address: str) -> None:
