@@ -59,6 +59,13 @@ spec-check: ## every check of spec/: buf lint, format and breaking, its version 
 breaking: ## buf breaking on spec/, against the releases that bind it
 	$(PYTHON) -m tools.spec breaking
 
+.PHONY: spec-release
+spec-release: $(DEV) ## after an edit of spec/: image, gen/, vectors, seeds (FORCE_RC=1: again)
+	$(PYTHON) -m tools.spec release $(if $(FORCE_RC),--force-rc)
+	$(PYTHON) -m tools.codegen
+	$(PY) -m tools.vectors
+	$(PY) -m tests.fuzz.seeds
+
 .PHONY: versions bump
 versions: ## check that pins, versions, changelogs and spec/VERSION agree, and rose with the spec
 	$(PYTHON) -m tools.versions check
@@ -72,6 +79,10 @@ vectors: $(DEV) ## write spec/vectors from the declared cases
 	$(PY) -m tools.vectors
 vectors-check: $(DEV) ## fail if spec/vectors is not what the cases declare
 	$(PY) -m tools.vectors --check
+
+.PHONY: seeds
+seeds: $(DEV) ## write the fuzzer's seeds from the vectors; they have the spec version in them
+	$(PY) -m tests.fuzz.seeds
 
 .PHONY: vectors-node
 vectors-node: ## compile packages/typescript and hold it against every vector (Node 20, npm)

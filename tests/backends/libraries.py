@@ -5,21 +5,27 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
+import rlmesh
 from rlmesh.backends import NATIVE, ArrayBackend, Leaf
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.spaces import Bounds
 
 __all__ = ["LIBRARIES", "Library", "bits", "bounded", "installed", "leaf_of", "open_library"]
 
-LIBRARIES = ("native", "numpy", "torch", "jax", "jax-x64")
+OTHER = os.environ.get("RLMESH_TEST_LIBRARY", "")
+"""A library of another package, as "module:name" of a `Library`, under the same suite."""
+
+LIBRARIES = ("native", "numpy", "torch", "jax", "jax-x64", *filter(None, [OTHER]))
 
 
 @dataclass(frozen=True)
@@ -27,18 +33,30 @@ class Library:
     """An array library and its backend.
 
     Attributes:
-        name: One of `LIBRARIES`.
+        name: Name of the library, for messages.
         backend: Its backend.
         array_type: Type of its arrays.
+        model: Its `Model` class.
         writable: Whether they can be written.
         wide: Whether it has elements of 64 bits.
+        plain: Whether typed scalars and arrays of any values are Python's numbers and lists, and
+            graphs those of `rlmesh.spaces`; else they are NumPy's and Gymnasium's.
+        integer: Type of a value of a Discrete of int64.
     """
 
     name: str
     backend: ArrayBackend
     array_type: type
+    model: Callable[..., Any]
     writable: bool = False
     wide: bool = True
+    plain: bool = False
+    integer: type = int
+
+    @property
+    def has_arithmetic(self) -> bool:
+        """Whether its arrays can be calculated with, so that adapters can use it."""
+        return hasattr(self.backend, "arithmetic")
 
     def has(self, element: DType) -> bool:
         """Whether it has the element type."""
@@ -55,6 +73,8 @@ class Library:
 
 def installed(name: str) -> bool:
     """Whether the library and its backend can be imported."""
+    if name == OTHER:
+        return True
     package = name.partition("-")[0]
     needed = () if package == "native" else (package, f"rlmesh_{package}")
     return all(importlib.util.find_spec(module) is not None for module in needed)
@@ -64,23 +84,26 @@ def installed(name: str) -> bool:
 def open_library(name: str) -> Iterator[Library]:
     """Yield the library, configured as its name requires; skip if it is not installed."""
     if name == "native":
-        from rlmesh import Tensor
-
-        yield Library(name, NATIVE, Tensor)
+        yield Library(name, NATIVE, rlmesh.Tensor, rlmesh.Model, plain=True)
+        return
+    if name == OTHER:
+        module, _, attribute = name.partition(":")
+        yield getattr(importlib.import_module(module), attribute)
         return
     package = name.partition("-")[0]
-    pytest.importorskip(package)
-    backend = importlib.import_module(f"rlmesh_{package}").BACKEND
+    library = pytest.importorskip(package)
+    ours = importlib.import_module(f"rlmesh_{package}")
+    made = partial(Library, name, ours.BACKEND, model=ours.Model)
     if package == "numpy":
-        yield Library(name, backend, importlib.import_module("numpy").ndarray, writable=True)
+        yield made(array_type=library.ndarray, writable=True, integer=library.int64)
     elif package == "torch":
-        yield Library(name, backend, importlib.import_module("torch").Tensor, writable=True)
+        yield made(array_type=library.Tensor, writable=True)
     else:
-        jax = importlib.import_module("jax")
+        jax = library
         before = jax.config.jax_enable_x64
         jax.config.update("jax_enable_x64", name == "jax-x64")
         try:
-            yield Library(name, backend, jax.Array, wide=name == "jax-x64")
+            yield made(array_type=jax.Array, wide=name == "jax-x64")
         finally:
             jax.config.update("jax_enable_x64", before)
 

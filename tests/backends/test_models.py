@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from typing import Any
 
@@ -19,12 +18,6 @@ from tests.integration.walks import WalkEnv, told
 pytest.importorskip("gymnasium")
 
 SEEDS = list(range(8))
-
-
-def model_of(library: Library, source: Any, **options: Any) -> Any:
-    package = library.name.partition("-")[0]
-    module = importlib.import_module("rlmesh" if package == "native" else f"rlmesh_{package}")
-    return module.Model(source, **options)
 
 
 class Linear:
@@ -44,7 +37,7 @@ class Linear:
     def _predict_batch(self, observations: Any) -> Any:
         assert isinstance(observations, self.library.array_type)
         self.sizes.append(len(observations))
-        if self.library.name == "native":
+        if not self.library.has_arithmetic:
             return [self._predict(row) for row in observations]
         place, push = observations[:, 0], observations[:, 1]
         return (place + push > 0) * 2 + ((place + push <= 0) & (push >= -0.5)) * 1
@@ -60,11 +53,11 @@ def test_every_form_plays_alike(library: Library, form: str) -> None:
     wanted = told(rlmesh.Model(lambda o: Linear._predict(_plain, o)).run(WalkEnv(), seeds=SEEDS))
     with EnvServer(WalkEnv()) as one, EnvServer(WalkEnv(0.002)) as two:
         envs = [one.address, two.address, WalkEnv()]
-        assert told(rlmesh.evaluate(model_of(library, source), envs, seeds=SEEDS)) == wanted
+        assert told(rlmesh.evaluate(library.model(source), envs, seeds=SEEDS)) == wanted
     assert (form == "predict") is not bool(source.sizes)
 
 
-_plain = Linear(Library("native", rlmesh.backends.NATIVE, rlmesh.Tensor), ())
+_plain = Linear(Library("native", rlmesh.backends.NATIVE, rlmesh.Tensor, rlmesh.Model), ())
 
 
 class CameraEnv:
@@ -131,10 +124,10 @@ def served_camera() -> EnvServer:
 
 @pytest.mark.parametrize("horizon", [None, 3])
 def test_a_spec_is_resolved_for_each_environment(library: Library, horizon: int | None) -> None:
-    if library.name == "native":
-        pytest.skip("adapters are of the array libraries")
+    if not library.has_arithmetic:
+        pytest.skip("adapters need arithmetic")
     source = HomingByChunk() if horizon else Homing()
-    model = model_of(library, source, spec=SPEC)
+    model = library.model(source, spec=SPEC)
     with served_camera() as one, served_camera() as two:
         result = rlmesh.evaluate(
             model, [one.address, two.address], seeds=SEEDS, execution_horizon=horizon
@@ -146,13 +139,13 @@ def test_a_spec_is_resolved_for_each_environment(library: Library, horizon: int 
 
 
 def test_a_spec_that_does_not_fit_is_refused_before(library: Library) -> None:
-    if library.name == "native":
-        pytest.skip("adapters are of the array libraries")
+    if not library.has_arithmetic:
+        pytest.skip("adapters need arithmetic")
     spec = replace(SPEC, inputs=(ModelInput("picture", Feature("image/wrist")),))
     with served_camera() as server, pytest.raises(AdapterError, match="image/wrist"):
-        model_of(library, Homing(), spec=spec).run(server.address)
+        library.model(Homing(), spec=spec).run(server.address)
     with pytest.raises(AdapterError):  # A local environment has no tags.
-        model_of(library, Homing(), spec=SPEC).run(CameraEnv())
+        library.model(Homing(), spec=SPEC).run(CameraEnv())
 
 
 @pytest.mark.parametrize(
@@ -168,7 +161,7 @@ def test_observations_are_on_the_device(library: Library, device: str) -> None:
         return 1
 
     # PyTorch's meta device stands for one that is not the CPU.
-    model = model_of(library, predict, device=device)
+    model = library.model(predict, device=device)
     with EnvServer(WalkEnv()) as server:
         rlmesh.evaluate(model, [server.address, WalkEnv()], seeds=SEEDS)
     assert all(isinstance(x, library.array_type) for x in seen)

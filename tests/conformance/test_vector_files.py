@@ -15,6 +15,7 @@ from rlmesh_proto.env.v1 import error_pb2
 from rlmesh_proto.spaces.v1 import space_pb2
 
 from tests.conformance import vectors
+from tests.conformance.contract import rule_table
 from tools.vectors.check import check
 from tools.vectors.decode import decode
 from tools.vectors.dynamic import message, parse
@@ -64,6 +65,19 @@ def test_every_space_parses() -> None:
     spaces += [case.space_proto for case in INVALID_VALUES]
     for space in spaces:
         space_pb2.Space.FromString(space)
+
+
+def test_every_family_is_in_all_four_folders() -> None:
+    for cases in (SPACES, INVALID_SPACES, VALUES, INVALID_VALUES):
+        found = {space_pb2.Space.FromString(case.space_proto).WhichOneof("kind") for case in cases}
+        assert found - {None} == FAMILIES
+
+
+def test_every_family_is_in_the_walk_of_the_contract() -> None:
+    rows = rule_table("V-2")
+    named = [name for row in rows for name in row[0].split(", ")]
+    messages = [field.message_type.name for field in space_pb2.Space.DESCRIPTOR.fields]
+    assert sorted(named) == sorted(messages)
 
 
 def test_every_family_has_values_single_and_in_batches_of_0_1_and_more() -> None:

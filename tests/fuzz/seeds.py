@@ -91,6 +91,7 @@ def _full_contract() -> env_pb2.DescribeResponse:
     message.terms.grace_period_ms = 30_000
     contract = message.contract
     contract.id, contract.num_envs, contract.vector = "a", 2, True
+    contract.spec_version = PEER.spec_version
     contract.autoreset_mode = 2  # type: ignore[assignment]
     contract.observation_space.CopyFrom(_bounded())
     contract.action_space.CopyFrom(_bounded())

@@ -18,10 +18,22 @@ from tests.fuzz.promises import check_refusal
 from tools.vectors.check import check
 from tools.vectors.rejected import Rejected
 
-__all__ = ["counts", "read_space", "run"]
+__all__ = ["LEAF_KINDS", "counts", "read_space", "run"]
 
 ROOT = "observation_space"
 MAX_LEAVES, MAX_SPACES = 4_096, 16_384
+
+
+def _has_parts(content: Any) -> bool:
+    """Whether a message of the schema holds `Space` messages, itself or in its parts."""
+    below = [field.message_type for field in content.fields if field.message_type is not None]
+    return space_pb2.Space.DESCRIPTOR in below or any(map(_has_parts, below))
+
+
+LEAF_KINDS = {
+    field.name for field in space_pb2.Space.DESCRIPTOR.fields if not _has_parts(field.message_type)
+}
+"""Kinds of spaces whose message holds no other space."""
 
 
 def run(data: bytes) -> None:
@@ -75,8 +87,7 @@ def read_space(message: space_pb2.Space) -> spaces.Space[Any] | None:
 def counts(message: space_pb2.Space) -> tuple[int, int]:
     """How many leaves and `Space` messages there are in a message."""
     children = _children(message)
-    kind = message.WhichOneof("kind")
-    leaves = int(kind in ("box", "discrete", "multi_binary", "multi_discrete", "text"))
+    leaves = int(message.WhichOneof("kind") in LEAF_KINDS)
     messages = 1
     for child in children:
         more = counts(child)
@@ -97,6 +108,7 @@ def _children(message: space_pb2.Space) -> list[space_pb2.Space]:
     if kind == "graph":
         graph = message.graph
         return [graph.node_space] + ([graph.edge_space] if graph.HasField("edge_space") else [])
+    assert kind is None or kind in LEAF_KINDS, f"the parts of a {kind} are not counted"
     return []
 
 

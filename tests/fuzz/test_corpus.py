@@ -29,6 +29,12 @@ def inputs() -> list[Any]:
     ]
 
 
+def test_a_seed_has_every_field_of_a_contract() -> None:
+    contract = seeds._full_contract().contract
+    present = {field.name for field, _ in contract.ListFields()}
+    assert present == set(contract.DESCRIPTOR.fields_by_name)
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(("target", "data"), inputs())
 def test_an_input_keeps_the_promises(target: str, data: bytes) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,9 @@ pytest.importorskip("pygame")
 README = (ROOT / "README.md").read_text()
 SECTION = README.partition("\n## Command line\n")[2].partition("\n## ")[0]
 LINES = re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)[0].splitlines()
+SERVERS = ("serve", "serve-model")
+"""Commands that run until they are stopped."""
+
 EPISODES = 100 if LONG else 20
 POLICY = "def predict(observation):\n    return int(observation[2] > 0)\n"
 
@@ -30,6 +33,16 @@ POLICY = "def predict(observation):\n    return int(observation[2] > 0)\n"
 def transport() -> str:
     """Processes choose their transport by themselves; once is enough."""
     return "auto"
+
+
+def name_of(line: str) -> str:
+    """The command of a line."""
+    return shlex.split(line)[1]
+
+
+def lines_of(name: str) -> list[str]:
+    """The lines of a command."""
+    return [line for line in LINES if name_of(line) == name]
 
 
 def command(line: str, folder: Path, address: str = "127.0.0.1:0") -> list[str]:
@@ -46,30 +59,33 @@ def command(line: str, folder: Path, address: str = "127.0.0.1:0") -> list[str]:
 def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     (tmp_path / "policy.py").write_text(POLICY)
     paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
-    serve, inspect, play, bench, report, many, read, compare, model = LINES
+    (serve,), (model,) = (lines_of(name) for name in SERVERS)
+    said: dict[str, list[str]] = defaultdict(list)
     with running(command(serve, tmp_path)) as server:
         address = server.wait_for(r"serving CartPole-v1 on tcp://(\S+)\n").group(1)
-        said = []
-        for line in (inspect, play, bench, report, many, read, compare):
-            done = finished(command(line, tmp_path, address), PYTHONPATH=paths)
-            assert done.returncode == 0, (line, done.stderr)
-            said.append(done.stdout)
-            if line is many:
-                (tmp_path / "run.json").write_text(done.stdout)
-    assert "observation  Box float32 (4,)" in said[0] and "capabilities" in said[0]
-    assert re.fullmatch(r"episode 1: seed 0, reward \d+, \d+ steps, terminated\n", said[1])
-    assert "grpc" in said[2]
+        for line in LINES:
+            if name_of(line) not in SERVERS:
+                done = finished(command(line, tmp_path, address), PYTHONPATH=paths)
+                assert done.returncode == 0, (line, done.stderr)
+                said[name_of(line)].append(done.stdout)
+                if file := re.search(r" > (\S+)", line):
+                    (tmp_path / file[1]).write_text(done.stdout)
+    (inspected,), (played,), (measured,) = said["inspect"], said["play"], said["bench"]
+    assert "observation  Box float32 (4,)" in inspected and "capabilities" in inspected
+    assert re.fullmatch(r"episode 1: seed 0, reward \d+, \d+ steps, terminated\n", played)
+    assert "grpc" in measured
     assert (tmp_path / "out.html").exists() and (tmp_path / "run.journal").exists()
-    assert len(RunResult.from_json(said[4]).episodes) == EPISODES
+    (as_json,) = (text for line, text in zip(lines_of("eval"), said["eval"]) if "--json" in line)
+    assert len(RunResult.from_json(as_json).episodes) == EPISODES
     with running(command(model, tmp_path), PYTHONPATH=paths) as server:
         server.wait_for(r"serving \S+ on tcp://127.0.0.1:\d+\n")
         assert server.stop() == 0
-    json.loads(said[4])
-    assert "CartPole-v1" in said[5] and f"{EPISODES}: " in said[5]
-    assert said[6].splitlines()[2].startswith(f"A - B  {EPISODES} pairs: reward ")
+    (report,), (comparison,) = said["report"], said["compare"]
+    assert "CartPole-v1" in report and f"{EPISODES}: " in report
+    assert comparison.splitlines()[2].startswith(f"A - B  {EPISODES} pairs: reward ")
 
 
 def test_every_command_is_in_the_section() -> None:
     listed = finished([*COMMAND, "--help"]).stdout
     commands = set(re.findall(r"^│ ([a-z-]+) +\w", listed, re.MULTILINE))
-    assert commands == {shlex.split(line)[1] for line in LINES}
+    assert commands == set(map(name_of, LINES))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rlmesh import EnvServer
+from rlmesh._transport.socket.transports import TRANSPORTS
 from rlmesh.errors import UnsupportedError
 from rlmesh.specs import AutoresetMode, Capability
 from tests.integration.envs import CounterEnv
@@ -62,7 +63,8 @@ def test_only_a_server_that_resets_single_lanes_is_asked_to() -> None:
         with closing(remote):
             session = remote._stub._session
             listed = session.server.capabilities
-            assert set(Capability) - listed <= {Capability.BATCH, Capability.FRAMES_TCP}
+            over_frames = {row.capability for row in TRANSPORTS}
+            assert set(Capability) - listed <= {Capability.BATCH, *over_frames}
             remote.reset()
             stepped = remote.step(np.zeros(2, "int64"))[0]
             observations = remote.reset(options=mask)[0]

@@ -23,8 +23,11 @@ __all__ = [
     "CHARACTERS",
     "INTEGERS",
     "KEYS",
+    "LEAF_KINDS",
     "SHAPES",
+    "VALUES",
     "arrays_of",
+    "composites_by_kind",
     "dynamic_arrays",
     "info_trees",
     "integers_of",
@@ -137,7 +140,14 @@ MULTI_BINARIES: Draw = st.one_of(
     st.integers(1, 4).map(spaces.MultiBinary),
     st.lists(st.integers(1, 3), min_size=1, max_size=2).map(spaces.MultiBinary),
 )
-LEAVES: Draw = st.one_of(boxes(), discretes(), multi_discretes(), texts(), MULTI_BINARIES)
+LEAF_KINDS: dict[str, Draw] = {
+    "box": boxes(),
+    "discrete": discretes(),
+    "multi_discrete": multi_discretes(),
+    "text": texts(),
+    "multi_binary": MULTI_BINARIES,
+}
+LEAVES: Draw = st.one_of(*LEAF_KINDS.values())
 FEATURES: Draw = st.one_of(boxes(), discretes())
 
 
@@ -146,24 +156,25 @@ def nested(leaves: Draw, composites: Callable[[Draw], Draw]) -> Draw:
     return st.recursive(leaves, composites, max_leaves=5)
 
 
-def _composites(children: Draw) -> Draw:
+def composites_by_kind(children: Draw) -> dict[str, Draw]:
+    """Spaces of the children, by kind."""
     features = st.one_of(FEATURES, children.filter(has_leaves))
-    return st.one_of(
-        st.builds(
+    return {
+        "dict": st.builds(
             lambda parts, flag: spaces.Dict(parts, sort_keys=flag),
             st.dictionaries(KEYS, children, max_size=3),
             st.booleans(),
         ),
-        st.lists(children, max_size=3).map(spaces.Tuple),
-        st.lists(children, min_size=1, max_size=3).map(spaces.OneOf),
-        st.builds(spaces.Sequence, children, stack=st.booleans()),
-        st.builds(spaces.Graph, features, st.none() | features),
-    )
+        "tuple": st.lists(children, max_size=3).map(spaces.Tuple),
+        "one_of": st.lists(children, min_size=1, max_size=3).map(spaces.OneOf),
+        "sequence": st.builds(spaces.Sequence, children, stack=st.booleans()),
+        "graph": st.builds(spaces.Graph, features, st.none() | features),
+    }
 
 
 def spaces_of() -> Draw:
     """Any space, nested a few levels."""
-    return nested(LEAVES, _composites)
+    return nested(LEAVES, lambda children: st.one_of(*composites_by_kind(children).values()))
 
 
 def values_of(space: Any, inside: bool = False) -> Draw:
@@ -172,7 +183,7 @@ def values_of(space: Any, inside: bool = False) -> Draw:
     Elements of a Box are any bits, NaN payloads included, and texts may be too short; with `inside`
     only values that the space contains.
     """
-    return _VALUES[space.kind](space, inside)
+    return VALUES[space.kind](space, inside)
 
 
 def _dict_values(space: spaces.Dict, inside: bool) -> Draw:
@@ -261,7 +272,7 @@ _GRAPH_FORMS = {
     "edges": (True, False),
     "links": (False, True),
 }
-_VALUES: dict[str, Callable[[Any, bool], Draw]] = {
+VALUES: dict[str, Callable[[Any, bool], Draw]] = {
     "box": _box_values,
     "discrete": lambda space, _: integers_of(space.start, space.start + space.n - 1),
     "multi_binary": _multi_binary_values,

@@ -77,7 +77,7 @@ def _release(root: Path, force_rc: bool) -> int:
     version = spec_version(root)
     changed = write_release(root, force_rc=force_rc)
     path = image_path(root, version).relative_to(root)
-    print(f"{path}: {'written' if changed else 'up to date'}; next: make gen")
+    print(f"{path}: {'written' if changed else 'up to date'}; next: make gen seeds")
     return 0
 
 

@@ -116,8 +116,9 @@ def test_a_bump_leaves_generation_and_entries_to_do(root: Path, version: str) ->
     assert all(fault.startswith("gen/") or "no entry" in fault for fault in faults)
     for name in ("CHANGELOG.md", "spec/CHANGELOG.md"):
         text = (root / name).read_text()
-        assert text.index(f"## {version}\n") < text.index("## 1.0.0rc1")
-        (root / name).write_text(text.replace(f"## {version}\n", f"## {version}\n\n- New.\n"))
+        heading = f"## {version} - unreleased\n"
+        assert text.index(heading) < text.index("## 1.0.0rc1")
+        (root / name).write_text(text.replace(heading, f"{heading}\n- New.\n"))
     for name in [name for name in FILES if name.startswith("gen/")]:
         new = Version.parse(version).npm if name.endswith(".json") else version
         text = FILES[name].replace("1.0.0-rc.1", new).replace("1.0.0rc1", new)

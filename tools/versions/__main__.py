@@ -43,7 +43,7 @@ def _bump(root: Path, version: str) -> int:
         print(path.relative_to(root))
     print(
         "next: write the entries in CHANGELOG.md and spec/CHANGELOG.md, then\n"
-        "python3 -m tools.spec release && make gen"
+        "make spec-release, which writes the image, gen/, the vectors and the fuzzer's seeds"
     )
     return 0
 

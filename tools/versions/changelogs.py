@@ -23,11 +23,14 @@ def has_entry(path: Path, version: Version) -> bool:
 
 
 def add_heading(path: Path, version: Version) -> None:
-    """Insert a heading for a version above the newest one; the text has to be written by hand."""
+    """Insert a heading for a version above the newest one; the text has to be written by hand.
+
+    The heading ends in " - unreleased", which the release replaces by its date.
+    """
     text = path.read_text() if path.is_file() else "# Changes\n"
     if re.search(rf"^## \[?{re.escape(str(version))}(?![\w.])", text, re.MULTILINE):
         return
     newest = re.search(r"^## ", text, re.MULTILINE)
     at = newest.start() if newest else len(text)
     lead = "" if newest else "\n"
-    path.write_text(f"{text[:at]}{lead}## {version}\n\n{text[at:]}")
+    path.write_text(f"{text[:at]}{lead}## {version} - unreleased\n\n{text[at:]}")

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any, Union
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from rlmesh.backends import Buffer, DynamicArray, Leaf
+from rlmesh.backends import Arithmetic, Buffer, DynamicArray, Leaf
 from rlmesh.dtypes import DType
 from rlmesh.errors import CodecError, InvalidValueError
 from rlmesh_numpy import BACKEND as NUMPY
@@ -41,6 +42,7 @@ class JaxBackend:
 
     name = "jax"
     graph_type: type[Any] = NUMPY.graph_type
+    arithmetic = Arithmetic(jnp)
 
     def __init__(self, device: Device = None) -> None:
         self._given = device

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gymnasium.spaces import GraphInstance
 
 from rlmesh._elements import is_masked, is_nothing
-from rlmesh.backends import NATIVE, Buffer, DynamicArray, Leaf
+from rlmesh.backends import NATIVE, Arithmetic, Buffer, DynamicArray, Leaf
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import InvalidValueError
 from rlmesh.spaces import Bounds
@@ -51,6 +51,7 @@ class NumpyBackend:
 
     name = "numpy"
     graph_type: type[Any] = GraphInstance  # Gymnasium's spaces accept no other class.
+    arithmetic = Arithmetic(np)
 
     def integer_type(self, dtype: DType) -> Callable[[int], Any]:
         """Return NumPy's scalar type, as in samples of Gymnasium; see `ArrayBackend`."""

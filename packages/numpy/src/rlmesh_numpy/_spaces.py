@@ -43,15 +43,16 @@ def _from(space: Any, path: tuple[str | int, ...]) -> native.Space[Any]:
     custom = custom_space(space)
     if custom is not None:
         return _from_standard(custom.to_standard(space), space, path)
-    for family, convert in _FROM.items():
-        if isinstance(space, family):
-            try:
-                return convert(space, path)
-            except SpaceError as error:
-                if error.path or not path:
-                    raise
-                # The native space refused its arguments without knowing its own path.
-                raise SpaceError(error.message, path=native.path_text(path)) from None
+    # The nearest class comes first, also if the table has a class and one that derives from it.
+    convert = next((_FROM[cls] for cls in type(space).__mro__ if cls in _FROM), None)
+    if convert is not None:
+        try:
+            return convert(space, path)
+        except SpaceError as error:
+            if error.path or not path:
+                raise
+            # The native space refused its arguments without knowing its own path.
+            raise SpaceError(error.message, path=native.path_text(path)) from None
     standard = standard_space(space)
     if standard is not None:
         return _from(standard, path)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from rlmesh._reusable_buffer import is_given
-from rlmesh.backends import Buffer, DynamicArray, Leaf
+from rlmesh.backends import Arithmetic, Buffer, DynamicArray, Leaf
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import InvalidValueError
 from rlmesh.spaces import Bounds
@@ -40,6 +40,13 @@ class TorchBackend:
 
     name = "torch"
     graph_type: type[Any] = NUMPY.graph_type
+    arithmetic = Arithmetic(
+        torch,
+        astype=torch.Tensor.to,
+        copy=torch.Tensor.clone,
+        device=lambda tensor: tensor.device,
+        to_device=torch.Tensor.to,
+    )
 
     def __init__(self, device: Device = None) -> None:
         self.device = torch.device("cpu" if device is None else device)

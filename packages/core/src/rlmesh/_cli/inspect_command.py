@@ -137,6 +137,10 @@ def _add_model(tree: Tree, model: ModelSpec) -> None:
             _add_space(tree, name, space, (), ())
     if model.chunk_length:
         tree.add(_label("chunk length", str(model.chunk_length)))
+    if model.stateful:
+        tree.add(_label("stateful", "predictions depend on earlier observations"))
+    if model.spec_version:
+        tree.add(_label("spec", model.spec_version))
     if model.metadata:
         _add_facts(tree.add(_label("metadata")), model.metadata)
 
@@ -173,6 +177,8 @@ def _contract_words(contract: EnvContract) -> list[tuple[str, str]]:
         words.append(("exposed", ", ".join(contract.exposed)))
     if contract.tags and contract.tags.labels:
         words.append(("labels", ", ".join(contract.tags.labels)))
+    if contract.spec_version:
+        words.append(("spec", contract.spec_version))
     return words
 
 

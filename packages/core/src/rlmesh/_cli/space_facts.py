@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlmesh import spaces as s
+from rlmesh.spaces._integer import IntegerSpace
 
 __all__ = ["plain", "space_facts", "space_words"]
 
@@ -37,8 +38,10 @@ def space_facts(space: s.Space[Any]) -> dict[str, Any]:
 def _own_facts(space: s.Space[Any]) -> dict[str, Any]:
     if isinstance(space, s.Box):
         return {"low": _bound(space, "low"), "high": _bound(space, "high")}
-    if isinstance(space, s.Discrete):
+    if isinstance(space, IntegerSpace):
         return {"n": space.n, "start": space.start}
+    if isinstance(space, s.MultiBinary):
+        return {"flat": space.flat}
     if isinstance(space, s.MultiDiscrete):
         return {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
     if isinstance(space, s.Text):
@@ -61,13 +64,13 @@ def space_words(space: s.Space[Any]) -> str:
     if isinstance(space, s.Box):
         low, high = _bound(space, "low"), _bound(space, "high")
         return f"{name} {space.dtype} {_extents(space)} from {_numbers(low)} to {_numbers(high)}"
-    if isinstance(space, s.Discrete):
+    if isinstance(space, IntegerSpace):
         return f"{name} {space.dtype} from {space.start} to {space.start + space.n - 1}"
     if isinstance(space, s.MultiDiscrete):
         counts, start = _numbers(space.nvec.tolist()), _numbers(space.start.tolist())
         return f"{name} {space.dtype} {_extents(space)}, {counts} choices from {start}"
     if isinstance(space, s.MultiBinary):
-        return f"{name} {_extents(space)}"
+        return f"{name} {space.n}"
     if isinstance(space, s.Text):
         lengths = f"{space.min_length} to {space.max_length} characters"
         return f"{name} of {lengths} out of {len(space.charset)}: {space.charset[:24]!r}" + (

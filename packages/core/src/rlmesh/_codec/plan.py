@@ -14,6 +14,7 @@ from rlmesh.backends import ArrayBackend, Buffer, Leaf
 from rlmesh.dtypes import DType, dtype
 from rlmesh.errors import InvalidValueError, SpaceError
 from rlmesh.spaces import Bounds
+from rlmesh.spaces._integer import IntegerSpace
 
 __all__ = ["SpaceCodec"]
 
@@ -206,7 +207,7 @@ def _compile(
 def _compile_array(
     space: spaces.Space[Any], backend: ArrayBackend, validator: Validator, path: str
 ) -> Node:
-    if isinstance(space, spaces.Discrete):
+    if isinstance(space, IntegerSpace):
         last = space.start + space.n - 1
         low, high = (Bounds(space.dtype.pack([x]), uniform=True) for x in (space.start, last))
         leaf = Leaf(path, space.dtype, (), low, high)

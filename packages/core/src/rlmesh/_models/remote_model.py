@@ -19,6 +19,7 @@ from rlmesh._transport.address import tls_for
 from rlmesh._wire.contract import route_key
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import ArrayBackend, backend_of, contract_backend
+from rlmesh.backends._registry import PUBLISHED
 from rlmesh.errors import ClosedError, InvalidValueError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.spaces import Space
@@ -304,8 +305,9 @@ class RemoteModel(PlaysEpisodes):
         """Return a client of an environment, for evaluation; see `ModelBase`."""
         import importlib
 
+        # Evaluation converts a native client's values to those of another package's backend.
         name = self._backend.name
-        package = importlib.import_module("rlmesh" if name == "native" else f"rlmesh.{name}")
+        package = importlib.import_module(f"rlmesh.{name}" if name in PUBLISHED else "rlmesh")
         client = package.RemoteVectorEnv if vector else package.RemoteEnv
         own = tls_for(address, tls)
         return client(address, token=token, tls=own, connect_timeout=connect_timeout)

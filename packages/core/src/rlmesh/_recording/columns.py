@@ -25,6 +25,7 @@ from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.spaces import Space, path_text
 from rlmesh.spaces._base import NumericSpace
+from rlmesh.spaces._integer import IntegerSpace
 from rlmesh.spaces._stacking import stack, unstack
 from rlmesh.tensor import Tensor
 
@@ -201,7 +202,7 @@ def _value(space: Space[Any], cells: Iterator[Cell]) -> Any:
     if cell is None or isinstance(space, spaces.Text):
         return cell
     assert space.dtype is not None and space.shape is not None
-    if isinstance(space, spaces.Discrete):
+    if isinstance(space, IntegerSpace):
         return int(space.dtype.unpack(cell)[0])
     return Tensor(cell, space.dtype, space.shape)
 

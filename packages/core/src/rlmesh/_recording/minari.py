@@ -29,6 +29,9 @@ __all__ = ["MinariDataset", "MinariEpisode"]
 MINARI_VERSION = "0.5.4"
 """First version of Minari that reads images that are not JPEG."""
 
+_SPACES = "a Box, Discrete, MultiBinary, MultiDiscrete, Text, Dict or Tuple"
+"""The spaces that Minari has."""
+
 _NAME = re.compile(r"[-_\w]+")
 
 
@@ -238,7 +241,7 @@ def _leaf_json(space: Space[Any], path: str) -> Mapping[str, Any]:
     if isinstance(space, spaces.MultiDiscrete):
         lists = {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
         return {"dtype": str(space.dtype), **lists}
-    _check(isinstance(space, spaces.Box), space, path, "no Sequence, Graph or OneOf")
+    _check(isinstance(space, spaces.Box), space, path, _SPACES)
     assert isinstance(space, spaces.Box)
     _check(space.dtype.name != "bfloat16", space, path, "a dtype of NumPy's")
     bounds = {"low": space.low.tolist(), "high": space.high.tolist()}

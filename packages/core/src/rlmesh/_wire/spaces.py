@@ -290,18 +290,20 @@ def _read_features(
     return space
 
 
-_LEAVES: dict[str, Callable[[Any], spaces.Space[Any]]] = {
-    "box": _read_box,
-    "discrete": _read_discrete,
-    "multi_binary": _read_multi_binary,
-    "multi_discrete": _read_multi_discrete,
-    "text": _read_text,
+# The reader of a leaf takes the message; that of another space takes a `_Reader`, the message, and
+# path and depth of its parts.
+_READERS: dict[type[spaces.Space[Any]], Callable[..., spaces.Space[Any]]] = {
+    spaces.Box: _read_box,
+    spaces.Discrete: _read_discrete,
+    spaces.MultiBinary: _read_multi_binary,
+    spaces.MultiDiscrete: _read_multi_discrete,
+    spaces.Text: _read_text,
+    spaces.Dict: _read_dict,
+    spaces.Tuple: _read_tuple,
+    spaces.Sequence: _read_sequence,
+    spaces.Graph: _read_graph,
+    spaces.OneOf: _read_one_of,
 }
 
-_CONTAINERS: dict[str, Callable[[_Reader, Any, str, int], spaces.Space[Any]]] = {
-    "dict": _read_dict,
-    "tuple": _read_tuple,
-    "sequence": _read_sequence,
-    "graph": _read_graph,
-    "one_of": _read_one_of,
-}
+_LEAVES = {space.kind: read for space, read in _READERS.items() if space.is_leaf}
+_CONTAINERS = {space.kind: read for space, read in _READERS.items() if not space.is_leaf}

@@ -13,6 +13,7 @@ from rlmesh.adapters._chunks import join_chunks
 from rlmesh.adapters._plans import ArrayInput, CalledInput, Output, TextInput
 from rlmesh.errors import AdapterError, InvalidValueError
 from rlmesh.spaces import Space
+from rlmesh.spaces._integer import IntegerSpace
 
 __all__ = ["Adapter", "Episode", "Plan"]
 
@@ -243,7 +244,7 @@ def _built(
     if space.kind in ("dict", "tuple"):
         parts = {k: _built(c, (*keys, k), leaves, single=single) for k, c in space.children}
         return parts if space.kind == "dict" else tuple(parts.values())
-    return int(leaves[keys]) if single and space.kind == "discrete" else leaves[keys]
+    return int(leaves[keys]) if single and isinstance(space, IntegerSpace) else leaves[keys]
 
 
 class Episode:

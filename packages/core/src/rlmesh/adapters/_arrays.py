@@ -1,22 +1,19 @@
 """Arithmetic on the arrays of a backend, in its own library and on the arrays' device.
 
-Core imports no array library, and NumPy 1.26 and PyTorch have no `__array_namespace__`, so the
-array API standard is not available from the arrays themselves. It is not needed: the few functions
-that the adapters call (`stack`, `concatenate`, `where`, `moveaxis`, `flip`, `sqrt`, ...) have the
-same name and order of arguments in NumPy, `jax.numpy` and PyTorch, and a program that has a backend
-has already imported its library. Everything that differs (casts, constants, dtypes) goes through
-the backend. Only values of other libraries are copied to another library or device.
+NumPy 1.26 and PyTorch have no `__array_namespace__`, so the array API standard is not available
+from the arrays themselves. It is not needed: the few functions that the adapters call have the same
+name and order of arguments in NumPy, `jax.numpy` and PyTorch. The backend's `Arithmetic` has these
+functions and what differs. Only values of other libraries are copied to another library or device.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rlmesh._problem import Problem
-from rlmesh.backends import ArrayBackend, Leaf
+from rlmesh.backends import Arithmetic, ArrayBackend, Leaf
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import AdapterError, InvalidValueError, RLMeshError
 
@@ -34,7 +31,6 @@ _INFINITE = {
     "bfloat16": (2 - 2.0**-8) * 2.0**127,
     "float32": (2 - 2.0**-24) * 2.0**127,
 }
-_NAMESPACES = {"numpy": "numpy", "torch": "torch", "jax": "jax.numpy"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,18 +76,18 @@ class Arrays:
         type: Class of the library's arrays.
 
     Raises:
-        AdapterError: If the backend has no arithmetic (the native one).
+        AdapterError: If the backend has no `Arithmetic`, such as the native one.
     """
 
     def __init__(self, backend: ArrayBackend) -> None:
-        name = _NAMESPACES.get(backend.name)
-        if name is None:
-            expected = "a backend with arithmetic: numpy, torch or jax"
+        arithmetic: Arithmetic | None = getattr(backend, "arithmetic", None)
+        if arithmetic is None:
+            expected = "a backend with arithmetic, such as numpy, torch or jax"
             fix = "use the model of rlmesh.numpy, rlmesh.torch or rlmesh.jax"
             raise AdapterError([Problem("backend", expected, backend.name, fix)])
-        self.xp: Any = sys.modules[name]
+        self.xp = arithmetic.namespace
+        self._arithmetic = arithmetic
         self._backend = backend
-        self._is_torch = backend.name == "torch"
         self._dtypes: dict[str, Any] = {}
         self.type: type[Any] = type(self._made(FLOAT32, (0,), b""))
 
@@ -168,24 +164,23 @@ class Arrays:
         dtype = self._dtype(element)
         if array.dtype == dtype:
             return array
-        return array.to(dtype) if self._is_torch else array.astype(dtype)
+        return self._arithmetic.astype(array, dtype)
 
     def copy(self, array: Any) -> Any:
         """Return a copy of an array."""
-        return array.clone() if self._is_torch else array.copy()
+        return self._arithmetic.copy(array)
 
     def constant(self, numbers: Numbers, like: Any) -> Any:
         """Return constants to calculate with: a number, or an array of `like`'s type and device."""
         if numbers.shape == ():
             return numbers.values[0]
-        device = str(like.device) if self._is_torch else ""
-        key = (str(like.dtype), device)
+        device = self._arithmetic.device(like)
+        key = (str(like.dtype), str(device))
         known = numbers.cache.get(key)
         if known is None:
             element = self.element(like, "constant")
-            known = self._made(element, numbers.shape, element.pack(numbers.values))
-            known = known.to(like.device) if self._is_torch else known
-            numbers.cache[key] = known
+            made = self._made(element, numbers.shape, element.pack(numbers.values))
+            known = numbers.cache[key] = self._arithmetic.to_device(made, device)
         return known
 
     def exact(self, array: Any, target: DType, path: str) -> Any:

@@ -11,15 +11,14 @@ from rlmesh._problem import Problem
 from rlmesh.adapters._arrays import LARGEST, Numbers
 from rlmesh.adapters._tags import EnvTags, Feature, TaggedLeaf
 from rlmesh.dtypes import DType
-from rlmesh.spaces import Bounds, Box, Discrete, MultiBinary, MultiDiscrete, Space, Text, path_text
+from rlmesh.spaces import Bounds, Box, MultiBinary, MultiDiscrete, Space, Text, path_text
+from rlmesh.spaces._integer import IntegerSpace
 
 __all__ = ["LeafSlot", "is_interval", "leaves_of", "place_of", "range_problem", "tag_problems"]
 
 _RETAG = "correct the environment's tags"
 _MAX_BOUNDS = 2**20
 """Largest number of bounds of one leaf to calculate with: each becomes a Python float."""
-
-_LEAVES = (Box, Discrete, MultiBinary, MultiDiscrete, Text)
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def _ends(leaf: Space[Any]) -> tuple[Numbers, Numbers] | None:
         if any(len(b.unbounded) > _MAX_BOUNDS for b in sides):
             return None
         return _numbers(leaf.low_bounds, leaf), _numbers(leaf.high_bounds, leaf)
-    if isinstance(leaf, Discrete):
+    if isinstance(leaf, IntegerSpace):
         return Numbers((float(leaf.start),)), Numbers((float(leaf.start + leaf.n - 1),))
     if isinstance(leaf, MultiBinary):
         return Numbers((0.0,)), Numbers((1.0,))
@@ -115,7 +114,9 @@ def _ends(leaf: Space[Any]) -> tuple[Numbers, Numbers] | None:
         )
         low = Numbers(start, leaf.shape)
         return low, low.combine(Numbers(count, leaf.shape), lambda a, n: a + n - 1)
-    return None
+    if isinstance(leaf, (MultiDiscrete, Text)):
+        return None
+    raise NotImplementedError(f"no bounds are defined for a {type(leaf).__name__}")
 
 
 def _numbers(bounds: Bounds, box: Box) -> Numbers:
@@ -158,7 +159,7 @@ def place_of(
     if isinstance(leaf, Problem):
         return leaf
     path = root + path_text(tag.path)
-    if not isinstance(leaf, _LEAVES):
+    if not leaf.is_leaf:
         expected = "a leaf: a Box, Discrete, MultiBinary, MultiDiscrete or Text"
         return Problem(path, expected, f"a {leaf.kind}", _RETAG)
     start = tag.offset

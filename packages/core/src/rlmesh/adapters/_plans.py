@@ -12,6 +12,7 @@ from rlmesh.adapters._steps import Chain
 from rlmesh.dtypes import DType
 from rlmesh.errors import InvalidValueError
 from rlmesh.spaces import Space
+from rlmesh.spaces._integer import IntegerSpace
 
 __all__ = ["ArrayInput", "CalledInput", "Output", "TextInput", "lane_of", "part_of"]
 
@@ -37,7 +38,7 @@ def lane_of(value: Any, space: Space[Any], lane: int) -> Any:
         return {key: lane_of(value[key], child, lane) for key, child in space.children}
     if space.kind == "tuple":
         return tuple(lane_of(value[i], child, lane) for i, (_, child) in enumerate(space.children))
-    return int(value[lane]) if space.kind == "discrete" else value[lane]
+    return int(value[lane]) if isinstance(space, IntegerSpace) else value[lane]
 
 
 @dataclass(frozen=True)

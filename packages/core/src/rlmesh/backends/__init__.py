@@ -5,7 +5,7 @@ in which order, with which sizes) is the codec's.
 """
 
 from rlmesh.backends._native import NATIVE, NativeBackend
-from rlmesh.backends._protocol import ArrayBackend, Buffer, DynamicArray, Leaf
+from rlmesh.backends._protocol import Arithmetic, ArrayBackend, Buffer, DynamicArray, Leaf
 from rlmesh.backends._registry import (
     BackendRegistration,
     backend_names,
@@ -16,6 +16,7 @@ from rlmesh.backends._registry import (
 
 __all__ = [
     "NATIVE",
+    "Arithmetic",
     "ArrayBackend",
     "BackendRegistration",
     "Buffer",

@@ -10,7 +10,7 @@ from typing import Any, Protocol, Union
 from rlmesh.dtypes import DType
 from rlmesh.spaces import Bounds
 
-__all__ = ["ArrayBackend", "Buffer", "DynamicArray", "Leaf"]
+__all__ = ["Arithmetic", "ArrayBackend", "Buffer", "DynamicArray", "Leaf"]
 
 Buffer = Union[bytes, bytearray, memoryview]
 """The type of a leaf's bytes: C order, little-endian."""
@@ -67,10 +67,61 @@ class DynamicArray:
     elements: Sequence[object] = ()
 
 
+def _astype(array: Any, dtype: Any) -> Any:
+    return array.astype(dtype)
+
+
+def _copy(array: Any) -> Any:
+    return array.copy()
+
+
+def _nowhere(array: Any) -> None:
+    return None
+
+
+def _unmoved(array: Any, device: Any) -> Any:
+    return array
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """What adapters calculate with: an array library's functions, and where libraries differ.
+
+    It is optional: a backend that has it as an attribute `arithmetic` can be used with the adapter
+    of a `ModelSpec`, and every other backend for everything else. The arrays then also need
+    indexing, comparison and arithmetic operators with broadcasting, `any`, `reshape` and `dtype`.
+
+    Attributes:
+        namespace: Module with NumPy's functions `arctan2`, `asarray`, `concatenate`, `cos`, `flip`,
+            `hypot`, `isfinite`, `moveaxis`, `round`, `sin`, `sqrt`, `stack` and `where`.
+        astype: Return an array in another dtype of the library.
+        copy: Return a copy of an array.
+        device: Return the device of an array, with a text of its own; None: the library does not
+            require the arrays of an operation to be on one device, or places constants by itself.
+        to_device: Return an array on a device that `device` returned.
+    """
+
+    namespace: Any
+    astype: Callable[[Any, Any], Any] = _astype
+    copy: Callable[[Any], Any] = _copy
+    device: Callable[[Any], Any] = _nowhere
+    to_device: Callable[[Any, Any], Any] = _unmoved
+
+
 class ArrayBackend(Protocol):
     """The interface between the codec and an array library.
 
-    `rlmesh_numpy`, `rlmesh_torch` and `rlmesh_jax` each have one; one test suite checks them all.
+    `rlmesh_numpy`, `rlmesh_torch` and `rlmesh_jax` each have one; one test suite checks them all
+    (`tests/backends`). A backend with an attribute `arithmetic` can be used with adapters too.
+
+    The codec uses these parts of the library's arrays itself:
+
+    - `shape`, a sequence of integers, and `dtype`, whose text ends in the contract's name of the
+      type after a dot, if there is one ("float32", "torch.float32").
+    - `len` and iteration of an array with dimensions: the first extent, and the rows along it, for
+      batches and for arrays as elements of a Sequence.
+    - `__index__` of one integer and `__float__` of one number, without dimensions, for values of a
+      Discrete, choices of a OneOf, rewards and flags.
     """
 
     name: str

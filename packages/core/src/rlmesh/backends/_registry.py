@@ -25,7 +25,7 @@ __all__ = ["BackendRegistration", "backend_names", "backend_of", "contract_backe
 GROUP = "rlmesh.backends"
 """Group of the entry points."""
 
-_PUBLISHED = ("numpy", "torch", "jax")
+PUBLISHED = ("numpy", "torch", "jax")
 """Frameworks that have a package of RLMesh; `import rlmesh.<name>` names the pip command."""
 
 
@@ -71,7 +71,7 @@ def registration(name: str) -> BackendRegistration:
     """
     entry_point = _entry_points().get(name)
     if entry_point is None:
-        if name in _PUBLISHED:
+        if name in PUBLISHED:
             importlib.import_module(f"rlmesh.{name}")
         raise ValueError(f"no framework {name!r}; there are {', '.join(backend_names())}")
     found = entry_point.load()

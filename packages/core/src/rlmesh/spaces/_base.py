@@ -44,8 +44,6 @@ MAX_LEAF_DIMENSIONS = 31
 MAX_LEAF_BYTES = 2**28
 """Largest size of one value of a leaf, in bytes: that of a message."""
 
-_LEAF_KINDS = frozenset({"box", "discrete", "multi_binary", "multi_discrete", "text"})
-
 SeedResult = int | list[int] | dict[str, int] | None
 """The type of what `seed` returns: one seed, or the children's, nested like the space."""
 
@@ -75,9 +73,11 @@ class Space(ABC, Generic[T]):
 
     Attributes:
         kind: Name of the family in lower case ("multi_discrete").
+        is_leaf: Whether spaces of the family have values of their own instead of sub-spaces.
     """
 
     kind: ClassVar[str]
+    is_leaf: ClassVar[bool]
 
     _rng: random.Random | None
     _depth: int
@@ -98,7 +98,7 @@ class Space(ABC, Generic[T]):
     def _count(self) -> None:
         """Check how many parts the space has; one that is used in two places counts twice."""
         parts = [child for _, child in self.children]
-        self._leaves = (self.kind in _LEAF_KINDS) + sum(child._leaves for child in parts)
+        self._leaves = self.is_leaf + sum(child._leaves for child in parts)
         self._spaces_within = 1 + sum(child._spaces_within for child in parts)
         if self._leaves > MAX_LEAVES:
             raise SpaceError(f"expected at most {MAX_LEAVES} leaves, got {self._leaves}")
@@ -200,6 +200,8 @@ class Space(ABC, Generic[T]):
 
 class NumericSpace(Space[T]):
     """A space of arrays of numbers of a fixed shape, or of single numbers."""
+
+    is_leaf = True
 
     _shape: tuple[int, ...]
     _dtype: DType

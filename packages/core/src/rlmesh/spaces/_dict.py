@@ -32,6 +32,7 @@ class Dict(Space[dict[Any, Any]]):
     """
 
     kind = "dict"
+    is_leaf = False
 
     sort_keys: bool
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rlmesh.dtypes import DTypeLike
 from rlmesh.errors import SpaceError
-from rlmesh.spaces._arrays import array_view, can_cast
-from rlmesh.spaces._base import NumericSpace, read_dtype, read_int
+from rlmesh.spaces._base import read_dtype, read_int
+from rlmesh.spaces._integer import IntegerSpace
 
 __all__ = ["Discrete"]
 
 
-class Discrete(NumericSpace[int]):
+class Discrete(IntegerSpace):
     """The integers `start`, `start + 1`, ..., `start + n - 1`.
 
     Attributes:
@@ -31,9 +29,6 @@ class Discrete(NumericSpace[int]):
 
     kind = "discrete"
 
-    n: int
-    start: int
-
     def __init__(
         self, n: int, seed: int | None = None, start: int = 0, dtype: DTypeLike = "int64"
     ) -> None:
@@ -50,23 +45,6 @@ class Discrete(NumericSpace[int]):
             )
         self._define(n=count, start=first)
         super().__init__(seed)
-
-    def sample(self) -> int:
-        """Draw an element; all are equally likely."""
-        return self.start + self._random.randrange(self.n)
-
-    def contains(self, value: Any, /) -> bool:
-        """Return whether `value` is an integer in range, of a type that casts safely."""
-        if isinstance(value, int):
-            return self.start <= value < self.start + self.n
-        if not hasattr(value, "__array_interface__"):
-            return False
-        view = array_view(value)
-        if view is None or view.shape != () or not view.dtype.is_integer:
-            return False
-        if not can_cast(view.dtype, self._dtype):
-            return False
-        return self.start <= view.elements()[0] < self.start + self.n
 
     def _definition(self) -> tuple[object, ...]:
         return self.n, self.start, self._dtype.name

@@ -47,6 +47,7 @@ class Graph(Space[GraphInstance]):
     """
 
     kind = "graph"
+    is_leaf = False
 
     node_space: Space[Any]
     edge_space: Space[Any] | None

@@ -28,6 +28,7 @@ class OneOf(Space[tuple[int, Any]]):
     """
 
     kind = "one_of"
+    is_leaf = False
 
     spaces: tuple[Space[Any], ...]
 

@@ -34,6 +34,7 @@ class Sequence(Space[Any]):
     """
 
     kind = "sequence"
+    is_leaf = False
 
     feature_space: Space[Any]
     stack: bool

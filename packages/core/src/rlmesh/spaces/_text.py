@@ -35,6 +35,7 @@ class Text(Space[str]):
     """
 
     kind = "text"
+    is_leaf = True
 
     min_length: int
     max_length: int

@@ -27,6 +27,7 @@ class Tuple(Space[tuple[Any, ...]]):
     """
 
     kind = "tuple"
+    is_leaf = False
 
     spaces: tuple[Space[Any], ...]
 

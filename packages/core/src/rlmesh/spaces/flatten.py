@@ -7,10 +7,12 @@ from typing import Any
 from rlmesh.spaces._base import Space
 from rlmesh.spaces._box import Box
 from rlmesh.spaces._dict import Dict
-from rlmesh.spaces._discrete import Discrete
+from rlmesh.spaces._graph import Graph
+from rlmesh.spaces._integer import IntegerSpace
 from rlmesh.spaces._multi_binary import MultiBinary
 from rlmesh.spaces._multi_discrete import MultiDiscrete
 from rlmesh.spaces._one_of import OneOf
+from rlmesh.spaces._sequence import Sequence
 from rlmesh.spaces._text import Text
 from rlmesh.spaces._tuple import Tuple
 
@@ -28,7 +30,7 @@ def flatdim(space: Space[Any]) -> int:
     """
     if isinstance(space, (Box, MultiBinary)):
         return space.size
-    if isinstance(space, Discrete):
+    if isinstance(space, IntegerSpace):
         return space.n
     if isinstance(space, MultiDiscrete):
         return int(sum(space.dtype.unpack(space.nvec.buffer)))
@@ -38,4 +40,6 @@ def flatdim(space: Space[Any]) -> int:
         return sum(flatdim(child) for _, child in space.children)
     if isinstance(space, OneOf):
         return 1 + max(flatdim(child) for child in space.spaces)
-    raise ValueError(f"{space!r} has no flattened size: its values differ in size")
+    if isinstance(space, (Sequence, Graph)):
+        raise ValueError(f"{space!r} has no flattened size: its values differ in size")
+    raise NotImplementedError(f"no flattened size is defined for a {type(space).__name__}")

@@ -50,14 +50,25 @@ def to_socket(where: Address, name: str) -> FramesConnection:
     return FramesConnection(where, dial)
 
 
-def to_port(where: Address, port: int, token: str, tls: TLS | None) -> FramesConnection:
-    """Return a connection over TCP to the server's host.
+def to_port(
+    where: Address, port: int, token: str, tls: TLS | None, *, host: Address | None = None
+) -> FramesConnection:
+    """Return a connection over TCP.
+
+    Args:
+        where: Address of the server over gRPC, which messages and `address` have.
+        port: Port to connect to.
+        token: Bearer token to send; empty: none.
+        tls: Certificates.
+        host: Address with the host to connect to, and with TLS if its scheme is "grpcs"; None: that
+            of `where`.
 
     Raises:
         ConnectError: If it cannot be reached, or does not prove to be that host.
     """
+    to = where if host is None else host
     return FramesConnection(
-        where, lambda: frames_tcp.dial(where, port, token, tls, _REMOTE_SECONDS), tls
+        where, lambda: frames_tcp.dial(to, port, token, tls, _REMOTE_SECONDS), tls
     )
 
 

@@ -143,14 +143,15 @@ class FramesServer:
 
     def _stream_of(self, connected: socket.socket) -> _Stream | None:
         """Return a client's stream; None: it may not enter."""
+        peer = _peer_name(connected)
         try:
             frames = self._admit(connected, time.monotonic() + _FIRST_SECONDS)
         except (FramesEnded, OSError) as error:
-            _log.debug("a peer of frames was refused: %s", error)
+            _log.debug("a peer of frames, %s, was refused: %s", peer, error)
             connected.close()
             self._welcomed()
             return None
-        stream = _Stream(frames, self._connect, self._ended)
+        stream = _Stream(frames, peer, self._connect, self._ended)
         with self._changed:
             self._welcoming -= 1
             if not self._stopping:
@@ -165,18 +166,33 @@ class FramesServer:
             self._changed.notify_all()
 
 
+def _peer_name(connected: socket.socket) -> str:
+    """Return the name of a socket's peer as gRPC writes it, "ipv4:127.0.0.1:5001"."""
+    if connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return "unix:frames"  # The client's end of a Unix socket has no name.
+    try:
+        host, port = connected.getpeername()[:2]
+    except OSError:
+        return "a peer that has gone"
+    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
+
+
 class _Stream:
     """One client's frames; see `rlmesh._env_host.env_thread.Stream`."""
 
     def __init__(
-        self, frames: FrameSocket, connect: Callable[..., _Connection], ended: Callable[..., None]
+        self,
+        frames: FrameSocket,
+        peer: str,
+        connect: Callable[..., _Connection],
+        ended: Callable[..., None],
     ) -> None:
         self.ending = False
         self.begun = False
         self._frames = frames
         self._ended = ended
         self._connection = connect(
-            "unix:frames",
+            peer,
             frames.cut,
             lambda: True,
             frames.allocate_later,

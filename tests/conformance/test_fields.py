@@ -1,0 +1,288 @@
+"""Every field of a message has its place in a dataclass, on the wire and in `rlmesh inspect`.
+
+A new field of the schema fails `test_every_field_has_its_place` until its dataclass has it, then
+`test_every_field_is_away_from_its_default` until it is in `FULL`, and then the tests that send
+these objects and show them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, fields, is_dataclass, replace
+from enum import Enum
+from typing import Any
+
+import pytest
+from rlmesh_proto.adapters.v1 import tags_pb2
+from rlmesh_proto.env.v1 import contract_pb2, env_pb2, error_pb2, handshake_pb2
+from rlmesh_proto.eval.v1 import result_pb2
+from rlmesh_proto.model.v1 import model_pb2, spec_pb2
+
+from rlmesh import adapters as a
+from rlmesh import results, spaces, specs
+from rlmesh._cli.description import Description, ModelDescription
+from rlmesh._messages import env as m
+from rlmesh._wire.contract import contract_from_wire, contract_to_wire
+from rlmesh._wire.dynamic import DynamicEncoder
+from rlmesh._wire.env_codec import EnvWireCodec
+from rlmesh._wire.model_codec import ModelWireCodec
+from rlmesh._wire.model_spec import model_spec_from_wire, model_spec_to_wire
+from rlmesh._wire.results import (
+    read_record,
+    run_from_bytes,
+    run_from_json,
+    run_to_bytes,
+    run_to_json,
+    write_record,
+)
+from rlmesh.backends import NATIVE
+from rlmesh.dtypes import dtype
+from rlmesh.results._journal_header import JournalHeader
+from tests.conformance.inspected import inspected
+
+ENCODER = DynamicEncoder(NATIVE)
+
+# Fields of messages whose name in Python differs: message field -> fields of the dataclass.
+PAIRS: list[tuple[Any, type[Any], dict[str, tuple[str, ...]]]] = [
+    (
+        contract_pb2.EnvContract,
+        specs.EnvContract,
+        {"render": ("render_mode", "render_modes", "render_fps")},
+    ),
+    (contract_pb2.Registration, specs.Registration, {}),
+    (handshake_pb2.PeerInfo, specs.PeerInfo, {}),
+    (
+        handshake_pb2.SessionTerms,
+        specs.SessionTerms,
+        {"grace_period_ms": ("grace_period",), "idle_timeout_ms": ("idle_timeout",)},
+    ),
+    (handshake_pb2.TransportOffer, specs.TransportOffer, {}),
+    (env_pb2.OpenResponse, m.Opened, {"contract": ("served",), "received_sequence": ("received",)}),
+    (model_pb2.OpenResponse, m.Opened, {"spec": ("served",), "received_sequence": ("received",)}),
+    (tags_pb2.EnvTags, a.EnvTags, {}),
+    (tags_pb2.TaggedLeaf, a.TaggedLeaf, {}),
+    (tags_pb2.Feature, a.Feature, {}),
+    (spec_pb2.ModelSpec, a.ModelSpec, {}),
+    (spec_pb2.ModelInput, a.ModelInput, {"any_shape": ()}),
+    (spec_pb2.ModelOutput, a.ModelOutput, {"any_shape": ()}),
+    (result_pb2.RunResult, results.RunResult, {"timing": ("timing", "seconds")}),
+    (result_pb2.EpisodeResult, results.EpisodeResult, {"timing": ("timing", "seconds")}),
+    (result_pb2.JournalHeader, JournalHeader, {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("message", "ours", "renamed"), PAIRS, ids=[pair[0].DESCRIPTOR.full_name for pair in PAIRS]
+)
+def test_every_field_has_its_place(
+    message: Any, ours: type[Any], renamed: dict[str, tuple[str, ...]]
+) -> None:
+    listed = [renamed.get(field.name, (field.name,)) for field in message.DESCRIPTOR.fields]
+    assert sorted(name for names in listed for name in names) == sorted(
+        field.name for field in fields(ours)
+    )
+
+
+# One object of each dataclass, with every field away from its default.
+
+FEATURE = a.Feature(
+    "proprio/eef",
+    a.FeatureKind.STATE,
+    a.ImageLayout.CHW,
+    a.ColorSpace.BGR,
+    a.RotationFormat.AXIS_ANGLE,
+    a.Reference.DELTA,
+    unit="m",
+    frame="base",
+    range=(-2.0, 2.0),
+    element_names=("x", "y"),
+)
+BOX = spaces.Box(-1, 1, (3,), "float32")
+DICT = spaces.Dict({"arm": BOX})
+LEAF = a.TaggedLeaf(("arm",), FEATURE, offset=1, length=2)
+INPUT = a.ModelInput(
+    "state",
+    FEATURE,
+    dtype("float32"),
+    (4, 2),
+    a.MeanStd((0.5,), (2.0,)),
+    optional=True,
+    entrypoint="module:function",
+    history=4,
+)
+CONTRACT = specs.EnvContract(
+    id="Arm-v1",
+    observation_space=DICT,
+    action_space=DICT,
+    num_envs=2,
+    vector=True,
+    autoreset_mode=specs.AutoresetMode.SAME_STEP,
+    render_mode="rgb_array",
+    render_modes=("human", "rgb_array"),
+    render_fps=20.0,
+    metadata={"author": "us"},
+    tags=a.EnvTags((LEAF,), (LEAF,), ("robot:panda",)),
+    registration=specs.Registration(100, 9.5, True, {"size": 3}),
+    exposed=("instruction",),
+    reward_range=(-1.0, 3.0),
+    spec_version="1.0.7",
+)
+SPEC = a.ModelSpec(
+    id="policy",
+    inputs=(INPUT,),
+    outputs=(
+        a.ModelOutput("arm", FEATURE, dtype("float32"), (2,), a.MinMax((0.0,), (1.0,))),
+        a.ModelOutput(
+            "grip", replace(FEATURE, role="grip"), dtype("int8"), (2,), a.MeanStd((1.0,), (3.0,))
+        ),
+    ),
+    predict_forms=(a.PredictForm.CHUNK,),
+    chunk_length=8,
+    adaptation=a.Adaptation.NONE,
+    observation_space=DICT,
+    action_space=DICT,
+    metadata={"parameters": 7},
+    stateful=True,
+    spec_version="1.0.7",
+)
+OPENED = m.Opened(
+    specs.PeerInfo("1.0.7", "abc", "rlmesh 7", frozenset({specs.Capability.RESUME}), "arm server"),
+    "session",
+    CONTRACT,
+    specs.SessionTerms(1.5, 4096, 2.5),
+    b"key",
+    3,
+    (specs.TransportOffer(specs.TransportKind.FRAMES_TCP, ":5556"),),
+)
+FAILURE = results.EpisodeFailure(
+    "it broke",
+    "builtins.ValueError",
+    error_pb2.ERROR_CODE_INVALID_VALUE,
+    "Traceback",
+    "action['arm']",
+    "3 numbers",
+    "2",
+    -9,
+)
+EPISODE = results.EpisodeResult(
+    1,
+    7,
+    -2.5,
+    11,
+    results.EpisodeEnd.ERROR,
+    success=True,
+    env_id="Arm-v1",
+    timing=results.Timing(4.0, 1.0, 2.0, 0.5),
+    endpoint="tcp://127.0.0.1:5555",
+    error=FAILURE,
+    final_info={"is_success": True},
+    started_at=1.5e9,
+)
+RUN = results.RunResult(
+    (EPISODE,),
+    env_id="Arm-v1",
+    model_id="policy",
+    timing=results.Timing(5.0, 1.5, 2.5, 1.0),
+    instruction="lift it",
+    started_at=1.5e9,
+    metadata={"note": "first"},
+)
+HEADER = JournalHeader("policy", ("Arm-v1",), (7, 8), 2, "lift it", "1.0.7")
+
+
+def _contract(contract: specs.EnvContract) -> Any:
+    message = contract_pb2.EnvContract()
+    contract_to_wire(contract, message, ENCODER)
+    return contract_from_wire(message, NATIVE)
+
+
+def _spec(spec: a.ModelSpec) -> Any:
+    message = spec_pb2.ModelSpec()
+    model_spec_to_wire(spec, message, ENCODER)
+    return model_spec_from_wire(message, NATIVE)
+
+
+def _opened(codec: Any) -> Callable[[m.Opened], Any]:
+    return lambda opened: codec.read_reply(codec.write_reply(1, opened))[1]
+
+
+FULL: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+    "contract": (CONTRACT, _contract),
+    "spec": (SPEC, _spec),
+    "env-opened": (OPENED, _opened(EnvWireCodec(NATIVE))),
+    "model-opened": (replace(OPENED, served=SPEC), _opened(ModelWireCodec(NATIVE))),
+    "run": (RUN, lambda run: run_from_bytes(run_to_bytes(run, NATIVE), NATIVE)),
+    "run-json": (RUN, lambda run: run_from_json(run_to_json(run, NATIVE, None), NATIVE)),
+    "journal": (HEADER, lambda header: read_record(write_record(header, NATIVE), NATIVE)),
+}
+"""Objects, each with the function that writes it to the wire and reads it again."""
+
+
+# Dataclasses within these objects have pairs of their own, or none: their fields are checked too.
+_FIXED = {(results.RunResult, "spec_version")}
+"""Fields that the writer fills in, whatever the object has."""
+
+
+def _within(value: Any) -> Iterator[Any]:
+    """Yield every dataclass of ours in a value, itself included."""
+    if is_dataclass(value) and not isinstance(value, type):
+        yield value
+        for field in fields(value):
+            yield from _within(getattr(value, field.name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _within(item)
+
+
+def _is_default(owner: Any, field: Any) -> bool:
+    value = getattr(owner, field.name)
+    if isinstance(value, Enum) and value.value == "unspecified":
+        return True
+    if field.default_factory is not MISSING:
+        return bool(value == field.default_factory())
+    if field.default is not MISSING:
+        return bool(value == field.default)
+    return value is None or value in ("", 0, ())
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_every_field_is_away_from_its_default(name: str) -> None:
+    for owner in _within(FULL[name][0]):
+        unchanged = {
+            field.name
+            for field in fields(owner)
+            if _is_default(owner, field) and (type(owner), field.name) not in _FIXED
+        }
+        assert unchanged == set(), type(owner)
+
+
+def test_every_pair_has_an_object_that_is_sent() -> None:
+    sent = {type(part) for given, _ in FULL.values() for part in _within(given)}
+    assert {ours for _, ours, _ in PAIRS} <= sent
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_every_field_crosses_the_wire(name: str) -> None:
+    given, sent_and_read = FULL[name]
+    assert sent_and_read(given) == given
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(specs.EnvContract)])
+def test_every_field_of_a_contract_isinspected(name: str) -> None:
+    default = specs.EnvContract("", spaces.Discrete(1), spaces.Discrete(1))
+    changed = replace(CONTRACT, **{name: getattr(default, name)})
+    shown = [
+        inspected(Description("", OPENED.server, c, OPENED.terms)) for c in (CONTRACT, changed)
+    ]
+    assert shown[0][0] != shown[1][0], "the tree does not show it"
+    assert shown[0][1] != shown[1][1], "the facts do not have it"
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(a.ModelSpec)])
+def test_every_field_of_a_model_isinspected(name: str) -> None:
+    changed = replace(SPEC, **{name: getattr(a.ModelSpec(), name)})
+    shown = [
+        inspected(ModelDescription("", OPENED.server, s, OPENED.terms)) for s in (SPEC, changed)
+    ]
+    assert shown[0][0] != shown[1][0], "the tree does not show it"
+    assert shown[0][1] != shown[1][1], "the facts do not have it"
