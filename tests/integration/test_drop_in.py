@@ -12,6 +12,7 @@ from rlmesh import EnvServer
 from rlmesh.errors import (
     BusyError,
     ClosedError,
+    EnvError,
     InvalidValueError,
     RenderModeError,
     SpaceError,
@@ -140,11 +141,11 @@ def test_make_vec_connects_to_a_vector_or_to_several_environments() -> None:
         ([True, False], TypeError, "an array of bools .* got list"),
         (np.array([1, 0]), TypeError, "got one of int64"),
         (np.array([1.0, 0.0]), TypeError, "got one of float64"),
-        (np.array([True]), ValueError, "of shape"),
-        (np.array([False, False]), ValueError, "at least one lane"),
+        (np.array([True]), ValueError, r"shape \(2,\)"),
+        (np.array([False, False]), ValueError, "at least one True"),
     ],
 )
-def test_a_reset_mask_is_refused_as_in_gymnasium(mask: Any, error: type, match: str) -> None:
+def test_a_reset_mask_is_refused_as_in_gymnasium(mask: Any, error: Any, match: str) -> None:
     mode = gymnasium.vector.AutoresetMode.DISABLED
     vector = gymnasium.make_vec(
         "CartPole-v1", num_envs=2, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}
@@ -154,7 +155,7 @@ def test_a_reset_mask_is_refused_as_in_gymnasium(mask: Any, error: type, match: 
         remote.reset(seed=1)
         with pytest.raises(error):
             vector.reset(options={"reset_mask": mask})
-        with pytest.raises(error, match=match):
+        with pytest.raises((error, EnvError), match=match):
             remote.reset(options={"reset_mask": mask})
         remote.reset(options={"reset_mask": np.array([True, False])})
         remote.close()

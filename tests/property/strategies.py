@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral
 from typing import Any
 
 from hypothesis import strategies as st
@@ -329,7 +330,8 @@ def arrays_of(value: Any) -> Iterator[Any]:
     if isinstance(value, (tuple, list)):
         for part in value:
             yield from arrays_of(part)
-    elif hasattr(value, "shape") and 0 not in value.shape:
+    # NumPy's scalars have a shape too, but no memory.
+    elif hasattr(value, "shape") and 0 not in value.shape and not isinstance(value, Integral):
         yield value
 
 
