@@ -82,7 +82,7 @@ def test_core_imports_neither_numpy_nor_gymnasium_nor_grpc() -> None:
 
 @pytest.mark.parametrize("code", list(grpc.StatusCode), ids=lambda c: c.name)
 def test_every_status_code_is_an_error_with_the_address(code: grpc.StatusCode) -> None:
-    error = exception_of_status(code, "details", "tcp://here:1")
+    error = exception_of_status(code, "details", "tcp://here:1", "/service/Method")
     assert isinstance(error, errors.RLMeshError)
     assert "tcp://here:1" in str(error)
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import grpc
 import pytest
 from rlmesh_proto.env.v1 import contract_pb2, env_pb2
 
 from rlmesh._messages import env as m
+from rlmesh._messages.kinds import kind_of
 from rlmesh._session.client_session import ClientSession
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.versions import check_version, this_peer
+from rlmesh._transport.grpc.status import exception_of_status
 from rlmesh._wire.contract import contract_from_wire, contract_to_wire
 from rlmesh._wire.dynamic import DynamicEncoder
 from rlmesh._wire.env_codec import EnvWireCodec
+from rlmesh._wire.failures import raise_failure
 from rlmesh.backends import NATIVE
-from rlmesh.errors import CodecError, NewerSpecError, UnsupportedVersionError
+from rlmesh.errors import CodecError, NewerSpecError, RLMeshError, UnsupportedVersionError
 from rlmesh.spaces import Discrete
 from rlmesh.specs import AutoresetMode, Capability, EnvContract, TransportKind, TransportOffer
 
@@ -166,3 +170,59 @@ def test_a_refused_request_reports_no_time_of_the_environment() -> None:
 def test_a_version_error_has_both_versions_and_what_to_do(theirs: str, words: str) -> None:
     with pytest.raises(UnsupportedVersionError, match=rf"H-4: .*{words}.* install the same major"):
         check_version("1.0.0", theirs, "tcp://127.0.0.1:1")
+
+
+def test_messages_have_the_schemas_names_and_numbers() -> None:
+    assert {kind_of(body) for body in (RESET, m.ResetDone(m.ABSENT), m.Closed())} == {
+        "reset",
+        "close",
+    }
+    server = MemoryServer()
+
+    class Other(Changed):
+        def exchange(self, frame: Any, timeout: float | None) -> bytes:
+            request = env_pb2.SessionRequest.FromString(bytes(frame))
+            if request.WhichOneof("request") == "reset":
+                answer = env_pb2.SessionResponse(sequence=request.sequence)
+                answer.close.SetInParent()
+                return answer.SerializeToString()
+            return super().exchange(frame, timeout)
+
+    session = ClientSession(
+        lambda: Other(server.transport.connect(), lambda _: None),
+        CODEC,
+        this_peer("client", frozenset({Capability.RESUME})),
+        ConnectOptions(10.0, 0.0, None),
+        clock=server.clock,
+    )
+    with pytest.raises(CodecError, match="request 1 was answered with close to request 1"):
+        session.request(RESET, m.ResetDone)
+    raw = Raw(MemoryServer())
+    reply, _ = raw.ask(3, RESET)
+    assert isinstance(reply, m.Failure)
+    assert "the first request is open with sequence 0, got reset" in reply.message
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "words"),
+    [
+        (77, "out of coffee", "error code 77, which is none of this spec: out of coffee"),
+        (1, "", "the peer sent ERROR_CODE_USER_EXCEPTION without a message"),
+        (0, "", "error code 0, which is none of this spec: the peer sent error code 0 without a"),
+    ],
+)
+def test_an_error_has_its_number_and_is_never_blank(code: int, message: str, words: str) -> None:
+    with pytest.raises(RLMeshError) as caught:
+        raise_failure(m.Failure(code, message), "tcp://127.0.0.1:1")  # type: ignore[arg-type]
+    assert words in str(caught.value)
+
+
+def test_the_method_that_is_not_implemented_is_named() -> None:
+    code = grpc.StatusCode.UNIMPLEMENTED
+    error = exception_of_status(
+        code, "", "tcp://here:1", "/rlmesh.proto.env.v1.EnvService/Describe"
+    )
+    assert str(error) == (
+        "tcp://here:1 answers, but does not implement /rlmesh.proto.env.v1.EnvService/Describe: "
+        "UNIMPLEMENTED"
+    )

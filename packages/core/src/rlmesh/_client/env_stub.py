@@ -14,7 +14,7 @@ from rlmesh._client.connect import client_name, closed_on_failure, destination
 from rlmesh._client.transport_choice import Transport, TransportChoice
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.actions import encode_actions
-from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO
+from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO, batch_words
 from rlmesh._codec.validate import with_reports
 from rlmesh._messages import env as m
 from rlmesh._session.client_session import ClientSession
@@ -328,11 +328,8 @@ class EnvStub:
 
     def _decode(self, observation: m.Encoded) -> Any:
         if observation.batch_size != self._num_envs:
-            raise CodecError(
-                f"the observation is a batch of {observation.batch_size} instead of "
-                f"{self._num_envs}",
-                path="observation",
-            )
+            expected, actual = batch_words(self._num_envs), batch_words(observation.batch_size)
+            raise CodecError.of_rule("V-1", expected, actual, path="observation")
         if self._num_envs is None:
             return self._observation.decode(observation.slabs, copy=self._copy)
         return self._observation.decode_batch(observation.slabs, self._num_envs, copy=self._copy)

@@ -11,7 +11,7 @@ from rlmesh.backends import ArrayBackend, Buffer, Leaf
 from rlmesh.dtypes import dtype
 from rlmesh.errors import CodecError, InvalidValueError
 
-__all__ = ["FINAL_KEY", "FINAL_MASK_KEY", "LaneIO"]
+__all__ = ["FINAL_KEY", "FINAL_MASK_KEY", "LaneIO", "batch_words"]
 
 FINAL_KEY = "final_obs"
 """Info key of Gymnasium's last observations (autoreset SAME_STEP)."""
@@ -139,3 +139,8 @@ class LaneIO:
         final = [values[lane] for lane, here in enumerate(mask) if here]
         rest = {k: v for k, v in info.items() if k not in (FINAL_KEY, FINAL_MASK_KEY)}
         return mask, final, rest
+
+
+def batch_words(size: int | None) -> str:
+    """Return the form of a value in words."""
+    return "one value" if size is None else f"a batch of {size}"

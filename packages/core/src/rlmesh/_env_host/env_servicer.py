@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from rlmesh._codec import Validation
 from rlmesh._codec.actions import decode_actions
-from rlmesh._codec.lanes import LaneIO
+from rlmesh._codec.lanes import LaneIO, batch_words
 from rlmesh._codec.validate import with_reports
 from rlmesh._env_host.attributes import ExposedAttributes
 from rlmesh._env_host.describe_env import DescribedEnv
@@ -20,7 +20,7 @@ from rlmesh._wire.failures import failure_of_exception, failure_of_value
 from rlmesh.errors import CodecError, InvalidValueError
 from rlmesh.specs import AutoresetMode
 
-__all__ = ["EnvServicer", "batch_words"]
+__all__ = ["EnvServicer"]
 
 _log = logger("rlmesh.server")
 
@@ -302,8 +302,3 @@ class _InvalidResult(_Invalid):
     """The value is the environment's."""
 
     code = m.ErrorCode.INVALID_RESULT
-
-
-def batch_words(size: int | None) -> str:
-    """Return the form of a value in words."""
-    return "one value" if size is None else f"a batch of {size}"

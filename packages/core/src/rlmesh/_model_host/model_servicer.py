@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rlmesh._codec import SpaceCodec, Validation
+from rlmesh._codec.lanes import batch_words
 from rlmesh._codec.validate import with_reports
-from rlmesh._env_host.env_servicer import batch_words
 from rlmesh._messages import env as m
 from rlmesh._messages.model import (
     EndEpisode,

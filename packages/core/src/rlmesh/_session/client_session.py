@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from rlmesh._buffers import Frame
 from rlmesh._logs import logger, warn
 from rlmesh._messages import env as m
+from rlmesh._messages.kinds import kind_of
 from rlmesh._session.client_connection import ClientConnection, drop
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock
 from rlmesh._session.connect_options import ConnectOptions
@@ -169,7 +170,7 @@ class ClientSession:
         if isinstance(reply, m.Failure):
             self._raise(reply, self.address)
         if not isinstance(reply, m.Opened):
-            raise CodecError(f"the handshake was answered with {type(reply).__name__}")
+            raise CodecError(f"H-6: expected an open, got {kind_of(reply)}")
         check_version(SPEC_VERSION, reply.server.spec_version, self.address)
         return reply
 
@@ -301,9 +302,11 @@ class ClientSession:
         if isinstance(reply, m.Failure):
             self._raise(reply, self.address)
         if answered != sequence or not isinstance(reply, expected):
-            kind = type(reply).__name__
+            kind = kind_of(reply)
             raise self._ended(
-                CodecError(f"request {sequence} was answered with {kind} to request {answered}")
+                CodecError(
+                    f"Q-2: request {sequence} was answered with {kind} to request {answered}"
+                )
             )
         return reply
 

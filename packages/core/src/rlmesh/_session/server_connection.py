@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
+from rlmesh._messages.kinds import kind_of
 from rlmesh._session.server_session import ServerSession
 from rlmesh._session.session_log import log_refusal
 from rlmesh._session.session_manager import SessionManager
@@ -141,7 +142,7 @@ class ServerConnection:
         if not isinstance(body, m.Open) or request.sequence != 0:
             failure = m.Failure(
                 m.ErrorCode.MALFORMED if _is_open(body) else m.ErrorCode.WRONG_STATE,
-                f"the first request of a stream is Open with sequence 0, got {_name(body)} with "
+                f"H-2: the first request is open with sequence 0, got {kind_of(body)} with "
                 f"sequence {request.sequence}",
                 session_closed=True,
             )
@@ -195,10 +196,3 @@ def _refusal(body: m.RequestBody) -> m.Failure | None:
 
 def _is_open(body: m.RequestBody) -> bool:
     return isinstance(body, m.Open) or (isinstance(body, m.Malformed) and body.kind == "open")
-
-
-def _name(body: m.RequestBody) -> str:
-    """Return the name of a request for a message."""
-    if isinstance(body, m.Malformed):
-        return f"a malformed {body.kind} ({body.reason})"
-    return type(body).__name__

@@ -92,8 +92,18 @@ def raise_failure(failure: Failure, address: str) -> None:
     raise _exception(failure, address)
 
 
+_KNOWN_CODES = frozenset(map(int, ErrorCode))
+
+
+def _code_name(code: int) -> str:
+    return f"ERROR_CODE_{ErrorCode(code).name}" if code in _KNOWN_CODES else f"error code {code}"
+
+
 def _exception(failure: Failure, address: str) -> e.RLMeshError:
-    code, message = failure.code, failure.message
+    code = failure.code
+    message = failure.message or f"the peer sent {_code_name(code)} without a message"
+    if code not in _KNOWN_CODES:
+        message = f"error code {code}, which is none of this spec: {message}"
     facts = {
         "code": code,
         "session_closed": failure.session_closed,

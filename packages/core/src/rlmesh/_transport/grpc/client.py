@@ -92,7 +92,7 @@ class GrpcConnection:
         try:
             answer: bytes = unary(request, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise self._exception(error) from None
+            raise self._exception(error, method) from None
         self._answered = True
         return answer
 
@@ -218,7 +218,7 @@ class GrpcConnection:
                 f"{self.address} ended the session without an answer", address=self.address
             ) from None
         except grpc.RpcError as error:
-            raise self._exception(error) from None
+            raise self._exception(error, "Session") from None
         return answer
 
     def _give_up(self) -> None:
@@ -227,14 +227,15 @@ class GrpcConnection:
         if incoming is not None:
             incoming.cancel()
 
-    def _exception(self, error: Any) -> RLMeshError:
+    def _exception(self, error: Any, method: str) -> RLMeshError:
         details = error.details() or ""
         if self._is_refused(error.code(), details):
             why = explain(self._where, self._tls, details)
             if why:
                 _log.debug("%s: %s", self.address, details)
                 return ConnectionLostError(f"{self.address}: {why}", address=self.address)
-        return exception_of_status(error.code(), details, self.address)
+        name = f"/{self._service}/{method}"
+        return exception_of_status(error.code(), details, self.address, name)
 
     def _is_refused(self, code: grpc.StatusCode, details: str) -> bool:
         """Return whether a server that has never answered listens, and TLS may be in the way."""

@@ -34,11 +34,13 @@ _TRANSPORT: dict[grpc.StatusCode, type[e.TransportError]] = {
 }
 
 
-def exception_of_status(code: grpc.StatusCode, details: str, address: str) -> e.RLMeshError:
-    """Return the exception that stands for a call that ended with `code`."""
+def exception_of_status(
+    code: grpc.StatusCode, details: str, address: str, method: str
+) -> e.RLMeshError:
+    """Return the exception that stands for a call of a method that ended with `code`."""
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return e.WrongServiceError(
-            f"{address} answers, but serves no RLMesh service of this kind: {details}",
+            f"{address} answers, but does not implement {method}: {details or code.name}",
             address=address,
         )
     if code in _REMOTE:
