@@ -291,3 +291,18 @@ def test_a_session_is_a_loop_of_ones_own() -> None:
             free.reset()
     wanted = rlmesh.Model(Chunks()).run(WalkEnv(), seeds=SEEDS, execution_horizon=3)
     assert seen == [(e.reward, e.steps) for e in wanted.episodes]
+
+
+def test_a_horizon_longer_than_the_chunk_ends_the_run_here_and_served() -> None:
+    """It was silently shorter: another score than the one that was asked for."""
+    model = rlmesh.Model(Chunks())
+    too_long = "execution_horizon=4 actions, got one of 3"
+    with (
+        rlmesh.ModelServer(model) as server,
+        served([WalkEnv()]) as (address,),
+        rlmesh.RemoteModel(server.address, framework="native") as remote,
+    ):
+        for one in (model, remote):
+            with pytest.raises(errors.RunError, match=too_long):
+                rlmesh.evaluate(one, address, seeds=[0], execution_horizon=4)
+            rlmesh.evaluate(one, address, seeds=[0], execution_horizon=3)

@@ -247,7 +247,9 @@ def test_bad_observations_never_leave_the_client() -> None:
 
 def test_strict_validation_refuses_what_is_outside_of_a_space() -> None:
     with served(Echo(), validation="strict") as remote:
-        with pytest.raises(errors.InvalidValueError, match=r"observation: 101.0 at \[0\], outside"):
+        with pytest.raises(
+            errors.InvalidValueError, match=r"observation: F-1: .* 101.0 at \[0\], outside"
+        ):
             remote.predict(seen(101))
         assert remote.predict(seen(1)) == 1
 

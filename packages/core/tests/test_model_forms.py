@@ -13,6 +13,7 @@ from rlmesh._policy.forms import METHODS, EpisodeContext, ModelForms
 from rlmesh._policy.policy import LocalPolicy
 from rlmesh.adapters import DELEGATED, Adaptation, ModelSpec, PredictForm
 from rlmesh.backends import NATIVE
+from rlmesh.errors import AdapterError
 from rlmesh.specs import EnvContract
 
 SINGLE, BATCH, CHUNK, CHUNK_BATCH = PredictForm
@@ -242,7 +243,7 @@ def asked(policy: LocalPolicy) -> list[list[int]]:
         ([CHUNK_BATCH], {"execution_horizon": 1}, True, [[1], [3]]),
         ([CHUNK_BATCH], {"max_batch_size": 1}, False, [[1, 2, 3], [3, 4, 5]]),
         ([SINGLE, CHUNK_BATCH], {}, False, [[1], [3]]),
-        ([SINGLE, CHUNK_BATCH], {"execution_horizon": 9}, True, [[1, 2, 3], [3, 4, 5]]),
+        ([SINGLE, CHUNK_BATCH], {"execution_horizon": 3}, True, [[1, 2, 3], [3, 4, 5]]),
     ],
 )
 def test_in_which_form_a_model_is_asked(
@@ -251,6 +252,26 @@ def test_in_which_form_a_model_is_asked(
     policy = LocalPolicy(having(*forms), **arguments)
     assert policy.is_batched is batched
     assert asked(policy) == actions
+
+
+@pytest.mark.parametrize("forms", [[CHUNK], [CHUNK_BATCH], [SINGLE, CHUNK]])
+def test_a_horizon_longer_than_the_chunk_is_an_error(forms: list[PredictForm]) -> None:
+    policy = LocalPolicy(having(*forms), execution_horizon=9)
+    with pytest.raises(AdapterError, match=r"execution_horizon=9 actions, got one of 3; pass"):
+        asked(policy)
+
+
+@pytest.mark.parametrize("horizon", [None, 2, 3])
+@pytest.mark.parametrize("declared", [0, 2, 3, 5])
+def test_chunks_are_as_long_as_the_spec_states(declared: int, horizon: int | None) -> None:
+    spec = ModelSpec(predict_forms=(CHUNK,), chunk_length=declared)
+    policy = LocalPolicy(having(CHUNK), spec, execution_horizon=horizon)
+    cut = min(3, horizon or 3)
+    if declared and cut != min(declared, horizon or declared):
+        with pytest.raises(AdapterError, match=rf"expected chunks of {declared} actions"):
+            asked(policy)
+    else:
+        assert [len(chunk) for chunk in asked(policy)] == [cut, cut]
 
 
 @pytest.mark.parametrize(

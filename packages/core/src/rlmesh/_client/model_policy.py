@@ -7,7 +7,7 @@ from typing import Any
 
 from rlmesh._client.model_stub import ModelStub
 from rlmesh._policy.forms import EpisodeContext
-from rlmesh._policy.policy import OFFERED_KEY, form_of
+from rlmesh._policy.policy import OFFERED_KEY, check_chunk, form_of
 from rlmesh.adapters import ModelSpec, PredictForm
 
 __all__ = ["RemotePolicy"]
@@ -19,8 +19,8 @@ class RemotePolicy:
     Args:
         stub: Session with the model, for the environment.
         spec: Spec of the model.
-        execution_horizon: Maximum number of actions to execute of a chunk. None: the whole chunk if
-            the model predicts only chunks, else one action.
+        execution_horizon: Number of actions to execute of each chunk. None: the whole chunk if the
+            model predicts only chunks, else one action.
         max_batch_size: Maximum number of observations in a request; None: no limit.
 
     Raises:
@@ -45,6 +45,7 @@ class RemotePolicy:
         }
         self._stub = stub
         self._most = execution_horizon or 0
+        self._declared = spec.chunk_length
         self._form = form_of(
             frozenset(own) or available, available, execution_horizon, max_batch_size
         )
@@ -74,12 +75,17 @@ class RemotePolicy:
             return [self._of_one(lane, seen) for lane, seen in zip(lanes, observations)]
         if self._form is PredictForm.BATCH:
             return [[action] for action in stub.predict_values(lanes, observations)]
-        return stub.predict_value_chunks(lanes, observations, self._most)
+        chunks = stub.predict_value_chunks(lanes, observations, self._most)
+        for chunk in chunks:
+            check_chunk(len(chunk), self._most, self._declared)
+        return chunks
 
     def _of_one(self, lane: int, observation: Any) -> list[Any]:
         if self._form in (PredictForm.SINGLE, PredictForm.BATCH):
             return [self._stub.predict(lane, observation)]
-        return self._stub.unstacked(*self._stub.predict_chunk(lane, observation, self._most))
+        actions, length = self._stub.predict_chunk(lane, observation, self._most)
+        check_chunk(length, self._most, self._declared)
+        return self._stub.unstacked(actions, length)
 
     def watch(self, observation: Any, context: EpisodeContext) -> None:
         """Send the observation as a prediction, and drop its actions; see `Policy.watch`."""

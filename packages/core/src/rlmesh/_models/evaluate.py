@@ -68,8 +68,9 @@ def evaluate(
         tls: Certificates for addresses `grpcs://host:port`; see `rlmesh.TLS`.
         connect_timeout: Seconds that each connection attempt may take.
         max_batch_size: Largest number of observations of one forward pass; None: no limit.
-        execution_horizon: Largest number of actions of a chunk to take before the model is called
-            again; None: all if the model predicts only chunks, else one.
+        execution_horizon: Number of actions of each chunk to take before the model is called
+            again; a shorter chunk ends the run. None: all if the model predicts only chunks, else
+            one.
         max_episode_steps: Number of steps after which an episode is cut (`EpisodeEnd.LIMIT`);
             None: no limit.
         max_episode_seconds: Seconds after the start of its reset from which an episode is cut, at

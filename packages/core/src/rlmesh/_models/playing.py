@@ -55,8 +55,9 @@ class PlaysEpisodes:
             max_episode_steps: Number of steps after which an episode is cut; None: no limit.
             max_episode_seconds: Seconds after the start of its reset from which an episode is cut,
                 at the end of a step; None: no limit.
-            execution_horizon: Largest number of actions of a chunk to take before the model is
-                called again; None: all if the model predicts only chunks, else one.
+            execution_horizon: Number of actions of each chunk to take before the model is called
+                again; a shorter chunk ends the run. None: all if the model predicts only chunks,
+                else one.
             hooks: Observers of the run: an object with some of the methods of `rlmesh.Hooks`, or a
                 list of such objects.
             journal: File to which each episode is written as soon as it has ended; None: none.

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 from rlmesh._policy.forms import EpisodeContext, ModelForms
 from rlmesh.adapters import ModelSpec, PredictForm
+from rlmesh.errors import AdapterError
 
-__all__ = ["OFFERED_KEY", "LocalPolicy", "Policy", "form_of"]
+__all__ = ["OFFERED_KEY", "LocalPolicy", "Policy", "check_chunk", "form_of"]
 
 OFFERED_KEY = "rlmesh.offered"
 """Key of a spec's metadata: which of its forms the model has itself, so that evaluation asks it in
@@ -65,8 +66,8 @@ class LocalPolicy:
     Args:
         forms: The model, fitted to the environment.
         spec: The model's spec; None: none.
-        execution_horizon: Largest number of actions of a chunk to take; None: all if the model
-            predicts only chunks, else one.
+        execution_horizon: Number of actions of each chunk to take; None: all if the model predicts
+            only chunks, else one.
         max_batch_size: Largest number of observations of one forward pass; None: no limit.
 
     Raises:
@@ -86,6 +87,7 @@ class LocalPolicy:
     ) -> None:
         self._forms = forms
         self._most = execution_horizon or 0
+        self._declared = spec.chunk_length if isinstance(spec, ModelSpec) else 0
         self.max_batch_size = max_batch_size
         self._form = form_of(forms.offered, forms.available, execution_horizon, max_batch_size)
         self.is_batched = self._form in (PredictForm.BATCH, PredictForm.CHUNK_BATCH)
@@ -113,11 +115,13 @@ class LocalPolicy:
         if form is PredictForm.BATCH:
             return [[a] for a in forms.actions.unstack(forms.predict_batch(batch, contexts), count)]
         chunks, length = forms.predict_chunk_batch(batch, contexts, self._most)
+        check_chunk(length, self._most, self._declared)
         flat = forms.actions.unstack(chunks, count * length)
         return [flat[i * length : (i + 1) * length] for i in range(count)]
 
     def _chunk(self, observation: Any, context: EpisodeContext) -> list[Any]:
         chunk, length = self._forms.predict_chunk(observation, context, self._most)
+        check_chunk(length, self._most, self._declared)
         return self._forms.actions.unstack(chunk, length)
 
     def watch(self, observation: Any, context: EpisodeContext) -> None:
@@ -142,6 +146,29 @@ def _own(action: Any) -> Any:
         return action
     copied = getattr(action, "clone", None) or getattr(action, "copy", None)
     return copied() if callable(copied) else action
+
+
+def check_chunk(length: int, horizon: int, declared: int) -> None:
+    """Check the length of a chunk, which was cut at the horizon if it was longer.
+
+    Args:
+        length: Number of actions that came.
+        horizon: Number of actions to execute of each chunk; 0: all.
+        declared: Length of a chunk by the model's spec; 0: any.
+
+    Raises:
+        AdapterError: If the chunk is shorter than the horizon, or not as long as the spec states.
+    """
+    expected = min(declared, horizon or declared)
+    if declared and length != expected:
+        raise AdapterError(
+            f"expected chunks of {declared} actions (ModelSpec.chunk_length), got one of {length}"
+        )
+    if length < horizon:
+        raise AdapterError(
+            f"expected chunks of at least execution_horizon={horizon} actions, got one of "
+            f"{length}; pass execution_horizon={length}, or none"
+        )
 
 
 def form_of(
