@@ -8,6 +8,7 @@ client that leaves the choice open; a module of such tests overrides the fixture
 
 from __future__ import annotations
 
+import functools
 import signal
 import zlib
 from collections import defaultdict
@@ -18,6 +19,7 @@ import pytest
 
 from rlmesh._transport.socket.unix import SUPPORTED
 from tests.certificates import new_authority
+from tests.integration.envs import MischiefEnv
 from tests.size import LONG
 
 # In the background of a shell Ctrl-C is ignored, and so it would be in the processes of the tests.
@@ -50,6 +52,18 @@ def authority() -> Any:
 def roots(authority: Any) -> bytes:
     """The authority's certificate, in PEM."""
     return bytes(authority.cert_pem.bytes())
+
+
+@pytest.fixture
+def note(tmp_path: Path) -> Path:
+    """A file into which environments write what happens to them."""
+    return tmp_path / "note"
+
+
+@pytest.fixture
+def factory(note: Path) -> Any:
+    """A factory of environments that make trouble."""
+    return functools.partial(MischiefEnv, str(note))
 
 
 @pytest.hookimpl(trylast=True)  # After -k and -m, so that `-k grpc` runs every test over gRPC.
