@@ -24,6 +24,7 @@ __all__ = [
     "StubbornEnv",
     "ThreadedEnv",
     "make_slowly",
+    "plays_on",
 ]
 
 
@@ -223,3 +224,9 @@ class SlowToUnpack:
 
     def __call__(self) -> CounterEnv:
         return CounterEnv()
+
+
+def plays_on(remote: rlmesh.RemoteEnv) -> None:
+    """Play a step on a served `CounterEnv`, and close the client."""
+    assert remote.reset(seed=1) == (0, {})
+    assert remote.step(1) == (1, 1.0, False, False, {"action": 1})

@@ -12,7 +12,6 @@ import time
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,8 @@ from rlmesh_proto.env.v1 import env_pb2, env_pb2_grpc
 import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._codec import ValidationWarning
-from tests.integration.envs import CounterEnv, ScriptedEnv
-from tests.processes import ROOT, until
+from tests.integration.envs import CounterEnv, ScriptedEnv, plays_on
+from tests.processes import ROOT
 from tests.size import LONG
 
 
@@ -36,11 +35,6 @@ def client_of(env: Any, **options: Any) -> Generator[RemoteEnv, None, None]:
             yield remote
         finally:
             remote.close()
-
-
-def plays_on(remote: RemoteEnv) -> None:
-    assert remote.reset(seed=1) == (0, {})
-    assert remote.step(1) == (1, 1.0, False, False, {"action": 1})
 
 
 @pytest.mark.every_transport
@@ -122,116 +116,6 @@ def test_a_bad_action_is_refused_before_it_leaves(action: Any) -> None:
         assert caught.value.expected == "an integer from 0 to 1"
         assert env.step_count == 0
         plays_on(remote)
-
-
-def raw_session(address: str, *requests: env_pb2.SessionRequest) -> list[env_pb2.SessionResponse]:
-    with grpc.insecure_channel(address.removeprefix("tcp://")) as channel:
-        stub = env_pb2_grpc.EnvServiceStub(channel)
-        return list(stub.Session(iter(requests), timeout=10))
-
-
-def request(sequence: int, **parts: Any) -> env_pb2.SessionRequest:
-    return env_pb2.SessionRequest(sequence=sequence, **parts)
-
-
-def opened(version: str = rlmesh.__version__) -> env_pb2.SessionRequest:
-    message = env_pb2.SessionRequest(sequence=0)
-    message.open.client.spec_version = version
-    return message
-
-
-def step_of(sequence: int, action: int) -> env_pb2.SessionRequest:
-    message = env_pb2.SessionRequest(sequence=sequence)
-    message.step.action.slabs.append(action.to_bytes(8, "little"))
-    return message
-
-
-RESET = env_pb2.ResetRequest()
-CLOSE = env_pb2.CloseRequest()
-
-
-@pytest.mark.own_transport
-def test_a_server_checks_the_actions_of_a_careless_client() -> None:
-    env = CounterEnv()
-    with EnvServer(env) as server:
-        answers = raw_session(
-            server.address, opened(), request(1, reset=RESET), step_of(2, 7), step_of(3, 1)
-        )
-        assert answers[2].error.code == 3 and answers[2].error.path == "action"
-        assert answers[3].step.observation.slabs == [(1).to_bytes(8, "little")]
-        assert env.step_count == 1
-
-
-@pytest.mark.own_transport
-def test_a_request_that_comes_again_is_answered_again_and_not_applied() -> None:
-    env = CounterEnv()
-    with EnvServer(env) as server:
-        answers = raw_session(
-            server.address, opened(), request(1, reset=RESET), step_of(2, 1), step_of(2, 1)
-        )
-    assert answers[3] == answers[2]
-    assert env.step_count == 1
-
-
-@pytest.mark.own_transport
-@pytest.mark.parametrize("wrong", [0, 1, 4, 2**63])
-def test_a_request_out_of_sequence_is_refused_and_counts_nothing(wrong: int) -> None:
-    env = CounterEnv()
-    with EnvServer(env) as server:
-        answers = raw_session(
-            server.address,
-            opened(),
-            request(1, reset=RESET),
-            step_of(2, 1),
-            step_of(wrong, 1),
-            step_of(3, 1),
-        )
-    assert answers[3].error.code == 6 and not answers[3].error.session_closed
-    assert answers[4].WhichOneof("response") == "step"
-    assert env.step_count == 2
-
-
-@pytest.mark.own_transport
-def test_the_first_request_is_open() -> None:
-    with EnvServer(CounterEnv()) as server:
-        (answer,) = raw_session(server.address, request(1, reset=RESET))
-        assert answer.error.code == 5 and answer.error.session_closed
-
-
-@pytest.mark.own_transport
-def test_a_request_of_a_newer_spec_is_refused_and_the_session_goes_on() -> None:
-    with EnvServer(CounterEnv()) as server:
-        unknown = env_pb2.SessionRequest.FromString(b"\x08\x01\xfa\x07\x00")
-        answers = raw_session(server.address, opened(), unknown, request(2, reset=RESET))
-        assert answers[1].error.code == 8 and not answers[1].error.session_closed
-        assert answers[2].WhichOneof("response") == "reset"
-
-
-@pytest.mark.parametrize("version", ["", "0.9.0", "1.0.0rc0", "1.0.0", "2.0.0", "nonsense"])
-def test_a_spec_version_that_does_not_talk_is_refused(version: str) -> None:
-    with EnvServer(CounterEnv()) as server:
-        (answer,) = raw_session(server.address, opened(version))
-        assert answer.error.code == 7 and answer.error.session_closed
-        assert list(answer.error.choices) == [rlmesh.__version__]
-        plays_on(RemoteEnv(server.address))
-
-
-def test_a_client_refuses_a_server_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    with EnvServer(CounterEnv()) as server:
-        monkeypatch.setattr("rlmesh._session.client_session.SPEC_VERSION", "2.0.0")
-        with pytest.raises(errors.UnsupportedVersionError) as caught:
-            RemoteEnv(server.address)
-        assert caught.value.choices == (rlmesh.__version__,)
-
-
-def test_noise_ends_the_stream_with_a_word_and_the_server_lives_on() -> None:
-    with EnvServer(CounterEnv()) as server:
-        with grpc.insecure_channel(server.address.removeprefix("tcp://")) as channel:
-            stream: Any = channel.stream_stream("/rlmesh.proto.env.v1.EnvService/Session")
-            (data,) = list(stream(iter([b"\xff\xff\xff"]), timeout=10))
-        answer = env_pb2.SessionResponse.FromString(data)
-        assert answer.error.code == 2 and answer.error.session_closed
-        plays_on(RemoteEnv(server.address))
 
 
 @pytest.mark.every_transport
@@ -517,75 +401,3 @@ def test_a_closed_connection_holds_no_stream() -> None:
         connection: Any = remote._stub._session._transport  # What a hang at exit came from.
         remote.close()
         assert connection._incoming is None
-
-
-# Idle clients.
-
-
-@pytest.mark.every_transport
-def test_a_client_that_asks_for_nothing_loses_its_session_and_is_told_why() -> None:
-    options = ServeOptions(idle_timeout=1)
-    with EnvServer(CounterEnv(), options=options) as server:
-        remote = RemoteEnv(server.address)
-        for _ in range(15):
-            remote.reset()
-            time.sleep(0.1)
-        assert len(server._manager._sessions) == 1, "it was never idle for so long"
-        until(lambda: not server._manager._sessions, 10)
-        with RemoteEnv(server.address) as other:
-            plays_on(other)
-        with pytest.raises(errors.SessionLostError, match=r"no request for 1 s \(idle_timeout"):
-            remote.reset()
-
-
-@pytest.mark.every_transport
-def test_a_session_is_not_idle_while_its_call_runs() -> None:
-    class SlowEnv(CounterEnv):
-        def step(self, action: Any) -> Any:
-            time.sleep(3)
-            return super().step(action)
-
-    with (
-        EnvServer(SlowEnv(), options=ServeOptions(idle_timeout=1)) as server,
-        RemoteEnv(server.address) as remote,
-    ):
-        remote.reset()
-        assert remote.step(1)[0] == 1
-
-
-def test_the_watch_ends_with_the_sessions() -> None:
-    def watching() -> list[str]:
-        return [t.name for t in threading.enumerate() if t.name == "rlmesh-idle"]
-
-    with EnvServer(CounterEnv(), options=ServeOptions(idle_timeout=0.2)) as server:
-        for _ in range(2):
-            with RemoteEnv(server.address):
-                until(watching, 10)
-            until(lambda: not watching(), 10)
-
-
-@pytest.mark.every_transport
-def test_a_client_that_gives_up_its_session_leaves_the_environment_to_the_next() -> None:
-    with EnvServer(CounterEnv()) as server:
-        remote = RemoteEnv(server.address)
-        remote.reset()
-
-        def refuse(data: Any) -> Any:
-            raise errors.CodecError("not to my taste")
-
-        remote._stub._session._codec.read_reply = refuse  # type: ignore[method-assign]
-        with pytest.raises(errors.CodecError):
-            remote.step(1)
-        with RemoteEnv(server.address, wait=5) as other:  # Much sooner than a grace period.
-            assert other.reset()[0] == 0
-
-
-@pytest.mark.every_transport
-def test_a_request_over_the_limit_is_not_sent_and_the_session_goes_on() -> None:
-    with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
-        remote.reset()
-        session = remote._stub._session
-        session.terms = replace(session.terms, max_message_bytes=100_000)
-        with pytest.raises(errors.LimitError, match="100000"):
-            remote.reset(options={"large": bytes(200_000)})
-        assert remote.step(1)[0] == 1
