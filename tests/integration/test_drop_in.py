@@ -153,9 +153,9 @@ def test_a_reset_mask_is_refused_as_in_gymnasium(mask: Any, error: Any, match: s
     with EnvServer(vector) as server:
         remote = RemoteVectorEnv(server.address)
         remote.reset(seed=1)
-        with pytest.raises(error):
+        with pytest.raises((error, AssertionError)):  # The latter by older versions of Gymnasium.
             vector.reset(options={"reset_mask": mask})
-        with pytest.raises((error, EnvError), match=match):
+        with pytest.raises((error, EnvError), match=rf"{match}|must contain a boolean"):
             remote.reset(options={"reset_mask": mask})
         remote.reset(options={"reset_mask": np.array([True, False])})
         remote.close()

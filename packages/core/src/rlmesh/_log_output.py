@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __all__ = [
     "FACTS",
@@ -33,7 +33,13 @@ FACTS = "rlmesh_facts"
 """Name of the attribute of a record that has the facts of its event."""
 
 
-class _Output(logging.StreamHandler[Any]):
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[Any]
+else:
+    _StreamHandler = logging.StreamHandler  # Python 3.10 has no subscript of it.
+
+
+class _Output(_StreamHandler):
     """A handler that writes to what `sys.stderr` is at that time.
 
     Args:

@@ -371,7 +371,9 @@ class GymnasiumRemoteVectorEnv(
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the session."""
-        self._stub.close()
+        # Gymnasium's finalizer also closes a client whose constructor has failed.
+        if "_stub" in self.__dict__:
+            self._stub.close()
 
 
 def _check_mask(mask: Any) -> None:
