@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar
 
 import gymnasium
@@ -38,6 +38,7 @@ __all__ = [
 
 Level = Literal["off", "warn", "strict"]
 ArrayT = TypeVar("ArrayT")
+Self = TypeVar("Self", bound="GymnasiumRemoteVectorEnv[Any]")
 
 
 class ClientOptions(TypedDict, total=False):
@@ -371,6 +372,18 @@ class GymnasiumRemoteVectorEnv(
     def close_extras(self, **kwargs: Any) -> None:
         """End the session."""
         self._stub.close()
+
+    # Gymnasium's vectors, unlike its environments, are no context managers.
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 def _check_mask(mask: Any, num_envs: int) -> None:

@@ -19,6 +19,7 @@ from rlmesh._policy.events import (
     StepEvent,
     notify,
 )
+from rlmesh._policy.owned import owned
 from rlmesh.results import EpisodeFailure, EpisodeResult, RunResult, Timing
 
 __all__ = ["RunProgress"]
@@ -81,13 +82,14 @@ class RunProgress:
         """Report the start of an episode."""
         if self._report is not None:
             self._report.began(attempt)
-        if not self._audience.episode_start:
+        if not self._audience.episode_start and not self.watches_steps:
             return
+        attempt.reported = owned(attempt.observation)
         planned = attempt.planned
         event = ResetEvent(
             planned.index,
             planned.seed,
-            attempt.observation,
+            attempt.reported,
             attempt.info,
             **_place(attempt, state),
         )
@@ -97,12 +99,12 @@ class RunProgress:
         self,
         attempt: RunningEpisode,
         state: EndpointState,
-        before: Any,
         action: Any,
         result: StepResult,
     ) -> None:
         """Report a step."""
         observation, reward, terminated, truncated, info = result
+        before, attempt.reported = attempt.reported, owned(observation)
         event = StepEvent(
             episode=attempt.planned.index,
             seed=attempt.planned.seed,
@@ -113,7 +115,7 @@ class RunProgress:
             terminated=terminated,
             truncated=truncated,
             info=info,
-            next_observation=observation,
+            next_observation=attempt.reported,
             **_place(attempt, state),
         )
         notify(self._audience.step, event)
