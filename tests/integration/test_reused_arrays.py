@@ -29,16 +29,18 @@ class ReusingEnv(gymnasium.Env[Any, Any]):
 
     def __init__(self) -> None:
         self.state = {"x": np.zeros(2, np.float32), "n": np.int64(0)}
+        self.info = {"seen": self.state["x"], "lists": [[0.0]]}
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         super().reset(seed=seed)
-        self.state["x"][:] = 0
-        return self.state, {}
+        self.state["x"][:] = self.info["lists"][0][0] = 0
+        return self.state, self.info
 
     def step(self, action: Any) -> Any:
         action *= 0
         self.state["x"] += 1
-        return self.state, 0.0, bool(self.state["x"][0] == 3), False, {}
+        self.info["lists"][0][0] += 1
+        return self.state, 0.0, bool(self.state["x"][0] == 3), False, self.info
 
 
 class CopyingEnv(ReusingEnv):
@@ -63,14 +65,14 @@ class Witness:
     """A hook that keeps what its events have, and looks at it when the run has ended."""
 
     def __init__(self) -> None:
-        self.kept: list[tuple[Any, Any, Any]] = []
         self.first: list[Any] = []
+        self.steps: list[Any] = []
 
     def on_episode_start(self, event: Any) -> None:
-        self.first.append(event.observation)
+        self.first.append(event)
 
     def on_step(self, event: Any) -> None:
-        self.kept.append((event.observation, event.action, event.next_observation))
+        self.steps.append(event)
 
 
 def played(how: str, env: type[ReusingEnv], hooks: list[Any]) -> None:
@@ -102,6 +104,11 @@ def episodes(folder: Path) -> Iterator[tuple[list[float], list[float]]]:
         yield [float(o["x"][1]) for o in one.observations], [float(a[1]) for a in one.actions]
 
 
+def seen_in(info: Any, how: str) -> tuple[float, float]:
+    """Return the two numbers of an info of `ReusingEnv`, in which a vector has one lane more."""
+    return float(np.ravel(info["seen"])[1]), float(info["lists"][0][0])
+
+
 @pytest.mark.parametrize("env", [ReusingEnv, CopyingEnv])
 @pytest.mark.parametrize("how", ["wrap", "local", "vector", "served", "views"])
 def test_what_is_recorded_is_what_was_seen_and_taken(
@@ -112,10 +119,14 @@ def test_what_is_recorded_is_what_was_seen_and_taken(
     played(how, env, [witness, recorder])
     recorder.close()
     assert list(episodes(tmp_path / "recorded")) == [(STEPS, [0.5] * 3)]
-    assert [float(o["x"][1]) for o in witness.first] == [0]
-    for step, (before, action, after) in enumerate(witness.kept):
-        assert (float(before["x"][1]), float(after["x"][1])) == (step, step + 1)
-        assert action.tolist() == [0.5, 0.5]
+    (first,) = witness.first
+    assert (first.observation["x"][1], *seen_in(first.info, how)) == (0, 0, 0)
+    assert [event.step for event in witness.steps] == [0, 1, 2]
+    for event in witness.steps:
+        before, after = event.observation["x"][1], event.next_observation["x"][1]
+        assert (before, after) == (event.step, event.step + 1)
+        assert event.action.tolist() == [0.5, 0.5]
+        assert seen_in(event.info, how) == (event.step + 1, event.step + 1)
 
 
 @pytest.mark.parametrize("form", ["predict", "predict_batch", "predict_chunk"])

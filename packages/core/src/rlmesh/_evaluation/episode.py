@@ -65,7 +65,7 @@ class RunningEpisode:
 
     Attributes:
         observation: The latest observation.
-        reported: The observation of the latest event, a copy: a model may write to its own.
+        reported: The observation of the latest event, a copy, because a model may write to its own.
         info: The latest info.
         actions: Actions that are still to be taken.
         ready: Time since which the episode waits, by `time.perf_counter`.

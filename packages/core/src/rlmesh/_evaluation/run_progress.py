@@ -90,7 +90,7 @@ class RunProgress:
             planned.index,
             planned.seed,
             attempt.reported,
-            attempt.info,
+            owned(attempt.info),
             **_place(attempt, state),
         )
         notify(self._audience.episode_start, event)
@@ -114,7 +114,7 @@ class RunProgress:
             reward=reward,
             terminated=terminated,
             truncated=truncated,
-            info=info,
+            info=owned(info),
             next_observation=attempt.reported,
             **_place(attempt, state),
         )
@@ -131,7 +131,7 @@ class RunProgress:
         if self._report is not None:
             self._report.ended(result)
         if self._audience.episode_end:
-            notify(self._audience.episode_end, EpisodeEndEvent(result, attempt.info))
+            notify(self._audience.episode_end, EpisodeEndEvent(result, owned(attempt.info)))
 
     def stop_report(self) -> None:
         """Show how far the run has come; it is over for any reason."""

@@ -9,10 +9,11 @@ __all__ = ["owned"]
 
 
 def owned(value: Any) -> Any:
-    """Copy the arrays of a value so that the caller owns them; return other parts unchanged.
+    """Copy the arrays and containers of a value so that the caller owns them.
 
     Args:
-        value: An observation or action: arrays of any library, in dicts, lists and tuples.
+        value: An observation, action or info: arrays of any library and other values, in dicts,
+            lists and tuples. Other values are returned unchanged.
     """
     if isinstance(value, dict):
         copied: dict[Any, Any] = copy.copy(value)

@@ -50,10 +50,10 @@ class RecordedEnv:
         self._end_episode(EpisodeEnd.LIMIT)
         observation, info = self.env.reset(seed=seed, options=options)
         self._episode += 1
-        # The caller may write to the observation, and the environment may reuse its arrays.
-        seen = owned(observation)
-        self._playing = _Episode(self._episode, seed, seen, info)
-        start = ResetEvent(self._episode, seed, seen, info, self.env)
+        # The caller may write to the observation, and the environment may reuse its objects.
+        seen, seen_info = owned(observation), owned(info)
+        self._playing = _Episode(self._episode, seed, seen, seen_info)
+        start = ResetEvent(self._episode, seed, seen, seen_info, self.env)
         self._send("on_episode_start", start)
         return observation, info
 
@@ -72,7 +72,7 @@ class RecordedEnv:
                 reward=float(reward),
                 terminated=bool(terminated),
                 truncated=bool(truncated),
-                info=info,
+                info=owned(info),
                 next_observation=owned(observation),
                 env=self.env,
             )
