@@ -38,8 +38,19 @@ class RemoteSpec(EnvSpec):
 
     @classmethod
     def of(cls, spec: EnvSpec, client: Any) -> RemoteSpec:
-        """Return a spec of a client with the fields of another spec."""
+        """Return a spec of a client with the fields of another spec.
+
+        What that spec leaves open, as the registered one of `gymnasium.make` does, are the facts of
+        the served environment: its limit of steps, its reward threshold, and its determinism.
+        """
         made = cls(**_fields(spec))
+        known = client.env_contract.registration
+        if known is not None:
+            if made.max_episode_steps is None:
+                made.max_episode_steps = known.max_episode_steps
+            if made.reward_threshold is None:
+                made.reward_threshold = known.reward_threshold
+            made.nondeterministic = made.nondeterministic or known.nondeterministic
         made._client = weakref.ref(client)
         made._served = _served_spec(client.env_contract)
         return made

@@ -171,7 +171,7 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
             self.action_space = spaces_to_gymnasium(contract.action_space)
             self.render_mode = contract.render_mode
             self.metadata = self._metadata(contract)
-            self._spec: EnvSpec | None = RemoteSpec.of(self._spec_of(contract), self)
+            self._spec: EnvSpec | None = RemoteSpec.of(self._own_spec(), self)
 
     @property
     def spec(self) -> EnvSpec | None:
@@ -185,15 +185,11 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
         # `gymnasium.make` replaces the spec of what it makes.
         self._spec = None if spec is None else RemoteSpec.of(spec, self)
 
-    def _spec_of(self, contract: EnvContract) -> EnvSpec:
-        """Return a spec that connects to the same address, with the served environment's limits."""
-        known = contract.registration
+    def _own_spec(self) -> EnvSpec:
+        """Return a spec that connects to the same address."""
         return EnvSpec(
             REMOTE_ID,
             entry_point=f"{type(self).__module__}:{type(self).__qualname__}",
-            reward_threshold=known.reward_threshold if known else None,
-            nondeterministic=known.nondeterministic if known else False,
-            max_episode_steps=known.max_episode_steps if known else None,
             kwargs={
                 "address": self.address,
                 # A spec can be written as JSON, which has no functions and must contain no key.
