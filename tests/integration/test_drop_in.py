@@ -279,3 +279,12 @@ def test_a_spec_has_the_facts_of_the_served_environment(made: bool) -> None:
         env = connected()
         assert env.spec.reward_threshold == 475
         env.close()
+
+
+def test_a_spec_of_make_vec_has_the_facts_of_the_served_vector() -> None:
+    with EnvServer([lambda: gymnasium.make("CartPole-v1", max_episode_steps=7)] * 2) as server:
+        env = gymnasium.make_vec("rlmesh/Remote-v0", address=server.address)
+        assert env.spec is not None
+        assert (env.spec.max_episode_steps, env.spec.reward_threshold) == (7, 475)
+        assert gymnasium.spec("rlmesh/Remote-v0").max_episode_steps is None
+        env.close()

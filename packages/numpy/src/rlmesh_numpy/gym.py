@@ -24,7 +24,7 @@ from rlmesh.options import TLS
 from rlmesh.specs import EnvContract, Reconnect
 from rlmesh_numpy._registration import REMOTE_ID
 from rlmesh_numpy._spaces import spaces_to_gymnasium
-from rlmesh_numpy._spec import RemoteSpec, lent_stub
+from rlmesh_numpy._spec import RemoteSpec, add_served_facts, lent_stub
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -302,6 +302,7 @@ class GymnasiumRemoteVectorEnv(
     """
 
     autoreset_mode: AutoresetMode
+    _spec: EnvSpec | None = None
 
     def __init__(
         self,
@@ -321,6 +322,19 @@ class GymnasiumRemoteVectorEnv(
             if contract.autoreset_mode is not None:
                 self.autoreset_mode = AutoresetMode(contract.autoreset_mode.value)
                 self.metadata["autoreset_mode"] = self.autoreset_mode
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """Spec that `gymnasium.make_vec` made the client by; None: it was made directly."""
+        return self._spec
+
+    @spec.setter
+    def spec(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, spec: EnvSpec | None
+    ) -> None:
+        if spec is not None:
+            add_served_facts(spec, self.env_contract)
+        self._spec = spec
 
     def reset(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
