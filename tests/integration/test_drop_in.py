@@ -252,3 +252,40 @@ def test_lanes_of_different_spaces_are_refused_by_path(space: Any, path: str) ->
     with pytest.raises(SpaceError) as caught:
         EnvServer(vector(3, 4))
     assert caught.value.path == path and "have different spaces" in str(caught.value)
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["client", "gymnasium.make"])
+def test_a_spec_has_the_facts_of_the_served_environment(made: bool) -> None:
+    local = gymnasium.make("CartPole-v1", max_episode_steps=7)
+
+    def connected(**limits: Any) -> Any:
+        if made:
+            return gymnasium.make("rlmesh/Remote-v0", address=server.address, **limits)
+        return RemoteEnv(server.address)
+
+    with EnvServer(local) as server:
+        env = connected()
+        for spec in (env.spec, env.unwrapped.spec):
+            assert (spec.max_episode_steps, spec.reward_threshold) == (7, 475)
+        timed = gymnasium.wrappers.TimeAwareObservation(env, normalize_time=True)
+        timed.reset(seed=0)
+        times = [timed.step(step % 2)[0][-1] for step in range(7)]
+        assert times == pytest.approx([(step + 1) / 7 for step in range(7)])
+        env.close()
+        if made:
+            env = connected(max_episode_steps=3)
+            assert env.spec.max_episode_steps == 3
+            env.close()
+    with EnvServer(local.unwrapped) as server:
+        env = connected()
+        assert env.spec.reward_threshold == 475
+        env.close()
+
+
+def test_a_spec_of_make_vec_has_the_facts_of_the_served_vector() -> None:
+    with EnvServer([lambda: gymnasium.make("CartPole-v1", max_episode_steps=7)] * 2) as server:
+        env = gymnasium.make_vec("rlmesh/Remote-v0", address=server.address)
+        assert env.spec is not None
+        assert (env.spec.max_episode_steps, env.spec.reward_threshold) == (7, 475)
+        assert gymnasium.spec("rlmesh/Remote-v0").max_episode_steps is None
+        env.close()

@@ -17,7 +17,7 @@ from rlmesh._logs import warn
 from rlmesh.errors import ClosedError
 from rlmesh.specs import EnvContract
 
-__all__ = ["RemoteSpec", "SharedStub", "lent_stub"]
+__all__ = ["RemoteSpec", "SharedStub", "add_served_facts", "lent_stub"]
 
 _lender: ContextVar[EnvStub | None] = ContextVar("rlmesh_lender", default=None)
 
@@ -40,6 +40,7 @@ class RemoteSpec(EnvSpec):
     def of(cls, spec: EnvSpec, client: Any) -> RemoteSpec:
         """Return a spec of a client with the fields of another spec."""
         made = cls(**_fields(spec))
+        add_served_facts(made, client.env_contract)
         made._client = weakref.ref(client)
         made._served = _served_spec(client.env_contract)
         return made
@@ -65,6 +66,21 @@ class RemoteSpec(EnvSpec):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_client": None}
+
+
+def add_served_facts(spec: EnvSpec, contract: EnvContract) -> None:
+    """Set what a spec leaves open, as the one of `rlmesh/Remote-v0` in Gymnasium's registry does.
+
+    These are the served environment's limit of steps, reward threshold and determinism.
+    """
+    known = contract.registration
+    if known is None:
+        return
+    if spec.max_episode_steps is None:
+        spec.max_episode_steps = known.max_episode_steps
+    if spec.reward_threshold is None:
+        spec.reward_threshold = known.reward_threshold
+    spec.nondeterministic = spec.nondeterministic or known.nondeterministic
 
 
 def _fields(spec: EnvSpec) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar
 
 import gymnasium
@@ -24,7 +24,7 @@ from rlmesh.options import TLS
 from rlmesh.specs import EnvContract, Reconnect
 from rlmesh_numpy._registration import REMOTE_ID
 from rlmesh_numpy._spaces import spaces_to_gymnasium
-from rlmesh_numpy._spec import RemoteSpec, lent_stub
+from rlmesh_numpy._spec import RemoteSpec, add_served_facts, lent_stub
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -38,6 +38,7 @@ __all__ = [
 
 Level = Literal["off", "warn", "strict"]
 ArrayT = TypeVar("ArrayT")
+Self = TypeVar("Self", bound="GymnasiumRemoteVectorEnv[Any]")
 
 
 class ClientOptions(TypedDict, total=False):
@@ -170,7 +171,7 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
             self.action_space = spaces_to_gymnasium(contract.action_space)
             self.render_mode = contract.render_mode
             self.metadata = self._metadata(contract)
-            self._spec: EnvSpec | None = RemoteSpec.of(self._spec_of(contract), self)
+            self._spec: EnvSpec | None = RemoteSpec.of(self._own_spec(), self)
 
     @property
     def spec(self) -> EnvSpec | None:
@@ -184,15 +185,11 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
         # `gymnasium.make` replaces the spec of what it makes.
         self._spec = None if spec is None else RemoteSpec.of(spec, self)
 
-    def _spec_of(self, contract: EnvContract) -> EnvSpec:
-        """Return a spec that connects to the same address, with the served environment's limits."""
-        known = contract.registration
+    def _own_spec(self) -> EnvSpec:
+        """Return a spec that connects to the same address."""
         return EnvSpec(
             REMOTE_ID,
             entry_point=f"{type(self).__module__}:{type(self).__qualname__}",
-            reward_threshold=known.reward_threshold if known else None,
-            nondeterministic=known.nondeterministic if known else False,
-            max_episode_steps=known.max_episode_steps if known else None,
             kwargs={
                 "address": self.address,
                 # A spec can be written as JSON, which has no functions and must contain no key.
@@ -305,6 +302,7 @@ class GymnasiumRemoteVectorEnv(
     """
 
     autoreset_mode: AutoresetMode
+    _spec: EnvSpec | None = None
 
     def __init__(
         self,
@@ -324,6 +322,19 @@ class GymnasiumRemoteVectorEnv(
             if contract.autoreset_mode is not None:
                 self.autoreset_mode = AutoresetMode(contract.autoreset_mode.value)
                 self.metadata["autoreset_mode"] = self.autoreset_mode
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """Spec that `gymnasium.make_vec` made the client by; None: it was made directly."""
+        return self._spec
+
+    @spec.setter
+    def spec(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, spec: EnvSpec | None
+    ) -> None:
+        if spec is not None:
+            add_served_facts(spec, self.env_contract)
+        self._spec = spec
 
     def reset(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -374,6 +385,18 @@ class GymnasiumRemoteVectorEnv(
         # Gymnasium's finalizer also closes a client whose constructor has failed.
         if "_stub" in self.__dict__:
             self._stub.close()
+
+    # Gymnasium's vectors, unlike its environments, are no context managers.
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 def _check_mask(mask: Any) -> None:

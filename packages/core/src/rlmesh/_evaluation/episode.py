@@ -65,6 +65,7 @@ class RunningEpisode:
 
     Attributes:
         observation: The latest observation.
+        reported: The observation of the latest event, a copy, because a model may write to its own.
         info: The latest info.
         actions: Actions that are still to be taken.
         ready: Time since which the episode waits, by `time.perf_counter`.
@@ -86,6 +87,7 @@ class RunningEpisode:
         "observation",
         "planned",
         "ready",
+        "reported",
         "reward",
         "steps",
     )
@@ -97,6 +99,7 @@ class RunningEpisode:
         self.lane = lane
         self.context = context
         self.observation: Any = None
+        self.reported: Any = None
         self.info: Mapping[Any, Any] = {}
         self.actions: deque[Any] = deque()
         self.end: EpisodeEnd | None = None

@@ -19,6 +19,7 @@ from rlmesh._policy.events import (
     StepEvent,
     notify,
 )
+from rlmesh._policy.owned import owned
 from rlmesh.results import EpisodeFailure, EpisodeResult, RunResult, Timing
 
 __all__ = ["RunProgress"]
@@ -81,14 +82,15 @@ class RunProgress:
         """Report the start of an episode."""
         if self._report is not None:
             self._report.began(attempt)
-        if not self._audience.episode_start:
+        if not self._audience.episode_start and not self.watches_steps:
             return
+        attempt.reported = owned(attempt.observation)
         planned = attempt.planned
         event = ResetEvent(
             planned.index,
             planned.seed,
-            attempt.observation,
-            attempt.info,
+            attempt.reported,
+            owned(attempt.info),
             **_place(attempt, state),
         )
         notify(self._audience.episode_start, event)
@@ -97,12 +99,12 @@ class RunProgress:
         self,
         attempt: RunningEpisode,
         state: EndpointState,
-        before: Any,
         action: Any,
         result: StepResult,
     ) -> None:
         """Report a step."""
         observation, reward, terminated, truncated, info = result
+        before, attempt.reported = attempt.reported, owned(observation)
         event = StepEvent(
             episode=attempt.planned.index,
             seed=attempt.planned.seed,
@@ -112,8 +114,8 @@ class RunProgress:
             reward=reward,
             terminated=terminated,
             truncated=truncated,
-            info=info,
-            next_observation=observation,
+            info=owned(info),
+            next_observation=attempt.reported,
             **_place(attempt, state),
         )
         notify(self._audience.step, event)
@@ -129,7 +131,7 @@ class RunProgress:
         if self._report is not None:
             self._report.ended(result)
         if self._audience.episode_end:
-            notify(self._audience.episode_end, EpisodeEndEvent(result, attempt.info))
+            notify(self._audience.episode_end, EpisodeEndEvent(result, owned(attempt.info)))
 
     def stop_report(self) -> None:
         """Show how far the run has come; it is over for any reason."""

@@ -233,10 +233,9 @@ class Scheduler:
             attempt = state.playing[lane]
             attempt.called(done.begun, done.ended)
             for action, result in zip(state.sent[lane], results):
-                before = attempt.observation
                 attempt.stepped(result)
                 if progress.watches_steps:
-                    progress.stepped(attempt, state, before, action, result)
+                    progress.stepped(attempt, state, action, result)
             if attempt.end is not None:
                 del state.playing[lane]
                 state.losses = state.crashes = 0

@@ -145,6 +145,7 @@ class Hooks:
     They are called one at a time, from the thread that called `run` or `evaluate`. An exception in
     one ends the run; finished episodes are in the `RunError`. With `on_step`, steps are made one by
     one, even those of a chunk.
+    An event has copies of arrays and infos, which a hook may keep and change.
     """
 
     def on_run_start(self, event: RunStartEvent) -> object:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from rlmesh._policy.forms import EpisodeContext, ModelForms
+from rlmesh._policy.owned import owned
 from rlmesh.adapters import ModelSpec, PredictForm
 from rlmesh.errors import AdapterError
 
@@ -107,7 +108,7 @@ class LocalPolicy:
         forms, form = self._forms, self._form
         if form is PredictForm.SINGLE:
             # The model may reuse the array of this action in its next call.
-            return [[_own(forms.predict(o, c))] for o, c in zip(observations, contexts)]
+            return [[owned(forms.predict(o, c))] for o, c in zip(observations, contexts)]
         if form is PredictForm.CHUNK:
             return [self._chunk(o, c) for o, c in zip(observations, contexts)]
         batch = forms.observations.stack(observations)
@@ -134,18 +135,6 @@ class LocalPolicy:
 
     def close(self) -> None:
         """Do nothing, because there is nothing to release; see `Policy.close`."""
-
-
-def _own(action: Any) -> Any:
-    """Copy the arrays of an action so that the caller owns them; return other values unchanged."""
-    if type(action) is dict:
-        return {key: _own(part) for key, part in action.items()}
-    if type(action) in (list, tuple):
-        return type(action)(map(_own, action))
-    if not hasattr(action, "__array__"):
-        return action
-    copied = getattr(action, "clone", None) or getattr(action, "copy", None)
-    return copied() if callable(copied) else action
 
 
 def check_chunk(length: int, horizon: int, declared: int) -> None:

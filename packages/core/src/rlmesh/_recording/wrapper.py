@@ -12,6 +12,7 @@ from rlmesh._policy.events import (
     RunStartEvent,
     StepEvent,
 )
+from rlmesh._policy.owned import owned
 from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult
 
 __all__ = ["RecordedEnv", "wrap"]
@@ -49,27 +50,30 @@ class RecordedEnv:
         self._end_episode(EpisodeEnd.LIMIT)
         observation, info = self.env.reset(seed=seed, options=options)
         self._episode += 1
-        self._playing = _Episode(self._episode, seed, observation, info)
-        start = ResetEvent(self._episode, seed, observation, info, self.env)
+        # The caller may write to the observation, and the environment may reuse its objects.
+        seen, seen_info = owned(observation), owned(info)
+        self._playing = _Episode(self._episode, seed, seen, seen_info)
+        start = ResetEvent(self._episode, seed, seen, seen_info, self.env)
         self._send("on_episode_start", start)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, Any, Any, Any]:
         """Make a step; see `gymnasium.Env.step`."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
         episode = self._playing
+        taken = action if episode is None else owned(action)  # The environment may write to it.
+        observation, reward, terminated, truncated, info = self.env.step(action)
         if episode is not None:
             step = StepEvent(
                 episode=episode.index,
                 seed=episode.seed,
                 step=episode.steps,
                 observation=episode.observation,
-                action=action,
+                action=taken,
                 reward=float(reward),
                 terminated=bool(terminated),
                 truncated=bool(truncated),
-                info=info,
-                next_observation=observation,
+                info=owned(info),
+                next_observation=owned(observation),
                 env=self.env,
             )
             self._send("on_step", step)
