@@ -8,7 +8,7 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer
-from rlmesh.errors import SpaceError
+from rlmesh.errors import EnvError, SpaceError
 
 np = pytest.importorskip("numpy")
 gymnasium = pytest.importorskip("gymnasium")
@@ -121,10 +121,10 @@ def test_texts_and_arrays_need_no_registration() -> None:
 
 
 def test_describing_does_not_draw_from_the_environments_space() -> None:
-    env = Table(MissionSpace(), MissionSpace())
-    env.observation_space.seed(3), env.action_space.seed(3)
+    env = Table(MissionSpace(), gs.Discrete(2))
+    env.observation_space.seed(3)
     with EnvServer(env):
-        first = [env.action_space.sample() for _ in range(8)]
+        first = [env.observation_space.sample() for _ in range(8)]
     again = MissionSpace()
     again.seed(3)
     assert first == [again.sample() for _ in range(8)]
@@ -205,3 +205,55 @@ def test_vector_rewards_are_refused_by_name() -> None:
     env.reward_space = gs.Box(0, 1, (2,))
     with pytest.raises(SpaceError, match=r"reward_space.*2 rewards a step"):
         EnvServer(env)
+
+
+def test_actions_are_not_guessed() -> None:
+    for space in (Simplex(3), gs.Dict({"a": gs.Tuple([MissionSpace()])})):
+        with pytest.raises(SpaceError, match=r"action_space: what actions a .* takes is not known"):
+            EnvServer(Table(gs.Discrete(2), space))
+
+
+def test_a_registered_space_may_stand_for_another_one(cards: None) -> None:
+    class Pair(gs.Space):  # type: ignore[misc]
+        def sample(self, mask: Any = None, probability: Any = None) -> Any:
+            return Card(1), Card(2)
+
+        def contains(self, x: Any) -> bool:
+            return isinstance(x, tuple)
+
+    numpy_values.register_space(
+        Pair,
+        lambda space: gs.Dict({"a": Cards(3), "b": Cards(4)}),
+        encode=lambda space, pair: {"a": pair[0], "b": pair[1]},
+        decode=lambda space, value: (value["a"], value["b"]),
+    )
+    env = Table(Pair(), Pair())
+    with EnvServer(env) as server, numpy_values.RemoteEnv(server.address) as client:
+        assert client.reset()[0] == {"a": 1, "b": 2}
+        client.step({"a": 0, "b": 3})
+    assert env.actions == [(Card(0), Card(3))]
+
+
+def test_elements_of_a_stack_are_refused_by_name(cards: None) -> None:
+    space = gs.Sequence(gs.Dict({"card": Cards(3)}), stack=True)
+    with pytest.raises(SpaceError, match="elements of a stack cannot be converted"):
+        EnvServer(Table(space, gs.Discrete(2)))
+
+
+@pytest.mark.parametrize("odd", [None, 3, (5, 1), (-1, 1), "x"])
+def test_a_malformed_value_is_refused_by_the_codec(cards: None, odd: Any) -> None:
+    observations = gs.Tuple([gs.OneOf([gs.Discrete(2), Cards(3)]), gs.Sequence(Cards(3))])
+    env = Table(observations, gs.Discrete(2))
+    env._seen = lambda: (odd, ())  # type: ignore[method-assign]
+    with EnvServer(env) as server, numpy_values.RemoteEnv(server.address) as client:
+        with pytest.raises(EnvError, match=r"observation\[0\]: expected a pair"):
+            client.reset()
+        env._seen = lambda: ((0, 1), odd)  # type: ignore[method-assign]
+        with pytest.raises(EnvError, match=r"observation\[1\]|has no attribute 'number'"):
+            client.reset()
+
+
+def test_lanes_of_one_custom_space_are_equal() -> None:
+    space = gs.Dict({"m": gs.Sequence(MissionSpace())})  # Equality of the parts is identity.
+    vector = gymnasium.vector.SyncVectorEnv([lambda: Table(space, gs.Discrete(2))] * 2)
+    EnvServer(vector).shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import warnings
 from typing import Any
@@ -39,7 +40,7 @@ def test_gymnasiums_checker_passes_on_a_server_of_one(mode: str | None, made: bo
             env = gymnasium.make("rlmesh/Remote-v0", address=server.address, render_mode=mode)
         else:
             env = RemoteEnv(server.address)
-        check_env(env.unwrapped)
+        check_env(env if made else env.unwrapped)
         assert env.reset(seed=3)[0].shape == (4,)
         env.close()
 
@@ -57,6 +58,11 @@ def test_a_spec_shares_the_session_with_a_warning() -> None:
         env.step(0)
         with pytest.raises(BusyError):
             RemoteEnv(server.address)
+        for spec in (copy.deepcopy(env.spec), gymnasium.wrappers.TimeLimit(env, 5).spec):
+            with pytest.warns(UserWarning, match="returns the same environment"):
+                spec.make().close()
+        with pytest.warns(UserWarning, match="returns the same environment"):
+            env.spec.make(address=server.address.removeprefix("tcp://")).close()
         restored = pickle.loads(pickle.dumps(env.spec))
         assert restored == env.spec and restored.to_json() == env.spec.to_json()
         with pytest.raises(BusyError):
@@ -186,7 +192,7 @@ def test_rewards_are_one_number() -> None:
         for reward in (np.array([1.5]), np.array(1.5), np.float32(1.5), np.array([[1.5]])):
             env.reward = reward
             assert client.step(np.zeros(2, np.int64))[1] == 1.5
-        for reward in ("1.5", b"1.5", np.array([1.5, 2]), None, [1.5], np.array([])):
+        for reward in (np.ma.masked, "1.5", b"1.5", np.array([1.5, 2]), None, [1.5], np.array([])):
             env.reward = reward
             with pytest.raises(Exception, match="reward: expected one number"):
                 client.step(np.zeros(2, np.int64))
@@ -198,6 +204,8 @@ def test_masked_arrays_are_refused_if_an_element_is_masked() -> None:
         client.reset()
         with pytest.raises(InvalidValueError, match="masked elements"):
             client.step(np.ma.masked_array([1, 2], [False, True]))
+        with pytest.raises(InvalidValueError, match="masked elements"):
+            client.step(list(np.ma.masked_array([1, 2], [False, True])))
         client.step(np.ma.masked_array([1, 2], [False, False]))
         env.observation = np.ma.masked_array([1.0, 2.0], [True, False])
         with pytest.raises(Exception, match="an array with masked elements"):

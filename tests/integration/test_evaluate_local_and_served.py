@@ -202,3 +202,27 @@ def test_odd_results_give_the_same_episode(name: str) -> None:
             failure = episode.error and (episode.error.path, episode.error.message)
             found.append((episode.reward, episode.steps, episode.end, failure))
     assert found[0] == found[1]
+
+
+class Seedless:
+    """Its reset takes nothing."""
+
+    observation_space = action_space = rlmesh.spaces.Discrete(2)
+
+    def reset(self) -> Any:
+        return 0, {}
+
+    def step(self, action: Any) -> Any:
+        return 0, 1.0, True, False, {}
+
+    def close(self) -> None: ...
+
+
+def test_a_reset_without_a_seed_is_played_here_too() -> None:
+    env = Seedless()
+    model = rlmesh.Model(lambda _: 0)
+    with EnvServer(env) as server:
+        for played in (env, server.address):
+            assert rlmesh.evaluate(model, played, max_episodes=2).rewards == (1.0, 1.0)
+            with model.session(played) as session:
+                assert session.reset()[0] == 0

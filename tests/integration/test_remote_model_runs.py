@@ -8,6 +8,7 @@ import pytest
 
 import rlmesh
 from rlmesh import TLS, EnvServer, ModelServer, RemoteModel
+from rlmesh.errors import AddressError
 from rlmesh.results import RunResult
 from tests.certificates import issued
 from tests.integration.walks import WalkEnv, Walks, told
@@ -61,6 +62,10 @@ def test_evaluate_takes_certificates(authority: Any, roots: bytes) -> None:
         assert told(model.run(env.address, seeds=SEEDS, tls=trusted)) == told(local())
         with model.session(env.address, tls=trusted) as session:
             session.reset(seed=0)
+        # One address alone: certificates for plain text are a mistake.
+        for play in (model.run, model.session):
+            with pytest.raises(AddressError, match="plain text"):
+                play(plain.address, tls=trusted)
 
 
 def test_a_server_of_what_is_no_model_says_so() -> None:

@@ -58,9 +58,9 @@ def numbers_of(value: object) -> tuple[DType, tuple[int, ...], bytes] | None:
 
 def is_masked(value: object) -> bool:
     """Return whether a value is a masked array with masked elements, which have no number."""
-    if type(value).__name__ != "MaskedArray":
+    mask: Any = getattr(value, "mask", None)  # The quick look, which most values fail.
+    if mask is None or not any(c.__name__ == "MaskedArray" for c in type(value).__mro__):
         return False
-    mask: Any = getattr(value, "mask", False)
     return bool(mask.any())
 
 

@@ -203,7 +203,7 @@ def _plain(part: Any) -> Any:
 def _numbers(value: Any, leaf: Leaf, count: int | None) -> Array:
     """Return `value` as an array of the leaf's shape, with each number unchanged."""
     shape = leaf.batch_shape(count)
-    if is_masked(value):
+    if is_masked(value) or (isinstance(value, (list, tuple)) and any(map(is_masked, value))):
         raise InvalidValueError(leaf.path, leaf.describe(count), "an array with masked elements")
     try:
         array = asarray(value)

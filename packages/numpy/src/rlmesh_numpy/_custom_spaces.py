@@ -11,9 +11,17 @@ from typing import Any, Literal
 import gymnasium.spaces as gs
 import numpy as np
 
+from rlmesh._codec.leaves import index_of
 from rlmesh.errors import SpaceError
 
-__all__ = ["CustomSpace", "custom_space", "register_space", "standard_space", "value_adapter"]
+__all__ = [
+    "CustomSpace",
+    "custom_space",
+    "guessed_space",
+    "register_space",
+    "standard_space",
+    "value_adapter",
+]
 
 Adapter = Callable[[Any], Any]
 
@@ -34,6 +42,8 @@ class CustomSpace:
 
 
 _REGISTERED: dict[type, CustomSpace] = {}
+
+_LEAVES = (gs.Box, gs.Discrete, gs.MultiBinary, gs.MultiDiscrete, gs.Text)
 
 
 def register_space(
@@ -69,6 +79,24 @@ def register_space(
         if not callable(function) and (function is not None or name == "to_standard"):
             raise TypeError(f"expected a function for {name}, got {function!r}")
     _REGISTERED[cls] = CustomSpace(to_standard, encode, decode)
+
+
+def guessed_space(space: Any) -> gs.Space[Any] | None:
+    """Return the first space in a space that is known by its samples alone; None: there is none."""
+    if custom_space(space) is not None or isinstance(space, _LEAVES):
+        return None
+    parts: list[Any]
+    if isinstance(space, gs.Graph):
+        parts = [part for part in (space.node_space, space.edge_space) if part is not None]
+    elif isinstance(space, gs.Sequence):
+        parts = [space.feature_space]
+    elif isinstance(space, gs.Dict):
+        parts = list(space.spaces.values())
+    elif isinstance(space, (gs.Tuple, gs.OneOf)):
+        parts = list(space.spaces)
+    else:
+        return space if isinstance(space, gs.Space) else None
+    return next((found for part in parts if (found := guessed_space(part)) is not None), None)
 
 
 def custom_space(space: Any) -> CustomSpace | None:
@@ -113,12 +141,13 @@ def value_adapter(space: Any, direction: Literal["encode", "decode"]) -> Adapter
     None: values need no conversion.
 
     Raises:
-        SpaceError: If a Graph has features that need a conversion.
+        SpaceError: If a Graph has features, or a stack elements, that need a conversion.
     """
     custom = custom_space(space)
     if custom is not None:
         function = getattr(custom, direction)
-        return None if function is None else partial(function, space)
+        own = None if function is None else partial(function, space)
+        return _both(own, value_adapter(custom.to_standard(space), direction), direction)
     if isinstance(space, gs.Dict):
         return _dict_adapter({k: value_adapter(s, direction) for k, s in space.spaces.items()})
     if isinstance(space, (gs.Tuple, gs.OneOf)):
@@ -128,12 +157,31 @@ def value_adapter(space: Any, direction: Literal["encode", "decode"]) -> Adapter
         return _tuple_adapter(parts) if isinstance(space, gs.Tuple) else _choice_adapter(parts)
     if isinstance(space, gs.Sequence):
         element = value_adapter(space.feature_space, direction)
-        return None if element is None else lambda value: tuple(map(element, value))
+        if element is not None and space.stack:
+            raise SpaceError("elements of a stack cannot be converted by a registered function")
+        return None if element is None else _sequence_adapter(element)
     if isinstance(space, gs.Graph):
         features = [part for part in (space.node_space, space.edge_space) if part is not None]
         if any(value_adapter(part, direction) for part in features):
             raise SpaceError("features of a graph cannot be converted by a registered function")
     return None
+
+
+def _both(
+    own: Adapter | None, inner: Adapter | None, direction: Literal["encode", "decode"]
+) -> Adapter | None:
+    """Return the conversion of a space, and of registered spaces in its standard space."""
+    if own is None or inner is None:
+        return own or inner
+    first, second = (own, inner) if direction == "encode" else (inner, own)
+    return lambda value: second(first(value))
+
+
+def _sequence_adapter(element: Adapter) -> Adapter:
+    def adapt(value: Any) -> Any:
+        return tuple(map(element, value)) if isinstance(value, (tuple, list)) else value
+
+    return adapt
 
 
 def _dict_adapter(parts: dict[Any, Adapter | None]) -> Adapter | None:
@@ -158,8 +206,12 @@ def _tuple_adapter(parts: list[Adapter | None]) -> Adapter:
 
 def _choice_adapter(parts: list[Adapter | None]) -> Adapter:
     def adapt(value: Any) -> Any:
-        index, chosen = value
-        part = parts[int(index)]
-        return value if part is None else (index, part(chosen))
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            return value
+        index = index_of(value[0])
+        if index is None or not 0 <= index < len(parts):
+            return value
+        part = parts[index]
+        return value if part is None else (value[0], part(value[1]))
 
     return adapt

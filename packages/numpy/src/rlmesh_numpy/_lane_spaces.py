@@ -1,4 +1,4 @@
-"""Comparison of a vector's batched space with the space of one lane."""
+"""Comparison of the lanes of a vector's batched space."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ from typing import Any
 
 import gymnasium.spaces as gs
 import numpy as np
-from gymnasium.vector.utils import batch_space
 
+from rlmesh.errors import SpaceError
 from rlmesh.spaces import path_text
+from rlmesh_numpy._spaces import spaces_from_gymnasium
 
 __all__ = ["differing_part"]
 
 
-def differing_part(batched: Any, single: Any, num_envs: int) -> str | None:
+def differing_part(batched: Any, single: Any) -> str | None:
     """Return the path of the first part of a space in which the lanes differ, as in bounds.
 
-    None: every lane has the space `single`, or `batched` is no batch of such spaces at all, as of
-    a vector that describes its batches in another way.
+    None: the lanes have equal spaces, or `batched` is no batch of spaces like `single`.
 
     Args:
         batched: The space of the vector's observations.
         single: The space of one lane.
-        num_envs: Number of lanes.
     """
-    path = _differing(batched, single, num_envs, ())
+    path = _differing(batched, single, ())
     return None if path is None else path_text(path)
 
 
 def _differing(
-    batched: Any, single: Any, count: int, path: tuple[str | int, ...]
+    batched: Any, single: Any, path: tuple[str | int, ...]
 ) -> tuple[str | int, ...] | None:
     if isinstance(single, gs.Dict) and isinstance(batched, gs.Dict):
         keys: list[Any] = [key for key in single.spaces if key in batched.spaces]
@@ -39,29 +38,30 @@ def _differing(
     elif isinstance(single, gs.Tuple) and isinstance(batched, gs.Tuple):
         both = zip(batched.spaces, single.spaces)
         pairs = [(i, many, one) for i, (many, one) in enumerate(both)]
-    elif isinstance(single, gs.Box) and isinstance(batched, gs.Box):
-        return path if _boxes_differ(batched, single, count) else None
-    elif isinstance(batched, gs.Tuple):
-        return path if any(part != single for part in batched.spaces) else None
     else:
-        is_leaf = isinstance(single, (gs.Discrete, gs.MultiDiscrete))
-        return path if is_leaf and _leaves_differ(batched, single, count) else None
+        return path if _lanes_differ(batched) else None
     for key, many, one in pairs:
-        found = _differing(many, one, count, (*path, key))
+        found = _differing(many, one, (*path, key))
         if found is not None:
             return found
     return None
 
 
-def _boxes_differ(batched: gs.Box, single: gs.Box, count: int) -> bool:
-    if batched.shape != (count, *single.shape):
+def _lanes_differ(batched: Any) -> bool:
+    """Return whether the lanes of a batch of leaves, or of spaces of variable size, differ."""
+    if isinstance(batched, gs.Box):
+        return _rows_differ(batched.low) or _rows_differ(batched.high)
+    if isinstance(batched, gs.MultiDiscrete):
+        return _rows_differ(batched.nvec) or _rows_differ(batched.start)
+    if not isinstance(batched, gs.Tuple) or not batched.spaces:
         return False
-    # Compared without a batch of the single bounds: those of images would take gigabytes.
-    sides = ((batched.low, single.low), (batched.high, single.high))
-    return not all(bool(np.equal(many, one).all()) for many, one in sides)
+    try:
+        # Custom spaces need not define equality, but the spaces that stand for them have it.
+        first, *others = map(spaces_from_gymnasium, batched.spaces)
+    except SpaceError:
+        return False
+    return any(other != first for other in others)
 
 
-def _leaves_differ(batched: Any, single: gs.Space[Any], count: int) -> bool:
-    expected = batch_space(single, count)
-    same_form = type(batched) is type(expected) and batched.shape == expected.shape
-    return same_form and batched != expected
+def _rows_differ(array: Any) -> bool:
+    return array.ndim > 0 and len(array) > 0 and not bool(np.equal(array, array[:1]).all())

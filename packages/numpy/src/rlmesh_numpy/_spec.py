@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import weakref
 from collections.abc import Generator
@@ -14,6 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from rlmesh._client.env_stub import EnvStub
 from rlmesh._logs import warn
+from rlmesh._transport.address import parse_address
 from rlmesh.errors import ClosedError
 from rlmesh.specs import EnvContract
 
@@ -29,8 +31,9 @@ class RemoteSpec(EnvSpec):
     """The spec of a remote environment.
 
     `make` connects to the same address. If the server has no other environment than the one that
-    this client holds, `make` returns an environment that shares the client's session, with a
-    warning: Gymnasium's `check_env` makes environments while the one that it checks is open.
+    this client holds, `make` returns an environment that shares the client's session and its
+    options, with a warning: Gymnasium's `check_env` makes environments while the one that it
+    checks is open.
     """
 
     _client: weakref.ref[Any] | None = None
@@ -66,6 +69,12 @@ class RemoteSpec(EnvSpec):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_client": None}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RemoteSpec:
+        # Wrappers and `gymnasium.make` copy specs; unlike a pickle, a copy stays with the client.
+        made = RemoteSpec(**copy.deepcopy(_fields(self), memo))
+        made._client, made._served = self._client, copy.deepcopy(self._served, memo)
+        return made
 
 
 def add_served_facts(spec: EnvSpec, contract: EnvContract) -> None:
@@ -126,7 +135,7 @@ def lent_stub(address: str | int) -> SharedStub | None:
     Called if the address is busy.
     """
     stub = _lender.get()
-    if stub is None or stub.closed or stub.address != address:
+    if stub is None or stub.closed or stub.address != str(parse_address(address)):
         return None
     warn(
         f"{address} serves one environment, which the client of this spec holds: spec.make() "
@@ -158,6 +167,6 @@ class SharedStub:
         self._is_closed = True
 
     def __getattr__(self, name: str) -> Any:
-        if self._is_closed and name not in _AFTER_CLOSE:
+        if self.__dict__.get("_is_closed", True) and name not in _AFTER_CLOSE:
             raise ClosedError(f"the environment at {self._stub.address} is closed")
         return getattr(self._stub, name)

@@ -136,8 +136,8 @@ def _common(first: RunResult, second: RunResult) -> tuple[RunResult, RunResult]:
     Raises:
         UsageProblem: If there is no such seed.
     """
-    seeds = {e.seed for e in first.episodes}.intersection(e.seed for e in second.episodes)
-    if not seeds - {None}:
+    seeds = {e.seed for e in first.episodes}.intersection(e.seed for e in second.episodes) - {None}
+    if not seeds:
         raise UsageProblem("--common-seeds: the runs have no seed in common")
 
     def part(run: RunResult) -> RunResult:

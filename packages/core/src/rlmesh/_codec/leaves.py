@@ -8,6 +8,7 @@ from typing import Any
 
 from rlmesh._codec.base import Node, SlabReader, TupleBatched, are_bools, pack_lengths, spans
 from rlmesh._codec.validate import Validator
+from rlmesh._elements import is_masked
 from rlmesh.backends import ArrayBackend, Buffer, Leaf
 from rlmesh.errors import CodecError, InvalidValueError
 
@@ -195,6 +196,10 @@ def index_of(value: Any) -> int | None:
 
 def _whole_number(value: Any) -> int | None:
     """Return `value` as an int if it is one, or a float without a fraction; else None."""
+    if type(value) is int:
+        return value
+    if is_masked(value):
+        return None
     index = index_of(value)
     if index is not None:
         return index

@@ -77,4 +77,8 @@ class Validator:
 
 def with_reports(info: Mapping[Any, Any], reports: dict[str, str]) -> Mapping[Any, Any]:
     """Return an info with reports of values outside their space, if there are any."""
-    return {**info, VALIDATION_KEY: reports} if reports else info
+    if not reports:
+        return info
+    known = info.get(VALIDATION_KEY)
+    earlier = known if isinstance(known, Mapping) else {}
+    return {**info, VALIDATION_KEY: {**earlier, **reports}}

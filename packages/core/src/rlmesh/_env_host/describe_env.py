@@ -21,7 +21,21 @@ from rlmesh.errors import SpaceError
 from rlmesh.spaces import Space, from_gymnasium
 from rlmesh.specs import EnvContract, Registration
 
-__all__ = ["DescribedEnv", "describe_env"]
+__all__ = ["RESET_NAMES", "DescribedEnv", "describe_env", "reset_arguments"]
+
+
+RESET_NAMES = frozenset({"seed", "options"})
+"""Keyword arguments of Gymnasium's `reset`."""
+
+
+def reset_arguments(names: frozenset[str], seed: Any = None, options: Any = None) -> dict[str, Any]:
+    """Return the keyword arguments of an environment's `reset`.
+
+    An argument that was not passed is left out if the environment does not take it, and one that
+    was given is passed on, so that the environment's own error reaches the caller.
+    """
+    given = {"seed": seed, "options": options}
+    return {name: value for name, value in given.items() if value is not None or name in names}
 
 
 @dataclass(frozen=True)
@@ -84,14 +98,16 @@ def describe_env(
         SpaceError: If a space is of a kind that the contract does not have.
         ImportError: If it is Gymnasium's and rlmesh-numpy is not installed.
     """
-    advice = advice_for(env)
-    if advice is not None:
-        raise TypeError(f"this cannot be served as an environment: {advice}")
+    if not _is_gymnasiums(env):
+        advice = advice_for(env)
+        if advice is not None:
+            raise TypeError(f"this cannot be served as an environment: {advice}")
     vector = hasattr(env, "num_envs") and hasattr(env, "single_observation_space")
     prefix = "single_" if vector else ""
     _check_shape(env, prefix)
     observation_space, observation_backend = _space_of(env, f"{prefix}observation_space")
     action_space, action_backend = _space_of(env, f"{prefix}action_space")
+    _check_actions(getattr(env, f"{prefix}action_space"), f"{prefix}action_space")
     _check_rewards(env)
     problems = () if tags is None else tag_problems(tags, observation_space, action_space)
     if problems:
@@ -118,7 +134,7 @@ def describe_env(
         spec_version=SPEC_VERSION,
     )
     if vector:
-        _check_lanes(env, contract.num_envs)
+        _check_lanes(env)
     return DescribedEnv(
         env,
         contract,
@@ -151,14 +167,32 @@ def _check_rewards(env: Any) -> None:
         )
 
 
-def _check_lanes(env: Any, num_envs: int) -> None:
+def _check_actions(space: Any, name: str) -> None:
+    """Raise SpaceError for a space of actions that is known by its samples alone.
+
+    The space that stands for it has more values, which a client would send.
+    """
+    if not _is_gymnasium(space):
+        return
+    from rlmesh_numpy._custom_spaces import guessed_space
+
+    found = guessed_space(space)
+    if found is not None:
+        cls = type(found)
+        raise SpaceError(
+            f"{name}: what actions a {cls.__module__}.{cls.__name__} takes is not known; register "
+            f"the space that has them: rlmesh.numpy.register_space({cls.__name__}, to_standard)"
+        )
+
+
+def _check_lanes(env: Any) -> None:
     """Raise SpaceError for a vector with lanes of different spaces, which the contract lacks."""
     batched = getattr(env, "observation_space", None)
     if not (_is_gymnasium(batched) and _is_gymnasium(env.single_observation_space)):
         return
     from rlmesh_numpy._lane_spaces import differing_part
 
-    path = differing_part(batched, env.single_observation_space, num_envs)
+    path = differing_part(batched, env.single_observation_space)
     if path is not None:
         raise SpaceError(
             "the lanes of the vector have different spaces (observation_mode='different'); the "
@@ -212,6 +246,15 @@ def _adapter(
             f"serve single environments with EnvServer(factory=...)"
         )
     return adapter
+
+
+def _is_gymnasiums(env: Any) -> bool:
+    """Return whether it is an instance of Gymnasium's Env or VectorEnv, whatever else it has."""
+    bases = ("Env", "VectorEnv", "Wrapper", "VectorWrapper")
+    return not inspect.isclass(env) and any(
+        cls.__module__.partition(".")[0] == "gymnasium" and cls.__name__ in bases
+        for cls in type(env).__mro__
+    )
 
 
 def _is_gymnasium(space: Any) -> bool:
@@ -284,11 +327,10 @@ def _plain(value: Any) -> Any:
 
 def _keywords(reset: Callable[..., Any]) -> frozenset[str]:
     """Return which of seed and options `reset` takes; both if the signature does not show it."""
-    both = frozenset({"seed", "options"})
     try:
         parameters = inspect.signature(reset).parameters
     except (TypeError, ValueError):
-        return both
+        return RESET_NAMES
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return both
-    return both & parameters.keys()
+        return RESET_NAMES
+    return RESET_NAMES & parameters.keys()

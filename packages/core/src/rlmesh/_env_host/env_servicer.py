@@ -10,7 +10,7 @@ from rlmesh._codec.actions import decode_actions
 from rlmesh._codec.lanes import LaneIO, batch_words
 from rlmesh._codec.validate import with_reports
 from rlmesh._env_host.attributes import ExposedAttributes
-from rlmesh._env_host.describe_env import DescribedEnv
+from rlmesh._env_host.describe_env import DescribedEnv, reset_arguments
 from rlmesh._env_host.interrupts import is_server_interrupt
 from rlmesh._env_host.outcomes import check_reset, check_step, flag_of, reward_of
 from rlmesh._logs import Lines, logger
@@ -186,11 +186,7 @@ class EnvServicer:
             raise _InvalidResult(error) from error
 
     def _reset_arguments(self, reset: m.Reset) -> dict[str, Any]:
-        """Return the keyword arguments of the environment's `reset`.
-
-        An argument that was not passed is left out if the environment does not take it, and one
-        that was given is passed on, so that the environment's own error reaches the client.
-        """
+        """Return the keyword arguments of the environment's `reset`."""
         seed: Any = reset.seed
         options: Any = None if reset.options is None else dict(reset.options)
         if reset.lane_seeds is not None or reset.lane_mask:
@@ -205,8 +201,7 @@ class EnvServicer:
             if reset.lane_mask:
                 mask = self._lanes.mask_array(reset.lane_mask, "lane_mask")
                 options = {**(options or {}), "reset_mask": mask}
-        given = {"seed": seed, "options": options}
-        return {k: v for k, v in given.items() if v is not None or k in self._reset_names}
+        return reset_arguments(self._reset_names, seed, options)
 
     def _render(self, render: m.Render) -> m.Reply:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rlmesh._elements import is_masked
 from rlmesh.errors import InvalidValueError
 
 __all__ = ["check_reset", "check_step", "flag_of", "reward_of"]
@@ -61,7 +62,7 @@ def reward_of(value: Any) -> float:
     if type(value) is float:
         return value
     try:
-        if isinstance(value, (str, bytes)):  # float() would read the text.
+        if isinstance(value, (str, bytes)) or is_masked(value):  # float() would read the text.
             raise TypeError
         # NumPy refuses to convert an array of one element with a dimension, or warns of it.
         return float(value.item() if getattr(value, "ndim", 0) else value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from rlmesh.spaces import Space
+
 __all__ = ["advice_for"]
 
 
@@ -20,6 +22,10 @@ def advice_for(env: Any) -> str | None:
     if inspect.isclass(env):
         made = env.__name__
         return f"it is the class {made}; pass an instance, EnvServer({made}()), or factory={made}"
+    spaces = [_static(env, key) for key in ("observation_space", "action_space")]
+    is_shaped = all(isinstance(space, Space) for space in spaces)
+    if is_shaped and _has_all(env, "reset", "step", "close"):
+        return None  # An environment of ours, whatever else it has.
     if isinstance(env, str):
         return (
             f"it is the text {env!r:.60}; pass gymnasium.make({env!r:.60}), or serve it from the "
@@ -39,8 +45,8 @@ def advice_for(env: Any) -> str | None:
             f"{name} is a VecEnv of Stable-Baselines3, which is no vector of Gymnasium; pass its "
             f"environments as a list, EnvServer([env, ...]), or a gymnasium.vector.SyncVectorEnv"
         )
-    if callable(env) and not hasattr(env, "step"):
-        made = getattr(env, "__name__", name)
+    if callable(env) and not _has_all(env, "step"):
+        made = getattr(env, "__name__", "make_env").strip("<>")
         return f"it is a function; pass factory={made}, or what it makes, EnvServer({made}())"
     if _is_of(env, "gym"):
         return (
@@ -51,7 +57,12 @@ def advice_for(env: Any) -> str | None:
 
 
 def _has_all(env: Any, *names: str) -> bool:
-    return all(hasattr(env, name) for name in names)
+    """Return whether it has attributes of its own; properties and `__getattr__` are not called."""
+    return all(_static(env, name) is not None for name in names)
+
+
+def _static(env: Any, name: str) -> Any:
+    return inspect.getattr_static(env, name, None)
 
 
 def _is_of(env: Any, library: str) -> bool:

@@ -168,6 +168,14 @@ def _described(env: Any, dialer: Dialer) -> Opened:
     translation = BackendConverter(observed, applied, dialer.backend, is_local=True)
     if contract.vector:
         arrays = LaneIO(observed.backend, contract.num_envs)
-        lanes = VectorLanes(env, contract, translation, arrays, is_local=True)
+        lanes = VectorLanes(
+            env,
+            contract,
+            translation,
+            arrays,
+            is_local=True,
+            reset_names=described.reset_names,
+        )
         return Opened(lanes, contract, False)
-    return Opened(SingleLanes(env, translation, steps_many=False), contract, False)
+    single = SingleLanes(env, translation, steps_many=False, reset_names=described.reset_names)
+    return Opened(single, contract, False)

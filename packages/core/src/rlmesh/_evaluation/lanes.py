@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from rlmesh._codec.lanes import FINAL_KEY, LaneIO
+from rlmesh._env_host.describe_env import RESET_NAMES, reset_arguments
 from rlmesh._env_host.outcomes import check_reset, check_step, flag_of, reward_of
 from rlmesh._evaluation.backend_converter import BackendConverter
 from rlmesh.specs import AutoresetMode, EnvContract
@@ -54,20 +55,30 @@ class SingleLanes:
         env: The environment.
         translation: Conversion between its values and the model's; None: values are not converted.
         steps_many: Whether the environment has `step_many`.
+        reset_names: Keyword arguments that its `reset` takes, of "seed" and "options".
     """
 
     count = 1
     is_vector = False
     resets_each = True
 
-    def __init__(self, env: Any, translation: BackendConverter | None, *, steps_many: bool) -> None:
+    def __init__(
+        self,
+        env: Any,
+        translation: BackendConverter | None,
+        *,
+        steps_many: bool,
+        reset_names: frozenset[str] = RESET_NAMES,
+    ) -> None:
         self.env = env
         self.steps_many = steps_many
+        self._reset_names = reset_names
         self._translation = None if translation and translation.is_nothing else translation
 
     def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
         """Begin an episode; see `Lanes.reset`."""
-        observation, info = check_reset(self.env.reset(seed=seeds[0]))
+        arguments = reset_arguments(self._reset_names, seed=seeds[0])
+        observation, info = check_reset(self.env.reset(**arguments))
         return {0: (self._shown(observation), self._with_reports(info))}
 
     def step(self, actions: Mapping[int, Sequence[Any]]) -> dict[int, list[StepResult]]:
@@ -115,6 +126,7 @@ class VectorLanes:
         translation: Conversion between its values and the model's.
         arrays: Arrays of rewards, flags and masks.
         is_local: Whether the vector belongs to this process; a client has checked its results.
+        reset_names: Keyword arguments that its `reset` takes, of "seed" and "options".
     """
 
     is_vector = True
@@ -128,6 +140,7 @@ class VectorLanes:
         arrays: LaneIO,
         *,
         is_local: bool,
+        reset_names: frozenset[str] = RESET_NAMES,
     ) -> None:
         self.env = env
         self.count = contract.num_envs
@@ -135,6 +148,7 @@ class VectorLanes:
         self._translation = translation
         self._arrays = arrays
         self._is_local = is_local
+        self._reset_names = reset_names
         self._has_begun = False
         self._ended = [False] * self.count
         self._fillers: list[Any] = [None] * self.count
@@ -157,7 +171,7 @@ class VectorLanes:
             self._ended = [False] * self.count
             self._fillers = [None] * self.count
             self._has_begun = False
-            result = check_reset(self.env.reset(seed=seed))
+            result = check_reset(self.env.reset(**reset_arguments(self._reset_names, seed=seed)))
             self._has_begun = True
             return result
         flags = bytes([lane in seeds for lane in range(self.count)])

@@ -17,6 +17,7 @@ from rlmesh._evaluation.scheduler import RunOptions, Scheduler
 from rlmesh._journal import Journal
 from rlmesh._policy.events import Audience, Callbacks
 from rlmesh._policy.policy import Policy
+from rlmesh._transport.address import tls_for
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import RLMeshError, RunError
 from rlmesh.options import TLS
@@ -134,16 +135,24 @@ class ModelDialer:
     token: str
     tls: TLS | None = None
     connect_timeout: float = 10.0
+    is_of_several: bool = False
+    """Whether other addresses get the same certificates, of which some may be without TLS."""
 
     def dial(self, address: str | int, *, vector: bool) -> Any:
         """Return a client connected to an address; see `Dialer.dial`."""
-        return self.model._dial(address, self.token, self.tls, self.connect_timeout, vector=vector)
+        tls = tls_for(address, self.tls) if self.is_of_several else self.tls
+        return self.model._dial(address, self.token, tls, self.connect_timeout, vector=vector)
 
 
 def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
     """Play a run; see `rlmesh.evaluate`."""
     dialer = ModelDialer(
-        model, model._backend, settings.token, settings.tls, settings.connect_timeout
+        model,
+        model._backend,
+        settings.token,
+        settings.tls,
+        settings.connect_timeout,
+        is_of_several=len(envs) > 1,
     )
     sources = sources_of(envs, dialer)
     if not sources:

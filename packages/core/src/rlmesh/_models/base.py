@@ -13,7 +13,6 @@ from rlmesh._policy.forms import METHODS, EpisodeContext, ModelForms
 from rlmesh._policy.policy import LocalPolicy
 from rlmesh._policy.random_sample import RandomSample, Sampler
 from rlmesh._server.model_server import ModelServer
-from rlmesh._transport.address import tls_for
 from rlmesh.adapters import DELEGATED, Adaptation, ModelSpec, PredictForm, resolve
 from rlmesh.backends import ArrayBackend
 from rlmesh.options import TLS, ServeOptions
@@ -227,7 +226,7 @@ class ModelBase(PlaysEpisodes, Generic[ObsT, ActT]):
         return client(
             address,
             token=token,
-            tls=tls_for(address, tls),
+            tls=tls,
             connect_timeout=connect_timeout,
             **self._client_arguments,
         )

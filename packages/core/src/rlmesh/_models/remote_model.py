@@ -15,7 +15,6 @@ from rlmesh._models.playing import PlaysEpisodes
 from rlmesh._policy.events import Callbacks
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._session.connect_options import ConnectOptions
-from rlmesh._transport.address import tls_for
 from rlmesh._wire.contract import route_key
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import ArrayBackend, backend_of, contract_backend
@@ -309,8 +308,7 @@ class RemoteModel(PlaysEpisodes):
         name = self._backend.name
         package = importlib.import_module(f"rlmesh.{name}" if name in PUBLISHED else "rlmesh")
         client = package.RemoteVectorEnv if vector else package.RemoteEnv
-        own = tls_for(address, tls)
-        return client(address, token=token, tls=own, connect_timeout=connect_timeout)
+        return client(address, token=token, tls=tls, connect_timeout=connect_timeout)
 
     def _stub(self) -> ModelStub:
         if self._contract is None:

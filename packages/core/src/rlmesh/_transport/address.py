@@ -115,6 +115,10 @@ def _tcp(scheme: str, authority: str, text: object) -> Address:
 
 
 def tls_for(address: str | int, tls: TLS | None) -> TLS | None:
-    """Return the certificates for one of several addresses; None if its scheme has no TLS."""
-    text = str(address)
-    return tls if text.startswith("grpcs://") or "://" not in text else None
+    """Return the certificates for one of several addresses; None if its scheme has no TLS.
+
+    Raises:
+        AddressError: If the text is not an address.
+    """
+    is_named = "://" in str(address) or str(address).startswith("unix:")
+    return None if is_named and parse_address(address).scheme != "grpcs" else tls

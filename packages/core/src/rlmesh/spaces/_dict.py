@@ -73,7 +73,12 @@ class Dict(Space[dict[Any, Any]]):
             checked[name] = read_child(space, name)
         self._spaces = checked
         self._children = tuple(checked.items())
-        self._define(sort_keys=bool(sort_keys))
+        if not isinstance(sort_keys, bool):
+            raise SpaceError(
+                f"expected a bool for sort_keys, got {sort_keys!r}; pass a sub-space of that name "
+                f"in a mapping"
+            )
+        self._define(sort_keys=sort_keys)
         super().__init__(seed)
 
     @property
