@@ -13,9 +13,9 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
+from rlmesh._client.connect import whole_address
 from rlmesh._client.env_stub import EnvStub
 from rlmesh._logs import warn
-from rlmesh._transport.address import parse_address
 from rlmesh.errors import ClosedError
 from rlmesh.specs import EnvContract
 
@@ -135,7 +135,7 @@ def lent_stub(address: str | int) -> SharedStub | None:
     Called if the address is busy.
     """
     stub = _lender.get()
-    if stub is None or stub.closed or stub.address != str(parse_address(address)):
+    if stub is None or stub.closed or stub.address != whole_address(address):
         return None
     warn(
         f"{address} serves one environment, which the client of this spec holds: spec.make() "

@@ -13,7 +13,7 @@ from rlmesh._transport.address import Address, parse_address
 from rlmesh._transport.grpc.tls import secured
 from rlmesh.options import TLS
 
-__all__ = ["client_name", "closed_on_failure", "destination"]
+__all__ = ["client_name", "closed_on_failure", "destination", "whole_address"]
 
 
 def client_name() -> str:
@@ -42,6 +42,15 @@ def destination(address: str | int, token: str, tls: TLS | None, *, stacklevel: 
             stacklevel=stacklevel,
         )
     return where
+
+
+def whole_address(address: str | int) -> str:
+    """Return an address with its scheme, as clients report theirs.
+
+    Raises:
+        AddressError: If the text is not an address.
+    """
+    return str(parse_address(address))
 
 
 class _Closable(Protocol):
