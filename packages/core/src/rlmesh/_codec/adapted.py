@@ -1,4 +1,4 @@
-"""`AdaptedCodec`: the codec of a space whose values are converted before and after."""
+"""`AdaptedCodec`: a codec that converts values before it encodes them or after it decodes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`owned`: copies of values whose arrays their maker may still write to."""
+"""`owned`: copies of values, because their maker may still write to the arrays."""
 
 from __future__ import annotations
 

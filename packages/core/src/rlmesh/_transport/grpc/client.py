@@ -124,7 +124,7 @@ class GrpcConnection:
 
         Raises:
             TransportError: If the connection fails, or the time is over.
-            RemoteError: If the server ends the stream with a status, whose code gives the reason.
+            RemoteError: If the server ends the stream with a status; its code gives the reason.
         """
         incoming = self._incoming
         if incoming is None:
