@@ -90,17 +90,15 @@ class Table(gymnasium.Env):  # type: ignore[misc]
 
 
 @pytest.fixture
-def cards() -> Any:
+def cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registration of `Cards`; what a test registers is forgotten."""
+    monkeypatch.setattr("rlmesh_numpy._custom_spaces._REGISTERED", {})
     numpy_values.register_space(
         Cards,
         lambda space: gs.Discrete(space.count),
         encode=lambda space, card: card.number,
         decode=lambda space, number: Card(int(number)),
     )
-    yield
-    from rlmesh_numpy._custom_spaces import _REGISTERED
-
-    del _REGISTERED[Cards]
 
 
 def test_texts_and_arrays_need_no_registration() -> None:
@@ -257,3 +255,29 @@ def test_lanes_of_one_custom_space_are_equal() -> None:
     space = gs.Dict({"m": gs.Sequence(MissionSpace())})  # Equality of the parts is identity.
     vector = gymnasium.vector.SyncVectorEnv([lambda: Table(space, gs.Discrete(2))] * 2)
     EnvServer(vector).shutdown()
+
+
+def make_table() -> Table:
+    return Table(Cards(7), Cards(3))
+
+
+def test_a_worker_process_knows_the_registered_spaces(cards: None) -> None:
+    with (
+        EnvServer(factory=make_table, workers="process") as server,
+        numpy_values.RemoteEnv(server.address) as client,
+    ):
+        assert client.observation_space == gs.Discrete(7)
+        assert client.reset(seed=1)[0] in range(7)
+        client.step(2)
+
+
+def test_a_recording_of_ones_own_loop_has_the_standard_values(cards: None, tmp_path: Any) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    env = rlmesh.record.wrap(Table(Cards(7), Cards(3)), rlmesh.record.TrajectoryRecorder(tmp_path))
+    with env:
+        first, _ = env.reset(seed=4)
+        for _ in range(3):
+            env.step(Card(2))
+    table = parquet.read_table(next(tmp_path.rglob("*.parquet")))
+    assert table["action"].to_pylist()[:3] == [2, 2, 2]
+    assert table["observation"].to_pylist()[0] == first.number

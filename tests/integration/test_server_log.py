@@ -54,7 +54,9 @@ class Log:
 
 
 @pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Log:
+def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Log:
+    # Tests before may have logged so much of a kind that more of it is left out for a while.
+    monkeypatch.setattr("rlmesh._logs._PRINTABLE._counts", {})
     caplog.set_level(logging.INFO, "rlmesh")
     return Log(caplog)
 

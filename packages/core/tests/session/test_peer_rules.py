@@ -223,6 +223,6 @@ def test_the_method_that_is_not_implemented_is_named() -> None:
         code, "", "tcp://here:1", "/rlmesh.proto.env.v1.EnvService/Describe"
     )
     assert str(error) == (
-        "tcp://here:1 answers, but does not implement /rlmesh.proto.env.v1.EnvService/Describe: "
-        "UNIMPLEMENTED"
+        "tcp://here:1 answers, but serves no RLMesh service of this kind: it does not implement "
+        "/rlmesh.proto.env.v1.EnvService/Describe (UNIMPLEMENTED)"
     )

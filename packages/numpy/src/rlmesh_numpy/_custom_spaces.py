@@ -16,9 +16,11 @@ from rlmesh.errors import SpaceError
 
 __all__ = [
     "CustomSpace",
+    "add_registrations",
     "custom_space",
     "guessed_space",
     "register_space",
+    "registrations",
     "standard_space",
     "value_adapter",
 ]
@@ -56,9 +58,8 @@ def register_space(
     """Register a class of Gymnasium spaces, so that environments with such spaces can be served.
 
     A client sees the standard space and its values. Subclasses of `cls` are registered with it.
-    Registering a class again replaces what was registered for it. Spaces made by a worker process
-    need the registration there: make it where the class is defined, or in the module of the
-    factory.
+    Registering a class again replaces what was registered for it. Worker processes know what was
+    registered before the server was made.
 
     Args:
         cls: The class, a subclass of `gymnasium.Space`.
@@ -79,6 +80,17 @@ def register_space(
         if not callable(function) and (function is not None or name == "to_standard"):
             raise TypeError(f"expected a function for {name}, got {function!r}")
     _REGISTERED[cls] = CustomSpace(to_standard, encode, decode)
+
+
+def registrations() -> dict[type, CustomSpace]:
+    """Return what is registered, by class (a copy)."""
+    return dict(_REGISTERED)
+
+
+def add_registrations(others: Mapping[type, CustomSpace]) -> None:
+    """Register what another process has registered, unless it is registered here."""
+    for cls, registration in others.items():
+        _REGISTERED.setdefault(cls, registration)
 
 
 def guessed_space(space: Any) -> gs.Space[Any] | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rlmesh._env_host.base import EnvHostConfig
 from rlmesh._env_host.registered_envs import RegisteredEnvs
+from rlmesh._logs import warn
 
 __all__ = ["PickledFactory"]
 
@@ -54,14 +55,35 @@ class PickledFactory:
             raise TypeError(
                 f"factory={self.factory!r} cannot be sent to a worker process: {error}"
             ) from error
-        return pickle.dumps((sys.path, packed, RegisteredEnvs.of_this_process(pickler.dumps)))
+        registered = RegisteredEnvs.of_this_process(pickler.dumps)
+        return pickle.dumps((sys.path, packed, registered, _packed_spaces(pickler.dumps)))
 
     @staticmethod
     def unpacked(data: bytes) -> PickledFactory:
         """Unpack a factory; modules and ids are found as in the process that packed it."""
-        path, packed, registered = pickle.loads(data)
+        path, packed, registered, spaces = pickle.loads(data)
         sys.path[:] = path
         recipe = pickle.loads(packed)
         assert isinstance(recipe, PickledFactory)
         registered.register()
+        if spaces is not None:
+            custom: Any = importlib.import_module("rlmesh_numpy._custom_spaces")
+            custom.add_registrations(pickle.loads(spaces))
         return replace(recipe, registered=registered)
+
+
+def _packed_spaces(dumps: Callable[[Any], bytes]) -> bytes | None:
+    """Return the spaces that were registered with rlmesh-numpy; None: there are none to send."""
+    custom: Any = sys.modules.get("rlmesh_numpy._custom_spaces")
+    registrations = None if custom is None else custom.registrations()
+    if not registrations:
+        return None
+    try:
+        return dumps(registrations)
+    except Exception as error:
+        words = (
+            f"worker processes do not know the registered spaces, which cannot be sent: {error}; "
+            f"register them in the module of the factory"
+        )
+        warn(words, RuntimeWarning, stacklevel=2)
+        return None

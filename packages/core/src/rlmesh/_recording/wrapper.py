@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rlmesh._policy.events import (
@@ -41,6 +43,8 @@ class RecordedEnv:
         self._has_begun = False
         self._playing: _Episode | None = None
         self._ended: list[EpisodeResult] = []
+        self._of_observation = _adapter(env, "observation_space")
+        self._of_action = _adapter(env, "action_space")
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
         """Begin an episode; see `gymnasium.Env.reset`."""
@@ -51,7 +55,7 @@ class RecordedEnv:
         observation, info = self.env.reset(seed=seed, options=options)
         self._episode += 1
         # The caller may write to the observation, and the environment may reuse its objects.
-        seen, seen_info = owned(observation), owned(info)
+        seen, seen_info = owned(self._of_observation(observation)), owned(info)
         self._playing = _Episode(self._episode, seed, seen, seen_info)
         start = ResetEvent(self._episode, seed, seen, seen_info, self.env)
         self._send("on_episode_start", start)
@@ -60,7 +64,8 @@ class RecordedEnv:
     def step(self, action: Any) -> tuple[Any, Any, Any, Any, Any]:
         """Make a step; see `gymnasium.Env.step`."""
         episode = self._playing
-        taken = action if episode is None else owned(action)  # The environment may write to it.
+        # The environment may write to its action.
+        taken = action if episode is None else owned(self._of_action(action))
         observation, reward, terminated, truncated, info = self.env.step(action)
         if episode is not None:
             step = StepEvent(
@@ -73,7 +78,7 @@ class RecordedEnv:
                 terminated=bool(terminated),
                 truncated=bool(truncated),
                 info=owned(info),
-                next_observation=owned(observation),
+                next_observation=owned(self._of_observation(observation)),
                 env=self.env,
             )
             self._send("on_step", step)
@@ -115,6 +120,16 @@ class RecordedEnv:
             call = getattr(recorder, hook, None)
             if call is not None:
                 call(event)
+
+
+def _adapter(env: Any, name: str) -> Callable[[Any], Any]:
+    """Return the conversion of values of a registered space, which recorders know by its standard.
+
+    See `rlmesh.numpy.register_space`.
+    """
+    module = sys.modules.get("rlmesh_numpy._custom_spaces")
+    found = None if module is None else module.value_adapter(getattr(env, name, None), "encode")
+    return found or (lambda value: value)
 
 
 class _Episode:

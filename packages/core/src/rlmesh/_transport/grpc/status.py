@@ -40,7 +40,8 @@ def exception_of_status(
     """Return the exception that stands for a call of a method that ended with `code`."""
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return e.WrongServiceError(
-            f"{address} answers, but does not implement {method}: {details or code.name}",
+            f"{address} answers, but serves no RLMesh service of this kind: it does not implement "
+            f"{method} ({details or code.name})",
             address=address,
         )
     if code in _REMOTE:
