@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import rlmesh
-from rlmesh import EnvServer
+from rlmesh import EnvServer, record
 from rlmesh.errors import EnvError, SpaceError
 
 np = pytest.importorskip("numpy")
@@ -273,7 +273,7 @@ def test_a_worker_process_knows_the_registered_spaces(cards: None) -> None:
 
 def test_a_recording_of_ones_own_loop_has_the_standard_values(cards: None, tmp_path: Any) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    env = rlmesh.record.wrap(Table(Cards(7), Cards(3)), rlmesh.record.TrajectoryRecorder(tmp_path))
+    env = record.wrap(Table(Cards(7), Cards(3)), record.TrajectoryRecorder(tmp_path))
     with env:
         first, _ = env.reset(seed=4)
         for _ in range(3):
