@@ -139,8 +139,8 @@ def test_dropped_models_leave_no_thread() -> None:
 def test_a_client_that_is_closed_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
     with EnvServer(CounterEnv()) as server:
         RemoteEnv(server.address).close()
-        gc.collect()
-    assert not [warning for warning in recwarn if warning.category is ResourceWarning]
+        gc.collect()  # Clients of earlier tests may go, too.
+    assert not [w for w in recwarn if server.address in str(w.message)]
 
 
 @pytest.mark.every_transport

@@ -73,11 +73,11 @@ def test_a_process_knows_what_an_import_has_registered(
     assert "Overriding" not in capfd.readouterr().err
 
 
-def test_a_process_knows_what_the_program_has_registered() -> None:
+def test_a_process_knows_what_the_program_has_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     gym.register("Long-v0", entry_point=CLASS, max_episode_steps=7)
     gym.register("Made-v0", entry_point=lambda: gym.make("Long-v0").unwrapped)
     gym.register("Arcade/Own-v0", entry_point="arcade.games:Pong", kwargs={})
-    gym.spec("CartPole-v1").max_episode_steps = 9
+    monkeypatch.setattr(gym.spec("CartPole-v1"), "max_episode_steps", 9)
 
     def limit(env_id: str) -> int:
         with (

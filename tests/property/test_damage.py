@@ -116,7 +116,10 @@ def whole_graphs(value: Any) -> Any:
     """The value with graphs that have both edges and links, or neither, as members have them."""
     if isinstance(value, GraphInstance):
         both = value.edges is not None and value.edge_links is not None
-        return value if both else GraphInstance(value.nodes, None, None)
+        nodes = whole_graphs(value.nodes)
+        if not both:
+            return GraphInstance(nodes, None, None)
+        return GraphInstance(nodes, whole_graphs(value.edges), value.edge_links)
     if isinstance(value, dict):
         return {key: whole_graphs(part) for key, part in value.items()}
     return tuple(map(whole_graphs, value)) if isinstance(value, tuple) else value
