@@ -267,3 +267,13 @@ def test_a_huge_key_in_a_refusal_is_told_by_its_size() -> None:
     with pytest.raises(CodecError) as caught:
         dynamic_from_wire(message, NATIVE, "info")
     assert "an int of 479993 bits" in caught.value.path
+
+
+def test_reports_of_values_are_added_to_those_of_an_inner_end() -> None:
+    from rlmesh._codec.validate import VALIDATION_KEY, with_reports
+
+    inner = {"x": 1, VALIDATION_KEY: {"observation['a']": "nan"}}
+    assert with_reports(inner, {}) is inner
+    both = {"observation['a']": "nan", "observation['b']": "9"}
+    assert with_reports(inner, {"observation['b']": "9"}) == {"x": 1, VALIDATION_KEY: both}
+    assert with_reports({VALIDATION_KEY: 3}, {"b": "9"}) == {VALIDATION_KEY: {"b": "9"}}

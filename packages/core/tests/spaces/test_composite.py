@@ -282,3 +282,9 @@ class TestBridge:
         gymnasium = pytest.importorskip("gymnasium")
         with pytest.raises(SpaceError, match="from_gymnasium"):
             Tuple([gymnasium.spaces.Discrete(2)])
+
+
+def test_the_flag_of_a_dict_is_no_sub_space() -> None:
+    with pytest.raises(SpaceError, match="expected a bool for sort_keys"):
+        Dict(sort_keys=Discrete(2))  # type: ignore[call-overload]
+    assert Dict({"sort_keys": Discrete(2)}, sort_keys=False).sort_keys is False
