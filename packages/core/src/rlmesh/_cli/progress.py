@@ -15,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from rlmesh.results._success_tally import SuccessTally
+
 __all__ = ["EvaluationProgress"]
 
 
@@ -51,17 +53,15 @@ class EvaluationProgress:
         self.begun = False
         self.ended = 0
         self._steps = 0
-        self._counted = 0
-        self._reports = False
-        self._successes = 0
+        self._successes = SuccessTally()
 
     @property
     def words(self) -> str:
         """Steps a second, and the success so far if episodes report it."""
         seconds = max(1e-9, time.monotonic() - self._begun)
         text = f"{self._steps / seconds:.0f} steps/s"
-        if self._reports:
-            text += f"  success {self._successes / self._counted:.0%}"
+        if (rate := self._successes.rate) is not None:
+            text += f"  success {rate:.0%}"
         return text
 
     def on_run_start(self, event: Any) -> None:
@@ -76,11 +76,7 @@ class EvaluationProgress:
         episode = event.result
         self.ended += 1
         self._steps += episode.steps
-        if episode.success is not None:
-            self._reports = True
-        if episode.counted_success is not None:
-            self._counted += 1
-            self._successes += episode.counted_success
+        self._successes.add(episode)
         self._progress.update(self._task, advance=1, words=self.words)
 
     def __enter__(self) -> EvaluationProgress:

@@ -63,17 +63,24 @@ class DescribedEnv:
     def observation_codec(self, validation: Validation) -> SpaceCodec:
         """Return the codec that encodes the environment's observations."""
         space, backend = self.contract.observation_space, self.observation_backend
-        if self.adapt_observation is None:
-            return SpaceCodec(space, backend, root="observation", validation=validation)
-        adapt = self.adapt_observation
-        return AdaptedCodec(space, backend, adapt, root="observation", validation=validation)
+        return _codec(space, backend, self.adapt_observation, "observation", validation)
 
     def action_codec(self, validation: Validation) -> SpaceCodec:
         """Return the codec that decodes the environment's actions."""
         space, backend = self.contract.action_space, self.action_backend
-        if self.adapt_action is None:
-            return SpaceCodec(space, backend, root="action", validation=validation)
-        return AdaptedCodec(space, backend, self.adapt_action, root="action", validation=validation)
+        return _codec(space, backend, self.adapt_action, "action", validation)
+
+
+def _codec(
+    space: Space[Any],
+    backend: ArrayBackend,
+    adapt: Callable[[Any], Any] | None,
+    root: str,
+    validation: Validation,
+) -> SpaceCodec:
+    if adapt is None:
+        return SpaceCodec(space, backend, root=root, validation=validation)
+    return AdaptedCodec(space, backend, adapt, root=root, validation=validation)
 
 
 def describe_env(

@@ -12,6 +12,7 @@ from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._logs import logger
 from rlmesh._printable import escape_control_chars
 from rlmesh.results import EpisodeResult
+from rlmesh.results._success_tally import SuccessTally
 
 __all__ = ["Progress", "ProgressReport", "display_of"]
 
@@ -126,8 +127,7 @@ class ProgressReport:
         self._total: int | None = None
         self._before = self._ended = self._steps = 0
         self._reward = 0.0
-        self._successes = self._counted = 0
-        self._reports = False
+        self._successes = SuccessTally()
         self._begun = time.monotonic()
 
     def begin(self, total: int | None, finished: Iterable[EpisodeResult]) -> None:
@@ -171,11 +171,7 @@ class ProgressReport:
         self._ended += 1
         self._steps += episode.steps
         self._reward += episode.reward
-        if episode.success is not None:
-            self._reports = True
-        if episode.counted_success is not None:
-            self._counted += 1
-            self._successes += episode.counted_success
+        self._successes.add(episode)
 
     def _repeat(self) -> None:
         while not self._stopped.wait(self._display.seconds) and self._show():
@@ -197,8 +193,8 @@ class ProgressReport:
             parts = [f"{steps} steps, {steps / max(seconds, 1e-9):.0f}/s"]
             if self._ended:
                 parts.append(f"reward {self._reward / self._ended:.4g}")
-            if self._reports:
-                parts.append(f"success {self._successes / self._counted:.0%}")
+            if (rate := self._successes.rate) is not None:
+                parts.append(f"success {rate:.0%}")
             parts.append(f"{_clock(seconds)} elapsed")
             here = self._ended - self._before
             if self._total is not None and here and self._ended < self._total:

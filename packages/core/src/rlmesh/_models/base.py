@@ -15,7 +15,7 @@ from rlmesh._policy.random_sample import RandomSample, Sampler
 from rlmesh._server.model_server import ModelServer
 from rlmesh.adapters import DELEGATED, Adaptation, ModelSpec, PredictForm, resolve
 from rlmesh.backends import ArrayBackend
-from rlmesh.options import TLS, ServeOptions
+from rlmesh.options import ServeOptions
 from rlmesh.specs import EnvContract
 
 __all__ = ["ModelBase", "ModelOptions"]
@@ -207,29 +207,8 @@ class ModelBase(PlaysEpisodes, Generic[ObsT, ActT]):
         return backend
 
     @property
-    def _client_arguments(self) -> dict[str, Any]:
-        """Additional arguments of the clients that the model makes."""
-        return {}
-
-    def _dial(
-        self,
-        address: str | int,
-        token: str,
-        tls: TLS | None,
-        connect_timeout: float,
-        *,
-        vector: bool,
-    ) -> Any:
-        """Return a client of the backend; its exceptions are passed on."""
-        package = importlib.import_module(self._package)
-        client = package.RemoteVectorEnv if vector else package.RemoteEnv
-        return client(
-            address,
-            token=token,
-            tls=tls,
-            connect_timeout=connect_timeout,
-            **self._client_arguments,
-        )
+    def _client_package(self) -> str:
+        return self._package
 
 
 def _is_own(cls: type[Any], *names: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 from rlmesh._evaluation.run import Evaluable, Settings, play
 from rlmesh._models.session import Session
@@ -140,4 +141,34 @@ class PlaysEpisodes:
             tls=tls,
             connect_timeout=connect_timeout,
             execution_horizon=execution_horizon,
+        )
+
+    @property
+    def _client_package(self) -> str:
+        """Package whose `RemoteEnv` and `RemoteVectorEnv` are the model's clients."""
+        raise NotImplementedError
+
+    @property
+    def _client_arguments(self) -> dict[str, Any]:
+        """Additional arguments of the clients that the model makes."""
+        return {}
+
+    def _dial(
+        self,
+        address: str | int,
+        token: str,
+        tls: TLS | None,
+        connect_timeout: float,
+        *,
+        vector: bool,
+    ) -> Any:
+        """Return a client of an environment; its exceptions are passed on."""
+        package = importlib.import_module(self._client_package)
+        client = package.RemoteVectorEnv if vector else package.RemoteEnv
+        return client(
+            address,
+            token=token,
+            tls=tls,
+            connect_timeout=connect_timeout,
+            **self._client_arguments,
         )

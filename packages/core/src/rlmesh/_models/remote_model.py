@@ -292,23 +292,11 @@ class RemoteModel(PlaysEpisodes):
 
         return Callbacks()
 
-    def _dial(
-        self,
-        address: str | int,
-        token: str,
-        tls: TLS | None,
-        connect_timeout: float,
-        *,
-        vector: bool,
-    ) -> Any:
-        """Return a client of an environment, for evaluation; see `ModelBase`."""
-        import importlib
-
+    @property
+    def _client_package(self) -> str:
         # Evaluation converts a native client's values to those of another package's backend.
         name = self._backend.name
-        package = importlib.import_module(f"rlmesh.{name}" if name in PUBLISHED else "rlmesh")
-        client = package.RemoteVectorEnv if vector else package.RemoteEnv
-        return client(address, token=token, tls=tls, connect_timeout=connect_timeout)
+        return f"rlmesh.{name}" if name in PUBLISHED else "rlmesh"
 
     def _stub(self) -> ModelStub:
         if self._contract is None:

@@ -11,6 +11,7 @@ from rlmesh._version import __version__
 from rlmesh.results._episode import NO_TIME, EpisodeEnd, EpisodeResult, Timing, one_time
 from rlmesh.results._outputs import Outputs
 from rlmesh.results._statistics import Interval, bootstrap_interval, mean, std, wilson_interval
+from rlmesh.results._success_tally import SuccessTally
 
 __all__ = ["RunResult"]
 
@@ -113,8 +114,7 @@ class RunResult(Outputs):
 
         With `without_errors().success_rate`, episodes that an error ended are left out.
         """
-        successes, reported = self.success_counts
-        return successes / reported if reported else None
+        return SuccessTally(self.episodes).rate
 
     @property
     def success_counts(self) -> tuple[int, int]:
@@ -123,10 +123,7 @@ class RunResult(Outputs):
         Those that reported success or failure count, and so do those that ended with an error, as
         failures. The result is (0, 0) if no episode reported success or failure.
         """
-        if all(e.success is None for e in self.episodes):
-            return 0, 0
-        counted = [e.counted_success for e in self.episodes if e.counted_success is not None]
-        return sum(counted), len(counted)
+        return SuccessTally(self.episodes).counts
 
     def without_errors(self) -> RunResult:
         """Return the run without the episodes that ended with an error, with the run's timing."""
