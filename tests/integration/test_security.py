@@ -39,7 +39,7 @@ DANGEROUS = {
         "rlmesh._optional": "one of an extra's",
         "rlmesh._recording.writer": "one of Python's own",
         "rlmesh.adapters._entrypoints": "what the user has said to trust",
-        "rlmesh._models.remote_model": "a client of our own",
+        "rlmesh._models.playing": "a client of our own",
         "rlmesh.spaces._gymnasium": "one of our own",
     },
 }
