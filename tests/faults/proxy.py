@@ -29,7 +29,7 @@ class Proxy:
     """Forwards TCP connections on loopback to one port.
 
     Args:
-        target: Address of the server ("tcp://127.0.0.1:5555").
+        target: Address of the server ("tcp://127.0.0.1:5555"), whose scheme the proxy has too.
 
     Attributes:
         connections: How many connections it has accepted.
@@ -55,13 +55,14 @@ class Proxy:
     @property
     def address(self) -> str:
         """Address for the clients to connect to."""
-        return f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        scheme, separator, _ = self._target.rpartition("://")
+        return f"{scheme}{separator}127.0.0.1:{self._listener.getsockname()[1]}"
 
     def _listen(self) -> socket.socket:
         return socket.create_server(("127.0.0.1", 0))
 
     def _dial(self) -> socket.socket:
-        host, _, port = self._target.removeprefix("tcp://").rpartition(":")
+        host, _, port = self._target.rpartition("://")[2].rpartition(":")
         return socket.create_connection((host, int(port)), timeout=5)
 
     def cut(self) -> int:
@@ -200,7 +201,7 @@ def between(address: str, transport: str) -> Generator[tuple[str, Proxy], None, 
 
     Over frames that is their socket: sessions still begin, and are resumed, at the address itself.
     """
-    if transport == "grpc":
+    if transport == "grpc" or address.startswith("frames://"):
         with Proxy(address) as proxy:
             yield proxy.address, proxy
         return

@@ -22,14 +22,15 @@ from rlmesh._transport.socket import unix as frames_local
 from tests.faults.envs import {env} as Env
 frames_local.CHUNKED_BYTES = {chunked}
 if __name__ == "__main__":
-    server = EnvServer(factory=Env, workers="process") if {process} else EnvServer(Env())
+    made = {{"factory": Env, "workers": "process"}} if {process} else {{"env": Env()}}
+    server = EnvServer(address="{scheme}://127.0.0.1:0", **made)
     server.serve(on_ready=lambda: print(server.address, flush=True))
 """
 
 
-def script(env: str, process: bool, chunked: int = 1 << 30) -> list[str]:
+def script(env: str, process: bool, chunked: int = 1 << 30, scheme: str = "tcp") -> list[str]:
     """The arguments of a Python that serves an environment of `envs`."""
-    return ["-c", SERVER.format(env=env, process=process, chunked=chunked)]
+    return ["-c", SERVER.format(env=env, process=process, chunked=chunked, scheme=scheme)]
 
 
 def play(env: Any, steps: int, tick: Callable[[int], None]) -> list[Any]:
@@ -149,20 +150,26 @@ def cut_and_compare(
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("process", [False, True], ids=["thread", "process"])
+@pytest.mark.parametrize("scheme", ["tcp", "frames"])
 def test_a_thousand_cuts_change_nothing(
-    process: bool, long: bool, figure: Callable[[str], None]
+    scheme: str,
+    process: bool,
+    long: bool,
+    figure: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("rlmesh._client.transport_choice.TRANSPORTS", ())  # It stays where it is.
     cuts, steps = (1000, 20_000) if long else (100, 2_000) if process else (250, 5_000)
     local = play(WalkEnv(), steps, lambda _: None)
-    with running(script("WalkEnv", process)) as server:
-        address = server.wait_for(r"tcp://\S+").group()
+    with running(script("WalkEnv", process, scheme=scheme)) as server:
+        address = server.wait_for(rf"{scheme}://\S+").group()
         resumed: list[Any] = []
         with Proxy(address) as proxy:
-            remote = RemoteEnv(proxy.address, transport="grpc", on_reconnect=resumed.append)
+            remote = RemoteEnv(proxy.address, on_reconnect=resumed.append)
             saboteur = Saboteur(proxy, steps, cuts)
             words = cut_and_compare(remote, saboteur, local, steps, resumed)
     where = "in a worker process" if process else "in the server's thread"
-    figure(f"cuts, environment {where}: {words}")
+    figure(f"cuts over {scheme}, environment {where}: {words}")
 
 
 @pytest.mark.slow

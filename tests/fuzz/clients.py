@@ -103,7 +103,7 @@ class Script:
 def _play(frames: list[bytes], vector: bool, backend: ArrayBackend) -> None:
     script = Script(frames)
     with (
-        mock.patch("rlmesh._client.transport_choice.GrpcConnection", return_value=script),
+        mock.patch("rlmesh._transport.grpc.client.GrpcConnection", return_value=script),
         # No waiting after the end of a script.
         mock.patch("rlmesh._session.client_session._DESERTED_PATIENCE", -1.0),
     ):

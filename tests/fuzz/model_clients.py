@@ -75,7 +75,7 @@ class _Transports:
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    def connect(self, service: str) -> Script:
+    def connect(self) -> Script:
         return self._script
 
     def check(self, session: object) -> None:

@@ -1,9 +1,10 @@
 """The transports of the tests of sessions.
 
-Each test runs over one transport, which a hash of its node id chooses, so that a third of the
+Each test runs over one transport, which a hash of its node id chooses, so that a quarter of the
 tests runs over each transport and a test always gets the same one. Tests marked `every_transport`
 run over each of them, and so do all tests in `make test-long`. Tests marked `own_transport` have no
-client that leaves the choice open; a module of such tests overrides the fixture instead.
+client that leaves the choice open; a module of such tests overrides the fixture instead. Tests
+marked `over_grpc` speak gRPC themselves, so their servers are never of frames alone.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from tests.size import LONG
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-WAYS = ["frames", "shared", "grpc"] if SUPPORTED else ["grpc"]
-"""Frames on the socket, unless they are large; all of them in shared memory; gRPC."""
+WAYS = ["frames", "shared", "grpc", "alone"] if SUPPORTED else ["grpc", "alone"]
+"""Frames on the socket, unless they are large; all of them in shared memory; gRPC; frames alone."""
 
 _HERE = Path(__file__).parent
 
@@ -39,6 +40,10 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("rlmesh._client.transport_choice.AUTO", name)
     if request.param == "shared":
         monkeypatch.setattr("rlmesh._transport.socket.unix.SHARED_BYTES", 1)
+    if request.param == "alone":
+        # Over TCP to the end: sessions would move to the abstract socket.
+        monkeypatch.setattr("rlmesh._transport.address.UNNAMED", "frames")
+        monkeypatch.setattr("rlmesh._client.transport_choice.TRANSPORTS", ())
     return name
 
 
@@ -70,11 +75,16 @@ def factory(note: Path) -> Any:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep one of the transports of each test."""
     variants: dict[str, list[pytest.Item]] = defaultdict(list)
+    dropped = []
     for item in items:
-        if _HERE in item.path.parents and not _runs_over_each(item):
+        if _HERE not in item.path.parents:
+            continue
+        if _transport_of(item) == "alone" and _needs_grpc(item):
+            dropped.append(item)
+        elif not _runs_over_each(item):
             variants[_without_transport(item)].append(item)
     kept = {id(found[zlib.crc32(name.encode()) % len(found)]) for name, found in variants.items()}
-    dropped = [x for found in variants.values() for x in found if id(x) not in kept]
+    dropped += [x for found in variants.values() for x in found if id(x) not in kept]
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         gone = {id(item) for item in dropped}
@@ -87,11 +97,20 @@ def _runs_over_each(item: pytest.Item) -> bool:
     return LONG or item.get_closest_marker("every_transport") is not None
 
 
+def _needs_grpc(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("own_transport", "over_grpc"))
+
+
+def _transport_of(item: pytest.Item) -> str:
+    """Return the transport among the parameters of a test; empty: it has none."""
+    callspec = getattr(item, "callspec", None)
+    return "" if callspec is None else str(callspec.params.get("transport", ""))
+
+
 def _without_transport(item: pytest.Item) -> str:
     """Return the node id of a test without the transport among its parameters."""
-    callspec = getattr(item, "callspec", None)
-    if callspec is None or "transport" not in callspec.params:
+    chosen = _transport_of(item)
+    if not chosen:
         return item.nodeid
     name, _, parameters = item.nodeid.partition("[")
-    chosen = callspec.params["transport"]
     return f"{name}[{'-'.join(x for x in parameters.rstrip(']').split('-') if x != chosen)}"

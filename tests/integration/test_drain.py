@@ -33,6 +33,7 @@ def drained(**options: Any) -> Generator[tuple[EnvServer, RemoteEnv], None, None
         yield server, remote
 
 
+@pytest.mark.over_grpc
 def test_an_idle_session_goes_on_while_the_server_drains() -> None:
     with drained() as (server, remote):
         ask_to_stop(server, 60)
@@ -48,6 +49,7 @@ def test_an_idle_session_goes_on_while_the_server_drains() -> None:
             remote.step(0)
 
 
+@pytest.mark.over_grpc
 def test_a_session_is_resumed_while_the_server_drains(transport: str) -> None:
     with drained() as (server, remote):
         ask_to_stop(server, 60)
@@ -60,6 +62,7 @@ def test_a_session_is_resumed_while_the_server_drains(transport: str) -> None:
         server.shutdown()
 
 
+@pytest.mark.over_grpc
 def test_a_later_call_does_not_lengthen_the_time() -> None:
     with drained() as (server, _):
         ask_to_stop(server, 0.5)
@@ -79,6 +82,7 @@ def test_an_idle_client_gets_the_reason_for_the_end_of_its_session() -> None:
             remote.step(0)
 
 
+@pytest.mark.over_grpc
 def test_over_frames_with_tls_the_connection_ends(authority: Any, roots: bytes) -> None:
     """A socket of TLS that waits can send nothing."""
     options = ServeOptions(frames=False, frames_port=0)
@@ -110,6 +114,7 @@ def test_the_answer_of_a_running_step_arrives() -> None:
     assert env.closed == 1
 
 
+@pytest.mark.over_grpc
 def test_streams_that_have_sent_nothing_do_not_hold_up_a_stop() -> None:
     server = EnvServer(CounterEnv())
     with server, RawConnection(server.address) as client:

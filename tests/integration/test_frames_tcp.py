@@ -17,6 +17,8 @@ from rlmesh._transport.socket import client as frames_client
 from rlmesh._transport.socket import tcp as frames_tcp
 from rlmesh._transport.socket import unix as frames_local
 from rlmesh._transport.socket.transports import TRANSPORTS
+from rlmesh._transport.target import Target
+from rlmesh._wire.env_codec import ENV_SERVICE
 from rlmesh.specs import Capability, TransportKind
 from tests.certificates import issued
 from tests.integration.envs import CounterEnv, SeenEnv
@@ -158,42 +160,8 @@ def test_a_certificate_of_another_host_is_refused(authority: Any, roots: bytes) 
         where = parse_address(server.address)
         other = replace(where, host="127.0.0.2")
         with pytest.raises(errors.ConnectError, match=r"127\.0\.0\.1"):  # The server's address.
-            frames_client.to_port(where, tcp_port(server), "", TLS(authority=roots), host=other)
-
-
-def admitted(server: EnvServer, sent: bytes) -> bool:
-    """Whether the server goes on with a connection that begins like this."""
-    with socket.create_connection(("127.0.0.1", tcp_port(server)), timeout=20) as connected:
-        connected.sendall(sent)
-        connected.settimeout(0.5)
-        try:
-            return bool(connected.recv(1))
-        except TimeoutError:
-            return True
-        except ConnectionError:
-            return False
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        struct.pack("<I", 0),
-        struct.pack("<I", 6) + b"wrong!",
-        struct.pack("<I", 7) + b"s3cretx",
-        struct.pack("<I", 4097) + b"s" * 4097,
-        struct.pack("<I", 2**32 - 1),
-        struct.pack("<I", 6) + b"s3cret" + struct.pack("<I", 65_537),
-        struct.pack("<I", 6) + b"s3cret" + struct.pack("<I", 5) + b"noise",
-    ],
-)
-def test_who_has_not_the_token_is_refused_and_the_server_lives_on(sent: bytes) -> None:
-    with EnvServer(CounterEnv(), token="s3cret", options=PORT) as server:
-        if sent[:10] == struct.pack("<I", 6) + b"s3cret" and b"noise" in sent:
-            assert admitted(server, sent)  # The server reports the fault.
-        else:
-            assert not admitted(server, sent)
-        assert admitted(server, struct.pack("<I", 6) + b"s3cret")
-        plays(RemoteEnv(server.address, token="s3cret", transport="frames"))
+            target = Target(where, ENV_SERVICE, "", TLS(authority=roots))
+            frames_client.to_port(target, tcp_port(server), host=other)
 
 
 def test_a_port_that_is_not_reached_is_told() -> None:

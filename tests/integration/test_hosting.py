@@ -84,6 +84,7 @@ def test_a_second_client_is_refused_while_the_first_is_on_the_thread() -> None:
         assert remote.step(1)[0] == 1
 
 
+@pytest.mark.over_grpc
 @pytest.mark.every_transport
 def test_a_silent_stream_does_not_keep_the_thread(transport: str) -> None:
     env = PlacesEnv()

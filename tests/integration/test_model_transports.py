@@ -59,6 +59,7 @@ def test_a_transport_that_there_is_not_is_refused() -> None:
         RemoteModel(server.address, PLAIN, transport="tcp")  # type: ignore[arg-type]
 
 
+@pytest.mark.over_grpc
 @pytest.mark.parametrize("options", [ServeOptions(frames=False), ServeOptions(grace_period=0)])
 def test_a_server_without_frames_is_reached_over_grpc(options: ServeOptions) -> None:
     with ModelServer(Echo(), options=options) as server:

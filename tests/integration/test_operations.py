@@ -20,6 +20,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
+@pytest.mark.over_grpc
 @pytest.mark.every_transport
 @pytest.mark.parametrize("name", NAMES)
 def test_health_tells_that_a_server_drains_while_its_last_call_runs(name: str) -> None:
@@ -90,6 +91,7 @@ def test_sigterm_lets_the_running_call_end() -> None:
         assert time.monotonic() - begun < 10
 
 
+@pytest.mark.over_grpc
 def test_an_address_in_use_is_one_line_with_the_systems_reason() -> None:
     with EnvServer(CounterEnv()) as server:
         env = "tests.integration.envs:CounterEnv"

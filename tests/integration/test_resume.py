@@ -276,6 +276,7 @@ def test_a_call_may_be_interrupted_anywhere() -> None:
     assert len(interrupting.places) > 15
 
 
+@pytest.mark.over_grpc
 def test_a_session_that_does_not_come_back_frees_its_environment() -> None:
     with proxied(TallyEnv(), grace_period=0.5) as (server, proxy):
         first = RemoteEnv(proxy.address, transport="grpc")
@@ -297,6 +298,7 @@ def _lost(server: EnvServer) -> bool:
     return any(session.lost_at is not None for session in server._manager._sessions.values())
 
 
+@pytest.mark.over_grpc
 def test_without_a_grace_period_a_session_ends_with_its_connection() -> None:
     with proxied(TallyEnv(), grace_period=0) as (server, proxy):
         remote = RemoteEnv(proxy.address, transport="grpc")

@@ -148,6 +148,7 @@ def test_the_token_is_shown_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     assert SECRET not in "".join(said) + caplog.text
 
 
+@pytest.mark.over_grpc
 def test_the_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[tuple[bytes, bytes]] = []
 
@@ -297,6 +298,7 @@ def test_a_server_that_others_reach_warns(host: str, token: str, warned: int) ->
 # Sizes.
 
 
+@pytest.mark.over_grpc
 @pytest.mark.every_transport
 def test_a_request_over_the_limit_is_refused_and_the_server_lives_on() -> None:
     with EnvServer(CounterEnv()) as server:

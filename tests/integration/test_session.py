@@ -166,6 +166,7 @@ def test_a_port_in_use_is_an_error() -> None:
         EnvServer(CounterEnv(), server.address)
 
 
+@pytest.mark.over_grpc
 @pytest.mark.every_transport
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_a_token_is_asked_for_before_anything_is_told(token: str) -> None:

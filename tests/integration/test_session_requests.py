@@ -96,6 +96,7 @@ def test_a_request_of_a_newer_spec_is_refused_and_the_session_goes_on() -> None:
         assert answers[2].WhichOneof("response") == "reset"
 
 
+@pytest.mark.over_grpc
 @pytest.mark.parametrize("version", ["", "0.9.0", "1.0.0rc0", "1.0.0", "2.0.0", "nonsense"])
 def test_a_spec_version_that_does_not_talk_is_refused(version: str) -> None:
     with EnvServer(CounterEnv()) as server:
@@ -113,6 +114,7 @@ def test_a_client_refuses_a_server_of_another_version(monkeypatch: pytest.Monkey
         assert caught.value.choices == (rlmesh.__version__,)
 
 
+@pytest.mark.over_grpc
 def test_noise_ends_the_stream_with_a_word_and_the_server_lives_on() -> None:
     with EnvServer(CounterEnv()) as server:
         with grpc.insecure_channel(server.address.removeprefix("tcp://")) as channel:

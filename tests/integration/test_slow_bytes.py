@@ -16,9 +16,12 @@ import pytest
 from rlmesh import TLS, EnvServer, ServeOptions, errors
 from rlmesh._transport.address import Address
 from rlmesh._transport.socket import client as frames_client
+from rlmesh._transport.target import Target
+from rlmesh._wire.env_codec import ENV_SERVICE
 from rlmesh.specs import TransportKind
 from tests.certificates import issued
 from tests.integration.envs import CounterEnv
+from tests.integration.raw_frames import hello
 from tests.offers import offered, tcp_port
 from tests.processes import until
 
@@ -70,17 +73,17 @@ def test_the_token() -> None:
 
 def test_the_first_request() -> None:
     with EnvServer(CounterEnv(), token="t", options=PORT) as server, dial(server) as peer:
-        peer.sendall(struct.pack("<I", 1) + b"t")
+        peer.sendall(hello("t"))
         assert bytes_taken(peer, slow(4000)) < BYTES
 
 
 def test_the_handshake_of_tls(authority: Any) -> None:
-    hello = b"\x16\x03\x01\x0f\xff" + bytes(BYTES)
+    client_hello = b"\x16\x03\x01\x0f\xff" + bytes(BYTES)
     with (
         EnvServer(CounterEnv(), "127.0.0.1:0", tls=issued(authority), options=PORT) as server,
         dial(server) as peer,
     ):
-        assert bytes_taken(peer, hello) < BYTES
+        assert bytes_taken(peer, client_hello) < BYTES
 
 
 def test_all_of_them_together(authority: Any, roots: bytes) -> None:
@@ -93,7 +96,7 @@ def test_all_of_them_together(authority: Any, roots: bytes) -> None:
         time.sleep(0.6 * WHOLE)
         with context.wrap_socket(plain, server_hostname="127.0.0.1") as peer:
             time.sleep(0.2 * WHOLE)
-            peer.sendall(struct.pack("<I", 0))
+            peer.sendall(hello())
             peer.settimeout(20)
             time.sleep(0.6 * WHOLE)
             with pytest.raises((OSError, EOFError)):
@@ -155,7 +158,8 @@ def test_an_answer_that_a_client_waits_for(kind: str) -> None:
         thread.start()
         where = Address("tcp", "127.0.0.1", 1)
         if kind == "tcp":
-            client = frames_client.to_port(where, listener.getsockname()[1], "", TLS())
+            target = Target(where, ENV_SERVICE, "", TLS())
+            client = frames_client.to_port(target, listener.getsockname()[1])
         else:
             client = frames_client.to_socket(where, name)
         with pytest.raises(errors.ConnectError, match="does not answer within"):

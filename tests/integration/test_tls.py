@@ -22,7 +22,7 @@ def plays(remote: RemoteEnv) -> None:
 @pytest.mark.every_transport
 def test_a_session_over_tls(authority: Any, roots: bytes) -> None:
     with EnvServer(CounterEnv(), "127.0.0.1:0", tls=issued(authority)) as server:
-        assert server.address.startswith("grpcs://127.0.0.1:")
+        assert server.address.startswith(("grpcs://127.0.0.1:", "framess://127.0.0.1:"))
         plays(RemoteEnv(server.address, tls=TLS(authority=roots)))
         # Without a scheme, certificates mean TLS.
         plays(RemoteEnv(server.address.removeprefix("grpcs://"), tls=TLS(authority=roots)))

@@ -14,6 +14,8 @@ import pytest
 from rlmesh import TLS, EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions, errors
 from rlmesh._transport.address import parse_address
 from rlmesh._transport.socket import client as frames_client
+from rlmesh._transport.target import Target
+from rlmesh._wire.env_codec import ENV_SERVICE
 from tests.certificates import issued, new_authority
 from tests.integration.cli_processes import COMMAND
 from tests.integration.envs import CounterEnv
@@ -148,7 +150,9 @@ def test_frames_over_tcp_tell_as_well(mistake: Mistake) -> None:
         where, port = parse_address(address_of(server, mistake)), tcp_port(server)
         with (
             pytest.raises(errors.TransportError) as told,
-            closing(frames_client.to_port(where, port, "", mistake.client)) as connection,
+            closing(
+                frames_client.to_port(Target(where, ENV_SERVICE, "", mistake.client), port)
+            ) as connection,
         ):
             connection.exchange(b"a frame", 10)
     is_said(told.value.message, mistake)

@@ -98,7 +98,7 @@ def send_until_ended(frames: FrameSocket) -> None:
 def test_a_cut_sends_no_plain_text(authority: Any, roots: bytes) -> None:
     peer = Peer(issued(authority))
     where = Address("grpcs", "127.0.0.1", peer.port)
-    frames = frames_tcp.dial(where, peer.port, "", TLS(authority=roots), 10)
+    frames = frames_tcp.dial(where, peer.port, b"", TLS(authority=roots), 10)
     sender = threading.Thread(target=send_until_ended, args=(frames,))
     sender.start()
     assert peer.begun.wait(30)
@@ -126,7 +126,7 @@ def test_a_client_that_is_closed_in_a_call_sends_no_plain_text(
         session: Any = remote._stub._session
         session._transport.close()
         session._transport = FramesConnection(
-            where, lambda: frames_tcp.dial(where, peer.port, "", TLS(authority=roots), 10)
+            where, lambda: frames_tcp.dial(where, peer.port, b"", TLS(authority=roots), 10)
         )
 
         def call() -> None:

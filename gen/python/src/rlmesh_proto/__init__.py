@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "78d3698043a366d188a5ab73e589ca53a333ea7b74dedde4271aa8ba9a3b4ecd"
+SPEC_DIGEST = "042ec18130230a5bce88b01927eea51e5433cae9806526adb757b439cd9bd327"
 """SHA-256 of the spec's image, in hexadecimal."""

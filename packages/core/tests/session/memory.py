@@ -118,7 +118,7 @@ class _Host:
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
         return self._servicer.play(request.body)
 
-    def run_stream(self, stream: Any) -> bool:
+    def run_stream(self, stream: Any, *, takes_over: bool) -> bool:
         return False
 
     def end(self) -> m.Reply:

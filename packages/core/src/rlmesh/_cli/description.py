@@ -85,12 +85,13 @@ def _ask(
 ) -> tuple[str, bytes]:
     """Return the resolved address, and its answer to `Describe`."""
     from rlmesh._client.connect import client_name, destination
+    from rlmesh._client.transport_choice import TransportChoice
     from rlmesh._session.versions import this_peer
-    from rlmesh._transport.grpc.client import GrpcConnection
+    from rlmesh._transport.target import Target
 
     where = destination(address, token, tls, stacklevel=2)
     client = this_peer(client_name(), frozenset())
-    connection = GrpcConnection(where, service, token, tls)
+    connection = TransportChoice("auto", Target(where, service, token, tls, timeout)).connect()
     try:
         request = codec.write_describe_request(client)
         return str(where), connection.describe(request, timeout)

@@ -36,7 +36,8 @@ Address = Annotated[
     str,
     typer.Argument(
         metavar="ADDRESS",
-        help="address of the endpoint: host:port, tcp://..., grpcs://..., unix:///path, or a port",
+        help="address of the endpoint: host:port, tcp://..., grpcs://..., unix:///path, "
+        "frames://..., framess://..., frames+unix:///path, or a port",
         show_default=False,
     ),
 ]

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rlmesh._logs import warn
-from rlmesh._transport.address import Address, parse_address
-from rlmesh._transport.grpc.tls import secured
+from rlmesh._transport.address import Address, parse_address, secured
 from rlmesh.options import TLS
 
 __all__ = ["client_name", "closed_on_failure", "destination", "whole_address"]
@@ -35,9 +34,10 @@ def destination(address: str | int, token: str, tls: TLS | None, *, stacklevel: 
             given.
     """
     where = secured(parse_address(address), tls, named="://" in str(address))
-    if token and where.scheme == "tcp" and not where.is_local:
+    if token and not where.is_tls and not where.is_local:
         warn(
-            f"the token goes to {where} unencrypted; serve with tls= and connect to grpcs://",
+            f"the token goes to {where} unencrypted; serve with tls= and connect to "
+            f"{where.tls_scheme}://",
             RuntimeWarning,
             stacklevel=stacklevel,
         )

@@ -20,6 +20,7 @@ from rlmesh._messages import env as m
 from rlmesh._session.client_session import ClientSession
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.versions import OURS, this_peer
+from rlmesh._transport.target import Target
 from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
 from rlmesh._wire.failures import raise_failure
 from rlmesh.backends import ArrayBackend, DynamicArray
@@ -77,9 +78,10 @@ class EnvStub:
         transport: Transport = "auto",
     ) -> None:
         where = destination(address, token, tls, stacklevel=5)
-        transports = TransportChoice(transport, where, token, tls)
+        target = Target(where, ENV_SERVICE, token, tls, connect_timeout)
+        transports = TransportChoice(transport, target)
         self._session = ClientSession(
-            lambda: transports.connect(ENV_SERVICE),
+            transports.connect,
             EnvWireCodec(backend),
             this_peer(client_name(), transports.can | {Capability.RENDER}),
             ConnectOptions(connect_timeout, wait, on_reconnect),

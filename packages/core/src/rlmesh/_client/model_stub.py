@@ -22,9 +22,8 @@ from rlmesh._policy.forms import EpisodeContext
 from rlmesh._session.client_session import ClientSession
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.versions import check_version, this_peer
-from rlmesh._transport.grpc.client import GrpcConnection
 from rlmesh._wire.failures import raise_model_failure
-from rlmesh._wire.model_codec import MODEL_SERVICE, ModelWireCodec
+from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.adapters import ModelSpec, PredictForm
 from rlmesh.backends import ArrayBackend
@@ -54,10 +53,6 @@ class Dial:
         """What a client of the model sends of itself in the handshake."""
         return this_peer(client_name(), self.transports.can)
 
-    def connect(self) -> GrpcConnection:
-        """Return a new connection; raise OSError if a certificate cannot be read."""
-        return self.transports.connect(MODEL_SERVICE)
-
     def describe(self, backend: ArrayBackend) -> ModelSpec:
         """Return the spec of the model, as the server reports it.
 
@@ -66,7 +61,7 @@ class Dial:
             TransportError: If no server answers.
         """
         codec = ModelWireCodec(backend)
-        connection = self.connect()
+        connection = self.transports.connect()
         try:
             request = codec.write_describe_request(self.client)
             answer = connection.describe(request, self.terms.timeout)
@@ -108,7 +103,7 @@ class ModelStub:
     def __init__(self, dial: Dial, contract: EnvContract, backend: ArrayBackend) -> None:
         self.contract = contract
         self._session = ClientSession(
-            dial.connect,
+            dial.transports.connect,
             ModelWireCodec(backend),
             dial.client,
             dial.terms,

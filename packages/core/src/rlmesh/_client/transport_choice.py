@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Protocol
 
+from rlmesh._session.client_connection import ClientConnection
 from rlmesh._session.client_session import ClientSession, Move
-from rlmesh._transport.address import Address
-from rlmesh._transport.grpc.client import GrpcConnection
+from rlmesh._transport.socket.client import to_server
 from rlmesh._transport.socket.transports import TRANSPORTS, FrameTransport
+from rlmesh._transport.target import Target
 from rlmesh.errors import UnsupportedError
-from rlmesh.options import TLS
 from rlmesh.specs import Capability, TransportKind
 
 __all__ = ["Transport", "TransportChoice"]
@@ -21,14 +21,20 @@ AUTO: Transport = "frames"
 """Transport that "auto" tries; the tests run with each value."""
 
 
+class FirstConnection(ClientConnection, Protocol):
+    """A connection to a server's own address, on which a session or a description begins."""
+
+    def describe(self, request: bytes, timeout: float) -> bytes:
+        """Return the serialised DescribeResponse to a serialised DescribeRequest."""
+        ...
+
+
 class TransportChoice:
-    """The transports to a server: gRPC, on which sessions begin, and those that they may move to.
+    """The transports to a server: that of its address, and those that sessions may move to.
 
     Args:
         transport: Transport that the user has chosen.
-        where: Address of the server.
-        token: Bearer token; empty: none.
-        tls: Certificates.
+        target: The service.
 
     Attributes:
         where: Address of the server.
@@ -37,15 +43,18 @@ class TransportChoice:
             preferred kind first.
 
     Raises:
-        ValueError: If `transport` is not the name of a transport.
+        ValueError: If `transport` is not the name of a transport, or is gRPC and the address is one
+            of frames alone.
     """
 
-    def __init__(self, transport: Transport, where: Address, token: str, tls: TLS | None) -> None:
+    def __init__(self, transport: Transport, target: Target) -> None:
+        where = target.where
         if transport not in ("auto", "grpc", "frames"):
             raise ValueError(f"transport={transport!r} is not 'auto', 'grpc' or 'frames'")
+        if transport == "grpc" and where.is_frames:
+            raise ValueError(f"transport='grpc' and {where}, which has frames alone")
         self._asked = transport
-        self._token = token
-        self._tls = tls
+        self._target = target
         self.where = where
         tried = () if (AUTO if transport == "auto" else transport) == "grpc" else TRANSPORTS
         tried = tuple(row for row in tried if row.is_tried(transport, where))
@@ -53,15 +62,22 @@ class TransportChoice:
         self.moves: Mapping[TransportKind, Move] = {row.kind: self._move(row) for row in tried}
 
     def _move(self, row: FrameTransport) -> Move:
-        return lambda offered: row.dial(self.where, offered, self._token, self._tls)
+        return lambda offered: row.dial(self._target, offered)
 
-    def connect(self, service: str) -> GrpcConnection:
-        """Return a new connection to a gRPC service; raise OSError if it cannot read a certificate.
+    def connect(self) -> FirstConnection:
+        """Return a new connection to the server's own address.
 
-        Args:
-            service: Full name of the service.
+        Raises:
+            OSError: If a certificate cannot be read.
+            ConnectError: If a server of frames alone cannot be reached.
         """
-        return GrpcConnection(self.where, service, self._token, self._tls)
+        target = self._target
+        if target.where.is_frames:
+            return to_server(target)
+        # Here, because a client of frames alone works without grpcio.
+        from rlmesh._transport.grpc.client import GrpcConnection
+
+        return GrpcConnection(target.where, target.service, target.token, target.tls)
 
     def check(self, session: ClientSession) -> None:
         """Raise if a session is not on the transport that the user has chosen.

@@ -81,16 +81,20 @@ class EnvThread:
             self._jobs.put(stream)
         return True
 
-    def succeed(self, stream: Stream) -> bool:
-        """Take another stream of the session that holds the environment; or refuse.
+    def succeed(self, stream: Stream, *, takes_over: bool) -> bool:
+        """Take a stream of the session that holds the environment; or refuse.
 
-        The one that is here is the session's former: it is ended.
+        Args:
+            stream: The stream.
+            takes_over: Whether the stream that is here is the session's former one, which is
+                ended. If not, it is that of a session that is over, and ends by itself.
         """
         with self._lock:
             if self._stopping or not self._owner:
                 return False
             self._jobs.put(stream)
-        self.evict()
+        if takes_over:
+            self.evict()
         return True
 
     def run(self) -> None:

@@ -98,7 +98,7 @@ class ProcessWorker:
                 frame = bytes(self._frames.write_request(first))
             return self._ask(frame, type(body).__name__.lower())
 
-    def run_stream(self, stream: Stream) -> bool:
+    def run_stream(self, stream: Stream, *, takes_over: bool) -> bool:
         """See `Servicer`: the connection's thread waits for the process."""
         return False
 

@@ -51,9 +51,9 @@ class SingleEnvHost:
         """See `Servicer`."""
         return self._thread.call(self._servicer.play, request.body)
 
-    def run_stream(self, stream: Stream) -> bool:
+    def run_stream(self, stream: Stream, *, takes_over: bool) -> bool:
         """See `Servicer`."""
-        return self._thread.succeed(stream)
+        return self._thread.succeed(stream, takes_over=takes_over)
 
     def release(self) -> None:
         """See `Servicer`."""

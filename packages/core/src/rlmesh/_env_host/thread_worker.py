@@ -70,9 +70,9 @@ class ThreadWorker:
             raise ClosedError("the environment is closed")
         return self._thread.call(servicer.play, request.body)
 
-    def run_stream(self, stream: Stream) -> bool:
+    def run_stream(self, stream: Stream, *, takes_over: bool) -> bool:
         """See `Servicer`."""
-        return self._thread.succeed(stream)
+        return self._thread.succeed(stream, takes_over=takes_over)
 
     def end(self) -> m.Reply:
         """See `Servicer`."""

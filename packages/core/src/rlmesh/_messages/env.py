@@ -22,6 +22,7 @@ __all__ = [
     "Called",
     "Close",
     "Closed",
+    "Describe",
     "Encoded",
     "ErrorCode",
     "Failure",
@@ -229,6 +230,11 @@ class Close:
 
 
 @dataclass(frozen=True)
+class Describe:
+    """Asks what is served, on a connection over frames that opens no session."""
+
+
+@dataclass(frozen=True)
 class Unsupported:
     """A request that this version does not know or does not support."""
 
@@ -237,6 +243,7 @@ class Unsupported:
 
 RequestBody = Union[
     Open,
+    Describe,
     Reset,
     Step,
     StepMany,

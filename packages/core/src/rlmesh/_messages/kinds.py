@@ -10,6 +10,7 @@ __all__ = ["kind_of"]
 _KINDS: dict[type, str] = {
     m.Open: "open",
     m.Opened: "open",
+    m.Describe: "describe",
     m.Reset: "reset",
     m.ResetDone: "reset",
     m.Step: "step",

@@ -91,7 +91,7 @@ class ModelServicer:
             return refused.failure
         raise TypeError(f"a {type(body).__name__} cannot be asked of a model")
 
-    def run_stream(self, stream: Any) -> bool:
+    def run_stream(self, stream: Any, *, takes_over: bool) -> bool:
         """See `Servicer`: sessions share the model's thread, so none has it."""
         return False
 

@@ -145,7 +145,7 @@ class PlaysEpisodes:
 
     @property
     def _client_package(self) -> str:
-        """Package whose `RemoteEnv` and `RemoteVectorEnv` are the model's clients."""
+        """Package of the `RemoteEnv` and `RemoteVectorEnv` that are the model's clients."""
         raise NotImplementedError
 
     @property

@@ -15,7 +15,9 @@ from rlmesh._models.playing import PlaysEpisodes
 from rlmesh._policy.events import Callbacks
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._session.connect_options import ConnectOptions
+from rlmesh._transport.target import Target
 from rlmesh._wire.contract import route_key
+from rlmesh._wire.model_codec import MODEL_SERVICE
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import ArrayBackend, backend_of, contract_backend
 from rlmesh.backends._registry import PUBLISHED
@@ -120,7 +122,8 @@ class RemoteModel(PlaysEpisodes):
         }
         where = destination(address, token, tls, stacklevel=3)
         terms = ConnectOptions(connect_timeout, wait, on_reconnect)
-        self._dialled = Dial(TransportChoice(transport, where, token, tls), terms)
+        target = Target(where, MODEL_SERVICE, token, tls, connect_timeout)
+        self._dialled = Dial(TransportChoice(transport, target), terms)
         self._backend: ArrayBackend = (
             contract_backend() if framework is None else backend_of(framework, device)
         )

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rlmesh._logs import facts, logger, warn
 from rlmesh._server.signals import stop_on_signals
 from rlmesh._session.server_connection import ServerConnection
 from rlmesh._session.session_manager import SessionManager
-from rlmesh._transport.address import Address, host_of, parse_address
-from rlmesh._transport.grpc.server import FrameService, GrpcServer
-from rlmesh._transport.grpc.threads import StreamHost
-from rlmesh._transport.grpc.tls import secured
+from rlmesh._transport import address as addresses
+from rlmesh._transport.address import Address, host_of, parse_address, secured
+from rlmesh._transport.socket.doorkeeper import Doorkeeper
+from rlmesh._transport.socket.frames_alone import FramesAloneServer
 from rlmesh._transport.socket.server import FramesServer
 from rlmesh._transport.socket.transports import TRANSPORTS, FrameTransport
 from rlmesh.errors import AddressError
@@ -57,6 +57,24 @@ class ServingLoop(Protocol):
         ...
 
 
+class _Transport(Protocol):
+    """What serves at the server's own address: gRPC, or frames."""
+
+    address: Address
+
+    def start(self) -> None:
+        """Accept connections."""
+        ...
+
+    def drain(self) -> None:
+        """Report that the server is about to stop."""
+        ...
+
+    def stop(self, grace: float) -> None:
+        """Refuse new sessions, and end open connections after `grace` seconds."""
+        ...
+
+
 class BaseServer:
     """A server of one thing.
 
@@ -94,27 +112,44 @@ class BaseServer:
         where: Address,
         token: str,
         tls: TLS | None,
-        lender: StreamHost | None = None,
+        lender: Any = None,
     ) -> None:
         """Take the address, without accepting yet.
 
         Args:
-            service: Full name of the gRPC service.
+            service: Full name of the service.
             where: Address to bind.
             token: Bearer token that clients must show; empty: none.
             tls: Certificates.
-            lender: Lender of threads for streams; None: the pool has them all.
+            lender: Lender of threads for streams over gRPC (`StreamHost`); None: the pool has them
+                all.
 
         Raises:
             AddressError: If it cannot be had.
+            OSError: If a certificate cannot be read.
         """
-        served = FrameService(
-            name=service,
-            describe=lambda: self._manager.description,
-            connect=partial(ServerConnection, self._manager),
-            shutdown=self._stop_on_request if self._options.remote_shutdown else None,
-        )
-        self._transport = GrpcServer(served, where, token, host=lender, tls=tls)
+        connect = partial(ServerConnection, self._manager)
+        self._transport: _Transport
+        if where.is_frames:
+            self._transport = FramesAloneServer(
+                where,
+                Doorkeeper(service, token),
+                tls,
+                partial(connect, describes=True),
+                self._manager.farewell,
+            )
+        else:
+            # Here, because a server of frames alone works without grpcio.
+            from rlmesh._transport.grpc.server import FrameService, GrpcServer
+
+            served = FrameService(
+                name=service,
+                describe=lambda: self._manager.description,
+                connect=connect,
+                shutdown=self._stop_on_request if self._options.remote_shutdown else None,
+            )
+            self._transport = GrpcServer(served, where, token, host=lender, tls=tls)
+        self._service = service
         self._address = str(self._transport.address)
         if not where.is_local and not token and (tls is None or tls.authority is None):
             warn(
@@ -133,13 +168,15 @@ class BaseServer:
                 taken until then is free again.
         """
         connect = partial(ServerConnection, self._manager, resumes=True)
+        doorkeeper = Doorkeeper(self._service, token, resumes=True)
         servers: list[FramesServer] = []
         offers: list[tuple[Capability, TransportOffer]] = []
         try:
             for row in served_transports(self._options):
-                listening = row.listen(self._options, self._transport.address, token, tls)
-                servers.append(FramesServer(listening.listener, listening.admit, connect))
-                offers.append((row.capability, TransportOffer(row.kind, listening.address)))
+                listening = row.listen(self._options, self._transport.address, doorkeeper, tls)
+                listener, admit, address = listening
+                servers.append(FramesServer(listener, admit, connect, self._manager.farewell))
+                offers.append((row.capability, TransportOffer(row.kind, address)))
         except BaseException:
             self._transport.stop(0)
             for server in servers:
@@ -385,12 +422,26 @@ def resolve_server_arguments(
 
     Raises:
         AddressError: If they name no address, or plain text beside certificates.
-        ValueError: If an environment variable has a value that its option cannot have.
+        ValueError: If an environment variable has a value that its option cannot have, or an
+            option needs gRPC and the address is one of frames alone.
     """
     options = options or ServeOptions.from_environment()
     where = secured(_address_of(address, host, port, path), tls, named="://" in str(address))
+    if where.is_frames:
+        _check_frames_alone(where, options)
     expose_tracebacks = options.expose_tracebacks
     return where, options, where.is_local if expose_tracebacks is None else expose_tracebacks
+
+
+def _check_frames_alone(where: Address, options: ServeOptions) -> None:
+    """Raise ValueError if an option needs gRPC."""
+    if options.frames_port is not None:
+        raise ValueError(
+            f"frames_port={options.frames_port} is a port beside that of gRPC, and {where} is one "
+            f"of frames already; leave it out"
+        )
+    if options.remote_shutdown:
+        raise ValueError(f"remote_shutdown needs gRPC, and {where} has frames alone")
 
 
 def _address_of(
@@ -405,4 +456,4 @@ def _address_of(
         if host is not None or port is not None:
             raise AddressError("give either path, or host and port")
         return Address("unix", path=path)
-    return Address("tcp", host_of(host) if host else "127.0.0.1", port or 0)
+    return Address(addresses.UNNAMED, host_of(host) if host else "127.0.0.1", port or 0)

@@ -35,8 +35,9 @@ class EnvServer(BaseServer):
             (`rlmesh.types.EnvLike`, `VectorEnvLike`). A list of environments of Gymnasium, or of
             functions that make them, is served as a vector (`gymnasium.vector.SyncVectorEnv`).
         address: "host:port", "tcp://host:port", "grpcs://host:port" (TLS), "unix:///path" or a bare
-            port; an IPv6 address is in brackets ("[::1]:5555"). None: made of `host`, `port` and
-            `path`; without these, loopback and a free port.
+            port; of frames alone, without gRPC: "frames://host:port", "framess://host:port" (TLS)
+            or "frames+unix:///path". An IPv6 address is in brackets ("[::1]:5555"). None: made of
+            `host`, `port` and `path`; without these, loopback and a free port.
         host: Host name or IP address; loopback by default.
         port: TCP port; 0 picks a free one.
         path: Path of a Unix socket.
@@ -44,7 +45,7 @@ class EnvServer(BaseServer):
             (`ServeOptions.from_environment`).
         tags: What the leaves of the environment's spaces mean.
         token: Bearer token that clients must show; empty: none.
-        tls: Certificates; clients then connect to `grpcs://host:port`.
+        tls: Certificates; clients then connect to `grpcs://host:port` or `framess://host:port`.
         framework: Library of the environment's actions: "native", "numpy", "torch" or "jax".
             None: arrays of NumPy for Gymnasium's spaces, native values for those of
             `rlmesh.spaces`. What the environment returns may be of any of them, always.

@@ -61,8 +61,9 @@ class ModelServer(BaseServer):
     Args:
         model: The model: of `rlmesh`, `rlmesh.numpy`, `rlmesh.torch` or `rlmesh.jax`.
         address: "host:port", "tcp://host:port", "grpcs://host:port" (TLS), "unix:///path" or a bare
-            port; an IPv6 address is in brackets ("[::1]:5555"). None: made of `host`, `port` and
-            `path`; without these, loopback and a free port.
+            port; of frames alone, without gRPC: "frames://host:port", "framess://host:port" (TLS)
+            or "frames+unix:///path". An IPv6 address is in brackets ("[::1]:5555"). None: made of
+            `host`, `port` and `path`; without these, loopback and a free port.
         host: Host name or IP address; loopback by default.
         port: TCP port; 0 picks a free one.
         path: Path of a Unix socket.
@@ -70,7 +71,7 @@ class ModelServer(BaseServer):
             (`ServeOptions.from_environment`). `validation` decides about actions of the
             model outside their space.
         token: Bearer token that clients must show; empty: none.
-        tls: Certificates; clients then connect to `grpcs://host:port`.
+        tls: Certificates; clients then connect to `grpcs://host:port` or `framess://host:port`.
         max_sessions: How many sessions may be open at once; others wait or are refused.
 
     Raises:

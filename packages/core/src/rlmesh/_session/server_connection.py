@@ -11,6 +11,7 @@ from rlmesh._messages.kinds import kind_of
 from rlmesh._session.server_session import ServerSession
 from rlmesh._session.session_log import log_refusal
 from rlmesh._session.session_manager import SessionManager
+from rlmesh._wire.frames_alone import describe_frame
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError
 
@@ -51,6 +52,7 @@ class ServerConnection:
         alive: Returns whether the client is still connected.
         allocate: Allocator of large answers.
         resumes: Whether the connection only accepts sessions that are resumed.
+        describes: Whether the connection may ask for a description in place of a session (B-15).
         ended: Returns whether the client's process is known to have ended.
         dismiss: Ends the stream with a last frame, from another thread; None: `cut` is called.
     """
@@ -64,11 +66,14 @@ class ServerConnection:
         allocate: FrameAllocator = join_parts,
         *,
         resumes: bool = False,
+        describes: bool = False,
         ended: Callable[[], bool] = unknown,
         dismiss: Callable[[Frame], object] | None = None,
     ) -> None:
         self._dismiss = dismiss
         self.moves = resumes
+        self._describes = describes
+        self._has_resumed = False
         self.ended = ended
         self.peer = peer
         self.alive = alive
@@ -122,7 +127,9 @@ class ServerConnection:
 
     def run_stream(self, stream: Any) -> bool:
         """Run the rest of the connection on the session's own thread; return False if refused."""
-        return self._session is not None and self._session.servicer.run_stream(stream)
+        if self._session is None:
+            return False
+        return self._session.servicer.run_stream(stream, takes_over=self._has_resumed)
 
     def lost(self) -> None:
         """Detach the session, because the stream has ended for any reason."""
@@ -135,10 +142,12 @@ class ServerConnection:
         if self.moves and isinstance(body, m.Open) and body.resume is None:
             failure = m.Failure(
                 m.ErrorCode.WRONG_STATE,
-                "sessions begin over gRPC, and are resumed here",
+                "B-13: sessions begin at the server's own address, and are resumed here",
                 session_closed=True,
             )
             return Answer(self._manager.write(request.sequence, failure), last=True)
+        if self._describes and isinstance(body, m.Describe) and request.sequence == 0:
+            return Answer(describe_frame(self._manager.description), last=True)
         if not isinstance(body, m.Open) or request.sequence != 0:
             failure = m.Failure(
                 m.ErrorCode.MALFORMED if _is_open(body) else m.ErrorCode.WRONG_STATE,
@@ -149,6 +158,7 @@ class ServerConnection:
             log_refusal("", self.peer, failure)
             return Answer(self._manager.write(request.sequence, failure), last=True)
         self._session, reply = self._manager.open(body, self)
+        self._has_resumed = body.resume is not None
         return Answer(self._manager.write(0, reply), last=self._session is None)
 
     def _next(self, session: ServerSession, request: m.Request, frame: Buffer) -> Answer:
@@ -186,6 +196,8 @@ def _refusal(body: m.RequestBody) -> m.Failure | None:
     """Return why a body is not a request that a servicer can apply; None if it is one."""
     if _is_open(body):
         return m.Failure(m.ErrorCode.WRONG_STATE, "the session is open already")
+    if isinstance(body, m.Describe):
+        return m.Failure(m.ErrorCode.WRONG_STATE, "B-15: describe is the first request, if any")
     if isinstance(body, m.Malformed):
         return m.Failure(m.ErrorCode.MALFORMED, body.reason, path=body.path)
     if isinstance(body, m.Unsupported):

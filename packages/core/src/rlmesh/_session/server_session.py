@@ -59,8 +59,13 @@ class Servicer(Protocol):
         """
         ...
 
-    def run_stream(self, stream: Any) -> bool:
-        """Run the rest of a connection on the servicer's own thread; return False if refused."""
+    def run_stream(self, stream: Any, *, takes_over: bool) -> bool:
+        """Run the rest of a connection on the servicer's own thread; return False if refused.
+
+        Args:
+            stream: The connection.
+            takes_over: Whether the session had a connection before, which may be on the thread.
+        """
         ...
 
     def end(self) -> m.Reply:

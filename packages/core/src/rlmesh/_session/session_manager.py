@@ -367,7 +367,7 @@ class _NoServicer:
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
         raise ClosedError("there is no environment")
 
-    def run_stream(self, stream: object) -> bool:
+    def run_stream(self, stream: object, *, takes_over: bool) -> bool:
         return False
 
     def end(self) -> m.Reply:

@@ -6,7 +6,10 @@ import socket
 
 from rlmesh._transport.address import Address
 
-__all__ = ["nobody_listens"]
+__all__ = ["connect_to", "nobody_listens"]
+
+_SECONDS = 1.0
+"""Seconds that a probe may take."""
 
 
 def nobody_listens(address: Address) -> bool:
@@ -17,7 +20,7 @@ def nobody_listens(address: Address) -> bool:
     if not address.is_local:
         return False
     try:
-        _connect(address).close()
+        connect_to(address, _SECONDS).close()
     except (ConnectionRefusedError, FileNotFoundError):
         return True
     except OSError:
@@ -25,12 +28,21 @@ def nobody_listens(address: Address) -> bool:
     return False
 
 
-def _connect(address: Address) -> socket.socket:
-    if address.scheme != "unix":
-        return socket.create_connection((address.host, address.port), timeout=1.0)
+def connect_to(address: Address, timeout: float) -> socket.socket:
+    """Return a socket that is connected to an address.
+
+    Args:
+        address: The address.
+        timeout: Seconds that connecting, and each later call on the socket, may take.
+
+    Raises:
+        OSError: If the connection cannot be made.
+    """
+    if not address.is_unix:
+        return socket.create_connection((address.host, address.port), timeout)
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        probe.settimeout(1.0)
+        probe.settimeout(timeout)
         probe.connect(address.path)
     except OSError:
         probe.close()

@@ -37,15 +37,15 @@ def explain(where: Address, tls: TLS | None, details: str) -> str:
     """Return why an endpoint does not take a connection, and what to do; empty: TLS is no reason.
 
     Args:
-        where: Address of the endpoint, to which a connection over gRPC has failed.
+        where: Address of the endpoint, to which a connection has failed.
         tls: Certificates that the client was given.
-        details: What gRPC has reported.
+        details: What gRPC has reported; empty: nothing, or the connection is one of frames.
     """
-    if where.scheme == "unix":
+    if where.is_unix:
         return ""
     # What cannot be found out within the time has another reason than TLS.
     with contextlib.suppress(OSError, ValueError):
-        if where.scheme == "tcp":
+        if not where.is_tls:
             return _explain_plain(where)
         try:
             with _handshake(where, _context(tls or TLS())) as connected:
@@ -68,7 +68,8 @@ def explain_error(error: ssl.SSLError, where: Address, tls: TLS | None) -> str:
     reason = error.reason or ""
     if reason in _NO_TLS:
         return (
-            f"the server speaks plain text, not TLS; connect to tcp://{where.authority}, or serve "
+            f"the server speaks plain text, not TLS; connect to "
+            f"{where.plain_scheme}://{where.authority}, or serve "
             f"with tls=TLS(certificate=..., key=...) (--tls-certificate, --tls-key)"
         )
     return _own_certificate(tls or TLS()) if "ALERT" in reason else ""
@@ -98,8 +99,8 @@ def _explain_plain(where: Address) -> str:
             return ""
     return (
         f"the server speaks TLS, and this address is plain text; connect to "
-        f"grpcs://{where.authority}, with tls=TLS(authority='ca.pem') (--tls-authority) if its "
-        f"authority is your own"
+        f"{where.tls_scheme}://{where.authority}, with tls=TLS(authority='ca.pem') "
+        f"(--tls-authority) if its authority is your own"
     )
 
 

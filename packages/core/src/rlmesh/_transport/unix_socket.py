@@ -30,8 +30,8 @@ class OwnedSocket:
     servers that start at once one gets the place.
 
     Args:
-        path: Path that clients use. Missing directories above are made, of mode 0700, and are
-            removed again with the socket, if nothing else is in them.
+        where: Address with the path that clients use. Missing directories above are made, of mode
+            0700, and are removed again with the socket, if nothing else is in them.
         listen: Binds a socket to the path that it is given.
 
     Raises:
@@ -39,8 +39,9 @@ class OwnedSocket:
         OSError: If the directory cannot be written.
     """
 
-    def __init__(self, path: str, listen: Callable[[str], object]) -> None:
-        self._path = Path(path)
+    def __init__(self, where: Address, listen: Callable[[str], object]) -> None:
+        self._where = where
+        self._path = Path(where.path)
         self._made: list[Path] = []
         try:
             _make_private(self._path.parent, self._made)
@@ -78,7 +79,7 @@ class OwnedSocket:
         longest = max(len(os.fsencode(path)) for path in (bound, self._path))
         if longest > _LONGEST:
             raise AddressError(
-                f"unix://{self._path} is too long: sockets have paths of {_LONGEST} bytes, and "
+                f"{self._where} is too long: sockets have paths of {_LONGEST} bytes, and "
                 f"this one needs {longest} while it is made; choose a shorter directory"
             )
 
@@ -95,7 +96,7 @@ class OwnedSocket:
             return
         if not stat.S_ISSOCK(self._path.lstat().st_mode):
             raise self._taken("something that is no socket is there already")
-        if not nobody_listens(Address("unix", path=str(self._path))):
+        if not nobody_listens(self._where):
             raise self._taken("another server is listening there")
         with contextlib.suppress(FileNotFoundError):
             self._path.rename(aside)
@@ -105,7 +106,7 @@ class OwnedSocket:
                 raise self._taken("another server is just starting there")
 
     def _taken(self, why: str) -> AddressError:
-        return AddressError(f"cannot listen on unix://{self._path}: {why}")
+        return AddressError(f"cannot listen on {self._where}: {why}")
 
 
 def _make_private(folder: Path, made: list[Path]) -> None:

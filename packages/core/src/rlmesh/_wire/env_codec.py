@@ -97,6 +97,8 @@ class EnvWireCodec:
             write_many(body, frame.step_many)
         elif isinstance(body, m.Open):
             write_open(body, frame.open)
+        elif isinstance(body, m.Describe):
+            frame.describe.SetInParent()
         elif isinstance(body, m.Close):
             frame.close.SetInParent()
         elif isinstance(body, (m.Call, m.GetAttribute, m.SetAttribute)):
@@ -135,6 +137,7 @@ class EnvWireCodec:
     def _request_readers(self) -> dict[str, Callable[[Any], m.RequestBody]]:
         return {
             "open": read_open,
+            "describe": lambda _: m.Describe(),
             "reset": self._read_reset,
             "step": _read_step_request,
             "step_many": many_reader,

@@ -104,6 +104,8 @@ def _exception(failure: Failure, address: str) -> e.RLMeshError:
     message = failure.message or f"the peer sent {_code_name(code)} without a message"
     if code not in _KNOWN_CODES:
         message = f"error code {code}, which is none of this spec: {message}"
+    if code == ErrorCode.UNAUTHENTICATED:
+        message = f"{address}: {message}"
     facts = {
         "code": code,
         "session_closed": failure.session_closed,
@@ -113,6 +115,8 @@ def _exception(failure: Failure, address: str) -> e.RLMeshError:
         return e.InvalidValueError.from_peer(
             message, path=failure.path, expected=failure.expected, actual=failure.actual
         )
+    if code == ErrorCode.UNSUPPORTED and failure.path == "service":  # B-16
+        return e.WrongServiceError(f"{address}: {message}", address=address)
     if code == ErrorCode.UNKNOWN_SESSION:
         return e.SessionLostError(message, address=address)
     if code in _OF_ENV:

@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "BATCH_SIZE",
     "CALL_US",
+    "DESCRIBE",
     "FINAL",
     "FIRST",
     "FORM",
@@ -30,6 +31,7 @@ __all__ = [
 _LENGTH_DELIMITED = 2
 _DOUBLE = 1
 
+DESCRIBE = 15 << 3 | _LENGTH_DELIMITED
 SEQUENCE = 1 << 3
 CALL_US = 2 << 3
 STEP_REQUEST = 5 << 3 | _LENGTH_DELIMITED

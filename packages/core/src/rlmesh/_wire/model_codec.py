@@ -82,6 +82,8 @@ class ModelWireCodec:
             write_open(body, frame.open.handshake)
             if body.contract is not None:
                 contract_to_wire(body.contract, frame.open.contract, self._encoder)
+        elif isinstance(body, m.Describe):
+            frame.describe.SetInParent()
         elif isinstance(body, m.Close):
             frame.close.SetInParent()
         else:
@@ -102,6 +104,7 @@ class ModelWireCodec:
     def _request_readers(self) -> dict[str, Callable[[Any], m.RequestBody]]:
         return {
             "open": self._read_open,
+            "describe": lambda _: m.Describe(),
             "start_episode": _read_start,
             "predict": _read_predict,
             "end_episode": lambda message: EndEpisode(message.lane),

@@ -117,6 +117,7 @@ class SessionRequest(google.protobuf.message.Message):
     GET_ATTRIBUTE_FIELD_NUMBER: builtins.int
     SET_ATTRIBUTE_FIELD_NUMBER: builtins.int
     CLOSE_FIELD_NUMBER: builtins.int
+    DESCRIBE_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """0 for OpenRequest; then 1, 2, ... without a gap over all connections of the session."""
     timeout_ms: builtins.int
@@ -160,6 +161,10 @@ class SessionRequest(google.protobuf.message.Message):
     def close(self) -> global___CloseRequest:
         """Ends the session."""
 
+    @property
+    def describe(self) -> global___DescribeRequest:
+        """Asks what is served, as the first request of a frames connection, in place of OpenRequest."""
+
     def __init__(
         self,
         *,
@@ -174,13 +179,14 @@ class SessionRequest(google.protobuf.message.Message):
         get_attribute: global___GetAttributeRequest | None = ...,
         set_attribute: global___SetAttributeRequest | None = ...,
         close: global___CloseRequest | None = ...,
+        describe: global___DescribeRequest | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "call", b"call", "close", b"close", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many", "timeout_ms", b"timeout_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "call", b"call", "close", b"close", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many", "timeout_ms", b"timeout_ms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many", "timeout_ms", b"timeout_ms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many", "timeout_ms", b"timeout_ms"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_timeout_ms", b"_timeout_ms"]) -> typing.Literal["timeout_ms"] | None: ...
     @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["request", b"request"]) -> typing.Literal["open", "reset", "step", "step_many", "render", "call", "get_attribute", "set_attribute", "close"] | None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["request", b"request"]) -> typing.Literal["open", "reset", "step", "step_many", "render", "call", "get_attribute", "set_attribute", "close", "describe"] | None: ...
 
 global___SessionRequest = SessionRequest
 
@@ -202,6 +208,7 @@ class SessionResponse(google.protobuf.message.Message):
     GET_ATTRIBUTE_FIELD_NUMBER: builtins.int
     SET_ATTRIBUTE_FIELD_NUMBER: builtins.int
     CLOSE_FIELD_NUMBER: builtins.int
+    DESCRIBE_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """The request's sequence number."""
     call_us: builtins.int
@@ -246,6 +253,10 @@ class SessionResponse(google.protobuf.message.Message):
     def close(self) -> global___CloseResponse:
         """Answers CloseRequest."""
 
+    @property
+    def describe(self) -> global___DescribeResponse:
+        """Answers DescribeRequest."""
+
     def __init__(
         self,
         *,
@@ -261,10 +272,11 @@ class SessionResponse(google.protobuf.message.Message):
         get_attribute: global___GetAttributeResponse | None = ...,
         set_attribute: global___SetAttributeResponse | None = ...,
         close: global___CloseResponse | None = ...,
+        describe: global___DescribeResponse | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["call", b"call", "close", b"close", "error", b"error", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "reset", b"reset", "response", b"response", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["call", b"call", "call_us", b"call_us", "close", b"close", "error", b"error", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "reset", b"reset", "response", b"response", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["response", b"response"]) -> typing.Literal["error", "open", "reset", "step", "step_many", "render", "call", "get_attribute", "set_attribute", "close"] | None: ...
+    def HasField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "error", b"error", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "reset", b"reset", "response", b"response", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["call", b"call", "call_us", b"call_us", "close", b"close", "describe", b"describe", "error", b"error", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "reset", b"reset", "response", b"response", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["response", b"response"]) -> typing.Literal["error", "open", "reset", "step", "step_many", "render", "call", "get_attribute", "set_attribute", "close", "describe"] | None: ...
 
 global___SessionResponse = SessionResponse
 

@@ -114,6 +114,7 @@ class SessionRequest(google.protobuf.message.Message):
     PREDICT_FIELD_NUMBER: builtins.int
     END_EPISODE_FIELD_NUMBER: builtins.int
     CLOSE_FIELD_NUMBER: builtins.int
+    DESCRIBE_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """0 for OpenRequest; then 1, 2, ... without a gap over all connections of the session."""
     timeout_ms: builtins.int
@@ -140,6 +141,10 @@ class SessionRequest(google.protobuf.message.Message):
     def close(self) -> global___CloseRequest:
         """Ends the session."""
 
+    @property
+    def describe(self) -> global___DescribeRequest:
+        """Asks what is served, as the first request of a frames connection, in place of OpenRequest."""
+
     def __init__(
         self,
         *,
@@ -150,13 +155,14 @@ class SessionRequest(google.protobuf.message.Message):
         predict: global___PredictRequest | None = ...,
         end_episode: global___EndEpisodeRequest | None = ...,
         close: global___CloseRequest | None = ...,
+        describe: global___DescribeRequest | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "close", b"close", "end_episode", b"end_episode", "open", b"open", "predict", b"predict", "request", b"request", "start_episode", b"start_episode", "timeout_ms", b"timeout_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "close", b"close", "end_episode", b"end_episode", "open", b"open", "predict", b"predict", "request", b"request", "sequence", b"sequence", "start_episode", b"start_episode", "timeout_ms", b"timeout_ms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "close", b"close", "describe", b"describe", "end_episode", b"end_episode", "open", b"open", "predict", b"predict", "request", b"request", "start_episode", b"start_episode", "timeout_ms", b"timeout_ms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "close", b"close", "describe", b"describe", "end_episode", b"end_episode", "open", b"open", "predict", b"predict", "request", b"request", "sequence", b"sequence", "start_episode", b"start_episode", "timeout_ms", b"timeout_ms"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_timeout_ms", b"_timeout_ms"]) -> typing.Literal["timeout_ms"] | None: ...
     @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["request", b"request"]) -> typing.Literal["open", "start_episode", "predict", "end_episode", "close"] | None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["request", b"request"]) -> typing.Literal["open", "start_episode", "predict", "end_episode", "close", "describe"] | None: ...
 
 global___SessionRequest = SessionRequest
 
@@ -174,6 +180,7 @@ class SessionResponse(google.protobuf.message.Message):
     PREDICT_FIELD_NUMBER: builtins.int
     END_EPISODE_FIELD_NUMBER: builtins.int
     CLOSE_FIELD_NUMBER: builtins.int
+    DESCRIBE_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """The request's sequence number."""
     call_us: builtins.int
@@ -202,6 +209,10 @@ class SessionResponse(google.protobuf.message.Message):
     def close(self) -> global___CloseResponse:
         """Answers CloseRequest."""
 
+    @property
+    def describe(self) -> global___DescribeResponse:
+        """Answers DescribeRequest."""
+
     def __init__(
         self,
         *,
@@ -213,10 +224,11 @@ class SessionResponse(google.protobuf.message.Message):
         predict: global___PredictResponse | None = ...,
         end_episode: global___EndEpisodeResponse | None = ...,
         close: global___CloseResponse | None = ...,
+        describe: global___DescribeResponse | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["close", b"close", "end_episode", b"end_episode", "error", b"error", "open", b"open", "predict", b"predict", "response", b"response", "start_episode", b"start_episode"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["call_us", b"call_us", "close", b"close", "end_episode", b"end_episode", "error", b"error", "open", b"open", "predict", b"predict", "response", b"response", "sequence", b"sequence", "start_episode", b"start_episode"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["response", b"response"]) -> typing.Literal["error", "open", "start_episode", "predict", "end_episode", "close"] | None: ...
+    def HasField(self, field_name: typing.Literal["close", b"close", "describe", b"describe", "end_episode", b"end_episode", "error", b"error", "open", b"open", "predict", b"predict", "response", b"response", "start_episode", b"start_episode"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["call_us", b"call_us", "close", b"close", "describe", b"describe", "end_episode", b"end_episode", "error", b"error", "open", b"open", "predict", b"predict", "response", b"response", "sequence", b"sequence", "start_episode", b"start_episode"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["response", b"response"]) -> typing.Literal["error", "open", "start_episode", "predict", "end_episode", "close", "describe"] | None: ...
 
 global___SessionResponse = SessionResponse
 

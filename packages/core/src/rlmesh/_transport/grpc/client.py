@@ -17,6 +17,7 @@ from rlmesh._transport.grpc.options import client_options, target_of
 from rlmesh._transport.grpc.status import exception_of_status
 from rlmesh._transport.grpc.tls import channel_credentials
 from rlmesh._transport.limits import joined
+from rlmesh._transport.other_protocol import explain_protocol
 from rlmesh._transport.probe import nobody_listens
 from rlmesh._transport.tls_mistakes import explain
 from rlmesh._transport.token import check_token
@@ -230,7 +231,7 @@ class GrpcConnection:
     def _exception(self, error: Any, method: str) -> RLMeshError:
         details = error.details() or ""
         if self._is_refused(error.code(), details):
-            why = explain(self._where, self._tls, details)
+            why = explain(self._where, self._tls, details) or explain_protocol(self._where)
             if why:
                 _log.debug("%s: %s", self.address, details)
                 return ConnectionLostError(f"{self.address}: {why}", address=self.address)

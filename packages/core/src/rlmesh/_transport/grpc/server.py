@@ -20,7 +20,7 @@ from rlmesh._transport.grpc.open_calls import CallLimit, OpenCalls, read_request
 from rlmesh._transport.grpc.options import server_options, target_of
 from rlmesh._transport.grpc.threads import HostedStream, StreamHost, StreamThreads
 from rlmesh._transport.grpc.tls import server_credentials
-from rlmesh._transport.token import admits, check_token, log_wrong_token
+from rlmesh._transport.token import WRONG_TOKEN, admits, check_token, log_wrong_token
 from rlmesh._transport.unix_socket import OwnedSocket
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
@@ -160,7 +160,7 @@ class GrpcServer:
             if address.scheme != "unix":
                 return replace(address, port=self._listen(address))
             self._socket = OwnedSocket(
-                address.path, lambda path: self._listen(replace(address, path=path))
+                address, lambda path: self._listen(replace(address, path=path))
             )
         except BaseException as error:
             self._server.stop(0)
@@ -354,6 +354,4 @@ class _Outgoing:
 
 def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
     log_wrong_token(context.peer())
-    context.abort(
-        grpc.StatusCode.UNAUTHENTICATED, "this endpoint asks for a token; none or a wrong one came"
-    )
+    context.abort(grpc.StatusCode.UNAUTHENTICATED, WRONG_TOKEN)

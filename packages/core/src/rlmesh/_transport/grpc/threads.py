@@ -91,7 +91,7 @@ _Job = tuple["Future[Any]", Callable[[], Any]]
 
 
 class StreamThreads(Executor):
-    """A pool of threads whose streams run on a host's thread if the host takes them.
+    """A pool of threads; its streams run on a host's thread if the host takes them.
 
     Its threads are daemons: a process that ends while clients are connected, or while a call hangs,
     would wait for them for ever as it does for those of a `ThreadPoolExecutor`.

@@ -1,40 +1,17 @@
-"""Credentials of gRPC for a `TLS`, and which addresses take one."""
+"""Credentials of gRPC for a `TLS`."""
 
 from __future__ import annotations
 
 import os
 import ssl
-from dataclasses import replace
 
 import grpc
 
-from rlmesh._transport.address import Address
 from rlmesh._transport.certificates import load_own, pem
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
 
-__all__ = ["channel_credentials", "secured", "server_credentials"]
-
-
-def secured(address: Address, tls: TLS | None, *, named: bool) -> Address:
-    """Return the address, with the scheme of TLS if certificates are given.
-
-    Args:
-        address: The address.
-        tls: The certificates; None: none are given.
-        named: Whether the scheme was named by the caller, so that it is not replaced.
-
-    Raises:
-        AddressError: If plain text was named and certificates are given: it never goes on in plain
-            text in silence.
-    """
-    if tls is None or address.scheme == "grpcs":
-        return address
-    if named or address.scheme == "unix":
-        raise AddressError(
-            f"{address} is plain text, and tls= is given (--tls-...); write grpcs://host:port"
-        )
-    return replace(address, scheme="grpcs")
+__all__ = ["channel_credentials", "server_credentials"]
 
 
 def server_credentials(tls: TLS | None) -> grpc.ServerCredentials:

@@ -10,16 +10,25 @@ from collections.abc import Callable, Sequence
 
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
+from rlmesh._transport.other_protocol import explain_protocol
 from rlmesh._transport.probe import nobody_listens
 from rlmesh._transport.socket import tcp as frames_tcp
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
-from rlmesh._transport.socket.unix import LocalFrameSocket, has_room, peer_is_same_user
-from rlmesh._transport.tls_mistakes import explain_refusal
+from rlmesh._transport.socket.unix import (
+    SUPPORTED,
+    LocalFrameSocket,
+    has_room,
+    peer_is_same_user,
+)
+from rlmesh._transport.target import Target
+from rlmesh._transport.tls_mistakes import explain, explain_refusal
+from rlmesh._transport.token import check_token
+from rlmesh._wire.frames_alone import describe_frame, read_description_frame, write_hello
 from rlmesh.backends import Buffer
 from rlmesh.errors import ConnectError, ConnectionLostError
 from rlmesh.options import TLS
 
-__all__ = ["FramesConnection", "to_port", "to_socket"]
+__all__ = ["FramesConnection", "to_port", "to_server", "to_socket"]
 
 _LOCAL_SECONDS = 1.0
 _REMOTE_SECONDS = 10.0
@@ -50,35 +59,64 @@ def to_socket(where: Address, name: str) -> FramesConnection:
     return FramesConnection(where, dial)
 
 
-def to_port(
-    where: Address, port: int, token: str, tls: TLS | None, *, host: Address | None = None
-) -> FramesConnection:
-    """Return a connection over TCP.
+def to_port(target: Target, port: int, *, host: Address | None = None) -> FramesConnection:
+    """Return a connection over TCP to a port that a server offers.
 
     Args:
-        where: Address of the server over gRPC, which messages and `address` have.
+        target: The service at the server's own address, which messages and `address` have.
         port: Port to connect to.
-        token: Bearer token to send; empty: none.
-        tls: Certificates.
-        host: Address with the host to connect to, and with TLS if its scheme is "grpcs"; None: that
-            of `where`.
+        host: Address with the host to connect to, and with TLS or without; None: that of `target`.
 
     Raises:
         ConnectError: If it cannot be reached, or does not prove to be that host.
     """
-    to = where if host is None else host
+    to = target.where if host is None else host
+    hello = write_hello(target.service, check_token(target.token))
+    timeout = min(target.timeout, _REMOTE_SECONDS)
     return FramesConnection(
-        where, lambda: frames_tcp.dial(to, port, token, tls, _REMOTE_SECONDS), tls
+        target.where,
+        lambda: frames_tcp.dial(to, port, hello, target.tls, timeout),
+        target.tls,
+        target.service,
     )
+
+
+def to_server(target: Target) -> FramesConnection:
+    """Return a connection to a server of frames alone, at its own address (B-15).
+
+    Raises:
+        ConnectError: If it cannot be reached, or does not prove to be that host.
+    """
+    where = target.where
+    if not where.is_unix:
+        return to_port(target, where.port)
+    hello = write_hello(target.service, check_token(target.token))
+
+    def dial() -> FrameSocket:
+        if not SUPPORTED:
+            raise OSError("frames on a Unix socket need Linux; connect to frames://host:port")
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connected.settimeout(min(target.timeout, _REMOTE_SECONDS))
+            connected.connect(where.path)
+            frames = LocalFrameSocket(connected)
+            frames.send(hello)
+        except BaseException:  # An interrupt leaves no socket open either.
+            connected.close()
+            raise
+        return frames
+
+    return FramesConnection(where, dial, service=target.service)
 
 
 class FramesConnection:
     """See `rlmesh._session.client_connection.ClientConnection`.
 
     Args:
-        where: Address of the server over gRPC, for messages.
-        dial: Connects; raises OSError.
+        where: Address of the server, for messages.
+        dial: Connects, and sends what comes before the first request; raises OSError.
         tls: Certificates, for messages.
+        service: Full name of the service, to describe it; empty: the connection resumes a session.
 
     Raises:
         ConnectError: If that fails.
@@ -87,11 +125,16 @@ class FramesConnection:
     transport = "frames"
 
     def __init__(
-        self, where: Address, dial: Callable[[], FrameSocket], tls: TLS | None = None
+        self,
+        where: Address,
+        dial: Callable[[], FrameSocket],
+        tls: TLS | None = None,
+        service: str = "",
     ) -> None:
         self.address = str(where)
         self._tls = tls
         self._where = where
+        self._service = service
         try:
             self._frames = dial()
         except OSError as error:
@@ -99,6 +142,19 @@ class FramesConnection:
             raise ConnectError(message, address=self.address) from None
         self._begun = False
         self._welcomed = False
+
+    def describe(self, request: bytes, timeout: float) -> bytes:
+        """Return the answer to `Describe`, as the connection's only request (B-15).
+
+        Raises:
+            ConnectError: If no server answers.
+            RLMeshError: If the server refuses.
+        """
+        try:
+            answer = self.exchange(describe_frame(request), timeout)
+        except ConnectionLostError as error:
+            raise ConnectError(error.message, address=self.address) from error
+        return read_description_frame(answer, self._service, self.address)
 
     def allocate(self, parts: Sequence[Buffer], size: int) -> Buffer:
         """See `FrameSocket.allocate`."""
@@ -153,6 +209,8 @@ class FramesConnection:
         why = ""
         if isinstance(error, ssl.SSLError) and not self._welcomed:
             why = explain_refusal(error, self._where, self._tls)
+        elif not self._welcomed and self._where.is_frames:
+            why = explain(self._where, self._tls, "") or explain_protocol(self._where)
         return ConnectionLostError(f"{self.address}: {why or error}", address=self.address)
 
     def nobody_listens(self) -> bool:

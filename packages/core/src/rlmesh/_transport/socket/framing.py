@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -21,9 +22,11 @@ __all__ = [
     "HEADER",
     "INF",
     "MORE",
+    "FirstFrameTooLong",
     "FrameSocket",
     "FramesEnded",
     "checked",
+    "peer_name",
     "time_left",
 ]
 
@@ -41,11 +44,18 @@ _LARGE_BYTES = 16_384
 """From this size on a frame is sent, and received, apart from its length: that saves a copy."""
 
 FIRST_BYTES = 65_536
-"""Max size of a first frame, in bytes: it names the client and the session to resume."""
+"""Maximum size of a first request, in bytes: it names the client and the session to resume."""
+
+_LINGER_SECONDS = 1.0
+"""Seconds for which the bytes of a client that is not admitted are read."""
 
 
 class FramesEnded(Exception):
     """The peer has closed the connection, or broken the rules of it."""
+
+
+class FirstFrameTooLong(FramesEnded):
+    """One of the first messages of a peer that may be anybody is longer than it may be."""
 
 
 class FrameSocket:
@@ -57,12 +67,16 @@ class FrameSocket:
     Args:
         connected: The socket, which this owns from now on.
         deadline: When the peer's first messages must have come (monotonic seconds).
+
+    Attributes:
+        max_first_bytes: Maximum size of a client's first request, in bytes.
     """
 
     def __init__(self, connected: socket.socket, deadline: float = INF) -> None:
         connected.settimeout(None)
         self._socket = connected
         self._deadline = deadline
+        self.max_first_bytes = FIRST_BYTES
         self._spin_wait = SpinWait(connected)
         self._rest = b""
         self._large = False
@@ -74,8 +88,8 @@ class FrameSocket:
         return self.receive()
 
     def receive_first(self) -> Buffer:
-        """Return a client's first frame, which is short; see `receive`."""
-        return self.receive_short(FIRST_BYTES)
+        """Return a client's first request; see `receive`."""
+        return self.receive_short(self.max_first_bytes)
 
     def answer_first(self, frame: Frame) -> None:
         """Send the answer to that."""
@@ -85,19 +99,19 @@ class FrameSocket:
         """Return the next frame, of `most` bytes, while the peer may be anybody; see `receive`."""
         (size,) = HEADER.unpack(self._in_time(HEADER.size))
         if size > most:
-            raise FramesEnded(f"a first message of {size} bytes; the limit is {most}")
+            raise FirstFrameTooLong(f"a first message of {size} bytes; the limit is {most}")
         return self._in_time(size)
 
     def _in_time(self, size: int) -> bytes:
         """Receive so many bytes before the deadline, however slowly they come."""
-        data = b""
+        data = bytearray()
         while len(data) < size:
             self._limit()
-            more = self._socket.recv(size - len(data))
+            more = self._socket.recv(min(size - len(data), AT_ONCE))
             if not more:
                 raise FramesEnded("the peer has closed the connection")
             data += more
-        return data
+        return bytes(data)
 
     def _limit(self) -> None:
         """Let the next call on the socket take no longer than until the deadline."""
@@ -209,6 +223,38 @@ class FrameSocket:
             raise FramesEnded("the peer has closed the connection")
         return more
 
+    def refuse(self, frame: Frame) -> None:
+        """Send the last frame to a client that is not admitted, and end the connection."""
+        with contextlib.suppress(OSError):
+            self.send(frame)
+        self.finish()
+
+    def finish(self) -> None:
+        """End the connection after a last frame, so that the client receives it.
+
+        What the client has sent is read first: if bytes were left unread, the kernel would reset
+        the connection, and the client could lose the frame.
+        """
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_WR)
+            until = time.monotonic() + _LINGER_SECONDS
+            while (left := until - time.monotonic()) > 0:
+                self._socket.settimeout(left)
+                if not self._socket.recv(AT_ONCE):
+                    break
+        self.close()
+
+    def is_connected(self) -> bool:
+        """Return whether the peer has not ended the connection, as far as the kernel knows."""
+        if not hasattr(select, "POLLRDHUP"):
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLRDHUP)
+        try:
+            return not poll.poll(0)
+        except OSError:
+            return False
+
     def peer_has_ended(self) -> bool:
         """Return whether the other end's process is known to have ended."""
         return False
@@ -254,3 +300,14 @@ def checked(size: int) -> int:
     if size > MAX_MESSAGE_BYTES:
         raise FramesEnded(str(too_large(size)))
     return size
+
+
+def peer_name(connected: socket.socket) -> str:
+    """Return the name of a socket's peer as gRPC writes it, "ipv4:127.0.0.1:5001"."""
+    if connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return "unix:frames"  # The client's end of a Unix socket has no name.
+    try:
+        host, port = connected.getpeername()[:2]
+    except OSError:
+        return "a peer that has gone"
+    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"

@@ -1,4 +1,4 @@
-"""`FramesServer`: accepts sessions that began over gRPC and continue over frames."""
+"""`FramesServer`: accepts connections of frames, for sessions that begin here or are resumed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from rlmesh._buffers import Frame
 from rlmesh._logs import logger
-from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
+from rlmesh._transport.socket.framing import FramesEnded, FrameSocket, peer_name
 from rlmesh.backends import Buffer
 
 __all__ = ["FramesServer"]
@@ -59,6 +59,7 @@ class FramesServer:
         connect: Makes the connection of a new client, given its peer's name and functions that
             end it from another thread, return whether the client is still connected, allocate its
             large answers, and return whether its process is known to have ended.
+        farewell: Frame for a client that connects while the server stops.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class FramesServer:
         listener: socket.socket,
         admit: Callable[[socket.socket, float], FrameSocket],
         connect: Callable[..., _Connection],
+        farewell: Frame,
     ) -> None:
+        self._farewell = farewell
         self._listener = listener
         self._admit = admit
         self._connect = connect
@@ -136,14 +139,14 @@ class FramesServer:
             self._welcoming -= 1
 
     def _welcome(self, connected: socket.socket) -> None:
-        """Let a client resume its session here, on the session's own thread if that is free."""
+        """Play a client's session, on the session's own thread if that is free."""
         stream = self._stream_of(connected)
         if stream is not None and stream.begin() and not stream.hosted():
             stream.run()
 
     def _stream_of(self, connected: socket.socket) -> _Stream | None:
         """Return a client's stream; None: it may not enter."""
-        peer = _peer_name(connected)
+        peer = peer_name(connected)
         try:
             frames = self._admit(connected, time.monotonic() + _FIRST_SECONDS)
         except (FramesEnded, OSError) as error:
@@ -157,24 +160,13 @@ class FramesServer:
             if not self._stopping:
                 self._streams.add(stream)
                 return stream
-        frames.close()
+        frames.refuse(self._farewell)
         return None
 
     def _ended(self, stream: _Stream) -> None:
         with self._changed:
             self._streams.discard(stream)
             self._changed.notify_all()
-
-
-def _peer_name(connected: socket.socket) -> str:
-    """Return the name of a socket's peer as gRPC writes it, "ipv4:127.0.0.1:5001"."""
-    if connected.family not in (socket.AF_INET, socket.AF_INET6):
-        return "unix:frames"  # The client's end of a Unix socket has no name.
-    try:
-        host, port = connected.getpeername()[:2]
-    except OSError:
-        return "a peer that has gone"
-    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
 
 
 class _Stream:
@@ -194,7 +186,7 @@ class _Stream:
         self._connection = connect(
             peer,
             frames.cut,
-            lambda: True,
+            frames.is_connected,
             frames.allocate_later,
             ended=frames.peer_has_ended,
             dismiss=lambda farewell: frames.wake(),
@@ -203,11 +195,15 @@ class _Stream:
     def begin(self) -> bool:
         """Answer the first frame; whether the session goes on here."""
         try:
-            answer = self._connection.exchange(self._frames.receive_first())
+            first = self._frames.receive_first()
+            # The answer may take long, if the client waits for an environment or one is made.
+            self._frames.welcomed()
+            answer = self._connection.exchange(first)
             if answer.frame is not None:
                 self._frames.answer_first(answer.frame)
+            if answer.last:
+                self._frames.finish()
             going_on = not answer.last
-            self._frames.welcomed()
             self.begun = True
         except (FramesEnded, OSError):
             going_on = False

@@ -1,9 +1,8 @@
-"""Frames over TCP, with TLS and a token, for hosts that are not one (CONTRACT.md, B-13)."""
+"""Frames over TCP, with TLS and a token (CONTRACT.md, B-13 and B-15)."""
 
 from __future__ import annotations
 
 import functools
-import hmac
 import os
 import socket
 import ssl
@@ -15,24 +14,23 @@ from time import perf_counter_ns
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
 from rlmesh._transport.certificates import load_own, load_trusted, pem
+from rlmesh._transport.socket.doorkeeper import Doorkeeper
 from rlmesh._transport.socket.framing import (
     AT_ONCE,
     HEADER,
     INF,
     FramesEnded,
     FrameSocket,
+    peer_name,
     time_left,
 )
 from rlmesh._transport.socket.pulse import PULSE, PULSE_SECONDS, SILENT_SECONDS, has_room_to_send
 from rlmesh._transport.tls_mistakes import explain_error, explain_refusal
-from rlmesh._transport.token import check_token, log_wrong_token
 from rlmesh.backends import Buffer
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
 
-__all__ = ["dial", "doorkeeper", "listen"]
-
-_MAX_TOKEN_BYTES = 4096
+__all__ = ["admission", "dial", "listen"]
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
 """A peer that has vanished without a word is noticed after twenty seconds, as over gRPC."""
@@ -174,7 +172,7 @@ def listen(where: Address, port: int) -> socket.socket:
     Raises:
         AddressError: If the port cannot be had.
     """
-    if where.scheme == "unix":
+    if where.is_unix:
         raise AddressError(f"frames over TCP need a host, and {where} has none")
     try:
         family, kind, _, _, address = socket.getaddrinfo(
@@ -192,39 +190,45 @@ def listen(where: Address, port: int) -> socket.socket:
     return listener
 
 
-def doorkeeper(token: str, tls: TLS | None) -> Callable[[socket.socket, float], FrameSocket]:
+def admission(
+    doorkeeper: Doorkeeper, tls: TLS | None
+) -> Callable[[socket.socket, float], FrameSocket]:
     """Return the function that admits connections to a listener.
 
-    The result takes a connected socket and a deadline for TLS, the token and the first frame
-    together, and returns the socket's frames; it raises FramesEnded or OSError if the client has no
-    TLS, no certificate that is asked for, or not the token, or is too slow.
+    The result takes a connected socket and a deadline for TLS, the first message and the first
+    request together, and returns the socket's frames; it raises FramesEnded or OSError if the
+    client has no TLS, no certificate that is asked for, is refused by the doorkeeper, or is too
+    slow.
 
     Raises:
         OSError: If a certificate is none, or its file cannot be read.
     """
-    secret = check_token(token).encode()
     context = None if tls is None else _server_context(tls)
 
     def admit(connected: socket.socket, deadline: float) -> FrameSocket:
         _tune(connected)
         connected.settimeout(time_left(deadline))
+        peer = peer_name(connected)
         if context is None:
             frames = _TcpFrameSocket(connected, deadline)
         else:
             # The timeout is that of the whole handshake.
             frames = _TlsFrameSocket(context.wrap_socket(connected, server_side=True), deadline)
-        shown = frames.receive_short(_MAX_TOKEN_BYTES)
-        if not hmac.compare_digest(shown, secret):
-            log_wrong_token(str(connected.getpeername()))
-            frames.close()
-            raise FramesEnded("no token, or a wrong one")
+        doorkeeper.admit(frames, peer)
         return frames
 
     return admit
 
 
-def dial(where: Address, port: int, token: str, tls: TLS | None, timeout: float) -> FrameSocket:
-    """Return a connection to the port that an endpoint names.
+def dial(where: Address, port: int, hello: bytes, tls: TLS | None, timeout: float) -> FrameSocket:
+    """Return a connection to a port of an endpoint's host.
+
+    Args:
+        where: Address with the host, and with TLS or without.
+        port: The port.
+        hello: First message (B-16).
+        tls: Certificates.
+        timeout: Seconds that the connection may take.
 
     Raises:
         OSError: If it cannot be reached, or its certificate is not for that host.
@@ -233,12 +237,12 @@ def dial(where: Address, port: int, token: str, tls: TLS | None, timeout: float)
     try:
         _tune(connected)
         frames: FrameSocket
-        if where.scheme == "grpcs":
+        if where.is_tls:
             connected = _secured(connected, where, tls)
             frames = _TlsFrameSocket(connected)
         else:
             frames = _TcpFrameSocket(connected)
-        frames.send(token.encode())
+        frames.send(hello)
     except BaseException as error:
         connected.close()
         if isinstance(error, ssl.SSLError):

@@ -1,8 +1,8 @@
 """The transports that a session may move to: one class for each kind, and one table of them.
 
-A session begins over gRPC. The server offers the address of each transport that it listens on, and
-the client moves to the first one in the order of the table that it can use (CONTRACT.md, B-12 and
-B-13).
+A session begins on the transport of the server's address, gRPC or frames. The server offers the
+address of each other transport that it listens on, and the client moves to the first one in the
+order of the table that it can use (CONTRACT.md, B-12 and B-13).
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import NamedTuple, Protocol
 from rlmesh._transport.address import Address
 from rlmesh._transport.socket import tcp, unix
 from rlmesh._transport.socket.client import FramesConnection, to_port, to_socket
+from rlmesh._transport.socket.doorkeeper import Doorkeeper
 from rlmesh._transport.socket.framing import FrameSocket
+from rlmesh._transport.target import Target
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import Capability, TransportKind
 
@@ -51,14 +53,14 @@ class FrameTransport(Protocol):
         ...
 
     def listen(
-        self, options: ServeOptions, where: Address, token: str, tls: TLS | None
+        self, options: ServeOptions, where: Address, doorkeeper: Doorkeeper, tls: TLS | None
     ) -> Listening:
-        """Bind a listener beside the one of gRPC.
+        """Bind a listener beside the one of the server's address.
 
         Args:
             options: Options of the server.
-            where: Address of the server over gRPC, resolved.
-            token: Bearer token that clients must send; empty: none.
+            where: Address of the server, resolved.
+            doorkeeper: Admission of clients.
             tls: Certificates; None: plain text.
 
         Raises:
@@ -72,14 +74,16 @@ class FrameTransport(Protocol):
 
         Args:
             choice: "auto" or "frames".
-            where: Address of the server over gRPC.
+            where: Address of the server.
         """
         ...
 
-    def dial(
-        self, where: Address, offered: str, token: str, tls: TLS | None
-    ) -> FramesConnection | None:
+    def dial(self, target: Target, offered: str) -> FramesConnection | None:
         """Connect to an offered address; return None if no server of RLMesh offers such a one.
+
+        Args:
+            target: The service at its own address.
+            offered: The offered address.
 
         Raises:
             ConnectError: If the connection cannot be made.
@@ -98,21 +102,22 @@ class UnixFrames:
         return options.frames and unix.SUPPORTED
 
     def listen(
-        self, options: ServeOptions, where: Address, token: str, tls: TLS | None
+        self, options: ServeOptions, where: Address, doorkeeper: Doorkeeper, tls: TLS | None
     ) -> Listening:
         """See `FrameTransport`: the kernel proves the client's user, so no token is needed."""
         listener, name = unix.listen()
         return Listening(listener, unix.admit, name)
 
     def is_tried(self, choice: str, where: Address) -> bool:
-        """See `FrameTransport`: for any server, because a remote one's socket is not found."""
-        return unix.SUPPORTED
+        """See `FrameTransport`: for any server, because a remote one's socket is not found.
 
-    def dial(
-        self, where: Address, offered: str, token: str, tls: TLS | None
-    ) -> FramesConnection | None:
+        A session that began on a Unix socket with frames alone has shared memory already.
+        """
+        return unix.SUPPORTED and where.scheme != "frames+unix"
+
+    def dial(self, target: Target, offered: str) -> FramesConnection | None:
         """See `FrameTransport`."""
-        return to_socket(where, offered) if unix.is_name(offered) else None
+        return to_socket(target.where, offered) if unix.is_name(offered) else None
 
 
 class TcpFrames:
@@ -126,25 +131,23 @@ class TcpFrames:
         return options.frames_port is not None
 
     def listen(
-        self, options: ServeOptions, where: Address, token: str, tls: TLS | None
+        self, options: ServeOptions, where: Address, doorkeeper: Doorkeeper, tls: TLS | None
     ) -> Listening:
-        """See `FrameTransport`: on the host of gRPC's address."""
-        admit = tcp.doorkeeper(token, tls)
+        """See `FrameTransport`: on the host of the server's address."""
+        admit = tcp.admission(doorkeeper, tls)
         listener = tcp.listen(where, options.frames_port or 0)
         return Listening(listener, admit, f":{listener.getsockname()[1]}")
 
     def is_tried(self, choice: str, where: Address) -> bool:
         """See `FrameTransport`: if the user asks for frames, and the server has a host."""
-        return choice == "frames" and where.scheme != "unix"
+        return choice == "frames" and where.scheme in ("tcp", "grpcs")
 
-    def dial(
-        self, where: Address, offered: str, token: str, tls: TLS | None
-    ) -> FramesConnection | None:
+    def dial(self, target: Target, offered: str) -> FramesConnection | None:
         """See `FrameTransport`."""
         port = offered.removeprefix(":")
         if not (offered.startswith(":") and port.isascii() and port.isdigit()):
             return None
-        return to_port(where, int(port), token, tls) if 0 < int(port) <= 65_535 else None
+        return to_port(target, int(port)) if 0 < int(port) <= 65_535 else None
 
 
 TRANSPORTS: tuple[FrameTransport, ...] = (UnixFrames(), TcpFrames())

@@ -18,10 +18,10 @@ from rlmesh._transport.limits import MAX_MESSAGE_BYTES, too_large
 from rlmesh._transport.socket.chunks import IN_CHUNKS, chunking, chunks
 from rlmesh._transport.socket.framing import (
     AT_ONCE,
-    FIRST_BYTES,
     HEADER,
     INF,
     MORE,
+    FirstFrameTooLong,
     FramesEnded,
     FrameSocket,
     checked,
@@ -111,7 +111,7 @@ class LocalFrameSocket(FrameSocket):
         data = bytearray()
         descriptors = array.array("i")
         try:
-            while len(data) < _first_end(data, limited=self._deadline < INF):
+            while len(data) < self._first_end(data):
                 part, ancillary = self._first_message()
                 if not part:
                     raise FramesEnded("the peer has closed the connection")
@@ -128,6 +128,16 @@ class LocalFrameSocket(FrameSocket):
                 os.close(descriptor)
         self._rest = bytes(data)
         return self.receive()
+
+    def _first_end(self, data: bytearray) -> int:
+        """Return the size of the first frame with its length, or of the length if it is missing."""
+        if len(data) < HEADER.size:
+            return HEADER.size
+        (size,) = HEADER.unpack_from(data)
+        most = self.max_first_bytes
+        if self._deadline < INF and size > most:
+            raise FirstFrameTooLong(f"a first message of {size} bytes; the limit is {most}")
+        return HEADER.size + checked(size)
 
     def _first_message(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
         """Receive bytes of the first frame, and what the kernel hands over with them."""
@@ -259,16 +269,6 @@ class LocalFrameSocket(FrameSocket):
             part[:] = peer.read(cut.offset(index) // PAGE_BYTES, len(part))
             self._socket.sendall(_TOKEN)
         return memory
-
-
-def _first_end(data: bytearray, *, limited: bool) -> int:
-    """Return the size of the first frame with its length, or of the length if that is missing."""
-    if len(data) < HEADER.size:
-        return HEADER.size
-    (size,) = HEADER.unpack_from(data)
-    if limited and size > FIRST_BYTES:
-        raise FramesEnded(f"a first message of {size} bytes; the limit is {FIRST_BYTES}")
-    return HEADER.size + checked(size)
 
 
 def peer_is_same_user(connected: socket.socket) -> bool:

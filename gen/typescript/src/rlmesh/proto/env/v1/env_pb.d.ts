@@ -201,6 +201,14 @@ export declare type SessionRequest = Message<"rlmesh.proto.env.v1.SessionRequest
      */
     value: CloseRequest;
     case: "close";
+  } | {
+    /**
+     * Asks what is served, as the first request of a frames connection, in place of OpenRequest.
+     *
+     * @generated from field: rlmesh.proto.env.v1.DescribeRequest describe = 15;
+     */
+    value: DescribeRequest;
+    case: "describe";
   } | { case: undefined; value?: undefined };
 };
 
@@ -315,6 +323,14 @@ export declare type SessionResponse = Message<"rlmesh.proto.env.v1.SessionRespon
      */
     value: CloseResponse;
     case: "close";
+  } | {
+    /**
+     * Answers DescribeRequest.
+     *
+     * @generated from field: rlmesh.proto.env.v1.DescribeResponse describe = 15;
+     */
+    value: DescribeResponse;
+    case: "describe";
   } | { case: undefined; value?: undefined };
 };
 

@@ -169,6 +169,14 @@ export declare type SessionRequest = Message<"rlmesh.proto.model.v1.SessionReque
      */
     value: CloseRequest;
     case: "close";
+  } | {
+    /**
+     * Asks what is served, as the first request of a frames connection, in place of OpenRequest.
+     *
+     * @generated from field: rlmesh.proto.model.v1.DescribeRequest describe = 15;
+     */
+    value: DescribeRequest;
+    case: "describe";
   } | { case: undefined; value?: undefined };
 };
 
@@ -251,6 +259,14 @@ export declare type SessionResponse = Message<"rlmesh.proto.model.v1.SessionResp
      */
     value: CloseResponse;
     case: "close";
+  } | {
+    /**
+     * Answers DescribeRequest.
+     *
+     * @generated from field: rlmesh.proto.model.v1.DescribeResponse describe = 15;
+     */
+    value: DescribeResponse;
+    case: "describe";
   } | { case: undefined; value?: undefined };
 };
 

@@ -1,0 +1,1 @@
+"""Generated from the protobuf package rlmesh.proto.session.v1."""
