@@ -378,6 +378,8 @@ def test_minari_keeps_images_as_they_are(tmp_path: Path) -> None:
     ("space", "path"),
     [
         (spaces.Sequence(spaces.Discrete(2)), "observation: "),
+        (spaces.Discrete(2**63, start=-(2**63)), "observation: expected a Discrete of int64"),
+        (spaces.Discrete(2**63, dtype="uint64"), "observation: expected a Discrete of int64"),
         (spaces.Dict({"a": spaces.Tuple([spaces.Dict({})])}), r"observation\['a'\]\[0\]: "),
         (spaces.Dict({"b": spaces.Box(0, 1, (0,))}), r"observation\['b'\]: "),
         (spaces.Dict({1: spaces.Discrete(2)}), "observation: expected keys that are strings"),

@@ -233,7 +233,7 @@ def _leaf_json(space: Space[Any], path: str) -> Mapping[str, Any]:
         lengths = {"max_length": space.max_length, "min_length": space.min_length}
         return {**lengths, "charset": space.charset}
     if isinstance(space, spaces.Discrete):
-        fits = space.start + space.n <= 2**63
+        fits = max(space.n + 1, space.start + space.n) <= 2**63
         _check(fits, space, path, "a Discrete of int64")
         return {"dtype": "int64", "start": space.start, "n": space.n}
     if isinstance(space, spaces.MultiBinary):
