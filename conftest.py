@@ -7,6 +7,7 @@ pytest-random` runs it with a seed that it prints. `long` draws many more.
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -28,6 +29,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if not config.option.markexpr.startswith("hypothesis") or collection_path.suffix != ".py":
         return None
     return "hypothesis" not in collection_path.read_text() or None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leave what exists by now out of garbage collections.
+
+    A full collection in a worker visits every module and all 13,000 tests, which takes a second or
+    more, and tests of what is left behind make several each.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 _PROPERTIES = Path(__file__).parent / "tests" / "property"
