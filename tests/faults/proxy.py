@@ -30,6 +30,7 @@ class Proxy:
 
     Args:
         target: Address of the server ("tcp://127.0.0.1:5555"), whose scheme the proxy has too.
+        port: Port of the proxy; 0: a free one.
 
     Attributes:
         connections: How many connections it has accepted.
@@ -37,8 +38,9 @@ class Proxy:
         delay: Seconds that everything is held back on its way.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, port: int = 0) -> None:
         self._target = target
+        self._port = port
         self._listener = self._listen()
         self._pairs: list[_Pair] = []
         self._lock = threading.Lock()
@@ -59,7 +61,7 @@ class Proxy:
         return f"{scheme}{separator}127.0.0.1:{self._listener.getsockname()[1]}"
 
     def _listen(self) -> socket.socket:
-        return socket.create_server(("127.0.0.1", 0))
+        return socket.create_server(("127.0.0.1", self._port))
 
     def _dial(self) -> socket.socket:
         host, _, port = self._target.rpartition("://")[2].rpartition(":")

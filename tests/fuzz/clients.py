@@ -90,7 +90,7 @@ class Script:
             raise ConnectionLostError("the connection broke, or the script is over")
         return answer
 
-    def nobody_listens(self) -> bool:
+    def server_has_ended(self) -> bool:
         return True
 
     def cut(self) -> None:
@@ -105,7 +105,7 @@ def _play(frames: list[bytes], vector: bool, backend: ArrayBackend) -> None:
     with (
         mock.patch("rlmesh._transport.grpc.client.GrpcConnection", return_value=script),
         # No waiting after the end of a script.
-        mock.patch("rlmesh._session.client_session._DESERTED_PATIENCE", -1.0),
+        mock.patch("rlmesh._session.client_session._ENDED_PATIENCE", -1.0),
     ):
         _play_script(frames, vector, backend)
 

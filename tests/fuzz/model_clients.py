@@ -85,7 +85,7 @@ class _Transports:
 def _play(frames: list[bytes], backend: ArrayBackend) -> None:
     transports: Any = _Transports(Script(frames))
     # No waiting after the end of a script.
-    with mock.patch("rlmesh._session.client_session._DESERTED_PATIENCE", -1.0):
+    with mock.patch("rlmesh._session.client_session._ENDED_PATIENCE", -1.0):
         try:
             stub = ModelStub(Dial(transports, ConnectOptions(1.0)), CONTRACT, backend)
         except RLMeshError:

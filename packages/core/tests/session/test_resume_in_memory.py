@@ -56,7 +56,7 @@ def test_pauses_double_up_to_two_seconds_and_end_with_the_grace_period() -> None
     session = started(server)
     server.connection.cut()
     server.transport.listening = False
-    server.transport.connections[-1].nobody_listens = lambda: False  # As of another host.
+    server.transport.connections[-1].server_has_ended = lambda: False  # As behind a proxy.
     with pytest.raises(errors.ConnectionLostError, match=r"tried 11 times in 11\.2 s"):
         step(session)
     assert server.clock.slept == [0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0, 2.0]
@@ -65,7 +65,7 @@ def test_pauses_double_up_to_two_seconds_and_end_with_the_grace_period() -> None
         step(session)
 
 
-def test_an_address_of_this_host_that_nobody_listens_at_is_given_up_after_two_seconds() -> None:
+def test_a_server_that_is_known_to_have_ended_is_given_up_after_two_seconds() -> None:
     server = MemoryServer()
     session = started(server)
     server.connection.cut()

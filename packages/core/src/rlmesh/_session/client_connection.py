@@ -37,8 +37,8 @@ class ClientConnection(Protocol):
         """
         ...
 
-    def nobody_listens(self) -> bool:
-        """Return whether it is certain that no process listens at the address."""
+    def server_has_ended(self) -> bool:
+        """Return whether the server's process is known to have ended; also after `close`."""
         ...
 
     def cut(self) -> None:

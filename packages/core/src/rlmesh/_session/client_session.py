@@ -66,8 +66,8 @@ _CUT_TIMEOUT = 0.5
 _ATTEMPTS = 3
 """Maximum number of attempts to move to another transport if connections to it break."""
 
-_DESERTED_PATIENCE = 2.0
-"""Seconds to retry if no process listens: no session survives its server's process (K-11)."""
+_ENDED_PATIENCE = 2.0
+"""Seconds to retry if the server's process has ended, with which its sessions end (K-11)."""
 
 
 class ClientSession:
@@ -347,6 +347,7 @@ class ClientSession:
             ConnectionLostError: If the session cannot be resumed.
         """
         begun = self._clock.monotonic()
+        former = self._transport
         grace = self.terms.grace_period
         if deadline is not None:
             grace = min(grace, _CLOSE_PATIENCE, deadline - begun)
@@ -366,7 +367,7 @@ class ClientSession:
             except TransportError as error:
                 cause = ConnectionLostError(error.message, address=self.address)
             seconds = self._clock.monotonic() - begun
-            if seconds > _DESERTED_PATIENCE and self._transport.nobody_listens():
+            if seconds > _ENDED_PATIENCE and former.server_has_ended():
                 break
         seconds = self._clock.monotonic() - begun
         tried = f" (tried {attempts} times in {seconds:.1f} s)" if attempts else ""

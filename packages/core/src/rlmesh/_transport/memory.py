@@ -107,7 +107,7 @@ class MemoryConnection:
             raise ConnectionLostError("the server has closed the connection", address=ADDRESS)
         return bytes(answer.frame)
 
-    def nobody_listens(self) -> bool:
+    def server_has_ended(self) -> bool:
         """Return whether the transport takes no connections."""
         return not self._transport.listening
 

@@ -165,9 +165,9 @@ class GrpcConnection:
             f"environment (factory=), or loading the model: raise connect_timeout if it needs that"
         )
 
-    def nobody_listens(self) -> bool:
-        """Return whether certainly no server listens at the address; see `nobody_listens`."""
-        return nobody_listens(self._where)
+    def server_has_ended(self) -> bool:
+        """See `ClientConnection`; over TCP it is not known, because a proxy may be in between."""
+        return self._where.is_unix and nobody_listens(self._where)
 
     def cut(self) -> None:
         """End the connection while another thread is in `exchange`; gRPC's own locks allow that."""

@@ -213,9 +213,11 @@ class FramesConnection:
             why = explain(self._where, self._tls, "") or explain_protocol(self._where)
         return ConnectionLostError(f"{self.address}: {why or error}", address=self.address)
 
-    def nobody_listens(self) -> bool:
-        """Return whether certainly no server listens at the address."""
-        return nobody_listens(self._where)
+    def server_has_ended(self) -> bool:
+        """See `ClientConnection`; over TCP it is not known, because a proxy may be in between."""
+        if self._frames.peer_has_ended():
+            return True
+        return self._where.is_unix and nobody_listens(self._where)
 
     def cut(self) -> None:
         """End the connection while another thread is in `exchange`."""
