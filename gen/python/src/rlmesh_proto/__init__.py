@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "78d3698043a366d188a5ab73e589ca53a333ea7b74dedde4271aa8ba9a3b4ecd"
+SPEC_DIGEST = "92059fe20b5ba7b28e0c297f6b71db5ab1b223150be8029c63644f6bb17904fd"
 """SHA-256 of the spec's image, in hexadecimal."""
