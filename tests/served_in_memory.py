@@ -54,13 +54,7 @@ def served_in_memory(
     """
     options = ServeOptions(max_batch_delay_ms=0)
     servicers = _new_servicers(model, options, 500, True)
-    manager = _new_manager(
-        _offered_spec(model),
-        servicers,
-        options,
-        can_observe=model.forms.can_observe,
-        expose_tracebacks=True,
-    )
+    manager = _new_manager(model, _offered_spec(model), servicers, options, True)
     listed = manager._server.capabilities - without
     manager._server = replace(manager._server, capabilities=listed)
     transports = _MemoryTransports(manager)

@@ -19,6 +19,7 @@ from rlmesh._messages.model import Predict, Predicted
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh.adapters import Adaptation, ModelSpec, PredictForm
 from rlmesh.numpy import Model
+from rlmesh.spaces import Box, Dict
 from rlmesh.specs import Capability
 from tests.integration.serving import PLAIN, ChunkEcho
 from tests.property.witness import CHUNK, CONTRACT, TAGS, DriftEnv, Witness
@@ -91,16 +92,23 @@ def test_a_client_sends_what_the_model_can_still_use(
 
 
 def test_an_array_that_is_used_again_is_sent_as_it_was() -> None:
+    # Large enough to be encoded as a view.
+    space = Dict({"x": Box(-100, 100, (2, 65_536), "float32")})
+    contract = replace(CONTRACT, observation_space=space)
     witness = Witness(CHUNKS, history=3)
-    with served_in_memory(witness.model, CONTRACT) as (remote, _):
-        observation = seen(1)
-        remote.predict_chunk(observation)
-        for number in (2, 3):
-            observation["x"][0] = number
-            remote.observe(observation)
-        observation["x"][0] = 4
-        remote.predict_chunk(observation)
-    assert firsts_of(witness) == [[2, 3, 4]]
+    observation = {"x": np.zeros((2, 65_536), np.float32)}
+    with served_in_memory(witness.model, contract) as (remote, _):
+        for model in (witness.model, remote):
+            policy: Any = model.policy(contract)
+            context = policy.begin("a", seed=None, instruction=None)
+            policy.actions([observation], [context])
+            for number in (2, 3):
+                observation["x"][:] = number
+                policy.watch(observation, context)
+            observation["x"][:] = 4
+            policy.actions([observation], [context])
+            _, ((*_, data, _),) = witness.calls[-1]
+            assert np.frombuffer(data, np.float32)[::131_072].tolist() == [2, 3, 4]
 
 
 def test_the_steps_of_lanes_are_those_of_the_actions_that_are_executed() -> None:
@@ -333,6 +341,27 @@ def test_an_exception_while_it_observes_is_one_of_the_next_prediction() -> None:
         assert played(remote, errors.ModelError) == expected
     assert here.calls == there.calls
     assert steps_of(here)[1:] == [("observe", [1]), ("predict_chunk", [4])]
+
+
+def test_a_prediction_that_fails_takes_no_step_of_the_lane() -> None:
+    witness = Touchy(CHUNKS, stateful=True)
+    with served_in_memory(witness.model, CONTRACT) as (remote, _):
+        remote.predict_chunk(seen(0))
+        remote.observe(seen(13))
+        with pytest.raises(errors.ModelError):
+            remote.predict_chunk(seen(2))
+        remote.predict_chunk(seen(2))
+        context = EpisodeContext("mine")
+        remote.predict_chunk(seen(0), context)
+        context.step = 2
+        remote.observe(seen(13), context)
+        context.step = 3
+        with pytest.raises(errors.ModelError):
+            remote.predict_chunk(seen(3), context)
+        context.step = CHUNK
+        remote.predict_chunk(seen(4), context)
+    name = "predict_chunk"
+    assert steps_of(witness) == [(name, [0]), (name, [2]), (name, [0]), (name, [CHUNK])]
 
 
 class Ensemble:

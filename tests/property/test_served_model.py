@@ -121,3 +121,4 @@ def test_a_session_of_a_served_model_is_that_of_the_local_one(
     with served_in_memory(there.model) as (remote, _):
         assert played(remote) == expected
     assert here.calls == there.calls
+    assert all(told[2] >= 0 for _, (told,) in here.calls), "a step is never below 0"

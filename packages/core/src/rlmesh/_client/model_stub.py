@@ -98,32 +98,42 @@ class _Progress:
 
     Attributes:
         known_step: Step of the next observation, if its context says it.
-        counted: The same as the server counts it; None: not known, because a prediction has failed.
+        expected: The same if each action that was returned is executed.
+        agreed: Whether the server counts the same; if not, a prediction has failed.
         predicted: Step of the last prediction; -1: there was none.
         seen: Number of observations since then.
         watched: The latest of them, encoded, the oldest first.
     """
 
-    __slots__ = ("counted", "known_step", "predicted", "seen", "watched")
+    __slots__ = ("agreed", "expected", "known_step", "predicted", "seen", "watched")
 
     def __init__(self, needed: int | None) -> None:
         self.known_step: int | None = None
-        self.counted: int | None = 0
+        self.expected = 0
+        self.agreed = True
         self.predicted = -1
         self.seen = 0
         self.watched: deque[list[bytes]] = deque(maxlen=needed)
 
     @property
-    def step(self) -> int | None:
-        """Step of the next observation; None: only the server knows."""
+    def step(self) -> int:
+        """Step of the next observation."""
         if self.known_step is not None:
             return self.known_step
-        return self.predicted + 1 + self.seen if self.seen else self.counted
+        return self.predicted + 1 + self.seen if self.seen else self.expected
 
-    def predicted_at(self, step: int | None, actions: int) -> None:
-        """Record a prediction of a number of actions."""
-        if step is not None:
-            self.predicted, self.counted = step, step + actions
+    def asked(self, step: int) -> None:
+        """Record a prediction that is not answered yet, or that fails."""
+        self.known_step = None
+        self.expected = self.predicted = step
+        self.agreed = False
+        self.seen = 0
+        self.watched.clear()
+
+    def answered(self, actions: int) -> None:
+        """Record the answer to a prediction, with a number of actions."""
+        self.expected += actions
+        self.agreed = True
 
 
 class ModelStub:
@@ -333,14 +343,11 @@ class ModelStub:
         episodes = [self._running.get(lane) or _Progress(0) for lane in lanes]
         steps = [episode.step for episode in episodes]
         request = Predict(form, tuple(lanes), observed, max_length, *self._earlier(episodes, steps))
-        for episode in episodes:
-            # Until the answer arrives, the server's count is unknown.
-            episode.known_step = episode.counted = None
-            episode.watched.clear()
-            episode.seen = 0
-        done = self._session.request(request, Predicted)
         for episode, step in zip(episodes, steps):
-            episode.predicted_at(step, done.chunk_length or 1)
+            episode.asked(step)
+        done = self._session.request(request, Predicted)
+        for episode in episodes:
+            episode.answered(done.chunk_length or 1)
         chunked = form in (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
         if chunked != (done.chunk_length > 0) or (max_length and done.chunk_length > max_length):
             message = f"chunks of {done.chunk_length} have come for a request of form {form.value}"
@@ -348,25 +355,25 @@ class ModelStub:
         return done
 
     def _earlier(
-        self, episodes: Sequence[_Progress], steps: Sequence[int | None]
+        self, episodes: Sequence[_Progress], steps: Sequence[int]
     ) -> tuple[tuple[int, ...], tuple[int, ...], m.Encoded | None]:
         """Return the steps that the server cannot count, and the observations to send (P-14)."""
         watched = [slabs for episode in episodes for slabs in episode.watched]
-        known = [step for step in steps if step is not None]
-        if len(known) != len(steps):
-            return (), (), None
-        if not watched and all(e.counted == step for e, step in zip(episodes, known)):
-            return (), (), None
+        is_counted = all(episode.expected == step for episode, step in zip(episodes, steps))
         if Capability.EPISODE_STEPS not in self._session.server.capabilities:
-            raise UnsupportedError(
-                f"{self._address}: the server does not list CAPABILITY_EPISODE_STEPS, and would "
-                f"count other steps than {known}; execute each action that is returned"
-            )
+            if not is_counted:
+                raise UnsupportedError(
+                    f"{self._address}: the server does not list CAPABILITY_EPISODE_STEPS, and "
+                    f"would count other steps than {steps}; execute each action that is returned"
+                )
+            return (), (), None
+        if not watched and is_counted and all(episode.agreed for episode in episodes):
+            return (), (), None
         if not watched:
-            return tuple(known), (), None
+            return tuple(steps), (), None
         counts = tuple(len(episode.watched) for episode in episodes)
         slabs = [joined(parts) for parts in zip(*watched)]
-        return tuple(known), counts, m.Encoded(slabs, len(watched))
+        return tuple(steps), counts, m.Encoded(slabs, len(watched))
 
     def _checked(self, actions: m.Encoded, expected: int | None) -> Any:
         if actions.batch_size != expected:

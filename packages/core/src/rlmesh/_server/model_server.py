@@ -106,13 +106,7 @@ class ModelServer(BaseServer):
             )
         self._spec = _offered_spec(model)
         servicers = _new_servicers(model, options, max_sessions, expose_tracebacks)
-        manager = _new_manager(
-            self._spec,
-            servicers,
-            options,
-            can_observe=model.forms.can_observe,
-            expose_tracebacks=expose_tracebacks,
-        )
+        manager = _new_manager(model, self._spec, servicers, options, expose_tracebacks)
         super().__init__(servicers.thread, manager, options, self._spec.id)
         model.forms.load()
         self._bind(MODEL_SERVICE, where, token, tls)
@@ -148,15 +142,14 @@ def _new_servicers(
 
 
 def _new_manager(
+    model: ServableModel,
     spec: ModelSpec,
     servicers: ModelServicerProvider,
     options: ServeOptions,
-    *,
-    can_observe: bool,
     expose_tracebacks: bool,
 ) -> SessionManager:
     can = {Capability.QUEUE, Capability.EPISODE_STEPS, *transport_capabilities(options)}
-    if can_observe:
+    if model.forms.can_observe:
         can.add(Capability.OBSERVE)
     if {PredictForm.BATCH, PredictForm.CHUNK_BATCH}.intersection(spec.predict_forms):
         can.add(Capability.BATCH)
