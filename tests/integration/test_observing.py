@@ -292,6 +292,8 @@ def test_strict_validation_holds_for_observations_without_a_prediction() -> None
         remote.observe(seen(1000))
         with pytest.raises(errors.InvalidValueError, match=r"observed\['x'\].*1000"):
             remote.predict_chunk(seen(2))
+        remote.predict_chunk(seen(2))
+    assert steps_of(witness) == [("predict_chunk", [0]), ("predict_chunk", [2])]
 
 
 def test_a_prediction_that_gives_no_actions_takes_no_step() -> None:
