@@ -122,3 +122,26 @@ def test_a_session_of_a_served_model_is_that_of_the_local_one(
         assert played(remote) == expected
     assert here.calls == there.calls
     assert all(told[2] >= 0 for _, (told,) in here.calls), "a step is never below 0"
+
+
+class FailingEnv(DriftEnv):
+    """Fails once, at the sixth step of an episode: within a chunk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failed = False
+
+    def step(self, action: Any) -> Any:
+        if self._steps == 5 and not self._failed:
+            self._failed = True
+            raise RuntimeError("a joint is stuck")
+        return super().step(action)
+
+
+@pytest.mark.parametrize("form", PredictForm, ids=lambda form: form.value)
+def test_an_episode_that_is_played_again_is_a_new_one_for_both(form: PredictForm) -> None:
+    here, there = (Witness((form,), history=3, stateful=True) for _ in range(2))
+    expected = outcome(here, here.model, [FailingEnv()], {})
+    with served_in_memory(there.model) as (remote, _):
+        assert outcome(there, remote, [FailingEnv()], {}) == expected
+    assert [told[2] for _, (told,) in here.calls].count(0) == 5, "four episodes, one of them twice"

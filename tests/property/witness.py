@@ -73,7 +73,7 @@ class DriftEnv(gymnasium.Env):  # type: ignore[misc]
 
 
 class Witness:
-    """A model whose actions depend on everything that it gets, and that notes it.
+    """A model with actions that depend on everything that it gets, and that notes it.
 
     Args:
         forms: The forms that it has itself.

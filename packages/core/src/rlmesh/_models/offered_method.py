@@ -17,8 +17,8 @@ class _Offered:
     """A method that a `RemoteModel` has only if its model offers what the method asks for.
 
     Args:
-        form: Predict form that the method asks for; None: it passes on an observation, for models
-            whose predictions depend on earlier ones.
+        form: Predict form that the method asks for; None: it passes on an observation, for a model
+            with predictions that depend on earlier ones.
         method: The method.
     """
 
