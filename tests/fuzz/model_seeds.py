@@ -40,6 +40,7 @@ def sessions() -> Iterable[tuple[str, bytes]]:
         StartEpisode(3, "second"),
         _predict(PredictForm.BATCH, 3, 0),
         _predict(PredictForm.CHUNK, 3, most=2),
+        _observed(_predict(PredictForm.BATCH, 3, 0), (4, 1), (2, 0)),
         EndEpisode(0),
         _predict(PredictForm.CHUNK_BATCH, 3),
         m.Close(),
@@ -103,6 +104,13 @@ def _predict(form: PredictForm, *lanes: int, most: int = 0) -> Predict:
         return Predict(form, lanes, m.Encoded(codec.encode(OBSERVATION)), most)
     slabs = codec.encode_values([OBSERVATION] * count)
     return Predict(form, lanes, m.Encoded(slabs, count), most)
+
+
+def _observed(request: Predict, steps: tuple[int, ...], counts: tuple[int, ...]) -> Predict:
+    """Return a request with earlier observations."""
+    codec, count = SpaceCodec(OBSERVATIONS, NATIVE, root="observed"), sum(counts)
+    observed = m.Encoded(codec.encode_values([OBSERVATION] * count), count)
+    return replace(request, steps=steps, observed_counts=counts, observed=observed)
 
 
 def _encoded(count: int | None) -> m.Encoded:

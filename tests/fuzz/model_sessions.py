@@ -13,7 +13,12 @@ from rlmesh_proto.model.v1 import model_pb2
 from rlmesh._messages import env as m
 from rlmesh._messages.model import EpisodeEnded, EpisodeStarted, Predicted
 from rlmesh._model_host.fitted_model import FittedModelCache
-from rlmesh._model_host.model_servicer import MAX_CHUNK, MAX_LANES, MAX_NAME_BYTES
+from rlmesh._model_host.model_servicer import (
+    MAX_CHUNK,
+    MAX_LANES,
+    MAX_NAME_BYTES,
+    MAX_OBSERVED,
+)
 from rlmesh._model_host.servicer_provider import ModelServicerProvider
 from rlmesh._policy.forms import EpisodeContext, ModelForms
 from rlmesh._session.session_manager import SessionManager
@@ -90,14 +95,22 @@ class NotingModel:
         self._note([observation], [context])
         return _stacked(CHUNK)
 
+    def observe(self, observation: Any, context: EpisodeContext) -> None:
+        self._check([observation], [context])
+
     def _note(self, observations: list[Any] | None, contexts: Sequence[EpisodeContext]) -> None:
         self.calls += 1
+        self._check(observations, contexts)
+
+    def _check(self, observations: list[Any] | None, contexts: Sequence[EpisodeContext]) -> None:
         if observations is None or len(observations) != len(contexts):
             self.faults.append(f"{observations!r} for {len(contexts)} episodes")
         elif not all(map(OBSERVATIONS.contains, observations)):
             self.faults.append(f"observations {observations!r}")
         if len({id(context) for context in contexts}) != len(contexts):
             self.faults.append("an episode came twice in one call")
+        if any(context.step < 0 for context in contexts):
+            self.faults.append("a step is below 0")
 
 
 class ModelStream(Stream):
@@ -172,6 +185,21 @@ def _predict_refusals(body: Any, lanes: set[int]) -> set[int]:
     size = body.observation.batch_size if body.observation.HasField("batch_size") else None
     if size != (None if single else len(body.lanes)):
         codes.add(Code.INVALID_VALUE)
+    return codes | _observed_refusals(body)
+
+
+def _observed_refusals(body: Any) -> set[int]:
+    """Return the codes of the rules of steps and earlier observations (P-14, P-15, M-1)."""
+    codes: set[int] = set()
+    counts, has_observed = body.observed_counts, body.HasField("observed")
+    if len(body.steps) not in (0, len(body.lanes)):
+        codes.add(Code.MALFORMED)
+    if has_observed or counts:
+        size = body.observed.batch_size if body.observed.HasField("batch_size") else None
+        if len(counts) != len(body.lanes) or not body.steps or sum(counts) != size:
+            codes.add(Code.MALFORMED)
+        if sum(counts) > MAX_OBSERVED:
+            codes.add(Code.LIMIT_EXCEEDED)
     return codes
 
 
@@ -191,7 +219,7 @@ def _fits(contract: EnvContract) -> bool:
 def _served() -> tuple[NotingModel, ModelServicerProvider]:
     """Return the model, and the provider whose thread calls it."""
     model = NotingModel()
-    forms = ModelForms(model)
+    forms = ModelForms(model, stateful=True)
 
     def fit(contract: EnvContract) -> ModelForms:
         if not _fits(contract):

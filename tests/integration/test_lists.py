@@ -64,7 +64,8 @@ def test_only_a_server_that_resets_single_lanes_is_asked_to() -> None:
             session = remote._stub._session
             listed = session.server.capabilities
             over_frames = {row.capability for row in TRANSPORTS}
-            assert set(Capability) - listed <= {Capability.BATCH, *over_frames}
+            of_models = {Capability.BATCH, Capability.EPISODE_STEPS, Capability.OBSERVE}
+            assert set(Capability) - listed <= {*of_models, *over_frames}
             remote.reset()
             stepped = remote.step(np.zeros(2, "int64"))[0]
             observations = remote.reset(options=mask)[0]

@@ -188,7 +188,8 @@ def test_contexts_say_what_episode_it_is() -> None:
         contexts = [EpisodeContext("a", 0), EpisodeContext("b")]
         for context in (*contexts, contexts[0]):
             remote.predict(seen(1), context)
-    assert told == [("a", 0, 0), ("b", None, 0), ("a", 0, 1)]
+            context.step += 3
+    assert told == [("a", 0, 0), ("b", None, 0), ("a", 0, 3)]
 
 
 def test_lanes_of_contexts_are_used_again() -> None:

@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 from rlmesh import ModelServer, RemoteModel, ServeOptions, errors
+from rlmesh._messages import env as m
+from rlmesh._messages.model import Predicted
+from rlmesh._model_host.dynamic_batcher import (
+    DynamicBatcher,
+    EarlierObservations,
+    PredictRequest,
+)
+from rlmesh._model_host.fitted_model import FittedModel
 from rlmesh._policy.forms import EpisodeContext
+from rlmesh.adapters import PredictForm
 from rlmesh.numpy import Model
 from rlmesh.spaces import Box, Dict, Discrete, Sequence
 from rlmesh.specs import EnvContract
@@ -29,6 +38,7 @@ from tests.integration.serving import (
     clients,
     seen,
 )
+from tests.property.witness import CONTRACT, Witness
 
 
 def test_requests_of_all_sessions_are_one_call() -> None:
@@ -269,3 +279,44 @@ def test_many_sessions_and_lanes_never_mix() -> None:
         answers = at_once([lambda i=i, r=r: play(i, r) for i, r in enumerate(remotes)])
     assert answers == [30] * 8, answers
     assert max(len(call) for call in model.calls) > 1
+
+
+class Alone(Witness):
+    """Refuses batches of several, after it has changed the state of each."""
+
+    def _predict_batch(self, seen: Any, context: Any) -> Any:
+        actions = super()._predict_batch(seen, context)
+        if len(context) > 1:
+            raise ValueError("one at a time")
+        return actions
+
+
+def test_requests_that_are_tried_alone_after_a_batch_observe_once() -> None:
+    def played(*, together: bool) -> Any:
+        witness = Alone((PredictForm.BATCH,), history=3, stateful=True)
+        forms = witness.model.fitted(CONTRACT)
+        fitted = FittedModel(forms, CONTRACT, witness.model._backend)
+        asks = []
+        for name, first in (("a", 10), ("b", 20)):
+            one, two, three = ({"x": np.float32([first + n, 0])} for n in range(3))
+            batch = {"x": three["x"][None]}
+            asks.append(
+                PredictRequest(
+                    fitted,
+                    PredictForm.BATCH,
+                    batch,
+                    [batch["x"].tobytes()],
+                    [forms.episode(name)],
+                    lambda ask: Predicted(m.Encoded([ask.actions.tobytes()])),
+                    0,
+                    EarlierObservations((7,), [[one, two]]),
+                )
+            )
+        for group in [asks] if together else [asks[:1], asks[1:]]:
+            DynamicBatcher(8, 0.0, lambda: 2)._answer(group)
+        return [ask.reply for ask in asks], witness.calls
+
+    replies, calls = played(together=True)
+    expected, alone = played(together=False)
+    assert replies == expected and None not in replies
+    assert calls[-len(alone) :] == alone and len(calls) == 2 * len(alone) - 1

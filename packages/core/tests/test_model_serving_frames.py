@@ -47,6 +47,15 @@ REQUESTS: list[m.RequestBody] = [
         ]
     ),
     Predict(None, (), m.Encoded([])),
+    Predict(
+        PredictForm.CHUNK_BATCH,
+        (0, 2),
+        m.Encoded([b"12"], 2),
+        4,
+        (2**63 - 1, 3),
+        (1, 0),
+        m.Encoded([b"1"], 1),
+    ),
     EndEpisode(0),
     EndEpisode(2**32 - 1),
     m.Close(),

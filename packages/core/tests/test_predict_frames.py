@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rlmesh_proto.model.v1 import model_pb2
+from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._messages import env as m
 from rlmesh._messages.model import Predict
@@ -37,6 +38,9 @@ predictions = st.builds(
     st.lists(small, max_size=5).map(tuple),
     encoded,
     small,
+    st.lists(numbers, max_size=5).map(tuple),
+    st.lists(small, max_size=5).map(tuple),
+    st.none() | encoded,
 )
 
 
@@ -46,12 +50,20 @@ def message_of(sequence: int, body: Predict) -> bytes:
     if body.form is not None:
         out.form = predict_form_to_wire(body.form)
     out.lanes.extend(body.lanes)
-    out.observation.SetInParent()
-    out.observation.slabs.extend(body.observation.slabs)
-    if body.observation.batch_size is not None:
-        out.observation.batch_size = body.observation.batch_size
+    _fill(out.observation, body.observation)
     out.max_chunk_length = body.max_chunk_length
+    out.steps.extend(body.steps)
+    out.observed_counts.extend(body.observed_counts)
+    if body.observed is not None:
+        _fill(out.observed, body.observed)
     return frame.SerializeToString(deterministic=True)
+
+
+def _fill(out: value_pb2.Value, value: m.Encoded) -> None:
+    out.SetInParent()
+    out.slabs.extend(value.slabs)
+    if value.batch_size is not None:
+        out.batch_size = value.batch_size
 
 
 def plain(request: m.Request) -> Any:
@@ -59,8 +71,12 @@ def plain(request: m.Request) -> Any:
     body = request.body
     if not isinstance(body, Predict):
         return request.sequence, body
-    observed = [bytes(slab) for slab in body.observation.slabs], body.observation.batch_size
-    return request.sequence, body.form, body.lanes, observed, body.max_chunk_length
+    values = [
+        value and ([bytes(slab) for slab in value.slabs], value.batch_size)
+        for value in (body.observation, body.observed)
+    ]
+    counts = body.max_chunk_length, body.steps, body.observed_counts
+    return request.sequence, body.form, body.lanes, values, counts
 
 
 def by_messages(frame: bytes) -> Any:
@@ -90,7 +106,7 @@ def test_a_damaged_request_is_read_as_its_message_or_left_to_it(
 ) -> None:
     frame = message_of(sequence, body)
     for _ in range(data.draw(st.integers(1, 3)) if data else 0):
-        at = data.draw(st.integers(0, min(len(frame), 60)))
+        at = data.draw(st.integers(0, min(len(frame), 60)) | st.integers(0, len(frame)))
         inserted = data.draw(st.binary(max_size=6))
         frame = frame[:at] + inserted + frame[at + data.draw(st.integers(0, 3)) :]
     read = read_predict(frame)
@@ -107,6 +123,11 @@ def test_a_damaged_request_is_read_as_its_message_or_left_to_it(
         b"\x2a\x04\x1a\x00\x1a\x00",  # Two: merged.
         b"\x10\x05\x2a\x02\x1a\x00",  # With a timeout.
         b"\x2a\x06\x08\x01\x10\x00\x1a\x00",  # A lane that is not packed.
+        b"\x2a\x04\x1a\x00\x28\x01",  # A step that is not packed.
+        b"\x2a\x0e\x1a\x00\x2a\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",  # One of 64 bits.
+        b"\x2a\x0a\x1a\x00\x32\x06\x80\x80\x80\x80\x80\x01",  # A count of more than 32.
+        b"\x2a\x06\x1a\x00\x3a\x00\x3a\x00",  # Two values of earlier observations: merged.
+        b"\x2a\x07\x1a\x00\x3a\x00\x2a\x01\x01",  # Steps after them.
     ],
 )
 def test_another_form_is_left_to_the_messages(frame: bytes) -> None:
@@ -120,15 +141,24 @@ def test_a_number_that_does_not_fit_is_refused(number: int) -> None:
         write_predict(1, Predict(PredictForm.SINGLE, (number,), value))
     with pytest.raises(ValueError, match=f"^max_chunk_length of {number}; expected 0 to"):
         write_predict(1, Predict(PredictForm.CHUNK, (0,), value, number))
+    with pytest.raises(ValueError, match=f"^a count of observations of {number}; expected 0 to"):
+        write_predict(1, Predict(PredictForm.CHUNK, (0,), value, 0, (), (number,)))
+
+
+@pytest.mark.parametrize("step", [-1, 2**64])
+def test_a_step_that_does_not_fit_is_refused(step: int) -> None:
+    body = Predict(PredictForm.SINGLE, (0,), m.Encoded([b"x"]), 0, (step,))
+    with pytest.raises(ValueError, match=rf"^a step of {step}; expected 0 to 2\*\*64 - 1"):
+        write_predict(1, body)
 
 
 def test_large_observations_are_not_copied_out_of_the_frame() -> None:
-    body = Predict(PredictForm.SINGLE, (3,), m.Encoded([b"x" * 100_000]))
-    frame = bytes(write_predict(1, body))
+    value = m.Encoded([b"x" * 100_000])
+    frame = bytes(write_predict(1, Predict(PredictForm.SINGLE, (3,), value, 0, (1,), (1,), value)))
     read = read_predict(frame)
-    assert read is not None and isinstance(read.body, Predict)
-    (slab,) = read.body.observation.slabs
-    assert isinstance(slab, memoryview) and slab.obj is frame
+    assert read is not None and isinstance(read.body, Predict) and read.body.observed is not None
+    for (slab,) in (read.body.observation.slabs, read.body.observed.slabs):
+        assert isinstance(slab, memoryview) and slab.obj is frame
 
 
 @pytest.mark.parametrize(

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "042ec18130230a5bce88b01927eea51e5433cae9806526adb757b439cd9bd327"
+SPEC_DIGEST = "a346dd9a1c900afbe704f42c8bf019a808d5ff4cd458ba965440919cecdb6113"
 """SHA-256 of the spec's image, in hexadecimal."""

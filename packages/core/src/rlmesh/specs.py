@@ -44,6 +44,8 @@ class Capability(Enum):
     FRAMES_UNIX = "frames_unix"
     FRAMES_TCP = "frames_tcp"
     BATCH = "batch"
+    EPISODE_STEPS = "episode_steps"
+    OBSERVE = "observe"
 
 
 class TransportKind(Enum):

@@ -7,7 +7,9 @@ from typing import Any
 
 from rlmesh._client.model_stub import ModelStub
 from rlmesh._policy.forms import EpisodeContext
-from rlmesh._policy.policy import OFFERED_KEY, check_chunk, form_of
+from rlmesh._policy.observing import executes_several, needed_by_spec
+from rlmesh._policy.offered import own_forms
+from rlmesh._policy.policy import check_chunk, form_of
 from rlmesh.adapters import ModelSpec, PredictForm
 
 __all__ = ["RemotePolicy"]
@@ -26,6 +28,8 @@ class RemotePolicy:
     Raises:
         ValueError: If the horizon is above 1 and the model predicts no chunks, or if the horizon or
             the batch size is below 1.
+        UnsupportedError: If several actions of a chunk are executed, the model needs the
+            observations between them, and its server does not list CAPABILITY_OBSERVE.
     """
 
     def __init__(
@@ -36,22 +40,23 @@ class RemotePolicy:
         execution_horizon: int | None = None,
         max_batch_size: int | None = None,
     ) -> None:
-        available = frozenset(spec.predict_forms)
-        names = spec.metadata.get(OFFERED_KEY)
-        own = {
-            form
-            for form in available
-            if not isinstance(names, (list, tuple)) or form.value in names
-        }
         self._stub = stub
         self._most = execution_horizon or 0
         self._declared = spec.chunk_length
         self._form = form_of(
-            frozenset(own) or available, available, execution_horizon, max_batch_size
+            own_forms(spec), frozenset(spec.predict_forms), execution_horizon, max_batch_size
         )
         self.max_batch_size = max_batch_size
         self.is_batched = self._form in (PredictForm.BATCH, PredictForm.CHUNK_BATCH)
-        self.sees_all = any(one.history > 1 for one in spec.inputs)
+        needed = needed_by_spec(spec)
+        self.sees_all = needed != 0
+        if self.sees_all and executes_several(self._form, execution_horizon, self._declared):
+            kind = "is stateful" if needed is None else f"has a history of {needed + 1}"
+            stub.check_observes(
+                f"the model, which {kind}, needs the observations between the actions of a chunk",
+                "pass execution_horizon=1, serve the model with a newer RLMesh or, if it is "
+                "stateful, give it a method `observe`",
+            )
 
     def begin(
         self, episode_id: str, *, seed: int | None, instruction: str | None
@@ -88,8 +93,8 @@ class RemotePolicy:
         return self._stub.unstacked(actions, length)
 
     def watch(self, observation: Any, context: EpisodeContext) -> None:
-        """Send the observation as a prediction, and drop its actions; see `Policy.watch`."""
-        self._of_one(self._stub.lane_of(context), observation)
+        """Keep an observation for which no action is wanted; see `Policy.watch`."""
+        self._stub.watch(self._stub.lane_of(context), observation)
 
     def end(self, context: EpisodeContext) -> None:
         """End an episode; see `Policy.end`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from rlmesh._messages.model import (
     StartEpisode,
 )
 from rlmesh._policy.forms import EpisodeContext
+from rlmesh._reusable_buffer import joined
 from rlmesh._session.client_session import ClientSession
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.versions import check_version, this_peer
@@ -27,8 +29,8 @@ from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.adapters import ModelSpec, PredictForm
 from rlmesh.backends import ArrayBackend
-from rlmesh.errors import CodecError
-from rlmesh.specs import EnvContract, PeerInfo
+from rlmesh.errors import CodecError, UnsupportedError
+from rlmesh.specs import Capability, EnvContract, PeerInfo
 
 __all__ = ["FIRST_LANE", "Dial", "ModelStub"]
 
@@ -83,6 +85,52 @@ class _Lane:
         self._free(self.number)
 
 
+class _Progress:
+    """How far the episode in a lane is.
+
+    Args:
+        needed: Number of the latest observations to keep for the next prediction; None: all.
+
+    Attributes:
+        known_step: Step of the next observation, if its context says it.
+        expected: The same if each action that was returned is executed.
+        agreed: Whether the server counts the same; if not, a prediction has failed.
+        predicted: Step of the last prediction; -1: there was none.
+        seen: Number of observations since then.
+        watched: The latest of them, encoded, the oldest first.
+    """
+
+    __slots__ = ("agreed", "expected", "known_step", "predicted", "seen", "watched")
+
+    def __init__(self, needed: int | None) -> None:
+        self.known_step: int | None = None
+        self.expected = 0
+        self.agreed = True
+        self.predicted = -1
+        self.seen = 0
+        self.watched: deque[list[bytes]] = deque(maxlen=needed)
+
+    @property
+    def step(self) -> int:
+        """Step of the next observation."""
+        if self.known_step is not None:
+            return self.known_step
+        return self.predicted + 1 + self.seen if self.seen else self.expected
+
+    def asked(self, step: int) -> None:
+        """Record a prediction that is not answered yet, or that fails."""
+        self.known_step = None
+        self.expected = self.predicted = step
+        self.agreed = False
+        self.seen = 0
+        self.watched.clear()
+
+    def answered(self, actions: int) -> None:
+        """Record the answer to a prediction, with a number of actions."""
+        self.expected += actions
+        self.agreed = True
+
+
 class ModelStub:
     """One session on a served model.
 
@@ -90,6 +138,8 @@ class ModelStub:
         dial: How the model is reached.
         contract: Contract of the environment that the observations come from.
         backend: Backend of observations and actions.
+        needed: Number of the latest observations since its last prediction that the model needs;
+            None: all.
 
     Attributes:
         contract: The environment's contract.
@@ -100,8 +150,17 @@ class ModelStub:
         TransportError: If no server answers.
     """
 
-    def __init__(self, dial: Dial, contract: EnvContract, backend: ArrayBackend) -> None:
+    def __init__(
+        self,
+        dial: Dial,
+        contract: EnvContract,
+        backend: ArrayBackend,
+        *,
+        needed: int | None = 0,
+    ) -> None:
         self.contract = contract
+        self._needed = needed
+        self._address = str(dial.transports.where)
         self._session = ClientSession(
             dial.transports.connect,
             ModelWireCodec(backend),
@@ -119,7 +178,7 @@ class ModelStub:
             self._action = SpaceCodec(
                 contract.action_space, backend, root="action", validation="off"
             )
-        self._running: set[int] = set()
+        self._running: dict[int, _Progress] = {}
         self._free: list[int] = []
         self._next_lane = FIRST_LANE
         # Key in a context's state. It contains the session, because several models (an ensemble)
@@ -139,14 +198,14 @@ class ModelStub:
     def start(self, lane: int, episode_id: str, seed: int | None, instruction: str | None) -> None:
         """Begin an episode in a lane."""
         body = StartEpisode(lane, episode_id, seed, instruction)
-        self._running.discard(lane)
+        self._running.pop(lane, None)
         self._session.request(body, EpisodeStarted)
-        self._running.add(lane)
+        self._running[lane] = _Progress(self._needed)
 
     def end(self, lane: int) -> None:
         """End the episode in a lane."""
         self._session.request(EndEpisode(lane), EpisodeEnded)
-        self._running.discard(lane)
+        self._running.pop(lane, None)
 
     def begin(self, context: EpisodeContext) -> None:
         """Begin the episode of a context, in a lane that it holds until it ends or is deleted."""
@@ -163,15 +222,19 @@ class ModelStub:
             self.end(held.number)
 
     def lane_of(self, context: EpisodeContext) -> int:
-        """Return the lane of a context; begin its episode if it has none."""
+        """Return the lane of a context; begin its episode if it has none.
+
+        The next observation in the lane is that of step `context.step`.
+        """
         if self._lane_key not in context.state:
             self.begin(context)
         lane: int = context.state[self._lane_key].number
+        self._running[lane].known_step = context.step
         return lane
 
     def lane_for(self, context: EpisodeContext | None) -> int:
         """Return the lane of a context, or lane 0 if it is None; begin an episode if needed."""
-        return self._own(1)[0] if context is None else self.lane_of(context)
+        return self.own_lane(0) if context is None else self.lane_of(context)
 
     def lanes_for(
         self, observations: Any, contexts: Sequence[EpisodeContext] | None
@@ -183,15 +246,32 @@ class ModelStub:
         """
         count = self._observation.length(observations)
         if contexts is None:
-            return self._own(count)
+            return [self.own_lane(lane) for lane in range(count)]
         return [self.lane_of(context) for context in contexts]
 
-    def _own(self, count: int) -> Sequence[int]:
-        """Return the lanes from 0 on; begin an episode in each that has none."""
-        for lane in range(count):
-            if lane not in self._running:
-                self.start(lane, "", None, None)
-        return range(count)
+    def own_lane(self, lane: int) -> int:
+        """Return a lane of the caller; begin an episode if it has none."""
+        if lane not in self._running:
+            self.start(lane, "", None, None)
+        return lane
+
+    def check_observes(self, why: str, fix: str) -> None:
+        """Raise UnsupportedError if the server takes no observations without a prediction (H-9).
+
+        Args:
+            why: Why they are needed, as a clause.
+            fix: What to do instead.
+        """
+        if Capability.OBSERVE not in self._session.server.capabilities:
+            raise UnsupportedError(
+                f"{self._address}: the server does not list CAPABILITY_OBSERVE, and {why}; {fix}"
+            )
+
+    def watch(self, lane: int, observation: Any) -> None:
+        """Keep an observation for which no action is wanted; the next prediction sends it."""
+        progress = self._running[lane]
+        progress.watched.append([bytes(slab) for slab in self._observation.encode(observation)])
+        progress.seen += 1
 
     def predict(self, lane: int, observation: Any) -> Any:
         """Return the action for an observation."""
@@ -254,12 +334,41 @@ class ModelStub:
     def _ask(
         self, form: PredictForm, lanes: Sequence[int], observed: m.Encoded, max_length: int = 0
     ) -> Predicted:
-        done = self._session.request(Predict(form, tuple(lanes), observed, max_length), Predicted)
+        # The server refuses lanes without an episode.
+        episodes = [self._running.get(lane) or _Progress(0) for lane in lanes]
+        steps = [episode.step for episode in episodes]
+        request = Predict(form, tuple(lanes), observed, max_length, *self._earlier(episodes, steps))
+        for episode, step in zip(episodes, steps):
+            episode.asked(step)
+        done = self._session.request(request, Predicted)
+        for episode in episodes:
+            episode.answered(done.chunk_length or 1)
         chunked = form in (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
         if chunked != (done.chunk_length > 0) or (max_length and done.chunk_length > max_length):
             message = f"chunks of {done.chunk_length} have come for a request of form {form.value}"
             raise CodecError(message, path="chunk_length")
         return done
+
+    def _earlier(
+        self, episodes: Sequence[_Progress], steps: Sequence[int]
+    ) -> tuple[tuple[int, ...], tuple[int, ...], m.Encoded | None]:
+        """Return the steps that the server cannot count, and the observations to send (P-14)."""
+        watched = [slabs for episode in episodes for slabs in episode.watched]
+        is_counted = all(episode.expected == step for episode, step in zip(episodes, steps))
+        if Capability.EPISODE_STEPS not in self._session.server.capabilities:
+            if not is_counted:
+                raise UnsupportedError(
+                    f"{self._address}: the server does not list CAPABILITY_EPISODE_STEPS, and "
+                    f"would count other steps than {steps}; execute each action that is returned"
+                )
+            return (), (), None
+        if not watched and is_counted and all(episode.agreed for episode in episodes):
+            return (), (), None
+        if not watched:
+            return tuple(steps), (), None
+        counts = tuple(len(episode.watched) for episode in episodes)
+        slabs = [joined(parts) for parts in zip(*watched)]
+        return tuple(steps), counts, m.Encoded(slabs, len(watched))
 
     def _checked(self, actions: m.Encoded, expected: int | None) -> Any:
         if actions.batch_size != expected:

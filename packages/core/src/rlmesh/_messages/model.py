@@ -36,12 +36,19 @@ class Predict(ModelRequest):
         lanes: Lanes that the observations are of.
         observation: The observation, or a batch of one a lane.
         max_chunk_length: Most actions of a chunk that are wanted; 0: as many as there are.
+        steps: Step of the observation of each lane; empty: the server counts.
+        observed_counts: Number of observations of each lane in `observed`; empty: none.
+        observed: Earlier observations for which no action is wanted, as a batch, all of the first
+            lane first, the oldest first; None: there are none.
     """
 
     form: PredictForm | None
     lanes: tuple[int, ...]
     observation: Encoded
     max_chunk_length: int = 0
+    steps: tuple[int, ...] = ()
+    observed_counts: tuple[int, ...] = ()
+    observed: Encoded | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rlmesh._env_host.interrupts import is_server_interrupt
@@ -16,11 +17,25 @@ from rlmesh.adapters import PredictForm
 from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError
 
-__all__ = ["DynamicBatcher", "PredictRequest"]
+__all__ = ["DynamicBatcher", "EarlierObservations", "PredictRequest"]
 
 _log = logger("rlmesh.server")
 
 _CHUNKED = (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
+
+
+@dataclass(frozen=True)
+class EarlierObservations:
+    """What has happened in episodes since their last predictions.
+
+    Attributes:
+        steps: Step of the observation of each episode; empty: the server counts.
+        observations: Observations of each episode for which no action is wanted, the oldest first;
+            empty: there are none.
+    """
+
+    steps: Sequence[int] = ()
+    observations: Sequence[Sequence[Any]] = ()
 
 
 class PredictRequest:
@@ -35,6 +50,7 @@ class PredictRequest:
         respond: Makes the reply of the actions, on the model's thread: they may be in a buffer that
             the model's next call writes over.
         most: Most actions of a chunk; 0: no limit.
+        earlier: What has happened in the episodes since their last predictions.
 
     Attributes:
         fitted: The way to the model.
@@ -60,6 +76,7 @@ class PredictRequest:
         contexts: Sequence[EpisodeContext],
         respond: Callable[[PredictRequest], m.Reply],
         most: int = 0,
+        earlier: EarlierObservations = EarlierObservations(),
     ) -> None:
         self.fitted = fitted
         self.slabs = slabs
@@ -78,6 +95,7 @@ class PredictRequest:
         self._form = form
         self._observation = observation
         self._most = most
+        self._earlier = earlier
         self._done = threading.Event()
 
     @property
@@ -101,9 +119,17 @@ class PredictRequest:
         """Make the reply."""
         self.reply = self._respond(self)
 
+    def catch_up(self) -> None:
+        """Set the steps of the episodes, and pass earlier observations to the model."""
+        for context, step in zip(self.contexts, self._earlier.steps):
+            context.step = step
+        for context, observations in zip(self.contexts, self._earlier.observations):
+            self.fitted.forms.observe(observations, context)
+
     def answer_alone(self) -> None:
         """Call the model in the form that is asked for."""
         forms, begun = self.fitted.forms, time.perf_counter()
+        self.catch_up()
         if self._form is PredictForm.SINGLE:
             self.actions = forms.predict(self._observation, self.contexts[0])
         elif self._form is PredictForm.BATCH:
@@ -307,6 +333,8 @@ def _call_together(group: list[PredictRequest]) -> None:
     contexts = [context for ask in group for context in ask.contexts]
     count, length = len(contexts), 0
     begun = time.perf_counter()
+    for ask in group:
+        ask.catch_up()
     batch = fitted.join([ask.slabs for ask in group], count)
     if is_chunked:
         actions, length = fitted.forms.predict_chunk_batch(batch, contexts, most)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 from rlmesh._codec import SpaceCodec, Validation
@@ -17,7 +18,11 @@ from rlmesh._messages.model import (
     Predicted,
     StartEpisode,
 )
-from rlmesh._model_host.dynamic_batcher import DynamicBatcher, PredictRequest
+from rlmesh._model_host.dynamic_batcher import (
+    DynamicBatcher,
+    EarlierObservations,
+    PredictRequest,
+)
 from rlmesh._model_host.fitted_model import FittedModel, refusal
 from rlmesh._policy.forms import METHODS, EpisodeContext
 from rlmesh._session.server_session import RequestRefused
@@ -33,6 +38,9 @@ MAX_LANES = 65_536
 
 MAX_CHUNK = 65_536
 """Most actions of a chunk that may be asked for (M-1)."""
+
+MAX_OBSERVED = 65_536
+"""Most earlier observations of one request (M-1)."""
 
 MAX_NAME_BYTES = 65_536
 """Longest id of an episode (M-1)."""
@@ -73,6 +81,7 @@ class ModelServicer:
             root="observation",
             validation="strict" if validation == "strict" else "off",
         )
+        self._observed = self._observation.without_reports("observed")
         self._action = SpaceCodec(
             contract.action_space, backend, root="action", validation=validation
         )
@@ -139,8 +148,16 @@ class ModelServicer:
         form = self._checked(body)
         contexts = [self._context(lane) for lane in body.lanes]
         observation = self._decode(body, form)
-        slabs, most = body.observation.slabs, body.max_chunk_length
-        ask = PredictRequest(self._fitted, form, observation, slabs, contexts, self._reply, most)
+        ask = PredictRequest(
+            self._fitted,
+            form,
+            observation,
+            body.observation.slabs,
+            contexts,
+            self._reply,
+            body.max_chunk_length,
+            EarlierObservations(body.steps, self._decode_observed(body)),
+        )
         self._thread.ask(ask)
         if ask.reply is None:
             assert ask.error is not None
@@ -149,12 +166,12 @@ class ModelServicer:
 
     def _reply(self, ask: PredictRequest) -> m.Reply:
         """Return the reply that has the actions."""
-        for context in ask.contexts:
-            context.step += ask.length or 1
         try:
             actions = self._encode(ask)
         except (InvalidValueError, CodecError) as error:
             return failure_of_value(m.ErrorCode.INVALID_RESULT, error)
+        for context in ask.contexts:
+            context.step += ask.length or 1
         info = with_reports(m.NO_INFO, self._action.take_reports())
         return Predicted(actions, ask.length, info, round(ask.seconds * 1e6))
 
@@ -172,7 +189,32 @@ class ModelServicer:
         most, limit = body.max_chunk_length, f"at most {MAX_CHUNK}"
         if most > MAX_CHUNK:
             raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "max_chunk_length", limit, most)
+        self._check_observed(body)
         return form
+
+    def _check_observed(self, body: Predict) -> None:
+        """Raise if steps or earlier observations break a rule of P-14, P-15 and M-1."""
+        lanes, counts, observed = len(body.lanes), body.observed_counts, body.observed
+        each = f"one for each of {lanes} lanes"
+        if len(body.steps) not in (0, lanes):
+            got = str(len(body.steps))
+            raise _refused(m.ErrorCode.MALFORMED, "steps", f"none, or {each}", got)
+        if observed is None and not counts:
+            return
+        if not self._fitted.forms.can_observe:
+            expected = "none for a stateful model without a method `observe`"
+            raise _refused(m.ErrorCode.UNSUPPORTED, "observed", expected, "some")
+        if len(counts) != lanes or not body.steps:
+            got = f"{len(counts)}, and {len(body.steps)} steps"
+            raise _refused(m.ErrorCode.MALFORMED, "observed_counts", f"{each}, and steps", got)
+        total, size = sum(counts), None if observed is None else observed.batch_size
+        if total != size:
+            expected = f"a batch of {total}, the sum of observed_counts"
+            got = "none" if observed is None else batch_words(size)
+            raise _refused(m.ErrorCode.MALFORMED, "observed", expected, got)
+        if total > MAX_OBSERVED:
+            limit = f"at most {MAX_OBSERVED}"
+            raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "observed", limit, total)
 
     def _decode(self, body: Predict, form: PredictForm) -> Any:
         slabs, size = body.observation
@@ -185,6 +227,18 @@ class ModelServicer:
             return self._observation.decode_batch(slabs, size)
         except (CodecError, InvalidValueError) as error:
             raise RequestRefused(failure_of_value(m.ErrorCode.INVALID_VALUE, error)) from error
+
+    def _decode_observed(self, body: Predict) -> list[list[Any]]:
+        """Return the earlier observations of each lane."""
+        if body.observed is None:
+            return []
+        slabs, size = body.observed
+        try:
+            values = self._observed.decode_values(slabs, size or 0)
+        except (CodecError, InvalidValueError) as error:
+            raise RequestRefused(failure_of_value(m.ErrorCode.INVALID_VALUE, error)) from error
+        ends = list(accumulate(body.observed_counts))
+        return [values[end - count : end] for count, end in zip(body.observed_counts, ends)]
 
     def _encode(self, ask: PredictRequest) -> m.Encoded:
         count = ask.count * (ask.length or 1)

@@ -43,6 +43,11 @@ class ModelBase(PlaysEpisodes, Generic[ObsT, ActT]):
     `predict_chunk` and `predict_chunk_batch`, or a subclass with them; its `load` is called once,
     before the first prediction. Missing forms are derived from more general ones.
 
+    A model that is stateful (`ModelSpec.stateful`) may have a method `observe` too. It gets each
+    observation for which no action is wanted, because an action of an earlier chunk is executed:
+    one observation, as `predict` would get it, and the context if it has a second parameter. It is
+    called before the next prediction, in order, and what it returns is ignored.
+
     Args:
         source: A callable that takes an observation and returns an action; an object with any of
             the four methods; `rlmesh.RANDOM_SAMPLE`; for a subclass with methods of its own, any
@@ -85,19 +90,22 @@ class ModelBase(PlaysEpisodes, Generic[ObsT, ActT]):
         self.source = source
         self.artifacts = tuple(artifacts)
         self._load_kwargs = dict(load_kwargs or {})
-        own = self._own_forms()
-        self._is_random = own is None and isinstance(source, RandomSample)
-        self._forms = own or ModelForms(_unfitted if self._is_random else source)
         self._spec = _checked_spec(spec)
+        stateful = isinstance(self._spec, ModelSpec) and self._spec.stateful
+        own = self._own_forms(stateful)
+        self._is_random = own is None and isinstance(source, RandomSample)
+        self._forms = own or ModelForms(_unfitted if self._is_random else source, stateful=stateful)
         self._callbacks = Callbacks(on_reset, on_episode_end, on_close)
         self._trusts_entrypoints = trust_entrypoints
 
-    def _own_forms(self) -> ModelForms | None:
+    def _own_forms(self, stateful: bool) -> ModelForms | None:
         """Return the forms that a subclass has methods for, or None if it has none."""
         names = [n for n in METHODS.values() if _is_own(type(self), n)]
         if not names:
             return None
-        return ModelForms(self, names=names, load=lambda: self.load(**self._load_kwargs))
+        return ModelForms(
+            self, names=names, load=lambda: self.load(**self._load_kwargs), stateful=stateful
+        )
 
     @property
     def spec(self) -> object | None:
@@ -124,7 +132,8 @@ class ModelBase(PlaysEpisodes, Generic[ObsT, ActT]):
         spec = self._spec
         if not isinstance(spec, ModelSpec):
             how = Adaptation.DELEGATED if spec is DELEGATED else Adaptation.NONE
-            spec = ModelSpec(id=self.model_id, adaptation=how)
+            stateful = self._forms.is_stateful
+            spec = ModelSpec(id=self.model_id, adaptation=how, stateful=stateful)
         offered = tuple(form for form in PredictForm if form in self._forms.available)
         return replace(spec, predict_forms=offered)
 

@@ -70,7 +70,7 @@ def evaluate(
         max_batch_size: Largest number of observations of one forward pass; None: no limit.
         execution_horizon: Number of actions of each chunk to take before the model is called
             again; a shorter chunk ends the run. None: all if the model predicts only chunks, else
-            one.
+            one. A stateful model that has no method `observe` needs 1.
         max_episode_steps: Number of steps after which an episode is cut (`EpisodeEnd.LIMIT`);
             None: no limit.
         max_episode_seconds: Seconds after the start of its reset from which an episode is cut, at

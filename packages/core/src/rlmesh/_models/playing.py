@@ -58,7 +58,7 @@ class PlaysEpisodes:
                 at the end of a step; None: no limit.
             execution_horizon: Number of actions of each chunk to take before the model is called
                 again; a shorter chunk ends the run. None: all if the model predicts only chunks,
-                else one.
+                else one. A stateful model that has no method `observe` needs 1.
             hooks: Observers of the run: an object with some of the methods of `rlmesh.Hooks`, or a
                 list of such objects.
             journal: File to which each episode is written as soon as it has ended; None: none.

@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from rlmesh._client.connect import destination
 from rlmesh._client.model_policy import RemotePolicy
 from rlmesh._client.model_stub import FIRST_LANE, Dial, ModelStub
 from rlmesh._client.transport_choice import Transport, TransportChoice
+from rlmesh._models.offered_method import offered
 from rlmesh._models.playing import PlaysEpisodes
 from rlmesh._policy.events import Callbacks
 from rlmesh._policy.forms import EpisodeContext
+from rlmesh._policy.observing import needed_by_spec
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._transport.target import Target
 from rlmesh._wire.contract import route_key
@@ -28,35 +30,6 @@ from rlmesh.specs import EnvContract, ModelSpec, Reconnect
 from rlmesh.tensor import Tensor
 
 __all__ = ["RemoteModel"]
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class _Offered:
-    """A method that a client has only if its model offers the method's predict form."""
-
-    def __init__(self, form: PredictForm, method: Callable[..., Any]) -> None:
-        self._form = form
-        self._method = method
-        self.__doc__ = method.__doc__
-
-    def __get__(self, model: RemoteModel | None, owner: type[RemoteModel]) -> Any:
-        if model is None:
-            return self._method
-        forms = model.spec.predict_forms
-        if self._form not in forms:
-            offered = ", ".join(form.value for form in forms)
-            raise AttributeError(
-                f"{model.address} offers no {self._method.__name__}; it offers {offered}"
-            )
-        return self._method.__get__(model, owner)
-
-
-def _offered(form: PredictForm) -> Callable[[F], F]:
-    def wrapped(method: F) -> F:
-        return cast("F", _Offered(form, method))
-
-    return wrapped
 
 
 class RemoteModel(PlaysEpisodes):
@@ -165,14 +138,16 @@ class RemoteModel(PlaysEpisodes):
         model.__dict__.update(self.__dict__, _contract=contract)
         return model
 
-    @_offered(PredictForm.SINGLE)
+    @offered(PredictForm.SINGLE)
     def predict(self, observation: Any, context: EpisodeContext | None = None) -> Any:
         """Return the action for an observation.
 
         Args:
             observation: The observation.
-            context: Context of the episode, which begins with its first observation; None: the
-                episode in lane 0.
+            context: Context of the episode, which begins with its first observation; its `step`,
+                which the caller counts, is that of the observation. None: the episode in lane 0;
+                then each action that was returned counts as a step, unless `observe` has received
+                the observations since the last prediction.
 
         Raises:
             InvalidValueError: If the observation does not belong to its space.
@@ -181,7 +156,7 @@ class RemoteModel(PlaysEpisodes):
         stub = self._stub()
         return stub.predict(stub.lane_for(context), observation)
 
-    @_offered(PredictForm.BATCH)
+    @offered(PredictForm.BATCH)
     def predict_batch(
         self, observations: Any, context: Sequence[EpisodeContext] | None = None
     ) -> Any:
@@ -195,7 +170,7 @@ class RemoteModel(PlaysEpisodes):
         stub = self._stub()
         return stub.predict_batch(stub.lanes_for(observations, context), observations)
 
-    @_offered(PredictForm.CHUNK)
+    @offered(PredictForm.CHUNK)
     def predict_chunk(
         self,
         observation: Any,
@@ -208,12 +183,14 @@ class RemoteModel(PlaysEpisodes):
         Args:
             observation: The observation.
             context: Context of the episode; None: the episode in lane 0.
-            max_chunk_length: Maximum number of actions; 0: as many as the model predicts.
+            max_chunk_length: Maximum number of actions; 0: as many as the model predicts. Pass the
+                number of actions that will be executed, because without a context each counts as a
+                step of the episode.
         """
         stub = self._stub()
         return stub.predict_chunk(stub.lane_for(context), observation, max_chunk_length)[0]
 
-    @_offered(PredictForm.CHUNK_BATCH)
+    @offered(PredictForm.CHUNK_BATCH)
     def predict_chunk_batch(
         self,
         observations: Any,
@@ -226,6 +203,33 @@ class RemoteModel(PlaysEpisodes):
         lanes = stub.lanes_for(observations, context)
         actions, length = stub.predict_chunks(lanes, observations, max_chunk_length)
         return _by_lane(actions, stub.contract.action_space, len(lanes), length)
+
+    @offered(None)
+    def observe(
+        self, observation: Any, context: EpisodeContext | None = None, *, lane: int = 0
+    ) -> None:
+        """Keep an observation for which no action is wanted, and send it with the next prediction.
+
+        The client of a model that is stateful, or has an input with a `history` above 1, has this
+        method. Pass it each observation of an episode that is not passed to a prediction, because
+        an action of an earlier chunk is executed. An observation is sent once, even if the
+        prediction fails.
+
+        Args:
+            observation: The observation.
+            context: Context of the episode; None: the episode in `lane`.
+            lane: Number of the lane, below 32,768.
+
+        Raises:
+            InvalidValueError: If the observation does not belong to its space.
+            UnsupportedError: If the server takes no observations without a prediction.
+        """
+        stub = self._stub()
+        stub.check_observes(
+            "the observation needs no action", "predict for each observation instead"
+        )
+        number = stub.own_lane(_own_lane(lane)) if context is None else stub.lane_of(context)
+        stub.watch(number, observation)
 
     def start_episode(
         self,
@@ -273,7 +277,8 @@ class RemoteModel(PlaysEpisodes):
             max_batch_size: Maximum number of observations in a request; None: no limit.
 
         Raises:
-            UnsupportedError: If the model does not fit the environment.
+            UnsupportedError: If the model does not fit the environment, or its server does not
+                support the execution of several actions of a chunk; see `RemotePolicy`.
             ValueError: If the model takes no instruction and there is one, or the reverse.
         """
         stub = self._stub_of(contract, anew=True)
@@ -326,7 +331,8 @@ class RemoteModel(PlaysEpisodes):
                 raise ClosedError(f"{self.address}: the client was closed")
             stub = self._stubs.get(key)
             if stub is None or (anew and stub.closed):
-                stub = ModelStub(self._dialled, contract, self._backend)
+                needed = needed_by_spec(self._spec)
+                stub = ModelStub(self._dialled, contract, self._backend, needed=needed)
                 self._stubs[key] = stub
             return stub
 

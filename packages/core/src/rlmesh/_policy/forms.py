@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import inspect
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlmesh._codec import SpaceCodec
-from rlmesh.adapters import Adapter, Episode, PredictForm
+from rlmesh._policy.observing import needed_by_spec, needed_observations
+from rlmesh._policy.offered import own_forms
+from rlmesh._policy.stacking import Stacking
+from rlmesh.adapters import Adapter, Episode, ModelSpec, PredictForm
 from rlmesh.backends import ArrayBackend
-from rlmesh.spaces import Space
 from rlmesh.specs import EnvContract
 
-__all__ = ["METHODS", "EpisodeContext", "ModelForms", "Stacking"]
+__all__ = ["METHODS", "EpisodeContext", "ModelForms"]
 
 METHODS: Mapping[PredictForm, str] = {
     PredictForm.SINGLE: "predict",
@@ -51,35 +53,7 @@ class EpisodeContext:
     instruction: str | None = None
     state: dict[Any, Any] = field(default_factory=dict)
     adapted: Episode | None = field(default=None, repr=False)
-
-
-class Stacking:
-    """The exact conversion of a list of values to a batch and back, for every space and device.
-
-    Args:
-        space: The space.
-        backend: Backend of the values.
-        root: Name of a value in messages ("observation").
-    """
-
-    def __init__(self, space: Space[Any], backend: ArrayBackend, root: str) -> None:
-        self._codec = SpaceCodec(space, backend, root=root, validation="off")
-
-    def stack(self, values: Sequence[Any]) -> Any:
-        """Return values as a batch, with leaves stacked on axis 0.
-
-        Raises:
-            InvalidValueError: If a value does not belong to the space.
-        """
-        return self._codec.decode_batch(self._codec.encode_values(values), len(values))
-
-    def unstack(self, batch: Any, count: int) -> list[Any]:
-        """Return a batch of `count` values as a list of values.
-
-        Raises:
-            InvalidValueError: If `batch` is not such a batch.
-        """
-        return self._codec.decode_values(self._codec.encode_batch(batch, count), count)
+    watched: deque[list[bytes]] = field(default_factory=deque, repr=False)
 
 
 @dataclass(frozen=True)
@@ -104,12 +78,17 @@ class ModelForms:
             has a second positional parameter without a default, or a parameter `context`, also
             gets the `EpisodeContext`, or a list of them. A source with `for_contract`, such as a
             `RemoteModel`, is replaced by what that returns for the environment's contract.
+            An object that is stateful may also have a method `observe`, which takes an observation
+            (and the context, by the same rule) for which no action is wanted, and returns nothing.
         load: Called once, before the first prediction; None: there is nothing to load.
         names: Names of the methods that the object offers; None: those that it has.
+        stateful: Whether the model's spec declares that the model is stateful. A source with
+            `for_contract` and a spec is so too if it needs earlier observations by that spec.
 
     Attributes:
         offered: The forms that the model has itself.
         available: The forms that the model has or that can be derived.
+        is_stateful: Whether the model must receive every observation of an episode.
 
     Raises:
         TypeError: If the source is neither callable nor has one of the methods.
@@ -124,9 +103,17 @@ class ModelForms:
         *,
         load: Callable[[], object] | None = None,
         names: Sequence[str] | None = None,
+        stateful: bool = False,
     ) -> None:
-        self._calls = _calls_of(source, names)
         self._for_contract = getattr(source, "for_contract", None)
+        spec = None if self._for_contract is None else getattr(source, "spec", None)
+        if isinstance(spec, ModelSpec):
+            names = [METHODS[form] for form in own_forms(spec)]
+            stateful = stateful or needed_by_spec(spec) != 0
+        self._names = names
+        self._calls = _calls_of(source, names)
+        self.is_stateful = stateful
+        self._observe = _observe_of(source) if stateful else None
         self.offered = frozenset(self._calls)
         self.available = frozenset(
             form
@@ -140,6 +127,17 @@ class ModelForms:
     def takes_context(self) -> bool:
         """Whether one of the forms that the model has itself takes the episode's context."""
         return any(call.contextual for call in self._calls.values())
+
+    @property
+    def can_observe(self) -> bool:
+        """Whether the model can receive observations without a prediction."""
+        return not self.is_stateful or self._observe is not None
+
+    @property
+    def needed_observations(self) -> int | None:
+        """Number of observations since its last prediction that the model needs; None: all."""
+        histories = self._fitted.adapter.histories
+        return needed_observations(histories, stateful=self.is_stateful)
 
     def load(self) -> None:
         """Load the model, unless it is loaded."""
@@ -158,7 +156,9 @@ class ModelForms:
         forms = object.__new__(ModelForms)
         forms.__dict__.update(self.__dict__)
         if self._for_contract is not None:
-            forms._calls = _calls_of(self._for_contract(contract), None)
+            fitted = self._for_contract(contract)
+            forms._calls = _calls_of(fitted, self._names)
+            forms._observe = _observe_of(fitted) if self.is_stateful else None
         forms._fit = _Fit(
             adapter or Adapter(None, contract.action_space),
             Stacking(contract.observation_space, backend, "observation"),
@@ -193,6 +193,7 @@ class ModelForms:
                 "ModelSpec with one, and no second parameter for the episode's context"
             )
         context.adapted = adapter.episode(instruction if written else None)
+        context.watched = deque(maxlen=self.needed_observations)
         return context
 
     @property
@@ -204,6 +205,28 @@ class ModelForms:
     def actions(self) -> Stacking:
         """The stacking of actions."""
         return self._fitted.actions
+
+    def observe(self, observations: Sequence[Any], context: EpisodeContext) -> None:
+        """Receive observations for which no action is wanted.
+
+        They go into the histories of the episode and, if the model is stateful, to its `observe`.
+
+        Args:
+            observations: The observations just before step `context.step`, the oldest first.
+            context: Context of the episode.
+        """
+        fit, observe, now = self._fitted, self._observe, context.step
+        for back, observation in zip(range(len(observations), 0, -1), observations):
+            seen = fit.adapter.observe(observation, _adapted(context))
+            if observe is None:
+                continue
+            self._ensure_loaded()
+            # A caller that asks twice for one step observes more often than it steps.
+            context.step = max(now - back, 0)
+            try:
+                observe.with_context(seen, context)
+            finally:
+                context.step = now
 
     def predict(self, observation: Any, context: EpisodeContext) -> Any:
         """Return the action for an observation."""
@@ -290,11 +313,12 @@ class ModelForms:
             raise TypeError(
                 f"the model has no {METHODS[form]} and nothing to derive it from: {own}"
             )
+        self._ensure_loaded()
+        return call.with_context(observation, context)
+
+    def _ensure_loaded(self) -> None:
         if not self._loading.done:
             self._loading.ensure()
-        return (
-            call.function(observation, context) if call.contextual else call.function(observation)
-        )
 
     @property
     def _fitted(self) -> _Fit:
@@ -333,6 +357,17 @@ class _Call:
 
     function: Callable[..., Any]
     contextual: bool
+
+    def with_context(self, observation: Any, context: Any) -> Any:
+        """Call the method, with the context if it takes one."""
+        return (
+            self.function(observation, context) if self.contextual else self.function(observation)
+        )
+
+
+def _observe_of(source: Any) -> _Call | None:
+    method = getattr(source, "observe", None)
+    return _Call(method, _wants_context(method)) if callable(method) else None
 
 
 def _calls_of(source: Any, names: Sequence[str] | None) -> dict[PredictForm, _Call]:

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from rlmesh._policy.forms import EpisodeContext, ModelForms
+from rlmesh._policy.observing import executes_several
 from rlmesh._policy.owned import owned
 from rlmesh.adapters import ModelSpec, PredictForm
-from rlmesh.errors import AdapterError
+from rlmesh.errors import AdapterError, UnsupportedError
 
-__all__ = ["OFFERED_KEY", "LocalPolicy", "Policy", "check_chunk", "form_of"]
-
-OFFERED_KEY = "rlmesh.offered"
-"""Key of a spec's metadata: which of its forms the model has itself, so that evaluation asks it in
-the same one wherever it is. A spec without it is taken to have all of them."""
+__all__ = ["LocalPolicy", "Policy", "check_chunk", "form_of"]
 
 MAX_CHUNK = 65_536
 """Largest number of actions of one request: M-1 limits a chunk to this many."""
@@ -27,7 +24,7 @@ class Policy(Protocol):
     """Whether all observations of one call are one forward pass."""
 
     sees_all: bool
-    """Whether the model must see every observation of an episode, even within a chunk."""
+    """Whether the model needs observations for which it predicts no action, within a chunk."""
 
     max_batch_size: int | None
     """Largest number of observations of one call; None: no limit."""
@@ -45,7 +42,14 @@ class Policy(Protocol):
         ...
 
     def watch(self, observation: Any, context: EpisodeContext) -> None:
-        """Receive an observation that needs no action, if `sees_all`."""
+        """Keep an observation for which no action is wanted, if `sees_all`.
+
+        The model receives it with the next observation that is predicted for, and not at all if
+        there is none.
+
+        Raises:
+            InvalidValueError: If the observation does not belong to its space.
+        """
         ...
 
     def end(self, context: EpisodeContext) -> None:
@@ -74,9 +78,9 @@ class LocalPolicy:
     Raises:
         ValueError: If the horizon is above 1 and the model predicts no chunks, or one of the two
             is below 1.
+        UnsupportedError: If several actions of a chunk are executed, and the model is stateful but
+            has no method `observe`.
     """
-
-    sees_all: bool
 
     def __init__(
         self,
@@ -92,8 +96,14 @@ class LocalPolicy:
         self.max_batch_size = max_batch_size
         self._form = form_of(forms.offered, forms.available, execution_horizon, max_batch_size)
         self.is_batched = self._form in (PredictForm.BATCH, PredictForm.CHUNK_BATCH)
-        inputs = spec.inputs if isinstance(spec, ModelSpec) else ()
-        self.sees_all = any(one.history > 1 for one in inputs)
+        self.sees_all = forms.needed_observations != 0
+        several = executes_several(self._form, execution_horizon, self._declared)
+        if several and not forms.can_observe:
+            raise UnsupportedError(
+                f"expected execution_horizon=1 for a stateful model without a method `observe`, "
+                f"got {execution_horizon}: a stateful model must receive every observation "
+                f"(ModelSpec.stateful); pass execution_horizon=1, or give the model `observe`"
+            )
 
     def begin(
         self, episode_id: str, *, seed: int | None, instruction: str | None
@@ -106,12 +116,11 @@ class LocalPolicy:
     ) -> list[list[Any]]:
         """Return the actions to take after each observation; see `Policy.actions`."""
         forms, form = self._forms, self._form
-        if form is PredictForm.SINGLE:
-            # The model may reuse the array of this action in its next call.
-            return [[owned(forms.predict(o, c))] for o, c in zip(observations, contexts)]
-        if form is PredictForm.CHUNK:
-            return [self._chunk(o, c) for o, c in zip(observations, contexts)]
+        if form in (PredictForm.SINGLE, PredictForm.CHUNK):
+            return [self._of_one(o, c) for o, c in zip(observations, contexts)]
         batch = forms.observations.stack(observations)
+        for context in contexts:
+            self._observe(context)
         count = len(observations)
         if form is PredictForm.BATCH:
             return [[a] for a in forms.actions.unstack(forms.predict_batch(batch, contexts), count)]
@@ -120,15 +129,25 @@ class LocalPolicy:
         flat = forms.actions.unstack(chunks, count * length)
         return [flat[i * length : (i + 1) * length] for i in range(count)]
 
-    def _chunk(self, observation: Any, context: EpisodeContext) -> list[Any]:
+    def _of_one(self, observation: Any, context: EpisodeContext) -> list[Any]:
+        self._observe(context)
+        if self._form is PredictForm.SINGLE:
+            # The model may reuse the array of this action in its next call.
+            return [owned(self._forms.predict(observation, context))]
         chunk, length = self._forms.predict_chunk(observation, context, self._most)
         check_chunk(length, self._most, self._declared)
         return self._forms.actions.unstack(chunk, length)
 
     def watch(self, observation: Any, context: EpisodeContext) -> None:
-        """Receive an observation that needs no action; see `Policy.watch`."""
-        assert context.adapted is not None
-        context.adapted.observe(observation)
+        """Keep an observation for which no action is wanted; see `Policy.watch`."""
+        context.watched.append(self._forms.observations.encode(observation))
+
+    def _observe(self, context: EpisodeContext) -> None:
+        """Pass the observations that were watched since the last prediction to the model."""
+        if context.watched:
+            watched = [self._forms.observations.decode(slabs) for slabs in context.watched]
+            context.watched.clear()
+            self._forms.observe(watched, context)
 
     def end(self, context: EpisodeContext) -> None:
         """Do nothing, because the context has all the state; see `Policy.end`."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from rlmesh._model_host.fitted_model import FittedModelCache
 from rlmesh._model_host.servicer_provider import ModelServicerProvider
 from rlmesh._policy.forms import ModelForms
-from rlmesh._policy.policy import OFFERED_KEY
+from rlmesh._policy.offered import OFFERED_KEY
 from rlmesh._server.base import BaseServer, resolve_server_arguments, transport_capabilities
 from rlmesh._session.session_manager import SessionManager
 from rlmesh._session.versions import this_peer
@@ -107,7 +107,7 @@ class ModelServer(BaseServer):
             )
         self._spec = _offered_spec(model)
         servicers = _new_servicers(model, options, max_sessions, expose_tracebacks)
-        manager = _new_manager(self._spec, servicers, options, expose_tracebacks)
+        manager = _new_manager(model, self._spec, servicers, options, expose_tracebacks)
         super().__init__(servicers.thread, manager, options, self._spec.id)
         model.forms.load()
         self._bind(MODEL_SERVICE, where, token, tls)
@@ -143,12 +143,15 @@ def _new_servicers(
 
 
 def _new_manager(
+    model: ServableModel,
     spec: ModelSpec,
     servicers: ModelServicerProvider,
     options: ServeOptions,
     expose_tracebacks: bool,
 ) -> SessionManager:
-    can = {Capability.QUEUE, *transport_capabilities(options)}
+    can = {Capability.QUEUE, Capability.EPISODE_STEPS, *transport_capabilities(options)}
+    if model.forms.can_observe:
+        can.add(Capability.OBSERVE)
     if {PredictForm.BATCH, PredictForm.CHUNK_BATCH}.intersection(spec.predict_forms):
         can.add(Capability.BATCH)
     return SessionManager(

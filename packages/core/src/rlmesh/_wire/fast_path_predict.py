@@ -8,49 +8,72 @@ decide.
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 
 from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
 from rlmesh._messages.model import Predict
 from rlmesh._wire.fast_path import NotCanonical, enter, number, sequence_of, span, value
-from rlmesh._wire.field_tags import FORM, MAX_ACTIONS, PREDICT_REQUEST, SECOND, THIRD
+from rlmesh._wire.field_tags import (
+    FORM,
+    MAX_ACTIONS,
+    OBSERVED,
+    OBSERVED_COUNTS,
+    PREDICT_REQUEST,
+    SECOND,
+    STEPS,
+    THIRD,
+)
 from rlmesh._wire.field_writer import put_value, varint
 from rlmesh._wire.model_spec import predict_form_from_wire, predict_form_to_wire
 from rlmesh.backends import Buffer
 
 __all__ = ["read_predict", "write_predict"]
 
-_LANES_BYTES = 3 * 65_536
-"""What the lanes that a session may have take at most (M-1). Of more, read one by one, one message
-would keep the server busy for most of a minute."""
+_NUMBERS_BYTES = 3 * 65_536
+"""Maximum size in bytes of packed numbers: that of the lanes that a session may have (M-1). If more
+were read one by one, one message would keep the server busy for most of a minute."""
 
 
 def write_predict(sequence: int, body: Predict, allocate: FrameAllocator = join_parts) -> Frame:
     """Return the frame of a request.
 
     Raises:
-        ValueError: If a lane, or how many actions are wanted, does not fit 32 bits.
+        ValueError: If a lane, a count of observations, or the number of actions that are wanted
+            does not fit 32 bits, or a step does not fit 64.
     """
     parts: list[Buffer] = []
     size = put_value(body.observation, parts)
     before = b"" if body.form is None else b"\x08" + varint(predict_form_to_wire(body.form))
-    lanes = b"".join([varint(_uint32("a lane", lane)) for lane in body.lanes])
-    if lanes:
-        before += b"\x12%b%b" % (varint(len(lanes)), lanes)
+    before += _packed(b"\x12", "a lane", body.lanes)
     before += b"\x1a" + varint(size)
-    most = _uint32("max_chunk_length", body.max_chunk_length)
+    most = _checked("max_chunk_length", body.max_chunk_length, 32)
     tail = b"\x20" + varint(most) if most else b""
-    head = b"\x08" + varint(sequence) if sequence else b""
-    head += b"\x2a%b%b" % (varint(len(before) + size + len(tail)), before)
-    parts[0] = head
+    tail += _packed(b"\x2a", "a step", body.steps, 64)
+    tail += _packed(b"\x32", "a count of observations", body.observed_counts)
     parts.append(tail)
-    return allocate(parts, len(head) + size + len(tail))
+    rest = len(before) + size + len(tail)
+    if body.observed is not None:
+        at = len(parts)
+        observed = put_value(body.observed, parts)
+        parts[at] = b"\x3a" + varint(observed)
+        rest += len(parts[at]) + observed
+    head = b"\x08" + varint(sequence) if sequence else b""
+    head += b"\x2a" + varint(rest)
+    parts[0] = head + before
+    return allocate(parts, len(head) + rest)
 
 
-def _uint32(name: str, given: int) -> int:
+def _packed(tag: bytes, name: str, given: Sequence[int], bits: int = 32) -> bytes:
+    """Return a field of numbers; nothing if there are none."""
+    numbers = b"".join([varint(_checked(name, one, bits)) for one in given])
+    return tag + varint(len(numbers)) + numbers if numbers else b""
+
+
+def _checked(name: str, given: int, bits: int) -> int:
     exact = operator.index(given)
-    if not 0 <= exact < 1 << 32:
-        raise ValueError(f"{name} of {exact}; expected 0 to 2**32 - 1")
+    if not 0 <= exact < 1 << bits:
+        raise ValueError(f"{name} of {exact}; expected 0 to 2**{bits} - 1")
     return exact
 
 
@@ -61,26 +84,38 @@ def read_predict(data: Buffer) -> m.Request | None:
         sequence, at = sequence_of(data)
         at = enter(PREDICT_REQUEST, data, at, end)
         form, at = number(data, at + 1) if data[at] == FORM else (0, at)
-        lanes: list[int] = []
-        if data[at] == SECOND:
-            at, stop = span(SECOND, data, at, end)
-            if stop - at > _LANES_BYTES:
-                return None
-            while at < stop:
-                lane, at = number(data, at)
-                lanes.append(lane)
-            if at != stop:
-                return None
+        lanes, at = _numbers(SECOND, data, at, end)
         at, stop = span(THIRD, data, at, end)
         observation = value(data, at, stop)
-        most = 0
-        if stop < end:
-            most, stop = number(data, stop + 1) if data[stop] == MAX_ACTIONS else (0, stop)
+        most, at = 0, stop
+        if at < end and data[at] == MAX_ACTIONS:
+            most, at = number(data, at + 1)
+        steps, at = _numbers(STEPS, data, at, end)
+        counts, at = _numbers(OBSERVED_COUNTS, data, at, end)
+        observed = None
+        if at < end:
+            start, at = span(OBSERVED, data, at, end)
+            observed = value(data, start, at)
     except (NotCanonical, IndexError):
         return None
     # The messages keep 32 bits of larger ones.
-    if stop != end or form >= 1 << 31 or max([most, *lanes]) >= 1 << 32:
+    if at != end or form >= 1 << 31 or max([most, *lanes, *counts]) >= 1 << 32:
         return None
-    return m.Request(
-        sequence, Predict(predict_form_from_wire(form), tuple(lanes), observation, most)
-    )
+    body = Predict(predict_form_from_wire(form), lanes, observation, most, steps, counts, observed)
+    return m.Request(sequence, body)
+
+
+def _numbers(tag: int, data: Buffer, at: int, end: int) -> tuple[tuple[int, ...], int]:
+    """Return the numbers of a packed field, none if it is absent, and the position after it."""
+    if at >= end or data[at] != tag:
+        return (), at
+    at, stop = span(tag, data, at, end)
+    if stop - at > _NUMBERS_BYTES:
+        raise NotCanonical
+    numbers: list[int] = []
+    while at < stop:
+        one, at = number(data, at)
+        numbers.append(one)
+    if at != stop:
+        raise NotCanonical
+    return tuple(numbers), at

@@ -274,4 +274,7 @@ def _read_predict(message: model_pb2.PredictRequest) -> Predict:
         lanes=tuple(message.lanes),
         observation=read_value(message.observation),
         max_chunk_length=message.max_chunk_length,
+        steps=tuple(message.steps),
+        observed_counts=tuple(message.observed_counts),
+        observed=read_value(message.observed) if message.HasField("observed") else None,
     )

@@ -28,7 +28,8 @@ the environment to the model, in this order (for outputs, their inverses in reve
    Calculations are in float32, or in float64 if either side has float64 or integers of 32 bits or
    more. An integer input is refused if numbers would have to be truncated.
 8. `history` of 2 or more: observations are stacked on a new first axis, the oldest first; at the
-   start of an episode its first observation is repeated. `shape` includes that axis.
+   start of an episode its first observation is repeated. `shape` includes that axis. Observations
+   between the actions of a chunk are among them, although no action is predicted for them.
 
 Kind, frame of reference, and whether numbers are absolute or differences must be equal if both
 sides specify them. Text inputs take the episode's instruction, else the environment's text; they

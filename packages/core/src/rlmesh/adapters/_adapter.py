@@ -61,6 +61,12 @@ class Adapter:
         """Whether the model's inputs are those of its spec; if False, it gets raw observations."""
         return self._plan is not None
 
+    @property
+    def histories(self) -> tuple[int, ...]:
+        """Number of observations that each input with a history stacks."""
+        inputs = () if self._plan is None else self._plan.inputs
+        return tuple(i.history for i in inputs if not isinstance(i, TextInput) and i.history)
+
     def episode(self, instruction: str | None = None) -> Episode:
         """Return the state of a new episode in one lane.
 

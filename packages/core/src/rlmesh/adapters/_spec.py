@@ -130,7 +130,10 @@ class ModelSpec:
         observation_space: The space that the model was built for; None: any.
         action_space: The space that the model was built for; None: any.
         metadata: Any other facts worth publishing.
-        stateful: Whether predictions depend on earlier observations of the episode.
+        stateful: Whether predictions depend on earlier observations of the episode, beyond the
+            `history` of inputs. The model then receives every observation of an episode, in order:
+            those for which no action is wanted, because an action of a chunk is executed, by its
+            method `observe`. Without that method only one action of each chunk can be executed.
         spec_version: Spec version that the message was written with.
     """
 

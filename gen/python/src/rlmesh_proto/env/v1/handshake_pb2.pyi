@@ -45,6 +45,10 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """The session may be moved to length-prefixed frames over TCP."""
     CAPABILITY_BATCH: _Capability.ValueType  # 9
     """A model accepts requests for several lanes in one message."""
+    CAPABILITY_EPISODE_STEPS: _Capability.ValueType  # 10
+    """PredictRequest.steps is understood."""
+    CAPABILITY_OBSERVE: _Capability.ValueType  # 11
+    """PredictRequest.observed is understood, and the model can take observations without a prediction."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """A feature that not every peer of the same major version has. A peer uses a feature only where
@@ -71,6 +75,10 @@ CAPABILITY_FRAMES_TCP: Capability.ValueType  # 8
 """The session may be moved to length-prefixed frames over TCP."""
 CAPABILITY_BATCH: Capability.ValueType  # 9
 """A model accepts requests for several lanes in one message."""
+CAPABILITY_EPISODE_STEPS: Capability.ValueType  # 10
+"""PredictRequest.steps is understood."""
+CAPABILITY_OBSERVE: Capability.ValueType  # 11
+"""PredictRequest.observed is understood, and the model can take observations without a prediction."""
 global___Capability = Capability
 
 class _TransportKind:

@@ -369,6 +369,9 @@ class PredictRequest(google.protobuf.message.Message):
     LANES_FIELD_NUMBER: builtins.int
     OBSERVATION_FIELD_NUMBER: builtins.int
     MAX_CHUNK_LENGTH_FIELD_NUMBER: builtins.int
+    STEPS_FIELD_NUMBER: builtins.int
+    OBSERVED_COUNTS_FIELD_NUMBER: builtins.int
+    OBSERVED_FIELD_NUMBER: builtins.int
     form: rlmesh_proto.model.v1.spec_pb2.PredictForm.ValueType
     """In which form the answer is wanted; PREDICT_FORM_SINGLE or PREDICT_FORM_CHUNK for one lane,
     the batch forms for several.
@@ -385,6 +388,22 @@ class PredictRequest(google.protobuf.message.Message):
         space.
         """
 
+    @property
+    def steps(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """For each lane, the number of steps of its episode before the observation. Empty: the server
+        counts one step for each action that it has returned in the lane.
+        """
+
+    @property
+    def observed_counts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """For each lane, the number of earlier observations in `observed`. Empty: there are none."""
+
+    @property
+    def observed(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
+        """Observations since the last prediction for which no action was wanted, as one batch, lane-major,
+        the oldest first. Absent: there are none.
+        """
+
     def __init__(
         self,
         *,
@@ -392,9 +411,12 @@ class PredictRequest(google.protobuf.message.Message):
         lanes: collections.abc.Iterable[builtins.int] | None = ...,
         observation: rlmesh_proto.spaces.v1.value_pb2.Value | None = ...,
         max_chunk_length: builtins.int = ...,
+        steps: collections.abc.Iterable[builtins.int] | None = ...,
+        observed_counts: collections.abc.Iterable[builtins.int] | None = ...,
+        observed: rlmesh_proto.spaces.v1.value_pb2.Value | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["observation", b"observation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["form", b"form", "lanes", b"lanes", "max_chunk_length", b"max_chunk_length", "observation", b"observation"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["observation", b"observation", "observed", b"observed"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["form", b"form", "lanes", b"lanes", "max_chunk_length", b"max_chunk_length", "observation", b"observation", "observed", b"observed", "observed_counts", b"observed_counts", "steps", b"steps"]) -> None: ...
 
 global___PredictRequest = PredictRequest
 

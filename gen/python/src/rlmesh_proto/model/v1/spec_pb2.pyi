@@ -298,7 +298,9 @@ class ModelSpec(google.protobuf.message.Message):
     adaptation: global___Adaptation.ValueType
     """Who turns the environment's observations into the model's inputs."""
     stateful: builtins.bool
-    """Predictions depend on earlier observations of the same episode."""
+    """Predictions depend on earlier observations of the same episode, not only on those of a history.
+    The model then has to receive every observation of an episode, in order.
+    """
     @property
     def inputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ModelInput]:
         """What it reads. Empty with `adaptation` DELEGATED or NONE."""

@@ -267,6 +267,20 @@ export enum Capability {
    * @generated from enum value: CAPABILITY_BATCH = 9;
    */
   BATCH = 9,
+
+  /**
+   * PredictRequest.steps is understood.
+   *
+   * @generated from enum value: CAPABILITY_EPISODE_STEPS = 10;
+   */
+  EPISODE_STEPS = 10,
+
+  /**
+   * PredictRequest.observed is understood, and the model can take observations without a prediction.
+   *
+   * @generated from enum value: CAPABILITY_OBSERVE = 11;
+   */
+  OBSERVE = 11,
 }
 
 /**

@@ -456,6 +456,29 @@ export declare type PredictRequest = Message<"rlmesh.proto.model.v1.PredictReque
    * @generated from field: uint32 max_chunk_length = 4;
    */
   maxChunkLength: number;
+
+  /**
+   * For each lane, the number of steps of its episode before the observation. Empty: the server
+   * counts one step for each action that it has returned in the lane.
+   *
+   * @generated from field: repeated uint64 steps = 5;
+   */
+  steps: bigint[];
+
+  /**
+   * For each lane, the number of earlier observations in `observed`. Empty: there are none.
+   *
+   * @generated from field: repeated uint32 observed_counts = 6;
+   */
+  observedCounts: number[];
+
+  /**
+   * Observations since the last prediction for which no action was wanted, as one batch, lane-major,
+   * the oldest first. Absent: there are none.
+   *
+   * @generated from field: rlmesh.proto.spaces.v1.Value observed = 7;
+   */
+  observed?: Value | undefined;
 };
 
 /**

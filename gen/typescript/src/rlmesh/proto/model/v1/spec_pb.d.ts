@@ -317,7 +317,8 @@ export declare type ModelSpec = Message<"rlmesh.proto.model.v1.ModelSpec"> & {
   metadata?: Map | undefined;
 
   /**
-   * Predictions depend on earlier observations of the same episode.
+   * Predictions depend on earlier observations of the same episode, not only on those of a history.
+   * The model then has to receive every observation of an episode, in order.
    *
    * @generated from field: bool stateful = 11;
    */
