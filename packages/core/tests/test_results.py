@@ -193,6 +193,7 @@ def test_the_json_is_protobufs() -> None:
         "instruction": "",
         "startedAt": 5.5,
         "metadata": {"entries": [{"name": "n", "value": {"intValue": "1"}}]},
+        "settings": {},
     }
 
 

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "78d3698043a366d188a5ab73e589ca53a333ea7b74dedde4271aa8ba9a3b4ecd"
+SPEC_DIGEST = "2bc5922a22a3c5a2e9b5b95633baf7f82c9a2483e78716a41090f7b3e4de3e84"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -25,7 +25,7 @@ from rlmesh._wire.failures import raise_failure
 from rlmesh.backends import ArrayBackend, DynamicArray
 from rlmesh.errors import CodecError, InvalidValueError, RemoteError, UnsupportedError
 from rlmesh.options import TLS
-from rlmesh.specs import Capability, EnvContract, Reconnect
+from rlmesh.specs import Capability, EnvContract, PeerInfo, Reconnect
 
 __all__ = ["EnvStub"]
 
@@ -52,6 +52,9 @@ class EnvStub:
         on_reconnect: Called after each time that the session was resumed on a new connection.
         transport: "grpc"; "frames", on a Unix socket of the same host or, if the server offers
             that, over TCP; or "auto", frames on the same host if possible, else gRPC.
+
+    Attributes:
+        validation: What is done with actions outside their space.
 
     Raises:
         AddressError: If the text is not an address.
@@ -90,6 +93,7 @@ class EnvStub:
             self._calls = AsyncCall(str(where))
             self._check_kind(vector)
             self._make_codecs(backend, lane_backend or backend, validation)
+        self.validation = validation
         self._backend = backend
         self._num_envs = self.contract.num_envs if vector else None
         self._copy = copy
@@ -135,6 +139,11 @@ class EnvStub:
         """Contract of the environment, as the server reports it."""
         contract: EnvContract = self._session.served
         return contract
+
+    @property
+    def server(self) -> PeerInfo:
+        """The server's description of itself."""
+        return self._session.server
 
     @property
     def transport(self) -> str:
