@@ -30,9 +30,9 @@ from rlmesh._wire.model_spec import model_spec_from_wire, model_spec_to_wire
 from rlmesh._wire.results import (
     read_record,
     run_from_bytes,
-    run_from_json,
+    run_from_protojson,
     run_to_bytes,
-    run_to_json,
+    run_to_protojson,
     write_record,
 )
 from rlmesh.backends import NATIVE
@@ -241,7 +241,11 @@ FULL: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "env-opened": (OPENED, _opened(EnvWireCodec(NATIVE))),
     "model-opened": (replace(OPENED, served=SPEC), _opened(ModelWireCodec(NATIVE))),
     "run": (RUN, lambda run: run_from_bytes(run_to_bytes(run, NATIVE), NATIVE)),
-    "run-json": (RUN, lambda run: run_from_json(run_to_json(run, NATIVE, None), NATIVE)),
+    "run-protojson": (
+        RUN,
+        lambda run: run_from_protojson(run_to_protojson(run, NATIVE, None), NATIVE),
+    ),
+    "run-json": (RUN, lambda run: results.RunResult.from_json(run.to_json())),
     "journal": (HEADER, _record),
     "notice": (RunNotice("endpoint_left_out", 2), _record),
     "forced-resume": (ForcedResume(("episodes: expected 6, got 5",)), _record),

@@ -28,13 +28,14 @@ __all__ = [
     "CHECKSUM_BYTES",
     "JournalEntry",
     "Record",
+    "check_keys",
     "checksum",
     "framed",
     "read_record",
     "run_from_bytes",
-    "run_from_json",
+    "run_from_protojson",
     "run_to_bytes",
-    "run_to_json",
+    "run_to_protojson",
     "write_record",
 ]
 
@@ -86,12 +87,12 @@ def run_from_bytes(data: bytes, backend: ArrayBackend) -> RunResult:
     return _read_run(message, backend)
 
 
-def run_to_json(run: RunResult, backend: ArrayBackend, indent: int | None) -> str:
+def run_to_protojson(run: RunResult, backend: ArrayBackend, indent: int | None) -> str:
     """Return the `RunResult` in protobuf's JSON; arguments and errors as of `run_to_bytes`."""
     return json_format.MessageToJson(_run_message(run, backend), indent=indent)
 
 
-def run_from_json(text: str | bytes, backend: ArrayBackend) -> RunResult:
+def run_from_protojson(text: str | bytes, backend: ArrayBackend) -> RunResult:
     """Return the run of a `RunResult` in protobuf's JSON; fields of a newer spec are ignored.
 
     Raises:
@@ -117,10 +118,7 @@ def _run_message(run: RunResult, backend: ArrayBackend) -> result_pb2.RunResult:
     if run.instruction is not None:
         message.instruction = utf8_text(run.instruction)
     message.started_at = run.started_at
-    reserved = [key for key in run.metadata if _is_reserved(key)]
-    if reserved:
-        words = f"expected keys that do not begin with {RESERVED!r}, got {reserved}"
-        raise ValueError(f"metadata: {words}")
+    check_keys(run.metadata)
     message.env_id = utf8_text(run.env_id)
     if run.metadata:
         encoder.map(run.metadata, message.metadata, "metadata")
@@ -158,6 +156,18 @@ def _read_run(message: result_pb2.RunResult, backend: ArrayBackend) -> RunResult
         warnings=dict(message.warnings),
         resume_differences=tuple(message.resume_differences),
     )
+
+
+def check_keys(metadata: Mapping[Any, Any]) -> None:
+    """Refuse the metadata of a run that has keys of the schema's own.
+
+    Raises:
+        ValueError: If a key begins with `RESERVED`.
+    """
+    reserved = [key for key in metadata if _is_reserved(key)]
+    if reserved:
+        words = f"expected keys that do not begin with {RESERVED!r}, got {reserved}"
+        raise ValueError(f"metadata: {words}")
 
 
 def _is_reserved(key: object) -> bool:
