@@ -171,8 +171,9 @@ class EnvStub:
         return self._decode(done.observation), self._info(done.info)
 
     def _info(self, info: Mapping[Any, Any]) -> dict[Any, Any]:
-        """Return an info with what was found wrong with the observation."""
-        return dict(with_reports(info, self._observation.take_reports()))
+        """Return an info with what was found wrong with the observation and the action."""
+        reports = {**self._observation.take_reports(), **self._action.take_reports()}
+        return dict(with_reports(info, reports))
 
     def reset_async(
         self, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
