@@ -102,9 +102,10 @@ class RunResult(Outputs):
         """Return the confidence interval of the mean reward, by the bootstrap.
 
         The interval is the bias-corrected and accelerated one (BCa) of B. Efron and R. J.
-        Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter 14, by 2,000
-        samples of a generator with a fixed seed, so that equal rewards have equal intervals on
-        every machine. Above 10,000 episodes it is BCa's closed form, that chapter's ABC interval.
+        Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter 14. It is
+        computed for all samples at once instead of for some that are drawn, so that equal rewards
+        have equal intervals. Above 10,000 episodes it is BCa's closed form, that chapter's ABC
+        interval.
 
         The method assumes that episodes are independent. With fewer than about 10 episodes, it
         covers the mean less often than `confidence`.
