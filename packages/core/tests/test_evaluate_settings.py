@@ -222,7 +222,11 @@ def test_an_endpoint_in_another_process_is_named() -> None:
             found = rlmesh.evaluate(lambda _: 1, client).settings
         with rlmesh.ModelServer(rlmesh.Model(lambda _: 1), "127.0.0.1:0") as served:
             remote = rlmesh.evaluate(served.address, server.address).settings
-    ours = f"rlmesh-core/{rlmesh.__version__}"
+    # The servers run in this process.
+    software = {name: v for name, v in found.versions.items() if name != "rlmesh"}
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(software.items()))
+    ours = f"rlmesh-core/{rlmesh.__version__} ({versions})"
+    assert f"python {software['python']}" in ours
     assert (found.validation, found.env_servers) == (("strict",), (ours,))
     assert (remote.validation, remote.model_server) == (("warn",), ours)
 

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "2bc5922a22a3c5a2e9b5b95633baf7f82c9a2483e78716a41090f7b3e4de3e84"
+SPEC_DIGEST = "c849cc1a69cd433bdeda6396a0f15114f12be3befbdd98e6604436e7e4a114fc"
 """SHA-256 of the spec's image, in hexadecimal."""

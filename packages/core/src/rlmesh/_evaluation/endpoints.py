@@ -39,7 +39,7 @@ class EndpointFacts(NamedTuple):
 
     Attributes:
         validation: Level of validation of its values.
-        server: Implementation of its server; empty: it is of this process.
+        server: Implementation of its server and its software; empty: it is of this process.
     """
 
     validation: str
@@ -161,7 +161,7 @@ def _client(client: Any, dialer: Dialer, *, is_ours: bool) -> Opened:
         )
     )
     translation = BackendConverter(observed, applied, dialer.backend)
-    facts = EndpointFacts(client._stub.validation, client._stub.server.implementation)
+    facts = EndpointFacts(client._stub.validation, str(client._stub.server))
     if contract.vector:
         arrays = LaneIO(getattr(client, "_lane_backend", None) or backend, contract.num_envs)
         lanes = VectorLanes(client, contract, translation, arrays, is_local=False)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlmesh._evaluation.endpoints import EndpointFacts
 from rlmesh._evaluation.evaluable import Evaluable
 from rlmesh._evaluation.settings import Settings
+from rlmesh._session.versions import loaded_versions
 from rlmesh._version import __version__
 from rlmesh._wire.run_settings import model_digest, spaces_digest, tags_digest
 from rlmesh.adapters import Adaptation, plan_text, resolve
@@ -19,9 +18,6 @@ from rlmesh.results import RunSettings
 from rlmesh.specs import EnvContract
 
 __all__ = ["run_settings", "stable_text"]
-
-_LIBRARIES = ("numpy", "gymnasium", "torch", "jax")
-"""Libraries with a version that may change a score."""
 
 
 def run_settings(
@@ -55,7 +51,7 @@ def run_settings(
         spaces_digest=spaces_digest(contract),
         tags_digest=tags_digest(contract.tags),
         adapter_plan=_adapter_plan(model, contract),
-        versions=_versions(model._backend.name),
+        versions={"rlmesh": __version__, **loaded_versions(model._backend.name)},
         env_servers=tuple(sorted({facts.server for facts in endpoints if facts.server})),
         model_server=model._server,
         command=settings.command,
@@ -74,17 +70,6 @@ def _adapter_plan(model: Evaluable, contract: EnvContract) -> str:
         # Only the server of a model may import its entry points.
         return ""
     return plan_text(adapter)
-
-
-def _versions(backend: str) -> dict[str, str]:
-    """Return the versions of this process; of libraries, only those that it has imported."""
-    names = (*_LIBRARIES, backend)
-    found = {name: getattr(sys.modules.get(name), "__version__", None) for name in names}
-    return {
-        "rlmesh": __version__,
-        "python": platform.python_version(),
-        **{name: version for name, version in found.items() if isinstance(version, str)},
-    }
 
 
 def stable_text(value: Any) -> str:

@@ -164,7 +164,7 @@ class PlaysEpisodes:
 
     @property
     def _server(self) -> str:
-        """Implementation of the model's server; empty: the model is in this process."""
+        """Description of the model's server; empty: the model is in this process."""
         return ""
 
     @property

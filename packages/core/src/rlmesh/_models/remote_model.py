@@ -296,7 +296,7 @@ class RemoteModel(PlaysEpisodes):
     def _server(self) -> str:
         with self._lock:
             stubs = list(self._stubs.values())
-        return stubs[0]._session.server.implementation if stubs else ""
+        return str(stubs[0]._session.server) if stubs else ""
 
     @property
     def _callbacks(self) -> Callbacks:

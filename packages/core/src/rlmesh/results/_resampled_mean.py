@@ -47,7 +47,7 @@ class ResampledMean:
         count = len(numbers)
         spread = math.sqrt(math.fsum(x * x for x in numbers) / count)
         wanted = CELLS_PER_ROOT * math.sqrt(count)
-        cells = min(max(MIN_CELLS, 2 ** math.ceil(math.log2(wanted))), MAX_CELLS)
+        cells = min(max(MIN_CELLS, 1 << math.ceil(math.log2(wanted))), MAX_CELLS)
         width = SPAN * spread * math.sqrt(count) / cells
         draw, rounding = _rounded(numbers, width, cells)
         roots = [cmath.exp(-2j * math.pi * k / cells) for k in range(cells // 2)]

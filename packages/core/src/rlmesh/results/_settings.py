@@ -39,8 +39,9 @@ class RunSettings:
         adapter_plan: How the adapter makes inputs and actions, one a line; empty: there is no
             adapter, or it cannot be resolved in this process.
         versions: Versions of the software in the process of the evaluation, by name.
-        env_servers: Implementations of the environments' servers, each once and sorted.
-        model_server: Implementation of the model's server; empty: the model was not served.
+        env_servers: Implementations of the environments' servers with the versions of their
+            software, each once and sorted: "rlmesh-core/1.0.0 (numpy 2.1.0, python 3.11.9)".
+        model_server: The same of the model's server; empty: the model was not served.
         command: Words of the command line, without secrets; empty: the run was started by a
             program.
     """
