@@ -173,7 +173,7 @@ def test_force_needs_a_run_to_resume() -> None:
 
 
 def test_the_plan_of_the_adapter_is_a_setting(tmp_path: Path) -> None:
-    pytest.importorskip("rlmesh.numpy")
+    pytest.importorskip("rlmesh_numpy")
     from rlmesh.numpy import Model
 
     def model(*mean: float) -> Any:
@@ -216,6 +216,13 @@ def test_the_settings_of_a_run(tmp_path: Path) -> None:
     assert not rlmesh.evaluate(model, Walk()).settings.seeded
 
 
+def test_arguments_with_the_name_of_a_secret_are_hidden() -> None:
+    secrets = {"api_key": "a", "hf_token": "b", "Password": "c", "client_secret": "d"}
+    model = Loaded(None, load_kwargs={**secrets, "path": "e", "tokenizer": "f"})
+    found = rlmesh.evaluate(model, Walk()).settings.load_arguments
+    assert found == {**dict.fromkeys(secrets, "***"), "path": "'e'", "tokenizer": "'f'"}
+
+
 def test_an_endpoint_in_another_process_is_named() -> None:
     with rlmesh.EnvServer(Walk(), "127.0.0.1:0") as server:
         with rlmesh.RemoteEnv(server.address, validation="strict") as client:
@@ -242,8 +249,10 @@ def test_a_served_model_and_the_same_one_here_have_one_digest() -> None:
 
 def test_the_command_line_is_kept_without_its_secrets() -> None:
     words = ["rlmesh", "eval", "--token", "s1", "m:f", "--model-token=s2", "--seeds", "0:3"]
+    words += ["--model-kwargs", '{"api_key": "s3"}']
     assert without_secrets(words) == (
         *("rlmesh", "eval", "--token", "***", "m:f", "--model-token=***", "--seeds", "0:3"),
+        *("--model-kwargs", "***"),
     )
     settings = Settings(command=("rlmesh", "eval"), load_arguments={"n": 1})
     found = evaluate_with(lambda _: 1, Walk(), settings).settings

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rlmesh.results._settings import HIDDEN
+
 __all__ = ["without_secrets"]
 
-_SECRET = ("--token", "--model-token")
-"""Options with a value that must not be written to a file (CONTRACT.md, Y-2)."""
-
-HIDDEN = "***"
-"""Text in place of a secret."""
+_SECRET = ("--token", "--model-token", "--model-kwargs")
+"""Options with a value that must not be written to a file (CONTRACT.md, Y-2). The arguments of the
+model may have secrets, and are in the settings without them."""
 
 
 def without_secrets(words: Sequence[str]) -> tuple[str, ...]:

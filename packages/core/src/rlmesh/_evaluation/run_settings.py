@@ -15,9 +15,13 @@ from rlmesh._wire.run_settings import model_digest, spaces_digest, tags_digest
 from rlmesh.adapters import Adaptation, plan_text, resolve
 from rlmesh.errors import AdapterError
 from rlmesh.results import RunSettings
+from rlmesh.results._settings import HIDDEN
 from rlmesh.specs import EnvContract
 
 __all__ = ["run_settings", "stable_text"]
+
+_SECRETS = ("key", "token", "secret", "password")
+"""Ends of the names of arguments that a result, which may be published, must not have."""
 
 
 def run_settings(
@@ -46,7 +50,10 @@ def run_settings(
         seeded=settings.seeds is not None,
         validation=tuple(sorted({facts.validation for facts in endpoints})),
         run_id=settings.run_id,
-        load_arguments={str(name): stable_text(value) for name, value in arguments.items()},
+        load_arguments={
+            str(name): HIDDEN if str(name).lower().endswith(_SECRETS) else stable_text(value)
+            for name, value in arguments.items()
+        },
         model_digest=model_digest(model.model_spec),
         spaces_digest=spaces_digest(contract),
         tags_digest=tags_digest(contract.tags),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from rlmesh.results._differences import field_differences
 from rlmesh.results._frozen_mapping import EMPTY, FrozenMapping
 
-__all__ = ["UNKNOWN_SETTINGS", "RunSettings"]
+__all__ = ["HIDDEN", "UNKNOWN_SETTINGS", "RunSettings"]
 
 _RECORDED = frozenset(("versions", "env_servers", "model_server", "command"))
 """Fields that do not decide whether a run may be resumed: another version of a library would
@@ -32,7 +32,8 @@ class RunSettings:
         validation: Levels of validation of the environments' clients, each once and sorted.
         run_id: Name that the user gave to the run, such as that of a checkpoint; empty: none.
         load_arguments: Arguments that the model was loaded with (`load_kwargs`, `artifacts` and the
-            arguments of `rlmesh eval --model-kwargs`), as texts.
+            arguments of `rlmesh eval --model-kwargs`), as texts; "***" for a name that ends in key,
+            token, secret or password.
         model_digest: Digest of the model's spec, without its spec version and metadata.
         spaces_digest: Digest of the observation space and the action space.
         tags_digest: Digest of the environment's tags; empty: it has none.
@@ -42,8 +43,8 @@ class RunSettings:
         env_servers: Implementations of the environments' servers with the versions of their
             software, each once and sorted: "rlmesh-core/1.0.0 (numpy 2.1.0, python 3.11.9)".
         model_server: The same of the model's server; empty: the model was not served.
-        command: Words of the command line, without secrets; empty: the run was started by a
-            program.
+        command: Words of the command line, without secrets but with addresses; empty: the run was
+            started by a program.
     """
 
     execution_horizon: int | None = None
@@ -73,6 +74,9 @@ class RunSettings:
         """Yield a text for each field that differs and decides whether a run may be resumed."""
         return field_differences(self, other, _RECORDED)
 
+
+HIDDEN = "***"
+"""Text in place of a secret."""
 
 UNKNOWN_SETTINGS = RunSettings()
 """The settings of a run that was stored without settings."""
