@@ -30,14 +30,14 @@ from rlmesh._wire.model_spec import model_spec_from_wire, model_spec_to_wire
 from rlmesh._wire.results import (
     read_record,
     run_from_bytes,
-    run_from_json,
+    run_from_protojson,
     run_to_bytes,
-    run_to_json,
+    run_to_protojson,
     write_record,
 )
 from rlmesh.backends import NATIVE
 from rlmesh.dtypes import dtype
-from rlmesh.results._journal_header import JournalHeader
+from rlmesh.results._journal_header import ForcedResume, JournalHeader, RunNotice
 from tests.conformance.inspected import inspected
 
 ENCODER = DynamicEncoder(NATIVE)
@@ -67,7 +67,10 @@ PAIRS: list[tuple[Any, type[Any], dict[str, tuple[str, ...]]]] = [
     (spec_pb2.ModelOutput, a.ModelOutput, {"any_shape": ()}),
     (result_pb2.RunResult, results.RunResult, {"timing": ("timing", "seconds")}),
     (result_pb2.EpisodeResult, results.EpisodeResult, {"timing": ("timing", "seconds")}),
+    (result_pb2.RunSettings, results.RunSettings, {}),
     (result_pb2.JournalHeader, JournalHeader, {}),
+    (result_pb2.RunNotice, RunNotice, {}),
+    (result_pb2.ForcedResume, ForcedResume, {}),
 ]
 
 
@@ -146,7 +149,14 @@ SPEC = a.ModelSpec(
     spec_version="1.0.7",
 )
 OPENED = m.Opened(
-    specs.PeerInfo("1.0.7", "abc", "rlmesh 7", frozenset({specs.Capability.RESUME}), "arm server"),
+    specs.PeerInfo(
+        "1.0.7",
+        "abc",
+        "rlmesh 7",
+        frozenset({specs.Capability.RESUME}),
+        "arm server",
+        {"python": "3.11.9"},
+    ),
     "session",
     CONTRACT,
     specs.SessionTerms(1.5, 4096, 2.5),
@@ -164,6 +174,24 @@ FAILURE = results.EpisodeFailure(
     "2",
     -9,
 )
+SETTINGS = results.RunSettings(
+    execution_horizon=4,
+    max_batch_size=8,
+    max_episode_steps=100,
+    max_episode_seconds=9.5,
+    seeded=True,
+    validation=("strict",),
+    run_id="step 2000",
+    load_arguments={"path": "'a.pt'"},
+    model_digest="aa",
+    spaces_digest="bb",
+    tags_digest="cc",
+    adapter_plan="observation -> inputs",
+    versions={"python": "3.11.9"},
+    env_servers=("rlmesh 7",),
+    model_server="rlmesh 8",
+    command=("rlmesh", "eval"),
+)
 EPISODE = results.EpisodeResult(
     1,
     7,
@@ -177,6 +205,7 @@ EPISODE = results.EpisodeResult(
     error=FAILURE,
     final_info={"is_success": True},
     started_at=1.5e9,
+    warnings={"episode_retried": 2},
 )
 RUN = results.RunResult(
     (EPISODE,),
@@ -186,8 +215,11 @@ RUN = results.RunResult(
     instruction="lift it",
     started_at=1.5e9,
     metadata={"note": "first"},
+    settings=SETTINGS,
+    warnings={"episode_retried": 2, "endpoint_left_out": 1},
+    resume_differences=("episodes: expected 6, got 5",),
 )
-HEADER = JournalHeader("policy", ("Arm-v1",), (7, 8), 2, "lift it", "1.0.7")
+HEADER = JournalHeader("policy", ("Arm-v1",), (7, 8), 2, "lift it", "1.0.7", SETTINGS)
 
 
 def _contract(contract: specs.EnvContract) -> Any:
@@ -206,14 +238,24 @@ def _opened(codec: Any) -> Callable[[m.Opened], Any]:
     return lambda opened: codec.read_reply(codec.write_reply(1, opened))[1]
 
 
+def _record(entry: Any) -> Any:
+    return read_record(write_record(entry, NATIVE), NATIVE)
+
+
 FULL: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "contract": (CONTRACT, _contract),
     "spec": (SPEC, _spec),
     "env-opened": (OPENED, _opened(EnvWireCodec(NATIVE))),
     "model-opened": (replace(OPENED, served=SPEC), _opened(ModelWireCodec(NATIVE))),
     "run": (RUN, lambda run: run_from_bytes(run_to_bytes(run, NATIVE), NATIVE)),
-    "run-json": (RUN, lambda run: run_from_json(run_to_json(run, NATIVE, None), NATIVE)),
-    "journal": (HEADER, lambda header: read_record(write_record(header, NATIVE), NATIVE)),
+    "run-protojson": (
+        RUN,
+        lambda run: run_from_protojson(run_to_protojson(run, NATIVE, None), NATIVE),
+    ),
+    "run-json": (RUN, lambda run: results.RunResult.from_json(run.to_json())),
+    "journal": (HEADER, _record),
+    "notice": (RunNotice("endpoint_left_out", 2), _record),
+    "forced-resume": (ForcedResume(("episodes: expected 6, got 5",)), _record),
 }
 """Objects, each with the function that writes it to the wire and reads it again."""
 

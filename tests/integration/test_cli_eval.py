@@ -152,7 +152,7 @@ def test_ctrl_c_leaves_a_journal_that_resume_goes_on_from(tmp_path: Path) -> Non
     with serving(LOUD, "--max-sessions", "2", *slow) as (where, _):
         rest = [where, "--seeds", "0:20", "--journal", journal]
         with running([*COMMAND, *common, *rest, "--json"]) as evaluation:
-            until(lambda: Path(journal).exists() and size(journal) > 600, ENDED, evaluation)
+            until(lambda: Path(journal).exists() and size(journal) > 1_500, ENDED, evaluation)
             assert evaluation.stop(signal.SIGINT) == 130
             assert "pass --resume to continue" in evaluation.errors
             assert "Traceback" not in evaluation.errors
@@ -282,6 +282,7 @@ def test_recordings_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
         (["random", "--seeds", "a:b"], 2, "--seeds: expected such as 0:100"),
         (["random", "--resume"], 2, "--resume continues from a journal"),
         (["random", "--report", "no/such/folder/x.html"], 2, "--report: there is no folder"),
+        (["random", "--force"], 2, "--force goes with --resume"),
         (["random", "--journal", ".", "--resume"], 2, "--journal: . is a folder"),
         (["random", "--report", "."], 2, "--report: . is a folder"),
         (["random", "--record", __file__], 2, "is a file; expected a folder"),

@@ -41,9 +41,9 @@ def foreign(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers report another implementation."""
     from rlmesh._server import env_server
 
-    ours = env_server.this_peer
+    ours = env_server.this_server
     monkeypatch.setattr(
-        env_server, "this_peer", lambda *given: replace(ours(*given), implementation="sim/1.0")
+        env_server, "this_server", lambda *given: replace(ours(*given), implementation="sim/1.0")
     )
 
 

@@ -15,7 +15,15 @@ from rlmesh_proto.eval.v1 import result_pb2
 from rlmesh._journal import Journal
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError
-from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, RunResult, Timing
+from rlmesh.results import (
+    EpisodeEnd,
+    EpisodeFailure,
+    EpisodeResult,
+    RunResult,
+    RunSettings,
+    Timing,
+)
+from rlmesh.results._frozen_mapping import FrozenMapping
 from rlmesh.results._journal_header import JournalHeader
 from tests.conformance.native_values import values_equal
 from tests.property.strategies import CHARACTERS, dynamic_arrays, info_trees, integers_of
@@ -37,6 +45,28 @@ FAILURES = st.builds(
     actual=TEXT,
     exit_code=st.none() | integers_of(-(2**31), 2**31 - 1),
 )
+TEXTS = st.lists(TEXT, max_size=3).map(tuple)
+NAMED_TEXTS = st.dictionaries(TEXT, TEXT, max_size=3)
+COUNTS = st.dictionaries(TEXT, UNSIGNED, max_size=3)
+SETTINGS = st.builds(
+    RunSettings,
+    execution_horizon=st.none() | UNSIGNED,
+    max_batch_size=st.none() | UNSIGNED,
+    max_episode_steps=st.none() | UNSIGNED,
+    max_episode_seconds=st.none() | st.floats(min_value=5e-324),
+    seeded=st.booleans(),
+    validation=TEXTS,
+    run_id=TEXT,
+    load_arguments=NAMED_TEXTS,
+    model_digest=TEXT,
+    spaces_digest=TEXT,
+    tags_digest=TEXT,
+    adapter_plan=TEXT,
+    versions=NAMED_TEXTS,
+    env_servers=TEXTS,
+    model_server=TEXT,
+    command=TEXTS,
+)
 EPISODES = st.builds(
     EpisodeResult,
     index=UNSIGNED,
@@ -51,6 +81,7 @@ EPISODES = st.builds(
     error=st.none() | FAILURES,
     final_info=st.none() | INFOS,
     started_at=FLOATS,
+    warnings=COUNTS,
 )
 RUNS = st.builds(
     RunResult,
@@ -61,6 +92,9 @@ RUNS = st.builds(
     instruction=st.none() | TEXT,
     started_at=FLOATS,
     metadata=INFOS,
+    settings=SETTINGS,
+    warnings=COUNTS,
+    resume_differences=TEXTS,
 )
 HEADERS = st.builds(
     JournalHeader,
@@ -69,6 +103,7 @@ HEADERS = st.builds(
     seeds=st.lists(UNSIGNED, max_size=3).map(tuple),
     episodes=UNSIGNED,
     instruction=st.none() | TEXT,
+    settings=SETTINGS,
 )
 
 
@@ -79,6 +114,8 @@ def parts(value: Any) -> Any:
         return (type(value), facts)
     if isinstance(value, tuple):
         return tuple(map(parts, value))
+    if isinstance(value, FrozenMapping):
+        return dict(sorted(value.items()))
     return value
 
 

@@ -383,7 +383,7 @@ def test_progress_tells_episodes_steps_and_success() -> None:
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=120, color_system=None)
     with EvaluationProgress(console, 5) as progress:
-        progress.on_run_start(SimpleNamespace(finished=(episode(0, None),)))
+        progress.on_run_start(SimpleNamespace(finished=(episode(0, None).result,)))
         for index, success in enumerate((None, True, False), start=1):
             progress.on_episode_end(episode(index, success))
     assert progress.ended == 4 and "steps/s" in progress.words and "success 50%" in progress.words

@@ -157,7 +157,7 @@ def test_by_endpoint() -> None:
 # Files. The round trips of any run are in tests/property/test_results.py.
 
 
-def test_the_json_is_protobufs() -> None:
+def test_the_protojson_is_protobufs() -> None:
     one = episode(
         2**64 - 1,
         reward=math.nan,
@@ -170,7 +170,7 @@ def test_the_json_is_protobufs() -> None:
         timing=Timing(1.5, 0.5),
     )
     run = RunResult((one,), "E", 3.0, "m", instruction="", started_at=5.5, metadata={"n": 1})
-    assert json.loads(run.to_json(indent=2)) == {
+    assert json.loads(run.to_protojson(indent=2)) == {
         "episodes": [
             {
                 "index": "18446744073709551615",
@@ -193,6 +193,7 @@ def test_the_json_is_protobufs() -> None:
         "instruction": "",
         "startedAt": 5.5,
         "metadata": {"entries": [{"name": "n", "value": {"intValue": "1"}}]},
+        "settings": {},
     }
 
 
@@ -223,8 +224,10 @@ def test_a_run_is_written_with_this_version_whatever_it_was_read_from() -> None:
 )
 def test_the_environment_of_a_run_has_a_field_and_comes_back(run: RunResult) -> None:
     assert result_pb2.RunResult.FromString(run.to_bytes()).env_id == run.env_id
-    assert json.loads(run.to_json())["envId"] == run.env_id
-    assert RunResult.from_bytes(run.to_bytes()) == run == RunResult.from_json(run.to_json())
+    assert json.loads(run.to_protojson())["envId"] == run.env_id
+    assert (
+        RunResult.from_bytes(run.to_bytes()) == run == RunResult.from_protojson(run.to_protojson())
+    )
 
 
 @pytest.mark.parametrize("others", [[], ["A"], ["A", "B"]], ids=len)
@@ -232,13 +235,13 @@ def test_the_environment_of_a_run_is_read_where_it_was_written_without_a_field(
     others: list[str],
 ) -> None:
     episodes = [{"end": "EPISODE_END_TERMINATED", "envId": name} for name in others]
-    plain = RunResult.from_json(stored({"episodes": episodes}))
+    plain = RunResult.from_protojson(stored({"episodes": episodes}))
     assert plain.env_id == ("A" if others == ["A"] else "")
     key = {"name": "rlmesh.env_id", "value": {"stringValue": "Alone-v0"}}
     older = stored({"episodes": episodes, "metadata": {"entries": [key]}})
-    read = RunResult.from_json(older)
+    read = RunResult.from_protojson(older)
     assert (read.env_id, read.metadata) == ("Alone-v0", {})
-    assert json.loads(read.to_json())["envId"] == "Alone-v0"
+    assert json.loads(read.to_protojson())["envId"] == "Alone-v0"
 
 
 def test_reserved_keys_are_refused_and_those_of_a_newer_spec_left_out() -> None:
@@ -260,13 +263,13 @@ def test_reserved_keys_are_refused_and_those_of_a_newer_spec_left_out() -> None:
 def test_a_number_that_does_not_fit_is_named(facts: dict[str, int], path: str) -> None:
     wrong = replace(episode(1), **facts)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=rf"episodes\[1\]\.{path}: expected 0 to 2\*\*64 - 1"):
-        RunResult((episode(), wrong)).to_json()
+        RunResult((episode(), wrong)).to_protojson()
 
 
 def test_texts_that_utf8_cannot_carry_are_written_all_the_same() -> None:
     failure = EpisodeFailure("caf\udce9", traceback="x" * 300_000, path="é" * 10_000)
     run = RunResult((episode(endpoint="\udce9", error=failure),), model_id="\ud800")
-    (one,) = RunResult.from_json(run.to_json()).episodes
+    (one,) = RunResult.from_protojson(run.to_protojson()).episodes
     assert one.endpoint == "\\udce9" and one.error is not None
     assert one.error.message == "caf\\udce9" and len(one.error.traceback) == 262_144
     assert len(one.error.path.encode()) == 16_384 and set(one.error.path) == {"é"}
@@ -300,7 +303,7 @@ def stored(changes: Mapping[str, Any]) -> str:
 )
 def test_json_that_is_no_run_is_an_error(text: str | bytes, words: str) -> None:
     with pytest.raises(errors.CodecError, match=words):
-        RunResult.from_json(text)
+        RunResult.from_protojson(text)
 
 
 def test_bytes_that_are_no_run_are_an_error() -> None:
@@ -310,7 +313,7 @@ def test_bytes_that_are_no_run_are_an_error() -> None:
 
 def test_fields_of_a_newer_spec_are_ignored() -> None:
     text = stored({"modelId": "m", "newField": [1], "episodes": [{"end": 1, "more": {}}]})
-    assert RunResult.from_json(text).model_id == "m"
+    assert RunResult.from_protojson(text).model_id == "m"
     assert RunResult.from_bytes(RunResult((), model_id="m").to_bytes() + b"\xf8\x07\x01") == (
         RunResult((), model_id="m")
     )
@@ -323,7 +326,7 @@ def test_the_backend_makes_the_arrays() -> None:
     run = RunResult((episode(final_info=info),))
     (native,) = RunResult.from_bytes(run.to_bytes()).episodes
     assert native.final_info == {"a": Tensor.of([0, 1, 2], "int16"), "s": 1.5}
-    (again,) = RunResult.from_json(run.to_json(), backend=backend).episodes
+    (again,) = RunResult.from_protojson(run.to_protojson(), backend=backend).episodes
     assert again.final_info is not None
     assert again.final_info["a"].tolist() == [0, 1, 2] and again.final_info["a"].dtype == "int16"
     assert type(again.final_info["s"]) is numpy.float32

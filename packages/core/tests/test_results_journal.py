@@ -18,7 +18,7 @@ from rlmesh_proto.eval.v1 import result_pb2
 
 from rlmesh._journal import Journal
 from rlmesh.errors import ClosedError, JournalError
-from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult
+from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, RunSettings
 from rlmesh.results._journal_header import JournalHeader
 from tests.processes import finished, running, until
 
@@ -117,11 +117,15 @@ def test_another_file_is_not_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model_id": "x"}, "another run: model_id: expected 'x', got 'modél'$"),
-        ({"env_ids": ("A-v0",)}, "another run: env_ids: expected 1 of them, got 2$"),
-        ({"seeds": (3, 2, 7)}, r"seeds: expected 2 at place 1, got 1$"),
-        ({"episodes": 6}, "episodes: expected 6, got 5$"),
-        ({"instruction": None}, "instruction: expected None, got 'pick it up'$"),
+        ({"model_id": "x"}, "another run: model_id: expected 'x', got 'modél'; use"),
+        ({"env_ids": ("A-v0",)}, "another run: env_ids: expected 1 of them, got 2; use"),
+        ({"seeds": (3, 2, 7)}, r"seeds: expected 2 at place 1, got 1; use"),
+        ({"episodes": 6}, "episodes: expected 6, got 5; use"),
+        ({"instruction": None}, "instruction: expected None, got 'pick it up'; use"),
+        (
+            {"settings": RunSettings(max_episode_steps=9, seeded=True)},
+            "max_episode_steps: expected 9, got None; seeded: expected True, got False; use",
+        ),
         ({"episodes": 6, "model_id": ""}, "model_id: expected '', .*; episodes: expected 6"),
     ],
 )
@@ -341,6 +345,39 @@ def test_killed_in_the_middle(tmp_path: Path) -> None:
         assert episodes == tuple(map(episode, range(len(episodes))))
         assert episodes[: len(known)] == known
         known = episodes
+
+
+CHILD = """
+import os, sys, time
+from rlmesh._journal import Journal
+sys.path.insert(0, {folder!r})
+from test_results_journal import HEADER
+journal = Journal.open({path!r}, HEADER)
+ready, told = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(told, b"x")
+    time.sleep(60)
+    os._exit(0)
+os.read(ready, 1)
+print("forked", child, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+def test_a_child_that_outlives_a_killed_run_does_not_hold_its_journal(tmp_path: Path) -> None:
+    path = written(tmp_path / "j")
+    code = CHILD.format(path=str(path), folder=str(Path(__file__).parent))
+    with running(["-c", code]) as run:
+        child = int(run.wait_for(r"forked (\d+)\n")[1])
+        try:
+            with pytest.raises(JournalError, match="is open already"):
+                read(path)
+            run.stop(signal.SIGKILL)
+            assert until(lambda: _read_when_free(path), 10) == EPISODES
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def _read_when_free(path: Path) -> tuple[EpisodeResult, ...]:

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "a346dd9a1c900afbe704f42c8bf019a808d5ff4cd458ba965440919cecdb6113"
+SPEC_DIGEST = "68f03273f3ed2e69ac94273dedf14c4804f8fdb95b6c1410c6c2b26bd6c02100"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -11,11 +11,13 @@ import os
 import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
+from weakref import WeakSet
 
 from rlmesh._wire.results import (
     CHECKSUM_BYTES,
+    JournalEntry,
     Record,
     checksum,
     framed,
@@ -25,7 +27,12 @@ from rlmesh._wire.results import (
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import ClosedError, CodecError, JournalError
 from rlmesh.results import EpisodeResult
-from rlmesh.results._journal_header import JournalHeader
+from rlmesh.results._journal_header import (
+    ForcedResume,
+    JournalContent,
+    JournalHeader,
+    RunNotice,
+)
 from rlmesh.results._outputs import check_written_with
 
 if sys.platform != "win32":
@@ -45,28 +52,35 @@ class Journal:
 
     Once `append` has returned, the episode survives any end of the process; with `fsync`, it also
     survives the end of the machine. A file belongs to one journal object at a time, which a file
-    lock ensures (but not on Windows, nor on file systems without locks). Several threads may append
-    at the same time. As a context manager a journal closes its file.
+    lock ensures (but not on Windows, nor on file systems without locks). The lock ends with the
+    process, however the process ends; a child that was forked meanwhile does not hold it. Several
+    threads may append at the same time. As a context manager a journal closes its file.
 
     Attributes:
         path: Path of the file.
         header: Description of the run.
-        episodes: Episodes that the file had when it was opened, in the order of the file.
+        content: Records that the file had when it was opened, in the order of the file.
     """
 
     path: str
     header: JournalHeader
-    episodes: tuple[EpisodeResult, ...]
+    content: JournalContent
 
     def __init__(self, path: str, file: io.FileIO, backend: ArrayBackend, fsync: bool) -> None:
         self.path = path
-        self.episodes = ()
+        self.content = JournalContent()
         self._file = file
         self._backend = backend
         self._fsync = fsync
         self._end = 0
         self._sound = True
         self._appending = threading.Lock()
+        _open_journals.add(self)
+
+    @property
+    def episodes(self) -> tuple[EpisodeResult, ...]:
+        """Episodes that the file had when it was opened, in the order of the file."""
+        return self.content.episodes
 
     @classmethod
     def create(
@@ -105,10 +119,11 @@ class Journal:
         path: str | os.PathLike[str],
         header: JournalHeader | None = None,
         *,
+        force: bool = False,
         fsync: bool = False,
         backend: ArrayBackend = NATIVE,
     ) -> Journal:
-        """Open an existing journal, with the episodes that it contains.
+        """Open an existing journal, with the records that it contains.
 
         A last record that was cut short or damaged is ignored, and is overwritten when the next one
         is appended. The file is not changed before that.
@@ -117,6 +132,8 @@ class Journal:
             path: Path of the journal.
             header: Description of the run that continues; None: any header is accepted. If it is
                 set, a journal with its own header cut short is started again.
+            force: Whether a journal with another header is continued too. The differences are then
+                written to it at once, if it does not have them.
             fsync: As in `create`.
             backend: Backend that encodes and decodes the arrays of final infos.
 
@@ -125,17 +142,20 @@ class Journal:
             OSError: If the file cannot be read and written.
             JournalError: If the file is not a journal, has a broken record before its last one
                 (at `.offset`), was written with an incompatible spec version, is already open, or
-                has a header other than `header`; the message lists the fields that differ.
+                has a header other than `header` and `force` is not set; the message lists the
+                fields that differ.
         """
         with cls._opened(path, "r+", backend, fsync) as journal:
-            journal._read(header)
+            accepted = journal._read(header, force=force)
+            if accepted:
+                journal.append(ForcedResume(accepted))
         return journal
 
     @classmethod
     def read(
         cls, path: str | os.PathLike[str], *, backend: ArrayBackend = NATIVE
-    ) -> tuple[JournalHeader, tuple[EpisodeResult, ...]]:
-        """Return header and episodes of a journal, which a run may be writing at the same time.
+    ) -> tuple[JournalHeader, JournalContent]:
+        """Return header and content of a journal, which a run may be writing at the same time.
 
         Args:
             path: Path of the journal.
@@ -150,7 +170,7 @@ class Journal:
         with io.FileIO(place, "r") as file:
             journal = cls(place, file, backend, False)
             journal._read(None)
-        return journal.header, journal.episodes
+        return journal.header, journal.content
 
     @classmethod
     @contextmanager
@@ -167,20 +187,20 @@ class Journal:
             journal.close()
             raise
 
-    def append(self, episode: EpisodeResult) -> None:
-        """Write an episode.
+    def append(self, entry: JournalEntry) -> None:
+        """Write an episode, a notice or a forced resumption.
 
         If that fails, such as on a full disk, the next call overwrites what was written of it.
 
         Args:
-            episode: The episode.
+            entry: The record.
 
         Raises:
             ClosedError: If the journal is closed.
-            OSError: If the episode cannot be written.
-            ValueError: If a number in it does not fit its field, or its record is over 256 MiB.
+            OSError: If the record cannot be written.
+            ValueError: If a number in it does not fit its field, or the record is over 256 MiB.
         """
-        record = write_record(episode, self._backend)
+        record = write_record(entry, self._backend)
         if len(record) > MAX_RECORD_BYTES:
             raise ValueError(
                 f"expected a record of at most {MAX_RECORD_BYTES} bytes, got {len(record)}; its "
@@ -221,15 +241,16 @@ class Journal:
         self._end += len(record)
         self._sound = True
 
-    def _read(self, wanted: JournalHeader | None) -> None:
+    def _read(self, wanted: JournalHeader | None, *, force: bool = False) -> tuple[str, ...]:
+        """Read the file, and return the accepted differences that it does not have yet."""
         data = self._file.readall()
         records = self._records(data)
         if records:
-            self._take(records, wanted)
-        elif wanted is None:
+            return self._take(records, wanted, force=force)
+        if wanted is None:
             raise JournalError(self.path, "expected a journal, got a file without a header")
-        else:
-            self._begin_anew(data, wanted)
+        self._begin_anew(data, wanted)
+        return ()
 
     def _records(self, data: bytes) -> list[Record]:
         """Return the records that are whole, and set the position of their end."""
@@ -266,7 +287,9 @@ class Journal:
             raise self._broken("expected the length of a record, got more than 10 bytes of it")
         return None
 
-    def _take(self, records: list[Record], wanted: JournalHeader | None) -> None:
+    def _take(
+        self, records: list[Record], wanted: JournalHeader | None, *, force: bool
+    ) -> tuple[str, ...]:
         header, *later = records
         if not isinstance(header, JournalHeader):
             raise JournalError(self.path, "expected a journal, but its first record is no header")
@@ -274,14 +297,26 @@ class Journal:
             check_written_with(header.spec_version)
         except CodecError as error:
             raise JournalError(self.path, str(error)) from None
+        found: tuple[str, ...] = ()
         if wanted is not None:
-            differences = "; ".join(self._as_written(wanted).differences(header))
-            if differences:
-                raise JournalError(self.path, f"the journal is that of another run: {differences}")
+            found = tuple(self._as_written(wanted).differences(header))
+            if found and not force:
+                raise JournalError(
+                    self.path,
+                    f"the journal is that of another run: {'; '.join(found)}; use another journal, "
+                    f"or force_resume=True (--force) to mix them",
+                )
         if any(isinstance(record, JournalHeader) for record in later):
             raise JournalError(self.path, "expected one header, but the journal has another")
+        forced = [r.differences for r in later if isinstance(r, ForcedResume)]
+        known = tuple(text for differences in forced for text in differences)
         self.header = header
-        self.episodes = tuple(record for record in later if isinstance(record, EpisodeResult))
+        self.content = JournalContent(
+            episodes=tuple(record for record in later if isinstance(record, EpisodeResult)),
+            notices=tuple(record for record in later if isinstance(record, RunNotice)),
+            resume_differences=tuple(dict.fromkeys((*known, *found))),
+        )
+        return tuple(text for text in found if text not in known)
 
     def _as_written(self, header: JournalHeader) -> JournalHeader:
         """Return the header as it is read back: texts lose what UTF-8 cannot encode."""
@@ -299,6 +334,22 @@ class Journal:
 
     def _broken(self, message: str) -> JournalError:
         return JournalError(self.path, f"byte {self._end}: {message}", offset=self._end)
+
+
+_open_journals: WeakSet[Journal] = WeakSet()
+"""The journals of this process, of which a child that is forked closes its copies."""
+
+
+def _close_copies() -> None:
+    # A lock belongs to the open file, which a forked child shares: the child would hold the lock
+    # after its parent was killed. Closing the child's copy leaves the lock of the parent alone.
+    for journal in list(_open_journals):
+        with suppress(OSError):
+            journal._file.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_copies)
 
 
 def _lock(file: io.FileIO, path: str) -> None:

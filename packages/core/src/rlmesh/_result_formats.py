@@ -31,15 +31,27 @@ class LazyResultFormats:
 
     def to_json(self, run: Any, backend: ArrayBackend, indent: int | None) -> str:
         """See `ResultFormats.to_json`."""
-        from rlmesh._wire.results import run_to_json
+        from rlmesh._reporting.json_document import json_text
 
-        return run_to_json(run, backend, indent)
+        return json_text(run, backend, indent)
 
     def from_json(self, text: str | bytes, backend: ArrayBackend) -> Any:
         """See `ResultFormats.from_json`."""
-        from rlmesh._wire.results import run_from_json
+        from rlmesh._reporting.json_reader import run_of_json
 
-        return run_from_json(text, backend)
+        return run_of_json(text, backend)
+
+    def to_protojson(self, run: Any, backend: ArrayBackend, indent: int | None) -> str:
+        """See `ResultFormats.to_protojson`."""
+        from rlmesh._wire.results import run_to_protojson
+
+        return run_to_protojson(run, backend, indent)
+
+    def from_protojson(self, text: str | bytes, backend: ArrayBackend) -> Any:
+        """See `ResultFormats.from_protojson`."""
+        from rlmesh._wire.results import run_from_protojson
+
+        return run_from_protojson(text, backend)
 
     def from_journal(self, path: Any, backend: ArrayBackend) -> Any:
         """See `ResultFormats.from_journal`."""

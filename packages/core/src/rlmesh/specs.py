@@ -134,6 +134,7 @@ class PeerInfo:
         implementation: Name and version of the implementation.
         capabilities: Optional features of the peer.
         name: Name for display.
+        software: Versions of the software that the peer runs on, by name, for diagnosis.
     """
 
     spec_version: str
@@ -141,6 +142,11 @@ class PeerInfo:
     implementation: str = ""
     capabilities: frozenset[Capability] = frozenset()
     name: str = ""
+    software: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        software = ", ".join(f"{name} {self.software[name]}" for name in sorted(self.software))
+        return f"{self.implementation} ({software})" if software else self.implementation
 
 
 @dataclass(frozen=True)

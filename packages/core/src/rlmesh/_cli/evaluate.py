@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-import rlmesh
+from rlmesh._cli.command_line import without_secrets
 from rlmesh._cli.console import FAILED, Reporter, reporting
 from rlmesh._cli.description import describe
 from rlmesh._cli.logs import begin_log
@@ -32,7 +33,7 @@ from rlmesh._cli.progress import EvaluationProgress
 from rlmesh._cli.random_driver import connect
 from rlmesh._cli.report import check_html
 from rlmesh._cli.seeds import read_seeds
-from rlmesh._cli.sources import UsageProblem
+from rlmesh._cli.sources import UsageProblem, read_object
 from rlmesh._transport.address import tls_for
 from rlmesh.errors import RunError
 from rlmesh.options import TLS
@@ -73,6 +74,16 @@ _Journal = Annotated[
     typer.Option(metavar="FILE", help="write each episode as soon as it has ended"),
 ]
 _Resume = Annotated[bool, typer.Option("--resume", help="continue from the journal if it exists")]
+_Force = Annotated[
+    bool,
+    typer.Option("--force", help="with --resume: continue from the journal of another run too"),
+]
+_RunId = Annotated[
+    str,
+    typer.Option(
+        help="name of the run, such as that of a checkpoint; a resumed run needs the same"
+    ),
+]
 _MaxBatchSize = Annotated[
     int | None,
     typer.Option(min=1, help="largest number of observations of one forward pass"),
@@ -114,6 +125,8 @@ def evaluate(
     record_source: _RecordSource = "render",
     journal: _Journal = None,
     resume: _Resume = False,
+    force: _Force = False,
+    run_id: _RunId = "",
     max_batch_size: _MaxBatchSize = None,
     horizon: _Horizon = None,
     instruction: _Instruction = None,
@@ -139,6 +152,8 @@ def evaluate(
         for address in addresses:
             read_address(address)
         _check(report, record, journal, resume)
+        if force and not resume:
+            raise UsageProblem("--force goes with --resume")
         tls = tls_of(tls_authority, tls_certificate, tls_key)
         arguments: dict[str, Any] = {
             "seeds": read_seeds(seeds),
@@ -147,6 +162,9 @@ def evaluate(
             "instruction": instruction,
             "journal": journal,
             "resume": resume,
+            "force_resume": force,
+            "run_id": run_id,
+            "command": without_secrets(("rlmesh", *sys.argv[1:])),
             "max_batch_size": max_batch_size,
             "execution_horizon": horizon,
             "max_episode_steps": max_episode_steps,
@@ -158,6 +176,7 @@ def evaluate(
             arguments["model"] = stack.enter_context(served)
         else:
             arguments["model"] = load_model(model, model_kwargs, backend)
+            arguments["load_arguments"] = read_object(model_kwargs, "--model-kwargs")
         arguments["hooks"] = _recorders(record, record_source, resume)
         arguments["envs"] = _endpoints(stack, addresses, token, tls, connect_timeout)
         _run(reporter, arguments, report, shown=progress)
@@ -218,6 +237,10 @@ def _run(
     reporter: Reporter, arguments: dict[str, Any], report: Path | None, *, shown: bool
 ) -> None:
     """Evaluate, and report the result, even a partial one."""
+    # Imported late, with gRPC and protobuf, so that `rlmesh --help` answers at once.
+    from rlmesh._evaluation.settings import Settings
+    from rlmesh._models.evaluate import evaluate_with
+
     count, journal = len(arguments["seeds"]), arguments["journal"]
     if shown and not reporter.err.is_terminal:
         arguments["progress"] = reporter.note
@@ -225,7 +248,8 @@ def _run(
     try:
         with progress:
             arguments["hooks"] = [progress, *arguments["hooks"]]
-            result = rlmesh.evaluate(**arguments)
+            model, envs = arguments.pop("model"), arguments.pop("envs")
+            result = evaluate_with(model, envs, Settings(**arguments))
     except (RunError, KeyboardInterrupt, SystemExit) as error:
         finished: RunResult | None = getattr(error, "result", None)
         if finished is not None:

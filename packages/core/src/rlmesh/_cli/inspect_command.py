@@ -154,6 +154,9 @@ def _named(feature: Any) -> dict[str, Any]:
 def _add_server(tree: Tree, server: PeerInfo, terms: SessionTerms) -> None:
     node = tree.add(_label("server", f"{server.implementation} {server.name}".strip()))
     node.add(_label("spec", f"{server.spec_version} {server.spec_digest[:12]}".strip()))
+    if server.software:
+        versions = (f"{name} {version}" for name, version in sorted(server.software.items()))
+        node.add(_label("software", ", ".join(versions)))
     node.add(_label("capabilities", ", ".join(sorted(c.value for c in server.capabilities))))
     _add_facts(node.add(_label("terms")), vars(terms))
 

@@ -68,7 +68,10 @@ class EvaluationProgress:
         """Start the bar at the episodes that are in the journal."""
         self.begun = True
         self.ended = len(event.finished)
-        self._progress.update(self._task, completed=self.ended, words="")
+        for episode in event.finished:
+            self._successes.add(episode)
+        words = self.words if event.finished else ""
+        self._progress.update(self._task, completed=self.ended, words=words)
         self._begun = time.monotonic()
 
     def on_episode_end(self, event: Any) -> None:

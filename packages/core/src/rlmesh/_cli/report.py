@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -122,7 +123,7 @@ def _read_document(path: Path, text: str) -> RunResult:
         if "result" not in document:
             raise CodecError(f"{path}: the run has failed without a result")
         text = json_module.dumps(document["result"])
-    elif "episodes" not in document and "envId" not in document:
+    elif "episodes" not in document and "envId" not in document and "env_id" not in document:
         raise CodecError(f"{path}: expected {_FORMS}, got a JSON document without episodes")
     try:
         return RunResult.from_json(text)
@@ -154,7 +155,7 @@ def _facts(
             "file": str(path),
             "model_id": run.model_id,
             "env_id": run.env_id,
-            "mean_reward": run.mean_reward,
+            "mean_reward": _finite(run.mean_reward),
             "success_rate": run.success_rate,
         }
         for name, path, run in zip("ab", paths, runs)
@@ -164,14 +165,16 @@ def _facts(
     return {
         **sides,
         "n_pairs": comparison.n_pairs,
-        **{name: getattr(comparison, name) for name in names},
-        **{name: _ends(getattr(comparison, name)) for name in intervals},
+        **{name: _finite(getattr(comparison, name)) for name in (*names, *intervals)},
         "errors": comparison.errors,
     }
 
 
-def _ends(interval: Any) -> list[float] | None:
-    return None if interval is None else list(interval)
+def _finite(value: Any) -> Any:
+    """Return a figure as JSON has it: null if it cannot be estimated."""
+    if isinstance(value, tuple):
+        return list(value) if all(map(math.isfinite, value)) else None
+    return value if value is None or math.isfinite(value) else None
 
 
 def check_html(path: Path | None, option: str) -> None:

@@ -26,7 +26,7 @@ from rlmesh._wire.failures import raise_failure
 from rlmesh.backends import ArrayBackend, DynamicArray
 from rlmesh.errors import CodecError, InvalidValueError, RemoteError, UnsupportedError
 from rlmesh.options import TLS
-from rlmesh.specs import Capability, EnvContract, Reconnect
+from rlmesh.specs import Capability, EnvContract, PeerInfo, Reconnect
 
 __all__ = ["EnvStub"]
 
@@ -53,6 +53,9 @@ class EnvStub:
         on_reconnect: Called after each time that the session was resumed on a new connection.
         transport: "grpc"; "frames", on a Unix socket of the same host or, if the server offers
             that, over TCP; or "auto", frames on the same host if possible, else gRPC.
+
+    Attributes:
+        validation: What is done with actions outside their space.
 
     Raises:
         AddressError: If the text is not an address.
@@ -92,6 +95,7 @@ class EnvStub:
             self._calls = AsyncCall(str(where))
             self._check_kind(vector)
             self._make_codecs(backend, lane_backend or backend, validation)
+        self.validation = validation
         self._backend = backend
         self._num_envs = self.contract.num_envs if vector else None
         self._copy = copy
@@ -139,6 +143,11 @@ class EnvStub:
         return contract
 
     @property
+    def server(self) -> PeerInfo:
+        """The server's description of itself."""
+        return self._session.server
+
+    @property
     def transport(self) -> str:
         """What carries the session's frames: "grpc" or "frames"."""
         return self._session.transport
@@ -164,8 +173,9 @@ class EnvStub:
         return self._decode(done.observation), self._info(done.info)
 
     def _info(self, info: Mapping[Any, Any]) -> dict[Any, Any]:
-        """Return an info with what was found wrong with the observation."""
-        return dict(with_reports(info, self._observation.take_reports()))
+        """Return an info with what was found wrong with the observation and the action."""
+        reports = {**self._observation.take_reports(), **self._action.take_reports()}
+        return dict(with_reports(info, reports))
 
     def reset_async(
         self, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None

@@ -71,8 +71,9 @@ class BackendConverter:
             raise
 
     def with_reports(self, info: Mapping[Any, Any]) -> Mapping[Any, Any]:
-        """Return an info with what was found wrong with observations since the last call."""
-        return with_reports(info, self._observed.take_reports())
+        """Return an info with what was found wrong with values since the last call."""
+        reports = {**self._observed.take_reports(), **self._chosen.take_reports()}
+        return with_reports(info, reports)
 
     def action(self, value: Any) -> Any:
         """Return one action in the environment's backend.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from rlmesh._evaluation.endpoints import Opened, Source
+from rlmesh._evaluation.endpoints import EndpointFacts, Opened, Source
 from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.lanes import Lanes
 from rlmesh._evaluation.workers import Worker
@@ -35,6 +35,7 @@ class EndpointState:
         lanes: Lanes of the environment; None: it is not open.
         contract: Contract of the environment; None: it was never open.
         is_ours: Whether the run connected to the environment, and closes it.
+        facts: Facts for the settings of the run; None: the environment was never open.
         playing: The episodes being played, by lane.
         unanswered: Number of those episodes that wait for the model.
         sent: Actions of the step in progress, by lane.
@@ -53,6 +54,7 @@ class EndpointState:
         self.lanes: Lanes | None = None
         self.contract: EnvContract | None = None
         self.is_ours = False
+        self.facts: EndpointFacts | None = None
         self.playing: dict[int, RunningEpisode] = {}
         self.unanswered = 0
         self.sent: dict[int, list[Any]] = {}

@@ -18,7 +18,7 @@ from rlmesh.errors import UnsupportedError
 from rlmesh.spaces import Space
 from rlmesh.specs import EnvContract
 
-__all__ = ["Dialer", "Opened", "Source", "sources_of"]
+__all__ = ["Dialer", "EndpointFacts", "Opened", "Source", "sources_of"]
 
 
 class Dialer(Protocol):
@@ -34,6 +34,18 @@ class Dialer(Protocol):
         ...
 
 
+class EndpointFacts(NamedTuple):
+    """Facts about an endpoint that belong to the settings of a run.
+
+    Attributes:
+        validation: Level of validation of its values.
+        server: Implementation of its server and its software; empty: it is of this process.
+    """
+
+    validation: str
+    server: str = ""
+
+
 class Opened(NamedTuple):
     """An environment that can be played.
 
@@ -41,11 +53,13 @@ class Opened(NamedTuple):
         lanes: Lanes of the environment.
         contract: Contract of the environment.
         is_ours: Whether the evaluation connected to it, and closes it.
+        facts: Facts for the settings of the run.
     """
 
     lanes: Lanes
     contract: EnvContract
     is_ours: bool
+    facts: EndpointFacts
 
 
 @dataclass(frozen=True)
@@ -147,11 +161,12 @@ def _client(client: Any, dialer: Dialer, *, is_ours: bool) -> Opened:
         )
     )
     translation = BackendConverter(observed, applied, dialer.backend)
+    facts = EndpointFacts(client._stub.validation, str(client._stub.server))
     if contract.vector:
         arrays = LaneIO(getattr(client, "_lane_backend", None) or backend, contract.num_envs)
         lanes = VectorLanes(client, contract, translation, arrays, is_local=False)
-        return Opened(lanes, contract, is_ours)
-    return Opened(SingleLanes(client, translation, steps_many=True), contract, is_ours)
+        return Opened(lanes, contract, is_ours, facts)
+    return Opened(SingleLanes(client, translation, steps_many=True), contract, is_ours, facts)
 
 
 def _described(env: Any, dialer: Dialer) -> Opened:
@@ -160,15 +175,17 @@ def _described(env: Any, dialer: Dialer) -> Opened:
         # The environment passes values directly to and from `predict`; it has no known spaces.
         unknown: Space[Any] = spaces.Tuple(())
         contract = EnvContract(type(env).__name__, unknown, unknown)
-        return Opened(SingleLanes(env, None, steps_many=False), contract, False)
+        lanes = SingleLanes(env, None, steps_many=False)
+        return Opened(lanes, contract, False, EndpointFacts("off"))
     described = describe_env(env)
     contract = described.contract
     # "warn" is the default of a server, which would check observations.
     observed, applied = described.observation_codec("warn"), described.action_codec("off")
+    facts = EndpointFacts("warn")
     translation = BackendConverter(observed, applied, dialer.backend, is_local=True)
     if contract.vector:
         arrays = LaneIO(observed.backend, contract.num_envs)
-        lanes = VectorLanes(
+        vector = VectorLanes(
             env,
             contract,
             translation,
@@ -176,6 +193,6 @@ def _described(env: Any, dialer: Dialer) -> Opened:
             is_local=True,
             reset_names=described.reset_names,
         )
-        return Opened(lanes, contract, False)
+        return Opened(vector, contract, False, facts)
     single = SingleLanes(env, translation, steps_many=False, reset_names=described.reset_names)
-    return Opened(single, contract, False)
+    return Opened(single, contract, False, facts)

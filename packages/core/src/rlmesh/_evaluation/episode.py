@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import operator
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlmesh._codec.validate import VALIDATION_KEY
 from rlmesh._elements import numbers_of
 from rlmesh._evaluation.lanes import StepResult
+from rlmesh._evaluation.value_reports import count_reports, reports_of
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._policy.policy import MAX_CHUNK
 from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, Timing
@@ -46,6 +48,7 @@ class PlannedEpisode:
         failed_on: Endpoints that the episode failed on.
         is_suspect: Whether it failed together with others in a vector. It is then played alone, so
             that the episode that fails can be identified.
+        warnings: Number of warnings of each kind, in all attempts.
     """
 
     index: int
@@ -53,6 +56,7 @@ class PlannedEpisode:
     failures: int = 0
     failed_on: set[int] = field(default_factory=set)
     is_suspect: bool = False
+    warnings: Counter[str] = field(default_factory=Counter)
 
 
 class RunningEpisode:
@@ -62,6 +66,8 @@ class RunningEpisode:
         planned: The episode.
         lane: The lane.
         context: Facts about the episode for the model.
+        limits: Limits at which the episode is cut.
+        shares_reports: Whether reports on values in an info may be those of other lanes.
 
     Attributes:
         observation: The latest observation.
@@ -75,6 +81,7 @@ class RunningEpisode:
     __slots__ = (
         "_limits",
         "_predict",
+        "_shares_reports",
         "_started",
         "_started_at",
         "_step",
@@ -93,7 +100,13 @@ class RunningEpisode:
     )
 
     def __init__(
-        self, planned: PlannedEpisode, lane: int, context: EpisodeContext, limits: Limits
+        self,
+        planned: PlannedEpisode,
+        lane: int,
+        context: EpisodeContext,
+        limits: Limits,
+        *,
+        shares_reports: bool = False,
     ) -> None:
         self.planned = planned
         self.lane = lane
@@ -106,6 +119,7 @@ class RunningEpisode:
         self.reward = 0.0
         self.steps = 0
         self._limits = limits
+        self._shares_reports = shares_reports
         self._started_at = time.time()
         self._started = self.ready = time.perf_counter()
         self._predict = self._step = self._wait = 0.0
@@ -116,6 +130,7 @@ class RunningEpisode:
         self._started = begun
         self._step += ended - begun
         self.observation, self.info, self.ready = observation, info, ended
+        self._count_reports()
 
     def called(self, begun: float, ended: float) -> None:
         """Record the end of a call of the episode's environment."""
@@ -135,11 +150,17 @@ class RunningEpisode:
         self.observation, reward, terminated, truncated, self.info = result
         self.reward += reward
         self.steps += 1
+        if VALIDATION_KEY in self.info:
+            self._count_reports()
         self.context.step = self.steps
         if terminated or truncated:
             self.end = EpisodeEnd.TERMINATED if terminated else EpisodeEnd.TRUNCATED
         elif self.steps == self._limits.steps or self._is_late():
             self.end = EpisodeEnd.LIMIT
+
+    def _count_reports(self) -> None:
+        if not self._shares_reports:
+            self.planned.warnings.update(count_reports(reports_of(self.info)))
 
     def _is_late(self) -> bool:
         seconds = self._limits.seconds
@@ -172,6 +193,7 @@ class RunningEpisode:
             endpoint=endpoint,
             error=failure,
             started_at=self._started_at,
+            warnings=self.planned.warnings,
         )
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 
 from rlmesh._evaluation.episode import PlannedEpisode
+from rlmesh.results import WarningKind
 
 __all__ = ["EpisodeQueue"]
 
@@ -65,4 +66,5 @@ class EpisodeQueue:
 
     def give_back(self, planned: PlannedEpisode) -> None:
         """Queue an episode to be played again, before those that have not begun."""
+        planned.warnings[WarningKind.EPISODE_RETRIED] += 1
         self._again.append(planned)

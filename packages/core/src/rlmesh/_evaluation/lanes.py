@@ -9,6 +9,8 @@ from rlmesh._codec.lanes import FINAL_KEY, LaneIO
 from rlmesh._env_host.describe_env import RESET_NAMES, reset_arguments
 from rlmesh._env_host.outcomes import check_reset, check_step, flag_of, reward_of
 from rlmesh._evaluation.backend_converter import BackendConverter
+from rlmesh._evaluation.value_reports import reports_of
+from rlmesh.results._frozen_mapping import EMPTY
 from rlmesh.specs import AutoresetMode, EnvContract
 
 __all__ = ["Lanes", "SingleLanes", "StepResult", "VectorLanes"]
@@ -34,6 +36,9 @@ class Lanes(Protocol):
 
     steps_many: bool
     """Whether the environment takes several actions in one call."""
+
+    reports: Mapping[Any, Any]
+    """Reports of the last call on values outside their space that belong to no single lane."""
 
     def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
         """Begin an episode in each of these lanes; the other lanes may begin one too, or not."""
@@ -61,6 +66,7 @@ class SingleLanes:
     count = 1
     is_vector = False
     resets_each = True
+    reports: Mapping[Any, Any] = EMPTY
 
     def __init__(
         self,
@@ -152,14 +158,20 @@ class VectorLanes:
         self._has_begun = False
         self._ended = [False] * self.count
         self._fillers: list[Any] = [None] * self.count
+        self.reports: Mapping[Any, Any] = EMPTY
 
     def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
         """Begin episodes; see `Lanes.reset`."""
         every = not (self.resets_each and self._has_begun)
         observation, info = self._reset(seeds, every=every)
         observations = self._translation.observations(observation, self.count)
-        info = self._translation.with_reports(info)
+        info = self._with_reports(info)
         return {lane: (observations[lane], lane_info(info, lane)) for lane in seeds}
+
+    def _with_reports(self, info: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        info = self._translation.with_reports(info)
+        self.reports = reports_of(info)
+        return info
 
     def _reset(self, seeds: Mapping[int, int | None], *, every: bool) -> tuple[Any, Any]:
         # Idle lanes start with the seed of the first lane that plays and repeat its actions, so
@@ -199,7 +211,7 @@ class VectorLanes:
         for lane in actions:  # With SAME_STEP, the lane already shows the next episode.
             if _has(info, FINAL_KEY, lane):
                 observations[lane] = self._translation.observation(info[FINAL_KEY][lane])
-        info = self._translation.with_reports(info)
+        info = self._with_reports(info)
         self._ended = [bool(a) or bool(b) for a, b in zip(terminated, truncated)]
         return {
             lane: [

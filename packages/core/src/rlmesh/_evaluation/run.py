@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import operator
 import os
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from rlmesh._evaluation.endpoints import Source, sources_of
+from rlmesh._evaluation.endpoints import EndpointFacts, Source, sources_of
 from rlmesh._evaluation.episode import Limits
 from rlmesh._evaluation.episode_queue import EpisodeQueue
-from rlmesh._evaluation.progress_report import Progress, ProgressReport, display_of
+from rlmesh._evaluation.evaluable import Evaluable
+from rlmesh._evaluation.progress_report import ProgressReport, display_of
 from rlmesh._evaluation.run_progress import RunProgress
+from rlmesh._evaluation.run_settings import run_settings
 from rlmesh._evaluation.scheduler import RunOptions, Scheduler
+from rlmesh._evaluation.settings import Settings
 from rlmesh._journal import Journal
-from rlmesh._policy.events import Audience, Callbacks
+from rlmesh._policy.events import Audience
 from rlmesh._policy.policy import Policy
 from rlmesh._transport.address import tls_for
 from rlmesh.backends import ArrayBackend
@@ -25,105 +26,7 @@ from rlmesh.results import RunResult
 from rlmesh.results._journal_header import JournalHeader
 from rlmesh.specs import EnvContract
 
-__all__ = ["Evaluable", "ModelDialer", "Settings", "play"]
-
-
-class Evaluable(Protocol):
-    """A model that can be evaluated, in this process or served."""
-
-    @property
-    def model_id(self) -> str:
-        """Name of the model."""
-        ...
-
-    @property
-    def _callbacks(self) -> Callbacks: ...
-
-    @property
-    def _backend(self) -> ArrayBackend: ...
-
-    def _dial(
-        self,
-        address: str | int,
-        token: str,
-        tls: TLS | None,
-        connect_timeout: float,
-        *,
-        vector: bool,
-    ) -> Any: ...
-
-    def policy(
-        self,
-        contract: EnvContract,
-        *,
-        instruction: str | None,
-        execution_horizon: int | None,
-        max_batch_size: int | None,
-    ) -> Policy:
-        """Return the policy of the model for an environment."""
-        ...
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Arguments of a run; see `rlmesh.evaluate`.
-
-    Attributes:
-        is_endless: Whether to play until interrupted.
-        is_strict: Whether the first failure of an environment or endpoint ends the run.
-    """
-
-    seeds: Sequence[int] | None = None
-    max_episodes: int | None = None
-    instruction: str | None = None
-    token: str = ""
-    tls: TLS | None = None
-    connect_timeout: float = 10.0
-    max_batch_size: int | None = None
-    execution_horizon: int | None = None
-    max_episode_steps: int | None = None
-    max_episode_seconds: float | None = None
-    hooks: object | None = None
-    journal: str | os.PathLike[str] | None = None
-    resume: bool = False
-    retries: int = 2
-    close_envs: bool = False
-    progress: Progress = False
-    is_endless: bool = False
-    is_strict: bool = False
-
-    def __post_init__(self) -> None:
-        if self.seeds is not None:
-            object.__setattr__(self, "seeds", _checked(self.seeds))
-        if self.max_episodes is not None and operator.index(self.max_episodes) < 0:
-            raise ValueError(f"max_episodes is {self.max_episodes}, below 0")
-        if self.retries < 0:
-            raise ValueError(f"retries is {self.retries}, below 0")
-        if self.resume and self.journal is None:
-            raise ValueError("resume=True needs the journal= of the run that is to go on")
-
-    @property
-    def count(self) -> int | None:
-        """Number of episodes; None: endless."""
-        if self.is_endless:
-            return None
-        if self.max_episodes is not None:
-            return self.max_episodes
-        return 1 if self.seeds is None else len(self.seeds)
-
-
-def _checked(seeds: Iterable[int]) -> tuple[int, ...]:
-    """Return seeds as Python integers.
-
-    Raises:
-        TypeError: If a seed is not an integer.
-        ValueError: If a seed does not fit the field of results and messages.
-    """
-    numbers = tuple(map(operator.index, seeds))
-    for i, seed in enumerate(numbers):
-        if not 0 <= seed < 2**64:
-            raise ValueError(f"expected seeds from 0 to 2**64 - 1, but seeds[{i}] is {seed}")
-    return numbers
+__all__ = ["ModelDialer", "play"]
 
 
 @dataclass(frozen=True)
@@ -164,8 +67,18 @@ def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
     limits = Limits(settings.max_episode_steps, settings.max_episode_seconds)
     terms = RunOptions(limits, settings.instruction, settings.retries, settings.is_strict)
 
-    def prepare(contract: EnvContract) -> tuple[Policy, EpisodeQueue]:
-        return _prepared(model, contract, sources, progress, settings)
+    def prepare(
+        contract: EnvContract, endpoints: list[EndpointFacts]
+    ) -> tuple[Policy, EpisodeQueue]:
+        policy = model.policy(
+            contract,
+            instruction=settings.instruction,
+            execution_horizon=settings.execution_horizon,
+            max_batch_size=settings.max_batch_size,
+        )
+        # After the policy, because a served model has no session before that.
+        progress.settings = run_settings(model, contract, endpoints, settings)
+        return policy, _episodes(model, contract, sources, progress, settings)
 
     scheduler = Scheduler(sources, prepare, progress, terms)
     try:
@@ -220,20 +133,14 @@ def _words(error: Exception) -> str:
     return str(error) if isinstance(error, RLMeshError) else f"{type(error).__name__}: {error}"
 
 
-def _prepared(
+def _episodes(
     model: Evaluable,
     contract: EnvContract,
     sources: list[Source],
     progress: RunProgress,
     settings: Settings,
-) -> tuple[Policy, EpisodeQueue]:
-    """Return the policy for an environment, and the queue of episodes to play."""
-    policy = model.policy(
-        contract,
-        instruction=settings.instruction,
-        execution_horizon=settings.execution_horizon,
-        max_batch_size=settings.max_batch_size,
-    )
+) -> EpisodeQueue:
+    """Return the queue of episodes to play, without those of the journal, and begin the run."""
     seeds = tuple(settings.seeds or ())
     progress.env_id = contract.id
     if settings.journal is not None:
@@ -243,6 +150,7 @@ def _prepared(
             seeds=seeds,
             episodes=settings.count or 0,
             instruction=settings.instruction,
+            settings=progress.settings,
         )
         progress.journal = _journal(settings, header, model._backend)
     finished = () if progress.journal is None else progress.journal.episodes
@@ -250,12 +158,13 @@ def _prepared(
     if count is not None:
         finished = tuple(episode for episode in finished if episode.index < count)
     progress.begin(count, finished, tuple(source.name for source in sources))
-    return policy, EpisodeQueue(seeds, count, {episode.index for episode in finished})
+    return EpisodeQueue(seeds, count, {episode.index for episode in finished})
 
 
 def _journal(settings: Settings, header: JournalHeader, backend: ArrayBackend) -> Journal:
     """Return the run's journal: the existing one if the run resumes, else a new one."""
     assert settings.journal is not None
     if settings.resume and os.path.exists(settings.journal):
-        return Journal.open(settings.journal, header, backend=backend)
+        force = settings.force_resume
+        return Journal.open(settings.journal, header, force=force, backend=backend)
     return Journal.create(settings.journal, header, backend=backend)

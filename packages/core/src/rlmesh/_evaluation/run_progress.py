@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from rlmesh._evaluation.endpoint_state import EndpointState
@@ -21,6 +23,9 @@ from rlmesh._policy.events import (
 )
 from rlmesh._policy.owned import owned
 from rlmesh.results import EpisodeFailure, EpisodeResult, RunResult, Timing
+from rlmesh.results._journal_header import RunNotice
+from rlmesh.results._settings import UNKNOWN_SETTINGS
+from rlmesh.results._warnings import summed
 
 __all__ = ["RunProgress"]
 
@@ -37,6 +42,7 @@ class RunProgress:
     Attributes:
         env_id: Id of the environment's contract.
         journal: The journal; None: there is none.
+        settings: Settings of the run.
         watches_steps: Whether a receiver wants an event for each step.
         has_begun: Whether the run has begun.
     """
@@ -50,6 +56,7 @@ class RunProgress:
     ) -> None:
         self.env_id = ""
         self.journal: Journal | None = None
+        self.settings = UNKNOWN_SETTINGS
         self.watches_steps = bool(audience.step)
         self.has_begun = False
         self._audience = audience
@@ -57,6 +64,7 @@ class RunProgress:
         self._instruction = instruction
         self._report = report
         self._episodes: dict[int, EpisodeResult] = {}
+        self._warnings: Counter[str] = Counter()
         self._start = time.perf_counter()
         self._started_at = time.time()
 
@@ -66,6 +74,11 @@ class RunProgress:
         """Record and report the start of the run."""
         self.has_begun = True
         self._episodes = {episode.index: episode for episode in finished}
+        if self.journal is not None:
+            earlier, self._warnings = self._warnings, Counter()
+            for notice in self.journal.content.notices:
+                self._warnings[notice.kind] += notice.count
+            self.warned(earlier)
         event = RunStartEvent(
             episodes=episodes,
             finished=finished,
@@ -77,6 +90,14 @@ class RunProgress:
         notify(self._audience.run_start, event)
         if self._report is not None:
             self._report.begin(episodes, finished)
+
+    def warned(self, counts: Mapping[str, int]) -> None:
+        """Record warnings that belong to no episode, by kind."""
+        self._warnings.update(counts)
+        # Before the run begins there may be no journal yet; `begin` writes these warnings.
+        if self.journal is not None and self.has_begun:
+            for kind, count in counts.items():
+                self.journal.append(RunNotice(kind, count))
 
     def began(self, attempt: RunningEpisode, state: EndpointState) -> None:
         """Report the start of an episode."""
@@ -147,6 +168,7 @@ class RunProgress:
         episodes = tuple(self._episodes[index] for index in sorted(self._episodes))
         spent = sum((episode.timing for episode in episodes), Timing())
         total = time.perf_counter() - self._start
+        accepted = () if self.journal is None else self.journal.content.resume_differences
         return RunResult(
             episodes=episodes,
             env_id=self.env_id,
@@ -154,6 +176,9 @@ class RunProgress:
             timing=Timing(total, spent.predict, spent.step, spent.wait),
             instruction=self._instruction,
             started_at=self._started_at,
+            settings=self.settings,
+            warnings=summed(self._warnings, *(episode.warnings for episode in episodes)),
+            resume_differences=accepted,
         )
 
 

@@ -14,16 +14,18 @@ from queue import SimpleQueue
 from rlmesh._evaluation.batch_window import BatchWindow
 from rlmesh._evaluation.common_contract import check_same, common_contract
 from rlmesh._evaluation.endpoint_state import EndpointState
-from rlmesh._evaluation.endpoints import Opened, Source
+from rlmesh._evaluation.endpoints import EndpointFacts, Opened, Source
 from rlmesh._evaluation.episode import Limits, PlannedEpisode, RunningEpisode
 from rlmesh._evaluation.episode_queue import EpisodeQueue
 from rlmesh._evaluation.error_scope import ErrorScope, classify_error
+from rlmesh._evaluation.lanes import Lanes
 from rlmesh._evaluation.run_progress import RunProgress
+from rlmesh._evaluation.value_reports import count_reports
 from rlmesh._evaluation.workers import Done, InlineWorker, ThreadWorker
 from rlmesh._logs import logger
 from rlmesh._policy.policy import Policy
 from rlmesh.errors import EnvCrashedError, EnvError
-from rlmesh.results import EpisodeFailure
+from rlmesh.results import EpisodeFailure, WarningKind
 from rlmesh.specs import EnvContract
 
 __all__ = ["RunOptions", "Scheduler"]
@@ -68,7 +70,8 @@ class Scheduler:
 
     Args:
         sources: The endpoints.
-        prepare: Returns the policy and the episodes to play for an environment's contract.
+        prepare: Returns the policy and the episodes to play for an environment's contract and the
+            facts of its endpoints.
         progress: Receiver of all events of the run.
         terms: Rules of the run.
     """
@@ -76,7 +79,7 @@ class Scheduler:
     def __init__(
         self,
         sources: Sequence[Source],
-        prepare: Callable[[EnvContract], tuple[Policy, EpisodeQueue]],
+        prepare: Callable[[EnvContract, list[EndpointFacts]], tuple[Policy, EpisodeQueue]],
         progress: RunProgress,
         terms: RunOptions,
     ) -> None:
@@ -190,6 +193,8 @@ class Scheduler:
                 self._ask(state, attempt)
         else:
             self._stepped(state, done)
+        if done.error is None and state.lanes is not None and state.lanes.reports:
+            self._progress.warned(count_reports(state.lanes.reports))
         if self._contract is None:
             self._unheard.discard(state.number)
             self._start()
@@ -197,7 +202,7 @@ class Scheduler:
             self._advance(state)
 
     def _opened(self, state: EndpointState, opened: Opened) -> None:
-        state.lanes, state.contract, state.is_ours = opened
+        state.lanes, state.contract, state.is_ours, state.facts = opened
         if state.lost_at is not None:
             seconds, state.lost_at = time.monotonic() - state.lost_at, None
             level = state.outages.level_of_return(seconds)
@@ -220,7 +225,8 @@ class Scheduler:
         contract = common_contract(
             [(state.name, state.contract) for state in opened if state.contract]
         )
-        self._policy, self._episodes = self._prepare(contract)
+        facts = [state.facts for state in opened if state.facts is not None]
+        self._policy, self._episodes = self._prepare(contract, facts)
         self._is_prepared = True
         self._gathering = BatchWindow(self._policy.is_batched, self._policy.max_batch_size)
         self._contract = contract
@@ -256,7 +262,7 @@ class Scheduler:
         if state.is_busy or state.is_retired or lanes is None or self._contract is None:
             return
         if len(state.playing) < lanes.count and (lanes.resets_each or not state.playing):
-            seeds = self._begin(state, lanes.count)
+            seeds = self._begin(state, lanes)
             if seeds:
                 state.reset(seeds)
                 return
@@ -264,11 +270,11 @@ class Scheduler:
             whole = not (self._progress.watches_steps or self._policy.sees_all)
             state.step(many=whole)
 
-    def _begin(self, state: EndpointState, count: int) -> dict[int, int | None]:
+    def _begin(self, state: EndpointState, lanes: Lanes) -> dict[int, int | None]:
         """Assign episodes to the free lanes, and return the seeds of their resets."""
         seeds: dict[int, int | None] = {}
         others = [s.number for s in self._states if not s.is_retired and s is not state]
-        for lane in range(count):
+        for lane in range(lanes.count):
             if lane in state.playing:
                 continue
             if any(attempt.planned.is_suspect for attempt in state.playing.values()):
@@ -276,15 +282,15 @@ class Scheduler:
             planned = self._episodes.take(state.number, others, alone=not state.playing)
             if planned is None:
                 break
-            state.playing[lane] = self._attempt(planned, lane)
+            state.playing[lane] = self._attempt(planned, lane, shared=lanes.is_vector)
             seeds[lane] = planned.seed
         return seeds
 
-    def _attempt(self, planned: PlannedEpisode, lane: int) -> RunningEpisode:
+    def _attempt(self, planned: PlannedEpisode, lane: int, *, shared: bool) -> RunningEpisode:
         terms = self._terms
         name = str(planned.index)
         context = self._policy.begin(name, seed=planned.seed, instruction=terms.instruction)
-        return RunningEpisode(planned, lane, context, terms.limits)
+        return RunningEpisode(planned, lane, context, terms.limits, shares_reports=shared)
 
     def _predict(self) -> None:
         """Call the model with the ready observations, and let their environments go on."""
@@ -382,6 +388,7 @@ class Scheduler:
             words += f" (tried {state.losses - 1} times in {seconds:.1f} s)"
         _log.warning("%s; it plays no more in this run", words)
         state.is_retired = True
+        self._progress.warned({WarningKind.ENDPOINT_LEFT_OUT: 1})
 
 
 def _named(state: EndpointState, error: BaseException) -> str:

@@ -210,6 +210,11 @@ class ModelBase(PlaysEpisodes, Generic[ObsT, ActT]):
         ModelServer(self, address, token=token, options=options).serve()
 
     @property
+    def _load_arguments(self) -> Mapping[str, object]:
+        artifacts = {"artifacts": self.artifacts} if self.artifacts else {}
+        return {**self._load_kwargs, **artifacts}
+
+    @property
     def _backend(self) -> ArrayBackend:
         """Backend of the values that the model reads and returns."""
         backend: ArrayBackend = importlib.import_module(self._package).BACKEND

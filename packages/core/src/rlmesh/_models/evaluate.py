@@ -6,14 +6,15 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rlmesh._evaluation.run import Settings, play
+from rlmesh._evaluation.run import play
+from rlmesh._evaluation.settings import Settings
 from rlmesh._models.native import Model
 from rlmesh._models.remote_model import RemoteModel
 from rlmesh._transport.address import tls_for
 from rlmesh.options import TLS
 from rlmesh.results import RunResult
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "evaluate_with"]
 
 
 def evaluate(
@@ -33,6 +34,8 @@ def evaluate(
     hooks: object | None = None,
     journal: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    force_resume: bool = False,
+    run_id: str = "",
     retries: int = 2,
     close_envs: bool = False,
     progress: bool | Callable[[str], object] = False,
@@ -78,7 +81,13 @@ def evaluate(
         hooks: Observers of the run: an object with some of the methods of `rlmesh.Hooks`, or a list
             of such objects.
         journal: File to which each episode is written as soon as it has ended; None: none.
-        resume: Whether to continue from the journal if it exists.
+        resume: Whether to continue from the journal if it exists. A journal of another run is
+            refused: of other seeds, limits, horizon, batch size, validation, model, load arguments,
+            spaces, tags, adapter, instruction or `run_id`.
+        force_resume: Whether to continue from a journal of another run too. The differences are in
+            the journal and in `RunResult.resume_differences`.
+        run_id: Name of the run, such as that of a checkpoint which the model's spec and load
+            arguments do not name; part of the settings that a resumed run must share.
         retries: Number of times that an episode, or an endpoint, is tried again.
         close_envs: Whether to close environments that were passed; those that this call connects to
             are always closed.
@@ -93,9 +102,10 @@ def evaluate(
         ValueError: If an argument is out of range, the model has no text input for the instruction,
             an environment is passed twice, or the endpoints serve different environments.
         FileExistsError: If the journal exists, without `resume`.
+        JournalError: If the journal is that of another run (the message lists what differs), is
+            open in another run, or is no journal.
         RLMeshError: If no environment can be reached, or the model does not fit them.
     """
-    several = isinstance(envs, (list, tuple))
     settings = Settings(
         seeds=seeds,
         max_episodes=max_episodes,
@@ -110,14 +120,22 @@ def evaluate(
         hooks=hooks,
         journal=journal,
         resume=resume,
+        force_resume=force_resume,
+        run_id=run_id,
         retries=retries,
         close_envs=close_envs,
         progress=progress,
     )
-    endpoints = list(envs) if several else [envs]
+    return evaluate_with(model, envs, settings)
+
+
+def evaluate_with(model: Any, envs: Any, settings: Settings) -> RunResult:
+    """Play a run of settings that may have what `evaluate` has no argument for; see `evaluate`."""
+    endpoints = list(envs) if isinstance(envs, (list, tuple)) else [envs]
     if isinstance(model, (str, int)):
-        own = tls_for(model, tls)
-        with RemoteModel(model, token=token, tls=own, connect_timeout=connect_timeout) as served:
+        token, timeout = settings.token, settings.connect_timeout
+        own = tls_for(model, settings.tls)
+        with RemoteModel(model, token=token, tls=own, connect_timeout=timeout) as served:
             return play(served, endpoints, settings)
     evaluable = model if hasattr(model, "policy") and hasattr(model, "_dial") else Model(model)
     return play(evaluable, endpoints, settings)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from rlmesh._evaluation.run import Evaluable, Settings, play
+from rlmesh._evaluation.evaluable import Evaluable
+from rlmesh._evaluation.run import play
+from rlmesh._evaluation.settings import Settings
 from rlmesh._models.session import Session
 from rlmesh.options import TLS
 from rlmesh.results import RunResult
@@ -17,6 +19,9 @@ __all__ = ["PlaysEpisodes"]
 
 class PlaysEpisodes:
     """The base of models that can be run; a subclass is an `Evaluable`."""
+
+    _trusts_entrypoints = False
+    """Whether this process may import the entry points of the model's spec."""
 
     def run(
         self,
@@ -35,6 +40,8 @@ class PlaysEpisodes:
         hooks: object | None = None,
         journal: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        force_resume: bool = False,
+        run_id: str = "",
         progress: bool | Callable[[str], object] = False,
     ) -> RunResult:
         """Play episodes one after another, and return their results.
@@ -62,7 +69,11 @@ class PlaysEpisodes:
             hooks: Observers of the run: an object with some of the methods of `rlmesh.Hooks`, or a
                 list of such objects.
             journal: File to which each episode is written as soon as it has ended; None: none.
-            resume: Whether to continue from the journal if it exists.
+            resume: Whether to continue from the journal if it exists. A journal of other settings
+                is refused.
+            force_resume: Whether to continue from a journal of other settings too; see
+                `rlmesh.evaluate`.
+            run_id: Name of the run, such as that of a checkpoint; see `rlmesh.evaluate`.
             progress: Whether to show how far the run is, or a function that gets it; see
                 `rlmesh.evaluate`.
 
@@ -70,6 +81,7 @@ class PlaysEpisodes:
             RunError: If the run ended early; finished episodes are in its `result`.
             ValueError: If `instruction` is set and the model has no text input.
             FileExistsError: If the journal exists, without `resume`.
+            JournalError: If the journal is that of another run, or is open elsewhere.
             RLMeshError: If the environment cannot be reached, or the model does not fit it.
         """
         return play(
@@ -89,6 +101,8 @@ class PlaysEpisodes:
                 hooks=hooks,
                 journal=journal,
                 resume=resume,
+                force_resume=force_resume,
+                run_id=run_id,
                 progress=progress,
                 is_strict=True,
             ),
@@ -142,6 +156,16 @@ class PlaysEpisodes:
             connect_timeout=connect_timeout,
             execution_horizon=execution_horizon,
         )
+
+    @property
+    def _load_arguments(self) -> Mapping[str, object]:
+        """Arguments that the model was loaded with, for the settings of a run."""
+        return {}
+
+    @property
+    def _server(self) -> str:
+        """Description of the model's server; empty: the model is in this process."""
+        return ""
 
     @property
     def _client_package(self) -> str:

@@ -128,6 +128,11 @@ class RemoteModel(PlaysEpisodes):
         return self._spec
 
     @property
+    def model_spec(self) -> ModelSpec:
+        """The same as `spec`, by the name that a `Model` has it under."""
+        return self._spec
+
+    @property
     def model_id(self) -> str:
         """The model's name."""
         return self._spec.id
@@ -294,6 +299,12 @@ class RemoteModel(PlaysEpisodes):
             execution_horizon=execution_horizon,
             max_batch_size=max_batch_size,
         )
+
+    @property
+    def _server(self) -> str:
+        with self._lock:
+            stubs = list(self._stubs.values())
+        return str(stubs[0]._session.server) if stubs else ""
 
     @property
     def _callbacks(self) -> Callbacks:

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from rlmesh._evaluation.endpoints import sources_of
-from rlmesh._evaluation.run import Evaluable, ModelDialer
+from rlmesh._evaluation.evaluable import Evaluable
+from rlmesh._evaluation.run import ModelDialer
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh.errors import ClosedError, UnsupportedError
 from rlmesh.options import TLS

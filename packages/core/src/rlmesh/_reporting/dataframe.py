@@ -26,6 +26,7 @@ _TYPES = {
     "error_type": "object",
     "started_at": "float64",
     "final_info": "object",
+    "warnings": "object",
 }
 """Types of the columns, independent of the episodes, so that seeds above 2**53 stay exact."""
 
@@ -61,4 +62,5 @@ def _row(episode: EpisodeResult) -> tuple[Any, ...]:
         None if error is None else error.exception_type,
         episode.started_at,
         episode.final_info,
+        dict(episode.warnings),
     )

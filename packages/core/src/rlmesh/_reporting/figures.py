@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from rlmesh._reporting import charts
 from rlmesh._reporting.markup import Element, element
+from rlmesh._reporting.words import SUMS, has_sums
 from rlmesh.results import EpisodeResult, RunResult, Timing
 
 __all__ = ["figure", "figures"]
@@ -45,7 +46,8 @@ def figures(run: RunResult, other: RunResult | None = None) -> list[Element]:
     ]
     times = [bar for name, one in _named(runs) for bar in _times(one, name)]
     if times:
-        found.append(figure("Time", charts.bars(times, STAGES, "seconds"), STAGES))
+        caption = f"Time (parts: {SUMS})" if any(map(has_sums, runs)) else "Time"
+        found.append(figure(caption, charts.bars(times, STAGES, "seconds"), STAGES))
     shares = [share for name, one in _named(runs) for share in _shares(one, name)]
     if shares:
         found.append(figure("Success", charts.shares(shares, "share of successes")))

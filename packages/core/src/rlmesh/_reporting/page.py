@@ -46,6 +46,7 @@ def page(run: RunResult, title: str | None = None, compared: RunResult | None = 
         *_endpoints(run),
         *_episodes(run, MAX_ROWS),
         *_failures(run),
+        *_settings(run, compared),
         *_metadata(run),
         element("footer", f"{_METHODS} Made by rlmesh {__version__}."),
         class_="rlmesh",
@@ -166,6 +167,17 @@ def _failure(episode: EpisodeResult) -> Element:
     summary = element("summary", f"Episode {episode.index}: {kind}{at_path}")
     traceback = element("pre", error.traceback) if error.traceback else None
     return element("details", summary, element("pre", error.message), traceback)
+
+
+def _settings(run: RunResult, other: RunResult | None) -> list[Element]:
+    """Return the settings of a run, and of the run that it is compared with."""
+    runs = {"Settings": run} if other is None else {"Settings of a": run, "Settings of b": other}
+    return [
+        part
+        for title, one in runs.items()
+        if (pairs := words.settings(one))
+        for part in (element("h2", title), _listed(pairs))
+    ]
 
 
 def _metadata(run: RunResult) -> list[Element]:

@@ -9,7 +9,7 @@ main.rlmesh { max-width: 1060px; margin: 0 auto; padding: 24px; }
 .rlmesh h2 { font-size: 1.15em; margin: 32px 0 8px; }
 .rlmesh dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 12px 0; }
 .rlmesh dt, .rlmesh .note, .rlmesh footer { color: #5c6670; }
-.rlmesh dd { margin: 0; overflow-wrap: anywhere; }
+.rlmesh dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
 .rlmesh .charts { display: grid; gap: 20px; }
 .rlmesh .charts { grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); }
 .rlmesh .charts figure { max-width: 560px; }

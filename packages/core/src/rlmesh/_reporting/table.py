@@ -24,7 +24,7 @@ MAX_ROWS = 20
 MAX_CHARACTERS = 60
 """Largest number of characters of a text cell, such as an error's message."""
 
-_GIVING_WAY = ("endpoint", "error")
+_GIVING_WAY = ("endpoint", "warnings", "error")
 """Columns that are shortened to fit a narrow terminal."""
 
 

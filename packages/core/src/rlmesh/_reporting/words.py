@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, fields
 
 from rlmesh._printable import escape_control_chars
-from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult, Timing
+from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult
 
 __all__ = [
     "COLUMNS",
@@ -18,9 +18,14 @@ __all__ = [
     "facts",
     "heading",
     "number",
+    "settings",
+    "warnings",
 ]
 
-COLUMNS = ("#", "seed", "reward", "steps", "end", "success", "seconds", "endpoint", "error")
+COLUMNS = (
+    *("#", "seed", "reward", "steps", "end", "success", "seconds", "endpoint"),
+    *("warnings", "error"),
+)
 """Columns of the table of episodes."""
 
 ENDPOINT_COLUMNS = (
@@ -29,8 +34,11 @@ ENDPOINT_COLUMNS = (
 )
 """Columns of the table of endpoints."""
 
+SUMS = "sums over endpoints and lanes"
+"""Remark on the parts of a run's time, which may therefore exceed its total."""
+
 _UNKNOWN = ""
-_TEXTS = frozenset(("end", "success", "endpoint", "error", "95%"))
+_TEXTS = frozenset(("end", "success", "endpoint", "warnings", "error", "95%"))
 
 
 def is_number(column: str) -> bool:
@@ -56,12 +64,39 @@ def facts(run: RunResult) -> list[tuple[str, str]]:
         found.append(("success", _success(run)))
     found.append(("steps", _steps(run)))
     if run.seconds:
-        found.append(("time", _time(run.timing)))
+        found.append(("time", _time(run)))
     if run.instruction is not None:
         found.append(("instruction", escape_control_chars(run.instruction)))
     if run.started_at:
         found.append(("started", moment(run.started_at)))
+    if run.warnings:
+        found.append(("warnings", warnings(run.warnings)))
+    found += [("resumed with", escape_control_chars(text)) for text in run.resume_differences]
     return found
+
+
+def warnings(counts: Mapping[str, int]) -> str:
+    """Return the number of warnings of each kind as text, such as "2 episode retried"."""
+    words = (f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items())
+    return escape_control_chars(", ".join(words))
+
+
+def settings(run: RunResult) -> list[tuple[str, str]]:
+    """Return the settings of a run as pairs of name and text; those not given are left out."""
+    found = ((f.name, getattr(run.settings, f.name)) for f in fields(run.settings))
+    return [
+        (name.replace("_", " "), escape_control_chars(_setting(value)))
+        for name, value in found
+        if value not in (None, "", (), False) and value != {}
+    ]
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {part}" for name, part in sorted(value.items()))
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return "yes" if value is True else str(value)
 
 
 def _ends(run: RunResult) -> str:
@@ -101,11 +136,20 @@ def _steps(run: RunResult) -> str:
     return f"{run.total_steps}" if math.isnan(rate) else f"{run.total_steps}, {rate:.4g} a second"
 
 
-def _time(timing: Timing) -> str:
+def _time(run: RunResult) -> str:
+    timing = run.timing
     stages = {"predict": timing.predict, "step": timing.step, "wait": timing.wait}
     parts = ", ".join(f"{name} {seconds:.4g} s" for name, seconds in stages.items() if seconds)
     total = f"{timing.total:.4g} s"
-    return f"{total}: {parts}" if parts else total
+    summed = f" ({SUMS})" if has_sums(run) else ""
+    return f"{total}: {parts}{summed}" if parts else total
+
+
+def has_sums(run: RunResult) -> bool:
+    """Return whether the parts of a run's time are sums of what went on at the same time."""
+    timing = run.timing
+    parts = timing.predict + timing.step + timing.wait
+    return parts > timing.total or len(run.by_endpoint()) > 1
 
 
 def moment(unix_time: float) -> str:
@@ -171,5 +215,6 @@ def _cells(episode: EpisodeResult) -> tuple[str, ...]:
         "" if episode.success is None else ("yes" if episode.success else "no"),
         f"{episode.seconds:.4g}" if episode.seconds else "",
         escape_control_chars(episode.endpoint),
+        warnings(episode.warnings),
         "" if episode.error is None else escape_control_chars(episode.error.message),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ from rlmesh._env_host.make_env_host import Pool, make_env_host
 from rlmesh._env_host.servicer_provider import EnvServicerProvider
 from rlmesh._server.base import BaseServer, resolve_server_arguments, transport_capabilities
 from rlmesh._session.session_manager import SessionManager
-from rlmesh._session.versions import this_peer
+from rlmesh._session.versions import this_server
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
 from rlmesh.adapters import EnvTags
@@ -135,7 +134,7 @@ class EnvServer(BaseServer):
             can.add(Capability.PARTIAL_RESET)
         return SessionManager(
             served=self._contract,
-            server=this_peer(socket.gethostname(), frozenset(can)),
+            server=this_server(frozenset(can)),
             terms=SessionTerms(options.grace_period, MAX_MESSAGE_BYTES, options.idle_timeout),
             servicers=EnvServicerProvider(self._env_host),
             codec=EnvWireCodec(self._env_host.backend),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import replace
 from typing import Protocol
 
@@ -12,7 +11,7 @@ from rlmesh._policy.forms import ModelForms
 from rlmesh._policy.offered import OFFERED_KEY
 from rlmesh._server.base import BaseServer, resolve_server_arguments, transport_capabilities
 from rlmesh._session.session_manager import SessionManager
-from rlmesh._session.versions import this_peer
+from rlmesh._session.versions import this_server
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh._wire.model_codec import MODEL_SERVICE, ModelWireCodec
 from rlmesh._wire.spec import SPEC_VERSION
@@ -156,7 +155,7 @@ def _new_manager(
         can.add(Capability.BATCH)
     return SessionManager(
         served=spec,
-        server=this_peer(socket.gethostname(), frozenset(can)),
+        server=this_server(frozenset(can)),
         terms=SessionTerms(options.grace_period, MAX_MESSAGE_BYTES, options.idle_timeout),
         servicers=servicers,
         codec=ModelWireCodec(contract_backend()),

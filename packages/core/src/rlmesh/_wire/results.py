@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Union
+from typing import Any, Union
 
 from google.protobuf import json_format
 from rlmesh_proto.env.v1 import error_pb2
@@ -16,27 +17,33 @@ from rlmesh._wire.enums import EnumMap
 from rlmesh._wire.env_codec import parse_message
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
 from rlmesh._wire.field_writer import varint
+from rlmesh._wire.run_settings import settings_from_wire, settings_to_wire, unsigned, utf8_text
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, RunResult, Timing
-from rlmesh.results._journal_header import JournalHeader
+from rlmesh.results._journal_header import ForcedResume, JournalHeader, RunNotice
 
 __all__ = [
     "CHECKSUM_BYTES",
+    "JournalEntry",
     "Record",
+    "check_keys",
     "checksum",
     "framed",
     "read_record",
     "run_from_bytes",
-    "run_from_json",
+    "run_from_protojson",
     "run_to_bytes",
-    "run_to_json",
+    "run_to_protojson",
     "write_record",
 ]
 
-Record = Union[JournalHeader, EpisodeResult, None]
-"""A record of a journal; None: one of a newer spec."""
+JournalEntry = Union[JournalHeader, EpisodeResult, RunNotice, ForcedResume]
+"""A record of a journal that is written."""
+
+Record = Union[JournalEntry, None]
+"""A record of a journal that is read; None: one of a newer spec."""
 
 CHECKSUM_BYTES = 4
 """What stands behind each record of a journal."""
@@ -66,7 +73,7 @@ def run_to_bytes(run: RunResult, backend: ArrayBackend) -> bytes:
     Raises:
         ValueError: If a number does not fit its field, or metadata has a reserved key.
     """
-    return _run_message(run, backend).SerializeToString()
+    return _run_message(run, backend).SerializeToString(deterministic=True)
 
 
 def run_from_bytes(data: bytes, backend: ArrayBackend) -> RunResult:
@@ -80,12 +87,12 @@ def run_from_bytes(data: bytes, backend: ArrayBackend) -> RunResult:
     return _read_run(message, backend)
 
 
-def run_to_json(run: RunResult, backend: ArrayBackend, indent: int | None) -> str:
+def run_to_protojson(run: RunResult, backend: ArrayBackend, indent: int | None) -> str:
     """Return the `RunResult` in protobuf's JSON; arguments and errors as of `run_to_bytes`."""
     return json_format.MessageToJson(_run_message(run, backend), indent=indent)
 
 
-def run_from_json(text: str | bytes, backend: ArrayBackend) -> RunResult:
+def run_from_protojson(text: str | bytes, backend: ArrayBackend) -> RunResult:
     """Return the run of a `RunResult` in protobuf's JSON; fields of a newer spec are ignored.
 
     Raises:
@@ -104,20 +111,20 @@ def _run_message(run: RunResult, backend: ArrayBackend) -> result_pb2.RunResult:
     encoder = DynamicEncoder(backend)
     for i, episode in enumerate(run.episodes):
         _write_episode(episode, message.episodes.add(), encoder, f"episodes[{i}]")
-    message.model_id = _text(run.model_id)
+    message.model_id = utf8_text(run.model_id)
     # Whatever it was read from: this is the version of the messages that are written here.
     message.spec_version = SPEC_VERSION
     _write_timing(run.timing, message.timing)
     if run.instruction is not None:
-        message.instruction = _text(run.instruction)
+        message.instruction = utf8_text(run.instruction)
     message.started_at = run.started_at
-    reserved = [key for key in run.metadata if _is_reserved(key)]
-    if reserved:
-        words = f"expected keys that do not begin with {RESERVED!r}, got {reserved}"
-        raise ValueError(f"metadata: {words}")
-    message.env_id = _text(run.env_id)
+    check_keys(run.metadata)
+    message.env_id = utf8_text(run.env_id)
     if run.metadata:
         encoder.map(run.metadata, message.metadata, "metadata")
+    settings_to_wire(run.settings, message.settings)
+    _write_counts(run.warnings, message.warnings, "warnings")
+    message.resume_differences.extend(map(utf8_text, run.resume_differences))
     return message
 
 
@@ -145,7 +152,22 @@ def _read_run(message: result_pb2.RunResult, backend: ArrayBackend) -> RunResult
         started_at=message.started_at,
         metadata=metadata,
         spec_version=message.spec_version,
+        settings=settings_from_wire(message.settings),
+        warnings=dict(message.warnings),
+        resume_differences=tuple(message.resume_differences),
     )
+
+
+def check_keys(metadata: Mapping[Any, Any]) -> None:
+    """Refuse the metadata of a run that has keys of the schema's own.
+
+    Raises:
+        ValueError: If a key begins with `RESERVED`.
+    """
+    reserved = [key for key in metadata if _is_reserved(key)]
+    if reserved:
+        words = f"expected keys that do not begin with {RESERVED!r}, got {reserved}"
+        raise ValueError(f"metadata: {words}")
 
 
 def _is_reserved(key: object) -> bool:
@@ -164,23 +186,29 @@ def _common_env_id(episodes: tuple[EpisodeResult, ...]) -> str:
 def _write_episode(
     episode: EpisodeResult, out: result_pb2.EpisodeResult, encoder: DynamicEncoder, path: str
 ) -> None:
-    out.index = _unsigned(episode.index, f"{path}.index")
+    out.index = unsigned(episode.index, f"{path}.index")
     if episode.seed is not None:
-        out.seed = _unsigned(episode.seed, f"{path}.seed")
+        out.seed = unsigned(episode.seed, f"{path}.seed")
     out.reward = float(episode.reward)
-    out.steps = _unsigned(episode.steps, f"{path}.steps")
+    out.steps = unsigned(episode.steps, f"{path}.steps")
     out.end = _ENDS.to_wire(episode.end)
     if episode.success is not None:
         out.success = bool(episode.success)
     _write_timing(episode.timing, out.timing)
-    out.endpoint = _text(episode.endpoint)
-    out.env_id = _text(episode.env_id)
+    out.endpoint = utf8_text(episode.endpoint)
+    out.env_id = utf8_text(episode.env_id)
     if episode.error is not None:
         _write_failure(episode.error, out.error)
     if episode.final_info is not None:
         out.final_info.SetInParent()
         encoder.map(episode.final_info, out.final_info, f"{path}.final_info")
     out.started_at = episode.started_at
+    _write_counts(episode.warnings, out.warnings, f"{path}.warnings")
+
+
+def _write_counts(counts: Mapping[str, int], out: Any, path: str) -> None:
+    for kind, count in counts.items():
+        out[utf8_text(kind)] = unsigned(count, f"{path}[{kind!r}]")
 
 
 def _read_episode(
@@ -208,6 +236,7 @@ def _read_episode(
         error=_read_failure(message.error) if message.HasField("error") else None,
         final_info=info,
         started_at=message.started_at,
+        warnings=dict(message.warnings),
     )
 
 
@@ -240,7 +269,7 @@ def _read_failure(message: error_pb2.Error) -> EpisodeFailure:
 # Records of a journal, each after its length (T-6).
 
 
-def write_record(record: JournalHeader | EpisodeResult, backend: ArrayBackend) -> bytes:
+def write_record(record: JournalEntry, backend: ArrayBackend) -> bytes:
     """Return the bytes of a record, without its length.
 
     Raises:
@@ -249,9 +278,15 @@ def write_record(record: JournalHeader | EpisodeResult, backend: ArrayBackend) -
     message = result_pb2.JournalRecord()
     if isinstance(record, JournalHeader):
         _write_header(record, message.header)
+    elif isinstance(record, RunNotice):
+        message.notice.kind = utf8_text(record.kind)
+        message.notice.count = unsigned(record.count, "count")
+    elif isinstance(record, ForcedResume):
+        message.forced_resume.SetInParent()
+        message.forced_resume.differences.extend(map(utf8_text, record.differences))
     else:
         _write_episode(record, message.episode, DynamicEncoder(backend), "episode")
-    return message.SerializeToString()
+    return message.SerializeToString(deterministic=True)
 
 
 def framed(record: bytes) -> bytes:
@@ -275,17 +310,22 @@ def read_record(data: bytes, backend: ArrayBackend) -> Record:
     kind = message.WhichOneof("record")
     if kind == "episode":
         return _read_episode(message.episode, backend, "episode")
+    if kind == "notice":
+        return RunNotice(message.notice.kind, message.notice.count)
+    if kind == "forced_resume":
+        return ForcedResume(tuple(message.forced_resume.differences))
     return _read_header(message.header) if kind == "header" else None
 
 
 def _write_header(header: JournalHeader, out: result_pb2.JournalHeader) -> None:
     out.spec_version = header.spec_version
-    out.model_id = _text(header.model_id)
-    out.env_ids.extend(map(_text, header.env_ids))
-    out.seeds.extend(_unsigned(seed, f"seeds[{i}]") for i, seed in enumerate(header.seeds))
-    out.episodes = _unsigned(header.episodes, "episodes")
+    out.model_id = utf8_text(header.model_id)
+    out.env_ids.extend(map(utf8_text, header.env_ids))
+    out.seeds.extend(unsigned(seed, f"seeds[{i}]") for i, seed in enumerate(header.seeds))
+    out.episodes = unsigned(header.episodes, "episodes")
     if header.instruction is not None:
-        out.instruction = _text(header.instruction)
+        out.instruction = utf8_text(header.instruction)
+    settings_to_wire(header.settings, out.settings)
     out.SetInParent()
 
 
@@ -297,15 +337,5 @@ def _read_header(message: result_pb2.JournalHeader) -> JournalHeader:
         episodes=message.episodes,
         instruction=message.instruction if message.HasField("instruction") else None,
         spec_version=message.spec_version,
+        settings=settings_from_wire(message.settings),
     )
-
-
-def _unsigned(number: int, path: str) -> int:
-    if not 0 <= number < 2**64:
-        raise ValueError(f"{path}: expected 0 to 2**64 - 1, got {number}")
-    return int(number)
-
-
-def _text(text: str) -> str:
-    """Return `text` as UTF-8 can encode it."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -42,6 +42,7 @@ spec would, and returns the input; `normalization`, `dtype`, `shape` and `histor
 from rlmesh._problem import Problem
 from rlmesh.adapters._adapter import Adapter, Episode
 from rlmesh.adapters._places import tag_problems
+from rlmesh.adapters._plan_text import plan_text
 from rlmesh.adapters._resolve import resolve
 from rlmesh.adapters._spec import (
     DELEGATED,
@@ -85,6 +86,7 @@ __all__ = [
     "Reference",
     "RotationFormat",
     "TaggedLeaf",
+    "plan_text",
     "resolve",
     "spec_problems",
     "tag_problems",

@@ -52,6 +52,11 @@ class Adapter:
         self._action_space = action_space
 
     @property
+    def plan(self) -> Plan | None:
+        """How inputs and outputs are made; None: values pass through unchanged."""
+        return self._plan
+
+    @property
     def writes_instruction(self) -> bool:
         """Whether the model has a text input that an instruction is written into."""
         return self._plan is not None and any(isinstance(i, TextInput) for i in self._plan.inputs)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from rlmesh.results._comparison import Comparison, compare
 from rlmesh.results._episode import EpisodeEnd, EpisodeFailure, EpisodeResult, Timing
 from rlmesh.results._run import RunResult
+from rlmesh.results._settings import RunSettings
 from rlmesh.results._statistics import Interval
+from rlmesh.results._warnings import WarningKind
 
 __all__ = [
     "Comparison",
@@ -14,6 +16,8 @@ __all__ = [
     "EpisodeResult",
     "Interval",
     "RunResult",
+    "RunSettings",
     "Timing",
+    "WarningKind",
     "compare",
 ]

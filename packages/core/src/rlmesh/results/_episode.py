@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from rlmesh.errors import RLMeshError
+from rlmesh.results._frozen_mapping import EMPTY, FrozenMapping
 
 __all__ = ["EpisodeEnd", "EpisodeFailure", "EpisodeResult", "Timing"]
 
@@ -152,6 +153,8 @@ class EpisodeResult:
         error: The error, if `end` is `EpisodeEnd.ERROR`.
         final_info: The info of the last step, if the evaluation keeps it.
         started_at: Unix time of the start, in seconds; 0: not specified.
+        warnings: Number of warnings of each kind (see `WarningKind`) that concern the episode. In a
+            vector, reports of values do not name their lane; only the run counts them.
 
     Raises:
         ValueError: If `seconds` and `timing.total` are both set and differ.
@@ -170,8 +173,10 @@ class EpisodeResult:
     error: EpisodeFailure | None = None
     final_info: Mapping[Any, Any] | None = field(default=None, hash=False)
     started_at: float = 0.0
+    warnings: Mapping[str, int] = EMPTY
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "warnings", FrozenMapping(self.warnings))
         timing = one_time(self.seconds, self.timing)
         object.__setattr__(self, "timing", timing)
         object.__setattr__(self, "seconds", timing.total)

@@ -25,10 +25,18 @@ class ResultFormats(Protocol):
         ...
 
     def to_json(self, run: Any, backend: ArrayBackend, indent: int | None) -> str:
-        """Return the message in protobuf's JSON."""
+        """Return the plain JSON document."""
         ...
 
     def from_json(self, text: str | bytes, backend: ArrayBackend) -> Any:
+        """Return the run of a plain JSON document, or of a message in protobuf's JSON."""
+        ...
+
+    def to_protojson(self, run: Any, backend: ArrayBackend, indent: int | None) -> str:
+        """Return the message in protobuf's JSON."""
+        ...
+
+    def from_protojson(self, text: str | bytes, backend: ArrayBackend) -> Any:
         """Return the run of a message in protobuf's JSON."""
         ...
 

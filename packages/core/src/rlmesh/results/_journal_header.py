@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from rlmesh._version import __version__
+from rlmesh.results._differences import field_differences
 from rlmesh.results._episode import NO_TIME, EpisodeResult
 from rlmesh.results._run import RunResult
+from rlmesh.results._settings import UNKNOWN_SETTINGS, RunSettings
+from rlmesh.results._warnings import summed
 
-__all__ = ["EPISODES_KEY", "JournalHeader", "run_of_journal"]
+__all__ = [
+    "EPISODES_KEY",
+    "ForcedResume",
+    "JournalContent",
+    "JournalHeader",
+    "RunNotice",
+    "run_of_journal",
+]
 
 EPISODES_KEY = "journal.episodes"
 """Key of the metadata of a run from a journal that has the number of episodes of the whole run."""
@@ -26,6 +36,7 @@ class JournalHeader:
         episodes: Number of episodes of the run.
         instruction: Instruction of the run; None: none.
         spec_version: Spec version that the journal is written with, which is that of the package.
+        settings: Settings of the run.
     """
 
     model_id: str = ""
@@ -34,21 +45,59 @@ class JournalHeader:
     episodes: int = 0
     instruction: str | None = None
     spec_version: str = __version__
+    settings: RunSettings = UNKNOWN_SETTINGS
 
     def differences(self, other: JournalHeader) -> Iterator[str]:
         """Yield a text for each field that differs: "episodes: expected 3, got 4".
 
-        `spec_version` is not compared.
+        `spec_version` is not compared, and of `settings` only what decides a score.
         """
-        for field in fields(self):
-            expected, actual = getattr(self, field.name), getattr(other, field.name)
-            if field.name != "spec_version" and expected != actual:
-                yield f"{field.name}: {_told(expected, actual)}"
+        yield from field_differences(self, other, ("spec_version", "settings"))
+        yield from self.settings.differences(other.settings)
 
 
-def run_of_journal(header: JournalHeader, episodes: Sequence[EpisodeResult]) -> RunResult:
+@dataclass(frozen=True)
+class RunNotice:
+    """Warnings of a run that belong to no episode.
+
+    Attributes:
+        kind: Kind of the warnings; see `rlmesh.results.WarningKind`.
+        count: Number of the warnings.
+    """
+
+    kind: str
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class ForcedResume:
+    """A run that was resumed although it differs from the header.
+
+    Attributes:
+        differences: What differs, one text a difference.
+    """
+
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class JournalContent:
+    """The records of a journal after its header, in the order of the file.
+
+    Attributes:
+        episodes: The episodes.
+        notices: The warnings that belong to no episode.
+        resume_differences: The differences of all forced resumptions, each once.
+    """
+
+    episodes: tuple[EpisodeResult, ...] = ()
+    notices: tuple[RunNotice, ...] = ()
+    resume_differences: tuple[str, ...] = ()
+
+
+def run_of_journal(header: JournalHeader, content: JournalContent) -> RunResult:
     """Return the run that a journal has, as far as it was played."""
-    known = {episode.index: episode for episode in episodes}
+    known = {episode.index: episode for episode in content.episodes}
     played = tuple(known[index] for index in sorted(known))
     begun = min((e.started_at for e in played if e.started_at), default=0.0)
     ended = max((e.started_at + e.seconds for e in played if e.started_at), default=0.0)
@@ -62,14 +111,10 @@ def run_of_journal(header: JournalHeader, episodes: Sequence[EpisodeResult]) -> 
         started_at=begun,
         metadata={EPISODES_KEY: header.episodes},
         spec_version=header.spec_version,
+        settings=header.settings,
+        warnings=summed(
+            *(episode.warnings for episode in played),
+            *({notice.kind: notice.count} for notice in content.notices),
+        ),
+        resume_differences=content.resume_differences,
     )
-
-
-def _told(expected: object, actual: object) -> str:
-    """Describe two values that differ; for long tuples, their first difference."""
-    if not isinstance(expected, tuple) or not isinstance(actual, tuple):
-        return f"expected {expected!r}, got {actual!r}"
-    if len(expected) != len(actual):
-        return f"expected {len(expected)} of them, got {len(actual)}"
-    index, a, b = next((i, a, b) for i, (a, b) in enumerate(zip(expected, actual)) if a != b)
-    return f"expected {a!r} at place {index}, got {b!r}"

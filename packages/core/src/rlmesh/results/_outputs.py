@@ -59,10 +59,18 @@ class Outputs:
         return run
 
     def to_json(self, *, indent: int | None = None, backend: ArrayBackend | None = None) -> str:
-        """Return the run as a `rlmesh.proto.eval.v1.RunResult` in protobuf's JSON.
+        """Return the run as a plain JSON document, which `rlmesh eval --json` writes too.
 
-        The conversion is lossless like `to_bytes`, except for NaN payloads, which JSON does not
-        have: a NaN is "NaN".
+        The document is described by `spec/schemas/run_result.schema.json`. It has every field, null
+        for what is missing, the figures of the run in `summary`, and the settings in `settings`.
+        Numbers are numbers. NaN and infinities are null, with "nan", "inf" or "-inf" under the same
+        name in the `non_finite` of their object. An integer above 2**53 - 1, such as a seed, is a
+        text of its hexadecimal digits ("0xffffffffffffffff"), because readers with double precision
+        would change it, and `pandas.read_json` also a text of decimal digits: `int(text, 16)`. In
+        infos and metadata, what JSON lacks (arrays, tuples, bytes, keys that are no texts) is an
+        object with the one key "$rlmesh".
+
+        The conversion is lossless like `to_bytes`, except for NaN payloads, which JSON lacks.
 
         Args:
             indent: Number of spaces by which each level is indented; None: all on one line.
@@ -77,6 +85,42 @@ class Outputs:
     def from_json(
         cls: type[Self], text: str | bytes, *, backend: ArrayBackend | None = None
     ) -> Self:
+        """Return the run in a document of `to_json`, or of `to_protojson`.
+
+        Fields that this version does not know are ignored, and so is `summary`.
+
+        Args:
+            text: The JSON; bytes are UTF-8.
+            backend: As for `from_bytes`.
+
+        Raises:
+            CodecError: If it is neither, has a field of another type (at its `path`), or was
+                written with an incompatible spec version.
+        """
+        run: Self = _readable(formats().from_json(text, backend or NATIVE))
+        return run
+
+    def to_protojson(
+        self, *, indent: int | None = None, backend: ArrayBackend | None = None
+    ) -> str:
+        """Return the run as a `rlmesh.proto.eval.v1.RunResult` in protobuf's JSON.
+
+        The form is for programs with the generated messages: fields at their defaults are absent,
+        64-bit integers are texts, and NaN is "NaN". It is lossless except for NaN payloads.
+
+        Args:
+            indent: Number of spaces by which each level is indented; None: all on one line.
+            backend: As for `to_bytes`.
+
+        Raises:
+            ValueError: As for `to_bytes`.
+        """
+        return formats().to_protojson(self, backend or NATIVE, indent)
+
+    @classmethod
+    def from_protojson(
+        cls: type[Self], text: str | bytes, *, backend: ArrayBackend | None = None
+    ) -> Self:
         """Return the run in a `rlmesh.proto.eval.v1.RunResult` in protobuf's JSON.
 
         Fields that this version does not know are ignored.
@@ -88,7 +132,7 @@ class Outputs:
         Raises:
             CodecError: As for `from_bytes`.
         """
-        run: Self = _readable(formats().from_json(text, backend or NATIVE))
+        run: Self = _readable(formats().from_protojson(text, backend or NATIVE))
         return run
 
     @classmethod
@@ -120,7 +164,8 @@ class Outputs:
 
         Columns: index, seed (nullable UInt64), reward, steps, end (text), success (nullable
         boolean), seconds, predict_seconds, step_seconds, wait_seconds, endpoint, env_id, error and
-        error_type (text; None without an error), started_at (Unix time in seconds), final_info.
+        error_type (text; None without an error), started_at (Unix time in seconds), final_info,
+        warnings (dict of counts by kind).
 
         Raises:
             ImportError: If pandas is not installed.

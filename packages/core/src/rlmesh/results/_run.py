@@ -9,9 +9,12 @@ from typing import Any
 
 from rlmesh._version import __version__
 from rlmesh.results._episode import NO_TIME, EpisodeEnd, EpisodeResult, Timing, one_time
+from rlmesh.results._frozen_mapping import EMPTY, FrozenMapping
 from rlmesh.results._outputs import Outputs
+from rlmesh.results._settings import UNKNOWN_SETTINGS, RunSettings
 from rlmesh.results._statistics import Interval, bootstrap_interval, mean, std, wilson_interval
 from rlmesh.results._success_tally import SuccessTally
+from rlmesh.results._warnings import summed
 
 __all__ = ["RunResult"]
 
@@ -37,6 +40,11 @@ class RunResult(Outputs):
         metadata: Anything that the user added. Keys that begin with "rlmesh." are reserved.
         spec_version: Spec version that the run was written with, which is that of the package
             unless it was read from elsewhere.
+        settings: What the score depends on, and what the run was played with.
+        warnings: Number of warnings of each kind (see `WarningKind`), those of the episodes
+            included.
+        resume_differences: Differences from the journal that `force_resume=True` has accepted, one
+            text each; the episodes are then of more than one configuration. Empty: none.
 
     Raises:
         ValueError: If `seconds` and `timing.total` are both set and differ.
@@ -51,8 +59,12 @@ class RunResult(Outputs):
     started_at: float = 0.0
     metadata: Mapping[Any, Any] = field(default_factory=dict, hash=False)
     spec_version: str = __version__
+    settings: RunSettings = UNKNOWN_SETTINGS
+    warnings: Mapping[str, int] = EMPTY
+    resume_differences: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "warnings", FrozenMapping(self.warnings))
         timing = one_time(self.seconds, self.timing)
         object.__setattr__(self, "timing", timing)
         object.__setattr__(self, "seconds", timing.total)
@@ -90,9 +102,10 @@ class RunResult(Outputs):
         """Return the confidence interval of the mean reward, by the bootstrap.
 
         The interval is the bias-corrected and accelerated one (BCa) of B. Efron and R. J.
-        Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter 14, by 2,000
-        samples of a generator with a fixed seed, so that equal rewards have equal intervals on
-        every machine. Above 10,000 episodes it is BCa's closed form, that chapter's ABC interval.
+        Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter 14. It is
+        computed for all samples at once instead of for some that are drawn, so that equal rewards
+        have equal intervals. Above 10,000 episodes it is BCa's closed form, that chapter's ABC
+        interval.
 
         The method assumes that episodes are independent. With fewer than about 10 episodes, it
         covers the mean less often than `confidence`.
@@ -170,8 +183,9 @@ class RunResult(Outputs):
 
         Returns:
             A dict from endpoint to run, in the order of their first episodes. A part's `timing` is
-            the sum of that of its episodes (in seconds), and its `started_at` that of its first
-            one; the other attributes are those of the whole run.
+            the sum of that of its episodes (in seconds), its `started_at` that of its first one,
+            and its `warnings` those of its episodes; the other attributes are those of the whole
+            run.
         """
         parts: dict[str, list[EpisodeResult]] = {}
         for episode in self.episodes:
@@ -189,4 +203,5 @@ class RunResult(Outputs):
             seconds=timing.total,
             timing=timing,
             started_at=min(starts, default=0.0),
+            warnings=summed(*(episode.warnings for episode in episodes)),
         )

@@ -119,11 +119,28 @@ class PeerInfo(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class SoftwareEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     SPEC_VERSION_FIELD_NUMBER: builtins.int
     SPEC_DIGEST_FIELD_NUMBER: builtins.int
     IMPLEMENTATION_FIELD_NUMBER: builtins.int
     CAPABILITIES_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
+    SOFTWARE_FIELD_NUMBER: builtins.int
     spec_version: builtins.str
     """The spec version it was built from ("1.0.0", "1.0.0rc1")."""
     spec_digest: builtins.str
@@ -138,6 +155,10 @@ class PeerInfo(google.protobuf.message.Message):
     def capabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Capability.ValueType]:
         """What it can do."""
 
+    @property
+    def software(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Versions of the software that it runs on, by name ("python", "numpy"); may be empty (E-9)."""
+
     def __init__(
         self,
         *,
@@ -146,8 +167,9 @@ class PeerInfo(google.protobuf.message.Message):
         implementation: builtins.str = ...,
         capabilities: collections.abc.Iterable[global___Capability.ValueType] | None = ...,
         name: builtins.str = ...,
+        software: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "implementation", b"implementation", "name", b"name", "spec_digest", b"spec_digest", "spec_version", b"spec_version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "implementation", b"implementation", "name", b"name", "software", b"software", "spec_digest", b"spec_digest", "spec_version", b"spec_version"]) -> None: ...
 
 global___PeerInfo = PeerInfo
 

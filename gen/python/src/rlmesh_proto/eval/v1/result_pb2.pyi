@@ -89,6 +89,22 @@ class EpisodeResult(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class WarningsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.int
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.int = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     INDEX_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
     REWARD_FIELD_NUMBER: builtins.int
@@ -101,6 +117,7 @@ class EpisodeResult(google.protobuf.message.Message):
     ERROR_FIELD_NUMBER: builtins.int
     FINAL_INFO_FIELD_NUMBER: builtins.int
     STARTED_AT_FIELD_NUMBER: builtins.int
+    WARNINGS_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Place of the episode in the run's order of seeds, from 0."""
     seed: builtins.int
@@ -131,6 +148,10 @@ class EpisodeResult(google.protobuf.message.Message):
     def final_info(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
         """The info of its last step, where the evaluation keeps it."""
 
+    @property
+    def warnings(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
+        """Number of warnings of each kind that concern the episode (T-8)."""
+
     def __init__(
         self,
         *,
@@ -146,9 +167,10 @@ class EpisodeResult(google.protobuf.message.Message):
         error: rlmesh_proto.env.v1.error_pb2.Error | None = ...,
         final_info: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
         started_at: builtins.float = ...,
+        warnings: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_seed", b"_seed", "_success", b"_success", "error", b"error", "final_info", b"final_info", "seed", b"seed", "success", b"success", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "_success", b"_success", "end", b"end", "endpoint", b"endpoint", "env_id", b"env_id", "error", b"error", "final_info", b"final_info", "index", b"index", "reward", b"reward", "seed", b"seed", "started_at", b"started_at", "steps", b"steps", "success", b"success", "timing", b"timing"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "_success", b"_success", "end", b"end", "endpoint", b"endpoint", "env_id", b"env_id", "error", b"error", "final_info", b"final_info", "index", b"index", "reward", b"reward", "seed", b"seed", "started_at", b"started_at", "steps", b"steps", "success", b"success", "timing", b"timing", "warnings", b"warnings"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
     @typing.overload
@@ -157,10 +179,157 @@ class EpisodeResult(google.protobuf.message.Message):
 global___EpisodeResult = EpisodeResult
 
 @typing.final
+class RunSettings(google.protobuf.message.Message):
+    """What the score of a run depends on, and what the run was played with (T-7)."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class LoadArgumentsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    @typing.final
+    class VersionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    EXECUTION_HORIZON_FIELD_NUMBER: builtins.int
+    MAX_BATCH_SIZE_FIELD_NUMBER: builtins.int
+    MAX_EPISODE_STEPS_FIELD_NUMBER: builtins.int
+    MAX_EPISODE_SECONDS_FIELD_NUMBER: builtins.int
+    SEEDED_FIELD_NUMBER: builtins.int
+    VALIDATION_FIELD_NUMBER: builtins.int
+    RUN_ID_FIELD_NUMBER: builtins.int
+    LOAD_ARGUMENTS_FIELD_NUMBER: builtins.int
+    MODEL_DIGEST_FIELD_NUMBER: builtins.int
+    SPACES_DIGEST_FIELD_NUMBER: builtins.int
+    TAGS_DIGEST_FIELD_NUMBER: builtins.int
+    ADAPTER_PLAN_FIELD_NUMBER: builtins.int
+    VERSIONS_FIELD_NUMBER: builtins.int
+    ENV_SERVERS_FIELD_NUMBER: builtins.int
+    MODEL_SERVER_FIELD_NUMBER: builtins.int
+    COMMAND_FIELD_NUMBER: builtins.int
+    execution_horizon: builtins.int
+    """Actions of each chunk that are taken before the model is asked again. Absent: not given."""
+    max_batch_size: builtins.int
+    """Largest number of observations of one forward pass. Absent: no limit."""
+    max_episode_steps: builtins.int
+    """Steps after which an episode is cut. Absent: no limit."""
+    max_episode_seconds: builtins.float
+    """Seconds after which an episode is cut. Absent: no limit."""
+    seeded: builtins.bool
+    """The run was given seeds."""
+    run_id: builtins.str
+    """A name that the user gave to the run, such as that of a checkpoint. Empty: none."""
+    model_digest: builtins.str
+    """Digest of the model's spec (T-7). Empty: not known."""
+    spaces_digest: builtins.str
+    """Digest of the environment's two spaces (T-7). Empty: not known."""
+    tags_digest: builtins.str
+    """Digest of the environment's tags (T-7). Empty: it has none."""
+    adapter_plan: builtins.str
+    """How the adapter makes inputs of observations and actions of outputs, one a line. Empty: there is
+    no adapter, or it is not known to the evaluation.
+    """
+    model_server: builtins.str
+    """PeerInfo.implementation of the model's server. Empty: the model was not served."""
+    @property
+    def validation(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Levels of validation of values, each once and sorted ("warn")."""
+
+    @property
+    def load_arguments(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Arguments that the model was loaded with, as texts that are the same in every process."""
+
+    @property
+    def versions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Versions of the software of the evaluation by name ("python")."""
+
+    @property
+    def env_servers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """PeerInfo.implementation of the environments' servers, each once and sorted."""
+
+    @property
+    def command(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Words of the command line, less what is secret. Empty: the run was not started by one."""
+
+    def __init__(
+        self,
+        *,
+        execution_horizon: builtins.int | None = ...,
+        max_batch_size: builtins.int | None = ...,
+        max_episode_steps: builtins.int | None = ...,
+        max_episode_seconds: builtins.float | None = ...,
+        seeded: builtins.bool = ...,
+        validation: collections.abc.Iterable[builtins.str] | None = ...,
+        run_id: builtins.str = ...,
+        load_arguments: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        model_digest: builtins.str = ...,
+        spaces_digest: builtins.str = ...,
+        tags_digest: builtins.str = ...,
+        adapter_plan: builtins.str = ...,
+        versions: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        env_servers: collections.abc.Iterable[builtins.str] | None = ...,
+        model_server: builtins.str = ...,
+        command: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "execution_horizon", b"execution_horizon", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "adapter_plan", b"adapter_plan", "command", b"command", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "tags_digest", b"tags_digest", "validation", b"validation", "versions", b"versions"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_execution_horizon", b"_execution_horizon"]) -> typing.Literal["execution_horizon"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_batch_size", b"_max_batch_size"]) -> typing.Literal["max_batch_size"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_episode_seconds", b"_max_episode_seconds"]) -> typing.Literal["max_episode_seconds"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_episode_steps", b"_max_episode_steps"]) -> typing.Literal["max_episode_steps"] | None: ...
+
+global___RunSettings = RunSettings
+
+@typing.final
 class RunResult(google.protobuf.message.Message):
     """What one run gave."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class WarningsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.int
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.int = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
     EPISODES_FIELD_NUMBER: builtins.int
     MODEL_ID_FIELD_NUMBER: builtins.int
@@ -170,6 +339,9 @@ class RunResult(google.protobuf.message.Message):
     STARTED_AT_FIELD_NUMBER: builtins.int
     METADATA_FIELD_NUMBER: builtins.int
     ENV_ID_FIELD_NUMBER: builtins.int
+    SETTINGS_FIELD_NUMBER: builtins.int
+    WARNINGS_FIELD_NUMBER: builtins.int
+    RESUME_DIFFERENCES_FIELD_NUMBER: builtins.int
     model_id: builtins.str
     """The model's name."""
     spec_version: builtins.str
@@ -194,6 +366,18 @@ class RunResult(google.protobuf.message.Message):
     def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
         """Anything that the user added."""
 
+    @property
+    def settings(self) -> global___RunSettings:
+        """What it was played with. Absent: not known."""
+
+    @property
+    def warnings(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
+        """Number of warnings of each kind, those of the episodes included (T-8)."""
+
+    @property
+    def resume_differences(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What differed from the journal when the run was resumed nevertheless, one text a difference."""
+
     def __init__(
         self,
         *,
@@ -205,9 +389,12 @@ class RunResult(google.protobuf.message.Message):
         started_at: builtins.float = ...,
         metadata: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
         env_id: builtins.str | None = ...,
+        settings: global___RunSettings | None = ...,
+        warnings: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
+        resume_differences: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "instruction", b"instruction", "metadata", b"metadata", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "episodes", b"episodes", "instruction", b"instruction", "metadata", b"metadata", "model_id", b"model_id", "spec_version", b"spec_version", "started_at", b"started_at", "timing", b"timing"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "instruction", b"instruction", "metadata", b"metadata", "settings", b"settings", "timing", b"timing"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "episodes", b"episodes", "instruction", b"instruction", "metadata", b"metadata", "model_id", b"model_id", "resume_differences", b"resume_differences", "settings", b"settings", "spec_version", b"spec_version", "started_at", b"started_at", "timing", b"timing", "warnings", b"warnings"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_env_id", b"_env_id"]) -> typing.Literal["env_id"] | None: ...
     @typing.overload
@@ -225,6 +412,8 @@ class JournalRecord(google.protobuf.message.Message):
 
     HEADER_FIELD_NUMBER: builtins.int
     EPISODE_FIELD_NUMBER: builtins.int
+    NOTICE_FIELD_NUMBER: builtins.int
+    FORCED_RESUME_FIELD_NUMBER: builtins.int
     @property
     def header(self) -> global___JournalHeader:
         """The first record: what the run is."""
@@ -233,21 +422,73 @@ class JournalRecord(google.protobuf.message.Message):
     def episode(self) -> global___EpisodeResult:
         """An episode has ended."""
 
+    @property
+    def notice(self) -> global___RunNotice:
+        """Something has happened that belongs to no episode."""
+
+    @property
+    def forced_resume(self) -> global___ForcedResume:
+        """The run was resumed although it differs from the header."""
+
     def __init__(
         self,
         *,
         header: global___JournalHeader | None = ...,
         episode: global___EpisodeResult | None = ...,
+        notice: global___RunNotice | None = ...,
+        forced_resume: global___ForcedResume | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["episode", b"episode", "header", b"header", "record", b"record"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["episode", b"episode", "header", b"header", "record", b"record"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["record", b"record"]) -> typing.Literal["header", "episode"] | None: ...
+    def HasField(self, field_name: typing.Literal["episode", b"episode", "forced_resume", b"forced_resume", "header", b"header", "notice", b"notice", "record", b"record"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["episode", b"episode", "forced_resume", b"forced_resume", "header", b"header", "notice", b"notice", "record", b"record"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["record", b"record"]) -> typing.Literal["header", "episode", "notice", "forced_resume"] | None: ...
 
 global___JournalRecord = JournalRecord
 
 @typing.final
+class RunNotice(google.protobuf.message.Message):
+    """Warnings of a run that belong to no episode."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    kind: builtins.str
+    """Kind of the warnings (T-8)."""
+    count: builtins.int
+    """Number of the warnings."""
+    def __init__(
+        self,
+        *,
+        kind: builtins.str = ...,
+        count: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["count", b"count", "kind", b"kind"]) -> None: ...
+
+global___RunNotice = RunNotice
+
+@typing.final
+class ForcedResume(google.protobuf.message.Message):
+    """A run that was resumed although it differs from the header of its journal."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DIFFERENCES_FIELD_NUMBER: builtins.int
+    @property
+    def differences(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What differs, one text a difference ("max_episode_steps: expected 10, got 20")."""
+
+    def __init__(
+        self,
+        *,
+        differences: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["differences", b"differences"]) -> None: ...
+
+global___ForcedResume = ForcedResume
+
+@typing.final
 class JournalHeader(google.protobuf.message.Message):
-    """What a journal is the journal of; a run resumes only from a journal with an equal header."""
+    """What a journal is the journal of; a run resumes only from a journal with an equal header (T-7)."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -257,6 +498,7 @@ class JournalHeader(google.protobuf.message.Message):
     SEEDS_FIELD_NUMBER: builtins.int
     EPISODES_FIELD_NUMBER: builtins.int
     INSTRUCTION_FIELD_NUMBER: builtins.int
+    SETTINGS_FIELD_NUMBER: builtins.int
     spec_version: builtins.str
     """The spec version that the message was written with."""
     model_id: builtins.str
@@ -273,6 +515,10 @@ class JournalHeader(google.protobuf.message.Message):
     def seeds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Seeds of the run in order; empty where it has none."""
 
+    @property
+    def settings(self) -> global___RunSettings:
+        """What the run is played with. Absent: not known."""
+
     def __init__(
         self,
         *,
@@ -282,9 +528,10 @@ class JournalHeader(google.protobuf.message.Message):
         seeds: collections.abc.Iterable[builtins.int] | None = ...,
         episodes: builtins.int = ...,
         instruction: builtins.str | None = ...,
+        settings: global___RunSettings | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_instruction", b"_instruction", "instruction", b"instruction"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_instruction", b"_instruction", "env_ids", b"env_ids", "episodes", b"episodes", "instruction", b"instruction", "model_id", b"model_id", "seeds", b"seeds", "spec_version", b"spec_version"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_instruction", b"_instruction", "instruction", b"instruction", "settings", b"settings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_instruction", b"_instruction", "env_ids", b"env_ids", "episodes", b"episodes", "instruction", b"instruction", "model_id", b"model_id", "seeds", b"seeds", "settings", b"settings", "spec_version", b"spec_version"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_instruction", b"_instruction"]) -> typing.Literal["instruction"] | None: ...
 
 global___JournalHeader = JournalHeader

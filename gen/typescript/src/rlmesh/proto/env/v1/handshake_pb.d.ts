@@ -51,6 +51,13 @@ export declare type PeerInfo = Message<"rlmesh.proto.env.v1.PeerInfo"> & {
    * @generated from field: string name = 5;
    */
   name: string;
+
+  /**
+   * Versions of the software that it runs on, by name ("python", "numpy"); may be empty (E-9).
+   *
+   * @generated from field: map<string, string> software = 6;
+   */
+  software: { [key: string]: string };
 };
 
 /**

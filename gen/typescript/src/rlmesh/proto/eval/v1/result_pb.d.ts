@@ -142,6 +142,13 @@ export declare type EpisodeResult = Message<"rlmesh.proto.eval.v1.EpisodeResult"
    * @generated from field: double started_at = 12;
    */
   startedAt: number;
+
+  /**
+   * Number of warnings of each kind that concern the episode (T-8).
+   *
+   * @generated from field: map<string, uint64> warnings = 13;
+   */
+  warnings: { [key: string]: bigint };
 };
 
 /**
@@ -149,6 +156,132 @@ export declare type EpisodeResult = Message<"rlmesh.proto.eval.v1.EpisodeResult"
  * Use `create(EpisodeResultSchema)` to create a new message.
  */
 export declare const EpisodeResultSchema: GenMessage<EpisodeResult>;
+
+/**
+ * What the score of a run depends on, and what the run was played with (T-7).
+ *
+ * @generated from message rlmesh.proto.eval.v1.RunSettings
+ */
+export declare type RunSettings = Message<"rlmesh.proto.eval.v1.RunSettings"> & {
+  /**
+   * Actions of each chunk that are taken before the model is asked again. Absent: not given.
+   *
+   * @generated from field: optional uint64 execution_horizon = 1;
+   */
+  executionHorizon?: bigint | undefined;
+
+  /**
+   * Largest number of observations of one forward pass. Absent: no limit.
+   *
+   * @generated from field: optional uint64 max_batch_size = 2;
+   */
+  maxBatchSize?: bigint | undefined;
+
+  /**
+   * Steps after which an episode is cut. Absent: no limit.
+   *
+   * @generated from field: optional uint64 max_episode_steps = 3;
+   */
+  maxEpisodeSteps?: bigint | undefined;
+
+  /**
+   * Seconds after which an episode is cut. Absent: no limit.
+   *
+   * @generated from field: optional double max_episode_seconds = 4;
+   */
+  maxEpisodeSeconds?: number | undefined;
+
+  /**
+   * The run was given seeds.
+   *
+   * @generated from field: bool seeded = 5;
+   */
+  seeded: boolean;
+
+  /**
+   * Levels of validation of values, each once and sorted ("warn").
+   *
+   * @generated from field: repeated string validation = 6;
+   */
+  validation: string[];
+
+  /**
+   * A name that the user gave to the run, such as that of a checkpoint. Empty: none.
+   *
+   * @generated from field: string run_id = 7;
+   */
+  runId: string;
+
+  /**
+   * Arguments that the model was loaded with, as texts that are the same in every process.
+   *
+   * @generated from field: map<string, string> load_arguments = 8;
+   */
+  loadArguments: { [key: string]: string };
+
+  /**
+   * Digest of the model's spec (T-7). Empty: not known.
+   *
+   * @generated from field: string model_digest = 9;
+   */
+  modelDigest: string;
+
+  /**
+   * Digest of the environment's two spaces (T-7). Empty: not known.
+   *
+   * @generated from field: string spaces_digest = 10;
+   */
+  spacesDigest: string;
+
+  /**
+   * Digest of the environment's tags (T-7). Empty: it has none.
+   *
+   * @generated from field: string tags_digest = 11;
+   */
+  tagsDigest: string;
+
+  /**
+   * How the adapter makes inputs of observations and actions of outputs, one a line. Empty: there is
+   * no adapter, or it is not known to the evaluation.
+   *
+   * @generated from field: string adapter_plan = 12;
+   */
+  adapterPlan: string;
+
+  /**
+   * Versions of the software of the evaluation by name ("python").
+   *
+   * @generated from field: map<string, string> versions = 13;
+   */
+  versions: { [key: string]: string };
+
+  /**
+   * PeerInfo.implementation of the environments' servers, each once and sorted.
+   *
+   * @generated from field: repeated string env_servers = 14;
+   */
+  envServers: string[];
+
+  /**
+   * PeerInfo.implementation of the model's server. Empty: the model was not served.
+   *
+   * @generated from field: string model_server = 15;
+   */
+  modelServer: string;
+
+  /**
+   * Words of the command line, less what is secret. Empty: the run was not started by one.
+   *
+   * @generated from field: repeated string command = 16;
+   */
+  command: string[];
+};
+
+/**
+ * Describes the message rlmesh.proto.eval.v1.RunSettings.
+ * Use `create(RunSettingsSchema)` to create a new message.
+ */
+export declare const RunSettingsSchema: GenMessage<RunSettings>;
 
 /**
  * What one run gave.
@@ -212,6 +345,27 @@ export declare type RunResult = Message<"rlmesh.proto.eval.v1.RunResult"> & {
    * @generated from field: optional string env_id = 8;
    */
   envId?: string | undefined;
+
+  /**
+   * What it was played with. Absent: not known.
+   *
+   * @generated from field: rlmesh.proto.eval.v1.RunSettings settings = 9;
+   */
+  settings?: RunSettings | undefined;
+
+  /**
+   * Number of warnings of each kind, those of the episodes included (T-8).
+   *
+   * @generated from field: map<string, uint64> warnings = 10;
+   */
+  warnings: { [key: string]: bigint };
+
+  /**
+   * What differed from the journal when the run was resumed nevertheless, one text a difference.
+   *
+   * @generated from field: repeated string resume_differences = 11;
+   */
+  resumeDifferences: string[];
 };
 
 /**
@@ -248,6 +402,22 @@ export declare type JournalRecord = Message<"rlmesh.proto.eval.v1.JournalRecord"
      */
     value: EpisodeResult;
     case: "episode";
+  } | {
+    /**
+     * Something has happened that belongs to no episode.
+     *
+     * @generated from field: rlmesh.proto.eval.v1.RunNotice notice = 3;
+     */
+    value: RunNotice;
+    case: "notice";
+  } | {
+    /**
+     * The run was resumed although it differs from the header.
+     *
+     * @generated from field: rlmesh.proto.eval.v1.ForcedResume forced_resume = 4;
+     */
+    value: ForcedResume;
+    case: "forcedResume";
   } | { case: undefined; value?: undefined };
 };
 
@@ -258,7 +428,54 @@ export declare type JournalRecord = Message<"rlmesh.proto.eval.v1.JournalRecord"
 export declare const JournalRecordSchema: GenMessage<JournalRecord>;
 
 /**
- * What a journal is the journal of; a run resumes only from a journal with an equal header.
+ * Warnings of a run that belong to no episode.
+ *
+ * @generated from message rlmesh.proto.eval.v1.RunNotice
+ */
+export declare type RunNotice = Message<"rlmesh.proto.eval.v1.RunNotice"> & {
+  /**
+   * Kind of the warnings (T-8).
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * Number of the warnings.
+   *
+   * @generated from field: uint64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message rlmesh.proto.eval.v1.RunNotice.
+ * Use `create(RunNoticeSchema)` to create a new message.
+ */
+export declare const RunNoticeSchema: GenMessage<RunNotice>;
+
+/**
+ * A run that was resumed although it differs from the header of its journal.
+ *
+ * @generated from message rlmesh.proto.eval.v1.ForcedResume
+ */
+export declare type ForcedResume = Message<"rlmesh.proto.eval.v1.ForcedResume"> & {
+  /**
+   * What differs, one text a difference ("max_episode_steps: expected 10, got 20").
+   *
+   * @generated from field: repeated string differences = 1;
+   */
+  differences: string[];
+};
+
+/**
+ * Describes the message rlmesh.proto.eval.v1.ForcedResume.
+ * Use `create(ForcedResumeSchema)` to create a new message.
+ */
+export declare const ForcedResumeSchema: GenMessage<ForcedResume>;
+
+/**
+ * What a journal is the journal of; a run resumes only from a journal with an equal header (T-7).
  *
  * @generated from message rlmesh.proto.eval.v1.JournalHeader
  */
@@ -304,6 +521,13 @@ export declare type JournalHeader = Message<"rlmesh.proto.eval.v1.JournalHeader"
    * @generated from field: optional string instruction = 6;
    */
   instruction?: string | undefined;
+
+  /**
+   * What the run is played with. Absent: not known.
+   *
+   * @generated from field: rlmesh.proto.eval.v1.RunSettings settings = 7;
+   */
+  settings?: RunSettings | undefined;
 };
 
 /**

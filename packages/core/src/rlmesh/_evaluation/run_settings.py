@@ -1,0 +1,100 @@
+"""`run_settings`: the settings that a run records of its model, its endpoints and this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rlmesh._evaluation.endpoints import EndpointFacts
+from rlmesh._evaluation.evaluable import Evaluable
+from rlmesh._evaluation.settings import Settings
+from rlmesh._session.versions import loaded_versions
+from rlmesh._version import __version__
+from rlmesh._wire.run_settings import model_digest, spaces_digest, tags_digest
+from rlmesh.adapters import Adaptation, plan_text, resolve
+from rlmesh.errors import AdapterError
+from rlmesh.results import RunSettings
+from rlmesh.results._settings import HIDDEN
+from rlmesh.specs import EnvContract
+
+__all__ = ["run_settings", "stable_text"]
+
+_SECRETS = ("key", "token", "secret", "password")
+"""Ends of the names of arguments that a result, which may be published, must not have."""
+
+
+def run_settings(
+    model: Evaluable,
+    contract: EnvContract,
+    endpoints: Sequence[EndpointFacts],
+    settings: Settings,
+) -> RunSettings:
+    """Return the settings of a run.
+
+    Args:
+        model: The model.
+        contract: Contract of the environment.
+        endpoints: Facts about the endpoints that have opened.
+        settings: Arguments of the run.
+
+    Raises:
+        CodecError: If the model's spec breaks a rule of the contract.
+    """
+    arguments = {**model._load_arguments, **settings.load_arguments}
+    return RunSettings(
+        execution_horizon=settings.execution_horizon,
+        max_batch_size=settings.max_batch_size,
+        max_episode_steps=settings.max_episode_steps,
+        max_episode_seconds=settings.max_episode_seconds,
+        seeded=settings.seeds is not None,
+        validation=tuple(sorted({facts.validation for facts in endpoints})),
+        run_id=settings.run_id,
+        load_arguments={
+            str(name): HIDDEN if str(name).lower().endswith(_SECRETS) else stable_text(value)
+            for name, value in arguments.items()
+        },
+        model_digest=model_digest(model.model_spec),
+        spaces_digest=spaces_digest(contract),
+        tags_digest=tags_digest(contract.tags),
+        adapter_plan=_adapter_plan(model, contract),
+        versions={"rlmesh": __version__, **loaded_versions(model._backend.name)},
+        env_servers=tuple(sorted({facts.server for facts in endpoints if facts.server})),
+        model_server=model._server,
+        command=settings.command,
+    )
+
+
+def _adapter_plan(model: Evaluable, contract: EnvContract) -> str:
+    spec = model.model_spec
+    if spec.adaptation is not Adaptation.RESOLVED:
+        return ""
+    try:
+        adapter = resolve(
+            contract, spec, backend=model._backend, trust_entrypoints=model._trusts_entrypoints
+        )
+    except AdapterError:
+        # Only the server of a model may import its entry points.
+        return ""
+    return plan_text(adapter)
+
+
+def stable_text(value: Any) -> str:
+    """Return a text for a value that is the same in every process.
+
+    Plain values are written as Python writes them, dicts sorted by their keys and paths as texts.
+    Of any other object only its type is known: its repr may contain an address in memory.
+    """
+    if value is None or type(value) in (bool, int, float, str, bytes):
+        return repr(value)
+    if isinstance(value, os.PathLike):
+        return repr(os.fspath(value))
+    if isinstance(value, Mapping):
+        items = sorted((stable_text(key), stable_text(part)) for key, part in value.items())
+        return f"{{{', '.join(f'{key}: {part}' for key, part in items)}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(stable_text, value))}]"
+    if isinstance(value, (set, frozenset)):
+        return f"{{{', '.join(sorted(map(stable_text, value)))}}}"
+    kind = value if isinstance(value, type) else type(value)
+    return f"<{kind.__module__}.{kind.__qualname__}>"

@@ -1,0 +1,85 @@
+"""`Settings`: the arguments of a run."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rlmesh._evaluation.progress_report import Progress
+from rlmesh.options import TLS
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Arguments of a run; see `rlmesh.evaluate`.
+
+    Attributes:
+        load_arguments: Arguments that the model was made with, besides those that it names itself.
+        command: Words of the command line, without secrets; empty: there is none.
+        is_endless: Whether to play until interrupted.
+        is_strict: Whether the first failure of an environment or endpoint ends the run.
+    """
+
+    seeds: Sequence[int] | None = None
+    max_episodes: int | None = None
+    instruction: str | None = None
+    token: str = ""
+    tls: TLS | None = None
+    connect_timeout: float = 10.0
+    max_batch_size: int | None = None
+    execution_horizon: int | None = None
+    max_episode_steps: int | None = None
+    max_episode_seconds: float | None = None
+    hooks: object | None = None
+    journal: str | os.PathLike[str] | None = None
+    resume: bool = False
+    force_resume: bool = False
+    run_id: str = ""
+    command: tuple[str, ...] = ()
+    load_arguments: Mapping[str, object] = field(default_factory=dict)
+    retries: int = 2
+    close_envs: bool = False
+    progress: Progress = False
+    is_endless: bool = False
+    is_strict: bool = False
+
+    def __post_init__(self) -> None:
+        if self.seeds is not None:
+            object.__setattr__(self, "seeds", _checked(self.seeds))
+        if self.max_episodes is not None and operator.index(self.max_episodes) < 0:
+            raise ValueError(f"max_episodes is {self.max_episodes}, below 0")
+        if self.retries < 0:
+            raise ValueError(f"retries is {self.retries}, below 0")
+        if self.resume and self.journal is None:
+            raise ValueError("resume=True needs the journal= of the run that is to go on")
+        if self.force_resume and not self.resume:
+            raise ValueError("force_resume=True needs resume=True and the journal= of the run")
+        if not isinstance(self.run_id, str):
+            raise TypeError(f"expected a str as run_id, got {type(self.run_id).__name__}")
+
+    @property
+    def count(self) -> int | None:
+        """Number of episodes; None: endless."""
+        if self.is_endless:
+            return None
+        if self.max_episodes is not None:
+            return self.max_episodes
+        return 1 if self.seeds is None else len(self.seeds)
+
+
+def _checked(seeds: Iterable[int]) -> tuple[int, ...]:
+    """Return seeds as Python integers.
+
+    Raises:
+        TypeError: If a seed is not an integer.
+        ValueError: If a seed does not fit the field of results and messages.
+    """
+    numbers = tuple(map(operator.index, seeds))
+    for i, seed in enumerate(numbers):
+        if not 0 <= seed < 2**64:
+            raise ValueError(f"expected seeds from 0 to 2**64 - 1, but seeds[{i}] is {seed}")
+    return numbers

@@ -1,0 +1,198 @@
+"""A run as a plain JSON document (spec/schemas/run_result.schema.json).
+
+Every field is there; what is missing is null. A number is a number: NaN and infinities, which JSON
+does not have, are null, with the fact beside them in `non_finite`. An integer above 2**53 - 1,
+which readers with double precision would change, is a text of its hexadecimal digits ("0x..."):
+`pandas.read_json` would change a text of decimal digits to a float.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields
+from typing import Any
+
+from rlmesh._version import __version__
+from rlmesh._wire.dynamic import DynamicEncoder
+from rlmesh._wire.info_json import MAX_EXACT, info_to_json
+from rlmesh._wire.results import check_keys
+from rlmesh._wire.run_settings import unsigned, utf8_text
+from rlmesh.backends import ArrayBackend
+from rlmesh.results import (
+    EpisodeEnd,
+    EpisodeFailure,
+    EpisodeResult,
+    Interval,
+    RunResult,
+    RunSettings,
+    Timing,
+)
+
+__all__ = ["CONFIDENCE", "SCHEMA_VERSION", "json_text"]
+
+SCHEMA_VERSION = 1
+"""Version of the document; it rises when a field is removed, renamed or given another meaning."""
+
+CONFIDENCE = 0.95
+"""Probability with which an interval of the summary covers its quantity."""
+
+
+def json_text(run: RunResult, backend: ArrayBackend, indent: int | None) -> str:
+    """Return the document of a run; see `RunResult.to_json`."""
+    return json.dumps(_document(run, backend), indent=indent, allow_nan=False)
+
+
+def _document(run: RunResult, backend: ArrayBackend) -> dict[str, Any]:
+    check_keys(run.metadata)
+    encoder = DynamicEncoder(backend)
+    facts = _Facts()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "spec_version": __version__,
+        "model_id": _text(run.model_id),
+        "env_id": _text(run.env_id),
+        "instruction": None if run.instruction is None else utf8_text(run.instruction),
+        "started_at": facts.time("started_at", run.started_at),
+        **_timing(run.timing, facts),
+        "non_finite": facts.non_finite,
+        "summary": _summary(run),
+        "settings": _settings(run.settings),
+        "warnings": _counts(run.warnings, "warnings"),
+        "resume_differences": list(map(utf8_text, run.resume_differences)),
+        "metadata": info_to_json(run.metadata, encoder, "metadata"),
+        "episodes": [
+            _episode(episode, encoder, f"episodes[{i}]") for i, episode in enumerate(run.episodes)
+        ],
+    }
+
+
+class _Facts:
+    """Numbers of one object of the document; those that are not finite are noted by name."""
+
+    def __init__(self) -> None:
+        self.non_finite: dict[str, str] = {}
+
+    def number(self, name: str, value: float) -> float | None:
+        """Return a number as JSON has it: null, and noted, if it is not finite."""
+        number = float(value)
+        if math.isfinite(number):
+            return number
+        self.non_finite[name] = repr(number)
+        return None
+
+    def time(self, name: str, value: float) -> float | None:
+        """Return a Unix time; 0 means that it is not known, and is null."""
+        missing = value == 0 and math.copysign(1.0, value) > 0
+        return None if missing else self.number(name, value)
+
+
+def _timing(timing: Timing, facts: _Facts) -> dict[str, float | None]:
+    return {
+        "seconds": facts.number("seconds", timing.total),
+        "predict_seconds": facts.number("predict_seconds", timing.predict),
+        "step_seconds": facts.number("step_seconds", timing.step),
+        "wait_seconds": facts.number("wait_seconds", timing.wait),
+    }
+
+
+def _summary(run: RunResult) -> dict[str, Any]:
+    facts = _Facts()
+    return {
+        "confidence": CONFIDENCE,
+        **_figures(run, facts),
+        "total_steps": _integer(run.total_steps),
+        "steps_per_second": facts.number("steps_per_second", run.steps_per_second),
+        "ends": {end.value: run.ends.get(end, 0) for end in EpisodeEnd},
+        "warnings": _counts(run.warnings, "warnings"),
+        "non_finite": facts.non_finite,
+        "without_errors": _apart(run.without_errors()),
+    }
+
+
+def _apart(run: RunResult) -> dict[str, Any]:
+    facts = _Facts()
+    return {**_figures(run, facts), "non_finite": facts.non_finite}
+
+
+def _figures(run: RunResult, facts: _Facts) -> dict[str, Any]:
+    successes, trials = run.success_counts
+    reported = run.success_rate is not None
+    return {
+        "episodes": len(run.episodes),
+        "mean_reward": facts.number("mean_reward", run.mean_reward),
+        "std_reward": facts.number("std_reward", run.std_reward),
+        "reward_interval": _ends(run.reward_interval(CONFIDENCE)),
+        "success_rate": run.success_rate,
+        "successes": successes if reported else None,
+        "success_trials": trials if reported else None,
+        "success_interval": _ends(run.success_interval(CONFIDENCE)),
+    }
+
+
+def _ends(interval: Interval | None) -> list[float] | None:
+    """Return the two ends; null if the interval cannot be estimated."""
+    known = interval is not None and all(map(math.isfinite, interval))
+    return list(interval) if interval is not None and known else None
+
+
+def _settings(settings: RunSettings) -> dict[str, Any]:
+    facts = _Facts()
+    found: dict[str, Any] = {}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, bool) or value is None:
+            found[field.name] = value
+        elif isinstance(value, str):
+            found[field.name] = _text(value)
+        elif isinstance(value, tuple):
+            found[field.name] = list(map(utf8_text, value))
+        elif isinstance(value, float):
+            found[field.name] = facts.number(field.name, value)
+        elif isinstance(value, int):
+            found[field.name] = _integer(unsigned(value, f"settings.{field.name}"))
+        else:
+            found[field.name] = {utf8_text(k): utf8_text(v) for k, v in value.items()}
+    return {**found, "non_finite": facts.non_finite}
+
+
+def _episode(episode: EpisodeResult, encoder: DynamicEncoder, path: str) -> dict[str, Any]:
+    facts = _Facts()
+    seed, info = episode.seed, episode.final_info
+    return {
+        "index": _integer(unsigned(episode.index, f"{path}.index")),
+        "seed": None if seed is None else _integer(unsigned(seed, f"{path}.seed")),
+        "reward": facts.number("reward", episode.reward),
+        "steps": _integer(unsigned(episode.steps, f"{path}.steps")),
+        "end": episode.end.value,
+        "success": None if episode.success is None else bool(episode.success),
+        **_timing(episode.timing, facts),
+        "endpoint": _text(episode.endpoint),
+        "env_id": _text(episode.env_id),
+        "started_at": facts.time("started_at", episode.started_at),
+        "error": None if episode.error is None else _failure(episode.error),
+        "warnings": _counts(episode.warnings, f"{path}.warnings"),
+        "final_info": None if info is None else info_to_json(info, encoder, f"{path}.final_info"),
+        "non_finite": facts.non_finite,
+    }
+
+
+def _failure(failure: EpisodeFailure) -> dict[str, Any]:
+    facts = ((field.name, getattr(failure, field.name)) for field in fields(failure))
+    return {name: _text(value) if isinstance(value, str) else value for name, value in facts}
+
+
+def _counts(counts: Any, path: str) -> dict[str, Any]:
+    return {
+        utf8_text(kind): _integer(unsigned(count, f"{path}[{kind!r}]"))
+        for kind, count in sorted(counts.items())
+    }
+
+
+def _integer(number: int) -> int | str:
+    return number if abs(number) <= MAX_EXACT else hex(number)
+
+
+def _text(text: str) -> str | None:
+    """Return a text that is empty if it is missing."""
+    return utf8_text(text) or None

@@ -1,0 +1,82 @@
+"""`RunSettings`: what the score of a run depends on, and what the run was played with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+
+from rlmesh.results._differences import field_differences
+from rlmesh.results._frozen_mapping import EMPTY, FrozenMapping
+
+__all__ = ["HIDDEN", "UNKNOWN_SETTINGS", "RunSettings"]
+
+_RECORDED = frozenset(("versions", "env_servers", "model_server", "command"))
+"""Fields that do not decide whether a run may be resumed: another version of a library would
+otherwise discard the finished episodes."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What the score of a run depends on, and what the run was played with.
+
+    The instruction is `RunResult.instruction`. A digest is the SHA-256, in hexadecimal, of the
+    message of CONTRACT.md, T-7; it is the same in every process and on every platform.
+
+    Attributes:
+        execution_horizon: Number of actions of each chunk that are taken before the model is asked
+            again; None: not given.
+        max_batch_size: Largest number of observations of one forward pass; None: no limit.
+        max_episode_steps: Number of steps after which an episode is cut; None: no limit.
+        max_episode_seconds: Seconds after which an episode is cut; None: no limit.
+        seeded: Whether the run was given seeds.
+        validation: Levels of validation of the environments' clients, each once and sorted.
+        run_id: Name that the user gave to the run, such as that of a checkpoint; empty: none.
+        load_arguments: Arguments that the model was loaded with (`load_kwargs`, `artifacts` and the
+            arguments of `rlmesh eval --model-kwargs`), as texts; "***" for a name that ends in key,
+            token, secret or password.
+        model_digest: Digest of the model's spec, without its spec version and metadata.
+        spaces_digest: Digest of the observation space and the action space.
+        tags_digest: Digest of the environment's tags; empty: it has none.
+        adapter_plan: How the adapter makes inputs and actions, one a line; empty: there is no
+            adapter, or it cannot be resolved in this process.
+        versions: Versions of the software in the process of the evaluation, by name.
+        env_servers: Implementations of the environments' servers with the versions of their
+            software, each once and sorted: "rlmesh-core/1.0.0 (numpy 2.1.0, python 3.11.9)".
+        model_server: The same of the model's server; empty: the model was not served.
+        command: Words of the command line, without secrets but with addresses; empty: the run was
+            started by a program.
+    """
+
+    execution_horizon: int | None = None
+    max_batch_size: int | None = None
+    max_episode_steps: int | None = None
+    max_episode_seconds: float | None = None
+    seeded: bool = False
+    validation: tuple[str, ...] = ()
+    run_id: str = ""
+    load_arguments: Mapping[str, str] = EMPTY
+    model_digest: str = ""
+    spaces_digest: str = ""
+    tags_digest: str = ""
+    adapter_plan: str = ""
+    versions: Mapping[str, str] = EMPTY
+    env_servers: tuple[str, ...] = ()
+    model_server: str = ""
+    command: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Mapping):
+                object.__setattr__(self, field.name, FrozenMapping(value))
+
+    def differences(self, other: RunSettings) -> Iterator[str]:
+        """Yield a text for each field that differs and decides whether a run may be resumed."""
+        return field_differences(self, other, _RECORDED)
+
+
+HIDDEN = "***"
+"""Text in place of a secret."""
+
+UNKNOWN_SETTINGS = RunSettings()
+"""The settings of a run that was stored without settings."""
