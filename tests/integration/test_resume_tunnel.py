@@ -38,9 +38,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "frames"])
-def test_a_tunnel_that_restarts_is_waited_for(
-    scheme: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tunnel_that_restarts_is_waited_for(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rlmesh._client.transport_choice.TRANSPORTS", ())
     with EnvServer(CounterEnv(), f"{scheme}://127.0.0.1:0") as server:
         first = Proxy(server.address)
