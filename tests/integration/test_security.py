@@ -77,7 +77,9 @@ def test_nothing_from_the_wire_is_run() -> None:
 
 def is_our_own(name: str) -> bool:
     """Whether it is a function of RLMesh with a name that is like one of those."""
-    return name.split(".")[-1].startswith(("compile_", "_compile_", "evaluate", "_evaluate"))
+    return name.split(".")[-1].startswith(
+        ("compile_", "_compile_", "evaluate", "_evaluate", "executes_")
+    )
 
 
 @pytest.mark.own_transport

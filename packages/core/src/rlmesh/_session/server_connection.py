@@ -55,6 +55,9 @@ class ServerConnection:
         describes: Whether the connection may ask for a description in place of a session (B-15).
         ended: Returns whether the client's process is known to have ended.
         dismiss: Ends the stream with a last frame, from another thread; None: `cut` is called.
+
+    Attributes:
+        interrupted: Answer to a request whose call Ctrl-C has interrupted; empty: none was.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class ServerConnection:
         self._cut = cut
         self._allocate = allocate
         self._session: ServerSession | None = None
+        self.interrupted: Frame = b""
 
     def cut(self) -> None:
         """End the stream; see `ClientLink.cut`."""
@@ -186,7 +190,7 @@ class ServerConnection:
             # again must get an answer to it, not an error about its sequence number.
             message = "the server was stopped during this call"
             stopped = m.Failure(m.ErrorCode.SHUTTING_DOWN, message, session_closed=True)
-            session.kept = self._manager.write(sequence, stopped)
+            session.kept = self.interrupted = self._manager.write(sequence, stopped)
             raise
         over = isinstance(body, m.Close) or (isinstance(reply, m.Failure) and reply.session_closed)
         return Answer(session.kept, over)

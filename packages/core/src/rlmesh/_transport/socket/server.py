@@ -44,6 +44,11 @@ class _Connection(Protocol):
         """Frame that ends a stream that waits for a request; empty: none."""
         ...
 
+    @property
+    def interrupted(self) -> Frame:
+        """Answer to a request whose call was interrupted; empty: none was."""
+        ...
+
     def lost(self) -> None:
         """Release what the connection holds, because it has ended."""
         ...
@@ -97,7 +102,7 @@ class FramesServer:
         self._listener.close()
         with self._changed:
             for stream in self._streams:
-                if not stream.begun:
+                if not stream.has_asked:
                     stream.cancel()
             self._changed.wait_for(lambda: not self._streams, grace)
             streams = list(self._streams)
@@ -180,7 +185,7 @@ class _Stream:
         ended: Callable[..., None],
     ) -> None:
         self.ending = False
-        self.begun = False
+        self.has_asked = False
         self._frames = frames
         self._ended = ended
         self._connection = connect(
@@ -196,6 +201,7 @@ class _Stream:
         """Answer the first frame; whether the session goes on here."""
         try:
             first = self._frames.receive_first()
+            self.has_asked = True
             # The answer may take long, if the client waits for an environment or one is made.
             self._frames.welcomed()
             answer = self._connection.exchange(first)
@@ -204,7 +210,6 @@ class _Stream:
             if answer.last:
                 self._frames.finish()
             going_on = not answer.last
-            self.begun = True
         except (FramesEnded, OSError):
             going_on = False
         if not going_on:
@@ -233,6 +238,12 @@ class _Stream:
             if farewell := self._connection.farewell:
                 with contextlib.suppress(OSError):
                     send(farewell)
+        except BaseException:
+            # Ctrl-C has interrupted the call, which the end of the connection does not show.
+            if answered := self._connection.interrupted:
+                with contextlib.suppress(OSError):
+                    send(answered)
+            raise
         finally:
             self._end()
 
