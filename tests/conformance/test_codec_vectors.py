@@ -13,7 +13,7 @@ from rlmesh._codec import SpaceCodec
 from rlmesh._wire.dynamic import DynamicEncoder, dynamic_from_wire
 from rlmesh._wire.spaces import space_from_wire, space_to_wire
 from rlmesh.backends import NATIVE, ArrayBackend
-from rlmesh.errors import CodecError, InvalidValueError
+from rlmesh.errors import CodecError, InvalidValueError, NewerSpecError
 from rlmesh.spaces import Space
 from tests.conformance import vectors
 from tests.conformance.native_values import (
@@ -32,6 +32,15 @@ BACKENDS: list[ArrayBackend] = [NATIVE] if NUMPY is None else [NATIVE, NUMPY]
 
 def read_space(proto: bytes) -> Space[Any]:
     return space_from_wire(space_pb2.Space.FromString(proto))
+
+
+def assert_rule(error: Exception, broken: vectors.Broken) -> None:
+    """Check that the refusal has the id of the rule, once; protobuf itself checks those of §1."""
+    if isinstance(error, CodecError):
+        assert error.rule == broken.contract
+        assert str(error).count(f"{error.rule}: ") == 1
+    else:
+        assert broken.contract.startswith("G-")
 
 
 def assert_path(error: Exception, root: str, broken: vectors.Broken) -> None:
@@ -61,6 +70,9 @@ def test_a_space_that_breaks_a_rule_is_refused_with_its_path(
     with pytest.raises((CodecError, DecodeError)) as caught:
         read_space(case.space_proto)
     assert_path(caught.value, "space", case.broken)
+    assert_rule(caught.value, case.broken)
+    unsupported = case.broken.code == "ERROR_CODE_UNSUPPORTED"
+    assert isinstance(caught.value, NewerSpecError) == unsupported
 
 
 @pytest.mark.parametrize("case", vectors.value_cases(), ids=lambda c: c.name)
@@ -171,3 +183,4 @@ def test_a_dynamic_value_that_breaks_a_rule_is_refused_with_its_path(
     with pytest.raises((CodecError, DecodeError)) as caught:
         dynamic_from_wire(value_pb2.DynamicValue.FromString(case.proto), NATIVE, "info")
     assert_path(caught.value, "info", case.broken)
+    assert_rule(caught.value, case.broken)

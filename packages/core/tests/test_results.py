@@ -288,7 +288,7 @@ def stored(changes: Mapping[str, Any]) -> str:
         (stored({"episodes": [{"end": 9}]}), r"episodes\[0\]\.end: .* number 9"),
         (
             stored({"episodes": [{"end": 1, "finalInfo": {"entries": [{"name": "k"}]}}]}),
-            r"episodes\[0\]\.final_info\['k'\]: a value has no kind",
+            r"episodes\[0\]\.final_info\['k'\]: D-6: an entry of a map has no value",
         ),
         (stored({"episodes": 3}), "not a RunResult"),
         (stored({"episodes": [{"index": -1}]}), "not a RunResult"),

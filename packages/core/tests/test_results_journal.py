@@ -162,7 +162,7 @@ def framed(record: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (framed(b"\xff\xff"), "a record is broken: not a .*JournalRecord"),
+        (framed(b"\xff\xff"), "a record is broken: G-1: not a .*JournalRecord"),
         (framed(b"\x12\x00"), "a record is broken: episode.end: "),
         (b"\xff" * 10, "expected the length of a record"),
         (b"\x80\x80\x80\x80\x04", "a record has 1073741824 bytes, more than any may have"),

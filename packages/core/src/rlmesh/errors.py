@@ -130,12 +130,15 @@ class SpaceError(RLMeshError, ValueError):
 
     Attributes:
         path: Path within the space, as an expression ("observation['camera']"); empty at the root.
+        rule: Id of the rule of CONTRACT.md that is broken ("S-6"); empty: that of the space's
+            family.
     """
 
     path: str
+    rule: str
 
-    def __init__(self, message: str | BaseException, *, path: str = "") -> None:
-        super().__init__(f"{path}: {message}" if path else message, path=path)
+    def __init__(self, message: str | BaseException, *, path: str = "", rule: str = "") -> None:
+        super().__init__(f"{path}: {message}" if path else message, path=path, rule=rule)
 
 
 class InvalidValueError(RLMeshError, ValueError):
@@ -190,18 +193,25 @@ class CodecError(RLMeshError, ValueError):
     """
 
     path: str
-    rule: str = ""
+    rule: str
     expected: str = ""
     actual: str = ""
 
-    def __init__(self, message: str | BaseException, *, path: str = "") -> None:
-        super().__init__(f"{path}: {message}" if path else message, path=path)
+    def __init__(self, message: str | BaseException, *, path: str = "", rule: str = "") -> None:
+        text = f"{rule}: {message}" if rule else message
+        super().__init__(f"{path}: {text}" if path else text, path=path, rule=rule)
 
     @classmethod
     def of_rule(cls, rule: str, expected: str, actual: str, *, path: str = "") -> CodecError:
         """Return the error for a broken rule, with its id and facts in the message."""
-        error = cls(f"{rule}: expected {expected}, got {actual}", path=path)
-        error.rule, error.expected, error.actual = rule, expected, actual
+        error = cls(f"expected {expected}, got {actual}", path=path, rule=rule)
+        error.expected, error.actual = expected, actual
+        return error
+
+    def at(self, path: str) -> CodecError:
+        """Return the same error, which has no path, at a path."""
+        error = type(self)(self.message, path=path)
+        error.rule, error.expected, error.actual = self.rule, self.expected, self.actual
         return error
 
 

@@ -273,7 +273,7 @@ class EnvStub:
         self, done: m.StepDone, observed: bool = True
     ) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
         if done.lanes is None:
-            raise CodecError("the step of a vector has come without rewards and flags")
+            raise CodecError("the step of a vector has come without rewards and flags", rule="L-3")
         rewards, terminated, truncated = self._lanes.arrays(done.lanes)
         final = self._final_info(done)
         observation = self._decode(done.observation) if observed else None
@@ -353,7 +353,8 @@ class EnvStub:
         mask = self._lanes.mask_array(done.final_mask, FINAL_MASK_KEY)
         count = done.final.batch_size or 0
         if count != sum(done.final_mask):
-            raise CodecError(f"{count} final observations for {sum(done.final_mask)} lanes")
+            words = f"{count} final observations for {sum(done.final_mask)} lanes"
+            raise CodecError(words, path="final_observations", rule="L-6")
         values = iter(self._observation.decode_values(done.final.slabs, count))
         lanes = [next(values) if here else None for here in done.final_mask]
         array = self._backend.from_dynamic(DynamicArray(None, (len(lanes),), None, lanes))

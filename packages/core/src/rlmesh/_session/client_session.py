@@ -130,14 +130,15 @@ class ClientSession:
         self.not_moved = ""
         opened = self._open()
         if opened.received:
-            words = f"H-6: a new session has received 0 requests, not {opened.received}"
-            raise self._ended(CodecError(words, path="received_sequence"))
+            words = f"a new session has received 0 requests, not {opened.received}"
+            raise self._ended(CodecError(words, path="received_sequence", rule="H-6"))
         self.id = opened.session_id
         self.server = opened.server
         self.terms = opened.terms
         self._key = opened.resume_key
         if opened.served is None:
-            raise self._ended(CodecError("H-6: the answer to a handshake has no contract or spec"))
+            words = "the answer to a handshake has no contract or spec"
+            raise self._ended(CodecError(words, rule="H-6"))
         self.served: Any = opened.served
         self._go_on(opened)
         OPEN_SESSIONS.add(self)
@@ -170,7 +171,7 @@ class ClientSession:
         if isinstance(reply, m.Failure):
             self._raise(reply, self.address)
         if not isinstance(reply, m.Opened):
-            raise CodecError(f"H-6: expected an open, got {kind_of(reply)}")
+            raise CodecError(f"expected an open, got {kind_of(reply)}", rule="H-6")
         check_version(SPEC_VERSION, reply.server.spec_version, self.address)
         return reply
 
@@ -305,7 +306,8 @@ class ClientSession:
             kind = kind_of(reply)
             raise self._ended(
                 CodecError(
-                    f"Q-2: request {sequence} was answered with {kind} to request {answered}"
+                    f"request {sequence} was answered with {kind} to request {answered}",
+                    rule="Q-2",
                 )
             )
         return reply
@@ -383,7 +385,8 @@ class ClientSession:
         timeout = self._open_terms.timeout if left is None else min(left, self._open_terms.timeout)
         opened = self._handshake(m.Open(self._client, resume), timeout)
         if opened.received not in (self._sequence, self._sequence - 1):
-            raise CodecError(f"the server has received {opened.received}, which was not sent")
+            words = f"the server has received {opened.received}, which was not sent"
+            raise CodecError(words, rule="R-10")
         self._key = opened.resume_key or self._key
         seconds = self._clock.monotonic() - begun
         level, words = self._losses.level_of_return(seconds), "%s: resumed after %.2f s, attempt %d"

@@ -55,12 +55,12 @@ def attribute_request_readers(backend: ArrayBackend) -> dict[str, Callable[[Any]
         kwargs = map_from_wire(message.kwargs, backend, "kwargs")
         entries = len(message.kwargs.entries)
         if len(kwargs) != entries or not all(isinstance(key, str) for key in kwargs):
-            raise CodecError("a keyword repeats, or is not a string", path="kwargs")
+            raise CodecError("a keyword repeats, or is not a string", path="kwargs", rule="N-11")
         return m.Call(_name(message), tuple(args), kwargs)
 
     def set_attribute(message: env_pb2.SetAttributeRequest) -> m.SetAttribute:
         if not message.HasField("value"):
-            raise CodecError("there is no value to set", path="value")
+            raise CodecError("there is no value to set", path="value", rule="G-8")
         return m.SetAttribute(_name(message), dynamic_from_wire(message.value, backend, "value"))
 
     return {
@@ -73,7 +73,7 @@ def attribute_request_readers(backend: ArrayBackend) -> dict[str, Callable[[Any]
 def _name(message: Any) -> str:
     name: str = message.name
     if not name or len(name.encode()) > MAX_NAME_BYTES:
-        raise CodecError("a name is empty or too long", path="name")
+        raise CodecError("a name is empty or too long", path="name", rule="N-11")
     return name
 
 

@@ -94,17 +94,19 @@ def contract_from_wire(message: contract_pb2.EnvContract, backend: ArrayBackend)
     """
     if message.num_envs < 1 or (message.num_envs > 1 and not message.vector):
         words = f"num_envs is {message.num_envs} with vector={message.vector}"
-        raise CodecError(words, path="num_envs")
+        raise CodecError(words, path="num_envs", rule="L-1")
     if message.num_envs > MAX_LANES:
         words = f"a vector has {message.num_envs} lanes; the limit is {MAX_LANES}"
-        raise CodecError(words, path="num_envs")
+        raise CodecError(words, path="num_envs", rule="M-1")
     for space in ("observation_space", "action_space"):
         if not message.HasField(space):
-            raise CodecError("T-3: a contract has two spaces, and this one is missing", path=space)
+            words = "a contract has two spaces, and this one is missing"
+            raise CodecError(words, path=space, rule="T-3")
     if not message.id:
-        raise CodecError("T-3: a contract has an id, and this one has none", path="id")
+        raise CodecError("a contract has an id, and this one has none", path="id", rule="T-3")
     if len(set(message.exposed)) < len(message.exposed):
-        raise CodecError("T-3: the exposed names are distinct; one stands twice", path="exposed")
+        words = "the exposed names are distinct; one stands twice"
+        raise CodecError(words, path="exposed", rule="T-3")
     observation = space_from_wire(message.observation_space, "observation_space")
     action = space_from_wire(message.action_space, "action_space")
     mode = _AUTORESET.read(message.autoreset_mode, AutoresetMode.NEXT_STEP, "autoreset_mode")

@@ -77,7 +77,7 @@ def read_key(key: Any, is_array: Callable[[object], bool], parts: Parts, depth: 
     if key is None or type(key) in (bool, float):
         return key
     if type(key) not in LEAF_WRITERS and is_array(key):
-        raise BrokenRule(f"no key of the wire holds a {type(key).__name__}")
+        raise BrokenRule(f"no key of the wire holds a {type(key).__name__}", "D-8")
     plain = plain_leaf(key)
     if isinstance(plain, str):
         check_text(plain)

@@ -31,7 +31,7 @@ def plain_leaf(value: Any) -> Any:
         return int.__int__(value)
     if issubclass(kind, float):
         return float.__float__(value)
-    raise BrokenRule(f"no wire type holds a {type(value).__name__}")
+    raise BrokenRule(f"no wire type holds a {type(value).__name__}", "D-8")
 
 
 def check_text(text: str) -> None:
@@ -40,7 +40,7 @@ def check_text(text: str) -> None:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise BrokenRule("no wire type holds a str with a lone surrogate") from None
+            raise BrokenRule("no wire type holds a str with a lone surrogate", "D-8") from None
 
 
 def _write_text(text: str, out: _DynamicValue) -> None:

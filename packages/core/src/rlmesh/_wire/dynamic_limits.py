@@ -52,12 +52,14 @@ class BrokenRule(Exception):
 
     Attributes:
         reason: What is wrong, in words.
+        rule: Id of the rule of CONTRACT.md.
         steps: Keys and indices from the place outwards.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, rule: str) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.rule = rule
         self.steps: list[str | int] = []
 
 
@@ -73,9 +75,9 @@ class Parts:
     def count(self, more: int, noun: str) -> None:
         """Check how many parts one value, and all of them, have, before any is read or written."""
         if more > MAX_PARTS:
-            raise BrokenRule(f"{noun} has {more} parts; the limit is {MAX_PARTS}")
+            raise BrokenRule(f"{noun} has {more} parts; the limit is {MAX_PARTS}", "M-1")
         if self._values + more > MAX_VALUES:
-            raise BrokenRule(f"there are more values than the limit of {MAX_VALUES}")
+            raise BrokenRule(f"there are more values than the limit of {MAX_VALUES}", "M-1")
         self._values += more
 
     def count_empty(self, shape: Sequence[int]) -> None:
@@ -84,20 +86,22 @@ class Parts:
             return
         more = math.prod(shape[: shape.index(0)])
         if self._empty + more > MAX_EMPTY_LISTS:
-            raise BrokenRule(f"arrays without elements become more than {MAX_EMPTY_LISTS} lists")
+            message = f"arrays without elements become more than {MAX_EMPTY_LISTS} lists"
+            raise BrokenRule(message, "M-8")
         self._empty += more
 
 
 def check_depth(depth: int) -> None:
     """Check at which depth a value stands."""
     if depth > MAX_DEPTH:
-        raise BrokenRule(f"a value is nested deeper than {MAX_DEPTH} levels")
+        raise BrokenRule(f"a value is nested deeper than {MAX_DEPTH} levels", "D-7")
 
 
 def check_integer(size: int) -> None:
     """Check the bytes of an integer."""
     if not 0 < size <= MAX_INTEGER_BYTES:
-        raise BrokenRule(f"an integer has {size} bytes instead of 1 to {MAX_INTEGER_BYTES}")
+        rule = "M-1" if size else "D-2"
+        raise BrokenRule(f"an integer has {size} bytes instead of 1 to {MAX_INTEGER_BYTES}", rule)
 
 
 def check_key(key: object) -> None:
@@ -106,7 +110,8 @@ def check_key(key: object) -> None:
         return  # No character has more than four bytes.
     size = len(key.encode()) if isinstance(key, str) else len(key)
     if size > MAX_KEY_BYTES:
-        raise BrokenRule(f"the key of a map has {size} bytes; the limit is {MAX_KEY_BYTES}")
+        message = f"the key of a map has {size} bytes; the limit is {MAX_KEY_BYTES}"
+        raise BrokenRule(message, "M-1")
 
 
 def key_identity(key: object) -> object:
@@ -116,31 +121,34 @@ def key_identity(key: object) -> object:
     return (_NAN, struct.pack("<d", key)) if isinstance(key, float) and key != key else key
 
 
-def check_numbers_shape(extents: Sequence[int]) -> None:
+def check_numbers_shape(extents: Sequence[int], itemsize: int) -> None:
     """Check the shape of an array of numbers."""
-    _check_shape(extents, MAX_ELEMENTS)
+    _check_shape(extents, MAX_ELEMENTS, itemsize)
 
 
 def check_objects_shape(extents: Sequence[int], count: int) -> None:
     """Check the shape of an array of `count` values of any kind."""
-    _check_shape(extents, MAX_PARTS)
+    _check_shape(extents, MAX_PARTS, 1)
     if count != math.prod(extents):
-        raise BrokenRule(f"an array of shape {tuple(extents)} has {count} elements")
+        raise BrokenRule(f"an array of shape {tuple(extents)} has {count} elements", "D-5")
 
 
-def _check_shape(extents: Sequence[int], most: int) -> None:
+def _check_shape(extents: Sequence[int], most: int, itemsize: int) -> None:
     """Check that a shape is within the limits; an extent of 0 does not excuse the others."""
-    if len(extents) > MAX_DIMENSIONS or math.prod(max(n, 1) for n in extents) > most:
+    count = math.prod(max(n, 1) for n in extents)
+    if len(extents) > MAX_DIMENSIONS or count > most:
         message = f"{len(extents)} dimensions, {tuple(extents[:8])}"
         raise BrokenRule(
             f"a shape of {message}, is over the limit of {MAX_DIMENSIONS} dimensions and {most} "
-            f"elements"
+            f"elements",
+            "M-6" if count * itemsize >= 2**63 else "M-1",
         )
 
 
-def check_data(data: bytes, element: DType, count: int, noun: str) -> None:
-    """Check the bytes of `count` elements."""
+def check_data(data: bytes, element: DType, count: int, noun: str, rule: str = "D-5") -> None:
+    """Check the bytes of `count` elements; `rule` is that of their number."""
     if len(data) != count * element.itemsize:
-        raise BrokenRule(f"{noun} has {len(data)} bytes instead of {count * element.itemsize}")
+        message = f"{noun} has {len(data)} bytes instead of {count * element.itemsize}"
+        raise BrokenRule(message, rule)
     if element.kind == "b" and data.translate(None, b"\0\1"):
-        raise BrokenRule(f"{noun} has a bool that is neither 0 nor 1")
+        raise BrokenRule(f"{noun} has a bool that is neither 0 nor 1", "D-5")

@@ -9,7 +9,7 @@ from typing import Any
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._wire.bounded_repr import bounded_repr
-from rlmesh._wire.dtypes import dtype_from_wire
+from rlmesh._wire.dtypes import known_dtype, unknown_dtype
 from rlmesh._wire.dynamic_limits import (
     BrokenRule,
     Parts,
@@ -64,7 +64,8 @@ def dynamic_from_wire(message: _DynamicValue, backend: ArrayBackend, root: str =
 
 
 def _at(error: BrokenRule, root: str) -> CodecError:
-    return CodecError(error.reason, path=root + path_text(error.steps[::-1]))
+    path = root + path_text(error.steps[::-1])
+    return CodecError(error.reason, path=path, rule=error.rule)
 
 
 class _Reader:
@@ -82,7 +83,7 @@ class _Reader:
         """Return the value of a message."""
         kind = message.WhichOneof("kind")
         if kind is None:
-            raise BrokenRule("a value has no kind (or one of a newer spec)")
+            raise BrokenRule("a value has no kind (or one of a newer spec)", "D-1")
         check_depth(depth)
         reader = _READERS.get(kind)
         content = getattr(message, kind)
@@ -103,9 +104,11 @@ class _Reader:
                 twice = (identity := key_identity(key)) in others
                 others.add(identity)
             if twice:
-                raise BrokenRule(f"a map has the key {bounded_repr(key, 60)} twice")
+                raise BrokenRule(f"a map has the key {bounded_repr(key, 60)} twice", "D-6")
             check_key(key)
             try:
+                if not entry.HasField("value"):
+                    raise BrokenRule("an entry of a map has no value", "D-6")
                 values[key] = self.value(entry.value, depth)
             except BrokenRule as error:
                 error.steps.append(_step_of(key))
@@ -144,7 +147,7 @@ class _Reader:
             self._parts.count(len(parts), "the key of a map")
             return tuple([self._key(part, depth + 1, _KEY_PARTS) for part in parts])
         if kind not in kinds:
-            raise BrokenRule(f"the key of a map is written as a {kind}")
+            raise BrokenRule(f"the key of a map is written as a {kind}", "D-6")
         return self.value(message, depth)
 
 
@@ -173,14 +176,14 @@ def _read_map(reader: _Reader, message: value_pb2.Map, depth: int) -> dict[Any, 
 
 def _read_scalar(reader: _Reader, message: value_pb2.Scalar, depth: int) -> Any:
     element = _element(message.dtype)
-    check_data(message.data, element, 1, "a scalar")
+    check_data(message.data, element, 1, "a scalar", "D-4")
     return reader.array(DynamicArray(element, None, message.data))
 
 
 def _read_tensor(reader: _Reader, message: value_pb2.Tensor, depth: int) -> Any:
     element = _element(message.dtype)
     shape = tuple(message.shape)
-    check_numbers_shape(shape)
+    check_numbers_shape(shape, element.itemsize)
     check_data(message.data, element, math.prod(shape), "a tensor")
     return reader.array(DynamicArray(element, shape, message.data))
 
@@ -190,10 +193,10 @@ def _read_objects(reader: _Reader, message: value_pb2.ObjectArray, depth: int) -
 
 
 def _element(number: int) -> DType:
-    try:
-        return dtype_from_wire(number)
-    except CodecError as error:
-        raise BrokenRule(error.message) from None
+    element = known_dtype(number)
+    if element is None:
+        raise BrokenRule(unknown_dtype(number), "S-3")
+    return element
 
 
 _READERS: dict[str, Callable[[_Reader, Any, int], Any]] = {

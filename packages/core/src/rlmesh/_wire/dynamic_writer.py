@@ -158,7 +158,7 @@ class Writer:
             plain = read_key(key, self._is_array, self._parts, depth)
             identity = limits.key_identity(plain)
             if keys.has(key, identity):
-                raise BrokenRule(f"a map has the key {bounded_repr(plain, 60)} twice")
+                raise BrokenRule(f"a map has the key {bounded_repr(plain, 60)} twice", "D-6")
         except BrokenRule as error:
             name = name_of(key)
             if not keys.is_free(name):
@@ -193,13 +193,13 @@ class Writer:
         number = id(value)
         if number in self._above:
             self._repeated += _COST
-            raise BrokenRule(f"{noun} holds itself")
+            raise BrokenRule(f"{noun} holds itself", "D-8")
         if count:
             limits.check_depth(depth + 1)
         if number in self._written and not self._exact:
             self._repeated += count
             if self._repeated > _MAX_REPEATED:
-                raise BrokenRule(f"{noun} is one of those that stand in very many places")
+                raise BrokenRule(f"{noun} is one of those that stand in very many places", "D-8")
         self._parts.count(count, noun)
         self._written[number] = value
         self._above.add(number)
@@ -236,7 +236,7 @@ def _array(backend: ArrayBackend, value: object) -> DynamicArray | None:
 
 
 def _unreadable(value: object, error: Exception) -> BrokenRule:
-    return BrokenRule(f"reading a {type(value).__name__} raises {type(error).__name__}")
+    return BrokenRule(f"reading a {type(value).__name__} raises {type(error).__name__}", "D-8")
 
 
 def _write_numbers(array: DynamicArray, out: _DynamicValue) -> None:
@@ -246,7 +246,7 @@ def _write_numbers(array: DynamicArray, out: _DynamicValue) -> None:
     if array.dtype.kind == "b":
         data = data.translate(_TRUTH)  # NumPy takes every other byte for true.
     if shape is not None:
-        limits.check_numbers_shape(shape)
+        limits.check_numbers_shape(shape, array.dtype.itemsize)
     limits.check_data(data, array.dtype, math.prod(shape or ()), "an array")
     message = out.scalar_value if shape is None else out.tensor_value
     message.dtype = dtype_to_wire(array.dtype)

@@ -148,7 +148,7 @@ class EnvWireCodec:
 
     def _read_reset(self, message: env_pb2.ResetRequest) -> m.Reset:
         if message.HasField("seed") and message.HasField("lane_seeds"):
-            raise CodecError("a reset has a seed and seeds of lanes", path="lane_seeds")
+            raise CodecError("a reset has a seed and seeds of lanes", path="lane_seeds", rule="N-4")
         _check_mask(message.lane_mask, "lane_mask")
         options = None
         if message.HasField("options"):
@@ -294,7 +294,7 @@ def parse_message(message: Any, data: Buffer) -> None:
     """Read a frame into a message; CodecError if it is none, or has too many parts."""
     data = bytes(data)
     if reason := too_many_parts(data, message.DESCRIPTOR):
-        raise CodecError(reason)
+        raise CodecError(reason, rule="M-9")
     _parse(message, data)
 
 
@@ -302,7 +302,7 @@ def _parse(message: Any, data: bytes) -> None:
     try:
         message.ParseFromString(data)
     except DecodeError as error:
-        raise CodecError(f"not a {message.DESCRIPTOR.full_name}: {error}") from None
+        raise CodecError(f"not a {message.DESCRIPTOR.full_name}: {error}", rule="G-1") from None
 
 
 def request_of(
@@ -332,8 +332,8 @@ def _request_of_many_parts(data: bytes, reason: str) -> m.Request:
     try:
         sequence, _ = sequence_of(data)
     except (IndexError, NotCanonical):
-        raise CodecError(reason) from None
-    return m.Request(sequence, m.Malformed("request", reason))
+        raise CodecError(reason, rule="M-9") from None
+    return m.Request(sequence, m.Malformed("request", f"M-9: {reason}"))
 
 
 def write_opened(opened: m.Opened, out: Any) -> None:
@@ -354,9 +354,10 @@ def read_opened(message: Any, served: Any) -> m.Opened:
     """
     for name in ("server", "terms"):
         if not message.HasField(name):
-            raise CodecError(f"H-6: the answer to a handshake has no {name}", path=name)
+            words = f"the answer to a handshake has no {name}"
+            raise CodecError(words, path=name, rule="H-6")
     if not message.session_id:
-        raise CodecError("H-7: a session's id is not empty", path="session_id")
+        raise CodecError("a session's id is not empty", path="session_id", rule="H-7")
     return m.Opened(
         server=peer_from_wire(message.server),
         session_id=message.session_id,
@@ -370,13 +371,13 @@ def read_opened(message: Any, served: Any) -> m.Opened:
 
 def _read_step_request(message: env_pb2.StepRequest) -> m.Step:
     if not message.HasField("action"):
-        raise CodecError("a step has no action", path="action")
+        raise CodecError("a step has no action", path="action", rule="G-8")
     return m.Step(read_value(message.action))
 
 
 def _check_mask(mask: bytes, path: str) -> None:
     if mask.translate(None, b"\0\1"):
-        raise CodecError("a mask has a byte that is neither 0 nor 1", path=path)
+        raise CodecError("a mask has a byte that is neither 0 nor 1", path=path, rule="G-5")
 
 
 def _read_lane_seeds(message: env_pb2.LaneSeeds) -> tuple[int | None, ...]:
@@ -385,7 +386,7 @@ def _read_lane_seeds(message: env_pb2.LaneSeeds) -> tuple[int | None, ...]:
         return seeds
     if len(message.present) != len(seeds):
         words = f"{len(seeds)} lane seeds with {len(message.present)} presence bytes"
-        raise CodecError(words, path="lane_seeds")
+        raise CodecError(words, path="lane_seeds", rule="L-4")
     _check_mask(message.present, "lane_seeds")
     return tuple(seed if here else None for seed, here in zip(seeds, message.present))
 
@@ -403,7 +404,7 @@ def write_open(body: m.Open, out: Any) -> None:
 def read_open(message: Any) -> m.Open:
     """Return the handshake of an `OpenRequest`; CodecError if it breaks a rule."""
     if not message.HasField("client"):
-        raise CodecError("an open does not say who the client is", path="client")
+        raise CodecError("an open does not say who the client is", path="client", rule="G-8")
     resume = None
     if message.HasField("resume"):
         r = message.resume

@@ -60,7 +60,7 @@ def read_hello(data: bytes) -> tuple[str, str]:
     try:
         hello.ParseFromString(data)
     except DecodeError as error:
-        raise CodecError(f"B-16: not a FramesHello: {error}") from None
+        raise CodecError(f"not a FramesHello: {error}", rule="B-16") from None
     return hello.service, hello.token
 
 
@@ -93,6 +93,6 @@ def read_description_frame(data: Buffer, service: str, address: str) -> bytes:
     if kind == "error":
         raise_failure(failure_from_wire(frame.error), address)
     if kind != "describe":
-        raise CodecError(f"B-15: expected a describe, got {kind or 'nothing'}")
+        raise CodecError(f"expected a describe, got {kind or 'nothing'}", rule="B-15")
     description: bytes = frame.describe.SerializeToString()
     return description

@@ -49,9 +49,9 @@ def write_many(body: m.StepMany, out: env_pb2.StepManyRequest) -> None:
 def many_reader(message: env_pb2.StepManyRequest) -> m.StepMany:
     """Read a request; one that breaks a rule is a CodecError."""
     if not message.HasField("actions"):
-        raise CodecError("there are no actions", path="actions")
+        raise CodecError("there are no actions", path="actions", rule="G-8")
     if message.count < 1:
-        raise CodecError("there is no step to make", path="count")
+        raise CodecError("there is no step to make", path="count", rule="N-8")
     return m.StepMany(read_value(message.actions), message.count, message.all_observations)
 
 

@@ -113,14 +113,14 @@ class ModelWireCodec:
 
     def _read_open(self, message: model_pb2.OpenRequest) -> m.Open:
         if not message.HasField("handshake"):
-            raise CodecError("an open has no handshake", path="handshake")
+            raise CodecError("an open has no handshake", path="handshake", rule="P-2")
         opening = read_open(message.handshake)
         if opening.resume is not None:
             return opening  # A contract is ignored.
         contract = fault = None
         try:
             if not message.HasField("contract"):
-                raise CodecError("a new session has no contract", path="contract")
+                raise CodecError("a new session has no contract", path="contract", rule="P-3")
             contract = contract_from_wire(message.contract, self._backend)
         except (CodecError, SpaceError) as error:
             newer = isinstance(error, NewerSpecError)
@@ -195,7 +195,7 @@ class ModelWireCodec:
 
     def _read_predicted(self, message: model_pb2.PredictResponse, call_us: int) -> Predicted:
         if not message.HasField("actions"):
-            raise CodecError("a prediction has no actions", path="actions")
+            raise CodecError("a prediction has no actions", path="actions", rule="P-9")
         return Predicted(
             read_value(message.actions),
             message.chunk_length,
@@ -268,7 +268,7 @@ def _read_start(message: model_pb2.StartEpisodeRequest) -> StartEpisode:
 
 def _read_predict(message: model_pb2.PredictRequest) -> Predict:
     if not message.HasField("observation"):
-        raise CodecError("a prediction has no observation", path="observation")
+        raise CodecError("a prediction has no observation", path="observation", rule="G-8")
     return Predict(
         form=predict_form_from_wire(message.form),
         lanes=tuple(message.lanes),

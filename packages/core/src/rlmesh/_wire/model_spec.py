@@ -85,7 +85,7 @@ def _check(spec: ModelSpec) -> None:
         first, *others = problems
         more = f" (and {len(others)} more)" if others else ""
         message = f"expected {first.expected}, got {first.actual}{more}"
-        raise CodecError(message, path=first.path)
+        raise CodecError(message, path=first.path, rule="T-4")
 
 
 def _write_port(port: ModelInput | ModelOutput, out: Port) -> None:
@@ -118,7 +118,9 @@ def model_spec_from_wire(message: spec_pb2.ModelSpec, backend: ArrayBackend) -> 
     """
     forms = [_FORMS.known(number) for number in message.predict_forms]
     if not forms or _UNSPECIFIED_FORM in message.predict_forms:
-        raise CodecError("expected predict forms, none of them unspecified", path="predict_forms")
+        raise CodecError(
+            "expected predict forms, none of them unspecified", path="predict_forms", rule="T-4"
+        )
     spec = ModelSpec(
         id=message.id,
         inputs=tuple(map(_read_input, message.inputs)),
@@ -169,7 +171,7 @@ def _read_dtype(number: int, path: str) -> DType | None:
     try:
         return dtype_from_wire(number)
     except CodecError as error:
-        raise CodecError(str(error), path=path) from None
+        raise error.at(path) from None
 
 
 def _read_normalization(message: Port, path: str) -> MeanStd | MinMax | None:

@@ -136,9 +136,11 @@ class _Reader:
         """Return the space of a message that stands at `path`."""
         kind = message.WhichOneof("kind")
         if kind is None:
-            raise NewerSpecError("a space has no kind (or one of a newer spec)", path=path)
+            words = "a space has no kind (or one of a newer spec)"
+            raise NewerSpecError(words, path=path, rule="S-1")
         if depth > MAX_DEPTH:
-            raise CodecError(f"a space is nested deeper than {MAX_DEPTH} levels", path=path)
+            words = f"a space is nested deeper than {MAX_DEPTH} levels"
+            raise CodecError(words, path=path, rule="S-2")
         self._count(kind, path)
         content = getattr(message, kind)
         if kind in _CONTAINERS:
@@ -146,9 +148,10 @@ class _Reader:
         try:
             return _LEAVES[kind](content)
         except SpaceError as error:
-            raise CodecError(str(error), path=path) from None
+            rule = error.rule or _RULES[kind]
+            raise CodecError(error.message, path=path, rule=rule) from None
         except CodecError as error:
-            raise type(error)(error.message, path=path) from None
+            raise error.at(path) from None
 
     def _count(self, kind: str, path: str) -> None:
         self._spaces += 1
@@ -158,7 +161,7 @@ class _Reader:
             (self._leaves, MAX_LEAVES, "leaves"),
         ):
             if count > most:
-                raise CodecError(f"a space has more than {most} {noun}", path=path)
+                raise CodecError(f"a space has more than {most} {noun}", path=path, rule="M-1")
 
     def children(
         self, messages: Iterable[space_pb2.Space], path: str, depth: int
@@ -175,7 +178,7 @@ def _read_box(message: space_pb2.Box) -> spaces.Space[Any]:
     )
     for bounds in (low, high):
         if element.kind == "b" and bounds.data.translate(None, b"\0\1"):
-            raise CodecError("a bound of a bool box is neither 0 nor 1")
+            raise SpaceError("a bound of a bool box is neither 0 nor 1")
     return spaces.Box(low, high, shape, element)
 
 
@@ -188,14 +191,14 @@ def _read_shape(extents: Sequence[int], element: DType) -> tuple[int, ...]:
 def _read_bounds(message: space_pb2.Bounds, side: str) -> Bounds:
     form = message.WhichOneof("form")
     if form is None:
-        raise CodecError(f"a box has no {side}")
+        raise SpaceError(f"a box has no {side}", rule="S-5")
     return Bounds(getattr(message, form), form == "uniform", message.unbounded)
 
 
 def _read_discrete(message: space_pb2.Discrete) -> spaces.Space[Any]:
     element = dtype_from_wire(message.dtype)
     if not element.is_integer:
-        raise CodecError(f"a discrete of {element}, which is no integer type")
+        raise SpaceError(f"a discrete of {element}, which is no integer type")
     start = 0
     if message.start:
         start = int(_elements(message.start, element, 1, "start of a discrete")[0])
@@ -206,7 +209,7 @@ def _read_multi_binary(message: space_pb2.MultiBinary) -> spaces.Space[Any]:
     shape = _read_shape(message.shape, DTYPES["int8"])
     if message.flat:
         if len(shape) != 1:
-            raise CodecError(f"a flat multi_binary has {len(shape)} dimensions")
+            raise SpaceError(f"a flat multi_binary has {len(shape)} dimensions")
         return spaces.MultiBinary(shape[0])
     return spaces.MultiBinary(shape)
 
@@ -218,7 +221,7 @@ def _read_multi_discrete(message: space_pb2.MultiDiscrete) -> spaces.Space[Any]:
         nvec = Tensor(message.nvec, element, shape)
         start = Tensor(message.start, element, shape) if message.start else None
     except ValueError as error:
-        raise CodecError(f"nvec or start of a multi_discrete: {error}") from None
+        raise SpaceError(f"nvec or start of a multi_discrete: {error}") from None
     return spaces.MultiDiscrete(nvec, element, start=start)
 
 
@@ -228,7 +231,7 @@ def _read_text(message: space_pb2.Text) -> spaces.Space[Any]:
 
 def _elements(data: bytes, element: DType, count: int, noun: str) -> tuple[float, ...]:
     if len(data) != count * element.itemsize:
-        raise CodecError(f"{noun} has {len(data)} bytes instead of {count * element.itemsize}")
+        raise SpaceError(f"{noun} has {len(data)} bytes instead of {count * element.itemsize}")
     return element.unpack(data)
 
 
@@ -239,13 +242,16 @@ def _read_dict(
     for entry in message.entries:
         kind = entry.WhichOneof("key")
         if kind is None:
-            raise CodecError("an entry of a dict has no key", path=path)
+            raise CodecError("an entry of a dict has no key", path=path, rule="S-11")
         key: str | int = getattr(entry, kind)
         if isinstance(key, str) and len(key.encode()) > MAX_KEY_BYTES:
-            raise CodecError(f"a key of a dict has more than {MAX_KEY_BYTES} bytes", path=path)
+            words = f"a key of a dict has more than {MAX_KEY_BYTES} bytes"
+            raise CodecError(words, path=path, rule="M-1")
         inner = path + spaces.path_text((key,))
         if key in children:
-            raise CodecError("a dict has the key twice", path=inner)
+            raise CodecError("a dict has the key twice", path=inner, rule="S-11")
+        if not entry.HasField("space"):
+            raise CodecError("an entry of a dict has no space", path=inner, rule="S-11")
         children[key] = reader.space(entry.space, inner, depth)
     return spaces.Dict(children, sort_keys=not message.insertion_ordered)
 
@@ -260,13 +266,15 @@ def _read_one_of(
     reader: _Reader, message: space_pb2.OneOf, path: str, depth: int
 ) -> spaces.Space[Any]:
     if not message.spaces:
-        raise CodecError("a one_of has no alternative", path=path)
+        raise CodecError("a one_of has no alternative", path=path, rule="S-14")
     return spaces.OneOf(reader.children(message.spaces, path, depth))
 
 
 def _read_sequence(
     reader: _Reader, message: space_pb2.Sequence, path: str, depth: int
 ) -> spaces.Space[Any]:
+    if not message.HasField("space"):
+        raise CodecError("a sequence has no space", path=path, rule="S-12")
     (child,) = reader.children([message.space], path, depth)
     return spaces.Sequence(child, stack=message.stacked)
 
@@ -274,6 +282,8 @@ def _read_sequence(
 def _read_graph(
     reader: _Reader, message: space_pb2.Graph, path: str, depth: int
 ) -> spaces.Space[Any]:
+    if not message.HasField("node_space"):
+        raise CodecError("a graph has no node space", path=path, rule="S-13")
     nodes = _read_features(reader, message.node_space, f"{path}.nodes", depth)
     edges = None
     if message.HasField("edge_space"):
@@ -286,7 +296,8 @@ def _read_features(
 ) -> spaces.Space[Any]:
     space = reader.space(message, path, depth)
     if is_leafless(space):
-        raise CodecError("features of a graph without a leaf, so that none has a slab", path=path)
+        words = "features of a graph without a leaf, so that none has a slab"
+        raise CodecError(words, path=path, rule="S-13")
     return space
 
 
@@ -304,6 +315,15 @@ _READERS: dict[type[spaces.Space[Any]], Callable[..., spaces.Space[Any]]] = {
     spaces.Graph: _read_graph,
     spaces.OneOf: _read_one_of,
 }
+
+_RULES = {
+    "box": "S-6",
+    "discrete": "S-7",
+    "multi_binary": "S-8",
+    "multi_discrete": "S-9",
+    "text": "S-10",
+}
+"""The rule of each family of leaves."""
 
 _LEAVES = {space.kind: read for space, read in _READERS.items() if space.is_leaf}
 _CONTAINERS = {space.kind: read for space, read in _READERS.items() if not space.is_leaf}

@@ -100,7 +100,7 @@ def _read_leaf(message: tags_pb2.TaggedLeaf) -> TaggedLeaf:
     for segment in message.path:
         kind = segment.WhichOneof("segment")
         if kind is None:
-            raise CodecError("a tag's path has a segment of no kind")
+            raise CodecError("a tag's path has a segment of no kind", rule="T-1")
         path.append(getattr(segment, kind))
     return TaggedLeaf(
         path=tuple(path),

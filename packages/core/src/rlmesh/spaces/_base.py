@@ -233,11 +233,13 @@ def check_extents(extents: Sequence[int], dtype: DType) -> None:
         SpaceError: If the contract allows no leaf of that shape.
     """
     if len(extents) > MAX_LEAF_DIMENSIONS:
-        raise SpaceError(f"expected at most {MAX_LEAF_DIMENSIONS} dimensions, got {len(extents)}")
+        message = f"expected at most {MAX_LEAF_DIMENSIONS} dimensions, got {len(extents)}"
+        raise SpaceError(message, rule="M-1")
     size = math.prod(max(n, 1) for n in extents) * dtype.itemsize
     if size > MAX_LEAF_BYTES:
         expected = f"expected a leaf of at most {MAX_LEAF_BYTES} bytes"
-        raise SpaceError(f"{expected}, got shape {tuple(extents)} of {dtype}")
+        rule = "M-6" if size >= 2**63 else "M-1"
+        raise SpaceError(f"{expected}, got shape {tuple(extents)} of {dtype}", rule=rule)
 
 
 def read_dtype(spec: DTypeLike, *, integer: bool = False) -> DType:

@@ -136,7 +136,8 @@ def _convert(items: Iterable[float], side: Side, dtype: DType) -> bytes:
 def _checked(bounds: Bounds, side: Side, size: int, dtype: DType) -> Bounds:
     expected = dtype.itemsize * (1 if bounds.uniform else size)
     if len(bounds.data) != expected:
-        raise SpaceError(f"expected {expected} bytes of {dtype} for {side}, got {len(bounds.data)}")
+        message = f"expected {expected} bytes of {dtype} for {side}, got {len(bounds.data)}"
+        raise SpaceError(message, rule="S-5")
     _refuse_nan(bounds.data, side, dtype)
     if bounds.unbounded:
         _check_marks(bounds, side, size, dtype)
@@ -146,9 +147,11 @@ def _checked(bounds: Bounds, side: Side, size: int, dtype: DType) -> Bounds:
 def _check_marks(bounds: Bounds, side: Side, size: int, dtype: DType) -> None:
     mask = bounds.unbounded
     if not dtype.is_integer:
-        raise SpaceError(f"expected no unbounded marks for {side} of {dtype}")
+        message = f"expected no unbounded marks for {side} of {dtype}"
+        raise SpaceError(message, rule="S-16")
     if mask != b"\1" and (len(mask) != size or mask.translate(None, b"\0\1")):
-        raise SpaceError(f"expected one byte 1 or {size} of 0 and 1 for unbounded of {side}")
+        message = f"expected one byte 1 or {size} of 0 and 1 for unbounded of {side}"
+        raise SpaceError(message, rule="S-16")
     if not size:
         return
     limit = dtype.limits[side == "high"]
@@ -156,7 +159,7 @@ def _check_marks(bounds: Bounds, side: Side, size: int, dtype: DType) -> None:
     marks = repeat(1) if mask == b"\1" else mask
     values = dtype.unpack(bounds.data) * (size if bounds.uniform and mask != b"\1" else 1)
     if any(mark and value != limit for mark, value in zip(marks, values)):
-        raise SpaceError(f"expected {limit} where {side} is unbounded")
+        raise SpaceError(f"expected {limit} as the {side} that is unbounded", rule="S-16")
 
 
 def _refuse_nan(data: bytes, side: Side, dtype: DType) -> None:
