@@ -60,11 +60,12 @@ breaking: ## buf breaking on spec/, against the releases that bind it
 	$(PYTHON) -m tools.spec breaking
 
 .PHONY: spec-release
-spec-release: $(DEV) ## after an edit of spec/: image, gen/, vectors, seeds (FORCE_RC=1: again)
+spec-release: $(DEV) ## after an edit of spec/: image, gen/, vectors, seeds, thin host (FORCE_RC=1: again)
 	$(PYTHON) -m tools.spec release $(if $(FORCE_RC),--force-rc)
 	$(PYTHON) -m tools.codegen
 	$(PY) -m tools.vectors
 	$(PY) -m tests.fuzz.seeds
+	$(PYTHON) -m tools.thin
 
 .PHONY: versions bump
 versions: ## check that pins, versions, changelogs and spec/VERSION agree, and rose with the spec
@@ -79,6 +80,12 @@ vectors: $(DEV) ## write spec/vectors from the declared cases
 	$(PY) -m tools.vectors
 vectors-check: $(DEV) ## fail if spec/vectors is not what the cases declare
 	$(PY) -m tools.vectors --check
+
+.PHONY: thin thin-check
+thin: ## join packages/thin into the one file that `rlmesh thin` prints
+	$(PYTHON) -m tools.thin
+thin-check: ## fail if that file is not what packages/thin makes
+	$(PYTHON) -m tools.thin --check
 
 .PHONY: seeds
 seeds: $(DEV) ## write the fuzzer's seeds from the vectors; they have the spec version in them
@@ -131,7 +138,7 @@ coverage: $(DEV) ## every Python test, and the lines and branches of packages/*/
 	$(PYTEST) --cov --cov-report=term $(ARGS)
 
 # The checks run beside the tests, which leave the cores idle whenever they wait.
-CHECKS := gen-check versions breaking vectors-check lint types
+CHECKS := gen-check versions breaking vectors-check thin-check lint types
 .PHONY: test
 test: $(DEV) ## what CI runs: generation, versions, spec, lint, types, tests
 	@$(PY) -m tools.stages --make "$(MAKE)" "$(CHECKS)" "pytest pytest-random"
@@ -162,6 +169,7 @@ bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy,
 	$(PY) -m benchmarks.workers
 	$(PY) -m benchmarks.evaluate
 	$(PY) -m benchmarks.serving
+	$(PY) -m benchmarks.thin
 
 .PHONY: bench-peers
 bench-peers: ## this project beside its peers, ten minutes, into benchmarks/RESULTS.md (ARGS="--cases a,b")

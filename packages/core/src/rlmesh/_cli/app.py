@@ -18,6 +18,7 @@ from rlmesh._cli.play import play
 from rlmesh._cli.report import compare, report
 from rlmesh._cli.serve import serve
 from rlmesh._cli.serve_model import serve_model
+from rlmesh._cli.thin import thin
 from rlmesh._version import __version__
 
 __all__ = ["app"]
@@ -85,6 +86,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "serve-model": serve_model,
     "report": report,
     "compare": compare,
+    "thin": thin,
 }
 
 for _name, _command in _COMMANDS.items():

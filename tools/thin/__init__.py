@@ -1,0 +1,1 @@
+"""Joins the modules of packages/thin into the one file that `rlmesh thin` prints."""
