@@ -42,7 +42,7 @@ from tests.conformance.inspected import inspected
 
 ENCODER = DynamicEncoder(NATIVE)
 
-# Fields of messages whose name in Python differs: message field -> fields of the dataclass.
+# Fields with another name in Python: message field -> fields of the dataclass.
 PAIRS: list[tuple[Any, type[Any], dict[str, tuple[str, ...]]]] = [
     (
         contract_pb2.EnvContract,

@@ -217,7 +217,7 @@ def _fits(contract: EnvContract) -> bool:
 
 @lru_cache(maxsize=1)
 def _served() -> tuple[NotingModel, ModelServicerProvider]:
-    """Return the model, and the provider whose thread calls it."""
+    """Return the model, and the provider that has its thread."""
     model = NotingModel()
     forms = ModelForms(model, stateful=True)
 

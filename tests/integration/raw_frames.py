@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from contextlib import suppress
@@ -72,3 +73,10 @@ def _exactly(connected: socket.socket, size: int) -> bytes:
             raise ConnectionError("the server has ended the connection")
         data += more
     return data
+
+
+def worked_messages(text: str) -> list[tuple[str, bytes]]:
+    """Return the messages that a document shows in order, each with its sender and its length."""
+    text = re.sub(r"\n        (?=[0-9a-f]{2}( |$))", " ", text, flags=re.MULTILINE)
+    found = re.findall(r"^    (client|server), .* : ([0-9a-f ]+)$", text, re.MULTILINE)
+    return [(sender, bytes.fromhex(shown)) for sender, shown in found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 
 import pytest
@@ -15,7 +14,7 @@ from rlmesh._transport.probe import connect_to
 from rlmesh._wire.spec import SPEC_VERSION
 from tests.conformance.contract import CONTRACT
 from tests.integration.envs import CounterEnv
-from tests.integration.raw_frames import ask, exchange
+from tests.integration.raw_frames import ask, exchange, worked_messages
 
 KEY = bytes(range(16))
 VERSION = "1.0.0"
@@ -29,10 +28,9 @@ def transport() -> None:
 def example() -> list[tuple[str, bytes]]:
     """The messages of the example in order, each with its sender and its length."""
     text = CONTRACT.read_text(encoding="utf-8")
-    text = text[text.index("**A connection of frames alone**") : text.index("## 20. ")]
-    text = re.sub(r"\n        (?=[0-9a-f]{2}( |$))", " ", text)
-    found = re.findall(r"^    (client|server), .* : ([0-9a-f ]+)$", text, re.MULTILINE)
-    return [(sender, bytes.fromhex(shown)) for sender, shown in found]
+    return worked_messages(
+        text[text.index("**A connection of frames alone**") : text.index("## 20. ")]
+    )
 
 
 def unframed(data: bytes) -> bytes:

@@ -107,7 +107,8 @@ _NPM = re.compile(r'"(?P<subject>version|@rlmesh/\w+)": "(?P<version>[^"]*)"')
 
 def places(root: Path) -> list[VersionLocation]:
     """Return the places of a repository, spec/VERSION first."""
-    return [VersionLocation(root / "spec" / "VERSION", _SPEC), *_generated(root), *_packages(root)]
+    spec = VersionLocation(root / "spec" / "VERSION", _SPEC)
+    return [spec, *_generated(root), *_packages(root), *_examples(root)]
 
 
 def _generated(root: Path) -> Iterator[VersionLocation]:
@@ -119,6 +120,11 @@ def _generated(root: Path) -> Iterator[VersionLocation]:
     both = ("SPEC_VERSION", "__version__")
     yield VersionLocation(module, _PYTHON, required=both, generated=True)
     yield VersionLocation(typescript / "package.json", _NPM, Form.NPM, ("version",), generated=True)
+
+
+def _examples(root: Path) -> Iterator[VersionLocation]:
+    for module in sorted((root / "examples" / "any_language").glob("*.py")):
+        yield VersionLocation(module, _PYTHON, required=("SPEC_VERSION",))
 
 
 def _packages(root: Path) -> Iterator[VersionLocation]:

@@ -75,7 +75,7 @@ def response(answer: Any) -> env_pb2.SessionResponse:
 
 
 class Bench:
-    """An instance with a session, whose connections are objects without a socket."""
+    """An instance with a session over connections without a socket."""
 
     def __init__(self, env: Any, exposed: Sequence[str] = (), **options: Any) -> None:
         self.env = Environment(env, **options)

@@ -68,7 +68,7 @@ def _box(space: Any, path: str) -> Space:
     for at, (name, limit) in enumerate((("bounded_below", info.min), ("bounded_above", info.max))):
         end = ends[at]
         if end.dtype.kind == "f":
-            # Old gym has bounds of floats, whose infinities no integer is.
+            # Old gym has bounds of floats, and no integer is their infinity.
             over = end >= limit if at else end <= limit
             ends[at] = np.array(
                 [limit if o else int(x) for o, x in zip(over.flat, end.flat)], dtype

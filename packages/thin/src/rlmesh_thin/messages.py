@@ -110,7 +110,7 @@ def read_request(frame: Any) -> Request:
 
 
 def _read_step(frame: bytes) -> Any:
-    """Return a step whose fields are written as G-2 has them; None for others, which is slower."""
+    """Return a step with its fields in the order of G-2; None for others, which is slower."""
     try:
         if frame[0] != 8:
             return None

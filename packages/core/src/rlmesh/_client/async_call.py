@@ -42,7 +42,7 @@ class AsyncCall:
         self.check_idle()
         if self._tasks is None:
             self._tasks = queue.SimpleQueue()
-            # A daemon, and not of a ThreadPoolExecutor, for whose threads the interpreter waits
+            # A daemon; the interpreter waits for the threads of a ThreadPoolExecutor
             # when it ends: a call that hangs would keep the process for ever.
             threading.Thread(
                 target=_run, args=(self._tasks,), name="rlmesh-call", daemon=True

@@ -46,7 +46,7 @@ class _Connection(Protocol):
 
     @property
     def interrupted(self) -> Frame:
-        """Answer to a request whose call was interrupted; empty: none was."""
+        """Answer to a request after its call was interrupted; empty: none was."""
         ...
 
     def lost(self) -> None:
