@@ -13,7 +13,7 @@ from rlmesh import RemoteEnv, errors
 from rlmesh._cli.description import describe
 from rlmesh._transport.address import Address, parse_address
 from rlmesh._transport.probe import connect_to
-from rlmesh._wire.model_codec import MODEL_SERVICE
+from rlmesh._wire.services import MODEL_SERVICE
 from rlmesh._wire.spec import SPEC_VERSION
 from tests.integration.raw_frames import ask, exchange, framed, hello, worked_messages
 from tests.processes import ROOT, running

@@ -11,8 +11,8 @@ from rlmesh_proto.env.v1 import env_pb2, handshake_pb2
 
 from rlmesh._transport.address import Address
 from rlmesh._transport.probe import connect_to
-from rlmesh._wire.env_codec import ENV_SERVICE
 from rlmesh._wire.frames_alone import write_hello
+from rlmesh._wire.services import ENV_SERVICE
 from rlmesh._wire.spec import SPEC_VERSION
 
 CLIENT = handshake_pb2.PeerInfo(

@@ -12,7 +12,8 @@ from rlmesh import EnvServer, RemoteEnv, errors
 from rlmesh._messages import env as m
 from rlmesh._transport.address import parse_address
 from rlmesh._transport.grpc.client import GrpcConnection
-from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
+from rlmesh._wire.env_codec import EnvWireCodec
+from rlmesh._wire.services import ENV_SERVICE
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import NATIVE
 from rlmesh.specs import Capability, PeerInfo

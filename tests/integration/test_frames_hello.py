@@ -18,8 +18,7 @@ from rlmesh._transport.probe import connect_to
 from rlmesh._transport.socket import framing
 from rlmesh._transport.socket import server as frames_server
 from rlmesh._transport.socket.unix import SUPPORTED
-from rlmesh._wire.env_codec import ENV_SERVICE
-from rlmesh._wire.model_codec import MODEL_SERVICE
+from rlmesh._wire.services import ENV_SERVICE, MODEL_SERVICE
 from tests.integration.envs import CounterEnv
 from tests.integration.raw_frames import OPEN, exchange, framed, hello
 from tests.offers import tcp_port

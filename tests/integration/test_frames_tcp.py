@@ -18,7 +18,7 @@ from rlmesh._transport.socket import tcp as frames_tcp
 from rlmesh._transport.socket import unix as frames_local
 from rlmesh._transport.socket.transports import TRANSPORTS
 from rlmesh._transport.target import Target
-from rlmesh._wire.env_codec import ENV_SERVICE
+from rlmesh._wire.services import ENV_SERVICE
 from rlmesh.specs import Capability, TransportKind
 from tests.certificates import issued
 from tests.integration.envs import CounterEnv, SeenEnv

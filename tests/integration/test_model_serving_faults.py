@@ -30,7 +30,8 @@ from rlmesh._session.versions import this_peer
 from rlmesh._transport.address import parse_address
 from rlmesh._transport.grpc.client import GrpcConnection
 from rlmesh._wire.failures import raise_model_failure
-from rlmesh._wire.model_codec import MODEL_SERVICE, ModelWireCodec
+from rlmesh._wire.model_codec import ModelWireCodec
+from rlmesh._wire.services import MODEL_SERVICE
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import NATIVE
 from rlmesh.numpy import Model

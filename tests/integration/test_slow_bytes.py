@@ -17,7 +17,7 @@ from rlmesh import TLS, EnvServer, ServeOptions, errors
 from rlmesh._transport.address import Address
 from rlmesh._transport.socket import client as frames_client
 from rlmesh._transport.target import Target
-from rlmesh._wire.env_codec import ENV_SERVICE
+from rlmesh._wire.services import ENV_SERVICE
 from rlmesh.specs import TransportKind
 from tests.certificates import issued
 from tests.integration.envs import CounterEnv

@@ -15,7 +15,7 @@ from rlmesh import TLS, EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOpt
 from rlmesh._transport.address import parse_address
 from rlmesh._transport.socket import client as frames_client
 from rlmesh._transport.target import Target
-from rlmesh._wire.env_codec import ENV_SERVICE
+from rlmesh._wire.services import ENV_SERVICE
 from tests.certificates import issued, new_authority
 from tests.integration.cli_processes import COMMAND
 from tests.integration.envs import CounterEnv

@@ -10,7 +10,7 @@ from rlmesh_proto.model.v1 import model_pb2
 
 from rlmesh import errors
 from rlmesh._messages import env as m
-from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.frames_alone import (
     MAX_HELLO_BYTES,
     describe_frame,
@@ -19,7 +19,8 @@ from rlmesh._wire.frames_alone import (
     write_connection_error,
     write_hello,
 )
-from rlmesh._wire.model_codec import MODEL_SERVICE, ModelWireCodec
+from rlmesh._wire.model_codec import ModelWireCodec
+from rlmesh._wire.services import ENV_SERVICE, MODEL_SERVICE
 from rlmesh.backends import NATIVE
 
 ADDRESS = "frames://127.0.0.1:5555"

@@ -19,7 +19,7 @@ from rlmesh_proto.env.v1 import env_pb2, error_pb2
 from rlmesh import RemoteEnv, errors
 from rlmesh._transport.address import parse_address
 from rlmesh._transport.probe import connect_to
-from rlmesh._wire.env_codec import ENV_SERVICE
+from rlmesh._wire.services import ENV_SERVICE
 from rlmesh_thin.address import UNIX, is_local, listen
 from rlmesh_thin.environment import Environment
 from rlmesh_thin.faults import Fault

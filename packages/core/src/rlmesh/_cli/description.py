@@ -53,7 +53,8 @@ def describe(address: str, token: str, tls: TLS | None, timeout: float) -> Descr
         ConnectError: If no endpoint answers there, or it serves no environment.
         RemoteError: If the server refuses.
     """
-    from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
+    from rlmesh._wire.env_codec import EnvWireCodec
+    from rlmesh._wire.services import ENV_SERVICE
     from rlmesh.backends import NATIVE
 
     codec = EnvWireCodec(NATIVE)
@@ -65,7 +66,8 @@ def describe_any(
     address: str, token: str, tls: TLS | None, timeout: float
 ) -> Description | ModelDescription:
     """Return what an endpoint serves, an environment or a model; see `describe`."""
-    from rlmesh._wire.model_codec import MODEL_SERVICE, ModelWireCodec
+    from rlmesh._wire.model_codec import ModelWireCodec
+    from rlmesh._wire.services import MODEL_SERVICE
     from rlmesh.backends import NATIVE
     from rlmesh.errors import WrongServiceError
 

@@ -21,8 +21,9 @@ from rlmesh._session.client_session import ClientSession
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.versions import OURS, this_peer
 from rlmesh._transport.target import Target
-from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.failures import raise_failure
+from rlmesh._wire.services import ENV_SERVICE
 from rlmesh.backends import ArrayBackend, DynamicArray
 from rlmesh.errors import CodecError, InvalidValueError, RemoteError, UnsupportedError
 from rlmesh.options import TLS

@@ -19,7 +19,7 @@ from rlmesh._policy.observing import needed_by_spec
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._transport.target import Target
 from rlmesh._wire.contract import route_key
-from rlmesh._wire.model_codec import MODEL_SERVICE
+from rlmesh._wire.services import MODEL_SERVICE
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import ArrayBackend, backend_of, contract_backend
 from rlmesh.backends._registry import PUBLISHED

@@ -13,7 +13,8 @@ from rlmesh._server.base import BaseServer, resolve_server_arguments, transport_
 from rlmesh._session.session_manager import SessionManager
 from rlmesh._session.versions import this_server
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
-from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
+from rlmesh._wire.env_codec import EnvWireCodec
+from rlmesh._wire.services import ENV_SERVICE
 from rlmesh.adapters import EnvTags
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import AutoresetMode, Capability, EnvContract, SessionTerms

@@ -13,7 +13,8 @@ from rlmesh._server.base import BaseServer, resolve_server_arguments, transport_
 from rlmesh._session.session_manager import SessionManager
 from rlmesh._session.versions import this_server
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
-from rlmesh._wire.model_codec import MODEL_SERVICE, ModelWireCodec
+from rlmesh._wire.model_codec import ModelWireCodec
+from rlmesh._wire.services import MODEL_SERVICE
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import ArrayBackend, contract_backend

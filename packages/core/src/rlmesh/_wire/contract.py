@@ -7,12 +7,13 @@ from typing import Any
 
 from rlmesh_proto.env.v1 import contract_pb2, handshake_pb2
 
+from rlmesh import adapters
 from rlmesh._logs import warn
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.enums import EnumMap
 from rlmesh._wire.spaces import space_from_wire, space_to_wire
 from rlmesh._wire.tags import tags_from_wire, tags_to_wire
-from rlmesh.adapters import EnvTags, tag_problems
+from rlmesh.adapters import EnvTags
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.spaces import Space
@@ -138,7 +139,7 @@ def _sound_tags(
     if not message.HasField("tags"):
         return None
     tags = tags_from_wire(message.tags)
-    problems = tag_problems(tags, observation, action)
+    problems = adapters.tag_problems(tags, observation, action)
     if problems:
         words = f"the tags of {message.id} are ignored: {problems[0]}"
         warn(words, RuntimeWarning, stacklevel=2)

@@ -51,7 +51,6 @@ from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
 
 __all__ = [
-    "ENV_SERVICE",
     "EnvWireCodec",
     "parse_message",
     "read_open",
@@ -60,9 +59,6 @@ __all__ = [
     "write_open",
     "write_opened",
 ]
-
-ENV_SERVICE = "rlmesh.proto.env.v1.EnvService"
-"""Full name of the environment's gRPC service."""
 
 
 class EnvWireCodec:

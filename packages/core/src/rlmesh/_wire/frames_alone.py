@@ -10,15 +10,14 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 from rlmesh_proto.env.v1 import env_pb2
-from rlmesh_proto.model.v1 import model_pb2
 from rlmesh_proto.session.v1 import frames_pb2
 
 from rlmesh._messages import env as m
-from rlmesh._wire.env_codec import ENV_SERVICE, parse_message
+from rlmesh._wire.env_codec import parse_message
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire, raise_failure
 from rlmesh._wire.field_tags import DESCRIBE
 from rlmesh._wire.field_writer import SHORT, varint
-from rlmesh._wire.model_codec import MODEL_SERVICE
+from rlmesh._wire.services import ENV_SERVICE
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError
 
@@ -33,11 +32,6 @@ __all__ = [
 
 MAX_HELLO_BYTES = 8192
 """Maximum size of a FramesHello, in bytes."""
-
-_RESPONSES: dict[str, Any] = {
-    ENV_SERVICE: env_pb2.SessionResponse,
-    MODEL_SERVICE: model_pb2.SessionResponse,
-}
 
 
 def write_hello(service: str, token: str) -> bytes:
@@ -76,6 +70,15 @@ def describe_frame(content: bytes) -> bytes:
     return SHORT[DESCRIBE] + varint(len(content)) + content
 
 
+def _new_response(service: str) -> Any:
+    if service == ENV_SERVICE:
+        return env_pb2.SessionResponse()
+    # Here, because a client of an environment needs no messages of models.
+    from rlmesh_proto.model.v1 import model_pb2
+
+    return model_pb2.SessionResponse()
+
+
 def read_description_frame(data: Buffer, service: str, address: str) -> bytes:
     """Return the serialised DescribeResponse of a frame.
 
@@ -87,7 +90,7 @@ def read_description_frame(data: Buffer, service: str, address: str) -> bytes:
     Raises:
         RLMeshError: If the frame is an error, or another message.
     """
-    frame = _RESPONSES[service]()
+    frame = _new_response(service)
     parse_message(frame, data)
     kind = frame.WhichOneof("response")
     if kind == "error":

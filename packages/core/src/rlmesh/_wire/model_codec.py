@@ -47,10 +47,7 @@ from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError, NewerSpecError, SpaceError
 from rlmesh.specs import PeerInfo, SessionTerms
 
-__all__ = ["MODEL_SERVICE", "ModelWireCodec"]
-
-MODEL_SERVICE = "rlmesh.proto.model.v1.ModelService"
-"""Full name of the model's gRPC service."""
+__all__ = ["ModelWireCodec"]
 
 
 class ModelWireCodec:

@@ -39,11 +39,10 @@ An input with an entry point needs no tag: its callable gets one observation, as
 spec would, and returns the input; `normalization`, `dtype`, `shape` and `history` then apply to it.
 """
 
+from typing import TYPE_CHECKING
+
+from rlmesh._lazy import lazy_names
 from rlmesh._problem import Problem
-from rlmesh.adapters._adapter import Adapter, Episode
-from rlmesh.adapters._places import tag_problems
-from rlmesh.adapters._plan_text import plan_text
-from rlmesh.adapters._resolve import resolve
 from rlmesh.adapters._spec import (
     DELEGATED,
     Adaptation,
@@ -54,7 +53,6 @@ from rlmesh.adapters._spec import (
     ModelSpec,
     PredictForm,
 )
-from rlmesh.adapters._spec_rules import spec_problems
 from rlmesh.adapters._tags import (
     ColorSpace,
     EnvTags,
@@ -65,6 +63,13 @@ from rlmesh.adapters._tags import (
     RotationFormat,
     TaggedLeaf,
 )
+
+if TYPE_CHECKING:
+    from rlmesh.adapters._adapter import Adapter, Episode
+    from rlmesh.adapters._places import tag_problems
+    from rlmesh.adapters._plan_text import plan_text
+    from rlmesh.adapters._resolve import resolve
+    from rlmesh.adapters._spec_rules import spec_problems
 
 __all__ = [
     "DELEGATED",
@@ -91,3 +96,20 @@ __all__ = [
     "spec_problems",
     "tag_problems",
 ]
+
+# Clients of environments need the tags and specs alone.
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Adapter": "_adapter",
+        "Episode": "_adapter",
+        "plan_text": "_plan_text",
+        "resolve": "_resolve",
+        "spec_problems": "_spec_rules",
+        "tag_problems": "_places",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

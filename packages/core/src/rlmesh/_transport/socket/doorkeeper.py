@@ -16,7 +16,7 @@ from rlmesh._transport.socket.framing import (
 )
 from rlmesh._transport.token import WRONG_TOKEN, check_token, log_wrong_token
 from rlmesh._wire.frames_alone import MAX_HELLO_BYTES, read_hello, write_connection_error
-from rlmesh._wire.model_codec import MODEL_SERVICE
+from rlmesh._wire.services import MODEL_SERVICE
 from rlmesh.errors import CodecError
 
 __all__ = ["Doorkeeper"]
