@@ -37,7 +37,7 @@ def one_version() -> Generator[None, None, None]:
     """Both ends speak the version of `PEER`."""
     with (
         mock.patch("rlmesh._session.session_manager.SPEC_VERSION", PEER.spec_version),
-        mock.patch("rlmesh._session.client_session.SPEC_VERSION", PEER.spec_version),
+        mock.patch("rlmesh._session.session_link.SPEC_VERSION", PEER.spec_version),
     ):
         yield
 

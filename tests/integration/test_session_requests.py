@@ -108,7 +108,7 @@ def test_a_spec_version_that_does_not_talk_is_refused(version: str) -> None:
 
 def test_a_client_refuses_a_server_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     with EnvServer(CounterEnv()) as server:
-        monkeypatch.setattr("rlmesh._session.client_session.SPEC_VERSION", "2.0.0")
+        monkeypatch.setattr("rlmesh._session.session_link.SPEC_VERSION", "2.0.0")
         with pytest.raises(errors.UnsupportedVersionError) as caught:
             RemoteEnv(server.address)
         assert caught.value.choices == (rlmesh.__version__,)

@@ -125,7 +125,7 @@ def test_a_client_that_is_closed_in_a_call_sends_no_plain_text(
         remote = RemoteEnv(server.address, transport="grpc")
         session: Any = remote._stub._session
         session._transport.close()
-        session._transport = FramesConnection(
+        session._link.connection = FramesConnection(
             where, lambda: frames_tcp.dial(where, peer.port, b"", TLS(authority=roots), 10)
         )
 

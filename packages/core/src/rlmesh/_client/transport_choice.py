@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from rlmesh._session.client_connection import ClientConnection
-from rlmesh._session.client_session import ClientSession, Move
+from rlmesh._session.client_session import ClientSession
+from rlmesh._session.session_link import Move
 from rlmesh._transport.socket.client import to_server
 from rlmesh._transport.socket.transports import TRANSPORTS, FrameTransport
 from rlmesh._transport.target import Target

@@ -20,10 +20,9 @@ from rlmesh._session.clock import SYSTEM_CLOCK, Clock
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.losses import Losses
 from rlmesh._session.open_sessions import OPEN_SESSIONS
-from rlmesh._session.versions import check_version
+from rlmesh._session.session_link import Move, SessionLink
 from rlmesh._session.wire_codec import ClientWireCodec
 from rlmesh._wire.failures import raise_failure
-from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import Buffer
 from rlmesh.errors import (
     ClosedError,
@@ -38,12 +37,9 @@ from rlmesh.errors import (
     SessionLostError,
     TransportError,
 )
-from rlmesh.specs import EnvContract, PeerInfo, Reconnect, TransportKind, TransportOffer
+from rlmesh.specs import EnvContract, PeerInfo, Reconnect, TransportKind
 
-__all__ = ["ClientSession", "Move"]
-
-Move = Callable[[str], ClientConnection | None]
-"""Function that connects to an offered address; returns None if no RLMesh server offers such."""
+__all__ = ["ClientSession"]
 
 R = TypeVar("R")
 
@@ -62,9 +58,6 @@ _EXIT_TIMEOUT = 1.0
 
 _CUT_TIMEOUT = 0.5
 """Seconds that a call has to return once its connection was cut."""
-
-_ATTEMPTS = 3
-"""Maximum number of attempts to move to another transport if connections to it break."""
 
 _ENDED_PATIENCE = 2.0
 """Seconds to retry if the server's process has ended, with which its sessions end (K-11)."""
@@ -90,8 +83,6 @@ class ClientSession:
 
     Attributes:
         served: What is served: the environment's contract, or the model's spec.
-        not_moved: Why the session did not move to the last transport that was tried; empty if it
-            did, or if none was tried.
 
     Raises:
         RemoteError: If the server refuses the session.
@@ -111,13 +102,9 @@ class ClientSession:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._clock = clock
-        self._connect = connect
-        self._moves = moves
-        self._transport = connect()
+        self._link = SessionLink(connect, codec, client, terms, moves, raise_failure)
         self._codec = codec
-        self._client = client
         self._open_terms = terms
-        self._contract = contract
         self._raise = raise_failure
         self._sequence = 0
         self._losses = Losses(clock, logging.WARNING)
@@ -127,20 +114,12 @@ class ClientSession:
         self._busy = threading.Lock()
         self._process = os.getpid()
         self._closed = ""
-        self.not_moved = ""
-        opened = self._open()
-        if opened.received:
-            words = f"a new session has received 0 requests, not {opened.received}"
-            raise self._ended(CodecError(words, path="received_sequence", rule="H-6"))
+        opened = self._open(contract)
         self.id = opened.session_id
         self.server = opened.server
         self.terms = opened.terms
-        self._key = opened.resume_key
-        if opened.served is None:
-            words = "the answer to a handshake has no contract or spec"
-            raise self._ended(CodecError(words, rule="H-6"))
         self.served: Any = opened.served
-        self._go_on(opened)
+        self._link.move(opened, self._sequence + 1)
         OPEN_SESSIONS.add(self)
 
     @property
@@ -153,27 +132,22 @@ class ClientSession:
         """Whether the session is over."""
         return bool(self._closed)
 
-    def _open(self) -> m.Opened:
-        wait = self._open_terms.wait
+    @property
+    def not_moved(self) -> str:
+        """Why the session did not move to the last transport that was tried; empty if it did."""
+        return self._link.not_moved
+
+    @property
+    def _transport(self) -> ClientConnection:
+        return self._link.connection
+
+    def _open(self, contract: EnvContract | None) -> m.Opened:
         try:
-            body = m.Open(self._client, wait=wait, contract=self._contract)
-            return self._handshake(body, self._open_terms.timeout + wait)
+            return self._link.open(contract)
         except ConnectionLostError as error:
             raise self._ended(ConnectError(error.message, address=self.address)) from error
         except Exception as error:
             raise self._ended(error)  # noqa: B904  (the same exception)
-
-    def _handshake(
-        self, body: m.Open, timeout: float, over: ClientConnection | None = None
-    ) -> m.Opened:
-        frame = self._codec.write_request(m.Request(0, body))
-        _, reply = self._codec.read_reply((over or self._transport).exchange(frame, timeout))
-        if isinstance(reply, m.Failure):
-            self._raise(reply, self.address)
-        if not isinstance(reply, m.Opened):
-            raise CodecError(f"expected an open, got {kind_of(reply)}", rule="H-6")
-        check_version(SPEC_VERSION, reply.server.spec_version, self.address)
-        return reply
 
     def request(self, body: m.RequestBody, expected: type[R]) -> R:
         """Send a request and return its reply.
@@ -252,7 +226,7 @@ class ClientSession:
 
     def abandon(self) -> None:
         """End the session without resuming it, because the process is about to exit."""
-        self._key = b""
+        self._link.key = b""
         with contextlib.suppress(Exception):
             if self._unanswered is not None:
                 self._end_running()  # A call hangs, perhaps in a thread that is ending.
@@ -354,10 +328,10 @@ class ClientSession:
         if deadline is not None:
             grace = min(grace, _CLOSE_PATIENCE, deadline - begun)
         pause, attempts, cause = 0.0, 0, lost
-        if self._key:
+        if self._link.key:
             level, words = self._losses.level_of_loss(), "%s%s; resuming, for %g s at most"
             _log.log(level, words, lost.message, self._losses.since_logged, grace)
-        while self._key and self._clock.monotonic() - begun + pause <= grace:
+        while self._link.key and self._clock.monotonic() - begun + pause <= grace:
             self._check_usable()
             self._clock.sleep(pause)
             pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
@@ -378,65 +352,17 @@ class ClientSession:
 
     def _resumed(self, frame: Frame, begun: float, attempts: int, deadline: float | None) -> Buffer:
         before = self.transport
-        drop(self._transport)
-        self._transport = self._connect()
-        resume = m.Resume(self.id, self._key, self._sequence)
-        left = self._time_left(deadline)
-        timeout = self._open_terms.timeout if left is None else min(left, self._open_terms.timeout)
-        opened = self._handshake(m.Open(self._client, resume), timeout)
-        if opened.received not in (self._sequence, self._sequence - 1):
-            words = f"the server has received {opened.received}, which was not sent"
-            raise CodecError(words, rule="R-10")
-        self._key = opened.resume_key or self._key
+        opened = self._link.resume(self._sequence, self._time_left(deadline))
         seconds = self._clock.monotonic() - begun
         level, words = self._losses.level_of_return(seconds), "%s: resumed after %.2f s, attempt %d"
         _log.log(level, words, self.address, seconds, attempts)
         self._notify(Reconnect(self.address, self.id, attempts, seconds))
         answer = self._transport.exchange(frame, self._time_left(deadline))
         if deadline is None:
-            self._go_on(opened)
+            self._link.move(opened, self._sequence + 1)
         if before == "frames" != self.transport:
             _log.warning("%s: frames are not reached again; steps go on over gRPC", self.address)
         return answer
-
-    def _go_on(self, opened: m.Opened) -> None:
-        """Move the session to the first offered transport that can be used."""
-        for kind, move in self._moves.items():
-            for offer in opened.offers:
-                if offer.kind is kind and self._has_moved(move, offer):
-                    return
-
-    def _has_moved(self, move: Move, offer: TransportOffer) -> bool:
-        """Return whether the session moved to an offered transport; retry broken connections."""
-        for _ in range(_ATTEMPTS):
-            try:
-                other = move(offer.address)
-                if other is None:
-                    return False
-                self._go_to(other)
-                self.not_moved = ""
-                return True
-            except ConnectionLostError as error:
-                self.not_moved = error.message
-                _log.debug("session %s tries again to move: %s", self.id, error)
-            except (CodecError, RemoteError, TransportError) as error:
-                self.not_moved = error.message
-                _log.debug("session %s does not move: %s", self.id, error)
-                return False
-        return False
-
-    def _go_to(self, other: ClientConnection) -> None:
-        """Resume the session over another connection; if that fails, close it and raise."""
-        try:
-            # R-4: nothing is outstanding, so that the next request's answer is awaited.
-            resume = m.Resume(self.id, self._key, self._sequence + 1)
-            moved = self._handshake(m.Open(self._client, resume), self._open_terms.timeout, other)
-        except BaseException:
-            other.close()
-            raise
-        self._key = moved.resume_key or self._key
-        left, self._transport = self._transport, other
-        left.close()
 
     @property
     def transport(self) -> str:
