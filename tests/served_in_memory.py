@@ -32,7 +32,7 @@ class _MemoryTransports:
         self.memory = MemoryTransport(partial(ServerConnection, manager))
         self._manager = manager
 
-    def connect(self, service: str) -> MemoryConnection:
+    def connect(self) -> MemoryConnection:
         connection: Any = self.memory.connect()
         connection.describe = lambda request, timeout: self._manager.description
         return connection

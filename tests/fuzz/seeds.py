@@ -148,6 +148,10 @@ def _resumptions() -> Iterator[tuple[str, list[bytes]]]:
     yield "too-early", [first, LOSE, _open(1), first, close]
     yield "out-of-sequence", [first, reset, LOSE, _open(7), _open(1), close]
     yield "held", [first, reset, SWAP, first, SWAP, step, close]
+    yield "for-request-0", [first, SWAP, _open(0), SWAP, reset, step, close]
+    late = env_pb2.SessionRequest(sequence=1)
+    late.describe.SetInParent()
+    yield "described-late", [first, _bytes(late)]
 
 
 def _action(vector: bool) -> value_pb2.Value:
