@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rlmesh_proto.env.v1 import env_pb2, handshake_pb2
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.session.v1 import handshake_pb2
 from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
 
 from rlmesh._codec import SpaceCodec

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "a346dd9a1c900afbe704f42c8bf019a808d5ff4cd458ba965440919cecdb6113"
+SPEC_DIGEST = "735c7ab432243e98d5683058758184ca62b819aa4e29b48ae9d44609e2a4571a"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rlmesh_proto.env.v1 import env_pb2, error_pb2
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.session.v1 import error_pb2
 
 from rlmesh._messages import env as m
 from rlmesh._session.client_session import ClientSession

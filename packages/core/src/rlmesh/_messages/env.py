@@ -60,7 +60,7 @@ class WrittenInfo(dict[Any, Any]):
     """An info that was serialised at once, because its parts may change; it looks empty.
 
     Args:
-        data: It, as a serialised `Map`.
+        data: It, as a serialised `DynamicMap`.
     """
 
     def __init__(self, data: bytes) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rlmesh_proto.env.v1 import contract_pb2, handshake_pb2
+from rlmesh_proto.env.v1 import contract_pb2
+from rlmesh_proto.session.v1 import handshake_pb2
 
 from rlmesh._logs import warn
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire

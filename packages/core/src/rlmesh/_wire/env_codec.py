@@ -193,14 +193,14 @@ class EnvWireCodec:
 
     def write_info(self, info: m.Info) -> bytes:
         """Return a serialised info."""
-        message = value_pb2.Map()
+        message = value_pb2.DynamicMap()
         self._encoder.map(info, message, "info")
         data = message.SerializeToString()
         if reason := too_many_parts(data, message.DESCRIPTOR):
             return self._lightened(message, reason)
         return data
 
-    def _lightened(self, message: value_pb2.Map, reason: str) -> bytes:
+    def _lightened(self, message: value_pb2.DynamicMap, reason: str) -> bytes:
         """Return an info without its largest entries, so that no receiver refuses it (M-9)."""
         data = b""
         for entry in sorted(message.entries, key=lambda entry: -entry.ByteSize()):
@@ -213,7 +213,7 @@ class EnvWireCodec:
         return data
 
     def _read_info(self, data: Buffer) -> m.Info:
-        message = value_pb2.Map()
+        message = value_pb2.DynamicMap()
         parse_message(message, data)
         return map_from_wire(message, self._backend, "info")
 
@@ -391,7 +391,7 @@ def _read_lane_seeds(message: env_pb2.LaneSeeds) -> tuple[int | None, ...]:
 
 
 def write_open(body: m.Open, out: Any) -> None:
-    """Write a handshake into an `OpenRequest`."""
+    """Write a handshake into an `OpenHeader`."""
     peer_to_wire(body.client, out.client)
     out.wait_ms = round(body.wait * 1000)
     if body.resume is not None:
@@ -401,7 +401,7 @@ def write_open(body: m.Open, out: Any) -> None:
 
 
 def read_open(message: Any) -> m.Open:
-    """Return the handshake of an `OpenRequest`; CodecError if it breaks a rule."""
+    """Return the handshake of an `OpenHeader`; CodecError if it breaks a rule."""
     if not message.HasField("client"):
         raise CodecError("an open does not say who the client is", path="client")
     resume = None

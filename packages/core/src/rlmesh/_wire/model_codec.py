@@ -79,7 +79,7 @@ class ModelWireCodec:
             frame.end_episode.SetInParent()
             frame.end_episode.lane = body.lane
         elif isinstance(body, m.Open):
-            write_open(body, frame.open.handshake)
+            write_open(body, frame.open.header)
             if body.contract is not None:
                 contract_to_wire(body.contract, frame.open.contract, self._encoder)
         elif isinstance(body, m.Describe):
@@ -112,9 +112,9 @@ class ModelWireCodec:
         }
 
     def _read_open(self, message: model_pb2.OpenRequest) -> m.Open:
-        if not message.HasField("handshake"):
-            raise CodecError("an open has no handshake", path="handshake")
-        opening = read_open(message.handshake)
+        if not message.HasField("header"):
+            raise CodecError("an open has no header", path="header")
+        opening = read_open(message.header)
         if opening.resume is not None:
             return opening  # A contract is ignored.
         contract = fault = None

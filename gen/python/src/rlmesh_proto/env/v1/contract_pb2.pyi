@@ -105,7 +105,7 @@ class Registration(google.protobuf.message.Message):
     nondeterministic: builtins.bool
     """Two runs with one seed may differ."""
     @property
-    def kwargs(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def kwargs(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """Arguments the environment was made with, as far as they can be written."""
 
     def __init__(
@@ -114,7 +114,7 @@ class Registration(google.protobuf.message.Message):
         max_episode_steps: builtins.int | None = ...,
         reward_threshold: builtins.float | None = ...,
         nondeterministic: builtins.bool = ...,
-        kwargs: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        kwargs: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_max_episode_steps", b"_max_episode_steps", "_reward_threshold", b"_reward_threshold", "kwargs", b"kwargs", "max_episode_steps", b"max_episode_steps", "reward_threshold", b"reward_threshold"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["_max_episode_steps", b"_max_episode_steps", "_reward_threshold", b"_reward_threshold", "kwargs", b"kwargs", "max_episode_steps", b"max_episode_steps", "nondeterministic", b"nondeterministic", "reward_threshold", b"reward_threshold"]) -> None: ...
@@ -169,7 +169,7 @@ class EnvContract(google.protobuf.message.Message):
         """How it is drawn."""
 
     @property
-    def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """The environment's metadata, less what this message says elsewhere."""
 
     @property
@@ -199,7 +199,7 @@ class EnvContract(google.protobuf.message.Message):
         vector: builtins.bool = ...,
         autoreset_mode: global___AutoresetMode.ValueType = ...,
         render: global___RenderSpec | None = ...,
-        metadata: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        metadata: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         tags: rlmesh_proto.adapters.v1.tags_pb2.EnvTags | None = ...,
         registration: global___Registration | None = ...,
         exposed: collections.abc.Iterable[builtins.str] | None = ...,

@@ -9,8 +9,8 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
 import rlmesh_proto.env.v1.contract_pb2
-import rlmesh_proto.env.v1.error_pb2
-import rlmesh_proto.env.v1.handshake_pb2
+import rlmesh_proto.session.v1.error_pb2
+import rlmesh_proto.session.v1.handshake_pb2
 import rlmesh_proto.spaces.v1.value_pb2
 import typing
 
@@ -24,13 +24,13 @@ class DescribeRequest(google.protobuf.message.Message):
 
     CLIENT_FIELD_NUMBER: builtins.int
     @property
-    def client(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
+    def client(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
         """Who asks."""
 
     def __init__(
         self,
         *,
-        client: rlmesh_proto.env.v1.handshake_pb2.PeerInfo | None = ...,
+        client: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["client", b"client"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["client", b"client"]) -> None: ...
@@ -47,7 +47,7 @@ class DescribeResponse(google.protobuf.message.Message):
     CONTRACT_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
     @property
-    def server(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
+    def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
         """Who answers."""
 
     @property
@@ -55,15 +55,15 @@ class DescribeResponse(google.protobuf.message.Message):
         """The contract of every session of this server."""
 
     @property
-    def terms(self) -> rlmesh_proto.env.v1.handshake_pb2.SessionTerms:
+    def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
         """What the server promises to sessions."""
 
     def __init__(
         self,
         *,
-        server: rlmesh_proto.env.v1.handshake_pb2.PeerInfo | None = ...,
+        server: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
         contract: rlmesh_proto.env.v1.contract_pb2.EnvContract | None = ...,
-        terms: rlmesh_proto.env.v1.handshake_pb2.SessionTerms | None = ...,
+        terms: rlmesh_proto.session.v1.handshake_pb2.SessionTerms | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["contract", b"contract", "server", b"server", "terms", b"terms"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["contract", b"contract", "server", b"server", "terms", b"terms"]) -> None: ...
@@ -119,14 +119,14 @@ class SessionRequest(google.protobuf.message.Message):
     CLOSE_FIELD_NUMBER: builtins.int
     DESCRIBE_FIELD_NUMBER: builtins.int
     sequence: builtins.int
-    """0 for OpenRequest; then 1, 2, ... without a gap over all connections of the session."""
+    """0 for `open`; then 1, 2, ... without a gap over all connections of the session."""
     timeout_ms: builtins.int
     """How long the client is going to wait for the answer, in milliseconds, counted from when the
     server receives the request. Advice: a call that has begun is never cut off because of it.
     Absent: no limit.
     """
     @property
-    def open(self) -> rlmesh_proto.env.v1.handshake_pb2.OpenRequest:
+    def open(self) -> rlmesh_proto.session.v1.handshake_pb2.OpenHeader:
         """Opens or resumes the session."""
 
     @property
@@ -163,14 +163,14 @@ class SessionRequest(google.protobuf.message.Message):
 
     @property
     def describe(self) -> global___DescribeRequest:
-        """Asks what is served, as the first request of a frames connection, in place of OpenRequest."""
+        """Asks what is served, as the first request of a frames connection, in place of `open`."""
 
     def __init__(
         self,
         *,
         sequence: builtins.int = ...,
         timeout_ms: builtins.int | None = ...,
-        open: rlmesh_proto.env.v1.handshake_pb2.OpenRequest | None = ...,
+        open: rlmesh_proto.session.v1.handshake_pb2.OpenHeader | None = ...,
         reset: global___ResetRequest | None = ...,
         step: global___StepRequest | None = ...,
         step_many: global___StepManyRequest | None = ...,
@@ -214,12 +214,12 @@ class SessionResponse(google.protobuf.message.Message):
     call_us: builtins.int
     """How long the environment's own call took on the server, in microseconds. 0: not measured."""
     @property
-    def error(self) -> rlmesh_proto.env.v1.error_pb2.Error:
+    def error(self) -> rlmesh_proto.session.v1.error_pb2.Failure:
         """There is no other answer."""
 
     @property
     def open(self) -> global___OpenResponse:
-        """Answers OpenRequest."""
+        """Answers `open`."""
 
     @property
     def reset(self) -> global___ResetResponse:
@@ -262,7 +262,7 @@ class SessionResponse(google.protobuf.message.Message):
         *,
         sequence: builtins.int = ...,
         call_us: builtins.int = ...,
-        error: rlmesh_proto.env.v1.error_pb2.Error | None = ...,
+        error: rlmesh_proto.session.v1.error_pb2.Failure | None = ...,
         open: global___OpenResponse | None = ...,
         reset: global___ResetResponse | None = ...,
         step: global___StepResponse | None = ...,
@@ -302,7 +302,7 @@ class OpenResponse(google.protobuf.message.Message):
     received_sequence: builtins.int
     """The highest sequence number of the session that the server has received; 0: none yet."""
     @property
-    def server(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
+    def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
         """Who answers."""
 
     @property
@@ -310,11 +310,11 @@ class OpenResponse(google.protobuf.message.Message):
         """The contract, of a new session. Absent when a session is resumed: it has not changed."""
 
     @property
-    def terms(self) -> rlmesh_proto.env.v1.handshake_pb2.SessionTerms:
+    def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
         """What the server promises to the session."""
 
     @property
-    def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.env.v1.handshake_pb2.TransportOffer]:
+    def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.session.v1.handshake_pb2.TransportOffer]:
         """Other transports that the session may move to. A client ignores an offer of a kind that it does
         not know or has not listed in its capabilities.
         """
@@ -322,13 +322,13 @@ class OpenResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        server: rlmesh_proto.env.v1.handshake_pb2.PeerInfo | None = ...,
+        server: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
         session_id: builtins.str = ...,
         resume_key: builtins.bytes = ...,
         contract: rlmesh_proto.env.v1.contract_pb2.EnvContract | None = ...,
-        terms: rlmesh_proto.env.v1.handshake_pb2.SessionTerms | None = ...,
+        terms: rlmesh_proto.session.v1.handshake_pb2.SessionTerms | None = ...,
         received_sequence: builtins.int = ...,
-        offers: collections.abc.Iterable[rlmesh_proto.env.v1.handshake_pb2.TransportOffer] | None = ...,
+        offers: collections.abc.Iterable[rlmesh_proto.session.v1.handshake_pb2.TransportOffer] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["contract", b"contract", "server", b"server", "terms", b"terms"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["contract", b"contract", "offers", b"offers", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "terms", b"terms"]) -> None: ...
@@ -380,7 +380,7 @@ class ResetRequest(google.protobuf.message.Message):
         """Vector: a seed a lane. Never together with `seed`."""
 
     @property
-    def options(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def options(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """The environment's reset options. Absent: none given, which is not the same as an empty map."""
 
     def __init__(
@@ -388,7 +388,7 @@ class ResetRequest(google.protobuf.message.Message):
         *,
         seed: builtins.int | None = ...,
         lane_seeds: global___LaneSeeds | None = ...,
-        options: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        options: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         lane_mask: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_seed", b"_seed", "lane_seeds", b"lane_seeds", "options", b"options", "seed", b"seed"]) -> builtins.bool: ...
@@ -410,14 +410,14 @@ class ResetResponse(google.protobuf.message.Message):
         """The first observation (a batch, for a vector; lanes that were not reset give their last one)."""
 
     @property
-    def info(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def info(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """The environment's info. Absent: empty."""
 
     def __init__(
         self,
         *,
         observation: rlmesh_proto.spaces.v1.value_pb2.Value | None = ...,
-        info: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        info: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["info", b"info", "observation", b"observation"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["info", b"info", "observation", b"observation"]) -> None: ...
@@ -469,7 +469,7 @@ class StepResponse(google.protobuf.message.Message):
         """The next observation (a batch, for a vector)."""
 
     @property
-    def info(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def info(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """The environment's info. Absent: empty."""
 
     @property
@@ -487,7 +487,7 @@ class StepResponse(google.protobuf.message.Message):
         reward: builtins.float = ...,
         terminated: builtins.bool = ...,
         truncated: builtins.bool = ...,
-        info: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        info: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         lanes: global___LaneOutcomes | None = ...,
         final_observations: global___FinalObservations | None = ...,
     ) -> None: ...
@@ -593,14 +593,14 @@ class StepManyResponse(google.protobuf.message.Message):
         """
 
     @property
-    def error(self) -> rlmesh_proto.env.v1.error_pb2.Error:
+    def error(self) -> rlmesh_proto.session.v1.error_pb2.Failure:
         """The step after the last result failed with this error. Absent: none failed."""
 
     def __init__(
         self,
         *,
         steps: collections.abc.Iterable[global___StepResponse] | None = ...,
-        error: rlmesh_proto.env.v1.error_pb2.Error | None = ...,
+        error: rlmesh_proto.session.v1.error_pb2.Failure | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["error", b"error"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["error", b"error", "steps", b"steps"]) -> None: ...
@@ -662,19 +662,19 @@ class CallRequest(google.protobuf.message.Message):
     name: builtins.str
     """Name of the method."""
     @property
-    def args(self) -> rlmesh_proto.spaces.v1.value_pb2.List:
+    def args(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicList:
         """Positional arguments."""
 
     @property
-    def kwargs(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def kwargs(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """Keyword arguments; string keys only."""
 
     def __init__(
         self,
         *,
         name: builtins.str = ...,
-        args: rlmesh_proto.spaces.v1.value_pb2.List | None = ...,
-        kwargs: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        args: rlmesh_proto.spaces.v1.value_pb2.DynamicList | None = ...,
+        kwargs: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["args", b"args", "kwargs", b"kwargs"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["args", b"args", "kwargs", b"kwargs", "name", b"name"]) -> None: ...

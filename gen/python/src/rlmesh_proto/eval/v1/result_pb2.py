@@ -12,27 +12,27 @@ from google.protobuf.internal import builder as _builder
 _sym_db = _symbol_database.Default()
 
 
-from rlmesh_proto.env.v1 import error_pb2 as rlmesh_dot_proto_dot_env_dot_v1_dot_error__pb2
+from rlmesh_proto.session.v1 import error_pb2 as rlmesh_dot_proto_dot_session_dot_v1_dot_error__pb2
 from rlmesh_proto.spaces.v1 import value_pb2 as rlmesh_dot_proto_dot_spaces_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rlmesh/proto/eval/v1/result.proto\x12\x14rlmesh.proto.eval.v1\x1a\x1frlmesh/proto/env/v1/error.proto\x1a\"rlmesh/proto/spaces/v1/value.proto\"d\n\x06Timing\x12\x15\n\rtotal_seconds\x18\x01 \x01(\x01\x12\x17\n\x0fpredict_seconds\x18\x02 \x01(\x01\x12\x14\n\x0cstep_seconds\x18\x03 \x01(\x01\x12\x14\n\x0cwait_seconds\x18\x04 \x01(\x01\"\xea\x02\n\rEpisodeResult\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06reward\x18\x03 \x01(\x01\x12\r\n\x05steps\x18\x04 \x01(\x04\x12-\n\x03\x65nd\x18\x05 \x01(\x0e\x32 .rlmesh.proto.eval.v1.EpisodeEnd\x12\x14\n\x07success\x18\x06 \x01(\x08H\x01\x88\x01\x01\x12,\n\x06timing\x18\x07 \x01(\x0b\x32\x1c.rlmesh.proto.eval.v1.Timing\x12\x10\n\x08\x65ndpoint\x18\x08 \x01(\t\x12\x0e\n\x06\x65nv_id\x18\t \x01(\t\x12)\n\x05\x65rror\x18\n \x01(\x0b\x32\x1a.rlmesh.proto.env.v1.Error\x12/\n\nfinal_info\x18\x0b \x01(\x0b\x32\x1b.rlmesh.proto.spaces.v1.Map\x12\x12\n\nstarted_at\x18\x0c \x01(\x01\x42\x07\n\x05_seedB\n\n\x08_success\"\xa5\x02\n\tRunResult\x12\x35\n\x08\x65pisodes\x18\x01 \x03(\x0b\x32#.rlmesh.proto.eval.v1.EpisodeResult\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x14\n\x0cspec_version\x18\x03 \x01(\t\x12,\n\x06timing\x18\x04 \x01(\x0b\x32\x1c.rlmesh.proto.eval.v1.Timing\x12\x18\n\x0binstruction\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x12\n\nstarted_at\x18\x06 \x01(\x01\x12-\n\x08metadata\x18\x07 \x01(\x0b\x32\x1b.rlmesh.proto.spaces.v1.Map\x12\x13\n\x06\x65nv_id\x18\x08 \x01(\tH\x01\x88\x01\x01\x42\x0e\n\x0c_instructionB\t\n\x07_env_id\"\x88\x01\n\rJournalRecord\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32#.rlmesh.proto.eval.v1.JournalHeaderH\x00\x12\x36\n\x07\x65pisode\x18\x02 \x01(\x0b\x32#.rlmesh.proto.eval.v1.EpisodeResultH\x00\x42\x08\n\x06record\"\x93\x01\n\rJournalHeader\x12\x14\n\x0cspec_version\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0f\n\x07\x65nv_ids\x18\x03 \x03(\t\x12\r\n\x05seeds\x18\x04 \x03(\x04\x12\x10\n\x08\x65pisodes\x18\x05 \x01(\x04\x12\x18\n\x0binstruction\x18\x06 \x01(\tH\x00\x88\x01\x01\x42\x0e\n\x0c_instruction*\x8e\x01\n\nEpisodeEnd\x12\x1b\n\x17\x45PISODE_END_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45PISODE_END_TERMINATED\x10\x01\x12\x19\n\x15\x45PISODE_END_TRUNCATED\x10\x02\x12\x15\n\x11\x45PISODE_END_LIMIT\x10\x03\x12\x15\n\x11\x45PISODE_END_ERROR\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rlmesh/proto/eval/v1/result.proto\x12\x14rlmesh.proto.eval.v1\x1a#rlmesh/proto/session/v1/error.proto\x1a\"rlmesh/proto/spaces/v1/value.proto\"d\n\x06Timing\x12\x15\n\rtotal_seconds\x18\x01 \x01(\x01\x12\x17\n\x0fpredict_seconds\x18\x02 \x01(\x01\x12\x14\n\x0cstep_seconds\x18\x03 \x01(\x01\x12\x14\n\x0cwait_seconds\x18\x04 \x01(\x01\"\xf7\x02\n\rEpisodeResult\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06reward\x18\x03 \x01(\x01\x12\r\n\x05steps\x18\x04 \x01(\x04\x12-\n\x03\x65nd\x18\x05 \x01(\x0e\x32 .rlmesh.proto.eval.v1.EpisodeEnd\x12\x14\n\x07success\x18\x06 \x01(\x08H\x01\x88\x01\x01\x12,\n\x06timing\x18\x07 \x01(\x0b\x32\x1c.rlmesh.proto.eval.v1.Timing\x12\x10\n\x08\x65ndpoint\x18\x08 \x01(\t\x12\x0e\n\x06\x65nv_id\x18\t \x01(\t\x12/\n\x05\x65rror\x18\n \x01(\x0b\x32 .rlmesh.proto.session.v1.Failure\x12\x36\n\nfinal_info\x18\x0b \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12\x12\n\nstarted_at\x18\x0c \x01(\x01\x42\x07\n\x05_seedB\n\n\x08_success\"\xac\x02\n\tRunResult\x12\x35\n\x08\x65pisodes\x18\x01 \x03(\x0b\x32#.rlmesh.proto.eval.v1.EpisodeResult\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x14\n\x0cspec_version\x18\x03 \x01(\t\x12,\n\x06timing\x18\x04 \x01(\x0b\x32\x1c.rlmesh.proto.eval.v1.Timing\x12\x18\n\x0binstruction\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x12\n\nstarted_at\x18\x06 \x01(\x01\x12\x34\n\x08metadata\x18\x07 \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12\x13\n\x06\x65nv_id\x18\x08 \x01(\tH\x01\x88\x01\x01\x42\x0e\n\x0c_instructionB\t\n\x07_env_id\"\x88\x01\n\rJournalRecord\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32#.rlmesh.proto.eval.v1.JournalHeaderH\x00\x12\x36\n\x07\x65pisode\x18\x02 \x01(\x0b\x32#.rlmesh.proto.eval.v1.EpisodeResultH\x00\x42\x08\n\x06record\"\x93\x01\n\rJournalHeader\x12\x14\n\x0cspec_version\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0f\n\x07\x65nv_ids\x18\x03 \x03(\t\x12\r\n\x05seeds\x18\x04 \x03(\x04\x12\x10\n\x08\x65pisodes\x18\x05 \x01(\x04\x12\x18\n\x0binstruction\x18\x06 \x01(\tH\x00\x88\x01\x01\x42\x0e\n\x0c_instruction*\x8e\x01\n\nEpisodeEnd\x12\x1b\n\x17\x45PISODE_END_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45PISODE_END_TERMINATED\x10\x01\x12\x19\n\x15\x45PISODE_END_TRUNCATED\x10\x02\x12\x15\n\x11\x45PISODE_END_LIMIT\x10\x03\x12\x15\n\x11\x45PISODE_END_ERROR\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rlmesh_proto.eval.v1.result_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_EPISODEEND']._serialized_start=1181
-  _globals['_EPISODEEND']._serialized_end=1323
-  _globals['_TIMING']._serialized_start=128
-  _globals['_TIMING']._serialized_end=228
-  _globals['_EPISODERESULT']._serialized_start=231
-  _globals['_EPISODERESULT']._serialized_end=593
-  _globals['_RUNRESULT']._serialized_start=596
-  _globals['_RUNRESULT']._serialized_end=889
-  _globals['_JOURNALRECORD']._serialized_start=892
-  _globals['_JOURNALRECORD']._serialized_end=1028
-  _globals['_JOURNALHEADER']._serialized_start=1031
-  _globals['_JOURNALHEADER']._serialized_end=1178
+  _globals['_EPISODEEND']._serialized_start=1205
+  _globals['_EPISODEEND']._serialized_end=1347
+  _globals['_TIMING']._serialized_start=132
+  _globals['_TIMING']._serialized_end=232
+  _globals['_EPISODERESULT']._serialized_start=235
+  _globals['_EPISODERESULT']._serialized_end=610
+  _globals['_RUNRESULT']._serialized_start=613
+  _globals['_RUNRESULT']._serialized_end=913
+  _globals['_JOURNALRECORD']._serialized_start=916
+  _globals['_JOURNALRECORD']._serialized_end=1052
+  _globals['_JOURNALHEADER']._serialized_start=1055
+  _globals['_JOURNALHEADER']._serialized_end=1202
 # @@protoc_insertion_point(module_scope)

@@ -9,9 +9,9 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
 import rlmesh_proto.env.v1.contract_pb2
-import rlmesh_proto.env.v1.error_pb2
-import rlmesh_proto.env.v1.handshake_pb2
 import rlmesh_proto.model.v1.spec_pb2
+import rlmesh_proto.session.v1.error_pb2
+import rlmesh_proto.session.v1.handshake_pb2
 import rlmesh_proto.spaces.v1.value_pb2
 import typing
 
@@ -25,13 +25,13 @@ class DescribeRequest(google.protobuf.message.Message):
 
     CLIENT_FIELD_NUMBER: builtins.int
     @property
-    def client(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
+    def client(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
         """Who asks."""
 
     def __init__(
         self,
         *,
-        client: rlmesh_proto.env.v1.handshake_pb2.PeerInfo | None = ...,
+        client: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["client", b"client"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["client", b"client"]) -> None: ...
@@ -48,7 +48,7 @@ class DescribeResponse(google.protobuf.message.Message):
     SPEC_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
     @property
-    def server(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
+    def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
         """Who answers."""
 
     @property
@@ -56,15 +56,15 @@ class DescribeResponse(google.protobuf.message.Message):
         """The model's spec."""
 
     @property
-    def terms(self) -> rlmesh_proto.env.v1.handshake_pb2.SessionTerms:
+    def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
         """What the server promises to sessions."""
 
     def __init__(
         self,
         *,
-        server: rlmesh_proto.env.v1.handshake_pb2.PeerInfo | None = ...,
+        server: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
         spec: rlmesh_proto.model.v1.spec_pb2.ModelSpec | None = ...,
-        terms: rlmesh_proto.env.v1.handshake_pb2.SessionTerms | None = ...,
+        terms: rlmesh_proto.session.v1.handshake_pb2.SessionTerms | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["server", b"server", "spec", b"spec", "terms", b"terms"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["server", b"server", "spec", b"spec", "terms", b"terms"]) -> None: ...
@@ -116,7 +116,7 @@ class SessionRequest(google.protobuf.message.Message):
     CLOSE_FIELD_NUMBER: builtins.int
     DESCRIBE_FIELD_NUMBER: builtins.int
     sequence: builtins.int
-    """0 for OpenRequest; then 1, 2, ... without a gap over all connections of the session."""
+    """0 for `open`; then 1, 2, ... without a gap over all connections of the session."""
     timeout_ms: builtins.int
     """How long the client is going to wait for the answer, in milliseconds. Advice, as for an
     environment. Absent: no limit.
@@ -143,7 +143,7 @@ class SessionRequest(google.protobuf.message.Message):
 
     @property
     def describe(self) -> global___DescribeRequest:
-        """Asks what is served, as the first request of a frames connection, in place of OpenRequest."""
+        """Asks what is served, as the first request of a frames connection, in place of `open`."""
 
     def __init__(
         self,
@@ -186,12 +186,12 @@ class SessionResponse(google.protobuf.message.Message):
     call_us: builtins.int
     """How long the model's own call took on the server, in microseconds. 0: not measured."""
     @property
-    def error(self) -> rlmesh_proto.env.v1.error_pb2.Error:
+    def error(self) -> rlmesh_proto.session.v1.error_pb2.Failure:
         """There is no other answer."""
 
     @property
     def open(self) -> global___OpenResponse:
-        """Answers OpenRequest."""
+        """Answers `open`."""
 
     @property
     def start_episode(self) -> global___StartEpisodeResponse:
@@ -218,7 +218,7 @@ class SessionResponse(google.protobuf.message.Message):
         *,
         sequence: builtins.int = ...,
         call_us: builtins.int = ...,
-        error: rlmesh_proto.env.v1.error_pb2.Error | None = ...,
+        error: rlmesh_proto.session.v1.error_pb2.Failure | None = ...,
         open: global___OpenResponse | None = ...,
         start_episode: global___StartEpisodeResponse | None = ...,
         predict: global___PredictResponse | None = ...,
@@ -238,11 +238,11 @@ class OpenRequest(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    HANDSHAKE_FIELD_NUMBER: builtins.int
+    HEADER_FIELD_NUMBER: builtins.int
     CONTRACT_FIELD_NUMBER: builtins.int
     @property
-    def handshake(self) -> rlmesh_proto.env.v1.handshake_pb2.OpenRequest:
-        """Version, capabilities and resumption, as for an environment."""
+    def header(self) -> rlmesh_proto.session.v1.handshake_pb2.OpenHeader:
+        """Version, capabilities and resumption: what an environment's `open` has too."""
 
     @property
     def contract(self) -> rlmesh_proto.env.v1.contract_pb2.EnvContract:
@@ -253,11 +253,11 @@ class OpenRequest(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        handshake: rlmesh_proto.env.v1.handshake_pb2.OpenRequest | None = ...,
+        header: rlmesh_proto.session.v1.handshake_pb2.OpenHeader | None = ...,
         contract: rlmesh_proto.env.v1.contract_pb2.EnvContract | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["contract", b"contract", "handshake", b"handshake"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["contract", b"contract", "handshake", b"handshake"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["contract", b"contract", "header", b"header"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["contract", b"contract", "header", b"header"]) -> None: ...
 
 global___OpenRequest = OpenRequest
 
@@ -281,7 +281,7 @@ class OpenResponse(google.protobuf.message.Message):
     received_sequence: builtins.int
     """The highest sequence number of the session that the server has received; 0: none yet."""
     @property
-    def server(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
+    def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
         """Who answers."""
 
     @property
@@ -289,23 +289,23 @@ class OpenResponse(google.protobuf.message.Message):
         """The model's spec. Absent when a session is resumed."""
 
     @property
-    def terms(self) -> rlmesh_proto.env.v1.handshake_pb2.SessionTerms:
+    def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
         """What the server promises to the session."""
 
     @property
-    def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.env.v1.handshake_pb2.TransportOffer]:
+    def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.session.v1.handshake_pb2.TransportOffer]:
         """Other transports that the session may move to, as for an environment."""
 
     def __init__(
         self,
         *,
-        server: rlmesh_proto.env.v1.handshake_pb2.PeerInfo | None = ...,
+        server: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
         session_id: builtins.str = ...,
         resume_key: builtins.bytes = ...,
         spec: rlmesh_proto.model.v1.spec_pb2.ModelSpec | None = ...,
-        terms: rlmesh_proto.env.v1.handshake_pb2.SessionTerms | None = ...,
+        terms: rlmesh_proto.session.v1.handshake_pb2.SessionTerms | None = ...,
         received_sequence: builtins.int = ...,
-        offers: collections.abc.Iterable[rlmesh_proto.env.v1.handshake_pb2.TransportOffer] | None = ...,
+        offers: collections.abc.Iterable[rlmesh_proto.session.v1.handshake_pb2.TransportOffer] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["server", b"server", "spec", b"spec", "terms", b"terms"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["offers", b"offers", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "spec", b"spec", "terms", b"terms"]) -> None: ...
@@ -439,7 +439,7 @@ class PredictResponse(google.protobuf.message.Message):
         """
 
     @property
-    def info(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def info(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """What else the model says of the prediction. Absent: nothing."""
 
     def __init__(
@@ -447,7 +447,7 @@ class PredictResponse(google.protobuf.message.Message):
         *,
         actions: rlmesh_proto.spaces.v1.value_pb2.Value | None = ...,
         chunk_length: builtins.int = ...,
-        info: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        info: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["actions", b"actions", "info", b"info"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["actions", b"actions", "chunk_length", b"chunk_length", "info", b"info"]) -> None: ...

@@ -324,7 +324,7 @@ class ModelSpec(google.protobuf.message.Message):
         """Action space that the model was built for, where it names one."""
 
     @property
-    def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """Anything else worth publishing: training run, license, checkpoint."""
 
     def __init__(
@@ -339,7 +339,7 @@ class ModelSpec(google.protobuf.message.Message):
         adaptation: global___Adaptation.ValueType = ...,
         observation_space: rlmesh_proto.spaces.v1.space_pb2.Space | None = ...,
         action_space: rlmesh_proto.spaces.v1.space_pb2.Space | None = ...,
-        metadata: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        metadata: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         stateful: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["action_space", b"action_space", "metadata", b"metadata", "observation_space", b"observation_space"]) -> builtins.bool: ...

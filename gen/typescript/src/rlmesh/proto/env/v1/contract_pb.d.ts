@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Map } from "../../spaces/v1/value_pb.js";
+import type { DynamicMap } from "../../spaces/v1/value_pb.js";
 import type { Space } from "../../spaces/v1/space_pb.js";
 import type { EnvTags, ValueRange } from "../../adapters/v1/tags_pb.js";
 
@@ -77,9 +77,9 @@ export declare type Registration = Message<"rlmesh.proto.env.v1.Registration"> &
   /**
    * Arguments the environment was made with, as far as they can be written.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map kwargs = 4;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap kwargs = 4;
    */
-  kwargs?: Map | undefined;
+  kwargs?: DynamicMap | undefined;
 };
 
 /**
@@ -154,9 +154,9 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   /**
    * The environment's metadata, less what this message says elsewhere.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map metadata = 9;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap metadata = 9;
    */
-  metadata?: Map | undefined;
+  metadata?: DynamicMap | undefined;
 
   /**
    * What the leaves of its spaces mean. Absent: not said.

@@ -4,10 +4,10 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { OpenRequest, PeerInfo, SessionTerms, TransportOffer } from "./handshake_pb.js";
+import type { OpenHeader, PeerInfo, SessionTerms, TransportOffer } from "../../session/v1/handshake_pb.js";
 import type { EnvContract } from "./contract_pb.js";
-import type { Error } from "./error_pb.js";
-import type { DynamicValue, List, Map, Value } from "../../spaces/v1/value_pb.js";
+import type { Failure } from "../../session/v1/error_pb.js";
+import type { DynamicList, DynamicMap, DynamicValue, Value } from "../../spaces/v1/value_pb.js";
 
 /**
  * Describes the file rlmesh/proto/env/v1/env.proto.
@@ -23,7 +23,7 @@ export declare type DescribeRequest = Message<"rlmesh.proto.env.v1.DescribeReque
   /**
    * Who asks.
    *
-   * @generated from field: rlmesh.proto.env.v1.PeerInfo client = 1;
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo client = 1;
    */
   client?: PeerInfo | undefined;
 };
@@ -43,7 +43,7 @@ export declare type DescribeResponse = Message<"rlmesh.proto.env.v1.DescribeResp
   /**
    * Who answers.
    *
-   * @generated from field: rlmesh.proto.env.v1.PeerInfo server = 1;
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
    */
   server?: PeerInfo | undefined;
 
@@ -57,7 +57,7 @@ export declare type DescribeResponse = Message<"rlmesh.proto.env.v1.DescribeResp
   /**
    * What the server promises to sessions.
    *
-   * @generated from field: rlmesh.proto.env.v1.SessionTerms terms = 3;
+   * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 3;
    */
   terms?: SessionTerms | undefined;
 };
@@ -109,7 +109,7 @@ export declare const ShutdownResponseSchema: GenMessage<ShutdownResponse>;
  */
 export declare type SessionRequest = Message<"rlmesh.proto.env.v1.SessionRequest"> & {
   /**
-   * 0 for OpenRequest; then 1, 2, ... without a gap over all connections of the session.
+   * 0 for `open`; then 1, 2, ... without a gap over all connections of the session.
    *
    * @generated from field: uint64 sequence = 1;
    */
@@ -133,9 +133,9 @@ export declare type SessionRequest = Message<"rlmesh.proto.env.v1.SessionRequest
     /**
      * Opens or resumes the session.
      *
-     * @generated from field: rlmesh.proto.env.v1.OpenRequest open = 3;
+     * @generated from field: rlmesh.proto.session.v1.OpenHeader open = 3;
      */
-    value: OpenRequest;
+    value: OpenHeader;
     case: "open";
   } | {
     /**
@@ -203,7 +203,7 @@ export declare type SessionRequest = Message<"rlmesh.proto.env.v1.SessionRequest
     case: "close";
   } | {
     /**
-     * Asks what is served, as the first request of a frames connection, in place of OpenRequest.
+     * Asks what is served, as the first request of a frames connection, in place of `open`.
      *
      * @generated from field: rlmesh.proto.env.v1.DescribeRequest describe = 15;
      */
@@ -247,13 +247,13 @@ export declare type SessionResponse = Message<"rlmesh.proto.env.v1.SessionRespon
     /**
      * There is no other answer.
      *
-     * @generated from field: rlmesh.proto.env.v1.Error error = 3;
+     * @generated from field: rlmesh.proto.session.v1.Failure error = 3;
      */
-    value: Error;
+    value: Failure;
     case: "error";
   } | {
     /**
-     * Answers OpenRequest.
+     * Answers `open`.
      *
      * @generated from field: rlmesh.proto.env.v1.OpenResponse open = 4;
      */
@@ -349,7 +349,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> &
   /**
    * Who answers.
    *
-   * @generated from field: rlmesh.proto.env.v1.PeerInfo server = 1;
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
    */
   server?: PeerInfo | undefined;
 
@@ -378,7 +378,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> &
   /**
    * What the server promises to the session.
    *
-   * @generated from field: rlmesh.proto.env.v1.SessionTerms terms = 5;
+   * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 5;
    */
   terms?: SessionTerms | undefined;
 
@@ -393,7 +393,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> &
    * Other transports that the session may move to. A client ignores an offer of a kind that it does
    * not know or has not listed in its capabilities.
    *
-   * @generated from field: repeated rlmesh.proto.env.v1.TransportOffer offers = 7;
+   * @generated from field: repeated rlmesh.proto.session.v1.TransportOffer offers = 7;
    */
   offers: TransportOffer[];
 };
@@ -455,9 +455,9 @@ export declare type ResetRequest = Message<"rlmesh.proto.env.v1.ResetRequest"> &
   /**
    * The environment's reset options. Absent: none given, which is not the same as an empty map.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map options = 3;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap options = 3;
    */
-  options?: Map | undefined;
+  options?: DynamicMap | undefined;
 
   /**
    * Vector with autoreset DISABLED: one byte a lane, 1 where the lane is reset. Empty: every lane.
@@ -489,9 +489,9 @@ export declare type ResetResponse = Message<"rlmesh.proto.env.v1.ResetResponse">
   /**
    * The environment's info. Absent: empty.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map info = 2;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap info = 2;
    */
-  info?: Map | undefined;
+  info?: DynamicMap | undefined;
 };
 
 /**
@@ -557,9 +557,9 @@ export declare type StepResponse = Message<"rlmesh.proto.env.v1.StepResponse"> &
   /**
    * The environment's info. Absent: empty.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map info = 5;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap info = 5;
    */
-  info?: Map | undefined;
+  info?: DynamicMap | undefined;
 
   /**
    * Vector: rewards and flags of the lanes.
@@ -695,9 +695,9 @@ export declare type StepManyResponse = Message<"rlmesh.proto.env.v1.StepManyResp
   /**
    * The step after the last result failed with this error. Absent: none failed.
    *
-   * @generated from field: rlmesh.proto.env.v1.Error error = 2;
+   * @generated from field: rlmesh.proto.session.v1.Failure error = 2;
    */
-  error?: Error | undefined;
+  error?: Failure | undefined;
 };
 
 /**
@@ -763,16 +763,16 @@ export declare type CallRequest = Message<"rlmesh.proto.env.v1.CallRequest"> & {
   /**
    * Positional arguments.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.List args = 2;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicList args = 2;
    */
-  args?: List | undefined;
+  args?: DynamicList | undefined;
 
   /**
    * Keyword arguments; string keys only.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map kwargs = 3;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap kwargs = 3;
    */
-  kwargs?: Map | undefined;
+  kwargs?: DynamicMap | undefined;
 };
 
 /**
@@ -935,7 +935,7 @@ export declare const EnvService: GenService<{
   },
   /**
    * One session: requests in order, each answered once, in order. The first request of the stream
-   * is OpenRequest.
+   * is `open`.
    *
    * @generated from rpc rlmesh.proto.env.v1.EnvService.Session
    */

@@ -4,11 +4,11 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { OpenRequest as OpenRequest$1, PeerInfo, SessionTerms, TransportOffer } from "../../env/v1/handshake_pb.js";
+import type { OpenHeader, PeerInfo, SessionTerms, TransportOffer } from "../../session/v1/handshake_pb.js";
 import type { ModelSpec, PredictForm } from "./spec_pb.js";
-import type { Error } from "../../env/v1/error_pb.js";
+import type { Failure } from "../../session/v1/error_pb.js";
 import type { EnvContract } from "../../env/v1/contract_pb.js";
-import type { Map, Value } from "../../spaces/v1/value_pb.js";
+import type { DynamicMap, Value } from "../../spaces/v1/value_pb.js";
 
 /**
  * Describes the file rlmesh/proto/model/v1/model.proto.
@@ -24,7 +24,7 @@ export declare type DescribeRequest = Message<"rlmesh.proto.model.v1.DescribeReq
   /**
    * Who asks.
    *
-   * @generated from field: rlmesh.proto.env.v1.PeerInfo client = 1;
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo client = 1;
    */
   client?: PeerInfo | undefined;
 };
@@ -44,7 +44,7 @@ export declare type DescribeResponse = Message<"rlmesh.proto.model.v1.DescribeRe
   /**
    * Who answers.
    *
-   * @generated from field: rlmesh.proto.env.v1.PeerInfo server = 1;
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
    */
   server?: PeerInfo | undefined;
 
@@ -58,7 +58,7 @@ export declare type DescribeResponse = Message<"rlmesh.proto.model.v1.DescribeRe
   /**
    * What the server promises to sessions.
    *
-   * @generated from field: rlmesh.proto.env.v1.SessionTerms terms = 3;
+   * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 3;
    */
   terms?: SessionTerms | undefined;
 };
@@ -110,7 +110,7 @@ export declare const ShutdownResponseSchema: GenMessage<ShutdownResponse>;
  */
 export declare type SessionRequest = Message<"rlmesh.proto.model.v1.SessionRequest"> & {
   /**
-   * 0 for OpenRequest; then 1, 2, ... without a gap over all connections of the session.
+   * 0 for `open`; then 1, 2, ... without a gap over all connections of the session.
    *
    * @generated from field: uint64 sequence = 1;
    */
@@ -171,7 +171,7 @@ export declare type SessionRequest = Message<"rlmesh.proto.model.v1.SessionReque
     case: "close";
   } | {
     /**
-     * Asks what is served, as the first request of a frames connection, in place of OpenRequest.
+     * Asks what is served, as the first request of a frames connection, in place of `open`.
      *
      * @generated from field: rlmesh.proto.model.v1.DescribeRequest describe = 15;
      */
@@ -215,13 +215,13 @@ export declare type SessionResponse = Message<"rlmesh.proto.model.v1.SessionResp
     /**
      * There is no other answer.
      *
-     * @generated from field: rlmesh.proto.env.v1.Error error = 3;
+     * @generated from field: rlmesh.proto.session.v1.Failure error = 3;
      */
-    value: Error;
+    value: Failure;
     case: "error";
   } | {
     /**
-     * Answers OpenRequest.
+     * Answers `open`.
      *
      * @generated from field: rlmesh.proto.model.v1.OpenResponse open = 4;
      */
@@ -283,11 +283,11 @@ export declare const SessionResponseSchema: GenMessage<SessionResponse>;
  */
 export declare type OpenRequest = Message<"rlmesh.proto.model.v1.OpenRequest"> & {
   /**
-   * Version, capabilities and resumption, as for an environment.
+   * Version, capabilities and resumption: what an environment's `open` has too.
    *
-   * @generated from field: rlmesh.proto.env.v1.OpenRequest handshake = 1;
+   * @generated from field: rlmesh.proto.session.v1.OpenHeader header = 1;
    */
-  handshake?: OpenRequest$1 | undefined;
+  header?: OpenHeader | undefined;
 
   /**
    * Contract of the environment whose observations are going to come: it gives the spaces that
@@ -313,7 +313,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse">
   /**
    * Who answers.
    *
-   * @generated from field: rlmesh.proto.env.v1.PeerInfo server = 1;
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
    */
   server?: PeerInfo | undefined;
 
@@ -341,7 +341,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse">
   /**
    * What the server promises to the session.
    *
-   * @generated from field: rlmesh.proto.env.v1.SessionTerms terms = 5;
+   * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 5;
    */
   terms?: SessionTerms | undefined;
 
@@ -355,7 +355,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse">
   /**
    * Other transports that the session may move to, as for an environment.
    *
-   * @generated from field: repeated rlmesh.proto.env.v1.TransportOffer offers = 7;
+   * @generated from field: repeated rlmesh.proto.session.v1.TransportOffer offers = 7;
    */
   offers: TransportOffer[];
 };
@@ -512,9 +512,9 @@ export declare type PredictResponse = Message<"rlmesh.proto.model.v1.PredictResp
   /**
    * What else the model says of the prediction. Absent: nothing.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map info = 3;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap info = 3;
    */
-  info?: Map | undefined;
+  info?: DynamicMap | undefined;
 };
 
 /**
@@ -603,7 +603,7 @@ export declare const ModelService: GenService<{
   },
   /**
    * One session: the model's use by one evaluator. Requests in order, each answered once, in
-   * order. The first request of the stream is OpenRequest.
+   * order. The first request of the stream is `open`.
    *
    * @generated from rpc rlmesh.proto.model.v1.ModelService.Session
    */

@@ -7,7 +7,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Feature } from "../../adapters/v1/tags_pb.js";
 import type { DType } from "../../spaces/v1/dtype_pb.js";
 import type { Space } from "../../spaces/v1/space_pb.js";
-import type { Map } from "../../spaces/v1/value_pb.js";
+import type { DynamicMap } from "../../spaces/v1/value_pb.js";
 
 /**
  * Describes the file rlmesh/proto/model/v1/spec.proto.
@@ -312,9 +312,9 @@ export declare type ModelSpec = Message<"rlmesh.proto.model.v1.ModelSpec"> & {
   /**
    * Anything else worth publishing: training run, license, checkpoint.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map metadata = 10;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap metadata = 10;
    */
-  metadata?: Map | undefined;
+  metadata?: DynamicMap | undefined;
 
   /**
    * Predictions depend on earlier observations of the same episode, not only on those of a history.

@@ -158,25 +158,25 @@ export declare type DynamicValue = Message<"rlmesh.proto.spaces.v1.DynamicValue"
     /**
      * An ordered list.
      *
-     * @generated from field: rlmesh.proto.spaces.v1.List list_value = 11;
+     * @generated from field: rlmesh.proto.spaces.v1.DynamicList list_value = 11;
      */
-    value: List;
+    value: DynamicList;
     case: "listValue";
   } | {
     /**
      * An ordered tuple; like a list, but languages that tell them apart keep the difference.
      *
-     * @generated from field: rlmesh.proto.spaces.v1.List tuple_value = 12;
+     * @generated from field: rlmesh.proto.spaces.v1.DynamicList tuple_value = 12;
      */
-    value: List;
+    value: DynamicList;
     case: "tupleValue";
   } | {
     /**
      * Keys with values, in order.
      *
-     * @generated from field: rlmesh.proto.spaces.v1.Map map_value = 13;
+     * @generated from field: rlmesh.proto.spaces.v1.DynamicMap map_value = 13;
      */
-    value: Map;
+    value: DynamicMap;
     case: "mapValue";
   } | { case: undefined; value?: undefined };
 };
@@ -292,9 +292,9 @@ export declare const ObjectArraySchema: GenMessage<ObjectArray>;
 /**
  * Values in order.
  *
- * @generated from message rlmesh.proto.spaces.v1.List
+ * @generated from message rlmesh.proto.spaces.v1.DynamicList
  */
-export declare type List = Message<"rlmesh.proto.spaces.v1.List"> & {
+export declare type DynamicList = Message<"rlmesh.proto.spaces.v1.DynamicList"> & {
   /**
    * The values.
    *
@@ -304,17 +304,17 @@ export declare type List = Message<"rlmesh.proto.spaces.v1.List"> & {
 };
 
 /**
- * Describes the message rlmesh.proto.spaces.v1.List.
- * Use `create(ListSchema)` to create a new message.
+ * Describes the message rlmesh.proto.spaces.v1.DynamicList.
+ * Use `create(DynamicListSchema)` to create a new message.
  */
-export declare const ListSchema: GenMessage<List>;
+export declare const DynamicListSchema: GenMessage<DynamicList>;
 
 /**
  * Entries with distinct keys, in order.
  *
- * @generated from message rlmesh.proto.spaces.v1.Map
+ * @generated from message rlmesh.proto.spaces.v1.DynamicMap
  */
-export declare type Map = Message<"rlmesh.proto.spaces.v1.Map"> & {
+export declare type DynamicMap = Message<"rlmesh.proto.spaces.v1.DynamicMap"> & {
   /**
    * The entries. A receiver keeps their order.
    *
@@ -324,13 +324,13 @@ export declare type Map = Message<"rlmesh.proto.spaces.v1.Map"> & {
 };
 
 /**
- * Describes the message rlmesh.proto.spaces.v1.Map.
- * Use `create(MapSchema)` to create a new message.
+ * Describes the message rlmesh.proto.spaces.v1.DynamicMap.
+ * Use `create(DynamicMapSchema)` to create a new message.
  */
-export declare const MapSchema: GenMessage<Map>;
+export declare const DynamicMapSchema: GenMessage<DynamicMap>;
 
 /**
- * One entry of a Map.
+ * One entry of a DynamicMap.
  *
  * @generated from message rlmesh.proto.spaces.v1.MapEntry
  */

@@ -28,7 +28,7 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     CAPABILITY_UNSPECIFIED: _Capability.ValueType  # 0
     """Never sent; ignored."""
     CAPABILITY_RESUME: _Capability.ValueType  # 1
-    """The session survives a lost connection: OpenRequest.resume works."""
+    """The session survives a lost connection: OpenHeader.resume works."""
     CAPABILITY_STEP_MANY: _Capability.ValueType  # 2
     """StepManyRequest is understood."""
     CAPABILITY_ATTRIBUTES: _Capability.ValueType  # 3
@@ -38,7 +38,7 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     CAPABILITY_RENDER: _Capability.ValueType  # 5
     """RenderRequest is understood."""
     CAPABILITY_QUEUE: _Capability.ValueType  # 6
-    """OpenRequest.wait_ms is understood: a client can stand in line for a held instance."""
+    """OpenHeader.wait_ms is understood: a client can stand in line for a held instance."""
     CAPABILITY_FRAMES_UNIX: _Capability.ValueType  # 7
     """The session may be moved to length-prefixed frames on a Unix socket of the same host."""
     CAPABILITY_FRAMES_TCP: _Capability.ValueType  # 8
@@ -58,7 +58,7 @@ class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
 CAPABILITY_UNSPECIFIED: Capability.ValueType  # 0
 """Never sent; ignored."""
 CAPABILITY_RESUME: Capability.ValueType  # 1
-"""The session survives a lost connection: OpenRequest.resume works."""
+"""The session survives a lost connection: OpenHeader.resume works."""
 CAPABILITY_STEP_MANY: Capability.ValueType  # 2
 """StepManyRequest is understood."""
 CAPABILITY_ATTRIBUTES: Capability.ValueType  # 3
@@ -68,7 +68,7 @@ CAPABILITY_PARTIAL_RESET: Capability.ValueType  # 4
 CAPABILITY_RENDER: Capability.ValueType  # 5
 """RenderRequest is understood."""
 CAPABILITY_QUEUE: Capability.ValueType  # 6
-"""OpenRequest.wait_ms is understood: a client can stand in line for a held instance."""
+"""OpenHeader.wait_ms is understood: a client can stand in line for a held instance."""
 CAPABILITY_FRAMES_UNIX: Capability.ValueType  # 7
 """The session may be moved to length-prefixed frames on a Unix socket of the same host."""
 CAPABILITY_FRAMES_TCP: Capability.ValueType  # 8
@@ -181,7 +181,7 @@ class Resume(google.protobuf.message.Message):
 global___Resume = Resume
 
 @typing.final
-class OpenRequest(google.protobuf.message.Message):
+class OpenHeader(google.protobuf.message.Message):
     """The first request of every connection, with sequence number 0."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -209,7 +209,7 @@ class OpenRequest(google.protobuf.message.Message):
     def HasField(self, field_name: typing.Literal["client", b"client", "resume", b"resume"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["client", b"client", "resume", b"resume", "wait_ms", b"wait_ms"]) -> None: ...
 
-global___OpenRequest = OpenRequest
+global___OpenHeader = OpenHeader
 
 @typing.final
 class SessionTerms(google.protobuf.message.Message):
