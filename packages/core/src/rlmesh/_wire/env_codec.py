@@ -41,6 +41,7 @@ from rlmesh._wire.many import (
     many_reader,
     many_steps_reader,
     read_value,
+    required,
     step_reader,
     write_many,
     write_many_steps,
@@ -235,6 +236,7 @@ class EnvWireCodec:
         parse_message(frame, data)
         kind = frame.WhichOneof("response")
         if kind == "step":
+            required(frame.step, "observation")
             return frame.sequence, step_reader(frame.step, self._backend)
         reader = self._reply_readers().get(kind or "")
         if reader is None:
@@ -246,7 +248,8 @@ class EnvWireCodec:
             "error": failure_from_wire,
             "open": self._read_opened,
             "reset": lambda r: m.ResetDone(
-                read_value(r.observation), map_from_wire(r.info, self._backend, "info")
+                read_value(required(r, "observation")),
+                map_from_wire(r.info, self._backend, "info"),
             ),
             "step_many": many_steps_reader(self._backend),
             "render": lambda r: m.Rendered(dynamic_from_wire(r.frame, self._backend, "frame")),
@@ -286,8 +289,9 @@ class EnvWireCodec:
         """
         message = env_pb2.DescribeResponse()
         parse_message(message, data)
-        contract = contract_from_wire(message.contract, self._backend)
-        return peer_from_wire(message.server), contract, terms_from_wire(message.terms)
+        server, terms = required(message, "server"), required(message, "terms")
+        contract = contract_from_wire(required(message, "contract"), self._backend)
+        return peer_from_wire(server), contract, terms_from_wire(terms)
 
 
 def parse_message(message: Any, data: Buffer) -> None:

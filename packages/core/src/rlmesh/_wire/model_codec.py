@@ -36,7 +36,7 @@ from rlmesh._wire.env_codec import (
 )
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
 from rlmesh._wire.fast_path_predict import read_predict, write_predict
-from rlmesh._wire.many import read_value, write_value
+from rlmesh._wire.many import read_value, required, write_value
 from rlmesh._wire.model_spec import (
     model_spec_from_wire,
     model_spec_to_wire,
@@ -243,8 +243,9 @@ class ModelWireCodec:
         """
         message = model_pb2.DescribeResponse()
         parse_message(message, data)
-        spec = model_spec_from_wire(message.spec, self._backend)
-        return peer_from_wire(message.server), spec, terms_from_wire(message.terms)
+        server, terms = required(message, "server"), required(message, "terms")
+        spec = model_spec_from_wire(required(message, "spec"), self._backend)
+        return peer_from_wire(server), spec, terms_from_wire(terms)
 
 
 def _write_start(body: StartEpisode, out: model_pb2.StartEpisodeRequest) -> None:

@@ -147,22 +147,30 @@ class EnvContract(google.protobuf.message.Message):
     EXPOSED_FIELD_NUMBER: builtins.int
     REWARD_RANGE_FIELD_NUMBER: builtins.int
     id: builtins.str
-    """Registered id ("CartPole-v1"), else the name of the environment's class."""
+    """Required.
+    Registered id ("CartPole-v1"), else the name of the environment's class.
+    """
     spec_version: builtins.str
     """The spec version that the message was written with."""
     num_envs: builtins.int
-    """Number of lanes; 1 where `vector` is false."""
+    """Required.
+    Number of lanes; 1 where `vector` is false.
+    """
     vector: builtins.bool
     """The environment is a vector: values are batches of `num_envs`, also where that is 1."""
     autoreset_mode: global___AutoresetMode.ValueType
     """When lanes start their next episode; unspecified where `vector` is false."""
     @property
     def observation_space(self) -> rlmesh_proto.spaces.v1.space_pb2.Space:
-        """Space of one observation (of one lane, for a vector)."""
+        """Required.
+        Space of one observation (of one lane, for a vector).
+        """
 
     @property
     def action_space(self) -> rlmesh_proto.spaces.v1.space_pb2.Space:
-        """Space of one action (of one lane, for a vector)."""
+        """Required.
+        Space of one action (of one lane, for a vector).
+        """
 
     @property
     def render(self) -> global___RenderSpec:

@@ -48,15 +48,21 @@ class DescribeResponse(google.protobuf.message.Message):
     TERMS_FIELD_NUMBER: builtins.int
     @property
     def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
-        """Who answers."""
+        """Required.
+        Who answers.
+        """
 
     @property
     def contract(self) -> rlmesh_proto.env.v1.contract_pb2.EnvContract:
-        """The contract of every session of this server."""
+        """Required.
+        The contract of every session of this server.
+        """
 
     @property
     def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
-        """What the server promises to sessions."""
+        """Required.
+        What the server promises to sessions.
+        """
 
     def __init__(
         self,
@@ -294,7 +300,9 @@ class OpenResponse(google.protobuf.message.Message):
     RECEIVED_SEQUENCE_FIELD_NUMBER: builtins.int
     OFFERS_FIELD_NUMBER: builtins.int
     session_id: builtins.str
-    """Names the session; no secret."""
+    """Required.
+    Names the session; no secret.
+    """
     resume_key: builtins.bytes
     """Proves the right to resume it; 16 bytes or more from a secure source. Empty: it cannot be
     resumed.
@@ -303,15 +311,21 @@ class OpenResponse(google.protobuf.message.Message):
     """The highest sequence number of the session that the server has received; 0: none yet."""
     @property
     def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
-        """Who answers."""
+        """Required.
+        Who answers.
+        """
 
     @property
     def contract(self) -> rlmesh_proto.env.v1.contract_pb2.EnvContract:
-        """The contract, of a new session. Absent when a session is resumed: it has not changed."""
+        """Required if the session is new.
+        The contract, of a new session. Absent when a session is resumed: it has not changed.
+        """
 
     @property
     def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
-        """What the server promises to the session."""
+        """Required.
+        What the server promises to the session.
+        """
 
     @property
     def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.session.v1.handshake_pb2.TransportOffer]:
@@ -407,7 +421,9 @@ class ResetResponse(google.protobuf.message.Message):
     INFO_FIELD_NUMBER: builtins.int
     @property
     def observation(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """The first observation (a batch, for a vector; lanes that were not reset give their last one)."""
+        """Required.
+        The first observation (a batch, for a vector; lanes that were not reset give their last one).
+        """
 
     @property
     def info(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
@@ -433,7 +449,9 @@ class StepRequest(google.protobuf.message.Message):
     ACTION_FIELD_NUMBER: builtins.int
     @property
     def action(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """The action (a batch, for a vector)."""
+        """Required.
+        The action (a batch, for a vector).
+        """
 
     def __init__(
         self,
@@ -466,7 +484,9 @@ class StepResponse(google.protobuf.message.Message):
     """The episode was cut for another reason, such as a time limit; not for a vector."""
     @property
     def observation(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """The next observation (a batch, for a vector)."""
+        """Required unless it is one of several steps and not the last, see StepManyResponse.
+        The next observation (a batch, for a vector).
+        """
 
     @property
     def info(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
@@ -506,11 +526,17 @@ class LaneOutcomes(google.protobuf.message.Message):
     TERMINATED_FIELD_NUMBER: builtins.int
     TRUNCATED_FIELD_NUMBER: builtins.int
     rewards: builtins.bytes
-    """One float64 a lane, little-endian."""
+    """Required.
+    One float64 a lane, little-endian.
+    """
     terminated: builtins.bytes
-    """One byte a lane: 1 where the task's own end was reached."""
+    """Required.
+    One byte a lane: 1 where the task's own end was reached.
+    """
     truncated: builtins.bytes
-    """One byte a lane: 1 where the episode was cut for another reason."""
+    """Required.
+    One byte a lane: 1 where the episode was cut for another reason.
+    """
     def __init__(
         self,
         *,
@@ -531,10 +557,14 @@ class FinalObservations(google.protobuf.message.Message):
     MASK_FIELD_NUMBER: builtins.int
     OBSERVATIONS_FIELD_NUMBER: builtins.int
     mask: builtins.bytes
-    """One byte a lane: 1 where the lane has one."""
+    """Required.
+    One byte a lane: 1 where the lane has one.
+    """
     @property
     def observations(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """A batch of as many values as `mask` has ones, in the order of the lanes."""
+        """Required.
+        A batch of as many values as `mask` has ones, in the order of the lanes.
+        """
 
     def __init__(
         self,
@@ -559,12 +589,16 @@ class StepManyRequest(google.protobuf.message.Message):
     COUNT_FIELD_NUMBER: builtins.int
     ALL_OBSERVATIONS_FIELD_NUMBER: builtins.int
     count: builtins.int
-    """How many actions there are."""
+    """Required.
+    How many actions there are.
+    """
     all_observations: builtins.bool
     """Return the observation of every step, not only of the last."""
     @property
     def actions(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """The actions in order: a batch of K (a batch of K * num_envs, action-major, for a vector)."""
+        """Required.
+        The actions in order: a batch of K (a batch of K * num_envs, action-major, for a vector).
+        """
 
     def __init__(
         self,
@@ -636,7 +670,8 @@ class RenderResponse(google.protobuf.message.Message):
     FRAME_FIELD_NUMBER: builtins.int
     @property
     def frame(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicValue:
-        """What the environment's render() returned: a tensor (height, width, 3) of uint8 for
+        """Required.
+        What the environment's render() returned: a tensor (height, width, 3) of uint8 for
         "rgb_array", text for "ansi", a list or tuple of such, null for "human".
         """
 
@@ -660,7 +695,9 @@ class CallRequest(google.protobuf.message.Message):
     ARGS_FIELD_NUMBER: builtins.int
     KWARGS_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the method."""
+    """Required.
+    Name of the method.
+    """
     @property
     def args(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicList:
         """Positional arguments."""
@@ -690,7 +727,9 @@ class CallResponse(google.protobuf.message.Message):
     RESULT_FIELD_NUMBER: builtins.int
     @property
     def result(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicValue:
-        """The result (a tuple with one result a lane, for a vector)."""
+        """Required.
+        The result (a tuple with one result a lane, for a vector).
+        """
 
     def __init__(
         self,
@@ -710,7 +749,9 @@ class GetAttributeRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the attribute."""
+    """Required.
+    Name of the attribute.
+    """
     def __init__(
         self,
         *,
@@ -732,7 +773,9 @@ class GetAttributeResponse(google.protobuf.message.Message):
     """The attribute is a method: it has no value that could be sent, and CallRequest reaches it."""
     @property
     def value(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicValue:
-        """Its value (a tuple with one value a lane, for a vector). Absent where `callable` is set."""
+        """Required unless `callable` is set.
+        Its value (a tuple with one value a lane, for a vector). Absent where `callable` is set.
+        """
 
     def __init__(
         self,
@@ -754,10 +797,14 @@ class SetAttributeRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the attribute."""
+    """Required.
+    Name of the attribute.
+    """
     @property
     def value(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicValue:
-        """Its new value. For a vector, a list or tuple with one value a lane, or one value for all."""
+        """Required.
+        Its new value. For a vector, a list or tuple with one value a lane, or one value for all.
+        """
 
     def __init__(
         self,

@@ -49,15 +49,21 @@ class DescribeResponse(google.protobuf.message.Message):
     TERMS_FIELD_NUMBER: builtins.int
     @property
     def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
-        """Who answers."""
+        """Required.
+        Who answers.
+        """
 
     @property
     def spec(self) -> rlmesh_proto.model.v1.spec_pb2.ModelSpec:
-        """The model's spec."""
+        """Required.
+        The model's spec.
+        """
 
     @property
     def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
-        """What the server promises to sessions."""
+        """Required.
+        What the server promises to sessions.
+        """
 
     def __init__(
         self,
@@ -242,11 +248,14 @@ class OpenRequest(google.protobuf.message.Message):
     CONTRACT_FIELD_NUMBER: builtins.int
     @property
     def header(self) -> rlmesh_proto.session.v1.handshake_pb2.OpenHeader:
-        """Version, capabilities and resumption: what an environment's `open` has too."""
+        """Required.
+        Version, capabilities and resumption: what an environment's `open` has too.
+        """
 
     @property
     def contract(self) -> rlmesh_proto.env.v1.contract_pb2.EnvContract:
-        """Contract of the environment whose observations are going to come: it gives the spaces that
+        """Required if the session is new.
+        Contract of the environment whose observations are going to come: it gives the spaces that
         direct the values of the session and the tags that the adapter is resolved from.
         """
 
@@ -275,22 +284,30 @@ class OpenResponse(google.protobuf.message.Message):
     RECEIVED_SEQUENCE_FIELD_NUMBER: builtins.int
     OFFERS_FIELD_NUMBER: builtins.int
     session_id: builtins.str
-    """Names the session; no secret."""
+    """Required.
+    Names the session; no secret.
+    """
     resume_key: builtins.bytes
     """Proves the right to resume it. Empty: it cannot be resumed."""
     received_sequence: builtins.int
     """The highest sequence number of the session that the server has received; 0: none yet."""
     @property
     def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
-        """Who answers."""
+        """Required.
+        Who answers.
+        """
 
     @property
     def spec(self) -> rlmesh_proto.model.v1.spec_pb2.ModelSpec:
-        """The model's spec. Absent when a session is resumed."""
+        """Required if the session is new.
+        The model's spec. Absent when a session is resumed.
+        """
 
     @property
     def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
-        """What the server promises to the session."""
+        """Required.
+        What the server promises to the session.
+        """
 
     @property
     def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.session.v1.handshake_pb2.TransportOffer]:
@@ -373,18 +390,22 @@ class PredictRequest(google.protobuf.message.Message):
     OBSERVED_COUNTS_FIELD_NUMBER: builtins.int
     OBSERVED_FIELD_NUMBER: builtins.int
     form: rlmesh_proto.model.v1.spec_pb2.PredictForm.ValueType
-    """In which form the answer is wanted; PREDICT_FORM_SINGLE or PREDICT_FORM_CHUNK for one lane,
+    """Required.
+    In which form the answer is wanted; PREDICT_FORM_SINGLE or PREDICT_FORM_CHUNK for one lane,
     the batch forms for several.
     """
     max_chunk_length: builtins.int
     """Chunk forms: at most this many actions are wanted. 0: as many as the model gives."""
     @property
     def lanes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The lanes that the observations are of; one for the forms of one observation."""
+        """Required.
+        The lanes that the observations are of; one for the forms of one observation.
+        """
 
     @property
     def observation(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """The observation, or a batch of as many as there are lanes, of the contract's observation
+        """Required.
+        The observation, or a batch of as many as there are lanes, of the contract's observation
         space.
         """
 
@@ -433,7 +454,8 @@ class PredictResponse(google.protobuf.message.Message):
     """Chunk forms: actions of each chunk."""
     @property
     def actions(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """PREDICT_FORM_SINGLE: one value. PREDICT_FORM_BATCH: a batch of one a lane.
+        """Required.
+        PREDICT_FORM_SINGLE: one value. PREDICT_FORM_BATCH: a batch of one a lane.
         PREDICT_FORM_CHUNK: a batch of chunk_length. PREDICT_FORM_CHUNK_BATCH: a batch of
         lanes * chunk_length, lane-major. All of the contract's action space.
         """

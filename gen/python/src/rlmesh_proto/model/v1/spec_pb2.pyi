@@ -123,11 +123,15 @@ class MeanStd(google.protobuf.message.Message):
     STD_FIELD_NUMBER: builtins.int
     @property
     def mean(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """Mean."""
+        """Required.
+        Mean.
+        """
 
     @property
     def std(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """Standard deviation, all above 0."""
+        """Required.
+        Standard deviation, all above 0.
+        """
 
     def __init__(
         self,
@@ -149,11 +153,15 @@ class MinMax(google.protobuf.message.Message):
     HIGH_FIELD_NUMBER: builtins.int
     @property
     def low(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """The value that becomes -1."""
+        """Required.
+        The value that becomes -1.
+        """
 
     @property
     def high(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """The value that becomes 1, above `low`."""
+        """Required.
+        The value that becomes 1, above `low`.
+        """
 
     def __init__(
         self,
@@ -311,7 +319,9 @@ class ModelSpec(google.protobuf.message.Message):
 
     @property
     def predict_forms(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___PredictForm.ValueType]:
-        """The forms it can be asked in; at least one."""
+        """Required.
+        The forms it can be asked in; at least one.
+        """
 
     @property
     def observation_space(self) -> rlmesh_proto.spaces.v1.space_pb2.Space:

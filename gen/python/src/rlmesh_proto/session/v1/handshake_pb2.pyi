@@ -125,7 +125,9 @@ class PeerInfo(google.protobuf.message.Message):
     CAPABILITIES_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     spec_version: builtins.str
-    """The spec version it was built from ("1.0.0", "1.0.0rc1")."""
+    """Required.
+    The spec version it was built from ("1.0.0", "1.0.0rc1").
+    """
     spec_digest: builtins.str
     """SHA-256 of the spec's image, in lower-case hexadecimal. For diagnosis only; the version check
     does not read it.
@@ -161,11 +163,16 @@ class Resume(google.protobuf.message.Message):
     RESUME_KEY_FIELD_NUMBER: builtins.int
     AWAITED_SEQUENCE_FIELD_NUMBER: builtins.int
     session_id: builtins.str
-    """OpenResponse.session_id of the session."""
+    """Required.
+    OpenResponse.session_id of the session.
+    """
     resume_key: builtins.bytes
-    """OpenResponse.resume_key of the session."""
+    """Required.
+    OpenResponse.resume_key of the session.
+    """
     awaited_sequence: builtins.int
-    """The sequence number of the request that the client has no answer to, or, where none is
+    """Required.
+    The sequence number of the request that the client has no answer to, or, where none is
     outstanding, of its next one. After Open it sends that request (again); a server that has
     received it before answers without applying it a second time.
     """
@@ -193,7 +200,9 @@ class OpenHeader(google.protobuf.message.Message):
     """How long to stand in line where the instance is held, in milliseconds. 0: not at all."""
     @property
     def client(self) -> global___PeerInfo:
-        """Who opens."""
+        """Required.
+        Who opens.
+        """
 
     @property
     def resume(self) -> global___Resume:

@@ -170,9 +170,13 @@ class Scalar(google.protobuf.message.Message):
     DTYPE_FIELD_NUMBER: builtins.int
     DATA_FIELD_NUMBER: builtins.int
     dtype: rlmesh_proto.spaces.v1.dtype_pb2.DType.ValueType
-    """The type of the element."""
+    """Required.
+    The type of the element.
+    """
     data: builtins.bytes
-    """One element, little-endian."""
+    """Required.
+    One element, little-endian.
+    """
     def __init__(
         self,
         *,
@@ -193,9 +197,13 @@ class Tensor(google.protobuf.message.Message):
     SHAPE_FIELD_NUMBER: builtins.int
     DATA_FIELD_NUMBER: builtins.int
     dtype: rlmesh_proto.spaces.v1.dtype_pb2.DType.ValueType
-    """The type of the elements."""
+    """Required.
+    The type of the elements.
+    """
     data: builtins.bytes
-    """product(shape) elements in C order, little-endian."""
+    """Required if there is an element.
+    product(shape) elements in C order, little-endian.
+    """
     @property
     def shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Extent of each dimension; empty: 0-dimensional, one element."""
@@ -225,7 +233,9 @@ class ObjectArray(google.protobuf.message.Message):
 
     @property
     def elements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___DynamicValue]:
-        """product(shape) values in C order."""
+        """Required if there is an element.
+        product(shape) values in C order.
+        """
 
     def __init__(
         self,
@@ -294,7 +304,9 @@ class MapEntry(google.protobuf.message.Message):
 
     @property
     def value(self) -> global___DynamicValue:
-        """The value under the key."""
+        """Required.
+        The value under the key.
+        """
 
     def __init__(
         self,

@@ -96,6 +96,7 @@ export declare const RegistrationSchema: GenMessage<Registration>;
  */
 export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   /**
+   * Required.
    * Registered id ("CartPole-v1"), else the name of the environment's class.
    *
    * @generated from field: string id = 1;
@@ -110,6 +111,7 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   specVersion: string;
 
   /**
+   * Required.
    * Space of one observation (of one lane, for a vector).
    *
    * @generated from field: rlmesh.proto.spaces.v1.Space observation_space = 3;
@@ -117,6 +119,7 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   observationSpace?: Space | undefined;
 
   /**
+   * Required.
    * Space of one action (of one lane, for a vector).
    *
    * @generated from field: rlmesh.proto.spaces.v1.Space action_space = 4;
@@ -124,6 +127,7 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   actionSpace?: Space | undefined;
 
   /**
+   * Required.
    * Number of lanes; 1 where `vector` is false.
    *
    * @generated from field: uint32 num_envs = 5;

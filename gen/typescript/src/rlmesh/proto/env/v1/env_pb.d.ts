@@ -41,6 +41,7 @@ export declare const DescribeRequestSchema: GenMessage<DescribeRequest>;
  */
 export declare type DescribeResponse = Message<"rlmesh.proto.env.v1.DescribeResponse"> & {
   /**
+   * Required.
    * Who answers.
    *
    * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
@@ -48,6 +49,7 @@ export declare type DescribeResponse = Message<"rlmesh.proto.env.v1.DescribeResp
   server?: PeerInfo | undefined;
 
   /**
+   * Required.
    * The contract of every session of this server.
    *
    * @generated from field: rlmesh.proto.env.v1.EnvContract contract = 2;
@@ -55,6 +57,7 @@ export declare type DescribeResponse = Message<"rlmesh.proto.env.v1.DescribeResp
   contract?: EnvContract | undefined;
 
   /**
+   * Required.
    * What the server promises to sessions.
    *
    * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 3;
@@ -347,6 +350,7 @@ export declare const SessionResponseSchema: GenMessage<SessionResponse>;
  */
 export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> & {
   /**
+   * Required.
    * Who answers.
    *
    * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
@@ -354,6 +358,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> &
   server?: PeerInfo | undefined;
 
   /**
+   * Required.
    * Names the session; no secret.
    *
    * @generated from field: string session_id = 2;
@@ -369,6 +374,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> &
   resumeKey: Uint8Array;
 
   /**
+   * Required if the session is new.
    * The contract, of a new session. Absent when a session is resumed: it has not changed.
    *
    * @generated from field: rlmesh.proto.env.v1.EnvContract contract = 4;
@@ -376,6 +382,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> &
   contract?: EnvContract | undefined;
 
   /**
+   * Required.
    * What the server promises to the session.
    *
    * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 5;
@@ -480,6 +487,7 @@ export declare const ResetRequestSchema: GenMessage<ResetRequest>;
  */
 export declare type ResetResponse = Message<"rlmesh.proto.env.v1.ResetResponse"> & {
   /**
+   * Required.
    * The first observation (a batch, for a vector; lanes that were not reset give their last one).
    *
    * @generated from field: rlmesh.proto.spaces.v1.Value observation = 1;
@@ -507,6 +515,7 @@ export declare const ResetResponseSchema: GenMessage<ResetResponse>;
  */
 export declare type StepRequest = Message<"rlmesh.proto.env.v1.StepRequest"> & {
   /**
+   * Required.
    * The action (a batch, for a vector).
    *
    * @generated from field: rlmesh.proto.spaces.v1.Value action = 1;
@@ -527,6 +536,7 @@ export declare const StepRequestSchema: GenMessage<StepRequest>;
  */
 export declare type StepResponse = Message<"rlmesh.proto.env.v1.StepResponse"> & {
   /**
+   * Required unless it is one of several steps and not the last, see StepManyResponse.
    * The next observation (a batch, for a vector).
    *
    * @generated from field: rlmesh.proto.spaces.v1.Value observation = 1;
@@ -589,6 +599,7 @@ export declare const StepResponseSchema: GenMessage<StepResponse>;
  */
 export declare type LaneOutcomes = Message<"rlmesh.proto.env.v1.LaneOutcomes"> & {
   /**
+   * Required.
    * One float64 a lane, little-endian.
    *
    * @generated from field: bytes rewards = 1;
@@ -596,6 +607,7 @@ export declare type LaneOutcomes = Message<"rlmesh.proto.env.v1.LaneOutcomes"> &
   rewards: Uint8Array;
 
   /**
+   * Required.
    * One byte a lane: 1 where the task's own end was reached.
    *
    * @generated from field: bytes terminated = 2;
@@ -603,6 +615,7 @@ export declare type LaneOutcomes = Message<"rlmesh.proto.env.v1.LaneOutcomes"> &
   terminated: Uint8Array;
 
   /**
+   * Required.
    * One byte a lane: 1 where the episode was cut for another reason.
    *
    * @generated from field: bytes truncated = 3;
@@ -623,6 +636,7 @@ export declare const LaneOutcomesSchema: GenMessage<LaneOutcomes>;
  */
 export declare type FinalObservations = Message<"rlmesh.proto.env.v1.FinalObservations"> & {
   /**
+   * Required.
    * One byte a lane: 1 where the lane has one.
    *
    * @generated from field: bytes mask = 1;
@@ -630,6 +644,7 @@ export declare type FinalObservations = Message<"rlmesh.proto.env.v1.FinalObserv
   mask: Uint8Array;
 
   /**
+   * Required.
    * A batch of as many values as `mask` has ones, in the order of the lanes.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Value observations = 2;
@@ -651,6 +666,7 @@ export declare const FinalObservationsSchema: GenMessage<FinalObservations>;
  */
 export declare type StepManyRequest = Message<"rlmesh.proto.env.v1.StepManyRequest"> & {
   /**
+   * Required.
    * The actions in order: a batch of K (a batch of K * num_envs, action-major, for a vector).
    *
    * @generated from field: rlmesh.proto.spaces.v1.Value actions = 1;
@@ -658,6 +674,7 @@ export declare type StepManyRequest = Message<"rlmesh.proto.env.v1.StepManyReque
   actions?: Value | undefined;
 
   /**
+   * Required.
    * How many actions there are.
    *
    * @generated from field: uint32 count = 2;
@@ -733,6 +750,7 @@ export declare const RenderRequestSchema: GenMessage<RenderRequest>;
  */
 export declare type RenderResponse = Message<"rlmesh.proto.env.v1.RenderResponse"> & {
   /**
+   * Required.
    * What the environment's render() returned: a tensor (height, width, 3) of uint8 for
    * "rgb_array", text for "ansi", a list or tuple of such, null for "human".
    *
@@ -754,6 +772,7 @@ export declare const RenderResponseSchema: GenMessage<RenderResponse>;
  */
 export declare type CallRequest = Message<"rlmesh.proto.env.v1.CallRequest"> & {
   /**
+   * Required.
    * Name of the method.
    *
    * @generated from field: string name = 1;
@@ -788,6 +807,7 @@ export declare const CallRequestSchema: GenMessage<CallRequest>;
  */
 export declare type CallResponse = Message<"rlmesh.proto.env.v1.CallResponse"> & {
   /**
+   * Required.
    * The result (a tuple with one result a lane, for a vector).
    *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicValue result = 1;
@@ -808,6 +828,7 @@ export declare const CallResponseSchema: GenMessage<CallResponse>;
  */
 export declare type GetAttributeRequest = Message<"rlmesh.proto.env.v1.GetAttributeRequest"> & {
   /**
+   * Required.
    * Name of the attribute.
    *
    * @generated from field: string name = 1;
@@ -828,6 +849,7 @@ export declare const GetAttributeRequestSchema: GenMessage<GetAttributeRequest>;
  */
 export declare type GetAttributeResponse = Message<"rlmesh.proto.env.v1.GetAttributeResponse"> & {
   /**
+   * Required unless `callable` is set.
    * Its value (a tuple with one value a lane, for a vector). Absent where `callable` is set.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicValue value = 1;
@@ -855,6 +877,7 @@ export declare const GetAttributeResponseSchema: GenMessage<GetAttributeResponse
  */
 export declare type SetAttributeRequest = Message<"rlmesh.proto.env.v1.SetAttributeRequest"> & {
   /**
+   * Required.
    * Name of the attribute.
    *
    * @generated from field: string name = 1;
@@ -862,6 +885,7 @@ export declare type SetAttributeRequest = Message<"rlmesh.proto.env.v1.SetAttrib
   name: string;
 
   /**
+   * Required.
    * Its new value. For a vector, a list or tuple with one value a lane, or one value for all.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicValue value = 2;

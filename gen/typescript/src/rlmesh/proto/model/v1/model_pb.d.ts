@@ -42,6 +42,7 @@ export declare const DescribeRequestSchema: GenMessage<DescribeRequest>;
  */
 export declare type DescribeResponse = Message<"rlmesh.proto.model.v1.DescribeResponse"> & {
   /**
+   * Required.
    * Who answers.
    *
    * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
@@ -49,6 +50,7 @@ export declare type DescribeResponse = Message<"rlmesh.proto.model.v1.DescribeRe
   server?: PeerInfo | undefined;
 
   /**
+   * Required.
    * The model's spec.
    *
    * @generated from field: rlmesh.proto.model.v1.ModelSpec spec = 2;
@@ -56,6 +58,7 @@ export declare type DescribeResponse = Message<"rlmesh.proto.model.v1.DescribeRe
   spec?: ModelSpec | undefined;
 
   /**
+   * Required.
    * What the server promises to sessions.
    *
    * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 3;
@@ -283,6 +286,7 @@ export declare const SessionResponseSchema: GenMessage<SessionResponse>;
  */
 export declare type OpenRequest = Message<"rlmesh.proto.model.v1.OpenRequest"> & {
   /**
+   * Required.
    * Version, capabilities and resumption: what an environment's `open` has too.
    *
    * @generated from field: rlmesh.proto.session.v1.OpenHeader header = 1;
@@ -290,6 +294,7 @@ export declare type OpenRequest = Message<"rlmesh.proto.model.v1.OpenRequest"> &
   header?: OpenHeader | undefined;
 
   /**
+   * Required if the session is new.
    * Contract of the environment whose observations are going to come: it gives the spaces that
    * direct the values of the session and the tags that the adapter is resolved from.
    *
@@ -311,6 +316,7 @@ export declare const OpenRequestSchema: GenMessage<OpenRequest>;
  */
 export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse"> & {
   /**
+   * Required.
    * Who answers.
    *
    * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
@@ -318,6 +324,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse">
   server?: PeerInfo | undefined;
 
   /**
+   * Required.
    * Names the session; no secret.
    *
    * @generated from field: string session_id = 2;
@@ -332,6 +339,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse">
   resumeKey: Uint8Array;
 
   /**
+   * Required if the session is new.
    * The model's spec. Absent when a session is resumed.
    *
    * @generated from field: rlmesh.proto.model.v1.ModelSpec spec = 4;
@@ -339,6 +347,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse">
   spec?: ModelSpec | undefined;
 
   /**
+   * Required.
    * What the server promises to the session.
    *
    * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 5;
@@ -428,6 +437,7 @@ export declare const StartEpisodeResponseSchema: GenMessage<StartEpisodeResponse
  */
 export declare type PredictRequest = Message<"rlmesh.proto.model.v1.PredictRequest"> & {
   /**
+   * Required.
    * In which form the answer is wanted; PREDICT_FORM_SINGLE or PREDICT_FORM_CHUNK for one lane,
    * the batch forms for several.
    *
@@ -436,6 +446,7 @@ export declare type PredictRequest = Message<"rlmesh.proto.model.v1.PredictReque
   form: PredictForm;
 
   /**
+   * Required.
    * The lanes that the observations are of; one for the forms of one observation.
    *
    * @generated from field: repeated uint32 lanes = 2;
@@ -443,6 +454,7 @@ export declare type PredictRequest = Message<"rlmesh.proto.model.v1.PredictReque
   lanes: number[];
 
   /**
+   * Required.
    * The observation, or a batch of as many as there are lanes, of the contract's observation
    * space.
    *
@@ -494,6 +506,7 @@ export declare const PredictRequestSchema: GenMessage<PredictRequest>;
  */
 export declare type PredictResponse = Message<"rlmesh.proto.model.v1.PredictResponse"> & {
   /**
+   * Required.
    * PREDICT_FORM_SINGLE: one value. PREDICT_FORM_BATCH: a batch of one a lane.
    * PREDICT_FORM_CHUNK: a batch of chunk_length. PREDICT_FORM_CHUNK_BATCH: a batch of
    * lanes * chunk_length, lane-major. All of the contract's action space.

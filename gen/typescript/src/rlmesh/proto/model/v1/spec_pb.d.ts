@@ -22,6 +22,7 @@ export declare const file_rlmesh_proto_model_v1_spec: GenFile;
  */
 export declare type Normalization = Message<"rlmesh.proto.model.v1.Normalization"> & {
   /**
+   * Required.
    * Exactly one is set.
    *
    * @generated from oneof rlmesh.proto.model.v1.Normalization.form
@@ -58,6 +59,7 @@ export declare const NormalizationSchema: GenMessage<Normalization>;
  */
 export declare type MeanStd = Message<"rlmesh.proto.model.v1.MeanStd"> & {
   /**
+   * Required.
    * Mean.
    *
    * @generated from field: repeated double mean = 1;
@@ -65,6 +67,7 @@ export declare type MeanStd = Message<"rlmesh.proto.model.v1.MeanStd"> & {
   mean: number[];
 
   /**
+   * Required.
    * Standard deviation, all above 0.
    *
    * @generated from field: repeated double std = 2;
@@ -85,6 +88,7 @@ export declare const MeanStdSchema: GenMessage<MeanStd>;
  */
 export declare type MinMax = Message<"rlmesh.proto.model.v1.MinMax"> & {
   /**
+   * Required.
    * The value that becomes -1.
    *
    * @generated from field: repeated double low = 1;
@@ -92,6 +96,7 @@ export declare type MinMax = Message<"rlmesh.proto.model.v1.MinMax"> & {
   low: number[];
 
   /**
+   * Required.
    * The value that becomes 1, above `low`.
    *
    * @generated from field: repeated double high = 2;
@@ -274,6 +279,7 @@ export declare type ModelSpec = Message<"rlmesh.proto.model.v1.ModelSpec"> & {
   outputs: ModelOutput[];
 
   /**
+   * Required.
    * The forms it can be asked in; at least one.
    *
    * @generated from field: repeated rlmesh.proto.model.v1.PredictForm predict_forms = 5;

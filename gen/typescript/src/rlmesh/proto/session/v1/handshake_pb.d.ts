@@ -17,6 +17,7 @@ export declare const file_rlmesh_proto_session_v1_handshake: GenFile;
  */
 export declare type PeerInfo = Message<"rlmesh.proto.session.v1.PeerInfo"> & {
   /**
+   * Required.
    * The spec version it was built from ("1.0.0", "1.0.0rc1").
    *
    * @generated from field: string spec_version = 1;
@@ -66,6 +67,7 @@ export declare const PeerInfoSchema: GenMessage<PeerInfo>;
  */
 export declare type Resume = Message<"rlmesh.proto.session.v1.Resume"> & {
   /**
+   * Required.
    * OpenResponse.session_id of the session.
    *
    * @generated from field: string session_id = 1;
@@ -73,6 +75,7 @@ export declare type Resume = Message<"rlmesh.proto.session.v1.Resume"> & {
   sessionId: string;
 
   /**
+   * Required.
    * OpenResponse.resume_key of the session.
    *
    * @generated from field: bytes resume_key = 2;
@@ -80,6 +83,7 @@ export declare type Resume = Message<"rlmesh.proto.session.v1.Resume"> & {
   resumeKey: Uint8Array;
 
   /**
+   * Required.
    * The sequence number of the request that the client has no answer to, or, where none is
    * outstanding, of its next one. After Open it sends that request (again); a server that has
    * received it before answers without applying it a second time.
@@ -102,6 +106,7 @@ export declare const ResumeSchema: GenMessage<Resume>;
  */
 export declare type OpenHeader = Message<"rlmesh.proto.session.v1.OpenHeader"> & {
   /**
+   * Required.
    * Who opens.
    *
    * @generated from field: rlmesh.proto.session.v1.PeerInfo client = 1;

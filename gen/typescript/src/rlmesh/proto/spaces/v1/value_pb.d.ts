@@ -70,6 +70,7 @@ export declare const ValueSchema: GenMessage<Value>;
  */
 export declare type DynamicValue = Message<"rlmesh.proto.spaces.v1.DynamicValue"> & {
   /**
+   * Required.
    * What the value is. Absent (or a kind that the receiver does not know): malformed.
    *
    * @generated from oneof rlmesh.proto.spaces.v1.DynamicValue.kind
@@ -208,6 +209,7 @@ export declare const NullSchema: GenMessage<Null>;
  */
 export declare type Scalar = Message<"rlmesh.proto.spaces.v1.Scalar"> & {
   /**
+   * Required.
    * The type of the element.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DType dtype = 1;
@@ -215,6 +217,7 @@ export declare type Scalar = Message<"rlmesh.proto.spaces.v1.Scalar"> & {
   dtype: DType;
 
   /**
+   * Required.
    * One element, little-endian.
    *
    * @generated from field: bytes data = 2;
@@ -235,6 +238,7 @@ export declare const ScalarSchema: GenMessage<Scalar>;
  */
 export declare type Tensor = Message<"rlmesh.proto.spaces.v1.Tensor"> & {
   /**
+   * Required.
    * The type of the elements.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DType dtype = 1;
@@ -249,6 +253,7 @@ export declare type Tensor = Message<"rlmesh.proto.spaces.v1.Tensor"> & {
   shape: bigint[];
 
   /**
+   * Required if there is an element.
    * product(shape) elements in C order, little-endian.
    *
    * @generated from field: bytes data = 3;
@@ -276,6 +281,7 @@ export declare type ObjectArray = Message<"rlmesh.proto.spaces.v1.ObjectArray"> 
   shape: bigint[];
 
   /**
+   * Required if there is an element.
    * product(shape) values in C order.
    *
    * @generated from field: repeated rlmesh.proto.spaces.v1.DynamicValue elements = 2;
@@ -336,6 +342,7 @@ export declare const DynamicMapSchema: GenMessage<DynamicMap>;
  */
 export declare type MapEntry = Message<"rlmesh.proto.spaces.v1.MapEntry"> & {
   /**
+   * Required.
    * The key. Exactly one is set; a string key is always written as `name`.
    *
    * @generated from oneof rlmesh.proto.spaces.v1.MapEntry.key
@@ -359,6 +366,7 @@ export declare type MapEntry = Message<"rlmesh.proto.spaces.v1.MapEntry"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Required.
    * The value under the key.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicValue value = 3;
