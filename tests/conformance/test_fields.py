@@ -147,7 +147,14 @@ SPEC = a.ModelSpec(
     spec_version="1.0.7",
 )
 OPENED = m.Opened(
-    specs.PeerInfo("1.0.7", "abc", "rlmesh 7", frozenset({specs.Capability.RESUME}), "arm server"),
+    specs.PeerInfo(
+        "1.0.7",
+        "abc",
+        "rlmesh 7",
+        frozenset({specs.Capability.RESUME}),
+        "arm server",
+        ("example.com/tactile/1",),
+    ),
     "session",
     CONTRACT,
     specs.SessionTerms(1.5, 4096, 2.5),

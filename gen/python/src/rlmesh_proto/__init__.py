@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "735c7ab432243e98d5683058758184ca62b819aa4e29b48ae9d44609e2a4571a"
+SPEC_DIGEST = "b6138f0eeb0e8141b2e34319f5b7e979f94125fee650c3996f5eb66fa2ba4ad1"
 """SHA-256 of the spec's image, in hexadecimal."""

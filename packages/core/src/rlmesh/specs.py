@@ -134,6 +134,7 @@ class PeerInfo:
         implementation: Name and version of the implementation.
         capabilities: Optional features of the peer.
         name: Name for display.
+        extensions: Names of the extensions beyond the spec that the peer understands.
     """
 
     spec_version: str
@@ -141,6 +142,7 @@ class PeerInfo:
     implementation: str = ""
     capabilities: frozenset[Capability] = frozenset()
     name: str = ""
+    extensions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

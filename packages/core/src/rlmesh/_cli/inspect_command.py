@@ -155,6 +155,8 @@ def _add_server(tree: Tree, server: PeerInfo, terms: SessionTerms) -> None:
     node = tree.add(_label("server", f"{server.implementation} {server.name}".strip()))
     node.add(_label("spec", f"{server.spec_version} {server.spec_digest[:12]}".strip()))
     node.add(_label("capabilities", ", ".join(sorted(c.value for c in server.capabilities))))
+    if server.extensions:
+        node.add(_label("extensions", ", ".join(server.extensions)))
     _add_facts(node.add(_label("terms")), vars(terms))
 
 

@@ -181,6 +181,7 @@ def peer_to_wire(peer: PeerInfo, out: handshake_pb2.PeerInfo) -> None:
     out.spec_digest = peer.spec_digest
     out.implementation = peer.implementation
     out.name = peer.name
+    out.extensions.extend(peer.extensions)
     out.capabilities.extend(sorted(_CAPABILITIES.to_wire(c) for c in peer.capabilities))
 
 
@@ -193,6 +194,7 @@ def peer_from_wire(message: handshake_pb2.PeerInfo) -> PeerInfo:
         implementation=message.implementation,
         capabilities=frozenset(c for c in known if c is not None),
         name=message.name,
+        extensions=tuple(message.extensions),
     )
 
 

@@ -194,7 +194,9 @@ class EnvContract(google.protobuf.message.Message):
 
     @property
     def reward_range(self) -> rlmesh_proto.adapters.v1.tags_pb2.ValueRange:
-        """Interval of one step's reward. Absent: not said."""
+        """Interval of one step's reward. Absent: not said.
+        Numbers 14 to 16 are kept for the additions of CONTRACT.md, section 22.
+        """
 
     def __init__(
         self,

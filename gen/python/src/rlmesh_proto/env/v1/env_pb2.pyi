@@ -427,7 +427,9 @@ class ResetResponse(google.protobuf.message.Message):
 
     @property
     def info(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
-        """The environment's info. Absent: empty."""
+        """The environment's info. Absent: empty.
+        Number 4 is kept for the additions of CONTRACT.md, section 22.
+        """
 
     def __init__(
         self,
@@ -451,6 +453,7 @@ class StepRequest(google.protobuf.message.Message):
     def action(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
         """Required.
         The action (a batch, for a vector).
+        Number 2 is kept for the additions of CONTRACT.md, section 22.
         """
 
     def __init__(
@@ -498,7 +501,9 @@ class StepResponse(google.protobuf.message.Message):
 
     @property
     def final_observations(self) -> global___FinalObservations:
-        """Vector with autoreset SAME_STEP: last observations of the episodes that this step ended."""
+        """Vector with autoreset SAME_STEP: last observations of the episodes that this step ended.
+        Numbers 9 and 10 are kept for the additions of CONTRACT.md, section 22.
+        """
 
     def __init__(
         self,

@@ -48,7 +48,9 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     CAPABILITY_EPISODE_STEPS: _Capability.ValueType  # 10
     """PredictRequest.steps is understood."""
     CAPABILITY_OBSERVE: _Capability.ValueType  # 11
-    """PredictRequest.observed is understood, and the model can take observations without a prediction."""
+    """PredictRequest.observed is understood, and the model can take observations without a prediction.
+    Numbers 12 to 15 are kept for the additions of CONTRACT.md, section 22.
+    """
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """A feature that not every peer of the same major version has. A peer uses a feature only where
@@ -78,7 +80,9 @@ CAPABILITY_BATCH: Capability.ValueType  # 9
 CAPABILITY_EPISODE_STEPS: Capability.ValueType  # 10
 """PredictRequest.steps is understood."""
 CAPABILITY_OBSERVE: Capability.ValueType  # 11
-"""PredictRequest.observed is understood, and the model can take observations without a prediction."""
+"""PredictRequest.observed is understood, and the model can take observations without a prediction.
+Numbers 12 to 15 are kept for the additions of CONTRACT.md, section 22.
+"""
 global___Capability = Capability
 
 class _TransportKind:
@@ -124,6 +128,7 @@ class PeerInfo(google.protobuf.message.Message):
     IMPLEMENTATION_FIELD_NUMBER: builtins.int
     CAPABILITIES_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
+    EXTENSIONS_FIELD_NUMBER: builtins.int
     spec_version: builtins.str
     """Required.
     The spec version it was built from ("1.0.0", "1.0.0rc1").
@@ -140,6 +145,12 @@ class PeerInfo(google.protobuf.message.Message):
     def capabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Capability.ValueType]:
         """What it can do."""
 
+    @property
+    def extensions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Extensions that it understands beyond this spec, by names with a domain of their author
+        ("example.com/tactile/1"). An unknown one is ignored.
+        """
+
     def __init__(
         self,
         *,
@@ -148,8 +159,9 @@ class PeerInfo(google.protobuf.message.Message):
         implementation: builtins.str = ...,
         capabilities: collections.abc.Iterable[global___Capability.ValueType] | None = ...,
         name: builtins.str = ...,
+        extensions: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "implementation", b"implementation", "name", b"name", "spec_digest", b"spec_digest", "spec_version", b"spec_version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "extensions", b"extensions", "implementation", b"implementation", "name", b"name", "spec_digest", b"spec_digest", "spec_version", b"spec_version"]) -> None: ...
 
 global___PeerInfo = PeerInfo
 
@@ -197,7 +209,9 @@ class OpenHeader(google.protobuf.message.Message):
     RESUME_FIELD_NUMBER: builtins.int
     WAIT_MS_FIELD_NUMBER: builtins.int
     wait_ms: builtins.int
-    """How long to stand in line where the instance is held, in milliseconds. 0: not at all."""
+    """How long to stand in line where the instance is held, in milliseconds. 0: not at all.
+    Number 5 is kept for the additions of CONTRACT.md, section 22.
+    """
     @property
     def client(self) -> global___PeerInfo:
         """Required.
@@ -236,6 +250,7 @@ class SessionTerms(google.protobuf.message.Message):
     idle_timeout_ms: builtins.int
     """How long a session may be without a request before the server ends it, in milliseconds.
     0: for ever.
+    Number 4 is kept for the additions of CONTRACT.md, section 22.
     """
     def __init__(
         self,

@@ -186,6 +186,8 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   /**
    * Interval of one step's reward. Absent: not said.
    *
+   * Numbers 14 to 16 are kept for the additions of CONTRACT.md, section 22.
+   *
    * @generated from field: rlmesh.proto.adapters.v1.ValueRange reward_range = 13;
    */
   rewardRange?: ValueRange | undefined;

@@ -497,6 +497,8 @@ export declare type ResetResponse = Message<"rlmesh.proto.env.v1.ResetResponse">
   /**
    * The environment's info. Absent: empty.
    *
+   * Number 4 is kept for the additions of CONTRACT.md, section 22.
+   *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicMap info = 2;
    */
   info?: DynamicMap | undefined;
@@ -517,6 +519,8 @@ export declare type StepRequest = Message<"rlmesh.proto.env.v1.StepRequest"> & {
   /**
    * Required.
    * The action (a batch, for a vector).
+   *
+   * Number 2 is kept for the additions of CONTRACT.md, section 22.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Value action = 1;
    */
@@ -580,6 +584,8 @@ export declare type StepResponse = Message<"rlmesh.proto.env.v1.StepResponse"> &
 
   /**
    * Vector with autoreset SAME_STEP: last observations of the episodes that this step ended.
+   *
+   * Numbers 9 and 10 are kept for the additions of CONTRACT.md, section 22.
    *
    * @generated from field: rlmesh.proto.env.v1.FinalObservations final_observations = 7;
    */

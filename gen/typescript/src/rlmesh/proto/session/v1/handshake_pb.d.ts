@@ -52,6 +52,14 @@ export declare type PeerInfo = Message<"rlmesh.proto.session.v1.PeerInfo"> & {
    * @generated from field: string name = 5;
    */
   name: string;
+
+  /**
+   * Extensions that it understands beyond this spec, by names with a domain of their author
+   * ("example.com/tactile/1"). An unknown one is ignored.
+   *
+   * @generated from field: repeated string extensions = 6;
+   */
+  extensions: string[];
 };
 
 /**
@@ -123,6 +131,8 @@ export declare type OpenHeader = Message<"rlmesh.proto.session.v1.OpenHeader"> &
   /**
    * How long to stand in line where the instance is held, in milliseconds. 0: not at all.
    *
+   * Number 5 is kept for the additions of CONTRACT.md, section 22.
+   *
    * @generated from field: uint32 wait_ms = 3;
    */
   waitMs: number;
@@ -157,6 +167,8 @@ export declare type SessionTerms = Message<"rlmesh.proto.session.v1.SessionTerms
   /**
    * How long a session may be without a request before the server ends it, in milliseconds.
    * 0: for ever.
+   *
+   * Number 4 is kept for the additions of CONTRACT.md, section 22.
    *
    * @generated from field: uint32 idle_timeout_ms = 3;
    */
@@ -282,6 +294,8 @@ export enum Capability {
 
   /**
    * PredictRequest.observed is understood, and the model can take observations without a prediction.
+   *
+   * Numbers 12 to 15 are kept for the additions of CONTRACT.md, section 22.
    *
    * @generated from enum value: CAPABILITY_OBSERVE = 11;
    */
