@@ -189,7 +189,7 @@ def _requests() -> Iterator[tuple[str, env_pb2.SessionRequest]]:
     frames["step-many"] = env_pb2.SessionRequest(sequence=1)
     frames["step-many"].step_many.count = 2
     frames["step-many"].step_many.actions.CopyFrom(_two_actions())
-    frames["nothing"] = env_pb2.SessionRequest(sequence=1, timeout_ms=5)
+    frames["nothing"] = env_pb2.SessionRequest(sequence=1)
     frames["lanes"] = env_pb2.SessionRequest(sequence=1)
     frames["lanes"].reset.lane_seeds.seeds.extend([3, 0])
     frames["lanes"].reset.lane_seeds.present = b"\1\0"

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "b6138f0eeb0e8141b2e34319f5b7e979f94125fee650c3996f5eb66fa2ba4ad1"
+SPEC_DIGEST = "20d4ecf3396459ef44aac96ad81f22a5dbb7ff462825f2dca992344974b56fec"
 """SHA-256 of the spec's image, in hexadecimal."""

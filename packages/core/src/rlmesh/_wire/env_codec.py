@@ -6,6 +6,7 @@ transport.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,6 +66,12 @@ __all__ = [
 ENV_SERVICE = "rlmesh.proto.env.v1.EnvService"
 """Full name of the environment's gRPC service."""
 
+MAX_EPISODE_ID_BYTES = 256
+"""Maximum size of the name of an episode, in bytes (N-15)."""
+
+_TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""Form of a trace context (H-13)."""
+
 
 class EnvWireCodec:
     """Writes and reads the frames of one endpoint.
@@ -121,6 +128,7 @@ class EnvWireCodec:
             out.options.SetInParent()
             self._encoder.map(reset.options, out.options, "options")
         out.lane_mask = reset.lane_mask
+        out.episode_id = reset.episode_id
 
     def read_request(self, data: Buffer) -> m.Request:
         """Return the request of a frame.
@@ -161,6 +169,7 @@ class EnvWireCodec:
             else None,
             options=options,
             lane_mask=message.lane_mask,
+            episode_id=_short_id(message.episode_id),
         )
 
     # Replies: written by the server, read by the client.
@@ -378,6 +387,11 @@ def _read_step_request(message: env_pb2.StepRequest) -> m.Step:
     return m.Step(read_value(message.action))
 
 
+def _short_id(text: str) -> str:
+    """Return the name of an episode; none if it is too long to be one (N-15)."""
+    return text if len(text.encode()) <= MAX_EPISODE_ID_BYTES else ""
+
+
 def _check_mask(mask: bytes, path: str) -> None:
     if mask.translate(None, b"\0\1"):
         raise CodecError("a mask has a byte that is neither 0 nor 1", path=path)
@@ -398,6 +412,7 @@ def write_open(body: m.Open, out: Any) -> None:
     """Write a handshake into an `OpenHeader`."""
     peer_to_wire(body.client, out.client)
     out.wait_ms = round(body.wait * 1000)
+    out.traceparent = body.traceparent
     if body.resume is not None:
         out.resume.session_id = body.resume.session_id
         out.resume.resume_key = body.resume.key
@@ -412,4 +427,6 @@ def read_open(message: Any) -> m.Open:
     if message.HasField("resume"):
         r = message.resume
         resume = m.Resume(r.session_id, r.resume_key, r.awaited_sequence)
-    return m.Open(peer_from_wire(message.client), resume, message.wait_ms / 1000)
+    traceparent = message.traceparent if _TRACEPARENT.fullmatch(message.traceparent) else ""
+    client = peer_from_wire(message.client)
+    return m.Open(client, resume, message.wait_ms / 1000, traceparent=traceparent)

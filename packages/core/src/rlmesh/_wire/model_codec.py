@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from rlmesh_proto.model.v1 import model_pb2
@@ -126,7 +127,7 @@ class ModelWireCodec:
             newer = isinstance(error, NewerSpecError)
             code = m.ErrorCode.UNSUPPORTED if newer else m.ErrorCode.MALFORMED
             fault = m.Failure(code, str(error), path=error.path)
-        return m.Open(opening.client, None, opening.wait, contract, fault)
+        return replace(opening, contract=contract, fault=fault)
 
     # Replies: written by the server, read by the client.
 

@@ -113,7 +113,6 @@ class SessionRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SEQUENCE_FIELD_NUMBER: builtins.int
-    TIMEOUT_MS_FIELD_NUMBER: builtins.int
     OPEN_FIELD_NUMBER: builtins.int
     RESET_FIELD_NUMBER: builtins.int
     STEP_FIELD_NUMBER: builtins.int
@@ -126,11 +125,6 @@ class SessionRequest(google.protobuf.message.Message):
     DESCRIBE_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """0 for `open`; then 1, 2, ... without a gap over all connections of the session."""
-    timeout_ms: builtins.int
-    """How long the client is going to wait for the answer, in milliseconds, counted from when the
-    server receives the request. Advice: a call that has begun is never cut off because of it.
-    Absent: no limit.
-    """
     @property
     def open(self) -> rlmesh_proto.session.v1.handshake_pb2.OpenHeader:
         """Opens or resumes the session."""
@@ -175,7 +169,6 @@ class SessionRequest(google.protobuf.message.Message):
         self,
         *,
         sequence: builtins.int = ...,
-        timeout_ms: builtins.int | None = ...,
         open: rlmesh_proto.session.v1.handshake_pb2.OpenHeader | None = ...,
         reset: global___ResetRequest | None = ...,
         step: global___StepRequest | None = ...,
@@ -187,11 +180,8 @@ class SessionRequest(google.protobuf.message.Message):
         close: global___CloseRequest | None = ...,
         describe: global___DescribeRequest | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many", "timeout_ms", b"timeout_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many", "timeout_ms", b"timeout_ms"]) -> None: ...
-    @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["_timeout_ms", b"_timeout_ms"]) -> typing.Literal["timeout_ms"] | None: ...
-    @typing.overload
+    def HasField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["request", b"request"]) -> typing.Literal["open", "reset", "step", "step_many", "render", "call", "get_attribute", "set_attribute", "close", "describe"] | None: ...
 
 global___SessionRequest = SessionRequest
@@ -383,12 +373,15 @@ class ResetRequest(google.protobuf.message.Message):
     LANE_SEEDS_FIELD_NUMBER: builtins.int
     OPTIONS_FIELD_NUMBER: builtins.int
     LANE_MASK_FIELD_NUMBER: builtins.int
+    EPISODE_ID_FIELD_NUMBER: builtins.int
     seed: builtins.int
     """Seed of the environment, or the one seed from which a vector derives those of its lanes.
     Absent: none; the environment goes on with its generator.
     """
     lane_mask: builtins.bytes
     """Vector with autoreset DISABLED: one byte a lane, 1 where the lane is reset. Empty: every lane."""
+    episode_id: builtins.str
+    """The client's name for the episode that begins (in every lane that is reset), for logs. Empty: none."""
     @property
     def lane_seeds(self) -> global___LaneSeeds:
         """Vector: a seed a lane. Never together with `seed`."""
@@ -404,9 +397,10 @@ class ResetRequest(google.protobuf.message.Message):
         lane_seeds: global___LaneSeeds | None = ...,
         options: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         lane_mask: builtins.bytes = ...,
+        episode_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_seed", b"_seed", "lane_seeds", b"lane_seeds", "options", b"options", "seed", b"seed"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "lane_mask", b"lane_mask", "lane_seeds", b"lane_seeds", "options", b"options", "seed", b"seed"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "episode_id", b"episode_id", "lane_mask", b"lane_mask", "lane_seeds", b"lane_seeds", "options", b"options", "seed", b"seed"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
 
 global___ResetRequest = ResetRequest
@@ -419,6 +413,11 @@ class ResetResponse(google.protobuf.message.Message):
 
     OBSERVATION_FIELD_NUMBER: builtins.int
     INFO_FIELD_NUMBER: builtins.int
+    SIM_TIME_FIELD_NUMBER: builtins.int
+    sim_time: builtins.float
+    """Time of the simulation at the observation, in seconds. Absent: not stated.
+    Number 4 is kept for the additions of CONTRACT.md, section 22.
+    """
     @property
     def observation(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
         """Required.
@@ -427,18 +426,18 @@ class ResetResponse(google.protobuf.message.Message):
 
     @property
     def info(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
-        """The environment's info. Absent: empty.
-        Number 4 is kept for the additions of CONTRACT.md, section 22.
-        """
+        """The environment's info. Absent: empty."""
 
     def __init__(
         self,
         *,
         observation: rlmesh_proto.spaces.v1.value_pb2.Value | None = ...,
         info: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
+        sim_time: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["info", b"info", "observation", b"observation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["info", b"info", "observation", b"observation"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_sim_time", b"_sim_time", "info", b"info", "observation", b"observation", "sim_time", b"sim_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_sim_time", b"_sim_time", "info", b"info", "observation", b"observation", "sim_time", b"sim_time"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_sim_time", b"_sim_time"]) -> typing.Literal["sim_time"] | None: ...
 
 global___ResetResponse = ResetResponse
 
@@ -479,12 +478,17 @@ class StepResponse(google.protobuf.message.Message):
     INFO_FIELD_NUMBER: builtins.int
     LANES_FIELD_NUMBER: builtins.int
     FINAL_OBSERVATIONS_FIELD_NUMBER: builtins.int
+    SIM_TIME_FIELD_NUMBER: builtins.int
     reward: builtins.float
     """Reward of the step; not for a vector."""
     terminated: builtins.bool
     """The task's own end was reached; not for a vector."""
     truncated: builtins.bool
     """The episode was cut for another reason, such as a time limit; not for a vector."""
+    sim_time: builtins.float
+    """Time of the simulation at the observation, in seconds. Absent: not stated.
+    Numbers 9 and 10 are kept for the additions of CONTRACT.md, section 22.
+    """
     @property
     def observation(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
         """Required unless it is one of several steps and not the last, see StepManyResponse.
@@ -501,9 +505,7 @@ class StepResponse(google.protobuf.message.Message):
 
     @property
     def final_observations(self) -> global___FinalObservations:
-        """Vector with autoreset SAME_STEP: last observations of the episodes that this step ended.
-        Numbers 9 and 10 are kept for the additions of CONTRACT.md, section 22.
-        """
+        """Vector with autoreset SAME_STEP: last observations of the episodes that this step ended."""
 
     def __init__(
         self,
@@ -515,9 +517,11 @@ class StepResponse(google.protobuf.message.Message):
         info: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         lanes: global___LaneOutcomes | None = ...,
         final_observations: global___FinalObservations | None = ...,
+        sim_time: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["final_observations", b"final_observations", "info", b"info", "lanes", b"lanes", "observation", b"observation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["final_observations", b"final_observations", "info", b"info", "lanes", b"lanes", "observation", b"observation", "reward", b"reward", "terminated", b"terminated", "truncated", b"truncated"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_sim_time", b"_sim_time", "final_observations", b"final_observations", "info", b"info", "lanes", b"lanes", "observation", b"observation", "sim_time", b"sim_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_sim_time", b"_sim_time", "final_observations", b"final_observations", "info", b"info", "lanes", b"lanes", "observation", b"observation", "reward", b"reward", "sim_time", b"sim_time", "terminated", b"terminated", "truncated", b"truncated"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_sim_time", b"_sim_time"]) -> typing.Literal["sim_time"] | None: ...
 
 global___StepResponse = StepResponse
 

@@ -114,7 +114,6 @@ class SessionRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SEQUENCE_FIELD_NUMBER: builtins.int
-    TIMEOUT_MS_FIELD_NUMBER: builtins.int
     OPEN_FIELD_NUMBER: builtins.int
     START_EPISODE_FIELD_NUMBER: builtins.int
     PREDICT_FIELD_NUMBER: builtins.int
@@ -123,10 +122,6 @@ class SessionRequest(google.protobuf.message.Message):
     DESCRIBE_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """0 for `open`; then 1, 2, ... without a gap over all connections of the session."""
-    timeout_ms: builtins.int
-    """How long the client is going to wait for the answer, in milliseconds. Advice, as for an
-    environment. Absent: no limit.
-    """
     @property
     def open(self) -> global___OpenRequest:
         """Opens or resumes the session."""
@@ -155,7 +150,6 @@ class SessionRequest(google.protobuf.message.Message):
         self,
         *,
         sequence: builtins.int = ...,
-        timeout_ms: builtins.int | None = ...,
         open: global___OpenRequest | None = ...,
         start_episode: global___StartEpisodeRequest | None = ...,
         predict: global___PredictRequest | None = ...,
@@ -163,11 +157,8 @@ class SessionRequest(google.protobuf.message.Message):
         close: global___CloseRequest | None = ...,
         describe: global___DescribeRequest | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "close", b"close", "describe", b"describe", "end_episode", b"end_episode", "open", b"open", "predict", b"predict", "request", b"request", "start_episode", b"start_episode", "timeout_ms", b"timeout_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "close", b"close", "describe", b"describe", "end_episode", b"end_episode", "open", b"open", "predict", b"predict", "request", b"request", "sequence", b"sequence", "start_episode", b"start_episode", "timeout_ms", b"timeout_ms"]) -> None: ...
-    @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["_timeout_ms", b"_timeout_ms"]) -> typing.Literal["timeout_ms"] | None: ...
-    @typing.overload
+    def HasField(self, field_name: typing.Literal["close", b"close", "describe", b"describe", "end_episode", b"end_episode", "open", b"open", "predict", b"predict", "request", b"request", "start_episode", b"start_episode"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["close", b"close", "describe", b"describe", "end_episode", b"end_episode", "open", b"open", "predict", b"predict", "request", b"request", "sequence", b"sequence", "start_episode", b"start_episode"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["request", b"request"]) -> typing.Literal["open", "start_episode", "predict", "end_episode", "close", "describe"] | None: ...
 
 global___SessionRequest = SessionRequest

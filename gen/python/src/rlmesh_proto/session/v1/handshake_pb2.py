@@ -14,25 +14,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'rlmesh/proto/session/v1/handshake.proto\x12\x17rlmesh.proto.session.v1\"\xaa\x01\n\x08PeerInfo\x12\x14\n\x0cspec_version\x18\x01 \x01(\t\x12\x13\n\x0bspec_digest\x18\x02 \x01(\t\x12\x16\n\x0eimplementation\x18\x03 \x01(\t\x12\x39\n\x0c\x63\x61pabilities\x18\x04 \x03(\x0e\x32#.rlmesh.proto.session.v1.Capability\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x12\n\nextensions\x18\x06 \x03(\t\"J\n\x06Resume\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\nresume_key\x18\x02 \x01(\x0c\x12\x18\n\x10\x61waited_sequence\x18\x03 \x01(\x04\"\x81\x01\n\nOpenHeader\x12\x31\n\x06\x63lient\x18\x01 \x01(\x0b\x32!.rlmesh.proto.session.v1.PeerInfo\x12/\n\x06resume\x18\x02 \x01(\x0b\x32\x1f.rlmesh.proto.session.v1.Resume\x12\x0f\n\x07wait_ms\x18\x03 \x01(\r\"[\n\x0cSessionTerms\x12\x17\n\x0fgrace_period_ms\x18\x01 \x01(\r\x12\x19\n\x11max_message_bytes\x18\x02 \x01(\x04\x12\x17\n\x0fidle_timeout_ms\x18\x03 \x01(\r\"W\n\x0eTransportOffer\x12\x34\n\x04kind\x18\x01 \x01(\x0e\x32&.rlmesh.proto.session.v1.TransportKind\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t*\xca\x02\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41PABILITY_RESUME\x10\x01\x12\x18\n\x14\x43\x41PABILITY_STEP_MANY\x10\x02\x12\x19\n\x15\x43\x41PABILITY_ATTRIBUTES\x10\x03\x12\x1c\n\x18\x43\x41PABILITY_PARTIAL_RESET\x10\x04\x12\x15\n\x11\x43\x41PABILITY_RENDER\x10\x05\x12\x14\n\x10\x43\x41PABILITY_QUEUE\x10\x06\x12\x1a\n\x16\x43\x41PABILITY_FRAMES_UNIX\x10\x07\x12\x19\n\x15\x43\x41PABILITY_FRAMES_TCP\x10\x08\x12\x14\n\x10\x43\x41PABILITY_BATCH\x10\t\x12\x1c\n\x18\x43\x41PABILITY_EPISODE_STEPS\x10\n\x12\x16\n\x12\x43\x41PABILITY_OBSERVE\x10\x0b\"\x06\x08\xe8\x07\x10\xcf\x0f*n\n\rTransportKind\x12\x1e\n\x1aTRANSPORT_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTRANSPORT_KIND_FRAMES_UNIX\x10\x01\x12\x1d\n\x19TRANSPORT_KIND_FRAMES_TCP\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'rlmesh/proto/session/v1/handshake.proto\x12\x17rlmesh.proto.session.v1\"\xaa\x01\n\x08PeerInfo\x12\x14\n\x0cspec_version\x18\x01 \x01(\t\x12\x13\n\x0bspec_digest\x18\x02 \x01(\t\x12\x16\n\x0eimplementation\x18\x03 \x01(\t\x12\x39\n\x0c\x63\x61pabilities\x18\x04 \x03(\x0e\x32#.rlmesh.proto.session.v1.Capability\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x12\n\nextensions\x18\x06 \x03(\t\"J\n\x06Resume\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\nresume_key\x18\x02 \x01(\x0c\x12\x18\n\x10\x61waited_sequence\x18\x03 \x01(\x04\"\x96\x01\n\nOpenHeader\x12\x31\n\x06\x63lient\x18\x01 \x01(\x0b\x32!.rlmesh.proto.session.v1.PeerInfo\x12/\n\x06resume\x18\x02 \x01(\x0b\x32\x1f.rlmesh.proto.session.v1.Resume\x12\x0f\n\x07wait_ms\x18\x03 \x01(\r\x12\x13\n\x0btraceparent\x18\x04 \x01(\t\"[\n\x0cSessionTerms\x12\x17\n\x0fgrace_period_ms\x18\x01 \x01(\r\x12\x19\n\x11max_message_bytes\x18\x02 \x01(\x04\x12\x17\n\x0fidle_timeout_ms\x18\x03 \x01(\r\"W\n\x0eTransportOffer\x12\x34\n\x04kind\x18\x01 \x01(\x0e\x32&.rlmesh.proto.session.v1.TransportKind\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t*\xca\x02\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41PABILITY_RESUME\x10\x01\x12\x18\n\x14\x43\x41PABILITY_STEP_MANY\x10\x02\x12\x19\n\x15\x43\x41PABILITY_ATTRIBUTES\x10\x03\x12\x1c\n\x18\x43\x41PABILITY_PARTIAL_RESET\x10\x04\x12\x15\n\x11\x43\x41PABILITY_RENDER\x10\x05\x12\x14\n\x10\x43\x41PABILITY_QUEUE\x10\x06\x12\x1a\n\x16\x43\x41PABILITY_FRAMES_UNIX\x10\x07\x12\x19\n\x15\x43\x41PABILITY_FRAMES_TCP\x10\x08\x12\x14\n\x10\x43\x41PABILITY_BATCH\x10\t\x12\x1c\n\x18\x43\x41PABILITY_EPISODE_STEPS\x10\n\x12\x16\n\x12\x43\x41PABILITY_OBSERVE\x10\x0b\"\x06\x08\xe8\x07\x10\xcf\x0f*n\n\rTransportKind\x12\x1e\n\x1aTRANSPORT_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTRANSPORT_KIND_FRAMES_UNIX\x10\x01\x12\x1d\n\x19TRANSPORT_KIND_FRAMES_TCP\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rlmesh_proto.session.v1.handshake_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_CAPABILITY']._serialized_start=632
-  _globals['_CAPABILITY']._serialized_end=962
-  _globals['_TRANSPORTKIND']._serialized_start=964
-  _globals['_TRANSPORTKIND']._serialized_end=1074
+  _globals['_CAPABILITY']._serialized_start=653
+  _globals['_CAPABILITY']._serialized_end=983
+  _globals['_TRANSPORTKIND']._serialized_start=985
+  _globals['_TRANSPORTKIND']._serialized_end=1095
   _globals['_PEERINFO']._serialized_start=69
   _globals['_PEERINFO']._serialized_end=239
   _globals['_RESUME']._serialized_start=241
   _globals['_RESUME']._serialized_end=315
   _globals['_OPENHEADER']._serialized_start=318
-  _globals['_OPENHEADER']._serialized_end=447
-  _globals['_SESSIONTERMS']._serialized_start=449
-  _globals['_SESSIONTERMS']._serialized_end=540
-  _globals['_TRANSPORTOFFER']._serialized_start=542
-  _globals['_TRANSPORTOFFER']._serialized_end=629
+  _globals['_OPENHEADER']._serialized_end=468
+  _globals['_SESSIONTERMS']._serialized_start=470
+  _globals['_SESSIONTERMS']._serialized_end=561
+  _globals['_TRANSPORTOFFER']._serialized_start=563
+  _globals['_TRANSPORTOFFER']._serialized_end=650
 # @@protoc_insertion_point(module_scope)

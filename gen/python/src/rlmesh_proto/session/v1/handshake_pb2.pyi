@@ -208,8 +208,11 @@ class OpenHeader(google.protobuf.message.Message):
     CLIENT_FIELD_NUMBER: builtins.int
     RESUME_FIELD_NUMBER: builtins.int
     WAIT_MS_FIELD_NUMBER: builtins.int
+    TRACEPARENT_FIELD_NUMBER: builtins.int
     wait_ms: builtins.int
-    """How long to stand in line where the instance is held, in milliseconds. 0: not at all.
+    """How long to stand in line where the instance is held, in milliseconds. 0: not at all."""
+    traceparent: builtins.str
+    """Trace context of the client's call, as a W3C `traceparent`, for logs and traces. Empty: none.
     Number 5 is kept for the additions of CONTRACT.md, section 22.
     """
     @property
@@ -228,9 +231,10 @@ class OpenHeader(google.protobuf.message.Message):
         client: global___PeerInfo | None = ...,
         resume: global___Resume | None = ...,
         wait_ms: builtins.int = ...,
+        traceparent: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["client", b"client", "resume", b"resume"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["client", b"client", "resume", b"resume", "wait_ms", b"wait_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["client", b"client", "resume", b"resume", "traceparent", b"traceparent", "wait_ms", b"wait_ms"]) -> None: ...
 
 global___OpenHeader = OpenHeader
 

@@ -119,15 +119,6 @@ export declare type SessionRequest = Message<"rlmesh.proto.env.v1.SessionRequest
   sequence: bigint;
 
   /**
-   * How long the client is going to wait for the answer, in milliseconds, counted from when the
-   * server receives the request. Advice: a call that has begun is never cut off because of it.
-   * Absent: no limit.
-   *
-   * @generated from field: optional uint32 timeout_ms = 2;
-   */
-  timeoutMs?: number | undefined;
-
-  /**
    * What is asked. Absent, or unknown to the server: answered with ERROR_CODE_UNSUPPORTED.
    *
    * @generated from oneof rlmesh.proto.env.v1.SessionRequest.request
@@ -472,6 +463,13 @@ export declare type ResetRequest = Message<"rlmesh.proto.env.v1.ResetRequest"> &
    * @generated from field: bytes lane_mask = 4;
    */
   laneMask: Uint8Array;
+
+  /**
+   * The client's name for the episode that begins (in every lane that is reset), for logs. Empty: none.
+   *
+   * @generated from field: string episode_id = 5;
+   */
+  episodeId: string;
 };
 
 /**
@@ -497,11 +495,18 @@ export declare type ResetResponse = Message<"rlmesh.proto.env.v1.ResetResponse">
   /**
    * The environment's info. Absent: empty.
    *
-   * Number 4 is kept for the additions of CONTRACT.md, section 22.
-   *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicMap info = 2;
    */
   info?: DynamicMap | undefined;
+
+  /**
+   * Time of the simulation at the observation, in seconds. Absent: not stated.
+   *
+   * Number 4 is kept for the additions of CONTRACT.md, section 22.
+   *
+   * @generated from field: optional double sim_time = 3;
+   */
+  simTime?: number | undefined;
 };
 
 /**
@@ -585,11 +590,18 @@ export declare type StepResponse = Message<"rlmesh.proto.env.v1.StepResponse"> &
   /**
    * Vector with autoreset SAME_STEP: last observations of the episodes that this step ended.
    *
-   * Numbers 9 and 10 are kept for the additions of CONTRACT.md, section 22.
-   *
    * @generated from field: rlmesh.proto.env.v1.FinalObservations final_observations = 7;
    */
   finalObservations?: FinalObservations | undefined;
+
+  /**
+   * Time of the simulation at the observation, in seconds. Absent: not stated.
+   *
+   * Numbers 9 and 10 are kept for the additions of CONTRACT.md, section 22.
+   *
+   * @generated from field: optional double sim_time = 8;
+   */
+  simTime?: number | undefined;
 };
 
 /**

@@ -120,14 +120,6 @@ export declare type SessionRequest = Message<"rlmesh.proto.model.v1.SessionReque
   sequence: bigint;
 
   /**
-   * How long the client is going to wait for the answer, in milliseconds. Advice, as for an
-   * environment. Absent: no limit.
-   *
-   * @generated from field: optional uint32 timeout_ms = 2;
-   */
-  timeoutMs?: number | undefined;
-
-  /**
    * What is asked. Absent, or unknown to the server: answered with ERROR_CODE_UNSUPPORTED.
    *
    * @generated from oneof rlmesh.proto.model.v1.SessionRequest.request

@@ -131,11 +131,18 @@ export declare type OpenHeader = Message<"rlmesh.proto.session.v1.OpenHeader"> &
   /**
    * How long to stand in line where the instance is held, in milliseconds. 0: not at all.
    *
-   * Number 5 is kept for the additions of CONTRACT.md, section 22.
-   *
    * @generated from field: uint32 wait_ms = 3;
    */
   waitMs: number;
+
+  /**
+   * Trace context of the client's call, as a W3C `traceparent`, for logs and traces. Empty: none.
+   *
+   * Number 5 is kept for the additions of CONTRACT.md, section 22.
+   *
+   * @generated from field: string traceparent = 4;
+   */
+  traceparent: string;
 };
 
 /**
