@@ -240,7 +240,7 @@ def test_the_absence_of_a_field_is_refused_exactly_if_it_is_marked(name: str) ->
 
 
 def test_the_samples_are_those_of_every_message_with_a_required_field() -> None:
-    """The others: `test_frames_hello.py`, `test_server_connection.py`, `test_model_serving.py`."""
+    """The others: `test_frames_hello.py`, `test_server_connection.py`, `fuzz/oracle.py`."""
     marked = {name for name, fields in MARKED.items() if any(field.mark for field in fields)}
     assert {name.rpartition(".")[2] for name in marked - SAMPLES.keys()} == UNREAD
     assert len(marked) > 30
