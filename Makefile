@@ -107,6 +107,7 @@ lint: $(DEV) ## ruff, buf and import-linter: rules, formatting and import direct
 	$(PY) -m ruff format --check .
 	$(VENV)/bin/lint-imports --no-logo
 	$(PY) -m tools.rooms --check
+	$(PY) -m tools.roles --check
 	$(PY) -m tools.prose
 format: $(DEV) ## apply ruff's fixes and formatting
 	$(PY) -m ruff check --fix .

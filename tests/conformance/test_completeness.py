@@ -11,7 +11,8 @@ from inspect import isabstract
 from typing import Any
 
 import pytest
-from rlmesh_proto.env.v1 import contract_pb2, handshake_pb2
+from rlmesh_proto.env.v1 import contract_pb2
+from rlmesh_proto.session.v1 import handshake_pb2
 from rlmesh_proto.spaces.v1 import space_pb2
 
 from rlmesh import errors, spaces, specs

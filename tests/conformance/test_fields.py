@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from rlmesh_proto.adapters.v1 import tags_pb2
-from rlmesh_proto.env.v1 import contract_pb2, env_pb2, error_pb2, handshake_pb2
+from rlmesh_proto.env.v1 import contract_pb2, env_pb2
 from rlmesh_proto.eval.v1 import result_pb2
 from rlmesh_proto.model.v1 import model_pb2, spec_pb2
+from rlmesh_proto.session.v1 import error_pb2, handshake_pb2
 
 from rlmesh import adapters as a
 from rlmesh import results, spaces, specs
@@ -156,6 +157,7 @@ OPENED = m.Opened(
         frozenset({specs.Capability.RESUME}),
         "arm server",
         {"python": "3.11.9"},
+        ("example.com/tactile/1",),
     ),
     "session",
     CONTRACT,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from rlmesh_proto.env.v1 import error_pb2
+from rlmesh_proto.session.v1 import error_pb2
 from rlmesh_proto.spaces.v1 import space_pb2
 
 from tests.conformance import vectors

@@ -7,7 +7,8 @@ import struct
 from collections.abc import Iterator
 
 import pytest
-from rlmesh_proto.env.v1 import env_pb2, error_pb2
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.session.v1 import error_pb2
 
 from rlmesh import RemoteEnv, errors
 from rlmesh._cli.description import describe

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from rlmesh_proto.model.v1 import model_pb2
+
 from rlmesh._codec import SpaceCodec
 from rlmesh._messages import env as m
 from rlmesh._messages.model import (
@@ -52,11 +54,15 @@ def sessions() -> Iterable[tuple[str, bytes]]:
     for name, contract in (("other-spaces", other), ("no-contract", None)):
         yield name, b"\0" + join([_open(contract=contract)])
     start, predict, *_, close = _requests([episode[0], episode[1], m.Close()])
+    describe_late = model_pb2.SessionRequest(sequence=1)
+    describe_late.describe.SetInParent()
     for name, frames in {
         "after-an-answer": [_open(), start, LOSE, _open(2), predict, close],
         "for-an-answer": [_open(), start, predict, LOSE, _open(2), predict, close],
         "taken-over": [_open(), start, SWAP, _open(2), predict, SWAP, predict, SWAP, close],
         "held": [_open(), start, SWAP, _open(), SWAP, predict, close],
+        "for-request-0": [_open(), SWAP, _open(0), SWAP, start, predict, close],
+        "described-late": [_open(), describe_late.SerializeToString()],
     }.items():
         yield f"resumed/{name}", bytes([RESUMABLE]) + join(frames)
 

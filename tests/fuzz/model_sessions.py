@@ -120,7 +120,7 @@ class ModelStream(Stream):
     message = model_pb2.SessionRequest
 
     def _handshake(self, request: Any) -> Any:
-        return request.open.handshake
+        return request.open.header
 
     def _refusals_of_new(self, request: Any) -> set[int | None]:
         """See `Stream`: a contract is read before a model is fitted to it (P-3)."""

@@ -174,8 +174,9 @@ class Stream:
             return {Code.UNKNOWN_SESSION}
         if (resume.session_id, resume.resume_key) != (held.id, held.key):
             return {Code.UNKNOWN_SESSION}
-        awaited = resume.awaited_sequence in (held.last, held.last + 1)
-        return {None if awaited else Code.OUT_OF_SEQUENCE}
+        awaited = resume.awaited_sequence
+        awaits = awaited >= 1 and awaited in (held.last, held.last + 1)
+        return {None if awaits else Code.OUT_OF_SEQUENCE}
 
     def _handshake(self, request: Any) -> Any:
         """Return the part of a first request that every service has."""
@@ -221,8 +222,9 @@ class Stream:
             self._endpoint.held = None
         if isinstance(reply, m.Failure):
             assert not reply.session_closed
-        if kind in (None, "open", "close"):
-            expected = {"open": Code.WRONG_STATE, "close": None}.get(kind, Code.UNSUPPORTED)
+        if kind in (None, "open", "describe", "close"):
+            late = {"open": Code.WRONG_STATE, "describe": Code.WRONG_STATE, "close": None}
+            expected = late.get(kind, Code.UNSUPPORTED)
             assert code_of(reply) == expected and not called
         else:
             self._check_kind(kind, request, reply, called)

@@ -45,11 +45,11 @@ def is_malformed(body: Any, kind: str, vector: bool | None) -> bool:
             seeds.present and not _is_mask(seeds.present, len(seeds.seeds))
         ):
             return True
-        if vector is not None and not (vector and len(seeds.seeds) == LANES):
+        # A server without PARTIAL_RESET refuses a mask before it compares seeds with the contract.
+        counted = vector is None or (vector and len(seeds.seeds) == LANES)
+        if not (body.lane_mask or counted):
             return True
     if not _is_mask(body.lane_mask, len(body.lane_mask)):
-        return True
-    if body.lane_mask and vector is not None and not (vector and len(body.lane_mask) == LANES):
         return True
     return not _takes(value_pb2.DynamicValue(map_value=body.options), level=0)
 

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rlmesh_proto.env.v1 import env_pb2, handshake_pb2
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.session.v1 import handshake_pb2
 from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
 
 from rlmesh._codec import SpaceCodec
@@ -148,6 +149,10 @@ def _resumptions() -> Iterator[tuple[str, list[bytes]]]:
     yield "too-early", [first, LOSE, _open(1), first, close]
     yield "out-of-sequence", [first, reset, LOSE, _open(7), _open(1), close]
     yield "held", [first, reset, SWAP, first, SWAP, step, close]
+    yield "for-request-0", [first, SWAP, _open(0), SWAP, reset, step, close]
+    late = env_pb2.SessionRequest(sequence=1)
+    late.describe.SetInParent()
+    yield "described-late", [first, _bytes(late)]
 
 
 def _action(vector: bool) -> value_pb2.Value:
@@ -184,7 +189,7 @@ def _requests() -> Iterator[tuple[str, env_pb2.SessionRequest]]:
     frames["step-many"] = env_pb2.SessionRequest(sequence=1)
     frames["step-many"].step_many.count = 2
     frames["step-many"].step_many.actions.CopyFrom(_two_actions())
-    frames["nothing"] = env_pb2.SessionRequest(sequence=1, timeout_ms=5)
+    frames["nothing"] = env_pb2.SessionRequest(sequence=1)
     frames["lanes"] = env_pb2.SessionRequest(sequence=1)
     frames["lanes"].reset.lane_seeds.seeds.extend([3, 0])
     frames["lanes"].reset.lane_seeds.present = b"\1\0"

@@ -7,7 +7,8 @@ import socket
 import struct
 from contextlib import suppress
 
-from rlmesh_proto.env.v1 import env_pb2, handshake_pb2
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.session.v1 import handshake_pb2
 
 from rlmesh._transport.address import Address
 from rlmesh._transport.probe import connect_to

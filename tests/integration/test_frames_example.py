@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 
 import pytest
-from rlmesh_proto.env.v1 import env_pb2, handshake_pb2
-from rlmesh_proto.session.v1 import frames_pb2
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.session.v1 import frames_pb2, handshake_pb2
 
 from rlmesh import EnvServer
 from rlmesh._transport.address import Address, parse_address

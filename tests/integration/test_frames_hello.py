@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from rlmesh_proto.env.v1 import env_pb2, error_pb2
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.session.v1 import error_pb2
 
 import rlmesh
 from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions, errors

@@ -291,7 +291,7 @@ def test_a_million_floats_are_no_danger() -> None:
 
 @given(data=st.binary(max_size=300), fill=st.integers(0, 1))
 def test_any_bytes_are_counted_without_harm(data: bytes, fill: int) -> None:
-    for message in (env_pb2.SessionRequest, value_pb2.Map, contract_pb2.EnvContract):
+    for message in (env_pb2.SessionRequest, value_pb2.DynamicMap, contract_pb2.EnvContract):
         too_many_parts(data + bytes([fill]) * 30_000, message.DESCRIPTOR)
         too_many_parts(data * 100, message.DESCRIPTOR)
 

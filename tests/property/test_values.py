@@ -117,10 +117,10 @@ def test_a_plain_info_comes_back_in_every_library(
         assert values_equal(map_from_wire(message, library.backend), info)
 
 
-def message_of(info: dict[Any, Any], library: Library) -> value_pb2.Map:
-    message = value_pb2.Map()
+def message_of(info: dict[Any, Any], library: Library) -> value_pb2.DynamicMap:
+    message = value_pb2.DynamicMap()
     DynamicEncoder(library.backend).map(info, message, "info")
-    return value_pb2.Map.FromString(message.SerializeToString())
+    return value_pb2.DynamicMap.FromString(message.SerializeToString())
 
 
 def numpys_own() -> Any:

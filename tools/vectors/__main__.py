@@ -12,6 +12,7 @@ from .corpus import build
 __all__ = ["main"]
 
 VECTORS = Path(__file__).resolve().parents[2] / "spec" / "vectors"
+FOLDERS = ("valid", "invalid", "sessions")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,15 +32,18 @@ def main(arguments: list[str] | None = None) -> int:
     _write(files, options.out)
     counts = {
         side: sum(len(json.loads(t)["cases"]) for p, t in files.items() if p.startswith(side))
-        for side in ("valid/", "invalid/")
+        for side in (f"{folder}/" for folder in FOLDERS)
     }
-    print(f"{len(files)} files: {counts['valid/']} valid, {counts['invalid/']} invalid cases")
+    print(
+        f"{len(files)} files: {counts['valid/']} valid, {counts['invalid/']} invalid cases, "
+        f"{counts['sessions/']} sessions and journals"
+    )
     return 0
 
 
 def _stale(files: dict[str, str], out: Path) -> list[Path]:
-    """Return the files below valid/ and invalid/ that no declared case makes."""
-    found = [p for side in ("valid", "invalid") for p in (out / side).rglob("*") if p.is_file()]
+    """Return the files below the folders of vectors that no declared case makes."""
+    found = [p for side in FOLDERS for p in (out / side).rglob("*") if p.is_file()]
     return sorted(p for p in found if p.relative_to(out).as_posix() not in files)
 
 

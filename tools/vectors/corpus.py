@@ -6,11 +6,17 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from .cases import (
     dynamic_invalid,
     dynamic_valid,
+    journals,
+    sessions_env,
+    sessions_frames,
+    sessions_model,
+    sessions_vectors,
     spaces_invalid,
     spaces_leaves,
     spaces_nested,
@@ -27,6 +33,7 @@ from .encode import encode
 from .ranges import conforms
 from .rejected import Rejected
 from .spaces import describe
+from .transcripts import transcript_json
 from .values import Tagged, b64
 
 __all__ = ["build"]
@@ -62,6 +69,14 @@ def build() -> dict[str, str]:
         "invalid/values/leaves.json": _each(_bad_value, values_invalid.LEAVES),
         "invalid/values/nested.json": _each(_bad_value, values_invalid.NESTED),
         "invalid/dynamic/all.json": _each(_bad_dynamic, dynamic_invalid.ALL),
+        "sessions/env/episodes.json": _each(transcript_json, sessions_env.EPISODES),
+        "sessions/env/order.json": _each(transcript_json, sessions_env.ORDER),
+        "sessions/env/resumes.json": _each(transcript_json, sessions_env.RESUMES),
+        "sessions/env/ends.json": _each(transcript_json, sessions_env.ENDS),
+        "sessions/env/vectors.json": _each(transcript_json, sessions_vectors.MODES),
+        "sessions/model/all.json": _each(transcript_json, sessions_model.MODELS),
+        "sessions/frames/all.json": _each(transcript_json, sessions_frames.FRAMES),
+        "sessions/journals/all.json": _each(_journal, journals.JOURNALS),
     }
     _check_names(files)
     return {path: _text(cases) for path, cases in files.items()}
@@ -90,6 +105,11 @@ def _text(cases: list[Json]) -> str:
 
 def _wire(made: Message) -> str:
     return b64(made.SerializeToString(deterministic=True))
+
+
+def _journal(case: journals.JournalFile) -> Json:
+    records = [MessageToDict(r, preserving_proto_field_name=True) for r in case.records]
+    return {"name": case.name, "hex": case.data.hex(), "records": records}
 
 
 def _space(case: ValidSpace) -> Json:

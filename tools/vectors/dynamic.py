@@ -185,7 +185,7 @@ def _examine_container(value: DynamicValue, kind: str, path: str, level: int) ->
     return {kind[: -len("_value")]: found}
 
 
-def _examine_map(body: value_pb2.Map, path: str, level: int) -> list[list[Tagged]]:
+def _examine_map(body: value_pb2.DynamicMap, path: str, level: int) -> list[list[Tagged]]:
     pairs: list[list[Tagged]] = []
     seen: list[Tagged] = []
     for entry in body.entries:

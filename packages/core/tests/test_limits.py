@@ -232,7 +232,7 @@ def test_the_parts_of_a_value_are_counted(
 
 def test_values_are_counted_over_all_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamic_limits, "MAX_VALUES", 5)
-    message = value_pb2.Map()
+    message = value_pb2.DynamicMap()
     for name in "ab":
         elements = message.entries.add(name=name).value.list_value.elements
         elements.add(bool_value=True)
@@ -298,7 +298,7 @@ def nan_key(entry: Any) -> None:
     ],
 )
 def test_a_key_that_is_equal_to_nothing_comes_once(set_key: Callable[[Any], None]) -> None:
-    message = value_pb2.Map()
+    message = value_pb2.DynamicMap()
     for _ in range(2):
         entry = message.entries.add()
         set_key(entry)
@@ -311,7 +311,7 @@ def test_a_key_that_is_equal_to_nothing_comes_once(set_key: Callable[[Any], None
 
 @pytest.mark.parametrize("kind", ["scalar_value", "tensor_value"])
 def test_a_number_with_a_dtype_is_no_part_of_a_key(kind: str) -> None:
-    message = value_pb2.Map()
+    message = value_pb2.DynamicMap()
     entry = message.entries.add()
     inner = entry.other.tuple_value.elements.add().tuple_value.elements.add()
     getattr(inner, kind).dtype = 6

@@ -131,7 +131,7 @@ def test_what_is_missing_is_malformed_and_named() -> None:
     )
     opened = model_pb2.SessionRequest(open=model_pb2.OpenRequest())
     body: Any = FRAMES.read_request(opened.SerializeToString()).body
-    assert isinstance(body, m.Malformed) and body.path == "handshake"
+    assert isinstance(body, m.Malformed) and body.path == "header"
     nothing: Any = FRAMES.read_request(b"\x08\x01").body
     assert isinstance(nothing, m.Unsupported)
     with pytest.raises(CodecError, match="actions"):
@@ -224,7 +224,7 @@ def test_damage_and_noise_are_refused_or_read_as_what_can_be_written_again() -> 
             request = FRAMES.read_request(data)
         except CodecError:
             continue
-        if isinstance(request.body, (m.Malformed, m.Unsupported)):
+        if isinstance(request.body, (m.Malformed, m.Unsupported, m.Describe)):
             continue
         if isinstance(request.body, m.Open) and request.body.fault is not None:
             continue

@@ -7,7 +7,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from rlmesh_proto.env.v1 import contract_pb2, error_pb2
+from rlmesh_proto.env.v1 import contract_pb2
+from rlmesh_proto.session.v1 import error_pb2
 from rlmesh_proto.spaces.v1 import space_pb2
 
 from rlmesh._wire.contract import contract_from_wire

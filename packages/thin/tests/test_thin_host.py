@@ -14,7 +14,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from rlmesh_proto.env.v1 import env_pb2, error_pb2
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.session.v1 import error_pb2
 
 from rlmesh import RemoteEnv, errors
 from rlmesh._transport.address import parse_address

@@ -10,7 +10,8 @@ import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
-from rlmesh_proto.env.v1 import env_pb2, error_pb2
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.session.v1 import error_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._codec import SpaceCodec

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rlmesh_proto.env.v1 import error_pb2
+from rlmesh_proto.session.v1 import error_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh_thin.messages import read_request
@@ -160,7 +160,7 @@ def test_step_many_applies_nothing_of_a_wrong_request(fields: Any, code: Any) ->
 
 def test_seed_and_options_reach_the_environment() -> None:
     bench = Bench(New())
-    options = value_pb2.Map()
+    options = value_pb2.DynamicMap()
     options.entries.add(name="level").value.int_value = 4
     entries = bench.ask("reset", seed=0, options=options).reset.info.entries
     assert entries[0].value.int_value == 0
@@ -173,7 +173,7 @@ def test_attributes_that_are_exposed_and_no_others() -> None:
     bench = Bench(Old(), exposed=["instruction", "length"])
     assert bench.ask("get_attribute", name="length").get_attribute.value.int_value == 3
     assert bench.ask("get_attribute", name="instruction").get_attribute.callable
-    kwargs = value_pb2.Map()
+    kwargs = value_pb2.DynamicMap()
     kwargs.entries.add(name="style").value.string_value = "short"
     called = bench.ask("call", name="instruction", kwargs=kwargs).call
     assert called.result.string_value == "pick (short)"

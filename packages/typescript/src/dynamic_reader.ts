@@ -77,7 +77,7 @@ class Reader {
     return { kind: "object_array", shape, elements: this.each(message.elements, path, level) };
   }
 
-  private map(message: proto.Map, path: string, level: number): DynamicMap {
+  private map(message: proto.DynamicMap, path: string, level: number): DynamicMap {
     checkLimit(message.entries.length, CONTAINER_ELEMENTS, "entries in one map", path);
     const seen = new Set<string>();
     const entries = message.entries.map((entry): [Dynamic, Dynamic] => {

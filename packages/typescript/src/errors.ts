@@ -1,6 +1,6 @@
 /** What the codec refuses, and how places are written (CONTRACT.md, X-6). */
 
-import { ErrorCode } from "@rlmesh/proto/env/v1/error_pb";
+import { ErrorCode } from "@rlmesh/proto/session/v1/error_pb";
 
 /** A space, value or self-describing value that breaks a rule of the contract. */
 export class CodecError extends Error {

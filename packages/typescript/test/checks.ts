@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { equals, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ErrorCode } from "@rlmesh/proto/env/v1/error_pb";
+import { ErrorCode } from "@rlmesh/proto/session/v1/error_pb";
 import { type Space as Message, SpaceSchema } from "@rlmesh/proto/spaces/v1/space_pb";
 import { ValueSchema } from "@rlmesh/proto/spaces/v1/value_pb";
 

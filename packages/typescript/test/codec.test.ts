@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { create } from "@bufbuild/protobuf";
-import { ErrorCode } from "@rlmesh/proto/env/v1/error_pb";
+import { ErrorCode } from "@rlmesh/proto/session/v1/error_pb";
 import { SpaceSchema } from "@rlmesh/proto/spaces/v1/space_pb";
 
 import { CodecError, type Dynamic, float, numberOfFloat, parseDynamic } from "../src/index.js";

@@ -44,7 +44,7 @@ def _objects(shape: list[int], elements: int) -> DynamicValue:
 
 
 def _map(*entries: value_pb2.MapEntry) -> DynamicValue:
-    return DynamicValue(map_value=value_pb2.Map(entries=entries))
+    return DynamicValue(map_value=value_pb2.DynamicMap(entries=entries))
 
 
 def _key(other: DynamicValue) -> value_pb2.MapEntry:
@@ -85,7 +85,7 @@ def _containers() -> list[BadDynamic]:
         _case("no-kind", DynamicValue(), "D-1 kind"),
         _case(
             "list/element-without-kind",
-            DynamicValue(list_value=value_pb2.List(elements=[NULL, DynamicValue()])),
+            DynamicValue(list_value=value_pb2.DynamicList(elements=[NULL, DynamicValue()])),
             "D-1 kind",
         ),
         _case("object_array/too-few", _objects([2], 1), "D-5 objects"),
@@ -101,7 +101,7 @@ def _containers() -> list[BadDynamic]:
 
 def _maps() -> list[BadDynamic]:
     named = value_pb2.MapEntry(name="a", value=NULL)
-    inner = DynamicValue(tuple_value=value_pb2.List(elements=[message({"list": []})]))
+    inner = DynamicValue(tuple_value=value_pb2.DynamicList(elements=[message({"list": []})]))
     return [
         _case("map/entry-without-key", _map(value_pb2.MapEntry(value=NULL)), "D-6 key"),
         _case("map/entry-without-value", _map(value_pb2.MapEntry(name="a")), "D-6 value"),

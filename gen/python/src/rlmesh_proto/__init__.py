@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "68f03273f3ed2e69ac94273dedf14c4804f8fdb95b6c1410c6c2b26bd6c02100"
+SPEC_DIGEST = "a1ef6c2b5db4cd2028eddd4021e8681384b35931ddd6f7874f67edb39cf9cb7d"
 """SHA-256 of the spec's image, in hexadecimal."""

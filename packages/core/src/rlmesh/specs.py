@@ -135,6 +135,7 @@ class PeerInfo:
         capabilities: Optional features of the peer.
         name: Name for display.
         software: Versions of the software that the peer runs on, by name, for diagnosis.
+        extensions: Names of the extensions beyond the spec that the peer understands.
     """
 
     spec_version: str
@@ -143,6 +144,7 @@ class PeerInfo:
     capabilities: frozenset[Capability] = frozenset()
     name: str = ""
     software: Mapping[str, str] = field(default_factory=dict, hash=False)
+    extensions: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         software = ", ".join(f"{name} {self.software[name]}" for name in sorted(self.software))

@@ -158,6 +158,8 @@ def _add_server(tree: Tree, server: PeerInfo, terms: SessionTerms) -> None:
         versions = (f"{name} {version}" for name, version in sorted(server.software.items()))
         node.add(_label("software", ", ".join(versions)))
     node.add(_label("capabilities", ", ".join(sorted(c.value for c in server.capabilities))))
+    if server.extensions:
+        node.add(_label("extensions", ", ".join(server.extensions)))
     _add_facts(node.add(_label("terms")), vars(terms))
 
 

@@ -189,14 +189,14 @@ class EnvServicer:
         """Return the keyword arguments of the environment's `reset`."""
         seed: Any = reset.seed
         options: Any = None if reset.options is None else dict(reset.options)
+        if reset.lane_mask and not self._resets_lanes:
+            raise _Unsupported(
+                InvalidValueError("lane_mask", "a vector with autoreset mode Disabled", "another")
+            )
         if reset.lane_seeds is not None or reset.lane_mask:
             if self._num_envs is None:
-                raise InvalidValueError("reset", "one seed and no mask", "those of lanes")
+                raise InvalidValueError("lane_seeds", "one seed", "those of lanes")
             self._lanes.check_lanes(reset)
-            if reset.lane_mask and not self._resets_lanes:
-                raise _Unsupported(
-                    InvalidValueError("lane_mask", "autoreset mode Disabled", "another")
-                )
             seed = list(reset.lane_seeds) if reset.lane_seeds is not None else seed
             if reset.lane_mask:
                 mask = self._lanes.mask_array(reset.lane_mask, "lane_mask")

@@ -60,7 +60,7 @@ class WrittenInfo(dict[Any, Any]):
     """An info that was serialised at once, because its parts may change; it looks empty.
 
     Args:
-        data: It, as a serialised `Map`.
+        data: It, as a serialised `DynamicMap`.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -159,6 +159,7 @@ class Open:
         wait: Seconds in line where the environment is held.
         contract: For a new session on a model: contract of the environment that will be played.
         fault: Why that cannot be read; other reasons to refuse the session come first (H-3).
+        traceparent: Trace context of the client's call (H-13), for the log; empty: none.
     """
 
     client: PeerInfo
@@ -166,16 +167,21 @@ class Open:
     wait: float = 0.0
     contract: EnvContract | None = None
     fault: Failure | None = None
+    traceparent: str = ""
 
 
 @dataclass(frozen=True)
 class Reset:
-    """Starts an episode. `lane_seeds` (a seed or None a lane) and `lane_mask` are a vector's."""
+    """Starts an episode. `lane_seeds` (a seed or None a lane) and `lane_mask` are a vector's.
+
+    `episode_id` is the client's name for the episode, for the log (N-15); empty: none.
+    """
 
     seed: int | None = None
     lane_seeds: tuple[int | None, ...] | None = None
     options: Mapping[Any, Any] | None = None
     lane_mask: bytes = b""
+    episode_id: str = ""
 
 
 class Step(NamedTuple):

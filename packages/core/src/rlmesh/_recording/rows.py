@@ -24,7 +24,7 @@ class Info:
 
     Attributes:
         text: JSON for readers: arrays are lists, and values that JSON lacks are text.
-        data: A serialised `rlmesh.proto.spaces.v1.Map`, which is lossless.
+        data: A serialised `rlmesh.proto.spaces.v1.DynamicMap`, which is lossless.
     """
 
     text: str

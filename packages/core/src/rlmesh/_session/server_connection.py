@@ -153,12 +153,7 @@ class ServerConnection:
         if self._describes and isinstance(body, m.Describe) and request.sequence == 0:
             return Answer(describe_frame(self._manager.description), last=True)
         if not isinstance(body, m.Open) or request.sequence != 0:
-            failure = m.Failure(
-                m.ErrorCode.MALFORMED if _is_open(body) else m.ErrorCode.WRONG_STATE,
-                f"H-2: the first request is open with sequence 0, got {kind_of(body)} with "
-                f"sequence {request.sequence}",
-                session_closed=True,
-            )
+            failure = _first_refusal(request).ended()
             log_refusal("", self.peer, failure)
             return Answer(self._manager.write(request.sequence, failure), last=True)
         self._session, reply = self._manager.open(body, self)
@@ -194,6 +189,18 @@ class ServerConnection:
             raise
         over = isinstance(body, m.Close) or (isinstance(reply, m.Failure) and reply.session_closed)
         return Answer(session.kept, over)
+
+
+def _first_refusal(request: m.Request) -> m.Failure:
+    """Return why a request is not one that opens a session."""
+    body = request.body
+    if isinstance(body, m.Malformed) and _is_open(body) and request.sequence == 0:
+        return m.Failure(m.ErrorCode.MALFORMED, f"H-3: {body.reason}", path=body.path)
+    return m.Failure(
+        m.ErrorCode.MALFORMED if _is_open(body) else m.ErrorCode.WRONG_STATE,
+        f"H-2: the first request is open with sequence 0, got {kind_of(body)} with "
+        f"sequence {request.sequence}",
+    )
 
 
 def _refusal(body: m.RequestBody) -> m.Failure | None:

@@ -165,6 +165,7 @@ class ServerSession:
         servicer: Servicer that answers the session's requests.
         resumable: Whether the session outlives its connection.
         clock: Source of time and timers.
+        traceparent: Trace context of the call that opened the session, for the log; empty: none.
 
     Attributes:
         id: Identifier of the session; not a secret.
@@ -177,6 +178,7 @@ class ServerSession:
         ended: Whether the session is over.
         losses: Losses of its connection.
         fault: Message of the failure by which its environment's process is gone; empty: none.
+        episode_id: The client's name for the episode that runs, for the log; empty: none.
     """
 
     def __init__(
@@ -187,8 +189,11 @@ class ServerSession:
         *,
         resumable: bool,
         clock: Clock = SYSTEM_CLOCK,
+        traceparent: str = "",
     ) -> None:
         self._clock = clock
+        self.traceparent = traceparent
+        self.episode_id = ""
         self.id = secrets.token_hex(8)
         self.key = secrets.token_bytes(16) if resumable else b""
         self.client = client

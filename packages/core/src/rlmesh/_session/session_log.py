@@ -125,5 +125,7 @@ def _facts(event: str, session: ServerSession, **values: Any) -> dict[str, Any]:
         "client": session.client.name,
         "peer": session.peer,
         "seconds": round(session.held_seconds, 3),
+        "traceparent": session.traceparent,
+        "episode_id": session.episode_id,
     }
     return facts(event, **{**known, **values})

@@ -171,12 +171,13 @@ class SessionManager:
             return None, self._cannot_open(error).ended()
         if not self._admission.take(request.wait, connection.alive):
             return None, self._shutting_down() if self._draining else self._busy()
-        return self._admit(request.client, connection, take)
+        return self._admit(request, connection, take)
 
     def _admit(
-        self, client: PeerInfo, connection: ClientLink, take: Callable[[], Servicer]
+        self, request: m.Open, connection: ClientLink, take: Callable[[], Servicer]
     ) -> tuple[ServerSession | None, m.Reply]:
         """Open a session in the slot that was taken for it."""
+        client = request.client
         try:
             servicer = take()
         except BaseException as error:  # A factory's SystemExit must not keep the slot.
@@ -186,7 +187,12 @@ class SessionManager:
             return None, self._cannot_open(error).ended()
         resumable = self._terms.grace_period > 0 and Capability.RESUME in client.capabilities
         session = ServerSession(
-            client, connection.peer, servicer, resumable=resumable, clock=self._clock
+            client,
+            connection.peer,
+            servicer,
+            resumable=resumable,
+            clock=self._clock,
+            traceparent=request.traceparent,
         )
         session.attach(connection)
         with self._lock:
@@ -272,6 +278,8 @@ class SessionManager:
         Returns:
             Frame of the answer, and the reply, or None if another process has written the frame.
         """
+        if isinstance(request.body, m.Reset):
+            session.episode_id = request.body.episode_id
         start = time.perf_counter_ns()
         reply = self._reply(session, request, frame)
         if session.fault or isinstance(reply, m.Failure):

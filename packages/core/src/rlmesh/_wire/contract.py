@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rlmesh_proto.env.v1 import contract_pb2, handshake_pb2
+from rlmesh_proto.env.v1 import contract_pb2
+from rlmesh_proto.session.v1 import handshake_pb2
 
 from rlmesh import adapters
 from rlmesh._logs import warn
@@ -185,6 +186,7 @@ def peer_to_wire(peer: PeerInfo, out: handshake_pb2.PeerInfo) -> None:
     out.name = peer.name
     for name, version in peer.software.items():
         out.software[name] = version
+    out.extensions.extend(peer.extensions)
     out.capabilities.extend(sorted(_CAPABILITIES.to_wire(c) for c in peer.capabilities))
 
 
@@ -198,6 +200,7 @@ def peer_from_wire(message: handshake_pb2.PeerInfo) -> PeerInfo:
         capabilities=frozenset(c for c in known if c is not None),
         name=message.name,
         software=dict(message.software),
+        extensions=tuple(message.extensions),
     )
 
 

@@ -44,7 +44,7 @@ class DynamicEncoder:
         self._exact = exact
         self._warned: set[str] = set()
 
-    def map(self, values: Mapping[Any, Any], out: value_pb2.Map, root: str) -> None:
+    def map(self, values: Mapping[Any, Any], out: value_pb2.DynamicMap, root: str) -> None:
         """Write entries into `out`; `root` names the map in warnings ("info")."""
         Writer(self._backend, self._report, self._exact).map(values, out.entries, root)
 

@@ -36,7 +36,7 @@ _DynamicValue = value_pb2.DynamicValue
 
 
 def map_from_wire(
-    message: value_pb2.Map, backend: ArrayBackend, root: str = "value"
+    message: value_pb2.DynamicMap, backend: ArrayBackend, root: str = "value"
 ) -> dict[Any, Any]:
     """Return the entries as a dict, in order.
 
@@ -89,7 +89,7 @@ class _Reader:
         content = getattr(message, kind)
         return content if reader is None else reader(self, content, depth)
 
-    def map(self, message: value_pb2.Map, depth: int) -> dict[Any, Any]:
+    def map(self, message: value_pb2.DynamicMap, depth: int) -> dict[Any, Any]:
         """Return the entries as a dict; their values stand at `depth`."""
         self._parts.count(len(message.entries), "a map")
         values: dict[Any, Any] = {}
@@ -162,15 +162,15 @@ def _read_big_int(reader: _Reader, data: bytes, depth: int) -> int:
     return int.from_bytes(data, "little", signed=True)
 
 
-def _read_list(reader: _Reader, message: value_pb2.List, depth: int) -> list[Any]:
+def _read_list(reader: _Reader, message: value_pb2.DynamicList, depth: int) -> list[Any]:
     return reader.all(message.elements, depth + 1, "a list")
 
 
-def _read_tuple(reader: _Reader, message: value_pb2.List, depth: int) -> tuple[Any, ...]:
+def _read_tuple(reader: _Reader, message: value_pb2.DynamicList, depth: int) -> tuple[Any, ...]:
     return tuple(reader.all(message.elements, depth + 1, "a tuple"))
 
 
-def _read_map(reader: _Reader, message: value_pb2.Map, depth: int) -> dict[Any, Any]:
+def _read_map(reader: _Reader, message: value_pb2.DynamicMap, depth: int) -> dict[Any, Any]:
     return reader.map(message, depth + 1)
 
 

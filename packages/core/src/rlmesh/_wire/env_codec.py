@@ -6,6 +6,7 @@ transport.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,6 +42,7 @@ from rlmesh._wire.many import (
     many_reader,
     many_steps_reader,
     read_value,
+    required,
     step_reader,
     write_many,
     write_many_steps,
@@ -59,6 +61,12 @@ __all__ = [
     "write_open",
     "write_opened",
 ]
+
+MAX_EPISODE_ID_BYTES = 256
+"""Maximum size of the name of an episode, in bytes (N-15)."""
+
+_TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""Form of a trace context (H-13)."""
 
 
 class EnvWireCodec:
@@ -116,6 +124,7 @@ class EnvWireCodec:
             out.options.SetInParent()
             self._encoder.map(reset.options, out.options, "options")
         out.lane_mask = reset.lane_mask
+        out.episode_id = reset.episode_id
 
     def read_request(self, data: Buffer) -> m.Request:
         """Return the request of a frame.
@@ -156,6 +165,7 @@ class EnvWireCodec:
             else None,
             options=options,
             lane_mask=message.lane_mask,
+            episode_id=_short_id(message.episode_id),
         )
 
     # Replies: written by the server, read by the client.
@@ -189,14 +199,14 @@ class EnvWireCodec:
 
     def write_info(self, info: m.Info) -> bytes:
         """Return a serialised info."""
-        message = value_pb2.Map()
+        message = value_pb2.DynamicMap()
         self._encoder.map(info, message, "info")
         data = message.SerializeToString()
         if reason := too_many_parts(data, message.DESCRIPTOR):
             return self._lightened(message, reason)
         return data
 
-    def _lightened(self, message: value_pb2.Map, reason: str) -> bytes:
+    def _lightened(self, message: value_pb2.DynamicMap, reason: str) -> bytes:
         """Return an info without its largest entries, so that no receiver refuses it (M-9)."""
         data = b""
         for entry in sorted(message.entries, key=lambda entry: -entry.ByteSize()):
@@ -209,7 +219,7 @@ class EnvWireCodec:
         return data
 
     def _read_info(self, data: Buffer) -> m.Info:
-        message = value_pb2.Map()
+        message = value_pb2.DynamicMap()
         parse_message(message, data)
         return map_from_wire(message, self._backend, "info")
 
@@ -231,6 +241,7 @@ class EnvWireCodec:
         parse_message(frame, data)
         kind = frame.WhichOneof("response")
         if kind == "step":
+            required(frame.step, "observation")
             return frame.sequence, step_reader(frame.step, self._backend)
         reader = self._reply_readers().get(kind or "")
         if reader is None:
@@ -242,7 +253,8 @@ class EnvWireCodec:
             "error": failure_from_wire,
             "open": self._read_opened,
             "reset": lambda r: m.ResetDone(
-                read_value(r.observation), map_from_wire(r.info, self._backend, "info")
+                read_value(required(r, "observation")),
+                map_from_wire(r.info, self._backend, "info"),
             ),
             "step_many": many_steps_reader(self._backend),
             "render": lambda r: m.Rendered(dynamic_from_wire(r.frame, self._backend, "frame")),
@@ -282,8 +294,9 @@ class EnvWireCodec:
         """
         message = env_pb2.DescribeResponse()
         parse_message(message, data)
-        contract = contract_from_wire(message.contract, self._backend)
-        return peer_from_wire(message.server), contract, terms_from_wire(message.terms)
+        server, terms = required(message, "server"), required(message, "terms")
+        contract = contract_from_wire(required(message, "contract"), self._backend)
+        return peer_from_wire(server), contract, terms_from_wire(terms)
 
 
 def parse_message(message: Any, data: Buffer) -> None:
@@ -371,6 +384,11 @@ def _read_step_request(message: env_pb2.StepRequest) -> m.Step:
     return m.Step(read_value(message.action))
 
 
+def _short_id(text: str) -> str:
+    """Return the name of an episode; none if it is too long to be one (N-15)."""
+    return text if len(text.encode()) <= MAX_EPISODE_ID_BYTES else ""
+
+
 def _check_mask(mask: bytes, path: str) -> None:
     if mask.translate(None, b"\0\1"):
         raise CodecError("a mask has a byte that is neither 0 nor 1", path=path, rule="G-5")
@@ -388,9 +406,10 @@ def _read_lane_seeds(message: env_pb2.LaneSeeds) -> tuple[int | None, ...]:
 
 
 def write_open(body: m.Open, out: Any) -> None:
-    """Write a handshake into an `OpenRequest`."""
+    """Write a handshake into an `OpenHeader`."""
     peer_to_wire(body.client, out.client)
     out.wait_ms = round(body.wait * 1000)
+    out.traceparent = body.traceparent
     if body.resume is not None:
         out.resume.session_id = body.resume.session_id
         out.resume.resume_key = body.resume.key
@@ -398,11 +417,13 @@ def write_open(body: m.Open, out: Any) -> None:
 
 
 def read_open(message: Any) -> m.Open:
-    """Return the handshake of an `OpenRequest`; CodecError if it breaks a rule."""
+    """Return the handshake of an `OpenHeader`; CodecError if it breaks a rule."""
     if not message.HasField("client"):
         raise CodecError("an open does not say who the client is", path="client", rule="G-8")
     resume = None
     if message.HasField("resume"):
         r = message.resume
         resume = m.Resume(r.session_id, r.resume_key, r.awaited_sequence)
-    return m.Open(peer_from_wire(message.client), resume, message.wait_ms / 1000)
+    traceparent = message.traceparent if _TRACEPARENT.fullmatch(message.traceparent) else ""
+    client = peer_from_wire(message.client)
+    return m.Open(client, resume, message.wait_ms / 1000, traceparent=traceparent)

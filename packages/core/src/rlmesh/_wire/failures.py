@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from rlmesh_proto.env.v1 import error_pb2
+from rlmesh_proto.session.v1 import error_pb2
 
 from rlmesh import errors as e
 from rlmesh._messages.env import ErrorCode, Failure
@@ -144,7 +144,7 @@ def _exception(failure: Failure, address: str) -> e.RLMeshError:
     return _PLAIN.get(code, e.ProtocolError)(message, **facts)  # type: ignore[arg-type]
 
 
-def failure_to_wire(failure: Failure, out: error_pb2.Error) -> None:
+def failure_to_wire(failure: Failure, out: error_pb2.Failure) -> None:
     """Write a failure into `out`; texts that are too long are cut (M-1)."""
     out.code = failure.code  # type: ignore[assignment]
     out.message = _cut(failure.message)
@@ -167,7 +167,7 @@ def _cut(text: str, most: int = MAX_TEXT_BYTES) -> str:
     return text.encode("utf-8", "backslashreplace")[:most].decode("utf-8", "ignore")
 
 
-def failure_from_wire(message: error_pb2.Error) -> Failure:
+def failure_from_wire(message: error_pb2.Failure) -> Failure:
     """Return the failure of a message."""
     return Failure(
         code=message.code,

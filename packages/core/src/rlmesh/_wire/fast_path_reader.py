@@ -71,7 +71,7 @@ class StepReader:
     environment have the same head, because it has nothing but sizes.
 
     Args:
-        read_info: Reads a serialised `Map`.
+        read_info: Reads a serialised `DynamicMap`.
     """
 
     def __init__(self, read_info: Callable[[Buffer], m.Info]) -> None:

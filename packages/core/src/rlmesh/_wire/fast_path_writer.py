@@ -43,7 +43,7 @@ def write_reset_done(
     info: bytes,
     allocate: FrameAllocator = join_parts,
 ) -> Frame:
-    """Return the frame of a reset's answer; `info` is a serialised `Map`."""
+    """Return the frame of a reset's answer; `info` is a serialised `DynamicMap`."""
     parts: list[Buffer] = []
     size = put_value(done.observation, parts)
     length = varint(size)
@@ -60,7 +60,7 @@ def write_step_done(
     info: bytes,
     allocate: FrameAllocator = join_parts,
 ) -> Frame:
-    """Return the frame of a step's answer; `info` is a serialised `Map`, empty for an empty one."""
+    """Return the frame of a step's answer; `info` is a serialised `DynamicMap`, or empty."""
     parts: list[Buffer] = []
     size = put_value(done.observation, parts)
     length = SHORT[size] if size < 128 else varint(size)

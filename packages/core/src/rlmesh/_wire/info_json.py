@@ -35,12 +35,12 @@ def info_to_json(info: Mapping[Any, Any], encoder: DynamicEncoder, path: str) ->
         encoder: Encoder of its values; what no wire type holds is replaced by its repr.
         path: Name of the info in warnings ("metadata").
     """
-    message = value_pb2.Map()
+    message = value_pb2.DynamicMap()
     encoder.map(info, message, path)
     return _map_to_json(message)
 
 
-def _map_to_json(message: value_pb2.Map) -> dict[str, Any]:
+def _map_to_json(message: value_pb2.DynamicMap) -> dict[str, Any]:
     entries = message.entries
     if all(entry.WhichOneof("key") == "name" and entry.name != MESSAGE_KEY for entry in entries):
         return {entry.name: _value_to_json(entry.value) for entry in entries}
@@ -81,7 +81,7 @@ def info_from_json(value: Any, backend: ArrayBackend, path: str) -> dict[Any, An
     """
     if not isinstance(value, dict):
         raise CodecError(f"expected an object, got {value!r:.60}", path=path)
-    message = value_pb2.Map()
+    message = value_pb2.DynamicMap()
     try:
         _read_map(value, message)
     except (json_format.Error, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -89,7 +89,7 @@ def info_from_json(value: Any, backend: ArrayBackend, path: str) -> dict[Any, An
     return map_from_wire(message, backend, path)
 
 
-def _read_map(value: dict[str, Any], out: value_pb2.Map) -> None:
+def _read_map(value: dict[str, Any], out: value_pb2.DynamicMap) -> None:
     out.SetInParent()
     if set(value) == {MESSAGE_KEY}:
         json_format.ParseDict(value[MESSAGE_KEY], out)

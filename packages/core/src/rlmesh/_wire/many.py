@@ -18,6 +18,7 @@ __all__ = [
     "many_reader",
     "many_steps_reader",
     "read_value",
+    "required",
     "step_reader",
     "write_many",
     "write_many_steps",
@@ -29,6 +30,17 @@ def read_value(message: value_pb2.Value) -> m.Encoded:
     """Return a spec-directed value."""
     batch_size = message.batch_size if message.HasField("batch_size") else None
     return m.Encoded(list(message.slabs), batch_size)
+
+
+def required(message: Any, name: str) -> Any:
+    """Return a field that is a message.
+
+    Raises:
+        CodecError: If it is absent (G-8).
+    """
+    if not message.HasField(name):
+        raise CodecError(f"G-8: a {message.DESCRIPTOR.name} has no {name}", path=name)
+    return getattr(message, name)
 
 
 def write_value(value: m.Encoded, out: value_pb2.Value) -> None:
@@ -98,7 +110,7 @@ def step_reader(message: env_pb2.StepResponse, backend: ArrayBackend) -> m.StepD
         info=info,
         lanes=m.LaneOutcomes(lanes.rewards, lanes.terminated, lanes.truncated),
         final_mask=final.mask,
-        final=read_value(final.observations) if has_final else None,
+        final=read_value(required(final, "observations")) if has_final else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from rlmesh_proto.model.v1 import model_pb2
@@ -36,7 +37,7 @@ from rlmesh._wire.env_codec import (
 )
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
 from rlmesh._wire.fast_path_predict import read_predict, write_predict
-from rlmesh._wire.many import read_value, write_value
+from rlmesh._wire.many import read_value, required, write_value
 from rlmesh._wire.model_spec import (
     model_spec_from_wire,
     model_spec_to_wire,
@@ -76,7 +77,7 @@ class ModelWireCodec:
             frame.end_episode.SetInParent()
             frame.end_episode.lane = body.lane
         elif isinstance(body, m.Open):
-            write_open(body, frame.open.handshake)
+            write_open(body, frame.open.header)
             if body.contract is not None:
                 contract_to_wire(body.contract, frame.open.contract, self._encoder)
         elif isinstance(body, m.Describe):
@@ -109,9 +110,9 @@ class ModelWireCodec:
         }
 
     def _read_open(self, message: model_pb2.OpenRequest) -> m.Open:
-        if not message.HasField("handshake"):
-            raise CodecError("an open has no handshake", path="handshake", rule="P-2")
-        opening = read_open(message.handshake)
+        if not message.HasField("header"):
+            raise CodecError("an open has no header", path="header", rule="P-2")
+        opening = read_open(message.header)
         if opening.resume is not None:
             return opening  # A contract is ignored (R-7).
         contract = fault = None
@@ -123,7 +124,7 @@ class ModelWireCodec:
             newer = isinstance(error, NewerSpecError)
             code = m.ErrorCode.UNSUPPORTED if newer else m.ErrorCode.MALFORMED
             fault = m.Failure(code, str(error), path=error.path)
-        return m.Open(opening.client, None, opening.wait, contract, fault)
+        return replace(opening, contract=contract, fault=fault)
 
     # Replies: written by the server, read by the client.
 
@@ -240,8 +241,9 @@ class ModelWireCodec:
         """
         message = model_pb2.DescribeResponse()
         parse_message(message, data)
-        spec = model_spec_from_wire(message.spec, self._backend)
-        return peer_from_wire(message.server), spec, terms_from_wire(message.terms)
+        server, terms = required(message, "server"), required(message, "terms")
+        spec = model_spec_from_wire(required(message, "spec"), self._backend)
+        return peer_from_wire(server), spec, terms_from_wire(terms)
 
 
 def _write_start(body: StartEpisode, out: model_pb2.StartEpisodeRequest) -> None:

@@ -29,9 +29,9 @@ _MAX_NESTED = 100
 """Max number of messages within one another, as parsers have it (M-7)."""
 
 _COSTS = {
+    "DynamicList": 96,
+    "DynamicMap": 112,
     "DynamicValue": 60,
-    "List": 96,
-    "Map": 112,
     "MapEntry": 224,
     "Null": 16,
     "ObjectArray": 640,

@@ -8,8 +8,8 @@ from dataclasses import fields
 from typing import Any, Union
 
 from google.protobuf import json_format
-from rlmesh_proto.env.v1 import error_pb2
 from rlmesh_proto.eval.v1 import result_pb2
+from rlmesh_proto.session.v1 import error_pb2
 
 from rlmesh._messages.env import Failure
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
@@ -256,12 +256,12 @@ def _read_timing(message: result_pb2.Timing) -> Timing:
     )
 
 
-def _write_failure(failure: EpisodeFailure, out: error_pb2.Error) -> None:
+def _write_failure(failure: EpisodeFailure, out: error_pb2.Failure) -> None:
     out.SetInParent()
     failure_to_wire(Failure(**{name: getattr(failure, name) for name in _FACTS}), out)
 
 
-def _read_failure(message: error_pb2.Error) -> EpisodeFailure:
+def _read_failure(message: error_pb2.Failure) -> EpisodeFailure:
     failure = failure_from_wire(message)
     return EpisodeFailure(**{name: getattr(failure, name) for name in _FACTS})
 

@@ -17,7 +17,7 @@ __all__ = ["InfoWriter", "info_from_bytes", "space_from_bytes", "space_to_bytes"
 
 
 class InfoWriter:
-    """Writes infos as serialised `rlmesh.proto.spaces.v1.Map`.
+    """Writes infos as serialised `rlmesh.proto.spaces.v1.DynamicMap`.
 
     What no wire type holds is replaced by its repr, with one warning a key.
     """
@@ -27,7 +27,7 @@ class InfoWriter:
 
     def to_bytes(self, info: Mapping[Any, Any]) -> bytes:
         """Return the bytes of an info."""
-        message = value_pb2.Map()
+        message = value_pb2.DynamicMap()
         self._encoder.map(info, message, "info")
         return message.SerializeToString()
 
@@ -38,7 +38,7 @@ def info_from_bytes(data: bytes, backend: ArrayBackend) -> dict[Any, Any]:
     Raises:
         CodecError: If the bytes are not one.
     """
-    message = value_pb2.Map()
+    message = value_pb2.DynamicMap()
     parse_message(message, data)
     return map_from_wire(message, backend, "info")
 

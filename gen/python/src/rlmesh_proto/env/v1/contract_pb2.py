@@ -17,19 +17,19 @@ from rlmesh_proto.spaces.v1 import space_pb2 as rlmesh_dot_proto_dot_spaces_dot_
 from rlmesh_proto.spaces.v1 import value_pb2 as rlmesh_dot_proto_dot_spaces_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rlmesh/proto/env/v1/contract.proto\x12\x13rlmesh.proto.env.v1\x1a#rlmesh/proto/adapters/v1/tags.proto\x1a\"rlmesh/proto/spaces/v1/space.proto\x1a\"rlmesh/proto/spaces/v1/value.proto\"C\n\nRenderSpec\x12\x0c\n\x04mode\x18\x01 \x01(\t\x12\r\n\x05modes\x18\x02 \x03(\t\x12\x10\n\x03\x66ps\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x06\n\x04_fps\"\xbf\x01\n\x0cRegistration\x12\x1e\n\x11max_episode_steps\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x1d\n\x10reward_threshold\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x10nondeterministic\x18\x03 \x01(\x08\x12+\n\x06kwargs\x18\x04 \x01(\x0b\x32\x1b.rlmesh.proto.spaces.v1.MapB\x14\n\x12_max_episode_stepsB\x13\n\x11_reward_threshold\"\x93\x04\n\x0b\x45nvContract\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x0cspec_version\x18\x02 \x01(\t\x12\x38\n\x11observation_space\x18\x03 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\x12\x33\n\x0c\x61\x63tion_space\x18\x04 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\x12\x10\n\x08num_envs\x18\x05 \x01(\r\x12\x0e\n\x06vector\x18\x06 \x01(\x08\x12:\n\x0e\x61utoreset_mode\x18\x07 \x01(\x0e\x32\".rlmesh.proto.env.v1.AutoresetMode\x12/\n\x06render\x18\x08 \x01(\x0b\x32\x1f.rlmesh.proto.env.v1.RenderSpec\x12-\n\x08metadata\x18\t \x01(\x0b\x32\x1b.rlmesh.proto.spaces.v1.Map\x12/\n\x04tags\x18\n \x01(\x0b\x32!.rlmesh.proto.adapters.v1.EnvTags\x12\x37\n\x0cregistration\x18\x0b \x01(\x0b\x32!.rlmesh.proto.env.v1.Registration\x12\x0f\n\x07\x65xposed\x18\x0c \x03(\t\x12:\n\x0creward_range\x18\r \x01(\x0b\x32$.rlmesh.proto.adapters.v1.ValueRange*\x88\x01\n\rAutoresetMode\x12\x1e\n\x1a\x41UTORESET_MODE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41UTORESET_MODE_NEXT_STEP\x10\x01\x12\x1c\n\x18\x41UTORESET_MODE_SAME_STEP\x10\x02\x12\x1b\n\x17\x41UTORESET_MODE_DISABLED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rlmesh/proto/env/v1/contract.proto\x12\x13rlmesh.proto.env.v1\x1a#rlmesh/proto/adapters/v1/tags.proto\x1a\"rlmesh/proto/spaces/v1/space.proto\x1a\"rlmesh/proto/spaces/v1/value.proto\"C\n\nRenderSpec\x12\x0c\n\x04mode\x18\x01 \x01(\t\x12\r\n\x05modes\x18\x02 \x03(\t\x12\x10\n\x03\x66ps\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x06\n\x04_fps\"\xc6\x01\n\x0cRegistration\x12\x1e\n\x11max_episode_steps\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x1d\n\x10reward_threshold\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x10nondeterministic\x18\x03 \x01(\x08\x12\x32\n\x06kwargs\x18\x04 \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMapB\x14\n\x12_max_episode_stepsB\x13\n\x11_reward_threshold\"\x9a\x04\n\x0b\x45nvContract\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x0cspec_version\x18\x02 \x01(\t\x12\x38\n\x11observation_space\x18\x03 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\x12\x33\n\x0c\x61\x63tion_space\x18\x04 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\x12\x10\n\x08num_envs\x18\x05 \x01(\r\x12\x0e\n\x06vector\x18\x06 \x01(\x08\x12:\n\x0e\x61utoreset_mode\x18\x07 \x01(\x0e\x32\".rlmesh.proto.env.v1.AutoresetMode\x12/\n\x06render\x18\x08 \x01(\x0b\x32\x1f.rlmesh.proto.env.v1.RenderSpec\x12\x34\n\x08metadata\x18\t \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12/\n\x04tags\x18\n \x01(\x0b\x32!.rlmesh.proto.adapters.v1.EnvTags\x12\x37\n\x0cregistration\x18\x0b \x01(\x0b\x32!.rlmesh.proto.env.v1.Registration\x12\x0f\n\x07\x65xposed\x18\x0c \x03(\t\x12:\n\x0creward_range\x18\r \x01(\x0b\x32$.rlmesh.proto.adapters.v1.ValueRange*\x88\x01\n\rAutoresetMode\x12\x1e\n\x1a\x41UTORESET_MODE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41UTORESET_MODE_NEXT_STEP\x10\x01\x12\x1c\n\x18\x41UTORESET_MODE_SAME_STEP\x10\x02\x12\x1b\n\x17\x41UTORESET_MODE_DISABLED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rlmesh_proto.env.v1.contract_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_AUTORESETMODE']._serialized_start=966
-  _globals['_AUTORESETMODE']._serialized_end=1102
+  _globals['_AUTORESETMODE']._serialized_start=980
+  _globals['_AUTORESETMODE']._serialized_end=1116
   _globals['_RENDERSPEC']._serialized_start=168
   _globals['_RENDERSPEC']._serialized_end=235
   _globals['_REGISTRATION']._serialized_start=238
-  _globals['_REGISTRATION']._serialized_end=429
-  _globals['_ENVCONTRACT']._serialized_start=432
-  _globals['_ENVCONTRACT']._serialized_end=963
+  _globals['_REGISTRATION']._serialized_end=436
+  _globals['_ENVCONTRACT']._serialized_start=439
+  _globals['_ENVCONTRACT']._serialized_end=977
 # @@protoc_insertion_point(module_scope)

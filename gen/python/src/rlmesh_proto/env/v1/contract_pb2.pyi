@@ -105,7 +105,7 @@ class Registration(google.protobuf.message.Message):
     nondeterministic: builtins.bool
     """Two runs with one seed may differ."""
     @property
-    def kwargs(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def kwargs(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """Arguments the environment was made with, as far as they can be written."""
 
     def __init__(
@@ -114,7 +114,7 @@ class Registration(google.protobuf.message.Message):
         max_episode_steps: builtins.int | None = ...,
         reward_threshold: builtins.float | None = ...,
         nondeterministic: builtins.bool = ...,
-        kwargs: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        kwargs: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_max_episode_steps", b"_max_episode_steps", "_reward_threshold", b"_reward_threshold", "kwargs", b"kwargs", "max_episode_steps", b"max_episode_steps", "reward_threshold", b"reward_threshold"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["_max_episode_steps", b"_max_episode_steps", "_reward_threshold", b"_reward_threshold", "kwargs", b"kwargs", "max_episode_steps", b"max_episode_steps", "nondeterministic", b"nondeterministic", "reward_threshold", b"reward_threshold"]) -> None: ...
@@ -147,29 +147,37 @@ class EnvContract(google.protobuf.message.Message):
     EXPOSED_FIELD_NUMBER: builtins.int
     REWARD_RANGE_FIELD_NUMBER: builtins.int
     id: builtins.str
-    """Registered id ("CartPole-v1"), else the name of the environment's class."""
+    """Required.
+    Registered id ("CartPole-v1"), else the name of the environment's class.
+    """
     spec_version: builtins.str
     """The spec version that the message was written with."""
     num_envs: builtins.int
-    """Number of lanes; 1 where `vector` is false."""
+    """Required.
+    Number of lanes; 1 where `vector` is false.
+    """
     vector: builtins.bool
     """The environment is a vector: values are batches of `num_envs`, also where that is 1."""
     autoreset_mode: global___AutoresetMode.ValueType
     """When lanes start their next episode; unspecified where `vector` is false."""
     @property
     def observation_space(self) -> rlmesh_proto.spaces.v1.space_pb2.Space:
-        """Space of one observation (of one lane, for a vector)."""
+        """Required.
+        Space of one observation (of one lane, for a vector).
+        """
 
     @property
     def action_space(self) -> rlmesh_proto.spaces.v1.space_pb2.Space:
-        """Space of one action (of one lane, for a vector)."""
+        """Required.
+        Space of one action (of one lane, for a vector).
+        """
 
     @property
     def render(self) -> global___RenderSpec:
         """How it is drawn."""
 
     @property
-    def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """The environment's metadata, less what this message says elsewhere."""
 
     @property
@@ -186,7 +194,9 @@ class EnvContract(google.protobuf.message.Message):
 
     @property
     def reward_range(self) -> rlmesh_proto.adapters.v1.tags_pb2.ValueRange:
-        """Interval of one step's reward. Absent: not said."""
+        """Interval of one step's reward. Absent: not said.
+        Numbers 14 to 16 are kept for the additions of CONTRACT.md, section 22.
+        """
 
     def __init__(
         self,
@@ -199,7 +209,7 @@ class EnvContract(google.protobuf.message.Message):
         vector: builtins.bool = ...,
         autoreset_mode: global___AutoresetMode.ValueType = ...,
         render: global___RenderSpec | None = ...,
-        metadata: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        metadata: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         tags: rlmesh_proto.adapters.v1.tags_pb2.EnvTags | None = ...,
         registration: global___Registration | None = ...,
         exposed: collections.abc.Iterable[builtins.str] | None = ...,

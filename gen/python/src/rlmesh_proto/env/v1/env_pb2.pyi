@@ -9,8 +9,8 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
 import rlmesh_proto.env.v1.contract_pb2
-import rlmesh_proto.env.v1.error_pb2
-import rlmesh_proto.env.v1.handshake_pb2
+import rlmesh_proto.session.v1.error_pb2
+import rlmesh_proto.session.v1.handshake_pb2
 import rlmesh_proto.spaces.v1.value_pb2
 import typing
 
@@ -24,13 +24,13 @@ class DescribeRequest(google.protobuf.message.Message):
 
     CLIENT_FIELD_NUMBER: builtins.int
     @property
-    def client(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
+    def client(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
         """Who asks."""
 
     def __init__(
         self,
         *,
-        client: rlmesh_proto.env.v1.handshake_pb2.PeerInfo | None = ...,
+        client: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["client", b"client"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["client", b"client"]) -> None: ...
@@ -47,23 +47,29 @@ class DescribeResponse(google.protobuf.message.Message):
     CONTRACT_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
     @property
-    def server(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
-        """Who answers."""
+    def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
+        """Required.
+        Who answers.
+        """
 
     @property
     def contract(self) -> rlmesh_proto.env.v1.contract_pb2.EnvContract:
-        """The contract of every session of this server."""
+        """Required.
+        The contract of every session of this server.
+        """
 
     @property
-    def terms(self) -> rlmesh_proto.env.v1.handshake_pb2.SessionTerms:
-        """What the server promises to sessions."""
+    def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
+        """Required.
+        What the server promises to sessions.
+        """
 
     def __init__(
         self,
         *,
-        server: rlmesh_proto.env.v1.handshake_pb2.PeerInfo | None = ...,
+        server: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
         contract: rlmesh_proto.env.v1.contract_pb2.EnvContract | None = ...,
-        terms: rlmesh_proto.env.v1.handshake_pb2.SessionTerms | None = ...,
+        terms: rlmesh_proto.session.v1.handshake_pb2.SessionTerms | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["contract", b"contract", "server", b"server", "terms", b"terms"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["contract", b"contract", "server", b"server", "terms", b"terms"]) -> None: ...
@@ -107,7 +113,6 @@ class SessionRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SEQUENCE_FIELD_NUMBER: builtins.int
-    TIMEOUT_MS_FIELD_NUMBER: builtins.int
     OPEN_FIELD_NUMBER: builtins.int
     RESET_FIELD_NUMBER: builtins.int
     STEP_FIELD_NUMBER: builtins.int
@@ -119,14 +124,9 @@ class SessionRequest(google.protobuf.message.Message):
     CLOSE_FIELD_NUMBER: builtins.int
     DESCRIBE_FIELD_NUMBER: builtins.int
     sequence: builtins.int
-    """0 for OpenRequest; then 1, 2, ... without a gap over all connections of the session."""
-    timeout_ms: builtins.int
-    """How long the client is going to wait for the answer, in milliseconds, counted from when the
-    server receives the request. Advice: a call that has begun is never cut off because of it.
-    Absent: no limit.
-    """
+    """0 for `open`; then 1, 2, ... without a gap over all connections of the session."""
     @property
-    def open(self) -> rlmesh_proto.env.v1.handshake_pb2.OpenRequest:
+    def open(self) -> rlmesh_proto.session.v1.handshake_pb2.OpenHeader:
         """Opens or resumes the session."""
 
     @property
@@ -163,14 +163,13 @@ class SessionRequest(google.protobuf.message.Message):
 
     @property
     def describe(self) -> global___DescribeRequest:
-        """Asks what is served, as the first request of a frames connection, in place of OpenRequest."""
+        """Asks what is served, as the first request of a frames connection, in place of `open`."""
 
     def __init__(
         self,
         *,
         sequence: builtins.int = ...,
-        timeout_ms: builtins.int | None = ...,
-        open: rlmesh_proto.env.v1.handshake_pb2.OpenRequest | None = ...,
+        open: rlmesh_proto.session.v1.handshake_pb2.OpenHeader | None = ...,
         reset: global___ResetRequest | None = ...,
         step: global___StepRequest | None = ...,
         step_many: global___StepManyRequest | None = ...,
@@ -181,11 +180,8 @@ class SessionRequest(google.protobuf.message.Message):
         close: global___CloseRequest | None = ...,
         describe: global___DescribeRequest | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many", "timeout_ms", b"timeout_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many", "timeout_ms", b"timeout_ms"]) -> None: ...
-    @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["_timeout_ms", b"_timeout_ms"]) -> typing.Literal["timeout_ms"] | None: ...
-    @typing.overload
+    def HasField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["request", b"request"]) -> typing.Literal["open", "reset", "step", "step_many", "render", "call", "get_attribute", "set_attribute", "close", "describe"] | None: ...
 
 global___SessionRequest = SessionRequest
@@ -214,12 +210,12 @@ class SessionResponse(google.protobuf.message.Message):
     call_us: builtins.int
     """How long the environment's own call took on the server, in microseconds. 0: not measured."""
     @property
-    def error(self) -> rlmesh_proto.env.v1.error_pb2.Error:
+    def error(self) -> rlmesh_proto.session.v1.error_pb2.Failure:
         """There is no other answer."""
 
     @property
     def open(self) -> global___OpenResponse:
-        """Answers OpenRequest."""
+        """Answers `open`."""
 
     @property
     def reset(self) -> global___ResetResponse:
@@ -262,7 +258,7 @@ class SessionResponse(google.protobuf.message.Message):
         *,
         sequence: builtins.int = ...,
         call_us: builtins.int = ...,
-        error: rlmesh_proto.env.v1.error_pb2.Error | None = ...,
+        error: rlmesh_proto.session.v1.error_pb2.Failure | None = ...,
         open: global___OpenResponse | None = ...,
         reset: global___ResetResponse | None = ...,
         step: global___StepResponse | None = ...,
@@ -294,7 +290,9 @@ class OpenResponse(google.protobuf.message.Message):
     RECEIVED_SEQUENCE_FIELD_NUMBER: builtins.int
     OFFERS_FIELD_NUMBER: builtins.int
     session_id: builtins.str
-    """Names the session; no secret."""
+    """Required.
+    Names the session; no secret.
+    """
     resume_key: builtins.bytes
     """Proves the right to resume it; 16 bytes or more from a secure source. Empty: it cannot be
     resumed.
@@ -302,19 +300,25 @@ class OpenResponse(google.protobuf.message.Message):
     received_sequence: builtins.int
     """The highest sequence number of the session that the server has received; 0: none yet."""
     @property
-    def server(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
-        """Who answers."""
+    def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
+        """Required.
+        Who answers.
+        """
 
     @property
     def contract(self) -> rlmesh_proto.env.v1.contract_pb2.EnvContract:
-        """The contract, of a new session. Absent when a session is resumed: it has not changed."""
+        """Required if the session is new.
+        The contract, of a new session. Absent when a session is resumed: it has not changed.
+        """
 
     @property
-    def terms(self) -> rlmesh_proto.env.v1.handshake_pb2.SessionTerms:
-        """What the server promises to the session."""
+    def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
+        """Required.
+        What the server promises to the session.
+        """
 
     @property
-    def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.env.v1.handshake_pb2.TransportOffer]:
+    def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.session.v1.handshake_pb2.TransportOffer]:
         """Other transports that the session may move to. A client ignores an offer of a kind that it does
         not know or has not listed in its capabilities.
         """
@@ -322,13 +326,13 @@ class OpenResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        server: rlmesh_proto.env.v1.handshake_pb2.PeerInfo | None = ...,
+        server: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
         session_id: builtins.str = ...,
         resume_key: builtins.bytes = ...,
         contract: rlmesh_proto.env.v1.contract_pb2.EnvContract | None = ...,
-        terms: rlmesh_proto.env.v1.handshake_pb2.SessionTerms | None = ...,
+        terms: rlmesh_proto.session.v1.handshake_pb2.SessionTerms | None = ...,
         received_sequence: builtins.int = ...,
-        offers: collections.abc.Iterable[rlmesh_proto.env.v1.handshake_pb2.TransportOffer] | None = ...,
+        offers: collections.abc.Iterable[rlmesh_proto.session.v1.handshake_pb2.TransportOffer] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["contract", b"contract", "server", b"server", "terms", b"terms"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["contract", b"contract", "offers", b"offers", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "terms", b"terms"]) -> None: ...
@@ -369,18 +373,21 @@ class ResetRequest(google.protobuf.message.Message):
     LANE_SEEDS_FIELD_NUMBER: builtins.int
     OPTIONS_FIELD_NUMBER: builtins.int
     LANE_MASK_FIELD_NUMBER: builtins.int
+    EPISODE_ID_FIELD_NUMBER: builtins.int
     seed: builtins.int
     """Seed of the environment, or the one seed from which a vector derives those of its lanes.
     Absent: none; the environment goes on with its generator.
     """
     lane_mask: builtins.bytes
     """Vector with autoreset DISABLED: one byte a lane, 1 where the lane is reset. Empty: every lane."""
+    episode_id: builtins.str
+    """The client's name for the episode that begins (in every lane that is reset), for logs. Empty: none."""
     @property
     def lane_seeds(self) -> global___LaneSeeds:
         """Vector: a seed a lane. Never together with `seed`."""
 
     @property
-    def options(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def options(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """The environment's reset options. Absent: none given, which is not the same as an empty map."""
 
     def __init__(
@@ -388,11 +395,12 @@ class ResetRequest(google.protobuf.message.Message):
         *,
         seed: builtins.int | None = ...,
         lane_seeds: global___LaneSeeds | None = ...,
-        options: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        options: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         lane_mask: builtins.bytes = ...,
+        episode_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_seed", b"_seed", "lane_seeds", b"lane_seeds", "options", b"options", "seed", b"seed"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "lane_mask", b"lane_mask", "lane_seeds", b"lane_seeds", "options", b"options", "seed", b"seed"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "episode_id", b"episode_id", "lane_mask", b"lane_mask", "lane_seeds", b"lane_seeds", "options", b"options", "seed", b"seed"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
 
 global___ResetRequest = ResetRequest
@@ -405,22 +413,31 @@ class ResetResponse(google.protobuf.message.Message):
 
     OBSERVATION_FIELD_NUMBER: builtins.int
     INFO_FIELD_NUMBER: builtins.int
+    SIM_TIME_FIELD_NUMBER: builtins.int
+    sim_time: builtins.float
+    """Time of the simulation at the observation, in seconds. Absent: not stated.
+    Number 4 is kept for the additions of CONTRACT.md, section 22.
+    """
     @property
     def observation(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """The first observation (a batch, for a vector; lanes that were not reset give their last one)."""
+        """Required.
+        The first observation (a batch, for a vector; lanes that were not reset give their last one).
+        """
 
     @property
-    def info(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def info(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """The environment's info. Absent: empty."""
 
     def __init__(
         self,
         *,
         observation: rlmesh_proto.spaces.v1.value_pb2.Value | None = ...,
-        info: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        info: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
+        sim_time: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["info", b"info", "observation", b"observation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["info", b"info", "observation", b"observation"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_sim_time", b"_sim_time", "info", b"info", "observation", b"observation", "sim_time", b"sim_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_sim_time", b"_sim_time", "info", b"info", "observation", b"observation", "sim_time", b"sim_time"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_sim_time", b"_sim_time"]) -> typing.Literal["sim_time"] | None: ...
 
 global___ResetResponse = ResetResponse
 
@@ -433,7 +450,10 @@ class StepRequest(google.protobuf.message.Message):
     ACTION_FIELD_NUMBER: builtins.int
     @property
     def action(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """The action (a batch, for a vector)."""
+        """Required.
+        The action (a batch, for a vector).
+        Number 2 is kept for the additions of CONTRACT.md, section 22.
+        """
 
     def __init__(
         self,
@@ -458,18 +478,25 @@ class StepResponse(google.protobuf.message.Message):
     INFO_FIELD_NUMBER: builtins.int
     LANES_FIELD_NUMBER: builtins.int
     FINAL_OBSERVATIONS_FIELD_NUMBER: builtins.int
+    SIM_TIME_FIELD_NUMBER: builtins.int
     reward: builtins.float
     """Reward of the step; not for a vector."""
     terminated: builtins.bool
     """The task's own end was reached; not for a vector."""
     truncated: builtins.bool
     """The episode was cut for another reason, such as a time limit; not for a vector."""
+    sim_time: builtins.float
+    """Time of the simulation at the observation, in seconds. Absent: not stated.
+    Numbers 9 and 10 are kept for the additions of CONTRACT.md, section 22.
+    """
     @property
     def observation(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """The next observation (a batch, for a vector)."""
+        """Required unless it is one of several steps and not the last, see StepManyResponse.
+        The next observation (a batch, for a vector).
+        """
 
     @property
-    def info(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def info(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """The environment's info. Absent: empty."""
 
     @property
@@ -487,12 +514,14 @@ class StepResponse(google.protobuf.message.Message):
         reward: builtins.float = ...,
         terminated: builtins.bool = ...,
         truncated: builtins.bool = ...,
-        info: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        info: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         lanes: global___LaneOutcomes | None = ...,
         final_observations: global___FinalObservations | None = ...,
+        sim_time: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["final_observations", b"final_observations", "info", b"info", "lanes", b"lanes", "observation", b"observation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["final_observations", b"final_observations", "info", b"info", "lanes", b"lanes", "observation", b"observation", "reward", b"reward", "terminated", b"terminated", "truncated", b"truncated"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_sim_time", b"_sim_time", "final_observations", b"final_observations", "info", b"info", "lanes", b"lanes", "observation", b"observation", "sim_time", b"sim_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_sim_time", b"_sim_time", "final_observations", b"final_observations", "info", b"info", "lanes", b"lanes", "observation", b"observation", "reward", b"reward", "sim_time", b"sim_time", "terminated", b"terminated", "truncated", b"truncated"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_sim_time", b"_sim_time"]) -> typing.Literal["sim_time"] | None: ...
 
 global___StepResponse = StepResponse
 
@@ -506,11 +535,17 @@ class LaneOutcomes(google.protobuf.message.Message):
     TERMINATED_FIELD_NUMBER: builtins.int
     TRUNCATED_FIELD_NUMBER: builtins.int
     rewards: builtins.bytes
-    """One float64 a lane, little-endian."""
+    """Required.
+    One float64 a lane, little-endian.
+    """
     terminated: builtins.bytes
-    """One byte a lane: 1 where the task's own end was reached."""
+    """Required.
+    One byte a lane: 1 where the task's own end was reached.
+    """
     truncated: builtins.bytes
-    """One byte a lane: 1 where the episode was cut for another reason."""
+    """Required.
+    One byte a lane: 1 where the episode was cut for another reason.
+    """
     def __init__(
         self,
         *,
@@ -531,10 +566,14 @@ class FinalObservations(google.protobuf.message.Message):
     MASK_FIELD_NUMBER: builtins.int
     OBSERVATIONS_FIELD_NUMBER: builtins.int
     mask: builtins.bytes
-    """One byte a lane: 1 where the lane has one."""
+    """Required.
+    One byte a lane: 1 where the lane has one.
+    """
     @property
     def observations(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """A batch of as many values as `mask` has ones, in the order of the lanes."""
+        """Required.
+        A batch of as many values as `mask` has ones, in the order of the lanes.
+        """
 
     def __init__(
         self,
@@ -559,12 +598,16 @@ class StepManyRequest(google.protobuf.message.Message):
     COUNT_FIELD_NUMBER: builtins.int
     ALL_OBSERVATIONS_FIELD_NUMBER: builtins.int
     count: builtins.int
-    """How many actions there are."""
+    """Required.
+    How many actions there are.
+    """
     all_observations: builtins.bool
     """Return the observation of every step, not only of the last."""
     @property
     def actions(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """The actions in order: a batch of K (a batch of K * num_envs, action-major, for a vector)."""
+        """Required.
+        The actions in order: a batch of K (a batch of K * num_envs, action-major, for a vector).
+        """
 
     def __init__(
         self,
@@ -593,14 +636,14 @@ class StepManyResponse(google.protobuf.message.Message):
         """
 
     @property
-    def error(self) -> rlmesh_proto.env.v1.error_pb2.Error:
+    def error(self) -> rlmesh_proto.session.v1.error_pb2.Failure:
         """The step after the last result failed with this error. Absent: none failed."""
 
     def __init__(
         self,
         *,
         steps: collections.abc.Iterable[global___StepResponse] | None = ...,
-        error: rlmesh_proto.env.v1.error_pb2.Error | None = ...,
+        error: rlmesh_proto.session.v1.error_pb2.Failure | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["error", b"error"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["error", b"error", "steps", b"steps"]) -> None: ...
@@ -636,7 +679,8 @@ class RenderResponse(google.protobuf.message.Message):
     FRAME_FIELD_NUMBER: builtins.int
     @property
     def frame(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicValue:
-        """What the environment's render() returned: a tensor (height, width, 3) of uint8 for
+        """Required.
+        What the environment's render() returned: a tensor (height, width, 3) of uint8 for
         "rgb_array", text for "ansi", a list or tuple of such, null for "human".
         """
 
@@ -660,21 +704,23 @@ class CallRequest(google.protobuf.message.Message):
     ARGS_FIELD_NUMBER: builtins.int
     KWARGS_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the method."""
+    """Required.
+    Name of the method.
+    """
     @property
-    def args(self) -> rlmesh_proto.spaces.v1.value_pb2.List:
+    def args(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicList:
         """Positional arguments."""
 
     @property
-    def kwargs(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def kwargs(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """Keyword arguments; string keys only."""
 
     def __init__(
         self,
         *,
         name: builtins.str = ...,
-        args: rlmesh_proto.spaces.v1.value_pb2.List | None = ...,
-        kwargs: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        args: rlmesh_proto.spaces.v1.value_pb2.DynamicList | None = ...,
+        kwargs: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["args", b"args", "kwargs", b"kwargs"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["args", b"args", "kwargs", b"kwargs", "name", b"name"]) -> None: ...
@@ -690,7 +736,9 @@ class CallResponse(google.protobuf.message.Message):
     RESULT_FIELD_NUMBER: builtins.int
     @property
     def result(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicValue:
-        """The result (a tuple with one result a lane, for a vector)."""
+        """Required.
+        The result (a tuple with one result a lane, for a vector).
+        """
 
     def __init__(
         self,
@@ -710,7 +758,9 @@ class GetAttributeRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the attribute."""
+    """Required.
+    Name of the attribute.
+    """
     def __init__(
         self,
         *,
@@ -732,7 +782,9 @@ class GetAttributeResponse(google.protobuf.message.Message):
     """The attribute is a method: it has no value that could be sent, and CallRequest reaches it."""
     @property
     def value(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicValue:
-        """Its value (a tuple with one value a lane, for a vector). Absent where `callable` is set."""
+        """Required unless `callable` is set.
+        Its value (a tuple with one value a lane, for a vector). Absent where `callable` is set.
+        """
 
     def __init__(
         self,
@@ -754,10 +806,14 @@ class SetAttributeRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Name of the attribute."""
+    """Required.
+    Name of the attribute.
+    """
     @property
     def value(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicValue:
-        """Its new value. For a vector, a list or tuple with one value a lane, or one value for all."""
+        """Required.
+        Its new value. For a vector, a list or tuple with one value a lane, or one value for all.
+        """
 
     def __init__(
         self,

@@ -45,7 +45,7 @@ class EnvServiceServicer(object):
 
     def Session(self, request_iterator, context):
         """One session: requests in order, each answered once, in order. The first request of the stream
-        is OpenRequest.
+        is `open`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

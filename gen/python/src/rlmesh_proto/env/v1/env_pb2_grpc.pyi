@@ -32,7 +32,7 @@ class EnvServiceStub:
         rlmesh_proto.env.v1.env_pb2.SessionResponse,
     ]
     """One session: requests in order, each answered once, in order. The first request of the stream
-    is OpenRequest.
+    is `open`.
     """
 
     Shutdown: grpc.UnaryUnaryMultiCallable[
@@ -55,7 +55,7 @@ class EnvServiceAsyncStub:
         rlmesh_proto.env.v1.env_pb2.SessionResponse,
     ]
     """One session: requests in order, each answered once, in order. The first request of the stream
-    is OpenRequest.
+    is `open`.
     """
 
     Shutdown: grpc.aio.UnaryUnaryMultiCallable[
@@ -82,7 +82,7 @@ class EnvServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[rlmesh_proto.env.v1.env_pb2.SessionResponse], collections.abc.AsyncIterator[rlmesh_proto.env.v1.env_pb2.SessionResponse]]:
         """One session: requests in order, each answered once, in order. The first request of the stream
-        is OpenRequest.
+        is `open`.
         """
 
     @abc.abstractmethod

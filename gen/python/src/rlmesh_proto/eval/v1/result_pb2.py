@@ -12,11 +12,11 @@ from google.protobuf.internal import builder as _builder
 _sym_db = _symbol_database.Default()
 
 
-from rlmesh_proto.env.v1 import error_pb2 as rlmesh_dot_proto_dot_env_dot_v1_dot_error__pb2
+from rlmesh_proto.session.v1 import error_pb2 as rlmesh_dot_proto_dot_session_dot_v1_dot_error__pb2
 from rlmesh_proto.spaces.v1 import value_pb2 as rlmesh_dot_proto_dot_spaces_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rlmesh/proto/eval/v1/result.proto\x12\x14rlmesh.proto.eval.v1\x1a\x1frlmesh/proto/env/v1/error.proto\x1a\"rlmesh/proto/spaces/v1/value.proto\"d\n\x06Timing\x12\x15\n\rtotal_seconds\x18\x01 \x01(\x01\x12\x17\n\x0fpredict_seconds\x18\x02 \x01(\x01\x12\x14\n\x0cstep_seconds\x18\x03 \x01(\x01\x12\x14\n\x0cwait_seconds\x18\x04 \x01(\x01\"\xe0\x03\n\rEpisodeResult\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06reward\x18\x03 \x01(\x01\x12\r\n\x05steps\x18\x04 \x01(\x04\x12-\n\x03\x65nd\x18\x05 \x01(\x0e\x32 .rlmesh.proto.eval.v1.EpisodeEnd\x12\x14\n\x07success\x18\x06 \x01(\x08H\x01\x88\x01\x01\x12,\n\x06timing\x18\x07 \x01(\x0b\x32\x1c.rlmesh.proto.eval.v1.Timing\x12\x10\n\x08\x65ndpoint\x18\x08 \x01(\t\x12\x0e\n\x06\x65nv_id\x18\t \x01(\t\x12)\n\x05\x65rror\x18\n \x01(\x0b\x32\x1a.rlmesh.proto.env.v1.Error\x12/\n\nfinal_info\x18\x0b \x01(\x0b\x32\x1b.rlmesh.proto.spaces.v1.Map\x12\x12\n\nstarted_at\x18\x0c \x01(\x01\x12\x43\n\x08warnings\x18\r \x03(\x0b\x32\x31.rlmesh.proto.eval.v1.EpisodeResult.WarningsEntry\x1a/\n\rWarningsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x42\x07\n\x05_seedB\n\n\x08_success\"\xa3\x05\n\x0bRunSettings\x12\x1e\n\x11\x65xecution_horizon\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x1b\n\x0emax_batch_size\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12\x1e\n\x11max_episode_steps\x18\x03 \x01(\x04H\x02\x88\x01\x01\x12 \n\x13max_episode_seconds\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x0e\n\x06seeded\x18\x05 \x01(\x08\x12\x12\n\nvalidation\x18\x06 \x03(\t\x12\x0e\n\x06run_id\x18\x07 \x01(\t\x12L\n\x0eload_arguments\x18\x08 \x03(\x0b\x32\x34.rlmesh.proto.eval.v1.RunSettings.LoadArgumentsEntry\x12\x14\n\x0cmodel_digest\x18\t \x01(\t\x12\x15\n\rspaces_digest\x18\n \x01(\t\x12\x13\n\x0btags_digest\x18\x0b \x01(\t\x12\x14\n\x0c\x61\x64\x61pter_plan\x18\x0c \x01(\t\x12\x41\n\x08versions\x18\r \x03(\x0b\x32/.rlmesh.proto.eval.v1.RunSettings.VersionsEntry\x12\x13\n\x0b\x65nv_servers\x18\x0e \x03(\t\x12\x14\n\x0cmodel_server\x18\x0f \x01(\t\x12\x0f\n\x07\x63ommand\x18\x10 \x03(\t\x1a\x34\n\x12LoadArgumentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x14\n\x12_execution_horizonB\x11\n\x0f_max_batch_sizeB\x14\n\x12_max_episode_stepsB\x16\n\x14_max_episode_seconds\"\xe8\x03\n\tRunResult\x12\x35\n\x08\x65pisodes\x18\x01 \x03(\x0b\x32#.rlmesh.proto.eval.v1.EpisodeResult\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x14\n\x0cspec_version\x18\x03 \x01(\t\x12,\n\x06timing\x18\x04 \x01(\x0b\x32\x1c.rlmesh.proto.eval.v1.Timing\x12\x18\n\x0binstruction\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x12\n\nstarted_at\x18\x06 \x01(\x01\x12-\n\x08metadata\x18\x07 \x01(\x0b\x32\x1b.rlmesh.proto.spaces.v1.Map\x12\x13\n\x06\x65nv_id\x18\x08 \x01(\tH\x01\x88\x01\x01\x12\x33\n\x08settings\x18\t \x01(\x0b\x32!.rlmesh.proto.eval.v1.RunSettings\x12?\n\x08warnings\x18\n \x03(\x0b\x32-.rlmesh.proto.eval.v1.RunResult.WarningsEntry\x12\x1a\n\x12resume_differences\x18\x0b \x03(\t\x1a/\n\rWarningsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x42\x0e\n\x0c_instructionB\t\n\x07_env_id\"\xf8\x01\n\rJournalRecord\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32#.rlmesh.proto.eval.v1.JournalHeaderH\x00\x12\x36\n\x07\x65pisode\x18\x02 \x01(\x0b\x32#.rlmesh.proto.eval.v1.EpisodeResultH\x00\x12\x31\n\x06notice\x18\x03 \x01(\x0b\x32\x1f.rlmesh.proto.eval.v1.RunNoticeH\x00\x12;\n\rforced_resume\x18\x04 \x01(\x0b\x32\".rlmesh.proto.eval.v1.ForcedResumeH\x00\x42\x08\n\x06record\"(\n\tRunNotice\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"#\n\x0c\x46orcedResume\x12\x13\n\x0b\x64ifferences\x18\x01 \x03(\t\"\xc8\x01\n\rJournalHeader\x12\x14\n\x0cspec_version\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0f\n\x07\x65nv_ids\x18\x03 \x03(\t\x12\r\n\x05seeds\x18\x04 \x03(\x04\x12\x10\n\x08\x65pisodes\x18\x05 \x01(\x04\x12\x18\n\x0binstruction\x18\x06 \x01(\tH\x00\x88\x01\x01\x12\x33\n\x08settings\x18\x07 \x01(\x0b\x32!.rlmesh.proto.eval.v1.RunSettingsB\x0e\n\x0c_instruction*\x8e\x01\n\nEpisodeEnd\x12\x1b\n\x17\x45PISODE_END_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45PISODE_END_TERMINATED\x10\x01\x12\x19\n\x15\x45PISODE_END_TRUNCATED\x10\x02\x12\x15\n\x11\x45PISODE_END_LIMIT\x10\x03\x12\x15\n\x11\x45PISODE_END_ERROR\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rlmesh/proto/eval/v1/result.proto\x12\x14rlmesh.proto.eval.v1\x1a#rlmesh/proto/session/v1/error.proto\x1a\"rlmesh/proto/spaces/v1/value.proto\"d\n\x06Timing\x12\x15\n\rtotal_seconds\x18\x01 \x01(\x01\x12\x17\n\x0fpredict_seconds\x18\x02 \x01(\x01\x12\x14\n\x0cstep_seconds\x18\x03 \x01(\x01\x12\x14\n\x0cwait_seconds\x18\x04 \x01(\x01\"\xed\x03\n\rEpisodeResult\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06reward\x18\x03 \x01(\x01\x12\r\n\x05steps\x18\x04 \x01(\x04\x12-\n\x03\x65nd\x18\x05 \x01(\x0e\x32 .rlmesh.proto.eval.v1.EpisodeEnd\x12\x14\n\x07success\x18\x06 \x01(\x08H\x01\x88\x01\x01\x12,\n\x06timing\x18\x07 \x01(\x0b\x32\x1c.rlmesh.proto.eval.v1.Timing\x12\x10\n\x08\x65ndpoint\x18\x08 \x01(\t\x12\x0e\n\x06\x65nv_id\x18\t \x01(\t\x12/\n\x05\x65rror\x18\n \x01(\x0b\x32 .rlmesh.proto.session.v1.Failure\x12\x36\n\nfinal_info\x18\x0b \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12\x12\n\nstarted_at\x18\x0c \x01(\x01\x12\x43\n\x08warnings\x18\r \x03(\x0b\x32\x31.rlmesh.proto.eval.v1.EpisodeResult.WarningsEntry\x1a/\n\rWarningsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x42\x07\n\x05_seedB\n\n\x08_success\"\xa3\x05\n\x0bRunSettings\x12\x1e\n\x11\x65xecution_horizon\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x1b\n\x0emax_batch_size\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12\x1e\n\x11max_episode_steps\x18\x03 \x01(\x04H\x02\x88\x01\x01\x12 \n\x13max_episode_seconds\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x0e\n\x06seeded\x18\x05 \x01(\x08\x12\x12\n\nvalidation\x18\x06 \x03(\t\x12\x0e\n\x06run_id\x18\x07 \x01(\t\x12L\n\x0eload_arguments\x18\x08 \x03(\x0b\x32\x34.rlmesh.proto.eval.v1.RunSettings.LoadArgumentsEntry\x12\x14\n\x0cmodel_digest\x18\t \x01(\t\x12\x15\n\rspaces_digest\x18\n \x01(\t\x12\x13\n\x0btags_digest\x18\x0b \x01(\t\x12\x14\n\x0c\x61\x64\x61pter_plan\x18\x0c \x01(\t\x12\x41\n\x08versions\x18\r \x03(\x0b\x32/.rlmesh.proto.eval.v1.RunSettings.VersionsEntry\x12\x13\n\x0b\x65nv_servers\x18\x0e \x03(\t\x12\x14\n\x0cmodel_server\x18\x0f \x01(\t\x12\x0f\n\x07\x63ommand\x18\x10 \x03(\t\x1a\x34\n\x12LoadArgumentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x14\n\x12_execution_horizonB\x11\n\x0f_max_batch_sizeB\x14\n\x12_max_episode_stepsB\x16\n\x14_max_episode_seconds\"\xef\x03\n\tRunResult\x12\x35\n\x08\x65pisodes\x18\x01 \x03(\x0b\x32#.rlmesh.proto.eval.v1.EpisodeResult\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x14\n\x0cspec_version\x18\x03 \x01(\t\x12,\n\x06timing\x18\x04 \x01(\x0b\x32\x1c.rlmesh.proto.eval.v1.Timing\x12\x18\n\x0binstruction\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x12\n\nstarted_at\x18\x06 \x01(\x01\x12\x34\n\x08metadata\x18\x07 \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12\x13\n\x06\x65nv_id\x18\x08 \x01(\tH\x01\x88\x01\x01\x12\x33\n\x08settings\x18\t \x01(\x0b\x32!.rlmesh.proto.eval.v1.RunSettings\x12?\n\x08warnings\x18\n \x03(\x0b\x32-.rlmesh.proto.eval.v1.RunResult.WarningsEntry\x12\x1a\n\x12resume_differences\x18\x0b \x03(\t\x1a/\n\rWarningsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x42\x0e\n\x0c_instructionB\t\n\x07_env_id\"\xf8\x01\n\rJournalRecord\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32#.rlmesh.proto.eval.v1.JournalHeaderH\x00\x12\x36\n\x07\x65pisode\x18\x02 \x01(\x0b\x32#.rlmesh.proto.eval.v1.EpisodeResultH\x00\x12\x31\n\x06notice\x18\x03 \x01(\x0b\x32\x1f.rlmesh.proto.eval.v1.RunNoticeH\x00\x12;\n\rforced_resume\x18\x04 \x01(\x0b\x32\".rlmesh.proto.eval.v1.ForcedResumeH\x00\x42\x08\n\x06record\"(\n\tRunNotice\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"#\n\x0c\x46orcedResume\x12\x13\n\x0b\x64ifferences\x18\x01 \x03(\t\"\xc8\x01\n\rJournalHeader\x12\x14\n\x0cspec_version\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0f\n\x07\x65nv_ids\x18\x03 \x03(\t\x12\r\n\x05seeds\x18\x04 \x03(\x04\x12\x10\n\x08\x65pisodes\x18\x05 \x01(\x04\x12\x18\n\x0binstruction\x18\x06 \x01(\tH\x00\x88\x01\x01\x12\x33\n\x08settings\x18\x07 \x01(\x0b\x32!.rlmesh.proto.eval.v1.RunSettingsB\x0e\n\x0c_instruction*\x8e\x01\n\nEpisodeEnd\x12\x1b\n\x17\x45PISODE_END_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45PISODE_END_TERMINATED\x10\x01\x12\x19\n\x15\x45PISODE_END_TRUNCATED\x10\x02\x12\x15\n\x11\x45PISODE_END_LIMIT\x10\x03\x12\x15\n\x11\x45PISODE_END_ERROR\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -31,30 +31,30 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_RUNSETTINGS_VERSIONSENTRY']._serialized_options = b'8\001'
   _globals['_RUNRESULT_WARNINGSENTRY']._options = None
   _globals['_RUNRESULT_WARNINGSENTRY']._serialized_options = b'8\001'
-  _globals['_EPISODEEND']._serialized_start=2416
-  _globals['_EPISODEEND']._serialized_end=2558
-  _globals['_TIMING']._serialized_start=128
-  _globals['_TIMING']._serialized_end=228
-  _globals['_EPISODERESULT']._serialized_start=231
-  _globals['_EPISODERESULT']._serialized_end=711
-  _globals['_EPISODERESULT_WARNINGSENTRY']._serialized_start=643
-  _globals['_EPISODERESULT_WARNINGSENTRY']._serialized_end=690
-  _globals['_RUNSETTINGS']._serialized_start=714
-  _globals['_RUNSETTINGS']._serialized_end=1389
-  _globals['_RUNSETTINGS_LOADARGUMENTSENTRY']._serialized_start=1201
-  _globals['_RUNSETTINGS_LOADARGUMENTSENTRY']._serialized_end=1253
-  _globals['_RUNSETTINGS_VERSIONSENTRY']._serialized_start=1255
-  _globals['_RUNSETTINGS_VERSIONSENTRY']._serialized_end=1302
-  _globals['_RUNRESULT']._serialized_start=1392
-  _globals['_RUNRESULT']._serialized_end=1880
-  _globals['_RUNRESULT_WARNINGSENTRY']._serialized_start=643
-  _globals['_RUNRESULT_WARNINGSENTRY']._serialized_end=690
-  _globals['_JOURNALRECORD']._serialized_start=1883
-  _globals['_JOURNALRECORD']._serialized_end=2131
-  _globals['_RUNNOTICE']._serialized_start=2133
-  _globals['_RUNNOTICE']._serialized_end=2173
-  _globals['_FORCEDRESUME']._serialized_start=2175
-  _globals['_FORCEDRESUME']._serialized_end=2210
-  _globals['_JOURNALHEADER']._serialized_start=2213
-  _globals['_JOURNALHEADER']._serialized_end=2413
+  _globals['_EPISODEEND']._serialized_start=2440
+  _globals['_EPISODEEND']._serialized_end=2582
+  _globals['_TIMING']._serialized_start=132
+  _globals['_TIMING']._serialized_end=232
+  _globals['_EPISODERESULT']._serialized_start=235
+  _globals['_EPISODERESULT']._serialized_end=728
+  _globals['_EPISODERESULT_WARNINGSENTRY']._serialized_start=660
+  _globals['_EPISODERESULT_WARNINGSENTRY']._serialized_end=707
+  _globals['_RUNSETTINGS']._serialized_start=731
+  _globals['_RUNSETTINGS']._serialized_end=1406
+  _globals['_RUNSETTINGS_LOADARGUMENTSENTRY']._serialized_start=1218
+  _globals['_RUNSETTINGS_LOADARGUMENTSENTRY']._serialized_end=1270
+  _globals['_RUNSETTINGS_VERSIONSENTRY']._serialized_start=1272
+  _globals['_RUNSETTINGS_VERSIONSENTRY']._serialized_end=1319
+  _globals['_RUNRESULT']._serialized_start=1409
+  _globals['_RUNRESULT']._serialized_end=1904
+  _globals['_RUNRESULT_WARNINGSENTRY']._serialized_start=660
+  _globals['_RUNRESULT_WARNINGSENTRY']._serialized_end=707
+  _globals['_JOURNALRECORD']._serialized_start=1907
+  _globals['_JOURNALRECORD']._serialized_end=2155
+  _globals['_RUNNOTICE']._serialized_start=2157
+  _globals['_RUNNOTICE']._serialized_end=2197
+  _globals['_FORCEDRESUME']._serialized_start=2199
+  _globals['_FORCEDRESUME']._serialized_end=2234
+  _globals['_JOURNALHEADER']._serialized_start=2237
+  _globals['_JOURNALHEADER']._serialized_end=2437
 # @@protoc_insertion_point(module_scope)

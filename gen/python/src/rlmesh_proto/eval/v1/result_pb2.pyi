@@ -9,7 +9,7 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
-import rlmesh_proto.env.v1.error_pb2
+import rlmesh_proto.session.v1.error_pb2
 import rlmesh_proto.spaces.v1.value_pb2
 import sys
 import typing
@@ -141,11 +141,11 @@ class EpisodeResult(google.protobuf.message.Message):
         """Where the time went."""
 
     @property
-    def error(self) -> rlmesh_proto.env.v1.error_pb2.Error:
+    def error(self) -> rlmesh_proto.session.v1.error_pb2.Failure:
         """Why it ended, with EPISODE_END_ERROR."""
 
     @property
-    def final_info(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def final_info(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """The info of its last step, where the evaluation keeps it."""
 
     @property
@@ -164,8 +164,8 @@ class EpisodeResult(google.protobuf.message.Message):
         timing: global___Timing | None = ...,
         endpoint: builtins.str = ...,
         env_id: builtins.str = ...,
-        error: rlmesh_proto.env.v1.error_pb2.Error | None = ...,
-        final_info: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        error: rlmesh_proto.session.v1.error_pb2.Failure | None = ...,
+        final_info: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         started_at: builtins.float = ...,
         warnings: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
     ) -> None: ...
@@ -363,7 +363,7 @@ class RunResult(google.protobuf.message.Message):
         """Where the run's time went; `total_seconds` is wall time, the others are sums over endpoints."""
 
     @property
-    def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """Anything that the user added."""
 
     @property
@@ -387,7 +387,7 @@ class RunResult(google.protobuf.message.Message):
         timing: global___Timing | None = ...,
         instruction: builtins.str | None = ...,
         started_at: builtins.float = ...,
-        metadata: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        metadata: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         env_id: builtins.str | None = ...,
         settings: global___RunSettings | None = ...,
         warnings: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,

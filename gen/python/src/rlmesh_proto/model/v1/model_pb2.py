@@ -13,51 +13,51 @@ _sym_db = _symbol_database.Default()
 
 
 from rlmesh_proto.env.v1 import contract_pb2 as rlmesh_dot_proto_dot_env_dot_v1_dot_contract__pb2
-from rlmesh_proto.env.v1 import error_pb2 as rlmesh_dot_proto_dot_env_dot_v1_dot_error__pb2
-from rlmesh_proto.env.v1 import handshake_pb2 as rlmesh_dot_proto_dot_env_dot_v1_dot_handshake__pb2
 from rlmesh_proto.model.v1 import spec_pb2 as rlmesh_dot_proto_dot_model_dot_v1_dot_spec__pb2
+from rlmesh_proto.session.v1 import error_pb2 as rlmesh_dot_proto_dot_session_dot_v1_dot_error__pb2
+from rlmesh_proto.session.v1 import handshake_pb2 as rlmesh_dot_proto_dot_session_dot_v1_dot_handshake__pb2
 from rlmesh_proto.spaces.v1 import value_pb2 as rlmesh_dot_proto_dot_spaces_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rlmesh/proto/model/v1/model.proto\x12\x15rlmesh.proto.model.v1\x1a\"rlmesh/proto/env/v1/contract.proto\x1a\x1frlmesh/proto/env/v1/error.proto\x1a#rlmesh/proto/env/v1/handshake.proto\x1a rlmesh/proto/model/v1/spec.proto\x1a\"rlmesh/proto/spaces/v1/value.proto\"@\n\x0f\x44\x65scribeRequest\x12-\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.env.v1.PeerInfo\"\xa3\x01\n\x10\x44\x65scribeResponse\x12-\n\x06server\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.env.v1.PeerInfo\x12.\n\x04spec\x18\x02 \x01(\x0b\x32 .rlmesh.proto.model.v1.ModelSpec\x12\x30\n\x05terms\x18\x03 \x01(\x0b\x32!.rlmesh.proto.env.v1.SessionTerms\"#\n\x0fShutdownRequest\x12\x10\n\x08\x64rain_ms\x18\x01 \x01(\r\"\x12\n\x10ShutdownResponse\"\xbb\x03\n\x0eSessionRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x17\n\ntimeout_ms\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x32\n\x04open\x18\x03 \x01(\x0b\x32\".rlmesh.proto.model.v1.OpenRequestH\x00\x12\x43\n\rstart_episode\x18\x04 \x01(\x0b\x32*.rlmesh.proto.model.v1.StartEpisodeRequestH\x00\x12\x38\n\x07predict\x18\x05 \x01(\x0b\x32%.rlmesh.proto.model.v1.PredictRequestH\x00\x12?\n\x0b\x65nd_episode\x18\x06 \x01(\x0b\x32(.rlmesh.proto.model.v1.EndEpisodeRequestH\x00\x12\x34\n\x05\x63lose\x18\x07 \x01(\x0b\x32#.rlmesh.proto.model.v1.CloseRequestH\x00\x12:\n\x08\x64\x65scribe\x18\x0f \x01(\x0b\x32&.rlmesh.proto.model.v1.DescribeRequestH\x00\x42\t\n\x07requestB\r\n\x0b_timeout_ms\"\xd9\x03\n\x0fSessionResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0f\n\x07\x63\x61ll_us\x18\x02 \x01(\x04\x12+\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1a.rlmesh.proto.env.v1.ErrorH\x00\x12\x33\n\x04open\x18\x04 \x01(\x0b\x32#.rlmesh.proto.model.v1.OpenResponseH\x00\x12\x44\n\rstart_episode\x18\x05 \x01(\x0b\x32+.rlmesh.proto.model.v1.StartEpisodeResponseH\x00\x12\x39\n\x07predict\x18\x06 \x01(\x0b\x32&.rlmesh.proto.model.v1.PredictResponseH\x00\x12@\n\x0b\x65nd_episode\x18\x07 \x01(\x0b\x32).rlmesh.proto.model.v1.EndEpisodeResponseH\x00\x12\x35\n\x05\x63lose\x18\x08 \x01(\x0b\x32$.rlmesh.proto.model.v1.CloseResponseH\x00\x12;\n\x08\x64\x65scribe\x18\x0f \x01(\x0b\x32\'.rlmesh.proto.model.v1.DescribeResponseH\x00\x42\n\n\x08response\"v\n\x0bOpenRequest\x12\x33\n\thandshake\x18\x01 \x01(\x0b\x32 .rlmesh.proto.env.v1.OpenRequest\x12\x32\n\x08\x63ontract\x18\x02 \x01(\x0b\x32 .rlmesh.proto.env.v1.EnvContract\"\x97\x02\n\x0cOpenResponse\x12-\n\x06server\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.env.v1.PeerInfo\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x12\n\nresume_key\x18\x03 \x01(\x0c\x12.\n\x04spec\x18\x04 \x01(\x0b\x32 .rlmesh.proto.model.v1.ModelSpec\x12\x30\n\x05terms\x18\x05 \x01(\x0b\x32!.rlmesh.proto.env.v1.SessionTerms\x12\x19\n\x11received_sequence\x18\x06 \x01(\x04\x12\x33\n\x06offers\x18\x07 \x03(\x0b\x32#.rlmesh.proto.env.v1.TransportOffer\"}\n\x13StartEpisodeRequest\x12\x0c\n\x04lane\x18\x01 \x01(\r\x12\x12\n\nepisode_id\x18\x02 \x01(\t\x12\x11\n\x04seed\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x18\n\x0binstruction\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\x07\n\x05_seedB\x0e\n\x0c_instruction\"\x16\n\x14StartEpisodeResponse\"\xf8\x01\n\x0ePredictRequest\x12\x30\n\x04\x66orm\x18\x01 \x01(\x0e\x32\".rlmesh.proto.model.v1.PredictForm\x12\r\n\x05lanes\x18\x02 \x03(\r\x12\x32\n\x0bobservation\x18\x03 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\x12\x18\n\x10max_chunk_length\x18\x04 \x01(\r\x12\r\n\x05steps\x18\x05 \x03(\x04\x12\x17\n\x0fobserved_counts\x18\x06 \x03(\r\x12/\n\x08observed\x18\x07 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\"\x82\x01\n\x0fPredictResponse\x12.\n\x07\x61\x63tions\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\x12\x14\n\x0c\x63hunk_length\x18\x02 \x01(\r\x12)\n\x04info\x18\x03 \x01(\x0b\x32\x1b.rlmesh.proto.spaces.v1.Map\"!\n\x11\x45ndEpisodeRequest\x12\x0c\n\x04lane\x18\x01 \x01(\r\"\x14\n\x12\x45ndEpisodeResponse\"\x0e\n\x0c\x43loseRequest\"\x0f\n\rCloseResponse2\xa6\x02\n\x0cModelService\x12[\n\x08\x44\x65scribe\x12&.rlmesh.proto.model.v1.DescribeRequest\x1a\'.rlmesh.proto.model.v1.DescribeResponse\x12\\\n\x07Session\x12%.rlmesh.proto.model.v1.SessionRequest\x1a&.rlmesh.proto.model.v1.SessionResponse(\x01\x30\x01\x12[\n\x08Shutdown\x12&.rlmesh.proto.model.v1.ShutdownRequest\x1a\'.rlmesh.proto.model.v1.ShutdownResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rlmesh/proto/model/v1/model.proto\x12\x15rlmesh.proto.model.v1\x1a\"rlmesh/proto/env/v1/contract.proto\x1a rlmesh/proto/model/v1/spec.proto\x1a#rlmesh/proto/session/v1/error.proto\x1a\'rlmesh/proto/session/v1/handshake.proto\x1a\"rlmesh/proto/spaces/v1/value.proto\"D\n\x0f\x44\x65scribeRequest\x12\x31\n\x06\x63lient\x18\x01 \x01(\x0b\x32!.rlmesh.proto.session.v1.PeerInfo\"\xab\x01\n\x10\x44\x65scribeResponse\x12\x31\n\x06server\x18\x01 \x01(\x0b\x32!.rlmesh.proto.session.v1.PeerInfo\x12.\n\x04spec\x18\x02 \x01(\x0b\x32 .rlmesh.proto.model.v1.ModelSpec\x12\x34\n\x05terms\x18\x03 \x01(\x0b\x32%.rlmesh.proto.session.v1.SessionTerms\"#\n\x0fShutdownRequest\x12\x10\n\x08\x64rain_ms\x18\x01 \x01(\r\"\x12\n\x10ShutdownResponse\"\xad\x03\n\x0eSessionRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x32\n\x04open\x18\x03 \x01(\x0b\x32\".rlmesh.proto.model.v1.OpenRequestH\x00\x12\x43\n\rstart_episode\x18\x04 \x01(\x0b\x32*.rlmesh.proto.model.v1.StartEpisodeRequestH\x00\x12\x38\n\x07predict\x18\x05 \x01(\x0b\x32%.rlmesh.proto.model.v1.PredictRequestH\x00\x12?\n\x0b\x65nd_episode\x18\x06 \x01(\x0b\x32(.rlmesh.proto.model.v1.EndEpisodeRequestH\x00\x12\x34\n\x05\x63lose\x18\x07 \x01(\x0b\x32#.rlmesh.proto.model.v1.CloseRequestH\x00\x12:\n\x08\x64\x65scribe\x18\x0f \x01(\x0b\x32&.rlmesh.proto.model.v1.DescribeRequestH\x00\x42\t\n\x07requestJ\x06\x08\xe8\x07\x10\xd0\x0fJ\x04\x08\x02\x10\x03R\ntimeout_ms\"\xe7\x03\n\x0fSessionResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0f\n\x07\x63\x61ll_us\x18\x02 \x01(\x04\x12\x31\n\x05\x65rror\x18\x03 \x01(\x0b\x32 .rlmesh.proto.session.v1.FailureH\x00\x12\x33\n\x04open\x18\x04 \x01(\x0b\x32#.rlmesh.proto.model.v1.OpenResponseH\x00\x12\x44\n\rstart_episode\x18\x05 \x01(\x0b\x32+.rlmesh.proto.model.v1.StartEpisodeResponseH\x00\x12\x39\n\x07predict\x18\x06 \x01(\x0b\x32&.rlmesh.proto.model.v1.PredictResponseH\x00\x12@\n\x0b\x65nd_episode\x18\x07 \x01(\x0b\x32).rlmesh.proto.model.v1.EndEpisodeResponseH\x00\x12\x35\n\x05\x63lose\x18\x08 \x01(\x0b\x32$.rlmesh.proto.model.v1.CloseResponseH\x00\x12;\n\x08\x64\x65scribe\x18\x0f \x01(\x0b\x32\'.rlmesh.proto.model.v1.DescribeResponseH\x00\x42\n\n\x08responseJ\x06\x08\xe8\x07\x10\xd0\x0f\"v\n\x0bOpenRequest\x12\x33\n\x06header\x18\x01 \x01(\x0b\x32#.rlmesh.proto.session.v1.OpenHeader\x12\x32\n\x08\x63ontract\x18\x02 \x01(\x0b\x32 .rlmesh.proto.env.v1.EnvContract\"\xa3\x02\n\x0cOpenResponse\x12\x31\n\x06server\x18\x01 \x01(\x0b\x32!.rlmesh.proto.session.v1.PeerInfo\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x12\n\nresume_key\x18\x03 \x01(\x0c\x12.\n\x04spec\x18\x04 \x01(\x0b\x32 .rlmesh.proto.model.v1.ModelSpec\x12\x34\n\x05terms\x18\x05 \x01(\x0b\x32%.rlmesh.proto.session.v1.SessionTerms\x12\x19\n\x11received_sequence\x18\x06 \x01(\x04\x12\x37\n\x06offers\x18\x07 \x03(\x0b\x32\'.rlmesh.proto.session.v1.TransportOffer\"}\n\x13StartEpisodeRequest\x12\x0c\n\x04lane\x18\x01 \x01(\r\x12\x12\n\nepisode_id\x18\x02 \x01(\t\x12\x11\n\x04seed\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x18\n\x0binstruction\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\x07\n\x05_seedB\x0e\n\x0c_instruction\"\x16\n\x14StartEpisodeResponse\"\xf8\x01\n\x0ePredictRequest\x12\x30\n\x04\x66orm\x18\x01 \x01(\x0e\x32\".rlmesh.proto.model.v1.PredictForm\x12\r\n\x05lanes\x18\x02 \x03(\r\x12\x32\n\x0bobservation\x18\x03 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\x12\x18\n\x10max_chunk_length\x18\x04 \x01(\r\x12\r\n\x05steps\x18\x05 \x03(\x04\x12\x17\n\x0fobserved_counts\x18\x06 \x03(\r\x12/\n\x08observed\x18\x07 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\"\x89\x01\n\x0fPredictResponse\x12.\n\x07\x61\x63tions\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\x12\x14\n\x0c\x63hunk_length\x18\x02 \x01(\r\x12\x30\n\x04info\x18\x03 \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\"!\n\x11\x45ndEpisodeRequest\x12\x0c\n\x04lane\x18\x01 \x01(\r\"\x14\n\x12\x45ndEpisodeResponse\"\x0e\n\x0c\x43loseRequest\"\x0f\n\rCloseResponse2\xa6\x02\n\x0cModelService\x12[\n\x08\x44\x65scribe\x12&.rlmesh.proto.model.v1.DescribeRequest\x1a\'.rlmesh.proto.model.v1.DescribeResponse\x12\\\n\x07Session\x12%.rlmesh.proto.model.v1.SessionRequest\x1a&.rlmesh.proto.model.v1.SessionResponse(\x01\x30\x01\x12[\n\x08Shutdown\x12&.rlmesh.proto.model.v1.ShutdownRequest\x1a\'.rlmesh.proto.model.v1.ShutdownResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rlmesh_proto.model.v1.model_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_DESCRIBEREQUEST']._serialized_start=236
-  _globals['_DESCRIBEREQUEST']._serialized_end=300
-  _globals['_DESCRIBERESPONSE']._serialized_start=303
-  _globals['_DESCRIBERESPONSE']._serialized_end=466
-  _globals['_SHUTDOWNREQUEST']._serialized_start=468
-  _globals['_SHUTDOWNREQUEST']._serialized_end=503
-  _globals['_SHUTDOWNRESPONSE']._serialized_start=505
-  _globals['_SHUTDOWNRESPONSE']._serialized_end=523
-  _globals['_SESSIONREQUEST']._serialized_start=526
-  _globals['_SESSIONREQUEST']._serialized_end=969
-  _globals['_SESSIONRESPONSE']._serialized_start=972
-  _globals['_SESSIONRESPONSE']._serialized_end=1445
-  _globals['_OPENREQUEST']._serialized_start=1447
-  _globals['_OPENREQUEST']._serialized_end=1565
-  _globals['_OPENRESPONSE']._serialized_start=1568
-  _globals['_OPENRESPONSE']._serialized_end=1847
-  _globals['_STARTEPISODEREQUEST']._serialized_start=1849
-  _globals['_STARTEPISODEREQUEST']._serialized_end=1974
-  _globals['_STARTEPISODERESPONSE']._serialized_start=1976
-  _globals['_STARTEPISODERESPONSE']._serialized_end=1998
-  _globals['_PREDICTREQUEST']._serialized_start=2001
-  _globals['_PREDICTREQUEST']._serialized_end=2249
-  _globals['_PREDICTRESPONSE']._serialized_start=2252
-  _globals['_PREDICTRESPONSE']._serialized_end=2382
-  _globals['_ENDEPISODEREQUEST']._serialized_start=2384
-  _globals['_ENDEPISODEREQUEST']._serialized_end=2417
-  _globals['_ENDEPISODERESPONSE']._serialized_start=2419
-  _globals['_ENDEPISODERESPONSE']._serialized_end=2439
-  _globals['_CLOSEREQUEST']._serialized_start=2441
-  _globals['_CLOSEREQUEST']._serialized_end=2455
-  _globals['_CLOSERESPONSE']._serialized_start=2457
-  _globals['_CLOSERESPONSE']._serialized_end=2472
-  _globals['_MODELSERVICE']._serialized_start=2475
-  _globals['_MODELSERVICE']._serialized_end=2769
+  _globals['_DESCRIBEREQUEST']._serialized_start=244
+  _globals['_DESCRIBEREQUEST']._serialized_end=312
+  _globals['_DESCRIBERESPONSE']._serialized_start=315
+  _globals['_DESCRIBERESPONSE']._serialized_end=486
+  _globals['_SHUTDOWNREQUEST']._serialized_start=488
+  _globals['_SHUTDOWNREQUEST']._serialized_end=523
+  _globals['_SHUTDOWNRESPONSE']._serialized_start=525
+  _globals['_SHUTDOWNRESPONSE']._serialized_end=543
+  _globals['_SESSIONREQUEST']._serialized_start=546
+  _globals['_SESSIONREQUEST']._serialized_end=975
+  _globals['_SESSIONRESPONSE']._serialized_start=978
+  _globals['_SESSIONRESPONSE']._serialized_end=1465
+  _globals['_OPENREQUEST']._serialized_start=1467
+  _globals['_OPENREQUEST']._serialized_end=1585
+  _globals['_OPENRESPONSE']._serialized_start=1588
+  _globals['_OPENRESPONSE']._serialized_end=1879
+  _globals['_STARTEPISODEREQUEST']._serialized_start=1881
+  _globals['_STARTEPISODEREQUEST']._serialized_end=2006
+  _globals['_STARTEPISODERESPONSE']._serialized_start=2008
+  _globals['_STARTEPISODERESPONSE']._serialized_end=2030
+  _globals['_PREDICTREQUEST']._serialized_start=2033
+  _globals['_PREDICTREQUEST']._serialized_end=2281
+  _globals['_PREDICTRESPONSE']._serialized_start=2284
+  _globals['_PREDICTRESPONSE']._serialized_end=2421
+  _globals['_ENDEPISODEREQUEST']._serialized_start=2423
+  _globals['_ENDEPISODEREQUEST']._serialized_end=2456
+  _globals['_ENDEPISODERESPONSE']._serialized_start=2458
+  _globals['_ENDEPISODERESPONSE']._serialized_end=2478
+  _globals['_CLOSEREQUEST']._serialized_start=2480
+  _globals['_CLOSEREQUEST']._serialized_end=2494
+  _globals['_CLOSERESPONSE']._serialized_start=2496
+  _globals['_CLOSERESPONSE']._serialized_end=2511
+  _globals['_MODELSERVICE']._serialized_start=2514
+  _globals['_MODELSERVICE']._serialized_end=2808
 # @@protoc_insertion_point(module_scope)

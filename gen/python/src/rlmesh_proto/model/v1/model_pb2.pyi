@@ -9,9 +9,9 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
 import rlmesh_proto.env.v1.contract_pb2
-import rlmesh_proto.env.v1.error_pb2
-import rlmesh_proto.env.v1.handshake_pb2
 import rlmesh_proto.model.v1.spec_pb2
+import rlmesh_proto.session.v1.error_pb2
+import rlmesh_proto.session.v1.handshake_pb2
 import rlmesh_proto.spaces.v1.value_pb2
 import typing
 
@@ -25,13 +25,13 @@ class DescribeRequest(google.protobuf.message.Message):
 
     CLIENT_FIELD_NUMBER: builtins.int
     @property
-    def client(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
+    def client(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
         """Who asks."""
 
     def __init__(
         self,
         *,
-        client: rlmesh_proto.env.v1.handshake_pb2.PeerInfo | None = ...,
+        client: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["client", b"client"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["client", b"client"]) -> None: ...
@@ -48,23 +48,29 @@ class DescribeResponse(google.protobuf.message.Message):
     SPEC_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
     @property
-    def server(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
-        """Who answers."""
+    def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
+        """Required.
+        Who answers.
+        """
 
     @property
     def spec(self) -> rlmesh_proto.model.v1.spec_pb2.ModelSpec:
-        """The model's spec."""
+        """Required.
+        The model's spec.
+        """
 
     @property
-    def terms(self) -> rlmesh_proto.env.v1.handshake_pb2.SessionTerms:
-        """What the server promises to sessions."""
+    def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
+        """Required.
+        What the server promises to sessions.
+        """
 
     def __init__(
         self,
         *,
-        server: rlmesh_proto.env.v1.handshake_pb2.PeerInfo | None = ...,
+        server: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
         spec: rlmesh_proto.model.v1.spec_pb2.ModelSpec | None = ...,
-        terms: rlmesh_proto.env.v1.handshake_pb2.SessionTerms | None = ...,
+        terms: rlmesh_proto.session.v1.handshake_pb2.SessionTerms | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["server", b"server", "spec", b"spec", "terms", b"terms"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["server", b"server", "spec", b"spec", "terms", b"terms"]) -> None: ...
@@ -108,7 +114,6 @@ class SessionRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SEQUENCE_FIELD_NUMBER: builtins.int
-    TIMEOUT_MS_FIELD_NUMBER: builtins.int
     OPEN_FIELD_NUMBER: builtins.int
     START_EPISODE_FIELD_NUMBER: builtins.int
     PREDICT_FIELD_NUMBER: builtins.int
@@ -116,11 +121,7 @@ class SessionRequest(google.protobuf.message.Message):
     CLOSE_FIELD_NUMBER: builtins.int
     DESCRIBE_FIELD_NUMBER: builtins.int
     sequence: builtins.int
-    """0 for OpenRequest; then 1, 2, ... without a gap over all connections of the session."""
-    timeout_ms: builtins.int
-    """How long the client is going to wait for the answer, in milliseconds. Advice, as for an
-    environment. Absent: no limit.
-    """
+    """0 for `open`; then 1, 2, ... without a gap over all connections of the session."""
     @property
     def open(self) -> global___OpenRequest:
         """Opens or resumes the session."""
@@ -143,13 +144,12 @@ class SessionRequest(google.protobuf.message.Message):
 
     @property
     def describe(self) -> global___DescribeRequest:
-        """Asks what is served, as the first request of a frames connection, in place of OpenRequest."""
+        """Asks what is served, as the first request of a frames connection, in place of `open`."""
 
     def __init__(
         self,
         *,
         sequence: builtins.int = ...,
-        timeout_ms: builtins.int | None = ...,
         open: global___OpenRequest | None = ...,
         start_episode: global___StartEpisodeRequest | None = ...,
         predict: global___PredictRequest | None = ...,
@@ -157,11 +157,8 @@ class SessionRequest(google.protobuf.message.Message):
         close: global___CloseRequest | None = ...,
         describe: global___DescribeRequest | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "close", b"close", "describe", b"describe", "end_episode", b"end_episode", "open", b"open", "predict", b"predict", "request", b"request", "start_episode", b"start_episode", "timeout_ms", b"timeout_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_timeout_ms", b"_timeout_ms", "close", b"close", "describe", b"describe", "end_episode", b"end_episode", "open", b"open", "predict", b"predict", "request", b"request", "sequence", b"sequence", "start_episode", b"start_episode", "timeout_ms", b"timeout_ms"]) -> None: ...
-    @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["_timeout_ms", b"_timeout_ms"]) -> typing.Literal["timeout_ms"] | None: ...
-    @typing.overload
+    def HasField(self, field_name: typing.Literal["close", b"close", "describe", b"describe", "end_episode", b"end_episode", "open", b"open", "predict", b"predict", "request", b"request", "start_episode", b"start_episode"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["close", b"close", "describe", b"describe", "end_episode", b"end_episode", "open", b"open", "predict", b"predict", "request", b"request", "sequence", b"sequence", "start_episode", b"start_episode"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["request", b"request"]) -> typing.Literal["open", "start_episode", "predict", "end_episode", "close", "describe"] | None: ...
 
 global___SessionRequest = SessionRequest
@@ -186,12 +183,12 @@ class SessionResponse(google.protobuf.message.Message):
     call_us: builtins.int
     """How long the model's own call took on the server, in microseconds. 0: not measured."""
     @property
-    def error(self) -> rlmesh_proto.env.v1.error_pb2.Error:
+    def error(self) -> rlmesh_proto.session.v1.error_pb2.Failure:
         """There is no other answer."""
 
     @property
     def open(self) -> global___OpenResponse:
-        """Answers OpenRequest."""
+        """Answers `open`."""
 
     @property
     def start_episode(self) -> global___StartEpisodeResponse:
@@ -218,7 +215,7 @@ class SessionResponse(google.protobuf.message.Message):
         *,
         sequence: builtins.int = ...,
         call_us: builtins.int = ...,
-        error: rlmesh_proto.env.v1.error_pb2.Error | None = ...,
+        error: rlmesh_proto.session.v1.error_pb2.Failure | None = ...,
         open: global___OpenResponse | None = ...,
         start_episode: global___StartEpisodeResponse | None = ...,
         predict: global___PredictResponse | None = ...,
@@ -238,26 +235,29 @@ class OpenRequest(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    HANDSHAKE_FIELD_NUMBER: builtins.int
+    HEADER_FIELD_NUMBER: builtins.int
     CONTRACT_FIELD_NUMBER: builtins.int
     @property
-    def handshake(self) -> rlmesh_proto.env.v1.handshake_pb2.OpenRequest:
-        """Version, capabilities and resumption, as for an environment."""
+    def header(self) -> rlmesh_proto.session.v1.handshake_pb2.OpenHeader:
+        """Required.
+        Version, capabilities and resumption: what an environment's `open` has too.
+        """
 
     @property
     def contract(self) -> rlmesh_proto.env.v1.contract_pb2.EnvContract:
-        """Contract of the environment whose observations are going to come: it gives the spaces that
+        """Required if the session is new.
+        Contract of the environment whose observations are going to come: it gives the spaces that
         direct the values of the session and the tags that the adapter is resolved from.
         """
 
     def __init__(
         self,
         *,
-        handshake: rlmesh_proto.env.v1.handshake_pb2.OpenRequest | None = ...,
+        header: rlmesh_proto.session.v1.handshake_pb2.OpenHeader | None = ...,
         contract: rlmesh_proto.env.v1.contract_pb2.EnvContract | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["contract", b"contract", "handshake", b"handshake"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["contract", b"contract", "handshake", b"handshake"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["contract", b"contract", "header", b"header"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["contract", b"contract", "header", b"header"]) -> None: ...
 
 global___OpenRequest = OpenRequest
 
@@ -275,37 +275,45 @@ class OpenResponse(google.protobuf.message.Message):
     RECEIVED_SEQUENCE_FIELD_NUMBER: builtins.int
     OFFERS_FIELD_NUMBER: builtins.int
     session_id: builtins.str
-    """Names the session; no secret."""
+    """Required.
+    Names the session; no secret.
+    """
     resume_key: builtins.bytes
     """Proves the right to resume it. Empty: it cannot be resumed."""
     received_sequence: builtins.int
     """The highest sequence number of the session that the server has received; 0: none yet."""
     @property
-    def server(self) -> rlmesh_proto.env.v1.handshake_pb2.PeerInfo:
-        """Who answers."""
+    def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
+        """Required.
+        Who answers.
+        """
 
     @property
     def spec(self) -> rlmesh_proto.model.v1.spec_pb2.ModelSpec:
-        """The model's spec. Absent when a session is resumed."""
+        """Required if the session is new.
+        The model's spec. Absent when a session is resumed.
+        """
 
     @property
-    def terms(self) -> rlmesh_proto.env.v1.handshake_pb2.SessionTerms:
-        """What the server promises to the session."""
+    def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
+        """Required.
+        What the server promises to the session.
+        """
 
     @property
-    def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.env.v1.handshake_pb2.TransportOffer]:
+    def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.session.v1.handshake_pb2.TransportOffer]:
         """Other transports that the session may move to, as for an environment."""
 
     def __init__(
         self,
         *,
-        server: rlmesh_proto.env.v1.handshake_pb2.PeerInfo | None = ...,
+        server: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
         session_id: builtins.str = ...,
         resume_key: builtins.bytes = ...,
         spec: rlmesh_proto.model.v1.spec_pb2.ModelSpec | None = ...,
-        terms: rlmesh_proto.env.v1.handshake_pb2.SessionTerms | None = ...,
+        terms: rlmesh_proto.session.v1.handshake_pb2.SessionTerms | None = ...,
         received_sequence: builtins.int = ...,
-        offers: collections.abc.Iterable[rlmesh_proto.env.v1.handshake_pb2.TransportOffer] | None = ...,
+        offers: collections.abc.Iterable[rlmesh_proto.session.v1.handshake_pb2.TransportOffer] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["server", b"server", "spec", b"spec", "terms", b"terms"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["offers", b"offers", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "spec", b"spec", "terms", b"terms"]) -> None: ...
@@ -373,18 +381,22 @@ class PredictRequest(google.protobuf.message.Message):
     OBSERVED_COUNTS_FIELD_NUMBER: builtins.int
     OBSERVED_FIELD_NUMBER: builtins.int
     form: rlmesh_proto.model.v1.spec_pb2.PredictForm.ValueType
-    """In which form the answer is wanted; PREDICT_FORM_SINGLE or PREDICT_FORM_CHUNK for one lane,
+    """Required.
+    In which form the answer is wanted; PREDICT_FORM_SINGLE or PREDICT_FORM_CHUNK for one lane,
     the batch forms for several.
     """
     max_chunk_length: builtins.int
     """Chunk forms: at most this many actions are wanted. 0: as many as the model gives."""
     @property
     def lanes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The lanes that the observations are of; one for the forms of one observation."""
+        """Required.
+        The lanes that the observations are of; one for the forms of one observation.
+        """
 
     @property
     def observation(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """The observation, or a batch of as many as there are lanes, of the contract's observation
+        """Required.
+        The observation, or a batch of as many as there are lanes, of the contract's observation
         space.
         """
 
@@ -433,13 +445,14 @@ class PredictResponse(google.protobuf.message.Message):
     """Chunk forms: actions of each chunk."""
     @property
     def actions(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
-        """PREDICT_FORM_SINGLE: one value. PREDICT_FORM_BATCH: a batch of one a lane.
+        """Required.
+        PREDICT_FORM_SINGLE: one value. PREDICT_FORM_BATCH: a batch of one a lane.
         PREDICT_FORM_CHUNK: a batch of chunk_length. PREDICT_FORM_CHUNK_BATCH: a batch of
         lanes * chunk_length, lane-major. All of the contract's action space.
         """
 
     @property
-    def info(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def info(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """What else the model says of the prediction. Absent: nothing."""
 
     def __init__(
@@ -447,7 +460,7 @@ class PredictResponse(google.protobuf.message.Message):
         *,
         actions: rlmesh_proto.spaces.v1.value_pb2.Value | None = ...,
         chunk_length: builtins.int = ...,
-        info: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        info: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["actions", b"actions", "info", b"info"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["actions", b"actions", "chunk_length", b"chunk_length", "info", b"info"]) -> None: ...

@@ -45,7 +45,7 @@ class ModelServiceServicer(object):
 
     def Session(self, request_iterator, context):
         """One session: the model's use by one evaluator. Requests in order, each answered once, in
-        order. The first request of the stream is OpenRequest.
+        order. The first request of the stream is `open`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,7 +32,7 @@ class ModelServiceStub:
         rlmesh_proto.model.v1.model_pb2.SessionResponse,
     ]
     """One session: the model's use by one evaluator. Requests in order, each answered once, in
-    order. The first request of the stream is OpenRequest.
+    order. The first request of the stream is `open`.
     """
 
     Shutdown: grpc.UnaryUnaryMultiCallable[
@@ -55,7 +55,7 @@ class ModelServiceAsyncStub:
         rlmesh_proto.model.v1.model_pb2.SessionResponse,
     ]
     """One session: the model's use by one evaluator. Requests in order, each answered once, in
-    order. The first request of the stream is OpenRequest.
+    order. The first request of the stream is `open`.
     """
 
     Shutdown: grpc.aio.UnaryUnaryMultiCallable[
@@ -82,7 +82,7 @@ class ModelServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[rlmesh_proto.model.v1.model_pb2.SessionResponse], collections.abc.AsyncIterator[rlmesh_proto.model.v1.model_pb2.SessionResponse]]:
         """One session: the model's use by one evaluator. Requests in order, each answered once, in
-        order. The first request of the stream is OpenRequest.
+        order. The first request of the stream is `open`.
         """
 
     @abc.abstractmethod

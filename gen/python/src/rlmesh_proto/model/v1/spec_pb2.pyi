@@ -123,11 +123,15 @@ class MeanStd(google.protobuf.message.Message):
     STD_FIELD_NUMBER: builtins.int
     @property
     def mean(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """Mean."""
+        """Required.
+        Mean.
+        """
 
     @property
     def std(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """Standard deviation, all above 0."""
+        """Required.
+        Standard deviation, all above 0.
+        """
 
     def __init__(
         self,
@@ -149,11 +153,15 @@ class MinMax(google.protobuf.message.Message):
     HIGH_FIELD_NUMBER: builtins.int
     @property
     def low(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """The value that becomes -1."""
+        """Required.
+        The value that becomes -1.
+        """
 
     @property
     def high(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """The value that becomes 1, above `low`."""
+        """Required.
+        The value that becomes 1, above `low`.
+        """
 
     def __init__(
         self,
@@ -311,7 +319,9 @@ class ModelSpec(google.protobuf.message.Message):
 
     @property
     def predict_forms(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___PredictForm.ValueType]:
-        """The forms it can be asked in; at least one."""
+        """Required.
+        The forms it can be asked in; at least one.
+        """
 
     @property
     def observation_space(self) -> rlmesh_proto.spaces.v1.space_pb2.Space:
@@ -324,7 +334,7 @@ class ModelSpec(google.protobuf.message.Message):
         """Action space that the model was built for, where it names one."""
 
     @property
-    def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.Map:
+    def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
         """Anything else worth publishing: training run, license, checkpoint."""
 
     def __init__(
@@ -339,7 +349,7 @@ class ModelSpec(google.protobuf.message.Message):
         adaptation: global___Adaptation.ValueType = ...,
         observation_space: rlmesh_proto.spaces.v1.space_pb2.Space | None = ...,
         action_space: rlmesh_proto.spaces.v1.space_pb2.Space | None = ...,
-        metadata: rlmesh_proto.spaces.v1.value_pb2.Map | None = ...,
+        metadata: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         stateful: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["action_space", b"action_space", "metadata", b"metadata", "observation_space", b"observation_space"]) -> builtins.bool: ...

@@ -21,7 +21,9 @@ class FramesHello(google.protobuf.message.Message):
     SERVICE_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     service: builtins.str
-    """Full name of the service that the client wants ("rlmesh.proto.env.v1.EnvService")."""
+    """Required.
+    Full name of the service that the client wants ("rlmesh.proto.env.v1.EnvService").
+    """
     token: builtins.str
     """Bearer token. Empty: none."""
     def __init__(

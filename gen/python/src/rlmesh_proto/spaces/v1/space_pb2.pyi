@@ -105,20 +105,24 @@ class Box(google.protobuf.message.Message):
     LOW_FIELD_NUMBER: builtins.int
     HIGH_FIELD_NUMBER: builtins.int
     dtype: rlmesh_proto.spaces.v1.dtype_pb2.DType.ValueType
-    """Element type of values and of both bounds. Any DType."""
+    """Required.
+    Element type of values and of both bounds. Any DType.
+    """
     @property
     def shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Extent of each dimension. Empty: 0-dimensional, one element. An extent may be 0."""
 
     @property
     def low(self) -> global___Bounds:
-        """Inclusive lower bound. Where a float element is -inf, the element is unbounded below; where an
+        """Required.
+        Inclusive lower bound. Where a float element is -inf, the element is unbounded below; where an
         integer element is, `low.unbounded` says so.
         """
 
     @property
     def high(self) -> global___Bounds:
-        """Inclusive upper bound, nowhere below `low`. Where a float element is +inf, it is unbounded above;
+        """Required.
+        Inclusive upper bound, nowhere below `low`. Where a float element is +inf, it is unbounded above;
         where an integer element is, `high.unbounded` says so.
         """
 
@@ -177,9 +181,13 @@ class Discrete(google.protobuf.message.Message):
     N_FIELD_NUMBER: builtins.int
     START_FIELD_NUMBER: builtins.int
     dtype: rlmesh_proto.spaces.v1.dtype_pb2.DType.ValueType
-    """Integer type of the value: D_TYPE_INT8 to D_TYPE_UINT64."""
+    """Required.
+    Integer type of the value: D_TYPE_INT8 to D_TYPE_UINT64.
+    """
     n: builtins.int
-    """Number of elements, at least 1. start + n - 1 must be representable in `dtype`."""
+    """Required.
+    Number of elements, at least 1. start + n - 1 must be representable in `dtype`.
+    """
     start: builtins.bytes
     """Smallest element: one element of `dtype`, little-endian. Empty: 0."""
     def __init__(
@@ -208,7 +216,9 @@ class MultiBinary(google.protobuf.message.Message):
     """
     @property
     def shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """Extent of each dimension; at least one dimension."""
+        """Required.
+        Extent of each dimension; at least one dimension.
+        """
 
     def __init__(
         self,
@@ -231,9 +241,13 @@ class MultiDiscrete(google.protobuf.message.Message):
     NVEC_FIELD_NUMBER: builtins.int
     START_FIELD_NUMBER: builtins.int
     dtype: rlmesh_proto.spaces.v1.dtype_pb2.DType.ValueType
-    """Integer type of the values, of `nvec` and of `start`: D_TYPE_INT8 to D_TYPE_UINT64."""
+    """Required.
+    Integer type of the values, of `nvec` and of `start`: D_TYPE_INT8 to D_TYPE_UINT64.
+    """
     nvec: builtins.bytes
-    """Number of choices of each element, all at least 1: a slab of `shape` in `dtype`, C order."""
+    """Required if there is an element.
+    Number of choices of each element, all at least 1: a slab of `shape` in `dtype`, C order.
+    """
     start: builtins.bytes
     """Smallest choice of each element, a slab like `nvec`. Empty: all 0."""
     @property
@@ -268,7 +282,8 @@ class Text(google.protobuf.message.Message):
     max_length: builtins.int
     """Most characters, at least min_length."""
     charset: builtins.str
-    """Every allowed character once, in the order that the space was declared with (a sampler draws
+    """Required.
+    Every allowed character once, in the order that the space was declared with (a sampler draws
     by index, so the order is part of the space). Never empty.
     """
     def __init__(
@@ -324,7 +339,9 @@ class DictEntry(google.protobuf.message.Message):
     """An integer."""
     @property
     def space(self) -> global___Space:
-        """The sub-space under the key."""
+        """Required.
+        The sub-space under the key.
+        """
 
     def __init__(
         self,
@@ -373,7 +390,9 @@ class Sequence(google.protobuf.message.Message):
     """
     @property
     def space(self) -> global___Space:
-        """The space of each element."""
+        """Required.
+        The space of each element.
+        """
 
     def __init__(
         self,
@@ -396,7 +415,9 @@ class Graph(google.protobuf.message.Message):
     EDGE_SPACE_FIELD_NUMBER: builtins.int
     @property
     def node_space(self) -> global___Space:
-        """The space of each node's features: any space that has a slab."""
+        """Required.
+        The space of each node's features: any space that has a slab.
+        """
 
     @property
     def edge_space(self) -> global___Space:
@@ -424,7 +445,9 @@ class OneOf(google.protobuf.message.Message):
     SPACES_FIELD_NUMBER: builtins.int
     @property
     def spaces(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Space]:
-        """The alternatives, at least one. They may be equal to each other."""
+        """Required.
+        The alternatives, at least one. They may be equal to each other.
+        """
 
     def __init__(
         self,

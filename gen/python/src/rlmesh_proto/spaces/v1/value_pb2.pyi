@@ -115,15 +115,15 @@ class DynamicValue(google.protobuf.message.Message):
         """An array whose elements are any values (NumPy's dtype object)."""
 
     @property
-    def list_value(self) -> global___List:
+    def list_value(self) -> global___DynamicList:
         """An ordered list."""
 
     @property
-    def tuple_value(self) -> global___List:
+    def tuple_value(self) -> global___DynamicList:
         """An ordered tuple; like a list, but languages that tell them apart keep the difference."""
 
     @property
-    def map_value(self) -> global___Map:
+    def map_value(self) -> global___DynamicMap:
         """Keys with values, in order."""
 
     def __init__(
@@ -139,9 +139,9 @@ class DynamicValue(google.protobuf.message.Message):
         scalar_value: global___Scalar | None = ...,
         tensor_value: global___Tensor | None = ...,
         object_array_value: global___ObjectArray | None = ...,
-        list_value: global___List | None = ...,
-        tuple_value: global___List | None = ...,
-        map_value: global___Map | None = ...,
+        list_value: global___DynamicList | None = ...,
+        tuple_value: global___DynamicList | None = ...,
+        map_value: global___DynamicMap | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["big_int_value", b"big_int_value", "bool_value", b"bool_value", "bytes_value", b"bytes_value", "float_value", b"float_value", "int_value", b"int_value", "kind", b"kind", "list_value", b"list_value", "map_value", b"map_value", "null_value", b"null_value", "object_array_value", b"object_array_value", "scalar_value", b"scalar_value", "string_value", b"string_value", "tensor_value", b"tensor_value", "tuple_value", b"tuple_value"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["big_int_value", b"big_int_value", "bool_value", b"bool_value", "bytes_value", b"bytes_value", "float_value", b"float_value", "int_value", b"int_value", "kind", b"kind", "list_value", b"list_value", "map_value", b"map_value", "null_value", b"null_value", "object_array_value", b"object_array_value", "scalar_value", b"scalar_value", "string_value", b"string_value", "tensor_value", b"tensor_value", "tuple_value", b"tuple_value"]) -> None: ...
@@ -170,9 +170,13 @@ class Scalar(google.protobuf.message.Message):
     DTYPE_FIELD_NUMBER: builtins.int
     DATA_FIELD_NUMBER: builtins.int
     dtype: rlmesh_proto.spaces.v1.dtype_pb2.DType.ValueType
-    """The type of the element."""
+    """Required.
+    The type of the element.
+    """
     data: builtins.bytes
-    """One element, little-endian."""
+    """Required.
+    One element, little-endian.
+    """
     def __init__(
         self,
         *,
@@ -193,9 +197,13 @@ class Tensor(google.protobuf.message.Message):
     SHAPE_FIELD_NUMBER: builtins.int
     DATA_FIELD_NUMBER: builtins.int
     dtype: rlmesh_proto.spaces.v1.dtype_pb2.DType.ValueType
-    """The type of the elements."""
+    """Required.
+    The type of the elements.
+    """
     data: builtins.bytes
-    """product(shape) elements in C order, little-endian."""
+    """Required if there is an element.
+    product(shape) elements in C order, little-endian.
+    """
     @property
     def shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Extent of each dimension; empty: 0-dimensional, one element."""
@@ -225,7 +233,9 @@ class ObjectArray(google.protobuf.message.Message):
 
     @property
     def elements(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___DynamicValue]:
-        """product(shape) values in C order."""
+        """Required if there is an element.
+        product(shape) values in C order.
+        """
 
     def __init__(
         self,
@@ -238,7 +248,7 @@ class ObjectArray(google.protobuf.message.Message):
 global___ObjectArray = ObjectArray
 
 @typing.final
-class List(google.protobuf.message.Message):
+class DynamicList(google.protobuf.message.Message):
     """Values in order."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -255,10 +265,10 @@ class List(google.protobuf.message.Message):
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["elements", b"elements"]) -> None: ...
 
-global___List = List
+global___DynamicList = DynamicList
 
 @typing.final
-class Map(google.protobuf.message.Message):
+class DynamicMap(google.protobuf.message.Message):
     """Entries with distinct keys, in order."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -275,11 +285,11 @@ class Map(google.protobuf.message.Message):
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["entries", b"entries"]) -> None: ...
 
-global___Map = Map
+global___DynamicMap = DynamicMap
 
 @typing.final
 class MapEntry(google.protobuf.message.Message):
-    """One entry of a Map."""
+    """One entry of a DynamicMap."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -294,7 +304,9 @@ class MapEntry(google.protobuf.message.Message):
 
     @property
     def value(self) -> global___DynamicValue:
-        """The value under the key."""
+        """Required.
+        The value under the key.
+        """
 
     def __init__(
         self,

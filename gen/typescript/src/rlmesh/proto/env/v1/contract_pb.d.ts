@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Map } from "../../spaces/v1/value_pb.js";
+import type { DynamicMap } from "../../spaces/v1/value_pb.js";
 import type { Space } from "../../spaces/v1/space_pb.js";
 import type { EnvTags, ValueRange } from "../../adapters/v1/tags_pb.js";
 
@@ -77,9 +77,9 @@ export declare type Registration = Message<"rlmesh.proto.env.v1.Registration"> &
   /**
    * Arguments the environment was made with, as far as they can be written.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map kwargs = 4;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap kwargs = 4;
    */
-  kwargs?: Map | undefined;
+  kwargs?: DynamicMap | undefined;
 };
 
 /**
@@ -96,6 +96,7 @@ export declare const RegistrationSchema: GenMessage<Registration>;
  */
 export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   /**
+   * Required.
    * Registered id ("CartPole-v1"), else the name of the environment's class.
    *
    * @generated from field: string id = 1;
@@ -110,6 +111,7 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   specVersion: string;
 
   /**
+   * Required.
    * Space of one observation (of one lane, for a vector).
    *
    * @generated from field: rlmesh.proto.spaces.v1.Space observation_space = 3;
@@ -117,6 +119,7 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   observationSpace?: Space | undefined;
 
   /**
+   * Required.
    * Space of one action (of one lane, for a vector).
    *
    * @generated from field: rlmesh.proto.spaces.v1.Space action_space = 4;
@@ -124,6 +127,7 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   actionSpace?: Space | undefined;
 
   /**
+   * Required.
    * Number of lanes; 1 where `vector` is false.
    *
    * @generated from field: uint32 num_envs = 5;
@@ -154,9 +158,9 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   /**
    * The environment's metadata, less what this message says elsewhere.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map metadata = 9;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap metadata = 9;
    */
-  metadata?: Map | undefined;
+  metadata?: DynamicMap | undefined;
 
   /**
    * What the leaves of its spaces mean. Absent: not said.
@@ -181,6 +185,8 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
 
   /**
    * Interval of one step's reward. Absent: not said.
+   *
+   * Numbers 14 to 16 are kept for the additions of CONTRACT.md, section 22.
    *
    * @generated from field: rlmesh.proto.adapters.v1.ValueRange reward_range = 13;
    */

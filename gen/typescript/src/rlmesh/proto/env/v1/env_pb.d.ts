@@ -4,10 +4,10 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { OpenRequest, PeerInfo, SessionTerms, TransportOffer } from "./handshake_pb.js";
+import type { OpenHeader, PeerInfo, SessionTerms, TransportOffer } from "../../session/v1/handshake_pb.js";
 import type { EnvContract } from "./contract_pb.js";
-import type { Error } from "./error_pb.js";
-import type { DynamicValue, List, Map, Value } from "../../spaces/v1/value_pb.js";
+import type { Failure } from "../../session/v1/error_pb.js";
+import type { DynamicList, DynamicMap, DynamicValue, Value } from "../../spaces/v1/value_pb.js";
 
 /**
  * Describes the file rlmesh/proto/env/v1/env.proto.
@@ -23,7 +23,7 @@ export declare type DescribeRequest = Message<"rlmesh.proto.env.v1.DescribeReque
   /**
    * Who asks.
    *
-   * @generated from field: rlmesh.proto.env.v1.PeerInfo client = 1;
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo client = 1;
    */
   client?: PeerInfo | undefined;
 };
@@ -41,13 +41,15 @@ export declare const DescribeRequestSchema: GenMessage<DescribeRequest>;
  */
 export declare type DescribeResponse = Message<"rlmesh.proto.env.v1.DescribeResponse"> & {
   /**
+   * Required.
    * Who answers.
    *
-   * @generated from field: rlmesh.proto.env.v1.PeerInfo server = 1;
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
    */
   server?: PeerInfo | undefined;
 
   /**
+   * Required.
    * The contract of every session of this server.
    *
    * @generated from field: rlmesh.proto.env.v1.EnvContract contract = 2;
@@ -55,9 +57,10 @@ export declare type DescribeResponse = Message<"rlmesh.proto.env.v1.DescribeResp
   contract?: EnvContract | undefined;
 
   /**
+   * Required.
    * What the server promises to sessions.
    *
-   * @generated from field: rlmesh.proto.env.v1.SessionTerms terms = 3;
+   * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 3;
    */
   terms?: SessionTerms | undefined;
 };
@@ -109,20 +112,11 @@ export declare const ShutdownResponseSchema: GenMessage<ShutdownResponse>;
  */
 export declare type SessionRequest = Message<"rlmesh.proto.env.v1.SessionRequest"> & {
   /**
-   * 0 for OpenRequest; then 1, 2, ... without a gap over all connections of the session.
+   * 0 for `open`; then 1, 2, ... without a gap over all connections of the session.
    *
    * @generated from field: uint64 sequence = 1;
    */
   sequence: bigint;
-
-  /**
-   * How long the client is going to wait for the answer, in milliseconds, counted from when the
-   * server receives the request. Advice: a call that has begun is never cut off because of it.
-   * Absent: no limit.
-   *
-   * @generated from field: optional uint32 timeout_ms = 2;
-   */
-  timeoutMs?: number | undefined;
 
   /**
    * What is asked. Absent, or unknown to the server: answered with ERROR_CODE_UNSUPPORTED.
@@ -133,9 +127,9 @@ export declare type SessionRequest = Message<"rlmesh.proto.env.v1.SessionRequest
     /**
      * Opens or resumes the session.
      *
-     * @generated from field: rlmesh.proto.env.v1.OpenRequest open = 3;
+     * @generated from field: rlmesh.proto.session.v1.OpenHeader open = 3;
      */
-    value: OpenRequest;
+    value: OpenHeader;
     case: "open";
   } | {
     /**
@@ -203,7 +197,7 @@ export declare type SessionRequest = Message<"rlmesh.proto.env.v1.SessionRequest
     case: "close";
   } | {
     /**
-     * Asks what is served, as the first request of a frames connection, in place of OpenRequest.
+     * Asks what is served, as the first request of a frames connection, in place of `open`.
      *
      * @generated from field: rlmesh.proto.env.v1.DescribeRequest describe = 15;
      */
@@ -247,13 +241,13 @@ export declare type SessionResponse = Message<"rlmesh.proto.env.v1.SessionRespon
     /**
      * There is no other answer.
      *
-     * @generated from field: rlmesh.proto.env.v1.Error error = 3;
+     * @generated from field: rlmesh.proto.session.v1.Failure error = 3;
      */
-    value: Error;
+    value: Failure;
     case: "error";
   } | {
     /**
-     * Answers OpenRequest.
+     * Answers `open`.
      *
      * @generated from field: rlmesh.proto.env.v1.OpenResponse open = 4;
      */
@@ -347,13 +341,15 @@ export declare const SessionResponseSchema: GenMessage<SessionResponse>;
  */
 export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> & {
   /**
+   * Required.
    * Who answers.
    *
-   * @generated from field: rlmesh.proto.env.v1.PeerInfo server = 1;
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
    */
   server?: PeerInfo | undefined;
 
   /**
+   * Required.
    * Names the session; no secret.
    *
    * @generated from field: string session_id = 2;
@@ -369,6 +365,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> &
   resumeKey: Uint8Array;
 
   /**
+   * Required if the session is new.
    * The contract, of a new session. Absent when a session is resumed: it has not changed.
    *
    * @generated from field: rlmesh.proto.env.v1.EnvContract contract = 4;
@@ -376,9 +373,10 @@ export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> &
   contract?: EnvContract | undefined;
 
   /**
+   * Required.
    * What the server promises to the session.
    *
-   * @generated from field: rlmesh.proto.env.v1.SessionTerms terms = 5;
+   * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 5;
    */
   terms?: SessionTerms | undefined;
 
@@ -393,7 +391,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> &
    * Other transports that the session may move to. A client ignores an offer of a kind that it does
    * not know or has not listed in its capabilities.
    *
-   * @generated from field: repeated rlmesh.proto.env.v1.TransportOffer offers = 7;
+   * @generated from field: repeated rlmesh.proto.session.v1.TransportOffer offers = 7;
    */
   offers: TransportOffer[];
 };
@@ -455,9 +453,9 @@ export declare type ResetRequest = Message<"rlmesh.proto.env.v1.ResetRequest"> &
   /**
    * The environment's reset options. Absent: none given, which is not the same as an empty map.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map options = 3;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap options = 3;
    */
-  options?: Map | undefined;
+  options?: DynamicMap | undefined;
 
   /**
    * Vector with autoreset DISABLED: one byte a lane, 1 where the lane is reset. Empty: every lane.
@@ -465,6 +463,13 @@ export declare type ResetRequest = Message<"rlmesh.proto.env.v1.ResetRequest"> &
    * @generated from field: bytes lane_mask = 4;
    */
   laneMask: Uint8Array;
+
+  /**
+   * The client's name for the episode that begins (in every lane that is reset), for logs. Empty: none.
+   *
+   * @generated from field: string episode_id = 5;
+   */
+  episodeId: string;
 };
 
 /**
@@ -480,6 +485,7 @@ export declare const ResetRequestSchema: GenMessage<ResetRequest>;
  */
 export declare type ResetResponse = Message<"rlmesh.proto.env.v1.ResetResponse"> & {
   /**
+   * Required.
    * The first observation (a batch, for a vector; lanes that were not reset give their last one).
    *
    * @generated from field: rlmesh.proto.spaces.v1.Value observation = 1;
@@ -489,9 +495,18 @@ export declare type ResetResponse = Message<"rlmesh.proto.env.v1.ResetResponse">
   /**
    * The environment's info. Absent: empty.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map info = 2;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap info = 2;
    */
-  info?: Map | undefined;
+  info?: DynamicMap | undefined;
+
+  /**
+   * Time of the simulation at the observation, in seconds. Absent: not stated.
+   *
+   * Number 4 is kept for the additions of CONTRACT.md, section 22.
+   *
+   * @generated from field: optional double sim_time = 3;
+   */
+  simTime?: number | undefined;
 };
 
 /**
@@ -507,7 +522,10 @@ export declare const ResetResponseSchema: GenMessage<ResetResponse>;
  */
 export declare type StepRequest = Message<"rlmesh.proto.env.v1.StepRequest"> & {
   /**
+   * Required.
    * The action (a batch, for a vector).
+   *
+   * Number 2 is kept for the additions of CONTRACT.md, section 22.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Value action = 1;
    */
@@ -527,6 +545,7 @@ export declare const StepRequestSchema: GenMessage<StepRequest>;
  */
 export declare type StepResponse = Message<"rlmesh.proto.env.v1.StepResponse"> & {
   /**
+   * Required unless it is one of several steps and not the last, see StepManyResponse.
    * The next observation (a batch, for a vector).
    *
    * @generated from field: rlmesh.proto.spaces.v1.Value observation = 1;
@@ -557,9 +576,9 @@ export declare type StepResponse = Message<"rlmesh.proto.env.v1.StepResponse"> &
   /**
    * The environment's info. Absent: empty.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map info = 5;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap info = 5;
    */
-  info?: Map | undefined;
+  info?: DynamicMap | undefined;
 
   /**
    * Vector: rewards and flags of the lanes.
@@ -574,6 +593,15 @@ export declare type StepResponse = Message<"rlmesh.proto.env.v1.StepResponse"> &
    * @generated from field: rlmesh.proto.env.v1.FinalObservations final_observations = 7;
    */
   finalObservations?: FinalObservations | undefined;
+
+  /**
+   * Time of the simulation at the observation, in seconds. Absent: not stated.
+   *
+   * Numbers 9 and 10 are kept for the additions of CONTRACT.md, section 22.
+   *
+   * @generated from field: optional double sim_time = 8;
+   */
+  simTime?: number | undefined;
 };
 
 /**
@@ -589,6 +617,7 @@ export declare const StepResponseSchema: GenMessage<StepResponse>;
  */
 export declare type LaneOutcomes = Message<"rlmesh.proto.env.v1.LaneOutcomes"> & {
   /**
+   * Required.
    * One float64 a lane, little-endian.
    *
    * @generated from field: bytes rewards = 1;
@@ -596,6 +625,7 @@ export declare type LaneOutcomes = Message<"rlmesh.proto.env.v1.LaneOutcomes"> &
   rewards: Uint8Array;
 
   /**
+   * Required.
    * One byte a lane: 1 where the task's own end was reached.
    *
    * @generated from field: bytes terminated = 2;
@@ -603,6 +633,7 @@ export declare type LaneOutcomes = Message<"rlmesh.proto.env.v1.LaneOutcomes"> &
   terminated: Uint8Array;
 
   /**
+   * Required.
    * One byte a lane: 1 where the episode was cut for another reason.
    *
    * @generated from field: bytes truncated = 3;
@@ -623,6 +654,7 @@ export declare const LaneOutcomesSchema: GenMessage<LaneOutcomes>;
  */
 export declare type FinalObservations = Message<"rlmesh.proto.env.v1.FinalObservations"> & {
   /**
+   * Required.
    * One byte a lane: 1 where the lane has one.
    *
    * @generated from field: bytes mask = 1;
@@ -630,6 +662,7 @@ export declare type FinalObservations = Message<"rlmesh.proto.env.v1.FinalObserv
   mask: Uint8Array;
 
   /**
+   * Required.
    * A batch of as many values as `mask` has ones, in the order of the lanes.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Value observations = 2;
@@ -651,6 +684,7 @@ export declare const FinalObservationsSchema: GenMessage<FinalObservations>;
  */
 export declare type StepManyRequest = Message<"rlmesh.proto.env.v1.StepManyRequest"> & {
   /**
+   * Required.
    * The actions in order: a batch of K (a batch of K * num_envs, action-major, for a vector).
    *
    * @generated from field: rlmesh.proto.spaces.v1.Value actions = 1;
@@ -658,6 +692,7 @@ export declare type StepManyRequest = Message<"rlmesh.proto.env.v1.StepManyReque
   actions?: Value | undefined;
 
   /**
+   * Required.
    * How many actions there are.
    *
    * @generated from field: uint32 count = 2;
@@ -695,9 +730,9 @@ export declare type StepManyResponse = Message<"rlmesh.proto.env.v1.StepManyResp
   /**
    * The step after the last result failed with this error. Absent: none failed.
    *
-   * @generated from field: rlmesh.proto.env.v1.Error error = 2;
+   * @generated from field: rlmesh.proto.session.v1.Failure error = 2;
    */
-  error?: Error | undefined;
+  error?: Failure | undefined;
 };
 
 /**
@@ -733,6 +768,7 @@ export declare const RenderRequestSchema: GenMessage<RenderRequest>;
  */
 export declare type RenderResponse = Message<"rlmesh.proto.env.v1.RenderResponse"> & {
   /**
+   * Required.
    * What the environment's render() returned: a tensor (height, width, 3) of uint8 for
    * "rgb_array", text for "ansi", a list or tuple of such, null for "human".
    *
@@ -754,6 +790,7 @@ export declare const RenderResponseSchema: GenMessage<RenderResponse>;
  */
 export declare type CallRequest = Message<"rlmesh.proto.env.v1.CallRequest"> & {
   /**
+   * Required.
    * Name of the method.
    *
    * @generated from field: string name = 1;
@@ -763,16 +800,16 @@ export declare type CallRequest = Message<"rlmesh.proto.env.v1.CallRequest"> & {
   /**
    * Positional arguments.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.List args = 2;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicList args = 2;
    */
-  args?: List | undefined;
+  args?: DynamicList | undefined;
 
   /**
    * Keyword arguments; string keys only.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map kwargs = 3;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap kwargs = 3;
    */
-  kwargs?: Map | undefined;
+  kwargs?: DynamicMap | undefined;
 };
 
 /**
@@ -788,6 +825,7 @@ export declare const CallRequestSchema: GenMessage<CallRequest>;
  */
 export declare type CallResponse = Message<"rlmesh.proto.env.v1.CallResponse"> & {
   /**
+   * Required.
    * The result (a tuple with one result a lane, for a vector).
    *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicValue result = 1;
@@ -808,6 +846,7 @@ export declare const CallResponseSchema: GenMessage<CallResponse>;
  */
 export declare type GetAttributeRequest = Message<"rlmesh.proto.env.v1.GetAttributeRequest"> & {
   /**
+   * Required.
    * Name of the attribute.
    *
    * @generated from field: string name = 1;
@@ -828,6 +867,7 @@ export declare const GetAttributeRequestSchema: GenMessage<GetAttributeRequest>;
  */
 export declare type GetAttributeResponse = Message<"rlmesh.proto.env.v1.GetAttributeResponse"> & {
   /**
+   * Required unless `callable` is set.
    * Its value (a tuple with one value a lane, for a vector). Absent where `callable` is set.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicValue value = 1;
@@ -855,6 +895,7 @@ export declare const GetAttributeResponseSchema: GenMessage<GetAttributeResponse
  */
 export declare type SetAttributeRequest = Message<"rlmesh.proto.env.v1.SetAttributeRequest"> & {
   /**
+   * Required.
    * Name of the attribute.
    *
    * @generated from field: string name = 1;
@@ -862,6 +903,7 @@ export declare type SetAttributeRequest = Message<"rlmesh.proto.env.v1.SetAttrib
   name: string;
 
   /**
+   * Required.
    * Its new value. For a vector, a list or tuple with one value a lane, or one value for all.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicValue value = 2;
@@ -935,7 +977,7 @@ export declare const EnvService: GenService<{
   },
   /**
    * One session: requests in order, each answered once, in order. The first request of the stream
-   * is OpenRequest.
+   * is `open`.
    *
    * @generated from rpc rlmesh.proto.env.v1.EnvService.Session
    */

@@ -4,8 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Error } from "../../env/v1/error_pb.js";
-import type { Map } from "../../spaces/v1/value_pb.js";
+import type { Failure } from "../../session/v1/error_pb.js";
+import type { DynamicMap } from "../../spaces/v1/value_pb.js";
 
 /**
  * Describes the file rlmesh/proto/eval/v1/result.proto.
@@ -125,16 +125,16 @@ export declare type EpisodeResult = Message<"rlmesh.proto.eval.v1.EpisodeResult"
   /**
    * Why it ended, with EPISODE_END_ERROR.
    *
-   * @generated from field: rlmesh.proto.env.v1.Error error = 10;
+   * @generated from field: rlmesh.proto.session.v1.Failure error = 10;
    */
-  error?: Error | undefined;
+  error?: Failure | undefined;
 
   /**
    * The info of its last step, where the evaluation keeps it.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map final_info = 11;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap final_info = 11;
    */
-  finalInfo?: Map | undefined;
+  finalInfo?: DynamicMap | undefined;
 
   /**
    * Unix time of its start, in seconds.
@@ -334,9 +334,9 @@ export declare type RunResult = Message<"rlmesh.proto.eval.v1.RunResult"> & {
   /**
    * Anything that the user added.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map metadata = 7;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap metadata = 7;
    */
-  metadata?: Map | undefined;
+  metadata?: DynamicMap | undefined;
 
   /**
    * Id of the environment's contract; empty where its episodes are of several. Absent: the id that

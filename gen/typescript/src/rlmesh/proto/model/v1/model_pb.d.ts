@@ -4,11 +4,11 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { OpenRequest as OpenRequest$1, PeerInfo, SessionTerms, TransportOffer } from "../../env/v1/handshake_pb.js";
+import type { OpenHeader, PeerInfo, SessionTerms, TransportOffer } from "../../session/v1/handshake_pb.js";
 import type { ModelSpec, PredictForm } from "./spec_pb.js";
-import type { Error } from "../../env/v1/error_pb.js";
+import type { Failure } from "../../session/v1/error_pb.js";
 import type { EnvContract } from "../../env/v1/contract_pb.js";
-import type { Map, Value } from "../../spaces/v1/value_pb.js";
+import type { DynamicMap, Value } from "../../spaces/v1/value_pb.js";
 
 /**
  * Describes the file rlmesh/proto/model/v1/model.proto.
@@ -24,7 +24,7 @@ export declare type DescribeRequest = Message<"rlmesh.proto.model.v1.DescribeReq
   /**
    * Who asks.
    *
-   * @generated from field: rlmesh.proto.env.v1.PeerInfo client = 1;
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo client = 1;
    */
   client?: PeerInfo | undefined;
 };
@@ -42,13 +42,15 @@ export declare const DescribeRequestSchema: GenMessage<DescribeRequest>;
  */
 export declare type DescribeResponse = Message<"rlmesh.proto.model.v1.DescribeResponse"> & {
   /**
+   * Required.
    * Who answers.
    *
-   * @generated from field: rlmesh.proto.env.v1.PeerInfo server = 1;
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
    */
   server?: PeerInfo | undefined;
 
   /**
+   * Required.
    * The model's spec.
    *
    * @generated from field: rlmesh.proto.model.v1.ModelSpec spec = 2;
@@ -56,9 +58,10 @@ export declare type DescribeResponse = Message<"rlmesh.proto.model.v1.DescribeRe
   spec?: ModelSpec | undefined;
 
   /**
+   * Required.
    * What the server promises to sessions.
    *
-   * @generated from field: rlmesh.proto.env.v1.SessionTerms terms = 3;
+   * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 3;
    */
   terms?: SessionTerms | undefined;
 };
@@ -110,19 +113,11 @@ export declare const ShutdownResponseSchema: GenMessage<ShutdownResponse>;
  */
 export declare type SessionRequest = Message<"rlmesh.proto.model.v1.SessionRequest"> & {
   /**
-   * 0 for OpenRequest; then 1, 2, ... without a gap over all connections of the session.
+   * 0 for `open`; then 1, 2, ... without a gap over all connections of the session.
    *
    * @generated from field: uint64 sequence = 1;
    */
   sequence: bigint;
-
-  /**
-   * How long the client is going to wait for the answer, in milliseconds. Advice, as for an
-   * environment. Absent: no limit.
-   *
-   * @generated from field: optional uint32 timeout_ms = 2;
-   */
-  timeoutMs?: number | undefined;
 
   /**
    * What is asked. Absent, or unknown to the server: answered with ERROR_CODE_UNSUPPORTED.
@@ -171,7 +166,7 @@ export declare type SessionRequest = Message<"rlmesh.proto.model.v1.SessionReque
     case: "close";
   } | {
     /**
-     * Asks what is served, as the first request of a frames connection, in place of OpenRequest.
+     * Asks what is served, as the first request of a frames connection, in place of `open`.
      *
      * @generated from field: rlmesh.proto.model.v1.DescribeRequest describe = 15;
      */
@@ -215,13 +210,13 @@ export declare type SessionResponse = Message<"rlmesh.proto.model.v1.SessionResp
     /**
      * There is no other answer.
      *
-     * @generated from field: rlmesh.proto.env.v1.Error error = 3;
+     * @generated from field: rlmesh.proto.session.v1.Failure error = 3;
      */
-    value: Error;
+    value: Failure;
     case: "error";
   } | {
     /**
-     * Answers OpenRequest.
+     * Answers `open`.
      *
      * @generated from field: rlmesh.proto.model.v1.OpenResponse open = 4;
      */
@@ -283,13 +278,15 @@ export declare const SessionResponseSchema: GenMessage<SessionResponse>;
  */
 export declare type OpenRequest = Message<"rlmesh.proto.model.v1.OpenRequest"> & {
   /**
-   * Version, capabilities and resumption, as for an environment.
+   * Required.
+   * Version, capabilities and resumption: what an environment's `open` has too.
    *
-   * @generated from field: rlmesh.proto.env.v1.OpenRequest handshake = 1;
+   * @generated from field: rlmesh.proto.session.v1.OpenHeader header = 1;
    */
-  handshake?: OpenRequest$1 | undefined;
+  header?: OpenHeader | undefined;
 
   /**
+   * Required if the session is new.
    * Contract of the environment whose observations are going to come: it gives the spaces that
    * direct the values of the session and the tags that the adapter is resolved from.
    *
@@ -311,13 +308,15 @@ export declare const OpenRequestSchema: GenMessage<OpenRequest>;
  */
 export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse"> & {
   /**
+   * Required.
    * Who answers.
    *
-   * @generated from field: rlmesh.proto.env.v1.PeerInfo server = 1;
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
    */
   server?: PeerInfo | undefined;
 
   /**
+   * Required.
    * Names the session; no secret.
    *
    * @generated from field: string session_id = 2;
@@ -332,6 +331,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse">
   resumeKey: Uint8Array;
 
   /**
+   * Required if the session is new.
    * The model's spec. Absent when a session is resumed.
    *
    * @generated from field: rlmesh.proto.model.v1.ModelSpec spec = 4;
@@ -339,9 +339,10 @@ export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse">
   spec?: ModelSpec | undefined;
 
   /**
+   * Required.
    * What the server promises to the session.
    *
-   * @generated from field: rlmesh.proto.env.v1.SessionTerms terms = 5;
+   * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 5;
    */
   terms?: SessionTerms | undefined;
 
@@ -355,7 +356,7 @@ export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse">
   /**
    * Other transports that the session may move to, as for an environment.
    *
-   * @generated from field: repeated rlmesh.proto.env.v1.TransportOffer offers = 7;
+   * @generated from field: repeated rlmesh.proto.session.v1.TransportOffer offers = 7;
    */
   offers: TransportOffer[];
 };
@@ -428,6 +429,7 @@ export declare const StartEpisodeResponseSchema: GenMessage<StartEpisodeResponse
  */
 export declare type PredictRequest = Message<"rlmesh.proto.model.v1.PredictRequest"> & {
   /**
+   * Required.
    * In which form the answer is wanted; PREDICT_FORM_SINGLE or PREDICT_FORM_CHUNK for one lane,
    * the batch forms for several.
    *
@@ -436,6 +438,7 @@ export declare type PredictRequest = Message<"rlmesh.proto.model.v1.PredictReque
   form: PredictForm;
 
   /**
+   * Required.
    * The lanes that the observations are of; one for the forms of one observation.
    *
    * @generated from field: repeated uint32 lanes = 2;
@@ -443,6 +446,7 @@ export declare type PredictRequest = Message<"rlmesh.proto.model.v1.PredictReque
   lanes: number[];
 
   /**
+   * Required.
    * The observation, or a batch of as many as there are lanes, of the contract's observation
    * space.
    *
@@ -494,6 +498,7 @@ export declare const PredictRequestSchema: GenMessage<PredictRequest>;
  */
 export declare type PredictResponse = Message<"rlmesh.proto.model.v1.PredictResponse"> & {
   /**
+   * Required.
    * PREDICT_FORM_SINGLE: one value. PREDICT_FORM_BATCH: a batch of one a lane.
    * PREDICT_FORM_CHUNK: a batch of chunk_length. PREDICT_FORM_CHUNK_BATCH: a batch of
    * lanes * chunk_length, lane-major. All of the contract's action space.
@@ -512,9 +517,9 @@ export declare type PredictResponse = Message<"rlmesh.proto.model.v1.PredictResp
   /**
    * What else the model says of the prediction. Absent: nothing.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map info = 3;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap info = 3;
    */
-  info?: Map | undefined;
+  info?: DynamicMap | undefined;
 };
 
 /**
@@ -603,7 +608,7 @@ export declare const ModelService: GenService<{
   },
   /**
    * One session: the model's use by one evaluator. Requests in order, each answered once, in
-   * order. The first request of the stream is OpenRequest.
+   * order. The first request of the stream is `open`.
    *
    * @generated from rpc rlmesh.proto.model.v1.ModelService.Session
    */

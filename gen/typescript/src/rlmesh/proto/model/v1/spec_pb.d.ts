@@ -7,7 +7,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Feature } from "../../adapters/v1/tags_pb.js";
 import type { DType } from "../../spaces/v1/dtype_pb.js";
 import type { Space } from "../../spaces/v1/space_pb.js";
-import type { Map } from "../../spaces/v1/value_pb.js";
+import type { DynamicMap } from "../../spaces/v1/value_pb.js";
 
 /**
  * Describes the file rlmesh/proto/model/v1/spec.proto.
@@ -22,6 +22,7 @@ export declare const file_rlmesh_proto_model_v1_spec: GenFile;
  */
 export declare type Normalization = Message<"rlmesh.proto.model.v1.Normalization"> & {
   /**
+   * Required.
    * Exactly one is set.
    *
    * @generated from oneof rlmesh.proto.model.v1.Normalization.form
@@ -58,6 +59,7 @@ export declare const NormalizationSchema: GenMessage<Normalization>;
  */
 export declare type MeanStd = Message<"rlmesh.proto.model.v1.MeanStd"> & {
   /**
+   * Required.
    * Mean.
    *
    * @generated from field: repeated double mean = 1;
@@ -65,6 +67,7 @@ export declare type MeanStd = Message<"rlmesh.proto.model.v1.MeanStd"> & {
   mean: number[];
 
   /**
+   * Required.
    * Standard deviation, all above 0.
    *
    * @generated from field: repeated double std = 2;
@@ -85,6 +88,7 @@ export declare const MeanStdSchema: GenMessage<MeanStd>;
  */
 export declare type MinMax = Message<"rlmesh.proto.model.v1.MinMax"> & {
   /**
+   * Required.
    * The value that becomes -1.
    *
    * @generated from field: repeated double low = 1;
@@ -92,6 +96,7 @@ export declare type MinMax = Message<"rlmesh.proto.model.v1.MinMax"> & {
   low: number[];
 
   /**
+   * Required.
    * The value that becomes 1, above `low`.
    *
    * @generated from field: repeated double high = 2;
@@ -274,6 +279,7 @@ export declare type ModelSpec = Message<"rlmesh.proto.model.v1.ModelSpec"> & {
   outputs: ModelOutput[];
 
   /**
+   * Required.
    * The forms it can be asked in; at least one.
    *
    * @generated from field: repeated rlmesh.proto.model.v1.PredictForm predict_forms = 5;
@@ -312,9 +318,9 @@ export declare type ModelSpec = Message<"rlmesh.proto.model.v1.ModelSpec"> & {
   /**
    * Anything else worth publishing: training run, license, checkpoint.
    *
-   * @generated from field: rlmesh.proto.spaces.v1.Map metadata = 10;
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap metadata = 10;
    */
-  metadata?: Map | undefined;
+  metadata?: DynamicMap | undefined;
 
   /**
    * Predictions depend on earlier observations of the same episode, not only on those of a history.

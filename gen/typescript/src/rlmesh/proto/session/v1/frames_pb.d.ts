@@ -18,6 +18,7 @@ export declare const file_rlmesh_proto_session_v1_frames: GenFile;
  */
 export declare type FramesHello = Message<"rlmesh.proto.session.v1.FramesHello"> & {
   /**
+   * Required.
    * Full name of the service that the client wants ("rlmesh.proto.env.v1.EnvService").
    *
    * @generated from field: string service = 1;

@@ -22,6 +22,7 @@ export declare const file_rlmesh_proto_spaces_v1_space: GenFile;
  */
 export declare type Space = Message<"rlmesh.proto.spaces.v1.Space"> & {
   /**
+   * Required.
    * The family of the space. Exactly one is set.
    *
    * @generated from oneof rlmesh.proto.spaces.v1.Space.kind
@@ -122,6 +123,7 @@ export declare const SpaceSchema: GenMessage<Space>;
  */
 export declare type Box = Message<"rlmesh.proto.spaces.v1.Box"> & {
   /**
+   * Required.
    * Element type of values and of both bounds. Any DType.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DType dtype = 1;
@@ -136,6 +138,7 @@ export declare type Box = Message<"rlmesh.proto.spaces.v1.Box"> & {
   shape: bigint[];
 
   /**
+   * Required.
    * Inclusive lower bound. Where a float element is -inf, the element is unbounded below; where an
    * integer element is, `low.unbounded` says so.
    *
@@ -144,6 +147,7 @@ export declare type Box = Message<"rlmesh.proto.spaces.v1.Box"> & {
   low?: Bounds | undefined;
 
   /**
+   * Required.
    * Inclusive upper bound, nowhere below `low`. Where a float element is +inf, it is unbounded above;
    * where an integer element is, `high.unbounded` says so.
    *
@@ -165,6 +169,7 @@ export declare const BoxSchema: GenMessage<Box>;
  */
 export declare type Bounds = Message<"rlmesh.proto.spaces.v1.Bounds"> & {
   /**
+   * Required.
    * Exactly one is set. A writer uses `uniform` where all elements have the same bits and there is
    * at least one element, else `elementwise`; a reader accepts both for any box.
    *
@@ -212,6 +217,7 @@ export declare const BoundsSchema: GenMessage<Bounds>;
  */
 export declare type Discrete = Message<"rlmesh.proto.spaces.v1.Discrete"> & {
   /**
+   * Required.
    * Integer type of the value: D_TYPE_INT8 to D_TYPE_UINT64.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DType dtype = 1;
@@ -219,6 +225,7 @@ export declare type Discrete = Message<"rlmesh.proto.spaces.v1.Discrete"> & {
   dtype: DType;
 
   /**
+   * Required.
    * Number of elements, at least 1. start + n - 1 must be representable in `dtype`.
    *
    * @generated from field: uint64 n = 2;
@@ -246,6 +253,7 @@ export declare const DiscreteSchema: GenMessage<Discrete>;
  */
 export declare type MultiBinary = Message<"rlmesh.proto.spaces.v1.MultiBinary"> & {
   /**
+   * Required.
    * Extent of each dimension; at least one dimension.
    *
    * @generated from field: repeated uint64 shape = 1;
@@ -275,6 +283,7 @@ export declare const MultiBinarySchema: GenMessage<MultiBinary>;
  */
 export declare type MultiDiscrete = Message<"rlmesh.proto.spaces.v1.MultiDiscrete"> & {
   /**
+   * Required.
    * Integer type of the values, of `nvec` and of `start`: D_TYPE_INT8 to D_TYPE_UINT64.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DType dtype = 1;
@@ -289,6 +298,7 @@ export declare type MultiDiscrete = Message<"rlmesh.proto.spaces.v1.MultiDiscret
   shape: bigint[];
 
   /**
+   * Required if there is an element.
    * Number of choices of each element, all at least 1: a slab of `shape` in `dtype`, C order.
    *
    * @generated from field: bytes nvec = 3;
@@ -331,6 +341,7 @@ export declare type Text = Message<"rlmesh.proto.spaces.v1.Text"> & {
   maxLength: number;
 
   /**
+   * Required.
    * Every allowed character once, in the order that the space was declared with (a sampler draws
    * by index, so the order is part of the space). Never empty.
    *
@@ -381,6 +392,7 @@ export declare const DictSchema: GenMessage<Dict>;
  */
 export declare type DictEntry = Message<"rlmesh.proto.spaces.v1.DictEntry"> & {
   /**
+   * Required.
    * The key, distinct within its Dict. Exactly one is set; the string "1" and the integer 1 are
    * two keys.
    *
@@ -405,6 +417,7 @@ export declare type DictEntry = Message<"rlmesh.proto.spaces.v1.DictEntry"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Required.
    * The sub-space under the key.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Space space = 3;
@@ -445,6 +458,7 @@ export declare const TupleSchema: GenMessage<Tuple>;
  */
 export declare type Sequence = Message<"rlmesh.proto.spaces.v1.Sequence"> & {
   /**
+   * Required.
    * The space of each element.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Space space = 1;
@@ -473,6 +487,7 @@ export declare const SequenceSchema: GenMessage<Sequence>;
  */
 export declare type Graph = Message<"rlmesh.proto.spaces.v1.Graph"> & {
   /**
+   * Required.
    * The space of each node's features: any space that has a slab.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Space node_space = 1;
@@ -501,6 +516,7 @@ export declare const GraphSchema: GenMessage<Graph>;
  */
 export declare type OneOf = Message<"rlmesh.proto.spaces.v1.OneOf"> & {
   /**
+   * Required.
    * The alternatives, at least one. They may be equal to each other.
    *
    * @generated from field: repeated rlmesh.proto.spaces.v1.Space spaces = 1;

@@ -70,6 +70,7 @@ export declare const ValueSchema: GenMessage<Value>;
  */
 export declare type DynamicValue = Message<"rlmesh.proto.spaces.v1.DynamicValue"> & {
   /**
+   * Required.
    * What the value is. Absent (or a kind that the receiver does not know): malformed.
    *
    * @generated from oneof rlmesh.proto.spaces.v1.DynamicValue.kind
@@ -158,25 +159,25 @@ export declare type DynamicValue = Message<"rlmesh.proto.spaces.v1.DynamicValue"
     /**
      * An ordered list.
      *
-     * @generated from field: rlmesh.proto.spaces.v1.List list_value = 11;
+     * @generated from field: rlmesh.proto.spaces.v1.DynamicList list_value = 11;
      */
-    value: List;
+    value: DynamicList;
     case: "listValue";
   } | {
     /**
      * An ordered tuple; like a list, but languages that tell them apart keep the difference.
      *
-     * @generated from field: rlmesh.proto.spaces.v1.List tuple_value = 12;
+     * @generated from field: rlmesh.proto.spaces.v1.DynamicList tuple_value = 12;
      */
-    value: List;
+    value: DynamicList;
     case: "tupleValue";
   } | {
     /**
      * Keys with values, in order.
      *
-     * @generated from field: rlmesh.proto.spaces.v1.Map map_value = 13;
+     * @generated from field: rlmesh.proto.spaces.v1.DynamicMap map_value = 13;
      */
-    value: Map;
+    value: DynamicMap;
     case: "mapValue";
   } | { case: undefined; value?: undefined };
 };
@@ -208,6 +209,7 @@ export declare const NullSchema: GenMessage<Null>;
  */
 export declare type Scalar = Message<"rlmesh.proto.spaces.v1.Scalar"> & {
   /**
+   * Required.
    * The type of the element.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DType dtype = 1;
@@ -215,6 +217,7 @@ export declare type Scalar = Message<"rlmesh.proto.spaces.v1.Scalar"> & {
   dtype: DType;
 
   /**
+   * Required.
    * One element, little-endian.
    *
    * @generated from field: bytes data = 2;
@@ -235,6 +238,7 @@ export declare const ScalarSchema: GenMessage<Scalar>;
  */
 export declare type Tensor = Message<"rlmesh.proto.spaces.v1.Tensor"> & {
   /**
+   * Required.
    * The type of the elements.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DType dtype = 1;
@@ -249,6 +253,7 @@ export declare type Tensor = Message<"rlmesh.proto.spaces.v1.Tensor"> & {
   shape: bigint[];
 
   /**
+   * Required if there is an element.
    * product(shape) elements in C order, little-endian.
    *
    * @generated from field: bytes data = 3;
@@ -276,6 +281,7 @@ export declare type ObjectArray = Message<"rlmesh.proto.spaces.v1.ObjectArray"> 
   shape: bigint[];
 
   /**
+   * Required if there is an element.
    * product(shape) values in C order.
    *
    * @generated from field: repeated rlmesh.proto.spaces.v1.DynamicValue elements = 2;
@@ -292,9 +298,9 @@ export declare const ObjectArraySchema: GenMessage<ObjectArray>;
 /**
  * Values in order.
  *
- * @generated from message rlmesh.proto.spaces.v1.List
+ * @generated from message rlmesh.proto.spaces.v1.DynamicList
  */
-export declare type List = Message<"rlmesh.proto.spaces.v1.List"> & {
+export declare type DynamicList = Message<"rlmesh.proto.spaces.v1.DynamicList"> & {
   /**
    * The values.
    *
@@ -304,17 +310,17 @@ export declare type List = Message<"rlmesh.proto.spaces.v1.List"> & {
 };
 
 /**
- * Describes the message rlmesh.proto.spaces.v1.List.
- * Use `create(ListSchema)` to create a new message.
+ * Describes the message rlmesh.proto.spaces.v1.DynamicList.
+ * Use `create(DynamicListSchema)` to create a new message.
  */
-export declare const ListSchema: GenMessage<List>;
+export declare const DynamicListSchema: GenMessage<DynamicList>;
 
 /**
  * Entries with distinct keys, in order.
  *
- * @generated from message rlmesh.proto.spaces.v1.Map
+ * @generated from message rlmesh.proto.spaces.v1.DynamicMap
  */
-export declare type Map = Message<"rlmesh.proto.spaces.v1.Map"> & {
+export declare type DynamicMap = Message<"rlmesh.proto.spaces.v1.DynamicMap"> & {
   /**
    * The entries. A receiver keeps their order.
    *
@@ -324,18 +330,19 @@ export declare type Map = Message<"rlmesh.proto.spaces.v1.Map"> & {
 };
 
 /**
- * Describes the message rlmesh.proto.spaces.v1.Map.
- * Use `create(MapSchema)` to create a new message.
+ * Describes the message rlmesh.proto.spaces.v1.DynamicMap.
+ * Use `create(DynamicMapSchema)` to create a new message.
  */
-export declare const MapSchema: GenMessage<Map>;
+export declare const DynamicMapSchema: GenMessage<DynamicMap>;
 
 /**
- * One entry of a Map.
+ * One entry of a DynamicMap.
  *
  * @generated from message rlmesh.proto.spaces.v1.MapEntry
  */
 export declare type MapEntry = Message<"rlmesh.proto.spaces.v1.MapEntry"> & {
   /**
+   * Required.
    * The key. Exactly one is set; a string key is always written as `name`.
    *
    * @generated from oneof rlmesh.proto.spaces.v1.MapEntry.key
@@ -359,6 +366,7 @@ export declare type MapEntry = Message<"rlmesh.proto.spaces.v1.MapEntry"> & {
   } | { case: undefined; value?: undefined };
 
   /**
+   * Required.
    * The value under the key.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicValue value = 3;

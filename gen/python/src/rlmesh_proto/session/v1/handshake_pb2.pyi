@@ -28,7 +28,7 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     CAPABILITY_UNSPECIFIED: _Capability.ValueType  # 0
     """Never sent; ignored."""
     CAPABILITY_RESUME: _Capability.ValueType  # 1
-    """The session survives a lost connection: OpenRequest.resume works."""
+    """The session survives a lost connection: OpenHeader.resume works."""
     CAPABILITY_STEP_MANY: _Capability.ValueType  # 2
     """StepManyRequest is understood."""
     CAPABILITY_ATTRIBUTES: _Capability.ValueType  # 3
@@ -38,7 +38,7 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     CAPABILITY_RENDER: _Capability.ValueType  # 5
     """RenderRequest is understood."""
     CAPABILITY_QUEUE: _Capability.ValueType  # 6
-    """OpenRequest.wait_ms is understood: a client can stand in line for a held instance."""
+    """OpenHeader.wait_ms is understood: a client can stand in line for a held instance."""
     CAPABILITY_FRAMES_UNIX: _Capability.ValueType  # 7
     """The session may be moved to length-prefixed frames on a Unix socket of the same host."""
     CAPABILITY_FRAMES_TCP: _Capability.ValueType  # 8
@@ -48,7 +48,9 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     CAPABILITY_EPISODE_STEPS: _Capability.ValueType  # 10
     """PredictRequest.steps is understood."""
     CAPABILITY_OBSERVE: _Capability.ValueType  # 11
-    """PredictRequest.observed is understood, and the model can take observations without a prediction."""
+    """PredictRequest.observed is understood, and the model can take observations without a prediction.
+    Numbers 12 to 15 are kept for the additions of CONTRACT.md, section 22.
+    """
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """A feature that not every peer of the same major version has. A peer uses a feature only where
@@ -58,7 +60,7 @@ class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
 CAPABILITY_UNSPECIFIED: Capability.ValueType  # 0
 """Never sent; ignored."""
 CAPABILITY_RESUME: Capability.ValueType  # 1
-"""The session survives a lost connection: OpenRequest.resume works."""
+"""The session survives a lost connection: OpenHeader.resume works."""
 CAPABILITY_STEP_MANY: Capability.ValueType  # 2
 """StepManyRequest is understood."""
 CAPABILITY_ATTRIBUTES: Capability.ValueType  # 3
@@ -68,7 +70,7 @@ CAPABILITY_PARTIAL_RESET: Capability.ValueType  # 4
 CAPABILITY_RENDER: Capability.ValueType  # 5
 """RenderRequest is understood."""
 CAPABILITY_QUEUE: Capability.ValueType  # 6
-"""OpenRequest.wait_ms is understood: a client can stand in line for a held instance."""
+"""OpenHeader.wait_ms is understood: a client can stand in line for a held instance."""
 CAPABILITY_FRAMES_UNIX: Capability.ValueType  # 7
 """The session may be moved to length-prefixed frames on a Unix socket of the same host."""
 CAPABILITY_FRAMES_TCP: Capability.ValueType  # 8
@@ -78,7 +80,9 @@ CAPABILITY_BATCH: Capability.ValueType  # 9
 CAPABILITY_EPISODE_STEPS: Capability.ValueType  # 10
 """PredictRequest.steps is understood."""
 CAPABILITY_OBSERVE: Capability.ValueType  # 11
-"""PredictRequest.observed is understood, and the model can take observations without a prediction."""
+"""PredictRequest.observed is understood, and the model can take observations without a prediction.
+Numbers 12 to 15 are kept for the additions of CONTRACT.md, section 22.
+"""
 global___Capability = Capability
 
 class _TransportKind:
@@ -141,8 +145,11 @@ class PeerInfo(google.protobuf.message.Message):
     CAPABILITIES_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     SOFTWARE_FIELD_NUMBER: builtins.int
+    EXTENSIONS_FIELD_NUMBER: builtins.int
     spec_version: builtins.str
-    """The spec version it was built from ("1.0.0", "1.0.0rc1")."""
+    """Required.
+    The spec version it was built from ("1.0.0", "1.0.0rc1").
+    """
     spec_digest: builtins.str
     """SHA-256 of the spec's image, in lower-case hexadecimal. For diagnosis only; the version check
     does not read it.
@@ -157,7 +164,13 @@ class PeerInfo(google.protobuf.message.Message):
 
     @property
     def software(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """Versions of the software that it runs on, by name ("python", "numpy"); may be empty (E-9)."""
+        """Versions of the software that it runs on, by name ("python", "numpy"); may be empty (E-10)."""
+
+    @property
+    def extensions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Extensions that it understands beyond this spec, by names with a domain of their author
+        ("example.com/tactile/1"). An unknown one is ignored.
+        """
 
     def __init__(
         self,
@@ -168,8 +181,9 @@ class PeerInfo(google.protobuf.message.Message):
         capabilities: collections.abc.Iterable[global___Capability.ValueType] | None = ...,
         name: builtins.str = ...,
         software: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        extensions: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "implementation", b"implementation", "name", b"name", "software", b"software", "spec_digest", b"spec_digest", "spec_version", b"spec_version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "extensions", b"extensions", "implementation", b"implementation", "name", b"name", "software", b"software", "spec_digest", b"spec_digest", "spec_version", b"spec_version"]) -> None: ...
 
 global___PeerInfo = PeerInfo
 
@@ -183,11 +197,16 @@ class Resume(google.protobuf.message.Message):
     RESUME_KEY_FIELD_NUMBER: builtins.int
     AWAITED_SEQUENCE_FIELD_NUMBER: builtins.int
     session_id: builtins.str
-    """OpenResponse.session_id of the session."""
+    """Required.
+    OpenResponse.session_id of the session.
+    """
     resume_key: builtins.bytes
-    """OpenResponse.resume_key of the session."""
+    """Required.
+    OpenResponse.resume_key of the session.
+    """
     awaited_sequence: builtins.int
-    """The sequence number of the request that the client has no answer to, or, where none is
+    """Required.
+    The sequence number of the request that the client has no answer to, or, where none is
     outstanding, of its next one. After Open it sends that request (again); a server that has
     received it before answers without applying it a second time.
     """
@@ -203,7 +222,7 @@ class Resume(google.protobuf.message.Message):
 global___Resume = Resume
 
 @typing.final
-class OpenRequest(google.protobuf.message.Message):
+class OpenHeader(google.protobuf.message.Message):
     """The first request of every connection, with sequence number 0."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -211,11 +230,18 @@ class OpenRequest(google.protobuf.message.Message):
     CLIENT_FIELD_NUMBER: builtins.int
     RESUME_FIELD_NUMBER: builtins.int
     WAIT_MS_FIELD_NUMBER: builtins.int
+    TRACEPARENT_FIELD_NUMBER: builtins.int
     wait_ms: builtins.int
     """How long to stand in line where the instance is held, in milliseconds. 0: not at all."""
+    traceparent: builtins.str
+    """Trace context of the client's call, as a W3C `traceparent`, for logs and traces. Empty: none.
+    Number 5 is kept for the additions of CONTRACT.md, section 22.
+    """
     @property
     def client(self) -> global___PeerInfo:
-        """Who opens."""
+        """Required.
+        Who opens.
+        """
 
     @property
     def resume(self) -> global___Resume:
@@ -227,11 +253,12 @@ class OpenRequest(google.protobuf.message.Message):
         client: global___PeerInfo | None = ...,
         resume: global___Resume | None = ...,
         wait_ms: builtins.int = ...,
+        traceparent: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["client", b"client", "resume", b"resume"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["client", b"client", "resume", b"resume", "wait_ms", b"wait_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["client", b"client", "resume", b"resume", "traceparent", b"traceparent", "wait_ms", b"wait_ms"]) -> None: ...
 
-global___OpenRequest = OpenRequest
+global___OpenHeader = OpenHeader
 
 @typing.final
 class SessionTerms(google.protobuf.message.Message):
@@ -249,6 +276,7 @@ class SessionTerms(google.protobuf.message.Message):
     idle_timeout_ms: builtins.int
     """How long a session may be without a request before the server ends it, in milliseconds.
     0: for ever.
+    Number 4 is kept for the additions of CONTRACT.md, section 22.
     """
     def __init__(
         self,

@@ -50,13 +50,13 @@ class _ErrorCodeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     ERROR_CODE_PERMISSION_DENIED: _ErrorCode.ValueType  # 10
     """Authenticated but not allowed, such as Shutdown where it is off."""
     ERROR_CODE_BUSY: _ErrorCode.ValueType  # 11
-    """Every instance is held by another session; see Error.holder."""
+    """Every instance is held by another session; see Failure.holder."""
     ERROR_CODE_UNKNOWN_SESSION: _ErrorCode.ValueType  # 12
     """There is no such session to resume: never was, wrong key, or its grace period is over."""
     ERROR_CODE_LIMIT_EXCEEDED: _ErrorCode.ValueType  # 13
     """A size, count or depth is over this peer's limit."""
     ERROR_CODE_NOT_EXPOSED: _ErrorCode.ValueType  # 14
-    """The name is not one that the environment exposes; see Error.choices."""
+    """The name is not one that the environment exposes; see Failure.choices."""
     ERROR_CODE_TIMEOUT: _ErrorCode.ValueType  # 15
     """The call did not end within the time that the server allows it."""
     ERROR_CODE_CRASHED: _ErrorCode.ValueType  # 16
@@ -70,7 +70,7 @@ class ErrorCode(_ErrorCode, metaclass=_ErrorCodeEnumTypeWrapper):
     """Why a request has no other answer. Both services use these codes.
 
     A receiver treats a code it does not know as ERROR_CODE_INTERNAL and keeps its number. Whether a
-    session lives on after an error is stated by Error.session_closed, never inferred from the code.
+    session lives on after an error is stated by Failure.session_closed, never inferred from the code.
     """
 
 ERROR_CODE_UNSPECIFIED: ErrorCode.ValueType  # 0
@@ -98,13 +98,13 @@ ERROR_CODE_UNAUTHENTICATED: ErrorCode.ValueType  # 9
 ERROR_CODE_PERMISSION_DENIED: ErrorCode.ValueType  # 10
 """Authenticated but not allowed, such as Shutdown where it is off."""
 ERROR_CODE_BUSY: ErrorCode.ValueType  # 11
-"""Every instance is held by another session; see Error.holder."""
+"""Every instance is held by another session; see Failure.holder."""
 ERROR_CODE_UNKNOWN_SESSION: ErrorCode.ValueType  # 12
 """There is no such session to resume: never was, wrong key, or its grace period is over."""
 ERROR_CODE_LIMIT_EXCEEDED: ErrorCode.ValueType  # 13
 """A size, count or depth is over this peer's limit."""
 ERROR_CODE_NOT_EXPOSED: ErrorCode.ValueType  # 14
-"""The name is not one that the environment exposes; see Error.choices."""
+"""The name is not one that the environment exposes; see Failure.choices."""
 ERROR_CODE_TIMEOUT: ErrorCode.ValueType  # 15
 """The call did not end within the time that the server allows it."""
 ERROR_CODE_CRASHED: ErrorCode.ValueType  # 16
@@ -116,7 +116,7 @@ ERROR_CODE_INTERNAL: ErrorCode.ValueType  # 18
 global___ErrorCode = ErrorCode
 
 @typing.final
-class Error(google.protobuf.message.Message):
+class Failure(google.protobuf.message.Message):
     """An answer that says why there is no other."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -182,7 +182,7 @@ class Error(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["_exit_code", b"_exit_code", "actual", b"actual", "choices", b"choices", "code", b"code", "exception_type", b"exception_type", "exit_code", b"exit_code", "expected", b"expected", "holder", b"holder", "message", b"message", "path", b"path", "session_closed", b"session_closed", "traceback", b"traceback"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_exit_code", b"_exit_code"]) -> typing.Literal["exit_code"] | None: ...
 
-global___Error = Error
+global___Failure = Failure
 
 @typing.final
 class SessionHolder(google.protobuf.message.Message):

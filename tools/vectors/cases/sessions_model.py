@@ -1,0 +1,146 @@
+"""Transcripts of sessions with one model, `sum`; see vectors/README.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rlmesh_proto.model.v1 import model_pb2, spec_pb2
+from rlmesh_proto.session.v1 import error_pb2, handshake_pb2
+
+from ..transcripts import (
+    KEY,
+    RESUME,
+    SESSION_ID,
+    TERMS,
+    Event,
+    Step,
+    Transcript,
+    client,
+    contract,
+    failure,
+    integers,
+    opens,
+    peer,
+    server,
+)
+
+__all__ = ["MODELS"]
+
+CAPABLE = (
+    RESUME,
+    handshake_pb2.CAPABILITY_BATCH,
+    handshake_pb2.CAPABILITY_EPISODE_STEPS,
+    handshake_pb2.CAPABILITY_OBSERVE,
+)
+E = error_pb2
+SINGLE, BATCH = spec_pb2.PREDICT_FORM_SINGLE, spec_pb2.PREDICT_FORM_BATCH
+
+
+def request(number: int, **body: Any) -> model_pb2.SessionRequest:
+    return model_pb2.SessionRequest(sequence=number, **body)
+
+
+def answer(number: int, **body: Any) -> model_pb2.SessionResponse:
+    return model_pb2.SessionResponse(sequence=number, **body)
+
+
+def opened() -> model_pb2.OpenResponse:
+    made = model_pb2.OpenResponse(server=peer(*CAPABLE), session_id=SESSION_ID, resume_key=KEY)
+    made.spec.id, made.spec.spec_version = "sum", peer().spec_version
+    made.spec.predict_forms.extend((SINGLE, BATCH))
+    made.spec.adaptation = spec_pb2.ADAPTATION_NONE
+    made.spec.stateful = True
+    made.terms.CopyFrom(TERMS)
+    return made
+
+
+def open_step() -> list[Step]:
+    route = model_pb2.OpenRequest(header=opens(), contract=contract("Count"))
+    return [client(request(0, open=route)), server(answer(0, open=opened()))]
+
+
+def start(number: int, lane: int) -> list[Step]:
+    body = model_pb2.StartEpisodeRequest(lane=lane, episode_id=f"e{lane}", seed=7)
+    started = model_pb2.StartEpisodeResponse()
+    return [
+        client(request(number, start_episode=body)),
+        server(answer(number, start_episode=started)),
+    ]
+
+
+def predict(number: int, count: int, action: int, connection: int = 1, **more: Any) -> list[Step]:
+    body = model_pb2.PredictRequest(form=SINGLE, lanes=[0], observation=integers(count), **more)
+    predicted = model_pb2.PredictResponse(actions=integers(action))
+    return [
+        client(request(number, predict=body), connection),
+        server(answer(number, predict=predicted), connection),
+    ]
+
+
+def close(number: int, connection: int = 1) -> list[Step]:
+    return [
+        client(request(number, close=model_pb2.CloseRequest()), connection),
+        server(answer(number, close=model_pb2.CloseResponse()), connection),
+        Event("ended", connection),
+    ]
+
+
+def _models() -> Iterator[Transcript]:
+    both = model_pb2.PredictRequest(
+        form=BATCH, lanes=[1, 0], observation=integers(2, 1, batch=True)
+    )
+    actions = model_pb2.PredictResponse(actions=integers(2, 2, batch=True))
+    end = model_pb2.EndEpisodeRequest(lane=0)
+    none = model_pb2.PredictRequest(form=SINGLE, lanes=[0], observation=integers(1))
+    episodes: list[Step] = [
+        *open_step(),
+        *start(1, 0),
+        *predict(2, 1, 1),
+        *start(3, 1),
+        client(request(4, predict=both)),
+        server(answer(4, predict=actions)),
+        client(request(5, end_episode=end)),
+        server(answer(5, end_episode=model_pb2.EndEpisodeResponse())),
+        client(request(6, predict=none)),
+        server(answer(6, error=failure(E.ERROR_CODE_WRONG_STATE, path="lanes"))),
+    ]
+    yield Transcript("episodes in two lanes", "sum", [*episodes, *close(7)])
+    observed: dict[str, Any] = {
+        "steps": [3],
+        "observed_counts": [2],
+        "observed": integers(1, 2, batch=True),
+    }
+    observing: list[Step] = [
+        *open_step(),
+        *start(1, 0),
+        *predict(2, 1, 1),
+        *predict(3, 1, 2, **observed),
+    ]
+    yield Transcript("observations without an action", "sum", [*observing, *close(4)])
+    header = model_pb2.OpenRequest(header=opens(2))
+    resumed = model_pb2.OpenResponse(server=peer(*CAPABLE), session_id=SESSION_ID, resume_key=KEY)
+    resumed.terms.CopyFrom(TERMS)
+    resumed.received_sequence = 2
+    lost: list[Step] = [
+        *open_step(),
+        *start(1, 0),
+        predict(2, 1, 1)[0],
+        Event("lost", 1),
+        client(request(0, open=header), 2),
+        server(answer(0, open=resumed), 2),
+        *predict(2, 1, 1, 2),
+        *predict(3, 1, 2, 2),
+    ]
+    yield Transcript("a prediction is lost, and sent again", "sum", [*lost, *close(4, 2)])
+    refused: list[Step] = [
+        client(request(0, open=model_pb2.OpenRequest(header=opens()))),
+        server(
+            answer(0, error=failure(E.ERROR_CODE_MALFORMED, session_closed=True, path="contract"))
+        ),
+        Event("ended", 1),
+    ]
+    yield Transcript("an open without a contract", "sum", refused, raw=True)
+
+
+MODELS = tuple(_models())
