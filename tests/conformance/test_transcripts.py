@@ -16,9 +16,10 @@ from rlmesh._session.server_connection import ServerConnection
 from rlmesh._transport.socket.doorkeeper import Doorkeeper
 from rlmesh._transport.socket.framing import FramesEnded
 from rlmesh._wire.contract import contract_from_wire
-from rlmesh._wire.env_codec import ENV_SERVICE, EnvWireCodec
+from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.frames_alone import describe_frame, read_description_frame, write_hello
 from rlmesh._wire.model_codec import ModelWireCodec
+from rlmesh._wire.services import ENV_SERVICE
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import NATIVE
 from rlmesh.errors import ConnectionLostError, InvalidValueError, RemoteError
@@ -239,7 +240,7 @@ def test_a_journal_is_read_and_continued_as_declared(case: Any, tmp_path: Any) -
         ]
         assert found == wanted
         whole = bytes.fromhex(journals()[0]["hex"])
-        for episode in Journal.read(_whole(tmp_path, whole))[1][len(found) :]:
+        for episode in Journal.read(_whole(tmp_path, whole))[1].episodes[len(found) :]:
             journal.append(episode)
     assert path.read_bytes() == whole
 

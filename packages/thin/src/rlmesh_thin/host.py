@@ -278,11 +278,12 @@ class Host:
         """Return a session that goes on over another connection, and what it has received (§6)."""
         awaited, key = resume.get("awaited_sequence", 0), bytes(resume.get("resume_key", b""))
         found: Optional[Session] = None
+        current = None
         with self._changed:
             for instance in self.instances:
                 session = instance.session or Session("", 1.0)
                 if session.proves(key) and session.id == resume.get("session_id"):
-                    found = session
+                    found, current = session, instance.current
             if found is None:
                 raise Fault(UNKNOWN_SESSION, "there is no such session to resume; open a new one")
             if awaited < 1 or awaited - found.received not in (0, 1):
@@ -292,6 +293,8 @@ class Host:
             self._changed.notify_all()
             if older is not None:
                 older.shut()
+                if older is not current:
+                    older.close()  # The instance's thread has not seen it.
             return found, found.received
 
 

@@ -60,6 +60,7 @@ class Instance:
     def __init__(self, servicer: Any, lock: Any, changed: Any, stopping: Any) -> None:
         self.servicer = servicer
         self.session: Optional[Session] = None
+        self.current: Any = None  # The connection that this thread answers and closes.
         self._changed = changed
         self._lock = lock
         self._stopping = stopping
@@ -90,7 +91,8 @@ class Instance:
                         self.end()
                         continue
                 elif session is not None and session.ready:
-                    return session.connection
+                    self.current = session.connection
+                    return self.current
                 self._changed.wait(left)
         return None
 
