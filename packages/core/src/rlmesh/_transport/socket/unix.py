@@ -119,6 +119,9 @@ class LocalFrameSocket(FrameSocket):
                 for level, kind, numbers in ancillary:
                     if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                         descriptors.frombytes(numbers[: len(numbers) // 4 * 4])
+                if len(descriptors) > 1:
+                    # A peer could otherwise hand over as many as the frame has bytes.
+                    raise FramesEnded(f"B-14: expected one descriptor, got {len(descriptors)}")
             if descriptors:
                 self._peer = PeerSegment(descriptors[0])
         except SegmentRefused as error:
