@@ -39,6 +39,9 @@ _UNACKNOWLEDGED_MS = 20_000
 
 _EMPTY = HEADER.pack(0)
 
+_STEP_BYTES = 1024 * 1024
+"""Memory for the first bytes of a large frame over TLS; it doubles whenever it is full."""
+
 
 class _TcpFrameSocket(FrameSocket):
     """Frames over TCP, with a pulse (B-13).
@@ -152,11 +155,13 @@ class _TlsFrameSocket(_TcpFrameSocket):
                 silent = self._still_silent(silent)
 
     def _exactly(self, size: int) -> bytes:
-        data = bytearray(size)
-        view, at, silent = memoryview(data), 0, 0.0
+        data, at, silent = bytearray(min(size, _STEP_BYTES)), 0, 0.0
         while at < size:
+            if at == len(data):
+                data += bytes(min(at, size - at))  # A length may lie, so memory follows the bytes.
             try:
-                count = self._socket.recv_into(view[at:])
+                with memoryview(data) as view, view[at:] as rest:
+                    count = self._socket.recv_into(rest)
             except TimeoutError:
                 silent = self._still_silent(silent)
                 continue
