@@ -42,7 +42,7 @@ class Connection:
     them, because no call here asks for them.
 
     Args:
-        connected: The socket, after the handshake of TLS.
+        connected: The socket; with TLS, before its handshake.
         deadline: When the first messages must have come (monotonic seconds).
     """
 
@@ -65,6 +65,11 @@ class Connection:
             for name, value in _KEEPALIVE:
                 if hasattr(socket, name):
                     connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+    def shake_hands(self) -> None:
+        """Begin TLS, if the connection has it; raise OSError if the client does not."""
+        if self._tls:
+            self._socket.do_handshake()
 
     def receive_first(self, most: int) -> bytes:
         """Return one of the first messages, of at most so many bytes.
