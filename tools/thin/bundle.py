@@ -33,7 +33,7 @@ PACKED = (
     "address", "faults", "wire", "dtypes", "slabs", "spaces", "containers", "dynamic", "convert",
     "messages", "connection", "output", "servicer",
 )  # fmt: skip
-"""The modules of the protocol: bytes, messages, connections, spaces, values, and the answers to requests."""
+"""The modules of the protocol: bytes, messages, connections, spaces, values, and answers."""
 
 INDENT = 2
 """Blanks a level in the bundle."""

@@ -46,7 +46,8 @@ def test_so_do_those_that_do_not_begin_tls() -> None:
     issue = new_authority().issue_cert("localhost")
     issue.configure_cert(context)
     ours, theirs = socket.socketpair()
-    host = Host(SimpleNamespace(), [], b"", False, "", context)  # type: ignore[arg-type]
+    listener: Any = None
+    host = Host(listener, [], b"", False, "", context)
     welcome = threading.Thread(target=host._welcome, args=(theirs,))
     welcome.start()
     until(lambda: host._strangers, 10)
@@ -58,12 +59,17 @@ def test_so_do_those_that_do_not_begin_tls() -> None:
     ours.close()
 
 
+def has_line(host: Host, count: int) -> bool:
+    """Return whether a client has the instance, and so many wait."""
+    return host.instances[0].session is not None and len(host._line) == count
+
+
 def test_the_line_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rlmesh_thin.host.MAX_LINE", 2)
     with serving() as (address, host), ExitStack() as stack:
         for count in range(3):
             stack.enter_context(opened(address, 20_000))
-            until(lambda n=count: host.instances[0].session and len(host._line) == n, 10)
+            until(lambda n=count: has_line(host, n), 10)
         with opened(address, 20_000) as refused:
             error = read_all(refused)[0].error
         assert (error.code, error.message) == (BUSY, "2 clients wait already")
@@ -80,7 +86,8 @@ def test_a_client_that_only_opens_a_session_holds_nothing() -> None:
 def test_no_pulse_is_sent_to_a_client_that_has_its_answer_by_then() -> None:
     """The thread of its session receives again, and TLS allows only one thread at a time."""
     pulsed: list[str] = []
-    host = Host(SimpleNamespace(), [], b"", False)  # type: ignore[arg-type]
+    listener: Any = None
+    host = Host(listener, [], b"", False)
 
     def session(name: str) -> Any:
         made = SimpleNamespace(running=True)
@@ -89,11 +96,12 @@ def test_no_pulse_is_sent_to_a_client_that_has_its_answer_by_then() -> None:
 
     def answered(name: str) -> None:
         pulsed.append(name)
-        for other in host.instances:
+        for other in instances:
             other.session.running = False
         host._line.clear()
 
-    host.instances = [SimpleNamespace(session=session(n)) for n in "ab"]  # type: ignore[misc]
+    instances: list[Any] = [SimpleNamespace(session=session(n)) for n in "ab"]
+    host.instances = instances
     host._line = collections.deque([session("c").connection])
     host.pulse()
     assert pulsed == ["a"]
