@@ -126,7 +126,8 @@ def test_a_description_comes_back() -> None:
 def test_what_is_missing_is_malformed_and_named() -> None:
     predict = model_pb2.SessionRequest(sequence=3, predict=model_pb2.PredictRequest(form=1))
     assert FRAMES.read_request(predict.SerializeToString()) == m.Request(
-        3, m.Malformed("predict", "observation: G-8: a prediction has no observation", "observation")
+        3,
+        m.Malformed("predict", "observation: G-8: a prediction has no observation", "observation"),
     )
     opened = model_pb2.SessionRequest(open=model_pb2.OpenRequest())
     body: Any = FRAMES.read_request(opened.SerializeToString()).body
