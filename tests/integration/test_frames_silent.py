@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import struct
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._transport.socket import unix as frames_local
 from rlmesh.specs import TransportKind
 from tests.integration.envs import CounterEnv
-from tests.offers import offered, replace_offer
+from tests.offers import replace_offer
 from tests.processes import running, stop_process, until
 
 UNIX = TransportKind.FRAMES_UNIX
@@ -154,17 +155,11 @@ def test_the_listener_survives_a_lack_of_descriptors(monkeypatch: pytest.MonkeyP
 
 def test_there_is_a_limit_to_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rlmesh._transport.socket.server.MAX_STREAMS", 3)
-    with EnvServer(CounterEnv()) as server:
-        idle = []
-        for _ in range(3):
-            one = socket.socket(socket.AF_UNIX)
-            one.connect(f"\0{offered(server, UNIX)}")
-            idle.append(one)
-        until(lambda: server._frames[0]._welcoming + len(server._frames[0]._streams) == 3, 10)
-        with RemoteEnv(server.address) as remote:
-            assert remote.transport == "grpc"
-        for one in idle:
-            one.close()
+    with EnvServer(factory=CounterEnv, max_sessions=5) as server, ExitStack() as stack:
+        for way in ["frames"] * 3 + ["grpc"]:
+            remote = stack.enter_context(RemoteEnv(server.address))
+            assert remote.transport == way
+        stack.pop_all().close()
         until(lambda: not server._frames[0]._welcoming + len(server._frames[0]._streams), 10)
         with RemoteEnv(server.address) as remote:
             assert remote.transport == "frames"

@@ -31,9 +31,9 @@ MAX_BYTES = 65_536
 PACKED = (
     "_version",
     "address", "faults", "wire", "dtypes", "slabs", "spaces", "containers", "dynamic", "convert",
-    "messages", "output", "servicer",
+    "messages", "connection", "output", "servicer",
 )  # fmt: skip
-"""The modules of the protocol: bytes, messages, spaces, values, and the answers to requests."""
+"""The modules of the protocol: bytes, messages, connections, spaces, values, and answers."""
 
 INDENT = 2
 """Blanks a level in the bundle."""

@@ -13,7 +13,7 @@ from collections.abc import Generator
 import pytest
 
 from rlmesh._log_output import log_by_variables, log_to_stderr
-from rlmesh._logs import FLOOD_EVENTS, Lines, facts, logger
+from rlmesh._logs import FLOOD_EVENTS, MAX_TEXT, Lines, facts, logger
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 HOSTILE = "x\x1b[2J\n2026-01-01T00:00:00.000Z INFO forged \x9b"
@@ -66,6 +66,17 @@ def test_json_is_an_object_for_each_record(capsys: pytest.CaptureFixture[str]) -
     }
     assert failed["level"] == "error" and "LookupError" in failed["traceback"]
     assert plain["message"] == "plain" and "event" not in plain
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_long_text_is_cut(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    log_to_stderr("info", form)
+    name = "\x1b" * 60_000
+    log.info("opened by %s", name, extra=facts("opened", client=name))
+    log.error("it failed\n%s", Lines("x" * 9_000))
+    opened, *failed = capsys.readouterr().err.splitlines()
+    assert len(opened) < 2 * 6 * MAX_TEXT and "..." in opened
+    assert "x" * 9_000 in "".join(failed), "a traceback is whole"
 
 
 def test_a_later_call_replaces_an_earlier_one(capsys: pytest.CaptureFixture[str]) -> None:

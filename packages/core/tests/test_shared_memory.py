@@ -179,6 +179,24 @@ def memory_of(size: int, seals: int) -> int:
     return descriptor
 
 
+@pytest.mark.parametrize("limited", [False, True])
+def test_one_descriptor_comes_with_the_first_frame_and_no_more(limited: bool) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    own = OwnSegment()
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [own.descriptor]))]
+    ours.sendmsg([struct.pack("<I", 1000)], rights)
+    for _ in range(50):
+        ours.sendmsg([b"x"], rights)
+    ours.shutdown(socket.SHUT_WR)
+    reader = FrameSocket(theirs, time.monotonic() + 10 if limited else float("inf"))
+    before = descriptors()
+    with pytest.raises(FramesEnded, match="B-14: expected one descriptor, got 2"):
+        reader.receive_first()
+    assert descriptors() == before
+    reader.close()
+    ours.close()
+
+
 @pytest.mark.parametrize(
     "make",
     [

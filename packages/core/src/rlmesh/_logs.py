@@ -22,6 +22,9 @@ _INDENT = "\n    "
 FLOOD_RECORDS, FLOOD_SECONDS = 20, 10.0
 """Max number of warnings and errors of one kind, and the seconds that they are counted in."""
 
+MAX_TEXT = 4096
+"""Max number of characters of one text in a record; a peer's name may have many more."""
+
 FLOOD_EVENTS = 1000
 """Max number of other records of one kind in the same time: clients may open sessions fast."""
 
@@ -71,9 +74,13 @@ class _Printable(logging.Filter):
 def _escaped(argument: Any) -> Any:
     if isinstance(argument, (int, float)):
         return argument
-    return (
-        _indented(argument) if isinstance(argument, Lines) else escape_control_chars(str(argument))
-    )
+    if isinstance(argument, Lines):
+        return _indented(argument)
+    return _cut(escape_control_chars(str(argument)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
 
 
 def _indented(text: str) -> str:
@@ -97,7 +104,11 @@ def facts(event: str, **values: Any) -> dict[str, Any]:
         event: Name of the event.
         **values: Its facts, for logs in JSON, such as `session`, `client`, `peer` and `seconds`.
     """
-    known = {name: value for name, value in values.items() if value not in (None, "")}
+    known = {
+        name: _cut(value) if isinstance(value, str) else value
+        for name, value in values.items()
+        if value not in (None, "")
+    }
     return {FACTS: {"event": event, **known}}
 
 

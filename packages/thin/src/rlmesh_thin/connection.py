@@ -42,7 +42,7 @@ class Connection:
     them, because no call here asks for them.
 
     Args:
-        connected: The socket, after the handshake of TLS.
+        connected: The socket; with TLS, before its handshake.
         deadline: When the first messages must have come (monotonic seconds).
     """
 
@@ -65,6 +65,11 @@ class Connection:
             for name, value in _KEEPALIVE:
                 if hasattr(socket, name):
                     connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+    def shake_hands(self) -> None:
+        """Begin TLS, if the connection has it; raise OSError if the client does not."""
+        if self._tls:
+            self._socket.do_handshake()
 
     def receive_first(self, most: int) -> bytes:
         """Return one of the first messages, of at most so many bytes.
@@ -114,14 +119,27 @@ class Connection:
                 raise Lost("a frame of %d bytes; the limit is %d" % (size, MAX_MESSAGE_BYTES))
             end = HEADER.size + size
             if len(data) < end:
-                parts, missing = [data], end - len(data)
-                while missing > 0:
-                    parts.append(self._recv(min(max(missing, _AT_ONCE), 1 << 20)))
-                    missing -= len(parts[-1])
-                data = b"".join(parts)
+                data = self._recv_rest(data, end)
             self._rest = data[end:]
             if size:
                 return data[HEADER.size : end]
+
+    def _recv_rest(self, begun: bytes, end: int) -> bytes:
+        """Receive until there are `end` bytes, into memory that doubles whenever it is full.
+
+        A length may lie, and a list of the parts would take many times their size if each of them
+        had a single byte.
+        """
+        data, at = bytearray(begun), len(begun)
+        while at < end:
+            if at == len(data):
+                data += bytes(min(max(at, _AT_ONCE), end - at))
+            with memoryview(data) as view, view[at:] as rest:
+                count = self._socket.recv_into(rest)
+            if not count:
+                raise Lost("the peer has closed the connection")
+            at += count
+        return bytes(data)
 
     def _recv_next(self) -> bytes:
         """Receive the bytes that come next; if some came soon before, look for a while first."""
@@ -133,8 +151,8 @@ class Connection:
         self._soon = self._may_spin and time.perf_counter() - begun < SOON_SECONDS
         return data
 
-    def _recv(self, size: int = _AT_ONCE) -> bytes:
-        data: bytes = self._socket.recv(size)
+    def _recv(self) -> bytes:
+        data: bytes = self._socket.recv(_AT_ONCE)
         if not data:
             raise Lost("the peer has closed the connection")
         return data

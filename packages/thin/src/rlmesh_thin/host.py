@@ -40,6 +40,8 @@ from rlmesh_thin.wire import Unreadable, check_message, field_blob, field_uint, 
 __all__ = ["Host"]
 
 MAX_CONNECTIONS = 2048
+MAX_LINE = 512
+"""Max number of clients in line: the other connections are for sessions that are resumed."""
 FIRST_SECONDS = 10.0
 HELLO_BYTES = 8192
 OPEN_BYTES = 65536
@@ -79,6 +81,8 @@ class Host:
         self._changed = threading.Condition(lock)
         self._stopping = False
         self._line: Deque[Connection] = collections.deque()
+        # Those that have not sent their first request, the oldest first.
+        self._strangers: Dict[Connection, None] = collections.OrderedDict()
         self._open = 0
         self.instances = [Instance(s, lock, self._changed, self.is_stopping) for s in servicers]
 
@@ -121,25 +125,47 @@ class Host:
                     time.sleep(0.1)
                 continue
             try:
-                if self._open >= MAX_CONNECTIONS:
+                if self._open >= MAX_CONNECTIONS and not self._cut_stranger():
                     raise RuntimeError("%d connections are open" % self._open)
                 threading.Thread(target=self._welcome, args=(connected,), daemon=True).start()
             except RuntimeError as error:
                 note("a connection was refused: %s" % error)
                 connected.close()
 
+    def _cut_stranger(self) -> bool:
+        """End the oldest connection without a first request; return False if there is none."""
+        with self._changed:
+            if not self._strangers:
+                return False
+            # Its thread closes the socket only once the connection is no longer among them.
+            connection = next(iter(self._strangers))
+            del self._strangers[connection]
+            connection.shut()
+            return True
+
     def _send_pulses(self) -> None:
         while True:
             time.sleep(PULSE_SECONDS)
+            self.pulse()
+
+    def pulse(self) -> None:
+        """Send an empty frame to each client that waits for an answer, or for its turn."""
+        with self._changed:
+            sessions = [i.session for i in self.instances if i.session]
+            running, line = [s for s in sessions if s.running], list(self._line)
+        # Each under the lock, because its own thread could use the socket as soon as the client
+        # does not wait any more, and TLS allows only one thread at a time.
+        for session in running:
             with self._changed:
-                sessions = [i.session for i in self.instances if i.session and i.session.running]
-                waiting = [s.connection for s in sessions if s.connection] + list(self._line)
-                others = [i.session for i in self.instances if i.session not in sessions]
-            for connection in waiting:
-                connection.pulse()
-            for session in others if self._stopping else ():
-                if session and session.connection:
-                    session.connection.shut()  # Its client does not read the last answer.
+                if session.running and session.connection:
+                    session.connection.pulse()
+        for connection in line:
+            with self._changed:
+                if connection in self._line:
+                    connection.pulse()
+        for session in sessions if self._stopping else ():
+            if session not in running and session.connection:
+                session.connection.shut()  # Its client does not read the last answer.
 
     def _welcome(self, connected: Any) -> None:
         """Admit a client, on this thread; its session goes on on that of its instance."""
@@ -150,12 +176,13 @@ class Host:
             deadline = time.monotonic() + FIRST_SECONDS
             if self._context is not None:
                 connected.settimeout(FIRST_SECONDS)
-                connected = self._context.wrap_socket(connected, server_side=True)
+                connected = self._context.wrap_socket(
+                    connected, server_side=True, do_handshake_on_connect=False
+                )
             connection = Connection(connected, deadline)
             sequence, closed = 0, True
             try:
-                self._check_hello(connection.receive_first(HELLO_BYTES))
-                request = read_request(connection.receive_first(OPEN_BYTES))
+                request = self._first_request(connection)
                 sequence = request.sequence
                 connected.settimeout(FIRST_SECONDS)  # For a client that does not read the answer.
                 closed = self._begin(connection, request)
@@ -172,6 +199,18 @@ class Host:
             with self._changed:
                 self._open -= 1
                 self._changed.notify_all()
+
+    def _first_request(self, connection: Connection) -> Any:
+        """Return a client's first request; until then the connection may be ended for another."""
+        with self._changed:
+            self._strangers[connection] = None
+        try:
+            connection.shake_hands()
+            self._check_hello(connection.receive_first(HELLO_BYTES))
+            return read_request(connection.receive_first(OPEN_BYTES))
+        finally:
+            with self._changed:
+                self._strangers.pop(connection, None)
 
     def _check_hello(self, message: bytes) -> None:
         """Raise Fault for a client that may not enter (B-16)."""
@@ -247,6 +286,9 @@ class Host:
         """Let a session hold a free instance, in its turn (K-4, K-5)."""
         deadline = time.monotonic() + wait
         with self._changed:
+            if len(self._line) >= MAX_LINE:
+                text = "%d clients wait already" % MAX_LINE
+                raise Fault(BUSY, text, holder=self._holder())
             self._line.append(connection)
             try:
                 while not self._stopping:
@@ -270,6 +312,8 @@ class Host:
     def _holder(self) -> bytes:
         """Return the field of a SessionHolder: of the session that holds longest."""
         sessions = [i.session for i in self.instances if i.session is not None]
+        if not sessions:
+            return b""
         session = min(sessions, key=lambda s: s.since)
         held = int((time.monotonic() - session.since) * 1000)
         return field_blob(9, field_blob(1, session.name) + field_uint(3, held))

@@ -107,6 +107,8 @@ class Instance:
             if session is not None and session.connection is connection:
                 session.connection = None
                 session.lost_at = time.monotonic()
+                if not session.received:  # so that a client that only connects holds nothing.
+                    self.end()
 
     def _answer_all(self, connection: Any) -> None:
         last = False

@@ -57,7 +57,7 @@ class ServerConnection:
         dismiss: Ends the stream with a last frame, from another thread; None: `cut` is called.
 
     Attributes:
-        interrupted: Answer to a request whose call Ctrl-C has interrupted; empty: none was.
+        interrupted: Answer to a request of which Ctrl-C has interrupted the call; empty: none was.
     """
 
     def __init__(

@@ -13,11 +13,11 @@ from rlmesh._transport.address import Address
 from rlmesh._transport.other_protocol import explain_protocol
 from rlmesh._transport.probe import nobody_listens
 from rlmesh._transport.socket import tcp as frames_tcp
+from rlmesh._transport.socket.descriptors import has_room
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
 from rlmesh._transport.socket.unix import (
     SUPPORTED,
     LocalFrameSocket,
-    has_room,
     peer_is_same_user,
 )
 from rlmesh._transport.target import Target

@@ -13,7 +13,7 @@ from rlmesh._transport.address import Address
 from rlmesh._transport.socket import tcp, unix
 from rlmesh._transport.socket.doorkeeper import Doorkeeper
 from rlmesh._transport.socket.framing import FrameSocket, peer_name
-from rlmesh._transport.socket.server import FramesServer
+from rlmesh._transport.socket.server import Admit, FramesServer
 from rlmesh._transport.unix_socket import OwnedSocket
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
@@ -99,10 +99,8 @@ def _listen_on_port(where: Address) -> socket.socket:
     return listener
 
 
-def _admission(
-    where: Address, doorkeeper: Doorkeeper, tls: TLS | None
-) -> Callable[[socket.socket, float], FrameSocket]:
-    """Return the function that admits connections; see `Listening`."""
+def _admission(where: Address, doorkeeper: Doorkeeper, tls: TLS | None) -> Admit:
+    """Return the function that admits connections."""
     if where.is_unix:
         return partial(_admit_on_path, doorkeeper)
     if where.is_tls and (tls is None or tls.certificate is None or tls.key is None):
@@ -114,9 +112,13 @@ def _admission(
 
 
 def _admit_on_path(
-    doorkeeper: Doorkeeper, connected: socket.socket, deadline: float
+    doorkeeper: Doorkeeper,
+    connected: socket.socket,
+    deadline: float,
+    begun: Callable[[FrameSocket], object],
 ) -> FrameSocket:
     """Return the frames of a client of a Unix socket, which only its owner reaches."""
     frames = unix.LocalFrameSocket(connected, deadline)
+    begun(frames)
     doorkeeper.admit(frames, peer_name(connected))
     return frames

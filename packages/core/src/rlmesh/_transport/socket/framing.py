@@ -82,6 +82,9 @@ class FrameSocket:
         self._large = False
         self._ending = threading.Lock()
 
+    def shake_hands(self) -> None:
+        """Begin TLS, if the connection has it; raise OSError if the client does not in time."""
+
     def offer(self, frame: Frame) -> Buffer:
         """Send a client's first frame and return the answer to it; raises as `receive`."""
         self.send(frame)

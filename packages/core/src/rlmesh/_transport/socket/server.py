@@ -7,14 +7,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from rlmesh._buffers import Frame
 from rlmesh._logs import logger
+from rlmesh._transport.socket.descriptors import has_room
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket, peer_name
 from rlmesh.backends import Buffer
 
-__all__ = ["FramesServer"]
+__all__ = ["Admit", "FramesServer"]
 
 _log = logger("rlmesh.server")
 
@@ -54,13 +56,32 @@ class _Connection(Protocol):
         ...
 
 
+class Admit(Protocol):
+    """Admission of connections to a listener."""
+
+    def __call__(
+        self, connected: socket.socket, deadline: float, begun: Callable[[FrameSocket], object], /
+    ) -> FrameSocket:
+        """Return the frames of a connected socket.
+
+        Args:
+            connected: The socket.
+            deadline: When its first request must have come (monotonic seconds).
+            begun: Called with the frames before anything is received; it may be cut from then on.
+
+        Raises:
+            FramesEnded: If the peer may not enter.
+            OSError: If it breaks the rules of TLS, or is too slow.
+        """
+        ...
+
+
 class FramesServer:
     """Accepts connections on one listener.
 
     Args:
         listener: The socket, bound.
-        admit: Makes frames of a connected socket, given the deadline of the first request
-            (monotonic seconds); raises FramesEnded or OSError for a peer that may not enter.
+        admit: Makes frames of a connected socket; see `Admit`.
         connect: Makes the connection of a new client, given its peer's name and functions that
             end it from another thread, return whether the client is still connected, allocate its
             large answers, and return whether its process is known to have ended.
@@ -70,7 +91,7 @@ class FramesServer:
     def __init__(
         self,
         listener: socket.socket,
-        admit: Callable[[socket.socket, float], FrameSocket],
+        admit: Admit,
         connect: Callable[..., _Connection],
         farewell: Frame,
     ) -> None:
@@ -79,6 +100,8 @@ class FramesServer:
         self._admit = admit
         self._connect = connect
         self._streams: set[_Stream] = set()
+        # Frames of clients that have not sent their first request, the oldest first.
+        self._strangers: dict[socket.socket, FrameSocket] = {}
         self._changed = threading.Condition()
         self._welcoming = 0
         self._stopping = False
@@ -125,7 +148,8 @@ class FramesServer:
     def _begin(self, connected: socket.socket) -> bool:
         """Welcome a client on a thread of its own, if there is room for one more."""
         with self._changed:
-            if self._welcoming + len(self._streams) >= MAX_STREAMS:
+            full = self._welcoming + len(self._streams) >= MAX_STREAMS
+            if (full or not has_room(connected)) and not self._cut_stranger() and full:
                 _log.warning("frames: %d connections are open; one more is refused", MAX_STREAMS)
                 return False
             self._welcoming += 1
@@ -138,6 +162,22 @@ class FramesServer:
             _log.warning("frames: a connection was refused: %s", error)
             return False
         return True
+
+    def _cut_stranger(self) -> bool:
+        """End the oldest connection without a first request; return False if there is none."""
+        stranger = next(iter(self._strangers), None)
+        if stranger is None:
+            return False
+        self._strangers.pop(stranger).cut()
+        return True
+
+    def _begun(self, connected: socket.socket, frames: FrameSocket) -> None:
+        with self._changed:
+            self._strangers[connected] = frames
+
+    def _asked(self, connected: socket.socket) -> None:
+        with self._changed:
+            self._strangers.pop(connected, None)
 
     def _welcomed(self) -> None:
         with self._changed:
@@ -153,18 +193,22 @@ class FramesServer:
         """Return a client's stream; None: it may not enter."""
         peer = peer_name(connected)
         try:
-            frames = self._admit(connected, time.monotonic() + _FIRST_SECONDS)
+            deadline = time.monotonic() + _FIRST_SECONDS
+            frames = self._admit(connected, deadline, partial(self._begun, connected))
         except (FramesEnded, OSError) as error:
             _log.debug("a peer of frames, %s, was refused: %s", peer, error)
+            self._asked(connected)
             connected.close()
             self._welcomed()
             return None
-        stream = _Stream(frames, peer, self._connect, self._ended)
+        asked = partial(self._asked, connected)
+        stream = _Stream(frames, peer, self._connect, asked, self._ended)
         with self._changed:
             self._welcoming -= 1
             if not self._stopping:
                 self._streams.add(stream)
                 return stream
+        asked()
         frames.refuse(self._farewell)
         return None
 
@@ -182,11 +226,13 @@ class _Stream:
         frames: FrameSocket,
         peer: str,
         connect: Callable[..., _Connection],
+        asked: Callable[[], object],
         ended: Callable[..., None],
     ) -> None:
         self.ending = False
         self.has_asked = False
         self._frames = frames
+        self._asked = asked
         self._ended = ended
         self._connection = connect(
             peer,
@@ -200,7 +246,10 @@ class _Stream:
     def begin(self) -> bool:
         """Answer the first frame; whether the session goes on here."""
         try:
-            first = self._frames.receive_first()
+            try:
+                first = self._frames.receive_first()
+            finally:
+                self._asked()
             self.has_asked = True
             # The answer may take long, if the client waits for an environment or one is made.
             self._frames.welcomed()

@@ -22,9 +22,9 @@ from rlmesh._transport.socket.framing import (
     FramesEnded,
     FrameSocket,
     peer_name,
-    time_left,
 )
 from rlmesh._transport.socket.pulse import PULSE, PULSE_SECONDS, SILENT_SECONDS, has_room_to_send
+from rlmesh._transport.socket.server import Admit
 from rlmesh._transport.tls_mistakes import explain_error, explain_refusal
 from rlmesh.backends import Buffer
 from rlmesh.errors import AddressError
@@ -38,6 +38,9 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
 _UNACKNOWLEDGED_MS = 20_000
 
 _EMPTY = HEADER.pack(0)
+
+_STEP_BYTES = 1024 * 1024
+"""Memory for the first bytes of a large frame over TLS; it doubles whenever it is full."""
 
 
 class _TcpFrameSocket(FrameSocket):
@@ -116,6 +119,10 @@ class _TcpFrameSocket(FrameSocket):
 class _TlsFrameSocket(_TcpFrameSocket):
     """Frames in TLS records, which come one at a time."""
 
+    def __init__(self, connected: ssl.SSLSocket, deadline: float = INF) -> None:
+        self._secured = connected
+        super().__init__(connected, deadline)
+
     def _look_after(self) -> None:
         # OpenSSL would start again if the kernel's timeout ended a call.
         self._socket.settimeout(PULSE_SECONDS)
@@ -124,6 +131,11 @@ class _TlsFrameSocket(_TcpFrameSocket):
         """See `FrameSocket`."""
         super().welcomed()
         self._look_after()
+
+    def shake_hands(self) -> None:
+        """See `FrameSocket`."""
+        self._limit()  # The timeout is that of the whole handshake.
+        self._secured.do_handshake()
 
     def wake(self) -> None:
         """End the connection; TLS cannot send after it has read the end of the stream."""
@@ -152,11 +164,13 @@ class _TlsFrameSocket(_TcpFrameSocket):
                 silent = self._still_silent(silent)
 
     def _exactly(self, size: int) -> bytes:
-        data = bytearray(size)
-        view, at, silent = memoryview(data), 0, 0.0
+        data, at, silent = bytearray(min(size, _STEP_BYTES)), 0, 0.0
         while at < size:
+            if at == len(data):
+                data += bytes(min(at, size - at))  # A length may lie, so memory follows the bytes.
             try:
-                count = self._socket.recv_into(view[at:])
+                with memoryview(data) as view, view[at:] as rest:
+                    count = self._socket.recv_into(rest)
             except TimeoutError:
                 silent = self._still_silent(silent)
                 continue
@@ -190,30 +204,32 @@ def listen(where: Address, port: int) -> socket.socket:
     return listener
 
 
-def admission(
-    doorkeeper: Doorkeeper, tls: TLS | None
-) -> Callable[[socket.socket, float], FrameSocket]:
-    """Return the function that admits connections to a listener.
+def admission(doorkeeper: Doorkeeper, tls: TLS | None) -> Admit:
+    """Return the function that admits connections to a listener; see `Admit`.
 
-    The result takes a connected socket and a deadline for TLS, the first message and the first
-    request together, and returns the socket's frames; it raises FramesEnded or OSError if the
-    client has no TLS, no certificate that is asked for, is refused by the doorkeeper, or is too
-    slow.
+    It refuses a client that has no TLS, no certificate that is asked for, or not the doorkeeper's
+    approval.
 
     Raises:
         OSError: If a certificate is none, or its file cannot be read.
     """
     context = None if tls is None else _server_context(tls)
 
-    def admit(connected: socket.socket, deadline: float) -> FrameSocket:
+    def admit(
+        connected: socket.socket, deadline: float, begun: Callable[[FrameSocket], object], /
+    ) -> FrameSocket:
         _tune(connected)
-        connected.settimeout(time_left(deadline))
         peer = peer_name(connected)
+        frames: FrameSocket
         if context is None:
             frames = _TcpFrameSocket(connected, deadline)
         else:
-            # The timeout is that of the whole handshake.
-            frames = _TlsFrameSocket(context.wrap_socket(connected, server_side=True), deadline)
+            secured = context.wrap_socket(
+                connected, server_side=True, do_handshake_on_connect=False
+            )
+            frames = _TlsFrameSocket(secured, deadline)
+        begun(frames)
+        frames.shake_hands()
         doorkeeper.admit(frames, peer)
         return frames
 
@@ -238,8 +254,8 @@ def dial(where: Address, port: int, hello: bytes, tls: TLS | None, timeout: floa
         _tune(connected)
         frames: FrameSocket
         if where.is_tls:
-            connected = _secured(connected, where, tls)
-            frames = _TlsFrameSocket(connected)
+            connected = secured = _secured(connected, where, tls)
+            frames = _TlsFrameSocket(secured)
         else:
             frames = _TcpFrameSocket(connected)
         frames.send(hello)
@@ -251,7 +267,7 @@ def dial(where: Address, port: int, hello: bytes, tls: TLS | None, timeout: floa
     return frames
 
 
-def _secured(connected: socket.socket, where: Address, tls: TLS | None) -> socket.socket:
+def _secured(connected: socket.socket, where: Address, tls: TLS | None) -> ssl.SSLSocket:
     """Return a socket after the handshake of TLS; raise an OSError that says what to do."""
     context = _client_context(tls or TLS())
     try:

@@ -8,14 +8,13 @@ order of the table that it can use (CONTRACT.md, B-12 and B-13).
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from rlmesh._transport.address import Address
 from rlmesh._transport.socket import tcp, unix
 from rlmesh._transport.socket.client import FramesConnection, to_port, to_socket
 from rlmesh._transport.socket.doorkeeper import Doorkeeper
-from rlmesh._transport.socket.framing import FrameSocket
+from rlmesh._transport.socket.server import Admit
 from rlmesh._transport.target import Target
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import Capability, TransportKind
@@ -28,14 +27,12 @@ class Listening(NamedTuple):
 
     Attributes:
         listener: The bound socket.
-        admit: Returns the frames of a connected socket, given the deadline of the first request
-            (monotonic seconds); raises FramesEnded or OSError for a peer
-            that may not enter.
+        admit: Returns the frames of a connected socket; see `Admit`.
         address: Address to offer to clients.
     """
 
     listener: socket.socket
-    admit: Callable[[socket.socket, float], FrameSocket]
+    admit: Admit
     address: str
 
 

@@ -10,12 +10,13 @@ import secrets
 import socket
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rlmesh._buffers import Frame, FrameParts
 from rlmesh._reusable_buffer import ReceiveBuffers
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES, too_large
 from rlmesh._transport.socket.chunks import IN_CHUNKS, chunking, chunks
+from rlmesh._transport.socket.descriptors import has_room
 from rlmesh._transport.socket.framing import (
     AT_ONCE,
     HEADER,
@@ -37,14 +38,10 @@ from rlmesh._transport.socket.shared_memory import (
 )
 from rlmesh.backends import Buffer
 
-if sys.platform == "linux":
-    import resource
-
 __all__ = [
     "SUPPORTED",
     "LocalFrameSocket",
     "admit",
-    "has_room",
     "is_name",
     "listen",
     "peer_is_same_user",
@@ -119,6 +116,9 @@ class LocalFrameSocket(FrameSocket):
                 for level, kind, numbers in ancillary:
                     if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                         descriptors.frombytes(numbers[: len(numbers) // 4 * 4])
+                if len(descriptors) > 1:
+                    # A peer could otherwise hand over as many as the frame has bytes.
+                    raise FramesEnded(f"B-14: expected one descriptor, got {len(descriptors)}")
             if descriptors:
                 self._peer = PeerSegment(descriptors[0])
         except SegmentRefused as error:
@@ -283,17 +283,6 @@ def _credentials(connected: socket.socket) -> tuple[int, int, int]:
     return process, user, group
 
 
-def has_room(connected: socket.socket) -> bool:
-    """Return whether at least half of the descriptors that this process may have are left.
-
-    A session over frames takes three (the socket, and the two segments), one over gRPC a single
-    one: the other half is for those sessions, and for what the process does itself.
-    """
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # A new one has the lowest number that is free.
-    return most == resource.RLIM_INFINITY or 2 * connected.fileno() < most
-
-
 def is_name(text: str) -> bool:
     """Return whether a name is one of RLMesh's listeners; a client connects to no other."""
     return _NAME.fullmatch(text) is not None
@@ -307,8 +296,12 @@ def listen() -> tuple[socket.socket, str]:
     return listener, name
 
 
-def admit(connected: socket.socket, deadline: float = INF) -> LocalFrameSocket:
+def admit(
+    connected: socket.socket, deadline: float, begun: Callable[[FrameSocket], object]
+) -> LocalFrameSocket:
     """Return the frames of a client, which has until `deadline` for its first frame.
+
+    `begun` is called with them before anything is received.
 
     Raises:
         FramesEnded: If it is another user's, or few descriptors are left.
@@ -317,4 +310,6 @@ def admit(connected: socket.socket, deadline: float = INF) -> LocalFrameSocket:
         raise FramesEnded("another user's client")
     if not has_room(connected):
         raise FramesEnded("half of this process's descriptors are in use")
-    return LocalFrameSocket(connected, deadline)
+    frames = LocalFrameSocket(connected, deadline)
+    begun(frames)
+    return frames
