@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "68f03273f3ed2e69ac94273dedf14c4804f8fdb95b6c1410c6c2b26bd6c02100"
+SPEC_DIGEST = "eba3144be9907273b6442e205aa82258816b25b455ff6f64d9e7e238ccf1ab09"
 """SHA-256 of the spec's image, in hexadecimal."""

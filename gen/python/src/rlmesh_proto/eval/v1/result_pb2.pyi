@@ -232,6 +232,8 @@ class RunSettings(google.protobuf.message.Message):
     ENV_SERVERS_FIELD_NUMBER: builtins.int
     MODEL_SERVER_FIELD_NUMBER: builtins.int
     COMMAND_FIELD_NUMBER: builtins.int
+    SUCCESS_FIELD_NUMBER: builtins.int
+    SUCCESS_KEY_FIELD_NUMBER: builtins.int
     execution_horizon: builtins.int
     """Actions of each chunk that are taken before the model is asked again. Absent: not given."""
     max_batch_size: builtins.int
@@ -256,6 +258,12 @@ class RunSettings(google.protobuf.message.Message):
     """
     model_server: builtins.str
     """PeerInfo.implementation of the model's server. Empty: the model was not served."""
+    success: builtins.str
+    """Rule of success: "last", "any" or "first" (the steps whose infos count), or the name of a rule
+    of the evaluation's own (T-9). Empty: not known.
+    """
+    success_key: builtins.str
+    """Key of the infos that reports success. Empty: one of those of T-9."""
     @property
     def validation(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Levels of validation of values, each once and sorted ("warn")."""
@@ -295,9 +303,11 @@ class RunSettings(google.protobuf.message.Message):
         env_servers: collections.abc.Iterable[builtins.str] | None = ...,
         model_server: builtins.str = ...,
         command: collections.abc.Iterable[builtins.str] | None = ...,
+        success: builtins.str = ...,
+        success_key: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "execution_horizon", b"execution_horizon", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "adapter_plan", b"adapter_plan", "command", b"command", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "tags_digest", b"tags_digest", "validation", b"validation", "versions", b"versions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "adapter_plan", b"adapter_plan", "command", b"command", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "success", b"success", "success_key", b"success_key", "tags_digest", b"tags_digest", "validation", b"validation", "versions", b"versions"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_execution_horizon", b"_execution_horizon"]) -> typing.Literal["execution_horizon"] | None: ...
     @typing.overload

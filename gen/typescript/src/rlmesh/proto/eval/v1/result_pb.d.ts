@@ -275,6 +275,21 @@ export declare type RunSettings = Message<"rlmesh.proto.eval.v1.RunSettings"> & 
    * @generated from field: repeated string command = 16;
    */
   command: string[];
+
+  /**
+   * Rule of success: "last", "any" or "first" (the steps whose infos count), or the name of a rule
+   * of the evaluation's own (T-9). Empty: not known.
+   *
+   * @generated from field: string success = 17;
+   */
+  success: string;
+
+  /**
+   * Key of the infos that reports success. Empty: one of those of T-9.
+   *
+   * @generated from field: string success_key = 18;
+   */
+  successKey: string;
 };
 
 /**
