@@ -13,13 +13,12 @@ import rlmesh
 from rlmesh import errors
 from rlmesh._evaluation.batch_window import BatchWindow
 from rlmesh._evaluation.common_contract import common_contract
-from rlmesh._evaluation.episode import PlannedEpisode, success_of
+from rlmesh._evaluation.episode import PlannedEpisode
 from rlmesh._evaluation.episode_queue import EpisodeQueue
 from rlmesh._evaluation.error_scope import ErrorScope, classify_error
 from rlmesh._evaluation.lanes import lane_info
 from rlmesh.adapters import EnvTags
 from rlmesh.specs import EnvContract, Registration
-from rlmesh.tensor import Tensor
 
 
 def taken(
@@ -139,26 +138,6 @@ def test_what_an_info_says_of_a_lane() -> None:
     final = {**info, "final_info": {"x": [8, 9], "_x": [True, True]}, "_final_info": [False, True]}
     assert lane_info(final, 1) == {"x": 9}
     assert lane_info(final, 0)["x"] == 1
-
-
-@pytest.mark.parametrize(
-    ("info", "success"),
-    [
-        ({}, None),
-        ({"success": 0}, False),
-        ({"is_success": True, "success": False}, True),
-        ({"success": Tensor.of([1.0], "float64")}, True),
-        ({"success": Tensor.of(False, "bool")}, False),
-        # A value that is neither yes nor no ended the run, or counted as yes.
-        ({"success": Tensor.of([True, False], "bool")}, None),
-        ({"success": None}, None),
-        ({"success": math.nan}, None),
-        ({"success": "False"}, None),
-        ({"success": [False]}, None),
-    ],
-)
-def test_success_is_the_environments_own_word(info: Any, success: bool | None) -> None:
-    assert success_of(info) is success
 
 
 def contract(name: str = "Walk", **other: Any) -> EnvContract:

@@ -33,7 +33,7 @@ from rlmesh._cli.progress import EvaluationProgress
 from rlmesh._cli.random_driver import connect
 from rlmesh._cli.report import check_html
 from rlmesh._cli.seeds import read_seeds
-from rlmesh._cli.sources import UsageProblem, read_object
+from rlmesh._cli.sources import UsageProblem, load, read_object
 from rlmesh._transport.address import tls_for
 from rlmesh.errors import RunError
 from rlmesh.options import TLS
@@ -103,6 +103,20 @@ _MaxSeconds = Annotated[
 _ModelToken = Annotated[
     str, typer.Option(envvar="RLMESH_MODEL_TOKEN", help="bearer token of a MODEL that is served")
 ]
+_Success = Annotated[
+    str,
+    typer.Option(
+        help="which infos of an episode decide on its success: last, any or first; or module:name "
+        "of a function that gets the infos of its steps"
+    ),
+]
+_SuccessKey = Annotated[
+    str | None,
+    typer.Option(
+        help="key of an info that reports success",
+        show_default="is_success, success or task_success",
+    ),
+]
 _Progress = Annotated[
     bool,
     typer.Option(
@@ -132,6 +146,8 @@ def evaluate(
     instruction: _Instruction = None,
     max_episode_steps: _MaxSteps = None,
     max_episode_seconds: _MaxSeconds = None,
+    success: _Success = "last",
+    success_key: _SuccessKey = None,
     progress: _Progress = True,
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
@@ -169,6 +185,7 @@ def evaluate(
             "execution_horizon": horizon,
             "max_episode_steps": max_episode_steps,
             "max_episode_seconds": max_episode_seconds,
+            **_success(success, success_key),
         }
         if is_address(model):
             own = tls_for(model, tls)
@@ -180,6 +197,22 @@ def evaluate(
         arguments["hooks"] = _recorders(record, record_source, resume)
         arguments["envs"] = _endpoints(stack, addresses, token, tls, connect_timeout)
         _run(reporter, arguments, report, shown=progress)
+
+
+def _success(success: str, key: str | None) -> dict[str, Any]:
+    """Return the arguments of the rule of success.
+
+    Raises:
+        UsageProblem: If there is no such rule or function.
+    """
+    from rlmesh._evaluation.success import success_rule
+
+    rule = load(success) if ":" in success else success
+    try:
+        success_rule(rule, key)
+    except (TypeError, ValueError) as error:
+        raise UsageProblem(f"--success, --success-key: {error}") from None
+    return {"success": rule, "success_key": key}
 
 
 def _check(report: Path | None, record: Path | None, journal: Path | None, resume: bool) -> None:

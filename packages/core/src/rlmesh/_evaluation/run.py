@@ -65,7 +65,9 @@ def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
     report = None if display is None else ProgressReport(display)
     progress = RunProgress(audience, model.model_id, settings.instruction, report)
     limits = Limits(settings.max_episode_steps, settings.max_episode_seconds)
-    terms = RunOptions(limits, settings.instruction, settings.retries, settings.is_strict)
+    terms = RunOptions(
+        limits, settings.success_rule, settings.instruction, settings.retries, settings.is_strict
+    )
 
     def prepare(
         contract: EnvContract, endpoints: list[EndpointFacts]

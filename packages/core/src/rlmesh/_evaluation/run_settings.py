@@ -54,6 +54,8 @@ def run_settings(
             str(name): HIDDEN if str(name).lower().endswith(_SECRETS) else stable_text(value)
             for name, value in arguments.items()
         },
+        success=settings.success_rule.name,
+        success_key=settings.success_key or "",
         model_digest=model_digest(model.model_spec),
         spaces_digest=spaces_digest(contract),
         tags_digest=tags_digest(contract.tags),

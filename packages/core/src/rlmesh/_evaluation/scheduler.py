@@ -20,6 +20,7 @@ from rlmesh._evaluation.episode_queue import EpisodeQueue
 from rlmesh._evaluation.error_scope import ErrorScope, classify_error
 from rlmesh._evaluation.lanes import Lanes
 from rlmesh._evaluation.run_progress import RunProgress
+from rlmesh._evaluation.success import SuccessRule
 from rlmesh._evaluation.value_reports import count_reports
 from rlmesh._evaluation.workers import Done, InlineWorker, ThreadWorker
 from rlmesh._logs import logger
@@ -51,12 +52,14 @@ class RunOptions:
 
     Attributes:
         limits: Limits at which episodes are cut.
+        success: Rule of success.
         instruction: Instruction of the episodes.
         retries: Number of times that an episode, or an endpoint, is tried again.
         is_strict: Whether the first failure ends the run.
     """
 
     limits: Limits
+    success: SuccessRule
     instruction: str | None = None
     retries: int = 2
     is_strict: bool = False
@@ -290,7 +293,8 @@ class Scheduler:
         terms = self._terms
         name = str(planned.index)
         context = self._policy.begin(name, seed=planned.seed, instruction=terms.instruction)
-        return RunningEpisode(planned, lane, context, terms.limits, shares_reports=shared)
+        limits, success = terms.limits, terms.success
+        return RunningEpisode(planned, lane, context, limits, success, shares_reports=shared)
 
     def _predict(self) -> None:
         """Call the model with the ready observations, and let their environments go on."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rlmesh._evaluation.progress_report import Progress
+from rlmesh._evaluation.success import Judge, SuccessRule, success_rule
 from rlmesh.options import TLS
 
 __all__ = ["Settings"]
@@ -34,6 +35,8 @@ class Settings:
     execution_horizon: int | None = None
     max_episode_steps: int | None = None
     max_episode_seconds: float | None = None
+    success: str | Judge = "last"
+    success_key: str | None = None
     hooks: object | None = None
     journal: str | os.PathLike[str] | None = None
     resume: bool = False
@@ -52,6 +55,7 @@ class Settings:
             object.__setattr__(self, "seeds", _checked(self.seeds))
         if self.max_episodes is not None and operator.index(self.max_episodes) < 0:
             raise ValueError(f"max_episodes is {self.max_episodes}, below 0")
+        success_rule(self.success, self.success_key)
         if self.retries < 0:
             raise ValueError(f"retries is {self.retries}, below 0")
         if self.resume and self.journal is None:
@@ -60,6 +64,11 @@ class Settings:
             raise ValueError("force_resume=True needs resume=True and the journal= of the run")
         if not isinstance(self.run_id, str):
             raise TypeError(f"expected a str as run_id, got {type(self.run_id).__name__}")
+
+    @property
+    def success_rule(self) -> SuccessRule:
+        """The rule of success."""
+        return success_rule(self.success, self.success_key)
 
     @property
     def count(self) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rlmesh._evaluation.run import play
 from rlmesh._evaluation.settings import Settings
+from rlmesh._evaluation.success import Judge
 from rlmesh._models.native import Model
 from rlmesh._models.remote_model import RemoteModel
 from rlmesh._transport.address import tls_for
@@ -31,6 +32,8 @@ def evaluate(
     execution_horizon: int | None = None,
     max_episode_steps: int | None = None,
     max_episode_seconds: float | None = None,
+    success: str | Judge = "last",
+    success_key: str | None = None,
     hooks: object | None = None,
     journal: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -78,12 +81,21 @@ def evaluate(
             None: no limit.
         max_episode_seconds: Seconds after the start of its reset from which an episode is cut, at
             the end of a step; None: no limit.
+        success: Which infos of an episode decide on `EpisodeResult.success`: "last" (that of the
+            last step), "any" (success if one of them reports it) or "first" (the first one that
+            reports success or failure). Or a callable that gets a tuple with the info of each step,
+            and returns a bool or None (not known). A resumed run needs a callable of the same
+            module and name, because code is not compared.
+        success_key: Key of an info that reports success, a bool, a number or an array of one of
+            these; None: "is_success", "success" or "task_success", the first one that an info has.
+            Another value under the key counts as no report, with a warning in the result
+            (`WarningKind.SUCCESS_UNREADABLE`).
         hooks: Observers of the run: an object with some of the methods of `rlmesh.Hooks`, or a list
             of such objects.
         journal: File to which each episode is written as soon as it has ended; None: none.
         resume: Whether to continue from the journal if it exists. A journal of another run is
-            refused: of other seeds, limits, horizon, batch size, validation, model, load arguments,
-            spaces, tags, adapter, instruction or `run_id`.
+            refused: of other seeds, limits, horizon, batch size, validation, rule of success,
+            model, load arguments, spaces, tags, adapter, instruction or `run_id`.
         force_resume: Whether to continue from a journal of another run too. The differences are in
             the journal and in `RunResult.resume_differences`.
         run_id: Name of the run, such as that of a checkpoint which the model's spec and load
@@ -99,6 +111,7 @@ def evaluate(
         RunError: If the run ended early: the model or a hook failed, or no endpoint is left.
             Finished episodes are in its `result` (as in that of a KeyboardInterrupt), and in the
             journal.
+        TypeError: If an argument has another type.
         ValueError: If an argument is out of range, the model has no text input for the instruction,
             an environment is passed twice, or the endpoints serve different environments.
         FileExistsError: If the journal exists, without `resume`.
@@ -117,6 +130,8 @@ def evaluate(
         execution_horizon=execution_horizon,
         max_episode_steps=max_episode_steps,
         max_episode_seconds=max_episode_seconds,
+        success=success,
+        success_key=success_key,
         hooks=hooks,
         journal=journal,
         resume=resume,

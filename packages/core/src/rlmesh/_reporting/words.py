@@ -128,7 +128,8 @@ def _success(run: RunResult) -> str:
     successes, reported = run.success_counts
     text = f"{successes} of {reported}, {successes / reported:.4g}, 95% {run.success_interval()}"
     others = "{} of {}".format(*run.without_errors().success_counts)
-    return text + _apart(run, others)
+    rule = escape_control_chars(run.settings.success_words)
+    return text + _apart(run, others) + (f"; {rule}" if rule else "")
 
 
 def _steps(run: RunResult) -> str:

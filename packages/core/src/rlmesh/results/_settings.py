@@ -8,7 +8,16 @@ from dataclasses import dataclass, fields
 from rlmesh.results._differences import field_differences
 from rlmesh.results._frozen_mapping import EMPTY, FrozenMapping
 
-__all__ = ["HIDDEN", "UNKNOWN_SETTINGS", "RunSettings"]
+__all__ = ["ANY", "FIRST", "HIDDEN", "LAST", "UNKNOWN_SETTINGS", "RunSettings"]
+
+LAST = "last"
+"""The success rule by which the info of the last step counts; the default."""
+
+ANY = "any"
+"""The success rule by which an episode succeeds if the info of any step reports success."""
+
+FIRST = "first"
+"""The success rule by which the first info that reports success or failure counts."""
 
 _RECORDED = frozenset(("versions", "env_servers", "model_server", "command"))
 """Fields that do not decide whether a run may be resumed: another version of a library would
@@ -34,6 +43,10 @@ class RunSettings:
         load_arguments: Arguments that the model was loaded with (`load_kwargs`, `artifacts` and the
             arguments of `rlmesh eval --model-kwargs`), as texts; "***" for a name that ends in key,
             token, secret or password.
+        success: Rule of success: "last", "any" or "first" (the steps whose infos count), or
+            "module:name" of a callable; empty: not known.
+        success_key: Key of the infos that reports success; empty: "is_success", "success" or
+            "task_success", the first one that an info has.
         model_digest: Digest of the model's spec, without its spec version and metadata.
         spaces_digest: Digest of the observation space and the action space.
         tags_digest: Digest of the environment's tags; empty: it has none.
@@ -55,6 +68,8 @@ class RunSettings:
     validation: tuple[str, ...] = ()
     run_id: str = ""
     load_arguments: Mapping[str, str] = EMPTY
+    success: str = ""
+    success_key: str = ""
     model_digest: str = ""
     spaces_digest: str = ""
     tags_digest: str = ""
@@ -69,6 +84,16 @@ class RunSettings:
             value = getattr(self, field.name)
             if isinstance(value, Mapping):
                 object.__setattr__(self, field.name, FrozenMapping(value))
+
+    @property
+    def success_words(self) -> str:
+        """The rule of success for people: "any step's 'is_success'"; empty if it is not known."""
+        if not self.success:
+            return ""
+        key = repr(self.success_key) if self.success_key else "success"
+        words = {LAST: f"{key} at the last step", ANY: f"{key} at any step"}
+        words[FIRST] = f"{key} at the first step that reports it"
+        return words.get(self.success, self.success)
 
     def differences(self, other: RunSettings) -> Iterator[str]:
         """Yield a text for each field that differs and decides whether a run may be resumed."""
