@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "eba3144be9907273b6442e205aa82258816b25b455ff6f64d9e7e238ccf1ab09"
+SPEC_DIGEST = "9d56bcfb4fceede7765a636a8939b788ece34d52b8f8c9b95f8034047798bcb0"
 """SHA-256 of the spec's image, in hexadecimal."""
