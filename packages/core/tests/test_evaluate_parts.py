@@ -17,8 +17,13 @@ from rlmesh._evaluation.episode import PlannedEpisode
 from rlmesh._evaluation.episode_queue import EpisodeQueue
 from rlmesh._evaluation.error_scope import ErrorScope, classify_error
 from rlmesh._evaluation.lanes import lane_info
+from rlmesh._evaluation.suite import Episode, PlannedTask
 from rlmesh.adapters import EnvTags
 from rlmesh.specs import EnvContract, Registration
+
+
+def queue_of(seeds: list[int], count: int | None, **finished: Any) -> EpisodeQueue:
+    return EpisodeQueue(PlannedTask("", (), tuple(map(Episode, seeds)), count), **finished)
 
 
 def taken(
@@ -29,19 +34,19 @@ def taken(
 
 
 def test_episodes_are_taken_in_order_without_those_that_are_finished() -> None:
-    work = EpisodeQueue([7, 8, 9], 5, finished={0, 3})
+    work = queue_of([7, 8, 9], 5, finished={0, 3})
     assert [taken(work) for _ in range(4)] == [(1, 8), (2, 9), (4, None), None]
     assert not work.has_more
 
 
 def test_a_run_without_end() -> None:
-    work = EpisodeQueue([], None)
+    work = queue_of([], None)
     assert [taken(work) for _ in range(3)] == [(i, None) for i in range(3)]
     assert work.has_more
 
 
 def test_what_failed_is_played_elsewhere_where_that_can_be() -> None:
-    work = EpisodeQueue([], 1, finished={0})
+    work = queue_of([], 1, finished={0})
     work.give_back(PlannedEpisode(4, 1, failed_on={0}))
     assert work.has_more
     assert taken(work, 0, others=(1,)) is None
@@ -53,7 +58,7 @@ def test_what_failed_is_played_elsewhere_where_that_can_be() -> None:
 
 
 def test_a_suspect_is_played_alone() -> None:
-    work = EpisodeQueue([], 1)
+    work = queue_of([], 1)
     work.give_back(PlannedEpisode(4, 1, is_suspect=True))
     assert taken(work, alone=False) == (0, None)
     assert taken(work, alone=False) is None

@@ -6,8 +6,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,10 +35,14 @@ from rlmesh._cli.random_driver import connect
 from rlmesh._cli.report import check_html
 from rlmesh._cli.seeds import read_seeds
 from rlmesh._cli.sources import UsageProblem, load, read_object
+from rlmesh._cli.suite_file import read_suite
 from rlmesh._transport.address import tls_for
 from rlmesh.errors import RunError
 from rlmesh.options import TLS
 from rlmesh.results import EpisodeEnd, RunResult
+
+if TYPE_CHECKING:
+    from rlmesh._evaluation.suite import Task
 
 __all__ = ["evaluate"]
 
@@ -51,7 +56,16 @@ _Model = Annotated[
     ),
 ]
 _Addresses = Annotated[
-    list[str], typer.Argument(metavar="ADDRESS", help="addresses of environments")
+    list[str] | None,
+    typer.Argument(metavar="ADDRESS", help="addresses of environments", show_default=False),
+]
+_Suite = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="TOML or JSON with the tasks of a suite, their addresses and episodes, instead of "
+        "addresses; --seeds and --instruction are for tasks without their own",
+    ),
 ]
 # rich renders ":100:" as an emoji.
 _Seeds = Annotated[str, typer.Option(help="one episode a seed: 0:100, 0:50:2 or 1,5,7")]
@@ -132,7 +146,8 @@ _Instruction = Annotated[
 
 def evaluate(
     model: _Model,
-    addresses: _Addresses,
+    addresses: _Addresses = None,
+    suite: _Suite = None,
     seeds: _Seeds = "0:10",
     report: _Report = None,
     record: _Record = None,
@@ -162,11 +177,12 @@ def evaluate(
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Evaluate a model; the seeds are shared out among all addresses."""
+    """Evaluate a model; the seeds are shared out among all addresses (of a task)."""
     with reporting("eval", json=json, debug=debug) as reporter, contextlib.ExitStack() as stack:
         begin_log(log_level, log_format, "warning")
-        for address in addresses:
-            read_address(address)
+        tasks = _tasks(addresses, suite)
+        for address in (env for task in tasks.values() for env in task.envs):
+            read_address(str(address))
         _check(report, record, journal, resume)
         if force and not resume:
             raise UsageProblem("--force goes with --resume")
@@ -195,8 +211,26 @@ def evaluate(
             arguments["model"] = load_model(model, model_kwargs, backend)
             arguments["load_arguments"] = read_object(model_kwargs, "--model-kwargs")
         arguments["hooks"] = _recorders(record, record_source, resume)
-        arguments["envs"] = _endpoints(stack, addresses, token, tls, connect_timeout)
+        for name, task in tasks.items():
+            envs = _endpoints(stack, task.envs, token, tls, connect_timeout)
+            tasks[name] = replace(task, envs=envs)
+        arguments["envs"] = tasks[""].envs if suite is None else tasks
         _run(reporter, arguments, report, shown=progress)
+
+
+def _tasks(addresses: Sequence[str] | None, suite: Path | None) -> dict[str, Task]:
+    """Return the tasks of a suite by name; without a suite, one with an empty name.
+
+    Raises:
+        UsageProblem: If there are neither addresses nor a suite, or both, or the suite is none.
+    """
+    if bool(addresses) == (suite is not None):
+        raise UsageProblem("expected addresses of environments, or --suite with those of its tasks")
+    if suite is not None:
+        return read_suite(suite)
+    from rlmesh._evaluation.suite import Task
+
+    return {"": Task(addresses)}
 
 
 def _success(success: str, key: str | None) -> dict[str, Any]:
@@ -248,7 +282,7 @@ def _check_films(folder: Path) -> None:
 
 def _endpoints(
     stack: contextlib.ExitStack,
-    addresses: Sequence[str],
+    addresses: Sequence[Any],
     token: str,
     tls: TLS | None,
     timeout: float,
@@ -274,14 +308,17 @@ def _run(
     from rlmesh._evaluation.settings import Settings
     from rlmesh._models.evaluate import evaluate_with
 
-    count, journal = len(arguments["seeds"]), arguments["journal"]
+    journal, envs = arguments["journal"], arguments["envs"]
+    given = [task.planned for task in envs.values()] if isinstance(envs, dict) else [None]
+    count = sum(len(arguments["seeds"] if one is None else one) for one in given)
     if shown and not reporter.err.is_terminal:
         arguments["progress"] = reporter.note
     progress = EvaluationProgress(reporter.err, count, shown)
     try:
         with progress:
             arguments["hooks"] = [progress, *arguments["hooks"]]
-            model, envs = arguments.pop("model"), arguments.pop("envs")
+            model = arguments.pop("model")
+            del arguments["envs"]
             result = evaluate_with(model, envs, Settings(**arguments))
     except (RunError, KeyboardInterrupt, SystemExit) as error:
         finished: RunResult | None = getattr(error, "result", None)

@@ -137,12 +137,16 @@ def _common(first: RunResult, second: RunResult) -> tuple[RunResult, RunResult]:
     Raises:
         UsageProblem: If there is no such seed.
     """
-    seeds = {e.seed for e in first.episodes}.intersection(e.seed for e in second.episodes) - {None}
-    if not seeds:
+
+    def pairs(run: RunResult) -> set[tuple[str, int]]:
+        return {(e.task, e.seed) for e in run.episodes if e.seed is not None}
+
+    common = pairs(first) & pairs(second)
+    if not common:
         raise UsageProblem("--common-seeds: the runs have no seed in common")
 
     def part(run: RunResult) -> RunResult:
-        return replace(run, episodes=tuple(e for e in run.episodes if e.seed in seeds))
+        return replace(run, episodes=tuple(e for e in run.episodes if (e.task, e.seed) in common))
 
     return part(first), part(second)
 

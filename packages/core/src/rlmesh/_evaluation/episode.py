@@ -41,6 +41,9 @@ class PlannedEpisode:
     Attributes:
         index: Position in the run.
         seed: Seed of the reset; None: unseeded.
+        task: Name of the task; empty: the run is not one of a suite.
+        options: Options of the reset; None: none.
+        instruction: Instruction of the episode; None: none.
         failures: Number of times that the episode has failed.
         failed_on: Endpoints that the episode failed on.
         is_suspect: Whether it failed together with others in a vector. It is then played alone, so
@@ -50,6 +53,9 @@ class PlannedEpisode:
 
     index: int
     seed: int | None
+    task: str = ""
+    options: Mapping[str, Any] | None = None
+    instruction: str | None = None
     failures: int = 0
     failed_on: set[int] = field(default_factory=set)
     is_suspect: bool = False
@@ -198,5 +204,9 @@ class RunningEpisode:
             endpoint=endpoint,
             error=failure,
             started_at=self._started_at,
+            task=self.planned.task,
+            # A run without tasks has one instruction, which its result has.
+            instruction=self.planned.instruction if self.planned.task else None,
+            options=self.planned.options,
             warnings=self.planned.warnings,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rlmesh._evaluation.run import play
@@ -58,12 +58,19 @@ def evaluate(
     episode in which the environment fails is played again, on another endpoint if there is one, and
     after `retries` times ends as `EpisodeEnd.ERROR`.
 
+    A suite has several tasks, of equal environments or of different ones. Their episodes are played
+    at the same time; tasks with equal spaces and tags share the batches of the model. Each task has
+    the arguments `seeds`, `max_episodes` and `instruction` unless its `Task` has its own.
+    `RunResult.by_task` has the figures of each. A task whose endpoints are all lost ends the run,
+    after the other tasks. Nothing is played before all endpoints were reached and all tasks fit.
+
     Args:
         model: A `Model` of any backend, a `RemoteModel`, the address of a served model, or the
             source of a native model: a callable, an object with `predict` methods, or
             `rlmesh.RANDOM_SAMPLE`.
         envs: An address, an object with an `address`, a client, an environment of this process, or
             a vector of these kinds; or a list with any of them. All serve the same environment.
+            For a suite, a dict from the name of each task to its environments or its `Task`.
         seeds: One seed for each episode; also sets the number of episodes.
         max_episodes: Number of episodes, regardless of the number of seeds; episodes past the last
             seed run unseeded. Without seeds and this argument: one.
@@ -146,7 +153,8 @@ def evaluate(
 
 def evaluate_with(model: Any, envs: Any, settings: Settings) -> RunResult:
     """Play a run of settings that may have what `evaluate` has no argument for; see `evaluate`."""
-    endpoints = list(envs) if isinstance(envs, (list, tuple)) else [envs]
+    is_many = isinstance(envs, (list, tuple, Mapping))
+    endpoints = envs if is_many else [envs]
     if isinstance(model, (str, int)):
         token, timeout = settings.token, settings.connect_timeout
         own = tls_for(model, settings.tls)

@@ -41,6 +41,7 @@ def page(run: RunResult, title: str | None = None, compared: RunResult | None = 
         "main",
         element("h1", name),
         _facts(run),
+        *_tasks(run),
         *([] if compared is None else _comparison(run, compared)),
         *_charts(run, compared),
         *_endpoints(run),
@@ -71,6 +72,7 @@ def fragment(run: RunResult) -> str:
             element("style", STYLE),
             element("strong", words.heading(run)),
             _facts(run),
+            *_tasks(run),
             *_endpoints(run),
             *_episodes(run, MAX_ROWS_OF_FRAGMENT),
             class_="rlmesh",
@@ -124,6 +126,13 @@ def _comparison(run: RunResult, other: RunResult) -> list[Element]:
     ]
 
 
+def _tasks(run: RunResult) -> list[Element]:
+    rows = words.task_rows(run)
+    if not rows:
+        return []
+    return [element("h2", "Tasks"), _scrolled(words.TASK_COLUMNS, rows)]
+
+
 def _endpoints(run: RunResult) -> list[Element]:
     rows = words.endpoint_rows(run)
     if not rows:
@@ -164,7 +173,8 @@ def _failure(episode: EpisodeResult) -> Element:
     assert error is not None
     at_path = f" at {error.path}" if error.path else ""
     kind = error.exception_type or "error"
-    summary = element("summary", f"Episode {episode.index}: {kind}{at_path}")
+    task = f" of {episode.task}" if episode.task else ""
+    summary = element("summary", f"Episode {episode.index}{task}: {kind}{at_path}")
     traceback = element("pre", error.traceback) if error.traceback else None
     return element("details", summary, element("pre", error.message), traceback)
 

@@ -164,7 +164,8 @@ class Outputs:
 
         Columns: index, seed (nullable UInt64), reward, steps, end (text), success (nullable
         boolean), seconds, predict_seconds, step_seconds, wait_seconds, endpoint, env_id, error and
-        error_type (text; None without an error), started_at (Unix time in seconds), final_info,
+        error_type (text; None without an error), started_at (Unix time in seconds), task (text,
+        empty outside suites), instruction, options (None: none of the episode's own), final_info,
         warnings (dict of counts by kind).
 
         Raises:

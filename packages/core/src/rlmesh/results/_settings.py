@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from rlmesh.results._differences import field_differences
 from rlmesh.results._frozen_mapping import EMPTY, FrozenMapping
 
-__all__ = ["ANY", "FIRST", "HIDDEN", "LAST", "UNKNOWN_SETTINGS", "RunSettings"]
+__all__ = ["ANY", "FIRST", "HIDDEN", "LAST", "UNKNOWN_SETTINGS", "RunSettings", "TaskSettings"]
 
 LAST = "last"
 """The success rule by which the info of the last step counts; the default."""
@@ -22,6 +22,30 @@ FIRST = "first"
 _RECORDED = frozenset(("versions", "env_servers", "model_server", "command"))
 """Fields that do not decide whether a run may be resumed: another version of a library would
 otherwise discard the finished episodes."""
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """What one task of a suite was played with.
+
+    Attributes:
+        name: Name of the task.
+        env_id: Id of the environment's contract.
+        episodes: Number of its episodes.
+        episodes_digest: Digest of the seeds, options and instructions of its episodes (CONTRACT.md,
+            T-10).
+        spaces_digest: As in `RunSettings`.
+        tags_digest: As in `RunSettings`.
+        adapter_plan: As in `RunSettings`.
+    """
+
+    name: str
+    env_id: str = ""
+    episodes: int = 0
+    episodes_digest: str = ""
+    spaces_digest: str = ""
+    tags_digest: str = ""
+    adapter_plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +80,8 @@ class RunSettings:
         env_servers: Implementations of the environments' servers with the versions of their
             software, each once and sorted: "rlmesh-core/1.0.0 (numpy 2.1.0, python 3.11.9)".
         model_server: The same of the model's server; empty: the model was not served.
+        tasks: The tasks of a suite, in the order of their episodes; `spaces_digest`, `tags_digest`
+            and `adapter_plan` are then empty. Empty: the run is not one of a suite.
         command: Words of the command line, without secrets but with addresses; empty: the run was
             started by a program.
     """
@@ -77,6 +103,7 @@ class RunSettings:
     versions: Mapping[str, str] = EMPTY
     env_servers: tuple[str, ...] = ()
     model_server: str = ""
+    tasks: tuple[TaskSettings, ...] = ()
     command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -97,7 +124,15 @@ class RunSettings:
 
     def differences(self, other: RunSettings) -> Iterator[str]:
         """Yield a text for each field that differs and decides whether a run may be resumed."""
-        return field_differences(self, other, _RECORDED)
+        yield from field_differences(self, other, (*_RECORDED, "tasks"))
+        names = [task.name for task in self.tasks]
+        others = [task.name for task in other.tasks]
+        if names != others:
+            yield f"tasks: expected {names}, got {others}"
+        else:
+            for task, one in zip(self.tasks, other.tasks):
+                for text in field_differences(task, one, ()):
+                    yield f"task {task.name!r}: {text}"
 
 
 HIDDEN = "***"
