@@ -14,6 +14,7 @@ from rlmesh._cli.bench import bench
 from rlmesh._cli.console import refuse
 from rlmesh._cli.evaluate import evaluate
 from rlmesh._cli.inspect_command import inspect
+from rlmesh._cli.merge import merge
 from rlmesh._cli.play import play
 from rlmesh._cli.report import compare, report
 from rlmesh._cli.serve import serve
@@ -85,6 +86,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "serve-model": serve_model,
     "report": report,
     "compare": compare,
+    "merge": merge,
 }
 
 for _name, _command in _COMMANDS.items():

@@ -22,14 +22,15 @@ from rlmesh.results import Comparison, RunResult
 from rlmesh.results import compare as compare_runs
 from rlmesh.results._journal_header import EPISODES_KEY
 
-__all__ = ["check_html", "compare", "report"]
+__all__ = ["FORMS", "Html", "check_html", "compare", "read_run", "report", "write_html"]
 
-_FORMS = "a journal, or the JSON of `rlmesh eval --json`"
+FORMS = "a journal, or the JSON of `rlmesh eval --json`"
+"""The forms of a file that `read_run` reads, for help and errors."""
 
-_Run = Annotated[Path, typer.Argument(metavar="FILE", help=f"{_FORMS}; the run may be going on")]
-_First = Annotated[Path, typer.Argument(metavar="A", help=_FORMS)]
-_Second = Annotated[Path, typer.Argument(metavar="B", help=f"{_FORMS}, of a run of the same seeds")]
-_Html = Annotated[
+_Run = Annotated[Path, typer.Argument(metavar="FILE", help=f"{FORMS}; the run may be going on")]
+_First = Annotated[Path, typer.Argument(metavar="A", help=FORMS)]
+_Second = Annotated[Path, typer.Argument(metavar="B", help=f"{FORMS}, of a run of the same seeds")]
+Html = Annotated[
     Path | None, typer.Option(metavar="FILE", help="write an HTML report to this file")
 ]
 _Confidence = Annotated[
@@ -43,7 +44,7 @@ _CommonSeeds = Annotated[
 
 def report(
     run: _Run,
-    html: _Html = None,
+    html: Html = None,
     json: Json = False,
     debug: Debug = False,
     log_level: LogLevel = None,
@@ -61,7 +62,7 @@ def report(
             reporter.out.print(result)
         if total and len(result.episodes) < total:
             reporter.note(f"{run}: {len(result.episodes)} of {total} episodes so far")
-        _write(reporter, html, result)
+        write_html(reporter, html, result)
 
 
 def compare(
@@ -69,7 +70,7 @@ def compare(
     b: _Second,
     common_seeds: _CommonSeeds = False,
     confidence: _Confidence = 0.95,
-    html: _Html = None,
+    html: Html = None,
     json: Json = False,
     debug: Debug = False,
     log_level: LogLevel = None,
@@ -91,7 +92,7 @@ def compare(
                 line = f"{name}  {heading(run)}, mean reward {run.mean_reward:.4g}  ({path})"
                 print(escape_control_chars(line))
             print(f"A - B  {comparison}")
-        _write(reporter, html, first, second)
+        write_html(reporter, html, first, second)
 
 
 def read_run(path: Path) -> RunResult:
@@ -118,13 +119,13 @@ def _read_document(path: Path, text: str) -> RunResult:
     try:
         document = json_module.loads(text)
     except ValueError as error:
-        raise CodecError(f"{path}: expected {_FORMS}: {error}") from None
+        raise CodecError(f"{path}: expected {FORMS}: {error}") from None
     if "error" in document:  # A run that ended early has its episodes beside the error.
         if "result" not in document:
             raise CodecError(f"{path}: the run has failed without a result")
         text = json_module.dumps(document["result"])
     elif "episodes" not in document and "envId" not in document and "env_id" not in document:
-        raise CodecError(f"{path}: expected {_FORMS}, got a JSON document without episodes")
+        raise CodecError(f"{path}: expected {FORMS}, got a JSON document without episodes")
     try:
         return RunResult.from_json(text)
     except CodecError as error:
@@ -197,9 +198,10 @@ def check_html(path: Path | None, option: str) -> None:
         raise UsageProblem(f"{option}: {path} may not be written")
 
 
-def _write(
+def write_html(
     reporter: Reporter, html: Path | None, run: RunResult, other: RunResult | None = None
 ) -> None:
+    """Write the page of a run, or of two, if a file is given for it."""
     if html is not None:
         run.to_html(html, compare=other)
         reporter.note(f"report: {html}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rlmesh.results._comparison import Comparison, compare
 from rlmesh.results._episode import EpisodeEnd, EpisodeFailure, EpisodeResult, Timing
+from rlmesh.results._merge import merge
 from rlmesh.results._run import RunResult
 from rlmesh.results._settings import RunSettings, TaskSettings
 from rlmesh.results._statistics import Interval
@@ -21,4 +22,5 @@ __all__ = [
     "Timing",
     "WarningKind",
     "compare",
+    "merge",
 ]

@@ -33,7 +33,7 @@ class TaskSettings:
         env_id: Id of the environment's contract.
         episodes: Number of its episodes.
         episodes_digest: Digest of the seeds, options and instructions of its episodes (CONTRACT.md,
-            T-10).
+            T-10); empty: not known, such as after a merge of different parts.
         spaces_digest: As in `RunSettings`.
         tags_digest: As in `RunSettings`.
         adapter_plan: As in `RunSettings`.

@@ -214,7 +214,7 @@ class TaskSettings(google.protobuf.message.Message):
     episodes: builtins.int
     """Number of its episodes."""
     episodes_digest: builtins.str
-    """Digest of seeds, options and instructions of its episodes (T-10)."""
+    """Digest of seeds, options and instructions of its episodes (T-10). Empty: not known."""
     spaces_digest: builtins.str
     """Digest of the environment's two spaces (T-7)."""
     tags_digest: builtins.str

@@ -206,7 +206,7 @@ export declare type TaskSettings = Message<"rlmesh.proto.eval.v1.TaskSettings"> 
   episodes: bigint;
 
   /**
-   * Digest of seeds, options and instructions of its episodes (T-10).
+   * Digest of seeds, options and instructions of its episodes (T-10). Empty: not known.
    *
    * @generated from field: string episodes_digest = 4;
    */
