@@ -17,6 +17,7 @@ from rlmesh._cli.inspect_command import inspect
 from rlmesh._cli.merge import merge
 from rlmesh._cli.play import play
 from rlmesh._cli.report import compare, report
+from rlmesh._cli.rerun import rerun
 from rlmesh._cli.serve import serve
 from rlmesh._cli.serve_model import serve_model
 from rlmesh._version import __version__
@@ -87,6 +88,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "report": report,
     "compare": compare,
     "merge": merge,
+    "rerun": rerun,
 }
 
 for _name, _command in _COMMANDS.items():

@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from rlmesh._cli.command_line import without_secrets
 from rlmesh._cli.console import FAILED, Reporter, reporting
-from rlmesh._cli.description import describe
 from rlmesh._cli.logs import begin_log
-from rlmesh._cli.models import MODEL_HELP, Backend, ModelKwargs, dial_model, is_address, load_model
+from rlmesh._cli.models import MODEL_HELP, Backend, ModelKwargs
 from rlmesh._cli.parameters import (
     Authority,
     Certificate,
@@ -27,24 +25,17 @@ from rlmesh._cli.parameters import (
     LogLevel,
     Timeout,
     Token,
-    read_address,
     tls_of,
 )
+from rlmesh._cli.played import ModelNamed, endpoints, success_arguments, tasks_of
 from rlmesh._cli.progress import EvaluationProgress
-from rlmesh._cli.random_driver import connect
 from rlmesh._cli.report import check_html
 from rlmesh._cli.seeds import read_seeds
-from rlmesh._cli.sources import UsageProblem, load, read_object
-from rlmesh._cli.suite_file import read_suite
-from rlmesh._transport.address import tls_for
+from rlmesh._cli.sources import UsageProblem
 from rlmesh.errors import RunError
-from rlmesh.options import TLS
 from rlmesh.results import EpisodeEnd, RunResult
 
-if TYPE_CHECKING:
-    from rlmesh._evaluation.suite import Task
-
-__all__ = ["evaluate"]
+__all__ = ["ModelToken", "evaluate"]
 
 
 _Model = Annotated[
@@ -114,7 +105,7 @@ _MaxSteps = Annotated[int | None, typer.Option(min=1, help="cut an episode after
 _MaxSeconds = Annotated[
     float | None, typer.Option(min=0.001, help="cut an episode after this many seconds")
 ]
-_ModelToken = Annotated[
+ModelToken = Annotated[
     str, typer.Option(envvar="RLMESH_MODEL_TOKEN", help="bearer token of a MODEL that is served")
 ]
 _Success = Annotated[
@@ -166,7 +157,7 @@ def evaluate(
     progress: _Progress = True,
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
-    model_token: _ModelToken = "",
+    model_token: ModelToken = "",
     token: Token = "",
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,
@@ -180,9 +171,7 @@ def evaluate(
     """Evaluate a model; the seeds are shared out among all addresses (of a task)."""
     with reporting("eval", json=json, debug=debug) as reporter, contextlib.ExitStack() as stack:
         begin_log(log_level, log_format, "warning")
-        tasks = _tasks(addresses, suite)
-        for address in (env for task in tasks.values() for env in task.envs):
-            read_address(str(address))
+        tasks = tasks_of(addresses, suite)
         _check(report, record, journal, resume)
         if force and not resume:
             raise UsageProblem("--force goes with --resume")
@@ -201,52 +190,17 @@ def evaluate(
             "execution_horizon": horizon,
             "max_episode_steps": max_episode_steps,
             "max_episode_seconds": max_episode_seconds,
-            **_success(success, success_key),
+            **success_arguments(success, success_key),
         }
-        if is_address(model):
-            own = tls_for(model, tls)
-            served = dial_model(model, backend, model_token, own, connect_timeout)
-            arguments["model"] = stack.enter_context(served)
-        else:
-            arguments["model"] = load_model(model, model_kwargs, backend)
-            arguments["load_arguments"] = read_object(model_kwargs, "--model-kwargs")
+        named = ModelNamed(model, model_kwargs, backend, model_token)
+        arguments["model"] = named.opened(stack, tls, connect_timeout)
+        arguments["load_arguments"] = named.load_arguments
         arguments["hooks"] = _recorders(record, record_source, resume)
         for name, task in tasks.items():
-            envs = _endpoints(stack, task.envs, token, tls, connect_timeout)
+            envs = endpoints(stack, task.envs, token, tls, connect_timeout)
             tasks[name] = replace(task, envs=envs)
         arguments["envs"] = tasks[""].envs if suite is None else tasks
         _run(reporter, arguments, report, shown=progress)
-
-
-def _tasks(addresses: Sequence[str] | None, suite: Path | None) -> dict[str, Task]:
-    """Return the tasks of a suite by name; without a suite, one with an empty name.
-
-    Raises:
-        UsageProblem: If there are neither addresses nor a suite, or both, or the suite is none.
-    """
-    if bool(addresses) == (suite is not None):
-        raise UsageProblem("expected addresses of environments, or --suite with those of its tasks")
-    if suite is not None:
-        return read_suite(suite)
-    from rlmesh._evaluation.suite import Task
-
-    return {"": Task(addresses)}
-
-
-def _success(success: str, key: str | None) -> dict[str, Any]:
-    """Return the arguments of the rule of success.
-
-    Raises:
-        UsageProblem: If there is no such rule or function.
-    """
-    from rlmesh._evaluation.success import success_rule
-
-    rule = load(success) if ":" in success else success
-    try:
-        success_rule(rule, key)
-    except (TypeError, ValueError) as error:
-        raise UsageProblem(f"--success, --success-key: {error}") from None
-    return {"success": rule, "success_key": key}
 
 
 def _check(report: Path | None, record: Path | None, journal: Path | None, resume: bool) -> None:
@@ -278,26 +232,6 @@ def _check_films(folder: Path) -> None:
             f"name another folder, or move them; --resume adds to them if the --journal of their "
             f"run is there"
         )
-
-
-def _endpoints(
-    stack: contextlib.ExitStack,
-    addresses: Sequence[Any],
-    token: str,
-    tls: TLS | None,
-    timeout: float,
-) -> list[Any]:
-    """Return the addresses to evaluate on, or clients for those that need certificates."""
-    envs: list[Any] = []
-    for address in addresses:
-        own = tls_for(address, tls)
-        if own is None:
-            envs.append(address)
-        else:
-            description = describe(address, token, own, timeout)
-            client = connect(description, token=token, tls=own, connect_timeout=timeout)
-            envs.append(stack.enter_context(client))
-    return envs
 
 
 def _run(
