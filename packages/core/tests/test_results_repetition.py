@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+import rlmesh
+from rlmesh import Episode, Task
 from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult, RunSettings, TaskSettings
 from rlmesh.results._repetition import Repetition, obstacles, repeatable
+from rlmesh.spaces import Discrete
 
 SETTINGS = RunSettings(seeded=True, validation=("warn",), success="any")
 
@@ -105,3 +108,42 @@ def test_the_command_of_a_run_is_read() -> None:
         _kwargs(None, given, hidden, is_same=True)
     assert _kwargs('{"a": 1}', given, hidden, is_same=True) == '{"a": 1}'
     assert _kwargs(None, given, hidden, is_same=False) == _kwargs(None, {}, RUN, is_same=True)
+
+
+class Asked:
+    """An environment that records its resets."""
+
+    observation_space = action_space = Discrete(2)
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def reset(self, seed: Any = None, options: Any = None) -> Any:
+        self.asked.append((seed, options))
+        return 0, {}
+
+    def step(self, action: Any) -> Any:
+        return 0, 1.0, True, False, {}
+
+    def close(self) -> None: ...
+
+
+def test_a_suite_is_played_with_the_options_and_instructions_of_its_episodes() -> None:
+    pytest.importorskip("typer")
+    from rlmesh._cli.rerun import _played
+    from rlmesh._cli.sources import UsageProblem
+
+    told: list[Any] = []
+
+    def model(observation: Any, context: Any) -> Any:
+        told.append(context.instruction)
+        return 1
+
+    suite = {"a": Task(Asked(), [Episode(3, {"state": 1}, "lift"), Episode(4)])}
+    run = rlmesh.evaluate(model, suite)
+    env = Asked()
+    assert Repetition(run, _played(model, {"a": [env]}, run, {})).is_equal
+    assert env.asked == [(3, {"state": 1}), (4, None)]
+    assert told == ["lift", None] * 2
+    with pytest.raises(UsageProblem, match="expected the task 'a' of the run"):
+        _played(model, {"b": [env]}, run, {})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rlmesh._evaluation.progress_report import Progress
 from rlmesh._evaluation.run import play
 from rlmesh._evaluation.settings import Settings
 from rlmesh._evaluation.success import Judge
@@ -41,7 +42,7 @@ def evaluate(
     run_id: str = "",
     retries: int = 2,
     close_envs: bool = False,
-    progress: bool | Callable[[str], object] = False,
+    progress: Progress = False,
 ) -> RunResult:
     """Play episodes of one model on any number of environments at once.
 
@@ -111,7 +112,8 @@ def evaluate(
         close_envs: Whether to close environments that were passed; those that this call connects to
             are always closed.
         progress: True: show on stderr how far the run is, drawn in place on a terminal and in a
-            notebook, otherwise a line every 30 s. A function: it gets the line every 30 s, on a
+            notebook, otherwise a line every 30 s. "auto": the same, but nothing if stderr is
+            neither a terminal nor that of a notebook. A function: it gets the line every 30 s, on a
             thread of its own.
 
     Raises:

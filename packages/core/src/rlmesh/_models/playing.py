@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from rlmesh._evaluation.evaluable import Evaluable
+from rlmesh._evaluation.progress_report import Progress
 from rlmesh._evaluation.run import play
 from rlmesh._evaluation.settings import Settings
 from rlmesh._evaluation.success import Judge
@@ -45,7 +46,7 @@ class PlaysEpisodes:
         resume: bool = False,
         force_resume: bool = False,
         run_id: str = "",
-        progress: bool | Callable[[str], object] = False,
+        progress: Progress = False,
     ) -> RunResult:
         """Play episodes one after another, and return their results.
 
@@ -80,7 +81,7 @@ class PlaysEpisodes:
             force_resume: Whether to continue from a journal of other settings too; see
                 `rlmesh.evaluate`.
             run_id: Name of the run, such as that of a checkpoint; see `rlmesh.evaluate`.
-            progress: Whether to show how far the run is, or a function that gets it; see
+            progress: Whether to show how far the run is, "auto", or a function that gets it; see
                 `rlmesh.evaluate`.
 
         Raises:
