@@ -22,7 +22,17 @@ from rlmesh.results import Comparison, RunResult
 from rlmesh.results import compare as compare_runs
 from rlmesh.results._journal_header import EPISODES_KEY
 
-__all__ = ["FORMS", "Html", "check_html", "compare", "read_run", "report", "write_html"]
+__all__ = [
+    "FORMS",
+    "Csv",
+    "Html",
+    "check_html",
+    "compare",
+    "read_run",
+    "report",
+    "write_csv",
+    "write_html",
+]
 
 FORMS = "a journal, or the JSON of `rlmesh eval --json`"
 """The forms of a file that `read_run` reads, for help and errors."""
@@ -32,6 +42,9 @@ _First = Annotated[Path, typer.Argument(metavar="A", help=FORMS)]
 _Second = Annotated[Path, typer.Argument(metavar="B", help=f"{FORMS}, of a run of the same seeds")]
 Html = Annotated[
     Path | None, typer.Option(metavar="FILE", help="write an HTML report to this file")
+]
+Csv = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="write the episodes as CSV to this file")
 ]
 _Confidence = Annotated[
     float, typer.Option(min=0.01, max=0.9999, help="probability that an interval covers its value")
@@ -45,6 +58,7 @@ _CommonSeeds = Annotated[
 def report(
     run: _Run,
     html: Html = None,
+    csv: Csv = None,
     json: Json = False,
     debug: Debug = False,
     log_level: LogLevel = None,
@@ -54,6 +68,7 @@ def report(
     with reporting("report", json=json, debug=debug) as reporter:
         begin_log(log_level, log_format, "warning")
         check_html(html, "--html")
+        check_html(csv, "--csv")
         result = read_run(run)
         total = result.metadata.get(EPISODES_KEY)
         if reporter.json:
@@ -63,6 +78,7 @@ def report(
         if total and len(result.episodes) < total:
             reporter.note(f"{run}: {len(result.episodes)} of {total} episodes so far")
         write_html(reporter, html, result)
+        write_csv(reporter, csv, result)
 
 
 def compare(
@@ -196,6 +212,13 @@ def check_html(path: Path | None, option: str) -> None:
         raise UsageProblem(f"{option}: {path} is a folder; expected a file in it")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise UsageProblem(f"{option}: {path} may not be written")
+
+
+def write_csv(reporter: Reporter, csv: Path | None, run: RunResult) -> None:
+    """Write the episodes of a run as CSV, if a file is given for them."""
+    if csv is not None:
+        run.to_csv(csv)
+        reporter.note(f"episodes: {csv}")
 
 
 def write_html(

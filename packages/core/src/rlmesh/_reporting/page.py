@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from rlmesh._reporting import charts, words
+from rlmesh._reporting.csv_table import csv_text
 from rlmesh._reporting.figures import figure, figures
-from rlmesh._reporting.markup import Element, element, table, written
+from rlmesh._reporting.markup import Element, download, element, table, written
 from rlmesh._reporting.style import STYLE
 from rlmesh._version import __version__
 from rlmesh.results import EpisodeResult, RunResult, compare
@@ -45,7 +46,7 @@ def page(run: RunResult, title: str | None = None, compared: RunResult | None = 
         *([] if compared is None else _comparison(run, compared)),
         *_charts(run, compared),
         *_endpoints(run),
-        *_episodes(run, MAX_ROWS),
+        *_episodes(run, MAX_ROWS, download("CSV", "episodes.csv", "text/csv", csv_text(run))),
         *_failures(run),
         *_settings(run, compared),
         *_metadata(run),
@@ -140,13 +141,13 @@ def _endpoints(run: RunResult) -> list[Element]:
     return [element("h2", "Endpoints"), _scrolled(words.ENDPOINT_COLUMNS, rows)]
 
 
-def _episodes(run: RunResult, most: int) -> list[Element]:
+def _episodes(run: RunResult, most: int, file: Element | None = None) -> list[Element]:
     columns, rows, left_out = words.episode_rows(run, most)
     if not rows:
         return []
     note = f"{left_out} episodes in the middle are left out."
     return [
-        element("h2", "Episodes"),
+        element("h2", "Episodes", file),
         _scrolled(columns, rows),
         *([element("p", note, class_="note")] if left_out else []),
     ]

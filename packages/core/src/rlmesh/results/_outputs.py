@@ -173,6 +173,28 @@ class Outputs:
         """
         return formats().to_dataframe(self)
 
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the episodes as comma-separated values, with a line of names and one an episode.
+
+        Numbers have all their digits ("nan" and "inf" too), success is "true", "false" or empty,
+        and options and warnings are JSON. What is missing is empty. A text that begins with "=",
+        "+", "-" or "@" gets an apostrophe before it, because spreadsheets would evaluate it.
+
+        Args:
+            path: File to which the table is written as UTF-8; None: it is not written.
+
+        Returns:
+            The table.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        table = formats().to_csv(self)
+        if path is not None:
+            with open(path, "w", encoding="utf-8", newline="") as file:
+                file.write(table)
+        return table
+
     def to_html(
         self: Self,
         path: str | os.PathLike[str] | None = None,
