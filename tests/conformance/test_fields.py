@@ -69,6 +69,7 @@ PAIRS: list[tuple[Any, type[Any], dict[str, tuple[str, ...]]]] = [
     (result_pb2.RunResult, results.RunResult, {"timing": ("timing", "seconds")}),
     (result_pb2.EpisodeResult, results.EpisodeResult, {"timing": ("timing", "seconds")}),
     (result_pb2.RunSettings, results.RunSettings, {}),
+    (result_pb2.TaskSettings, results.TaskSettings, {}),
     (result_pb2.JournalHeader, JournalHeader, {}),
     (result_pb2.RunNotice, RunNotice, {}),
     (result_pb2.ForcedResume, ForcedResume, {}),
@@ -185,6 +186,8 @@ SETTINGS = results.RunSettings(
     validation=("strict",),
     run_id="step 2000",
     load_arguments={"path": "'a.pt'"},
+    success="any",
+    success_key="lifted",
     model_digest="aa",
     spaces_digest="bb",
     tags_digest="cc",
@@ -192,6 +195,7 @@ SETTINGS = results.RunSettings(
     versions={"python": "3.11.9"},
     env_servers=("rlmesh 7",),
     model_server="rlmesh 8",
+    tasks=(results.TaskSettings("lift", "Arm-v1", 1, "dd", "ee", "ff", "observation -> inputs"),),
     command=("rlmesh", "eval"),
 )
 EPISODE = results.EpisodeResult(
@@ -207,6 +211,9 @@ EPISODE = results.EpisodeResult(
     error=FAILURE,
     final_info={"is_success": True},
     started_at=1.5e9,
+    task="lift",
+    instruction="lift the cube",
+    options={"state": 3},
     warnings={"episode_retried": 2},
 )
 RUN = results.RunResult(

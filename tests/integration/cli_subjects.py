@@ -19,6 +19,7 @@ __all__ = [
     "Policy",
     "fails",
     "loud",
+    "never",
     "obeys",
     "one",
 ]
@@ -51,6 +52,11 @@ class PictureEnv(CounterEnv):
     def render(self) -> Tensor:
         """The picture."""
         return Tensor(bytes([80 * self.step_count, 0, 20]) * 64 * 64, "uint8", (64, 64, 3))
+
+
+def never(infos: Any) -> bool:
+    """A rule of success by which no episode succeeds."""
+    return False
 
 
 def one(observation: Any) -> int:

@@ -121,6 +121,17 @@ def said(model: str, *arguments: str) -> tuple[RunResult, list[str]]:
     return RunResult.from_json(done.stdout), done.stderr.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("rule", "key", "rate"),
+    [("any", "is_success", 1.0), ("first", "lifted", None), (f"{SUBJECTS}:never", "", 0.0)],
+)
+def test_the_rule_of_success(address: str, rule: str, key: str, rate: float | None) -> None:
+    named = ["--success-key", key] if key else []
+    result = run_of(f"{SUBJECTS}:one", address, "--seeds", "0:2", "--success", rule, *named)
+    assert (result.success_rate, result.settings.success) == (rate, rule)
+    assert result.settings.success_key == key
+
+
 @pytest.mark.slow
 def test_options_reach_the_evaluation(address: str) -> None:
     pytest.importorskip("numpy")
@@ -282,7 +293,10 @@ def test_recordings_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
         (["random", "--seeds", "a:b"], 2, "--seeds: expected such as 0:100"),
         (["random", "--resume"], 2, "--resume continues from a journal"),
         (["random", "--report", "no/such/folder/x.html"], 2, "--report: there is no folder"),
+        (["random", "--suite", "x.toml"], 2, "expected addresses of environments, or --suite"),
         (["random", "--force"], 2, "--force goes with --resume"),
+        (["random", "--success", "lifted"], 2, "a key of the infos is success_key="),
+        (["random", "--success", f"{SUBJECTS}:on"], 2, "did you mean 'one'?"),
         (["random", "--journal", ".", "--resume"], 2, "--journal: . is a folder"),
         (["random", "--report", "."], 2, "--report: . is a folder"),
         (["random", "--record", __file__], 2, "is a file; expected a folder"),

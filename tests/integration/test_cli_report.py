@@ -55,6 +55,26 @@ def run_of(path: Path, count: int, reward: float) -> Path:
     return path
 
 
+def test_parts_of_a_run_are_merged(tmp_path: Path) -> None:
+    whole = journal_of(tmp_path / "a.journal", 3)
+    part = journal_of(tmp_path / "b.journal", 2)
+    page, table = tmp_path / "page.html", tmp_path / "run.csv"
+    files = ("--html", str(page), "--csv", str(table))
+    found = told("merge", str(whole), str(part), *files)
+    assert table.read_text().startswith("index,task,seed,reward,")
+    assert finished([*COMMAND, "report", str(whole), "--csv", str(tmp_path)]).returncode == 2
+    again = finished([*COMMAND, "report", str(whole), "--csv", str(tmp_path / "again.csv")])
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "again.csv").read_text() == table.read_text()
+    assert [e["seed"] for e in found["episodes"]] == [e.seed for e in map(episode, range(3))]
+    assert page.exists()
+    other = journal_of(tmp_path / "c.journal", 2, model="other")
+    done = finished([*COMMAND, "merge", str(whole), str(other)])
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    words = " ".join(done.stderr.split())
+    assert f"{other} is not of the same run as {whole}: model_id: expected 'm'" in words
+
+
 def test_a_journal_is_the_run_so_far(tmp_path: Path) -> None:
     run = RunResult.from_journal(journal_of(tmp_path / "run.journal", 3))
     assert [e.index for e in run.episodes] == [0, 1, 2] and run.episodes[1] == episode(1)

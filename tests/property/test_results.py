@@ -21,6 +21,7 @@ from rlmesh.results import (
     EpisodeResult,
     RunResult,
     RunSettings,
+    TaskSettings,
     Timing,
 )
 from rlmesh.results._frozen_mapping import FrozenMapping
@@ -48,6 +49,7 @@ FAILURES = st.builds(
 TEXTS = st.lists(TEXT, max_size=3).map(tuple)
 NAMED_TEXTS = st.dictionaries(TEXT, TEXT, max_size=3)
 COUNTS = st.dictionaries(TEXT, UNSIGNED, max_size=3)
+TASKS = st.builds(TaskSettings, TEXT, TEXT, UNSIGNED, TEXT, TEXT, TEXT, TEXT)
 SETTINGS = st.builds(
     RunSettings,
     execution_horizon=st.none() | UNSIGNED,
@@ -65,6 +67,9 @@ SETTINGS = st.builds(
     versions=NAMED_TEXTS,
     env_servers=TEXTS,
     model_server=TEXT,
+    success=TEXT,
+    success_key=TEXT,
+    tasks=st.lists(TASKS, max_size=2).map(tuple),
     command=TEXTS,
 )
 EPISODES = st.builds(
@@ -81,6 +86,9 @@ EPISODES = st.builds(
     error=st.none() | FAILURES,
     final_info=st.none() | INFOS,
     started_at=FLOATS,
+    task=TEXT,
+    instruction=st.none() | TEXT,
+    options=st.none() | INFOS,
     warnings=COUNTS,
 )
 RUNS = st.builds(

@@ -25,7 +25,7 @@ class Lines:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def show(self, line: str, is_last: bool) -> None:
+    def show(self, line: str, share: float | None, is_last: bool) -> None:
         self.lines.append(line)
 
 

@@ -13,13 +13,17 @@ import rlmesh
 from rlmesh import errors
 from rlmesh._evaluation.batch_window import BatchWindow
 from rlmesh._evaluation.common_contract import common_contract
-from rlmesh._evaluation.episode import PlannedEpisode, success_of
+from rlmesh._evaluation.episode import PlannedEpisode
 from rlmesh._evaluation.episode_queue import EpisodeQueue
 from rlmesh._evaluation.error_scope import ErrorScope, classify_error
 from rlmesh._evaluation.lanes import lane_info
+from rlmesh._evaluation.suite import Episode, PlannedTask
 from rlmesh.adapters import EnvTags
 from rlmesh.specs import EnvContract, Registration
-from rlmesh.tensor import Tensor
+
+
+def queue_of(seeds: list[int], count: int | None, **finished: Any) -> EpisodeQueue:
+    return EpisodeQueue(PlannedTask("", (), tuple(map(Episode, seeds)), count), **finished)
 
 
 def taken(
@@ -30,19 +34,19 @@ def taken(
 
 
 def test_episodes_are_taken_in_order_without_those_that_are_finished() -> None:
-    work = EpisodeQueue([7, 8, 9], 5, finished={0, 3})
+    work = queue_of([7, 8, 9], 5, finished={0, 3})
     assert [taken(work) for _ in range(4)] == [(1, 8), (2, 9), (4, None), None]
     assert not work.has_more
 
 
 def test_a_run_without_end() -> None:
-    work = EpisodeQueue([], None)
+    work = queue_of([], None)
     assert [taken(work) for _ in range(3)] == [(i, None) for i in range(3)]
     assert work.has_more
 
 
 def test_what_failed_is_played_elsewhere_where_that_can_be() -> None:
-    work = EpisodeQueue([], 1, finished={0})
+    work = queue_of([], 1, finished={0})
     work.give_back(PlannedEpisode(4, 1, failed_on={0}))
     assert work.has_more
     assert taken(work, 0, others=(1,)) is None
@@ -54,7 +58,7 @@ def test_what_failed_is_played_elsewhere_where_that_can_be() -> None:
 
 
 def test_a_suspect_is_played_alone() -> None:
-    work = EpisodeQueue([], 1)
+    work = queue_of([], 1)
     work.give_back(PlannedEpisode(4, 1, is_suspect=True))
     assert taken(work, alone=False) == (0, None)
     assert taken(work, alone=False) is None
@@ -139,26 +143,6 @@ def test_what_an_info_says_of_a_lane() -> None:
     final = {**info, "final_info": {"x": [8, 9], "_x": [True, True]}, "_final_info": [False, True]}
     assert lane_info(final, 1) == {"x": 9}
     assert lane_info(final, 0)["x"] == 1
-
-
-@pytest.mark.parametrize(
-    ("info", "success"),
-    [
-        ({}, None),
-        ({"success": 0}, False),
-        ({"is_success": True, "success": False}, True),
-        ({"success": Tensor.of([1.0], "float64")}, True),
-        ({"success": Tensor.of(False, "bool")}, False),
-        # A value that is neither yes nor no ended the run, or counted as yes.
-        ({"success": Tensor.of([True, False], "bool")}, None),
-        ({"success": None}, None),
-        ({"success": math.nan}, None),
-        ({"success": "False"}, None),
-        ({"success": [False]}, None),
-    ],
-)
-def test_success_is_the_environments_own_word(info: Any, success: bool | None) -> None:
-    assert success_of(info) is success
 
 
 def contract(name: str = "Walk", **other: Any) -> EnvContract:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import sys
@@ -83,6 +84,16 @@ def test_off_a_terminal_there_are_lines_on_stderr(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == ""
 
 
+def test_auto_shows_nothing_off_a_terminal_and_a_notebook(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rlmesh.evaluate(lambda _: 1, Walk(), seeds=[0], progress="auto")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    rlmesh.evaluate(lambda _: 1, Walk(), seeds=[0], progress="auto")
+    assert "1/1 episodes" in capsys.readouterr().err
+
+
 def test_on_a_terminal_one_line_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -96,21 +107,29 @@ def test_on_a_terminal_one_line_is_drawn_again(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_in_a_notebook_one_output_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[tuple[str, str]] = []
+    shown: list[tuple[str, Any]] = []
 
     def display(data: dict[str, str], *, raw: bool, display_id: bool) -> Any:
         assert raw and display_id
-        shown.append(("new", data["text/plain"]))
-        return SimpleNamespace(
-            update=lambda data, raw: shown.append(("update", data["text/plain"]))
-        )
+        shown.append(("new", data))
+        return SimpleNamespace(update=lambda data, raw: shown.append(("update", data)))
 
     shell = SimpleNamespace(kernel=object())
     module = SimpleNamespace(get_ipython=lambda: shell, display=SimpleNamespace(display=display))
     monkeypatch.setitem(sys.modules, "IPython", module)
     rlmesh.evaluate(lambda _: 1, Walk(), seeds=[0], progress=True)
     assert [kind for kind, _ in shown] == ["new", "update"]
-    assert all(LINE.fullmatch(line) for _, line in shown)
+    assert all(LINE.fullmatch(data["text/plain"]) for _, data in shown)
+    bars = [data["text/html"] for _, data in shown]
+    assert [bar.partition("</progress>")[0] for bar in bars] == [
+        '<progress value="0.0000">',
+        '<progress value="1.0000">',
+    ]
+    for bar, (_, data) in zip(bars, shown):
+        assert bar.endswith(f"</progress> <code>{data['text/plain']}</code>")
+    shown.clear()
+    rlmesh.evaluate(lambda _: 1, Walk(), seeds=[0], progress="auto")
+    assert [kind for kind, _ in shown] == ["new", "update"]
 
 
 class Stop:
@@ -154,8 +173,10 @@ def test_the_last_line_comes_after_a_failure_too() -> None:
     with pytest.raises(errors.RunError):
         rlmesh.evaluate(fail, Walk(), seeds=[0, 1], progress=lines.append)
     assert len(lines) == 2 and "0/2 episodes" in lines[1]
-    with pytest.raises(TypeError, match="progress='yes'; expected True, False or a function"):
-        rlmesh.evaluate(fail, Walk(), progress="yes")  # type: ignore[arg-type]
+    with pytest.raises(
+        TypeError, match="progress='yes'; expected True, False, 'auto' or a function"
+    ):
+        rlmesh.evaluate(fail, Walk(), progress="yes")
 
 
 def test_time_left_is_that_of_the_episodes_of_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +186,7 @@ def test_time_left_is_that_of_the_episodes_of_this_run(monkeypatch: pytest.Monke
     class Lines:
         seconds = 60.0
 
-        def show(self, line: str, is_last: bool) -> None:
+        def show(self, line: str, share: float | None, is_last: bool) -> None:
             lines.append(line)
 
     def episode(index: int) -> EpisodeResult:
@@ -180,3 +201,18 @@ def test_time_left_is_that_of_the_episodes_of_this_run(monkeypatch: pytest.Monke
         report.ended(episode(index))
     report.stop()
     assert lines[-1].endswith("reward 1, 1:00:00 elapsed, about 2:00:00 left")
+
+
+@pytest.mark.parametrize("kind", ["local", "served", "suite"])
+def test_a_run_inside_a_running_event_loop(kind: str) -> None:
+    """A notebook's cell runs inside the event loop of its kernel, which knows no nesting."""
+
+    async def cell() -> rlmesh.RunResult:
+        assert asyncio.get_running_loop().is_running()
+        with rlmesh.EnvServer(Walk()) as server:
+            envs: Any = {"local": Walk(), "served": server.address, "suite": {"a": server.address}}
+            return rlmesh.evaluate(always, envs[kind], seeds=[0, 1], progress="auto")
+
+    run = asyncio.run(cell())
+    assert run.rewards == rlmesh.evaluate(always, Walk(), seeds=[0, 1]).rewards
+    assert ("Tasks" in run._repr_html_()) is (kind == "suite")

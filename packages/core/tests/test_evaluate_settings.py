@@ -31,7 +31,7 @@ from rlmesh.adapters import (
     TaggedLeaf,
 )
 from rlmesh.errors import JournalError, RunError
-from rlmesh.results import RunResult, RunSettings
+from rlmesh.results import RunResult, RunSettings, TaskSettings
 from rlmesh.results._frozen_mapping import FrozenMapping
 from rlmesh.spaces import Box, Discrete
 from rlmesh.specs import EnvContract
@@ -318,7 +318,7 @@ def test_settings_that_are_only_recorded_are_not_compared() -> None:
     one = RunSettings(versions={"python": "3.10"}, command=("a",), env_servers=("x",))
     assert list(one.differences(RunSettings(model_server="y"))) == []
     compared = {f.name for f in fields(RunSettings)} - {
-        *("versions", "command", "env_servers", "model_server"),
+        *("versions", "command", "env_servers", "model_server", "tasks"),
     }
     for name in compared:
         value: Any = getattr(RunSettings(), name)
@@ -326,6 +326,18 @@ def test_settings_that_are_only_recorded_are_not_compared() -> None:
         changed = RunSettings(**{name: kinds.get(type(value), 1)})
         (text,) = changed.differences(RunSettings())
         assert text.startswith(f"{name}: ")
+
+
+def test_tasks_are_compared_by_name_and_then_field_by_field() -> None:
+    one = RunSettings(tasks=(TaskSettings("lift", episodes=3), TaskSettings("push")))
+    other = RunSettings(tasks=(TaskSettings("lift"), TaskSettings("push", tags_digest="a")))
+    assert list(one.differences(other)) == [
+        "task 'lift': episodes: expected 3, got 0",
+        "task 'push': tags_digest: expected '', got 'a'",
+    ]
+    assert list(one.differences(RunSettings(tasks=one.tasks[:1]))) == [
+        "tasks: expected ['lift', 'push'], got ['lift']"
+    ]
 
 
 def test_long_values_are_compared_by_their_first_difference() -> None:

@@ -76,10 +76,23 @@ def test_nothing_of_the_users_is_markup(text: str) -> None:
         ours, theirs = Read(harmless), Read(hostile)
         assert theirs.tags == ours.tags
         assert [name for name, _ in theirs.attributes] == [name for name, _ in ours.attributes]
-        assert set(theirs.attributes) == set(ours.attributes)
+        assert {a for a in theirs.attributes if a[0] != "href"} == {
+            a for a in ours.attributes if a[0] != "href"
+        }
+        for (_, one), (_, other) in zip(_links(theirs), _links(ours)):
+            assert re.fullmatch(r"data:[\w/+]+;charset=utf-8,[\w%~./-]+", one)
+            assert _kind(one) == _kind(other)
         assert theirs.texts["style"] == ours.texts["style"]
         hostile.encode()  # No lone surrogates.
         assert all(c.isprintable() or c == "\n" for c in hostile)
+
+
+def _links(page: Read) -> list[tuple[str, str]]:
+    return [one for one in page.attributes if one[0] == "href"]
+
+
+def _kind(link: str) -> str:
+    return link.partition(";")[0]
 
 
 @pytest.mark.parametrize("text", HOSTILE[:6] + HOSTILE[8:9])
@@ -96,9 +109,12 @@ def test_the_users_texts_are_there_to_the_letter(text: str) -> None:
 def test_a_page_fetches_nothing() -> None:
     html = run_of(20).to_html(compare=run_of(20))
     page = Read(html)
-    assert not {"script", "link", "img", "iframe", "object", "base", "use", "a"} & set(page.tags)
+    assert not {"script", "link", "img", "iframe", "object", "base", "use"} & set(page.tags)
     names = {name for name, _ in page.attributes}
-    assert not {"src", "href", "xlink:href", "srcset", "action", "data"} & names
+    # Its links are files that the page itself has.
+    assert page.tags.count("a") == len(_links(page)) == page.tags.count("svg") + 1
+    assert {_kind(link) for _, link in _links(page)} == {"data:image/svg+xml", "data:text/csv"}
+    assert not {"src", "xlink:href", "srcset", "action", "data"} & names
     assert not any(name.startswith("on") for name in names)
     assert "url(" not in html and "@import" not in html
     assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes

@@ -77,4 +77,4 @@ def test_progress_counts_them_as_failures_too() -> None:
     report = ProgressReport(None)  # type: ignore[arg-type]
     for one in run(True, "e", "e", True).episodes:
         report._count(one)
-    assert "success 50%" in report._line()
+    assert "success 50%" in report._line()[0]

@@ -64,6 +64,9 @@ def test_every_field_is_there_numbers_are_numbers_and_what_is_missing_is_null() 
         "endpoint": None,
         "env_id": "E",
         "started_at": None,
+        "task": None,
+        "instruction": None,
+        "options": None,
         "error": None,
         "warnings": {},
         "final_info": None,
@@ -104,6 +107,9 @@ def test_the_summary_has_the_figures() -> None:
             "success_interval": list(RUN.without_errors().success_interval() or ()),
             "non_finite": {},
         },
+        "macro_mean_reward": None,
+        "macro_success_rate": None,
+        "tasks": [],
     }
     rewards = tuple(replace(RUN.episodes[0], index=i, reward=float(i)) for i in range(4))
     run = replace(RUN, episodes=rewards)

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "a1ef6c2b5db4cd2028eddd4021e8681384b35931ddd6f7874f67edb39cf9cb7d"
+SPEC_DIGEST = "d4e15edb340aa61950df3b79e7e93a91430ea815fe323371fc6fb40e3b6b0e6e"
 """SHA-256 of the spec's image, in hexadecimal."""

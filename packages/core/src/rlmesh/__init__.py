@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rlmesh import adapters, errors, spaces, specs, types
     from rlmesh._client.env import RemoteEnv
     from rlmesh._client.vector_env import RemoteVectorEnv
+    from rlmesh._evaluation.suite import Episode, Task
     from rlmesh._models.evaluate import evaluate
     from rlmesh._models.native import Model
     from rlmesh._models.remote_model import RemoteModel
@@ -46,6 +47,7 @@ __all__ = [
     "TLS",
     "CloseEvent",
     "EnvServer",
+    "Episode",
     "EpisodeContext",
     "EpisodeEnd",
     "EpisodeEndEvent",
@@ -61,6 +63,7 @@ __all__ = [
     "RunStartEvent",
     "ServeOptions",
     "StepEvent",
+    "Task",
     "Tensor",
     "__version__",
     "adapters",
@@ -79,6 +82,7 @@ _MODULES = {
     "TLS": "options",
     "CloseEvent": "_policy.events",
     "EnvServer": "_server.env_server",
+    "Episode": "_evaluation.suite",
     "EpisodeContext": "_policy.forms",
     "EpisodeEnd": "results",
     "EpisodeEndEvent": "_policy.events",
@@ -94,6 +98,7 @@ _MODULES = {
     "RunStartEvent": "_policy.events",
     "ServeOptions": "options",
     "StepEvent": "_policy.events",
+    "Task": "_evaluation.suite",
     "Tensor": "tensor",
     "evaluate": "_models.evaluate",
     "adapters": "adapters",

@@ -65,6 +65,12 @@ class LazyResultFormats:
 
         return dataframe(run)
 
+    def to_csv(self, run: Any) -> str:
+        """See `ResultFormats.to_csv`."""
+        from rlmesh._reporting.csv_table import csv_text
+
+        return csv_text(run)
+
     def to_html(self, run: Any, title: str | None, compared: Any) -> str:
         """See `ResultFormats.to_html`."""
         from rlmesh._reporting.page import page

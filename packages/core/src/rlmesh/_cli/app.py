@@ -14,8 +14,10 @@ from rlmesh._cli.bench import bench
 from rlmesh._cli.console import refuse
 from rlmesh._cli.evaluate import evaluate
 from rlmesh._cli.inspect_command import inspect
+from rlmesh._cli.merge import merge
 from rlmesh._cli.play import play
 from rlmesh._cli.report import compare, report
+from rlmesh._cli.rerun import rerun
 from rlmesh._cli.serve import serve
 from rlmesh._cli.serve_model import serve_model
 from rlmesh._cli.thin import thin
@@ -87,6 +89,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "report": report,
     "compare": compare,
     "thin": thin,
+    "merge": merge,
+    "rerun": rerun,
 }
 
 for _name, _command in _COMMANDS.items():

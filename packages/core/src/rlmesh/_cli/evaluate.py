@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +13,8 @@ import typer
 
 from rlmesh._cli.command_line import without_secrets
 from rlmesh._cli.console import FAILED, Reporter, reporting
-from rlmesh._cli.description import describe
 from rlmesh._cli.logs import begin_log
-from rlmesh._cli.models import MODEL_HELP, Backend, ModelKwargs, dial_model, is_address, load_model
+from rlmesh._cli.models import MODEL_HELP, Backend, ModelKwargs
 from rlmesh._cli.parameters import (
     Authority,
     Certificate,
@@ -26,20 +25,17 @@ from rlmesh._cli.parameters import (
     LogLevel,
     Timeout,
     Token,
-    read_address,
     tls_of,
 )
+from rlmesh._cli.played import ModelNamed, endpoints, success_arguments, tasks_of
 from rlmesh._cli.progress import EvaluationProgress
-from rlmesh._cli.random_driver import connect
 from rlmesh._cli.report import check_html
 from rlmesh._cli.seeds import read_seeds
-from rlmesh._cli.sources import UsageProblem, read_object
-from rlmesh._transport.address import tls_for
+from rlmesh._cli.sources import UsageProblem
 from rlmesh.errors import RunError
-from rlmesh.options import TLS
 from rlmesh.results import EpisodeEnd, RunResult
 
-__all__ = ["evaluate"]
+__all__ = ["ModelToken", "evaluate"]
 
 
 _Model = Annotated[
@@ -51,7 +47,16 @@ _Model = Annotated[
     ),
 ]
 _Addresses = Annotated[
-    list[str], typer.Argument(metavar="ADDRESS", help="addresses of environments")
+    list[str] | None,
+    typer.Argument(metavar="ADDRESS", help="addresses of environments", show_default=False),
+]
+_Suite = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="TOML or JSON with the tasks of a suite, their addresses and episodes, instead of "
+        "addresses; --seeds and --instruction are for tasks without their own",
+    ),
 ]
 # rich renders ":100:" as an emoji.
 _Seeds = Annotated[str, typer.Option(help="one episode a seed: 0:100, 0:50:2 or 1,5,7")]
@@ -100,8 +105,22 @@ _MaxSteps = Annotated[int | None, typer.Option(min=1, help="cut an episode after
 _MaxSeconds = Annotated[
     float | None, typer.Option(min=0.001, help="cut an episode after this many seconds")
 ]
-_ModelToken = Annotated[
+ModelToken = Annotated[
     str, typer.Option(envvar="RLMESH_MODEL_TOKEN", help="bearer token of a MODEL that is served")
+]
+_Success = Annotated[
+    str,
+    typer.Option(
+        help="which infos of an episode decide on its success: last, any or first; or module:name "
+        "of a function that gets the infos of its steps"
+    ),
+]
+_SuccessKey = Annotated[
+    str | None,
+    typer.Option(
+        help="key of an info that reports success",
+        show_default="is_success, success or task_success",
+    ),
 ]
 _Progress = Annotated[
     bool,
@@ -118,7 +137,8 @@ _Instruction = Annotated[
 
 def evaluate(
     model: _Model,
-    addresses: _Addresses,
+    addresses: _Addresses = None,
+    suite: _Suite = None,
     seeds: _Seeds = "0:10",
     report: _Report = None,
     record: _Record = None,
@@ -132,10 +152,12 @@ def evaluate(
     instruction: _Instruction = None,
     max_episode_steps: _MaxSteps = None,
     max_episode_seconds: _MaxSeconds = None,
+    success: _Success = "last",
+    success_key: _SuccessKey = None,
     progress: _Progress = True,
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
-    model_token: _ModelToken = "",
+    model_token: ModelToken = "",
     token: Token = "",
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,
@@ -146,11 +168,10 @@ def evaluate(
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Evaluate a model; the seeds are shared out among all addresses."""
+    """Evaluate a model; the seeds are shared out among all addresses (of a task)."""
     with reporting("eval", json=json, debug=debug) as reporter, contextlib.ExitStack() as stack:
         begin_log(log_level, log_format, "warning")
-        for address in addresses:
-            read_address(address)
+        tasks = tasks_of(addresses, suite)
         _check(report, record, journal, resume)
         if force and not resume:
             raise UsageProblem("--force goes with --resume")
@@ -169,16 +190,16 @@ def evaluate(
             "execution_horizon": horizon,
             "max_episode_steps": max_episode_steps,
             "max_episode_seconds": max_episode_seconds,
+            **success_arguments(success, success_key),
         }
-        if is_address(model):
-            own = tls_for(model, tls)
-            served = dial_model(model, backend, model_token, own, connect_timeout)
-            arguments["model"] = stack.enter_context(served)
-        else:
-            arguments["model"] = load_model(model, model_kwargs, backend)
-            arguments["load_arguments"] = read_object(model_kwargs, "--model-kwargs")
+        named = ModelNamed(model, model_kwargs, backend, model_token)
+        arguments["model"] = named.opened(stack, tls, connect_timeout)
+        arguments["load_arguments"] = named.load_arguments
         arguments["hooks"] = _recorders(record, record_source, resume)
-        arguments["envs"] = _endpoints(stack, addresses, token, tls, connect_timeout)
+        for name, task in tasks.items():
+            envs = endpoints(stack, task.envs, token, tls, connect_timeout)
+            tasks[name] = replace(task, envs=envs)
+        arguments["envs"] = tasks[""].envs if suite is None else tasks
         _run(reporter, arguments, report, shown=progress)
 
 
@@ -213,26 +234,6 @@ def _check_films(folder: Path) -> None:
         )
 
 
-def _endpoints(
-    stack: contextlib.ExitStack,
-    addresses: Sequence[str],
-    token: str,
-    tls: TLS | None,
-    timeout: float,
-) -> list[Any]:
-    """Return the addresses to evaluate on, or clients for those that need certificates."""
-    envs: list[Any] = []
-    for address in addresses:
-        own = tls_for(address, tls)
-        if own is None:
-            envs.append(address)
-        else:
-            description = describe(address, token, own, timeout)
-            client = connect(description, token=token, tls=own, connect_timeout=timeout)
-            envs.append(stack.enter_context(client))
-    return envs
-
-
 def _run(
     reporter: Reporter, arguments: dict[str, Any], report: Path | None, *, shown: bool
 ) -> None:
@@ -241,14 +242,17 @@ def _run(
     from rlmesh._evaluation.settings import Settings
     from rlmesh._models.evaluate import evaluate_with
 
-    count, journal = len(arguments["seeds"]), arguments["journal"]
+    journal, envs = arguments["journal"], arguments["envs"]
+    given = [task.planned for task in envs.values()] if isinstance(envs, dict) else [None]
+    count = sum(len(arguments["seeds"] if one is None else one) for one in given)
     if shown and not reporter.err.is_terminal:
         arguments["progress"] = reporter.note
     progress = EvaluationProgress(reporter.err, count, shown)
     try:
         with progress:
             arguments["hooks"] = [progress, *arguments["hooks"]]
-            model, envs = arguments.pop("model"), arguments.pop("envs")
+            model = arguments.pop("model")
+            del arguments["envs"]
             result = evaluate_with(model, envs, Settings(**arguments))
     except (RunError, KeyboardInterrupt, SystemExit) as error:
         finished: RunResult | None = getattr(error, "result", None)

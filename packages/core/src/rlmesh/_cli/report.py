@@ -22,15 +22,29 @@ from rlmesh.results import Comparison, RunResult
 from rlmesh.results import compare as compare_runs
 from rlmesh.results._journal_header import EPISODES_KEY
 
-__all__ = ["check_html", "compare", "report"]
+__all__ = [
+    "FORMS",
+    "Csv",
+    "Html",
+    "check_html",
+    "compare",
+    "read_run",
+    "report",
+    "write_csv",
+    "write_html",
+]
 
-_FORMS = "a journal, or the JSON of `rlmesh eval --json`"
+FORMS = "a journal, or the JSON of `rlmesh eval --json`"
+"""The forms of a file that `read_run` reads, for help and errors."""
 
-_Run = Annotated[Path, typer.Argument(metavar="FILE", help=f"{_FORMS}; the run may be going on")]
-_First = Annotated[Path, typer.Argument(metavar="A", help=_FORMS)]
-_Second = Annotated[Path, typer.Argument(metavar="B", help=f"{_FORMS}, of a run of the same seeds")]
-_Html = Annotated[
+_Run = Annotated[Path, typer.Argument(metavar="FILE", help=f"{FORMS}; the run may be going on")]
+_First = Annotated[Path, typer.Argument(metavar="A", help=FORMS)]
+_Second = Annotated[Path, typer.Argument(metavar="B", help=f"{FORMS}, of a run of the same seeds")]
+Html = Annotated[
     Path | None, typer.Option(metavar="FILE", help="write an HTML report to this file")
+]
+Csv = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="write the episodes as CSV to this file")
 ]
 _Confidence = Annotated[
     float, typer.Option(min=0.01, max=0.9999, help="probability that an interval covers its value")
@@ -43,7 +57,8 @@ _CommonSeeds = Annotated[
 
 def report(
     run: _Run,
-    html: _Html = None,
+    html: Html = None,
+    csv: Csv = None,
     json: Json = False,
     debug: Debug = False,
     log_level: LogLevel = None,
@@ -53,6 +68,7 @@ def report(
     with reporting("report", json=json, debug=debug) as reporter:
         begin_log(log_level, log_format, "warning")
         check_html(html, "--html")
+        check_html(csv, "--csv")
         result = read_run(run)
         total = result.metadata.get(EPISODES_KEY)
         if reporter.json:
@@ -61,7 +77,8 @@ def report(
             reporter.out.print(result)
         if total and len(result.episodes) < total:
             reporter.note(f"{run}: {len(result.episodes)} of {total} episodes so far")
-        _write(reporter, html, result)
+        write_html(reporter, html, result)
+        write_csv(reporter, csv, result)
 
 
 def compare(
@@ -69,7 +86,7 @@ def compare(
     b: _Second,
     common_seeds: _CommonSeeds = False,
     confidence: _Confidence = 0.95,
-    html: _Html = None,
+    html: Html = None,
     json: Json = False,
     debug: Debug = False,
     log_level: LogLevel = None,
@@ -91,7 +108,7 @@ def compare(
                 line = f"{name}  {heading(run)}, mean reward {run.mean_reward:.4g}  ({path})"
                 print(escape_control_chars(line))
             print(f"A - B  {comparison}")
-        _write(reporter, html, first, second)
+        write_html(reporter, html, first, second)
 
 
 def read_run(path: Path) -> RunResult:
@@ -118,13 +135,13 @@ def _read_document(path: Path, text: str) -> RunResult:
     try:
         document = json_module.loads(text)
     except ValueError as error:
-        raise CodecError(f"{path}: expected {_FORMS}: {error}") from None
+        raise CodecError(f"{path}: expected {FORMS}: {error}") from None
     if "error" in document:  # A run that ended early has its episodes beside the error.
         if "result" not in document:
             raise CodecError(f"{path}: the run has failed without a result")
         text = json_module.dumps(document["result"])
     elif "episodes" not in document and "envId" not in document and "env_id" not in document:
-        raise CodecError(f"{path}: expected {_FORMS}, got a JSON document without episodes")
+        raise CodecError(f"{path}: expected {FORMS}, got a JSON document without episodes")
     try:
         return RunResult.from_json(text)
     except CodecError as error:
@@ -137,12 +154,16 @@ def _common(first: RunResult, second: RunResult) -> tuple[RunResult, RunResult]:
     Raises:
         UsageProblem: If there is no such seed.
     """
-    seeds = {e.seed for e in first.episodes}.intersection(e.seed for e in second.episodes) - {None}
-    if not seeds:
+
+    def pairs(run: RunResult) -> set[tuple[str, int]]:
+        return {(e.task, e.seed) for e in run.episodes if e.seed is not None}
+
+    common = pairs(first) & pairs(second)
+    if not common:
         raise UsageProblem("--common-seeds: the runs have no seed in common")
 
     def part(run: RunResult) -> RunResult:
-        return replace(run, episodes=tuple(e for e in run.episodes if e.seed in seeds))
+        return replace(run, episodes=tuple(e for e in run.episodes if (e.task, e.seed) in common))
 
     return part(first), part(second)
 
@@ -193,9 +214,17 @@ def check_html(path: Path | None, option: str) -> None:
         raise UsageProblem(f"{option}: {path} may not be written")
 
 
-def _write(
+def write_csv(reporter: Reporter, csv: Path | None, run: RunResult) -> None:
+    """Write the episodes of a run as CSV, if a file is given for them."""
+    if csv is not None:
+        run.to_csv(csv)
+        reporter.note(f"episodes: {csv}")
+
+
+def write_html(
     reporter: Reporter, html: Path | None, run: RunResult, other: RunResult | None = None
 ) -> None:
+    """Write the page of a run, or of two, if a file is given for it."""
     if html is not None:
         run.to_html(html, compare=other)
         reporter.note(f"report: {html}")

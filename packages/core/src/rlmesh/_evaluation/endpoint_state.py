@@ -13,6 +13,7 @@ from rlmesh._evaluation.endpoints import EndpointFacts, Opened, Source
 from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.lanes import Lanes
 from rlmesh._evaluation.workers import Worker
+from rlmesh._policy.owned import owned
 from rlmesh._session.clock import SYSTEM_CLOCK
 from rlmesh._session.losses import Losses
 from rlmesh.specs import EnvContract
@@ -95,8 +96,10 @@ class EndpointState:
 
     def reset(self, seeds: dict[int, int | None]) -> None:
         """Begin the episodes of some lanes."""
-        reset = self._open_lanes.reset
-        self._submit("reset", lambda: reset(seeds))
+        lanes = self._open_lanes
+        # Copied, because an environment may write into the options that it gets.
+        options = None if lanes.is_vector else owned(self.playing[0].planned.options)
+        self._submit("reset", lambda: lanes.reset(seeds, options))
 
     def step(self, *, many: bool) -> None:
         """Take the next action in every playing lane, or several if the environment takes them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import time
 from collections import Counter, deque
@@ -11,16 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlmesh._codec.validate import VALIDATION_KEY
-from rlmesh._elements import numbers_of
 from rlmesh._evaluation.lanes import StepResult
+from rlmesh._evaluation.success import EpisodeSuccess, SuccessRule
 from rlmesh._evaluation.value_reports import count_reports, reports_of
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._policy.policy import MAX_CHUNK
-from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, Timing
+from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, Timing, WarningKind
 
 __all__ = ["Limits", "PlannedEpisode", "RunningEpisode"]
-
-_SUCCESS_KEYS = ("is_success", "success")
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,9 @@ class PlannedEpisode:
     Attributes:
         index: Position in the run.
         seed: Seed of the reset; None: unseeded.
+        task: Name of the task; empty: the run is not one of a suite.
+        options: Options of the reset; None: none.
+        instruction: Instruction of the episode; None: none.
         failures: Number of times that the episode has failed.
         failed_on: Endpoints that the episode failed on.
         is_suspect: Whether it failed together with others in a vector. It is then played alone, so
@@ -53,6 +53,9 @@ class PlannedEpisode:
 
     index: int
     seed: int | None
+    task: str = ""
+    options: Mapping[str, Any] | None = None
+    instruction: str | None = None
     failures: int = 0
     failed_on: set[int] = field(default_factory=set)
     is_suspect: bool = False
@@ -67,6 +70,7 @@ class RunningEpisode:
         lane: The lane.
         context: Facts about the episode for the model.
         limits: Limits at which the episode is cut.
+        success: Rule of its success.
         shares_reports: Whether reports on values in an info may be those of other lanes.
 
     Attributes:
@@ -85,6 +89,7 @@ class RunningEpisode:
         "_started",
         "_started_at",
         "_step",
+        "_success",
         "_wait",
         "actions",
         "context",
@@ -105,6 +110,7 @@ class RunningEpisode:
         lane: int,
         context: EpisodeContext,
         limits: Limits,
+        success: SuccessRule,
         *,
         shares_reports: bool = False,
     ) -> None:
@@ -119,6 +125,7 @@ class RunningEpisode:
         self.reward = 0.0
         self.steps = 0
         self._limits = limits
+        self._success = EpisodeSuccess(success)
         self._shares_reports = shares_reports
         self._started_at = time.time()
         self._started = self.ready = time.perf_counter()
@@ -152,6 +159,7 @@ class RunningEpisode:
         self.steps += 1
         if VALIDATION_KEY in self.info:
             self._count_reports()
+        self._success.stepped(self.info)
         self.context.step = self.steps
         if terminated or truncated:
             self.end = EpisodeEnd.TERMINATED if terminated else EpisodeEnd.TRUNCATED
@@ -180,6 +188,9 @@ class RunningEpisode:
         """Return the result of the episode."""
         end = EpisodeEnd.ERROR if failure is not None else self.end
         assert end is not None
+        success = None if failure is not None else self._success.decided()
+        if self._success.is_unreadable:
+            self.planned.warnings[WarningKind.SUCCESS_UNREADABLE] += 1
         total = max(self.ready - self._started, 0.0)
         return EpisodeResult(
             index=self.planned.index,
@@ -187,31 +198,15 @@ class RunningEpisode:
             reward=self.reward,
             steps=self.steps,
             end=end,
-            success=None if failure is not None else success_of(self.info),
+            success=success,
             env_id=env_id,
             timing=Timing(total, self._predict, self._step, self._wait),
             endpoint=endpoint,
             error=failure,
             started_at=self._started_at,
+            task=self.planned.task,
+            # A run without tasks has one instruction, which its result has.
+            instruction=self.planned.instruction if self.planned.task else None,
+            options=self.planned.options,
             warnings=self.planned.warnings,
         )
-
-
-def success_of(info: Mapping[Any, Any]) -> bool | None:
-    """Return the success that the environment reported, or None if it reported nothing usable.
-
-    Usable is a bool, a number that is not NaN, or an array with exactly one of these.
-    """
-    for key in _SUCCESS_KEYS:
-        if key in info:
-            return _yes_or_no(info[key])
-    return None
-
-
-def _yes_or_no(value: Any) -> bool | None:
-    if not isinstance(value, (bool, int, float)):
-        found = numbers_of(value)
-        if found is None or math.prod(found[1]) != 1:
-            return None
-        (value,) = found[0].unpack(found[2])
-    return bool(value) if value == value else None

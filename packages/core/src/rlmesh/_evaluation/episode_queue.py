@@ -1,11 +1,12 @@
-"""`EpisodeQueue`: the episodes of a run, as a queue over its endpoints."""
+"""`EpisodeQueue`: the episodes of a task, as a queue over its endpoints."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from rlmesh._evaluation.episode import PlannedEpisode
+from rlmesh._evaluation.suite import PlannedTask
 from rlmesh.results import WarningKind
 
 __all__ = ["EpisodeQueue"]
@@ -15,18 +16,15 @@ class EpisodeQueue:
     """The episodes that are to be played, in the order of the run.
 
     Args:
-        seeds: Seed of each episode; episodes past the last seed run unseeded.
-        count: Number of episodes; None: endless.
-        finished: Positions of the episodes that are finished already.
+        task: The task.
+        finished: Positions, in the run, of the episodes that are finished already.
     """
 
-    def __init__(
-        self, seeds: Sequence[int], count: int | None, finished: Collection[int] = ()
-    ) -> None:
-        self._seeds = seeds
-        self._count = count
+    def __init__(self, task: PlannedTask, finished: Collection[int] = ()) -> None:
+        self._task = task
         self._finished = frozenset(finished)
-        self._next = 0
+        self._next = task.first
+        self._end = None if task.count is None else task.first + task.count
         self._again: deque[PlannedEpisode] = deque()
         self._skip()
 
@@ -37,7 +35,7 @@ class EpisodeQueue:
     @property
     def has_more(self) -> bool:
         """Whether an episode is waiting to be played."""
-        return bool(self._again) or self._count is None or self._next < self._count
+        return bool(self._again) or self._end is None or self._next < self._end
 
     def take(self, endpoint: int, others: Iterable[int], *, alone: bool) -> PlannedEpisode | None:
         """Return the next episode for an endpoint, or None if there is none now.
@@ -57,12 +55,19 @@ class EpisodeQueue:
                 continue
             self._again.remove(planned)
             return planned
-        if self._count is not None and self._next >= self._count:
+        if self._end is not None and self._next >= self._end:
             return None
         index = self._next
         self._next += 1
         self._skip()
-        return PlannedEpisode(index, int(self._seeds[index]) if index < len(self._seeds) else None)
+        episode = self._task.episode(index)
+        return PlannedEpisode(
+            index,
+            episode.seed,
+            self._task.name,
+            episode.options,
+            self._task.instruction_of(episode),
+        )
 
     def give_back(self, planned: PlannedEpisode) -> None:
         """Queue an episode to be played again, before those that have not begun."""

@@ -40,8 +40,15 @@ class Lanes(Protocol):
     reports: Mapping[Any, Any]
     """Reports of the last call on values outside their space that belong to no single lane."""
 
-    def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
-        """Begin an episode in each of these lanes; the other lanes may begin one too, or not."""
+    def reset(
+        self, seeds: Mapping[int, int | None], options: Any = None
+    ) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
+        """Begin an episode in each of these lanes; the other lanes may begin one too, or not.
+
+        Args:
+            seeds: Seed of each lane.
+            options: Options of the reset; None: none. Only a single environment takes them.
+        """
         ...
 
     def step(self, actions: Mapping[int, Sequence[Any]]) -> dict[int, list[StepResult]]:
@@ -81,9 +88,11 @@ class SingleLanes:
         self._reset_names = reset_names
         self._translation = None if translation and translation.is_nothing else translation
 
-    def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
+    def reset(
+        self, seeds: Mapping[int, int | None], options: Any = None
+    ) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
         """Begin an episode; see `Lanes.reset`."""
-        arguments = reset_arguments(self._reset_names, seed=seeds[0])
+        arguments = reset_arguments(self._reset_names, seed=seeds[0], options=options)
         observation, info = check_reset(self.env.reset(**arguments))
         return {0: (self._shown(observation), self._with_reports(info))}
 
@@ -160,7 +169,9 @@ class VectorLanes:
         self._fillers: list[Any] = [None] * self.count
         self.reports: Mapping[Any, Any] = EMPTY
 
-    def reset(self, seeds: Mapping[int, int | None]) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
+    def reset(
+        self, seeds: Mapping[int, int | None], options: Any = None
+    ) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
         """Begin episodes; see `Lanes.reset`."""
         every = not (self.resets_each and self._has_begun)
         observation, info = self._reset(seeds, every=every)

@@ -6,7 +6,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, Union
+from html import escape
+from typing import Any, Literal, Protocol, Union
 
 from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._logs import logger
@@ -18,7 +19,10 @@ __all__ = ["Progress", "ProgressReport", "display_of"]
 
 _log = logger("rlmesh.evaluate")
 
-Progress = Union[bool, Callable[[str], object]]
+AUTO: Literal["auto"] = "auto"
+"""The argument `progress` for output on a terminal and in a notebook alone."""
+
+Progress = Union[bool, Literal["auto"], Callable[[str], object]]
 """The type of the argument `progress` of `rlmesh.evaluate`."""
 
 LINE_SECONDS = 30.0
@@ -37,8 +41,14 @@ class Display(Protocol):
 
     seconds: float
 
-    def show(self, line: str, is_last: bool) -> None:
-        """Show a line."""
+    def show(self, line: str, share: float | None, is_last: bool) -> None:
+        """Show a line.
+
+        Args:
+            line: The line.
+            share: Share of the episodes that have ended, 0 to 1; None: the run is endless.
+            is_last: Whether no line follows.
+        """
         ...
 
 
@@ -49,7 +59,7 @@ class _Lines:
         self.seconds = LINE_SECONDS
         self._write = write
 
-    def show(self, line: str, is_last: bool) -> None:
+    def show(self, line: str, share: float | None, is_last: bool) -> None:
         self._write(line)
 
 
@@ -61,43 +71,48 @@ class _Terminal:
         self._stream = stream
         self._width = 0
 
-    def show(self, line: str, is_last: bool) -> None:
+    def show(self, line: str, share: float | None, is_last: bool) -> None:
         end = "\n" if is_last else ""
         print(f"\r{line.ljust(self._width)}{end}", end="", file=self._stream, flush=True)
         self._width = len(line)
 
 
 class _Notebook:
-    """A display that updates one output of a notebook's cell."""
+    """A display that updates one output of a notebook's cell: a bar, and the line as its text."""
 
     def __init__(self, display: Any) -> None:
         self.seconds = REDRAW_SECONDS
         self._display = display
         self._handle: Any = None
 
-    def show(self, line: str, is_last: bool) -> None:
+    def show(self, line: str, share: float | None, is_last: bool) -> None:
+        value = "" if share is None else f' value="{share:.4f}"'
+        html = f"<progress{value}></progress> <code>{escape(line)}</code>"
+        data = {"text/plain": line, "text/html": html}
         if self._handle is None:
-            self._handle = self._display({"text/plain": line}, raw=True, display_id=True)
+            self._handle = self._display(data, raw=True, display_id=True)
         else:
-            self._handle.update({"text/plain": line}, raw=True)
+            self._handle.update(data, raw=True)
 
 
 def display_of(progress: Progress) -> Display | None:
     """Return the display that an argument requests: of a notebook, a terminal or a log.
 
     Raises:
-        TypeError: If the argument is neither a bool nor callable.
+        TypeError: If the argument is neither a bool, "auto" nor callable.
     """
-    if not isinstance(progress, bool):
-        if not callable(progress):
-            raise TypeError(f"progress={progress!r:.60}; expected True, False or a function")
+    if callable(progress):
         return _Lines(progress)
-    if not progress:
+    if not isinstance(progress, bool) and progress != AUTO:
+        raise TypeError(f"progress={progress!r:.60}; expected True, False, 'auto' or a function")
+    if progress is False:
         return None
     if (display := _notebook_display()) is not None:
         return _Notebook(display)
     if sys.stderr.isatty():
         return _Terminal(sys.stderr)
+    if progress == AUTO:
+        return None
     return _Lines(lambda line: print(line, file=sys.stderr, flush=True))
 
 
@@ -179,14 +194,15 @@ class ProgressReport:
 
     def _show(self, *, is_last: bool = False) -> bool:
         try:
-            self._display.show(escape_control_chars(self._line()), is_last)
+            line, share = self._line()
+            self._display.show(escape_control_chars(line), share, is_last)
             return True
         except Exception:
             # A closed stream or a fault of the function must not end the run.
             _log.exception("progress is not shown any more")
             return False
 
-    def _line(self) -> str:
+    def _line(self) -> tuple[str, float | None]:
         with self._lock:
             seconds = time.monotonic() - self._begun
             steps = self._steps + sum(attempt.steps for attempt in self._running.values())
@@ -201,7 +217,8 @@ class ProgressReport:
                 left = seconds / here * (self._total - self._ended)
                 parts.append(f"about {_clock(left)} left")
             of = f"/{self._total}" if self._total is not None else ""
-            return f"evaluating: {self._ended}{of} episodes, {', '.join(parts)}"
+            share = self._ended / self._total if self._total else None
+            return f"evaluating: {self._ended}{of} episodes, {', '.join(parts)}", share
 
 
 def _clock(seconds: float) -> str:

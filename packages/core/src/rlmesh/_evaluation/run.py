@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from rlmesh._evaluation.endpoints import EndpointFacts, Source, sources_of
+from rlmesh._evaluation.endpoints import sources_of
 from rlmesh._evaluation.episode import Limits
 from rlmesh._evaluation.episode_queue import EpisodeQueue
 from rlmesh._evaluation.evaluable import Evaluable
@@ -15,16 +17,17 @@ from rlmesh._evaluation.run_progress import RunProgress
 from rlmesh._evaluation.run_settings import run_settings
 from rlmesh._evaluation.scheduler import RunOptions, Scheduler
 from rlmesh._evaluation.settings import Settings
+from rlmesh._evaluation.suite import PlannedTask, plan_of_suite
+from rlmesh._evaluation.task_group import TaskGroup
+from rlmesh._evaluation.task_policies import fit
 from rlmesh._journal import Journal
 from rlmesh._policy.events import Audience
-from rlmesh._policy.policy import Policy
 from rlmesh._transport.address import tls_for
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import RLMeshError, RunError
 from rlmesh.options import TLS
 from rlmesh.results import RunResult
 from rlmesh.results._journal_header import JournalHeader
-from rlmesh.specs import EnvContract
 
 __all__ = ["ModelDialer", "play"]
 
@@ -47,40 +50,42 @@ class ModelDialer:
         return self.model._dial(address, self.token, tls, self.connect_timeout, vector=vector)
 
 
-def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
-    """Play a run; see `rlmesh.evaluate`."""
+def play(
+    model: Evaluable, envs: Sequence[Any] | Mapping[Any, Any], settings: Settings
+) -> RunResult:
+    """Play a run; see `rlmesh.evaluate`.
+
+    Args:
+        model: The model.
+        envs: The endpoints; or, for a suite, a `Task` or endpoints for each name.
+        settings: Arguments of the run.
+    """
+    plan = _plan(envs, settings)
     dialer = ModelDialer(
         model,
         model._backend,
         settings.token,
         settings.tls,
         settings.connect_timeout,
-        is_of_several=len(envs) > 1,
+        is_of_several=sum(len(task.envs) for task in plan) > 1,
     )
-    sources = sources_of(envs, dialer)
-    if not sources:
-        raise ValueError("expected an environment or more, got an empty list")
+    sources = iter(sources_of([env for task in plan for env in task.envs], dialer))
+    tasks = [(task, list(islice(sources, len(task.envs)))) for task in plan]
     audience = Audience(model._callbacks, settings.hooks)
     display = display_of(settings.progress)
     report = None if display is None else ProgressReport(display)
     progress = RunProgress(audience, model.model_id, settings.instruction, report)
     limits = Limits(settings.max_episode_steps, settings.max_episode_seconds)
-    terms = RunOptions(limits, settings.instruction, settings.retries, settings.is_strict)
+    terms = RunOptions(limits, settings.success_rule, settings.retries, settings.is_strict)
 
-    def prepare(
-        contract: EnvContract, endpoints: list[EndpointFacts]
-    ) -> tuple[Policy, EpisodeQueue]:
-        policy = model.policy(
-            contract,
-            instruction=settings.instruction,
-            execution_horizon=settings.execution_horizon,
-            max_batch_size=settings.max_batch_size,
-        )
+    def prepare(groups: Sequence[TaskGroup]) -> None:
+        fit(model, groups, settings)
         # After the policy, because a served model has no session before that.
-        progress.settings = run_settings(model, contract, endpoints, settings)
-        return policy, _episodes(model, contract, sources, progress, settings)
+        progress.settings = run_settings(model, groups, settings)
+        names = tuple(source.name for _, sources in tasks for source in sources)
+        _queue_episodes(model, groups, names, progress, settings)
 
-    scheduler = Scheduler(sources, prepare, progress, terms)
+    scheduler = Scheduler(tasks, prepare, progress, terms)
     try:
         _played(scheduler, progress, settings)
     except BaseException as error:
@@ -88,6 +93,17 @@ def play(model: Evaluable, envs: list[Any], settings: Settings) -> RunResult:
             error.result = progress.result()  # type: ignore[attr-defined]
         raise
     return progress.result()
+
+
+def _plan(envs: Sequence[Any] | Mapping[Any, Any], settings: Settings) -> tuple[PlannedTask, ...]:
+    """Return the tasks of a suite, or the one without a name of another run."""
+    if isinstance(envs, Mapping):
+        return plan_of_suite(envs, settings.planned, settings.instruction)
+    if not envs:
+        raise ValueError("expected an environment or more, got an empty list")
+    instruction = settings.instruction
+    task = PlannedTask("", tuple(envs), settings.episodes, settings.count, instruction=instruction)
+    return (task,)
 
 
 def _played(scheduler: Scheduler, progress: RunProgress, settings: Settings) -> None:
@@ -133,32 +149,42 @@ def _words(error: Exception) -> str:
     return str(error) if isinstance(error, RLMeshError) else f"{type(error).__name__}: {error}"
 
 
-def _episodes(
+def _queue_episodes(
     model: Evaluable,
-    contract: EnvContract,
-    sources: list[Source],
+    groups: Sequence[TaskGroup],
+    endpoints: tuple[str, ...],
     progress: RunProgress,
     settings: Settings,
-) -> EpisodeQueue:
-    """Return the queue of episodes to play, without those of the journal, and begin the run."""
-    seeds = tuple(settings.seeds or ())
-    progress.env_id = contract.id
+) -> None:
+    """Queue the episodes to play, without those of the journal, and begin the run."""
+    ids = tuple(group.contract.id for group in groups if group.contract is not None)
+    progress.env_ids = {group.task.name: env_id for group, env_id in zip(groups, ids)}
+    progress.env_id = ids[0] if len(set(ids)) == 1 else ""
+    counts = [group.task.count for group in groups]
+    total = None if None in counts else sum(filter(None, counts))
     if settings.journal is not None:
         header = JournalHeader(
             model_id=model.model_id,
-            env_ids=(contract.id,),
-            seeds=seeds,
-            episodes=settings.count or 0,
+            env_ids=ids,
+            seeds=_seeds(groups),
+            episodes=total or 0,
             instruction=settings.instruction,
             settings=progress.settings,
         )
         progress.journal = _journal(settings, header, model._backend)
     finished = () if progress.journal is None else progress.journal.episodes
-    count = settings.count
-    if count is not None:
-        finished = tuple(episode for episode in finished if episode.index < count)
-    progress.begin(count, finished, tuple(source.name for source in sources))
-    return EpisodeQueue(seeds, count, {episode.index for episode in finished})
+    if total is not None:
+        finished = tuple(episode for episode in finished if episode.index < total)
+    progress.begin(total, finished, endpoints)
+    positions = {episode.index for episode in finished}
+    for group in groups:
+        group.episodes = EpisodeQueue(group.task, positions)
+
+
+def _seeds(groups: Sequence[TaskGroup]) -> tuple[int, ...]:
+    """Return the seeds of all episodes in order; of a suite none if an episode has none."""
+    seeds = [episode.seed for group in groups for episode in group.task.episodes]
+    return () if None in seeds else tuple(seed for seed in seeds if seed is not None)
 
 
 def _journal(settings: Settings, header: JournalHeader, backend: ArrayBackend) -> Journal:

@@ -40,7 +40,8 @@ class RunProgress:
         report: Shows how far the run is; None: it is not shown.
 
     Attributes:
-        env_id: Id of the environment's contract.
+        env_id: Id of the environment's contract; empty: the tasks have several.
+        env_ids: Id for each name of a task.
         journal: The journal; None: there is none.
         settings: Settings of the run.
         watches_steps: Whether a receiver wants an event for each step.
@@ -55,6 +56,7 @@ class RunProgress:
         report: ProgressReport | None = None,
     ) -> None:
         self.env_id = ""
+        self.env_ids: dict[str, str] = {}
         self.journal: Journal | None = None
         self.settings = UNKNOWN_SETTINGS
         self.watches_steps = bool(audience.step)
@@ -145,7 +147,9 @@ class RunProgress:
         self, attempt: RunningEpisode, state: EndpointState, failure: EpisodeFailure | None = None
     ) -> None:
         """Record and report the end of an episode."""
-        result = attempt.result(state.name, self.env_id, failure)
+        # An id that the vector's class gives is not that of the environment; the run's is.
+        env_id = self.env_ids.get(attempt.planned.task, self.env_id)
+        result = attempt.result(state.name, env_id, failure)
         self._episodes[result.index] = result
         if self.journal is not None:
             self.journal.append(result)
@@ -187,4 +191,9 @@ def _place(attempt: RunningEpisode, state: EndpointState) -> dict[str, Any]:
     lanes = state.lanes
     assert lanes is not None
     lane = attempt.lane if lanes.is_vector else None
-    return {"env": lanes.env, "lane": lane, "endpoint": state.name}
+    return {
+        "env": lanes.env,
+        "lane": lane,
+        "endpoint": state.name,
+        "task": attempt.planned.task,
+    }

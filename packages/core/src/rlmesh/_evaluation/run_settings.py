@@ -6,16 +6,17 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlmesh._evaluation.endpoints import EndpointFacts
 from rlmesh._evaluation.evaluable import Evaluable
 from rlmesh._evaluation.settings import Settings
+from rlmesh._evaluation.task_group import TaskGroup
 from rlmesh._session.versions import loaded_versions
 from rlmesh._version import __version__
+from rlmesh._wire.results import episodes_digest
 from rlmesh._wire.run_settings import model_digest, spaces_digest, tags_digest
 from rlmesh.adapters import Adaptation, plan_text, resolve
 from rlmesh.errors import AdapterError
-from rlmesh.results import RunSettings
-from rlmesh.results._settings import HIDDEN
+from rlmesh.results import EpisodeEnd, EpisodeResult, RunSettings
+from rlmesh.results._settings import HIDDEN, TaskSettings
 from rlmesh.specs import EnvContract
 
 __all__ = ["run_settings", "stable_text"]
@@ -26,42 +27,78 @@ _SECRETS = ("key", "token", "secret", "password")
 
 def run_settings(
     model: Evaluable,
-    contract: EnvContract,
-    endpoints: Sequence[EndpointFacts],
+    groups: Sequence[TaskGroup],
     settings: Settings,
 ) -> RunSettings:
     """Return the settings of a run.
 
     Args:
         model: The model.
-        contract: Contract of the environment.
-        endpoints: Facts about the endpoints that have opened.
+        groups: The tasks, with their contracts.
         settings: Arguments of the run.
 
     Raises:
         CodecError: If the model's spec breaks a rule of the contract.
+        InvalidValueError: If an episode has an option that no wire type holds.
     """
+    endpoints = [facts for group in groups for facts in group.facts]
+    is_suite = bool(groups[0].task.name)
+    contract = None if is_suite else groups[0].contract
     arguments = {**model._load_arguments, **settings.load_arguments}
     return RunSettings(
         execution_horizon=settings.execution_horizon,
         max_batch_size=settings.max_batch_size,
         max_episode_steps=settings.max_episode_steps,
         max_episode_seconds=settings.max_episode_seconds,
-        seeded=settings.seeds is not None,
+        seeded=_is_seeded(groups) if is_suite else settings.seeds is not None,
         validation=tuple(sorted({facts.validation for facts in endpoints})),
         run_id=settings.run_id,
         load_arguments={
             str(name): HIDDEN if str(name).lower().endswith(_SECRETS) else stable_text(value)
             for name, value in arguments.items()
         },
+        success=settings.success_rule.name,
+        success_key=settings.success_key or "",
         model_digest=model_digest(model.model_spec),
-        spaces_digest=spaces_digest(contract),
-        tags_digest=tags_digest(contract.tags),
-        adapter_plan=_adapter_plan(model, contract),
+        spaces_digest="" if contract is None else spaces_digest(contract),
+        tags_digest="" if contract is None else tags_digest(contract.tags),
+        adapter_plan="" if contract is None else _adapter_plan(model, contract),
         versions={"rlmesh": __version__, **loaded_versions(model._backend.name)},
         env_servers=tuple(sorted({facts.server for facts in endpoints if facts.server})),
         model_server=model._server,
+        tasks=tuple(_task_settings(model, group) for group in groups) if is_suite else (),
         command=settings.command,
+    )
+
+
+def _is_seeded(groups: Sequence[TaskGroup]) -> bool:
+    return all(episode.seed is not None for group in groups for episode in group.task.episodes)
+
+
+def _task_settings(model: Evaluable, group: TaskGroup) -> TaskSettings:
+    task, contract = group.task, group.contract
+    assert contract is not None
+    # As results have them: the digest is of messages of results without what was reached.
+    episodes = [
+        EpisodeResult(
+            task.first + i,
+            episode.seed,
+            0.0,
+            0,
+            EpisodeEnd.TERMINATED,
+            instruction=task.instruction_of(episode),
+            options=episode.options,
+        )
+        for i, episode in enumerate(task.episodes)
+    ]
+    return TaskSettings(
+        name=task.name,
+        env_id=contract.id,
+        episodes=len(episodes),
+        episodes_digest=episodes_digest(episodes),
+        spaces_digest=spaces_digest(contract),
+        tags_digest=tags_digest(contract.tags),
+        adapter_plan=_adapter_plan(model, contract),
     )
 
 

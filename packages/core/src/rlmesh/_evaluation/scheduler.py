@@ -1,4 +1,4 @@
-"""`Scheduler`: the loop of a run, of one model over many endpoints."""
+"""`Scheduler`: the loop of a run, of one model over the endpoints of one task or many."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import contextlib
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from rlmesh._evaluation.batch_window import BatchWindow
-from rlmesh._evaluation.common_contract import check_same, common_contract
 from rlmesh._evaluation.endpoint_state import EndpointState
-from rlmesh._evaluation.endpoints import EndpointFacts, Opened, Source
+from rlmesh._evaluation.endpoints import Opened, Source
 from rlmesh._evaluation.episode import Limits, PlannedEpisode, RunningEpisode
-from rlmesh._evaluation.episode_queue import EpisodeQueue
 from rlmesh._evaluation.error_scope import ErrorScope, classify_error
 from rlmesh._evaluation.lanes import Lanes
 from rlmesh._evaluation.run_progress import RunProgress
+from rlmesh._evaluation.success import SuccessRule
+from rlmesh._evaluation.suite import PlannedTask
+from rlmesh._evaluation.task_group import PolicyQueue, TaskGroup
 from rlmesh._evaluation.value_reports import count_reports
 from rlmesh._evaluation.workers import Done, InlineWorker, ThreadWorker
 from rlmesh._logs import logger
 from rlmesh._policy.policy import Policy
 from rlmesh.errors import EnvCrashedError, EnvError
 from rlmesh.results import EpisodeFailure, WarningKind
-from rlmesh.specs import EnvContract
 
 __all__ = ["RunOptions", "Scheduler"]
 
@@ -51,13 +49,13 @@ class RunOptions:
 
     Attributes:
         limits: Limits at which episodes are cut.
-        instruction: Instruction of the episodes.
+        success: Rule of success.
         retries: Number of times that an episode, or an endpoint, is tried again.
         is_strict: Whether the first failure ends the run.
     """
 
     limits: Limits
-    instruction: str | None = None
+    success: SuccessRule
     retries: int = 2
     is_strict: bool = False
 
@@ -69,17 +67,16 @@ class Scheduler:
     `run`; each remote endpoint has a thread that waits for it.
 
     Args:
-        sources: The endpoints.
-        prepare: Returns the policy and the episodes to play for an environment's contract and the
-            facts of its endpoints.
+        tasks: Each task of the run with its endpoints.
+        prepare: Sets `queue` and `episodes` of all tasks, once their contracts are known.
         progress: Receiver of all events of the run.
         terms: Rules of the run.
     """
 
     def __init__(
         self,
-        sources: Sequence[Source],
-        prepare: Callable[[EnvContract, list[EndpointFacts]], tuple[Policy, EpisodeQueue]],
+        tasks: Sequence[tuple[PlannedTask, Sequence[Source]]],
+        prepare: Callable[[Sequence[TaskGroup]], None],
         progress: RunProgress,
         terms: RunOptions,
     ) -> None:
@@ -88,20 +85,21 @@ class Scheduler:
         self._progress = progress
         self._terms = terms
         self._stopped = threading.Event()
-        self._contract: EnvContract | None = None
-        self._unheard = set(range(len(sources)))
-        self._policy: Policy
-        self._episodes: EpisodeQueue
-        self._is_prepared = False
-        self._gathering: BatchWindow
-        self._ready: deque[tuple[EndpointState, RunningEpisode]] = deque()
-        self._last_error: BaseException | None = None
-        self._states = [
-            EndpointState(
-                i, source, (ThreadWorker if source.is_remote else InlineWorker)(i, self._results)
-            )
-            for i, source in enumerate(sources)
-        ]
+        self._has_started = False
+        self._queues: list[PolicyQueue] = []
+        self._states: list[EndpointState] = []
+        self._groups = [TaskGroup(task, self._states_of(sources)) for task, sources in tasks]
+        self._group_of = {state.number: group for group in self._groups for state in group.states}
+        self._unheard = set(self._group_of)
+
+    def _states_of(self, sources: Sequence[Source]) -> list[EndpointState]:
+        """Return new states of some endpoints, numbered on."""
+        made: list[EndpointState] = []
+        for number, source in enumerate(sources, len(self._states)):
+            worker = (ThreadWorker if source.is_remote else InlineWorker)(number, self._results)
+            made.append(EndpointState(number, source, worker))
+        self._states += made
+        return made
 
     def run(self) -> None:
         """Play until every episode has ended.
@@ -112,18 +110,19 @@ class Scheduler:
         for state in self._in_order(self._states):
             state.open(0.0, self._stopped)
         while self._is_going():
-            patience = self._patience() if self._ready else None
-            done = self._next(patience)
+            waiting = self._waiting()
+            done = self._next(None if waiting is None else waiting.patience())
             if done is not None:
                 self._handle(done)
-            elif self._ready:
-                self._predict()
+            elif waiting is not None:
+                self._predict(waiting)
 
     def give_up(self) -> None:
         """Make the model forget the episodes that will not end."""
-        for attempt in [one for state in self._states for one in state.abandon()]:
-            with contextlib.suppress(Exception):  # The model itself may be what failed.
-                self._policy.end(attempt.context)
+        for state in self._states:
+            for attempt in state.abandon():
+                with contextlib.suppress(Exception):  # The model itself may be what failed.
+                    self._group_of[state.number].queue.policy.end(attempt.context)
 
     def finish(self, *, waits: bool, close_all: bool) -> None:
         """End the workers, and close the environments that the run connected to.
@@ -133,8 +132,8 @@ class Scheduler:
             close_all: Whether environments that the caller passed are closed too.
         """
         self._stopped.set()
-        if self._is_prepared:
-            self._policy.close()
+        for waiting in self._queues:
+            waiting.policy.close()
         for state in self._states:
             state.finish(close_all=close_all)
             if state.outages.has_unlogged:
@@ -151,17 +150,27 @@ class Scheduler:
         return sorted(states, key=lambda state: state.worker.is_inline)
 
     def _is_going(self) -> bool:
-        if self._ready or any(state.is_busy for state in self._states):
+        if any(state.is_busy for state in self._states) or self._waiting() is not None:
             return True
-        live = [state for state in self._states if not state.is_retired]
-        if not live:
-            assert self._last_error is not None
-            raise self._last_error
-        if self._contract is None or not self._episodes.has_more:
+        lost = [group for group in self._groups if not group.live and self._has_more(group)]
+        going = [group for group in self._groups if group.live and self._has_more(group)]
+        # The other tasks are played first, so that what a lost one costs is not theirs.
+        if lost and not (going and self._has_started):
+            assert lost[0].last_error is not None
+            raise lost[0].last_error
+        if not self._has_started:
             return False
-        for state in self._in_order(live):
+        for state in self._in_order([state for group in going for state in group.live]):
             self._advance(state)
-        return True
+        return bool(going)
+
+    def _has_more(self, group: TaskGroup) -> bool:
+        return not self._has_started or group.episodes.has_more
+
+    def _waiting(self) -> PolicyQueue | None:
+        """Return the policy that waits the shortest for more observations; None: none has any."""
+        waiting = [queue for queue in self._queues if queue.is_waited_for]
+        return min(waiting, key=PolicyQueue.patience, default=None)
 
     def _next(self, patience: float | None) -> Done | None:
         """Return the next call that has ended; None after that many seconds (None: for ever)."""
@@ -172,16 +181,12 @@ class Scheduler:
         except queue.Empty:
             return None
 
-    def _patience(self) -> float:
-        count, since = len(self._ready), self._ready[0][1].ready
-        return self._gathering.patience(count, since, self._states)
-
     def _handle(self, done: Done) -> None:
         state = self._states[done.endpoint]
         state.answered(done.ended)
         if done.error is not None:
             self._failed(state, done.kind, done.error)
-            for other in self._in_order(self._states):
+            for other in self._in_order(self._group_of[state.number].states):
                 self._advance(other)  # An idle endpoint may take over the failed episode.
         elif done.kind == "open":
             self._opened(state, done.result)
@@ -190,12 +195,12 @@ class Scheduler:
                 attempt = state.playing[lane]
                 attempt.begun(observation, info, done.begun, done.ended)
                 self._progress.began(attempt, state)
-                self._ask(state, attempt)
+                self._group_of[state.number].queue.ask(state, attempt)
         else:
             self._stepped(state, done)
         if done.error is None and state.lanes is not None and state.lanes.reports:
             self._progress.warned(count_reports(state.lanes.reports))
-        if self._contract is None:
+        if not self._has_started:
             self._unheard.discard(state.number)
             self._start()
         else:
@@ -207,34 +212,33 @@ class Scheduler:
             seconds, state.lost_at = time.monotonic() - state.lost_at, None
             level = state.outages.level_of_return(seconds)
             _log.log(level, "%s: connected again after %.1f s", state.name, seconds)
-        if self._contract is None:
+        if not self._has_started:
             return
+        group = self._group_of[state.number]
         try:
-            check_same(self._contract, opened.contract, state.name)
+            group.check(state.name, opened.contract)
         except ValueError as error:
-            self._last_error = error
+            group.last_error = error
             if self._terms.is_strict:
                 raise
             self._retire(state, error)  # The other endpoints can go on.
 
     def _start(self) -> None:
         """Begin once every endpoint has opened or failed, so that all agree on the contract."""
-        opened = [state for state in self._states if state.contract is not None]
-        if self._unheard or not opened:
+        if self._unheard or not all(group.opened for group in self._groups):
             return
-        contract = common_contract(
-            [(state.name, state.contract) for state in opened if state.contract]
-        )
-        facts = [state.facts for state in opened if state.facts is not None]
-        self._policy, self._episodes = self._prepare(contract, facts)
-        self._is_prepared = True
-        self._gathering = BatchWindow(self._policy.is_batched, self._policy.max_batch_size)
-        self._contract = contract
-        for state in self._in_order(opened):
+        for group in self._groups:
+            group.agree()
+        self._prepare(self._groups)
+        self._has_started = True
+        for group in self._groups:
+            if group.queue not in self._queues:
+                self._queues.append(group.queue)
+        for state in self._in_order([state for group in self._groups for state in group.opened]):
             self._advance(state)
 
     def _stepped(self, state: EndpointState, done: Done) -> None:
-        progress = self._progress
+        progress, queue = self._progress, self._group_of[state.number].queue
         for lane, results in done.result.items():
             attempt = state.playing[lane]
             attempt.called(done.begun, done.ended)
@@ -245,21 +249,17 @@ class Scheduler:
             if attempt.end is not None:
                 del state.playing[lane]
                 state.losses = state.crashes = 0
-                self._policy.end(attempt.context)
+                queue.policy.end(attempt.context)
                 progress.ended(attempt, state)
             elif not attempt.actions:
-                self._ask(state, attempt)
-            elif self._policy.sees_all:
-                self._policy.watch(attempt.observation, attempt.context)
-
-    def _ask(self, state: EndpointState, attempt: RunningEpisode) -> None:
-        state.unanswered += 1
-        self._ready.append((state, attempt))
+                queue.ask(state, attempt)
+            elif queue.policy.sees_all:
+                queue.policy.watch(attempt.observation, attempt.context)
 
     def _advance(self, state: EndpointState) -> None:
         """Make the next call of an endpoint, if it is free and has work."""
         lanes = state.lanes
-        if state.is_busy or state.is_retired or lanes is None or self._contract is None:
+        if state.is_busy or state.is_retired or lanes is None or not self._has_started:
             return
         if len(state.playing) < lanes.count and (lanes.resets_each or not state.playing):
             seeds = self._begin(state, lanes)
@@ -267,59 +267,53 @@ class Scheduler:
                 state.reset(seeds)
                 return
         if state.playing and not state.unanswered:
-            whole = not (self._progress.watches_steps or self._policy.sees_all)
+            sees_all = self._group_of[state.number].queue.policy.sees_all
+            whole = not (self._progress.watches_steps or sees_all)
             state.step(many=whole)
 
     def _begin(self, state: EndpointState, lanes: Lanes) -> dict[int, int | None]:
         """Assign episodes to the free lanes, and return the seeds of their resets."""
         seeds: dict[int, int | None] = {}
-        others = [s.number for s in self._states if not s.is_retired and s is not state]
+        group = self._group_of[state.number]
+        others = [other.number for other in group.others(state)]
         for lane in range(lanes.count):
             if lane in state.playing:
                 continue
             if any(attempt.planned.is_suspect for attempt in state.playing.values()):
                 break
-            planned = self._episodes.take(state.number, others, alone=not state.playing)
+            planned = group.episodes.take(state.number, others, alone=not state.playing)
             if planned is None:
                 break
-            state.playing[lane] = self._attempt(planned, lane, shared=lanes.is_vector)
+            policy = group.queue.policy
+            state.playing[lane] = self._attempt(policy, planned, lane, shared=lanes.is_vector)
             seeds[lane] = planned.seed
         return seeds
 
-    def _attempt(self, planned: PlannedEpisode, lane: int, *, shared: bool) -> RunningEpisode:
-        terms = self._terms
-        name = str(planned.index)
-        context = self._policy.begin(name, seed=planned.seed, instruction=terms.instruction)
-        return RunningEpisode(planned, lane, context, terms.limits, shares_reports=shared)
+    def _attempt(
+        self, policy: Policy, planned: PlannedEpisode, lane: int, *, shared: bool
+    ) -> RunningEpisode:
+        name, instruction = str(planned.index), planned.instruction
+        context = policy.begin(name, seed=planned.seed, instruction=instruction)
+        limits, success = self._terms.limits, self._terms.success
+        return RunningEpisode(planned, lane, context, limits, success, shares_reports=shared)
 
-    def _predict(self) -> None:
+    def _predict(self, waiting: PolicyQueue) -> None:
         """Call the model with the ready observations, and let their environments go on."""
-        count = min(len(self._ready), self._gathering.most)
-        asked = [self._ready.popleft() for _ in range(count)]
-        attempts = [attempt for _, attempt in asked]
-        begun = time.perf_counter()
-        chunks = self._policy.actions(
-            [attempt.observation for attempt in attempts],
-            [attempt.context for attempt in attempts],
-        )
-        ended = time.perf_counter()
-        self._gathering.passed(ended - begun)
-        for (state, attempt), actions in zip(asked, chunks):
-            attempt.predicted(actions, begun, ended)
-            state.unanswered -= 1
-        states = {state.number: state for state, _ in asked}
-        for state in self._in_order(list(states.values())) if len(states) > 1 else states.values():
+        states = waiting.predict()
+        for state in self._in_order(states) if len(states) > 1 else states:
             self._advance(state)
 
     def _failed(self, state: EndpointState, kind: str, error: BaseException) -> None:
-        self._last_error = error
+        group = self._group_of[state.number]
+        group.last_error = error
         verdict = classify_error(error, kind)
         if verdict is ErrorScope.RUN or self._terms.is_strict:
             raise error
         abandoned = state.abandon()
-        self._ready = deque(pair for pair in self._ready if pair[0] is not state)
+        if abandoned:
+            group.queue.drop(state)
         for attempt in abandoned:
-            self._policy.end(attempt.context)
+            group.queue.policy.end(attempt.context)
         if verdict is ErrorScope.EPISODE:
             self._environment_failed(state, abandoned, error)
         else:
@@ -333,14 +327,14 @@ class Scheduler:
         if len(abandoned) > 1:
             for attempt in abandoned:
                 attempt.planned.is_suspect = True
-                self._episodes.give_back(attempt.planned)
+                self._group_of[state.number].episodes.give_back(attempt.planned)
             return
         for attempt in abandoned:
             attempt.planned.failed_on.add(state.number)
             self._failed_episode(state, attempt, error, self._terms.retries)
         if isinstance(error, EnvCrashedError):
             state.crashes += 1
-            others = any(not s.is_retired for s in self._states if s is not state)
+            others = any(self._group_of[state.number].others(state))
             if state.crashes > self._terms.retries and others:
                 self._retire(state, error)
 
@@ -374,7 +368,7 @@ class Scheduler:
         planned = attempt.planned
         planned.failures += 1
         if planned.failures <= retries:
-            self._episodes.give_back(planned)
+            self._group_of[state.number].episodes.give_back(planned)
             return
         # Steps that `step_many` applied before the failure belong to the episode.
         for result in error.steps if isinstance(error, EnvError) else ():

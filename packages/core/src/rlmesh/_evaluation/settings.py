@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rlmesh._evaluation.progress_report import Progress
+from rlmesh._evaluation.success import Judge, SuccessRule, success_rule
+from rlmesh._evaluation.suite import Episode, checked_seeds
 from rlmesh.options import TLS
 
 __all__ = ["Settings"]
@@ -34,6 +36,8 @@ class Settings:
     execution_horizon: int | None = None
     max_episode_steps: int | None = None
     max_episode_seconds: float | None = None
+    success: str | Judge = "last"
+    success_key: str | None = None
     hooks: object | None = None
     journal: str | os.PathLike[str] | None = None
     resume: bool = False
@@ -49,9 +53,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.seeds is not None:
-            object.__setattr__(self, "seeds", _checked(self.seeds))
+            object.__setattr__(self, "seeds", checked_seeds(self.seeds))
         if self.max_episodes is not None and operator.index(self.max_episodes) < 0:
             raise ValueError(f"max_episodes is {self.max_episodes}, below 0")
+        success_rule(self.success, self.success_key)
         if self.retries < 0:
             raise ValueError(f"retries is {self.retries}, below 0")
         if self.resume and self.journal is None:
@@ -62,6 +67,22 @@ class Settings:
             raise TypeError(f"expected a str as run_id, got {type(self.run_id).__name__}")
 
     @property
+    def success_rule(self) -> SuccessRule:
+        """The rule of success."""
+        return success_rule(self.success, self.success_key)
+
+    @property
+    def episodes(self) -> tuple[Episode, ...]:
+        """The episodes that have a seed."""
+        return tuple(map(Episode, self.seeds or ()))
+
+    @property
+    def planned(self) -> tuple[Episode, ...]:
+        """The episodes of a task without its own: those with a seed, up to the number of all."""
+        more = (self.count or 0) - len(self.episodes)
+        return (*self.episodes[: self.count], *[Episode()] * max(more, 0))
+
+    @property
     def count(self) -> int | None:
         """Number of episodes; None: endless."""
         if self.is_endless:
@@ -69,17 +90,3 @@ class Settings:
         if self.max_episodes is not None:
             return self.max_episodes
         return 1 if self.seeds is None else len(self.seeds)
-
-
-def _checked(seeds: Iterable[int]) -> tuple[int, ...]:
-    """Return seeds as Python integers.
-
-    Raises:
-        TypeError: If a seed is not an integer.
-        ValueError: If a seed does not fit the field of results and messages.
-    """
-    numbers = tuple(map(operator.index, seeds))
-    for i, seed in enumerate(numbers):
-        if not 0 <= seed < 2**64:
-            raise ValueError(f"expected seeds from 0 to 2**64 - 1, but seeds[{i}] is {seed}")
-    return numbers

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rlmesh._evaluation.progress_report import Progress
 from rlmesh._evaluation.run import play
 from rlmesh._evaluation.settings import Settings
+from rlmesh._evaluation.success import Judge
 from rlmesh._models.native import Model
 from rlmesh._models.remote_model import RemoteModel
 from rlmesh._transport.address import tls_for
@@ -31,6 +33,8 @@ def evaluate(
     execution_horizon: int | None = None,
     max_episode_steps: int | None = None,
     max_episode_seconds: float | None = None,
+    success: str | Judge = "last",
+    success_key: str | None = None,
     hooks: object | None = None,
     journal: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -38,7 +42,7 @@ def evaluate(
     run_id: str = "",
     retries: int = 2,
     close_envs: bool = False,
-    progress: bool | Callable[[str], object] = False,
+    progress: Progress = False,
 ) -> RunResult:
     """Play episodes of one model on any number of environments at once.
 
@@ -55,12 +59,19 @@ def evaluate(
     episode in which the environment fails is played again, on another endpoint if there is one, and
     after `retries` times ends as `EpisodeEnd.ERROR`.
 
+    A suite has several tasks, of equal environments or of different ones. Their episodes are played
+    at the same time; tasks with equal spaces and tags share the batches of the model. Each task has
+    the arguments `seeds`, `max_episodes` and `instruction` unless its `Task` has its own.
+    `RunResult.by_task` has the figures of each. A task whose endpoints are all lost ends the run,
+    after the other tasks. Nothing is played before all endpoints were reached and all tasks fit.
+
     Args:
         model: A `Model` of any backend, a `RemoteModel`, the address of a served model, or the
             source of a native model: a callable, an object with `predict` methods, or
             `rlmesh.RANDOM_SAMPLE`.
         envs: An address, an object with an `address`, a client, an environment of this process, or
             a vector of these kinds; or a list with any of them. All serve the same environment.
+            For a suite, a dict from the name of each task to its environments or its `Task`.
         seeds: One seed for each episode; also sets the number of episodes.
         max_episodes: Number of episodes, regardless of the number of seeds; episodes past the last
             seed run unseeded. Without seeds and this argument: one.
@@ -78,12 +89,21 @@ def evaluate(
             None: no limit.
         max_episode_seconds: Seconds after the start of its reset from which an episode is cut, at
             the end of a step; None: no limit.
+        success: Which infos of an episode decide on `EpisodeResult.success`: "last" (that of the
+            last step), "any" (success if one of them reports it) or "first" (the first one that
+            reports success or failure). Or a callable that gets a tuple with the info of each step,
+            and returns a bool or None (not known). A resumed run needs a callable of the same
+            module and name, because code is not compared.
+        success_key: Key of an info that reports success, a bool, a number or an array of one of
+            these; None: "is_success", "success" or "task_success", the first one that an info has.
+            Another value under the key counts as no report, with a warning in the result
+            (`WarningKind.SUCCESS_UNREADABLE`).
         hooks: Observers of the run: an object with some of the methods of `rlmesh.Hooks`, or a list
             of such objects.
         journal: File to which each episode is written as soon as it has ended; None: none.
         resume: Whether to continue from the journal if it exists. A journal of another run is
-            refused: of other seeds, limits, horizon, batch size, validation, model, load arguments,
-            spaces, tags, adapter, instruction or `run_id`.
+            refused: of other seeds, limits, horizon, batch size, validation, rule of success,
+            model, load arguments, spaces, tags, adapter, instruction or `run_id`.
         force_resume: Whether to continue from a journal of another run too. The differences are in
             the journal and in `RunResult.resume_differences`.
         run_id: Name of the run, such as that of a checkpoint which the model's spec and load
@@ -92,13 +112,15 @@ def evaluate(
         close_envs: Whether to close environments that were passed; those that this call connects to
             are always closed.
         progress: True: show on stderr how far the run is, drawn in place on a terminal and in a
-            notebook, otherwise a line every 30 s. A function: it gets the line every 30 s, on a
+            notebook, otherwise a line every 30 s. "auto": the same, but nothing if stderr is
+            neither a terminal nor that of a notebook. A function: it gets the line every 30 s, on a
             thread of its own.
 
     Raises:
         RunError: If the run ended early: the model or a hook failed, or no endpoint is left.
             Finished episodes are in its `result` (as in that of a KeyboardInterrupt), and in the
             journal.
+        TypeError: If an argument has another type.
         ValueError: If an argument is out of range, the model has no text input for the instruction,
             an environment is passed twice, or the endpoints serve different environments.
         FileExistsError: If the journal exists, without `resume`.
@@ -117,6 +139,8 @@ def evaluate(
         execution_horizon=execution_horizon,
         max_episode_steps=max_episode_steps,
         max_episode_seconds=max_episode_seconds,
+        success=success,
+        success_key=success_key,
         hooks=hooks,
         journal=journal,
         resume=resume,
@@ -131,7 +155,8 @@ def evaluate(
 
 def evaluate_with(model: Any, envs: Any, settings: Settings) -> RunResult:
     """Play a run of settings that may have what `evaluate` has no argument for; see `evaluate`."""
-    endpoints = list(envs) if isinstance(envs, (list, tuple)) else [envs]
+    is_many = isinstance(envs, (list, tuple, Mapping))
+    endpoints = envs if is_many else [envs]
     if isinstance(model, (str, int)):
         token, timeout = settings.token, settings.connect_timeout
         own = tls_for(model, settings.tls)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from rlmesh._evaluation.evaluable import Evaluable
+from rlmesh._evaluation.progress_report import Progress
 from rlmesh._evaluation.run import play
 from rlmesh._evaluation.settings import Settings
+from rlmesh._evaluation.success import Judge
 from rlmesh._models.session import Session
 from rlmesh.options import TLS
 from rlmesh.results import RunResult
@@ -37,12 +39,14 @@ class PlaysEpisodes:
         max_episode_steps: int | None = None,
         max_episode_seconds: float | None = None,
         execution_horizon: int | None = None,
+        success: str | Judge = "last",
+        success_key: str | None = None,
         hooks: object | None = None,
         journal: str | os.PathLike[str] | None = None,
         resume: bool = False,
         force_resume: bool = False,
         run_id: str = "",
-        progress: bool | Callable[[str], object] = False,
+        progress: Progress = False,
     ) -> RunResult:
         """Play episodes one after another, and return their results.
 
@@ -66,6 +70,9 @@ class PlaysEpisodes:
             execution_horizon: Number of actions of each chunk to take before the model is called
                 again; a shorter chunk ends the run. None: all if the model predicts only chunks,
                 else one. A stateful model that has no method `observe` needs 1.
+            success: Which infos of an episode decide on its success: "last", "any" or "first", or a
+                callable; see `rlmesh.evaluate`.
+            success_key: Key of an info that reports success; see `rlmesh.evaluate`.
             hooks: Observers of the run: an object with some of the methods of `rlmesh.Hooks`, or a
                 list of such objects.
             journal: File to which each episode is written as soon as it has ended; None: none.
@@ -74,7 +81,7 @@ class PlaysEpisodes:
             force_resume: Whether to continue from a journal of other settings too; see
                 `rlmesh.evaluate`.
             run_id: Name of the run, such as that of a checkpoint; see `rlmesh.evaluate`.
-            progress: Whether to show how far the run is, or a function that gets it; see
+            progress: Whether to show how far the run is, "auto", or a function that gets it; see
                 `rlmesh.evaluate`.
 
         Raises:
@@ -98,6 +105,8 @@ class PlaysEpisodes:
                 max_episode_steps=max_episode_steps,
                 max_episode_seconds=max_episode_seconds,
                 execution_horizon=execution_horizon,
+                success=success,
+                success_key=success_key,
                 hooks=hooks,
                 journal=journal,
                 resume=resume,

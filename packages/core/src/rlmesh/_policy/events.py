@@ -55,6 +55,7 @@ class ResetEvent:
         env: The environment, which may render during the event.
         lane: Lane of the vector that plays the episode; None: the environment is a single one.
         endpoint: Name of the endpoint.
+        task: Name of the task, in a run of a suite; empty: the run is not one of a suite.
     """
 
     episode: int
@@ -64,6 +65,7 @@ class ResetEvent:
     env: Any = None
     lane: int | None = None
     endpoint: str = ""
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class StepEvent:
         env: As in `ResetEvent`.
         lane: As in `ResetEvent`.
         endpoint: Name of the endpoint.
+        task: Name of the task, in a run of a suite; empty: the run is not one of a suite.
     """
 
     episode: int
@@ -99,6 +102,7 @@ class StepEvent:
     env: Any = None
     lane: int | None = None
     endpoint: str = ""
+    task: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,23 @@ import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from xml.etree import ElementTree
 
 from rlmesh._reporting.markup import Element, element
 from rlmesh._reporting.scale import Scale
 from rlmesh._reporting.words import number
 
-__all__ = ["COLOURS", "Bar", "Dots", "Share", "bars", "dots", "histogram", "shares"]
+__all__ = [
+    "COLOURS",
+    "Bar",
+    "Dots",
+    "Share",
+    "bars",
+    "dots",
+    "histogram",
+    "shares",
+    "svg_file",
+]
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#999999")
 """Colours of series and parts, by Okabe and Ito; distinct for people with colour blindness."""
@@ -19,6 +30,10 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#999999")
 WIDTH, HEIGHT = 480, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 468, 12, 216
 ROW = 34
+LEGEND = 16
+"""Height of a line of a legend."""
+
+NAMESPACE = "http://www.w3.org/2000/svg"
 MAX_DOTS = 2_000
 MAX_BINS = 30
 MAX_ROWS = 20
@@ -217,6 +232,26 @@ def _ticks_below(
 
 def _line(x1: float, y1: float, x2: float, y2: float, look: dict[str, object]) -> Element:
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, **look)
+
+
+def svg_file(drawing: Element, key: Sequence[str] = ()) -> str:
+    """Return a chart as the content of an SVG file, with a legend of the names of the colours."""
+    _, _, width, height = map(float, (drawing.get("viewBox") or "").split())
+    legend: list[Element] = []
+    for i, name in enumerate(key):
+        y = height + LEGEND * i
+        legend.append(element("rect", fill=COLOURS[i], x=LEFT, y=y, width=10, height=10))
+        legend.append(element("text", name, x=LEFT + 16, y=y + 9))
+    box = f"0 0 {width:g} {height + LEGEND * len(key):g}"
+    # A file has neither the style sheet nor the text colour of the page.
+    look = {
+        "fill": "currentColor",
+        "color": "#1c2126",
+        "font_size": 11,
+        "font_family": "sans-serif",
+    }
+    root = element("svg", *drawing, *legend, xmlns=NAMESPACE, viewBox=box, **look)
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _drawing(label: str, parts: Sequence[Element], height: float = HEIGHT) -> Element:

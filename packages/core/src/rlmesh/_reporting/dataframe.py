@@ -25,6 +25,9 @@ _TYPES = {
     "error": "object",
     "error_type": "object",
     "started_at": "float64",
+    "task": "object",
+    "instruction": "object",
+    "options": "object",
     "final_info": "object",
     "warnings": "object",
 }
@@ -61,6 +64,9 @@ def _row(episode: EpisodeResult) -> tuple[Any, ...]:
         None if error is None else error.message,
         None if error is None else error.exception_type,
         episode.started_at,
+        episode.task,
+        episode.instruction,
+        episode.options,
         episode.final_info,
         dict(episode.warnings),
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
 from rlmesh._reporting import charts
-from rlmesh._reporting.markup import Element, element
+from rlmesh._reporting.markup import Element, download, element
 from rlmesh._reporting.words import SUMS, has_sums
 from rlmesh.results import EpisodeResult, RunResult, Timing
 
-__all__ = ["figure", "figures"]
+__all__ = ["figure", "figures", "run_names"]
 
 STAGES = ("predict", "step", "wait", "other")
 """Names of the parts of the time; `other` is the total minus the first three."""
@@ -29,13 +30,21 @@ def figure(caption: str, drawing: Element, key: Sequence[str] = ()) -> Element:
         for i, name in enumerate(key)
         for part in (element("span", class_="key", style=f"background: {charts.COLOURS[i]}"), name)
     ]
-    return element("figure", element("figcaption", caption, *named), drawing)
+    name = re.sub("[^a-z0-9]+", "-", caption.lower()).strip("-")
+    file = charts.svg_file(drawing, key)
+    save = download("SVG", f"{name}.svg", "image/svg+xml", file)
+    return element("figure", element("figcaption", caption, *named, save), drawing)
+
+
+def run_names(runs: Sequence[RunResult]) -> tuple[str, ...]:
+    """Return the names of two runs in legends: "a: policy" and "b: baseline"."""
+    return tuple(f"{place}: {run.model_id}".rstrip(": ") for place, run in zip("ab", runs))
 
 
 def figures(run: RunResult, other: RunResult | None = None) -> list[Element]:
     """Return the charts of a run, combined with those of another run of the same seeds."""
     runs = [run] if other is None else [run, other]
-    key = () if other is None else ("a", "b")
+    key = () if other is None else run_names(runs)
     finite = [[x for x in one.rewards if math.isfinite(x)] for one in runs]
     below, rewards = _series(runs, lambda episode: episode.reward)
     _, steps = _series(runs, lambda episode: float(episode.steps))
@@ -69,7 +78,7 @@ def _series(
 
 
 def _named(runs: Sequence[RunResult]) -> list[tuple[str, RunResult]]:
-    return [("", runs[0])] if len(runs) == 1 else list(zip(("a", "b"), runs))
+    return [("", runs[0])] if len(runs) == 1 else list(zip(run_names(runs), runs))
 
 
 def _times(run: RunResult, name: str) -> list[charts.Bar]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -26,6 +27,7 @@ from rlmesh.results import (
     Interval,
     RunResult,
     RunSettings,
+    TaskSettings,
     Timing,
 )
 
@@ -107,7 +109,22 @@ def _summary(run: RunResult) -> dict[str, Any]:
         "warnings": _counts(run.warnings, "warnings"),
         "non_finite": facts.non_finite,
         "without_errors": _apart(run.without_errors()),
+        **_over_tasks(run),
     }
+
+
+def _over_tasks(run: RunResult) -> dict[str, Any]:
+    """Return the figures of each task of a suite, and their unweighted means."""
+    parts = run.by_task()
+    return {
+        "macro_mean_reward": _finite(run.macro_mean_reward),
+        "macro_success_rate": run.macro_success_rate,
+        "tasks": [{"task": utf8_text(name), **_apart(part)} for name, part in parts.items()],
+    }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
 
 
 def _apart(run: RunResult) -> dict[str, Any]:
@@ -145,6 +162,8 @@ def _settings(settings: RunSettings) -> dict[str, Any]:
             found[field.name] = value
         elif isinstance(value, str):
             found[field.name] = _text(value)
+        elif field.name == "tasks":
+            found["tasks"] = [_task(task, f"settings.tasks[{i}]") for i, task in enumerate(value)]
         elif isinstance(value, tuple):
             found[field.name] = list(map(utf8_text, value))
         elif isinstance(value, float):
@@ -156,9 +175,16 @@ def _settings(settings: RunSettings) -> dict[str, Any]:
     return {**found, "non_finite": facts.non_finite}
 
 
+def _task(task: TaskSettings, path: str) -> dict[str, Any]:
+    facts = {field.name: getattr(task, field.name) for field in fields(task)}
+    number = _integer(unsigned(facts.pop("episodes"), f"{path}.episodes"))
+    name = utf8_text(facts.pop("name"))
+    return {"name": name, "episodes": number, **{key: _text(v) for key, v in facts.items()}}
+
+
 def _episode(episode: EpisodeResult, encoder: DynamicEncoder, path: str) -> dict[str, Any]:
     facts = _Facts()
-    seed, info = episode.seed, episode.final_info
+    seed = episode.seed
     return {
         "index": _integer(unsigned(episode.index, f"{path}.index")),
         "seed": None if seed is None else _integer(unsigned(seed, f"{path}.seed")),
@@ -170,11 +196,18 @@ def _episode(episode: EpisodeResult, encoder: DynamicEncoder, path: str) -> dict
         "endpoint": _text(episode.endpoint),
         "env_id": _text(episode.env_id),
         "started_at": facts.time("started_at", episode.started_at),
+        "task": _text(episode.task),
+        "instruction": None if episode.instruction is None else utf8_text(episode.instruction),
+        "options": _mapping(episode.options, encoder, f"{path}.options"),
         "error": None if episode.error is None else _failure(episode.error),
         "warnings": _counts(episode.warnings, f"{path}.warnings"),
-        "final_info": None if info is None else info_to_json(info, encoder, f"{path}.final_info"),
+        "final_info": _mapping(episode.final_info, encoder, f"{path}.final_info"),
         "non_finite": facts.non_finite,
     }
+
+
+def _mapping(values: Mapping[Any, Any] | None, encoder: DynamicEncoder, path: str) -> Any:
+    return None if values is None else info_to_json(values, encoder, path)
 
 
 def _failure(failure: EpisodeFailure) -> dict[str, Any]:

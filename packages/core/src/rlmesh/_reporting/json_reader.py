@@ -17,6 +17,7 @@ from rlmesh.results import (
     EpisodeResult,
     RunResult,
     RunSettings,
+    TaskSettings,
     Timing,
 )
 
@@ -78,6 +79,8 @@ def _settings(source: _Object) -> RunSettings:
             facts[name] = None if source.get(name) is None else source.unsigned(name)
         elif name == "max_episode_seconds":
             facts[name] = source.optional_number(name)
+        elif name == "tasks":
+            facts[name] = tuple(map(_task, source.objects(name)))
         elif isinstance(default, bool):
             facts[name] = source.flag(name)
         elif isinstance(default, str):
@@ -89,12 +92,22 @@ def _settings(source: _Object) -> RunSettings:
     return RunSettings(**facts)
 
 
+def _task(source: _Object) -> TaskSettings:
+    texts = (field.name for field in fields(TaskSettings) if field.name != "episodes")
+    return TaskSettings(
+        episodes=source.unsigned("episodes"), **{name: source.text(name) for name in texts}
+    )
+
+
 def _episode(source: _Object, backend: ArrayBackend) -> EpisodeResult:
     end = _ENDS.get(source.text("end"))
     if end is None:
         raise source.wrong("end", f"one of {', '.join(_ENDS)}")
-    info = source.get("final_info")
-    path = source.path_of("final_info")
+
+    def mapping(name: str) -> Any:
+        value = source.get(name)
+        return None if value is None else info_from_json(value, backend, source.path_of(name))
+
     return EpisodeResult(
         index=source.unsigned("index"),
         seed=None if source.get("seed") is None else source.unsigned("seed"),
@@ -106,8 +119,11 @@ def _episode(source: _Object, backend: ArrayBackend) -> EpisodeResult:
         timing=_timing(source),
         endpoint=source.text("endpoint"),
         error=None if source.get("error") is None else _failure(source.object("error")),
-        final_info=None if info is None else info_from_json(info, backend, path),
+        final_info=mapping("final_info"),
         started_at=source.number("started_at", 0.0),
+        task=source.text("task"),
+        instruction=source.optional_text("instruction"),
+        options=mapping("options"),
         warnings=source.counts("warnings"),
     )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Union
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 from rlmesh._reporting.words import escape_control_chars
 
-__all__ = ["Element", "element", "table", "written"]
+__all__ = ["Element", "download", "element", "table", "written"]
 
 Element = ElementTree.Element
 
@@ -55,6 +56,19 @@ def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], numbers: set[st
 
     body = element("tbody", *(row(cells, "td") for cells in rows))
     return element("table", element("thead", row(columns, "th")), body)
+
+
+def download(words: str, name: str, kind: str, content: str) -> Element:
+    """Return a link by which a file is saved that the page itself has.
+
+    Args:
+        words: Text of the link.
+        name: Name of the file.
+        kind: Media type of the file.
+        content: Content of the file.
+    """
+    data = f"data:{kind};charset=utf-8,{quote(content)}"
+    return element("a", words, href=data, download=name, class_="save")
 
 
 def written(root: Element) -> str:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from rlmesh._reporting import charts, words
+from rlmesh._reporting.csv_table import csv_text
 from rlmesh._reporting.figures import figure, figures
-from rlmesh._reporting.markup import Element, element, table, written
+from rlmesh._reporting.markup import Element, download, element, table, written
 from rlmesh._reporting.style import STYLE
 from rlmesh._version import __version__
 from rlmesh.results import EpisodeResult, RunResult, compare
@@ -41,10 +42,11 @@ def page(run: RunResult, title: str | None = None, compared: RunResult | None = 
         "main",
         element("h1", name),
         _facts(run),
+        *_tasks(run),
         *([] if compared is None else _comparison(run, compared)),
         *_charts(run, compared),
         *_endpoints(run),
-        *_episodes(run, MAX_ROWS),
+        *_episodes(run, MAX_ROWS, download("CSV", "episodes.csv", "text/csv", csv_text(run))),
         *_failures(run),
         *_settings(run, compared),
         *_metadata(run),
@@ -71,6 +73,7 @@ def fragment(run: RunResult) -> str:
             element("style", STYLE),
             element("strong", words.heading(run)),
             _facts(run),
+            *_tasks(run),
             *_endpoints(run),
             *_episodes(run, MAX_ROWS_OF_FRAGMENT),
             class_="rlmesh",
@@ -124,6 +127,13 @@ def _comparison(run: RunResult, other: RunResult) -> list[Element]:
     ]
 
 
+def _tasks(run: RunResult) -> list[Element]:
+    rows = words.task_rows(run)
+    if not rows:
+        return []
+    return [element("h2", "Tasks"), _scrolled(words.TASK_COLUMNS, rows)]
+
+
 def _endpoints(run: RunResult) -> list[Element]:
     rows = words.endpoint_rows(run)
     if not rows:
@@ -131,13 +141,13 @@ def _endpoints(run: RunResult) -> list[Element]:
     return [element("h2", "Endpoints"), _scrolled(words.ENDPOINT_COLUMNS, rows)]
 
 
-def _episodes(run: RunResult, most: int) -> list[Element]:
+def _episodes(run: RunResult, most: int, file: Element | None = None) -> list[Element]:
     columns, rows, left_out = words.episode_rows(run, most)
     if not rows:
         return []
     note = f"{left_out} episodes in the middle are left out."
     return [
-        element("h2", "Episodes"),
+        element("h2", "Episodes", file),
         _scrolled(columns, rows),
         *([element("p", note, class_="note")] if left_out else []),
     ]
@@ -164,7 +174,8 @@ def _failure(episode: EpisodeResult) -> Element:
     assert error is not None
     at_path = f" at {error.path}" if error.path else ""
     kind = error.exception_type or "error"
-    summary = element("summary", f"Episode {episode.index}: {kind}{at_path}")
+    task = f" of {episode.task}" if episode.task else ""
+    summary = element("summary", f"Episode {episode.index}{task}: {kind}{at_path}")
     traceback = element("pre", error.traceback) if error.traceback else None
     return element("details", summary, element("pre", error.message), traceback)
 

@@ -23,6 +23,7 @@ main.rlmesh { max-width: 1060px; margin: 0 auto; padding: 24px; }
 .rlmesh .number { text-align: right; }
 .rlmesh pre { overflow-x: auto; font-size: 0.85em; }
 .rlmesh footer { margin-top: 36px; font-size: 0.85em; }
+.rlmesh .save { font-size: 11px; font-weight: 400; margin-left: 12px; }
 .rlmesh svg { width: 100%; height: auto; display: block; }
 .rlmesh .key { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 5px 0 14px; }
 @media (prefers-color-scheme: dark) {

@@ -8,11 +8,13 @@ from typing import Any
 from rlmesh._reporting.optional import needed
 from rlmesh._reporting.words import (
     ENDPOINT_COLUMNS,
+    TASK_COLUMNS,
     endpoint_rows,
     episode_rows,
     facts,
     heading,
     is_number,
+    task_rows,
 )
 from rlmesh.results import RunResult
 
@@ -24,7 +26,7 @@ MAX_ROWS = 20
 MAX_CHARACTERS = 60
 """Largest number of characters of a text cell, such as an error's message."""
 
-_GIVING_WAY = ("endpoint", "warnings", "error")
+_GIVING_WAY = ("task", "endpoint", "warnings", "error")
 """Columns that are shortened to fit a narrow terminal."""
 
 
@@ -52,7 +54,11 @@ def _tables(
     run: RunResult,
 ) -> list[tuple[tuple[str, ...], Sequence[tuple[str, ...]], int]]:
     """Return columns, rows and number of omitted rows of each table that is not empty."""
-    tables = [(ENDPOINT_COLUMNS, endpoint_rows(run), 0), episode_rows(run, MAX_ROWS)]
+    tables = [
+        (TASK_COLUMNS, task_rows(run), 0),
+        (ENDPOINT_COLUMNS, endpoint_rows(run), 0),
+        episode_rows(run, MAX_ROWS),
+    ]
     return [
         (columns, [tuple(map(_short, row)) for row in rows], left_out)
         for columns, rows, left_out in tables

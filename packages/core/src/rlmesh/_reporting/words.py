@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
 
 from rlmesh._printable import escape_control_chars
-from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult
+from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult, TaskSettings
 
 __all__ = [
     "COLUMNS",
@@ -19,14 +19,18 @@ __all__ = [
     "heading",
     "number",
     "settings",
+    "task_rows",
     "warnings",
 ]
 
 COLUMNS = (
-    *("#", "seed", "reward", "steps", "end", "success", "seconds", "endpoint"),
+    *("#", "task", "seed", "reward", "steps", "end", "success", "seconds", "endpoint"),
     *("warnings", "error"),
 )
 """Columns of the table of episodes."""
+
+TASK_COLUMNS = (*("task", "episodes", "reward", "95%", "success", "success 95%", "errors"),)
+"""Columns of the table of tasks."""
 
 ENDPOINT_COLUMNS = (
     *("endpoint", "episodes", "reward", "95%", "success"),
@@ -38,7 +42,11 @@ SUMS = "sums over endpoints and lanes"
 """Remark on the parts of a run's time, which may therefore exceed its total."""
 
 _UNKNOWN = ""
-_TEXTS = frozenset(("end", "success", "endpoint", "warnings", "error", "95%"))
+_TEXTS = frozenset(
+    ("end", "success", "endpoint", "warnings", "error", "95%", "task", "success 95%")
+)
+_ALWAYS = frozenset(("#", "seed", "reward", "steps", "end"))
+"""Columns of the table of episodes that are there even if all their cells are empty."""
 
 
 def is_number(column: str) -> bool:
@@ -62,6 +70,7 @@ def facts(run: RunResult) -> list[tuple[str, str]]:
     found = [("episodes", _ends(run)), ("reward", _reward(run))]
     if run.success_rate is not None:
         found.append(("success", _success(run)))
+    found += _over_tasks(run)
     found.append(("steps", _steps(run)))
     if run.seconds:
         found.append(("time", _time(run)))
@@ -72,6 +81,18 @@ def facts(run: RunResult) -> list[tuple[str, str]]:
     if run.warnings:
         found.append(("warnings", warnings(run.warnings)))
     found += [("resumed with", escape_control_chars(text)) for text in run.resume_differences]
+    return found
+
+
+def _over_tasks(run: RunResult) -> list[tuple[str, str]]:
+    """Return the unweighted means over the tasks of a suite; other figures are over episodes."""
+    count = len(run.by_task())
+    if not count:
+        return []
+    same = f"unweighted mean of {count} tasks"
+    found = [("reward by task", f"{same}: {number(run.macro_mean_reward)}")]
+    if run.macro_success_rate is not None:
+        found.append(("success by task", f"{same}: {run.macro_success_rate:.4g}"))
     return found
 
 
@@ -95,8 +116,14 @@ def _setting(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {part}" for name, part in sorted(value.items()))
     if isinstance(value, tuple):
-        return " ".join(map(str, value))
+        return " ".join(map(_part, value))
     return "yes" if value is True else str(value)
+
+
+def _part(value: object) -> str:
+    if not isinstance(value, TaskSettings):
+        return str(value)
+    return f"{value.name!r}: {value.episodes} episodes in {value.env_id}, {value.episodes_digest};"
 
 
 def _ends(run: RunResult) -> str:
@@ -128,7 +155,8 @@ def _success(run: RunResult) -> str:
     successes, reported = run.success_counts
     text = f"{successes} of {reported}, {successes / reported:.4g}, 95% {run.success_interval()}"
     others = "{} of {}".format(*run.without_errors().success_counts)
-    return text + _apart(run, others)
+    rule = escape_control_chars(run.settings.success_words)
+    return text + _apart(run, others) + (f"; {rule}" if rule else "")
 
 
 def _steps(run: RunResult) -> str:
@@ -161,6 +189,29 @@ def moment(unix_time: float) -> str:
     return f"{when:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def task_rows(run: RunResult) -> list[tuple[str, ...]]:
+    """Return a row of `TASK_COLUMNS` for each task of a suite; no row if the run is not of one."""
+    return [
+        (
+            escape_control_chars(task),
+            str(len(part.episodes)),
+            f"{part.mean_reward:.4g}",
+            _interval(part),
+            *_success_cells(part),
+            str(part.ends.get(EpisodeEnd.ERROR, "")),
+        )
+        for task, part in run.by_task().items()
+    ]
+
+
+def _success_cells(run: RunResult) -> tuple[str, str]:
+    """Return the number of successes and the interval of their share; empty if not reported."""
+    interval = run.success_interval()
+    if interval is None:
+        return "", ""
+    return "{} of {}".format(*run.success_counts), str(interval)
+
+
 def endpoint_rows(run: RunResult) -> list[tuple[str, ...]]:
     """Return a row of `ENDPOINT_COLUMNS` for each endpoint; no row if there is only one."""
     parts = run.by_endpoint()
@@ -172,7 +223,7 @@ def endpoint_rows(run: RunResult) -> list[tuple[str, ...]]:
             str(len(part.episodes)),
             f"{part.mean_reward:.4g}",
             _interval(part),
-            "{} of {}".format(*part.success_counts) if part.success_rate is not None else "",
+            _success_cells(part)[0],
             *(f"{seconds:.3g}" for seconds in astuple(part.timing)),
         )
         for endpoint, part in parts.items()
@@ -197,7 +248,7 @@ def episode_rows(
         left_out = len(episodes) - most
         episodes = (*episodes[: most - most // 2], *episodes[len(episodes) - most // 2 :])
     rows = [_cells(episode) for episode in episodes]
-    kept = [i for i in range(len(COLUMNS)) if i < 5 or any(row[i] for row in rows)]
+    kept = [i for i, name in enumerate(COLUMNS) if name in _ALWAYS or any(row[i] for row in rows)]
     return _pick(COLUMNS, kept), [_pick(row, kept) for row in rows], left_out
 
 
@@ -208,6 +259,7 @@ def _pick(cells: Sequence[str], places: Sequence[int]) -> tuple[str, ...]:
 def _cells(episode: EpisodeResult) -> tuple[str, ...]:
     return (
         str(episode.index),
+        escape_control_chars(episode.task),
         "" if episode.seed is None else str(episode.seed),
         number(episode.reward),
         str(episode.steps),

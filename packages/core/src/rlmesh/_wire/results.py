@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any, Union
 
 from google.protobuf import json_format
@@ -17,9 +17,15 @@ from rlmesh._wire.enums import EnumMap
 from rlmesh._wire.env_codec import parse_message
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
 from rlmesh._wire.field_writer import varint
-from rlmesh._wire.run_settings import settings_from_wire, settings_to_wire, unsigned, utf8_text
+from rlmesh._wire.run_settings import (
+    digest,
+    settings_from_wire,
+    settings_to_wire,
+    unsigned,
+    utf8_text,
+)
 from rlmesh._wire.spec import SPEC_VERSION
-from rlmesh.backends import ArrayBackend
+from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, RunResult, Timing
 from rlmesh.results._journal_header import ForcedResume, JournalHeader, RunNotice
@@ -30,6 +36,7 @@ __all__ = [
     "Record",
     "check_keys",
     "checksum",
+    "episodes_digest",
     "framed",
     "read_record",
     "run_from_bytes",
@@ -158,6 +165,23 @@ def _read_run(message: result_pb2.RunResult, backend: ArrayBackend) -> RunResult
     )
 
 
+def episodes_digest(episodes: Sequence[EpisodeResult]) -> str:
+    """Return the digest of what is planned for episodes: seeds, instructions and options (T-10).
+
+    Raises:
+        InvalidValueError: If no wire type holds a value of the options exactly.
+    """
+    message = result_pb2.RunResult()
+    encoder = DynamicEncoder(NATIVE, exact=True)
+    for i, episode in enumerate(episodes):
+        out = message.episodes.add()
+        out.index = episode.index
+        if episode.seed is not None:
+            out.seed = episode.seed
+        _write_plan(replace(episode, task=""), out, encoder, f"episodes[{i}]")
+    return digest(message)
+
+
 def check_keys(metadata: Mapping[Any, Any]) -> None:
     """Refuse the metadata of a run that has keys of the schema's own.
 
@@ -183,6 +207,18 @@ def _common_env_id(episodes: tuple[EpisodeResult, ...]) -> str:
 # Episodes.
 
 
+def _write_plan(
+    episode: EpisodeResult, out: result_pb2.EpisodeResult, encoder: DynamicEncoder, path: str
+) -> None:
+    """Write what a suite has planned for an episode, except for its seed."""
+    out.task = utf8_text(episode.task)
+    if episode.instruction is not None:
+        out.instruction = utf8_text(episode.instruction)
+    if episode.options is not None:
+        out.options.SetInParent()
+        encoder.map(episode.options, out.options, f"{path}.options")
+
+
 def _write_episode(
     episode: EpisodeResult, out: result_pb2.EpisodeResult, encoder: DynamicEncoder, path: str
 ) -> None:
@@ -203,6 +239,7 @@ def _write_episode(
         out.final_info.SetInParent()
         encoder.map(episode.final_info, out.final_info, f"{path}.final_info")
     out.started_at = episode.started_at
+    _write_plan(episode, out, encoder, path)
     _write_counts(episode.warnings, out.warnings, f"{path}.warnings")
 
 
@@ -219,9 +256,12 @@ def _read_episode(
         words = f"an episode has no end that this version knows, but number {message.end}"
         raise CodecError(words, path=f"{path}.end")
     timing = _read_timing(message.timing)
-    info = None
-    if message.HasField("final_info"):
-        info = map_from_wire(message.final_info, backend, f"{path}.final_info")
+
+    def mapping(name: str) -> dict[Any, Any] | None:
+        if not message.HasField(name):  # type: ignore[arg-type]
+            return None
+        return map_from_wire(getattr(message, name), backend, f"{path}.{name}")
+
     return EpisodeResult(
         index=message.index,
         seed=message.seed if message.HasField("seed") else None,
@@ -234,8 +274,11 @@ def _read_episode(
         timing=timing,
         endpoint=message.endpoint,
         error=_read_failure(message.error) if message.HasField("error") else None,
-        final_info=info,
+        final_info=mapping("final_info"),
         started_at=message.started_at,
+        task=message.task,
+        instruction=message.instruction if message.HasField("instruction") else None,
+        options=mapping("options"),
         warnings=dict(message.warnings),
     )
 

@@ -18,10 +18,11 @@ from rlmesh._wire.spaces import space_to_wire
 from rlmesh._wire.tags import tags_to_wire
 from rlmesh.adapters import EnvTags, ModelSpec
 from rlmesh.backends import NATIVE
-from rlmesh.results import RunSettings
+from rlmesh.results import RunSettings, TaskSettings
 from rlmesh.specs import EnvContract
 
 __all__ = [
+    "digest",
     "model_digest",
     "settings_from_wire",
     "settings_to_wire",
@@ -33,7 +34,8 @@ __all__ = [
 
 _LIMITS = ("execution_horizon", "max_batch_size", "max_episode_steps")
 _DIGESTS = ("model_digest", "spaces_digest", "tags_digest")
-_TEXTS = ("run_id", *_DIGESTS, "adapter_plan", "model_server")
+_TEXTS = ("run_id", "success", "success_key", *_DIGESTS, "adapter_plan", "model_server")
+_TASK_TEXTS = ("name", "env_id", "episodes_digest", *_DIGESTS[1:], "adapter_plan")
 _LISTS = ("validation", "env_servers", "command")
 _MAPPINGS = ("load_arguments", "versions")
 
@@ -58,6 +60,11 @@ def settings_to_wire(settings: RunSettings, out: result_pb2.RunSettings) -> None
     for name in _MAPPINGS:
         for key, value in getattr(settings, name).items():
             getattr(out, name)[utf8_text(key)] = utf8_text(value)
+    for i, task in enumerate(settings.tasks):
+        written = out.tasks.add()
+        written.episodes = unsigned(task.episodes, f"settings.tasks[{i}].episodes")
+        for name in _TASK_TEXTS:
+            setattr(written, name, utf8_text(getattr(task, name)))
 
 
 def settings_from_wire(message: result_pb2.RunSettings) -> RunSettings:
@@ -69,6 +76,10 @@ def settings_from_wire(message: result_pb2.RunSettings) -> RunSettings:
     facts.update((name, getattr(message, name)) for name in _TEXTS)
     facts.update((name, tuple(getattr(message, name))) for name in _LISTS)
     facts.update((name, dict(getattr(message, name))) for name in _MAPPINGS)
+    facts["tasks"] = tuple(
+        TaskSettings(episodes=task.episodes, **{name: getattr(task, name) for name in _TASK_TEXTS})
+        for task in message.tasks
+    )
     return RunSettings(**facts)
 
 
@@ -85,7 +96,7 @@ def model_digest(spec: ModelSpec) -> str:
     # The server of a model adds metadata, so that the digest of a served model would differ.
     plain = replace(spec, spec_version="", metadata={})
     model_spec_to_wire(plain, message, DynamicEncoder(NATIVE))
-    return _digest(message)
+    return digest(message)
 
 
 def spaces_digest(contract: EnvContract) -> str:
@@ -93,7 +104,7 @@ def spaces_digest(contract: EnvContract) -> str:
     message = contract_pb2.EnvContract()
     space_to_wire(contract.observation_space, message.observation_space)
     space_to_wire(contract.action_space, message.action_space)
-    return _digest(message)
+    return digest(message)
 
 
 def tags_digest(tags: EnvTags | None) -> str:
@@ -102,10 +113,11 @@ def tags_digest(tags: EnvTags | None) -> str:
         return ""
     message = tags_pb2.EnvTags()
     tags_to_wire(tags, message)
-    return _digest(message)
+    return digest(message)
 
 
-def _digest(message: Any) -> str:
+def digest(message: Any) -> str:
+    """Return the digest of a message (T-7)."""
     # Fields are written in the order of their numbers and maps sorted by their keys, which is one
     # form of the bytes for each value as long as no field is unknown; none is in our own message.
     return hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()

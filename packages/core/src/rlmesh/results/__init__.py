@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rlmesh.results._comparison import Comparison, compare
 from rlmesh.results._episode import EpisodeEnd, EpisodeFailure, EpisodeResult, Timing
+from rlmesh.results._merge import merge
 from rlmesh.results._run import RunResult
-from rlmesh.results._settings import RunSettings
+from rlmesh.results._settings import RunSettings, TaskSettings
 from rlmesh.results._statistics import Interval
 from rlmesh.results._warnings import WarningKind
 
@@ -17,7 +18,9 @@ __all__ = [
     "Interval",
     "RunResult",
     "RunSettings",
+    "TaskSettings",
     "Timing",
     "WarningKind",
     "compare",
+    "merge",
 ]

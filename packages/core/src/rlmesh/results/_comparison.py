@@ -96,7 +96,7 @@ class Comparison:
 
 
 def compare(a: RunResult, b: RunResult, confidence: float = 0.95) -> Comparison:
-    """Compare two runs by pairs of episodes with the same seed, in whatever order they ran.
+    """Compare two runs by pairs of episodes of the same task and seed, in whatever order.
 
     Pairing removes the difficulty of a seed from the difference, so that fewer episodes suffice to
     distinguish two models.
@@ -134,41 +134,49 @@ def compare(a: RunResult, b: RunResult, confidence: float = 0.95) -> Comparison:
     )
 
 
+Key = tuple[str, int]
+"""The type of what pairs episodes: the name of the task, and the seed."""
+
+
 def _paired(a: RunResult, b: RunResult) -> tuple[Pair, ...]:
     first, second = _by_seed("a", a), _by_seed("b", b)
-    only = [f"{name} alone has {_named(seeds)}" for name, seeds in _alone(first, second)]
+    only = [f"{name} alone has {_named(keys)}" for name, keys in _alone(first, second)]
     if only:
         raise ValueError(f"expected two runs of the same seeds: {'; '.join(only)}")
-    return tuple((episode, second[seed]) for seed, episode in first.items())
+    return tuple((episode, second[key]) for key, episode in first.items())
 
 
-def _by_seed(name: str, run: RunResult) -> dict[int, EpisodeResult]:
-    counts = Counter(episode.seed for episode in run.episodes)
+def _by_seed(name: str, run: RunResult) -> dict[Key, EpisodeResult]:
     unseeded = [episode.index for episode in run.episodes if episode.seed is None]
     if unseeded:
         raise ValueError(
-            f"expected a seed for each episode, but {name} has none for {_named(unseeded)} (by "
+            f"expected a seed for each episode, but {name} has none for {_listed(unseeded)} (by "
             f"index); run it with seeds="
         )
-    twice = [seed for seed, count in counts.items() if count > 1]
+    keyed = [((e.task, e.seed), e) for e in run.episodes if e.seed is not None]
+    twice = [key for key, count in Counter(key for key, _ in keyed).items() if count > 1]
     if twice:
         raise ValueError(
             f"expected each seed once, but {name} has {_named(twice)} more often; compare the runs "
             f"of by_endpoint() if each endpoint played all seeds"
         )
-    return {episode.seed: episode for episode in run.episodes if episode.seed is not None}
+    return dict(keyed)
 
 
 def _alone(
-    first: dict[int, EpisodeResult], second: dict[int, EpisodeResult]
-) -> Iterable[tuple[str, list[int]]]:
+    first: dict[Key, EpisodeResult], second: dict[Key, EpisodeResult]
+) -> Iterable[tuple[str, list[Key]]]:
     sides = (("a", first.keys() - second.keys()), ("b", second.keys() - first.keys()))
-    return ((name, sorted(seeds)) for name, seeds in sides if seeds)
+    return ((name, sorted(keys)) for name, keys in sides if keys)
 
 
-def _named(numbers: Sequence[int | None]) -> str:
-    named = ", ".join(map(str, numbers[:MAX_NAMED]))
-    more = len(numbers) - MAX_NAMED
+def _named(keys: Sequence[Key]) -> str:
+    return _listed([f"{seed} of {task!r}" if task else seed for task, seed in keys])
+
+
+def _listed(words: Sequence[object]) -> str:
+    named = ", ".join(map(str, words[:MAX_NAMED]))
+    more = len(words) - MAX_NAMED
     return f"{named} and {more} more" if more > 0 else named
 
 

@@ -153,6 +153,9 @@ class EpisodeResult:
         error: The error, if `end` is `EpisodeEnd.ERROR`.
         final_info: The info of the last step, if the evaluation keeps it.
         started_at: Unix time of the start, in seconds; 0: not specified.
+        task: Name of its task, in a run of a suite; empty: the run is not one of a suite.
+        instruction: Instruction of the episode or its task; None: that of the run, if it has one.
+        options: Options of the reset; None: none.
         warnings: Number of warnings of each kind (see `WarningKind`) that concern the episode. In a
             vector, reports of values do not name their lane; only the run counts them.
 
@@ -173,6 +176,9 @@ class EpisodeResult:
     error: EpisodeFailure | None = None
     final_info: Mapping[Any, Any] | None = field(default=None, hash=False)
     started_at: float = 0.0
+    task: str = ""
+    instruction: str | None = None
+    options: Mapping[Any, Any] | None = field(default=None, hash=False)
     warnings: Mapping[str, int] = EMPTY
 
     def __post_init__(self) -> None:

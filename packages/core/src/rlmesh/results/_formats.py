@@ -48,6 +48,10 @@ class ResultFormats(Protocol):
         """Return a `pandas.DataFrame` with one row per episode."""
         ...
 
+    def to_csv(self, run: Any) -> str:
+        """Return a table with one line for each episode."""
+        ...
+
     def to_html(self, run: Any, title: str | None, compared: Any) -> str:
         """Return a report as one HTML page; `compared` is another run, or None."""
         ...

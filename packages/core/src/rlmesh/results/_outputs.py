@@ -164,13 +164,36 @@ class Outputs:
 
         Columns: index, seed (nullable UInt64), reward, steps, end (text), success (nullable
         boolean), seconds, predict_seconds, step_seconds, wait_seconds, endpoint, env_id, error and
-        error_type (text; None without an error), started_at (Unix time in seconds), final_info,
+        error_type (text; None without an error), started_at (Unix time in seconds), task (text,
+        empty outside suites), instruction, options (None: none of the episode's own), final_info,
         warnings (dict of counts by kind).
 
         Raises:
             ImportError: If pandas is not installed.
         """
         return formats().to_dataframe(self)
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the episodes as comma-separated values, with a line of names and one an episode.
+
+        Numbers have all their digits ("nan" and "inf" too), success is "true", "false" or empty,
+        and options and warnings are JSON. What is missing is empty. A text that begins with "=",
+        "+", "-" or "@" gets an apostrophe before it, because spreadsheets would evaluate it.
+
+        Args:
+            path: File to which the table is written as UTF-8; None: it is not written.
+
+        Returns:
+            The table.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        table = formats().to_csv(self)
+        if path is not None:
+            with open(path, "w", encoding="utf-8", newline="") as file:
+                file.write(table)
+        return table
 
     def to_html(
         self: Self,

@@ -192,6 +192,39 @@ class RunResult(Outputs):
             parts.setdefault(episode.endpoint, []).append(episode)
         return {endpoint: self._part(episodes) for endpoint, episodes in parts.items()}
 
+    def by_task(self) -> dict[str, RunResult]:
+        """Return the episodes of a suite by their task, each as a separate run.
+
+        Returns:
+            A dict from task to run, in the order of the suite; empty if the run is not one of a
+            suite. The parts are like those of `by_endpoint`.
+        """
+        parts: dict[str, list[EpisodeResult]] = {}
+        for episode in self.episodes:
+            if episode.task:
+                parts.setdefault(episode.task, []).append(episode)
+        return {task: self._part(episodes) for task, episodes in parts.items()}
+
+    @property
+    def macro_mean_reward(self) -> float:
+        """Unweighted mean of the tasks' mean rewards: each task counts the same.
+
+        `mean_reward` is the mean over episodes, in which a task counts by its number of episodes.
+        NaN if the run is not one of a suite.
+        """
+        return mean([part.mean_reward for part in self.by_task().values()])
+
+    @property
+    def macro_success_rate(self) -> float | None:
+        """Unweighted mean of the tasks' success rates: each task counts the same.
+
+        `success_rate` is the share of all episodes. None if the run is not one of a suite, or a
+        task has no episode that reported success or failure.
+        """
+        rates = [part.success_rate for part in self.by_task().values()]
+        known = [rate for rate in rates if rate is not None]
+        return mean(known) if known and len(known) == len(rates) else None
+
     def _part(self, episodes: list[EpisodeResult]) -> RunResult:
         timing = sum((episode.timing for episode in episodes), NO_TIME)
         ids = {episode.env_id for episode in episodes}

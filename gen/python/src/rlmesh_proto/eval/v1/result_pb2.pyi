@@ -118,6 +118,9 @@ class EpisodeResult(google.protobuf.message.Message):
     FINAL_INFO_FIELD_NUMBER: builtins.int
     STARTED_AT_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
+    TASK_FIELD_NUMBER: builtins.int
+    INSTRUCTION_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Place of the episode in the run's order of seeds, from 0."""
     seed: builtins.int
@@ -136,6 +139,10 @@ class EpisodeResult(google.protobuf.message.Message):
     """Id of the environment's contract."""
     started_at: builtins.float
     """Unix time of its start, in seconds."""
+    task: builtins.str
+    """Name of the task of a suite (T-10). Empty: the run is not one of a suite."""
+    instruction: builtins.str
+    """Instruction of the episode. Absent: that of the run, if there is one."""
     @property
     def timing(self) -> global___Timing:
         """Where the time went."""
@@ -151,6 +158,10 @@ class EpisodeResult(google.protobuf.message.Message):
     @property
     def warnings(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
         """Number of warnings of each kind that concern the episode (T-8)."""
+
+    @property
+    def options(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
+        """Options of the reset. Absent: none."""
 
     def __init__(
         self,
@@ -168,15 +179,62 @@ class EpisodeResult(google.protobuf.message.Message):
         final_info: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
         started_at: builtins.float = ...,
         warnings: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
+        task: builtins.str = ...,
+        instruction: builtins.str | None = ...,
+        options: rlmesh_proto.spaces.v1.value_pb2.DynamicMap | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_seed", b"_seed", "_success", b"_success", "error", b"error", "final_info", b"final_info", "seed", b"seed", "success", b"success", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_seed", b"_seed", "_success", b"_success", "end", b"end", "endpoint", b"endpoint", "env_id", b"env_id", "error", b"error", "final_info", b"final_info", "index", b"index", "reward", b"reward", "seed", b"seed", "started_at", b"started_at", "steps", b"steps", "success", b"success", "timing", b"timing", "warnings", b"warnings"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_instruction", b"_instruction", "_seed", b"_seed", "_success", b"_success", "error", b"error", "final_info", b"final_info", "instruction", b"instruction", "options", b"options", "seed", b"seed", "success", b"success", "timing", b"timing"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_instruction", b"_instruction", "_seed", b"_seed", "_success", b"_success", "end", b"end", "endpoint", b"endpoint", "env_id", b"env_id", "error", b"error", "final_info", b"final_info", "index", b"index", "instruction", b"instruction", "options", b"options", "reward", b"reward", "seed", b"seed", "started_at", b"started_at", "steps", b"steps", "success", b"success", "task", b"task", "timing", b"timing", "warnings", b"warnings"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_instruction", b"_instruction"]) -> typing.Literal["instruction"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_seed", b"_seed"]) -> typing.Literal["seed"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_success", b"_success"]) -> typing.Literal["success"] | None: ...
 
 global___EpisodeResult = EpisodeResult
+
+@typing.final
+class TaskSettings(google.protobuf.message.Message):
+    """What a task of a suite was played with (T-10)."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    ENV_ID_FIELD_NUMBER: builtins.int
+    EPISODES_FIELD_NUMBER: builtins.int
+    EPISODES_DIGEST_FIELD_NUMBER: builtins.int
+    SPACES_DIGEST_FIELD_NUMBER: builtins.int
+    TAGS_DIGEST_FIELD_NUMBER: builtins.int
+    ADAPTER_PLAN_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Name of the task, which no other task of the suite has."""
+    env_id: builtins.str
+    """Id of the environment's contract."""
+    episodes: builtins.int
+    """Number of its episodes."""
+    episodes_digest: builtins.str
+    """Digest of seeds, options and instructions of its episodes (T-10). Empty: not known."""
+    spaces_digest: builtins.str
+    """Digest of the environment's two spaces (T-7)."""
+    tags_digest: builtins.str
+    """Digest of the environment's tags (T-7). Empty: it has none."""
+    adapter_plan: builtins.str
+    """As in RunSettings."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        env_id: builtins.str = ...,
+        episodes: builtins.int = ...,
+        episodes_digest: builtins.str = ...,
+        spaces_digest: builtins.str = ...,
+        tags_digest: builtins.str = ...,
+        adapter_plan: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["adapter_plan", b"adapter_plan", "env_id", b"env_id", "episodes", b"episodes", "episodes_digest", b"episodes_digest", "name", b"name", "spaces_digest", b"spaces_digest", "tags_digest", b"tags_digest"]) -> None: ...
+
+global___TaskSettings = TaskSettings
 
 @typing.final
 class RunSettings(google.protobuf.message.Message):
@@ -232,6 +290,9 @@ class RunSettings(google.protobuf.message.Message):
     ENV_SERVERS_FIELD_NUMBER: builtins.int
     MODEL_SERVER_FIELD_NUMBER: builtins.int
     COMMAND_FIELD_NUMBER: builtins.int
+    SUCCESS_FIELD_NUMBER: builtins.int
+    SUCCESS_KEY_FIELD_NUMBER: builtins.int
+    TASKS_FIELD_NUMBER: builtins.int
     execution_horizon: builtins.int
     """Actions of each chunk that are taken before the model is asked again. Absent: not given."""
     max_batch_size: builtins.int
@@ -256,6 +317,12 @@ class RunSettings(google.protobuf.message.Message):
     """
     model_server: builtins.str
     """PeerInfo.implementation of the model's server. Empty: the model was not served."""
+    success: builtins.str
+    """Rule of success: "last", "any" or "first" (the steps whose infos count), or the name of a rule
+    of the evaluation's own (T-9). Empty: not known.
+    """
+    success_key: builtins.str
+    """Key of the infos that reports success. Empty: one of those of T-9."""
     @property
     def validation(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Levels of validation of values, each once and sorted ("warn")."""
@@ -276,6 +343,10 @@ class RunSettings(google.protobuf.message.Message):
     def command(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Words of the command line, less what is secret. Empty: the run was not started by one."""
 
+    @property
+    def tasks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TaskSettings]:
+        """The tasks of a suite in the order of their episodes (T-10). Empty: the run is not one of a suite."""
+
     def __init__(
         self,
         *,
@@ -295,9 +366,12 @@ class RunSettings(google.protobuf.message.Message):
         env_servers: collections.abc.Iterable[builtins.str] | None = ...,
         model_server: builtins.str = ...,
         command: collections.abc.Iterable[builtins.str] | None = ...,
+        success: builtins.str = ...,
+        success_key: builtins.str = ...,
+        tasks: collections.abc.Iterable[global___TaskSettings] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "execution_horizon", b"execution_horizon", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "adapter_plan", b"adapter_plan", "command", b"command", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "tags_digest", b"tags_digest", "validation", b"validation", "versions", b"versions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "adapter_plan", b"adapter_plan", "command", b"command", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "success", b"success", "success_key", b"success_key", "tags_digest", b"tags_digest", "tasks", b"tasks", "validation", b"validation", "versions", b"versions"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_execution_horizon", b"_execution_horizon"]) -> typing.Literal["execution_horizon"] | None: ...
     @typing.overload

@@ -149,6 +149,27 @@ export declare type EpisodeResult = Message<"rlmesh.proto.eval.v1.EpisodeResult"
    * @generated from field: map<string, uint64> warnings = 13;
    */
   warnings: { [key: string]: bigint };
+
+  /**
+   * Name of the task of a suite (T-10). Empty: the run is not one of a suite.
+   *
+   * @generated from field: string task = 14;
+   */
+  task: string;
+
+  /**
+   * Instruction of the episode. Absent: that of the run, if there is one.
+   *
+   * @generated from field: optional string instruction = 15;
+   */
+  instruction?: string | undefined;
+
+  /**
+   * Options of the reset. Absent: none.
+   *
+   * @generated from field: rlmesh.proto.spaces.v1.DynamicMap options = 16;
+   */
+  options?: DynamicMap | undefined;
 };
 
 /**
@@ -156,6 +177,68 @@ export declare type EpisodeResult = Message<"rlmesh.proto.eval.v1.EpisodeResult"
  * Use `create(EpisodeResultSchema)` to create a new message.
  */
 export declare const EpisodeResultSchema: GenMessage<EpisodeResult>;
+
+/**
+ * What a task of a suite was played with (T-10).
+ *
+ * @generated from message rlmesh.proto.eval.v1.TaskSettings
+ */
+export declare type TaskSettings = Message<"rlmesh.proto.eval.v1.TaskSettings"> & {
+  /**
+   * Name of the task, which no other task of the suite has.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Id of the environment's contract.
+   *
+   * @generated from field: string env_id = 2;
+   */
+  envId: string;
+
+  /**
+   * Number of its episodes.
+   *
+   * @generated from field: uint64 episodes = 3;
+   */
+  episodes: bigint;
+
+  /**
+   * Digest of seeds, options and instructions of its episodes (T-10). Empty: not known.
+   *
+   * @generated from field: string episodes_digest = 4;
+   */
+  episodesDigest: string;
+
+  /**
+   * Digest of the environment's two spaces (T-7).
+   *
+   * @generated from field: string spaces_digest = 5;
+   */
+  spacesDigest: string;
+
+  /**
+   * Digest of the environment's tags (T-7). Empty: it has none.
+   *
+   * @generated from field: string tags_digest = 6;
+   */
+  tagsDigest: string;
+
+  /**
+   * As in RunSettings.
+   *
+   * @generated from field: string adapter_plan = 7;
+   */
+  adapterPlan: string;
+};
+
+/**
+ * Describes the message rlmesh.proto.eval.v1.TaskSettings.
+ * Use `create(TaskSettingsSchema)` to create a new message.
+ */
+export declare const TaskSettingsSchema: GenMessage<TaskSettings>;
 
 /**
  * What the score of a run depends on, and what the run was played with (T-7).
@@ -275,6 +358,28 @@ export declare type RunSettings = Message<"rlmesh.proto.eval.v1.RunSettings"> & 
    * @generated from field: repeated string command = 16;
    */
   command: string[];
+
+  /**
+   * Rule of success: "last", "any" or "first" (the steps whose infos count), or the name of a rule
+   * of the evaluation's own (T-9). Empty: not known.
+   *
+   * @generated from field: string success = 17;
+   */
+  success: string;
+
+  /**
+   * Key of the infos that reports success. Empty: one of those of T-9.
+   *
+   * @generated from field: string success_key = 18;
+   */
+  successKey: string;
+
+  /**
+   * The tasks of a suite in the order of their episodes (T-10). Empty: the run is not one of a suite.
+   *
+   * @generated from field: repeated rlmesh.proto.eval.v1.TaskSettings tasks = 19;
+   */
+  tasks: TaskSettings[];
 };
 
 /**

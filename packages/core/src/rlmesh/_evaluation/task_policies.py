@@ -1,0 +1,57 @@
+"""`fit`: the policies of the tasks of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlmesh._evaluation.evaluable import Evaluable
+from rlmesh._evaluation.settings import Settings
+from rlmesh._evaluation.task_group import PolicyQueue, TaskGroup
+from rlmesh._wire.contract import route_key
+from rlmesh.errors import UnsupportedError
+
+__all__ = ["fit"]
+
+
+def fit(model: Evaluable, groups: Sequence[TaskGroup], settings: Settings) -> None:
+    """Set the policy of each task; tasks with equal spaces and tags share one.
+
+    Args:
+        model: The model.
+        groups: The tasks, with their contracts.
+        settings: Arguments of the run.
+
+    Raises:
+        ValueError: If an episode has an instruction and the model takes none, or the reverse.
+        RLMeshError: If the model does not fit an environment.
+    """
+    known: dict[bytes, PolicyQueue] = {}
+    for group in groups:
+        assert group.contract is not None
+        key = route_key(group.contract)
+        instructions = list(dict.fromkeys(group.task.instructions()))
+        if key not in known:
+            policy = model.policy(
+                group.contract,
+                instruction=instructions[0],
+                execution_horizon=settings.execution_horizon,
+                max_batch_size=settings.max_batch_size,
+            )
+            known[key] = PolicyQueue(policy)
+        group.queue = known[key]
+        group.queue.groups.append(group)
+        _check_instructions(group, instructions)
+
+
+def _check_instructions(group: TaskGroup, instructions: Sequence[str | None]) -> None:
+    """Begin and end an episode without an instruction, and one with, if there are such."""
+    given = [text for text in instructions if text is not None][:1]
+    missing = [None] if None in instructions else []
+    for instruction in (*missing, *given):
+        policy = group.queue.policy
+        try:
+            context = policy.begin("", seed=None, instruction=instruction)
+        except (UnsupportedError, ValueError) as error:
+            name = f"task {group.task.name!r}: " if group.task.name else ""
+            raise ValueError(f"{name}{error}") from error
+        policy.end(context)

@@ -1,0 +1,76 @@
+"""`Repetition`: whether a run that was repeated has the same episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from rlmesh.results._merge import outcome_differences
+from rlmesh.results._run import RunResult
+from rlmesh.results._settings import ANY, FIRST, LAST
+
+__all__ = ["Repetition", "obstacles", "repeatable"]
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """A run and its repetition, episode by episode.
+
+    Attributes:
+        expected: The run, with the episodes that can be repeated alone.
+        actual: The repetition.
+    """
+
+    expected: RunResult
+    actual: RunResult
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """Each difference of reward, steps, end or success, or episode that is missing."""
+        found: list[str] = []
+        repeated = iter(self.actual.episodes)
+        for episode in self.expected.episodes:
+            again = next(repeated, None)
+            task = f" of task {episode.task!r}" if episode.task else ""
+            name = f"episode {episode.index}{task}, seed {episode.seed}"
+            if again is None:
+                found.append(f"{name}: it was not played")
+            else:
+                found += [f"{name}: {text}" for text in outcome_differences(episode, again)]
+        return tuple(found)
+
+    @property
+    def settings_differences(self) -> tuple[str, ...]:
+        """What differs of the settings that a score depends on, except for the plan of tasks."""
+        expected, actual = (replace(r.settings, tasks=()) for r in (self.expected, self.actual))
+        names = [("model_id", self.expected.model_id, self.actual.model_id)]
+        texts = [f"{n}: expected {a!r}, got {b!r}" for n, a, b in names if a != b]
+        return (*texts, *expected.differences(actual))
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether every episode has the same outcome."""
+        return not self.differences
+
+
+def repeatable(run: RunResult) -> RunResult:
+    """Return the run with its seeded episodes alone, those of one task together."""
+    order = {task: i for i, task in enumerate(dict.fromkeys(e.task for e in run.episodes))}
+    seeded = [episode for episode in run.episodes if episode.seed is not None]
+    return replace(run, episodes=tuple(sorted(seeded, key=lambda e: order[e.task])))
+
+
+def obstacles(run: RunResult) -> Iterator[str]:
+    """Yield a text for each reason why a run, or a part of it, cannot be repeated exactly."""
+    unseeded = sum(episode.seed is None for episode in run.episodes)
+    if unseeded:
+        yield f"{unseeded} of {len(run.episodes)} episodes have no seed, and are left out"
+    settings = run.settings
+    if not settings.validation and not settings.versions:
+        yield "the settings of the run are not known; those of a run without arguments are taken"
+    if settings.success not in ("", LAST, ANY, FIRST):
+        yield f"the rule of success is code, {settings.success}, which may have changed"
+    if settings.max_episode_seconds is not None:
+        yield "episodes were cut by wall time (max_episode_seconds), which differs between machines"
+    if run.resume_differences:
+        yield f"the run was resumed with other settings: {'; '.join(run.resume_differences)}"
