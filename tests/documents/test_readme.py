@@ -132,7 +132,8 @@ def test_no_host_and_no_machine_is_named(document: str) -> None:
 def test_the_tests_that_security_names_are_there() -> None:
     named = set(re.findall(r"`(test_\w+)`", (ROOT / "SECURITY.md").read_text()))
     assert named
-    source = "".join(path.read_text() for path in (ROOT / "tests").glob("**/test_*.py"))
+    files = [*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("packages/*/tests/**/test_*.py")]
+    source = "".join(path.read_text() for path in files)
     assert [name for name in named if f"def {name}(" not in source] == []
 
 

@@ -31,6 +31,7 @@ DANGEROUS = {
     "pickler.dumps": {"rlmesh._env_host.pickled_factory": "to the process that the server starts"},
     "importlib.import_module": {
         "rlmesh._cli.sources": "what the command line names",
+        "rlmesh_thin.main": "what the command line names",
         "rlmesh.backends._registry": "one of our own, or one that an installed package declares",
         "rlmesh._lazy": "one of our own",
         "rlmesh._env_host.pickled_factory": "cloudpickle",

@@ -127,6 +127,8 @@ def reply(values: bytes) -> bytes:
 def described(space: bytes, other: bytes = b"\x12\x04\x08\x05\x10\x02") -> bytes:
     """The answer to Describe, with one space of those bytes."""
     message = env_pb2.DescribeResponse()
+    message.server.SetInParent()
+    message.terms.SetInParent()
     message.contract.id = "x"
     message.contract.num_envs = 1
     message.contract.observation_space.ParseFromString(space)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rlmesh_proto.env.v1 import error_pb2
+from rlmesh_proto.session.v1 import error_pb2
 
 from rlmesh import RemoteEnv
 from rlmesh._transport.address import parse_address
