@@ -85,7 +85,7 @@ def test_an_idle_client_gets_the_reason_for_the_end_of_its_session() -> None:
 @pytest.mark.over_grpc
 def test_over_frames_with_tls_the_connection_ends(authority: Any, roots: bytes) -> None:
     """A socket of TLS that waits can send nothing."""
-    options = ServeOptions(frames=False, frames_port=0)
+    options = ServeOptions(frames=False, frames_port=0, grace_period=0.5)
     tls = issued(authority)
     with EnvServer(CounterEnv(), "127.0.0.1:0", tls=tls, options=options) as server:
         remote = RemoteEnv(server.address, tls=TLS(authority=roots), transport="frames")

@@ -25,9 +25,9 @@ from tests.processes import running, until
 SEEDS = list(range(12))
 
 SERVER = """
-from rlmesh import EnvServer
+from rlmesh import EnvServer, ServeOptions
 from tests.integration.walks import WalkEnv
-server = EnvServer(WalkEnv({delay}))
+server = EnvServer(WalkEnv({delay}), options=ServeOptions(grace_period=2.0))
 server.serve(on_ready=lambda: print(server.address, flush=True))
 """
 

@@ -243,7 +243,7 @@ def test_an_interrupt_between_two_lines_leaves_nobody_waiting() -> None:
 
 ENDS = """
 import threading, time
-from rlmesh import ModelServer
+from rlmesh import ModelServer, ServeOptions
 from rlmesh._model_host.dynamic_batcher import DynamicBatcher, PredictRequest
 from rlmesh._messages.env import Closed, ErrorCode
 from rlmesh.adapters import PredictForm
@@ -252,7 +252,7 @@ asked = threading.Event()
 def predict(observation):
     asked.set()
     time.sleep(600)
-server = ModelServer(Model(predict))
+server = ModelServer(Model(predict), options=ServeOptions(grace_period=0.5))
 server.start()
 print(server.address, flush=True)
 asked.wait()

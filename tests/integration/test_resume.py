@@ -324,8 +324,8 @@ def test_a_server_that_was_started_anew_has_no_such_session() -> None:
 
 
 @pytest.mark.every_transport
-def test_a_server_that_is_gone_is_given_up_soon() -> None:
-    server = EnvServer(TallyEnv())
+def test_a_server_that_is_gone_is_given_up_after_the_grace_period() -> None:
+    server = EnvServer(TallyEnv(), options=ServeOptions(grace_period=1.0))
     server.start()
     remote = RemoteEnv(server.address)
     remote.reset()

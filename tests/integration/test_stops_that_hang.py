@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,7 +112,7 @@ def test_a_server_that_serves_in_a_thread_is_reported_as_stopped(env: GatedEnv) 
 def test_shutdown_leaves_behind_a_model_that_hangs(caplog: pytest.LogCaptureFixture) -> None:
     model = Echo()
     model.go.clear()
-    server = ModelServer(model, options=OPTIONS)
+    server = ModelServer(model, options=replace(OPTIONS, grace_period=0.5))
     server.start()
     remote = RemoteModel(server.address, PLAIN)
 
