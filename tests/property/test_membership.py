@@ -50,8 +50,16 @@ def stacked(space: Any) -> list[Any]:
     return [s.feature_space for s in each(space) if isinstance(s, spaces.Sequence) and s.stack]
 
 
+def features(space: Any) -> list[Any]:
+    """The feature spaces of the graphs in a space, whose values are stacks too."""
+    graphs = [s for s in each(space) if isinstance(s, spaces.Graph)]
+    return [s for graph in graphs for s in (graph.node_space, graph.edge_space) if s is not None]
+
+
 TWINS = twins().filter(
-    lambda twin: all(is_stackable(part) for s in stacked(twin[0]) for part in each(s))
+    lambda twin: all(
+        is_stackable(part) for s in (*stacked(twin[0]), *features(twin[0])) for part in each(s)
+    )
 )
 
 
