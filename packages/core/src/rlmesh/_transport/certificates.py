@@ -9,14 +9,33 @@ import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
+from rlmesh.errors import AddressError
 from rlmesh.options import TLS, Pem
 
-__all__ = ["load_own", "load_trusted", "pem"]
+__all__ = ["load_own", "load_trusted", "pem", "with_certificate"]
 
 
 def pem(source: Pem) -> bytes | None:
     """Return the bytes of a PEM; raises OSError if its file cannot be read."""
     return source if source is None or isinstance(source, bytes) else Path(source).read_bytes()
+
+
+def with_certificate(tls: TLS | None, scheme: str) -> TLS:
+    """Return the `TLS` of a server.
+
+    Args:
+        tls: The certificates; None: none are given.
+        scheme: Scheme of the server's address, for the message.
+
+    Raises:
+        AddressError: If there is no certificate with its key.
+    """
+    if tls is None or tls.certificate is None or tls.key is None:
+        raise AddressError(
+            f"a {scheme}:// server needs tls=TLS(certificate=..., key=...) (--tls-certificate, "
+            f"--tls-key)"
+        )
+    return tls
 
 
 def load_own(context: ssl.SSLContext, tls: TLS) -> None:

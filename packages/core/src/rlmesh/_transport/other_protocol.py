@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 from rlmesh._transport.address import Address
 from rlmesh._transport.probe import connect_to
@@ -14,6 +15,9 @@ _SECONDS = 1.0
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """Beginning of a connection of HTTP/2 (RFC 9113, 3.4)."""
+
+_OTHER_SCHEMES = {"tcp": "frames", "unix": "frames+unix", "frames": "tcp", "frames+unix": "unix"}
+"""Scheme of the other protocol at the same place, for each scheme without TLS."""
 
 _SETTINGS = 4
 """Type of the frame of HTTP/2 that a server sends first."""
@@ -30,13 +34,12 @@ def explain_protocol(where: Address) -> str:
     """
     if where.is_tls:
         return ""
-    kind = "frames+unix://" + where.path if where.is_unix else "frames://" + where.authority
-    other = "unix://" + where.path if where.is_unix else "tcp://" + where.authority
+    right = replace(where, scheme=_OTHER_SCHEMES[where.scheme])
     begun = _first_bytes(where)
     if where.is_frames and len(begun) >= 9 and begun[3] == _SETTINGS and not any(begun[5:9]):
-        return f"the server speaks gRPC, and this address is one of frames; connect to {other}"
+        return f"the server speaks gRPC, and this address is one of frames; connect to {right}"
     if not where.is_frames and begun[4:5] == bytes((_ERROR_TAG,)):
-        return f"the server speaks frames, and this address is one of gRPC; connect to {kind}"
+        return f"the server speaks frames, and this address is one of gRPC; connect to {right}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Whether anybody listens at an address of this host."""
+"""Sockets that are connected to an address, and whether anybody listens at one of this host."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def connect_to(address: Address, timeout: float) -> socket.socket:
     """
     if not address.is_unix:
         return socket.create_connection((address.host, address.port), timeout)
-    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        probe.settimeout(timeout)
-        probe.connect(address.path)
-    except OSError:
-        probe.close()
+        connected.settimeout(timeout)
+        connected.connect(address.path)
+    except BaseException:  # An interrupt leaves no socket open either.
+        connected.close()
         raise
-    return probe
+    return connected

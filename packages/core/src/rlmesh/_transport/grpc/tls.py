@@ -7,8 +7,7 @@ import ssl
 
 import grpc
 
-from rlmesh._transport.certificates import load_own, pem
-from rlmesh.errors import AddressError
+from rlmesh._transport.certificates import load_own, pem, with_certificate
 from rlmesh.options import TLS
 
 __all__ = ["channel_credentials", "server_credentials"]
@@ -21,11 +20,7 @@ def server_credentials(tls: TLS | None) -> grpc.ServerCredentials:
         AddressError: If it has no certificate.
         OSError: If a file cannot be read.
     """
-    if tls is None or tls.certificate is None or tls.key is None:
-        raise AddressError(
-            "a grpcs:// server needs tls=TLS(certificate=..., key=...) (--tls-certificate, "
-            "--tls-key)"
-        )
+    tls = with_certificate(tls, "grpcs")
     authority = pem(tls.authority)
     _check(tls)
     return grpc.ssl_server_credentials(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
 from rlmesh._transport.other_protocol import explain_protocol
-from rlmesh._transport.probe import nobody_listens
+from rlmesh._transport.probe import connect_to, nobody_listens
 from rlmesh._transport.socket import tcp as frames_tcp
 from rlmesh._transport.socket.descriptors import has_room
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
@@ -95,10 +95,8 @@ def to_server(target: Target) -> FramesConnection:
     def dial() -> FrameSocket:
         if not SUPPORTED:
             raise OSError("frames on a Unix socket need Linux; connect to frames://host:port")
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connected = connect_to(where, min(target.timeout, _REMOTE_SECONDS))
         try:
-            connected.settimeout(min(target.timeout, _REMOTE_SECONDS))
-            connected.connect(where.path)
             frames = LocalFrameSocket(connected)
             frames.send(hello)
         except BaseException:  # An interrupt leaves no socket open either.

@@ -9,7 +9,6 @@ from rlmesh._logs import logger
 from rlmesh._messages import env as m
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh._transport.socket.framing import (
-    FIRST_BYTES,
     FirstFrameTooLong,
     FramesEnded,
     FrameSocket,
@@ -61,8 +60,6 @@ class Doorkeeper:
             raise FramesEnded(failure.message)
         if self.service == MODEL_SERVICE and not self.resumes:
             frames.max_first_bytes = MAX_MESSAGE_BYTES  # It has the contract of an environment.
-        else:
-            frames.max_first_bytes = FIRST_BYTES
 
     def _refusal(self, frames: FrameSocket, peer: str) -> m.Failure | None:
         try:

@@ -10,17 +10,16 @@ from typing import Any
 
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
+from rlmesh._transport.certificates import with_certificate
 from rlmesh._transport.socket import tcp, unix
 from rlmesh._transport.socket.doorkeeper import Doorkeeper
 from rlmesh._transport.socket.framing import FrameSocket, peer_name
-from rlmesh._transport.socket.server import Admit, FramesServer
+from rlmesh._transport.socket.server import BACKLOG, Admit, FramesServer
 from rlmesh._transport.unix_socket import OwnedSocket
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
 
 __all__ = ["FramesAloneServer"]
-
-_BACKLOG = 128
 
 
 class FramesAloneServer:
@@ -77,7 +76,7 @@ class FramesAloneServer:
         def listen(path: str) -> None:
             listener.bind(path)
             # A socket that nothing listens on would be taken for that of a server that is gone.
-            listener.listen(_BACKLOG)
+            listener.listen(BACKLOG)
 
         try:
             self._socket = OwnedSocket(where, listen)
@@ -92,7 +91,7 @@ class FramesAloneServer:
 def _listen_on_port(where: Address) -> socket.socket:
     listener = tcp.listen(where, where.port)
     try:
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise AddressError(f"cannot listen on {where}: {error}") from error
@@ -103,12 +102,8 @@ def _admission(where: Address, doorkeeper: Doorkeeper, tls: TLS | None) -> Admit
     """Return the function that admits connections."""
     if where.is_unix:
         return partial(_admit_on_path, doorkeeper)
-    if where.is_tls and (tls is None or tls.certificate is None or tls.key is None):
-        raise AddressError(
-            "a framess:// server needs tls=TLS(certificate=..., key=...) (--tls-certificate, "
-            "--tls-key)"
-        )
-    return tcp.admission(doorkeeper, tls if where.is_tls else None)
+    own = with_certificate(tls, where.scheme) if where.is_tls else None
+    return tcp.admission(doorkeeper, own)
 
 
 def _admit_on_path(

@@ -16,9 +16,12 @@ from rlmesh._transport.socket.descriptors import has_room
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket, peer_name
 from rlmesh.backends import Buffer
 
-__all__ = ["Admit", "FramesServer"]
+__all__ = ["BACKLOG", "Admit", "FramesServer"]
 
 _log = logger("rlmesh.server")
+
+BACKLOG = 128
+"""Number of connections that the kernel keeps until they are accepted."""
 
 MAX_STREAMS = 1024
 """How many connections may be open at once."""
@@ -109,7 +112,7 @@ class FramesServer:
 
     def start(self) -> None:
         """Accept clients."""
-        self._listener.listen(128)
+        self._listener.listen(BACKLOG)
         self._acceptor = threading.Thread(target=self._accept, name="rlmesh-frames", daemon=True)
         self._acceptor.start()
 
