@@ -175,8 +175,8 @@ class EnvStub:
 
     def _info(self, info: Mapping[Any, Any]) -> dict[Any, Any]:
         """Return an info with what was found wrong with the observation and the action."""
-        reports = {**self._observation.take_reports(), **self._action.take_reports()}
-        return dict(with_reports(info, reports))
+        seen, chosen = self._observation.take_reports(), self._action.take_reports()
+        return dict(with_reports(info, seen, chosen))
 
     def reset_async(
         self, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None

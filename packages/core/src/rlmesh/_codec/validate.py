@@ -75,10 +75,12 @@ class Validator:
         return reports
 
 
-def with_reports(info: Mapping[Any, Any], reports: dict[str, str]) -> Mapping[Any, Any]:
+def with_reports(info: Mapping[Any, Any], *reports: dict[str, str]) -> Mapping[Any, Any]:
     """Return an info with reports of values outside their space, if there are any."""
-    if not reports:
+    if not any(reports):
         return info
     known = info.get(VALIDATION_KEY)
-    earlier = known if isinstance(known, Mapping) else {}
-    return {**info, VALIDATION_KEY: {**earlier, **reports}}
+    merged = dict(known) if isinstance(known, Mapping) else {}
+    for some in reports:
+        merged.update(some)
+    return {**info, VALIDATION_KEY: merged}

@@ -72,8 +72,7 @@ class BackendConverter:
 
     def with_reports(self, info: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """Return an info with what was found wrong with values since the last call."""
-        reports = {**self._observed.take_reports(), **self._chosen.take_reports()}
-        return with_reports(info, reports)
+        return with_reports(info, self._observed.take_reports(), self._chosen.take_reports())
 
     def action(self, value: Any) -> Any:
         """Return one action in the environment's backend.
