@@ -15,7 +15,8 @@ from rlmesh._wire.results import episodes_digest
 from rlmesh._wire.run_settings import model_digest, spaces_digest, tags_digest
 from rlmesh.adapters import Adaptation, plan_text, resolve
 from rlmesh.errors import AdapterError
-from rlmesh.results import EpisodeEnd, EpisodeResult, RunSettings
+from rlmesh.results import RunSettings
+from rlmesh.results._episode import planned_episode
 from rlmesh.results._settings import HIDDEN, TaskSettings
 from rlmesh.specs import EnvContract
 
@@ -78,14 +79,10 @@ def _is_seeded(groups: Sequence[TaskGroup]) -> bool:
 def _task_settings(model: Evaluable, group: TaskGroup) -> TaskSettings:
     task, contract = group.task, group.contract
     assert contract is not None
-    # As results have them: the digest is of messages of results without what was reached.
     episodes = [
-        EpisodeResult(
+        planned_episode(
             task.first + i,
             episode.seed,
-            0.0,
-            0,
-            EpisodeEnd.TERMINATED,
             instruction=task.instruction_of(episode),
             options=episode.options,
         )

@@ -11,7 +11,7 @@ from typing import Any
 from rlmesh.errors import RLMeshError
 from rlmesh.results._frozen_mapping import EMPTY, FrozenMapping
 
-__all__ = ["EpisodeEnd", "EpisodeFailure", "EpisodeResult", "Timing"]
+__all__ = ["EpisodeEnd", "EpisodeFailure", "EpisodeResult", "Timing", "planned_episode"]
 
 
 class EpisodeEnd(Enum):
@@ -201,3 +201,27 @@ class EpisodeResult:
     def truncated(self) -> bool:
         """Whether the environment cut the episode short, such as by a time limit."""
         return self.end is EpisodeEnd.TRUNCATED
+
+
+def planned_episode(
+    index: int,
+    seed: int | None,
+    *,
+    task: str = "",
+    instruction: str | None = None,
+    options: Mapping[Any, Any] | None = None,
+) -> EpisodeResult:
+    """Return the record of what an episode starts from, without what was reached.
+
+    Its end is `EpisodeEnd.TERMINATED`, the end that the digest of episodes is of.
+    """
+    return EpisodeResult(
+        index,
+        seed,
+        0.0,
+        0,
+        EpisodeEnd.TERMINATED,
+        task=task,
+        instruction=instruction,
+        options=options,
+    )

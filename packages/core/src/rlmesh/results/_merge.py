@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from rlmesh.results._differences import field_differences
-from rlmesh.results._episode import NO_TIME, EpisodeEnd, EpisodeResult
+from rlmesh.results._episode import NO_TIME, EpisodeResult, planned_episode
 from rlmesh.results._journal_header import EPISODES_KEY
 from rlmesh.results._run import RunResult
 from rlmesh.results._settings import RunSettings, TaskSettings
@@ -111,12 +111,9 @@ def _keys(run: RunResult) -> Iterator[tuple[Key, EpisodeResult]]:
     for episode in run.episodes:
         record = replace(episode, index=0)
         if episode.seed is not None:
-            record = EpisodeResult(
+            record = planned_episode(
                 0,
                 episode.seed,
-                0.0,
-                0,
-                EpisodeEnd.TERMINATED,
                 task=episode.task,
                 instruction=episode.instruction,
                 options=episode.options,
