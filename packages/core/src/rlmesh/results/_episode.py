@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -11,7 +11,14 @@ from typing import Any
 from rlmesh.errors import RLMeshError
 from rlmesh.results._frozen_mapping import EMPTY, FrozenMapping
 
-__all__ = ["EpisodeEnd", "EpisodeFailure", "EpisodeResult", "Timing", "planned_episode"]
+__all__ = [
+    "EpisodeEnd",
+    "EpisodeFailure",
+    "EpisodeResult",
+    "Timing",
+    "planned_episode",
+    "tasks_together",
+]
 
 
 class EpisodeEnd(Enum):
@@ -225,3 +232,9 @@ def planned_episode(
         instruction=instruction,
         options=options,
     )
+
+
+def tasks_together(episodes: Sequence[EpisodeResult]) -> list[EpisodeResult]:
+    """Return the episodes with those of one task together; tasks are in order of appearance."""
+    order = {task: i for i, task in enumerate(dict.fromkeys(e.task for e in episodes))}
+    return sorted(episodes, key=lambda episode: order[episode.task])

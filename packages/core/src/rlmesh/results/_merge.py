@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from rlmesh.results._differences import field_differences
-from rlmesh.results._episode import NO_TIME, EpisodeResult, planned_episode
+from rlmesh.results._episode import NO_TIME, EpisodeResult, planned_episode, tasks_together
 from rlmesh.results._journal_header import EPISODES_KEY
 from rlmesh.results._run import RunResult
 from rlmesh.results._settings import RunSettings, TaskSettings
@@ -155,9 +155,8 @@ def _kept(
 def _numbered(episodes: Sequence[EpisodeResult]) -> tuple[EpisodeResult, ...]:
     if len({episode.index for episode in episodes}) == len(episodes):
         return tuple(sorted(episodes, key=lambda episode: episode.index))
-    order = {task: i for i, task in enumerate(dict.fromkeys(e.task for e in episodes))}
-    by_task = sorted(episodes, key=lambda episode: order[episode.task])
-    return tuple(replace(episode, index=i) for i, episode in enumerate(by_task))
+    together = enumerate(tasks_together(episodes))
+    return tuple(replace(episode, index=i) for i, episode in together)
 
 
 def _settings(parts: Sequence[RunSettings]) -> RunSettings:

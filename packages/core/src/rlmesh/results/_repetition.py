@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from rlmesh.results._episode import tasks_together
 from rlmesh.results._merge import outcome_differences
 from rlmesh.results._run import RunResult
 from rlmesh.results._settings import ANY, FIRST, LAST
@@ -55,9 +56,8 @@ class Repetition:
 
 def repeatable(run: RunResult) -> RunResult:
     """Return the run with its seeded episodes alone, those of one task together."""
-    order = {task: i for i, task in enumerate(dict.fromkeys(e.task for e in run.episodes))}
-    seeded = [episode for episode in run.episodes if episode.seed is not None]
-    return replace(run, episodes=tuple(sorted(seeded, key=lambda e: order[e.task])))
+    seeded = (e for e in tasks_together(run.episodes) if e.seed is not None)
+    return replace(run, episodes=tuple(seeded))
 
 
 def obstacles(run: RunResult) -> Iterator[str]:
