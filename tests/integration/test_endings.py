@@ -125,6 +125,21 @@ def test_a_dropped_client_frees_its_environment_at_once() -> None:
             assert other.reset()[0] == 0
 
 
+@pytest.mark.every_transport
+def test_a_client_dropped_in_a_cycle_frees_its_environment_at_once(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    with EnvServer(CounterEnv()) as server:
+        for _ in range(3):
+            cycle: list[Any] = [RemoteEnv(server.address)]
+            cycle[0].reset()
+            cycle.append(cycle)
+            del cycle
+            gc.collect()
+            RemoteEnv(server.address, wait=5).close()
+    assert not [warning for warning in recwarn if "socket" in str(warning.message)]
+
+
 def test_dropped_models_leave_no_thread() -> None:
     with ModelServer(Echo(), options=ServeOptions(max_batch_delay_ms=0)) as server:
         before = set(threading.enumerate())

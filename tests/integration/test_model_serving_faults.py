@@ -40,7 +40,7 @@ from tests.certificates import issued
 from tests.faults import Proxy, between
 from tests.integration.envs import CounterEnv
 from tests.integration.serving import PLAIN, BatchEcho, Echo, seen
-from tests.processes import running
+from tests.processes import running, until
 
 FRAMES = ModelWireCodec(NATIVE)
 ONE = bytes(8)
@@ -212,9 +212,9 @@ def test_shutting_down_answers_what_was_asked() -> None:
     ]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + 10
-    while len(server._host._asked) < 2 and time.monotonic() < deadline:  # type: ignore[attr-defined]
-        time.sleep(0.01)
+    # One prediction runs, and the other two wait in the queue.
+    assert model.entered.wait(20)
+    until(lambda: len(server._host._asked) == 2, 20)  # type: ignore[attr-defined]
     stopping = threading.Thread(target=server.shutdown)
     stopping.start()
     time.sleep(0.2)

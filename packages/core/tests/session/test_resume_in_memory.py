@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import random
+import threading
 
 import pytest
 
@@ -160,3 +162,24 @@ def test_close_tries_an_unreachable_server_for_two_seconds() -> None:
     server.transport.listening = False
     session.close()
     assert session.closed and server.clock.now <= 2.0
+
+
+def test_a_call_that_notices_late_that_its_client_is_closed_closes_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rlmesh._session.client_session._CLOSE_TIMEOUT", 0.01)
+    monkeypatch.setattr("rlmesh._session.client_session._CUT_TIMEOUT", 0.01)
+    server = MemoryServer()
+    session = started(server)
+    entered, go, closed = threading.Event(), threading.Event(), threading.Event()
+    server.env.before_step = lambda: (entered.set(), go.wait(20))
+    monkeypatch.setattr(server.connection, "close", closed.set)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        call = pool.submit(step, session)
+        assert entered.wait(20)
+        session.close()
+        assert not closed.is_set(), "the call still uses the connection"
+        go.set()
+        with pytest.raises(errors.ClosedError):
+            call.result(20)
+    assert closed.is_set()

@@ -114,6 +114,8 @@ class ClientSession:
         self._busy = threading.Lock()
         self._process = os.getpid()
         self._closed = ""
+        # Set when the session is closed while a call of another thread is running.
+        self._closed_elsewhere = False
         opened = self._open(contract)
         self.id = opened.session_id
         self.server = opened.server
@@ -169,7 +171,11 @@ class ClientSession:
         # lock held for ever. Two threads that arrive at the same time run one after the other.
         with self._busy:
             self._check_usable()
-            return self._ask(body, expected)
+            try:
+                return self._ask(body, expected)
+            finally:
+                if self._closed_elsewhere:
+                    drop(self._link.release())
 
     def _ask(self, body: m.RequestBody, expected: type[R]) -> R:
         if self._unanswered is not None:
@@ -217,12 +223,13 @@ class ClientSession:
 
     def _end_running(self) -> None:
         """End the session while another thread is in a call, which then raises."""
+        self._closed_elsewhere = True
         self._closed = "the client was closed while a call was running"
         self._transport.cut()
-        # Only now may the connection be closed; a call that does not notice keeps the connection.
+        # Only now may the connection be closed. A call that takes longer to return closes it.
         if self._busy.acquire(timeout=_CUT_TIMEOUT):
             self._busy.release()
-            drop(self._transport)
+            drop(self._link.release())
 
     def abandon(self) -> None:
         """End the session without resuming it, because the process is about to exit."""
@@ -234,11 +241,14 @@ class ClientSession:
                 self._close(_EXIT_TIMEOUT)
 
     def __del__(self) -> None:
-        if not self.__dict__.get("_closed", "not opened") and os.getpid() == self._process:
+        if self.__dict__.get("_closed", "not opened"):
+            return
+        connection = self._link.release()
+        if os.getpid() == self._process:
             self._closed = "the client was deleted"
             # Not by this thread, which may be in the middle of anything when garbage is collected.
             close = None if self._unanswered is not None else self._sequence + 1
-            arguments = self._transport, self._codec, close
+            arguments = connection, self._codec, close
             threading.Thread(
                 target=_end_deleted, args=arguments, name="rlmesh-drop", daemon=True
             ).start()
@@ -353,6 +363,7 @@ class ClientSession:
     def _resumed(self, frame: Frame, begun: float, attempts: int, deadline: float | None) -> Buffer:
         before = self.transport
         opened = self._link.resume(self._sequence, self._time_left(deadline))
+        self._check_usable()  # Another thread may have cut the former connection meanwhile.
         seconds = self._clock.monotonic() - begun
         level, words = self._losses.level_of_return(seconds), "%s: resumed after %.2f s, attempt %d"
         _log.log(level, words, self.address, seconds, attempts)
@@ -397,10 +408,11 @@ class ClientSession:
             if self._losses.has_unlogged:
                 summary = self._losses.summary
                 _log.warning("%s: session %s has ended%s", self.address, self.id, summary)
+            connection = self._link.release()
             if self._unanswered is None:
-                self._transport.close()
+                connection.close()
             else:
-                drop(self._transport)
+                drop(connection)
 
 
 def _send_close(

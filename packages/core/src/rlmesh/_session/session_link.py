@@ -26,6 +26,15 @@ _ATTEMPTS = 3
 """Maximum number of attempts to move to another transport if connections to it break."""
 
 
+_IN_USE: set[ClientConnection] = set()
+"""The connections of sessions that are not over.
+
+A client that is dropped in a reference cycle is freed by the garbage collector, which finalizes the
+parts of the cycle in any order. A connection that is referred to from here is not a part of it, so
+the session can still send Close before the connection is closed.
+"""
+
+
 class SessionLink:
     """The connection of a session; it changes when the session is resumed or moves.
 
@@ -65,6 +74,7 @@ class SessionLink:
         self._moves = moves
         self._raise = raise_failure
         self.connection = connect()
+        _IN_USE.add(self.connection)
         self.session_id = ""
         self.key = b""
         self.not_moved = ""
@@ -105,7 +115,7 @@ class SessionLink:
             CodecError: If the answer breaks a rule.
         """
         drop(self.connection)
-        self.connection = self._connect()
+        self._use(self._connect())
         longest = self._options.timeout
         limit = longest if timeout is None else min(timeout, longest)
         resume = m.Resume(self.session_id, self.key, awaited)
@@ -156,8 +166,19 @@ class SessionLink:
             other.close()
             raise
         self.key = moved.resume_key or self.key
-        left, self.connection = self.connection, other
+        left = self.connection
+        self._use(other)
         left.close()
+
+    def _use(self, connection: ClientConnection) -> None:
+        _IN_USE.add(connection)
+        self.release()
+        self.connection = connection
+
+    def release(self) -> ClientConnection:
+        """Return the connection, which the caller closes, or has closed already."""
+        _IN_USE.discard(self.connection)
+        return self.connection
 
     def _handshake(self, body: m.Open, timeout: float, over: ClientConnection) -> m.Opened:
         frame = self._codec.write_request(m.Request(0, body))

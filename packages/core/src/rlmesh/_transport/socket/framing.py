@@ -286,7 +286,7 @@ class FrameSocket:
             self._socket.close()
 
     def __del__(self) -> None:
-        """Return a client that was never closed ends its connection all the same, as gRPC's do."""
+        """Close the socket of a connection that was never closed."""
         self._socket.close()
 
 
