@@ -36,23 +36,28 @@ bodies: Draw = st.one_of(
     st.just(m.Render((1, 0))),
     st.just(m.Close()),
 )
-single_steps: Draw = st.tuples(
-    encoded, st.floats(), st.booleans(), st.booleans(), info_trees()
-).map(lambda parts: m.StepDone(*parts))
+times = st.none() | st.floats(allow_nan=False)
+single_steps: Draw = st.builds(
+    lambda parts, seconds: m.StepDone(*parts, sim_time=seconds),
+    st.tuples(encoded, st.floats(), st.booleans(), st.booleans(), info_trees()),
+    times,
+)
 masks = st.lists(st.booleans(), min_size=1, max_size=3).map(bytes)
 lane_steps: Draw = st.builds(
-    lambda observation, info, lanes, mask, final: m.StepDone(
+    lambda observation, info, lanes, mask, final, seconds: m.StepDone(
         observation,
         info=info,
         lanes=m.LaneOutcomes(*lanes),
         final_mask=b"" if final is None else mask,
         final=final,
+        sim_time=seconds,
     ),
     encoded,
     info_trees(),
     st.tuples(*[st.binary(max_size=8)] * 3),
     masks,
     st.none() | encoded,
+    times,
 )
 steps: Draw = single_steps | lane_steps
 unseen: Draw = steps.map(lambda step: step._replace(observation=m.ABSENT))

@@ -43,6 +43,7 @@ def test_every_option_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "CLOSE_TIMEOUT": "5",
         "FRAMES": "false",
         "FRAMES_PORT": "6000",
+        "SIM_TIME": "unwrapped.data.time",
         "MAX_BATCH_SIZE": "8",
         "MAX_BATCH_DELAY_MS": "1.5",
     }
@@ -59,6 +60,7 @@ def test_every_option_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         close_timeout=5,
         frames=False,
         frames_port=6000,
+        sim_time="unwrapped.data.time",
         max_batch_size=8,
         max_batch_delay_ms=1.5,
     )

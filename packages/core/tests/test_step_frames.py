@@ -32,20 +32,29 @@ encoded = st.tuples(
 ).map(lambda parts: m.Encoded(*parts))
 infos = st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | st.integers(), max_size=3)
 outcomes = st.tuples(*[st.binary(max_size=20)] * 3).map(lambda slabs: m.LaneOutcomes(*slabs))
-singles = st.tuples(encoded, st.floats(), st.booleans(), st.booleans(), infos).map(
-    lambda parts: m.StepDone(*parts)
+times = st.none() | st.floats(allow_nan=False)
+singles = st.builds(
+    lambda parts, seconds: m.StepDone(*parts, sim_time=seconds),
+    st.tuples(encoded, st.floats(), st.booleans(), st.booleans(), infos),
+    times,
 )
 vectors = st.builds(
-    lambda observation, info, lanes, mask, final: m.StepDone(
-        observation, info=info, lanes=lanes, final_mask=mask if final else b"", final=final
+    lambda observation, info, lanes, mask, final, seconds: m.StepDone(
+        observation,
+        info=info,
+        lanes=lanes,
+        final_mask=mask if final else b"",
+        final=final,
+        sim_time=seconds,
     ),
     encoded,
     infos,
     outcomes,
     st.binary(max_size=20),
     st.none() | encoded,
+    times,
 )
-resets = st.builds(m.ResetDone, encoded, infos)
+resets = st.builds(m.ResetDone, encoded, infos, times)
 
 
 class Nothing(StepReader):
@@ -127,6 +136,8 @@ def reply_message(sequence: int, done: m.StepDone, call_us: int) -> bytes:
     if done.final is not None:
         frame.step.final_observations.mask = done.final_mask
         put(done.final, frame.step.final_observations.observations)
+    if done.sim_time is not None:
+        frame.step.sim_time = done.sim_time
     return frame.SerializeToString(deterministic=True)
 
 
@@ -135,6 +146,8 @@ def reset_message(sequence: int, done: m.ResetDone, call_us: int) -> bytes:
     put(done.observation, frame.reset.observation)
     if done.info:
         FRAMES._encoder.map(done.info, frame.reset.info, "info")
+    if done.sim_time is not None:
+        frame.reset.sim_time = done.sim_time
     return frame.SerializeToString(deterministic=True)
 
 
@@ -151,6 +164,7 @@ def test_a_request_is_written_as_its_message(sequence: int, action: m.Encoded) -
 @given(numbers, st.one_of(singles, vectors), numbers)
 @example(0, m.StepDone(m.Encoded([])), 0)
 @example(1, m.StepDone(m.Encoded([b""]), reward=-0.0), 0)
+@example(1, m.StepDone(m.Encoded([b""]), sim_time=0.5), 0)
 def test_a_reply_is_written_as_its_message(sequence: int, done: m.StepDone, call_us: int) -> None:
     frame = FRAMES.write_reply(sequence, done, call_us)
     assert frame == reply_message(sequence, done, call_us)

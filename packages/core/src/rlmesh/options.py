@@ -76,6 +76,9 @@ class ServeOptions:
         frames_port: TCP port for clients of other hosts that request frames
             (`transport="frames"`), with the server's own certificates and token; 0: any free port;
             None: no port. It needs a `grace_period` above 0.
+        sim_time: Attribute of the environment that is the time of its simulation in seconds, as a
+            path with dots, such as "unwrapped.data.time" for Gymnasium's MuJoCo environments.
+            Clients read it as their `sim_time`. Empty: the server does not send it.
         close_timeout: Seconds that the `close` of an environment may take when its session ends or
             the server stops, and that a call which is running when the server stops may take.
             After that its process is ended, or its thread is left behind with an error in the log.
@@ -102,6 +105,7 @@ class ServeOptions:
     close_timeout: float = 10.0
     frames: bool = True
     frames_port: int | None = None
+    sim_time: str = ""
     max_batch_size: int = 32
     max_batch_delay_ms: float = 2.0
 
@@ -164,5 +168,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "remote_shutdown": _flag,
     "frames": _flag,
     "frames_port": int,
+    "sim_time": str,
     "max_batch_size": int,
 }

@@ -55,6 +55,8 @@ class ClientOptions(TypedDict, total=False):
             session resumed.
         transport: Transport of the requests: "grpc"; "frames", on a Unix socket between processes
             of one user on one host (Linux); or "auto", the default: frames if available.
+        traceparent: Trace context of the caller (W3C `traceparent`), which the server logs; by
+            default that of the process's variable TRACEPARENT, if it has one.
         copy: If True, the default, observations own their memory and may be kept and written. If
             False, they may be views of the received message, read-only if the library supports
             that, and valid until the next call.
@@ -67,6 +69,7 @@ class ClientOptions(TypedDict, total=False):
     wait: float
     on_reconnect: Callable[[Reconnect], object] | None
     transport: Literal["auto", "grpc", "frames"]
+    traceparent: str
     copy: bool
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rlmesh._client.env_stub import EnvStub
+from rlmesh._wire.env_codec import MAX_EPISODE_ID_BYTES
+from rlmesh.errors import InvalidValueError
 from rlmesh.specs import EnvContract
 
 __all__ = ["EnvClientBase"]
@@ -30,6 +32,30 @@ class EnvClientBase:
     def env_contract(self) -> EnvContract:
         """Contract of the environment, as the server reports it."""
         return self._stub.contract
+
+    @property
+    def sim_time(self) -> float | None:
+        """Time of the simulation at the last observation, in seconds.
+
+        None if the server does not send it (`ServeOptions.sim_time`), or before the first reset.
+        """
+        return self._stub.sim_time
+
+    @property
+    def episode_id(self) -> str:
+        """Name of the episodes that the next resets begin, for the server's log; empty: none.
+
+        `evaluate` sets it to the number of the episode within its run. It has at most 256 bytes.
+        """
+        return self._stub.episode_id
+
+    @episode_id.setter
+    def episode_id(self, name: str) -> None:
+        if len(name.encode()) > MAX_EPISODE_ID_BYTES:
+            raise InvalidValueError(
+                "episode_id", f"at most {MAX_EPISODE_ID_BYTES} bytes", f"{len(name.encode())}"
+            )
+        self._stub.episode_id = name
 
     def reset_async(
         self,

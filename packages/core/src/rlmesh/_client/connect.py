@@ -10,14 +10,39 @@ from typing import Protocol
 
 from rlmesh._logs import warn
 from rlmesh._transport.address import Address, parse_address, secured
+from rlmesh._wire.trace_context import is_traceparent
 from rlmesh.options import TLS
 
-__all__ = ["client_name", "closed_on_failure", "destination", "whole_address"]
+__all__ = ["client_name", "closed_on_failure", "destination", "trace_context", "whole_address"]
+
+_TRACEPARENT_VARIABLE = "TRACEPARENT"
+"""Variable that has the trace context of a process, by OpenTelemetry's convention."""
 
 
 def client_name() -> str:
     """Return the name that a client sends, for messages to users: host name and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def trace_context(given: str) -> str:
+    """Return the trace context that a client sends (H-13).
+
+    Args:
+        given: A W3C `traceparent`; empty: that of the process's variable TRACEPARENT, if it has
+            one of the right form.
+
+    Raises:
+        ValueError: If `given` is not a `traceparent`.
+    """
+    if given:
+        if not is_traceparent(given):
+            raise ValueError(
+                f"traceparent={given!r}; expected 00-, 32 lower-case hexadecimal digits, -, "
+                f"16 digits, - and 2 digits"
+            )
+        return given
+    inherited = os.environ.get(_TRACEPARENT_VARIABLE, "")
+    return inherited if is_traceparent(inherited) else ""
 
 
 def destination(address: str | int, token: str, tls: TLS | None, *, stacklevel: int) -> Address:

@@ -34,6 +34,7 @@ class NativeClient(EnvClientBase):
         wait: float = 0.0,
         on_reconnect: Callable[[Reconnect], object] | None = None,
         transport: Literal["auto", "grpc", "frames"] = "auto",
+        traceparent: str = "",
     ) -> None:
 
         self._arguments: dict[str, Any] = {
@@ -44,6 +45,7 @@ class NativeClient(EnvClientBase):
             "wait": wait,
             "on_reconnect": on_reconnect,
             "transport": transport,
+            "traceparent": traceparent,
         }
         self._stub = EnvStub(address, NATIVE, vector=self._vector, **self._arguments)
 
@@ -108,6 +110,8 @@ class RemoteEnv(NativeClient):
         transport: What carries requests: "grpc"; "frames", on a Unix socket of the same host if
             both processes belong to one user (Linux), or over TCP if the server offers that; or
             "auto", which uses frames on the same host if possible, else gRPC.
+        traceparent: Trace context of the caller (W3C `traceparent`), which the server logs; empty:
+            that of the process's variable TRACEPARENT, if it has one.
 
     Raises:
         AddressError: If the text is not an address.

@@ -10,7 +10,12 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from rlmesh._client.async_call import AsyncCall
-from rlmesh._client.connect import client_name, closed_on_failure, destination
+from rlmesh._client.connect import (
+    client_name,
+    closed_on_failure,
+    destination,
+    trace_context,
+)
 from rlmesh._client.transport_choice import Transport, TransportChoice
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.actions import encode_actions
@@ -54,9 +59,12 @@ class EnvStub:
         on_reconnect: Called after each time that the session was resumed on a new connection.
         transport: "grpc"; "frames", on a Unix socket of the same host or, if the server offers
             that, over TCP; or "auto", frames on the same host if possible, else gRPC.
+        traceparent: Trace context of the caller; see `trace_context`.
 
     Attributes:
         validation: What is done with actions outside their space.
+        sim_time: Time of the simulation at the last observation, in seconds; None: not known.
+        episode_id: Name of the episodes that the next resets begin; empty: none.
 
     Raises:
         AddressError: If the text is not an address.
@@ -80,7 +88,10 @@ class EnvStub:
         wait: float = 0.0,
         on_reconnect: Callable[[Reconnect], object] | None = None,
         transport: Transport = "auto",
+        traceparent: str = "",
     ) -> None:
+        self.sim_time: float | None = None
+        self.episode_id = ""
         where = destination(address, token, tls, stacklevel=5)
         target = Target(where, ENV_SERVICE, token, tls, connect_timeout)
         transports = TransportChoice(transport, target)
@@ -88,7 +99,7 @@ class EnvStub:
             transports.connect,
             EnvWireCodec(backend),
             this_peer(client_name(), transports.can | {Capability.RENDER}),
-            ConnectOptions(connect_timeout, wait, on_reconnect),
+            ConnectOptions(connect_timeout, wait, on_reconnect, trace_context(traceparent)),
             transports.moves,
         )
         with closed_on_failure(self._session):
@@ -171,6 +182,7 @@ class EnvStub:
         return self._reset_result(self._ask(self._reset_body(seed, options), m.ResetDone))
 
     def _reset_result(self, done: m.ResetDone) -> tuple[Any, dict[Any, Any]]:
+        self.sim_time = done.sim_time
         return self._decode(done.observation), self._info(done.info)
 
     def _info(self, info: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -197,6 +209,7 @@ class EnvStub:
     def _step_result(
         self, done: m.StepDone, observed: bool = True
     ) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
+        self.sim_time = done.sim_time
         return (
             self._decode(done.observation) if observed else None,
             done.reward,
@@ -275,6 +288,7 @@ class EnvStub:
     ) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
         if done.lanes is None:
             raise CodecError("the step of a vector has come without rewards and flags", rule="L-3")
+        self.sim_time = done.sim_time
         rewards, terminated, truncated = self._lanes.arrays(done.lanes)
         final = self._final_info(done)
         observation = self._decode(done.observation) if observed else None
@@ -334,7 +348,8 @@ class EnvStub:
             )
             options = dict(options)
             mask = self._lanes.mask_slab(options.pop("reset_mask"))
-        body = m.Reset(None if seed is None else _seed(seed), lane_seeds, options, mask)
+        single = None if seed is None else _seed(seed)
+        body = m.Reset(single, lane_seeds, options, mask, self.episode_id)
         if self._num_envs is not None:
             self._lanes.check_lanes(body)
         return body

@@ -30,6 +30,7 @@ class EnvHostConfig:
         expose_tracebacks: Whether clients see the tracebacks of their exceptions.
         exposed: Names that remote attribute calls reach.
         autoreset_mode: When the lanes of a list of environments start their next episode.
+        sim_time: Path of the attribute that is the time of their simulation; empty: none.
     """
 
     tags: EnvTags | None = None
@@ -39,6 +40,7 @@ class EnvHostConfig:
     expose_tracebacks: bool = False
     exposed: tuple[str, ...] = ()
     autoreset_mode: AutoresetMode | None = None
+    sim_time: str = ""
 
     def describe_env(self, env: Any) -> DescribedEnv:
         """Find out what `env` is; raises as `rlmesh._env_host.describe_env.describe_env` does.
@@ -56,7 +58,7 @@ class EnvHostConfig:
 
     def make_servicer(self, described: DescribedEnv) -> EnvServicer:
         """Return an adopted environment that requests can be played on."""
-        return EnvServicer(described, self.validation, self.expose_tracebacks)
+        return EnvServicer(described, self.validation, self.expose_tracebacks, self.sim_time)
 
 
 def _vector(lanes: Sequence[Any], mode: AutoresetMode) -> Any:

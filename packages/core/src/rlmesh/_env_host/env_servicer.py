@@ -13,6 +13,7 @@ from rlmesh._env_host.attributes import ExposedAttributes
 from rlmesh._env_host.describe_env import DescribedEnv, reset_arguments
 from rlmesh._env_host.interrupts import is_server_interrupt
 from rlmesh._env_host.outcomes import check_reset, check_step, flag_of, reward_of
+from rlmesh._env_host.sim_time import SimTime
 from rlmesh._logs import Lines, logger
 from rlmesh._messages import env as m
 from rlmesh._wire.env_codec import EnvWireCodec
@@ -38,12 +39,21 @@ class EnvServicer:
         described: The environment.
         validation: What to do with observations outside their space.
         expose_tracebacks: Whether clients see the tracebacks of its exceptions.
+        sim_time: Path of its attribute that is the time of the simulation; empty: none.
+
+    Raises:
+        ValueError: If the environment has no attribute of that path.
     """
 
     def __init__(
-        self, described: DescribedEnv, validation: Validation, expose_tracebacks: bool
+        self,
+        described: DescribedEnv,
+        validation: Validation,
+        expose_tracebacks: bool,
+        sim_time: str = "",
     ) -> None:
         self._env = described.env
+        self._time = SimTime(described.env, sim_time)
         self._reset_names = described.reset_names
         self._expose_tracebacks = expose_tracebacks
         contract = described.contract
@@ -117,6 +127,7 @@ class EnvServicer:
                 flag_of(terminated, "terminated"),
                 flag_of(truncated, "truncated"),
                 self._with_reports(info),
+                sim_time=self._time.read(),
             )
         except InvalidValueError as error:
             raise _InvalidResult(error) from error
@@ -168,6 +179,7 @@ class EnvServicer:
             lanes=self._lanes.outcomes(reward, terminated, truncated),
             final_mask=mask,
             final=None if final is None else self._encode_final(final),
+            sim_time=self._time.read(),
         )
 
     def _encode_final(self, final: list[Any]) -> m.Encoded:
@@ -181,7 +193,8 @@ class EnvServicer:
         result = self._env.reset(**arguments)
         try:
             observation, info = check_reset(result)
-            return m.ResetDone(self._encode(observation), self._with_reports(info))
+            encoded = self._encode(observation)
+            return m.ResetDone(encoded, self._with_reports(info), self._time.read())
         except InvalidValueError as error:
             raise _InvalidResult(error) from error
 

@@ -99,7 +99,9 @@ class EndpointState:
         lanes = self._open_lanes
         # Copied, because an environment may write into the options that it gets.
         options = None if lanes.is_vector else owned(self.playing[0].planned.options)
-        self._submit("reset", lambda: lanes.reset(seeds, options))
+        names = [self.playing[lane].context.episode_id for lane in seeds]
+        name = names[0] if len(names) == 1 else ""
+        self._submit("reset", lambda: lanes.reset(seeds, options, name))
 
     def step(self, *, many: bool) -> None:
         """Take the next action in every playing lane, or several if the environment takes them."""

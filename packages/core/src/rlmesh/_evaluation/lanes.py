@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from rlmesh._client.base import EnvClientBase
 from rlmesh._codec.lanes import FINAL_KEY, LaneIO
 from rlmesh._env_host.describe_env import RESET_NAMES, reset_arguments
 from rlmesh._env_host.outcomes import check_reset, check_step, flag_of, reward_of
@@ -41,13 +42,14 @@ class Lanes(Protocol):
     """Reports of the last call on values outside their space that belong to no single lane."""
 
     def reset(
-        self, seeds: Mapping[int, int | None], options: Any = None
+        self, seeds: Mapping[int, int | None], options: Any = None, name: str = ""
     ) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
         """Begin an episode in each of these lanes; the other lanes may begin one too, or not.
 
         Args:
             seeds: Seed of each lane.
             options: Options of the reset; None: none. Only a single environment takes them.
+            name: Name of the episode, if it is the only one, for the log of a server.
         """
         ...
 
@@ -89,9 +91,11 @@ class SingleLanes:
         self._translation = None if translation and translation.is_nothing else translation
 
     def reset(
-        self, seeds: Mapping[int, int | None], options: Any = None
+        self, seeds: Mapping[int, int | None], options: Any = None, name: str = ""
     ) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
         """Begin an episode; see `Lanes.reset`."""
+        if isinstance(self.env, EnvClientBase):
+            self.env.episode_id = name
         arguments = reset_arguments(self._reset_names, seed=seeds[0], options=options)
         observation, info = check_reset(self.env.reset(**arguments))
         return {0: (self._shown(observation), self._with_reports(info))}
@@ -170,11 +174,11 @@ class VectorLanes:
         self.reports: Mapping[Any, Any] = EMPTY
 
     def reset(
-        self, seeds: Mapping[int, int | None], options: Any = None
+        self, seeds: Mapping[int, int | None], options: Any = None, name: str = ""
     ) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
         """Begin episodes; see `Lanes.reset`."""
         every = not (self.resets_each and self._has_begun)
-        observation, info = self._reset(seeds, every=every)
+        observation, info = self._reset(seeds, every=every, name=name)
         observations = self._translation.observations(observation, self.count)
         info = self._with_reports(info)
         return {lane: (observations[lane], lane_info(info, lane)) for lane in seeds}
@@ -184,7 +188,11 @@ class VectorLanes:
         self.reports = reports_of(info)
         return info
 
-    def _reset(self, seeds: Mapping[int, int | None], *, every: bool) -> tuple[Any, Any]:
+    def _reset(
+        self, seeds: Mapping[int, int | None], *, every: bool, name: str = ""
+    ) -> tuple[Any, Any]:
+        if isinstance(self.env, EnvClientBase):
+            self.env.episode_id = name
         # Idle lanes start with the seed of the first lane that plays and repeat its actions, so
         # that they do nothing that an episode does not do anyway.
         some = next(iter(seeds.values()))

@@ -312,10 +312,11 @@ class Opened:
 
 
 class ResetDone(NamedTuple):
-    """An episode has started."""
+    """An episode has started; `sim_time` is that of the simulation in seconds, if it is known."""
 
     observation: Encoded
     info: Info = NO_INFO
+    sim_time: float | None = None
 
 
 class LaneOutcomes(NamedTuple):
@@ -327,7 +328,10 @@ class LaneOutcomes(NamedTuple):
 
 
 class StepDone(NamedTuple):
-    """What a step gave. `lanes`, `final_mask` and `final` are a vector's."""
+    """What a step gave. `lanes`, `final_mask` and `final` are a vector's.
+
+    `sim_time` is the time of the simulation at the observation in seconds, if it is known.
+    """
 
     observation: Encoded
     reward: float = 0.0
@@ -337,6 +341,7 @@ class StepDone(NamedTuple):
     lanes: LaneOutcomes | None = None
     final_mask: bytes = b""
     final: Encoded | None = None
+    sim_time: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
-from rlmesh._client.connect import destination
+from rlmesh._client.connect import destination, trace_context
 from rlmesh._client.model_policy import RemotePolicy
 from rlmesh._client.model_stub import FIRST_LANE, Dial, ModelStub
 from rlmesh._client.transport_choice import Transport, TransportChoice
@@ -59,6 +59,8 @@ class RemoteModel(PlaysEpisodes):
         transport: What carries observations and actions: "grpc"; "frames", on a Unix socket of the
             same host or, if the server offers that, over TCP; or "auto", which uses frames on the
             same host if possible, else gRPC.
+        traceparent: Trace context of the caller (W3C `traceparent`), which the server logs; empty:
+            that of the process's variable TRACEPARENT, if it has one.
 
     Raises:
         AddressError: If the text is not an address.
@@ -81,6 +83,7 @@ class RemoteModel(PlaysEpisodes):
         wait: float = 0.0,
         on_reconnect: Callable[[Reconnect], object] | None = None,
         transport: Transport = "auto",
+        traceparent: str = "",
     ) -> None:
 
         self._arguments: dict[str, Any] = {
@@ -92,9 +95,10 @@ class RemoteModel(PlaysEpisodes):
             "wait": wait,
             "on_reconnect": on_reconnect,
             "transport": transport,
+            "traceparent": traceparent,
         }
         where = destination(address, token, tls, stacklevel=3)
-        terms = ConnectOptions(connect_timeout, wait, on_reconnect)
+        terms = ConnectOptions(connect_timeout, wait, on_reconnect, trace_context(traceparent))
         target = Target(where, MODEL_SERVICE, token, tls, connect_timeout)
         self._dialled = Dial(TransportChoice(transport, target), terms)
         self._backend: ArrayBackend = (

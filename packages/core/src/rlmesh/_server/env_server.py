@@ -110,6 +110,7 @@ class EnvServer(BaseServer):
             expose_tracebacks,
             check_names(expose),
             autoreset_mode,
+            options.sim_time,
         )
         self._env_host = make_env_host(env, factory, config, options, pool)
         self._contract = self._env_host.contract

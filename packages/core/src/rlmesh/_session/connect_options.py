@@ -18,8 +18,10 @@ class ConnectOptions:
         timeout: Seconds that a handshake may take.
         wait: Seconds to wait for a free slot if the server has none.
         on_reconnect: Called after each time that the session was resumed on a new connection.
+        traceparent: Trace context of the caller, for the server's log (H-13); empty: none.
     """
 
     timeout: float
     wait: float = 0.0
     on_reconnect: Callable[[Reconnect], object] | None = None
+    traceparent: str = ""

@@ -92,7 +92,8 @@ class SessionLink:
             CodecError: If the answer breaks a rule.
         """
         wait = self._options.wait
-        body = m.Open(self._client, wait=wait, contract=contract)
+        traceparent = self._options.traceparent
+        body = m.Open(self._client, wait=wait, contract=contract, traceparent=traceparent)
         opened = self._handshake(body, self._options.timeout + wait, self.connection)
         if opened.received:
             words = f"a new session has received 0 requests, not {opened.received}"

@@ -6,7 +6,6 @@ transport.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -48,6 +47,7 @@ from rlmesh._wire.many import (
     write_many_steps,
 )
 from rlmesh._wire.parts import checked_frame, too_many_parts
+from rlmesh._wire.trace_context import is_traceparent
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
@@ -64,9 +64,6 @@ __all__ = [
 
 MAX_EPISODE_ID_BYTES = 256
 """Maximum size of the name of an episode, in bytes (N-15)."""
-
-_TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-"""Form of a trace context (H-13)."""
 
 
 class EnvWireCodec:
@@ -255,6 +252,7 @@ class EnvWireCodec:
             "reset": lambda r: m.ResetDone(
                 read_value(required(r, "observation")),
                 map_from_wire(r.info, self._backend, "info"),
+                r.sim_time if r.HasField("sim_time") else None,
             ),
             "step_many": many_steps_reader(self._backend),
             "render": lambda r: m.Rendered(dynamic_from_wire(r.frame, self._backend, "frame")),
@@ -424,6 +422,6 @@ def read_open(message: Any) -> m.Open:
     if message.HasField("resume"):
         r = message.resume
         resume = m.Resume(r.session_id, r.resume_key, r.awaited_sequence)
-    traceparent = message.traceparent if _TRACEPARENT.fullmatch(message.traceparent) else ""
+    traceparent = message.traceparent if is_traceparent(message.traceparent) else ""
     client = peer_from_wire(message.client)
     return m.Open(client, resume, message.wait_ms / 1000, traceparent=traceparent)

@@ -18,8 +18,10 @@ from rlmesh._wire.field_tags import (
     INFO,
     LANES,
     RESET_RESPONSE,
+    RESET_SIM_TIME,
     REWARD,
     SECOND,
+    SIM_TIME,
     STEP_REQUEST,
     STEP_RESPONSE,
     TERMINATED,
@@ -56,11 +58,12 @@ def read_reset_done(
         observation = value(data, at, stop)
         if stop == end:
             return sequence, m.ResetDone(observation)
-        at, stop = span(SECOND, data, stop, end)
-        if stop != end:
-            return None
-        return sequence, m.ResetDone(observation, read_info(data[at:stop]))
-    except (NotCanonical, IndexError):
+        info: m.Info = m.NO_INFO
+        if data[stop] == SECOND:
+            at, stop = span(SECOND, data, stop, end)
+            info = read_info(data[at:stop])
+        return sequence, m.ResetDone(observation, info, _time(RESET_SIM_TIME, data, stop))
+    except (NotCanonical, IndexError, struct.error):
         return None
 
 
@@ -127,10 +130,22 @@ def _step_scalars(
         truncated, at = _flag(data, at + 1)
     if at == end:
         return m.StepDone(observation, reward, terminated, truncated)
-    at, stop = span(INFO, data, at, end)
-    if stop != end:
+    info: m.Info = m.NO_INFO
+    if data[at] == INFO:
+        at, stop = span(INFO, data, at, end)
+        info, at = read_info(data[at:stop]), stop
+    seconds = _time(SIM_TIME, data, at)
+    return m.StepDone(observation, reward, terminated, truncated, info, sim_time=seconds)
+
+
+def _time(tag: int, data: Buffer, at: int) -> float | None:
+    """Return the time of the simulation, if the rest of a frame is one; None if none is left."""
+    if at == len(data):
+        return None
+    if data[at] != tag or at + 9 != len(data):
         raise NotCanonical
-    return m.StepDone(observation, reward, terminated, truncated, read_info(data[at:stop]))
+    seconds: float = _unpack_double(data, at + 1)[0]
+    return seconds
 
 
 def _step_rest(
@@ -142,23 +157,24 @@ def _step_rest(
     if data[at] == INFO:
         at, stop = span(INFO, data, at, end)
         info, at = read_info(data[at:stop]), stop
-    if at == end:
-        return m.StepDone(observation, info=info)
+    if at == end or data[at] != LANES:
+        return m.StepDone(observation, info=info, sim_time=_time(SIM_TIME, data, at))
     start, at = span(LANES, data, at, end)
     lanes = _lanes(data, start, at)
     mask, final = b"", None
-    if at < end:
+    if at < end and data[at] == FINAL:
         start, at = span(FINAL, data, at, end)
-        if at != end:
-            raise NotCanonical
         if data[start] == FIRST:
-            start, stop = span(FIRST, data, start, end)
+            start, stop = span(FIRST, data, start, at)
             mask, start = bytes(data[start:stop]), stop
-        start, stop = span(SECOND, data, start, end)
-        if stop != end:
+        start, stop = span(SECOND, data, start, at)
+        if stop != at:
             raise NotCanonical
-        final = value(data, start, end)
-    return m.StepDone(observation, info=info, lanes=lanes, final_mask=mask, final=final)
+        final = value(data, start, stop)
+    seconds = _time(SIM_TIME, data, at)
+    return m.StepDone(
+        observation, info=info, lanes=lanes, final_mask=mask, final=final, sim_time=seconds
+    )
 
 
 def _lanes(data: Buffer, at: int, end: int) -> m.LaneOutcomes:

@@ -12,7 +12,16 @@ import struct
 
 from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
-from rlmesh._wire.field_tags import FINAL, FIRST, INFO, LANES, SECOND, THIRD
+from rlmesh._wire.field_tags import (
+    FINAL,
+    FIRST,
+    INFO,
+    LANES,
+    RESET_SIM_TIME,
+    SECOND,
+    SIM_TIME,
+    THIRD,
+)
 from rlmesh._wire.field_writer import SHORT, put_field, put_value, varint
 from rlmesh.backends import Buffer
 
@@ -50,6 +59,8 @@ def write_reset_done(
     size += 1 + len(length)
     if info:
         size += put_field(SECOND, (info,), len(info), parts)
+    if done.sim_time is not None:
+        size += _put_time(RESET_SIM_TIME, done.sim_time, parts)
     return _put_response(sequence, call_us, b"\x2a", size, length, parts, allocate)
 
 
@@ -73,6 +84,8 @@ def write_step_done(
         size += put_field(INFO, (info,), len(info), parts)
     if done.lanes is not None:
         size += _put_lanes(done, parts)
+    if done.sim_time is not None:
+        size += _put_time(SIM_TIME, done.sim_time, parts)
     return _put_response(sequence, call_us, b"\x32", size, length, parts, allocate)
 
 
@@ -105,6 +118,11 @@ def _scalars(done: m.StepDone) -> bytes:
     if done.truncated:
         tail += b"\x20\x01"
     return tail
+
+
+def _put_time(tag: int, seconds: float, parts: list[Buffer]) -> int:
+    parts.append(b"%c%b" % (tag, _pack_double(seconds)))
+    return 9
 
 
 def _put_lanes(done: m.StepDone, parts: list[Buffer]) -> int:

@@ -20,9 +20,11 @@ __all__ = [
     "OBSERVED_COUNTS",
     "PREDICT_REQUEST",
     "RESET_RESPONSE",
+    "RESET_SIM_TIME",
     "REWARD",
     "SECOND",
     "SEQUENCE",
+    "SIM_TIME",
     "STEPS",
     "STEP_REQUEST",
     "STEP_RESPONSE",
@@ -51,6 +53,8 @@ TRUNCATED = 4 << 3
 INFO = 5 << 3 | _LENGTH_DELIMITED
 LANES = 6 << 3 | _LENGTH_DELIMITED
 FINAL = 7 << 3 | _LENGTH_DELIMITED
+SIM_TIME = 8 << 3 | _DOUBLE
+RESET_SIM_TIME = 3 << 3 | _DOUBLE
 
 # Of a PredictRequest; its lanes and observation are SECOND and THIRD:
 PREDICT_REQUEST = 5 << 3 | _LENGTH_DELIMITED

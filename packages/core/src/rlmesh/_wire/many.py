@@ -85,6 +85,8 @@ def _write_step(done: m.StepDone, out: env_pb2.StepResponse, encoder: DynamicEnc
         out.info.MergeFromString(done.info.data)
     elif done.info:
         encoder.map(done.info, out.info, "info")
+    if done.sim_time is not None:
+        out.sim_time = done.sim_time
     if done.lanes is None:
         out.reward = done.reward
         out.terminated = done.terminated
@@ -101,8 +103,16 @@ def step_reader(message: env_pb2.StepResponse, backend: ArrayBackend) -> m.StepD
     info = map_from_wire(message.info, backend, "info") if message.HasField("info") else {}
     seen = message.HasField("observation")
     observation = read_value(message.observation) if seen else m.ABSENT
+    sim_time = message.sim_time if message.HasField("sim_time") else None
     if not message.HasField("lanes"):
-        return m.StepDone(observation, message.reward, message.terminated, message.truncated, info)
+        return m.StepDone(
+            observation,
+            message.reward,
+            message.terminated,
+            message.truncated,
+            info,
+            sim_time=sim_time,
+        )
     lanes, final = message.lanes, message.final_observations
     has_final = message.HasField("final_observations")
     return m.StepDone(
@@ -111,6 +121,7 @@ def step_reader(message: env_pb2.StepResponse, backend: ArrayBackend) -> m.StepD
         lanes=m.LaneOutcomes(lanes.rewards, lanes.terminated, lanes.truncated),
         final_mask=final.mask,
         final=read_value(required(final, "observations")) if has_final else None,
+        sim_time=sim_time,
     )
 
 
