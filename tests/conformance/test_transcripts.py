@@ -15,7 +15,7 @@ from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.server_connection import ServerConnection
 from rlmesh._transport.socket.doorkeeper import Doorkeeper
 from rlmesh._transport.socket.framing import FramesEnded
-from rlmesh._wire.contract import contract_from_wire
+from rlmesh._wire.contract import contract_from_wire, peer_from_wire
 from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.frames_alone import describe_frame, read_description_frame, write_hello
 from rlmesh._wire.model_codec import ModelWireCodec
@@ -24,7 +24,14 @@ from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import NATIVE
 from rlmesh.errors import ConnectionLostError, InvalidValueError, RemoteError
 from rlmesh.specs import Capability, PeerInfo
-from tests.conformance.transcripts import MESSAGES, Transcript, plain, served, transcripts
+from tests.conformance.transcripts import (
+    MESSAGES,
+    MODELS,
+    Transcript,
+    plain,
+    served,
+    transcripts,
+)
 from tests.conformance.vectors import VECTORS
 
 SESSIONS = [t for folder in ("env", "model", "frames") for t in transcripts(folder)]
@@ -52,6 +59,7 @@ class Server:
             lambda: not self.ended,
             describes=alone,
             dismiss=self._dismiss,
+            send=lambda frame: self.sent.append(bytes(frame)),
         )
 
     def _cut(self) -> None:
@@ -145,9 +153,14 @@ class ScriptedConnection:
             declared = message_of(steps.pop(0))
             assert step["connection"] == self._number and step["sender"] == "client"
             assert plain(type(declared).FromString(bytes(frame))) == plain(declared)
-        step = steps.pop(0)
-        if step.get("event") == "lost":
+        if steps[0].get("event") == "lost":
+            steps.pop(0)
             raise ConnectionLostError("the transcript has lost it", address=self.address)
+        return self.receive()
+
+    def receive(self) -> bytes:
+        """Return the next frame, after one that was no answer."""
+        step = self._script.steps.pop(0)
         assert step["sender"] == "server"
         return bytes.fromhex(step["hex"])
 
@@ -182,16 +195,19 @@ def bodies(transcript: Transcript, codec: Any) -> list[Any]:
 def test_our_client_asks_as_the_transcript_does(transcript: Transcript) -> None:
     codec: Any = EnvWireCodec(NATIVE)
     contract = None
-    if transcript.served == "sum":
+    first = message_of(next(step for step in transcript.steps if not is_hello(step))).open
+    client = first
+    if transcript.served in MODELS:
         codec = ModelWireCodec(NATIVE)
-        first = message_of(transcript.steps[0]).open
+        client = first.header
         contract = contract_from_wire(first.contract, NATIVE)
     script = Script(transcript)
+    reports: list[Any] = []
     session = ClientSession(
         script.connect,
         codec,
-        PeerInfo(SPEC_VERSION, capabilities=frozenset({Capability.RESUME})),
-        ConnectOptions(10.0, 0.0, None),
+        peer_from_wire(client.client),
+        ConnectOptions(10.0, on_progress=reports.append),
         contract=contract,
     )
     *asked, last = bodies(transcript, codec)
@@ -201,6 +217,8 @@ def test_our_client_asks_as_the_transcript_does(transcript: Transcript) -> None:
             session.request(body, object)
     session.close()
     assert script.done()
+    sent = [message_of(step) for step in transcript.steps if step.get("sender") == "server"]
+    assert len(reports) == sum(answer.WhichOneof("response") == "progress" for answer in sent)
 
 
 @pytest.mark.parametrize("transcript", transcripts("frames"), ids=lambda t: t.name)

@@ -34,7 +34,7 @@ from rlmesh.specs import AutoresetMode, Capability, PeerInfo, SessionTerms
 from rlmesh.tensor import Tensor
 from tests.conformance.vectors import VECTORS
 
-__all__ = ["MESSAGES", "Transcript", "plain", "served", "transcripts"]
+__all__ = ["MESSAGES", "MODELS", "Transcript", "plain", "served", "transcripts"]
 
 MESSAGES: dict[str, type[Any]] = {
     message.DESCRIPTOR.full_name: message
@@ -126,6 +126,19 @@ class Count:
         pass
 
 
+class Drawn(Count):
+    """The environment `drawn`."""
+
+    render_mode = "ansi"
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        rlmesh.report_progress("counting", 0.5)
+        return super().reset(seed=seed, options=options)
+
+    def render(self) -> str:
+        return f"count: {self.count}"
+
+
 class Lanes:
     """The vector `lanes` in one autoreset mode."""
 
@@ -188,13 +201,28 @@ class Sum(rlmesh.Model):
         context.state["sum"] = context.state.get("sum", 0) + int(observation)
 
 
+class Ramp(rlmesh.Model):
+    """The model `ramp`."""
+
+    def predict_chunk(self, observation: int, context: Any) -> Any:
+        return Tensor.of(_ramp(observation), "int64")
+
+    def predict_chunk_batch(self, observations: Any, contexts: Any) -> Any:
+        ramps = [_ramp(observation) for observation in observations.tolist()]
+        return Tensor.of(ramps, "int64")
+
+
+def _ramp(observation: int) -> list[int]:
+    return [(observation + more) % 3 for more in range(3)]
+
+
 class _Host:
     """Gives one environment to sessions, which call it in their callers' threads."""
 
     capacity = 1
 
     def __init__(self, env: Any) -> None:
-        exposed = ("count",) if isinstance(env, Count) else ()
+        exposed = ("count",) if type(env) is Count else ()
         self.described = describe_env(env, exposed=exposed)
         self._servicer = EnvServicer(self.described, "warn", False)
 
@@ -205,7 +233,7 @@ class _Host:
         return False
 
     def answer(self, request: m.Request, frame: Any) -> m.Reply:
-        return self._servicer.play(request.body)
+        return self._servicer.play(request.body, request.report)
 
     def run_stream(self, stream: Any, *, takes_over: bool) -> bool:
         return False
@@ -227,12 +255,13 @@ def served(transcript: Transcript) -> Iterator[SessionManager]:
     terms = SessionTerms(30.0, 268_435_456)
     fixed = SimpleNamespace(token_hex=lambda size: "s1", token_bytes=lambda size: KEY)
     with mock.patch("rlmesh._session.server_session.secrets", fixed):
-        if transcript.served == "sum":
-            yield from _served_model(server, terms)
+        if transcript.served in MODELS:
+            yield from _served_model(MODELS[transcript.served](), server, terms)
             return
         mode = opened.contract.autoreset_mode if transcript.served == "lanes" else 0
         modes = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED]
-        host = _Host(Lanes(modes[mode - 1]) if mode else Count())
+        single = Drawn if transcript.served == "drawn" else Count
+        host = _Host(Lanes(modes[mode - 1]) if mode else single())
         yield SessionManager(
             host.described.contract,
             server,
@@ -243,8 +272,19 @@ def served(transcript: Transcript) -> Iterator[SessionManager]:
         )
 
 
-def _served_model(server: PeerInfo, terms: SessionTerms) -> Iterator[SessionManager]:
-    model = Sum(spec=ModelSpec("sum", adaptation=Adaptation.NONE, stateful=True))
+def _sum() -> Sum:
+    return Sum(spec=ModelSpec("sum", adaptation=Adaptation.NONE, stateful=True))
+
+
+def _ramp_model() -> Ramp:
+    return Ramp(spec=ModelSpec("ramp", adaptation=Adaptation.NONE, chunk_length=3))
+
+
+MODELS: dict[str, Callable[[], Any]] = {"sum": _sum, "ramp": _ramp_model}
+"""What makes each model that a transcript is a session with."""
+
+
+def _served_model(model: Any, server: PeerInfo, terms: SessionTerms) -> Iterator[SessionManager]:
     servicers = _new_servicers(model, ServeOptions(max_batch_delay_ms=0), 500, False)
     thread = threading.Thread(target=servicers.thread.run, name="transcript-model", daemon=True)
     thread.start()

@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     print(
         f"{len(files)} files: {counts['valid/']} valid, {counts['invalid/']} invalid cases, "
-        f"{counts['sessions/']} sessions and journals"
+        f"{counts['sessions/']} sessions, frames in memory and journals"
     )
     return 0
 

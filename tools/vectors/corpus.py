@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from google.protobuf.json_format import MessageToDict
@@ -17,6 +18,7 @@ from .cases import (
     sessions_frames,
     sessions_model,
     sessions_vectors,
+    shared_memory,
     spaces_invalid,
     spaces_leaves,
     spaces_nested,
@@ -74,8 +76,10 @@ def build() -> dict[str, str]:
         "sessions/env/resumes.json": _each(transcript_json, sessions_env.RESUMES),
         "sessions/env/ends.json": _each(transcript_json, sessions_env.ENDS),
         "sessions/env/vectors.json": _each(transcript_json, sessions_vectors.MODES),
+        "sessions/env/progress.json": _each(transcript_json, sessions_env.PROGRESS),
         "sessions/model/all.json": _each(transcript_json, sessions_model.MODELS),
         "sessions/frames/all.json": _each(transcript_json, sessions_frames.FRAMES),
+        "sessions/memory/all.json": _each(asdict, shared_memory.FRAMES),
         "sessions/journals/all.json": _each(_journal, journals.JOURNALS),
     }
     _check_names(files)

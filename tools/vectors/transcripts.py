@@ -107,9 +107,11 @@ def peer(*capabilities: handshake_pb2.Capability.ValueType) -> handshake_pb2.Pee
     return handshake_pb2.PeerInfo(spec_version=VERSION, capabilities=capabilities)
 
 
-def opens(awaited: int = 0) -> handshake_pb2.OpenHeader:
+def opens(
+    awaited: int = 0, *capabilities: handshake_pb2.Capability.ValueType
+) -> handshake_pb2.OpenHeader:
     """Return what opens a session; with `awaited`, what resumes it."""
-    header = handshake_pb2.OpenHeader(client=peer(RESUME))
+    header = handshake_pb2.OpenHeader(client=peer(RESUME, *capabilities))
     if awaited:
         header.resume.session_id, header.resume.resume_key = SESSION_ID, KEY
         header.resume.awaited_sequence = awaited

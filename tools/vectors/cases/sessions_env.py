@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rlmesh_proto.env.v1 import env_pb2
-from rlmesh_proto.session.v1 import error_pb2, handshake_pb2
+from rlmesh_proto.session.v1 import error_pb2, handshake_pb2, progress_pb2
 
 from ..transcripts import (
     KEY,
@@ -26,7 +26,7 @@ from ..transcripts import (
     server,
 )
 
-__all__ = ["ENDS", "EPISODES", "ORDER", "RESUMES"]
+__all__ = ["ENDS", "EPISODES", "ORDER", "PROGRESS", "RESUMES"]
 
 CAPABLE = (RESUME, handshake_pb2.CAPABILITY_STEP_MANY, handshake_pb2.CAPABILITY_ATTRIBUTES)
 E = error_pb2
@@ -284,7 +284,51 @@ def _ends() -> Iterator[Transcript]:
     yield Transcript("the server is stopped", "count", [*stopped, *late], raw=True)
 
 
+def _progress() -> Iterator[Transcript]:
+    """Sessions with `drawn`, whose resets report their progress to a client that wants that."""
+    can = (*CAPABLE, handshake_pb2.CAPABILITY_RENDER, handshake_pb2.CAPABILITY_PROGRESS)
+    made = opened()
+    made.server.CopyFrom(peer(*can))
+    made.contract.id = "Drawn"
+    made.contract.render.mode = "ansi"
+    made.contract.exposed.clear()
+    drawn = env_pb2.RenderResponse()
+    drawn.frame.string_value = "count: 1"
+    playing: list[Step] = [
+        server(answer(0, open=made)),
+        client(ask_reset(1)),
+        server(answer(1, progress=progress_pb2.Progress(fraction=0.5, message="counting"))),
+        server(reset_done(1)),
+        client(ask_step(2, 1)),
+        server(step_done(2, 1, 1.0)),
+        client(request(3, render=env_pb2.RenderRequest())),
+        server(answer(3, render=drawn)),
+        *close(4),
+    ]
+    wants = client(request(0, open=opens(0, handshake_pb2.CAPABILITY_PROGRESS)))
+    yield Transcript("the progress of a reset, and a render", "drawn", [wants, *playing])
+    quiet = [step for step in playing if not _is_progress(step)]
+    wants_none = client(request(0, open=opens()))
+    yield Transcript("a client that wants no reports", "drawn", [wants_none, *quiet])
+    vectors = error(2, E.ERROR_CODE_MALFORMED, path="lanes")
+    lanes: list[Step] = [
+        wants_none,
+        *quiet[:3],
+        client(request(2, render=env_pb2.RenderRequest(lanes=[0]))),
+        server(vectors),
+        *close(3),
+    ]
+    yield Transcript("a render of lanes that are none", "drawn", lanes, raw=True)
+
+
+def _is_progress(step: Step) -> bool:
+    return not isinstance(step, Event) and (
+        isinstance(step.message, env_pb2.SessionResponse) and step.message.HasField("progress")
+    )
+
+
 EPISODES = tuple(_episodes())
+PROGRESS = tuple(_progress())
 ORDER = tuple(_order())
 RESUMES = tuple(_resumes())
 ENDS = tuple(_ends())

@@ -35,6 +35,7 @@ CAPABLE = (
 )
 E = error_pb2
 SINGLE, BATCH = spec_pb2.PREDICT_FORM_SINGLE, spec_pb2.PREDICT_FORM_BATCH
+CHUNK, CHUNK_BATCH = spec_pb2.PREDICT_FORM_CHUNK, spec_pb2.PREDICT_FORM_CHUNK_BATCH
 
 
 def request(number: int, **body: Any) -> model_pb2.SessionRequest:
@@ -141,6 +142,44 @@ def _models() -> Iterator[Transcript]:
         Event("ended", 1),
     ]
     yield Transcript("an open without a contract", "sum", refused, raw=True)
+    yield Transcript("chunks of actions", "ramp", _chunks())
+
+
+def _chunks() -> list[Step]:
+    """Return a session with `ramp`, which answers with chunks."""
+    made = model_pb2.OpenResponse(server=peer(*CAPABLE), session_id=SESSION_ID, resume_key=KEY)
+    made.spec.id, made.spec.spec_version = "ramp", peer().spec_version
+    made.spec.predict_forms.extend((SINGLE, BATCH, CHUNK, CHUNK_BATCH))
+    made.spec.adaptation = spec_pb2.ADAPTATION_NONE
+    made.spec.chunk_length = 3
+    made.terms.CopyFrom(TERMS)
+    whole = model_pb2.PredictRequest(form=CHUNK, lanes=[0], observation=integers(1))
+    short = model_pb2.PredictRequest(
+        form=CHUNK, lanes=[0], observation=integers(2), max_chunk_length=2
+    )
+    both = model_pb2.PredictRequest(
+        form=CHUNK_BATCH, lanes=[0, 1], observation=integers(0, 1, batch=True)
+    )
+
+    def chunk(length: int, *actions: int) -> model_pb2.PredictResponse:
+        return model_pb2.PredictResponse(
+            actions=integers(*actions, batch=True), chunk_length=length
+        )
+
+    return [
+        open_step()[0],
+        server(answer(0, open=made)),
+        *start(1, 0),
+        client(request(2, predict=whole)),
+        server(answer(2, predict=chunk(3, 1, 2, 0))),
+        client(request(3, predict=short)),
+        server(answer(3, predict=chunk(2, 2, 0))),
+        *start(4, 1),
+        client(request(5, predict=both)),
+        server(answer(5, predict=chunk(3, 0, 1, 2, 1, 2, 0))),
+        *predict(6, 1, 1),
+        *close(7),
+    ]
 
 
 MODELS = tuple(_models())

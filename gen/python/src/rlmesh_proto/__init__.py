@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "d4e15edb340aa61950df3b79e7e93a91430ea815fe323371fc6fb40e3b6b0e6e"
+SPEC_DIGEST = "72f71bc382b02338da865e26de0a16cf0dbf1bed81c3568e8228e4038c910327"
 """SHA-256 of the spec's image, in hexadecimal."""

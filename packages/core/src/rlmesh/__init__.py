@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rlmesh import adapters, errors, spaces, specs, types
     from rlmesh._client.env import RemoteEnv
     from rlmesh._client.vector_env import RemoteVectorEnv
+    from rlmesh._env_host.progress import report_progress
     from rlmesh._evaluation.suite import Episode, Task
     from rlmesh._models.evaluate import evaluate
     from rlmesh._models.native import Model
@@ -69,6 +70,7 @@ __all__ = [
     "adapters",
     "errors",
     "evaluate",
+    "report_progress",
     "spaces",
     "specs",
     "types",
@@ -101,6 +103,7 @@ _MODULES = {
     "Task": "_evaluation.suite",
     "Tensor": "tensor",
     "evaluate": "_models.evaluate",
+    "report_progress": "_env_host.progress",
     "adapters": "adapters",
     "errors": "errors",
     "spaces": "spaces",

@@ -16,6 +16,7 @@ __all__ = [
     "EnvContract",
     "ModelSpec",
     "PeerInfo",
+    "Progress",
     "Reconnect",
     "Registration",
     "SessionTerms",
@@ -46,6 +47,7 @@ class Capability(Enum):
     BATCH = "batch"
     EPISODE_STEPS = "episode_steps"
     OBSERVE = "observe"
+    PROGRESS = "progress"
 
 
 class TransportKind(Enum):
@@ -168,6 +170,19 @@ class SessionTerms:
     def without_grace(self) -> SessionTerms:
         """Return the terms of a session that cannot be resumed."""
         return replace(self, grace_period=0.0)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a server has come with a call of its environment that has not returned yet.
+
+    Attributes:
+        fraction: Share that is done, from 0 to 1; None: not known.
+        message: What is being done ("loading the scene"); may be empty.
+    """
+
+    fraction: float | None = None
+    message: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from rlmesh._client.env_stub import EnvStub
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import BusyError, EnvError, RenderModeError
 from rlmesh.options import TLS
-from rlmesh.specs import EnvContract, Reconnect
+from rlmesh.specs import EnvContract, Progress, Reconnect
 from rlmesh_numpy._registration import REMOTE_ID
 from rlmesh_numpy._spaces import spaces_to_gymnasium
 from rlmesh_numpy._spec import RemoteSpec, add_served_facts, lent_stub
@@ -57,6 +57,8 @@ class ClientOptions(TypedDict, total=False):
             of one user on one host (Linux); or "auto", the default: frames if available.
         traceparent: Trace context of the caller (W3C `traceparent`), which the server logs; by
             default that of the process's variable TRACEPARENT, if it has one.
+        on_progress: Called with a `rlmesh.specs.Progress` whenever the environment reports how far
+            a call has come (`rlmesh.report_progress`), on the thread that waits for the call.
         copy: If True, the default, observations own their memory and may be kept and written. If
             False, they may be views of the received message, read-only if the library supports
             that, and valid until the next call.
@@ -70,6 +72,7 @@ class ClientOptions(TypedDict, total=False):
     on_reconnect: Callable[[Reconnect], object] | None
     transport: Literal["auto", "grpc", "frames"]
     traceparent: str
+    on_progress: Callable[[Progress], object] | None
     copy: bool
 
 
@@ -138,6 +141,10 @@ def _reconnect(cls: type[Any], address: str, arguments: dict[str, Any]) -> Any:
     return cls(address, **arguments)
 
 
+_UNWRITABLE = ("on_reconnect", "on_progress", "tls")
+"""Arguments left out of a spec: it can be written as JSON, and must contain no key."""
+
+
 RENDER_MODES = ("human", "rgb_array", "rgb_array_list", "depth_array", "ansi", "ansi_list")
 """Render modes that environments have; an instance lists those of its environment."""
 
@@ -195,8 +202,7 @@ class GymnasiumRemoteEnv(GymnasiumClient, gymnasium.Env[Any, Any], Generic[Array
             entry_point=f"{type(self).__module__}:{type(self).__qualname__}",
             kwargs={
                 "address": self.address,
-                # A spec can be written as JSON, which has no functions and must contain no key.
-                **{k: v for k, v in self._arguments.items() if k not in ("on_reconnect", "tls")},
+                **{k: v for k, v in self._arguments.items() if k not in _UNWRITABLE},
             },
         )
 

@@ -11,7 +11,7 @@ from rlmesh._client.env_stub import EnvStub
 from rlmesh.backends import NATIVE
 from rlmesh.options import TLS
 from rlmesh.spaces import Space
-from rlmesh.specs import EnvContract, Reconnect
+from rlmesh.specs import EnvContract, Progress, Reconnect
 
 __all__ = ["NativeClient", "RemoteEnv"]
 
@@ -35,6 +35,7 @@ class NativeClient(EnvClientBase):
         on_reconnect: Callable[[Reconnect], object] | None = None,
         transport: Literal["auto", "grpc", "frames"] = "auto",
         traceparent: str = "",
+        on_progress: Callable[[Progress], object] | None = None,
     ) -> None:
 
         self._arguments: dict[str, Any] = {
@@ -46,6 +47,7 @@ class NativeClient(EnvClientBase):
             "on_reconnect": on_reconnect,
             "transport": transport,
             "traceparent": traceparent,
+            "on_progress": on_progress,
         }
         self._stub = EnvStub(address, NATIVE, vector=self._vector, **self._arguments)
 
@@ -112,6 +114,8 @@ class RemoteEnv(NativeClient):
             "auto", which uses frames on the same host if possible, else gRPC.
         traceparent: Trace context of the caller (W3C `traceparent`), which the server logs; empty:
             that of the process's variable TRACEPARENT, if it has one.
+        on_progress: Called with a `rlmesh.specs.Progress` whenever the environment reports how far
+            a call has come (`rlmesh.report_progress`), on the thread that waits for the call.
 
     Raises:
         AddressError: If the text is not an address.

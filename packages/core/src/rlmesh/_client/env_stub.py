@@ -32,7 +32,7 @@ from rlmesh._wire.services import ENV_SERVICE
 from rlmesh.backends import ArrayBackend, DynamicArray
 from rlmesh.errors import CodecError, InvalidValueError, RemoteError, UnsupportedError
 from rlmesh.options import TLS
-from rlmesh.specs import Capability, EnvContract, PeerInfo, Reconnect
+from rlmesh.specs import Capability, EnvContract, PeerInfo, Progress, Reconnect
 
 __all__ = ["EnvStub"]
 
@@ -60,6 +60,7 @@ class EnvStub:
         transport: "grpc"; "frames", on a Unix socket of the same host or, if the server offers
             that, over TCP; or "auto", frames on the same host if possible, else gRPC.
         traceparent: Trace context of the caller; see `trace_context`.
+        on_progress: Called with each report of the progress of a call.
 
     Attributes:
         validation: What is done with actions outside their space.
@@ -89,17 +90,22 @@ class EnvStub:
         on_reconnect: Callable[[Reconnect], object] | None = None,
         transport: Transport = "auto",
         traceparent: str = "",
+        on_progress: Callable[[Progress], object] | None = None,
     ) -> None:
         self.sim_time: float | None = None
         self.episode_id = ""
         where = destination(address, token, tls, stacklevel=5)
         target = Target(where, ENV_SERVICE, token, tls, connect_timeout)
         transports = TransportChoice(transport, target)
+        can = transports.can | {Capability.RENDER}
+        if on_progress is not None:
+            can |= {Capability.PROGRESS}
+        trace = trace_context(traceparent)
         self._session = ClientSession(
             transports.connect,
             EnvWireCodec(backend),
-            this_peer(client_name(), transports.can | {Capability.RENDER}),
-            ConnectOptions(connect_timeout, wait, on_reconnect, trace_context(traceparent)),
+            this_peer(client_name(), can),
+            ConnectOptions(connect_timeout, wait, on_reconnect, trace, on_progress),
             transports.moves,
         )
         with closed_on_failure(self._session):

@@ -13,6 +13,7 @@ from rlmesh._env_host.attributes import ExposedAttributes
 from rlmesh._env_host.describe_env import DescribedEnv, reset_arguments
 from rlmesh._env_host.interrupts import is_server_interrupt
 from rlmesh._env_host.outcomes import check_reset, check_step, flag_of, reward_of
+from rlmesh._env_host.progress import reporting_to
 from rlmesh._env_host.sim_time import SimTime
 from rlmesh._logs import Lines, logger
 from rlmesh._messages import env as m
@@ -74,11 +75,21 @@ class EnvServicer:
             m.SetAttribute: ("set_attribute", self._reached(self._exposed.set)),
         }
 
-    def play(self, body: m.RequestBody) -> m.Reply:
-        """See `EnvPlayer`."""
+    def play(
+        self, body: m.RequestBody, report: Callable[[m.Progress], object] | None = None
+    ) -> m.Reply:
+        """Apply a request to the environment.
+
+        Args:
+            body: The request.
+            report: Receives what the environment reports of its progress; None: it is dropped.
+        """
         name, servicer = self._players[type(body)]
         try:
-            return servicer(body)
+            if report is None:
+                return servicer(body)
+            with reporting_to(report):
+                return servicer(body)
         except BaseException as error:
             if is_server_interrupt(error):
                 raise

@@ -93,12 +93,19 @@ class WorkerProcess:
         """Its number."""
         return self._leader.pid
 
-    def ask(self, frame: Buffer | None, timeout: float | None) -> bytes:
+    def ask(
+        self,
+        frame: Buffer | None,
+        timeout: float | None,
+        report: Callable[[bytes], object] | None = None,
+    ) -> bytes:
         """Return the answer to a frame.
 
         Args:
             frame: The request; None: the process sends a message by itself.
             timeout: Seconds to wait; None: as long as it takes.
+            report: Receives the frames of reports of progress, each of which an empty message
+                announces; None: an empty message is the answer.
 
         Raises:
             ProcessEnded: If the process ends instead.
@@ -107,13 +114,20 @@ class WorkerProcess:
         try:
             if frame is not None:
                 self._frames.send_bytes(frame)
-            if timeout is not None and not self._frames.poll(timeout):
-                raise TimeoutError
-            return self._frames.recv_bytes()
+            deadline = None if timeout is None else time.monotonic() + timeout
+            while not (answer := self._receive(deadline)) and report is not None:
+                report(self._receive(deadline))
+            return answer
         except TimeoutError:
             raise
         except (EOFError, OSError):
             raise ProcessEnded(self._reap()) from None
+
+    def _receive(self, deadline: float | None) -> bytes:
+        left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+        if left is not None and not self._frames.poll(left):
+            raise TimeoutError
+        return self._frames.recv_bytes()
 
     def hear(self, timeout: float | None, alive: Callable[[], bool]) -> bytes:
         """Receive a message that the process sends by itself; see `ask`.

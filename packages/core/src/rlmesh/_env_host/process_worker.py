@@ -96,7 +96,7 @@ class ProcessWorker:
                     return error.failure.ended()
                 first = m.Request(request.sequence, replace(body, lane_mask=b""))
                 frame = bytes(self._frames.write_request(first))
-            return self._ask(frame, type(body).__name__.lower())
+            return self._ask(frame, request)
 
     def run_stream(self, stream: Stream, *, takes_over: bool) -> bool:
         """See `Servicer`: the connection's thread waits for the process."""
@@ -175,12 +175,19 @@ class ProcessWorker:
         process.kill()
         self._process = None
 
-    def _ask(self, frame: Buffer, call: str) -> m.Reply | bytes:
+    def _ask(self, frame: Buffer, request: m.Request) -> m.Reply | bytes:
         process = self._process
         assert process is not None
+        call = type(request.body).__name__.lower()
         begun = time.monotonic()
+
+        def report(frame: bytes) -> None:
+            progress = self._frames.read_reply(frame)[1]
+            if request.report is not None and isinstance(progress, m.Progress):
+                request.report(progress)
+
         try:
-            return process.ask(frame, self._call_timeout)
+            return process.ask(frame, self._call_timeout, report)
         except ProcessEnded as ended:
             fault = _crashed(call, ended, _NEXT)
         except TimeoutError:

@@ -49,7 +49,7 @@ class SingleEnvHost:
 
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
         """See `Servicer`."""
-        return self._thread.call(self._servicer.play, request.body)
+        return self._thread.call(self._servicer.play, request.body, request.report)
 
     def run_stream(self, stream: Stream, *, takes_over: bool) -> bool:
         """See `Servicer`."""

@@ -68,7 +68,7 @@ class ThreadWorker:
         servicer = self._servicer
         if servicer is None:
             raise ClosedError("the environment is closed")
-        return self._thread.call(servicer.play, request.body)
+        return self._thread.call(servicer.play, request.body, request.report)
 
     def run_stream(self, stream: Stream, *, takes_over: bool) -> bool:
         """See `Servicer`."""

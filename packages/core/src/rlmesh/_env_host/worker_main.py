@@ -3,8 +3,9 @@
 `python -m rlmesh._env_host.worker_main FRAMES LIFELINE`, two descriptors, started by
 `rlmesh._env_host.process`. What comes over FRAMES: the recipe; then frames of requests; last an
 empty message. What goes: an empty message when the factory is about to be called; a description or
-the frame of a failure, after one byte for the kind; a frame for each request; last an empty
-message, or the frame of what closing the environment raised.
+the frame of a failure, after one byte for the kind; a frame for each request, before it an empty
+message and a frame for each report of its progress; last an empty message, or the frame of what
+closing the environment raised.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import threading
 import time
 from collections.abc import Generator
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 
 from rlmesh._env_host.env_servicer import EnvServicer
@@ -116,13 +118,21 @@ def _answer(servicer: EnvServicer, frames: EnvWireCodec, connection: Connection)
     while frame := connection.recv_bytes():
         request = frames.read_request(frame)
         start = time.perf_counter_ns()
-        reply = servicer.play(request.body)
+        reply = servicer.play(request.body, partial(_report, frames, request.sequence, connection))
         call_us = (time.perf_counter_ns() - start) // 1000
         connection.send_bytes(bytes(write_answer(frames, request.sequence, reply, call_us)))
     reply = servicer.end()
     connection.send_bytes(
         b"" if isinstance(reply, m.Closed) else bytes(frames.write_reply(0, reply))
     )
+
+
+def _report(
+    frames: EnvWireCodec, sequence: int, connection: Connection, progress: m.Progress
+) -> None:
+    """Send a report of progress, after an empty message, which no answer is."""
+    connection.send_bytes(b"")
+    connection.send_bytes(bytes(frames.write_reply(sequence, progress)))
 
 
 if __name__ == "__main__":

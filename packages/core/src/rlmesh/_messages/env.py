@@ -5,14 +5,14 @@ Those of a step are named tuples: a frozen dataclass takes several times as long
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, Union
 
 from rlmesh.backends import Buffer
-from rlmesh.specs import EnvContract, PeerInfo, SessionTerms, TransportOffer
+from rlmesh.specs import EnvContract, PeerInfo, Progress, SessionTerms, TransportOffer
 
 __all__ = [
     "ABSENT",
@@ -34,6 +34,7 @@ __all__ = [
     "ModelRequest",
     "Open",
     "Opened",
+    "Progress",
     "Render",
     "Rendered",
     "Reply",
@@ -270,10 +271,13 @@ class Request(NamedTuple):
     Attributes:
         sequence: Its number in the session.
         body: What is asked.
+        report: Function that sends the client a report of the call's progress (N-17); None: the
+            client does not want any.
     """
 
     sequence: int
     body: RequestBody
+    report: Callable[[Progress], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -386,6 +390,7 @@ class Closed:
 
 Reply = Union[
     Failure,
+    Progress,
     Opened,
     ResetDone,
     StepDone,

@@ -130,6 +130,7 @@ class EnvServer(BaseServer):
             Capability.QUEUE,
             Capability.ATTRIBUTES,
             Capability.STEP_MANY,
+            Capability.PROGRESS,
             *transport_capabilities(options),
         }
         if self._contract.autoreset_mode is AutoresetMode.DISABLED:

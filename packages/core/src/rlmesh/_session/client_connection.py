@@ -37,6 +37,14 @@ class ClientConnection(Protocol):
         """
         ...
 
+    def receive(self) -> Buffer:
+        """Return the next frame of the server, after one that was not the answer; see `exchange`.
+
+        Raises:
+            TransportError: If the connection fails.
+        """
+        ...
+
     def server_has_ended(self) -> bool:
         """Return whether the server's process is known to have ended; also after `close`."""
         ...

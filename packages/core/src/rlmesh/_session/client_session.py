@@ -270,17 +270,15 @@ class ClientSession:
             raise LimitError(f"a request of {len(frame)} bytes; the server takes {max_bytes}")
         self._unanswered = sequence, frame
         self._sequence = sequence
-        try:
-            data = self._transport.exchange(frame, self._time_left(deadline))
-        except SessionLostError as error:
-            raise self._ended(error) from error.__cause__
-        except ConnectionLostError as error:
-            self._check_usable()  # Another thread may have closed the client meanwhile.
-            data = self._resume(frame, error, deadline)
-        except (TransportError, RemoteError) as error:
-            raise self._ended(error) from error.__cause__
-        self._unanswered = None
+        data = self._received(
+            lambda: self._transport.exchange(frame, self._time_left(deadline)), frame, deadline
+        )
         answered, reply = self._read(data)
+        while isinstance(reply, m.Progress):
+            self._notify(self._open_terms.on_progress, reply)
+            data = self._received(lambda: self._transport.receive(), frame, deadline)
+            answered, reply = self._read(data)
+        self._unanswered = None
         failure = reply.failure if isinstance(reply, m.StepManyDone) else reply
         if isinstance(failure, m.Failure) and failure.session_closed:
             self._end(f"the server ended the session: {failure.message}")
@@ -295,6 +293,20 @@ class ClientSession:
                 )
             )
         return reply
+
+    def _received(
+        self, receive: Callable[[], Buffer], frame: Frame, deadline: float | None
+    ) -> Buffer:
+        """Return what `receive` returns, or the answer to `frame` from a new connection."""
+        try:
+            return receive()
+        except SessionLostError as error:
+            raise self._ended(error) from error.__cause__
+        except ConnectionLostError as error:
+            self._check_usable()  # Another thread may have closed the client meanwhile.
+            return self._resume(frame, error, deadline)
+        except (TransportError, RemoteError) as error:
+            raise self._ended(error) from error.__cause__
 
     def _read(self, data: Buffer) -> tuple[int, m.Reply]:
         try:
@@ -367,7 +379,8 @@ class ClientSession:
         seconds = self._clock.monotonic() - begun
         level, words = self._losses.level_of_return(seconds), "%s: resumed after %.2f s, attempt %d"
         _log.log(level, words, self.address, seconds, attempts)
-        self._notify(Reconnect(self.address, self.id, attempts, seconds))
+        event = Reconnect(self.address, self.id, attempts, seconds)
+        self._notify(self._open_terms.on_reconnect, event)
         answer = self._transport.exchange(frame, self._time_left(deadline))
         if deadline is None:
             self._link.move(opened, self._sequence + 1)
@@ -380,14 +393,14 @@ class ClientSession:
         """What carries the frames: "grpc" or "frames"."""
         return self._transport.transport
 
-    def _notify(self, event: Reconnect) -> None:
-        if self._open_terms.on_reconnect is None:
+    def _notify(self, callback: Callable[[Any], object] | None, event: object) -> None:
+        if callback is None:
             return
         try:
-            self._open_terms.on_reconnect(event)
+            callback(event)
         except Exception:
-            # The caller waits for an answer, which matters more than this callback.
-            _log.exception("on_reconnect failed")
+            # The caller waits for an answer, which matters more than a callback.
+            _log.exception("the callback for a %s failed", type(event).__name__)
 
     def _check_usable(self) -> None:
         if self._closed:

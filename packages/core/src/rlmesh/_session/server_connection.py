@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from rlmesh._buffers import Frame, FrameAllocator, join_parts
@@ -55,6 +56,8 @@ class ServerConnection:
         describes: Whether the connection may ask for a description in place of a session (B-15).
         ended: Returns whether the client's process is known to have ended.
         dismiss: Ends the stream with a last frame, from another thread; None: `cut` is called.
+        send: Sends a frame while a request is being answered; never raises. None: the transport
+            sends answers alone.
 
     Attributes:
         interrupted: Answer to a request of which Ctrl-C has interrupted the call; empty: none was.
@@ -72,8 +75,10 @@ class ServerConnection:
         describes: bool = False,
         ended: Callable[[], bool] = unknown,
         dismiss: Callable[[Frame], object] | None = None,
+        send: Callable[[Frame], object] | None = None,
     ) -> None:
         self._dismiss = dismiss
+        self._send = send
         self.moves = resumes
         self._describes = describes
         self._has_resumed = False
@@ -174,10 +179,13 @@ class ServerConnection:
         session.received = sequence
         session.kept = b""
         body = request.body
-        refusal = None if type(body) is m.Step else _refusal(body)
-        if refusal is not None:
-            session.kept = self._manager.write(sequence, refusal)
-            return Answer(session.kept)
+        if type(body) is not m.Step:
+            refusal = _refusal(body)
+            if refusal is not None:
+                session.kept = self._manager.write(sequence, refusal)
+                return Answer(session.kept)
+            if self._send is not None and session.wants_progress:
+                request = request._replace(report=partial(self._report, sequence))
         try:
             session.kept, reply = self._manager.play(session, request, frame, self._allocate)
         except BaseException:
@@ -189,6 +197,11 @@ class ServerConnection:
             raise
         over = isinstance(body, m.Close) or (isinstance(reply, m.Failure) and reply.session_closed)
         return Answer(session.kept, over)
+
+    def _report(self, sequence: int, progress: m.Progress) -> None:
+        """Send a report of progress to the client, which goes on waiting for its answer."""
+        assert self._send is not None
+        self._send(self._manager.write(sequence, progress))
 
 
 def _first_refusal(request: m.Request) -> m.Failure:

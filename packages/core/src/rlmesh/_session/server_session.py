@@ -14,7 +14,7 @@ from rlmesh._messages import env as m
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock, ScheduledCall
 from rlmesh._session.losses import Losses
 from rlmesh.backends import Buffer
-from rlmesh.specs import PeerInfo
+from rlmesh.specs import Capability, PeerInfo
 
 __all__ = [
     "ClientLink",
@@ -216,6 +216,11 @@ class ServerSession:
     def working(self) -> bool:
         """Whether a request is being answered."""
         return self._working
+
+    @property
+    def wants_progress(self) -> bool:
+        """Whether the client takes reports of progress."""
+        return Capability.PROGRESS in self.client.capabilities
 
     @property
     def held_seconds(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -80,7 +81,13 @@ class MemoryConnection:
         self._open = True
         self._cut_before = self._cut_after = False
         self.requests = 0
-        self._server = connect("memory", self.cut, lambda: self._open)
+        self._frames: deque[bytes] = deque()
+        self._server = connect(
+            "memory",
+            self.cut,
+            lambda: self._open,
+            send=lambda frame: self._frames.append(bytes(frame)),
+        )
 
     def allocate(self, parts: Sequence[Buffer], size: int) -> bytes:
         """Return the parts of a frame as one."""
@@ -93,6 +100,7 @@ class MemoryConnection:
             ConnectionLostError: If the connection is cut before the answer arrives.
         """
         self._check_open()
+        self._frames.clear()
         if self._cut_before:
             self.cut()
             self._check_open()
@@ -105,7 +113,12 @@ class MemoryConnection:
             self._end()
         if answer.frame is None:
             raise ConnectionLostError("the server has closed the connection", address=ADDRESS)
-        return bytes(answer.frame)
+        self._frames.append(bytes(answer.frame))
+        return self._frames.popleft()
+
+    def receive(self) -> Buffer:
+        """Return the next frame, after a report of progress."""
+        return self._frames.popleft()
 
     def server_has_ended(self) -> bool:
         """Return whether the transport takes no connections."""

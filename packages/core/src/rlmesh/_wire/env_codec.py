@@ -47,6 +47,7 @@ from rlmesh._wire.many import (
     write_many_steps,
 )
 from rlmesh._wire.parts import checked_frame, too_many_parts
+from rlmesh._wire.progress import read_progress, write_progress
 from rlmesh._wire.trace_context import is_traceparent
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError
@@ -190,6 +191,8 @@ class EnvWireCodec:
             self._exact_encoder.value(reply.frame, frame.render.frame, "frame")
         elif isinstance(reply, (m.Called, m.Attribute, m.AttributeSet)):
             write_attribute_reply(reply, frame, self._exact_encoder)
+        elif isinstance(reply, m.Progress):
+            write_progress(reply, frame.progress)
         else:
             frame.close.SetInParent()
         return checked_frame(frame)
@@ -258,6 +261,7 @@ class EnvWireCodec:
             "render": lambda r: m.Rendered(dynamic_from_wire(r.frame, self._backend, "frame")),
             **attribute_reply_readers(self._backend),
             "close": lambda _: m.Closed(),
+            "progress": read_progress,
         }
 
     def _read_opened(self, message: env_pb2.OpenResponse) -> m.Opened:

@@ -11,6 +11,7 @@ import google.protobuf.message
 import rlmesh_proto.env.v1.contract_pb2
 import rlmesh_proto.session.v1.error_pb2
 import rlmesh_proto.session.v1.handshake_pb2
+import rlmesh_proto.session.v1.progress_pb2
 import rlmesh_proto.spaces.v1.value_pb2
 import typing
 
@@ -205,6 +206,7 @@ class SessionResponse(google.protobuf.message.Message):
     SET_ATTRIBUTE_FIELD_NUMBER: builtins.int
     CLOSE_FIELD_NUMBER: builtins.int
     DESCRIBE_FIELD_NUMBER: builtins.int
+    PROGRESS_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """The request's sequence number."""
     call_us: builtins.int
@@ -253,6 +255,10 @@ class SessionResponse(google.protobuf.message.Message):
     def describe(self) -> global___DescribeResponse:
         """Answers DescribeRequest."""
 
+    @property
+    def progress(self) -> rlmesh_proto.session.v1.progress_pb2.Progress:
+        """Answers nothing: the request goes on, and its answer comes later (N-17)."""
+
     def __init__(
         self,
         *,
@@ -269,10 +275,11 @@ class SessionResponse(google.protobuf.message.Message):
         set_attribute: global___SetAttributeResponse | None = ...,
         close: global___CloseResponse | None = ...,
         describe: global___DescribeResponse | None = ...,
+        progress: rlmesh_proto.session.v1.progress_pb2.Progress | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "error", b"error", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "reset", b"reset", "response", b"response", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["call", b"call", "call_us", b"call_us", "close", b"close", "describe", b"describe", "error", b"error", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "reset", b"reset", "response", b"response", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["response", b"response"]) -> typing.Literal["error", "open", "reset", "step", "step_many", "render", "call", "get_attribute", "set_attribute", "close", "describe"] | None: ...
+    def HasField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "error", b"error", "get_attribute", b"get_attribute", "open", b"open", "progress", b"progress", "render", b"render", "reset", b"reset", "response", b"response", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["call", b"call", "call_us", b"call_us", "close", b"close", "describe", b"describe", "error", b"error", "get_attribute", b"get_attribute", "open", b"open", "progress", b"progress", "render", b"render", "reset", b"reset", "response", b"response", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["response", b"response"]) -> typing.Literal["error", "open", "reset", "step", "step_many", "render", "call", "get_attribute", "set_attribute", "close", "describe", "progress"] | None: ...
 
 global___SessionResponse = SessionResponse
 

@@ -48,6 +48,7 @@ class Value(google.protobuf.message.Message):
     batch_size: builtins.int
     """Present: a batch of this many values (0 is allowed). Absent: one value, not a batch; its slabs
     are those of a batch of 1.
+    Number 3 is kept for the additions of CONTRACT.md, section 22.
     """
     @property
     def slabs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:

@@ -212,6 +212,16 @@ class GrpcConnection:
         # have to wait. (Measured: a tenth of a bare round trip.)
         if not self._over:
             self._sent.get()
+        return self._next(incoming)
+
+    def receive(self) -> bytes:
+        """Return the next frame; see `ClientConnection.receive`."""
+        incoming = self._incoming
+        if incoming is None:
+            raise ConnectionLostError(f"{self.address} is closed", address=self.address)
+        return self._next(incoming)
+
+    def _next(self, incoming: Any) -> bytes:
         try:
             answer: bytes = next(incoming)
         except StopIteration:

@@ -75,7 +75,8 @@ class FrameService:
         describe: Answers `Describe`.
         connect: Makes the connection of a new `Session` stream, given its network peer, a
             function that ends the stream from another thread, one that returns whether the client
-            is still connected, and one that ends the stream with a last frame.
+            is still connected, one that ends the stream with a last frame, and one that sends a
+            frame before the answer of a request.
         shutdown: Called for `Shutdown` with its request; None: clients must not shut the server
             down.
     """
@@ -288,6 +289,7 @@ class _Handler(grpc.GenericRpcHandler):
             context.cancel,
             context.is_active,
             dismiss=lambda farewell: outgoing.end(bytes(farewell)),
+            send=lambda frame: outgoing.send(bytes(frame)),
         )
         exchange = connection.exchange
         try:

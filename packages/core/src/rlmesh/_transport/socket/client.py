@@ -164,6 +164,13 @@ class FramesConnection:
             return self._exchange_within(frame, timeout)
         try:
             self._send(frame)
+        except (FramesEnded, OSError) as error:
+            raise self._lost(error) from None
+        return self.receive()
+
+    def receive(self) -> Buffer:
+        """Return the next frame; see `ClientConnection.receive`."""
+        try:
             return self._frames.receive()
         except (FramesEnded, OSError) as error:
             raise self._lost(error) from None

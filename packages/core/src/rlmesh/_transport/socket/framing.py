@@ -13,6 +13,7 @@ from time import perf_counter_ns
 
 from rlmesh._buffers import Frame, FrameParts
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES, joined, too_large
+from rlmesh._transport.socket.pulse import has_room_to_send
 from rlmesh._transport.socket.spin_wait import SpinWait
 from rlmesh.backends import Buffer
 
@@ -154,6 +155,15 @@ class FrameSocket:
         self._send_large(
             HEADER.pack(size), bytes(frame) if isinstance(frame, FrameParts) else frame
         )
+
+    def send_report(self, frame: Frame) -> None:
+        """Send a short frame before an answer, unless the call would have to wait for the peer.
+
+        The frame is never put into shared memory, because the answer may be there before the peer
+        has read the frame (B-14).
+        """
+        if has_room_to_send(self._socket):
+            self._socket.sendall(HEADER.pack(len(frame)) + bytes(frame))
 
     def _send_large(self, header: bytes, frame: Buffer) -> None:
         sent = self._socket.sendmsg([header, frame])

@@ -244,6 +244,7 @@ class _Stream:
             frames.allocate_later,
             ended=frames.peer_has_ended,
             dismiss=lambda farewell: frames.wake(),
+            send=self._report,
         )
 
     def begin(self) -> bool:
@@ -267,6 +268,10 @@ class _Stream:
         if not going_on:
             self._end()
         return going_on
+
+    def _report(self, frame: Frame) -> None:
+        with contextlib.suppress(FramesEnded, OSError):  # The call goes on without its client.
+            self._frames.send_report(frame)
 
     def hosted(self) -> bool:
         """Return whether the session's own thread runs the rest."""

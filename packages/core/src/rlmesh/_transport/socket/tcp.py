@@ -85,6 +85,11 @@ class _TcpFrameSocket(FrameSocket):
         with self._using:
             super().send(frame)
 
+    def send_report(self, frame: Frame) -> None:
+        """See `FrameSocket`."""
+        with self._using:
+            super().send_report(frame)
+
     def receive(self) -> Buffer:
         """See `FrameSocket`; a pulse is no frame."""
         with self._using:

@@ -7,6 +7,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { OpenHeader, PeerInfo, SessionTerms, TransportOffer } from "../../session/v1/handshake_pb.js";
 import type { EnvContract } from "./contract_pb.js";
 import type { Failure } from "../../session/v1/error_pb.js";
+import type { Progress } from "../../session/v1/progress_pb.js";
 import type { DynamicList, DynamicMap, DynamicValue, Value } from "../../spaces/v1/value_pb.js";
 
 /**
@@ -325,6 +326,14 @@ export declare type SessionResponse = Message<"rlmesh.proto.env.v1.SessionRespon
      */
     value: DescribeResponse;
     case: "describe";
+  } | {
+    /**
+     * Answers nothing: the request goes on, and its answer comes later (N-17).
+     *
+     * @generated from field: rlmesh.proto.session.v1.Progress progress = 16;
+     */
+    value: Progress;
+    case: "progress";
   } | { case: undefined; value?: undefined };
 };
 

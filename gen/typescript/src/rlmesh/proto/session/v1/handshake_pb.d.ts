@@ -309,11 +309,18 @@ export enum Capability {
   /**
    * PredictRequest.observed is understood, and the model can take observations without a prediction.
    *
-   * Numbers 12 to 15 are kept for the additions of CONTRACT.md, section 22.
+   * Numbers 12 to 15 and 17 are kept for the additions of CONTRACT.md, section 22.
    *
    * @generated from enum value: CAPABILITY_OBSERVE = 11;
    */
   OBSERVE = 11,
+
+  /**
+   * Progress is sent, and understood, while a request waits for its answer.
+   *
+   * @generated from enum value: CAPABILITY_PROGRESS = 16;
+   */
+  PROGRESS = 16,
 }
 
 /**

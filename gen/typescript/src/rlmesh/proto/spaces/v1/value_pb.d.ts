@@ -51,6 +51,8 @@ export declare type Value = Message<"rlmesh.proto.spaces.v1.Value"> & {
    * Present: a batch of this many values (0 is allowed). Absent: one value, not a batch; its slabs
    * are those of a batch of 1.
    *
+   * Number 3 is kept for the additions of CONTRACT.md, section 22.
+   *
    * @generated from field: optional uint32 batch_size = 2;
    */
   batchSize?: number | undefined;

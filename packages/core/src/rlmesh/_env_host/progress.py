@@ -1,0 +1,64 @@
+"""`report_progress`: what an environment reports of a call that takes long (N-17)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from rlmesh.specs import Progress
+
+__all__ = ["report_progress", "reporting_to"]
+
+_PAUSE_SECONDS = 0.1
+"""Minimum time between two reports that are sent, in seconds."""
+
+
+class _Calls(threading.local):
+    """The served call that runs on each thread.
+
+    Attributes:
+        report: Function that sends a report to the call's client; None: no call, or no client that
+            wants reports.
+        sent_at: When the last report was sent (monotonic seconds).
+    """
+
+    report: Callable[[Progress], object] | None = None
+    sent_at = 0.0
+
+
+_calls = _Calls()
+
+
+def report_progress(message: str = "", fraction: float | None = None) -> None:
+    """Report the progress of a call that takes long to the client that waits for it.
+
+    An environment calls this in its `reset` or `step`, on the thread that it was called on. The
+    client's `on_progress` receives the report. In an environment that is not served, or whose
+    client has no `on_progress`, this does nothing. Of reports within a tenth of a second only the
+    first is sent.
+
+    Args:
+        message: What is being done ("loading the scene"); cut after 256 bytes.
+        fraction: Share that is done, from 0 to 1; None: not known.
+
+    Raises:
+        ValueError: If `fraction` is not from 0 to 1.
+    """
+    if fraction is not None and not 0.0 <= fraction <= 1.0:
+        raise ValueError(f"fraction={fraction!r}; expected a number from 0 to 1, or None")
+    report, now = _calls.report, time.monotonic()
+    if report is not None and now - _calls.sent_at >= _PAUSE_SECONDS:
+        _calls.sent_at = now
+        report(Progress(fraction, message))
+
+
+@contextmanager
+def reporting_to(report: Callable[[Progress], object]) -> Generator[None, None, None]:
+    """Send the reports of the call that runs inside, on this thread, to `report`."""
+    _calls.report, _calls.sent_at = report, 0.0
+    try:
+        yield
+    finally:
+        _calls.report = None

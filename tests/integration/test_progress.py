@@ -1,0 +1,207 @@
+"""Reports of the progress of a call that takes long (CONTRACT.md, N-17)."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+import rlmesh
+from rlmesh import EnvServer, RemoteEnv, errors
+from rlmesh.numpy import RemoteEnv as NumpyRemoteEnv
+from rlmesh.spaces import Discrete
+from rlmesh.specs import Progress
+from tests.faults import between
+
+LOADING = [Progress(0.25, "loading the scene"), Progress(None, "compiling")]
+
+
+@pytest.fixture(autouse=True)
+def every_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send reports without a pause between them."""
+    monkeypatch.setattr("rlmesh._env_host.progress._PAUSE_SECONDS", 0.0)
+
+
+class LoadingEnv:
+    """Reports its progress in `reset`; an action of 1 fails after a report, one of 2 reports."""
+
+    observation_space = action_space = Discrete(10)
+
+    def __init__(self) -> None:
+        self.before_return: Any = int
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        rlmesh.report_progress("loading the scene", 0.25)
+        rlmesh.report_progress("compiling")
+        self.before_return()
+        return 0, {}
+
+    def step(self, action: int) -> Any:
+        rlmesh.report_progress("stepping", 0.5)
+        if action == 1:
+            raise RuntimeError("it broke")
+        return action, 1.0, False, False, {}
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.every_transport
+@pytest.mark.parametrize("client", [RemoteEnv, NumpyRemoteEnv])
+def test_a_client_receives_the_reports_before_the_answer(client: Any, transport: str) -> None:
+    reports: list[Progress] = []
+    with (
+        EnvServer(LoadingEnv()) as server,
+        client(server.address, on_progress=reports.append) as remote,
+    ):
+        assert remote.transport == transport
+        observation, _ = remote.reset()
+        assert (int(observation), reports) == (0, LOADING)
+        assert int(remote.step(3)[0]) == 3, "a step is too short for reports"
+        assert reports == LOADING
+        remote.step_many([4, 5])
+        assert reports[2:] == [Progress(0.5, "stepping")] * 2
+        remote.reset_async()
+        remote.reset_wait(20)
+        assert reports[4:] == LOADING
+
+
+def test_a_client_that_wants_none_gets_none() -> None:
+    with EnvServer(LoadingEnv()) as server, RemoteEnv(server.address) as remote:
+        assert remote.reset()[0] == 0
+
+
+def test_the_reports_of_a_worker_process_arrive() -> None:
+    reports: list[Progress] = []
+    with (
+        EnvServer(factory=LoadingEnv, workers="process") as server,
+        RemoteEnv(server.address, on_progress=reports.append) as remote,
+    ):
+        remote.reset()
+        # Its process has the pause between reports that this one does not have.
+        assert reports == LOADING[:1]
+        with pytest.raises(errors.EnvError, match="it broke"):
+            remote.step_many([1])
+        assert remote.step(2)[0] == 2
+    with (
+        EnvServer(factory=LoadingEnv, workers="process") as server,
+        RemoteEnv(server.address) as remote,
+    ):
+        assert remote.reset()[0] == 0
+
+
+def test_a_callback_that_fails_does_not_end_the_call(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(progress: Progress) -> None:
+        raise ValueError("no")
+
+    with (
+        EnvServer(LoadingEnv()) as server,
+        RemoteEnv(server.address, on_progress=fail) as remote,
+    ):
+        assert remote.reset()[0] == 0
+    assert "the callback for a Progress failed" in caplog.text
+
+
+@pytest.mark.every_transport
+def test_a_connection_that_is_cut_between_the_reports_loses_no_answer(transport: str) -> None:
+    env = LoadingEnv()
+    reports: list[Progress] = []
+    resets: list[int] = []
+    with (
+        EnvServer(env) as server,
+        between(server.address, transport) as (address, proxy),
+        RemoteEnv(address, on_progress=reports.append) as remote,
+    ):
+        reported = threading.Event()
+
+        def cut() -> None:
+            resets.append(1)
+            if len(resets) == 2:
+                reported.wait(5)
+                proxy.cut()
+
+        env.before_return = cut
+        remote.reset()
+        reported.set()
+        assert remote.reset()[0] == 0
+        assert len(resets) == 2, "a reset is applied once"
+        assert remote.step(2)[0] == 2
+    assert reports[:2] == LOADING
+
+
+def test_reports_outside_of_a_call_and_of_other_threads_go_nowhere() -> None:
+    rlmesh.report_progress("nothing", 0.5)
+    reports: list[Progress] = []
+    env = LoadingEnv()
+    env.before_return = lambda: _in_a_thread(lambda: rlmesh.report_progress("elsewhere"))
+    with (
+        EnvServer(env) as server,
+        RemoteEnv(server.address, on_progress=reports.append) as remote,
+    ):
+        remote.reset()
+        assert reports == LOADING
+        rlmesh.report_progress("after the call")
+        assert remote.step(2)[0] == 2
+
+
+def _in_a_thread(function: Any) -> None:
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join(20)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.1, float("nan")])
+def test_a_share_that_is_none_is_refused(fraction: float) -> None:
+    with pytest.raises(ValueError, match="expected a number from 0 to 1"):
+        rlmesh.report_progress("x", fraction)
+
+
+def test_reports_in_quick_succession_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlmesh._env_host.progress._PAUSE_SECONDS", 1000.0)
+    reports: list[Progress] = []
+    with (
+        EnvServer(LoadingEnv()) as server,
+        RemoteEnv(server.address, on_progress=reports.append) as remote,
+    ):
+        remote.reset()
+        assert reports == LOADING[:1]
+        remote.reset()
+        assert reports == LOADING[:1] * 2, "each call begins anew"
+
+
+def test_a_long_message_is_cut() -> None:
+    env = LoadingEnv()
+    env.before_return = lambda: rlmesh.report_progress("ä" * 200)
+    reports: list[Progress] = []
+    with (
+        EnvServer(env) as server,
+        RemoteEnv(server.address, on_progress=reports.append) as remote,
+    ):
+        remote.reset()
+    assert reports[2].message == "ä" * 128
+
+
+def test_the_call_goes_on_without_its_client() -> None:
+    """A report to a client that has gone is dropped."""
+    env = LoadingEnv()
+    entered, gone, returned = threading.Event(), threading.Event(), threading.Event()
+    with EnvServer(env) as server:
+        remote = RemoteEnv(server.address, on_progress=lambda _: None)
+
+        def wait() -> None:
+            entered.set()
+            gone.wait(20)
+            for _ in range(20):
+                rlmesh.report_progress("nobody listens")
+            returned.set()
+
+        env.before_return = wait
+        remote.reset_async()
+        assert entered.wait(20)
+        remote._stub._session._transport.cut()
+        gone.set()
+        assert returned.wait(20)
+        assert remote.reset_wait(20)[0] == 0
+        env.before_return = int
+        remote.close()
