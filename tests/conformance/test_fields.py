@@ -188,6 +188,7 @@ SETTINGS = results.RunSettings(
     load_arguments={"path": "'a.pt'"},
     success="any",
     success_key="lifted",
+    until="three episodes",
     model_digest="aa",
     spaces_digest="bb",
     tags_digest="cc",
@@ -227,6 +228,7 @@ RUN = results.RunResult(
     settings=SETTINGS,
     warnings={"episode_retried": 2, "endpoint_left_out": 1},
     resume_differences=("episodes: expected 6, got 5",),
+    stopping=results.Stopping(results.StopDecision.BETTER, results.Interval(0.5, 0.75), 3),
 )
 HEADER = JournalHeader("policy", ("Arm-v1",), (7, 8), 2, "lift it", "1.0.7", SETTINGS)
 

@@ -21,6 +21,8 @@ from rlmesh.results import (
     EpisodeResult,
     RunResult,
     RunSettings,
+    StopDecision,
+    Stopping,
     TaskSettings,
     Timing,
 )
@@ -69,6 +71,7 @@ SETTINGS = st.builds(
     model_server=TEXT,
     success=TEXT,
     success_key=TEXT,
+    until=TEXT,
     tasks=st.lists(TASKS, max_size=2).map(tuple),
     command=TEXTS,
 )
@@ -91,6 +94,13 @@ EPISODES = st.builds(
     options=st.none() | INFOS,
     warnings=COUNTS,
 )
+ENDS = st.floats(allow_nan=False, allow_infinity=False)
+STOPPINGS = st.builds(
+    Stopping,
+    decision=st.sampled_from(StopDecision),
+    interval=st.tuples(ENDS, ENDS) | st.just((float("nan"), float("nan"))),
+    discarded=UNSIGNED,
+)
 RUNS = st.builds(
     RunResult,
     episodes=st.lists(EPISODES, max_size=3).map(tuple),
@@ -103,6 +113,7 @@ RUNS = st.builds(
     settings=SETTINGS,
     warnings=COUNTS,
     resume_differences=TEXTS,
+    stopping=st.none() | STOPPINGS,
 )
 HEADERS = st.builds(
     JournalHeader,

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "72f71bc382b02338da865e26de0a16cf0dbf1bed81c3568e8228e4038c910327"
+SPEC_DIGEST = "0a32d44b12489451f7cf5d4c176690dec58c8949bab5074372490d4d2f1dca43"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -19,7 +19,7 @@ from rlmesh._version import __version__
 from rlmesh.results._formats import install
 
 if TYPE_CHECKING:
-    from rlmesh import adapters, errors, spaces, specs, types
+    from rlmesh import adapters, errors, spaces, specs, stopping, types
     from rlmesh._client.env import RemoteEnv
     from rlmesh._client.vector_env import RemoteVectorEnv
     from rlmesh._env_host.progress import report_progress
@@ -73,6 +73,7 @@ __all__ = [
     "report_progress",
     "spaces",
     "specs",
+    "stopping",
     "types",
 ]
 
@@ -108,6 +109,7 @@ _MODULES = {
     "errors": "errors",
     "spaces": "spaces",
     "specs": "specs",
+    "stopping": "stopping",
     "types": "types",
 }
 """Module of each public name."""

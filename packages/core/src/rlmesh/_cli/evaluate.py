@@ -29,11 +29,12 @@ from rlmesh._cli.parameters import (
 )
 from rlmesh._cli.played import ModelNamed, endpoints, success_arguments, tasks_of
 from rlmesh._cli.progress import EvaluationProgress
-from rlmesh._cli.report import check_html
+from rlmesh._cli.report import check_html, read_run
 from rlmesh._cli.seeds import read_seeds
 from rlmesh._cli.sources import UsageProblem
 from rlmesh.errors import RunError
 from rlmesh.results import EpisodeEnd, RunResult
+from rlmesh.stopping import DifferenceDecided, IntervalWidth, StoppingRule
 
 __all__ = ["ModelToken", "evaluate"]
 
@@ -122,6 +123,21 @@ _SuccessKey = Annotated[
         show_default="is_success, success or task_success",
     ),
 ]
+_UntilWidth = Annotated[
+    float | None,
+    typer.Option(
+        min=1e-9,
+        help="stop when the interval of the success rate is at most this wide, such as 0.1",
+    ),
+]
+_UntilDecided = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="stop when it is decided whether the run succeeds more often than the one in FILE, a "
+        "result or journal with the same seeds",
+    ),
+]
 _Progress = Annotated[
     bool,
     typer.Option(
@@ -154,6 +170,8 @@ def evaluate(
     max_episode_seconds: _MaxSeconds = None,
     success: _Success = "last",
     success_key: _SuccessKey = None,
+    until_width: _UntilWidth = None,
+    until_decided: _UntilDecided = None,
     progress: _Progress = True,
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
@@ -191,6 +209,7 @@ def evaluate(
             "max_episode_steps": max_episode_steps,
             "max_episode_seconds": max_episode_seconds,
             **success_arguments(success, success_key),
+            "until": _until(until_width, until_decided),
         }
         named = ModelNamed(model, model_kwargs, backend, model_token)
         arguments["model"] = named.opened(stack, tls, connect_timeout)
@@ -201,6 +220,15 @@ def evaluate(
             tasks[name] = replace(task, envs=envs)
         arguments["envs"] = tasks[""].envs if suite is None else tasks
         _run(reporter, arguments, report, shown=progress)
+
+
+def _until(width: float | None, decided: Path | None) -> StoppingRule | None:
+    """Return the stopping rule; None if none is given."""
+    if width is not None and decided is not None:
+        raise UsageProblem("--until-width and --until-decided are two rules; pass one of them")
+    if width is not None:
+        return IntervalWidth(width)
+    return None if decided is None else DifferenceDecided(read_run(decided))
 
 
 def _check(report: Path | None, record: Path | None, journal: Path | None, resume: bool) -> None:

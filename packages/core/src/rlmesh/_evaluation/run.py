@@ -17,6 +17,7 @@ from rlmesh._evaluation.run_progress import RunProgress
 from rlmesh._evaluation.run_settings import run_settings
 from rlmesh._evaluation.scheduler import RunOptions, Scheduler
 from rlmesh._evaluation.settings import Settings
+from rlmesh._evaluation.stop_watch import StopWatch
 from rlmesh._evaluation.suite import PlannedTask, plan_of_suite
 from rlmesh._evaluation.task_group import TaskGroup
 from rlmesh._evaluation.task_policies import fit
@@ -74,7 +75,11 @@ def play(
     audience = Audience(model._callbacks, settings.hooks)
     display = display_of(settings.progress)
     report = None if display is None else ProgressReport(display)
-    progress = RunProgress(audience, model.model_id, settings.instruction, report)
+    watch = None
+    if settings.until is not None:
+        seeds = [episode.seed for episode in settings.planned]
+        watch = StopWatch(settings.until.begin(seeds))
+    progress = RunProgress(audience, model.model_id, settings.instruction, report, watch)
     limits = Limits(settings.max_episode_steps, settings.max_episode_seconds)
     terms = RunOptions(limits, settings.success_rule, settings.retries, settings.is_strict)
 
@@ -98,6 +103,8 @@ def play(
 def _plan(envs: Sequence[Any] | Mapping[Any, Any], settings: Settings) -> tuple[PlannedTask, ...]:
     """Return the tasks of a suite, or the one without a name of another run."""
     if isinstance(envs, Mapping):
+        if settings.until is not None:
+            raise ValueError("until= is for one task: its rule has no meaning across a suite")
         return plan_of_suite(envs, settings.planned, settings.instruction)
     if not envs:
         raise ValueError("expected an environment or more, got an empty list")

@@ -11,6 +11,7 @@ from rlmesh._evaluation.endpoint_state import EndpointState
 from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.lanes import StepResult
 from rlmesh._evaluation.progress_report import ProgressReport
+from rlmesh._evaluation.stop_watch import StopWatch
 from rlmesh._journal import Journal
 from rlmesh._policy.events import (
     Audience,
@@ -38,6 +39,7 @@ class RunProgress:
         model_id: Name of the model.
         instruction: Instruction of the run.
         report: Shows how far the run is; None: it is not shown.
+        watch: Watches for the end of the run by a stopping rule; None: there is none.
 
     Attributes:
         env_id: Id of the environment's contract; empty: the tasks have several.
@@ -54,7 +56,9 @@ class RunProgress:
         model_id: str,
         instruction: str | None,
         report: ProgressReport | None = None,
+        watch: StopWatch | None = None,
     ) -> None:
+        self._watch = watch
         self.env_id = ""
         self.env_ids: dict[str, str] = {}
         self.journal: Journal | None = None
@@ -92,6 +96,16 @@ class RunProgress:
         notify(self._audience.run_start, event)
         if self._report is not None:
             self._report.begin(episodes, finished)
+        self._look()
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether a stopping rule has ended the run."""
+        return self._watch is not None and self._watch.has_decided
+
+    def _look(self) -> None:
+        if self._watch is not None:
+            self._watch.look(self._episodes)
 
     def warned(self, counts: Mapping[str, int]) -> None:
         """Record warnings that belong to no episode, by kind."""
@@ -157,6 +171,7 @@ class RunProgress:
             self._report.ended(result)
         if self._audience.episode_end:
             notify(self._audience.episode_end, EpisodeEndEvent(result, owned(attempt.info)))
+        self._look()
 
     def stop_report(self) -> None:
         """Show how far the run has come; it is over for any reason."""
@@ -170,6 +185,11 @@ class RunProgress:
     def result(self) -> RunResult:
         """Return the result of the run so far."""
         episodes = tuple(self._episodes[index] for index in sorted(self._episodes))
+        stopping = None
+        if self._watch is not None:
+            stopping = self._watch.stopping(len(episodes))
+            if self._watch.has_decided:
+                episodes = episodes[: self._watch.count]
         spent = sum((episode.timing for episode in episodes), Timing())
         total = time.perf_counter() - self._start
         accepted = () if self.journal is None else self.journal.content.resume_differences
@@ -183,6 +203,7 @@ class RunProgress:
             settings=self.settings,
             warnings=summed(self._warnings, *(episode.warnings for episode in episodes)),
             resume_differences=accepted,
+            stopping=stopping,
         )
 
 

@@ -150,6 +150,9 @@ class Scheduler:
         return sorted(states, key=lambda state: state.worker.is_inline)
 
     def _is_going(self) -> bool:
+        if self._progress.is_decided:
+            self.give_up()
+            return False
         if any(state.is_busy for state in self._states) or self._waiting() is not None:
             return True
         lost = [group for group in self._groups if not group.live and self._has_more(group)]
@@ -260,6 +263,8 @@ class Scheduler:
         """Make the next call of an endpoint, if it is free and has work."""
         lanes = state.lanes
         if state.is_busy or state.is_retired or lanes is None or not self._has_started:
+            return
+        if self._progress.is_decided:
             return
         if len(state.playing) < lanes.count and (lanes.resets_each or not state.playing):
             seeds = self._begin(state, lanes)

@@ -11,6 +11,7 @@ from rlmesh._evaluation.progress_report import Progress
 from rlmesh._evaluation.success import Judge, SuccessRule, success_rule
 from rlmesh._evaluation.suite import Episode, checked_seeds
 from rlmesh.options import TLS
+from rlmesh.stopping import StoppingRule
 
 __all__ = ["Settings"]
 
@@ -47,6 +48,7 @@ class Settings:
     load_arguments: Mapping[str, object] = field(default_factory=dict)
     retries: int = 2
     close_envs: bool = False
+    until: StoppingRule | None = None
     progress: Progress = False
     is_endless: bool = False
     is_strict: bool = False
@@ -63,6 +65,10 @@ class Settings:
             raise ValueError("resume=True needs the journal= of the run that is to go on")
         if self.force_resume and not self.resume:
             raise ValueError("force_resume=True needs resume=True and the journal= of the run")
+        if self.until is not None and not isinstance(self.until, StoppingRule):
+            raise TypeError(
+                f"expected a rule of rlmesh.stopping as until, got {type(self.until).__name__}"
+            )
         if not isinstance(self.run_id, str):
             raise TypeError(f"expected a str as run_id, got {type(self.run_id).__name__}")
 

@@ -15,6 +15,7 @@ from rlmesh._models.remote_model import RemoteModel
 from rlmesh._transport.address import tls_for
 from rlmesh.options import TLS
 from rlmesh.results import RunResult
+from rlmesh.stopping import StoppingRule
 
 __all__ = ["evaluate", "evaluate_with"]
 
@@ -40,6 +41,7 @@ def evaluate(
     resume: bool = False,
     force_resume: bool = False,
     run_id: str = "",
+    until: StoppingRule | None = None,
     retries: int = 2,
     close_envs: bool = False,
     progress: Progress = False,
@@ -108,6 +110,10 @@ def evaluate(
             the journal and in `RunResult.resume_differences`.
         run_id: Name of the run, such as that of a checkpoint which the model's spec and load
             arguments do not name; part of the settings that a resumed run must share.
+        until: Rule of `rlmesh.stopping` by which the run stops before its last episode, such as
+            `IntervalWidth(0.1)` or `DifferenceDecided(other_run)`; None: every episode is played.
+            The rule sees the episodes in the order of the run, and `RunResult.stopping` has what
+            it found. Not for a suite.
         retries: Number of times that an episode, or an endpoint, is tried again.
         close_envs: Whether to close environments that were passed; those that this call connects to
             are always closed.
@@ -146,6 +152,7 @@ def evaluate(
         resume=resume,
         force_resume=force_resume,
         run_id=run_id,
+        until=until,
         retries=retries,
         close_envs=close_envs,
         progress=progress,

@@ -27,6 +27,7 @@ from rlmesh.results import (
     Interval,
     RunResult,
     RunSettings,
+    Stopping,
     TaskSettings,
     Timing,
 )
@@ -62,6 +63,7 @@ def _document(run: RunResult, backend: ArrayBackend) -> dict[str, Any]:
         "settings": _settings(run.settings),
         "warnings": _counts(run.warnings, "warnings"),
         "resume_differences": list(map(utf8_text, run.resume_differences)),
+        "stopping": None if run.stopping is None else _stopping(run.stopping),
         "metadata": info_to_json(run.metadata, encoder, "metadata"),
         "episodes": [
             _episode(episode, encoder, f"episodes[{i}]") for i, episode in enumerate(run.episodes)
@@ -173,6 +175,14 @@ def _settings(settings: RunSettings) -> dict[str, Any]:
         else:
             found[field.name] = {utf8_text(k): utf8_text(v) for k, v in value.items()}
     return {**found, "non_finite": facts.non_finite}
+
+
+def _stopping(stopping: Stopping) -> dict[str, Any]:
+    return {
+        "decision": stopping.decision.value,
+        "interval": _ends(stopping.interval),
+        "discarded": _integer(unsigned(stopping.discarded, "stopping.discarded")),
+    }
 
 
 def _task(task: TaskSettings, path: str) -> dict[str, Any]:

@@ -15,14 +15,19 @@ from rlmesh.results import (
     EpisodeEnd,
     EpisodeFailure,
     EpisodeResult,
+    Interval,
     RunResult,
     RunSettings,
+    StopDecision,
+    Stopping,
     TaskSettings,
     Timing,
 )
+from rlmesh.results._statistics import UNKNOWN
 
 __all__ = ["run_of_json"]
 
+_DECISIONS = {decision.value: decision for decision in StopDecision}
 _ENDS = {end.value: end for end in EpisodeEnd}
 _LIMITS = frozenset(("execution_horizon", "max_batch_size", "max_episode_steps"))
 
@@ -59,7 +64,20 @@ def _run(run: _Object, backend: ArrayBackend) -> RunResult:
         settings=_settings(run.object("settings")),
         warnings=run.counts("warnings"),
         resume_differences=run.texts("resume_differences"),
+        stopping=None if run.get("stopping") is None else _stopping(run.object("stopping")),
     )
+
+
+def _stopping(source: _Object) -> Stopping:
+    decision = _DECISIONS.get(source.text("decision"))
+    if decision is None:
+        raise source.wrong("decision", f"one of {', '.join(_DECISIONS)}")
+    ends = source.get("interval")
+    known = isinstance(ends, list) and len(ends) == 2 and all(type(e) in (int, float) for e in ends)
+    if ends is not None and not known:
+        raise source.wrong("interval", "two numbers or null")
+    interval = UNKNOWN if ends is None else Interval(float(ends[0]), float(ends[1]))
+    return Stopping(decision, interval, source.unsigned("discarded"))
 
 
 def _timing(source: _Object) -> Timing:

@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
 
 from rlmesh._printable import escape_control_chars
-from rlmesh.results import EpisodeEnd, EpisodeResult, RunResult, TaskSettings
+from rlmesh.results import (
+    EpisodeEnd,
+    EpisodeResult,
+    RunResult,
+    StopDecision,
+    Stopping,
+    TaskSettings,
+)
 
 __all__ = [
     "COLUMNS",
@@ -70,6 +77,8 @@ def facts(run: RunResult) -> list[tuple[str, str]]:
     found = [("episodes", _ends(run)), ("reward", _reward(run))]
     if run.success_rate is not None:
         found.append(("success", _success(run)))
+    if run.stopping is not None:
+        found.append(("stopped", _stopping(run, run.stopping)))
     found += _over_tasks(run)
     found.append(("steps", _steps(run)))
     if run.seconds:
@@ -82,6 +91,26 @@ def facts(run: RunResult) -> list[tuple[str, str]]:
         found.append(("warnings", warnings(run.warnings)))
     found += [("resumed with", escape_control_chars(text)) for text in run.resume_differences]
     return found
+
+
+_DECISIONS = {
+    StopDecision.UNDECIDED: "not by its rule, which was not met",
+    StopDecision.PRECISE: "the interval is narrow enough",
+    StopDecision.BETTER: "better than the other run",
+    StopDecision.WORSE: "worse than the other run",
+    StopDecision.NO_DIFFERENCE: "no difference of that size to the other run",
+}
+"""What a stopping rule has found, in words."""
+
+
+def _stopping(run: RunResult, stopping: Stopping) -> str:
+    """Return how the stopping rule has ended, with the interval that holds for it."""
+    rule = f" ({escape_control_chars(run.settings.until)})" if run.settings.until else ""
+    text = f"{_DECISIONS[stopping.decision]}{rule}"
+    if not math.isnan(stopping.interval.low):
+        text += f"; interval for a run with this rule: {stopping.interval}"
+    discarded = f"; {stopping.discarded} later episodes left out" if stopping.discarded else ""
+    return text + discarded
 
 
 def _over_tasks(run: RunResult) -> list[tuple[str, str]]:

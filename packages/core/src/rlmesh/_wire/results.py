@@ -27,7 +27,16 @@ from rlmesh._wire.run_settings import (
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import CodecError
-from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, RunResult, Timing
+from rlmesh.results import (
+    EpisodeEnd,
+    EpisodeFailure,
+    EpisodeResult,
+    Interval,
+    RunResult,
+    StopDecision,
+    Stopping,
+    Timing,
+)
 from rlmesh.results._journal_header import ForcedResume, JournalHeader, RunNotice
 
 __all__ = [
@@ -61,6 +70,7 @@ RESERVED = "rlmesh."
 ENV_ID = "rlmesh.env_id"
 """Key of metadata under which a run's environment stands that was written before it had a field."""
 
+_DECISIONS = EnumMap(StopDecision, result_pb2.StopDecision, "STOP_DECISION")
 _ENDS = EnumMap(EpisodeEnd, result_pb2.EpisodeEnd, "EPISODE_END")
 # The last ones: errors that versions of protobuf raise for JSON that is not an object.
 _NOT_JSON = (json_format.Error, ValueError, RecursionError, TypeError, AttributeError)
@@ -132,6 +142,8 @@ def _run_message(run: RunResult, backend: ArrayBackend) -> result_pb2.RunResult:
     settings_to_wire(run.settings, message.settings)
     _write_counts(run.warnings, message.warnings, "warnings")
     message.resume_differences.extend(map(utf8_text, run.resume_differences))
+    if run.stopping is not None:
+        _write_stopping(run.stopping, message.stopping)
     return message
 
 
@@ -162,6 +174,7 @@ def _read_run(message: result_pb2.RunResult, backend: ArrayBackend) -> RunResult
         settings=settings_from_wire(message.settings),
         warnings=dict(message.warnings),
         resume_differences=tuple(message.resume_differences),
+        stopping=_read_stopping(message.stopping) if message.HasField("stopping") else None,
     )
 
 
@@ -280,6 +293,20 @@ def _read_episode(
         instruction=message.instruction if message.HasField("instruction") else None,
         options=mapping("options"),
         warnings=dict(message.warnings),
+    )
+
+
+def _write_stopping(stopping: Stopping, out: result_pb2.Stopping) -> None:
+    out.decision = _DECISIONS.to_wire(stopping.decision)
+    out.low, out.high = stopping.interval
+    out.discarded = unsigned(stopping.discarded, "stopping.discarded")
+
+
+def _read_stopping(message: result_pb2.Stopping) -> Stopping:
+    return Stopping(
+        _DECISIONS.read(message.decision, StopDecision.UNDECIDED, "stopping.decision"),
+        Interval(message.low, message.high),
+        message.discarded,
     )
 
 

@@ -8,6 +8,7 @@ from rlmesh.results._merge import merge
 from rlmesh.results._run import RunResult
 from rlmesh.results._settings import RunSettings, TaskSettings
 from rlmesh.results._statistics import Interval
+from rlmesh.results._stopping import StopDecision, Stopping
 from rlmesh.results._warnings import WarningKind
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Interval",
     "RunResult",
     "RunSettings",
+    "StopDecision",
+    "Stopping",
     "TaskSettings",
     "Timing",
     "WarningKind",

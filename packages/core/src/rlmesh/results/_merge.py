@@ -80,6 +80,7 @@ def merge(runs: Sequence[RunResult], *, names: Sequence[str] | None = None) -> R
         resume_differences=tuple(
             dict.fromkeys(text for part in parts for text in part.resume_differences)
         ),
+        stopping=None,
     )
 
 

@@ -13,6 +13,7 @@ from rlmesh.results._frozen_mapping import EMPTY, FrozenMapping
 from rlmesh.results._outputs import Outputs
 from rlmesh.results._settings import UNKNOWN_SETTINGS, RunSettings
 from rlmesh.results._statistics import Interval, bootstrap_interval, mean, std, wilson_interval
+from rlmesh.results._stopping import Stopping
 from rlmesh.results._success_tally import SuccessTally
 from rlmesh.results._warnings import summed
 
@@ -45,6 +46,9 @@ class RunResult(Outputs):
             included.
         resume_differences: Differences from the journal that `force_resume=True` has accepted, one
             text each; the episodes are then of more than one configuration. Empty: none.
+        stopping: How the rule that may stop the run has ended; None: there was none. The intervals
+            of a fixed number of episodes (`reward_interval`, `success_interval`) do not hold for a
+            run that a rule has stopped; `stopping.interval` does.
 
     Raises:
         ValueError: If `seconds` and `timing.total` are both set and differ.
@@ -62,6 +66,7 @@ class RunResult(Outputs):
     settings: RunSettings = UNKNOWN_SETTINGS
     warnings: Mapping[str, int] = EMPTY
     resume_differences: tuple[str, ...] = ()
+    stopping: Stopping | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "warnings", FrozenMapping(self.warnings))
@@ -141,7 +146,7 @@ class RunResult(Outputs):
     def without_errors(self) -> RunResult:
         """Return the run without the episodes that ended with an error, with the run's timing."""
         kept = tuple(e for e in self.episodes if e.end is not EpisodeEnd.ERROR)
-        return replace(self, episodes=kept)
+        return replace(self, episodes=kept, stopping=None)
 
     def success_interval(self, confidence: float = 0.95) -> Interval | None:
         """Return the confidence interval of the success rate: the score interval.
@@ -237,4 +242,5 @@ class RunResult(Outputs):
             timing=timing,
             started_at=min(starts, default=0.0),
             warnings=summed(*(episode.warnings for episode in episodes)),
+            stopping=None,
         )

@@ -80,6 +80,7 @@ class RunSettings:
         env_servers: Implementations of the environments' servers with the versions of their
             software, each once and sorted: "rlmesh-core/1.0.0 (numpy 2.1.0, python 3.11.9)".
         model_server: The same of the model's server; empty: the model was not served.
+        until: Rule by which the run stops early, in words; empty: there is none.
         tasks: The tasks of a suite, in the order of their episodes; `spaces_digest`, `tags_digest`
             and `adapter_plan` are then empty. Empty: the run is not one of a suite.
         command: Words of the command line, without secrets but with addresses; empty: the run was
@@ -96,6 +97,7 @@ class RunSettings:
     load_arguments: Mapping[str, str] = EMPTY
     success: str = ""
     success_key: str = ""
+    until: str = ""
     model_digest: str = ""
     spaces_digest: str = ""
     tags_digest: str = ""

@@ -53,6 +53,42 @@ EPISODE_END_ERROR: EpisodeEnd.ValueType  # 4
 """An error ended it; see EpisodeResult.error."""
 global___EpisodeEnd = EpisodeEnd
 
+class _StopDecision:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _StopDecisionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_StopDecision.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    STOP_DECISION_UNSPECIFIED: _StopDecision.ValueType  # 0
+    """Never sent."""
+    STOP_DECISION_UNDECIDED: _StopDecision.ValueType  # 1
+    """Every episode was played, and the rule was not met."""
+    STOP_DECISION_PRECISE: _StopDecision.ValueType  # 2
+    """The interval is narrow enough."""
+    STOP_DECISION_BETTER: _StopDecision.ValueType  # 3
+    """The run has more wins than losses against the other one."""
+    STOP_DECISION_WORSE: _StopDecision.ValueType  # 4
+    """The run has more losses than wins against the other one."""
+    STOP_DECISION_NO_DIFFERENCE: _StopDecision.ValueType  # 5
+    """A difference of the size that was asked for is excluded."""
+
+class StopDecision(_StopDecision, metaclass=_StopDecisionEnumTypeWrapper):
+    """What the rule that may stop a run early has found (T-11)."""
+
+STOP_DECISION_UNSPECIFIED: StopDecision.ValueType  # 0
+"""Never sent."""
+STOP_DECISION_UNDECIDED: StopDecision.ValueType  # 1
+"""Every episode was played, and the rule was not met."""
+STOP_DECISION_PRECISE: StopDecision.ValueType  # 2
+"""The interval is narrow enough."""
+STOP_DECISION_BETTER: StopDecision.ValueType  # 3
+"""The run has more wins than losses against the other one."""
+STOP_DECISION_WORSE: StopDecision.ValueType  # 4
+"""The run has more losses than wins against the other one."""
+STOP_DECISION_NO_DIFFERENCE: StopDecision.ValueType  # 5
+"""A difference of the size that was asked for is excluded."""
+global___StopDecision = StopDecision
+
 @typing.final
 class Timing(google.protobuf.message.Message):
     """Where the time of an episode or a run went. All in seconds."""
@@ -293,6 +329,7 @@ class RunSettings(google.protobuf.message.Message):
     SUCCESS_FIELD_NUMBER: builtins.int
     SUCCESS_KEY_FIELD_NUMBER: builtins.int
     TASKS_FIELD_NUMBER: builtins.int
+    UNTIL_FIELD_NUMBER: builtins.int
     execution_horizon: builtins.int
     """Actions of each chunk that are taken before the model is asked again. Absent: not given."""
     max_batch_size: builtins.int
@@ -323,6 +360,8 @@ class RunSettings(google.protobuf.message.Message):
     """
     success_key: builtins.str
     """Key of the infos that reports success. Empty: one of those of T-9."""
+    until: builtins.str
+    """Rule by which the run stops early, in words (T-11). Empty: none."""
     @property
     def validation(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Levels of validation of values, each once and sorted ("warn")."""
@@ -369,9 +408,10 @@ class RunSettings(google.protobuf.message.Message):
         success: builtins.str = ...,
         success_key: builtins.str = ...,
         tasks: collections.abc.Iterable[global___TaskSettings] | None = ...,
+        until: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "execution_horizon", b"execution_horizon", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "adapter_plan", b"adapter_plan", "command", b"command", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "success", b"success", "success_key", b"success_key", "tags_digest", b"tags_digest", "tasks", b"tasks", "validation", b"validation", "versions", b"versions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "adapter_plan", b"adapter_plan", "command", b"command", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "success", b"success", "success_key", b"success_key", "tags_digest", b"tags_digest", "tasks", b"tasks", "until", b"until", "validation", b"validation", "versions", b"versions"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_execution_horizon", b"_execution_horizon"]) -> typing.Literal["execution_horizon"] | None: ...
     @typing.overload
@@ -382,6 +422,36 @@ class RunSettings(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_max_episode_steps", b"_max_episode_steps"]) -> typing.Literal["max_episode_steps"] | None: ...
 
 global___RunSettings = RunSettings
+
+@typing.final
+class Stopping(google.protobuf.message.Message):
+    """How the rule that may stop a run early has ended (T-11)."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DECISION_FIELD_NUMBER: builtins.int
+    LOW_FIELD_NUMBER: builtins.int
+    HIGH_FIELD_NUMBER: builtins.int
+    DISCARDED_FIELD_NUMBER: builtins.int
+    decision: global___StopDecision.ValueType
+    """What the rule has found."""
+    low: builtins.float
+    """Lower end of the interval, which holds for a run with this rule; NaN: not known."""
+    high: builtins.float
+    """Upper end of the interval; NaN: not known."""
+    discarded: builtins.int
+    """Number of episodes that had ended too, after the one that met the rule; the run lacks them."""
+    def __init__(
+        self,
+        *,
+        decision: global___StopDecision.ValueType = ...,
+        low: builtins.float = ...,
+        high: builtins.float = ...,
+        discarded: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["decision", b"decision", "discarded", b"discarded", "high", b"high", "low", b"low"]) -> None: ...
+
+global___Stopping = Stopping
 
 @typing.final
 class RunResult(google.protobuf.message.Message):
@@ -416,6 +486,7 @@ class RunResult(google.protobuf.message.Message):
     SETTINGS_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
     RESUME_DIFFERENCES_FIELD_NUMBER: builtins.int
+    STOPPING_FIELD_NUMBER: builtins.int
     model_id: builtins.str
     """The model's name."""
     spec_version: builtins.str
@@ -452,6 +523,10 @@ class RunResult(google.protobuf.message.Message):
     def resume_differences(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """What differed from the journal when the run was resumed nevertheless, one text a difference."""
 
+    @property
+    def stopping(self) -> global___Stopping:
+        """How the rule that may stop the run has ended. Absent: there was none."""
+
     def __init__(
         self,
         *,
@@ -466,9 +541,10 @@ class RunResult(google.protobuf.message.Message):
         settings: global___RunSettings | None = ...,
         warnings: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
         resume_differences: collections.abc.Iterable[builtins.str] | None = ...,
+        stopping: global___Stopping | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "instruction", b"instruction", "metadata", b"metadata", "settings", b"settings", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "episodes", b"episodes", "instruction", b"instruction", "metadata", b"metadata", "model_id", b"model_id", "resume_differences", b"resume_differences", "settings", b"settings", "spec_version", b"spec_version", "started_at", b"started_at", "timing", b"timing", "warnings", b"warnings"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "instruction", b"instruction", "metadata", b"metadata", "settings", b"settings", "stopping", b"stopping", "timing", b"timing"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "episodes", b"episodes", "instruction", b"instruction", "metadata", b"metadata", "model_id", b"model_id", "resume_differences", b"resume_differences", "settings", b"settings", "spec_version", b"spec_version", "started_at", b"started_at", "stopping", b"stopping", "timing", b"timing", "warnings", b"warnings"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_env_id", b"_env_id"]) -> typing.Literal["env_id"] | None: ...
     @typing.overload

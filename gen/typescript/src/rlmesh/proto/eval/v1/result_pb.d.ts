@@ -380,6 +380,13 @@ export declare type RunSettings = Message<"rlmesh.proto.eval.v1.RunSettings"> & 
    * @generated from field: repeated rlmesh.proto.eval.v1.TaskSettings tasks = 19;
    */
   tasks: TaskSettings[];
+
+  /**
+   * Rule by which the run stops early, in words (T-11). Empty: none.
+   *
+   * @generated from field: string until = 20;
+   */
+  until: string;
 };
 
 /**
@@ -387,6 +394,47 @@ export declare type RunSettings = Message<"rlmesh.proto.eval.v1.RunSettings"> & 
  * Use `create(RunSettingsSchema)` to create a new message.
  */
 export declare const RunSettingsSchema: GenMessage<RunSettings>;
+
+/**
+ * How the rule that may stop a run early has ended (T-11).
+ *
+ * @generated from message rlmesh.proto.eval.v1.Stopping
+ */
+export declare type Stopping = Message<"rlmesh.proto.eval.v1.Stopping"> & {
+  /**
+   * What the rule has found.
+   *
+   * @generated from field: rlmesh.proto.eval.v1.StopDecision decision = 1;
+   */
+  decision: StopDecision;
+
+  /**
+   * Lower end of the interval, which holds for a run with this rule; NaN: not known.
+   *
+   * @generated from field: double low = 2;
+   */
+  low: number;
+
+  /**
+   * Upper end of the interval; NaN: not known.
+   *
+   * @generated from field: double high = 3;
+   */
+  high: number;
+
+  /**
+   * Number of episodes that had ended too, after the one that met the rule; the run lacks them.
+   *
+   * @generated from field: uint64 discarded = 4;
+   */
+  discarded: bigint;
+};
+
+/**
+ * Describes the message rlmesh.proto.eval.v1.Stopping.
+ * Use `create(StoppingSchema)` to create a new message.
+ */
+export declare const StoppingSchema: GenMessage<Stopping>;
 
 /**
  * What one run gave.
@@ -471,6 +519,13 @@ export declare type RunResult = Message<"rlmesh.proto.eval.v1.RunResult"> & {
    * @generated from field: repeated string resume_differences = 11;
    */
   resumeDifferences: string[];
+
+  /**
+   * How the rule that may stop the run has ended. Absent: there was none.
+   *
+   * @generated from field: rlmesh.proto.eval.v1.Stopping stopping = 12;
+   */
+  stopping?: Stopping | undefined;
 };
 
 /**
@@ -687,4 +742,58 @@ export enum EpisodeEnd {
  * Describes the enum rlmesh.proto.eval.v1.EpisodeEnd.
  */
 export declare const EpisodeEndSchema: GenEnum<EpisodeEnd>;
+
+/**
+ * What the rule that may stop a run early has found (T-11).
+ *
+ * @generated from enum rlmesh.proto.eval.v1.StopDecision
+ */
+export enum StopDecision {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: STOP_DECISION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Every episode was played, and the rule was not met.
+   *
+   * @generated from enum value: STOP_DECISION_UNDECIDED = 1;
+   */
+  UNDECIDED = 1,
+
+  /**
+   * The interval is narrow enough.
+   *
+   * @generated from enum value: STOP_DECISION_PRECISE = 2;
+   */
+  PRECISE = 2,
+
+  /**
+   * The run has more wins than losses against the other one.
+   *
+   * @generated from enum value: STOP_DECISION_BETTER = 3;
+   */
+  BETTER = 3,
+
+  /**
+   * The run has more losses than wins against the other one.
+   *
+   * @generated from enum value: STOP_DECISION_WORSE = 4;
+   */
+  WORSE = 4,
+
+  /**
+   * A difference of the size that was asked for is excluded.
+   *
+   * @generated from enum value: STOP_DECISION_NO_DIFFERENCE = 5;
+   */
+  NO_DIFFERENCE = 5,
+}
+
+/**
+ * Describes the enum rlmesh.proto.eval.v1.StopDecision.
+ */
+export declare const StopDecisionSchema: GenEnum<StopDecision>;
 
