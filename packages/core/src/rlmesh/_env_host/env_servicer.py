@@ -1,4 +1,4 @@
-"""`EnvServicer`: plays the requests of a session on an environment. Its faults become answers."""
+"""`EnvServicer`: applies a session's requests to an environment, whose faults become replies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_MANY_BYTES = 128 * 1024 * 1024
 
 
 class EnvServicer:
-    """An environment that requests can be played on; called from one thread only.
+    """Applies requests to an environment; called from one thread only.
 
     Args:
         described: The environment.
@@ -78,7 +78,7 @@ class EnvServicer:
     def play(
         self, body: m.RequestBody, report: Callable[[m.Progress], object] | None = None
     ) -> m.Reply:
-        """Apply a request to the environment.
+        """Apply a request, and return the reply; a fault of the environment is a reply too.
 
         Args:
             body: The request.
@@ -284,7 +284,7 @@ def _ends(done: m.StepDone) -> bool:
 
 
 class _Invalid(Exception):
-    """A value is not one of its space."""
+    """A value does not belong to its space."""
 
     code: ClassVar[m.ErrorCode]
 

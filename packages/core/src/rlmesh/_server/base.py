@@ -1,4 +1,4 @@
-"""`BaseServer`: how a server begins, stops and ends, whatever it serves."""
+"""`BaseServer`: start, stop and end of a server, for environments and models."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Self = TypeVar("Self", bound="BaseServer")
 
 
 class ServingLoop(Protocol):
-    """What calls the thing that is served."""
+    """The loop that calls the environment or model that is served."""
 
     waits_for_calls: bool
     """Whether `run` returns only after the call that is running."""
@@ -58,7 +58,7 @@ class ServingLoop(Protocol):
 
 
 class _Transport(Protocol):
-    """What serves at the server's own address: gRPC, or frames."""
+    """The listener at the server's own address: gRPC, or frames."""
 
     address: Address
 
@@ -76,12 +76,12 @@ class _Transport(Protocol):
 
 
 class BaseServer:
-    """A server of one thing.
+    """A server of environments or of a model.
 
     Args:
-        host: What calls it.
-        manager: Its sessions.
-        options: How to serve.
+        host: Loop that calls what is served.
+        manager: Manager of the sessions.
+        options: Options of the server.
         title: Name of what is served.
     """
 
@@ -114,18 +114,18 @@ class BaseServer:
         tls: TLS | None,
         lender: Any = None,
     ) -> None:
-        """Take the address, without accepting yet.
+        """Bind the address, without accepting connections yet.
 
         Args:
             service: Full name of the service.
             where: Address to bind.
             token: Bearer token that clients must show; empty: none.
             tls: Certificates.
-            lender: Lender of threads for streams over gRPC (`StreamHost`); None: the pool has them
-                all.
+            lender: Lender of threads for streams over gRPC (`StreamHost`); None: the pool runs
+                all of them.
 
         Raises:
-            AddressError: If it cannot be had.
+            AddressError: If the address cannot be bound.
             OSError: If a certificate cannot be read.
         """
         connect = partial(ServerConnection, self._manager)
@@ -163,9 +163,9 @@ class BaseServer:
         """Let clients continue over frames, from this host and from others, as configured.
 
         Raises:
-            AddressError: If the port of frames cannot be had.
-            OSError: If a certificate cannot be read, or the system has no socket for them. What was
-                taken until then is free again.
+            AddressError: If the port of frames cannot be bound.
+            OSError: If a certificate cannot be read, or the system has no such socket. Listeners
+                that were bound before are closed.
         """
         connect = partial(ServerConnection, self._manager, resumes=True)
         doorkeeper = Doorkeeper(self._service, token, resumes=True)

@@ -1,8 +1,8 @@
 """Frames of predictions, byte by byte: the same bytes that the generated messages give.
 
-As for steps (`step_writer`, `step_reader`): messages would copy the observations twice on either
-side. Read is the form alone that is written; for any other `None` comes back, and the messages
-decide.
+As in `fast_path_writer` and `fast_path_reader`, generated messages would copy the observations
+twice on either side. Only the form that is written is read: for a frame of any other form the
+result is None, and the generated messages read the frame.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Frames of a model's session: bytes <-> requests and replies; see `frames`."""
+"""Frames of a model's session: bytes <-> requests and replies; see `rlmesh._wire.env_codec`."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def space_to_bytes(space: Space[Any]) -> bytes:
 
 
 def space_from_bytes(data: bytes) -> Space[Any]:
-    """Return the space that the bytes are.
+    """Return the space that the bytes encode.
 
     Raises:
         CodecError: If they are not one.

@@ -99,7 +99,7 @@ class GrpcServer:
 
     Raises:
         AddressError: If the address cannot be bound.
-        RuntimeError: If gRPC cannot be used in this process; see `forks`.
+        RuntimeError: If gRPC cannot be used in this process; see `rlmesh._transport.grpc.forks`.
     """
 
     def __init__(

@@ -44,13 +44,13 @@ class HostedStream:
         self.done: Future[Any] = Future()
 
     def entered(self, context: grpc.ServicerContext) -> None:
-        """Return the handler has begun."""
+        """Record that the handler has begun."""
         self._context = context
         if self._cancelled:
             context.cancel()
 
     def left(self) -> None:
-        """Return the handler has ended."""
+        """Record that the handler has ended."""
         self.ending = True
         self._context = None
 

@@ -277,7 +277,7 @@ def peer_is_same_user(connected: socket.socket) -> bool:
 
 
 def _credentials(connected: socket.socket) -> tuple[int, int, int]:
-    """Process, user and group of the other end, by the kernel's word."""
+    """Return process, user and group of the other end, as the kernel reports them."""
     told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     process, user, group = _CREDENTIALS.unpack(told)
     return process, user, group
