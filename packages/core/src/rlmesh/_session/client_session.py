@@ -171,17 +171,17 @@ class ClientSession:
         # `with` instead of acquire() and try, because an interrupt between the two would leave the
         # lock held for ever. Two threads that arrive at the same time run one after the other.
         with self._busy:
-            self._check_usable()
-            try:
-                return self._ask(body, expected)
-            finally:
-                if self._closed_elsewhere:
-                    drop(self._link.release())
+            return self._ask(body, expected)
 
     def _ask(self, body: m.RequestBody, expected: type[R]) -> R:
-        if self._unanswered is not None:
-            self._collect(*self._unanswered)
-        return self._exchange(body, expected)
+        self._check_usable()
+        try:
+            if self._unanswered is not None:
+                self._collect(*self._unanswered)
+            return self._exchange(body, expected)
+        finally:
+            if self._closed_elsewhere:
+                drop(self._link.release())
 
     def close(self, pending: concurrent.futures.Future[Any] | None = None) -> None:
         """End the session and drop the connection; may be called again.
