@@ -1,4 +1,4 @@
-"""`EnvServicer`: applies a session's requests to an environment, whose faults become replies."""
+"""`EnvServicer`: applies requests of a session to an environment; faults become replies."""
 
 from __future__ import annotations
 
@@ -163,7 +163,11 @@ class EnvServicer:
             seen = steps[-1].observation.slabs if body.all_observations else ()
             room -= len(info) + sum(map(len, seen))
             if room < 0 and len(steps) < body.count:
-                return m.StepManyDone(tuple(steps), _too_much(len(steps)))
+                message = (
+                    f"the results of {len(steps)} steps take {MAX_MANY_BYTES} bytes; no more were "
+                    f"made"
+                )
+                return m.StepManyDone(tuple(steps), m.Failure(m.ErrorCode.LIMIT_EXCEEDED, message))
         return m.StepManyDone(tuple(steps))
 
     def _decode_actions(self, body: m.StepMany) -> list[Any]:
@@ -189,12 +193,11 @@ class EnvServicer:
             info=self._with_reports(info),
             lanes=self._lanes.outcomes(reward, terminated, truncated),
             final_mask=mask,
-            final=None if final is None else self._encode_final(final),
+            final=None
+            if final is None
+            else m.Encoded(self._observation.encode_values(final), len(final)),
             sim_time=self._time.read(),
         )
-
-    def _encode_final(self, final: list[Any]) -> m.Encoded:
-        return m.Encoded(self._observation.encode_values(final), len(final))
 
     def _reset(self, reset: m.Reset) -> m.Reply:
         try:
@@ -269,11 +272,6 @@ def _kept(done: m.StepDone, info: bytes) -> m.StepDone:
         final=final and m.Encoded([bytes(slab) for slab in final.slabs], final.batch_size),
         info=m.WrittenInfo(info),
     )
-
-
-def _too_much(count: int) -> m.Failure:
-    message = f"the results of {count} steps take {MAX_MANY_BYTES} bytes; no more were made"
-    return m.Failure(m.ErrorCode.LIMIT_EXCEEDED, message)
 
 
 def _ends(done: m.StepDone) -> bool:

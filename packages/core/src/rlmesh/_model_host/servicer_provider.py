@@ -44,15 +44,12 @@ class ModelServicerProvider:
         expose_tracebacks: bool,
     ) -> None:
         self.capacity = sys.maxsize if capacity is None else capacity
-        self.thread = DynamicBatcher(*options, self._open_sessions)
+        self.thread = DynamicBatcher(*options, lambda: self._open)
         self._fitted_models = fitted_models
         self._validation: Validation = validation
         self._expose_tracebacks = expose_tracebacks
         self._lock = threading.Lock()
         self._open = 0
-
-    def _open_sessions(self) -> int:
-        return self._open
 
     def offer(self, stream: Any) -> bool:
         """See `ServicerProvider`: the model's thread is for its calls."""

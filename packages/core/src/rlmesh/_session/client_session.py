@@ -313,13 +313,10 @@ class ClientSession:
         try:
             return self._codec.read_reply(data)
         except CodecError as error:
-            self._let_go()
+            # Otherwise the next client would have to wait for the end of the grace period.
+            with contextlib.suppress(Exception):
+                send_close(self._transport, self._codec, self._sequence + 1, _CLOSE_PATIENCE)
             raise self._ended(error) from error.__cause__
-
-    def _let_go(self) -> None:
-        """Send Close, so that the next client need not wait for the grace period to end."""
-        with contextlib.suppress(Exception):
-            send_close(self._transport, self._codec, self._sequence + 1, _CLOSE_PATIENCE)
 
     def _time_left(self, deadline: float | None) -> float | None:
         """Return the seconds until a deadline, at least a little; None if there is none."""

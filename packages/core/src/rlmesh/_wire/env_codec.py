@@ -152,7 +152,10 @@ class EnvWireCodec:
             else None,
             options=options,
             lane_mask=message.lane_mask,
-            episode_id=_short_id(message.episode_id),
+            # N-15: a text of more bytes names no episode.
+            episode_id=message.episode_id
+            if len(message.episode_id.encode()) <= MAX_EPISODE_ID_BYTES
+            else "",
         )
 
     # Replies: written by the server, read by the client.
@@ -294,11 +297,6 @@ def _read_step_request(message: env_pb2.StepRequest) -> m.Step:
     if not message.HasField("action"):
         raise CodecError("a step has no action", path="action", rule="G-8")
     return m.Step(read_value(message.action))
-
-
-def _short_id(text: str) -> str:
-    """Return the name of an episode; none if it is too long to be one (N-15)."""
-    return text if len(text.encode()) <= MAX_EPISODE_ID_BYTES else ""
 
 
 def _check_mask(mask: bytes, path: str) -> None:
