@@ -123,9 +123,11 @@ class LaneIO:
         Raises:
             InvalidValueError: If they are not distinct lanes of a vector.
         """
-        lanes, most = render.lanes, self._num_envs if vector else 0
-        if len(set(lanes)) != len(lanes) or any(not 0 <= lane < most for lane in lanes):
-            expected = f"distinct lanes below {most}" if vector else "none for a single environment"
+        lanes, lane_count = render.lanes, self._num_envs if vector else 0
+        if len(set(lanes)) != len(lanes) or any(not 0 <= lane < lane_count for lane in lanes):
+            expected = (
+                f"distinct lanes below {lane_count}" if vector else "none for a single environment"
+            )
             raise InvalidValueError("lanes", expected, f"{lanes[:8]}")
 
     def split_final(

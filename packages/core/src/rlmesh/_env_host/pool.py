@@ -64,7 +64,7 @@ class PooledEnvHost:
     One environment is made at once, because it has the contract.
 
     Args:
-        new_worker: Makes a worker, whose environment is made later.
+        new_worker: Makes a worker without its environment, which is made later.
         capacity: Maximum number of sessions open at once.
         spares: Number of environments that are kept ready for new sessions.
         lends: Whether workers have threads to lend to streams.

@@ -143,9 +143,9 @@ class ProcessWorker:
         begun = time.monotonic()
         limit = self._call_timeout
         try:
-            told = process.hear(None if limit is None else max(limit, _START_SECONDS), alive)
+            received = process.hear(None if limit is None else max(limit, _START_SECONDS), alive)
             begun = time.monotonic()
-            told = told or process.hear(limit, alive)
+            received = received or process.hear(limit, alive)
         except ProcessEnded as ended:
             self._forget(process)
             raise RequestRefused(_crashed("factory", ended)) from None
@@ -162,14 +162,14 @@ class ProcessWorker:
             )
             gone = m.Failure(m.ErrorCode.TIMEOUT, message)
             raise RequestRefused(gone) from None
-        if not told.startswith(MADE):
+        if not received.startswith(MADE):
             self._forget(process)
-            failure = self._frames.read_reply(told[1:])[1]
+            failure = self._frames.read_reply(received[1:])[1]
             assert isinstance(failure, m.Failure)
             raise RequestRefused(failure)
         self._fault = None
         _log.info("environment process %d started", process.pid)
-        return self._frames.read_description(told[1:])[1]
+        return self._frames.read_description(received[1:])[1]
 
     def _forget(self, process: WorkerProcess) -> None:
         process.kill()

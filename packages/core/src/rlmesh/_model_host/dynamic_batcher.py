@@ -330,7 +330,7 @@ class _Before:
 
 
 def _call_together(group: list[PredictRequest]) -> None:
-    fitted, is_chunked, most = group[0].key
+    fitted, is_chunked, max_length = group[0].key
     contexts = [context for ask in group for context in ask.contexts]
     count, length = len(contexts), 0
     begun = time.perf_counter()
@@ -338,7 +338,7 @@ def _call_together(group: list[PredictRequest]) -> None:
         ask.catch_up()
     batch = fitted.join([ask.slabs for ask in group], count)
     if is_chunked:
-        actions, length = fitted.forms.predict_chunk_batch(batch, contexts, most)
+        actions, length = fitted.forms.predict_chunk_batch(batch, contexts, max_length)
     else:
         actions = fitted.forms.predict_batch(batch, contexts)
     seconds = time.perf_counter() - begun

@@ -133,14 +133,14 @@ def check_objects_shape(extents: Sequence[int], count: int) -> None:
         raise BrokenRule(f"an array of shape {tuple(extents)} has {count} elements", "D-5")
 
 
-def _check_shape(extents: Sequence[int], most: int, itemsize: int) -> None:
+def _check_shape(extents: Sequence[int], max_count: int, itemsize: int) -> None:
     """Check that a shape is within the limits; an extent of 0 does not excuse the others."""
     count = math.prod(max(n, 1) for n in extents)
-    if len(extents) > MAX_DIMENSIONS or count > most:
+    if len(extents) > MAX_DIMENSIONS or count > max_count:
         message = f"{len(extents)} dimensions, {tuple(extents[:8])}"
         raise BrokenRule(
-            f"a shape of {message}, is over the limit of {MAX_DIMENSIONS} dimensions and {most} "
-            f"elements",
+            f"a shape of {message}, is over the limit of {MAX_DIMENSIONS} dimensions and "
+            f"{max_count} elements",
             "M-6" if count * itemsize >= 2**63 else "M-1",
         )
 
