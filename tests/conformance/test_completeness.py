@@ -25,7 +25,7 @@ from rlmesh._recording.columns import Columns
 from rlmesh._recording.minari import space_json
 from rlmesh._wire.spaces import _Reader, space_from_wire, space_to_wire
 from rlmesh.adapters import Feature
-from rlmesh.adapters._places import LeafSlot
+from rlmesh.adapters._slots import LeafSlot
 from rlmesh.backends import NATIVE
 from rlmesh.spaces._base import NumericSpace
 from rlmesh.spaces._stacking import stack, unstack

@@ -2,7 +2,8 @@
 
 A new field of the schema fails `test_every_field_has_its_place` until its dataclass has it, then
 `test_every_field_is_away_from_its_default` until it is in `FULL`, and then the tests that send
-these objects and show them.
+these objects and show them. The contract in `FULL` is that of an environment (`full_contract.py`),
+so that a field which `describe_env` does not fill fails too.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from rlmesh._wire.results import (
 from rlmesh.backends import NATIVE
 from rlmesh.dtypes import dtype
 from rlmesh.results._journal_header import ForcedResume, JournalHeader, RunNotice
+from tests.conformance.full_contract import CONTRACT, DICT, FEATURE
 from tests.conformance.inspected import inspected
 
 ENCODER = DynamicEncoder(NATIVE)
@@ -90,21 +92,6 @@ def test_every_field_has_its_place(
 
 # One object of each dataclass, with every field away from its default.
 
-FEATURE = a.Feature(
-    "proprio/eef",
-    a.FeatureKind.STATE,
-    a.ImageLayout.CHW,
-    a.ColorSpace.BGR,
-    a.RotationFormat.AXIS_ANGLE,
-    a.Reference.DELTA,
-    unit="m",
-    frame="base",
-    range=(-2.0, 2.0),
-    element_names=("x", "y"),
-)
-BOX = spaces.Box(-1, 1, (3,), "float32")
-DICT = spaces.Dict({"arm": BOX})
-LEAF = a.TaggedLeaf(("arm",), FEATURE, offset=1, length=2)
 INPUT = a.ModelInput(
     "state",
     FEATURE,
@@ -114,23 +101,6 @@ INPUT = a.ModelInput(
     optional=True,
     entrypoint="module:function",
     history=4,
-)
-CONTRACT = specs.EnvContract(
-    id="Arm-v1",
-    observation_space=DICT,
-    action_space=DICT,
-    num_envs=2,
-    vector=True,
-    autoreset_mode=specs.AutoresetMode.SAME_STEP,
-    render_mode="rgb_array",
-    render_modes=("human", "rgb_array"),
-    render_fps=20.0,
-    metadata={"author": "us"},
-    tags=a.EnvTags((LEAF,), (LEAF,), ("robot:panda",)),
-    registration=specs.Registration(100, 9.5, True, {"size": 3}),
-    exposed=("instruction",),
-    reward_range=(-1.0, 3.0),
-    spec_version="1.0.7",
 )
 SPEC = a.ModelSpec(
     id="policy",
@@ -321,7 +291,7 @@ def test_every_field_crosses_the_wire(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(specs.EnvContract)])
-def test_every_field_of_a_contract_isinspected(name: str) -> None:
+def test_every_field_of_a_contract_is_inspected(name: str) -> None:
     default = specs.EnvContract("", spaces.Discrete(1), spaces.Discrete(1))
     changed = replace(CONTRACT, **{name: getattr(default, name)})
     shown = [
@@ -332,7 +302,7 @@ def test_every_field_of_a_contract_isinspected(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(a.ModelSpec)])
-def test_every_field_of_a_model_isinspected(name: str) -> None:
+def test_every_field_of_a_model_is_inspected(name: str) -> None:
     changed = replace(SPEC, **{name: getattr(a.ModelSpec(), name)})
     shown = [
         inspected(ModelDescription("", OPENED.server, s, OPENED.terms)) for s in (SPEC, changed)

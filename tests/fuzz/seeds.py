@@ -8,14 +8,17 @@ from typing import Any
 
 from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.session.v1 import handshake_pb2
-from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
+from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._codec import SpaceCodec
 from rlmesh._env_host.describe_env import describe_env
+from rlmesh._wire.contract import contract_to_wire
+from rlmesh._wire.dynamic import DynamicEncoder
 from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.backends import NATIVE
 from rlmesh.specs import SessionTerms
 from tests.conformance import vectors
+from tests.conformance.full_contract import CONTRACT
 from tests.fuzz import corpus, model_seeds
 from tests.fuzz.connections import LOSE, SWAP
 from tests.fuzz.environments import PEER, SPACE, LaneEnv, NotingEnv
@@ -90,32 +93,8 @@ def _full_contract() -> env_pb2.DescribeResponse:
     message.server.spec_version = PEER.spec_version
     message.server.capabilities.extend([1, 3, 99])  # type: ignore[list-item]
     message.terms.grace_period_ms = 30_000
-    contract = message.contract
-    contract.id, contract.num_envs, contract.vector = "a", 2, True
-    contract.spec_version = PEER.spec_version
-    contract.autoreset_mode = 2  # type: ignore[assignment]
-    contract.observation_space.CopyFrom(_bounded())
-    contract.action_space.CopyFrom(_bounded())
-    contract.render.mode, contract.render.fps = "ansi", 30.0
-    contract.render.modes.append("ansi")
-    contract.metadata.entries.add(name="k").value.tuple_value.elements.add(float_value=0.5)
-    contract.registration.max_episode_steps = 500
-    contract.registration.kwargs.entries.add(name="k").value.bool_value = True
-    contract.exposed.append("get_task")
-    contract.reward_range.low = -1.0
-    leaf = contract.tags.observation.add()
-    leaf.path.add(name="eye")
-    leaf.path.add(index=1)
-    leaf.feature.role = "image/primary"
-    leaf.feature.range.high = 1.0
-    leaf.offset, leaf.length = 0, 1
+    contract_to_wire(CONTRACT, message.contract, DynamicEncoder(NATIVE))
     return message
-
-
-def _bounded() -> space_pb2.Space:
-    box = space_pb2.Box(dtype=6, shape=[2])  # type: ignore[arg-type]
-    box.low.uniform, box.high.uniform = b"\0", b"\xff"
-    return space_pb2.Space(box=box)
 
 
 def _sessions() -> Named:

@@ -277,7 +277,7 @@ def test_recordings_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
         new = ["--journal", str(tmp_path / "new.journal")]
         for arguments in ([], new, [*new, "--resume"]):
             done = finished([*COMMAND, "eval", *run, *arguments])
-            words = f"--record: {folder} has films of an earlier run, such as episode_0_seed_0.mp4"
+            words = f"--record: {folder} has videos of an earlier run, such as episode_0_seed_0.mp4"
             assert done.returncode == 2 and words in done.stderr and "--resume" in done.stderr
         with journal.open("r+b") as file:  # As if it had been killed before the end of a line.
             file.truncate(size(str(journal)) - 3)

@@ -16,7 +16,8 @@ from typing import Any
 from rlmesh_proto.env.v1 import env_pb2
 
 from rlmesh._codec import SpaceCodec
-from rlmesh._wire.env_codec import EnvWireCodec, parse_message
+from rlmesh._wire.env_codec import EnvWireCodec
+from rlmesh._wire.parsing import parse_message
 from rlmesh.errors import RLMeshError
 from rlmesh_numpy._backend import BACKEND as NUMPY
 from rlmesh_numpy._spaces import spaces_to_gymnasium

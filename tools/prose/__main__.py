@@ -1,17 +1,18 @@
-"""`python -m tools.prose`: measure the prose; 1 if a limit is exceeded or a verb is missing."""
+"""`python -m tools.prose`: measure the prose; 1 if a limit is exceeded or a docstring bad."""
 
 from __future__ import annotations
 
 import argparse
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .habits import HABITS, Habit, Hit, count_words, hits
+from .references import definitions, stale_references
 from .text import passages
-from .verbs import faults
+from .verbs import verb_faults
 
 __all__ = ["main"]
 
@@ -39,7 +40,7 @@ class _File:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the tool; return 1 if a rate is over its limit or a docstring has no verb."""
+    """Run the tool; return 1 if a rate is over its limit or a docstring has a fault."""
     parser = argparse.ArgumentParser(prog="python -m tools.prose", description=__doc__)
     parser.add_argument("paths", nargs="*", type=Path, help="files or folders (default: all)")
     parser.add_argument("--files", action="store_true", help="list every hit with its line")
@@ -56,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for title, paths in groups.items()
         if paths
     ]
-    sources = (path for path in groups["docstrings and comments"] if _is_source(path))
-    return 0 if all([*results, _check_verbs(root, sources)]) else 1
+    sources = [path for path in groups["docstrings and comments"] if _is_source(path)]
+    return 0 if all([*results, _check_docstrings(root, sources)]) else 1
 
 
 def _chosen(root: Path, wanted: Sequence[Path]) -> list[Path]:
@@ -76,6 +77,10 @@ def _chosen(root: Path, wanted: Sequence[Path]) -> list[Path]:
 
 def _is_source(path: Path) -> bool:
     return path.parts[0] == "packages" and "src" in path.parts
+
+
+def _is_thin(path: Path) -> bool:
+    return path.parts[1] == "thin"
 
 
 def _measured(root: Path, path: Path) -> _File:
@@ -114,11 +119,20 @@ def _print_hits(file: _File, found: Sequence[Hit], *, every: bool) -> None:
         )
 
 
-def _check_verbs(root: Path, paths: Iterable[Path]) -> bool:
-    """Print docstrings of functions that begin without a verb; return whether there are none."""
-    found = [(path, *fault) for path in paths for fault in faults(root / path)]
-    for path, line, docstring in found:
-        print(f"{path}:{line}: a function's docstring begins with a verb, got: {docstring}")
+def _check_docstrings(root: Path, paths: Sequence[Path]) -> bool:
+    """Print the faults of docstrings in verbs and references; return whether there are none."""
+    sources = [path for path in _chosen(root, ()) if _is_source(path)]
+    found: list[tuple[Path, int, str]] = []
+    for path in paths:
+        found.extend((path, *fault) for fault in verb_faults(root / path))
+    # The thin host shares no code with the other packages.
+    for is_thin in (False, True):
+        defined = definitions([root / path for path in sources if _is_thin(path) is is_thin])
+        for path in paths:
+            if _is_thin(path) is is_thin:
+                found.extend((path, *fault) for fault in stale_references(root / path, defined))
+    for path, line, fault in found:
+        print(f"{path}:{line}: {fault}")
     return not found
 
 

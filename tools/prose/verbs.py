@@ -1,4 +1,4 @@
-"""Checks that the docstring of a function begins with a verb in the imperative."""
+"""Checks that a function's docstring begins with a verb, in the imperative and a fitting one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["VERBS", "faults"]
+__all__ = ["VERBS", "verb_faults"]
 
 # ruff's D401 finds verbs that are not in the imperative ("Returns"), but accepts noun phrases ("The
 # bytes of ..."), so that a list of the allowed verbs is needed. Add a verb when you need it.
@@ -36,8 +36,8 @@ VERBS = frozenset(_VERBS.split())
 _PROPERTIES = frozenset({"property", "cached_property", "setter", "deleter"})
 
 
-def faults(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield line number and first line of each function's docstring without a verb.
+def verb_faults(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line number and fault of each function's docstring with a missing or a wrong verb.
 
     Properties are exempt, because their docstring is a noun phrase, and so are commands, because a
     decorator `@app.callback()` shows it as the title of the program.
@@ -48,9 +48,38 @@ def faults(path: Path) -> Iterator[tuple[int, str]]:
         docstring = ast.get_docstring(node)
         if not docstring or any(map(_is_exempt, node.decorator_list)):
             continue
-        first = docstring.split(maxsplit=1)[0].rstrip(",.:;")
-        if first not in VERBS:
-            yield node.body[0].lineno, docstring.splitlines()[0]
+        first = docstring.splitlines()[0]
+        fault = _fault_of_verb(node, first)
+        if fault:
+            yield node.body[0].lineno, f"{fault}, got: {first}"
+
+
+def _fault_of_verb(node: ast.FunctionDef | ast.AsyncFunctionDef, first: str) -> str:
+    """Return what is wrong with the verb of a docstring's first line; empty if it fits."""
+    verb = first.split(maxsplit=1)[0].rstrip(",.:;")
+    if verb not in VERBS:
+        return "a function's docstring begins with a verb"
+    returned = ast.unparse(node.returns) if node.returns is not None else ""
+    is_none = returned in ("None", "NoReturn")
+    if verb == "Return" and is_none and not first.startswith("Return None"):
+        return "the function returns nothing"
+    if verb == "Return" and _yields(node):
+        return "the function yields"
+    if verb == "Yield" and not _yields(node) and "Iter" not in returned:
+        return "the function yields nothing"
+    return ""
+
+
+def _yields(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return whether a function is a generator; functions inside of it do not count."""
+    inner: list[ast.AST] = [*node.body]
+    while inner:
+        one = inner.pop()
+        if isinstance(one, (ast.Yield, ast.YieldFrom)):
+            return True
+        if not isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            inner.extend(ast.iter_child_nodes(one))
+    return False
 
 
 def _is_exempt(decorator: ast.expr) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Iterable
@@ -10,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..pythons import REPOSITORY
+from ..written_part import WrittenPart
 
 __all__ = ["Rule", "index_table", "main", "rules_of"]
 
-DOCUMENT = Path("spec/CONTRACT.md")
-BEGIN, END = "<!-- roles: written by tools/roles -->\n", "<!-- end of roles -->\n"
+PART = WrittenPart("roles", "the index of roles", Path("spec/CONTRACT.md"))
 ROLES = {"E": "environment's server", "M": "model's server", "C": "client"}
 
 _RULE = re.compile(r"^- \*\*([A-Z])-(\d+)\*\* (?:\[(-|[EeMmCc]+)\] )?", re.MULTILINE)
@@ -36,28 +35,7 @@ class Rule(NamedTuple):
 
 def main(arguments: list[str] | None = None, root: Path = REPOSITORY) -> int:
     """Write or check the index; the exit status is 1 if it is not current or cannot be made."""
-    parser = argparse.ArgumentParser(prog="tools.roles")
-    parser.add_argument("--check", action="store_true", help="fail if the index is not current")
-    given = parser.parse_args(arguments)
-    document = root / DOCUMENT
-    text = document.read_text("utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, found, tail = rest.partition(END)
-    if not found:
-        print(f"{DOCUMENT} has no lines {BEGIN.strip()!r} and {END.strip()!r}", file=sys.stderr)
-        return 1
-    try:
-        current = f"{head}{BEGIN}\n{index_table(rules_of(text))}\n{END}{tail}"
-    except ValueError as error:
-        print(f"{DOCUMENT}: {error}", file=sys.stderr)
-        return 1
-    if current == text:
-        return 0
-    if given.check:
-        print(f"the index of roles in {DOCUMENT} is not current; run: python3 -m tools.roles")
-        return 1
-    document.write_text(current, "utf-8")
-    return 0
+    return PART.run(arguments, root, lambda text: index_table(rules_of(text)))
 
 
 def rules_of(text: str) -> list[Rule]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import importlib
 import re
@@ -10,35 +9,18 @@ import sys
 from pathlib import Path
 
 from ..pythons import REPOSITORY
+from ..written_part import WrittenPart
 
 __all__ = ["layers_of", "main", "rooms_table"]
 
 SOURCE = Path("packages/core/src/rlmesh")
-DOCUMENT = Path("CONTRIBUTING.md")
-BEGIN, END = "<!-- rooms: written by tools/rooms -->\n", "<!-- end of rooms -->\n"
+PART = WrittenPart("rooms", "the map of rooms", Path("CONTRIBUTING.md"))
 CONTRACT = "rooms of rlmesh"
 
 
 def main(arguments: list[str] | None = None, root: Path = REPOSITORY) -> int:
     """Write or check the map; the exit status is 1 if it is not current."""
-    parser = argparse.ArgumentParser(prog="tools.rooms")
-    parser.add_argument("--check", action="store_true", help="fail if the map is not current")
-    given = parser.parse_args(arguments)
-    document = root / DOCUMENT
-    text = document.read_text("utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, found, tail = rest.partition(END)
-    if not found:
-        print(f"{DOCUMENT} has no lines {BEGIN.strip()!r} and {END.strip()!r}", file=sys.stderr)
-        return 1
-    current = f"{head}{BEGIN}\n{rooms_table(root)}\n{END}{tail}"
-    if current == text:
-        return 0
-    if given.check:
-        print(f"the map of rooms in {DOCUMENT} is not current; run: python3 -m tools.rooms")
-        return 1
-    document.write_text(current, "utf-8")
-    return 0
+    return PART.run(arguments, root, lambda text: rooms_table(root))
 
 
 def layers_of(root: Path) -> list[list[str]]:

@@ -9,8 +9,9 @@ import pytest
 
 from tools.prose.__main__ import main
 from tools.prose.habits import HABITS, count_words, hits
+from tools.prose.references import definitions, stale_references
 from tools.prose.text import Passage, passages
-from tools.prose.verbs import VERBS, faults
+from tools.prose.verbs import VERBS, verb_faults
 
 WHO, SAY, WHERE = HABITS
 
@@ -106,7 +107,38 @@ def test_verbs(tmp_path: Path) -> None:
         "    def f(self):\n        pass\n\n"
         "@app.callback()\ndef g():\n    '''A program.'''\n"
     )
-    assert [line for line, _ in faults(path)] == [2, 15]
+    assert [line for line, _ in verb_faults(path)] == [2, 15]
+
+
+@pytest.mark.parametrize(
+    ("function", "fault"),
+    [
+        ("def f() -> None:\n    '''Return the size.'''", "the function returns nothing"),
+        ("def f() -> None:\n    '''Return None, as the others do.'''", ""),
+        ("def f():\n    '''Return the sizes.'''\n    yield 1", "the function yields"),
+        ("def f():\n    '''Return one.'''\n    def g():\n        yield 1\n    return g()", ""),
+        ("def f() -> int:\n    '''Yield the size.'''\n    return 1", "the function yields nothing"),
+        ("def f() -> Iterator[int]:\n    '''Yield the sizes.'''\n    return iter([])", ""),
+    ],
+)
+def test_a_verb_fits_its_function(tmp_path: Path, function: str, fault: str) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(function + "\n")
+    found = [text.partition(", got")[0] for _, text in verb_faults(path)]
+    assert found == ([fault] if fault else [])
+
+
+def test_references_to_names_that_do_not_exist(tmp_path: Path) -> None:
+    path = tmp_path / "queue.py"
+    path.write_text(
+        "LIMIT = 3\n'''Maximum size; see `Queue.add` and `Queue`.'''\n\n"
+        "class Queue:\n    '''A queue; see `asyncio.Queue`, and\n    see `Deque`.'''\n\n"
+        "    def add(self):\n        '''Add; see `queue`, or see `rlmesh.gone`.'''\n"
+    )
+    assert [*stale_references(path, definitions([path]))] == [
+        (6, "there is no such name to see: Deque"),
+        (9, "there is no such name to see: rlmesh.gone"),
+    ]
 
 
 def test_verbs_are_capitalised_words() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools.pythons import REPOSITORY
-from tools.roles.__main__ import DOCUMENT, index_table, main, rules_of
+from tools.roles.__main__ import PART, index_table, main, rules_of
 
 
 def test_the_index_is_current_and_every_rule_names_its_roles() -> None:
@@ -15,8 +15,8 @@ def test_the_index_is_current_and_every_rule_names_its_roles() -> None:
 
 
 def test_an_index_that_is_not_current_is_refused_and_written(tmp_path: Path) -> None:
-    text = (REPOSITORY / DOCUMENT).read_text("utf-8")
-    copy = tmp_path / DOCUMENT
+    text = (REPOSITORY / PART.document).read_text("utf-8")
+    copy = tmp_path / PART.document
     copy.parent.mkdir()
     copy.write_text(text.replace("| H | 1", "| H | 2"), "utf-8")
     assert main(["--check"], tmp_path) == 1

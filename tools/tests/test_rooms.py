@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tools.pythons import REPOSITORY
-from tools.rooms.__main__ import DOCUMENT, SOURCE, layers_of, main, rooms_table
+from tools.rooms.__main__ import PART, SOURCE, layers_of, main, rooms_table
 
 PACKAGES = ("core", "numpy", "torch", "jax")
 
@@ -91,9 +91,9 @@ def test_the_map_is_current() -> None:
 def test_a_map_that_is_not_current_is_refused_and_written(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "pyproject.toml", tmp_path / "pyproject.toml")
     shutil.copytree(REPOSITORY / SOURCE, tmp_path / SOURCE)
-    text = (REPOSITORY / DOCUMENT).read_text("utf-8")
-    (tmp_path / DOCUMENT).write_text(text.replace("| `_codec` |", "| `_coder` |"), "utf-8")
+    text = (REPOSITORY / PART.document).read_text("utf-8")
+    (tmp_path / PART.document).write_text(text.replace("| `_codec` |", "| `_coder` |"), "utf-8")
     assert main(["--check"], tmp_path) == 1
     assert main([], tmp_path) == 0
-    assert (tmp_path / DOCUMENT).read_text("utf-8") == text
+    assert (tmp_path / PART.document).read_text("utf-8") == text
     assert rooms_table(tmp_path) in text

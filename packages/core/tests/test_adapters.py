@@ -339,7 +339,7 @@ def test_chunks() -> None:
     arm, grip = np.arange(12, dtype="f4").reshape(2, 3, 2), np.arange(6).reshape(2, 3)
     actions, length = adapter.act_chunk({"a": arm[0], "g": grip[0]})
     assert length == 3 and np.array_equal(actions["arm"], arm[0])
-    actions, length = adapter.act_chunk({"a": arm, "g": grip}, batch=2, most=2)
+    actions, length = adapter.act_chunk({"a": arm, "g": grip}, batch=2, max_length=2)
     assert length == 2 and actions["grip"].tolist() == [0, 1, 3, 4]
     assert np.array_equal(actions["arm"], arm[:, :2].reshape(4, 2))
     with pytest.raises(InvalidValueError, match=r"outputs\['g'\]: expected shape \(3\)"):
@@ -353,7 +353,7 @@ def test_chunks() -> None:
 def test_chunks_of_a_model_that_adapts_itself() -> None:
     space = spaces.Tuple([numbers(2), spaces.Text(3)])
     adapter = resolve(acting(space), ModelSpec(adaptation=DELEGATED), backend=NATIVE)
-    assert adapter.act_chunk(([1, 2, 3], "abc"), most=2) == (([1, 2], "ab"), 2)
+    assert adapter.act_chunk(([1, 2, 3], "abc"), max_length=2) == (([1, 2], "ab"), 2)
     lanes = ([[1, 2], [3, 4]], [("a", "b"), ("c", "d")])
     assert adapter.act_chunk(lanes, batch=2) == (((1, 2, 3, 4), ("a", "b", "c", "d")), 2)
 

@@ -94,7 +94,7 @@ def test_a_batch_waits_for_what_comes_soon(
 def test_single_predictions_wait_for_nothing() -> None:
     gathering = BatchWindow(False, None)
     gathering.passed(1.0)
-    assert gathering.most == 1
+    assert gathering.max_size == 1
     assert gathering.patience(1, time.perf_counter(), [state(0.0)]) == 0
 
 

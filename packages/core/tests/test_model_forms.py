@@ -103,7 +103,7 @@ def test_forms_are_derived_from_more_general_ones_alone(
 @pytest.mark.parametrize("form", [CHUNK, CHUNK_BATCH])
 def test_a_chunk_is_cut(form: PredictForm) -> None:
     forms = having(form)
-    actions, length = forms.predict_chunk(OBSERVATIONS[1], forms.episode("0"), most=2)
+    actions, length = forms.predict_chunk(OBSERVATIONS[1], forms.episode("0"), max_length=2)
     assert (list(actions), length) == ([3, 4], 2)
 
 
@@ -118,7 +118,7 @@ def test_a_chunk_may_be_a_tensor(form: PredictForm) -> None:
 
     contract = replace(CONTRACT, action_space=rlmesh.spaces.Box(-9.0, 9.0, (2,)))
     forms = ModelForms(Model(), names=[METHODS[form]]).fitted(contract, NATIVE)
-    actions, length = forms.predict_chunk(OBSERVATIONS[0], forms.episode("0"), most=2)
+    actions, length = forms.predict_chunk(OBSERVATIONS[0], forms.episode("0"), max_length=2)
     got = [action.tolist() for action in forms.actions.unstack(actions, length)]
     assert got == [[1.0, 2.0], [3.0, 4.0]]
 

@@ -259,7 +259,7 @@ def test_films_that_a_grid_does_not_show_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("grid", "video"):
-        monkeypatch.setattr(f"rlmesh._recording.{module}.MAX_FILMS", 2)
+        monkeypatch.setattr(f"rlmesh._recording.{module}.MAX_VIDEOS", 2)
     play(wrap(Painter(), VideoRecorder(tmp_path / "run.mp4")), (1, 2, 3))
     assert names(tmp_path / "run.mp4.episodes") == ["episode_2_seed_3.mp4"]
 

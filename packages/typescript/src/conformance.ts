@@ -6,7 +6,7 @@ import { step } from "./errors.js";
 import type { Box, Key, Space, Text } from "./spaces.js";
 import type { GraphValue, OneOfValue, Tensor, Value } from "./values.js";
 
-/** A place where a value does not conform to its space. */
+/** A position at which a value does not conform to its space. */
 export interface Nonconformity {
   readonly path: string;
   readonly expected: string;

@@ -81,7 +81,7 @@ export class TuplePlan implements Plan {
   }
 }
 
-/** `n` values: one for all where they have no parts, for millions of those come in no bytes. */
+/** `n` values; the same one if they have no parts, because no bytes pay for millions of them. */
 function repeated(n: number, parts: number, make: (at: number) => Value): Value[] {
   return parts === 0
     ? new Array<Value>(n).fill(make(0))

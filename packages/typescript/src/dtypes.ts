@@ -103,7 +103,7 @@ export function elementTypeOf(number: DType, path: string): ElementType {
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
-/** A copy of whole elements, each turned around where the machine's order is not the wire's. */
+/** A copy of whole elements, each reversed if the machine's byte order is not the wire's. */
 function copied(bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
   const copy = new Uint8Array(bytes);
   if (!LITTLE_ENDIAN) {
@@ -133,7 +133,7 @@ export function numberOf(type: ElementType, element: number | bigint): number | 
   return type.name === "bfloat16" ? bfloat16ToNumber(Number(element)) : element;
 }
 
-/** The first byte of bools that is neither 0 nor 1; undefined where there is none. */
+/** The first byte of bools that is neither 0 nor 1; undefined if there is none. */
 export function badBool(type: ElementType, elements: Elements): number | undefined {
   return type.name === "bool" ? (elements as Uint8Array).find((byte) => byte > 1) : undefined;
 }

@@ -4,7 +4,7 @@ import type { DTypeName, Elements } from "./dtypes.js";
 import { float64FromBits, float64ToBits } from "./floats.js";
 
 /**
- * A self-describing value. Nothing is folded into JavaScript's own types where that would lose
+ * A self-describing value. Nothing is converted to JavaScript's own types if that would lose
  * something: a float keeps its bits, a map the order and the kinds of its keys.
  */
 export type Dynamic =

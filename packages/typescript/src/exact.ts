@@ -12,7 +12,7 @@ import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { file_rlmesh_proto_spaces_v1_dtype as dtypes } from "@rlmesh/proto/spaces/v1/dtype_pb";
 import { DynamicValueSchema as Generated } from "@rlmesh/proto/spaces/v1/value_pb";
 
-/** The schema of DynamicValue whose `floatValue` is a BigInt where the type says number. */
+/** The schema of DynamicValue whose `floatValue` is a BigInt although its type is number. */
 export const DynamicValueSchema = exact();
 
 function exact(): typeof Generated {

@@ -9,7 +9,7 @@ import { describe, type GraphValue, isObject, type Value } from "./values.js";
 const FEATURES = 1;
 const LINKS = 2;
 
-/** What the first three slabs say of one graph. */
+/** The sizes of one graph, which the first three slabs have. */
 interface Counts {
   readonly flags: number;
   readonly nodes: number;
@@ -23,7 +23,7 @@ export class GraphPlan implements Plan {
   readonly parts = 1;
   readonly free = 0;
 
-  /** @param edges The plan of the edge space; null where the space has none. */
+  /** @param edges The plan of the edge space; null if the space has none. */
   constructor(
     private readonly nodes: Plan,
     private readonly edges: Plan | null,
@@ -94,7 +94,7 @@ export class GraphPlan implements Plan {
     }));
   }
 
-  /** The links of each graph, none where it has no links. */
+  /** The links of each graph, none if it has no links. */
   private takeLinks(slabs: SlabReader, counts: readonly Counts[]): Link[][] {
     const linked = counts.map((graph) => (graph.flags & LINKS ? graph.edges : 0));
     const ends = int32sOf(slabs.take(8 * sum(linked), `${this.path}.edge_links`));

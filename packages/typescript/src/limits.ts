@@ -34,7 +34,7 @@ const EXTENT = 2n ** 63n - 1n;
  * A shape as numbers, once M-6 and the limit on dimensions hold.
  *
  * An extent above 2^53 - 1, which is possible only beside an extent of 0, is refused too: a number
- * of JavaScript cannot tell it from its neighbours.
+ * of JavaScript cannot distinguish it from its neighbours.
  */
 export function checkedShape(
   shape: readonly bigint[],

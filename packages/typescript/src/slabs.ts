@@ -9,7 +9,7 @@ import type { Value } from "./values.js";
 export interface Plan {
   /** Places of an empty stack: this one, and those inside of a Dict or Tuple (M-8). */
   readonly parts: number;
-  /** How many of them have no byte, whatever the value. */
+  /** Number of them that have no byte in any value. */
   readonly free: number;
   /** Append the slabs of the values; each value is checked as a receiver would (F-3). */
   encode(values: readonly Value[], slabs: Uint8Array[]): void;
@@ -95,8 +95,8 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * The sum of lengths or counts. Of a few million uint32 it may exceed 2^53, where it is not exact
- * but far above every limit and every size that a slab can have.
+ * The sum of lengths or counts. For a few million uint32 it may exceed 2^53, above which it is not
+ * exact, but far above every limit and every size that a slab can have.
  */
 export function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);

@@ -114,7 +114,7 @@ function readKey(entry: proto.DictEntry, path: string): spaces.Key {
   return key.value;
 }
 
-/** The leaf of a kind, or null where the kind is no leaf's. */
+/** The leaf of a kind, or null if the kind is not that of a leaf. */
 function readLeaf(kind: proto.Space["kind"], path: string): spaces.Space | null {
   switch (kind.case) {
     case "box":

@@ -77,7 +77,7 @@ export interface Tuple {
 export interface Sequence {
   readonly family: "sequence";
   readonly space: Space;
-  /** Shown stacked along a first axis where a language does; it changes no byte. */
+  /** Whether languages that can stack values show them along a first axis; it changes no byte. */
   readonly stacked: boolean;
 }
 

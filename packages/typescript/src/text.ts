@@ -4,7 +4,7 @@
 const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const ENCODER = new TextEncoder();
 
-/** The text of UTF-8, or undefined where the bytes are not valid. */
+/** The text of UTF-8, or undefined if the bytes are not valid. */
 export function textOf(bytes: Uint8Array): string | undefined {
   try {
     return DECODER.decode(bytes);
@@ -16,7 +16,7 @@ export function textOf(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The UTF-8 of a text, or undefined where it has a lone surrogate. */
+/** The UTF-8 of a text, or undefined if it has a lone surrogate. */
 export function utf8Of(text: string): Uint8Array | undefined {
   return text.isWellFormed() ? ENCODER.encode(text) : undefined;
 }

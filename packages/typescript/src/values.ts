@@ -45,7 +45,7 @@ export function sameShape(one: readonly number[], other: readonly number[]): boo
   return one.length === other.length && one.every((extent, at) => extent === other[at]);
 }
 
-/** Whether a value is an object; the types say so of more than a caller in JavaScript may give. */
+/** Whether a value is an object, because a caller in JavaScript may pass values of other types. */
 export function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }

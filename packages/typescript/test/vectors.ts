@@ -31,7 +31,7 @@ export interface DynamicCase {
   value: Tagged;
 }
 
-/** What is said of every invalid case. */
+/** The facts of every invalid case. */
 export interface Broken {
   contract: string;
   code: string;

@@ -64,11 +64,11 @@ class ReusableBuffer(Generic[_Memory]):
     def __init__(self) -> None:
         self._kept: list[_Memory] = []
 
-    def unused(self, least: int, most: int) -> _Memory | None:
-        """Return kept memory of `least` to `most` bytes that nothing refers to, or None."""
+    def unused(self, min_size: int, max_size: int) -> _Memory | None:
+        """Return kept memory of `min_size` to `max_size` bytes that nothing refers to, or None."""
         kept = self._kept
         for index in range(len(kept)) if _COUNTS else ():
-            if _references(kept, index) == _OURS and least <= len(kept[index]) <= most:
+            if _references(kept, index) == _OURS and min_size <= len(kept[index]) <= max_size:
                 return kept[index]
         return None
 

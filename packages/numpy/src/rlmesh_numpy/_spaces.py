@@ -214,7 +214,7 @@ def _to_box(space: native.Box, views: bool) -> gs.Space[Any]:
 def _to_large_box(space: native.Box) -> gs.Space[Any]:
     """Make a box whose uniform bounds are read-only views of one element.
 
-    A contract of a kilobyte may tell bounds of gigabytes, and Gymnasium would make arrays of them.
+    A contract of a kilobyte may have bounds of gigabytes, and Gymnasium would make arrays of them.
     """
     dtype, shape = numpy_dtype(space.dtype), space.shape
     ends = (space.low_bounds, space.high_bounds)

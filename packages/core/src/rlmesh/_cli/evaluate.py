@@ -247,16 +247,16 @@ def _check(report: Path | None, record: Path | None, journal: Path | None, resum
     if record is not None and record.exists() and not record.is_dir():
         raise UsageProblem(f"--record: {record} is a file; expected a folder")
     if record is not None and not (resume and journal is not None and journal.exists()):
-        _check_films(record)
+        _check_videos(record)
 
 
-def _check_films(folder: Path) -> None:
-    from rlmesh._recording.video import film_of_before
+def _check_videos(folder: Path) -> None:
+    from rlmesh._recording.video import video_of_before
 
-    film = film_of_before(folder)
-    if film is not None:
+    video = video_of_before(folder)
+    if video is not None:
         raise UsageProblem(
-            f"--record: {folder} has films of an earlier run, such as {os.path.basename(film)}; "
+            f"--record: {folder} has videos of an earlier run, such as {os.path.basename(video)}; "
             f"name another folder, or move them; --resume adds to them if the --journal of their "
             f"run is there"
         )

@@ -37,6 +37,27 @@ __all__ = ["description_facts", "description_tree", "inspect"]
 
 _UNSAID: tuple[Any, ...] = (None, [], "", "unspecified")
 
+_IN_WORDS = frozenset(
+    (
+        "id",
+        "observation_space",
+        "action_space",
+        "num_envs",
+        "vector",
+        "autoreset_mode",
+        "render_mode",
+        "render_modes",
+        "render_fps",
+        "metadata",
+        "tags",
+        "registration",
+        "exposed",
+        "reward_range",
+        "spec_version",
+    )
+)
+"""Fields of a contract that the tree has words of its own for; others have their name and value."""
+
 
 def inspect(
     address: Address,
@@ -184,6 +205,8 @@ def _contract_words(contract: EnvContract) -> list[tuple[str, str]]:
         words.append(("labels", ", ".join(contract.tags.labels)))
     if contract.spec_version:
         words.append(("spec", contract.spec_version))
+    others = {name: fact for name, fact in _facts(contract).items() if name not in _IN_WORDS}
+    words.extend((name, str(fact)) for name, fact in others.items())
     return words
 
 

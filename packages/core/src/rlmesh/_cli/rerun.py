@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,14 +149,13 @@ def _kwargs(given: str | None, command: Mapping[str, Any], run: RunResult, *, is
 def _settings(run: RunResult) -> dict[str, Any]:
     """Return the arguments of the run that its result has."""
     settings = run.settings
-    names = {field.name for field in fields(settings)} & {
-        *("execution_horizon", "max_batch_size", "max_episode_steps", "max_episode_seconds"),
-        "run_id",
-    }
-    rule = success_arguments(settings.success or "last", settings.success_key or None)
     return {
-        **{name: getattr(settings, name) for name in names},
-        **rule,
+        "execution_horizon": settings.execution_horizon,
+        "max_batch_size": settings.max_batch_size,
+        "max_episode_steps": settings.max_episode_steps,
+        "max_episode_seconds": settings.max_episode_seconds,
+        "run_id": settings.run_id,
+        **success_arguments(settings.success or "last", settings.success_key or None),
         "instruction": run.instruction,
     }
 

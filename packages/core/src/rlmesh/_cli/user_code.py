@@ -31,7 +31,10 @@ def users_traceback(error: BaseException) -> str:
 
 
 def _text(error: BaseException, trace: TracebackType | None) -> str:
-    while trace is not None and _stands_between(trace):
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] not in _BETWEEN:
+            break
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace)) if trace else ""
 
@@ -45,8 +48,3 @@ def _named(trace: TracebackType | None) -> TracebackType | None:
         if module.startswith("rlmesh._cli.") and code.co_name in _CALLERS:
             below = trace
     return below
-
-
-def _stands_between(trace: TracebackType) -> bool:
-    module = str(trace.tb_frame.f_globals.get("__name__", ""))
-    return module.partition(".")[0] in _BETWEEN

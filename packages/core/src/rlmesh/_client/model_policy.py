@@ -41,7 +41,7 @@ class RemotePolicy:
         max_batch_size: int | None = None,
     ) -> None:
         self._stub = stub
-        self._most = execution_horizon or 0
+        self._max_actions = execution_horizon or 0
         self._declared = spec.chunk_length
         self._form = form_of(
             own_forms(spec), frozenset(spec.predict_forms), execution_horizon, max_batch_size
@@ -80,16 +80,16 @@ class RemotePolicy:
             return [self._of_one(lane, seen) for lane, seen in zip(lanes, observations)]
         if self._form is PredictForm.BATCH:
             return [[action] for action in stub.predict_values(lanes, observations)]
-        chunks = stub.predict_value_chunks(lanes, observations, self._most)
+        chunks = stub.predict_value_chunks(lanes, observations, self._max_actions)
         for chunk in chunks:
-            check_chunk(len(chunk), self._most, self._declared)
+            check_chunk(len(chunk), self._max_actions, self._declared)
         return chunks
 
     def _of_one(self, lane: int, observation: Any) -> list[Any]:
         if self._form in (PredictForm.SINGLE, PredictForm.BATCH):
             return [self._stub.predict(lane, observation)]
-        actions, length = self._stub.predict_chunk(lane, observation, self._most)
-        check_chunk(length, self._most, self._declared)
+        actions, length = self._stub.predict_chunk(lane, observation, self._max_actions)
+        check_chunk(length, self._max_actions, self._declared)
         return self._stub.unstacked(actions, length)
 
     def watch(self, observation: Any, context: EpisodeContext) -> None:

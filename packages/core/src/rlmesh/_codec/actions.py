@@ -20,13 +20,13 @@ def encode_actions(codec: SpaceCodec, actions: Sequence[Any], lanes: int | None)
     """Return the slabs of actions.
 
     Args:
-        codec: That of one action.
-        actions: The actions; for a vector each a batch.
-        lanes: Lanes of the vector; None: it is none.
+        codec: Codec of one action.
+        actions: The actions; for a vector, each is a batch.
+        lanes: Number of lanes of the vector; None: the environment is a single one.
 
     Raises:
-        CodecError: If one does not fit the wire, at `actions[k]` (X-6).
-        InvalidValueError: If one is not of the space, likewise.
+        CodecError: If an action cannot be encoded; the path is `actions[k]` (X-6).
+        InvalidValueError: If an action does not belong to the space; the path is the same.
     """
 
     def encoded(codec: SpaceCodec, actions: Sequence[Any]) -> list[Buffer]:
@@ -44,12 +44,12 @@ def encode_actions(codec: SpaceCodec, actions: Sequence[Any], lanes: int | None)
 def decode_actions(
     codec: SpaceCodec, slabs: Sequence[Buffer], count: int, lanes: int | None
 ) -> list[Any]:
-    """Return the actions that the slabs are; see `encode_actions`.
+    """Return the actions of slabs; see `encode_actions`.
 
     Raises:
-        CodecError: If they are not those of `count` actions; at `actions[k]` if one of them is bad,
-            at `actions` if the slabs do not separate them.
-        InvalidValueError: If an action is not one of its space, at the same paths.
+        CodecError: If the slabs do not encode `count` actions; the path is `actions[k]` if one of
+            them is invalid, and `actions` if the slabs cannot be split into actions.
+        InvalidValueError: If an action does not belong to its space; the paths are the same.
     """
 
     def decoded(codec: SpaceCodec, slabs: Sequence[Buffer], count: int) -> list[Any]:
@@ -78,7 +78,7 @@ def _of_all(error: CodecError | InvalidValueError) -> CodecError:
 def _raise_first(
     codec: SpaceCodec, work: Callable[[SpaceCodec, Any], object], actions: Iterable[Any]
 ) -> None:
-    """Raise what is wrong with the first action that is bad, if one by itself is."""
+    """Raise the error of the first action that is invalid by itself; return if none is."""
     unnamed = codec.without_reports("actions")
     for k, action in enumerate(actions):
         try:

@@ -1,4 +1,4 @@
-"""What every node of a compiled plan can do, and the slabs that it reads and writes."""
+"""The nodes of a compiled plan, and the reader of the slabs of a value."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MAX_PLACE_VALUES = 2**24
 """Most values at one place: those of a batch, elements of its sequences, nodes of its graphs."""
 
 MAX_FREE_PARTS = 65_536
-"""Most parts of a value that may have no byte: an empty dict costs memory too."""
+"""Maximum number of parts of a value without bytes: an empty dict costs memory too."""
 
 MAX_FREE_PARTS_PER_BYTE = 4
-"""How many more they may be for each byte of the value."""
+"""Number of such parts that are allowed in addition for each byte of the value."""
 
 _MAX_LENGTH = 2**32 - 1
 
@@ -28,8 +28,8 @@ _MAX_LENGTH = 2**32 - 1
 class SlabReader:
     """Hands out the slabs of one value in order and checks the size of each before it is used.
 
-    Their memory may be another process's, which may write to it at any time. So what is looked at
-    twice is copied first.
+    The memory may belong to another process, which may write to it at any time. Therefore a slab
+    that is read twice is copied first.
 
     Args:
         slabs: The slabs; in a list, slabs of sizes are replaced by the bytes that were read.
@@ -53,7 +53,7 @@ class SlabReader:
             raise CodecError.of_rule("V-3", expected, actual, path=path) from None
 
     def peek(self, path: str) -> bytes:
-        """Return a copy of the next slab, which is the next one from now on."""
+        """Return a copy of the next slab, without taking it; the copy replaces the slab."""
         index = self._next
         data = self._slabs[index] = bytes(self.any_size(path))
         self._next = index
@@ -76,24 +76,24 @@ class SlabReader:
         return struct.unpack(f"<{count}I", self.own(4 * count, path))
 
     def own(self, size: int, path: str) -> bytes:
-        """Return a copy of the next slab, and put the copy into its place for later readers."""
+        """Return a copy of the next slab; the copy replaces the slab for later readers."""
         data = self._slabs[self._next - 1] = bytes(self.take(size, path))
         return data
 
     def check_place(self, count: int, path: str) -> None:
-        """Check how many values stand at one place, before any is made."""
+        """Check the number of values at one position, before any is made."""
         if count > MAX_PLACE_VALUES:
             expected = f"at most {MAX_PLACE_VALUES} values at one place"
             raise CodecError.of_rule("M-1", expected, str(count), path=path)
 
     def check_free(self, more: int, path: str) -> None:
-        """Check how many parts have no byte, before more of them are made."""
+        """Check the number of parts without bytes, before more of them are made."""
         self._free += more
         if self._free <= MAX_FREE_PARTS:
             return
-        most = MAX_FREE_PARTS + MAX_FREE_PARTS_PER_BYTE * sum(map(len, self._slabs))
-        if self._free > most:
-            expected = f"at most {most} values without a byte"
+        limit = MAX_FREE_PARTS + MAX_FREE_PARTS_PER_BYTE * sum(map(len, self._slabs))
+        if self._free > limit:
+            expected = f"at most {limit} values without a byte"
             raise CodecError.of_rule("M-8", expected, str(self._free), path=path)
 
     def finish(self, path: str) -> None:
@@ -159,7 +159,7 @@ class Node(ABC):
         return self.decode_many(reader, 1)[0]
 
     def decode_slab(self, slab: Buffer, copy: bool) -> Any:
-        """Return the value that one slab of `slab` bytes is."""
+        """Return the value that one slab of `slab` bytes encodes."""
         raise NotImplementedError
 
 
@@ -191,7 +191,7 @@ class TupleBatched(Node):
 
 
 def spans(counts: Sequence[int]) -> list[tuple[int, int]]:
-    """Start and end of each of several runs that stand one after another."""
+    """Return start and end of each of several runs, one after another."""
     ends = list(accumulate(counts))
     return list(zip([0, *ends[:-1]], ends))
 
@@ -210,7 +210,7 @@ def pack_lengths(lengths: Sequence[int], path: str) -> bytes:
 
 
 def join_batches(node: Node, batches: Sequence[Any], out: list[Buffer]) -> list[int]:
-    """Append the slabs of batches of any length; returns their lengths.
+    """Append the slabs of batches of any length; return their lengths.
 
     Raises:
         InvalidValueError: If one is no batch.

@@ -1,4 +1,4 @@
-"""What only vector environments have: rewards and flags of lanes, masks, final observations."""
+"""Values that only vectors have: rewards and flags of lanes, masks, final observations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LaneIO:
         """Return rewards and flags as slabs.
 
         Raises:
-            InvalidValueError: If one has not an element a lane.
+            InvalidValueError: If one does not have an element for each lane.
         """
         return m.LaneOutcomes(
             self._slab(rewards, "reward"),
@@ -61,7 +61,7 @@ class LaneIO:
         """Return what a vector of this process returned as a client would receive it.
 
         Raises:
-            InvalidValueError: If one has not an element a lane.
+            InvalidValueError: If one does not have an element for each lane.
         """
         try:
             return self.arrays(self.outcomes(rewards, terminated, truncated))
@@ -73,7 +73,7 @@ class LaneIO:
         """Return rewards (float64) and flags (bool) as arrays that own their memory.
 
         Raises:
-            CodecError: If one has not an element a lane, or a flag is neither 0 nor 1.
+            CodecError: If one does not have an element for each lane, or a flag is not 0 or 1.
         """
         return (
             self._array(outcomes.rewards, "reward"),
@@ -103,15 +103,15 @@ class LaneIO:
         """Return a mask of lanes as a bool array.
 
         Raises:
-            CodecError: If it has not a byte a lane, or one that is neither 0 nor 1.
+            CodecError: If it does not have a byte for each lane, or a byte is not 0 or 1.
         """
         return self._flags(mask, path)
 
     def check_lanes(self, reset: m.Reset) -> None:
-        """Check that seeds and mask have one element a lane.
+        """Check that seeds and mask have one element for each lane.
 
         Raises:
-            InvalidValueError: If they have not.
+            InvalidValueError: If one of them has not.
         """
         for name, lanes in (("seed", reset.lane_seeds), ("reset_mask", reset.lane_mask or None)):
             if lanes is not None and len(lanes) != self._num_envs:
@@ -123,9 +123,11 @@ class LaneIO:
         Raises:
             InvalidValueError: If they are not distinct lanes of a vector.
         """
-        lanes, most = render.lanes, self._num_envs if vector else 0
-        if len(set(lanes)) != len(lanes) or any(not 0 <= lane < most for lane in lanes):
-            expected = f"distinct lanes below {most}" if vector else "none for a single environment"
+        lanes, lane_count = render.lanes, self._num_envs if vector else 0
+        if len(set(lanes)) != len(lanes) or any(not 0 <= lane < lane_count for lane in lanes):
+            expected = (
+                f"distinct lanes below {lane_count}" if vector else "none for a single environment"
+            )
             raise InvalidValueError("lanes", expected, f"{lanes[:8]}")
 
     def split_final(

@@ -85,14 +85,14 @@ class SpaceCodec:
         return out
 
     def decode(self, slabs: Sequence[Buffer], *, copy: bool = True) -> Any:
-        """Return the value that the slabs are.
+        """Return the value that the slabs encode.
 
         Args:
             slabs: The slabs.
             copy: False: arrays may be read-only views of the slabs.
 
         Raises:
-            CodecError: If they are not those of a value of the space.
+            CodecError: If the slabs do not encode a value of the space.
         """
         node = self._node
         if len(slabs) == 1 and len(slabs[0]) == node.slab:
@@ -103,13 +103,13 @@ class SpaceCodec:
         return value
 
     def decode_batch(self, slabs: Sequence[Buffer], count: int, *, copy: bool = True) -> Any:
-        """Return the batch of `count` values that the slabs are; see `decode`."""
+        """Return the batch of `count` values that the slabs encode; see `decode`."""
         return self.decode_batches(slabs, 1, count, copy=copy)[0]
 
     def decode_batches(
         self, slabs: Sequence[Buffer], times: int, count: int, *, copy: bool = True
     ) -> list[Any]:
-        """Return the `times` batches of `count` values each that the slabs are; see `decode`."""
+        """Return the `times` batches of `count` values that the slabs encode; see `decode`."""
         reader = SlabReader(slabs, copy)
         reader.check_place(times * count, self._root)
         batches = self._node.decode_batches(reader, (count,) * times)

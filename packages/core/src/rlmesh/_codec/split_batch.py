@@ -1,4 +1,4 @@
-"""The slabs of a batch, cut into those of runs of its values."""
+"""Splits the slabs of a batch into the slabs of runs of its values."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _HAS_EDGES, _HAS_LINKS = 1, 2
 """Flags of a graph (V-10)."""
 
 _MAX_WORK = 2**20
-"""Most parts of values that are looked at: some have no bytes, so that a message may claim many."""
+"""Maximum number of parts that are read: some have no bytes, so that a message may claim many."""
 
 
 def split_batch(
     space: spaces.Space[Any], slabs: Sequence[Buffer], counts: Sequence[int]
 ) -> list[list[Buffer]]:
-    """Return the slabs of each run of values, of a batch of them all.
+    """Return the slabs of each run of values of a batch.
 
-    It looks at sizes alone, so that values may be wrong. It is slower than decoding them: it is
-    for finding the wrong value.
+    Only sizes are read, so that values may be invalid. It is slower than decoding, and serves to
+    find the invalid value.
 
     Args:
         space: The space of the values.
-        slabs: The batch's.
-        counts: How many values each run has.
+        slabs: Slabs of the batch.
+        counts: Number of values of each run.
 
     Raises:
         CodecError: If the slabs do not have the sizes that they state, or are too many.
@@ -44,7 +44,7 @@ def split_batch(
 
 
 class _Cutter:
-    """Takes one slab after another apart (V-2); `runs` are what it has of each run."""
+    """Splits one slab after another (V-2); `runs` has the slabs of each run."""
 
     def __init__(self, slabs: Sequence[Buffer], runs: int) -> None:
         self.runs: list[list[Buffer]] = [[] for _ in range(runs)]

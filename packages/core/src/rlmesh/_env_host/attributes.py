@@ -15,8 +15,8 @@ def check_names(names: Iterable[str]) -> tuple[str, ...]:
     """Return the names that may be exposed.
 
     Raises:
-        TypeError: If one is no string, or `names` is one itself.
-        ValueError: If one is none of an attribute.
+        TypeError: If a name is not a string, or `names` is one string.
+        ValueError: If a name cannot be that of an attribute.
     """
     if isinstance(names, str):
         raise TypeError(f"expose={names!r}; expected several names, such as expose=[{names!r}]")
@@ -38,7 +38,7 @@ class ExposedAttributes:
     Args:
         env: The environment.
         vector: Whether it is a vector.
-        names: What is exposed.
+        names: Names of the exposed attributes.
     """
 
     def __init__(self, env: Any, vector: bool, names: tuple[str, ...]) -> None:
@@ -55,7 +55,7 @@ class ExposedAttributes:
         return m.Failure(m.ErrorCode.NOT_EXPOSED, message, choices=self._names)
 
     def call(self, body: m.Call) -> m.Called:
-        """Return the result of a method; of an attribute that is none, its value."""
+        """Return the result of a method; if the attribute is not a method, its value."""
         if self._vector:
             return m.Called(tuple(self._env.call(body.name, *body.args, **body.kwargs)))
         found = self._find(body.name)
@@ -73,7 +73,7 @@ class ExposedAttributes:
         return m.Attribute(callable=True) if callable(found) else m.Attribute(found)
 
     def set(self, body: m.SetAttribute) -> m.Reply:
-        """Give an attribute a value; a method stays what it is, for this session and later ones."""
+        """Set an attribute; a method is not replaced, so that later sessions have it too."""
         if self._is_method(body.name):
             words = f"{body.name} is a method: it may be called, and not be replaced"
             return m.Failure(m.ErrorCode.UNSUPPORTED, words)

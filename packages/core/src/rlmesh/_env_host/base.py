@@ -43,7 +43,7 @@ class EnvHostConfig:
     sim_time: str = ""
 
     def describe_env(self, env: Any) -> DescribedEnv:
-        """Find out what `env` is; raises as `rlmesh._env_host.describe_env.describe_env` does.
+        """Describe `env`; raise as `rlmesh._env_host.describe_env.describe_env` does.
 
         A list or tuple becomes a vector.
         """
@@ -57,7 +57,7 @@ class EnvHostConfig:
         return describe_env(env, self.tags, backend, self.exposed)
 
     def make_servicer(self, described: DescribedEnv) -> EnvServicer:
-        """Return an adopted environment that requests can be played on."""
+        """Return the servicer of an environment, which applies requests to it."""
         return EnvServicer(described, self.validation, self.expose_tracebacks, self.sim_time)
 
 
@@ -78,11 +78,11 @@ class EnvHost(Protocol):
     """Backend of the arrays in options, infos and metadata."""
 
     waits_for_calls: bool
-    """See `rlmesh._server.base.Host`."""
+    """See `rlmesh._server.base.ServingLoop`."""
 
     @property
     def capacity(self) -> int:
-        """How many sessions may be open at once."""
+        """Maximum number of sessions open at once."""
         ...
 
     @property

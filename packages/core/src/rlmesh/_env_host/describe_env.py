@@ -1,4 +1,4 @@
-"""What an environment is: its spaces, its contract, and how its methods want to be called."""
+"""Description of an environment: its spaces, its contract, and the arguments that it takes."""
 
 from __future__ import annotations
 

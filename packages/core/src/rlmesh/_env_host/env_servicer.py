@@ -1,4 +1,4 @@
-"""`EnvServicer`: plays the requests of a session on an environment. Its faults become answers."""
+"""`EnvServicer`: applies requests of a session to an environment; faults become replies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_MANY_BYTES = 128 * 1024 * 1024
 
 
 class EnvServicer:
-    """An environment that requests can be played on; called from one thread only.
+    """Applies requests to an environment; called from one thread only.
 
     Args:
         described: The environment.
@@ -78,7 +78,7 @@ class EnvServicer:
     def play(
         self, body: m.RequestBody, report: Callable[[m.Progress], object] | None = None
     ) -> m.Reply:
-        """Apply a request to the environment.
+        """Apply a request, and return the reply; a fault of the environment is a reply too.
 
         Args:
             body: The request.
@@ -163,7 +163,11 @@ class EnvServicer:
             seen = steps[-1].observation.slabs if body.all_observations else ()
             room -= len(info) + sum(map(len, seen))
             if room < 0 and len(steps) < body.count:
-                return m.StepManyDone(tuple(steps), _too_much(len(steps)))
+                message = (
+                    f"the results of {len(steps)} steps take {MAX_MANY_BYTES} bytes; no more were "
+                    f"made"
+                )
+                return m.StepManyDone(tuple(steps), m.Failure(m.ErrorCode.LIMIT_EXCEEDED, message))
         return m.StepManyDone(tuple(steps))
 
     def _decode_actions(self, body: m.StepMany) -> list[Any]:
@@ -189,12 +193,11 @@ class EnvServicer:
             info=self._with_reports(info),
             lanes=self._lanes.outcomes(reward, terminated, truncated),
             final_mask=mask,
-            final=None if final is None else self._encode_final(final),
+            final=None
+            if final is None
+            else m.Encoded(self._observation.encode_values(final), len(final)),
             sim_time=self._time.read(),
         )
-
-    def _encode_final(self, final: list[Any]) -> m.Encoded:
-        return m.Encoded(self._observation.encode_values(final), len(final))
 
     def _reset(self, reset: m.Reset) -> m.Reply:
         try:
@@ -271,11 +274,6 @@ def _kept(done: m.StepDone, info: bytes) -> m.StepDone:
     )
 
 
-def _too_much(count: int) -> m.Failure:
-    message = f"the results of {count} steps take {MAX_MANY_BYTES} bytes; no more were made"
-    return m.Failure(m.ErrorCode.LIMIT_EXCEEDED, message)
-
-
 def _ends(done: m.StepDone) -> bool:
     """Return whether an episode ended, in any lane."""
     if done.lanes is None:
@@ -284,7 +282,7 @@ def _ends(done: m.StepDone) -> bool:
 
 
 class _Invalid(Exception):
-    """A value is not one of its space."""
+    """A value does not belong to its space."""
 
     code: ClassVar[m.ErrorCode]
 

@@ -1,4 +1,4 @@
-"""Which `EnvHost` a server's arguments ask for."""
+"""`make_env_host`: the `EnvHost` that a server's arguments request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`PickledFactory`: what a process has to know to make an environment, packed for the way there."""
+"""`PickledFactory`: what a worker process needs to make an environment, as bytes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["PickledFactory"]
 
 @dataclass(frozen=True)
 class PickledFactory:
-    """A factory, and how to treat what it makes.
+    """A factory of environments, and the settings of their host.
 
     It goes from a server to the processes that it starts, and never comes from a network.
 
     Attributes:
         factory: Makes the environment.
-        config: How it is treated.
+        config: Settings of the environment's host.
         registered: Gymnasium's ids of the server's process, once the factory is unpacked.
     """
 
@@ -33,7 +33,7 @@ class PickledFactory:
     registered: RegisteredEnvs = field(default_factory=RegisteredEnvs)
 
     def packed(self) -> bytes:
-        """Return the recipe as bytes.
+        """Return the factory as bytes.
 
         cloudpickle packs functions of scripts and lambdas, by value; it comes with Gymnasium.
 

@@ -19,10 +19,10 @@ _log = logger("rlmesh.server")
 
 
 class Worker(Servicer, Protocol):
-    """What one environment lives in. It serves one session, and ends with that.
+    """A thread or process that runs one environment. It serves one session and ends with it.
 
     Attributes:
-        contract: What its environment is; None: that is not made yet.
+        contract: Contract of its environment; None: the environment is not made yet.
         backend: Backend of the arrays in its infos; known once it is made.
         ended: Whether it is over.
     """
@@ -64,13 +64,13 @@ class PooledEnvHost:
     One environment is made at once, because it has the contract.
 
     Args:
-        new_worker: Makes what an environment lives in; the environment is made later.
-        capacity: How many sessions may be open at once.
-        spares: How many environments are kept ready for sessions that will open.
+        new_worker: Makes a worker without its environment, which is made later.
+        capacity: Maximum number of sessions open at once.
+        spares: Number of environments that are kept ready for new sessions.
         lends: Whether workers have threads to lend to streams.
 
     Raises:
-        Exception: What making the first environment raises.
+        Exception: If the first environment cannot be made.
     """
 
     waits_for_calls = False  # A process may be ended, and a thread left behind.

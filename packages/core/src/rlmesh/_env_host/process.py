@@ -1,4 +1,4 @@
-"""`WorkerProcess`: an operating system's process that one environment runs in."""
+"""`WorkerProcess`: the process of the operating system that runs one environment."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from rlmesh._env_host.process_group import ProcessGroup
 from rlmesh._logs import logger
 from rlmesh.backends import Buffer
 
-__all__ = ["NobodyWaits", "ProcessEnded", "WorkerProcess"]
+__all__ = ["ClientGone", "ProcessEnded", "WorkerProcess"]
 
 _log = logger("rlmesh.server")
 
 _REAP_SECONDS = 5.0
-"""How long the end of a process is waited for that was killed, or has closed its connection."""
+"""Seconds to wait for the end of a process that was killed or has closed its connection."""
 
 _LOOK_SECONDS = 0.25
 """Seconds between two checks of whether a client still waits for a process."""
 
 
-class NobodyWaits(Exception):
-    """No client waits any longer for a message of a process."""
+class ClientGone(Exception):
+    """The client that a process was started for has gone."""
 
 
 class ProcessEnded(Exception):
-    """The process is there no more.
+    """The process has ended.
 
     Attributes:
         exit_code: Its exit code, or minus the number of the signal that ended it; None: unknown.
@@ -50,7 +50,7 @@ class ProcessEnded(Exception):
 
 
 class WorkerProcess:
-    """A new Python that makes an environment and answers frames; see `worker_main`.
+    """A new Python process that makes an environment and answers frames.
 
     It has a process group of its own, so that Ctrl-C is for the server alone, and it ends with the
     server, however that ends: the kernel signals it when `lifeline` breaks. Processes that it has
@@ -90,7 +90,7 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """Number of the process."""
         return self._leader.pid
 
     def ask(
@@ -137,7 +137,7 @@ class WorkerProcess:
             alive: Return whether a client still waits for it.
 
         Raises:
-            NobodyWaits: If no client does; the process has to be killed then too.
+            ClientGone: If no client does; the process has to be killed then too.
         """
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0 and alive():
@@ -145,15 +145,15 @@ class WorkerProcess:
                 break
         else:
             if left > 0:
-                raise NobodyWaits
+                raise ClientGone
         return self.ask(None, 0)
 
     def close(self, timeout: float) -> bytes | None:
-        """Have the environment closed and the process end; may be called again.
+        """Close the environment and end the process; may be called again.
 
         Args:
-            timeout: Seconds that it has for both, after which it is killed. What threads of the
-                environment still do then is no failure of closing it.
+            timeout: Seconds for both, after which the process is killed. That it had to be killed
+                because of a thread of the environment is not a failure of closing.
 
         Returns:
             The frame of a failure, if closing has failed.
@@ -176,7 +176,7 @@ class WorkerProcess:
         return answer or None
 
     def interrupt(self) -> None:
-        """End the process, and those of its group; what waits for an answer learns that."""
+        """End the process and its group; a call that waits for an answer raises ProcessEnded."""
         self._leader.kill()
 
     def kill(self) -> None:
@@ -208,7 +208,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _hang_up(end: socket.socket) -> None:
-    """Break a connection; what has come over it already can still be read."""
+    """Break a connection; bytes that have arrived can still be read."""
     with end, contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
 

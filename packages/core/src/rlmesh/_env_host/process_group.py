@@ -39,7 +39,7 @@ class ProcessGroup:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """Number of the process."""
         return self._process.pid
 
     @property

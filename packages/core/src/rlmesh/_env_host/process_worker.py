@@ -1,4 +1,4 @@
-"""`ProcessWorker`: an environment that lives in a process of its own, and may die alone."""
+"""`ProcessWorker`: an environment in a process of its own, which may crash without the server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from rlmesh._env_host.base import EnvHostConfig
 from rlmesh._env_host.env_thread import Stream
-from rlmesh._env_host.process import NobodyWaits, ProcessEnded, WorkerProcess
+from rlmesh._env_host.process import ClientGone, ProcessEnded, WorkerProcess
 from rlmesh._env_host.worker_main import MADE
 from rlmesh._logs import Lines, logger
 from rlmesh._messages import env as m
@@ -31,14 +31,14 @@ _NEXT = "reset() starts a new one"
 
 
 class ProcessWorker:
-    """Has a process make an environment and play requests on it; see `Worker`.
+    """Runs an environment in a process, which applies requests to it; see `Worker`.
 
     If the process dies, or a call takes too long and the process is ended for that, the next reset
     starts another one (CONTRACT.md, N-13 and N-14).
 
     Args:
         factory: Makes the environment, in the process.
-        config: How it is treated.
+        config: Settings of the environment's host.
         backend: Backend of the arrays in infos that pass through this process.
         call_timeout: Seconds that a call of the environment, or of the factory, may take; None: any
             time.
@@ -143,9 +143,9 @@ class ProcessWorker:
         begun = time.monotonic()
         limit = self._call_timeout
         try:
-            told = process.hear(None if limit is None else max(limit, _START_SECONDS), alive)
+            received = process.hear(None if limit is None else max(limit, _START_SECONDS), alive)
             begun = time.monotonic()
-            told = told or process.hear(limit, alive)
+            received = received or process.hear(limit, alive)
         except ProcessEnded as ended:
             self._forget(process)
             raise RequestRefused(_crashed("factory", ended)) from None
@@ -153,7 +153,7 @@ class ProcessWorker:
             self._forget(process)
             late = _late("factory", time.monotonic() - begun, "raise call_timeout if it needs that")
             raise RequestRefused(late) from None
-        except NobodyWaits:
+        except ClientGone:
             self._forget(process)
             seconds = time.monotonic() - begun
             message = (
@@ -162,14 +162,14 @@ class ProcessWorker:
             )
             gone = m.Failure(m.ErrorCode.TIMEOUT, message)
             raise RequestRefused(gone) from None
-        if not told.startswith(MADE):
+        if not received.startswith(MADE):
             self._forget(process)
-            failure = self._frames.read_reply(told[1:])[1]
+            failure = self._frames.read_reply(received[1:])[1]
             assert isinstance(failure, m.Failure)
             raise RequestRefused(failure)
         self._fault = None
         _log.info("environment process %d started", process.pid)
-        return self._frames.read_description(told[1:])[1]
+        return self._frames.read_description(received[1:])[1]
 
     def _forget(self, process: WorkerProcess) -> None:
         process.kill()

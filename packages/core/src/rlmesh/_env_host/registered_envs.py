@@ -30,7 +30,7 @@ MAX_REASONS = 3
 
 @dataclass
 class RegisteredEnvs:
-    """What makes the ids of one process known in another.
+    """The ids of one process, in a form that another process can register.
 
     Attributes:
         modules: Modules to import: those that have the classes of the ids.

@@ -14,16 +14,16 @@ __all__ = ["SingleEnvHost"]
 
 
 class SingleEnvHost:
-    """Plays requests on an environment that belongs to the thread of `run`; see `EnvHost`.
+    """Applies requests to an environment that belongs to the thread of `run`; see `EnvHost`.
 
     It is its own `Servicer`: it is given to one session at a time.
 
     Args:
-        config: How it is treated.
+        config: Settings of the environment's host.
         described: The environment.
 
     Attributes:
-        contract: What it is.
+        contract: Contract of the environment.
         backend: Backend of the arrays in its infos.
     """
 

@@ -1,4 +1,4 @@
-"""`ThreadWorker`: an environment that lives in a thread of this process."""
+"""`ThreadWorker`: an environment in a thread of this process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ThreadWorker:
 
     Args:
         factory: Makes the environment.
-        config: How it is treated.
+        config: Settings of the environment's host.
         close_timeout: Seconds that its `close` is waited for.
     """
 

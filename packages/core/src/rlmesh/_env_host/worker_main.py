@@ -1,11 +1,11 @@
 """A worker process: makes one environment and answers frames about it, until its server is gone.
 
 `python -m rlmesh._env_host.worker_main FRAMES LIFELINE`, two descriptors, started by
-`rlmesh._env_host.process`. What comes over FRAMES: the recipe; then frames of requests; last an
-empty message. What goes: an empty message when the factory is about to be called; a description or
-the frame of a failure, after one byte for the kind; a frame for each request, before it an empty
-message and a frame for each report of its progress; last an empty message, or the frame of what
-closing the environment raised.
+`rlmesh._env_host.process`. It receives over FRAMES: the pickled factory, then the frames of
+requests, and finally an empty message. It sends: an empty message when the factory is about to be
+called; a description or the frame of a failure, after one byte for the kind; a frame for each
+request, before it an empty message and a frame for each report of its progress; and finally an
+empty message, or the frame of what closing the environment raised.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def main(arguments: list[str]) -> int:
 def _end_with(lifeline: int) -> None:
     """Let the kernel end this process and its group when the server's end of `lifeline` closes.
 
-    No thread has to wait for that, so an environment that holds the GIL for ever ends too. Of an
-    end that closed before, the kernel reports nothing.
+    No thread has to wait for that, so an environment that holds the GIL for ever ends too. The
+    kernel does not report an end that was closed before; `_end_if_broken` finds it.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGIO, signal.SIG_DFL)
@@ -71,8 +71,8 @@ def _end_with(lifeline: int) -> None:
 def _while_served(connection: Connection) -> Generator[None, None, None]:
     """End this process and its group if the server has closed FRAMES.
 
-    That may break before LIFELINE does, for the kernel closes one after the other. A process that
-    ended by itself then would take the kernel's order with it, and leave its children alive.
+    The kernel may close FRAMES before LIFELINE. A process that ended by itself in between would
+    not receive the kernel's signal to its group, and its children would go on running.
     """
     try:
         yield

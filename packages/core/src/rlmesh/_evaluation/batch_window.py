@@ -24,12 +24,12 @@ class BatchWindow:
 
     Args:
         is_batched: Whether several observations are one pass.
-        most: Largest number of observations of a pass; None: no limit.
+        max_size: Largest number of observations of a pass; None: no limit.
     """
 
-    def __init__(self, is_batched: bool, most: int | None) -> None:
+    def __init__(self, is_batched: bool, max_size: int | None) -> None:
         self._is_batched = is_batched
-        self.most = (most or 2**31) if is_batched else 1
+        self.max_size = (max_size or 2**31) if is_batched else 1
         self._usual = 0.0
         self._free = 0.0
 
@@ -47,7 +47,7 @@ class BatchWindow:
             since: Time at which the first one became ready, by `time.perf_counter`.
             states: The endpoints.
         """
-        if self._usual < _CHEAP or count >= self.most:
+        if self._usual < _CHEAP or count >= self.max_size:
             return 0.0
         last = max(since, self._free) + self._usual
         if not any(state.expected <= last for state in states):

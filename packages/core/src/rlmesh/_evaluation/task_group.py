@@ -59,7 +59,7 @@ class PolicyQueue:
 
     def predict(self) -> list[EndpointState]:
         """Call the model with the ready observations, and return their endpoints."""
-        count = min(len(self._ready), self._gathering.most)
+        count = min(len(self._ready), self._gathering.max_size)
         asked = [self._ready.popleft() for _ in range(count)]
         begun = time.perf_counter()
         chunks = self.policy.actions(

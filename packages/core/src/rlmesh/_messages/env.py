@@ -1,6 +1,7 @@
-"""Requests and replies of an environment's session, as our own nouns.
+"""Requests and replies of an environment's session, as dataclasses and named tuples.
 
-Those of a step are named tuples: a frozen dataclass takes several times as long to make.
+The messages of a step are named tuples, because a frozen dataclass takes several times as long to
+make.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class WrittenInfo(dict[Any, Any]):
     """An info that was serialised at once, because its parts may change; it looks empty.
 
     Args:
-        data: It, as a serialised `DynamicMap`.
+        data: The info as a serialised `DynamicMap`.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -115,12 +116,12 @@ class Encoded(NamedTuple):
 
 
 ABSENT = Encoded(())
-"""An observation that was not asked for; known by its identity."""
+"""An observation that was not requested; recognised by its identity."""
 
 
 @dataclass(frozen=True)
 class Resume:
-    """Which session a connection continues, and from where."""
+    """The session that a connection continues, and the number of the answer that is missing."""
 
     session_id: str
     key: bytes
@@ -128,11 +129,11 @@ class Resume:
 
 
 class ModelRequest:
-    """Base of what only a model is asked; see `rlmesh._messages.model`."""
+    """Base of the requests that only models get; see `rlmesh._messages.model`."""
 
 
 class ModelReply:
-    """Base of what only a model answers."""
+    """Base of the replies that only models send."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,8 @@ class Malformed:
     """A request that breaks a rule of its message.
 
     Attributes:
-        kind: Which request it is ("reset").
-        reason: What was expected, and what came.
+        kind: Kind of the request ("reset").
+        reason: What was expected, and what was received.
         path: Path of the fault; empty for the request itself.
     """
 
@@ -157,9 +158,9 @@ class Open:
     Attributes:
         client: Facts of the client.
         resume: The session to go on with; None: a new one.
-        wait: Seconds in line where the environment is held.
+        wait: Seconds to wait in the queue if another client holds the environment.
         contract: For a new session on a model: contract of the environment that will be played.
-        fault: Why that cannot be read; other reasons to refuse the session come first (H-3).
+        fault: Why the contract cannot be read; other reasons of refusal come first (H-3).
         traceparent: Trace context of the client's call (H-13), for the log; empty: none.
     """
 
@@ -238,7 +239,7 @@ class Close:
 
 @dataclass(frozen=True)
 class Describe:
-    """Asks what is served, on a connection over frames that opens no session."""
+    """Requests a description of what is served, on a connection over frames without a session."""
 
 
 @dataclass(frozen=True)
@@ -269,8 +270,8 @@ class Request(NamedTuple):
     """One request.
 
     Attributes:
-        sequence: Its number in the session.
-        body: What is asked.
+        sequence: Number of the request in the session.
+        body: The request itself.
         report: Function that sends the client a report of the call's progress (N-17); None: the
             client does not want any.
     """
@@ -282,7 +283,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a request has no other answer; see `Error` in the schema."""
+    """The reason why a request has no result: the message `Error` of the schema."""
 
     code: int
     message: str
@@ -332,7 +333,7 @@ class LaneOutcomes(NamedTuple):
 
 
 class StepDone(NamedTuple):
-    """What a step gave. `lanes`, `final_mask` and `final` are a vector's.
+    """The result of a step; `lanes`, `final_mask` and `final` are those of a vector.
 
     `sim_time` is the time of the simulation at the observation in seconds, if it is known.
     """
@@ -350,7 +351,7 @@ class StepDone(NamedTuple):
 
 @dataclass(frozen=True)
 class StepManyDone:
-    """What the steps gave that were applied, and why the next one failed, if it did."""
+    """The results of the steps that were applied, and the failure of the next one, if any."""
 
     steps: tuple[StepDone, ...]
     failure: Failure | None = None
@@ -358,21 +359,21 @@ class StepManyDone:
 
 @dataclass(frozen=True)
 class Rendered:
-    """What was drawn."""
+    """The result of `render`."""
 
     frame: Any
 
 
 @dataclass(frozen=True)
 class Called:
-    """What a method returned."""
+    """The result of a method."""
 
     result: Any
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """What an attribute is; of a method, only that it is one."""
+    """The value of an attribute, or only the fact that it is a method."""
 
     value: Any = None
     callable: bool = False

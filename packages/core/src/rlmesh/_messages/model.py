@@ -1,4 +1,4 @@
-"""What a model is asked and answers in a session, as our own nouns; see `messages`."""
+"""Requests and replies of a model's session; see `rlmesh._messages.env`."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class StartEpisode(ModelRequest):
 
 @dataclass(frozen=True)
 class Predict(ModelRequest):
-    """Asks for actions.
+    """Requests actions.
 
     Attributes:
-        form: In which form; None: one that this version does not know.
-        lanes: Lanes that the observations are of.
-        observation: The observation, or a batch of one a lane.
-        max_chunk_length: Most actions of a chunk that are wanted; 0: as many as there are.
+        form: Form of the request; None: a form that this version does not know.
+        lanes: Lanes of the observations.
+        observation: The observation, or a batch with one for each lane.
+        max_chunk_length: Maximum number of actions of a chunk; 0: no limit.
         steps: Step of the observation of each lane; empty: the server counts.
         observed_counts: Number of observations of each lane in `observed`; empty: none.
         observed: Earlier observations for which no action is wanted, as a batch, all of the first
@@ -68,9 +68,9 @@ class Predicted(ModelReply):
     """The actions.
 
     Attributes:
-        actions: One action; of lanes and chunks a batch, all of the first lane first.
-        chunk_length: Actions of each chunk; 0: they are no chunks.
-        info: Other facts of the actions.
+        actions: One action; for lanes and chunks a batch, all of the first lane first.
+        chunk_length: Number of actions of each chunk; 0: the actions are not chunks.
+        info: Other facts about the actions.
         call_us: Microseconds in the model's own code; 0: not measured.
     """
 

@@ -42,29 +42,29 @@ class PredictRequest:
     """One request for actions.
 
     Args:
-        fitted: The way to the model.
-        form: In which form.
+        fitted: The model, fitted to the environment.
+        form: Form of the request.
         observation: The observation, or a batch.
-        slabs: The same, encoded.
-        contexts: The episodes that it is of.
-        respond: Makes the reply of the actions, on the model's thread: they may be in a buffer that
-            the model's next call writes over.
-        most: Most actions of a chunk; 0: no limit.
+        slabs: The observation or batch, encoded.
+        contexts: Contexts of the observations' episodes.
+        respond: Makes the reply, on the model's thread, because the actions may be in a buffer
+            that the model's next call overwrites.
+        max_length: Maximum number of actions of a chunk; 0: no limit.
         earlier: What has happened in the episodes since their last predictions.
 
     Attributes:
-        fitted: The way to the model.
+        fitted: The model, fitted to the environment.
         slabs: The observation or batch, encoded.
-        contexts: The episodes that it is of.
-        count: How many they are.
-        is_chunked: Whether chunks are asked for.
-        actions: The action, or a batch, once it is answered.
-        is_batch: Whether it is a batch.
-        length: Actions of a chunk; 0: they are no chunks.
-        seconds: How long the model's call took.
-        reply: What `respond` has made.
-        error: What the model raised instead.
-        key: Those with equal ones can be asked together.
+        contexts: Contexts of the observations' episodes.
+        count: Number of the observations.
+        is_chunked: Whether chunks are requested.
+        actions: The action or batch of actions; None before the answer.
+        is_batch: Whether `actions` is a batch.
+        length: Number of actions of a chunk; 0: the actions are not chunks.
+        seconds: Duration of the model's call.
+        reply: The reply; None before the answer.
+        error: Exception of the model.
+        key: Key that is equal for requests that one call can answer.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class PredictRequest:
         slabs: Sequence[Buffer],
         contexts: Sequence[EpisodeContext],
         respond: Callable[[PredictRequest], m.Reply],
-        most: int = 0,
+        max_length: int = 0,
         earlier: EarlierObservations = EarlierObservations(),
     ) -> None:
         self.fitted = fitted
@@ -83,7 +83,7 @@ class PredictRequest:
         self.contexts = contexts
         self.count = len(contexts)
         self.is_chunked = form in _CHUNKED
-        self.key = (fitted, self.is_chunked, most)
+        self.key = (fitted, self.is_chunked, max_length)
         self.actions: Any = None
         self.is_batch = form is not PredictForm.SINGLE
         self.length = 0
@@ -94,7 +94,7 @@ class PredictRequest:
         self._refusal: ClosedError | None = None
         self._form = form
         self._observation = observation
-        self._most = most
+        self._max_length = max_length
         self._earlier = earlier
         self._done = threading.Event()
 
@@ -127,7 +127,7 @@ class PredictRequest:
             self.fitted.forms.observe(observations, context)
 
     def answer_alone(self) -> None:
-        """Call the model in the form that is asked for."""
+        """Call the model in the form of the request."""
         forms, begun = self.fitted.forms, time.perf_counter()
         self.catch_up()
         if self._form is PredictForm.SINGLE:
@@ -135,17 +135,18 @@ class PredictRequest:
         elif self._form is PredictForm.BATCH:
             self.actions = forms.predict_batch(self._observation, self.contexts)
         elif self._form is PredictForm.CHUNK:
-            context, most = self.contexts[0], self._most
-            self.actions, self.length = forms.predict_chunk(self._observation, context, most)
+            self.actions, self.length = forms.predict_chunk(
+                self._observation, self.contexts[0], self._max_length
+            )
         else:
             self.actions, self.length = forms.predict_chunk_batch(
-                self._observation, self.contexts, self._most
+                self._observation, self.contexts, self._max_length
             )
         self.seconds = time.perf_counter() - begun
 
 
 class DynamicBatcher:
-    """Calls a model with what sessions ask; a `Host`.
+    """Calls a model with the requests of sessions; see `ServingLoop`.
 
     Args:
         max_batch_size: Most observations of one call.
@@ -167,7 +168,7 @@ class DynamicBatcher:
 
     @property
     def is_current(self) -> bool:
-        """See `Host`."""
+        """See `ServingLoop`."""
         return threading.get_ident() == self._owner
 
     def ask(self, ask: PredictRequest) -> None:
@@ -197,7 +198,7 @@ class DynamicBatcher:
         return sum(ask.count for ask in asked) >= self._max_batch_size
 
     def run(self) -> None:
-        """See `Host`; what was asked before `stop` is answered."""
+        """See `ServingLoop`; requests from before `stop` are answered."""
         self._owner = threading.get_ident()
         try:
             while group := self._next_group():
@@ -208,13 +209,13 @@ class DynamicBatcher:
             self._refuse_rest()
 
     def stop(self) -> None:
-        """See `Host`."""
+        """See `ServingLoop`."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """See `Host`; refuses what was asked of a thread that never ran."""
+        """See `ServingLoop`; refuse the requests to a thread that never ran."""
         self._refuse_rest()
 
     def _next_group(self) -> list[PredictRequest]:
@@ -329,7 +330,7 @@ class _Before:
 
 
 def _call_together(group: list[PredictRequest]) -> None:
-    fitted, is_chunked, most = group[0].key
+    fitted, is_chunked, max_length = group[0].key
     contexts = [context for ask in group for context in ask.contexts]
     count, length = len(contexts), 0
     begun = time.perf_counter()
@@ -337,7 +338,7 @@ def _call_together(group: list[PredictRequest]) -> None:
         ask.catch_up()
     batch = fitted.join([ask.slabs for ask in group], count)
     if is_chunked:
-        actions, length = fitted.forms.predict_chunk_batch(batch, contexts, most)
+        actions, length = fitted.forms.predict_chunk_batch(batch, contexts, max_length)
     else:
         actions = fitted.forms.predict_batch(batch, contexts)
     seconds = time.perf_counter() - begun

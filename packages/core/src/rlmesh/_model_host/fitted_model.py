@@ -1,4 +1,4 @@
-"""`FittedModel`: the way from one environment's contract to the model, shared by its sessions."""
+"""`FittedModel`: a model fitted to one environment's contract, shared by its sessions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class FittedModel:
 
 
 class FittedModelCache:
-    """Makes a model's routes, one for all sessions with equal spaces and tags.
+    """Fits a model to contracts, once for all sessions with equal spaces and tags.
 
     Args:
         fit: The model, fitted to a contract.
@@ -84,7 +84,7 @@ class FittedModelCache:
         self._known: weakref.WeakValueDictionary[bytes, FittedModel] = weakref.WeakValueDictionary()
 
     def fitted(self, contract: EnvContract) -> FittedModel:
-        """Return the route of a contract.
+        """Return the model, fitted to a contract.
 
         Raises:
             RequestRefused: If the model cannot serve it, with the reason and the path (P-3).

@@ -52,7 +52,7 @@ class ModelServicer:
     """One session's lanes; see `rlmesh._session.server_session.Servicer`.
 
     Args:
-        fitted: The way from the session's contract to the model.
+        fitted: The model, fitted to the session's contract.
         thread: Batcher that calls the model.
         validation: What to do with actions outside their space; observations are refused if it
             is "strict".

@@ -19,18 +19,18 @@ __all__ = ["ModelServicerProvider"]
 
 
 class ModelServicerProvider:
-    """Makes the instances of a model's sessions.
+    """Makes the servicers of a model's sessions.
 
     Args:
-        fitted_models: The ways to the model.
-        options: How many observations one call of the model has at most, and for how many seconds
-            the first of them waits.
+        fitted_models: The model, fitted to contracts.
+        options: Maximum number of observations in one call of the model, and seconds for which the
+            first of them waits.
         validation: What to do with actions outside their space.
-        capacity: How many sessions may be open at once; None: any number.
+        capacity: Maximum number of sessions open at once; None: any number.
         expose_tracebacks: Whether clients see the tracebacks of the model's exceptions.
 
     Attributes:
-        capacity: How many sessions may be open at once.
+        capacity: Maximum number of sessions open at once.
         thread: Batcher that calls the model.
     """
 
@@ -44,15 +44,12 @@ class ModelServicerProvider:
         expose_tracebacks: bool,
     ) -> None:
         self.capacity = sys.maxsize if capacity is None else capacity
-        self.thread = DynamicBatcher(*options, self._open_sessions)
+        self.thread = DynamicBatcher(*options, lambda: self._open)
         self._fitted_models = fitted_models
         self._validation: Validation = validation
         self._expose_tracebacks = expose_tracebacks
         self._lock = threading.Lock()
         self._open = 0
-
-    def _open_sessions(self) -> int:
-        return self._open
 
     def offer(self, stream: Any) -> bool:
         """See `ServicerProvider`: the model's thread is for its calls."""

@@ -204,16 +204,14 @@ class Audience:
         self.step = of("on_step")
         self.episode_end = of("on_episode_end", callbacks.on_episode_end)
         self.run_end = of("on_run_end", callbacks.on_close)
-        if hooks is not None and not several and self._deaf(callbacks):
+        given = (callbacks.on_reset, callbacks.on_episode_end, callbacks.on_close)
+        found = (self.run_start, self.episode_start, self.step, self.episode_end, self.run_end)
+        hears = sum(map(len, found)) > sum(callback is not None for callback in given)
+        if hooks is not None and not several and not hears:
             raise TypeError(
                 f"hooks are objects with methods such as on_step, got a {type(hooks).__name__} "
                 f"with none of them"
             )
-
-    def _deaf(self, callbacks: Callbacks) -> bool:
-        given = [callbacks.on_reset, callbacks.on_episode_end, callbacks.on_close]
-        found = (self.run_start, self.episode_start, self.step, self.episode_end, self.run_end)
-        return sum(map(len, found)) == sum(callback is not None for callback in given)
 
 
 def notify(listeners: Listeners, event: object) -> None:

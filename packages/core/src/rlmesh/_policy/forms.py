@@ -238,7 +238,7 @@ class ModelForms:
             return fit.adapter.act(self._ask(PredictForm.SINGLE, seen, context))
         fit = self._fitted
         if PredictForm.CHUNK in self._calls and PredictForm.BATCH not in self._calls:
-            batch, _ = self.predict_chunk(observation, context, most=1)
+            batch, _ = self.predict_chunk(observation, context, max_length=1)
         else:
             batch = self.predict_batch(fit.observations.stack([observation]), [context])
         return fit.actions.unstack(batch, 1)[0]
@@ -253,18 +253,18 @@ class ModelForms:
             seen = self._observe_batch(observations, contexts)
             output = self._ask(PredictForm.BATCH, seen, contexts)
             return output if self._fit is None else self._fit.adapter.act(output, len(contexts))
-        batch, _ = self.predict_chunk_batch(observations, contexts, most=1)
+        batch, _ = self.predict_chunk_batch(observations, contexts, max_length=1)
         return batch
 
     def predict_chunk(
-        self, observation: Any, context: EpisodeContext, most: int = 0
+        self, observation: Any, context: EpisodeContext, max_length: int = 0
     ) -> tuple[Any, int]:
         """Return actions to take one after another.
 
         Args:
             observation: The observation.
             context: Context of the episode.
-            most: Largest number of actions to keep; 0: all.
+            max_length: Largest number of actions to keep; 0: all.
 
         Returns:
             A batch of the actions, and their number.
@@ -275,18 +275,22 @@ class ModelForms:
         fit = self._fitted
         if PredictForm.CHUNK in self._calls:
             seen = fit.adapter.observe(observation, _adapted(context))
-            return fit.adapter.act_chunk(self._ask(PredictForm.CHUNK, seen, context), None, most)
-        return self.predict_chunk_batch(fit.observations.stack([observation]), [context], most)
+            return fit.adapter.act_chunk(
+                self._ask(PredictForm.CHUNK, seen, context), None, max_length
+            )
+        return self.predict_chunk_batch(
+            fit.observations.stack([observation]), [context], max_length
+        )
 
     def predict_chunk_batch(
-        self, observations: Any, contexts: Sequence[EpisodeContext], most: int = 0
+        self, observations: Any, contexts: Sequence[EpisodeContext], max_length: int = 0
     ) -> tuple[Any, int]:
         """Return actions to take one after another, for stacked observations.
 
         Args:
             observations: The observations.
             contexts: Contexts of their episodes.
-            most: Largest number of actions to keep for each; 0: all.
+            max_length: Largest number of actions to keep for each; 0: all.
 
         Returns:
             A batch of the actions, all of the first observation first, and their number for each
@@ -298,7 +302,7 @@ class ModelForms:
         fit = self._fitted
         seen = self._observe_batch(observations, contexts)
         output = self._ask(PredictForm.CHUNK_BATCH, seen, contexts)
-        return fit.adapter.act_chunk(output, len(contexts), most)
+        return fit.adapter.act_chunk(output, len(contexts), max_length)
 
     def _observe_batch(self, observations: Any, contexts: Sequence[EpisodeContext]) -> Any:
         if self._fit is None:

@@ -91,7 +91,7 @@ class LocalPolicy:
         max_batch_size: int | None = None,
     ) -> None:
         self._forms = forms
-        self._most = execution_horizon or 0
+        self._max_actions = execution_horizon or 0
         self._declared = spec.chunk_length if isinstance(spec, ModelSpec) else 0
         self.max_batch_size = max_batch_size
         self._form = form_of(forms.offered, forms.available, execution_horizon, max_batch_size)
@@ -124,8 +124,8 @@ class LocalPolicy:
         count = len(observations)
         if form is PredictForm.BATCH:
             return [[a] for a in forms.actions.unstack(forms.predict_batch(batch, contexts), count)]
-        chunks, length = forms.predict_chunk_batch(batch, contexts, self._most)
-        check_chunk(length, self._most, self._declared)
+        chunks, length = forms.predict_chunk_batch(batch, contexts, self._max_actions)
+        check_chunk(length, self._max_actions, self._declared)
         flat = forms.actions.unstack(chunks, count * length)
         return [flat[i * length : (i + 1) * length] for i in range(count)]
 
@@ -134,8 +134,8 @@ class LocalPolicy:
         if self._form is PredictForm.SINGLE:
             # The model may reuse the array of this action in its next call.
             return [owned(self._forms.predict(observation, context))]
-        chunk, length = self._forms.predict_chunk(observation, context, self._most)
-        check_chunk(length, self._most, self._declared)
+        chunk, length = self._forms.predict_chunk(observation, context, self._max_actions)
+        check_chunk(length, self._max_actions, self._declared)
         return self._forms.actions.unstack(chunk, length)
 
     def watch(self, observation: Any, context: EpisodeContext) -> None:

@@ -13,18 +13,18 @@ from rlmesh._recording.optional import optional_import
 
 __all__ = ["write_grid"]
 
-MAX_FILMS = 64
+MAX_VIDEOS = 64
 """Largest number of videos in a grid; of more, the first ones are used."""
 
 MAX_PIXELS = 1920
 """Largest length of a grid's longer side, in pixels; cells are scaled down to fit."""
 
 
-def write_grid(films: Sequence[str], path: str, fps: float, codec: str) -> None:
+def write_grid(videos: Sequence[str], path: str, fps: float, codec: str) -> None:
     """Write videos side by side, row by row; a video that has ended keeps its last image.
 
     Args:
-        films: Paths of the videos, at least one.
+        videos: Paths of the videos, at least one.
         path: Path of the new file, which has a hidden name until it is complete.
         fps: Images per second.
         codec: FFmpeg's name of the encoder.
@@ -35,10 +35,10 @@ def write_grid(films: Sequence[str], path: str, fps: float, codec: str) -> None:
     np, av = optional_import("numpy", "VideoRecorder"), optional_import("av", "VideoRecorder")
     unfinished = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.part")
     with ExitStack() as stack:
-        opened = [stack.enter_context(av.open(film)) for film in films[:MAX_FILMS]]
+        opened = [stack.enter_context(av.open(video)) for video in videos[:MAX_VIDEOS]]
         columns = math.ceil(math.sqrt(len(opened)))
         rows = math.ceil(len(opened) / columns)
-        width, height = _cell([film.streams.video[0] for film in opened], columns, rows)
+        width, height = _cell([video.streams.video[0] for video in opened], columns, rows)
         board = np.zeros((rows * height, columns * width, 3), "uint8")
         stack.callback(_remove, unfinished)  # Unless it has got its name by then.
         writer = VideoFileWriter(unfinished, (columns * width, rows * height), fps, codec)
@@ -69,15 +69,15 @@ def _cell(streams: Sequence[Any], columns: int, rows: int) -> tuple[int, int]:
     return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
 
 
-def _pictures(film: Any, width: int, height: int) -> Iterator[Any]:
-    for frame in film.decode(video=0):
+def _pictures(video: Any, width: int, height: int) -> Iterator[Any]:
+    for frame in video.decode(video=0):
         yield frame.reformat(width, height, "rgb24").to_ndarray()
 
 
-def _together(films: Sequence[Iterator[Any]]) -> Iterator[list[Any]]:
+def _together(videos: Sequence[Iterator[Any]]) -> Iterator[list[Any]]:
     """Yield the next image of each video, None for those that have ended, until all have."""
     while True:
-        pictures = [next(film, None) for film in films]
+        pictures = [next(video, None) for video in videos]
         if all(picture is None for picture in pictures):
             return
         yield pictures

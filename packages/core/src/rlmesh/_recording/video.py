@@ -9,12 +9,12 @@ from typing import Any
 
 from rlmesh._recording.environment import fps_of, spaces_of
 from rlmesh._recording.episode_video import EpisodeVideo
-from rlmesh._recording.grid import MAX_FILMS, write_grid
+from rlmesh._recording.grid import MAX_VIDEOS, write_grid
 from rlmesh._recording.images import Drawings, Pixels, leaf_path, pixels_of, value_at
 from rlmesh._recording.optional import optional_import
 from rlmesh._recording.recorder import Recorder, file_stem, recorded
 
-__all__ = ["VideoRecorder", "film_of_before"]
+__all__ = ["VideoRecorder", "video_of_before"]
 
 DEFAULT_FPS = 30.0
 
@@ -67,17 +67,17 @@ class VideoRecorder(Recorder):
         if fps is not None and not 0 < fps < math.inf:
             raise ValueError(f"expected fps above 0, got {fps}")
         super().__init__(path, episodes, resume)
-        there = film_of_before(self.path)
+        there = video_of_before(self.path)
         if there is not None and not resume:
             raise FileExistsError(
-                f"expected no film of an earlier run, but {there} is there; use another path, or "
+                f"expected no video of an earlier run, but {there} is there; use another path, or "
                 f"resume=True to add to it"
             )
         self._is_grid, self._folder = _folder_of(self.path)
         os.makedirs(self._folder, exist_ok=True)
         self._source, self._codec = source, codec
         self._fps = None if fps is None else float(fps)
-        self._films: dict[int, str] = {}
+        self._videos: dict[int, str] = {}
         self._said_fps: float | None = None
         self._leaf: tuple[Any, ...] | None = None
         self._drawings = Drawings()
@@ -85,13 +85,13 @@ class VideoRecorder(Recorder):
     def on_run_start(self, event: Any) -> None:
         """Begin or continue a run; a grid includes the videos made before the run was cut short."""
         for episode in event.finished:
-            self._films[episode.index] = self._path(episode.index, episode.seed)
+            self._videos[episode.index] = self._path(episode.index, episode.seed)
         super().on_run_start(event)
 
     def _begin(self, event: Any) -> EpisodeVideo:
         os.makedirs(self._folder, exist_ok=True)  # The grid of an earlier run may have removed it.
         path = self._vacant(self._path(event.episode, event.seed))
-        self._films[event.episode] = path
+        self._videos[event.episode] = path
         return EpisodeVideo(path, self._rate, self._codec, self._say)
 
     def _path(self, episode: int, seed: int | None) -> str:
@@ -101,14 +101,14 @@ class VideoRecorder(Recorder):
         return self._fps or self._said_fps or DEFAULT_FPS
 
     def _start(self, file: EpisodeVideo, event: Any) -> None:
-        self._film(file, event, event.observation, self._drawings.after_reset)
+        self._video(file, event, event.observation, self._drawings.after_reset)
 
     def _step(self, file: EpisodeVideo, event: Any) -> None:
-        self._film(file, event, event.next_observation, self._drawings.after_step)
+        self._video(file, event, event.next_observation, self._drawings.after_step)
 
-    def _film(
+    def _video(
         self,
-        film: EpisodeVideo,
+        video: EpisodeVideo,
         event: Any,
         observation: Any,
         draw: Callable[[Any, int | None], list[Pixels]],
@@ -124,32 +124,32 @@ class VideoRecorder(Recorder):
                     self._leaf = leaf_path(self._source, spaces_of(env)[0])
                 frames = [pixels_of(value_at(observation, self._leaf))]
         except Exception as error:  # The next image may succeed.
-            film.leave_out(error)
+            video.leave_out(error)
             return
         for frame in frames:
-            self._writer.add(film, frame)
+            self._writer.add(video, frame)
 
     def _complete(self) -> None:
-        films = [path for _, path in sorted(self._films.items()) if os.path.exists(path)]
-        if not (self._is_grid and films):
+        videos = [path for _, path in sorted(self._videos.items()) if os.path.exists(path)]
+        if not (self._is_grid and videos):
             return
         try:
-            write_grid(films, self._vacant(self.path), self._rate(), self._codec)
-            self._remove(films[:MAX_FILMS])
+            write_grid(videos, self._vacant(self.path), self._rate(), self._codec)
+            self._remove(videos[:MAX_VIDEOS])
         except Exception as error:
             self._say(f"{self.path}: not recorded: {type(error).__name__}: {error}")
-        self._films.clear()
+        self._videos.clear()
 
-    def _remove(self, films: list[str]) -> None:
+    def _remove(self, videos: list[str]) -> None:
         """Remove the videos in a grid, unfinished files of a killed run, and an empty folder."""
         unfinished = [name for name in os.listdir(self._folder) if name.startswith(".")]
-        for path in [*films, *(os.path.join(self._folder, name) for name in unfinished)]:
+        for path in [*videos, *(os.path.join(self._folder, name) for name in unfinished)]:
             os.remove(path)
         if not os.listdir(self._folder):
             os.rmdir(self._folder)
 
 
-def film_of_before(path: str | os.PathLike[str]) -> str | None:
+def video_of_before(path: str | os.PathLike[str]) -> str | None:
     """Return a video that an earlier run wrote to the `path` of a `VideoRecorder`, or None."""
     is_grid, folder = _folder_of(os.fspath(path))
     if is_grid and os.path.exists(path):

@@ -81,8 +81,8 @@ def histogram(series: Sequence[Sequence[float]], label: str) -> Element:
     """
     numbers = [x for one in series for x in one]
     across = Scale.around(numbers, LEFT, RIGHT)
-    most = max(map(len, series), default=0)
-    count = max(1, min(MAX_BINS, math.ceil(math.sqrt(most))))
+    longest = max(map(len, series), default=0)
+    count = max(1, min(MAX_BINS, math.ceil(math.sqrt(longest))))
     edges = across.edges(count)
     counts = [_counted(one, edges) for one in series]
     up = Scale(0, max([1, *(n for one in counts for n in one)]), BOTTOM, TOP)

@@ -102,15 +102,19 @@ def _timing(timing: Timing, facts: _Facts) -> dict[str, float | None]:
 
 def _summary(run: RunResult) -> dict[str, Any]:
     facts = _Facts()
+    figures = _figures(run, facts)
+    # Without an error the figures are the same, and their bootstrap need not be repeated.
+    has_errors = EpisodeEnd.ERROR in run.ends
+    apart = _apart(run.without_errors()) if has_errors else _with_non_finite(figures, facts)
     return {
         "confidence": CONFIDENCE,
-        **_figures(run, facts),
+        **figures,
         "total_steps": _integer(run.total_steps),
         "steps_per_second": facts.number("steps_per_second", run.steps_per_second),
         "ends": {end.value: run.ends.get(end, 0) for end in EpisodeEnd},
         "warnings": _counts(run.warnings, "warnings"),
         "non_finite": facts.non_finite,
-        "without_errors": _apart(run.without_errors()),
+        "without_errors": apart,
         **_over_tasks(run),
     }
 
@@ -131,7 +135,11 @@ def _finite(number: float) -> float | None:
 
 def _apart(run: RunResult) -> dict[str, Any]:
     facts = _Facts()
-    return {**_figures(run, facts), "non_finite": facts.non_finite}
+    return _with_non_finite(_figures(run, facts), facts)
+
+
+def _with_non_finite(figures: dict[str, Any], facts: _Facts) -> dict[str, Any]:
+    return {**figures, "non_finite": dict(facts.non_finite)}
 
 
 def _figures(run: RunResult, facts: _Facts) -> dict[str, Any]:

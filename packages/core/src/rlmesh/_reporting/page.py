@@ -141,8 +141,8 @@ def _endpoints(run: RunResult) -> list[Element]:
     return [element("h2", "Endpoints"), _scrolled(words.ENDPOINT_COLUMNS, rows)]
 
 
-def _episodes(run: RunResult, most: int, file: Element | None = None) -> list[Element]:
-    columns, rows, left_out = words.episode_rows(run, most)
+def _episodes(run: RunResult, max_rows: int, file: Element | None = None) -> list[Element]:
+    columns, rows, left_out = words.episode_rows(run, max_rows)
     if not rows:
         return []
     note = f"{left_out} episodes in the middle are left out."

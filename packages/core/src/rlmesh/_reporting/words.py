@@ -260,22 +260,25 @@ def endpoint_rows(run: RunResult) -> list[tuple[str, ...]]:
 
 
 def episode_rows(
-    run: RunResult, most: int | None = None
+    run: RunResult, max_rows: int | None = None
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]], int]:
     """Return the table of episodes.
 
     Args:
         run: The run.
-        most: Largest number of episodes; of more, the first and the last ones. None: all.
+        max_rows: Largest number of episodes; of more, the first and the last ones. None: all.
 
     Returns:
         The columns that are not empty, the rows, and the number of rows omitted in the middle.
     """
     episodes = run.episodes
     left_out = 0
-    if most is not None and len(episodes) > most:
-        left_out = len(episodes) - most
-        episodes = (*episodes[: most - most // 2], *episodes[len(episodes) - most // 2 :])
+    if max_rows is not None and len(episodes) > max_rows:
+        left_out = len(episodes) - max_rows
+        episodes = (
+            *episodes[: max_rows - max_rows // 2],
+            *episodes[len(episodes) - max_rows // 2 :],
+        )
     rows = [_cells(episode) for episode in episodes]
     kept = [i for i, name in enumerate(COLUMNS) if name in _ALWAYS or any(row[i] for row in rows)]
     return _pick(COLUMNS, kept), [_pick(row, kept) for row in rows], left_out

@@ -1,4 +1,4 @@
-"""`BaseServer`: how a server begins, stops and ends, whatever it serves."""
+"""`BaseServer`: start, stop and end of a server, for environments and models."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ from rlmesh._logs import facts, logger, warn
 from rlmesh._server.signals import stop_on_signals
 from rlmesh._session.server_connection import ServerConnection
 from rlmesh._session.session_manager import SessionManager
-from rlmesh._transport import address as addresses
-from rlmesh._transport.address import Address, host_of, parse_address, secured
+from rlmesh._transport.address import Address
 from rlmesh._transport.socket.doorkeeper import Doorkeeper
 from rlmesh._transport.socket.frames_alone import FramesAloneServer
 from rlmesh._transport.socket.server import FramesServer
 from rlmesh._transport.socket.transports import TRANSPORTS, FrameTransport
-from rlmesh.errors import AddressError
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import Capability, TransportOffer
 
-__all__ = ["BaseServer", "ServingLoop", "resolve_server_arguments", "transport_capabilities"]
+__all__ = ["BaseServer", "ServingLoop", "transport_capabilities"]
 
 _log = logger("rlmesh.server")
 
@@ -34,7 +32,7 @@ Self = TypeVar("Self", bound="BaseServer")
 
 
 class ServingLoop(Protocol):
-    """What calls the thing that is served."""
+    """The loop that calls the environment or model that is served."""
 
     waits_for_calls: bool
     """Whether `run` returns only after the call that is running."""
@@ -58,7 +56,7 @@ class ServingLoop(Protocol):
 
 
 class _Transport(Protocol):
-    """What serves at the server's own address: gRPC, or frames."""
+    """The listener at the server's own address: gRPC, or frames."""
 
     address: Address
 
@@ -76,12 +74,12 @@ class _Transport(Protocol):
 
 
 class BaseServer:
-    """A server of one thing.
+    """A server of environments or of a model.
 
     Args:
-        host: What calls it.
-        manager: Its sessions.
-        options: How to serve.
+        host: Loop that calls what is served.
+        manager: Manager of the sessions.
+        options: Options of the server.
         title: Name of what is served.
     """
 
@@ -114,18 +112,18 @@ class BaseServer:
         tls: TLS | None,
         lender: Any = None,
     ) -> None:
-        """Take the address, without accepting yet.
+        """Bind the address, without accepting connections yet.
 
         Args:
             service: Full name of the service.
             where: Address to bind.
             token: Bearer token that clients must show; empty: none.
             tls: Certificates.
-            lender: Lender of threads for streams over gRPC (`StreamHost`); None: the pool has them
-                all.
+            lender: Lender of threads for streams over gRPC (`StreamHost`); None: the pool runs
+                all of them.
 
         Raises:
-            AddressError: If it cannot be had.
+            AddressError: If the address cannot be bound.
             OSError: If a certificate cannot be read.
         """
         connect = partial(ServerConnection, self._manager)
@@ -163,9 +161,9 @@ class BaseServer:
         """Let clients continue over frames, from this host and from others, as configured.
 
         Raises:
-            AddressError: If the port of frames cannot be had.
-            OSError: If a certificate cannot be read, or the system has no socket for them. What was
-                taken until then is free again.
+            AddressError: If the port of frames cannot be bound.
+            OSError: If a certificate cannot be read, or the system has no such socket. Listeners
+                that were bound before are closed.
         """
         connect = partial(ServerConnection, self._manager, resumes=True)
         doorkeeper = Doorkeeper(self._service, token, resumes=True)
@@ -405,55 +403,3 @@ def transport_capabilities(options: ServeOptions) -> set[Capability]:
     if not options.grace_period > 0:
         return set()
     return {Capability.RESUME, *(row.capability for row in served_transports(options))}
-
-
-def resolve_server_arguments(
-    address: str | int | None,
-    host: str | None,
-    port: int | None,
-    path: str | None,
-    tls: TLS | None,
-    options: ServeOptions | None,
-) -> tuple[Address, ServeOptions, bool]:
-    """Resolve a server's arguments.
-
-    Returns:
-        Address, options, and whether clients see the tracebacks of exceptions.
-
-    Raises:
-        AddressError: If they name no address, or plain text beside certificates.
-        ValueError: If an environment variable has a value that its option cannot have, or an
-            option needs gRPC and the address is one of frames alone.
-    """
-    options = options or ServeOptions.from_environment()
-    where = secured(_address_of(address, host, port, path), tls, named="://" in str(address))
-    if where.is_frames:
-        _check_frames_alone(where, options)
-    expose_tracebacks = options.expose_tracebacks
-    return where, options, where.is_local if expose_tracebacks is None else expose_tracebacks
-
-
-def _check_frames_alone(where: Address, options: ServeOptions) -> None:
-    """Raise ValueError if an option needs gRPC."""
-    if options.frames_port is not None:
-        raise ValueError(
-            f"frames_port={options.frames_port} is a port beside that of gRPC, and {where} is one "
-            f"of frames already; leave it out"
-        )
-    if options.remote_shutdown:
-        raise ValueError(f"remote_shutdown needs gRPC, and {where} has frames alone")
-
-
-def _address_of(
-    address: str | int | None, host: str | None, port: int | None, path: str | None
-) -> Address:
-    """Return the address that a server's arguments name; raises AddressError."""
-    if address is not None:
-        if (host, port, path) != (None, None, None):
-            raise AddressError("give either an address, or host, port or path")
-        return parse_address(address)
-    if path is not None:
-        if host is not None or port is not None:
-            raise AddressError("give either path, or host and port")
-        return Address("unix", path=path)
-    return Address(addresses.UNNAMED, host_of(host) if host else "127.0.0.1", port or 0)

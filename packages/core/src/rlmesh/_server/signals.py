@@ -71,7 +71,7 @@ class _Watch:
             self._restore(number)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        """Return the handler: a second signal acts as it did before."""
+        """Handle a signal: a second one has the effect that it had before."""
         now = time.monotonic()
         if self._first is None:
             self._first = now
@@ -127,7 +127,7 @@ _masks: list[set[Any]] = []
 def stop_on_signals(stop: Callable[[], None], limit: float) -> Generator[None, None, None]:
     """Call `stop`, on another thread, on SIGINT or SIGTERM; a second one acts as it did before.
 
-    A second one is what comes half a second after the first, or later.
+    A signal counts as the second one from half a second after the first.
 
     If the context has not ended `limit` seconds after the first, the process does, with status 128
     and the signal's number. Outside of the main thread, which alone takes signals in Python, it

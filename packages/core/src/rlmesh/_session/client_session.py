@@ -17,6 +17,7 @@ from rlmesh._messages import env as m
 from rlmesh._messages.kinds import kind_of
 from rlmesh._session.client_connection import ClientConnection, drop
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock
+from rlmesh._session.close_request import end_deleted, send_close
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.losses import Losses
 from rlmesh._session.open_sessions import OPEN_SESSIONS
@@ -170,10 +171,10 @@ class ClientSession:
         # `with` instead of acquire() and try, because an interrupt between the two would leave the
         # lock held for ever. Two threads that arrive at the same time run one after the other.
         with self._busy:
-            self._check_usable()
             return self._ask(body, expected)
 
     def _ask(self, body: m.RequestBody, expected: type[R]) -> R:
+        self._check_usable()
         try:
             if self._unanswered is not None:
                 self._collect(*self._unanswered)
@@ -248,9 +249,9 @@ class ClientSession:
             self._closed = "the client was deleted"
             # Not by this thread, which may be in the middle of anything when garbage is collected.
             close = None if self._unanswered is not None else self._sequence + 1
-            arguments = connection, self._codec, close
+            arguments = connection, self._codec, close, _CLOSE_TIMEOUT
             threading.Thread(
-                target=_end_deleted, args=arguments, name="rlmesh-drop", daemon=True
+                target=end_deleted, args=arguments, name="rlmesh-drop", daemon=True
             ).start()
             message = f"unclosed session on {self.address}: call close(), or use a with statement"
             warn(message, ResourceWarning, stacklevel=2)
@@ -312,13 +313,10 @@ class ClientSession:
         try:
             return self._codec.read_reply(data)
         except CodecError as error:
-            self._let_go()
+            # Otherwise the next client would have to wait for the end of the grace period.
+            with contextlib.suppress(Exception):
+                send_close(self._transport, self._codec, self._sequence + 1, _CLOSE_PATIENCE)
             raise self._ended(error) from error.__cause__
-
-    def _let_go(self) -> None:
-        """Send Close, so that the next client need not wait for the grace period to end."""
-        with contextlib.suppress(Exception):
-            _send_close(self._transport, self._codec, self._sequence + 1, _CLOSE_PATIENCE)
 
     def _time_left(self, deadline: float | None) -> float | None:
         """Return the seconds until a deadline, at least a little; None if there is none."""
@@ -426,26 +424,3 @@ class ClientSession:
                 connection.close()
             else:
                 drop(connection)
-
-
-def _send_close(
-    transport: ClientConnection, codec: ClientWireCodec, number: int, timeout: float
-) -> None:
-    """Send the request Close, and wait for its answer, which is not read."""
-    frame = codec.write_request(m.Request(number, m.Close()))
-    transport.exchange(frame, timeout)
-
-
-def _end_deleted(transport: ClientConnection, codec: ClientWireCodec, close: int | None) -> None:
-    """End the session of a client that was deleted without `close`.
-
-    Args:
-        transport: Its connection.
-        codec: Codec of its frames.
-        close: Number of the request Close; None: an interrupted call is in its way.
-    """
-    with contextlib.suppress(Exception):
-        if close is not None:
-            _send_close(transport, codec, close, _CLOSE_TIMEOUT)
-    with contextlib.suppress(Exception):
-        transport.close()

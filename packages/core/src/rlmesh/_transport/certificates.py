@@ -39,7 +39,7 @@ def with_certificate(tls: TLS | None, scheme: str) -> TLS:
 
 
 def load_own(context: ssl.SSLContext, tls: TLS) -> None:
-    """Load the own certificate and key; the ssl module takes them from files alone."""
+    """Load this end's certificate and key; the ssl module reads only files."""
     certificate, key = tls.certificate, tls.key
     if certificate is None or key is None:
         return

@@ -1,4 +1,4 @@
-"""Sockets that are connected to an address, and whether anybody listens at one of this host."""
+"""Connections to an address, and the check whether a server listens at one of this host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECONDS = 1.0
 def nobody_listens(address: Address) -> bool:
     """Return whether this host's own kernel reports that no server listens there.
 
-    Never true for another host, from where a refusal may be that of something in between.
+    It is never true for another host, because a refusal may come from a proxy in between.
     """
     if not address.is_local:
         return False

@@ -1,4 +1,4 @@
-"""Bearer tokens: what one is, and whether the right one was shown."""
+"""Bearer tokens: their form, and the check whether a client has sent the right one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_token(token: str) -> str:
     """Return a token that may travel (Y-3); empty: none.
 
     Raises:
-        ValueError: If it is none; does not show it.
+        ValueError: If the text is not a token; the message does not contain the text.
     """
     if token and _TOKEN.fullmatch(token) is None:
         raise ValueError(

@@ -25,9 +25,9 @@ _PREFIX = ".r-"
 class OwnedSocket:
     """The file of a listening socket.
 
-    It is bound in a new directory of mode 0700 beside its place, given mode 0600, and linked into
-    its place then: no other user can connect in between, whatever the process's umask, and of two
-    servers that start at once one gets the place.
+    The socket is bound in a new directory of mode 0700 beside its path, given mode 0600, and then
+    linked to its path: no other user can connect in between, whatever the process's umask, and of
+    two servers that start at the same time only one gets the path.
 
     Args:
         where: Address with the path that clients use. Missing directories above are made, of mode

@@ -25,15 +25,15 @@ _BRACKETS: dict[type, tuple[str, str]] = {
 }
 
 
-def bounded_repr(value: object, most: int = MAX_CHARACTERS) -> str:
-    """Return the repr of `value`, cut off after `most` characters, with marks for unreadable parts.
+def bounded_repr(value: object, max_length: int = MAX_CHARACTERS) -> str:
+    """Return the repr of `value`, up to `max_length` characters; marks replace unreadable parts.
 
     Python's own would walk an object graph along each of its paths.
     """
-    text = _Text(most)
+    text = _Text(max_length)
     text.add(value)
     whole = "".join(text.pieces)
-    return clean(whole if len(whole) <= most else whole[: max(most - 3, 0)] + "...")
+    return clean(whole if len(whole) <= max_length else whole[: max(max_length - 3, 0)] + "...")
 
 
 def clean(text: str) -> str:
@@ -101,15 +101,15 @@ def _read(parts: Any, room: int) -> list[Any]:
 
 
 def _leaf(value: object, room: int) -> str:
-    most = max(room, 0) + 1
+    max_length = max(room, 0) + 1
     if type(value) is int and value.bit_length() > _MAX_INTEGER_BITS:
         return f"<an int of {value.bit_length()} bits>"
     if type(value) is str or type(value) is bytes:
-        return repr(value[:most])
+        return repr(value[:max_length])
     try:
         found: Any = value
         if type(found).__name__ == "ndarray" and found.dtype.hasobject:
             return f"<an array of objects of shape {found.shape}>"
-        return str(repr(value)[:most])
+        return str(repr(value)[:max_length])
     except Exception as error:  # the object's own repr, whatever it raises
         return f"<a {type(value).__name__} whose repr raises {type(error).__name__}>"

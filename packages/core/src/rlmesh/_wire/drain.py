@@ -6,7 +6,7 @@ import contextlib
 
 from rlmesh_proto.env.v1 import env_pb2
 
-from rlmesh._wire.env_codec import parse_message
+from rlmesh._wire.parsing import parse_message
 from rlmesh.errors import CodecError
 
 __all__ = ["read_drain_seconds"]

@@ -57,7 +57,7 @@ def name_of(key: Any) -> str:
 
 
 def read_key(key: Any, is_array: Callable[[object], bool], parts: Parts, depth: int) -> Any:
-    """Return the key of Python's own types that `key` is.
+    """Return a key as a value of Python's own types.
 
     Args:
         key: Any key.

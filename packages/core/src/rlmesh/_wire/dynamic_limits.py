@@ -48,12 +48,12 @@ _NAN = object()
 
 
 class BrokenRule(Exception):
-    """A value breaks a rule. The place is put together on the way out, so that it costs nothing.
+    """A value breaks a rule. Its path is composed as the error propagates: valid values need none.
 
     Attributes:
         reason: What is wrong, in words.
         rule: Id of the rule of CONTRACT.md.
-        steps: Keys and indices from the place outwards.
+        steps: Keys and indices from the value outwards.
     """
 
     def __init__(self, reason: str, rule: str) -> None:
@@ -73,7 +73,7 @@ class Parts:
         self._empty = 0
 
     def count(self, more: int, noun: str) -> None:
-        """Check how many parts one value, and all of them, have, before any is read or written."""
+        """Check the number of parts of one value and of all, before any part is read or written."""
         if more > MAX_PARTS:
             raise BrokenRule(f"{noun} has {more} parts; the limit is {MAX_PARTS}", "M-1")
         if self._values + more > MAX_VALUES:
@@ -81,7 +81,7 @@ class Parts:
         self._values += more
 
     def count_empty(self, shape: Sequence[int]) -> None:
-        """Check how many empty lists an array of objects may become, if it has no elements."""
+        """Check the number of empty lists that an array of objects without elements becomes."""
         if 0 not in shape:
             return
         more = math.prod(shape[: shape.index(0)])
@@ -92,7 +92,7 @@ class Parts:
 
 
 def check_depth(depth: int) -> None:
-    """Check at which depth a value stands."""
+    """Check the nesting depth of a value."""
     if depth > MAX_DEPTH:
         raise BrokenRule(f"a value is nested deeper than {MAX_DEPTH} levels", "D-7")
 
@@ -133,14 +133,14 @@ def check_objects_shape(extents: Sequence[int], count: int) -> None:
         raise BrokenRule(f"an array of shape {tuple(extents)} has {count} elements", "D-5")
 
 
-def _check_shape(extents: Sequence[int], most: int, itemsize: int) -> None:
+def _check_shape(extents: Sequence[int], max_count: int, itemsize: int) -> None:
     """Check that a shape is within the limits; an extent of 0 does not excuse the others."""
     count = math.prod(max(n, 1) for n in extents)
-    if len(extents) > MAX_DIMENSIONS or count > most:
+    if len(extents) > MAX_DIMENSIONS or count > max_count:
         message = f"{len(extents)} dimensions, {tuple(extents[:8])}"
         raise BrokenRule(
-            f"a shape of {message}, is over the limit of {MAX_DIMENSIONS} dimensions and {most} "
-            f"elements",
+            f"a shape of {message}, is over the limit of {MAX_DIMENSIONS} dimensions and "
+            f"{max_count} elements",
             "M-6" if count * itemsize >= 2**63 else "M-1",
         )
 

@@ -6,10 +6,9 @@ transport.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
@@ -25,8 +24,6 @@ from rlmesh._wire.attributes import (
 from rlmesh._wire.contract import (
     contract_from_wire,
     contract_to_wire,
-    offers_from_wire,
-    offers_to_wire,
     peer_from_wire,
     peer_to_wire,
     terms_from_wire,
@@ -34,9 +31,9 @@ from rlmesh._wire.contract import (
 )
 from rlmesh._wire.dynamic import DynamicEncoder, dynamic_from_wire, map_from_wire
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
-from rlmesh._wire.fast_path import NotCanonical, sequence_of
 from rlmesh._wire.fast_path_reader import StepReader, read_reset_done, read_step
 from rlmesh._wire.fast_path_writer import write_reset_done, write_step, write_step_done
+from rlmesh._wire.handshake import read_open, read_opened, write_open, write_opened
 from rlmesh._wire.many import (
     many_reader,
     many_steps_reader,
@@ -46,22 +43,14 @@ from rlmesh._wire.many import (
     write_many,
     write_many_steps,
 )
+from rlmesh._wire.parsing import parse_message, request_of
 from rlmesh._wire.parts import checked_frame, too_many_parts
 from rlmesh._wire.progress import read_progress, write_progress
-from rlmesh._wire.trace_context import is_traceparent
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
 
-__all__ = [
-    "EnvWireCodec",
-    "parse_message",
-    "read_open",
-    "read_opened",
-    "request_of",
-    "write_open",
-    "write_opened",
-]
+__all__ = ["EnvWireCodec"]
 
 MAX_EPISODE_ID_BYTES = 256
 """Maximum size of the name of an episode, in bytes (N-15)."""
@@ -163,7 +152,10 @@ class EnvWireCodec:
             else None,
             options=options,
             lane_mask=message.lane_mask,
-            episode_id=_short_id(message.episode_id),
+            # N-15: a text of more bytes names no episode.
+            episode_id=message.episode_id
+            if len(message.episode_id.encode()) <= MAX_EPISODE_ID_BYTES
+            else "",
         )
 
     # Replies: written by the server, read by the client.
@@ -301,94 +293,10 @@ class EnvWireCodec:
         return peer_from_wire(server), contract, terms_from_wire(terms)
 
 
-def parse_message(message: Any, data: Buffer) -> None:
-    """Read a frame into a message; CodecError if it is none, or has too many parts."""
-    data = bytes(data)
-    if reason := too_many_parts(data, message.DESCRIPTOR):
-        raise CodecError(reason, rule="M-9")
-    _parse(message, data)
-
-
-def _parse(message: Any, data: bytes) -> None:
-    try:
-        message.ParseFromString(data)
-    except DecodeError as error:
-        raise CodecError(f"not a {message.DESCRIPTOR.full_name}: {error}", rule="G-1") from None
-
-
-def request_of(
-    frame: Any, data: Buffer, readers: Mapping[str, Callable[[Any], m.RequestBody]]
-) -> m.Request:
-    """Return the request of a frame by the reader of its kind; `Malformed` if it breaks a rule.
-
-    Raises:
-        CodecError: If it is not a frame.
-    """
-    data = bytes(data)
-    if reason := too_many_parts(data, frame.DESCRIPTOR):
-        return _request_of_many_parts(data, reason)
-    _parse(frame, data)
-    kind = frame.WhichOneof("request") or ""
-    reader = readers.get(kind)
-    if reader is None:
-        return m.Request(frame.sequence, m.Unsupported(kind or "a request of a newer spec"))
-    try:
-        return m.Request(frame.sequence, reader(getattr(frame, kind)))
-    except CodecError as error:
-        return m.Request(frame.sequence, m.Malformed(kind, str(error), error.path))
-
-
-def _request_of_many_parts(data: bytes, reason: str) -> m.Request:
-    """Describe a request that is not read; its session goes on if its number can be read."""
-    try:
-        sequence, _ = sequence_of(data)
-    except (IndexError, NotCanonical):
-        raise CodecError(reason, rule="M-9") from None
-    return m.Request(sequence, m.Malformed("request", f"M-9: {reason}"))
-
-
-def write_opened(opened: m.Opened, out: Any) -> None:
-    """Write what the answer to a handshake has, whatever is served."""
-    peer_to_wire(opened.server, out.server)
-    out.session_id = opened.session_id
-    out.resume_key = opened.resume_key
-    terms_to_wire(opened.terms, out.terms)
-    out.received_sequence = opened.received
-    offers_to_wire(opened.offers, out.offers)
-
-
-def read_opened(message: Any, served: Any) -> m.Opened:
-    """Return the answer to a handshake, with what is served.
-
-    Raises:
-        CodecError: If it lacks what each answer to a handshake has (H-6, R-7).
-    """
-    for name in ("server", "terms"):
-        if not message.HasField(name):
-            words = f"the answer to a handshake has no {name}"
-            raise CodecError(words, path=name, rule="H-6")
-    if not message.session_id:
-        raise CodecError("a session's id is not empty", path="session_id", rule="H-7")
-    return m.Opened(
-        server=peer_from_wire(message.server),
-        session_id=message.session_id,
-        served=served,
-        terms=terms_from_wire(message.terms),
-        resume_key=message.resume_key,
-        received=message.received_sequence,
-        offers=offers_from_wire(message.offers),
-    )
-
-
 def _read_step_request(message: env_pb2.StepRequest) -> m.Step:
     if not message.HasField("action"):
         raise CodecError("a step has no action", path="action", rule="G-8")
     return m.Step(read_value(message.action))
-
-
-def _short_id(text: str) -> str:
-    """Return the name of an episode; none if it is too long to be one (N-15)."""
-    return text if len(text.encode()) <= MAX_EPISODE_ID_BYTES else ""
 
 
 def _check_mask(mask: bytes, path: str) -> None:
@@ -405,27 +313,3 @@ def _read_lane_seeds(message: env_pb2.LaneSeeds) -> tuple[int | None, ...]:
         raise CodecError(words, path="lane_seeds", rule="L-4")
     _check_mask(message.present, "lane_seeds")
     return tuple(seed if here else None for seed, here in zip(seeds, message.present))
-
-
-def write_open(body: m.Open, out: Any) -> None:
-    """Write a handshake into an `OpenHeader`."""
-    peer_to_wire(body.client, out.client)
-    out.wait_ms = round(body.wait * 1000)
-    out.traceparent = body.traceparent
-    if body.resume is not None:
-        out.resume.session_id = body.resume.session_id
-        out.resume.resume_key = body.resume.key
-        out.resume.awaited_sequence = body.resume.awaited
-
-
-def read_open(message: Any) -> m.Open:
-    """Return the handshake of an `OpenHeader`; CodecError if it breaks a rule."""
-    if not message.HasField("client"):
-        raise CodecError("an open does not say who the client is", path="client", rule="G-8")
-    resume = None
-    if message.HasField("resume"):
-        r = message.resume
-        resume = m.Resume(r.session_id, r.resume_key, r.awaited_sequence)
-    traceparent = message.traceparent if is_traceparent(message.traceparent) else ""
-    client = peer_from_wire(message.client)
-    return m.Open(client, resume, message.wait_ms / 1000, traceparent=traceparent)

@@ -162,9 +162,9 @@ def failure_to_wire(failure: Failure, out: error_pb2.Failure) -> None:
         out.exit_code = failure.exit_code
 
 
-def _cut(text: str, most: int = MAX_TEXT_BYTES) -> str:
+def _cut(text: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
     """Return `text` as UTF-8 can encode it, and no longer than the contract allows (M-1)."""
-    return text.encode("utf-8", "backslashreplace")[:most].decode("utf-8", "ignore")
+    return text.encode("utf-8", "backslashreplace")[:max_bytes].decode("utf-8", "ignore")
 
 
 def failure_from_wire(message: error_pb2.Failure) -> Failure:

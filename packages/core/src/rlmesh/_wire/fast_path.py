@@ -1,6 +1,6 @@
 """Fields of frames, read byte by byte: a large slab is not copied at all.
 
-What runs out of bytes is an IndexError, as of any buffer.
+Reading past the end raises IndexError.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from rlmesh.backends import Buffer
 __all__ = ["NotCanonical", "enter", "number", "sequence_of", "slab", "span", "value"]
 
 _MAX_SLABS = 4096
-"""Most slabs of a value that are read here. A message has room for 100 million empty ones, and
-views of those would take all the memory that there is."""
+"""Maximum number of slabs of a value that are read here. A message has room for 100 million empty
+slabs, and views of them would take all memory."""
 
 _VIEW_BYTES = 4096
-"""Slabs from this size on are read as views; a copy of a smaller one costs less than a view."""
+"""Size in bytes from which slabs are read as views; smaller ones are copied faster."""
 
 
 class NotCanonical(Exception):
-    """The frame is not of the form that is read here."""
+    """The frame does not have the form that is read here."""
 
 
 def sequence_of(data: Buffer) -> tuple[int, int]:

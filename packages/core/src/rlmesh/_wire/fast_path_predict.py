@@ -1,8 +1,8 @@
 """Frames of predictions, byte by byte: the same bytes that the generated messages give.
 
-As for steps (`step_writer`, `step_reader`): messages would copy the observations twice on either
-side. Read is the form alone that is written; for any other `None` comes back, and the messages
-decide.
+As in `fast_path_writer` and `fast_path_reader`, generated messages would copy the observations
+twice on either side. Only the form that is written is read: for a frame of any other form the
+result is None, and the generated messages read the frame.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def write_predict(sequence: int, body: Predict, allocate: FrameAllocator = join_
     before = b"" if body.form is None else b"\x08" + varint(predict_form_to_wire(body.form))
     before += _packed(b"\x12", "a lane", body.lanes)
     before += b"\x1a" + varint(size)
-    most = _checked("max_chunk_length", body.max_chunk_length, 32)
-    tail = b"\x20" + varint(most) if most else b""
+    max_length = _checked("max_chunk_length", body.max_chunk_length, 32)
+    tail = b"\x20" + varint(max_length) if max_length else b""
     tail += _packed(b"\x2a", "a step", body.steps, 64)
     tail += _packed(b"\x32", "a count of observations", body.observed_counts)
     parts.append(tail)
@@ -87,9 +87,9 @@ def read_predict(data: Buffer) -> m.Request | None:
         lanes, at = _numbers(SECOND, data, at, end)
         at, stop = span(THIRD, data, at, end)
         observation = value(data, at, stop)
-        most, at = 0, stop
+        max_length, at = 0, stop
         if at < end and data[at] == MAX_ACTIONS:
-            most, at = number(data, at + 1)
+            max_length, at = number(data, at + 1)
         steps, at = _numbers(STEPS, data, at, end)
         counts, at = _numbers(OBSERVED_COUNTS, data, at, end)
         observed = None
@@ -99,9 +99,11 @@ def read_predict(data: Buffer) -> m.Request | None:
     except (NotCanonical, IndexError):
         return None
     # The messages keep 32 bits of larger ones.
-    if at != end or form >= 1 << 31 or max([most, *lanes, *counts]) >= 1 << 32:
+    if at != end or form >= 1 << 31 or max([max_length, *lanes, *counts]) >= 1 << 32:
         return None
-    body = Predict(predict_form_from_wire(form), lanes, observation, most, steps, counts, observed)
+    body = Predict(
+        predict_form_from_wire(form), lanes, observation, max_length, steps, counts, observed
+    )
     return m.Request(sequence, body)
 
 

@@ -1,7 +1,8 @@
 """Frames of steps, read byte by byte: a slab is not copied at all.
 
-Read is the form alone that `step_writer` writes. For a frame of any other form (fields in another
-order, twice, or of a newer spec) `None` comes back, and the generated messages decide.
+Only the form that `fast_path_writer` writes is read. For a frame of any other form (fields in
+another order, twice, or of a newer spec) the result is None, and the generated messages read the
+frame.
 """
 
 from __future__ import annotations

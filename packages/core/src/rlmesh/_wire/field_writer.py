@@ -14,7 +14,7 @@ SHORT = tuple(bytes([n]) for n in range(128))
 
 
 def put_value(value: m.Encoded, parts: list[Buffer]) -> int:
-    """Append a `Value`, after an empty place for what stands before it; returns its size."""
+    """Append a `Value` after an empty part, which the caller replaces; return its size."""
     parts.append(b"")
     size = 0
     for slab in value.slabs:

@@ -13,10 +13,10 @@ from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.session.v1 import frames_pb2
 
 from rlmesh._messages import env as m
-from rlmesh._wire.env_codec import parse_message
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire, raise_failure
 from rlmesh._wire.field_tags import DESCRIBE
 from rlmesh._wire.field_writer import SHORT, varint
+from rlmesh._wire.parsing import parse_message
 from rlmesh._wire.services import ENV_SERVICE
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError

@@ -1,4 +1,4 @@
-"""Frames of a model's session: bytes <-> requests and replies; see `frames`."""
+"""Frames of a model's session: bytes <-> requests and replies; see `rlmesh._wire.env_codec`."""
 
 from __future__ import annotations
 
@@ -27,22 +27,16 @@ from rlmesh._wire.contract import (
     terms_to_wire,
 )
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
-from rlmesh._wire.env_codec import (
-    parse_message,
-    read_open,
-    read_opened,
-    request_of,
-    write_open,
-    write_opened,
-)
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
 from rlmesh._wire.fast_path_predict import read_predict, write_predict
+from rlmesh._wire.handshake import read_open, read_opened, write_open, write_opened
 from rlmesh._wire.many import read_value, required, write_value
 from rlmesh._wire.model_spec import (
     model_spec_from_wire,
     model_spec_to_wire,
     predict_form_from_wire,
 )
+from rlmesh._wire.parsing import parse_message, request_of
 from rlmesh.adapters import ModelSpec
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError, NewerSpecError, SpaceError

@@ -1,4 +1,4 @@
-"""What a message would take as objects, counted before the message is parsed (CONTRACT.md, M-9).
+"""The memory of a message's objects, estimated before the message is parsed (CONTRACT.md, M-9).
 
 Two bytes can be a message within a message, which becomes a hundred bytes and more as an object.
 Small messages are not counted: whatever they are, their objects fit into `SPARE_BYTES`.
@@ -17,16 +17,16 @@ from rlmesh.errors import LimitError
 __all__ = ["MULTIPLE", "SPARE_BYTES", "checked_frame", "too_many_parts"]
 
 MULTIPLE = 8
-"""How many times its own size a message may take as objects."""
+"""Maximum memory of a message's objects, as a multiple of the message's size."""
 
 SPARE_BYTES = 16 * 1024 * 1024
-"""Bytes that the objects of any message may take besides."""
+"""Bytes that the objects of any message may take in addition."""
 
 _SMALL_BYTES = 24 * 1024
 """Size in bytes up to which a message is not counted."""
 
 _MAX_NESTED = 100
-"""Max number of messages within one another, as parsers have it (M-7)."""
+"""Maximum nesting depth of messages, which is that of parsers (M-7)."""
 
 _COSTS = {
     "DynamicList": 96,
@@ -82,9 +82,9 @@ class _Field(NamedTuple):
 
     Attributes:
         cost: Bytes that it takes, without what is in it.
-        inner: The message in it; None: it is none.
+        inner: Descriptor of the field's messages; None: the field has no messages.
         packed: Bytes of an element of a packed field; 0: they vary, -1: it is not packed.
-        repeated: Whether it is a number of which there are many.
+        repeated: Whether it is a repeated field of numbers.
     """
 
     cost: int

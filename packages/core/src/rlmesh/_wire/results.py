@@ -14,9 +14,9 @@ from rlmesh_proto.session.v1 import error_pb2
 from rlmesh._messages.env import Failure
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.enums import EnumMap
-from rlmesh._wire.env_codec import parse_message
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
 from rlmesh._wire.field_writer import varint
+from rlmesh._wire.parsing import parse_message
 from rlmesh._wire.run_settings import (
     digest,
     settings_from_wire,

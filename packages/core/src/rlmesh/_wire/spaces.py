@@ -145,23 +145,23 @@ class _Reader:
         content = getattr(message, kind)
         if kind in _CONTAINERS:
             return _CONTAINERS[kind](self, content, path, depth + 1)
+        read, rule = _LEAVES[kind]
         try:
-            return _LEAVES[kind](content)
+            return read(content)
         except SpaceError as error:
-            rule = error.rule or _RULES[kind]
-            raise CodecError(error.message, path=path, rule=rule) from None
+            raise CodecError(error.message, path=path, rule=error.rule or rule) from None
         except CodecError as error:
             raise error.at(path) from None
 
     def _count(self, kind: str, path: str) -> None:
         self._spaces += 1
         self._leaves += kind in _LEAVES
-        for count, most, noun in (
+        for count, limit, noun in (
             (self._spaces, MAX_SPACES, "spaces"),
             (self._leaves, MAX_LEAVES, "leaves"),
         ):
-            if count > most:
-                raise CodecError(f"a space has more than {most} {noun}", path=path, rule="M-1")
+            if count > limit:
+                raise CodecError(f"a space has more than {limit} {noun}", path=path, rule="M-1")
 
     def children(
         self, messages: Iterable[space_pb2.Space], path: str, depth: int
@@ -301,29 +301,20 @@ def _read_features(
     return space
 
 
-# The reader of a leaf takes the message; that of another space takes a `_Reader`, the message, and
-# path and depth of its parts.
-_READERS: dict[type[spaces.Space[Any]], Callable[..., spaces.Space[Any]]] = {
-    spaces.Box: _read_box,
-    spaces.Discrete: _read_discrete,
-    spaces.MultiBinary: _read_multi_binary,
-    spaces.MultiDiscrete: _read_multi_discrete,
-    spaces.Text: _read_text,
-    spaces.Dict: _read_dict,
-    spaces.Tuple: _read_tuple,
-    spaces.Sequence: _read_sequence,
-    spaces.Graph: _read_graph,
-    spaces.OneOf: _read_one_of,
+_LEAVES: dict[str, tuple[Callable[[Any], spaces.Space[Any]], str]] = {
+    "box": (_read_box, "S-6"),
+    "discrete": (_read_discrete, "S-7"),
+    "multi_binary": (_read_multi_binary, "S-8"),
+    "multi_discrete": (_read_multi_discrete, "S-9"),
+    "text": (_read_text, "S-10"),
 }
+"""Reader of each family of leaves, and the rule that a message breaks which is no such space."""
 
-_RULES = {
-    "box": "S-6",
-    "discrete": "S-7",
-    "multi_binary": "S-8",
-    "multi_discrete": "S-9",
-    "text": "S-10",
+_CONTAINERS: dict[str, Callable[[_Reader, Any, str, int], spaces.Space[Any]]] = {
+    "dict": _read_dict,
+    "tuple": _read_tuple,
+    "sequence": _read_sequence,
+    "graph": _read_graph,
+    "one_of": _read_one_of,
 }
-"""The rule of each family of leaves."""
-
-_LEAVES = {space.kind: read for space, read in _READERS.items() if space.is_leaf}
-_CONTAINERS = {space.kind: read for space, read in _READERS.items() if not space.is_leaf}
+"""Reader of each other family; it takes a message, and the path and depth of its parts."""

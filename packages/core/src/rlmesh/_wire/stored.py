@@ -8,7 +8,7 @@ from typing import Any
 from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
 
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
-from rlmesh._wire.env_codec import parse_message
+from rlmesh._wire.parsing import parse_message
 from rlmesh._wire.spaces import space_from_wire, space_to_wire
 from rlmesh.backends import ArrayBackend
 from rlmesh.spaces import Space
@@ -51,7 +51,7 @@ def space_to_bytes(space: Space[Any]) -> bytes:
 
 
 def space_from_bytes(data: bytes) -> Space[Any]:
-    """Return the space that the bytes are.
+    """Return the space that the bytes encode.
 
     Raises:
         CodecError: If they are not one.

@@ -66,9 +66,9 @@ from rlmesh.adapters._tags import (
 
 if TYPE_CHECKING:
     from rlmesh.adapters._adapter import Adapter, Episode
-    from rlmesh.adapters._places import tag_problems
     from rlmesh.adapters._plan_text import plan_text
     from rlmesh.adapters._resolve import resolve
+    from rlmesh.adapters._slots import tag_problems
     from rlmesh.adapters._spec_rules import spec_problems
 
 __all__ = [
@@ -106,7 +106,7 @@ __getattr__ = lazy_names(
         "plan_text": "_plan_text",
         "resolve": "_resolve",
         "spec_problems": "_spec_rules",
-        "tag_problems": "_places",
+        "tag_problems": "_slots",
     },
 )
 

@@ -97,7 +97,7 @@ class Adapter:
             )
             for text in (self._plan.inputs if self._plan is not None else ())
             if isinstance(text, TextInput) and not text.optional
-            if text.place is None and instruction is None
+            if text.slot is None and instruction is None
         ]
         if missing:
             raise AdapterError(missing)
@@ -191,14 +191,16 @@ class Adapter:
             error.side = "action"
             raise
 
-    def act_chunk(self, output: Any, batch: int | None = None, most: int = 0) -> tuple[Any, int]:
+    def act_chunk(
+        self, output: Any, batch: int | None = None, max_length: int = 0
+    ) -> tuple[Any, int]:
         """Return the environment's actions for chunks of consecutive actions from the model.
 
         Args:
             output: As for `act`, with an axis of time before the output's own axes, and before that
                 one of the lanes if there are several.
             batch: Number of lanes; None: one lane, without an axis.
-            most: Largest number of actions to keep of each chunk; 0: all.
+            max_length: Largest number of actions to keep of each chunk; 0: all.
 
         Returns:
             A batch of actions, all of the first lane first, and the length of a chunk.
@@ -210,7 +212,7 @@ class Adapter:
         try:
             if self._plan is not None:
                 actions = self._act(output, (None,) if batch is None else (batch, None))
-            return join_chunks(actions, self._action_space, batch, most)
+            return join_chunks(actions, self._action_space, batch, max_length)
         except InvalidValueError as error:
             error.side = "action"
             raise
@@ -224,7 +226,7 @@ class Adapter:
             if plan.chain is not None:
                 # The first output determines the extents that are not known yet.
                 leading = tuple(part.shape[: len(leading)])
-            leaves.setdefault(plan.place.keys, []).append((plan.place.start or 0, part))
+            leaves.setdefault(plan.slot.keys, []).append((plan.slot.start or 0, part))
         joined = {
             keys: parts[0][1] if len(parts) == 1 else _joined(parts, arrays)
             for keys, parts in leaves.items()

@@ -12,7 +12,7 @@ __all__ = ["join_chunks"]
 
 
 def join_chunks(
-    actions: Any, space: Space[Any], count: int | None, most: int = 0
+    actions: Any, space: Space[Any], count: int | None, max_length: int = 0
 ) -> tuple[Any, int]:
     """Join chunks of actions into one batch of actions.
 
@@ -21,7 +21,7 @@ def join_chunks(
             any.
         space: Space of one action.
         count: Number of lanes; None: there is no axis of lanes.
-        most: Largest number of actions to keep of each chunk; 0: all.
+        max_length: Largest number of actions to keep of each chunk; 0: all.
 
     Returns:
         The actions with one leading axis, all of the first lane first, and the length of a chunk.
@@ -29,7 +29,7 @@ def join_chunks(
     Raises:
         InvalidValueError: If the chunks differ in length or are empty, or there are not `count`.
     """
-    joined = _Joined(count, most)
+    joined = _Joined(count, max_length)
     result = joined.join(actions, space, ())
     if joined.length is None:
         raise InvalidValueError("action", "an action space with leaves", "one without")
@@ -39,9 +39,9 @@ def join_chunks(
 class _Joined:
     """The joined leaves of one value, all with the same length of a chunk."""
 
-    def __init__(self, count: int | None, most: int) -> None:
+    def __init__(self, count: int | None, max_length: int) -> None:
         self._count = count
-        self._most = most
+        self._max_length = max_length
         self.length: int | None = None
 
     def join(self, value: Any, space: Space[Any], keys: tuple[str | int, ...]) -> Any:
@@ -61,7 +61,7 @@ class _Joined:
         if count != (self._count or 1) or len(lengths) != 1 or 0 in lengths:
             raise InvalidValueError(path, expected, f"{count} of lengths {sorted(lengths)}")
         length = lengths.pop()
-        length = min(length, self._most) if self._most else length
+        length = min(length, self._max_length) if self._max_length else length
         if self.length not in (None, length):
             raise InvalidValueError(path, f"chunks of {self.length} actions", f"of {length}")
         self.length = length

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rlmesh._problem import Problem
-from rlmesh.adapters._places import LeafSlot, leaves_of
+from rlmesh.adapters._slots import LeafSlot, leaves_of
 from rlmesh.spaces import Space, path_text
 
 __all__ = ["coverage_problems"]
@@ -28,15 +28,15 @@ def coverage_problems(space: Space[Any], made: Sequence[Made]) -> Iterator[Probl
             fix = "use a model with DELEGATED, which makes actions itself"
             yield Problem(path, "a Dict, a Tuple or a leaf", f"a {leaf.kind}", fix)
         else:
-            own = [(place, port) for place, port in made if place.keys == keys]
+            own = [(slot, port) for slot, port in made if slot.keys == keys]
             yield from _leaf_problems(path, leaf, own)
 
 
 def _leaf_problems(path: str, leaf: Space[Any], made: Sequence[Made]) -> Iterator[Problem]:
     extent = (leaf.shape or (1,))[-1]
     spans = sorted(
-        (0, extent, port) if place.start is None else (place.start, place.stop, port)
-        for place, port in made
+        (0, extent, port) if slot.start is None else (slot.start, slot.stop, port)
+        for slot, port in made
     )
     reached = 0
     for start, stop, port in spans:

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from rlmesh._problem import Problem
 from rlmesh.adapters._arrays import LARGEST, Arrays, Numbers
-from rlmesh.adapters._places import LeafSlot, is_interval
 from rlmesh.adapters._problems import shortened
 from rlmesh.adapters._rotations import LENGTHS
+from rlmesh.adapters._slots import LeafSlot, is_interval
 from rlmesh.adapters._spec import MeanStd, ModelInput, ModelOutput
 from rlmesh.adapters._steps import (
     Chain,
@@ -39,7 +39,7 @@ class Fit:
     """The conversion of one feature of an environment to that of a model.
 
     Attributes:
-        place: The feature of the environment.
+        slot: The feature of the environment.
         port: The input or output of the model.
         path: Path of the input or output in the spec.
         problems: List to which reasons why the two do not fit are appended.
@@ -48,7 +48,7 @@ class Fit:
         channel_axis: Axis of the channels of a model's image, counted from the end; 0: none.
     """
 
-    place: LeafSlot
+    slot: LeafSlot
     port: ModelInput | ModelOutput
     path: str
     problems: list[Problem]
@@ -57,7 +57,7 @@ class Fit:
     channel_axis: int = 0
 
     def __post_init__(self) -> None:
-        self.shape = self.place.shape
+        self.shape = self.slot.shape
         self._agree()
         self._interval()
         formats = self._formats()
@@ -75,11 +75,11 @@ class Fit:
             self.steps.append(found)
 
     def _refuse(self, expected: str, actual: str, fix: str = _IN_ENV) -> None:
-        self.problems.append(Problem(self.path, expected, f"{actual} at {self.place.path}", fix))
+        self.problems.append(Problem(self.path, expected, f"{actual} at {self.slot.path}", fix))
 
     def _agree(self) -> None:
         """Refuse properties that cannot be converted and that both sides specify differently."""
-        env, model = self.place.feature, self.port.feature
+        env, model = self.slot.feature, self.port.feature
         pairs = {
             "kind": (env.kind.value, model.kind.value),
             "reference": (env.reference.value, model.reference.value),
@@ -90,7 +90,7 @@ class Fit:
                 self._refuse(f"{name} {shortened(ours)}", shortened(theirs), _FIXES[name])
 
     def _is_image(self) -> bool:
-        features = self.place.feature, self.port.feature
+        features = self.slot.feature, self.port.feature
         kinds = {feature.kind for feature in features} - {FeatureKind.UNSPECIFIED}
         if kinds:
             return kinds == {FeatureKind.IMAGE}
@@ -99,14 +99,14 @@ class Fit:
 
     def _interval(self) -> None:
         """Map the intervals, unless both sides specify a unit, so that numbers are amounts."""
-        env, model = self.place.feature, self.port.feature
+        env, model = self.slot.feature, self.port.feature
         if model.range is None or (env.unit and model.unit):
             return
         # Outputs for whole numbers are rounded if a range is specified, even an equal one.
-        same_is_none = self.place.dtype.is_float or isinstance(self.port, ModelInput)
+        same_is_none = self.slot.dtype.is_float or isinstance(self.port, ModelInput)
         if model.range == env.range and same_is_none:
             return
-        ends = self.place.interval()
+        ends = self.slot.interval()
         if ends is None:
             fix = "give the environment's tag a finite range"
             self._refuse("a finite range to scale from, with low < high", "none", fix)
@@ -126,7 +126,7 @@ class Fit:
         self.steps.append(Interval(*ends, low, high))
 
     def _image(self) -> None:
-        env, model = self.place.feature, self.port.feature
+        env, model = self.slot.feature, self.port.feature
         layouts = _agreed(env.layout, model.layout, ImageLayout.UNSPECIFIED)
         colors = _agreed(env.color, model.color, ColorSpace.UNSPECIFIED)
         if layouts[0] is ImageLayout.UNSPECIFIED:
@@ -174,12 +174,12 @@ class Fit:
 
     def _formats(self) -> tuple[RotationFormat, RotationFormat] | None:
         """Return the forms of a rotation on both sides, or None if it is not a rotation."""
-        env, model = self.place.feature.rotation, self.port.feature.rotation
+        env, model = self.slot.feature.rotation, self.port.feature.rotation
         formats = _agreed(env, model, RotationFormat.UNSPECIFIED)
         return None if formats[0] is RotationFormat.UNSPECIFIED else formats
 
     def _rotation(self, source: RotationFormat, target: RotationFormat) -> None:
-        for unit in {self.place.feature.unit, self.port.feature.unit} - {"", "rad", "1"}:
+        for unit in {self.slot.feature.unit, self.port.feature.unit} - {"", "rad", "1"}:
             self._refuse(
                 "no unit for a rotation: its angles are in rad", shortened(unit), _FIXES["unit"]
             )
@@ -198,7 +198,7 @@ class Fit:
         self.shape = (*before, 3, 3) if square_after else (*before, LENGTHS[target])
 
     def _elements(self) -> None:
-        theirs, ours = self.place.feature.element_names, self.port.feature.element_names
+        theirs, ours = self.slot.feature.element_names, self.port.feature.element_names
         if not theirs or not ours or theirs == ours:
             if ours and ours != theirs and self.shape[-1:] != (len(ours),):
                 self._refuse(f"{len(ours)} elements", f"shape {self.shape}", _FIXES["names"])
@@ -217,7 +217,7 @@ class Fit:
         self.shape = (*self.shape[:-1], len(ours))
 
     def _unit(self) -> None:
-        theirs, ours = self.place.feature.unit, self.port.feature.unit
+        theirs, ours = self.slot.feature.unit, self.port.feature.unit
         if not theirs or not ours or theirs == ours or self._formats() is not None:
             return
         factor = unit_factor(theirs, ours)
@@ -228,7 +228,7 @@ class Fit:
 
     def inward(self, arrays: Arrays) -> Chain:
         """Return the chain that makes the model's input."""
-        env = self.place.dtype
+        env = self.slot.dtype
         target = self.port.dtype or env
         calculated = any(step.calculates for step in self.steps)
         if not target.is_float:
@@ -246,17 +246,17 @@ class Fit:
             self._refuse("a float dtype for numbers that are calculated", "whole numbers", fix)
         elif from_floats and not calculated:
             fix = "give both sides a range to scale between, or the input a float dtype"
-            self._refuse(f"numbers of {self.port.dtype}", f"{self.place.dtype}", fix)
+            self._refuse(f"numbers of {self.port.dtype}", f"{self.slot.dtype}", fix)
 
     def outward(self, arrays: Arrays) -> Chain:
         """Return the chain that makes a part of the environment's action."""
-        env = self.place.dtype
+        env = self.slot.dtype
         steps = tuple(step.inverse() for step in reversed(self.steps))
         calculated = any(step.calculates for step in steps)
         work = arrays.working(env, self.port.dtype) if calculated else None
         # JAX may lack the type; the wire uses the type of the space in any case.
         target = env if arrays.lack(env) is None else None
-        return Chain(self.place.path, steps, work, calculated and not env.is_float, target)
+        return Chain(self.slot.path, steps, work, calculated and not env.is_float, target)
 
     def check_shape(self) -> None:
         """Refuse a shape other than the one that the spec specifies."""

@@ -23,16 +23,16 @@ def plan_text(adapter: Adapter) -> str:
     lines = [_input_line(one) for one in plan.inputs]
     for output in plan.outputs:
         steps = () if output.chain is None else _steps(output.chain)
-        lines.append(" -> ".join((output.path, *steps, output.place.path)))
+        lines.append(" -> ".join((output.path, *steps, output.slot.path)))
     return "\n".join(lines)
 
 
 def _input_line(one: ArrayInput | CalledInput | TextInput) -> str:
     if isinstance(one, TextInput):
-        source = "instruction" if one.place is None else f"instruction, else {one.place.path}"
+        source = "instruction" if one.slot is None else f"instruction, else {one.slot.path}"
         return f"{source} -> {one.path}"
     if isinstance(one, ArrayInput):
-        source = one.place.path
+        source = one.slot.path
     else:
         function = one.function
         name = getattr(function, "__qualname__", type(function).__qualname__)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlmesh.adapters._arrays import Arrays
-from rlmesh.adapters._places import LeafSlot
+from rlmesh.adapters._slots import LeafSlot
 from rlmesh.adapters._steps import Chain
 from rlmesh.dtypes import DType
 from rlmesh.errors import InvalidValueError
@@ -17,18 +17,18 @@ from rlmesh.spaces._integer import IntegerSpace
 __all__ = ["ArrayInput", "CalledInput", "Output", "TextInput", "lane_of", "part_of"]
 
 
-def part_of(value: Any, place: LeafSlot) -> Any:
+def part_of(value: Any, slot: LeafSlot) -> Any:
     """Return the leaf at a place of an observation.
 
     Raises:
         InvalidValueError: If the observation lacks a key of its space.
     """
     try:
-        for key in place.keys:
+        for key in slot.keys:
             value = value[key]
     except (KeyError, IndexError, TypeError) as error:
         actual = f"{type(error).__name__}: {error}"
-        raise InvalidValueError(place.path, "a value of the observation space", actual) from None
+        raise InvalidValueError(slot.path, "a value of the observation space", actual) from None
     return value
 
 
@@ -47,13 +47,13 @@ class ArrayInput:
 
     Attributes:
         name: Name of the input.
-        place: Position of the feature.
+        slot: Position of the feature.
         chain: Conversions from the feature to the input.
         history: Number of observations that are stacked; 0: none.
     """
 
     name: str
-    place: LeafSlot
+    slot: LeafSlot
     chain: Chain
     history: int
 
@@ -63,15 +63,15 @@ class ArrayInput:
         Raises:
             InvalidValueError: If the observation does not belong to its space.
         """
-        place = self.place
-        array = arrays.take(part_of(observation, place), place.path, place.dtype)
-        whole = place.leaf.shape or ()
+        slot = self.slot
+        array = arrays.take(part_of(observation, slot), slot.path, slot.dtype)
+        whole = slot.leaf.shape or ()
         shape = whole if count is None else (count, *whole)
         if tuple(array.shape) != shape:
-            expected = f"{place.dtype} of shape {shape}"
-            raise InvalidValueError(place.path, expected, f"shape {tuple(array.shape)}")
-        if place.start is not None:
-            array = array[..., place.start : place.stop]
+            expected = f"{slot.dtype} of shape {shape}"
+            raise InvalidValueError(slot.path, expected, f"shape {tuple(array.shape)}")
+        if slot.start is not None:
+            array = array[..., slot.start : slot.stop]
         return self.chain(array, arrays)
 
 
@@ -120,13 +120,13 @@ class TextInput:
         name: Name of the input.
         path: Path of the input in the spec.
         optional: Whether the model runs without it.
-        place: Position of the environment's text; None: it has none.
+        slot: Position of the environment's text; None: it has none.
     """
 
     name: str
     path: str
     optional: bool
-    place: LeafSlot | None
+    slot: LeafSlot | None
 
     def read(
         self, observation: Any, instructions: Sequence[str | None], *, stacked: bool
@@ -149,13 +149,13 @@ class TextInput:
         return result if stacked else result[0]
 
     def _own(self, observation: Any, count: int, stacked: bool) -> Sequence[str | None]:
-        if self.place is None:
+        if self.slot is None:
             return [None] * count
-        value = part_of(observation, self.place)
+        value = part_of(observation, self.slot)
         texts = list(value) if stacked and isinstance(value, (list, tuple)) else [value]
         if len(texts) != count or not all(isinstance(text, str) for text in texts):
             expected = f"{count} texts" if stacked else "a text"
-            raise InvalidValueError(self.place.path, expected, f"{value!r:.100}")
+            raise InvalidValueError(self.slot.path, expected, f"{value!r:.100}")
         return texts
 
 
@@ -166,7 +166,7 @@ class Output:
     Attributes:
         name: Name of the output.
         path: Path of the output in the spec.
-        place: Position of the output in the action.
+        slot: Position of the output in the action.
         shape: Extents for one action.
         dtype: Element type for numbers that have none.
         chain: Conversions from the output to the part of the action; None: it is a text.
@@ -174,7 +174,7 @@ class Output:
 
     name: str
     path: str
-    place: LeafSlot
+    slot: LeafSlot
     shape: tuple[int, ...]
     dtype: DType
     chain: Chain | None

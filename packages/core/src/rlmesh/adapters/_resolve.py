@@ -11,9 +11,9 @@ from rlmesh.adapters._arrays import FLOAT32, Arrays
 from rlmesh.adapters._coverage import Made, coverage_problems
 from rlmesh.adapters._entrypoints import load_entrypoint
 from rlmesh.adapters._fit import CHANNEL_AXES, Fit, standardized
-from rlmesh.adapters._places import LeafSlot, place_of
 from rlmesh.adapters._plans import ArrayInput, CalledInput, Output, TextInput
 from rlmesh.adapters._problems import port_path, shortened
+from rlmesh.adapters._slots import LeafSlot, slot_of
 from rlmesh.adapters._spec import Adaptation, ModelInput, ModelOutput, ModelSpec
 from rlmesh.adapters._spec_rules import spec_problems
 from rlmesh.adapters._steps import Chain
@@ -108,7 +108,7 @@ class _Resolver:
         self.problems = problems
         self.made: list[Made] = []
 
-    def _place(
+    def _slot(
         self, role: str, path: str, root: str, tags: Sequence[TaggedLeaf], space: Space[Any]
     ) -> LeafSlot | Problem | None:
         """Return the position of the one feature of a role, or None if there is none."""
@@ -116,11 +116,11 @@ class _Resolver:
         if not same:
             return None
         if len(same) > 1:
-            places = ", ".join(root + path_text(tag.path) for tag in same[:8])
-            places += f" and {len(same) - 8} more" if len(same) > 8 else ""
+            slots = ", ".join(root + path_text(tag.path) for tag in same[:8])
+            slots += f" and {len(same) - 8} more" if len(same) > 8 else ""
             fix = "give the environment's features distinct roles"
-            return Problem(path, f"one feature with the role {role!r}", places, fix)
-        return place_of(same[0], space, root)
+            return Problem(path, f"one feature with the role {role!r}", slots, fix)
+        return slot_of(same[0], space, root)
 
     def _refuse_role(self, role: str, path: str, root: str, tags: Sequence[TaggedLeaf]) -> None:
         roles = sorted({tag.feature.role for tag in tags})
@@ -139,7 +139,7 @@ class _Resolver:
         if port.entrypoint:
             return self._called(port, path)
         tags, space = self._tags.observation, self._contract.observation_space
-        found = self._place(port.feature.role, path, "observation", tags, space)
+        found = self._slot(port.feature.role, path, "observation", tags, space)
         if isinstance(found, Problem):
             self.problems.append(found)
             return None
@@ -163,16 +163,16 @@ class _Resolver:
         self.problems += found
         return not found
 
-    def _fit(self, place: LeafSlot, port: ModelInput | ModelOutput, path: str) -> Fit:
-        fit = Fit(place, port, path, self.problems)
+    def _fit(self, slot: LeafSlot, port: ModelInput | ModelOutput, path: str) -> Fit:
+        fit = Fit(slot, port, path, self.problems)
         fit.check_shape()
         return fit
 
-    def _text(self, port: ModelInput, path: str, place: LeafSlot | None) -> TextInput | None:
+    def _text(self, port: ModelInput, path: str, slot: LeafSlot | None) -> TextInput | None:
         before = len(self.problems)
         fix = "correct the environment's tags, or the model's spec"
-        if place is not None and not place.is_text:
-            actual = f"a {place.leaf.kind} at {place.path}"
+        if slot is not None and not slot.is_text:
+            actual = f"a {slot.leaf.kind} at {slot.path}"
             self.problems.append(Problem(path, "a Text space", actual, fix))
         kind = port.feature.kind
         if kind not in (FeatureKind.TEXT, FeatureKind.UNSPECIFIED):
@@ -182,7 +182,7 @@ class _Resolver:
             expected = "neither dtype, shape, range, normalization nor history for a text"
             self.problems.append(Problem(path, expected, "one of them", "leave it out"))
         return (
-            TextInput(port.name, path, port.optional, place)
+            TextInput(port.name, path, port.optional, slot)
             if len(self.problems) == before
             else None
         )
@@ -214,7 +214,7 @@ class _Resolver:
         """Return how an output becomes a part of the action; None if it does not fit."""
         path = port_path("outputs", port.name)
         tags, space = self._tags.action, self._contract.action_space
-        found = self._place(port.feature.role, path, "action", tags, space)
+        found = self._slot(port.feature.role, path, "action", tags, space)
         if found is None:
             self._refuse_role(port.feature.role, path, "action", tags)
             return None
@@ -231,11 +231,11 @@ class _Resolver:
         element = self.arrays.held(port.dtype or chain.work or found.dtype)
         return Output(port.name, path, found, fit.shape, element, chain)
 
-    def _text_output(self, port: ModelOutput, path: str, place: LeafSlot) -> Output | None:
+    def _text_output(self, port: ModelOutput, path: str, slot: LeafSlot) -> Output | None:
         kinds = (FeatureKind.TEXT, FeatureKind.UNSPECIFIED)
-        if place.is_text and port.feature.kind in kinds and not port.normalization:
-            return Output(port.name, path, place, (), FLOAT32, None)
-        actual = f"a {place.leaf.kind} at {place.path}"
+        if slot.is_text and port.feature.kind in kinds and not port.normalization:
+            return Output(port.name, path, slot, (), FLOAT32, None)
+        actual = f"a {slot.leaf.kind} at {slot.path}"
         fix = "correct the environment's tags, or the model's spec"
         self.problems.append(Problem(path, f"kind {port.feature.kind.value}", actual, fix))
         return None

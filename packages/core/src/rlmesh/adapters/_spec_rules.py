@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rlmesh._problem import Problem
-from rlmesh.adapters._places import range_problem
 from rlmesh.adapters._problems import port_path
+from rlmesh.adapters._slots import range_problem
 from rlmesh.adapters._spec import MeanStd, ModelInput, ModelOutput, ModelSpec
 
 __all__ = ["spec_problems"]

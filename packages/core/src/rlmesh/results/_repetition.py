@@ -44,9 +44,9 @@ class Repetition:
     def settings_differences(self) -> tuple[str, ...]:
         """What differs of the settings that a score depends on, except for the plan of tasks."""
         expected, actual = (replace(r.settings, tasks=()) for r in (self.expected, self.actual))
-        names = [("model_id", self.expected.model_id, self.actual.model_id)]
-        texts = [f"{n}: expected {a!r}, got {b!r}" for n, a, b in names if a != b]
-        return (*texts, *expected.differences(actual))
+        texts = tuple(expected.differences(actual))
+        wanted, got = self.expected.model_id, self.actual.model_id
+        return texts if wanted == got else (f"model_id: expected {wanted!r}, got {got!r}", *texts)
 
     @property
     def is_equal(self) -> bool:

@@ -26,7 +26,7 @@ class _FeatureKind:
 class _FeatureKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_FeatureKind.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     FEATURE_KIND_UNSPECIFIED: _FeatureKind.ValueType  # 0
-    """Not said. An adapter may match such a feature by name only."""
+    """Not specified. An adapter may match such a feature by name only."""
     FEATURE_KIND_IMAGE: _FeatureKind.ValueType  # 1
     """An image or a stack of images."""
     FEATURE_KIND_STATE: _FeatureKind.ValueType  # 2
@@ -45,7 +45,7 @@ class FeatureKind(_FeatureKind, metaclass=_FeatureKindEnumTypeWrapper):
     """
 
 FEATURE_KIND_UNSPECIFIED: FeatureKind.ValueType  # 0
-"""Not said. An adapter may match such a feature by name only."""
+"""Not specified. An adapter may match such a feature by name only."""
 FEATURE_KIND_IMAGE: FeatureKind.ValueType  # 1
 """An image or a stack of images."""
 FEATURE_KIND_STATE: FeatureKind.ValueType  # 2
@@ -63,7 +63,7 @@ class _ImageLayout:
 class _ImageLayoutEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ImageLayout.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     IMAGE_LAYOUT_UNSPECIFIED: _ImageLayout.ValueType  # 0
-    """Not said: taken to be ImageLayout of the matched feature."""
+    """Not specified: taken to be ImageLayout of the matched feature."""
     IMAGE_LAYOUT_HWC: _ImageLayout.ValueType  # 1
     """Height, width, channels."""
     IMAGE_LAYOUT_CHW: _ImageLayout.ValueType  # 2
@@ -75,7 +75,7 @@ class ImageLayout(_ImageLayout, metaclass=_ImageLayoutEnumTypeWrapper):
     """The order of an image's axes. Leading batch axes are not counted."""
 
 IMAGE_LAYOUT_UNSPECIFIED: ImageLayout.ValueType  # 0
-"""Not said: taken to be ImageLayout of the matched feature."""
+"""Not specified: taken to be ImageLayout of the matched feature."""
 IMAGE_LAYOUT_HWC: ImageLayout.ValueType  # 1
 """Height, width, channels."""
 IMAGE_LAYOUT_CHW: ImageLayout.ValueType  # 2
@@ -91,7 +91,7 @@ class _ColorSpace:
 class _ColorSpaceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ColorSpace.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     COLOR_SPACE_UNSPECIFIED: _ColorSpace.ValueType  # 0
-    """Not said."""
+    """Not specified."""
     COLOR_SPACE_RGB: _ColorSpace.ValueType  # 1
     """Red, green, blue."""
     COLOR_SPACE_BGR: _ColorSpace.ValueType  # 2
@@ -105,7 +105,7 @@ class ColorSpace(_ColorSpace, metaclass=_ColorSpaceEnumTypeWrapper):
     """The order of an image's channels."""
 
 COLOR_SPACE_UNSPECIFIED: ColorSpace.ValueType  # 0
-"""Not said."""
+"""Not specified."""
 COLOR_SPACE_RGB: ColorSpace.ValueType  # 1
 """Red, green, blue."""
 COLOR_SPACE_BGR: ColorSpace.ValueType  # 2
@@ -123,7 +123,7 @@ class _RotationFormat:
 class _RotationFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_RotationFormat.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     ROTATION_FORMAT_UNSPECIFIED: _RotationFormat.ValueType  # 0
-    """Not a rotation, or not said."""
+    """Not a rotation, or not specified."""
     ROTATION_FORMAT_QUATERNION_WXYZ: _RotationFormat.ValueType  # 1
     """Unit quaternion, scalar first (w, x, y, z)."""
     ROTATION_FORMAT_QUATERNION_XYZW: _RotationFormat.ValueType  # 2
@@ -141,7 +141,7 @@ class RotationFormat(_RotationFormat, metaclass=_RotationFormatEnumTypeWrapper):
     """How a rotation is written as numbers."""
 
 ROTATION_FORMAT_UNSPECIFIED: RotationFormat.ValueType  # 0
-"""Not a rotation, or not said."""
+"""Not a rotation, or not specified."""
 ROTATION_FORMAT_QUATERNION_WXYZ: RotationFormat.ValueType  # 1
 """Unit quaternion, scalar first (w, x, y, z)."""
 ROTATION_FORMAT_QUATERNION_XYZW: RotationFormat.ValueType  # 2
@@ -163,7 +163,7 @@ class _Reference:
 class _ReferenceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Reference.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     REFERENCE_UNSPECIFIED: _Reference.ValueType  # 0
-    """Not said."""
+    """Not specified."""
     REFERENCE_ABSOLUTE: _Reference.ValueType  # 1
     """Absolute values."""
     REFERENCE_DELTA: _Reference.ValueType  # 2
@@ -173,7 +173,7 @@ class Reference(_Reference, metaclass=_ReferenceEnumTypeWrapper):
     """Whether numbers are values or changes of values."""
 
 REFERENCE_UNSPECIFIED: Reference.ValueType  # 0
-"""Not said."""
+"""Not specified."""
 REFERENCE_ABSOLUTE: Reference.ValueType  # 1
 """Absolute values."""
 REFERENCE_DELTA: Reference.ValueType  # 2
@@ -233,16 +233,16 @@ class Feature(google.protobuf.message.Message):
     reference: global___Reference.ValueType
     """Values or differences; for actions."""
     unit: builtins.str
-    """Physical unit in UCUM notation ("m", "rad", "m/s"); empty: not said or none."""
+    """Physical unit in UCUM notation ("m", "rad", "m/s"); empty: not specified or none."""
     frame: builtins.str
-    """Frame of reference ("world", "base", "tool0"); empty: not said."""
+    """Frame of reference ("world", "base", "tool0"); empty: not specified."""
     @property
     def range(self) -> global___ValueRange:
-        """The interval the numbers lie in, where it is not that of the space. Absent: that of the space."""
+        """The interval of the numbers, if it is not that of the space. Absent: that of the space."""
 
     @property
     def element_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Names of the elements along the last axis ("x", "y", "z"); empty: not said. Their number is
+        """Names of the elements along the last axis ("x", "y", "z"); empty: not specified. Their number is
         the extent of that axis otherwise.
         """
 
@@ -291,7 +291,7 @@ global___PathSegment = PathSegment
 
 @typing.final
 class TaggedLeaf(google.protobuf.message.Message):
-    """A feature and where it lies."""
+    """A feature and its position."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

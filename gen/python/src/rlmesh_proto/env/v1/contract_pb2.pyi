@@ -29,7 +29,7 @@ class _AutoresetMode:
 class _AutoresetModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_AutoresetMode.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     AUTORESET_MODE_UNSPECIFIED: _AutoresetMode.ValueType  # 0
-    """Not a vector, or not said; taken as AUTORESET_MODE_NEXT_STEP for a vector."""
+    """Not a vector, or not specified; taken as AUTORESET_MODE_NEXT_STEP for a vector."""
     AUTORESET_MODE_NEXT_STEP: _AutoresetMode.ValueType  # 1
     """The step after the one that ended the episode resets the lane; its action is ignored and its
     reward is 0.
@@ -45,7 +45,7 @@ class AutoresetMode(_AutoresetMode, metaclass=_AutoresetModeEnumTypeWrapper):
     """When a lane of a vector environment starts its next episode."""
 
 AUTORESET_MODE_UNSPECIFIED: AutoresetMode.ValueType  # 0
-"""Not a vector, or not said; taken as AUTORESET_MODE_NEXT_STEP for a vector."""
+"""Not a vector, or not specified; taken as AUTORESET_MODE_NEXT_STEP for a vector."""
 AUTORESET_MODE_NEXT_STEP: AutoresetMode.ValueType  # 1
 """The step after the one that ended the episode resets the lane; its action is ignored and its
 reward is 0.
@@ -70,7 +70,7 @@ class RenderSpec(google.protobuf.message.Message):
     mode: builtins.str
     """Mode that the environment was made with ("rgb_array", "ansi"); empty: it does not render."""
     fps: builtins.float
-    """Frames a second that its motion is drawn for. Absent: not said."""
+    """Images a second that its motion is drawn for. Absent: not specified."""
     @property
     def modes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Modes it could have been made with."""
@@ -90,7 +90,7 @@ global___RenderSpec = RenderSpec
 
 @typing.final
 class Registration(google.protobuf.message.Message):
-    """What a registry knows of an environment. Nothing in it is enforced by this contract."""
+    """The entry of an environment in a registry. Nothing in it is enforced by this contract."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -101,7 +101,7 @@ class Registration(google.protobuf.message.Message):
     max_episode_steps: builtins.int
     """Steps after which an episode is truncated. Absent: no such limit."""
     reward_threshold: builtins.float
-    """Return from which the task counts as solved. Absent: not said."""
+    """Return from which the task counts as solved. Absent: not specified."""
     nondeterministic: builtins.bool
     """Two runs with one seed may differ."""
     @property
@@ -127,7 +127,7 @@ global___Registration = Registration
 
 @typing.final
 class EnvContract(google.protobuf.message.Message):
-    """Everything that a client has to know of an environment before it plays. It does not change
+    """Everything that a client has to know about an environment before it plays. It does not change
     during a session.
     """
 
@@ -154,12 +154,12 @@ class EnvContract(google.protobuf.message.Message):
     """The spec version that the message was written with."""
     num_envs: builtins.int
     """Required.
-    Number of lanes; 1 where `vector` is false.
+    Number of lanes; 1 if `vector` is false.
     """
     vector: builtins.bool
-    """The environment is a vector: values are batches of `num_envs`, also where that is 1."""
+    """The environment is a vector: values are batches of `num_envs`, even if that is 1."""
     autoreset_mode: global___AutoresetMode.ValueType
-    """When lanes start their next episode; unspecified where `vector` is false."""
+    """When lanes start their next episode; unspecified if `vector` is false."""
     @property
     def observation_space(self) -> rlmesh_proto.spaces.v1.space_pb2.Space:
         """Required.
@@ -178,15 +178,15 @@ class EnvContract(google.protobuf.message.Message):
 
     @property
     def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
-        """The environment's metadata, less what this message says elsewhere."""
+        """The environment's metadata, without what other fields of this message have."""
 
     @property
     def tags(self) -> rlmesh_proto.adapters.v1.tags_pb2.EnvTags:
-        """What the leaves of its spaces mean. Absent: not said."""
+        """What the leaves of its spaces mean. Absent: not specified."""
 
     @property
     def registration(self) -> global___Registration:
-        """What its registry says. Absent: it was not registered."""
+        """Its entry in a registry. Absent: it was not registered."""
 
     @property
     def exposed(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -194,7 +194,7 @@ class EnvContract(google.protobuf.message.Message):
 
     @property
     def reward_range(self) -> rlmesh_proto.adapters.v1.tags_pb2.ValueRange:
-        """Interval of one step's reward. Absent: not said.
+        """Interval of one step's reward. Absent: not specified.
         Numbers 14 to 16 are kept for the additions of CONTRACT.md, section 22.
         """
 

@@ -26,7 +26,7 @@ class DescribeRequest(google.protobuf.message.Message):
     CLIENT_FIELD_NUMBER: builtins.int
     @property
     def client(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
-        """Who asks."""
+        """The client."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class DescribeResponse(google.protobuf.message.Message):
     @property
     def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
         """Required.
-        Who answers.
+        The server.
         """
 
     @property
@@ -309,7 +309,7 @@ class OpenResponse(google.protobuf.message.Message):
     @property
     def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
         """Required.
-        Who answers.
+        The server.
         """
 
     @property
@@ -355,10 +355,10 @@ class LaneSeeds(google.protobuf.message.Message):
     SEEDS_FIELD_NUMBER: builtins.int
     PRESENT_FIELD_NUMBER: builtins.int
     present: builtins.bytes
-    """One byte a lane: 1 where the lane has a seed. Empty: every lane has one."""
+    """One byte a lane: 1 if the lane has a seed. Empty: every lane has one."""
     @property
     def seeds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """One seed a lane; 0 where `present` says that there is none."""
+        """One seed a lane; 0 if `present` is 0 for the lane."""
 
     def __init__(
         self,
@@ -386,7 +386,7 @@ class ResetRequest(google.protobuf.message.Message):
     Absent: none; the environment goes on with its generator.
     """
     lane_mask: builtins.bytes
-    """Vector with autoreset DISABLED: one byte a lane, 1 where the lane is reset. Empty: every lane."""
+    """Vector with autoreset DISABLED: one byte a lane, 1 if the lane is reset. Empty: every lane."""
     episode_id: builtins.str
     """The client's name for the episode that begins (in every lane that is reset), for logs. Empty: none."""
     @property
@@ -547,11 +547,11 @@ class LaneOutcomes(google.protobuf.message.Message):
     """
     terminated: builtins.bytes
     """Required.
-    One byte a lane: 1 where the task's own end was reached.
+    One byte a lane: 1 if the task's own end was reached.
     """
     truncated: builtins.bytes
     """Required.
-    One byte a lane: 1 where the episode was cut for another reason.
+    One byte a lane: 1 if the episode was cut for another reason.
     """
     def __init__(
         self,
@@ -574,7 +574,7 @@ class FinalObservations(google.protobuf.message.Message):
     OBSERVATIONS_FIELD_NUMBER: builtins.int
     mask: builtins.bytes
     """Required.
-    One byte a lane: 1 where the lane has one.
+    One byte a lane: 1 if the lane has one.
     """
     @property
     def observations(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
@@ -790,7 +790,7 @@ class GetAttributeResponse(google.protobuf.message.Message):
     @property
     def value(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicValue:
         """Required unless `callable` is set.
-        Its value (a tuple with one value a lane, for a vector). Absent where `callable` is set.
+        Its value (a tuple with one value a lane, for a vector). Absent if `callable` is set.
         """
 
     def __init__(

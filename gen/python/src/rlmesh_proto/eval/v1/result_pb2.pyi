@@ -168,7 +168,7 @@ class EpisodeResult(google.protobuf.message.Message):
     end: global___EpisodeEnd.ValueType
     """How it ended."""
     success: builtins.bool
-    """The environment's own word on success. Absent: it said nothing."""
+    """Success as the environment reports it. Absent: it reported nothing."""
     endpoint: builtins.str
     """Endpoint that played it."""
     env_id: builtins.str
@@ -189,7 +189,7 @@ class EpisodeResult(google.protobuf.message.Message):
 
     @property
     def final_info(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:
-        """The info of its last step, where the evaluation keeps it."""
+        """The info of its last step, if the evaluation keeps it."""
 
     @property
     def warnings(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
@@ -380,7 +380,7 @@ class RunSettings(google.protobuf.message.Message):
 
     @property
     def command(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Words of the command line, less what is secret. Empty: the run was not started by one."""
+        """Words of the command line, without secrets. Empty: the run was not started by one."""
 
     @property
     def tasks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TaskSettings]:
@@ -496,7 +496,7 @@ class RunResult(google.protobuf.message.Message):
     started_at: builtins.float
     """Unix time of the run's start, in seconds."""
     env_id: builtins.str
-    """Id of the environment's contract; empty where its episodes are of several. Absent: the id that
+    """Id of the environment's contract; empty if its episodes are of several. Absent: the id that
     all its episodes have.
     """
     @property
@@ -663,7 +663,7 @@ class JournalHeader(google.protobuf.message.Message):
 
     @property
     def seeds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """Seeds of the run in order; empty where it has none."""
+        """Seeds of the run in order; empty if it has none."""
 
     @property
     def settings(self) -> global___RunSettings:

@@ -26,7 +26,7 @@ class DescribeRequest(google.protobuf.message.Message):
     CLIENT_FIELD_NUMBER: builtins.int
     @property
     def client(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
-        """Who asks."""
+        """The client."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class DescribeResponse(google.protobuf.message.Message):
     @property
     def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
         """Required.
-        Who answers.
+        The server.
         """
 
     @property
@@ -285,7 +285,7 @@ class OpenResponse(google.protobuf.message.Message):
     @property
     def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
         """Required.
-        Who answers.
+        The server.
         """
 
     @property

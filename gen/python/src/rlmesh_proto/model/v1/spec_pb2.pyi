@@ -71,7 +71,7 @@ class _AdaptationEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """The model itself."""
 
 class Adaptation(_Adaptation, metaclass=_AdaptationEnumTypeWrapper):
-    """Who adapts observations and actions."""
+    """The side that adapts observations and actions."""
 
 ADAPTATION_UNSPECIFIED: Adaptation.ValueType  # 0
 """Treated as ADAPTATION_NONE."""
@@ -198,7 +198,7 @@ class ModelInput(google.protobuf.message.Message):
     """The model runs without this input."""
     entrypoint: builtins.str
     """A callable, "module:name", that computes the input from the observation on the model's side.
-    Imported only where the user has said that entry points are trusted; refused otherwise.
+    Imported only if the user has declared entry points trusted; refused otherwise.
     Empty: none.
     """
     history: builtins.int
@@ -302,9 +302,9 @@ class ModelSpec(google.protobuf.message.Message):
     spec_version: builtins.str
     """The spec version that the message was written with, as SemVer or PEP 440 text."""
     chunk_length: builtins.int
-    """Length of its chunks where it predicts chunks; 0: not fixed."""
+    """Length of its chunks if it predicts chunks; 0: not fixed."""
     adaptation: global___Adaptation.ValueType
-    """Who turns the environment's observations into the model's inputs."""
+    """The side that converts the environment's observations to the model's inputs."""
     stateful: builtins.bool
     """Predictions depend on earlier observations of the same episode, not only on those of a history.
     The model then has to receive every observation of an episode, in order.
@@ -325,13 +325,13 @@ class ModelSpec(google.protobuf.message.Message):
 
     @property
     def observation_space(self) -> rlmesh_proto.spaces.v1.space_pb2.Space:
-        """Observation space that the model was built for, where it names one. Absent: resolved from
+        """Observation space that the model was built for, if it names one. Absent: resolved from
         inputs, or any.
         """
 
     @property
     def action_space(self) -> rlmesh_proto.spaces.v1.space_pb2.Space:
-        """Action space that the model was built for, where it names one."""
+        """Action space that the model was built for, if it names one."""
 
     @property
     def metadata(self) -> rlmesh_proto.spaces.v1.value_pb2.DynamicMap:

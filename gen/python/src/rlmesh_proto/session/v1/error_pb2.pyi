@@ -48,7 +48,7 @@ class _ErrorCodeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     ERROR_CODE_UNAUTHENTICATED: _ErrorCode.ValueType  # 9
     """No or a wrong bearer token."""
     ERROR_CODE_PERMISSION_DENIED: _ErrorCode.ValueType  # 10
-    """Authenticated but not allowed, such as Shutdown where it is off."""
+    """Authenticated but not allowed, such as Shutdown if it is off."""
     ERROR_CODE_BUSY: _ErrorCode.ValueType  # 11
     """Every instance is held by another session; see Failure.holder."""
     ERROR_CODE_UNKNOWN_SESSION: _ErrorCode.ValueType  # 12
@@ -96,7 +96,7 @@ ERROR_CODE_UNSUPPORTED: ErrorCode.ValueType  # 8
 ERROR_CODE_UNAUTHENTICATED: ErrorCode.ValueType  # 9
 """No or a wrong bearer token."""
 ERROR_CODE_PERMISSION_DENIED: ErrorCode.ValueType  # 10
-"""Authenticated but not allowed, such as Shutdown where it is off."""
+"""Authenticated but not allowed, such as Shutdown if it is off."""
 ERROR_CODE_BUSY: ErrorCode.ValueType  # 11
 """Every instance is held by another session; see Failure.holder."""
 ERROR_CODE_UNKNOWN_SESSION: ErrorCode.ValueType  # 12
@@ -139,7 +139,7 @@ class Failure(google.protobuf.message.Message):
     exception_type: builtins.str
     """USER_EXCEPTION: name of the exception's type with its module ("builtins.ValueError")."""
     traceback: builtins.str
-    """USER_EXCEPTION, where the server exposes tracebacks: its text. Else empty."""
+    """USER_EXCEPTION, if the server exposes tracebacks: its text. Else empty."""
     path: builtins.str
     """The place in the space or message that the error is about ("observation['camera']").
     Empty: none.
@@ -157,7 +157,7 @@ class Failure(google.protobuf.message.Message):
     """CRASHED: exit code of the process, or minus the number of the signal that ended it."""
     @property
     def holder(self) -> global___SessionHolder:
-        """BUSY: who holds the instance."""
+        """BUSY: the client that holds the instance."""
 
     @property
     def choices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -186,7 +186,7 @@ global___Failure = Failure
 
 @typing.final
 class SessionHolder(google.protobuf.message.Message):
-    """Who holds an instance."""
+    """The client that holds an instance."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -196,7 +196,7 @@ class SessionHolder(google.protobuf.message.Message):
     client_name: builtins.str
     """The client's own name for itself, as it gave it in Open."""
     peer: builtins.str
-    """Network peer as the server sees it; empty where the server does not tell."""
+    """Network peer as the server sees it; empty if the server does not disclose it."""
     held_ms: builtins.int
     """How long it has held the instance, in milliseconds."""
     def __init__(

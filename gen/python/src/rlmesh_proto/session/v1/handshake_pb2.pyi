@@ -38,7 +38,7 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     CAPABILITY_RENDER: _Capability.ValueType  # 5
     """RenderRequest is understood."""
     CAPABILITY_QUEUE: _Capability.ValueType  # 6
-    """OpenHeader.wait_ms is understood: a client can stand in line for a held instance."""
+    """OpenHeader.wait_ms is understood: a client can wait in a queue for a held instance."""
     CAPABILITY_FRAMES_UNIX: _Capability.ValueType  # 7
     """The session may be moved to length-prefixed frames on a Unix socket of the same host."""
     CAPABILITY_FRAMES_TCP: _Capability.ValueType  # 8
@@ -55,7 +55,7 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """Progress is sent, and understood, while a request waits for its answer."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
-    """A feature that not every peer of the same major version has. A peer uses a feature only where
+    """A feature that not every peer of the same major version has. A peer uses a feature only if
     the other one has listed it. A value that the receiver does not know is ignored.
     """
 
@@ -72,7 +72,7 @@ CAPABILITY_PARTIAL_RESET: Capability.ValueType  # 4
 CAPABILITY_RENDER: Capability.ValueType  # 5
 """RenderRequest is understood."""
 CAPABILITY_QUEUE: Capability.ValueType  # 6
-"""OpenHeader.wait_ms is understood: a client can stand in line for a held instance."""
+"""OpenHeader.wait_ms is understood: a client can wait in a queue for a held instance."""
 CAPABILITY_FRAMES_UNIX: Capability.ValueType  # 7
 """The session may be moved to length-prefixed frames on a Unix socket of the same host."""
 CAPABILITY_FRAMES_TCP: Capability.ValueType  # 8
@@ -96,7 +96,7 @@ class _TransportKind:
 class _TransportKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_TransportKind.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     TRANSPORT_KIND_UNSPECIFIED: _TransportKind.ValueType  # 0
-    """Not said: the offer is ignored."""
+    """Not specified: the offer is ignored."""
     TRANSPORT_KIND_FRAMES_UNIX: _TransportKind.ValueType  # 1
     """Frames on a Unix socket of the server's host. The address is the socket's name in Linux's abstract
     namespace, without the zero byte before it.
@@ -110,7 +110,7 @@ class TransportKind(_TransportKind, metaclass=_TransportKindEnumTypeWrapper):
     """Kinds of transports that a session may move to."""
 
 TRANSPORT_KIND_UNSPECIFIED: TransportKind.ValueType  # 0
-"""Not said: the offer is ignored."""
+"""Not specified: the offer is ignored."""
 TRANSPORT_KIND_FRAMES_UNIX: TransportKind.ValueType  # 1
 """Frames on a Unix socket of the server's host. The address is the socket's name in Linux's abstract
 namespace, without the zero byte before it.
@@ -210,7 +210,7 @@ class Resume(google.protobuf.message.Message):
     """
     awaited_sequence: builtins.int
     """Required.
-    The sequence number of the request that the client has no answer to, or, where none is
+    The sequence number of the request that the client has no answer to, or, if none is
     outstanding, of its next one. After Open it sends that request (again); a server that has
     received it before answers without applying it a second time.
     """
@@ -236,7 +236,7 @@ class OpenHeader(google.protobuf.message.Message):
     WAIT_MS_FIELD_NUMBER: builtins.int
     TRACEPARENT_FIELD_NUMBER: builtins.int
     wait_ms: builtins.int
-    """How long to stand in line where the instance is held, in milliseconds. 0: not at all."""
+    """Time to wait in the queue if the instance is held, in milliseconds. 0: do not wait."""
     traceparent: builtins.str
     """Trace context of the client's call, as a W3C `traceparent`, for logs and traces. Empty: none.
     Number 5 is kept for the additions of CONTRACT.md, section 22.
@@ -244,7 +244,7 @@ class OpenHeader(google.protobuf.message.Message):
     @property
     def client(self) -> global___PeerInfo:
         """Required.
-        Who opens.
+        The client.
         """
 
     @property
@@ -276,7 +276,7 @@ class SessionTerms(google.protobuf.message.Message):
     grace_period_ms: builtins.int
     """How long a session outlives its connection, in milliseconds. 0: not at all."""
     max_message_bytes: builtins.int
-    """Largest message the server accepts, in bytes. 0: not said."""
+    """Largest message the server accepts, in bytes. 0: not specified."""
     idle_timeout_ms: builtins.int
     """How long a session may be without a request before the server ends it, in milliseconds.
     0: for ever.

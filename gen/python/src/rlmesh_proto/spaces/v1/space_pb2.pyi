@@ -115,15 +115,15 @@ class Box(google.protobuf.message.Message):
     @property
     def low(self) -> global___Bounds:
         """Required.
-        Inclusive lower bound. Where a float element is -inf, the element is unbounded below; where an
-        integer element is, `low.unbounded` says so.
+        Inclusive lower bound. If a float element is -inf, the element is unbounded below; for an
+        integer element, `low.unbounded` states that.
         """
 
     @property
     def high(self) -> global___Bounds:
         """Required.
-        Inclusive upper bound, nowhere below `low`. Where a float element is +inf, it is unbounded above;
-        where an integer element is, `high.unbounded` says so.
+        Inclusive upper bound, nowhere below `low`. If a float element is +inf, it is unbounded above; for
+        an integer element, `high.unbounded` states that.
         """
 
     def __init__(
@@ -156,7 +156,7 @@ class Bounds(google.protobuf.message.Message):
     """Integer types only: which elements are unbounded on this side, although their type ends there.
     Such an element holds the type's own limit, and may be sampled from another distribution than
     one that is bounded there; nothing else depends on it. Empty: none. One byte 1: all of them. Else
-    one byte an element, in C order: 1 where it is unbounded.
+    one byte an element, in C order: 1 if it is unbounded.
     """
     def __init__(
         self,

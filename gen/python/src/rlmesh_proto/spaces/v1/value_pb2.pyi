@@ -121,7 +121,7 @@ class DynamicValue(google.protobuf.message.Message):
 
     @property
     def tuple_value(self) -> global___DynamicList:
-        """An ordered tuple; like a list, but languages that tell them apart keep the difference."""
+        """An ordered tuple; like a list, but languages that distinguish them keep the difference."""
 
     @property
     def map_value(self) -> global___DynamicMap:

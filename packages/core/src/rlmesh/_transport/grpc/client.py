@@ -54,7 +54,7 @@ class GrpcConnection:
 
     Raises:
         OSError: If a certificate cannot be read.
-        ConnectError: If gRPC cannot be used in this process; see `forks`.
+        ConnectError: If gRPC cannot be used in this process; see `rlmesh._transport.grpc.forks`.
     """
 
     transport = "grpc"
@@ -203,7 +203,7 @@ class GrpcConnection:
             sent(None)
 
     def _end(self) -> None:
-        """Return the stream is over, perhaps with a frame that is never sent."""
+        """Mark the stream as over, perhaps with a frame that is never sent."""
         self._over = True
         self._sent.put(None)
 

@@ -45,12 +45,12 @@ class CallLimit:
     So a client that holds calls up takes no place that another client could use.
 
     Args:
-        most: Max number of calls at once.
+        max_calls: Max number of calls at once.
         seconds: How long a call may take; 0: any time.
     """
 
-    def __init__(self, most: int, seconds: float = 0.0) -> None:
-        self._most = most
+    def __init__(self, max_calls: int, seconds: float = 0.0) -> None:
+        self._max_calls = max_calls
         self._seconds = seconds
         self._changed = threading.Condition()
         self._calls: dict[object, tuple[float, grpc.ServicerContext]] = {}
@@ -82,7 +82,7 @@ class CallLimit:
 
     def _enter(self, place: object, context: grpc.ServicerContext) -> None:
         with self._changed:
-            while len(self._calls) >= self._most:
+            while len(self._calls) >= self._max_calls:
                 oldest = next(iter(self._calls))
                 begun, cancelled = self._calls[oldest]
                 spared = begun + _SPARED_SECONDS - time.monotonic()

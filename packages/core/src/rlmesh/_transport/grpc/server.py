@@ -99,7 +99,7 @@ class GrpcServer:
 
     Raises:
         AddressError: If the address cannot be bound.
-        RuntimeError: If gRPC cannot be used in this process; see `forks`.
+        RuntimeError: If gRPC cannot be used in this process; see `rlmesh._transport.grpc.forks`.
     """
 
     def __init__(
@@ -151,11 +151,6 @@ class GrpcServer:
         for name in self._names:
             self._health.set(name, status)
 
-    def _add_port(self, address: Address) -> int:
-        if address.scheme == "grpcs":
-            return self._server.add_secure_port(target_of(address), server_credentials(self._tls))
-        return self._server.add_insecure_port(target_of(address))
-
     def _bind(self, address: Address) -> Address:
         try:
             if address.scheme != "unix":
@@ -173,7 +168,11 @@ class GrpcServer:
     def _listen(self, address: Address) -> int:
         """Return the port that is listened on; raises AddressError."""
         try:
-            port = self._add_port(address)
+            if address.scheme == "grpcs":
+                credentials = server_credentials(self._tls)
+                port = self._server.add_secure_port(target_of(address), credentials)
+            else:
+                port = self._server.add_insecure_port(target_of(address))
         except RuntimeError:
             port = 0
         if not port:

@@ -44,13 +44,13 @@ class HostedStream:
         self.done: Future[Any] = Future()
 
     def entered(self, context: grpc.ServicerContext) -> None:
-        """Return the handler has begun."""
+        """Record that the handler has begun."""
         self._context = context
         if self._cancelled:
             context.cancel()
 
     def left(self) -> None:
-        """Return the handler has ended."""
+        """Record that the handler has ended."""
         self.ending = True
         self._context = None
 
@@ -98,14 +98,14 @@ class StreamThreads(Executor):
 
     Args:
         host: Lender that each stream is offered to; None: the pool runs all streams.
-        most: Max number of threads.
+        max_threads: Max number of threads.
     """
 
-    def __init__(self, host: StreamHost | None, most: int = _MAX_STREAMS) -> None:
+    def __init__(self, host: StreamHost | None, max_threads: int = _MAX_STREAMS) -> None:
         self._host = host
-        self._most = most
+        self._max_threads = max_threads
         # Their own threads, so that they never take those of sessions.
-        self._open = StreamThreads(None, _MAX_OPEN) if most != _MAX_OPEN else None
+        self._open = StreamThreads(None, _MAX_OPEN) if max_threads != _MAX_OPEN else None
         self._next = threading.local()
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -153,7 +153,7 @@ class StreamThreads(Executor):
             # One thread a stream: they start on demand, so the bound costs nothing.
             if self._free:
                 self._free -= 1
-            elif self._threads < self._most:
+            elif self._threads < self._max_threads:
                 self._threads += 1
                 name = f"rlmesh-grpc-{self._threads}"
                 threading.Thread(target=self._work, name=name, daemon=True).start()

@@ -42,7 +42,7 @@ def channel_credentials(tls: TLS | None) -> grpc.ChannelCredentials:
 
 
 def _check(tls: TLS) -> None:
-    """Raise an OSError that says what is wrong with certificates; gRPC would say nothing.
+    """Raise an OSError that describes what is wrong with certificates; gRPC reports nothing.
 
     It would find that a server cannot listen, and that a client's handshake fails.
     """

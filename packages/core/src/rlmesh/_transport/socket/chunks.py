@@ -41,7 +41,7 @@ def chunking(size: int) -> Chunking:
 
 
 def chunks(parts: Sequence[Buffer], size: int) -> Iterator[list[memoryview]]:
-    """Return the pieces of a frame, cut and put together to pieces of chunks of `size` bytes."""
+    """Yield the chunks of a frame, of `size` bytes each but the last, as pieces of its parts."""
     chunk: list[memoryview] = []
     room = size
     for part in parts:

@@ -20,6 +20,6 @@ def has_room(connected: socket.socket) -> bool:
     """
     if resource is None:
         return True
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     # A new one has the lowest number that is free.
-    return most == resource.RLIM_INFINITY or 2 * connected.fileno() < most
+    return limit == resource.RLIM_INFINITY or 2 * connected.fileno() < limit

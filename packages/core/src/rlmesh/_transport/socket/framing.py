@@ -36,13 +36,13 @@ INF = float("inf")
 HEADER = struct.Struct("<I")
 
 MORE = 1 << 31
-"""Bit that is added to a length if something else than the frame follows; see `unix`."""
+"""Bit that is added to a length if no frame follows; see `rlmesh._transport.socket.unix`."""
 
 AT_ONCE = 65_536
-"""What one call receives of small frames."""
+"""Maximum number of bytes that one call receives of small frames."""
 
 _LARGE_BYTES = 16_384
-"""From this size on a frame is sent, and received, apart from its length: that saves a copy."""
+"""Size in bytes from which a frame is sent and received apart from its length: it saves a copy."""
 
 FIRST_BYTES = 65_536
 """Maximum size of a first request, in bytes: it names the client and the session to resume."""
@@ -52,22 +52,22 @@ _LINGER_SECONDS = 1.0
 
 
 class FramesEnded(Exception):
-    """The peer has closed the connection, or broken the rules of it."""
+    """The peer has closed the connection, or broken a rule of frames."""
 
 
 class FirstFrameTooLong(FramesEnded):
-    """One of the first messages of a peer that may be anybody is longer than it may be."""
+    """A message of a peer that is not admitted yet is over its limit."""
 
 
 class FrameSocket:
     """Sends and receives frames on a connected, blocking socket.
 
-    A peer sends its next frame only once it has the answer to the one before, or a last one more;
-    so what comes at once is one frame, or two.
+    A peer sends a frame only after the answer to its last one, except for one final frame.
+    Therefore at most two frames can arrive together.
 
     Args:
-        connected: The socket, which this owns from now on.
-        deadline: When the peer's first messages must have come (monotonic seconds).
+        connected: The socket, which belongs to this object from now on.
+        deadline: Time by which the peer's first messages must have arrived (monotonic seconds).
 
     Attributes:
         max_first_bytes: Maximum size of a client's first request, in bytes.
@@ -96,18 +96,18 @@ class FrameSocket:
         return self.receive_short(self.max_first_bytes)
 
     def answer_first(self, frame: Frame) -> None:
-        """Send the answer to that."""
+        """Send the answer to a client's first request."""
         self.send(frame)
 
-    def receive_short(self, most: int) -> bytes:
-        """Return the next frame, of `most` bytes, while the peer may be anybody; see `receive`."""
+    def receive_short(self, max_bytes: int) -> bytes:
+        """Return a frame of a peer that is not admitted yet, of at most `max_bytes` bytes."""
         (size,) = HEADER.unpack(self._in_time(HEADER.size))
-        if size > most:
-            raise FirstFrameTooLong(f"a first message of {size} bytes; the limit is {most}")
+        if size > max_bytes:
+            raise FirstFrameTooLong(f"a first message of {size} bytes; the limit is {max_bytes}")
         return self._in_time(size)
 
     def _in_time(self, size: int) -> bytes:
-        """Receive so many bytes before the deadline, however slowly they come."""
+        """Receive `size` bytes before the deadline, however slowly they arrive."""
         data = bytearray()
         while len(data) < size:
             self._limit()
@@ -118,12 +118,12 @@ class FrameSocket:
         return bytes(data)
 
     def _limit(self) -> None:
-        """Let the next call on the socket take no longer than until the deadline."""
+        """Limit the next call on the socket to the time that is left until the deadline."""
         if self._deadline < INF:
             self._socket.settimeout(time_left(self._deadline))
 
     def welcomed(self) -> None:
-        """Return the first messages have come: from now on a call may take as long as it takes."""
+        """End the deadline of the first messages, because they have arrived."""
         self._deadline = INF
         self._socket.settimeout(None)
 
@@ -173,7 +173,7 @@ class FrameSocket:
             self._socket.sendall(memoryview(frame)[max(0, sent - len(header)) :])
 
     def receive(self) -> Buffer:
-        """Return the next frame; it holds until the next one is asked for.
+        """Return the next frame, which is valid until the next call.
 
         Raises:
             FramesEnded: If there is none, or if it is too large or at a wrong position.
@@ -195,7 +195,7 @@ class FrameSocket:
             self._rest = data[end:]
             return data[HEADER.size : end]
         self._rest = b""
-        self._large = True  # The next one, probably, too.
+        self._large = True  # The next frame is probably large too.
         begun = data[HEADER.size :]
         return begun + self._exactly(checked(size) - len(begun))
 
@@ -273,7 +273,7 @@ class FrameSocket:
         return False
 
     def cut(self) -> None:
-        """End the connection, from any thread; what waits for a frame learns that."""
+        """End the connection, from any thread; a thread that waits for a frame then raises."""
         # `close` waits, so that the descriptor cannot be another connection's by now.
         with self._ending, contextlib.suppress(OSError):
             # Not the method of an `SSLSocket`: that method drops the TLS state first, and a
@@ -309,7 +309,7 @@ def time_left(deadline: float) -> float:
 
 
 def checked(size: int) -> int:
-    """Return a length within the limit."""
+    """Return a length; raise FramesEnded if it is over the limit."""
     if size > MAX_MESSAGE_BYTES:
         raise FramesEnded(str(too_large(size)))
     return size

@@ -1,4 +1,4 @@
-"""`Pulse`: shows the peers of frames over TCP that this process is there, and runs.
+"""`Pulse`: sends empty frames over TCP, which show peers that this process runs.
 
 A kernel acknowledges for a process that is stopped, and a box between two hosts for one that is
 gone, so that neither TCP's keepalive nor its acknowledgements prove that the peer runs. An empty

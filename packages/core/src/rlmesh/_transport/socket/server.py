@@ -34,7 +34,7 @@ _FIRST_SECONDS = 10.0
 
 
 class _Connection(Protocol):
-    """See `rlmesh._session.server_connection.Connection`."""
+    """See `rlmesh._session.server_connection.ServerConnection`."""
 
     def exchange(self, frame: Buffer) -> Any:
         """Return the answer to one frame."""

@@ -29,16 +29,16 @@ __all__ = [
 ]
 
 SHARED_BYTES = 16_384
-"""Frames from this size on travel here; a smaller one costs less on the socket."""
+"""Size in bytes from which a frame travels here; a smaller one costs less on the socket."""
 
 PAGE_BYTES = 4096
-"""Unit of the places of frames."""
+"""Unit of the positions of frames, in bytes."""
 
 _SLOTS = 2
 """The peer may read one frame while the next one is written."""
 
 _ONE_SLOT_BYTES = 16 * 1024 * 1024
-"""From this size on frames share one slot: two would cost more memory than the wait is worth."""
+"""Size in bytes from which frames share one slot: two cost more memory than the wait is worth."""
 
 _SIZE = _SLOTS * MAX_MESSAGE_BYTES
 """Addresses, not memory: of a segment the kernel holds the pages that have been written."""
@@ -47,11 +47,11 @@ _F_SEAL_FUTURE_WRITE = 0x10  # Linux 5.1; not in the fcntl module of all our Pyt
 
 
 class SegmentRefused(Exception):
-    """What a peer has handed over, or named, is not to be read."""
+    """A segment from a peer, or a position in it that the peer refers to, must not be read."""
 
 
 class WrittenFrame(NamedTuple):
-    """A frame in the own segment.
+    """A frame in this end's segment.
 
     Attributes:
         view: Its bytes.
@@ -65,11 +65,11 @@ class WrittenFrame(NamedTuple):
 class OwnSegment:
     """The memory in which one end of a connection writes its frames; the peer maps it read-only.
 
-    A frame stays as it is until the next but one is written; one of 16 MiB or more until the next
-    such is.
+    A frame is valid until the next but one is written; a frame of 16 MiB or more until the next of
+    that size is written.
 
     Attributes:
-        descriptor: For the peer; -1 once `handed_over`.
+        descriptor: Descriptor for the peer; -1 after `handed_over`.
 
     Raises:
         OSError: If the system has no such memory.
@@ -93,7 +93,7 @@ class OwnSegment:
         self._slot = 0
 
     def handed_over(self) -> None:
-        """Return the peer has its descriptor."""
+        """Close the descriptor, because the peer has it."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
@@ -105,9 +105,9 @@ class OwnSegment:
         self.put(start, parts)
         return WrittenFrame(self._memory[start : start + size], start // PAGE_BYTES)
 
-    def put(self, place: int, parts: Sequence[Buffer]) -> None:
-        """Copy pieces to a place, in bytes from the beginning, over whatever is there."""
-        copy_parts(parts, self._memory, place)
+    def put(self, offset: int, parts: Sequence[Buffer]) -> None:
+        """Copy pieces to an offset in bytes, over whatever is there."""
+        copy_parts(parts, self._memory, offset)
 
     def __del__(self) -> None:
         self.handed_over()
@@ -121,10 +121,10 @@ class PeerSegment:
     """The memory in which the other end of a connection writes its frames.
 
     Args:
-        descriptor: What the peer has handed over; it stays the caller's.
+        descriptor: Descriptor from the peer; the caller closes it.
 
     Raises:
-        SegmentRefused: If it is none, or one that could be cut off while it is read.
+        SegmentRefused: If it is no memory, or memory that could be truncated while it is read.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -1,4 +1,4 @@
-"""`SpinWait`: whether to look for the next frame a while before sleeping until it comes."""
+"""`SpinWait`: the decision to poll for the next frame before sleeping until it arrives."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class SpinWait:
         self._pass(self._preempted_waits)
 
     def _pass(self, waits: int) -> None:
-        """Let so many waits pass."""
+        """Do not spin in the next waits."""
         self._skipped = 0
         self._to_skip = waits
 

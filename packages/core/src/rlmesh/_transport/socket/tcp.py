@@ -216,7 +216,7 @@ def admission(doorkeeper: Doorkeeper, tls: TLS | None) -> Admit:
     approval.
 
     Raises:
-        OSError: If a certificate is none, or its file cannot be read.
+        OSError: If a certificate is invalid, or its file cannot be read.
     """
     context = None if tls is None else _server_context(tls)
 

@@ -134,9 +134,9 @@ class LocalFrameSocket(FrameSocket):
         if len(data) < HEADER.size:
             return HEADER.size
         (size,) = HEADER.unpack_from(data)
-        most = self.max_first_bytes
-        if self._deadline < INF and size > most:
-            raise FirstFrameTooLong(f"a first message of {size} bytes; the limit is {most}")
+        max_bytes = self.max_first_bytes
+        if self._deadline < INF and size > max_bytes:
+            raise FirstFrameTooLong(f"a first message of {size} bytes; the limit is {max_bytes}")
         return HEADER.size + checked(size)
 
     def _first_message(self) -> tuple[bytes, list[tuple[int, int, bytes]]]:
@@ -277,9 +277,9 @@ def peer_is_same_user(connected: socket.socket) -> bool:
 
 
 def _credentials(connected: socket.socket) -> tuple[int, int, int]:
-    """Process, user and group of the other end, by the kernel's word."""
-    told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    process, user, group = _CREDENTIALS.unpack(told)
+    """Return process, user and group of the other end, as the kernel reports them."""
+    credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    process, user, group = _CREDENTIALS.unpack(credentials)
     return process, user, group
 
 

@@ -87,28 +87,28 @@ export declare type Feature = Message<"rlmesh.proto.adapters.v1.Feature"> & {
   reference: Reference;
 
   /**
-   * Physical unit in UCUM notation ("m", "rad", "m/s"); empty: not said or none.
+   * Physical unit in UCUM notation ("m", "rad", "m/s"); empty: not specified or none.
    *
    * @generated from field: string unit = 7;
    */
   unit: string;
 
   /**
-   * Frame of reference ("world", "base", "tool0"); empty: not said.
+   * Frame of reference ("world", "base", "tool0"); empty: not specified.
    *
    * @generated from field: string frame = 8;
    */
   frame: string;
 
   /**
-   * The interval the numbers lie in, where it is not that of the space. Absent: that of the space.
+   * The interval of the numbers, if it is not that of the space. Absent: that of the space.
    *
    * @generated from field: rlmesh.proto.adapters.v1.ValueRange range = 9;
    */
   range?: ValueRange | undefined;
 
   /**
-   * Names of the elements along the last axis ("x", "y", "z"); empty: not said. Their number is
+   * Names of the elements along the last axis ("x", "y", "z"); empty: not specified. Their number is
    * the extent of that axis otherwise.
    *
    * @generated from field: repeated string element_names = 10;
@@ -159,7 +159,7 @@ export declare type PathSegment = Message<"rlmesh.proto.adapters.v1.PathSegment"
 export declare const PathSegmentSchema: GenMessage<PathSegment>;
 
 /**
- * A feature and where it lies.
+ * A feature and its position.
  *
  * @generated from message rlmesh.proto.adapters.v1.TaggedLeaf
  */
@@ -241,7 +241,7 @@ export declare const EnvTagsSchema: GenMessage<EnvTags>;
  */
 export enum FeatureKind {
   /**
-   * Not said. An adapter may match such a feature by name only.
+   * Not specified. An adapter may match such a feature by name only.
    *
    * @generated from enum value: FEATURE_KIND_UNSPECIFIED = 0;
    */
@@ -288,7 +288,7 @@ export declare const FeatureKindSchema: GenEnum<FeatureKind>;
  */
 export enum ImageLayout {
   /**
-   * Not said: taken to be ImageLayout of the matched feature.
+   * Not specified: taken to be ImageLayout of the matched feature.
    *
    * @generated from enum value: IMAGE_LAYOUT_UNSPECIFIED = 0;
    */
@@ -328,7 +328,7 @@ export declare const ImageLayoutSchema: GenEnum<ImageLayout>;
  */
 export enum ColorSpace {
   /**
-   * Not said.
+   * Not specified.
    *
    * @generated from enum value: COLOR_SPACE_UNSPECIFIED = 0;
    */
@@ -375,7 +375,7 @@ export declare const ColorSpaceSchema: GenEnum<ColorSpace>;
  */
 export enum RotationFormat {
   /**
-   * Not a rotation, or not said.
+   * Not a rotation, or not specified.
    *
    * @generated from enum value: ROTATION_FORMAT_UNSPECIFIED = 0;
    */
@@ -436,7 +436,7 @@ export declare const RotationFormatSchema: GenEnum<RotationFormat>;
  */
 export enum Reference {
   /**
-   * Not said.
+   * Not specified.
    *
    * @generated from enum value: REFERENCE_UNSPECIFIED = 0;
    */

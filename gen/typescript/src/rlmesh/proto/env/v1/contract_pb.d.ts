@@ -34,7 +34,7 @@ export declare type RenderSpec = Message<"rlmesh.proto.env.v1.RenderSpec"> & {
   modes: string[];
 
   /**
-   * Frames a second that its motion is drawn for. Absent: not said.
+   * Images a second that its motion is drawn for. Absent: not specified.
    *
    * @generated from field: optional double fps = 3;
    */
@@ -48,7 +48,7 @@ export declare type RenderSpec = Message<"rlmesh.proto.env.v1.RenderSpec"> & {
 export declare const RenderSpecSchema: GenMessage<RenderSpec>;
 
 /**
- * What a registry knows of an environment. Nothing in it is enforced by this contract.
+ * The entry of an environment in a registry. Nothing in it is enforced by this contract.
  *
  * @generated from message rlmesh.proto.env.v1.Registration
  */
@@ -61,7 +61,7 @@ export declare type Registration = Message<"rlmesh.proto.env.v1.Registration"> &
   maxEpisodeSteps?: bigint | undefined;
 
   /**
-   * Return from which the task counts as solved. Absent: not said.
+   * Return from which the task counts as solved. Absent: not specified.
    *
    * @generated from field: optional double reward_threshold = 2;
    */
@@ -89,7 +89,7 @@ export declare type Registration = Message<"rlmesh.proto.env.v1.Registration"> &
 export declare const RegistrationSchema: GenMessage<Registration>;
 
 /**
- * Everything that a client has to know of an environment before it plays. It does not change
+ * Everything that a client has to know about an environment before it plays. It does not change
  * during a session.
  *
  * @generated from message rlmesh.proto.env.v1.EnvContract
@@ -128,21 +128,21 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
 
   /**
    * Required.
-   * Number of lanes; 1 where `vector` is false.
+   * Number of lanes; 1 if `vector` is false.
    *
    * @generated from field: uint32 num_envs = 5;
    */
   numEnvs: number;
 
   /**
-   * The environment is a vector: values are batches of `num_envs`, also where that is 1.
+   * The environment is a vector: values are batches of `num_envs`, even if that is 1.
    *
    * @generated from field: bool vector = 6;
    */
   vector: boolean;
 
   /**
-   * When lanes start their next episode; unspecified where `vector` is false.
+   * When lanes start their next episode; unspecified if `vector` is false.
    *
    * @generated from field: rlmesh.proto.env.v1.AutoresetMode autoreset_mode = 7;
    */
@@ -156,21 +156,21 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   render?: RenderSpec | undefined;
 
   /**
-   * The environment's metadata, less what this message says elsewhere.
+   * The environment's metadata, without what other fields of this message have.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicMap metadata = 9;
    */
   metadata?: DynamicMap | undefined;
 
   /**
-   * What the leaves of its spaces mean. Absent: not said.
+   * What the leaves of its spaces mean. Absent: not specified.
    *
    * @generated from field: rlmesh.proto.adapters.v1.EnvTags tags = 10;
    */
   tags?: EnvTags | undefined;
 
   /**
-   * What its registry says. Absent: it was not registered.
+   * Its entry in a registry. Absent: it was not registered.
    *
    * @generated from field: rlmesh.proto.env.v1.Registration registration = 11;
    */
@@ -184,7 +184,7 @@ export declare type EnvContract = Message<"rlmesh.proto.env.v1.EnvContract"> & {
   exposed: string[];
 
   /**
-   * Interval of one step's reward. Absent: not said.
+   * Interval of one step's reward. Absent: not specified.
    *
    * Numbers 14 to 16 are kept for the additions of CONTRACT.md, section 22.
    *
@@ -206,7 +206,7 @@ export declare const EnvContractSchema: GenMessage<EnvContract>;
  */
 export enum AutoresetMode {
   /**
-   * Not a vector, or not said; taken as AUTORESET_MODE_NEXT_STEP for a vector.
+   * Not a vector, or not specified; taken as AUTORESET_MODE_NEXT_STEP for a vector.
    *
    * @generated from enum value: AUTORESET_MODE_UNSPECIFIED = 0;
    */

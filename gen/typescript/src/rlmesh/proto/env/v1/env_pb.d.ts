@@ -22,7 +22,7 @@ export declare const file_rlmesh_proto_env_v1_env: GenFile;
  */
 export declare type DescribeRequest = Message<"rlmesh.proto.env.v1.DescribeRequest"> & {
   /**
-   * Who asks.
+   * The client.
    *
    * @generated from field: rlmesh.proto.session.v1.PeerInfo client = 1;
    */
@@ -43,7 +43,7 @@ export declare const DescribeRequestSchema: GenMessage<DescribeRequest>;
 export declare type DescribeResponse = Message<"rlmesh.proto.env.v1.DescribeResponse"> & {
   /**
    * Required.
-   * Who answers.
+   * The server.
    *
    * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
    */
@@ -351,7 +351,7 @@ export declare const SessionResponseSchema: GenMessage<SessionResponse>;
 export declare type OpenResponse = Message<"rlmesh.proto.env.v1.OpenResponse"> & {
   /**
    * Required.
-   * Who answers.
+   * The server.
    *
    * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
    */
@@ -418,14 +418,14 @@ export declare const OpenResponseSchema: GenMessage<OpenResponse>;
  */
 export declare type LaneSeeds = Message<"rlmesh.proto.env.v1.LaneSeeds"> & {
   /**
-   * One seed a lane; 0 where `present` says that there is none.
+   * One seed a lane; 0 if `present` is 0 for the lane.
    *
    * @generated from field: repeated uint64 seeds = 1;
    */
   seeds: bigint[];
 
   /**
-   * One byte a lane: 1 where the lane has a seed. Empty: every lane has one.
+   * One byte a lane: 1 if the lane has a seed. Empty: every lane has one.
    *
    * @generated from field: bytes present = 2;
    */
@@ -467,7 +467,7 @@ export declare type ResetRequest = Message<"rlmesh.proto.env.v1.ResetRequest"> &
   options?: DynamicMap | undefined;
 
   /**
-   * Vector with autoreset DISABLED: one byte a lane, 1 where the lane is reset. Empty: every lane.
+   * Vector with autoreset DISABLED: one byte a lane, 1 if the lane is reset. Empty: every lane.
    *
    * @generated from field: bytes lane_mask = 4;
    */
@@ -635,7 +635,7 @@ export declare type LaneOutcomes = Message<"rlmesh.proto.env.v1.LaneOutcomes"> &
 
   /**
    * Required.
-   * One byte a lane: 1 where the task's own end was reached.
+   * One byte a lane: 1 if the task's own end was reached.
    *
    * @generated from field: bytes terminated = 2;
    */
@@ -643,7 +643,7 @@ export declare type LaneOutcomes = Message<"rlmesh.proto.env.v1.LaneOutcomes"> &
 
   /**
    * Required.
-   * One byte a lane: 1 where the episode was cut for another reason.
+   * One byte a lane: 1 if the episode was cut for another reason.
    *
    * @generated from field: bytes truncated = 3;
    */
@@ -664,7 +664,7 @@ export declare const LaneOutcomesSchema: GenMessage<LaneOutcomes>;
 export declare type FinalObservations = Message<"rlmesh.proto.env.v1.FinalObservations"> & {
   /**
    * Required.
-   * One byte a lane: 1 where the lane has one.
+   * One byte a lane: 1 if the lane has one.
    *
    * @generated from field: bytes mask = 1;
    */
@@ -877,7 +877,7 @@ export declare const GetAttributeRequestSchema: GenMessage<GetAttributeRequest>;
 export declare type GetAttributeResponse = Message<"rlmesh.proto.env.v1.GetAttributeResponse"> & {
   /**
    * Required unless `callable` is set.
-   * Its value (a tuple with one value a lane, for a vector). Absent where `callable` is set.
+   * Its value (a tuple with one value a lane, for a vector). Absent if `callable` is set.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicValue value = 1;
    */

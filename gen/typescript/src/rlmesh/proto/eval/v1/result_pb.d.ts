@@ -95,7 +95,7 @@ export declare type EpisodeResult = Message<"rlmesh.proto.eval.v1.EpisodeResult"
   end: EpisodeEnd;
 
   /**
-   * The environment's own word on success. Absent: it said nothing.
+   * Success as the environment reports it. Absent: it reported nothing.
    *
    * @generated from field: optional bool success = 6;
    */
@@ -130,7 +130,7 @@ export declare type EpisodeResult = Message<"rlmesh.proto.eval.v1.EpisodeResult"
   error?: Failure | undefined;
 
   /**
-   * The info of its last step, where the evaluation keeps it.
+   * The info of its last step, if the evaluation keeps it.
    *
    * @generated from field: rlmesh.proto.spaces.v1.DynamicMap final_info = 11;
    */
@@ -353,7 +353,7 @@ export declare type RunSettings = Message<"rlmesh.proto.eval.v1.RunSettings"> & 
   modelServer: string;
 
   /**
-   * Words of the command line, less what is secret. Empty: the run was not started by one.
+   * Words of the command line, without secrets. Empty: the run was not started by one.
    *
    * @generated from field: repeated string command = 16;
    */
@@ -492,7 +492,7 @@ export declare type RunResult = Message<"rlmesh.proto.eval.v1.RunResult"> & {
   metadata?: DynamicMap | undefined;
 
   /**
-   * Id of the environment's contract; empty where its episodes are of several. Absent: the id that
+   * Id of the environment's contract; empty if its episodes are of several. Absent: the id that
    * all its episodes have.
    *
    * @generated from field: optional string env_id = 8;
@@ -662,7 +662,7 @@ export declare type JournalHeader = Message<"rlmesh.proto.eval.v1.JournalHeader"
   envIds: string[];
 
   /**
-   * Seeds of the run in order; empty where it has none.
+   * Seeds of the run in order; empty if it has none.
    *
    * @generated from field: repeated uint64 seeds = 4;
    */

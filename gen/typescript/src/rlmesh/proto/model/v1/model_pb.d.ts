@@ -22,7 +22,7 @@ export declare const file_rlmesh_proto_model_v1_model: GenFile;
  */
 export declare type DescribeRequest = Message<"rlmesh.proto.model.v1.DescribeRequest"> & {
   /**
-   * Who asks.
+   * The client.
    *
    * @generated from field: rlmesh.proto.session.v1.PeerInfo client = 1;
    */
@@ -43,7 +43,7 @@ export declare const DescribeRequestSchema: GenMessage<DescribeRequest>;
 export declare type DescribeResponse = Message<"rlmesh.proto.model.v1.DescribeResponse"> & {
   /**
    * Required.
-   * Who answers.
+   * The server.
    *
    * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
    */
@@ -309,7 +309,7 @@ export declare const OpenRequestSchema: GenMessage<OpenRequest>;
 export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse"> & {
   /**
    * Required.
-   * Who answers.
+   * The server.
    *
    * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
    */

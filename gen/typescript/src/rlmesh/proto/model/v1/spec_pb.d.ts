@@ -168,7 +168,7 @@ export declare type ModelInput = Message<"rlmesh.proto.model.v1.ModelInput"> & {
 
   /**
    * A callable, "module:name", that computes the input from the observation on the model's side.
-   * Imported only where the user has said that entry points are trusted; refused otherwise.
+   * Imported only if the user has declared entry points trusted; refused otherwise.
    * Empty: none.
    *
    * @generated from field: string entrypoint = 8;
@@ -287,21 +287,21 @@ export declare type ModelSpec = Message<"rlmesh.proto.model.v1.ModelSpec"> & {
   predictForms: PredictForm[];
 
   /**
-   * Length of its chunks where it predicts chunks; 0: not fixed.
+   * Length of its chunks if it predicts chunks; 0: not fixed.
    *
    * @generated from field: uint32 chunk_length = 6;
    */
   chunkLength: number;
 
   /**
-   * Who turns the environment's observations into the model's inputs.
+   * The side that converts the environment's observations to the model's inputs.
    *
    * @generated from field: rlmesh.proto.model.v1.Adaptation adaptation = 7;
    */
   adaptation: Adaptation;
 
   /**
-   * Observation space that the model was built for, where it names one. Absent: resolved from
+   * Observation space that the model was built for, if it names one. Absent: resolved from
    * inputs, or any.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Space observation_space = 8;
@@ -309,7 +309,7 @@ export declare type ModelSpec = Message<"rlmesh.proto.model.v1.ModelSpec"> & {
   observationSpace?: Space | undefined;
 
   /**
-   * Action space that the model was built for, where it names one.
+   * Action space that the model was built for, if it names one.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Space action_space = 9;
    */
@@ -385,7 +385,7 @@ export enum PredictForm {
 export declare const PredictFormSchema: GenEnum<PredictForm>;
 
 /**
- * Who adapts observations and actions.
+ * The side that adapts observations and actions.
  *
  * @generated from enum rlmesh.proto.model.v1.Adaptation
  */

@@ -77,7 +77,7 @@ export const AdaptationSchema = /*@__PURE__*/
   enumDesc(file_rlmesh_proto_model_v1_spec, 1);
 
 /**
- * Who adapts observations and actions.
+ * The side that adapts observations and actions.
  *
  * @generated from enum rlmesh.proto.model.v1.Adaptation
  */

@@ -38,7 +38,7 @@ export declare type Failure = Message<"rlmesh.proto.session.v1.Failure"> & {
   exceptionType: string;
 
   /**
-   * USER_EXCEPTION, where the server exposes tracebacks: its text. Else empty.
+   * USER_EXCEPTION, if the server exposes tracebacks: its text. Else empty.
    *
    * @generated from field: string traceback = 4;
    */
@@ -76,7 +76,7 @@ export declare type Failure = Message<"rlmesh.proto.session.v1.Failure"> & {
   sessionClosed: boolean;
 
   /**
-   * BUSY: who holds the instance.
+   * BUSY: the client that holds the instance.
    *
    * @generated from field: rlmesh.proto.session.v1.SessionHolder holder = 9;
    */
@@ -104,7 +104,7 @@ export declare type Failure = Message<"rlmesh.proto.session.v1.Failure"> & {
 export declare const FailureSchema: GenMessage<Failure>;
 
 /**
- * Who holds an instance.
+ * The client that holds an instance.
  *
  * @generated from message rlmesh.proto.session.v1.SessionHolder
  */
@@ -117,7 +117,7 @@ export declare type SessionHolder = Message<"rlmesh.proto.session.v1.SessionHold
   clientName: string;
 
   /**
-   * Network peer as the server sees it; empty where the server does not tell.
+   * Network peer as the server sees it; empty if the server does not disclose it.
    *
    * @generated from field: string peer = 2;
    */
@@ -218,7 +218,7 @@ export enum ErrorCode {
   UNAUTHENTICATED = 9,
 
   /**
-   * Authenticated but not allowed, such as Shutdown where it is off.
+   * Authenticated but not allowed, such as Shutdown if it is off.
    *
    * @generated from enum value: ERROR_CODE_PERMISSION_DENIED = 10;
    */

@@ -99,7 +99,7 @@ export declare type Resume = Message<"rlmesh.proto.session.v1.Resume"> & {
 
   /**
    * Required.
-   * The sequence number of the request that the client has no answer to, or, where none is
+   * The sequence number of the request that the client has no answer to, or, if none is
    * outstanding, of its next one. After Open it sends that request (again); a server that has
    * received it before answers without applying it a second time.
    *
@@ -122,7 +122,7 @@ export declare const ResumeSchema: GenMessage<Resume>;
 export declare type OpenHeader = Message<"rlmesh.proto.session.v1.OpenHeader"> & {
   /**
    * Required.
-   * Who opens.
+   * The client.
    *
    * @generated from field: rlmesh.proto.session.v1.PeerInfo client = 1;
    */
@@ -136,7 +136,7 @@ export declare type OpenHeader = Message<"rlmesh.proto.session.v1.OpenHeader"> &
   resume?: Resume | undefined;
 
   /**
-   * How long to stand in line where the instance is held, in milliseconds. 0: not at all.
+   * Time to wait in the queue if the instance is held, in milliseconds. 0: do not wait.
    *
    * @generated from field: uint32 wait_ms = 3;
    */
@@ -172,7 +172,7 @@ export declare type SessionTerms = Message<"rlmesh.proto.session.v1.SessionTerms
   gracePeriodMs: number;
 
   /**
-   * Largest message the server accepts, in bytes. 0: not said.
+   * Largest message the server accepts, in bytes. 0: not specified.
    *
    * @generated from field: uint64 max_message_bytes = 2;
    */
@@ -223,7 +223,7 @@ export declare type TransportOffer = Message<"rlmesh.proto.session.v1.TransportO
 export declare const TransportOfferSchema: GenMessage<TransportOffer>;
 
 /**
- * A feature that not every peer of the same major version has. A peer uses a feature only where
+ * A feature that not every peer of the same major version has. A peer uses a feature only if
  * the other one has listed it. A value that the receiver does not know is ignored.
  *
  * @generated from enum rlmesh.proto.session.v1.Capability
@@ -272,7 +272,7 @@ export enum Capability {
   RENDER = 5,
 
   /**
-   * OpenHeader.wait_ms is understood: a client can stand in line for a held instance.
+   * OpenHeader.wait_ms is understood: a client can wait in a queue for a held instance.
    *
    * @generated from enum value: CAPABILITY_QUEUE = 6;
    */
@@ -335,7 +335,7 @@ export declare const CapabilitySchema: GenEnum<Capability>;
  */
 export enum TransportKind {
   /**
-   * Not said: the offer is ignored.
+   * Not specified: the offer is ignored.
    *
    * @generated from enum value: TRANSPORT_KIND_UNSPECIFIED = 0;
    */

@@ -52,7 +52,7 @@ export const CapabilitySchema = /*@__PURE__*/
   enumDesc(file_rlmesh_proto_session_v1_handshake, 0);
 
 /**
- * A feature that not every peer of the same major version has. A peer uses a feature only where
+ * A feature that not every peer of the same major version has. A peer uses a feature only if
  * the other one has listed it. A value that the receiver does not know is ignored.
  *
  * @generated from enum rlmesh.proto.session.v1.Capability

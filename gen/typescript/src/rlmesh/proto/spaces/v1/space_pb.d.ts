@@ -139,8 +139,8 @@ export declare type Box = Message<"rlmesh.proto.spaces.v1.Box"> & {
 
   /**
    * Required.
-   * Inclusive lower bound. Where a float element is -inf, the element is unbounded below; where an
-   * integer element is, `low.unbounded` says so.
+   * Inclusive lower bound. If a float element is -inf, the element is unbounded below; for an
+   * integer element, `low.unbounded` states that.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Bounds low = 3;
    */
@@ -148,8 +148,8 @@ export declare type Box = Message<"rlmesh.proto.spaces.v1.Box"> & {
 
   /**
    * Required.
-   * Inclusive upper bound, nowhere below `low`. Where a float element is +inf, it is unbounded above;
-   * where an integer element is, `high.unbounded` says so.
+   * Inclusive upper bound, nowhere below `low`. If a float element is +inf, it is unbounded above; for
+   * an integer element, `high.unbounded` states that.
    *
    * @generated from field: rlmesh.proto.spaces.v1.Bounds high = 4;
    */
@@ -170,7 +170,7 @@ export declare const BoxSchema: GenMessage<Box>;
 export declare type Bounds = Message<"rlmesh.proto.spaces.v1.Bounds"> & {
   /**
    * Required.
-   * Exactly one is set. A writer uses `uniform` where all elements have the same bits and there is
+   * Exactly one is set. A writer uses `uniform` if all elements have the same bits and there is
    * at least one element, else `elementwise`; a reader accepts both for any box.
    *
    * @generated from oneof rlmesh.proto.spaces.v1.Bounds.form
@@ -197,7 +197,7 @@ export declare type Bounds = Message<"rlmesh.proto.spaces.v1.Bounds"> & {
    * Integer types only: which elements are unbounded on this side, although their type ends there.
    * Such an element holds the type's own limit, and may be sampled from another distribution than
    * one that is bounded there; nothing else depends on it. Empty: none. One byte 1: all of them. Else
-   * one byte an element, in C order: 1 where it is unbounded.
+   * one byte an element, in C order: 1 if it is unbounded.
    *
    * @generated from field: bytes unbounded = 3;
    */

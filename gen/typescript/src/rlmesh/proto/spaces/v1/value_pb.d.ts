@@ -167,7 +167,7 @@ export declare type DynamicValue = Message<"rlmesh.proto.spaces.v1.DynamicValue"
     case: "listValue";
   } | {
     /**
-     * An ordered tuple; like a list, but languages that tell them apart keep the difference.
+     * An ordered tuple; like a list, but languages that distinguish them keep the difference.
      *
      * @generated from field: rlmesh.proto.spaces.v1.DynamicList tuple_value = 12;
      */

@@ -14,7 +14,7 @@ from rlmesh.dtypes import DType
 from rlmesh.spaces import Bounds, Box, MultiBinary, MultiDiscrete, Space, Text, path_text
 from rlmesh.spaces._integer import IntegerSpace
 
-__all__ = ["LeafSlot", "is_interval", "leaves_of", "place_of", "range_problem", "tag_problems"]
+__all__ = ["LeafSlot", "is_interval", "leaves_of", "range_problem", "slot_of", "tag_problems"]
 
 _RETAG = "correct the environment's tags"
 _MAX_BOUNDS = 2**20
@@ -140,7 +140,7 @@ def leaves_of(
         yield from leaves_of(child, (*keys, key))
 
 
-def place_of(
+def slot_of(
     tag: TaggedLeaf, space: Space[Any], root: str, *, one_of: bool = False
 ) -> LeafSlot | Problem:
     """Return the position of a tag's feature.
@@ -165,8 +165,8 @@ def place_of(
     start = tag.offset
     stop = 0 if start is None else start + tag.length
     sliced = path if start is None else f"{path}[{start}:{stop}]"
-    place = LeafSlot(sliced, tag.path, leaf, tag.feature, start, stop)
-    return _broken(place, tag) or place
+    slot = LeafSlot(sliced, tag.path, leaf, tag.feature, start, stop)
+    return _broken(slot, tag) or slot
 
 
 def _leaf(
@@ -185,22 +185,22 @@ def _leaf(
     return space
 
 
-def _broken(place: LeafSlot, tag: TaggedLeaf) -> Problem | None:
+def _broken(slot: LeafSlot, tag: TaggedLeaf) -> Problem | None:
     """Return the part of T-1, a tag fits the leaf that it names, which a tag breaks."""
-    shape = place.leaf.shape or ()
+    shape = slot.leaf.shape or ()
     if tag.offset is None and tag.length != 0:
-        return Problem(place.path, "no length without an offset", str(tag.length), _RETAG)
+        return Problem(slot.path, "no length without an offset", str(tag.length), _RETAG)
     if tag.offset is not None:
         extent = shape[-1] if shape else 0
         if tag.length < 1 or tag.offset < 0 or tag.offset + tag.length > extent:
             expected = f"offset and length within the {extent} elements of the last axis"
-            return Problem(place.path, expected, f"{tag.offset} and {tag.length}", _RETAG)
-    names = place.feature.element_names
-    extent = place.shape[-1] if place.shape else 0
-    if names and (place.is_text or len(names) != extent):
+            return Problem(slot.path, expected, f"{tag.offset} and {tag.length}", _RETAG)
+    names = slot.feature.element_names
+    extent = slot.shape[-1] if slot.shape else 0
+    if names and (slot.is_text or len(names) != extent):
         expected = f"no element names, or {extent}, one an element of the last axis"
-        return Problem(place.path, expected, str(len(names)), _RETAG)
-    return range_problem(place.feature, place.path, _RETAG)
+        return Problem(slot.path, expected, str(len(names)), _RETAG)
+    return range_problem(slot.feature, slot.path, _RETAG)
 
 
 def range_problem(feature: Feature, path: str, fix: str) -> Problem | None:
@@ -234,6 +234,6 @@ def tag_problems(
 
 def _side(root: str, leaves: Iterable[TaggedLeaf], space: Space[Any]) -> Iterator[Problem]:
     for tag in leaves:
-        found = place_of(tag, space, root, one_of=True)
+        found = slot_of(tag, space, root, one_of=True)
         if isinstance(found, Problem):
             yield found
