@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
+import secrets
 import signal
 import socket
 import stat
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,9 @@ import pytest
 
 from rlmesh import EnvServer, RemoteEnv, errors
 from rlmesh._transport import unix_socket
+from rlmesh._transport.address import parse_address
+from rlmesh._transport.probe import connect_to, nobody_listens
+from rlmesh._transport.socket.client import to_socket
 from tests.integration.envs import CounterEnv
 from tests.processes import running
 
@@ -206,3 +213,49 @@ def test_a_directory_that_cannot_be_written_is_an_error_of_the_address(tmp_path:
     tmp_path.chmod(0o500)
     with pytest.raises(errors.AddressError, match="Permission denied"):
         EnvServer(CounterEnv(), f"unix://{tmp_path}/env.sock")
+
+
+@pytest.fixture(params=["path", "abstract"])
+def crowded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, Any]]:
+    """A listener with a full queue, and what connects to it."""
+    name = f"rlmesh-{secrets.token_hex(16)}"
+    where = parse_address(f"frames+unix://{tmp_path}/s")
+    path = where.path if request.param == "path" else f"\0{name}"
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(path)
+        listener.listen(0)
+        stack.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
+        if request.param == "path":
+            yield listener, lambda: connect_to(where, 20)
+        else:
+            yield listener, lambda: to_socket(where, name)
+
+
+def test_a_client_waits_for_a_server_with_a_full_queue(crowded: tuple[socket.socket, Any]) -> None:
+    """The kernel does not wait on Unix sockets with a timeout; many clients may begin at once."""
+    listener, connect = crowded
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        connected = pool.submit(connect)
+        with pytest.raises(concurrent.futures.TimeoutError):
+            connected.result(0.1)
+        accepted = [listener.accept()[0] for _ in range(2)]
+        connected.result(20).close()
+    for one in accepted:
+        one.close()
+
+
+def test_it_does_not_wait_for_ever(
+    crowded: tuple[socket.socket, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlmesh._transport.socket.client._LOCAL_SECONDS", 0.05)
+    listener, connect = crowded
+    path = listener.getsockname()
+    if isinstance(path, str):
+        where = parse_address(f"frames+unix://{path}")
+        with pytest.raises(TimeoutError, match="queue of connections is full"):
+            connect_to(where, 0.05)
+        assert not nobody_listens(where)
+    else:
+        with pytest.raises(errors.ConnectError, match="queue of connections is full"):
+            connect()

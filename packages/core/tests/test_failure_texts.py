@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.session.v1 import error_pb2
+
 from rlmesh._messages import env as m
 from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.failures import failure_of_exception
@@ -32,6 +35,19 @@ def test_texts_are_cut_where_the_contract_ends_them() -> None:
         (reply.actual, 16_383),  # A character is not cut in two.
     ):
         assert len(text.encode()) == most and set(text) <= {"a", "é"}
+
+
+def test_a_peer_that_cuts_nothing_has_its_texts_cut_all_the_same() -> None:
+    wire = env_pb2.SessionResponse(sequence=1)
+    long = "\u00e9" * 200_000
+    for name in ("message", "exception_type", "traceback", "path", "expected", "actual"):
+        setattr(wire.error, name, long)
+    wire.error.code, wire.error.holder.client_name = error_pb2.ERROR_CODE_BUSY, long
+    _, reply = FRAMES.read_reply(wire.SerializeToString())
+    assert isinstance(reply, m.Failure)
+    texts = vars(reply) | {"traceback": ""}
+    assert {len(text) for text in texts.values() if isinstance(text, str)} == {0, 8_192}
+    assert len(reply.traceback) == 131_072
 
 
 class Speechless(Exception):

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 
 import pytest
@@ -108,6 +109,54 @@ def test_variables_choose_level_and_form(
     assert log_by_variables() == (
         "RLMESH_LOG: expected debug or info or warning or error, got 'loud'"
     )
+
+
+class Interrupting(str):
+    """A message that is logged at the moment at which garbage of a client may be collected."""
+
+    inner = False
+
+    def __hash__(self) -> int:
+        if not self.inner:
+            self.inner = True
+            log.warning("from a finalizer")
+        return super().__hash__()
+
+
+def test_a_finalizer_that_logs_during_a_record_does_not_hang() -> None:
+    """A client that is dropped without close() warns, and warnings may be logged."""
+    done = threading.Thread(target=lambda: log.warning(Interrupting("record")), daemon=True)
+    done.start()
+    done.join(20)
+    assert not done.is_alive()
+
+
+FORKED = """
+import os, signal, threading
+from rlmesh import _logs
+held, go = threading.Event(), threading.Event()
+def hold():
+    with _logs._PRINTABLE._lock:
+        held.set()
+        go.wait()
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    _logs.logger("rlmesh.test").warning("from the child")
+    os._exit(7)
+go.set()
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_is_forked_during_a_record_does_not_hang() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "7\n", done.stderr
 
 
 PROGRAM = """

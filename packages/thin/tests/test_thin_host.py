@@ -220,6 +220,15 @@ def test_a_socket_is_private_and_taken_over_only_from_a_server_that_is_gone(tmp_
         listen(address)
 
 
+def test_a_socket_of_a_server_with_a_full_queue_is_not_taken(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as other, socket.socket(socket.AF_UNIX) as waiting:
+        other.bind(f"{tmp_path}/s")
+        other.listen(0)
+        waiting.connect(f"{tmp_path}/s")
+        with pytest.raises(Fault, match="with a full queue"):
+            listen(f"{UNIX}{tmp_path}/s")
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "frames://", "frames://h:x", "frames+unix://s"])
 def test_an_address_of_another_form_is_refused(address: str) -> None:
     with pytest.raises(Fault, match="expected"):

@@ -18,12 +18,13 @@ from rlmesh._transport.address import parse_address
 from rlmesh._transport.probe import connect_to
 from rlmesh_thin.host import Host
 from tests.certificates import new_authority
-from tests.integration.raw_frames import read_all
+from tests.integration.raw_frames import hello, read_all
 from tests.processes import until
 
 from .test_thin_host import opened, serving
 
 BUSY = error_pb2.ERROR_CODE_BUSY
+WRONG_TOKEN = error_pb2.ERROR_CODE_UNAUTHENTICATED
 
 
 def test_connections_without_a_request_make_room_for_others(
@@ -39,6 +40,20 @@ def test_connections_without_a_request_make_room_for_others(
         idle[-1].setblocking(False)
         with pytest.raises(BlockingIOError):
             idle[-1].recv(1)
+
+
+def test_so_do_those_with_a_wrong_token_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their bytes are read for a second after the refusal (B-16)."""
+    monkeypatch.setattr("rlmesh_thin.host.MAX_CONNECTIONS", 8)
+    monkeypatch.setattr("rlmesh_thin.connection.LINGER_SECONDS", 60.0)
+    with serving(token="s3cret") as (address, host), ExitStack() as stack:
+        for _ in range(8):
+            refused = stack.enter_context(connect_to(parse_address(address), 20))
+            refused.sendall(hello("another"))
+            assert read_all(refused)[0].error.code == WRONG_TOKEN
+        assert host._open == 8
+        with RemoteEnv(address, token="s3cret", connect_timeout=5) as remote:
+            remote.reset(seed=0)
 
 
 def test_so_do_those_that_do_not_begin_tls() -> None:

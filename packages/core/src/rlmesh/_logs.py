@@ -7,6 +7,7 @@ move the cursor of a terminal, or begin a line of a log that looks like the log'
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import warnings
@@ -41,8 +42,15 @@ class _Printable(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = threading.Lock()
+        self.unlock()
         self._counts: dict[str, list[float]] = {}
+
+    def unlock(self) -> None:
+        """Make a new lock; in a child that was forked, a thread of the parent may hold the old one.
+
+        It is reentrant, because garbage that is collected meanwhile may log too.
+        """
+        self._lock = threading.RLock()
 
     def _is_one_too_many(self, record: logging.LogRecord) -> bool:
         limit = FLOOD_EVENTS if record.levelno < logging.WARNING else FLOOD_RECORDS
@@ -88,6 +96,9 @@ def _indented(text: str) -> str:
 
 
 _PRINTABLE = _Printable()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_PRINTABLE.unlock)
 
 
 def logger(name: str) -> logging.Logger:

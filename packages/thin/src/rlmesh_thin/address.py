@@ -57,10 +57,13 @@ def _listen_unix(address: str, path: str) -> socket.socket:
         try:
             if not stat.S_ISSOCK(os.lstat(path).st_mode):
                 raise _refused(address, "something that is no socket is there already")
+            probe.settimeout(1.0)
             probe.connect(path)
             raise _refused(address, "another server listens there")
         except ConnectionRefusedError:
             os.unlink(path)  # Of a server that is gone.
+        except BlockingIOError:
+            raise _refused(address, "another server listens there, with a full queue") from None
         finally:
             probe.close()
     listener = socket.socket(socket.AF_UNIX)

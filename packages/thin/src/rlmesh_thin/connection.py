@@ -18,6 +18,7 @@ PULSE_SECONDS = 5.0
 SILENT_SECONDS = 20
 SPIN_SECONDS = 0.0002
 SOON_SECONDS = 0.0005
+LINGER_SECONDS = 1.0
 _AT_ONCE = 65536
 _KEEPALIVE = (
     ("TCP_KEEPIDLE", 10),
@@ -213,13 +214,18 @@ class Connection:
         except (OSError, ValueError):
             pass
 
-    def close_slowly(self) -> None:
-        """Close the connection once the peer has, or after a second.
+    def limit(self, seconds: float) -> None:
+        """Let a call on the connection take no longer than this."""
+        self._socket.settimeout(seconds)
 
-        If bytes of the peer were unread, the last frame that was sent could be lost (B-16).
+    def linger(self) -> None:
+        """Read until the peer has closed the connection, or for a second.
+
+        If bytes of the peer were unread when the connection is closed, the last frame that was sent
+        could be lost (B-16).
         """
         self.shut(socket.SHUT_WR)
-        deadline = time.monotonic() + 1.0
+        deadline = time.monotonic() + LINGER_SECONDS
         try:
             while time.monotonic() < deadline:
                 self._socket.settimeout(deadline - time.monotonic())
@@ -227,7 +233,6 @@ class Connection:
                     break
         except (OSError, ValueError):
             pass
-        self.close()
 
     def close(self) -> None:
         """Close the connection; only while no other thread uses it."""

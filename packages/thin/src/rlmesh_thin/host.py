@@ -125,12 +125,23 @@ class Host:
                     time.sleep(0.1)
                 continue
             try:
-                if self._open >= MAX_CONNECTIONS and not self._cut_stranger():
-                    raise RuntimeError("%d connections are open" % self._open)
-                threading.Thread(target=self._welcome, args=(connected,), daemon=True).start()
+                self._begin_welcome(connected)
             except RuntimeError as error:
                 note("a connection was refused: %s" % error)
                 connected.close()
+
+    def _begin_welcome(self, connected: Any) -> None:
+        """Admit a client on a thread of its own; raise RuntimeError if there is no room for it."""
+        if self._open >= MAX_CONNECTIONS and not self._cut_stranger():
+            raise RuntimeError("%d connections are open" % self._open)
+        with self._changed:
+            self._open += 1
+        try:
+            threading.Thread(target=self._welcome, args=(connected,), daemon=True).start()
+        except RuntimeError:
+            with self._changed:
+                self._open -= 1
+            raise
 
     def _cut_stranger(self) -> bool:
         """End the oldest connection without a first request; return False if there is none."""
@@ -169,9 +180,8 @@ class Host:
 
     def _welcome(self, connected: Any) -> None:
         """Admit a client, on this thread; its session goes on on that of its instance."""
-        with self._changed:
-            self._open += 1
         connection = None
+        closed = True
         try:
             deadline = time.monotonic() + FIRST_SECONDS
             if self._context is not None:
@@ -180,37 +190,44 @@ class Host:
                     connected, server_side=True, do_handshake_on_connect=False
                 )
             connection = Connection(connected, deadline)
-            sequence, closed = 0, True
-            try:
-                request = self._first_request(connection)
-                sequence = request.sequence
-                connected.settimeout(FIRST_SECONDS)  # For a client that does not read the answer.
-                closed = self._begin(connection, request)
-            except (TooLarge, Unreadable) as error:
-                fault = Fault(MALFORMED, "Q-8: %s" % error)
-                connection.try_to_send(error_frame(0, fault, True))
-            except Fault as fault:
-                connection.try_to_send(error_frame(sequence, fault, True))
+            with self._changed:
+                self._strangers[connection] = None
+            closed = self._converse(connection)
             if closed:
-                connection.close_slowly()
+                connection.linger()
         except (Lost, OSError, ValueError):
-            connected.close()
+            pass
         finally:
+            with self._changed:
+                self._strangers.pop(connection, None)
+            if closed:
+                connected.close()
             with self._changed:
                 self._open -= 1
                 self._changed.notify_all()
 
-    def _first_request(self, connection: Connection) -> Any:
-        """Return a client's first request; until then the connection may be ended for another."""
-        with self._changed:
-            self._strangers[connection] = None
+    def _converse(self, connection: Connection) -> bool:
+        """Answer a client's first messages; return whether the connection ends then.
+
+        Until the first request has come, and after a refusal without one, the connection may be
+        ended for another.
+        """
+        sequence = 0
         try:
             connection.shake_hands()
             self._check_hello(connection.receive_first(HELLO_BYTES))
-            return read_request(connection.receive_first(OPEN_BYTES))
-        finally:
+            request = read_request(connection.receive_first(OPEN_BYTES))
+            sequence = request.sequence
             with self._changed:
                 self._strangers.pop(connection, None)
+            connection.limit(FIRST_SECONDS)  # For a client that does not read the answer.
+            return self._begin(connection, request)
+        except (TooLarge, Unreadable) as error:
+            fault = Fault(MALFORMED, "Q-8: %s" % error)
+        except Fault as found:
+            fault = found
+        connection.try_to_send(error_frame(sequence, fault, True))
+        return True
 
     def _check_hello(self, message: bytes) -> None:
         """Raise Fault for a client that may not enter (B-16)."""

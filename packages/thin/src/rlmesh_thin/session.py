@@ -78,7 +78,8 @@ class Instance:
             self._detach(connection)
             if self._stopping():
                 connection.try_to_send(farewell())
-            connection.close_slowly()
+            connection.linger()
+            connection.close()
 
     def _next_connection(self) -> Any:
         """Wait for a connection; return None if the host stops."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import rlmesh
 from rlmesh._cli.description import Description
+from rlmesh.spaces._sample_size import check_sample_size
 from rlmesh.specs import AutoresetMode
 
 __all__ = ["Episode", "RandomDriver", "connect"]
@@ -48,6 +49,9 @@ class RandomDriver:
         finished: Episodes that have ended, in that order.
         info: Info of the last reset or step.
         rewards: Reward of each lane in the last step.
+
+    Raises:
+        SpaceError: If random actions would take too much memory.
     """
 
     env: Any
@@ -62,6 +66,7 @@ class RandomDriver:
         self._vector, self._count = contract.vector, contract.num_envs
         self._mode = contract.autoreset_mode
         self._space = contract.action_space
+        check_sample_size(self._space, self._count)
         self._space.seed(self.seed)
         self._over = [True] * self._count
 

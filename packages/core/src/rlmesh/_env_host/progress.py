@@ -35,7 +35,7 @@ def report_progress(message: str = "", fraction: float | None = None) -> None:
     """Report the progress of a call that takes long to the client that waits for it.
 
     An environment calls this in its `reset` or `step`, on the thread that it was called on. The
-    client's `on_progress` receives the report. X
+    client's `on_progress` receives the report. If the environment is not served, or the
     client has no `on_progress`, this does nothing. Of reports within a tenth of a second only the
     first is sent.
 

@@ -9,6 +9,7 @@ from rlmesh._codec import SpaceCodec
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.spaces import Space
+from rlmesh.spaces._sample_size import check_sample_size
 
 __all__ = ["RANDOM_SAMPLE", "RandomSample", "Sampler"]
 
@@ -30,9 +31,13 @@ class Sampler:
     Args:
         space: The action space.
         backend: Backend of the actions.
+
+    Raises:
+        SpaceError: If random actions would take too much memory.
     """
 
     def __init__(self, space: Space[Any], backend: ArrayBackend) -> None:
+        check_sample_size(space)
         self._space = space
         self._drawn = SpaceCodec(space, NATIVE, root="action", validation="off")
         self._given = SpaceCodec(space, backend, root="action", validation="off")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import socket
+import time
 
 from rlmesh._transport.address import Address
 
-__all__ = ["connect_to", "nobody_listens"]
+__all__ = ["connect_to", "connect_unix", "nobody_listens"]
 
 _SECONDS = 1.0
 """Seconds that a probe may take."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
+"""Seconds between attempts to connect to a listener with a full queue."""
 
 
 def nobody_listens(address: Address) -> bool:
@@ -42,9 +46,35 @@ def connect_to(address: Address, timeout: float) -> socket.socket:
         return socket.create_connection((address.host, address.port), timeout)
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connected.settimeout(timeout)
-        connected.connect(address.path)
+        connect_unix(connected, address.path, timeout)
     except BaseException:  # An interrupt leaves no socket open either.
         connected.close()
         raise
     return connected
+
+
+def connect_unix(connected: socket.socket, path: str, timeout: float) -> None:
+    """Connect a Unix socket, and wait for a place in the queue of the listener.
+
+    The kernel does not wait if a socket has a timeout, so that of many clients that begin at the
+    same time some would fail.
+
+    Args:
+        connected: The socket.
+        path: Path of the listener; of an abstract one, its name after a zero byte.
+        timeout: Seconds that connecting, and each later call on the socket, may take.
+
+    Raises:
+        OSError: If the connection cannot be made; a TimeoutError if the queue stays full.
+    """
+    connected.settimeout(timeout)
+    deadline, pause = time.monotonic() + timeout, _FIRST_PAUSE
+    while True:
+        try:
+            connected.connect(path)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TimeoutError("the server's queue of connections is full") from None
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)

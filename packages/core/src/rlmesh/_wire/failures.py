@@ -164,21 +164,23 @@ def failure_to_wire(failure: Failure, out: error_pb2.Failure) -> None:
 
 def _cut(text: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
     """Return `text` as UTF-8 can encode it, and no longer than the contract allows (M-1)."""
+    if text.isascii():
+        return text[:max_bytes]
     return text.encode("utf-8", "backslashreplace")[:max_bytes].decode("utf-8", "ignore")
 
 
 def failure_from_wire(message: error_pb2.Failure) -> Failure:
-    """Return the failure of a message."""
+    """Return the failure of a message; texts that its sender has not cut are cut here."""
     return Failure(
         code=message.code,
-        message=message.message,
-        exception_type=message.exception_type,
-        traceback=message.traceback,
-        path=message.path,
-        expected=message.expected,
-        actual=message.actual,
+        message=_cut(message.message),
+        exception_type=_cut(message.exception_type),
+        traceback=_cut(message.traceback, MAX_TRACEBACK_BYTES),
+        path=_cut(message.path),
+        expected=_cut(message.expected),
+        actual=_cut(message.actual),
         session_closed=message.session_closed,
-        holder=message.holder.client_name,
+        holder=_cut(message.holder.client_name),
         held_seconds=message.holder.held_ms / 1000,
         choices=tuple(message.choices),
         exit_code=message.exit_code if message.HasField("exit_code") else None,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
 from rlmesh._transport.other_protocol import explain_protocol
-from rlmesh._transport.probe import connect_to, nobody_listens
+from rlmesh._transport.probe import connect_to, connect_unix, nobody_listens
 from rlmesh._transport.socket import tcp as frames_tcp
 from rlmesh._transport.socket.descriptors import has_room
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
@@ -47,8 +47,7 @@ def to_socket(where: Address, name: str) -> FramesConnection:
         try:
             if not has_room(connected):
                 raise OSError("half of this process's descriptors are in use")
-            connected.settimeout(_LOCAL_SECONDS)
-            connected.connect(f"\0{name}")
+            connect_unix(connected, f"\0{name}", _LOCAL_SECONDS)
             if not peer_is_same_user(connected):
                 raise PermissionError("the server is another user's")
             return LocalFrameSocket(connected)

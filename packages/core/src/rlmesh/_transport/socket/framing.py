@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 
 from rlmesh._buffers import Frame, FrameParts
@@ -26,6 +26,7 @@ __all__ = [
     "FirstFrameTooLong",
     "FrameSocket",
     "FramesEnded",
+    "any_size",
     "checked",
     "peer_name",
     "time_left",
@@ -71,6 +72,8 @@ class FrameSocket:
 
     Attributes:
         max_first_bytes: Maximum size of a client's first request, in bytes.
+        grow_first: Called with the number of bytes of a client's first request that have come;
+            returns whether the rest may come.
     """
 
     def __init__(self, connected: socket.socket, deadline: float = INF) -> None:
@@ -78,6 +81,7 @@ class FrameSocket:
         self._socket = connected
         self._deadline = deadline
         self.max_first_bytes = FIRST_BYTES
+        self.grow_first: Callable[[int], bool] = any_size
         self._spin_wait = SpinWait(connected)
         self._rest = b""
         self._large = False
@@ -93,20 +97,27 @@ class FrameSocket:
 
     def receive_first(self) -> Buffer:
         """Return a client's first request; see `receive`."""
-        return self.receive_short(self.max_first_bytes)
+        return self.receive_short(self.max_first_bytes, self._count_first)
+
+    def _count_first(self, size: int) -> None:
+        if not self.grow_first(size):
+            raise FramesEnded("first requests of other clients take too much memory")
 
     def answer_first(self, frame: Frame) -> None:
         """Send the answer to a client's first request."""
         self.send(frame)
 
-    def receive_short(self, max_bytes: int) -> bytes:
-        """Return a frame of a peer that is not admitted yet, of at most `max_bytes` bytes."""
+    def receive_short(self, max_bytes: int, count: Callable[[int], object] | None = None) -> bytes:
+        """Return a frame of a peer that is not admitted yet, of at most `max_bytes` bytes.
+
+        `count` is called with the number of bytes that have arrived, again and again.
+        """
         (size,) = HEADER.unpack(self._in_time(HEADER.size))
         if size > max_bytes:
             raise FirstFrameTooLong(f"a first message of {size} bytes; the limit is {max_bytes}")
-        return self._in_time(size)
+        return self._in_time(size, count)
 
-    def _in_time(self, size: int) -> bytes:
+    def _in_time(self, size: int, count: Callable[[int], object] | None = None) -> bytes:
         """Receive `size` bytes before the deadline, however slowly they arrive."""
         data = bytearray()
         while len(data) < size:
@@ -115,6 +126,8 @@ class FrameSocket:
             if not more:
                 raise FramesEnded("the peer has closed the connection")
             data += more
+            if count is not None:
+                count(len(more))
         return bytes(data)
 
     def _limit(self) -> None:
@@ -298,6 +311,11 @@ class FrameSocket:
     def __del__(self) -> None:
         """Close the socket of a connection that was never closed."""
         self._socket.close()
+
+
+def any_size(size: int) -> bool:
+    """Return True: the default of `FrameSocket.grow_first`."""
+    return True
 
 
 def time_left(deadline: float) -> float:

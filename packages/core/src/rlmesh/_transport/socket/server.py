@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from rlmesh._buffers import Frame
 from rlmesh._logs import logger
 from rlmesh._transport.socket.descriptors import has_room
-from rlmesh._transport.socket.framing import FramesEnded, FrameSocket, peer_name
+from rlmesh._transport.socket.first_requests import FirstRequests
+from rlmesh._transport.socket.framing import FramesEnded, FrameSocket, any_size, peer_name
 from rlmesh.backends import Buffer
 
 __all__ = ["BACKLOG", "Admit", "FramesServer"]
@@ -105,6 +106,7 @@ class FramesServer:
         self._streams: set[_Stream] = set()
         # Frames of clients that have not sent their first request, the oldest first.
         self._strangers: dict[socket.socket, FrameSocket] = {}
+        self._first_requests = FirstRequests()
         self._changed = threading.Condition()
         self._welcoming = 0
         self._stopping = False
@@ -205,7 +207,7 @@ class FramesServer:
             self._welcomed()
             return None
         asked = partial(self._asked, connected)
-        stream = _Stream(frames, peer, self._connect, asked, self._ended)
+        stream = _Stream(frames, peer, self._connect, asked, self._ended, self._first_requests)
         with self._changed:
             self._welcoming -= 1
             if not self._stopping:
@@ -231,12 +233,14 @@ class _Stream:
         connect: Callable[..., _Connection],
         asked: Callable[[], object],
         ended: Callable[..., None],
+        first_requests: FirstRequests,
     ) -> None:
         self.ending = False
         self.has_asked = False
         self._frames = frames
         self._asked = asked
         self._ended = ended
+        self._first_requests = first_requests
         self._connection = connect(
             peer,
             frames.cut,
@@ -250,14 +254,7 @@ class _Stream:
     def begin(self) -> bool:
         """Answer the first frame; whether the session goes on here."""
         try:
-            try:
-                first = self._frames.receive_first()
-            finally:
-                self._asked()
-            self.has_asked = True
-            # The answer may take long, if the client waits for an environment or one is made.
-            self._frames.welcomed()
-            answer = self._connection.exchange(first)
+            answer = self._answer_first()
             if answer.frame is not None:
                 self._frames.answer_first(answer.frame)
             if answer.last:
@@ -272,6 +269,25 @@ class _Stream:
     def _report(self, frame: Frame) -> None:
         with contextlib.suppress(FramesEnded, OSError):  # The call goes on without its client.
             self._frames.send_report(frame)
+
+    def _answer_first(self) -> Any:
+        """Receive the first frame, and return the answer to it."""
+        frames, requests = self._frames, self._first_requests
+        requests.begin(frames)
+        frames.grow_first = partial(requests.grow, frames)
+        try:
+            try:
+                first = frames.receive_first()
+            finally:
+                self._asked()
+            requests.received(frames)
+            self.has_asked = True
+            # The answer may take long, if the client waits for an environment or one is made.
+            frames.welcomed()
+            return self._connection.exchange(first)
+        finally:
+            frames.grow_first = any_size  # The other one refers to the frames themselves.
+            requests.end(frames)
 
     def hosted(self) -> bool:
         """Return whether the session's own thread runs the rest."""

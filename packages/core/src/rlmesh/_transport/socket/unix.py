@@ -113,6 +113,7 @@ class LocalFrameSocket(FrameSocket):
                 if not part:
                     raise FramesEnded("the peer has closed the connection")
                 data += part
+                self._count_first(len(part))
                 for level, kind, numbers in ancillary:
                     if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                         descriptors.frombytes(numbers[: len(numbers) // 4 * 4])
