@@ -1,8 +1,9 @@
-"""Python processes that are forked from one in which the slow imports are done.
+"""Python processes, forked from one in which the slow imports are done.
 
-Hundreds of tests start a module such as `rlmesh._cli`, and imports take most of the time of such a
-process. `start` has a server fork it instead: the new process has its own arguments, variables,
-descriptors and signals, runs the module as `__main__` and ends as Python does.
+Hundreds of tests start a module such as `rlmesh._cli`, or a few lines of code, and imports take
+most of the time of such a process. `start` has a server fork it instead: the new process has its
+own arguments, variables, descriptors and signals, runs its program as `__main__` and ends as Python
+does.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import socket
 import struct
 import subprocess
 import sys
+import types
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -115,7 +117,7 @@ class ForkedProcess:
 
 def can_fork(arguments: Sequence[str], variables: Mapping[str, str]) -> bool:
     """Return whether a process of Python can be forked in place of being started."""
-    if not SUPPORTED or arguments[:1] != ["-m"]:
+    if not SUPPORTED or arguments[0] not in ("-c", "-m"):
         return False
     return _read_at_import(variables) == _read_at_import(_started()[2])
 
@@ -201,7 +203,7 @@ def _serve(descriptor: int) -> None:
 
 
 def _supervise(request: Mapping[str, object], received: Sequence[int]) -> None:
-    """Fork the process, which runs the module, and report its id and its status.
+    """Fork the process, which runs the program, and report its id and its status.
 
     The server itself does not wait for the process, because the tests would then learn of its end
     only with the server's next request.
@@ -221,7 +223,7 @@ def _supervise(request: Mapping[str, object], received: Sequence[int]) -> None:
 
 
 def _run(request: Mapping[str, object], received: Sequence[int]) -> None:
-    """Become the process of a request, and run its module."""
+    """Become the process of a request, and run its program."""
     import fcntl  # Windows has none.
 
     arguments, variables, pass_fds = (request[x] for x in ("arguments", "variables", "pass_fds"))
@@ -236,9 +238,15 @@ def _run(request: Mapping[str, object], received: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(variables)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv[:] = arguments[1:]
-    sys.modules.pop(arguments[1], None)  # Python warns of a module that is imported and then run.
-    runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    kind, program, *rest = arguments
+    if kind == "-c":
+        sys.argv[:] = ["-c", *rest]
+        sys.modules["__main__"] = main = types.ModuleType("__main__")
+        exec(compile(program, "<string>", "exec"), main.__dict__)  # noqa: S102
+    else:
+        sys.argv[:] = [program, *rest]
+        sys.modules.pop(program, None)  # Python warns of a module that is imported and then run.
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ def running(
         arguments: The arguments of the program.
         program: The program.
         pass_fds: Descriptors that the process inherits.
-        fresh: Whether a module is started in a new Python, not forked; see `tests.fork_server`.
+        fresh: Whether Python starts anew, and is not forked; see `tests.fork_server`.
         variables: Variables to add to those of this process.
     """
     environment = _environment(variables)
