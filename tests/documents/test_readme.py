@@ -61,11 +61,11 @@ def answers(port: int) -> bool:
 def test_serve_and_connect(
     first: int, second: int, before: str, said: str, port: int, tmp_path: Path
 ) -> None:
-    with running(["-c", before + on(BLOCKS[first], port)], fresh=True) as server:
+    with running(["-c", before + on(BLOCKS[first], port)], fresh=bool(before)) as server:
         until(lambda: answers(port) or server.process.poll() is not None, STARTED, server)
         client = on(BLOCKS[second], port).replace("run.journal", str(tmp_path / "run.journal"))
         client = client.replace("range(100)", f"range({EPISODES})")
-        done = finished(["-c", before + client], fresh=True)
+        done = finished(["-c", before + client], fresh=bool(before))
         assert (done.returncode, done.stderr) == (0, "")
         assert re.fullmatch(said, done.stdout)
         assert server.stop() == 0
