@@ -15,6 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from tests import fork_server
+from tests.fork_server import ForkedProcess
+
 __all__ = ["ROOT", "Running", "finished", "running", "served", "stop_process", "until"]
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +37,7 @@ class Running:
     Its output goes to files, because a pipe that is not read would stop it.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | ForkedProcess, folder: Path) -> None:
         self.process = process
         self._folder = folder
 
@@ -114,26 +117,42 @@ def running(
     *,
     program: str = sys.executable,
     pass_fds: Sequence[int] = (),
+    fresh: bool = False,
     **variables: str,
 ) -> Generator[Running, None, None]:
-    """Yield a process, of Python by default, that lasts as long as the context."""
+    """Yield a process, of Python by default, that lasts as long as the context.
+
+    Args:
+        arguments: The arguments of the program.
+        program: The program.
+        pass_fds: Descriptors that the process inherits.
+        fresh: Whether Python starts anew, and is not forked; see `tests.fork_server`.
+        variables: Variables to add to those of this process.
+    """
+    environment = _environment(variables)
+    forked = program == sys.executable and not fresh
+    forked = forked and fork_server.can_fork(arguments, environment)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
-            process = subprocess.Popen(
-                [program, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                pass_fds=pass_fds,
-                cwd=ROOT,
-                env=_environment(variables),
-            )
-        started = Running(process, folder)
+            started: subprocess.Popen[bytes] | ForkedProcess
+            if forked:
+                started = fork_server.start(arguments, environment, (stdout, stderr), pass_fds)
+            else:
+                started = subprocess.Popen(
+                    [program, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    pass_fds=pass_fds,
+                    cwd=ROOT,
+                    env=environment,
+                )
+        process = Running(started, folder)
         try:
-            yield started
+            yield process
         finally:
-            started.stop()
+            process.stop()
 
 
 @contextmanager
@@ -156,10 +175,11 @@ def finished(
     *,
     program: str = sys.executable,
     timeout: float = STARTED,
+    fresh: bool = False,
     **variables: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Return a process, of Python by default, that has run to its end."""
-    with running(arguments, program=program, **variables) as process:
+    """Return a process, of Python by default, that has run to its end; see `running`."""
+    with running(arguments, program=program, fresh=fresh, **variables) as process:
         try:
             status = process.process.wait(timeout)
         except subprocess.TimeoutExpired:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rlmesh.dtypes import DTYPES, DType
-from tests.backends.libraries import DTYPE_NAMES, LIBRARIES, Library, open_library
+from tests.backends.libraries import LIBRARIES, Library, open_library
 
 if importlib.util.find_spec("gymnasium") is None:
     collect_ignore = ["test_clients.py"]
@@ -19,9 +18,3 @@ def library(request: pytest.FixtureRequest) -> Iterator[Library]:
     """Each array library."""
     with open_library(request.param) as opened:
         yield opened
-
-
-@pytest.fixture(params=DTYPE_NAMES)
-def element(request: pytest.FixtureRequest) -> DType:
-    """Each element type."""
-    return DTYPES[request.param]

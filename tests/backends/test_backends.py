@@ -15,7 +15,9 @@ from rlmesh.dtypes import DTYPES, DType, dtype
 from rlmesh.errors import CodecError, InvalidValueError
 from rlmesh.spaces import Discrete, Graph, GraphInstance, MultiDiscrete
 from tests.backends.libraries import DTYPE_NAMES, Library, bits, bounded, leaf_of, open_library
+from tests.cases import for_each
 
+ELEMENTS = [DTYPES[name] for name in DTYPE_NAMES]
 SHAPES = ((), (0,), (3,), (2, 0, 3), (2, 3, 4))
 INT64, UINT64, FLOAT64 = (DTYPES[name] for name in ("int64", "uint64", "float64"))
 
@@ -40,8 +42,9 @@ def kind(value: object) -> str:
 # Leaves
 
 
-@pytest.mark.parametrize("count", [None, 0, 1, 3])
-@pytest.mark.parametrize("shape", SHAPES)
+@for_each("count", [None, 0, 1, 3])
+@for_each("shape", SHAPES)
+@for_each("element", ELEMENTS, ids=str)
 def test_the_bits_of_a_leaf_stay(
     library: Library, element: DType, shape: tuple[int, ...], count: int | None
 ) -> None:
@@ -60,6 +63,7 @@ def test_the_bits_of_a_leaf_stay(
         assert backend.to_bytes(backend.as_leaf(again, leaf, count)) == data
 
 
+@for_each("element", ELEMENTS, ids=str)
 def test_the_bits_of_the_other_byte_order_stay(library: Library, element: DType) -> None:
     need(library, element)
     numpy = pytest.importorskip("rlmesh_numpy").BACKEND
@@ -82,7 +86,8 @@ def test_the_bits_of_a_list_of_scalars_stay(library: Library) -> None:
         assert library.backend.to_bytes(library.backend.as_leaf(value, leaf, None)) == data
 
 
-@pytest.mark.parametrize("carrier", ["numpy", "torch", "jax-x64"])
+@for_each("carrier", ["numpy", "torch", "jax-x64"])
+@for_each("element", ELEMENTS, ids=str)
 def test_arrays_of_other_libraries_are_leaves(
     library: Library, element: DType, carrier: str
 ) -> None:
@@ -95,6 +100,7 @@ def test_arrays_of_other_libraries_are_leaves(
             assert library.backend.to_bytes(leaved) == data
 
 
+@for_each("element", ELEMENTS, ids=str)
 def test_native_tensors_are_leaves(library: Library, element: DType) -> None:
     from rlmesh import Tensor
 
@@ -211,8 +217,8 @@ def test_casts_that_lose_more(
         assert error.actual
 
 
-@pytest.mark.parametrize("target", ["int32", "float32", "bfloat16"])
-@pytest.mark.parametrize(
+@for_each("target", ["int32", "float32", "bfloat16"])
+@for_each(
     "value",
     [[1, 2], [[1, 2, 3]], 1, [[1, 2], [3]], "abc", None, object(), {1, 2, 3}, {"a": 1}, 1j, b"abc"],
     ids=kind,
@@ -224,7 +230,7 @@ def test_what_is_no_leaf(library: Library, target: str, value: Any) -> None:
     assert caught.value.expected == f"{target} of shape (3,)"
 
 
-@pytest.mark.parametrize("target", ["int32", "float32", "bfloat16"])
+@for_each("target", ["int32", "float32", "bfloat16"])
 def test_the_shape_of_an_array_counts(library: Library, target: str) -> None:
     element = DTYPES[target]
     array = library.array(element, [1, 2, 3, 4], (2, 2))
@@ -247,8 +253,9 @@ def test_lists_of_nothing_and_of_scalars(library: Library) -> None:
 # Bounds
 
 
-@pytest.mark.parametrize("count", [None, 1, 3])
-@pytest.mark.parametrize("uniform", [True, False])
+@for_each("count", [None, 1, 3])
+@for_each("uniform", [True, False])
+@for_each("element", ELEMENTS, ids=str)
 def test_bounds(library: Library, element: DType, uniform: bool, count: int | None) -> None:
     need(library, element)
     low, high = (0, 0) if element.kind == "b" else (1, 5)
@@ -268,8 +275,8 @@ def test_bounds(library: Library, element: DType, uniform: bool, count: int | No
     )
 
 
-@pytest.mark.parametrize("uniform", [True, False])
-@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "float64"])
+@for_each("uniform", [True, False])
+@for_each("name", ["float16", "bfloat16", "float32", "float64"])
 def test_nan_is_outside_and_infinity_inside(library: Library, name: str, uniform: bool) -> None:
     element = DTYPES[name]
     need(library, element)
@@ -324,7 +331,8 @@ def test_nothing_is_outside_where_nothing_is(library: Library) -> None:
 # Memory
 
 
-@pytest.mark.parametrize("form", [bytearray, lambda data: memoryview(bytearray(data))])
+@for_each("form", [bytearray, lambda data: memoryview(bytearray(data))])
+@for_each("element", ELEMENTS, ids=str)
 def test_a_copy_is_ones_own(library: Library, element: DType, form: Any) -> None:
     need(library, element)
     for size in (1, 3, 4096):
@@ -346,8 +354,9 @@ def test_a_copy_of_bytes_leaves_them(library: Library) -> None:
     assert data == bytes(range(64))
 
 
-@pytest.mark.parametrize("form", [bytes, bytearray, memoryview])
+@for_each("form", [bytes, bytearray, memoryview])
 @pytest.mark.parametrize("name", ["numpy", "torch"])
+@for_each("element", ELEMENTS, ids=str)
 def test_a_view_is_no_copy(name: str, element: DType, form: Any) -> None:
     with open_library(name) as library:
         import numpy as np
@@ -362,6 +371,7 @@ def test_a_view_is_no_copy(name: str, element: DType, form: Any) -> None:
         assert library.backend.to_bytes(array) == bits(element, 12)
 
 
+@for_each("element", ELEMENTS, ids=str)
 def test_views_at_any_offset(library: Library, element: DType) -> None:
     need(library, element)
     data = bits(element, 6)
@@ -375,7 +385,8 @@ def test_views_at_any_offset(library: Library, element: DType) -> None:
 # Dynamic values
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@for_each("shape", SHAPES)
+@for_each("element", ELEMENTS, ids=str)
 def test_dynamic_arrays(library: Library, element: DType, shape: tuple[int, ...]) -> None:
     data = bits(element, math.prod(shape))
     for form in (bytes, bytearray):
@@ -391,6 +402,7 @@ def test_dynamic_arrays(library: Library, element: DType, shape: tuple[int, ...]
             value[...] = 0
 
 
+@for_each("element", ELEMENTS, ids=str)
 def test_dynamic_scalars(library: Library, element: DType) -> None:
     data = bits(element, 3)[-element.itemsize :]
     value = library.backend.from_dynamic(DynamicArray(element, None, data))
@@ -429,7 +441,7 @@ def test_dynamic_arrays_that_jax_would_change_are_numpys(library: Library) -> No
         assert type(value) is np.ndarray and value.dtype.name == element.name
 
 
-@pytest.mark.parametrize("value", [None, "text", 1, 2.5, [1], {"a": 1}, object(), int], ids=kind)
+@for_each("value", [None, "text", 1, 2.5, [1], {"a": 1}, object(), int], ids=kind)
 def test_what_is_no_dynamic_array(library: Library, value: object) -> None:
     assert library.backend.dynamic(value) is None
 

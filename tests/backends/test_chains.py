@@ -9,14 +9,16 @@ from contextlib import ExitStack
 
 import pytest
 
-from rlmesh.dtypes import DType
+from rlmesh.dtypes import DTYPES, DType
 from tests.backends.libraries import bits, leaf_of, open_library
+from tests.cases import for_each
 
 CHAIN = ("numpy", "torch", "jax-x64", "native")
 SHAPES = ((), (0,), (12,), (2, 0, 3), (2, 3, 4))
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(CHAIN)), ids="-".join)
+@for_each("element", DTYPES.values(), ids=str)
+@for_each("order", itertools.permutations(CHAIN), ids="-".join)
 def test_over_the_wire(element: DType, order: tuple[str, ...]) -> None:
     with ExitStack() as stack, warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -31,6 +33,7 @@ def test_over_the_wire(element: DType, order: tuple[str, ...]) -> None:
             assert sent == data
 
 
+@for_each("element", DTYPES.values(), ids=str)
 def test_by_hand(element: DType) -> None:
     """numpy -> torch.as_tensor -> jax asarray -> numpy asarray."""
     pytest.importorskip("rlmesh_torch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from rlmesh._wire.spaces import space_from_wire, space_to_wire
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import CodecError, InvalidValueError, NewerSpecError
 from rlmesh.spaces import Space
+from tests.cases import for_each
 from tests.conformance import vectors
 from tests.conformance.native_values import (
     dynamic_from_json,
@@ -56,14 +58,14 @@ def codec_of(proto: bytes, backend: ArrayBackend, level: Any = "off") -> SpaceCo
     return SpaceCodec(read_space(proto), backend, validation=level)
 
 
-@pytest.mark.parametrize("case", vectors.space_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.space_cases(), ids=attrgetter("name"))
 def test_a_space_comes_back_as_its_writer_sends_it(case: vectors.SpaceCase) -> None:
     out = space_pb2.Space()
     space_to_wire(read_space(case.space_proto), out)
     assert out == space_pb2.Space.FromString(case.canonical_proto)
 
 
-@pytest.mark.parametrize("case", vectors.invalid_space_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.invalid_space_cases(), ids=attrgetter("name"))
 def test_a_space_that_breaks_a_rule_is_refused_with_its_path(
     case: vectors.InvalidSpaceCase,
 ) -> None:
@@ -75,7 +77,7 @@ def test_a_space_that_breaks_a_rule_is_refused_with_its_path(
     assert isinstance(caught.value, NewerSpecError) == unsupported
 
 
-@pytest.mark.parametrize("case", vectors.value_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.value_cases(), ids=attrgetter("name"))
 def test_native_values_have_the_vectors_bytes(case: vectors.ValueCase) -> None:
     codec = codec_of(case.space_proto, NATIVE)
     values = [value_from_json(codec.space, tagged) for tagged in case.values]
@@ -88,7 +90,7 @@ def test_native_values_have_the_vectors_bytes(case: vectors.ValueCase) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: b.name)
-@pytest.mark.parametrize("case", vectors.value_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.value_cases(), ids=attrgetter("name"))
 def test_decoding_and_encoding_again_gives_the_same_bytes(
     case: vectors.ValueCase, backend: ArrayBackend
 ) -> None:
@@ -103,9 +105,7 @@ def test_decoding_and_encoding_again_gives_the_same_bytes(
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: b.name)
-@pytest.mark.parametrize(
-    "case", [c for c in vectors.value_cases() if not c.conforms], ids=lambda c: c.name
-)
+@for_each("case", [c for c in vectors.value_cases() if not c.conforms], ids=attrgetter("name"))
 def test_a_value_outside_its_space_is_refused_by_strict_and_reported_by_warn(
     case: vectors.ValueCase, backend: ArrayBackend
 ) -> None:
@@ -128,7 +128,7 @@ def test_a_value_outside_its_space_is_refused_by_strict_and_reported_by_warn(
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: b.name)
-@pytest.mark.parametrize("case", vectors.invalid_value_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.invalid_value_cases(), ids=attrgetter("name"))
 def test_slabs_that_break_a_rule_are_refused_with_their_path(
     case: vectors.InvalidValueCase, backend: ArrayBackend
 ) -> None:
@@ -147,7 +147,7 @@ def test_slabs_that_break_a_rule_are_refused_with_their_path(
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: b.name)
-@pytest.mark.parametrize("case", vectors.dynamic_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.dynamic_cases(), ids=attrgetter("name"))
 def test_a_dynamic_value_comes_back_as_its_writer_sends_it(
     case: vectors.DynamicCase, backend: ArrayBackend
 ) -> None:
@@ -162,21 +162,21 @@ def test_a_dynamic_value_comes_back_as_its_writer_sends_it(
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     "case",
     [
         c
         for c in vectors.dynamic_cases()
         if not any(w in str(c.value) for w in ("scalar", "tensor", "object_array"))
     ],
-    ids=lambda c: c.name,
+    ids=attrgetter("name"),
 )
 def test_a_dynamic_value_is_the_python_value_that_it_describes(case: vectors.DynamicCase) -> None:
     value = dynamic_from_wire(value_pb2.DynamicValue.FromString(case.proto), NATIVE)
     assert values_equal(value, dynamic_from_json(case.value))
 
 
-@pytest.mark.parametrize("case", vectors.invalid_dynamic_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.invalid_dynamic_cases(), ids=attrgetter("name"))
 def test_a_dynamic_value_that_breaks_a_rule_is_refused_with_its_path(
     case: vectors.InvalidDynamicCase,
 ) -> None:

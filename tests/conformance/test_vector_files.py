@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ import pytest
 from rlmesh_proto.session.v1 import error_pb2
 from rlmesh_proto.spaces.v1 import space_pb2
 
+from tests.cases import for_each
 from tests.conformance import vectors
 from tests.conformance.contract import rule_table
 from tools.vectors.check import check
@@ -119,14 +121,14 @@ def test_the_check_finds_a_fault(fault: str, tmp_path: Path) -> None:
     assert done.stderr.startswith(f"{fault}: ")
 
 
-@pytest.mark.parametrize("case", VALUES, ids=lambda case: case.name)
+@for_each("case", VALUES, ids=attrgetter("name"))
 def test_the_declared_value_encodes_to_the_slabs(case: vectors.ValueCase) -> None:
     space = space_pb2.Space.FromString(case.space_proto)
     assert tuple(encode(space, case.values)) == case.slabs
     assert case.batch_size in (None, len(case.values))
 
 
-@pytest.mark.parametrize("case", DYNAMICS, ids=lambda case: case.name)
+@for_each("case", DYNAMICS, ids=attrgetter("name"))
 def test_the_declared_dynamic_value_encodes_to_the_bytes(case: vectors.DynamicCase) -> None:
     assert message(case.value).SerializeToString(deterministic=True) == case.canonical_proto
 

@@ -85,7 +85,7 @@ SNIPPETS = (ENV, SERVE, MODEL, LOOP, RUN_SERVE, RUN_MODEL)
 
 
 def test_the_server_serves_and_stops() -> None:
-    with running(["-c", replaced(SERVE, port=0)]) as server:
+    with running(["-c", replaced(SERVE, port=0)], fresh=True) as server:
         address = server.wait_for(r"^serving CounterEnv on (tcp://127\.0\.0\.1:\d+)\n")[1]
         env = rlmesh.RemoteEnv(address)
         assert env.reset() == (0, {})
@@ -98,7 +98,7 @@ def test_the_server_serves_and_stops() -> None:
 def test_it_needs_no_gymnasium() -> None:
     """defines a tiny CounterEnv without importing Gymnasium"""
     bans = "import sys\nsys.modules.update(dict.fromkeys(('gymnasium', 'numpy', 'rlmesh_numpy')))\n"
-    with running(["-c", bans + replaced(SERVE, port=0)]) as server:
+    with running(["-c", bans + replaced(SERVE, port=0)], fresh=True) as server:
         env = rlmesh.RemoteEnv(server.wait_for(r"tcp://\S+")[0])
         assert env.reset() == (0, {})
         env.close()

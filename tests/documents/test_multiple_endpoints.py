@@ -106,7 +106,7 @@ def test_each_server_serves(snippet: str, env_id: str, tmp_path: Path) -> None:
         f"from argparse import Namespace\nargs = Namespace(env_id={env_id!r}, address={address!r})"
     )
     custom = "from tests.integration.envs import CounterEnv"
-    with running(["-c", f"{names}\n{custom}\n{snippet}"]) as server:
+    with running(["-c", f"{names}\n{custom}\n{snippet}"], fresh=True) as server:
         env = connected(address, server)
         assert env.env_contract.id == env_id
         env.close()

@@ -61,11 +61,11 @@ def answers(port: int) -> bool:
 def test_serve_and_connect(
     first: int, second: int, before: str, said: str, port: int, tmp_path: Path
 ) -> None:
-    with running(["-c", before + on(BLOCKS[first], port)]) as server:
+    with running(["-c", before + on(BLOCKS[first], port)], fresh=bool(before)) as server:
         until(lambda: answers(port) or server.process.poll() is not None, STARTED, server)
         client = on(BLOCKS[second], port).replace("run.journal", str(tmp_path / "run.journal"))
         client = client.replace("range(100)", f"range({EPISODES})")
-        done = finished(["-c", before + client])
+        done = finished(["-c", before + client], fresh=bool(before))
         assert (done.returncode, done.stderr) == (0, "")
         assert re.fullmatch(said, done.stdout)
         assert server.stop() == 0
@@ -100,7 +100,7 @@ with rlmesh.EnvServer(Table()) as server, RemoteEnv(server.address) as env:
 def test_a_space_is_registered(tmp_path: Path) -> None:
     (tmp_path / "cards.py").write_text(CARDS)
     path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-    done = finished(["-c", path + BLOCKS[2] + SERVED_CARDS])
+    done = finished(["-c", path + BLOCKS[2] + SERVED_CARDS], fresh=True)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "Discrete(3) 2 1\n")
 
 

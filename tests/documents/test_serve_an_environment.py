@@ -107,7 +107,7 @@ def health(address: str, service: str = "", timeout: float = 5.0) -> str:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_blocks(number: int, port: int) -> None:
     """serve() blocks."""
-    with running(["-c", replaced(SERVE, port=port)]) as server:
+    with running(["-c", replaced(SERVE, port=port)], fresh=True) as server:
         address = f"tcp://127.0.0.1:{port}"
         until(lambda: health(address) == "SERVING", STARTED, server)
         env = RemoteEnv(address)
@@ -251,7 +251,7 @@ def test_ready_fd(address: str) -> None:
     with os.fdopen(reader) as ready, os.fdopen(writer, "w") as ours:
         command = ["-m", "rlmesh._cli.serve_env", "--env", "tests.integration.envs:CounterEnv"]
         command += ["--address", address, "--ready-fd", str(writer)]
-        with running(command, pass_fds=[writer]) as server:
+        with running(command, pass_fds=[writer], fresh=True) as server:
             ours.close()
             text = ready.read()  # To its end, which comes while the server goes on.
             assert text.startswith("tcp://127.0.0.1:") and text.count("\n") == 1
@@ -304,7 +304,7 @@ def test_the_command_line_takes_a_token() -> None:
     ],
 )
 def test_the_command_line_says_what_is_wrong(arguments: list[str], words: str) -> None:
-    done = finished(["-m", "rlmesh._cli.serve_env", *arguments])
+    done = finished(["-m", "rlmesh._cli.serve_env", *arguments], fresh=True)
     assert done.returncode == 2
     assert words in done.stderr and "Traceback" not in done.stderr
 

@@ -47,12 +47,12 @@ def test_the_recipe_runs_as_it_stands(folder: Path) -> None:
     serve, inspect = COMMANDS.splitlines()
     words = shlex.split(placed(serve, folder, "grpcs://127.0.0.1:0"))
     assert words[0] == "rlmesh"
-    with running([*COMMAND, *words[1:]]) as server:
+    with running([*COMMAND, *words[1:]], fresh=True) as server:
         address = server.wait_for(r"serving CartPole-v1 on (grpcs://\S+)\n").group(1)
         looked = finished([*COMMAND, *shlex.split(placed(inspect, folder, address))[1:]])
         assert looked.returncode == 0, looked.stderr
         assert "CartPole-v1" in looked.stdout
-        played = finished(["-c", placed(CLIENT, folder, address)])
+        played = finished(["-c", placed(CLIENT, folder, address)], fresh=True)
         assert (played.returncode, played.stderr) == (0, "")
         assert server.stop() == 0
 

@@ -45,7 +45,7 @@ def test_it_shows_a_bar_in_a_terminal() -> None:
     command = f"{terminal}; {NAMES}; {skipped}; names['main']()"
     shown: list[bytes] = []
     with running(
-        ["-c", command], pass_fds=[theirs], TERM="xterm", PYTHONIOENCODING="utf-8"
+        ["-c", command], pass_fds=[theirs], fresh=True, TERM="xterm", PYTHONIOENCODING="utf-8"
     ) as demo:
         os.close(theirs)
 
@@ -63,7 +63,7 @@ def test_it_shows_a_bar_in_a_terminal() -> None:
 
 
 def test_it_says_when_the_server_does_not_start() -> None:
-    done = finished(["-c", f"{NAMES}\nwith names['served']('NoSuchEnv-v0'): pass"])
+    done = finished(["-c", f"{NAMES}\nwith names['served']('NoSuchEnv-v0'): pass"], fresh=True)
     assert done.returncode == 1
     assert "NoSuchEnv" in done.stderr
     assert "the server did not start: see its output above" in done.stderr
@@ -72,7 +72,7 @@ def test_it_says_when_the_server_does_not_start() -> None:
 
 def test_it_says_when_an_episode_fails(tmp_path: Path) -> None:
     code = f"{NAMES}; names['main'].__globals__['predict'] = lambda observation: 7; names['main']()"
-    done = finished(["-c", code])
+    done = finished(["-c", code], fresh=True)
     assert done.returncode == 1
     assert "the demo failed: " in done.stderr
     assert "action: expected an integer from 0 to 1, got 7" in done.stderr
@@ -84,7 +84,7 @@ def test_its_server_is_stopped_when_it_is_interrupted() -> None:
         f"{NAMES}\nwith names['served']('CartPole-v1') as address:\n"
         "    print(address)\n    raise KeyboardInterrupt"
     )
-    done = finished(["-c", code])
+    done = finished(["-c", code], fresh=True)
     assert done.returncode != 0 and "KeyboardInterrupt" in done.stderr
     with pytest.raises(rlmesh.errors.ConnectError):
         rlmesh.RemoteEnv(done.stdout.strip())

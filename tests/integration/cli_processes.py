@@ -1,4 +1,7 @@
-"""The command `rlmesh` in a process of its own, for tests."""
+"""The command `rlmesh` in a process of its own, for tests.
+
+Processes of the command are forked; those of `test_cli_readme.py` start afresh, for each command.
+"""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_it_is_the_console_script() -> None:
         "compare",
     ):
         assert re.search(rf"^\W*{command} ", done.stdout, re.M), command
-    version = finished([*COMMAND, "--version"])
+    version = finished([*COMMAND, "--version"], fresh=True)
     assert re.fullmatch(r"rlmesh \d+\.\d+\.\d+\S*\n", version.stdout)
 
 

@@ -61,11 +61,11 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     (serve,), (model,) = (lines_of(name) for name in SERVERS)
     said: dict[str, list[str]] = defaultdict(list)
-    with running(command(serve, tmp_path)) as server:
+    with running(command(serve, tmp_path), fresh=True) as server:
         address = server.wait_for(r"serving CartPole-v1 on tcp://(\S+)\n").group(1)
         for line in LINES:
             if name_of(line) not in SERVERS:
-                done = finished(command(line, tmp_path, address), PYTHONPATH=paths)
+                done = finished(command(line, tmp_path, address), fresh=True, PYTHONPATH=paths)
                 assert done.returncode == 0, (line, done.stderr)
                 said[name_of(line)].append(done.stdout)
                 if file := re.search(r" > (\S+)", line):
@@ -77,7 +77,7 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     assert (tmp_path / "out.html").exists() and (tmp_path / "run.journal").exists()
     (as_json,) = (text for line, text in zip(lines_of("eval"), said["eval"]) if "--json" in line)
     assert len(RunResult.from_json(as_json).episodes) == EPISODES
-    with running(command(model, tmp_path), PYTHONPATH=paths) as server:
+    with running(command(model, tmp_path), fresh=True, PYTHONPATH=paths) as server:
         server.wait_for(r"serving \S+ on tcp://127.0.0.1:\d+\n")
         assert server.stop() == 0
     (report,), (comparison,) = said["report"], said["compare"]

@@ -77,7 +77,7 @@ def test_a_client_that_is_gone_or_stopped_frees_its_environment(
             with RemoteEnv(server.address, wait=20) as other:
                 assert other.reset()[0] == 0
         finally:
-            os.kill(pid, signal.SIGCONT)
+            client.process.send_signal(signal.SIGCONT)
 
 
 HOLDER = """

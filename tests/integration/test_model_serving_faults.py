@@ -268,8 +268,7 @@ def test_serve_blocks_until_it_is_told_to_stop(tmp_path: Any) -> None:
             time.sleep(0.05)
         with RemoteModel(f"unix://{path}", PLAIN, token="t") as remote:
             assert remote.predict(seen(7)) == 7
-        process.process.terminate()
-        assert process.process.wait(20) == 0
+        assert process.stop() == 0
     assert not path.exists()
 
 

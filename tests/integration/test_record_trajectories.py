@@ -90,9 +90,12 @@ def test_any_space_comes_back_from_parquet(packed: int, data: Any) -> None:
         check_any_space(data)
 
 
+OBSERVED = spaces_and_values(most=4).filter(lambda drawn: len(drawn[1]) > 1)
+
+
 def check_any_space(data: Any) -> None:
-    space, observations = data.draw(spaces_and_values(most=4).filter(lambda s: len(s[1]) > 1))
-    action_space, _ = data.draw(spaces_and_values(most=0))
+    space, observations = data.draw(OBSERVED)
+    action_space = data.draw(spaces_of())
     count = len(observations) - 1
     actions = data.draw(st.lists(values_of(action_space, False), min_size=count, max_size=count))
     episode = told_and_read(space, observations, action_space, actions)
@@ -298,12 +301,22 @@ def check_minari(episode: Any, env: Told, actions: list[Any]) -> None:
     assert [json.loads(text)["t"] for text in episode.infos["json"]] == [*range(6)]
 
 
+def is_taken(space: Any) -> bool:
+    try:
+        space_json(space, "")
+    except SpaceError:
+        return False
+    return True
+
+
+TAKEN = spaces_and_values(most=4, within=spaces_of().filter(is_taken))
+
+
 @settings(few, max_examples=20)
 @given(data=st.data())
 def test_what_minari_takes_comes_back_from_it(data: Any) -> None:
     minari = pytest.importorskip("minari")
-    taken = spaces_of().filter(is_taken)
-    space, observations = data.draw(spaces_and_values(most=4, within=taken))
+    space, observations = data.draw(TAKEN)
     actions = data.draw(st.lists(values_of(space, False), min_size=3, max_size=3))
     observations = [*observations, *actions, actions[0]][:4]
     with tempfile.TemporaryDirectory() as folder:
@@ -312,14 +325,6 @@ def test_what_minari_takes_comes_back_from_it(data: Any) -> None:
         (episode,) = minari.MinariDataset(Path(folder, "any-v0", "data")).iterate_episodes()
     check_nested(space, episode.observations, observations)
     check_nested(space, episode.actions, actions)
-
-
-def is_taken(space: Any) -> bool:
-    try:
-        space_json(space, "")
-    except SpaceError:
-        return False
-    return True
 
 
 def check_nested(space: Any, found: Any, values: list[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -77,6 +78,7 @@ class Pair:
     scale: float = 0.0
 
 
+@functools.lru_cache(4096)
 def numbers(low: float, high: float) -> st.SearchStrategy[float]:
     """Numbers that float32 has, some of them round."""
     plain = st.floats(low, high, width=32, allow_subnormal=False)
@@ -269,6 +271,7 @@ FINITE = st.floats(-1e30, 1e30)
 RANGES = st.none() | st.tuples(FINITE, FINITE).map(lambda p: (min(p), max(p)))
 
 
+@functools.cache
 def features(roles: Draw = TEXTS) -> st.SearchStrategy[Feature]:
     return st.builds(
         Feature,
@@ -293,37 +296,53 @@ def statistics(draw: st.DrawFn) -> MeanStd | MinMax:
     return MinMax(tuple(first), tuple(x + abs(x) + 1 for x in first))
 
 
-def ports(kind: type, names: Sequence[str], roles: Draw = TEXTS, **more: Draw) -> Draw:
-    """Inputs, or outputs, of those names."""
-    shapes = st.none() | st.lists(st.integers(0, 5), max_size=4).map(tuple)
-    facts = {
+NAMES = st.lists(TEXTS, max_size=3, unique=True).filter(lambda x: "" not in x or len(x) == 1)
+ENTRYPOINTS = st.sampled_from(["", "a:b", "pkg.mod_1:Class.make"])
+MAYBE_SPACES = st.none() | spaces_of()
+FORMS = st.lists(st.sampled_from(PredictForm), min_size=1, max_size=3).map(tuple)
+
+
+@functools.cache
+def outputs(roles: Draw) -> Draw:
+    """Outputs without a name."""
+    return st.builds(ModelOutput, st.just(""), **_port_facts(roles))
+
+
+@functools.cache
+def inputs(roles: Draw, entrypoints: Draw) -> Draw:
+    """Inputs without a name."""
+    return st.builds(
+        ModelInput,
+        st.just(""),
+        **_port_facts(roles),
+        optional=st.booleans(),
+        entrypoint=entrypoints,
+        history=st.integers(0, 3),
+    )
+
+
+def _port_facts(roles: Draw) -> dict[str, Draw]:
+    return {
         "feature": features(roles),
         "dtype": st.none() | st.sampled_from(list(DTYPES.values())),
-        "shape": shapes,
+        "shape": st.none() | st.lists(st.integers(0, 5), max_size=4).map(tuple),
         "normalization": st.none() | statistics(),
-        **more,
     }
-    return st.tuples(*(st.builds(kind, st.just(name), **facts) for name in names))
 
 
 @st.composite
-def model_specs(draw: st.DrawFn, roles: Draw = TEXTS, entrypoints: Draw | None = None) -> ModelSpec:
+def model_specs(draw: st.DrawFn, roles: Draw = TEXTS, entrypoints: Draw = ENTRYPOINTS) -> ModelSpec:
     """Any spec that the contract allows."""
-    names = st.lists(TEXTS, max_size=3, unique=True).filter(lambda x: "" not in x or len(x) == 1)
-    entries = (
-        st.sampled_from(["", "a:b", "pkg.mod_1:Class.make"]) if entrypoints is None else entrypoints
-    )
-    more = {"optional": st.booleans(), "entrypoint": entries, "history": st.integers(0, 3)}
-    maybe_space = st.none() | spaces_of()
+    read, written = inputs(roles, entrypoints), outputs(roles)
     return ModelSpec(
         id=draw(TEXTS),
-        inputs=draw(ports(ModelInput, draw(names), roles, **more)),
-        outputs=draw(ports(ModelOutput, draw(names), roles)),
-        predict_forms=tuple(draw(st.lists(st.sampled_from(PredictForm), min_size=1, max_size=3))),
+        inputs=tuple(replace(draw(read), name=name) for name in draw(NAMES)),
+        outputs=tuple(replace(draw(written), name=name) for name in draw(NAMES)),
+        predict_forms=draw(FORMS),
         chunk_length=draw(st.integers(0, 2**32 - 1)),
         adaptation=draw(st.sampled_from(Adaptation)),
-        observation_space=draw(maybe_space),
-        action_space=draw(maybe_space),
+        observation_space=draw(MAYBE_SPACES),
+        action_space=draw(MAYBE_SPACES),
         metadata=draw(info_trees()),
         stateful=draw(st.booleans()),
         spec_version=draw(TEXTS),
@@ -361,18 +380,25 @@ def near_fits(draw: st.DrawFn) -> tuple[EnvContract, ModelSpec]:
         keys = [f"k{i}" for i in range(len(leaves))]
         tags = tuple(TaggedLeaf((key,), draw(hints(key))) for key in keys)
         sides.append((spaces.Dict(dict(zip(keys, leaves))), tags))
-        dtypes = st.none() | st.sampled_from([FLOAT32, UINT8])
-        facts = {"dtype": dtypes, "normalization": st.none() | st.just(MeanStd((1.0,), (2.0,)))}
-        if port is ModelInput:
-            facts["history"] = st.integers(0, 2)
-        found.append(
-            tuple(draw(st.builds(port, st.just(key), hints(key), **facts)) for key in keys)
-        )
+        found.append(tuple(draw(modest_ports(port, key)) for key in keys))
     (seen, about), (done, commands) = sides
     contract = EnvContract("e", seen, done, tags=EnvTags(about, commands))
     return contract, ModelSpec(inputs=found[0], outputs=found[1])
 
 
+@functools.cache
+def modest_ports(kind: type, name: str) -> Draw:
+    """Inputs, or outputs, of a name with few details."""
+    facts: dict[str, Draw] = {
+        "dtype": st.none() | st.sampled_from([FLOAT32, UINT8]),
+        "normalization": st.none() | st.just(MeanStd((1.0,), (2.0,))),
+    }
+    if kind is ModelInput:
+        facts["history"] = st.integers(0, 2)
+    return st.builds(kind, st.just(name), hints(name), **facts)
+
+
+@functools.cache
 def hints(role: str) -> st.SearchStrategy[Feature]:
     """A feature of a role with a hint at most."""
     plain = Feature(role)
@@ -388,19 +414,15 @@ def hints(role: str) -> st.SearchStrategy[Feature]:
     return st.one_of(st.just(plain), st.sampled_from(more))
 
 
+WRONG_PATHS = st.lists(TEXTS | st.integers(), max_size=2).map(tuple)
+MODEST = features(ROLES).map(lambda f: Feature(f.role, f.kind, f.layout, f.color, f.rotation))
+PARTS = st.just((None, 0)) | st.tuples(st.none() | st.integers(0, 3), st.integers(0, 3))
+TAGGED = MODEST | features(ROLES)
+
+
 def _tags(space: spaces.Space[Any]) -> st.SearchStrategy[TaggedLeaf]:
-    paths = st.sampled_from(list(_paths(space))) | st.lists(TEXTS | st.integers(), max_size=2).map(
-        tuple
-    )
-    modest = features(ROLES).map(lambda f: Feature(f.role, f.kind, f.layout, f.color, f.rotation))
-    part = st.tuples(st.none() | st.integers(0, 3), st.integers(0, 3))
-    whole = st.just((None, 0))
-    return st.builds(
-        lambda path, feature, at: TaggedLeaf(path, feature, *at),
-        paths,
-        modest | features(ROLES),
-        whole | part,
-    )
+    paths = st.sampled_from(list(_paths(space))) | WRONG_PATHS
+    return st.builds(lambda path, feature, at: TaggedLeaf(path, feature, *at), paths, TAGGED, PARTS)
 
 
 def _paths(space: spaces.Space[Any], keys: tuple[str | int, ...] = ()) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from tests.property.strategies import (
     SHAPES,
     integers_of,
     nested,
-    numbers_of,
+    pairs_of,
     spaces_of,
 )
 
@@ -54,7 +55,7 @@ def boxes(draw: st.DrawFn) -> gs.Box:
     """Bounds as numbers or arrays; infinite ones of integers are in `unbounded_boxes`."""
     element = draw(st.sampled_from(ELEMENTS))
     shape = draw(SHAPES)
-    pair = st.tuples(*[numbers_of(element)] * 2).map(sorted)
+    pair = pairs_of(element)
     if draw(st.booleans()):
         low, high = draw(pair)
         if element.kind == "b" or math.isinf(low) or math.isinf(high):
@@ -171,6 +172,7 @@ def _has_leaves(space: Any) -> bool:
     return True
 
 
+@functools.cache
 def gymnasium_spaces(leaves: Draw = LEAVES) -> Draw:
     """Any Gymnasium space that the contract has, nested a few levels."""
     return nested(leaves, _composites)

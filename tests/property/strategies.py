@@ -1,10 +1,14 @@
 """Any space, any value of it, any info tree: the one library of strategies.
 
 Nothing here needs an array library; Gymnasium's spaces are in `gymnasium_strategies`.
+
+Strategies are made once and kept where they can be: hypothesis checks and labels a new one when it
+is first drawn from, which takes several times as long as the draw.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +39,7 @@ __all__ = [
     "leaves_of",
     "nested",
     "numbers_of",
+    "pairs_of",
     "paths_of",
     "spaces_and_values",
     "spaces_of",
@@ -50,12 +55,14 @@ KEYS = st.one_of(
 Draw = st.SearchStrategy[Any]
 
 
+@functools.lru_cache(4096)
 def integers_of(low: int, high: int) -> st.SearchStrategy[int]:
     """Integers of a range, its ends more often than chance would have it."""
     ends = {low, min(low + 1, high), max(high - 1, low), high, min(max(0, low), high)}
     return st.one_of(st.sampled_from(sorted(ends)), st.integers(low, high))
 
 
+@functools.cache
 def numbers_of(element: DType) -> Draw:
     """Any number that the type holds, but NaN."""
     if not element.is_float:
@@ -89,11 +96,17 @@ def between(element: DType, low: float, high: float) -> Draw:
     return integers_of(int(low), int(high)).map(bool if element.kind == "b" else int)
 
 
+@functools.cache
+def pairs_of(element: DType) -> Draw:
+    """Two numbers of the type, in order."""
+    return st.tuples(*[numbers_of(element)] * 2).map(sorted)
+
+
 @st.composite
 def boxes(draw: st.DrawFn, shapes: st.SearchStrategy[tuple[int, ...]] = SHAPES) -> spaces.Box:
     element = draw(st.sampled_from(list(DTYPES.values())))
     shape = draw(shapes)
-    pair = st.tuples(*[numbers_of(element)] * 2).map(sorted)
+    pair = pairs_of(element)
     size = math.prod(shape)
     kind = draw(st.sampled_from(["each", "uniform", "whole"]))
     if kind == "each":
@@ -173,6 +186,7 @@ def composites_by_kind(children: Draw) -> dict[str, Draw]:
     }
 
 
+@functools.cache
 def spaces_of() -> Draw:
     """Any space, nested a few levels."""
     return nested(LEAVES, lambda children: st.one_of(*composites_by_kind(children).values()))
@@ -352,6 +366,7 @@ def dynamic_arrays(
     return DynamicArray(box.dtype, None if kind == "scalar" else shape, data)
 
 
+@functools.cache
 def info_trees(more: Draw | None = None) -> Draw:
     """Any info: Python's own values, and `more` leaves, nested."""
     text = st.text(CHARACTERS, max_size=5)

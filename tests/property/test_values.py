@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -123,6 +124,7 @@ def message_of(info: dict[Any, Any], library: Library) -> value_pb2.DynamicMap:
     return value_pb2.DynamicMap.FromString(message.SerializeToString())
 
 
+@functools.cache
 def numpys_own() -> Any:
     return dynamic_arrays().map(lambda array: numpy_backend().from_dynamic(array))
 

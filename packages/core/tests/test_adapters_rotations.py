@@ -10,6 +10,7 @@ import pytest
 
 from rlmesh.adapters import RotationFormat
 from rlmesh.adapters._rotations import LENGTHS, convert_rotation
+from tests.cases import for_each
 
 np = pytest.importorskip("numpy")
 
@@ -70,7 +71,7 @@ def converted(array: Any, source: RotationFormat, target: RotationFormat) -> Any
     return convert_rotation(array, source, target, np)
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@for_each("name", KNOWN)
 @pytest.mark.parametrize(("source", "target"), [*itertools.permutations(FORMATS, 2)])
 def test_known_rotations(name: str, source: RotationFormat, target: RotationFormat) -> None:
     known = forms(name)

@@ -26,6 +26,7 @@ from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError
 from rlmesh.spaces import Box, Discrete
 from rlmesh.specs import Capability, EnvContract, PeerInfo, SessionTerms
+from tests.cases import for_each
 
 FRAMES = ModelWireCodec(NATIVE)
 PEER = PeerInfo("1.0.0", "", "test", frozenset({Capability.BATCH, Capability.RESUME}), "me")
@@ -72,7 +73,7 @@ REPLIES: list[m.Reply] = [
 ]
 
 
-@pytest.mark.parametrize("sequence", [0, 1, 127, 128, 2**63])
+@for_each("sequence", [0, 1, 127, 128, 2**63])
 @pytest.mark.parametrize("body", REQUESTS, ids=lambda body: type(body).__name__)
 def test_requests_come_back(body: m.RequestBody, sequence: int) -> None:
     request = m.Request(sequence, body)

@@ -285,7 +285,7 @@ def test_core_brings_no_library_of_a_report() -> None:
         "run.to_html(), run.to_json(), str(run), run._repr_html_(); "
         "print([m for m in ('numpy', 'pandas', 'rich', 'matplotlib') if m in sys.modules])"
     )
-    done = finished(["-c", code])
+    done = finished(["-c", code], fresh=True)
     assert done.stdout == "[]\n", done.stderr
 
 

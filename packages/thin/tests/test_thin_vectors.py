@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import pytest
 from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
 
@@ -10,6 +12,7 @@ from rlmesh_thin.dynamic import DYNAMIC, DynamicReader, DynamicWriter
 from rlmesh_thin.faults import LIMIT_EXCEEDED, Fault
 from rlmesh_thin.spaces import Space, decode_values, encode_values
 from rlmesh_thin.wire import Unreadable, check_message
+from tests.cases import for_each
 from tests.conformance import vectors
 from tests.conformance.vectors import Broken
 
@@ -30,20 +33,20 @@ def assert_broken(fault: Fault, broken: Broken, root: str) -> None:
     assert fault.path.startswith(root + broken.error_path) or broken.contract in ("S-2", "M-1")
 
 
-@pytest.mark.parametrize("case", vectors.space_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.space_cases(), ids=attrgetter("name"))
 def test_a_space_is_written_as_a_writer_sends_it(case: vectors.SpaceCase) -> None:
     written = read_space(case.space_proto).proto
     assert written == case.canonical_proto
 
 
-@pytest.mark.parametrize("case", vectors.invalid_space_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.invalid_space_cases(), ids=attrgetter("name"))
 def test_a_space_that_breaks_a_rule_is_refused(case: vectors.InvalidSpaceCase) -> None:
     with pytest.raises(Fault) as caught:
         read_space(case.space_proto)
     assert_broken(caught.value, case.broken, "value")
 
 
-@pytest.mark.parametrize("case", vectors.value_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.value_cases(), ids=attrgetter("name"))
 def test_values_have_the_vectors_bytes(case: vectors.ValueCase) -> None:
     space = read_space(case.space_proto)
     values = [thin_spaces.value_of(space, tagged) for tagged in case.values]
@@ -57,7 +60,7 @@ def test_values_have_the_vectors_bytes(case: vectors.ValueCase) -> None:
     assert bool(reports) is not case.conforms
 
 
-@pytest.mark.parametrize("case", vectors.invalid_value_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.invalid_value_cases(), ids=attrgetter("name"))
 def test_slabs_that_break_a_rule_are_refused(case: vectors.InvalidValueCase) -> None:
     space = read_space(case.space_proto)
     count = 1 if case.batch_size is None else case.batch_size
@@ -66,7 +69,7 @@ def test_slabs_that_break_a_rule_are_refused(case: vectors.InvalidValueCase) -> 
     assert_broken(caught.value, case.broken, "value")
 
 
-@pytest.mark.parametrize("case", vectors.dynamic_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.dynamic_cases(), ids=attrgetter("name"))
 def test_a_dynamic_value_comes_back_as_its_writer_sends_it(case: vectors.DynamicCase) -> None:
     check_message(case.proto, DYNAMIC)
     value = DynamicReader().value(case.proto, "info")
@@ -75,7 +78,7 @@ def test_a_dynamic_value_comes_back_as_its_writer_sends_it(case: vectors.Dynamic
     assert written == case.canonical_proto
 
 
-@pytest.mark.parametrize("case", vectors.invalid_dynamic_cases(), ids=lambda c: c.name)
+@for_each("case", vectors.invalid_dynamic_cases(), ids=attrgetter("name"))
 def test_a_dynamic_value_that_breaks_a_rule_is_refused(case: vectors.InvalidDynamicCase) -> None:
     with pytest.raises((Fault, Unreadable)) as caught:
         check_message(case.proto, DYNAMIC)

@@ -1,4 +1,4 @@
-/** The checks are not vacuous: one flipped bit, anywhere in any vector, fails them. */
+/** The checks are not vacuous: one flipped bit of any vector fails them. */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -6,10 +6,14 @@ import { describe, test } from "node:test";
 import { CHECKS } from "./checks.js";
 import { base64, bytes, cases, type Tagged } from "./vectors.js";
 
-/** Each of the ways to flip one bit of a byte of base64. */
+/** The bytes of a text that are changed: each at full size, else the first, the last and few others. */
+const STRIDE = process.env["RLMESH_TEST_SIZE"] === "long" ? 1 : 16;
+
+/** Ways to flip one bit of a byte of base64. */
 function* flips(text: string, bit = 0x01): Generator<string> {
   const data = bytes(text);
   for (const at of data.keys()) {
+    if (at % STRIDE !== 0 && at !== data.length - 1) continue;
     const flipped = Uint8Array.from(data);
     flipped[at] = (flipped[at] ?? 0) ^ bit;
     yield base64(flipped);
@@ -22,7 +26,7 @@ function* flips(text: string, bit = 0x01): Generator<string> {
  */
 const HIGHEST = 0x80;
 
-/** Each of the ways to flip a bit of the bytes in the JSON of a value. */
+/** Ways to flip a bit of the bytes in the JSON of a value. */
 function* flippedData(json: unknown): Generator<unknown> {
   for (const [name, part] of Object.entries((json ?? {}) as Tagged)) {
     const whole = (changed: unknown) =>

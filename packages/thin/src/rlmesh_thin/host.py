@@ -198,11 +198,11 @@ class Host:
         except (Lost, OSError, ValueError):
             pass
         finally:
-            with self._changed:
-                self._strangers.pop(connection, None)
             if closed:
                 connected.close()
             with self._changed:
+                if connection is not None:
+                    self._strangers.pop(connection, None)
                 self._open -= 1
                 self._changed.notify_all()
 
