@@ -198,11 +198,12 @@ class Host:
         except (Lost, OSError, ValueError):
             pass
         finally:
+            if connection is not None:
+                with self._changed:
+                    self._strangers.pop(connection, None)
             if closed:
                 connected.close()
             with self._changed:
-                if connection is not None:
-                    self._strangers.pop(connection, None)
                 self._open -= 1
                 self._changed.notify_all()
 
