@@ -61,6 +61,21 @@ def test_random_actions_are_the_same_on_any_number_of_endpoints(address: str) ->
     assert 0 < one.mean_reward < 3 and one.success_rate is not None
 
 
+def test_a_run_stops_by_a_rule(address: str, tmp_path: Path) -> None:
+    never = run_of(f"{SUBJECTS}:Policy", address, "--seeds", "0:60")
+    assert never.success_rate == 0.0
+    other = tmp_path / "never.json"
+    other.write_text(never.to_json())
+    precise = run_of("random", address, "--seeds", "0:400", "--until-width", "0.4")
+    better = run_of(f"{SUBJECTS}:one", address, "--seeds", "0:60", "--until-decided", str(other))
+    assert precise.stopping is not None and better.stopping is not None
+    assert precise.stopping.decision.value == "precise" and len(precise.episodes) < 60
+    assert better.stopping.decision.value == "better" and len(better.episodes) < 60
+    both = ["random", address, "--until-width", "0.4", "--until-decided", str(other)]
+    wrong = finished([*COMMAND, "eval", *both])
+    assert wrong.returncode == 2 and "pass one of them" in wrong.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "mean"),
     [
