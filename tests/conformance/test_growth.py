@@ -10,12 +10,14 @@ from google.protobuf import descriptor_pb2
 from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.model.v1 import model_pb2
 from rlmesh_proto.session.v1 import error_pb2, handshake_pb2
+from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._messages import env as m
 from rlmesh._wire.contract import peer_from_wire
 from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.failures import failure_from_wire, raise_failure
 from rlmesh._wire.field_writer import varint
+from rlmesh._wire.many import read_value
 from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh.backends import NATIVE
 from rlmesh.errors import ProtocolError
@@ -37,6 +39,8 @@ def additions() -> list[tuple[str, int]]:
 def _sample(name: str) -> tuple[Any, Any]:
     if name == "SessionTerms":
         return handshake_pb2.SessionTerms(grace_period_ms=5), lambda message: message
+    if name == "Value":
+        return value_pb2.Value(slabs=[b"x"]), read_value
     (found,) = (pair for full, pair in SAMPLES.items() if full.endswith(f".{name}"))
     return found
 
@@ -59,7 +63,7 @@ def test_an_addition_has_a_free_number_and_is_ignored_by_todays_reader(
 
 
 def test_every_addition_has_a_capability() -> None:
-    assert sum(name == "Capability" for name, _ in additions()) == 4
+    assert sum(name == "Capability" for name, _ in additions()) == 5
     assert len(additions()) > 10
 
 

@@ -94,8 +94,7 @@ class SingleLanes:
         self, seeds: Mapping[int, int | None], options: Any = None, name: str = ""
     ) -> dict[int, tuple[Any, Mapping[Any, Any]]]:
         """Begin an episode; see `Lanes.reset`."""
-        if isinstance(self.env, EnvClientBase):
-            self.env.episode_id = name
+        _name_episode(self.env, name)
         arguments = reset_arguments(self._reset_names, seed=seeds[0], options=options)
         observation, info = check_reset(self.env.reset(**arguments))
         return {0: (self._shown(observation), self._with_reports(info))}
@@ -191,8 +190,7 @@ class VectorLanes:
     def _reset(
         self, seeds: Mapping[int, int | None], *, every: bool, name: str = ""
     ) -> tuple[Any, Any]:
-        if isinstance(self.env, EnvClientBase):
-            self.env.episode_id = name
+        _name_episode(self.env, name)
         # Idle lanes start with the seed of the first lane that plays and repeat its actions, so
         # that they do nothing that an episode does not do anyway.
         some = next(iter(seeds.values()))
@@ -248,6 +246,12 @@ class VectorLanes:
     def close(self) -> None:
         """Close the vector."""
         self.env.close()
+
+
+def _name_episode(env: Any, name: str) -> None:
+    """Name the episodes that the next reset of a client begins, for the log of its server."""
+    if isinstance(env, EnvClientBase):
+        env.episode_id = name
 
 
 def lane_info(info: Mapping[Any, Any], lane: int) -> dict[Any, Any]:
