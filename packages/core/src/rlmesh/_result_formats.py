@@ -6,10 +6,10 @@ import, and the last two are optional.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rlmesh.backends import ArrayBackend
-from rlmesh.results._journal_header import run_of_journal
+if TYPE_CHECKING:
+    from rlmesh.backends import ArrayBackend
 
 __all__ = ["LazyResultFormats"]
 
@@ -56,6 +56,7 @@ class LazyResultFormats:
     def from_journal(self, path: Any, backend: ArrayBackend) -> Any:
         """See `ResultFormats.from_journal`."""
         from rlmesh._journal import Journal
+        from rlmesh.results._journal_header import run_of_journal
 
         return run_of_journal(*Journal.read(path, backend=backend))
 

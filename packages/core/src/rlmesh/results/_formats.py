@@ -6,9 +6,10 @@ does not import them: `rlmesh` installs an implementation when it is imported.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from rlmesh.backends import ArrayBackend
+if TYPE_CHECKING:
+    from rlmesh.backends import ArrayBackend
 
 __all__ = ["ResultFormats", "formats", "install"]
 
