@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from typing import Any
 
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rlmesh_proto.env.v1 import contract_pb2, env_pb2
@@ -307,3 +309,27 @@ def test_groups_and_numbers_in_any_form_are_counted() -> None:
 
 
 _REQUEST = env_pb2.SessionRequest.DESCRIPTOR
+
+
+class Watched(bytes):
+    """A message that counts how many of its bytes are looked at."""
+
+    looked_at = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        self.looked_at += 1
+        return super().__getitem__(at)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"\0", b"\x08" + b"\x80" * 12, b"\x80" * 12, b"\x06", b"\x0c", b"\xfb\x01" * 120],
+    ids=["no field", "a long number", "a long tag", "no wire type", "no group", "groups"],
+)
+def test_what_no_parser_reads_is_not_counted_to_its_end(damage: bytes) -> None:
+    """Counting takes minutes for the largest messages, and a parser refuses them at once."""
+    message = Watched(damage + b"\x08\x01" * 50_000)
+    with pytest.raises(DecodeError):
+        env_pb2.SessionResponse.FromString(bytes(message))
+    assert not too_many_parts(message, env_pb2.SessionResponse.DESCRIPTOR)
+    assert message.looked_at < 1_000

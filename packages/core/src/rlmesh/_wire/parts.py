@@ -109,7 +109,7 @@ def too_many_parts(data: bytes, descriptor: Any) -> str:
     try:
         fits = _fits(data, descriptor, MULTIPLE * size + SPARE_BYTES * 15 // 16)
     except IndexError:
-        return ""  # It ends in the middle of a field, as its parser will find.
+        return ""  # It is malformed, as its parser will find at once.
     if fits:
         return ""
     return (
@@ -131,7 +131,7 @@ def _fits(data: bytes, message: Descriptor, room: int) -> bool:
     outer: list[tuple[Mapping[int, _Field], int]] = []
     while True:
         while at < end:
-            tag, at = _varint(data, at)
+            tag, at = _tag(data, at)
             field = fields.get(tag)
             wire = tag & 7
             if wire == _LENGTH:
@@ -187,14 +187,26 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         at += 1
         total |= (byte & 127) << shift
         shift += 7
+    if byte > 127:
+        raise IndexError
     return total, at
+
+
+def _tag(data: bytes, at: int) -> tuple[int, int]:
+    """Return the tag of a field, which has a number above 0, and what is after it."""
+    tag, at = _varint(data, at)
+    if tag < 8:
+        raise IndexError
+    return tag, at
 
 
 def _after_group(data: bytes, at: int) -> int:
     """Return the end of an unknown group, which the parser drops, too."""
     open_groups = 1
     while open_groups:
-        tag, at = _varint(data, at)
+        if open_groups > _MAX_NESTED:
+            raise IndexError
+        tag, at = _tag(data, at)
         wire = tag & 7
         if wire == _VARINT:
             _, at = _varint(data, at)
