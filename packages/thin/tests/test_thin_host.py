@@ -170,6 +170,16 @@ def test_a_lost_session_is_resumed_and_its_grace_period_ends(
         remote.close()
 
 
+def test_a_connection_may_break_before_the_first_request() -> None:
+    with serving() as (address, host), RemoteEnv(address) as remote:
+        (instance,) = host.instances
+        session = until(lambda: instance.session, 10)
+        session.connection.shut()
+        until(lambda: session.connection is None, 10)
+        remote.reset(seed=0)
+        assert instance.session is session and session.received == 1
+
+
 def test_a_shutdown_answers_the_running_call(tmp_path: Path) -> None:
     with serving(delay=0.3) as (address, host):
         remote = RemoteEnv(address)

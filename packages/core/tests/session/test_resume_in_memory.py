@@ -121,11 +121,23 @@ def test_a_session_that_came_back_has_a_whole_grace_period_again() -> None:
     assert server.host.released == 0
 
 
-def test_a_session_without_a_request_is_over_with_its_connection() -> None:
+def test_a_session_without_a_request_waits_two_seconds() -> None:
     server = MemoryServer()
-    server.connect()
-    server.connection.cut()  # nothing was asked, so there is nothing to come back for.
+    session = server.connect()
+    server.connection.cut()
+    server.clock.advance(1.9)
+    assert server.host.released == 0 and not session.closed
+    server.clock.advance(0.2)  # its client may never have learnt of it.
     assert server.host.released == 1
+
+
+def test_the_first_request_of_a_session_may_be_lost() -> None:
+    server = MemoryServer()
+    session = server.connect()
+    server.connection.cut_before_next()
+    session.request(m.Reset(None, None), m.ResetDone)
+    assert step(session) == 1
+    assert len(server.reconnects) == 1
 
 
 def test_without_a_grace_period_a_cut_ends_the_session() -> None:

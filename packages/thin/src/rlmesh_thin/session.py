@@ -15,6 +15,9 @@ __all__ = ["GRACE_SECONDS", "Instance", "Session", "farewell"]
 GRACE_SECONDS = 30.0
 """How long a session outlives its connection, in seconds."""
 
+UNASKED_SECONDS = 2.0
+"""How long at most a session without a request outlives its connection, in seconds."""
+
 
 def farewell() -> Any:
     """Return the frame that ends the connections of a host that shuts down (K-9)."""
@@ -41,6 +44,14 @@ class Session:
         self.connection: Any = None
         self.ready = False
         self.lost_at = 0.0
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the session waits for its client; few if the client has asked nothing yet.
+
+        Such a client may not have learnt of its session (R-13), and must not hold an instance long.
+        """
+        return self.grace if self.received else min(self.grace, UNASKED_SECONDS)
 
     def proves(self, key: bytes) -> bool:
         """Return whether a key is the session's own, in constant time (R-5)."""
@@ -87,7 +98,7 @@ class Instance:
             while not self._stopping():
                 session, left = self.session, None
                 if session is not None and session.connection is None:
-                    left = session.lost_at + session.grace - time.monotonic()
+                    left = session.lost_at + session.patience - time.monotonic()
                     if left <= 0:
                         self.end()
                         continue
@@ -108,8 +119,7 @@ class Instance:
             if session is not None and session.connection is connection:
                 session.connection = None
                 session.lost_at = time.monotonic()
-                if not session.received:  # R-13: so that a client that only connects holds nothing.
-                    self.end()
+                self._changed.notify_all()
 
     def _answer_all(self, connection: Any) -> None:
         last = False

@@ -41,6 +41,13 @@ _log = logger("rlmesh.server")
 _LOOK_SECONDS = 0.2
 """Seconds after the loss of a connection until the client's process is known to have ended."""
 
+_UNASKED_SECONDS = 2.0
+"""Maximum grace period of a session that has received no request, in seconds.
+
+Its first request may have been lost with the connection, and comes again at once if it was. A
+client that never learnt of its session does not come back, and must not hold an environment long.
+"""
+
 _MAX_END_REASONS = 256
 """Maximum number of ended sessions for which the reason is kept."""
 
@@ -311,10 +318,12 @@ class SessionManager:
 
     def lost(self, session: ServerSession, connection: ClientLink) -> None:
         """Detach an ended connection; its session waits for another, or ends (R-3, R-13)."""
-        waits = bool(session.key) and session.received > 0 and not self._stopping
+        waits = bool(session.key) and not self._stopping
         grace = self._terms.grace_period if waits else 0.0
+        if not session.received:
+            grace = min(grace, _UNASKED_SECONDS)
         look = min(grace, _LOOK_SECONDS)
-        if session.detach(connection, look, lambda: self._wait(session, connection, grace - look)):
+        if session.detach(connection, look, lambda: self._wait(session, connection, grace, look)):
             if grace > 0:
                 if not session.ended:
                     self._log.lost(session, grace)
@@ -322,15 +331,16 @@ class SessionManager:
                 stopped = "the server was stopped" if self._stopping else ""
                 self.close(session, stopped or "its connection has ended")
 
-    def _wait(self, session: ServerSession, connection: ClientLink, rest: float) -> None:
+    def _wait(
+        self, session: ServerSession, connection: ClientLink, grace: float, waited: float
+    ) -> None:
         """Wait for the rest of the grace period, unless the client's process has ended."""
         if connection.ended():
             self._expire(session, "its client's process has ended")
             return
-        grace = self._terms.grace_period
         why = f"its client did not come back within {grace:g} s (grace_period)"
-        if rest > 0:
-            session.wait_longer(connection, rest, lambda: self._expire(session, why))
+        if grace > waited:
+            session.wait_longer(connection, grace - waited, lambda: self._expire(session, why))
         else:
             self._expire(session, why)
 
