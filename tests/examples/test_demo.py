@@ -18,8 +18,9 @@ DEMO = "examples/python/demo.py"
 NAMES = f"import runpy; names = runpy.run_path({DEMO!r})"
 
 
+@pytest.mark.timeout(300)
 def test_it_prints_ten_seeded_episodes_and_leaves_no_server() -> None:
-    done = finished([DEMO], PYTHONIOENCODING="utf-8")
+    done = finished([DEMO], timeout=240, PYTHONIOENCODING="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
     rows = re.findall(r"^\W*(\d) \W+(\d+) \W+([\d.]+) \W+(truncated|terminated)", done.stdout, re.M)
     assert rows == [(str(seed), "500", "500.0", "truncated") for seed in range(10)]
