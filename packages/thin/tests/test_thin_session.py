@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from rlmesh_proto.session.v1 import error_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh_thin.messages import read_request
+from rlmesh_thin.session import Instance
 from rlmesh_thin.workers import WorkerServicer
 
 from .thin_envs import New, Old, Walk
@@ -258,3 +260,27 @@ def test_a_crashed_worker_lets_its_client_close() -> None:
     assert response(answer).error.code == Code.ERROR_CODE_CRASHED and not last
     answer, last = servicer.answer(read_request(request(4, "close")), request(4, "close"))
     assert response(answer).HasField("close") and last
+
+
+class Signalled(threading.Condition):
+    """A condition whose first wait is preceded by a signal, the handler of which stops the host."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(threading.RLock())
+        self.bench = bench
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if not self.bench.stopping:
+            self.bench.stopping = True
+            self.notify_all()  # Nothing waits yet: the handler runs on the thread that is about to.
+        return super().wait(timeout)
+
+
+def test_a_signal_between_the_check_and_the_wait_stops_the_host() -> None:
+    bench = Bench(Walk())
+    changed = Signalled(bench)
+    instance = Instance(bench.instance.servicer, threading.RLock(), changed, lambda: bench.stopping)
+    running = threading.Thread(target=instance.run, daemon=True)
+    running.start()
+    running.join(20)
+    assert not running.is_alive()

@@ -18,6 +18,9 @@ GRACE_SECONDS = 30.0
 UNASKED_SECONDS = 2.0
 """How long at most a session without a request outlives its connection, in seconds."""
 
+STOP_SECONDS = 1.0
+"""Max seconds until an instance notices a stop that it was not woken for."""
+
 
 def farewell() -> Any:
     """Return the frame that ends the connections of a host that shuts down (K-9)."""
@@ -105,7 +108,8 @@ class Instance:
                 elif session is not None and session.ready:
                     self.current = session.connection
                     return self.current
-                self._changed.wait(left)
+                # Not for ever: the handler of a signal may have stopped the host since the check.
+                self._changed.wait(STOP_SECONDS if left is None else min(left, STOP_SECONDS))
         return None
 
     def end(self) -> None:
