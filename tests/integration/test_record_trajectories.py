@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rlmesh import spaces
-from rlmesh._recording.minari import space_json
-from rlmesh.errors import SpaceError
 from rlmesh.numpy import BACKEND
 from rlmesh.record import RecordingWarning, TrajectoryRecorder, read_trajectories, wrap
 from tests.conformance.native_values import values_equal
+from tests.integration.trajectories import (
+    Told,
+    actions_of,
+    check_minari,
+    nested_env,
+    play,
+    told_and_read,
+)
 from tests.property.sameness import identical
 from tests.property.strategies import spaces_and_values, spaces_of, values_of
 
@@ -34,51 +39,6 @@ few = settings(max_examples=60, deadline=None, suppress_health_check=list(Health
 @pytest.fixture(autouse=True)
 def transport() -> None:
     """None: nothing here is remote."""
-
-
-class Told:
-    """Returns the given observations."""
-
-    def __init__(self, space: Any, observations: list[Any], action_space: Any = None) -> None:
-        self.observation_space = space
-        self.action_space = spaces.Discrete(3) if action_space is None else action_space
-        self.observations = observations
-        self.infos: list[dict[Any, Any]] = [{} for _ in observations]
-        self.time = 0
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
-        self.time = 0
-        return self.observations[0], self.infos[0]
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, Any]:
-        self.time += 1
-        t = self.time
-        return self.observations[t], t / 7, t + 1 == len(self.observations), False, self.infos[t]
-
-    def close(self) -> None:
-        pass
-
-
-def play(env: Any, actions: list[Any], seeds: tuple[int | None, ...] = (5,)) -> None:
-    for seed in seeds:
-        env.reset(seed=seed)
-        for action in actions:
-            env.step(action)
-    env.close()
-
-
-def told_and_read(
-    space: Any, observations: list[Any], action_space: Any, actions: list[Any], **read: Any
-) -> Any:
-    with tempfile.TemporaryDirectory() as folder:
-        env = Told(space, observations, action_space)
-        with TrajectoryRecorder(folder) as recorder:
-            play(wrap(env, recorder), actions)
-        assert recorder.failures == ()
-        (episode,) = read_trajectories(folder, **read)
-        table = pq.read_table(folder)
-        assert len(table) == len(actions) and table["step"].to_pylist() == [*range(len(actions))]
-    return episode
 
 
 @pytest.mark.parametrize("packed", [4096, 2], ids=["lists", "bytes"])
@@ -105,51 +65,6 @@ def check_any_space(data: Any) -> None:
     assert episode.rewards == tuple((t + 1) / 7 for t in range(count))
     assert (episode.episode, episode.seed) == (0, 5)
     assert (episode.terminated, episode.truncated) == (True, False)
-
-
-NESTED = spaces.Dict(
-    {
-        "camera": spaces.Box(0, 255, (4, 6, 3), "uint8"),
-        "arm": spaces.Tuple([spaces.Box(-1, 1, (2, 3), "float16"), spaces.Discrete(4, start=-2)]),
-        "words": spaces.Text(8),
-        "keys": spaces.MultiBinary([2, 2]),
-        "knobs": spaces.MultiDiscrete([3, 4], dtype="int32"),
-        "heat": spaces.Box(-np.inf, np.inf, (), "float64"),
-    }
-)
-"""What both formats take."""
-
-
-def nested(rng: Any) -> dict[str, Any]:
-    return {
-        "camera": rng.integers(0, 256, (4, 6, 3), "uint8"),
-        "arm": (rng.random((2, 3)).astype("float16"), np.int64(rng.integers(-2, 2))),
-        "words": "ab" * int(rng.integers(0, 4)),
-        "keys": rng.integers(0, 2, (2, 2)).astype("int8"),
-        "knobs": rng.integers(0, 3, 2).astype("int32"),
-        "heat": np.array(rng.normal()),
-    }
-
-
-def nested_env(steps: int = 5) -> Told:
-    rng = np.random.default_rng(3)
-    env = Told(NESTED, [nested(rng) for _ in range(steps + 1)], NESTED)
-    env.infos = [
-        {
-            "t": t,
-            "x": np.float32(t) / 3,
-            "bits": b"\x00\xff",
-            "nan": float("nan"),
-            "deep": {"a": [t]},
-        }
-        for t in range(steps + 1)
-    ]
-    return env
-
-
-def actions_of(steps: int = 5) -> list[Any]:
-    rng = np.random.default_rng(4)
-    return [nested(rng) for _ in range(steps)]
 
 
 def test_the_columns_are_called_and_typed_as_documented(tmp_path: Path) -> None:
@@ -268,76 +183,6 @@ def test_what_waits_is_bounded_where_observations_are_small(
     assert pq.ParquetFile(tmp_path / "episode_0_seed_5.parquet").num_row_groups > 3
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_minari_reads_its_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    minari = pytest.importorskip("minari")
-    env, actions = nested_env(), actions_of()
-    for resume, seeds in ((False, (1, None)), (True, (9,))):
-        recorder = TrajectoryRecorder(tmp_path / "demo-v0", format="minari", resume=resume)
-        play(wrap(env, recorder), actions, seeds)
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
-    for dataset in (
-        minari.load_dataset("demo-v0"),
-        minari.MinariDataset(tmp_path / "demo-v0" / "data"),
-    ):
-        assert (dataset.total_episodes, dataset.total_steps) == (3, 15)
-        assert spaces.from_gymnasium(dataset.observation_space)["camera"] == NESTED["camera"]
-        for episode in dataset.iterate_episodes():
-            check_minari(episode, env, actions)
-    assert [m.get("seed") for m in dataset.storage.get_episode_metadata(range(3))] == [1, None, 9]
-
-
-def check_minari(episode: Any, env: Told, actions: list[Any]) -> None:
-    for found, wanted in ((episode.observations, env.observations), (episode.actions, actions)):
-        for key in ("camera", "keys", "knobs", "heat"):
-            stacked = np.stack([value[key] for value in wanted])
-            assert found[key].dtype == stacked.dtype and np.array_equal(found[key], stacked), key
-        assert list(found["words"]) == [value["words"] for value in wanted]
-        assert np.array_equal(found["arm"][0], [value["arm"][0] for value in wanted])
-        assert np.array_equal(found["arm"][1], [value["arm"][1] for value in wanted])
-    assert episode.rewards.tolist() == [(t + 1) / 7 for t in range(5)]
-    assert episode.terminations.tolist() == [False] * 4 + [True]
-    assert not episode.truncations.any()
-    assert [json.loads(text)["t"] for text in episode.infos["json"]] == [*range(6)]
-
-
-def is_taken(space: Any) -> bool:
-    try:
-        space_json(space, "")
-    except SpaceError:
-        return False
-    return True
-
-
-TAKEN = spaces_and_values(most=4, within=spaces_of().filter(is_taken))
-
-
-@settings(few, max_examples=20)
-@given(data=st.data())
-def test_what_minari_takes_comes_back_from_it(data: Any) -> None:
-    minari = pytest.importorskip("minari")
-    space, observations = data.draw(TAKEN)
-    actions = data.draw(st.lists(values_of(space, False), min_size=3, max_size=3))
-    observations = [*observations, *actions, actions[0]][:4]
-    with tempfile.TemporaryDirectory() as folder:
-        recorder = TrajectoryRecorder(Path(folder, "any-v0"), format="minari")
-        play(wrap(Told(space, observations, space), recorder), actions)
-        (episode,) = minari.MinariDataset(Path(folder, "any-v0", "data")).iterate_episodes()
-    check_nested(space, episode.observations, observations)
-    check_nested(space, episode.actions, actions)
-
-
-def check_nested(space: Any, found: Any, values: list[Any]) -> None:
-    if isinstance(space, (spaces.Dict, spaces.Tuple)):
-        for key, child in space.children:
-            check_nested(child, found[key], [value[key] for value in values])
-    elif isinstance(space, spaces.Text):
-        assert list(found) == values
-    else:
-        wanted = np.stack([np.asarray(value, dtype=space.dtype.name) for value in values])
-        assert identical(found, wanted)
-
-
 @pytest.mark.filterwarnings("ignore:os.fork")
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits on files")
 @pytest.mark.parametrize("form", ["parquet", "minari"])
@@ -368,32 +213,6 @@ env = Told(spaces.Box(0, 255, (16, 16, 3), "uint8"), list(noise))
 play(wrap(env, TrajectoryRecorder(folder, format=form)), [0] * 40)
 print("the run has ended")
 """
-
-
-def test_minari_keeps_images_as_they_are(tmp_path: Path) -> None:
-    minari = pytest.importorskip("minari")
-    noise = np.random.default_rng(0).integers(0, 256, (4, 40, 50, 3), "uint8")
-    env = Told(spaces.Box(0, 255, (40, 50, 3), "uint8"), list(noise))
-    play(wrap(env, TrajectoryRecorder(tmp_path / "noise-v1", format="minari")), [0, 1, 2])
-    (episode,) = minari.MinariDataset(tmp_path / "noise-v1" / "data").iterate_episodes()
-    assert np.array_equal(episode.observations, noise) and episode.actions.tolist() == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("space", "path"),
-    [
-        (spaces.Sequence(spaces.Discrete(2)), "observation: "),
-        (spaces.Discrete(2**63, start=-(2**63)), "observation: expected a Discrete of int64"),
-        (spaces.Discrete(2**63, dtype="uint64"), "observation: expected a Discrete of int64"),
-        (spaces.Dict({"a": spaces.Tuple([spaces.Dict({})])}), r"observation\['a'\]\[0\]: "),
-        (spaces.Dict({"b": spaces.Box(0, 1, (0,))}), r"observation\['b'\]: "),
-        (spaces.Dict({1: spaces.Discrete(2)}), "observation: expected keys that are strings"),
-    ],
-)
-def test_what_minari_lacks_is_refused_by_path(tmp_path: Path, space: Any, path: str) -> None:
-    env = wrap(Told(space, [()]), TrajectoryRecorder(tmp_path, format="minari"))
-    with pytest.raises(SpaceError, match=f"^{path}.*format='parquet' takes any space"):
-        env.reset()
 
 
 def test_what_cannot_be_a_recorder_is_refused_at_once(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -148,24 +148,18 @@ def test_close_has_its_own_time_after_a_call(caplog: pytest.LogCaptureFixture) -
     assert not errors_of(caplog)
 
 
-def test_a_call_without_a_client_has_its_time(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("client_stays", "seconds"), [(True, 1.0), (False, 2.0)])
+def test_a_call_that_ends_in_time_is_not_left_behind(
+    client_stays: bool, seconds: float, caplog: pytest.LogCaptureFixture
+) -> None:
     env = GatedEnv()
     server = EnvServer(env, options=ServeOptions(close_timeout=20))
     server.start()
-    with stepping(server, env):
-        pass
-    threading.Timer(2.0, env.go.set).start()
-    returns(server.shutdown)
-    assert env.closed == 1
-    assert not errors_of(caplog)
-
-
-def test_what_ends_in_time_is_not_left_behind(caplog: pytest.LogCaptureFixture) -> None:
-    env = GatedEnv()
-    server = EnvServer(env, options=ServeOptions(close_timeout=20))
-    server.start()
-    with stepping(server, env):
-        threading.Timer(1.0, env.go.set).start()
+    with ExitStack() as client:
+        client.enter_context(stepping(server, env))
+        if not client_stays:
+            client.close()
+        threading.Timer(seconds, env.go.set).start()
         returns(server.shutdown)
         assert env.closed == 1
     assert not errors_of(caplog)
