@@ -1,7 +1,7 @@
 """`python -m benchmarks.evaluate`: gain and cost of evaluating on many endpoints.
 
-Two questions, each answered by a ratio or a difference within one run. With a model whose forward
-pass takes 5 ms, batched or not: steps per second of `evaluate` on 16 endpoints, beside 16 calls of
+Two questions, each answered by a ratio or a difference within one run. With a model that takes 5 ms
+for a pass, batched or not: steps per second of `evaluate` on 16 endpoints, beside 16 calls of
 `run`, one after another. With a model that takes no time: microseconds per step of `evaluate`,
 beside the same steps by the same clients without it.
 """

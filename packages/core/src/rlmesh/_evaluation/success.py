@@ -28,7 +28,7 @@ class SuccessRule:
     """The rule by which the success of an episode is decided.
 
     Attributes:
-        when: Steps whose infos count: "last", "any" or "first".
+        when: Steps of which the infos count: "last", "any" or "first".
         key: Key of the infos; empty: `DEFAULT_KEYS`.
         judge: Callable that decides instead of `when` and `key`; None: there is none.
     """

@@ -35,8 +35,8 @@ class BackendRegistration:
 
     Attributes:
         backend: The backend, on the library's default device.
-        model: The package's `Model` class as "module:name", whose instances read and return the
-            library's values; `model_class` imports it.
+        model: The package's `Model` class as "module:name"; its instances read and return the
+            library's values. `model_class` imports it.
         on_device: Return the backend that makes its values on a device; None if the library has no
             devices.
     """
