@@ -159,7 +159,7 @@ def test_a_thousand_cuts_change_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("rlmesh._client.transport_choice.TRANSPORTS", ())  # It stays where it is.
-    cuts, steps = (1000, 20_000) if long else (100, 2_000) if process else (250, 5_000)
+    cuts, steps = (1000, 20_000) if long else (100, 2_000)
     local = play(WalkEnv(), steps, lambda _: None)
     with running(script("WalkEnv", process, scheme=scheme)) as server:
         address = server.wait_for(rf"{scheme}://\S+").group()
