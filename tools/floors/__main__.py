@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import shlex
 import subprocess
 import sys
 import time
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     for leg in LEGS:
         if options.legs and leg.name not in options.legs:
             continue
-        if not _run(leg, options.pytest.split()):
+        if not _run(leg, shlex.split(options.pytest)):
             failed.append(leg.name)
     if failed:
         print(f"floors: failed: {', '.join(failed)}", file=sys.stderr)
