@@ -24,6 +24,7 @@ def play(endpoint: Endpoint, frames: list[bytes], new: m.Open) -> None:
         frames: Frames, `LOSE` and `SWAP`.
         new: Request that opens a new session, to check that the only slot is free at the end.
     """
+    endpoint.manager.unasked_seconds = GRACE_SECONDS
     current, other = endpoint.stream(endpoint), endpoint.stream(endpoint)
     for frame in frames:
         if frame == SWAP:

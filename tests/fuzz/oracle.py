@@ -92,7 +92,7 @@ class Stream:
         held = self._endpoint.held
         if held is not None and held.owner is self:
             held.owner = None
-            if not (held.key and held.last):
+            if not held.key:
                 self._endpoint.held = None
 
     def play(self, frame: bytes) -> bool:

@@ -53,7 +53,7 @@ class EnvServicerProvider:
         """See `ServicerProvider`: any environment of the host suits any client."""
         return partial(self._source.take, alive)
 
-    def busy(self, sessions: Sequence[ServerSession], grace_period: float) -> m.Failure:
+    def busy(self, sessions: Sequence[ServerSession]) -> m.Failure:
         """See `ServicerProvider`: name the session that is open for longest."""
         holder = min(sessions, key=lambda session: session.since, default=None)
         if holder is None:
@@ -62,7 +62,7 @@ class EnvServicerProvider:
         held = holder.held_seconds
         lost = ""
         if holder.lost_seconds is not None:
-            left = max(0.0, grace_period - holder.lost_seconds)
+            left = max(0.0, holder.grace - holder.lost_seconds)
             lost = f"; it has lost its connection and has {left:.1f} s to come back"
         count = self.capacity
         held_by = f"held by {holder.name} for {held:.1f} s (session {holder.id}){lost}"

@@ -66,7 +66,7 @@ class ModelServicerProvider:
             raise RequestRefused(request.fault or m.Failure(m.ErrorCode.MALFORMED, message))
         return partial(self._take, self._fitted_models.fitted(request.contract))
 
-    def busy(self, sessions: Sequence[ServerSession], grace_period: float) -> m.Failure:
+    def busy(self, sessions: Sequence[ServerSession]) -> m.Failure:
         """See `ServicerProvider`."""
         return m.Failure(
             m.ErrorCode.BUSY,

@@ -98,12 +98,11 @@ class ServicerProvider(Protocol):
         """
         ...
 
-    def busy(self, sessions: Sequence[ServerSession], grace_period: float) -> m.Failure:
+    def busy(self, sessions: Sequence[ServerSession]) -> m.Failure:
         """Return the failure to send to a client if every servicer is in use.
 
         Args:
             sessions: The open sessions.
-            grace_period: Seconds that a session without a connection is kept.
         """
         ...
 
@@ -172,6 +171,7 @@ class ServerSession:
         key: Secret that proves the right to resume the session; empty if it cannot be resumed.
         since: When the session was opened (monotonic seconds).
         lost_at: When the session lost its connection (monotonic seconds); None if it has one.
+        grace: Seconds that the session is kept after the last loss of its connection.
         answered_at: When the session was opened, resumed or last answered (monotonic seconds).
         received: Highest sequence number received.
         kept: Answer to request `received`; empty while that request is being answered.
@@ -201,6 +201,7 @@ class ServerSession:
         self.servicer = servicer
         self.since = self.answered_at = self._clock.monotonic()
         self.lost_at: float | None = None
+        self.grace = 0.0
         self.received = 0
         self.kept: Frame = b""
         self.ended = False

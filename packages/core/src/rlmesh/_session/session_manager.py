@@ -41,13 +41,6 @@ _log = logger("rlmesh.server")
 _LOOK_SECONDS = 0.2
 """Seconds after the loss of a connection until the client's process is known to have ended."""
 
-_UNASKED_SECONDS = 2.0
-"""Maximum grace period of a session that has received no request, in seconds.
-
-Its first request may have been lost with the connection, and comes again at once if it was. A
-client that never learnt of its session does not come back, and must not hold an environment long.
-"""
-
 _MAX_END_REASONS = 256
 """Maximum number of ended sessions for which the reason is kept."""
 
@@ -68,6 +61,10 @@ class SessionManager:
         offers: Transports that sessions may move to, each with the capability that a client must
             list to be offered it.
         farewell: Frame that ends a stream when the server is stopped.
+        unasked_seconds: Maximum grace period of a session that has received no request. Its first
+            request may have been lost with the connection, and comes again at once if it was. A
+            client that never learnt of its session does not come back, and must not hold an
+            environment long.
         read: Returns the request of a frame; raises CodecError.
         write: Returns the frame of a reply.
     """
@@ -99,6 +96,7 @@ class SessionManager:
         self._idle = IdleWatch(terms.idle_timeout, self._sessions.values, self._expire_idle)
         # Why sessions ended that their clients may still try to resume.
         self._end_reasons: OrderedDict[str, tuple[ServerSession, str]] = OrderedDict()
+        self.unasked_seconds = 2.0
         self._draining = False
         self._stopping = False
         self.offers: Sequence[tuple[Capability, TransportOffer]] = ()
@@ -275,7 +273,7 @@ class SessionManager:
     def _busy(self) -> m.Failure:
         with self._lock:
             sessions = list(self._sessions.values())
-        return self._servicers.busy(sessions, self._terms.grace_period)
+        return self._servicers.busy(sessions)
 
     def play(
         self, session: ServerSession, request: m.Request, frame: Buffer, allocate: FrameAllocator
@@ -321,7 +319,8 @@ class SessionManager:
         waits = bool(session.key) and not self._stopping
         grace = self._terms.grace_period if waits else 0.0
         if not session.received:
-            grace = min(grace, _UNASKED_SECONDS)
+            grace = min(grace, self.unasked_seconds)
+        session.grace = grace
         look = min(grace, _LOOK_SECONDS)
         if session.detach(connection, look, lambda: self._wait(session, connection, grace, look)):
             if grace > 0:
