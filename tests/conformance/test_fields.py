@@ -159,6 +159,7 @@ SETTINGS = results.RunSettings(
     success="any",
     success_key="lifted",
     until="three episodes",
+    acting="Latency(steps=2)",
     model_digest="aa",
     spaces_digest="bb",
     tags_digest="cc",

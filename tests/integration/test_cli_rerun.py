@@ -41,11 +41,18 @@ def played(path: Path, *arguments: str) -> Path:
 
 
 def test_a_run_is_repeated_from_its_result_alone(address: str, tmp_path: Path) -> None:
-    limits = ("--max-episode-steps", "2", "--success", "any")
+    limits = ("--max-episode-steps", "2", "--success", "any", "--latency-steps", "1")
+    limits += ("--latency-filler", "1")
     file = played(tmp_path / "run.json", "random", address, "--seeds", "3:9", *limits)
     done = finished([*COMMAND, "rerun", str(file)])
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "6 episodes repeated: equal\n"
+    run = RunResult.from_json(file.read_text())
+    assert run.settings.acting == "Latency(steps=1, filler=1)"
+    strange = tmp_path / "strange.json"
+    strange.write_text(replace(run, settings=replace(run.settings, acting="Slow()")).to_json())
+    refused = finished([*COMMAND, "rerun", str(strange)])
+    assert refused.returncode == 2 and "'Slow()' is no way of acting" in refused.stderr
     other = finished([*COMMAND, "rerun", str(file), f"{SUBJECTS}:one", address, "--json"])
     document = json.loads(other.stdout)
     assert (other.returncode, document["equal"], document["episodes"]) == (1, False, 6)

@@ -72,6 +72,7 @@ SETTINGS = st.builds(
     success=TEXT,
     success_key=TEXT,
     until=TEXT,
+    acting=TEXT,
     tasks=st.lists(TASKS, max_size=2).map(tuple),
     command=TEXTS,
 )

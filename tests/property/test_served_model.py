@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import rlmesh
 from rlmesh._env_host.describe_env import describe_env
+from rlmesh.acting import Acting, Latency, RealTimeChunking, TemporalEnsemble
 from rlmesh.adapters import PredictForm
-from rlmesh.errors import UnsupportedError
+from rlmesh.errors import RunError, UnsupportedError
 from tests.property.witness import CHUNK, TAGS, DriftEnv, Witness
 from tests.served_in_memory import served_in_memory
 
@@ -55,11 +56,16 @@ plays = st.fixed_dictionaries(
 )
 
 
+ways = st.sampled_from(
+    [TemporalEnsemble(0.1), Latency(steps=0), Latency(steps=1), Latency(steps=2)]
+)
+
+
 def outcome(witness: Witness, model: Any, envs: list[Any], play: dict[str, Any]) -> Any:
     """What a run did: the calls of the model, and the results or the error."""
     try:
         result = rlmesh.evaluate(model, envs, seeds=range(4), **play)
-    except (ValueError, UnsupportedError) as error:
+    except (ValueError, RunError, UnsupportedError) as error:
         return str(error)
     return witness.calls, [(e.seed, e.reward, e.steps, e.end) for e in result.episodes]
 
@@ -79,6 +85,62 @@ def test_a_served_model_is_called_as_the_local_one(
     expected = outcome(here, here.model, endpoints(), play)
     with served_in_memory(there.model) as (remote, _):
         assert outcome(there, remote, endpoints(), play) == expected
+
+
+@given(forms, st.sampled_from([0, 2, 3]), st.booleans(), st.sampled_from(ENDPOINTS), plays, ways)
+@example((CHUNK_BATCHES,), 2, True, ENDPOINTS[3], {}, Latency(steps=2))
+@example((SINGLE,), 3, False, ENDPOINTS[0], {}, Latency(steps=2))
+@example((BATCH,), 2, True, ENDPOINTS[1], {}, Latency(steps=2))
+@example((CHUNKS,), 3, True, ENDPOINTS[2], {}, TemporalEnsemble(0.1))
+def test_a_served_model_acts_in_each_way_as_the_local_one(
+    offered: tuple[PredictForm, ...],
+    history: int,
+    stateful: bool,
+    endpoints: Callable[[], list[Any]],
+    play: dict[str, Any],
+    way: Acting,
+) -> None:
+    here, there = (Witness(offered, history=history, stateful=stateful) for _ in range(2))
+    expected = outcome(here, here.model, endpoints(), {**play, "acting": way})
+    with served_in_memory(there.model) as (remote, _):
+        assert outcome(there, remote, endpoints(), {**play, "acting": way}) == expected
+
+
+@given(
+    forms,
+    st.sampled_from([0, 2, 3]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(ENDPOINTS),
+    plays,
+)
+def test_a_latency_of_zero_is_the_ordinary_run(
+    offered: tuple[PredictForm, ...],
+    history: int,
+    stateful: bool,
+    is_served: bool,
+    endpoints: Callable[[], list[Any]],
+    play: dict[str, Any],
+) -> None:
+    usual, late = (Witness(offered, history=history, stateful=stateful) for _ in range(2))
+    expected = outcome(usual, usual.model, endpoints(), play)
+    play = {**play, "acting": Latency(steps=0)}
+    if not is_served:
+        assert outcome(late, late.model, endpoints(), play) == expected
+        return
+    with served_in_memory(late.model) as (remote, _):
+        assert outcome(late, remote, endpoints(), play) == expected
+
+
+def test_a_model_that_would_not_get_its_prefix_is_refused() -> None:
+    witness = Witness((CHUNKS,))
+    acting = RealTimeChunking(Latency(steps=1))
+    with pytest.raises(ValueError, match="without a ModelSpec, got one with an adapter"):
+        rlmesh.evaluate(witness.model, DriftEnv(), acting=acting)
+    with served_in_memory(witness.model) as (remote, _):
+        for model in (remote, rlmesh.numpy.Model(remote)):
+            with pytest.raises(ValueError, match="a served model does not receive it"):
+                rlmesh.evaluate(model, DriftEnv(), acting=acting)
 
 
 @given(forms, st.sampled_from([0, 2, 3]), st.booleans(), st.sampled_from([None, 1, 2, 3]))

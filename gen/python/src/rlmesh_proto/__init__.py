@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "0a32d44b12489451f7cf5d4c176690dec58c8949bab5074372490d4d2f1dca43"
+SPEC_DIGEST = "73425629e9ac39051804ac9751fb265cc00083790429ac58e65126c46ee9e51d"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -19,7 +19,7 @@ from rlmesh._version import __version__
 from rlmesh.results._formats import install
 
 if TYPE_CHECKING:
-    from rlmesh import adapters, errors, spaces, specs, stopping, types
+    from rlmesh import acting, adapters, errors, spaces, specs, stopping, types
     from rlmesh._client.env import RemoteEnv
     from rlmesh._client.vector_env import RemoteVectorEnv
     from rlmesh._env_host.progress import report_progress
@@ -67,6 +67,7 @@ __all__ = [
     "Task",
     "Tensor",
     "__version__",
+    "acting",
     "adapters",
     "errors",
     "evaluate",
@@ -105,6 +106,7 @@ _MODULES = {
     "Tensor": "tensor",
     "evaluate": "_models.evaluate",
     "report_progress": "_env_host.progress",
+    "acting": "acting",
     "adapters": "adapters",
     "errors": "errors",
     "spaces": "spaces",

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rlmesh._cli.acting_options import acting_of
 from rlmesh._cli.command_line import without_secrets
 from rlmesh._cli.console import FAILED, Reporter, reporting
 from rlmesh._cli.logs import begin_log
@@ -138,6 +139,41 @@ _UntilDecided = Annotated[
         "result or journal with the same seeds",
     ),
 ]
+_Ensemble = Annotated[
+    float | None,
+    typer.Option(
+        metavar="DECAY",
+        help="apply the weighted mean of overlapping chunks; 0.01 as in ACT, 0 for the plain mean",
+    ),
+]
+_LatencySeconds = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        metavar="SECONDS",
+        help="let the environment step on for this time while the model answers; with --fps",
+    ),
+]
+_Fps = Annotated[
+    float | None,
+    typer.Option(min=1e-9, help="steps of the environment per second, for --latency"),
+]
+_LatencySteps = Annotated[
+    int | None,
+    typer.Option(min=0, help="the latency in steps of the environment"),
+]
+_LatencyFiller = Annotated[
+    str | None,
+    typer.Option(
+        metavar="JSON",
+        help="action that is applied before the model's first answer",
+        show_default="0, or the bound nearest to it",
+    ),
+]
+_RealTime = Annotated[
+    bool,
+    typer.Option(help="send the model, with a latency, the actions that are already committed"),
+]
 _Progress = Annotated[
     bool,
     typer.Option(
@@ -172,6 +208,12 @@ def evaluate(
     success_key: _SuccessKey = None,
     until_width: _UntilWidth = None,
     until_decided: _UntilDecided = None,
+    temporal_ensemble: _Ensemble = None,
+    latency: _LatencySeconds = None,
+    fps: _Fps = None,
+    latency_steps: _LatencySteps = None,
+    latency_filler: _LatencyFiller = None,
+    real_time_chunking: _RealTime = False,
     progress: _Progress = True,
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
@@ -210,6 +252,11 @@ def evaluate(
             "max_episode_seconds": max_episode_seconds,
             **success_arguments(success, success_key),
             "until": _until(until_width, until_decided),
+            "acting": acting_of(
+                temporal_ensemble,
+                (latency, fps, latency_steps, latency_filler),
+                is_real_time=real_time_chunking,
+            ),
         }
         named = ModelNamed(model, model_kwargs, backend, model_token)
         arguments["model"] = named.opened(stack, tls, connect_timeout)

@@ -29,6 +29,7 @@ from rlmesh._cli.played import ModelNamed, endpoints, success_arguments, tasks_o
 from rlmesh._cli.report import FORMS, read_run
 from rlmesh._cli.sources import UsageProblem
 from rlmesh._reporting.words import escape_control_chars
+from rlmesh.acting import read_acting
 from rlmesh.results import RunResult
 from rlmesh.results._repetition import Repetition, obstacles, repeatable
 from rlmesh.results._settings import HIDDEN
@@ -147,14 +148,23 @@ def _kwargs(given: str | None, command: Mapping[str, Any], run: RunResult, *, is
 
 
 def _settings(run: RunResult) -> dict[str, Any]:
-    """Return the arguments of the run that its result has."""
+    """Return the arguments of the run that its result has.
+
+    Raises:
+        UsageProblem: If its way of acting is not known.
+    """
     settings = run.settings
+    try:
+        acting = read_acting(settings.acting)
+    except ValueError as error:
+        raise UsageProblem(str(error)) from None
     return {
         "execution_horizon": settings.execution_horizon,
         "max_batch_size": settings.max_batch_size,
         "max_episode_steps": settings.max_episode_steps,
         "max_episode_seconds": settings.max_episode_seconds,
         "run_id": settings.run_id,
+        "acting": acting,
         **success_arguments(settings.success or "last", settings.success_key or None),
         "instruction": run.instruction,
     }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlmesh._client.model_stub import ModelStub
+from rlmesh._policy.chunk_use import ORDINARY, ChunkUse
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._policy.observing import executes_several, needed_by_spec
 from rlmesh._policy.offered import own_forms
@@ -24,11 +25,12 @@ class RemotePolicy:
         execution_horizon: Number of actions to execute of each chunk. None: the whole chunk if the
             model predicts only chunks, else one action.
         max_batch_size: Maximum number of observations in a request; None: no limit.
+        use: What is done with the chunks.
 
     Raises:
         ValueError: If the horizon is above 1 and the model predicts no chunks, or if the horizon or
             the batch size is below 1.
-        UnsupportedError: If several actions of a chunk are executed, the model needs the
+        UnsupportedError: If several steps lie between two predictions, the model needs the
             observations between them, and its server does not list CAPABILITY_OBSERVE.
     """
 
@@ -39,23 +41,27 @@ class RemotePolicy:
         *,
         execution_horizon: int | None = None,
         max_batch_size: int | None = None,
+        use: ChunkUse = ORDINARY,
     ) -> None:
         self._stub = stub
-        self._max_actions = execution_horizon or 0
+        self._max_actions = (execution_horizon or 0) if use.is_cut else 0
         self._declared = spec.chunk_length
         self._form = form_of(
-            own_forms(spec), frozenset(spec.predict_forms), execution_horizon, max_batch_size
+            own_forms(spec), frozenset(spec.predict_forms), execution_horizon, max_batch_size, use
         )
         self.max_batch_size = max_batch_size
+        self.predicts_chunks = self._form in (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
+        self.takes_prefix = False
         self.is_batched = self._form in (PredictForm.BATCH, PredictForm.CHUNK_BATCH)
         needed = needed_by_spec(spec)
         self.sees_all = needed != 0
-        if self.sees_all and executes_several(self._form, execution_horizon, self._declared):
+        several = executes_several(self._form, execution_horizon, self._declared, use)
+        if self.sees_all and several:
             kind = "is stateful" if needed is None else f"has a history of {needed + 1}"
             stub.check_observes(
-                f"the model, which {kind}, needs the observations between the actions of a chunk",
-                "pass execution_horizon=1, serve the model with a newer RLMesh or, if it is "
-                "stateful, give it a method `observe`",
+                f"the model, which {kind}, needs the observations between two predictions",
+                "pass execution_horizon=1 without a latency, serve the model with a newer RLMesh "
+                "or, if it is stateful, give it a method `observe`",
             )
 
     def begin(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from rlmesh._policy.chunk_use import ChunkUse
 from rlmesh._policy.events import Callbacks
 from rlmesh._policy.policy import Policy
 from rlmesh.backends import ArrayBackend
@@ -59,6 +60,7 @@ class Evaluable(Protocol):
         instruction: str | None,
         execution_horizon: int | None,
         max_batch_size: int | None,
+        use: ChunkUse,
     ) -> Policy:
         """Return the policy of the model for an environment."""
         ...

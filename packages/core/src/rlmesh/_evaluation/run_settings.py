@@ -61,6 +61,7 @@ def run_settings(
         success=settings.success_rule.name,
         success_key=settings.success_key or "",
         until="" if settings.until is None else settings.until.description,
+        acting="" if settings.acting is None else settings.acting.description,
         model_digest=model_digest(model.model_spec),
         spaces_digest="" if contract is None else spaces_digest(contract),
         tags_digest="" if contract is None else tags_digest(contract.tags),

@@ -7,9 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rlmesh._evaluation.acting import check_acting
 from rlmesh._evaluation.progress_report import Progress
 from rlmesh._evaluation.success import Judge, SuccessRule, success_rule
 from rlmesh._evaluation.suite import Episode, checked_seeds
+from rlmesh.acting import Acting
 from rlmesh.options import TLS
 from rlmesh.stopping import StoppingRule
 
@@ -49,6 +51,7 @@ class Settings:
     retries: int = 2
     close_envs: bool = False
     until: StoppingRule | None = None
+    acting: Acting | None = None
     progress: Progress = False
     is_endless: bool = False
     is_strict: bool = False
@@ -69,6 +72,7 @@ class Settings:
             raise TypeError(
                 f"expected a rule of rlmesh.stopping as until, got {type(self.until).__name__}"
             )
+        check_acting(self.acting, self.execution_horizon)
         if not isinstance(self.run_id, str):
             raise TypeError(f"expected a str as run_id, got {type(self.run_id).__name__}")
 

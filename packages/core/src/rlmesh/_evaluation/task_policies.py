@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rlmesh._evaluation.acting import acting_policy
 from rlmesh._evaluation.evaluable import Evaluable
 from rlmesh._evaluation.settings import Settings
 from rlmesh._evaluation.task_group import PolicyQueue, TaskGroup
@@ -31,8 +32,10 @@ def fit(model: Evaluable, groups: Sequence[TaskGroup], settings: Settings) -> No
         key = route_key(group.contract)
         instructions = list(dict.fromkeys(group.task.instructions()))
         if key not in known:
-            policy = model.policy(
+            policy = acting_policy(
+                model,
                 group.contract,
+                settings.acting,
                 instruction=instructions[0],
                 execution_horizon=settings.execution_horizon,
                 max_batch_size=settings.max_batch_size,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar
 
 from rlmesh._models.playing import PlaysEpisodes
+from rlmesh._policy.chunk_use import ORDINARY, ChunkUse
 from rlmesh._policy.events import Callbacks, LifecycleCallback
 from rlmesh._policy.forms import METHODS, EpisodeContext, ModelForms
 from rlmesh._policy.policy import LocalPolicy
@@ -175,6 +176,7 @@ class ModelBase(PlaysEpisodes, Generic[ObsT, ActT]):
         instruction: str | None = None,
         execution_horizon: int | None = None,
         max_batch_size: int | None = None,
+        use: ChunkUse = ORDINARY,
     ) -> LocalPolicy:
         """Return the policy that evaluation calls; see `LocalPolicy` and `fitted`.
 
@@ -188,6 +190,7 @@ class ModelBase(PlaysEpisodes, Generic[ObsT, ActT]):
             self._spec,
             execution_horizon=execution_horizon,
             max_batch_size=max_batch_size,
+            use=use,
         )
 
     def serve(

@@ -13,6 +13,7 @@ from rlmesh._evaluation.success import Judge
 from rlmesh._models.native import Model
 from rlmesh._models.remote_model import RemoteModel
 from rlmesh._transport.address import tls_for
+from rlmesh.acting import Acting
 from rlmesh.options import TLS
 from rlmesh.results import RunResult
 from rlmesh.stopping import StoppingRule
@@ -42,6 +43,7 @@ def evaluate(
     force_resume: bool = False,
     run_id: str = "",
     until: StoppingRule | None = None,
+    acting: Acting | None = None,
     retries: int = 2,
     close_envs: bool = False,
     progress: Progress = False,
@@ -114,6 +116,8 @@ def evaluate(
             `IntervalWidth(0.1)` or `DifferenceDecided(other_run)`; None: every episode is played.
             The rule sees the episodes in the order of the run, and `RunResult.stopping` has what
             it found. Not for a suite.
+        acting: Way of acting of `rlmesh.acting`: `TemporalEnsemble()`, `Latency(seconds=0.1,
+            fps=20)` or `RealTimeChunking(latency)`; None: the actions of a chunk one after another.
         retries: Number of times that an episode, or an endpoint, is tried again.
         close_envs: Whether to close environments that were passed; those that this call connects to
             are always closed.
@@ -153,6 +157,7 @@ def evaluate(
         force_resume=force_resume,
         run_id=run_id,
         until=until,
+        acting=acting,
         retries=retries,
         close_envs=close_envs,
         progress=progress,

@@ -13,6 +13,7 @@ from rlmesh._evaluation.run import play
 from rlmesh._evaluation.settings import Settings
 from rlmesh._evaluation.success import Judge
 from rlmesh._models.session import Session
+from rlmesh.acting import Acting
 from rlmesh.options import TLS
 from rlmesh.results import RunResult
 
@@ -46,6 +47,7 @@ class PlaysEpisodes:
         resume: bool = False,
         force_resume: bool = False,
         run_id: str = "",
+        acting: Acting | None = None,
         progress: Progress = False,
     ) -> RunResult:
         """Play episodes one after another, and return their results.
@@ -81,6 +83,7 @@ class PlaysEpisodes:
             force_resume: Whether to continue from a journal of other settings too; see
                 `rlmesh.evaluate`.
             run_id: Name of the run, such as that of a checkpoint; see `rlmesh.evaluate`.
+            acting: Way of acting; see `rlmesh.evaluate`.
             progress: Whether to show how far the run is, "auto", or a function that gets it; see
                 `rlmesh.evaluate`.
 
@@ -112,6 +115,7 @@ class PlaysEpisodes:
                 resume=resume,
                 force_resume=force_resume,
                 run_id=run_id,
+                acting=acting,
                 progress=progress,
                 is_strict=True,
             ),
@@ -146,6 +150,7 @@ class PlaysEpisodes:
         tls: TLS | None = None,
         connect_timeout: float = 10.0,
         execution_horizon: int | None = None,
+        acting: Acting | None = None,
     ) -> Session:
         """Return a session of the model and an environment, to write your own loop.
 
@@ -164,6 +169,7 @@ class PlaysEpisodes:
             tls=tls,
             connect_timeout=connect_timeout,
             execution_horizon=execution_horizon,
+            acting=acting,
         )
 
     @property

@@ -13,6 +13,7 @@ from rlmesh._client.model_stub import FIRST_LANE, Dial, ModelStub
 from rlmesh._client.transport_choice import Transport, TransportChoice
 from rlmesh._models.offered_method import offered
 from rlmesh._models.playing import PlaysEpisodes
+from rlmesh._policy.chunk_use import ORDINARY, ChunkUse
 from rlmesh._policy.events import Callbacks
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._policy.observing import needed_by_spec
@@ -276,6 +277,7 @@ class RemoteModel(PlaysEpisodes):
         instruction: str | None = None,
         execution_horizon: int | None = None,
         max_batch_size: int | None = None,
+        use: ChunkUse = ORDINARY,
     ) -> RemotePolicy:
         """Return the policy for evaluation in an environment.
 
@@ -284,6 +286,7 @@ class RemoteModel(PlaysEpisodes):
             instruction: Instruction of the episodes.
             execution_horizon: Maximum number of actions to execute of a chunk; see `RemotePolicy`.
             max_batch_size: Maximum number of observations in a request; None: no limit.
+            use: What is done with the chunks.
 
         Raises:
             UnsupportedError: If the model does not fit the environment, or its server does not
@@ -302,6 +305,7 @@ class RemoteModel(PlaysEpisodes):
             self._spec,
             execution_horizon=execution_horizon,
             max_batch_size=max_batch_size,
+            use=use,
         )
 
     @property

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
+from rlmesh._evaluation.acting import acting_policy
 from rlmesh._evaluation.endpoints import sources_of
 from rlmesh._evaluation.evaluable import Evaluable
 from rlmesh._evaluation.run import ModelDialer
 from rlmesh._policy.forms import EpisodeContext
+from rlmesh.acting import Acting
 from rlmesh.errors import ClosedError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import EnvContract
@@ -42,6 +44,7 @@ class Session:
         tls: TLS | None = None,
         connect_timeout: float = 10.0,
         execution_horizon: int | None = None,
+        acting: Acting | None = None,
     ) -> None:
         dialer = ModelDialer(model, model._backend, token, tls, connect_timeout)
         (source,) = sources_of([env_or_address], dialer)
@@ -60,11 +63,12 @@ class Session:
                     f"{source.name} is a vector; a session plays a single environment (evaluate "
                     f"plays vectors)"
                 )
-            self._policy = model.policy(
+            self._policy = acting_policy(
+                model,
                 opened.contract,
+                acting,
                 instruction=instruction,
                 execution_horizon=execution_horizon,
-                max_batch_size=None,
             )
         except BaseException:
             if self._closes:

@@ -12,6 +12,7 @@ from typing import Any
 from rlmesh._policy.observing import needed_by_spec, needed_observations
 from rlmesh._policy.offered import own_forms
 from rlmesh._policy.stacking import Stacking
+from rlmesh.acting import ActionPrefix
 from rlmesh.adapters import Adapter, Episode, ModelSpec, PredictForm
 from rlmesh.backends import ArrayBackend
 from rlmesh.specs import EnvContract
@@ -45,6 +46,8 @@ class EpisodeContext:
         step: Number of steps of the episode before this observation.
         instruction: Instruction of the episode; None: none.
         state: Storage for the model's own data during the episode.
+        action_prefix: Actions of the chunk before, for a model that continues them, with
+            `rlmesh.acting.RealTimeChunking`; None: the run is another one.
     """
 
     episode_id: str
@@ -52,6 +55,7 @@ class EpisodeContext:
     step: int = 0
     instruction: str | None = None
     state: dict[Any, Any] = field(default_factory=dict)
+    action_prefix: ActionPrefix | None = None
     adapted: Episode | None = field(default=None, repr=False)
     watched: deque[list[bytes]] = field(default_factory=deque, repr=False)
 
@@ -127,6 +131,11 @@ class ModelForms:
     def takes_context(self) -> bool:
         """Whether one of the forms that the model has itself takes the episode's context."""
         return any(call.contextual for call in self._calls.values())
+
+    @property
+    def takes_prefix(self) -> bool:
+        """Whether the model receives the context of this process, with its `action_prefix`."""
+        return self.takes_context and self._for_contract is None
 
     @property
     def can_observe(self) -> bool:

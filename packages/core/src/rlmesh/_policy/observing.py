@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rlmesh._policy.chunk_use import ORDINARY, ChunkUse
 from rlmesh.adapters import ModelSpec, PredictForm
 
 __all__ = ["executes_several", "needed_by_spec", "needed_observations"]
@@ -29,13 +30,18 @@ def needed_by_spec(spec: ModelSpec) -> int | None:
     return needed_observations((one.history for one in spec.inputs), stateful=spec.stateful)
 
 
-def executes_several(form: PredictForm, horizon: int | None, declared: int) -> bool:
-    """Return whether more than one action of a prediction may be executed.
+def executes_several(
+    form: PredictForm, horizon: int | None, declared: int, use: ChunkUse = ORDINARY
+) -> bool:
+    """Return whether more than one action may be executed between two predictions.
 
     Args:
         form: The form in which the model is called.
         horizon: Number of actions to execute of each chunk; None: all.
         declared: Length of a chunk by the model's spec; 0: any.
+        use: What is done with the chunks.
     """
+    if use.asks_each_step or use.latency > 1:
+        return not use.asks_each_step
     chunked = form in (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
     return chunked and horizon != 1 and declared != 1

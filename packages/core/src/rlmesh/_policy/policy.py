@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from rlmesh._policy.chunk_use import ORDINARY, ChunkUse
 from rlmesh._policy.forms import EpisodeContext, ModelForms
 from rlmesh._policy.observing import executes_several
 from rlmesh._policy.owned import owned
@@ -28,6 +29,12 @@ class Policy(Protocol):
 
     max_batch_size: int | None
     """Largest number of observations of one call; None: no limit."""
+
+    predicts_chunks: bool
+    """Whether the model is asked for chunks, not for single actions."""
+
+    takes_prefix: bool
+    """Whether the model receives `EpisodeContext.action_prefix`."""
 
     def begin(
         self, episode_id: str, *, seed: int | None, instruction: str | None
@@ -74,12 +81,13 @@ class LocalPolicy:
         execution_horizon: Number of actions of each chunk to take; None: all if the model predicts
             only chunks, else one.
         max_batch_size: Largest number of observations of one forward pass; None: no limit.
+        use: What is done with the chunks.
 
     Raises:
         ValueError: If the horizon is above 1 and the model predicts no chunks, or one of the two
             is below 1.
-        UnsupportedError: If several actions of a chunk are executed, and the model is stateful but
-            has no method `observe`.
+        UnsupportedError: If several steps lie between two predictions, and the model is stateful
+            but has no method `observe`.
     """
 
     def __init__(
@@ -89,15 +97,24 @@ class LocalPolicy:
         *,
         execution_horizon: int | None = None,
         max_batch_size: int | None = None,
+        use: ChunkUse = ORDINARY,
     ) -> None:
         self._forms = forms
-        self._max_actions = execution_horizon or 0
+        self._max_actions = (execution_horizon or 0) if use.is_cut else 0
         self._declared = spec.chunk_length if isinstance(spec, ModelSpec) else 0
         self.max_batch_size = max_batch_size
-        self._form = form_of(forms.offered, forms.available, execution_horizon, max_batch_size)
+        self._form = form_of(forms.offered, forms.available, execution_horizon, max_batch_size, use)
+        self.predicts_chunks = self._form in (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
+        self.takes_prefix = forms.takes_prefix
         self.is_batched = self._form in (PredictForm.BATCH, PredictForm.CHUNK_BATCH)
         self.sees_all = forms.needed_observations != 0
-        several = executes_several(self._form, execution_horizon, self._declared)
+        several = executes_several(self._form, execution_horizon, self._declared, use)
+        if several and not forms.can_observe and use.latency > 1:
+            raise UnsupportedError(
+                f"expected a latency of 1 step at most for a stateful model without a method "
+                f"`observe`, got {use.latency}: a stateful model must receive every observation "
+                f"(ModelSpec.stateful); give the model `observe`"
+            )
         if several and not forms.can_observe:
             raise UnsupportedError(
                 f"expected execution_horizon=1 for a stateful model without a method `observe`, "
@@ -184,6 +201,7 @@ def form_of(
     available: frozenset[PredictForm],
     execution_horizon: int | None,
     max_batch_size: int | None,
+    use: ChunkUse = ORDINARY,
 ) -> PredictForm:
     """Return the form in which a model is called; see `LocalPolicy`.
 
@@ -192,6 +210,7 @@ def form_of(
         available: The forms that the model has or that can be derived.
         execution_horizon: Largest number of actions of a chunk to take; None: not specified.
         max_batch_size: Largest number of observations of one call; None: no limit.
+        use: What is done with the chunks.
 
     Raises:
         ValueError: If the horizon is above 1 and the model predicts no chunks, or one of the two
@@ -209,7 +228,7 @@ def form_of(
             f"expected a model that predicts chunks for execution_horizon={horizon}, got one "
             f"without predict_chunk and predict_chunk_batch"
         )
-    if chunked and ((horizon is not None and horizon > 1) or not plain):
+    if chunked and ((horizon is not None and horizon > 1) or not plain or use.needs_chunks):
         single, several = PredictForm.CHUNK, PredictForm.CHUNK_BATCH
     else:
         single, several = PredictForm.SINGLE, PredictForm.BATCH

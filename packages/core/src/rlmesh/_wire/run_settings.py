@@ -34,7 +34,8 @@ __all__ = [
 
 _LIMITS = ("execution_horizon", "max_batch_size", "max_episode_steps")
 _DIGESTS = ("model_digest", "spaces_digest", "tags_digest")
-_TEXTS = ("run_id", "success", "success_key", "until", *_DIGESTS, "adapter_plan", "model_server")
+_GIVEN_TEXTS = ("run_id", "success", "success_key", "until", "acting")
+_TEXTS = (*_GIVEN_TEXTS, *_DIGESTS, "adapter_plan", "model_server")
 _TASK_TEXTS = ("name", "env_id", "episodes_digest", *_DIGESTS[1:], "adapter_plan")
 _LISTS = ("validation", "env_servers", "command")
 _MAPPINGS = ("load_arguments", "versions")

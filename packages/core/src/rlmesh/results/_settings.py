@@ -81,6 +81,8 @@ class RunSettings:
             software, each once and sorted: "rlmesh-core/1.0.0 (numpy 2.1.0, python 3.11.9)".
         model_server: The same of the model's server; empty: the model was not served.
         until: Rule by which the run stops early, in words; empty: there is none.
+        acting: Way of acting, as `rlmesh.acting.read_acting` reads it; empty: the actions of a
+            chunk one after another.
         tasks: The tasks of a suite, in the order of their episodes; `spaces_digest`, `tags_digest`
             and `adapter_plan` are then empty. Empty: the run is not one of a suite.
         command: Words of the command line, without secrets but with addresses; empty: the run was
@@ -98,6 +100,7 @@ class RunSettings:
     success: str = ""
     success_key: str = ""
     until: str = ""
+    acting: str = ""
     model_digest: str = ""
     spaces_digest: str = ""
     tags_digest: str = ""

@@ -330,6 +330,7 @@ class RunSettings(google.protobuf.message.Message):
     SUCCESS_KEY_FIELD_NUMBER: builtins.int
     TASKS_FIELD_NUMBER: builtins.int
     UNTIL_FIELD_NUMBER: builtins.int
+    ACTING_FIELD_NUMBER: builtins.int
     execution_horizon: builtins.int
     """Actions of each chunk that are taken before the model is asked again. Absent: not given."""
     max_batch_size: builtins.int
@@ -362,6 +363,8 @@ class RunSettings(google.protobuf.message.Message):
     """Key of the infos that reports success. Empty: one of those of T-9."""
     until: builtins.str
     """Rule by which the run stops early, in words (T-11). Empty: none."""
+    acting: builtins.str
+    """Way in which the model's actions become those of the episodes (T-12). Empty: the actions of a chunk, one after another."""
     @property
     def validation(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Levels of validation of values, each once and sorted ("warn")."""
@@ -409,9 +412,10 @@ class RunSettings(google.protobuf.message.Message):
         success_key: builtins.str = ...,
         tasks: collections.abc.Iterable[global___TaskSettings] | None = ...,
         until: builtins.str = ...,
+        acting: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "execution_horizon", b"execution_horizon", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "adapter_plan", b"adapter_plan", "command", b"command", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "success", b"success", "success_key", b"success_key", "tags_digest", b"tags_digest", "tasks", b"tasks", "until", b"until", "validation", b"validation", "versions", b"versions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "acting", b"acting", "adapter_plan", b"adapter_plan", "command", b"command", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "success", b"success", "success_key", b"success_key", "tags_digest", b"tags_digest", "tasks", b"tasks", "until", b"until", "validation", b"validation", "versions", b"versions"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_execution_horizon", b"_execution_horizon"]) -> typing.Literal["execution_horizon"] | None: ...
     @typing.overload

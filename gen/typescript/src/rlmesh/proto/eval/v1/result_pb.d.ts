@@ -387,6 +387,13 @@ export declare type RunSettings = Message<"rlmesh.proto.eval.v1.RunSettings"> & 
    * @generated from field: string until = 20;
    */
   until: string;
+
+  /**
+   * Way in which the model's actions become those of the episodes (T-12). Empty: the actions of a chunk, one after another.
+   *
+   * @generated from field: string acting = 21;
+   */
+  acting: string;
 };
 
 /**

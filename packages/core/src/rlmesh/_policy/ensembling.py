@@ -1,0 +1,130 @@
+"""`EnsemblingPolicy`: the weighted mean of what several chunks predict for a step."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rlmesh._policy.forms import EpisodeContext
+from rlmesh._policy.policy import Policy
+from rlmesh._policy.stacking import Stacking
+from rlmesh.acting import TemporalEnsemble
+from rlmesh.backends import ArrayBackend
+from rlmesh.dtypes import DType
+from rlmesh.spaces import Box, Dict, Space, Tuple, path_text
+
+__all__ = ["EnsemblingPolicy", "weighted_mean"]
+
+_Action = list[tuple[float, ...]]
+"""The type of an action as the numbers of each leaf."""
+
+
+class EnsemblingPolicy:
+    """A `Policy` by `TemporalEnsemble`, of one that returns whole chunks.
+
+    Args:
+        policy: The policy that returns the chunks.
+        rule: The weights.
+        space: Action space.
+        backend: Backend of the actions.
+
+    Raises:
+        ValueError: If a leaf of the space is not a Box of floats.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        rule: TemporalEnsemble,
+        space: Space[Any],
+        backend: ArrayBackend,
+    ) -> None:
+        self._policy = policy
+        self._decay = rule.decay
+        self._dtypes = tuple(_float_leaves(space, ()))
+        self._actions = Stacking(space, backend, "action")
+        self._chunks: dict[EpisodeContext, deque[tuple[int, list[_Action]]]] = {}
+        self.is_batched = policy.is_batched
+        self.sees_all = policy.sees_all
+        self.max_batch_size = policy.max_batch_size
+        self.predicts_chunks = policy.predicts_chunks
+        self.takes_prefix = False
+
+    def begin(
+        self, episode_id: str, *, seed: int | None, instruction: str | None
+    ) -> EpisodeContext:
+        """Return the context of a new episode; see `Policy.begin`."""
+        context = self._policy.begin(episode_id, seed=seed, instruction=instruction)
+        self._chunks[context] = deque()
+        return context
+
+    def actions(
+        self, observations: Sequence[Any], contexts: Sequence[EpisodeContext]
+    ) -> list[list[Any]]:
+        """Return one action for each observation; see `Policy.actions`."""
+        found = self._policy.actions(observations, contexts)
+        return [[self._mean(chunk, context)] for chunk, context in zip(found, contexts)]
+
+    def _mean(self, chunk: Sequence[Any], context: EpisodeContext) -> Any:
+        chunks, step = self._chunks[context], context.step
+        chunks.append((step, [self._numbers(action) for action in chunk]))
+        while chunks[0][0] + len(chunks[0][1]) <= step:
+            chunks.popleft()
+        # One chunk may be shorter than an older one.
+        said = [actions[step - at] for at, actions in chunks if step - at < len(actions)]
+        slabs = [
+            dtype.pack(
+                weighted_mean(numbers, self._decay)
+                for numbers in zip(*(action[leaf] for action in said))
+            )
+            for leaf, dtype in enumerate(self._dtypes)
+        ]
+        return self._actions.decode(slabs)
+
+    def _numbers(self, action: Any) -> _Action:
+        slabs = self._actions.encode(action)
+        return [dtype.unpack(slab) for dtype, slab in zip(self._dtypes, slabs, strict=True)]
+
+    def watch(self, observation: Any, context: EpisodeContext) -> None:
+        """Keep an observation; see `Policy.watch`. The model is asked at every step instead."""
+        self._policy.watch(observation, context)
+
+    def end(self, context: EpisodeContext) -> None:
+        """Forget an episode; see `Policy.end`."""
+        self._chunks.pop(context, None)
+        self._policy.end(context)
+
+    def close(self) -> None:
+        """Release the policy; see `Policy.close`."""
+        self._policy.close()
+
+
+def weighted_mean(numbers: Sequence[float], decay: float) -> float:
+    """Return the mean of numbers, the oldest first, with the weights `exp(-decay * i)`.
+
+    The mean is never outside the numbers, so that those within bounds have a mean within them.
+    """
+    # The largest exponent is 0: weights are relative, and others could be beyond every float.
+    last = len(numbers) - 1
+    weights = [math.exp(-decay * i if decay >= 0 else decay * (last - i)) for i in range(last + 1)]
+    total = math.fsum(weights)
+    mean = sum(weight * number for weight, number in zip(weights, numbers)) / total
+    if math.isnan(mean):
+        return mean
+    return min(max(mean, min(numbers)), max(numbers))
+
+
+def _float_leaves(space: Space[Any], path: tuple[str | int, ...]) -> Iterator[DType]:
+    """Yield the dtype of each leaf, in the order of the slabs."""
+    if isinstance(space, Box) and space.dtype.is_float:
+        yield space.dtype
+    elif isinstance(space, (Dict, Tuple)):
+        for key, child in space.children:
+            yield from _float_leaves(child, (*path, key))
+    else:
+        raise ValueError(
+            f"TemporalEnsemble: expected an action space of Box with floats, got {space!r} at "
+            f"action{path_text(path)}; its values have no mean"
+        )
