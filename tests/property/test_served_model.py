@@ -17,6 +17,7 @@ from rlmesh._env_host.describe_env import describe_env
 from rlmesh.acting import Acting, Latency, RealTimeChunking, TemporalEnsemble
 from rlmesh.adapters import PredictForm
 from rlmesh.errors import RunError, UnsupportedError
+from rlmesh.specs import Capability
 from tests.property.witness import CHUNK, TAGS, DriftEnv, Witness
 from tests.served_in_memory import served_in_memory
 
@@ -141,6 +142,16 @@ def test_a_model_that_would_not_get_its_prefix_is_refused() -> None:
         for model in (remote, rlmesh.numpy.Model(remote)):
             with pytest.raises(ValueError, match="a served model does not receive it"):
                 rlmesh.evaluate(model, DriftEnv(), acting=acting)
+
+
+@pytest.mark.parametrize("way", [TemporalEnsemble(), Latency(steps=1)], ids=str)
+def test_a_server_that_counts_steps_by_itself_is_refused(way: Acting) -> None:
+    witness = Witness((CHUNKS,))
+    without = frozenset({Capability.EPISODE_STEPS, Capability.OBSERVE})
+    with served_in_memory(witness.model, without=without) as (remote, _):
+        with pytest.raises(UnsupportedError, match="not list CAPABILITY_EPISODE_STEPS, and the"):
+            rlmesh.evaluate(remote, DriftEnv(), seeds=[0], acting=way)
+        rlmesh.evaluate(remote, DriftEnv(), seeds=[0])
 
 
 @given(forms, st.sampled_from([0, 2, 3]), st.booleans(), st.sampled_from([None, 1, 2, 3]))

@@ -11,11 +11,11 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import rlmesh
-from rlmesh import EpisodeContext, RunResult, evaluate
+from rlmesh import EnvServer, EpisodeContext, RunResult, evaluate
 from rlmesh.acting import ActionPrefix, Latency, RealTimeChunking, TemporalEnsemble
 from rlmesh.adapters import Adaptation, ModelSpec
 from rlmesh.errors import JournalError, RunError, UnsupportedError
-from rlmesh.numpy import Model
+from rlmesh.numpy import Model, RemoteEnv
 from tests.property.witness import DriftEnv
 
 CHUNK = 8
@@ -127,24 +127,55 @@ def test_hooks_and_runs_and_sessions_see_the_same_actions(acting: Any) -> None:
             assert actions == env.actions[seed]
 
 
-class ManySteps(DriftEnv):
-    """An environment that takes several actions in one call."""
+def test_a_session_that_is_asked_twice_counts_a_chunk_once() -> None:
+    found = []
+    for times in (1, 2):
+        with Model(Drift()).session(DriftEnv(), acting=TemporalEnsemble(0.0)) as session:
+            observation, _ = session.reset(seed=0)
+            actions = []
+            while not session.done:
+                for _ in range(times if len(actions) == 3 else 1):
+                    action = session.predict(observation)
+                actions.append(float(action[0]))
+                observation, *_ = session.step(action)
+            found.append(actions)
+    assert found[0] == found[1]
 
-    calls = 0
 
-    def step_many(self, actions: Any) -> Any:
-        self.calls += 1
-        found = []
-        for action in actions:
-            found.append(self.step(action))
-            if found[-1][2]:
-                break
-        return found
+def test_several_actions_of_a_late_model_are_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    with EnvServer(DriftEnv()) as server, RemoteEnv(server.address) as env:
+        calls: list[int] = []
+        many = env.step_many
+
+        def counted(actions: Any, **options: Any) -> Any:
+            calls.append(len(actions))
+            return many(actions, **options)
+
+        monkeypatch.setattr(env, "step_many", counted)
+        late = played(Latency(steps=2), [env])
+        assert calls == [6] * 2 * len(SEEDS), "two predictions an episode, one call after each"
+        assert outcomes(late) == outcomes(played(Latency(steps=2)))
+        calls.clear()
+        assert outcomes(played(WAYS[0], [env])) == outcomes(played(WAYS[0])) and calls == []
 
 
-def test_several_actions_of_a_late_model_are_one_call() -> None:
-    env = ManySteps()
-    assert outcomes(played(Latency(steps=2), [env])) == outcomes(played(Latency(steps=2)))
+class Unknown:
+    """An environment without spaces."""
+
+    def reset(self, **options: Any) -> Any:
+        return np.zeros(1), {}
+
+    def step(self, action: Any) -> Any:
+        return np.zeros(1), 1.0, True, False, {}
+
+
+@pytest.mark.parametrize("acting", WAYS, ids=str)
+def test_an_action_space_that_is_not_known_is_refused(acting: Any) -> None:
+    for model in (Steps(), lambda observation: 0):
+        with pytest.raises(ValueError, match="expected an environment with an action space"):
+            played(acting, [Unknown()], model)
+    late, usual = (played(way, [Unknown()], lambda _: 0) for way in (Latency(steps=0), None))
+    assert outcomes(late) == outcomes(usual)
 
 
 def test_a_model_gets_the_actions_that_are_committed() -> None:

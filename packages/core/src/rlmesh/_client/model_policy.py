@@ -31,7 +31,8 @@ class RemotePolicy:
         ValueError: If the horizon is above 1 and the model predicts no chunks, or if the horizon or
             the batch size is below 1.
         UnsupportedError: If several steps lie between two predictions, the model needs the
-            observations between them, and its server does not list CAPABILITY_OBSERVE.
+            observations between them, and its server does not list CAPABILITY_OBSERVE; or the use
+            of chunks is not the ordinary one, and it does not list CAPABILITY_EPISODE_STEPS.
     """
 
     def __init__(
@@ -53,6 +54,9 @@ class RemotePolicy:
         self.predicts_chunks = self._form in (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
         self.takes_prefix = False
         self.is_batched = self._form in (PredictForm.BATCH, PredictForm.CHUNK_BATCH)
+        if use != ORDINARY:
+            # The server counts the actions that it returned, unless it is sent the step.
+            stub.check_counts_steps("the run does not execute each action of a chunk at once")
         needed = needed_by_spec(spec)
         self.sees_all = needed != 0
         several = executes_several(self._form, execution_horizon, self._declared, use)

@@ -267,6 +267,18 @@ class ModelStub:
                 f"{self._address}: the server does not list CAPABILITY_OBSERVE, and {why}; {fix}"
             )
 
+    def check_counts_steps(self, why: str) -> None:
+        """Raise UnsupportedError if the server cannot be sent the step of an episode (H-9).
+
+        Args:
+            why: Why it would count other steps, as a clause.
+        """
+        if Capability.EPISODE_STEPS not in self._session.server.capabilities:
+            raise UnsupportedError(
+                f"{self._address}: the server does not list CAPABILITY_EPISODE_STEPS, and {why}; "
+                f"serve the model with a newer RLMesh"
+            )
+
     def watch(self, lane: int, observation: Any) -> None:
         """Keep an observation for which no action is wanted; the next prediction sends it."""
         progress = self._running[lane]

@@ -61,6 +61,11 @@ def acting_policy(
     """
     check_acting(acting, execution_horizon)
     use = _use(acting)
+    space, backend = contract.action_space, model._backend
+    if (use.asks_each_step or use.latency) and not (space.is_leaf or space.children):
+        raise ValueError(
+            f"{type(acting).__name__}: expected an environment with an action space, got {space!r}"
+        )
     policy = model.policy(
         contract,
         instruction=instruction,
@@ -70,11 +75,12 @@ def acting_policy(
     )
     if acting is None:
         return policy
-    name = type(acting).__name__
-    space, backend = contract.action_space, model._backend
     try:
         if use.needs_chunks and not policy.predicts_chunks:
-            raise ValueError(f"{name}: expected a model with predict_chunk or predict_chunk_batch")
+            raise ValueError(
+                f"{type(acting).__name__}: expected a model with predict_chunk or "
+                f"predict_chunk_batch"
+            )
         if isinstance(acting, TemporalEnsemble):
             return EnsemblingPolicy(policy, acting, space, backend)
         prefixed = isinstance(acting, RealTimeChunking)

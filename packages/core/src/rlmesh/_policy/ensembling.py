@@ -7,18 +7,17 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rlmesh._codec import SpaceCodec
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._policy.policy import Policy
-from rlmesh._policy.stacking import Stacking
 from rlmesh.acting import TemporalEnsemble
 from rlmesh.backends import ArrayBackend
-from rlmesh.dtypes import DType
 from rlmesh.spaces import Box, Dict, Space, Tuple, path_text
 
 __all__ = ["EnsemblingPolicy", "weighted_mean"]
 
-_Action = list[tuple[float, ...]]
-"""The type of an action as the numbers of each leaf."""
+_Chunk = list[list[tuple[float, ...]]]
+"""The type of a chunk as its actions, and of these the numbers of each leaf."""
 
 
 class EnsemblingPolicy:
@@ -43,9 +42,9 @@ class EnsemblingPolicy:
     ) -> None:
         self._policy = policy
         self._decay = rule.decay
-        self._dtypes = tuple(_float_leaves(space, ()))
-        self._actions = Stacking(space, backend, "action")
-        self._chunks: dict[EpisodeContext, deque[tuple[int, list[_Action]]]] = {}
+        self._leaves = tuple(_float_leaves(space, ()))
+        self._codec = SpaceCodec(space, backend, root="action", validation="off")
+        self._chunks: dict[EpisodeContext, deque[tuple[int, _Chunk]]] = {}
         self.is_batched = policy.is_batched
         self.sees_all = policy.sees_all
         self.max_batch_size = policy.max_batch_size
@@ -69,23 +68,26 @@ class EnsemblingPolicy:
 
     def _mean(self, chunk: Sequence[Any], context: EpisodeContext) -> Any:
         chunks, step = self._chunks[context], context.step
-        chunks.append((step, [self._numbers(action) for action in chunk]))
+        if chunks and chunks[-1][0] == step:
+            chunks.pop()  # A session was asked twice.
+        chunks.append((step, self._numbers(chunk)))
         while chunks[0][0] + len(chunks[0][1]) <= step:
             chunks.popleft()
         # One chunk may be shorter than an older one.
         said = [actions[step - at] for at, actions in chunks if step - at < len(actions)]
         slabs = [
-            dtype.pack(
-                weighted_mean(numbers, self._decay)
-                for numbers in zip(*(action[leaf] for action in said))
-            )
-            for leaf, dtype in enumerate(self._dtypes)
+            leaf.dtype.pack(weighted_mean(numbers, self._decay) for numbers in zip(*by_chunk))
+            for leaf, by_chunk in zip(self._leaves, zip(*said), strict=True)
         ]
-        return self._actions.decode(slabs)
+        return self._codec.decode(slabs)
 
-    def _numbers(self, action: Any) -> _Action:
-        slabs = self._actions.encode(action)
-        return [dtype.unpack(slab) for dtype, slab in zip(self._dtypes, slabs, strict=True)]
+    def _numbers(self, chunk: Sequence[Any]) -> _Chunk:
+        found: _Chunk = [[] for _ in chunk]
+        for leaf, slab in zip(self._leaves, self._codec.encode_values(chunk), strict=True):
+            numbers = leaf.dtype.unpack(bytes(slab))
+            for i, action in enumerate(found):
+                action.append(numbers[i * leaf.size : (i + 1) * leaf.size])
+        return found
 
     def watch(self, observation: Any, context: EpisodeContext) -> None:
         """Keep an observation; see `Policy.watch`. The model is asked at every step instead."""
@@ -116,10 +118,10 @@ def weighted_mean(numbers: Sequence[float], decay: float) -> float:
     return min(max(mean, min(numbers)), max(numbers))
 
 
-def _float_leaves(space: Space[Any], path: tuple[str | int, ...]) -> Iterator[DType]:
-    """Yield the dtype of each leaf, in the order of the slabs."""
+def _float_leaves(space: Space[Any], path: tuple[str | int, ...]) -> Iterator[Box]:
+    """Yield each leaf, in the order of the slabs."""
     if isinstance(space, Box) and space.dtype.is_float:
-        yield space.dtype
+        yield space
     elif isinstance(space, (Dict, Tuple)):
         for key, child in space.children:
             yield from _float_leaves(child, (*path, key))
