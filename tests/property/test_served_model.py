@@ -154,6 +154,15 @@ def test_a_server_that_counts_steps_by_itself_is_refused(way: Acting) -> None:
         rlmesh.evaluate(remote, DriftEnv(), seeds=[0])
 
 
+def test_a_late_model_gets_the_observations_between_its_predictions_or_is_refused() -> None:
+    witness = Witness((SINGLE,), history=3)
+    without = frozenset({Capability.OBSERVE})
+    with served_in_memory(witness.model, without=without) as (remote, _):
+        with pytest.raises(UnsupportedError, match="needs the observations between two predic"):
+            rlmesh.evaluate(remote, DriftEnv(), seeds=[0], acting=Latency(steps=2))
+        rlmesh.evaluate(remote, DriftEnv(), seeds=[0], acting=Latency(steps=1))
+
+
 @given(forms, st.sampled_from([0, 2, 3]), st.booleans(), st.sampled_from([None, 1, 2, 3]))
 @example((CHUNKS,), 2, True, None)
 def test_a_client_is_the_source_of_a_model_and_served_on(

@@ -116,6 +116,7 @@ def ensembled(decay: float, length: Any, steps: int) -> list[float]:
     for context.step in range(steps):
         ((action,),) = policy.actions([None], [context])
         found.append(action.tolist()[0])
+        assert len(policy._chunks[context]) <= length(0), "chunks that are over are dropped"
     policy.end(context)
     assert policy._chunks == {}
     return found

@@ -218,6 +218,26 @@ def test_without_real_time_chunking_there_is_no_prefix() -> None:
     played(Latency(steps=1), model=act, seeds=[0])
 
 
+@pytest.mark.parametrize("acting", WAYS, ids=str)
+def test_a_model_with_both_forms_is_asked_for_chunks_if_the_way_needs_them(acting: Any) -> None:
+    class Both(Steps):
+        def predict(self, observation: Any) -> Any:
+            asked.append(observation)
+            return np.zeros(1, np.float32)
+
+    asked: list[Any] = []
+    found = outcomes(played(acting, model=Both()))
+    if isinstance(acting, Latency):
+        # As in the ordinary run, which needs a horizon for chunks.
+        assert asked
+        asked.clear()
+        found = outcomes(played(acting, model=Both(), execution_horizon=5))
+        assert found == outcomes(played(acting, model=Steps(), execution_horizon=5))
+    else:
+        assert found == outcomes(played(acting, model=Steps()))
+    assert asked == []
+
+
 def test_an_episode_that_is_played_again_begins_with_the_filler() -> None:
     class Failing(Noted):
         failed = False

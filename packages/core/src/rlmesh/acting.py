@@ -67,8 +67,9 @@ class Latency:
     observation at a time. A chunk has at least `execution_horizon + delay` actions; without
     a horizon, the model is asked each time that its chunk has just enough actions left.
 
-    The action of a model that is asked for single actions is not skipped but late: it is applied
-    from step t + `delay` on, until the next one comes.
+    The action of a model that is asked for single actions (without `execution_horizon`, also one
+    that could predict chunks too) is not skipped but late: it is applied from step t + `delay` on,
+    until the next one comes.
 
     A delay of 0 is the ordinary run.
 
