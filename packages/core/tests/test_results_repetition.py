@@ -64,6 +64,11 @@ def test_settings_that_differ_are_named_apart() -> None:
     )
 
 
+def test_the_rule_that_stopped_the_run_is_no_difference() -> None:
+    stopped = replace(RUN, settings=replace(RUN.settings, until="three episodes"))
+    assert Repetition(stopped, RUN).settings_differences == ()
+
+
 def test_only_episodes_with_a_seed_are_repeated_and_tasks_stay_together() -> None:
     mixed = [episode(0, 1, "a"), episode(1, 1, "b"), episode(2, None, "a"), episode(3, 2, "a")]
     kept = repeatable(replace(RUN, episodes=tuple(mixed)))

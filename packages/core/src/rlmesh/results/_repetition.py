@@ -42,8 +42,13 @@ class Repetition:
 
     @property
     def settings_differences(self) -> tuple[str, ...]:
-        """What differs of the settings that a score depends on, except for the plan of tasks."""
-        expected, actual = (replace(r.settings, tasks=()) for r in (self.expected, self.actual))
+        """What differs of the settings that a score depends on.
+
+        The plan of tasks is left out, and so is the stopping rule: a repetition plays the episodes
+        of the run, however many the rule has let it have.
+        """
+        runs = (self.expected, self.actual)
+        expected, actual = (replace(run.settings, tasks=(), until="") for run in runs)
         texts = tuple(expected.differences(actual))
         wanted, got = self.expected.model_id, self.actual.model_id
         return texts if wanted == got else (f"model_id: expected {wanted!r}, got {got!r}", *texts)
