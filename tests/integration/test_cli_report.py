@@ -169,6 +169,7 @@ def test_compare_of_runs_that_go_on(tmp_path: Path) -> None:
         (b"\x05hello\0\0\0\0", 1, "journal"),
         (b"{", 1, "expected a journal, or the JSON"),
         (b"{}", 1, "a JSON document without episodes"),
+        (b'{"a":' * 100_000, 1, "expected a journal, or the JSON"),
         (b"[1]", 1, "journal"),
         (b'{"error": {"type": "X"}}', 1, "the run has failed without a result"),
         (b'{"episodes": 3}', 1, "not a RunResult"),

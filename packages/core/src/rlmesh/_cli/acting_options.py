@@ -39,6 +39,6 @@ def acting_of(
             return None
         value = None if filler is None else json.loads(filler)
         late = Latency(seconds, fps, steps, value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise UsageProblem(f"--latency, --temporal-ensemble: {error}") from None
     return RealTimeChunking(late) if is_real_time else late

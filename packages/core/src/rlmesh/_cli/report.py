@@ -134,7 +134,7 @@ def read_run(path: Path) -> RunResult:
 def _read_document(path: Path, text: str) -> RunResult:
     try:
         document = json_module.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CodecError(f"{path}: expected {FORMS}: {error}") from None
     if "error" in document:  # A run that ended early has its episodes beside the error.
         if "result" not in document:

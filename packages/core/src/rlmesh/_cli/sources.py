@@ -36,7 +36,7 @@ def read_object(text: str, option: str) -> dict[str, Any]:
     """
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise UsageProblem(
             f"{option}: expected a JSON object such as '{{\"size\": 3}}', got {text!r:.60}: {error}"
         ) from None

@@ -98,7 +98,7 @@ def _parsed(path: Path) -> Any:
         if path.suffix == ".json":
             return json.loads(text, object_pairs_hook=_distinct)
         return _toml().loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageProblem(f"{path}: {error}") from None
 
 
