@@ -82,8 +82,7 @@ def explain_refusal(error: ssl.SSLError, where: Address, tls: TLS | None) -> str
     is lost if the client sends meanwhile.
     """
     if isinstance(error, ssl.SSLEOFError):
-        own = _own_certificate(tls or TLS())
-        return f"the server ended the connection after the handshake; {own}"
+        return _own_certificate(tls or TLS(), is_certain=False)
     return explain_error(error, where, tls)
 
 
@@ -112,11 +111,13 @@ def _explain_closed(connected: ssl.SSLSocket, tls: TLS) -> str:
     except TimeoutError:
         return ""
     except ssl.SSLError as error:
-        if "ALERT" not in (error.reason or "") and not isinstance(error, ssl.SSLEOFError):
+        if "ALERT" in (error.reason or ""):
+            return _own_certificate(tls, is_certain=True)
+        if not isinstance(error, ssl.SSLEOFError):
             return ""
     except ConnectionError:
         pass
-    return _own_certificate(tls)
+    return _own_certificate(tls, is_certain=False)
 
 
 def _explain_roots(tls: TLS | None, details: str) -> str:
@@ -129,16 +130,24 @@ def _explain_roots(tls: TLS | None, details: str) -> str:
     )
 
 
-def _own_certificate(tls: TLS) -> str:
+def _own_certificate(tls: TLS, *, is_certain: bool) -> str:
+    """Return what to do about the client's certificate.
+
+    Args:
+        tls: Certificates of the client.
+        is_certain: Whether an alert of the server states it; if not, the network may have broken
+            the connection just then.
+    """
+    ended = "" if is_certain else "the connection was ended after the handshake; probably "
     if tls.certificate is None:
         return (
-            "the server requires a certificate of the client (mutual TLS): pass "
+            f"{ended}the server requires a certificate of the client (mutual TLS): pass "
             "tls=TLS(certificate=..., key=..., authority=...) (--tls-certificate, --tls-key) with "
             "one that its authority has signed"
         )
     return (
-        "the server refuses the client's certificate: pass one that has not expired and is signed "
-        "by the authority that the server was given in tls=TLS(authority=...) (--tls-authority)"
+        f"{ended}the server refuses the client's certificate: pass one that has not expired and is "
+        "signed by the authority that the server was given in tls=TLS(authority=...) (--tls-authority)"
     )
 
 
