@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from rlmesh.results import EpisodeResult, RunResult
+from rlmesh.results import EpisodeResult, RunResult, RunSettings
+from rlmesh.results._settings import UNKNOWN_SETTINGS
 
 __all__ = [
     "Audience",
@@ -33,6 +34,7 @@ class RunStartEvent:
         model_id: Name of the model.
         endpoints: Names of the endpoints, such as their addresses.
         instruction: Instruction of the run; None: none.
+        settings: Settings of the run.
     """
 
     episodes: int | None
@@ -41,6 +43,7 @@ class RunStartEvent:
     model_id: str = ""
     endpoints: tuple[str, ...] = ()
     instruction: str | None = None
+    settings: RunSettings = UNKNOWN_SETTINGS
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,12 @@ class ResultFormats(Protocol):
         """Return a table with one line for each episode."""
         ...
 
-    def to_html(self, run: Any, title: str | None, compared: Any) -> str:
-        """Return a report as one HTML page; `compared` is another run, or None."""
+    def to_html(self, run: Any, title: str | None, compared: Any, videos: Any, path: Any) -> str:
+        """Return a report as one HTML page.
+
+        `compared` is another run, or None, and `videos` a folder, or None, to whose files the page
+        links from its `path`.
+        """
         ...
 
     def to_html_fragment(self, run: Any) -> str:
