@@ -17,6 +17,14 @@ from tools.pythons import fresh_venv, made_once, pip_install
 
 pytestmark = [pytest.mark.slow, only_long, pytest.mark.timeout(900)]
 
+QUIET = {
+    "WANDB_SILENT": "true",
+    "WANDB_ERROR_REPORTING": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+}
+"""Variables with which neither library sends reports about itself."""
+
 LOCK = ROOT / "requirements" / "trackers.txt"
 
 
@@ -32,9 +40,14 @@ def python() -> Path:
 
 def tracked(python: Path, library: str, folder: Path) -> Any:
     paths = [ROOT / "packages" / "core" / "src", ROOT / "gen" / "python" / "src"]
-    program = Path(__file__).with_name("trackers_services.py")
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "WANDB_SILENT": "true"}
-    done = finished([python, program, library, folder], timeout=300, env=env)
+    words = [str(Path(__file__).with_name("trackers_services.py")), library, str(folder)]
+    done = finished(
+        words,
+        program=str(python),
+        timeout=300,
+        PYTHONPATH=os.pathsep.join(map(str, paths)),
+        **QUIET,
+    )
     assert done.returncode == 0, done.stderr
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("RESULT"))
     return json.loads(line.removeprefix("RESULT"))

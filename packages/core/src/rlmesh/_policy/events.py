@@ -150,7 +150,8 @@ class Hooks:
     """The methods of an observer of a run; a hook is any object with some of them.
 
     They are called one at a time, from the thread that called `run` or `evaluate`. An exception in
-    one ends the run; finished episodes are in the `RunError`. With `on_step`, steps are made one by
+    one ends the run; finished episodes are in the `RunError` and in the journal. (The hooks of
+    `rlmesh.trackers` warn instead.) With `on_step`, steps are made one by
     one, even those of a chunk.
     An event has copies of arrays and infos, which a hook may keep and change.
     """

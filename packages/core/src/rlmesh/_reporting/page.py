@@ -11,7 +11,7 @@ from rlmesh._reporting.figures import endpoint_figures, figure, figures, run_nam
 from rlmesh._reporting.markup import Content, Element, download, element, table, written
 from rlmesh._reporting.style import STYLE
 from rlmesh._version import __version__
-from rlmesh.results import EpisodeResult, RunResult, compare
+from rlmesh.results import EpisodeResult, Interval, RunResult, compare
 
 __all__ = ["fragment", "page"]
 
@@ -132,17 +132,10 @@ def _charts(run: RunResult, other: RunResult | None) -> list[Element]:
 
 def _comparison(run: RunResult, other: RunResult) -> list[Element]:
     result = compare(run, other)
-    is_fixed = run.stopping is None and other.stopping is None
-    reward, success = f"{result.reward_difference:+.4g}", ""
-    if result.success_difference is not None:
-        success = f"{result.success_difference:+.4g}"
-    if is_fixed:
-        reward += f", 95% {result.reward_interval}"
-        success += f", 95% {result.success_interval}" if success else ""
     pairs = [
         ("pairs", f"{result.n_pairs} of equal seeds"),
-        ("reward, a - b", reward),
-        ("success, a - b", success),
+        ("reward, a - b", _difference(result.reward_difference, result.reward_interval)),
+        ("success, a - b", _difference(result.success_difference, result.success_interval)),
         ("a beside b", f"{result.wins} wins, {result.ties} ties, {result.losses} losses"),
         ("errors", f"in {result.errors} of the pairs" if result.errors else ""),
     ]
@@ -159,6 +152,13 @@ def _comparison(run: RunResult, other: RunResult) -> list[Element]:
         element("h2", b),
         _facts(other),
     ]
+
+
+def _difference(difference: float | None, interval: Interval | None) -> str:
+    if difference is None:
+        return ""
+    is_known = interval is not None and not math.isnan(interval.low)
+    return f"{difference:+.4g}, 95% {interval}" if is_known else f"{difference:+.4g}"
 
 
 def _tasks(run: RunResult) -> list[Element]:

@@ -5,25 +5,25 @@ __all__ = ["STYLE"]
 STYLE = """
 .rlmesh { font: 15px/1.5 system-ui, sans-serif; color: #1c2126; background: #fff; }
 main.rlmesh { max-width: 1060px; margin: 0 auto; padding: 24px; }
-.rlmesh h1 { font-size: 1.6em; margin: 0 0 4px; overflow-wrap: anywhere; }
+.rlmesh { overflow-wrap: anywhere; }
+.rlmesh h1 { font-size: 1.6em; margin: 0 0 4px; }
 .rlmesh h2 { font-size: 1.15em; margin: 32px 0 8px; }
 .rlmesh dl { display: grid; gap: 2px 16px; margin: 12px 0; }
 .rlmesh dl { grid-template-columns: fit-content(40%) minmax(0, 1fr); }
-.rlmesh dt { overflow-wrap: anywhere; }
 .rlmesh dt, .rlmesh .note, .rlmesh footer { color: #5c6670; }
-.rlmesh dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
+.rlmesh dd { margin: 0; white-space: pre-wrap; }
 .rlmesh .charts { display: grid; gap: 20px; }
 .rlmesh .charts { grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); }
 .rlmesh .charts figure { max-width: 640px; }
 .rlmesh figure { margin: 0; }
 .rlmesh figcaption { font-weight: 600; margin-bottom: 4px; }
-.rlmesh .scroll { overflow-x: auto; }
+.rlmesh .scroll { overflow-x: auto; overflow-wrap: normal; }
 .rlmesh table { border-collapse: collapse; font-size: 0.92em; }
 .rlmesh table { font-variant-numeric: tabular-nums; }
 .rlmesh th, .rlmesh td { text-align: left; padding: 3px 14px 3px 0; }
 .rlmesh th, .rlmesh td { border-bottom: 1px solid #8883; }
 .rlmesh .number { text-align: right; }
-.rlmesh pre { font-size: 0.85em; overflow-wrap: anywhere; white-space: pre-wrap; }
+.rlmesh pre { font-size: 0.85em; white-space: pre-wrap; }
 .rlmesh .failure p, .rlmesh .failure pre { margin: 4px 0; }
 .rlmesh .failure { margin-bottom: 14px; }
 .rlmesh .named { display: inline-block; font-weight: 400; }
