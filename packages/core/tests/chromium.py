@@ -112,7 +112,7 @@ class Chromium:
 
 @contextlib.contextmanager
 def chromium(program: str, folder: Path) -> Iterator[Chromium]:
-    """Start a browser whose profile is in a folder; end it afterwards."""
+    """Start a browser with its profile in a folder; end it afterwards."""
     there, requests = os.pipe()
     answers, back = os.pipe()
     words = ["--headless", "--remote-debugging-pipe", f"--user-data-dir={folder}", "--disable-gpu"]

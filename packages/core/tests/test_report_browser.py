@@ -46,7 +46,7 @@ def run_of(count: int, model: str) -> RunResult:
 
 
 def test_pages_in_a_browser(tmp_path: Path) -> None:
-    """One browser, whose start takes longer than all that is looked at."""
+    """Start one browser: that takes longer than all that it is then asked."""
     assert PROGRAM is not None
     one, two = tmp_path / "one.html", tmp_path / "two.html"
     run_of(60, f"policy {LONG_WORD}").to_html(one)

@@ -96,7 +96,7 @@ BLOCK, FILE_HEAD, HEAD = 32_768, 7, 7
 
 
 def _records(data: bytes) -> Iterator[bytes]:
-    """Yield the records of a log like LevelDB's, whose records are in parts within blocks."""
+    """Yield the records of a log like LevelDB's: its records are in parts, within blocks."""
     at, record = FILE_HEAD, b""
     while at + HEAD <= len(data):
         if BLOCK - at % BLOCK < HEAD:  # The rest of the block is too small for a head.

@@ -1,6 +1,6 @@
 """Trackers: hooks that log an evaluation to JSON lines, TensorBoard, Weights & Biases or MLflow.
 
-Pass one or several as `hooks` to `rlmesh.evaluate`, after the recorders whose videos they attach.
+Pass one or several as `hooks` to `rlmesh.evaluate`, after a `VideoRecorder`, if there is one.
 """
 
 from rlmesh._trackers.json_lines import JsonLines

@@ -65,5 +65,5 @@ def trackers(wanted: Sequence[str], videos: Path | None, resume: bool) -> list[A
 
 
 def _without_advice(error: FileExistsError) -> str:
-    """Return the first half of a message, whose second half is about arguments of Python."""
+    """Return the part of a message that is not about arguments of Python."""
     return str(error).partition(";")[0]

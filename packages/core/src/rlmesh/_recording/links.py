@@ -22,8 +22,7 @@ def video_links(
     Args:
         episodes: The episodes; those without a video are left out.
         folder: Folder of a `VideoRecorder`.
-        page: File of the page, relative to whose folder the links are; None: relative to the
-            current folder.
+        page: File of the page; the links are relative to its folder. None: to the current folder.
     """
     start = os.path.dirname(os.path.abspath(page)) if page is not None else os.getcwd()
     links = {}

@@ -24,6 +24,9 @@ MAX_ROWS_OF_FRAGMENT = 20
 MAX_OPEN_ROWS = 50
 """Largest number of episodes in a table that is not folded."""
 
+MAX_CELL = 80
+"""Largest number of characters of a cell in the table of episodes."""
+
 MAX_FAILURES = 100
 """Largest number of errors that are shown in full."""
 
@@ -191,10 +194,10 @@ def _episodes(
     columns, rows, left_out = words.episode_rows(run, max_rows)
     if not rows:
         return []
-    cells: list[Sequence[Content]] = list(rows)
+    cells: list[Sequence[Content]] = [tuple(map(_short, row)) for row in rows]
     if videos:
         columns = (*columns, "video")
-        cells = [(*row, _video(int(row[0]), videos)) for row in rows]
+        cells = [(*cell, _video(int(row[0]), videos)) for row, cell in zip(rows, cells)]
     note = f"{left_out} episodes in the middle are left out."
     return [
         _folded(
@@ -205,6 +208,11 @@ def _episodes(
             is_open=len(rows) <= MAX_OPEN_ROWS,
         )
     ]
+
+
+def _short(cell: str) -> str:
+    """Return a cell, cut to one or two lines: errors are listed in full apart, and in the CSV."""
+    return cell if len(cell) <= MAX_CELL else f"{cell[:MAX_CELL]}…"
 
 
 def _video(episode: int, videos: Mapping[int, str] | None) -> Element | None:

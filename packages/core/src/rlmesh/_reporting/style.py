@@ -43,7 +43,7 @@ main.rlmesh { max-width: 1060px; margin: 0 auto; padding: 24px; }
 @media print {
   .rlmesh { color: #000; background: #fff; }
   main.rlmesh { max-width: none; padding: 0; }
-  .rlmesh figure, .rlmesh tr, .rlmesh dt, .rlmesh dd { break-inside: avoid; }
+  .rlmesh figure, .rlmesh tr, .rlmesh dl, .rlmesh .failure { break-inside: avoid; }
   .rlmesh h2, .rlmesh summary, .rlmesh figcaption { break-after: avoid; }
   .rlmesh .scroll { overflow: visible; }
   .rlmesh table { font-size: 0.75em; }

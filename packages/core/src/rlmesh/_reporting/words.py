@@ -288,7 +288,7 @@ def _success_cells(part: RunResult, whole: RunResult) -> tuple[str, str]:
 def _without_empty(
     columns: Sequence[str], rows: Sequence[tuple[str, ...]], always: Collection[str] = ()
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return a table without the columns whose cells are all empty."""
+    """Return a table without the columns in which all cells are empty."""
     kept = [i for i, name in enumerate(columns) if name in always or any(row[i] for row in rows)]
     return _pick(columns, kept), [_pick(row, kept) for row in rows]
 

@@ -35,7 +35,7 @@ class Tracker(ABC):
     the journal. Wrong arguments and missing libraries are errors of the constructor.
 
     Args:
-        videos: Folder or file of a `VideoRecorder`, whose videos are attached at the end; None: no
+        videos: Folder or file of a `VideoRecorder`; its videos are attached at the end; None: no
             videos. The recorder must be before the tracker in `hooks`.
         on_error: "warn": a failure does not end the run. "raise": it does.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rlmesh._optional import optional_import
@@ -29,6 +29,7 @@ class WandB(Tracker):
 
     Args:
         project: Name of the project; None: as wandb finds it.
+        config: Entries of the run's config beside the settings; None: none.
         videos: As for `Tracker`.
         on_error: As for `Tracker`.
         **arguments: Further arguments of `wandb.init`, such as `entity`, `name` and `mode`.
@@ -41,6 +42,7 @@ class WandB(Tracker):
         self,
         project: str | None = None,
         *,
+        config: Mapping[str, object] | None = None,
         videos: str | os.PathLike[str] | None = None,
         on_error: OnError = "warn",
         **arguments: Any,
@@ -48,12 +50,13 @@ class WandB(Tracker):
         super().__init__(videos=videos, on_error=on_error)
         self._library = optional_import("wandb", "WandB", "wandb")
         self._arguments = {"project": project, **arguments}
+        self._config = dict(config or {})
         self._run: Any = None
 
     def _start(self, event: RunStartEvent) -> Collection[int]:
         facts = {"model_id": event.model_id, "env_id": event.env_id, "episodes": event.episodes}
-        config = {**facts, **settings_object(event.settings), **self._arguments.get("config", {})}
-        self._run = self._library.init(**{**self._arguments, "config": config})
+        config = {**facts, **settings_object(event.settings), **self._config}
+        self._run = self._library.init(config=config, **self._arguments)
         self._run.define_metric("episodes_ended")
         for names in ("episode/*", "running/*"):
             self._run.define_metric(names, step_metric="episodes_ended")

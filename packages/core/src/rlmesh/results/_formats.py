@@ -56,8 +56,8 @@ class ResultFormats(Protocol):
     def to_html(self, run: Any, title: str | None, compared: Any, videos: Any, path: Any) -> str:
         """Return a report as one HTML page.
 
-        `compared` is another run, or None, and `videos` a folder, or None, to whose files the page
-        links from its `path`.
+        `compared` is another run, or None. `videos` is a folder, or None; the page, at `path`,
+        links to its files.
         """
         ...
 
