@@ -20,6 +20,7 @@ FILES = (
     "base",
     "dev",
     "sb3",
+    "trackers",
     "fuzz",
     "floor-oldest",
     "floor-protobuf5",

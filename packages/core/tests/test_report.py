@@ -102,7 +102,7 @@ def test_the_users_texts_are_there_to_the_letter(text: str) -> None:
     assert f"model{text} in Env{text}" in page.of("title")
     assert f"bad {text}" in page.of("pre") and f"in {text}" in page.of("pre")
     assert f"tcp://a:1{text}" in page.of("td") and f"key {text}" in page.of("dt")
-    assert f"type {text}" in page.of("summary")
+    assert f"type {text}" in page.of("p")
     assert f"a:1{text}: " in page.of("text")  # In a chart.
 
 
@@ -129,7 +129,7 @@ def test_what_a_page_tells() -> None:
     assert f"95% {run.reward_interval()}" in facts and f"95% {run.success_interval()}" in facts
     assert "145, 1.45 a second" in facts and "2023-11-14 22:13:20 UTC" in facts
     assert "100 s: predict 50 s, step 30 s, wait 5 s" in facts
-    assert page.tags.count("svg") == 5 and page.tags.count("tr") == 1 + 2 + 1 + 10
+    assert page.tags.count("svg") == 7 and page.tags.count("tr") == 1 + 2 + 1 + 10
     assert "Comparison" not in page.of("h2")
 
 
@@ -137,9 +137,9 @@ def test_a_page_that_compares() -> None:
     run = run_of(10)
     other = run_of(10, model_id="other")
     page = Read(run.to_html(title="Both", compare=other))
-    assert page.of("h1") == "Both" and "other in Env" in page.of("dd")
+    assert page.of("h1") == "Both" and "b: other" in page.of("td")
     assert "0 wins, 10 ties, 0 losses" in page.of("dd") and "in 2 of the pairs" in page.of("dd")
-    assert page.tags.count("svg") == 6
+    assert page.tags.count("svg") == 8
     with pytest.raises(ValueError, match="b alone has 1010"):
         run.to_html(compare=run_of(11))
 

@@ -11,6 +11,7 @@ import pytest
 from rlmesh._reporting.charts import Bar, Dots, Share, bars, dots, histogram, shares
 from rlmesh._reporting.markup import element, written
 from rlmesh._reporting.scale import Scale
+from rlmesh.results import Interval
 from tests.pages_read import Read
 
 
@@ -58,7 +59,7 @@ def test_bars_are_as_long_as_their_parts() -> None:
 
 
 def test_shares_have_their_interval() -> None:
-    page = drawn(shares([Share("", 0.5, 0.25, 0.75, "1 of 2")], "share"))
+    page = drawn(shares([Share("", 0.5, Interval(0.25, 0.75), "1 of 2")], "share"))
     (width,) = (float(value) for name, value in page.attributes if name == "width")
     ends = [float(value) for name, value in page.attributes if name in ("x1", "x2")]
     middle = width + 56

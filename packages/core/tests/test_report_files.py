@@ -89,7 +89,7 @@ def test_legends_name_the_models() -> None:
     a = RunResult((EpisodeResult(0, 1, 1.0, 1, EpisodeEnd.TERMINATED, True),), "E", model_id="new")
     b = RunResult((EpisodeResult(0, 1, 2.0, 1, EpisodeEnd.TERMINATED, True),), "E", model_id="old")
     page = a.to_html(compare=b)
-    captions = Read(page).of("figcaption")
+    captions = Read(page).of("span")
     assert captions.count("a: new") == captions.count("b: old") == 3
     assert "a: new: 1 of 1" in Read(page).of("text")
     drawings = [ElementTree.fromstring(text) for text in files(page)["image/svg+xml"]]
@@ -136,5 +136,6 @@ def test_the_colours_of_two_runs_differ_for_every_vision(vision: str) -> None:
 
 def test_failed_episodes_are_listed_apart_with_their_error() -> None:
     page = Read(run_of().to_html())
-    assert 'Episode 1 of lift, "it": builtins.ValueError' in page.of("summary")
+    assert page.of("h2").startswith("Tasks") and "Errors (1 of 2 episodes)" in page.of("h2")
+    assert 'Episode 1 of lift, "it": builtins.ValueError' in page.of("p")
     assert "=HYPERLINK(1)\nnext" in page.of("pre")

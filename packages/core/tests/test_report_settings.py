@@ -71,7 +71,7 @@ def test_a_page_has_the_settings_of_the_run() -> None:
 
 def test_a_page_of_two_runs_has_the_settings_of_both() -> None:
     page = RUN.to_html(compare=RUN)
-    assert "<h2>Settings of a</h2>" in page and "<h2>Settings of b</h2>" in page
+    assert "<h2>Settings of a: " in page and "<h2>Settings of b: " in page
 
 
 def test_the_parts_of_the_time_are_told_to_be_sums() -> None:

@@ -72,11 +72,16 @@ class LazyResultFormats:
 
         return csv_text(run)
 
-    def to_html(self, run: Any, title: str | None, compared: Any) -> str:
+    def to_html(self, run: Any, title: str | None, compared: Any, videos: Any, path: Any) -> str:
         """See `ResultFormats.to_html`."""
         from rlmesh._reporting.page import page
 
-        return page(run, title, compared)
+        links: dict[int, str] = {}
+        if videos is not None:
+            from rlmesh._recording.links import video_links
+
+            links = video_links(run.episodes, videos, path)
+        return page(run, title, compared, links)
 
     def to_html_fragment(self, run: Any) -> str:
         """See `ResultFormats.to_html_fragment`."""

@@ -33,6 +33,7 @@ from rlmesh._cli.progress import EvaluationProgress
 from rlmesh._cli.report import check_html, read_run
 from rlmesh._cli.seeds import read_seeds
 from rlmesh._cli.sources import UsageProblem
+from rlmesh._cli.track import Track, trackers
 from rlmesh.errors import RunError
 from rlmesh.results import EpisodeEnd, RunResult
 from rlmesh.stopping import DifferenceDecided, IntervalWidth, StoppingRule
@@ -195,6 +196,7 @@ def evaluate(
     report: _Report = None,
     record: _Record = None,
     record_source: _RecordSource = "render",
+    track: Track = None,
     journal: _Journal = None,
     resume: _Resume = False,
     force: _Force = False,
@@ -261,12 +263,16 @@ def evaluate(
         named = ModelNamed(model, model_kwargs, backend, model_token)
         arguments["model"] = named.opened(stack, tls, connect_timeout)
         arguments["load_arguments"] = named.load_arguments
-        arguments["hooks"] = _recorders(record, record_source, resume)
+        # The recorders come first: a tracker attaches the videos that they have written.
+        arguments["hooks"] = [
+            *_recorders(record, record_source, resume),
+            *trackers(track or (), record, resume),
+        ]
         for name, task in tasks.items():
             envs = endpoints(stack, task.envs, token, tls, connect_timeout)
             tasks[name] = replace(task, envs=envs)
         arguments["envs"] = tasks[""].envs if suite is None else tasks
-        _run(reporter, arguments, report, shown=progress)
+        _run(reporter, arguments, report, record, shown=progress)
 
 
 def _until(width: float | None, decided: Path | None) -> StoppingRule | None:
@@ -310,7 +316,12 @@ def _check_videos(folder: Path) -> None:
 
 
 def _run(
-    reporter: Reporter, arguments: dict[str, Any], report: Path | None, *, shown: bool
+    reporter: Reporter,
+    arguments: dict[str, Any],
+    report: Path | None,
+    videos: Path | None,
+    *,
+    shown: bool,
 ) -> None:
     """Evaluate, and report the result, even a partial one."""
     # Imported late, with gRPC and protobuf, so that `rlmesh --help` answers at once.
@@ -333,14 +344,14 @@ def _run(
         finished: RunResult | None = getattr(error, "result", None)
         if finished is not None:
             try:
-                _tell(reporter, finished, report, whole=False)
+                _tell(reporter, finished, report, videos, whole=False)
             except OSError as second:  # This error must not hide why the run ended.
                 reporter.note(f"--report: {second}")
         raise
     finally:
         if journal is not None and progress.begun and progress.ended < count:
             reporter.note(f"finished episodes are in {journal}; pass --resume to continue")
-    _tell(reporter, result, report)
+    _tell(reporter, result, report, videos)
     if result.episodes and result.ends.get(EpisodeEnd.ERROR, 0) == len(result.episodes):
         reporter.note("rlmesh eval: every episode has ended with an error")
         raise typer.Exit(FAILED)
@@ -355,7 +366,12 @@ def _recorders(folder: Path | None, source: str, resume: bool) -> list[Any]:
 
 
 def _tell(
-    reporter: Reporter, result: RunResult, report: Path | None, *, whole: bool = True
+    reporter: Reporter,
+    result: RunResult,
+    report: Path | None,
+    videos: Path | None,
+    *,
+    whole: bool = True,
 ) -> None:
     if not reporter.json:
         reporter.out.print(result)
@@ -363,5 +379,5 @@ def _tell(
         reporter.document(result.to_json(indent=2))
     # The report is last, because a file that cannot be written must not cost the result.
     if report is not None:
-        result.to_html(report)
+        result.to_html(report, videos=videos)
         reporter.note(f"report: {report}")

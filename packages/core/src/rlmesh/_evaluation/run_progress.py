@@ -92,6 +92,7 @@ class RunProgress:
             model_id=self._model_id,
             endpoints=endpoints,
             instruction=self._instruction,
+            settings=self.settings,
         )
         notify(self._audience.run_start, event)
         if self._report is not None:

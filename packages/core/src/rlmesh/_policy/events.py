@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from rlmesh.results import EpisodeResult, RunResult
+from rlmesh.results import EpisodeResult, RunResult, RunSettings
+from rlmesh.results._settings import UNKNOWN_SETTINGS
 
 __all__ = [
     "Audience",
@@ -33,6 +34,7 @@ class RunStartEvent:
         model_id: Name of the model.
         endpoints: Names of the endpoints, such as their addresses.
         instruction: Instruction of the run; None: none.
+        settings: Settings of the run.
     """
 
     episodes: int | None
@@ -41,6 +43,7 @@ class RunStartEvent:
     model_id: str = ""
     endpoints: tuple[str, ...] = ()
     instruction: str | None = None
+    settings: RunSettings = UNKNOWN_SETTINGS
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,8 @@ class Hooks:
     """The methods of an observer of a run; a hook is any object with some of them.
 
     They are called one at a time, from the thread that called `run` or `evaluate`. An exception in
-    one ends the run; finished episodes are in the `RunError`. With `on_step`, steps are made one by
+    one ends the run; finished episodes are in the `RunError` and in the journal. (The hooks of
+    `rlmesh.trackers` warn instead.) With `on_step`, steps are made one by
     one, even those of a chunk.
     An event has copies of arrays and infos, which a hook may keep and change.
     """

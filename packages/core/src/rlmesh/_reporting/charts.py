@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from rlmesh._reporting.markup import Element, element
 from rlmesh._reporting.scale import Scale
 from rlmesh._reporting.words import number
+from rlmesh.results import Interval
 
 __all__ = [
     "COLOURS",
@@ -32,6 +33,11 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 468, 12, 216
 ROW = 34
 LEGEND = 16
 """Height of a line of a legend."""
+
+OPACITY = 0.85
+
+MAX_OPAQUE = 400
+"""Largest number of dots of a series that are not drawn fainter, because they would overlap."""
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 MAX_DOTS = 2_000
@@ -63,13 +69,13 @@ class Bar:
 
 @dataclass(frozen=True)
 class Share:
-    """A row of `shares`: its name, a number between 0 and 1, and its interval."""
+    """A row of `shares`: its name, a number between 0 and 1, and its interval if it is known."""
 
     name: str
     value: float
-    low: float
-    high: float
+    interval: Interval | None
     words: str
+    colour: int = 0
 
 
 def histogram(series: Sequence[Sequence[float]], label: str) -> Element:
@@ -85,16 +91,18 @@ def histogram(series: Sequence[Sequence[float]], label: str) -> Element:
     count = max(1, min(MAX_BINS, math.ceil(math.sqrt(longest))))
     edges = across.edges(count)
     counts = [_counted(one, edges) for one in series]
+    # Bars side by side: where one covered another, there would be a colour that no legend has.
+    width = max((RIGHT - LEFT) / count - 2, 1.0) / max(len(series), 1)
     up = Scale(0, max([1, *(n for one in counts for n in one)]), BOTTOM, TOP)
     drawn = [
         element(
             "rect",
             element("title", f"{number(edges[i])} to {number(edges[i + 1])}: {n}"),
             fill=COLOURS[place],
-            fill_opacity=0.65,
-            x=across(edges[i]) + 1,
+            fill_opacity=OPACITY,
+            x=across(edges[i]) + 1 + place * width,
             y=up(n),
-            width=max(across(edges[i + 1]) - across(edges[i]) - 2, 1.0),
+            width=width,
             height=BOTTOM - up(n),
         )
         for place, one in enumerate(counts)
@@ -126,16 +134,9 @@ def dots(series: Sequence[Dots], label: str, below: str, *, whole: bool = False)
     finite = [x for one in series for x in one.numbers if math.isfinite(x)]
     up = Scale.around(finite, BOTTOM - 4, TOP + 4, zero=whole)
     across = Scale(0, max(places - 1, 1), LEFT + 8, RIGHT - 8)
+    opacity = OPACITY if places <= MAX_OPAQUE else OPACITY / 2
     drawn = [
-        element(
-            "circle",
-            element("title", f"{below} {one.names[i]}: {number(one.numbers[i])}"),
-            fill=COLOURS[place],
-            fill_opacity=0.65,
-            cx=across(i),
-            cy=up(one.numbers[i]),
-            r=3,
-        )
+        _dot(place, across(i), up(one.numbers[i]), _words(below, one, i), opacity)
         for place, one in enumerate(series)
         for i in kept
         if i < len(one.numbers) and math.isfinite(one.numbers[i])
@@ -144,6 +145,19 @@ def dots(series: Sequence[Dots], label: str, below: str, *, whole: bool = False)
     some = [int(x) for x in across.ticks(whole=True) if 0 <= x < len(names)]
     ticks = _ticks_below(across, [(i, names[i]) for i in some], below)
     return _drawing(label, [*_ticks_beside(up, label, whole), *ticks, *drawn])
+
+
+def _words(below: str, one: Dots, i: int) -> str:
+    return f"{below} {one.names[i]}: {number(one.numbers[i])}"
+
+
+def _dot(place: int, x: float, y: float, title: str, opacity: float) -> Element:
+    """Return a disk, or a diamond for the second series, which differs without colours too."""
+    look = {"fill": COLOURS[place], "fill_opacity": opacity}
+    words = element("title", title)
+    if place == 0:
+        return element("circle", words, cx=x, cy=y, r=3, **look)
+    return element("path", words, d=f"M{x:.6g} {y - 4:.6g}l4 4l-4 4l-4 -4z", **look)
 
 
 def bars(rows: Sequence[Bar], names: Sequence[str], label: str) -> Element:
@@ -186,17 +200,21 @@ def shares(rows: Sequence[Share], label: str) -> Element:
             element("text", f"{row.name}: {row.words}".lstrip(": "), x=LEFT, y=y + 10),
             element(
                 "rect",
-                fill=COLOURS[0],
-                fill_opacity=0.65,
+                fill=COLOURS[row.colour],
+                fill_opacity=OPACITY,
                 x=LEFT,
                 y=y + 14,
                 height=14,
                 width=across(row.value) - LEFT,
             ),
-            _line(across(row.low), y + 21, across(row.high), y + 21, _INTERVAL),
-            _line(across(row.low), y + 17, across(row.low), y + 25, _INTERVAL),
-            _line(across(row.high), y + 17, across(row.high), y + 25, _INTERVAL),
         ]
+        if row.interval is not None:
+            low, high = map(across, row.interval)
+            drawn += [
+                _line(low, y + 21, high, y + 21, _INTERVAL),
+                _line(low, y + 17, low, y + 25, _INTERVAL),
+                _line(high, y + 17, high, y + 25, _INTERVAL),
+            ]
     ticks = _ticks_below(across, [(x, number(x)) for x in across.ticks()], label, bottom)
     return _drawing(label, [*ticks, *drawn], bottom + HEIGHT - BOTTOM)
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from rlmesh._reporting import charts
 from rlmesh._reporting.markup import Element, download, element
-from rlmesh._reporting.words import SUMS, has_sums
+from rlmesh._reporting.words import SUMS, has_sums, success_share
 from rlmesh.results import EpisodeResult, RunResult, Timing
 
-__all__ = ["figure", "figures", "run_names"]
+__all__ = ["endpoint_figures", "figure", "figures", "run_names"]
 
 STAGES = ("predict", "step", "wait", "other")
 """Names of the parts of the time; `other` is the total minus the first three."""
@@ -25,10 +25,10 @@ def figure(caption: str, drawing: Element, key: Sequence[str] = ()) -> Element:
         drawing: The chart.
         key: Names of the colours; empty if there is only one.
     """
+    colours = (f"background: {charts.COLOURS[i]}" for i in range(len(key)))
     named = [
-        part
-        for i, name in enumerate(key)
-        for part in (element("span", class_="key", style=f"background: {charts.COLOURS[i]}"), name)
+        element("span", element("span", class_="key", style=colour), name, class_="named")
+        for colour, name in zip(colours, key)
     ]
     name = re.sub("[^a-z0-9]+", "-", caption.lower()).strip("-")
     file = charts.svg_file(drawing, key)
@@ -53,13 +53,29 @@ def figures(run: RunResult, other: RunResult | None = None) -> list[Element]:
         figure(f"Reward by {below}", charts.dots(rewards, "reward", below), key),
         figure(f"Steps by {below}", charts.dots(steps, "steps", below, whole=True), key),
     ]
-    times = [bar for name, one in _named(runs) for bar in _times(one, name)]
+    times = [bar for name, one in _named(runs) for bar in _time(name or "run", one.timing)]
     if times:
         caption = f"Time (parts: {SUMS})" if any(map(has_sums, runs)) else "Time"
         found.append(figure(caption, charts.bars(times, STAGES, "seconds"), STAGES))
-    shares = [share for name, one in _named(runs) for share in _shares(one, name)]
+    shares = [
+        share for i, (name, one) in enumerate(_named(runs)) for share in _share(name, one, one, i)
+    ]
     if shares:
         found.append(figure("Success", charts.shares(shares, "share of successes")))
+    return found
+
+
+def endpoint_figures(run: RunResult) -> list[Element]:
+    """Return the charts of the endpoints of a run."""
+    parts = run.by_endpoint().items()
+    times = [bar for name, part in parts for bar in _time(name, part.timing)]
+    shares = [share for name, part in parts for share in _share(name, part, run)]
+    found = []
+    if times:
+        found.append(figure("Time by endpoint", charts.bars(times, STAGES, "seconds"), STAGES))
+    if shares:
+        drawn = charts.shares(shares, "share of successes")
+        found.append(figure("Success by endpoint", drawn))
     return found
 
 
@@ -81,18 +97,9 @@ def _named(runs: Sequence[RunResult]) -> list[tuple[str, RunResult]]:
     return [("", runs[0])] if len(runs) == 1 else list(zip(run_names(runs), runs))
 
 
-def _times(run: RunResult, name: str) -> list[charts.Bar]:
-    """Return the run's time, and that of each endpoint if there are several."""
-    rows = [(name or "run", run.timing)] if run.timing.total else []
-    parts = run.by_endpoint()
-    if len(parts) > 1:
-        rows += [
-            (f"{name} {endpoint}".strip(), part.timing)
-            for endpoint, part in parts.items()
-            if part.timing.total
-        ]
-    bars = (charts.Bar(words, _stages(timing)) for words, timing in rows)
-    return [bar for bar in bars if all(math.isfinite(part) for part in bar.parts)]
+def _time(name: str, timing: Timing) -> list[charts.Bar]:
+    bar = charts.Bar(name, _stages(timing))
+    return [bar] if timing.total and all(map(math.isfinite, bar.parts)) else []
 
 
 def _stages(timing: Timing) -> tuple[float, ...]:
@@ -100,19 +107,9 @@ def _stages(timing: Timing) -> tuple[float, ...]:
     return (*known, max(timing.total - sum(known), 0.0))
 
 
-def _shares(run: RunResult, name: str) -> list[charts.Share]:
-    """Return the run's successes, and those of each endpoint if there are several."""
-    parts = run.by_endpoint()
-    rows = [(name, run)]
-    if len(parts) > 1:
-        rows += [(f"{name} {endpoint}".strip(), part) for endpoint, part in parts.items()]
-    return [share for words, part in rows for share in _share(words, part)]
-
-
-def _share(name: str, run: RunResult) -> list[charts.Share]:
-    successes, reported = run.success_counts
-    interval = run.success_interval()
-    if interval is None:
+def _share(name: str, part: RunResult, whole: RunResult, colour: int = 0) -> list[charts.Share]:
+    successes, counted, interval = success_share(part, whole)
+    if not counted:
         return []
-    text = f"{successes} of {reported}"
-    return [charts.Share(name, successes / reported, *interval, text)]
+    rate = successes / counted
+    return [charts.Share(name, rate, interval, f"{successes} of {counted}", colour)]

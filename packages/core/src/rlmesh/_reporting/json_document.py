@@ -19,7 +19,7 @@ from rlmesh._wire.dynamic import DynamicEncoder
 from rlmesh._wire.info_json import MAX_EXACT, info_to_json
 from rlmesh._wire.results import check_keys
 from rlmesh._wire.run_settings import unsigned, utf8_text
-from rlmesh.backends import ArrayBackend
+from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.results import (
     EpisodeEnd,
     EpisodeFailure,
@@ -32,7 +32,14 @@ from rlmesh.results import (
     Timing,
 )
 
-__all__ = ["CONFIDENCE", "SCHEMA_VERSION", "json_text"]
+__all__ = [
+    "CONFIDENCE",
+    "SCHEMA_VERSION",
+    "EpisodeObjects",
+    "json_text",
+    "run_facts",
+    "settings_object",
+]
 
 SCHEMA_VERSION = 1
 """Version of the document; it rises when a field is removed, renamed or given another meaning."""
@@ -51,16 +58,12 @@ def _document(run: RunResult, backend: ArrayBackend) -> dict[str, Any]:
     encoder = DynamicEncoder(backend)
     facts = _Facts()
     return {
-        "schema_version": SCHEMA_VERSION,
-        "spec_version": __version__,
-        "model_id": _text(run.model_id),
-        "env_id": _text(run.env_id),
-        "instruction": None if run.instruction is None else utf8_text(run.instruction),
+        **run_facts(run.model_id, run.env_id, run.instruction),
         "started_at": facts.time("started_at", run.started_at),
         **_timing(run.timing, facts),
         "non_finite": facts.non_finite,
         "summary": _summary(run),
-        "settings": _settings(run.settings),
+        "settings": settings_object(run.settings),
         "warnings": _counts(run.warnings, "warnings"),
         "resume_differences": list(map(utf8_text, run.resume_differences)),
         "stopping": None if run.stopping is None else _stopping(run.stopping),
@@ -69,6 +72,32 @@ def _document(run: RunResult, backend: ArrayBackend) -> dict[str, Any]:
             _episode(episode, encoder, f"episodes[{i}]") for i, episode in enumerate(run.episodes)
         ],
     }
+
+
+def run_facts(model_id: str, env_id: str, instruction: str | None) -> dict[str, Any]:
+    """Return the first fields of the document, which say what it is."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "spec_version": __version__,
+        "model_id": _text(model_id),
+        "env_id": _text(env_id),
+        "instruction": None if instruction is None else utf8_text(instruction),
+    }
+
+
+class EpisodeObjects:
+    """Makes the objects of episodes, for a reader that gets them one by one.
+
+    Args:
+        backend: Backend that encodes the arrays of infos.
+    """
+
+    def __init__(self, backend: ArrayBackend = NATIVE) -> None:
+        self._encoder = DynamicEncoder(backend)
+
+    def of(self, episode: EpisodeResult) -> dict[str, Any]:
+        """Return the object of an episode, as it is in the document."""
+        return _episode(episode, self._encoder, f"episodes[{episode.index}]")
 
 
 class _Facts:
@@ -163,7 +192,8 @@ def _ends(interval: Interval | None) -> list[float] | None:
     return list(interval) if interval is not None and known else None
 
 
-def _settings(settings: RunSettings) -> dict[str, Any]:
+def settings_object(settings: RunSettings) -> dict[str, Any]:
+    """Return the settings of a run, as they are in the document."""
     facts = _Facts()
     found: dict[str, Any] = {}
     for field in fields(settings):

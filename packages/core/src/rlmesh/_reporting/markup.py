@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from typing import Union
 from urllib.parse import quote
 from xml.etree import ElementTree
 
 from rlmesh._reporting.words import escape_control_chars
 
-__all__ = ["Element", "download", "element", "table", "written"]
+__all__ = ["Content", "Element", "download", "element", "table", "written"]
 
 Element = ElementTree.Element
 
@@ -47,11 +48,13 @@ def _attribute(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else escape_control_chars(str(value))
 
 
-def table(columns: tuple[str, ...], rows: list[tuple[str, ...]], numbers: set[str]) -> Element:
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[Content]], numbers: Collection[str]
+) -> Element:
     """Return a table with a head; the cells of the columns `numbers` are aligned to the right."""
     kinds = ["number" if column in numbers else None for column in columns]
 
-    def row(cells: tuple[str, ...], tag: str) -> Element:
+    def row(cells: Sequence[Content], tag: str) -> Element:
         return element("tr", *(element(tag, cell, class_=kind) for cell, kind in zip(cells, kinds)))
 
     body = element("tbody", *(row(cells, "td") for cells in rows))

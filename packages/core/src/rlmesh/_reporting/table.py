@@ -7,14 +7,12 @@ from typing import Any
 
 from rlmesh._reporting.optional import needed
 from rlmesh._reporting.words import (
-    ENDPOINT_COLUMNS,
-    TASK_COLUMNS,
-    endpoint_rows,
+    endpoint_table,
     episode_rows,
     facts,
     heading,
     is_number,
-    task_rows,
+    task_table,
 )
 from rlmesh.results import RunResult
 
@@ -55,8 +53,8 @@ def _tables(
 ) -> list[tuple[tuple[str, ...], Sequence[tuple[str, ...]], int]]:
     """Return columns, rows and number of omitted rows of each table that is not empty."""
     tables = [
-        (TASK_COLUMNS, task_rows(run), 0),
-        (ENDPOINT_COLUMNS, endpoint_rows(run), 0),
+        (*task_table(run), 0),
+        (*endpoint_table(run), 0),
         episode_rows(run, MAX_ROWS),
     ]
     return [

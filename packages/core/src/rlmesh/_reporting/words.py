@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, fields
 
 from rlmesh._printable import escape_control_chars
 from rlmesh.results import (
     EpisodeEnd,
     EpisodeResult,
+    Interval,
     RunResult,
     StopDecision,
     Stopping,
     TaskSettings,
 )
+from rlmesh.results._statistics import wilson_interval
 
 __all__ = [
     "COLUMNS",
-    "endpoint_rows",
+    "endpoint_table",
     "episode_rows",
     "escape_control_chars",
     "facts",
     "heading",
     "number",
+    "run_table",
     "settings",
-    "task_rows",
+    "success_share",
+    "task_table",
     "warnings",
 ]
 
@@ -50,7 +54,18 @@ SUMS = "sums over endpoints and lanes"
 
 _UNKNOWN = ""
 _TEXTS = frozenset(
-    ("end", "success", "endpoint", "warnings", "error", "95%", "task", "success 95%")
+    (
+        "end",
+        "success",
+        "endpoint",
+        "warnings",
+        "error",
+        "95%",
+        "task",
+        "success 95%",
+        "model",
+        "video",
+    )
 )
 _ALWAYS = frozenset(("#", "seed", "reward", "steps", "end"))
 """Columns of the table of episodes that are there even if all their cells are empty."""
@@ -175,14 +190,22 @@ def _apart(run: RunResult, figure: str) -> str:
     return f" (without errors: {figure})" if EpisodeEnd.ERROR in run.ends else ""
 
 
-def _interval(run: RunResult) -> str:
+def _interval(run: RunResult, whole: RunResult | None = None) -> str:
+    """Return the interval of the mean reward of a run, or of a part of a whole one.
+
+    A run that a rule may have stopped has none: the interval is for a fixed number of episodes.
+    """
+    if (whole or run).stopping is not None:
+        return _UNKNOWN
     interval = run.reward_interval()
     return _UNKNOWN if math.isnan(interval.low) else str(interval)
 
 
 def _success(run: RunResult) -> str:
     successes, reported = run.success_counts
-    text = f"{successes} of {reported}, {successes / reported:.4g}, 95% {run.success_interval()}"
+    text = f"{successes} of {reported}, {successes / reported:.4g}"
+    if run.stopping is None:
+        text += f", 95% {run.success_interval()}"
     others = "{} of {}".format(*run.without_errors().success_counts)
     rule = escape_control_chars(run.settings.success_words)
     return text + _apart(run, others) + (f"; {rule}" if rule else "")
@@ -218,45 +241,75 @@ def moment(unix_time: float) -> str:
     return f"{when:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def task_rows(run: RunResult) -> list[tuple[str, ...]]:
-    """Return a row of `TASK_COLUMNS` for each task of a suite; no row if the run is not of one."""
-    return [
-        (
-            escape_control_chars(task),
-            str(len(part.episodes)),
-            f"{part.mean_reward:.4g}",
-            _interval(part),
-            *_success_cells(part),
-            str(part.ends.get(EpisodeEnd.ERROR, "")),
-        )
-        for task, part in run.by_task().items()
-    ]
+def task_table(run: RunResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return columns, and a row for each task of a suite; no row if the run is not of one."""
+    rows = [_figures_row(task, part, run) for task, part in run.by_task().items()]
+    return _without_empty(TASK_COLUMNS, rows)
 
 
-def _success_cells(run: RunResult) -> tuple[str, str]:
-    """Return the number of successes and the interval of their share; empty if not reported."""
-    interval = run.success_interval()
-    if interval is None:
-        return "", ""
-    return "{} of {}".format(*run.success_counts), str(interval)
+def run_table(runs: Mapping[str, RunResult]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return columns, and a row for each run that is compared, by its name."""
+    rows = [_figures_row(name, run, run) for name, run in runs.items()]
+    return _without_empty(("model", *TASK_COLUMNS[1:]), rows)
 
 
-def endpoint_rows(run: RunResult) -> list[tuple[str, ...]]:
-    """Return a row of `ENDPOINT_COLUMNS` for each endpoint; no row if there is only one."""
+def _figures_row(name: str, part: RunResult, whole: RunResult) -> tuple[str, ...]:
+    return (
+        escape_control_chars(name),
+        str(len(part.episodes)),
+        f"{part.mean_reward:.4g}",
+        _interval(part, whole),
+        *_success_cells(part, whole),
+        str(part.ends.get(EpisodeEnd.ERROR, "")),
+    )
+
+
+def success_share(part: RunResult, whole: RunResult) -> tuple[int, int, Interval | None]:
+    """Return successes, the number of episodes that count, and the interval of the share.
+
+    They are those of a part of a run (a task, an endpoint) by the whole run's denominator: if the
+    run reports success, the errors of a part that never reported it are failures. The interval is
+    None if nothing counts, or a rule may have stopped the run.
+    """
+    successes, counted = part.success_counts
+    if not counted and whole.success_rate is not None:
+        counted = part.ends.get(EpisodeEnd.ERROR, 0)
+    known = counted and whole.stopping is None
+    return successes, counted, wilson_interval(successes, counted, 0.95) if known else None
+
+
+def _success_cells(part: RunResult, whole: RunResult) -> tuple[str, str]:
+    """Return the number of successes and the interval of their share; empty if not known."""
+    successes, counted, interval = success_share(part, whole)
+    text = f"{successes} of {counted}" if counted else _UNKNOWN
+    return text, _UNKNOWN if interval is None else str(interval)
+
+
+def _without_empty(
+    columns: Sequence[str], rows: Sequence[tuple[str, ...]], always: Collection[str] = ()
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return a table without the columns in which all cells are empty."""
+    kept = [i for i, name in enumerate(columns) if name in always or any(row[i] for row in rows)]
+    return _pick(columns, kept), [_pick(row, kept) for row in rows]
+
+
+def endpoint_table(run: RunResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return columns, and a row for each endpoint; no row if there is only one."""
     parts = run.by_endpoint()
     if len(parts) < 2:
-        return []
-    return [
+        return (), []
+    rows = [
         (
             escape_control_chars(endpoint),
             str(len(part.episodes)),
             f"{part.mean_reward:.4g}",
-            _interval(part),
-            _success_cells(part)[0],
+            _interval(part, run),
+            _success_cells(part, run)[0],
             *(f"{seconds:.3g}" for seconds in astuple(part.timing)),
         )
         for endpoint, part in parts.items()
     ]
+    return _without_empty(ENDPOINT_COLUMNS, rows)
 
 
 def episode_rows(
@@ -280,8 +333,7 @@ def episode_rows(
             *episodes[len(episodes) - max_rows // 2 :],
         )
     rows = [_cells(episode) for episode in episodes]
-    kept = [i for i, name in enumerate(COLUMNS) if name in _ALWAYS or any(row[i] for row in rows)]
-    return _pick(COLUMNS, kept), [_pick(row, kept) for row in rows], left_out
+    return *_without_empty(COLUMNS, rows, _ALWAYS), left_out
 
 
 def _pick(cells: Sequence[str], places: Sequence[int]) -> tuple[str, ...]:

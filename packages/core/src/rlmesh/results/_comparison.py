@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rlmesh.results._episode import EpisodeEnd, EpisodeResult
 from rlmesh.results._run import RunResult
 from rlmesh.results._statistics import (
+    UNKNOWN,
     Interval,
     bootstrap_interval,
     check_confidence,
@@ -33,6 +34,8 @@ class Comparison:
         confidence: Probability with which each interval covers its quantity.
         reward_difference: Mean difference of the pairs' rewards; NaN without pairs.
         reward_interval: Bootstrap interval of `reward_difference`; see `RunResult.reward_interval`.
+            NaN twice if a stopping rule may have ended a run, because it is for a fixed number of
+            episodes.
         wins: Number of pairs in which `a` has the larger reward.
         ties: Number of pairs with equal rewards.
         losses: Number of pairs in which `b` has the larger reward. A pair with a reward of NaN
@@ -41,7 +44,7 @@ class Comparison:
             environments reported success or failure, or an error ended the episode, which counts
             as a failure; None if no episode of the pairs reported success or failure.
         success_interval: Interval of `success_difference`, by method 10 of Newcombe (1998) for
-            paired proportions; None if there is no such pair.
+            paired proportions; None if there is no such pair, and NaN twice for the same reason.
         errors: Number of pairs in which one or both episodes ended with an error. They count with
             the reward reached until then.
     """
@@ -120,11 +123,14 @@ def compare(a: RunResult, b: RunResult, confidence: float = 0.95) -> Comparison:
     gains = [x.reward - y.reward for x, y in pairs]
     ties = sum(x.reward == y.reward for x, y in pairs)
     difference, interval = _successes(pairs, confidence)
+    is_fixed = a.stopping is None and b.stopping is None
+    if interval is not None and not is_fixed:
+        interval = UNKNOWN
     return Comparison(
         pairs=pairs,
         confidence=confidence,
         reward_difference=mean(gains),
-        reward_interval=bootstrap_interval(gains, confidence),
+        reward_interval=bootstrap_interval(gains, confidence) if is_fixed else UNKNOWN,
         wins=sum(x.reward > y.reward for x, y in pairs),
         ties=ties,
         losses=sum(x.reward < y.reward for x, y in pairs),

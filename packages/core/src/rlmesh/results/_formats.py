@@ -53,8 +53,12 @@ class ResultFormats(Protocol):
         """Return a table with one line for each episode."""
         ...
 
-    def to_html(self, run: Any, title: str | None, compared: Any) -> str:
-        """Return a report as one HTML page; `compared` is another run, or None."""
+    def to_html(self, run: Any, title: str | None, compared: Any, videos: Any, path: Any) -> str:
+        """Return a report as one HTML page.
+
+        `compared` is another run, or None. `videos` is a folder, or None; the page, at `path`,
+        links to its files.
+        """
         ...
 
     def to_html_fragment(self, run: Any) -> str:

@@ -201,6 +201,7 @@ class Outputs:
         *,
         title: str | None = None,
         compare: Self | None = None,
+        videos: str | os.PathLike[str] | None = None,
     ) -> str:
         """Return a report as one HTML page without scripts that loads nothing from the network.
 
@@ -208,6 +209,8 @@ class Outputs:
             path: File to which the page is written as UTF-8; None: it is not written.
             title: Heading of the page; None: made from the model's and the environment's names.
             compare: Another run of the same seeds, for a comparison by pairs (see `compare`).
+            videos: Folder of the run's `rlmesh.record.VideoRecorder`; the page has a link to the
+                video of each episode, relative to the page's file. None: no links.
 
         Returns:
             The page.
@@ -216,7 +219,7 @@ class Outputs:
             ValueError: If the runs' seeds do not pair; see `compare`.
             OSError: If the file cannot be written.
         """
-        html = formats().to_html(self, title, compare)
+        html = formats().to_html(self, title, compare, videos, path)
         if path is not None:
             with open(path, "w", encoding="utf-8", newline="\n") as file:
                 file.write(html)
