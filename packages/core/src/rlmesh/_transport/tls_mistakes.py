@@ -72,7 +72,7 @@ def explain_error(error: ssl.SSLError, where: Address, tls: TLS | None) -> str:
             f"{where.plain_scheme}://{where.authority}, or serve "
             f"with tls=TLS(certificate=..., key=...) (--tls-certificate, --tls-key)"
         )
-    return _own_certificate(tls or TLS()) if "ALERT" in reason else ""
+    return _own_certificate(tls or TLS(), is_certain=True) if "ALERT" in reason else ""
 
 
 def explain_refusal(error: ssl.SSLError, where: Address, tls: TLS | None) -> str:
@@ -147,7 +147,8 @@ def _own_certificate(tls: TLS, *, is_certain: bool) -> str:
         )
     return (
         f"{ended}the server refuses the client's certificate: pass one that has not expired and is "
-        "signed by the authority that the server was given in tls=TLS(authority=...) (--tls-authority)"
+        "signed by the authority that the server was given in tls=TLS(authority=...) "
+        "(--tls-authority)"
     )
 
 
