@@ -130,6 +130,38 @@ def test_a_connection_that_is_cut_between_the_reports_loses_no_answer(transport:
     assert reports[:2] == LOADING
 
 
+@pytest.mark.every_transport
+def test_a_request_that_is_sent_again_after_a_cut_has_reports_too(transport: str) -> None:
+    reports: list[Progress] = []
+    with (
+        EnvServer(LoadingEnv()) as server,
+        between(server.address, transport) as (address, proxy),
+        RemoteEnv(address, on_progress=reports.append) as remote,
+    ):
+        remote.reset()
+        proxy.cut()
+        remote.reset_async()
+        assert remote.reset_wait(20)[0] == 0
+        assert reports == LOADING * 2
+        assert remote.transport == transport and remote.step(2)[0] == 2
+
+
+def test_a_call_that_was_interrupted_is_collected_past_its_reports() -> None:
+    with EnvServer(LoadingEnv()) as server:
+        raised = [KeyboardInterrupt, None, None, None]
+
+        def interrupt(progress: Progress) -> None:
+            error = raised.pop(0) if raised else None
+            if error is not None:
+                raise error
+
+        with RemoteEnv(server.address, on_progress=interrupt) as remote:
+            with pytest.raises(KeyboardInterrupt):
+                remote.reset()
+            assert remote.reset()[0] == 0
+            assert remote.step(2)[0] == 2
+
+
 def test_reports_outside_of_a_call_and_of_other_threads_go_nowhere() -> None:
     rlmesh.report_progress("nothing", 0.5)
     reports: list[Progress] = []

@@ -271,15 +271,9 @@ class ClientSession:
             raise LimitError(f"a request of {len(frame)} bytes; the server takes {max_bytes}")
         self._unanswered = sequence, frame
         self._sequence = sequence
-        data = self._received(
-            lambda: self._transport.exchange(frame, self._time_left(deadline)), frame, deadline
-        )
-        answered, reply = self._read(data)
-        while isinstance(reply, m.Progress):
-            self._notify(self._open_terms.on_progress, reply)
-            data = self._received(lambda: self._transport.receive(), frame, deadline)
-            answered, reply = self._read(data)
+        data = self._received(frame, deadline)
         self._unanswered = None
+        answered, reply = self._read(data)
         failure = reply.failure if isinstance(reply, m.StepManyDone) else reply
         if isinstance(failure, m.Failure) and failure.session_closed:
             self._end(f"the server ended the session: {failure.message}")
@@ -295,12 +289,10 @@ class ClientSession:
             )
         return reply
 
-    def _received(
-        self, receive: Callable[[], Buffer], frame: Frame, deadline: float | None
-    ) -> Buffer:
-        """Return what `receive` returns, or the answer to `frame` from a new connection."""
+    def _received(self, frame: Frame, deadline: float | None) -> Buffer:
+        """Send a request and return its answer, from a new connection if the first one is lost."""
         try:
-            return receive()
+            return self._answer(frame, deadline)
         except SessionLostError as error:
             raise self._ended(error) from error.__cause__
         except ConnectionLostError as error:
@@ -308,6 +300,29 @@ class ClientSession:
             return self._resume(frame, error, deadline)
         except (TransportError, RemoteError) as error:
             raise self._ended(error) from error.__cause__
+
+    def _answer(self, frame: Frame, deadline: float | None) -> Buffer:
+        """Send a request over the present connection, and return its answer.
+
+        Reports of progress, which come before the answer, go to the caller's callback.
+        """
+        data = self._transport.exchange(frame, self._time_left(deadline))
+        on_progress = self._open_terms.on_progress
+        while on_progress is not None and (report := self._report_in(data)) is not None:
+            if deadline is not None and self._clock.monotonic() > deadline:
+                message = f"{self.address} reports progress and does not answer"
+                raise ConnectionLostError(message, address=self.address)
+            self._notify(on_progress, report)
+            data = self._transport.receive()
+        return data
+
+    def _report_in(self, data: Buffer) -> m.Progress | None:
+        """Return the report of progress that a frame has; None if it has something else."""
+        try:
+            reply = self._codec.read_reply(data)[1]
+        except CodecError:
+            return None  # The answer is refused where it is read.
+        return reply if isinstance(reply, m.Progress) else None
 
     def _read(self, data: Buffer) -> tuple[int, m.Reply]:
         try:
@@ -379,7 +394,7 @@ class ClientSession:
         _log.log(level, words, self.address, seconds, attempts)
         event = Reconnect(self.address, self.id, attempts, seconds)
         self._notify(self._open_terms.on_reconnect, event)
-        answer = self._transport.exchange(frame, self._time_left(deadline))
+        answer = self._answer(frame, deadline)
         if deadline is None:
             self._link.move(opened, self._sequence + 1)
         if before == "frames" != self.transport:
