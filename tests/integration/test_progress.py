@@ -61,7 +61,7 @@ def test_a_client_receives_the_reports_before_the_answer(client: Any, transport:
         assert int(remote.step(3)[0]) == 3, "a step is too short for reports"
         assert reports == LOADING
         remote.step_many([4, 5])
-        assert reports[2:] == [Progress(0.5, "stepping")] * 2
+        assert reports[2:] == [Progress(0.5, "stepping")] * 2, "several steps are not"
         remote.reset_async()
         remote.reset_wait(20)
         assert reports[4:] == LOADING
@@ -183,6 +183,26 @@ def _in_a_thread(function: Any) -> None:
     thread.join(20)
 
 
+@pytest.mark.parametrize("message", [12, b"x", None])
+def test_a_message_that_is_no_text_is_refused(message: Any) -> None:
+    with pytest.raises(TypeError, match="expected a text as message"):
+        rlmesh.report_progress(message)
+
+
+def test_what_is_nearly_right_is_sent() -> None:
+    env = LoadingEnv()
+    env.before_return = lambda: rlmesh.report_progress("\udcff", 1.0 + 1e-9)
+    reports: list[Progress] = []
+    with (
+        EnvServer(env) as server,
+        RemoteEnv(server.address, on_progress=reports.append) as remote,
+    ):
+        remote.reset()
+        with pytest.raises(TypeError, match="expected a function as on_progress, got 3"):
+            RemoteEnv(server.address, on_progress=3)  # type: ignore[arg-type]
+    assert reports[2] == Progress(1.0, "?")
+
+
 @pytest.mark.parametrize("fraction", [-0.1, 1.1, float("nan")])
 def test_a_share_that_is_none_is_refused(fraction: float) -> None:
     with pytest.raises(ValueError, match="expected a number from 0 to 1"):
@@ -199,7 +219,7 @@ def test_reports_in_quick_succession_are_left_out(monkeypatch: pytest.MonkeyPatc
         remote.reset()
         assert reports == LOADING[:1]
         remote.reset()
-        assert reports == LOADING[:1] * 2, "each call begins anew"
+        assert reports == LOADING[:1], "whatever the call"
 
 
 def test_a_long_message_is_cut() -> None:

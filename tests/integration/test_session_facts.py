@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -79,8 +80,32 @@ def test_a_server_without_the_option_sends_no_time() -> None:
 
 
 def test_a_server_of_an_environment_without_the_attribute_does_not_start() -> None:
-    with pytest.raises(ValueError, match=r"sim_time='unwrapped\.seconds' of CounterEnv: .*"):
+    words = r"sim_time='unwrapped\.seconds': CounterEnv has no attribute 'unwrapped'"
+    with pytest.raises(ValueError, match=words):
         EnvServer(CounterEnv(), options=CLOCK)
+    with pytest.raises(ValueError, match="sim_time=5; expected the path of an attribute"):
+        ServeOptions(sim_time=5)  # type: ignore[arg-type]
+
+
+def test_a_simulation_may_be_made_by_the_first_reset() -> None:
+    class Late(TimedEnv):
+        def __init__(self) -> None:
+            super().__init__()
+            self.simulation: Any = None
+
+        def reset(self, **arguments: Any) -> Any:
+            self.simulation = SimpleNamespace(time=1.5)
+            return super().reset(**arguments)
+
+    for path, time_or_error in (("simulation.time", 1.5), ("simulation.now", errors.EnvError)):
+        options = ServeOptions(sim_time=path)
+        with EnvServer(Late(), options=options) as server, RemoteEnv(server.address) as remote:
+            if time_or_error is errors.EnvError:
+                with pytest.raises(errors.EnvError, match=r"sim_time: .*simulation\.now.*no attr"):
+                    remote.reset()
+            else:
+                remote.reset()
+                assert remote.sim_time == time_or_error
 
 
 @pytest.mark.parametrize("workers", ["thread", "process"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,13 +80,19 @@ def test_a_run_stops_at_a_mean_reward_within_bounds() -> None:
     assert len(result.episodes) < 300
 
 
-def test_a_reward_beyond_its_bounds_ends_the_run_and_loses_no_episode() -> None:
+def test_a_reward_beyond_its_bounds_is_warned_of_and_the_run_goes_on() -> None:
     env = Odd(lambda seed: 2 if seed == 3 else 0)
-    with pytest.raises(
-        RunError, match="expected a reward from 0 to 1, the bounds given, got 2"
-    ) as e:
-        run(IntervalWidth(0.4, of="reward", bounds=(0.0, 1.0)), [env])
-    assert len(e.value.result.episodes) == 4  # type: ignore[union-attr]
+    rule = IntervalWidth(0.4, of="reward", bounds=(0.0, 1.0))
+    with pytest.warns(RuntimeWarning, match="episode 3: .*from 0 to 1, the bounds given, got 2"):
+        result = run(rule, [env], seeds=range(60))
+    assert len(result.episodes) == 60 and result.stopping is not None
+    assert result.stopping.decision is StopDecision.UNDECIDED
+
+
+def test_a_reward_may_leave_its_bounds_by_rounding() -> None:
+    env = Odd(lambda seed: 0.1 + 0.2)
+    rule = IntervalWidth(0.2, of="reward", bounds=(0, 0.3))
+    assert run(rule, [env]).stopping.decision is StopDecision.PRECISE  # type: ignore[union-attr]
 
 
 def test_without_reports_of_success_every_episode_is_played() -> None:
@@ -196,7 +203,10 @@ def test_a_rule_of_a_user_works() -> None:
         (lambda: DifferenceDecided(run(None, seeds=[1]), odds=1.0), "expected odds above 1"),
         (lambda: DifferenceDecided(run(None, seeds=[1, 1])), "another one of seed 1"),
         (lambda: DifferenceDecided(run(None, seeds=None)), "another one without a seed"),
-        (lambda: run(DifferenceDecided(run(None, seeds=[1])), seeds=[1, 2, 3]), "not 2 and 1 more"),
+        (
+            lambda: run(DifferenceDecided(run(None, seeds=[1])), seeds=[1, 2, 3]),
+            "lacks seed 2 and 1 more",
+        ),
         (lambda: run(DifferenceDecided(run(None, seeds=[1])), seeds=[1, 1]), "each seed once"),
         (lambda: run(IntervalWidth(0.1), {"a": [Odd()]}), "until= is for one task"),
     ],
@@ -206,6 +216,30 @@ def test_what_cannot_be_is_refused_before_the_first_episode(make: Any, words: st
         make()
 
 
-def test_what_is_no_rule_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"expected a rule of rlmesh\.stopping as until, got float"):
-        run(0.1)
+@pytest.mark.parametrize("until", [0.1, IntervalWidth])
+def test_what_is_no_rule_is_refused(until: Any) -> None:
+    with pytest.raises(TypeError, match=r"expected a rule of rlmesh\.stopping as until, got "):
+        run(until)
+
+
+def test_equal_rules_have_equal_descriptions() -> None:
+    assert IntervalWidth(1).description == IntervalWidth(1.0).description
+    assert IntervalWidth(0.5).description != IntervalWidth(0.5000001).description
+    bounded = [IntervalWidth(1, of="reward", bounds=b) for b in ([0, 1], (0.0, 1.0))]  # type: ignore[arg-type]
+    assert bounded[0] == bounded[1] and bounded[0].description == bounded[1].description
+
+
+@pytest.mark.parametrize(
+    ("tally", "words"),
+    [
+        (object(), r"begin\(\) of the rule .* returned a object"),
+        (SimpleNamespace(add=lambda episode: True, undecided=None), r"add\(\) .* returned a bool"),
+    ],
+)
+def test_a_faulty_rule_of_a_user_is_named_and_loses_no_episode(tally: Any, words: str) -> None:
+    rule = Third()
+    rule.begin = lambda seeds: tally  # type: ignore[method-assign]
+    with pytest.raises((TypeError, RunError), match=words) as caught:
+        run(rule)
+    if isinstance(caught.value, RunError):
+        assert len(caught.value.result.episodes) == 1

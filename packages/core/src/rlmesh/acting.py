@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -54,6 +55,25 @@ class TemporalEnsemble:
     def description(self) -> str:
         """The settings as a text that `read_acting` reads."""
         return f"TemporalEnsemble(decay={float(self.decay)!r})"
+
+
+MAX_DELAY = 65_536
+"""Largest latency in steps: that of the longest chunk (CONTRACT.md, M-1)."""
+
+
+def _whole(steps: Any) -> int:
+    """Return a number of steps as an int.
+
+    Raises:
+        ValueError: If it is not a whole number of 0 or more.
+    """
+    try:
+        number = operator.index(steps)
+    except TypeError:
+        number = -1
+    if number < 0 or isinstance(steps, bool):
+        raise ValueError(f"expected steps of 0 or more, got {steps!r}")
+    return number
 
 
 @dataclass(frozen=True)
@@ -103,8 +123,10 @@ class Latency:
                 )
         elif self.seconds is not None or self.fps is not None:
             raise ValueError("expected steps or seconds with fps for a latency, got both")
-        elif isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 0:
-            raise ValueError(f"expected steps of 0 or more, got {self.steps!r}")
+        else:
+            object.__setattr__(self, "steps", _whole(self.steps))
+        if self.delay > MAX_DELAY:
+            raise ValueError(f"a latency of {self.delay} steps; at most {MAX_DELAY} are possible")
         if self.filler is not None:
             object.__setattr__(self, "filler", _plain(self.filler))
 

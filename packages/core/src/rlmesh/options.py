@@ -115,6 +115,8 @@ class ServeOptions:
         for name, value in vars(self).items():
             if name.endswith(("_timeout", "_period")) and not 0 <= value <= _LONGEST:
                 raise ValueError(f"{name}={value!r}; expected seconds, 0 or more, up to 1e9")
+        if not isinstance(self.sim_time, str):
+            raise ValueError(f"sim_time={self.sim_time!r}; expected the path of an attribute")
         if self.frames_port is not None and not 0 <= self.frames_port <= 65_535:
             raise ValueError(f"frames_port={self.frames_port!r}; expected 0 to 65535, or None")
         if self.frames_port is not None and not self.grace_period:

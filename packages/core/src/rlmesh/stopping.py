@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+from rlmesh._logs import warn
 from rlmesh.results import EpisodeResult, Interval, RunResult, StopDecision, Stopping
 from rlmesh.results._sequential import MeanSequence, SignTest, stopped_rate_interval
 from rlmesh.results._statistics import check_confidence, wilson_interval
@@ -66,7 +67,8 @@ class IntervalWidth:
         width: Largest width from end to end, such as 0.1 for a rate known to 5 points.
         confidence: Probability with which the interval covers the true value.
         of: "success" or "reward".
-        bounds: Smallest and largest reward that an episode can have; needed for "reward" only.
+        bounds: Smallest and largest reward that an episode can have; needed for "reward" only. A
+            reward beyond them is warned of, and the run goes on to its end, undecided.
 
     Raises:
         ValueError: If an argument is out of range, or bounds are missing or not of use.
@@ -85,7 +87,8 @@ class IntervalWidth:
         if (self.bounds is None) != (self.of == "success"):
             raise ValueError("expected bounds of the reward for of='reward', and else no bounds")
         if self.bounds is not None:
-            low, high = self.bounds
+            low, high = map(float, self.bounds)
+            object.__setattr__(self, "bounds", (low, high))
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise ValueError(f"expected finite bounds, low before high, got {self.bounds!r}")
 
@@ -93,7 +96,8 @@ class IntervalWidth:
     def description(self) -> str:
         """The rule in words."""
         subject = "success rate" if self.bounds is None else f"mean reward within {self.bounds}"
-        return f"{subject} known to a width of {self.width:g} at {self.confidence:g}"
+        width, confidence = float(self.width), float(self.confidence)
+        return f"{subject} known to a width of {width!r} at {confidence!r}"
 
     def begin(self, seeds: Sequence[int | None]) -> Tally:
         """See `StoppingRule`."""
@@ -131,14 +135,25 @@ class _RewardWidth:
         assert rule.bounds is not None
         self._rule = rule
         self._sequence = MeanSequence(*rule.bounds, rule.confidence)
+        self._is_broken = False
 
     def add(self, episode: EpisodeResult) -> Stopping | None:
-        self._sequence.add(episode.reward)
+        if self._is_broken:
+            return None
+        try:
+            self._sequence.add(episode.reward)
+        except ValueError as error:
+            # Without true bounds there is no interval, so that the run goes on to its end.
+            self._is_broken = True
+            warn(f"until=: episode {episode.index}: {error}", RuntimeWarning, stacklevel=2)
+            return None
         interval = self._sequence.interval
         is_met = _width(interval) <= self._rule.width
         return Stopping(StopDecision.PRECISE, interval) if is_met else None
 
     def undecided(self) -> Stopping:
+        if self._is_broken:
+            return Stopping(StopDecision.UNDECIDED)
         return Stopping(StopDecision.UNDECIDED, self._sequence.interval)
 
 
@@ -173,6 +188,9 @@ class DifferenceDecided:
     of: Literal["success", "reward"] = "success"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.against, RunResult):
+            kind = type(self.against).__name__
+            raise TypeError(f"expected a RunResult to compare against, got {kind}")
         check_confidence(self.confidence)
         check_confidence(self.power)
         _check_subject(self.of)
@@ -200,7 +218,8 @@ class DifferenceDecided:
         digest = hashlib.sha256(outcomes).hexdigest()[:12]
         return (
             f"{self.of} decided against {self.against.model_id!r} ({digest}) at odds of "
-            f"{self.odds:g}, confidence {self.confidence:g}, power {self.power:g}"
+            f"{float(self.odds)!r}, confidence {float(self.confidence)!r}, power "
+            f"{float(self.power)!r}"
         )
 
     def begin(self, seeds: Sequence[int | None]) -> Tally:
@@ -208,12 +227,15 @@ class DifferenceDecided:
         others = self._by_seed()
         missing = [seed for seed in seeds if seed is None or seed not in others]
         if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            first = "an episode without a seed" if missing[0] is None else f"seed {missing[0]}"
             raise ValueError(
-                f"expected the seeds of the run that is compared against; it has not "
-                f"{missing[0]!r}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+                f"expected the seeds of the run that is compared against; it lacks {first}{more}"
             )
         if len(set(seeds)) < len(seeds):
             raise ValueError("expected each seed once, to compare it with that of the other run")
+        if all(outcome is None for outcome in others.values()):
+            raise ValueError(f"the run that is compared against has no {self.of} in any episode")
         return _Difference(self, others)
 
 

@@ -51,6 +51,8 @@ class EnvClientBase:
 
     @episode_id.setter
     def episode_id(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise InvalidValueError("episode_id", "a text", type(name).__name__)
         if len(name.encode()) > MAX_EPISODE_ID_BYTES:
             raise InvalidValueError(
                 "episode_id", f"at most {MAX_EPISODE_ID_BYTES} bytes", f"{len(name.encode())}"

@@ -35,7 +35,7 @@ def trace_context(given: str) -> str:
         ValueError: If `given` is not a `traceparent`.
     """
     if given:
-        if not is_traceparent(given):
+        if not (isinstance(given, str) and is_traceparent(given)):
             raise ValueError(
                 f"traceparent={given!r}; expected 00-, 32 lower-case hexadecimal digits, -, "
                 f"16 digits, - and 2 digits"

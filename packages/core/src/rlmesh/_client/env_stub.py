@@ -98,6 +98,8 @@ class EnvStub:
         target = Target(where, ENV_SERVICE, token, tls, connect_timeout)
         transports = TransportChoice(transport, target)
         can = transports.can | {Capability.RENDER}
+        if on_progress is not None and not callable(on_progress):
+            raise TypeError(f"expected a function as on_progress, got {on_progress!r:.60}")
         if on_progress is not None:
             can |= {Capability.PROGRESS}
         trace = trace_context(traceparent)

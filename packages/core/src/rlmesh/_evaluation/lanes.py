@@ -250,7 +250,7 @@ class VectorLanes:
 
 def _name_episode(env: Any, name: str) -> None:
     """Name the episodes that the next reset of a client begins, for the log of its server."""
-    if isinstance(env, EnvClientBase):
+    if name and isinstance(env, EnvClientBase):
         env.episode_id = name
 
 

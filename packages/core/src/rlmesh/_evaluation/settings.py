@@ -68,10 +68,10 @@ class Settings:
             raise ValueError("resume=True needs the journal= of the run that is to go on")
         if self.force_resume and not self.resume:
             raise ValueError("force_resume=True needs resume=True and the journal= of the run")
-        if self.until is not None and not isinstance(self.until, StoppingRule):
-            raise TypeError(
-                f"expected a rule of rlmesh.stopping as until, got {type(self.until).__name__}"
-            )
+        is_rule = isinstance(self.until, StoppingRule) and not isinstance(self.until, type)
+        if self.until is not None and not is_rule:
+            got = repr(self.until) if isinstance(self.until, type) else type(self.until).__name__
+            raise TypeError(f"expected a rule of rlmesh.stopping as until, got {got}")
         check_acting(self.acting, self.execution_horizon)
         if not isinstance(self.run_id, str):
             raise TypeError(f"expected a str as run_id, got {type(self.run_id).__name__}")

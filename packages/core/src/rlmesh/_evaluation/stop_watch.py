@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rlmesh.results import EpisodeResult, Stopping
+from rlmesh._logs import logger
+from rlmesh.results import EpisodeResult, StopDecision, Stopping
 from rlmesh.stopping import Tally
 
 __all__ = ["StopWatch"]
+
+_log = logger("rlmesh.evaluate")
 
 
 class StopWatch:
@@ -17,11 +20,17 @@ class StopWatch:
     Args:
         tally: State of the rule.
 
+    Raises:
+        TypeError: If `tally` is not what a rule's `begin` returns.
+
     Attributes:
         count: Number of episodes, from the first on, that the rule has seen.
     """
 
     def __init__(self, tally: Tally) -> None:
+        if not (callable(getattr(tally, "add", None)) and hasattr(tally, "undecided")):
+            kind = type(tally).__name__
+            raise TypeError(f"begin() of the rule for until= returned a {kind}; expected a Tally")
         self.count = 0
         self._tally = tally
         self._found: Stopping | None = None
@@ -39,7 +48,11 @@ class StopWatch:
         """
         while self._found is None and (episode := episodes.get(self.count)) is not None:
             self.count += 1
-            self._found = self._tally.add(episode)
+            found = self._tally.add(episode)
+            if found is not None and not isinstance(found, Stopping):
+                kind = type(found).__name__
+                raise TypeError(f"add() of the rule for until= returned a {kind}, not a Stopping")
+            self._found = found
 
     def stopping(self, finished: int) -> Stopping:
         """Return how the rule has ended.
@@ -47,6 +60,11 @@ class StopWatch:
         Args:
             finished: Number of all finished episodes.
         """
-        if self._found is None:
+        if self._found is not None:
+            return replace(self._found, discarded=finished - self.count)
+        try:
             return self._tally.undecided()
-        return replace(self._found, discarded=finished - self.count)
+        except Exception:
+            # The episodes matter more than what the rule has to report of them.
+            _log.exception("undecided() of the rule for until= failed")
+            return Stopping(StopDecision.UNDECIDED)

@@ -106,8 +106,9 @@ def evaluate(
             of such objects.
         journal: File to which each episode is written as soon as it has ended; None: none.
         resume: Whether to continue from the journal if it exists. A journal of another run is
-            refused: of other seeds, limits, horizon, batch size, validation, rule of success,
-            model, load arguments, spaces, tags, adapter, instruction or `run_id`.
+            refused: of other seeds, limits, horizon, batch size, validation, rule of success, rule
+            of stopping, way of acting, model, load arguments, spaces, tags, adapter, instruction or
+            `run_id`.
         force_resume: Whether to continue from a journal of another run too. The differences are in
             the journal and in `RunResult.resume_differences`.
         run_id: Name of the run, such as that of a checkpoint which the model's spec and load

@@ -31,4 +31,4 @@ def _share(fraction: float | None) -> float | None:
 
 
 def _cut(text: str) -> str:
-    return text.encode()[:_MAX_MESSAGE_BYTES].decode(errors="ignore")
+    return text.encode("utf-8", "replace")[:_MAX_MESSAGE_BYTES].decode(errors="ignore")

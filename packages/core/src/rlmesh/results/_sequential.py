@@ -17,6 +17,9 @@ __all__ = ["MeanSequence", "SignTest", "rate_sequence", "stopped_rate_interval"]
 _PRIOR = 0.5
 """Both parameters of the Beta distribution that rates are mixed by (that of Jeffreys)."""
 
+_ROUNDING = 1e-9
+"""Part of the width of the bounds by which a number may lie outside of them."""
+
 _BISECTIONS = 60
 """Number of halvings of an interval, after which its ends are floats next to each other."""
 
@@ -180,7 +183,9 @@ class MeanSequence:
             ValueError: If it is not within the bounds.
         """
         x = (number - self._low) / self._width
-        if not 0.0 <= x <= 1.0:
+        if -_ROUNDING <= x <= 1.0 + _ROUNDING:
+            x = min(max(x, 0.0), 1.0)  # A sum of rewards may leave the bounds by its rounding.
+        else:
             bounds = f"{self._low:g} to {self._low + self._width:g}"
             raise ValueError(f"expected a reward from {bounds}, the bounds given, got {number!r}")
         self._count += 1

@@ -14,7 +14,7 @@ class StopDecision(Enum):
     """What a stopping rule has found."""
 
     UNDECIDED = "undecided"
-    """Every episode was played, and the rule was not met."""
+    """The rule was not met when the run ended, by its last episode or otherwise."""
 
     PRECISE = "precise"
     """The interval is narrow enough."""
