@@ -39,7 +39,7 @@ from rlmesh._wire.results import (
 )
 from rlmesh.backends import NATIVE
 from rlmesh.dtypes import dtype
-from rlmesh.results._journal_header import ForcedResume, JournalHeader, RunNotice
+from rlmesh.results._journal_header import ForcedResume, JournalHeader, RunNotice, RunStopped
 from tests.conformance.full_contract import CONTRACT, DICT, FEATURE
 from tests.conformance.inspected import inspected
 
@@ -75,6 +75,7 @@ PAIRS: list[tuple[Any, type[Any], dict[str, tuple[str, ...]]]] = [
     (result_pb2.JournalHeader, JournalHeader, {}),
     (result_pb2.RunNotice, RunNotice, {}),
     (result_pb2.ForcedResume, ForcedResume, {}),
+    (result_pb2.RunStopped, RunStopped, {}),
 ]
 
 
@@ -237,6 +238,7 @@ FULL: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "run-json": (RUN, lambda run: results.RunResult.from_json(run.to_json())),
     "journal": (HEADER, _record),
     "notice": (RunNotice("endpoint_left_out", 2), _record),
+    "stopped": (RunStopped(7, RUN.stopping), _record),  # type: ignore[arg-type]
     "forced-resume": (ForcedResume(("episodes: expected 6, got 5",)), _record),
 }
 """Objects, each with the function that writes it to the wire and reads it again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -139,8 +140,18 @@ def test_a_run_that_was_stopped_resumes_to_the_same_result(tmp_path: Path) -> No
     again = run(IntervalWidth(0.25), [env], journal=journal, resume=True)
     assert env.resets == 0
     assert (again.episodes, again.stopping) == (first.episodes, first.stopping)
-    with pytest.raises(JournalError, match=r"until: expected '.*width of 0\.2 .*', got '.*0\.25"):
-        run(IntervalWidth(0.2), [env], journal=journal, resume=True)
+    read = RunResult.from_journal(journal)
+    assert (read.episodes, read.stopping) == (first.episodes, first.stopping)
+    more = run(None, [env], journal=journal, resume=True, force_resume=True)
+    read = RunResult.from_journal(journal)
+    assert read.stopping is None and len(read.episodes) == len(more.episodes) == len(SEEDS)
+
+
+def test_a_run_with_another_rule_does_not_resume(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    run(IntervalWidth(0.4), journal=journal)
+    with pytest.raises(JournalError, match=r"until: expected '.*width of 0\.2 .*', got '.*0\.4"):
+        run(IntervalWidth(0.2), journal=journal, resume=True)
 
 
 def test_a_run_that_was_cut_short_resumes_to_the_same_result(tmp_path: Path) -> None:
@@ -165,6 +176,8 @@ def test_the_result_is_kept_by_every_form() -> None:
     assert RunResult.from_json(result.to_json()).stopping == result.stopping
     assert RunResult.from_bytes(result.to_bytes()).stopping == result.stopping
     assert "interval for a run with this rule" in result.to_html()
+    summary = json.loads(result.to_json())["summary"]
+    assert summary["success_interval"] is summary["reward_interval"] is None
     assert rlmesh.results.merge([result]).stopping is None  # type: ignore[attr-defined]
 
 

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "73425629e9ac39051804ac9751fb265cc00083790429ac58e65126c46ee9e51d"
+SPEC_DIGEST = "6d652373d18513903d6c624e4d4de633b4aab3013158fad25f2509f3ed15b079"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -10,7 +10,7 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from weakref import WeakSet
@@ -32,6 +32,7 @@ from rlmesh.results._journal_header import (
     JournalContent,
     JournalHeader,
     RunNotice,
+    RunStopped,
 )
 from rlmesh.results._outputs import check_written_with
 
@@ -315,6 +316,7 @@ class Journal:
             episodes=tuple(record for record in later if isinstance(record, EpisodeResult)),
             notices=tuple(record for record in later if isinstance(record, RunNotice)),
             resume_differences=tuple(dict.fromkeys((*known, *found))),
+            stopped=_stopped(later),
         )
         return tuple(text for text in found if text not in known)
 
@@ -379,3 +381,13 @@ def _sync_folder(path: str) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _stopped(records: Sequence[Record]) -> RunStopped | None:
+    """Return how a rule has stopped the run, unless the run was resumed by force after that."""
+    for record in reversed(records):
+        if isinstance(record, ForcedResume):
+            return None
+        if isinstance(record, RunStopped):
+            return record
+    return None

@@ -24,7 +24,7 @@ from rlmesh._policy.events import (
 )
 from rlmesh._policy.owned import owned
 from rlmesh.results import EpisodeFailure, EpisodeResult, RunResult, Timing
-from rlmesh.results._journal_header import RunNotice
+from rlmesh.results._journal_header import RunNotice, RunStopped
 from rlmesh.results._settings import UNKNOWN_SETTINGS
 from rlmesh.results._warnings import summed
 
@@ -105,8 +105,12 @@ class RunProgress:
         return self._watch is not None and self._watch.has_decided
 
     def _look(self) -> None:
-        if self._watch is not None:
-            self._watch.look(self._episodes)
+        if self._watch is None or self._watch.has_decided:
+            return
+        self._watch.look(self._episodes)
+        journal, count = self.journal, self._watch.count
+        if self._watch.has_decided and journal is not None and journal.content.stopped is None:
+            journal.append(RunStopped(count, self._watch.stopping(count)))
 
     def warned(self, counts: Mapping[str, int]) -> None:
         """Record warnings that belong to no episode, by kind."""

@@ -174,15 +174,17 @@ def _with_non_finite(figures: dict[str, Any], facts: _Facts) -> dict[str, Any]:
 def _figures(run: RunResult, facts: _Facts) -> dict[str, Any]:
     successes, trials = run.success_counts
     reported = run.success_rate is not None
+    # The intervals of a fixed number of episodes do not hold for a run that a rule may stop.
+    is_fixed = run.stopping is None
     return {
         "episodes": len(run.episodes),
         "mean_reward": facts.number("mean_reward", run.mean_reward),
         "std_reward": facts.number("std_reward", run.std_reward),
-        "reward_interval": _ends(run.reward_interval(CONFIDENCE)),
+        "reward_interval": _ends(run.reward_interval(CONFIDENCE)) if is_fixed else None,
         "success_rate": run.success_rate,
         "successes": successes if reported else None,
         "success_trials": trials if reported else None,
-        "success_interval": _ends(run.success_interval(CONFIDENCE)),
+        "success_interval": _ends(run.success_interval(CONFIDENCE)) if is_fixed else None,
     }
 
 

@@ -37,7 +37,7 @@ from rlmesh.results import (
     Stopping,
     Timing,
 )
-from rlmesh.results._journal_header import ForcedResume, JournalHeader, RunNotice
+from rlmesh.results._journal_header import ForcedResume, JournalHeader, RunNotice, RunStopped
 
 __all__ = [
     "CHECKSUM_BYTES",
@@ -55,7 +55,7 @@ __all__ = [
     "write_record",
 ]
 
-JournalEntry = Union[JournalHeader, EpisodeResult, RunNotice, ForcedResume]
+JournalEntry = Union[JournalHeader, EpisodeResult, RunNotice, ForcedResume, RunStopped]
 """A record of a journal that is written."""
 
 Record = Union[JournalEntry, None]
@@ -354,6 +354,9 @@ def write_record(record: JournalEntry, backend: ArrayBackend) -> bytes:
     elif isinstance(record, ForcedResume):
         message.forced_resume.SetInParent()
         message.forced_resume.differences.extend(map(utf8_text, record.differences))
+    elif isinstance(record, RunStopped):
+        message.stopped.episodes = unsigned(record.episodes, "episodes")
+        _write_stopping(record.stopping, message.stopped.stopping)
     else:
         _write_episode(record, message.episode, DynamicEncoder(backend), "episode")
     return message.SerializeToString(deterministic=True)
@@ -384,6 +387,8 @@ def read_record(data: bytes, backend: ArrayBackend) -> Record:
         return RunNotice(message.notice.kind, message.notice.count)
     if kind == "forced_resume":
         return ForcedResume(tuple(message.forced_resume.differences))
+    if kind == "stopped":
+        return RunStopped(message.stopped.episodes, _read_stopping(message.stopped.stopping))
     return _read_header(message.header) if kind == "header" else None
 
 

@@ -10,6 +10,7 @@ from rlmesh.results._differences import field_differences
 from rlmesh.results._episode import NO_TIME, EpisodeResult
 from rlmesh.results._run import RunResult
 from rlmesh.results._settings import UNKNOWN_SETTINGS, RunSettings
+from rlmesh.results._stopping import Stopping
 from rlmesh.results._warnings import summed
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "JournalContent",
     "JournalHeader",
     "RunNotice",
+    "RunStopped",
     "run_of_journal",
 ]
 
@@ -81,6 +83,19 @@ class ForcedResume:
 
 
 @dataclass(frozen=True)
+class RunStopped:
+    """A run that a rule has stopped before its last episode.
+
+    Attributes:
+        episodes: Number of episodes that the run has, from the first on.
+        stopping: What the rule has found.
+    """
+
+    episodes: int
+    stopping: Stopping
+
+
+@dataclass(frozen=True)
 class JournalContent:
     """The records of a journal after its header, in the order of the file.
 
@@ -88,17 +103,25 @@ class JournalContent:
         episodes: The episodes.
         notices: The warnings that belong to no episode.
         resume_differences: The differences of all forced resumptions, each once.
+        stopped: How a rule has stopped the run; None: none has, or the run was then resumed by
+            force.
     """
 
     episodes: tuple[EpisodeResult, ...] = ()
     notices: tuple[RunNotice, ...] = ()
     resume_differences: tuple[str, ...] = ()
+    stopped: RunStopped | None = None
 
 
 def run_of_journal(header: JournalHeader, content: JournalContent) -> RunResult:
     """Return the run that a journal has, as far as it was played."""
     known = {episode.index: episode for episode in content.episodes}
     played = tuple(known[index] for index in sorted(known))
+    stopping = None
+    if content.stopped is not None:
+        count = content.stopped.episodes
+        stopping = replace(content.stopped.stopping, discarded=max(len(played) - count, 0))
+        played = played[:count]
     begun = min((e.started_at for e in played if e.started_at), default=0.0)
     ended = max((e.started_at + e.seconds for e in played if e.started_at), default=0.0)
     spent = sum((episode.timing for episode in played), NO_TIME)
@@ -117,4 +140,5 @@ def run_of_journal(header: JournalHeader, content: JournalContent) -> RunResult:
             *({notice.kind: notice.count} for notice in content.notices),
         ),
         resume_differences=content.resume_differences,
+        stopping=stopping,
     )

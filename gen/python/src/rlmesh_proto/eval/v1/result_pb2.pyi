@@ -568,6 +568,7 @@ class JournalRecord(google.protobuf.message.Message):
     EPISODE_FIELD_NUMBER: builtins.int
     NOTICE_FIELD_NUMBER: builtins.int
     FORCED_RESUME_FIELD_NUMBER: builtins.int
+    STOPPED_FIELD_NUMBER: builtins.int
     @property
     def header(self) -> global___JournalHeader:
         """The first record: what the run is."""
@@ -584,6 +585,10 @@ class JournalRecord(google.protobuf.message.Message):
     def forced_resume(self) -> global___ForcedResume:
         """The run was resumed although it differs from the header."""
 
+    @property
+    def stopped(self) -> global___RunStopped:
+        """A rule has stopped the run."""
+
     def __init__(
         self,
         *,
@@ -591,10 +596,11 @@ class JournalRecord(google.protobuf.message.Message):
         episode: global___EpisodeResult | None = ...,
         notice: global___RunNotice | None = ...,
         forced_resume: global___ForcedResume | None = ...,
+        stopped: global___RunStopped | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["episode", b"episode", "forced_resume", b"forced_resume", "header", b"header", "notice", b"notice", "record", b"record"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["episode", b"episode", "forced_resume", b"forced_resume", "header", b"header", "notice", b"notice", "record", b"record"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["record", b"record"]) -> typing.Literal["header", "episode", "notice", "forced_resume"] | None: ...
+    def HasField(self, field_name: typing.Literal["episode", b"episode", "forced_resume", b"forced_resume", "header", b"header", "notice", b"notice", "record", b"record", "stopped", b"stopped"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["episode", b"episode", "forced_resume", b"forced_resume", "header", b"header", "notice", b"notice", "record", b"record", "stopped", b"stopped"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["record", b"record"]) -> typing.Literal["header", "episode", "notice", "forced_resume", "stopped"] | None: ...
 
 global___JournalRecord = JournalRecord
 
@@ -639,6 +645,31 @@ class ForcedResume(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["differences", b"differences"]) -> None: ...
 
 global___ForcedResume = ForcedResume
+
+@typing.final
+class RunStopped(google.protobuf.message.Message):
+    """A run that a rule has stopped before its last episode (T-11). A forced resume after it undoes it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EPISODES_FIELD_NUMBER: builtins.int
+    STOPPING_FIELD_NUMBER: builtins.int
+    episodes: builtins.int
+    """Number of episodes that the run has, from the first on; later ones are in no figure."""
+    @property
+    def stopping(self) -> global___Stopping:
+        """What the rule has found."""
+
+    def __init__(
+        self,
+        *,
+        episodes: builtins.int = ...,
+        stopping: global___Stopping | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["stopping", b"stopping"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["episodes", b"episodes", "stopping", b"stopping"]) -> None: ...
+
+global___RunStopped = RunStopped
 
 @typing.final
 class JournalHeader(google.protobuf.message.Message):

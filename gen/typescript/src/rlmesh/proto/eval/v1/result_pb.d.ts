@@ -585,6 +585,14 @@ export declare type JournalRecord = Message<"rlmesh.proto.eval.v1.JournalRecord"
      */
     value: ForcedResume;
     case: "forcedResume";
+  } | {
+    /**
+     * A rule has stopped the run.
+     *
+     * @generated from field: rlmesh.proto.eval.v1.RunStopped stopped = 5;
+     */
+    value: RunStopped;
+    case: "stopped";
   } | { case: undefined; value?: undefined };
 };
 
@@ -640,6 +648,33 @@ export declare type ForcedResume = Message<"rlmesh.proto.eval.v1.ForcedResume"> 
  * Use `create(ForcedResumeSchema)` to create a new message.
  */
 export declare const ForcedResumeSchema: GenMessage<ForcedResume>;
+
+/**
+ * A run that a rule has stopped before its last episode (T-11). A forced resume after it undoes it.
+ *
+ * @generated from message rlmesh.proto.eval.v1.RunStopped
+ */
+export declare type RunStopped = Message<"rlmesh.proto.eval.v1.RunStopped"> & {
+  /**
+   * Number of episodes that the run has, from the first on; later ones are in no figure.
+   *
+   * @generated from field: uint64 episodes = 1;
+   */
+  episodes: bigint;
+
+  /**
+   * What the rule has found.
+   *
+   * @generated from field: rlmesh.proto.eval.v1.Stopping stopping = 2;
+   */
+  stopping?: Stopping | undefined;
+};
+
+/**
+ * Describes the message rlmesh.proto.eval.v1.RunStopped.
+ * Use `create(RunStoppedSchema)` to create a new message.
+ */
+export declare const RunStoppedSchema: GenMessage<RunStopped>;
 
 /**
  * What a journal is the journal of; a run resumes only from a journal with an equal header (T-7).
