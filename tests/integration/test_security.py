@@ -29,6 +29,7 @@ DANGEROUS = {
     },
     "pickle.dumps": {"rlmesh._env_host.pickled_factory": "to the process that the server starts"},
     "pickler.dumps": {"rlmesh._env_host.pickled_factory": "to the process that the server starts"},
+    "ast.literal_eval": {"rlmesh.acting": "literals alone, of a run's settings"},
     "importlib.import_module": {
         "rlmesh._cli.sources": "what the command line names",
         "rlmesh_thin.main": "what the command line names",
