@@ -116,9 +116,9 @@ def ensembled(decay: float, length: Any, steps: int) -> list[float]:
     for context.step in range(steps):
         ((action,),) = policy.actions([None], [context])
         found.append(action.tolist()[0])
-        assert len(policy._chunks[context]) <= length(0), "chunks that are over are dropped"
+        assert len(policy._states[context]) <= length(0), "chunks that are over are dropped"
     policy.end(context)
-    assert policy._chunks == {}
+    assert policy._states == {}
     return found
 
 
@@ -180,7 +180,7 @@ def delayed(rule: Latency, length: int, steps: int, horizon: int | None = None) 
         (actions,) = policy.actions([None], [context])
         found += [action.tolist()[0] for action in actions]
     policy.end(context)
-    assert policy._pending == {}
+    assert policy._states == {}
     return found[:steps]
 
 
@@ -285,7 +285,7 @@ def test_a_latency_is_rounded_up_to_steps(seconds: float, fps: float, steps: int
 def test_the_filler_is_zero_or_the_nearest_bound(space: Space[Any], zero: Any) -> None:
     policy = DelayedPolicy(Chunks(None, None), Latency(steps=1), space, NATIVE)  # type: ignore[arg-type]
     context = policy.begin("a", seed=None, instruction=None)
-    (filler,) = policy._pending[context]
+    (filler,) = policy._states[context]
     assert filler.tolist() == zero and space.contains(filler)
 
 
@@ -293,7 +293,7 @@ def test_a_filler_has_the_parts_of_the_space() -> None:
     for filler in (None, {"arm": [0, 0], "grip": (0,)}):
         rule = Latency(steps=1, filler=filler)
         policy = DelayedPolicy(Chunks(None, None), rule, ARM, NATIVE)  # type: ignore[arg-type]
-        (value,) = policy._pending[policy.begin("a", seed=None, instruction=None)]
+        (value,) = policy._states[policy.begin("a", seed=None, instruction=None)]
         assert value["arm"].tolist() == [0.0, 0.0] and float(value["grip"][0]) == 0.0
 
 

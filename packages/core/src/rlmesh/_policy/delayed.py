@@ -10,6 +10,7 @@ from rlmesh._policy.forms import EpisodeContext
 from rlmesh._policy.owned import owned
 from rlmesh._policy.policy import Policy
 from rlmesh._policy.stacking import Stacking
+from rlmesh._policy.wrapping import WrappingPolicy
 from rlmesh.acting import ActionPrefix, Latency
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import AdapterError, InvalidValueError
@@ -19,7 +20,7 @@ from rlmesh.tensor import Tensor
 __all__ = ["DelayedPolicy"]
 
 
-class DelayedPolicy:
+class DelayedPolicy(WrappingPolicy["list[Any]"]):
     """A `Policy` by `Latency`, of one that returns whole chunks.
 
     The answer to a prediction is known at once, but in virtual time it comes `delay` steps later:
@@ -50,7 +51,7 @@ class DelayedPolicy:
         execution_horizon: int | None = None,
         sends_prefix: bool = False,
     ) -> None:
-        self._policy = policy
+        super().__init__(policy)
         self._delay = delay = rule.delay
         self._horizon = execution_horizon
         self._sends_prefix = sends_prefix
@@ -61,21 +62,9 @@ class DelayedPolicy:
             )
         self._actions = Stacking(space, backend, "action")
         self._filler = _filler_slabs(space, rule.filler) if delay else []
-        self._pending: dict[EpisodeContext, list[Any]] = {}
-        self.is_batched = policy.is_batched
-        self.sees_all = policy.sees_all
-        self.max_batch_size = policy.max_batch_size
-        self.predicts_chunks = policy.predicts_chunks
-        self.takes_prefix = False
 
-    def begin(
-        self, episode_id: str, *, seed: int | None, instruction: str | None
-    ) -> EpisodeContext:
-        """Return the context of a new episode; see `Policy.begin`."""
-        context = self._policy.begin(episode_id, seed=seed, instruction=instruction)
-        fillers = [self._actions.decode(self._filler) for _ in range(self._delay)]
-        self._pending[context] = fillers
-        return context
+    def _new_state(self) -> list[Any]:
+        return [self._actions.decode(self._filler) for _ in range(self._delay)]
 
     def actions(
         self, observations: Sequence[Any], contexts: Sequence[EpisodeContext]
@@ -84,7 +73,7 @@ class DelayedPolicy:
         if self._sends_prefix:
             for context in contexts:
                 # The model may write to what it gets.
-                copies = tuple(map(owned, self._pending[context]))
+                copies = tuple(map(owned, self._states[context]))
                 context.action_prefix = ActionPrefix(copies, self._delay)
         chunks = self._policy.actions(observations, contexts)
         return [self._until_next(chunk, context) for chunk, context in zip(chunks, contexts)]
@@ -103,22 +92,9 @@ class DelayedPolicy:
                 f"expected chunks of at least {expected} actions, got one of {len(chunk)}: "
                 f"{delay} are over when the model answers, and {steps} last until it is asked again"
             )
-        committed = self._pending[context][:delay]
-        self._pending[context] = chunk[horizon:]
+        committed = self._states[context][:delay]
+        self._states[context] = chunk[horizon:]
         return committed + chunk[delay:horizon]
-
-    def watch(self, observation: Any, context: EpisodeContext) -> None:
-        """Keep an observation for which no action is wanted; see `Policy.watch`."""
-        self._policy.watch(observation, context)
-
-    def end(self, context: EpisodeContext) -> None:
-        """Forget an episode; see `Policy.end`."""
-        self._pending.pop(context, None)
-        self._policy.end(context)
-
-    def close(self) -> None:
-        """Release the policy; see `Policy.close`."""
-        self._policy.close()
 
 
 def _filler_slabs(space: Space[Any], filler: Any) -> list[bytes]:

@@ -10,6 +10,7 @@ from typing import Any
 from rlmesh._codec import SpaceCodec
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh._policy.policy import Policy
+from rlmesh._policy.wrapping import WrappingPolicy
 from rlmesh.acting import TemporalEnsemble
 from rlmesh.backends import ArrayBackend
 from rlmesh.spaces import Box, Dict, Space, Tuple, path_text
@@ -20,7 +21,7 @@ _Chunk = list[list[tuple[float, ...]]]
 """The type of a chunk as its actions, and of these the numbers of each leaf."""
 
 
-class EnsemblingPolicy:
+class EnsemblingPolicy(WrappingPolicy["deque[tuple[int, _Chunk]]"]):
     """A `Policy` by `TemporalEnsemble`, of one that returns whole chunks.
 
     Args:
@@ -40,24 +41,13 @@ class EnsemblingPolicy:
         space: Space[Any],
         backend: ArrayBackend,
     ) -> None:
-        self._policy = policy
+        super().__init__(policy)
         self._decay = rule.decay
         self._leaves = tuple(_float_leaves(space, ()))
         self._codec = SpaceCodec(space, backend, root="action", validation="off")
-        self._chunks: dict[EpisodeContext, deque[tuple[int, _Chunk]]] = {}
-        self.is_batched = policy.is_batched
-        self.sees_all = policy.sees_all
-        self.max_batch_size = policy.max_batch_size
-        self.predicts_chunks = policy.predicts_chunks
-        self.takes_prefix = False
 
-    def begin(
-        self, episode_id: str, *, seed: int | None, instruction: str | None
-    ) -> EpisodeContext:
-        """Return the context of a new episode; see `Policy.begin`."""
-        context = self._policy.begin(episode_id, seed=seed, instruction=instruction)
-        self._chunks[context] = deque()
-        return context
+    def _new_state(self) -> deque[tuple[int, _Chunk]]:
+        return deque()
 
     def actions(
         self, observations: Sequence[Any], contexts: Sequence[EpisodeContext]
@@ -67,7 +57,7 @@ class EnsemblingPolicy:
         return [[self._mean(chunk, context)] for chunk, context in zip(found, contexts)]
 
     def _mean(self, chunk: Sequence[Any], context: EpisodeContext) -> Any:
-        chunks, step = self._chunks[context], context.step
+        chunks, step = self._states[context], context.step
         if chunks and chunks[-1][0] == step:
             chunks.pop()  # A session was asked twice.
         chunks.append((step, self._numbers(chunk)))
@@ -88,19 +78,6 @@ class EnsemblingPolicy:
             for i, action in enumerate(found):
                 action.append(numbers[i * leaf.size : (i + 1) * leaf.size])
         return found
-
-    def watch(self, observation: Any, context: EpisodeContext) -> None:
-        """Keep an observation; see `Policy.watch`. The model is asked at every step instead."""
-        self._policy.watch(observation, context)
-
-    def end(self, context: EpisodeContext) -> None:
-        """Forget an episode; see `Policy.end`."""
-        self._chunks.pop(context, None)
-        self._policy.end(context)
-
-    def close(self) -> None:
-        """Release the policy; see `Policy.close`."""
-        self._policy.close()
 
 
 def weighted_mean(numbers: Sequence[float], decay: float) -> float:
