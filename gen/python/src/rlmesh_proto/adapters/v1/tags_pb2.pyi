@@ -99,7 +99,9 @@ class _ColorSpaceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     COLOR_SPACE_GRAY: _ColorSpace.ValueType  # 3
     """One luminance channel."""
     COLOR_SPACE_DEPTH: _ColorSpace.ValueType  # 4
-    """Distance from the camera; see Feature.unit."""
+    """Distance from the camera; see Feature.depth."""
+    COLOR_SPACE_RGBA: _ColorSpace.ValueType  # 5
+    """Red, green, blue, opacity. As another color, the opacity is dropped."""
 
 class ColorSpace(_ColorSpace, metaclass=_ColorSpaceEnumTypeWrapper):
     """The order of an image's channels."""
@@ -113,7 +115,9 @@ COLOR_SPACE_BGR: ColorSpace.ValueType  # 2
 COLOR_SPACE_GRAY: ColorSpace.ValueType  # 3
 """One luminance channel."""
 COLOR_SPACE_DEPTH: ColorSpace.ValueType  # 4
-"""Distance from the camera; see Feature.unit."""
+"""Distance from the camera; see Feature.depth."""
+COLOR_SPACE_RGBA: ColorSpace.ValueType  # 5
+"""Red, green, blue, opacity. As another color, the opacity is dropped."""
 global___ColorSpace = ColorSpace
 
 class _RotationFormat:
@@ -136,6 +140,12 @@ class _RotationFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     """The first two columns of the rotation matrix, column by column, six numbers."""
     ROTATION_FORMAT_MATRIX: _RotationFormat.ValueType  # 6
     """The rotation matrix in row-major order, nine numbers."""
+    ROTATION_FORMAT_SIX_D_ROWS: _RotationFormat.ValueType  # 7
+    """The first two rows of the rotation matrix, row by row, six numbers."""
+    ROTATION_FORMAT_SIX_D_INTERLEAVED: _RotationFormat.ValueType  # 8
+    """The first two columns of the rotation matrix, read row by row, six numbers."""
+    ROTATION_FORMAT_EULER: _RotationFormat.ValueType  # 9
+    """Three angles in radians about the axes of Feature.euler_axes."""
 
 class RotationFormat(_RotationFormat, metaclass=_RotationFormatEnumTypeWrapper):
     """How a rotation is written as numbers."""
@@ -154,7 +164,73 @@ ROTATION_FORMAT_SIX_D: RotationFormat.ValueType  # 5
 """The first two columns of the rotation matrix, column by column, six numbers."""
 ROTATION_FORMAT_MATRIX: RotationFormat.ValueType  # 6
 """The rotation matrix in row-major order, nine numbers."""
+ROTATION_FORMAT_SIX_D_ROWS: RotationFormat.ValueType  # 7
+"""The first two rows of the rotation matrix, row by row, six numbers."""
+ROTATION_FORMAT_SIX_D_INTERLEAVED: RotationFormat.ValueType  # 8
+"""The first two columns of the rotation matrix, read row by row, six numbers."""
+ROTATION_FORMAT_EULER: RotationFormat.ValueType  # 9
+"""Three angles in radians about the axes of Feature.euler_axes."""
 global___RotationFormat = RotationFormat
+
+class _RotationSign:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _RotationSignEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_RotationSign.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ROTATION_SIGN_UNSPECIFIED: _RotationSign.ValueType  # 0
+    """Not specified: SHORTEST if the form changes, the numbers as they are otherwise."""
+    ROTATION_SIGN_SHORTEST: _RotationSign.ValueType  # 1
+    """The quaternion with w at least 0, and the angle of at most pi."""
+    ROTATION_SIGN_AS_GIVEN: _RotationSign.ValueType  # 2
+    """A quaternion keeps its sign, and its angle is 2 acos(w), which is above pi if w is below 0."""
+    ROTATION_SIGN_CONTINUOUS: _RotationSign.ValueType  # 3
+    """The one that is nearest to that of the observation before; SHORTEST for an episode's first."""
+
+class RotationSign(_RotationSign, metaclass=_RotationSignEnumTypeWrapper):
+    """Which of the quaternions, or of the angles about an axis, that are the same rotation is written."""
+
+ROTATION_SIGN_UNSPECIFIED: RotationSign.ValueType  # 0
+"""Not specified: SHORTEST if the form changes, the numbers as they are otherwise."""
+ROTATION_SIGN_SHORTEST: RotationSign.ValueType  # 1
+"""The quaternion with w at least 0, and the angle of at most pi."""
+ROTATION_SIGN_AS_GIVEN: RotationSign.ValueType  # 2
+"""A quaternion keeps its sign, and its angle is 2 acos(w), which is above pi if w is below 0."""
+ROTATION_SIGN_CONTINUOUS: RotationSign.ValueType  # 3
+"""The one that is nearest to that of the observation before; SHORTEST for an episode's first."""
+global___RotationSign = RotationSign
+
+class _DepthEncoding:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _DepthEncodingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_DepthEncoding.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    DEPTH_ENCODING_UNSPECIFIED: _DepthEncoding.ValueType  # 0
+    """Distances, in Feature.unit."""
+    DEPTH_ENCODING_DISTANCE: _DepthEncoding.ValueType  # 1
+    """Distances, in Feature.unit."""
+    DEPTH_ENCODING_LINEAR: _DepthEncoding.ValueType  # 2
+    """(distance - near) / (far - near), from 0 to 1."""
+    DEPTH_ENCODING_Z_BUFFER: _DepthEncoding.ValueType  # 3
+    """The depth buffer of OpenGL's perspective projection, from 0 to 1:
+    far (distance - near) / (distance (far - near)).
+    """
+
+class DepthEncoding(_DepthEncoding, metaclass=_DepthEncodingEnumTypeWrapper):
+    """How distances from a camera are written as numbers."""
+
+DEPTH_ENCODING_UNSPECIFIED: DepthEncoding.ValueType  # 0
+"""Distances, in Feature.unit."""
+DEPTH_ENCODING_DISTANCE: DepthEncoding.ValueType  # 1
+"""Distances, in Feature.unit."""
+DEPTH_ENCODING_LINEAR: DepthEncoding.ValueType  # 2
+"""(distance - near) / (far - near), from 0 to 1."""
+DEPTH_ENCODING_Z_BUFFER: DepthEncoding.ValueType  # 3
+"""The depth buffer of OpenGL's perspective projection, from 0 to 1:
+far (distance - near) / (distance (far - near)).
+"""
+global___DepthEncoding = DepthEncoding
 
 class _Reference:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -179,6 +255,76 @@ REFERENCE_ABSOLUTE: Reference.ValueType  # 1
 REFERENCE_DELTA: Reference.ValueType  # 2
 """Differences from the current value."""
 global___Reference = Reference
+
+@typing.final
+class Orientation(google.protobuf.message.Message):
+    """How an image is stored, compared to the upright one: first mirrored, then turned."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    QUARTER_TURNS_FIELD_NUMBER: builtins.int
+    MIRRORED_FIELD_NUMBER: builtins.int
+    quarter_turns: builtins.int
+    """Clockwise quarter turns, 0 to 3. 2 is a camera that hangs upside down."""
+    mirrored: builtins.bool
+    """Left and right are exchanged."""
+    def __init__(
+        self,
+        *,
+        quarter_turns: builtins.int = ...,
+        mirrored: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["mirrored", b"mirrored", "quarter_turns", b"quarter_turns"]) -> None: ...
+
+global___Orientation = Orientation
+
+@typing.final
+class Depth(google.protobuf.message.Message):
+    """The distances that a depth image has. Both distances are in Feature.unit."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENCODING_FIELD_NUMBER: builtins.int
+    NEAR_FIELD_NUMBER: builtins.int
+    FAR_FIELD_NUMBER: builtins.int
+    encoding: global___DepthEncoding.ValueType
+    """How they are written."""
+    near: builtins.float
+    """The shortest distance, above 0 for Z_BUFFER; shorter ones become it."""
+    far: builtins.float
+    """The longest distance, above `near`; longer ones become it."""
+    def __init__(
+        self,
+        *,
+        encoding: global___DepthEncoding.ValueType = ...,
+        near: builtins.float = ...,
+        far: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["encoding", b"encoding", "far", b"far", "near", b"near"]) -> None: ...
+
+global___Depth = Depth
+
+@typing.final
+class Gripper(google.protobuf.message.Message):
+    """The two numbers between which a gripper moves."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OPEN_FIELD_NUMBER: builtins.int
+    CLOSED_FIELD_NUMBER: builtins.int
+    open: builtins.float
+    """The number that means open."""
+    closed: builtins.float
+    """The number that means closed; another one than `open`."""
+    def __init__(
+        self,
+        *,
+        open: builtins.float = ...,
+        closed: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["closed", b"closed", "open", b"open"]) -> None: ...
+
+global___Gripper = Gripper
 
 @typing.final
 class ValueRange(google.protobuf.message.Message):
@@ -218,6 +364,11 @@ class Feature(google.protobuf.message.Message):
     FRAME_FIELD_NUMBER: builtins.int
     RANGE_FIELD_NUMBER: builtins.int
     ELEMENT_NAMES_FIELD_NUMBER: builtins.int
+    EULER_AXES_FIELD_NUMBER: builtins.int
+    SIGN_FIELD_NUMBER: builtins.int
+    ORIENTATION_FIELD_NUMBER: builtins.int
+    DEPTH_FIELD_NUMBER: builtins.int
+    GRIPPER_FIELD_NUMBER: builtins.int
     role: builtins.str
     """What the feature is, as a slash-separated role such as "image/primary", "image/wrist",
     "state/joint_positions", "text/instruction" or "action/gripper". Roles are matched exactly.
@@ -236,6 +387,13 @@ class Feature(google.protobuf.message.Message):
     """Physical unit in UCUM notation ("m", "rad", "m/s"); empty: not specified or none."""
     frame: builtins.str
     """Frame of reference ("world", "base", "tool0"); empty: not specified."""
+    euler_axes: builtins.str
+    """The axes of ROTATION_FORMAT_EULER, in the order of the rotations: three of "xyz" for fixed axes
+    (extrinsic) or of "XYZ" for axes that move along (intrinsic), no two equal ones in a row. Empty
+    otherwise.
+    """
+    sign: global___RotationSign.ValueType
+    """Which of the equal quaternions or angles is written; rotations only."""
     @property
     def range(self) -> global___ValueRange:
         """The interval of the numbers, if it is not that of the space. Absent: that of the space."""
@@ -245,6 +403,18 @@ class Feature(google.protobuf.message.Message):
         """Names of the elements along the last axis ("x", "y", "z"); empty: not specified. Their number is
         the extent of that axis otherwise.
         """
+
+    @property
+    def orientation(self) -> global___Orientation:
+        """How the image is stored; images only. Absent: upright."""
+
+    @property
+    def depth(self) -> global___Depth:
+        """How distances are written; images of COLOR_SPACE_DEPTH only. Absent: distances, unlimited."""
+
+    @property
+    def gripper(self) -> global___Gripper:
+        """Which number opens a gripper; grippers only. Absent: not specified."""
 
     def __init__(
         self,
@@ -259,9 +429,14 @@ class Feature(google.protobuf.message.Message):
         frame: builtins.str = ...,
         range: global___ValueRange | None = ...,
         element_names: collections.abc.Iterable[builtins.str] | None = ...,
+        euler_axes: builtins.str = ...,
+        sign: global___RotationSign.ValueType = ...,
+        orientation: global___Orientation | None = ...,
+        depth: global___Depth | None = ...,
+        gripper: global___Gripper | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["range", b"range"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["color", b"color", "element_names", b"element_names", "frame", b"frame", "kind", b"kind", "layout", b"layout", "range", b"range", "reference", b"reference", "role", b"role", "rotation", b"rotation", "unit", b"unit"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["depth", b"depth", "gripper", b"gripper", "orientation", b"orientation", "range", b"range"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["color", b"color", "depth", b"depth", "element_names", b"element_names", "euler_axes", b"euler_axes", "frame", b"frame", "gripper", b"gripper", "kind", b"kind", "layout", b"layout", "orientation", b"orientation", "range", b"range", "reference", b"reference", "role", b"role", "rotation", b"rotation", "sign", b"sign", "unit", b"unit"]) -> None: ...
 
 global___Feature = Feature
 

@@ -55,6 +55,106 @@ PREDICT_FORM_CHUNK_BATCH: PredictForm.ValueType  # 4
 """N observations stacked on axis 0 in, N chunks of consecutive actions out."""
 global___PredictForm = PredictForm
 
+class _ImageFit:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ImageFitEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ImageFit.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    IMAGE_FIT_UNSPECIFIED: _ImageFit.ValueType  # 0
+    """Stretched."""
+    IMAGE_FIT_STRETCH: _ImageFit.ValueType  # 1
+    """Height and width are changed independently."""
+    IMAGE_FIT_CROP: _ImageFit.ValueType  # 2
+    """The largest part from the middle that has the new ratio of height to width is kept."""
+    IMAGE_FIT_PAD: _ImageFit.ValueType  # 3
+    """The whole image is kept, in the middle, and the rest is filled."""
+
+class ImageFit(_ImageFit, metaclass=_ImageFitEnumTypeWrapper):
+    """How an image gets another height and width."""
+
+IMAGE_FIT_UNSPECIFIED: ImageFit.ValueType  # 0
+"""Stretched."""
+IMAGE_FIT_STRETCH: ImageFit.ValueType  # 1
+"""Height and width are changed independently."""
+IMAGE_FIT_CROP: ImageFit.ValueType  # 2
+"""The largest part from the middle that has the new ratio of height to width is kept."""
+IMAGE_FIT_PAD: ImageFit.ValueType  # 3
+"""The whole image is kept, in the middle, and the rest is filled."""
+global___ImageFit = ImageFit
+
+class _Resampler:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ResamplerEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Resampler.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    RESAMPLER_UNSPECIFIED: _Resampler.ValueType  # 0
+    """Pillow's bilinear."""
+    RESAMPLER_NEAREST: _Resampler.ValueType  # 1
+    """The pixel in which the middle of the new one lies, the later one if it lies between two."""
+    RESAMPLER_PILLOW_BILINEAR: _Resampler.ValueType  # 2
+    """A triangle, widened when an image shrinks."""
+    RESAMPLER_PILLOW_BICUBIC: _Resampler.ValueType  # 3
+    """A cubic with a = -0.5, widened when an image shrinks."""
+    RESAMPLER_PILLOW_LANCZOS: _Resampler.ValueType  # 4
+    """A sinc of three lobes, widened when an image shrinks."""
+    RESAMPLER_PILLOW_BOX: _Resampler.ValueType  # 5
+    """The mean of the area."""
+    RESAMPLER_OPENCV_LINEAR: _Resampler.ValueType  # 6
+    """A triangle of two pixels, whatever the size."""
+    RESAMPLER_OPENCV_AREA: _Resampler.ValueType  # 7
+    """The mean of the area when an image shrinks, OPENCV_LINEAR with its weights otherwise."""
+    RESAMPLER_OPENCV_CUBIC: _Resampler.ValueType  # 8
+    """A cubic with a = -0.75 of four pixels, whatever the size."""
+
+class Resampler(_Resampler, metaclass=_ResamplerEnumTypeWrapper):
+    """How the pixels of a resized image are calculated: by the definition of the library that is named."""
+
+RESAMPLER_UNSPECIFIED: Resampler.ValueType  # 0
+"""Pillow's bilinear."""
+RESAMPLER_NEAREST: Resampler.ValueType  # 1
+"""The pixel in which the middle of the new one lies, the later one if it lies between two."""
+RESAMPLER_PILLOW_BILINEAR: Resampler.ValueType  # 2
+"""A triangle, widened when an image shrinks."""
+RESAMPLER_PILLOW_BICUBIC: Resampler.ValueType  # 3
+"""A cubic with a = -0.5, widened when an image shrinks."""
+RESAMPLER_PILLOW_LANCZOS: Resampler.ValueType  # 4
+"""A sinc of three lobes, widened when an image shrinks."""
+RESAMPLER_PILLOW_BOX: Resampler.ValueType  # 5
+"""The mean of the area."""
+RESAMPLER_OPENCV_LINEAR: Resampler.ValueType  # 6
+"""A triangle of two pixels, whatever the size."""
+RESAMPLER_OPENCV_AREA: Resampler.ValueType  # 7
+"""The mean of the area when an image shrinks, OPENCV_LINEAR with its weights otherwise."""
+RESAMPLER_OPENCV_CUBIC: Resampler.ValueType  # 8
+"""A cubic with a = -0.75 of four pixels, whatever the size."""
+global___Resampler = Resampler
+
+class _HistoryPadding:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _HistoryPaddingEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_HistoryPadding.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    HISTORY_PADDING_UNSPECIFIED: _HistoryPadding.ValueType  # 0
+    """The first observation, repeated."""
+    HISTORY_PADDING_REPEAT: _HistoryPadding.ValueType  # 1
+    """The first observation, repeated."""
+    HISTORY_PADDING_ZEROS: _HistoryPadding.ValueType  # 2
+    """Zeros, in the model's numbers."""
+
+class HistoryPadding(_HistoryPadding, metaclass=_HistoryPaddingEnumTypeWrapper):
+    """What stands before an episode's first observation in a history."""
+
+HISTORY_PADDING_UNSPECIFIED: HistoryPadding.ValueType  # 0
+"""The first observation, repeated."""
+HISTORY_PADDING_REPEAT: HistoryPadding.ValueType  # 1
+"""The first observation, repeated."""
+HISTORY_PADDING_ZEROS: HistoryPadding.ValueType  # 2
+"""Zeros, in the model's numbers."""
+global___HistoryPadding = HistoryPadding
+
 class _Adaptation:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -93,22 +193,34 @@ class Normalization(google.protobuf.message.Message):
 
     MEAN_STD_FIELD_NUMBER: builtins.int
     MIN_MAX_FIELD_NUMBER: builtins.int
+    EPSILON_FIELD_NUMBER: builtins.int
+    MASK_FIELD_NUMBER: builtins.int
+    epsilon: builtins.float
+    """Added to `std`, or to `high - low`, before numbers are divided by it; at least 0."""
     @property
     def mean_std(self) -> global___MeanStd:
         """(x - mean) / std on the way into the model, the inverse on the way out."""
 
     @property
     def min_max(self) -> global___MinMax:
-        """The interval [low, high] is mapped linearly to [-1, 1] on the way in, back on the way out."""
+        """The interval [low, high] is mapped linearly to `target` on the way in, back on the way out."""
+
+    @property
+    def mask(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bool]:
+        """Which elements are scaled, one for each element of the last axis. Empty: all. The others stay as
+        they are.
+        """
 
     def __init__(
         self,
         *,
         mean_std: global___MeanStd | None = ...,
         min_max: global___MinMax | None = ...,
+        epsilon: builtins.float = ...,
+        mask: collections.abc.Iterable[builtins.bool] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["form", b"form", "mean_std", b"mean_std", "min_max", b"min_max"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["form", b"form", "mean_std", b"mean_std", "min_max", b"min_max"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["epsilon", b"epsilon", "form", b"form", "mask", b"mask", "mean_std", b"mean_std", "min_max", b"min_max"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["form", b"form"]) -> typing.Literal["mean_std", "min_max"] | None: ...
 
 global___Normalization = Normalization
@@ -130,7 +242,7 @@ class MeanStd(google.protobuf.message.Message):
     @property
     def std(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """Required.
-        Standard deviation, all above 0.
+        Standard deviation, none below 0. A divisor of 0 (an element that never changes) counts as 1.
         """
 
     def __init__(
@@ -151,6 +263,7 @@ class MinMax(google.protobuf.message.Message):
 
     LOW_FIELD_NUMBER: builtins.int
     HIGH_FIELD_NUMBER: builtins.int
+    TARGET_FIELD_NUMBER: builtins.int
     @property
     def low(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """Required.
@@ -160,18 +273,182 @@ class MinMax(google.protobuf.message.Message):
     @property
     def high(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """Required.
-        The value that becomes 1, above `low`.
+        The value that becomes 1, at least `low`. A divisor of 0 (an element that never changes) counts
+        as 1.
         """
+
+    @property
+    def target(self) -> rlmesh_proto.adapters.v1.tags_pb2.ValueRange:
+        """The interval that `low` and `high` become. Absent: [-1, 1]."""
 
     def __init__(
         self,
         *,
         low: collections.abc.Iterable[builtins.float] | None = ...,
         high: collections.abc.Iterable[builtins.float] | None = ...,
+        target: rlmesh_proto.adapters.v1.tags_pb2.ValueRange | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["high", b"high", "low", b"low"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["target", b"target"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["high", b"high", "low", b"low", "target", b"target"]) -> None: ...
 
 global___MinMax = MinMax
+
+@typing.final
+class ImageTransform(google.protobuf.message.Message):
+    """One change of an image, of its parts in this order."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    JPEG_QUALITY_FIELD_NUMBER: builtins.int
+    CROP_AREA_FIELD_NUMBER: builtins.int
+    HEIGHT_FIELD_NUMBER: builtins.int
+    WIDTH_FIELD_NUMBER: builtins.int
+    FIT_FIELD_NUMBER: builtins.int
+    RESAMPLER_FIELD_NUMBER: builtins.int
+    FILL_FIELD_NUMBER: builtins.int
+    REFUSE_UPSCALE_FIELD_NUMBER: builtins.int
+    jpeg_quality: builtins.int
+    """Encode and decode by JPEG with this quality, 1 to 100, as the images that a model was trained on
+    were. 0: no.
+    """
+    crop_area: builtins.float
+    """Keep the middle part with this fraction of the area: each side is multiplied by the square root
+    and rounded. Above 0, at most 1. 0: keep all.
+    """
+    height: builtins.int
+    """The new height and width. 0 and 0: keep them."""
+    width: builtins.int
+    """See `height`."""
+    fit: global___ImageFit.ValueType
+    """How height and width change."""
+    resampler: global___Resampler.ValueType
+    """How pixels are calculated."""
+    refuse_upscale: builtins.bool
+    """Refuse to make an image higher or wider than it is."""
+    @property
+    def fill(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """The color that fills the rest with IMAGE_FIT_PAD, in the numbers of the image: one, or one a
+        channel. Empty: 0.
+        """
+
+    def __init__(
+        self,
+        *,
+        jpeg_quality: builtins.int = ...,
+        crop_area: builtins.float = ...,
+        height: builtins.int = ...,
+        width: builtins.int = ...,
+        fit: global___ImageFit.ValueType = ...,
+        resampler: global___Resampler.ValueType = ...,
+        fill: collections.abc.Iterable[builtins.float] | None = ...,
+        refuse_upscale: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["crop_area", b"crop_area", "fill", b"fill", "fit", b"fit", "height", b"height", "jpeg_quality", b"jpeg_quality", "refuse_upscale", b"refuse_upscale", "resampler", b"resampler", "width", b"width"]) -> None: ...
+
+global___ImageTransform = ImageTransform
+
+@typing.final
+class TextTransform(google.protobuf.message.Message):
+    """How the text of an input is written."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEFAULT_FIELD_NUMBER: builtins.int
+    TEMPLATE_FIELD_NUMBER: builtins.int
+    LOWER_FIELD_NUMBER: builtins.int
+    default: builtins.str
+    """The text of an episode without one. Absent: such an episode is refused, unless the input is
+    optional.
+    """
+    template: builtins.str
+    """The text around it, with "{text}" once where the text goes. Empty: none."""
+    lower: builtins.bool
+    """Write the text in lower case, before the template."""
+    def __init__(
+        self,
+        *,
+        default: builtins.str | None = ...,
+        template: builtins.str = ...,
+        lower: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_default", b"_default", "default", b"default"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_default", b"_default", "default", b"default", "lower", b"lower", "template", b"template"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_default", b"_default"]) -> typing.Literal["default"] | None: ...
+
+global___TextTransform = TextTransform
+
+@typing.final
+class InputPart(google.protobuf.message.Message):
+    """A part of the vector of an input."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FEATURE_FIELD_NUMBER: builtins.int
+    CONSTANT_FIELD_NUMBER: builtins.int
+    PREVIOUS_OUTPUT_FIELD_NUMBER: builtins.int
+    OFFSET_FIELD_NUMBER: builtins.int
+    LENGTH_FIELD_NUMBER: builtins.int
+    NORMALIZATION_FIELD_NUMBER: builtins.int
+    previous_output: builtins.str
+    """The model's own output of this name for the step before, in the model's numbers; zeros for the
+    first.
+    """
+    offset: builtins.int
+    """First element of the last axis that is used, of the converted feature. Absent: all are used."""
+    length: builtins.int
+    """Number of elements, with `offset`."""
+    @property
+    def feature(self) -> rlmesh_proto.adapters.v1.tags_pb2.Feature:
+        """A feature of the environment, matched by role."""
+
+    @property
+    def constant(self) -> global___Constant:
+        """Constant numbers."""
+
+    @property
+    def normalization(self) -> global___Normalization:
+        """Scaling of this part. Absent: none."""
+
+    def __init__(
+        self,
+        *,
+        feature: rlmesh_proto.adapters.v1.tags_pb2.Feature | None = ...,
+        constant: global___Constant | None = ...,
+        previous_output: builtins.str = ...,
+        offset: builtins.int | None = ...,
+        length: builtins.int = ...,
+        normalization: global___Normalization | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_offset", b"_offset", "constant", b"constant", "feature", b"feature", "normalization", b"normalization", "offset", b"offset", "previous_output", b"previous_output", "source", b"source"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_offset", b"_offset", "constant", b"constant", "feature", b"feature", "length", b"length", "normalization", b"normalization", "offset", b"offset", "previous_output", b"previous_output", "source", b"source"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_offset", b"_offset"]) -> typing.Literal["offset"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["source", b"source"]) -> typing.Literal["feature", "constant", "previous_output"] | None: ...
+
+global___InputPart = InputPart
+
+@typing.final
+class Constant(google.protobuf.message.Message):
+    """Constant numbers."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: builtins.int
+    @property
+    def values(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """Required.
+        The numbers.
+        """
+
+    def __init__(
+        self,
+        *,
+        values: collections.abc.Iterable[builtins.float] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["values", b"values"]) -> None: ...
+
+global___Constant = Constant
 
 @typing.final
 class ModelInput(google.protobuf.message.Message):
@@ -188,6 +465,14 @@ class ModelInput(google.protobuf.message.Message):
     OPTIONAL_FIELD_NUMBER: builtins.int
     ENTRYPOINT_FIELD_NUMBER: builtins.int
     HISTORY_FIELD_NUMBER: builtins.int
+    IMAGE_FIELD_NUMBER: builtins.int
+    PARTS_FIELD_NUMBER: builtins.int
+    PAD_TO_FIELD_NUMBER: builtins.int
+    PAD_VALUE_FIELD_NUMBER: builtins.int
+    HISTORY_STRIDE_FIELD_NUMBER: builtins.int
+    HISTORY_PADDING_FIELD_NUMBER: builtins.int
+    HISTORY_JOINED_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Key of the input in the model's observation."""
     dtype: rlmesh_proto.spaces.v1.dtype_pb2.DType.ValueType
@@ -197,12 +482,25 @@ class ModelInput(google.protobuf.message.Message):
     optional: builtins.bool
     """The model runs without this input."""
     entrypoint: builtins.str
-    """A callable, "module:name", that computes the input from the observation on the model's side.
+    """A callable, "module:name", that computes the input on the model's side: from a map of the
+    features in `parts` by their roles, or from the observation if there are none.
     Imported only if the user has declared entry points trusted; refused otherwise.
     Empty: none.
     """
     history: builtins.int
     """How many of the latest observations are stacked on a new first axis; 0 and 1: no stacking."""
+    pad_to: builtins.int
+    """Number of elements to fill the vector up to, after its scaling. 0: as many as there are."""
+    pad_value: builtins.float
+    """The number that fills it."""
+    history_stride: builtins.int
+    """Number of steps between the observations of `history`; 0 counts as 1."""
+    history_padding: global___HistoryPadding.ValueType
+    """What stands before the first observation."""
+    history_joined: builtins.bool
+    """The observations of `history` are joined on the axis of the channels, or on the last one if
+    there are no channels, instead of on a new one.
+    """
     @property
     def feature(self) -> rlmesh_proto.adapters.v1.tags_pb2.Feature:
         """What the input means; matched with the environment's tags by role."""
@@ -217,6 +515,20 @@ class ModelInput(google.protobuf.message.Message):
     def normalization(self) -> global___Normalization:
         """Scaling. Absent: none."""
 
+    @property
+    def image(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ImageTransform]:
+        """Changes of an image, in this order, after its layout and color are those of `feature`."""
+
+    @property
+    def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___InputPart]:
+        """Parts that are joined, each as one axis, to the vector that the input is; `feature` then only
+        names it. Empty: the input is the one feature.
+        """
+
+    @property
+    def text(self) -> global___TextTransform:
+        """How a text is written. Absent: as it is."""
+
     def __init__(
         self,
         *,
@@ -229,9 +541,17 @@ class ModelInput(google.protobuf.message.Message):
         optional: builtins.bool = ...,
         entrypoint: builtins.str = ...,
         history: builtins.int = ...,
+        image: collections.abc.Iterable[global___ImageTransform] | None = ...,
+        parts: collections.abc.Iterable[global___InputPart] | None = ...,
+        pad_to: builtins.int = ...,
+        pad_value: builtins.float = ...,
+        history_stride: builtins.int = ...,
+        history_padding: global___HistoryPadding.ValueType = ...,
+        history_joined: builtins.bool = ...,
+        text: global___TextTransform | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["feature", b"feature", "normalization", b"normalization"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["any_shape", b"any_shape", "dtype", b"dtype", "entrypoint", b"entrypoint", "feature", b"feature", "history", b"history", "name", b"name", "normalization", b"normalization", "optional", b"optional", "shape", b"shape"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["feature", b"feature", "normalization", b"normalization", "text", b"text"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["any_shape", b"any_shape", "dtype", b"dtype", "entrypoint", b"entrypoint", "feature", b"feature", "history", b"history", "history_joined", b"history_joined", "history_padding", b"history_padding", "history_stride", b"history_stride", "image", b"image", "name", b"name", "normalization", b"normalization", "optional", b"optional", "pad_to", b"pad_to", "pad_value", b"pad_value", "parts", b"parts", "shape", b"shape", "text", b"text"]) -> None: ...
 
 global___ModelInput = ModelInput
 
@@ -247,12 +567,47 @@ class ModelOutput(google.protobuf.message.Message):
     SHAPE_FIELD_NUMBER: builtins.int
     ANY_SHAPE_FIELD_NUMBER: builtins.int
     NORMALIZATION_FIELD_NUMBER: builtins.int
+    OFFSET_FIELD_NUMBER: builtins.int
+    LENGTH_FIELD_NUMBER: builtins.int
+    CLIP_FIELD_NUMBER: builtins.int
+    SCALE_FIELD_NUMBER: builtins.int
+    SHIFT_FIELD_NUMBER: builtins.int
+    THRESHOLD_FIELD_NUMBER: builtins.int
+    CONSTANT_FIELD_NUMBER: builtins.int
+    RELATIVE_TO_FIELD_NUMBER: builtins.int
+    RELATIVE_LOCAL_FIELD_NUMBER: builtins.int
+    CLIP_TO_SPACE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Key of the output in what the model returns; empty: the model returns this output alone."""
     dtype: rlmesh_proto.spaces.v1.dtype_pb2.DType.ValueType
     """Element type that the model returns; unspecified: any."""
     any_shape: builtins.bool
     """The model returns any shape; `shape` is then empty."""
+    offset: builtins.int
+    """First element of the last axis of the value of this name. Outputs of one name then each have
+    their own elements. Absent: the whole value.
+    """
+    length: builtins.int
+    """Number of elements, with `offset`."""
+    scale: builtins.float
+    """Factor of the numbers, after their scaling is undone; 0 counts as 1."""
+    shift: builtins.float
+    """Added after `scale`."""
+    threshold: builtins.float
+    """Numbers of at least this one become the larger of the feature's `gripper`, the others the smaller.
+    Absent: none does.
+    """
+    relative_to: builtins.str
+    """Role of the observation that a difference is added to, or that an absolute value is made a
+    difference from, if `feature` and the environment's have other `reference`s. The observation is
+    the one that the action was predicted for, for each action of a chunk. Empty: none.
+    """
+    relative_local: builtins.bool
+    """A difference of rotations is one in the moving frame: it is applied before, not after, the
+    rotation of the observation.
+    """
+    clip_to_space: builtins.bool
+    """Numbers outside the environment's space become the nearest bound."""
     @property
     def feature(self) -> rlmesh_proto.adapters.v1.tags_pb2.Feature:
         """What the output means; matched with the environment's tags by role."""
@@ -265,6 +620,14 @@ class ModelOutput(google.protobuf.message.Message):
     def normalization(self) -> global___Normalization:
         """Scaling, undone before the environment sees the action. Absent: none."""
 
+    @property
+    def clip(self) -> rlmesh_proto.adapters.v1.tags_pb2.ValueRange:
+        """Numbers outside become the nearest end, before the scaling is undone. Absent: none does."""
+
+    @property
+    def constant(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """The numbers themselves, which the model does not return. Empty: it returns them."""
+
     def __init__(
         self,
         *,
@@ -274,9 +637,23 @@ class ModelOutput(google.protobuf.message.Message):
         shape: collections.abc.Iterable[builtins.int] | None = ...,
         any_shape: builtins.bool = ...,
         normalization: global___Normalization | None = ...,
+        offset: builtins.int | None = ...,
+        length: builtins.int = ...,
+        clip: rlmesh_proto.adapters.v1.tags_pb2.ValueRange | None = ...,
+        scale: builtins.float = ...,
+        shift: builtins.float = ...,
+        threshold: builtins.float | None = ...,
+        constant: collections.abc.Iterable[builtins.float] | None = ...,
+        relative_to: builtins.str = ...,
+        relative_local: builtins.bool = ...,
+        clip_to_space: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["feature", b"feature", "normalization", b"normalization"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["any_shape", b"any_shape", "dtype", b"dtype", "feature", b"feature", "name", b"name", "normalization", b"normalization", "shape", b"shape"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_offset", b"_offset", "_threshold", b"_threshold", "clip", b"clip", "feature", b"feature", "normalization", b"normalization", "offset", b"offset", "threshold", b"threshold"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_offset", b"_offset", "_threshold", b"_threshold", "any_shape", b"any_shape", "clip", b"clip", "clip_to_space", b"clip_to_space", "constant", b"constant", "dtype", b"dtype", "feature", b"feature", "length", b"length", "name", b"name", "normalization", b"normalization", "offset", b"offset", "relative_local", b"relative_local", "relative_to", b"relative_to", "scale", b"scale", "shape", b"shape", "shift", b"shift", "threshold", b"threshold"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_offset", b"_offset"]) -> typing.Literal["offset"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_threshold", b"_threshold"]) -> typing.Literal["threshold"] | None: ...
 
 global___ModelOutput = ModelOutput
 

@@ -11,6 +11,94 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_rlmesh_proto_adapters_v1_tags: GenFile;
 
 /**
+ * How an image is stored, compared to the upright one: first mirrored, then turned.
+ *
+ * @generated from message rlmesh.proto.adapters.v1.Orientation
+ */
+export declare type Orientation = Message<"rlmesh.proto.adapters.v1.Orientation"> & {
+  /**
+   * Clockwise quarter turns, 0 to 3. 2 is a camera that hangs upside down.
+   *
+   * @generated from field: uint32 quarter_turns = 1;
+   */
+  quarterTurns: number;
+
+  /**
+   * Left and right are exchanged.
+   *
+   * @generated from field: bool mirrored = 2;
+   */
+  mirrored: boolean;
+};
+
+/**
+ * Describes the message rlmesh.proto.adapters.v1.Orientation.
+ * Use `create(OrientationSchema)` to create a new message.
+ */
+export declare const OrientationSchema: GenMessage<Orientation>;
+
+/**
+ * The distances that a depth image has. Both distances are in Feature.unit.
+ *
+ * @generated from message rlmesh.proto.adapters.v1.Depth
+ */
+export declare type Depth = Message<"rlmesh.proto.adapters.v1.Depth"> & {
+  /**
+   * How they are written.
+   *
+   * @generated from field: rlmesh.proto.adapters.v1.DepthEncoding encoding = 1;
+   */
+  encoding: DepthEncoding;
+
+  /**
+   * The shortest distance, above 0 for Z_BUFFER; shorter ones become it.
+   *
+   * @generated from field: double near = 2;
+   */
+  near: number;
+
+  /**
+   * The longest distance, above `near`; longer ones become it.
+   *
+   * @generated from field: double far = 3;
+   */
+  far: number;
+};
+
+/**
+ * Describes the message rlmesh.proto.adapters.v1.Depth.
+ * Use `create(DepthSchema)` to create a new message.
+ */
+export declare const DepthSchema: GenMessage<Depth>;
+
+/**
+ * The two numbers between which a gripper moves.
+ *
+ * @generated from message rlmesh.proto.adapters.v1.Gripper
+ */
+export declare type Gripper = Message<"rlmesh.proto.adapters.v1.Gripper"> & {
+  /**
+   * The number that means open.
+   *
+   * @generated from field: double open = 1;
+   */
+  open: number;
+
+  /**
+   * The number that means closed; another one than `open`.
+   *
+   * @generated from field: double closed = 2;
+   */
+  closed: number;
+};
+
+/**
+ * Describes the message rlmesh.proto.adapters.v1.Gripper.
+ * Use `create(GripperSchema)` to create a new message.
+ */
+export declare const GripperSchema: GenMessage<Gripper>;
+
+/**
  * A closed interval that every element of a feature lies in.
  *
  * @generated from message rlmesh.proto.adapters.v1.ValueRange
@@ -114,6 +202,43 @@ export declare type Feature = Message<"rlmesh.proto.adapters.v1.Feature"> & {
    * @generated from field: repeated string element_names = 10;
    */
   elementNames: string[];
+
+  /**
+   * The axes of ROTATION_FORMAT_EULER, in the order of the rotations: three of "xyz" for fixed axes
+   * (extrinsic) or of "XYZ" for axes that move along (intrinsic), no two equal ones in a row. Empty
+   * otherwise.
+   *
+   * @generated from field: string euler_axes = 11;
+   */
+  eulerAxes: string;
+
+  /**
+   * Which of the equal quaternions or angles is written; rotations only.
+   *
+   * @generated from field: rlmesh.proto.adapters.v1.RotationSign sign = 12;
+   */
+  sign: RotationSign;
+
+  /**
+   * How the image is stored; images only. Absent: upright.
+   *
+   * @generated from field: rlmesh.proto.adapters.v1.Orientation orientation = 13;
+   */
+  orientation?: Orientation | undefined;
+
+  /**
+   * How distances are written; images of COLOR_SPACE_DEPTH only. Absent: distances, unlimited.
+   *
+   * @generated from field: rlmesh.proto.adapters.v1.Depth depth = 14;
+   */
+  depth?: Depth | undefined;
+
+  /**
+   * Which number opens a gripper; grippers only. Absent: not specified.
+   *
+   * @generated from field: rlmesh.proto.adapters.v1.Gripper gripper = 15;
+   */
+  gripper?: Gripper | undefined;
 };
 
 /**
@@ -356,11 +481,18 @@ export enum ColorSpace {
   GRAY = 3,
 
   /**
-   * Distance from the camera; see Feature.unit.
+   * Distance from the camera; see Feature.depth.
    *
    * @generated from enum value: COLOR_SPACE_DEPTH = 4;
    */
   DEPTH = 4,
+
+  /**
+   * Red, green, blue, opacity. As another color, the opacity is dropped.
+   *
+   * @generated from enum value: COLOR_SPACE_RGBA = 5;
+   */
+  RGBA = 5,
 }
 
 /**
@@ -422,12 +554,114 @@ export enum RotationFormat {
    * @generated from enum value: ROTATION_FORMAT_MATRIX = 6;
    */
   MATRIX = 6,
+
+  /**
+   * The first two rows of the rotation matrix, row by row, six numbers.
+   *
+   * @generated from enum value: ROTATION_FORMAT_SIX_D_ROWS = 7;
+   */
+  SIX_D_ROWS = 7,
+
+  /**
+   * The first two columns of the rotation matrix, read row by row, six numbers.
+   *
+   * @generated from enum value: ROTATION_FORMAT_SIX_D_INTERLEAVED = 8;
+   */
+  SIX_D_INTERLEAVED = 8,
+
+  /**
+   * Three angles in radians about the axes of Feature.euler_axes.
+   *
+   * @generated from enum value: ROTATION_FORMAT_EULER = 9;
+   */
+  EULER = 9,
 }
 
 /**
  * Describes the enum rlmesh.proto.adapters.v1.RotationFormat.
  */
 export declare const RotationFormatSchema: GenEnum<RotationFormat>;
+
+/**
+ * Which of the quaternions, or of the angles about an axis, that are the same rotation is written.
+ *
+ * @generated from enum rlmesh.proto.adapters.v1.RotationSign
+ */
+export enum RotationSign {
+  /**
+   * Not specified: SHORTEST if the form changes, the numbers as they are otherwise.
+   *
+   * @generated from enum value: ROTATION_SIGN_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The quaternion with w at least 0, and the angle of at most pi.
+   *
+   * @generated from enum value: ROTATION_SIGN_SHORTEST = 1;
+   */
+  SHORTEST = 1,
+
+  /**
+   * A quaternion keeps its sign, and its angle is 2 acos(w), which is above pi if w is below 0.
+   *
+   * @generated from enum value: ROTATION_SIGN_AS_GIVEN = 2;
+   */
+  AS_GIVEN = 2,
+
+  /**
+   * The one that is nearest to that of the observation before; SHORTEST for an episode's first.
+   *
+   * @generated from enum value: ROTATION_SIGN_CONTINUOUS = 3;
+   */
+  CONTINUOUS = 3,
+}
+
+/**
+ * Describes the enum rlmesh.proto.adapters.v1.RotationSign.
+ */
+export declare const RotationSignSchema: GenEnum<RotationSign>;
+
+/**
+ * How distances from a camera are written as numbers.
+ *
+ * @generated from enum rlmesh.proto.adapters.v1.DepthEncoding
+ */
+export enum DepthEncoding {
+  /**
+   * Distances, in Feature.unit.
+   *
+   * @generated from enum value: DEPTH_ENCODING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Distances, in Feature.unit.
+   *
+   * @generated from enum value: DEPTH_ENCODING_DISTANCE = 1;
+   */
+  DISTANCE = 1,
+
+  /**
+   * (distance - near) / (far - near), from 0 to 1.
+   *
+   * @generated from enum value: DEPTH_ENCODING_LINEAR = 2;
+   */
+  LINEAR = 2,
+
+  /**
+   * The depth buffer of OpenGL's perspective projection, from 0 to 1:
+   * far (distance - near) / (distance (far - near)).
+   *
+   * @generated from enum value: DEPTH_ENCODING_Z_BUFFER = 3;
+   */
+  Z_BUFFER = 3,
+}
+
+/**
+ * Describes the enum rlmesh.proto.adapters.v1.DepthEncoding.
+ */
+export declare const DepthEncodingSchema: GenEnum<DepthEncoding>;
 
 /**
  * Whether numbers are values or changes of values.

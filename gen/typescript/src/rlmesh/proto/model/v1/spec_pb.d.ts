@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Feature } from "../../adapters/v1/tags_pb.js";
+import type { Feature, ValueRange } from "../../adapters/v1/tags_pb.js";
 import type { DType } from "../../spaces/v1/dtype_pb.js";
 import type { Space } from "../../spaces/v1/space_pb.js";
 import type { DynamicMap } from "../../spaces/v1/value_pb.js";
@@ -37,13 +37,28 @@ export declare type Normalization = Message<"rlmesh.proto.model.v1.Normalization
     case: "meanStd";
   } | {
     /**
-     * The interval [low, high] is mapped linearly to [-1, 1] on the way in, back on the way out.
+     * The interval [low, high] is mapped linearly to `target` on the way in, back on the way out.
      *
      * @generated from field: rlmesh.proto.model.v1.MinMax min_max = 2;
      */
     value: MinMax;
     case: "minMax";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Added to `std`, or to `high - low`, before numbers are divided by it; at least 0.
+   *
+   * @generated from field: double epsilon = 3;
+   */
+  epsilon: number;
+
+  /**
+   * Which elements are scaled, one for each element of the last axis. Empty: all. The others stay as
+   * they are.
+   *
+   * @generated from field: repeated bool mask = 4;
+   */
+  mask: boolean[];
 };
 
 /**
@@ -68,7 +83,7 @@ export declare type MeanStd = Message<"rlmesh.proto.model.v1.MeanStd"> & {
 
   /**
    * Required.
-   * Standard deviation, all above 0.
+   * Standard deviation, none below 0. A divisor of 0 (an element that never changes) counts as 1.
    *
    * @generated from field: repeated double std = 2;
    */
@@ -97,11 +112,19 @@ export declare type MinMax = Message<"rlmesh.proto.model.v1.MinMax"> & {
 
   /**
    * Required.
-   * The value that becomes 1, above `low`.
+   * The value that becomes 1, at least `low`. A divisor of 0 (an element that never changes) counts
+   * as 1.
    *
    * @generated from field: repeated double high = 2;
    */
   high: number[];
+
+  /**
+   * The interval that `low` and `high` become. Absent: [-1, 1].
+   *
+   * @generated from field: rlmesh.proto.adapters.v1.ValueRange target = 3;
+   */
+  target?: ValueRange | undefined;
 };
 
 /**
@@ -109,6 +132,201 @@ export declare type MinMax = Message<"rlmesh.proto.model.v1.MinMax"> & {
  * Use `create(MinMaxSchema)` to create a new message.
  */
 export declare const MinMaxSchema: GenMessage<MinMax>;
+
+/**
+ * One change of an image, of its parts in this order.
+ *
+ * @generated from message rlmesh.proto.model.v1.ImageTransform
+ */
+export declare type ImageTransform = Message<"rlmesh.proto.model.v1.ImageTransform"> & {
+  /**
+   * Encode and decode by JPEG with this quality, 1 to 100, as the images that a model was trained on
+   * were. 0: no.
+   *
+   * @generated from field: uint32 jpeg_quality = 1;
+   */
+  jpegQuality: number;
+
+  /**
+   * Keep the middle part with this fraction of the area: each side is multiplied by the square root
+   * and rounded. Above 0, at most 1. 0: keep all.
+   *
+   * @generated from field: double crop_area = 2;
+   */
+  cropArea: number;
+
+  /**
+   * The new height and width. 0 and 0: keep them.
+   *
+   * @generated from field: uint32 height = 3;
+   */
+  height: number;
+
+  /**
+   * See `height`.
+   *
+   * @generated from field: uint32 width = 4;
+   */
+  width: number;
+
+  /**
+   * How height and width change.
+   *
+   * @generated from field: rlmesh.proto.model.v1.ImageFit fit = 5;
+   */
+  fit: ImageFit;
+
+  /**
+   * How pixels are calculated.
+   *
+   * @generated from field: rlmesh.proto.model.v1.Resampler resampler = 6;
+   */
+  resampler: Resampler;
+
+  /**
+   * The color that fills the rest with IMAGE_FIT_PAD, in the numbers of the image: one, or one a
+   * channel. Empty: 0.
+   *
+   * @generated from field: repeated double fill = 7;
+   */
+  fill: number[];
+
+  /**
+   * Refuse to make an image higher or wider than it is.
+   *
+   * @generated from field: bool refuse_upscale = 8;
+   */
+  refuseUpscale: boolean;
+};
+
+/**
+ * Describes the message rlmesh.proto.model.v1.ImageTransform.
+ * Use `create(ImageTransformSchema)` to create a new message.
+ */
+export declare const ImageTransformSchema: GenMessage<ImageTransform>;
+
+/**
+ * How the text of an input is written.
+ *
+ * @generated from message rlmesh.proto.model.v1.TextTransform
+ */
+export declare type TextTransform = Message<"rlmesh.proto.model.v1.TextTransform"> & {
+  /**
+   * The text of an episode without one. Absent: such an episode is refused, unless the input is
+   * optional.
+   *
+   * @generated from field: optional string default = 1;
+   */
+  default?: string | undefined;
+
+  /**
+   * The text around it, with "{text}" once where the text goes. Empty: none.
+   *
+   * @generated from field: string template = 2;
+   */
+  template: string;
+
+  /**
+   * Write the text in lower case, before the template.
+   *
+   * @generated from field: bool lower = 3;
+   */
+  lower: boolean;
+};
+
+/**
+ * Describes the message rlmesh.proto.model.v1.TextTransform.
+ * Use `create(TextTransformSchema)` to create a new message.
+ */
+export declare const TextTransformSchema: GenMessage<TextTransform>;
+
+/**
+ * A part of the vector of an input.
+ *
+ * @generated from message rlmesh.proto.model.v1.InputPart
+ */
+export declare type InputPart = Message<"rlmesh.proto.model.v1.InputPart"> & {
+  /**
+   * Required.
+   * Exactly one is set.
+   *
+   * @generated from oneof rlmesh.proto.model.v1.InputPart.source
+   */
+  source: {
+    /**
+     * A feature of the environment, matched by role.
+     *
+     * @generated from field: rlmesh.proto.adapters.v1.Feature feature = 1;
+     */
+    value: Feature;
+    case: "feature";
+  } | {
+    /**
+     * Constant numbers.
+     *
+     * @generated from field: rlmesh.proto.model.v1.Constant constant = 2;
+     */
+    value: Constant;
+    case: "constant";
+  } | {
+    /**
+     * The model's own output of this name for the step before, in the model's numbers; zeros for the
+     * first.
+     *
+     * @generated from field: string previous_output = 3;
+     */
+    value: string;
+    case: "previousOutput";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * First element of the last axis that is used, of the converted feature. Absent: all are used.
+   *
+   * @generated from field: optional uint32 offset = 4;
+   */
+  offset?: number | undefined;
+
+  /**
+   * Number of elements, with `offset`.
+   *
+   * @generated from field: uint32 length = 5;
+   */
+  length: number;
+
+  /**
+   * Scaling of this part. Absent: none.
+   *
+   * @generated from field: rlmesh.proto.model.v1.Normalization normalization = 6;
+   */
+  normalization?: Normalization | undefined;
+};
+
+/**
+ * Describes the message rlmesh.proto.model.v1.InputPart.
+ * Use `create(InputPartSchema)` to create a new message.
+ */
+export declare const InputPartSchema: GenMessage<InputPart>;
+
+/**
+ * Constant numbers.
+ *
+ * @generated from message rlmesh.proto.model.v1.Constant
+ */
+export declare type Constant = Message<"rlmesh.proto.model.v1.Constant"> & {
+  /**
+   * Required.
+   * The numbers.
+   *
+   * @generated from field: repeated double values = 1;
+   */
+  values: number[];
+};
+
+/**
+ * Describes the message rlmesh.proto.model.v1.Constant.
+ * Use `create(ConstantSchema)` to create a new message.
+ */
+export declare const ConstantSchema: GenMessage<Constant>;
 
 /**
  * An input that a model needs, under the name that the model reads it by.
@@ -167,7 +385,8 @@ export declare type ModelInput = Message<"rlmesh.proto.model.v1.ModelInput"> & {
   optional: boolean;
 
   /**
-   * A callable, "module:name", that computes the input from the observation on the model's side.
+   * A callable, "module:name", that computes the input on the model's side: from a map of the
+   * features in `parts` by their roles, or from the observation if there are none.
    * Imported only if the user has declared entry points trusted; refused otherwise.
    * Empty: none.
    *
@@ -181,6 +400,64 @@ export declare type ModelInput = Message<"rlmesh.proto.model.v1.ModelInput"> & {
    * @generated from field: uint32 history = 9;
    */
   history: number;
+
+  /**
+   * Changes of an image, in this order, after its layout and color are those of `feature`.
+   *
+   * @generated from field: repeated rlmesh.proto.model.v1.ImageTransform image = 10;
+   */
+  image: ImageTransform[];
+
+  /**
+   * Parts that are joined, each as one axis, to the vector that the input is; `feature` then only
+   * names it. Empty: the input is the one feature.
+   *
+   * @generated from field: repeated rlmesh.proto.model.v1.InputPart parts = 11;
+   */
+  parts: InputPart[];
+
+  /**
+   * Number of elements to fill the vector up to, after its scaling. 0: as many as there are.
+   *
+   * @generated from field: uint32 pad_to = 12;
+   */
+  padTo: number;
+
+  /**
+   * The number that fills it.
+   *
+   * @generated from field: double pad_value = 13;
+   */
+  padValue: number;
+
+  /**
+   * Number of steps between the observations of `history`; 0 counts as 1.
+   *
+   * @generated from field: uint32 history_stride = 14;
+   */
+  historyStride: number;
+
+  /**
+   * What stands before the first observation.
+   *
+   * @generated from field: rlmesh.proto.model.v1.HistoryPadding history_padding = 15;
+   */
+  historyPadding: HistoryPadding;
+
+  /**
+   * The observations of `history` are joined on the axis of the channels, or on the last one if
+   * there are no channels, instead of on a new one.
+   *
+   * @generated from field: bool history_joined = 16;
+   */
+  historyJoined: boolean;
+
+  /**
+   * How a text is written. Absent: as it is.
+   *
+   * @generated from field: rlmesh.proto.model.v1.TextTransform text = 17;
+   */
+  text?: TextTransform | undefined;
 };
 
 /**
@@ -236,6 +513,81 @@ export declare type ModelOutput = Message<"rlmesh.proto.model.v1.ModelOutput"> &
    * @generated from field: rlmesh.proto.model.v1.Normalization normalization = 6;
    */
   normalization?: Normalization | undefined;
+
+  /**
+   * First element of the last axis of the value of this name. Outputs of one name then each have
+   * their own elements. Absent: the whole value.
+   *
+   * @generated from field: optional uint32 offset = 7;
+   */
+  offset?: number | undefined;
+
+  /**
+   * Number of elements, with `offset`.
+   *
+   * @generated from field: uint32 length = 8;
+   */
+  length: number;
+
+  /**
+   * Numbers outside become the nearest end, before the scaling is undone. Absent: none does.
+   *
+   * @generated from field: rlmesh.proto.adapters.v1.ValueRange clip = 9;
+   */
+  clip?: ValueRange | undefined;
+
+  /**
+   * Factor of the numbers, after their scaling is undone; 0 counts as 1.
+   *
+   * @generated from field: double scale = 10;
+   */
+  scale: number;
+
+  /**
+   * Added after `scale`.
+   *
+   * @generated from field: double shift = 11;
+   */
+  shift: number;
+
+  /**
+   * Numbers of at least this one become the larger of the feature's `gripper`, the others the smaller.
+   * Absent: none does.
+   *
+   * @generated from field: optional double threshold = 12;
+   */
+  threshold?: number | undefined;
+
+  /**
+   * The numbers themselves, which the model does not return. Empty: it returns them.
+   *
+   * @generated from field: repeated double constant = 13;
+   */
+  constant: number[];
+
+  /**
+   * Role of the observation that a difference is added to, or that an absolute value is made a
+   * difference from, if `feature` and the environment's have other `reference`s. The observation is
+   * the one that the action was predicted for, for each action of a chunk. Empty: none.
+   *
+   * @generated from field: string relative_to = 14;
+   */
+  relativeTo: string;
+
+  /**
+   * A difference of rotations is one in the moving frame: it is applied before, not after, the
+   * rotation of the observation.
+   *
+   * @generated from field: bool relative_local = 15;
+   */
+  relativeLocal: boolean;
+
+  /**
+   * Numbers outside the environment's space become the nearest bound.
+   *
+   * @generated from field: bool clip_to_space = 16;
+   */
+  clipToSpace: boolean;
 };
 
 /**
@@ -383,6 +735,154 @@ export enum PredictForm {
  * Describes the enum rlmesh.proto.model.v1.PredictForm.
  */
 export declare const PredictFormSchema: GenEnum<PredictForm>;
+
+/**
+ * How an image gets another height and width.
+ *
+ * @generated from enum rlmesh.proto.model.v1.ImageFit
+ */
+export enum ImageFit {
+  /**
+   * Stretched.
+   *
+   * @generated from enum value: IMAGE_FIT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Height and width are changed independently.
+   *
+   * @generated from enum value: IMAGE_FIT_STRETCH = 1;
+   */
+  STRETCH = 1,
+
+  /**
+   * The largest part from the middle that has the new ratio of height to width is kept.
+   *
+   * @generated from enum value: IMAGE_FIT_CROP = 2;
+   */
+  CROP = 2,
+
+  /**
+   * The whole image is kept, in the middle, and the rest is filled.
+   *
+   * @generated from enum value: IMAGE_FIT_PAD = 3;
+   */
+  PAD = 3,
+}
+
+/**
+ * Describes the enum rlmesh.proto.model.v1.ImageFit.
+ */
+export declare const ImageFitSchema: GenEnum<ImageFit>;
+
+/**
+ * How the pixels of a resized image are calculated: by the definition of the library that is named.
+ *
+ * @generated from enum rlmesh.proto.model.v1.Resampler
+ */
+export enum Resampler {
+  /**
+   * Pillow's bilinear.
+   *
+   * @generated from enum value: RESAMPLER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The pixel in which the middle of the new one lies, the later one if it lies between two.
+   *
+   * @generated from enum value: RESAMPLER_NEAREST = 1;
+   */
+  NEAREST = 1,
+
+  /**
+   * A triangle, widened when an image shrinks.
+   *
+   * @generated from enum value: RESAMPLER_PILLOW_BILINEAR = 2;
+   */
+  PILLOW_BILINEAR = 2,
+
+  /**
+   * A cubic with a = -0.5, widened when an image shrinks.
+   *
+   * @generated from enum value: RESAMPLER_PILLOW_BICUBIC = 3;
+   */
+  PILLOW_BICUBIC = 3,
+
+  /**
+   * A sinc of three lobes, widened when an image shrinks.
+   *
+   * @generated from enum value: RESAMPLER_PILLOW_LANCZOS = 4;
+   */
+  PILLOW_LANCZOS = 4,
+
+  /**
+   * The mean of the area.
+   *
+   * @generated from enum value: RESAMPLER_PILLOW_BOX = 5;
+   */
+  PILLOW_BOX = 5,
+
+  /**
+   * A triangle of two pixels, whatever the size.
+   *
+   * @generated from enum value: RESAMPLER_OPENCV_LINEAR = 6;
+   */
+  OPENCV_LINEAR = 6,
+
+  /**
+   * The mean of the area when an image shrinks, OPENCV_LINEAR with its weights otherwise.
+   *
+   * @generated from enum value: RESAMPLER_OPENCV_AREA = 7;
+   */
+  OPENCV_AREA = 7,
+
+  /**
+   * A cubic with a = -0.75 of four pixels, whatever the size.
+   *
+   * @generated from enum value: RESAMPLER_OPENCV_CUBIC = 8;
+   */
+  OPENCV_CUBIC = 8,
+}
+
+/**
+ * Describes the enum rlmesh.proto.model.v1.Resampler.
+ */
+export declare const ResamplerSchema: GenEnum<Resampler>;
+
+/**
+ * What stands before an episode's first observation in a history.
+ *
+ * @generated from enum rlmesh.proto.model.v1.HistoryPadding
+ */
+export enum HistoryPadding {
+  /**
+   * The first observation, repeated.
+   *
+   * @generated from enum value: HISTORY_PADDING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The first observation, repeated.
+   *
+   * @generated from enum value: HISTORY_PADDING_REPEAT = 1;
+   */
+  REPEAT = 1,
+
+  /**
+   * Zeros, in the model's numbers.
+   *
+   * @generated from enum value: HISTORY_PADDING_ZEROS = 2;
+   */
+  ZEROS = 2,
+}
+
+/**
+ * Describes the enum rlmesh.proto.model.v1.HistoryPadding.
+ */
+export declare const HistoryPaddingSchema: GenEnum<HistoryPadding>;
 
 /**
  * The side that adapts observations and actions.

@@ -12,7 +12,7 @@ import { file_rlmesh_proto_spaces_v1_value } from "../../spaces/v1/value_pb.js";
  * Describes the file rlmesh/proto/model/v1/spec.proto.
  */
 export const file_rlmesh_proto_model_v1_spec = /*@__PURE__*/
-  fileDesc("CiBybG1lc2gvcHJvdG8vbW9kZWwvdjEvc3BlYy5wcm90bxIVcmxtZXNoLnByb3RvLm1vZGVsLnYxIn0KDU5vcm1hbGl6YXRpb24SMgoIbWVhbl9zdGQYASABKAsyHi5ybG1lc2gucHJvdG8ubW9kZWwudjEuTWVhblN0ZEgAEjAKB21pbl9tYXgYAiABKAsyHS5ybG1lc2gucHJvdG8ubW9kZWwudjEuTWluTWF4SABCBgoEZm9ybSIkCgdNZWFuU3RkEgwKBG1lYW4YASADKAESCwoDc3RkGAIgAygBIiMKBk1pbk1heBILCgNsb3cYASADKAESDAoEaGlnaBgCIAMoASKSAgoKTW9kZWxJbnB1dBIMCgRuYW1lGAEgASgJEjIKB2ZlYXR1cmUYAiABKAsyIS5ybG1lc2gucHJvdG8uYWRhcHRlcnMudjEuRmVhdHVyZRIsCgVkdHlwZRgDIAEoDjIdLnJsbWVzaC5wcm90by5zcGFjZXMudjEuRFR5cGUSDQoFc2hhcGUYBCADKAQSEQoJYW55X3NoYXBlGAUgASgIEjsKDW5vcm1hbGl6YXRpb24YBiABKAsyJC5ybG1lc2gucHJvdG8ubW9kZWwudjEuTm9ybWFsaXphdGlvbhIQCghvcHRpb25hbBgHIAEoCBISCgplbnRyeXBvaW50GAggASgJEg8KB2hpc3RvcnkYCSABKA0i3AEKC01vZGVsT3V0cHV0EgwKBG5hbWUYASABKAkSMgoHZmVhdHVyZRgCIAEoCzIhLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5GZWF0dXJlEiwKBWR0eXBlGAMgASgOMh0ucmxtZXNoLnByb3RvLnNwYWNlcy52MS5EVHlwZRINCgVzaGFwZRgEIAMoBBIRCglhbnlfc2hhcGUYBSABKAgSOwoNbm9ybWFsaXphdGlvbhgGIAEoCzIkLnJsbWVzaC5wcm90by5tb2RlbC52MS5Ob3JtYWxpemF0aW9uItQDCglNb2RlbFNwZWMSCgoCaWQYASABKAkSFAoMc3BlY192ZXJzaW9uGAIgASgJEjEKBmlucHV0cxgDIAMoCzIhLnJsbWVzaC5wcm90by5tb2RlbC52MS5Nb2RlbElucHV0EjMKB291dHB1dHMYBCADKAsyIi5ybG1lc2gucHJvdG8ubW9kZWwudjEuTW9kZWxPdXRwdXQSOQoNcHJlZGljdF9mb3JtcxgFIAMoDjIiLnJsbWVzaC5wcm90by5tb2RlbC52MS5QcmVkaWN0Rm9ybRIUCgxjaHVua19sZW5ndGgYBiABKA0SNQoKYWRhcHRhdGlvbhgHIAEoDjIhLnJsbWVzaC5wcm90by5tb2RlbC52MS5BZGFwdGF0aW9uEjgKEW9ic2VydmF0aW9uX3NwYWNlGAggASgLMh0ucmxtZXNoLnByb3RvLnNwYWNlcy52MS5TcGFjZRIzCgxhY3Rpb25fc3BhY2UYCSABKAsyHS5ybG1lc2gucHJvdG8uc3BhY2VzLnYxLlNwYWNlEjQKCG1ldGFkYXRhGAogASgLMiIucmxtZXNoLnByb3RvLnNwYWNlcy52MS5EeW5hbWljTWFwEhAKCHN0YXRlZnVsGAsgASgIKpIBCgtQcmVkaWN0Rm9ybRIcChhQUkVESUNUX0ZPUk1fVU5TUEVDSUZJRUQQABIXChNQUkVESUNUX0ZPUk1fU0lOR0xFEAESFgoSUFJFRElDVF9GT1JNX0JBVENIEAISFgoSUFJFRElDVF9GT1JNX0NIVU5LEAMSHAoYUFJFRElDVF9GT1JNX0NIVU5LX0JBVENIEAQqcAoKQWRhcHRhdGlvbhIaChZBREFQVEFUSU9OX1VOU1BFQ0lGSUVEEAASEwoPQURBUFRBVElPTl9OT05FEAESFwoTQURBUFRBVElPTl9SRVNPTFZFRBACEhgKFEFEQVBUQVRJT05fREVMRUdBVEVEEANiBnByb3RvMw", [file_rlmesh_proto_adapters_v1_tags, file_rlmesh_proto_spaces_v1_dtype, file_rlmesh_proto_spaces_v1_space, file_rlmesh_proto_spaces_v1_value]);
+  fileDesc("CiBybG1lc2gvcHJvdG8vbW9kZWwvdjEvc3BlYy5wcm90bxIVcmxtZXNoLnByb3RvLm1vZGVsLnYxIpwBCg1Ob3JtYWxpemF0aW9uEjIKCG1lYW5fc3RkGAEgASgLMh4ucmxtZXNoLnByb3RvLm1vZGVsLnYxLk1lYW5TdGRIABIwCgdtaW5fbWF4GAIgASgLMh0ucmxtZXNoLnByb3RvLm1vZGVsLnYxLk1pbk1heEgAEg8KB2Vwc2lsb24YAyABKAESDAoEbWFzaxgEIAMoCEIGCgRmb3JtIiQKB01lYW5TdGQSDAoEbWVhbhgBIAMoARILCgNzdGQYAiADKAEiWQoGTWluTWF4EgsKA2xvdxgBIAMoARIMCgRoaWdoGAIgAygBEjQKBnRhcmdldBgDIAEoCzIkLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5WYWx1ZVJhbmdlIuEBCg5JbWFnZVRyYW5zZm9ybRIUCgxqcGVnX3F1YWxpdHkYASABKA0SEQoJY3JvcF9hcmVhGAIgASgBEg4KBmhlaWdodBgDIAEoDRINCgV3aWR0aBgEIAEoDRIsCgNmaXQYBSABKA4yHy5ybG1lc2gucHJvdG8ubW9kZWwudjEuSW1hZ2VGaXQSMwoJcmVzYW1wbGVyGAYgASgOMiAucmxtZXNoLnByb3RvLm1vZGVsLnYxLlJlc2FtcGxlchIMCgRmaWxsGAcgAygBEhYKDnJlZnVzZV91cHNjYWxlGAggASgIIlIKDVRleHRUcmFuc2Zvcm0SFAoHZGVmYXVsdBgBIAEoCUgAiAEBEhAKCHRlbXBsYXRlGAIgASgJEg0KBWxvd2VyGAMgASgIQgoKCF9kZWZhdWx0IogCCglJbnB1dFBhcnQSNAoHZmVhdHVyZRgBIAEoCzIhLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5GZWF0dXJlSAASMwoIY29uc3RhbnQYAiABKAsyHy5ybG1lc2gucHJvdG8ubW9kZWwudjEuQ29uc3RhbnRIABIZCg9wcmV2aW91c19vdXRwdXQYAyABKAlIABITCgZvZmZzZXQYBCABKA1IAYgBARIOCgZsZW5ndGgYBSABKA0SOwoNbm9ybWFsaXphdGlvbhgGIAEoCzIkLnJsbWVzaC5wcm90by5tb2RlbC52MS5Ob3JtYWxpemF0aW9uQggKBnNvdXJjZUIJCgdfb2Zmc2V0IhoKCENvbnN0YW50Eg4KBnZhbHVlcxgBIAMoASLABAoKTW9kZWxJbnB1dBIMCgRuYW1lGAEgASgJEjIKB2ZlYXR1cmUYAiABKAsyIS5ybG1lc2gucHJvdG8uYWRhcHRlcnMudjEuRmVhdHVyZRIsCgVkdHlwZRgDIAEoDjIdLnJsbWVzaC5wcm90by5zcGFjZXMudjEuRFR5cGUSDQoFc2hhcGUYBCADKAQSEQoJYW55X3NoYXBlGAUgASgIEjsKDW5vcm1hbGl6YXRpb24YBiABKAsyJC5ybG1lc2gucHJvdG8ubW9kZWwudjEuTm9ybWFsaXphdGlvbhIQCghvcHRpb25hbBgHIAEoCBISCgplbnRyeXBvaW50GAggASgJEg8KB2hpc3RvcnkYCSABKA0SNAoFaW1hZ2UYCiADKAsyJS5ybG1lc2gucHJvdG8ubW9kZWwudjEuSW1hZ2VUcmFuc2Zvcm0SLwoFcGFydHMYCyADKAsyIC5ybG1lc2gucHJvdG8ubW9kZWwudjEuSW5wdXRQYXJ0Eg4KBnBhZF90bxgMIAEoDRIRCglwYWRfdmFsdWUYDSABKAESFgoOaGlzdG9yeV9zdHJpZGUYDiABKA0SPgoPaGlzdG9yeV9wYWRkaW5nGA8gASgOMiUucmxtZXNoLnByb3RvLm1vZGVsLnYxLkhpc3RvcnlQYWRkaW5nEhYKDmhpc3Rvcnlfam9pbmVkGBAgASgIEjIKBHRleHQYESABKAsyJC5ybG1lc2gucHJvdG8ubW9kZWwudjEuVGV4dFRyYW5zZm9ybSLaAwoLTW9kZWxPdXRwdXQSDAoEbmFtZRgBIAEoCRIyCgdmZWF0dXJlGAIgASgLMiEucmxtZXNoLnByb3RvLmFkYXB0ZXJzLnYxLkZlYXR1cmUSLAoFZHR5cGUYAyABKA4yHS5ybG1lc2gucHJvdG8uc3BhY2VzLnYxLkRUeXBlEg0KBXNoYXBlGAQgAygEEhEKCWFueV9zaGFwZRgFIAEoCBI7Cg1ub3JtYWxpemF0aW9uGAYgASgLMiQucmxtZXNoLnByb3RvLm1vZGVsLnYxLk5vcm1hbGl6YXRpb24SEwoGb2Zmc2V0GAcgASgNSACIAQESDgoGbGVuZ3RoGAggASgNEjIKBGNsaXAYCSABKAsyJC5ybG1lc2gucHJvdG8uYWRhcHRlcnMudjEuVmFsdWVSYW5nZRINCgVzY2FsZRgKIAEoARINCgVzaGlmdBgLIAEoARIWCgl0aHJlc2hvbGQYDCABKAFIAYgBARIQCghjb25zdGFudBgNIAMoARITCgtyZWxhdGl2ZV90bxgOIAEoCRIWCg5yZWxhdGl2ZV9sb2NhbBgPIAEoCBIVCg1jbGlwX3RvX3NwYWNlGBAgASgIQgkKB19vZmZzZXRCDAoKX3RocmVzaG9sZCLUAwoJTW9kZWxTcGVjEgoKAmlkGAEgASgJEhQKDHNwZWNfdmVyc2lvbhgCIAEoCRIxCgZpbnB1dHMYAyADKAsyIS5ybG1lc2gucHJvdG8ubW9kZWwudjEuTW9kZWxJbnB1dBIzCgdvdXRwdXRzGAQgAygLMiIucmxtZXNoLnByb3RvLm1vZGVsLnYxLk1vZGVsT3V0cHV0EjkKDXByZWRpY3RfZm9ybXMYBSADKA4yIi5ybG1lc2gucHJvdG8ubW9kZWwudjEuUHJlZGljdEZvcm0SFAoMY2h1bmtfbGVuZ3RoGAYgASgNEjUKCmFkYXB0YXRpb24YByABKA4yIS5ybG1lc2gucHJvdG8ubW9kZWwudjEuQWRhcHRhdGlvbhI4ChFvYnNlcnZhdGlvbl9zcGFjZRgIIAEoCzIdLnJsbWVzaC5wcm90by5zcGFjZXMudjEuU3BhY2USMwoMYWN0aW9uX3NwYWNlGAkgASgLMh0ucmxtZXNoLnByb3RvLnNwYWNlcy52MS5TcGFjZRI0CghtZXRhZGF0YRgKIAEoCzIiLnJsbWVzaC5wcm90by5zcGFjZXMudjEuRHluYW1pY01hcBIQCghzdGF0ZWZ1bBgLIAEoCCqSAQoLUHJlZGljdEZvcm0SHAoYUFJFRElDVF9GT1JNX1VOU1BFQ0lGSUVEEAASFwoTUFJFRElDVF9GT1JNX1NJTkdMRRABEhYKElBSRURJQ1RfRk9STV9CQVRDSBACEhYKElBSRURJQ1RfRk9STV9DSFVOSxADEhwKGFBSRURJQ1RfRk9STV9DSFVOS19CQVRDSBAEKmMKCEltYWdlRml0EhkKFUlNQUdFX0ZJVF9VTlNQRUNJRklFRBAAEhUKEUlNQUdFX0ZJVF9TVFJFVENIEAESEgoOSU1BR0VfRklUX0NST1AQAhIRCg1JTUFHRV9GSVRfUEFEEAMqhgIKCVJlc2FtcGxlchIZChVSRVNBTVBMRVJfVU5TUEVDSUZJRUQQABIVChFSRVNBTVBMRVJfTkVBUkVTVBABEh0KGVJFU0FNUExFUl9QSUxMT1dfQklMSU5FQVIQAhIcChhSRVNBTVBMRVJfUElMTE9XX0JJQ1VCSUMQAxIcChhSRVNBTVBMRVJfUElMTE9XX0xBTkNaT1MQBBIYChRSRVNBTVBMRVJfUElMTE9XX0JPWBAFEhsKF1JFU0FNUExFUl9PUEVOQ1ZfTElORUFSEAYSGQoVUkVTQU1QTEVSX09QRU5DVl9BUkVBEAcSGgoWUkVTQU1QTEVSX09QRU5DVl9DVUJJQxAIKmgKDkhpc3RvcnlQYWRkaW5nEh8KG0hJU1RPUllfUEFERElOR19VTlNQRUNJRklFRBAAEhoKFkhJU1RPUllfUEFERElOR19SRVBFQVQQARIZChVISVNUT1JZX1BBRERJTkdfWkVST1MQAipwCgpBZGFwdGF0aW9uEhoKFkFEQVBUQVRJT05fVU5TUEVDSUZJRUQQABITCg9BREFQVEFUSU9OX05PTkUQARIXChNBREFQVEFUSU9OX1JFU09MVkVEEAISGAoUQURBUFRBVElPTl9ERUxFR0FURUQQA2IGcHJvdG8z", [file_rlmesh_proto_adapters_v1_tags, file_rlmesh_proto_spaces_v1_dtype, file_rlmesh_proto_spaces_v1_space, file_rlmesh_proto_spaces_v1_value]);
 
 /**
  * Describes the message rlmesh.proto.model.v1.Normalization.
@@ -36,25 +36,53 @@ export const MinMaxSchema = /*@__PURE__*/
   messageDesc(file_rlmesh_proto_model_v1_spec, 2);
 
 /**
+ * Describes the message rlmesh.proto.model.v1.ImageTransform.
+ * Use `create(ImageTransformSchema)` to create a new message.
+ */
+export const ImageTransformSchema = /*@__PURE__*/
+  messageDesc(file_rlmesh_proto_model_v1_spec, 3);
+
+/**
+ * Describes the message rlmesh.proto.model.v1.TextTransform.
+ * Use `create(TextTransformSchema)` to create a new message.
+ */
+export const TextTransformSchema = /*@__PURE__*/
+  messageDesc(file_rlmesh_proto_model_v1_spec, 4);
+
+/**
+ * Describes the message rlmesh.proto.model.v1.InputPart.
+ * Use `create(InputPartSchema)` to create a new message.
+ */
+export const InputPartSchema = /*@__PURE__*/
+  messageDesc(file_rlmesh_proto_model_v1_spec, 5);
+
+/**
+ * Describes the message rlmesh.proto.model.v1.Constant.
+ * Use `create(ConstantSchema)` to create a new message.
+ */
+export const ConstantSchema = /*@__PURE__*/
+  messageDesc(file_rlmesh_proto_model_v1_spec, 6);
+
+/**
  * Describes the message rlmesh.proto.model.v1.ModelInput.
  * Use `create(ModelInputSchema)` to create a new message.
  */
 export const ModelInputSchema = /*@__PURE__*/
-  messageDesc(file_rlmesh_proto_model_v1_spec, 3);
+  messageDesc(file_rlmesh_proto_model_v1_spec, 7);
 
 /**
  * Describes the message rlmesh.proto.model.v1.ModelOutput.
  * Use `create(ModelOutputSchema)` to create a new message.
  */
 export const ModelOutputSchema = /*@__PURE__*/
-  messageDesc(file_rlmesh_proto_model_v1_spec, 4);
+  messageDesc(file_rlmesh_proto_model_v1_spec, 8);
 
 /**
  * Describes the message rlmesh.proto.model.v1.ModelSpec.
  * Use `create(ModelSpecSchema)` to create a new message.
  */
 export const ModelSpecSchema = /*@__PURE__*/
-  messageDesc(file_rlmesh_proto_model_v1_spec, 5);
+  messageDesc(file_rlmesh_proto_model_v1_spec, 9);
 
 /**
  * Describes the enum rlmesh.proto.model.v1.PredictForm.
@@ -71,10 +99,52 @@ export const PredictForm = /*@__PURE__*/
   tsEnum(PredictFormSchema);
 
 /**
+ * Describes the enum rlmesh.proto.model.v1.ImageFit.
+ */
+export const ImageFitSchema = /*@__PURE__*/
+  enumDesc(file_rlmesh_proto_model_v1_spec, 1);
+
+/**
+ * How an image gets another height and width.
+ *
+ * @generated from enum rlmesh.proto.model.v1.ImageFit
+ */
+export const ImageFit = /*@__PURE__*/
+  tsEnum(ImageFitSchema);
+
+/**
+ * Describes the enum rlmesh.proto.model.v1.Resampler.
+ */
+export const ResamplerSchema = /*@__PURE__*/
+  enumDesc(file_rlmesh_proto_model_v1_spec, 2);
+
+/**
+ * How the pixels of a resized image are calculated: by the definition of the library that is named.
+ *
+ * @generated from enum rlmesh.proto.model.v1.Resampler
+ */
+export const Resampler = /*@__PURE__*/
+  tsEnum(ResamplerSchema);
+
+/**
+ * Describes the enum rlmesh.proto.model.v1.HistoryPadding.
+ */
+export const HistoryPaddingSchema = /*@__PURE__*/
+  enumDesc(file_rlmesh_proto_model_v1_spec, 3);
+
+/**
+ * What stands before an episode's first observation in a history.
+ *
+ * @generated from enum rlmesh.proto.model.v1.HistoryPadding
+ */
+export const HistoryPadding = /*@__PURE__*/
+  tsEnum(HistoryPaddingSchema);
+
+/**
  * Describes the enum rlmesh.proto.model.v1.Adaptation.
  */
 export const AdaptationSchema = /*@__PURE__*/
-  enumDesc(file_rlmesh_proto_model_v1_spec, 1);
+  enumDesc(file_rlmesh_proto_model_v1_spec, 4);
 
 /**
  * The side that adapts observations and actions.
