@@ -16,12 +16,17 @@ FEATURE = a.Feature(
     a.FeatureKind.STATE,
     a.ImageLayout.CHW,
     a.ColorSpace.BGR,
-    a.RotationFormat.AXIS_ANGLE,
+    a.RotationFormat.EULER,
     a.Reference.DELTA,
     unit="m",
     frame="base",
     range=(-2.0, 2.0),
     element_names=("x", "y"),
+    euler_axes="ZYZ",
+    sign=a.RotationSign.AS_GIVEN,
+    orientation=a.Orientation(2, mirrored=True),
+    depth=a.Depth(0.5, 2.0, a.DepthEncoding.Z_BUFFER),
+    gripper=a.Gripper(1.0, -1.0),
 )
 LEAF = a.TaggedLeaf(("arm",), FEATURE, offset=1, length=2)
 DICT = spaces.Dict({"arm": spaces.Box(-1, 1, (3,), "float32")})

@@ -147,6 +147,12 @@ def _normalized(normalization: Any) -> object:
     return model_spec_from_wire(spec, NATIVE)
 
 
+def _part(part: Any) -> object:
+    port = spec_pb2.ModelInput(name="x", any_shape=True, parts=[part])
+    spec = spec_pb2.ModelSpec(predict_forms=[1], inputs=[port], adaptation=2)  # type: ignore[list-item,arg-type]
+    return model_spec_from_wire(spec, NATIVE)
+
+
 def samples() -> Iterator[tuple[Any, Read]]:
     """A valid message of each kind with its fields set, and what reads it."""
     s, v, e = space_pb2, value_pb2, env_pb2
@@ -197,6 +203,8 @@ def samples() -> Iterator[tuple[Any, Read]]:
     yield spec_pb2.Normalization(mean_std=mean_std), _normalized
     yield mean_std, lambda part: _normalized(spec_pb2.Normalization(mean_std=part))
     yield min_max, lambda part: _normalized(spec_pb2.Normalization(min_max=part))
+    yield spec_pb2.Constant(values=[1]), lambda part: _part(spec_pb2.InputPart(constant=part))
+    yield spec_pb2.InputPart(constant=spec_pb2.Constant(values=[1])), _part
     told = model_pb2.DescribeResponse(server=PEER, spec=SPEC, terms=TERMS)
     yield told, lambda d: MODEL.read_description(d.SerializeToString())
     opens = model_pb2.OpenRequest(header=HEADER, contract=_contract())

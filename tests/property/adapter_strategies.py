@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,19 +15,30 @@ from rlmesh import spaces
 from rlmesh.adapters import (
     Adaptation,
     ColorSpace,
+    Depth,
+    DepthEncoding,
     EnvTags,
     Feature,
     FeatureKind,
+    Gripper,
+    HistoryPadding,
+    ImageFit,
     ImageLayout,
+    ImageTransform,
+    InputPart,
     MeanStd,
     MinMax,
     ModelInput,
     ModelOutput,
     ModelSpec,
+    Orientation,
     PredictForm,
     Reference,
+    Resampler,
     RotationFormat,
+    RotationSign,
     TaggedLeaf,
+    TextTransform,
 )
 from rlmesh.adapters._rotations import LENGTHS
 from rlmesh.dtypes import DTYPES, DType
@@ -35,6 +47,7 @@ from rlmesh.tensor import Tensor
 from tests.property.strategies import CHARACTERS, LEAVES, info_trees, spaces_of
 
 __all__ = [
+    "AXES",
     "FORMATS",
     "Pair",
     "both_ways",
@@ -49,7 +62,15 @@ __all__ = [
 
 Draw = st.SearchStrategy[Any]
 FLOAT32, UINT8 = DTYPES["float32"], DTYPES["uint8"]
-FORMATS = tuple(LENGTHS)
+FORMATS = tuple(form for form in LENGTHS if form is not RotationFormat.EULER)
+AXES = [
+    "".join(axes)
+    for letters in ("xyz", "XYZ")
+    for axes in itertools.product(letters, repeat=3)
+    if axes[0] != axes[1] != axes[2]
+]
+"""All 24 orders of three Euler angles."""
+
 LENGTH_UNITS = ("m", "cm", "mm", "[in_i]")
 
 
@@ -201,6 +222,10 @@ def rotation_numbers(draw: st.DrawFn, form: RotationFormat) -> list[float]:
         return [x for row in rows for x in row]
     if form is RotationFormat.SIX_D:
         return [rows[i][j] for j in (0, 1) for i in range(3)]
+    if form is RotationFormat.SIX_D_ROWS:
+        return [x for row in rows[:2] for x in row]
+    if form is RotationFormat.SIX_D_INTERLEAVED:
+        return [x for row in rows for x in row[:2]]
     (cr, sr), (cp, sp), (cy, sy) = ((math.cos(a / 2), math.sin(a / 2)) for a in (roll, pitch, yaw))
     w, x = cr * cp * cy + sr * sp * sy, sr * cp * cy - cr * sp * sy
     y, z = cr * sp * cy + sr * cp * sy, cr * cp * sy - sr * sp * cy
@@ -273,7 +298,8 @@ RANGES = st.none() | st.tuples(FINITE, FINITE).map(lambda p: (min(p), max(p)))
 
 @functools.cache
 def features(roles: Draw = TEXTS) -> st.SearchStrategy[Feature]:
-    return st.builds(
+    axes = st.sampled_from(AXES)
+    plain = st.builds(
         Feature,
         roles,
         *(
@@ -284,16 +310,67 @@ def features(roles: Draw = TEXTS) -> st.SearchStrategy[Feature]:
         frame=st.sampled_from(["", "base", "\x1b"]),
         range=RANGES,
         element_names=st.lists(TEXTS, max_size=3).map(tuple),
+        sign=st.sampled_from(RotationSign),
+        orientation=st.builds(Orientation, st.integers(0, 3), st.booleans()),
+        depth=st.none() | st.just(Depth(0.5, 2.0, DepthEncoding.Z_BUFFER)),
+        gripper=st.none() | st.just(Gripper(1.0, -0.5)),
+    )
+    return st.builds(
+        lambda feature, axes: (
+            replace(feature, euler_axes=axes)
+            if feature.rotation is RotationFormat.EULER
+            else feature
+        ),
+        plain,
+        axes,
     )
 
 
 @st.composite
 def statistics(draw: st.DrawFn) -> MeanStd | MinMax:
     first = draw(st.lists(FINITE, min_size=1, max_size=3))
+    epsilon = draw(st.sampled_from([0.0, 1e-6]))
+    mask = tuple(
+        draw(st.just([]) | st.lists(st.booleans(), min_size=len(first), max_size=len(first)))
+    )
     if draw(st.booleans()):
-        stds = st.floats(1e-3, 1e30)
-        return MeanStd(tuple(first), tuple(draw(st.lists(stds, min_size=1, max_size=1))))
-    return MinMax(tuple(first), tuple(x + abs(x) + 1 for x in first))
+        stds = st.floats(0, 1e30)
+        std = tuple(draw(st.lists(stds, min_size=1, max_size=1)))
+        return MeanStd(tuple(first), std, epsilon, mask)
+    target = draw(st.sampled_from([(-1.0, 1.0), (0.0, 1.0)]))
+    return MinMax(tuple(first), tuple(x + abs(x) + 1 for x in first), epsilon, mask, target)
+
+
+TRANSFORMS = st.builds(
+    ImageTransform,
+    size=st.none() | st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    fit=st.sampled_from(ImageFit),
+    resampler=st.sampled_from(Resampler),
+    crop_area=st.sampled_from([0.5, 1.0]),
+    jpeg_quality=st.sampled_from([0, 90]),
+    upscale=st.booleans(),
+)
+SLICES = st.just((None, 0)) | st.tuples(st.integers(0, 3), st.integers(1, 3))
+TEXT_TRANSFORMS = st.builds(
+    TextTransform,
+    default=st.none() | TEXTS,
+    template=st.sampled_from(["", "do {text} now"]),
+    lower=st.booleans(),
+)
+
+
+@functools.cache
+def parts(roles: Draw) -> st.SearchStrategy[InputPart]:
+    """Parts of a vector, from features and constants."""
+    sources = st.builds(lambda f: {"feature": f}, features(roles)) | st.lists(
+        FINITE, min_size=1, max_size=3
+    ).map(lambda numbers: {"constant": tuple(numbers)})
+    return st.builds(
+        lambda source, part, scaling: InputPart(**source, **part, normalization=scaling),
+        sources,
+        SLICES.map(lambda s: {"offset": s[0], "length": s[1]}),
+        st.none() | statistics(),
+    )
 
 
 NAMES = st.lists(TEXTS, max_size=3, unique=True).filter(lambda x: "" not in x or len(x) == 1)
@@ -305,7 +382,25 @@ FORMS = st.lists(st.sampled_from(PredictForm), min_size=1, max_size=3).map(tuple
 @functools.cache
 def outputs(roles: Draw) -> Draw:
     """Outputs without a name."""
-    return st.builds(ModelOutput, st.just(""), **_port_facts(roles))
+    return st.builds(
+        lambda port, gripper: (
+            replace(port, threshold=0.5, feature=replace(port.feature, gripper=Gripper(0.0, 1.0)))
+            if gripper
+            else port
+        ),
+        st.builds(
+            ModelOutput,
+            st.just(""),
+            **_port_facts(roles),
+            clip=RANGES,
+            scale=st.sampled_from([1.0, -0.5]),
+            shift=st.sampled_from([0.0, 3.0]),
+            relative_to=st.just("") | roles,
+            relative_local=st.booleans(),
+            clip_to_space=st.booleans(),
+        ),
+        st.booleans(),
+    )
 
 
 @functools.cache
@@ -318,6 +413,21 @@ def inputs(roles: Draw, entrypoints: Draw) -> Draw:
         optional=st.booleans(),
         entrypoint=entrypoints,
         history=st.integers(0, 3),
+        history_stride=st.integers(1, 3),
+        history_padding=st.sampled_from(HistoryPadding),
+        history_joined=st.booleans(),
+        pad_to=st.sampled_from([0, 0, 8]),
+        pad_value=st.sampled_from([0.0, -1.0]),
+        text=st.none() | TEXT_TRANSFORMS,
+    ).flatmap(lambda port: _changed(port, roles))
+
+
+def _changed(port: ModelInput, roles: Draw) -> Draw:
+    """An input as it is, or of parts, or with an image's changes."""
+    return st.one_of(
+        st.just(port),
+        st.builds(lambda own: replace(port, parts=tuple(own)), st.lists(parts(roles), max_size=3)),
+        st.builds(lambda own: replace(port, image=tuple(own)), st.lists(TRANSFORMS, max_size=2)),
     )
 
 

@@ -25,13 +25,14 @@ from rlmesh.adapters import (
     RotationFormat,
     resolve,
 )
-from rlmesh.adapters._rotations import LENGTHS, REORDERED, convert_rotation
+from rlmesh.adapters._rotations import LENGTHS, REORDERED, Form, compose, convert_rotation
 from rlmesh.backends import NATIVE, Leaf
 from rlmesh.errors import AdapterError, CodecError, InvalidValueError
 from rlmesh.specs import EnvContract
 from tests.backends.libraries import Library
 from tests.conformance.native_values import values_equal
 from tests.property.adapter_strategies import (
+    AXES,
     FORMATS,
     Pair,
     both_ways,
@@ -75,7 +76,7 @@ def assert_near(found: Any, wanted: Any, pair: Pair, path: str) -> None:
 
 def as_matrix(array: Any, form: RotationFormat) -> Any:
     """A rotation as a matrix, because other forms have several numbers for one rotation."""
-    return convert_rotation(array.astype("f8"), form, FORMATS[-1], np)
+    return convert_rotation(array.astype("f8"), form, RotationFormat.MATRIX, np)
 
 
 def check_round_trip(library: Library, found: list[Pair], joined: bool) -> None:
@@ -198,6 +199,12 @@ def test_rotations_agree_with_scipy_and_with_one_another(data: st.DataObject) ->
         "six_d": lambda x: transform.Rotation.from_matrix(
             np.stack([x[:3], x[3:], np.cross(x[:3], x[3:])], -1)
         ),
+        "six_d_rows": lambda x: transform.Rotation.from_matrix(
+            np.stack([x[:3], x[3:], np.cross(x[:3], x[3:])])
+        ),
+        "six_d_interleaved": lambda x: transform.Rotation.from_matrix(
+            np.stack([x[::2], x[1::2], np.cross(x[::2], x[1::2])], -1)
+        ),
         "matrix": lambda x: transform.Rotation.from_matrix(x.reshape(3, 3)),
     }
     wanted = matrices[source.value](array).as_matrix()
@@ -209,6 +216,31 @@ def test_rotations_agree_with_scipy_and_with_one_another(data: st.DataObject) ->
         np.testing.assert_allclose(matrices[target.value](numbers).as_matrix(), wanted, atol=3e-6)
     if target in REORDERED and not {source, middle} & REORDERED:
         assert numbers["wxyz".index("w") if target.value.endswith("wxyz") else 3] >= 0
+
+
+@given(axes=st.sampled_from(AXES), data=st.data())
+def test_every_order_of_euler_angles_is_scipys(axes: str, data: st.DataObject) -> None:
+    transform = pytest.importorskip("scipy.spatial.transform")
+    quaternion = np.array(data.draw(rotation_numbers(RotationFormat.QUATERNION_XYZW)))
+    form = Form(RotationFormat.EULER, axes)
+    angles = convert_rotation(quaternion, RotationFormat.QUATERNION_XYZW, form, np)
+    wanted = transform.Rotation.from_quat(quaternion).as_matrix()
+    found = transform.Rotation.from_euler(axes, angles).as_matrix()
+    np.testing.assert_allclose(found, wanted, atol=3e-6)
+    back = convert_rotation(angles, form, RotationFormat.MATRIX, np).reshape(3, 3)
+    np.testing.assert_allclose(back, wanted, atol=3e-6)
+
+
+@given(data=st.data(), local=st.booleans(), form=st.sampled_from(FORMATS))
+def test_changes_of_rotations_are_products(
+    data: st.DataObject, local: bool, form: RotationFormat
+) -> None:
+    state, change = (np.array(data.draw(rotation_numbers(form))) for _ in range(2))
+    after = compose(state, change, Form(form), np, local=local)
+    one, other, both = (as_matrix(x, form).reshape(3, 3) for x in (state, change, after))
+    np.testing.assert_allclose(both, one @ other if local else other @ one, atol=3e-6)
+    back = compose(state, after, Form(form), np, local=local, undo=True)
+    np.testing.assert_allclose(as_matrix(back, form).reshape(3, 3), other, atol=3e-6)
 
 
 @given(st.one_of(near_fits(), st.tuples(wild_contracts(), wild_specs())))
@@ -241,7 +273,7 @@ def check_use(adapter: Adapter, contract: EnvContract, spec: ModelSpec) -> None:
             assert port.dtype is None or value.dtype == np.dtype(port.dtype.name)
             assert port.shape in (None, value.shape)
     try:
-        action = adapter.act(sampled_outputs(adapter, contract, spec))
+        action = adapter.act(sampled_outputs(adapter, contract, spec), episodes=(episode,))
     except InvalidValueError:
         return
     for key, leaf in contract.action_space.children:

@@ -88,6 +88,24 @@ def test_a_served_model_is_called_as_the_local_one(
         assert outcome(there, remote, endpoints(), play) == expected
 
 
+@given(forms, st.sampled_from([0, 2, 3]), st.booleans(), st.sampled_from(ENDPOINTS), plays)
+@example((CHUNKS,), 2, False, ENDPOINTS[0], {})
+@example((CHUNK_BATCHES,), 3, False, ENDPOINTS[2], {"execution_horizon": 3})
+def test_a_served_model_remembers_what_the_local_one_does(
+    offered: tuple[PredictForm, ...],
+    history: int,
+    stateful: bool,
+    endpoints: Callable[[], list[Any]],
+    play: dict[str, Any],
+) -> None:
+    here, there = (
+        Witness(offered, history=history, stateful=stateful, remembers=True) for _ in range(2)
+    )
+    expected = outcome(here, here.model, endpoints(), play)
+    with served_in_memory(there.model) as (remote, _):
+        assert outcome(there, remote, endpoints(), play) == expected
+
+
 @given(forms, st.sampled_from([0, 2, 3]), st.booleans(), st.sampled_from(ENDPOINTS), plays, ways)
 @example((CHUNK_BATCHES,), 2, True, ENDPOINTS[3], {}, Latency(steps=2))
 @example((SINGLE,), 3, False, ENDPOINTS[0], {}, Latency(steps=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +13,12 @@ from rlmesh.adapters import (
     EnvTags,
     Feature,
     FeatureKind,
+    InputPart,
     ModelInput,
     ModelOutput,
     ModelSpec,
     PredictForm,
+    Reference,
     TaggedLeaf,
 )
 from rlmesh.numpy import Model
@@ -28,8 +31,11 @@ CHUNK = 4
 """Length of the chunks of a `Witness`."""
 
 TAGS = EnvTags(
-    observation=(TaggedLeaf(("x",), Feature("state")),),
-    action=(TaggedLeaf((), Feature("move")),),
+    observation=(
+        TaggedLeaf(("x",), Feature("state")),
+        TaggedLeaf(("x",), Feature("state/moved"), 1, 1),
+    ),
+    action=(TaggedLeaf((), Feature("move", reference=Reference.ABSOLUTE)),),
 )
 
 
@@ -79,6 +85,8 @@ class Witness:
         forms: The forms that it has itself.
         history: Number of observations that its input stacks.
         stateful: Whether its predictions depend on every observation.
+        remembers: Whether its history has a stride, an input has the output of the step before, and
+            its actions are relative to the state.
 
     Attributes:
         calls: Name of each call, and what came with it for each episode.
@@ -86,7 +94,12 @@ class Witness:
     """
 
     def __init__(
-        self, forms: tuple[PredictForm, ...], *, history: int = 0, stateful: bool = False
+        self,
+        forms: tuple[PredictForm, ...],
+        *,
+        history: int = 0,
+        stateful: bool = False,
+        remembers: bool = False,
     ) -> None:
         self.calls: list[Any] = []
         names = [f"predict_{form.value}".removesuffix("_single") for form in forms]
@@ -96,18 +109,30 @@ class Witness:
         spec = ModelSpec(
             "witness",
             inputs=(
-                ModelInput("x", Feature("state"), history=history),
+                ModelInput(
+                    "x", Feature("state"), history=history, history_stride=2 if remembers else 1
+                ),
                 ModelInput("task", Feature("task", kind=FeatureKind.TEXT), optional=True),
             ),
             outputs=(ModelOutput("", Feature("move")),),
             stateful=stateful,
         )
+        if remembers:
+            before = ModelInput("before", Feature("before"), parts=(InputPart(previous_output=""),))
+            moved = Feature("move", reference=Reference.DELTA)
+            output = ModelOutput("", moved, relative_to="state/moved", clip_to_space=True)
+            spec = replace(spec, inputs=(*spec.inputs, before), outputs=(output,))
         self.model = Model(source, spec=spec)
 
-    def _note(self, name: str, xs: Any, tasks: Any, contexts: Any) -> list[float]:
+    def _note(
+        self, name: str, xs: Any, tasks: Any, contexts: Any, before: Any = None
+    ) -> list[float]:
         told, answers = [], []
-        for x, task, context in zip(xs, tasks, contexts):
+        for i, (x, task, context) in enumerate(zip(xs, tasks, contexts)):
             context.state["sum"] = context.state.get("sum", 0.0) + float(x.sum())
+            if before is not None:
+                task = (task, float(before[i][0]))
+                context.state["sum"] += float(before[i][0])
             facts = context.episode_id, context.seed, context.step, context.instruction
             told.append((*facts, task, x.dtype, x.shape, x.tobytes(), context.state["sum"]))
             answers.append(np.tanh(context.state["sum"] / 10) + context.step / 16)
@@ -115,11 +140,13 @@ class Witness:
         return answers
 
     def _one(self, name: str, seen: Any, context: Any) -> Any:
-        return np.float32(self._note(name, [seen["x"]], [seen.get("task")], [context]))
+        before = [seen["before"]] if "before" in seen else None
+        return np.float32(self._note(name, [seen["x"]], [seen.get("task")], [context], before))
 
     def _many(self, name: str, seen: Any, contexts: Any) -> Any:
         tasks = seen.get("task", [None] * len(contexts))
-        return np.float32(self._note(name, seen["x"], tasks, contexts))[:, None]
+        noted = self._note(name, seen["x"], tasks, contexts, seen.get("before"))
+        return np.float32(noted)[:, None]
 
     def _observe(self, seen: Any, context: Any) -> None:
         self._one("observe", seen, context)

@@ -320,12 +320,12 @@ SPECS: dict[str, tuple[dict[str, Any], str]] = {
     "dimensions": ({"inputs": (ModelInput("a", Feature("x"), shape=(1,) * 33),)}, "dimensions"),
     "size": ({"inputs": (ModelInput("a", Feature("x"), shape=(2**40, 0, 2**40)),)}, "2**63"),
     "std": (
-        {"inputs": (ModelInput("a", Feature("x"), normalization=MeanStd((0.0,), (0.0,))),)},
-        "above 0",
+        {"inputs": (ModelInput("a", Feature("x"), normalization=MeanStd((0.0,), (-0.1,))),)},
+        "at least 0",
     ),
     "limits": (
-        {"inputs": (ModelInput("a", Feature("x"), normalization=MinMax((0.0, 1.0), (1.0,))),)},
-        "low < high",
+        {"inputs": (ModelInput("a", Feature("x"), normalization=MinMax((0.0, 2.0), (1.0,))),)},
+        "low <= high",
     ),
     "no statistics": (
         {"inputs": (ModelInput("a", Feature("x"), normalization=MeanStd((), ())),)},

@@ -14,7 +14,7 @@ from tests.cases import for_each
 
 np = pytest.importorskip("numpy")
 
-FORMATS = tuple(LENGTHS)
+FORMATS = tuple(form for form in LENGTHS if form is not RotationFormat.EULER)
 ROOT, PI = math.sqrt(0.5), math.pi
 
 # One rotation a row: quaternion (w x y z), roll pitch yaw, axis times angle, matrix by rows.
@@ -63,6 +63,8 @@ def forms(name: str) -> dict[RotationFormat, Any]:
         RotationFormat.EULER_XYZ: euler,
         RotationFormat.AXIS_ANGLE: axis_angle,
         RotationFormat.SIX_D: matrix.reshape(3, 3).T.ravel()[:6],
+        RotationFormat.SIX_D_ROWS: matrix[:6],
+        RotationFormat.SIX_D_INTERLEAVED: matrix.reshape(3, 3)[:, :2].ravel(),
         RotationFormat.MATRIX: matrix,
     }
 

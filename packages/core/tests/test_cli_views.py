@@ -286,8 +286,6 @@ def test_a_model_as_a_tree_and_as_facts() -> None:
             "dtype": "uint8",
             "shape": [4, 4, 3],
             "normalization": {"low": [0.0], "high": [255.0]},
-            "optional": False,
-            "history": 0,
         }
     ]
     assert facts["predict_forms"] == ["single", "chunk"] and facts["action_space"]["n"] == 2

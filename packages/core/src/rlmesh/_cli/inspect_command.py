@@ -98,7 +98,13 @@ def description_facts(description: Description | ModelDescription) -> dict[str, 
 
 def _facts(described: Any) -> dict[str, Any]:
     """Return the specified fields of a contract, spec or tag."""
-    facts = {field.name: _fact(getattr(described, field.name)) for field in fields(described)}
+    # Of a tag or an input, what is as it usually is would hide what is not.
+    usual = type(described).__module__.startswith("rlmesh.adapters.")
+    facts = {
+        field.name: _fact(getattr(described, field.name))
+        for field in fields(described)
+        if not (usual and getattr(described, field.name) == field.default)
+    }
     return {name: value for name, value in facts.items() if value not in _UNSAID}
 
 

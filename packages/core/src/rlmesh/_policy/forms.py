@@ -226,14 +226,13 @@ class ModelForms:
         """
         fit, observe, now = self._fitted, self._observe, context.step
         for back, observation in zip(range(len(observations), 0, -1), observations):
-            seen = fit.adapter.observe(observation, _adapted(context))
-            if observe is None:
-                continue
-            self._ensure_loaded()
             # A caller that asks twice for one step observes more often than it steps.
             context.step = max(now - back, 0)
             try:
-                observe.with_context(seen, context)
+                seen = fit.adapter.observe(observation, _adapted(context))
+                if observe is not None:
+                    self._ensure_loaded()
+                    observe.with_context(seen, context)
             finally:
                 context.step = now
 
@@ -243,8 +242,10 @@ class ModelForms:
             fit = self._fit
             if fit is None:
                 return self._ask(PredictForm.SINGLE, observation, context)
-            seen = fit.adapter.observe(observation, _adapted(context))
-            return fit.adapter.act(self._ask(PredictForm.SINGLE, seen, context))
+            episode = _adapted(context)
+            seen = fit.adapter.observe(observation, episode)
+            output = self._ask(PredictForm.SINGLE, seen, context)
+            return fit.adapter.act(output, episodes=(episode,))
         fit = self._fitted
         if PredictForm.CHUNK in self._calls and PredictForm.BATCH not in self._calls:
             batch, _ = self.predict_chunk(observation, context, max_length=1)
@@ -261,7 +262,9 @@ class ModelForms:
         if PredictForm.BATCH in self._calls:
             seen = self._observe_batch(observations, contexts)
             output = self._ask(PredictForm.BATCH, seen, contexts)
-            return output if self._fit is None else self._fit.adapter.act(output, len(contexts))
+            if self._fit is None:
+                return output
+            return self._fit.adapter.act(output, len(contexts), episodes=_all_adapted(contexts))
         batch, _ = self.predict_chunk_batch(observations, contexts, max_length=1)
         return batch
 
@@ -283,10 +286,10 @@ class ModelForms:
         """
         fit = self._fitted
         if PredictForm.CHUNK in self._calls:
-            seen = fit.adapter.observe(observation, _adapted(context))
-            return fit.adapter.act_chunk(
-                self._ask(PredictForm.CHUNK, seen, context), None, max_length
-            )
+            episode = _adapted(context)
+            seen = fit.adapter.observe(observation, episode)
+            output = self._ask(PredictForm.CHUNK, seen, context)
+            return fit.adapter.act_chunk(output, None, max_length, episodes=(episode,))
         return self.predict_chunk_batch(
             fit.observations.stack([observation]), [context], max_length
         )
@@ -311,13 +314,13 @@ class ModelForms:
         fit = self._fitted
         seen = self._observe_batch(observations, contexts)
         output = self._ask(PredictForm.CHUNK_BATCH, seen, contexts)
-        return fit.adapter.act_chunk(output, len(contexts), max_length)
+        episodes = _all_adapted(contexts)
+        return fit.adapter.act_chunk(output, len(contexts), max_length, episodes=episodes)
 
     def _observe_batch(self, observations: Any, contexts: Sequence[EpisodeContext]) -> Any:
         if self._fit is None:
             return observations
-        episodes = [_adapted(context) for context in contexts]
-        return self._fit.adapter.observe_batch(observations, episodes)
+        return self._fit.adapter.observe_batch(observations, _all_adapted(contexts))
 
     def _ask(self, form: PredictForm, observation: Any, context: Any) -> Any:
         call = self._calls.get(form)
@@ -344,8 +347,14 @@ class ModelForms:
 
 
 def _adapted(context: EpisodeContext) -> Episode:
+    """Return the adapter's state of an episode, at the step of the context."""
     assert context.adapted is not None, "a context is made by ModelForms.episode"
+    context.adapted.step = context.step
     return context.adapted
+
+
+def _all_adapted(contexts: Sequence[EpisodeContext]) -> list[Episode]:
+    return [_adapted(context) for context in contexts]
 
 
 class _Loading:

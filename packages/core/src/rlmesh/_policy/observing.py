@@ -27,7 +27,7 @@ def needed_observations(histories: Iterable[int], *, stateful: bool) -> int | No
 
 def needed_by_spec(spec: ModelSpec) -> int | None:
     """Return what `needed_observations` returns for a model with a spec."""
-    return needed_observations((one.history for one in spec.inputs), stateful=spec.stateful)
+    return needed_observations((one.observations for one in spec.inputs), stateful=spec.stateful)
 
 
 def executes_several(

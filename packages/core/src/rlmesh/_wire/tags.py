@@ -10,12 +10,17 @@ from rlmesh_proto.adapters.v1 import tags_pb2
 from rlmesh._wire.enums import EnumMap
 from rlmesh.adapters import (
     ColorSpace,
+    Depth,
+    DepthEncoding,
     EnvTags,
     Feature,
     FeatureKind,
+    Gripper,
     ImageLayout,
+    Orientation,
     Reference,
     RotationFormat,
+    RotationSign,
     TaggedLeaf,
 )
 from rlmesh.errors import CodecError
@@ -27,6 +32,8 @@ _LAYOUTS = EnumMap(ImageLayout, tags_pb2.ImageLayout, "IMAGE_LAYOUT")
 _COLORS = EnumMap(ColorSpace, tags_pb2.ColorSpace, "COLOR_SPACE")
 _ROTATIONS = EnumMap(RotationFormat, tags_pb2.RotationFormat, "ROTATION_FORMAT")
 _REFERENCES = EnumMap(Reference, tags_pb2.Reference, "REFERENCE")
+_SIGNS = EnumMap(RotationSign, tags_pb2.RotationSign, "ROTATION_SIGN")
+_ENCODINGS = EnumMap(DepthEncoding, tags_pb2.DepthEncoding, "DEPTH_ENCODING")
 
 
 def feature_to_wire(feature: Feature, out: tags_pb2.Feature) -> None:
@@ -42,6 +49,16 @@ def feature_to_wire(feature: Feature, out: tags_pb2.Feature) -> None:
     if feature.range is not None:
         out.range.low, out.range.high = feature.range
     out.element_names.extend(feature.element_names)
+    out.euler_axes = feature.euler_axes
+    out.sign = _SIGNS.to_wire(feature.sign)
+    if feature.orientation != Orientation():
+        out.orientation.quarter_turns = feature.orientation.quarter_turns
+        out.orientation.mirrored = feature.orientation.mirrored
+    if feature.depth is not None:
+        out.depth.encoding = _ENCODINGS.to_wire(feature.depth.encoding)
+        out.depth.near, out.depth.far = feature.depth.near, feature.depth.far
+    if feature.gripper is not None:
+        out.gripper.open, out.gripper.closed = feature.gripper.open, feature.gripper.closed
 
 
 def feature_from_wire(message: tags_pb2.Feature) -> Feature:
@@ -57,7 +74,21 @@ def feature_from_wire(message: tags_pb2.Feature) -> Feature:
         frame=message.frame,
         range=(message.range.low, message.range.high) if message.HasField("range") else None,
         element_names=tuple(message.element_names),
+        euler_axes=message.euler_axes,
+        sign=_SIGNS.from_wire(message.sign, RotationSign.UNSPECIFIED),
+        orientation=Orientation(message.orientation.quarter_turns, message.orientation.mirrored),
+        depth=_depth(message.depth) if message.HasField("depth") else None,
+        gripper=Gripper(message.gripper.open, message.gripper.closed)
+        if message.HasField("gripper")
+        else None,
     )
+
+
+def _depth(message: tags_pb2.Depth) -> Depth:
+    encoding = _ENCODINGS.from_wire(message.encoding, DepthEncoding.UNSPECIFIED)
+    if encoding is DepthEncoding.UNSPECIFIED:
+        encoding = DepthEncoding.DISTANCE
+    return Depth(message.near, message.far, encoding)
 
 
 def tags_to_wire(tags: EnvTags, out: tags_pb2.EnvTags) -> None:

@@ -10,14 +10,23 @@ from typing import Any, Union
 from rlmesh._problem import Problem
 from rlmesh.adapters._arrays import Arrays
 from rlmesh.adapters._chunks import join_chunks
-from rlmesh.adapters._plans import ArrayInput, CalledInput, Output, TextInput
+from rlmesh.adapters._plans import (
+    ArrayInput,
+    CalledInput,
+    FeaturePart,
+    JoinedInput,
+    Output,
+    TextInput,
+    previous_key,
+)
+from rlmesh.adapters._steps import Lanes
 from rlmesh.errors import AdapterError, InvalidValueError
 from rlmesh.spaces import Space
 from rlmesh.spaces._integer import IntegerSpace
 
-__all__ = ["Adapter", "Episode", "Plan"]
+__all__ = ["Adapter", "Episode", "Input", "Plan"]
 
-Input = Union[ArrayInput, CalledInput, TextInput]
+Input = Union[ArrayInput, CalledInput, JoinedInput, TextInput]
 
 
 @dataclass(frozen=True)
@@ -28,11 +37,15 @@ class Plan:
         inputs: How each input is read; inputs that are left out are absent.
         outputs: How each output becomes a part of the action.
         arrays: Functions of the array library.
+        states: Features that actions are relative to, by their roles.
+        previous: Names of the outputs that inputs read at the next step.
     """
 
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     arrays: Arrays
+    states: tuple[tuple[str, FeaturePart], ...] = ()
+    previous: frozenset[str] = frozenset()
 
 
 class Adapter:
@@ -68,9 +81,10 @@ class Adapter:
 
     @property
     def histories(self) -> tuple[int, ...]:
-        """Number of observations that each input with a history stacks."""
+        """Number of the latest observations that the history of each input with one spans."""
         inputs = () if self._plan is None else self._plan.inputs
-        return tuple(i.history for i in inputs if not isinstance(i, TextInput) and i.history)
+        found = (i.history for i in inputs if not isinstance(i, TextInput))
+        return tuple(history.observations for history in found if history is not None)
 
     def episode(self, instruction: str | None = None) -> Episode:
         """Return the state of a new episode in one lane.
@@ -96,8 +110,7 @@ class Adapter:
                 "pass instruction=",
             )
             for text in (self._plan.inputs if self._plan is not None else ())
-            if isinstance(text, TextInput) and not text.optional
-            if text.slot is None and instruction is None
+            if isinstance(text, TextInput) and text.needs_instruction and instruction is None
         ]
         if missing:
             raise AdapterError(missing)
@@ -147,33 +160,38 @@ class Adapter:
     def _observe(self, observation: Any, episodes: Sequence[Episode], count: int | None) -> Any:
         if self._plan is None:
             return observation
-        arrays = self._plan.arrays
+        plan = self._plan
+        for episode in episodes:
+            episode.recall(plan)
+        lanes = Lanes([episode.memory for episode in episodes], count is not None)
         values: dict[str, Any] = {}
-        for plan in self._plan.inputs:
-            if isinstance(plan, TextInput):
+        for one in plan.inputs:
+            if isinstance(one, TextInput):
                 instructions = [episode.instruction for episode in episodes]
-                text = plan.read(observation, instructions, stacked=count is not None)
-                if text is not None:
-                    values[plan.name] = text
-                continue
-            array = plan.read(observation, count, arrays)
-            if plan.history:
-                rows = [array] if count is None else [array[i] for i in range(count)]
-                stacks = [
-                    episode.remember(plan.name, row, plan.history, arrays)
-                    for episode, row in zip(episodes, rows)
-                ]
-                array = stacks[0] if count is None else arrays.xp.stack(stacks, axis=0)
-            values[plan.name] = array
+                value = one.read(observation, instructions, stacked=lanes.stacked)
+                if value is None:
+                    continue
+            else:
+                value = one.read(observation, lanes, plan.arrays)
+            values[one.name] = value
+        for role, state in plan.states:
+            array = state.read(observation, lanes, plan.arrays)
+            rows = [array[i] for i in range(count)] if count is not None else [array]
+            for memory, row in zip(lanes.memories, rows):
+                memory["state", role] = row
         return values.get("", values)
 
-    def act(self, output: Any, batch: int | None = None) -> Any:
+    def act(
+        self, output: Any, batch: int | None = None, *, episodes: Sequence[Episode] | None = None
+    ) -> Any:
         """Return the environment's action for the model's output.
 
         Args:
             output: An array (or number, or str) for each output by name; the value alone if the one
                 output has no name. Other keys are ignored.
             batch: Number of actions that are stacked on a new first axis; None: it is one action.
+            episodes: The episodes that the actions are for, each after its `observe`; needed if an
+                output is relative to a state, or an input reads an earlier output.
 
         Returns:
             A value of the action space, its arrays in the backend's library; an int for a Discrete.
@@ -186,13 +204,18 @@ class Adapter:
         if self._plan is None:
             return output
         try:
-            return self._act(output, () if batch is None else (batch,))
+            return self._act(output, () if batch is None else (batch,), episodes)
         except InvalidValueError as error:
             error.side = "action"
             raise
 
     def act_chunk(
-        self, output: Any, batch: int | None = None, max_length: int = 0
+        self,
+        output: Any,
+        batch: int | None = None,
+        max_length: int = 0,
+        *,
+        episodes: Sequence[Episode] | None = None,
     ) -> tuple[Any, int]:
         """Return the environment's actions for chunks of consecutive actions from the model.
 
@@ -201,6 +224,7 @@ class Adapter:
                 one of the lanes if there are several.
             batch: Number of lanes; None: one lane, without an axis.
             max_length: Largest number of actions to keep of each chunk; 0: all.
+            episodes: As for `act`.
 
         Returns:
             A batch of actions, all of the first lane first, and the length of a chunk.
@@ -211,27 +235,57 @@ class Adapter:
         actions = output
         try:
             if self._plan is not None:
-                actions = self._act(output, (None,) if batch is None else (batch, None))
+                leading = (None,) if batch is None else (batch, None)
+                actions = self._act(output, leading, episodes)
             return join_chunks(actions, self._action_space, batch, max_length)
         except InvalidValueError as error:
             error.side = "action"
             raise
 
-    def _act(self, output: Any, leading: tuple[int | None, ...]) -> Any:
-        assert self._plan is not None
-        arrays = self._plan.arrays
+    def _act(
+        self, output: Any, leading: tuple[int | None, ...], episodes: Sequence[Episode] | None
+    ) -> Any:
+        plan = self._plan
+        assert plan is not None
+        if episodes is None and (plan.states or plan.previous):
+            expected = "the episodes of actions that are relative to a state, or read again"
+            raise InvalidValueError("episodes", expected, "none")
+        lanes = None
+        if episodes is not None:
+            # A chunk of one lane has one leading axis too, that of time.
+            stacked = len(leading) == 2 or (len(leading) == 1 and leading[0] is not None)
+            lanes = Lanes([episode.memory for episode in episodes], stacked)
         leaves: dict[tuple[str | int, ...], list[tuple[int, Any]]] = {}
-        for plan in self._plan.outputs:
-            part = plan.read(_named(output, plan), leading, arrays)
-            if plan.chain is not None:
-                # The first output determines the extents that are not known yet.
-                leading = tuple(part.shape[: len(leading)])
-            leaves.setdefault(plan.slot.keys, []).append((plan.slot.start or 0, part))
+        for one in sorted(plan.outputs, key=lambda one: one.constant is not None):
+            if one.constant is None:
+                part = one.read(_named(output, one), leading, plan.arrays, lanes)
+                if one.chain is not None:
+                    # The first output determines the extents that are not known yet.
+                    leading = tuple(part.shape[: len(leading)])
+            else:
+                if None in leading:
+                    expected = "an output of the model beside constants, for the length of a chunk"
+                    raise InvalidValueError(one.path, expected, "constants alone")
+                part = one.made(tuple(n or 0 for n in leading), plan.arrays, lanes)
+            leaves.setdefault(one.slot.keys, []).append((one.slot.start or 0, part))
+        if episodes is not None and plan.previous:
+            self._remember(output, plan, len(leading), episodes)
         joined = {
-            keys: parts[0][1] if len(parts) == 1 else _joined(parts, arrays)
+            keys: parts[0][1] if len(parts) == 1 else _joined(parts, plan.arrays)
             for keys, parts in leaves.items()
         }
         return _built(self._action_space, (), joined, single=not leading)
+
+    def _remember(self, output: Any, plan: Plan, leading: int, episodes: Sequence[Episode]) -> None:
+        """Keep the model's output in its episodes, for inputs that read it at the next step."""
+        first = {one.name: one for one in plan.outputs if one.constant is None}
+        for name in plan.previous:
+            one = first[name]
+            array = plan.arrays.copy(plan.arrays.take(_named(output, one), one.path, one.dtype))
+            own = len(array.shape) - len(one.shape)
+            for i, episode in enumerate(episodes):
+                lane = array if own < leading or (len(episodes) == 1 and own < 2) else array[i]
+                episode.keep(name, lane, chunked=len(lane.shape) > len(one.shape))
 
 
 def _named(output: Any, plan: Output) -> Any:
@@ -261,12 +315,15 @@ def _built(
 
 
 class Episode:
-    """One episode in one lane: its instruction, and the observations that histories need.
+    """One episode in one lane: its instruction, and the facts that later conversions need.
 
     `Adapter.episode` makes it; each new episode needs a new one.
 
     Attributes:
         instruction: The instruction; None: the environment's own texts.
+        step: Number of steps before the next observation. `Episode.observe` counts the steps; one
+            that calls the adapter's methods for several lanes sets it before each observation.
+        memory: Facts of the episode by the conversions that need them.
 
     Args:
         adapter: The adapter.
@@ -275,37 +332,53 @@ class Episode:
 
     def __init__(self, adapter: Adapter, instruction: str | None) -> None:
         self._adapter = adapter
+        self._outputs: dict[str, tuple[int, bool, Any]] = {}
+        self._seen = 0
         self.instruction = instruction
-        self._past: dict[str, deque[Any]] = {}
+        self.step = 0
+        self.memory: dict[Any, Any] = {}
 
     def fork(self) -> Episode:
         """Return a copy in the same state; its later observations are independent."""
         other = Episode(self._adapter, self.instruction)
-        other._past = {name: past.copy() for name, past in self._past.items()}
+        other.memory = {
+            key: fact.copy() if isinstance(fact, deque) else fact
+            for key, fact in self.memory.items()
+        }
+        other._outputs = dict(self._outputs)
+        other.step = self.step
         return other
 
     def observe(self, observation: Any) -> Any:
         """Return the model's input for an observation; see `Adapter.observe`."""
-        return self._adapter.observe(observation, self)
+        result = self._adapter.observe(observation, self)
+        self._seen = self.step
+        self.step += 1
+        return result
 
     def act(self, output: Any) -> Any:
         """Return the action for the model's output; see `Adapter.act`."""
-        return self._adapter.act(output)
+        # The action is that of the observation before, which `observe` has counted already.
+        self.step, step = self._seen, self.step
+        try:
+            return self._adapter.act(output, episodes=(self,))
+        finally:
+            self.step = step
 
-    def remember(self, name: str, array: Any, history: int, arrays: Arrays) -> Any:
-        """Return the latest observations of an input, oldest first, padded with the first one.
+    def keep(self, name: str, output: Any, *, chunked: bool) -> None:
+        """Keep what the model returned for the latest observation.
 
         Args:
-            name: Name of the input.
-            array: The latest observation.
-            history: Number of observations to return.
-            arrays: Functions of the array library.
-
-        Returns:
-            A new array with a new first axis of `history`.
+            name: Name of the output.
+            output: The output, or the outputs of consecutive steps.
+            chunked: Whether the first axis is one of steps.
         """
-        # The environment may overwrite an array that it returned earlier.
-        own = arrays.copy(array)
-        past = self._past.setdefault(name, deque([own] * (history - 1), maxlen=history))
-        past.append(own)
-        return arrays.xp.stack(list(past), axis=0)
+        self._outputs[name] = (self.step, chunked, output)
+
+    def recall(self, plan: Plan) -> None:
+        """Put the outputs of the step before into the memory, for the next observation."""
+        for name in plan.previous:
+            if name in self._outputs:
+                step, chunked, output = self._outputs[name]
+                index = min(max(self.step - 1 - step, 0), len(output) - 1) if chunked else 0
+                self.memory[previous_key(name)] = output[index] if chunked else output

@@ -8,10 +8,12 @@ functions and what differs. Only values of other libraries are copied to another
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlmesh._optional import optional_import
 from rlmesh._problem import Problem
 from rlmesh.backends import Arithmetic, ArrayBackend, Leaf
 from rlmesh.dtypes import DTYPES, DType
@@ -95,6 +97,10 @@ class Arrays:
         leaf = Leaf("constant", element, tuple(shape))
         return self._backend.from_bytes(data, leaf, None, copy=True)
 
+    def zeros(self, element: DType, shape: Sequence[int]) -> Any:
+        """Return zeros, on the backend's device."""
+        return self._made(element, shape, bytes(element.itemsize * math.prod(shape)))
+
     def lack(self, element: DType) -> str | None:
         """Return the reason why the library cannot hold elements of a type, or None if it can."""
         try:
@@ -154,6 +160,28 @@ class Arrays:
         leaf = Leaf(path, element, _extents(value))
         data = self._backend.to_bytes(self._backend.as_leaf(value, leaf, None))
         return self._backend.from_bytes(data, leaf, None, copy=True)
+
+    @property
+    def is_numpy(self) -> bool:
+        """Whether the library is NumPy: Pillow and OpenCV take its arrays as they are."""
+        return self._backend.name == "numpy"
+
+    def to_numpy(self, array: Any) -> Any:
+        """Return an array of the library as a NumPy array."""
+        if self.is_numpy:
+            return array
+        np = optional_import("numpy", "encoding images", "images")
+        leaf = Leaf("image", self.element(array, "image"), tuple(array.shape))
+        data = self._backend.to_bytes(self._backend.as_leaf(array, leaf, None))
+        return np.frombuffer(data, leaf.dtype.name).reshape(leaf.shape)
+
+    def from_numpy(self, array: Any, like: Any) -> Any:
+        """Return a NumPy array as one of the library, on the device of `like`."""
+        if self.is_numpy:
+            return array
+        element = DTYPES[array.dtype.name]
+        made = self._made(element, array.shape, array.tobytes())
+        return self._arithmetic.to_device(made, self._arithmetic.device(like))
 
     def own(self, value: Any) -> Any:
         """Return an array, because NumPy may return one of its scalars instead."""

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union
 
-from rlmesh.adapters._arrays import Arrays
+from rlmesh.adapters._arrays import Arrays, Numbers
 from rlmesh.adapters._slots import LeafSlot
-from rlmesh.adapters._steps import Chain
+from rlmesh.adapters._steps import Chain, Lanes
+from rlmesh.adapters._transforms import TextTransform
 from rlmesh.dtypes import DType
 from rlmesh.errors import InvalidValueError
 from rlmesh.spaces import Space
 from rlmesh.spaces._integer import IntegerSpace
 
-__all__ = ["ArrayInput", "CalledInput", "Output", "TextInput", "lane_of", "part_of"]
+__all__ = [
+    "ArrayInput",
+    "CalledInput",
+    "ConstantPart",
+    "FeaturePart",
+    "History",
+    "JoinedInput",
+    "Output",
+    "Part",
+    "PreviousPart",
+    "TextInput",
+    "lane_of",
+    "part_of",
+    "previous_key",
+]
 
 
 def part_of(value: Any, slot: LeafSlot) -> Any:
@@ -41,24 +57,77 @@ def lane_of(value: Any, space: Space[Any], lane: int) -> Any:
     return int(value[lane]) if isinstance(space, IntegerSpace) else value[lane]
 
 
+_PLAIN = TextTransform()
+
+
+def previous_key(name: str) -> tuple[str, str]:
+    """Return the key, in an episode's memory, of what the model returned under a name."""
+    return ("output", name)
+
+
 @dataclass(frozen=True)
-class ArrayInput:
-    """An input that is a feature of the environment.
+class History:
+    """The earlier observations that an input has beside the latest one.
 
     Attributes:
-        name: Name of the input.
-        slot: Position of the feature.
-        chain: Conversions from the feature to the input.
-        history: Number of observations that are stacked; 0: none.
+        key: Name of the input in the episode's memory.
+        count: Number of observations.
+        stride: Number of steps between them.
+        zeros: Whether zeros stand before the first observation, instead of itself.
+        axis: Axis, counted from the end, on which they are joined; None: a new first one.
     """
 
-    name: str
+    key: str
+    count: int
+    stride: int = 1
+    zeros: bool = False
+    axis: int | None = None
+
+    @property
+    def observations(self) -> int:
+        """Number of the latest observations that it spans."""
+        return (self.count - 1) * self.stride + 1
+
+    def of_lanes(self, array: Any, lanes: Lanes, arrays: Arrays) -> Any:
+        """Return the observations of each lane, the oldest first, and remember the latest one."""
+        if not lanes.stacked:
+            return self._of_one(array, lanes.memories[0], arrays)
+        rows = [self._of_one(array[i], memory, arrays) for i, memory in enumerate(lanes.memories)]
+        return arrays.xp.stack(rows, axis=0)
+
+    def _of_one(self, array: Any, memory: dict[Any, Any], arrays: Arrays) -> Any:
+        # The environment may overwrite an array that it returned earlier.
+        own = arrays.copy(array)
+        past = memory.get(("history", self.key))
+        if past is None:
+            first = arrays.xp.zeros_like(own) if self.zeros else own
+            past = deque([first] * (self.observations - 1), maxlen=self.observations)
+            memory["history", self.key] = past
+        past.append(own)
+        chosen = list(past)[:: self.stride]
+        if self.axis is None:
+            return arrays.xp.stack(chosen, axis=0)
+        return arrays.xp.concatenate(chosen, axis=self.axis)
+
+
+@dataclass(frozen=True)
+class FeaturePart:
+    """A feature of the environment, converted.
+
+    Attributes:
+        slot: Position of the feature.
+        chain: Conversions from the feature.
+        start: First element of the last axis that is used, after conversion; None: all are.
+        stop: End of the elements, if `start` is set.
+    """
+
     slot: LeafSlot
     chain: Chain
-    history: int
+    start: int | None = None
+    stop: int = 0
 
-    def read(self, observation: Any, count: int | None, arrays: Arrays) -> Any:
-        """Return the input for one observation, or for `count` stacked ones, without history.
+    def read(self, observation: Any, lanes: Lanes, arrays: Arrays) -> Any:
+        """Return the converted feature of one observation, or of one from each lane.
 
         Raises:
             InvalidValueError: If the observation does not belong to its space.
@@ -66,46 +135,197 @@ class ArrayInput:
         slot = self.slot
         array = arrays.take(part_of(observation, slot), slot.path, slot.dtype)
         whole = slot.leaf.shape or ()
-        shape = whole if count is None else (count, *whole)
+        shape = (len(lanes.memories), *whole) if lanes.stacked else whole
         if tuple(array.shape) != shape:
             expected = f"{slot.dtype} of shape {shape}"
             raise InvalidValueError(slot.path, expected, f"shape {tuple(array.shape)}")
         if slot.start is not None:
             array = array[..., slot.start : slot.stop]
-        return self.chain(array, arrays)
+        array = self.chain(array, arrays, lanes)
+        return array if self.start is None else array[..., self.start : self.stop]
+
+
+@dataclass(frozen=True)
+class ConstantPart:
+    """Constant numbers."""
+
+    numbers: Numbers
+
+
+@dataclass(frozen=True)
+class PreviousPart:
+    """The model's own output for the step before; zeros for an episode's first step.
+
+    Attributes:
+        name: Name of the output.
+        start: First element that is used.
+        stop: End of the elements.
+        size: Number of elements of the output.
+        chain: Scaling of the numbers.
+    """
+
+    name: str
+    start: int
+    stop: int
+    size: int
+    chain: Chain
+
+
+Part = Union[FeaturePart, ConstantPart, PreviousPart]
+
+
+@dataclass(frozen=True)
+class ArrayInput:
+    """An input that is a feature of the environment.
+
+    Attributes:
+        name: Name of the input.
+        feature: The feature.
+        history: Earlier observations; None: there are none.
+    """
+
+    name: str
+    feature: FeaturePart
+    history: History | None
+
+    @property
+    def path(self) -> str:
+        """Path of the input in the spec."""
+        return self.feature.chain.path
+
+    def read(self, observation: Any, lanes: Lanes, arrays: Arrays) -> Any:
+        """Return the input for one observation, or for one from each lane.
+
+        Raises:
+            InvalidValueError: If the observation does not belong to its space.
+        """
+        array = self.feature.read(observation, lanes, arrays)
+        return array if self.history is None else self.history.of_lanes(array, lanes, arrays)
+
+
+@dataclass(frozen=True)
+class JoinedInput:
+    """An input that joins features, constants and earlier outputs to one vector.
+
+    Attributes:
+        name: Name of the input.
+        parts: The parts, in order.
+        work: Element type of the parts.
+        chain: Conversions of the vector.
+        history: Earlier observations; None: there are none.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    work: DType
+    chain: Chain
+    history: History | None
+
+    @property
+    def path(self) -> str:
+        """Path of the input in the spec."""
+        return self.chain.path
+
+    def read(self, observation: Any, lanes: Lanes, arrays: Arrays) -> Any:
+        """Return the input for one observation, or for one from each lane.
+
+        Raises:
+            InvalidValueError: If the observation does not belong to its space.
+        """
+        batch = (len(lanes.memories),) if lanes.stacked else ()
+        features = [
+            part.read(observation, lanes, arrays) if isinstance(part, FeaturePart) else None
+            for part in self.parts
+        ]
+        like = next((array for array in features if array is not None), None)
+        like = arrays.zeros(self.work, (1,)) if like is None else arrays.cast(like, self.work)
+        flat = [
+            self._flat(part, array, batch, lanes, like, arrays)
+            for part, array in zip(self.parts, features)
+        ]
+        vector = flat[0] if len(flat) == 1 else arrays.xp.concatenate(flat, axis=-1)
+        array = self.chain(vector, arrays, lanes)
+        return array if self.history is None else self.history.of_lanes(array, lanes, arrays)
+
+    def _flat(
+        self,
+        part: Part,
+        array: Any,
+        batch: tuple[int, ...],
+        lanes: Lanes,
+        like: Any,
+        arrays: Arrays,
+    ) -> Any:
+        """Return a part as one axis, after that of the lanes."""
+        if isinstance(part, ConstantPart):
+            numbers = arrays.constant(part.numbers, like)
+            return arrays.xp.broadcast_to(numbers, (*batch, len(part.numbers.values)))
+        if isinstance(part, PreviousPart):
+            rows = [self._previous(part, memory, like, arrays) for memory in lanes.memories]
+            array = arrays.xp.stack(rows, axis=0) if lanes.stacked else rows[0]
+            array = part.chain(array, arrays)
+        return arrays.cast(array, self.work).reshape((*batch, -1))
+
+    def _previous(
+        self, part: PreviousPart, memory: Mapping[Any, Any], like: Any, arrays: Arrays
+    ) -> Any:
+        found = memory.get(previous_key(part.name))
+        if found is None:
+            zero = arrays.xp.zeros_like(like.reshape((-1,))[:1])
+            return arrays.xp.broadcast_to(zero, (part.stop - part.start,))
+        found = arrays.cast(found, self.work).reshape((-1,))
+        return found[part.start : part.stop]
 
 
 @dataclass(frozen=True)
 class CalledInput:
-    """An input that an entry point computes from the observation.
+    """An input that an entry point computes from the observation, or from declared features.
 
     Attributes:
         name: Name of the input.
-        function: The callable, which gets one observation at a time.
+        function: The callable, which gets one observation, or one mapping of features, at a time.
+        features: The features by their roles; empty: the callable gets the observation.
         space: The observation space.
         chain: Conversions from the callable's result to the input.
         shape: Extents of the result; None: any.
         dtype: Element type for a result that has none.
-        history: Number of observations that are stacked; 0: none.
+        history: Earlier observations; None: there are none.
     """
 
     name: str
     function: Callable[[Any], Any]
+    features: tuple[tuple[str, FeaturePart], ...]
     space: Space[Any]
     chain: Chain
     shape: tuple[int, ...] | None
     dtype: DType
-    history: int
+    history: History | None
 
-    def read(self, observation: Any, count: int | None, arrays: Arrays) -> Any:
-        """Return the input for one or `count` observations; see `ArrayInput.read`."""
-        if count is None:
-            return self._one(observation, arrays)
-        lanes = [lane_of(observation, self.space, i) for i in range(count)]
-        return arrays.xp.stack([self._one(lane, arrays) for lane in lanes], axis=0)
+    @property
+    def path(self) -> str:
+        """Path of the input in the spec."""
+        return self.chain.path
 
-    def _one(self, observation: Any, arrays: Arrays) -> Any:
-        array = arrays.take(self.function(observation), self.chain.path, self.dtype)
+    def read(self, observation: Any, lanes: Lanes, arrays: Arrays) -> Any:
+        """Return the input for one observation, or for one from each lane."""
+        count = len(lanes.memories) if lanes.stacked else None
+        if self.features:
+            found = {role: part.read(observation, lanes, arrays) for role, part in self.features}
+            given: list[Any] = (
+                [found]
+                if count is None
+                else [{role: rows[i] for role, rows in found.items()} for i in range(count)]
+            )
+        elif count is None:
+            given = [observation]
+        else:
+            given = [lane_of(observation, self.space, i) for i in range(count)]
+        results = [self._one(value, arrays) for value in given]
+        array = results[0] if count is None else arrays.xp.stack(results, axis=0)
+        return array if self.history is None else self.history.of_lanes(array, lanes, arrays)
+
+    def _one(self, value: Any, arrays: Arrays) -> Any:
+        array = arrays.take(self.function(value), self.chain.path, self.dtype)
         if self.shape is not None and tuple(array.shape) != self.shape:
             actual = f"shape {tuple(array.shape)} from the entry point"
             raise InvalidValueError(self.chain.path, f"shape {self.shape}", actual)
@@ -121,12 +341,19 @@ class TextInput:
         path: Path of the input in the spec.
         optional: Whether the model runs without it.
         slot: Position of the environment's text; None: it has none.
+        transform: The way in which the text is written.
     """
 
     name: str
     path: str
     optional: bool
     slot: LeafSlot | None
+    transform: TextTransform = _PLAIN
+
+    @property
+    def needs_instruction(self) -> bool:
+        """Whether an episode without an instruction has no text that the model could run with."""
+        return not self.optional and self.slot is None and self.transform.default is None
 
     def read(
         self, observation: Any, instructions: Sequence[str | None], *, stacked: bool
@@ -142,11 +369,20 @@ class TextInput:
             InvalidValueError: If the environment's text is not a string.
         """
         own = self._own(observation, len(instructions), stacked)
-        texts = [b if a is None else a for a, b in zip(instructions, own)]
+        default = self.transform.default
+        texts = [
+            default if text is None else text
+            for text in (b if a is None else a for a, b in zip(instructions, own))
+        ]
         if all(text is None for text in texts):
             return None
-        result = tuple(text or "" for text in texts)
+        result = tuple("" if text is None else self._written(text) for text in texts)
         return result if stacked else result[0]
+
+    def _written(self, text: str) -> str:
+        text = text.lower() if self.transform.lower else text
+        template = self.transform.template
+        return template.replace("{text}", text) if template else text
 
     def _own(self, observation: Any, count: int, stacked: bool) -> Sequence[str | None]:
         if self.slot is None:
@@ -170,6 +406,8 @@ class Output:
         shape: Extents for one action.
         dtype: Element type for numbers that have none.
         chain: Conversions from the output to the part of the action; None: it is a text.
+        start: First element of the last axis of the value of this name; None: the whole value.
+        constant: The numbers, which the model does not return; None: it returns them.
     """
 
     name: str
@@ -178,14 +416,19 @@ class Output:
     shape: tuple[int, ...]
     dtype: DType
     chain: Chain | None
+    start: int | None = None
+    constant: Numbers | None = None
 
-    def read(self, value: Any, leading: Sequence[int | None], arrays: Arrays) -> Any:
+    def read(
+        self, value: Any, leading: Sequence[int | None], arrays: Arrays, lanes: Lanes | None
+    ) -> Any:
         """Return the part of the action for one value, or for values stacked along leading axes.
 
         Args:
-            value: The model's output.
+            value: The model's output, the whole value of its name.
             leading: Extents of the axes before the output's own; None: any.
             arrays: Functions of the array library.
+            lanes: The episodes that the action is for, if a conversion depends on them.
 
         Raises:
             InvalidValueError: If the value has another shape, or numbers that the environment's
@@ -197,7 +440,20 @@ class Output:
         shape = tuple(array.shape)
         own = len(leading)
         fits = all(want in (None, got) for want, got in zip(leading, shape))
-        if len(shape) != own + len(self.shape) or not fits or shape[own:] != self.shape:
-            wanted = ", ".join("any" if n is None else str(n) for n in (*leading, *self.shape))
-            raise InvalidValueError(self.path, f"shape ({wanted})", f"shape {shape}")
-        return self.chain(array, arrays)
+        wanted = self.shape
+        if self.start is not None and len(shape) > own:
+            # Of a value that outputs split, only the elements of this output are looked at.
+            wanted = (max(self.start + self.shape[-1], shape[-1]),)
+        if len(shape) != own + len(self.shape) or not fits or shape[own:] != wanted:
+            extents = ", ".join("any" if n is None else str(n) for n in (*leading, *wanted))
+            raise InvalidValueError(self.path, f"shape ({extents})", f"shape {shape}")
+        if self.start is not None:
+            array = array[..., self.start : self.start + self.shape[-1]]
+        return self.chain(array, arrays, lanes)
+
+    def made(self, leading: Sequence[int], arrays: Arrays, lanes: Lanes | None) -> Any:
+        """Return the part of the action of a constant, repeated along leading axes."""
+        assert self.chain is not None and self.constant is not None
+        like = arrays.zeros(self.chain.work or self.dtype, (1,))
+        array = arrays.constant(self.constant, like)
+        return self.chain(arrays.xp.broadcast_to(array, (*leading, *self.shape)), arrays, lanes)

@@ -9,12 +9,13 @@ from typing import Any
 
 from rlmesh._problem import Problem
 from rlmesh.adapters._arrays import LARGEST, Numbers
+from rlmesh.adapters._feature_rules import feature_problem
 from rlmesh.adapters._tags import EnvTags, Feature, TaggedLeaf
 from rlmesh.dtypes import DType
 from rlmesh.spaces import Bounds, Box, MultiBinary, MultiDiscrete, Space, Text, path_text
 from rlmesh.spaces._integer import IntegerSpace
 
-__all__ = ["LeafSlot", "is_interval", "leaves_of", "range_problem", "slot_of", "tag_problems"]
+__all__ = ["LeafSlot", "is_interval", "leaves_of", "slot_of", "tag_problems"]
 
 _RETAG = "correct the environment's tags"
 _MAX_BOUNDS = 2**20
@@ -74,6 +75,22 @@ class LeafSlot:
                 return None
             low, high = (self._part(side) for side in ends)
         return (low, high) if is_interval(low, high) else None
+
+    def bounds(self) -> tuple[Numbers, Numbers] | None:
+        """Return the bounds of the space, infinite ones as the largest float32.
+
+        Returns:
+            Two numbers, or two arrays of the feature's extents; None if the space has too many
+            bounds to calculate with.
+        """
+        ends = _ends(self.leaf)
+        if ends is None:
+            return None
+        low, high = (self._part(side) for side in ends)
+        # An unbounded end is marked by infinity, without a sign.
+        floor = tuple(-LARGEST if math.isinf(x) else max(x, -LARGEST) for x in low.values)
+        top = tuple(LARGEST if math.isinf(x) else min(x, LARGEST) for x in high.values)
+        return Numbers(floor, low.shape), Numbers(top, high.shape)
 
     def _part(self, numbers: Numbers) -> Numbers:
         """Return the part of the leaf's numbers that belongs to the feature."""
@@ -200,14 +217,7 @@ def _broken(slot: LeafSlot, tag: TaggedLeaf) -> Problem | None:
     if names and (slot.is_text or len(names) != extent):
         expected = f"no element names, or {extent}, one an element of the last axis"
         return Problem(slot.path, expected, str(len(names)), _RETAG)
-    return range_problem(slot.feature, slot.path, _RETAG)
-
-
-def range_problem(feature: Feature, path: str, fix: str) -> Problem | None:
-    """Return the problem of a feature's range, or None if it is in order."""
-    if feature.range is None or feature.range[0] <= feature.range[1]:
-        return None
-    return Problem(path, "a range with low <= high, without NaN", str(feature.range), fix)
+    return feature_problem(slot.feature, slot.path, _RETAG)
 
 
 def tag_problems(

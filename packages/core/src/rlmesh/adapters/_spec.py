@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from rlmesh.adapters._normalization import Normalization
 from rlmesh.adapters._tags import Feature
+from rlmesh.adapters._transforms import HistoryPadding, ImageTransform, TextTransform
 from rlmesh.dtypes import DType
 from rlmesh.spaces import Space
 
 __all__ = [
     "DELEGATED",
     "Adaptation",
-    "MeanStd",
-    "MinMax",
+    "InputPart",
     "ModelInput",
     "ModelOutput",
     "ModelSpec",
@@ -45,29 +46,25 @@ DELEGATED = Adaptation.DELEGATED
 
 
 @dataclass(frozen=True)
-class MeanStd:
-    """Scaling by (x - mean) / std on the way into the model, the inverse on the way out.
+class InputPart:
+    """A part of the vector of an input; exactly one of the first three is set.
 
     Attributes:
-        mean: One number, or one for each element of the last axis (for an image, each channel).
-        std: Likewise; all above 0.
+        feature: A feature of the environment, matched by role.
+        constant: Constant numbers.
+        previous_output: Name of an output: what the model returned for the step before, in the
+            model's numbers; zeros for the first step.
+        offset: First element of the last axis that is used, after conversion; None: all are.
+        length: Number of elements, if `offset` is set.
+        normalization: Scaling of the part; None: none.
     """
 
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class MinMax:
-    """Scaling of [low, high] to [-1, 1] on the way into the model, back on the way out.
-
-    Attributes:
-        low: One number, or one for each element of the last axis (for an image, each channel).
-        high: Likewise; above `low`.
-    """
-
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    feature: Feature | None = None
+    constant: tuple[float, ...] = ()
+    previous_output: str | None = None
+    offset: int | None = None
+    length: int = 0
+    normalization: Normalization | None = None
 
 
 @dataclass(frozen=True)
@@ -81,20 +78,44 @@ class ModelInput:
         shape: Extents without batch axes, including that of the history; None: any.
         normalization: Scaling of the numbers; None: none.
         optional: Whether the model runs without the input.
-        entrypoint: "module:name" of a callable that computes the input; imported only with
-            `trust_entrypoints=True`.
+        entrypoint: "module:name" of a callable that computes the input from a mapping of the
+            features in `parts` by their roles, or from the observation if there are no parts;
+            imported only with `trust_entrypoints=True`.
         history: Number of the latest observations that are stacked on a new first axis, the oldest
-            first; 0 and 1: none. At the start of an episode its first observation is repeated.
+            first; 0 and 1: none.
+        image: Changes of an image, in order, after its layout and color are the feature's.
+        parts: Parts that are joined, each as one axis, to the vector that the input is; `feature`
+            then only names it.
+        pad_to: Number of elements to fill the vector up to, after its scaling; 0: none.
+        pad_value: The number that fills it.
+        history_stride: Number of steps between the observations of the history; at least 1.
+        history_padding: The observations before the first one of an episode.
+        history_joined: Whether observations are joined on the axis of the channels, or on the last
+            one if there are no channels, instead of on a new one.
+        text: The way in which a text is written; None: as it is.
     """
 
     name: str
     feature: Feature
     dtype: DType | None = None
     shape: tuple[int, ...] | None = None
-    normalization: MeanStd | MinMax | None = None
+    normalization: Normalization | None = None
     optional: bool = False
     entrypoint: str = ""
     history: int = 0
+    image: tuple[ImageTransform, ...] = ()
+    parts: tuple[InputPart, ...] = ()
+    pad_to: int = 0
+    pad_value: float = 0.0
+    history_stride: int = 1
+    history_padding: HistoryPadding = HistoryPadding.REPEAT
+    history_joined: bool = False
+    text: TextTransform | None = None
+
+    @property
+    def observations(self) -> int:
+        """Number of the latest observations that the history spans; 1: there is none."""
+        return (max(self.history, 1) - 1) * self.history_stride + 1
 
 
 @dataclass(frozen=True)
@@ -107,13 +128,38 @@ class ModelOutput:
         dtype: Element type that the model returns; None: any.
         shape: Extents of one action; None: any.
         normalization: Scaling, undone before the environment gets the action; None: none.
+        offset: First element of the last axis of the value of this name, which outputs of one name
+            split; None: the whole value.
+        length: Number of elements, if `offset` is set.
+        clip: Interval; numbers outside become the nearest end, before the scaling is undone.
+        scale: Factor of the numbers, after their scaling is undone.
+        shift: Added after `scale`.
+        threshold: Numbers of at least this become the larger of the feature's `gripper`, others the
+            smaller; None: none does.
+        constant: The numbers themselves, which the model does not return; empty: it returns them.
+        relative_to: Role of the observation that a difference is added to (or an absolute value is
+            made a difference from), if the two sides differ in `reference`. The observation is the
+            one that the action was predicted for, for each action of a chunk.
+        relative_local: Whether a difference of rotations is one in the moving frame, applied before
+            the observation's rotation instead of after it.
+        clip_to_space: Whether numbers outside the environment's space become the nearest bound.
     """
 
     name: str
     feature: Feature
     dtype: DType | None = None
     shape: tuple[int, ...] | None = None
-    normalization: MeanStd | MinMax | None = None
+    normalization: Normalization | None = None
+    offset: int | None = None
+    length: int = 0
+    clip: tuple[float, float] | None = None
+    scale: float = 1.0
+    shift: float = 0.0
+    threshold: float | None = None
+    constant: tuple[float, ...] = ()
+    relative_to: str = ""
+    relative_local: bool = False
+    clip_to_space: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,35 @@ in the opposite order.
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 from rlmesh.adapters._arrays import Arrays, Numbers
-from rlmesh.adapters._rotations import convert_rotation
-from rlmesh.adapters._tags import ColorSpace, ImageLayout, RotationFormat
+from rlmesh.adapters._rotations import Form, convert_rotation
+from rlmesh.adapters._tags import RotationFormat
 from rlmesh.dtypes import DType
 
-__all__ = ["Chain", "Factor", "Image", "Interval", "Reorder", "Rotate", "Standardize", "Step"]
-
-_LUMINANCE = {ColorSpace.RGB: (0.299, 0.587, 0.114), ColorSpace.BGR: (0.114, 0.587, 0.299)}
-"""Weights of red, green and blue: ITU-R BT.601, as in OpenCV and Pillow."""
+__all__ = [
+    "Affine",
+    "Chain",
+    "Clip",
+    "Ends",
+    "Factor",
+    "Interval",
+    "Lanes",
+    "Pad",
+    "Reorder",
+    "Reshape",
+    "Rotate",
+    "Shortest",
+    "Snap",
+    "Standardize",
+    "StatefulStep",
+    "Step",
+]
 
 
 class Step(Protocol):
@@ -145,6 +161,86 @@ class Reorder:
 
 
 @dataclass(frozen=True)
+class Ends:
+    """A linear map between the two ends of a gripper's way, with each end exact.
+
+    Attributes:
+        source: The numbers of the two ends.
+        target: The numbers that they become.
+    """
+
+    source: tuple[float, float]
+    target: tuple[float, float]
+    calculates = True
+
+    def inverse(self) -> Ends:
+        """Return the map that undoes this one."""
+        return Ends(self.target, self.source)
+
+    def __call__(self, array: Any, arrays: Arrays) -> Any:
+        """Return the mapped array."""
+        (a, b), (c, d), where = self.source, self.target, arrays.xp.where
+        result = (array - a) * ((d - c) / (b - a)) + c
+        return where(array == a, c, where(array == b, d, result))
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A factor and a number that is added afterwards; for outputs."""
+
+    scale: float
+    shift: float
+    calculates = True
+
+    def inverse(self) -> Affine:
+        """Return the map that undoes this one."""
+        return Affine(1 / self.scale, -self.shift / self.scale)
+
+    def __call__(self, array: Any, arrays: Arrays) -> Any:
+        """Return the array, scaled and shifted."""
+        return array * self.scale + self.shift
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A limit of numbers to the interval from `low` to `high`; NaN stays NaN. It has no inverse."""
+
+    low: Numbers
+    high: Numbers
+    calculates = True
+
+    def inverse(self) -> Clip:
+        """Return the limit itself."""
+        return self
+
+    def __call__(self, array: Any, arrays: Arrays) -> Any:
+        """Return the limited array."""
+        low, high = (arrays.constant(n, array) for n in (self.low, self.high))
+        where = arrays.xp.where
+        return where(array < low, low, where(array > high, high, array))
+
+
+@dataclass(frozen=True)
+class Snap:
+    """A choice of two numbers: `high` for numbers of at least `threshold`, else `low`."""
+
+    threshold: float
+    low: float
+    high: float
+    calculates = True
+
+    def inverse(self) -> Snap:
+        """Return the choice itself."""
+        return self
+
+    def __call__(self, array: Any, arrays: Arrays) -> Any:
+        """Return the chosen numbers, as an array of the same dtype; NaN stays NaN."""
+        xp, zero = arrays.xp, arrays.xp.zeros_like(array)
+        chosen = xp.where(array >= self.threshold, zero + self.high, zero + self.low)
+        return xp.where(array == array, chosen, array)
+
+
+@dataclass(frozen=True)
 class Rotate:
     """A conversion of rotations to another form.
 
@@ -154,15 +250,14 @@ class Rotate:
         squares: Whether the source and the target have matrices of (3, 3) instead of nine numbers.
     """
 
-    source: RotationFormat
-    target: RotationFormat
+    source: Form
+    target: Form
     squares: tuple[bool, bool] = (False, False)
 
     @property
     def calculates(self) -> bool:
         """Whether the numbers change; the two orders of a quaternion have the same numbers."""
-        scalars = (RotationFormat.QUATERNION_WXYZ, RotationFormat.QUATERNION_XYZW)
-        return self.source is not self.target and not {self.source, self.target} <= {*scalars}
+        return not self.source.moves_only(self.target)
 
     def inverse(self) -> Rotate:
         """Return the conversion back."""
@@ -177,46 +272,93 @@ class Rotate:
 
 
 @dataclass(frozen=True)
-class Image:
-    """A change of an image's axes and channels, by way of height, width, channels."""
+class Pad:
+    """A vector with constant numbers after its own; for inputs.
 
-    layouts: tuple[ImageLayout, ImageLayout]
-    colors: tuple[ColorSpace, ColorSpace]
+    Attributes:
+        count: Number of elements that are added.
+        value: The number that they have.
+    """
 
-    @property
-    def calculates(self) -> bool:
-        """Whether the numbers change, which they do only if colors become gray."""
-        return self.colors[1] is ColorSpace.GRAY and self.colors[0] in _LUMINANCE
+    count: int
+    value: Numbers
+    calculates = True
 
-    def inverse(self) -> Image:
-        """Return the conversion back; gray becomes the color of equal channels."""
-        (a, b), (c, d) = self.layouts, self.colors
-        return Image((b, a), (d, c))
+    def inverse(self) -> Pad:
+        """Return the step itself, which no output has."""
+        return self
 
     def __call__(self, array: Any, arrays: Arrays) -> Any:
-        """Return the image in the other layout and color."""
+        """Return the longer vector."""
         xp = arrays.xp
-        if self.colors[0] is self.colors[1] and self.layouts[0] is self.layouts[1]:
-            return array
-        if self.layouts[0] is ImageLayout.CHW:
-            array = xp.moveaxis(array, -3, -1)
-        elif self.layouts[0] is ImageLayout.HW:
-            array = array[..., None]
-        array = self._colored(array, xp)
-        if self.layouts[1] is ImageLayout.CHW:
-            return xp.moveaxis(array, -1, -3)
-        return array[..., 0] if self.layouts[1] is ImageLayout.HW else array
+        rest = xp.zeros_like(array[..., :1]) + arrays.constant(self.value, array)
+        rest = xp.broadcast_to(rest, (*array.shape[:-1], self.count))
+        return xp.concatenate([array, rest], axis=-1)
 
-    def _colored(self, array: Any, xp: Any) -> Any:
-        source, target = self.colors
-        if source is target:
-            return array
-        if target is ColorSpace.GRAY:
-            weights = _LUMINANCE[source]
-            return sum(array[..., i : i + 1] * w for i, w in enumerate(weights))
-        if source is ColorSpace.GRAY:
-            return xp.concatenate([array, array, array], axis=-1)
-        return xp.flip(array, (-1,))
+
+@dataclass(frozen=True)
+class Reshape:
+    """Other extents for the last axis; for inputs.
+
+    Attributes:
+        shape: The extents, with the same number of elements.
+    """
+
+    shape: tuple[int, ...]
+    calculates = False
+
+    def inverse(self) -> Reshape:
+        """Return the step itself, which no output has."""
+        return self
+
+    def __call__(self, array: Any, arrays: Arrays) -> Any:
+        """Return the array with these extents instead of its last axis."""
+        return array.reshape((*array.shape[:-1], *self.shape))
+
+
+@dataclass(frozen=True)
+class Shortest:
+    """A choice of the shortest of equal rotations: w >= 0, or an angle of at most pi."""
+
+    form: Form
+    calculates = True
+
+    def inverse(self) -> Shortest:
+        """Return the choice itself."""
+        return self
+
+    def __call__(self, array: Any, arrays: Arrays) -> Any:
+        """Return the rotations in their shortest form."""
+        between = Form(RotationFormat.MATRIX)
+        matrix = convert_rotation(array, self.form, between, arrays.xp)
+        return convert_rotation(matrix, between, self.form, arrays.xp)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """What is known of the episodes that the rows of an array belong to.
+
+    Attributes:
+        memories: Facts of each episode by a key of their owner.
+        stacked: Whether arrays have a first axis of the episodes; if not, there is one episode.
+    """
+
+    memories: Sequence[dict[Any, Any]]
+    stacked: bool
+
+
+class StatefulStep(ABC):
+    """A conversion that depends on other values of the episode."""
+
+    calculates = True
+
+    @abstractmethod
+    def inverse(self) -> StatefulStep:
+        """Return the conversion that undoes this one."""
+
+    @abstractmethod
+    def apply(self, array: Any, arrays: Arrays, lanes: Lanes) -> Any:
+        """Return the converted array, and remember what later values need."""
 
 
 @dataclass(frozen=True)
@@ -229,23 +371,31 @@ class Chain:
         work: Type to calculate in; None: nothing is calculated.
         rounds: Whether the results are rounded to whole numbers.
         target: Type of the result; None: the type that the steps leave.
+        before: Conversions in the type that the numbers come in; they leave that type.
     """
 
     path: str
-    steps: tuple[Step, ...]
+    steps: tuple[Step | StatefulStep, ...]
     work: DType | None
     rounds: bool
     target: DType | None
+    before: tuple[Step, ...] = ()
 
-    def __call__(self, array: Any, arrays: Arrays) -> Any:
+    def __call__(self, array: Any, arrays: Arrays, lanes: Lanes | None = None) -> Any:
         """Return the converted array; rounding is to the nearest, ties to even.
 
         Raises:
             InvalidValueError: If the target's type cannot hold a number.
         """
+        for first in self.before:
+            array = first(array, arrays)
         if self.work is not None:
             array = arrays.cast(array, self.work)
         for step in self.steps:
-            array = step(array, arrays)
+            if isinstance(step, StatefulStep):
+                assert lanes is not None, "a step that depends on the episode needs it"
+                array = step.apply(array, arrays, lanes)
+            else:
+                array = step(array, arrays)
         array = arrays.own(arrays.xp.round(array) if self.rounds else array)
         return array if self.target is None else arrays.exact(array, self.target, self.path)

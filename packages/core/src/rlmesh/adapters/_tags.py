@@ -7,12 +7,17 @@ from enum import Enum
 
 __all__ = [
     "ColorSpace",
+    "Depth",
+    "DepthEncoding",
     "EnvTags",
     "Feature",
     "FeatureKind",
+    "Gripper",
     "ImageLayout",
+    "Orientation",
     "Reference",
     "RotationFormat",
+    "RotationSign",
     "TaggedLeaf",
 ]
 
@@ -44,6 +49,7 @@ class ColorSpace(Enum):
     BGR = "bgr"
     GRAY = "gray"
     DEPTH = "depth"
+    RGBA = "rgba"
 
 
 class RotationFormat(Enum):
@@ -56,6 +62,36 @@ class RotationFormat(Enum):
     AXIS_ANGLE = "axis_angle"
     SIX_D = "six_d"
     MATRIX = "matrix"
+    SIX_D_ROWS = "six_d_rows"
+    SIX_D_INTERLEAVED = "six_d_interleaved"
+    EULER = "euler"
+
+
+class RotationSign(Enum):
+    """The one that is written of the equal quaternions, or angles about an axis, of a rotation.
+
+    UNSPECIFIED: SHORTEST if the form changes, the numbers as they are otherwise. SHORTEST: w >= 0,
+    and an angle of at most pi. AS_GIVEN: a quaternion keeps its sign, and its angle is 2 acos(w),
+    from 0 to 2 pi (as robosuite's). CONTINUOUS: the one nearest to that of the observation before.
+    """
+
+    UNSPECIFIED = "unspecified"
+    SHORTEST = "shortest"
+    AS_GIVEN = "as_given"
+    CONTINUOUS = "continuous"
+
+
+class DepthEncoding(Enum):
+    """The way in which distances from a camera are written as numbers.
+
+    DISTANCE: as they are. LINEAR: (distance - near) / (far - near). Z_BUFFER: the depth buffer of
+    OpenGL's perspective projection, far (distance - near) / (distance (far - near)).
+    """
+
+    UNSPECIFIED = "unspecified"
+    DISTANCE = "distance"
+    LINEAR = "linear"
+    Z_BUFFER = "z_buffer"
 
 
 class Reference(Enum):
@@ -64,6 +100,47 @@ class Reference(Enum):
     UNSPECIFIED = "unspecified"
     ABSOLUTE = "absolute"
     DELTA = "delta"
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """The way in which an image is stored, compared to the upright one: mirrored, then turned.
+
+    Attributes:
+        quarter_turns: Number of clockwise quarter turns, 0 to 3; 2 for a camera upside down.
+        mirrored: Whether left and right are exchanged.
+    """
+
+    quarter_turns: int = 0
+    mirrored: bool = False
+
+
+@dataclass(frozen=True)
+class Depth:
+    """The distances of a depth image; distances outside become the nearest of the two.
+
+    Attributes:
+        near: The shortest distance, in the feature's unit; above 0 for Z_BUFFER.
+        far: The longest distance, above `near`.
+        encoding: The way in which distances are written.
+    """
+
+    near: float
+    far: float
+    encoding: DepthEncoding = DepthEncoding.DISTANCE
+
+
+@dataclass(frozen=True)
+class Gripper:
+    """The two numbers between which a gripper moves.
+
+    Attributes:
+        open: The number that means open.
+        closed: The number that means closed; another one than `open`.
+    """
+
+    open: float
+    closed: float
 
 
 @dataclass(frozen=True)
@@ -81,6 +158,12 @@ class Feature:
         frame: Frame of reference; empty: not specified.
         range: Interval of the numbers, if it is not that of the space.
         element_names: Names of the elements along the last axis; empty: not specified.
+        euler_axes: Axes of `RotationFormat.EULER` in the order of the rotations, as SciPy writes
+            them: "xyz" about fixed axes, "XYZ" about axes that move along.
+        sign: The one that is written of equal quaternions or angles; rotations only.
+        orientation: The way in which the image is stored; images only.
+        depth: The distances and how they are written; depth images only. None: as they are.
+        gripper: The numbers for open and closed; grippers only. None: not specified.
     """
 
     role: str
@@ -93,6 +176,11 @@ class Feature:
     frame: str = ""
     range: tuple[float, float] | None = None
     element_names: tuple[str, ...] = ()
+    euler_axes: str = ""
+    sign: RotationSign = RotationSign.UNSPECIFIED
+    orientation: Orientation = Orientation()
+    depth: Depth | None = None
+    gripper: Gripper | None = None
 
 
 @dataclass(frozen=True)
