@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from rlmesh._cli.adapt import adapt
 from rlmesh._cli.bench import bench
 from rlmesh._cli.console import refuse
 from rlmesh._cli.evaluate import evaluate
@@ -82,6 +83,7 @@ def _root(
 _COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serve,
     "inspect": inspect,
+    "adapt": adapt,
     "play": play,
     "bench": bench,
     "eval": evaluate,

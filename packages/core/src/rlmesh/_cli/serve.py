@@ -24,8 +24,9 @@ from rlmesh._cli.parameters import (
     tls_of,
 )
 from rlmesh._cli.serve_env import serve_options, write_ready_fd
-from rlmesh._cli.sources import UsageProblem, make_env, read_choice, read_object
+from rlmesh._cli.sources import UsageProblem, load, make_env, read_choice, read_object
 from rlmesh._reporting.words import escape_control_chars
+from rlmesh.adapters import EnvTags
 from rlmesh.specs import AutoresetMode
 
 __all__ = ["ReadyFd", "read_descriptor", "serve", "serve_and_tell"]
@@ -68,6 +69,14 @@ _Expose = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="name that clients may reach; may be given again"),
 ]
+_Tags = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE:NAME",
+        help="rlmesh.adapters.EnvTags: what the observations and actions mean",
+        show_default="the environment's own rlmesh_tags",
+    ),
+]
 _Validation = Annotated[
     str | None,
     typer.Option(help="off, warn or strict: observations outside their space"),
@@ -90,6 +99,7 @@ def serve(
     kwargs: _Kwargs = "{}",
     render_mode: _RenderMode = None,
     expose: _Expose = None,
+    tags: _Tags = None,
     validation: _Validation = None,
     ready_fd: ReadyFd = None,
     token: Token = "",
@@ -117,8 +127,24 @@ def serve(
             tls=tls_of(tls_authority, tls_certificate, tls_key),
             options=serve_options(validation),
             expose=expose or (),
+            tags=_load_tags(tags),
         )
         serve_and_tell(reporter, server, server.env_contract.id, ready_fd)
+
+
+def _load_tags(name: str | None) -> EnvTags | None:
+    """Return the tags that a command line names, or None.
+
+    Raises:
+        UsageProblem: If the name does not exist, or is something else.
+    """
+    if name is None:
+        return None
+    found = load(name)
+    if not isinstance(found, EnvTags):
+        kind = type(found).__name__
+        raise UsageProblem(f"--tags: expected {name} to be EnvTags, got an object of {kind}")
+    return found
 
 
 def read_descriptor(ready_fd: int | None) -> None:

@@ -15,7 +15,7 @@ from rlmesh._codec.adapted import AdaptedCodec
 from rlmesh._env_host import facts
 from rlmesh._env_host.unservable import advice_for
 from rlmesh._wire.spec import SPEC_VERSION
-from rlmesh.adapters import EnvTags, tag_problems
+from rlmesh.adapters import TAGS_ATTRIBUTE, EnvTags, tag_problems
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import SpaceError
 from rlmesh.spaces import Space, from_gymnasium
@@ -23,6 +23,8 @@ from rlmesh.specs import EnvContract, Registration
 
 __all__ = ["RESET_NAMES", "DescribedEnv", "describe_env", "reset_arguments"]
 
+
+_MAX_WRAPPERS = 100
 
 RESET_NAMES = frozenset({"seed", "options"})
 """Keyword arguments of Gymnasium's `reset`."""
@@ -71,6 +73,30 @@ class DescribedEnv:
         return _codec(space, backend, self.adapt_action, "action", validation)
 
 
+def _own_tags(env: Any) -> EnvTags | None:
+    """Return the tags that an environment, or one within its wrappers, has as an attribute.
+
+    Raises:
+        TypeError: If the attribute is something else.
+    """
+    inner, depth = env, 0
+    found = getattr(inner, TAGS_ATTRIBUTE, None)
+    while found is None and inner is not None and depth < _MAX_WRAPPERS:
+        lanes = getattr(inner, "envs", None)
+        # All environments of a vector are alike.
+        inner = lanes[0] if isinstance(lanes, (list, tuple)) and lanes else _wrapped(inner)
+        found, depth = getattr(inner, TAGS_ATTRIBUTE, None), depth + 1
+    if found is not None and not isinstance(found, EnvTags):
+        kind = type(found).__name__
+        raise TypeError(f"{TAGS_ATTRIBUTE}: expected rlmesh.adapters.EnvTags, got a {kind}")
+    return found
+
+
+def _wrapped(env: Any) -> Any:
+    """Return the environment within a wrapper; None if it is none."""
+    return getattr(env, "env", None)
+
+
 def _codec(
     space: Space[Any],
     backend: ArrayBackend,
@@ -93,7 +119,8 @@ def describe_env(
 
     Args:
         env: A single or vector environment, Gymnasium's or of the same shape.
-        tags: What the leaves of its spaces mean.
+        tags: What the leaves of its spaces mean; None: its attribute `rlmesh_tags`, or that of the
+            environment within its wrappers.
         backend: Backend of its actions and observations; None: that of its spaces. In results,
             values of the other libraries are taken too.
         exposed: Names that remote attribute calls reach.
@@ -116,9 +143,12 @@ def describe_env(
     action_space, action_backend = _space_of(env, f"{prefix}action_space")
     _check_actions(getattr(env, f"{prefix}action_space"), f"{prefix}action_space")
     _check_rewards(env)
+    given = "tags"
+    if tags is None:
+        given, tags = TAGS_ATTRIBUTE, _own_tags(env)
     problems = () if tags is None else tag_problems(tags, observation_space, action_space)
     if problems:
-        raise ValueError("tags: " + "; ".join(map(str, problems)))
+        raise ValueError(f"{given}: " + "; ".join(map(str, problems)))
     metadata = facts.read_metadata(getattr(env, "metadata", None))
     modes = facts.read_render_modes(metadata.pop("render_modes", None))
     fps = facts.read_render_fps(metadata.pop("render_fps", None))

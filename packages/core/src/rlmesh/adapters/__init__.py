@@ -56,6 +56,7 @@ from typing import TYPE_CHECKING
 
 from rlmesh._lazy import lazy_names
 from rlmesh._problem import Problem
+from rlmesh.adapters import roles
 from rlmesh.adapters._normalization import MeanStd, MinMax, Normalization, Statistics
 from rlmesh.adapters._spec import (
     DELEGATED,
@@ -67,6 +68,7 @@ from rlmesh.adapters._spec import (
     PredictForm,
 )
 from rlmesh.adapters._tags import (
+    TAGS_ATTRIBUTE,
     ColorSpace,
     Depth,
     DepthEncoding,
@@ -90,25 +92,44 @@ from rlmesh.adapters._transforms import (
 )
 
 if TYPE_CHECKING:
-    from rlmesh.adapters._adapter import Adapter, Episode
+    from rlmesh.adapters._adapter import Adapter, Episode, Plan
+    from rlmesh.adapters._advice import Advisory
+    from rlmesh.adapters._declare import (
+        Action,
+        Concat,
+        Image,
+        State,
+        Text,
+        feature,
+        output,
+        tags,
+    )
+    from rlmesh.adapters._explain import Explanation
     from rlmesh.adapters._plan_text import plan_text
     from rlmesh.adapters._resolve import resolve
     from rlmesh.adapters._slots import tag_problems
     from rlmesh.adapters._spec_rules import spec_problems
+    from rlmesh.adapters._tagging import tag
 
 __all__ = [
     "DELEGATED",
+    "TAGS_ATTRIBUTE",
+    "Action",
     "Adaptation",
     "Adapter",
+    "Advisory",
     "ColorSpace",
+    "Concat",
     "Depth",
     "DepthEncoding",
     "EnvTags",
     "Episode",
+    "Explanation",
     "Feature",
     "FeatureKind",
     "Gripper",
     "HistoryPadding",
+    "Image",
     "ImageFit",
     "ImageLayout",
     "ImageTransform",
@@ -120,30 +141,50 @@ __all__ = [
     "ModelSpec",
     "Normalization",
     "Orientation",
+    "Plan",
     "PredictForm",
     "Problem",
     "Reference",
     "Resampler",
     "RotationFormat",
     "RotationSign",
+    "State",
     "Statistics",
     "TaggedLeaf",
+    "Text",
     "TextTransform",
+    "feature",
+    "output",
     "plan_text",
     "resolve",
+    "roles",
     "spec_problems",
+    "tag",
     "tag_problems",
+    "tags",
 ]
 
 # Clients of environments need the tags and specs alone.
 __getattr__ = lazy_names(
     __name__,
     {
+        "Action": "_declare",
         "Adapter": "_adapter",
+        "Advisory": "_advice",
+        "Concat": "_declare",
         "Episode": "_adapter",
+        "Explanation": "_explain",
+        "Plan": "_adapter",
+        "Image": "_declare",
+        "State": "_declare",
+        "Text": "_declare",
+        "feature": "_declare",
+        "output": "_declare",
+        "tags": "_declare",
         "plan_text": "_plan_text",
         "resolve": "_resolve",
         "spec_problems": "_spec_rules",
+        "tag": "_tagging",
         "tag_problems": "_slots",
     },
 )

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from rlmesh._problem import Problem
+from rlmesh.adapters._advice import Advisory
 from rlmesh.adapters._arrays import Arrays
 from rlmesh.adapters._chunks import join_chunks
+from rlmesh.adapters._explain import Explanation, explained_inputs, explained_outputs
 from rlmesh.adapters._plans import (
     ArrayInput,
     CalledInput,
@@ -39,6 +41,7 @@ class Plan:
         arrays: Functions of the array library.
         states: Features that actions are relative to, by their roles.
         previous: Names of the outputs that inputs read at the next step.
+        advisories: What is substituted, dropped, filled or assumed.
     """
 
     inputs: tuple[Input, ...]
@@ -46,6 +49,7 @@ class Plan:
     arrays: Arrays
     states: tuple[tuple[str, FeaturePart], ...] = ()
     previous: frozenset[str] = frozenset()
+    advisories: tuple[Advisory, ...] = ()
 
 
 class Adapter:
@@ -68,6 +72,24 @@ class Adapter:
     def plan(self) -> Plan | None:
         """How inputs and outputs are made; None: values pass through unchanged."""
         return self._plan
+
+    @property
+    def advisories(self) -> tuple[Advisory, ...]:
+        """What is substituted, dropped, filled or assumed."""
+        return () if self._plan is None else self._plan.advisories
+
+    def explain(self) -> Explanation:
+        """Return what the adapter does, as a table: `print(adapter.explain())`."""
+        if self._plan is None:
+            return Explanation((), ())
+        rows = (*explained_inputs(self._plan.inputs), *explained_outputs(self._plan.outputs))
+        return Explanation(rows, self._plan.advisories)
+
+    def __repr__(self) -> str:
+        if self._plan is None:
+            return "Adapter(unchanged)"
+        counts = len(self._plan.inputs), len(self._plan.outputs), len(self._plan.advisories)
+        return "Adapter({} inputs, {} outputs, {} advisories)".format(*counts)
 
     @property
     def writes_instruction(self) -> bool:

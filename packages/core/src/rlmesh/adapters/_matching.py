@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from rlmesh.adapters._coverage import Made
 from rlmesh.adapters._problems import shortened
 from rlmesh.adapters._slots import LeafSlot, slot_of
 from rlmesh.adapters._tags import EnvTags, TaggedLeaf
+from rlmesh.adapters.roles import nearest
 from rlmesh.dtypes import DType
 from rlmesh.spaces import Space, path_text
 
@@ -117,8 +117,8 @@ class Matching:
     def _missing(self, role: str, path: str, root: str, tags: Sequence[TaggedLeaf]) -> None:
         roles = sorted({tag.feature.role for tag in tags})
         actual = f"only {shortened(roles)}" if roles else f"no tags of the {root} space"
-        near = difflib.get_close_matches(role, roles, 1)
+        near = nearest(role, roles)
         fix = "tag the environment, or correct the role"
-        if near:
-            fix += f" (the nearest is {near[0]!r})"
+        if near is not None:
+            fix += f" (the nearest is {near!r})"
         self.report(path, f"a feature of the {root} with the role {role!r}", actual, fix)

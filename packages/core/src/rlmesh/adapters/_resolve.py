@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from rlmesh._problem import Problem
 from rlmesh.adapters._adapter import Adapter, Plan
+from rlmesh.adapters._advice import advisories_of
 from rlmesh.adapters._arrays import Arrays
 from rlmesh.adapters._coverage import coverage_problems
 from rlmesh.adapters._matching import Matching, TaggedSpaces
@@ -65,6 +66,7 @@ def resolve(
         matching.arrays,
         tuple(matching.states.items()),
         frozenset(resolver.previous),
+        advisories_of(contract, spec, inputs, outputs),
     )
     return Adapter(plan, contract.action_space)
 

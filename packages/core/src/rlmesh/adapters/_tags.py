@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 __all__ = [
+    "TAGS_ATTRIBUTE",
     "ColorSpace",
     "Depth",
     "DepthEncoding",
@@ -20,6 +21,9 @@ __all__ = [
     "RotationSign",
     "TaggedLeaf",
 ]
+
+TAGS_ATTRIBUTE = "rlmesh_tags"
+"""Name of an environment's attribute that has its tags."""
 
 
 class FeatureKind(Enum):

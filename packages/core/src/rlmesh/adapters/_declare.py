@@ -1,0 +1,413 @@
+"""Short forms of tags and specs, with words instead of enums."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+from typing import Any, TypeVar, Union
+
+from rlmesh.adapters._normalization import Normalization
+from rlmesh.adapters._rotations import LENGTHS
+from rlmesh.adapters._spec import InputPart, ModelInput, ModelOutput
+from rlmesh.adapters._tags import (
+    ColorSpace,
+    Depth,
+    EnvTags,
+    Feature,
+    FeatureKind,
+    Gripper,
+    ImageLayout,
+    Orientation,
+    Reference,
+    RotationFormat,
+    RotationSign,
+    TaggedLeaf,
+)
+from rlmesh.adapters._transforms import (
+    HistoryPadding,
+    ImageFit,
+    ImageTransform,
+    Resampler,
+    TextTransform,
+)
+from rlmesh.adapters.roles import INSTRUCTION, SIZES, of_part
+from rlmesh.dtypes import DTYPES, DType
+
+__all__ = ["Action", "Concat", "Image", "State", "Text", "feature", "output", "tags"]
+
+E = TypeVar("E", bound=Enum)
+Part = Union[str, Feature, InputPart, float, Sequence[float]]
+Path = Union[str, int, tuple[Union[str, int], ...]]
+
+_KINDS = {
+    "image": FeatureKind.IMAGE,
+    "depth": FeatureKind.IMAGE,
+    "state": FeatureKind.STATE,
+    "text": FeatureKind.TEXT,
+    "action": FeatureKind.ACTION,
+}
+
+
+def feature(
+    role: str,
+    *,
+    part: str = "",
+    layout: str = "",
+    color: str = "",
+    rotate: int = 0,
+    mirror: bool = False,
+    depth: Depth | None = None,
+    rotation: str = "",
+    sign: str = "",
+    reference: str = "",
+    unit: str = "",
+    frame: str = "",
+    range: tuple[float, float] | None = None,  # noqa: A002 - the name of the field
+    gripper: Gripper | None = None,
+    names: Sequence[str] = (),
+) -> Feature:
+    """Return the meaning of a feature, its kind taken from the role ("image/...", "state/...").
+
+    Args:
+        role: The role; `rlmesh.adapters.roles` has those with a known meaning.
+        part: Part of a robot ("left"), which becomes a part of the role.
+        layout: "hwc", "chw" or "hw"; empty: not specified.
+        color: "rgb", "bgr", "gray", "depth" or "rgba"; empty: not specified.
+        rotate: Degrees, a multiple of 90, by which the stored image is turned clockwise compared to
+            the upright one; 180 for a camera that hangs upside down.
+        mirror: Whether left and right of the stored image are exchanged, before it is turned.
+        depth: The distances of a depth image and how they are written.
+        rotation: A `RotationFormat` by its value ("quaternion_xyzw"), or three Euler axes as SciPy
+            writes them ("xyz" about fixed, "XYZ" about moving axes).
+        sign: "shortest", "as_given" or "continuous"; empty: not specified.
+        reference: "absolute" or "delta"; empty: not specified.
+        unit: Physical unit in UCUM notation ("m", "rad").
+        frame: Frame of reference.
+        range: Interval of the numbers.
+        gripper: The numbers for open and closed.
+        names: Names of the elements along the last axis.
+
+    Raises:
+        ValueError: If a word is none of those, or `rotate` is no multiple of 90.
+    """
+    if rotate % 90:
+        raise ValueError(f"rotate: expected a multiple of 90 degrees, got {rotate}")
+    kind = _KINDS.get(role.partition("/")[0], FeatureKind.UNSPECIFIED)
+    is_euler = len(rotation) == 3 and rotation.lower().strip("xyz") == ""
+    form = "euler" if is_euler else rotation
+    return Feature(
+        of_part(role, part),
+        kind,
+        _member(ImageLayout, layout, "layout"),
+        _member(ColorSpace, color, "color"),
+        _member(RotationFormat, form, "rotation"),
+        _member(Reference, reference, "reference"),
+        unit=unit,
+        frame=frame,
+        range=range,
+        element_names=tuple(names),
+        euler_axes=rotation if is_euler else "",
+        sign=_member(RotationSign, sign, "sign"),
+        orientation=Orientation(rotate // 90 % 4, mirror),
+        depth=depth,
+        gripper=gripper,
+    )
+
+
+def _member(kind: type[E], word: str, name: str) -> E:
+    known = {str(member.value): member for member in kind}
+    if (word or "unspecified") not in known:
+        words = ", ".join(sorted(known.keys() - {"unspecified"}))
+        raise ValueError(f"{name}: expected one of {words}, got {word!r}")
+    return known[word or "unspecified"]
+
+
+def Image(  # noqa: N802 - reads like the class of what it returns
+    name: str,
+    role: str,
+    *,
+    size: tuple[int, int] | None = None,
+    fit: str = "stretch",
+    resampler: str = "pillow_bilinear",
+    fill: Sequence[float] = (),
+    crop_area: float = 1.0,
+    jpeg_quality: int = 0,
+    upscale: bool = True,
+    layout: str = "hwc",
+    color: str = "rgb",
+    dtype: str | DType | None = None,
+    normalization: Normalization | None = None,
+    history: int = 0,
+    history_stride: int = 1,
+    history_joined: bool = False,
+    optional: bool = False,
+    **facts: Any,
+) -> ModelInput:
+    """Return an input that is an image.
+
+    Args:
+        name: Key of the input in the model's observation.
+        role: The role ("image/primary").
+        size: Height and width; None: those of the environment.
+        fit: "stretch", "crop" or "pad" (a letterbox).
+        resampler: The calculation of pixels, a `Resampler` by its value.
+        fill: Color of the letterbox; empty: 0.
+        crop_area: Fraction of the area to keep from the middle.
+        jpeg_quality: Quality of a JPEG that the model's training images went through; 0: none.
+        upscale: Whether the image may be made larger.
+        layout: "hwc", "chw" or "hw".
+        color: "rgb", "bgr", "gray", "depth" or "rgba".
+        dtype: Element type; None: that of the environment.
+        normalization: Scaling of the numbers.
+        history: Number of the latest images that are stacked.
+        history_stride: Number of steps between them.
+        history_joined: Whether they are joined on the axis of the channels.
+        optional: Whether the model runs without the image.
+        facts: Other arguments of `feature` (`range`, `rotate`, `mirror`, `depth`, `part`, ...).
+
+    Raises:
+        ValueError: If a word is none of those.
+    """
+    transform = ImageTransform(
+        size,
+        _member_of(ImageFit, fit, "fit"),
+        _member_of(Resampler, resampler, "resampler"),
+        tuple(fill),
+        crop_area,
+        jpeg_quality,
+        upscale,
+    )
+    return ModelInput(
+        name,
+        feature(role, layout=layout, color=color, **facts),
+        _dtype(dtype),
+        normalization=normalization,
+        optional=optional,
+        history=history,
+        history_stride=history_stride,
+        history_joined=history_joined,
+        image=() if transform == ImageTransform() else (transform,),
+    )
+
+
+def State(  # noqa: N802
+    name: str, role: str, *, dtype: str | DType | None = "float32", **facts: Any
+) -> ModelInput:
+    """Return an input that is one feature of numbers.
+
+    Args:
+        name: Key of the input in the model's observation.
+        role: The role ("state/eef_position").
+        dtype: Element type; None: that of the environment.
+        facts: Arguments of `feature` and, as for `Concat`, of the input.
+
+    Raises:
+        ValueError: If a word is none of those that `feature` knows.
+    """
+    own = {key: facts.pop(key) for key in list(facts) if key in _OF_INPUT}
+    return _input(name, feature(role, **facts), dtype, own)
+
+
+def Concat(  # noqa: N802
+    name: str, *parts: Part, dtype: str | DType = "float32", **facts: Any
+) -> ModelInput:
+    """Return an input that joins parts to one vector.
+
+    Args:
+        name: Key of the input in the model's observation.
+        parts: A role or a `feature` of the environment, a constant number or several, or an
+            `InputPart`, in order.
+        dtype: Element type.
+        facts: `normalization`, `pad_to`, `pad_value`, `shape`, `optional`, `history`,
+            `history_stride`, `history_padding` ("repeat" or "zeros") and `history_joined`.
+    """
+    made = tuple(map(_part, parts))
+    return replace(_input(name, Feature("state", FeatureKind.STATE), dtype, facts), parts=made)
+
+
+_OF_INPUT = frozenset(
+    (
+        "normalization",
+        "pad_to",
+        "pad_value",
+        "shape",
+        "optional",
+        "history",
+        "history_stride",
+        "history_padding",
+        "history_joined",
+    )
+)
+
+
+def _input(
+    name: str, meaning: Feature, dtype: str | DType | None, facts: Mapping[str, Any]
+) -> ModelInput:
+    unknown = facts.keys() - _OF_INPUT
+    if unknown:
+        raise TypeError(f"{name!r}: expected no argument {sorted(unknown)[0]!r}")
+    own = dict(facts)
+    if "history_padding" in own:
+        own["history_padding"] = _member_of(
+            HistoryPadding, own["history_padding"], "history_padding"
+        )
+    return ModelInput(name, meaning, _dtype(dtype), **own)
+
+
+def _part(given: Part) -> InputPart:
+    if isinstance(given, InputPart):
+        return given
+    if isinstance(given, Feature):
+        return InputPart(given)
+    if isinstance(given, str):
+        return InputPart(feature(given))
+    numbers = given if isinstance(given, Sequence) else (given,)
+    return InputPart(constant=tuple(map(float, numbers)))
+
+
+def Text(  # noqa: N802
+    name: str,
+    role: str = INSTRUCTION,
+    *,
+    default: str | None = None,
+    template: str = "",
+    lower: bool = False,
+    optional: bool = False,
+) -> ModelInput:
+    """Return an input that is a text; see `TextTransform`.
+
+    Args:
+        name: Key of the input in the model's observation.
+        role: The role.
+        default: Text of an episode without one.
+        template: Text with "{text}" once, where the text goes.
+        lower: Whether the text is written in lower case.
+        optional: Whether the model runs without the text.
+    """
+    transform = TextTransform(default, template, lower)
+    text = None if transform == TextTransform() else transform
+    return ModelInput(name, Feature(role, FeatureKind.TEXT), optional=optional, text=text)
+
+
+def output(role: str | Feature, name: str = "", *, length: int = 0, **facts: Any) -> ModelOutput:
+    """Return an output of a model, or a part of a vector that `Action` splits.
+
+    Args:
+        role: The role, or the `feature`.
+        name: Key of the output in what the model returns.
+        length: Number of elements, if `Action` cannot know it from the role or the rotation.
+        facts: Other fields of `ModelOutput` (`clip`, `threshold`, `relative_to`, ...).
+    """
+    meaning = feature(role) if isinstance(role, str) else role
+    return ModelOutput(name, meaning, length=length, **facts)
+
+
+def Action(  # noqa: N802
+    name: str, *parts: str | Feature | ModelOutput, normalization: Normalization | None = None
+) -> tuple[ModelOutput, ...]:
+    """Return the outputs that split one vector of a model, in order.
+
+    Args:
+        name: Key of the vector in what the model returns; empty: it returns the vector alone.
+        parts: A role, a `feature`, or an `output` with its length.
+        normalization: Scaling of the whole vector, with one number or one for each element.
+
+    Raises:
+        ValueError: If the number of elements of a part is not known.
+    """
+    outputs: list[ModelOutput] = []
+    offset = 0
+    for given in parts:
+        one = given if isinstance(given, ModelOutput) else output(given)
+        length = one.length or _size(one.feature)
+        own = one.normalization or _cut(normalization, offset, length)
+        outputs.append(replace(one, name=name, offset=offset, length=length, normalization=own))
+        offset += length
+    return tuple(outputs)
+
+
+def _size(meaning: Feature) -> int:
+    if meaning.rotation is not RotationFormat.UNSPECIFIED:
+        return LENGTHS[meaning.rotation]
+    area, _, rest = meaning.role.partition("/")
+    size = SIZES.get(f"{area}/{rest.rpartition('/')[2]}", len(meaning.element_names))
+    if not size:
+        raise ValueError(
+            f"{meaning.role!r}: expected a known number of elements; use output(..., length=n)"
+        )
+    return size
+
+
+def _cut(given: Normalization | None, offset: int, length: int) -> Normalization | None:
+    """Return the part of a normalization that belongs to some elements."""
+    if given is None:
+        return None
+    names = [name for name in ("mean", "std", "low", "high", "mask") if hasattr(given, name)]
+    cut = {
+        name: numbers[offset : offset + length]
+        for name, numbers in ((name, getattr(given, name)) for name in names)
+        if len(numbers) > 1
+    }
+    return replace(given, **cut)
+
+
+def tags(
+    observation: Mapping[Path, Any] | Feature | None = None,
+    action: Mapping[Path, Any] | Feature | Sequence[Any] | None = None,
+    labels: Sequence[str] = (),
+) -> EnvTags:
+    """Return the tags of an environment.
+
+    Args:
+        observation: The meaning of each leaf by its key, or by a tuple of keys, in the observation
+            space: a role, a `feature`, or a list of pairs (role or feature, number of elements) for
+            a leaf that joins several. For a space that is one leaf, its meaning alone.
+        action: Likewise, of the action space.
+        labels: Free labels ("robot:panda").
+
+    Raises:
+        ValueError: If the number of elements of a part is not known.
+    """
+    return EnvTags(_leaves(observation), _leaves(action), tuple(labels))
+
+
+def _leaves(given: Any) -> tuple[TaggedLeaf, ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping):
+        return tuple(_leaf((), given))
+    found: list[TaggedLeaf] = []
+    for path, meaning in given.items():
+        found += _leaf(path if isinstance(path, tuple) else (path,), meaning)
+    return tuple(found)
+
+
+def _leaf(path: tuple[str | int, ...], meaning: Any) -> list[TaggedLeaf]:
+    if isinstance(meaning, (str, Feature)):
+        return [TaggedLeaf(path, _feature(meaning))]
+    found: list[TaggedLeaf] = []
+    offset = 0
+    for part in meaning:
+        one, length = part if isinstance(part, tuple) else (part, 0)
+        own = _feature(one)
+        length = length or _size(own)
+        found.append(TaggedLeaf(path, own, offset, length))
+        offset += length
+    return found
+
+
+def _feature(meaning: str | Feature) -> Feature:
+    return feature(meaning) if isinstance(meaning, str) else meaning
+
+
+def _member_of(kind: type[E], word: str | E, name: str) -> E:
+    return word if isinstance(word, kind) else _member(kind, str(word), name)
+
+
+def _dtype(given: str | DType | None) -> DType | None:
+    if given is None or isinstance(given, DType):
+        return given
+    if given not in DTYPES:
+        raise ValueError(f"dtype: expected one of {', '.join(DTYPES)}, got {given!r}")
+    return DTYPES[given]
