@@ -1,4 +1,4 @@
-"""Records of a journal <-> their messages and bytes."""
+"""Records of a journal, each after its length (T-6) <-> their messages and bytes."""
 
 from __future__ import annotations
 

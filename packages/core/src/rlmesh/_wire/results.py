@@ -319,6 +319,3 @@ def _write_failure(failure: EpisodeFailure, out: error_pb2.Failure) -> None:
 def _read_failure(message: error_pb2.Failure) -> EpisodeFailure:
     failure = failure_from_wire(message)
     return EpisodeFailure(**{name: getattr(failure, name) for name in _FACTS})
-
-
-# Records of a journal, each after its length (T-6).
