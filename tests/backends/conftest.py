@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -18,3 +19,11 @@ def library(request: pytest.FixtureRequest) -> Iterator[Library]:
     """Each array library."""
     with open_library(request.param) as opened:
         yield opened
+
+
+@pytest.fixture
+def no_warnings() -> Iterator[None]:
+    """Whatever a backend does, it does without warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
