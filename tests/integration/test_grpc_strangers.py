@@ -17,6 +17,7 @@ from rlmesh_proto.env.v1 import env_pb2, env_pb2_grpc
 
 from rlmesh import EnvServer, RemoteEnv, ServeOptions
 from tests.faults.usage import Usage
+from tests.inside import connection_of
 from tests.integration.envs import CounterEnv
 from tests.integration.raw_grpc import RawConnection, message
 from tests.processes import running, until
@@ -204,7 +205,7 @@ def test_calls_that_send_nothing_leave_threads_to_sessions_that_exist() -> None:
             for _ in range(200):
                 client.open(method)
         for count in (1, 2):
-            remote._stub._session._transport._incoming.cancel()  # A resume needs a thread, too.
+            connection_of(remote)._incoming.cancel()  # A resume needs a thread, too.
             assert remote.step(0)[0] == count
 
 

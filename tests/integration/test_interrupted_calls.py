@@ -12,6 +12,7 @@ import pytest
 
 from rlmesh import EnvServer, RemoteEnv
 from rlmesh._session.client_session import ClientSession
+from tests.inside import connection_of
 from tests.integration.envs import TallyEnv
 
 
@@ -20,14 +21,14 @@ def test_an_interrupted_call_is_collected_before_the_next_one() -> None:
     env = TallyEnv()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
         remote.reset()
-        session = remote._stub._session
-        exchange = session._transport.exchange
+        connection = connection_of(remote)
+        exchange = connection.exchange
 
         def interrupted(frame: bytes, timeout: float | None = None) -> bytes:
             exchange(frame, timeout)
             raise KeyboardInterrupt
 
-        session._transport.exchange = interrupted  # type: ignore[method-assign]
+        connection.exchange = interrupted
         with pytest.raises(KeyboardInterrupt):
             remote.step(0)
         assert remote.step(0)[0] == 2  # The first step was applied, and its answer is gone.
@@ -50,7 +51,7 @@ def test_a_connection_that_an_interrupt_has_broken_is_left_alone(
 
     with EnvServer(TallyEnv()) as server, RemoteEnv(server.address) as remote:
         remote.reset()
-        transport = remote._stub._session._transport
+        transport = connection_of(remote)
         really_close = transport.close
         for name, function in (("exchange", interrupted), ("close", close)):
             setattr(transport, name, function)

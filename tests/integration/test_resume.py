@@ -14,6 +14,7 @@ import pytest
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh.specs import Reconnect
 from tests.faults import Proxy
+from tests.inside import admission_of, sessions_of
 from tests.integration.envs import CounterEnv, TallyEnv
 from tests.processes import finished, until
 
@@ -173,7 +174,7 @@ def test_a_session_that_does_not_come_back_frees_its_environment() -> None:
 
 
 def _lost(server: EnvServer) -> bool:
-    return any(session.lost_at is not None for session in server._manager._sessions.values())
+    return any(session.lost_at is not None for session in sessions_of(server).values())
 
 
 @pytest.mark.over_grpc
@@ -229,7 +230,7 @@ def test_those_in_line_are_served_in_their_order() -> None:
         for number in range(3):
             line.append(threading.Thread(target=stand, args=(number,)))
             line[-1].start()
-            until(lambda n=number: server._manager._admission.waiting == n + 1, 10)  # type: ignore[misc]
+            until(lambda n=number: admission_of(server).waiting == n + 1, 10)  # type: ignore[misc]
         with pytest.raises(errors.BusyError):
             RemoteEnv(server.address, wait=0.2)
         assert holder.step(1)[0] == 1, "those in line do not keep the holder from its environment"
@@ -293,4 +294,4 @@ remote.step(0)
         for _ in range(3):
             done = finished(["-c", code, server.address])
             assert done.returncode == 0, done
-            assert not server._manager._sessions, "it is free at once, not after a grace period"
+            assert not sessions_of(server), "it is free at once, not after a grace period"

@@ -17,6 +17,7 @@ import pytest
 from rlmesh_proto.env.v1 import env_pb2, env_pb2_grpc
 
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
+from tests.inside import connection_of
 from tests.integration.envs import CounterEnv, ScriptedEnv, client_of, plays_on
 from tests.processes import ROOT
 from tests.size import LONG
@@ -313,6 +314,6 @@ def test_a_closed_connection_holds_no_stream() -> None:
         RemoteEnv(server.address, transport="grpc") as remote,
     ):
         remote.reset()
-        connection: Any = remote._stub._session._transport  # What a hang at exit came from.
+        connection = connection_of(remote)  # What a hang at exit came from.
         remote.close()
         assert connection._incoming is None
