@@ -29,12 +29,6 @@ EPISODES = 100 if LONG else 20
 POLICY = "def predict(observation):\n    return int(observation[2] > 0)\n"
 
 
-@pytest.fixture(autouse=True)
-def transport() -> str:
-    """Processes choose their transport by themselves; once is enough."""
-    return "auto"
-
-
 def name_of(line: str) -> str:
     """The command of a line."""
     return shlex.split(line)[1]
