@@ -119,15 +119,16 @@ types: $(DEV) ## mypy --strict and pyright
 # One worker more than there are cores, because many tests wait; each has one thread of OpenMP,
 # because more would wait for each other, and spin.
 WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist=loadgroup --no-loadscope-reorder
+PYTEST_ALONE := OMP_NUM_THREADS=1 $(PY) -m pytest
+PYTEST := $(PYTEST_ALONE) -n $(WORKERS) --dist=loadgroup --no-loadscope-reorder
 
 .PHONY: pytest pytest-random test-fast test-long
 pytest: $(DEV) ## every Python test, with the same property cases every time
 	$(PYTEST) $(ARGS)
-pytest-random: $(DEV) ## the property tests with random cases (SEED=7 to repeat a run)
+pytest-random: $(DEV) ## the property tests with random cases, in one process (SEED=7: repeat a run)
 	@seed=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')); \
 	  echo "repeat these cases by: make pytest-random SEED=$$seed"; \
-	  HYPOTHESIS_PROFILE=explore $(PYTEST) -m "hypothesis or draws" --hypothesis-seed=$$seed $(ARGS)
+	  HYPOTHESIS_PROFILE=explore $(PYTEST_ALONE) -m "hypothesis or draws" --hypothesis-seed=$$seed $(ARGS)
 test-fast: $(DEV) ## the tests not marked slow
 	$(PYTEST) -m "not slow" $(ARGS)
 test-long: $(DEV) ## every test at full size and over every transport, with many more property cases
@@ -140,11 +141,12 @@ coverage: $(DEV) ## every Python test, and the lines and branches of packages/*/
 
 # In a fresh clone, mypy would write a cache for a quarter of its time; `make types` does.
 NO_CACHE := $(if $(wildcard .mypy_cache),,MYPY_CACHE_DIR=/dev/null)
-# The checks run beside the tests, which leave the cores idle whenever they wait.
-CHECKS := gen-check versions breaking vectors-check thin-check lint types
+# The checks run beside the tests, which leave the cores idle whenever they wait. The random cases
+# are one of them, in one process: each more would first import everything again.
+CHECKS := gen-check versions breaking vectors-check thin-check lint types pytest-random
 .PHONY: test
 test: $(DEV) ## what CI runs: generation, versions, spec, lint, types, tests
-	@$(NO_CACHE) $(PY) -m tools.stages --make "$(MAKE)" "$(CHECKS)" "pytest pytest-random"
+	@$(NO_CACHE) $(PY) -m tools.stages --make "$(MAKE)" "$(CHECKS)" pytest
 
 .PHONY: test-floors smoke
 test-floors: $(BASE) ## the suite on the oldest and newest dependencies (LEGS="a b" for some)

@@ -42,6 +42,24 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+FULL_COLLECTIONS = 8
+"""Number of full garbage collections after which what has survived them is left out of the next."""
+
+_frozen_at = 0
+
+
+def pytest_runtest_logfinish() -> None:
+    """Leave out of garbage collections what tests have imported and compiled too.
+
+    This is done between tests, because what a test still uses must be collected later.
+    """
+    global _frozen_at
+    if gc.get_stats()[2]["collections"] >= _frozen_at + FULL_COLLECTIONS:
+        gc.collect()
+        gc.freeze()
+        _frozen_at = gc.get_stats()[2]["collections"]
+
+
 _PROPERTIES = Path(__file__).parent / "tests" / "property"
 
 

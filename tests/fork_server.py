@@ -1,9 +1,9 @@
 """Python processes, forked from one in which the slow imports are done.
 
-Hundreds of tests start a module such as `rlmesh._cli`, or a few lines of code, and imports take
-most of the time of such a process. `start` has a server fork it instead: the new process has its
-own arguments, variables, descriptors and signals, runs its program as `__main__` and ends as Python
-does.
+Hundreds of tests start a module such as `rlmesh._cli`, a script or a few lines of code; imports
+take most of the time of such a process. `start` has a server fork it instead: the new process has
+its own arguments, variables, descriptors and signals, runs its program as `__main__` and ends as
+Python does.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class ForkedProcess:
 
 def can_fork(arguments: Sequence[str], variables: Mapping[str, str]) -> bool:
     """Return whether a process of Python can be forked in place of being started."""
-    if not SUPPORTED or arguments[0] not in ("-c", "-m"):
+    if not SUPPORTED or not (arguments[0] in ("-c", "-m") or arguments[0].endswith(".py")):
         return False
     return _read_at_import(variables) == _read_at_import(_started()[2])
 
@@ -131,7 +131,8 @@ def start(
     """Start a process.
 
     Args:
-        arguments: The arguments of Python, such as `["-m", "rlmesh._cli", "--help"]`.
+        arguments: The arguments of Python, such as `["-m", "rlmesh._cli", "--help"]`; of its
+            options only -c and -m.
         variables: All variables of the process.
         output: Its stdout and stderr; its stdin is the null device.
         pass_fds: More descriptors, which have the same numbers in the process.
@@ -147,7 +148,9 @@ def start(
 
 
 def _read_at_import(variables: Mapping[str, str]) -> dict[str, str]:
-    return {name: x for name, x in variables.items() if name.startswith(READ_AT_IMPORT)}
+    found = {name: x for name, x in variables.items() if name.startswith(READ_AT_IMPORT)}
+    found.pop("PYTHONPATH", None)  # The process adds what is new in it.
+    return found
 
 
 def _started() -> tuple[subprocess.Popen[bytes], socket.socket, dict[str, str]]:
@@ -237,13 +240,25 @@ def _run(request: Mapping[str, object], received: Sequence[int]) -> None:
         os.close(number)
     os.environ.clear()
     os.environ.update(variables)
+    is_script = arguments[0] not in ("-c", "-m")
+    if is_script:
+        sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))
+    sys.path[1:1] = [
+        folder
+        for folder in variables.get("PYTHONPATH", "").split(os.pathsep)
+        if folder and folder not in sys.path
+    ]
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    kind, program, *rest = arguments
-    if kind == "-c":
+    if arguments[0] == "-c":
+        _, program, *rest = arguments
         sys.argv[:] = ["-c", *rest]
         sys.modules["__main__"] = main = types.ModuleType("__main__")
         exec(compile(program, "<string>", "exec"), main.__dict__)  # noqa: S102
+    elif is_script:
+        sys.argv[:] = arguments
+        runpy.run_path(arguments[0], run_name="__main__")
     else:
+        _, program, *rest = arguments
         sys.argv[:] = [program, *rest]
         sys.modules.pop(program, None)  # Python warns of a module that is imported and then run.
         runpy.run_module(program, run_name="__main__", alter_sys=True)

@@ -21,6 +21,8 @@ from rlmesh.numpy import Model, RemoteEnv
 ENV_ID = "CartPole-v1"
 EPISODES = 10
 ENDPOINTS = 4
+ROUNDS = 4  # Of the training.
+TRIED = 16  # Models that a round tries.
 STARTED = 60  # Largest time in seconds for the server to start.
 STOPPED = 10  # Largest time in seconds for the server to end.
 
@@ -102,8 +104,8 @@ def train(console, address):
     random = np.random.default_rng(0)
     mean, spread = np.zeros(4), np.ones(4)
     env = RemoteEnv(address)
-    for _ in range(4):
-        tried = random.normal(mean, spread, (16, 4))
+    for _ in range(ROUNDS):
+        tried = random.normal(mean, spread, (TRIED, 4))
         rewards = [linear(weights).run(env, seeds=[100]).mean_reward for weights in tried]
         best = tried[np.argsort(rewards)[-4:]]
         mean, spread = best.mean(axis=0), best.std(axis=0) + 0.05

@@ -11,7 +11,7 @@ import pytest
 
 def test_the_suite_passes_on_a_backend_that_it_does_not_list() -> None:
     pytest.importorskip("rlmesh_numpy")
-    files = [f"tests/backends/test_{name}.py" for name in ("backends", "models")]
+    files = [f"tests/backends/test_{name}.py" for name in ("backends", "casts", "models")]
     flags = ["-q", "-k", "third_party", "-p", "no:cacheprovider", "-p", "no:xdist"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *flags, *files],

@@ -27,15 +27,14 @@ from rlmesh._messages import env as m
 from rlmesh._wire.contract import contract_from_wire, contract_to_wire
 from rlmesh._wire.dynamic import DynamicEncoder
 from rlmesh._wire.env_codec import EnvWireCodec
+from rlmesh._wire.journal_records import read_record, write_record
 from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh._wire.model_spec import model_spec_from_wire, model_spec_to_wire
 from rlmesh._wire.results import (
-    read_record,
     run_from_bytes,
     run_from_protojson,
     run_to_bytes,
     run_to_protojson,
-    write_record,
 )
 from rlmesh.backends import NATIVE
 from rlmesh.dtypes import dtype

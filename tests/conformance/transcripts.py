@@ -17,10 +17,7 @@ from rlmesh_proto.session.v1 import frames_pb2
 
 import rlmesh
 from rlmesh import ServeOptions
-from rlmesh._env_host.describe_env import describe_env
-from rlmesh._env_host.env_servicer import EnvServicer
 from rlmesh._env_host.servicer_provider import EnvServicerProvider
-from rlmesh._messages import env as m
 from rlmesh._server.model_server import _new_servicers, _offered_spec
 from rlmesh._session.session_manager import SessionManager
 from rlmesh._wire.contract import peer_from_wire
@@ -33,6 +30,7 @@ from rlmesh.spaces import Discrete
 from rlmesh.specs import AutoresetMode, Capability, PeerInfo, SessionTerms
 from rlmesh.tensor import Tensor
 from tests.conformance.vectors import VECTORS
+from tests.env_in_memory import EnvInMemory
 
 __all__ = ["MESSAGES", "MODELS", "Transcript", "plain", "served", "transcripts"]
 
@@ -216,35 +214,6 @@ def _ramp(observation: int) -> list[int]:
     return [(observation + more) % 3 for more in range(3)]
 
 
-class _Host:
-    """Gives one environment to sessions, which call it in their callers' threads."""
-
-    capacity = 1
-
-    def __init__(self, env: Any) -> None:
-        exposed = ("count",) if type(env) is Count else ()
-        self.described = describe_env(env, exposed=exposed)
-        self._servicer = EnvServicer(self.described, "warn", False)
-
-    def take(self, alive: Callable[[], bool]) -> Any:
-        return self
-
-    def offer(self, stream: Any) -> bool:
-        return False
-
-    def answer(self, request: m.Request, frame: Any) -> m.Reply:
-        return self._servicer.play(request.body, request.report)
-
-    def run_stream(self, stream: Any, *, takes_over: bool) -> bool:
-        return False
-
-    def end(self) -> m.Reply:
-        return m.Closed()
-
-    def release(self) -> None:
-        pass
-
-
 @contextmanager
 def served(transcript: Transcript) -> Iterator[SessionManager]:
     """Serve what a transcript is a session with, with its session id and key."""
@@ -261,7 +230,8 @@ def served(transcript: Transcript) -> Iterator[SessionManager]:
         mode = opened.contract.autoreset_mode if transcript.served == "lanes" else 0
         modes = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED]
         single = Drawn if transcript.served == "drawn" else Count
-        host = _Host(Lanes(modes[mode - 1]) if mode else single())
+        env = Lanes(modes[mode - 1]) if mode else single()
+        host = EnvInMemory(env, exposed=("count",) if type(env) is Count else ())
         yield SessionManager(
             host.described.contract,
             server,

@@ -10,6 +10,7 @@ import pytest
 
 import rlmesh
 from tests.processes import STARTED, finished, running, until
+from tests.size import LONG
 
 pytest.importorskip("gymnasium")
 pytest.importorskip("rich")
@@ -18,20 +19,30 @@ DEMO = "examples/python/demo.py"
 NAMES = f"import runpy; names = runpy.run_path({DEMO!r})"
 
 
+SIZES = (
+    {"EPISODES": 10, "ROUNDS": 4, "TRIED": 16, "ENDPOINTS": 4}
+    if LONG
+    else {"EPISODES": 3, "ROUNDS": 2, "TRIED": 12, "ENDPOINTS": 2}
+)
+"""The names of the demo that say how much it plays; in `make test-long` as they stand there."""
+
+
 @pytest.mark.timeout(300)
-def test_it_prints_ten_seeded_episodes_and_leaves_no_server() -> None:
-    done = finished([DEMO], timeout=240, PYTHONIOENCODING="utf-8")
+def test_it_prints_seeded_episodes_and_leaves_no_server() -> None:
+    smaller = f"{NAMES}; names['main'].__globals__.update({SIZES!r}); names['main']()"
+    command = [DEMO] if LONG else ["-c", smaller]
+    done = finished(command, timeout=240, PYTHONIOENCODING="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
     rows = re.findall(r"^\W*(\d) \W+(\d+) \W+([\d.]+) \W+(truncated|terminated)", done.stdout, re.M)
-    assert rows == [(str(seed), "500", "500.0", "truncated") for seed in range(10)]
-    assert re.search(r"reward 500\.0 ± 0\.0, 5000 steps, \d+ steps a second", done.stdout)
+    assert rows == [(str(seed), "500", "500.0", "truncated") for seed in range(SIZES["EPISODES"])]
+    steps = 500 * SIZES["EPISODES"]
+    assert re.search(rf"reward 500\.0 ± 0\.0, {steps} steps, \d+ steps a second", done.stdout)
     assert "episodes ━" not in done.stdout  # No bar without a terminal.
     trained = re.findall(r"training: mean reward ([\d.]+)", done.stdout)
-    assert len(trained) == 4 and float(trained[-1]) > 2 * float(trained[0])
-    evaluated = re.search(
-        r"evaluated on 4 endpoints at once: 20 seeds, reward ([\d.]+)", done.stdout
-    )
-    assert evaluated is not None and float(evaluated[1]) > 300
+    assert len(trained) == SIZES["ROUNDS"] and float(trained[-1]) > 2 * float(trained[0])
+    at_once = rf"evaluated on {SIZES['ENDPOINTS']} endpoints at once: 20 seeds, reward ([\d.]+)"
+    evaluated = re.search(at_once, done.stdout)
+    assert evaluated is not None and float(evaluated[1]) > (300 if LONG else 100)
     address = re.search(r"served on (tcp://\S+) by", done.stdout)
     assert address is not None
     with pytest.raises(rlmesh.errors.ConnectError):

@@ -159,7 +159,7 @@ def test_a_thousand_cuts_change_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("rlmesh._client.transport_choice.TRANSPORTS", ())  # It stays where it is.
-    cuts, steps = (1000, 20_000) if long else (100, 2_000)
+    cuts, steps = (1000, 20_000) if long else (50, 1_000)
     local = play(WalkEnv(), steps, lambda _: None)
     with running(script("WalkEnv", process, scheme=scheme)) as server:
         address = server.wait_for(rf"{scheme}://\S+").group()
@@ -184,7 +184,7 @@ def test_cuts_of_frames_change_nothing(
     figure: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cuts, steps = (1000, 20_000) if long else (100, 2_000)
+    cuts, steps = (1000, 20_000) if long else (50, 1_000)
     env = WalkEnv if way == "the socket" else WideWalkEnv
     chunked = 10_000 if way == "pieces" else 1 << 30
     monkeypatch.setattr(frames_local, "CHUNKED_BYTES", chunked)

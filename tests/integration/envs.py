@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,10 @@ __all__ = [
     "ScriptedEnv",
     "SlowToUnpack",
     "StubbornEnv",
+    "TallyEnv",
     "ThreadedEnv",
+    "client_of",
+    "is_free",
     "make_slowly",
     "plays_on",
 ]
@@ -230,3 +235,44 @@ def plays_on(remote: rlmesh.RemoteEnv) -> None:
     """Play a step on a served `CounterEnv`, and close the client."""
     assert remote.reset(seed=1) == (0, {})
     assert remote.step(1) == (1, 1.0, False, False, {"action": 1})
+
+
+class TallyEnv(GatedEnv):
+    """Answers each step with how many there have been; may be held up."""
+
+    observation_space = rlmesh.spaces.Discrete(10**9)  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = 0
+        self.resets = 0
+        self.go.set()
+
+    def reset(self, seed: Any = None, options: Any = None) -> Any:
+        self.resets += 1
+        return 0, {}
+
+    def step(self, action: Any) -> Any:
+        self.pass_gate()
+        self.steps += 1
+        return self.steps, 0.5, False, False, {"action": action}
+
+
+@contextmanager
+def client_of(env: Any, **options: Any) -> Generator[rlmesh.RemoteEnv, None, None]:
+    """Yield a client of a server of the environment."""
+    with rlmesh.EnvServer(env, options=rlmesh.ServeOptions(**options)) as server:
+        remote = rlmesh.RemoteEnv(server.address)
+        try:
+            yield remote
+        finally:
+            remote.close()
+
+
+def is_free(address: str) -> bool:
+    """Return whether a server admits a client at once."""
+    try:
+        rlmesh.RemoteEnv(address).close()
+    except rlmesh.errors.BusyError:
+        return False
+    return True

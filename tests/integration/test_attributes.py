@@ -17,6 +17,7 @@ from rlmesh._wire.services import ENV_SERVICE
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import NATIVE
 from rlmesh.specs import Capability, PeerInfo
+from tests.inside import session_of
 from tests.integration.envs import CounterEnv
 from tests.processes import served
 
@@ -178,7 +179,7 @@ def test_environments_of_processes_have_attributes_too() -> None:
 
 def test_the_server_says_that_it_can() -> None:
     with EnvServer(TalkingEnv()) as server, RemoteEnv(server.address) as remote:
-        assert Capability.ATTRIBUTES in remote._stub._session.server.capabilities
+        assert Capability.ATTRIBUTES in session_of(remote).server.capabilities
 
 
 def test_serve_env_exposes_names() -> None:

@@ -12,6 +12,7 @@ import pytest
 from rlmesh import EnvServer, RemoteEnv
 from rlmesh.errors import UnsupportedError
 from rlmesh.specs import Capability
+from tests.inside import session_of
 from tests.integration.envs import CounterEnv
 
 
@@ -32,7 +33,7 @@ def test_what_a_server_has_not_listed_is_not_sent(
         closing(RemoteEnv(server.address)) as remote,
     ):
         remote.reset()
-        session = remote._stub._session
+        session = session_of(remote)
         sent = session._sequence
         without = session.server.capabilities - {capability}
         session.server = replace(session.server, capabilities=without)
@@ -45,7 +46,7 @@ def test_what_a_server_has_not_listed_is_not_sent(
 def test_chunks_of_actions_are_sent_one_by_one_to_a_server_that_does_not_take_them() -> None:
     with EnvServer(CounterEnv()) as server, closing(RemoteEnv(server.address)) as remote:
         remote.reset()
-        session = remote._stub._session
+        session = session_of(remote)
         without = session.server.capabilities - {Capability.STEP_MANY}
         session.server = replace(session.server, capabilities=without)
         sent = session._sequence

@@ -14,6 +14,7 @@ from rlmesh_proto.env.v1 import env_pb2, env_pb2_grpc
 
 from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions, errors
 from tests.certificates import issued
+from tests.inside import connection_of
 from tests.integration.envs import CounterEnv, GatedEnv
 from tests.integration.raw_grpc import RawConnection
 from tests.processes import until
@@ -53,7 +54,7 @@ def test_an_idle_session_goes_on_while_the_server_drains() -> None:
 def test_a_session_is_resumed_while_the_server_drains(transport: str) -> None:
     with drained() as (server, remote):
         ask_to_stop(server, 60)
-        connection: Any = remote._stub._session._transport
+        connection = connection_of(remote)
         if transport == "frames":
             connection._frames.cut()
         else:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, ServeOptions, errors
+from tests.inside import sessions_of
 from tests.integration.envs import CounterEnv, GatedEnv
 from tests.integration.serving import PLAIN, Echo, seen
 from tests.processes import running, until
@@ -147,7 +148,7 @@ def test_dropped_models_leave_no_thread() -> None:
         assert [client.predict(seen(3)) for client in clients] == [3] * 5
         with pytest.warns(ResourceWarning):
             dropped(clients)
-        until(lambda: not server._manager._sessions, 20)
+        until(lambda: not sessions_of(server), 20)
         until(lambda: not (mine() - before), 20, mine)
 
 
@@ -171,8 +172,8 @@ def test_a_constructor_that_fails_ends_its_session(monkeypatch: pytest.MonkeyPat
                 RemoteEnv(server.address)
             with pytest.raises(TypeError):
                 RemoteModel(model_server.address, PLAIN)
-        until(lambda: not server._manager._sessions, 20)
-        until(lambda: not model_server._manager._sessions, 20)
+        until(lambda: not sessions_of(server), 20)
+        until(lambda: not sessions_of(model_server), 20)
         RemoteEnv(server.address).close()
 
 
@@ -188,4 +189,4 @@ def test_a_gymnasium_client_that_fails_ends_its_session(monkeypatch: pytest.Monk
             patch.setattr(gym, "spaces_to_gymnasium", broken)
             with pytest.raises(TypeError):
                 numpy_client(server.address)
-        until(lambda: not server._manager._sessions, 20)
+        until(lambda: not sessions_of(server), 20)

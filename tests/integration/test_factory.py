@@ -13,6 +13,7 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
+from tests.inside import connection_of
 from tests.integration.envs import (
     CounterEnv,
     MischiefEnv,
@@ -150,7 +151,7 @@ def test_a_session_that_comes_back_keeps_no_second_place() -> None:
         RemoteEnv(server.address, transport="grpc") as one,
     ):
         one.reset()
-        one._stub._session._transport._incoming.cancel()
+        connection_of(one)._incoming.cancel()
         assert one.step(0)[0] == 1
         # It came back on the thread that the other one is to have.
         with RemoteEnv(server.address, transport="grpc") as other:

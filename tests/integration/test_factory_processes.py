@@ -38,7 +38,6 @@ def test_sys_exit_of_an_environment_ends_no_process(factory: Any) -> None:
         assert remote.reset()[1]["pid"] == pid
 
 
-@pytest.mark.every_transport
 @pytest.mark.parametrize(("kind", "code", "words"), DEATHS)
 def test_a_process_that_dies_is_an_answer(
     factory: Any, note: Path, kind: str, code: int, words: str

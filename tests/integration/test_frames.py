@@ -22,6 +22,7 @@ from rlmesh._transport.socket import unix as frames_local
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
 from rlmesh._transport.socket.shared_memory import PeerSegment
 from rlmesh.specs import TransportKind
+from tests.inside import connection_of, session_of
 from tests.integration.envs import CounterEnv, SeenEnv
 from tests.integration.test_resume import TallyEnv
 from tests.offers import offered, replace_offer
@@ -36,10 +37,6 @@ pytestmark = pytest.mark.skipif(not frames_local.SUPPORTED, reason="it needs Lin
 def transport() -> str:
     """Both are named here."""
     return ""
-
-
-def raw(client: RemoteEnv) -> Any:
-    return client._stub._session._transport
 
 
 # Sessions that use frames.
@@ -286,9 +283,9 @@ def test_a_client_that_does_not_read_does_not_keep_the_server() -> None:
     ):
         remote.reset()
         remote.step(0)
-        session = remote._stub._session
+        session = session_of(remote)
         frame = session._codec.write_request(m.Request(session._sequence + 1, m.Reset()))
-        raw(remote)._frames.send(frame)  # The answer is never read.
+        connection_of(remote)._frames.send(frame)  # The answer is never read.
         until(lambda: env.step_count == 0, 10)
         server.shutdown()
         assert server.wait(0)
@@ -308,7 +305,7 @@ def test_a_cut_is_not_noticed_and_frames_come_back(end: str) -> None:
         remote.reset()
         for count in range(1, 20):
             if end == "client":
-                raw(remote)._frames.cut()
+                connection_of(remote)._frames.cut()
             else:
                 for stream in list(server._frames[0]._streams):
                     stream.cancel()
@@ -326,7 +323,7 @@ def test_a_cut_while_a_step_runs_does_not_apply_it_twice() -> None:
         env.go.clear()
         remote.step_async(0)
         assert env.entered.wait(10)
-        raw(remote)._frames.cut()
+        connection_of(remote)._frames.cut()
         time.sleep(0.3)
         env.go.set()
         assert remote.step_wait(20)[0] == 1
@@ -367,7 +364,7 @@ def test_a_client_that_hangs_up_frees_its_environment_after_its_grace() -> None:
     with EnvServer(CounterEnv(), options=ServeOptions(grace_period=0.3)) as server:
         remote = RemoteEnv(server.address)
         remote.reset()
-        raw(remote)._frames.cut()
+        connection_of(remote)._frames.cut()
         with RemoteEnv(server.address, wait=20) as other:
             assert other.transport == "frames"
             assert other.reset()[0] == 0

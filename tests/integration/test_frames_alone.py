@@ -22,6 +22,7 @@ from rlmesh._transport.address import parse_address
 from rlmesh._transport.socket import unix as frames_local
 from rlmesh._transport.socket.unix import SUPPORTED
 from tests.certificates import issued
+from tests.inside import admission_of, connection_of, frame_socket_of, session_of
 from tests.integration.envs import CounterEnv, SeenEnv
 from tests.processes import until
 
@@ -53,7 +54,7 @@ def plays(remote: RemoteEnv) -> None:
 
 
 def cut(remote: RemoteEnv) -> None:
-    session: Any = remote._stub._session
+    session = session_of(remote)
     session._transport.cut()
 
 
@@ -95,7 +96,7 @@ def test_a_held_environment_is_busy_or_waited_for(server: EnvServer) -> None:
 
 
 def test_a_client_leaves_the_queue_by_going(server: EnvServer) -> None:
-    admission: Any = server._manager._admission
+    admission = admission_of(server)
     with RemoteEnv(server.address):
         process = subprocess.Popen(
             [sys.executable, "-c", _WAITS, server.address], stderr=subprocess.DEVNULL
@@ -139,7 +140,7 @@ def test_a_session_of_this_host_moves_to_shared_memory() -> None:
         EnvServer(CounterEnv(), "frames://127.0.0.1:0") as server,
         RemoteEnv(server.address) as remote,
     ):
-        connection: Any = remote._stub._session._transport
+        connection = connection_of(remote)
         assert isinstance(connection._frames, frames_local.LocalFrameSocket)
         remote.reset()
         cut(remote)
@@ -158,8 +159,7 @@ def test_large_observations_are_in_shared_memory(tmp_path: Path) -> None:
         EnvServer(Large(), f"frames+unix://{tmp_path}/s") as server,
         RemoteEnv(server.address) as remote,
     ):
-        connection: Any = remote._stub._session._transport
-        assert connection._frames._peer is not None
+        assert frame_socket_of(remote)._peer is not None
         remote.reset()
         for count in range(1, 5):
             assert remote.step(0)[0].tobytes() == bytes([count]) * 300_001
@@ -265,7 +265,7 @@ def test_a_stop_refuses_who_waits(server: EnvServer) -> None:
 
         waiting = threading.Thread(target=wait)
         waiting.start()
-        admission: Any = server._manager._admission
+        admission = admission_of(server)
         until(lambda: admission.waiting == 1, 20)
         server.shutdown()
         waiting.join(20)

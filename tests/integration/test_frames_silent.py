@@ -14,6 +14,7 @@ import pytest
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._transport.socket import unix as frames_local
 from rlmesh.specs import TransportKind
+from tests.inside import connection_of
 from tests.integration.envs import CounterEnv
 from tests.offers import replace_offer
 from tests.processes import running, stop_process, until
@@ -118,7 +119,7 @@ def test_a_server_that_is_stopped_is_noticed_and_one_that_works_is_not(watchful:
         remote = RemoteEnv(address, transport="frames")
         remote.reset()
         assert remote.step(1)[0] == 1  # Longer than silence may last.
-        connection: Any = remote._stub._session._transport
+        connection = connection_of(remote)
         stop_process(int(pid))
         try:
             with pytest.raises(errors.ConnectionLostError, match="stopped"):

@@ -16,6 +16,7 @@ from rlmesh._transport.probe import connect_to
 from rlmesh._transport.socket import descriptors
 from rlmesh._transport.socket.unix import SUPPORTED
 from tests.certificates import issued
+from tests.inside import session_of
 from tests.integration.envs import CounterEnv
 from tests.processes import until
 
@@ -59,7 +60,7 @@ def strangers(server: EnvServer, stack: ExitStack, sent: bytes = b"") -> list[so
 
 
 def is_resumed(remote: RemoteEnv) -> bool:
-    session: Any = remote._stub._session
+    session = session_of(remote)
     session._transport.cut()
     return remote.step(0)[1] == 1.0
 

@@ -21,6 +21,7 @@ from rlmesh._transport.target import Target
 from rlmesh._wire.services import ENV_SERVICE
 from rlmesh.specs import Capability, TransportKind
 from tests.certificates import issued
+from tests.inside import frame_socket_of, session_of
 from tests.integration.envs import CounterEnv, SeenEnv
 from tests.offers import offered, replace_offer, tcp_port
 
@@ -58,7 +59,7 @@ def test_a_system_without_the_others_offers_these_alone(monkeypatch: pytest.Monk
         port = 0 if grace else None
         options = ServeOptions(frames_port=port, grace_period=grace)
         with EnvServer(CounterEnv(), options=options) as server, RemoteEnv(server.address) as env:
-            listed = env._stub._session.server.capabilities
+            listed = session_of(env).server.capabilities
             assert expected <= listed and (grace or not listed & LASTING)
             assert Capability.FRAMES_UNIX not in listed
             assert not offered(server, TransportKind.FRAMES_UNIX)
@@ -95,8 +96,7 @@ def test_logs_name_the_peer(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_socket_of_this_host_is_better() -> None:
     with EnvServer(CounterEnv(), options=ServeOptions(frames_port=0)) as server:
         remote = RemoteEnv(server.address, transport="frames")
-        connection: Any = remote._stub._session._transport
-        assert connection._frames._socket.family == socket.AF_UNIX
+        assert frame_socket_of(remote)._socket.family == socket.AF_UNIX
         plays(remote)
 
 
@@ -106,9 +106,9 @@ def test_tls_and_the_token_hold_there_too(authority: Any, roots: bytes) -> None:
         remote = RemoteEnv(
             server.address, tls=TLS(authority=roots), token="s3cret", transport="frames"
         )
-        connection: Any = remote._stub._session._transport
-        assert isinstance(connection._frames._socket, ssl.SSLSocket)
-        assert connection._frames._socket.version() in ("TLSv1.2", "TLSv1.3")
+        connected = frame_socket_of(remote)._socket
+        assert isinstance(connected, ssl.SSLSocket)
+        assert connected.version() in ("TLSv1.2", "TLSv1.3")
         plays(remote)
 
 
@@ -182,8 +182,8 @@ def test_a_cut_is_not_noticed() -> None:
     ):
         remote.reset()
         for count in range(1, 4):
-            connection: Any = remote._stub._session._transport
-            connection._frames.cut()
+            frames = frame_socket_of(remote)
+            frames.cut()
             assert remote.step(1)[0] == count
             assert remote.transport == "frames"
 

@@ -16,6 +16,7 @@ import pytest
 
 from rlmesh import EnvServer, RemoteEnv, errors
 from rlmesh._env_host.env_thread import EnvThread
+from tests.inside import stream_of
 from tests.integration.envs import CounterEnv
 from tests.processes import finished, running, until
 
@@ -90,13 +91,13 @@ def test_a_silent_stream_does_not_keep_the_thread(transport: str) -> None:
     env = PlacesEnv()
     with EnvServer(env) as server:
         with silent_stream(server.address) as stream:
-            until(lambda: server._env_host._thread._stream is not None, 10)
+            until(lambda: stream_of(server) is not None, 10)
             play(server.address)
             # Frames take the thread from a stream that has no session.
             assert env.direct == [transport == "frames"]
             with pytest.raises(grpc.RpcError):
                 next(stream)
-        until(lambda: server._env_host._thread._stream is None, 10)
+        until(lambda: stream_of(server) is None, 10)
         play(server.address)
         assert env.direct[1:] == [True]
 
@@ -106,7 +107,7 @@ def test_a_silent_stream_does_not_keep_the_server_from_stopping() -> None:
     server = EnvServer(CounterEnv())
     server.start()
     with silent_stream(server.address):
-        until(lambda: server._env_host._thread._stream is not None, 10)
+        until(lambda: stream_of(server) is not None, 10)
         server.shutdown()
     assert server.wait(0)
 

@@ -13,6 +13,7 @@ from rlmesh import EnvServer
 from rlmesh._transport.socket.transports import TRANSPORTS
 from rlmesh.errors import UnsupportedError
 from rlmesh.specs import AutoresetMode, Capability
+from tests.inside import session_of
 from tests.integration.envs import CounterEnv
 
 np = pytest.importorskip("numpy")
@@ -41,7 +42,7 @@ def test_environments_and_functions_become_lanes(mode: Any) -> None:
         assert contract.autoreset_mode is expected
         with closing(rlmesh_numpy.RemoteVectorEnv(server.address)) as remote:
             assert remote.metadata["autoreset_mode"].value == expected.value
-            listed = Capability.PARTIAL_RESET in remote._stub._session.server.capabilities
+            listed = Capability.PARTIAL_RESET in session_of(remote).server.capabilities
             assert listed == (expected is AutoresetMode.DISABLED)
             observations, _ = remote.reset(seed=4)
             alone = [MAKE().reset(seed=4 + lane)[0] for lane in range(3)]
@@ -61,7 +62,7 @@ def test_only_a_server_that_resets_single_lanes_is_asked_to() -> None:
     with EnvServer([MAKE, MAKE], autoreset_mode="Disabled") as server:
         remote = rlmesh_numpy.RemoteVectorEnv(server.address)
         with closing(remote):
-            session = remote._stub._session
+            session = session_of(remote)
             listed = session.server.capabilities
             over_frames = {row.capability for row in TRANSPORTS}
             of_models = {Capability.BATCH, Capability.EPISODE_STEPS, Capability.OBSERVE}
@@ -83,7 +84,7 @@ def test_lanes_that_reset_themselves_take_no_mask(mode: str) -> None:
         EnvServer([MAKE, MAKE], autoreset_mode=mode) as server,
         closing(rlmesh_numpy.RemoteVectorEnv(server.address)) as remote,
     ):
-        session = remote._stub._session
+        session = session_of(remote)
         for more in (frozenset(), {PARTIAL_RESET}):
             can = session.server.capabilities | more
             session.server = replace(session.server, capabilities=can)

@@ -38,6 +38,7 @@ from rlmesh.numpy import Model
 from rlmesh.specs import Capability
 from tests.certificates import issued
 from tests.faults import Proxy, between
+from tests.inside import asked_of
 from tests.integration.envs import CounterEnv
 from tests.integration.serving import PLAIN, BatchEcho, Echo, seen
 from tests.processes import running, until
@@ -214,7 +215,7 @@ def test_shutting_down_answers_what_was_asked() -> None:
         thread.start()
     # One prediction runs, and the other two wait in the queue.
     assert model.entered.wait(20)
-    until(lambda: len(server._host._asked) == 2, 20)  # type: ignore[attr-defined]
+    until(lambda: len(asked_of(server)) == 2, 20)
     stopping = threading.Thread(target=server.shutdown)
     stopping.start()
     time.sleep(0.2)

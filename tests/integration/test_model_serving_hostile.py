@@ -20,6 +20,7 @@ from rlmesh._model_host.dynamic_batcher import DynamicBatcher, PredictRequest
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh.adapters import PredictForm
 from rlmesh.numpy import Model
+from tests.inside import asked_of
 from tests.integration.envs import CounterEnv
 from tests.integration.serving import MIXED, PLAIN, BatchEcho, asked, at_once, clients, seen
 from tests.processes import running, until
@@ -214,7 +215,7 @@ def test_nobody_waits_for_a_session_that_has_ended() -> None:
     ):
         asking = threading.Thread(target=lambda: one.predict(seen(20)), daemon=True)
         asking.start()
-        until(lambda: server._host._asked, 20)  # type: ignore[attr-defined]
+        until(lambda: asked_of(server), 20)
         other.close()
         asking.join(20)
         assert not asking.is_alive()

@@ -16,6 +16,7 @@ from rlmesh._transport.socket.unix import SUPPORTED
 from rlmesh.numpy import Model
 from rlmesh.spaces import from_gymnasium
 from rlmesh.specs import EnvContract
+from tests.inside import connection_of, sessions_of
 from tests.integration.serving import PLAIN, Echo, seen
 from tests.processes import running, until
 
@@ -205,8 +206,8 @@ def test_a_server_that_is_stopped_waits_for_no_client_to_come_back(idle_timeout:
         remote = RemoteModel(server.address, PLAIN)
         assert remote.predict(seen(1)) == 1
         (stub,) = remote._stubs.values()
-        stub._session._transport.close()
-        (session,) = server._manager._sessions.values()
+        connection_of(stub).close()
+        (session,) = sessions_of(server).values()
         until(lambda: session.lost_at is not None, 20)
     until(lambda: not set(threading.enumerate()) - before, 10)
     stub._session._end("for the test")

@@ -13,6 +13,7 @@ from rlmesh.numpy import RemoteEnv as NumpyRemoteEnv
 from rlmesh.spaces import Discrete
 from rlmesh.specs import Progress
 from tests.faults import between
+from tests.inside import connection_of
 
 LOADING = [Progress(0.25, "loading the scene"), Progress(None, "compiling")]
 
@@ -251,7 +252,7 @@ def test_the_call_goes_on_without_its_client() -> None:
         env.before_return = wait
         remote.reset_async()
         assert entered.wait(20)
-        remote._stub._session._transport.cut()
+        connection_of(remote).cut()
         gone.set()
         assert returned.wait(20)
         assert remote.reset_wait(20)[0] == 0

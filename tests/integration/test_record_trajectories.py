@@ -29,11 +29,14 @@ from tests.integration.trajectories import (
 )
 from tests.property.sameness import identical
 from tests.property.strategies import spaces_and_values, spaces_of, values_of
+from tests.size import LONG
 
 pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq
 
-few = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(
+    max_examples=60 if LONG else 30, deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 @pytest.fixture(autouse=True)

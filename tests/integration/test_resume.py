@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import pytest
 
-import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
-from rlmesh._session.client_session import ClientSession
 from rlmesh.specs import Reconnect
 from tests.faults import Proxy
-from tests.integration.envs import CounterEnv, GatedEnv
+from tests.inside import admission_of, sessions_of
+from tests.integration.envs import CounterEnv, TallyEnv
 from tests.processes import finished, until
-
-ENDLESS = 10**9
-
-
-class TallyEnv(GatedEnv):
-    """Answers each step with how many there have been; may be held up."""
-
-    observation_space = rlmesh.spaces.Discrete(ENDLESS)  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.steps = 0
-        self.resets = 0
-        self.go.set()
-
-    def reset(self, seed: Any = None, options: Any = None) -> Any:
-        self.resets += 1
-        return 0, {}
-
-    def step(self, action: Any) -> Any:
-        self.pass_gate()
-        self.steps += 1
-        return self.steps, 0.5, False, False, {"action": action}
 
 
 @contextmanager
@@ -181,101 +155,6 @@ def test_closing_leaves_a_call_that_hangs_alone(monkeypatch: pytest.MonkeyPatch)
             assert other.reset()[0] == 0
 
 
-@pytest.mark.every_transport
-def test_an_interrupted_call_is_collected_before_the_next_one() -> None:
-    env = TallyEnv()
-    with EnvServer(env) as server, RemoteEnv(server.address) as remote:
-        remote.reset()
-        session = remote._stub._session
-        exchange = session._transport.exchange
-
-        def interrupted(frame: bytes, timeout: float | None = None) -> bytes:
-            exchange(frame, timeout)
-            raise KeyboardInterrupt
-
-        session._transport.exchange = interrupted  # type: ignore[method-assign]
-        with pytest.raises(KeyboardInterrupt):
-            remote.step(0)
-        assert remote.step(0)[0] == 2  # The first step was applied, and its answer is gone.
-    assert env.steps == 2
-
-
-@pytest.mark.every_transport
-@pytest.mark.parametrize("broken", [LookupError, threading.Event().wait])
-def test_a_connection_that_an_interrupt_has_broken_is_left_alone(
-    broken: Callable[[], object],
-) -> None:
-    # As in gRPC's close, if the interrupt came between a lock and what it guards.
-    def close() -> None:
-        raised = broken()
-        assert isinstance(raised, Exception)
-        raise raised
-
-    def interrupted(frame: bytes, timeout: float | None = None) -> bytes:
-        raise KeyboardInterrupt
-
-    with EnvServer(TallyEnv()) as server, RemoteEnv(server.address) as remote:
-        remote.reset()
-        transport = remote._stub._session._transport
-        really_close = transport.close
-        for name, function in (("exchange", interrupted), ("close", close)):
-            setattr(transport, name, function)
-        with pytest.raises(KeyboardInterrupt):
-            remote.step(0)
-        assert remote.step(0)[0] == 2  # The one before was made up for.
-        really_close()  # Else whichever test garbage is collected in has its warning.
-
-
-class Interrupted(BaseException):
-    pass
-
-
-class Interrupting:
-    """Raises `Interrupted` before the first line of a client's request that it has not stopped at.
-
-    Signals come between lines, too, and not at the second visit of a `with`, which frees its lock.
-    """
-
-    CODES = (ClientSession.request, ClientSession._ask, ClientSession._exchange)
-
-    def __init__(self) -> None:
-        self._codes = {function.__code__ for function in self.CODES}
-        self.places: set[tuple[str, int]] = set()
-
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if frame.f_code not in self._codes:
-            return None
-        place = (frame.f_code.co_name, frame.f_lineno)
-        if event == "line" and place not in self.places:
-            self.places.add(place)
-            raise Interrupted
-        return self
-
-
-@pytest.mark.every_transport
-def test_a_call_may_be_interrupted_anywhere() -> None:
-    env, calls, interrupting = TallyEnv(), 0, Interrupting()
-    with EnvServer(env) as server, RemoteEnv(server.address) as remote:
-        remote.reset()
-        done = False
-        while not done:
-            before = env.steps
-            calls += 1
-            tracer = sys.gettrace()
-            sys.settrace(interrupting)
-            try:
-                remote.step(0)
-                done = True
-            except Interrupted:
-                pass
-            finally:
-                sys.settrace(tracer)
-            calls += 1
-            assert before < remote.step(0)[0] == env.steps <= calls
-    assert {name for name, _ in interrupting.places} == {"request", "_ask", "_exchange"}
-    assert len(interrupting.places) > 15
-
-
 @pytest.mark.over_grpc
 def test_a_session_that_does_not_come_back_frees_its_environment() -> None:
     with proxied(TallyEnv(), grace_period=0.5) as (server, proxy):
@@ -295,7 +174,7 @@ def test_a_session_that_does_not_come_back_frees_its_environment() -> None:
 
 
 def _lost(server: EnvServer) -> bool:
-    return any(session.lost_at is not None for session in server._manager._sessions.values())
+    return any(session.lost_at is not None for session in sessions_of(server).values())
 
 
 @pytest.mark.over_grpc
@@ -351,7 +230,7 @@ def test_those_in_line_are_served_in_their_order() -> None:
         for number in range(3):
             line.append(threading.Thread(target=stand, args=(number,)))
             line[-1].start()
-            until(lambda n=number: server._manager._admission.waiting == n + 1, 10)  # type: ignore[misc]
+            until(lambda n=number: admission_of(server).waiting == n + 1, 10)  # type: ignore[misc]
         with pytest.raises(errors.BusyError):
             RemoteEnv(server.address, wait=0.2)
         assert holder.step(1)[0] == 1, "those in line do not keep the holder from its environment"
@@ -415,4 +294,4 @@ remote.step(0)
         for _ in range(3):
             done = finished(["-c", code, server.address])
             assert done.returncode == 0, done
-            assert not server._manager._sessions, "it is free at once, not after a grace period"
+            assert not sessions_of(server), "it is free at once, not after a grace period"

@@ -12,6 +12,7 @@ from rlmesh import TLS, EnvServer, RemoteEnv, RemoteVectorEnv, ServeOptions, err
 from rlmesh._logs import FLOOD_RECORDS, logger
 from rlmesh._transport.socket import client as frames_client
 from tests.certificates import issued
+from tests.inside import frame_socket_of
 from tests.integration.cli_processes import COMMAND
 from tests.integration.envs import CounterEnv
 from tests.processes import ROOT, finished, running
@@ -65,8 +66,7 @@ def test_frames_that_are_not_reached_again_are_told(
             raise OSError("refused")
 
         monkeypatch.setattr(frames_client.frames_tcp, "dial", refuse)
-        connection: Any = remote._stub._session._transport
-        connection._frames.cut()
+        frame_socket_of(remote).cut()
         assert remote.step(0)[0] == 1
         assert remote.transport == "grpc"
     assert "go on over gRPC" in caplog.text

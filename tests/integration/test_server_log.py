@@ -12,6 +12,7 @@ import pytest
 import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from tests.faults.proxy import Proxy
+from tests.inside import session_of
 from tests.integration.cli_processes import COMMAND, COUNTER, serving
 from tests.integration.envs import CounterEnv, MischiefEnv
 from tests.processes import finished, running, until
@@ -64,7 +65,7 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Lo
 def test_a_session_from_its_opening_to_its_end(log: Log) -> None:
     with EnvServer(CounterEnv()) as server:
         with RemoteEnv(server.address) as remote:
-            identity = remote._stub._session.id
+            identity = session_of(remote).id
             remote.reset()
             with pytest.raises(errors.BusyError):
                 RemoteEnv(server.address)
@@ -164,7 +165,7 @@ def test_a_crash_is_logged_once_with_its_session(log: Log) -> None:
                 remote.step(MischiefEnv.TROUBLES.index("segfault"))
             with pytest.raises(errors.EnvCrashedError):
                 remote.step(0)
-        identity = remote._stub._session.id
+        identity = session_of(remote).id
     crashes = [fact for fact in log.events(logging.ERROR) if fact["event"] == "crashed"]
     assert [crash["session"] for crash in crashes] == [identity] * 2
     assert "SIGSEGV" in crashes[0]["reason"] and re.fullmatch(ME, crashes[0]["client"])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
+from tests.inside import session_of, sessions_of
 from tests.integration.envs import CounterEnv, plays_on
 from tests.processes import until
 
@@ -24,8 +25,8 @@ def test_a_client_that_asks_for_nothing_loses_its_session_and_is_told_why() -> N
         for _ in range(15):
             remote.reset()
             time.sleep(0.1)
-        assert len(server._manager._sessions) == 1, "it was never idle for so long"
-        until(lambda: not server._manager._sessions, 10)
+        assert len(sessions_of(server)) == 1, "it was never idle for so long"
+        until(lambda: not sessions_of(server), 10)
         with RemoteEnv(server.address) as other:
             plays_on(other)
         with pytest.raises(errors.SessionLostError, match=r"no request for 1 s \(idle_timeout"):
@@ -67,7 +68,7 @@ def test_a_client_that_gives_up_its_session_leaves_the_environment_to_the_next()
         def refuse(data: Any) -> Any:
             raise errors.CodecError("not to my taste")
 
-        remote._stub._session._codec.read_reply = refuse  # type: ignore[method-assign]
+        session_of(remote)._codec.read_reply = refuse
         with pytest.raises(errors.CodecError):
             remote.step(1)
         with RemoteEnv(server.address, wait=5) as other:  # Much sooner than a grace period.
@@ -78,7 +79,7 @@ def test_a_client_that_gives_up_its_session_leaves_the_environment_to_the_next()
 def test_a_request_over_the_limit_is_not_sent_and_the_session_goes_on() -> None:
     with EnvServer(CounterEnv()) as server, RemoteEnv(server.address) as remote:
         remote.reset()
-        session = remote._stub._session
+        session = session_of(remote)
         session.terms = replace(session.terms, max_message_bytes=100_000)
         with pytest.raises(errors.LimitError, match="100000"):
             remote.reset(options={"large": bytes(200_000)})

@@ -18,6 +18,7 @@ from rlmesh._transport.socket import client as frames_client
 from rlmesh._transport.socket import tcp as frames_tcp
 from tests.certificates import issued
 from tests.faults.proxy import Proxy
+from tests.inside import connection_of, frame_socket_of, sessions_of
 from tests.integration.envs import CounterEnv
 from tests.offers import tcp_port
 from tests.processes import running, stop_process, until
@@ -65,11 +66,6 @@ class SlowEnv(CounterEnv):
         return super().step(action)
 
 
-def frames_of(remote: RemoteEnv) -> Any:
-    connection: Any = remote._stub._session._transport  # type: ignore[attr-defined]
-    return connection._frames
-
-
 @pytest.mark.parametrize("secured", [False, True])
 def test_a_long_step_and_an_idle_client_are_no_silence(
     secured: bool,
@@ -83,11 +79,11 @@ def test_a_long_step_and_an_idle_client_are_no_silence(
         RemoteEnv(server.address, tls=trusted, transport="frames") as remote,
     ):
         remote.reset()
-        frames = frames_of(remote)
+        frames = frame_socket_of(remote)
         assert remote.step(1)[0] == 1
         time.sleep(2.5 * SILENT)
         assert remote.step(1)[0] == 2
-        assert frames_of(remote) is frames
+        assert frame_socket_of(remote) is frames
 
 
 @contextmanager
@@ -113,7 +109,7 @@ def test_a_box_that_drops_everything_is_noticed_by_a_client(
         RemoteEnv(server.address, transport="frames") as remote,
     ):
         remote.reset()
-        frames = frames_of(remote)
+        frames = frame_socket_of(remote)
         proxy.swallows.set()
         timer = threading.Timer(3 * SILENT, proxy.swallows.clear)
         timer.start()
@@ -123,7 +119,7 @@ def test_a_box_that_drops_everything_is_noticed_by_a_client(
 
 
 def frames_of_or_none(remote: RemoteEnv) -> Any:
-    connection: Any = remote._stub._session._transport  # type: ignore[attr-defined]
+    connection = connection_of(remote)
     return getattr(connection, "_frames", None)
 
 
@@ -138,7 +134,7 @@ def test_a_box_that_drops_everything_is_noticed_by_a_server(
         remote = RemoteEnv(server.address, transport="frames")
         remote.reset()
         proxy.swallows.set()
-        until(lambda: not server._manager._sessions, 20)  # Its environment is free again.
+        until(lambda: not sessions_of(server), 20)  # Its environment is free again.
         proxy.cut()
         remote.close()
 
@@ -148,7 +144,7 @@ def test_a_server_that_is_stopped_is_noticed() -> None:
         address = process.wait_for(r"at (\S+)")[1]
         with RemoteEnv(address, transport="frames", connect_timeout=2) as remote:
             remote.reset()
-            frames = frames_of(remote)
+            frames = frame_socket_of(remote)
             stop_process(process.process.pid)
             try:
                 caller = threading.Thread(target=remote.step, args=(1,))
@@ -179,10 +175,10 @@ time.sleep(60)
         with running(["-c", client]) as process:
             process.wait_for("ready")
             time.sleep(2 * SILENT)
-            assert server._manager._sessions
+            assert sessions_of(server)
             stop_process(process.process.pid)
             try:
-                until(lambda: not server._manager._sessions, 20)
+                until(lambda: not sessions_of(server), 20)
             finally:
                 os.kill(process.process.pid, signal.SIGCONT)
 

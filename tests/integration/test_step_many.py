@@ -13,6 +13,7 @@ import rlmesh
 from rlmesh import EnvServer, errors
 from rlmesh._messages import env as m
 from rlmesh.numpy import RemoteEnv, RemoteVectorEnv
+from tests.inside import session_of
 from tests.integration.envs import CounterEnv
 from tests.property.sameness import identical
 
@@ -124,7 +125,7 @@ def test_a_bad_action_of_another_client_applies_none() -> None:
     env = Counts()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
         remote.reset()
-        session = remote._stub._session
+        session = session_of(remote)
         eight = [(n).to_bytes(8, "little") for n in (0, 1, 7)]
         for body, kind, words in (
             (m.StepMany(m.Encoded([b"".join(eight)], 3), 3), errors.InvalidValueError, r"\[2\]: "),
@@ -146,7 +147,7 @@ def test_a_bad_action_applies_none_where_the_server_takes_one_at_a_time(
     env = Counts()
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
         remote.reset()
-        session = remote._stub._session
+        session = session_of(remote)
         monkeypatch.setattr(session, "server", replace(session.server, capabilities=frozenset()))
         with pytest.raises(errors.InvalidValueError, match=r"^actions\[1\]: "):
             remote.step_many([0, 7])
@@ -186,7 +187,7 @@ def test_a_server_without_it_is_stepped_one_by_one(monkeypatch: pytest.MonkeyPat
     with EnvServer(env) as server, RemoteEnv(server.address) as remote:
         from dataclasses import replace
 
-        session = remote._stub._session
+        session = session_of(remote)
         session.server = replace(session.server, capabilities=frozenset())
         remote.reset()
         steps = remote.step_many([0, 1, 0])

@@ -20,6 +20,7 @@ from rlmesh._transport.socket import tcp as frames_tcp
 from rlmesh._transport.socket.client import FramesConnection
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
 from tests.certificates import issued
+from tests.inside import session_of
 from tests.integration.envs import CounterEnv
 from tests.integration.test_security import sources
 
@@ -123,7 +124,7 @@ def test_a_client_that_is_closed_in_a_call_sends_no_plain_text(
     options = ServeOptions(frames=False, frames_port=0)
     with EnvServer(CounterEnv(), options=options) as server:
         remote = RemoteEnv(server.address, transport="grpc")
-        session: Any = remote._stub._session
+        session = session_of(remote)
         session._transport.close()
         session._link.connection = FramesConnection(
             where, lambda: frames_tcp.dial(where, peer.port, b"", TLS(authority=roots), 10)

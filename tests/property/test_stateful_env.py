@@ -27,6 +27,7 @@ from rlmesh.errors import EnvError, InvalidValueError
 from tests.backends.libraries import installed, open_library
 from tests.property.clients import client_module
 from tests.property.strategies import arrays_of, dynamic_arrays, info_trees
+from tests.size import LONG
 
 np = pytest.importorskip("numpy")
 pytest.importorskip("rlmesh_numpy")
@@ -196,7 +197,8 @@ class JaxMachine(RemoteEnvMachine):
     library = "jax-x64"
 
 
-EXAMPLES = settings.default.max_examples
+# Each plays twenty calls against a server.
+EXAMPLES = settings.default.max_examples // (1 if LONG else 2)
 MACHINES = {
     RemoteEnvMachine: EXAMPLES,
     NativeMachine: EXAMPLES // 3,

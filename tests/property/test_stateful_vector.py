@@ -23,6 +23,7 @@ from rlmesh import EnvServer, ServeOptions
 from rlmesh.errors import EnvError, InvalidValueError
 from tests.backends.libraries import installed, open_library
 from tests.property.clients import client_module
+from tests.size import LONG
 
 np = pytest.importorskip("numpy")
 pytest.importorskip("rlmesh_numpy")
@@ -254,7 +255,8 @@ class JaxMachine(RemoteVectorMachine):
     library = "jax-x64"
 
 
-EXAMPLES = settings.default.max_examples
+# Each plays twenty calls against a server.
+EXAMPLES = settings.default.max_examples // (1 if LONG else 2)
 MACHINES = {
     RemoteVectorMachine: EXAMPLES,
     NativeMachine: EXAMPLES // 4,

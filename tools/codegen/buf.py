@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@functools.cache
 def _program() -> Path:
     """Return `.venv/bin/buf` if it is the pinned version, else the one of the codegen venv."""
     development = REPOSITORY / ".venv" / "bin" / "buf"

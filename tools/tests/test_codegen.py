@@ -37,11 +37,18 @@ print(json.dumps([rlmesh_proto.SPEC_VERSION, rlmesh_proto.SPEC_DIGEST, service])
 """
 
 
+@pytest.fixture(scope="module")
+def generated_once(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the spec with its gen/python."""
+    root = shutil.copytree(released, tmp_path_factory.mktemp("generated") / "tree")
+    assert command.main(["--root", str(root), "--only", "python"]) == 0
+    return Path(root)
+
+
 @pytest.fixture
-def generated(tree: Path) -> Path:
-    """Return the copy of the spec with its gen/python."""
-    assert command.main(["--root", str(tree), "--only", "python"]) == 0
-    return tree
+def generated(generated_once: Path, tmp_path: Path) -> Path:
+    """Return a copy of that copy."""
+    return Path(shutil.copytree(generated_once, tmp_path / "tree"))
 
 
 def checked(tree: Path) -> int:

@@ -21,6 +21,7 @@ from rlmesh._wire.dynamic import dynamic_from_wire, map_from_wire
 from rlmesh._wire.spaces import space_from_wire, space_to_wire
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError, SpaceError
+from tests.size import LONG
 
 LEAF = spaces.MultiBinary(1)
 NOTHING = spaces.Tuple([])
@@ -184,7 +185,7 @@ def test_values_of_the_deepest_space_are_as_many_as_their_bytes() -> None:
 
 
 def test_many_alternatives_cost_no_more_than_few() -> None:
-    count = 100_000
+    count = 100_000 if LONG else 30_000
     seconds = []
     for alternatives in (4, 4_000):
         codec = SpaceCodec(spaces.OneOf([LEAF] * alternatives), NATIVE)

@@ -26,6 +26,7 @@ from rlmesh.adapters import (
 from rlmesh.backends import NATIVE
 from rlmesh.spaces import Box, Dict, Discrete, Sequence, Text
 from rlmesh.specs import Capability, EnvContract
+from tests.inside import sessions_of
 
 FRAMES = ModelWireCodec(NATIVE)
 PEER = this_peer("noise", frozenset({Capability.RESUME}))
@@ -116,4 +117,4 @@ def test_damaged_conversations(kind: str) -> None:
     assert answered > 800
     assert [type(reply) for reply in replies[3:5]] == [Predicted, Predicted]
     assert replies[-1] == m.Closed()
-    assert server._manager._sessions == {}
+    assert sessions_of(server) == {}

@@ -18,6 +18,7 @@ from rlmesh.results._sequential import (
     stopped_rate_interval,
 )
 from rlmesh.results._statistics import wilson_interval
+from tests.size import LONG
 
 DRAWS = random.Random(20_261_129)
 
@@ -94,7 +95,7 @@ def stops(width: float, confidence: float) -> list[tuple[int, int, float, float,
 
 
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
-@pytest.mark.parametrize("width", [0.4, 0.3, 0.2])
+@pytest.mark.parametrize("width", [0.4, 0.3, *([0.2] if LONG else [])])
 def test_the_interval_at_a_stop_covers_every_rate(width: float, confidence: float) -> None:
     """By all paths, at the rates just inside and outside of each interval, where coverage jumps."""
     found = stops(width, confidence)

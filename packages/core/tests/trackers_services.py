@@ -13,35 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tracked_env import Odd  # Beside this program.
+
 from rlmesh import evaluate
-from rlmesh.spaces import Discrete
 from rlmesh.trackers import MLflow, Tracker, WandB
 
 EPISODES = 6
-
-
-class Odd:
-    """An episode of one step, with success and a reward of 1 for odd seeds; seed 4 raises."""
-
-    observation_space = Discrete(9)
-    action_space = Discrete(2)
-
-    def __init__(self, fatal: int | None = None) -> None:
-        self.fatal = fatal
-
-    def reset(self, seed: Any = None, options: Any = None) -> Any:
-        self.seed = seed
-        return 0, {}
-
-    def step(self, action: Any) -> Any:
-        if self.seed == self.fatal:
-            raise KeyboardInterrupt
-        if self.seed == 4:
-            raise RuntimeError("it broke")
-        odd = self.seed % 2
-        return 1, float(odd), True, False, {"success": bool(odd)}
-
-    def close(self) -> None: ...
 
 
 def play(tracker: Tracker, fatal: int | None = None, **given: Any) -> None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from weakref import WeakSet
 
-from rlmesh._wire.results import (
+from rlmesh._wire.journal_records import (
     CHECKSUM_BYTES,
     JournalEntry,
     Record,

@@ -8,10 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rlmesh._env_host.describe_env import describe_env
-from rlmesh._env_host.env_servicer import EnvServicer
 from rlmesh._env_host.servicer_provider import EnvServicerProvider
-from rlmesh._messages import env as m
 from rlmesh._session.client_session import ClientSession
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.server_connection import ServerConnection
@@ -19,9 +16,10 @@ from rlmesh._session.session_manager import SessionManager
 from rlmesh._session.versions import this_peer
 from rlmesh._transport.memory import MemoryTransport
 from rlmesh._wire.env_codec import EnvWireCodec
-from rlmesh.backends import NATIVE, Buffer
+from rlmesh.backends import NATIVE
 from rlmesh.spaces import Discrete
 from rlmesh.specs import Capability, Reconnect, SessionTerms
+from tests.env_in_memory import EnvInMemory
 
 __all__ = ["CountingEnv", "ManualClock", "MemoryServer"]
 
@@ -100,34 +98,6 @@ class CountingEnv:
         self.closed = True
 
 
-class _Host:
-    """Gives one environment to sessions, which call it in their callers' threads."""
-
-    def __init__(self, env: Any, capacity: int) -> None:
-        self.described = describe_env(env)
-        self.capacity = capacity
-        self.released = 0
-        self._servicer = EnvServicer(self.described, "warn", False)
-
-    def take(self, alive: Callable[[], bool]) -> Any:
-        return self
-
-    def offer(self, stream: Any) -> bool:
-        return False
-
-    def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
-        return self._servicer.play(request.body)
-
-    def run_stream(self, stream: Any, *, takes_over: bool) -> bool:
-        return False
-
-    def end(self) -> m.Reply:
-        return m.Closed()
-
-    def release(self) -> None:
-        self.released += 1
-
-
 class MemoryServer:
     """An environment that is served in memory.
 
@@ -142,7 +112,7 @@ class MemoryServer:
     def __init__(self, *, grace_period: float = 30.0, capacity: int = 1) -> None:
         self.env = CountingEnv()
         self.clock = ManualClock()
-        self.host = _Host(self.env, capacity)
+        self.host = EnvInMemory(self.env, capacity)
         self.manager = SessionManager(
             self.host.described.contract,
             this_peer("server", frozenset({Capability.RESUME})),

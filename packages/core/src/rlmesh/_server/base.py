@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from rlmesh._logs import facts, logger, warn
+from rlmesh._server.offered_transports import served_transports
 from rlmesh._server.signals import stop_on_signals
 from rlmesh._session.server_connection import ServerConnection
 from rlmesh._session.session_manager import SessionManager
@@ -17,11 +18,10 @@ from rlmesh._transport.address import Address
 from rlmesh._transport.socket.doorkeeper import Doorkeeper
 from rlmesh._transport.socket.frames_alone import FramesAloneServer
 from rlmesh._transport.socket.server import FramesServer
-from rlmesh._transport.socket.transports import TRANSPORTS, FrameTransport
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import Capability, TransportOffer
 
-__all__ = ["BaseServer", "ServingLoop", "transport_capabilities"]
+__all__ = ["BaseServer", "ServingLoop"]
 
 _log = logger("rlmesh.server")
 
@@ -391,15 +391,3 @@ class BaseServer:
         for frames in self._frames:
             frames.stop(max(0.0, grace - (time.monotonic() - begun)))
         self._manager.end()
-
-
-def served_transports(options: ServeOptions) -> list[FrameTransport]:
-    """Return the transports that sessions of a server may move to; they move by resuming."""
-    return [row for row in TRANSPORTS if options.grace_period > 0 and row.is_served(options)]
-
-
-def transport_capabilities(options: ServeOptions) -> set[Capability]:
-    """Return the capabilities by which sessions outlive their connections, and change them."""
-    if not options.grace_period > 0:
-        return set()
-    return {Capability.RESUME, *(row.capability for row in served_transports(options))}

@@ -10,7 +10,8 @@ from rlmesh._env_host.base import EnvHostConfig
 from rlmesh._env_host.make_env_host import Pool, make_env_host
 from rlmesh._env_host.servicer_provider import EnvServicerProvider
 from rlmesh._server.arguments import resolve_server_arguments
-from rlmesh._server.base import BaseServer, transport_capabilities
+from rlmesh._server.base import BaseServer
+from rlmesh._server.offered_transports import transport_capabilities
 from rlmesh._session.session_manager import SessionManager
 from rlmesh._session.versions import this_server
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES

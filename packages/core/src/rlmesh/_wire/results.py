@@ -1,11 +1,10 @@
-"""RunResult, EpisodeResult and the records of a journal <-> their messages, bytes and JSON."""
+"""RunResult and EpisodeResult <-> their messages, bytes and JSON."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, Union
+from typing import Any
 
 from google.protobuf import json_format
 from rlmesh_proto.eval.v1 import result_pb2
@@ -15,7 +14,6 @@ from rlmesh._messages.env import Failure
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.enums import EnumMap
 from rlmesh._wire.failures import failure_from_wire, failure_to_wire
-from rlmesh._wire.field_writer import varint
 from rlmesh._wire.parsing import parse_message
 from rlmesh._wire.run_settings import (
     digest,
@@ -37,32 +35,19 @@ from rlmesh.results import (
     Stopping,
     Timing,
 )
-from rlmesh.results._journal_header import ForcedResume, JournalHeader, RunNotice, RunStopped
 
 __all__ = [
-    "CHECKSUM_BYTES",
-    "JournalEntry",
-    "Record",
     "check_keys",
-    "checksum",
     "episodes_digest",
-    "framed",
-    "read_record",
+    "read_episode",
+    "read_stopping",
     "run_from_bytes",
     "run_from_protojson",
     "run_to_bytes",
     "run_to_protojson",
-    "write_record",
+    "write_episode",
+    "write_stopping",
 ]
-
-JournalEntry = Union[JournalHeader, EpisodeResult, RunNotice, ForcedResume, RunStopped]
-"""A record of a journal that is written."""
-
-Record = Union[JournalEntry, None]
-"""A record of a journal that is read; None: one of a newer spec."""
-
-CHECKSUM_BYTES = 4
-"""What stands behind each record of a journal."""
 
 RESERVED = "rlmesh."
 """What the keys of metadata begin with that are the schema's own."""
@@ -127,7 +112,7 @@ def _run_message(run: RunResult, backend: ArrayBackend) -> result_pb2.RunResult:
     message = result_pb2.RunResult()
     encoder = DynamicEncoder(backend)
     for i, episode in enumerate(run.episodes):
-        _write_episode(episode, message.episodes.add(), encoder, f"episodes[{i}]")
+        write_episode(episode, message.episodes.add(), encoder, f"episodes[{i}]")
     message.model_id = utf8_text(run.model_id)
     # Whatever it was read from: this is the version of the messages that are written here.
     message.spec_version = SPEC_VERSION
@@ -143,13 +128,13 @@ def _run_message(run: RunResult, backend: ArrayBackend) -> result_pb2.RunResult:
     _write_counts(run.warnings, message.warnings, "warnings")
     message.resume_differences.extend(map(utf8_text, run.resume_differences))
     if run.stopping is not None:
-        _write_stopping(run.stopping, message.stopping)
+        write_stopping(run.stopping, message.stopping)
     return message
 
 
 def _read_run(message: result_pb2.RunResult, backend: ArrayBackend) -> RunResult:
     episodes = tuple(
-        _read_episode(episode, backend, f"episodes[{i}]")
+        read_episode(episode, backend, f"episodes[{i}]")
         for i, episode in enumerate(message.episodes)
     )
     metadata = map_from_wire(message.metadata, backend, "metadata")
@@ -174,7 +159,7 @@ def _read_run(message: result_pb2.RunResult, backend: ArrayBackend) -> RunResult
         settings=settings_from_wire(message.settings),
         warnings=dict(message.warnings),
         resume_differences=tuple(message.resume_differences),
-        stopping=_read_stopping(message.stopping) if message.HasField("stopping") else None,
+        stopping=read_stopping(message.stopping) if message.HasField("stopping") else None,
     )
 
 
@@ -232,7 +217,7 @@ def _write_plan(
         encoder.map(episode.options, out.options, f"{path}.options")
 
 
-def _write_episode(
+def write_episode(
     episode: EpisodeResult, out: result_pb2.EpisodeResult, encoder: DynamicEncoder, path: str
 ) -> None:
     out.index = unsigned(episode.index, f"{path}.index")
@@ -261,7 +246,7 @@ def _write_counts(counts: Mapping[str, int], out: Any, path: str) -> None:
         out[utf8_text(kind)] = unsigned(count, f"{path}[{kind!r}]")
 
 
-def _read_episode(
+def read_episode(
     message: result_pb2.EpisodeResult, backend: ArrayBackend, path: str
 ) -> EpisodeResult:
     end = _ENDS.known(message.end)
@@ -296,13 +281,13 @@ def _read_episode(
     )
 
 
-def _write_stopping(stopping: Stopping, out: result_pb2.Stopping) -> None:
+def write_stopping(stopping: Stopping, out: result_pb2.Stopping) -> None:
     out.decision = _DECISIONS.to_wire(stopping.decision)
     out.low, out.high = stopping.interval
     out.discarded = unsigned(stopping.discarded, "stopping.discarded")
 
 
-def _read_stopping(message: result_pb2.Stopping) -> Stopping:
+def read_stopping(message: result_pb2.Stopping) -> Stopping:
     return Stopping(
         _DECISIONS.read(message.decision, StopDecision.UNDECIDED, "stopping.decision"),
         Interval(message.low, message.high),
@@ -334,83 +319,3 @@ def _write_failure(failure: EpisodeFailure, out: error_pb2.Failure) -> None:
 def _read_failure(message: error_pb2.Failure) -> EpisodeFailure:
     failure = failure_from_wire(message)
     return EpisodeFailure(**{name: getattr(failure, name) for name in _FACTS})
-
-
-# Records of a journal, each after its length (T-6).
-
-
-def write_record(record: JournalEntry, backend: ArrayBackend) -> bytes:
-    """Return the bytes of a record, without its length.
-
-    Raises:
-        ValueError: If a number does not fit its field.
-    """
-    message = result_pb2.JournalRecord()
-    if isinstance(record, JournalHeader):
-        _write_header(record, message.header)
-    elif isinstance(record, RunNotice):
-        message.notice.kind = utf8_text(record.kind)
-        message.notice.count = unsigned(record.count, "count")
-    elif isinstance(record, ForcedResume):
-        message.forced_resume.SetInParent()
-        message.forced_resume.differences.extend(map(utf8_text, record.differences))
-    elif isinstance(record, RunStopped):
-        message.stopped.episodes = unsigned(record.episodes, "episodes")
-        _write_stopping(record.stopping, message.stopped.stopping)
-    else:
-        _write_episode(record, message.episode, DynamicEncoder(backend), "episode")
-    return message.SerializeToString(deterministic=True)
-
-
-def framed(record: bytes) -> bytes:
-    """Return a record between its length and its checksum, as it stands in a journal (T-6)."""
-    return varint(len(record)) + record + checksum(record)
-
-
-def checksum(record: bytes) -> bytes:
-    """Return the CRC-32 of a record."""
-    return zlib.crc32(record).to_bytes(CHECKSUM_BYTES, "little")
-
-
-def read_record(data: bytes, backend: ArrayBackend) -> Record:
-    """Return the record of its bytes, without its length.
-
-    Raises:
-        CodecError: If it is not one, or breaks a rule of the contract.
-    """
-    message = result_pb2.JournalRecord()
-    parse_message(message, data)
-    kind = message.WhichOneof("record")
-    if kind == "episode":
-        return _read_episode(message.episode, backend, "episode")
-    if kind == "notice":
-        return RunNotice(message.notice.kind, message.notice.count)
-    if kind == "forced_resume":
-        return ForcedResume(tuple(message.forced_resume.differences))
-    if kind == "stopped":
-        return RunStopped(message.stopped.episodes, _read_stopping(message.stopped.stopping))
-    return _read_header(message.header) if kind == "header" else None
-
-
-def _write_header(header: JournalHeader, out: result_pb2.JournalHeader) -> None:
-    out.spec_version = header.spec_version
-    out.model_id = utf8_text(header.model_id)
-    out.env_ids.extend(map(utf8_text, header.env_ids))
-    out.seeds.extend(unsigned(seed, f"seeds[{i}]") for i, seed in enumerate(header.seeds))
-    out.episodes = unsigned(header.episodes, "episodes")
-    if header.instruction is not None:
-        out.instruction = utf8_text(header.instruction)
-    settings_to_wire(header.settings, out.settings)
-    out.SetInParent()
-
-
-def _read_header(message: result_pb2.JournalHeader) -> JournalHeader:
-    return JournalHeader(
-        model_id=message.model_id,
-        env_ids=tuple(message.env_ids),
-        seeds=tuple(message.seeds),
-        episodes=message.episodes,
-        instruction=message.instruction if message.HasField("instruction") else None,
-        spec_version=message.spec_version,
-        settings=settings_from_wire(message.settings),
-    )

@@ -32,12 +32,6 @@ pytest.importorskip("typer")
 NOBODY = "tcp://127.0.0.1:1"
 
 
-@pytest.fixture(autouse=True)
-def transport() -> str:
-    """Processes choose their transport by themselves; once is enough."""
-    return "auto"
-
-
 @pytest.fixture(scope="module")
 def address() -> Generator[str, None, None]:
     """A counter for each client that comes."""

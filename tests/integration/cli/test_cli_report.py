@@ -21,12 +21,6 @@ pytest.importorskip("rich")
 pytest.importorskip("typer")
 
 
-@pytest.fixture(autouse=True)
-def transport() -> str:
-    """No transport is used."""
-    return "auto"
-
-
 def episode(index: int, reward: float = 1.0) -> EpisodeResult:
     return EpisodeResult(
         index=index,

@@ -16,12 +16,6 @@ pytest.importorskip("rich")
 pytest.importorskip("typer")
 
 
-@pytest.fixture(autouse=True)
-def transport() -> str:
-    """Processes choose their transport by themselves; once is enough."""
-    return "auto"
-
-
 def test_a_run_of_other_settings_is_resumed_only_by_force(tmp_path: Path) -> None:
     journal = str(tmp_path / "run.journal")
     with serving(LOUD) as (where, _):

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rlmesh import RunResult
-from tests.integration.cli_processes import COMMAND, LOUD, serving
+from tests.integration.cli_processes import COMMAND
 from tests.processes import finished
 
 pytest.importorskip("rich")
 pytest.importorskip("typer")
 
 SUBJECTS = "tests.integration.cli_subjects"
-
-
-@pytest.fixture(autouse=True)
-def transport() -> str:
-    """Processes choose their transport by themselves; once is enough."""
-    return "auto"
-
-
-@pytest.fixture(scope="module")
-def address() -> Generator[str, None, None]:
-    """Episodes of three steps; the reward of a step is its action, 0 or 1."""
-    with serving(LOUD, "--max-sessions", "8") as (where, _):
-        yield where
 
 
 def played(path: Path, *arguments: str) -> Path:

@@ -19,12 +19,6 @@ from rlmesh._cli.sources import UsageProblem
 from rlmesh._cli.track import trackers
 
 
-@pytest.fixture(autouse=True)
-def transport() -> str:
-    """Processes choose their transport by themselves; once is enough."""
-    return "auto"
-
-
 def test_a_run_is_tracked_and_its_page_links_to_its_videos(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     pytest.importorskip("av")

@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,6 @@ pytest.importorskip("rich")
 pytest.importorskip("typer")
 
 SUBJECTS = "tests.integration.cli_subjects"
-
-
-@pytest.fixture(autouse=True)
-def transport() -> str:
-    """Processes choose their transport by themselves; once is enough."""
-    return "auto"
-
-
-@pytest.fixture(scope="module")
-def address() -> Generator[str, None, None]:
-    """Episodes of three steps; the reward of a step is its action, 0 or 1."""
-    with serving(LOUD, "--max-sessions", "8") as (where, _):
-        yield where
 
 
 def run_of(*arguments: str) -> RunResult:
