@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "5bf23688b1a9d3e5faabecdd683298d42629e0697c74bb0b1bf41d3c2c255537"
+SPEC_DIGEST = "f95f098dfd04923bc1e0575ee0b22b70882bc338c5d15573609add6a859501d2"
 """SHA-256 of the spec's image, in hexadecimal."""
