@@ -37,7 +37,9 @@ MAX_CHARACTERS = 1_000
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _FIXED = (
     "Intervals are of 95%. Reward: BCa bootstrap (Efron and Tibshirani, 1993, chapter 14). "
-    "Success: Wilson's score interval (1927); its difference: method 10 of Newcombe (1998)."
+    "Success: Wilson's score interval (1927); its difference: method 10 of Newcombe (1998). Means "
+    "over tasks: Student's interval of Satterthwaite (1946), and the score interval with the "
+    "effective number of episodes of Korn and Graubard (1998)."
 )
 _STOPPED = (
     "A rule could stop the run: its interval holds, and those of a fixed number of episodes "

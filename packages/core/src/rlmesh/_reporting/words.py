@@ -134,10 +134,18 @@ def _over_tasks(run: RunResult) -> list[tuple[str, str]]:
     if not count:
         return []
     same = f"unweighted mean of {count} tasks"
-    found = [("reward by task", f"{same}: {number(run.macro_mean_reward)}")]
+    reward = f"{same}: {number(run.macro_mean_reward)}"
+    found = [("reward by task", reward + _with_interval(run, run.macro_reward_interval()))]
     if run.macro_success_rate is not None:
-        found.append(("success by task", f"{same}: {run.macro_success_rate:.4g}"))
+        interval = _with_interval(run, run.macro_success_interval())
+        found.append(("success by task", f"{same}: {run.macro_success_rate:.4g}{interval}"))
     return found
+
+
+def _with_interval(run: RunResult, interval: Interval | None) -> str:
+    """Return an interval as the end of a text; nothing if it is not known or does not hold."""
+    known = interval is not None and not math.isnan(interval.low) and run.stopping is None
+    return f", 95% {interval}" if known else _UNKNOWN
 
 
 def warnings(counts: Mapping[str, int]) -> str:
@@ -267,13 +275,10 @@ def _figures_row(name: str, part: RunResult, whole: RunResult) -> tuple[str, ...
 def success_share(part: RunResult, whole: RunResult) -> tuple[int, int, Interval | None]:
     """Return successes, the number of episodes that count, and the interval of the share.
 
-    They are those of a part of a run (a task, an endpoint) by the whole run's denominator: if the
-    run reports success, the errors of a part that never reported it are failures. The interval is
-    None if nothing counts, or a rule may have stopped the run.
+    The part is a task or an endpoint of a run, or the whole of it. The interval is None if nothing
+    counts, or a rule may have stopped the run.
     """
     successes, counted = part.success_counts
-    if not counted and whole.success_rate is not None:
-        counted = part.ends.get(EpisodeEnd.ERROR, 0)
     known = counted and whole.stopping is None
     return successes, counted, wilson_interval(successes, counted, 0.95) if known else None
 
