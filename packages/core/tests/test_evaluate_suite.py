@@ -17,10 +17,11 @@ from rlmesh import Episode, RunResult, Task
 from rlmesh._evaluation.suite import plan_of_suite
 from rlmesh._journal import Journal
 from rlmesh._trackers.figures import summary_figures
+from rlmesh.acting import Latency, TemporalEnsemble
 from rlmesh.adapters import EnvTags, Feature, ModelInput, ModelOutput, ModelSpec, TaggedLeaf
-from rlmesh.errors import JournalError, RunError
+from rlmesh.errors import AdapterError, JournalError, RunError
 from rlmesh.results import EpisodeEnd, EpisodeResult, compare
-from rlmesh.spaces import Box, Discrete
+from rlmesh.spaces import Box, Discrete, MultiBinary
 
 
 class Walk:
@@ -289,6 +290,35 @@ def test_a_task_whose_endpoints_are_lost_costs_the_others_nothing() -> None:
     failing = {"a": Task(Walk(fails=True), seeds=[0]), "b": Task(Walk(), seeds=[1])}
     run = rlmesh.evaluate(one, failing, retries=0)
     assert [e.end for e in run.episodes] == [EpisodeEnd.ERROR, EpisodeEnd.TERMINATED]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "words"),
+    [
+        ({"acting": Latency(steps=1)}, ValueError, "^task 'b': Latency: no action does nothing"),
+        ({"acting": TemporalEnsemble()}, ValueError, "^task 'a': TemporalEnsemble: expected"),
+        ({"execution_horizon": 2}, ValueError, "^task 'a': expected a model that predicts chunks"),
+        ({"instruction": "go"}, ValueError, "^task 'a': the model has no text input"),
+    ],
+)
+def test_what_a_task_does_not_allow_names_it(
+    arguments: dict[str, Any], kind: type[Exception], words: str
+) -> None:
+    class Buttons(Walk):
+        action_space = MultiBinary(2)  # type: ignore[assignment]
+
+    with pytest.raises(kind, match=words):
+        rlmesh.evaluate(one, {"a": Buttons(), "b": Walk()}, seeds=[1], **arguments)
+
+
+def test_a_model_that_does_not_fit_a_task_names_it() -> None:
+    class Tagged(Walk):
+        pass
+
+    spec = ModelSpec("s", inputs=(ModelInput("x", Feature("camera")),))
+    with pytest.raises(AdapterError, match=r"^task 'a': ") as caught:
+        rlmesh.evaluate(rlmesh.Model(one, spec=spec), {"a": Tagged()}, seeds=[1])
+    assert caught.value.message == str(caught.value) and caught.value.problems
 
 
 def test_a_journal_is_that_of_its_suite(tmp_path: Path) -> None:
