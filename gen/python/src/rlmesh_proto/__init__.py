@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "f95f098dfd04923bc1e0575ee0b22b70882bc338c5d15573609add6a859501d2"
+SPEC_DIGEST = "cab88263bcdeefbb5a443ca4e5921a66fdf62b3ee31ffff8797b9d4587302fa4"
 """SHA-256 of the spec's image, in hexadecimal."""

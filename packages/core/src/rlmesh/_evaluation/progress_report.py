@@ -202,7 +202,7 @@ class ProgressReport:
             _log.exception("progress is not shown any more")
             return False
 
-    def _line(self, is_last: bool) -> tuple[str, float | None]:
+    def _line(self, is_last: bool = False) -> tuple[str, float | None]:
         with self._lock:
             seconds = time.monotonic() - self._begun
             steps = self._steps + sum(attempt.steps for attempt in self._running.values())
