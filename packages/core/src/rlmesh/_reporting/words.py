@@ -31,7 +31,9 @@ __all__ = [
     "settings",
     "success_share",
     "task_table",
+    "tasks_of_runs",
     "warnings",
+    "without_empty",
 ]
 
 COLUMNS = (
@@ -63,6 +65,7 @@ _TEXTS = frozenset(
         "95%",
         "task",
         "success 95%",
+        "difference",
         "model",
         "video",
     )
@@ -252,13 +255,28 @@ def moment(unix_time: float) -> str:
 def task_table(run: RunResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return columns, and a row for each task of a suite; no row if the run is not of one."""
     rows = [_figures_row(task, part, run) for task, part in run.by_task().items()]
-    return _without_empty(TASK_COLUMNS, rows)
+    return without_empty(TASK_COLUMNS, rows)
 
 
 def run_table(runs: Mapping[str, RunResult]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return columns, and a row for each run that is compared, by its name."""
     rows = [_figures_row(name, run, run) for name, run in runs.items()]
-    return _without_empty(("model", *TASK_COLUMNS[1:]), rows)
+    return without_empty(("model", *TASK_COLUMNS[1:]), rows)
+
+
+def tasks_of_runs(
+    runs: Mapping[str, RunResult],
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return columns, and a row for each task and each run that is compared, by its name."""
+    parts = {name: run.by_task() for name, run in runs.items()}
+    tasks = dict.fromkeys(task for one in parts.values() for task in one)
+    rows = [
+        (escape_control_chars(task), *_figures_row(name, parts[name][task], run))
+        for task in tasks
+        for name, run in runs.items()
+        if task in parts[name]
+    ]
+    return without_empty(("task", "model", *TASK_COLUMNS[1:]), rows)
 
 
 def _figures_row(name: str, part: RunResult, whole: RunResult) -> tuple[str, ...]:
@@ -290,7 +308,7 @@ def _success_cells(part: RunResult, whole: RunResult) -> tuple[str, str]:
     return text, _UNKNOWN if interval is None else str(interval)
 
 
-def _without_empty(
+def without_empty(
     columns: Sequence[str], rows: Sequence[tuple[str, ...]], always: Collection[str] = ()
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return a table without the columns in which all cells are empty."""
@@ -314,7 +332,7 @@ def endpoint_table(run: RunResult) -> tuple[tuple[str, ...], list[tuple[str, ...
         )
         for endpoint, part in parts.items()
     ]
-    return _without_empty(ENDPOINT_COLUMNS, rows)
+    return without_empty(ENDPOINT_COLUMNS, rows)
 
 
 def episode_rows(
@@ -338,7 +356,7 @@ def episode_rows(
             *episodes[len(episodes) - max_rows // 2 :],
         )
     rows = [_cells(episode) for episode in episodes]
-    return *_without_empty(COLUMNS, rows, _ALWAYS), left_out
+    return *without_empty(COLUMNS, rows, _ALWAYS), left_out
 
 
 def _pick(cells: Sequence[str], places: Sequence[int]) -> tuple[str, ...]:
