@@ -66,7 +66,7 @@ def act(observation: Any) -> Any:
 
 
 def play(folder: Path, endpoints: int, *more: Any) -> RunResult:
-    """Return the result of the suite, whose journal, films and logs are in a folder."""
+    """Return the result of the suite; its journal, films and logs are in a folder."""
     films = folder / "films"
     hooks = [
         record.VideoRecorder(films, resume=True),

@@ -99,7 +99,7 @@ def test_the_mean_of_means_is_covered_as_often_as_said(
 def test_the_mean_of_rates_is_covered_at_least_as_often_as_said(
     trials: tuple[int, ...], rates: tuple[float, ...]
 ) -> None:
-    """Also for few trials of each task, and for rates near 1, whose variance seems to be 0."""
+    """Also for few trials of each task, and for rates near 1, with a variance near 0."""
     source, truth = random.Random(7), mean(rates)
     hits = 0
     for _ in range(RUNS):

@@ -188,7 +188,7 @@ def _chunks() -> list[Step]:
 
 
 def _prefixes() -> list[Step]:
-    """Return a session with `ramp`, whose chunks begin with the committed actions."""
+    """Return a session with `ramp`: its chunks begin with the committed actions."""
     one = model_pb2.PredictRequest(
         form=CHUNK,
         lanes=[0],
@@ -222,7 +222,7 @@ def _prefixes() -> list[Step]:
 
 
 def _broken_prefixes() -> list[Step]:
-    """Return a session with requests whose prefix breaks P-18, each in another way."""
+    """Return a session with requests that break P-18, each in another way."""
     committed = {"prefix_counts": [1], "committed_counts": [1]}
     two, three = integers(0, 1, batch=True), integers(3, batch=True)
     broken: list[tuple[dict[str, Any], E.ErrorCode.ValueType, str]] = [

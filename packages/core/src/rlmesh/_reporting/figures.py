@@ -19,7 +19,7 @@ STAGES = ("predict", "step", "wait", "other")
 """Names of the parts of the time; `other` is the total minus the first three."""
 
 MAX_BESIDE = 2
-"""Largest number of series whose histograms have their bars side by side."""
+"""Largest number of series in a histogram with their bars side by side."""
 
 MAX_ROWS = 20
 """Largest number of endpoints in a chart."""

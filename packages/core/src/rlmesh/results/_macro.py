@@ -70,8 +70,8 @@ def macro_rate_interval(counts: Sequence[tuple[int, int]], confidence: float) ->
     proportions with small expected number of positive counts estimated from survey data, Survey
     Methodology 24 (1998), 193-201. As there, the number is at most that of the trials (for groups
     of unequal size, that of L. Kish, Survey Sampling, Wiley 1965), so that groups without a success
-    or without a failure, whose estimated variance is 0, do not make the interval too narrow. If the
-    rates of the groups differ much, the interval is wider than it need be.
+    or without a failure, with an estimated variance of 0, do not make the interval too narrow. If
+    the rates of the groups differ much, the interval is wider than it need be.
 
     Args:
         counts: Number of successes and trials of each group; of trials at least 1.
