@@ -215,6 +215,9 @@ SETTINGS = results.RunSettings(
     versions={"python": "3.11.9"},
     env_servers=("rlmesh 7",),
     model_server="rlmesh 8",
+    hosts=("desk",),
+    env_hosts=("robot",),
+    model_hosts=("cluster",),
     tasks=(results.TaskSettings("lift", "Arm-v1", 1, "dd", "ee", "ff", "observation -> inputs"),),
     command=("rlmesh", "eval"),
 )

@@ -203,15 +203,17 @@ class Ramp(rlmesh.Model):
     """The model `ramp`."""
 
     def predict_chunk(self, observation: int, context: Any) -> Any:
-        return Tensor.of(_ramp(observation), "int64")
+        return Tensor.of(_ramp(observation, context), "int64")
 
     def predict_chunk_batch(self, observations: Any, contexts: Any) -> Any:
-        ramps = [_ramp(observation) for observation in observations.tolist()]
+        ramps = [_ramp(*pair) for pair in zip(observations.tolist(), contexts)]
         return Tensor.of(ramps, "int64")
 
 
-def _ramp(observation: int) -> list[int]:
-    return [(observation + more) % 3 for more in range(3)]
+def _ramp(observation: int, context: Any) -> list[int]:
+    prefix = context.action_prefix
+    begun = [] if prefix is None else list(map(int, prefix.actions[: prefix.committed]))
+    return [*begun, *((observation + more) % 3 for more in range(len(begun), 3))]
 
 
 @contextmanager

@@ -43,6 +43,7 @@ def sessions() -> Iterable[tuple[str, bytes]]:
         _predict(PredictForm.BATCH, 3, 0),
         _predict(PredictForm.CHUNK, 3, most=2),
         _observed(_predict(PredictForm.BATCH, 3, 0), (4, 1), (2, 0)),
+        _prefixed(_predict(PredictForm.BATCH, 3, 0), (2, 1), (1, 1)),
         EndEpisode(0),
         _predict(PredictForm.CHUNK_BATCH, 3),
         m.Close(),
@@ -117,6 +118,12 @@ def _observed(request: Predict, steps: tuple[int, ...], counts: tuple[int, ...])
     codec, count = SpaceCodec(OBSERVATIONS, NATIVE, root="observed"), sum(counts)
     observed = m.Encoded(codec.encode_values([OBSERVATION] * count), count)
     return replace(request, steps=steps, observed_counts=counts, observed=observed)
+
+
+def _prefixed(request: Predict, counts: tuple[int, ...], committed: tuple[int, ...]) -> Predict:
+    """Return a request with actions to continue."""
+    prefix = _encoded(sum(counts))
+    return replace(request, prefix_counts=counts, prefix=prefix, committed_counts=committed)
 
 
 def _encoded(count: int | None) -> m.Encoded:

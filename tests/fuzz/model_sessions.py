@@ -25,6 +25,7 @@ from rlmesh._session.session_manager import SessionManager
 from rlmesh._wire.contract import contract_from_wire
 from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh._wire.model_spec import predict_form_from_wire
+from rlmesh.acting import ActionPrefix
 from rlmesh.adapters import ModelSpec, PredictForm
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError, SpaceError, UnsupportedError
@@ -111,6 +112,9 @@ class NotingModel:
             self.faults.append("an episode came twice in one call")
         if any(context.step < 0 for context in contexts):
             self.faults.append("a step is below 0")
+        prefixes = (context.action_prefix for context in contexts)
+        if not all(prefix is None or _is_prefix(prefix) for prefix in prefixes):
+            self.faults.append("a prefix breaks a rule")
 
 
 class ModelStream(Stream):
@@ -155,6 +159,10 @@ class ModelStream(Stream):
             _check_prediction(request.predict, reply)
 
 
+def _is_prefix(prefix: ActionPrefix) -> bool:
+    return prefix.committed <= len(prefix.actions) and all(map(ACTIONS.contains, prefix.actions))
+
+
 def _start_refusals(body: Any, lanes: set[int]) -> set[int]:
     too_long = len(body.episode_id.encode()) > MAX_NAME_BYTES
     return {Code.LIMIT_EXCEEDED} if body.lane >= MAX_LANES or too_long else set()
@@ -185,7 +193,7 @@ def _predict_refusals(body: Any, lanes: set[int]) -> set[int]:
     size = body.observation.batch_size if body.observation.HasField("batch_size") else None
     if size != (None if single else len(body.lanes)):
         codes.add(Code.INVALID_VALUE)
-    return codes | _observed_refusals(body)
+    return codes | _observed_refusals(body) | _prefix_refusals(body)
 
 
 def _observed_refusals(body: Any) -> set[int]:
@@ -197,6 +205,21 @@ def _observed_refusals(body: Any) -> set[int]:
     if has_observed or counts:
         size = body.observed.batch_size if body.observed.HasField("batch_size") else None
         if len(counts) != len(body.lanes) or not body.steps or sum(counts) != size:
+            codes.add(Code.MALFORMED)
+        if sum(counts) > MAX_OBSERVED:
+            codes.add(Code.LIMIT_EXCEEDED)
+    return codes
+
+
+def _prefix_refusals(body: Any) -> set[int]:
+    """Return the codes of the rules of a prefix (P-18, M-1)."""
+    codes: set[int] = set()
+    counts, committed = body.prefix_counts, body.committed_counts
+    if body.HasField("prefix") or counts or committed:
+        size = body.prefix.batch_size if body.prefix.HasField("batch_size") else None
+        if not len(counts) == len(committed) == len(body.lanes) or sum(counts) != size:
+            codes.add(Code.MALFORMED)
+        if any(number > count for number, count in zip(committed, counts)):
             codes.add(Code.MALFORMED)
         if sum(counts) > MAX_OBSERVED:
             codes.add(Code.LIMIT_EXCEEDED)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rlmesh
-from rlmesh import Episode, RunResult, Task
+from rlmesh import Episode, RunResult, Task, record, trackers
+from rlmesh.errors import JournalError
 from rlmesh.spaces import Discrete
 from tests.integration.cli_processes import COMMAND, LOUD, serving
 from tests.processes import finished, running
@@ -45,6 +48,9 @@ class Slow:
         reward = self.random.random() * action
         return self.count, reward, self.count == 8, False, {"success": reward > 0.5}
 
+    def render(self) -> Any:
+        return np.full((16, 16, 3), 4 * self.count, np.uint8)
+
     def close(self) -> None: ...
 
 
@@ -59,10 +65,22 @@ def act(observation: Any) -> Any:
     return observation % 2
 
 
-def play(path: Path | None, endpoints: int, hooks: Any = None) -> RunResult:
-    """Return the result of the suite."""
+def play(folder: Path, endpoints: int, *more: Any) -> RunResult:
+    """Return the result of the suite; its journal, films and logs are in a folder."""
+    films = folder / "films"
+    hooks = [
+        record.VideoRecorder(films, resume=True),
+        trackers.JsonLines(folder / "run.jsonl", resume=True),
+        trackers.TensorBoard(folder / "board", resume=True, videos=films),
+        *more,
+    ]
     return rlmesh.evaluate(
-        act, suite(endpoints), journal=path, resume=path is not None, success="any", hooks=hooks
+        act,
+        suite(endpoints),
+        journal=folder / "run.journal",
+        resume=True,
+        success="any",
+        hooks=hooks,
     )
 
 
@@ -82,25 +100,69 @@ class Print:
         print("episode", flush=True)
 
 
-def test_a_suite_that_is_killed_again_and_again_has_the_result_of_one_that_is_not(
-    tmp_path: Path,
-) -> None:
-    journal = tmp_path / "run.journal"
+def frames_of(film: Path) -> int:
+    """The number of images of a film, each of which can be decoded."""
+    with pytest.importorskip("av").open(str(film)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def logged(folder: Path) -> list[int]:
+    """The episodes of the JSON lines, in order, and those of TensorBoard, which are the same."""
+    objects = [json.loads(line) for line in (folder / "run.jsonl").read_text("utf-8").splitlines()]
+    assert [o["kind"] for o in (objects[0], objects[-1])] == ["run_start", "run_end"]
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    board = accumulator.EventAccumulator(str(folder / "board"), size_guidance={"scalars": 0})
+    board.Reload()
+    found = [one["index"] for one in objects[1:-1]]
+    assert [scalar.value for scalar in board.Scalars("episode/index")] == found
+    return found
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL there")
+def test_a_suite_that_is_killed_again_and_again_is_one_that_is_not(tmp_path: Path) -> None:
+    """Its result, its journal, its films and the logs of its trackers."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
     draw = random.Random(KILLS)
     code = "import sys; from tests.integration import test_evaluate_suite as t; "
     code += "t.play(t.Path(sys.argv[1]), int(sys.argv[2]), t.Print())"
     for _ in range(KILLS):
-        with running(["-c", code, str(journal), str(draw.randint(1, 2))]) as evaluator:
+        with running(["-c", code, str(killed), str(draw.randint(1, 2))]) as evaluator:
             evaluator.wait_for("episode\n" * draw.randint(1, 4), 60)
-            time.sleep(draw.random() * 0.01)
+            time.sleep(draw.random() * 0.03)
             evaluator.process.send_signal(signal.SIGKILL)
             evaluator.process.wait()
-    kept = RunResult.from_journal(journal)
+        kept = RunResult.from_journal(killed / "run.journal")
+        names = {e.index: f"episode_{e.index}_seed_{e.seed}.mp4" for e in kept.episodes}
+        missing = [i for i, name in names.items() if not (killed / "films" / name).exists()]
+        assert missing == [], "an episode of the journal is not played again, and has its film"
     assert KILLS <= len(kept.episodes) < 2 * KILLS * TASKS
-    run = play(journal, 3)
-    assert told(run) == told(play(None, 1))
-    assert run.episodes == RunResult.from_journal(journal).episodes
+    run, expected = play(killed, 3), play(whole, 1)
+    assert told(run) == told(expected)
+    assert run.episodes == RunResult.from_journal(killed / "run.journal").episodes
     assert list(run.by_task()) == list(suite(1))
+    assert sorted(logged(killed)) == sorted(logged(whole)) == list(range(2 * KILLS * TASKS))
+    films = [sorted(os.listdir(folder / "films")) for folder in (killed, whole)]
+    assert films[0] == films[1] and len(films[0]) == 2 * KILLS * TASKS
+    for name in films[0]:
+        assert frames_of(killed / "films" / name) == frames_of(whole / "films" / name)
+
+
+def test_a_second_run_that_writes_the_journal_is_refused_and_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    code = "import sys; from tests.integration import test_evaluate_suite as t; "
+    code += "t.play(t.Path(sys.argv[1]), 1, t.Print())"
+    with running(["-c", code, str(tmp_path)]) as first:
+        first.wait_for("episode\n", 60)
+        with pytest.raises(JournalError, match="open already, here or in another process"):
+            play(tmp_path, 1)
+        assert first.process.wait(60) == 0
+    run = RunResult.from_journal(tmp_path / "run.journal")
+    assert sorted(logged(tmp_path)) == [e.index for e in run.episodes]
+    assert len(run.episodes) == 2 * KILLS * TASKS
+    assert len(os.listdir(tmp_path / "films")) == len(run.episodes)
 
 
 SUITE = """

@@ -65,7 +65,12 @@ def test_only_a_server_that_resets_single_lanes_is_asked_to() -> None:
             session = session_of(remote)
             listed = session.server.capabilities
             over_frames = {row.capability for row in TRANSPORTS}
-            of_models = {Capability.BATCH, Capability.EPISODE_STEPS, Capability.OBSERVE}
+            of_models = {
+                Capability.BATCH,
+                Capability.EPISODE_STEPS,
+                Capability.OBSERVE,
+                Capability.ACTION_PREFIX,
+            }
             assert set(Capability) - listed <= {*of_models, *over_frames}
             remote.reset()
             stepped = remote.step(np.zeros(2, "int64"))[0]

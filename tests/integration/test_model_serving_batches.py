@@ -15,11 +15,12 @@ from rlmesh._messages import env as m
 from rlmesh._messages.model import Predicted
 from rlmesh._model_host.dynamic_batcher import (
     DynamicBatcher,
-    EarlierObservations,
+    EpisodeFacts,
     PredictRequest,
 )
 from rlmesh._model_host.fitted_model import FittedModel
 from rlmesh._policy.forms import EpisodeContext
+from rlmesh.acting import ActionPrefix
 from rlmesh.adapters import PredictForm
 from rlmesh.numpy import Model
 from rlmesh.spaces import Box, Dict, Discrete, Sequence
@@ -309,7 +310,7 @@ def test_requests_that_are_tried_alone_after_a_batch_observe_once() -> None:
                     [forms.episode(name)],
                     lambda ask: Predicted(m.Encoded([ask.actions.tobytes()])),
                     0,
-                    EarlierObservations((7,), [[one, two]]),
+                    EpisodeFacts((7,), [[one, two]], [ActionPrefix((np.float32([first]),), 1)]),
                 )
             )
         for group in [asks] if together else [asks[:1], asks[1:]]:

@@ -17,6 +17,7 @@ from rlmesh._env_host.describe_env import describe_env
 from rlmesh._messages import env as m
 from rlmesh._messages.model import Predict, Predicted
 from rlmesh._policy.forms import EpisodeContext
+from rlmesh.acting import ActionPrefix
 from rlmesh.adapters import Adaptation, ModelSpec, PredictForm
 from rlmesh.numpy import Model
 from rlmesh.spaces import Box, Dict
@@ -279,6 +280,41 @@ def test_a_request_that_breaks_a_rule_is_refused_before_the_model_is_called(
         assert witness.calls == []
         predict(remote, (0, 1), steps=(7, 9), observed_counts=(2, 1), observed=observed(3))
     assert steps_of(witness) == [("predict_batch", [7, 9])]
+
+
+def test_a_prefix_is_that_of_each_context_and_of_one_request() -> None:
+    witness = Witness(CHUNK_BATCHES, adapted=False)
+    prefix = ActionPrefix((np.float32([1]), np.float32([2])), 1)
+    with served_in_memory(witness.model, CONTRACT) as (remote, _):
+        one, other = EpisodeContext("a", action_prefix=prefix), EpisodeContext("b")
+        both = {"x": np.zeros((2, 2), np.float32)}
+        with pytest.raises(errors.InvalidValueError, match=r"action_prefix.* got one for 1 of 2"):
+            remote.predict_chunk_batch(both, [one, other])
+        other.action_prefix = ActionPrefix((), 0)
+        remote.predict_chunk_batch(both, [one, other])
+        one.action_prefix = other.action_prefix = None
+        remote.predict_chunk_batch(both, [one, other])
+        remote.predict_chunk(seen(0))
+    prefixes = [[one[8][1] for one in told] for _, told in witness.calls]
+    assert prefixes == [[(1, [[1.0], [2.0]]), (0, [])], [None, None], [None]]
+    assert prefix.actions[0].tolist() == [1], "the model writes to a copy"
+
+
+def test_a_prefix_is_not_sent_to_a_server_that_does_not_list_it() -> None:
+    context = EpisodeContext("a", action_prefix=ActionPrefix((np.float32([1]),), 1))
+    adapted, plain = Witness(CHUNK_BATCHES), Witness(CHUNKS, adapted=False)
+    without = frozenset({Capability.ACTION_PREFIX})
+    for model, less in ((adapted.model, frozenset()), (plain.model, without)):
+        with (
+            served_in_memory(model, CONTRACT, without=less) as (remote, _),
+            pytest.raises(errors.UnsupportedError, match="CAPABILITY_ACTION_PREFIX"),
+        ):
+            remote.predict_chunk(seen(0), context)
+    with served_in_memory(adapted.model, CONTRACT) as (remote, _):
+        remote.predict_chunk(seen(0))
+        sent = {"prefix_counts": (1,), "prefix": m.Encoded([bytes(4)], 1), "committed_counts": (1,)}
+        with pytest.raises(errors.UnsupportedError, match="prefix: expected none for a model that"):
+            predict(remote, **sent)
 
 
 def test_strict_validation_holds_for_observations_without_a_prediction() -> None:

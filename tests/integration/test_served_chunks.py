@@ -8,6 +8,7 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer, ModelServer, RemoteModel
+from rlmesh.acting import Latency, RealTimeChunking
 from rlmesh.adapters import PredictForm
 from tests.property.witness import TAGS, DriftEnv, Witness
 
@@ -19,6 +20,7 @@ def test_a_served_model_is_called_as_the_local_one() -> None:
         ({"history": 2}, {}),
         ({"history": 3, "stateful": True}, {"execution_horizon": 3}),
         ({"stateful": True}, {"max_batch_size": 1}),
+        ({"adapted": False}, {"acting": RealTimeChunking(Latency(steps=2))}),
     ]
     with EnvServer(DriftEnv(), tags=TAGS) as env:
         for kind, play in plays:

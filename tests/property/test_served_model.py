@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import gymnasium
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -151,15 +152,58 @@ def test_a_latency_of_zero_is_the_ordinary_run(
         assert outcome(late, remote, endpoints(), play) == expected
 
 
+@given(forms, st.booleans(), st.sampled_from(ENDPOINTS), plays, st.sampled_from([0, 1, 2]))
+@example((CHUNKS,), False, ENDPOINTS[0], {}, 2)
+@example((CHUNKS, SINGLE), True, ENDPOINTS[0], {}, 0)
+@example((CHUNK_BATCHES,), False, ENDPOINTS[1], {}, 1)
+@example((CHUNK_BATCHES,), True, ENDPOINTS[3], {"execution_horizon": 2}, 2)
+def test_a_served_model_continues_the_actions_that_the_local_one_does(
+    offered: tuple[PredictForm, ...],
+    stateful: bool,
+    endpoints: Callable[[], list[Any]],
+    play: dict[str, Any],
+    delay: int,
+) -> None:
+    here, there, far = (Witness(offered, stateful=stateful, adapted=False) for _ in range(3))
+    play = {**play, "acting": RealTimeChunking(Latency(steps=delay))}
+    expected = outcome(here, here.model, endpoints(), play)
+    with served_in_memory(there.model) as (remote, _):
+        assert outcome(there, remote, endpoints(), play) == expected
+    if play.get("max_batch_size") == 1 or len(offered) > 1:
+        return  # A client that is a model's source is asked in the forms of that model.
+    with (
+        served_in_memory(far.model) as (remote, _),
+        served_in_memory(rlmesh.numpy.Model(remote)) as (proxy, _),
+    ):
+        assert outcome(far, proxy, endpoints(), play) == expected
+
+
 def test_a_model_that_would_not_get_its_prefix_is_refused() -> None:
     witness = Witness((CHUNKS,))
     acting = RealTimeChunking(Latency(steps=1))
-    with pytest.raises(ValueError, match="without a ModelSpec, got one with an adapter"):
-        rlmesh.evaluate(witness.model, DriftEnv(), acting=acting)
     with served_in_memory(witness.model) as (remote, _):
-        for model in (remote, rlmesh.numpy.Model(remote)):
-            with pytest.raises(ValueError, match="a served model does not receive it"):
+        for model in (witness.model, remote):
+            with pytest.raises(ValueError, match="without a ModelSpec, got one with an adapter"):
                 rlmesh.evaluate(model, DriftEnv(), acting=acting)
+    plain = Witness((CHUNKS,), adapted=False)
+    without = frozenset({Capability.ACTION_PREFIX})
+    with served_in_memory(plain.model, without=without) as (remote, _):
+        for model in (remote, rlmesh.numpy.Model(remote)):
+            with pytest.raises(ValueError, match=r"RealTimeChunking: .* the server of a serve"):
+                rlmesh.evaluate(model, DriftEnv(), acting=acting)
+    assert witness.calls == plain.calls == []
+
+
+def test_a_chunk_form_without_the_context_gets_no_prefix() -> None:
+    witness = Witness((CHUNKS, CHUNK_BATCHES), adapted=False)
+    source = witness.model.source
+    source.predict_chunk_batch = lambda observations: np.zeros((len(observations["x"]), 4, 1))
+    model = rlmesh.numpy.Model(source)
+    acting = RealTimeChunking(Latency(steps=1))
+    with served_in_memory(model) as (remote, _):
+        for played in (model, remote):
+            with pytest.raises(ValueError, match="predict_chunk and predict_chunk_batch have a"):
+                rlmesh.evaluate(played, DriftEnv(), acting=acting)
 
 
 @pytest.mark.parametrize("way", [TemporalEnsemble(), Latency(steps=1)], ids=str)

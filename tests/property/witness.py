@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 
 from rlmesh.adapters import (
+    Adaptation,
     EnvTags,
     Feature,
     FeatureKind,
@@ -87,6 +88,7 @@ class Witness:
         stateful: Whether its predictions depend on every observation.
         remembers: Whether its history has a stride, an input has the output of the step before, and
             its actions are relative to the state.
+        adapted: Whether it has inputs and outputs, and so an adapter.
 
     Attributes:
         calls: Name of each call, and what came with it for each episode.
@@ -100,12 +102,19 @@ class Witness:
         history: int = 0,
         stateful: bool = False,
         remembers: bool = False,
+        adapted: bool = True,
     ) -> None:
         self.calls: list[Any] = []
         names = [f"predict_{form.value}".removesuffix("_single") for form in forms]
         source = SimpleNamespace(**{name: getattr(self, f"_{name}") for name in names})
         if stateful:
             source.observe = self._observe
+        spec = ModelSpec("witness", adaptation=Adaptation.NONE, stateful=stateful)
+        if adapted:
+            spec = self._adapted(history, stateful, remembers)
+        self.model = Model(source, spec=spec)
+
+    def _adapted(self, history: int, stateful: bool, remembers: bool) -> ModelSpec:
         spec = ModelSpec(
             "witness",
             inputs=(
@@ -122,7 +131,7 @@ class Witness:
             moved = Feature("move", reference=Reference.DELTA)
             output = ModelOutput("", moved, relative_to="state/moved", clip_to_space=True)
             spec = replace(spec, inputs=(*spec.inputs, before), outputs=(output,))
-        self.model = Model(source, spec=spec)
+        return spec
 
     def _note(
         self, name: str, xs: Any, tasks: Any, contexts: Any, before: Any = None
@@ -134,7 +143,8 @@ class Witness:
                 task = (task, float(before[i][0]))
                 context.state["sum"] += float(before[i][0])
             facts = context.episode_id, context.seed, context.step, context.instruction
-            told.append((*facts, task, x.dtype, x.shape, x.tobytes(), context.state["sum"]))
+            kept = context.state["sum"], _prefix(context)
+            told.append((*facts, task, x.dtype, x.shape, x.tobytes(), kept))
             answers.append(np.tanh(context.state["sum"] / 10) + context.step / 16)
         self.calls.append((name, told))
         return answers
@@ -162,6 +172,18 @@ class Witness:
 
     def _predict_chunk_batch(self, seen: Any, context: Any) -> Any:
         return np.stack([_chunk(a) for a in self._many("predict_chunk_batch", seen, context)])
+
+
+def _prefix(context: Any) -> Any:
+    """Return the actions that a prediction continues, and overwrite them, as a model may."""
+    prefix = context.action_prefix
+    if prefix is None:
+        return None
+    numbers = [action.tolist() for action in prefix.actions]
+    for action in prefix.actions:
+        action[:] = 9
+    context.state["sum"] += sum(map(sum, numbers)) + prefix.committed / 8
+    return prefix.committed, numbers
 
 
 def _chunk(action: Any) -> Any:

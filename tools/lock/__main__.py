@@ -21,6 +21,7 @@ FILES = (
     "dev",
     "sb3",
     "trackers",
+    "notebook",
     "fuzz",
     "floor-oldest",
     "floor-protobuf5",

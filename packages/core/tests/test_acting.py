@@ -300,7 +300,7 @@ def test_a_filler_has_the_parts_of_the_space() -> None:
 @pytest.mark.parametrize(
     ("space", "filler", "words"),
     [
-        (Discrete(3), None, r"no action does nothing in Discrete\(3\) at action; pass"),
+        (Discrete(3), None, r"no action does nothing in Discrete\(3\) at action; expected the fil"),
         (Discrete(3), 3, "Latency: filler: expected an integer from 0 to 2, got 3"),
         (ONE, [1.0, 2.0], "Latency: .*filler"),
         (ONE, [2e9], "a filler in Box"),

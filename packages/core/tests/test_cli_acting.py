@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -37,14 +38,20 @@ def test_the_options_that_go_together(
     [
         (0.01, (None, None, 1, None), False, "does not go with the options of a latency"),
         (0.01, NONE, True, "does not go with the options of a latency"),
-        (float("nan"), NONE, False, "expected a finite decay"),
-        (None, NONE, True, "--real-time-chunking needs"),
-        (None, (0.1, None, None, None), False, "expected steps, or both seconds and fps"),
-        (None, (None, 20.0, None, None), False, "expected steps, or both seconds and fps"),
-        (None, (0.1, 20.0, 2, None), False, "got both"),
-        (None, (None, None, 1, "[1"), False, "Expecting"),
-        (None, (None, None, 1, "[NaN]"), False, "finite numbers"),
-        (None, (None, None, None, "1"), False, "expected steps"),
+        (float("nan"), NONE, False, "^--temporal-ensemble: expected a finite decay"),
+        (None, NONE, True, "^--real-time-chunking needs"),
+        (None, (0.1, None, None, None), False, "^--latency and --fps need each other"),
+        (None, (0.1, None, 2, None), False, "^--latency and --fps need each other"),
+        (None, (None, 20.0, None, None), False, "^--latency and --fps need each other"),
+        (None, (None, 20.0, None, None), True, "^--latency and --fps need each other"),
+        (None, (0.1, 20.0, 2, None), False, "^--latency and --latency-steps are the same thing"),
+        (None, (math.inf, 20.0, None, None), False, "^--latency, --fps: expected seconds of 0 or"),
+        (None, (None, None, 10**6, None), False, "^--latency-steps: a latency of 1000000 steps"),
+        (None, (None, None, 1, "[1"), False, "^--latency-filler: Expecting"),
+        (None, (None, None, 1, "[NaN]"), False, "^--latency-filler: expected .* finite numbers"),
+        (None, (None, None, 1, "null"), False, "^--latency-filler: expected an action"),
+        (None, (None, None, None, "1"), False, "^--latency-filler needs --latency with --fps"),
+        (None, (None, None, None, "1"), True, "^--real-time-chunking needs --latency with --fps"),
     ],
 )
 def test_the_options_that_do_not(

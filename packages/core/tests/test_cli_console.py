@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import signal
@@ -19,8 +20,10 @@ pytest.importorskip("typer")
 import typer
 from rich.emoji import Emoji
 
+import rlmesh
 from rlmesh._cli.app import app
 from rlmesh._cli.console import Reporter, reporting
+from rlmesh._cli.evaluate_options import ARGUMENTS
 from rlmesh._cli.logs import begin_log
 from rlmesh._cli.main import main
 from rlmesh._cli.parameters import tls_of
@@ -71,6 +74,23 @@ def test_a_command_that_fails_has_a_document(
     problem = {"type": type(error).__name__, "message": told}
     assert json.loads(out) == {"error": problem, "steps": 3}
     assert err == f"rlmesh test: {told}\n"
+
+
+def test_an_argument_of_python_is_named_by_its_option(capfd: pytest.CaptureFixture[str]) -> None:
+    words = "expected execution_horizon=1, got my_execution_horizon"
+    with (
+        pytest.raises(typer.Exit),
+        reporting("eval", json=True, debug=False, options=ARGUMENTS),
+    ):
+        raise ValueError(words)
+    output = capfd.readouterr()
+    named = "ValueError: expected --horizon=1, got my_execution_horizon"
+    assert json.loads(output.out)["error"]["message"] == named
+    assert output.err.endswith(f"rlmesh eval: {named}\n")
+    taken = inspect.signature(rlmesh.evaluate).parameters
+    command: Any = typer.main.get_command(app)
+    options = {option for one in command.commands["eval"].params for option in one.opts}
+    assert taken.keys() >= ARGUMENTS.keys() and options >= set(ARGUMENTS.values())
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])

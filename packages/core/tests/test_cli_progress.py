@@ -49,3 +49,12 @@ def test_the_bar_counts_the_successes_of_a_journal_as_the_lines_do() -> None:
     report.stop()
     (last,) = re.findall(r"success \d+%", display.lines[-1])
     assert last == "success 50%" and last in bar.words and bar.ended == 4
+
+
+def test_the_bar_of_a_run_that_is_over_has_no_time_left() -> None:
+    terminal = console.Console(file=io.StringIO(), force_terminal=True, width=120)
+    with EvaluationProgress(terminal, 4) as bar:
+        bar.on_run_start(RunStartEvent(4, ()))
+        bar.on_episode_end(EpisodeEndEvent(episode(0, True)))
+    last = terminal.file.getvalue().rpartition("evaluating")[2]
+    assert "ETA" in terminal.file.getvalue() and "1/4" in last and "ETA" not in last

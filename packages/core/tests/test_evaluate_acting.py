@@ -304,7 +304,7 @@ STATEFUL = Model(Stateful(), spec=ModelSpec("s", adaptation=Adaptation.NONE, sta
         (TemporalEnsemble(), Drift(), DriftEnv, {"execution_horizon": 2}, "no execution_horizon"),
         (TemporalEnsemble(), single, DriftEnv, {}, "TemporalEnsemble: expected a model with"),
         (TemporalEnsemble(), Drift(), Choice, {}, "its values have no mean"),
-        (Latency(steps=1), Drift(), Choice, {}, "pass the one to apply"),
+        (Latency(steps=1), Drift(), Choice, {}, "expected the filler, the action"),
         (Latency(steps=1, filler=[99]), Drift(), DriftEnv, {}, "a filler in Box"),
         (Latency(steps=3), Drift(), DriftEnv, {"execution_horizon": 2}, "latency of 3 steps"),
         (RealTimeChunking(Latency(steps=1)), single, DriftEnv, {}, "expected a model with predict"),

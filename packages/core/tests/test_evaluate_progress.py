@@ -18,6 +18,7 @@ from rlmesh import errors
 from rlmesh._evaluation import progress_report
 from rlmesh.results import EpisodeEnd, EpisodeResult
 from rlmesh.spaces import Discrete
+from rlmesh.stopping import IntervalWidth
 
 LINE = re.compile(
     r"evaluating: (\d+)/(\d+) episodes, (\d+) steps, \d+/s(, reward [\d.]+)?(, success \d+%)?"
@@ -140,6 +141,17 @@ class Stop:
             raise KeyboardInterrupt
 
 
+def test_a_run_that_was_stopped_takes_no_more_time() -> None:
+    lines: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        rlmesh.evaluate(always, Walk(), seeds=range(9), progress=lines.append, hooks=Stop())
+    until = IntervalWidth(0.9)
+    run = rlmesh.evaluate(always, Walk(), seeds=range(9), progress=lines.append, until=until)
+    assert run.stopping is not None and len(run.episodes) < 9
+    assert re.search(r"2/9 episodes.* elapsed$", lines[1]), "not: about 0:00:00 left"
+    assert re.search(rf"{len(run.episodes)}/9 episodes.* elapsed$", lines[3])
+
+
 def always(observation: Any) -> int:
     return 1
 
@@ -199,8 +211,10 @@ def test_time_left_is_that_of_the_episodes_of_this_run(monkeypatch: pytest.Monke
     now[0] += 3600.0
     for index in (4, 5):
         report.ended(episode(index))
+    report._show()
     report.stop()
-    assert lines[-1].endswith("reward 1, 1:00:00 elapsed, about 2:00:00 left")
+    assert lines[-2].endswith("reward 1, 1:00:00 elapsed, about 2:00:00 left")
+    assert lines[-1].endswith("reward 1, 1:00:00 elapsed")
 
 
 @pytest.mark.parametrize("kind", ["local", "served", "suite"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -212,6 +213,8 @@ def test_the_settings_of_a_run(tmp_path: Path) -> None:
     assert found.versions["rlmesh"] == rlmesh.__version__
     assert found.versions["python"] == ".".join(map(str, sys.version_info[:3]))
     assert (found.env_servers, found.model_server, found.command) == ((), "", ())
+    assert found.hosts == (socket.gethostname(),)
+    assert (found.env_hosts, found.model_hosts) == ((), ())
     assert RunResult.from_journal(tmp_path / "j").settings == found
     assert not rlmesh.evaluate(model, Walk()).settings.seeded
 
@@ -236,6 +239,9 @@ def test_an_endpoint_in_another_process_is_named() -> None:
     assert f"python {software['python']}" in ours
     assert (found.validation, found.env_servers) == (("strict",), (ours,))
     assert (remote.validation, remote.model_server) == (("warn",), ours)
+    here = (socket.gethostname(),)
+    assert (found.hosts, found.env_hosts, found.model_hosts) == (here, here, ())
+    assert (remote.hosts, remote.env_hosts, remote.model_hosts) == (here, here, here)
 
 
 def test_a_served_model_and_the_same_one_here_have_one_digest() -> None:
@@ -316,9 +322,10 @@ def test_digests_do_not_depend_on_the_hash_seed_or_the_protobuf_in_python() -> N
 
 def test_settings_that_are_only_recorded_are_not_compared() -> None:
     one = RunSettings(versions={"python": "3.10"}, command=("a",), env_servers=("x",))
-    assert list(one.differences(RunSettings(model_server="y"))) == []
+    assert list(one.differences(RunSettings(model_server="y", hosts=("b",)))) == []
     compared = {f.name for f in fields(RunSettings)} - {
         *("versions", "command", "env_servers", "model_server", "tasks"),
+        *("hosts", "env_hosts", "model_hosts"),
     }
     for name in compared:
         value: Any = getattr(RunSettings(), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 from pathlib import Path
@@ -15,10 +16,12 @@ import rlmesh
 from rlmesh import Episode, RunResult, Task
 from rlmesh._evaluation.suite import plan_of_suite
 from rlmesh._journal import Journal
+from rlmesh._trackers.figures import summary_figures
+from rlmesh.acting import Latency, TemporalEnsemble
 from rlmesh.adapters import EnvTags, Feature, ModelInput, ModelOutput, ModelSpec, TaggedLeaf
-from rlmesh.errors import JournalError, RunError
+from rlmesh.errors import AdapterError, JournalError, RunError
 from rlmesh.results import EpisodeEnd, EpisodeResult, compare
-from rlmesh.spaces import Box, Discrete
+from rlmesh.spaces import Box, Discrete, MultiBinary
 
 
 class Walk:
@@ -109,6 +112,35 @@ def test_the_unweighted_means_count_each_task_once() -> None:
     assert (run.success_rate, run.macro_success_rate) == (0.9, 0.5)
     assert RunResult((*many, episode(9, "b", 1.0, None))).macro_success_rate is None
     assert math.isnan(RunResult(()).macro_mean_reward) and RunResult(()).by_task() == {}
+    assert all(map(math.isnan, RunResult(()).macro_reward_interval()))
+    with pytest.raises(ValueError, match="expected a confidence between 0 and 1"):
+        RunResult(()).macro_success_interval(1.5)
+
+
+def test_a_task_that_only_fails_has_the_rate_0_everywhere() -> None:
+    def episode(index: int, task: str, success: bool | None) -> EpisodeResult:
+        end = EpisodeEnd.TERMINATED if success is not None else EpisodeEnd.ERROR
+        return EpisodeResult(index, index, 1.0, 1, end, success, task=task, endpoint=task)
+
+    good = [episode(i, "good", i < 3) for i in range(4)]
+    run = RunResult((*good, *(episode(i, "bad", None) for i in range(4, 8))))
+    assert run.success_rate == 3 / 8 and run.macro_success_rate == 3 / 8
+    for parts in (run.by_task(), run.by_endpoint()):
+        assert parts["bad"].success_rate == 0.0 and parts["bad"].success_counts == (0, 4)
+        assert parts["bad"].by_endpoint()["bad"].success_rate == 0.0
+        assert parts["bad"].without_errors().success_rate is None
+    low, high = run.macro_success_interval() or (math.nan, math.nan)
+    assert 0 < low < 3 / 8 < high < 1
+    summary = json.loads(run.to_json())["summary"]
+    assert [task["success_rate"] for task in summary["tasks"]] == [0.75, 0.0]
+    assert summary["macro_success_interval"] == [low, high]
+    assert summary["macro_reward_interval"] == [1.0, 1.0] == list(run.macro_reward_interval())
+    assert summary_figures(run)["task/bad/success_rate"] == 0.0
+    assert f"0.375, 95% [{low:.4g}, {high:.4g}]" in run.to_html()
+    # Where nothing reports success, errors are no failures either.
+    crashed = RunResult(tuple(episode(i, "bad", None) for i in range(4)))
+    assert crashed.by_task()["bad"].success_rate is None is crashed.macro_success_rate
+    assert crashed.macro_success_interval() is None
 
 
 def test_tasks_without_episodes_have_those_of_the_run() -> None:
@@ -258,6 +290,35 @@ def test_a_task_whose_endpoints_are_lost_costs_the_others_nothing() -> None:
     failing = {"a": Task(Walk(fails=True), seeds=[0]), "b": Task(Walk(), seeds=[1])}
     run = rlmesh.evaluate(one, failing, retries=0)
     assert [e.end for e in run.episodes] == [EpisodeEnd.ERROR, EpisodeEnd.TERMINATED]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "words"),
+    [
+        ({"acting": Latency(steps=1)}, ValueError, "^task 'b': Latency: no action does nothing"),
+        ({"acting": TemporalEnsemble()}, ValueError, "^task 'a': TemporalEnsemble: expected"),
+        ({"execution_horizon": 2}, ValueError, "^task 'a': expected a model that predicts chunks"),
+        ({"instruction": "go"}, ValueError, "^task 'a': the model has no text input"),
+    ],
+)
+def test_what_a_task_does_not_allow_names_it(
+    arguments: dict[str, Any], kind: type[Exception], words: str
+) -> None:
+    class Buttons(Walk):
+        action_space = MultiBinary(2)  # type: ignore[assignment]
+
+    with pytest.raises(kind, match=words):
+        rlmesh.evaluate(one, {"a": Buttons(), "b": Walk()}, seeds=[1], **arguments)
+
+
+def test_a_model_that_does_not_fit_a_task_names_it() -> None:
+    class Tagged(Walk):
+        pass
+
+    spec = ModelSpec("s", inputs=(ModelInput("x", Feature("camera")),))
+    with pytest.raises(AdapterError, match=r"^task 'a': ") as caught:
+        rlmesh.evaluate(rlmesh.Model(one, spec=spec), {"a": Tagged()}, seeds=[1])
+    assert caught.value.message == str(caught.value) and caught.value.problems
 
 
 def test_a_journal_is_that_of_its_suite(tmp_path: Path) -> None:

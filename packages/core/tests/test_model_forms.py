@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import rlmesh
-from rlmesh._policy.forms import METHODS, EpisodeContext, ModelForms
+from rlmesh._policy.calls import METHODS
+from rlmesh._policy.forms import EpisodeContext, ModelForms
 from rlmesh._policy.policy import LocalPolicy
 from rlmesh.adapters import DELEGATED, Adaptation, ModelSpec, PredictForm
 from rlmesh.backends import NATIVE

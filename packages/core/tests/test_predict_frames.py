@@ -41,6 +41,9 @@ predictions = st.builds(
     st.lists(numbers, max_size=5).map(tuple),
     st.lists(small, max_size=5).map(tuple),
     st.none() | encoded,
+    st.lists(small, max_size=5).map(tuple),
+    st.none() | encoded,
+    st.lists(small, max_size=5).map(tuple),
 )
 
 
@@ -56,6 +59,10 @@ def message_of(sequence: int, body: Predict) -> bytes:
     out.observed_counts.extend(body.observed_counts)
     if body.observed is not None:
         _fill(out.observed, body.observed)
+    out.prefix_counts.extend(body.prefix_counts)
+    if body.prefix is not None:
+        _fill(out.prefix, body.prefix)
+    out.committed_counts.extend(body.committed_counts)
     return frame.SerializeToString(deterministic=True)
 
 
@@ -73,9 +80,15 @@ def plain(request: m.Request) -> Any:
         return request.sequence, body
     values = [
         value and ([bytes(slab) for slab in value.slabs], value.batch_size)
-        for value in (body.observation, body.observed)
+        for value in (body.observation, body.observed, body.prefix)
     ]
-    counts = body.max_chunk_length, body.steps, body.observed_counts
+    counts = (
+        body.max_chunk_length,
+        body.steps,
+        body.observed_counts,
+        body.prefix_counts,
+        body.committed_counts,
+    )
     return request.sequence, body.form, body.lanes, values, counts
 
 
@@ -128,6 +141,9 @@ def test_a_damaged_request_is_read_as_its_message_or_left_to_it(
         b"\x2a\x0a\x1a\x00\x32\x06\x80\x80\x80\x80\x80\x01",  # A count of more than 32.
         b"\x2a\x06\x1a\x00\x3a\x00\x3a\x00",  # Two values of earlier observations: merged.
         b"\x2a\x07\x1a\x00\x3a\x00\x2a\x01\x01",  # Steps after them.
+        b"\x2a\x06\x1a\x00\x4a\x00\x4a\x00",  # Two prefixes: merged.
+        b"\x2a\x07\x1a\x00\x52\x01\x01\x4a\x00",  # A prefix after its committed counts.
+        b"\x2a\x0a\x1a\x00\x52\x06\x80\x80\x80\x80\x80\x01",  # A count of more than 32.
     ],
 )
 def test_another_form_is_left_to_the_messages(frame: bytes) -> None:
@@ -143,6 +159,9 @@ def test_a_number_that_does_not_fit_is_refused(number: int) -> None:
         write_predict(1, Predict(PredictForm.CHUNK, (0,), value, number))
     with pytest.raises(ValueError, match=f"^a count of observations of {number}; expected 0 to"):
         write_predict(1, Predict(PredictForm.CHUNK, (0,), value, 0, (), (number,)))
+    for counts in ({"prefix_counts": (number,)}, {"committed_counts": (number,)}):
+        with pytest.raises(ValueError, match=f"^a count of actions of {number}; expected 0 to"):
+            write_predict(1, Predict(PredictForm.CHUNK, (0,), value, **counts))
 
 
 @pytest.mark.parametrize("step", [-1, 2**64])

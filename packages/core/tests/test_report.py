@@ -112,7 +112,7 @@ def test_a_page_fetches_nothing() -> None:
     assert not {"script", "link", "img", "iframe", "object", "base", "use"} & set(page.tags)
     names = {name for name, _ in page.attributes}
     # Its links are files that the page itself has.
-    assert page.tags.count("a") == len(_links(page)) == page.tags.count("svg") + 1
+    assert page.tags.count("a") == len(_links(page)) == page.tags.count("svg") + 2
     assert {_kind(link) for _, link in _links(page)} == {"data:image/svg+xml", "data:text/csv"}
     assert not {"src", "xlink:href", "srcset", "action", "data"} & names
     assert not any(name.startswith("on") for name in names)
@@ -139,7 +139,7 @@ def test_a_page_that_compares() -> None:
     page = Read(run.to_html(title="Both", compare=other))
     assert page.of("h1") == "Both" and "b: other" in page.of("td")
     assert "0 wins, 10 ties, 0 losses" in page.of("dd") and "in 2 of the pairs" in page.of("dd")
-    assert page.tags.count("svg") == 8
+    assert page.tags.count("svg") == 11
     with pytest.raises(ValueError, match="b alone has 1010"):
         run.to_html(compare=run_of(11))
 

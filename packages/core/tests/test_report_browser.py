@@ -51,15 +51,19 @@ def test_pages_in_a_browser(tmp_path: Path) -> None:
     one, two = tmp_path / "one.html", tmp_path / "two.html"
     run_of(60, f"policy {LONG_WORD}").to_html(one)
     run_of(20, "new").to_html(two, compare=run_of(20, f"old {LONG_WORD}"))
+    many = tmp_path / "many.html"
+    runs = [run_of(30, f"model {i} {LONG_WORD if i == 3 else ''}") for i in range(8)]
+    runs[0].to_html(many, compare=runs[1:])
     RunResult((), "E").to_html(tmp_path / "none.html")
     with chromium(PROGRAM, tmp_path / "profile") as browser:
-        for path in (one, two, tmp_path / "none.html"):
-            for width in (360, 1280):
+        for path in (one, two, many, tmp_path / "none.html"):
+            for width in (360, 1280, 3840):
                 browser.open(path, width)
                 browser.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
                 assert browser.evaluate("document.documentElement.scrollWidth") <= width, path
         _check_colours(browser, one)
-        _check_print(browser, one)
+        for path in (one, many):
+            _check_print(browser, path)
         _check_files(browser, one, tmp_path / "saved")
         assert browser.told == []
 

@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 
-from rlmesh._reporting.charts import Bar, Dots, Share, bars, dots, histogram, shares
+from rlmesh._reporting.charts import (
+    Bar,
+    Dots,
+    Mean,
+    Share,
+    bars,
+    dots,
+    histogram,
+    means,
+    panels,
+    shares,
+)
+from rlmesh._reporting.markers import colour_of
 from rlmesh._reporting.markup import element, written
 from rlmesh._reporting.scale import Scale
 from rlmesh.results import Interval
@@ -17,6 +29,13 @@ from tests.pages_read import Read
 
 def drawn(chart: Any) -> Read:
     return Read(written(chart))
+
+
+def places(page: Read) -> list[tuple[float, float]]:
+    """The middle of each marker."""
+    paths = [value for name, value in page.attributes if name == "d"]
+    found = [re.match(r"M(\S+) ([^m]+)m", path) for path in paths]
+    return [(float(match[1]), float(match[2])) for match in found if match]
 
 
 def test_a_histogram_counts_each_number_once() -> None:
@@ -42,12 +61,27 @@ def test_a_histogram_of_odd_numbers(numbers: list[float]) -> None:
 def test_dots_stand_in_order_and_leave_out_what_is_not_finite() -> None:
     page = drawn(dots([Dots([3.0, math.nan, 1.0, 2.0], list("abcd"))], "reward", "seed"))
     assert page.texts["title"] == ["seed a: 3", "seed c: 1", "seed d: 2"]
-    places = {
-        name: [float(value) for key, value in page.attributes if key == name]
-        for name in ("cx", "cy")
-    }
-    assert places["cx"] == sorted(places["cx"])
-    assert places["cy"][0] < places["cy"][2] < places["cy"][1]  # Upwards is less.
+    xs, ys = zip(*places(page))
+    assert list(xs) == sorted(xs)
+    assert ys[0] < ys[2] < ys[1]  # Upwards is less.
+
+
+def test_histograms_above_one_another_have_equal_bins_and_the_names_of_their_series() -> None:
+    series = [[0.0, 0.0, 1.0, 4.0], [4.0], [], [2.0, 2.0]]
+    page = drawn(panels(series, ["a: x", "b: <y>", "c", "d: z"], "reward"))
+    assert page.texts["title"] == ["0 to 2: 3", "2 to 4: 1", "2 to 4: 1", "2 to 4: 2"]
+    assert {"a: x", "b: <y>", "c", "d: z"} <= set(page.texts["text"])
+    fills = [value for name, value in page.attributes if name == "fill" and value[0] == "#"]
+    assert fills == [colour_of(place) for place in (0, 0, 1, 3)]
+
+
+def test_means_stand_between_the_ends_of_their_intervals() -> None:
+    rows = [Mean("a: x", 2.0, Interval(1.0, 4.0)), Mean("b: y", 3.0, None, 1)]
+    page = drawn(means(rows, "mean reward"))
+    (x, _), (beside, _) = places(page)
+    ends = [float(value) for name, value in page.attributes if name in ("x1", "x2")]
+    low, high = min(ends[2:]), max(e for e in ends if x < e)
+    assert low < x < beside < high and {"a: x: 2", "b: y: 3"} <= set(page.texts["text"])
 
 
 def test_bars_are_as_long_as_their_parts() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 from pathlib import Path
@@ -15,6 +16,8 @@ from hypothesis import given
 
 from rlmesh._reporting import charts
 from rlmesh._reporting.csv_table import COLUMNS
+from rlmesh._reporting.markers import COLOURS, glyph_of, marker
+from rlmesh._reporting.markup import written
 from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, RunResult, Timing
 from tests.pages_read import Read
 from tests.property.test_results import RUNS
@@ -125,13 +128,22 @@ VISIONS = {
 
 
 @pytest.mark.parametrize("vision", VISIONS)
-def test_the_colours_of_two_runs_differ_for_every_vision(vision: str) -> None:
+def test_the_colours_of_runs_differ_for_every_vision(vision: str) -> None:
+    """Two runs by colour alone; of more, each has a shape or a row of its own too."""
+
     def seen(colour: str) -> list[float]:
         rgb = [_linear(int(colour[i : i + 2], 16) / 255) for i in (1, 3, 5)]
         return [sum(x * y for x, y in zip(row, rgb)) for row in VISIONS[vision]]
 
-    shown = [seen(colour) for colour in charts.COLOURS[:2]]
-    assert math.dist(*shown) > 0.25
+    shown = [seen(colour) for colour in COLOURS]
+    assert math.dist(*shown[:2]) > 0.25
+    assert min(math.dist(*pair) for pair in itertools.combinations(shown, 2)) > 0.13
+
+
+def test_forty_two_runs_have_markers_of_their_own() -> None:
+    looks = {written(marker(place, 5.0, 5.0)) for place in range(42)}
+    assert len(looks) == 42
+    assert len({glyph_of(place) for place in range(len(COLOURS))}) == len(COLOURS)
 
 
 def test_failed_episodes_are_listed_apart_with_their_error() -> None:

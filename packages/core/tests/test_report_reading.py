@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from rlmesh._reporting.figures import run_names
 from rlmesh.results import (
     EpisodeEnd,
     EpisodeFailure,
@@ -100,6 +101,50 @@ def test_the_page_of_two_runs_has_figures_errors_and_names_of_both() -> None:
     heads = page.of("h2")
     assert heads.startswith("Comparison") and "Errors of b (1 of 20 episodes)" in heads
     assert {"a: new", "b", "20"} <= set(page.texts["td"])
+
+
+def test_a_page_of_many_runs_has_all_of_them_everywhere() -> None:
+    """The tasks first; each run by its name in tables, legends, errors, episodes and settings."""
+
+    def run(place: int) -> RunResult:
+        episodes = (
+            episode(i, None if i == place else i % 3 != 0, task=("lift", "push")[i % 2])
+            for i in range(12)
+        )
+        settings = RunSettings(run_id=f"checkpoint {place}")
+        return RunResult(tuple(episodes), "E", 9.0, f"model-{place}", settings=settings)
+
+    runs = [run(place) for place in range(9)]
+    names = [f"{letter}: model-{place}" for place, letter in enumerate("abcdefghi")]
+    page = Read(runs[0].to_html(compare=runs[1:]))
+    assert page.of("h1") == "9 runs in E"
+    heads = page.texts["h2"]
+    assert heads[:2] == ["Tasks", "Comparison"]
+    cells = page.texts["td"]
+    assert cells[:2] == ["lift", names[0]] and cells.count("push") == 9 + 12 // 2 * 9
+    assert [cells.count(name) for name in names] == [2 + 1] * 9
+    assert {f"a: model-0 - {name}" for name in names[1:]} <= set(cells)
+    for name in names:
+        for title in ("Errors of {} (1 of 12 episodes)", "Endpoints of {}", "Settings of {}"):
+            assert title.format(name) in heads
+        assert f"Episodes of {name} (12)" in heads
+        assert page.texts["span"].count(name) == 2, "the two charts with dots"
+        assert sum(name in text for text in page.texts["text"]) >= 4, "the charts with rows"
+    files = [value for name, value in page.attributes if name == "download"]
+    assert len(set(files)) == len(files) and {"episodes-a.csv", "episodes-i.csv"} <= set(files)
+    assert "no correction for their number" in page.of("p")
+    # The page of one other run is the same, whichever way it is passed.
+    assert runs[0].to_html(compare=runs[1]) == runs[0].to_html(compare=[runs[1]])
+    assert runs[0].to_html(compare=[]) == runs[0].to_html()
+
+
+def test_a_run_of_other_seeds_is_named_among_many() -> None:
+    with pytest.raises(ValueError, match=r"^run c, as b beside a: expected two runs of the"):
+        run_of().to_html(compare=[run_of(), run_of(19)])
+
+
+def test_the_names_of_many_runs_differ() -> None:
+    assert run_names([RunResult(())] * 28)[25:] == ("z", "aa", "ab")
 
 
 def test_endpoints_are_folded_and_long_tables_too() -> None:

@@ -21,6 +21,9 @@ SETTINGS = RunSettings(
     adapter_plan="observation -> inputs\noutputs -> action",
     versions={"python": "3.11.9", "numpy": "2.1.0"},
     env_servers=("rlmesh-core/7",),
+    hosts=("desk",),
+    env_hosts=("<attic>", "robot"),
+    model_hosts=("cluster",),
     command=("rlmesh", "eval", "<b>"),
 )
 EPISODES = tuple(
@@ -62,6 +65,9 @@ def test_a_page_has_the_settings_of_the_run() -> None:
         "<dt>model digest</dt><dd>" + "ab" * 32 + "</dd>",
         "<dt>versions</dt><dd>numpy 2.1.0, python 3.11.9</dd>",
         "<dt>env servers</dt><dd>rlmesh-core/7</dd>",
+        "<dt>hosts</dt><dd>desk</dd>",
+        "<dt>env hosts</dt><dd>&lt;attic&gt; robot</dd>",
+        "<dt>model hosts</dt><dd>cluster</dd>",
         "<dt>command</dt><dd>rlmesh eval &lt;b&gt;</dd>",
     ):
         assert text in page

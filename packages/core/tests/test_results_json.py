@@ -108,7 +108,9 @@ def test_the_summary_has_the_figures() -> None:
             "non_finite": {},
         },
         "macro_mean_reward": None,
+        "macro_reward_interval": None,
         "macro_success_rate": None,
+        "macro_success_interval": None,
         "tasks": [],
     }
     rewards = tuple(replace(RUN.episodes[0], index=i, reward=float(i)) for i in range(4))

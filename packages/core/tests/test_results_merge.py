@@ -191,7 +191,9 @@ def test_what_differs_harmlessly_is_listed_together() -> None:
             resume_differences=("a", f"b {index}"),
         )
 
-    run = merge([part(1, "3.11", env_servers=("x",), model_server="m"), part(2, "3.12")])
+    first = part(1, "3.11", env_servers=("x",), model_server="m", hosts=("desk",), env_hosts=("b",))
+    run = merge([first, part(2, "3.12", hosts=("attic",), env_hosts=("a", "b"))])
+    assert (run.settings.hosts, run.settings.env_hosts) == (("attic", "desk"), ("a", "b"))
     assert run.settings.versions == {"python": "3.11 | 3.12", "rlmesh": "1"}
     assert (run.settings.env_servers, run.settings.model_server) == (("x",), "m")
     assert run.warnings == {WarningKind.EPISODE_RETRIED: 2, WarningKind.ENDPOINT_LEFT_OUT: 2}

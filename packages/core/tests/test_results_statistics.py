@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from rlmesh.results import EpisodeEnd, EpisodeResult, Interval, RunResult, compare
+from rlmesh.results._macro import macro_mean_interval, macro_rate_interval
 from rlmesh.results._resampled_mean import ResampledMean
 from rlmesh.results._statistics import (
     MAX_RESAMPLED,
@@ -82,7 +83,7 @@ def test_wilson_is_where_the_score_test_turns() -> None:
 
 ANSWERS = json.loads(Path(__file__).with_name("statistics_answers.json").read_text("utf-8"))
 FUNCTIONS = {f.__name__: f for f in (mean, std, wilson_interval, paired_interval)}
-FUNCTIONS["bootstrap_interval"] = bootstrap_interval
+FUNCTIONS |= {f.__name__: f for f in (bootstrap_interval, macro_mean_interval, macro_rate_interval)}
 
 
 @pytest.mark.parametrize(

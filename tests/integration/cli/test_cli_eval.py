@@ -297,7 +297,7 @@ def test_recordings_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
         (["random", "--report", "no/such/folder/x.html"], 2, "--report: there is no folder"),
         (["random", "--suite", "x.toml"], 2, "expected addresses of environments, or --suite"),
         (["random", "--force"], 2, "--force goes with --resume"),
-        (["random", "--success", "lifted"], 2, "a key of the infos is success_key="),
+        (["random", "--success", "lifted"], 2, "a key of the infos is --success-key="),
         (["random", "--success", f"{SUBJECTS}:on"], 2, "did you mean 'one'?"),
         (["random", "--journal", ".", "--resume"], 2, "--journal: . is a folder"),
         (["random", "--report", "."], 2, "--report: . is a folder"),

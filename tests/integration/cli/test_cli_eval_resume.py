@@ -28,7 +28,8 @@ def test_a_run_of_other_settings_is_resumed_only_by_force(tmp_path: Path) -> Non
     assert first["settings"]["env_servers"][0].startswith("rlmesh-core/")
     assert refused.returncode == 1
     words = "max_episode_steps: expected 2, got None"
-    assert words in refused.stderr and "--force" in refused.stderr
+    assert "--max-episode-steps: expected 2, got None" in refused.stderr
+    assert "--force" in refused.stderr
     assert json.loads(refused.stdout)["error"]["type"] == "JournalError"
     assert forced["resume_differences"] == [words]
     command = forced["settings"]["command"]

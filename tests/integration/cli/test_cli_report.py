@@ -144,6 +144,20 @@ def test_compare_pairs_a_journal_with_json(tmp_path: Path) -> None:
     assert document["confidence"] == 0.9 and len(document["success_interval"]) == 2
 
 
+def test_compare_takes_any_number_of_runs(tmp_path: Path) -> None:
+    paths = [str(run_of(tmp_path / f"{i}.json", 4, i / 2)) for i in range(4)]
+    html = tmp_path / "all.html"
+    done = finished([*COMMAND, "compare", *paths, "--html", str(html)])
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line[:5].split()[0] for line in lines] == list("ABCDAAA")
+    assert [line[:6] for line in lines[4:]] == ["A - B ", "A - C ", "A - D "]
+    assert "reward -1.5 " in lines[6] and "<h2>Comparison</h2>" in html.read_text("utf-8")
+    document = told("compare", *paths)["comparisons"]
+    assert [one["reward_difference"] for one in document] == [-0.5, -1.0, -1.5]
+    assert [one["b"]["file"] for one in document] == paths[1:]
+
+
 def test_compare_of_runs_that_go_on(tmp_path: Path) -> None:
     a, b = journal_of(tmp_path / "a", 3), run_of(tmp_path / "b.json", 4, 0.5)
     done = finished([*COMMAND, "compare", str(a), str(b)])

@@ -32,6 +32,7 @@ CAPABLE = (
     handshake_pb2.CAPABILITY_BATCH,
     handshake_pb2.CAPABILITY_EPISODE_STEPS,
     handshake_pb2.CAPABILITY_OBSERVE,
+    handshake_pb2.CAPABILITY_ACTION_PREFIX,
 )
 E = error_pb2
 SINGLE, BATCH = spec_pb2.PREDICT_FORM_SINGLE, spec_pb2.PREDICT_FORM_BATCH
@@ -143,16 +144,26 @@ def _models() -> Iterator[Transcript]:
     ]
     yield Transcript("an open without a contract", "sum", refused, raw=True)
     yield Transcript("chunks of actions", "ramp", _chunks())
+    yield Transcript("chunks that continue a prefix", "ramp", _prefixes())
+    yield Transcript("a prefix that breaks a rule", "ramp", _broken_prefixes(), raw=True)
 
 
-def _chunks() -> list[Step]:
-    """Return a session with `ramp`, which answers with chunks."""
+def _open_ramp() -> list[Step]:
     made = model_pb2.OpenResponse(server=peer(*CAPABLE), session_id=SESSION_ID, resume_key=KEY)
     made.spec.id, made.spec.spec_version = "ramp", peer().spec_version
     made.spec.predict_forms.extend((SINGLE, BATCH, CHUNK, CHUNK_BATCH))
     made.spec.adaptation = spec_pb2.ADAPTATION_NONE
     made.spec.chunk_length = 3
     made.terms.CopyFrom(TERMS)
+    return [open_step()[0], server(answer(0, open=made))]
+
+
+def _chunk(length: int, *actions: int) -> model_pb2.PredictResponse:
+    return model_pb2.PredictResponse(actions=integers(*actions, batch=True), chunk_length=length)
+
+
+def _chunks() -> list[Step]:
+    """Return a session with `ramp`, which answers with chunks."""
     whole = model_pb2.PredictRequest(form=CHUNK, lanes=[0], observation=integers(1))
     short = model_pb2.PredictRequest(
         form=CHUNK, lanes=[0], observation=integers(2), max_chunk_length=2
@@ -161,25 +172,76 @@ def _chunks() -> list[Step]:
         form=CHUNK_BATCH, lanes=[0, 1], observation=integers(0, 1, batch=True)
     )
 
-    def chunk(length: int, *actions: int) -> model_pb2.PredictResponse:
-        return model_pb2.PredictResponse(
-            actions=integers(*actions, batch=True), chunk_length=length
-        )
-
     return [
-        open_step()[0],
-        server(answer(0, open=made)),
+        *_open_ramp(),
         *start(1, 0),
         client(request(2, predict=whole)),
-        server(answer(2, predict=chunk(3, 1, 2, 0))),
+        server(answer(2, predict=_chunk(3, 1, 2, 0))),
         client(request(3, predict=short)),
-        server(answer(3, predict=chunk(2, 2, 0))),
+        server(answer(3, predict=_chunk(2, 2, 0))),
         *start(4, 1),
         client(request(5, predict=both)),
-        server(answer(5, predict=chunk(3, 0, 1, 2, 1, 2, 0))),
+        server(answer(5, predict=_chunk(3, 0, 1, 2, 1, 2, 0))),
         *predict(6, 1, 1),
         *close(7),
     ]
+
+
+def _prefixes() -> list[Step]:
+    """Return a session with `ramp`: its chunks begin with the committed actions."""
+    one = model_pb2.PredictRequest(
+        form=CHUNK,
+        lanes=[0],
+        observation=integers(1),
+        steps=[2],
+        prefix_counts=[2],
+        prefix=integers(2, 0, batch=True),
+        committed_counts=[1],
+    )
+    both = model_pb2.PredictRequest(
+        form=CHUNK_BATCH,
+        lanes=[0, 1],
+        observation=integers(0, 1, batch=True),
+        prefix_counts=[1, 0],
+        prefix=integers(1, batch=True),
+        committed_counts=[1, 0],
+    )
+    without = model_pb2.PredictRequest(form=CHUNK, lanes=[0], observation=integers(1))
+    return [
+        *_open_ramp(),
+        *start(1, 0),
+        client(request(2, predict=one)),
+        server(answer(2, predict=_chunk(3, 2, 2, 0))),
+        *start(3, 1),
+        client(request(4, predict=both)),
+        server(answer(4, predict=_chunk(3, 1, 1, 2, 1, 2, 0))),
+        client(request(5, predict=without)),
+        server(answer(5, predict=_chunk(3, 1, 2, 0))),
+        *close(6),
+    ]
+
+
+def _broken_prefixes() -> list[Step]:
+    """Return a session with requests that break P-18, each in another way."""
+    committed = {"prefix_counts": [1], "committed_counts": [1]}
+    two, three = integers(0, 1, batch=True), integers(3, batch=True)
+    broken: list[tuple[dict[str, Any], E.ErrorCode.ValueType, str]] = [
+        (committed, E.ERROR_CODE_MALFORMED, "prefix"),
+        ({**committed, "prefix": two}, E.ERROR_CODE_MALFORMED, "prefix"),
+        ({"prefix": two}, E.ERROR_CODE_MALFORMED, "prefix_counts"),
+        (
+            {"prefix": two, "prefix_counts": [2], "committed_counts": [3]},
+            E.ERROR_CODE_MALFORMED,
+            "committed_counts",
+        ),
+        ({**committed, "prefix": three}, E.ERROR_CODE_INVALID_VALUE, "prefix"),
+    ]
+    steps = [*_open_ramp(), *start(1, 0)]
+    for number, (fields, code, path) in enumerate(broken, 2):
+        body = model_pb2.PredictRequest(form=CHUNK, lanes=[0], observation=integers(1), **fields)
+        steps.append(client(request(number, predict=body)))
+        steps.append(server(answer(number, error=failure(code, path=path))))
+    return [*steps, *close(7)]
 
 
 MODELS = tuple(_models())

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "5bf23688b1a9d3e5faabecdd683298d42629e0697c74bb0b1bf41d3c2c255537"
+SPEC_DIGEST = "cab88263bcdeefbb5a443ca4e5921a66fdf62b3ee31ffff8797b9d4587302fa4"
 """SHA-256 of the spec's image, in hexadecimal."""

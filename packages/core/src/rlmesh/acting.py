@@ -151,15 +151,14 @@ class Latency:
 class RealTimeChunking:
     """Send a model with a latency the actions that are already committed.
 
-    Each prediction gets them as `EpisodeContext.action_prefix`. It is the model's own affair to
-    make a chunk that continues them: by guided inpainting with a soft mask (K. Black et al.,
-    "Real-Time Execution of Action Chunking Flow Policies", 2025), or because it was trained with
-    prefixes. The chunk begins with the actions of the prefix's steps, which are skipped as with
-    `Latency`.
+    Each prediction gets them as `EpisodeContext.action_prefix`, of a served model too. The model's
+    code makes a chunk that continues them: by guided inpainting with a soft mask (K. Black et al.,
+    "Real-Time Execution of Action Chunking Flow Policies", 2025), or because the model was trained
+    with prefixes. The chunk begins with the actions of the prefix's steps, which are skipped as
+    with `Latency`.
 
-    The model is one of this process that takes the context, has a chunk form, and no adapter: a
-    served model does not receive the prefix, and the actions of an environment cannot be converted
-    back to those of a model with a `ModelSpec`.
+    The model has `predict_chunk` or `predict_chunk_batch`, which take the context, and no adapter:
+    the actions of an environment cannot be converted back to those of a model with a `ModelSpec`.
 
     Args:
         latency: Latency of the model.

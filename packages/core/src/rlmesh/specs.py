@@ -48,6 +48,7 @@ class Capability(Enum):
     EPISODE_STEPS = "episode_steps"
     OBSERVE = "observe"
     PROGRESS = "progress"
+    ACTION_PREFIX = "action_prefix"
 
 
 class TransportKind(Enum):

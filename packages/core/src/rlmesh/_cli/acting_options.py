@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from rlmesh._cli.sources import UsageProblem
 from rlmesh.acting import Acting, Latency, RealTimeChunking, TemporalEnsemble
@@ -30,15 +33,33 @@ def acting_of(
     has_latency = latency != (None, None, None, None)
     if ensemble is not None and (has_latency or is_real_time):
         raise UsageProblem("--temporal-ensemble does not go with the options of a latency")
-    if is_real_time and not has_latency:
-        raise UsageProblem("--real-time-chunking needs --latency with --fps, or --latency-steps")
-    try:
-        if ensemble is not None:
+    if ensemble is not None:
+        with _refused_as("--temporal-ensemble"):
             return TemporalEnsemble(ensemble)
-        if not has_latency:
-            return None
-        value = None if filler is None else json.loads(filler)
-        late = Latency(seconds, fps, steps, value)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise UsageProblem(f"--latency, --temporal-ensemble: {error}") from None
+    if not has_latency and not is_real_time:
+        return None
+    if (seconds is None) != (fps is None):
+        raise UsageProblem("--latency and --fps need each other; or pass --latency-steps")
+    if seconds is None and steps is None:
+        option = "--real-time-chunking" if is_real_time else "--latency-filler"
+        raise UsageProblem(f"{option} needs --latency with --fps, or --latency-steps")
+    if seconds is not None and steps is not None:
+        raise UsageProblem("--latency and --latency-steps are the same thing; pass one of them")
+    with _refused_as("--latency-steps" if seconds is None else "--latency, --fps"):
+        late = Latency(seconds, fps, steps)
+    if filler is not None:
+        with _refused_as("--latency-filler"):
+            value = json.loads(filler)
+            if value is None:
+                raise ValueError("expected an action, got null")
+            late = replace(late, filler=value)
     return RealTimeChunking(late) if is_real_time else late
+
+
+@contextmanager
+def _refused_as(option: str) -> Iterator[None]:
+    """Name an option in the error of its value."""
+    try:
+        yield
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UsageProblem(f"{option}: {error}") from None

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from json import dumps, loads
 from typing import Any
 
@@ -26,6 +27,7 @@ from rlmesh.results import RunResult
 
 __all__ = ["FAILED", "INTERRUPTED", "MISUSED", "Reporter", "refuse", "reporting"]
 
+NO_OPTIONS: Mapping[str, str] = {}
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
@@ -43,10 +45,12 @@ class Reporter:
     Args:
         json: Whether stdout is reserved for one JSON document.
         stream: Unbuffered stream for the document, so that a failing write is reported only once.
+        options: Option for the name of each argument that messages may have instead.
     """
 
-    def __init__(self, json: bool, stream: Any) -> None:
+    def __init__(self, json: bool, stream: Any, options: Mapping[str, str] = NO_OPTIONS) -> None:
         self.json = json
+        self._options = options
         # Without a terminal there is no width, so that lines are not wrapped at 80 columns.
         self.out = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
         self.err = Console(stderr=True, highlight=False)
@@ -66,10 +70,19 @@ class Reporter:
         """Print a message for the user to stderr."""
         note(text)
 
+    def message(self, error: BaseException) -> str:
+        """Return an error's message, with options in the place of arguments of Python."""
+        words = _message(error)
+        if not self._options:
+            return words
+        names = "|".join(map(re.escape, self._options))
+        return re.sub(rf"\b({names})\b", lambda found: self._options[found[0]], words)
+
     def failed(self, error: BaseException) -> None:
         """Write the document of a command that failed, with the result it has so far."""
         if self.json and not self._told:
-            facts: dict[str, Any] = {"type": type(error).__name__, "message": _message(error)}
+            message = self.message(error)
+            facts: dict[str, Any] = {"type": type(error).__name__, "message": message}
             result = getattr(error, "result", None)
             run = {"result": loads(result.to_json())} if isinstance(result, RunResult) else {}
             with contextlib.suppress(OSError):  # The error itself is on stderr too.
@@ -83,19 +96,22 @@ def refuse(message: str) -> None:
 
 
 @contextlib.contextmanager
-def reporting(command: str, *, json: bool, debug: bool) -> Generator[Reporter, None, None]:
+def reporting(
+    command: str, *, json: bool, debug: bool, options: Mapping[str, str] = NO_OPTIONS
+) -> Generator[Reporter, None, None]:
     """Yield the output of a command, and end the process with a status if the block fails.
 
     Args:
         command: Name of the command.
         json: Whether stdout is reserved for one JSON document.
         debug: Whether failures are printed with their tracebacks.
+        options: Option for the name of each argument that messages may have instead.
 
     Raises:
         typer.Exit: With the status, if the command fails or is interrupted.
     """
     with _document_stream(json) as stream, ended_by_signals():
-        reporter = Reporter(json, stream)
+        reporter = Reporter(json, stream, options)
         try:
             yield reporter
             sys.stdout.flush()
@@ -103,7 +119,7 @@ def reporting(command: str, *, json: bool, debug: bool) -> Generator[Reporter, N
             raise
         except KeyboardInterrupt as error:
             reporter.failed(error)
-            reporter.note(f"rlmesh {command}: {_message(error)}")
+            reporter.note(f"rlmesh {command}: {reporter.message(error)}")
             status = 128 + error.number if isinstance(error, Terminated) else INTERRUPTED
             raise typer.Exit(status) from None
         # SystemExit comes from user code, which must not choose the status of this command.
@@ -113,7 +129,7 @@ def reporting(command: str, *, json: bool, debug: bool) -> Generator[Reporter, N
             elif own := users_traceback(error):
                 reporter.note(own.rstrip())
             reporter.failed(error)
-            words = _message(error).replace("\n", "\n    ")  # No line that looks like ours.
+            words = reporter.message(error).replace("\n", "\n    ")  # No line that looks like ours.
             reporter.note(f"rlmesh {command}: {words}")
             raise typer.Exit(MISUSED if isinstance(error, UsageProblem) else FAILED) from None
 

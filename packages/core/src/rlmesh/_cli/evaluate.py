@@ -7,15 +7,46 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from rlmesh._cli.acting_options import acting_of
 from rlmesh._cli.command_line import without_secrets
 from rlmesh._cli.console import FAILED, Reporter, reporting
+from rlmesh._cli.evaluate_options import (
+    ARGUMENTS,
+    Addresses,
+    Ensemble,
+    Force,
+    Fps,
+    Horizon,
+    Instruction,
+    Journal,
+    LatencyFiller,
+    LatencySeconds,
+    LatencySteps,
+    MaxBatchSize,
+    MaxSeconds,
+    MaxSteps,
+    ModelPlace,
+    ModelToken,
+    Progress,
+    RealTime,
+    Record,
+    RecordSource,
+    Report,
+    Resume,
+    RunId,
+    Seeds,
+    Success,
+    SuccessKey,
+    Suite,
+    UntilDecided,
+    UntilWidth,
+)
 from rlmesh._cli.logs import begin_log
-from rlmesh._cli.models import MODEL_HELP, Backend, ModelKwargs
+from rlmesh._cli.models import Backend, ModelKwargs
 from rlmesh._cli.parameters import (
     Authority,
     Certificate,
@@ -38,185 +69,38 @@ from rlmesh.errors import RunError
 from rlmesh.results import EpisodeEnd, RunResult
 from rlmesh.stopping import DifferenceDecided, IntervalWidth, StoppingRule
 
-__all__ = ["ModelToken", "evaluate"]
-
-
-_Model = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help=f"{MODEL_HELP}; or the address of one that is served",
-        show_default=False,
-    ),
-]
-_Addresses = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="ADDRESS", help="addresses of environments", show_default=False),
-]
-_Suite = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="TOML or JSON with the tasks of a suite, their addresses and episodes, instead of "
-        "addresses; --seeds and --instruction are for tasks without their own",
-    ),
-]
-# rich renders ":100:" as an emoji.
-_Seeds = Annotated[str, typer.Option(help="one episode a seed: 0:100, 0:50:2 or 1,5,7")]
-_Report = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="write an HTML report"),
-]
-_Record = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER", help="write a video of each episode; refused if an earlier run has any"
-    ),
-]
-_RecordSource = Annotated[
-    str,
-    typer.Option(help="images for --record: render, observation, or an image in it: camera/0"),
-]
-_Journal = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="write each episode as soon as it has ended"),
-]
-_Resume = Annotated[bool, typer.Option("--resume", help="continue from the journal if it exists")]
-_Force = Annotated[
-    bool,
-    typer.Option("--force", help="with --resume: continue from the journal of another run too"),
-]
-_RunId = Annotated[
-    str,
-    typer.Option(
-        help="name of the run, such as that of a checkpoint; a resumed run needs the same"
-    ),
-]
-_MaxBatchSize = Annotated[
-    int | None,
-    typer.Option(min=1, help="largest number of observations of one forward pass"),
-]
-_Horizon = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="largest number of actions of a chunk to take; default: 1, or all if the model has "
-        "only chunks",
-    ),
-]
-_MaxSteps = Annotated[int | None, typer.Option(min=1, help="cut an episode after this many steps")]
-_MaxSeconds = Annotated[
-    float | None, typer.Option(min=0.001, help="cut an episode after this many seconds")
-]
-ModelToken = Annotated[
-    str, typer.Option(envvar="RLMESH_MODEL_TOKEN", help="bearer token of a MODEL that is served")
-]
-_Success = Annotated[
-    str,
-    typer.Option(
-        help="which infos of an episode decide on its success: last, any or first; or module:name "
-        "of a function that gets the infos of its steps"
-    ),
-]
-_SuccessKey = Annotated[
-    str | None,
-    typer.Option(
-        help="key of an info that reports success",
-        show_default="is_success, success or task_success",
-    ),
-]
-_UntilWidth = Annotated[
-    float | None,
-    typer.Option(
-        min=1e-9,
-        help="stop when the interval of the success rate is at most this wide, such as 0.1",
-    ),
-]
-_UntilDecided = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="stop when it is decided whether the run succeeds more often than the one in FILE, a "
-        "result or journal with the same seeds",
-    ),
-]
-_Ensemble = Annotated[
-    float | None,
-    typer.Option(
-        metavar="DECAY",
-        help="apply the weighted mean of overlapping chunks; 0.01 as in ACT, 0 for the plain mean",
-    ),
-]
-_LatencySeconds = Annotated[
-    float | None,
-    typer.Option(
-        min=0.0,
-        metavar="SECONDS",
-        help="let the environment step on for this time while the model answers; with --fps",
-    ),
-]
-_Fps = Annotated[
-    float | None,
-    typer.Option(min=1e-9, help="steps of the environment per second, for --latency"),
-]
-_LatencySteps = Annotated[
-    int | None,
-    typer.Option(min=0, help="the latency in steps of the environment"),
-]
-_LatencyFiller = Annotated[
-    str | None,
-    typer.Option(
-        metavar="JSON",
-        help="action that is applied before the model's first answer",
-        show_default="0, or the bound nearest to it",
-    ),
-]
-_RealTime = Annotated[
-    bool,
-    typer.Option(help="send the model, with a latency, the actions that are already committed"),
-]
-_Progress = Annotated[
-    bool,
-    typer.Option(
-        "--progress/--no-progress",
-        help="show progress on stderr: a bar on a terminal, otherwise a line every 30 s",
-    ),
-]
-_Instruction = Annotated[
-    str | None,
-    typer.Option(help="text for the model's text inputs"),
-]
+__all__ = ["evaluate"]
 
 
 def evaluate(
-    model: _Model,
-    addresses: _Addresses = None,
-    suite: _Suite = None,
-    seeds: _Seeds = "0:10",
-    report: _Report = None,
-    record: _Record = None,
-    record_source: _RecordSource = "render",
+    model: ModelPlace,
+    addresses: Addresses = None,
+    suite: Suite = None,
+    seeds: Seeds = "0:10",
+    report: Report = None,
+    record: Record = None,
+    record_source: RecordSource = "render",
     track: Track = None,
-    journal: _Journal = None,
-    resume: _Resume = False,
-    force: _Force = False,
-    run_id: _RunId = "",
-    max_batch_size: _MaxBatchSize = None,
-    horizon: _Horizon = None,
-    instruction: _Instruction = None,
-    max_episode_steps: _MaxSteps = None,
-    max_episode_seconds: _MaxSeconds = None,
-    success: _Success = "last",
-    success_key: _SuccessKey = None,
-    until_width: _UntilWidth = None,
-    until_decided: _UntilDecided = None,
-    temporal_ensemble: _Ensemble = None,
-    latency: _LatencySeconds = None,
-    fps: _Fps = None,
-    latency_steps: _LatencySteps = None,
-    latency_filler: _LatencyFiller = None,
-    real_time_chunking: _RealTime = False,
-    progress: _Progress = True,
+    journal: Journal = None,
+    resume: Resume = False,
+    force: Force = False,
+    run_id: RunId = "",
+    max_batch_size: MaxBatchSize = None,
+    horizon: Horizon = None,
+    instruction: Instruction = None,
+    max_episode_steps: MaxSteps = None,
+    max_episode_seconds: MaxSeconds = None,
+    success: Success = "last",
+    success_key: SuccessKey = None,
+    until_width: UntilWidth = None,
+    until_decided: UntilDecided = None,
+    temporal_ensemble: Ensemble = None,
+    latency: LatencySeconds = None,
+    fps: Fps = None,
+    latency_steps: LatencySteps = None,
+    latency_filler: LatencyFiller = None,
+    real_time_chunking: RealTime = False,
+    progress: Progress = True,
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
     model_token: ModelToken = "",
@@ -231,7 +115,10 @@ def evaluate(
     log_format: LogFormat = None,
 ) -> None:
     """Evaluate a model; the seeds are shared out among all addresses (of a task)."""
-    with reporting("eval", json=json, debug=debug) as reporter, contextlib.ExitStack() as stack:
+    with (
+        reporting("eval", json=json, debug=debug, options=ARGUMENTS) as reporter,
+        contextlib.ExitStack() as stack,
+    ):
         begin_log(log_level, log_format, "warning")
         tasks = tasks_of(addresses, suite)
         _check(report, record, journal, resume)

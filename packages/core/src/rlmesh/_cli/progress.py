@@ -87,4 +87,6 @@ class EvaluationProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # The run is over, also if it was stopped before its last episode.
+        self._progress.columns = self._progress.columns[:-2]
         self._progress.stop()

@@ -16,10 +16,11 @@ from rlmesh._cli.console import Reporter, reporting
 from rlmesh._cli.logs import begin_log
 from rlmesh._cli.parameters import Debug, Json, LogFormat, LogLevel
 from rlmesh._cli.sources import UsageProblem
+from rlmesh._reporting.compared import pairwise
+from rlmesh._reporting.figures import run_names
 from rlmesh._reporting.words import escape_control_chars, heading
 from rlmesh.errors import CodecError
 from rlmesh.results import Comparison, RunResult
-from rlmesh.results import compare as compare_runs
 from rlmesh.results._journal_header import EPISODES_KEY
 
 __all__ = [
@@ -40,6 +41,10 @@ FORMS = "a journal, or the JSON of `rlmesh eval --json`"
 _Run = Annotated[Path, typer.Argument(metavar="FILE", help=f"{FORMS}; the run may be going on")]
 _First = Annotated[Path, typer.Argument(metavar="A", help=FORMS)]
 _Second = Annotated[Path, typer.Argument(metavar="B", help=f"{FORMS}, of a run of the same seeds")]
+_More = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="C...", help="more runs, each of which is compared with A"),
+]
 Html = Annotated[
     Path | None, typer.Option(metavar="FILE", help="write an HTML report to this file")
 ]
@@ -84,6 +89,7 @@ def report(
 def compare(
     a: _First,
     b: _Second,
+    more: _More = None,
     common_seeds: _CommonSeeds = False,
     confidence: _Confidence = 0.95,
     html: Html = None,
@@ -92,23 +98,29 @@ def compare(
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Compare two runs of the same seeds by pairs; differences are A minus B."""
+    """Compare runs of the same seeds by pairs; differences are A minus each other run."""
     with reporting("compare", json=json, debug=debug) as reporter:
         begin_log(log_level, log_format, "warning")
         check_html(html, "--html")
-        first, second = read_run(a), read_run(b)
+        paths = (a, b, *(more or ()))
+        runs = list(map(read_run, paths))
         if common_seeds:
-            first, second = _common(first, second)
-        comparison = compare_runs(first, second, confidence)
-        runs = (first, second)
+            runs = _common(runs)
+        comparisons = pairwise(runs, confidence)
         if reporter.json:
-            reporter.document(_facts((a, b), runs, comparison))
+            facts = [
+                _facts((a, path), (runs[0], run), comparison)
+                for path, run, comparison in zip(paths[1:], runs[1:], comparisons)
+            ]
+            reporter.document(facts[0] if len(facts) == 1 else {"comparisons": facts})
         else:
-            for name, path, run in zip("AB", (a, b), runs):
+            names = [name.partition(":")[0].upper() for name in run_names(runs)]
+            for name, path, run in zip(names, paths, runs):
                 line = f"{name}  {heading(run)}, mean reward {run.mean_reward:.4g}  ({path})"
                 print(escape_control_chars(line))
-            print(f"A - B  {comparison}")
-        write_html(reporter, html, first, second)
+            for name, comparison in zip(names[1:], comparisons):
+                print(f"A - {name}  {comparison}")
+        write_html(reporter, html, *runs)
 
 
 def read_run(path: Path) -> RunResult:
@@ -148,24 +160,24 @@ def _read_document(path: Path, text: str) -> RunResult:
         raise CodecError(f"{path}: {error}") from None
 
 
-def _common(first: RunResult, second: RunResult) -> tuple[RunResult, RunResult]:
-    """Return two runs with the episodes of the seeds that both have.
+def _common(runs: Sequence[RunResult]) -> list[RunResult]:
+    """Return runs with the episodes of the seeds that all have.
 
     Raises:
         UsageProblem: If there is no such seed.
     """
 
-    def pairs(run: RunResult) -> set[tuple[str, int]]:
+    def keys(run: RunResult) -> set[tuple[str, int]]:
         return {(e.task, e.seed) for e in run.episodes if e.seed is not None}
 
-    common = pairs(first) & pairs(second)
+    common = set.intersection(*map(keys, runs))
     if not common:
         raise UsageProblem("--common-seeds: the runs have no seed in common")
 
     def part(run: RunResult) -> RunResult:
         return replace(run, episodes=tuple(e for e in run.episodes if (e.task, e.seed) in common))
 
-    return part(first), part(second)
+    return list(map(part, runs))
 
 
 def _facts(
@@ -221,10 +233,8 @@ def write_csv(reporter: Reporter, csv: Path | None, run: RunResult) -> None:
         reporter.note(f"episodes: {csv}")
 
 
-def write_html(
-    reporter: Reporter, html: Path | None, run: RunResult, other: RunResult | None = None
-) -> None:
-    """Write the page of a run, or of two, if a file is given for it."""
+def write_html(reporter: Reporter, html: Path | None, run: RunResult, *others: RunResult) -> None:
+    """Write the page of a run, or of several, if a file is given for it."""
     if html is not None:
-        run.to_html(html, compare=other)
+        run.to_html(html, compare=others or None)
         reporter.note(f"report: {html}")

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from rlmesh._cli.console import FAILED, Reporter, reporting
-from rlmesh._cli.evaluate import ModelToken, evaluate
+from rlmesh._cli.evaluate import evaluate
+from rlmesh._cli.evaluate_options import ModelToken
 from rlmesh._cli.logs import begin_log
 from rlmesh._cli.models import Backend
 from rlmesh._cli.parameters import (

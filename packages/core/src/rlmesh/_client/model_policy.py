@@ -7,7 +7,7 @@ from typing import Any
 
 from rlmesh._client.model_stub import ModelStub
 from rlmesh._policy.chunk_use import ORDINARY, ChunkUse
-from rlmesh._policy.forms import EpisodeContext
+from rlmesh._policy.forms import CHUNK_FORMS, EpisodeContext
 from rlmesh._policy.observing import executes_several, needed_by_spec
 from rlmesh._policy.offered import own_forms
 from rlmesh._policy.policy import check_chunk, form_of
@@ -51,8 +51,8 @@ class RemotePolicy:
             own_forms(spec), frozenset(spec.predict_forms), execution_horizon, max_batch_size, use
         )
         self.max_batch_size = max_batch_size
-        self.predicts_chunks = self._form in (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
-        self.takes_prefix = False
+        self.predicts_chunks = self._form in CHUNK_FORMS
+        self.takes_prefix = stub.takes_prefix
         self.is_batched = self._form in (PredictForm.BATCH, PredictForm.CHUNK_BATCH)
         if use != ORDINARY:
             # The server counts the actions that it returned, unless it is sent the step.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rlmesh._client.connect import client_name, closed_on_failure
+from rlmesh._client.model_lane import Lane, Progress
 from rlmesh._client.transport_choice import TransportChoice
 from rlmesh._codec import SpaceCodec
 from rlmesh._messages import env as m
@@ -19,7 +19,7 @@ from rlmesh._messages.model import (
     Predicted,
     StartEpisode,
 )
-from rlmesh._policy.forms import EpisodeContext
+from rlmesh._policy.forms import CHUNK_FORMS, EpisodeContext
 from rlmesh._reusable_buffer import joined
 from rlmesh._session.client_session import ClientSession
 from rlmesh._session.connect_options import ConnectOptions
@@ -29,7 +29,7 @@ from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.adapters import ModelSpec, PredictForm
 from rlmesh.backends import ArrayBackend
-from rlmesh.errors import CodecError, UnsupportedError
+from rlmesh.errors import CodecError, InvalidValueError, UnsupportedError
 from rlmesh.specs import Capability, EnvContract, PeerInfo
 
 __all__ = ["FIRST_LANE", "Dial", "ModelStub"]
@@ -55,8 +55,8 @@ class Dial:
         """What a client of the model sends of itself in the handshake."""
         return this_peer(client_name(), self.transports.can)
 
-    def describe(self, backend: ArrayBackend) -> ModelSpec:
-        """Return the spec of the model, as the server reports it.
+    def describe(self, backend: ArrayBackend) -> tuple[PeerInfo, ModelSpec]:
+        """Return the server and the spec of the model, as the server reports them.
 
         Raises:
             UnsupportedVersionError: If the spec versions are incompatible.
@@ -69,66 +69,9 @@ class Dial:
             answer = connection.describe(request, self.terms.timeout)
             theirs = codec.read_server(answer).spec_version
             check_version(SPEC_VERSION, theirs, str(self.transports.where))
-            return codec.read_description(answer)[1]
+            return codec.read_description(answer)[:2]
         finally:
             connection.close()
-
-
-class _Lane:
-    """A lane that an episode holds; it is freed when the episode's context is deleted."""
-
-    def __init__(self, number: int, free: Callable[[int], object]) -> None:
-        self.number = number
-        self._free = free
-
-    def __del__(self) -> None:
-        self._free(self.number)
-
-
-class _Progress:
-    """How far the episode in a lane is.
-
-    Args:
-        needed: Number of the latest observations to keep for the next prediction; None: all.
-
-    Attributes:
-        known_step: Step of the next observation, if its context says it.
-        expected: The same if each action that was returned is executed.
-        agreed: Whether the server counts the same; if not, a prediction has failed.
-        predicted: Step of the last prediction; -1: there was none.
-        seen: Number of observations since then.
-        watched: The latest of them, encoded, the oldest first.
-    """
-
-    __slots__ = ("agreed", "expected", "known_step", "predicted", "seen", "watched")
-
-    def __init__(self, needed: int | None) -> None:
-        self.known_step: int | None = None
-        self.expected = 0
-        self.agreed = True
-        self.predicted = -1
-        self.seen = 0
-        self.watched: deque[list[bytes]] = deque(maxlen=needed)
-
-    @property
-    def step(self) -> int:
-        """Step of the next observation."""
-        if self.known_step is not None:
-            return self.known_step
-        return self.predicted + 1 + self.seen if self.seen else self.expected
-
-    def asked(self, step: int) -> None:
-        """Record a prediction that is not answered yet, or that fails."""
-        self.known_step = None
-        self.expected = self.predicted = step
-        self.agreed = False
-        self.seen = 0
-        self.watched.clear()
-
-    def answered(self, actions: int) -> None:
-        """Record the answer to a prediction, with a number of actions."""
-        self.expected += actions
-        self.agreed = True
 
 
 class ModelStub:
@@ -178,7 +121,7 @@ class ModelStub:
             self._action = SpaceCodec(
                 contract.action_space, backend, root="action", validation="off"
             )
-        self._running: dict[int, _Progress] = {}
+        self._running: dict[int, Progress] = {}
         self._free: list[int] = []
         self._next_lane = FIRST_LANE
         # Key in a context's state. It contains the session, because several models (an ensemble)
@@ -191,6 +134,11 @@ class ModelStub:
         return self._session.transport
 
     @property
+    def takes_prefix(self) -> bool:
+        """Whether the model receives the actions that a prediction continues (H-9)."""
+        return Capability.ACTION_PREFIX in self._session.server.capabilities
+
+    @property
     def closed(self) -> bool:
         """Whether the session is over."""
         return self._session.closed
@@ -200,7 +148,7 @@ class ModelStub:
         body = StartEpisode(lane, episode_id, seed, instruction)
         self._running.pop(lane, None)
         self._session.request(body, EpisodeStarted)
-        self._running[lane] = _Progress(self._needed)
+        self._running[lane] = Progress(self._needed)
 
     def end(self, lane: int) -> None:
         """End the episode in a lane."""
@@ -211,25 +159,27 @@ class ModelStub:
         """Begin the episode of a context, in a lane that it holds until it ends or is deleted."""
         lane = self._free.pop() if self._free else self._next_lane
         self._next_lane = max(self._next_lane, lane + 1)
-        held = _Lane(lane, self._free.append)
+        held = Lane(lane, self._free.append)
         self.start(lane, context.episode_id, context.seed, context.instruction)
         context.state[self._lane_key] = held
 
     def finish(self, context: EpisodeContext) -> None:
         """End the episode of a context; do nothing if it has none."""
         held = context.state.pop(self._lane_key, None)
-        if isinstance(held, _Lane) and held.number in self._running and not self.closed:
+        if isinstance(held, Lane) and held.number in self._running and not self.closed:
             self.end(held.number)
 
     def lane_of(self, context: EpisodeContext) -> int:
         """Return the lane of a context; begin its episode if it has none.
 
-        The next observation in the lane is that of step `context.step`.
+        The next observation in the lane is that of step `context.step`, and its prediction
+        continues `context.action_prefix`.
         """
         if self._lane_key not in context.state:
             self.begin(context)
         lane: int = context.state[self._lane_key].number
-        self._running[lane].known_step = context.step
+        progress = self._running[lane]
+        progress.known_step, progress.prefix = context.step, context.action_prefix
         return lane
 
     def lane_for(self, context: EpisodeContext | None) -> int:
@@ -347,22 +297,23 @@ class ModelStub:
         self, form: PredictForm, lanes: Sequence[int], observed: m.Encoded, max_length: int = 0
     ) -> Predicted:
         # The server refuses lanes without an episode.
-        episodes = [self._running.get(lane) or _Progress(0) for lane in lanes]
+        episodes = [self._running.get(lane) or Progress(0) for lane in lanes]
         steps = [episode.step for episode in episodes]
-        request = Predict(form, tuple(lanes), observed, max_length, *self._earlier(episodes, steps))
+        earlier, prefixes = self._earlier(episodes, steps), self._prefixes(episodes)
+        request = Predict(form, tuple(lanes), observed, max_length, *earlier, *prefixes)
         for episode, step in zip(episodes, steps):
             episode.asked(step)
         done = self._session.request(request, Predicted)
         for episode in episodes:
             episode.answered(done.chunk_length or 1)
-        chunked = form in (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
+        chunked = form in CHUNK_FORMS
         if chunked != (done.chunk_length > 0) or (max_length and done.chunk_length > max_length):
             message = f"chunks of {done.chunk_length} have come for a request of form {form.value}"
             raise CodecError(message, path="chunk_length")
         return done
 
     def _earlier(
-        self, episodes: Sequence[_Progress], steps: Sequence[int]
+        self, episodes: Sequence[Progress], steps: Sequence[int]
     ) -> tuple[tuple[int, ...], tuple[int, ...], m.Encoded | None]:
         """Return the steps that the server cannot count, and the observations to send (P-14)."""
         watched = [slabs for episode in episodes for slabs in episode.watched]
@@ -381,6 +332,27 @@ class ModelStub:
         counts = tuple(len(episode.watched) for episode in episodes)
         slabs = [joined(parts) for parts in zip(*watched)]
         return tuple(steps), counts, m.Encoded(slabs, len(watched))
+
+    def _prefixes(
+        self, episodes: Sequence[Progress]
+    ) -> tuple[tuple[int, ...], m.Encoded | None, tuple[int, ...]]:
+        """Return the actions that the predictions continue (P-18)."""
+        prefixes = [episode.prefix for episode in episodes if episode.prefix is not None]
+        if not prefixes:
+            return (), None, ()
+        if len(prefixes) < len(episodes):
+            actual = f"one for {len(prefixes)} of {len(episodes)}"
+            raise InvalidValueError("action_prefix", "one for each episode, or none", actual)
+        if not self.takes_prefix:
+            raise UnsupportedError(
+                f"{self._address}: the server does not list CAPABILITY_ACTION_PREFIX, and a "
+                f"context has an action_prefix; serve a model without an adapter, whose chunk "
+                f"forms take the context, with this version of RLMesh"
+            )
+        actions = [action for prefix in prefixes for action in prefix.actions]
+        encoded = m.Encoded(self._action.encode_values(actions), len(actions))
+        counts = tuple(len(prefix.actions) for prefix in prefixes)
+        return counts, encoded, tuple(prefix.committed for prefix in prefixes)
 
     def _checked(self, actions: m.Encoded, expected: int | None) -> Any:
         if actions.batch_size != expected:

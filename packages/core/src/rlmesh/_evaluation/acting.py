@@ -108,13 +108,14 @@ def _use(acting: Acting | None) -> ChunkUse:
 
 
 def _check_prefix(model: Evaluable, policy: Policy) -> None:
-    if not policy.takes_prefix:
-        raise ValueError(
-            "RealTimeChunking: expected a model of this process with a second parameter `context`, "
-            "which has the action_prefix; a served model does not receive it"
-        )
     if model.model_spec.adaptation is Adaptation.RESOLVED:
         raise ValueError(
             "RealTimeChunking: expected a model without a ModelSpec, got one with an adapter, "
             "which cannot convert the environment's actions of the prefix back to the model's"
+        )
+    if not policy.takes_prefix:
+        raise ValueError(
+            "RealTimeChunking: expected a model whose predict_chunk and predict_chunk_batch have a "
+            "second parameter `context`, which has the action_prefix; the server of a served model "
+            "lists CAPABILITY_ACTION_PREFIX if its model receives it"
         )

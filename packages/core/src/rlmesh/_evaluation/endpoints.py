@@ -40,10 +40,12 @@ class EndpointFacts(NamedTuple):
     Attributes:
         validation: Level of validation of its values.
         server: Implementation of its server and its software; empty: it is of this process.
+        host: Name that its server states; empty: none.
     """
 
     validation: str
     server: str = ""
+    host: str = ""
 
 
 class Opened(NamedTuple):
@@ -161,7 +163,8 @@ def _client(client: Any, dialer: Dialer, *, is_ours: bool) -> Opened:
         )
     )
     translation = BackendConverter(observed, applied, dialer.backend)
-    facts = EndpointFacts(client._stub.validation, str(client._stub.server))
+    server = client._stub.server
+    facts = EndpointFacts(client._stub.validation, str(server), server.name)
     if contract.vector:
         arrays = LaneIO(getattr(client, "_lane_backend", None) or backend, contract.num_envs)
         lanes = VectorLanes(client, contract, translation, arrays, is_local=False)

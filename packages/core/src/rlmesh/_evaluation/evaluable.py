@@ -38,6 +38,9 @@ class Evaluable(Protocol):
     def _server(self) -> str: ...
 
     @property
+    def _server_host(self) -> str: ...
+
+    @property
     def _callbacks(self) -> Callbacks: ...
 
     @property

@@ -194,7 +194,7 @@ class ProgressReport:
 
     def _show(self, *, is_last: bool = False) -> bool:
         try:
-            line, share = self._line()
+            line, share = self._line(is_last)
             self._display.show(escape_control_chars(line), share, is_last)
             return True
         except Exception:
@@ -202,7 +202,7 @@ class ProgressReport:
             _log.exception("progress is not shown any more")
             return False
 
-    def _line(self) -> tuple[str, float | None]:
+    def _line(self, is_last: bool = False) -> tuple[str, float | None]:
         with self._lock:
             seconds = time.monotonic() - self._begun
             steps = self._steps + sum(attempt.steps for attempt in self._running.values())
@@ -213,7 +213,8 @@ class ProgressReport:
                 parts.append(f"success {rate:.0%}")
             parts.append(f"{_clock(seconds)} elapsed")
             here = self._ended - self._before
-            if self._total is not None and here and self._ended < self._total:
+            # A run that was stopped takes no more time, although episodes are left.
+            if self._total is not None and here and self._ended < self._total and not is_last:
                 left = seconds / here * (self._total - self._ended)
                 parts.append(f"about {_clock(left)} left")
             of = f"/{self._total}" if self._total is not None else ""

@@ -170,12 +170,17 @@ class RunProgress:
         env_id = self.env_ids.get(attempt.planned.task, self.env_id)
         result = attempt.result(state.name, env_id, failure)
         self._episodes[result.index] = result
+        event = EpisodeEndEvent(result, {})
+        if self._audience.episode_end or self._audience.before_journal:
+            event = EpisodeEndEvent(result, owned(attempt.info))
         if self.journal is not None:
-            self.journal.append(result)
+            try:
+                notify(self._audience.before_journal, event)
+            finally:  # An interrupt meanwhile must not cost the episode.
+                self.journal.append(result)
         if self._report is not None:
             self._report.ended(result)
-        if self._audience.episode_end:
-            notify(self._audience.episode_end, EpisodeEndEvent(result, owned(attempt.info)))
+        notify(self._audience.episode_end, event)
         self._look()
 
     def stop_report(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,6 +70,9 @@ def run_settings(
         versions={"rlmesh": __version__, **loaded_versions(model._backend.name)},
         env_servers=tuple(sorted({facts.server for facts in endpoints if facts.server})),
         model_server=model._server,
+        hosts=tuple(filter(None, [socket.gethostname()])),
+        env_hosts=tuple(sorted({facts.host for facts in endpoints if facts.host})),
+        model_hosts=tuple(filter(None, [model._server_host])),
         tasks=tuple(_task_settings(model, group) for group in groups) if is_suite else (),
         command=settings.command,
     )

@@ -131,7 +131,7 @@ class TaskGroup:
             for name, contract in named:
                 self._check_options(name, contract)
         except ValueError as error:
-            raise self._named(error) from None
+            raise self.named(error) from None
         return self.contract
 
     def check(self, name: str, contract: EnvContract) -> None:
@@ -141,7 +141,7 @@ class TaskGroup:
             check_same(self.contract, contract, name)
             self._check_options(name, contract)
         except ValueError as error:
-            raise self._named(error) from None
+            raise self.named(error) from None
 
     def _check_options(self, name: str, contract: EnvContract) -> None:
         if contract.vector and any(episode.options for episode in self.task.episodes):
@@ -150,5 +150,6 @@ class TaskGroup:
                 f"which takes one options for all lanes; serve single environments"
             )
 
-    def _named(self, error: ValueError) -> ValueError:
+    def named(self, error: ValueError) -> ValueError:
+        """Return an error that names the task, if it has a name."""
         return ValueError(f"task {self.task.name!r}: {error}") if self.task.name else error

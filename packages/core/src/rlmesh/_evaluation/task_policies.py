@@ -8,8 +8,9 @@ from rlmesh._evaluation.acting import acting_policy
 from rlmesh._evaluation.evaluable import Evaluable
 from rlmesh._evaluation.settings import Settings
 from rlmesh._evaluation.task_group import PolicyQueue, TaskGroup
+from rlmesh._policy.policy import Policy
 from rlmesh._wire.contract import route_key
-from rlmesh.errors import UnsupportedError
+from rlmesh.errors import RLMeshError, UnsupportedError
 
 __all__ = ["fit"]
 
@@ -32,18 +33,32 @@ def fit(model: Evaluable, groups: Sequence[TaskGroup], settings: Settings) -> No
         key = route_key(group.contract)
         instructions = list(dict.fromkeys(group.task.instructions()))
         if key not in known:
-            policy = acting_policy(
-                model,
-                group.contract,
-                settings.acting,
-                instruction=instructions[0],
-                execution_horizon=settings.execution_horizon,
-                max_batch_size=settings.max_batch_size,
-            )
-            known[key] = PolicyQueue(policy)
+            known[key] = PolicyQueue(_policy(model, group, settings, instructions[0]))
         group.queue = known[key]
         group.queue.groups.append(group)
         _check_instructions(group, instructions)
+
+
+def _policy(
+    model: Evaluable, group: TaskGroup, settings: Settings, instruction: str | None
+) -> Policy:
+    assert group.contract is not None
+    try:
+        return acting_policy(
+            model,
+            group.contract,
+            settings.acting,
+            instruction=instruction,
+            execution_horizon=settings.execution_horizon,
+            max_batch_size=settings.max_batch_size,
+        )
+    except RLMeshError as error:
+        if group.task.name:
+            error.message = f"task {group.task.name!r}: {error.message}"
+            error.args = (error.message,)
+        raise
+    except ValueError as error:
+        raise group.named(error) from error
 
 
 def _check_instructions(group: TaskGroup, instructions: Sequence[str | None]) -> None:
@@ -55,6 +70,5 @@ def _check_instructions(group: TaskGroup, instructions: Sequence[str | None]) ->
         try:
             context = policy.begin("", seed=None, instruction=instruction)
         except (UnsupportedError, ValueError) as error:
-            name = f"task {group.task.name!r}: " if group.task.name else ""
-            raise ValueError(f"{name}{error}") from error
+            raise group.named(ValueError(str(error))) from error
         policy.end(context)

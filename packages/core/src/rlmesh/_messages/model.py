@@ -40,6 +40,11 @@ class Predict(ModelRequest):
         observed_counts: Number of observations of each lane in `observed`; empty: none.
         observed: Earlier observations for which no action is wanted, as a batch, all of the first
             lane first, the oldest first; None: there are none.
+        prefix_counts: Number of actions of each lane in `prefix`; empty: there is no prefix.
+        prefix: Actions of an earlier chunk for the steps from that of the observation on, as a
+            batch, all of the first lane first; None: there is no prefix.
+        committed_counts: Number of the first actions of each lane's prefix that are applied
+            whatever the model predicts; empty: there is no prefix.
     """
 
     form: PredictForm | None
@@ -49,6 +54,9 @@ class Predict(ModelRequest):
     steps: tuple[int, ...] = ()
     observed_counts: tuple[int, ...] = ()
     observed: Encoded | None = None
+    prefix_counts: tuple[int, ...] = ()
+    prefix: Encoded | None = None
+    committed_counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,30 +12,32 @@ from rlmesh._env_host.interrupts import is_server_interrupt
 from rlmesh._logs import logger
 from rlmesh._messages import env as m
 from rlmesh._model_host.fitted_model import FittedModel, rows
-from rlmesh._policy.forms import EpisodeContext
+from rlmesh._policy.forms import CHUNK_FORMS, EpisodeContext
+from rlmesh._policy.owned import owned
+from rlmesh.acting import ActionPrefix
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import Buffer
 from rlmesh.errors import ClosedError
 
-__all__ = ["DynamicBatcher", "EarlierObservations", "PredictRequest"]
+__all__ = ["DynamicBatcher", "EpisodeFacts", "PredictRequest"]
 
 _log = logger("rlmesh.server")
 
-_CHUNKED = (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
-
 
 @dataclass(frozen=True)
-class EarlierObservations:
-    """What has happened in episodes since their last predictions.
+class EpisodeFacts:
+    """What a request states about its episodes.
 
     Attributes:
         steps: Step of the observation of each episode; empty: the server counts.
         observations: Observations of each episode for which no action is wanted, the oldest first;
             empty: there are none.
+        prefixes: The actions that the prediction of each episode continues; empty: there are none.
     """
 
     steps: Sequence[int] = ()
     observations: Sequence[Sequence[Any]] = ()
+    prefixes: Sequence[ActionPrefix] = ()
 
 
 class PredictRequest:
@@ -50,7 +52,7 @@ class PredictRequest:
         respond: Makes the reply, on the model's thread, because the actions may be in a buffer
             that the model's next call overwrites.
         max_length: Maximum number of actions of a chunk; 0: no limit.
-        earlier: What has happened in the episodes since their last predictions.
+        facts: What the request states about the episodes.
 
     Attributes:
         fitted: The model, fitted to the environment.
@@ -76,14 +78,14 @@ class PredictRequest:
         contexts: Sequence[EpisodeContext],
         respond: Callable[[PredictRequest], m.Reply],
         max_length: int = 0,
-        earlier: EarlierObservations = EarlierObservations(),
+        facts: EpisodeFacts = EpisodeFacts(),
     ) -> None:
         self.fitted = fitted
         self.slabs = slabs
         self.contexts = contexts
         self.count = len(contexts)
-        self.is_chunked = form in _CHUNKED
-        self.key = (fitted, self.is_chunked, max_length)
+        self.is_chunked = form in CHUNK_FORMS
+        self.key = (fitted, self.is_chunked, max_length, bool(facts.prefixes))
         self.actions: Any = None
         self.is_batch = form is not PredictForm.SINGLE
         self.length = 0
@@ -95,7 +97,7 @@ class PredictRequest:
         self._form = form
         self._observation = observation
         self._max_length = max_length
-        self._earlier = earlier
+        self._facts = facts
         self._done = threading.Event()
 
     @property
@@ -120,10 +122,16 @@ class PredictRequest:
         self.reply = self._respond(self)
 
     def catch_up(self) -> None:
-        """Set the steps of the episodes, and pass earlier observations to the model."""
-        for context, step in zip(self.contexts, self._earlier.steps):
+        """Set steps and prefixes of the episodes, and pass earlier observations to the model."""
+        for context in self.contexts:
+            context.action_prefix = None
+        for context, prefix in zip(self.contexts, self._facts.prefixes):
+            # The model may write to what it gets, and it may be called again.
+            actions = tuple(map(owned, prefix.actions))
+            context.action_prefix = ActionPrefix(actions, prefix.committed)
+        for context, step in zip(self.contexts, self._facts.steps):
             context.step = step
-        for context, observations in zip(self.contexts, self._earlier.observations):
+        for context, observations in zip(self.contexts, self._facts.observations):
             self.fitted.forms.observe(observations, context)
 
     def answer_alone(self) -> None:
@@ -330,7 +338,7 @@ class _Before:
 
 
 def _call_together(group: list[PredictRequest]) -> None:
-    fitted, is_chunked, max_length = group[0].key
+    fitted, is_chunked, max_length, _ = group[0].key
     contexts = [context for ask in group for context in ask.contexts]
     count, length = len(contexts), 0
     begun = time.perf_counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -20,13 +20,15 @@ from rlmesh._messages.model import (
 )
 from rlmesh._model_host.dynamic_batcher import (
     DynamicBatcher,
-    EarlierObservations,
+    EpisodeFacts,
     PredictRequest,
 )
 from rlmesh._model_host.fitted_model import FittedModel, refusal
-from rlmesh._policy.forms import METHODS, EpisodeContext
+from rlmesh._policy.calls import METHODS
+from rlmesh._policy.forms import EpisodeContext
 from rlmesh._session.server_session import RequestRefused
 from rlmesh._wire.failures import failure_of_exception, failure_of_value
+from rlmesh.acting import ActionPrefix
 from rlmesh.adapters import PredictForm
 from rlmesh.backends import Buffer
 from rlmesh.errors import AdapterError, CodecError, InvalidValueError
@@ -40,7 +42,7 @@ MAX_CHUNK = 65_536
 """Most actions of a chunk that may be asked for (M-1)."""
 
 MAX_OBSERVED = 65_536
-"""Most earlier observations of one request (M-1)."""
+"""Most earlier observations, and most actions of prefixes, of one request (M-1)."""
 
 MAX_NAME_BYTES = 65_536
 """Longest id of an episode (M-1)."""
@@ -85,6 +87,7 @@ class ModelServicer:
         self._action = SpaceCodec(
             contract.action_space, backend, root="action", validation=validation
         )
+        self._prefix = self._action.without_reports("prefix")
 
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
         """See `Servicer`."""
@@ -156,7 +159,7 @@ class ModelServicer:
             contexts,
             self._reply,
             body.max_chunk_length,
-            EarlierObservations(body.steps, self._decode_observed(body)),
+            EpisodeFacts(body.steps, self._decode_observed(body), self._decode_prefixes(body)),
         )
         self._thread.ask(ask)
         if ask.reply is None:
@@ -190,6 +193,7 @@ class ModelServicer:
         if most > MAX_CHUNK:
             raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "max_chunk_length", limit, most)
         self._check_observed(body)
+        self._check_prefix(body)
         return form
 
     def _check_observed(self, body: Predict) -> None:
@@ -207,14 +211,24 @@ class ModelServicer:
         if len(counts) != lanes or not body.steps:
             got = f"{len(counts)}, and {len(body.steps)} steps"
             raise _refused(m.ErrorCode.MALFORMED, "observed_counts", f"{each}, and steps", got)
-        total, size = sum(counts), None if observed is None else observed.batch_size
-        if total != size:
-            expected = f"a batch of {total}, the sum of observed_counts"
-            got = "none" if observed is None else batch_words(size)
-            raise _refused(m.ErrorCode.MALFORMED, "observed", expected, got)
-        if total > MAX_OBSERVED:
-            limit = f"at most {MAX_OBSERVED}"
-            raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "observed", limit, total)
+        _check_sum("observed", counts, observed)
+
+    def _check_prefix(self, body: Predict) -> None:
+        """Raise if the prefix breaks a rule of P-18 and M-1."""
+        counts, committed, prefix = body.prefix_counts, body.committed_counts, body.prefix
+        if prefix is None and not counts and not committed:
+            return
+        if not self._fitted.forms.takes_prefix:
+            expected = "none for a model that does not receive it"
+            raise _refused(m.ErrorCode.UNSUPPORTED, "prefix", expected, "one")
+        if not len(counts) == len(committed) == len(body.lanes):
+            each = f"one for each of {len(body.lanes)} lanes, and as many committed_counts"
+            got = f"{len(counts)}, and {len(committed)}"
+            raise _refused(m.ErrorCode.MALFORMED, "prefix_counts", each, got)
+        if any(number > count for number, count in zip(committed, counts)):
+            most = "at most the prefix_counts of the same lane"
+            raise _refused(m.ErrorCode.MALFORMED, "committed_counts", most, "more")
+        _check_sum("prefix", counts, prefix)
 
     def _decode(self, body: Predict, form: PredictForm) -> Any:
         slabs, size = body.observation
@@ -230,15 +244,12 @@ class ModelServicer:
 
     def _decode_observed(self, body: Predict) -> list[list[Any]]:
         """Return the earlier observations of each lane."""
-        if body.observed is None:
-            return []
-        slabs, size = body.observed
-        try:
-            values = self._observed.decode_values(slabs, size or 0)
-        except (CodecError, InvalidValueError) as error:
-            raise RequestRefused(failure_of_value(m.ErrorCode.INVALID_VALUE, error)) from error
-        ends = list(accumulate(body.observed_counts))
-        return [values[end - count : end] for count, end in zip(body.observed_counts, ends)]
+        return _decode_by_lane(self._observed, body.observed, body.observed_counts)
+
+    def _decode_prefixes(self, body: Predict) -> list[ActionPrefix]:
+        """Return the actions that the prediction of each lane continues."""
+        by_lane = _decode_by_lane(self._prefix, body.prefix, body.prefix_counts)
+        return [ActionPrefix(tuple(a), n) for a, n in zip(by_lane, body.committed_counts)]
 
     def _encode(self, ask: PredictRequest) -> m.Encoded:
         count = ask.count * (ask.length or 1)
@@ -259,6 +270,31 @@ class ModelServicer:
                 return failure_of_value(m.ErrorCode.INVALID_RESULT, error)
         expose_tracebacks = self._expose_tracebacks
         return failure_of_exception(error, METHODS[form], expose_traceback=expose_tracebacks)
+
+
+def _check_sum(name: str, counts: Sequence[int], values: m.Encoded | None) -> None:
+    """Raise if a batch has not as many values as the counts of its lanes together, or too many."""
+    total, size = sum(counts), None if values is None else values.batch_size
+    if total != size:
+        expected = f"a batch of {total}, the sum of {name}_counts"
+        got = "none" if values is None else batch_words(size)
+        raise _refused(m.ErrorCode.MALFORMED, name, expected, got)
+    if total > MAX_OBSERVED:
+        raise _refused(m.ErrorCode.LIMIT_EXCEEDED, name, f"at most {MAX_OBSERVED}", total)
+
+
+def _decode_by_lane(
+    codec: SpaceCodec, values: m.Encoded | None, counts: Sequence[int]
+) -> list[list[Any]]:
+    """Return the values of each lane; nothing if there are none."""
+    if values is None:
+        return []
+    slabs, size = values
+    try:
+        flat = codec.decode_values(slabs, size or 0)
+    except (CodecError, InvalidValueError) as error:
+        raise RequestRefused(failure_of_value(m.ErrorCode.INVALID_VALUE, error)) from error
+    return [flat[end - count : end] for count, end in zip(counts, accumulate(counts))]
 
 
 def _refused(code: m.ErrorCode, path: str, expected: str, actual: object) -> RequestRefused:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypedDict, TypeVar
 
 from rlmesh._models.playing import PlaysEpisodes
+from rlmesh._policy.calls import METHODS
 from rlmesh._policy.chunk_use import ORDINARY, ChunkUse
 from rlmesh._policy.events import Callbacks, LifecycleCallback
-from rlmesh._policy.forms import METHODS, EpisodeContext, ModelForms
+from rlmesh._policy.forms import EpisodeContext, ModelForms
 from rlmesh._policy.policy import LocalPolicy
 from rlmesh._policy.random_sample import RandomSample, Sampler
 from rlmesh._server.model_server import ModelServer

@@ -183,6 +183,11 @@ class PlaysEpisodes:
         return ""
 
     @property
+    def _server_host(self) -> str:
+        """Name that the model's server states; empty: none, or the model is in this process."""
+        return ""
+
+    @property
     def _client_package(self) -> str:
         """Package of the `RemoteEnv` and `RemoteVectorEnv` that are the model's clients."""
         raise NotImplementedError

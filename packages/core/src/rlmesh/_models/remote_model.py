@@ -27,7 +27,7 @@ from rlmesh.backends._registry import PUBLISHED
 from rlmesh.errors import ClosedError, InvalidValueError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.spaces import Space
-from rlmesh.specs import EnvContract, ModelSpec, Reconnect
+from rlmesh.specs import Capability, EnvContract, ModelSpec, PeerInfo, Reconnect
 from rlmesh.tensor import Tensor
 
 __all__ = ["RemoteModel"]
@@ -105,7 +105,8 @@ class RemoteModel(PlaysEpisodes):
         self._backend: ArrayBackend = (
             contract_backend() if framework is None else backend_of(framework, device)
         )
-        self._spec = self._dialled.describe(self._backend)
+        server, self._spec = self._dialled.describe(self._backend)
+        self._receives_prefix = Capability.ACTION_PREFIX in server.capabilities
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._stubs: dict[bytes, ModelStub] = {}
@@ -310,9 +311,20 @@ class RemoteModel(PlaysEpisodes):
 
     @property
     def _server(self) -> str:
+        peer = self._peer
+        return "" if peer is None else str(peer)
+
+    @property
+    def _server_host(self) -> str:
+        peer = self._peer
+        return "" if peer is None else peer.name
+
+    @property
+    def _peer(self) -> PeerInfo | None:
+        """The model's server, as its first session knows it."""
         with self._lock:
             stubs = list(self._stubs.values())
-        return str(stubs[0]._session.server) if stubs else ""
+        return stubs[0]._session.server if stubs else None
 
     @property
     def _callbacks(self) -> Callbacks:

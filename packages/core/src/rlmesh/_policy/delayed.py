@@ -128,6 +128,6 @@ def _zero(space: Space[Any], path: tuple[str | int, ...]) -> Any:
     if isinstance(space, Tuple):
         return tuple(_zero(child, (*path, i)) for i, child in space.children)
     raise ValueError(
-        f"Latency: no action does nothing in {space!r} at action{path_text(path)}; pass the "
-        f"one to apply before the first answer as filler"
+        f"Latency: no action does nothing in {space!r} at action{path_text(path)}; expected the "
+        f"filler, the action before the first answer (Latency(filler=...), or --latency-filler)"
     )

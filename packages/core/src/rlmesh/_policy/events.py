@@ -187,6 +187,11 @@ Listeners = tuple[Callable[[Any], object], ...]
 class Audience:
     """The receivers of a run's events: the callbacks of its model first, then its hooks, in order.
 
+    A hook that writes files for each episode, as the recorders do, has a method `before_journal`
+    too. If the run has a journal, it is called with the `EpisodeEndEvent` before the journal has
+    the episode, and returns once the files are whole: a run that is killed has the files of every
+    episode of its journal, and a resumed run plays the others again.
+
     Args:
         callbacks: Callbacks of the model.
         hooks: Objects with some of the methods of `Hooks`; one, a list of several, or None.
@@ -206,6 +211,7 @@ class Audience:
         self.run_start = of("on_run_start")
         self.episode_start = of("on_episode_start", callbacks.on_reset)
         self.step = of("on_step")
+        self.before_journal = of("before_journal")
         self.episode_end = of("on_episode_end", callbacks.on_episode_end)
         self.run_end = of("on_run_end", callbacks.on_close)
         given = (callbacks.on_reset, callbacks.on_episode_end, callbacks.on_close)
@@ -226,4 +232,4 @@ def notify(listeners: Listeners, event: object) -> None:
 
 def _overrides(hook: object, name: str) -> bool:
     """Return whether an object has a method of its own, instead of the empty one of `Hooks`."""
-    return getattr(type(hook), name, None) is not getattr(Hooks, name)
+    return getattr(type(hook), name, None) is not getattr(Hooks, name, None)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlmesh._policy.calls import METHODS, Loading, calls_of, observe_of
 from rlmesh._policy.observing import needed_by_spec, needed_observations
 from rlmesh._policy.offered import own_forms
 from rlmesh._policy.stacking import Stacking
@@ -17,15 +16,10 @@ from rlmesh.adapters import Adapter, Episode, ModelSpec, PredictForm
 from rlmesh.backends import ArrayBackend
 from rlmesh.specs import EnvContract
 
-__all__ = ["METHODS", "EpisodeContext", "ModelForms"]
+__all__ = ["CHUNK_FORMS", "EpisodeContext", "ModelForms"]
 
-METHODS: Mapping[PredictForm, str] = {
-    PredictForm.SINGLE: "predict",
-    PredictForm.BATCH: "predict_batch",
-    PredictForm.CHUNK: "predict_chunk",
-    PredictForm.CHUNK_BATCH: "predict_chunk_batch",
-}
-"""Name of the method by which a model offers each form."""
+CHUNK_FORMS = frozenset({PredictForm.CHUNK, PredictForm.CHUNK_BATCH})
+"""The forms in which a model predicts chunks."""
 
 _DERIVED: Mapping[PredictForm, tuple[PredictForm, ...]] = {
     PredictForm.SINGLE: (PredictForm.BATCH, PredictForm.CHUNK, PredictForm.CHUNK_BATCH),
@@ -114,17 +108,18 @@ class ModelForms:
         if isinstance(spec, ModelSpec):
             names = [METHODS[form] for form in own_forms(spec)]
             stateful = stateful or needed_by_spec(spec) != 0
+        self._passes_prefix = getattr(source, "_receives_prefix", self._for_contract is None)
         self._names = names
-        self._calls = _calls_of(source, names)
+        self._calls = calls_of(source, names)
         self.is_stateful = stateful
-        self._observe = _observe_of(source) if stateful else None
+        self._observe = observe_of(source) if stateful else None
         self.offered = frozenset(self._calls)
         self.available = frozenset(
             form
             for form, general in _DERIVED.items()
             if form in self.offered or not self.offered.isdisjoint(general)
         )
-        self._loading = _Loading(load)
+        self._loading = Loading(load)
         self._fit: _Fit | None = None
 
     @property
@@ -134,8 +129,15 @@ class ModelForms:
 
     @property
     def takes_prefix(self) -> bool:
-        """Whether the model receives the context of this process, with its `action_prefix`."""
-        return self.takes_context and self._for_contract is None
+        """Whether the model receives `EpisodeContext.action_prefix` in each of its chunk forms.
+
+        A model with an adapter does not, because the environment's actions cannot be converted back
+        to the model's.
+        """
+        if self._fit is not None and self._fit.adapter.is_resolved:
+            return False
+        calls = [call for form, call in self._calls.items() if form in CHUNK_FORMS]
+        return bool(calls) and self._passes_prefix and all(call.contextual for call in calls)
 
     @property
     def can_observe(self) -> bool:
@@ -166,8 +168,8 @@ class ModelForms:
         forms.__dict__.update(self.__dict__)
         if self._for_contract is not None:
             fitted = self._for_contract(contract)
-            forms._calls = _calls_of(fitted, self._names)
-            forms._observe = _observe_of(fitted) if self.is_stateful else None
+            forms._calls = calls_of(fitted, self._names)
+            forms._observe = observe_of(fitted) if self.is_stateful else None
         forms._fit = _Fit(
             adapter or Adapter(None, contract.action_space),
             Stacking(contract.observation_space, backend, "observation"),
@@ -355,67 +357,3 @@ def _adapted(context: EpisodeContext) -> Episode:
 
 def _all_adapted(contexts: Sequence[EpisodeContext]) -> list[Episode]:
     return [_adapted(context) for context in contexts]
-
-
-class _Loading:
-    """The loading of a model, once, at the first call of any thread."""
-
-    def __init__(self, load: Callable[[], object] | None) -> None:
-        self.done = load is None
-        self._load = load
-        self._lock = threading.Lock()
-
-    def ensure(self) -> None:
-        with self._lock:
-            if not self.done:
-                assert self._load is not None
-                self._load()
-                self.done = True
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A method of a model, for one form."""
-
-    function: Callable[..., Any]
-    contextual: bool
-
-    def with_context(self, observation: Any, context: Any) -> Any:
-        """Call the method, with the context if it takes one."""
-        return (
-            self.function(observation, context) if self.contextual else self.function(observation)
-        )
-
-
-def _observe_of(source: Any) -> _Call | None:
-    method = getattr(source, "observe", None)
-    return _Call(method, _wants_context(method)) if callable(method) else None
-
-
-def _calls_of(source: Any, names: Sequence[str] | None) -> dict[PredictForm, _Call]:
-    found: dict[PredictForm, _Call] = {}
-    for form, name in METHODS.items():
-        method = getattr(source, name, None) if names is None or name in names else None
-        if callable(method):
-            found[form] = _Call(method, _wants_context(method))
-    if not found and callable(source) and names is None:
-        found[PredictForm.SINGLE] = _Call(source, _wants_context(source))
-    if not found:
-        wanted = ", ".join(METHODS.values())
-        raise TypeError(
-            f"a {type(source).__name__} cannot be a model: it is not callable and has no predict "
-            f"method (one of {wanted})"
-        )
-    return found
-
-
-def _wants_context(function: Callable[..., Any]) -> bool:
-    """Return whether a form's second parameter is meant for the context."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(positional) < 2:
-        return False
-    return positional[1].default is inspect.Parameter.empty or positional[1].name == "context"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from rlmesh._policy.chunk_use import ORDINARY, ChunkUse
-from rlmesh._policy.forms import EpisodeContext, ModelForms
+from rlmesh._policy.forms import CHUNK_FORMS, EpisodeContext, ModelForms
 from rlmesh._policy.observing import executes_several
 from rlmesh._policy.owned import owned
 from rlmesh.adapters import ModelSpec, PredictForm
@@ -104,7 +104,7 @@ class LocalPolicy:
         self._declared = spec.chunk_length if isinstance(spec, ModelSpec) else 0
         self.max_batch_size = max_batch_size
         self._form = form_of(forms.offered, forms.available, execution_horizon, max_batch_size, use)
-        self.predicts_chunks = self._form in (PredictForm.CHUNK, PredictForm.CHUNK_BATCH)
+        self.predicts_chunks = self._form in CHUNK_FORMS
         self.takes_prefix = forms.takes_prefix
         self.is_batched = self._form in (PredictForm.BATCH, PredictForm.CHUNK_BATCH)
         self.sees_all = forms.needed_observations != 0
@@ -221,7 +221,7 @@ def form_of(
         if value is not None and value < 1:
             raise ValueError(f"expected {name} of 1 or more, got {value}")
     horizon = execution_horizon
-    chunked = offered & {PredictForm.CHUNK, PredictForm.CHUNK_BATCH}
+    chunked = offered & CHUNK_FORMS
     plain = offered & {PredictForm.SINGLE, PredictForm.BATCH}
     if horizon is not None and horizon > 1 and not chunked:
         raise ValueError(

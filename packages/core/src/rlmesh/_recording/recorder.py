@@ -83,8 +83,23 @@ class Recorder(ABC):
             file.steps += 1
             self._attempt(file, lambda: self._step(file, event))
 
+    def before_journal(self, event: Any) -> None:
+        """Complete the file of an episode, and wait for it; see `Audience`.
+
+        If the process is killed before, the journal lacks the episode, which is played again.
+        """
+        file = self._end_episode(event)
+        if file is not None:
+            self._writer.wait_for(file)
+        self._send()
+
     def on_episode_end(self, event: Any) -> None:
-        """Complete the file of an episode."""
+        """Complete the file of an episode, unless `before_journal` has done so."""
+        self._end_episode(event)
+        self._send()
+
+    def _end_episode(self, event: Any) -> EpisodeFile | None:
+        """Queue the completion of an episode's file, and return the file; None: there is none."""
         with self._lock:
             file = self._open.pop(event.episode, None)
         if file is not None and file.steps and not event.result.steps:
@@ -92,7 +107,7 @@ class Recorder(ABC):
         elif file is not None and not file.broken:
             self._attempt(file, lambda: self._end(file, event))
             self._writer.finish(file)
-        self._send()
+        return file
 
     def on_run_end(self, event: Any) -> None:
         """Write everything, except episodes that have not ended."""

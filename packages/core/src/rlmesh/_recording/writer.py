@@ -69,6 +69,16 @@ class SingleFile(EpisodeFile):
                 os.remove(self.unfinished)
 
 
+class _Mark(EpisodeFile):
+    """A place in the queue instead of a file."""
+
+    def add(self, item: Any) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def abandon(self) -> None: ...
+
+
 class Writer:
     """A writer of files in a thread of its own, which starts with the first file.
 
@@ -98,6 +108,12 @@ class Writer:
     def abandon(self, file: EpisodeFile) -> None:
         """Queue the removal of an incomplete file."""
         self._put(file, lambda: self._give_up(file))
+
+    def wait_for(self, file: EpisodeFile) -> None:
+        """Wait until what is queued for a file is done."""
+        done = threading.Event()
+        self._put(_Mark(file.path), done.set)
+        done.wait()
 
     def close(self) -> None:
         """Wait until everything is written; idempotent."""

@@ -8,25 +8,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
+from rlmesh._reporting.markers import COLOURS, GREY, colour_of, marker
 from rlmesh._reporting.markup import Element, element
 from rlmesh._reporting.scale import Scale
 from rlmesh._reporting.words import number
 from rlmesh.results import Interval
 
 __all__ = [
-    "COLOURS",
+    "PART_COLOURS",
     "Bar",
     "Dots",
+    "Mean",
     "Share",
     "bars",
     "dots",
     "histogram",
+    "means",
+    "panels",
     "shares",
     "svg_file",
 ]
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#999999")
-"""Colours of series and parts, by Okabe and Ito; distinct for people with colour blindness."""
+PART_COLOURS = (*COLOURS[:3], GREY)
+"""Colours of the parts of a bar."""
 
 WIDTH, HEIGHT = 480, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 468, 12, 216
@@ -42,8 +46,8 @@ MAX_OPAQUE = 400
 NAMESPACE = "http://www.w3.org/2000/svg"
 MAX_DOTS = 2_000
 MAX_BINS = 30
-MAX_ROWS = 20
-"""Largest number of rows of a bar chart."""
+PANEL = 72
+"""Height of a histogram among several."""
 
 # Attributes instead of classes, because a notebook may drop the style sheet.
 _GRID: dict[str, object] = {"stroke": "#888888", "stroke-opacity": 0.25}
@@ -78,39 +82,99 @@ class Share:
     colour: int = 0
 
 
+@dataclass(frozen=True)
+class Mean:
+    """A row of `means`: its name, a number, its interval if it is known, and its series."""
+
+    name: str
+    value: float
+    interval: Interval | None
+    place: int = 0
+
+
 def histogram(series: Sequence[Sequence[float]], label: str) -> Element:
-    """Return a histogram of one or two series, with bins of equal width.
+    """Return a histogram of one series or a few, with bins of equal width.
 
     Args:
-        series: One or two series of finite numbers.
+        series: Few series of finite numbers; of many, see `panels`.
         label: Name of the quantity.
     """
-    numbers = [x for one in series for x in one]
-    across = Scale.around(numbers, LEFT, RIGHT)
-    longest = max(map(len, series), default=0)
-    count = max(1, min(MAX_BINS, math.ceil(math.sqrt(longest))))
-    edges = across.edges(count)
-    counts = [_counted(one, edges) for one in series]
+    across, edges, counts = _binned(series)
     # Bars side by side: where one covered another, there would be a colour that no legend has.
-    width = max((RIGHT - LEFT) / count - 2, 1.0) / max(len(series), 1)
+    width = max((RIGHT - LEFT) / (len(edges) - 1) - 2, 1.0) / max(len(series), 1)
     up = Scale(0, max([1, *(n for one in counts for n in one)]), BOTTOM, TOP)
     drawn = [
-        element(
-            "rect",
-            element("title", f"{number(edges[i])} to {number(edges[i + 1])}: {n}"),
-            fill=COLOURS[place],
-            fill_opacity=OPACITY,
-            x=across(edges[i]) + 1 + place * width,
-            y=up(n),
-            width=width,
-            height=BOTTOM - up(n),
-        )
+        rect
         for place, one in enumerate(counts)
-        for i, n in enumerate(one)
-        if n
+        for rect in _bins(one, edges, across, up, BOTTOM, place, place * width, width)
     ]
     ticks = _ticks_below(across, [(x, number(x)) for x in across.ticks()], label)
     return _drawing(f"Histogram: {label}", [*_ticks_beside(up, "episodes", True), *ticks, *drawn])
+
+
+def panels(
+    series: Sequence[Sequence[float]], names: Sequence[str], label: str, first: int = 0
+) -> Element:
+    """Return a histogram for each of many series, one above the other, with equal bins and scales.
+
+    Args:
+        series: Series of finite numbers.
+        names: Name of each series.
+        label: Name of the quantity.
+        first: Place of the first series among all colours.
+    """
+    across, edges, counts = _binned(series)
+    width = max((RIGHT - LEFT) / (len(edges) - 1) - 2, 1.0)
+    most = max([1, *(n for one in counts for n in one)])
+    drawn: list[Element] = []
+    for place, (one, name) in enumerate(zip(counts, names)):
+        top, bottom = TOP + PANEL * place, TOP + PANEL * (place + 1)
+        up = Scale(0, most, bottom, top + 18)
+        drawn += [
+            element("text", name, x=LEFT, y=top + 12),
+            element("text", number(most), text_anchor="end", x=LEFT - 6, y=up(most) + 4),
+            _line(LEFT, up(most), RIGHT, up(most), _GRID),
+            _line(LEFT, bottom, RIGHT, bottom, _AXIS),
+            *_bins(one, edges, across, up, bottom, first + place, 0.0, width),
+        ]
+    bottom = TOP + PANEL * len(series)
+    ticks = _ticks_below(across, [(x, number(x)) for x in across.ticks()], label, bottom)
+    return _drawing(f"Histograms: {label}", [*ticks, *drawn], bottom + HEIGHT - BOTTOM)
+
+
+def _binned(series: Sequence[Sequence[float]]) -> tuple[Scale, list[float], list[list[int]]]:
+    """Return the scale across, the ends of the bins, and the counts of each series."""
+    across = Scale.around([x for one in series for x in one], LEFT, RIGHT)
+    longest = max(map(len, series), default=0)
+    edges = across.edges(max(1, min(MAX_BINS, math.ceil(math.sqrt(longest)))))
+    return across, edges, [_counted(one, edges) for one in series]
+
+
+def _bins(
+    counts: Sequence[int],
+    edges: Sequence[float],
+    across: Scale,
+    up: Scale,
+    bottom: float,
+    place: int,
+    shift: float,
+    width: float,
+) -> list[Element]:
+    """Return the bars of one series."""
+    return [
+        element(
+            "rect",
+            element("title", f"{number(edges[i])} to {number(edges[i + 1])}: {n}"),
+            fill=colour_of(place),
+            fill_opacity=OPACITY,
+            x=across(edges[i]) + 1 + shift,
+            y=up(n),
+            width=width,
+            height=bottom - up(n),
+        )
+        for i, n in enumerate(counts)
+        if n
+    ]
 
 
 def _counted(numbers: Sequence[float], edges: Sequence[float]) -> list[int]:
@@ -124,7 +188,7 @@ def dots(series: Sequence[Dots], label: str, below: str, *, whole: bool = False)
     """Return a chart with a dot for each number of each series, in order.
 
     Args:
-        series: One or two series; numbers that are not finite are left out.
+        series: The series; numbers that are not finite are left out.
         label: Name of the quantity.
         below: Name of the positions.
         whole: Whether the numbers are whole numbers, from 0.
@@ -136,7 +200,7 @@ def dots(series: Sequence[Dots], label: str, below: str, *, whole: bool = False)
     across = Scale(0, max(places - 1, 1), LEFT + 8, RIGHT - 8)
     opacity = OPACITY if places <= MAX_OPAQUE else OPACITY / 2
     drawn = [
-        _dot(place, across(i), up(one.numbers[i]), _words(below, one, i), opacity)
+        marker(place, across(i), up(one.numbers[i]), _words(below, one, i), opacity)
         for place, one in enumerate(series)
         for i in kept
         if i < len(one.numbers) and math.isfinite(one.numbers[i])
@@ -151,18 +215,8 @@ def _words(below: str, one: Dots, i: int) -> str:
     return f"{below} {one.names[i]}: {number(one.numbers[i])}"
 
 
-def _dot(place: int, x: float, y: float, title: str, opacity: float) -> Element:
-    """Return a disk, or a diamond for the second series, which differs without colours too."""
-    look = {"fill": COLOURS[place], "fill_opacity": opacity}
-    words = element("title", title)
-    if place == 0:
-        return element("circle", words, cx=x, cy=y, r=3, **look)
-    return element("path", words, d=f"M{x:.6g} {y - 4:.6g}l4 4l-4 4l-4 -4z", **look)
-
-
 def bars(rows: Sequence[Bar], names: Sequence[str], label: str) -> Element:
     """Return a chart with a bar for each row, made of parts; `names` are those of the parts."""
-    rows = rows[:MAX_ROWS]
     longest = max((sum(row.parts) for row in rows), default=0.0)
     across = Scale.around([longest], LEFT, RIGHT, zero=True)
     bottom = TOP + ROW * len(rows)
@@ -176,7 +230,7 @@ def bars(rows: Sequence[Bar], names: Sequence[str], label: str) -> Element:
                 element(
                     "rect",
                     element("title", f"{row.name}, {names[place]}: {number(part)}"),
-                    fill=COLOURS[place],
+                    fill=PART_COLOURS[place],
                     x=x,
                     y=TOP + ROW * i + 14,
                     width=max(across(start + part) - x, 0.0),
@@ -190,7 +244,6 @@ def bars(rows: Sequence[Bar], names: Sequence[str], label: str) -> Element:
 
 def shares(rows: Sequence[Share], label: str) -> Element:
     """Return a chart with a bar between 0 and 1 for each row, with its interval."""
-    rows = rows[:MAX_ROWS]
     across = Scale(0, 1, LEFT, RIGHT)
     bottom = TOP + ROW * len(rows)
     drawn: list[Element] = []
@@ -200,7 +253,7 @@ def shares(rows: Sequence[Share], label: str) -> Element:
             element("text", f"{row.name}: {row.words}".lstrip(": "), x=LEFT, y=y + 10),
             element(
                 "rect",
-                fill=COLOURS[row.colour],
+                fill=colour_of(row.colour),
                 fill_opacity=OPACITY,
                 x=LEFT,
                 y=y + 14,
@@ -208,15 +261,35 @@ def shares(rows: Sequence[Share], label: str) -> Element:
                 width=across(row.value) - LEFT,
             ),
         ]
-        if row.interval is not None:
-            low, high = map(across, row.interval)
-            drawn += [
-                _line(low, y + 21, high, y + 21, _INTERVAL),
-                _line(low, y + 17, low, y + 25, _INTERVAL),
-                _line(high, y + 17, high, y + 25, _INTERVAL),
-            ]
+        drawn += _whiskers(row.interval, across, y + 21)
     ticks = _ticks_below(across, [(x, number(x)) for x in across.ticks()], label, bottom)
     return _drawing(label, [*ticks, *drawn], bottom + HEIGHT - BOTTOM)
+
+
+def means(rows: Sequence[Mean], label: str) -> Element:
+    """Return a chart with a marker for each row, with its interval."""
+    known = [end for row in rows for end in row.interval or ()]
+    across = Scale.around([*known, *(row.value for row in rows)], LEFT + 8, RIGHT - 8)
+    bottom = TOP + ROW * len(rows)
+    drawn: list[Element] = []
+    for i, row in enumerate(rows):
+        y = TOP + ROW * i
+        drawn.append(element("text", f"{row.name}: {number(row.value)}", x=LEFT, y=y + 10))
+        drawn += _whiskers(row.interval, across, y + 21)
+        drawn.append(marker(row.place, across(row.value), y + 21))
+    ticks = _ticks_below(across, [(x, number(x)) for x in across.ticks()], label, bottom)
+    return _drawing(label, [*ticks, *drawn], bottom + HEIGHT - BOTTOM)
+
+
+def _whiskers(interval: Interval | None, across: Scale, y: float) -> list[Element]:
+    if interval is None:
+        return []
+    low, high = map(across, interval)
+    return [
+        _line(low, y, high, y, _INTERVAL),
+        _line(low, y - 4, low, y + 4, _INTERVAL),
+        _line(high, y - 4, high, y + 4, _INTERVAL),
+    ]
 
 
 def _ticks_beside(up: Scale, label: str, whole: bool) -> list[Element]:
@@ -252,14 +325,18 @@ def _line(x1: float, y1: float, x2: float, y2: float, look: dict[str, object]) -
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, **look)
 
 
-def svg_file(drawing: Element, key: Sequence[str] = ()) -> str:
-    """Return a chart as the content of an SVG file, with a legend of the names of the colours."""
+def svg_file(drawing: Element, key: Sequence[Element] = ()) -> str:
+    """Return a chart as the content of an SVG file, with its legend below.
+
+    Args:
+        drawing: The chart.
+        key: Groups of the legend, each at the origin of its line.
+    """
     _, _, width, height = map(float, (drawing.get("viewBox") or "").split())
-    legend: list[Element] = []
-    for i, name in enumerate(key):
-        y = height + LEGEND * i
-        legend.append(element("rect", fill=COLOURS[i], x=LEFT, y=y, width=10, height=10))
-        legend.append(element("text", name, x=LEFT + 16, y=y + 9))
+    legend = [
+        element("g", line, transform=f"translate({LEFT} {height + LEGEND * i:g})")
+        for i, line in enumerate(key)
+    ]
     box = f"0 0 {width:g} {height + LEGEND * len(key):g}"
     # A file has neither the style sheet nor the text colour of the page.
     look = {

@@ -151,9 +151,14 @@ def _summary(run: RunResult) -> dict[str, Any]:
 def _over_tasks(run: RunResult) -> dict[str, Any]:
     """Return the figures of each task of a suite, and their unweighted means."""
     parts = run.by_task()
+    is_fixed = run.stopping is None
     return {
         "macro_mean_reward": _finite(run.macro_mean_reward),
+        "macro_reward_interval": _ends(run.macro_reward_interval(CONFIDENCE)) if is_fixed else None,
         "macro_success_rate": run.macro_success_rate,
+        "macro_success_interval": _ends(run.macro_success_interval(CONFIDENCE))
+        if is_fixed
+        else None,
         "tasks": [{"task": utf8_text(name), **_apart(part)} for name, part in parts.items()],
     }
 

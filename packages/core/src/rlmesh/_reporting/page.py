@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from rlmesh._reporting import charts, words
+from rlmesh._reporting import words
+from rlmesh._reporting.compared import comparison
 from rlmesh._reporting.csv_table import csv_text
-from rlmesh._reporting.figures import endpoint_figures, figure, figures, run_names
-from rlmesh._reporting.markup import Content, Element, download, element, table, written
+from rlmesh._reporting.figures import endpoint_figures, figures, run_names
+from rlmesh._reporting.markup import Content, Element, download, element, written
+from rlmesh._reporting.parts import folded, listed, scrolled
 from rlmesh._reporting.style import STYLE
+from rlmesh._reporting.words import escape_control_chars
 from rlmesh._version import __version__
-from rlmesh.results import EpisodeResult, Interval, RunResult, compare
+from rlmesh.results import EpisodeResult, RunResult
 
 __all__ = ["fragment", "page"]
 
@@ -27,6 +30,9 @@ MAX_OPEN_ROWS = 50
 MAX_CELL = 80
 """Largest number of characters of a cell in the table of episodes."""
 
+MAX_TITLED = 2
+"""Largest number of runs that the title of a page names."""
+
 MAX_FAILURES = 100
 """Largest number of errors that are shown in full."""
 
@@ -37,7 +43,9 @@ MAX_CHARACTERS = 1_000
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _FIXED = (
     "Intervals are of 95%. Reward: BCa bootstrap (Efron and Tibshirani, 1993, chapter 14). "
-    "Success: Wilson's score interval (1927); its difference: method 10 of Newcombe (1998)."
+    "Success: Wilson's score interval (1927); its difference: method 10 of Newcombe (1998). Means "
+    "over tasks: Student's interval of Satterthwaite (1946), and the score interval with the "
+    "effective number of episodes of Korn and Graubard (1998)."
 )
 _STOPPED = (
     "A rule could stop the run: its interval holds, and those of a fixed number of episodes "
@@ -45,35 +53,31 @@ _STOPPED = (
 )
 
 
-def _methods(run: RunResult, other: RunResult | None) -> str:
-    stopped = run.stopping is not None or (other is not None and other.stopping is not None)
-    return _STOPPED if stopped else _FIXED
+def _methods(runs: Sequence[RunResult]) -> str:
+    return _FIXED if all(run.stopping is None for run in runs) else _STOPPED
 
 
 def page(
     run: RunResult,
     title: str | None = None,
-    compared: RunResult | None = None,
+    compared: RunResult | Sequence[RunResult] | None = None,
     videos: Mapping[int, str] | None = None,
 ) -> str:
     """Return the page; see `RunResult.to_html`."""
-    name = _title(run, compared) if title is None else title
-    a, b = run_names([run, compared or run])
+    others = [compared] if isinstance(compared, RunResult) else list(compared or ())
+    runs = [run, *others]
+    name = _title(runs) if title is None else title
     main = element(
         "main",
         element("h1", name),
-        *([_facts(run)] if compared is None else _comparison(run, compared)),
-        *_tasks(run),
-        *_charts(run, compared),
-        *_failures(run, "Errors" if compared is None else f"Errors of {a}", videos),
-        *([] if compared is None else _failures(compared, f"Errors of {b}")),
-        *_endpoints(run),
-        *_episodes(
-            run, MAX_ROWS, videos, download("CSV", "episodes.csv", "text/csv", csv_text(run))
-        ),
-        *_settings(run, compared),
-        *_metadata(run),
-        element("footer", f"{_methods(run, compared)} Made by rlmesh {__version__}."),
+        *(comparison(runs) if others else [_facts(run), *_tasks(run)]),
+        *_charts(runs),
+        *_of_each(runs, lambda one, of: _failures(one, f"Errors{of}", _links(one, run, videos))),
+        *_of_each(runs, _endpoints),
+        *_of_each(runs, lambda one, of: _episodes(one, MAX_ROWS, of, _links(one, run, videos))),
+        *_of_each(runs, lambda one, of: _pairs(f"Settings{of}", words.settings(one))),
+        *_of_each(runs, lambda one, of: _pairs(f"Metadata{of}", _metadata(one))),
+        element("footer", f"{_methods(runs)} Made by rlmesh {__version__}."),
         class_="rlmesh",
     )
     head = element(
@@ -88,10 +92,27 @@ def page(
     return f"<!DOCTYPE html>\n{written(html)}\n"
 
 
-def _title(run: RunResult, other: RunResult | None) -> str:
-    if other is None:
-        return words.heading(run)
-    return f"{words.heading(run)}, compared with {words.heading(other)}"
+def _of_each(
+    runs: Sequence[RunResult], section: Callable[[RunResult, str], list[Element]]
+) -> list[Element]:
+    """Return a section of each run, with " of a: policy" as the end of its title if several are."""
+    ends = [""] if len(runs) == 1 else [f" of {name}" for name in run_names(runs)]
+    return [part for run, end in zip(runs, ends) for part in section(run, end)]
+
+
+def _links(
+    one: RunResult, first: RunResult, videos: Mapping[int, str] | None
+) -> Mapping[int, str] | None:
+    """Return the links to videos, which are those of the first run."""
+    return videos if one is first else None
+
+
+def _title(runs: Sequence[RunResult]) -> str:
+    if len(runs) > MAX_TITLED:
+        envs = {run.env_id for run in runs}
+        env = envs.pop() if len(envs) == 1 else ""
+        return f"{len(runs)} runs in {escape_control_chars(env)}" if env else f"{len(runs)} runs"
+    return ", compared with ".join(map(words.heading, runs))
 
 
 def fragment(run: RunResult) -> str:
@@ -111,19 +132,13 @@ def fragment(run: RunResult) -> str:
 
 
 def _facts(run: RunResult) -> Element:
-    return _listed(words.facts(run))
+    return listed(words.facts(run))
 
 
-def _listed(pairs: Sequence[tuple[str, str]]) -> Element:
-    parts = [(element("dt", name), element("dd", value)) for name, value in pairs]
-    return element("dl", *(part for pair in parts for part in pair))
-
-
-def _charts(run: RunResult, other: RunResult | None) -> list[Element]:
-    if not run.episodes:
+def _charts(runs: Sequence[RunResult]) -> list[Element]:
+    if not runs[0].episodes:
         return []
-    drawn = element("div", *figures(run, other), class_="charts")
-    runs = [run] if other is None else [run, other]
+    drawn = element("div", *figures(runs), class_="charts")
     lost = sum(not math.isfinite(reward) for one in runs for reward in one.rewards)
     note = f"Rewards that are not finite are not drawn: {lost}."
     return [
@@ -133,64 +148,30 @@ def _charts(run: RunResult, other: RunResult | None) -> list[Element]:
     ]
 
 
-def _comparison(run: RunResult, other: RunResult) -> list[Element]:
-    result = compare(run, other)
-    pairs = [
-        ("pairs", f"{result.n_pairs} of equal seeds"),
-        ("reward, a - b", _difference(result.reward_difference, result.reward_interval)),
-        ("success, a - b", _difference(result.success_difference, result.success_interval)),
-        ("a beside b", f"{result.wins} wins, {result.ties} ties, {result.losses} losses"),
-        ("errors", f"in {result.errors} of the pairs" if result.errors else ""),
-    ]
-    gains = [x for x in result.differences if math.isfinite(x)]
-    a, b = run_names([run, other])
-    drawn = charts.histogram([gains], "reward, a - b")
-    return [
-        element("h2", "Comparison"),
-        _scrolled(*words.run_table(dict(zip((a, b), (run, other))))),
-        _listed([(name, value) for name, value in pairs if value]),
-        element("div", figure("Difference of reward of each pair", drawn), class_="charts"),
-        element("h2", a),
-        _facts(run),
-        element("h2", b),
-        _facts(other),
-    ]
-
-
-def _difference(difference: float | None, interval: Interval | None) -> str:
-    if difference is None:
-        return ""
-    is_known = interval is not None and not math.isnan(interval.low)
-    return f"{difference:+.4g}, 95% {interval}" if is_known else f"{difference:+.4g}"
-
-
 def _tasks(run: RunResult) -> list[Element]:
     columns, rows = words.task_table(run)
     if not rows:
         return []
-    return [element("h2", "Tasks"), _scrolled(columns, rows)]
+    return [element("h2", "Tasks"), scrolled(columns, rows)]
 
 
-def _endpoints(run: RunResult, *, drawn: bool = True) -> list[Element]:
+def _endpoints(run: RunResult, of: str = "", *, drawn: bool = True) -> list[Element]:
     """Return the endpoints, folded: they say how a run was played, and not how well."""
     columns, rows = words.endpoint_table(run)
     if not rows:
         return []
-    charts = element("div", *endpoint_figures(run), class_="charts") if drawn else None
-    return [_folded("Endpoints", _scrolled(columns, rows), charts)]
-
-
-def _folded(title: str, *content: Element | None, is_open: bool = False) -> Element:
-    summary = element("summary", element("h2", title))
-    return element("details", summary, *content, open="" if is_open else None)
+    drawings = endpoint_figures(run, _letter(of)) if drawn else []
+    charts = element("div", *drawings, class_="charts") if drawn else None
+    return [folded(f"Endpoints{of}", scrolled(columns, rows), charts)]
 
 
 def _episodes(
     run: RunResult,
     max_rows: int,
+    of: str | None = None,
     videos: Mapping[int, str] | None = None,
-    file: Element | None = None,
 ) -> list[Element]:
+    """Return the table of episodes, with their file unless `of`, the end of its title, is None."""
     columns, rows, left_out = words.episode_rows(run, max_rows)
     if not rows:
         return []
@@ -199,15 +180,26 @@ def _episodes(
         columns = (*columns, "video")
         cells = [(*cell, _video(int(row[0]), videos)) for row, cell in zip(rows, cells)]
     note = f"{left_out} episodes in the middle are left out."
+    file = None if of is None else element("p", _csv(run, of))
     return [
-        _folded(
-            f"Episodes ({len(run.episodes)})",
-            None if file is None else element("p", file),
-            _scrolled(columns, cells),
+        folded(
+            f"Episodes{of or ''} ({len(run.episodes)})",
+            file,
+            scrolled(columns, cells),
             element("p", note, class_="note") if left_out else None,
             is_open=len(rows) <= MAX_OPEN_ROWS,
         )
     ]
+
+
+def _csv(run: RunResult, of: str) -> Element:
+    name = f"episodes-{_letter(of)}".rstrip("-")
+    return download("CSV", f"{name}.csv", "text/csv", csv_text(run))
+
+
+def _letter(of: str) -> str:
+    """Return the letter of a run at the end of a title; names of files have no name of a model."""
+    return of.partition(":")[0].removeprefix(" of ")
 
 
 def _short(cell: str) -> str:
@@ -218,11 +210,6 @@ def _short(cell: str) -> str:
 def _video(episode: int, videos: Mapping[int, str] | None) -> Element | None:
     link = None if videos is None else videos.get(episode)
     return None if link is None else element("a", "video", href=link)
-
-
-def _scrolled(columns: Sequence[str], rows: Sequence[Sequence[Content]]) -> Element:
-    numbers = {column for column in columns if words.is_number(column)}
-    return element("div", table(columns, rows, numbers), class_="scroll")
 
 
 def _failures(run: RunResult, title: str, videos: Mapping[int, str] | None = None) -> list[Element]:
@@ -254,27 +241,14 @@ def _failure(episode: EpisodeResult, video: Element | None) -> Element:
     )
 
 
-def _settings(run: RunResult, other: RunResult | None) -> list[Element]:
-    """Return the settings of a run, and of the run that it is compared with."""
-    runs = {"Settings": run}
-    if other is not None:
-        a, b = run_names([run, other])
-        runs = {f"Settings of {a}": run, f"Settings of {b}": other}
-    return [
-        part
-        for title, one in runs.items()
-        if (pairs := words.settings(one))
-        for part in (element("h2", title), _listed(pairs))
-    ]
+def _pairs(title: str, pairs: Sequence[tuple[str, str]]) -> list[Element]:
+    return [element("h2", title), listed(pairs)] if pairs else []
 
 
-def _metadata(run: RunResult) -> list[Element]:
-    if not run.metadata:
-        return []
-    pairs = [(str(key), _told(value)) for key, value in run.metadata.items()]
-    return [element("h2", "Metadata"), _listed(pairs)]
+def _metadata(run: RunResult) -> list[tuple[str, str]]:
+    return [(str(key), _cut(value)) for key, value in run.metadata.items()]
 
 
-def _told(value: object) -> str:
+def _cut(value: object) -> str:
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"

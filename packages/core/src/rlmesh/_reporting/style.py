@@ -18,6 +18,7 @@ main.rlmesh { max-width: 1060px; margin: 0 auto; padding: 24px; }
 .rlmesh figure { margin: 0; }
 .rlmesh figcaption { font-weight: 600; margin-bottom: 4px; }
 .rlmesh .scroll { overflow-x: auto; overflow-wrap: normal; }
+.rlmesh .scroll { margin-bottom: 16px; }
 .rlmesh table { border-collapse: collapse; font-size: 0.92em; }
 .rlmesh table { font-variant-numeric: tabular-nums; }
 .rlmesh th, .rlmesh td { text-align: left; padding: 3px 14px 3px 0; }
@@ -34,11 +35,16 @@ main.rlmesh { max-width: 1060px; margin: 0 auto; padding: 24px; }
 .rlmesh summary > h2 { display: inline-block; }
 .rlmesh .key { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .rlmesh .key { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 5px 0 14px; }
+.rlmesh .mark { margin: 0 5px 0 14px; }
+.rlmesh .mark { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .rlmesh-page { margin: 0; color-scheme: light dark; }
 @media screen and (prefers-color-scheme: dark) {
   .rlmesh { color: #e3e6e8; background: #15181b; }
   .rlmesh dt, .rlmesh .note, .rlmesh footer { color: #9aa4ad; }
   body.rlmesh-page { background: #15181b; }
+}
+@media screen and (max-width: 600px) {
+  .rlmesh .scroll td { white-space: nowrap; }
 }
 @media print {
   .rlmesh { color: #000; background: #fff; }

@@ -31,7 +31,9 @@ __all__ = [
     "settings",
     "success_share",
     "task_table",
+    "tasks_of_runs",
     "warnings",
+    "without_empty",
 ]
 
 COLUMNS = (
@@ -63,6 +65,7 @@ _TEXTS = frozenset(
         "95%",
         "task",
         "success 95%",
+        "difference",
         "model",
         "video",
     )
@@ -134,10 +137,18 @@ def _over_tasks(run: RunResult) -> list[tuple[str, str]]:
     if not count:
         return []
     same = f"unweighted mean of {count} tasks"
-    found = [("reward by task", f"{same}: {number(run.macro_mean_reward)}")]
+    reward = f"{same}: {number(run.macro_mean_reward)}"
+    found = [("reward by task", reward + _with_interval(run, run.macro_reward_interval()))]
     if run.macro_success_rate is not None:
-        found.append(("success by task", f"{same}: {run.macro_success_rate:.4g}"))
+        interval = _with_interval(run, run.macro_success_interval())
+        found.append(("success by task", f"{same}: {run.macro_success_rate:.4g}{interval}"))
     return found
+
+
+def _with_interval(run: RunResult, interval: Interval | None) -> str:
+    """Return an interval as the end of a text; nothing if it is not known or does not hold."""
+    known = interval is not None and not math.isnan(interval.low) and run.stopping is None
+    return f", 95% {interval}" if known else _UNKNOWN
 
 
 def warnings(counts: Mapping[str, int]) -> str:
@@ -244,13 +255,28 @@ def moment(unix_time: float) -> str:
 def task_table(run: RunResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return columns, and a row for each task of a suite; no row if the run is not of one."""
     rows = [_figures_row(task, part, run) for task, part in run.by_task().items()]
-    return _without_empty(TASK_COLUMNS, rows)
+    return without_empty(TASK_COLUMNS, rows)
 
 
 def run_table(runs: Mapping[str, RunResult]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return columns, and a row for each run that is compared, by its name."""
     rows = [_figures_row(name, run, run) for name, run in runs.items()]
-    return _without_empty(("model", *TASK_COLUMNS[1:]), rows)
+    return without_empty(("model", *TASK_COLUMNS[1:]), rows)
+
+
+def tasks_of_runs(
+    runs: Mapping[str, RunResult],
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return columns, and a row for each task and each run that is compared, by its name."""
+    parts = {name: run.by_task() for name, run in runs.items()}
+    tasks = dict.fromkeys(task for one in parts.values() for task in one)
+    rows = [
+        (escape_control_chars(task), *_figures_row(name, parts[name][task], run))
+        for task in tasks
+        for name, run in runs.items()
+        if task in parts[name]
+    ]
+    return without_empty(("task", "model", *TASK_COLUMNS[1:]), rows)
 
 
 def _figures_row(name: str, part: RunResult, whole: RunResult) -> tuple[str, ...]:
@@ -267,13 +293,10 @@ def _figures_row(name: str, part: RunResult, whole: RunResult) -> tuple[str, ...
 def success_share(part: RunResult, whole: RunResult) -> tuple[int, int, Interval | None]:
     """Return successes, the number of episodes that count, and the interval of the share.
 
-    They are those of a part of a run (a task, an endpoint) by the whole run's denominator: if the
-    run reports success, the errors of a part that never reported it are failures. The interval is
-    None if nothing counts, or a rule may have stopped the run.
+    The part is a task or an endpoint of a run, or the whole of it. The interval is None if nothing
+    counts, or a rule may have stopped the run.
     """
     successes, counted = part.success_counts
-    if not counted and whole.success_rate is not None:
-        counted = part.ends.get(EpisodeEnd.ERROR, 0)
     known = counted and whole.stopping is None
     return successes, counted, wilson_interval(successes, counted, 0.95) if known else None
 
@@ -285,7 +308,7 @@ def _success_cells(part: RunResult, whole: RunResult) -> tuple[str, str]:
     return text, _UNKNOWN if interval is None else str(interval)
 
 
-def _without_empty(
+def without_empty(
     columns: Sequence[str], rows: Sequence[tuple[str, ...]], always: Collection[str] = ()
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return a table without the columns in which all cells are empty."""
@@ -309,7 +332,7 @@ def endpoint_table(run: RunResult) -> tuple[tuple[str, ...], list[tuple[str, ...
         )
         for endpoint, part in parts.items()
     ]
-    return _without_empty(ENDPOINT_COLUMNS, rows)
+    return without_empty(ENDPOINT_COLUMNS, rows)
 
 
 def episode_rows(
@@ -333,7 +356,7 @@ def episode_rows(
             *episodes[len(episodes) - max_rows // 2 :],
         )
     rows = [_cells(episode) for episode in episodes]
-    return *_without_empty(COLUMNS, rows, _ALWAYS), left_out
+    return *without_empty(COLUMNS, rows, _ALWAYS), left_out
 
 
 def _pick(cells: Sequence[str], places: Sequence[int]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh._wire.services import MODEL_SERVICE
 from rlmesh._wire.spec import SPEC_VERSION
-from rlmesh.adapters import PredictForm
+from rlmesh.adapters import Adaptation, PredictForm
 from rlmesh.backends import ArrayBackend, contract_backend
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import Capability, EnvContract, ModelSpec, SessionTerms
@@ -154,6 +154,8 @@ def _new_manager(
     can = {Capability.QUEUE, Capability.EPISODE_STEPS, *transport_capabilities(options)}
     if model.forms.can_observe:
         can.add(Capability.OBSERVE)
+    if model.forms.takes_prefix and spec.adaptation is not Adaptation.RESOLVED:
+        can.add(Capability.ACTION_PREFIX)
     if {PredictForm.BATCH, PredictForm.CHUNK_BATCH}.intersection(spec.predict_forms):
         can.add(Capability.BATCH)
     return SessionManager(

@@ -81,7 +81,12 @@ def summary_figures(run: RunResult) -> dict[str, float]:
     else:
         found.update(_ends("stopping/interval", run.stopping.interval))
         found["stopping/discarded"] = run.stopping.discarded
-    for task, part in run.by_task().items():
+    parts = run.by_task()
+    if parts:
+        found["summary/macro_mean_reward"] = run.macro_mean_reward
+    if run.macro_success_rate is not None:
+        found["summary/macro_success_rate"] = run.macro_success_rate
+    for task, part in parts.items():
         found[f"task/{task}/mean_reward"] = part.mean_reward
         if part.success_rate is not None:
             found[f"task/{task}/success_rate"] = part.success_rate

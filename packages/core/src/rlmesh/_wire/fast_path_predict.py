@@ -15,16 +15,19 @@ from rlmesh._messages import env as m
 from rlmesh._messages.model import Predict
 from rlmesh._wire.fast_path import NotCanonical, enter, number, sequence_of, span, value
 from rlmesh._wire.field_tags import (
+    COMMITTED_COUNTS,
     FORM,
     MAX_ACTIONS,
     OBSERVED,
     OBSERVED_COUNTS,
     PREDICT_REQUEST,
+    PREFIX,
+    PREFIX_COUNTS,
     SECOND,
     STEPS,
     THIRD,
 )
-from rlmesh._wire.field_writer import put_value, varint
+from rlmesh._wire.field_writer import SHORT, put_value, varint
 from rlmesh._wire.model_spec import predict_form_from_wire, predict_form_to_wire
 from rlmesh.backends import Buffer
 
@@ -39,8 +42,8 @@ def write_predict(sequence: int, body: Predict, allocate: FrameAllocator = join_
     """Return the frame of a request.
 
     Raises:
-        ValueError: If a lane, a count of observations, or the number of actions that are wanted
-            does not fit 32 bits, or a step does not fit 64.
+        ValueError: If a lane, a count of observations or actions, or the number of actions that are
+            wanted does not fit 32 bits, or a step does not fit 64.
     """
     parts: list[Buffer] = []
     size = put_value(body.observation, parts)
@@ -52,16 +55,27 @@ def write_predict(sequence: int, body: Predict, allocate: FrameAllocator = join_
     tail += _packed(b"\x2a", "a step", body.steps, 64)
     tail += _packed(b"\x32", "a count of observations", body.observed_counts)
     parts.append(tail)
-    rest = len(before) + size + len(tail)
-    if body.observed is not None:
-        at = len(parts)
-        observed = put_value(body.observed, parts)
-        parts[at] = b"\x3a" + varint(observed)
-        rest += len(parts[at]) + observed
+    rest = len(before) + size + len(tail) + _put(OBSERVED, body.observed, parts)
+    if body.prefix_counts or body.prefix is not None or body.committed_counts:
+        counts = _packed(b"\x42", "a count of actions", body.prefix_counts)
+        committed = _packed(b"\x52", "a count of actions", body.committed_counts)
+        parts.append(counts)
+        rest += len(counts) + _put(PREFIX, body.prefix, parts) + len(committed)
+        parts.append(committed)
     head = b"\x08" + varint(sequence) if sequence else b""
     head += b"\x2a" + varint(rest)
     parts[0] = head + before
     return allocate(parts, len(head) + rest)
+
+
+def _put(tag: int, optional: m.Encoded | None, parts: list[Buffer]) -> int:
+    """Append a field with a value, if there is one; return its size."""
+    if optional is None:
+        return 0
+    at = len(parts)
+    size = put_value(optional, parts)
+    head = parts[at] = SHORT[tag] + varint(size)
+    return len(head) + size
 
 
 def _packed(tag: bytes, name: str, given: Sequence[int], bits: int = 32) -> bytes:
@@ -92,19 +106,37 @@ def read_predict(data: Buffer) -> m.Request | None:
             max_length, at = number(data, at + 1)
         steps, at = _numbers(STEPS, data, at, end)
         counts, at = _numbers(OBSERVED_COUNTS, data, at, end)
-        observed = None
-        if at < end:
-            start, at = span(OBSERVED, data, at, end)
-            observed = value(data, start, at)
+        observed, at = _value(OBSERVED, data, at, end)
+        prefix_counts, at = _numbers(PREFIX_COUNTS, data, at, end)
+        prefix, at = _value(PREFIX, data, at, end)
+        committed, at = _numbers(COMMITTED_COUNTS, data, at, end)
     except (NotCanonical, IndexError):
         return None
     # The messages keep 32 bits of larger ones.
-    if at != end or form >= 1 << 31 or max([max_length, *lanes, *counts]) >= 1 << 32:
+    words = max([max_length, *lanes, *counts, *prefix_counts, *committed])
+    if at != end or form >= 1 << 31 or words >= 1 << 32:
         return None
     body = Predict(
-        predict_form_from_wire(form), lanes, observation, max_length, steps, counts, observed
+        predict_form_from_wire(form),
+        lanes,
+        observation,
+        max_length,
+        steps,
+        counts,
+        observed,
+        prefix_counts,
+        prefix,
+        committed,
     )
     return m.Request(sequence, body)
+
+
+def _value(tag: int, data: Buffer, at: int, end: int) -> tuple[m.Encoded | None, int]:
+    """Return the value of a field, None if it is absent, and the position after it."""
+    if at >= end or data[at] != tag:
+        return None, at
+    start, at = span(tag, data, at, end)
+    return value(data, start, at), at
 
 
 def _numbers(tag: int, data: Buffer, at: int, end: int) -> tuple[tuple[int, ...], int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "BATCH_SIZE",
     "CALL_US",
+    "COMMITTED_COUNTS",
     "DESCRIBE",
     "FINAL",
     "FIRST",
@@ -19,6 +20,8 @@ __all__ = [
     "OBSERVED",
     "OBSERVED_COUNTS",
     "PREDICT_REQUEST",
+    "PREFIX",
+    "PREFIX_COUNTS",
     "RESET_RESPONSE",
     "RESET_SIM_TIME",
     "REWARD",
@@ -63,3 +66,6 @@ MAX_ACTIONS = 4 << 3
 STEPS = 5 << 3 | _LENGTH_DELIMITED
 OBSERVED_COUNTS = 6 << 3 | _LENGTH_DELIMITED
 OBSERVED = 7 << 3 | _LENGTH_DELIMITED
+PREFIX_COUNTS = 8 << 3 | _LENGTH_DELIMITED
+PREFIX = 9 << 3 | _LENGTH_DELIMITED
+COMMITTED_COUNTS = 10 << 3 | _LENGTH_DELIMITED

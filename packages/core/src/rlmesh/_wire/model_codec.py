@@ -270,4 +270,7 @@ def _read_predict(message: model_pb2.PredictRequest) -> Predict:
         steps=tuple(message.steps),
         observed_counts=tuple(message.observed_counts),
         observed=read_value(message.observed) if message.HasField("observed") else None,
+        prefix_counts=tuple(message.prefix_counts),
+        prefix=read_value(message.prefix) if message.HasField("prefix") else None,
+        committed_counts=tuple(message.committed_counts),
     )

@@ -162,11 +162,17 @@ def _numbered(episodes: Sequence[EpisodeResult]) -> tuple[EpisodeResult, ...]:
 
 def _settings(parts: Sequence[RunSettings]) -> RunSettings:
     names = dict.fromkeys(name for part in parts for name in part.versions)
-    servers = {server for part in parts for server in part.env_servers}
+
+    def joint(name: str) -> tuple[str, ...]:
+        return tuple(sorted({text for part in parts for text in getattr(part, name)}))
+
     return replace(
         parts[0],
         versions={n: _common([part.versions.get(n, "") for part in parts], " | ") for n in names},
-        env_servers=tuple(sorted(servers)),
+        env_servers=joint("env_servers"),
+        hosts=joint("hosts"),
+        env_hosts=joint("env_hosts"),
+        model_hosts=joint("model_hosts"),
         model_server=_common([part.model_server for part in parts], " | "),
         tasks=_tasks(parts),
         command=parts[0].command if len({part.command for part in parts}) == 1 else (),

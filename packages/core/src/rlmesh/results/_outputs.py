@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from rlmesh._compatibility import compatible
@@ -200,7 +201,7 @@ class Outputs:
         path: str | os.PathLike[str] | None = None,
         *,
         title: str | None = None,
-        compare: Self | None = None,
+        compare: Self | Sequence[Self] | None = None,
         videos: str | os.PathLike[str] | None = None,
     ) -> str:
         """Return a report as one HTML page without scripts that loads nothing from the network.
@@ -208,7 +209,8 @@ class Outputs:
         Args:
             path: File to which the page is written as UTF-8; None: it is not written.
             title: Heading of the page; None: made from the model's and the environment's names.
-            compare: Another run of the same seeds, for a comparison by pairs (see `compare`).
+            compare: Another run of the same seeds, or several, each for a comparison with this one
+                by pairs (see `rlmesh.results.compare`).
             videos: Folder of the run's `rlmesh.record.VideoRecorder`; the page has a link to the
                 video of each episode, relative to the page's file. None: no links.
 

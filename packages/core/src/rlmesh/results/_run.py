@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from rlmesh._version import __version__
 from rlmesh.results._episode import NO_TIME, EpisodeEnd, EpisodeResult, Timing, one_time
 from rlmesh.results._frozen_mapping import EMPTY, FrozenMapping
+from rlmesh.results._macro import macro_mean_interval, macro_rate_interval
 from rlmesh.results._outputs import Outputs
 from rlmesh.results._settings import UNKNOWN_SETTINGS, RunSettings
-from rlmesh.results._statistics import Interval, bootstrap_interval, mean, std, wilson_interval
+from rlmesh.results._statistics import (
+    Interval,
+    bootstrap_interval,
+    mean,
+    std,
+    wilson_interval,
+)
 from rlmesh.results._stopping import Stopping
 from rlmesh.results._success_tally import SuccessTally
 from rlmesh.results._warnings import summed
@@ -67,6 +74,10 @@ class RunResult(Outputs):
     warnings: Mapping[str, int] = EMPTY
     resume_differences: tuple[str, ...] = ()
     stopping: Stopping | None = None
+
+    _success_is_reported: ClassVar[bool] = False
+    # True in a part of a run that reports success: the denominator of a part is that of the run, so
+    # that the errors of a task that never reported success are failures too.
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "warnings", FrozenMapping(self.warnings))
@@ -132,16 +143,20 @@ class RunResult(Outputs):
 
         With `without_errors().success_rate`, episodes that an error ended are left out.
         """
-        return SuccessTally(self.episodes).rate
+        return self._tally().rate
 
     @property
     def success_counts(self) -> tuple[int, int]:
         """Number of successes, and number of the episodes that count.
 
         Those that reported success or failure count, and so do those that ended with an error, as
-        failures. The result is (0, 0) if no episode reported success or failure.
+        failures. The result is (0, 0) if no episode reported success or failure; for a part of a
+        run (`by_task`, `by_endpoint`), if no episode of the whole run did.
         """
-        return SuccessTally(self.episodes).counts
+        return self._tally().counts
+
+    def _tally(self) -> SuccessTally:
+        return SuccessTally(self.episodes, is_reported=self._success_is_reported)
 
     def without_errors(self) -> RunResult:
         """Return the run without the episodes that ended with an error, with the run's timing."""
@@ -219,22 +234,65 @@ class RunResult(Outputs):
         """
         return mean([part.mean_reward for part in self.by_task().values()])
 
+    def macro_reward_interval(self, confidence: float = 0.95) -> Interval:
+        """Return the confidence interval of `macro_mean_reward`.
+
+        It is Student's with the degrees of freedom of Satterthwaite (Biometrics Bulletin 2, 1946,
+        110-114), because the tasks may differ in their variance and number of episodes.
+
+        Args:
+            confidence: Probability with which such an interval covers the mean.
+
+        Returns:
+            The interval; NaN twice if the run is not one of a suite, a task has fewer than two
+            episodes, or a reward is not finite.
+
+        Raises:
+            ValueError: If `confidence` is not between 0 and 1.
+        """
+        parts = self.by_task().values()
+        return macro_mean_interval([part.rewards for part in parts], confidence)
+
     @property
     def macro_success_rate(self) -> float | None:
         """Unweighted mean of the tasks' success rates: each task counts the same.
 
-        `success_rate` is the share of all episodes. None if the run is not one of a suite, or a
-        task has no episode that reported success or failure.
+        `success_rate` is the share of all episodes. A task in which all episodes ended with an
+        error has the rate 0. None if the run is not one of a suite, no episode reported success or
+        failure, or those of a task neither reported it nor ended with an error.
         """
-        rates = [part.success_rate for part in self.by_task().values()]
-        known = [rate for rate in rates if rate is not None]
-        return mean(known) if known and len(known) == len(rates) else None
+        counts = self._task_counts()
+        return mean([wins / counted for wins, counted in counts]) if counts else None
+
+    def macro_success_interval(self, confidence: float = 0.95) -> Interval | None:
+        """Return the confidence interval of `macro_success_rate`.
+
+        It is the score interval with an effective number of episodes (E. L. Korn and B. I.
+        Graubard, Survey Methodology 24, 1998, 193-201), which is at most the number of episodes.
+
+        Args:
+            confidence: Probability with which such an interval covers the rate.
+
+        Returns:
+            The interval, within 0 and 1; None if there is no `macro_success_rate`.
+
+        Raises:
+            ValueError: If `confidence` is not between 0 and 1.
+        """
+        counts = self._task_counts()
+        interval = macro_rate_interval(counts, confidence)
+        return interval if counts else None
+
+    def _task_counts(self) -> list[tuple[int, int]]:
+        """Return successes and counted episodes of each task; empty if a task has none."""
+        counts = [part.success_counts for part in self.by_task().values()]
+        return counts if all(counted for _, counted in counts) else []
 
     def _part(self, episodes: list[EpisodeResult]) -> RunResult:
         timing = sum((episode.timing for episode in episodes), NO_TIME)
         ids = {episode.env_id for episode in episodes}
         starts = [episode.started_at for episode in episodes if episode.started_at]
-        return replace(
+        part = replace(
             self,
             episodes=tuple(episodes),
             env_id=(ids.pop() or self.env_id) if len(ids) == 1 else "",
@@ -244,3 +302,5 @@ class RunResult(Outputs):
             warnings=summed(*(episode.warnings for episode in episodes)),
             stopping=None,
         )
+        object.__setattr__(part, "_success_is_reported", self.success_rate is not None)
+        return part

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from rlmesh.results._beta import BISECTIONS, beta_quantile, log_beta
 from rlmesh.results._statistics import UNKNOWN, Interval
 
 __all__ = ["MeanSequence", "SignTest", "rate_sequence", "stopped_rate_interval"]
@@ -20,16 +21,9 @@ _PRIOR = 0.5
 _ROUNDING = 1e-9
 """Part of the width of the bounds by which a number may lie outside of them."""
 
-_BISECTIONS = 60
-"""Number of halvings of an interval, after which its ends are floats next to each other."""
-
-
 _STRICTNESS = 0.65
 """Part of the error that an interval of a fixed number of trials may have, so that the interval at
 which a run stops has at most the whole of it."""
-
-_TERMS = 10_000
-"""Largest number of terms of a continued fraction; about the root of the trials are needed."""
 
 
 def stopped_rate_interval(successes: int, count: int, confidence: float) -> Interval:
@@ -54,54 +48,10 @@ def stopped_rate_interval(successes: int, count: int, confidence: float) -> Inte
     failures = count - successes
     low, high = 0.0, 1.0
     if successes:
-        low = _beta_quantile(tail, successes, failures + 1)
+        low = beta_quantile(tail, successes, failures + 1)
     if failures:
-        high = 1.0 - _beta_quantile(tail, failures, successes + 1)
+        high = 1.0 - beta_quantile(tail, failures, successes + 1)
     return Interval(low, high)
-
-
-def _beta_quantile(probability: float, a: float, b: float) -> float:
-    """Return the quantile of a Beta distribution, by bisection."""
-    low, high = 0.0, 1.0
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        if _beta_distribution(middle, a, b) < probability:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
-def _beta_distribution(x: float, a: float, b: float) -> float:
-    """Return the distribution function of a Beta distribution: the incomplete Beta function.
-
-    By its continued fraction, NIST Digital Library of Mathematical Functions, 8.17.22, which
-    converges fast below the mean; above it, by the function of the other tail.
-    """
-    if not 0.0 < x < 1.0:
-        return float(x >= 1.0)
-    if x > (a + 1.0) / (a + b + 2.0):
-        return 1.0 - _beta_distribution(1.0 - x, b, a)
-    front = math.exp(a * math.log(x) + b * math.log1p(-x) - _log_beta(a, b)) / a
-    # Lentz's method: the fraction is the product of ratios of its convergents.
-    ratio, numerator, denominator = 1.0, 1.0, 0.0
-    for m in range(_TERMS):
-        for term in _terms(m, x, a, b):
-            denominator = 1.0 / (1.0 + term * denominator)
-            numerator = 1.0 + term / numerator
-            ratio *= numerator * denominator
-        if abs(numerator * denominator - 1.0) < 1e-15:
-            break
-    return front / ratio
-
-
-def _terms(m: int, x: float, a: float, b: float) -> tuple[float, ...]:
-    """Return the coefficients of the fraction for an index; of the first there is only one."""
-    if m == 0:
-        return (-(a + b) * a * x / (a * (a + 1.0)),)
-    even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-    odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-    return even, odd
 
 
 def rate_sequence(successes: int, count: int, confidence: float) -> Interval:
@@ -121,7 +71,7 @@ def rate_sequence(successes: int, count: int, confidence: float) -> Interval:
         The interval; (0, 1) without trials.
     """
     failures = count - successes
-    mixture = _log_beta(_PRIOR + successes, _PRIOR + failures) - _log_beta(_PRIOR, _PRIOR)
+    mixture = log_beta(_PRIOR + successes, _PRIOR + failures) - log_beta(_PRIOR, _PRIOR)
     limit = -math.log1p(-confidence)
 
     def is_out(rate: float) -> bool:
@@ -129,10 +79,6 @@ def rate_sequence(successes: int, count: int, confidence: float) -> Interval:
 
     rate = successes / count if count else 0.5
     return Interval(_end(is_out, rate, 0.0), _end(is_out, rate, 1.0))
-
-
-def _log_beta(a: float, b: float) -> float:
-    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
 def _log_likelihood(rate: float, successes: int, failures: int) -> float:
@@ -146,7 +92,7 @@ def _end(is_out: Callable[[float], bool], inside: float, outside: float) -> floa
     """Return the end of an interval, between a number inside it and one that may be outside."""
     if not is_out(outside):
         return outside
-    for _ in range(_BISECTIONS):
+    for _ in range(BISECTIONS):
         middle = (inside + outside) / 2
         if is_out(middle):
             outside = middle

@@ -19,7 +19,9 @@ ANY = "any"
 FIRST = "first"
 """The success rule by which the first info that reports success or failure counts."""
 
-_RECORDED = frozenset(("versions", "env_servers", "model_server", "command"))
+_RECORDED = frozenset(
+    ("versions", "env_servers", "model_server", "hosts", "env_hosts", "model_hosts", "command")
+)
 """Fields that do not decide whether a run may be resumed: another version of a library would
 otherwise discard the finished episodes."""
 
@@ -80,6 +82,11 @@ class RunSettings:
         env_servers: Implementations of the environments' servers with the versions of their
             software, each once and sorted: "rlmesh-core/1.0.0 (numpy 2.1.0, python 3.11.9)".
         model_server: The same of the model's server; empty: the model was not served.
+        hosts: Names of the hosts that the evaluation ran on; several after `merge`. Of the
+            environments, each episode has its `endpoint`.
+        env_hosts: Names that the environments' servers state of themselves, each once and sorted;
+            those of this implementation state the name of their host.
+        model_hosts: The same of the model's server; empty: the model was not served.
         until: Rule by which the run stops early, in words; empty: there is none.
         acting: Way of acting, as `rlmesh.acting.read_acting` reads it; empty: the actions of a
             chunk one after another.
@@ -108,6 +115,9 @@ class RunSettings:
     versions: Mapping[str, str] = EMPTY
     env_servers: tuple[str, ...] = ()
     model_server: str = ""
+    hosts: tuple[str, ...] = ()
+    env_hosts: tuple[str, ...] = ()
+    model_hosts: tuple[str, ...] = ()
     tasks: tuple[TaskSettings, ...] = ()
     command: tuple[str, ...] = ()
 

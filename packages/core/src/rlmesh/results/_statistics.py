@@ -10,7 +10,15 @@ from typing import NamedTuple
 
 from rlmesh.results._resampled_mean import ResampledMean
 
-__all__ = ["Interval", "bootstrap_interval", "mean", "paired_interval", "std", "wilson_interval"]
+__all__ = [
+    "Interval",
+    "bootstrap_interval",
+    "mean",
+    "paired_interval",
+    "score_interval",
+    "std",
+    "wilson_interval",
+]
 
 MAX_RESAMPLED = 10_000
 """Largest number of values that are resampled; above it, the closed form differs by less than 1% of
@@ -156,15 +164,19 @@ def wilson_interval(successes: int, trials: int, confidence: float) -> Interval:
     Raises:
         ValueError: If `confidence` is not between 0 and 1.
     """
+    return score_interval(successes / trials, trials, confidence)
+
+
+def score_interval(share: float, trials: float, confidence: float) -> Interval:
+    """Return the score interval of a share of trials, of which the number need not be whole."""
     check_confidence(confidence)
     z = _NORMAL.inv_cdf((1 + confidence) / 2)
-    share = successes / trials
     spread = z * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
     center = share + z * z / (2 * trials)
     whole = 1 + z * z / trials
     # If all trials had the same outcome, that end is exact, and rounding must not move it.
-    low = max(0.0, (center - spread) / whole) if successes else 0.0
-    high = min(1.0, (center + spread) / whole) if successes < trials else 1.0
+    low = max(0.0, (center - spread) / whole) if share > 0 else 0.0
+    high = min(1.0, (center + spread) / whole) if share < 1 else 1.0
     return Interval(low, high)
 
 

@@ -17,11 +17,14 @@ class SuccessTally:
 
     Args:
         episodes: Episodes to count.
+        is_reported: Whether success is reported elsewhere in the run of these episodes.
     """
 
-    def __init__(self, episodes: Iterable[EpisodeResult] = ()) -> None:
+    def __init__(
+        self, episodes: Iterable[EpisodeResult] = (), *, is_reported: bool = False
+    ) -> None:
         self._successes = self._counted = 0
-        self._is_reported = False
+        self._is_reported = is_reported
         for episode in episodes:
             self.add(episode)
 

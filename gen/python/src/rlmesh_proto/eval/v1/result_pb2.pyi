@@ -331,6 +331,9 @@ class RunSettings(google.protobuf.message.Message):
     TASKS_FIELD_NUMBER: builtins.int
     UNTIL_FIELD_NUMBER: builtins.int
     ACTING_FIELD_NUMBER: builtins.int
+    HOSTS_FIELD_NUMBER: builtins.int
+    ENV_HOSTS_FIELD_NUMBER: builtins.int
+    MODEL_HOSTS_FIELD_NUMBER: builtins.int
     execution_horizon: builtins.int
     """Actions of each chunk that are taken before the model is asked again. Absent: not given."""
     max_batch_size: builtins.int
@@ -389,6 +392,22 @@ class RunSettings(google.protobuf.message.Message):
     def tasks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TaskSettings]:
         """The tasks of a suite in the order of their episodes (T-10). Empty: the run is not one of a suite."""
 
+    @property
+    def hosts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the hosts that the evaluation ran on, each once and sorted; several after a merge of
+        parts. Empty: not known.
+        """
+
+    @property
+    def env_hosts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """PeerInfo.name of the environments' servers, each once and sorted; without those that state none."""
+
+    @property
+    def model_hosts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """PeerInfo.name of the model's server; several after a merge of parts. Empty: the model was not
+        served, or its server states none.
+        """
+
     def __init__(
         self,
         *,
@@ -413,9 +432,12 @@ class RunSettings(google.protobuf.message.Message):
         tasks: collections.abc.Iterable[global___TaskSettings] | None = ...,
         until: builtins.str = ...,
         acting: builtins.str = ...,
+        hosts: collections.abc.Iterable[builtins.str] | None = ...,
+        env_hosts: collections.abc.Iterable[builtins.str] | None = ...,
+        model_hosts: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "execution_horizon", b"execution_horizon", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "acting", b"acting", "adapter_plan", b"adapter_plan", "command", b"command", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "success", b"success", "success_key", b"success_key", "tags_digest", b"tags_digest", "tasks", b"tasks", "until", b"until", "validation", b"validation", "versions", b"versions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "acting", b"acting", "adapter_plan", b"adapter_plan", "command", b"command", "env_hosts", b"env_hosts", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "hosts", b"hosts", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_hosts", b"model_hosts", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "success", b"success", "success_key", b"success_key", "tags_digest", b"tags_digest", "tasks", b"tasks", "until", b"until", "validation", b"validation", "versions", b"versions"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_execution_horizon", b"_execution_horizon"]) -> typing.Literal["execution_horizon"] | None: ...
     @typing.overload

@@ -380,6 +380,9 @@ class PredictRequest(google.protobuf.message.Message):
     STEPS_FIELD_NUMBER: builtins.int
     OBSERVED_COUNTS_FIELD_NUMBER: builtins.int
     OBSERVED_FIELD_NUMBER: builtins.int
+    PREFIX_COUNTS_FIELD_NUMBER: builtins.int
+    PREFIX_FIELD_NUMBER: builtins.int
+    COMMITTED_COUNTS_FIELD_NUMBER: builtins.int
     form: rlmesh_proto.model.v1.spec_pb2.PredictForm.ValueType
     """Required.
     In which form the answer is wanted; PREDICT_FORM_SINGLE or PREDICT_FORM_CHUNK for one lane,
@@ -416,6 +419,22 @@ class PredictRequest(google.protobuf.message.Message):
         the oldest first. Absent: there are none.
         """
 
+    @property
+    def prefix_counts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """For each lane, the number of actions in `prefix`. Empty: there is no prefix."""
+
+    @property
+    def prefix(self) -> rlmesh_proto.spaces.v1.value_pb2.Value:
+        """Actions of an earlier chunk for the steps from that of the observation on, as one batch,
+        lane-major, in the order of time, of the contract's action space. Absent: there is no prefix.
+        """
+
+    @property
+    def committed_counts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """For each lane, the number of the first actions of `prefix` that are applied whatever the answer
+        is. Empty: there is no prefix.
+        """
+
     def __init__(
         self,
         *,
@@ -426,9 +445,12 @@ class PredictRequest(google.protobuf.message.Message):
         steps: collections.abc.Iterable[builtins.int] | None = ...,
         observed_counts: collections.abc.Iterable[builtins.int] | None = ...,
         observed: rlmesh_proto.spaces.v1.value_pb2.Value | None = ...,
+        prefix_counts: collections.abc.Iterable[builtins.int] | None = ...,
+        prefix: rlmesh_proto.spaces.v1.value_pb2.Value | None = ...,
+        committed_counts: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["observation", b"observation", "observed", b"observed"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["form", b"form", "lanes", b"lanes", "max_chunk_length", b"max_chunk_length", "observation", b"observation", "observed", b"observed", "observed_counts", b"observed_counts", "steps", b"steps"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["observation", b"observation", "observed", b"observed", "prefix", b"prefix"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["committed_counts", b"committed_counts", "form", b"form", "lanes", b"lanes", "max_chunk_length", b"max_chunk_length", "observation", b"observation", "observed", b"observed", "observed_counts", b"observed_counts", "prefix", b"prefix", "prefix_counts", b"prefix_counts", "steps", b"steps"]) -> None: ...
 
 global___PredictRequest = PredictRequest
 

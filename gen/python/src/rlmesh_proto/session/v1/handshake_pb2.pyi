@@ -53,6 +53,8 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """
     CAPABILITY_PROGRESS: _Capability.ValueType  # 16
     """Progress is sent, and understood, while a request waits for its answer."""
+    CAPABILITY_ACTION_PREFIX: _Capability.ValueType  # 18
+    """PredictRequest.prefix is understood, and the model receives it."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """A feature that not every peer of the same major version has. A peer uses a feature only if
@@ -87,6 +89,8 @@ Numbers 12 to 15 and 17 are kept for the additions of CONTRACT.md, section 22.
 """
 CAPABILITY_PROGRESS: Capability.ValueType  # 16
 """Progress is sent, and understood, while a request waits for its answer."""
+CAPABILITY_ACTION_PREFIX: Capability.ValueType  # 18
+"""PredictRequest.prefix is understood, and the model receives it."""
 global___Capability = Capability
 
 class _TransportKind:

@@ -394,6 +394,29 @@ export declare type RunSettings = Message<"rlmesh.proto.eval.v1.RunSettings"> & 
    * @generated from field: string acting = 21;
    */
   acting: string;
+
+  /**
+   * Names of the hosts that the evaluation ran on, each once and sorted; several after a merge of
+   * parts. Empty: not known.
+   *
+   * @generated from field: repeated string hosts = 22;
+   */
+  hosts: string[];
+
+  /**
+   * PeerInfo.name of the environments' servers, each once and sorted; without those that state none.
+   *
+   * @generated from field: repeated string env_hosts = 23;
+   */
+  envHosts: string[];
+
+  /**
+   * PeerInfo.name of the model's server; several after a merge of parts. Empty: the model was not
+   * served, or its server states none.
+   *
+   * @generated from field: repeated string model_hosts = 24;
+   */
+  modelHosts: string[];
 };
 
 /**

@@ -483,6 +483,29 @@ export declare type PredictRequest = Message<"rlmesh.proto.model.v1.PredictReque
    * @generated from field: rlmesh.proto.spaces.v1.Value observed = 7;
    */
   observed?: Value | undefined;
+
+  /**
+   * For each lane, the number of actions in `prefix`. Empty: there is no prefix.
+   *
+   * @generated from field: repeated uint32 prefix_counts = 8;
+   */
+  prefixCounts: number[];
+
+  /**
+   * Actions of an earlier chunk for the steps from that of the observation on, as one batch,
+   * lane-major, in the order of time, of the contract's action space. Absent: there is no prefix.
+   *
+   * @generated from field: rlmesh.proto.spaces.v1.Value prefix = 9;
+   */
+  prefix?: Value | undefined;
+
+  /**
+   * For each lane, the number of the first actions of `prefix` that are applied whatever the answer
+   * is. Empty: there is no prefix.
+   *
+   * @generated from field: repeated uint32 committed_counts = 10;
+   */
+  committedCounts: number[];
 };
 
 /**

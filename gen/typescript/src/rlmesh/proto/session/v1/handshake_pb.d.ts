@@ -321,6 +321,13 @@ export enum Capability {
    * @generated from enum value: CAPABILITY_PROGRESS = 16;
    */
   PROGRESS = 16,
+
+  /**
+   * PredictRequest.prefix is understood, and the model receives it.
+   *
+   * @generated from enum value: CAPABILITY_ACTION_PREFIX = 18;
+   */
+  ACTION_PREFIX = 18,
 }
 
 /**
