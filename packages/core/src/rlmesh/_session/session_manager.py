@@ -33,7 +33,7 @@ from rlmesh._session.wire_codec import ServerWireCodec
 from rlmesh._wire.failures import failure_of_exception, text_of
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import Buffer
-from rlmesh.errors import ClosedError
+from rlmesh.errors import ClosedError, LimitError
 from rlmesh.specs import Capability, PeerInfo, SessionTerms, TransportOffer
 
 __all__ = ["SessionManager"]
@@ -45,6 +45,9 @@ _LOOK_SECONDS = 0.2
 
 _MAX_END_REASONS = 256
 """Maximum number of ended sessions for which the reason is kept."""
+
+_OPENED_BYTES = 4096
+"""Maximum number of bytes that the answer to an open has more than the description."""
 
 _NO_KEY = secrets.token_bytes(16)
 """Key to compare if the id of the request is unknown."""
@@ -122,6 +125,15 @@ class SessionManager:
     def description(self) -> bytes:
         """Answer to `Describe`."""
         return self._codec.write_description(self._server, self._served, self._terms)
+
+    def check_description(self) -> None:
+        """Raise LimitError if the answers that describe what is served are over a limit (M-1)."""
+        size, limit = len(self.description) + _OPENED_BYTES, self._terms.max_message_bytes
+        if size > limit > 0:
+            raise LimitError(
+                f"what is served cannot be described to clients: {size} bytes, and a message has "
+                f"at most {limit}; look for large metadata, tags, or bounds of single elements"
+            )
 
     def offer(self, stream: Any) -> bool:
         """Assign a thread to a new client's stream; return False if none is free."""

@@ -273,12 +273,12 @@ class EnvWireCodec:
     def write_description(
         self, server: PeerInfo, contract: EnvContract, terms: SessionTerms
     ) -> bytes:
-        """Return the answer of `Describe`."""
+        """Return the answer of `Describe`; raises LimitError if its receiver would refuse it."""
         message = env_pb2.DescribeResponse()
         peer_to_wire(server, message.server)
         contract_to_wire(contract, message.contract, self._encoder)
         terms_to_wire(terms, message.terms)
-        return message.SerializeToString()
+        return checked_frame(message)
 
     def read_description(self, data: bytes) -> tuple[PeerInfo, EnvContract, SessionTerms]:
         """Return server, contract and terms of an answer of `Describe`.

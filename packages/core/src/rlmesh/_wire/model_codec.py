@@ -37,6 +37,7 @@ from rlmesh._wire.model_spec import (
     predict_form_from_wire,
 )
 from rlmesh._wire.parsing import parse_message, request_of
+from rlmesh._wire.parts import checked_frame
 from rlmesh.adapters import ModelSpec
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError, NewerSpecError, SpaceError
@@ -210,12 +211,12 @@ class ModelWireCodec:
         return message.SerializeToString()
 
     def write_description(self, server: PeerInfo, served: ModelSpec, terms: SessionTerms) -> bytes:
-        """Return the answer of `Describe`."""
+        """Return the answer of `Describe`; raises LimitError if its receiver would refuse it."""
         message = model_pb2.DescribeResponse()
         peer_to_wire(server, message.server)
         model_spec_to_wire(served, message.spec, self._encoder)
         terms_to_wire(terms, message.terms)
-        return message.SerializeToString()
+        return checked_frame(message)
 
     def read_server(self, data: bytes) -> PeerInfo:
         """Return the server that answered `Describe`; its spec version may be incompatible.
