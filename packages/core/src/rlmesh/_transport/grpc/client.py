@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
@@ -41,6 +43,34 @@ _OTHER_NAME = "does not match SSL server name"
 
 _LOOK_SECONDS = 1.0
 """How long a server that was silent is given to show that it is there at all."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+"""Seconds between two attempts to make the first call of a connection."""
+
+
+class _NotTakenError(ConnectionLostError):
+    """A server with too many calls has cancelled the first one of a connection."""
+
+
+def _until_taken(call: Callable[[float], bytes], timeout: float) -> bytes:
+    """Make a call again, after pauses, until the server takes it.
+
+    gRPC cancels calls at random if more come than the server can begin, as in a flood of calls.
+
+    Args:
+        call: Makes the call within a number of seconds.
+        timeout: Seconds for all of them.
+    """
+    deadline = time.monotonic() + timeout
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return call(max(deadline - time.monotonic(), _FIRST_PAUSE))
+        except _NotTakenError:
+            if time.monotonic() + pause > deadline:
+                raise
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 class GrpcConnection:
@@ -82,6 +112,7 @@ class GrpcConnection:
         self._incoming: Any = None
         self._timed_out = False
         self._answered = False
+        self._refused = False
 
     def call(self, method: str, request: bytes, timeout: float) -> bytes:
         """Make one unary call.
@@ -90,12 +121,16 @@ class GrpcConnection:
             RLMeshError: For its status.
         """
         unary: Any = self._channel.unary_unary(f"/{self._service}/{method}")
-        try:
-            answer: bytes = unary(request, timeout=timeout, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise self._exception(error, method) from None
-        self._answered = True
-        return answer
+
+        def call(timeout: float) -> bytes:
+            try:
+                answer: bytes = unary(request, timeout=timeout, metadata=self._metadata)
+            except grpc.RpcError as error:
+                raise self._exception(error, method) from None
+            self._answered = True
+            return answer
+
+        return _until_taken(call, timeout)
 
     def describe(self, request: bytes, timeout: float) -> bytes:
         """Return the answer to `Describe`, which is asked before anything else.
@@ -133,6 +168,20 @@ class GrpcConnection:
         self._outgoing.put(frame if type(frame) is bytes else bytes(frame))
         if timeout is None:
             return self._receive(incoming)
+        if self._answered:
+            return self._receive_within(incoming, timeout)
+        return _until_taken(partial(self._first_exchange, frame), timeout)
+
+    def _first_exchange(self, frame: Frame, timeout: float) -> bytes:
+        """Return the answer to the first frame, for which a refused stream is begun again."""
+        incoming = self._incoming
+        if self._refused:
+            self._refused = False
+            self._outgoing.put(None)
+            self._outgoing, self._sent = queue.SimpleQueue(), queue.SimpleQueue()
+            self._over = False
+            incoming = self._start()
+            self._outgoing.put(bytes(frame))
         return self._receive_within(incoming, timeout)
 
     def _receive_within(self, incoming: Any, timeout: float) -> bytes:
@@ -246,6 +295,9 @@ class GrpcConnection:
                 _log.debug("%s: %s", self.address, details)
                 return ConnectionLostError(f"{self.address}: {why}", address=self.address)
         name = f"/{self._service}/{method}"
+        if error.code() is grpc.StatusCode.CANCELLED and not (self._answered or self._timed_out):
+            self._refused = True
+            return _NotTakenError(f"{self.address}: {details}", address=self.address)
         return exception_of_status(error.code(), details, self.address, name)
 
     def _is_refused(self, code: grpc.StatusCode, details: str) -> bool:
