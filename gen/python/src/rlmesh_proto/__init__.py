@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "6d652373d18513903d6c624e4d4de633b4aab3013158fad25f2509f3ed15b079"
+SPEC_DIGEST = "e29c81edecfb5ad402f166778bbbf715e9cad20f62371b211e1c6d790e96f7b9"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -294,7 +294,9 @@ class ClientSession:
             deadline: When to give up (seconds of the clock), for Close; None: never.
         """
         sequence = self._sequence + 1
-        frame = self._codec.write_request(m.Request(sequence, body), self._transport.allocate)
+        frame = self._codec.write_request(
+            m.Request(sequence, body), self._transport.allocate, aligned=self._link.aligned
+        )
         max_bytes = self.terms.max_message_bytes
         if len(frame) > max_bytes > 0:
             raise LimitError(f"a request of {len(frame)} bytes; the server takes {max_bytes}")

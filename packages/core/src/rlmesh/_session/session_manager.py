@@ -126,6 +126,11 @@ class SessionManager:
         """Answer to `Describe`."""
         return self._codec.write_description(self._server, self._served, self._terms)
 
+    def aligns(self, client: PeerInfo) -> bool:
+        """Return whether a client and the server list that they align slabs (B-17)."""
+        able = client.capabilities & self._server.capabilities
+        return Capability.ALIGNED_SLABS in able
+
     def check_description(self) -> None:
         """Raise LimitError if the answers that describe what is served are over a limit (M-1)."""
         size, limit = len(self.description) + _OPENED_BYTES, self._terms.max_message_bytes
@@ -294,9 +299,16 @@ class SessionManager:
         return self._servicers.busy(sessions)
 
     def play(
-        self, session: ServerSession, request: m.Request, frame: Buffer, allocate: FrameAllocator
+        self,
+        session: ServerSession,
+        request: m.Request,
+        frame: Buffer,
+        allocate: FrameAllocator,
+        aligned: int,
     ) -> tuple[Frame, m.Reply | None]:
         """Apply one request of a session, and allocate the answer.
+
+        The slabs of a value of `aligned` bytes or more are aligned; 0: none are.
 
         Returns:
             Frame of the answer, and the reply, or None if another process has written the frame.
@@ -311,7 +323,9 @@ class SessionManager:
             return self._checked(request.sequence, reply), None
         called = not isinstance(reply, m.Failure) or reply.code in m.OF_USER_CODE
         call_us = (time.perf_counter_ns() - start) // 1000 if called else 0  # Q-11
-        answer = write_answer(self._codec, request.sequence, reply, call_us, allocate)
+        answer = write_answer(
+            self._codec, request.sequence, reply, call_us, allocate, aligned=aligned
+        )
         return self._checked(request.sequence, answer), reply
 
     def _checked(self, sequence: int, answer: Frame) -> Frame:

@@ -24,7 +24,7 @@ from rlmesh._wire.field_tags import (
     STEPS,
     THIRD,
 )
-from rlmesh._wire.field_writer import put_value, varint
+from rlmesh._wire.field_writer import align, put_value, varint
 from rlmesh._wire.model_spec import predict_form_from_wire, predict_form_to_wire
 from rlmesh.backends import Buffer
 
@@ -35,15 +35,17 @@ _NUMBERS_BYTES = 3 * 65_536
 were read one by one, one message would keep the server busy for most of a minute."""
 
 
-def write_predict(sequence: int, body: Predict, allocate: FrameAllocator = join_parts) -> Frame:
-    """Return the frame of a request.
+def write_predict(
+    sequence: int, body: Predict, allocate: FrameAllocator = join_parts, aligned: int = 0
+) -> Frame:
+    """Return the frame of a request; see `rlmesh._wire.field_writer.align`.
 
     Raises:
         ValueError: If a lane, a count of observations, or the number of actions that are wanted
             does not fit 32 bits, or a step does not fit 64.
     """
     parts: list[Buffer] = []
-    size = put_value(body.observation, parts)
+    size = put_value(body.observation, parts, aligned)
     before = b"" if body.form is None else b"\x08" + varint(predict_form_to_wire(body.form))
     before += _packed(b"\x12", "a lane", body.lanes)
     before += b"\x1a" + varint(size)
@@ -55,12 +57,14 @@ def write_predict(sequence: int, body: Predict, allocate: FrameAllocator = join_
     rest = len(before) + size + len(tail)
     if body.observed is not None:
         at = len(parts)
-        observed = put_value(body.observed, parts)
+        observed = put_value(body.observed, parts, aligned)
         parts[at] = b"\x3a" + varint(observed)
         rest += len(parts[at]) + observed
     head = b"\x08" + varint(sequence) if sequence else b""
     head += b"\x2a" + varint(rest)
     parts[0] = head + before
+    if 0 < aligned <= rest:
+        align(parts)
     return allocate(parts, len(head) + rest)
 
 

@@ -59,11 +59,13 @@ class ModelWireCodec:
 
     # Requests: written by the client, read by the server.
 
-    def write_request(self, request: m.Request, allocate: FrameAllocator = join_parts) -> Frame:
-        """Return the frame of a request; `allocate` allocates it if it is large."""
+    def write_request(
+        self, request: m.Request, allocate: FrameAllocator = join_parts, *, aligned: int = 0
+    ) -> Frame:
+        """Return the frame of a request; see `EnvWireCodec.write_request`."""
         body = request.body
         if isinstance(body, Predict):
-            return write_predict(request.sequence, body, allocate)
+            return write_predict(request.sequence, body, allocate, aligned)
         frame = model_pb2.SessionRequest()
         frame.sequence = request.sequence
         if isinstance(body, StartEpisode):
@@ -124,12 +126,18 @@ class ModelWireCodec:
     # Replies: written by the server, read by the client.
 
     def write_reply(
-        self, sequence: int, reply: m.Reply, call_us: int = 0, allocate: FrameAllocator = join_parts
+        self,
+        sequence: int,
+        reply: m.Reply,
+        call_us: int = 0,
+        allocate: FrameAllocator = join_parts,
+        *,
+        aligned: int = 0,
     ) -> Frame:
         """Return the frame of the reply to request `sequence`.
 
         `call_us`, which includes the wait for a batch, is not sent: `Predicted` has its own.
-        `allocate` is for replies in parts, and a model's replies have none.
+        `allocate` and `aligned` are for replies in parts, and a model's replies have none.
         """
         frame = model_pb2.SessionResponse()
         frame.sequence = sequence

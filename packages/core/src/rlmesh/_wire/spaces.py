@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -178,11 +177,12 @@ class _Reader:
 def _elements_of(kind: str, content: Any) -> int:
     """Return the number of elements that are checked one by one, before any of them is."""
     if kind == "multi_discrete":
-        return math.prod(content.shape)
-    if kind != "box":
+        size = len(content.nvec)
+    elif kind == "box":
+        size = len(content.low.elementwise) + len(content.high.elementwise)
+    else:
         return 0
     element = known_dtype(content.dtype)
-    size = len(content.low.elementwise) + len(content.high.elementwise)
     return 0 if element is None else size // element.itemsize
 
 

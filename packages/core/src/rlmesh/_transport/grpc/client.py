@@ -48,31 +48,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 """Seconds between two attempts to make the first call of a connection."""
 
 
-class _NotTakenError(ConnectionLostError):
-    """A server with too many calls has cancelled the first one of a connection."""
-
-
-def _until_taken(call: Callable[[float], bytes], timeout: float) -> bytes:
-    """Make a call again, after pauses, until the server takes it.
-
-    gRPC cancels calls at random if more come than the server can begin, as in a flood of calls.
-
-    Args:
-        call: Makes the call within a number of seconds.
-        timeout: Seconds for all of them.
-    """
-    deadline = time.monotonic() + timeout
-    pause = _FIRST_PAUSE
-    while True:
-        try:
-            return call(max(deadline - time.monotonic(), _FIRST_PAUSE))
-        except _NotTakenError:
-            if time.monotonic() + pause > deadline:
-                raise
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-
-
 class GrpcConnection:
     """A stream of frames to one endpoint.
 
@@ -130,7 +105,7 @@ class GrpcConnection:
             self._answered = True
             return answer
 
-        return _until_taken(call, timeout)
+        return self._until_taken(call, timeout)
 
     def describe(self, request: bytes, timeout: float) -> bytes:
         """Return the answer to `Describe`, which is asked before anything else.
@@ -151,6 +126,10 @@ class GrpcConnection:
         """Return a frame made of pieces; raises LimitError if it is too large for the peer."""
         return joined(parts, size)
 
+    def shares_memory(self) -> bool:
+        """Return False: gRPC copies all frames."""
+        return False
+
     def exchange(self, frame: Frame, timeout: float | None = None) -> bytes:
         """Send a frame and wait for the answer.
 
@@ -170,7 +149,27 @@ class GrpcConnection:
             return self._receive(incoming)
         if self._answered:
             return self._receive_within(incoming, timeout)
-        return _until_taken(partial(self._first_exchange, frame), timeout)
+        return self._until_taken(partial(self._first_exchange, frame), timeout)
+
+    def _until_taken(self, call: Callable[[float], bytes], timeout: float) -> bytes:
+        """Make the first call of the connection again, after pauses, until the server takes it.
+
+        gRPC cancels calls at random if more come than the server can begin, as in a flood of calls.
+
+        Args:
+            call: Makes the call within a number of seconds.
+            timeout: Seconds for all of them.
+        """
+        deadline = time.monotonic() + timeout
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return call(max(deadline - time.monotonic(), _FIRST_PAUSE))
+            except ConnectionLostError:
+                if not self._refused or time.monotonic() + pause > deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _first_exchange(self, frame: Frame, timeout: float) -> bytes:
         """Return the answer to the first frame, for which a refused stream is begun again."""
@@ -295,9 +294,8 @@ class GrpcConnection:
                 _log.debug("%s: %s", self.address, details)
                 return ConnectionLostError(f"{self.address}: {why}", address=self.address)
         name = f"/{self._service}/{method}"
-        if error.code() is grpc.StatusCode.CANCELLED and not (self._answered or self._timed_out):
-            self._refused = True
-            return _NotTakenError(f"{self.address}: {details}", address=self.address)
+        unanswered = not (self._answered or self._timed_out)
+        self._refused = error.code() is grpc.StatusCode.CANCELLED and unanswered
         return exception_of_status(error.code(), details, self.address, name)
 
     def _is_refused(self, code: grpc.StatusCode, details: str) -> bool:
