@@ -11,6 +11,7 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer, RemoteEnv, errors
+from rlmesh._client.async_call import AsyncCall
 from rlmesh.options import ServeOptions
 from rlmesh.spaces import Discrete
 from tests.faults import between
@@ -140,3 +141,35 @@ def test_a_signal_handler_may_close_the_client() -> None:
             signal.signal(signal.SIGALRM, former)
             env.go.set()
         assert_free(server)
+
+
+def test_a_call_that_begins_after_the_close_is_refused() -> None:
+    with EnvServer(LoadingEnv()) as server:
+        remote = RemoteEnv(server.address)
+        remote.reset_async()
+        remote.reset_wait(20)
+        remote.close()
+        with pytest.raises(errors.ClosedError):
+            remote.step_async(1)
+
+
+def test_a_call_that_begins_during_the_close_fails() -> None:
+    """It is put behind the end of the thread that makes the calls, and would never be answered."""
+    calls = AsyncCall("here")
+    calls.begin("step", int)
+    assert calls.wait("step", 20) == 0
+    assert calls._tasks is not None
+    put = calls._tasks.put
+
+    class Tasks:
+        def put(self, task: Any) -> None:
+            if task is not None:
+                calls.close()  # As a signal handler would, at the worst time.
+            put(task)
+
+        get_nowait = calls._tasks.get_nowait
+
+    calls._tasks = Tasks()  # type: ignore[assignment]
+    calls.begin("step", int)
+    with pytest.raises(errors.ClosedError):
+        calls.wait("step", 20)
