@@ -161,12 +161,13 @@ class GrpcConnection:
             timeout: Seconds for all of them.
         """
         deadline = time.monotonic() + timeout
-        pause = _FIRST_PAUSE
+        left, pause = timeout, _FIRST_PAUSE
         while True:
             try:
-                return call(max(deadline - time.monotonic(), _FIRST_PAUSE))
+                return call(left)
             except ConnectionLostError:
-                if not self._refused or time.monotonic() + pause > deadline:
+                left = deadline - time.monotonic() - pause
+                if not self._refused or left <= 0:
                     raise
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
