@@ -63,7 +63,7 @@ def test_a_server_that_refuses_all_is_given_up_in_time(refused: list[str]) -> No
     with EnvServer(StillEnv()) as server:
         refused += ["_session"] * 1000
         with pytest.raises(errors.ConnectError, match="CANCELLED"):
-            RemoteEnv(server.address, transport="grpc", connect_timeout=0.5)
+            RemoteEnv(server.address, transport="grpc", connect_timeout=1.0)
         assert 999 > len(refused) > 900, "again, with pauses in between"
 
 

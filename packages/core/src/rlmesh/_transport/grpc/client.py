@@ -47,6 +47,9 @@ _LOOK_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 """Seconds between two attempts to make the first call of a connection."""
 
+_LEAST_SECONDS = 0.5
+"""Seconds that an attempt has at least; in fewer, a busy server would only seem to be silent."""
+
 
 class GrpcConnection:
     """A stream of frames to one endpoint.
@@ -167,7 +170,7 @@ class GrpcConnection:
                 return call(left)
             except ConnectionLostError:
                 left = deadline - time.monotonic() - pause
-                if not self._refused or left <= 0:
+                if not self._refused or left < _LEAST_SECONDS:
                     raise
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
