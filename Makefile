@@ -175,6 +175,7 @@ bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy,
 	$(PY) -m benchmarks.evaluate
 	$(PY) -m benchmarks.serving
 	$(PY) -m benchmarks.thin
+	$(PY) -m benchmarks.alignment
 
 .PHONY: bench-peers
 bench-peers: ## this project beside its peers, ten minutes, into benchmarks/RESULTS.md (ARGS="--cases a,b")

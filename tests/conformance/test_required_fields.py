@@ -96,6 +96,9 @@ def _opened(codec: Any, response: type[Any], **served: Any) -> Read:
             data: bytes = response(open=self.part).SerializeToString()
             return data
 
+        def shares_memory(self) -> bool:
+            return False
+
         def allocate(self, parts: Any, size: int) -> bytes:
             return b"".join(parts)
 

@@ -170,6 +170,8 @@ class ScriptedConnection:
     def server_has_ended(self) -> bool:
         return False
 
+    shares_memory = server_has_ended
+
     def cut(self) -> None:
         pass
 

@@ -81,6 +81,9 @@ class Script:
     def __init__(self, frames: list[bytes]) -> None:
         self._frames = iter(frames)
 
+    def shares_memory(self) -> bool:
+        return False
+
     def allocate(self, parts: list[bytes], size: int) -> bytes:
         return b"".join(parts)
 

@@ -32,7 +32,7 @@ def hanging() -> Generator[tuple[EnvServer, GatedEnv], None, None]:
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds that close waits: 1 instead of 5."""
-    monkeypatch.setattr("rlmesh._session.client_session._CLOSE_TIMEOUT", 1.0)
+    monkeypatch.setattr("rlmesh._session.client_session.CLOSE_TIMEOUT", 1.0)
 
 
 @pytest.mark.every_transport

@@ -6,7 +6,7 @@ import gzip
 import threading
 import time
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -202,8 +202,10 @@ def test_calls_that_send_nothing_leave_threads_to_sessions_that_exist() -> None:
         remote.reset()
         for method in OPEN:
             client = stack.enter_context(RawConnection(server.address))
-            for _ in range(200):
-                client.open(method)
+            # gRPC 1.62 ends a connection of which it has cancelled many calls.
+            with suppress(OSError):
+                for _ in range(200):
+                    client.open(method)
         for count in (1, 2):
             connection_of(remote)._incoming.cancel()  # A resume needs a thread, too.
             assert remote.step(0)[0] == count

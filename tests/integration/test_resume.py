@@ -137,7 +137,7 @@ def test_closing_waits_for_the_call_that_runs() -> None:
 
 @pytest.mark.every_transport
 def test_closing_leaves_a_call_that_hangs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rlmesh._session.client_session._CLOSE_TIMEOUT", 0.3)
+    monkeypatch.setattr("rlmesh._session.client_session.CLOSE_TIMEOUT", 0.3)
     env = TallyEnv()
     with EnvServer(env, options=ServeOptions(grace_period=0)) as server:
         remote = RemoteEnv(server.address)

@@ -118,7 +118,7 @@ def test_a_client_that_is_closed_in_a_call_sends_no_plain_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The session's `close` gives up waiting for the call, which is in the middle of a frame."""
-    monkeypatch.setattr("rlmesh._session.client_session._CLOSE_TIMEOUT", 0.1)
+    monkeypatch.setattr("rlmesh._session.client_session.CLOSE_TIMEOUT", 0.1)
     peer = Peer(issued(authority))
     where = Address("grpcs", "127.0.0.1", peer.port)
     options = ServeOptions(frames=False, frames_port=0)

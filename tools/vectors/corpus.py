@@ -11,6 +11,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from .cases import (
+    aligned,
     dynamic_invalid,
     dynamic_valid,
     journals,
@@ -80,6 +81,7 @@ def build() -> dict[str, str]:
         "sessions/model/all.json": _each(transcript_json, sessions_model.MODELS),
         "sessions/frames/all.json": _each(transcript_json, sessions_frames.FRAMES),
         "sessions/memory/all.json": _each(asdict, shared_memory.FRAMES),
+        "sessions/aligned/all.json": _each(asdict, aligned.FRAMES),
         "sessions/journals/all.json": _each(_journal, journals.JOURNALS),
     }
     _check_names(files)

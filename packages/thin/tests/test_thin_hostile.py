@@ -180,3 +180,24 @@ def test_numbers_are_converted_as_the_whole_server_converts_them(
         return
     found = encode_values(convert_space(space, "observation"), [value])
     assert list(map(bytes, found)) == expected
+
+
+FIELDS = {
+    "known": b"\x08\x01" * 2000,
+    "unknown": b"\xa2\x06\x00" * 2000,
+    "nested": b"\x32\x80\x10" + b"\x18\x01" * 1024 + b"\x32\x80\x10" + b"\x18\x01" * 1024,
+    "packed": b"\x3a\xd3\x0f\x0a\xd0\x0f" + b"\x01" * 2000,
+    "group": b"\xa3\x06" + b"\x08\x01" * 2000 + b"\xa4\x06",
+    "groups": b"\xa3\x06\xa4\x06" * 2000,
+}
+
+
+@pytest.mark.parametrize("frame", FIELDS.values(), ids=list(FIELDS))
+def test_a_request_with_too_many_fields_is_refused(
+    frame: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M-1: each field takes about a microsecond, and a message has room for 128 million."""
+    assert is_checked(frame, REQUEST)
+    monkeypatch.setattr("rlmesh_thin.wire.MAX_FIELDS", 1500)
+    with pytest.raises(Unreadable, match="M-1: a message has over 1500 fields"):
+        read_request(frame)

@@ -180,6 +180,16 @@ def _order() -> Iterator[Transcript]:
         *two,
     ]
     yield Transcript("a number is left out", "count", [*PLAYED, *ahead, *close(3)], raw=True)
+    action = integers(1)
+    action.padding.extend([bytes(3), b""])  # B-17: it has no meaning, and the server did not ask.
+    padded: list[Step] = [
+        *open_step(),
+        client(ask_reset(1)),
+        server(reset_done(1)),
+        client(request(2, step=env_pb2.StepRequest(action=action))),
+        server(step_done(2, 1, 1.0)),
+    ]
+    yield Transcript("padding in an action", "count", [*padded, *close(3)], raw=True)
     late: list[Step] = [
         client(request(1, open=opens())),
         server(error(1, E.ERROR_CODE_WRONG_STATE)),

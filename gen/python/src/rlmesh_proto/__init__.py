@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "cab88263bcdeefbb5a443ca4e5921a66fdf62b3ee31ffff8797b9d4587302fa4"
+SPEC_DIGEST = "2b8aea7117e797483b572c65cbc7a36cbe70fcbfe399a45002956409163715a0"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -78,6 +78,9 @@ class MinimumServer:
         else:
             answer.error.code = error_pb2.ERROR_CODE_UNSUPPORTED
 
+    def shares_memory(self) -> bool:
+        return False
+
     def allocate(self, parts: Any, size: int) -> bytes:
         return b"".join(parts)
 

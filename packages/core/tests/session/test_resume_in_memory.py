@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import logging
 import random
 import threading
 
@@ -106,8 +107,40 @@ def test_a_session_that_comes_back_late_is_unknown() -> None:
     session = started(server)
     server.connection.cut()
     server.clock.advance(31.0)
-    with pytest.raises(errors.SessionLostError, match="no such session"):
+    why = r"no such session to resume; its client did not come back within 30 s \(grace_period\)"
+    with pytest.raises(errors.SessionLostError, match=why):
         step(session)
+
+
+def test_a_reason_for_the_end_is_given_to_its_own_client_alone() -> None:
+    server = MemoryServer()
+    session = started(server)
+    server.connection.cut()
+    server.clock.advance(31.0)
+    session._link.key = bytes(16)
+    with pytest.raises(errors.SessionLostError, match="its grace period may be over"):
+        step(session)
+
+
+def test_a_first_request_that_comes_too_late_names_the_time_that_it_had() -> None:
+    server = MemoryServer()
+    session = server.connect()
+    server.connection.cut()
+    server.clock.advance(2.1)
+    why = r"did not come back within 2 s \(it has sent no request\)"
+    with pytest.raises(errors.SessionLostError, match=why):
+        session.request(m.Reset(None, None), m.ResetDone)
+
+
+def test_the_log_names_the_time_that_a_session_without_a_request_has(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = MemoryServer()
+    session = server.connect()
+    with caplog.at_level(logging.INFO, logger="rlmesh.server"):
+        # The loss of the connection before is noticed only when the next one is there.
+        session._link._go_to(server.transport.connect(), 1)
+    assert "it waits 2 s for its client" in caplog.text
 
 
 def test_a_session_that_came_back_has_a_whole_grace_period_again() -> None:
@@ -179,7 +212,7 @@ def test_close_tries_an_unreachable_server_for_two_seconds() -> None:
 def test_a_call_that_notices_late_that_its_client_is_closed_closes_the_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rlmesh._session.client_session._CLOSE_TIMEOUT", 0.01)
+    monkeypatch.setattr("rlmesh._session.client_session.CLOSE_TIMEOUT", 0.01)
     monkeypatch.setattr("rlmesh._session.client_session._CUT_TIMEOUT", 0.01)
     server = MemoryServer()
     session = started(server)

@@ -45,7 +45,18 @@ def test_the_log_of_a_session_has_the_trace_and_the_episode(
     assert (ended["traceparent"], ended["episode_id"]) == (TRACE, "run-7/episode-3")
 
 
-@pytest.mark.parametrize("traceparent", ["", TRACE.upper(), TRACE + "-x", "01" + TRACE[2:], "x\n"])
+@pytest.mark.parametrize(
+    "traceparent",
+    [
+        "",
+        TRACE.upper(),
+        TRACE + "-x",
+        "01" + TRACE[2:],
+        "x\n",
+        f"00-{'0' * 32}-b7ad6b7169203331-01",
+        f"00-0af7651916cd43dd8448eb211c80319c-{'0' * 16}-01",
+    ],
+)
 def test_what_has_not_the_form_is_ignored(
     traceparent: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -38,7 +38,8 @@ class ClientOptions(TypedDict, total=False):
         traceparent: Trace context of the caller (W3C `traceparent`), which the server logs; by
             default that of the process's variable TRACEPARENT, if it has one.
         on_progress: Called with a `rlmesh.specs.Progress` whenever the environment reports how far
-            a call has come (`rlmesh.report_progress`), on the thread that waits for the call.
+            a call has come (`rlmesh.report_progress`), on the thread that waits for the call: the
+            call returns only after the callback has. The callback may close the client.
         copy: If True, the default, observations own their memory and may be kept and written. If
             False, they may be views of the received message, read-only if the library supports
             that, and valid until the next call.

@@ -1,7 +1,7 @@
 """The wire format of protobuf, written and read by hand."""
 
 import struct
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 __all__ = [
     "BOOL",
@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 UINT, UINT32, SINT, BOOL, DOUBLE, TEXT, BYTES = range(7)
+MAX_FIELDS = 8388608
 MAX_NESTED = 100
 _DOUBLE = struct.Struct("<d")
 _KINDS = {UINT: 0, UINT32: 0, SINT: 0, BOOL: 0, DOUBLE: 1, TEXT: 2, BYTES: 2}
@@ -93,7 +94,7 @@ def read_varint(data: Any, at: int) -> Tuple[int, int]:
 
 
 def fields(data: Any) -> Iterator[Tuple[int, int, Any]]:
-    """Yield number, wire type and value of each field; groups are skipped.
+    """Yield number, wire type and value of each field; those of groups have number 0.
 
     The values are integers (wire type 0), eight bytes (1), a part of `data` (2) or four bytes (5).
 
@@ -108,14 +109,14 @@ def fields(data: Any) -> Iterator[Tuple[int, int, Any]]:
             number, kind = tag >> 3, tag & 7
             if not 0 < number < 1 << 29 or kind > 5 or len(groups) > MAX_NESTED:
                 raise Unreadable("a field has the number %d and wire type %d" % (number, kind))
+            value: Any = None
             if kind == 3:
                 groups.append(number)
-                continue
-            if kind == 4:
+            elif kind == 4:
                 if not groups or groups.pop() != number:
                     raise Unreadable("a group ends that has not begun")
-                continue
-            if kind == 0:
+                number = 0
+            elif kind == 0:
                 value, at = read_varint(data, at)
             else:
                 size = 4 if kind == 5 else 8
@@ -124,8 +125,7 @@ def fields(data: Any) -> Iterator[Tuple[int, int, Any]]:
                 if at + size > end:
                     raise IndexError
                 value, at = data[at : at + size], at + size
-            if not groups:
-                yield number, kind, value
+            yield (0 if groups else number), kind, value
     except IndexError:
         raise Unreadable("a field is cut short") from None
 
@@ -141,7 +141,9 @@ def unpack_varints(data: Any) -> Iterator[int]:
         raise Unreadable("a packed field is cut short") from None
 
 
-def check_message(data: Any, schema: Dict[int, Any], depth: int = 1) -> None:
+def check_message(
+    data: Any, schema: Dict[int, Any], depth: int = 1, count: Optional[List[int]] = None
+) -> None:
     """Check that all of a message can be parsed, without making anything of it.
 
     Args:
@@ -149,23 +151,32 @@ def check_message(data: Any, schema: Dict[int, Any], depth: int = 1) -> None:
         schema: For each field number its name, its type (a schema, for a message) and whether it is
             repeated.
         depth: How many messages it is nested in, and itself.
+        count: List with the number of fields of the messages that it is nested in.
 
     Raises:
-        Unreadable: If it cannot be parsed.
+        Unreadable: If it cannot be parsed, or has too many fields.
     """
+    count = count or [0]
     if depth > MAX_NESTED:
         raise Unreadable("messages are nested more than %d deep" % MAX_NESTED)
     for number, kind, value in fields(data):
+        _count(count)
         field = schema.get(number)
         if field is None or kind != 2:
             continue
         if isinstance(field[1], dict):
-            check_message(value, field[1], depth + 1)
+            check_message(value, field[1], depth + 1, count)
         elif field[1] == TEXT:
             _text(value)
         elif field[2:3] == (True,) and field[1] != BYTES:
             for _ in unpack_varints(value):
-                pass
+                _count(count)
+
+
+def _count(count: List[int]) -> None:
+    count[0] += 1
+    if count[0] > MAX_FIELDS:
+        raise Unreadable("M-1: a message has over %d fields" % MAX_FIELDS)
 
 
 def read_message(data: Any, schema: Dict[int, Any], most: int = MAX_NESTED) -> Dict[str, Any]:

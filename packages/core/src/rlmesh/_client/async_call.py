@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from rlmesh.errors import ConcurrentCallError, RequestTimeoutError
+from rlmesh.errors import ClosedError, ConcurrentCallError, RequestTimeoutError
 
 __all__ = ["AsyncCall"]
 
@@ -31,6 +32,7 @@ class AsyncCall:
     def __init__(self, address: str) -> None:
         self._address = address
         self._tasks: queue.SimpleQueue[_Task | None] | None = None
+        self._over = False
         self.pending: tuple[str, concurrent.futures.Future[Any]] | None = None
 
     def begin(self, kind: str, call: Callable[[], Any]) -> None:
@@ -38,8 +40,11 @@ class AsyncCall:
 
         Raises:
             ConcurrentCallError: If an earlier call has not been waited for.
+            ClosedError: If the client is closed.
         """
         self.check_idle()
+        if self._over:
+            raise ClosedError(f"{self._address}: the client was closed")
         if self._tasks is None:
             self._tasks = queue.SimpleQueue()
             # A daemon; the interpreter waits for the threads of a ThreadPoolExecutor
@@ -50,6 +55,8 @@ class AsyncCall:
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         self.pending = kind, future
         self._tasks.put((future, call))
+        if self._over:  # By another thread or a signal handler, just now.
+            _refuse(self._tasks)
 
     def check_idle(self) -> None:
         """Raise ConcurrentCallError if a call has not been waited for."""
@@ -89,7 +96,8 @@ class AsyncCall:
         return result
 
     def close(self) -> None:
-        """Let the thread end once its call has ended."""
+        """Let the thread end once its call has ended; no other call begins."""
+        self._over = True
         if self._tasks is not None:
             self._tasks.put(None)
 
@@ -108,3 +116,14 @@ def _run(tasks: queue.SimpleQueue[_Task | None]) -> None:
         else:
             future.set_result(result)
         del task, future, call  # Lest they keep the client until the next call.
+    _refuse(tasks)
+
+
+def _refuse(tasks: queue.SimpleQueue[_Task | None]) -> None:
+    """Let the calls fail that the thread would not make any more."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            task = tasks.get_nowait()
+            if task is not None:
+                task[0].set_exception(ClosedError("the client was closed before the call began"))
+    tasks.put(None)  # For the thread, if that one was read here.

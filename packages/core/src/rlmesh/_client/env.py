@@ -115,7 +115,8 @@ class RemoteEnv(NativeClient):
         traceparent: Trace context of the caller (W3C `traceparent`), which the server logs; empty:
             that of the process's variable TRACEPARENT, if it has one.
         on_progress: Called with a `rlmesh.specs.Progress` whenever the environment reports how far
-            a call has come (`rlmesh.report_progress`), on the thread that waits for the call.
+            a call has come (`rlmesh.report_progress`), on the thread that waits for the call: the
+            call returns only after the callback has. The callback may close the client.
 
     Raises:
         AddressError: If the text is not an address.

@@ -102,6 +102,8 @@ class EnvStub:
             raise TypeError(f"expected a function as on_progress, got {on_progress!r:.60}")
         if on_progress is not None:
             can |= {Capability.PROGRESS}
+        if not copy:  # A copy is made at the same speed from any position.
+            can |= {Capability.ALIGNED_SLABS}
         trace = trace_context(traceparent)
         self._session = ClientSession(
             transports.connect,

@@ -19,6 +19,7 @@ from rlmesh.adapters import TAGS_ATTRIBUTE, EnvTags, tag_problems
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import SpaceError
 from rlmesh.spaces import Space, from_gymnasium
+from rlmesh.spaces._value_size import check_value_size
 from rlmesh.specs import EnvContract, Registration
 
 __all__ = ["RESET_NAMES", "DescribedEnv", "describe_env", "reset_arguments"]
@@ -129,7 +130,8 @@ def describe_env(
         TypeError: If it lacks a space or a method, or is no environment; names what to pass.
         ValueError: If the tags do not fit its spaces, with every problem; or if its metadata or
             another fact that it states of itself has a value that the contract cannot have.
-        SpaceError: If a space is of a kind that the contract does not have.
+        SpaceError: If a space is of a kind that the contract does not have, or its values are too
+            large for a message.
         ImportError: If it is Gymnasium's and rlmesh-numpy is not installed.
     """
     if not _is_gymnasiums(env):
@@ -172,6 +174,8 @@ def describe_env(
     )
     if vector:
         _check_lanes(env)
+    for name, space in (("observation_space", observation_space), ("action_space", action_space)):
+        check_value_size(space, contract.num_envs, f"{prefix}{name}")
     return DescribedEnv(
         env,
         contract,

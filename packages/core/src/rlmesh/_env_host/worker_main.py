@@ -31,6 +31,7 @@ from rlmesh._session.answers import write_answer
 from rlmesh._session.versions import this_peer
 from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.failures import failure_of_exception
+from rlmesh._wire.field_writer import aligned_from
 from rlmesh.backends import NATIVE, backend_of
 from rlmesh.specs import SessionTerms
 
@@ -123,7 +124,10 @@ def _answer(servicer: EnvServicer, frames: EnvWireCodec, connection: Connection)
         start = time.perf_counter_ns()
         reply = servicer.play(request.body, report)
         call_us = (time.perf_counter_ns() - start) // 1000
-        connection.send_bytes(bytes(write_answer(frames, request.sequence, reply, call_us)))
+        # The server passes the frame on as it is, perhaps in memory that its client reads in place.
+        aligned = aligned_from(shared=True, asked=True)
+        answer = write_answer(frames, request.sequence, reply, call_us, aligned=aligned)
+        connection.send_bytes(bytes(answer))
     reply = servicer.end()
     connection.send_bytes(
         b"" if isinstance(reply, m.Closed) else bytes(frames.write_reply(0, reply))

@@ -69,7 +69,9 @@ class EnvServer(BaseServer):
     Raises:
         AddressError: If the address is none, or cannot be bound.
         TypeError: If `env` lacks a space or a method, or `factory` cannot be sent to a process.
-        SpaceError: If a space is of a kind that the contract does not have.
+        SpaceError: If a space is of a kind that the contract does not have, or its values are too
+            large for a message.
+        LimitError: If the contract is too large for a message.
         ImportError: If `env` is Gymnasium's and rlmesh-numpy is not installed, or `framework`'s
             package is not.
         ValueError: If there is no such framework, or it has no devices and one is given; if not
@@ -116,9 +118,10 @@ class EnvServer(BaseServer):
         )
         self._env_host = make_env_host(env, factory, config, options, pool)
         self._contract = self._env_host.contract
-        manager = self._new_manager(options, expose_tracebacks)
-        super().__init__(self._env_host, manager, options, self._contract.id)
         try:
+            manager = self._new_manager(options, expose_tracebacks)
+            manager.check_description()
+            super().__init__(self._env_host, manager, options, self._contract.id)
             self._bind(ENV_SERVICE, where, token, tls, manager)
             self._offer_frames(token, tls)
         except BaseException:

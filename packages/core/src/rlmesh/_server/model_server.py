@@ -79,6 +79,7 @@ class ModelServer(BaseServer):
     Raises:
         AddressError: If the address is none, or cannot be bound.
         CodecError: If the model's spec breaks a rule of the contract; the message has the path.
+        LimitError: If the spec is too large for a message.
         ValueError: If `max_sessions` is below 1.
         TypeError: If `model` is no `Model`.
         Exception: What loading the model raises.
@@ -110,6 +111,7 @@ class ModelServer(BaseServer):
         self._spec = _offered_spec(model)
         servicers = _new_servicers(model, options, max_sessions, expose_tracebacks)
         manager = _new_manager(model, self._spec, servicers, options, expose_tracebacks)
+        manager.check_description()
         super().__init__(servicers.thread, manager, options, self._spec.id)
         model.forms.load()
         self._bind(MODEL_SERVICE, where, token, tls)

@@ -18,4 +18,7 @@ def transport_capabilities(options: ServeOptions) -> set[Capability]:
     """Return the capabilities by which sessions outlive their connections, and change them."""
     if not options.grace_period > 0:
         return set()
-    return {Capability.RESUME, *(row.capability for row in served_transports(options))}
+    can = {Capability.RESUME, *(row.capability for row in served_transports(options))}
+    if Capability.FRAMES_UNIX in can:
+        can.add(Capability.ALIGNED_SLABS)
+    return can

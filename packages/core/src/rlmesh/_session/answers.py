@@ -20,13 +20,15 @@ def write_answer(
     reply: m.Reply,
     call_us: int,
     allocate: FrameAllocator = join_parts,
+    *,
+    aligned: int = 0,
 ) -> Frame:
     """Return the frame of a reply, or of a failure if the reply cannot be written.
 
     The request has been applied by then, so that the client must learn why it gets no result.
     """
     try:
-        return codec.write_reply(sequence, reply, call_us, allocate)
+        return codec.write_reply(sequence, reply, call_us, allocate, aligned=aligned)
     except LimitError as error:
         return codec.write_reply(sequence, too_large(error.message))
     except Exception as error:

@@ -29,6 +29,10 @@ class ClientConnection(Protocol):
         """Return a frame of `size` bytes made from parts, in the memory that `exchange` prefers."""
         ...
 
+    def shares_memory(self) -> bool:
+        """Return whether `allocate` gives memory that is shared with the server."""
+        ...
+
     def exchange(self, frame: Frame, timeout: float | None = None) -> Buffer:
         """Send a frame and return the answer, which is valid until the next exchange.
 

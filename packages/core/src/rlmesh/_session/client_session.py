@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from rlmesh._messages import env as m
 from rlmesh._messages.kinds import kind_of
 from rlmesh._session.client_connection import ClientConnection, drop
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock
-from rlmesh._session.close_request import end_deleted, send_close
+from rlmesh._session.close_request import CLOSE_TIMEOUT, end_after, end_deleted, send_close
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.losses import Losses
 from rlmesh._session.open_sessions import OPEN_SESSIONS
@@ -50,9 +51,6 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 _CLOSE_PATIENCE = 2.0
 """Seconds for which `close` tries to reach a server again that has become unreachable."""
-
-_CLOSE_TIMEOUT = 5.0
-"""Seconds for which `close` waits for its answer."""
 
 _EXIT_TIMEOUT = 1.0
 """Seconds that a session has to end when the interpreter exits."""
@@ -115,7 +113,12 @@ class ClientSession:
         self._busy = threading.Lock()
         self._process = os.getpid()
         self._closed = ""
-        # Set when the session is closed while a call of another thread is running.
+        # Thread that is in a call; 0: none is.
+        self._caller = 0
+        self._is_closing = False
+        # Ends the session if it is closed in the callback that is running; None: none is.
+        self._finish: Callable[[], object] | None = None
+        # Set when the session is closed while a call is running.
         self._closed_elsewhere = False
         opened = self._open(contract)
         self.id = opened.session_id
@@ -175,19 +178,23 @@ class ClientSession:
 
     def _ask(self, body: m.RequestBody, expected: type[R]) -> R:
         self._check_usable()
+        self._caller = threading.get_ident()
         try:
             if self._unanswered is not None:
                 self._collect(*self._unanswered)
             return self._exchange(body, expected)
         finally:
+            self._caller = 0
             if self._closed_elsewhere:
-                drop(self._link.release())
+                self._drop_closed()
+            self._finish = None
 
     def close(self, pending: concurrent.futures.Future[Any] | None = None) -> None:
         """End the session and drop the connection; may be called again.
 
-        A running call has 5 s to end. After that, the connection is dropped regardless, and the
-        call raises ClosedError.
+        A running call of another thread has 5 s to end. After that, the connection is dropped
+        regardless, and the call raises ClosedError. A call of this thread, which is in a callback
+        or a signal handler, raises it at once.
 
         Args:
             pending: Call of another thread, which may not have begun yet; None: there is none.
@@ -195,11 +202,14 @@ class ClientSession:
         Raises:
             EnvError: If the environment's own close fails; the session has ended all the same.
         """
-        self._close(_CLOSE_TIMEOUT, pending)
+        self._close(CLOSE_TIMEOUT, pending)
 
     def _close(self, timeout: float, pending: concurrent.futures.Future[Any] | None = None) -> None:
         """End the session within about `timeout` seconds; see `close`."""
         if self._closed or os.getpid() != self._process:
+            return
+        if self._caller == threading.get_ident():
+            self._end_own_call()
             return
         deadline = self._clock.monotonic() + timeout
         try:
@@ -208,11 +218,13 @@ class ClientSession:
             if not self._busy.acquire(timeout=max(deadline - self._clock.monotonic(), 0.0)):
                 self._end_running()
                 return
+            self._caller, self._is_closing = threading.get_ident(), True
             try:
                 if self._unanswered is not None:
                     self._collect(*self._unanswered, deadline)
                 self._exchange(m.Close(), m.Closed, deadline)
             finally:
+                self._caller, self._is_closing = 0, False
                 self._busy.release()
         except EnvError:
             raise
@@ -221,6 +233,23 @@ class ClientSession:
         finally:
             # Also after an interrupt, which may have left the lock held.
             self._end("the client was closed")
+
+    def _end_own_call(self) -> None:
+        """End the session while this thread is in a call, which raises once it goes on."""
+        if self._is_closing:
+            return  # The callback of a report that comes before the answer to Close.
+        self._closed_elsewhere = True
+        self._closed = "the client was closed in a callback or signal handler of the running call"
+        if self._finish is None:
+            self._transport.cut()
+
+    def _drop_closed(self) -> None:
+        """Drop the connection of a call that the session was closed in."""
+        self._link.release()
+        if self._finish is None:
+            drop(self._transport)
+        else:
+            threading.Thread(target=self._finish, name="rlmesh-drop", daemon=True).start()
 
     def _end_running(self) -> None:
         """End the session while another thread is in a call, which then raises."""
@@ -249,7 +278,7 @@ class ClientSession:
             self._closed = "the client was deleted"
             # Not by this thread, which may be in the middle of anything when garbage is collected.
             close = None if self._unanswered is not None else self._sequence + 1
-            arguments = connection, self._codec, close, _CLOSE_TIMEOUT
+            arguments = connection, self._codec, close, CLOSE_TIMEOUT
             threading.Thread(
                 target=end_deleted, args=arguments, name="rlmesh-drop", daemon=True
             ).start()
@@ -265,7 +294,9 @@ class ClientSession:
             deadline: When to give up (seconds of the clock), for Close; None: never.
         """
         sequence = self._sequence + 1
-        frame = self._codec.write_request(m.Request(sequence, body), self._transport.allocate)
+        frame = self._codec.write_request(
+            m.Request(sequence, body), self._transport.allocate, aligned=self._link.aligned
+        )
         max_bytes = self.terms.max_message_bytes
         if len(frame) > max_bytes > 0:
             raise LimitError(f"a request of {len(frame)} bytes; the server takes {max_bytes}")
@@ -312,7 +343,8 @@ class ClientSession:
             if deadline is not None and self._clock.monotonic() > deadline:
                 message = f"{self.address} reports progress and does not answer"
                 raise ConnectionLostError(message, address=self.address)
-            self._notify(on_progress, report)
+            finish = partial(end_after, self._transport, self._codec, None, self._sequence + 1)
+            self._notify(on_progress, report, finish)
             data = self._transport.receive()
         return data
 
@@ -393,7 +425,15 @@ class ClientSession:
         level, words = self._losses.level_of_return(seconds), "%s: resumed after %.2f s, attempt %d"
         _log.log(level, words, self.address, seconds, attempts)
         event = Reconnect(self.address, self.id, attempts, seconds)
-        self._notify(self._open_terms.on_reconnect, event)
+        has_come = opened.received == self._sequence
+        finish = partial(
+            end_after,
+            self._transport,
+            self._codec,
+            frame if has_come else b"",
+            opened.received + 1,
+        )
+        self._notify(self._open_terms.on_reconnect, event, finish)
         answer = self._answer(frame, deadline)
         if deadline is None:
             self._link.move(opened, self._sequence + 1)
@@ -406,14 +446,27 @@ class ClientSession:
         """What carries the frames: "grpc" or "frames"."""
         return self._transport.transport
 
-    def _notify(self, callback: Callable[[Any], object] | None, event: object) -> None:
+    def _notify(
+        self,
+        callback: Callable[[Any], object] | None,
+        event: object,
+        finish: Callable[[], object],
+    ) -> None:
+        """Call a callback; `finish` ends the session on another thread if the callback closes it.
+
+        Raises:
+            ClosedError: If the callback closes the client.
+        """
         if callback is None:
             return
+        self._finish = finish
         try:
             callback(event)
         except Exception:
             # The caller waits for an answer, which matters more than a callback.
             _log.exception("the callback for a %s failed", type(event).__name__)
+        self._check_usable()
+        self._finish = None
 
     def _check_usable(self) -> None:
         if self._closed:

@@ -12,11 +12,12 @@ from rlmesh._messages.kinds import kind_of
 from rlmesh._session.server_session import ServerSession
 from rlmesh._session.session_log import log_refusal
 from rlmesh._session.session_manager import SessionManager
+from rlmesh._wire.field_writer import aligned_from
 from rlmesh._wire.frames_alone import describe_frame
 from rlmesh.backends import Buffer
 from rlmesh.errors import CodecError
 
-__all__ = ["Answer", "ServerConnection", "unknown"]
+__all__ = ["Answer", "ServerConnection", "no"]
 
 
 class Answer(NamedTuple):
@@ -38,8 +39,8 @@ _REPLACED = Answer(None, last=True)
 """Answer on a connection after another one has resumed its session: end the stream."""
 
 
-def unknown() -> bool:
-    """Return False: nothing is known of the client's process."""
+def no() -> bool:
+    """Return False: the default of what a transport may know or have."""
     return False
 
 
@@ -52,6 +53,7 @@ class ServerConnection:
         cut: Ends the stream, from another thread.
         alive: Returns whether the client is still connected.
         allocate: Allocator of large answers.
+        shares_memory: Returns whether that allocates memory that is shared with the client.
         resumes: Whether the connection only accepts sessions that are resumed.
         describes: Whether the connection may ask for a description in place of a session (B-15).
         ended: Returns whether the client's process is known to have ended.
@@ -71,9 +73,10 @@ class ServerConnection:
         alive: Callable[[], bool],
         allocate: FrameAllocator = join_parts,
         *,
+        shares_memory: Callable[[], bool] = no,
         resumes: bool = False,
         describes: bool = False,
-        ended: Callable[[], bool] = unknown,
+        ended: Callable[[], bool] = no,
         dismiss: Callable[[Frame], object] | None = None,
         send: Callable[[Frame], object] | None = None,
     ) -> None:
@@ -88,6 +91,8 @@ class ServerConnection:
         self._manager = manager
         self._cut = cut
         self._allocate = allocate
+        self._shares_memory = shares_memory
+        self._aligned = 0
         self._session: ServerSession | None = None
         self.interrupted: Frame = b""
 
@@ -163,6 +168,8 @@ class ServerConnection:
             return Answer(self._manager.write(request.sequence, failure), last=True)
         self._session, reply = self._manager.open(body, self)
         self._has_resumed = body.resume is not None
+        asked = self._manager.aligns(body.client)
+        self._aligned = aligned_from(self._shares_memory(), asked)
         return Answer(self._manager.write(0, reply), last=self._session is None)
 
     def _next(self, session: ServerSession, request: m.Request, frame: Buffer) -> Answer:
@@ -187,7 +194,9 @@ class ServerConnection:
             if self._send is not None and session.wants_progress:
                 request = request._replace(report=partial(self._report, sequence))
         try:
-            session.kept, reply = self._manager.play(session, request, frame, self._allocate)
+            session.kept, reply = self._manager.play(
+                session, request, frame, self._allocate, self._aligned
+            )
         except BaseException:
             # Ctrl-C stops the server in the middle of the call. A client that sends the request
             # again must get an answer to it, not an error about its sequence number.

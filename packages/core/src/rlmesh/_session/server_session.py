@@ -23,6 +23,7 @@ __all__ = [
     "Servicer",
     "ServicerProvider",
     "Stream",
+    "proves",
 ]
 
 
@@ -238,10 +239,6 @@ class ServerSession:
         """Name of the client, or its network peer, for messages."""
         return self.client.name or self.peer
 
-    def proves(self, key: bytes) -> bool:
-        """Return whether `key` is the session's own, in constant time."""
-        return hmac.compare_digest(self.key, key) and bool(self.key)
-
     def begin(self, link: ClientLink) -> bool:
         """Wait until a request of `link` may run; return False if the link has lost the session.
 
@@ -348,3 +345,8 @@ class ServerSession:
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
+
+
+def proves(own: bytes, key: bytes) -> bool:
+    """Return whether `key` is a session's own, which is not empty, in constant time."""
+    return hmac.compare_digest(own, key) and bool(own)

@@ -11,9 +11,10 @@ from rlmesh._session.client_connection import ClientConnection, drop
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.versions import check_version
 from rlmesh._session.wire_codec import ClientWireCodec
+from rlmesh._wire.field_writer import aligned_from
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.errors import CodecError, ConnectionLostError, RemoteError, TransportError
-from rlmesh.specs import EnvContract, PeerInfo, TransportKind, TransportOffer
+from rlmesh.specs import Capability, EnvContract, PeerInfo, TransportKind, TransportOffer
 
 __all__ = ["Move", "SessionLink"]
 
@@ -51,6 +52,8 @@ class SessionLink:
         connection: The connection.
         session_id: Id of the session; empty until it is open.
         key: Key that resumes the session; empty: it cannot be resumed.
+        aligned: Sum of the sizes of a value's slabs from which they are aligned (B-17), in bytes;
+            0: never.
         not_moved: Why the session did not move to the last transport that was tried; empty if it
             did, or if none was tried.
 
@@ -78,6 +81,7 @@ class SessionLink:
         self.session_id = ""
         self.key = b""
         self.not_moved = ""
+        self.aligned = 0
 
     def open(self, contract: EnvContract | None) -> m.Opened:
         """Open the session.
@@ -190,4 +194,6 @@ class SessionLink:
         if not isinstance(reply, m.Opened):
             raise CodecError(f"expected an open, got {kind_of(reply)}", rule="H-6")
         check_version(SPEC_VERSION, reply.server.spec_version, address)
+        able = self._client.capabilities & reply.server.capabilities
+        self.aligned = aligned_from(over.shares_memory(), Capability.ALIGNED_SLABS in able)
         return reply

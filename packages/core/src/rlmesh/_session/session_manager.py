@@ -5,6 +5,7 @@ Nothing here does I/O: a transport passes frames in and sends the answers.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -25,13 +26,14 @@ from rlmesh._session.server_session import (
     ServerSession,
     Servicer,
     ServicerProvider,
+    proves,
 )
 from rlmesh._session.session_log import SessionLog, log_refusal
 from rlmesh._session.wire_codec import ServerWireCodec
 from rlmesh._wire.failures import failure_of_exception, text_of
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.backends import Buffer
-from rlmesh.errors import ClosedError
+from rlmesh.errors import ClosedError, LimitError
 from rlmesh.specs import Capability, PeerInfo, SessionTerms, TransportOffer
 
 __all__ = ["SessionManager"]
@@ -43,6 +45,12 @@ _LOOK_SECONDS = 0.2
 
 _MAX_END_REASONS = 256
 """Maximum number of ended sessions for which the reason is kept."""
+
+_OPENED_BYTES = 4096
+"""Maximum number of bytes that the answer to an open has more than the description."""
+
+_NO_KEY = secrets.token_bytes(16)
+"""Key to compare if the id of the request is unknown."""
 
 
 class SessionManager:
@@ -94,8 +102,9 @@ class SessionManager:
         self._lock = threading.Lock()
         self._sessions: dict[str, ServerSession] = {}
         self._idle = IdleWatch(terms.idle_timeout, self._sessions.values, self._expire_idle)
-        # Why sessions ended that their clients may still try to resume.
-        self._end_reasons: OrderedDict[str, tuple[ServerSession, str]] = OrderedDict()
+        # Keys of sessions that their clients may still try to resume, and why they ended. Not the
+        # sessions, which have the last answer and the environment.
+        self._end_reasons: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
         self.unasked_seconds = 2.0
         self._draining = False
         self._stopping = False
@@ -116,6 +125,20 @@ class SessionManager:
     def description(self) -> bytes:
         """Answer to `Describe`."""
         return self._codec.write_description(self._server, self._served, self._terms)
+
+    def aligns(self, client: PeerInfo) -> bool:
+        """Return whether a client and the server list that they align slabs (B-17)."""
+        able = client.capabilities & self._server.capabilities
+        return Capability.ALIGNED_SLABS in able
+
+    def check_description(self) -> None:
+        """Raise LimitError if the answers that describe what is served are over a limit (M-1)."""
+        size, limit = len(self.description) + _OPENED_BYTES, self._terms.max_message_bytes
+        if size > limit > 0:
+            raise LimitError(
+                f"what is served cannot be described to clients: {size} bytes, and a message has "
+                f"at most {limit}; look for large metadata, tags, or bounds of single elements"
+            )
 
     def offer(self, stream: Any) -> bool:
         """Assign a thread to a new client's stream; return False if none is free."""
@@ -230,9 +253,9 @@ class SessionManager:
     ) -> tuple[ServerSession | None, m.Reply]:
         with self._lock:
             session = self._sessions.get(resume.session_id)
-            late, why = self._end_reasons.get(resume.session_id, (_NO_SESSION, ""))
+            key, why = self._end_reasons.get(resume.session_id, (_NO_KEY, ""))
         # The comparison is also made for an unknown id, so that the time reveals nothing.
-        proven = (session or late).proves(resume.key)
+        proven = proves(key if session is None else session.key, resume.key)
         if session is None or not proven or session.ended:
             message = "its grace period may be over, or the server may have been restarted"
             return None, m.Failure(
@@ -255,7 +278,7 @@ class SessionManager:
             self._log.moved(session, connection.peer)
         else:
             if older is not None:
-                self._log.lost(session, self._terms.grace_period)
+                self._log.lost(session, self._grace_of(session))
             self._log.resumed(session, connection.peer, away)
         return session, m.Opened(
             self._server,
@@ -276,9 +299,16 @@ class SessionManager:
         return self._servicers.busy(sessions)
 
     def play(
-        self, session: ServerSession, request: m.Request, frame: Buffer, allocate: FrameAllocator
+        self,
+        session: ServerSession,
+        request: m.Request,
+        frame: Buffer,
+        allocate: FrameAllocator,
+        aligned: int,
     ) -> tuple[Frame, m.Reply | None]:
         """Apply one request of a session, and allocate the answer.
+
+        The slabs of a value of `aligned` bytes or more are aligned; 0: none are.
 
         Returns:
             Frame of the answer, and the reply, or None if another process has written the frame.
@@ -293,7 +323,9 @@ class SessionManager:
             return self._checked(request.sequence, reply), None
         called = not isinstance(reply, m.Failure) or reply.code in m.OF_USER_CODE
         call_us = (time.perf_counter_ns() - start) // 1000 if called else 0  # Q-11
-        answer = write_answer(self._codec, request.sequence, reply, call_us, allocate)
+        answer = write_answer(
+            self._codec, request.sequence, reply, call_us, allocate, aligned=aligned
+        )
         return self._checked(request.sequence, answer), reply
 
     def _checked(self, sequence: int, answer: Frame) -> Frame:
@@ -316,11 +348,7 @@ class SessionManager:
 
     def lost(self, session: ServerSession, connection: ClientLink) -> None:
         """Detach an ended connection; its session waits for another, or ends (R-3, R-13)."""
-        waits = bool(session.key) and not self._stopping
-        grace = self._terms.grace_period if waits else 0.0
-        if not session.received:
-            grace = min(grace, self.unasked_seconds)
-        session.grace = grace
+        grace = session.grace = self._grace_of(session)
         look = min(grace, _LOOK_SECONDS)
         if session.detach(connection, look, lambda: self._wait(session, connection, grace, look)):
             if grace > 0:
@@ -330,6 +358,13 @@ class SessionManager:
                 stopped = "the server was stopped" if self._stopping else ""
                 self.close(session, stopped or "its connection has ended")
 
+    def _grace_of(self, session: ServerSession) -> float:
+        """Return the seconds that a session without a connection waits for another one."""
+        if self._stopping or not session.key:
+            return 0.0
+        grace = self._terms.grace_period
+        return grace if session.received else min(grace, self.unasked_seconds)
+
     def _wait(
         self, session: ServerSession, connection: ClientLink, grace: float, waited: float
     ) -> None:
@@ -337,7 +372,8 @@ class SessionManager:
         if connection.ended():
             self._expire(session, "its client's process has ended")
             return
-        why = f"its client did not come back within {grace:g} s (grace_period)"
+        limit = "grace_period" if grace == self._terms.grace_period else "it has sent no request"
+        why = f"its client did not come back within {grace:g} s ({limit})"
         if grace > waited:
             session.wait_longer(connection, grace - waited, lambda: self._expire(session, why))
         else:
@@ -346,18 +382,23 @@ class SessionManager:
     def _expire(self, session: ServerSession, why: str) -> None:
         if session.end(unless_attached=True):
             self._log.ended(session, why)
+            self._remember(session, why)
             self._forget(session)
 
     def _expire_idle(self, session: ServerSession, limit: float) -> None:
         if session.end(unless_answered_after=limit):
             why = f"it got no request for {self._terms.idle_timeout:g} s (idle_timeout)"
             self._log.ended(session, why)
-            with self._lock:
-                self._end_reasons[session.id] = session, why
-                if len(self._end_reasons) > _MAX_END_REASONS:
-                    self._end_reasons.popitem(last=False)
+            self._remember(session, why)
             session.cut()
             self._forget(session)
+
+    def _remember(self, session: ServerSession, why: str) -> None:
+        """Keep the reason for the end of a session for its client, which may try to resume it."""
+        with self._lock:
+            self._end_reasons[session.id] = session.key, why
+            if len(self._end_reasons) > _MAX_END_REASONS:
+                self._end_reasons.popitem(last=False)
 
     def close(self, session: ServerSession, why: str) -> None:
         """End a session, so that its servicer is free for the next one.
@@ -378,21 +419,3 @@ class SessionManager:
         with self._lock:
             self._sessions.pop(session.id, None)
         self._admission.give_back()
-
-
-class _NoServicer:
-    def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
-        raise ClosedError("there is no environment")
-
-    def run_stream(self, stream: object, *, takes_over: bool) -> bool:
-        return False
-
-    def end(self) -> m.Reply:
-        return m.Closed()
-
-    def release(self) -> None:
-        pass
-
-
-_NO_SESSION = ServerSession(PeerInfo(""), "", _NoServicer(), resumable=True)
-"""Session with a key to compare if the id of the request is unknown."""

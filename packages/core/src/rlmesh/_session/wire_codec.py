@@ -15,8 +15,13 @@ __all__ = ["ClientWireCodec", "ServerWireCodec"]
 class ClientWireCodec(Protocol):
     """The wire codec of a client."""
 
-    def write_request(self, request: m.Request, allocate: FrameAllocator = join_parts) -> Frame:
-        """Return the frame of a request; `allocate` chooses the memory of a large one."""
+    def write_request(
+        self, request: m.Request, allocate: FrameAllocator = join_parts, *, aligned: int = 0
+    ) -> Frame:
+        """Return the frame of a request; `allocate` chooses the memory of a large one.
+
+        The slabs of a value are aligned (B-17) if they have `aligned` bytes together; 0: never.
+        """
         ...
 
     def read_reply(self, data: Buffer) -> tuple[int, m.Reply]:
@@ -32,7 +37,13 @@ class ServerWireCodec(Protocol):
         ...
 
     def write_reply(
-        self, sequence: int, reply: m.Reply, call_us: int = 0, allocate: FrameAllocator = join_parts
+        self,
+        sequence: int,
+        reply: m.Reply,
+        call_us: int = 0,
+        allocate: FrameAllocator = join_parts,
+        *,
+        aligned: int = 0,
     ) -> Frame:
         """Return the frame of the reply to request `sequence`."""
         ...

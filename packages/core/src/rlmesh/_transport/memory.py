@@ -19,6 +19,10 @@ ADDRESS = "memory://"
 class _ServerEnd(Protocol):
     """The server's end of a connection, a `ServerConnection`."""
 
+    def shares_memory(self) -> bool:
+        """Return False: each end has its own copy."""
+        return False
+
     def exchange(self, frame: Buffer) -> Any:
         """Return the answer to one frame."""
         ...
@@ -92,6 +96,10 @@ class MemoryConnection:
     def allocate(self, parts: Sequence[Buffer], size: int) -> bytes:
         """Return the parts of a frame as one."""
         return join_parts(parts, size)
+
+    def shares_memory(self) -> bool:
+        """Return False: each end has its own copy."""
+        return False
 
     def exchange(self, frame: Frame, timeout: float | None = None) -> Buffer:
         """Return the server's answer to a frame.

@@ -72,11 +72,20 @@ class EnvWireCodec:
 
     # Requests: written by the client, read by the server.
 
-    def write_request(self, request: m.Request, allocate: FrameAllocator = join_parts) -> Frame:
-        """Return the frame of a request; `allocate` allocates it if it is large."""
+    def write_request(
+        self, request: m.Request, allocate: FrameAllocator = join_parts, *, aligned: int = 0
+    ) -> Frame:
+        """Return the frame of a request.
+
+        Args:
+            request: The request.
+            allocate: Allocator of a large frame.
+            aligned: Sum of the sizes of a value's slabs from which they are aligned (B-17), in
+                bytes; 0: never.
+        """
         body = request.body
         if isinstance(body, m.Step):
-            return write_step(request.sequence, body, allocate)
+            return write_step(request.sequence, body, allocate, aligned)
         frame = env_pb2.SessionRequest()
         frame.sequence = request.sequence
         if isinstance(body, m.Reset):
@@ -161,15 +170,21 @@ class EnvWireCodec:
     # Replies: written by the server, read by the client.
 
     def write_reply(
-        self, sequence: int, reply: m.Reply, call_us: int = 0, allocate: FrameAllocator = join_parts
+        self,
+        sequence: int,
+        reply: m.Reply,
+        call_us: int = 0,
+        allocate: FrameAllocator = join_parts,
+        *,
+        aligned: int = 0,
     ) -> Frame:
         """Return the frame of the reply to request `sequence`; see `write_request`."""
         if isinstance(reply, m.StepDone):
             info = self.write_info(reply.info) if reply.info else b""
-            return write_step_done(sequence, reply, call_us, info, allocate)
+            return write_step_done(sequence, reply, call_us, info, allocate, aligned)
         if isinstance(reply, m.ResetDone):
             info = self.write_info(reply.info) if reply.info else b""
-            return write_reset_done(sequence, reply, call_us, info, allocate)
+            return write_reset_done(sequence, reply, call_us, info, allocate, aligned)
         frame = env_pb2.SessionResponse()
         frame.sequence = sequence
         frame.call_us = call_us
@@ -273,12 +288,12 @@ class EnvWireCodec:
     def write_description(
         self, server: PeerInfo, contract: EnvContract, terms: SessionTerms
     ) -> bytes:
-        """Return the answer of `Describe`."""
+        """Return the answer of `Describe`; raises LimitError if its receiver would refuse it."""
         message = env_pb2.DescribeResponse()
         peer_to_wire(server, message.server)
         contract_to_wire(contract, message.contract, self._encoder)
         terms_to_wire(terms, message.terms)
-        return message.SerializeToString()
+        return checked_frame(message)
 
     def read_description(self, data: bytes) -> tuple[PeerInfo, EnvContract, SessionTerms]:
         """Return server, contract and terms of an answer of `Describe`.

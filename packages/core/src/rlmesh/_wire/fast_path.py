@@ -6,7 +6,7 @@ Reading past the end raises IndexError.
 from __future__ import annotations
 
 from rlmesh._messages import env as m
-from rlmesh._wire.field_tags import BATCH_SIZE, FIRST, SEQUENCE
+from rlmesh._wire.field_tags import BATCH_SIZE, FIRST, PADDING, SEQUENCE
 from rlmesh.backends import Buffer
 
 __all__ = ["NotCanonical", "enter", "number", "sequence_of", "slab", "span", "value"]
@@ -31,11 +31,16 @@ def sequence_of(data: Buffer) -> tuple[int, int]:
 def value(data: Buffer, at: int, end: int) -> m.Encoded:
     """Return a spec-directed value, which must end at `end`."""
     slabs: list[Buffer] = []
-    while at < end and data[at] == FIRST:
-        at, stop = span(FIRST, data, at, end)
-        slabs.append(slab(data, at, stop))
-        at = stop
-        if len(slabs) > _MAX_SLABS:
+    gaps = 0
+    while at < end and data[at] in (FIRST, PADDING):
+        if data[at] == PADDING:
+            at = span(PADDING, data, at, end)[1]
+            gaps += 1
+        else:
+            at, stop = span(FIRST, data, at, end)
+            slabs.append(slab(data, at, stop))
+            at = stop
+        if len(slabs) > _MAX_SLABS or gaps > 2 * _MAX_SLABS:
             raise NotCanonical
     batch_size = None
     if at < end and data[at] == BATCH_SIZE:

@@ -27,7 +27,7 @@ from rlmesh._wire.field_tags import (
     STEPS,
     THIRD,
 )
-from rlmesh._wire.field_writer import SHORT, put_value, varint
+from rlmesh._wire.field_writer import SHORT, align, put_value, varint
 from rlmesh._wire.model_spec import predict_form_from_wire, predict_form_to_wire
 from rlmesh.backends import Buffer
 
@@ -38,15 +38,17 @@ _NUMBERS_BYTES = 3 * 65_536
 were read one by one, one message would keep the server busy for most of a minute."""
 
 
-def write_predict(sequence: int, body: Predict, allocate: FrameAllocator = join_parts) -> Frame:
-    """Return the frame of a request.
+def write_predict(
+    sequence: int, body: Predict, allocate: FrameAllocator = join_parts, aligned: int = 0
+) -> Frame:
+    """Return the frame of a request; see `rlmesh._wire.field_writer.align`.
 
     Raises:
         ValueError: If a lane, a count of observations or actions, or the number of actions that are
             wanted does not fit 32 bits, or a step does not fit 64.
     """
     parts: list[Buffer] = []
-    size = put_value(body.observation, parts)
+    size = put_value(body.observation, parts, aligned)
     before = b"" if body.form is None else b"\x08" + varint(predict_form_to_wire(body.form))
     before += _packed(b"\x12", "a lane", body.lanes)
     before += b"\x1a" + varint(size)
@@ -55,25 +57,27 @@ def write_predict(sequence: int, body: Predict, allocate: FrameAllocator = join_
     tail += _packed(b"\x2a", "a step", body.steps, 64)
     tail += _packed(b"\x32", "a count of observations", body.observed_counts)
     parts.append(tail)
-    rest = len(before) + size + len(tail) + _put(OBSERVED, body.observed, parts)
+    rest = len(before) + size + len(tail) + _put(OBSERVED, body.observed, parts, aligned)
     if body.prefix_counts or body.prefix is not None or body.committed_counts:
         counts = _packed(b"\x42", "a count of actions", body.prefix_counts)
         committed = _packed(b"\x52", "a count of actions", body.committed_counts)
         parts.append(counts)
-        rest += len(counts) + _put(PREFIX, body.prefix, parts) + len(committed)
+        rest += len(counts) + _put(PREFIX, body.prefix, parts, aligned) + len(committed)
         parts.append(committed)
     head = b"\x08" + varint(sequence) if sequence else b""
     head += b"\x2a" + varint(rest)
     parts[0] = head + before
+    if 0 < aligned <= rest:
+        align(parts)
     return allocate(parts, len(head) + rest)
 
 
-def _put(tag: int, optional: m.Encoded | None, parts: list[Buffer]) -> int:
+def _put(tag: int, optional: m.Encoded | None, parts: list[Buffer], aligned: int) -> int:
     """Append a field with a value, if there is one; return its size."""
     if optional is None:
         return 0
     at = len(parts)
-    size = put_value(optional, parts)
+    size = put_value(optional, parts, aligned)
     head = parts[at] = SHORT[tag] + varint(size)
     return len(head) + size
 

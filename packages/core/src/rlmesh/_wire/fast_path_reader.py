@@ -18,6 +18,7 @@ from rlmesh._wire.field_tags import (
     FIRST,
     INFO,
     LANES,
+    PADDING,
     RESET_RESPONSE,
     RESET_SIM_TIME,
     REWARD,
@@ -71,8 +72,8 @@ def read_reset_done(
 class StepReader:
     """Reads the answers of a session's steps.
 
-    It remembers the head of the last answer with an observation of one slab: most steps of an
-    environment have the same head, because it has nothing but sizes.
+    It remembers what is around the observation of the last answer with one slab: most steps of an
+    environment have the same there, because it has nothing but sizes and padding.
 
     Args:
         read_info: Reads a serialised `DynamicMap`.
@@ -81,6 +82,7 @@ class StepReader:
     def __init__(self, read_info: Callable[[Buffer], m.Info]) -> None:
         self._read_info = read_info
         self._head = b""
+        self._tail = b""
         self._size = -1  # From the head on; no frame has it yet.
         self._slab = 0
 
@@ -90,21 +92,34 @@ class StepReader:
             end = len(data)
             sequence, at = _begin(data)
             start = at + len(self._head)
-            if self._size == end - at and data[at:start] == self._head:
-                stop = start + self._slab
-                observation = m.Encoded([slab(data, start, stop)])
+            after = start + self._slab
+            stop = after + len(self._tail)
+            if (
+                self._size == end - at
+                and data[at:start] == self._head
+                and (after == stop or data[after:stop] == self._tail)
+            ):
+                observation = m.Encoded([slab(data, start, after)])
             else:
                 start, stop = span(FIRST, data, enter(STEP_RESPONSE, data, at, end), end)
                 observation = value(data, start, stop)
                 if len(observation.slabs) == 1 and observation.batch_size is None:
-                    self._slab = len(observation.slabs[0])
-                    self._head = bytes(data[at : stop - self._slab])
-                    self._size = end - at
+                    self._remember(data, at, start, stop, len(observation.slabs[0]))
             if stop < end and data[stop] >= INFO:
                 return sequence, _step_rest(data, stop, observation, self._read_info)
             return sequence, _step_scalars(data, stop, observation, self._read_info)
         except (NotCanonical, IndexError, struct.error):
             return None
+
+    def _remember(self, data: Buffer, at: int, start: int, stop: int, size: int) -> None:
+        """Keep what is around the slab, of `size` bytes, of the value from `start` to `stop`."""
+        while data[start] == PADDING:
+            start = span(PADDING, data, start, stop)[1]
+        start = span(FIRST, data, start, stop)[0]
+        self._slab = size
+        self._head = bytes(data[at:start])
+        self._tail = bytes(data[start + size : stop])
+        self._size = len(data) - at
 
 
 def _begin(data: Buffer) -> tuple[int, int]:

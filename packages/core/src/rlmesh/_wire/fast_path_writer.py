@@ -22,7 +22,7 @@ from rlmesh._wire.field_tags import (
     SIM_TIME,
     THIRD,
 )
-from rlmesh._wire.field_writer import SHORT, put_field, put_value, varint
+from rlmesh._wire.field_writer import SHORT, align, put_field, put_value, varint
 from rlmesh.backends import Buffer
 
 __all__ = ["write_reset_done", "write_step", "write_step_done"]
@@ -32,16 +32,20 @@ _NO_REWARD = bytes(8)
 _pack_double = struct.Struct("<d").pack
 
 
-def write_step(sequence: int, step: m.Step, allocate: FrameAllocator = join_parts) -> Frame:
-    """Return the frame of a step's request."""
+def write_step(
+    sequence: int, step: m.Step, allocate: FrameAllocator = join_parts, aligned: int = 0
+) -> Frame:
+    """Return the frame of a step's request; see `rlmesh._wire.field_writer.align`."""
     parts: list[Buffer] = []
-    size = put_value(step.action, parts)
+    size = put_value(step.action, parts, aligned)
     if size < 126:
         head = b"\x2a%c\x0a%c" % (size + 2, size)
     else:
         action = varint(size)
         head = b"\x2a%b\x0a%b" % (varint(1 + len(action) + size), action)
     head = parts[0] = b"\x08%b%b" % (varint(sequence), head) if sequence else head
+    if 0 < aligned <= size:
+        align(parts)
     return allocate(parts, len(head) + size)
 
 
@@ -51,17 +55,18 @@ def write_reset_done(
     call_us: int,
     info: bytes,
     allocate: FrameAllocator = join_parts,
+    aligned: int = 0,
 ) -> Frame:
     """Return the frame of a reset's answer; `info` is a serialised `DynamicMap`."""
     parts: list[Buffer] = []
-    size = put_value(done.observation, parts)
+    size = put_value(done.observation, parts, aligned)
     length = varint(size)
     size += 1 + len(length)
     if info:
         size += put_field(SECOND, (info,), len(info), parts)
     if done.sim_time is not None:
         size += _put_time(RESET_SIM_TIME, done.sim_time, parts)
-    return _put_response(sequence, call_us, b"\x2a", size, length, parts, allocate)
+    return _put_response(sequence, call_us, b"\x2a", size, length, parts, allocate, aligned)
 
 
 def write_step_done(
@@ -70,10 +75,11 @@ def write_step_done(
     call_us: int,
     info: bytes,
     allocate: FrameAllocator = join_parts,
+    aligned: int = 0,
 ) -> Frame:
     """Return the frame of a step's answer; `info` is a serialised `DynamicMap`, or empty."""
     parts: list[Buffer] = []
-    size = put_value(done.observation, parts)
+    size = put_value(done.observation, parts, aligned)
     length = SHORT[size] if size < 128 else varint(size)
     size += 1 + len(length)
     if done.lanes is None:
@@ -83,10 +89,10 @@ def write_step_done(
     if info:
         size += put_field(INFO, (info,), len(info), parts)
     if done.lanes is not None:
-        size += _put_lanes(done, parts)
+        size += _put_lanes(done, parts, aligned)
     if done.sim_time is not None:
         size += _put_time(SIM_TIME, done.sim_time, parts)
-    return _put_response(sequence, call_us, b"\x32", size, length, parts, allocate)
+    return _put_response(sequence, call_us, b"\x32", size, length, parts, allocate, aligned)
 
 
 def _put_response(
@@ -97,6 +103,7 @@ def _put_response(
     length: bytes,
     parts: list[Buffer],
     allocate: FrameAllocator,
+    aligned: int,
 ) -> Frame:
     """Return a frame of an answer of `size` bytes.
 
@@ -107,6 +114,8 @@ def _put_response(
         head += b"\x10" + (SHORT[call_us] if call_us < 128 else varint(call_us))
     whole_length = SHORT[size] if size < 128 else varint(size)
     before = parts[0] = b"%b%b%b\x0a%b" % (head, tag, whole_length, length)
+    if 0 < aligned <= size:
+        align(parts)
     return allocate(parts, len(before) + size - 1 - len(length))
 
 
@@ -125,7 +134,7 @@ def _put_time(tag: int, seconds: float, parts: list[Buffer]) -> int:
     return 9
 
 
-def _put_lanes(done: m.StepDone, parts: list[Buffer]) -> int:
+def _put_lanes(done: m.StepDone, parts: list[Buffer], aligned: int) -> int:
     assert done.lanes is not None
     inner: list[Buffer] = []
     size = 0
@@ -140,6 +149,6 @@ def _put_lanes(done: m.StepDone, parts: list[Buffer]) -> int:
     if done.final_mask:
         final += put_field(FIRST, (done.final_mask,), len(done.final_mask), inner)
     value: list[Buffer] = []
-    value_size = put_value(done.final, value)
+    value_size = put_value(done.final, value, aligned)
     final += put_field(SECOND, value, value_size, inner)
     return size + put_field(FINAL, inner, final, parts)

@@ -19,6 +19,7 @@ __all__ = [
     "MAX_ACTIONS",
     "OBSERVED",
     "OBSERVED_COUNTS",
+    "PADDING",
     "PREDICT_REQUEST",
     "PREFIX",
     "PREFIX_COUNTS",
@@ -50,6 +51,7 @@ FIRST = 1 << 3 | _LENGTH_DELIMITED
 SECOND = 2 << 3 | _LENGTH_DELIMITED  # The info of a reset.
 THIRD = 3 << 3 | _LENGTH_DELIMITED
 BATCH_SIZE = 2 << 3
+PADDING = 3 << 3 | _LENGTH_DELIMITED  # Of a Value.
 REWARD = 2 << 3 | _DOUBLE
 TERMINATED = 3 << 3
 TRUNCATED = 4 << 3

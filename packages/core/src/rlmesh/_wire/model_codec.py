@@ -37,6 +37,7 @@ from rlmesh._wire.model_spec import (
     predict_form_from_wire,
 )
 from rlmesh._wire.parsing import parse_message, request_of
+from rlmesh._wire.parts import checked_frame
 from rlmesh.adapters import ModelSpec
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError, NewerSpecError, SpaceError
@@ -58,11 +59,13 @@ class ModelWireCodec:
 
     # Requests: written by the client, read by the server.
 
-    def write_request(self, request: m.Request, allocate: FrameAllocator = join_parts) -> Frame:
-        """Return the frame of a request; `allocate` allocates it if it is large."""
+    def write_request(
+        self, request: m.Request, allocate: FrameAllocator = join_parts, *, aligned: int = 0
+    ) -> Frame:
+        """Return the frame of a request; see `EnvWireCodec.write_request`."""
         body = request.body
         if isinstance(body, Predict):
-            return write_predict(request.sequence, body, allocate)
+            return write_predict(request.sequence, body, allocate, aligned)
         frame = model_pb2.SessionRequest()
         frame.sequence = request.sequence
         if isinstance(body, StartEpisode):
@@ -123,12 +126,18 @@ class ModelWireCodec:
     # Replies: written by the server, read by the client.
 
     def write_reply(
-        self, sequence: int, reply: m.Reply, call_us: int = 0, allocate: FrameAllocator = join_parts
+        self,
+        sequence: int,
+        reply: m.Reply,
+        call_us: int = 0,
+        allocate: FrameAllocator = join_parts,
+        *,
+        aligned: int = 0,
     ) -> Frame:
         """Return the frame of the reply to request `sequence`.
 
         `call_us`, which includes the wait for a batch, is not sent: `Predicted` has its own.
-        `allocate` is for replies in parts, and a model's replies have none.
+        `allocate` and `aligned` are for replies in parts, and a model's replies have none.
         """
         frame = model_pb2.SessionResponse()
         frame.sequence = sequence
@@ -210,12 +219,12 @@ class ModelWireCodec:
         return message.SerializeToString()
 
     def write_description(self, server: PeerInfo, served: ModelSpec, terms: SessionTerms) -> bytes:
-        """Return the answer of `Describe`."""
+        """Return the answer of `Describe`; raises LimitError if its receiver would refuse it."""
         message = model_pb2.DescribeResponse()
         peer_to_wire(server, message.server)
         model_spec_to_wire(served, message.spec, self._encoder)
         terms_to_wire(terms, message.terms)
-        return message.SerializeToString()
+        return checked_frame(message)
 
     def read_server(self, data: bytes) -> PeerInfo:
         """Return the server that answered `Describe`; its spec version may be incompatible.

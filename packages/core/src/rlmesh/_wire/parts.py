@@ -14,13 +14,17 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from rlmesh.errors import LimitError
 
-__all__ = ["MULTIPLE", "SPARE_BYTES", "checked_frame", "too_many_parts"]
+__all__ = ["MAX_FIELDS", "MULTIPLE", "SPARE_BYTES", "checked_frame", "too_many_parts"]
 
 MULTIPLE = 8
 """Maximum memory of a message's objects, as a multiple of the message's size."""
 
 SPARE_BYTES = 16 * 1024 * 1024
 """Bytes that the objects of any message may take in addition."""
+
+MAX_FIELDS = 8_388_608
+"""Maximum number of fields of a message and of those in it, whatever they are (M-1). Counting takes
+about a microsecond a field, and a message has room for 128 million."""
 
 _SMALL_BYTES = 24 * 1024
 """Size in bytes up to which a message is not counted."""
@@ -97,7 +101,7 @@ def too_many_parts(data: bytes, descriptor: Any) -> str:
     """Return why a message is refused; empty if it is not, though it may be malformed.
 
     A message is refused if its objects would take more than `MULTIPLE` times its size and
-    `SPARE_BYTES` besides.
+    `SPARE_BYTES` besides, or if it has more than `MAX_FIELDS` fields.
 
     Args:
         data: The message.
@@ -110,6 +114,8 @@ def too_many_parts(data: bytes, descriptor: Any) -> str:
         fits = _fits(data, descriptor, MULTIPLE * size + SPARE_BYTES * 15 // 16)
     except IndexError:
         return ""  # It is malformed, as its parser will find at once.
+    except _TooManyFields:
+        return f"a message of {size} bytes has more than {MAX_FIELDS} fields"
     if fits:
         return ""
     return (
@@ -126,11 +132,19 @@ def checked_frame(frame: Any) -> bytes:
     return data
 
 
+class _TooManyFields(Exception):
+    """A message has more fields than `MAX_FIELDS`."""
+
+
 def _fits(data: bytes, message: Descriptor, room: int) -> bool:
     fields, at, end = _fields(message), 0, len(data)
     outer: list[tuple[Mapping[int, _Field], int]] = []
+    left = MAX_FIELDS
     while True:
         while at < end:
+            left -= 1
+            if left < 0:
+                raise _TooManyFields
             tag, at = _tag(data, at)
             field = fields.get(tag)
             wire = tag & 7
@@ -156,7 +170,7 @@ def _fits(data: bytes, message: Descriptor, room: int) -> bool:
                 at += 8 if wire == _FIXED64 else 4
                 room -= 0 if field is None else field.cost
             elif wire == _GROUP:
-                at = _after_group(data, at)
+                at, left = _after_group(data, at, left)
             else:
                 raise IndexError
             if room < 0 or len(outer) > _MAX_NESTED:
@@ -200,12 +214,15 @@ def _tag(data: bytes, at: int) -> tuple[int, int]:
     return tag, at
 
 
-def _after_group(data: bytes, at: int) -> int:
-    """Return the end of an unknown group, which the parser drops, too."""
+def _after_group(data: bytes, at: int, left: int) -> tuple[int, int]:
+    """Return the end of an unknown group, which the parser drops, too, and the fields left."""
     open_groups = 1
     while open_groups:
         if open_groups > _MAX_NESTED:
             raise IndexError
+        left -= 1
+        if left < 0:
+            raise _TooManyFields
         tag, at = _tag(data, at)
         wire = tag & 7
         if wire == _VARINT:
@@ -219,7 +236,7 @@ def _after_group(data: bytes, at: int) -> int:
             open_groups += 1 if wire == _GROUP else -1
         else:
             raise IndexError
-    return at
+    return at, left
 
 
 @cache

@@ -8,12 +8,13 @@ from typing import Any
 from rlmesh_proto.spaces.v1 import space_pb2
 
 from rlmesh import spaces
-from rlmesh._wire.dtypes import dtype_from_wire, dtype_to_wire
+from rlmesh._wire.dtypes import dtype_from_wire, dtype_to_wire, known_dtype
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import CodecError, NewerSpecError, SpaceError
 from rlmesh.spaces import Bounds
 from rlmesh.spaces._base import (
     MAX_DEPTH,
+    MAX_ELEMENTS,
     MAX_KEY_BYTES,
     MAX_LEAVES,
     MAX_SPACES,
@@ -131,6 +132,7 @@ class _Reader:
     def __init__(self) -> None:
         self._spaces = 0
         self._leaves = 0
+        self._elements_within = 0
 
     def space(self, message: space_pb2.Space, path: str, depth: int) -> spaces.Space[Any]:
         """Return the space of a message that stands at `path`."""
@@ -141,8 +143,8 @@ class _Reader:
         if depth > MAX_DEPTH:
             words = f"a space is nested deeper than {MAX_DEPTH} levels"
             raise CodecError(words, path=path, rule="S-2")
-        self._count(kind, path)
         content = getattr(message, kind)
+        self._count(kind, content, path)
         if kind in _CONTAINERS:
             return _CONTAINERS[kind](self, content, path, depth + 1)
         read, rule = _LEAVES[kind]
@@ -153,12 +155,14 @@ class _Reader:
         except CodecError as error:
             raise error.at(path) from None
 
-    def _count(self, kind: str, path: str) -> None:
+    def _count(self, kind: str, content: Any, path: str) -> None:
         self._spaces += 1
         self._leaves += kind in _LEAVES
+        self._elements_within += _elements_of(kind, content)
         for count, limit, noun in (
             (self._spaces, MAX_SPACES, "spaces"),
             (self._leaves, MAX_LEAVES, "leaves"),
+            (self._elements_within, MAX_ELEMENTS, "elements that are checked one by one"),
         ):
             if count > limit:
                 raise CodecError(f"a space has more than {limit} {noun}", path=path, rule="M-1")
@@ -168,6 +172,18 @@ class _Reader:
     ) -> list[spaces.Space[Any]]:
         """Return the numbered children of a space."""
         return [self.space(child, f"{path}[{i}]", depth) for i, child in enumerate(messages)]
+
+
+def _elements_of(kind: str, content: Any) -> int:
+    """Return the number of elements that are checked one by one, before any of them is."""
+    if kind == "multi_discrete":
+        size = len(content.nvec)
+    elif kind == "box":
+        size = len(content.low.elementwise) + len(content.high.elementwise)
+    else:
+        return 0
+    element = known_dtype(content.dtype)
+    return 0 if element is None else size // element.itemsize
 
 
 def _read_box(message: space_pb2.Box) -> spaces.Space[Any]:

@@ -6,7 +6,8 @@ import re
 
 __all__ = ["is_traceparent"]
 
-_TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile("00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""The standard forbids ids of zeros alone."""
 
 
 def is_traceparent(text: str) -> bool:

@@ -22,6 +22,7 @@ __all__ = [
     "NumericSpace",
     "SeedResult",
     "Space",
+    "check_elements",
     "check_extents",
     "path_text",
 ]
@@ -34,6 +35,10 @@ MAX_LEAVES = 4_096
 
 MAX_SPACES = 16_384
 """Largest number of spaces in one space, itself included."""
+
+MAX_ELEMENTS = 8_388_608
+"""Largest number of elements in one space that are checked one by one, which takes up to a
+microsecond each: those of MultiDiscretes, and of bounds that differ by element."""
 
 MAX_KEY_BYTES = 2**16
 """Largest size of a Dict's key, in bytes of UTF-8."""
@@ -83,6 +88,7 @@ class Space(ABC, Generic[T]):
     _depth: int
     _leaves: int
     _spaces_within: int
+    _elements_within: int
 
     def __init__(self, seed: int | None = None) -> None:
         # Subclasses call this constructor last, because it reads the children.
@@ -100,10 +106,18 @@ class Space(ABC, Generic[T]):
         parts = [child for _, child in self.children]
         self._leaves = self.is_leaf + sum(child._leaves for child in parts)
         self._spaces_within = 1 + sum(child._spaces_within for child in parts)
+        self._elements_within = self._own_elements() + sum(
+            child._elements_within for child in parts
+        )
         if self._leaves > MAX_LEAVES:
             raise SpaceError(f"expected at most {MAX_LEAVES} leaves, got {self._leaves}")
         if self._spaces_within > MAX_SPACES:
             raise SpaceError(f"expected at most {MAX_SPACES} spaces, got {self._spaces_within}")
+        check_elements(self._elements_within)
+
+    def _own_elements(self) -> int:
+        """Return the number of elements that are checked one by one; 0 of other families."""
+        return 0
 
     @property
     def shape(self) -> tuple[int, ...] | None:
@@ -240,6 +254,16 @@ def check_extents(extents: Sequence[int], dtype: DType) -> None:
         expected = f"expected a leaf of at most {MAX_LEAF_BYTES} bytes"
         rule = "M-6" if size >= 2**63 else "M-1"
         raise SpaceError(f"{expected}, got shape {tuple(extents)} of {dtype}", rule=rule)
+
+
+def check_elements(count: int) -> None:
+    """Raise SpaceError if more elements of a space are checked one by one than a space may have."""
+    if count > MAX_ELEMENTS:
+        message = (
+            f"expected at most {MAX_ELEMENTS} elements of MultiDiscretes and of bounds of single "
+            f"elements, got {count}"
+        )
+        raise SpaceError(message, rule="M-1")
 
 
 def read_dtype(spec: DTypeLike, *, integer: bool = False) -> DType:

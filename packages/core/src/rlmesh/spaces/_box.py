@@ -126,6 +126,10 @@ class Box(NumericSpace[Tensor]):
             map(le, values, high.values(self._dtype))
         )
 
+    def _own_elements(self) -> int:
+        sides = (self.low_bounds, self.high_bounds)
+        return sum(len(side.data) // self._dtype.itemsize for side in sides if not side.uniform)
+
     def _definition(self) -> tuple[object, ...]:
         return self._shape, self._dtype.name, self.low_bounds, self.high_bounds
 

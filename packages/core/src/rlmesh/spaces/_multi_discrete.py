@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from operator import add, le
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from rlmesh.dtypes import DType, DTypeLike
 from rlmesh.errors import SpaceError
 from rlmesh.spaces._arrays import array_view, can_cast, elements, is_array, read_nested
-from rlmesh.spaces._base import NumericSpace, read_dtype
+from rlmesh.spaces._base import NumericSpace, check_elements, read_dtype
 from rlmesh.spaces._sampling import sample_integers
 from rlmesh.tensor import Tensor
 
@@ -47,6 +48,7 @@ class MultiDiscrete(NumericSpace[Tensor]):
     ) -> None:
         self._dtype = read_dtype(dtype, integer=True)
         counts = _read_integers(nvec, "nvec", self._dtype)
+        check_elements(math.prod(counts.shape))
         if start is None:
             first = Tensor(bytes(counts.nbytes), self._dtype, counts.shape)
         else:
@@ -88,6 +90,9 @@ class MultiDiscrete(NumericSpace[Tensor]):
         return all(map(le, self._numbers(self.start), values)) and all(
             map(le, values, self._last())
         )
+
+    def _own_elements(self) -> int:
+        return self.size
 
     def _last(self) -> Iterator[float]:
         """Return the largest choice of each element."""

@@ -49,10 +49,12 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """PredictRequest.steps is understood."""
     CAPABILITY_OBSERVE: _Capability.ValueType  # 11
     """PredictRequest.observed is understood, and the model can take observations without a prediction.
-    Numbers 12 to 15 and 17 are kept for the additions of CONTRACT.md, section 22.
+    Numbers 12 to 15 are kept for the additions of CONTRACT.md, section 22.
     """
     CAPABILITY_PROGRESS: _Capability.ValueType  # 16
     """Progress is sent, and understood, while a request waits for its answer."""
+    CAPABILITY_ALIGNED_SLABS: _Capability.ValueType  # 17
+    """Large slabs in shared memory are aligned (Value.padding), and read in place."""
     CAPABILITY_ACTION_PREFIX: _Capability.ValueType  # 18
     """PredictRequest.prefix is understood, and the model receives it."""
 
@@ -85,10 +87,12 @@ CAPABILITY_EPISODE_STEPS: Capability.ValueType  # 10
 """PredictRequest.steps is understood."""
 CAPABILITY_OBSERVE: Capability.ValueType  # 11
 """PredictRequest.observed is understood, and the model can take observations without a prediction.
-Numbers 12 to 15 and 17 are kept for the additions of CONTRACT.md, section 22.
+Numbers 12 to 15 are kept for the additions of CONTRACT.md, section 22.
 """
 CAPABILITY_PROGRESS: Capability.ValueType  # 16
 """Progress is sent, and understood, while a request waits for its answer."""
+CAPABILITY_ALIGNED_SLABS: Capability.ValueType  # 17
+"""Large slabs in shared memory are aligned (Value.padding), and read in place."""
 CAPABILITY_ACTION_PREFIX: Capability.ValueType  # 18
 """PredictRequest.prefix is understood, and the model receives it."""
 global___Capability = Capability

@@ -15,7 +15,7 @@ _sym_db = _symbol_database.Default()
 from rlmesh_proto.spaces.v1 import dtype_pb2 as rlmesh_dot_proto_dot_spaces_dot_v1_dot_dtype__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rlmesh/proto/spaces/v1/value.proto\x12\x16rlmesh.proto.spaces.v1\x1a\"rlmesh/proto/spaces/v1/dtype.proto\">\n\x05Value\x12\r\n\x05slabs\x18\x01 \x03(\x0c\x12\x17\n\nbatch_size\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\r\n\x0b_batch_size\"\xb7\x04\n\x0c\x44ynamicValue\x12\x32\n\nnull_value\x18\x01 \x01(\x0b\x32\x1c.rlmesh.proto.spaces.v1.NullH\x00\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x03 \x01(\x12H\x00\x12\x17\n\rbig_int_value\x18\x04 \x01(\x0cH\x00\x12\x15\n\x0b\x66loat_value\x18\x05 \x01(\x01H\x00\x12\x16\n\x0cstring_value\x18\x06 \x01(\tH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x12\x36\n\x0cscalar_value\x18\x08 \x01(\x0b\x32\x1e.rlmesh.proto.spaces.v1.ScalarH\x00\x12\x36\n\x0ctensor_value\x18\t \x01(\x0b\x32\x1e.rlmesh.proto.spaces.v1.TensorH\x00\x12\x41\n\x12object_array_value\x18\n \x01(\x0b\x32#.rlmesh.proto.spaces.v1.ObjectArrayH\x00\x12\x39\n\nlist_value\x18\x0b \x01(\x0b\x32#.rlmesh.proto.spaces.v1.DynamicListH\x00\x12:\n\x0btuple_value\x18\x0c \x01(\x0b\x32#.rlmesh.proto.spaces.v1.DynamicListH\x00\x12\x37\n\tmap_value\x18\r \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMapH\x00\x42\x06\n\x04kind\"\x06\n\x04Null\"D\n\x06Scalar\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"S\n\x06Tensor\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\r\n\x05shape\x18\x02 \x03(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"T\n\x0bObjectArray\x12\r\n\x05shape\x18\x01 \x03(\x04\x12\x36\n\x08\x65lements\x18\x02 \x03(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValue\"E\n\x0b\x44ynamicList\x12\x36\n\x08\x65lements\x18\x01 \x03(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValue\"?\n\nDynamicMap\x12\x31\n\x07\x65ntries\x18\x01 \x03(\x0b\x32 .rlmesh.proto.spaces.v1.MapEntry\"\x8d\x01\n\x08MapEntry\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12\x35\n\x05other\x18\x02 \x01(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValueH\x00\x12\x33\n\x05value\x18\x03 \x01(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValueB\x05\n\x03keyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rlmesh/proto/spaces/v1/value.proto\x12\x16rlmesh.proto.spaces.v1\x1a\"rlmesh/proto/spaces/v1/dtype.proto\"O\n\x05Value\x12\r\n\x05slabs\x18\x01 \x03(\x0c\x12\x17\n\nbatch_size\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x0f\n\x07padding\x18\x03 \x03(\x0c\x42\r\n\x0b_batch_size\"\xb7\x04\n\x0c\x44ynamicValue\x12\x32\n\nnull_value\x18\x01 \x01(\x0b\x32\x1c.rlmesh.proto.spaces.v1.NullH\x00\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x03 \x01(\x12H\x00\x12\x17\n\rbig_int_value\x18\x04 \x01(\x0cH\x00\x12\x15\n\x0b\x66loat_value\x18\x05 \x01(\x01H\x00\x12\x16\n\x0cstring_value\x18\x06 \x01(\tH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x12\x36\n\x0cscalar_value\x18\x08 \x01(\x0b\x32\x1e.rlmesh.proto.spaces.v1.ScalarH\x00\x12\x36\n\x0ctensor_value\x18\t \x01(\x0b\x32\x1e.rlmesh.proto.spaces.v1.TensorH\x00\x12\x41\n\x12object_array_value\x18\n \x01(\x0b\x32#.rlmesh.proto.spaces.v1.ObjectArrayH\x00\x12\x39\n\nlist_value\x18\x0b \x01(\x0b\x32#.rlmesh.proto.spaces.v1.DynamicListH\x00\x12:\n\x0btuple_value\x18\x0c \x01(\x0b\x32#.rlmesh.proto.spaces.v1.DynamicListH\x00\x12\x37\n\tmap_value\x18\r \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMapH\x00\x42\x06\n\x04kind\"\x06\n\x04Null\"D\n\x06Scalar\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"S\n\x06Tensor\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\r\n\x05shape\x18\x02 \x03(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"T\n\x0bObjectArray\x12\r\n\x05shape\x18\x01 \x03(\x04\x12\x36\n\x08\x65lements\x18\x02 \x03(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValue\"E\n\x0b\x44ynamicList\x12\x36\n\x08\x65lements\x18\x01 \x03(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValue\"?\n\nDynamicMap\x12\x31\n\x07\x65ntries\x18\x01 \x03(\x0b\x32 .rlmesh.proto.spaces.v1.MapEntry\"\x8d\x01\n\x08MapEntry\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12\x35\n\x05other\x18\x02 \x01(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValueH\x00\x12\x33\n\x05value\x18\x03 \x01(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValueB\x05\n\x03keyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -23,21 +23,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rlmesh_proto.spaces.v1.valu
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
   _globals['_VALUE']._serialized_start=98
-  _globals['_VALUE']._serialized_end=160
-  _globals['_DYNAMICVALUE']._serialized_start=163
-  _globals['_DYNAMICVALUE']._serialized_end=730
-  _globals['_NULL']._serialized_start=732
-  _globals['_NULL']._serialized_end=738
-  _globals['_SCALAR']._serialized_start=740
-  _globals['_SCALAR']._serialized_end=808
-  _globals['_TENSOR']._serialized_start=810
-  _globals['_TENSOR']._serialized_end=893
-  _globals['_OBJECTARRAY']._serialized_start=895
-  _globals['_OBJECTARRAY']._serialized_end=979
-  _globals['_DYNAMICLIST']._serialized_start=981
-  _globals['_DYNAMICLIST']._serialized_end=1050
-  _globals['_DYNAMICMAP']._serialized_start=1052
-  _globals['_DYNAMICMAP']._serialized_end=1115
-  _globals['_MAPENTRY']._serialized_start=1118
-  _globals['_MAPENTRY']._serialized_end=1259
+  _globals['_VALUE']._serialized_end=177
+  _globals['_DYNAMICVALUE']._serialized_start=180
+  _globals['_DYNAMICVALUE']._serialized_end=747
+  _globals['_NULL']._serialized_start=749
+  _globals['_NULL']._serialized_end=755
+  _globals['_SCALAR']._serialized_start=757
+  _globals['_SCALAR']._serialized_end=825
+  _globals['_TENSOR']._serialized_start=827
+  _globals['_TENSOR']._serialized_end=910
+  _globals['_OBJECTARRAY']._serialized_start=912
+  _globals['_OBJECTARRAY']._serialized_end=996
+  _globals['_DYNAMICLIST']._serialized_start=998
+  _globals['_DYNAMICLIST']._serialized_end=1067
+  _globals['_DYNAMICMAP']._serialized_start=1069
+  _globals['_DYNAMICMAP']._serialized_end=1132
+  _globals['_MAPENTRY']._serialized_start=1135
+  _globals['_MAPENTRY']._serialized_end=1276
 # @@protoc_insertion_point(module_scope)

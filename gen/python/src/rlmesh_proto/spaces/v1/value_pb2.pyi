@@ -45,23 +45,30 @@ class Value(google.protobuf.message.Message):
 
     SLABS_FIELD_NUMBER: builtins.int
     BATCH_SIZE_FIELD_NUMBER: builtins.int
+    PADDING_FIELD_NUMBER: builtins.int
     batch_size: builtins.int
     """Present: a batch of this many values (0 is allowed). Absent: one value, not a batch; its slabs
     are those of a batch of 1.
-    Number 3 is kept for the additions of CONTRACT.md, section 22.
     """
     @property
     def slabs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
         """The slabs in the order of the walk. A space without leaves (an empty Dict) has none."""
+
+    @property
+    def padding(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Zero bytes before or after a slab, which have no meaning. A sender writes them between the
+        slabs so that these are aligned in shared memory (CAPABILITY_ALIGNED_SLABS).
+        """
 
     def __init__(
         self,
         *,
         slabs: collections.abc.Iterable[builtins.bytes] | None = ...,
         batch_size: builtins.int | None = ...,
+        padding: collections.abc.Iterable[builtins.bytes] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "batch_size", b"batch_size"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "batch_size", b"batch_size", "slabs", b"slabs"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "batch_size", b"batch_size", "padding", b"padding", "slabs", b"slabs"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_batch_size", b"_batch_size"]) -> typing.Literal["batch_size"] | None: ...
 
 global___Value = Value

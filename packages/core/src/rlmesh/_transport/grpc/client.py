@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
@@ -41,6 +43,12 @@ _OTHER_NAME = "does not match SSL server name"
 
 _LOOK_SECONDS = 1.0
 """How long a server that was silent is given to show that it is there at all."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+"""Seconds between two attempts to make the first call of a connection."""
+
+_LEAST_SECONDS = 0.5
+"""Seconds that an attempt has at least; in fewer, a busy server would only seem to be silent."""
 
 
 class GrpcConnection:
@@ -82,6 +90,7 @@ class GrpcConnection:
         self._incoming: Any = None
         self._timed_out = False
         self._answered = False
+        self._refused = False
 
     def call(self, method: str, request: bytes, timeout: float) -> bytes:
         """Make one unary call.
@@ -90,12 +99,16 @@ class GrpcConnection:
             RLMeshError: For its status.
         """
         unary: Any = self._channel.unary_unary(f"/{self._service}/{method}")
-        try:
-            answer: bytes = unary(request, timeout=timeout, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise self._exception(error, method) from None
-        self._answered = True
-        return answer
+
+        def call(timeout: float) -> bytes:
+            try:
+                answer: bytes = unary(request, timeout=timeout, metadata=self._metadata)
+            except grpc.RpcError as error:
+                raise self._exception(error, method) from None
+            self._answered = True
+            return answer
+
+        return self._until_taken(call, timeout)
 
     def describe(self, request: bytes, timeout: float) -> bytes:
         """Return the answer to `Describe`, which is asked before anything else.
@@ -116,6 +129,10 @@ class GrpcConnection:
         """Return a frame made of pieces; raises LimitError if it is too large for the peer."""
         return joined(parts, size)
 
+    def shares_memory(self) -> bool:
+        """Return False: gRPC copies all frames."""
+        return False
+
     def exchange(self, frame: Frame, timeout: float | None = None) -> bytes:
         """Send a frame and wait for the answer.
 
@@ -133,6 +150,41 @@ class GrpcConnection:
         self._outgoing.put(frame if type(frame) is bytes else bytes(frame))
         if timeout is None:
             return self._receive(incoming)
+        if self._answered:
+            return self._receive_within(incoming, timeout)
+        return self._until_taken(partial(self._first_exchange, frame), timeout)
+
+    def _until_taken(self, call: Callable[[float], bytes], timeout: float) -> bytes:
+        """Make the first call of the connection again, after pauses, until the server takes it.
+
+        gRPC cancels calls at random if more come than the server can begin, as in a flood of calls.
+
+        Args:
+            call: Makes the call within a number of seconds.
+            timeout: Seconds for all of them.
+        """
+        deadline = time.monotonic() + timeout
+        left, pause = timeout, _FIRST_PAUSE
+        while True:
+            try:
+                return call(left)
+            except ConnectionLostError:
+                left = deadline - time.monotonic() - pause
+                if not self._refused or left < _LEAST_SECONDS:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _first_exchange(self, frame: Frame, timeout: float) -> bytes:
+        """Return the answer to the first frame, for which a refused stream is begun again."""
+        incoming = self._incoming
+        if self._refused:
+            self._refused = False
+            self._outgoing.put(None)
+            self._outgoing, self._sent = queue.SimpleQueue(), queue.SimpleQueue()
+            self._over = False
+            incoming = self._start()
+            self._outgoing.put(bytes(frame))
         return self._receive_within(incoming, timeout)
 
     def _receive_within(self, incoming: Any, timeout: float) -> bytes:
@@ -246,6 +298,8 @@ class GrpcConnection:
                 _log.debug("%s: %s", self.address, details)
                 return ConnectionLostError(f"{self.address}: {why}", address=self.address)
         name = f"/{self._service}/{method}"
+        unanswered = not (self._answered or self._timed_out)
+        self._refused = error.code() is grpc.StatusCode.CANCELLED and unanswered
         return exception_of_status(error.code(), details, self.address, name)
 
     def _is_refused(self, code: grpc.StatusCode, details: str) -> bool:

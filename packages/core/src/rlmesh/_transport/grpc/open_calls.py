@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -39,10 +40,17 @@ _SPARED_SECONDS = 0.05
 then."""
 
 
-class CallLimit:
-    """A limit to calls that are doing something: one call more cancels the oldest.
+class _HeldCall(NamedTuple):
+    begun: float
+    context: grpc.ServicerContext
+    peer: str
 
-    So a client that holds calls up takes no place that another client could use.
+
+class CallLimit:
+    """A limit to calls that are doing something: one call more cancels another one.
+
+    That is the oldest call of the connection with most calls, so that a client that holds calls up
+    takes no place that another client could use.
 
     Args:
         max_calls: Max number of calls at once.
@@ -53,11 +61,11 @@ class CallLimit:
         self._max_calls = max_calls
         self._seconds = seconds
         self._changed = threading.Condition()
-        self._calls: dict[object, tuple[float, grpc.ServicerContext]] = {}
+        self._calls: dict[object, _HeldCall] = {}
 
     @contextlib.contextmanager
     def holding(self, context: grpc.ServicerContext) -> Generator[None, None, None]:
-        """Count a call, and cancel the oldest one if there are too many."""
+        """Count a call, and cancel another one if there are too many."""
         place = object()
         self._enter(place, context)
         watch = threading.Timer(self._seconds, context.cancel) if self._seconds else None
@@ -76,22 +84,27 @@ class CallLimit:
     def cancel_all(self) -> None:
         """Cancel every call that is counted."""
         with self._changed:
-            calls = [context for _, context in self._calls.values()]
-        for context in calls:
-            context.cancel()
+            calls = list(self._calls.values())
+        for call in calls:
+            call.context.cancel()
 
     def _enter(self, place: object, context: grpc.ServicerContext) -> None:
+        call = _HeldCall(time.monotonic(), context, context.peer())
         with self._changed:
             while len(self._calls) >= self._max_calls:
-                oldest = next(iter(self._calls))
-                begun, cancelled = self._calls[oldest]
-                spared = begun + _SPARED_SECONDS - time.monotonic()
+                counts = Counter(held.peer for held in self._calls.values())
+                most = max(counts.values())
+                oldest = next(p for p, held in self._calls.items() if counts[held.peer] == most)
+                victim = self._calls[oldest]
+                # A connection with several calls has none that is spared.
+                spared = victim.begun + _SPARED_SECONDS - call.begun if most == 1 else 0.0
                 if spared <= 0:
                     del self._calls[oldest]
-                    cancelled.cancel()
+                    victim.context.cancel()
                 else:
                     self._changed.wait(spared)
-            self._calls[place] = time.monotonic(), context
+                    call = call._replace(begun=time.monotonic())
+            self._calls[place] = call
 
 
 def read_request(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:

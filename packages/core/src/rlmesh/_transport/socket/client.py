@@ -157,6 +157,10 @@ class FramesConnection:
         """See `FrameSocket.allocate`."""
         return self._frames.allocate(parts, size)
 
+    def shares_memory(self) -> bool:
+        """See `FrameSocket.shares_memory`."""
+        return self._frames.shares_memory()
+
     def exchange(self, frame: Frame, timeout: float | None = None) -> Buffer:
         """Send a frame and wait for the answer; see `GrpcConnection.exchange`."""
         if timeout is not None:

@@ -152,6 +152,10 @@ class FrameSocket:
         """Allocate as `allocate` does, for parts that do not change until the peer's next frame."""
         return self.allocate(parts, size)
 
+    def shares_memory(self) -> bool:
+        """Return whether the peer has handed over memory, so that large frames are shared."""
+        return False
+
     def send(self, frame: Frame) -> None:
         """Send a frame.
 

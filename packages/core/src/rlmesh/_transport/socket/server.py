@@ -246,6 +246,7 @@ class _Stream:
             frames.cut,
             frames.is_connected,
             frames.allocate_later,
+            shares_memory=frames.shares_memory,
             ended=frames.peer_has_ended,
             dismiss=lambda farewell: frames.wake(),
             send=self._report,

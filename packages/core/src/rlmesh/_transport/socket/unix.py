@@ -196,6 +196,10 @@ class LocalFrameSocket(FrameSocket):
             return FrameParts(parts, size)
         return self.allocate(parts, size)
 
+    def shares_memory(self) -> bool:
+        """See `FrameSocket`."""
+        return self._peer is not None
+
     def close(self) -> None:
         """See `FrameSocket`; the memory goes with the last view of it."""
         super().close()

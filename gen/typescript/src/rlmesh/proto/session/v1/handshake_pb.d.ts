@@ -309,7 +309,7 @@ export enum Capability {
   /**
    * PredictRequest.observed is understood, and the model can take observations without a prediction.
    *
-   * Numbers 12 to 15 and 17 are kept for the additions of CONTRACT.md, section 22.
+   * Numbers 12 to 15 are kept for the additions of CONTRACT.md, section 22.
    *
    * @generated from enum value: CAPABILITY_OBSERVE = 11;
    */
@@ -321,6 +321,13 @@ export enum Capability {
    * @generated from enum value: CAPABILITY_PROGRESS = 16;
    */
   PROGRESS = 16,
+
+  /**
+   * Large slabs in shared memory are aligned (Value.padding), and read in place.
+   *
+   * @generated from enum value: CAPABILITY_ALIGNED_SLABS = 17;
+   */
+  ALIGNED_SLABS = 17,
 
   /**
    * PredictRequest.prefix is understood, and the model receives it.

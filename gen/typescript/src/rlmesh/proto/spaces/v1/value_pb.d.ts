@@ -51,11 +51,17 @@ export declare type Value = Message<"rlmesh.proto.spaces.v1.Value"> & {
    * Present: a batch of this many values (0 is allowed). Absent: one value, not a batch; its slabs
    * are those of a batch of 1.
    *
-   * Number 3 is kept for the additions of CONTRACT.md, section 22.
-   *
    * @generated from field: optional uint32 batch_size = 2;
    */
   batchSize?: number | undefined;
+
+  /**
+   * Zero bytes before or after a slab, which have no meaning. A sender writes them between the
+   * slabs so that these are aligned in shared memory (CAPABILITY_ALIGNED_SLABS).
+   *
+   * @generated from field: repeated bytes padding = 3;
+   */
+  padding: Uint8Array[];
 };
 
 /**
