@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -57,7 +57,7 @@ def acting_of(
 
 
 @contextmanager
-def _refused_as(option: str) -> Iterator[None]:
+def _refused_as(option: str) -> Generator[None, None, None]:
     """Name an option in the error of its value."""
     try:
         yield
