@@ -118,6 +118,7 @@ def logged(folder: Path) -> list[int]:
     return found
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL there")
 def test_a_suite_that_is_killed_again_and_again_is_one_that_is_not(tmp_path: Path) -> None:
     """Its result, its journal, its films and the logs of its trackers."""
