@@ -57,6 +57,8 @@ def resolve(
     outputs = tuple(plan for plan in found if plan is not None)
     resolver = InputResolver(matching, outputs)
     inputs = tuple(plan for plan in map(resolver.input, spec.inputs) if plan is not None)
+    # Inputs may need the outputs, which come first therefore; readers look for the inputs first.
+    problems.sort(key=lambda problem: problem.path.startswith("outputs"))
     problems += coverage_problems(contract.action_space, matching.made)
     if problems:
         raise AdapterError(problems)
