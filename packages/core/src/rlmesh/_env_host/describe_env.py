@@ -80,17 +80,21 @@ def _own_tags(env: Any) -> EnvTags | None:
     Raises:
         TypeError: If the attribute is something else.
     """
-    inner, depth = env, 0
-    found = getattr(inner, TAGS_ATTRIBUTE, None)
-    while found is None and inner is not None and depth < _MAX_WRAPPERS:
+    inner = env
+    for _ in range(_MAX_WRAPPERS):
+        found = getattr(inner, TAGS_ATTRIBUTE, None)
+        if isinstance(found, EnvTags):
+            return found
+        # An object may answer to every name; only an attribute that was set is meant as tags.
+        if inspect.getattr_static(inner, TAGS_ATTRIBUTE, None) is not None:
+            kind = type(found).__name__
+            raise TypeError(f"{TAGS_ATTRIBUTE}: expected rlmesh.adapters.EnvTags, got a {kind}")
         lanes = getattr(inner, "envs", None)
         # All environments of a vector are alike.
         inner = lanes[0] if isinstance(lanes, (list, tuple)) and lanes else _wrapped(inner)
-        found, depth = getattr(inner, TAGS_ATTRIBUTE, None), depth + 1
-    if found is not None and not isinstance(found, EnvTags):
-        kind = type(found).__name__
-        raise TypeError(f"{TAGS_ATTRIBUTE}: expected rlmesh.adapters.EnvTags, got a {kind}")
-    return found
+        if inner is None:
+            break
+    return None
 
 
 def _wrapped(env: Any) -> Any:
