@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
-from rlmesh import spaces
+from rlmesh import Tensor, spaces
 from rlmesh.adapters import ModelSpec, State, feature, output, tags
 from tests.integration.cli_processes import COMMAND, serving, told
 from tests.integration.envs import CounterEnv
@@ -15,7 +16,8 @@ from tests.processes import finished
 
 pytest.importorskip("rich")
 pytest.importorskip("typer")
-pytest.importorskip("rlmesh_numpy")
+np = pytest.importorskip("numpy")
+Model = pytest.importorskip("rlmesh_numpy").Model
 
 HERE = "tests.integration.test_cli_adapt"
 
@@ -29,6 +31,26 @@ class Arm(CounterEnv):
 TAGS = tags(feature("state/arm", unit="m"), feature("action/arm"))
 SPEC = ModelSpec("m", (State("x", "state/arm", unit="cm"),), (output("action/arm"),))
 UNFIT = ModelSpec("m", (State("x", "state/leg"), State("y", "state/arm", unit="s")))
+
+
+class Turning(CounterEnv):
+    """A quaternion that is not of unit length."""
+
+    observation_space = spaces.Box(-9, 9, (4,))
+    action_space = spaces.Box(-1, 1, (2,))
+    rlmesh_tags = tags(feature("state/turn", rotation="quaternion_wxyz"), feature("action/arm"))
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        return Tensor.of([2.0, 0, 0, 0], "float32"), {}
+
+    def step(self, action: Any) -> Any:
+        self.step_count += 1
+        return Tensor.of([2.0, 0, 0, 0], "float32"), 0.0, self.step_count == 3, False, {}
+
+
+TURN = ModelSpec("t", (State("x", "state/turn", rotation="matrix"),), (output("action/arm"),))
+Still = Model(lambda seen: np.zeros(2, "f4"), spec=TURN)
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +86,17 @@ def test_every_problem_is_shown_at_once(address: str) -> None:
     document = json.loads(done.stdout)
     assert done.returncode == 1 and document["fits"] is False
     assert {p["path"] for p in document["problems"]} == {"inputs['x']", "inputs['y']", "action"}
+
+
+def test_a_probe_looks_at_an_episode(address: str) -> None:
+    with serving(f"{HERE}:Turning") as (where, _):
+        for name in ("Still", "TURN"):
+            done = finished([*COMMAND, "adapt", where, f"{HERE}:{name}", "--probe", "9", "--json"])
+            (found,) = json.loads(done.stdout)["findings"]
+            assert done.returncode == 1 and found["rule"] == "unit_quaternion"
+            assert found["path"] == "observation" and found["seen"] == "length 2"
+        done = finished([*COMMAND, "adapt", where, f"{HERE}:Still", "--probe", "9"])
+        assert done.returncode == 1 and "unit_quaternion: length 2; check" in done.stdout
 
 
 def test_what_has_no_spec_is_refused(address: str) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
+import rlmesh
 from rlmesh._cli.console import FAILED, Reporter, reporting
 from rlmesh._cli.description import Description, ModelDescription, describe_any
 from rlmesh._cli.logs import begin_log
-from rlmesh._cli.models import RANDOM, Backend, ModelKwargs, is_address, load_model
+from rlmesh._cli.models import RANDOM, Backend, ModelKwargs, is_address, load_model, model_class
 from rlmesh._cli.parameters import (
     Address,
     Authority,
@@ -30,11 +31,14 @@ from rlmesh._cli.parameters import (
 from rlmesh._cli.sources import UsageProblem, load, read_choice
 from rlmesh._problem import Problem
 from rlmesh._reporting.words import escape_control_chars
-from rlmesh.adapters import Adapter, ModelSpec
+from rlmesh.adapters import Adapter, Episode, Finding, ModelSpec, Probe, resolve
 from rlmesh.backends import ArrayBackend, backend_names, registration
 from rlmesh.errors import AdapterError
 from rlmesh.options import TLS
 from rlmesh.specs import EnvContract
+
+if TYPE_CHECKING:
+    from rlmesh._models.base import ModelBase
 
 __all__ = ["adapt", "adapter_facts"]
 
@@ -52,6 +56,15 @@ _Trust = Annotated[
         "--trust-entrypoints", help="import the callables that the spec names: it runs their code"
     ),
 ]
+_Probe = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="STEPS",
+        help="play this many steps of an episode, and look for signs of wrong declarations",
+    ),
+]
+_Instruction = Annotated[str | None, typer.Option(help="instruction of the episode of --probe")]
 
 
 def adapt(
@@ -60,6 +73,8 @@ def adapt(
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
     trust_entrypoints: _Trust = False,
+    probe: _Probe = 0,
+    instruction: _Instruction = None,
     token: Token = "",
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,
@@ -72,15 +87,14 @@ def adapt(
 ) -> None:
     """Show the conversions between a served environment and a model, before anything runs.
 
-    The exit status is 1 if the model does not fit; every reason is listed.
+    The exit status is 1 if the model does not fit, with every reason, or if a probe finds anything.
     """
     with reporting("adapt", json=json, debug=debug) as reporter:
         begin_log(log_level, log_format, "warning")
         tls = tls_of(tls_authority, tls_certificate, tls_key)
-        contract = _contract(read_address(address), token, tls, connect_timeout)
-        spec, own = _spec(model, model_kwargs, backend, token, tls, connect_timeout)
-        from rlmesh.adapters import resolve
-
+        where = read_address(address)
+        contract = _contract(where, token, tls, connect_timeout)
+        spec, own, loaded = _spec(model, model_kwargs, backend, token, tls, connect_timeout)
         try:
             adapter = resolve(contract, spec, backend=own, trust_entrypoints=trust_entrypoints)
         except AdapterError as error:
@@ -88,10 +102,40 @@ def adapt(
                 raise
             reporter.document({"fits": False, "problems": list(map(_problem, error.problems))})
             raise typer.Exit(FAILED) from None
+        findings: tuple[Finding, ...] = ()
+        if probe:
+            seen = Probe(adapter, spec)
+            # Without a model at hand, the actions are random, and only observations are looked at.
+            player = loaded or model_class(backend)(rlmesh.RANDOM_SAMPLE)
+            text = instruction if loaded is not None and adapter.writes_instruction else None
+            with player.session(
+                where, instruction=text, token=token, tls=tls, connect_timeout=connect_timeout
+            ) as session:
+                _play(session, adapter.episode(instruction), seen, probe, acts=loaded is not None)
+            findings = seen.findings
         if reporter.json:
-            reporter.document(adapter_facts(adapter))
+            found = [asdict(one) for one in findings]
+            reporter.document({**adapter_facts(adapter), **({"findings": found} if probe else {})})
         else:
             _print(reporter, adapter)
+            for one in findings:
+                reporter.out.print(Text(escape_control_chars(str(one)), "yellow"))
+        if findings:
+            raise typer.Exit(FAILED)
+
+
+def _play(session: Any, episode: Episode, probe: Probe, steps: int, *, acts: bool) -> None:
+    """Play at most one episode, and look at its numbers."""
+    observation, _ = session.reset(seed=0)
+    for _ in range(steps):
+        probe.observed(observation, episode.observe(observation))
+        action = session.predict(observation)
+        if acts:
+            probe.acted(action)
+        observation, *_ = session.step(action)
+        if session.done:
+            break
+    probe.ended()
 
 
 def _contract(address: str, token: str, tls: TLS | None, timeout: float) -> EnvContract:
@@ -103,22 +147,22 @@ def _contract(address: str, token: str, tls: TLS | None, timeout: float) -> EnvC
 
 def _spec(
     name: str, kwargs: str, backend: str | None, token: str, tls: TLS | None, timeout: float
-) -> tuple[ModelSpec, ArrayBackend]:
-    """Return the spec of MODEL, and the backend of its values."""
+) -> tuple[ModelSpec, ArrayBackend, ModelBase[Any, Any] | None]:
+    """Return the spec of MODEL, the backend of its values, and the model if it is at hand."""
     read_choice(backend, "--backend", [name for name in backend_names() if name != "native"])
     own = registration(backend or "numpy").backend
     if is_address(name):
         found = describe_any(name, token, tls, timeout)
         if not isinstance(found, ModelDescription):
             raise UsageProblem(f"{name}: expected the address of a model, got an environment's")
-        return found.model, own
+        return found.model, own, None
     loaded = None if name == RANDOM else load(name)
     if isinstance(loaded, ModelSpec):
-        return loaded, own
+        return loaded, own, None
     model = load_model(name, kwargs, backend)
     if not model.model_spec.inputs and not model.model_spec.outputs:
         raise UsageProblem(f"{name}: expected a model with a ModelSpec, got one without")
-    return model.model_spec, own
+    return model.model_spec, own, model
 
 
 def adapter_facts(adapter: Adapter) -> dict[str, Any]:

@@ -24,6 +24,7 @@ __all__ = [
     "dial_model",
     "is_address",
     "load_model",
+    "model_class",
 ]
 
 RANDOM = "random"
@@ -70,7 +71,7 @@ def load_model(name: str, kwargs: str, backend: str | None) -> ModelBase[Any, An
     given = read_object(kwargs, "--model-kwargs")
     read_choice(backend, "--backend", backend_names())
     if name == RANDOM:
-        return _model_class(backend or "native")(rlmesh.RANDOM_SAMPLE)
+        return model_class(backend or "native")(rlmesh.RANDOM_SAMPLE)
     found = load(name)
     if isinstance(found, type):
         found = found(**given)
@@ -79,7 +80,7 @@ def load_model(name: str, kwargs: str, backend: str | None) -> ModelBase[Any, An
     if isinstance(found, ModelBase):
         return found
     try:
-        return _model_class(backend)(found)
+        return model_class(backend)(found)
     except TypeError as error:
         raise UsageProblem(f"{name}: {error}") from error
 
@@ -99,7 +100,8 @@ def dial_model(
     )
 
 
-def _model_class(backend: str | None) -> type[ModelBase[Any, Any]]:
+def model_class(backend: str | None) -> type[ModelBase[Any, Any]]:
+    """Return the `Model` class of a backend; None: NumPy's, if it is installed, else the native."""
     if backend is None:
         backend = "numpy" if find_spec("rlmesh_numpy") else "native"
     return rlmesh.Model if backend == "native" else registration(backend).model_class()

@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     )
     from rlmesh.adapters._explain import Explanation
     from rlmesh.adapters._plan_text import plan_text
+    from rlmesh.adapters._probe import Finding, Probe
     from rlmesh.adapters._resolve import resolve
     from rlmesh.adapters._slots import tag_problems
     from rlmesh.adapters._spec_rules import spec_problems
@@ -127,6 +128,7 @@ __all__ = [
     "Explanation",
     "Feature",
     "FeatureKind",
+    "Finding",
     "Gripper",
     "HistoryPadding",
     "Image",
@@ -143,6 +145,7 @@ __all__ = [
     "Orientation",
     "Plan",
     "PredictForm",
+    "Probe",
     "Problem",
     "Reference",
     "Resampler",
@@ -174,7 +177,9 @@ __getattr__ = lazy_names(
         "Concat": "_declare",
         "Episode": "_adapter",
         "Explanation": "_explain",
+        "Finding": "_probe",
         "Plan": "_adapter",
+        "Probe": "_probe",
         "Image": "_declare",
         "State": "_declare",
         "Text": "_declare",

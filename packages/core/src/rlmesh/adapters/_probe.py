@@ -1,0 +1,299 @@
+"""`Probe`: looks at the numbers of an episode for declarations that are probably wrong.
+
+A wrong declaration converts numbers without an error, and the model scores badly for no visible
+reason. Many wrong declarations show in the numbers of one episode: a quaternion that is not of unit
+length, angles that no radians are, an image of 255 where 1 is the largest. What cannot be told from
+numbers at all is listed in docs/adapters.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rlmesh._optional import optional_import
+from rlmesh.adapters._adapter import Adapter
+from rlmesh.adapters._normalization import MeanStd
+from rlmesh.adapters._plans import ArrayInput, CalledInput, FeaturePart, JoinedInput, part_of
+from rlmesh.adapters._problems import port_path
+from rlmesh.adapters._slots import LeafSlot
+from rlmesh.adapters._spec import ModelInput, ModelSpec
+from rlmesh.adapters._tags import Feature, FeatureKind, ImageLayout, RotationFormat
+
+__all__ = ["Finding", "Probe"]
+
+_LARGEST = {"m": 100.0, "rad": 8 * math.pi, "m/s": 100.0, "rad/s": 200.0}
+"""Largest number of each unit that a robot's state plausibly has."""
+
+_QUATERNIONS = (RotationFormat.QUATERNION_WXYZ, RotationFormat.QUATERNION_XYZW)
+_SIX = (RotationFormat.SIX_D, RotationFormat.SIX_D_ROWS, RotationFormat.SIX_D_INTERLEAVED)
+_ANGLES = (RotationFormat.AXIS_ANGLE, RotationFormat.EULER_XYZ, RotationFormat.EULER)
+_FAR = 8.0
+"""Largest distance of a normalized number from 0, in standard deviations or half ranges."""
+
+_STILL_STEPS = 10
+"""Number of steps after which something that never moved is reported."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sign of a wrong declaration.
+
+    Attributes:
+        path: Path of the feature, input or output.
+        rule: Name of the check ("unit_quaternion").
+        seen: The number or numbers that were seen.
+        check: What to look at.
+    """
+
+    path: str
+    rule: str
+    seen: str
+    check: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.rule}: {self.seen}; check {self.check}"
+
+
+class Probe:
+    """The checks of one episode, of observations as they come and of actions as they go.
+
+    Args:
+        adapter: The adapter of the pair.
+        spec: The model's spec.
+
+    Raises:
+        ImportError: If NumPy is not installed.
+    """
+
+    def __init__(self, adapter: Adapter, spec: ModelSpec) -> None:
+        self._np = optional_import("numpy", "a probe", "numpy")
+        self._spec = spec
+        self._plan = adapter.plan
+        self._found: dict[tuple[str, str], Finding] = {}
+        self._slots = [] if self._plan is None else list(_slots(self._plan.inputs))
+        if self._plan is not None:
+            self._slots += [part.slot for _, part in self._plan.states]
+        self._last: dict[str, Any] = {}
+        self._moved: dict[str, tuple[Any, bool]] = {}
+        self._saturated: dict[str, int] = {}
+        self._steps = 0
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings so far, each once for a path and rule."""
+        return tuple(self._found.values())
+
+    def observed(self, observation: Any, given: Any) -> None:
+        """Look at an observation, and at what the model is given for it.
+
+        Args:
+            observation: The environment's observation.
+            given: The model's input, as `Episode.observe` returns it.
+        """
+        for slot in self._slots:
+            if slot.is_text:
+                continue
+            array = self._np.asarray(part_of(observation, slot))
+            if slot.start is not None:
+                array = array[..., slot.start : slot.stop]
+            self._feature(slot, array.astype("f8"))
+        self._sides(observation)
+        for port in self._spec.inputs:
+            value = given.get(port.name) if isinstance(given, Mapping) else given
+            if value is not None and not isinstance(value, str):
+                self._input(port, self._np.asarray(value).astype("f8"))
+
+    def acted(self, action: Any, chunk: int | None = None) -> None:
+        """Look at an action that became of what the model returned.
+
+        Args:
+            action: The environment's action.
+            chunk: Number of actions that the model returned; None: it returns no chunks.
+        """
+        self._steps += 1
+        declared = self._spec.chunk_length
+        if chunk is not None and declared and chunk != declared:
+            seen = f"{chunk} actions, {declared} declared"
+            self._report("outputs", "chunk_length", seen, "chunk_length of the spec")
+        for one in () if self._plan is None else self._plan.outputs:
+            if one.chain is None:
+                continue
+            array = self._np.asarray(part_of(action, one.slot)).astype("f8")
+            if one.slot.start is not None:
+                array = array[..., one.slot.start : one.slot.stop]
+            self._action(one.path, one.slot, array)
+
+    def ended(self) -> None:
+        """Look at the episode as a whole."""
+        if self._steps < _STILL_STEPS:
+            return
+        for path, (_, moved) in self._moved.items():
+            if not moved:
+                seen = f"one number for {self._steps} steps"
+                self._report(path, "gripper_still", seen, "threshold and polarity of the gripper")
+        for path, count in self._saturated.items():
+            if count >= 0.9 * self._steps:
+                seen = f"at a bound in {count} of {self._steps} steps"
+                self._report(path, "saturated", seen, "scale, unit and normalization of the output")
+
+    def _report(self, path: str, rule: str, seen: str, check: str) -> None:
+        self._found.setdefault((path, rule), Finding(path, rule, seen, check))
+
+    def _feature(self, slot: LeafSlot, array: Any) -> None:
+        feature, path = slot.feature, slot.path
+        if not self._np.isfinite(array).all():
+            self._report(path, "not_finite", "NaN or infinity", "the environment")
+            return
+        if feature.range is not None:
+            self._within(path, array, feature.range, "tag_range", "range of the tag")
+        if feature.gripper is not None:
+            ends = sorted((feature.gripper.open, feature.gripper.closed))
+            self._within(path, array, (ends[0], ends[1]), "gripper_range", "open and closed")
+        largest = _LARGEST.get(feature.unit)
+        if largest is not None and array.size and abs(array).max() > largest:
+            self._report(path, "unit", f"{abs(array).max():g} {feature.unit}", "unit of the tag")
+        if feature.kind is FeatureKind.IMAGE:
+            self._image(path, feature, array)
+        self._rotation(path, feature, array)
+
+    def _within(
+        self, path: str, array: Any, ends: tuple[float, float], rule: str, check: str
+    ) -> None:
+        margin = 0.1 * (ends[1] - ends[0])
+        if not array.size or (array.min() >= ends[0] - margin and array.max() <= ends[1] + margin):
+            return
+        seen = f"{array.min():g} to {array.max():g}, not within {ends[0]:g} to {ends[1]:g}"
+        self._report(path, rule, seen, check)
+
+    def _image(self, path: str, feature: Feature, array: Any) -> None:
+        axis = -3 if feature.layout is ImageLayout.CHW else -1
+        if feature.layout is not ImageLayout.HW and array.ndim >= 3 and array.shape[axis] > 4:
+            seen = f"{array.shape[axis]} channels of shape {array.shape}"
+            self._report(path, "layout", seen, "layout of the tag")
+        if array.size > 1 and array.min() == array.max():
+            self._report(path, "blank_image", f"all {array.min():g}", "the renderer, and the path")
+
+    def _rotation(self, path: str, feature: Feature, array: Any) -> None:
+        form = feature.rotation
+        if form in _QUATERNIONS:
+            length = self._np.linalg.norm(array, axis=-1)
+            if (abs(length - 1) > 0.05).any():
+                self._report(path, "unit_quaternion", f"length {_worst(length, 1):g}", _FORM)
+        elif form in _SIX or form is RotationFormat.MATRIX:
+            error = self._orthogonality(form, array)
+            if error > 0.05:
+                self._report(path, "orthogonal", f"off by {error:g}", _FORM)
+        elif form in _ANGLES:
+            self._angles(path, form, array)
+
+    def _orthogonality(self, form: RotationFormat, array: Any) -> float:
+        np = self._np
+        if form is RotationFormat.MATRIX:
+            matrix = array.reshape((-1, 3, 3))
+            product = matrix @ matrix.transpose(0, 2, 1) - np.eye(3)
+            return float(max(abs(product).max(), abs(np.linalg.det(matrix) - 1).max()))
+        pairs = array.reshape((-1, 6))
+        if form is RotationFormat.SIX_D_INTERLEAVED:
+            one, other = pairs[:, ::2], pairs[:, 1::2]
+        else:
+            one, other = pairs[:, :3], pairs[:, 3:]
+        lengths = [abs(np.linalg.norm(side, axis=-1) - 1).max() for side in (one, other)]
+        return float(max(*lengths, abs((one * other).sum(-1)).max()))
+
+    def _angles(self, path: str, form: RotationFormat, array: Any) -> None:
+        np = self._np
+        size = np.linalg.norm(array, axis=-1) if form is RotationFormat.AXIS_ANGLE else abs(array)
+        if size.size and size.max() > 2 * math.pi + 0.1:
+            self._report(path, "radians", f"an angle of {size.max():g}", "degrees or radians")
+        before = self._last.get(path)
+        self._last[path] = array
+        if before is not None and abs(array - before).max() > 1.5 * math.pi:
+            seen = f"a jump of {abs(array - before).max():g} in one step"
+            self._report(path, "jump", seen, "sign of the rotation: continuous, or as_given")
+
+    def _sides(self, observation: Any) -> None:
+        """Compare the positions of parts: in a base frame, y points to the left (REP 103)."""
+        found: dict[str, tuple[str, Any]] = {}
+        for slot in self._slots:
+            area, _, rest = slot.feature.role.partition("/")
+            part, _, name = rest.partition("/")
+            if area == "state" and name == "eef_position" and slot.feature.frame == "base":
+                array = self._np.asarray(part_of(observation, slot)).astype("f8")
+                array = array if slot.start is None else array[..., slot.start : slot.stop]
+                found[part] = (slot.path, array)
+        if {"left", "right"} <= found.keys():
+            (path, left), (_, right) = found["left"], found["right"]
+            if left[..., 1].max() < right[..., 1].min():
+                seen = f"y of {left[..., 1].max():g}, right of {right[..., 1].min():g}"
+                self._report(path, "left_right", seen, "the roles of left and right")
+
+    def _input(self, port: ModelInput, array: Any) -> None:
+        path = port_path("inputs", port.name)
+        if not self._np.isfinite(array).all():
+            self._report(path, "not_finite", "NaN or infinity", "the normalization's statistics")
+            return
+        if port.feature.range is not None and port.normalization is None and not port.parts:
+            self._within(path, array, port.feature.range, "input_range", "range on both sides")
+        if port.normalization is None or not array.size:
+            return
+        is_image = port.feature.kind is FeatureKind.IMAGE
+        far = abs(array.mean()) if is_image else abs(array).max()
+        if far > (3.0 if is_image else _FAR):
+            what = "mean" if is_image else "number"
+            seen = f"a normalized {what} of {far:g}"
+            self._report(path, "statistics", seen, "unit, range and the dataset of the statistics")
+        if is_image and isinstance(port.normalization, MeanStd):
+            self._color_order(path, port, array)
+
+    def _color_order(self, path: str, port: ModelInput, array: Any) -> None:
+        """Compare the means of the channels with the dataset's, in both orders."""
+        given = port.normalization
+        assert isinstance(given, MeanStd)
+        if len(given.mean) != 3:
+            return
+        np, axis = self._np, -3 if port.feature.layout is ImageLayout.CHW else -1
+        std = np.array(given.std * (3 if len(given.std) == 1 else 1))
+        means = np.moveaxis(array, axis, -1).reshape((-1, 3)).mean(0) * std + np.array(given.mean)
+        right, wrong = (abs(means - np.array(m)).sum() for m in (given.mean, given.mean[::-1]))
+        if right > 3 * wrong and right > 0.1 * abs(np.array(given.mean)).max():
+            seen = "channel means " + ", ".join(f"{x:.3g}" for x in means)
+            self._report(path, "color_order", seen, "rgb or bgr on both sides")
+
+    def _action(self, path: str, slot: LeafSlot, array: Any) -> None:
+        if not self._np.isfinite(array).all():
+            self._report(path, "not_finite", "NaN or infinity", "the model, and the statistics")
+            return
+        if slot.feature.gripper is not None:
+            first, moved = self._moved.get(path, (array, False))
+            self._moved[path] = (first, moved or bool(abs(array - first).max() > 1e-6))
+            return
+        bounds = slot.bounds()
+        if bounds is None or not array.size:
+            return
+        low, high = (self._np.array(side.values).reshape(side.shape) for side in bounds)
+        if ((array <= low) | (array >= high)).any():
+            self._saturated[path] = self._saturated.get(path, 0) + 1
+        beyond = ((low - array) / (high - low)).max(), ((array - high) / (high - low)).max()
+        if max(beyond) > 0.1:
+            seen = f"{array.min():g} to {array.max():g}"
+            self._report(path, "action_range", seen, "scale, unit and normalization of the output")
+
+
+_FORM = "the form of the rotation, and the elements"
+
+
+def _worst(array: Any, wanted: float) -> float:
+    return float(array.flat[abs(array - wanted).argmax()]) if array.ndim else float(array)
+
+
+def _slots(inputs: Any) -> Iterator[LeafSlot]:
+    for one in inputs:
+        if isinstance(one, ArrayInput):
+            yield one.feature.slot
+        elif isinstance(one, JoinedInput):
+            yield from (part.slot for part in one.parts if isinstance(part, FeaturePart))
+        elif isinstance(one, CalledInput):
+            yield from (part.slot for _, part in one.features)
