@@ -217,6 +217,7 @@ SETTINGS = results.RunSettings(
     model_server="rlmesh 8",
     hosts=("desk",),
     env_hosts=("robot",),
+    adapter_advisories=("caution: inputs['x']: left out",),
     model_hosts=("cluster",),
     tasks=(results.TaskSettings("lift", "Arm-v1", 1, "dd", "ee", "ff", "observation -> inputs"),),
     command=("rlmesh", "eval"),

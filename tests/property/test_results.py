@@ -66,6 +66,7 @@ SETTINGS = st.builds(
     spaces_digest=TEXT,
     tags_digest=TEXT,
     adapter_plan=TEXT,
+    adapter_advisories=TEXTS,
     versions=NAMED_TEXTS,
     env_servers=TEXTS,
     model_server=TEXT,

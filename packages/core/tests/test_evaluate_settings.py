@@ -325,7 +325,7 @@ def test_settings_that_are_only_recorded_are_not_compared() -> None:
     assert list(one.differences(RunSettings(model_server="y", hosts=("b",)))) == []
     compared = {f.name for f in fields(RunSettings)} - {
         *("versions", "command", "env_servers", "model_server", "tasks"),
-        *("hosts", "env_hosts", "model_hosts"),
+        *("hosts", "env_hosts", "model_hosts", "adapter_advisories"),
     }
     for name in compared:
         value: Any = getattr(RunSettings(), name)
@@ -370,3 +370,25 @@ def test_a_second_run_of_one_journal_is_refused(begun: Path) -> None:
     with Journal.open(begun), pytest.raises((JournalError, RunError), match="is open already"):
         play(begun, resume=True)
     assert len(play(begun, resume=True).episodes) == 3
+
+
+def test_what_an_adapter_assumes_is_in_the_result() -> None:
+    pytest.importorskip("rlmesh_numpy")
+    from rlmesh.numpy import Model
+
+    class Own(Tagged):
+        rlmesh_tags = EnvTags((TaggedLeaf((), Feature("x")),), (TaggedLeaf((), Feature("y")),))
+
+    unit = ModelInput("x", Feature("x", unit="m"))
+    absent = ModelInput("z", Feature("z"), optional=True)
+    spec = ModelSpec(inputs=(unit, absent), outputs=(ModelOutput("", Feature("y")),))
+    model = Model(lambda _: 0, spec=spec)
+    run, suite = (
+        rlmesh.evaluate(model, envs, seeds=[0]).settings.adapter_advisories
+        for envs in (Own(), {"a": [Own()]})
+    )
+    assert run == (
+        "caution: inputs['z']: left out: the environment has no such feature",
+        "info: inputs['x']: assumed: the environment does not specify the unit of 'x'",
+    )
+    assert suite == tuple(f"a: {text}" for text in run)

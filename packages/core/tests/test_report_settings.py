@@ -19,6 +19,7 @@ SETTINGS = RunSettings(
     load_arguments={"path": "'a.pt'"},
     model_digest="ab" * 32,
     adapter_plan="observation -> inputs\noutputs -> action",
+    adapter_advisories=("caution: inputs['x']: left out", "info: outputs: filled"),
     versions={"python": "3.11.9", "numpy": "2.1.0"},
     env_servers=("rlmesh-core/7",),
     hosts=("desk",),

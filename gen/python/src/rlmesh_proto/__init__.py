@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "2b8aea7117e797483b572c65cbc7a36cbe70fcbfe399a45002956409163715a0"
+SPEC_DIGEST = "a752431d08a721052c3e9b45b662cda7b319fac72f9978b826dce77fb58d1f9a"
 """SHA-256 of the spec's image, in hexadecimal."""

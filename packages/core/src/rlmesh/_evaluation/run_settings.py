@@ -14,7 +14,7 @@ from rlmesh._session.versions import loaded_versions
 from rlmesh._version import __version__
 from rlmesh._wire.results import episodes_digest
 from rlmesh._wire.run_settings import model_digest, spaces_digest, tags_digest
-from rlmesh.adapters import Adaptation, plan_text, resolve
+from rlmesh.adapters import Adaptation, Adapter, plan_text, resolve
 from rlmesh.errors import AdapterError
 from rlmesh.results import RunSettings
 from rlmesh.results._episode import planned_episode
@@ -67,6 +67,7 @@ def run_settings(
         spaces_digest="" if contract is None else spaces_digest(contract),
         tags_digest="" if contract is None else tags_digest(contract.tags),
         adapter_plan="" if contract is None else _adapter_plan(model, contract),
+        adapter_advisories=_advisories(model, groups, contract),
         versions={"rlmesh": __version__, **loaded_versions(model._backend.name)},
         env_servers=tuple(sorted({facts.server for facts in endpoints if facts.server})),
         model_server=model._server,
@@ -106,17 +107,39 @@ def _task_settings(model: Evaluable, group: TaskGroup) -> TaskSettings:
 
 
 def _adapter_plan(model: Evaluable, contract: EnvContract) -> str:
+    adapter = _adapter(model, contract)
+    return "" if adapter is None else plan_text(adapter)
+
+
+def _advisories(
+    model: Evaluable, groups: Sequence[TaskGroup], contract: EnvContract | None
+) -> tuple[str, ...]:
+    """Return the advisories of a run's adapter, or of those of its tasks, cautions first."""
+    contracts = (
+        [(f"{group.task.name}: ", group.contract) for group in groups]
+        if contract is None
+        else [("", contract)]
+    )
+    found = [
+        (one.level, f"{task}{one.level}: {one.path}: {one.message}")
+        for task, own in contracts
+        if own is not None and (adapter := _adapter(model, own)) is not None
+        for one in adapter.advisories
+    ]
+    return tuple(text for _, text in sorted(found, key=lambda pair: pair[0] != "caution"))
+
+
+def _adapter(model: Evaluable, contract: EnvContract) -> Adapter | None:
     spec = model.model_spec
     if spec.adaptation is not Adaptation.RESOLVED:
-        return ""
+        return None
     try:
-        adapter = resolve(
+        return resolve(
             contract, spec, backend=model._backend, trust_entrypoints=model._trusts_entrypoints
         )
     except AdapterError:
         # Only the server of a model may import its entry points.
-        return ""
-    return plan_text(adapter)
+        return None
 
 
 def stable_text(value: Any) -> str:

@@ -37,7 +37,10 @@ _DIGESTS = ("model_digest", "spaces_digest", "tags_digest")
 _GIVEN_TEXTS = ("run_id", "success", "success_key", "until", "acting")
 _TEXTS = (*_GIVEN_TEXTS, *_DIGESTS, "adapter_plan", "model_server")
 _TASK_TEXTS = ("name", "env_id", "episodes_digest", *_DIGESTS[1:], "adapter_plan")
-_LISTS = ("validation", "env_servers", "hosts", "env_hosts", "model_hosts", "command")
+_LISTS = (
+    *("validation", "env_servers", "hosts", "env_hosts", "model_hosts", "command"),
+    "adapter_advisories",
+)
 _MAPPINGS = ("load_arguments", "versions")
 
 

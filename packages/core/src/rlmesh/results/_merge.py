@@ -172,6 +172,7 @@ def _settings(parts: Sequence[RunSettings]) -> RunSettings:
         env_servers=joint("env_servers"),
         hosts=joint("hosts"),
         env_hosts=joint("env_hosts"),
+        adapter_advisories=joint("adapter_advisories"),
         model_hosts=joint("model_hosts"),
         model_server=_common([part.model_server for part in parts], " | "),
         tasks=_tasks(parts),

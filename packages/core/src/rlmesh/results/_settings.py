@@ -20,7 +20,10 @@ FIRST = "first"
 """The success rule by which the first info that reports success or failure counts."""
 
 _RECORDED = frozenset(
-    ("versions", "env_servers", "model_server", "hosts", "env_hosts", "model_hosts", "command")
+    (
+        *("versions", "env_servers", "model_server", "hosts", "env_hosts", "model_hosts"),
+        *("adapter_advisories", "command"),
+    )
 )
 """Fields that do not decide whether a run may be resumed: another version of a library would
 otherwise discard the finished episodes."""
@@ -78,6 +81,8 @@ class RunSettings:
         tags_digest: Digest of the environment's tags; empty: it has none.
         adapter_plan: How the adapter makes inputs and actions, one a line; empty: there is no
             adapter, or it cannot be resolved in this process.
+        adapter_advisories: What the adapter substitutes, drops, fills or assumes, cautions first:
+            "caution: ", the path, ": " and what; with the name of the task before it in a suite.
         versions: Versions of the software in the process of the evaluation, by name.
         env_servers: Implementations of the environments' servers with the versions of their
             software, each once and sorted: "rlmesh-core/1.0.0 (numpy 2.1.0, python 3.11.9)".
@@ -112,6 +117,7 @@ class RunSettings:
     spaces_digest: str = ""
     tags_digest: str = ""
     adapter_plan: str = ""
+    adapter_advisories: tuple[str, ...] = ()
     versions: Mapping[str, str] = EMPTY
     env_servers: tuple[str, ...] = ()
     model_server: str = ""

@@ -334,6 +334,7 @@ class RunSettings(google.protobuf.message.Message):
     HOSTS_FIELD_NUMBER: builtins.int
     ENV_HOSTS_FIELD_NUMBER: builtins.int
     MODEL_HOSTS_FIELD_NUMBER: builtins.int
+    ADAPTER_ADVISORIES_FIELD_NUMBER: builtins.int
     execution_horizon: builtins.int
     """Actions of each chunk that are taken before the model is asked again. Absent: not given."""
     max_batch_size: builtins.int
@@ -408,6 +409,12 @@ class RunSettings(google.protobuf.message.Message):
         served, or its server states none.
         """
 
+    @property
+    def adapter_advisories(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What the adapter substitutes, drops, fills or assumes: "caution: " or "info: ", the path, ": " and
+        what. In a run of a suite the name of the task and ": " stand before it.
+        """
+
     def __init__(
         self,
         *,
@@ -435,9 +442,10 @@ class RunSettings(google.protobuf.message.Message):
         hosts: collections.abc.Iterable[builtins.str] | None = ...,
         env_hosts: collections.abc.Iterable[builtins.str] | None = ...,
         model_hosts: collections.abc.Iterable[builtins.str] | None = ...,
+        adapter_advisories: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "execution_horizon", b"execution_horizon", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "acting", b"acting", "adapter_plan", b"adapter_plan", "command", b"command", "env_hosts", b"env_hosts", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "hosts", b"hosts", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_hosts", b"model_hosts", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "success", b"success", "success_key", b"success_key", "tags_digest", b"tags_digest", "tasks", b"tasks", "until", b"until", "validation", b"validation", "versions", b"versions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_execution_horizon", b"_execution_horizon", "_max_batch_size", b"_max_batch_size", "_max_episode_seconds", b"_max_episode_seconds", "_max_episode_steps", b"_max_episode_steps", "acting", b"acting", "adapter_advisories", b"adapter_advisories", "adapter_plan", b"adapter_plan", "command", b"command", "env_hosts", b"env_hosts", "env_servers", b"env_servers", "execution_horizon", b"execution_horizon", "hosts", b"hosts", "load_arguments", b"load_arguments", "max_batch_size", b"max_batch_size", "max_episode_seconds", b"max_episode_seconds", "max_episode_steps", b"max_episode_steps", "model_digest", b"model_digest", "model_hosts", b"model_hosts", "model_server", b"model_server", "run_id", b"run_id", "seeded", b"seeded", "spaces_digest", b"spaces_digest", "success", b"success", "success_key", b"success_key", "tags_digest", b"tags_digest", "tasks", b"tasks", "until", b"until", "validation", b"validation", "versions", b"versions"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_execution_horizon", b"_execution_horizon"]) -> typing.Literal["execution_horizon"] | None: ...
     @typing.overload

@@ -417,6 +417,14 @@ export declare type RunSettings = Message<"rlmesh.proto.eval.v1.RunSettings"> & 
    * @generated from field: repeated string model_hosts = 24;
    */
   modelHosts: string[];
+
+  /**
+   * What the adapter substitutes, drops, fills or assumes: "caution: " or "info: ", the path, ": " and
+   * what. In a run of a suite the name of the task and ": " stand before it.
+   *
+   * @generated from field: repeated string adapter_advisories = 25;
+   */
+  adapterAdvisories: string[];
 };
 
 /**
