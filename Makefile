@@ -176,6 +176,7 @@ bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy,
 	$(PY) -m benchmarks.serving
 	$(PY) -m benchmarks.thin
 	$(PY) -m benchmarks.alignment
+	$(PY) -m benchmarks.adapters
 
 .PHONY: bench-peers
 bench-peers: ## this project beside its peers, ten minutes, into benchmarks/RESULTS.md (ARGS="--cases a,b")
