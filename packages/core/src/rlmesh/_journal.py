@@ -167,9 +167,9 @@ class Journal:
             JournalError: If the file is not a journal, has a broken record before its last one, or
                 was written with an incompatible spec version.
         """
-        place = os.fspath(path)
-        with io.FileIO(place, "r") as file:
-            journal = cls(place, file, backend, False)
+        filename = os.fspath(path)
+        with io.FileIO(filename, "r") as file:
+            journal = cls(filename, file, backend, False)
             journal._read(None)
         return journal.header, journal.content
 
@@ -179,10 +179,10 @@ class Journal:
         cls, path: str | os.PathLike[str], mode: str, backend: ArrayBackend, fsync: bool
     ) -> Generator[Journal, None, None]:
         """Yield a journal of a file, which is closed again if the block fails."""
-        place = os.fspath(path)
-        journal = cls(place, io.FileIO(place, mode), backend, fsync)
+        filename = os.fspath(path)
+        journal = cls(filename, io.FileIO(filename, mode), backend, fsync)
         try:
-            _lock(journal._file, place)
+            _lock(journal._file, filename)
             yield journal
         except BaseException:
             journal.close()

@@ -356,7 +356,7 @@ class RemoteError(RLMeshError):
         super().__init__(message, code=code, session_closed=session_closed, path=path, **facts)
 
 
-def _told(message: str, traceback: str) -> str:
+def _with_traceback(message: str, traceback: str) -> str:
     """Return a message, with the traceback of the peer if it sent one; see `RLMeshError`."""
     trace = f"\n\nRemote traceback:\n{traceback.rstrip()}" if traceback else ""
     return escape_control_chars(message + trace, "\n\t")
@@ -395,7 +395,7 @@ class EnvError(RemoteError, RuntimeError):
         )
 
     def __str__(self) -> str:
-        return _told(self.message, self.remote_traceback)
+        return _with_traceback(self.message, self.remote_traceback)
 
 
 class EnvCrashedError(EnvError):
@@ -424,7 +424,7 @@ class ModelError(RemoteError, RuntimeError):
     remote_traceback: str = ""
 
     def __str__(self) -> str:
-        return _told(self.message, self.remote_traceback)
+        return _with_traceback(self.message, self.remote_traceback)
 
 
 class ProtocolError(RemoteError):

@@ -226,8 +226,8 @@ def _to_large_box(space: native.Box) -> gs.Space[Any]:
     if space.dtype.is_integer:
         box.bounded_below, box.bounded_above = (_large_mask(b, shape) for b in ends)
     else:
-        box.bounded_below = _without_memory(-np.inf < _least(box.low), shape)
-        box.bounded_above = _without_memory(_least(box.high) < np.inf, shape)
+        box.bounded_below = _without_memory(-np.inf < _representative(box.low), shape)
+        box.bounded_above = _without_memory(_representative(box.high) < np.inf, shape)
     made: gs.Space[Any] = box
     return made
 
@@ -244,7 +244,7 @@ def _large_mask(bounds: native.Bounds, shape: tuple[int, ...]) -> npt.NDArray[np
     return np.broadcast_to(np.array(not bounds.unbounded), shape)
 
 
-def _least(array: Array) -> Array:
+def _representative(array: Array) -> Array:
     """Return the one element of an array without memory, or the array."""
     return array.reshape(-1)[:1].reshape(()) if not any(array.strides) and array.size else array
 

@@ -100,9 +100,9 @@ class TorchBackend:
         if self.device.type == "cpu":
             owned = copy and not is_given(data)
             return _tensor(bytearray(data) if owned else memoryview(data), dtype, shape)
-        return self._placed(_tensor(memoryview(data), dtype, shape))
+        return self._on_device(_tensor(memoryview(data), dtype, shape))
 
-    def _placed(self, host: torch.Tensor) -> torch.Tensor:
+    def _on_device(self, host: torch.Tensor) -> torch.Tensor:
         """Return a tensor of the CPU, copied to the device."""
         if self.device.type != "cuda":
             return host.to(self.device)
@@ -136,7 +136,7 @@ class TorchBackend:
                 # NumPy's bfloat16 needs ml_dtypes; a 0-d tensor does not.
         data = bytearray(array.data or b"")
         tensor = _tensor(data, dtype, array.shape or ())
-        return tensor if self.device.type == "cpu" else self._placed(tensor)
+        return tensor if self.device.type == "cpu" else self._on_device(tensor)
 
 
 BACKEND = TorchBackend()

@@ -56,12 +56,12 @@ class Reporter:
         self.err = Console(stderr=True, highlight=False)
         self.unfinished: Callable[[], dict[str, Any]] = dict
         self._stream = stream
-        self._told = False
+        self._has_written = False
 
     def document(self, value: Any) -> None:
         """Write the document: a JSON text, or a value that `json` can write; NaN is "NaN"."""
         text = value if isinstance(value, str) else dumps(_finite(value), indent=2)
-        self._told = True
+        self._has_written = True
         left = f"{text.rstrip()}\n".encode(errors="backslashreplace")
         while left:
             left = left[self._stream.write(left) :]
@@ -80,7 +80,7 @@ class Reporter:
 
     def failed(self, error: BaseException) -> None:
         """Write the document of a command that failed, with the result it has so far."""
-        if self.json and not self._told:
+        if self.json and not self._has_written:
             message = self.message(error)
             facts: dict[str, Any] = {"type": type(error).__name__, "message": message}
             result = getattr(error, "result", None)

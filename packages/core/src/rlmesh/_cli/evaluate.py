@@ -159,7 +159,7 @@ def evaluate(
             envs = endpoints(stack, task.envs, token, tls, connect_timeout)
             tasks[name] = replace(task, envs=envs)
         arguments["envs"] = tasks[""].envs if suite is None else tasks
-        _run(reporter, arguments, report, record, shown=progress)
+        _run(reporter, arguments, report, record, show_progress=progress)
 
 
 def _until(width: float | None, decided: Path | None) -> StoppingRule | None:
@@ -208,7 +208,7 @@ def _run(
     report: Path | None,
     videos: Path | None,
     *,
-    shown: bool,
+    show_progress: bool,
 ) -> None:
     """Evaluate, and report the result, even a partial one."""
     # Imported late, with gRPC and protobuf, so that `rlmesh --help` answers at once.
@@ -218,9 +218,9 @@ def _run(
     journal, envs = arguments["journal"], arguments["envs"]
     given = [task.planned for task in envs.values()] if isinstance(envs, dict) else [None]
     count = sum(len(arguments["seeds"] if one is None else one) for one in given)
-    if shown and not reporter.err.is_terminal:
+    if show_progress and not reporter.err.is_terminal:
         arguments["progress"] = reporter.note
-    progress = EvaluationProgress(reporter.err, count, shown)
+    progress = EvaluationProgress(reporter.err, count, show_progress)
     try:
         with progress:
             arguments["hooks"] = [progress, *arguments["hooks"]]
@@ -231,14 +231,14 @@ def _run(
         finished: RunResult | None = getattr(error, "result", None)
         if finished is not None:
             try:
-                _tell(reporter, finished, report, videos, whole=False)
+                _write_result(reporter, finished, report, videos, is_complete=False)
             except OSError as second:  # This error must not hide why the run ended.
                 reporter.note(f"--report: {second}")
         raise
     finally:
         if journal is not None and progress.begun and progress.ended < count:
             reporter.note(f"finished episodes are in {journal}; pass --resume to continue")
-    _tell(reporter, result, report, videos)
+    _write_result(reporter, result, report, videos)
     if result.episodes and result.ends.get(EpisodeEnd.ERROR, 0) == len(result.episodes):
         reporter.note("rlmesh eval: every episode has ended with an error")
         raise typer.Exit(FAILED)
@@ -252,17 +252,17 @@ def _recorders(folder: Path | None, source: str, resume: bool) -> list[Any]:
     return [VideoRecorder(folder, source=source, resume=resume)]
 
 
-def _tell(
+def _write_result(
     reporter: Reporter,
     result: RunResult,
     report: Path | None,
     videos: Path | None,
     *,
-    whole: bool = True,
+    is_complete: bool = True,
 ) -> None:
     if not reporter.json:
         reporter.out.print(result)
-    elif whole:
+    elif is_complete:
         reporter.document(result.to_json(indent=2))
     # The report is last, because a file that cannot be written must not cost the result.
     if report is not None:

@@ -75,8 +75,8 @@ class HalfBlocks:
     def _mean(self, xs: tuple[int, int], ys: tuple[int, int]) -> Pixel:
         """Return the mean of four pixels, so that thin lines do not vanish."""
         data, width = self._frame.buffer, self._frame.shape[1]
-        places = [3 * (y * width + x) for y in ys for x in xs]
-        red, green, blue = (sum(data[p + c] for p in places) // 4 for c in range(3))
+        offsets = [3 * (y * width + x) for y in ys for x in xs]
+        red, green, blue = (sum(data[p + c] for p in offsets) // 4 for c in range(3))
         return red, green, blue
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

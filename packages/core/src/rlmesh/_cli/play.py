@@ -114,7 +114,7 @@ class _View:
 
     def __init__(self, reporter: Reporter, driver: RandomDriver, live: bool) -> None:
         self._reporter, self._driver = reporter, driver
-        self._told = 0
+        self._printed = 0
         self._drawn = 0.0
         self._steps = 0
         self._begun = time.monotonic()
@@ -127,8 +127,8 @@ class _View:
         """Show a step."""
         self._steps = steps
         if self._live is None:
-            for episode in self._driver.finished[self._told :]:
-                self._tell(episode)
+            for episode in self._driver.finished[self._printed :]:
+                self._print_episode(episode)
             return
         now = time.monotonic()
         if now - self._drawn >= _REDRAW_SECONDS:
@@ -155,11 +155,11 @@ class _View:
             "episodes": [episode.facts() for episode in self._driver.finished],
         }
 
-    def _tell(self, episode: Episode) -> None:
-        self._told += 1
+    def _print_episode(self, episode: Episode) -> None:
+        self._printed += 1
         if not self._reporter.json:
             lane = f" lane {episode.lane}" if self._driver.env.env_contract.vector else ""
-            print(f"episode {self._told}{lane}: {_episode_words(episode)}", flush=True)
+            print(f"episode {self._printed}{lane}: {_episode_text(episode)}", flush=True)
 
     def _picture(self) -> RenderableType:
         driver = self._driver
@@ -171,7 +171,7 @@ class _View:
         facts.add_row("steps", f"{self._steps}, {self._steps / seconds:.1f}/s")
         for episode in driver.lanes[:_MAX_INFO]:
             name = f"lane {episode.lane}" if contract.vector else "episode"
-            facts.add_row(name, _episode_words(episode))
+            facts.add_row(name, _episode_text(episode))
         if driver.rewards:
             facts.add_row("rewards", " ".join(f"{r:.4g}" for r in driver.rewards[:_MAX_INFO]))
         for name, value in list(driver.info.items())[:_MAX_INFO]:
@@ -196,7 +196,7 @@ class _View:
         return [HalfBlocks(frame, out.size.height - used)]
 
 
-def _episode_words(episode: Episode) -> str:
+def _episode_text(episode: Episode) -> str:
     seed = "" if episode.seed is None else f"seed {episode.seed}, "
     end = ", terminated" if episode.terminated else ", truncated" if episode.truncated else ""
     return f"{seed}reward {episode.reward:.6g}, {episode.steps} steps{end}"

@@ -29,7 +29,7 @@ from rlmesh._reporting.words import escape_control_chars
 from rlmesh.adapters import EnvTags
 from rlmesh.specs import AutoresetMode
 
-__all__ = ["ReadyFd", "read_descriptor", "serve", "serve_and_tell"]
+__all__ = ["ReadyFd", "read_descriptor", "serve", "serve_and_report"]
 
 _Env = Annotated[
     str,
@@ -129,7 +129,7 @@ def serve(
             expose=expose or (),
             tags=_load_tags(tags),
         )
-        serve_and_tell(reporter, server, server.env_contract.id, ready_fd)
+        serve_and_report(reporter, server, server.env_contract.id, ready_fd)
 
 
 def _load_tags(name: str | None) -> EnvTags | None:
@@ -174,7 +174,7 @@ def _hosted(make: functools.partial[Any], max_sessions: int, workers: str | None
     return {"factory": make, "max_sessions": max_sessions, "workers": workers or "thread"}
 
 
-def serve_and_tell(reporter: Reporter, server: Any, name: str, ready_fd: int | None) -> None:
+def serve_and_report(reporter: Reporter, server: Any, name: str, ready_fd: int | None) -> None:
     """Serve until stopped, and report the address once clients can connect.
 
     Args:
@@ -184,7 +184,7 @@ def serve_and_tell(reporter: Reporter, server: Any, name: str, ready_fd: int | N
         ready_fd: Descriptor that gets the address; None: none.
     """
 
-    def tell() -> None:
+    def report_ready() -> None:
         if reporter.json:
             reporter.document({"id": name, "address": server.address})
         else:
@@ -192,4 +192,4 @@ def serve_and_tell(reporter: Reporter, server: Any, name: str, ready_fd: int | N
         if ready_fd is not None:
             write_ready_fd(ready_fd, server.address)
 
-    server.serve(on_ready=tell)
+    server.serve(on_ready=report_ready)

@@ -22,7 +22,7 @@ from rlmesh._cli.parameters import (
     read_address,
     tls_of,
 )
-from rlmesh._cli.serve import ReadyFd, read_descriptor, serve_and_tell
+from rlmesh._cli.serve import ReadyFd, read_descriptor, serve_and_report
 
 __all__ = ["serve_model"]
 
@@ -65,4 +65,4 @@ def serve_model(
             tls=tls_of(tls_authority, tls_certificate, tls_key),
             options=rlmesh.ServeOptions.from_environment(**given),
         )
-        serve_and_tell(reporter, server, server.spec.id, ready_fd)
+        serve_and_report(reporter, server, server.spec.id, ready_fd)

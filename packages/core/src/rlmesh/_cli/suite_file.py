@@ -32,7 +32,7 @@ def read_suite(path: Path) -> dict[str, Task]:
             and `instruction`.
 
     Raises:
-        UsageProblem: If the file cannot be read, or is no suite; the message names the place.
+        UsageProblem: If the file cannot be read, or is no suite; the message names the key.
     """
     document = _table(_parsed(path), "", ("tasks",), str(path))
     tasks = document.get("tasks")
@@ -43,15 +43,15 @@ def read_suite(path: Path) -> dict[str, Task]:
     return {name: _task(task, f"tasks.{name}", str(path)) for name, task in tasks.items()}
 
 
-def _task(value: Any, place: str, path: str) -> Task:
+def _task(value: Any, key_path: str, path: str) -> Task:
     from rlmesh._evaluation.suite import Episode, Task
 
-    table = _table(value, place, _TASK_KEYS, path)
+    table = _table(value, key_path, _TASK_KEYS, path)
     envs, episodes, seeds = table.get("envs", []), table.get("episodes"), table.get("seeds")
     addresses = [envs] if isinstance(envs, (str, int)) else envs
     for key, one in (("envs", addresses), ("episodes", episodes)):
         if one is not None and not isinstance(one, list):
-            raise UsageProblem(f"{path}: {place}.{key}: expected a list, got {one!r:.60}")
+            raise UsageProblem(f"{path}: {key_path}.{key}: expected a list, got {one!r:.60}")
     try:
         for address in addresses:
             read_address(str(address))
@@ -62,22 +62,22 @@ def _task(value: Any, place: str, path: str) -> Task:
             episodes=None
             if episodes is None
             else [
-                Episode(**_table(one, f"{place}.episodes[{i}]", _EPISODE_KEYS, path))
+                Episode(**_table(one, f"{key_path}.episodes[{i}]", _EPISODE_KEYS, path))
                 for i, one in enumerate(episodes)
             ],
         )
     except (TypeError, ValueError) as error:
         words = str(error)
-        raise UsageProblem(words if place in words else f"{path}: {place}: {words}") from None
+        raise UsageProblem(words if key_path in words else f"{path}: {key_path}: {words}") from None
 
 
-def _table(value: Any, place: str, known: tuple[str, ...], path: str) -> dict[str, Any]:
+def _table(value: Any, key_path: str, known: tuple[str, ...], path: str) -> dict[str, Any]:
     """Return a table that has no other keys than those known.
 
     Raises:
         UsageProblem: If it is no table, or has another key.
     """
-    at = f"{place}: " if place else ""
+    at = f"{key_path}: " if key_path else ""
     if not isinstance(value, dict):
         raise UsageProblem(f"{path}: {at}expected a table, got {value!r:.60}")
     unknown = [key for key in value if key not in known]

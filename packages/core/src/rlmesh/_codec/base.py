@@ -13,7 +13,7 @@ from rlmesh.errors import CodecError, InvalidValueError
 
 __all__ = ["Node", "SlabReader", "are_bools", "join_batches", "pack_lengths", "spans"]
 
-MAX_PLACE_VALUES = 2**24
+MAX_VALUES_AT_PATH = 2**24
 """Most values at one place: those of a batch, elements of its sequences, nodes of its graphs."""
 
 MAX_FREE_PARTS = 65_536
@@ -80,10 +80,10 @@ class SlabReader:
         data = self._slabs[self._next - 1] = bytes(self.take(size, path))
         return data
 
-    def check_place(self, count: int, path: str) -> None:
+    def check_count(self, count: int, path: str) -> None:
         """Check the number of values at one position, before any is made."""
-        if count > MAX_PLACE_VALUES:
-            expected = f"at most {MAX_PLACE_VALUES} values at one place"
+        if count > MAX_VALUES_AT_PATH:
+            expected = f"at most {MAX_VALUES_AT_PATH} values at one place"
             raise CodecError.of_rule("M-1", expected, str(count), path=path)
 
     def check_free(self, more: int, path: str) -> None:

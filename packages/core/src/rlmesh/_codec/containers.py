@@ -180,7 +180,7 @@ class SequenceNode(TupleBatched):
         """See `Node`."""
         lengths = reader.lengths(count, self.path)
         total, child = sum(lengths), self._child
-        reader.check_place(total, self.path)
+        reader.check_count(total, self.path)
         if self._stacked:
             stacks = _decode_stacks(child, reader, lengths, self.path)
             for batch, length in zip(stacks, lengths):
@@ -280,8 +280,8 @@ class GraphNode(TupleBatched):
         flags = reader.own(count, self.path)
         node_counts = reader.lengths(count, self._nodes.path)
         edge_counts = reader.lengths(count, self._links.path)
-        reader.check_place(sum(node_counts), self._nodes.path)
-        reader.check_place(sum(edge_counts), self._links.path)
+        reader.check_count(sum(node_counts), self._nodes.path)
+        reader.check_count(sum(edge_counts), self._links.path)
         for flag, n in zip(flags, edge_counts):
             self._check_flags(flag, n)
         has_links = [bool(flag & self._HAS_LINKS) for flag in flags]

@@ -111,7 +111,7 @@ class SpaceCodec:
     ) -> list[Any]:
         """Return the `times` batches of `count` values that the slabs encode; see `decode`."""
         reader = SlabReader(slabs, copy)
-        reader.check_place(times * count, self._root)
+        reader.check_count(times * count, self._root)
         batches = self._node.decode_batches(reader, (count,) * times)
         reader.finish(self._root)
         return batches
@@ -119,7 +119,7 @@ class SpaceCodec:
     def decode_values(self, slabs: Sequence[Buffer], count: int) -> list[Any]:
         """Return the batch of `count` values as a list of values; see `decode`."""
         reader = SlabReader(slabs, copy=True)
-        reader.check_place(count, self._root)
+        reader.check_count(count, self._root)
         reader.check_free(count * self._node.empty_parts, self._root)
         values = self._node.decode_many(reader, count)
         reader.finish(self._root)

@@ -179,7 +179,7 @@ class DynamicBatcher:
         """See `ServingLoop`."""
         return threading.get_ident() == self._owner
 
-    def ask(self, ask: PredictRequest) -> None:
+    def ask(self, request: PredictRequest) -> None:
         """Have the model answer, and wait for its reply or error.
 
         Raises:
@@ -188,10 +188,10 @@ class DynamicBatcher:
         with self._changed:
             if self._stopping:
                 raise _closed()
-            self._asked.append(ask)
+            self._asked.append(request)
             if self._is_worth_waking():
                 self._changed.notify_all()
-        ask.wait()
+        request.wait()
 
     def left(self) -> None:
         """Record that a session has ended, so that a batch does not wait for it."""
@@ -203,7 +203,7 @@ class DynamicBatcher:
         asked = self._asked
         if len(asked) == 1 or len(asked) >= self._askers():
             return True
-        return sum(ask.count for ask in asked) >= self._max_batch_size
+        return sum(request.count for request in asked) >= self._max_batch_size
 
     def run(self) -> None:
         """See `ServingLoop`; requests from before `stop` are answered."""
@@ -246,7 +246,7 @@ class DynamicBatcher:
                 group, is_full = self._gathered(first)
             # Ctrl-C may arrive at any line: every request is in at least one of the two.
             self._group = group
-            self._asked = [ask for ask in self._asked if ask not in group]
+            self._asked = [request for request in self._asked if request not in group]
             return group
 
     def _gathered(self, first: PredictRequest) -> tuple[list[PredictRequest], bool]:
@@ -255,40 +255,40 @@ class DynamicBatcher:
             return [first], True
         group: list[PredictRequest] = []
         count = 0
-        for ask in self._asked:
-            if ask.key != first.key:
+        for request in self._asked:
+            if request.key != first.key:
                 continue
-            if count + ask.count > self._max_batch_size:
+            if count + request.count > self._max_batch_size:
                 return group, True
-            group.append(ask)
-            count += ask.count
+            group.append(request)
+            count += request.count
         return group, count == self._max_batch_size
 
     def _answer(self, group: list[PredictRequest]) -> None:
         try:
             if len(group) == 1 or not _answer_together(group):
-                for ask in group:
-                    _try(ask, ask.answer_alone, ask.respond)
-            for ask in group:
-                ask.finish()
+                for request in group:
+                    _try(request, request.answer_alone, request.respond)
+            for request in group:
+                request.finish()
         except BaseException as error:
-            for ask in group:
-                ask.finish(ClosedError(f"the server was stopped: {error!r}"))
+            for request in group:
+                request.finish(ClosedError(f"the server was stopped: {error!r}"))
             raise
 
     def _refuse_rest(self) -> None:
         with self._changed:
             self._stopping = True
             asked, self._asked = [*self._group, *self._asked], []
-        for ask in asked:
-            ask.finish(_closed())
+        for request in asked:
+            request.finish(_closed())
 
 
 def _closed() -> ClosedError:
     return ClosedError("the server is shutting down")
 
 
-def _try(ask: PredictRequest, *calls: Callable[[], object]) -> None:
+def _try(request: PredictRequest, *calls: Callable[[], object]) -> None:
     """Make calls of a request; what one raises is the request's own failure."""
     try:
         for call in calls:
@@ -296,7 +296,7 @@ def _try(ask: PredictRequest, *calls: Callable[[], object]) -> None:
     except BaseException as error:
         if is_server_interrupt(error):
             raise
-        ask.error = error
+        request.error = error
 
 
 def _answer_together(group: list[PredictRequest]) -> bool:
@@ -304,7 +304,7 @@ def _answer_together(group: list[PredictRequest]) -> bool:
 
     A state that the model keeps of an episode is set back as far as its dict's own entries.
     """
-    before = [_Before(context) for ask in group for context in ask.contexts]
+    before = [_Before(context) for request in group for context in request.contexts]
     try:
         _call_together(group)
     except BaseException as error:
@@ -314,8 +314,8 @@ def _answer_together(group: list[PredictRequest]) -> bool:
         for one in before:
             one.restore()
         return False
-    for ask in group:
-        _try(ask, ask.respond)
+    for request in group:
+        _try(request, request.respond)
     return True
 
 
@@ -339,12 +339,12 @@ class _Before:
 
 def _call_together(group: list[PredictRequest]) -> None:
     fitted, is_chunked, max_length, _ = group[0].key
-    contexts = [context for ask in group for context in ask.contexts]
+    contexts = [context for request in group for context in request.contexts]
     count, length = len(contexts), 0
     begun = time.perf_counter()
-    for ask in group:
-        ask.catch_up()
-    batch = fitted.join([ask.slabs for ask in group], count)
+    for request in group:
+        request.catch_up()
+    batch = fitted.join([request.slabs for request in group], count)
     if is_chunked:
         actions, length = fitted.forms.predict_chunk_batch(batch, contexts, max_length)
     else:
@@ -353,9 +353,14 @@ def _call_together(group: list[PredictRequest]) -> None:
     each, start = length or 1, 0
     space = fitted.contract.action_space
     parts = []
-    for ask in group:
-        stop = start + ask.count * each
+    for request in group:
+        stop = start + request.count * each
         parts.append(rows(actions, space, count * each, start, stop))
         start = stop
-    for ask, part in zip(group, parts):
-        ask.actions, ask.length, ask.seconds, ask.is_batch = part, length, seconds, True
+    for request, part in zip(group, parts):
+        request.actions, request.length, request.seconds, request.is_batch = (
+            part,
+            length,
+            seconds,
+            True,
+        )

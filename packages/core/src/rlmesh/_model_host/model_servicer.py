@@ -121,8 +121,8 @@ class ModelServicer:
             raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "lane", f"below {MAX_LANES}", body.lane)
         size = len(body.episode_id.encode())
         if size > MAX_NAME_BYTES:
-            most = f"at most {MAX_NAME_BYTES} bytes"
-            raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "episode_id", most, size)
+            limit = f"at most {MAX_NAME_BYTES} bytes"
+            raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "episode_id", limit, size)
         self._lanes.pop(body.lane, None)
         try:
             self._lanes[body.lane] = self._fitted.forms.episode(
@@ -151,7 +151,7 @@ class ModelServicer:
         form = self._checked(body)
         contexts = [self._context(lane) for lane in body.lanes]
         observation = self._decode(body, form)
-        ask = PredictRequest(
+        request = PredictRequest(
             self._fitted,
             form,
             observation,
@@ -161,22 +161,22 @@ class ModelServicer:
             body.max_chunk_length,
             EpisodeFacts(body.steps, self._decode_observed(body), self._decode_prefixes(body)),
         )
-        self._thread.ask(ask)
-        if ask.reply is None:
-            assert ask.error is not None
-            return self._failure(ask.error, form)
-        return ask.reply
+        self._thread.ask(request)
+        if request.reply is None:
+            assert request.error is not None
+            return self._failure(request.error, form)
+        return request.reply
 
-    def _reply(self, ask: PredictRequest) -> m.Reply:
+    def _reply(self, request: PredictRequest) -> m.Reply:
         """Return the reply that has the actions."""
         try:
-            actions = self._encode(ask)
+            actions = self._encode(request)
         except (InvalidValueError, CodecError) as error:
             return failure_of_value(m.ErrorCode.INVALID_RESULT, error)
-        for context in ask.contexts:
-            context.step += ask.length or 1
+        for context in request.contexts:
+            context.step += request.length or 1
         info = with_reports(m.NO_INFO, self._action.take_reports())
-        return Predicted(actions, ask.length, info, round(ask.seconds * 1e6))
+        return Predicted(actions, request.length, info, round(request.seconds * 1e6))
 
     def _checked(self, body: Predict) -> PredictForm:
         """Return the form of a request that breaks no rule of P-8 and M-1."""
@@ -189,9 +189,9 @@ class ModelServicer:
         if not lanes or len(set(lanes)) != len(lanes) or (form in _OF_ONE and len(lanes) > 1):
             got = f"{len(lanes)} ({len(set(lanes))} distinct)"
             raise _refused(m.ErrorCode.MALFORMED, "lanes", expected, got)
-        most, limit = body.max_chunk_length, f"at most {MAX_CHUNK}"
-        if most > MAX_CHUNK:
-            raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "max_chunk_length", limit, most)
+        length, limit = body.max_chunk_length, f"at most {MAX_CHUNK}"
+        if length > MAX_CHUNK:
+            raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "max_chunk_length", limit, length)
         self._check_observed(body)
         self._check_prefix(body)
         return form
@@ -251,14 +251,14 @@ class ModelServicer:
         by_lane = _decode_by_lane(self._prefix, body.prefix, body.prefix_counts)
         return [ActionPrefix(tuple(a), n) for a, n in zip(by_lane, body.committed_counts)]
 
-    def _encode(self, ask: PredictRequest) -> m.Encoded:
-        count = ask.count * (ask.length or 1)
-        if ask.is_batch:
-            slabs = self._action.encode_batch(ask.actions, count)
+    def _encode(self, request: PredictRequest) -> m.Encoded:
+        count = request.count * (request.length or 1)
+        if request.is_batch:
+            slabs = self._action.encode_batch(request.actions, count)
         else:
-            slabs = self._action.encode(ask.actions)
+            slabs = self._action.encode(request.actions)
         # The slabs of one value are those of a batch of one (V-1). They may be the model's memory.
-        size = None if ask.is_single and not ask.is_chunked else count
+        size = None if request.is_single and not request.is_chunked else count
         return m.Encoded([bytes(slab) for slab in slabs], size)
 
     def _failure(self, error: BaseException, form: PredictForm) -> m.Failure:

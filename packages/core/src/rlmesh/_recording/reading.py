@@ -58,11 +58,11 @@ def read_trajectories(
         OSError: If a file cannot be read.
     """
     parquet = optional_import("pyarrow.parquet", "read_trajectories")
-    place = os.fspath(path)
-    files = [place]
-    if os.path.isdir(place):
-        names = [name for name in os.listdir(place) if name.endswith(".parquet")]
-        files = [os.path.join(place, name) for name in names]
+    source = os.fspath(path)
+    files = [source]
+    if os.path.isdir(source):
+        names = [name for name in os.listdir(source) if name.endswith(".parquet")]
+        files = [os.path.join(source, name) for name in names]
     for file in sorted(files, key=lambda f: _first_of(parquet, f)):
         yield _trajectory(parquet.read_table(file, partitioning=None), backend)
 

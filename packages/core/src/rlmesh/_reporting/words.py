@@ -359,8 +359,8 @@ def episode_rows(
     return *without_empty(COLUMNS, rows, _ALWAYS), left_out
 
 
-def _pick(cells: Sequence[str], places: Sequence[int]) -> tuple[str, ...]:
-    return tuple(cells[i] for i in places)
+def _pick(cells: Sequence[str], indices: Sequence[int]) -> tuple[str, ...]:
+    return tuple(cells[i] for i in indices)
 
 
 def _cells(episode: EpisodeResult) -> tuple[str, ...]:

@@ -71,12 +71,12 @@ class MLflow(Tracker):
             past = self._client.get_metric_history(self._run_id, "episode/index")
             return {int(metric.value) for metric in past}
         found = self._client.get_experiment_by_name(self._experiment)
-        place = (
+        experiment_id = (
             self._client.create_experiment(self._experiment)
             if found is None
             else found.experiment_id
         )
-        run = self._client.create_run(place, run_name=self._run_name)
+        run = self._client.create_run(experiment_id, run_name=self._run_name)
         self._run_id = run.info.run_id
         self._parameters(event)
         return ()

@@ -31,9 +31,9 @@ def check_token(token: str) -> str:
     return token
 
 
-def admits(token: bytes, shown: str) -> bool:
+def admits(token: bytes, authorization: str) -> bool:
     """Return whether the value of an `authorization` header shows the token; in constant time."""
-    scheme, _, value = shown.partition(" ")
+    scheme, _, value = authorization.partition(" ")
     right = hmac.compare_digest(value.encode(), token)
     return right and scheme.lower() == "bearer"
 

@@ -59,7 +59,7 @@ class OwnedSocket:
             listen(str(bound))
             bound.chmod(0o600)
             self._identity = _identity(bound)
-            self._place(bound)
+            self._link(bound)
         finally:
             shutil.rmtree(private, ignore_errors=True)
 
@@ -83,7 +83,7 @@ class OwnedSocket:
                 f"this one needs {longest} while it is made; choose a shorter directory"
             )
 
-    def _place(self, bound: Path) -> None:
+    def _link(self, bound: Path) -> None:
         try:
             os.link(bound, self._path)
         except FileExistsError:

@@ -56,13 +56,13 @@ class DynamicEncoder:
         """Report that a value is not written as it is."""
         if len(self._warned) >= _MAX_WARNINGS:
             return
-        place = _path_text(path)
+        path_text = _path_text(path)
         if self._exact:
             actual = reason.removeprefix("no wire type holds ")
-            raise InvalidValueError(place, "a value of a wire type", actual)
-        if place not in self._warned:
-            self._warned.add(place)
-            warn(f"{place}: {reason}; {instead}", InexactValueWarning, stacklevel=2)
+            raise InvalidValueError(path_text, "a value of a wire type", actual)
+        if path_text not in self._warned:
+            self._warned.add(path_text)
+            warn(f"{path_text}: {reason}; {instead}", InexactValueWarning, stacklevel=2)
 
 
 def _path_text(path: Path) -> str:

@@ -66,8 +66,8 @@ class CallLimit:
     @contextlib.contextmanager
     def holding(self, context: grpc.ServicerContext) -> Generator[None, None, None]:
         """Count a call, and cancel another one if there are too many."""
-        place = object()
-        self._enter(place, context)
+        key = object()
+        self._enter(key, context)
         watch = threading.Timer(self._seconds, context.cancel) if self._seconds else None
         try:
             if watch is not None:
@@ -78,7 +78,7 @@ class CallLimit:
             if watch is not None:
                 watch.cancel()
             with self._changed:
-                self._calls.pop(place, None)
+                self._calls.pop(key, None)
                 self._changed.notify()
 
     def cancel_all(self) -> None:
@@ -88,7 +88,7 @@ class CallLimit:
         for call in calls:
             call.context.cancel()
 
-    def _enter(self, place: object, context: grpc.ServicerContext) -> None:
+    def _enter(self, key: object, context: grpc.ServicerContext) -> None:
         call = _HeldCall(time.monotonic(), context, context.peer())
         with self._changed:
             while len(self._calls) >= self._max_calls:
@@ -104,7 +104,7 @@ class CallLimit:
                 else:
                     self._changed.wait(spared)
                     call = call._replace(begun=time.monotonic())
-            self._calls[place] = call
+            self._calls[key] = call
 
 
 def read_request(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:

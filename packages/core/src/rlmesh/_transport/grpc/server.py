@@ -186,10 +186,10 @@ def _refusal(address: Address) -> str:
         return "the socket cannot be bound"
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        for family, kind, protocol, _, place in found:
+        for family, kind, protocol, _, socket_address in found:
             with socket.socket(family, kind, protocol) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(place)
+                probe.bind(socket_address)
                 probe.listen()
     except OSError as error:
         return (error.strerror or str(error)).lower()
@@ -264,8 +264,8 @@ class _Handler(grpc.GenericRpcHandler):
     def _admits(self, metadata: Any) -> bool:
         if not self._token:
             return True
-        shown = next((value for key, value in metadata or () if key == "authorization"), "")
-        return admits(self._token, str(shown))
+        authorization = next((value for key, value in metadata or () if key == "authorization"), "")
+        return admits(self._token, str(authorization))
 
     # Handlers of unary methods are those of streams: gRPC would read the request of a unary one
     # before the handler runs, however large the request is, and without a check of its sender.
