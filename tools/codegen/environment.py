@@ -77,8 +77,10 @@ def codegen_venv() -> Path:
         if needed:
             print(f"codegen: making {VENV.relative_to(REPOSITORY)}", file=sys.stderr)
             run([_find_python(), "-m", "venv", VENV])
-            install = ("-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps")
-            run([programs / "python", *install, "--disable-pip-version-check", "-r", REQUIREMENTS])
+            # Generation imports few of the modules, which Python compiles then.
+            install = ("-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+            exact = ("--no-deps", "--no-compile", "--require-hashes", "-r", REQUIREMENTS)
+            run([programs / "python", *install, *exact])
             _assert_versions(programs / "python")
     return programs
 
