@@ -139,6 +139,10 @@ def test_over_tls(authority: Any, tmp_path: Path) -> None:
         assert told("play", where, *given)["episodes"][0]["steps"] == 3
 
 
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL,
+    reason="the handler of `make coverage` has the signal",
+)
 def test_a_client_that_is_ended_by_sigterm_leaves_its_environment() -> None:
     with serving(COUNTER) as (where, _):
         with running([*COMMAND, "play", where, "--episodes", "9999", "--fps", "50"]) as player:
