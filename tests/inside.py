@@ -12,6 +12,7 @@ __all__ = [
     "asked_of",
     "connection_of",
     "frame_socket_of",
+    "manager_of",
     "session_of",
     "sessions_of",
     "stream_of",
@@ -33,14 +34,19 @@ def frame_socket_of(client: Any) -> Any:
     return connection_of(client)._frames
 
 
+def manager_of(server: Any) -> Any:
+    """Return the `SessionManager` of a server."""
+    return server._manager
+
+
 def sessions_of(server: Any) -> Any:
     """Return the sessions of a server, by their id."""
-    return server._manager._sessions
+    return manager_of(server)._sessions
 
 
 def admission_of(server: Any) -> Any:
     """Return the queue of the clients that wait for a server."""
-    return server._manager._admission
+    return manager_of(server)._admission
 
 
 def asked_of(server: Any) -> Any:

@@ -16,7 +16,7 @@ from rlmesh._transport.socket.unix import SUPPORTED
 from rlmesh.numpy import Model
 from rlmesh.spaces import from_gymnasium
 from rlmesh.specs import EnvContract
-from tests.inside import connection_of, sessions_of
+from tests.inside import connection_of, session_of, sessions_of
 from tests.integration.serving import PLAIN, Echo, seen
 from tests.processes import running, until
 
@@ -210,4 +210,4 @@ def test_a_server_that_is_stopped_waits_for_no_client_to_come_back(idle_timeout:
         (session,) = sessions_of(server).values()
         until(lambda: session.lost_at is not None, 20)
     until(lambda: not set(threading.enumerate()) - before, 10)
-    stub._session._end("for the test")
+    session_of(stub)._end("for the test")

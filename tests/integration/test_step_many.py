@@ -13,7 +13,7 @@ import rlmesh
 from rlmesh import EnvServer, errors
 from rlmesh._messages import env as m
 from rlmesh.numpy import RemoteEnv, RemoteVectorEnv
-from tests.inside import session_of
+from tests.inside import manager_of, session_of
 from tests.integration.envs import CounterEnv
 from tests.property.sameness import identical
 
@@ -215,7 +215,8 @@ def test_an_answer_over_the_limit_is_an_error_and_the_session_goes_on() -> None:
         remote.reset()
         from dataclasses import replace
 
-        server._manager._terms = replace(server._manager._terms, max_message_bytes=200)
+        manager = manager_of(server)
+        manager._terms = replace(manager._terms, max_message_bytes=200)
         with pytest.raises(errors.LimitError, match="the limit is 200"):
             remote.step_many([0] * 50, all_observations=True)
         assert remote.step(0)[1] == 51.0
