@@ -8,6 +8,7 @@ import json
 import mmap
 import os
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Iterator
@@ -107,6 +108,25 @@ def test_our_reader_reads_the_frame(case: Case) -> None:
         finally:
             writer.join(20)
             os.close(segment.descriptor)
+
+
+def test_a_peer_may_send_a_large_frame_itself_and_refer_to_the_next_one() -> None:
+    """B-14 lets the writer choose for each frame."""
+    segment, first = Segment(65_536), bytes(100_000)
+    segment.memory[4096:24_096] = b"\7" * 20_000
+    with ends() as (script, ours):
+        socket.send_fds(script, [b"\1\0\0\0x"], [segment.descriptor])
+        assert bytes(ours.receive_first()) == b"x"
+        for _ in range(2):
+            inline = struct.pack("<I", len(first)) + first
+            writer = threading.Thread(target=script.sendall, args=(inline,))
+            writer.start()
+            assert bytes(ours.receive()) == first
+            writer.join(20)
+            for _ in range(2):
+                script.sendall(struct.pack("<II", 20_000 | 1 << 31, 1))
+                assert bytes(ours.receive()) == b"\7" * 20_000
+        os.close(segment.descriptor)
 
 
 def chunked() -> list[Case]:

@@ -336,3 +336,19 @@ with (
 
 def test_grpc_is_never_imported(address: str) -> None:
     assert finished_script(_WITHOUT_GRPC, address).split() == ["3", "False"]
+
+
+_FIRST_STEP = """
+import sys, rlmesh
+with rlmesh.RemoteEnv(sys.argv[1]) as remote:
+    remote.reset()
+    remote.step(1)
+unneeded = ("grpc", "numpy", "ssl", "rlmesh.adapters", "rlmesh._transport.socket.server")
+print(sorted(set(unneeded) & set(sys.modules)))
+"""
+
+
+def test_a_first_step_imports_what_it_needs() -> None:
+    """Certificates, adapters and servers are a quarter of what a client would import."""
+    with EnvServer(CounterEnv(), "frames://127.0.0.1:0") as server:
+        assert finished_script(_FIRST_STEP, server.address).strip() == "[]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import ssl
 import sys
 import tempfile
 from pathlib import Path
@@ -123,13 +124,13 @@ def test_where_it_has_to_be_in_a_file_it_is_there_once(
 ) -> None:
     monkeypatch.delattr(os, "memfd_create", raising=False)
     modes: list[int] = []
-    load = frames_tcp.ssl.SSLContext.load_cert_chain
+    load = ssl.SSLContext.load_cert_chain
 
     def loaded(self: Any, path: str) -> None:
         modes.append(os.stat(path).st_mode & 0o777)
         load(self, path)
 
-    monkeypatch.setattr(frames_tcp.ssl.SSLContext, "load_cert_chain", loaded)
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", loaded)
     tls = both(issued(authority), roots)
     with EnvServer(CounterEnv(), "127.0.0.1:0", tls=tls, options=PORT) as server:
         del written[:], modes[:]

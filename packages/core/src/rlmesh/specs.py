@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rlmesh.adapters import EnvTags, ModelSpec
 from rlmesh.spaces import Space
+
+if TYPE_CHECKING:
+    from rlmesh.adapters import EnvTags, ModelSpec
 
 __all__ = [
     "AutoresetMode",
@@ -23,6 +25,15 @@ __all__ = [
     "TransportKind",
     "TransportOffer",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import `ModelSpec` when it is used: adapters are a tenth of the imports of a client."""
+    if name == "ModelSpec":
+        from rlmesh.adapters import ModelSpec
+
+        return ModelSpec
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class AutoresetMode(Enum):

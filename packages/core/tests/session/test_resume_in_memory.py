@@ -200,6 +200,35 @@ def test_close_ends_the_session_at_once() -> None:
     assert server.host.released == 1 and session.closed
 
 
+def test_two_threads_may_close_at_once() -> None:
+    server = MemoryServer()
+    session = started(server)
+    server.connection.cut()
+    sleep = server.clock.sleep
+
+    def closed_meanwhile(seconds: float) -> None:
+        session._end("the client was closed")  # As the other thread would.
+        sleep(seconds)
+
+    server.clock.sleep = closed_meanwhile  # type: ignore[method-assign]
+    server.transport.listening = False
+    session.close()
+    assert session.closed
+
+
+def test_a_close_that_waits_for_another_one_does_nothing_more() -> None:
+    server = MemoryServer()
+    session = started(server)
+    session._busy.acquire()
+    closing = threading.Thread(target=session.close)
+    closing.start()
+    sent = server.connection.requests
+    session._end("the client was closed")
+    session._busy.release()
+    closing.join(20)
+    assert not closing.is_alive() and server.connection.requests == sent
+
+
 def test_close_tries_an_unreachable_server_for_two_seconds() -> None:
     server = MemoryServer()
     session = started(server)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rlmesh._messages.env import Encoded, Info, ModelReply, ModelRequest
-from rlmesh.adapters import PredictForm
+
+if TYPE_CHECKING:
+    from rlmesh.adapters import PredictForm
 
 __all__ = [
     "EndEpisode",

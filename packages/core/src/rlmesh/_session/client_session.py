@@ -220,6 +220,8 @@ class ClientSession:
                 return
             self._caller, self._is_closing = threading.get_ident(), True
             try:
+                if self._closed:
+                    return  # Another thread has closed the client meanwhile.
                 if self._unanswered is not None:
                     self._collect(*self._unanswered, deadline)
                 self._exchange(m.Close(), m.Closed, deadline)
@@ -228,7 +230,7 @@ class ClientSession:
                 self._busy.release()
         except EnvError:
             raise
-        except (CodecError, InvalidValueError, RemoteError, TransportError):
+        except (ClosedError, CodecError, InvalidValueError, RemoteError, TransportError):
             pass  # The server ends the session when its grace period is over.
         finally:
             # Also after an interrupt, which may have left the lock held.

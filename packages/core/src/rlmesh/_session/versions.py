@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import socket
 import sys
 from dataclasses import replace
@@ -46,7 +45,7 @@ def loaded_versions(*more: str) -> dict[str, str]:
     """
     found = {n: getattr(sys.modules.get(n), "__version__", None) for n in (*LIBRARIES, *more)}
     known = {name: version for name, version in found.items() if isinstance(version, str)}
-    return {"python": platform.python_version(), **known}
+    return {"python": sys.version.split()[0], **known}
 
 
 def this_server(capabilities: frozenset[Capability]) -> PeerInfo:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import ssl
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS, Pem
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["load_own", "load_trusted", "pem", "with_certificate"]
 
@@ -57,6 +60,8 @@ def load_trusted(context: ssl.SSLContext, tls: TLS) -> None:
     be missing. From Python 3.13 on, `ssl.create_default_context` refuses the second, and before
     that `ssl` refuses the first.
     """
+    import ssl
+
     authority = pem(tls.authority)
     if authority is None:
         context.load_default_certs()

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlmesh_proto.env.v1 import contract_pb2
 from rlmesh_proto.session.v1 import handshake_pb2
 
-from rlmesh import adapters
 from rlmesh._logs import warn
 from rlmesh._wire.dynamic import DynamicEncoder, map_from_wire
 from rlmesh._wire.enums import EnumMap
 from rlmesh._wire.spaces import space_from_wire, space_to_wire
-from rlmesh._wire.tags import tags_from_wire, tags_to_wire
-from rlmesh.adapters import EnvTags
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.spaces import Space
@@ -28,6 +25,9 @@ from rlmesh.specs import (
     TransportKind,
     TransportOffer,
 )
+
+if TYPE_CHECKING:
+    from rlmesh.adapters import EnvTags
 
 __all__ = [
     "contract_from_wire",
@@ -67,6 +67,8 @@ def contract_to_wire(
         out.render.fps = contract.render_fps
     encoder.map(contract.metadata, out.metadata, "metadata")
     if contract.tags is not None:
+        from rlmesh._wire.tags import tags_to_wire
+
         tags_to_wire(contract.tags, out.tags)
     if contract.registration is not None:
         _write_registration(contract.registration, out.registration, encoder)
@@ -139,8 +141,12 @@ def _sound_tags(
     """Return the tags, or None and a warning if they do not fit the spaces (T-1)."""
     if not message.HasField("tags"):
         return None
+    # Adapters are imported only where there are tags.
+    from rlmesh._wire.tags import tags_from_wire
+    from rlmesh.adapters import tag_problems
+
     tags = tags_from_wire(message.tags)
-    problems = adapters.tag_problems(tags, observation, action)
+    problems = tag_problems(tags, observation, action)
     if problems:
         words = f"the tags of {message.id} are ignored: {problems[0]}"
         warn(words, RuntimeWarning, stacklevel=2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Sequence
 
@@ -21,7 +20,6 @@ from rlmesh._transport.socket.unix import (
     peer_is_same_user,
 )
 from rlmesh._transport.target import Target
-from rlmesh._transport.tls_mistakes import explain, explain_refusal
 from rlmesh._transport.token import check_token
 from rlmesh._wire.frames_alone import describe_frame, read_description_frame, write_hello
 from rlmesh.backends import Buffer
@@ -214,6 +212,10 @@ class FramesConnection:
         return answer
 
     def _lost(self, error: Exception) -> ConnectionLostError:
+        import ssl
+
+        from rlmesh._transport.tls_mistakes import explain, explain_refusal
+
         why = ""
         if isinstance(error, ssl.SSLError) and not self._welcomed:
             why = explain_refusal(error, self._where, self._tls)

@@ -229,9 +229,13 @@ class FrameSocket:
         """Return the frame that a reference stands for, which `data` begins with."""
         raise FramesEnded("the peer refers to memory that is not shared")
 
-    def _receive_in_place(self) -> bytes:
+    def _receive_in_place(self) -> Buffer:
         """Return the next frame if it is probably large: one call more, and no copy."""
-        (size,) = HEADER.unpack(self._exactly(HEADER.size))
+        header = self._exactly(HEADER.size)
+        (size,) = HEADER.unpack(header)
+        if size & MORE:  # The peer shares memory, and need not have shared the frame before.
+            self._large = False
+            return self._referred(header)
         self._large = size >= _LARGE_BYTES
         return self._exactly(checked(size))
 

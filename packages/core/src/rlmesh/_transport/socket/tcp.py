@@ -5,16 +5,15 @@ from __future__ import annotations
 import functools
 import os
 import socket
-import ssl
 import struct
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns
+from typing import TYPE_CHECKING
 
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
 from rlmesh._transport.certificates import load_own, load_trusted, pem
-from rlmesh._transport.socket.doorkeeper import Doorkeeper
 from rlmesh._transport.socket.framing import (
     AT_ONCE,
     HEADER,
@@ -24,11 +23,17 @@ from rlmesh._transport.socket.framing import (
     peer_name,
 )
 from rlmesh._transport.socket.pulse import PULSE, PULSE_SECONDS, SILENT_SECONDS, has_room_to_send
-from rlmesh._transport.socket.server import Admit
-from rlmesh._transport.tls_mistakes import explain_error, explain_refusal
 from rlmesh.backends import Buffer
 from rlmesh.errors import AddressError
 from rlmesh.options import TLS
+
+if TYPE_CHECKING:
+    # What a client without TLS does not need is a tenth of its imports.
+    import ssl
+    from typing import TypeGuard
+
+    from rlmesh._transport.socket.doorkeeper import Doorkeeper
+    from rlmesh._transport.socket.server import Admit
 
 __all__ = ["admission", "dial", "listen"]
 
@@ -266,18 +271,30 @@ def dial(where: Address, port: int, hello: bytes, tls: TLS | None, timeout: floa
         frames.send(hello)
     except BaseException as error:
         connected.close()
-        if isinstance(error, ssl.SSLError):
+        if where.is_tls and _is_of_tls(error):
+            from rlmesh._transport.tls_mistakes import explain_refusal
+
             raise OSError(explain_refusal(error, where, tls) or str(error)) from error
         raise
     return frames
 
 
+def _is_of_tls(error: BaseException) -> TypeGuard[ssl.SSLError]:
+    import ssl
+
+    return isinstance(error, ssl.SSLError)
+
+
 def _secured(connected: socket.socket, where: Address, tls: TLS | None) -> ssl.SSLSocket:
     """Return a socket after the handshake of TLS; raise an OSError that says what to do."""
+    import ssl
+
     context = _client_context(tls or TLS())
     try:
         return context.wrap_socket(connected, server_hostname=where.host)
     except ssl.SSLError as error:
+        from rlmesh._transport.tls_mistakes import explain_error
+
         raise OSError(explain_error(error, where, tls) or str(error)) from error
 
 
@@ -292,6 +309,8 @@ def _tune(connected: socket.socket) -> None:
 
 
 def _server_context(tls: TLS) -> ssl.SSLContext:
+    import ssl
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     load_own(context, tls)
     authority = pem(tls.authority)
@@ -308,6 +327,8 @@ def _client_context(tls: TLS) -> ssl.SSLContext:
 
 
 def _new_client_context(tls: TLS) -> ssl.SSLContext:
+    import ssl
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     load_trusted(context, tls)
     load_own(context, tls)

@@ -8,16 +8,18 @@ order of the table that it can use (CONTRACT.md, B-12 and B-13).
 from __future__ import annotations
 
 import socket
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rlmesh._transport.address import Address
 from rlmesh._transport.socket import tcp, unix
 from rlmesh._transport.socket.client import FramesConnection, to_port, to_socket
-from rlmesh._transport.socket.doorkeeper import Doorkeeper
-from rlmesh._transport.socket.server import Admit
 from rlmesh._transport.target import Target
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import Capability, TransportKind
+
+if TYPE_CHECKING:
+    from rlmesh._transport.socket.doorkeeper import Doorkeeper
+    from rlmesh._transport.socket.server import Admit
 
 __all__ = ["TRANSPORTS", "FrameTransport", "Listening"]
 
