@@ -26,7 +26,14 @@ SERVERS = ("serve", "serve-model")
 """Commands that run until they are stopped."""
 
 EPISODES = 100 if LONG else 20
-POLICY = "def predict(observation):\n    return int(observation[2] > 0)\n"
+POLICY = """
+from rlmesh.adapters import Adaptation, ModelSpec
+
+SPEC = ModelSpec(adaptation=Adaptation.NONE)
+
+def predict(observation):
+    return int(observation[2] > 0)
+"""
 
 
 def name_of(line: str) -> str:
@@ -74,7 +81,7 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     (inspected,), (played,), (measured,) = said["inspect"], said["play"], said["bench"]
     assert "observation  Box float32 (4,)" in inspected and "capabilities" in inspected
     assert re.fullmatch(r"episode 1: seed 0, reward \d+, \d+ steps, terminated\n", played)
-    assert "grpc" in measured
+    assert "grpc" in measured and said["adapt"] == ["values pass through unchanged\n"]
     assert (tmp_path / "out.html").exists() and (tmp_path / "run.journal").exists()
     (as_json,) = (text for line, text in zip(lines_of("eval"), said["eval"]) if "--json" in line)
     assert len(RunResult.from_json(as_json).episodes) == EPISODES

@@ -19,7 +19,7 @@ pytest.importorskip("typer")
 np = pytest.importorskip("numpy")
 Model = pytest.importorskip("rlmesh_numpy").Model
 
-HERE = "tests.integration.test_cli_adapt"
+HERE = "tests.integration.cli.test_cli_adapt"
 
 
 class Arm(CounterEnv):
@@ -51,12 +51,6 @@ class Turning(CounterEnv):
 
 TURN = ModelSpec("t", (State("x", "state/turn", rotation="matrix"),), (output("action/arm"),))
 Still = Model(lambda seen: np.zeros(2, "f4"), spec=TURN)
-
-
-@pytest.fixture(autouse=True)
-def transport() -> str:
-    """Processes choose their transport by themselves; once is enough."""
-    return "auto"
 
 
 @pytest.fixture(scope="module")
