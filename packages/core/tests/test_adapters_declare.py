@@ -137,7 +137,7 @@ def test_the_plan_is_explained() -> None:
         "part of inputs['state']",
         "filled with 1 times 0",
         "in lower case",
-        "1 from 0.5 on, else 0, gripper 0, 1 to 1, -1",
+        "1 from 0.5 on, else 0, closed 0 to 1, open 1 to -1",
         "outputs['actions'][6:7]",
     ):
         assert words in text, words

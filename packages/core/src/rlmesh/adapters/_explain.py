@@ -217,6 +217,11 @@ def _standardize_words(step: Standardize) -> str:
     return f"times {std} plus {mean}" if step.undone else f"minus {mean} by {std}"
 
 
+def _gripper_words(step: Ends) -> str:
+    ends = zip(("closed", "open"), step.source, step.target)
+    return ", ".join(f"{name} {a:g} to {b:g}" for name, a, b in ends)
+
+
 def _rotate_words(step: Rotate) -> str:
     names = (form.axes or form.format.value for form in (step.source, step.target))
     return " to ".join(names) + (" with its sign" if step.target.keeps_sign else "")
@@ -230,7 +235,7 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     Affine: lambda s: f"times {s.scale:g} plus {s.shift:g}",
     Clip: lambda s: f"within [{_numbers(s.low)}, {_numbers(s.high)}]",
     Distance: _depth_words,
-    Ends: lambda s: "gripper {:g}, {:g} to {:g}, {:g}".format(*s.source, *s.target),
+    Ends: _gripper_words,
     Factor: lambda s: f"times {s.factor:g}",
     Follow: lambda s: "with the nearest sign",
     Image: _image_words,

@@ -165,7 +165,7 @@ class Ends:
     """A linear map between the two ends of a gripper's way, with each end exact.
 
     Attributes:
-        source: The numbers of the two ends.
+        source: The numbers of the two ends, closed and open.
         target: The numbers that they become.
     """
 
