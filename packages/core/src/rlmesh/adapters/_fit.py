@@ -177,7 +177,15 @@ class Fit:
         env, model = self.slot.feature, self.wanted.feature
         if env.depth or model.depth:
             self._distances(env, model)
-        found = fit_image(env, model, self.shape, self.slot.dtype, self.wanted.image, self._refuse)
+        found = fit_image(
+            env,
+            model,
+            self.shape,
+            self.slot.dtype,
+            self.wanted.image,
+            self._refuse,
+            is_output=self.wanted.output is not None,
+        )
         if found is not None:
             self.before = found.before
             self.steps += found.steps
@@ -309,6 +317,7 @@ class Fit:
             *_own_steps(output),
             *self._relative(output),
             *(step.inverse() for step in reversed(inner)),
+            *(step.inverse() for step in reversed(self.before)),
             *self._within_space(output),
         ]
         calculated = any(step.calculates for step in steps)

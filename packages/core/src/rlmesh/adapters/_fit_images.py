@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rlmesh.adapters._agreed import agreed
+from rlmesh.adapters._arrays import holds
 from rlmesh.adapters._image_steps import Image, InSourceType, Jpeg, turn_between
 from rlmesh.adapters._images import resize_of
 from rlmesh.adapters._steps import Step
@@ -26,6 +27,7 @@ _CHANNELS = {
     ColorSpace.RGBA: 4,
 }
 _LAYOUT = "correct the layout on one of the sides"
+_SPEC = "correct the model's spec"
 _COLOR = "correct the color on one of the sides"
 Refuse = Callable[..., None]
 
@@ -54,6 +56,8 @@ def fit_image(
     dtype: DType,
     transforms: tuple[ImageTransform, ...],
     refuse: Refuse,
+    *,
+    is_output: bool = False,
 ) -> FittedImage | None:
     """Return the conversion of an image; None if a problem was reported, or there is no layout.
 
@@ -64,6 +68,7 @@ def fit_image(
         dtype: Element type of the environment's image.
         transforms: Changes that the model declares.
         refuse: Called with what was expected, what there is, and perhaps a fix, for each problem.
+        is_output: Whether the model makes the image.
     """
     layouts = agreed(env.layout, model.layout, ImageLayout.UNSPECIFIED)
     colors = agreed(env.color, model.color, ColorSpace.UNSPECIFIED)
@@ -75,7 +80,11 @@ def fit_image(
             refuse(wanted, actual, "specify the layout in the tags")
         return None
     sides = _height_width_channels(shape, layouts[0], refuse)
-    if sides is None or not _channels_fit(sides[-1], layouts, colors, refuse):
+    made = colors[0] if is_output else colors[1]
+    if sides is None or not _channels_fit(sides[-1], layouts, colors, made, refuse):
+        return None
+    if transforms and 0 in sides:
+        refuse("an image with pixels to change", f"shape {shape}", "correct the space")
         return None
     channels = sides[-1] if colors[0] is colors[1] else _CHANNELS[colors[1]]
     if not (transforms or turned):
@@ -117,7 +126,9 @@ def _changes(
             steps.append(Jpeg(one.jpeg_quality))
         if len(one.fill) not in (0, 1, channels):
             actual = f"{len(one.fill)} numbers"
-            refuse(f"a fill of one number or of {channels}", actual, "correct the model's spec")
+            refuse(f"a fill of one number or of {channels}", actual, _SPEC)
+        if not all(holds(dtype, number) for number in one.fill):
+            refuse(f"a fill of numbers of {dtype}", f"{one.fill}", _SPEC)
         resize = resize_of(one, height, width)
         if resize is None:
             continue
@@ -150,6 +161,7 @@ def _channels_fit(
     count: int,
     layouts: tuple[ImageLayout, ImageLayout],
     colors: tuple[ColorSpace, ColorSpace],
+    made: ColorSpace,
     refuse: Refuse,
 ) -> bool:
     """Return whether the image has the channels of its color, and can have the model's."""
@@ -158,9 +170,7 @@ def _channels_fit(
     if needed != count:
         expected = f"{needed} channels for color {colors[0].value}"
         refuse(expected, f"{count} channels", _COLOR)
-    elif colors[0] is not colors[1] and (
-        ColorSpace.DEPTH in colors or colors[1] is ColorSpace.RGBA
-    ):
+    elif colors[0] is not colors[1] and (ColorSpace.DEPTH in colors or made is ColorSpace.RGBA):
         refuse(f"color {colors[1].value}", colors[0].value)
     elif after != 1 and layouts[1] is ImageLayout.HW:
         fix = "specify color GRAY, or a layout with channels"
