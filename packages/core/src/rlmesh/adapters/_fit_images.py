@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from rlmesh.adapters._steps import Step
 from rlmesh.adapters._tags import ColorSpace, Feature, ImageLayout, Orientation
 from rlmesh.adapters._transforms import ImageTransform
 from rlmesh.dtypes import DType
+from rlmesh.spaces._base import MAX_LEAF_BYTES
 
 __all__ = ["CHANNEL_AXES", "FittedImage", "fit_image"]
 
@@ -91,8 +93,9 @@ def fit_image(
         whole = _laid_out((*sides[:-1], channels), layouts[1])
         return FittedImage((), (Image(layouts, colors),), whole, CHANNEL_AXES.get(layouts[1], 0))
     first = Image((layouts[0], ImageLayout.HWC), colors)
+    stacked = (*sides[:-1], channels)
     height, width, changes = _changes(
-        env.orientation, model.orientation, sides[-3:-1], channels, dtype, transforms, refuse
+        env.orientation, model.orientation, stacked, dtype, transforms, refuse
     )
     last = Image((ImageLayout.HWC, layouts[1]), (colors[1], colors[1]))
     whole = _laid_out((*sides[:-3], height, width, channels), layouts[1])
@@ -104,13 +107,12 @@ def _changes(
     source: Orientation,
     target: Orientation,
     sides: tuple[int, ...],
-    channels: int,
     dtype: DType,
     transforms: tuple[ImageTransform, ...],
     refuse: Refuse,
 ) -> tuple[int, int, list[Step]]:
     """Return height and width after the changes of a model, and the steps."""
-    height, width = sides
+    *stack, height, width, channels = sides
     steps: list[Step] = []
     # An image is changed upright, so that a crop or a fill is where the model's author sees it.
     upright, turned = turn_between(source, Orientation()), turn_between(Orientation(), target)
@@ -136,6 +138,9 @@ def _changes(
             actual = f"{resize.inner} from {resize.crop[2:]}"
             fix = "render larger images, or allow upscale"
             refuse("an image that is not made larger", actual, fix)
+        size = math.prod((*stack, *resize.size, channels)) * dtype.itemsize
+        if size > MAX_LEAF_BYTES and math.prod(resize.size) > height * width:
+            refuse(f"an image of at most {MAX_LEAF_BYTES} bytes", str(size), _SPEC)
         steps.append(resize)
         height, width = resize.size
     if turned is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rlmesh._problem import Problem
-from rlmesh.adapters._arrays import LARGEST, Numbers
+from rlmesh.adapters._arrays import LARGEST, LEAST, Numbers
 from rlmesh.adapters._normalization import MeanStd, MinMax, Normalization
 from rlmesh.adapters._slots import is_interval
 from rlmesh.adapters._steps import Interval, Standardize, Step
@@ -56,7 +56,7 @@ def _standardize(
     center = tuple(x if used else 0.0 for x, used in zip(mean, mask))
     # A divisor of 0, of an element that never changes, counts as 1.
     divisor = tuple((x + epsilon or 1.0) if used else 1.0 for x, used in zip(std, mask))
-    if not all(abs(x) < LARGEST for x in (*center, *divisor)):
+    if not all(abs(x) < LARGEST for x in (*center, *divisor)) or min(divisor) < LEAST:
         return None
     return Standardize(Numbers(center, extents), Numbers(divisor, extents))
 

@@ -12,7 +12,10 @@ from rlmesh.adapters._arrays import FLOAT32, Arrays, Numbers
 from rlmesh.adapters._resampling import nearest_pixels, weights
 from rlmesh.adapters._transforms import ImageFit, ImageTransform, Resampler
 
-__all__ = ["Resize", "resize_of"]
+__all__ = ["MAX_WEIGHTS", "Resize", "resize_of"]
+
+MAX_WEIGHTS = 2**23
+"""Largest number of weights of one axis, each a Python float."""
 
 Sides = tuple[int, int]
 
@@ -40,6 +43,13 @@ class Resize:
     def inverse(self) -> Resize:
         """Return the step itself: pixels that are lost cannot be restored."""
         return self
+
+    @property
+    def weighs(self) -> int:
+        """Largest number of weights of an axis, where no library resizes; 0: there are none."""
+        if self.resampler is Resampler.NEAREST or self.crop[2:] == self.inner:
+            return 0
+        return max(a * b for a, b in zip(self.crop[2:], self.inner))
 
     @property
     def grows(self) -> bool:

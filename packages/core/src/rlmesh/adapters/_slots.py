@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlmesh._problem import Problem
-from rlmesh.adapters._arrays import LARGEST, Numbers
+from rlmesh.adapters._arrays import LARGEST, LEAST, Numbers
 from rlmesh.adapters._feature_rules import feature_problem
 from rlmesh.adapters._tags import EnvTags, Feature, TaggedLeaf
 from rlmesh.dtypes import DType
@@ -102,12 +102,12 @@ class LeafSlot:
 
 
 def is_interval(low: Numbers, high: Numbers) -> bool:
-    """Return whether low < high in every element, both finite and not too wide for float32.
+    """Return whether low < high in every element, both finite, and float32 holds the width.
 
     Bounds like the largest float32 mean "unbounded".
     """
     widths = low.combine(high, lambda a, b: b - a).values
-    return all(0 < width < LARGEST for width in widths) and all(
+    return all(LEAST < width < LARGEST for width in widths) and all(
         abs(x) < LARGEST for x in (*low.values, *high.values)
     )
 
