@@ -118,8 +118,9 @@ def test_weights_of_a_long_side_are_refused() -> None:
     ],
 )
 def test_numbers_that_float32_lacks_are_refused(port: Any) -> None:
-    kind = "inputs" if isinstance(port, ModelInput) else "outputs"
-    problems = spec_problems(ModelSpec(**{kind: (port,)}))
+    is_input = isinstance(port, ModelInput)
+    spec = ModelSpec(inputs=(port,)) if is_input else ModelSpec(outputs=(port,))
+    problems = spec_problems(spec)
     assert len(problems) == 1 and "float32 holds" in problems[0].expected
 
 
@@ -145,6 +146,30 @@ def test_a_vector_of_parts_is_calculated_in_the_type_of_its_features() -> None:
     assert seen.tolist() == [1, 2, 3]
     with pytest.raises(InvalidValueError, match=r"1e\+300"):
         adapter.observe(np.array([1e300, 0, 0]), adapter.episode())
+
+
+def test_statistics_of_a_part_are_those_of_its_elements() -> None:
+    """A-8: a part is cut first, and then scaled by its own normalization."""
+    for normal in (
+        MeanStd((1.0, 2.0), (1.0, 2.0)),
+        MinMax((0.0, 0.0), (4.0, 8.0), mask=(True,) * 2),
+    ):
+        parts = (InputPart(STATE, offset=1, length=2, normalization=normal),)
+        adapter = reader(box(4), STATE, ModelInput("", STATE, parts=parts))
+        seen = adapter.observe(np.float32([9, 3, 4, 9]), adapter.episode())
+        assert seen.tolist() == ([2, 1] if isinstance(normal, MeanStd) else [0.5, 0])
+    parts = (InputPart(STATE, offset=1, length=2, normalization=MeanStd((0.0,) * 4, (1.0,) * 4)),)
+    with pytest.raises(AdapterError, match="one for each element of the last axis, 2"):
+        reader(box(4), STATE, ModelInput("", STATE, parts=parts))
+
+
+def test_a_constant_has_the_elements_that_are_cut_and_no_normalization() -> None:
+    port = ModelInput("", STATE, parts=(InputPart(constant=(1.0, 2.0), offset=1, length=5),))
+    with pytest.raises(AdapterError, match="elements 1 to 5, got 2 constants"):
+        reader(box(4), STATE, port)
+    part = InputPart(constant=(1.0,), normalization=MeanStd((1.0,), (1.0,)))
+    problems = spec_problems(ModelSpec(inputs=(ModelInput("", STATE, parts=(part,)),)))
+    assert [p.expected for p in problems] == ["no normalization for a constant"]
 
 
 def chunk_reader() -> Adapter:

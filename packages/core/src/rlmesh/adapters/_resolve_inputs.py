@@ -11,7 +11,7 @@ from rlmesh.adapters._arrays import FLOAT32, Numbers
 from rlmesh.adapters._entrypoints import load_entrypoint
 from rlmesh.adapters._fit import Fit, Wanted, with_history
 from rlmesh.adapters._fit_images import CHANNEL_AXES
-from rlmesh.adapters._fit_normalization import normalized
+from rlmesh.adapters._fit_normalization import normalized, normalized_part
 from rlmesh.adapters._matching import Matching
 from rlmesh.adapters._plans import (
     ArrayInput,
@@ -171,20 +171,30 @@ class InputResolver:
             constant = part.constant
             if part.offset is not None:
                 constant = constant[part.offset : part.offset + part.length]
+            if part.offset is not None and len(constant) != part.length:
+                expected = f"elements {part.offset} to {part.offset + part.length - 1}"
+                self._matching.report(path, expected, f"{len(part.constant)} constants", _FIX)
+                return None
             return ConstantPart(Numbers(constant, (len(constant),))), len(constant)
         found = self._matching.observed(part.feature.role, path, optional=optional)
         if found is None or not self._numeric(found, path):
             return None
-        wanted = Wanted(part.feature, path, None, None, part.normalization)
-        fit = Fit(found, wanted, self._matching.problems)
-        chain = fit.numbers(self._matching.arrays)
         if part.offset is None:
-            return FeaturePart(found, chain), math.prod(fit.shape)
+            wanted = Wanted(part.feature, path, None, None, part.normalization)
+            fit = Fit(found, wanted, self._matching.problems)
+            return FeaturePart(found, fit.numbers(self._matching.arrays)), math.prod(fit.shape)
+        fit = Fit(found, Wanted(part.feature, path), self._matching.problems)
         stop = part.offset + part.length
         if not fit.shape or stop > fit.shape[-1]:
             expected = f"elements {part.offset} to {stop - 1}"
             self._matching.report(path, expected, f"shape {fit.shape} at {found.path}", _FIX)
             return None
+        scaled = normalized_part(part.normalization, fit.shape, part.offset, part.length, path)
+        if isinstance(scaled, Problem):
+            self._matching.problems.append(scaled)
+            return None
+        fit.steps += [] if scaled is None else [scaled]
+        chain = fit.numbers(self._matching.arrays)
         return FeaturePart(found, chain, part.offset, stop), math.prod(fit.shape[:-1]) * part.length
 
     def _numeric(self, found: LeafSlot, path: str) -> bool:

@@ -123,6 +123,8 @@ def _part(part: InputPart, path: str, outputs: Sequence[ModelOutput]) -> Iterato
     if part.previous_output is not None and part.previous_output not in returned:
         expected = "a previous_output that is the name of an output"
         yield Problem(path, expected, repr(part.previous_output)[:100], _FIX)
+    if part.constant and part.normalization is not None:
+        yield Problem(path, "no normalization for a constant", "one", _FIX)
     yield from _slice(part.offset, part.length, path)
     yield from _normalization(part.normalization, path)
 
