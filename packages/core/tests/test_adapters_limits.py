@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from rlmesh.adapters import (
     feature,
     resolve,
     spec_problems,
+    tag_problems,
     tags,
 )
 from rlmesh.dtypes import DTYPES
@@ -223,3 +225,26 @@ def test_short_forms_take_numbers_and_lists_of_any_kind() -> None:
     assert port.image == (ImageTransform((4, 5), ImageFit.PAD, fill=(3.0,)),)
     assert Concat("x", np.array([1.0, 2.0])).parts == (InputPart(constant=(1.0, 2.0)),)
     assert isinstance(feature("image/top", rotate=90.0).orientation.quarter_turns, int)  # type: ignore[arg-type]
+
+
+def test_many_tags_and_parts_are_checked_without_a_look_at_all_others() -> None:
+    """Peers write both; a check that is quadratic would take minutes."""
+    began = time.monotonic()
+    keys = [f"k{i}" for i in range(4096)]
+    space = spaces.Dict({key: spaces.Discrete(2) for key in keys})
+    leaves = tuple(TaggedLeaf((key,), STATE) for key in keys * 20)
+    assert not tag_problems(EnvTags(leaves), space, NOTHING)
+    names = [f"o{i}" for i in range(30_000)]
+    parts = tuple(InputPart(previous_output=name) for name in names)
+    outputs = tuple(ModelOutput(name, STATE) for name in names)
+    assert not spec_problems(ModelSpec("m", (ModelInput("", STATE, parts=parts),), outputs))
+    assert time.monotonic() - began < 30
+
+
+def test_a_key_of_a_path_is_of_the_spaces_type() -> None:
+    space = spaces.Dict({"1": spaces.Discrete(2), "t": spaces.Tuple((spaces.Discrete(2),))})
+    good = EnvTags((TaggedLeaf(("1",), STATE), TaggedLeaf(("t", 0), STATE)))
+    assert not tag_problems(good, space, NOTHING)
+    paths: list[tuple[Any, ...]] = [(1,), ("t", "0"), ("t", 1), ("t", -1), ("t", False), ("x",)]
+    bad = EnvTags(tuple(TaggedLeaf(path, STATE) for path in paths))
+    assert len(tag_problems(bad, space, NOTHING)) == len(paths)

@@ -43,8 +43,9 @@ def _all(spec: ModelSpec) -> Iterator[Problem]:
         yield Problem("id", f"at most {_MAX_NAME_BYTES} bytes", f"{len(spec.id)} characters", _FIX)
     yield from _names("inputs", [port.name for port in spec.inputs])
     yield from _names("outputs", _names_returned(spec.outputs))
+    names = frozenset(port.name for port in spec.outputs)
     for given in spec.inputs:
-        yield from _input(given, port_path("inputs", given.name), spec.outputs)
+        yield from _input(given, port_path("inputs", given.name), names)
     for returned in spec.outputs:
         yield from _output(returned, port_path("outputs", returned.name))
     yield from _overlaps(spec.outputs)
@@ -89,7 +90,7 @@ def _port(port: ModelInput | ModelOutput, path: str) -> Iterator[Problem]:
         yield problem
 
 
-def _input(port: ModelInput, path: str, outputs: Sequence[ModelOutput]) -> Iterator[Problem]:
+def _input(port: ModelInput, path: str, returned: frozenset[str]) -> Iterator[Problem]:
     yield from _port(port, path)
     for name, value in (("history", port.history), ("pad_to", port.pad_to)):
         if not 0 <= value < 2**32:
@@ -103,12 +104,12 @@ def _input(port: ModelInput, path: str, outputs: Sequence[ModelOutput]) -> Itera
     if port.image and port.parts:
         yield Problem(path, "changes of an image, or parts of a vector", "both", _FIX)
     for part in port.parts:
-        yield from _part(part, path, outputs)
+        yield from _part(part, path, returned)
     if port.text is not None and port.text.template:
         yield from _template(port.text.template, path)
 
 
-def _part(part: InputPart, path: str, outputs: Sequence[ModelOutput]) -> Iterator[Problem]:
+def _part(part: InputPart, path: str, returned: frozenset[str]) -> Iterator[Problem]:
     sources = (part.feature is not None, bool(part.constant), part.previous_output is not None)
     if sum(sources) != 1:
         expected = "parts with one of feature, constant and previous_output"
@@ -119,7 +120,6 @@ def _part(part: InputPart, path: str, outputs: Sequence[ModelOutput]) -> Iterato
             yield problem
     if not _held(*part.constant):
         yield Problem(path, "constants that float32 holds", "others", _FIX)
-    returned = {port.name for port in outputs}
     if part.previous_output is not None and part.previous_output not in returned:
         expected = "a previous_output that is the name of an output"
         yield Problem(path, expected, repr(part.previous_output)[:100], _FIX)
