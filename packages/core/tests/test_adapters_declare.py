@@ -152,6 +152,18 @@ def test_a_notebook_shows_a_table_without_markup_of_a_peer() -> None:
     assert page.count("<tr>") == 5
 
 
+def test_an_explanation_is_safe_to_print_whatever_a_peer_has_written() -> None:
+    """Y-10: keys, roles and texts of a peer act on no terminal and begin no line."""
+    space = spaces.Dict({"a\x1b[2J\n": CAMERA, "b": CAMERA})
+    made = tags({"a\x1b[2J\n": feature("x\x07", layout="hwc"), "b": "y\x1b[1m"})
+    contract = EnvContract("e", space, spaces.Dict({}), tags=made)
+    inputs = (Image("i\x1b", "x\x07"), Text("t\x1b", default="d\x1b", template="\x1b{text}"))
+    explained = resolve(contract, ModelSpec("m", inputs), backend=NUMPY).explain()
+    for text in (str(explained), explained._repr_html_()):
+        assert text.replace("\n", "").isprintable()
+        assert r"a\x1b[2J\n" in text
+
+
 def test_an_adapter_that_changes_nothing_says_so() -> None:
     adapter = Adapter(None, spaces.Discrete(2))
     assert str(adapter.explain()) == "values pass through unchanged"

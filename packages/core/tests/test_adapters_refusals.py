@@ -173,7 +173,7 @@ INPUTS: dict[str, tuple[spaces.Space[Any], Feature, dict[str, Any], tuple[str, .
         INFINITE,
         Feature("x"),
         {"normalization": MeanStd((1.0, 2.0), (1.0,))},
-        ("one number, or of one a element", "2 of them"),
+        ("one number, or of one for each element", "2 of them"),
     ),
     "floats as integers": (INFINITE, Feature("x"), {"dtype": UINT8}, ("uint8", "float32")),
     "calculated integers": (

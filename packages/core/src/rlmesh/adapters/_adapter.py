@@ -355,7 +355,7 @@ class Episode:
     def __init__(self, adapter: Adapter, instruction: str | None) -> None:
         self._adapter = adapter
         self._outputs: dict[str, tuple[int, bool, Any]] = {}
-        self._seen = 0
+        self._observed = 0
         self.instruction = instruction
         self.step = 0
         self.memory: dict[Any, Any] = {}
@@ -368,24 +368,19 @@ class Episode:
             for key, fact in self.memory.items()
         }
         other._outputs = dict(self._outputs)
+        other._observed = self._observed
         other.step = self.step
         return other
 
     def observe(self, observation: Any) -> Any:
         """Return the model's input for an observation; see `Adapter.observe`."""
         result = self._adapter.observe(observation, self)
-        self._seen = self.step
         self.step += 1
         return result
 
     def act(self, output: Any) -> Any:
         """Return the action for the model's output; see `Adapter.act`."""
-        # The action is that of the observation before, which `observe` has counted already.
-        self.step, step = self._seen, self.step
-        try:
-            return self._adapter.act(output, episodes=(self,))
-        finally:
-            self.step = step
+        return self._adapter.act(output, episodes=(self,))
 
     def keep(self, name: str, output: Any, *, chunked: bool) -> None:
         """Keep what the model returned for the latest observation.
@@ -395,10 +390,11 @@ class Episode:
             output: The output, or the outputs of consecutive steps.
             chunked: Whether the first axis is one of steps.
         """
-        self._outputs[name] = (self.step, chunked, output)
+        self._outputs[name] = (self._observed, chunked, output)
 
     def recall(self, plan: Plan) -> None:
         """Put the outputs of the step before into the memory, for the next observation."""
+        self._observed = self.step
         for name in plan.previous:
             if name in self._outputs:
                 step, chunked, output = self._outputs[name]

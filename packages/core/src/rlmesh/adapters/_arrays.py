@@ -19,7 +19,7 @@ from rlmesh.backends import Arithmetic, ArrayBackend, Leaf
 from rlmesh.dtypes import DTYPES, DType
 from rlmesh.errors import AdapterError, InvalidValueError, RLMeshError
 
-__all__ = ["FLOAT32", "FLOAT64", "LARGEST", "Arrays", "Numbers"]
+__all__ = ["FLOAT32", "FLOAT64", "LARGEST", "LEAST", "Arrays", "Numbers", "holds"]
 
 FLOAT32 = DTYPES["float32"]
 FLOAT64 = DTYPES["float64"]
@@ -27,12 +27,23 @@ FLOAT64 = DTYPES["float64"]
 LARGEST = 3.4e38
 """Upper bound of constants: slightly below the largest float32."""
 
+LEAST = 1.2e-38
+"""Lower bound of factors and divisors: slightly above the smallest normal float32."""
+
 # The smallest number that rounds to infinity: halfway beyond the largest finite number.
 _INFINITE = {
     "float16": 65_520.0,
     "bfloat16": (2 - 2.0**-8) * 2.0**127,
     "float32": (2 - 2.0**-24) * 2.0**127,
 }
+
+
+def holds(element: DType, number: float) -> bool:
+    """Return whether a type can hold a constant; of floats only precision may be lost."""
+    if element.is_float:
+        return abs(number) < min(_INFINITE.get(element.name, LARGEST), LARGEST)
+    low, high = element.limits
+    return low <= number <= high and number == round(number)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import Any, TypeVar, Union
@@ -109,7 +109,7 @@ def feature(
         element_names=tuple(names),
         euler_axes=rotation if is_euler else "",
         sign=_member(RotationSign, sign, "sign"),
-        orientation=Orientation(rotate // 90 % 4, mirror),
+        orientation=Orientation(int(rotate) // 90 % 4, mirror),
         depth=depth,
         gripper=gripper,
     )
@@ -167,13 +167,13 @@ def Image(  # noqa: N802 - reads like the class of what it returns
         facts: Other arguments of `feature` (`range`, `rotate`, `mirror`, `depth`, `part`, ...).
 
     Raises:
-        ValueError: If a word is none of those.
+        ValueError: If a word is none of those, or `size` is not a height and a width.
     """
     transform = ImageTransform(
-        size,
+        _sides(size),
         _member_of(ImageFit, fit, "fit"),
         _member_of(Resampler, resampler, "resampler"),
-        tuple(fill),
+        _numbers(fill, "fill"),
         crop_area,
         jpeg_quality,
         upscale,
@@ -221,8 +221,13 @@ def Concat(  # noqa: N802
         dtype: Element type.
         facts: `normalization`, `pad_to`, `pad_value`, `shape`, `optional`, `history`,
             `history_stride`, `history_padding` ("repeat" or "zeros") and `history_joined`.
+
+    Raises:
+        ValueError: If there are no parts, or one is none of those.
     """
     made = tuple(map(_part, parts))
+    if not made:
+        raise ValueError(f"{name!r}: expected parts to join, got none")
     return replace(_input(name, Feature("state", FeatureKind.STATE), dtype, facts), parts=made)
 
 
@@ -262,8 +267,23 @@ def _part(given: Part) -> InputPart:
         return InputPart(given)
     if isinstance(given, str):
         return InputPart(feature(given))
-    numbers = given if isinstance(given, Sequence) else (given,)
-    return InputPart(constant=tuple(map(float, numbers)))
+    return InputPart(constant=_numbers(given, "a part"))
+
+
+def _numbers(given: Any, name: str) -> tuple[float, ...]:
+    """Return a number, or several of any library, as floats."""
+    try:
+        return tuple(map(float, given if isinstance(given, Iterable) else (given,)))
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: expected a number or several, got {given!r:.100}") from None
+
+
+def _sides(size: Sequence[int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    if not isinstance(size, Sequence) or len(size) != 2:
+        raise ValueError(f"size: expected a height and a width, got {size!r:.100}")
+    return size[0], size[1]
 
 
 def Text(  # noqa: N802
@@ -314,7 +334,8 @@ def Action(  # noqa: N802
         normalization: Scaling of the whole vector, with one number or one for each element.
 
     Raises:
-        ValueError: If the number of elements of a part is not known.
+        ValueError: If the number of elements of a part is not known, or that of the statistics is
+            neither one nor that of the vector.
     """
     outputs: list[ModelOutput] = []
     offset = 0
@@ -324,7 +345,14 @@ def Action(  # noqa: N802
         own = one.normalization or _cut(normalization, offset, length)
         outputs.append(replace(one, name=name, offset=offset, length=length, normalization=own))
         offset += length
+    for side in _STATISTICS if normalization is not None else ():
+        count = len(getattr(normalization, side, ()))
+        if count not in (0, 1, offset):
+            raise ValueError(f"{side}: expected one number or {offset}, got {count}")
     return tuple(outputs)
+
+
+_STATISTICS = ("mean", "std", "low", "high", "mask")
 
 
 def _size(meaning: Feature) -> int:
@@ -343,7 +371,7 @@ def _cut(given: Normalization | None, offset: int, length: int) -> Normalization
     """Return the part of a normalization that belongs to some elements."""
     if given is None:
         return None
-    names = [name for name in ("mean", "std", "low", "high", "mask") if hasattr(given, name)]
+    names = [name for name in _STATISTICS if hasattr(given, name)]
     cut = {
         name: numbers[offset : offset + length]
         for name, numbers in ((name, getattr(given, name)) for name in names)
@@ -367,7 +395,7 @@ def tags(
         labels: Free labels ("robot:panda").
 
     Raises:
-        ValueError: If the number of elements of a part is not known.
+        ValueError: If the number of elements of a part is not known, or a meaning is none of those.
     """
     return EnvTags(_leaves(observation), _leaves(action), tuple(labels))
 
@@ -386,6 +414,8 @@ def _leaves(given: Any) -> tuple[TaggedLeaf, ...]:
 def _leaf(path: tuple[str | int, ...], meaning: Any) -> list[TaggedLeaf]:
     if isinstance(meaning, (str, Feature)):
         return [TaggedLeaf(path, _feature(meaning))]
+    if not isinstance(meaning, Iterable):
+        return [TaggedLeaf(path, _feature(meaning))]
     found: list[TaggedLeaf] = []
     offset = 0
     for part in meaning:
@@ -397,7 +427,10 @@ def _leaf(path: tuple[str | int, ...], meaning: Any) -> list[TaggedLeaf]:
     return found
 
 
-def _feature(meaning: str | Feature) -> Feature:
+def _feature(meaning: Any) -> Feature:
+    if not isinstance(meaning, (str, Feature)):
+        expected = "a role, a feature, or a list of pairs (role or feature, number of elements)"
+        raise ValueError(f"tags: expected {expected}, got {meaning!r:.100}")
     return feature(meaning) if isinstance(meaning, str) else meaning
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rlmesh._printable import escape_control_chars
 from rlmesh.adapters._advice import Advisory
 from rlmesh.adapters._arrays import Numbers
 from rlmesh.adapters._image_steps import Distance, Image, InSourceType, Jpeg, Turn
@@ -69,27 +70,35 @@ class Explanation:
     rows: tuple[Row, ...]
     advisories: tuple[Advisory, ...]
 
+    @property
+    def _lines(self) -> list[tuple[str, str, str]]:
+        """The cells of each row, safe to print: a peer may have written names (Y-10)."""
+        cells = ((row.source, ", ".join(row.steps) or "unchanged", row.target) for row in self.rows)
+        escape = escape_control_chars
+        return [(escape(first), escape(second), escape(third)) for first, second, third in cells]
+
+    @property
+    def _notes(self) -> list[str]:
+        """The advisories, safe to print."""
+        notes = (f"{one.level}: {one.path}: {one.message}" for one in self.advisories)
+        return [escape_control_chars(note) for note in notes]
+
     def __str__(self) -> str:
         if not self.rows:
             return "values pass through unchanged"
-        lines = [(row.source, ", ".join(row.steps) or "unchanged", row.target) for row in self.rows]
+        lines = self._lines
         first, second = (max(len(line[i]) for line in lines) for i in (0, 1))
         second = min(second, 72)
         text = [f"{a:<{first}}  {b:<{second}}  {c}" for a, b, c in lines]
-        text += [f"{one.level}: {one.path}: {one.message}" for one in self.advisories]
+        text += self._notes
         return "\n".join(text)
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{html.escape(row.source)}</td>"
-            f"<td>{html.escape(', '.join(row.steps) or 'unchanged')}</td>"
-            f"<td>{html.escape(row.target)}</td></tr>"
-            for row in self.rows
+            f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in line)}</tr>"
+            for line in self._lines
         )
-        notes = "".join(
-            f"<li>{html.escape(f'{one.level}: {one.path}: {one.message}')}</li>"
-            for one in self.advisories
-        )
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self._notes)
         head = "<tr><th>from</th><th>conversions</th><th>to</th></tr>"
         return f"<table>{head}{rows}</table>" + (f"<ul>{notes}</ul>" if notes else "")
 

@@ -10,6 +10,7 @@ from rlmesh.adapters._arrays import Arrays, Numbers
 from rlmesh.adapters._fit_images import fit_image
 from rlmesh.adapters._fit_normalization import normalized
 from rlmesh.adapters._image_steps import Distance, Image
+from rlmesh.adapters._images import MAX_WEIGHTS, Resize
 from rlmesh.adapters._normalization import Normalization
 from rlmesh.adapters._problems import shortened
 from rlmesh.adapters._rotations import LENGTHS, REORDERED, Form
@@ -177,7 +178,15 @@ class Fit:
         env, model = self.slot.feature, self.wanted.feature
         if env.depth or model.depth:
             self._distances(env, model)
-        found = fit_image(env, model, self.shape, self.slot.dtype, self.wanted.image, self._refuse)
+        found = fit_image(
+            env,
+            model,
+            self.shape,
+            self.slot.dtype,
+            self.wanted.image,
+            self._refuse,
+            is_output=self.wanted.output is not None,
+        )
         if found is not None:
             self.before = found.before
             self.steps += found.steps
@@ -274,6 +283,7 @@ class Fit:
 
     def inward(self, arrays: Arrays) -> Chain:
         """Return the chain that makes the model's input."""
+        self._check_weights(arrays)
         env = self.slot.dtype
         target = self.wanted.dtype or env
         calculated = any(step.calculates for step in self.steps)
@@ -285,8 +295,16 @@ class Fit:
 
     def numbers(self, arrays: Arrays) -> Chain:
         """Return the chain that makes numbers to calculate with: a part of a vector, or a state."""
+        self._check_weights(arrays)
         work = arrays.working(self.slot.dtype, self.wanted.dtype)
         return Chain(self.path, tuple(self.steps), work, False, None, self.before)
+
+    def _check_weights(self, arrays: Arrays) -> None:
+        """Refuse images with a side too long to resize by products of matrices."""
+        count = max((one.weighs for one in self.before if isinstance(one, Resize)), default=0)
+        if count > MAX_WEIGHTS and not arrays.is_numpy:
+            fix = "use the resampler nearest, or rlmesh.numpy"
+            self._refuse(f"at most {MAX_WEIGHTS} weights for a side", f"{count}", fix)
 
     def _whole(self, from_floats: bool, calculated: bool) -> None:
         """Refuse whole numbers for calculated ones, except shades and numbers scaled to a range."""
@@ -309,6 +327,7 @@ class Fit:
             *_own_steps(output),
             *self._relative(output),
             *(step.inverse() for step in reversed(inner)),
+            *(step.inverse() for step in reversed(self.before)),
             *self._within_space(output),
         ]
         calculated = any(step.calculates for step in steps)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from rlmesh.adapters._agreed import agreed
+from rlmesh.adapters._arrays import holds
 from rlmesh.adapters._image_steps import Image, InSourceType, Jpeg, turn_between
 from rlmesh.adapters._images import resize_of
 from rlmesh.adapters._steps import Step
 from rlmesh.adapters._tags import ColorSpace, Feature, ImageLayout, Orientation
 from rlmesh.adapters._transforms import ImageTransform
 from rlmesh.dtypes import DType
+from rlmesh.spaces._base import MAX_LEAF_BYTES
 
 __all__ = ["CHANNEL_AXES", "FittedImage", "fit_image"]
 
@@ -26,6 +29,7 @@ _CHANNELS = {
     ColorSpace.RGBA: 4,
 }
 _LAYOUT = "correct the layout on one of the sides"
+_SPEC = "correct the model's spec"
 _COLOR = "correct the color on one of the sides"
 Refuse = Callable[..., None]
 
@@ -54,6 +58,8 @@ def fit_image(
     dtype: DType,
     transforms: tuple[ImageTransform, ...],
     refuse: Refuse,
+    *,
+    is_output: bool = False,
 ) -> FittedImage | None:
     """Return the conversion of an image; None if a problem was reported, or there is no layout.
 
@@ -64,6 +70,7 @@ def fit_image(
         dtype: Element type of the environment's image.
         transforms: Changes that the model declares.
         refuse: Called with what was expected, what there is, and perhaps a fix, for each problem.
+        is_output: Whether the model makes the image.
     """
     layouts = agreed(env.layout, model.layout, ImageLayout.UNSPECIFIED)
     colors = agreed(env.color, model.color, ColorSpace.UNSPECIFIED)
@@ -75,15 +82,20 @@ def fit_image(
             refuse(wanted, actual, "specify the layout in the tags")
         return None
     sides = _height_width_channels(shape, layouts[0], refuse)
-    if sides is None or not _channels_fit(sides[-1], layouts, colors, refuse):
+    made = colors[0] if is_output else colors[1]
+    if sides is None or not _channels_fit(sides[-1], layouts, colors, made, refuse):
+        return None
+    if transforms and 0 in sides:
+        refuse("an image with pixels to change", f"shape {shape}", "correct the space")
         return None
     channels = sides[-1] if colors[0] is colors[1] else _CHANNELS[colors[1]]
     if not (transforms or turned):
         whole = _laid_out((*sides[:-1], channels), layouts[1])
         return FittedImage((), (Image(layouts, colors),), whole, CHANNEL_AXES.get(layouts[1], 0))
     first = Image((layouts[0], ImageLayout.HWC), colors)
+    stacked = (*sides[:-1], channels)
     height, width, changes = _changes(
-        env.orientation, model.orientation, sides[-3:-1], channels, dtype, transforms, refuse
+        env.orientation, model.orientation, stacked, dtype, transforms, refuse
     )
     last = Image((ImageLayout.HWC, layouts[1]), (colors[1], colors[1]))
     whole = _laid_out((*sides[:-3], height, width, channels), layouts[1])
@@ -95,13 +107,12 @@ def _changes(
     source: Orientation,
     target: Orientation,
     sides: tuple[int, ...],
-    channels: int,
     dtype: DType,
     transforms: tuple[ImageTransform, ...],
     refuse: Refuse,
 ) -> tuple[int, int, list[Step]]:
     """Return height and width after the changes of a model, and the steps."""
-    height, width = sides
+    *stack, height, width, channels = sides
     steps: list[Step] = []
     # An image is changed upright, so that a crop or a fill is where the model's author sees it.
     upright, turned = turn_between(source, Orientation()), turn_between(Orientation(), target)
@@ -117,7 +128,9 @@ def _changes(
             steps.append(Jpeg(one.jpeg_quality))
         if len(one.fill) not in (0, 1, channels):
             actual = f"{len(one.fill)} numbers"
-            refuse(f"a fill of one number or of {channels}", actual, "correct the model's spec")
+            refuse(f"a fill of one number or of {channels}", actual, _SPEC)
+        if not all(holds(dtype, number) for number in one.fill):
+            refuse(f"a fill of numbers of {dtype}", f"{one.fill}", _SPEC)
         resize = resize_of(one, height, width)
         if resize is None:
             continue
@@ -125,6 +138,9 @@ def _changes(
             actual = f"{resize.inner} from {resize.crop[2:]}"
             fix = "render larger images, or allow upscale"
             refuse("an image that is not made larger", actual, fix)
+        size = math.prod((*stack, *resize.size, channels)) * dtype.itemsize
+        if size > MAX_LEAF_BYTES and math.prod(resize.size) > height * width:
+            refuse(f"an image of at most {MAX_LEAF_BYTES} bytes", str(size), _SPEC)
         steps.append(resize)
         height, width = resize.size
     if turned is not None:
@@ -150,6 +166,7 @@ def _channels_fit(
     count: int,
     layouts: tuple[ImageLayout, ImageLayout],
     colors: tuple[ColorSpace, ColorSpace],
+    made: ColorSpace,
     refuse: Refuse,
 ) -> bool:
     """Return whether the image has the channels of its color, and can have the model's."""
@@ -158,9 +175,7 @@ def _channels_fit(
     if needed != count:
         expected = f"{needed} channels for color {colors[0].value}"
         refuse(expected, f"{count} channels", _COLOR)
-    elif colors[0] is not colors[1] and (
-        ColorSpace.DEPTH in colors or colors[1] is ColorSpace.RGBA
-    ):
+    elif colors[0] is not colors[1] and (ColorSpace.DEPTH in colors or made is ColorSpace.RGBA):
         refuse(f"color {colors[1].value}", colors[0].value)
     elif after != 1 and layouts[1] is ImageLayout.HW:
         fix = "specify color GRAY, or a layout with channels"

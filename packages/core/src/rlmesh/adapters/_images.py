@@ -12,7 +12,10 @@ from rlmesh.adapters._arrays import FLOAT32, Arrays, Numbers
 from rlmesh.adapters._resampling import nearest_pixels, weights
 from rlmesh.adapters._transforms import ImageFit, ImageTransform, Resampler
 
-__all__ = ["Resize", "resize_of"]
+__all__ = ["MAX_WEIGHTS", "Resize", "resize_of"]
+
+MAX_WEIGHTS = 2**23
+"""Largest number of weights of one axis, each a Python float."""
 
 Sides = tuple[int, int]
 
@@ -40,6 +43,13 @@ class Resize:
     def inverse(self) -> Resize:
         """Return the step itself: pixels that are lost cannot be restored."""
         return self
+
+    @property
+    def weighs(self) -> int:
+        """Largest number of weights of an axis, where no library resizes; 0: there are none."""
+        if self.resampler is Resampler.NEAREST or self.crop[2:] == self.inner:
+            return 0
+        return max(a * b for a, b in zip(self.crop[2:], self.inner))
 
     @property
     def grows(self) -> bool:
@@ -135,10 +145,9 @@ class Resize:
 
     def _filled(self, array: Any, arrays: Arrays) -> Any:
         """Return the color that fills the rest, as an array of the image's dtype and device."""
-        color = arrays.constant(
-            Numbers(self.fill, (len(self.fill),)), arrays.cast(array[..., :0, :0, :], FLOAT32)
-        )
-        return arrays.cast(color, arrays.element(array, "image"))
+        whole = not arrays.element(array, "image").is_float
+        numbers = tuple(map(int, self.fill)) if whole else self.fill
+        return arrays.constant(Numbers(numbers, (len(numbers),)), array)
 
 
 def _whole(array: Any, limits: tuple[int, int], xp: Any) -> Any:
@@ -159,13 +168,14 @@ def resize_of(transform: ImageTransform, height: int, width: int) -> Resize | No
     share = math.sqrt(transform.crop_area)
     kept = (max(round(height * share), 1), max(round(width * share), 1))
     size = transform.size or kept
+    top, left = (height - kept[0]) // 2, (width - kept[1]) // 2
     if transform.fit is ImageFit.CROP:
-        kept = _largest_within(kept, size)
+        whole, kept = kept, _largest_within(kept, size)
+        top, left = top + (whole[0] - kept[0]) // 2, left + (whole[1] - kept[1]) // 2
     inner = size if transform.fit is not ImageFit.PAD else _largest_within(size, kept)
     if (height, width) == kept == inner == size:
         return None
-    crop = ((height - kept[0]) // 2, (width - kept[1]) // 2, *kept)
-    return Resize(crop, inner, size, transform.resampler, transform.fill or (0.0,))
+    return Resize((top, left, *kept), inner, size, transform.resampler, transform.fill or (0.0,))
 
 
 def _largest_within(whole: Sides, ratio: Sequence[int]) -> Sides:

@@ -11,7 +11,7 @@ from rlmesh.adapters._arrays import FLOAT32, Numbers
 from rlmesh.adapters._entrypoints import load_entrypoint
 from rlmesh.adapters._fit import Fit, Wanted, with_history
 from rlmesh.adapters._fit_images import CHANNEL_AXES
-from rlmesh.adapters._fit_normalization import normalized
+from rlmesh.adapters._fit_normalization import normalized, normalized_part
 from rlmesh.adapters._matching import Matching
 from rlmesh.adapters._plans import (
     ArrayInput,
@@ -31,11 +31,16 @@ from rlmesh.adapters._spec import InputPart, ModelInput
 from rlmesh.adapters._steps import Chain, Pad, Reshape, Step
 from rlmesh.adapters._tags import FeatureKind
 from rlmesh.adapters._transforms import HistoryPadding, TextTransform
+from rlmesh.dtypes import DType
+from rlmesh.spaces._base import MAX_LEAF_BYTES
 
 __all__ = ["InputResolver"]
 
 MAX_HISTORY = 65_536
 """Largest number of observations that a history spans: as many as a chunk has actions."""
+
+MAX_HISTORY_BYTES = 2**30
+"""Largest size in bytes of the observations that a history spans."""
 
 _FIX = "correct the model's spec"
 
@@ -81,6 +86,7 @@ class InputResolver:
         wanted = Wanted(port.feature, path, port.dtype, port.shape, port.normalization, port.image)
         fit = Fit(found, wanted, self._matching.problems)
         fit.check_shape(history, port.history_joined)
+        self._check_size(port, path, fit.shape, port.dtype or found.dtype)
         chain = fit.inward(self._matching.arrays)
         axis = (fit.channel_axis or -1) if port.history_joined and fit.shape else None
         return ArrayInput(port.name, FeaturePart(found, chain), _history(port, axis))
@@ -102,9 +108,11 @@ class InputResolver:
         if not dtype.is_float:
             fix = "give the input a float dtype, such as float32"
             self._matching.report(path, "a float dtype for a vector of parts", str(dtype), fix)
+        self._check_size(port, path, (port.pad_to or size,), dtype)
         if len(self._matching.problems) > before or not self._matching.holds(path, dtype):
             return None
-        work = self._matching.arrays.working(dtype)
+        read = [part.slot.dtype for part in parts if isinstance(part, FeaturePart)]
+        work = self._matching.arrays.working(dtype, *read)
         chain = Chain(path, tuple(steps), work, False, dtype)
         return JoinedInput(
             port.name,
@@ -113,6 +121,20 @@ class InputResolver:
             chain,
             _history(port, -1 if port.history_joined else None),
         )
+
+    def _check_size(
+        self, port: ModelInput, path: str, shape: tuple[int, ...], dtype: DType
+    ) -> None:
+        """Refuse an input that a history or a padding makes too large, before it is allocated."""
+        one = math.prod(shape) * dtype.itemsize
+        whole = one * max(port.history, 1)
+        if (port.history > 1 or port.pad_to) and whole > MAX_LEAF_BYTES:
+            expected = f"an input of at most {MAX_LEAF_BYTES} bytes"
+            self._matching.report(path, expected, str(whole), _FIX)
+        elif port.history > 1 and one * port.observations > MAX_HISTORY_BYTES:
+            expected = f"a history that spans at most {MAX_HISTORY_BYTES} bytes"
+            actual = f"{port.observations} observations of {one}"
+            self._matching.report(path, expected, actual, "stack fewer")
 
     def _vector_steps(self, port: ModelInput, path: str, size: int) -> list[Step]:
         """Return the steps of a whole vector: its scaling, its padding and its shape."""
@@ -149,20 +171,30 @@ class InputResolver:
             constant = part.constant
             if part.offset is not None:
                 constant = constant[part.offset : part.offset + part.length]
+            if part.offset is not None and len(constant) != part.length:
+                expected = f"elements {part.offset} to {part.offset + part.length - 1}"
+                self._matching.report(path, expected, f"{len(part.constant)} constants", _FIX)
+                return None
             return ConstantPart(Numbers(constant, (len(constant),))), len(constant)
         found = self._matching.observed(part.feature.role, path, optional=optional)
         if found is None or not self._numeric(found, path):
             return None
-        wanted = Wanted(part.feature, path, None, None, part.normalization)
-        fit = Fit(found, wanted, self._matching.problems)
-        chain = fit.numbers(self._matching.arrays)
         if part.offset is None:
-            return FeaturePart(found, chain), math.prod(fit.shape)
+            wanted = Wanted(part.feature, path, None, None, part.normalization)
+            fit = Fit(found, wanted, self._matching.problems)
+            return FeaturePart(found, fit.numbers(self._matching.arrays)), math.prod(fit.shape)
+        fit = Fit(found, Wanted(part.feature, path), self._matching.problems)
         stop = part.offset + part.length
         if not fit.shape or stop > fit.shape[-1]:
             expected = f"elements {part.offset} to {stop - 1}"
             self._matching.report(path, expected, f"shape {fit.shape} at {found.path}", _FIX)
             return None
+        scaled = normalized_part(part.normalization, fit.shape, part.offset, part.length, path)
+        if isinstance(scaled, Problem):
+            self._matching.problems.append(scaled)
+            return None
+        fit.steps += [] if scaled is None else [scaled]
+        chain = fit.numbers(self._matching.arrays)
         return FeaturePart(found, chain, part.offset, stop), math.prod(fit.shape[:-1]) * part.length
 
     def _numeric(self, found: LeafSlot, path: str) -> bool:
@@ -189,8 +221,8 @@ class InputResolver:
             self._matching.problems.append(found)
             return None
         self.previous.add(name)
-        work = self._matching.arrays.working(FLOAT32)
-        chain = Chain(path, () if found is None else (found,), work, False, None)
+        # It is in the type of the vector already.
+        chain = Chain(path, () if found is None else (found,), None, False, None)
         return PreviousPart(name, start, stop, size, chain), stop - start
 
     def _text(self, port: ModelInput, path: str, slot: LeafSlot | None) -> TextInput | None:
@@ -221,6 +253,8 @@ class InputResolver:
             shape = shape[1:]
         elif history:
             shape = None
+        if shape is not None:
+            self._check_size(port, path, shape, port.dtype or FLOAT32)
         layout = port.feature.layout if port.feature.kind is FeatureKind.IMAGE else None
         channel_axis = CHANNEL_AXES.get(layout, 0)
         normal = normalized(port.normalization, shape, channel_axis, path)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlmesh._problem import Problem
-from rlmesh.adapters._arrays import LARGEST, Numbers
+from rlmesh.adapters._arrays import LARGEST, LEAST, Numbers
 from rlmesh.adapters._feature_rules import feature_problem
 from rlmesh.adapters._tags import EnvTags, Feature, TaggedLeaf
 from rlmesh.dtypes import DType
-from rlmesh.spaces import Bounds, Box, MultiBinary, MultiDiscrete, Space, Text, path_text
+from rlmesh.spaces import Bounds, Box, Dict, MultiBinary, MultiDiscrete, Space, Text, path_text
 from rlmesh.spaces._integer import IntegerSpace
 
 __all__ = ["LeafSlot", "is_interval", "leaves_of", "slot_of", "tag_problems"]
@@ -102,12 +102,12 @@ class LeafSlot:
 
 
 def is_interval(low: Numbers, high: Numbers) -> bool:
-    """Return whether low < high in every element, both finite and not too wide for float32.
+    """Return whether low < high in every element, both finite, and float32 holds the width.
 
     Bounds like the largest float32 mean "unbounded".
     """
     widths = low.combine(high, lambda a, b: b - a).values
-    return all(0 < width < LARGEST for width in widths) and all(
+    return all(LEAST < width < LARGEST for width in widths) and all(
         abs(x) < LARGEST for x in (*low.values, *high.values)
     )
 
@@ -195,11 +195,21 @@ def _leaf(
         if space.kind not in through:
             expected = "a path through Dict and Tuple spaces"
             return Problem(path, expected, f"a {space.kind} at {here}", _RETAG)
-        below = {(type(k), k): child for k, child in space.children}
-        if (type(key), key) not in below:
+        found = _child(space, key)
+        if found is None:
             return Problem(path, "keys of the space", f"{key!r}, which {here} has not", _RETAG)
-        space = below[type(key), key]
+        space = found
     return space
+
+
+def _child(space: Space[Any], key: str | int) -> Space[Any] | None:
+    """Return the sub-space under a key, without a look at the others, which may be thousands."""
+    if type(key) not in (str, int):  # True is equal to 1.
+        return None
+    if isinstance(space, Dict):
+        return space[key] if key in space.keys() else None  # noqa: SIM118 - a Space has no `in`
+    parts = space.children
+    return parts[key][1] if isinstance(key, int) and 0 <= key < len(parts) else None
 
 
 def _broken(slot: LeafSlot, tag: TaggedLeaf) -> Problem | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from rlmesh._problem import Problem
+from rlmesh.adapters._arrays import LARGEST, LEAST
 from rlmesh.adapters._feature_rules import feature_problem, range_problem
 from rlmesh.adapters._normalization import MeanStd, MinMax, Normalization
 from rlmesh.adapters._problems import port_path
@@ -42,8 +43,9 @@ def _all(spec: ModelSpec) -> Iterator[Problem]:
         yield Problem("id", f"at most {_MAX_NAME_BYTES} bytes", f"{len(spec.id)} characters", _FIX)
     yield from _names("inputs", [port.name for port in spec.inputs])
     yield from _names("outputs", _names_returned(spec.outputs))
+    names = frozenset(port.name for port in spec.outputs)
     for given in spec.inputs:
-        yield from _input(given, port_path("inputs", given.name), spec.outputs)
+        yield from _input(given, port_path("inputs", given.name), names)
     for returned in spec.outputs:
         yield from _output(returned, port_path("outputs", returned.name))
     yield from _overlaps(spec.outputs)
@@ -88,26 +90,26 @@ def _port(port: ModelInput | ModelOutput, path: str) -> Iterator[Problem]:
         yield problem
 
 
-def _input(port: ModelInput, path: str, outputs: Sequence[ModelOutput]) -> Iterator[Problem]:
+def _input(port: ModelInput, path: str, returned: frozenset[str]) -> Iterator[Problem]:
     yield from _port(port, path)
     for name, value in (("history", port.history), ("pad_to", port.pad_to)):
         if not 0 <= value < 2**32:
             yield Problem(path, f"a {name} of 32 bits", str(value), _FIX)
     if not 1 <= port.history_stride < 2**32:
         yield Problem(path, "a history_stride of at least 1", str(port.history_stride), _FIX)
-    if not math.isfinite(port.pad_value):
-        yield Problem(path, "a finite pad_value", str(port.pad_value), _FIX)
+    if not _held(port.pad_value):
+        yield Problem(path, "a pad_value that float32 holds", str(port.pad_value), _FIX)
     for transform in port.image:
         yield from _transform(transform, path)
     if port.image and port.parts:
         yield Problem(path, "changes of an image, or parts of a vector", "both", _FIX)
     for part in port.parts:
-        yield from _part(part, path, outputs)
+        yield from _part(part, path, returned)
     if port.text is not None and port.text.template:
         yield from _template(port.text.template, path)
 
 
-def _part(part: InputPart, path: str, outputs: Sequence[ModelOutput]) -> Iterator[Problem]:
+def _part(part: InputPart, path: str, returned: frozenset[str]) -> Iterator[Problem]:
     sources = (part.feature is not None, bool(part.constant), part.previous_output is not None)
     if sum(sources) != 1:
         expected = "parts with one of feature, constant and previous_output"
@@ -116,12 +118,13 @@ def _part(part: InputPart, path: str, outputs: Sequence[ModelOutput]) -> Iterato
         problem = feature_problem(part.feature, path, _FIX)
         if problem is not None:
             yield problem
-    if not all(map(math.isfinite, part.constant)):
-        yield Problem(path, "finite constants", "others", _FIX)
-    returned = {port.name for port in outputs}
+    if not _held(*part.constant):
+        yield Problem(path, "constants that float32 holds", "others", _FIX)
     if part.previous_output is not None and part.previous_output not in returned:
         expected = "a previous_output that is the name of an output"
         yield Problem(path, expected, repr(part.previous_output)[:100], _FIX)
+    if part.constant and part.normalization is not None:
+        yield Problem(path, "no normalization for a constant", "one", _FIX)
     yield from _slice(part.offset, part.length, path)
     yield from _normalization(part.normalization, path)
 
@@ -139,15 +142,28 @@ def _template(template: str, path: str) -> Iterator[Problem]:
 
 
 def _transform(one: ImageTransform, path: str) -> Iterator[Problem]:
-    if one.size is not None and not all(1 <= side <= _MAX_PIXELS for side in one.size):
+    if one.size is not None and not _is_size(one.size):
         expected = f"a height and width from 1 to {_MAX_PIXELS}"
         yield Problem(path, expected, str(one.size), _FIX)
     if not 0 < one.crop_area <= 1:
         yield Problem(path, "a crop_area above 0 and at most 1", str(one.crop_area), _FIX)
-    if not 0 <= one.jpeg_quality <= 100:
-        yield Problem(path, "a jpeg_quality from 0 to 100", str(one.jpeg_quality), _FIX)
+    if not isinstance(one.jpeg_quality, int) or not 0 <= one.jpeg_quality <= 100:
+        yield Problem(path, "a whole jpeg_quality from 0 to 100", str(one.jpeg_quality), _FIX)
     if one.fill and (one.fit is not ImageFit.PAD or not all(map(math.isfinite, one.fill))):
         yield Problem(path, "a finite fill, with fit pad", f"{one.fill} with {one.fit.value}", _FIX)
+
+
+def _is_size(size: object) -> bool:
+    return (
+        isinstance(size, tuple)
+        and len(size) == 2
+        and all(isinstance(side, int) and 1 <= side <= _MAX_PIXELS for side in size)
+    )
+
+
+def _held(*numbers: float) -> bool:
+    """Return whether float32 holds every number, so that calculating with them is defined."""
+    return all(abs(number) < LARGEST for number in numbers)
 
 
 def _output(port: ModelOutput, path: str) -> Iterator[Problem]:
@@ -157,8 +173,8 @@ def _output(port: ModelOutput, path: str) -> Iterator[Problem]:
     if problem is not None:
         yield problem
     numbers = (port.scale, port.shift, port.threshold or 0.0, *port.constant)
-    if not all(map(math.isfinite, numbers)) or port.scale == 0:
-        expected = "a finite scale other than 0, and finite shift, threshold and constant"
+    if not _held(*numbers) or abs(port.scale) < LEAST:
+        expected = "a scale other than 0, and shift, threshold and constant, that float32 holds"
         yield Problem(path, expected, str(numbers)[:200], _FIX)
     if port.threshold is not None and port.feature.gripper is None:
         expected = "a threshold only for a feature with a gripper's numbers for open and closed"
