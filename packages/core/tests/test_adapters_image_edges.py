@@ -111,3 +111,18 @@ def test_an_output_is_turned_to_the_environments_orientation(layout: str, turns:
 def test_an_output_without_an_opacity_makes_no_rgba() -> None:
     with pytest.raises(AdapterError, match="color"):
         maker(image(color="rgba"), image(), (4, 6, 4))
+
+
+def test_depth_of_16_bits_is_turned_in_every_library() -> None:
+    depth = np.array([[1, 2, 3], [40_000, 5, 65_535]], "u2")
+    tag = Feature("d", FeatureKind.IMAGE, ImageLayout.HW, orientation=Orientation(2))
+    feature = Feature("d", FeatureKind.IMAGE, ImageLayout.HW)
+    for library in ("numpy", "torch", "jax"):
+        backend = pytest.importorskip(f"rlmesh_{library}").BACKEND
+        contract = EnvContract(
+            "e", spaces.Box(0, 65_535, (2, 3), "uint16"), spaces.Dict({}),
+            tags=EnvTags((TaggedLeaf((), tag),)),
+        )  # fmt: skip
+        spec = ModelSpec(inputs=(ModelInput("", feature),))
+        found = resolve(contract, spec, backend=backend).episode().observe(depth)
+        np.testing.assert_array_equal(np.asarray(found), depth[::-1, ::-1])

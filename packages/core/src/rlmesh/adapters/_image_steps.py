@@ -14,6 +14,7 @@ from rlmesh.adapters._tags import (
     ImageLayout,
     Orientation,
 )
+from rlmesh.dtypes import DTYPES
 
 __all__ = ["Distance", "Image", "InSourceType", "Jpeg", "Resize", "Turn", "turn_between"]
 
@@ -51,12 +52,13 @@ class Image:
             array = xp.moveaxis(array, -3, -1)
         elif self.layouts[0] is ImageLayout.HW:
             array = array[..., None]
-        array = self._colored(array, xp)
+        array = self._colored(array, arrays)
         if self.layouts[1] is ImageLayout.CHW:
             return xp.moveaxis(array, -1, -3)
         return array[..., 0] if self.layouts[1] is ImageLayout.HW else array
 
-    def _colored(self, array: Any, xp: Any) -> Any:
+    def _colored(self, array: Any, arrays: Arrays) -> Any:
+        xp = arrays.xp
         source, target = self.colors
         if source is target:
             return array
@@ -69,7 +71,7 @@ class Image:
         return (
             array
             if {source, target} == {ColorSpace.RGB, ColorSpace.RGBA}
-            else xp.flip(array, (-1,))
+            else _flipped(array, (-1,), arrays)
         )
 
 
@@ -118,14 +120,23 @@ class Turn:
         """Return the turned image."""
         xp = arrays.xp
         if self.mirrored:
-            array = xp.flip(array, (-2,))
+            array = _flipped(array, (-2,), arrays)
         if self.quarter_turns == 2:
-            return xp.flip(array, (-3, -2))
+            return _flipped(array, (-3, -2), arrays)
         if self.quarter_turns % 2:
             # Rows become columns; clockwise, the last row becomes the first column.
             array = xp.moveaxis(array, -3, -2)
-            return xp.flip(array, (-2,) if self.quarter_turns == 1 else (-3,))
+            return _flipped(array, (-2,) if self.quarter_turns == 1 else (-3,), arrays)
         return array
+
+
+def _flipped(array: Any, axes: tuple[int, ...], arrays: Arrays) -> Any:
+    own = arrays.element(array, "image")
+    if arrays.is_numpy or own.kind != "u" or own.itemsize == 1:
+        return arrays.xp.flip(array, axes)
+    # PyTorch moves few unsigned integers; the bits are those of the signed ones.
+    signed = DTYPES[own.name.removeprefix("u")]
+    return arrays.cast(arrays.xp.flip(arrays.cast(array, signed), axes), own)
 
 
 def turn_between(source: Orientation, target: Orientation) -> Turn | None:
