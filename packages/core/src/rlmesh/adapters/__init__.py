@@ -100,10 +100,9 @@ if TYPE_CHECKING:
         Image,
         State,
         Text,
-        feature,
         output,
-        tags,
     )
+    from rlmesh.adapters._declare_feature import feature, tags
     from rlmesh.adapters._explain import Explanation
     from rlmesh.adapters._plan_text import plan_text
     from rlmesh.adapters._probe import Finding, Probe
@@ -183,9 +182,9 @@ __getattr__ = lazy_names(
         "Image": "_declare",
         "State": "_declare",
         "Text": "_declare",
-        "feature": "_declare",
+        "feature": "_declare_feature",
         "output": "_declare",
-        "tags": "_declare",
+        "tags": "_declare_feature",
         "plan_text": "_plan_text",
         "resolve": "_resolve",
         "spec_problems": "_spec_rules",

@@ -10,18 +10,11 @@ from typing import Any, Union
 from rlmesh._problem import Problem
 from rlmesh.adapters._advice import Advisory
 from rlmesh.adapters._arrays import Arrays
+from rlmesh.adapters._chain import Lanes
 from rlmesh.adapters._chunks import join_chunks
 from rlmesh.adapters._explain import Explanation, explained_inputs, explained_outputs
-from rlmesh.adapters._plans import (
-    ArrayInput,
-    CalledInput,
-    FeaturePart,
-    JoinedInput,
-    Output,
-    TextInput,
-    previous_key,
-)
-from rlmesh.adapters._steps import Lanes
+from rlmesh.adapters._parts import FeaturePart, previous_key
+from rlmesh.adapters._plans import ArrayInput, CalledInput, JoinedInput, Output, TextInput
 from rlmesh.errors import AdapterError, InvalidValueError
 from rlmesh.spaces import Space
 from rlmesh.spaces._integer import IntegerSpace

@@ -6,20 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rlmesh.adapters._chain import Chain
 from rlmesh.adapters._image_steps import Image, InSourceType
 from rlmesh.adapters._images import Resize
 from rlmesh.adapters._matching import TaggedSpaces
-from rlmesh.adapters._plans import (
-    ArrayInput,
-    CalledInput,
-    FeaturePart,
-    JoinedInput,
-    Output,
-    TextInput,
-)
+from rlmesh.adapters._parts import FeaturePart
+from rlmesh.adapters._plans import ArrayInput, CalledInput, JoinedInput, Output, TextInput
 from rlmesh.adapters._problems import port_path
 from rlmesh.adapters._spec import ModelInput, ModelOutput, ModelSpec
-from rlmesh.adapters._steps import Chain, Clip, Pad
+from rlmesh.adapters._steps import Clip, Pad
 from rlmesh.adapters._tags import ColorSpace, EnvTags, Feature, TaggedLeaf
 from rlmesh.spaces import path_text
 

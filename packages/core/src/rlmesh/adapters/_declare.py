@@ -1,4 +1,4 @@
-"""Short forms of tags and specs, with words instead of enums."""
+"""Short forms of inputs and outputs, with words instead of enums."""
 
 from __future__ import annotations
 
@@ -7,22 +7,12 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, TypeVar, Union
 
+from rlmesh.adapters._declare_feature import feature, member, size_of
 from rlmesh.adapters._normalization import Normalization
-from rlmesh.adapters._rotations import LENGTHS
 from rlmesh.adapters._spec import InputPart, ModelInput, ModelOutput
 from rlmesh.adapters._tags import (
-    ColorSpace,
-    Depth,
-    EnvTags,
     Feature,
     FeatureKind,
-    Gripper,
-    ImageLayout,
-    Orientation,
-    Reference,
-    RotationFormat,
-    RotationSign,
-    TaggedLeaf,
 )
 from rlmesh.adapters._transforms import (
     HistoryPadding,
@@ -31,96 +21,13 @@ from rlmesh.adapters._transforms import (
     Resampler,
     TextTransform,
 )
-from rlmesh.adapters.roles import INSTRUCTION, SIZES, of_part
+from rlmesh.adapters.roles import INSTRUCTION
 from rlmesh.dtypes import DTYPES, DType
 
-__all__ = ["Action", "Concat", "Image", "State", "Text", "feature", "output", "tags"]
+__all__ = ["Action", "Concat", "Image", "State", "Text", "output"]
 
 E = TypeVar("E", bound=Enum)
 Part = Union[str, Feature, InputPart, float, Sequence[float]]
-Path = Union[str, int, tuple[Union[str, int], ...]]
-
-_KINDS = {
-    "image": FeatureKind.IMAGE,
-    "depth": FeatureKind.IMAGE,
-    "state": FeatureKind.STATE,
-    "text": FeatureKind.TEXT,
-    "action": FeatureKind.ACTION,
-}
-
-
-def feature(
-    role: str,
-    *,
-    part: str = "",
-    layout: str = "",
-    color: str = "",
-    rotate: int = 0,
-    mirror: bool = False,
-    depth: Depth | None = None,
-    rotation: str = "",
-    sign: str = "",
-    reference: str = "",
-    unit: str = "",
-    frame: str = "",
-    range: tuple[float, float] | None = None,  # noqa: A002 - the name of the field
-    gripper: Gripper | None = None,
-    names: Sequence[str] = (),
-) -> Feature:
-    """Return the meaning of a feature, its kind taken from the role ("image/...", "state/...").
-
-    Args:
-        role: The role; `rlmesh.adapters.roles` has those with a known meaning.
-        part: Part of a robot ("left"), which becomes a part of the role.
-        layout: "hwc", "chw" or "hw"; empty: not specified.
-        color: "rgb", "bgr", "gray", "depth" or "rgba"; empty: not specified.
-        rotate: Degrees, a multiple of 90, by which the stored image is turned clockwise compared to
-            the upright one; 180 for a camera that hangs upside down.
-        mirror: Whether left and right of the stored image are exchanged, before it is turned.
-        depth: The distances of a depth image and how they are written.
-        rotation: A `RotationFormat` by its value ("quaternion_xyzw"), or three Euler axes as SciPy
-            writes them ("xyz" about fixed, "XYZ" about moving axes).
-        sign: "shortest", "as_given" or "continuous"; empty: not specified.
-        reference: "absolute" or "delta"; empty: not specified.
-        unit: Physical unit in UCUM notation ("m", "rad").
-        frame: Frame of reference.
-        range: Interval of the numbers.
-        gripper: The numbers for open and closed.
-        names: Names of the elements along the last axis.
-
-    Raises:
-        ValueError: If a word is none of those, or `rotate` is no multiple of 90.
-    """
-    if rotate % 90:
-        raise ValueError(f"rotate: expected a multiple of 90 degrees, got {rotate}")
-    kind = _KINDS.get(role.partition("/")[0], FeatureKind.UNSPECIFIED)
-    is_euler = len(rotation) == 3 and rotation.lower().strip("xyz") == ""
-    form = "euler" if is_euler else rotation
-    return Feature(
-        of_part(role, part),
-        kind,
-        _member(ImageLayout, layout, "layout"),
-        _member(ColorSpace, color, "color"),
-        _member(RotationFormat, form, "rotation"),
-        _member(Reference, reference, "reference"),
-        unit=unit,
-        frame=frame,
-        range=range,
-        element_names=tuple(names),
-        euler_axes=rotation if is_euler else "",
-        sign=_member(RotationSign, sign, "sign"),
-        orientation=Orientation(int(rotate) // 90 % 4, mirror),
-        depth=depth,
-        gripper=gripper,
-    )
-
-
-def _member(kind: type[E], word: str, name: str) -> E:
-    known = {str(member.value): member for member in kind}
-    if (word or "unspecified") not in known:
-        words = ", ".join(sorted(known.keys() - {"unspecified"}))
-        raise ValueError(f"{name}: expected one of {words}, got {word!r}")
-    return known[word or "unspecified"]
 
 
 def Image(  # noqa: N802 - reads like the class of what it returns
@@ -341,7 +248,7 @@ def Action(  # noqa: N802
     offset = 0
     for given in parts:
         one = given if isinstance(given, ModelOutput) else output(given)
-        length = one.length or _size(one.feature)
+        length = one.length or size_of(one.feature)
         own = one.normalization or _cut(normalization, offset, length)
         outputs.append(replace(one, name=name, offset=offset, length=length, normalization=own))
         offset += length
@@ -353,18 +260,6 @@ def Action(  # noqa: N802
 
 
 _STATISTICS = ("mean", "std", "low", "high", "mask")
-
-
-def _size(meaning: Feature) -> int:
-    if meaning.rotation is not RotationFormat.UNSPECIFIED:
-        return LENGTHS[meaning.rotation]
-    area, _, rest = meaning.role.partition("/")
-    size = SIZES.get(f"{area}/{rest.rpartition('/')[2]}", len(meaning.element_names))
-    if not size:
-        raise ValueError(
-            f"{meaning.role!r}: expected a known number of elements; use output(..., length=n)"
-        )
-    return size
 
 
 def _cut(given: Normalization | None, offset: int, length: int) -> Normalization | None:
@@ -380,62 +275,8 @@ def _cut(given: Normalization | None, offset: int, length: int) -> Normalization
     return replace(given, **cut)
 
 
-def tags(
-    observation: Mapping[Path, Any] | Feature | None = None,
-    action: Mapping[Path, Any] | Feature | Sequence[Any] | None = None,
-    labels: Sequence[str] = (),
-) -> EnvTags:
-    """Return the tags of an environment.
-
-    Args:
-        observation: The meaning of each leaf by its key, or by a tuple of keys, in the observation
-            space: a role, a `feature`, or a list of pairs (role or feature, number of elements) for
-            a leaf that joins several. For a space that is one leaf, its meaning alone.
-        action: Likewise, of the action space.
-        labels: Free labels ("robot:panda").
-
-    Raises:
-        ValueError: If the number of elements of a part is not known, or a meaning is none of those.
-    """
-    return EnvTags(_leaves(observation), _leaves(action), tuple(labels))
-
-
-def _leaves(given: Any) -> tuple[TaggedLeaf, ...]:
-    if given is None:
-        return ()
-    if not isinstance(given, Mapping):
-        return tuple(_leaf((), given))
-    found: list[TaggedLeaf] = []
-    for path, meaning in given.items():
-        found += _leaf(path if isinstance(path, tuple) else (path,), meaning)
-    return tuple(found)
-
-
-def _leaf(path: tuple[str | int, ...], meaning: Any) -> list[TaggedLeaf]:
-    if isinstance(meaning, (str, Feature)):
-        return [TaggedLeaf(path, _feature(meaning))]
-    if not isinstance(meaning, Iterable):
-        return [TaggedLeaf(path, _feature(meaning))]
-    found: list[TaggedLeaf] = []
-    offset = 0
-    for part in meaning:
-        one, length = part if isinstance(part, tuple) else (part, 0)
-        own = _feature(one)
-        length = length or _size(own)
-        found.append(TaggedLeaf(path, own, offset, length))
-        offset += length
-    return found
-
-
-def _feature(meaning: Any) -> Feature:
-    if not isinstance(meaning, (str, Feature)):
-        expected = "a role, a feature, or a list of pairs (role or feature, number of elements)"
-        raise ValueError(f"tags: expected {expected}, got {meaning!r:.100}")
-    return feature(meaning) if isinstance(meaning, str) else meaning
-
-
 def _member_of(kind: type[E], word: str | E, name: str) -> E:
-    return word if isinstance(word, kind) else _member(kind, str(word), name)
+    return word if isinstance(word, kind) else member(kind, str(word), name)
 
 
 def _dtype(given: str | DType | None) -> DType | None:

@@ -10,22 +10,14 @@ from typing import Any
 from rlmesh._printable import escape_control_chars
 from rlmesh.adapters._advice import Advisory
 from rlmesh.adapters._arrays import Numbers
+from rlmesh.adapters._chain import Chain
 from rlmesh.adapters._image_steps import Distance, Image, InSourceType, Jpeg, Turn
 from rlmesh.adapters._images import Resize
-from rlmesh.adapters._plans import (
-    ArrayInput,
-    ConstantPart,
-    FeaturePart,
-    History,
-    JoinedInput,
-    Output,
-    Part,
-    TextInput,
-)
+from rlmesh.adapters._parts import ConstantPart, FeaturePart, History, Part
+from rlmesh.adapters._plans import ArrayInput, JoinedInput, Output, TextInput
 from rlmesh.adapters._stateful_steps import Follow, Relative
 from rlmesh.adapters._steps import (
     Affine,
-    Chain,
     Clip,
     Ends,
     Factor,

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from rlmesh._problem import Problem
 from rlmesh.adapters._agreed import agreed
 from rlmesh.adapters._arrays import Arrays, Numbers
+from rlmesh.adapters._chain import Chain, StatefulStep
 from rlmesh.adapters._fit_images import fit_image
 from rlmesh.adapters._fit_normalization import normalized
 from rlmesh.adapters._image_steps import Distance, Image
 from rlmesh.adapters._images import MAX_WEIGHTS, Resize
 from rlmesh.adapters._normalization import Normalization
+from rlmesh.adapters._parts import with_history
 from rlmesh.adapters._problems import shortened
 from rlmesh.adapters._rotations import LENGTHS, REORDERED, Form
 from rlmesh.adapters._slots import LeafSlot, is_interval
@@ -19,7 +21,6 @@ from rlmesh.adapters._spec import ModelOutput
 from rlmesh.adapters._stateful_steps import Follow, Relative
 from rlmesh.adapters._steps import (
     Affine,
-    Chain,
     Clip,
     Ends,
     Factor,
@@ -28,7 +29,6 @@ from rlmesh.adapters._steps import (
     Rotate,
     Shortest,
     Snap,
-    StatefulStep,
     Step,
 )
 from rlmesh.adapters._tags import (
@@ -370,25 +370,6 @@ class Fit:
         elif history:
             fix += ": its first axis is that of the history"
         self._refuse(f"shape {tuple(wanted)}", f"{whole}", fix)
-
-
-def with_history(
-    shape: tuple[int, ...], history: int, joined: bool, channel_axis: int
-) -> tuple[int, ...]:
-    """Return extents with those of a history: on a new first axis, or joined with another one.
-
-    Args:
-        shape: Extents of one observation.
-        history: Number of observations; 0: there is no history.
-        joined: Whether observations are joined on the axis of the channels, or on the last axis.
-        channel_axis: Axis of the channels, counted from the end; 0: there are none.
-    """
-    if not history:
-        return shape
-    if not joined or not shape:
-        return (history, *shape)
-    axis = len(shape) + (channel_axis or -1)
-    return (*shape[:axis], shape[axis] * history, *shape[axis + 1 :])
 
 
 def _clipped(interval: tuple[float, float] | None) -> list[Step]:

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rlmesh.adapters._adapter import Adapter, Input
-from rlmesh.adapters._plans import (
-    ArrayInput,
-    ConstantPart,
-    FeaturePart,
-    History,
-    JoinedInput,
-    Part,
-    TextInput,
-)
-from rlmesh.adapters._steps import Chain
+from rlmesh.adapters._chain import Chain
+from rlmesh.adapters._parts import ConstantPart, FeaturePart, History, Part
+from rlmesh.adapters._plans import ArrayInput, JoinedInput, TextInput
 from rlmesh.adapters._transforms import TextTransform
 
 __all__ = ["plan_text"]

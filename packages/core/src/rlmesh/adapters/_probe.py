@@ -16,7 +16,8 @@ from typing import Any
 from rlmesh._optional import optional_import
 from rlmesh.adapters._adapter import Adapter
 from rlmesh.adapters._normalization import MeanStd
-from rlmesh.adapters._plans import ArrayInput, CalledInput, FeaturePart, JoinedInput, part_of
+from rlmesh.adapters._parts import FeaturePart, part_of
+from rlmesh.adapters._plans import ArrayInput, CalledInput, JoinedInput
 from rlmesh.adapters._problems import port_path
 from rlmesh.adapters._slots import LeafSlot
 from rlmesh.adapters._spec import ModelInput, ModelSpec

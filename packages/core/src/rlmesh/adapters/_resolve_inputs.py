@@ -8,27 +8,25 @@ from collections.abc import Sequence
 from rlmesh._problem import Problem
 from rlmesh.adapters._adapter import Input
 from rlmesh.adapters._arrays import FLOAT32, Numbers
+from rlmesh.adapters._chain import Chain
 from rlmesh.adapters._entrypoints import load_entrypoint
-from rlmesh.adapters._fit import Fit, Wanted, with_history
+from rlmesh.adapters._fit import Fit, Wanted
 from rlmesh.adapters._fit_images import CHANNEL_AXES
 from rlmesh.adapters._fit_normalization import normalized, normalized_part
 from rlmesh.adapters._matching import Matching
-from rlmesh.adapters._plans import (
-    ArrayInput,
-    CalledInput,
+from rlmesh.adapters._parts import (
     ConstantPart,
     FeaturePart,
     History,
-    JoinedInput,
-    Output,
     Part,
     PreviousPart,
-    TextInput,
+    with_history,
 )
+from rlmesh.adapters._plans import ArrayInput, CalledInput, JoinedInput, Output, TextInput
 from rlmesh.adapters._problems import port_path
 from rlmesh.adapters._slots import LeafSlot
 from rlmesh.adapters._spec import InputPart, ModelInput
-from rlmesh.adapters._steps import Chain, Pad, Reshape, Step
+from rlmesh.adapters._steps import Pad, Reshape, Step
 from rlmesh.adapters._tags import FeatureKind
 from rlmesh.adapters._transforms import HistoryPadding, TextTransform
 from rlmesh.dtypes import DType

@@ -7,7 +7,8 @@ from dataclasses import replace
 from rlmesh.adapters._arrays import FLOAT32, Numbers
 from rlmesh.adapters._fit import Fit, Wanted
 from rlmesh.adapters._matching import Matching
-from rlmesh.adapters._plans import FeaturePart, Output
+from rlmesh.adapters._parts import FeaturePart
+from rlmesh.adapters._plans import Output
 from rlmesh.adapters._problems import port_path
 from rlmesh.adapters._slots import LeafSlot
 from rlmesh.adapters._spec import ModelOutput

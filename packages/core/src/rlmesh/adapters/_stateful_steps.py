@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rlmesh.adapters._arrays import Arrays
+from rlmesh.adapters._chain import Lanes, StatefulStep
 from rlmesh.adapters._rotations import Form, compose, nearest_sign
-from rlmesh.adapters._steps import Lanes, StatefulStep
 
 __all__ = ["Follow", "Relative"]
 
