@@ -383,12 +383,29 @@ def test_what_an_adapter_assumes_is_in_the_result() -> None:
     absent = ModelInput("z", Feature("z"), optional=True)
     spec = ModelSpec(inputs=(unit, absent), outputs=(ModelOutput("", Feature("y")),))
     model = Model(lambda _: 0, spec=spec)
-    run, suite = (
-        rlmesh.evaluate(model, envs, seeds=[0]).settings.adapter_advisories
-        for envs in (Own(), {"a": [Own()]})
-    )
+    results = [rlmesh.evaluate(model, envs, seeds=[0]) for envs in (Own(), {"a": [Own()]})]
+    run, suite = (result.settings.adapter_advisories for result in results)
+    assert [result.warnings for result in results] == [{"adapter_caution": 1}] * 2
     assert run == (
         "caution: inputs['z']: left out: the environment has no such feature",
         "info: inputs['x']: assumed: the environment does not specify the unit of 'x'",
     )
     assert suite == tuple(f"a: {text}" for text in run)
+
+
+def test_a_caution_of_an_adapter_is_counted_once_if_a_run_is_resumed(tmp_path: Path) -> None:
+    pytest.importorskip("rlmesh_numpy")
+    from rlmesh.numpy import Model
+
+    class Own(Tagged):
+        rlmesh_tags = EnvTags((TaggedLeaf((), Feature("x")),), (TaggedLeaf((), Feature("y")),))
+
+    absent = ModelInput("z", Feature("z"), optional=True)
+    seen = ModelInput("x", Feature("x"))
+    spec = ModelSpec(inputs=(seen, absent), outputs=(ModelOutput("", Feature("y")),))
+    journal = tmp_path / "j"
+    for resume in (False, True):
+        model = Model(lambda _: 0, spec=spec)
+        run = rlmesh.evaluate(model, Own(), seeds=[0, 1], journal=journal, resume=resume)
+        assert run.warnings == {"adapter_caution": 1}
+    assert RunResult.from_journal(journal).warnings == {"adapter_caution": 1}

@@ -151,3 +151,15 @@ def test_failed_episodes_are_listed_apart_with_their_error() -> None:
     assert page.of("h2").startswith("Tasks") and "Errors (1 of 2 episodes)" in page.of("h2")
     assert 'Episode 1 of lift, "it": builtins.ValueError' in page.of("p")
     assert "=HYPERLINK(1)\nnext" in page.of("pre")
+
+
+def test_the_charts_of_the_page_are_files_too(tmp_path: Path) -> None:
+    run = run_of()
+    folder = tmp_path / "new" / "charts"
+    paths = [Path(path) for path in run.to_svg(folder)]
+    names = {"rewards.svg", "reward-by-episode.svg", "steps-by-episode.svg", "time.svg"}
+    assert {path.name for path in paths} == {*names, "success.svg"}
+    assert {path.parent for path in paths} == {folder}
+    contents = [path.read_text(encoding="utf-8") for path in paths]
+    assert set(contents) <= set(files(run.to_html())["image/svg+xml"])
+    assert all(ElementTree.fromstring(text).tag == f"{SVG}svg" for text in contents)

@@ -232,7 +232,7 @@ def test_tensorboard_has_each_episode_and_the_summary(tmp_path: Path) -> None:
     assert scalars(found, "summary/reward_high") == {8: pytest.approx(high)}
     assert "checkpoint-7" in words(found, "settings")[0]
     assert "episode/seed  3" in words(found, "episode")[3]
-    for name in ("result.html", "episodes.csv", "result.json"):
+    for name in ("result.html", "episodes.csv", "result.json", "figures/rewards.svg"):
         assert (tmp_path / "tb" / name).stat().st_size
     stored = RunResult.from_json((tmp_path / "tb" / "result.json").read_text())
     assert stored.episodes == result.episodes

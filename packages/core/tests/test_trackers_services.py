@@ -69,6 +69,8 @@ def test_weights_and_biases(python: Path, tmp_path: Path) -> None:
     assert whole["config"]["run_id"] == "checkpoint-7" and whole["config"]["episodes"] == 6
     assert {**whole["summary"], **SUMMARY} == whole["summary"]
     files = {"result.html", "result.json", "episodes.csv", "videos/episode_0_seed_0.mp4"}
+    charts = ("rewards", "reward-by-seed", "steps-by-seed", "time", "success")
+    files |= {f"figures/{name}.svg" for name in charts}
     assert set(whole["files"]) == files and whole["exit"] == 0
     for run in (whole, found["resumed"]):
         rows = [row for row in run["history"] if "episode/index" in row]
@@ -82,7 +84,7 @@ def test_mlflow(python: Path, tmp_path: Path) -> None:
     found = tracked(python, "mlflow", tmp_path)
     whole, cut, resumed = found["whole"], found["cut"], found["resumed"]
     assert whole["parameters"]["run id"] == "checkpoint-7"
-    assert whole["files"] == ["episodes.csv", "result.html", "result.json", "videos"]
+    assert whole["files"] == ["episodes.csv", "figures", "result.html", "result.json", "videos"]
     assert whole["videos"] == ["videos/episode_0_seed_0.mp4"]
     assert cut["status"] == "FAILED" and cut["indexes"] == [[i + 1, i] for i in range(3)]
     for run in (whole, resumed):

@@ -83,6 +83,13 @@ class LazyResultFormats:
             links = video_links(run.episodes, videos, path)
         return page(run, title, compared, links)
 
+    def to_svg(self, run: Any) -> dict[str, str]:
+        """See `ResultFormats.to_svg`."""
+        from rlmesh._reporting.figures import figures
+        from rlmesh._reporting.markup import saved_files
+
+        return saved_files(figures([run]))
+
     def to_html_fragment(self, run: Any) -> str:
         """See `ResultFormats.to_html_fragment`."""
         from rlmesh._reporting.page import fragment

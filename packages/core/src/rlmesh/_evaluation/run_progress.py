@@ -26,7 +26,7 @@ from rlmesh._policy.owned import owned
 from rlmesh.results import EpisodeFailure, EpisodeResult, RunResult, Timing
 from rlmesh.results._journal_header import RunNotice, RunStopped
 from rlmesh.results._settings import UNKNOWN_SETTINGS
-from rlmesh.results._warnings import summed
+from rlmesh.results._warnings import WarningKind, summed
 
 __all__ = ["RunProgress"]
 
@@ -85,6 +85,9 @@ class RunProgress:
             for notice in self.journal.content.notices:
                 self._warnings[notice.kind] += notice.count
             self.warned(earlier)
+        known = self._warnings[WarningKind.ADAPTER_CAUTION]
+        if (cautions := self.settings.cautions - known) > 0:
+            self.warned({WarningKind.ADAPTER_CAUTION: cautions})
         event = RunStartEvent(
             episodes=episodes,
             finished=finished,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Union
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 from rlmesh._reporting.words import escape_control_chars
 
-__all__ = ["Content", "Element", "download", "element", "table", "written"]
+__all__ = ["Content", "Element", "download", "element", "saved_files", "table", "written"]
 
 Element = ElementTree.Element
 
@@ -72,6 +72,16 @@ def download(words: str, name: str, kind: str, content: str) -> Element:
     """
     data = f"data:{kind};charset=utf-8,{quote(content)}"
     return element("a", words, href=data, download=name, class_="save")
+
+
+def saved_files(elements: Iterable[Element]) -> dict[str, str]:
+    """Return the content of the files that the links of elements save, by the file's name."""
+    links = (link for one in elements for link in one.iter("a") if link.get("download"))
+    found: dict[str, str] = {}
+    for link in links:
+        content = (link.get("href") or "").partition(",")[2]
+        found[link.get("download") or ""] = unquote(content)
+    return found
 
 
 def written(root: Element) -> str:

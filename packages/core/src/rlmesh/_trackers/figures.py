@@ -100,7 +100,7 @@ def _ends(name: str, interval: Interval | None) -> Iterator[tuple[str, float]]:
 
 
 def write_report(run: RunResult, folder: str, videos: str | None) -> list[str]:
-    """Write page, table and document of a run into a folder; return their paths."""
+    """Write page, table, document and charts of a run into a folder; return their paths."""
     page, table, document = (
         os.path.join(folder, name) for name in ("result.html", "episodes.csv", "result.json")
     )
@@ -108,7 +108,7 @@ def write_report(run: RunResult, folder: str, videos: str | None) -> list[str]:
     with open(document, "w", encoding="utf-8") as file:
         file.write(run.to_json(indent=2))
     run.to_html(page, videos=videos)
-    return [page, table, document]
+    return [page, table, document, *run.to_svg(os.path.join(folder, "figures"))]
 
 
 def video_files(path: str | None) -> list[str]:

@@ -106,8 +106,8 @@ class MLflow(Tracker):
                 decision = run.stopping.decision.value
                 self._client.set_tag(self._run_id, "stopping.decision", decision)
             with tempfile.TemporaryDirectory() as folder:
-                for path in write_report(run, folder, None):
-                    self._client.log_artifact(self._run_id, path)
+                write_report(run, folder, None)
+                self._client.log_artifacts(self._run_id, folder)
             for path in video_files(self._videos):
                 self._client.log_artifact(self._run_id, path, "videos")
         except Exception:

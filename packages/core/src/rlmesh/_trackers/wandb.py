@@ -80,7 +80,7 @@ class WandB(Tracker):
             page, *others = write_report(run, folder, None)
             self._run.log({"result": self._library.Html(page, inject=False)})
             for path in (page, *others):
-                artifact.add_file(path, name=os.path.basename(path))
+                artifact.add_file(path, name=os.path.relpath(path, folder))
             for path in video_files(self._videos):
                 artifact.add_file(path, name=f"videos/{os.path.basename(path)}")
             self._run.log_artifact(artifact)

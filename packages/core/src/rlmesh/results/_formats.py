@@ -61,6 +61,10 @@ class ResultFormats(Protocol):
         """
         ...
 
+    def to_svg(self, run: Any) -> dict[str, str]:
+        """Return the content of a file for each chart, by the file's name."""
+        ...
+
     def to_html_fragment(self, run: Any) -> str:
         """Return a report as HTML for a notebook's cell."""
         ...

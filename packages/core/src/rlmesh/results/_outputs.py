@@ -227,6 +227,27 @@ class Outputs:
                 file.write(html)
         return html
 
+    def to_svg(self, folder: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Write the charts of the page as SVG files, which also have their legends.
+
+        Args:
+            folder: Folder of the files; made if there is none. Existing files are replaced.
+
+        Returns:
+            The paths of the files, such as "rewards.svg" and "reward-by-seed.svg" in the folder.
+
+        Raises:
+            OSError: If a file cannot be written.
+        """
+        os.makedirs(folder, exist_ok=True)
+        paths: list[str] = []
+        for name, content in formats().to_svg(self).items():
+            path = os.path.join(folder, name)
+            with open(path, "w", encoding="utf-8", newline="\n") as file:
+                file.write(content)
+            paths.append(path)
+        return tuple(paths)
+
     def print(self) -> None:
         """Print the run's figures and episodes, with rich if it is installed, else as text."""
         formats().print(self)

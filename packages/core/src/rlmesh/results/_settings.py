@@ -134,6 +134,12 @@ class RunSettings:
                 object.__setattr__(self, field.name, FrozenMapping(value))
 
     @property
+    def cautions(self) -> int:
+        """Number of `adapter_advisories` that are cautions."""
+        starts = ("caution: ", *(f"{task.name}: caution: " for task in self.tasks))
+        return sum(text.startswith(starts) for text in self.adapter_advisories)
+
+    @property
     def success_words(self) -> str:
         """The rule of success for people: "any step's 'is_success'"; empty if it is not known."""
         if not self.success:

@@ -27,6 +27,10 @@ class WarningKind:
     ENDPOINT_LEFT_OUT = "endpoint_left_out"
     """An endpoint was given up, and the others played its episodes."""
 
+    ADAPTER_CAUTION = "adapter_caution"
+    """An adapter substitutes or assumes something that is more often a mistake than not; see
+    `RunSettings.adapter_advisories`. Counted once a run."""
+
     SUCCESS_UNREADABLE = "success_unreadable"
     """An info that decides on success had a value that is no bool, number or array of one of these,
     such as None or "yes"; the info counts as one that reports nothing. Counted once an episode."""
