@@ -366,7 +366,9 @@ def parts(roles: Draw) -> st.SearchStrategy[InputPart]:
         FINITE, min_size=1, max_size=3
     ).map(lambda numbers: {"constant": tuple(numbers)})
     return st.builds(
-        lambda source, part, scaling: InputPart(**source, **part, normalization=scaling),
+        lambda source, part, scaling: InputPart(
+            **source, **part, normalization=scaling if "feature" in source else None
+        ),
         sources,
         SLICES.map(lambda s: {"offset": s[0], "length": s[1]}),
         st.none() | statistics(),
