@@ -30,6 +30,7 @@ from rlmesh.adapters import (
     Text,
     feature,
     output,
+    plan_text,
     resolve,
     roles,
     tag,
@@ -309,3 +310,12 @@ def test_wrappers_pass_tags_on() -> None:
     with pytest.raises(TypeError, match="rlmesh_tags: expected"):
         describe_env(env)
     assert describe_env(gymnasium.make("CartPole-v1")).contract.tags is None
+
+
+def test_a_name_with_a_line_end_makes_no_line_of_the_plan() -> None:
+    odd = "x\nforged -> inputs['y']\x1b[2J"
+    space = spaces.Dict({odd: spaces.Box(-1, 1, (2,))})
+    contract = EnvContract("e", space, spaces.Dict({}), tags=tags({odd: "state/x"}))
+    adapter = resolve(contract, ModelSpec(inputs=(State("", "state/x"),)), backend=NUMPY)
+    (line,) = plan_text(adapter).splitlines()
+    assert "\x1b" not in line and "forged" in line

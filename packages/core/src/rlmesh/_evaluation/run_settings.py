@@ -10,6 +10,7 @@ from typing import Any
 from rlmesh._evaluation.evaluable import Evaluable
 from rlmesh._evaluation.settings import Settings
 from rlmesh._evaluation.task_group import TaskGroup
+from rlmesh._printable import escape_control_chars
 from rlmesh._session.versions import loaded_versions
 from rlmesh._version import __version__
 from rlmesh._wire.results import episodes_digest
@@ -121,7 +122,7 @@ def _advisories(
         else [("", contract)]
     )
     found = [
-        (one.level, f"{task}{one.level}: {one.path}: {one.message}")
+        (one.level, escape_control_chars(f"{task}{one.level}: {one.path}: {one.message}"))
         for task, own in contracts
         if own is not None and (adapter := _adapter(model, own)) is not None
         for one in adapter.advisories

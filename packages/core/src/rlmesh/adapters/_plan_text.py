@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rlmesh._printable import escape_control_chars
 from rlmesh.adapters._adapter import Adapter, Input
 from rlmesh.adapters._chain import Chain
 from rlmesh.adapters._parts import ConstantPart, FeaturePart, History, Part
@@ -30,7 +31,8 @@ def plan_text(adapter: Adapter) -> str:
             source = repr(list(output.constant.values))
         lines.append(" -> ".join((source, *steps, output.slot.path)))
     lines += [f"{_feature_text(part)} -> state {role!r}" for role, part in plan.states]
-    return "\n".join(lines)
+    # A name of a peer must not end a line, and begin one that is not there.
+    return "\n".join(map(escape_control_chars, lines))
 
 
 def _input_line(one: Input) -> str:
