@@ -32,14 +32,17 @@ def value(data: Buffer, at: int, end: int) -> m.Encoded:
     """Return a spec-directed value, which must end at `end`."""
     slabs: list[Buffer] = []
     gaps = 0
-    while at < end and data[at] in (FIRST, PADDING):
-        if data[at] == PADDING:
-            at = span(PADDING, data, at, end)[1]
-            gaps += 1
-        else:
+    while at < end:
+        tag = data[at]
+        if tag == FIRST:
             at, stop = span(FIRST, data, at, end)
             slabs.append(slab(data, at, stop))
             at = stop
+        elif tag == PADDING:
+            at = span(PADDING, data, at, end)[1]
+            gaps += 1
+        else:
+            break
         if len(slabs) > _MAX_SLABS or gaps > 2 * _MAX_SLABS:
             raise NotCanonical
     batch_size = None

@@ -43,8 +43,10 @@ def put_value(value: m.Encoded, parts: list[Buffer], aligned: int = 0) -> int:
     """
     parts.append(b"")
     size = 0
-    is_aligned = aligned and aligned <= sum(map(len, value.slabs))
-    for slab in value.slabs:
+    slabs = value.slabs
+    # Most values have one slab, and are too small.
+    is_aligned = aligned and aligned <= (len(slabs[0]) if len(slabs) == 1 else sum(map(len, slabs)))
+    for slab in slabs:
         length = len(slab)
         if is_aligned and length >= ALIGNMENT:
             head = b"\x0a" + varint(length)
