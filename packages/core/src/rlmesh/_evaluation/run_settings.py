@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rlmesh._evaluation.evaluable import Evaluable
@@ -48,6 +48,8 @@ def run_settings(
     is_suite = bool(groups[0].task.name)
     contract = None if is_suite else groups[0].contract
     arguments = {**model._load_arguments, **settings.load_arguments}
+    adapters = [_adapter(model, group.contract) for group in groups]
+    names = [f"{group.task.name}: " if is_suite else "" for group in groups]
     return RunSettings(
         execution_horizon=settings.execution_horizon,
         max_batch_size=settings.max_batch_size,
@@ -67,15 +69,15 @@ def run_settings(
         model_digest=model_digest(model.model_spec),
         spaces_digest="" if contract is None else spaces_digest(contract),
         tags_digest="" if contract is None else tags_digest(contract.tags),
-        adapter_plan="" if contract is None else _adapter_plan(model, contract),
-        adapter_advisories=_advisories(model, groups, contract),
+        adapter_plan="" if is_suite else _plan_of(adapters[0]),
+        adapter_advisories=_advisories(zip(names, adapters)),
         versions={"rlmesh": __version__, **loaded_versions(model._backend.name)},
         env_servers=tuple(sorted({facts.server for facts in endpoints if facts.server})),
         model_server=model._server,
         hosts=tuple(filter(None, [socket.gethostname()])),
         env_hosts=tuple(sorted({facts.host for facts in endpoints if facts.host})),
         model_hosts=tuple(filter(None, [model._server_host])),
-        tasks=tuple(_task_settings(model, group) for group in groups) if is_suite else (),
+        tasks=tuple(map(_task_settings, groups, adapters)) if is_suite else (),
         command=settings.command,
     )
 
@@ -84,7 +86,7 @@ def _is_seeded(groups: Sequence[TaskGroup]) -> bool:
     return all(episode.seed is not None for group in groups for episode in group.task.episodes)
 
 
-def _task_settings(model: Evaluable, group: TaskGroup) -> TaskSettings:
+def _task_settings(group: TaskGroup, adapter: Adapter | None) -> TaskSettings:
     task, contract = group.task, group.contract
     assert contract is not None
     episodes = [
@@ -103,36 +105,28 @@ def _task_settings(model: Evaluable, group: TaskGroup) -> TaskSettings:
         episodes_digest=episodes_digest(episodes),
         spaces_digest=spaces_digest(contract),
         tags_digest=tags_digest(contract.tags),
-        adapter_plan=_adapter_plan(model, contract),
+        adapter_plan=_plan_of(adapter),
     )
 
 
-def _adapter_plan(model: Evaluable, contract: EnvContract) -> str:
-    adapter = _adapter(model, contract)
+def _plan_of(adapter: Adapter | None) -> str:
     return "" if adapter is None else plan_text(adapter)
 
 
-def _advisories(
-    model: Evaluable, groups: Sequence[TaskGroup], contract: EnvContract | None
-) -> tuple[str, ...]:
-    """Return the advisories of a run's adapter, or of those of its tasks, cautions first."""
-    contracts = (
-        [(f"{group.task.name}: ", group.contract) for group in groups]
-        if contract is None
-        else [("", contract)]
-    )
+def _advisories(adapters: Iterable[tuple[str, Adapter | None]]) -> tuple[str, ...]:
+    """Return the advisories of adapters, each after the name that goes with it, cautions first."""
     found = [
-        (one.level, escape_control_chars(f"{task}{one.level}: {one.path}: {one.message}"))
-        for task, own in contracts
-        if own is not None and (adapter := _adapter(model, own)) is not None
+        (one.level, escape_control_chars(f"{name}{one.level}: {one.path}: {one.message}"))
+        for name, adapter in adapters
+        if adapter is not None
         for one in adapter.advisories
     ]
     return tuple(text for _, text in sorted(found, key=lambda pair: pair[0] != "caution"))
 
 
-def _adapter(model: Evaluable, contract: EnvContract) -> Adapter | None:
+def _adapter(model: Evaluable, contract: EnvContract | None) -> Adapter | None:
     spec = model.model_spec
-    if spec.adaptation is not Adaptation.RESOLVED:
+    if contract is None or spec.adaptation is not Adaptation.RESOLVED:
         return None
     try:
         return resolve(
