@@ -91,15 +91,13 @@ def _own_tags(env: Any) -> EnvTags | None:
             raise TypeError(f"{TAGS_ATTRIBUTE}: expected rlmesh.adapters.EnvTags, got a {kind}")
         lanes = getattr(inner, "envs", None)
         # All environments of a vector are alike.
-        inner = lanes[0] if isinstance(lanes, (list, tuple)) and lanes else _wrapped(inner)
+        if isinstance(lanes, (list, tuple)) and lanes:
+            inner = lanes[0]
+        else:
+            inner = getattr(inner, "env", None)
         if inner is None:
             break
     return None
-
-
-def _wrapped(env: Any) -> Any:
-    """Return the environment within a wrapper; None if it is none."""
-    return getattr(env, "env", None)
 
 
 def _codec(

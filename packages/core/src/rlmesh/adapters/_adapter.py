@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Union
 
 from rlmesh._problem import Problem
@@ -43,6 +44,11 @@ class Plan:
     states: tuple[tuple[str, FeaturePart], ...] = ()
     previous: frozenset[str] = frozenset()
     advisories: tuple[Advisory, ...] = ()
+
+    @cached_property
+    def constants_last(self) -> tuple[Output, ...]:
+        """The outputs, constants last: their extents are those of the others."""
+        return tuple(sorted(self.outputs, key=lambda one: one.constant is not None))
 
 
 class Adapter:
@@ -271,7 +277,7 @@ class Adapter:
             stacked = len(leading) == 2 or (len(leading) == 1 and leading[0] is not None)
             lanes = Lanes([episode.memory for episode in episodes], stacked)
         leaves: dict[tuple[str | int, ...], list[tuple[int, Any]]] = {}
-        for one in sorted(plan.outputs, key=lambda one: one.constant is not None):
+        for one in plan.constants_last:
             if one.constant is None:
                 part = one.read(_named(output, one), leading, plan.arrays, lanes)
                 if one.chain is not None:

@@ -10,8 +10,7 @@ from rlmesh.adapters._chain import Chain
 from rlmesh.adapters._image_steps import Image, InSourceType
 from rlmesh.adapters._images import Resize
 from rlmesh.adapters._matching import TaggedSpaces
-from rlmesh.adapters._parts import FeaturePart
-from rlmesh.adapters._plans import ArrayInput, CalledInput, JoinedInput, Output, TextInput
+from rlmesh.adapters._plans import ArrayInput, Output, TextInput, feature_parts
 from rlmesh.adapters._problems import port_path
 from rlmesh.adapters._spec import ModelInput, ModelOutput, ModelSpec
 from rlmesh.adapters._steps import Clip, Pad
@@ -67,7 +66,7 @@ def _left_out(ports: Sequence[ModelInput], inputs: Sequence[Any]) -> Iterator[Ad
 
 
 def _unread(leaves: Iterable[TaggedLeaf], inputs: Sequence[Any]) -> Iterator[Advisory]:
-    read = {(part.slot.keys, part.slot.start) for one in inputs for part in _features(one)}
+    read = {(part.slot.keys, part.slot.start) for one in inputs for part in feature_parts(one)}
     texts = {
         (one.slot.keys, one.slot.start) for one in inputs if isinstance(one, TextInput) and one.slot
     }
@@ -75,15 +74,6 @@ def _unread(leaves: Iterable[TaggedLeaf], inputs: Sequence[Any]) -> Iterator[Adv
         if (leaf.path, leaf.offset) not in read | texts:
             path = f"observation{path_text(leaf.path)}"
             yield Advisory(path, "info", f"{leaf.feature.role!r} is not read")
-
-
-def _features(one: Any) -> Iterator[FeaturePart]:
-    if isinstance(one, ArrayInput):
-        yield one.feature
-    elif isinstance(one, JoinedInput):
-        yield from (part for part in one.parts if isinstance(part, FeaturePart))
-    elif isinstance(one, CalledInput):
-        yield from (part for _, part in one.features)
 
 
 def _assumed(spec: ModelSpec, tags: EnvTags) -> Iterator[Advisory]:
@@ -132,7 +122,7 @@ def _of_input(one: Any) -> Iterator[Advisory]:
             words = f"filled: {one.transform.default!r} for an episode without an instruction"
             yield Advisory(one.path, "info", words)
         return
-    for part in _features(one):
+    for part in feature_parts(one):
         yield from _of_image(one.path, part.chain)
     chain: Chain = one.feature.chain if isinstance(one, ArrayInput) else one.chain
     for step in chain.steps:

@@ -316,9 +316,10 @@ class Fit:
             fix = "give both sides a range to scale between, or the input a float dtype"
             self._refuse(f"numbers of {self.wanted.dtype}", f"{self.slot.dtype}", fix)
 
-    def outward(self, arrays: Arrays, output: ModelOutput) -> Chain:
-        """Return the chain that makes a part of the environment's action."""
-        env = self.slot.dtype
+    def outward(self, arrays: Arrays) -> Chain:
+        """Return the chain that makes a part of the environment's action; of an output."""
+        env, output = self.slot.dtype, self.wanted.output
+        assert output is not None
         scaled = 1 if self.wanted.normalization is not None and self.steps else 0
         inner = self.steps[: len(self.steps) - scaled]
         steps: list[Step | StatefulStep] = [

@@ -129,9 +129,7 @@ class FeaturePart:
         if tuple(array.shape) != shape:
             expected = f"{slot.dtype} of shape {shape}"
             raise InvalidValueError(slot.path, expected, f"shape {tuple(array.shape)}")
-        if slot.start is not None:
-            array = array[..., slot.start : slot.stop]
-        array = self.chain(array, arrays, lanes)
+        array = self.chain(slot.cut(array), arrays, lanes)
         return array if self.start is None else array[..., self.start : self.stop]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from rlmesh.dtypes import DType
 from rlmesh.errors import InvalidValueError
 from rlmesh.spaces import Space
 
-__all__ = ["ArrayInput", "CalledInput", "JoinedInput", "Output", "TextInput"]
+__all__ = ["ArrayInput", "CalledInput", "JoinedInput", "Output", "TextInput", "feature_parts"]
 
 
 _PLAIN = TextTransform()
@@ -313,3 +313,13 @@ class Output:
         like = arrays.zeros(self.chain.work or self.dtype, (1,))
         array = arrays.constant(self.constant, like)
         return self.chain(arrays.xp.broadcast_to(array, (*leading, *self.shape)), arrays, lanes)
+
+
+def feature_parts(one: object) -> Iterator[FeaturePart]:
+    """Yield the features of the environment that an input of a plan is read from."""
+    if isinstance(one, ArrayInput):
+        yield one.feature
+    elif isinstance(one, JoinedInput):
+        yield from (part for part in one.parts if isinstance(part, FeaturePart))
+    elif isinstance(one, CalledInput):
+        yield from (part for _, part in one.features)

@@ -9,15 +9,15 @@ numbers at all is listed in docs/adapters.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rlmesh._optional import optional_import
 from rlmesh.adapters._adapter import Adapter
 from rlmesh.adapters._normalization import MeanStd
-from rlmesh.adapters._parts import FeaturePart, part_of
-from rlmesh.adapters._plans import ArrayInput, CalledInput, JoinedInput
+from rlmesh.adapters._parts import part_of
+from rlmesh.adapters._plans import feature_parts
 from rlmesh.adapters._problems import port_path
 from rlmesh.adapters._slots import LeafSlot
 from rlmesh.adapters._spec import ModelInput, ModelSpec
@@ -74,7 +74,11 @@ class Probe:
         self._spec = spec
         self._plan = adapter.plan
         self._found: dict[tuple[str, str], Finding] = {}
-        self._slots = [] if self._plan is None else list(_slots(self._plan.inputs))
+        self._slots = (
+            []
+            if self._plan is None
+            else [part.slot for one in self._plan.inputs for part in feature_parts(one)]
+        )
         if self._plan is not None:
             self._slots += [part.slot for _, part in self._plan.states]
         self._last: dict[str, Any] = {}
@@ -97,10 +101,7 @@ class Probe:
         for slot in self._slots:
             if slot.is_text:
                 continue
-            array = self._np.asarray(part_of(observation, slot))
-            if slot.start is not None:
-                array = array[..., slot.start : slot.stop]
-            self._feature(slot, array.astype("f8"))
+            self._feature(slot, self._numbers(observation, slot))
         self._sides(observation)
         for port in self._spec.inputs:
             value = given.get(port.name) if isinstance(given, Mapping) else given
@@ -122,10 +123,7 @@ class Probe:
         for one in () if self._plan is None else self._plan.outputs:
             if one.chain is None:
                 continue
-            array = self._np.asarray(part_of(action, one.slot)).astype("f8")
-            if one.slot.start is not None:
-                array = array[..., one.slot.start : one.slot.stop]
-            self._action(one.path, one.slot, array)
+            self._action(one.path, one.slot, self._numbers(action, one.slot))
 
     def ended(self) -> None:
         """Look at the episode as a whole."""
@@ -139,6 +137,10 @@ class Probe:
             if count >= 0.9 * self._steps:
                 seen = f"at a bound in {count} of {self._steps} steps"
                 self._report(path, "saturated", seen, "scale, unit and normalization of the output")
+
+    def _numbers(self, value: Any, slot: LeafSlot) -> Any:
+        """Return a feature's numbers of an observation or action, as float64."""
+        return slot.cut(self._np.asarray(part_of(value, slot))).astype("f8")
 
     def _report(self, path: str, rule: str, seen: str, check: str) -> None:
         self._found.setdefault((path, rule), Finding(path, rule, seen, check))
@@ -222,9 +224,7 @@ class Probe:
             area, _, rest = slot.feature.role.partition("/")
             part, _, name = rest.partition("/")
             if area == "state" and name == "eef_position" and slot.feature.frame == "base":
-                array = self._np.asarray(part_of(observation, slot)).astype("f8")
-                array = array if slot.start is None else array[..., slot.start : slot.stop]
-                found[part] = (slot.path, array)
+                found[part] = (slot.path, self._numbers(observation, slot))
         if {"left", "right"} <= found.keys():
             (path, left), (_, right) = found["left"], found["right"]
             if left[..., 1].max() < right[..., 1].min():
@@ -288,13 +288,3 @@ _FORM = "the form of the rotation, and the elements"
 
 def _worst(array: Any, wanted: float) -> float:
     return float(array.flat[abs(array - wanted).argmax()]) if array.ndim else float(array)
-
-
-def _slots(inputs: Any) -> Iterator[LeafSlot]:
-    for one in inputs:
-        if isinstance(one, ArrayInput):
-            yield one.feature.slot
-        elif isinstance(one, JoinedInput):
-            yield from (part.slot for part in one.parts if isinstance(part, FeaturePart))
-        elif isinstance(one, CalledInput):
-            yield from (part.slot for _, part in one.features)

@@ -80,7 +80,7 @@ class InputResolver:
             return self._text(port, path, found)
         if found is None or not self._matching.holds(found.path, found.dtype, port.dtype):
             return None
-        history = port.history if port.history > 1 else 0
+        history = _stacked(port)
         wanted = Wanted(port.feature, path, port.dtype, port.shape, port.normalization, port.image)
         fit = Fit(found, wanted, self._matching.problems)
         fit.check_shape(history, port.history_joined)
@@ -149,7 +149,7 @@ class InputResolver:
             elif port.pad_to > size:
                 steps.append(Pad(port.pad_to - size, Numbers((port.pad_value,))))
             size = port.pad_to
-        history = port.history if port.history > 1 else 0
+        history = _stacked(port)
         if port.shape is None or port.shape == with_history(
             (size,), history, port.history_joined, 0
         ):
@@ -242,7 +242,7 @@ class InputResolver:
 
     def _called(self, port: ModelInput, path: str) -> CalledInput | None:
         function = load_entrypoint(port.entrypoint, path, trusted=self._matching.trusted)
-        history = port.history if port.history > 1 else 0
+        history = _stacked(port)
         shape = port.shape
         if shape is not None and history and not port.history_joined:
             if shape[:1] != (history,):
@@ -288,8 +288,13 @@ class InputResolver:
         return tuple(features)
 
 
+def _stacked(port: ModelInput) -> int:
+    """Return the number of observations that are stacked; 0: there is no history."""
+    return port.history if port.history > 1 else 0
+
+
 def _history(port: ModelInput, axis: int | None) -> History | None:
-    if port.history < 2:
+    if not _stacked(port):
         return None
     zeros = port.history_padding is HistoryPadding.ZEROS
     return History(port.name, port.history, port.history_stride, zeros, axis)

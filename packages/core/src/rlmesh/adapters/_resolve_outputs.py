@@ -46,14 +46,14 @@ def resolve_output(port: ModelOutput, matching: Matching) -> Output | None:
         actual = f"{len(port.constant)} of them"
         matching.report(path, f"constant numbers of shape {fit.shape}", actual, _FIX)
     if port.relative_to:
-        _state(port, path, found, matching)
-    chain = fit.outward(matching.arrays, port)
+        _state(port, path, fit.shape, matching)
+    chain = fit.outward(matching.arrays)
     element = matching.arrays.held(port.dtype or chain.work or found.dtype)
     constant = Numbers(port.constant, (len(port.constant),)) if port.constant else None
     return Output(port.name, path, found, fit.shape, element, chain, port.offset, constant)
 
 
-def _state(port: ModelOutput, path: str, slot: LeafSlot, matching: Matching) -> None:
+def _state(port: ModelOutput, path: str, shape: tuple[int, ...], matching: Matching) -> None:
     """Find the observation that an output is relative to, in the output's own numbers."""
     role = port.relative_to
     found = matching.observed(role, path)
@@ -63,10 +63,9 @@ def _state(port: ModelOutput, path: str, slot: LeafSlot, matching: Matching) -> 
         port.feature, kind=FeatureKind.UNSPECIFIED, reference=Reference.UNSPECIFIED, range=None
     )
     fit = Fit(found, Wanted(feature, path, None, port.shape), matching.problems)
-    wanted = Fit(slot, Wanted(port.feature, path, None, port.shape, None, (), port), []).shape
-    if fit.shape != wanted:
+    if fit.shape != shape:
         actual = f"shape {fit.shape} at {found.path}"
-        matching.report(path, f"a state of shape {wanted}", actual, _FIX)
+        matching.report(path, f"a state of shape {shape}", actual, _FIX)
     part = FeaturePart(found, fit.numbers(matching.arrays))
     if matching.states.setdefault(role, part) != part:
         fix = "give both outputs the same form, unit and element names"

@@ -60,6 +60,10 @@ class LeafSlot:
         whole = self.leaf.shape or ()
         return whole if self.start is None else (*whole[:-1], self.stop - self.start)
 
+    def cut(self, array: Any) -> Any:
+        """Return the feature's part of an array of the leaf, which may have leading axes."""
+        return array if self.start is None else array[..., self.start : self.stop]
+
     def interval(self) -> tuple[Numbers, Numbers] | None:
         """Return the smallest and largest value: those of the feature, else of the space.
 

@@ -23,7 +23,6 @@ class Follow(StatefulStep):
 
     key: str
     form: Form
-    calculates = True
 
     def inverse(self) -> Follow:
         """Return the choice itself: an output is not observed."""
@@ -58,7 +57,6 @@ class Relative(StatefulStep):
     subtracts: bool
     rotation: Form | None = None
     local: bool = False
-    calculates = True
 
     def inverse(self) -> Relative:
         """Return the step that undoes this one."""

@@ -40,5 +40,4 @@ def tag(env: Env, tags: EnvTags) -> Env:
 
 
 def _space(space: Any) -> Space[Any]:
-
     return space if isinstance(space, Space) else from_gymnasium(space)
