@@ -9,8 +9,11 @@ from rlmesh import adapters as a
 from rlmesh import spaces, specs
 from rlmesh._env_host.describe_env import describe_env
 
-__all__ = ["CONTRACT", "DICT", "FEATURE", "LEAF"]
+__all__ = ["CONTRACT", "DICT", "FEATURE", "IMAGE", "LEAF"]
 
+IMAGE = a.ImageTransform(
+    (4, 3), a.ImageFit.PAD, a.Resampler.OPENCV_AREA, (7.0,), 0.9, 95, upscale=False
+)
 FEATURE = a.Feature(
     "proprio/eef",
     a.FeatureKind.STATE,
@@ -27,6 +30,7 @@ FEATURE = a.Feature(
     orientation=a.Orientation(2, mirrored=True),
     depth=a.Depth(0.5, 2.0, a.DepthEncoding.Z_BUFFER),
     gripper=a.Gripper(1.0, -1.0),
+    applied=(IMAGE,),
 )
 LEAF = a.TaggedLeaf(("arm",), FEATURE, offset=1, length=2)
 DICT = spaces.Dict({"arm": spaces.Box(-1, 1, (3,), "float32")})

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 
 import pytest
-from rlmesh_proto.adapters.v1 import tags_pb2
+from rlmesh_proto.adapters.v1 import images_pb2, tags_pb2, view_pb2
 from rlmesh_proto.env.v1 import contract_pb2, env_pb2
 from rlmesh_proto.eval.v1 import result_pb2
 from rlmesh_proto.model.v1 import model_pb2, spec_pb2
@@ -36,10 +36,12 @@ from rlmesh._wire.results import (
     run_to_bytes,
     run_to_protojson,
 )
+from rlmesh.adapters._tags import ImageForm
+from rlmesh.adapters._view import ImageView, ObservationView, ViewPart
 from rlmesh.backends import NATIVE
 from rlmesh.dtypes import dtype
 from rlmesh.results._journal_header import ForcedResume, JournalHeader, RunNotice, RunStopped
-from tests.conformance.full_contract import CONTRACT, DICT, FEATURE
+from tests.conformance.full_contract import CONTRACT, DICT, FEATURE, IMAGE
 from tests.conformance.inspected import inspected
 
 ENCODER = DynamicEncoder(NATIVE)
@@ -69,12 +71,16 @@ PAIRS: list[tuple[Any, type[Any], dict[str, tuple[str, ...]]]] = [
     (spec_pb2.ModelOutput, a.ModelOutput, {"any_shape": ()}),
     (spec_pb2.InputPart, a.InputPart, {}),
     (
-        spec_pb2.ImageTransform,
+        images_pb2.ImageTransform,
         a.ImageTransform,
         {"height": ("size",), "width": (), "refuse_upscale": ("upscale",)},
     ),
     (spec_pb2.TextTransform, a.TextTransform, {}),
-    (tags_pb2.Orientation, a.Orientation, {}),
+    (images_pb2.Orientation, a.Orientation, {}),
+    (view_pb2.ObservationView, ObservationView, {}),
+    (view_pb2.ViewPart, ViewPart, {}),
+    (view_pb2.ImageView, ImageView, {}),
+    (view_pb2.ImageForm, ImageForm, {}),
     (tags_pb2.Depth, a.Depth, {}),
     (tags_pb2.Gripper, a.Gripper, {}),
     (result_pb2.RunResult, results.RunResult, {"timing": ("timing", "seconds")}),
@@ -104,9 +110,6 @@ def test_every_field_has_its_place(
 
 MEAN_STD = a.MeanStd((0.5,), (2.0,), 0.1, (True,))
 MIN_MAX = a.MinMax((0.0,), (1.0,), 0.1, (True,), (0.0, 1.0))
-IMAGE = a.ImageTransform(
-    (4, 3), a.ImageFit.PAD, a.Resampler.OPENCV_AREA, (7.0,), 0.9, 95, upscale=False
-)
 INPUT = a.ModelInput(
     "state",
     FEATURE,
@@ -256,6 +259,26 @@ RUN = results.RunResult(
 HEADER = JournalHeader("policy", ("Arm-v1",), (7, 8), 2, "lift it", "1.0.7", SETTINGS)
 
 
+VIEW = ObservationView(
+    (
+        ViewPart(
+            ("arm", 1),
+            ImageView(
+                ImageForm(a.ImageLayout.CHW, a.ColorSpace.BGR, a.Orientation(2, mirrored=True)),
+                ImageForm(a.ImageLayout.HWC, a.ColorSpace.RGB, a.Orientation(1)),
+                (IMAGE,),
+            ),
+        ),
+    )
+)
+
+
+def _view(view: ObservationView) -> Any:
+    codec = EnvWireCodec(NATIVE)
+    body: Any = codec.read_request(codec.write_request(m.Request(1, m.SetView(view)))).body
+    return body.view
+
+
 def _contract(contract: specs.EnvContract) -> Any:
     message = contract_pb2.EnvContract()
     contract_to_wire(contract, message, ENCODER)
@@ -279,6 +302,7 @@ def _record(entry: Any) -> Any:
 FULL: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "contract": (CONTRACT, _contract),
     "spec": (SPEC, _spec),
+    "view": (VIEW, _view),
     "env-opened": (OPENED, _opened(EnvWireCodec(NATIVE))),
     "model-opened": (replace(OPENED, served=SPEC), _opened(ModelWireCodec(NATIVE))),
     "run": (RUN, lambda run: run_from_bytes(run_to_bytes(run, NATIVE), NATIVE)),

@@ -27,6 +27,7 @@ from rlmesh.adapters import (
     TaggedLeaf,
     resolve,
 )
+from rlmesh.adapters._arrays import Arrays
 from rlmesh.dtypes import DTYPES
 from rlmesh.errors import AdapterError
 from rlmesh.specs import EnvContract
@@ -92,8 +93,26 @@ def test_a_resized_image_is_the_librarys_to_the_pixel(resampler: Resampler) -> N
 
 
 @for_each("library", ("torch", "jax"))
-def test_other_libraries_differ_by_one_shade_at_most(library: str) -> None:
+def test_other_libraries_have_the_same_pixels_in_the_memory_of_the_cpu(library: str) -> None:
     module = pytest.importorskip(f"rlmesh_{library}")
+    for resampler in ORACLES:
+        for source, size in SIZES:
+            image = picture(*source, 3)
+            resized = (ImageTransform(size, resampler=resampler),)
+            adapter = adapter_of(image.shape, HWC, module.BACKEND, image=resized)
+            wanted = ORACLES[resampler](image, size)
+            episode = adapter.episode()
+            np.testing.assert_array_equal(np.asarray(episode.observe(image)), wanted)
+            stacked = adapter.observe_batch(np.stack([image, image]), [episode, adapter.episode()])
+            np.testing.assert_array_equal(np.asarray(stacked), np.stack([wanted, wanted]))
+
+
+@for_each("library", ("torch", "jax"))
+def test_on_other_devices_pixels_differ_by_one_shade_at_most(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = pytest.importorskip(f"rlmesh_{library}")
+    monkeypatch.setattr(Arrays, "is_on_host", lambda self, array: False)
     for resampler in ORACLES:
         for source, size in SIZES:
             image = picture(*source, 3)

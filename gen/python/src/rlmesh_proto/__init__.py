@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "a752431d08a721052c3e9b45b662cda7b319fac72f9978b826dce77fb58d1f9a"
+SPEC_DIGEST = "bc7fa474357e386bf6c3b81e5275d20dab7e507dfc3ca10d4f688af736883c9e"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -59,6 +59,7 @@ class Capability(Enum):
     EPISODE_STEPS = "episode_steps"
     OBSERVE = "observe"
     PROGRESS = "progress"
+    OBSERVATION_VIEW = "observation_view"
     ALIGNED_SLABS = "aligned_slabs"
     ACTION_PREFIX = "action_prefix"
 

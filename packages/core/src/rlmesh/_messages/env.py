@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from rlmesh.backends import Buffer
 from rlmesh.specs import EnvContract, PeerInfo, Progress, SessionTerms, TransportOffer
+
+if TYPE_CHECKING:
+    from rlmesh.adapters._view import ObservationView
 
 __all__ = [
     "ABSENT",
@@ -45,11 +48,13 @@ __all__ = [
     "ResetDone",
     "Resume",
     "SetAttribute",
+    "SetView",
     "Step",
     "StepDone",
     "StepMany",
     "StepManyDone",
     "Unsupported",
+    "ViewSet",
     "WrittenInfo",
 ]
 
@@ -233,6 +238,13 @@ class SetAttribute:
 
 
 @dataclass(frozen=True)
+class SetView:
+    """Sets which parts of observations are sent; None: whole observations."""
+
+    view: ObservationView | None
+
+
+@dataclass(frozen=True)
 class Close:
     """Ends the session."""
 
@@ -259,6 +271,7 @@ RequestBody = Union[
     Call,
     GetAttribute,
     SetAttribute,
+    SetView,
     ModelRequest,
     Close,
     Unsupported,
@@ -385,6 +398,11 @@ class AttributeSet:
 
 
 @dataclass(frozen=True)
+class ViewSet:
+    """The view is set."""
+
+
+@dataclass(frozen=True)
 class Closed:
     """The session has ended."""
 
@@ -400,6 +418,7 @@ Reply = Union[
     Called,
     Attribute,
     AttributeSet,
+    ViewSet,
     ModelReply,
     Closed,
 ]

@@ -25,6 +25,8 @@ _KINDS: dict[type, str] = {
     m.Attribute: "get_attribute",
     m.SetAttribute: "set_attribute",
     m.AttributeSet: "set_attribute",
+    m.SetView: "view",
+    m.ViewSet: "view",
     model.StartEpisode: "start_episode",
     model.EpisodeStarted: "start_episode",
     model.Predict: "predict",

@@ -46,6 +46,7 @@ from rlmesh._wire.many import (
 from rlmesh._wire.parsing import parse_message, request_of
 from rlmesh._wire.parts import checked_frame, too_many_parts
 from rlmesh._wire.progress import read_progress, write_progress
+from rlmesh._wire.view import read_set_view, write_set_view
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import CodecError
 from rlmesh.specs import EnvContract, PeerInfo, SessionTerms
@@ -103,6 +104,8 @@ class EnvWireCodec:
             frame.close.SetInParent()
         elif isinstance(body, (m.Call, m.GetAttribute, m.SetAttribute)):
             write_attribute_request(body, frame, self._exact_encoder)
+        elif isinstance(body, m.SetView):
+            write_set_view(body, frame.view)
         else:
             raise TypeError(f"a {type(body).__name__} cannot be sent")
         return checked_frame(frame)
@@ -144,6 +147,7 @@ class EnvWireCodec:
             "step_many": many_reader,
             "render": lambda message: m.Render(tuple(message.lanes)),
             **attribute_request_readers(self._backend),
+            "view": read_set_view,
             "close": lambda _: m.Close(),
         }
 
@@ -200,6 +204,8 @@ class EnvWireCodec:
             write_attribute_reply(reply, frame, self._exact_encoder)
         elif isinstance(reply, m.Progress):
             write_progress(reply, frame.progress)
+        elif isinstance(reply, m.ViewSet):
+            frame.view.SetInParent()
         else:
             frame.close.SetInParent()
         return checked_frame(frame)
@@ -267,6 +273,7 @@ class EnvWireCodec:
             "step_many": many_steps_reader(self._backend),
             "render": lambda r: m.Rendered(dynamic_from_wire(r.frame, self._backend, "frame")),
             **attribute_reply_readers(self._backend),
+            "view": lambda _: m.ViewSet(),
             "close": lambda _: m.Closed(),
             "progress": read_progress,
         }

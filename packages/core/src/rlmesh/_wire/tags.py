@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rlmesh_proto.adapters.v1 import tags_pb2
+from rlmesh_proto.adapters.v1 import images_pb2, tags_pb2
 
 from rlmesh._wire.enums import EnumMap
+from rlmesh._wire.transforms import image_from_wire, image_to_wire
 from rlmesh.adapters import (
     ColorSpace,
     Depth,
@@ -25,11 +26,22 @@ from rlmesh.adapters import (
 )
 from rlmesh.errors import CodecError
 
-__all__ = ["feature_from_wire", "feature_to_wire", "tags_from_wire", "tags_to_wire"]
+__all__ = [
+    "COLORS",
+    "LAYOUTS",
+    "feature_from_wire",
+    "feature_to_wire",
+    "orientation_from_wire",
+    "orientation_to_wire",
+    "path_from_wire",
+    "path_to_wire",
+    "tags_from_wire",
+    "tags_to_wire",
+]
 
 _KINDS = EnumMap(FeatureKind, tags_pb2.FeatureKind, "FEATURE_KIND")
-_LAYOUTS = EnumMap(ImageLayout, tags_pb2.ImageLayout, "IMAGE_LAYOUT")
-_COLORS = EnumMap(ColorSpace, tags_pb2.ColorSpace, "COLOR_SPACE")
+LAYOUTS = EnumMap(ImageLayout, images_pb2.ImageLayout, "IMAGE_LAYOUT")
+COLORS = EnumMap(ColorSpace, images_pb2.ColorSpace, "COLOR_SPACE")
 _ROTATIONS = EnumMap(RotationFormat, tags_pb2.RotationFormat, "ROTATION_FORMAT")
 _REFERENCES = EnumMap(Reference, tags_pb2.Reference, "REFERENCE")
 _SIGNS = EnumMap(RotationSign, tags_pb2.RotationSign, "ROTATION_SIGN")
@@ -40,8 +52,8 @@ def feature_to_wire(feature: Feature, out: tags_pb2.Feature) -> None:
     """Write a feature into `out`."""
     out.role = feature.role
     out.kind = _KINDS.to_wire(feature.kind)
-    out.layout = _LAYOUTS.to_wire(feature.layout)
-    out.color = _COLORS.to_wire(feature.color)
+    out.layout = LAYOUTS.to_wire(feature.layout)
+    out.color = COLORS.to_wire(feature.color)
     out.rotation = _ROTATIONS.to_wire(feature.rotation)
     out.reference = _REFERENCES.to_wire(feature.reference)
     out.unit = feature.unit
@@ -51,14 +63,21 @@ def feature_to_wire(feature: Feature, out: tags_pb2.Feature) -> None:
     out.element_names.extend(feature.element_names)
     out.euler_axes = feature.euler_axes
     out.sign = _SIGNS.to_wire(feature.sign)
-    if feature.orientation != Orientation():
-        out.orientation.quarter_turns = feature.orientation.quarter_turns
-        out.orientation.mirrored = feature.orientation.mirrored
+    orientation_to_wire(feature.orientation, out)
     if feature.depth is not None:
         out.depth.encoding = _ENCODINGS.to_wire(feature.depth.encoding)
         out.depth.near, out.depth.far = feature.depth.near, feature.depth.far
     if feature.gripper is not None:
         out.gripper.open, out.gripper.closed = feature.gripper.open, feature.gripper.closed
+    for transform in feature.applied:
+        image_to_wire(transform, out.applied.add())
+
+
+def orientation_to_wire(orientation: Orientation, out: Any) -> None:
+    """Write an orientation into the field of that name of `out`, unless it is the upright one."""
+    if orientation != Orientation():
+        out.orientation.quarter_turns = orientation.quarter_turns
+        out.orientation.mirrored = orientation.mirrored
 
 
 def feature_from_wire(message: tags_pb2.Feature) -> Feature:
@@ -66,8 +85,8 @@ def feature_from_wire(message: tags_pb2.Feature) -> Feature:
     return Feature(
         role=message.role,
         kind=_KINDS.from_wire(message.kind, FeatureKind.UNSPECIFIED),
-        layout=_LAYOUTS.from_wire(message.layout, ImageLayout.UNSPECIFIED),
-        color=_COLORS.from_wire(message.color, ColorSpace.UNSPECIFIED),
+        layout=LAYOUTS.from_wire(message.layout, ImageLayout.UNSPECIFIED),
+        color=COLORS.from_wire(message.color, ColorSpace.UNSPECIFIED),
         rotation=_ROTATIONS.from_wire(message.rotation, RotationFormat.UNSPECIFIED),
         reference=_REFERENCES.from_wire(message.reference, Reference.UNSPECIFIED),
         unit=message.unit,
@@ -76,12 +95,18 @@ def feature_from_wire(message: tags_pb2.Feature) -> Feature:
         element_names=tuple(message.element_names),
         euler_axes=message.euler_axes,
         sign=_SIGNS.from_wire(message.sign, RotationSign.UNSPECIFIED),
-        orientation=Orientation(message.orientation.quarter_turns, message.orientation.mirrored),
+        orientation=orientation_from_wire(message.orientation),
         depth=_depth(message.depth) if message.HasField("depth") else None,
         gripper=Gripper(message.gripper.open, message.gripper.closed)
         if message.HasField("gripper")
         else None,
+        applied=tuple(image_from_wire(one, "applied") for one in message.applied),
     )
+
+
+def orientation_from_wire(message: images_pb2.Orientation) -> Orientation:
+    """Return the orientation of a message, which is the upright one if it is absent."""
+    return Orientation(message.quarter_turns, message.mirrored)
 
 
 def _depth(message: tags_pb2.Depth) -> Depth:
@@ -102,15 +127,35 @@ def tags_to_wire(tags: EnvTags, out: tags_pb2.EnvTags) -> None:
 def _write_leaves(leaves: Iterable[TaggedLeaf], out: Any) -> None:
     for leaf in leaves:
         message = out.add()
-        for segment in leaf.path:
-            if isinstance(segment, str):
-                message.path.add().name = segment
-            else:
-                message.path.add().index = segment
+        path_to_wire(leaf.path, message.path)
         if leaf.offset is not None:
             message.offset = leaf.offset
         message.length = leaf.length
         feature_to_wire(leaf.feature, message.feature)
+
+
+def path_to_wire(path: Iterable[str | int], out: Any) -> None:
+    """Append the segments of a path to a repeated field."""
+    for segment in path:
+        if isinstance(segment, str):
+            out.add().name = segment
+        else:
+            out.add().index = segment
+
+
+def path_from_wire(segments: Iterable[tags_pb2.PathSegment]) -> tuple[str | int, ...]:
+    """Return a path.
+
+    Raises:
+        CodecError: If a segment is of an unknown kind.
+    """
+    path: list[str | int] = []
+    for segment in segments:
+        kind = segment.WhichOneof("segment")
+        if kind is None:
+            raise CodecError("a tag's path has a segment of no kind", rule="T-1")
+        path.append(getattr(segment, kind))
+    return tuple(path)
 
 
 def tags_from_wire(message: tags_pb2.EnvTags) -> EnvTags:
@@ -127,14 +172,8 @@ def tags_from_wire(message: tags_pb2.EnvTags) -> EnvTags:
 
 
 def _read_leaf(message: tags_pb2.TaggedLeaf) -> TaggedLeaf:
-    path: list[str | int] = []
-    for segment in message.path:
-        kind = segment.WhichOneof("segment")
-        if kind is None:
-            raise CodecError("a tag's path has a segment of no kind", rule="T-1")
-        path.append(getattr(segment, kind))
     return TaggedLeaf(
-        path=tuple(path),
+        path=path_from_wire(message.path),
         feature=feature_from_wire(message.feature),
         offset=message.offset if message.HasField("offset") else None,
         length=message.length,

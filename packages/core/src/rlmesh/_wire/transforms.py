@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rlmesh_proto.adapters.v1 import images_pb2
 from rlmesh_proto.model.v1 import spec_pb2
 
 from rlmesh._wire.enums import EnumMap
@@ -16,12 +17,12 @@ __all__ = [
     "text_to_wire",
 ]
 
-_FITS = EnumMap(ImageFit, spec_pb2.ImageFit, "IMAGE_FIT")
-_RESAMPLERS = EnumMap(Resampler, spec_pb2.Resampler, "RESAMPLER")
+_FITS = EnumMap(ImageFit, images_pb2.ImageFit, "IMAGE_FIT")
+_RESAMPLERS = EnumMap(Resampler, images_pb2.Resampler, "RESAMPLER")
 _PADDINGS = EnumMap(HistoryPadding, spec_pb2.HistoryPadding, "HISTORY_PADDING")
 
 
-def image_to_wire(given: ImageTransform, out: spec_pb2.ImageTransform) -> None:
+def image_to_wire(given: ImageTransform, out: images_pb2.ImageTransform) -> None:
     """Write a change of an image into `out`."""
     if given.size is not None:
         out.height, out.width = given.size
@@ -33,7 +34,7 @@ def image_to_wire(given: ImageTransform, out: spec_pb2.ImageTransform) -> None:
     out.refuse_upscale = not given.upscale
 
 
-def image_from_wire(message: spec_pb2.ImageTransform, path: str) -> ImageTransform:
+def image_from_wire(message: images_pb2.ImageTransform, path: str) -> ImageTransform:
     """Return a change of an image.
 
     Raises:

@@ -177,6 +177,14 @@ class Arrays:
         """Whether the library is NumPy: Pillow and OpenCV take its arrays as they are."""
         return self._backend.name == "numpy"
 
+    def is_on_host(self, array: Any) -> bool:
+        """Return whether an array is in the memory of the CPU, where libraries of images read it.
+
+        The test is the device of the DLPack protocol, which every array library has; 1 is the CPU.
+        """
+        device = getattr(array, "__dlpack_device__", None)
+        return self.is_numpy or (device is not None and device()[0] == 1)
+
     def to_numpy(self, array: Any) -> Any:
         """Return an array of the library as a NumPy array."""
         if self.is_numpy:

@@ -179,11 +179,11 @@ class Fit:
         if env.depth or model.depth:
             self._distances(env, model)
         found = fit_image(
-            env,
-            model,
+            env.image_form,
+            model.image_form,
             self.shape,
             self.slot.dtype,
-            self.wanted.image,
+            self._transforms(env.applied),
             self._refuse,
             is_output=self.wanted.output is not None,
         )
@@ -191,6 +191,14 @@ class Fit:
             self.before = found.before
             self.steps += found.steps
             self.shape, self.channel_axis = found.shape, found.channel_axis
+
+    def _transforms(self, applied: tuple[ImageTransform, ...]) -> tuple[ImageTransform, ...]:
+        """Return the changes that the image has not had yet; an output makes none of them."""
+        wanted = self.wanted.image
+        if self.wanted.output is None and wanted[: len(applied)] != applied:
+            actual = f"{len(applied)} that are not the first of the model's {len(wanted)}"
+            self._refuse("an image without changes of another model", actual, _FIXES["applied"])
+        return wanted[len(applied) :]
 
     def _distances(self, env: Feature, model: Feature) -> None:
         if not {env.color, model.color} <= {ColorSpace.DEPTH, ColorSpace.UNSPECIFIED}:
@@ -390,6 +398,7 @@ def _own_steps(output: ModelOutput) -> list[Step]:
 
 
 _FIXES = {
+    "applied": "connect without a view (observe=), or use the model that the view was made for",
     "kind": "use the same kind on both sides, or another role",
     "reference": "converting between differences and values needs a state; " + _IN_ENV,
     "frame": "use the same frame on both sides; " + _IN_ENV,

@@ -11,7 +11,7 @@ from rlmesh.adapters._arrays import holds
 from rlmesh.adapters._image_steps import Image, InSourceType, Jpeg, turn_between
 from rlmesh.adapters._images import resize_of
 from rlmesh.adapters._steps import Step
-from rlmesh.adapters._tags import ColorSpace, Feature, ImageLayout, Orientation
+from rlmesh.adapters._tags import ColorSpace, ImageForm, ImageLayout, Orientation
 from rlmesh.adapters._transforms import ImageTransform
 from rlmesh.dtypes import DType
 from rlmesh.spaces._base import MAX_LEAF_BYTES
@@ -52,8 +52,8 @@ class FittedImage:
 
 
 def fit_image(
-    env: Feature,
-    model: Feature,
+    env: ImageForm,
+    model: ImageForm,
     shape: tuple[int, ...],
     dtype: DType,
     transforms: tuple[ImageTransform, ...],
@@ -64,8 +64,8 @@ def fit_image(
     """Return the conversion of an image; None if a problem was reported, or there is no layout.
 
     Args:
-        env: The environment's feature.
-        model: The model's feature.
+        env: Form of the environment's image.
+        model: Form of the model's image.
         shape: Extents of the environment's image.
         dtype: Element type of the environment's image.
         transforms: Changes that the model declares.

@@ -8,7 +8,7 @@ from typing import Any
 from rlmesh._optional import optional_import
 from rlmesh.adapters._transforms import Resampler
 
-__all__ = ["jpeg_round_trip", "resized"]
+__all__ = ["jpeg_round_trip", "resized", "resized_each"]
 
 _PILLOW = {
     Resampler.PILLOW_BILINEAR: "BILINEAR",
@@ -41,6 +41,14 @@ def resized(image: Any, size: tuple[int, int], resampler: Resampler) -> Any:
     if resampler in _PILLOW:
         return _by_pillow(image, size, _PILLOW[resampler], np)
     return _by_opencv(image, size, _OPENCV[resampler], np)
+
+
+def resized_each(images: Any, size: tuple[int, int], resampler: Resampler) -> Any:
+    """Return NumPy images of (..., height, width, channels) in another size; see `resized`."""
+    np = optional_import("numpy", "resizing images", "images")
+    rows = [resized(image, size, resampler) for image in images.reshape((-1, *images.shape[-3:]))]
+    made = np.stack(rows) if rows else np.empty((0, *size, images.shape[-1]), images.dtype)
+    return made.reshape((*images.shape[:-3], *size, images.shape[-1]))
 
 
 def _by_pillow(image: Any, size: tuple[int, int], name: str, np: Any) -> Any:

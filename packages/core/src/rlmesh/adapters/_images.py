@@ -60,8 +60,8 @@ class Resize:
         """Return the changed image, in the same dtype.
 
         Raises:
-            ImportError: If the resampler's library is needed, which it is for NumPy arrays, and is
-                not installed.
+            ImportError: If the resampler's library is needed, which it is in the memory of the CPU,
+                and is not installed.
         """
         top, left, height, width = self.crop
         if (height, width) != tuple(array.shape[-3:-1]):
@@ -74,8 +74,9 @@ class Resize:
         if self.resampler is Resampler.NEAREST:
             rows, columns = (arrays.xp.asarray(side) for side in self._nearest)
             return array[..., rows, :, :][..., columns, :]
-        if arrays.is_numpy:
-            return self._by_library(array, arrays)
+        if arrays.is_on_host(array):
+            made = self._by_library(arrays.to_numpy(array))
+            return arrays.from_numpy(made, array)
         return self._by_weights(array, arrays)
 
     @cached_property
@@ -85,14 +86,13 @@ class Resize:
             nearest_pixels(self.crop[3], self.inner[1]),
         )
 
-    def _by_library(self, array: Any, arrays: Arrays) -> Any:
-        from rlmesh.adapters._image_libraries import resized
+    def _by_library(self, array: Any) -> Any:
+        """Return the resized NumPy image, or images."""
+        from rlmesh.adapters._image_libraries import resized, resized_each
 
         if len(array.shape) == 3:
             return resized(array, self.inner, self.resampler)
-        flat = array.reshape((-1, *array.shape[-3:]))
-        rows = [resized(image, self.inner, self.resampler) for image in flat]
-        return arrays.xp.stack(rows, axis=0).reshape((*array.shape[:-3], *rows[0].shape))
+        return resized_each(array, self.inner, self.resampler)
 
     @cached_property
     def _matrices(self) -> tuple[Numbers, Numbers]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from rlmesh.adapters._transforms import ImageTransform
+
 __all__ = [
     "TAGS_ATTRIBUTE",
     "ColorSpace",
@@ -14,6 +16,7 @@ __all__ = [
     "Feature",
     "FeatureKind",
     "Gripper",
+    "ImageForm",
     "ImageLayout",
     "Orientation",
     "Reference",
@@ -120,6 +123,21 @@ class Orientation:
 
 
 @dataclass(frozen=True)
+class ImageForm:
+    """The way in which an image is stored.
+
+    Attributes:
+        layout: Order of the axes.
+        color: Order of the channels.
+        orientation: The way in which the image is turned.
+    """
+
+    layout: ImageLayout = ImageLayout.UNSPECIFIED
+    color: ColorSpace = ColorSpace.UNSPECIFIED
+    orientation: Orientation = Orientation()
+
+
+@dataclass(frozen=True)
 class Depth:
     """The distances of a depth image; distances outside become the nearest of the two.
 
@@ -168,6 +186,8 @@ class Feature:
         orientation: The way in which the image is stored; images only.
         depth: The distances and how they are written; depth images only. None: as they are.
         gripper: The numbers for open and closed; grippers only. None: not specified.
+        applied: Changes that the image has had already; of those that a model declares, only the
+            later ones are made.
     """
 
     role: str
@@ -185,6 +205,12 @@ class Feature:
     orientation: Orientation = Orientation()
     depth: Depth | None = None
     gripper: Gripper | None = None
+    applied: tuple[ImageTransform, ...] = ()
+
+    @property
+    def image_form(self) -> ImageForm:
+        """The way in which the feature's image is stored."""
+        return ImageForm(self.layout, self.color, self.orientation)
 
 
 @dataclass(frozen=True)

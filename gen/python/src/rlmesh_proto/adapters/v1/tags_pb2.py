@@ -12,43 +12,38 @@ from google.protobuf.internal import builder as _builder
 _sym_db = _symbol_database.Default()
 
 
+from rlmesh_proto.adapters.v1 import images_pb2 as rlmesh_dot_proto_dot_adapters_dot_v1_dot_images__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rlmesh/proto/adapters/v1/tags.proto\x12\x18rlmesh.proto.adapters.v1\"6\n\x0bOrientation\x12\x15\n\rquarter_turns\x18\x01 \x01(\r\x12\x10\n\x08mirrored\x18\x02 \x01(\x08\"]\n\x05\x44\x65pth\x12\x39\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\'.rlmesh.proto.adapters.v1.DepthEncoding\x12\x0c\n\x04near\x18\x02 \x01(\x01\x12\x0b\n\x03\x66\x61r\x18\x03 \x01(\x01\"\'\n\x07Gripper\x12\x0c\n\x04open\x18\x01 \x01(\x01\x12\x0e\n\x06\x63losed\x18\x02 \x01(\x01\"\'\n\nValueRange\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\"\xff\x04\n\x07\x46\x65\x61ture\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32%.rlmesh.proto.adapters.v1.FeatureKind\x12\x35\n\x06layout\x18\x03 \x01(\x0e\x32%.rlmesh.proto.adapters.v1.ImageLayout\x12\x33\n\x05\x63olor\x18\x04 \x01(\x0e\x32$.rlmesh.proto.adapters.v1.ColorSpace\x12:\n\x08rotation\x18\x05 \x01(\x0e\x32(.rlmesh.proto.adapters.v1.RotationFormat\x12\x36\n\treference\x18\x06 \x01(\x0e\x32#.rlmesh.proto.adapters.v1.Reference\x12\x0c\n\x04unit\x18\x07 \x01(\t\x12\r\n\x05\x66rame\x18\x08 \x01(\t\x12\x33\n\x05range\x18\t \x01(\x0b\x32$.rlmesh.proto.adapters.v1.ValueRange\x12\x15\n\relement_names\x18\n \x03(\t\x12\x12\n\neuler_axes\x18\x0b \x01(\t\x12\x34\n\x04sign\x18\x0c \x01(\x0e\x32&.rlmesh.proto.adapters.v1.RotationSign\x12:\n\x0borientation\x18\r \x01(\x0b\x32%.rlmesh.proto.adapters.v1.Orientation\x12.\n\x05\x64\x65pth\x18\x0e \x01(\x0b\x32\x1f.rlmesh.proto.adapters.v1.Depth\x12\x32\n\x07gripper\x18\x0f \x01(\x0b\x32!.rlmesh.proto.adapters.v1.Gripper\"9\n\x0bPathSegment\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05index\x18\x02 \x01(\x12H\x00\x42\t\n\x07segment\"\xa5\x01\n\nTaggedLeaf\x12\x33\n\x04path\x18\x01 \x03(\x0b\x32%.rlmesh.proto.adapters.v1.PathSegment\x12\x13\n\x06offset\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06length\x18\x03 \x01(\r\x12\x32\n\x07\x66\x65\x61ture\x18\x04 \x01(\x0b\x32!.rlmesh.proto.adapters.v1.FeatureB\t\n\x07_offset\"\x8a\x01\n\x07\x45nvTags\x12\x39\n\x0bobservation\x18\x01 \x03(\x0b\x32$.rlmesh.proto.adapters.v1.TaggedLeaf\x12\x34\n\x06\x61\x63tion\x18\x02 \x03(\x0b\x32$.rlmesh.proto.adapters.v1.TaggedLeaf\x12\x0e\n\x06labels\x18\x03 \x03(\t*\x8b\x01\n\x0b\x46\x65\x61tureKind\x12\x1c\n\x18\x46\x45\x41TURE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46\x45\x41TURE_KIND_IMAGE\x10\x01\x12\x16\n\x12\x46\x45\x41TURE_KIND_STATE\x10\x02\x12\x15\n\x11\x46\x45\x41TURE_KIND_TEXT\x10\x03\x12\x17\n\x13\x46\x45\x41TURE_KIND_ACTION\x10\x04*l\n\x0bImageLayout\x12\x1c\n\x18IMAGE_LAYOUT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_LAYOUT_HWC\x10\x01\x12\x14\n\x10IMAGE_LAYOUT_CHW\x10\x02\x12\x13\n\x0fIMAGE_LAYOUT_HW\x10\x03*\x96\x01\n\nColorSpace\x12\x1b\n\x17\x43OLOR_SPACE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OLOR_SPACE_RGB\x10\x01\x12\x13\n\x0f\x43OLOR_SPACE_BGR\x10\x02\x12\x14\n\x10\x43OLOR_SPACE_GRAY\x10\x03\x12\x15\n\x11\x43OLOR_SPACE_DEPTH\x10\x04\x12\x14\n\x10\x43OLOR_SPACE_RGBA\x10\x05*\xd3\x02\n\x0eRotationFormat\x12\x1f\n\x1bROTATION_FORMAT_UNSPECIFIED\x10\x00\x12#\n\x1fROTATION_FORMAT_QUATERNION_WXYZ\x10\x01\x12#\n\x1fROTATION_FORMAT_QUATERNION_XYZW\x10\x02\x12\x1d\n\x19ROTATION_FORMAT_EULER_XYZ\x10\x03\x12\x1e\n\x1aROTATION_FORMAT_AXIS_ANGLE\x10\x04\x12\x19\n\x15ROTATION_FORMAT_SIX_D\x10\x05\x12\x1a\n\x16ROTATION_FORMAT_MATRIX\x10\x06\x12\x1e\n\x1aROTATION_FORMAT_SIX_D_ROWS\x10\x07\x12%\n!ROTATION_FORMAT_SIX_D_INTERLEAVED\x10\x08\x12\x19\n\x15ROTATION_FORMAT_EULER\x10\t*\x83\x01\n\x0cRotationSign\x12\x1d\n\x19ROTATION_SIGN_UNSPECIFIED\x10\x00\x12\x1a\n\x16ROTATION_SIGN_SHORTEST\x10\x01\x12\x1a\n\x16ROTATION_SIGN_AS_GIVEN\x10\x02\x12\x1c\n\x18ROTATION_SIGN_CONTINUOUS\x10\x03*\x84\x01\n\rDepthEncoding\x12\x1e\n\x1a\x44\x45PTH_ENCODING_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45PTH_ENCODING_DISTANCE\x10\x01\x12\x19\n\x15\x44\x45PTH_ENCODING_LINEAR\x10\x02\x12\x1b\n\x17\x44\x45PTH_ENCODING_Z_BUFFER\x10\x03*S\n\tReference\x12\x19\n\x15REFERENCE_UNSPECIFIED\x10\x00\x12\x16\n\x12REFERENCE_ABSOLUTE\x10\x01\x12\x13\n\x0fREFERENCE_DELTA\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rlmesh/proto/adapters/v1/tags.proto\x12\x18rlmesh.proto.adapters.v1\x1a%rlmesh/proto/adapters/v1/images.proto\"]\n\x05\x44\x65pth\x12\x39\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\'.rlmesh.proto.adapters.v1.DepthEncoding\x12\x0c\n\x04near\x18\x02 \x01(\x01\x12\x0b\n\x03\x66\x61r\x18\x03 \x01(\x01\"\'\n\x07Gripper\x12\x0c\n\x04open\x18\x01 \x01(\x01\x12\x0e\n\x06\x63losed\x18\x02 \x01(\x01\"\'\n\nValueRange\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\"\xba\x05\n\x07\x46\x65\x61ture\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x33\n\x04kind\x18\x02 \x01(\x0e\x32%.rlmesh.proto.adapters.v1.FeatureKind\x12\x35\n\x06layout\x18\x03 \x01(\x0e\x32%.rlmesh.proto.adapters.v1.ImageLayout\x12\x33\n\x05\x63olor\x18\x04 \x01(\x0e\x32$.rlmesh.proto.adapters.v1.ColorSpace\x12:\n\x08rotation\x18\x05 \x01(\x0e\x32(.rlmesh.proto.adapters.v1.RotationFormat\x12\x36\n\treference\x18\x06 \x01(\x0e\x32#.rlmesh.proto.adapters.v1.Reference\x12\x0c\n\x04unit\x18\x07 \x01(\t\x12\r\n\x05\x66rame\x18\x08 \x01(\t\x12\x33\n\x05range\x18\t \x01(\x0b\x32$.rlmesh.proto.adapters.v1.ValueRange\x12\x15\n\relement_names\x18\n \x03(\t\x12\x12\n\neuler_axes\x18\x0b \x01(\t\x12\x34\n\x04sign\x18\x0c \x01(\x0e\x32&.rlmesh.proto.adapters.v1.RotationSign\x12:\n\x0borientation\x18\r \x01(\x0b\x32%.rlmesh.proto.adapters.v1.Orientation\x12.\n\x05\x64\x65pth\x18\x0e \x01(\x0b\x32\x1f.rlmesh.proto.adapters.v1.Depth\x12\x32\n\x07gripper\x18\x0f \x01(\x0b\x32!.rlmesh.proto.adapters.v1.Gripper\x12\x39\n\x07\x61pplied\x18\x10 \x03(\x0b\x32(.rlmesh.proto.adapters.v1.ImageTransform\"9\n\x0bPathSegment\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12\x0f\n\x05index\x18\x02 \x01(\x12H\x00\x42\t\n\x07segment\"\xa5\x01\n\nTaggedLeaf\x12\x33\n\x04path\x18\x01 \x03(\x0b\x32%.rlmesh.proto.adapters.v1.PathSegment\x12\x13\n\x06offset\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06length\x18\x03 \x01(\r\x12\x32\n\x07\x66\x65\x61ture\x18\x04 \x01(\x0b\x32!.rlmesh.proto.adapters.v1.FeatureB\t\n\x07_offset\"\x8a\x01\n\x07\x45nvTags\x12\x39\n\x0bobservation\x18\x01 \x03(\x0b\x32$.rlmesh.proto.adapters.v1.TaggedLeaf\x12\x34\n\x06\x61\x63tion\x18\x02 \x03(\x0b\x32$.rlmesh.proto.adapters.v1.TaggedLeaf\x12\x0e\n\x06labels\x18\x03 \x03(\t*\x8b\x01\n\x0b\x46\x65\x61tureKind\x12\x1c\n\x18\x46\x45\x41TURE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46\x45\x41TURE_KIND_IMAGE\x10\x01\x12\x16\n\x12\x46\x45\x41TURE_KIND_STATE\x10\x02\x12\x15\n\x11\x46\x45\x41TURE_KIND_TEXT\x10\x03\x12\x17\n\x13\x46\x45\x41TURE_KIND_ACTION\x10\x04*\xd3\x02\n\x0eRotationFormat\x12\x1f\n\x1bROTATION_FORMAT_UNSPECIFIED\x10\x00\x12#\n\x1fROTATION_FORMAT_QUATERNION_WXYZ\x10\x01\x12#\n\x1fROTATION_FORMAT_QUATERNION_XYZW\x10\x02\x12\x1d\n\x19ROTATION_FORMAT_EULER_XYZ\x10\x03\x12\x1e\n\x1aROTATION_FORMAT_AXIS_ANGLE\x10\x04\x12\x19\n\x15ROTATION_FORMAT_SIX_D\x10\x05\x12\x1a\n\x16ROTATION_FORMAT_MATRIX\x10\x06\x12\x1e\n\x1aROTATION_FORMAT_SIX_D_ROWS\x10\x07\x12%\n!ROTATION_FORMAT_SIX_D_INTERLEAVED\x10\x08\x12\x19\n\x15ROTATION_FORMAT_EULER\x10\t*\x83\x01\n\x0cRotationSign\x12\x1d\n\x19ROTATION_SIGN_UNSPECIFIED\x10\x00\x12\x1a\n\x16ROTATION_SIGN_SHORTEST\x10\x01\x12\x1a\n\x16ROTATION_SIGN_AS_GIVEN\x10\x02\x12\x1c\n\x18ROTATION_SIGN_CONTINUOUS\x10\x03*\x84\x01\n\rDepthEncoding\x12\x1e\n\x1a\x44\x45PTH_ENCODING_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45PTH_ENCODING_DISTANCE\x10\x01\x12\x19\n\x15\x44\x45PTH_ENCODING_LINEAR\x10\x02\x12\x1b\n\x17\x44\x45PTH_ENCODING_Z_BUFFER\x10\x03*S\n\tReference\x12\x19\n\x15REFERENCE_UNSPECIFIED\x10\x00\x12\x16\n\x12REFERENCE_ABSOLUTE\x10\x01\x12\x13\n\x0fREFERENCE_DELTA\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rlmesh_proto.adapters.v1.tags_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_FEATUREKIND']._serialized_start=1309
-  _globals['_FEATUREKIND']._serialized_end=1448
-  _globals['_IMAGELAYOUT']._serialized_start=1450
-  _globals['_IMAGELAYOUT']._serialized_end=1558
-  _globals['_COLORSPACE']._serialized_start=1561
-  _globals['_COLORSPACE']._serialized_end=1711
-  _globals['_ROTATIONFORMAT']._serialized_start=1714
-  _globals['_ROTATIONFORMAT']._serialized_end=2053
-  _globals['_ROTATIONSIGN']._serialized_start=2056
-  _globals['_ROTATIONSIGN']._serialized_end=2187
-  _globals['_DEPTHENCODING']._serialized_start=2190
-  _globals['_DEPTHENCODING']._serialized_end=2322
-  _globals['_REFERENCE']._serialized_start=2324
-  _globals['_REFERENCE']._serialized_end=2407
-  _globals['_ORIENTATION']._serialized_start=65
-  _globals['_ORIENTATION']._serialized_end=119
-  _globals['_DEPTH']._serialized_start=121
-  _globals['_DEPTH']._serialized_end=214
-  _globals['_GRIPPER']._serialized_start=216
-  _globals['_GRIPPER']._serialized_end=255
-  _globals['_VALUERANGE']._serialized_start=257
-  _globals['_VALUERANGE']._serialized_end=296
-  _globals['_FEATURE']._serialized_start=299
-  _globals['_FEATURE']._serialized_end=938
-  _globals['_PATHSEGMENT']._serialized_start=940
-  _globals['_PATHSEGMENT']._serialized_end=997
-  _globals['_TAGGEDLEAF']._serialized_start=1000
-  _globals['_TAGGEDLEAF']._serialized_end=1165
-  _globals['_ENVTAGS']._serialized_start=1168
-  _globals['_ENVTAGS']._serialized_end=1306
+  _globals['_FEATUREKIND']._serialized_start=1351
+  _globals['_FEATUREKIND']._serialized_end=1490
+  _globals['_ROTATIONFORMAT']._serialized_start=1493
+  _globals['_ROTATIONFORMAT']._serialized_end=1832
+  _globals['_ROTATIONSIGN']._serialized_start=1835
+  _globals['_ROTATIONSIGN']._serialized_end=1966
+  _globals['_DEPTHENCODING']._serialized_start=1969
+  _globals['_DEPTHENCODING']._serialized_end=2101
+  _globals['_REFERENCE']._serialized_start=2103
+  _globals['_REFERENCE']._serialized_end=2186
+  _globals['_DEPTH']._serialized_start=104
+  _globals['_DEPTH']._serialized_end=197
+  _globals['_GRIPPER']._serialized_start=199
+  _globals['_GRIPPER']._serialized_end=238
+  _globals['_VALUERANGE']._serialized_start=240
+  _globals['_VALUERANGE']._serialized_end=279
+  _globals['_FEATURE']._serialized_start=282
+  _globals['_FEATURE']._serialized_end=980
+  _globals['_PATHSEGMENT']._serialized_start=982
+  _globals['_PATHSEGMENT']._serialized_end=1039
+  _globals['_TAGGEDLEAF']._serialized_start=1042
+  _globals['_TAGGEDLEAF']._serialized_end=1207
+  _globals['_ENVTAGS']._serialized_start=1210
+  _globals['_ENVTAGS']._serialized_end=1348
 # @@protoc_insertion_point(module_scope)

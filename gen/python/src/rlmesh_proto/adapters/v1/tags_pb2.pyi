@@ -9,6 +9,7 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import rlmesh_proto.adapters.v1.images_pb2
 import sys
 import typing
 
@@ -55,70 +56,6 @@ FEATURE_KIND_TEXT: FeatureKind.ValueType  # 3
 FEATURE_KIND_ACTION: FeatureKind.ValueType  # 4
 """Numbers that command the environment."""
 global___FeatureKind = FeatureKind
-
-class _ImageLayout:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _ImageLayoutEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ImageLayout.ValueType], builtins.type):
-    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    IMAGE_LAYOUT_UNSPECIFIED: _ImageLayout.ValueType  # 0
-    """Not specified: taken to be ImageLayout of the matched feature."""
-    IMAGE_LAYOUT_HWC: _ImageLayout.ValueType  # 1
-    """Height, width, channels."""
-    IMAGE_LAYOUT_CHW: _ImageLayout.ValueType  # 2
-    """Channels, height, width."""
-    IMAGE_LAYOUT_HW: _ImageLayout.ValueType  # 3
-    """Height, width; one channel without an axis of its own."""
-
-class ImageLayout(_ImageLayout, metaclass=_ImageLayoutEnumTypeWrapper):
-    """The order of an image's axes. Leading batch axes are not counted."""
-
-IMAGE_LAYOUT_UNSPECIFIED: ImageLayout.ValueType  # 0
-"""Not specified: taken to be ImageLayout of the matched feature."""
-IMAGE_LAYOUT_HWC: ImageLayout.ValueType  # 1
-"""Height, width, channels."""
-IMAGE_LAYOUT_CHW: ImageLayout.ValueType  # 2
-"""Channels, height, width."""
-IMAGE_LAYOUT_HW: ImageLayout.ValueType  # 3
-"""Height, width; one channel without an axis of its own."""
-global___ImageLayout = ImageLayout
-
-class _ColorSpace:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _ColorSpaceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ColorSpace.ValueType], builtins.type):
-    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    COLOR_SPACE_UNSPECIFIED: _ColorSpace.ValueType  # 0
-    """Not specified."""
-    COLOR_SPACE_RGB: _ColorSpace.ValueType  # 1
-    """Red, green, blue."""
-    COLOR_SPACE_BGR: _ColorSpace.ValueType  # 2
-    """Blue, green, red."""
-    COLOR_SPACE_GRAY: _ColorSpace.ValueType  # 3
-    """One luminance channel."""
-    COLOR_SPACE_DEPTH: _ColorSpace.ValueType  # 4
-    """Distance from the camera; see Feature.depth."""
-    COLOR_SPACE_RGBA: _ColorSpace.ValueType  # 5
-    """Red, green, blue, opacity. As another color, the opacity is dropped."""
-
-class ColorSpace(_ColorSpace, metaclass=_ColorSpaceEnumTypeWrapper):
-    """The order of an image's channels."""
-
-COLOR_SPACE_UNSPECIFIED: ColorSpace.ValueType  # 0
-"""Not specified."""
-COLOR_SPACE_RGB: ColorSpace.ValueType  # 1
-"""Red, green, blue."""
-COLOR_SPACE_BGR: ColorSpace.ValueType  # 2
-"""Blue, green, red."""
-COLOR_SPACE_GRAY: ColorSpace.ValueType  # 3
-"""One luminance channel."""
-COLOR_SPACE_DEPTH: ColorSpace.ValueType  # 4
-"""Distance from the camera; see Feature.depth."""
-COLOR_SPACE_RGBA: ColorSpace.ValueType  # 5
-"""Red, green, blue, opacity. As another color, the opacity is dropped."""
-global___ColorSpace = ColorSpace
 
 class _RotationFormat:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -257,28 +194,6 @@ REFERENCE_DELTA: Reference.ValueType  # 2
 global___Reference = Reference
 
 @typing.final
-class Orientation(google.protobuf.message.Message):
-    """How an image is stored, compared to the upright one: first mirrored, then turned."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    QUARTER_TURNS_FIELD_NUMBER: builtins.int
-    MIRRORED_FIELD_NUMBER: builtins.int
-    quarter_turns: builtins.int
-    """Clockwise quarter turns, 0 to 3. 2 is a camera that hangs upside down."""
-    mirrored: builtins.bool
-    """Left and right are exchanged."""
-    def __init__(
-        self,
-        *,
-        quarter_turns: builtins.int = ...,
-        mirrored: builtins.bool = ...,
-    ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["mirrored", b"mirrored", "quarter_turns", b"quarter_turns"]) -> None: ...
-
-global___Orientation = Orientation
-
-@typing.final
 class Depth(google.protobuf.message.Message):
     """The distances that a depth image has. Both distances are in Feature.unit."""
 
@@ -369,15 +284,16 @@ class Feature(google.protobuf.message.Message):
     ORIENTATION_FIELD_NUMBER: builtins.int
     DEPTH_FIELD_NUMBER: builtins.int
     GRIPPER_FIELD_NUMBER: builtins.int
+    APPLIED_FIELD_NUMBER: builtins.int
     role: builtins.str
     """What the feature is, as a slash-separated role such as "image/primary", "image/wrist",
     "state/joint_positions", "text/instruction" or "action/gripper". Roles are matched exactly.
     """
     kind: global___FeatureKind.ValueType
     """The kind of quantity."""
-    layout: global___ImageLayout.ValueType
+    layout: rlmesh_proto.adapters.v1.images_pb2.ImageLayout.ValueType
     """Order of the axes; images only."""
-    color: global___ColorSpace.ValueType
+    color: rlmesh_proto.adapters.v1.images_pb2.ColorSpace.ValueType
     """Order of the channels; images only."""
     rotation: global___RotationFormat.ValueType
     """How a rotation is written; for states and actions that are one."""
@@ -405,7 +321,7 @@ class Feature(google.protobuf.message.Message):
         """
 
     @property
-    def orientation(self) -> global___Orientation:
+    def orientation(self) -> rlmesh_proto.adapters.v1.images_pb2.Orientation:
         """How the image is stored; images only. Absent: upright."""
 
     @property
@@ -416,13 +332,17 @@ class Feature(google.protobuf.message.Message):
     def gripper(self) -> global___Gripper:
         """Which number opens a gripper; grippers only. Absent: not specified."""
 
+    @property
+    def applied(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.adapters.v1.images_pb2.ImageTransform]:
+        """Changes that the image has had already, of those that a model asks for (A-13); images only."""
+
     def __init__(
         self,
         *,
         role: builtins.str = ...,
         kind: global___FeatureKind.ValueType = ...,
-        layout: global___ImageLayout.ValueType = ...,
-        color: global___ColorSpace.ValueType = ...,
+        layout: rlmesh_proto.adapters.v1.images_pb2.ImageLayout.ValueType = ...,
+        color: rlmesh_proto.adapters.v1.images_pb2.ColorSpace.ValueType = ...,
         rotation: global___RotationFormat.ValueType = ...,
         reference: global___Reference.ValueType = ...,
         unit: builtins.str = ...,
@@ -431,12 +351,13 @@ class Feature(google.protobuf.message.Message):
         element_names: collections.abc.Iterable[builtins.str] | None = ...,
         euler_axes: builtins.str = ...,
         sign: global___RotationSign.ValueType = ...,
-        orientation: global___Orientation | None = ...,
+        orientation: rlmesh_proto.adapters.v1.images_pb2.Orientation | None = ...,
         depth: global___Depth | None = ...,
         gripper: global___Gripper | None = ...,
+        applied: collections.abc.Iterable[rlmesh_proto.adapters.v1.images_pb2.ImageTransform] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["depth", b"depth", "gripper", b"gripper", "orientation", b"orientation", "range", b"range"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["color", b"color", "depth", b"depth", "element_names", b"element_names", "euler_axes", b"euler_axes", "frame", b"frame", "gripper", b"gripper", "kind", b"kind", "layout", b"layout", "orientation", b"orientation", "range", b"range", "reference", b"reference", "role", b"role", "rotation", b"rotation", "sign", b"sign", "unit", b"unit"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["applied", b"applied", "color", b"color", "depth", b"depth", "element_names", b"element_names", "euler_axes", b"euler_axes", "frame", b"frame", "gripper", b"gripper", "kind", b"kind", "layout", b"layout", "orientation", b"orientation", "range", b"range", "reference", b"reference", "role", b"role", "rotation", b"rotation", "sign", b"sign", "unit", b"unit"]) -> None: ...
 
 global___Feature = Feature
 

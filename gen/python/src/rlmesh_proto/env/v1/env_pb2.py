@@ -12,6 +12,7 @@ from google.protobuf.internal import builder as _builder
 _sym_db = _symbol_database.Default()
 
 
+from rlmesh_proto.adapters.v1 import view_pb2 as rlmesh_dot_proto_dot_adapters_dot_v1_dot_view__pb2
 from rlmesh_proto.env.v1 import contract_pb2 as rlmesh_dot_proto_dot_env_dot_v1_dot_contract__pb2
 from rlmesh_proto.session.v1 import error_pb2 as rlmesh_dot_proto_dot_session_dot_v1_dot_error__pb2
 from rlmesh_proto.session.v1 import handshake_pb2 as rlmesh_dot_proto_dot_session_dot_v1_dot_handshake__pb2
@@ -19,65 +20,69 @@ from rlmesh_proto.session.v1 import progress_pb2 as rlmesh_dot_proto_dot_session
 from rlmesh_proto.spaces.v1 import value_pb2 as rlmesh_dot_proto_dot_spaces_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drlmesh/proto/env/v1/env.proto\x12\x13rlmesh.proto.env.v1\x1a\"rlmesh/proto/env/v1/contract.proto\x1a#rlmesh/proto/session/v1/error.proto\x1a\'rlmesh/proto/session/v1/handshake.proto\x1a&rlmesh/proto/session/v1/progress.proto\x1a\"rlmesh/proto/spaces/v1/value.proto\"D\n\x0f\x44\x65scribeRequest\x12\x31\n\x06\x63lient\x18\x01 \x01(\x0b\x32!.rlmesh.proto.session.v1.PeerInfo\"\xaf\x01\n\x10\x44\x65scribeResponse\x12\x31\n\x06server\x18\x01 \x01(\x0b\x32!.rlmesh.proto.session.v1.PeerInfo\x12\x32\n\x08\x63ontract\x18\x02 \x01(\x0b\x32 .rlmesh.proto.env.v1.EnvContract\x12\x34\n\x05terms\x18\x03 \x01(\x0b\x32%.rlmesh.proto.session.v1.SessionTerms\"#\n\x0fShutdownRequest\x12\x10\n\x08\x64rain_ms\x18\x01 \x01(\r\"\x12\n\x10ShutdownResponse\"\xf9\x04\n\x0eSessionRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x33\n\x04open\x18\x03 \x01(\x0b\x32#.rlmesh.proto.session.v1.OpenHeaderH\x00\x12\x32\n\x05reset\x18\x04 \x01(\x0b\x32!.rlmesh.proto.env.v1.ResetRequestH\x00\x12\x30\n\x04step\x18\x05 \x01(\x0b\x32 .rlmesh.proto.env.v1.StepRequestH\x00\x12\x39\n\tstep_many\x18\x06 \x01(\x0b\x32$.rlmesh.proto.env.v1.StepManyRequestH\x00\x12\x34\n\x06render\x18\x07 \x01(\x0b\x32\".rlmesh.proto.env.v1.RenderRequestH\x00\x12\x30\n\x04\x63\x61ll\x18\x08 \x01(\x0b\x32 .rlmesh.proto.env.v1.CallRequestH\x00\x12\x41\n\rget_attribute\x18\t \x01(\x0b\x32(.rlmesh.proto.env.v1.GetAttributeRequestH\x00\x12\x41\n\rset_attribute\x18\n \x01(\x0b\x32(.rlmesh.proto.env.v1.SetAttributeRequestH\x00\x12\x32\n\x05\x63lose\x18\x0b \x01(\x0b\x32!.rlmesh.proto.env.v1.CloseRequestH\x00\x12\x38\n\x08\x64\x65scribe\x18\x0f \x01(\x0b\x32$.rlmesh.proto.env.v1.DescribeRequestH\x00\x42\t\n\x07requestJ\x06\x08\xe8\x07\x10\xd0\x0fJ\x04\x08\x02\x10\x03R\ntimeout_ms\"\xeb\x05\n\x0fSessionResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0f\n\x07\x63\x61ll_us\x18\x02 \x01(\x04\x12\x31\n\x05\x65rror\x18\x03 \x01(\x0b\x32 .rlmesh.proto.session.v1.FailureH\x00\x12\x31\n\x04open\x18\x04 \x01(\x0b\x32!.rlmesh.proto.env.v1.OpenResponseH\x00\x12\x33\n\x05reset\x18\x05 \x01(\x0b\x32\".rlmesh.proto.env.v1.ResetResponseH\x00\x12\x31\n\x04step\x18\x06 \x01(\x0b\x32!.rlmesh.proto.env.v1.StepResponseH\x00\x12:\n\tstep_many\x18\x07 \x01(\x0b\x32%.rlmesh.proto.env.v1.StepManyResponseH\x00\x12\x35\n\x06render\x18\x08 \x01(\x0b\x32#.rlmesh.proto.env.v1.RenderResponseH\x00\x12\x31\n\x04\x63\x61ll\x18\t \x01(\x0b\x32!.rlmesh.proto.env.v1.CallResponseH\x00\x12\x42\n\rget_attribute\x18\n \x01(\x0b\x32).rlmesh.proto.env.v1.GetAttributeResponseH\x00\x12\x42\n\rset_attribute\x18\x0b \x01(\x0b\x32).rlmesh.proto.env.v1.SetAttributeResponseH\x00\x12\x33\n\x05\x63lose\x18\x0c \x01(\x0b\x32\".rlmesh.proto.env.v1.CloseResponseH\x00\x12\x39\n\x08\x64\x65scribe\x18\x0f \x01(\x0b\x32%.rlmesh.proto.env.v1.DescribeResponseH\x00\x12\x35\n\x08progress\x18\x10 \x01(\x0b\x32!.rlmesh.proto.session.v1.ProgressH\x00\x42\n\n\x08responseJ\x06\x08\xe8\x07\x10\xd0\x0f\"\xa7\x02\n\x0cOpenResponse\x12\x31\n\x06server\x18\x01 \x01(\x0b\x32!.rlmesh.proto.session.v1.PeerInfo\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x12\n\nresume_key\x18\x03 \x01(\x0c\x12\x32\n\x08\x63ontract\x18\x04 \x01(\x0b\x32 .rlmesh.proto.env.v1.EnvContract\x12\x34\n\x05terms\x18\x05 \x01(\x0b\x32%.rlmesh.proto.session.v1.SessionTerms\x12\x19\n\x11received_sequence\x18\x06 \x01(\x04\x12\x37\n\x06offers\x18\x07 \x03(\x0b\x32\'.rlmesh.proto.session.v1.TransportOffer\"+\n\tLaneSeeds\x12\r\n\x05seeds\x18\x01 \x03(\x04\x12\x0f\n\x07present\x18\x02 \x01(\x0c\"\xba\x01\n\x0cResetRequest\x12\x11\n\x04seed\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x32\n\nlane_seeds\x18\x02 \x01(\x0b\x32\x1e.rlmesh.proto.env.v1.LaneSeeds\x12\x33\n\x07options\x18\x03 \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12\x11\n\tlane_mask\x18\x04 \x01(\x0c\x12\x12\n\nepisode_id\x18\x05 \x01(\tB\x07\n\x05_seed\"\x99\x01\n\rResetResponse\x12\x32\n\x0bobservation\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\x12\x30\n\x04info\x18\x02 \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12\x15\n\x08sim_time\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_sim_time\"<\n\x0bStepRequest\x12-\n\x06\x61\x63tion\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\"\xc5\x02\n\x0cStepResponse\x12\x32\n\x0bobservation\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\x12\x0e\n\x06reward\x18\x02 \x01(\x01\x12\x12\n\nterminated\x18\x03 \x01(\x08\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12\x30\n\x04info\x18\x05 \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12\x30\n\x05lanes\x18\x06 \x01(\x0b\x32!.rlmesh.proto.env.v1.LaneOutcomes\x12\x42\n\x12\x66inal_observations\x18\x07 \x01(\x0b\x32&.rlmesh.proto.env.v1.FinalObservations\x12\x15\n\x08sim_time\x18\x08 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_sim_time\"F\n\x0cLaneOutcomes\x12\x0f\n\x07rewards\x18\x01 \x01(\x0c\x12\x12\n\nterminated\x18\x02 \x01(\x0c\x12\x11\n\ttruncated\x18\x03 \x01(\x0c\"V\n\x11\x46inalObservations\x12\x0c\n\x04mask\x18\x01 \x01(\x0c\x12\x33\n\x0cobservations\x18\x02 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\"j\n\x0fStepManyRequest\x12.\n\x07\x61\x63tions\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12\x18\n\x10\x61ll_observations\x18\x03 \x01(\x08\"u\n\x10StepManyResponse\x12\x30\n\x05steps\x18\x01 \x03(\x0b\x32!.rlmesh.proto.env.v1.StepResponse\x12/\n\x05\x65rror\x18\x02 \x01(\x0b\x32 .rlmesh.proto.session.v1.Failure\"\x1e\n\rRenderRequest\x12\r\n\x05lanes\x18\x01 \x03(\r\"E\n\x0eRenderResponse\x12\x33\n\x05\x66rame\x18\x01 \x01(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValue\"\x82\x01\n\x0b\x43\x61llRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x04\x61rgs\x18\x02 \x01(\x0b\x32#.rlmesh.proto.spaces.v1.DynamicList\x12\x32\n\x06kwargs\x18\x03 \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\"D\n\x0c\x43\x61llResponse\x12\x34\n\x06result\x18\x01 \x01(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValue\"#\n\x13GetAttributeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"]\n\x14GetAttributeResponse\x12\x33\n\x05value\x18\x01 \x01(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValue\x12\x10\n\x08\x63\x61llable\x18\x02 \x01(\x08\"X\n\x13SetAttributeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x05value\x18\x02 \x01(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValue\"\x16\n\x14SetAttributeResponse\"\x0e\n\x0c\x43loseRequest\"\x0f\n\rCloseResponse2\x98\x02\n\nEnvService\x12W\n\x08\x44\x65scribe\x12$.rlmesh.proto.env.v1.DescribeRequest\x1a%.rlmesh.proto.env.v1.DescribeResponse\x12X\n\x07Session\x12#.rlmesh.proto.env.v1.SessionRequest\x1a$.rlmesh.proto.env.v1.SessionResponse(\x01\x30\x01\x12W\n\x08Shutdown\x12$.rlmesh.proto.env.v1.ShutdownRequest\x1a%.rlmesh.proto.env.v1.ShutdownResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drlmesh/proto/env/v1/env.proto\x12\x13rlmesh.proto.env.v1\x1a#rlmesh/proto/adapters/v1/view.proto\x1a\"rlmesh/proto/env/v1/contract.proto\x1a#rlmesh/proto/session/v1/error.proto\x1a\'rlmesh/proto/session/v1/handshake.proto\x1a&rlmesh/proto/session/v1/progress.proto\x1a\"rlmesh/proto/spaces/v1/value.proto\"D\n\x0f\x44\x65scribeRequest\x12\x31\n\x06\x63lient\x18\x01 \x01(\x0b\x32!.rlmesh.proto.session.v1.PeerInfo\"\xaf\x01\n\x10\x44\x65scribeResponse\x12\x31\n\x06server\x18\x01 \x01(\x0b\x32!.rlmesh.proto.session.v1.PeerInfo\x12\x32\n\x08\x63ontract\x18\x02 \x01(\x0b\x32 .rlmesh.proto.env.v1.EnvContract\x12\x34\n\x05terms\x18\x03 \x01(\x0b\x32%.rlmesh.proto.session.v1.SessionTerms\"#\n\x0fShutdownRequest\x12\x10\n\x08\x64rain_ms\x18\x01 \x01(\r\"\x12\n\x10ShutdownResponse\"\xab\x05\n\x0eSessionRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x33\n\x04open\x18\x03 \x01(\x0b\x32#.rlmesh.proto.session.v1.OpenHeaderH\x00\x12\x32\n\x05reset\x18\x04 \x01(\x0b\x32!.rlmesh.proto.env.v1.ResetRequestH\x00\x12\x30\n\x04step\x18\x05 \x01(\x0b\x32 .rlmesh.proto.env.v1.StepRequestH\x00\x12\x39\n\tstep_many\x18\x06 \x01(\x0b\x32$.rlmesh.proto.env.v1.StepManyRequestH\x00\x12\x34\n\x06render\x18\x07 \x01(\x0b\x32\".rlmesh.proto.env.v1.RenderRequestH\x00\x12\x30\n\x04\x63\x61ll\x18\x08 \x01(\x0b\x32 .rlmesh.proto.env.v1.CallRequestH\x00\x12\x41\n\rget_attribute\x18\t \x01(\x0b\x32(.rlmesh.proto.env.v1.GetAttributeRequestH\x00\x12\x41\n\rset_attribute\x18\n \x01(\x0b\x32(.rlmesh.proto.env.v1.SetAttributeRequestH\x00\x12\x32\n\x05\x63lose\x18\x0b \x01(\x0b\x32!.rlmesh.proto.env.v1.CloseRequestH\x00\x12\x38\n\x08\x64\x65scribe\x18\x0f \x01(\x0b\x32$.rlmesh.proto.env.v1.DescribeRequestH\x00\x12\x30\n\x04view\x18\x10 \x01(\x0b\x32 .rlmesh.proto.env.v1.ViewRequestH\x00\x42\t\n\x07requestJ\x06\x08\xe8\x07\x10\xd0\x0fJ\x04\x08\x02\x10\x03R\ntimeout_ms\"\x9e\x06\n\x0fSessionResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0f\n\x07\x63\x61ll_us\x18\x02 \x01(\x04\x12\x31\n\x05\x65rror\x18\x03 \x01(\x0b\x32 .rlmesh.proto.session.v1.FailureH\x00\x12\x31\n\x04open\x18\x04 \x01(\x0b\x32!.rlmesh.proto.env.v1.OpenResponseH\x00\x12\x33\n\x05reset\x18\x05 \x01(\x0b\x32\".rlmesh.proto.env.v1.ResetResponseH\x00\x12\x31\n\x04step\x18\x06 \x01(\x0b\x32!.rlmesh.proto.env.v1.StepResponseH\x00\x12:\n\tstep_many\x18\x07 \x01(\x0b\x32%.rlmesh.proto.env.v1.StepManyResponseH\x00\x12\x35\n\x06render\x18\x08 \x01(\x0b\x32#.rlmesh.proto.env.v1.RenderResponseH\x00\x12\x31\n\x04\x63\x61ll\x18\t \x01(\x0b\x32!.rlmesh.proto.env.v1.CallResponseH\x00\x12\x42\n\rget_attribute\x18\n \x01(\x0b\x32).rlmesh.proto.env.v1.GetAttributeResponseH\x00\x12\x42\n\rset_attribute\x18\x0b \x01(\x0b\x32).rlmesh.proto.env.v1.SetAttributeResponseH\x00\x12\x33\n\x05\x63lose\x18\x0c \x01(\x0b\x32\".rlmesh.proto.env.v1.CloseResponseH\x00\x12\x39\n\x08\x64\x65scribe\x18\x0f \x01(\x0b\x32%.rlmesh.proto.env.v1.DescribeResponseH\x00\x12\x35\n\x08progress\x18\x10 \x01(\x0b\x32!.rlmesh.proto.session.v1.ProgressH\x00\x12\x31\n\x04view\x18\x11 \x01(\x0b\x32!.rlmesh.proto.env.v1.ViewResponseH\x00\x42\n\n\x08responseJ\x06\x08\xe8\x07\x10\xd0\x0f\"\xa7\x02\n\x0cOpenResponse\x12\x31\n\x06server\x18\x01 \x01(\x0b\x32!.rlmesh.proto.session.v1.PeerInfo\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x12\n\nresume_key\x18\x03 \x01(\x0c\x12\x32\n\x08\x63ontract\x18\x04 \x01(\x0b\x32 .rlmesh.proto.env.v1.EnvContract\x12\x34\n\x05terms\x18\x05 \x01(\x0b\x32%.rlmesh.proto.session.v1.SessionTerms\x12\x19\n\x11received_sequence\x18\x06 \x01(\x04\x12\x37\n\x06offers\x18\x07 \x03(\x0b\x32\'.rlmesh.proto.session.v1.TransportOffer\"+\n\tLaneSeeds\x12\r\n\x05seeds\x18\x01 \x03(\x04\x12\x0f\n\x07present\x18\x02 \x01(\x0c\"\xba\x01\n\x0cResetRequest\x12\x11\n\x04seed\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x32\n\nlane_seeds\x18\x02 \x01(\x0b\x32\x1e.rlmesh.proto.env.v1.LaneSeeds\x12\x33\n\x07options\x18\x03 \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12\x11\n\tlane_mask\x18\x04 \x01(\x0c\x12\x12\n\nepisode_id\x18\x05 \x01(\tB\x07\n\x05_seed\"\x99\x01\n\rResetResponse\x12\x32\n\x0bobservation\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\x12\x30\n\x04info\x18\x02 \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12\x15\n\x08sim_time\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_sim_time\"<\n\x0bStepRequest\x12-\n\x06\x61\x63tion\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\"\xc5\x02\n\x0cStepResponse\x12\x32\n\x0bobservation\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\x12\x0e\n\x06reward\x18\x02 \x01(\x01\x12\x12\n\nterminated\x18\x03 \x01(\x08\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12\x30\n\x04info\x18\x05 \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12\x30\n\x05lanes\x18\x06 \x01(\x0b\x32!.rlmesh.proto.env.v1.LaneOutcomes\x12\x42\n\x12\x66inal_observations\x18\x07 \x01(\x0b\x32&.rlmesh.proto.env.v1.FinalObservations\x12\x15\n\x08sim_time\x18\x08 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_sim_time\"F\n\x0cLaneOutcomes\x12\x0f\n\x07rewards\x18\x01 \x01(\x0c\x12\x12\n\nterminated\x18\x02 \x01(\x0c\x12\x11\n\ttruncated\x18\x03 \x01(\x0c\"V\n\x11\x46inalObservations\x12\x0c\n\x04mask\x18\x01 \x01(\x0c\x12\x33\n\x0cobservations\x18\x02 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\"j\n\x0fStepManyRequest\x12.\n\x07\x61\x63tions\x18\x01 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Value\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12\x18\n\x10\x61ll_observations\x18\x03 \x01(\x08\"u\n\x10StepManyResponse\x12\x30\n\x05steps\x18\x01 \x03(\x0b\x32!.rlmesh.proto.env.v1.StepResponse\x12/\n\x05\x65rror\x18\x02 \x01(\x0b\x32 .rlmesh.proto.session.v1.Failure\"\x1e\n\rRenderRequest\x12\r\n\x05lanes\x18\x01 \x03(\r\"E\n\x0eRenderResponse\x12\x33\n\x05\x66rame\x18\x01 \x01(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValue\"\x82\x01\n\x0b\x43\x61llRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x04\x61rgs\x18\x02 \x01(\x0b\x32#.rlmesh.proto.spaces.v1.DynamicList\x12\x32\n\x06kwargs\x18\x03 \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\"D\n\x0c\x43\x61llResponse\x12\x34\n\x06result\x18\x01 \x01(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValue\"#\n\x13GetAttributeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"]\n\x14GetAttributeResponse\x12\x33\n\x05value\x18\x01 \x01(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValue\x12\x10\n\x08\x63\x61llable\x18\x02 \x01(\x08\"X\n\x13SetAttributeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x05value\x18\x02 \x01(\x0b\x32$.rlmesh.proto.spaces.v1.DynamicValue\"\x16\n\x14SetAttributeResponse\"F\n\x0bViewRequest\x12\x37\n\x04view\x18\x01 \x01(\x0b\x32).rlmesh.proto.adapters.v1.ObservationView\"\x0e\n\x0cViewResponse\"\x0e\n\x0c\x43loseRequest\"\x0f\n\rCloseResponse2\x98\x02\n\nEnvService\x12W\n\x08\x44\x65scribe\x12$.rlmesh.proto.env.v1.DescribeRequest\x1a%.rlmesh.proto.env.v1.DescribeResponse\x12X\n\x07Session\x12#.rlmesh.proto.env.v1.SessionRequest\x1a$.rlmesh.proto.env.v1.SessionResponse(\x01\x30\x01\x12W\n\x08Shutdown\x12$.rlmesh.proto.env.v1.ShutdownRequest\x1a%.rlmesh.proto.env.v1.ShutdownResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rlmesh_proto.env.v1.env_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_DESCRIBEREQUEST']._serialized_start=244
-  _globals['_DESCRIBEREQUEST']._serialized_end=312
-  _globals['_DESCRIBERESPONSE']._serialized_start=315
-  _globals['_DESCRIBERESPONSE']._serialized_end=490
-  _globals['_SHUTDOWNREQUEST']._serialized_start=492
-  _globals['_SHUTDOWNREQUEST']._serialized_end=527
-  _globals['_SHUTDOWNRESPONSE']._serialized_start=529
-  _globals['_SHUTDOWNRESPONSE']._serialized_end=547
-  _globals['_SESSIONREQUEST']._serialized_start=550
-  _globals['_SESSIONREQUEST']._serialized_end=1183
-  _globals['_SESSIONRESPONSE']._serialized_start=1186
-  _globals['_SESSIONRESPONSE']._serialized_end=1933
-  _globals['_OPENRESPONSE']._serialized_start=1936
-  _globals['_OPENRESPONSE']._serialized_end=2231
-  _globals['_LANESEEDS']._serialized_start=2233
-  _globals['_LANESEEDS']._serialized_end=2276
-  _globals['_RESETREQUEST']._serialized_start=2279
-  _globals['_RESETREQUEST']._serialized_end=2465
-  _globals['_RESETRESPONSE']._serialized_start=2468
-  _globals['_RESETRESPONSE']._serialized_end=2621
-  _globals['_STEPREQUEST']._serialized_start=2623
-  _globals['_STEPREQUEST']._serialized_end=2683
-  _globals['_STEPRESPONSE']._serialized_start=2686
-  _globals['_STEPRESPONSE']._serialized_end=3011
-  _globals['_LANEOUTCOMES']._serialized_start=3013
-  _globals['_LANEOUTCOMES']._serialized_end=3083
-  _globals['_FINALOBSERVATIONS']._serialized_start=3085
-  _globals['_FINALOBSERVATIONS']._serialized_end=3171
-  _globals['_STEPMANYREQUEST']._serialized_start=3173
-  _globals['_STEPMANYREQUEST']._serialized_end=3279
-  _globals['_STEPMANYRESPONSE']._serialized_start=3281
-  _globals['_STEPMANYRESPONSE']._serialized_end=3398
-  _globals['_RENDERREQUEST']._serialized_start=3400
-  _globals['_RENDERREQUEST']._serialized_end=3430
-  _globals['_RENDERRESPONSE']._serialized_start=3432
-  _globals['_RENDERRESPONSE']._serialized_end=3501
-  _globals['_CALLREQUEST']._serialized_start=3504
-  _globals['_CALLREQUEST']._serialized_end=3634
-  _globals['_CALLRESPONSE']._serialized_start=3636
-  _globals['_CALLRESPONSE']._serialized_end=3704
-  _globals['_GETATTRIBUTEREQUEST']._serialized_start=3706
-  _globals['_GETATTRIBUTEREQUEST']._serialized_end=3741
-  _globals['_GETATTRIBUTERESPONSE']._serialized_start=3743
-  _globals['_GETATTRIBUTERESPONSE']._serialized_end=3836
-  _globals['_SETATTRIBUTEREQUEST']._serialized_start=3838
-  _globals['_SETATTRIBUTEREQUEST']._serialized_end=3926
-  _globals['_SETATTRIBUTERESPONSE']._serialized_start=3928
-  _globals['_SETATTRIBUTERESPONSE']._serialized_end=3950
-  _globals['_CLOSEREQUEST']._serialized_start=3952
-  _globals['_CLOSEREQUEST']._serialized_end=3966
-  _globals['_CLOSERESPONSE']._serialized_start=3968
-  _globals['_CLOSERESPONSE']._serialized_end=3983
-  _globals['_ENVSERVICE']._serialized_start=3986
-  _globals['_ENVSERVICE']._serialized_end=4266
+  _globals['_DESCRIBEREQUEST']._serialized_start=281
+  _globals['_DESCRIBEREQUEST']._serialized_end=349
+  _globals['_DESCRIBERESPONSE']._serialized_start=352
+  _globals['_DESCRIBERESPONSE']._serialized_end=527
+  _globals['_SHUTDOWNREQUEST']._serialized_start=529
+  _globals['_SHUTDOWNREQUEST']._serialized_end=564
+  _globals['_SHUTDOWNRESPONSE']._serialized_start=566
+  _globals['_SHUTDOWNRESPONSE']._serialized_end=584
+  _globals['_SESSIONREQUEST']._serialized_start=587
+  _globals['_SESSIONREQUEST']._serialized_end=1270
+  _globals['_SESSIONRESPONSE']._serialized_start=1273
+  _globals['_SESSIONRESPONSE']._serialized_end=2071
+  _globals['_OPENRESPONSE']._serialized_start=2074
+  _globals['_OPENRESPONSE']._serialized_end=2369
+  _globals['_LANESEEDS']._serialized_start=2371
+  _globals['_LANESEEDS']._serialized_end=2414
+  _globals['_RESETREQUEST']._serialized_start=2417
+  _globals['_RESETREQUEST']._serialized_end=2603
+  _globals['_RESETRESPONSE']._serialized_start=2606
+  _globals['_RESETRESPONSE']._serialized_end=2759
+  _globals['_STEPREQUEST']._serialized_start=2761
+  _globals['_STEPREQUEST']._serialized_end=2821
+  _globals['_STEPRESPONSE']._serialized_start=2824
+  _globals['_STEPRESPONSE']._serialized_end=3149
+  _globals['_LANEOUTCOMES']._serialized_start=3151
+  _globals['_LANEOUTCOMES']._serialized_end=3221
+  _globals['_FINALOBSERVATIONS']._serialized_start=3223
+  _globals['_FINALOBSERVATIONS']._serialized_end=3309
+  _globals['_STEPMANYREQUEST']._serialized_start=3311
+  _globals['_STEPMANYREQUEST']._serialized_end=3417
+  _globals['_STEPMANYRESPONSE']._serialized_start=3419
+  _globals['_STEPMANYRESPONSE']._serialized_end=3536
+  _globals['_RENDERREQUEST']._serialized_start=3538
+  _globals['_RENDERREQUEST']._serialized_end=3568
+  _globals['_RENDERRESPONSE']._serialized_start=3570
+  _globals['_RENDERRESPONSE']._serialized_end=3639
+  _globals['_CALLREQUEST']._serialized_start=3642
+  _globals['_CALLREQUEST']._serialized_end=3772
+  _globals['_CALLRESPONSE']._serialized_start=3774
+  _globals['_CALLRESPONSE']._serialized_end=3842
+  _globals['_GETATTRIBUTEREQUEST']._serialized_start=3844
+  _globals['_GETATTRIBUTEREQUEST']._serialized_end=3879
+  _globals['_GETATTRIBUTERESPONSE']._serialized_start=3881
+  _globals['_GETATTRIBUTERESPONSE']._serialized_end=3974
+  _globals['_SETATTRIBUTEREQUEST']._serialized_start=3976
+  _globals['_SETATTRIBUTEREQUEST']._serialized_end=4064
+  _globals['_SETATTRIBUTERESPONSE']._serialized_start=4066
+  _globals['_SETATTRIBUTERESPONSE']._serialized_end=4088
+  _globals['_VIEWREQUEST']._serialized_start=4090
+  _globals['_VIEWREQUEST']._serialized_end=4160
+  _globals['_VIEWRESPONSE']._serialized_start=4162
+  _globals['_VIEWRESPONSE']._serialized_end=4176
+  _globals['_CLOSEREQUEST']._serialized_start=4178
+  _globals['_CLOSEREQUEST']._serialized_end=4192
+  _globals['_CLOSERESPONSE']._serialized_start=4194
+  _globals['_CLOSERESPONSE']._serialized_end=4209
+  _globals['_ENVSERVICE']._serialized_start=4212
+  _globals['_ENVSERVICE']._serialized_end=4492
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
+import rlmesh_proto.adapters.v1.view_pb2
 import rlmesh_proto.env.v1.contract_pb2
 import rlmesh_proto.session.v1.error_pb2
 import rlmesh_proto.session.v1.handshake_pb2
@@ -124,6 +125,7 @@ class SessionRequest(google.protobuf.message.Message):
     SET_ATTRIBUTE_FIELD_NUMBER: builtins.int
     CLOSE_FIELD_NUMBER: builtins.int
     DESCRIBE_FIELD_NUMBER: builtins.int
+    VIEW_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """0 for `open`; then 1, 2, ... without a gap over all connections of the session."""
     @property
@@ -166,6 +168,10 @@ class SessionRequest(google.protobuf.message.Message):
     def describe(self) -> global___DescribeRequest:
         """Asks what is served, as the first request of a frames connection, in place of `open`."""
 
+    @property
+    def view(self) -> global___ViewRequest:
+        """Sets which parts of observations are sent."""
+
     def __init__(
         self,
         *,
@@ -180,10 +186,11 @@ class SessionRequest(google.protobuf.message.Message):
         set_attribute: global___SetAttributeRequest | None = ...,
         close: global___CloseRequest | None = ...,
         describe: global___DescribeRequest | None = ...,
+        view: global___ViewRequest | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["request", b"request"]) -> typing.Literal["open", "reset", "step", "step_many", "render", "call", "get_attribute", "set_attribute", "close", "describe"] | None: ...
+    def HasField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many", "view", b"view"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "get_attribute", b"get_attribute", "open", b"open", "render", b"render", "request", b"request", "reset", b"reset", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many", "view", b"view"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["request", b"request"]) -> typing.Literal["open", "reset", "step", "step_many", "render", "call", "get_attribute", "set_attribute", "close", "describe", "view"] | None: ...
 
 global___SessionRequest = SessionRequest
 
@@ -207,6 +214,7 @@ class SessionResponse(google.protobuf.message.Message):
     CLOSE_FIELD_NUMBER: builtins.int
     DESCRIBE_FIELD_NUMBER: builtins.int
     PROGRESS_FIELD_NUMBER: builtins.int
+    VIEW_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """The request's sequence number."""
     call_us: builtins.int
@@ -259,6 +267,10 @@ class SessionResponse(google.protobuf.message.Message):
     def progress(self) -> rlmesh_proto.session.v1.progress_pb2.Progress:
         """Answers nothing: the request goes on, and its answer comes later (N-17)."""
 
+    @property
+    def view(self) -> global___ViewResponse:
+        """Answers ViewRequest."""
+
     def __init__(
         self,
         *,
@@ -276,10 +288,11 @@ class SessionResponse(google.protobuf.message.Message):
         close: global___CloseResponse | None = ...,
         describe: global___DescribeResponse | None = ...,
         progress: rlmesh_proto.session.v1.progress_pb2.Progress | None = ...,
+        view: global___ViewResponse | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "error", b"error", "get_attribute", b"get_attribute", "open", b"open", "progress", b"progress", "render", b"render", "reset", b"reset", "response", b"response", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["call", b"call", "call_us", b"call_us", "close", b"close", "describe", b"describe", "error", b"error", "get_attribute", b"get_attribute", "open", b"open", "progress", b"progress", "render", b"render", "reset", b"reset", "response", b"response", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["response", b"response"]) -> typing.Literal["error", "open", "reset", "step", "step_many", "render", "call", "get_attribute", "set_attribute", "close", "describe", "progress"] | None: ...
+    def HasField(self, field_name: typing.Literal["call", b"call", "close", b"close", "describe", b"describe", "error", b"error", "get_attribute", b"get_attribute", "open", b"open", "progress", b"progress", "render", b"render", "reset", b"reset", "response", b"response", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many", "view", b"view"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["call", b"call", "call_us", b"call_us", "close", b"close", "describe", b"describe", "error", b"error", "get_attribute", b"get_attribute", "open", b"open", "progress", b"progress", "render", b"render", "reset", b"reset", "response", b"response", "sequence", b"sequence", "set_attribute", b"set_attribute", "step", b"step", "step_many", b"step_many", "view", b"view"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["response", b"response"]) -> typing.Literal["error", "open", "reset", "step", "step_many", "render", "call", "get_attribute", "set_attribute", "close", "describe", "progress", "view"] | None: ...
 
 global___SessionResponse = SessionResponse
 
@@ -844,6 +857,39 @@ class SetAttributeResponse(google.protobuf.message.Message):
     ) -> None: ...
 
 global___SetAttributeResponse = SetAttributeResponse
+
+@typing.final
+class ViewRequest(google.protobuf.message.Message):
+    """Sets which parts of observations are sent, from the next answer on."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VIEW_FIELD_NUMBER: builtins.int
+    @property
+    def view(self) -> rlmesh_proto.adapters.v1.view_pb2.ObservationView:
+        """The parts. Absent: whole observations."""
+
+    def __init__(
+        self,
+        *,
+        view: rlmesh_proto.adapters.v1.view_pb2.ObservationView | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["view", b"view"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["view", b"view"]) -> None: ...
+
+global___ViewRequest = ViewRequest
+
+@typing.final
+class ViewResponse(google.protobuf.message.Message):
+    """The view is set."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___ViewResponse = ViewResponse
 
 @typing.final
 class CloseRequest(google.protobuf.message.Message):

@@ -12,47 +12,42 @@ from google.protobuf.internal import builder as _builder
 _sym_db = _symbol_database.Default()
 
 
+from rlmesh_proto.adapters.v1 import images_pb2 as rlmesh_dot_proto_dot_adapters_dot_v1_dot_images__pb2
 from rlmesh_proto.adapters.v1 import tags_pb2 as rlmesh_dot_proto_dot_adapters_dot_v1_dot_tags__pb2
 from rlmesh_proto.spaces.v1 import dtype_pb2 as rlmesh_dot_proto_dot_spaces_dot_v1_dot_dtype__pb2
 from rlmesh_proto.spaces.v1 import space_pb2 as rlmesh_dot_proto_dot_spaces_dot_v1_dot_space__pb2
 from rlmesh_proto.spaces.v1 import value_pb2 as rlmesh_dot_proto_dot_spaces_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rlmesh/proto/model/v1/spec.proto\x12\x15rlmesh.proto.model.v1\x1a#rlmesh/proto/adapters/v1/tags.proto\x1a\"rlmesh/proto/spaces/v1/dtype.proto\x1a\"rlmesh/proto/spaces/v1/space.proto\x1a\"rlmesh/proto/spaces/v1/value.proto\"\x9c\x01\n\rNormalization\x12\x32\n\x08mean_std\x18\x01 \x01(\x0b\x32\x1e.rlmesh.proto.model.v1.MeanStdH\x00\x12\x30\n\x07min_max\x18\x02 \x01(\x0b\x32\x1d.rlmesh.proto.model.v1.MinMaxH\x00\x12\x0f\n\x07\x65psilon\x18\x03 \x01(\x01\x12\x0c\n\x04mask\x18\x04 \x03(\x08\x42\x06\n\x04\x66orm\"$\n\x07MeanStd\x12\x0c\n\x04mean\x18\x01 \x03(\x01\x12\x0b\n\x03std\x18\x02 \x03(\x01\"Y\n\x06MinMax\x12\x0b\n\x03low\x18\x01 \x03(\x01\x12\x0c\n\x04high\x18\x02 \x03(\x01\x12\x34\n\x06target\x18\x03 \x01(\x0b\x32$.rlmesh.proto.adapters.v1.ValueRange\"\xe1\x01\n\x0eImageTransform\x12\x14\n\x0cjpeg_quality\x18\x01 \x01(\r\x12\x11\n\tcrop_area\x18\x02 \x01(\x01\x12\x0e\n\x06height\x18\x03 \x01(\r\x12\r\n\x05width\x18\x04 \x01(\r\x12,\n\x03\x66it\x18\x05 \x01(\x0e\x32\x1f.rlmesh.proto.model.v1.ImageFit\x12\x33\n\tresampler\x18\x06 \x01(\x0e\x32 .rlmesh.proto.model.v1.Resampler\x12\x0c\n\x04\x66ill\x18\x07 \x03(\x01\x12\x16\n\x0erefuse_upscale\x18\x08 \x01(\x08\"R\n\rTextTransform\x12\x14\n\x07\x64\x65\x66\x61ult\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x08template\x18\x02 \x01(\t\x12\r\n\x05lower\x18\x03 \x01(\x08\x42\n\n\x08_default\"\x88\x02\n\tInputPart\x12\x34\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0b\x32!.rlmesh.proto.adapters.v1.FeatureH\x00\x12\x33\n\x08\x63onstant\x18\x02 \x01(\x0b\x32\x1f.rlmesh.proto.model.v1.ConstantH\x00\x12\x19\n\x0fprevious_output\x18\x03 \x01(\tH\x00\x12\x13\n\x06offset\x18\x04 \x01(\rH\x01\x88\x01\x01\x12\x0e\n\x06length\x18\x05 \x01(\r\x12;\n\rnormalization\x18\x06 \x01(\x0b\x32$.rlmesh.proto.model.v1.NormalizationB\x08\n\x06sourceB\t\n\x07_offset\"\x1a\n\x08\x43onstant\x12\x0e\n\x06values\x18\x01 \x03(\x01\"\xc0\x04\n\nModelInput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x07\x66\x65\x61ture\x18\x02 \x01(\x0b\x32!.rlmesh.proto.adapters.v1.Feature\x12,\n\x05\x64type\x18\x03 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\r\n\x05shape\x18\x04 \x03(\x04\x12\x11\n\tany_shape\x18\x05 \x01(\x08\x12;\n\rnormalization\x18\x06 \x01(\x0b\x32$.rlmesh.proto.model.v1.Normalization\x12\x10\n\x08optional\x18\x07 \x01(\x08\x12\x12\n\nentrypoint\x18\x08 \x01(\t\x12\x0f\n\x07history\x18\t \x01(\r\x12\x34\n\x05image\x18\n \x03(\x0b\x32%.rlmesh.proto.model.v1.ImageTransform\x12/\n\x05parts\x18\x0b \x03(\x0b\x32 .rlmesh.proto.model.v1.InputPart\x12\x0e\n\x06pad_to\x18\x0c \x01(\r\x12\x11\n\tpad_value\x18\r \x01(\x01\x12\x16\n\x0ehistory_stride\x18\x0e \x01(\r\x12>\n\x0fhistory_padding\x18\x0f \x01(\x0e\x32%.rlmesh.proto.model.v1.HistoryPadding\x12\x16\n\x0ehistory_joined\x18\x10 \x01(\x08\x12\x32\n\x04text\x18\x11 \x01(\x0b\x32$.rlmesh.proto.model.v1.TextTransform\"\xda\x03\n\x0bModelOutput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x07\x66\x65\x61ture\x18\x02 \x01(\x0b\x32!.rlmesh.proto.adapters.v1.Feature\x12,\n\x05\x64type\x18\x03 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\r\n\x05shape\x18\x04 \x03(\x04\x12\x11\n\tany_shape\x18\x05 \x01(\x08\x12;\n\rnormalization\x18\x06 \x01(\x0b\x32$.rlmesh.proto.model.v1.Normalization\x12\x13\n\x06offset\x18\x07 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06length\x18\x08 \x01(\r\x12\x32\n\x04\x63lip\x18\t \x01(\x0b\x32$.rlmesh.proto.adapters.v1.ValueRange\x12\r\n\x05scale\x18\n \x01(\x01\x12\r\n\x05shift\x18\x0b \x01(\x01\x12\x16\n\tthreshold\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x08\x63onstant\x18\r \x03(\x01\x12\x13\n\x0brelative_to\x18\x0e \x01(\t\x12\x16\n\x0erelative_local\x18\x0f \x01(\x08\x12\x15\n\rclip_to_space\x18\x10 \x01(\x08\x42\t\n\x07_offsetB\x0c\n\n_threshold\"\xd4\x03\n\tModelSpec\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x0cspec_version\x18\x02 \x01(\t\x12\x31\n\x06inputs\x18\x03 \x03(\x0b\x32!.rlmesh.proto.model.v1.ModelInput\x12\x33\n\x07outputs\x18\x04 \x03(\x0b\x32\".rlmesh.proto.model.v1.ModelOutput\x12\x39\n\rpredict_forms\x18\x05 \x03(\x0e\x32\".rlmesh.proto.model.v1.PredictForm\x12\x14\n\x0c\x63hunk_length\x18\x06 \x01(\r\x12\x35\n\nadaptation\x18\x07 \x01(\x0e\x32!.rlmesh.proto.model.v1.Adaptation\x12\x38\n\x11observation_space\x18\x08 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\x12\x33\n\x0c\x61\x63tion_space\x18\t \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\x12\x34\n\x08metadata\x18\n \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12\x10\n\x08stateful\x18\x0b \x01(\x08*\x92\x01\n\x0bPredictForm\x12\x1c\n\x18PREDICT_FORM_UNSPECIFIED\x10\x00\x12\x17\n\x13PREDICT_FORM_SINGLE\x10\x01\x12\x16\n\x12PREDICT_FORM_BATCH\x10\x02\x12\x16\n\x12PREDICT_FORM_CHUNK\x10\x03\x12\x1c\n\x18PREDICT_FORM_CHUNK_BATCH\x10\x04*c\n\x08ImageFit\x12\x19\n\x15IMAGE_FIT_UNSPECIFIED\x10\x00\x12\x15\n\x11IMAGE_FIT_STRETCH\x10\x01\x12\x12\n\x0eIMAGE_FIT_CROP\x10\x02\x12\x11\n\rIMAGE_FIT_PAD\x10\x03*\x86\x02\n\tResampler\x12\x19\n\x15RESAMPLER_UNSPECIFIED\x10\x00\x12\x15\n\x11RESAMPLER_NEAREST\x10\x01\x12\x1d\n\x19RESAMPLER_PILLOW_BILINEAR\x10\x02\x12\x1c\n\x18RESAMPLER_PILLOW_BICUBIC\x10\x03\x12\x1c\n\x18RESAMPLER_PILLOW_LANCZOS\x10\x04\x12\x18\n\x14RESAMPLER_PILLOW_BOX\x10\x05\x12\x1b\n\x17RESAMPLER_OPENCV_LINEAR\x10\x06\x12\x19\n\x15RESAMPLER_OPENCV_AREA\x10\x07\x12\x1a\n\x16RESAMPLER_OPENCV_CUBIC\x10\x08*h\n\x0eHistoryPadding\x12\x1f\n\x1bHISTORY_PADDING_UNSPECIFIED\x10\x00\x12\x1a\n\x16HISTORY_PADDING_REPEAT\x10\x01\x12\x19\n\x15HISTORY_PADDING_ZEROS\x10\x02*p\n\nAdaptation\x12\x1a\n\x16\x41\x44\x41PTATION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41\x44\x41PTATION_NONE\x10\x01\x12\x17\n\x13\x41\x44\x41PTATION_RESOLVED\x10\x02\x12\x18\n\x14\x41\x44\x41PTATION_DELEGATED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rlmesh/proto/model/v1/spec.proto\x12\x15rlmesh.proto.model.v1\x1a%rlmesh/proto/adapters/v1/images.proto\x1a#rlmesh/proto/adapters/v1/tags.proto\x1a\"rlmesh/proto/spaces/v1/dtype.proto\x1a\"rlmesh/proto/spaces/v1/space.proto\x1a\"rlmesh/proto/spaces/v1/value.proto\"\x9c\x01\n\rNormalization\x12\x32\n\x08mean_std\x18\x01 \x01(\x0b\x32\x1e.rlmesh.proto.model.v1.MeanStdH\x00\x12\x30\n\x07min_max\x18\x02 \x01(\x0b\x32\x1d.rlmesh.proto.model.v1.MinMaxH\x00\x12\x0f\n\x07\x65psilon\x18\x03 \x01(\x01\x12\x0c\n\x04mask\x18\x04 \x03(\x08\x42\x06\n\x04\x66orm\"$\n\x07MeanStd\x12\x0c\n\x04mean\x18\x01 \x03(\x01\x12\x0b\n\x03std\x18\x02 \x03(\x01\"Y\n\x06MinMax\x12\x0b\n\x03low\x18\x01 \x03(\x01\x12\x0c\n\x04high\x18\x02 \x03(\x01\x12\x34\n\x06target\x18\x03 \x01(\x0b\x32$.rlmesh.proto.adapters.v1.ValueRange\"R\n\rTextTransform\x12\x14\n\x07\x64\x65\x66\x61ult\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x08template\x18\x02 \x01(\t\x12\r\n\x05lower\x18\x03 \x01(\x08\x42\n\n\x08_default\"\x88\x02\n\tInputPart\x12\x34\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0b\x32!.rlmesh.proto.adapters.v1.FeatureH\x00\x12\x33\n\x08\x63onstant\x18\x02 \x01(\x0b\x32\x1f.rlmesh.proto.model.v1.ConstantH\x00\x12\x19\n\x0fprevious_output\x18\x03 \x01(\tH\x00\x12\x13\n\x06offset\x18\x04 \x01(\rH\x01\x88\x01\x01\x12\x0e\n\x06length\x18\x05 \x01(\r\x12;\n\rnormalization\x18\x06 \x01(\x0b\x32$.rlmesh.proto.model.v1.NormalizationB\x08\n\x06sourceB\t\n\x07_offset\"\x1a\n\x08\x43onstant\x12\x0e\n\x06values\x18\x01 \x03(\x01\"\xc3\x04\n\nModelInput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x07\x66\x65\x61ture\x18\x02 \x01(\x0b\x32!.rlmesh.proto.adapters.v1.Feature\x12,\n\x05\x64type\x18\x03 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\r\n\x05shape\x18\x04 \x03(\x04\x12\x11\n\tany_shape\x18\x05 \x01(\x08\x12;\n\rnormalization\x18\x06 \x01(\x0b\x32$.rlmesh.proto.model.v1.Normalization\x12\x10\n\x08optional\x18\x07 \x01(\x08\x12\x12\n\nentrypoint\x18\x08 \x01(\t\x12\x0f\n\x07history\x18\t \x01(\r\x12\x37\n\x05image\x18\n \x03(\x0b\x32(.rlmesh.proto.adapters.v1.ImageTransform\x12/\n\x05parts\x18\x0b \x03(\x0b\x32 .rlmesh.proto.model.v1.InputPart\x12\x0e\n\x06pad_to\x18\x0c \x01(\r\x12\x11\n\tpad_value\x18\r \x01(\x01\x12\x16\n\x0ehistory_stride\x18\x0e \x01(\r\x12>\n\x0fhistory_padding\x18\x0f \x01(\x0e\x32%.rlmesh.proto.model.v1.HistoryPadding\x12\x16\n\x0ehistory_joined\x18\x10 \x01(\x08\x12\x32\n\x04text\x18\x11 \x01(\x0b\x32$.rlmesh.proto.model.v1.TextTransform\"\xda\x03\n\x0bModelOutput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x07\x66\x65\x61ture\x18\x02 \x01(\x0b\x32!.rlmesh.proto.adapters.v1.Feature\x12,\n\x05\x64type\x18\x03 \x01(\x0e\x32\x1d.rlmesh.proto.spaces.v1.DType\x12\r\n\x05shape\x18\x04 \x03(\x04\x12\x11\n\tany_shape\x18\x05 \x01(\x08\x12;\n\rnormalization\x18\x06 \x01(\x0b\x32$.rlmesh.proto.model.v1.Normalization\x12\x13\n\x06offset\x18\x07 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06length\x18\x08 \x01(\r\x12\x32\n\x04\x63lip\x18\t \x01(\x0b\x32$.rlmesh.proto.adapters.v1.ValueRange\x12\r\n\x05scale\x18\n \x01(\x01\x12\r\n\x05shift\x18\x0b \x01(\x01\x12\x16\n\tthreshold\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x08\x63onstant\x18\r \x03(\x01\x12\x13\n\x0brelative_to\x18\x0e \x01(\t\x12\x16\n\x0erelative_local\x18\x0f \x01(\x08\x12\x15\n\rclip_to_space\x18\x10 \x01(\x08\x42\t\n\x07_offsetB\x0c\n\n_threshold\"\xd4\x03\n\tModelSpec\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x0cspec_version\x18\x02 \x01(\t\x12\x31\n\x06inputs\x18\x03 \x03(\x0b\x32!.rlmesh.proto.model.v1.ModelInput\x12\x33\n\x07outputs\x18\x04 \x03(\x0b\x32\".rlmesh.proto.model.v1.ModelOutput\x12\x39\n\rpredict_forms\x18\x05 \x03(\x0e\x32\".rlmesh.proto.model.v1.PredictForm\x12\x14\n\x0c\x63hunk_length\x18\x06 \x01(\r\x12\x35\n\nadaptation\x18\x07 \x01(\x0e\x32!.rlmesh.proto.model.v1.Adaptation\x12\x38\n\x11observation_space\x18\x08 \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\x12\x33\n\x0c\x61\x63tion_space\x18\t \x01(\x0b\x32\x1d.rlmesh.proto.spaces.v1.Space\x12\x34\n\x08metadata\x18\n \x01(\x0b\x32\".rlmesh.proto.spaces.v1.DynamicMap\x12\x10\n\x08stateful\x18\x0b \x01(\x08*\x92\x01\n\x0bPredictForm\x12\x1c\n\x18PREDICT_FORM_UNSPECIFIED\x10\x00\x12\x17\n\x13PREDICT_FORM_SINGLE\x10\x01\x12\x16\n\x12PREDICT_FORM_BATCH\x10\x02\x12\x16\n\x12PREDICT_FORM_CHUNK\x10\x03\x12\x1c\n\x18PREDICT_FORM_CHUNK_BATCH\x10\x04*h\n\x0eHistoryPadding\x12\x1f\n\x1bHISTORY_PADDING_UNSPECIFIED\x10\x00\x12\x1a\n\x16HISTORY_PADDING_REPEAT\x10\x01\x12\x19\n\x15HISTORY_PADDING_ZEROS\x10\x02*p\n\nAdaptation\x12\x1a\n\x16\x41\x44\x41PTATION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41\x44\x41PTATION_NONE\x10\x01\x12\x17\n\x13\x41\x44\x41PTATION_RESOLVED\x10\x02\x12\x18\n\x14\x41\x44\x41PTATION_DELEGATED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rlmesh_proto.model.v1.spec_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_PREDICTFORM']._serialized_start=2627
-  _globals['_PREDICTFORM']._serialized_end=2773
-  _globals['_IMAGEFIT']._serialized_start=2775
-  _globals['_IMAGEFIT']._serialized_end=2874
-  _globals['_RESAMPLER']._serialized_start=2877
-  _globals['_RESAMPLER']._serialized_end=3139
-  _globals['_HISTORYPADDING']._serialized_start=3141
-  _globals['_HISTORYPADDING']._serialized_end=3245
-  _globals['_ADAPTATION']._serialized_start=3247
-  _globals['_ADAPTATION']._serialized_end=3359
-  _globals['_NORMALIZATION']._serialized_start=205
-  _globals['_NORMALIZATION']._serialized_end=361
-  _globals['_MEANSTD']._serialized_start=363
-  _globals['_MEANSTD']._serialized_end=399
-  _globals['_MINMAX']._serialized_start=401
-  _globals['_MINMAX']._serialized_end=490
-  _globals['_IMAGETRANSFORM']._serialized_start=493
-  _globals['_IMAGETRANSFORM']._serialized_end=718
-  _globals['_TEXTTRANSFORM']._serialized_start=720
-  _globals['_TEXTTRANSFORM']._serialized_end=802
-  _globals['_INPUTPART']._serialized_start=805
-  _globals['_INPUTPART']._serialized_end=1069
-  _globals['_CONSTANT']._serialized_start=1071
-  _globals['_CONSTANT']._serialized_end=1097
-  _globals['_MODELINPUT']._serialized_start=1100
-  _globals['_MODELINPUT']._serialized_end=1676
-  _globals['_MODELOUTPUT']._serialized_start=1679
-  _globals['_MODELOUTPUT']._serialized_end=2153
-  _globals['_MODELSPEC']._serialized_start=2156
-  _globals['_MODELSPEC']._serialized_end=2624
+  _globals['_PREDICTFORM']._serialized_start=2441
+  _globals['_PREDICTFORM']._serialized_end=2587
+  _globals['_HISTORYPADDING']._serialized_start=2589
+  _globals['_HISTORYPADDING']._serialized_end=2693
+  _globals['_ADAPTATION']._serialized_start=2695
+  _globals['_ADAPTATION']._serialized_end=2807
+  _globals['_NORMALIZATION']._serialized_start=244
+  _globals['_NORMALIZATION']._serialized_end=400
+  _globals['_MEANSTD']._serialized_start=402
+  _globals['_MEANSTD']._serialized_end=438
+  _globals['_MINMAX']._serialized_start=440
+  _globals['_MINMAX']._serialized_end=529
+  _globals['_TEXTTRANSFORM']._serialized_start=531
+  _globals['_TEXTTRANSFORM']._serialized_end=613
+  _globals['_INPUTPART']._serialized_start=616
+  _globals['_INPUTPART']._serialized_end=880
+  _globals['_CONSTANT']._serialized_start=882
+  _globals['_CONSTANT']._serialized_end=908
+  _globals['_MODELINPUT']._serialized_start=911
+  _globals['_MODELINPUT']._serialized_end=1490
+  _globals['_MODELOUTPUT']._serialized_start=1493
+  _globals['_MODELOUTPUT']._serialized_end=1967
+  _globals['_MODELSPEC']._serialized_start=1970
+  _globals['_MODELSPEC']._serialized_end=2438
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import rlmesh_proto.adapters.v1.images_pb2
 import rlmesh_proto.adapters.v1.tags_pb2
 import rlmesh_proto.spaces.v1.dtype_pb2
 import rlmesh_proto.spaces.v1.space_pb2
@@ -54,82 +55,6 @@ PREDICT_FORM_CHUNK: PredictForm.ValueType  # 3
 PREDICT_FORM_CHUNK_BATCH: PredictForm.ValueType  # 4
 """N observations stacked on axis 0 in, N chunks of consecutive actions out."""
 global___PredictForm = PredictForm
-
-class _ImageFit:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _ImageFitEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ImageFit.ValueType], builtins.type):
-    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    IMAGE_FIT_UNSPECIFIED: _ImageFit.ValueType  # 0
-    """Stretched."""
-    IMAGE_FIT_STRETCH: _ImageFit.ValueType  # 1
-    """Height and width are changed independently."""
-    IMAGE_FIT_CROP: _ImageFit.ValueType  # 2
-    """The largest part from the middle that has the new ratio of height to width is kept."""
-    IMAGE_FIT_PAD: _ImageFit.ValueType  # 3
-    """The whole image is kept, in the middle, and the rest is filled."""
-
-class ImageFit(_ImageFit, metaclass=_ImageFitEnumTypeWrapper):
-    """How an image gets another height and width."""
-
-IMAGE_FIT_UNSPECIFIED: ImageFit.ValueType  # 0
-"""Stretched."""
-IMAGE_FIT_STRETCH: ImageFit.ValueType  # 1
-"""Height and width are changed independently."""
-IMAGE_FIT_CROP: ImageFit.ValueType  # 2
-"""The largest part from the middle that has the new ratio of height to width is kept."""
-IMAGE_FIT_PAD: ImageFit.ValueType  # 3
-"""The whole image is kept, in the middle, and the rest is filled."""
-global___ImageFit = ImageFit
-
-class _Resampler:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _ResamplerEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Resampler.ValueType], builtins.type):
-    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    RESAMPLER_UNSPECIFIED: _Resampler.ValueType  # 0
-    """Pillow's bilinear."""
-    RESAMPLER_NEAREST: _Resampler.ValueType  # 1
-    """The pixel in which the middle of the new one lies, the later one if it lies between two."""
-    RESAMPLER_PILLOW_BILINEAR: _Resampler.ValueType  # 2
-    """A triangle, widened when an image shrinks."""
-    RESAMPLER_PILLOW_BICUBIC: _Resampler.ValueType  # 3
-    """A cubic with a = -0.5, widened when an image shrinks."""
-    RESAMPLER_PILLOW_LANCZOS: _Resampler.ValueType  # 4
-    """A sinc of three lobes, widened when an image shrinks."""
-    RESAMPLER_PILLOW_BOX: _Resampler.ValueType  # 5
-    """The mean of the area."""
-    RESAMPLER_OPENCV_LINEAR: _Resampler.ValueType  # 6
-    """A triangle of two pixels, whatever the size."""
-    RESAMPLER_OPENCV_AREA: _Resampler.ValueType  # 7
-    """The mean of the area when an image shrinks, OPENCV_LINEAR with its weights otherwise."""
-    RESAMPLER_OPENCV_CUBIC: _Resampler.ValueType  # 8
-    """A cubic with a = -0.75 of four pixels, whatever the size."""
-
-class Resampler(_Resampler, metaclass=_ResamplerEnumTypeWrapper):
-    """How the pixels of a resized image are calculated: by the definition of the library that is named."""
-
-RESAMPLER_UNSPECIFIED: Resampler.ValueType  # 0
-"""Pillow's bilinear."""
-RESAMPLER_NEAREST: Resampler.ValueType  # 1
-"""The pixel in which the middle of the new one lies, the later one if it lies between two."""
-RESAMPLER_PILLOW_BILINEAR: Resampler.ValueType  # 2
-"""A triangle, widened when an image shrinks."""
-RESAMPLER_PILLOW_BICUBIC: Resampler.ValueType  # 3
-"""A cubic with a = -0.5, widened when an image shrinks."""
-RESAMPLER_PILLOW_LANCZOS: Resampler.ValueType  # 4
-"""A sinc of three lobes, widened when an image shrinks."""
-RESAMPLER_PILLOW_BOX: Resampler.ValueType  # 5
-"""The mean of the area."""
-RESAMPLER_OPENCV_LINEAR: Resampler.ValueType  # 6
-"""A triangle of two pixels, whatever the size."""
-RESAMPLER_OPENCV_AREA: Resampler.ValueType  # 7
-"""The mean of the area when an image shrinks, OPENCV_LINEAR with its weights otherwise."""
-RESAMPLER_OPENCV_CUBIC: Resampler.ValueType  # 8
-"""A cubic with a = -0.75 of four pixels, whatever the size."""
-global___Resampler = Resampler
 
 class _HistoryPadding:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -292,60 +217,6 @@ class MinMax(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["high", b"high", "low", b"low", "target", b"target"]) -> None: ...
 
 global___MinMax = MinMax
-
-@typing.final
-class ImageTransform(google.protobuf.message.Message):
-    """One change of an image, of its parts in this order."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    JPEG_QUALITY_FIELD_NUMBER: builtins.int
-    CROP_AREA_FIELD_NUMBER: builtins.int
-    HEIGHT_FIELD_NUMBER: builtins.int
-    WIDTH_FIELD_NUMBER: builtins.int
-    FIT_FIELD_NUMBER: builtins.int
-    RESAMPLER_FIELD_NUMBER: builtins.int
-    FILL_FIELD_NUMBER: builtins.int
-    REFUSE_UPSCALE_FIELD_NUMBER: builtins.int
-    jpeg_quality: builtins.int
-    """Encode and decode by JPEG with this quality, 1 to 100, as the images that a model was trained on
-    were. 0: no.
-    """
-    crop_area: builtins.float
-    """Keep the middle part with this fraction of the area: each side is multiplied by the square root
-    and rounded. Above 0, at most 1. 0: keep all.
-    """
-    height: builtins.int
-    """The new height and width. 0 and 0: keep them."""
-    width: builtins.int
-    """See `height`."""
-    fit: global___ImageFit.ValueType
-    """How height and width change."""
-    resampler: global___Resampler.ValueType
-    """How pixels are calculated."""
-    refuse_upscale: builtins.bool
-    """Refuse to make an image higher or wider than it is."""
-    @property
-    def fill(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """The color that fills the rest with IMAGE_FIT_PAD, in the numbers of the image: one, or one a
-        channel. Empty: 0.
-        """
-
-    def __init__(
-        self,
-        *,
-        jpeg_quality: builtins.int = ...,
-        crop_area: builtins.float = ...,
-        height: builtins.int = ...,
-        width: builtins.int = ...,
-        fit: global___ImageFit.ValueType = ...,
-        resampler: global___Resampler.ValueType = ...,
-        fill: collections.abc.Iterable[builtins.float] | None = ...,
-        refuse_upscale: builtins.bool = ...,
-    ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["crop_area", b"crop_area", "fill", b"fill", "fit", b"fit", "height", b"height", "jpeg_quality", b"jpeg_quality", "refuse_upscale", b"refuse_upscale", "resampler", b"resampler", "width", b"width"]) -> None: ...
-
-global___ImageTransform = ImageTransform
 
 @typing.final
 class TextTransform(google.protobuf.message.Message):
@@ -516,7 +387,7 @@ class ModelInput(google.protobuf.message.Message):
         """Scaling. Absent: none."""
 
     @property
-    def image(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ImageTransform]:
+    def image(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.adapters.v1.images_pb2.ImageTransform]:
         """Changes of an image, in this order, after its layout and color are those of `feature`."""
 
     @property
@@ -541,7 +412,7 @@ class ModelInput(google.protobuf.message.Message):
         optional: builtins.bool = ...,
         entrypoint: builtins.str = ...,
         history: builtins.int = ...,
-        image: collections.abc.Iterable[global___ImageTransform] | None = ...,
+        image: collections.abc.Iterable[rlmesh_proto.adapters.v1.images_pb2.ImageTransform] | None = ...,
         parts: collections.abc.Iterable[global___InputPart] | None = ...,
         pad_to: builtins.int = ...,
         pad_value: builtins.float = ...,

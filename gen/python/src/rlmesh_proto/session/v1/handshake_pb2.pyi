@@ -57,6 +57,8 @@ class _CapabilityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """Large slabs in shared memory are aligned (Value.padding), and read in place."""
     CAPABILITY_ACTION_PREFIX: _Capability.ValueType  # 18
     """PredictRequest.prefix is understood, and the model receives it."""
+    CAPABILITY_OBSERVATION_VIEW: _Capability.ValueType  # 19
+    """ViewRequest is understood."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """A feature that not every peer of the same major version has. A peer uses a feature only if
@@ -95,6 +97,8 @@ CAPABILITY_ALIGNED_SLABS: Capability.ValueType  # 17
 """Large slabs in shared memory are aligned (Value.padding), and read in place."""
 CAPABILITY_ACTION_PREFIX: Capability.ValueType  # 18
 """PredictRequest.prefix is understood, and the model receives it."""
+CAPABILITY_OBSERVATION_VIEW: Capability.ValueType  # 19
+"""ViewRequest is understood."""
 global___Capability = Capability
 
 class _TransportKind:

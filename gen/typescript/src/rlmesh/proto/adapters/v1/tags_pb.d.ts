@@ -4,38 +4,12 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { ColorSpace, ImageLayout, ImageTransform, Orientation } from "./images_pb.js";
 
 /**
  * Describes the file rlmesh/proto/adapters/v1/tags.proto.
  */
 export declare const file_rlmesh_proto_adapters_v1_tags: GenFile;
-
-/**
- * How an image is stored, compared to the upright one: first mirrored, then turned.
- *
- * @generated from message rlmesh.proto.adapters.v1.Orientation
- */
-export declare type Orientation = Message<"rlmesh.proto.adapters.v1.Orientation"> & {
-  /**
-   * Clockwise quarter turns, 0 to 3. 2 is a camera that hangs upside down.
-   *
-   * @generated from field: uint32 quarter_turns = 1;
-   */
-  quarterTurns: number;
-
-  /**
-   * Left and right are exchanged.
-   *
-   * @generated from field: bool mirrored = 2;
-   */
-  mirrored: boolean;
-};
-
-/**
- * Describes the message rlmesh.proto.adapters.v1.Orientation.
- * Use `create(OrientationSchema)` to create a new message.
- */
-export declare const OrientationSchema: GenMessage<Orientation>;
 
 /**
  * The distances that a depth image has. Both distances are in Feature.unit.
@@ -239,6 +213,13 @@ export declare type Feature = Message<"rlmesh.proto.adapters.v1.Feature"> & {
    * @generated from field: rlmesh.proto.adapters.v1.Gripper gripper = 15;
    */
   gripper?: Gripper | undefined;
+
+  /**
+   * Changes that the image has had already, of those that a model asks for (A-13); images only.
+   *
+   * @generated from field: repeated rlmesh.proto.adapters.v1.ImageTransform applied = 16;
+   */
+  applied: ImageTransform[];
 };
 
 /**
@@ -405,100 +386,6 @@ export enum FeatureKind {
  * Describes the enum rlmesh.proto.adapters.v1.FeatureKind.
  */
 export declare const FeatureKindSchema: GenEnum<FeatureKind>;
-
-/**
- * The order of an image's axes. Leading batch axes are not counted.
- *
- * @generated from enum rlmesh.proto.adapters.v1.ImageLayout
- */
-export enum ImageLayout {
-  /**
-   * Not specified: taken to be ImageLayout of the matched feature.
-   *
-   * @generated from enum value: IMAGE_LAYOUT_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * Height, width, channels.
-   *
-   * @generated from enum value: IMAGE_LAYOUT_HWC = 1;
-   */
-  HWC = 1,
-
-  /**
-   * Channels, height, width.
-   *
-   * @generated from enum value: IMAGE_LAYOUT_CHW = 2;
-   */
-  CHW = 2,
-
-  /**
-   * Height, width; one channel without an axis of its own.
-   *
-   * @generated from enum value: IMAGE_LAYOUT_HW = 3;
-   */
-  HW = 3,
-}
-
-/**
- * Describes the enum rlmesh.proto.adapters.v1.ImageLayout.
- */
-export declare const ImageLayoutSchema: GenEnum<ImageLayout>;
-
-/**
- * The order of an image's channels.
- *
- * @generated from enum rlmesh.proto.adapters.v1.ColorSpace
- */
-export enum ColorSpace {
-  /**
-   * Not specified.
-   *
-   * @generated from enum value: COLOR_SPACE_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * Red, green, blue.
-   *
-   * @generated from enum value: COLOR_SPACE_RGB = 1;
-   */
-  RGB = 1,
-
-  /**
-   * Blue, green, red.
-   *
-   * @generated from enum value: COLOR_SPACE_BGR = 2;
-   */
-  BGR = 2,
-
-  /**
-   * One luminance channel.
-   *
-   * @generated from enum value: COLOR_SPACE_GRAY = 3;
-   */
-  GRAY = 3,
-
-  /**
-   * Distance from the camera; see Feature.depth.
-   *
-   * @generated from enum value: COLOR_SPACE_DEPTH = 4;
-   */
-  DEPTH = 4,
-
-  /**
-   * Red, green, blue, opacity. As another color, the opacity is dropped.
-   *
-   * @generated from enum value: COLOR_SPACE_RGBA = 5;
-   */
-  RGBA = 5,
-}
-
-/**
- * Describes the enum rlmesh.proto.adapters.v1.ColorSpace.
- */
-export declare const ColorSpaceSchema: GenEnum<ColorSpace>;
 
 /**
  * How a rotation is written as numbers.

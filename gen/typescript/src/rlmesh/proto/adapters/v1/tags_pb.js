@@ -3,68 +3,62 @@
 /* eslint-disable */
 
 import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { file_rlmesh_proto_adapters_v1_images } from "./images_pb.js";
 
 /**
  * Describes the file rlmesh/proto/adapters/v1/tags.proto.
  */
 export const file_rlmesh_proto_adapters_v1_tags = /*@__PURE__*/
-  fileDesc("CiNybG1lc2gvcHJvdG8vYWRhcHRlcnMvdjEvdGFncy5wcm90bxIYcmxtZXNoLnByb3RvLmFkYXB0ZXJzLnYxIjYKC09yaWVudGF0aW9uEhUKDXF1YXJ0ZXJfdHVybnMYASABKA0SEAoIbWlycm9yZWQYAiABKAgiXQoFRGVwdGgSOQoIZW5jb2RpbmcYASABKA4yJy5ybG1lc2gucHJvdG8uYWRhcHRlcnMudjEuRGVwdGhFbmNvZGluZxIMCgRuZWFyGAIgASgBEgsKA2ZhchgDIAEoASInCgdHcmlwcGVyEgwKBG9wZW4YASABKAESDgoGY2xvc2VkGAIgASgBIicKClZhbHVlUmFuZ2USCwoDbG93GAEgASgBEgwKBGhpZ2gYAiABKAEi/wQKB0ZlYXR1cmUSDAoEcm9sZRgBIAEoCRIzCgRraW5kGAIgASgOMiUucmxtZXNoLnByb3RvLmFkYXB0ZXJzLnYxLkZlYXR1cmVLaW5kEjUKBmxheW91dBgDIAEoDjIlLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5JbWFnZUxheW91dBIzCgVjb2xvchgEIAEoDjIkLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5Db2xvclNwYWNlEjoKCHJvdGF0aW9uGAUgASgOMigucmxtZXNoLnByb3RvLmFkYXB0ZXJzLnYxLlJvdGF0aW9uRm9ybWF0EjYKCXJlZmVyZW5jZRgGIAEoDjIjLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5SZWZlcmVuY2USDAoEdW5pdBgHIAEoCRINCgVmcmFtZRgIIAEoCRIzCgVyYW5nZRgJIAEoCzIkLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5WYWx1ZVJhbmdlEhUKDWVsZW1lbnRfbmFtZXMYCiADKAkSEgoKZXVsZXJfYXhlcxgLIAEoCRI0CgRzaWduGAwgASgOMiYucmxtZXNoLnByb3RvLmFkYXB0ZXJzLnYxLlJvdGF0aW9uU2lnbhI6CgtvcmllbnRhdGlvbhgNIAEoCzIlLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5PcmllbnRhdGlvbhIuCgVkZXB0aBgOIAEoCzIfLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5EZXB0aBIyCgdncmlwcGVyGA8gASgLMiEucmxtZXNoLnByb3RvLmFkYXB0ZXJzLnYxLkdyaXBwZXIiOQoLUGF0aFNlZ21lbnQSDgoEbmFtZRgBIAEoCUgAEg8KBWluZGV4GAIgASgSSABCCQoHc2VnbWVudCKlAQoKVGFnZ2VkTGVhZhIzCgRwYXRoGAEgAygLMiUucmxtZXNoLnByb3RvLmFkYXB0ZXJzLnYxLlBhdGhTZWdtZW50EhMKBm9mZnNldBgCIAEoDUgAiAEBEg4KBmxlbmd0aBgDIAEoDRIyCgdmZWF0dXJlGAQgASgLMiEucmxtZXNoLnByb3RvLmFkYXB0ZXJzLnYxLkZlYXR1cmVCCQoHX29mZnNldCKKAQoHRW52VGFncxI5CgtvYnNlcnZhdGlvbhgBIAMoCzIkLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5UYWdnZWRMZWFmEjQKBmFjdGlvbhgCIAMoCzIkLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5UYWdnZWRMZWFmEg4KBmxhYmVscxgDIAMoCSqLAQoLRmVhdHVyZUtpbmQSHAoYRkVBVFVSRV9LSU5EX1VOU1BFQ0lGSUVEEAASFgoSRkVBVFVSRV9LSU5EX0lNQUdFEAESFgoSRkVBVFVSRV9LSU5EX1NUQVRFEAISFQoRRkVBVFVSRV9LSU5EX1RFWFQQAxIXChNGRUFUVVJFX0tJTkRfQUNUSU9OEAQqbAoLSW1hZ2VMYXlvdXQSHAoYSU1BR0VfTEFZT1VUX1VOU1BFQ0lGSUVEEAASFAoQSU1BR0VfTEFZT1VUX0hXQxABEhQKEElNQUdFX0xBWU9VVF9DSFcQAhITCg9JTUFHRV9MQVlPVVRfSFcQAyqWAQoKQ29sb3JTcGFjZRIbChdDT0xPUl9TUEFDRV9VTlNQRUNJRklFRBAAEhMKD0NPTE9SX1NQQUNFX1JHQhABEhMKD0NPTE9SX1NQQUNFX0JHUhACEhQKEENPTE9SX1NQQUNFX0dSQVkQAxIVChFDT0xPUl9TUEFDRV9ERVBUSBAEEhQKEENPTE9SX1NQQUNFX1JHQkEQBSrTAgoOUm90YXRpb25Gb3JtYXQSHwobUk9UQVRJT05fRk9STUFUX1VOU1BFQ0lGSUVEEAASIwofUk9UQVRJT05fRk9STUFUX1FVQVRFUk5JT05fV1hZWhABEiMKH1JPVEFUSU9OX0ZPUk1BVF9RVUFURVJOSU9OX1hZWlcQAhIdChlST1RBVElPTl9GT1JNQVRfRVVMRVJfWFlaEAMSHgoaUk9UQVRJT05fRk9STUFUX0FYSVNfQU5HTEUQBBIZChVST1RBVElPTl9GT1JNQVRfU0lYX0QQBRIaChZST1RBVElPTl9GT1JNQVRfTUFUUklYEAYSHgoaUk9UQVRJT05fRk9STUFUX1NJWF9EX1JPV1MQBxIlCiFST1RBVElPTl9GT1JNQVRfU0lYX0RfSU5URVJMRUFWRUQQCBIZChVST1RBVElPTl9GT1JNQVRfRVVMRVIQCSqDAQoMUm90YXRpb25TaWduEh0KGVJPVEFUSU9OX1NJR05fVU5TUEVDSUZJRUQQABIaChZST1RBVElPTl9TSUdOX1NIT1JURVNUEAESGgoWUk9UQVRJT05fU0lHTl9BU19HSVZFThACEhwKGFJPVEFUSU9OX1NJR05fQ09OVElOVU9VUxADKoQBCg1EZXB0aEVuY29kaW5nEh4KGkRFUFRIX0VOQ09ESU5HX1VOU1BFQ0lGSUVEEAASGwoXREVQVEhfRU5DT0RJTkdfRElTVEFOQ0UQARIZChVERVBUSF9FTkNPRElOR19MSU5FQVIQAhIbChdERVBUSF9FTkNPRElOR19aX0JVRkZFUhADKlMKCVJlZmVyZW5jZRIZChVSRUZFUkVOQ0VfVU5TUEVDSUZJRUQQABIWChJSRUZFUkVOQ0VfQUJTT0xVVEUQARITCg9SRUZFUkVOQ0VfREVMVEEQAmIGcHJvdG8z");
-
-/**
- * Describes the message rlmesh.proto.adapters.v1.Orientation.
- * Use `create(OrientationSchema)` to create a new message.
- */
-export const OrientationSchema = /*@__PURE__*/
-  messageDesc(file_rlmesh_proto_adapters_v1_tags, 0);
+  fileDesc("CiNybG1lc2gvcHJvdG8vYWRhcHRlcnMvdjEvdGFncy5wcm90bxIYcmxtZXNoLnByb3RvLmFkYXB0ZXJzLnYxIl0KBURlcHRoEjkKCGVuY29kaW5nGAEgASgOMicucmxtZXNoLnByb3RvLmFkYXB0ZXJzLnYxLkRlcHRoRW5jb2RpbmcSDAoEbmVhchgCIAEoARILCgNmYXIYAyABKAEiJwoHR3JpcHBlchIMCgRvcGVuGAEgASgBEg4KBmNsb3NlZBgCIAEoASInCgpWYWx1ZVJhbmdlEgsKA2xvdxgBIAEoARIMCgRoaWdoGAIgASgBIroFCgdGZWF0dXJlEgwKBHJvbGUYASABKAkSMwoEa2luZBgCIAEoDjIlLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5GZWF0dXJlS2luZBI1CgZsYXlvdXQYAyABKA4yJS5ybG1lc2gucHJvdG8uYWRhcHRlcnMudjEuSW1hZ2VMYXlvdXQSMwoFY29sb3IYBCABKA4yJC5ybG1lc2gucHJvdG8uYWRhcHRlcnMudjEuQ29sb3JTcGFjZRI6Cghyb3RhdGlvbhgFIAEoDjIoLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5Sb3RhdGlvbkZvcm1hdBI2CglyZWZlcmVuY2UYBiABKA4yIy5ybG1lc2gucHJvdG8uYWRhcHRlcnMudjEuUmVmZXJlbmNlEgwKBHVuaXQYByABKAkSDQoFZnJhbWUYCCABKAkSMwoFcmFuZ2UYCSABKAsyJC5ybG1lc2gucHJvdG8uYWRhcHRlcnMudjEuVmFsdWVSYW5nZRIVCg1lbGVtZW50X25hbWVzGAogAygJEhIKCmV1bGVyX2F4ZXMYCyABKAkSNAoEc2lnbhgMIAEoDjImLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5Sb3RhdGlvblNpZ24SOgoLb3JpZW50YXRpb24YDSABKAsyJS5ybG1lc2gucHJvdG8uYWRhcHRlcnMudjEuT3JpZW50YXRpb24SLgoFZGVwdGgYDiABKAsyHy5ybG1lc2gucHJvdG8uYWRhcHRlcnMudjEuRGVwdGgSMgoHZ3JpcHBlchgPIAEoCzIhLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5HcmlwcGVyEjkKB2FwcGxpZWQYECADKAsyKC5ybG1lc2gucHJvdG8uYWRhcHRlcnMudjEuSW1hZ2VUcmFuc2Zvcm0iOQoLUGF0aFNlZ21lbnQSDgoEbmFtZRgBIAEoCUgAEg8KBWluZGV4GAIgASgSSABCCQoHc2VnbWVudCKlAQoKVGFnZ2VkTGVhZhIzCgRwYXRoGAEgAygLMiUucmxtZXNoLnByb3RvLmFkYXB0ZXJzLnYxLlBhdGhTZWdtZW50EhMKBm9mZnNldBgCIAEoDUgAiAEBEg4KBmxlbmd0aBgDIAEoDRIyCgdmZWF0dXJlGAQgASgLMiEucmxtZXNoLnByb3RvLmFkYXB0ZXJzLnYxLkZlYXR1cmVCCQoHX29mZnNldCKKAQoHRW52VGFncxI5CgtvYnNlcnZhdGlvbhgBIAMoCzIkLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5UYWdnZWRMZWFmEjQKBmFjdGlvbhgCIAMoCzIkLnJsbWVzaC5wcm90by5hZGFwdGVycy52MS5UYWdnZWRMZWFmEg4KBmxhYmVscxgDIAMoCSqLAQoLRmVhdHVyZUtpbmQSHAoYRkVBVFVSRV9LSU5EX1VOU1BFQ0lGSUVEEAASFgoSRkVBVFVSRV9LSU5EX0lNQUdFEAESFgoSRkVBVFVSRV9LSU5EX1NUQVRFEAISFQoRRkVBVFVSRV9LSU5EX1RFWFQQAxIXChNGRUFUVVJFX0tJTkRfQUNUSU9OEAQq0wIKDlJvdGF0aW9uRm9ybWF0Eh8KG1JPVEFUSU9OX0ZPUk1BVF9VTlNQRUNJRklFRBAAEiMKH1JPVEFUSU9OX0ZPUk1BVF9RVUFURVJOSU9OX1dYWVoQARIjCh9ST1RBVElPTl9GT1JNQVRfUVVBVEVSTklPTl9YWVpXEAISHQoZUk9UQVRJT05fRk9STUFUX0VVTEVSX1hZWhADEh4KGlJPVEFUSU9OX0ZPUk1BVF9BWElTX0FOR0xFEAQSGQoVUk9UQVRJT05fRk9STUFUX1NJWF9EEAUSGgoWUk9UQVRJT05fRk9STUFUX01BVFJJWBAGEh4KGlJPVEFUSU9OX0ZPUk1BVF9TSVhfRF9ST1dTEAcSJQohUk9UQVRJT05fRk9STUFUX1NJWF9EX0lOVEVSTEVBVkVEEAgSGQoVUk9UQVRJT05fRk9STUFUX0VVTEVSEAkqgwEKDFJvdGF0aW9uU2lnbhIdChlST1RBVElPTl9TSUdOX1VOU1BFQ0lGSUVEEAASGgoWUk9UQVRJT05fU0lHTl9TSE9SVEVTVBABEhoKFlJPVEFUSU9OX1NJR05fQVNfR0lWRU4QAhIcChhST1RBVElPTl9TSUdOX0NPTlRJTlVPVVMQAyqEAQoNRGVwdGhFbmNvZGluZxIeChpERVBUSF9FTkNPRElOR19VTlNQRUNJRklFRBAAEhsKF0RFUFRIX0VOQ09ESU5HX0RJU1RBTkNFEAESGQoVREVQVEhfRU5DT0RJTkdfTElORUFSEAISGwoXREVQVEhfRU5DT0RJTkdfWl9CVUZGRVIQAypTCglSZWZlcmVuY2USGQoVUkVGRVJFTkNFX1VOU1BFQ0lGSUVEEAASFgoSUkVGRVJFTkNFX0FCU09MVVRFEAESEwoPUkVGRVJFTkNFX0RFTFRBEAJiBnByb3RvMw", [file_rlmesh_proto_adapters_v1_images]);
 
 /**
  * Describes the message rlmesh.proto.adapters.v1.Depth.
  * Use `create(DepthSchema)` to create a new message.
  */
 export const DepthSchema = /*@__PURE__*/
-  messageDesc(file_rlmesh_proto_adapters_v1_tags, 1);
+  messageDesc(file_rlmesh_proto_adapters_v1_tags, 0);
 
 /**
  * Describes the message rlmesh.proto.adapters.v1.Gripper.
  * Use `create(GripperSchema)` to create a new message.
  */
 export const GripperSchema = /*@__PURE__*/
-  messageDesc(file_rlmesh_proto_adapters_v1_tags, 2);
+  messageDesc(file_rlmesh_proto_adapters_v1_tags, 1);
 
 /**
  * Describes the message rlmesh.proto.adapters.v1.ValueRange.
  * Use `create(ValueRangeSchema)` to create a new message.
  */
 export const ValueRangeSchema = /*@__PURE__*/
-  messageDesc(file_rlmesh_proto_adapters_v1_tags, 3);
+  messageDesc(file_rlmesh_proto_adapters_v1_tags, 2);
 
 /**
  * Describes the message rlmesh.proto.adapters.v1.Feature.
  * Use `create(FeatureSchema)` to create a new message.
  */
 export const FeatureSchema = /*@__PURE__*/
-  messageDesc(file_rlmesh_proto_adapters_v1_tags, 4);
+  messageDesc(file_rlmesh_proto_adapters_v1_tags, 3);
 
 /**
  * Describes the message rlmesh.proto.adapters.v1.PathSegment.
  * Use `create(PathSegmentSchema)` to create a new message.
  */
 export const PathSegmentSchema = /*@__PURE__*/
-  messageDesc(file_rlmesh_proto_adapters_v1_tags, 5);
+  messageDesc(file_rlmesh_proto_adapters_v1_tags, 4);
 
 /**
  * Describes the message rlmesh.proto.adapters.v1.TaggedLeaf.
  * Use `create(TaggedLeafSchema)` to create a new message.
  */
 export const TaggedLeafSchema = /*@__PURE__*/
-  messageDesc(file_rlmesh_proto_adapters_v1_tags, 6);
+  messageDesc(file_rlmesh_proto_adapters_v1_tags, 5);
 
 /**
  * Describes the message rlmesh.proto.adapters.v1.EnvTags.
  * Use `create(EnvTagsSchema)` to create a new message.
  */
 export const EnvTagsSchema = /*@__PURE__*/
-  messageDesc(file_rlmesh_proto_adapters_v1_tags, 7);
+  messageDesc(file_rlmesh_proto_adapters_v1_tags, 6);
 
 /**
  * Describes the enum rlmesh.proto.adapters.v1.FeatureKind.
@@ -81,38 +75,10 @@ export const FeatureKind = /*@__PURE__*/
   tsEnum(FeatureKindSchema);
 
 /**
- * Describes the enum rlmesh.proto.adapters.v1.ImageLayout.
- */
-export const ImageLayoutSchema = /*@__PURE__*/
-  enumDesc(file_rlmesh_proto_adapters_v1_tags, 1);
-
-/**
- * The order of an image's axes. Leading batch axes are not counted.
- *
- * @generated from enum rlmesh.proto.adapters.v1.ImageLayout
- */
-export const ImageLayout = /*@__PURE__*/
-  tsEnum(ImageLayoutSchema);
-
-/**
- * Describes the enum rlmesh.proto.adapters.v1.ColorSpace.
- */
-export const ColorSpaceSchema = /*@__PURE__*/
-  enumDesc(file_rlmesh_proto_adapters_v1_tags, 2);
-
-/**
- * The order of an image's channels.
- *
- * @generated from enum rlmesh.proto.adapters.v1.ColorSpace
- */
-export const ColorSpace = /*@__PURE__*/
-  tsEnum(ColorSpaceSchema);
-
-/**
  * Describes the enum rlmesh.proto.adapters.v1.RotationFormat.
  */
 export const RotationFormatSchema = /*@__PURE__*/
-  enumDesc(file_rlmesh_proto_adapters_v1_tags, 3);
+  enumDesc(file_rlmesh_proto_adapters_v1_tags, 1);
 
 /**
  * How a rotation is written as numbers.
@@ -126,7 +92,7 @@ export const RotationFormat = /*@__PURE__*/
  * Describes the enum rlmesh.proto.adapters.v1.RotationSign.
  */
 export const RotationSignSchema = /*@__PURE__*/
-  enumDesc(file_rlmesh_proto_adapters_v1_tags, 4);
+  enumDesc(file_rlmesh_proto_adapters_v1_tags, 2);
 
 /**
  * Which of the quaternions, or of the angles about an axis, that are the same rotation is written.
@@ -140,7 +106,7 @@ export const RotationSign = /*@__PURE__*/
  * Describes the enum rlmesh.proto.adapters.v1.DepthEncoding.
  */
 export const DepthEncodingSchema = /*@__PURE__*/
-  enumDesc(file_rlmesh_proto_adapters_v1_tags, 5);
+  enumDesc(file_rlmesh_proto_adapters_v1_tags, 3);
 
 /**
  * How distances from a camera are written as numbers.
@@ -154,7 +120,7 @@ export const DepthEncoding = /*@__PURE__*/
  * Describes the enum rlmesh.proto.adapters.v1.Reference.
  */
 export const ReferenceSchema = /*@__PURE__*/
-  enumDesc(file_rlmesh_proto_adapters_v1_tags, 6);
+  enumDesc(file_rlmesh_proto_adapters_v1_tags, 4);
 
 /**
  * Whether numbers are values or changes of values.

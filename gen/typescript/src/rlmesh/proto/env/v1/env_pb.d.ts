@@ -9,6 +9,7 @@ import type { EnvContract } from "./contract_pb.js";
 import type { Failure } from "../../session/v1/error_pb.js";
 import type { Progress } from "../../session/v1/progress_pb.js";
 import type { DynamicList, DynamicMap, DynamicValue, Value } from "../../spaces/v1/value_pb.js";
+import type { ObservationView } from "../../adapters/v1/view_pb.js";
 
 /**
  * Describes the file rlmesh/proto/env/v1/env.proto.
@@ -204,6 +205,14 @@ export declare type SessionRequest = Message<"rlmesh.proto.env.v1.SessionRequest
      */
     value: DescribeRequest;
     case: "describe";
+  } | {
+    /**
+     * Sets which parts of observations are sent.
+     *
+     * @generated from field: rlmesh.proto.env.v1.ViewRequest view = 16;
+     */
+    value: ViewRequest;
+    case: "view";
   } | { case: undefined; value?: undefined };
 };
 
@@ -334,6 +343,14 @@ export declare type SessionResponse = Message<"rlmesh.proto.env.v1.SessionRespon
      */
     value: Progress;
     case: "progress";
+  } | {
+    /**
+     * Answers ViewRequest.
+     *
+     * @generated from field: rlmesh.proto.env.v1.ViewResponse view = 17;
+     */
+    value: ViewResponse;
+    case: "view";
   } | { case: undefined; value?: undefined };
 };
 
@@ -939,6 +956,40 @@ export declare type SetAttributeResponse = Message<"rlmesh.proto.env.v1.SetAttri
  * Use `create(SetAttributeResponseSchema)` to create a new message.
  */
 export declare const SetAttributeResponseSchema: GenMessage<SetAttributeResponse>;
+
+/**
+ * Sets which parts of observations are sent, from the next answer on.
+ *
+ * @generated from message rlmesh.proto.env.v1.ViewRequest
+ */
+export declare type ViewRequest = Message<"rlmesh.proto.env.v1.ViewRequest"> & {
+  /**
+   * The parts. Absent: whole observations.
+   *
+   * @generated from field: rlmesh.proto.adapters.v1.ObservationView view = 1;
+   */
+  view?: ObservationView | undefined;
+};
+
+/**
+ * Describes the message rlmesh.proto.env.v1.ViewRequest.
+ * Use `create(ViewRequestSchema)` to create a new message.
+ */
+export declare const ViewRequestSchema: GenMessage<ViewRequest>;
+
+/**
+ * The view is set.
+ *
+ * @generated from message rlmesh.proto.env.v1.ViewResponse
+ */
+export declare type ViewResponse = Message<"rlmesh.proto.env.v1.ViewResponse"> & {
+};
+
+/**
+ * Describes the message rlmesh.proto.env.v1.ViewResponse.
+ * Use `create(ViewResponseSchema)` to create a new message.
+ */
+export declare const ViewResponseSchema: GenMessage<ViewResponse>;
 
 /**
  * Ends the session. The server closes or recycles the instance, answers, and ends the stream.

@@ -6,6 +6,7 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import type { Message } from "@bufbuild/protobuf";
 import type { Feature, ValueRange } from "../../adapters/v1/tags_pb.js";
 import type { DType } from "../../spaces/v1/dtype_pb.js";
+import type { ImageTransform } from "../../adapters/v1/images_pb.js";
 import type { Space } from "../../spaces/v1/space_pb.js";
 import type { DynamicMap } from "../../spaces/v1/value_pb.js";
 
@@ -132,78 +133,6 @@ export declare type MinMax = Message<"rlmesh.proto.model.v1.MinMax"> & {
  * Use `create(MinMaxSchema)` to create a new message.
  */
 export declare const MinMaxSchema: GenMessage<MinMax>;
-
-/**
- * One change of an image, of its parts in this order.
- *
- * @generated from message rlmesh.proto.model.v1.ImageTransform
- */
-export declare type ImageTransform = Message<"rlmesh.proto.model.v1.ImageTransform"> & {
-  /**
-   * Encode and decode by JPEG with this quality, 1 to 100, as the images that a model was trained on
-   * were. 0: no.
-   *
-   * @generated from field: uint32 jpeg_quality = 1;
-   */
-  jpegQuality: number;
-
-  /**
-   * Keep the middle part with this fraction of the area: each side is multiplied by the square root
-   * and rounded. Above 0, at most 1. 0: keep all.
-   *
-   * @generated from field: double crop_area = 2;
-   */
-  cropArea: number;
-
-  /**
-   * The new height and width. 0 and 0: keep them.
-   *
-   * @generated from field: uint32 height = 3;
-   */
-  height: number;
-
-  /**
-   * See `height`.
-   *
-   * @generated from field: uint32 width = 4;
-   */
-  width: number;
-
-  /**
-   * How height and width change.
-   *
-   * @generated from field: rlmesh.proto.model.v1.ImageFit fit = 5;
-   */
-  fit: ImageFit;
-
-  /**
-   * How pixels are calculated.
-   *
-   * @generated from field: rlmesh.proto.model.v1.Resampler resampler = 6;
-   */
-  resampler: Resampler;
-
-  /**
-   * The color that fills the rest with IMAGE_FIT_PAD, in the numbers of the image: one, or one a
-   * channel. Empty: 0.
-   *
-   * @generated from field: repeated double fill = 7;
-   */
-  fill: number[];
-
-  /**
-   * Refuse to make an image higher or wider than it is.
-   *
-   * @generated from field: bool refuse_upscale = 8;
-   */
-  refuseUpscale: boolean;
-};
-
-/**
- * Describes the message rlmesh.proto.model.v1.ImageTransform.
- * Use `create(ImageTransformSchema)` to create a new message.
- */
-export declare const ImageTransformSchema: GenMessage<ImageTransform>;
 
 /**
  * How the text of an input is written.
@@ -404,7 +333,7 @@ export declare type ModelInput = Message<"rlmesh.proto.model.v1.ModelInput"> & {
   /**
    * Changes of an image, in this order, after its layout and color are those of `feature`.
    *
-   * @generated from field: repeated rlmesh.proto.model.v1.ImageTransform image = 10;
+   * @generated from field: repeated rlmesh.proto.adapters.v1.ImageTransform image = 10;
    */
   image: ImageTransform[];
 
@@ -735,121 +664,6 @@ export enum PredictForm {
  * Describes the enum rlmesh.proto.model.v1.PredictForm.
  */
 export declare const PredictFormSchema: GenEnum<PredictForm>;
-
-/**
- * How an image gets another height and width.
- *
- * @generated from enum rlmesh.proto.model.v1.ImageFit
- */
-export enum ImageFit {
-  /**
-   * Stretched.
-   *
-   * @generated from enum value: IMAGE_FIT_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * Height and width are changed independently.
-   *
-   * @generated from enum value: IMAGE_FIT_STRETCH = 1;
-   */
-  STRETCH = 1,
-
-  /**
-   * The largest part from the middle that has the new ratio of height to width is kept.
-   *
-   * @generated from enum value: IMAGE_FIT_CROP = 2;
-   */
-  CROP = 2,
-
-  /**
-   * The whole image is kept, in the middle, and the rest is filled.
-   *
-   * @generated from enum value: IMAGE_FIT_PAD = 3;
-   */
-  PAD = 3,
-}
-
-/**
- * Describes the enum rlmesh.proto.model.v1.ImageFit.
- */
-export declare const ImageFitSchema: GenEnum<ImageFit>;
-
-/**
- * How the pixels of a resized image are calculated: by the definition of the library that is named.
- *
- * @generated from enum rlmesh.proto.model.v1.Resampler
- */
-export enum Resampler {
-  /**
-   * Pillow's bilinear.
-   *
-   * @generated from enum value: RESAMPLER_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * The pixel in which the middle of the new one lies, the later one if it lies between two.
-   *
-   * @generated from enum value: RESAMPLER_NEAREST = 1;
-   */
-  NEAREST = 1,
-
-  /**
-   * A triangle, widened when an image shrinks.
-   *
-   * @generated from enum value: RESAMPLER_PILLOW_BILINEAR = 2;
-   */
-  PILLOW_BILINEAR = 2,
-
-  /**
-   * A cubic with a = -0.5, widened when an image shrinks.
-   *
-   * @generated from enum value: RESAMPLER_PILLOW_BICUBIC = 3;
-   */
-  PILLOW_BICUBIC = 3,
-
-  /**
-   * A sinc of three lobes, widened when an image shrinks.
-   *
-   * @generated from enum value: RESAMPLER_PILLOW_LANCZOS = 4;
-   */
-  PILLOW_LANCZOS = 4,
-
-  /**
-   * The mean of the area.
-   *
-   * @generated from enum value: RESAMPLER_PILLOW_BOX = 5;
-   */
-  PILLOW_BOX = 5,
-
-  /**
-   * A triangle of two pixels, whatever the size.
-   *
-   * @generated from enum value: RESAMPLER_OPENCV_LINEAR = 6;
-   */
-  OPENCV_LINEAR = 6,
-
-  /**
-   * The mean of the area when an image shrinks, OPENCV_LINEAR with its weights otherwise.
-   *
-   * @generated from enum value: RESAMPLER_OPENCV_AREA = 7;
-   */
-  OPENCV_AREA = 7,
-
-  /**
-   * A cubic with a = -0.75 of four pixels, whatever the size.
-   *
-   * @generated from enum value: RESAMPLER_OPENCV_CUBIC = 8;
-   */
-  OPENCV_CUBIC = 8,
-}
-
-/**
- * Describes the enum rlmesh.proto.model.v1.Resampler.
- */
-export declare const ResamplerSchema: GenEnum<Resampler>;
 
 /**
  * What stands before an episode's first observation in a history.

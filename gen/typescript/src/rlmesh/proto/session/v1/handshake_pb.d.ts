@@ -335,6 +335,13 @@ export enum Capability {
    * @generated from enum value: CAPABILITY_ACTION_PREFIX = 18;
    */
   ACTION_PREFIX = 18,
+
+  /**
+   * ViewRequest is understood.
+   *
+   * @generated from enum value: CAPABILITY_OBSERVATION_VIEW = 19;
+   */
+  OBSERVATION_VIEW = 19,
 }
 
 /**
