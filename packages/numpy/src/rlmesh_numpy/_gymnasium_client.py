@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict
 from rlmesh._client.base import EnvClientBase
 from rlmesh._client.connect import closed_on_failure
 from rlmesh._client.env_stub import EnvStub
+from rlmesh._client.observe import Observed
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import BusyError, RenderModeError
 from rlmesh.options import TLS
@@ -40,6 +41,9 @@ class ClientOptions(TypedDict, total=False):
         on_progress: Called with a `rlmesh.specs.Progress` whenever the environment reports how far
             a call has come (`rlmesh.report_progress`), on the thread that waits for the call: the
             call returns only after the callback has. The callback may close the client.
+        observe: The parts of observations that are sent, so that nothing else crosses the wire: for
+            each a key of the observation space, a role of the environment's tags, or a tuple of the
+            keys and positions that lead to it. By default all. `observation_space` has these parts.
         copy: If True, the default, observations own their memory and may be kept and written. If
             False, they may be views of the received message, read-only if the library supports
             that, and valid until the next call.
@@ -54,6 +58,7 @@ class ClientOptions(TypedDict, total=False):
     transport: Literal["auto", "grpc", "frames"]
     traceparent: str
     on_progress: Callable[[Progress], object] | None
+    observe: Observed | None
     copy: bool
 
 

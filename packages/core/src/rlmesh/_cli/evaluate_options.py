@@ -26,6 +26,7 @@ __all__ = [
     "MaxSteps",
     "ModelPlace",
     "ModelToken",
+    "Observe",
     "Progress",
     "RealTime",
     "Record",
@@ -189,6 +190,13 @@ Progress = Annotated[
     typer.Option(
         "--progress/--no-progress",
         help="show progress on stderr: a bar on a terminal, otherwise a line every 30 s",
+    ),
+]
+Observe = Annotated[
+    str,
+    typer.Option(
+        metavar="read|all",
+        help="what servers send of observations: what the model reads, or all",
     ),
 ]
 Instruction = Annotated[

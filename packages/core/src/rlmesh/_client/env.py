@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from rlmesh._client.base import EnvClientBase
 from rlmesh._client.env_stub import EnvStub
+from rlmesh._client.observe import Observed
 from rlmesh.backends import NATIVE
 from rlmesh.options import TLS
 from rlmesh.spaces import Space
@@ -36,6 +37,7 @@ class NativeClient(EnvClientBase):
         transport: Literal["auto", "grpc", "frames"] = "auto",
         traceparent: str = "",
         on_progress: Callable[[Progress], object] | None = None,
+        observe: Observed | None = None,
     ) -> None:
 
         self._arguments: dict[str, Any] = {
@@ -48,6 +50,7 @@ class NativeClient(EnvClientBase):
             "transport": transport,
             "traceparent": traceparent,
             "on_progress": on_progress,
+            "observe": observe,
         }
         self._stub = EnvStub(address, NATIVE, vector=self._vector, **self._arguments)
 
@@ -117,6 +120,9 @@ class RemoteEnv(NativeClient):
         on_progress: Called with a `rlmesh.specs.Progress` whenever the environment reports how far
             a call has come (`rlmesh.report_progress`), on the thread that waits for the call: the
             call returns only after the callback has. The callback may close the client.
+        observe: The parts of observations that are sent, so that nothing else crosses the wire: for
+            each a key of the observation space, a role of the environment's tags, or a tuple of the
+            keys and positions that lead to it. None: all. `observation_space` has these parts.
 
     Raises:
         AddressError: If the text is not an address.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rlmesh._client.async_call import AsyncCall
 from rlmesh._client.connect import (
@@ -16,11 +16,13 @@ from rlmesh._client.connect import (
     destination,
     trace_context,
 )
+from rlmesh._client.observe import Observed, view_of_names
 from rlmesh._client.transport_choice import Transport, TransportChoice
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.actions import encode_actions
 from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO, batch_words
 from rlmesh._codec.validate import with_reports
+from rlmesh._codec.viewed import viewed_contract
 from rlmesh._messages import env as m
 from rlmesh._session.client_session import ClientSession
 from rlmesh._session.connect_options import ConnectOptions
@@ -33,6 +35,9 @@ from rlmesh.backends import ArrayBackend, DynamicArray
 from rlmesh.errors import CodecError, InvalidValueError, RemoteError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import Capability, EnvContract, PeerInfo, Progress, Reconnect
+
+if TYPE_CHECKING:
+    from rlmesh.adapters._view import ObservationView
 
 __all__ = ["EnvStub"]
 
@@ -61,8 +66,11 @@ class EnvStub:
             that, over TCP; or "auto", frames on the same host if possible, else gRPC.
         traceparent: Trace context of the caller; see `trace_context`.
         on_progress: Called with each report of the progress of a call.
+        observe: The parts of observations that are sent; None: all. See `view_of_names`.
 
     Attributes:
+        contract: Contract of the environment, as the server reports it; if a view is set, with the
+            observation space and the tags of what is sent.
         validation: What is done with actions outside their space.
         sim_time: Time of the simulation at the last observation, in seconds; None: not known.
         episode_id: Name of the episodes that the next resets begin; empty: none.
@@ -71,7 +79,9 @@ class EnvStub:
         AddressError: If the text is not an address.
         ConnectError: If no server answers at the address.
         RemoteError: If the server refuses the session.
-        UnsupportedError: If a vector is served and a single environment expected, or vice versa.
+        UnsupportedError: If a vector is served and a single environment expected, or vice versa; or
+            if the server cannot send parts of observations.
+        ValueError: If observations have no part of a name in `observe`.
     """
 
     def __init__(
@@ -91,6 +101,7 @@ class EnvStub:
         transport: Transport = "auto",
         traceparent: str = "",
         on_progress: Callable[[Progress], object] | None = None,
+        observe: Observed | None = None,
     ) -> None:
         self.sim_time: float | None = None
         self.episode_id = ""
@@ -115,10 +126,13 @@ class EnvStub:
         with closed_on_failure(self._session):
             transports.check(self._session)
             self._calls = AsyncCall(str(where))
+            self.contract: EnvContract = self._session.served
             self._check_kind(vector)
-            self._make_codecs(backend, lane_backend or backend, validation)
-        self.validation = validation
-        self._backend = backend
+            self.validation: Validation = validation
+            self._backend = backend
+            self._make_codecs(lane_backend or backend)
+            if observe is not None:
+                self.set_view(view_of_names(observe, self.contract))
         self._num_envs = self.contract.num_envs if vector else None
         self._copy = copy
 
@@ -134,35 +148,43 @@ class EnvStub:
         error.serves_vector = contract.vector
         raise error
 
-    def _make_codecs(
-        self, backend: ArrayBackend, lane_backend: ArrayBackend, validation: Validation
-    ) -> None:
+    def _make_codecs(self, lane_backend: ArrayBackend) -> None:
         """Make the codecs of values; raise if the backend cannot express a space."""
         contract = self.contract
-        # A server of ours has looked at its observations, unless its operator chose otherwise; one
-        # in another language may not look.
-        looked = validation == "warn" and self._session.server.implementation.startswith(OURS)
-        self._observation = SpaceCodec(
-            contract.observation_space,
-            backend,
-            root="observation",
-            validation="off" if looked else validation,
-        )
+        self._observation = self._observation_codec(contract)
         self._action = SpaceCodec(
-            contract.action_space, backend, root="action", validation=validation
+            contract.action_space, self._backend, root="action", validation=self.validation
         )
         self._lanes = LaneIO(lane_backend, contract.num_envs)
+
+    def _observation_codec(self, contract: EnvContract) -> SpaceCodec:
+        # A server of ours has looked at its observations, unless its operator chose otherwise; one
+        # in another language may not look.
+        ours = self._session.server.implementation.startswith(OURS)
+        return SpaceCodec(
+            contract.observation_space,
+            self._backend,
+            root="observation",
+            validation="off" if ours and self.validation == "warn" else self.validation,
+        )
+
+    def set_view(self, view: ObservationView | None) -> None:
+        """Set which parts of observations are sent, and how; None: whole observations.
+
+        Raises:
+            UnsupportedError: If the server cannot send parts, or cannot change images so.
+            InvalidValueError: If the view does not fit the observation space.
+        """
+        self._need(Capability.OBSERVATION_VIEW, "send parts of observations")
+        contract = viewed_contract(self._session.served, view)
+        codec = self._observation_codec(contract)
+        self._ask(m.SetView(view), m.ViewSet)
+        self.contract, self._observation = contract, codec
 
     @property
     def address(self) -> str:
         """The endpoint's address, scheme included."""
         return self._session.address
-
-    @property
-    def contract(self) -> EnvContract:
-        """Contract of the environment, as the server reports it."""
-        contract: EnvContract = self._session.served
-        return contract
 
     @property
     def server(self) -> PeerInfo:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from numbers import Real
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rlmesh._codec import SpaceCodec, Validation
 from rlmesh._codec.adapted import AdaptedCodec
@@ -21,6 +21,9 @@ from rlmesh.errors import SpaceError
 from rlmesh.spaces import Space, from_gymnasium
 from rlmesh.spaces._value_size import check_value_size
 from rlmesh.specs import EnvContract, Registration
+
+if TYPE_CHECKING:
+    from rlmesh.adapters._view import ObservationView
 
 __all__ = ["RESET_NAMES", "DescribedEnv", "describe_env", "reset_arguments"]
 
@@ -63,9 +66,31 @@ class DescribedEnv:
     adapt_observation: Callable[[Any], Any] | None = None
     adapt_action: Callable[[Any], Any] | None = None
 
-    def observation_codec(self, validation: Validation) -> SpaceCodec:
-        """Return the codec that encodes the environment's observations."""
+    def observation_codec(
+        self, validation: Validation, view: ObservationView | None = None
+    ) -> SpaceCodec:
+        """Return the codec that encodes the environment's observations.
+
+        Args:
+            validation: What to do with observations outside their space.
+            view: The parts that are encoded; None: whole observations.
+
+        Raises:
+            InvalidValueError: If the view does not fit the observation space.
+            ImportError: If a library that a change of an image needs is not installed.
+        """
         space, backend = self.contract.observation_space, self.observation_backend
+        if view is not None:
+            from rlmesh._codec.viewed import ViewCodec
+            from rlmesh.adapters._viewed import resolve_view
+
+            return ViewCodec(
+                resolve_view(space, view),
+                backend,
+                self.adapt_observation,
+                root="observation",
+                validation=validation,
+            )
         return _codec(space, backend, self.adapt_observation, "observation", validation)
 
     def action_codec(self, validation: Validation) -> SpaceCodec:

@@ -58,7 +58,9 @@ class EnvServicer:
         self._reset_names = described.reset_names
         self._expose_tracebacks = expose_tracebacks
         contract = described.contract
-        self._observation = described.observation_codec(validation)
+        self._described = described
+        self._validation: Validation = validation
+        self._observation = self._whole = described.observation_codec(validation)
         self._action = described.action_codec("strict" if validation == "strict" else "off")
         self._num_envs = contract.num_envs if contract.vector else None
         self._resets_lanes = contract.autoreset_mode is AutoresetMode.DISABLED
@@ -73,6 +75,7 @@ class EnvServicer:
             m.Call: ("call", self._reached(self._exposed.call)),
             m.GetAttribute: ("get_attribute", self._reached(self._exposed.get)),
             m.SetAttribute: ("set_attribute", self._reached(self._exposed.set)),
+            m.SetView: ("view", self._set_view),
         }
 
     def play(
@@ -103,6 +106,10 @@ class EnvServicer:
     def _reached(self, act: Callable[[Any], m.Reply]) -> Callable[[Any], m.Reply]:
         """Call `act` for the names that are exposed."""
         return lambda body: self._exposed.refusal(body.name) or act(body)
+
+    def begin_session(self) -> None:
+        """Send whole observations again, if the last session had a view."""
+        self._observation = self._whole
 
     def close(self) -> None:
         """Close the environment, and log what that raises."""
@@ -229,6 +236,18 @@ class EnvServicer:
                 mask = self._lanes.mask_array(reset.lane_mask, "lane_mask")
                 options = {**(options or {}), "reset_mask": mask}
         return reset_arguments(self._reset_names, seed, options)
+
+    def _set_view(self, body: m.SetView) -> m.Reply:
+        if body.view is None:
+            self._observation = self._whole
+            return m.ViewSet()
+        try:
+            self._observation = self._described.observation_codec(self._validation, body.view)
+        except InvalidValueError as error:
+            raise _InvalidRequest(error) from error
+        except ImportError as error:
+            return m.Failure(m.ErrorCode.UNSUPPORTED, f"{error} (in the server's environment)")
+        return m.ViewSet()
 
     def _render(self, render: m.Render) -> m.Reply:
         try:

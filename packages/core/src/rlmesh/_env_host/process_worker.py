@@ -67,6 +67,7 @@ class ProcessWorker:
         self._process: WorkerProcess | None = None
         self._lock = threading.Lock()
         self._fault: m.Failure | None = None
+        self._view: bytes | None = None
 
     def make(self, alive: Callable[[], bool] = lambda: True) -> EnvContract:
         """See `Worker`: its process is ended if no client waits for it."""
@@ -95,8 +96,13 @@ class ProcessWorker:
                 except RequestRefused as error:
                     return error.failure.ended()
                 first = m.Request(request.sequence, replace(body, lane_mask=b""))
+                if self._view is not None:  # The new process sends what the old one sent.
+                    self._ask(self._view, request)
                 frame = bytes(self._frames.write_request(first))
-            return self._ask(frame, request)
+            reply = self._ask(frame, request)
+            if isinstance(body, m.SetView) and _is_view_set(reply, self._frames):
+                self._view = bytes(frame)
+            return reply
 
     def run_stream(self, stream: Stream, *, takes_over: bool) -> bool:
         """See `Servicer`: the connection's thread waits for the process."""
@@ -202,6 +208,11 @@ class ProcessWorker:
         words = "its environment is gone" if cause is None else cause.message
         code = None if cause is None else cause.exit_code
         return m.Failure(m.ErrorCode.CRASHED, f"not applied: {words}", exit_code=code)
+
+
+def _is_view_set(reply: m.Reply | bytes, frames: EnvWireCodec) -> bool:
+    """Return whether a process has set a view."""
+    return isinstance(reply, bytes) and isinstance(frames.read_reply(reply)[1], m.ViewSet)
 
 
 def _crashed(call: str, ended: ProcessEnded, hint: str = "") -> m.Failure:

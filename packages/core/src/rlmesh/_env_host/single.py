@@ -45,6 +45,7 @@ class SingleEnvHost:
     def take(self, alive: Callable[[], bool]) -> SingleEnvHost:
         """See `EnvHost`."""
         self._held = True
+        self._servicer.begin_session()
         return self
 
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply:

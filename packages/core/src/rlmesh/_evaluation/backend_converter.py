@@ -23,6 +23,7 @@ class BackendConverter:
         is_local: Whether the environment belongs to this process. Its values are then cast, checked
             and copied as a server and a client would do it, also between equal backends, so that
             an evaluation has one result wherever the environment runs. A client has done so.
+        is_viewed: Whether `observed` encodes a part of the observations only.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class BackendConverter:
         model: ArrayBackend,
         *,
         is_local: bool = False,
+        is_viewed: bool = False,
     ) -> None:
         self._observed = observed
         self._shown = SpaceCodec(observed.space, model, root="observation", validation="off")
@@ -43,7 +45,8 @@ class BackendConverter:
             validation="warn" if is_local else "off",
         )
         self._applied = applied
-        self._is_seen_as_is = not is_local and _same(observed.backend, model)
+        converts = is_local or is_viewed
+        self._is_seen_as_is = not converts and _same(observed.backend, model)
         self._is_taken_as_is = not is_local and _same(applied.backend, model)
         self.is_nothing = self._is_seen_as_is and self._is_taken_as_is
         """Whether values need no conversion."""

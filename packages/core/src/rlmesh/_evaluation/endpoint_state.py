@@ -16,6 +16,7 @@ from rlmesh._evaluation.workers import Worker
 from rlmesh._policy.owned import owned
 from rlmesh._session.clock import SYSTEM_CLOCK
 from rlmesh._session.losses import Losses
+from rlmesh.adapters._view import ObservationView
 from rlmesh.specs import EnvContract
 
 __all__ = ["EndpointState"]
@@ -37,6 +38,8 @@ class EndpointState:
         contract: Contract of the environment; None: it was never open.
         is_ours: Whether the run connected to the environment, and closes it.
         facts: Facts for the settings of the run; None: the environment was never open.
+        sends_views: Whether its server can send parts of observations alone.
+        view: View of its observations that the model gets; None: whole observations.
         playing: The episodes being played, by lane.
         unanswered: Number of those episodes that wait for the model.
         sent: Actions of the step in progress, by lane.
@@ -56,6 +59,8 @@ class EndpointState:
         self.contract: EnvContract | None = None
         self.is_ours = False
         self.facts: EndpointFacts | None = None
+        self.sends_views = False
+        self.view: ObservationView | None = None
         self.playing: dict[int, RunningEpisode] = {}
         self.unanswered = 0
         self.sent: dict[int, list[Any]] = {}
@@ -101,7 +106,13 @@ class EndpointState:
         options = None if lanes.is_vector else owned(self.playing[0].planned.options)
         names = [self.playing[lane].context.episode_id for lane in seeds]
         name = names[0] if len(names) == 1 else ""
-        self._submit("reset", lambda: lanes.reset(seeds, options, name))
+        view = self.view
+
+        def resetting() -> Any:
+            lanes.set_view(view)  # Again after the endpoint has opened again.
+            return lanes.reset(seeds, options, name)
+
+        self._submit("reset", resetting)
 
     def step(self, *, many: bool) -> None:
         """Take the next action in every playing lane, or several if the environment takes them."""

@@ -10,13 +10,19 @@ from rlmesh import spaces
 from rlmesh._client.base import EnvClientBase
 from rlmesh._codec import SpaceCodec
 from rlmesh._codec.lanes import LaneIO
+from rlmesh._codec.viewed import ViewCodec
 from rlmesh._env_host.describe_env import describe_env
 from rlmesh._evaluation.backend_converter import BackendConverter
 from rlmesh._evaluation.lanes import Lanes, SingleLanes, VectorLanes
+from rlmesh._logs import logger
+from rlmesh.adapters._view import ObservationView
+from rlmesh.adapters._viewed import resolve_view
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import UnsupportedError
 from rlmesh.spaces import Space
-from rlmesh.specs import EnvContract
+from rlmesh.specs import Capability, EnvContract
+
+_log = logger("rlmesh.evaluation")
 
 __all__ = ["Dialer", "EndpointFacts", "Opened", "Source", "sources_of"]
 
@@ -56,12 +62,14 @@ class Opened(NamedTuple):
         contract: Contract of the environment.
         is_ours: Whether the evaluation connected to it, and closes it.
         facts: Facts for the settings of the run.
+        sends_views: Whether its server can send parts of observations alone.
     """
 
     lanes: Lanes
     contract: EnvContract
     is_ours: bool
     facts: EndpointFacts
+    sends_views: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,21 +163,45 @@ class _Reconnecting:
 def _client(client: Any, dialer: Dialer, *, is_ours: bool) -> Opened:
     contract: EnvContract = client.env_contract
     backend: ArrayBackend = getattr(client, "_backend", NATIVE)
-    observed, applied = (
-        SpaceCodec(space, backend, root=root, validation="off")
-        for space, root in (
-            (contract.observation_space, "observation"),
-            (contract.action_space, "action"),
-        )
-    )
-    translation = BackendConverter(observed, applied, dialer.backend)
+    applied = SpaceCodec(contract.action_space, backend, root="action", validation="off")
     server = client._stub.server
+    # A client of the caller's keeps its observation space.
+    sends = is_ours and Capability.OBSERVATION_VIEW in server.capabilities
+
+    def convert(view: ObservationView | None) -> BackendConverter:
+        sent = view is not None and sends and _is_sent(client, view)
+        observed = _observed(client.env_contract, backend, None if sent else view)
+        return BackendConverter(observed, applied, dialer.backend, is_viewed=bool(view) > sent)
+
     facts = EndpointFacts(client._stub.validation, str(server), server.name)
+    lanes: Lanes
     if contract.vector:
         arrays = LaneIO(getattr(client, "_lane_backend", None) or backend, contract.num_envs)
-        lanes = VectorLanes(client, contract, translation, arrays, is_local=False)
-        return Opened(lanes, contract, is_ours, facts)
-    return Opened(SingleLanes(client, translation, steps_many=True), contract, is_ours, facts)
+        lanes = VectorLanes(client, contract, convert, arrays, is_local=False)
+    else:
+        lanes = SingleLanes(client, convert, steps_many=True)
+    return Opened(lanes, contract, is_ours, facts, sends)
+
+
+def _is_sent(client: Any, view: ObservationView) -> bool:
+    """Return whether a server sends a view; some lack a library that changes images."""
+    try:
+        client._stub.set_view(view)
+    except UnsupportedError as error:
+        _log.info("%s sends whole observations: %s", client.address, error)
+        return False
+    return True
+
+
+def _observed(
+    contract: EnvContract, backend: ArrayBackend, view: ObservationView | None
+) -> SpaceCodec:
+    """Return the codec that encodes a client's observations, or the parts of them in a view."""
+    space = contract.observation_space
+    if view is None:
+        return SpaceCodec(space, backend, root="observation", validation="off")
+    resolved = resolve_view(space, view)
+    return ViewCodec(resolved, backend, None, root="observation", validation="off")
 
 
 def _described(env: Any, dialer: Dialer) -> Opened:
@@ -182,20 +214,24 @@ def _described(env: Any, dialer: Dialer) -> Opened:
         return Opened(lanes, contract, False, EndpointFacts("off"))
     described = describe_env(env)
     contract = described.contract
-    # "warn" is the default of a server, which would check observations.
-    observed, applied = described.observation_codec("warn"), described.action_codec("off")
+    applied = described.action_codec("off")
     facts = EndpointFacts("warn")
-    translation = BackendConverter(observed, applied, dialer.backend, is_local=True)
+
+    def convert(view: ObservationView | None) -> BackendConverter:
+        # "warn" is the default of a server, which would check observations.
+        observed = described.observation_codec("warn", view)
+        return BackendConverter(observed, applied, dialer.backend, is_local=True)
+
     if contract.vector:
-        arrays = LaneIO(observed.backend, contract.num_envs)
+        arrays = LaneIO(described.observation_backend, contract.num_envs)
         vector = VectorLanes(
             env,
             contract,
-            translation,
+            convert,
             arrays,
             is_local=True,
             reset_names=described.reset_names,
         )
         return Opened(vector, contract, False, facts)
-    single = SingleLanes(env, translation, steps_many=False, reset_names=described.reset_names)
+    single = SingleLanes(env, convert, steps_many=False, reset_names=described.reset_names)
     return Opened(single, contract, False, facts)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, Union
 
 from rlmesh._client.base import EnvClientBase
 from rlmesh._codec.lanes import FINAL_KEY, LaneIO
@@ -11,10 +11,17 @@ from rlmesh._env_host.describe_env import RESET_NAMES, reset_arguments
 from rlmesh._env_host.outcomes import check_reset, check_step, flag_of, reward_of
 from rlmesh._evaluation.backend_converter import BackendConverter
 from rlmesh._evaluation.value_reports import reports_of
+from rlmesh.adapters._view import ObservationView
 from rlmesh.results._frozen_mapping import EMPTY
 from rlmesh.specs import AutoresetMode, EnvContract
 
-__all__ = ["Lanes", "SingleLanes", "StepResult", "VectorLanes"]
+__all__ = ["Convert", "Lanes", "SingleLanes", "StepResult", "VectorLanes"]
+
+Convert = Callable[[Union[ObservationView, None]], BackendConverter]
+"""The type of the function that returns the conversion between an environment and a model.
+
+Its argument is the view of the observations that the model gets; None: whole observations.
+"""
 
 StepResult = tuple[Any, float, bool, bool, Mapping[Any, Any]]
 """The type of a step's result: observation, reward, terminated, truncated and info."""
@@ -40,6 +47,10 @@ class Lanes(Protocol):
 
     reports: Mapping[Any, Any]
     """Reports of the last call on values outside their space that belong to no single lane."""
+
+    def set_view(self, view: ObservationView | None) -> None:
+        """Set the view of the observations of later calls; None: whole observations."""
+        ...
 
     def reset(
         self, seeds: Mapping[int, int | None], options: Any = None, name: str = ""
@@ -67,7 +78,8 @@ class SingleLanes:
 
     Args:
         env: The environment.
-        translation: Conversion between its values and the model's; None: values are not converted.
+        convert: Returns the conversion between its values and the model's; None: values are not
+            converted.
         steps_many: Whether the environment has `step_many`.
         reset_names: Keyword arguments that its `reset` takes, of "seed" and "options".
     """
@@ -80,7 +92,7 @@ class SingleLanes:
     def __init__(
         self,
         env: Any,
-        translation: BackendConverter | None,
+        convert: Convert | None,
         *,
         steps_many: bool,
         reset_names: frozenset[str] = RESET_NAMES,
@@ -88,7 +100,21 @@ class SingleLanes:
         self.env = env
         self.steps_many = steps_many
         self._reset_names = reset_names
-        self._translation = None if translation and translation.is_nothing else translation
+        self._convert = convert
+        self._view: ObservationView | None = None
+        self._translation: BackendConverter | None = None
+        self._translate(None)
+
+    def _translate(self, view: ObservationView | None) -> None:
+        if self._convert is not None:
+            converter = self._convert(view)
+            self._translation = None if converter.is_nothing else converter
+
+    def set_view(self, view: ObservationView | None) -> None:
+        """Set the view of observations; see `Lanes.set_view`."""
+        if view != self._view:
+            self._translate(view)
+            self._view = view
 
     def reset(
         self, seeds: Mapping[int, int | None], options: Any = None, name: str = ""
@@ -141,7 +167,7 @@ class VectorLanes:
     Args:
         env: The vector.
         contract: Contract of the vector.
-        translation: Conversion between its values and the model's.
+        convert: Returns the conversion between its values and the model's.
         arrays: Arrays of rewards, flags and masks.
         is_local: Whether the vector belongs to this process; a client has checked its results.
         reset_names: Keyword arguments that its `reset` takes, of "seed" and "options".
@@ -154,7 +180,7 @@ class VectorLanes:
         self,
         env: Any,
         contract: EnvContract,
-        translation: BackendConverter,
+        convert: Convert,
         arrays: LaneIO,
         *,
         is_local: bool,
@@ -163,7 +189,9 @@ class VectorLanes:
         self.env = env
         self.count = contract.num_envs
         self.resets_each = contract.autoreset_mode is AutoresetMode.DISABLED
-        self._translation = translation
+        self._convert = convert
+        self._view: ObservationView | None = None
+        self._translation = convert(None)
         self._arrays = arrays
         self._is_local = is_local
         self._reset_names = reset_names
@@ -171,6 +199,12 @@ class VectorLanes:
         self._ended = [False] * self.count
         self._fillers: list[Any] = [None] * self.count
         self.reports: Mapping[Any, Any] = EMPTY
+
+    def set_view(self, view: ObservationView | None) -> None:
+        """Set the view of observations; see `Lanes.set_view`."""
+        if view != self._view:
+            self._translation = self._convert(view)
+            self._view = view
 
     def reset(
         self, seeds: Mapping[int, int | None], options: Any = None, name: str = ""

@@ -21,6 +21,7 @@ from rlmesh._evaluation.stop_watch import StopWatch
 from rlmesh._evaluation.suite import PlannedTask, plan_of_suite
 from rlmesh._evaluation.task_group import TaskGroup
 from rlmesh._evaluation.task_policies import fit
+from rlmesh._evaluation.views import set_views
 from rlmesh._journal import Journal
 from rlmesh._policy.events import Audience
 from rlmesh._transport.address import tls_for
@@ -84,6 +85,7 @@ def play(
     terms = RunOptions(limits, settings.success_rule, settings.retries, settings.is_strict)
 
     def prepare(groups: Sequence[TaskGroup]) -> None:
+        set_views(model, groups, settings, audience)
         fit(model, groups, settings)
         # After the policy, because a served model has no session before that.
         progress.settings = run_settings(model, groups, settings)

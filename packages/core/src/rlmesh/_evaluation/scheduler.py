@@ -210,7 +210,7 @@ class Scheduler:
             self._advance(state)
 
     def _opened(self, state: EndpointState, opened: Opened) -> None:
-        state.lanes, state.contract, state.is_ours, state.facts = opened
+        state.lanes, state.contract, state.is_ours, state.facts, state.sends_views = opened
         if state.lost_at is not None:
             seconds, state.lost_at = time.monotonic() - state.lost_at, None
             level = state.outages.level_of_return(seconds)

@@ -53,6 +53,7 @@ class Settings:
     until: StoppingRule | None = None
     acting: Acting | None = None
     progress: Progress = False
+    observe: str = "read"
     is_endless: bool = False
     is_strict: bool = False
 
@@ -62,6 +63,8 @@ class Settings:
         if self.max_episodes is not None and operator.index(self.max_episodes) < 0:
             raise ValueError(f"max_episodes is {self.max_episodes}, below 0")
         success_rule(self.success, self.success_key)
+        if self.observe not in ("read", "all"):
+            raise ValueError(f"observe={self.observe!r:.60}; expected 'read' or 'all'")
         if self.retries < 0:
             raise ValueError(f"retries is {self.retries}, below 0")
         if self.resume and self.journal is None:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 
+from rlmesh._codec.viewed import viewed_contract
 from rlmesh._evaluation.batch_window import BatchWindow
 from rlmesh._evaluation.common_contract import check_same, common_contract
 from rlmesh._evaluation.endpoint_state import EndpointState
@@ -14,6 +15,7 @@ from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.episode_queue import EpisodeQueue
 from rlmesh._evaluation.suite import PlannedTask
 from rlmesh._policy.policy import Policy
+from rlmesh.adapters._view import ObservationView
 from rlmesh.specs import EnvContract
 
 __all__ = ["PolicyQueue", "TaskGroup"]
@@ -85,6 +87,7 @@ class TaskGroup:
         task: The task.
         states: Its endpoints.
         contract: Contract of its environment; None: its endpoints have not opened yet.
+        view: View of its observations that the model gets; None: whole observations.
         queue: Its policy; set before the first episode.
         episodes: Its episodes that are to be played; set before the first episode.
         last_error: The error of one of its endpoints; None: there was none.
@@ -97,6 +100,7 @@ class TaskGroup:
         self.task = task
         self.states = states
         self.contract: EnvContract | None = None
+        self.view: ObservationView | None = None
         self.last_error: BaseException | None = None
 
     @property
@@ -113,6 +117,18 @@ class TaskGroup:
     def facts(self) -> list[EndpointFacts]:
         """Facts about the endpoints that have been open."""
         return [state.facts for state in self.states if state.facts is not None]
+
+    def set_view(self, view: ObservationView | None) -> None:
+        """Set the view of the observations of all endpoints, from their next resets on."""
+        self.view = view
+        for state in self.states:
+            state.view = view
+
+    @property
+    def seen(self) -> EnvContract:
+        """Contract of the observations that the model gets."""
+        assert self.contract is not None
+        return viewed_contract(self.contract, self.view)
 
     def others(self, state: EndpointState) -> Iterable[EndpointState]:
         """Return the endpoints but one that have not been given up."""

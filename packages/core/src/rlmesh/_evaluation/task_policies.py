@@ -29,8 +29,7 @@ def fit(model: Evaluable, groups: Sequence[TaskGroup], settings: Settings) -> No
     """
     known: dict[bytes, PolicyQueue] = {}
     for group in groups:
-        assert group.contract is not None
-        key = route_key(group.contract)
+        key = route_key(group.seen)
         instructions = list(dict.fromkeys(group.task.instructions()))
         if key not in known:
             known[key] = PolicyQueue(_policy(model, group, settings, instructions[0]))
@@ -42,11 +41,10 @@ def fit(model: Evaluable, groups: Sequence[TaskGroup], settings: Settings) -> No
 def _policy(
     model: Evaluable, group: TaskGroup, settings: Settings, instruction: str | None
 ) -> Policy:
-    assert group.contract is not None
     try:
         return acting_policy(
             model,
-            group.contract,
+            group.seen,
             settings.acting,
             instruction=instruction,
             execution_horizon=settings.execution_horizon,

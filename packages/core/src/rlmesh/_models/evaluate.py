@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rlmesh._evaluation.progress_report import Progress
 from rlmesh._evaluation.run import play
@@ -47,6 +47,7 @@ def evaluate(
     retries: int = 2,
     close_envs: bool = False,
     progress: Progress = False,
+    observe: Literal["read", "all"] = "read",
 ) -> RunResult:
     """Play episodes of one model on any number of environments at once.
 
@@ -126,6 +127,10 @@ def evaluate(
             notebook, otherwise a line every 30 s. "auto": the same, but nothing if stderr is
             neither a terminal nor that of a notebook. A function: it gets the line every 30 s, on a
             thread of its own.
+        observe: What servers of environments send of observations. "read": only what a model with a
+            `ModelSpec` reads, with images already in the size and form that it reads them in, if
+            the server can do that and no hook receives observations; the model's inputs are the
+            same. "all": whole observations.
 
     Raises:
         RunError: If the run ended early: the model or a hook failed, or no endpoint is left.
@@ -162,6 +167,7 @@ def evaluate(
         retries=retries,
         close_envs=close_envs,
         progress=progress,
+        observe=observe,
     )
     return evaluate_with(model, envs, settings)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from rlmesh._evaluation.evaluable import Evaluable
 from rlmesh._evaluation.progress_report import Progress
@@ -49,6 +49,7 @@ class PlaysEpisodes:
         run_id: str = "",
         acting: Acting | None = None,
         progress: Progress = False,
+        observe: Literal["read", "all"] = "read",
     ) -> RunResult:
         """Play episodes one after another, and return their results.
 
@@ -86,6 +87,7 @@ class PlaysEpisodes:
             acting: Way of acting; see `rlmesh.evaluate`.
             progress: Whether to show how far the run is, "auto", or a function that gets it; see
                 `rlmesh.evaluate`.
+            observe: What servers of environments send of observations; see `rlmesh.evaluate`.
 
         Raises:
             RunError: If the run ended early; finished episodes are in its `result`.
@@ -117,6 +119,7 @@ class PlaysEpisodes:
                 run_id=run_id,
                 acting=acting,
                 progress=progress,
+                observe=observe,
                 is_strict=True,
             ),
         )

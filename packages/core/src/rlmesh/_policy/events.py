@@ -223,6 +223,11 @@ class Audience:
                 f"with none of them"
             )
 
+    @property
+    def sees_observations(self) -> bool:
+        """Whether a receiver gets observations."""
+        return bool(self.episode_start or self.step)
+
 
 def notify(listeners: Listeners, event: object) -> None:
     """Call each listener with an event."""

@@ -136,6 +136,7 @@ class EnvServer(BaseServer):
             Capability.ATTRIBUTES,
             Capability.STEP_MANY,
             Capability.PROGRESS,
+            Capability.OBSERVATION_VIEW,
             *transport_capabilities(options),
         }
         if self._contract.autoreset_mode is AutoresetMode.DISABLED:
