@@ -1,0 +1,891 @@
+// Sessions without input or output: bytes of frames in, bytes of frames out (CONTRACT.md, 4 to 10).
+#pragma once
+
+#include <cxxabi.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <typeinfo>
+
+#include "codec.hpp"
+
+namespace rlmesh {
+
+// Version of the spec that these headers implement.
+inline const char* const spec_version = "1.0.0rc3";
+inline const char* const env_service = "rlmesh.proto.env.v1.EnvService";
+
+// The numbers of rlmesh.proto.session.v1.Capability that these headers have.
+enum class Capability : std::uint32_t { resume = 1, step_many = 2, render = 5 };
+
+// Returns whether two versions of the spec talk (E-2).
+inline bool talks(const std::string& a, const std::string& b) {
+  const auto major = [](const std::string& version) -> std::string {
+    std::size_t dots = 0, digits = 0;
+    for (std::size_t i = 0; i <= version.size(); ++i) {
+      if (i == version.size() || version[i] == '.') {
+        if (digits == 0 || (digits > 1 && version[i - digits] == '0')) return "";
+        dots += i < version.size();
+        digits = 0;
+      } else if (version[i] >= '0' && version[i] <= '9') {
+        ++digits;
+      } else {
+        return "";
+      }
+    }
+    return dots == 2 ? version.substr(0, version.find('.')) : "";
+  };
+  const bool is_pre_release = major(a).empty() && (a.find("rc") != std::string::npos || a.find('-') != std::string::npos);
+  return (a == b && (is_pre_release || !major(a).empty())) || (!major(a).empty() && major(a) == major(b));
+}
+
+// What an environment is: spaces, and facts for its clients.
+struct Contract {
+  std::string id;
+  Space observation_space, action_space;
+  std::string render_mode;  // "" if it does not render
+  double render_fps = 0;    // 0: not known
+  Dynamic::Map metadata;
+  std::uint64_t max_episode_steps = 0;  // 0: no limit is known
+  Bytes tags;                           // A serialised rlmesh.proto.adapters.v1.EnvTags; empty: none
+  // Of a served vector, which RemoteEnv refuses.
+  std::uint32_t num_envs = 1;
+  bool vector = false;
+
+  static Contract read(ByteView message) {
+    Contract found;
+    std::uint64_t fields = 0;
+    bool has_spaces[2] = {false, false};
+    FieldReader reader(message, &fields);
+    while (reader.next()) {
+      switch (reader.number()) {
+        case 1: if (reader.field(2)) found.id = reader.text(); break;
+        case 3:
+          if (reader.field(2)) found.observation_space = SpaceReader::read(reader.bytes(), "observation_space"), has_spaces[0] = true;
+          break;
+        case 4:
+          if (reader.field(2)) found.action_space = SpaceReader::read(reader.bytes(), "action_space"), has_spaces[1] = true;
+          break;
+        case 5: if (reader.field(0)) found.num_envs = static_cast<std::uint32_t>(reader.integer()); break;
+        case 6: if (reader.field(0)) found.vector = reader.integer() != 0; break;
+        case 8: if (reader.field(2)) found.read_render(reader.bytes()); break;
+        case 9: if (reader.field(2)) found.metadata = DynamicReader(&fields).map(reader.bytes(), "metadata"); break;
+        case 10: if (reader.field(2)) found.tags = reader.bytes().copy(); break;
+        default: break;
+      }
+    }
+    if (found.id.empty() || !has_spaces[0] || !has_spaces[1] || found.num_envs < 1) {
+      throw malformed("expected a contract with an id, two spaces and num_envs (T-3)", "contract");
+    }
+    return found;
+  }
+
+  FieldWriter write() const {
+    FieldWriter out;
+    out.text(1, id);
+    out.text(2, spec_version);
+    out.message(3, write_space(observation_space));
+    out.message(4, write_space(action_space));
+    out.integer(5, num_envs);
+    FieldWriter render;
+    render.text(1, render_mode);
+    if (!render_mode.empty()) render.bytes(2, view_of(render_mode));
+    if (render_fps > 0) render.present64(3, render_fps);
+    out.message(8, render);
+    if (!metadata.entries.empty()) out.message(9, write_map(metadata));
+    if (!tags.empty()) out.bytes(10, tags);
+    if (max_episode_steps != 0) {
+      FieldWriter registration;
+      registration.present(1, max_episode_steps);
+      out.message(11, registration);
+    }
+    return out;
+  }
+
+ private:
+  void read_render(ByteView message) {
+    FieldReader reader(message);
+    while (reader.next()) {
+      if (reader.number() == 1 && reader.field(2)) render_mode = reader.text();
+      else if (reader.number() == 3 && reader.field(1)) render_fps = reader.number64();
+    }
+  }
+};
+
+// The first observation of an episode.
+struct Start {
+  Value observation;
+  Dynamic::Map info;
+};
+
+// The result of a step.
+struct Step {
+  Value observation;
+  double reward = 0;
+  bool terminated = false;
+  bool truncated = false;
+  Dynamic::Map info;
+};
+
+// An environment as servers see it; `env_of` makes one of a class with the same methods.
+class Env {
+ public:
+  virtual ~Env() = default;
+  virtual Contract contract() = 0;
+  // `seed` is absent if the generator goes on, `options` null if there are none.
+  virtual Start reset(std::optional<std::uint64_t> seed, const Dynamic::Map* options) = 0;
+  virtual Step step(const Value& action) = 0;
+  virtual bool renders() const { return false; }
+  virtual Dynamic render() { return Dynamic(); }
+};
+
+namespace detail {
+template <class T, class = void>
+struct Renders : std::false_type {};
+template <class T>
+struct Renders<T, std::void_t<decltype(std::declval<T&>().render())>> : std::true_type {};
+
+template <class T>
+class EnvOf final : public Env {
+ public:
+  template <class... Arguments>
+  explicit EnvOf(Arguments&&... arguments) : env_(std::forward<Arguments>(arguments)...) {}
+  Contract contract() override { return env_.contract(); }
+  Start reset(std::optional<std::uint64_t> seed, const Dynamic::Map* options) override { return env_.reset(seed, options); }
+  Step step(const Value& action) override { return env_.step(action); }
+  bool renders() const override { return Renders<T>::value; }
+  Dynamic render() override {
+    if constexpr (Renders<T>::value) return env_.render();
+    return Dynamic();
+  }
+
+ private:
+  T env_;
+};
+}  // namespace detail
+
+template <class T, class... Arguments>
+std::unique_ptr<Env> env_of(Arguments&&... arguments) {
+  return std::make_unique<detail::EnvOf<T>>(std::forward<Arguments>(arguments)...);
+}
+
+enum class Validation { off, warn, strict };
+
+struct ServeOptions {
+  std::string token;               // "": clients need none
+  double grace_period = 30;        // Seconds that a session outlives its connection
+  Validation validation = Validation::warn;  // Observations outside their space
+  std::string implementation = "rlmesh-cpp";
+};
+
+inline Bytes random_bytes(std::size_t count) {
+  std::random_device device;
+  Bytes bytes(count);
+  for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(device());
+  return bytes;
+}
+
+inline bool equals_in_constant_time(ByteView a, ByteView b) {
+  unsigned difference = a.size == b.size ? 0 : 1;
+  for (std::size_t i = 0; i < a.size; ++i) difference |= static_cast<unsigned>(a.data[i] ^ (b.size ? b.data[i % b.size] : 1));
+  return difference == 0;
+}
+
+// An answer that is a failure (section 10).
+struct Failure {
+  ErrorCode code = ErrorCode::internal;
+  std::string message, path, exception_type;
+  bool session_closed = false;
+  std::vector<std::string> choices;
+  std::string holder;
+  std::uint64_t held_ms = 0;
+
+  FieldWriter write() const {
+    FieldWriter out;
+    out.integer(1, static_cast<std::uint64_t>(code));
+    out.text(2, message.substr(0, 4096));
+    out.text(3, exception_type);
+    out.text(5, path);
+    out.integer(8, session_closed ? 1 : 0);
+    if (!holder.empty()) {
+      FieldWriter part;
+      part.text(1, holder);
+      part.integer(3, held_ms);
+      out.message(9, part);
+    }
+    for (const std::string& choice : choices) out.bytes(10, view_of(choice));
+    return out;
+  }
+};
+
+// What both peers say of themselves.
+struct PeerInfo {
+  std::string spec_version, implementation, name;
+  std::set<std::uint32_t> capabilities;
+
+  static PeerInfo read(ByteView message) {
+    PeerInfo found;
+    FieldReader reader(message);
+    while (reader.next()) {
+      if (reader.number() == 1 && reader.field(2)) found.spec_version = reader.text();
+      else if (reader.number() == 3 && reader.field(2)) found.implementation = reader.text();
+      else if (reader.number() == 4) reader.integers([&](std::uint64_t c) { found.capabilities.insert(static_cast<std::uint32_t>(c)); });
+      else if (reader.number() == 5 && reader.field(2)) found.name = reader.text();
+    }
+    return found;
+  }
+  FieldWriter write() const {
+    FieldWriter out;
+    out.text(1, spec_version);
+    out.text(3, implementation);
+    out.packed(4, std::vector<std::uint64_t>(capabilities.begin(), capabilities.end()));
+    out.text(5, name);
+    return out;
+  }
+  bool can(Capability capability) const { return capabilities.count(static_cast<std::uint32_t>(capability)) != 0; }
+};
+
+// A request or an answer: its number, the field that its oneof holds, and the message in it.
+struct Envelope {
+  std::uint64_t sequence = 0;
+  std::uint32_t kind = 0;  // 0: none that these headers know the wire type of
+  Bytes merged;
+  ByteView body;
+
+  // Reads a SessionRequest (first member 3) or a SessionResponse.
+  static Envelope read(ByteView frame, std::uint64_t* fields) {
+    Envelope found;
+    FieldReader reader(frame, fields);
+    while (reader.next()) {
+      if (reader.number() == 1 && reader.field(0)) {
+        found.sequence = reader.integer();
+      } else if (reader.number() >= 3 && reader.field(2)) {
+        const bool again = found.kind == reader.number();
+        found.kind = reader.number();
+        const ByteView part = reader.bytes();
+        if (again) {
+          if (found.merged.empty()) found.merged = found.body.copy();
+          found.merged.insert(found.merged.end(), part.data, part.data + part.size);
+        } else {
+          found.merged.clear();
+        }
+        found.body = again ? ByteView(found.merged) : part;
+      }
+    }
+    return found;
+  }
+};
+
+// One environment, for one session after another. The caller moves frames between it and
+// connections, calls it from one thread, and gives it the time in seconds of a monotonic clock.
+class EnvSessions {
+ public:
+  // A connection of a client. `ended` is set if the caller has to close it.
+  struct Connection {
+    bool greeted = false, opened = false, ended = false;
+  };
+
+  EnvSessions(std::unique_ptr<Env> env, ServeOptions options)
+      : env_(std::move(env)), options_(std::move(options)), contract_(env_->contract()) {
+    // Reading what clients will read finds a space that breaks a rule before anybody connects.
+    Contract::read(contract_.write().out);
+    us_.spec_version = spec_version;
+    us_.implementation = options_.implementation;
+    us_.capabilities = {static_cast<std::uint32_t>(Capability::step_many)};
+    if (options_.grace_period > 0) us_.capabilities.insert(static_cast<std::uint32_t>(Capability::resume));
+    if (env_->renders() && !contract_.render_mode.empty()) us_.capabilities.insert(static_cast<std::uint32_t>(Capability::render));
+  }
+
+  // Handles one message of a connection over frames alone; returns the answer, empty if none.
+  Bytes receive(Connection& connection, ByteView frame, double now) {
+    tick(now);
+    if (!connection.greeted) return greet(connection, frame);
+    std::uint64_t fields = 0;
+    Envelope request;
+    try {
+      request = Envelope::read(frame, &fields);
+    } catch (const Error& error) {
+      return end(connection, 0, Failure{ErrorCode::malformed, error.what(), "", "", true, {}, "", 0});
+    }
+    try {
+      return connection.opened ? next(connection, request, &fields) : first(connection, request, now);
+    } catch (const Error& error) {
+      return end(connection, request.sequence, Failure{ErrorCode::malformed, error.message(), error.path(), "", true, {}, "", 0});
+    }
+  }
+
+  // Notes that a connection is lost.
+  void lost(Connection& connection, double now) {
+    connection.ended = true;
+    if (current_ != &connection) return;
+    current_ = nullptr;
+    lost_at_ = now;
+    if (key_.empty() || last_ == 0) close();
+  }
+
+  // Closes a session whose grace period is over.
+  void tick(double now) {
+    if (is_open_ && current_ == nullptr && now - lost_at_ >= options_.grace_period) close();
+  }
+
+  // Returns the last frame of the session's connection, and of others, before the server stops.
+  Bytes stopping() {
+    is_stopping_ = true;
+    close();
+    return response(0, 3, Failure{ErrorCode::shutting_down, "the server is shutting down", "", "", true, {}, "", 0}.write());
+  }
+
+  // Returns the frame that refuses a message before it is read, such as one over the limit.
+  Bytes refusal(Connection& connection, const std::string& message) {
+    return end(connection, 0, Failure{ErrorCode::malformed, message, "", "", true, {}, "", 0});
+  }
+
+ private:
+  static Bytes response(std::uint64_t sequence, std::uint32_t kind, const FieldWriter& body, std::uint64_t call_us = 0) {
+    FieldWriter out;
+    out.integer(1, sequence);
+    out.integer(2, call_us);
+    out.message(kind, body);
+    return std::move(out.out);
+  }
+  static Bytes end(Connection& connection, std::uint64_t sequence, Failure failure) {
+    connection.ended = true;
+    failure.session_closed = true;
+    return response(sequence, 3, failure.write());
+  }
+
+  // B-16
+  Bytes greet(Connection& connection, ByteView frame) {
+    std::string service, token;
+    try {
+      if (frame.size > 8192) throw malformed("expected a FramesHello of at most 8192 bytes");
+      FieldReader reader(frame);
+      while (reader.next()) {
+        if (reader.number() == 1 && reader.field(2)) service = reader.text();
+        else if (reader.number() == 2 && reader.field(2)) token = reader.text();
+      }
+      if (service.empty()) throw malformed("expected a FramesHello with a service");
+    } catch (const Error& error) {
+      return end(connection, 0, Failure{ErrorCode::malformed, error.what(), "", "", true, {}, "", 0});
+    }
+    if (!options_.token.empty() && !equals_in_constant_time(view_of(token), view_of(options_.token))) {
+      return end(connection, 0, Failure{ErrorCode::unauthenticated, "expected the server's token; pass token=", "", "", true, {}, "", 0});
+    }
+    if (service != env_service) {
+      return end(connection, 0, Failure{ErrorCode::unsupported, "the service is not served here", "service", "", true, {env_service}, "", 0});
+    }
+    connection.greeted = true;
+    return {};
+  }
+
+  // The first request of a connection (H-2, H-3).
+  Bytes first(Connection& connection, const Envelope& request, double now) {
+    if (request.kind == 15) {
+      connection.ended = true;
+      FieldWriter body;
+      body.message(1, us_.write());
+      body.message(2, contract_.write());
+      body.message(3, terms(true));
+      return response(request.sequence, 15, body);
+    }
+    const auto refuse = [&](ErrorCode code, const std::string& message, std::string path = "") {
+      return end(connection, request.sequence, Failure{code, message, std::move(path), "", true, {}, "", 0});
+    };
+    if (request.kind != 3) return refuse(ErrorCode::wrong_state, "expected open as the first request (H-2)");
+    if (request.sequence != 0) return refuse(ErrorCode::malformed, "expected open with sequence 0 (H-2)");
+    std::optional<PeerInfo> client;
+    std::optional<ByteView> resume;
+    FieldReader reader(request.body);
+    while (reader.next()) {
+      if (reader.number() == 1 && reader.field(2)) client = PeerInfo::read(reader.bytes());
+      else if (reader.number() == 2 && reader.field(2)) resume = reader.bytes();
+    }
+    if (!client) return refuse(ErrorCode::malformed, "an open has no client (H-3)", "client");
+    if (!talks(client->spec_version, spec_version)) {
+      const std::string message = "the server speaks spec " + std::string(spec_version) + ", the client '" + client->spec_version + "' (H-4)";
+      return end(connection, 0, Failure{ErrorCode::unsupported_version, message, "", "", true, {spec_version}, "", 0});
+    }
+    if (is_stopping_) return refuse(ErrorCode::shutting_down, "the server is shutting down (K-12)");
+    if (resume) return resumed(connection, *resume);
+    if (is_open_) {
+      const auto held = static_cast<std::uint64_t>(1000 * (now - since_));
+      return end(connection, 0, Failure{ErrorCode::busy, "the environment is held by " + holder_ + " (K-4)", "", "", true, {}, holder_, held});
+    }
+    begin(connection, *client, now);
+    return opened(0, true);
+  }
+
+  void begin(Connection& connection, const PeerInfo& client, double now) {
+    const Bytes id = random_bytes(16);
+    id_.clear();
+    for (const std::uint8_t byte : id) {
+      id_ += "0123456789abcdef"[byte >> 4];
+      id_ += "0123456789abcdef"[byte & 15];
+    }
+    key_ = client.can(Capability::resume) && us_.can(Capability::resume) ? random_bytes(16) : Bytes();
+    holder_ = client.name.empty() ? "a client" : client.name;
+    is_open_ = connection.opened = true;
+    current_ = &connection;
+    since_ = now;
+    last_ = 0;
+    kept_.clear();
+    reported_.clear();
+  }
+
+  Bytes resumed(Connection& connection, ByteView message) {
+    std::string id;
+    Bytes key;
+    std::uint64_t awaited = 0;
+    FieldReader reader(message);
+    while (reader.next()) {
+      if (reader.number() == 1 && reader.field(2)) id = reader.text();
+      else if (reader.number() == 2 && reader.field(2)) key = reader.bytes().copy();
+      else if (reader.number() == 3 && reader.field(0)) awaited = reader.integer();
+    }
+    const bool is_known = equals_in_constant_time(key, key_) && is_open_ && id == id_ && !key_.empty();
+    if (!is_known) return end(connection, 0, Failure{ErrorCode::unknown_session, "there is no such session (R-5)", "", "", true, {}, "", 0});
+    if (awaited < 1 || (awaited != last_ && awaited != last_ + 1)) {
+      return end(connection, 0, Failure{ErrorCode::out_of_sequence, "expected to await request " + std::to_string(last_) + " or the next one (R-6)", "", "", true, {}, "", 0});
+    }
+    if (current_ != nullptr) current_->ended = true;
+    current_ = &connection;
+    connection.opened = true;
+    return opened(last_, false);
+  }
+
+  Bytes opened(std::uint64_t received, bool is_new) {
+    FieldWriter body;
+    body.message(1, us_.write());
+    body.text(2, id_);
+    if (!key_.empty()) body.bytes(3, key_);
+    if (is_new) body.message(4, contract_.write());
+    body.message(5, terms(!key_.empty()));
+    body.integer(6, received);
+    return response(0, 4, body);
+  }
+
+  FieldWriter terms(bool resumable) const {
+    FieldWriter out;
+    if (resumable) out.integer(1, static_cast<std::uint64_t>(1000 * options_.grace_period));
+    out.integer(2, max_message_bytes);
+    return out;
+  }
+
+  // A numbered request.
+  Bytes next(Connection& connection, const Envelope& request, std::uint64_t* fields) {
+    if (current_ != &connection) {
+      connection.ended = true;
+      return {};
+    }
+    if (request.sequence == last_ && last_ >= 1) return kept_;
+    if (request.sequence != last_ + 1) {
+      const std::string message = "expected request " + std::to_string(last_ + 1) + ", got " + std::to_string(request.sequence) + " (Q-5)";
+      return response(request.sequence, 3, Failure{ErrorCode::out_of_sequence, message, "", "", false, {}, "", 0}.write());
+    }
+    last_ = request.sequence;
+    kept_ = handle(request, fields);
+    if (request.kind == 11) {
+      connection.ended = true;
+      Bytes answer = std::move(kept_);
+      close();
+      return answer;
+    }
+    return kept_;
+  }
+
+  void close() {
+    is_open_ = false;
+    current_ = nullptr;
+    key_.clear();
+    kept_.clear();
+  }
+
+  Bytes handle(const Envelope& request, std::uint64_t* fields) {
+    call_us_ = 0;
+    FieldWriter body;
+    std::uint32_t kind = request.kind;
+    try {
+      switch (request.kind) {
+        case 3: throw Error(ErrorCode::wrong_state, "the session is open (N-3)");
+        case 4: reset(request.body, fields, body); break;
+        case 5: step(request.body, fields, body); break;
+        case 6: step_many(request.body, fields, body); break;
+        case 7: render(request.body, body); break;
+        case 11: kind = 12; break;
+        default: throw Error(ErrorCode::unsupported, "the server does not have this request (H-10)");
+      }
+    } catch (const Error& error) {
+      return response(last_, 3, Failure{error.code(), error.message(), error.path(), "", false, {}, "", 0}.write(), call_us_);
+    } catch (const UserError& error) {
+      return response(last_, 3, error.failure.write(), call_us_);
+    }
+    if (kind >= 4 && kind <= 7) ++kind;  // The members of responses come one later.
+    FieldWriter out;
+    out.integer(1, last_);
+    out.integer(2, call_us_);
+    out.message(kind, body);
+    if (out.out.size() > max_message_bytes) {
+      return response(last_, 3, Failure{ErrorCode::limit_exceeded, "the answer has more than 268435456 bytes (M-3)", "", "", false, {}, "", 0}.write(), call_us_);
+    }
+    return std::move(out.out);
+  }
+
+  // An exception of the environment's own.
+  struct UserError {
+    Failure failure;
+  };
+
+  template <class Call>
+  auto called(const char* name, Call call) {
+    const auto begun = std::chrono::steady_clock::now();
+    struct Timer {
+      std::uint64_t* out;
+      std::chrono::steady_clock::time_point begun;
+      ~Timer() {
+        *out += static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun).count());
+      }
+    } timer{&call_us_, begun};
+    try {
+      return call();
+    } catch (const std::exception& error) {
+      int status = 0;
+      char* const demangled = abi::__cxa_demangle(typeid(error).name(), nullptr, nullptr, &status);
+      const std::string type = demangled != nullptr ? demangled : typeid(error).name();
+      std::free(demangled);
+      throw UserError{Failure{ErrorCode::user_exception, std::string(name) + "() raised " + type + ": " + error.what(), "", type, false, {}, "", 0}};
+    } catch (...) {
+      throw UserError{Failure{ErrorCode::user_exception, std::string(name) + "() raised an exception of an unknown type", "", "unknown", false, {}, "", 0}};
+    }
+  }
+
+  void reset(ByteView message, std::uint64_t* fields, FieldWriter& body) {
+    std::optional<std::uint64_t> seed;
+    std::optional<Dynamic::Map> options;
+    bool has_lane_seeds = false, has_mask = false;
+    FieldReader reader(message, fields);
+    while (reader.next()) {
+      switch (reader.number()) {
+        case 1: if (reader.field(0)) seed = reader.integer(); break;
+        case 2: if (reader.field(2)) has_lane_seeds = true; break;
+        case 3: if (reader.field(2)) options = DynamicReader(fields).map(reader.bytes(), "options"); break;
+        case 4: if (reader.field(2)) has_mask = reader.bytes().size != 0; break;
+        default: break;
+      }
+    }
+    if (has_mask) throw Error(ErrorCode::unsupported, "expected no mask of lanes of an environment that is no vector (L-8)", "lane_mask");
+    if (has_lane_seeds) throw malformed("expected no seeds of lanes of an environment that is no vector (N-4)", "lane_seeds");
+    Start start = called("reset", [&] { return env_->reset(seed, options ? &*options : nullptr); });
+    observation(start.observation, start.info, body);
+    if (!start.info.entries.empty()) body.message(2, write_map(start.info));
+  }
+
+  void observation(const Value& value, Dynamic::Map& info, FieldWriter& body) {
+    const Space& space = contract_.observation_space;
+    try {
+      const Slabs slabs = Encoder::one(space, value, "observation");
+      if (options_.validation != Validation::off) {
+        if (const auto found = nonconformity(space, value, "observation")) report(*found, info);
+      }
+      write_value(body, 1, slabs);
+    } catch (const Error& error) {
+      throw Error(ErrorCode::invalid_result, error.message(), error.path());
+    }
+  }
+
+  // F-2 and F-4
+  void report(const Nonconformity& found, Dynamic::Map& info) {
+    if (options_.validation == Validation::strict) throw Error(ErrorCode::invalid_result, found.message, found.path);
+    if (!reported_.insert(found.path).second) return;
+    Dynamic::Map reports;
+    reports.set(found.path, found.message);
+    info.set("rlmesh.validation", reports);
+  }
+
+  Value action(ByteView message, std::uint64_t* fields) {
+    const SlabsOfMessage found = SlabsOfMessage::read(message, fields);
+    if (found.batch_size) throw invalid("expected one action, got a batch (L-1)", "action");
+    Value value = Decoder::one(contract_.action_space, found.slabs, "action");
+    if (options_.validation == Validation::strict) {
+      if (const auto wrong = nonconformity(contract_.action_space, value, "action")) throw invalid(wrong->message, wrong->path);
+    }
+    return value;
+  }
+
+  Step apply(const Value& action) {
+    return called("step", [&] { return env_->step(action); });
+  }
+
+  void write_step(Step& step, FieldWriter& body, bool observed = true) {
+    if (observed) observation(step.observation, step.info, body);
+    body.number64(2, step.reward);
+    body.integer(3, step.terminated ? 1 : 0);
+    body.integer(4, step.truncated ? 1 : 0);
+    if (!step.info.entries.empty()) body.message(5, write_map(step.info));
+  }
+
+  void step(ByteView message, std::uint64_t* fields, FieldWriter& body) {
+    std::optional<ByteView> found;
+    FieldReader reader(message, fields);
+    while (reader.next()) {
+      if (reader.field(2) == 1) found = reader.bytes();
+    }
+    if (!found) throw malformed("a step has no action (G-8)", "action");
+    Step result = apply(action(*found, fields));
+    write_step(result, body);
+  }
+
+  // N-8 and N-9
+  void step_many(ByteView message, std::uint64_t* fields, FieldWriter& body) {
+    std::optional<ByteView> found;
+    std::uint64_t count = 0;
+    bool all = false;
+    FieldReader reader(message, fields);
+    while (reader.next()) {
+      if (reader.number() == 1 && reader.field(2)) found = reader.bytes();
+      else if (reader.number() == 2 && reader.field(0)) count = reader.integer();
+      else if (reader.number() == 3 && reader.field(0)) all = reader.integer() != 0;
+    }
+    if (!found) throw malformed("expected actions (N-8)", "actions");
+    if (count > 65'536) throw Error(ErrorCode::limit_exceeded, "expected a count of at most 65536 (M-1)", "count");
+    const SlabsOfMessage slabs = SlabsOfMessage::read(*found, fields);
+    if (count == 0 || slabs.batch_size != static_cast<std::uint32_t>(count)) throw malformed("expected a batch of count actions, one at least (N-8)", "actions");
+    const std::vector<Value> actions = Decoder::batch(contract_.action_space, slabs.slabs, static_cast<std::size_t>(count), "actions");
+    std::optional<Step> last;
+    const auto flush = [&](bool observed) {
+      if (!last) return;
+      FieldWriter part;
+      write_step(*last, part, observed);
+      body.message(1, part);
+      last.reset();
+    };
+    try {
+      for (const Value& one : actions) {
+        flush(all);
+        last = apply(one);
+        if (last->terminated || last->truncated || body.out.size() > max_message_bytes / 2) break;
+      }
+      flush(true);
+    } catch (const UserError& error) {
+      flush(true);
+      body.message(2, error.failure.write());
+    } catch (const Error& error) {
+      body.message(2, Failure{error.code(), error.message(), error.path(), "", false, {}, "", 0}.write());
+    }
+  }
+
+  void render(ByteView message, FieldWriter& body) {
+    if (!us_.can(Capability::render)) throw Error(ErrorCode::unsupported, "the environment does not render (H-10)");
+    FieldReader reader(message);
+    while (reader.next()) {
+      if (reader.number() == 1) throw malformed("expected no lanes of an environment that is no vector (N-10)", "lanes");
+    }
+    body.message(1, write_dynamic(called("render", [&] { return env_->render(); })));
+  }
+
+  std::unique_ptr<Env> env_;
+  ServeOptions options_;
+  Contract contract_;
+  PeerInfo us_;
+  // The session; there is one at a time.
+  bool is_open_ = false, is_stopping_ = false;
+  Connection* current_ = nullptr;
+  std::string id_, holder_;
+  Bytes key_, kept_;
+  std::uint64_t last_ = 0, call_us_ = 0;
+  double since_ = 0, lost_at_ = 0;
+  std::set<std::string> reported_;
+};
+
+// The frames that a client writes, and what it reads from those of its server.
+class EnvClient {
+ public:
+  std::string token;
+  PeerInfo server;
+  Contract contract;
+  std::uint64_t max_request_bytes = 0;  // 0: no limit
+  double grace_period = 0;
+
+  Bytes hello() const {
+    FieldWriter out;
+    out.text(1, env_service);
+    out.text(2, token);
+    return out.out;
+  }
+
+  // Returns `open`, which resumes the session if there is one.
+  Bytes open(const std::string& name) const {
+    PeerInfo us;
+    us.spec_version = spec_version;
+    us.implementation = "rlmesh-cpp";
+    us.name = name;
+    us.capabilities = {static_cast<std::uint32_t>(Capability::resume)};
+    FieldWriter header, out;
+    header.message(1, us.write());
+    if (!id_.empty()) {
+      FieldWriter resume;
+      resume.text(1, id_);
+      resume.bytes(2, key_);
+      resume.integer(3, awaited());
+      header.message(2, resume);
+    }
+    out.message(3, header);
+    return out.out;
+  }
+
+  // Returns whether a frame is an error of the connection, after which the session may be resumed.
+  static bool ends_connection(ByteView frame) {
+    std::uint64_t fields = 0;
+    const Envelope found = Envelope::read(frame, &fields);
+    return found.sequence == 0 && found.kind == 3;
+  }
+  // Returns the error that a frame is.
+  static RemoteError error_in(ByteView frame) {
+    std::uint64_t fields = 0;
+    return failure(Envelope::read(frame, &fields).body);
+  }
+
+  // Reads the answer to `open`; throws RemoteError if the server refuses.
+  void opened(ByteView frame) {
+    const bool is_new = id_.empty();
+    bool has_contract = false;
+    FieldReader reader(answer(frame, 0, 4));
+    while (reader.next()) {
+      switch (reader.number()) {
+        case 1: if (reader.field(2)) server = PeerInfo::read(reader.bytes()); break;
+        case 2: if (reader.field(2)) id_ = reader.text(); break;
+        case 3: if (reader.field(2)) key_ = reader.bytes().copy(); break;
+        case 4:
+          if (reader.field(2) && is_new) contract = Contract::read(reader.bytes()), has_contract = true;
+          break;
+        case 5: if (reader.field(2)) terms(reader.bytes()); break;
+        default: break;
+      }
+    }
+    if (!talks(server.spec_version, spec_version)) {
+      throw RemoteError(ErrorCode::unsupported_version, "the server speaks spec '" + server.spec_version + "', this client " + spec_version, "", true);
+    }
+    if (is_new && (!has_contract || id_.empty())) throw malformed("an answer to open has no contract or session_id (H-6)");
+    if (is_new && contract.vector) throw Error(ErrorCode::unsupported, "the server serves a vector, and RemoteEnv is for one environment");
+  }
+
+  bool is_resumable() const { return !key_.empty(); }
+  bool has_request() const { return !request_.empty(); }
+  // The request that has no answer yet, for sending it again.
+  const Bytes& request() const { return request_; }
+
+  const Bytes& ask(std::uint32_t kind, const FieldWriter& body) {
+    FieldWriter out;
+    out.integer(1, ++sequence_);
+    out.message(kind, body);
+    if (max_request_bytes != 0 && out.out.size() > max_request_bytes) {
+      --sequence_;
+      throw Error(ErrorCode::limit_exceeded, "the request is larger than the server accepts (M-3)");
+    }
+    return request_ = std::move(out.out);
+  }
+  const Bytes& ask_reset(std::optional<std::uint64_t> seed, const Dynamic::Map* options) {
+    FieldWriter body;
+    if (seed) body.present(1, *seed);
+    if (options != nullptr) body.message(3, write_map(*options));
+    return ask(4, body);
+  }
+  const Bytes& ask_step(const Value& action) {
+    FieldWriter body;
+    write_value(body, 1, Encoder::one(contract.action_space, action, "action"));
+    return ask(5, body);
+  }
+
+  Start read_reset(ByteView frame) {
+    Start start;
+    std::uint64_t fields = 0;
+    FieldReader reader(answered(frame, 5), &fields);
+    bool has_observation = false;
+    while (reader.next()) {
+      if (reader.number() == 1 && reader.field(2)) start.observation = observation(reader.bytes(), &fields), has_observation = true;
+      else if (reader.number() == 2 && reader.field(2)) start.info = DynamicReader(&fields).map(reader.bytes(), "info");
+    }
+    if (!has_observation) throw malformed("a reset has come without an observation (G-8)", "observation");
+    return start;
+  }
+  Step read_step(ByteView frame) {
+    Step step;
+    std::uint64_t fields = 0;
+    FieldReader reader(answered(frame, 6), &fields);
+    bool has_observation = false;
+    while (reader.next()) {
+      switch (reader.number()) {
+        case 1: if (reader.field(2)) step.observation = observation(reader.bytes(), &fields), has_observation = true; break;
+        case 2: if (reader.field(1)) step.reward = reader.number64(); break;
+        case 3: if (reader.field(0)) step.terminated = reader.integer() != 0; break;
+        case 4: if (reader.field(0)) step.truncated = reader.integer() != 0; break;
+        case 5: if (reader.field(2)) step.info = DynamicReader(&fields).map(reader.bytes(), "info"); break;
+        default: break;
+      }
+    }
+    if (!has_observation) throw malformed("a step has come without an observation (G-8)", "observation");
+    return step;
+  }
+  Dynamic read_render(ByteView frame) {
+    FieldReader reader(answered(frame, 8));
+    Dynamic found;
+    while (reader.next()) {
+      if (reader.field(2) == 1) found = DynamicReader().value(reader.bytes(), "frame");
+    }
+    return found;
+  }
+  void read_close(ByteView frame) { answered(frame, 12); }
+
+ private:
+  std::uint64_t awaited() const { return request_.empty() ? sequence_ + 1 : sequence_; }
+
+  Value observation(ByteView message, std::uint64_t* fields) {
+    const SlabsOfMessage found = SlabsOfMessage::read(message, fields);
+    if (found.batch_size) throw malformed("expected one observation, got a batch (L-1)", "observation");
+    return Decoder::one(contract.observation_space, found.slabs, "observation");
+  }
+  ByteView answered(ByteView frame, std::uint32_t kind) {
+    request_.clear();
+    return answer(frame, sequence_, kind);
+  }
+  ByteView answer(ByteView frame, std::uint64_t sequence, std::uint32_t kind) {
+    std::uint64_t fields = 0;
+    answer_ = Envelope::read(frame, &fields);
+    if (answer_.kind == 3) throw failure(answer_.body);
+    if (answer_.sequence != sequence || answer_.kind != kind) throw malformed("the server has answered another request (N-1)");
+    return answer_.body;
+  }
+  static RemoteError failure(ByteView message) {
+    std::uint64_t code = 0;
+    std::string text, path;
+    bool closed = false;
+    FieldReader reader(message);
+    while (reader.next()) {
+      switch (reader.number()) {
+        case 1: if (reader.field(0)) code = reader.integer(); break;
+        case 2: if (reader.field(2)) text = reader.text(); break;
+        case 5: if (reader.field(2)) path = reader.text(); break;
+        case 8: if (reader.field(0)) closed = reader.integer() != 0; break;
+        default: break;
+      }
+    }
+    const bool known = code >= 1 && code <= 18;
+    if (!known) text += " (error code " + std::to_string(code) + ")";
+    return RemoteError(known ? static_cast<ErrorCode>(code) : ErrorCode::internal, text, path, closed);
+  }
+  void terms(ByteView message) {
+    FieldReader reader(message);
+    while (reader.next()) {
+      if (reader.number() == 1 && reader.field(0)) grace_period = static_cast<double>(reader.integer()) / 1000;
+      else if (reader.number() == 2 && reader.field(0)) max_request_bytes = reader.integer();
+    }
+  }
+
+  std::string id_;
+  Bytes key_, request_;
+  std::uint64_t sequence_ = 0;
+  Envelope answer_;
+};
+
+}  // namespace rlmesh

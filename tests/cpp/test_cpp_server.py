@@ -1,0 +1,200 @@
+"""A C++ server and a C++ client with the Python packages at the other end."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from rlmesh import TLS, EnvServer, errors
+from rlmesh._wire.spec import SPEC_VERSION
+from rlmesh.numpy import RemoteEnv
+from tests.certificates import new_authority
+from tests.cpp.programs import CPP, SANITIZED, compiled
+from tests.faults import Proxy
+from tests.size import LONG
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("cpp")]
+
+FLAGS = SANITIZED if LONG else ()
+ADDRESSES = ["frames://127.0.0.1:0", "frames+unix://{folder}/env.sock"]
+
+
+@contextmanager
+def served(address: str, folder: Path, *arguments: str) -> Iterator[str]:
+    """Serve CartPole by the C++ example."""
+    program = compiled("examples/serve_cartpole.cpp", *FLAGS)
+    command = [program, address.format(folder=folder), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+def test_the_version_is_that_of_the_spec() -> None:
+    assert f'spec_version = "{SPEC_VERSION}"' in (CPP / "include/rlmesh/session.hpp").read_text()
+
+
+def test_the_headers_are_small() -> None:
+    lines = [len(path.read_text().splitlines()) for path in (CPP / "include").rglob("*.hpp")]
+    assert sum(lines) <= 3600
+
+
+def play(local: Any, remote: Any, seed: int) -> int:
+    """Play the same episode in both, step by step equal; return its number of steps."""
+    observation, _ = local.reset(seed=seed)
+    state = [float(number) for number in local.unwrapped.state]
+    np.testing.assert_array_equal(observation, remote.reset(options={"state": state})[0])
+    rng = np.random.default_rng(seed)
+    for steps in range(1, 501):
+        action = int(rng.integers(2))
+        wanted, found = local.step(action), remote.step(action)
+        np.testing.assert_array_equal(found[0], wanted[0], strict=True)
+        assert found[1:4] == wanted[1:4]
+        if wanted[2] or wanted[3]:
+            return steps
+    raise AssertionError("an episode of CartPole has at most 500 steps")
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_cpp_cartpole_plays_as_gymnasiums(address: str, tmp_path: Path) -> None:
+    local = gymnasium.make("CartPole-v1")
+    with served(address, tmp_path) as where, RemoteEnv(where) as remote:
+        assert remote.observation_space == local.observation_space
+        assert remote.action_space == local.action_space
+        assert sum(play(local, remote, seed) for seed in range(5)) > 50
+
+
+def test_a_cpp_server_keeps_a_session_through_cuts(tmp_path: Path) -> None:
+    local = gymnasium.make("CartPole-v1")
+    with (
+        served(ADDRESSES[0], tmp_path) as where,
+        Proxy(where) as proxy,
+        RemoteEnv(proxy.address) as remote,
+    ):
+        for seed in range(3):
+            proxy.cut_after(5)
+            play(local, remote, seed)
+            proxy.cut()
+
+
+def test_a_cpp_server_refuses_what_is_wrong(tmp_path: Path) -> None:
+    with served(ADDRESSES[0], tmp_path, "s3cret") as where:
+        with pytest.raises(errors.AuthenticationError):
+            RemoteEnv(where, token="other")
+        with RemoteEnv(where, token="s3cret", validation="off") as remote:
+            with pytest.raises(errors.BusyError, match="is held by"):
+                RemoteEnv(where, token="s3cret")
+            with pytest.raises(errors.InvalidValueError):
+                remote.step(2)
+            with pytest.raises(errors.UnsupportedError):
+                remote.render()
+            remote.reset()
+            assert len(remote.step_many([0, 1, 0])) == 3
+        with RemoteEnv(where, token="s3cret", wait=5) as again:
+            again.reset()
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_cpp_client_plays_a_python_server(address: str, tmp_path: Path) -> None:
+    program = compiled("examples/play.cpp", *FLAGS)
+    where = address.format(folder=tmp_path)
+    with EnvServer(gymnasium.make("CartPole-v1"), where) as server:
+        done = subprocess.run(
+            [program, server.address, "7", "3"], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        rewards = [float(line.split()[-1]) for line in done.stdout.splitlines()]
+        assert rewards == [rewarded(seed) for seed in range(7, 10)]
+
+
+def rewarded(seed: int) -> float:
+    """The reward of an episode in which the pole is followed, as examples/play.cpp does it."""
+    env = gymnasium.make("CartPole-v1")
+    observation, total = env.reset(seed=seed)[0], 0.0
+    while True:
+        observation, reward, terminated, truncated, _ = env.step(int(observation[2] > 0))
+        total += float(reward)
+        if terminated or truncated:
+            return total
+
+
+def test_tls_at_either_end(tmp_path: Path) -> None:
+    if not Path("/usr/include/openssl/ssl.h").exists():
+        pytest.skip("OpenSSL's headers are not installed")
+    program = compiled("tests/tls.cpp", *FLAGS, libraries=("ssl", "crypto"))
+    authority, stranger = new_authority(), new_authority()
+    issued = authority.issue_cert("127.0.0.1")
+    files = {
+        "certificate": issued.cert_chain_pems[0].bytes(),
+        "key": issued.private_key_pem.bytes(),
+        "authority": authority.cert_pem.bytes(),
+        "stranger": stranger.cert_pem.bytes(),
+    }
+    paths = {name: tmp_path / f"{name}.pem" for name in files}
+    for name, data in files.items():
+        paths[name].write_bytes(data)
+    command = [program, "serve", "framess://127.0.0.1:0", paths["certificate"], paths["key"]]
+
+    def play(where: str, authority: Path) -> Any:
+        client = [program, "play", where, authority]
+        return subprocess.run(client, capture_output=True, text=True, timeout=60, check=False)
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            where = process.stdout.readline().strip()
+            with RemoteEnv(where, tls=TLS(authority=files["authority"])) as remote:
+                remote.reset(seed=1)
+                assert remote.step(1)[1] == 1.0
+            assert play(where, paths["authority"]).stdout == "1\n"
+            refused = play(where, paths["stranger"])
+            assert refused.returncode == 1 and "certificate is not trusted" in refused.stderr
+            with pytest.raises(errors.RLMeshError):
+                RemoteEnv(where, tls=TLS(authority=files["stranger"]))
+            assert play(where, paths["authority"]).stdout == "1\n"  # It lives on.
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+    server_tls = TLS(files["certificate"], files["key"])
+    with EnvServer(
+        gymnasium.make("CartPole-v1"), "framess://127.0.0.1:0", tls=server_tls
+    ) as server:
+        assert play(server.address, paths["authority"]).stdout == "1\n"
+
+
+def test_the_package_is_found_by_cmake(tmp_path: Path) -> None:
+    cmake = shutil.which("cmake")
+    if cmake is None:
+        pytest.skip("CMake is not installed")
+
+    def run(*arguments: str | Path) -> None:
+        command = [cmake, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    run("-S", CPP, "-B", tmp_path / "made", f"-DCMAKE_INSTALL_PREFIX={tmp_path / 'prefix'}")
+    run("--install", tmp_path / "made")
+    user = tmp_path / "user"
+    user.mkdir()
+    (user / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.16)\nproject(user CXX)\n"
+        "find_package(rlmesh 1.0 REQUIRED)\nadd_executable(user user.cpp)\n"
+        "target_link_libraries(user PRIVATE rlmesh::rlmesh)\n"
+    )
+    (user / "user.cpp").write_text(
+        '#include <rlmesh/frames.hpp>\nint main() { return rlmesh::talks("1.0.0", "1.2.3") ? 0 : 1; }\n'
+    )
+    run("-S", user, "-B", user / "made", f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}")
+    run("--build", user / "made")
+    assert subprocess.run([user / "made" / "user"], timeout=30, check=False).returncode == 0
