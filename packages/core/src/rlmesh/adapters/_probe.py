@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rlmesh._optional import optional_import
 from rlmesh.adapters._adapter import Adapter
@@ -47,19 +47,28 @@ class Finding:
         rule: Name of the check ("unit_quaternion").
         seen: The number or numbers that were seen.
         check: What to look at.
+        level: "caution", or "info" for what a right declaration may show too, such as a gripper
+            that never moves.
+        task: Name of the task of a suite; empty: the run is not one of a suite.
     """
 
     path: str
     rule: str
     seen: str
     check: str
+    level: Literal["info", "caution"] = "caution"
+    task: str = ""
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.rule}: {self.seen}; check {self.check}"
+        task = f"task {self.task!r}: " if self.task else ""
+        return f"{task}{self.path}: {self.rule}: {self.seen}; check {self.check}"
 
 
 class Probe:
     """The checks of one episode, of observations as they come and of actions as they go.
+
+    Images are large, and what is wrong with one shows in any of them: of those, only the first,
+    second, fourth, eighth and so on are looked at.
 
     Args:
         adapter: The adapter of the pair.
@@ -82,31 +91,47 @@ class Probe:
         if self._plan is not None:
             self._slots += [part.slot for _, part in self._plan.states]
         self._last: dict[str, Any] = {}
+        self._blank: dict[str, str] = {}
         self._moved: dict[str, tuple[Any, bool]] = {}
         self._saturated: dict[str, int] = {}
         self._steps = 0
+        self._observed = 0
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The findings so far, each once for a path and rule."""
         return tuple(self._found.values())
 
+    @property
+    def looks_at_images(self) -> bool:
+        """Whether the images of the next observation are looked at."""
+        return (self._observed + 1) & self._observed == 0
+
     def observed(self, observation: Any, given: Any) -> None:
         """Look at an observation, and at what the model is given for it.
 
         Args:
             observation: The environment's observation.
-            given: The model's input, as `Episode.observe` returns it.
+            given: The model's input, as `Episode.observe` returns it; an input that is missing is
+                not looked at.
         """
+        images = self.looks_at_images
+        self._observed += 1
         for slot in self._slots:
-            if slot.is_text:
-                continue
-            self._feature(slot, self._numbers(observation, slot))
+            if not slot.is_text and (images or slot.feature.kind is not FeatureKind.IMAGE):
+                self._feature(slot, self._numbers(observation, slot))
         self._sides(observation)
         for port in self._spec.inputs:
             value = given.get(port.name) if isinstance(given, Mapping) else given
-            if value is not None and not isinstance(value, str):
-                self._input(port, self._np.asarray(value).astype("f8"))
+            is_image = port.feature.kind is FeatureKind.IMAGE
+            if value is None or isinstance(value, str) or (is_image and not images):
+                continue
+            array = self._np.asarray(value)
+            self._input(port, array if is_image else array.astype("f8"))
+
+    def skipped(self) -> None:
+        """Report that observations lie between the last one and the next that were not seen."""
+        self._last.clear()
 
     def acted(self, action: Any, chunk: int | None = None) -> None:
         """Look at an action that became of what the model returned.
@@ -127,23 +152,36 @@ class Probe:
 
     def ended(self) -> None:
         """Look at the episode as a whole."""
+        for path, blank in self._blank.items():
+            if blank:
+                self._report(path, "blank_image", blank, "the renderer, and the path")
         if self._steps < _STILL_STEPS:
             return
         for path, (_, moved) in self._moved.items():
             if not moved:
                 seen = f"one number for {self._steps} steps"
-                self._report(path, "gripper_still", seen, "threshold and polarity of the gripper")
+                check = "threshold and polarity of the gripper"
+                self._report(path, "gripper_still", seen, check, "info")
         for path, count in self._saturated.items():
             if count >= 0.9 * self._steps:
                 seen = f"at a bound in {count} of {self._steps} steps"
-                self._report(path, "saturated", seen, "scale, unit and normalization of the output")
+                check = "scale, unit and normalization of the output"
+                self._report(path, "saturated", seen, check, "info")
 
     def _numbers(self, value: Any, slot: LeafSlot) -> Any:
-        """Return a feature's numbers of an observation or action, as float64."""
-        return slot.cut(self._np.asarray(part_of(value, slot))).astype("f8")
+        """Return a feature's numbers of an observation or action; those of no image as float64."""
+        array = slot.cut(self._np.asarray(part_of(value, slot)))
+        return array if slot.feature.kind is FeatureKind.IMAGE else array.astype("f8")
 
-    def _report(self, path: str, rule: str, seen: str, check: str) -> None:
-        self._found.setdefault((path, rule), Finding(path, rule, seen, check))
+    def _report(
+        self,
+        path: str,
+        rule: str,
+        seen: str,
+        check: str,
+        level: Literal["info", "caution"] = "caution",
+    ) -> None:
+        self._found.setdefault((path, rule), Finding(path, rule, seen, check, level))
 
     def _feature(self, slot: LeafSlot, array: Any) -> None:
         feature, path = slot.feature, slot.path
@@ -176,8 +214,12 @@ class Probe:
         if feature.layout is not ImageLayout.HW and array.ndim >= 3 and array.shape[axis] > 4:
             seen = f"{array.shape[axis]} channels of shape {array.shape}"
             self._report(path, "layout", seen, "layout of the tag")
-        if array.size > 1 and array.min() == array.max():
-            self._report(path, "blank_image", f"all {array.min():g}", "the renderer, and the path")
+        # The first image of an episode may be blank, before anything is drawn.
+        is_blank = array.size > 1 and array.min() == array.max()
+        if not is_blank:
+            self._blank[path] = ""
+        else:
+            self._blank.setdefault(path, f"all {array.min():g}")
 
     def _rotation(self, path: str, feature: Feature, array: Any) -> None:
         form = feature.rotation
@@ -215,7 +257,10 @@ class Probe:
         self._last[path] = array
         if before is not None and abs(array - before).max() > 1.5 * math.pi:
             seen = f"a jump of {abs(array - before).max():g} in one step"
-            self._report(path, "jump", seen, "sign of the rotation: continuous, or as_given")
+            check = "sign of the rotation: continuous, or as_given"
+            # Euler angles of a continuous motion jump wherever one of them passes a half turn.
+            is_euler = form is not RotationFormat.AXIS_ANGLE
+            self._report(path, "jump", seen, check, "info" if is_euler else "caution")
 
     def _sides(self, observation: Any) -> None:
         """Compare the positions of parts: in a base frame, y points to the left (REP 103)."""
