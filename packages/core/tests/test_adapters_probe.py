@@ -14,6 +14,7 @@ import numpy as np
 
 from packages.core.tests.probed_pairs import PAIRS, STEPS, Pair
 from packages.core.tests.wrong_declarations import BLIND, WRONG
+from rlmesh import spaces
 from rlmesh.adapters import Finding, Probe, resolve
 from rlmesh.errors import AdapterError
 from rlmesh_numpy import BACKEND
@@ -66,6 +67,20 @@ def test_a_finding_names_what_to_check() -> None:
 def test_a_finding_comes_once_for_a_path_and_rule() -> None:
     found = probed(WRONG["joints in degrees"].applied())
     assert len({(one.path, one.rule) for one in found}) == len(found)
+
+
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_bounds_that_are_infinite_or_equal_are_no_limits(scale: float) -> None:
+    pair = PAIRS["floats"]
+    bounds = spaces.Box([-1, -np.inf, 0], [1, np.inf, 0], (3,), "float32")
+    adapter = resolve(replace(pair, action=bounds).contract(), pair.spec, backend=BACKEND)
+    probe = Probe(adapter, pair.spec)
+    for _ in range(STEPS):
+        probe.acted(np.array([scale, 100, 0], "f4"))
+    probe.ended()
+    assert [one.rule for one in probe.findings] == (
+        ["action_range", "saturated"] if scale > 1 else []
+    )
 
 
 def test_a_still_gripper_needs_time_to_move() -> None:

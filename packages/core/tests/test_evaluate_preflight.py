@@ -77,8 +77,7 @@ def model_of(pair: Pair) -> Model:
 def played(name: str, envs: Any = None, **arguments: Any) -> RunResult:
     pair = PAIRS[name] if name in PAIRS else WRONG[name].applied()
     arguments.setdefault("seeds", [1, 2, 3])
-    with np.errstate(all="ignore"):
-        return rlmesh.evaluate(model_of(pair), Env(pair) if envs is None else envs, **arguments)
+    return rlmesh.evaluate(model_of(pair), Env(pair) if envs is None else envs, **arguments)
 
 
 @pytest.fixture

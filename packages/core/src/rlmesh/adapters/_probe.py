@@ -91,6 +91,7 @@ class Probe:
         if self._plan is not None:
             self._slots += [part.slot for _, part in self._plan.states]
         self._last: dict[str, Any] = {}
+        self._bounds: dict[str, list[Any]] = {}
         self._blank: dict[str, str] = {}
         self._moved: dict[str, tuple[Any, bool]] = {}
         self._saturated: dict[str, int] = {}
@@ -115,6 +116,10 @@ class Probe:
             given: The model's input, as `Episode.observe` returns it; an input that is missing is
                 not looked at.
         """
+        with self._np.errstate(all="ignore"):
+            self._look(observation, given)
+
+    def _look(self, observation: Any, given: Any) -> None:
         images = self.looks_at_images
         self._observed += 1
         for slot in self._slots:
@@ -316,14 +321,17 @@ class Probe:
             first, moved = self._moved.get(path, (array, False))
             self._moved[path] = (first, moved or bool(abs(array - first).max() > 1e-6))
             return
-        bounds = slot.bounds()
-        if bounds is None or not array.size:
+        if path not in self._bounds:
+            bounds = slot.bounds() or ()
+            self._bounds[path] = [self._np.array(b.values).reshape(b.shape) for b in bounds]
+        if not self._bounds[path] or not array.size:
             return
-        low, high = (self._np.array(side.values).reshape(side.shape) for side in bounds)
-        if ((array <= low) | (array >= high)).any():
+        low, high = self._bounds[path]
+        is_limited = high > low  # Elsewhere the action has no choice.
+        if (is_limited & ((array <= low) | (array >= high))).any():
             self._saturated[path] = self._saturated.get(path, 0) + 1
-        beyond = ((low - array) / (high - low)).max(), ((array - high) / (high - low)).max()
-        if max(beyond) > 0.1:
+        beyond = self._np.maximum(low - array, array - high)
+        if (is_limited & (beyond > 0.1 * (high - low))).any():
             seen = f"{array.min():g} to {array.max():g}"
             self._report(path, "action_range", seen, "scale, unit and normalization of the output")
 
