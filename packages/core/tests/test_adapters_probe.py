@@ -13,6 +13,7 @@ pytest.importorskip("rlmesh_numpy")
 import numpy as np
 
 from packages.core.tests.probed_pairs import PAIRS, STEPS, Pair
+from packages.core.tests.right_declarations import OTHER_ENVS, OTHER_MODELS
 from packages.core.tests.wrong_declarations import BLIND, WRONG
 from rlmesh import spaces
 from rlmesh.adapters import Finding, Probe, resolve
@@ -38,6 +39,32 @@ def probed(pair: Pair, shift: int = 0) -> tuple[Finding, ...]:
 def test_a_right_declaration_has_no_finding(name: str) -> None:
     for shift in range(4):
         assert probed(PAIRS[name], shift) == ()
+
+
+@pytest.mark.parametrize("name", OTHER_ENVS)
+def test_another_form_of_the_same_numbers_has_no_finding(name: str) -> None:
+    form = OTHER_ENVS[name]
+    pair, usual = form.applied(), PAIRS[form.pair]
+    for shift in range(4):
+        assert probed(pair, shift) == ()
+    given, expected = (
+        resolve(one.contract(), one.spec, backend=BACKEND).episode().observe(one.seen(5))
+        for one in (pair, usual)
+    )
+    assert given.keys() == expected.keys()
+    for key, array in given.items():
+        np.testing.assert_allclose(array, expected[key], atol=2e-4)
+
+
+@pytest.mark.parametrize("name", OTHER_MODELS)
+def test_another_form_for_the_model_has_no_finding(name: str) -> None:
+    for shift in range(4):
+        assert probed(OTHER_MODELS[name].applied(), shift) == ()
+
+
+def test_there_are_enough_right_pairs() -> None:
+    assert len(PAIRS) + len(OTHER_ENVS) + len(OTHER_MODELS) >= 20
+    assert {form.pair for form in OTHER_ENVS.values()} == set(PAIRS)
 
 
 @pytest.mark.parametrize("name", WRONG)
