@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from rlmesh._optional import optional_import
 from rlmesh.adapters._adapter import Adapter
+from rlmesh.adapters._finding import Finding
 from rlmesh.adapters._normalization import MeanStd
 from rlmesh.adapters._parts import part_of
 from rlmesh.adapters._plans import feature_parts
@@ -23,7 +23,7 @@ from rlmesh.adapters._slots import LeafSlot
 from rlmesh.adapters._spec import ModelInput, ModelSpec
 from rlmesh.adapters._tags import Feature, FeatureKind, ImageLayout, RotationFormat
 
-__all__ = ["Finding", "Probe"]
+__all__ = ["Probe"]
 
 _LARGEST = {"m": 100.0, "rad": 8 * math.pi, "m/s": 100.0, "rad/s": 200.0}
 """Largest number of each unit that a robot's state plausibly has."""
@@ -36,32 +36,6 @@ _FAR = 8.0
 
 _STILL_STEPS = 10
 """Number of steps after which something that never moved is reported."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One sign of a wrong declaration.
-
-    Attributes:
-        path: Path of the feature, input or output.
-        rule: Name of the check ("unit_quaternion").
-        seen: The number or numbers that were seen.
-        check: What to look at.
-        level: "caution", or "info" for what a right declaration may show too, such as a gripper
-            that never moves.
-        task: Name of the task of a suite; empty: the run is not one of a suite.
-    """
-
-    path: str
-    rule: str
-    seen: str
-    check: str
-    level: Literal["info", "caution"] = "caution"
-    task: str = ""
-
-    def __str__(self) -> str:
-        task = f"task {self.task!r}: " if self.task else ""
-        return f"{task}{self.path}: {self.rule}: {self.seen}; check {self.check}"
 
 
 class Probe:
