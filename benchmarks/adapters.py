@@ -20,7 +20,7 @@ from PIL import Image as Pillow
 import rlmesh
 import rlmesh_numpy
 from rlmesh import spaces
-from rlmesh._evaluation.preflight import preflight_of
+from rlmesh._evaluation.preflight import Preflight
 from rlmesh.adapters import (
     Adapter,
     Image,
@@ -143,13 +143,13 @@ def ratios_of_looking(rounds: int = LOOKS, *, images: bool) -> tuple[float, floa
 
     def seconds(look: Callable[..., Any]) -> list[float]:
         # validation="off" would leave out the check of values too.
-        with mock.patch("rlmesh._evaluation.run.preflight_of", look):
+        with mock.patch("rlmesh._evaluation.looks.Preflight", look):
             result = rlmesh.evaluate(model, env, seeds=[0, 1])
         return [one.seconds for one in result.episodes]
 
     ratios: list[tuple[float, float]] = []
     for _ in range(rounds):
-        looked, other = seconds(preflight_of), seconds(lambda *_, **__: None)
+        looked, other = seconds(Preflight), seconds(lambda *_, **__: None)
         ratios.append((looked[0] / other[0], looked[1] / other[1]))
     first, second = (statistics.median(column) for column in zip(*ratios))
     return first, second

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,9 +17,9 @@ import numpy as np
 
 import rlmesh
 from packages.core.tests.probed_pairs import PAIRS, STEPS, Pair
-from packages.core.tests.wrong_declarations import BLIND, WRONG
+from packages.core.tests.wrong_declarations import BLIND, WRONG, of_input
 from rlmesh._codec import ValidationWarning
-from rlmesh.adapters import Finding
+from rlmesh.adapters import Finding, ImageTransform, Resampler
 from rlmesh.errors import JournalError, RunError
 from rlmesh.numpy import Model
 from rlmesh.results import RunResult, merge
@@ -212,6 +213,20 @@ def test_a_vector_is_looked_at_in_one_lane(quiet: None) -> None:
         with pytest.raises(RunError) as caught:
             played(SCALED, server.address, validation="strict")
         assert len(caught.value.result.episodes) == 1
+
+
+@pytest.mark.parametrize("name", ["blue for red", "a black image", "statistics of 0 to 1 for 255"])
+def test_a_view_of_observations_is_looked_at(name: str, quiet: None) -> None:
+    size = (ImageTransform(size=(12, 16), resampler=Resampler.NEAREST),)
+    pair = WRONG[name].applied()
+    pair = replace(pair, spec=of_input("image", image=size)(pair.spec))
+    with rlmesh.EnvServer(Env(pair), "127.0.0.1:0") as server:
+        model = model_of(pair)
+        whole, viewed = (
+            rlmesh.evaluate(model, server.address, seeds=[1], observe=how).findings
+            for how in ("all", "read")
+        )
+    assert {one.rule for one in viewed} == {one.rule for one in whole} != set()
 
 
 def test_a_served_model_is_looked_at(quiet: None) -> None:
