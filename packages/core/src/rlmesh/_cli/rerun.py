@@ -106,7 +106,7 @@ def rerun(
             suite = suite or _needed(given.get("suite"), run, "--suite")
         tls = tls_of(tls_authority, tls_certificate, tls_key)
         arguments = {**_settings(before), "token": token, "connect_timeout": connect_timeout}
-        level = arguments["validation"]
+        level = str(arguments["validation"])
         envs = {
             name: endpoints(stack, task.envs, token, tls, connect_timeout, level)
             for name, task in tasks_of(addresses, suite).items()

@@ -88,7 +88,7 @@ class Preflight:
 
     def findings(self, attempt: RunningEpisode) -> tuple[Finding, ...] | None:
         """Return what an episode that has ended shows; None: another one is looked at."""
-        if attempt is not self._watched:
+        if self._watched is None or attempt is not self._watched:
             return None
         found = self._watched.look.ended()
         return tuple(replace(one, task=self._task) for one in found)
