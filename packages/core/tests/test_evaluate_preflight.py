@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +23,7 @@ from rlmesh._codec import ValidationWarning
 from rlmesh.adapters import Finding, ImageTransform, Resampler
 from rlmesh.errors import JournalError, RunError
 from rlmesh.numpy import Model
-from rlmesh.results import RunResult, merge
+from rlmesh.results import EpisodeEnd, RunResult, merge
 
 SCALED = "numbers of a quaternion scaled"
 SHOWN = "observation['quaternion']: unit_quaternion: length 2"
@@ -106,6 +107,33 @@ def test_a_strict_run_ends_before_the_second_episode(name: str) -> None:
     assert [episode.steps for episode in result.episodes] == [STEPS]
     assert result.findings
     assert all(str(one) in str(caught.value) for one in result.findings)
+
+
+def test_endpoints_that_waited_play_on() -> None:
+    events: list[str] = []
+
+    class Logged(Env):
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            events.append("reset")
+            return super().reset()
+
+        def step(self, action: Any) -> Any:
+            result = super().step(action)
+            events.extend(["end"] * result[2])
+            return result
+
+    pair = PAIRS["joints"]
+    with contextlib.ExitStack() as stack:
+        servers = [
+            stack.enter_context(rlmesh.EnvServer(kind(pair), "127.0.0.1:0"))
+            for kind in (Logged, Logged, Env)
+        ]
+        a, b, other = (server.address for server in servers)
+        suite = {"a": [a, b], "b": other}
+        result = played("joints", suite, seeds=range(8), validation="strict")
+    assert [episode.task for episode in result.episodes] == ["a"] * 8 + ["b"] * 8
+    assert {episode.end for episode in result.episodes} == {EpisodeEnd.TERMINATED}
+    assert events[:3] == ["reset", "end", "reset"] and events.count("reset") == 8
 
 
 def test_a_warning_names_what_to_check_and_the_run_goes_on() -> None:
