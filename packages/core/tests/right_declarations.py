@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from packages.core.tests.probed_pairs import PAIRS, Pair
-from packages.core.tests.wrong_declarations import DEGREES, Wrong, of_input, with_key, written
+from packages.core.tests.wrong_declarations import (
+    DEGREES,
+    Wrong,
+    of_input,
+    turning,
+    with_key,
+    written,
+)
 from rlmesh import spaces
 from rlmesh.adapters import Gripper, MeanStd, MinMax, feature
 from rlmesh.adapters.roles import (
@@ -142,6 +149,13 @@ OTHER_ENVS: dict[str, Form] = {
 }
 """Environments with other numbers and tags, of which the models get the same inputs."""
 
+
+def turned(**facts: Any) -> Callable[[Any], Any]:
+    """A model of axes and angles."""
+    meaning = feature(EEF_ROTATION, rotation="axis_angle", **facts)
+    return of_input("rotation", feature=meaning)
+
+
 OTHER_MODELS: dict[str, Wrong] = {
     "a quaternion": Wrong(
         "vla", "", of_input("rotation", feature=feature(EEF_ROTATION, rotation="quaternion_wxyz"))
@@ -164,6 +178,8 @@ OTHER_MODELS: dict[str, Wrong] = {
             normalization=MeanStd((80.0, 100.0, 120.0), (25.0,)),
         ),
     ),
+    "angles from 0 to 2 pi": Wrong("vla", "", turned(sign="as_given"), turning),
+    "angles that follow": Wrong("vla", "", turned(sign="continuous"), turning),
     "limits of the position": Wrong(
         "vla", "", of_input("position", normalization=MinMax((0.0, -0.5, 0.0), (0.8, 0.5, 0.6)))
     ),

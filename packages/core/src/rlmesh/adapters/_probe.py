@@ -9,18 +9,20 @@ numbers at all is listed in docs/adapters.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
 from rlmesh._optional import optional_import
-from rlmesh.adapters._adapter import Adapter
+from rlmesh.adapters._adapter import Adapter, Plan
+from rlmesh.adapters._arrays import Arrays
+from rlmesh.adapters._chain import Lanes
 from rlmesh.adapters._finding import Finding
 from rlmesh.adapters._normalization import MeanStd
-from rlmesh.adapters._parts import part_of
-from rlmesh.adapters._plans import feature_parts
+from rlmesh.adapters._parts import FeaturePart, part_of
+from rlmesh.adapters._plans import ArrayInput, JoinedInput, feature_parts
 from rlmesh.adapters._problems import port_path
 from rlmesh.adapters._slots import LeafSlot
-from rlmesh.adapters._spec import ModelInput, ModelSpec
+from rlmesh.adapters._spec import InputPart, ModelInput, ModelSpec
 from rlmesh.adapters._tags import Feature, FeatureKind, ImageLayout, RotationFormat
 
 __all__ = ["Probe"]
@@ -64,6 +66,8 @@ class Probe:
         )
         if self._plan is not None:
             self._slots += [part.slot for _, part in self._plan.states]
+        self._turns = [] if self._plan is None else list(_turns(self._plan, spec))
+        self._lanes = Lanes([{}], False)
         self._last: dict[str, Any] = {}
         self._bounds: dict[str, list[Any]] = {}
         self._blank: dict[str, str] = {}
@@ -99,7 +103,14 @@ class Probe:
         for slot in self._slots:
             if not slot.is_text and (images or slot.feature.kind is not FeatureKind.IMAGE):
                 self._feature(slot, self._numbers(observation, slot))
-        self._sides(observation)
+        if self._observed == 1:
+            self._sides(observation)  # Later on, arms may cross.
+        for turn in self._turns:
+            array = turn.part.read(observation, self._lanes, turn.arrays)
+            # Euler angles of a continuous motion jump wherever one of them passes a half turn.
+            is_euler = turn.form is not RotationFormat.AXIS_ANGLE
+            array = self._np.asarray(array).astype("f8")
+            self._jump(turn.path, array, "info" if is_euler else "caution")
         for port in self._spec.inputs:
             value = given.get(port.name) if isinstance(given, Mapping) else given
             is_image = port.feature.kind is FeatureKind.IMAGE
@@ -172,7 +183,8 @@ class Probe:
         if feature.gripper is not None:
             ends = sorted((feature.gripper.open, feature.gripper.closed))
             self._within(path, array, (ends[0], ends[1]), "gripper_range", "open and closed")
-        largest = _LARGEST.get(feature.unit)
+        is_base = feature.role.endswith("base_position")  # A robot that moves may go far.
+        largest = None if is_base else _LARGEST.get(feature.unit)
         if largest is not None and array.size and abs(array).max() > largest:
             self._report(path, "unit", f"{abs(array).max():g} {feature.unit}", "unit of the tag")
         if feature.kind is FeatureKind.IMAGE:
@@ -232,14 +244,15 @@ class Probe:
         size = np.linalg.norm(array, axis=-1) if form is RotationFormat.AXIS_ANGLE else abs(array)
         if size.size and size.max() > 2 * math.pi + 0.1:
             self._report(path, "radians", f"an angle of {size.max():g}", "degrees or radians")
+        self._jump(path, array, "info")  # Harmless for a model that reads another form.
+
+    def _jump(self, path: str, array: Any, level: Literal["info", "caution"]) -> None:
         before = self._last.get(path)
         self._last[path] = array
         if before is not None and abs(array - before).max() > 1.5 * math.pi:
             seen = f"a jump of {abs(array - before).max():g} in one step"
             check = "sign of the rotation: continuous, or as_given"
-            # Euler angles of a continuous motion jump wherever one of them passes a half turn.
-            is_euler = form is not RotationFormat.AXIS_ANGLE
-            self._report(path, "jump", seen, check, "info" if is_euler else "caution")
+            self._report(path, "jump", seen, check, level)
 
     def _sides(self, observation: Any) -> None:
         """Compare the positions of parts: in a base frame, y points to the left (REP 103)."""
@@ -308,6 +321,37 @@ class Probe:
         if (is_limited & (beyond > 0.1 * (high - low))).any():
             seen = f"{array.min():g} to {array.max():g}"
             self._report(path, "action_range", seen, "scale, unit and normalization of the output")
+
+
+class _Turn(NamedTuple):
+    """A rotation that a model gets as angles, before any scaling."""
+
+    path: str
+    part: FeaturePart
+    form: RotationFormat
+    arrays: Arrays
+
+
+def _turns(plan: Plan, spec: ModelSpec) -> Iterator[_Turn]:
+    read = {one.name: one for one in plan.inputs}
+    for port in spec.inputs:
+        one, path = read.get(port.name), port_path("inputs", port.name)
+        if isinstance(one, ArrayInput) and port.normalization is None:
+            pairs = [(port.feature, one.feature)]
+        elif isinstance(one, JoinedInput):
+            declared = port.parts or (InputPart(port.feature),)
+            pairs = [
+                (given.feature, part)
+                for given, part in zip(declared, one.parts)
+                if given.feature is not None and isinstance(part, FeaturePart)
+                if given.normalization is None and given.offset is None
+            ]
+        else:
+            continue
+        for feature, part in pairs:
+            if feature.rotation in _ANGLES:
+                name = f"{path} ({feature.role})" if port.parts else path
+                yield _Turn(name, part, feature.rotation, plan.arrays)
 
 
 _FORM = "the form of the rotation, and the elements"
