@@ -41,14 +41,14 @@ def make():
 
 
 def predict(stack):
-    """Move the paddle towards the ball: the brightest pixels between the two paddles."""
+    """Move the paddle towards the height of the ball."""
     assert stack.shape == (4, 84, 84) and stack.dtype == np.uint8
-    field = stack[-1, 14:77].astype(int)
-    ball = np.argwhere(field[:, 12:70] > 200)
-    paddle = np.argwhere((field[:, 72:76] > 130) & (field[:, 72:76] < 200))
-    if not len(ball) or not len(paddle):
+    field = stack[-1, 14:77]
+    is_drawn = abs(field.astype(int) - np.median(field)) > 20
+    ball, paddle = np.argwhere(is_drawn[:, 14:70])[:, 0], np.argwhere(is_drawn[:, 72:77])[:, 0]
+    if not len(ball) or not len(paddle) or abs(ball.mean() - paddle.mean()) < 4:
         return 0
-    return 2 if ball[:, 0].mean() < paddle[:, 0].mean() else 3  # Up, down.
+    return 2 if ball.mean() < paddle.mean() else 3  # Up, down.
 
 
 def main():

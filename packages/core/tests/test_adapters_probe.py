@@ -16,8 +16,9 @@ from packages.core.tests.probed_pairs import PAIRS, STEPS, Pair
 from packages.core.tests.right_declarations import OTHER_ENVS, OTHER_MODELS
 from packages.core.tests.wrong_declarations import BLIND, WRONG
 from rlmesh import spaces
-from rlmesh.adapters import Finding, Probe, resolve
+from rlmesh.adapters import Finding, ModelSpec, Probe, State, output, resolve, tags
 from rlmesh.errors import AdapterError
+from rlmesh.specs import EnvContract
 from rlmesh_numpy import BACKEND
 
 
@@ -108,6 +109,18 @@ def test_bounds_that_are_infinite_or_equal_are_no_limits(scale: float) -> None:
     assert [one.rule for one in probe.findings] == (
         ["action_range", "saturated"] if scale > 1 else []
     )
+
+
+def test_a_button_is_at_no_bound() -> None:
+    contract = EnvContract(
+        "game", spaces.Box(0, 1, (2,)), spaces.Discrete(3), tags=tags("state/x", "action/button")
+    )
+    spec = ModelSpec("m", (State("", "state/x"),), (output("action/button"),))
+    probe = Probe(resolve(contract, spec, backend=BACKEND), spec)
+    for _ in range(STEPS):
+        probe.acted(2)
+    probe.ended()
+    assert probe.findings == ()
 
 
 def test_a_still_gripper_needs_time_to_move() -> None:

@@ -308,6 +308,8 @@ class Probe:
             first, moved = self._moved.get(path, (array, False))
             self._moved[path] = (first, moved or bool(abs(array - first).max() > 1e-6))
             return
+        if not slot.dtype.is_float:
+            return  # A choice has a first and a last number, which mean nothing.
         if path not in self._bounds:
             bounds = slot.bounds() or ()
             self._bounds[path] = [self._np.array(b.values).reshape(b.shape) for b in bounds]
