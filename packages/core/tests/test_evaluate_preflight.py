@@ -257,6 +257,13 @@ def test_a_view_of_observations_is_looked_at(name: str, quiet: None) -> None:
     assert {one.rule for one in viewed} == {one.rule for one in whole} != set()
 
 
+def test_a_jump_within_a_chunk_is_seen(quiet: None) -> None:
+    name = "a sign that jumps by a turn"
+    with rlmesh.EnvServer(Env(WRONG[name].applied()), "127.0.0.1:0") as server:
+        result = played(name, server.address, seeds=[1])
+    assert "inputs['rotation']: jump: a jump of 5." in str(result.findings[0])
+
+
 def test_a_served_model_is_looked_at(quiet: None) -> None:
     pair = WRONG[SCALED].applied()
     with rlmesh.ModelServer(model_of(pair), "127.0.0.1:0") as server:

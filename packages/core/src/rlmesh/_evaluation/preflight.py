@@ -122,11 +122,9 @@ class _Look:
         self._has_failed = False
 
     def observed(self, observation: Any, step: int) -> None:
-        """Look at an observation; None: one of several steps that is not known."""
-        if observation is None:
-            self._probe.skipped()
-            return
-        self._try(lambda: self._observed(observation, step))
+        """Look at an observation; None: the endpoint took several steps, and sent the last one."""
+        if observation is not None:
+            self._try(lambda: self._observed(observation, step))
 
     def _observed(self, observation: Any, step: int) -> None:
         value = self._observation(observation)

@@ -119,10 +119,6 @@ class Probe:
             array = self._np.asarray(value)
             self._input(port, array if is_image else array.astype("f8"))
 
-    def skipped(self) -> None:
-        """Report that observations lie between the last one and the next that were not seen."""
-        self._last.clear()
-
     def acted(self, action: Any, chunk: int | None = None) -> None:
         """Look at an action that became of what the model returned.
 
@@ -247,10 +243,11 @@ class Probe:
         self._jump(path, array, "info")  # Harmless for a model that reads another form.
 
     def _jump(self, path: str, array: Any, level: Literal["info", "caution"]) -> None:
+        # Some steps may lie between two observations, in which no arm turns that far.
         before = self._last.get(path)
         self._last[path] = array
         if before is not None and abs(array - before).max() > 1.5 * math.pi:
-            seen = f"a jump of {abs(array - before).max():g} in one step"
+            seen = f"a jump of {abs(array - before).max():g}"
             check = "sign of the rotation: continuous, or as_given"
             self._report(path, "jump", seen, check, level)
 
