@@ -255,6 +255,7 @@ RUN = results.RunResult(
     warnings={"episode_retried": 2, "endpoint_left_out": 1},
     resume_differences=("episodes: expected 6, got 5",),
     stopping=results.Stopping(results.StopDecision.BETTER, results.Interval(0.5, 0.75), 3),
+    findings=(a.Finding("observation['q']", "unit", "9 m", "unit of the tag", "info", "lift"),),
 )
 HEADER = JournalHeader("policy", ("Arm-v1",), (7, 8), 2, "lift it", "1.0.7", SETTINGS)
 
@@ -314,6 +315,7 @@ FULL: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "journal": (HEADER, _record),
     "notice": (RunNotice("endpoint_left_out", 2), _record),
     "stopped": (RunStopped(7, RUN.stopping), _record),  # type: ignore[arg-type]
+    "finding": (RUN.findings[0], _record),
     "forced-resume": (ForcedResume(("episodes: expected 6, got 5",)), _record),
 }
 """Objects, each with the function that writes it to the wire and reads it again."""

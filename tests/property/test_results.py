@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rlmesh_proto.eval.v1 import result_pb2
 
 from rlmesh._journal import Journal
+from rlmesh.adapters import Finding
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError
 from rlmesh.results import (
@@ -106,6 +107,15 @@ STOPPINGS = st.builds(
     interval=st.tuples(ENDS, ENDS) | st.just((float("nan"), float("nan"))),
     discarded=UNSIGNED,
 )
+FINDINGS = st.builds(
+    Finding,
+    path=TEXT,
+    rule=TEXT,
+    seen=TEXT,
+    check=TEXT,
+    level=st.sampled_from(("info", "caution")),
+    task=TEXT,
+)
 RUNS = st.builds(
     RunResult,
     episodes=st.lists(EPISODES, max_size=3).map(tuple),
@@ -119,6 +129,7 @@ RUNS = st.builds(
     warnings=COUNTS,
     resume_differences=TEXTS,
     stopping=st.none() | STOPPINGS,
+    findings=st.lists(FINDINGS, max_size=2).map(tuple),
 )
 HEADERS = st.builds(
     JournalHeader,

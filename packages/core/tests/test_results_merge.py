@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import rlmesh
 from rlmesh import Episode, RunResult, Task
+from rlmesh.adapters import Finding
 from rlmesh.results import (
     EpisodeEnd,
     EpisodeResult,
@@ -201,3 +202,10 @@ def test_what_differs_harmlessly_is_listed_together() -> None:
     assert (run.timing, run.started_at) == (Timing(4.0, 2.0), 101.0)
     assert run.resume_differences == ("a", "b 1", "b 2")
     assert merge([run, part(2, "3.12")]).warnings == run.warnings
+
+
+def test_a_sign_of_a_wrong_declaration_comes_once() -> None:
+    one, other = (Finding(path, "unit", "9 m", "the unit") for path in ("inputs['x']", "outputs"))
+    again = replace(one, seen="8 m")
+    parts = [RunResult((), findings=(one,)), RunResult((), findings=(again, other))]
+    assert merge(parts).findings == (one, other)

@@ -13,7 +13,7 @@ from packages.core.tests.probed_pairs import PAIRS, SCENE, Pair
 from rlmesh.adapters import EnvTags, Feature, Gripper, MeanStd, MinMax, ModelSpec, feature
 from rlmesh.adapters.roles import EEF_POSITION, EEF_ROTATION, GRIPPER, IMAGE_PRIMARY
 
-__all__ = ["BLIND", "WRONG", "Wrong"]
+__all__ = ["BLIND", "WRONG", "Wrong", "of_input", "turning", "with_key", "written"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,13 @@ def turned_back(angles: Any, step: int) -> Any:
     return angles - np.array([0, 0, 2 * math.pi if step > 9 else 0], "f4")
 
 
+def turning(step: int, seen: Any) -> Any:
+    """An observation with a hand that turns from 2 to 5.7 radians about its axis."""
+    half = 1 + 0.08 * step
+    turn = np.array([0, 0, math.sin(half), math.cos(half)], "f4")
+    return {**seen, "quaternion": turn}
+
+
 DEGREES = 180 / math.pi
 
 WRONG = {
@@ -122,6 +129,7 @@ WRONG = {
             "turn": seen["turn"] - (2 * math.pi if step > 9 else 0) * np.array([0, 0, 1], "f4"),
         },
     ),
+    "a sign that jumps by a turn": Wrong("vla", seen=turning),
     "Euler angles that jump": Wrong(
         "base",
         seen=lambda step, seen: {

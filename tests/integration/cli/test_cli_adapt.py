@@ -93,6 +93,23 @@ def test_a_probe_looks_at_an_episode(address: str) -> None:
         assert done.returncode == 1 and "unit_quaternion: length 2; check" in done.stdout
 
 
+def test_a_run_looks_at_its_first_episode() -> None:
+    with serving(f"{HERE}:Turning", "--max-sessions", "2") as (where, _):
+        run = ["eval", f"{HERE}:Still", where, "--seeds", "0:2"]
+        document: Any = told(*run)
+        (found,) = document["findings"]
+        assert found["rule"] == "unit_quaternion" and found["level"] == "caution"
+        assert document["settings"]["validation"] == ["warn"] and len(document["episodes"]) == 2
+        assert told(*run, "--validation", "off")["findings"] == []
+        shown = finished([*COMMAND, *run])
+        assert "caution   observation: unit_quaternion: length 2" in shown.stdout
+        assert "warning: a declaration is probably wrong: observation" in shown.stderr
+        strict = finished([*COMMAND, *run, "--validation", "strict"])
+    assert strict.returncode == 1 and "observation: unit_quaternion: length 2" in strict.stderr
+    wrong = finished([*COMMAND, "eval", "random", "127.0.0.1:1", "--validation", "loud"])
+    assert wrong.returncode == 2 and "--validation" in wrong.stderr
+
+
 def test_what_has_no_spec_is_refused(address: str) -> None:
     for name in ("tests.integration.cli_subjects:one", f"{HERE}:TAGS", address):
         done = finished([*COMMAND, "adapt", address, name])

@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "bc7fa474357e386bf6c3b81e5275d20dab7e507dfc3ca10d4f688af736883c9e"
+SPEC_DIGEST = "1f6e646182c68ff44321a61298ddc6f4e5cfe45f33d61a3cf63511480596782d"
 """SHA-256 of the spec's image, in hexadecimal."""

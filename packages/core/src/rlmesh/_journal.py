@@ -24,6 +24,7 @@ from rlmesh._wire.journal_records import (
     read_record,
     write_record,
 )
+from rlmesh.adapters import Finding
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import ClosedError, CodecError, JournalError
 from rlmesh.results import EpisodeResult
@@ -189,7 +190,7 @@ class Journal:
             raise
 
     def append(self, entry: JournalEntry) -> None:
-        """Write an episode, a notice or a forced resumption.
+        """Write an episode, or another record after the header.
 
         If that fails, such as on a full disk, the next call overwrites what was written of it.
 
@@ -317,6 +318,7 @@ class Journal:
             notices=tuple(record for record in later if isinstance(record, RunNotice)),
             resume_differences=tuple(dict.fromkeys((*known, *found))),
             stopped=_stopped(later),
+            findings=tuple(record for record in later if isinstance(record, Finding)),
         )
         return tuple(text for text in found if text not in known)
 

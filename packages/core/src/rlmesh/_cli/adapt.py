@@ -87,7 +87,7 @@ def adapt(
 ) -> None:
     """Show the conversions between a served environment and a model, before anything runs.
 
-    The exit status is 1 if the model does not fit, with every reason, or if a probe finds anything.
+    The exit status is 1 if the model does not fit, with every reason, or if a probe has a caution.
     """
     with reporting("adapt", json=json, debug=debug) as reporter:
         begin_log(log_level, log_format, "warning")
@@ -119,8 +119,9 @@ def adapt(
         else:
             _print(reporter, adapter)
             for one in findings:
-                reporter.out.print(Text(escape_control_chars(str(one)), "yellow"))
-        if findings:
+                style = "yellow" if one.level == "caution" else "dim"
+                reporter.out.print(Text(escape_control_chars(f"{one.level}: {one}"), style))
+        if any(one.level == "caution" for one in findings):
             raise typer.Exit(FAILED)
 
 

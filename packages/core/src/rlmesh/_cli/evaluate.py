@@ -45,6 +45,7 @@ from rlmesh._cli.evaluate_options import (
     Suite,
     UntilDecided,
     UntilWidth,
+    Validation,
 )
 from rlmesh._cli.logs import begin_log
 from rlmesh._cli.models import Backend, ModelKwargs
@@ -64,7 +65,7 @@ from rlmesh._cli.played import ModelNamed, endpoints, success_arguments, tasks_o
 from rlmesh._cli.progress import EvaluationProgress
 from rlmesh._cli.report import check_html, read_run
 from rlmesh._cli.seeds import read_seeds
-from rlmesh._cli.sources import UsageProblem
+from rlmesh._cli.sources import UsageProblem, read_choice
 from rlmesh._cli.track import Track, trackers
 from rlmesh.errors import RunError
 from rlmesh.results import EpisodeEnd, RunResult
@@ -101,6 +102,7 @@ def evaluate(
     latency_steps: LatencySteps = None,
     latency_filler: LatencyFiller = None,
     real_time_chunking: RealTime = False,
+    validation: Validation = "warn",
     progress: Progress = True,
     observe: Observe = "read",
     model_kwargs: ModelKwargs = "{}",
@@ -126,6 +128,7 @@ def evaluate(
         _check(report, record, journal, resume)
         if force and not resume:
             raise UsageProblem("--force goes with --resume")
+        read_choice(validation, "--validation", ("off", "warn", "strict"))
         tls = tls_of(tls_authority, tls_certificate, tls_key)
         arguments: dict[str, Any] = {
             "seeds": read_seeds(seeds),
@@ -137,6 +140,7 @@ def evaluate(
             "force_resume": force,
             "run_id": run_id,
             "command": without_secrets(("rlmesh", *sys.argv[1:])),
+            "validation": validation,
             "max_batch_size": max_batch_size,
             "execution_horizon": horizon,
             "observe": observe,
@@ -159,7 +163,7 @@ def evaluate(
             *trackers(track or (), record, resume),
         ]
         for name, task in tasks.items():
-            envs = endpoints(stack, task.envs, token, tls, connect_timeout)
+            envs = endpoints(stack, task.envs, token, tls, connect_timeout, validation)
             tasks[name] = replace(task, envs=envs)
         arguments["envs"] = tasks[""].envs if suite is None else tasks
         _run(reporter, arguments, report, record, show_progress=progress)

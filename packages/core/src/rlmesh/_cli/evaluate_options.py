@@ -40,6 +40,7 @@ __all__ = [
     "Suite",
     "UntilDecided",
     "UntilWidth",
+    "Validation",
 ]
 
 ARGUMENTS = {
@@ -184,6 +185,13 @@ LatencyFiller = Annotated[
 RealTime = Annotated[
     bool,
     typer.Option(help="send the model, with a latency, the actions that are already committed"),
+]
+Validation = Annotated[
+    str,
+    typer.Option(
+        help="off, warn or strict: values outside their space, and signs of wrong declarations in "
+        "the first episode; strict ends the run after it"
+    ),
 ]
 Progress = Annotated[
     bool,

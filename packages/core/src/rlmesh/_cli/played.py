@@ -96,6 +96,7 @@ def endpoints(
     token: str,
     tls: TLS | None,
     timeout: float,
+    validation: str,
 ) -> list[Any]:
     """Return the addresses to evaluate on, or clients for those that need certificates."""
     envs: list[Any] = []
@@ -105,6 +106,12 @@ def endpoints(
             envs.append(address)
         else:
             description = describe(address, token, own, timeout)
-            client = connect(description, token=token, tls=own, connect_timeout=timeout)
+            client = connect(
+                description,
+                token=token,
+                tls=own,
+                connect_timeout=timeout,
+                validation=validation,
+            )
             envs.append(stack.enter_context(client))
     return envs

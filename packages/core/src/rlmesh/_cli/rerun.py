@@ -105,11 +105,12 @@ def rerun(
         elif not addresses:
             suite = suite or _needed(given.get("suite"), run, "--suite")
         tls = tls_of(tls_authority, tls_certificate, tls_key)
+        arguments = {**_settings(before), "token": token, "connect_timeout": connect_timeout}
+        level = str(arguments["validation"])
         envs = {
-            name: endpoints(stack, task.envs, token, tls, connect_timeout)
+            name: endpoints(stack, task.envs, token, tls, connect_timeout, level)
             for name, task in tasks_of(addresses, suite).items()
         }
-        arguments = {**_settings(before), "token": token, "connect_timeout": connect_timeout}
         arguments["load_arguments"] = named.load_arguments
         actual = _played(named.opened(stack, tls, connect_timeout), envs, expected, arguments)
         _report(reporter, Repetition(expected, actual), reasons)
@@ -165,6 +166,8 @@ def _settings(run: RunResult) -> dict[str, Any]:
         "max_episode_steps": settings.max_episode_steps,
         "max_episode_seconds": settings.max_episode_seconds,
         "run_id": settings.run_id,
+        # Clients that were passed may have had several levels.
+        "validation": settings.validation[0] if len(settings.validation) == 1 else "warn",
         "acting": acting,
         **success_arguments(settings.success or "last", settings.success_key or None),
         "instruction": run.instruction,

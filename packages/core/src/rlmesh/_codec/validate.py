@@ -23,7 +23,10 @@ VALIDATION_KEY = "rlmesh.validation"
 
 
 class ValidationWarning(UserWarning):
-    """A value outside its space was let through; see the `validation` option."""
+    """A value outside its space was let through, or a declaration is probably wrong.
+
+    See the `validation` options of servers, clients and evaluations.
+    """
 
 
 class Validator:

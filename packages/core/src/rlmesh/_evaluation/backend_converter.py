@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlmesh._codec import SpaceCodec
-from rlmesh._codec.validate import with_reports
+from rlmesh._codec.validate import Validation, with_reports
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import InvalidValueError
 
@@ -20,9 +20,10 @@ class BackendConverter:
         observed: Codec that encodes the environment's observations.
         applied: Codec that decodes the environment's actions.
         model: Backend of the model's values.
-        is_local: Whether the environment belongs to this process. Its values are then cast, checked
-            and copied as a server and a client would do it, also between equal backends, so that
-            an evaluation has one result wherever the environment runs. A client has done so.
+        local: What to do with actions outside their space, if the environment belongs to this
+            process. Its values are then cast, checked and copied as a server and a client would do
+            it, also between equal backends, so that an evaluation has one result wherever the
+            environment runs. None: the environment is a client, which has done so.
         is_viewed: Whether `observed` encodes a part of the observations only.
     """
 
@@ -32,22 +33,21 @@ class BackendConverter:
         applied: SpaceCodec,
         model: ArrayBackend,
         *,
-        is_local: bool = False,
+        local: Validation | None = None,
         is_viewed: bool = False,
     ) -> None:
         self._observed = observed
         self._shown = SpaceCodec(observed.space, model, root="observation", validation="off")
         self._chosen = SpaceCodec(
-            # "warn" is the default of a client, which would check actions.
             applied.space,
             model,
             root="action",
-            validation="warn" if is_local else "off",
+            validation=local or "off",
         )
         self._applied = applied
-        converts = is_local or is_viewed
+        converts = local is not None or is_viewed
         self._is_seen_as_is = not converts and _same(observed.backend, model)
-        self._is_taken_as_is = not is_local and _same(applied.backend, model)
+        self._is_taken_as_is = local is None and _same(applied.backend, model)
         self.is_nothing = self._is_seen_as_is and self._is_taken_as_is
         """Whether values need no conversion."""
 

@@ -10,6 +10,7 @@ from rlmesh import spaces
 from rlmesh._client.base import EnvClientBase
 from rlmesh._codec import SpaceCodec
 from rlmesh._codec.lanes import LaneIO
+from rlmesh._codec.validate import Validation
 from rlmesh._codec.viewed import ViewCodec
 from rlmesh._env_host.describe_env import describe_env
 from rlmesh._evaluation.backend_converter import BackendConverter
@@ -33,6 +34,11 @@ class Dialer(Protocol):
     @property
     def backend(self) -> ArrayBackend:
         """Backend of the model's values."""
+        ...
+
+    @property
+    def validation(self) -> Validation:
+        """What to do with values outside their space."""
         ...
 
     def dial(self, address: str | int, *, vector: bool) -> Any:
@@ -215,12 +221,13 @@ def _described(env: Any, dialer: Dialer) -> Opened:
     described = describe_env(env)
     contract = described.contract
     applied = described.action_codec("off")
-    facts = EndpointFacts("warn")
+    level = dialer.validation
+    facts = EndpointFacts(level)
 
     def convert(view: ObservationView | None) -> BackendConverter:
-        # "warn" is the default of a server, which would check observations.
-        observed = described.observation_codec("warn", view)
-        return BackendConverter(observed, applied, dialer.backend, is_local=True)
+        # A server would check observations, and a client actions.
+        observed = described.observation_codec(level, view)
+        return BackendConverter(observed, applied, dialer.backend, local=level)
 
     if contract.vector:
         arrays = LaneIO(described.observation_backend, contract.num_envs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from rlmesh._codec.validate import Validation
 from rlmesh._policy.chunk_use import ChunkUse
 from rlmesh._policy.events import Callbacks
 from rlmesh._policy.policy import Policy
@@ -53,6 +54,7 @@ class Evaluable(Protocol):
         tls: TLS | None,
         connect_timeout: float,
         *,
+        validation: Validation,
         vector: bool,
     ) -> Any: ...
 

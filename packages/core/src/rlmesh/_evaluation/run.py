@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from rlmesh._codec.validate import Validation
 from rlmesh._evaluation.endpoints import sources_of
 from rlmesh._evaluation.episode import Limits
 from rlmesh._evaluation.episode_queue import EpisodeQueue
 from rlmesh._evaluation.evaluable import Evaluable
+from rlmesh._evaluation.looks import set_looks
+from rlmesh._evaluation.preflight import check_findings
 from rlmesh._evaluation.progress_report import ProgressReport, display_of
 from rlmesh._evaluation.run_progress import RunProgress
 from rlmesh._evaluation.run_settings import run_settings
@@ -43,13 +46,21 @@ class ModelDialer:
     token: str
     tls: TLS | None = None
     connect_timeout: float = 10.0
+    validation: Validation = "warn"
     is_of_several: bool = False
     """Whether other addresses get the same certificates, of which some may be without TLS."""
 
     def dial(self, address: str | int, *, vector: bool) -> Any:
         """Return a client connected to an address; see `Dialer.dial`."""
         tls = tls_for(address, self.tls) if self.is_of_several else self.tls
-        return self.model._dial(address, self.token, tls, self.connect_timeout, vector=vector)
+        return self.model._dial(
+            address,
+            self.token,
+            tls,
+            self.connect_timeout,
+            validation=self.validation,
+            vector=vector,
+        )
 
 
 def play(
@@ -69,6 +80,7 @@ def play(
         settings.token,
         settings.tls,
         settings.connect_timeout,
+        settings.validation,
         is_of_several=sum(len(task.envs) for task in plan) > 1,
     )
     sources = iter(sources_of([env for task in plan for env in task.envs], dialer))
@@ -87,10 +99,13 @@ def play(
     def prepare(groups: Sequence[TaskGroup]) -> None:
         set_views(model, groups, settings, audience)
         fit(model, groups, settings)
+        set_looks(model, groups, settings)
         # After the policy, because a served model has no session before that.
         progress.settings = run_settings(model, groups, settings)
         names = tuple(source.name for _, sources in tasks for source in sources)
         _queue_episodes(model, groups, names, progress, settings)
+        if settings.validation == "strict":
+            check_findings(progress.findings)
 
     scheduler = Scheduler(tasks, prepare, progress, terms)
     try:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rlmesh._codec.validate import ValidationWarning
 from rlmesh._evaluation.endpoint_state import EndpointState
 from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.lanes import StepResult
 from rlmesh._evaluation.progress_report import ProgressReport
 from rlmesh._evaluation.stop_watch import StopWatch
 from rlmesh._journal import Journal
+from rlmesh._logs import warn
 from rlmesh._policy.events import (
     Audience,
     CloseEvent,
@@ -23,6 +25,7 @@ from rlmesh._policy.events import (
     notify,
 )
 from rlmesh._policy.owned import owned
+from rlmesh.adapters import Finding
 from rlmesh.results import EpisodeFailure, EpisodeResult, RunResult, Timing
 from rlmesh.results._journal_header import RunNotice, RunStopped
 from rlmesh.results._settings import UNKNOWN_SETTINGS
@@ -71,6 +74,7 @@ class RunProgress:
         self._report = report
         self._episodes: dict[int, EpisodeResult] = {}
         self._warnings: Counter[str] = Counter()
+        self._findings: dict[tuple[str, str, str], Finding] = {}
         self._start = time.perf_counter()
         self._started_at = time.time()
 
@@ -85,6 +89,7 @@ class RunProgress:
             for notice in self.journal.content.notices:
                 self._warnings[notice.kind] += notice.count
             self.warned(earlier)
+            self._findings = {_key(one): one for one in self.journal.content.findings}
         known = self._warnings[WarningKind.ADAPTER_CAUTION]
         if (cautions := self.settings.cautions - known) > 0:
             self.warned({WarningKind.ADAPTER_CAUTION: cautions})
@@ -122,6 +127,27 @@ class RunProgress:
         if self.journal is not None and self.has_begun:
             for kind, count in counts.items():
                 self.journal.append(RunNotice(kind, count))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The signs of wrong declarations so far, those of the journal included."""
+        return tuple(self._findings.values())
+
+    def found(self, findings: Iterable[Finding], *, warns: bool) -> None:
+        """Record signs of wrong declarations, and warn of cautions that are not known yet.
+
+        Args:
+            findings: The signs.
+            warns: Whether to warn; if False, cautions end the run.
+        """
+        new = [one for one in findings if _key(one) not in self._findings]
+        for one in new:
+            self._findings[_key(one)] = one
+            if self.journal is not None:
+                self.journal.append(one)
+        for one in new:
+            if warns and one.level == "caution":
+                warn(f"a declaration is probably wrong: {one}", ValidationWarning, stacklevel=2)
 
     def began(self, attempt: RunningEpisode, state: EndpointState) -> None:
         """Report the start of an episode."""
@@ -217,7 +243,12 @@ class RunProgress:
             warnings=summed(self._warnings, *(episode.warnings for episode in episodes)),
             resume_differences=accepted,
             stopping=stopping,
+            findings=self.findings,
         )
+
+
+def _key(one: Finding) -> tuple[str, str, str]:
+    return one.task, one.path, one.rule
 
 
 def _place(attempt: RunningEpisode, state: EndpointState) -> dict[str, Any]:

@@ -16,13 +16,14 @@ from rlmesh._version import __version__
 from rlmesh._wire.results import episodes_digest
 from rlmesh._wire.run_settings import model_digest, spaces_digest, tags_digest
 from rlmesh.adapters import Adaptation, Adapter, plan_text, resolve
+from rlmesh.backends import ArrayBackend
 from rlmesh.errors import AdapterError
 from rlmesh.results import RunSettings
 from rlmesh.results._episode import planned_episode
 from rlmesh.results._settings import HIDDEN, TaskSettings
 from rlmesh.specs import EnvContract
 
-__all__ = ["run_settings", "stable_text"]
+__all__ = ["adapter_of", "run_settings", "stable_text"]
 
 _SECRETS = ("key", "token", "secret", "password")
 """Ends of the names of arguments that a result, which may be published, must not have."""
@@ -48,7 +49,7 @@ def run_settings(
     is_suite = bool(groups[0].task.name)
     contract = None if is_suite else groups[0].contract
     arguments = {**model._load_arguments, **settings.load_arguments}
-    adapters = [_adapter(model, group.contract) for group in groups]
+    adapters = [group.adapter for group in groups]
     names = [f"{group.task.name}: " if is_suite else "" for group in groups]
     return RunSettings(
         execution_horizon=settings.execution_horizon,
@@ -124,13 +125,27 @@ def _advisories(adapters: Iterable[tuple[str, Adapter | None]]) -> tuple[str, ..
     return tuple(text for _, text in sorted(found, key=lambda pair: pair[0] != "caution"))
 
 
-def _adapter(model: Evaluable, contract: EnvContract | None) -> Adapter | None:
+def adapter_of(
+    model: Evaluable, contract: EnvContract, backend: ArrayBackend | None = None
+) -> Adapter | None:
+    """Return the adapter between an environment and a model.
+
+    None if there is none, or only the server of a model can resolve it.
+
+    Args:
+        model: The model.
+        contract: Contract of the environment.
+        backend: Backend of the values; None: the model's.
+    """
     spec = model.model_spec
-    if contract is None or spec.adaptation is not Adaptation.RESOLVED:
+    if spec.adaptation is not Adaptation.RESOLVED:
         return None
     try:
         return resolve(
-            contract, spec, backend=model._backend, trust_entrypoints=model._trusts_entrypoints
+            contract,
+            spec,
+            backend=backend or model._backend,
+            trust_entrypoints=model._trusts_entrypoints,
         )
     except AdapterError:
         # Only the server of a model may import its entry points.

@@ -15,6 +15,7 @@ from rlmesh._evaluation.endpoints import Opened, Source
 from rlmesh._evaluation.episode import Limits, PlannedEpisode, RunningEpisode
 from rlmesh._evaluation.error_scope import ErrorScope, classify_error
 from rlmesh._evaluation.lanes import Lanes
+from rlmesh._evaluation.preflight import Preflight, check_findings
 from rlmesh._evaluation.run_progress import RunProgress
 from rlmesh._evaluation.success import SuccessRule
 from rlmesh._evaluation.suite import PlannedTask
@@ -22,7 +23,6 @@ from rlmesh._evaluation.task_group import PolicyQueue, TaskGroup
 from rlmesh._evaluation.value_reports import count_reports
 from rlmesh._evaluation.workers import Done, InlineWorker, ThreadWorker
 from rlmesh._logs import logger
-from rlmesh._policy.policy import Policy
 from rlmesh.errors import EnvCrashedError, EnvError
 from rlmesh.results import EpisodeFailure, WarningKind
 
@@ -241,7 +241,8 @@ class Scheduler:
             self._advance(state)
 
     def _stepped(self, state: EndpointState, done: Done) -> None:
-        progress, queue = self._progress, self._group_of[state.number].queue
+        progress, group = self._progress, self._group_of[state.number]
+        queue = group.queue
         for lane, results in done.result.items():
             attempt = state.playing[lane]
             attempt.called(done.begun, done.ended)
@@ -254,10 +255,28 @@ class Scheduler:
                 state.losses = state.crashes = 0
                 queue.policy.end(attempt.context)
                 progress.ended(attempt, state)
+                if group.preflight is not None:
+                    self._looked_at(group, group.preflight, attempt)
             elif not attempt.actions:
                 queue.ask(state, attempt)
             elif queue.policy.sees_all:
                 queue.policy.watch(attempt.observation, attempt.context)
+
+    def _looked_at(self, group: TaskGroup, look: Preflight, attempt: RunningEpisode) -> None:
+        """Record what an episode shows, and end the look if it is the one that is looked at.
+
+        Raises:
+            AdapterError: If the look is strict, and there is a caution.
+        """
+        found = look.findings(attempt)
+        if found is None:
+            return
+        group.preflight = None
+        self._progress.found(found, warns=not look.is_strict)
+        if look.is_strict:
+            check_findings(found)
+            for other in self._in_order(group.states):
+                self._advance(other)  # Other endpoints have waited for this episode.
 
     def _advance(self, state: EndpointState) -> None:
         """Make the next call of an endpoint, if it is free and has work."""
@@ -284,23 +303,28 @@ class Scheduler:
         for lane in range(lanes.count):
             if lane in state.playing:
                 continue
+            if group.preflight is not None and group.preflight.holds:
+                break
             if any(attempt.planned.is_suspect for attempt in state.playing.values()):
                 break
             planned = group.episodes.take(state.number, others, alone=not state.playing)
             if planned is None:
                 break
-            policy = group.queue.policy
-            state.playing[lane] = self._attempt(policy, planned, lane, shared=lanes.is_vector)
+            state.playing[lane] = self._attempt(group, planned, lane, shared=lanes.is_vector)
             seeds[lane] = planned.seed
         return seeds
 
     def _attempt(
-        self, policy: Policy, planned: PlannedEpisode, lane: int, *, shared: bool
+        self, group: TaskGroup, planned: PlannedEpisode, lane: int, *, shared: bool
     ) -> RunningEpisode:
         name, instruction = str(planned.index), planned.instruction
-        context = policy.begin(name, seed=planned.seed, instruction=instruction)
+        context = group.queue.policy.begin(name, seed=planned.seed, instruction=instruction)
         limits, success = self._terms.limits, self._terms.success
-        return RunningEpisode(planned, lane, context, limits, success, shares_reports=shared)
+        kind = RunningEpisode if group.preflight is None else group.preflight.kind
+        attempt = kind(planned, lane, context, limits, success, shares_reports=shared)
+        if group.preflight is not None:
+            group.preflight.begin(attempt)
+        return attempt
 
     def _predict(self, waiting: PolicyQueue) -> None:
         """Call the model with the ready observations, and let their environments go on."""
@@ -319,6 +343,8 @@ class Scheduler:
             group.queue.drop(state)
         for attempt in abandoned:
             group.queue.policy.end(attempt.context)
+            if group.preflight is not None:
+                group.preflight.abandoned(attempt)
         if verdict is ErrorScope.EPISODE:
             self._environment_failed(state, abandoned, error)
         else:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rlmesh._codec.validate import Validation
 from rlmesh._evaluation.acting import check_acting
 from rlmesh._evaluation.progress_report import Progress
 from rlmesh._evaluation.success import Judge, SuccessRule, success_rule
@@ -52,6 +53,7 @@ class Settings:
     close_envs: bool = False
     until: StoppingRule | None = None
     acting: Acting | None = None
+    validation: Validation = "warn"
     progress: Progress = False
     observe: str = "read"
     is_endless: bool = False
@@ -76,6 +78,8 @@ class Settings:
             got = repr(self.until) if isinstance(self.until, type) else type(self.until).__name__
             raise TypeError(f"expected a rule of rlmesh.stopping as until, got {got}")
         check_acting(self.acting, self.execution_horizon)
+        if self.validation not in ("off", "warn", "strict"):
+            raise ValueError(f"validation={self.validation!r} is not 'off', 'warn' or 'strict'")
         if not isinstance(self.run_id, str):
             raise TypeError(f"expected a str as run_id, got {type(self.run_id).__name__}")
 

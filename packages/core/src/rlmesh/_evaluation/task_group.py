@@ -13,8 +13,10 @@ from rlmesh._evaluation.endpoint_state import EndpointState
 from rlmesh._evaluation.endpoints import EndpointFacts
 from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.episode_queue import EpisodeQueue
+from rlmesh._evaluation.preflight import Preflight
 from rlmesh._evaluation.suite import PlannedTask
 from rlmesh._policy.policy import Policy
+from rlmesh.adapters import Adapter
 from rlmesh.adapters._view import ObservationView
 from rlmesh.specs import EnvContract
 
@@ -88,6 +90,9 @@ class TaskGroup:
         states: Its endpoints.
         contract: Contract of its environment; None: its endpoints have not opened yet.
         view: View of its observations that the model gets; None: whole observations.
+        adapter: Adapter between its environment and the model; None: there is none, or this process
+            cannot resolve it.
+        preflight: The look at its first episode; None: it is over, or there is none.
         queue: Its policy; set before the first episode.
         episodes: Its episodes that are to be played; set before the first episode.
         last_error: The error of one of its endpoints; None: there was none.
@@ -101,6 +106,8 @@ class TaskGroup:
         self.states = states
         self.contract: EnvContract | None = None
         self.view: ObservationView | None = None
+        self.adapter: Adapter | None = None
+        self.preflight: Preflight | None = None
         self.last_error: BaseException | None = None
 
     @property

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from rlmesh._codec.validate import Validation
 from rlmesh._evaluation.progress_report import Progress
 from rlmesh._evaluation.run import play
 from rlmesh._evaluation.settings import Settings
@@ -44,6 +45,7 @@ def evaluate(
     run_id: str = "",
     until: StoppingRule | None = None,
     acting: Acting | None = None,
+    validation: Validation = "warn",
     retries: int = 2,
     close_envs: bool = False,
     progress: Progress = False,
@@ -120,6 +122,12 @@ def evaluate(
             it found. Not for a suite.
         acting: Way of acting of `rlmesh.acting`: `TemporalEnsemble()`, `Latency(seconds=0.1,
             fps=20)` or `RealTimeChunking(latency)`; None: the actions of a chunk one after another.
+        validation: What to do with values outside their space (`ServeOptions.validation`), and with
+            signs of wrong declarations in the first episode of each task of a model with a
+            `ModelSpec` (`rlmesh.adapters.Probe`). "warn": a Python warning for each caution, and
+            `RunResult.findings`. "strict": the run ends after that episode, before a second one
+            begins, if it has a caution. "off": nothing is looked at. The level is also that of the
+            clients that this call makes; a client that is passed keeps its own.
         retries: Number of times that an episode, or an endpoint, is tried again.
         close_envs: Whether to close environments that were passed; those that this call connects to
             are always closed.
@@ -135,7 +143,7 @@ def evaluate(
     Raises:
         RunError: If the run ended early: the model or a hook failed, or no endpoint is left.
             Finished episodes are in its `result` (as in that of a KeyboardInterrupt), and in the
-            journal.
+            journal. Also if `validation` is "strict" and a declaration is probably wrong.
         TypeError: If an argument has another type.
         ValueError: If an argument is out of range, the model has no text input for the instruction,
             an environment is passed twice, or the endpoints serve different environments.
@@ -164,6 +172,7 @@ def evaluate(
         run_id=run_id,
         until=until,
         acting=acting,
+        validation=validation,
         retries=retries,
         close_envs=close_envs,
         progress=progress,

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
+from rlmesh._codec.validate import Validation
 from rlmesh._evaluation.evaluable import Evaluable
 from rlmesh._evaluation.progress_report import Progress
 from rlmesh._evaluation.run import play
@@ -48,6 +49,7 @@ class PlaysEpisodes:
         force_resume: bool = False,
         run_id: str = "",
         acting: Acting | None = None,
+        validation: Validation = "warn",
         progress: Progress = False,
         observe: Literal["read", "all"] = "read",
     ) -> RunResult:
@@ -85,6 +87,8 @@ class PlaysEpisodes:
                 `rlmesh.evaluate`.
             run_id: Name of the run, such as that of a checkpoint; see `rlmesh.evaluate`.
             acting: Way of acting; see `rlmesh.evaluate`.
+            validation: What to do with values outside their space and with signs of wrong
+                declarations: "off", "warn" or "strict"; see `rlmesh.evaluate`.
             progress: Whether to show how far the run is, "auto", or a function that gets it; see
                 `rlmesh.evaluate`.
             observe: What servers of environments send of observations; see `rlmesh.evaluate`.
@@ -118,6 +122,7 @@ class PlaysEpisodes:
                 force_resume=force_resume,
                 run_id=run_id,
                 acting=acting,
+                validation=validation,
                 progress=progress,
                 observe=observe,
                 is_strict=True,
@@ -207,6 +212,7 @@ class PlaysEpisodes:
         tls: TLS | None,
         connect_timeout: float,
         *,
+        validation: Validation = "warn",
         vector: bool,
     ) -> Any:
         """Return a client of an environment; its exceptions are passed on."""
@@ -217,5 +223,6 @@ class PlaysEpisodes:
             token=token,
             tls=tls,
             connect_timeout=connect_timeout,
+            validation=validation,
             **self._client_arguments,
         )

@@ -13,6 +13,8 @@ from rlmesh._evaluation.evaluable import Evaluable
 from rlmesh._evaluation.run import ModelDialer
 from rlmesh._policy.forms import EpisodeContext
 from rlmesh.acting import Acting
+from rlmesh.adapters import Feature
+from rlmesh.adapters._reading import FeatureReader
 from rlmesh.errors import ClosedError, UnsupportedError
 from rlmesh.options import TLS
 from rlmesh.specs import EnvContract
@@ -52,6 +54,7 @@ class Session:
         self._lanes = opened.lanes
         self._closes = opened.is_ours or close_env
         self._contract = opened.contract
+        self._reader = FeatureReader(opened.contract, model._backend)
         self._instruction = instruction
         self._context: EpisodeContext | None = None
         self._actions: deque[Any] = deque()
@@ -153,6 +156,29 @@ class Session:
         if result[2] or result[3]:
             self._done = True
         return result
+
+    def read(self, observation: Any, role: str | Feature) -> Any:
+        """Return the part of an observation to which the environment's tags give a role.
+
+            height = session.read(observation, EEF_POSITION)[2]
+            turn = session.read(observation, feature(EEF_ROTATION, rotation="axis_angle"))
+
+        Args:
+            observation: An observation of the session.
+            role: The role ("state/eef_position", or a constant of `rlmesh.adapters.roles`), for the
+                values as the environment has them; or a `rlmesh.adapters.feature`, for the values
+                that an input of a model with this feature would get: in its unit, its form of a
+                rotation and its range, and an image upright.
+
+        Returns:
+            An array in the model's backend, or a str.
+
+        Raises:
+            AdapterError: If no tag of the observation has the role, with the nearest role; if
+                several have it; or if the values cannot become the feature.
+            InvalidValueError: If the observation does not belong to its space.
+        """
+        return self._reader.read(observation, role)
 
     def close(self) -> None:
         """End the session, and close an environment that it connected to; idempotent."""

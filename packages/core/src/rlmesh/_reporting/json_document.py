@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from rlmesh._version import __version__
@@ -19,6 +19,7 @@ from rlmesh._wire.dynamic import DynamicEncoder
 from rlmesh._wire.info_json import MAX_EXACT, info_to_json
 from rlmesh._wire.results import check_keys
 from rlmesh._wire.run_settings import unsigned, utf8_text
+from rlmesh.adapters import Finding
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.results import (
     EpisodeEnd,
@@ -67,6 +68,7 @@ def _document(run: RunResult, backend: ArrayBackend) -> dict[str, Any]:
         "warnings": _counts(run.warnings, "warnings"),
         "resume_differences": list(map(utf8_text, run.resume_differences)),
         "stopping": None if run.stopping is None else _stopping(run.stopping),
+        "findings": list(map(_finding, run.findings)),
         "metadata": info_to_json(run.metadata, encoder, "metadata"),
         "episodes": [
             _episode(episode, encoder, f"episodes[{i}]") for i, episode in enumerate(run.episodes)
@@ -228,6 +230,11 @@ def _stopping(stopping: Stopping) -> dict[str, Any]:
         "interval": _ends(stopping.interval),
         "discarded": _integer(unsigned(stopping.discarded, "stopping.discarded")),
     }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    texts = {name: utf8_text(value) for name, value in asdict(finding).items()}
+    return {**texts, "task": _text(finding.task)}
 
 
 def _task(task: TaskSettings, path: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from rlmesh._reporting.json_document import SCHEMA_VERSION
 from rlmesh._wire.info_json import info_from_json
 from rlmesh._wire.results import run_from_protojson
+from rlmesh.adapters import Finding
 from rlmesh.backends import ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.results import (
@@ -65,6 +66,7 @@ def _run(run: _Object, backend: ArrayBackend) -> RunResult:
         warnings=run.counts("warnings"),
         resume_differences=run.texts("resume_differences"),
         stopping=None if run.get("stopping") is None else _stopping(run.object("stopping")),
+        findings=tuple(map(_finding, run.objects("findings"))),
     )
 
 
@@ -78,6 +80,11 @@ def _stopping(source: _Object) -> Stopping:
         raise source.wrong("interval", "two numbers or null")
     interval = UNKNOWN if ends is None else Interval(float(ends[0]), float(ends[1]))
     return Stopping(decision, interval, source.unsigned("discarded"))
+
+
+def _finding(source: _Object) -> Finding:
+    texts = {name: source.text(name) for name in ("path", "rule", "seen", "check", "task")}
+    return Finding(**texts, level="info" if source.text("level") == "info" else "caution")
 
 
 def _timing(source: _Object) -> Timing:

@@ -95,7 +95,8 @@ def rich_table(run: RunResult) -> Any:
     )
     figures = tables.Table.grid(padding=(0, 2))
     for name, value in facts(run):
-        figures.add_row(words.Text(name, "dim"), words.Text(value))
+        style = "yellow" if name == "caution" else "dim"
+        figures.add_row(words.Text(name, style), words.Text(value))
     parts: list[Any] = [words.Text(heading(run), "bold"), figures]
     for columns, rows, left_out in _tables(run):
         table = tables.Table(box=boxes.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))

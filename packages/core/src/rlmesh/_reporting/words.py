@@ -107,6 +107,7 @@ def facts(run: RunResult) -> list[tuple[str, str]]:
         found.append(("started", moment(run.started_at)))
     if run.warnings:
         found.append(("warnings", warnings(run.warnings)))
+    found += [(one.level, escape_control_chars(str(one))) for one in run.findings]
     found += [("resumed with", escape_control_chars(text)) for text in run.resume_differences]
     return found
 

@@ -20,8 +20,8 @@ class JsonLines(Tracker):
     """A tracker that writes one JSON object a line, as soon as there is something to write.
 
     The objects have a `kind`: "run_start" with the settings, "episode" with the fields of an
-    episode of `RunResult.to_json`, and "run_end" with its `summary`, `stopping`, `warnings` and
-    times. A run that was killed has no "run_end".
+    episode of `RunResult.to_json`, and "run_end" with its `summary`, `stopping`, `warnings`,
+    `findings` and times. A run that was killed has no "run_end".
 
     A resumed run writes the file anew, with the episodes of its journal first. Lines that could
     not be written are there after the end of the run, if the file can be written then.

@@ -10,13 +10,21 @@ from rlmesh_proto.eval.v1 import result_pb2
 from rlmesh._wire.dynamic import DynamicEncoder
 from rlmesh._wire.field_writer import varint
 from rlmesh._wire.parsing import parse_message
-from rlmesh._wire.results import read_episode, read_stopping, write_episode, write_stopping
+from rlmesh._wire.results import (
+    read_episode,
+    read_finding,
+    read_stopping,
+    write_episode,
+    write_finding,
+    write_stopping,
+)
 from rlmesh._wire.run_settings import (
     settings_from_wire,
     settings_to_wire,
     unsigned,
     utf8_text,
 )
+from rlmesh.adapters import Finding
 from rlmesh.backends import ArrayBackend
 from rlmesh.results import EpisodeResult
 from rlmesh.results._journal_header import ForcedResume, JournalHeader, RunNotice, RunStopped
@@ -31,7 +39,7 @@ __all__ = [
     "write_record",
 ]
 
-JournalEntry = Union[JournalHeader, EpisodeResult, RunNotice, ForcedResume, RunStopped]
+JournalEntry = Union[JournalHeader, EpisodeResult, RunNotice, ForcedResume, RunStopped, Finding]
 """A record of a journal that is written."""
 
 Record = Union[JournalEntry, None]
@@ -59,6 +67,8 @@ def write_record(record: JournalEntry, backend: ArrayBackend) -> bytes:
     elif isinstance(record, RunStopped):
         message.stopped.episodes = unsigned(record.episodes, "episodes")
         write_stopping(record.stopping, message.stopped.stopping)
+    elif isinstance(record, Finding):
+        write_finding(record, message.finding)
     else:
         write_episode(record, message.episode, DynamicEncoder(backend), "episode")
     return message.SerializeToString(deterministic=True)
@@ -91,6 +101,8 @@ def read_record(data: bytes, backend: ArrayBackend) -> Record:
         return ForcedResume(tuple(message.forced_resume.differences))
     if kind == "stopped":
         return RunStopped(message.stopped.episodes, read_stopping(message.stopped.stopping))
+    if kind == "finding":
+        return read_finding(message.finding)
     return _read_header(message.header) if kind == "header" else None
 
 

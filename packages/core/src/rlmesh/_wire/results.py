@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, Literal
 
 from google.protobuf import json_format
 from rlmesh_proto.eval.v1 import result_pb2
@@ -23,6 +23,7 @@ from rlmesh._wire.run_settings import (
     utf8_text,
 )
 from rlmesh._wire.spec import SPEC_VERSION
+from rlmesh.adapters import Finding
 from rlmesh.backends import NATIVE, ArrayBackend
 from rlmesh.errors import CodecError
 from rlmesh.results import (
@@ -40,12 +41,14 @@ __all__ = [
     "check_keys",
     "episodes_digest",
     "read_episode",
+    "read_finding",
     "read_stopping",
     "run_from_bytes",
     "run_from_protojson",
     "run_to_bytes",
     "run_to_protojson",
     "write_episode",
+    "write_finding",
     "write_stopping",
 ]
 
@@ -59,6 +62,7 @@ _DECISIONS = EnumMap(StopDecision, result_pb2.StopDecision, "STOP_DECISION")
 _ENDS = EnumMap(EpisodeEnd, result_pb2.EpisodeEnd, "EPISODE_END")
 # The last ones: errors that versions of protobuf raise for JSON that is not an object.
 _NOT_JSON = (json_format.Error, ValueError, RecursionError, TypeError, AttributeError)
+_TEXTS = tuple(field.name for field in fields(Finding))
 _FACTS = tuple(field.name for field in fields(EpisodeFailure))
 
 
@@ -129,6 +133,8 @@ def _run_message(run: RunResult, backend: ArrayBackend) -> result_pb2.RunResult:
     message.resume_differences.extend(map(utf8_text, run.resume_differences))
     if run.stopping is not None:
         write_stopping(run.stopping, message.stopping)
+    for one in run.findings:
+        write_finding(one, message.findings.add())
     return message
 
 
@@ -160,6 +166,7 @@ def _read_run(message: result_pb2.RunResult, backend: ArrayBackend) -> RunResult
         warnings=dict(message.warnings),
         resume_differences=tuple(message.resume_differences),
         stopping=read_stopping(message.stopping) if message.HasField("stopping") else None,
+        findings=tuple(map(read_finding, message.findings)),
     )
 
 
@@ -293,6 +300,19 @@ def read_stopping(message: result_pb2.Stopping) -> Stopping:
         Interval(message.low, message.high),
         message.discarded,
     )
+
+
+def write_finding(finding: Finding, out: result_pb2.Finding) -> None:
+    out.SetInParent()
+    for name in _TEXTS:
+        setattr(out, name, utf8_text(getattr(finding, name)))
+
+
+def read_finding(message: result_pb2.Finding) -> Finding:
+    # T-13: a level that is not known is a caution.
+    level: Literal["info", "caution"] = "info" if message.level == "info" else "caution"
+    texts = {name: getattr(message, name) for name in _TEXTS if name != "level"}
+    return Finding(**texts, level=level)
 
 
 def _write_timing(timing: Timing, out: result_pb2.Timing) -> None:

@@ -104,8 +104,9 @@ if TYPE_CHECKING:
     )
     from rlmesh.adapters._declare_feature import feature, tags
     from rlmesh.adapters._explain import Explanation
+    from rlmesh.adapters._finding import Finding
     from rlmesh.adapters._plan_text import plan_text
-    from rlmesh.adapters._probe import Finding, Probe
+    from rlmesh.adapters._probe import Probe
     from rlmesh.adapters._resolve import resolve
     from rlmesh.adapters._slots import tag_problems
     from rlmesh.adapters._spec_rules import spec_problems
@@ -176,7 +177,7 @@ __getattr__ = lazy_names(
         "Concat": "_declare",
         "Episode": "_adapter",
         "Explanation": "_explain",
-        "Finding": "_probe",
+        "Finding": "_finding",
         "Plan": "_adapter",
         "Probe": "_probe",
         "Image": "_declare",

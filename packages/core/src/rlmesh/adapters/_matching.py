@@ -16,7 +16,7 @@ from rlmesh.adapters.roles import nearest
 from rlmesh.dtypes import DType
 from rlmesh.spaces import Space, path_text
 
-__all__ = ["Matching", "TaggedSpaces"]
+__all__ = ["Matching", "TaggedSpaces", "slot_with_role"]
 
 
 class TaggedSpaces(Protocol):
@@ -67,12 +67,14 @@ class Matching:
             optional: Whether it is no problem if there is none.
         """
         tags, space = self._tags.observation, self.contract.observation_space
-        return self._slot(role, path, "observation", tags, space, optional)
+        return slot_with_role(
+            role, path, "observation", tags, space, self.problems, optional=optional
+        )
 
     def acted(self, role: str, path: str) -> LeafSlot | None:
         """Return the one feature of the action with a role; None after a problem."""
         tags, space = self._tags.action, self.contract.action_space
-        return self._slot(role, path, "action", tags, space, False)
+        return slot_with_role(role, path, "action", tags, space, self.problems)
 
     def report(self, path: str, expected: str, actual: str, fix: str) -> None:
         """Append a problem."""
@@ -90,35 +92,49 @@ class Matching:
     def _tags(self) -> EnvTags:
         return self.contract.tags or EnvTags()
 
-    def _slot(
-        self,
-        role: str,
-        path: str,
-        root: str,
-        tags: Sequence[TaggedLeaf],
-        space: Space[Any],
-        optional: bool,
-    ) -> LeafSlot | None:
-        same = [tag for tag in tags if tag.feature.role == role]
-        if len(same) > 1:
-            slots = ", ".join(root + path_text(tag.path) for tag in same[:8])
-            slots += f" and {len(same) - 8} more" if len(same) > 8 else ""
-            fix = "give the environment's features distinct roles"
-            self.report(path, f"one feature with the role {role!r}", slots, fix)
-        elif same:
-            found = slot_of(same[0], space, root)
-            if not isinstance(found, Problem):
-                return found
-            self.problems.append(found)
-        elif not optional:
-            self._missing(role, path, root, tags)
-        return None
 
-    def _missing(self, role: str, path: str, root: str, tags: Sequence[TaggedLeaf]) -> None:
-        roles = sorted({tag.feature.role for tag in tags})
-        actual = f"only {shortened(roles)}" if roles else f"no tags of the {root} space"
-        near = nearest(role, roles)
-        fix = "tag the environment, or correct the role"
-        if near is not None:
-            fix += f" (the nearest is {near!r})"
-        self.report(path, f"a feature of the {root} with the role {role!r}", actual, fix)
+def slot_with_role(
+    role: str,
+    path: str,
+    root: str,
+    tags: Sequence[TaggedLeaf],
+    space: Space[Any],
+    problems: list[Problem],
+    *,
+    optional: bool = False,
+) -> LeafSlot | None:
+    """Return the position of the one feature with a role; None after a problem, or without.
+
+    Args:
+        role: The role.
+        path: Path of what needs the feature, for the problem.
+        root: "observation" or "action".
+        tags: The tags of that space.
+        space: The space.
+        problems: List to which a fault is appended.
+        optional: Whether it is no problem if there is none.
+    """
+    same = [tag for tag in tags if tag.feature.role == role]
+    if len(same) > 1:
+        slots = ", ".join(root + path_text(tag.path) for tag in same[:8])
+        slots += f" and {len(same) - 8} more" if len(same) > 8 else ""
+        fix = "give the environment's features distinct roles"
+        problems.append(Problem(path, f"one feature with the role {role!r}", slots, fix))
+    elif same:
+        found = slot_of(same[0], space, root)
+        if not isinstance(found, Problem):
+            return found
+        problems.append(found)
+    elif not optional:
+        problems.append(_missing(role, path, root, tags))
+    return None
+
+
+def _missing(role: str, path: str, root: str, tags: Sequence[TaggedLeaf]) -> Problem:
+    roles = sorted({tag.feature.role for tag in tags})
+    actual = f"only {shortened(roles)}" if roles else f"no tags of the {root} space"
+    near = nearest(role, roles)
+    fix = "tag the environment, or correct the role"
+    if near is not None:
+        fix += f" (the nearest is {near!r})"
+    return Problem(path, f"a feature of the {root} with the role {role!r}", actual, fix)

@@ -9,21 +9,23 @@ numbers at all is listed in docs/adapters.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
 from rlmesh._optional import optional_import
-from rlmesh.adapters._adapter import Adapter
+from rlmesh.adapters._adapter import Adapter, Plan
+from rlmesh.adapters._arrays import Arrays
+from rlmesh.adapters._chain import Lanes
+from rlmesh.adapters._finding import Finding
 from rlmesh.adapters._normalization import MeanStd
-from rlmesh.adapters._parts import part_of
-from rlmesh.adapters._plans import feature_parts
+from rlmesh.adapters._parts import FeaturePart, part_of
+from rlmesh.adapters._plans import ArrayInput, JoinedInput, feature_parts
 from rlmesh.adapters._problems import port_path
 from rlmesh.adapters._slots import LeafSlot
-from rlmesh.adapters._spec import ModelInput, ModelSpec
+from rlmesh.adapters._spec import InputPart, ModelInput, ModelSpec
 from rlmesh.adapters._tags import Feature, FeatureKind, ImageLayout, RotationFormat
 
-__all__ = ["Finding", "Probe"]
+__all__ = ["Probe"]
 
 _LARGEST = {"m": 100.0, "rad": 8 * math.pi, "m/s": 100.0, "rad/s": 200.0}
 """Largest number of each unit that a robot's state plausibly has."""
@@ -38,28 +40,11 @@ _STILL_STEPS = 10
 """Number of steps after which something that never moved is reported."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One sign of a wrong declaration.
-
-    Attributes:
-        path: Path of the feature, input or output.
-        rule: Name of the check ("unit_quaternion").
-        seen: The number or numbers that were seen.
-        check: What to look at.
-    """
-
-    path: str
-    rule: str
-    seen: str
-    check: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.rule}: {self.seen}; check {self.check}"
-
-
 class Probe:
     """The checks of one episode, of observations as they come and of actions as they go.
+
+    Images are large, and what is wrong with one shows in any of them: of those, only the first,
+    second, fourth, eighth and so on are looked at.
 
     Args:
         adapter: The adapter of the pair.
@@ -81,32 +66,58 @@ class Probe:
         )
         if self._plan is not None:
             self._slots += [part.slot for _, part in self._plan.states]
+        self._turns = [] if self._plan is None else list(_turns(self._plan, spec))
+        self._lanes = Lanes([{}], False)
         self._last: dict[str, Any] = {}
+        self._bounds: dict[str, list[Any]] = {}
+        self._blank: dict[str, str] = {}
         self._moved: dict[str, tuple[Any, bool]] = {}
         self._saturated: dict[str, int] = {}
         self._steps = 0
+        self._observed = 0
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The findings so far, each once for a path and rule."""
         return tuple(self._found.values())
 
+    @property
+    def looks_at_images(self) -> bool:
+        """Whether the images of the next observation are looked at."""
+        return (self._observed + 1) & self._observed == 0
+
     def observed(self, observation: Any, given: Any) -> None:
         """Look at an observation, and at what the model is given for it.
 
         Args:
             observation: The environment's observation.
-            given: The model's input, as `Episode.observe` returns it.
+            given: The model's input, as `Episode.observe` returns it; an input that is missing is
+                not looked at.
         """
+        with self._np.errstate(all="ignore"):
+            self._look(observation, given)
+
+    def _look(self, observation: Any, given: Any) -> None:
+        images = self.looks_at_images
+        self._observed += 1
         for slot in self._slots:
-            if slot.is_text:
-                continue
-            self._feature(slot, self._numbers(observation, slot))
-        self._sides(observation)
+            if not slot.is_text and (images or slot.feature.kind is not FeatureKind.IMAGE):
+                self._feature(slot, self._numbers(observation, slot))
+        if self._observed == 1:
+            self._sides(observation)  # Later on, arms may cross.
+        for turn in self._turns:
+            array = turn.part.read(observation, self._lanes, turn.arrays)
+            # Euler angles of a continuous motion jump wherever one of them passes a half turn.
+            is_euler = turn.form is not RotationFormat.AXIS_ANGLE
+            array = self._np.asarray(array).astype("f8")
+            self._jump(turn.path, array, "info" if is_euler else "caution")
         for port in self._spec.inputs:
             value = given.get(port.name) if isinstance(given, Mapping) else given
-            if value is not None and not isinstance(value, str):
-                self._input(port, self._np.asarray(value).astype("f8"))
+            is_image = port.feature.kind is FeatureKind.IMAGE
+            if value is None or isinstance(value, str) or (is_image and not images):
+                continue
+            array = self._np.asarray(value)
+            self._input(port, array if is_image else array.astype("f8"))
 
     def acted(self, action: Any, chunk: int | None = None) -> None:
         """Look at an action that became of what the model returned.
@@ -127,23 +138,36 @@ class Probe:
 
     def ended(self) -> None:
         """Look at the episode as a whole."""
+        for path, blank in self._blank.items():
+            if blank:
+                self._report(path, "blank_image", blank, "the renderer, and the path")
         if self._steps < _STILL_STEPS:
             return
         for path, (_, moved) in self._moved.items():
             if not moved:
                 seen = f"one number for {self._steps} steps"
-                self._report(path, "gripper_still", seen, "threshold and polarity of the gripper")
+                check = "threshold and polarity of the gripper"
+                self._report(path, "gripper_still", seen, check, "info")
         for path, count in self._saturated.items():
             if count >= 0.9 * self._steps:
                 seen = f"at a bound in {count} of {self._steps} steps"
-                self._report(path, "saturated", seen, "scale, unit and normalization of the output")
+                check = "scale, unit and normalization of the output"
+                self._report(path, "saturated", seen, check, "info")
 
     def _numbers(self, value: Any, slot: LeafSlot) -> Any:
-        """Return a feature's numbers of an observation or action, as float64."""
-        return slot.cut(self._np.asarray(part_of(value, slot))).astype("f8")
+        """Return a feature's numbers of an observation or action; those of no image as float64."""
+        array = slot.cut(self._np.asarray(part_of(value, slot)))
+        return array if slot.feature.kind is FeatureKind.IMAGE else array.astype("f8")
 
-    def _report(self, path: str, rule: str, seen: str, check: str) -> None:
-        self._found.setdefault((path, rule), Finding(path, rule, seen, check))
+    def _report(
+        self,
+        path: str,
+        rule: str,
+        seen: str,
+        check: str,
+        level: Literal["info", "caution"] = "caution",
+    ) -> None:
+        self._found.setdefault((path, rule), Finding(path, rule, seen, check, level))
 
     def _feature(self, slot: LeafSlot, array: Any) -> None:
         feature, path = slot.feature, slot.path
@@ -155,7 +179,8 @@ class Probe:
         if feature.gripper is not None:
             ends = sorted((feature.gripper.open, feature.gripper.closed))
             self._within(path, array, (ends[0], ends[1]), "gripper_range", "open and closed")
-        largest = _LARGEST.get(feature.unit)
+        is_base = feature.role.endswith("base_position")  # A robot that moves may go far.
+        largest = None if is_base else _LARGEST.get(feature.unit)
         if largest is not None and array.size and abs(array).max() > largest:
             self._report(path, "unit", f"{abs(array).max():g} {feature.unit}", "unit of the tag")
         if feature.kind is FeatureKind.IMAGE:
@@ -176,8 +201,12 @@ class Probe:
         if feature.layout is not ImageLayout.HW and array.ndim >= 3 and array.shape[axis] > 4:
             seen = f"{array.shape[axis]} channels of shape {array.shape}"
             self._report(path, "layout", seen, "layout of the tag")
-        if array.size > 1 and array.min() == array.max():
-            self._report(path, "blank_image", f"all {array.min():g}", "the renderer, and the path")
+        # The first image of an episode may be blank, before anything is drawn.
+        is_blank = array.size > 1 and array.min() == array.max()
+        if not is_blank:
+            self._blank[path] = ""
+        else:
+            self._blank.setdefault(path, f"all {array.min():g}")
 
     def _rotation(self, path: str, feature: Feature, array: Any) -> None:
         form = feature.rotation
@@ -211,11 +240,16 @@ class Probe:
         size = np.linalg.norm(array, axis=-1) if form is RotationFormat.AXIS_ANGLE else abs(array)
         if size.size and size.max() > 2 * math.pi + 0.1:
             self._report(path, "radians", f"an angle of {size.max():g}", "degrees or radians")
+        self._jump(path, array, "info")  # Harmless for a model that reads another form.
+
+    def _jump(self, path: str, array: Any, level: Literal["info", "caution"]) -> None:
+        # Some steps may lie between two observations, in which no arm turns that far.
         before = self._last.get(path)
         self._last[path] = array
         if before is not None and abs(array - before).max() > 1.5 * math.pi:
-            seen = f"a jump of {abs(array - before).max():g} in one step"
-            self._report(path, "jump", seen, "sign of the rotation: continuous, or as_given")
+            seen = f"a jump of {abs(array - before).max():g}"
+            check = "sign of the rotation: continuous, or as_given"
+            self._report(path, "jump", seen, check, level)
 
     def _sides(self, observation: Any) -> None:
         """Compare the positions of parts: in a base frame, y points to the left (REP 103)."""
@@ -271,16 +305,52 @@ class Probe:
             first, moved = self._moved.get(path, (array, False))
             self._moved[path] = (first, moved or bool(abs(array - first).max() > 1e-6))
             return
-        bounds = slot.bounds()
-        if bounds is None or not array.size:
+        if not slot.dtype.is_float:
+            return  # A choice has a first and a last number, which mean nothing.
+        if path not in self._bounds:
+            bounds = slot.bounds() or ()
+            self._bounds[path] = [self._np.array(b.values).reshape(b.shape) for b in bounds]
+        if not self._bounds[path] or not array.size:
             return
-        low, high = (self._np.array(side.values).reshape(side.shape) for side in bounds)
-        if ((array <= low) | (array >= high)).any():
+        low, high = self._bounds[path]
+        is_limited = high > low  # Elsewhere the action has no choice.
+        if (is_limited & ((array <= low) | (array >= high))).any():
             self._saturated[path] = self._saturated.get(path, 0) + 1
-        beyond = ((low - array) / (high - low)).max(), ((array - high) / (high - low)).max()
-        if max(beyond) > 0.1:
+        beyond = self._np.maximum(low - array, array - high)
+        if (is_limited & (beyond > 0.1 * (high - low))).any():
             seen = f"{array.min():g} to {array.max():g}"
             self._report(path, "action_range", seen, "scale, unit and normalization of the output")
+
+
+class _Turn(NamedTuple):
+    """A rotation that a model gets as angles, before any scaling."""
+
+    path: str
+    part: FeaturePart
+    form: RotationFormat
+    arrays: Arrays
+
+
+def _turns(plan: Plan, spec: ModelSpec) -> Iterator[_Turn]:
+    read = {one.name: one for one in plan.inputs}
+    for port in spec.inputs:
+        one, path = read.get(port.name), port_path("inputs", port.name)
+        if isinstance(one, ArrayInput) and port.normalization is None:
+            pairs = [(port.feature, one.feature)]
+        elif isinstance(one, JoinedInput):
+            declared = port.parts or (InputPart(port.feature),)
+            pairs = [
+                (given.feature, part)
+                for given, part in zip(declared, one.parts)
+                if given.feature is not None and isinstance(part, FeaturePart)
+                if given.normalization is None and given.offset is None
+            ]
+        else:
+            continue
+        for feature, part in pairs:
+            if feature.rotation in _ANGLES:
+                name = f"{path} ({feature.role})" if port.parts else path
+                yield _Turn(name, part, feature.rotation, plan.arrays)
 
 
 _FORM = "the form of the rotation, and the elements"

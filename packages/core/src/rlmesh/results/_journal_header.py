@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from rlmesh._version import __version__
+from rlmesh.adapters import Finding
 from rlmesh.results._differences import field_differences
 from rlmesh.results._episode import NO_TIME, EpisodeResult
 from rlmesh.results._run import RunResult
@@ -105,12 +106,14 @@ class JournalContent:
         resume_differences: The differences of all forced resumptions, each once.
         stopped: How a rule has stopped the run; None: none has, or the run was then resumed by
             force.
+        findings: The signs of wrong declarations.
     """
 
     episodes: tuple[EpisodeResult, ...] = ()
     notices: tuple[RunNotice, ...] = ()
     resume_differences: tuple[str, ...] = ()
     stopped: RunStopped | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def run_of_journal(header: JournalHeader, content: JournalContent) -> RunResult:
@@ -141,4 +144,5 @@ def run_of_journal(header: JournalHeader, content: JournalContent) -> RunResult:
         ),
         resume_differences=content.resume_differences,
         stopping=stopping,
+        findings=content.findings,
     )

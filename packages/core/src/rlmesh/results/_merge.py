@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from rlmesh.adapters import Finding
 from rlmesh.results._differences import field_differences
 from rlmesh.results._episode import NO_TIME, EpisodeResult, planned_episode, tasks_together
 from rlmesh.results._journal_header import EPISODES_KEY
@@ -81,6 +82,7 @@ def merge(runs: Sequence[RunResult], *, names: Sequence[str] | None = None) -> R
             dict.fromkeys(text for part in parts for text in part.resume_differences)
         ),
         stopping=None,
+        findings=_findings(parts),
     )
 
 
@@ -178,6 +180,14 @@ def _settings(parts: Sequence[RunSettings]) -> RunSettings:
         tasks=_tasks(parts),
         command=parts[0].command if len({part.command for part in parts}) == 1 else (),
     )
+
+
+def _findings(parts: Sequence[RunResult]) -> tuple[Finding, ...]:
+    """Return the findings of all parts, of each task, path and rule the first one."""
+    found: dict[tuple[str, str, str], Finding] = {}
+    for one in (one for part in parts for one in part.findings):
+        found.setdefault((one.task, one.path, one.rule), one)
+    return tuple(found.values())
 
 
 def _tasks(parts: Sequence[RunSettings]) -> tuple[TaskSettings, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from rlmesh._version import __version__
+from rlmesh.adapters import Finding
 from rlmesh.results._episode import NO_TIME, EpisodeEnd, EpisodeResult, Timing, one_time
 from rlmesh.results._frozen_mapping import EMPTY, FrozenMapping
 from rlmesh.results._macro import macro_mean_interval, macro_rate_interval
@@ -56,6 +57,8 @@ class RunResult(Outputs):
         stopping: How the rule that may stop the run has ended; None: there was none. The intervals
             of a fixed number of episodes (`reward_interval`, `success_interval`) do not hold for a
             run that a rule has stopped; `stopping.interval` does.
+        findings: Signs, in the numbers of the first episode of each task, that a declaration of a
+            tag or spec is wrong (see `rlmesh.adapters.Probe`), each once for a task, path and rule.
 
     Raises:
         ValueError: If `seconds` and `timing.total` are both set and differ.
@@ -74,6 +77,7 @@ class RunResult(Outputs):
     warnings: Mapping[str, int] = EMPTY
     resume_differences: tuple[str, ...] = ()
     stopping: Stopping | None = None
+    findings: tuple[Finding, ...] = ()
 
     _success_is_reported: ClassVar[bool] = False
     # True in a part of a run that reports success: the denominator of a part is that of the run, so
@@ -291,6 +295,7 @@ class RunResult(Outputs):
     def _part(self, episodes: list[EpisodeResult]) -> RunResult:
         timing = sum((episode.timing for episode in episodes), NO_TIME)
         ids = {episode.env_id for episode in episodes}
+        tasks = {episode.task for episode in episodes}
         starts = [episode.started_at for episode in episodes if episode.started_at]
         part = replace(
             self,
@@ -301,6 +306,7 @@ class RunResult(Outputs):
             started_at=min(starts, default=0.0),
             warnings=summed(*(episode.warnings for episode in episodes)),
             stopping=None,
+            findings=tuple(one for one in self.findings if one.task in tasks),
         )
         object.__setattr__(part, "_success_is_reported", self.success_rate is not None)
         return part

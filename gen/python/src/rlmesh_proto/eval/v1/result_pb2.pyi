@@ -488,6 +488,44 @@ class Stopping(google.protobuf.message.Message):
 global___Stopping = Stopping
 
 @typing.final
+class Finding(google.protobuf.message.Message):
+    """A sign, in the numbers of an episode, that a declaration of a tag or a spec is wrong (T-13)."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: builtins.int
+    LEVEL_FIELD_NUMBER: builtins.int
+    PATH_FIELD_NUMBER: builtins.int
+    RULE_FIELD_NUMBER: builtins.int
+    SEEN_FIELD_NUMBER: builtins.int
+    CHECK_FIELD_NUMBER: builtins.int
+    task: builtins.str
+    """Name of the task of a suite (T-10). Empty: the run is not one of a suite."""
+    level: builtins.str
+    """"caution", or "info" for what a right declaration may show too."""
+    path: builtins.str
+    """Path of the feature, input or output."""
+    rule: builtins.str
+    """Name of the check ("unit_quaternion")."""
+    seen: builtins.str
+    """The number or numbers that were seen."""
+    check: builtins.str
+    """What to look at."""
+    def __init__(
+        self,
+        *,
+        task: builtins.str = ...,
+        level: builtins.str = ...,
+        path: builtins.str = ...,
+        rule: builtins.str = ...,
+        seen: builtins.str = ...,
+        check: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["check", b"check", "level", b"level", "path", b"path", "rule", b"rule", "seen", b"seen", "task", b"task"]) -> None: ...
+
+global___Finding = Finding
+
+@typing.final
 class RunResult(google.protobuf.message.Message):
     """What one run gave."""
 
@@ -521,6 +559,7 @@ class RunResult(google.protobuf.message.Message):
     WARNINGS_FIELD_NUMBER: builtins.int
     RESUME_DIFFERENCES_FIELD_NUMBER: builtins.int
     STOPPING_FIELD_NUMBER: builtins.int
+    FINDINGS_FIELD_NUMBER: builtins.int
     model_id: builtins.str
     """The model's name."""
     spec_version: builtins.str
@@ -561,6 +600,10 @@ class RunResult(google.protobuf.message.Message):
     def stopping(self) -> global___Stopping:
         """How the rule that may stop the run has ended. Absent: there was none."""
 
+    @property
+    def findings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Finding]:
+        """Signs of wrong declarations, each once for a task, path and rule (T-13)."""
+
     def __init__(
         self,
         *,
@@ -576,9 +619,10 @@ class RunResult(google.protobuf.message.Message):
         warnings: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
         resume_differences: collections.abc.Iterable[builtins.str] | None = ...,
         stopping: global___Stopping | None = ...,
+        findings: collections.abc.Iterable[global___Finding] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "instruction", b"instruction", "metadata", b"metadata", "settings", b"settings", "stopping", b"stopping", "timing", b"timing"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "episodes", b"episodes", "instruction", b"instruction", "metadata", b"metadata", "model_id", b"model_id", "resume_differences", b"resume_differences", "settings", b"settings", "spec_version", b"spec_version", "started_at", b"started_at", "stopping", b"stopping", "timing", b"timing", "warnings", b"warnings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_env_id", b"_env_id", "_instruction", b"_instruction", "env_id", b"env_id", "episodes", b"episodes", "findings", b"findings", "instruction", b"instruction", "metadata", b"metadata", "model_id", b"model_id", "resume_differences", b"resume_differences", "settings", b"settings", "spec_version", b"spec_version", "started_at", b"started_at", "stopping", b"stopping", "timing", b"timing", "warnings", b"warnings"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_env_id", b"_env_id"]) -> typing.Literal["env_id"] | None: ...
     @typing.overload
@@ -599,6 +643,7 @@ class JournalRecord(google.protobuf.message.Message):
     NOTICE_FIELD_NUMBER: builtins.int
     FORCED_RESUME_FIELD_NUMBER: builtins.int
     STOPPED_FIELD_NUMBER: builtins.int
+    FINDING_FIELD_NUMBER: builtins.int
     @property
     def header(self) -> global___JournalHeader:
         """The first record: what the run is."""
@@ -619,6 +664,10 @@ class JournalRecord(google.protobuf.message.Message):
     def stopped(self) -> global___RunStopped:
         """A rule has stopped the run."""
 
+    @property
+    def finding(self) -> global___Finding:
+        """A sign of a wrong declaration was found."""
+
     def __init__(
         self,
         *,
@@ -627,10 +676,11 @@ class JournalRecord(google.protobuf.message.Message):
         notice: global___RunNotice | None = ...,
         forced_resume: global___ForcedResume | None = ...,
         stopped: global___RunStopped | None = ...,
+        finding: global___Finding | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["episode", b"episode", "forced_resume", b"forced_resume", "header", b"header", "notice", b"notice", "record", b"record", "stopped", b"stopped"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["episode", b"episode", "forced_resume", b"forced_resume", "header", b"header", "notice", b"notice", "record", b"record", "stopped", b"stopped"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["record", b"record"]) -> typing.Literal["header", "episode", "notice", "forced_resume", "stopped"] | None: ...
+    def HasField(self, field_name: typing.Literal["episode", b"episode", "finding", b"finding", "forced_resume", b"forced_resume", "header", b"header", "notice", b"notice", "record", b"record", "stopped", b"stopped"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["episode", b"episode", "finding", b"finding", "forced_resume", b"forced_resume", "header", b"header", "notice", b"notice", "record", b"record", "stopped", b"stopped"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["record", b"record"]) -> typing.Literal["header", "episode", "notice", "forced_resume", "stopped", "finding"] | None: ...
 
 global___JournalRecord = JournalRecord
 

@@ -475,6 +475,61 @@ export declare type Stopping = Message<"rlmesh.proto.eval.v1.Stopping"> & {
 export declare const StoppingSchema: GenMessage<Stopping>;
 
 /**
+ * A sign, in the numbers of an episode, that a declaration of a tag or a spec is wrong (T-13).
+ *
+ * @generated from message rlmesh.proto.eval.v1.Finding
+ */
+export declare type Finding = Message<"rlmesh.proto.eval.v1.Finding"> & {
+  /**
+   * Name of the task of a suite (T-10). Empty: the run is not one of a suite.
+   *
+   * @generated from field: string task = 1;
+   */
+  task: string;
+
+  /**
+   * "caution", or "info" for what a right declaration may show too.
+   *
+   * @generated from field: string level = 2;
+   */
+  level: string;
+
+  /**
+   * Path of the feature, input or output.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+
+  /**
+   * Name of the check ("unit_quaternion").
+   *
+   * @generated from field: string rule = 4;
+   */
+  rule: string;
+
+  /**
+   * The number or numbers that were seen.
+   *
+   * @generated from field: string seen = 5;
+   */
+  seen: string;
+
+  /**
+   * What to look at.
+   *
+   * @generated from field: string check = 6;
+   */
+  check: string;
+};
+
+/**
+ * Describes the message rlmesh.proto.eval.v1.Finding.
+ * Use `create(FindingSchema)` to create a new message.
+ */
+export declare const FindingSchema: GenMessage<Finding>;
+
+/**
  * What one run gave.
  *
  * @generated from message rlmesh.proto.eval.v1.RunResult
@@ -564,6 +619,13 @@ export declare type RunResult = Message<"rlmesh.proto.eval.v1.RunResult"> & {
    * @generated from field: rlmesh.proto.eval.v1.Stopping stopping = 12;
    */
   stopping?: Stopping | undefined;
+
+  /**
+   * Signs of wrong declarations, each once for a task, path and rule (T-13).
+   *
+   * @generated from field: repeated rlmesh.proto.eval.v1.Finding findings = 13;
+   */
+  findings: Finding[];
 };
 
 /**
@@ -624,6 +686,14 @@ export declare type JournalRecord = Message<"rlmesh.proto.eval.v1.JournalRecord"
      */
     value: RunStopped;
     case: "stopped";
+  } | {
+    /**
+     * A sign of a wrong declaration was found.
+     *
+     * @generated from field: rlmesh.proto.eval.v1.Finding finding = 6;
+     */
+    value: Finding;
+    case: "finding";
   } | { case: undefined; value?: undefined };
 };
 
