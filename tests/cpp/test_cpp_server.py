@@ -193,7 +193,8 @@ def test_the_package_is_found_by_cmake(tmp_path: Path) -> None:
         "target_link_libraries(user PRIVATE rlmesh::rlmesh)\n"
     )
     (user / "user.cpp").write_text(
-        '#include <rlmesh/frames.hpp>\nint main() { return rlmesh::talks("1.0.0", "1.2.3") ? 0 : 1; }\n'
+        "#include <rlmesh/frames.hpp>\n"
+        'int main() { return rlmesh::talks("1.0.0", "1.2.3") ? 0 : 1; }\n'
     )
     run("-S", user, "-B", user / "made", f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}")
     run("--build", user / "made")
