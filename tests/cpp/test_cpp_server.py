@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from rlmesh.numpy import RemoteEnv
 from tests.certificates import new_authority
 from tests.cpp.programs import CPP, SANITIZED, compiled
 from tests.faults import Proxy
+from tests.processes import until
 from tests.size import LONG
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("cpp")]
@@ -48,6 +50,30 @@ def test_the_version_is_that_of_the_spec() -> None:
 def test_the_headers_are_small() -> None:
     lines = [len(path.read_text().splitlines()) for path in (CPP / "include").rglob("*.hpp")]
     assert sum(lines) <= 3600
+
+
+def test_the_readme_compiles_and_serves(tmp_path: Path) -> None:
+    blocks = re.findall(
+        r"^```cpp\n(.*?)^```", (CPP / "README.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert len(blocks) == 2
+    counter = blocks[0].replace(
+        'serve<Counter>("frames://127.0.0.1:5555")',
+        f'serve<Counter>("frames+unix://{tmp_path}/counter.sock")',
+    )
+    source = tmp_path / "readme.cpp"
+    source.write_text(f"{counter}\n{blocks[1]}")
+    with subprocess.Popen([compiled(str(source))]) as process:
+        try:
+            where = f"frames+unix://{tmp_path}/counter.sock"
+            until(lambda: (tmp_path / "counter.sock").exists(), 30)
+            with RemoteEnv(where, connect_timeout=30) as remote:
+                observation, _ = remote.reset()
+                assert observation in remote.observation_space
+                assert [float(remote.step(2)[0][0]) for _ in range(3)] == [2, 4, 6]
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
 
 
 def play(local: Any, remote: Any, seed: int) -> int:
