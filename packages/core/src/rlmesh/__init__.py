@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rlmesh._client.env import RemoteEnv
     from rlmesh._client.vector_env import RemoteVectorEnv
     from rlmesh._env_host.progress import report_progress
+    from rlmesh._evaluation.endpoint import Endpoint
     from rlmesh._evaluation.suite import Episode, Task
     from rlmesh._models.evaluate import evaluate
     from rlmesh._models.native import Model
@@ -47,6 +48,7 @@ __all__ = [
     "RANDOM_SAMPLE",
     "TLS",
     "CloseEvent",
+    "Endpoint",
     "EnvServer",
     "Episode",
     "EpisodeContext",
@@ -85,6 +87,7 @@ _MODULES = {
     "RANDOM_SAMPLE": "_policy.random_sample",
     "TLS": "options",
     "CloseEvent": "_policy.events",
+    "Endpoint": "_evaluation.endpoint",
     "EnvServer": "_server.env_server",
     "Episode": "_evaluation.suite",
     "EpisodeContext": "_policy.forms",

@@ -148,7 +148,20 @@ class EndpointState:
     def finish(self, *, close_all: bool) -> None:
         """End the worker, and close the environment if it is ours or `close_all` is set."""
         closes = self.lanes is not None and (close_all or self.is_ours)
-        self.worker.finish(self._open_lanes.close if closes else None)
+        close = self._open_lanes.close if closes else None
+        release = self.source.release
+        if release is None:
+            self.worker.finish(close)
+            return
+
+        def ending() -> None:
+            try:
+                if close is not None:
+                    close()
+            finally:
+                release()
+
+        self.worker.finish(ending)
 
     @property
     def _open_lanes(self) -> Lanes:

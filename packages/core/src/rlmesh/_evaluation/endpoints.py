@@ -14,12 +14,13 @@ from rlmesh._codec.validate import Validation
 from rlmesh._codec.viewed import ViewCodec
 from rlmesh._env_host.describe_env import describe_env
 from rlmesh._evaluation.backend_converter import BackendConverter
+from rlmesh._evaluation.endpoint import Endpoint, released
 from rlmesh._evaluation.lanes import Lanes, SingleLanes, VectorLanes
 from rlmesh._logs import logger
 from rlmesh.adapters._view import ObservationView
 from rlmesh.adapters._viewed import resolve_view
 from rlmesh.backends import NATIVE, ArrayBackend
-from rlmesh.errors import UnsupportedError
+from rlmesh.errors import ConnectError, UnsupportedError
 from rlmesh.spaces import Space
 from rlmesh.specs import Capability, EnvContract
 
@@ -86,18 +87,21 @@ class Source:
         name: Name of the endpoint: its address, else the class of the environment.
         open: Makes the environment playable; called again after the endpoint has failed.
         is_remote: Whether calls wait for another process, so that other calls can run meanwhile.
+        release: Called once when the run plays no more on the endpoint; None: nothing is.
     """
 
     name: str
     open: Callable[[], Opened]
     is_remote: bool
+    release: Callable[[], object] | None = None
 
 
 def sources_of(envs: list[Any], dialer: Dialer) -> list[Source]:
     """Return the endpoints of an evaluation.
 
     Args:
-        envs: Addresses, objects with an address, clients and environments of this process.
+        envs: Addresses, endpoints, objects with an address, clients and environments of this
+            process.
         dialer: Factory of clients.
 
     Raises:
@@ -128,6 +132,8 @@ def _source(env: Any, dialer: Dialer) -> Source:
     if _is_played(env):
         name = type(getattr(env, "unwrapped", env)).__name__
         return Source(name, lambda: _described(env, dialer), is_remote=False)
+    if isinstance(env, Endpoint):
+        return Source(str(env.name), lambda: _resolved(env, dialer), True, lambda: released(env))
     address = getattr(env, "address", None)
     if isinstance(address, str):
         return Source(address, lambda: _dialled(address, dialer), is_remote=True)
@@ -135,6 +141,20 @@ def _source(env: Any, dialer: Dialer) -> Source:
         f"cannot run against a {type(env).__name__}: expected an environment, an object with an "
         f"address, or an address"
     )
+
+
+def _resolved(endpoint: Endpoint, dialer: Dialer) -> Opened:
+    """Return an opened client for the present address of an endpoint."""
+    try:
+        address = endpoint.resolve()
+    except Exception as error:
+        kind = type(error).__name__
+        raise ConnectError(f"resolve() raised {kind}: {error}") from error
+    if not isinstance(address, (str, int)) or isinstance(address, bool):
+        raise TypeError(
+            f"{endpoint.name}: expected resolve() to return an address, got {address!r:.60}"
+        )
+    return _dialled(address, dialer)
 
 
 def _dialled(address: str | int, dialer: Dialer) -> Opened:
