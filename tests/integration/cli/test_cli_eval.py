@@ -295,7 +295,11 @@ def test_recordings_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
         (["random", "--seeds", "a:b"], 2, "--seeds: expected such as 0:100"),
         (["random", "--resume"], 2, "--resume continues from a journal"),
         (["random", "--report", "no/such/folder/x.html"], 2, "--report: there is no folder"),
-        (["random", "--suite", "x.toml"], 2, "expected addresses of environments, or --suite"),
+        (
+            ["random", "--suite", "x.toml"],
+            2,
+            "expected addresses of environments or --directory, or --suite",
+        ),
         (["random", "--force"], 2, "--force goes with --resume"),
         (["random", "--success", "lifted"], 2, "a key of the infos is --success-key="),
         (["random", "--success", f"{SUBJECTS}:on"], 2, "did you mean 'one'?"),

@@ -19,7 +19,7 @@ from rlmesh._version import __version__
 from rlmesh.results._formats import install
 
 if TYPE_CHECKING:
-    from rlmesh import acting, adapters, errors, spaces, specs, stopping, types
+    from rlmesh import acting, adapters, endpoints, errors, spaces, specs, stopping, types
     from rlmesh._client.env import RemoteEnv
     from rlmesh._client.vector_env import RemoteVectorEnv
     from rlmesh._env_host.progress import report_progress
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rlmesh._models.remote_model import RemoteModel
     from rlmesh._policy.events import (
         CloseEvent,
+        EndpointEvent,
         EpisodeEndEvent,
         Hooks,
         ResetEvent,
@@ -49,6 +50,7 @@ __all__ = [
     "TLS",
     "CloseEvent",
     "Endpoint",
+    "EndpointEvent",
     "EnvServer",
     "Episode",
     "EpisodeContext",
@@ -71,6 +73,7 @@ __all__ = [
     "__version__",
     "acting",
     "adapters",
+    "endpoints",
     "errors",
     "evaluate",
     "report_progress",
@@ -88,6 +91,7 @@ _MODULES = {
     "TLS": "options",
     "CloseEvent": "_policy.events",
     "Endpoint": "_evaluation.endpoint",
+    "EndpointEvent": "_policy.events",
     "EnvServer": "_server.env_server",
     "Episode": "_evaluation.suite",
     "EpisodeContext": "_policy.forms",
@@ -111,6 +115,7 @@ _MODULES = {
     "report_progress": "_env_host.progress",
     "acting": "acting",
     "adapters": "adapters",
+    "endpoints": "endpoints",
     "errors": "errors",
     "spaces": "spaces",
     "specs": "specs",

@@ -17,6 +17,7 @@ from rlmesh._cli.console import FAILED, Reporter, reporting
 from rlmesh._cli.evaluate_options import (
     ARGUMENTS,
     Addresses,
+    Directory,
     Ensemble,
     Force,
     Fps,
@@ -78,6 +79,7 @@ def evaluate(
     model: ModelPlace,
     addresses: Addresses = None,
     suite: Suite = None,
+    directory: Directory = None,
     seeds: Seeds = "0:10",
     report: Report = None,
     record: Record = None,
@@ -124,7 +126,7 @@ def evaluate(
         contextlib.ExitStack() as stack,
     ):
         begin_log(log_level, log_format, "warning")
-        tasks = tasks_of(addresses, suite)
+        tasks = tasks_of(addresses, suite, directory)
         _check(report, record, journal, resume)
         if force and not resume:
             raise UsageProblem("--force goes with --resume")

@@ -200,6 +200,13 @@ Progress = Annotated[
         help="show progress on stderr: a bar on a terminal, otherwise a line every 30 s",
     ),
 ]
+Directory = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="play on every server that announces itself in this folder (serve --announce)",
+    ),
+]
 Observe = Annotated[
     str,
     typer.Option(

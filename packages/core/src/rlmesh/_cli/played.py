@@ -57,21 +57,35 @@ class ModelNamed:
         return stack.enter_context(dial_model(self.name, self.backend, self.token, own, timeout))
 
 
-def tasks_of(addresses: Sequence[str] | None, suite: Path | None) -> dict[str, Task]:
+def tasks_of(
+    addresses: Sequence[str] | None, suite: Path | None, directory: Path | None = None
+) -> dict[str, Task]:
     """Return the tasks of a suite by name; without a suite, one with an empty name.
 
+    Args:
+        addresses: Addresses of environments.
+        suite: File of a suite.
+        directory: Folder in which servers announce themselves.
+
     Raises:
-        UsageProblem: If there are neither addresses nor a suite, or both, or one is wrong.
+        UsageProblem: If there is neither an address, a folder nor a suite, or a suite beside one of
+            the others, or one is wrong.
     """
-    if bool(addresses) == (suite is not None):
-        raise UsageProblem("expected addresses of environments, or --suite with those of its tasks")
+    if bool(addresses or directory) == (suite is not None):
+        raise UsageProblem(
+            "expected addresses of environments or --directory, or --suite with those of its tasks"
+        )
     if suite is not None:
         return read_suite(suite)
     for address in addresses or ():
         read_address(address)
     from rlmesh._evaluation.suite import Task
 
-    return {"": Task(addresses)}
+    if directory is None:
+        return {"": Task(addresses)}
+    from rlmesh.endpoints import Directory
+
+    return {"": Task([*(addresses or ()), Directory(directory)])}
 
 
 def success_arguments(success: str, key: str | None) -> dict[str, Any]:
@@ -101,7 +115,7 @@ def endpoints(
     """Return the addresses to evaluate on, or clients for those that need certificates."""
     envs: list[Any] = []
     for address in addresses:
-        own = tls_for(address, tls)
+        own = tls_for(address, tls) if isinstance(address, str) else None
         if own is None:
             envs.append(address)
         else:

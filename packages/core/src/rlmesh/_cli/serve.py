@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -77,6 +78,14 @@ _Tags = Annotated[
         show_default="the environment's own rlmesh_tags",
     ),
 ]
+_Announce = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="write the address to a file in this folder once clients can connect, for the "
+        "evaluations that watch it (rlmesh.endpoints.Directory)",
+    ),
+]
 _Validation = Annotated[
     str | None,
     typer.Option(help="off, warn or strict: observations outside their space"),
@@ -102,6 +111,7 @@ def serve(
     tags: _Tags = None,
     validation: _Validation = None,
     ready_fd: ReadyFd = None,
+    announce: _Announce = None,
     token: Token = "",
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,
@@ -128,6 +138,7 @@ def serve(
             options=serve_options(validation),
             expose=expose or (),
             tags=_load_tags(tags),
+            announce=announce,
         )
         serve_and_report(reporter, server, server.env_contract.id, ready_fd)
 

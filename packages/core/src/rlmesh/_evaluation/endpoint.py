@@ -1,4 +1,4 @@
-"""`Endpoint`: an environment whose address is asked for at every connection."""
+"""`Endpoint`: an environment that is asked for its address at every connection."""
 
 from __future__ import annotations
 

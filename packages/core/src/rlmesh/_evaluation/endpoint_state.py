@@ -45,6 +45,7 @@ class EndpointState:
         sent: Actions of the step in progress, by lane.
         is_busy: Whether a call is in progress.
         is_retired: Whether the endpoint was given up.
+        is_gone: Whether the endpoint has left its pool, and gets no more episodes.
         losses: Number of connections lost since its last finished episode.
         lost_at: When the endpoint was lost (monotonic seconds); None: it is connected.
         outages: All losses of the run, for the log; attempts to connect again are no losses.
@@ -66,6 +67,7 @@ class EndpointState:
         self.sent: dict[int, list[Any]] = {}
         self.is_busy = False
         self.is_retired = False
+        self.is_gone = False
         self.losses = 0
         self.lost_at: float | None = None
         self.outages = Losses(SYSTEM_CLOCK, logging.WARNING)

@@ -144,6 +144,8 @@ class ProgressReport:
         self._reward = 0.0
         self._successes = SuccessTally()
         self._begun = time.monotonic()
+        self.endpoints = 0
+        """Number of endpoints that are connected."""
 
     def begin(self, total: int | None, finished: Iterable[EpisodeResult]) -> None:
         """Show the first line, and start the thread.
@@ -207,6 +209,8 @@ class ProgressReport:
             seconds = time.monotonic() - self._begun
             steps = self._steps + sum(attempt.steps for attempt in self._running.values())
             parts = [f"{steps} steps, {steps / max(seconds, 1e-9):.0f}/s"]
+            if self.endpoints != 1:
+                parts.append(f"{self.endpoints} endpoints")
             if self._ended:
                 parts.append(f"reward {self._reward / self._ended:.4g}")
             if (rate := self._successes.rate) is not None:

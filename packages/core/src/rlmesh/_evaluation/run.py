@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from rlmesh._codec.validate import Validation
+from rlmesh._evaluation.directory import Pool
 from rlmesh._evaluation.endpoints import sources_of
 from rlmesh._evaluation.episode import Limits
 from rlmesh._evaluation.episode_queue import EpisodeQueue
@@ -18,7 +19,7 @@ from rlmesh._evaluation.preflight import check_findings
 from rlmesh._evaluation.progress_report import ProgressReport, display_of
 from rlmesh._evaluation.run_progress import RunProgress
 from rlmesh._evaluation.run_settings import run_settings
-from rlmesh._evaluation.scheduler import RunOptions, Scheduler
+from rlmesh._evaluation.scheduler import PlayedTask, RunOptions, Scheduler
 from rlmesh._evaluation.settings import Settings
 from rlmesh._evaluation.stop_watch import StopWatch
 from rlmesh._evaluation.suite import PlannedTask, plan_of_suite
@@ -83,8 +84,17 @@ def play(
         settings.validation,
         is_of_several=sum(len(task.envs) for task in plan) > 1,
     )
-    sources = iter(sources_of([env for task in plan for env in task.envs], dialer))
-    tasks = [(task, list(islice(sources, len(task.envs)))) for task in plan]
+    fixed = [[env for env in task.envs if not isinstance(env, Pool)] for task in plan]
+    sources = iter(sources_of([env for envs in fixed for env in envs], dialer))
+    tasks = [
+        PlayedTask(
+            task,
+            list(islice(sources, len(envs))),
+            [env for env in task.envs if isinstance(env, Pool)],
+            lambda endpoint: sources_of([endpoint], dialer)[0],
+        )
+        for task, envs in zip(plan, fixed)
+    ]
     audience = Audience(model._callbacks, settings.hooks)
     display = display_of(settings.progress)
     report = None if display is None else ProgressReport(display)
@@ -102,7 +112,7 @@ def play(
         set_looks(model, groups, settings)
         # After the policy, because a served model has no session before that.
         progress.settings = run_settings(model, groups, settings)
-        names = tuple(source.name for _, sources in tasks for source in sources)
+        names = tuple(state.name for group in groups for state in group.states)
         _queue_episodes(model, groups, names, progress, settings)
         if settings.validation == "strict":
             check_findings(progress.findings)

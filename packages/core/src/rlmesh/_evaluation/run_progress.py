@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from rlmesh._codec.validate import ValidationWarning
 from rlmesh._evaluation.endpoint_state import EndpointState
@@ -18,6 +18,7 @@ from rlmesh._logs import warn
 from rlmesh._policy.events import (
     Audience,
     CloseEvent,
+    EndpointEvent,
     EpisodeEndEvent,
     ResetEvent,
     RunStartEvent,
@@ -75,6 +76,7 @@ class RunProgress:
         self._episodes: dict[int, EpisodeResult] = {}
         self._warnings: Counter[str] = Counter()
         self._findings: dict[tuple[str, str, str], Finding] = {}
+        self._connected: set[int] = set()
         self._start = time.perf_counter()
         self._started_at = time.time()
 
@@ -148,6 +150,17 @@ class RunProgress:
         for one in new:
             if warns and one.level == "caution":
                 warn(f"a declaration is probably wrong: {one}", ValidationWarning, stacklevel=2)
+
+    def changed(
+        self, state: EndpointState, change: Literal["joined", "lost", "retired"], task: str
+    ) -> None:
+        """Report that an endpoint has joined, is lost, or plays no more."""
+        (self._connected.add if change == "joined" else self._connected.discard)(state.number)
+        if self._report is not None:
+            self._report.endpoints = len(self._connected)
+        if self._audience.endpoint:
+            event = EndpointEvent(state.name, change, len(self._connected), task)
+            notify(self._audience.endpoint, event)
 
     def began(self, attempt: RunningEpisode, state: EndpointState) -> None:
         """Report the start of an episode."""

@@ -9,11 +9,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import Literal
 
+from rlmesh._evaluation.directory import Pool
+from rlmesh._evaluation.endpoint import Endpoint
 from rlmesh._evaluation.endpoint_state import EndpointState
 from rlmesh._evaluation.endpoints import Opened, Source
 from rlmesh._evaluation.episode import Limits, PlannedEpisode, RunningEpisode
 from rlmesh._evaluation.error_scope import ErrorScope, classify_error
+from rlmesh._evaluation.joining import WATCHER, Joining
 from rlmesh._evaluation.lanes import Lanes
 from rlmesh._evaluation.preflight import Preflight, check_findings
 from rlmesh._evaluation.run_progress import RunProgress
@@ -26,7 +30,7 @@ from rlmesh._logs import logger
 from rlmesh.errors import EnvCrashedError, EnvError
 from rlmesh.results import EpisodeFailure, WarningKind
 
-__all__ = ["RunOptions", "Scheduler"]
+__all__ = ["PlayedTask", "RunOptions", "Scheduler"]
 
 _log = logger("rlmesh.evaluate")
 
@@ -60,6 +64,23 @@ class RunOptions:
     is_strict: bool = False
 
 
+@dataclass(frozen=True)
+class PlayedTask:
+    """A task with what plays it.
+
+    Attributes:
+        task: The task.
+        sources: Its endpoints.
+        pools: Pools of endpoints that join and leave.
+        source_of: Returns the source of an endpoint of a pool.
+    """
+
+    task: PlannedTask
+    sources: Sequence[Source]
+    pools: Sequence[Pool]
+    source_of: Callable[[Endpoint], Source]
+
+
 class Scheduler:
     """The loop that plays the episodes of a run on its endpoints.
 
@@ -67,7 +88,7 @@ class Scheduler:
     `run`; each remote endpoint has a thread that waits for it.
 
     Args:
-        tasks: Each task of the run with its endpoints.
+        tasks: Each task of the run with its endpoints and pools.
         prepare: Sets `queue` and `episodes` of all tasks, once their contracts are known.
         progress: Receiver of all events of the run.
         terms: Rules of the run.
@@ -75,12 +96,13 @@ class Scheduler:
 
     def __init__(
         self,
-        tasks: Sequence[tuple[PlannedTask, Sequence[Source]]],
+        tasks: Sequence[PlayedTask],
         prepare: Callable[[Sequence[TaskGroup]], None],
         progress: RunProgress,
         terms: RunOptions,
     ) -> None:
         self._results: SimpleQueue[Done] = SimpleQueue()
+        self._tasks = tasks
         self._prepare = prepare
         self._progress = progress
         self._terms = terms
@@ -88,7 +110,10 @@ class Scheduler:
         self._has_started = False
         self._queues: list[PolicyQueue] = []
         self._states: list[EndpointState] = []
-        self._groups = [TaskGroup(task, self._states_of(sources)) for task, sources in tasks]
+        self._groups = [TaskGroup(one.task, self._states_of(one.sources)) for one in tasks]
+        pools = [(pool, group) for one, group in zip(tasks, self._groups) for pool in one.pools]
+        self._joining = Joining(pools, self._results)
+        self._pooled: dict[int, list[EndpointState]] = {}
         self._group_of = {state.number: group for group in self._groups for state in group.states}
         self._unheard = set(self._group_of)
 
@@ -107,6 +132,7 @@ class Scheduler:
         Raises:
             Exception: The error that ends the run, unchanged.
         """
+        self._joining.start()
         for state in self._in_order(self._states):
             state.open(0.0, self._stopped)
         while self._is_going():
@@ -132,6 +158,7 @@ class Scheduler:
             close_all: Whether environments that the caller passed are closed too.
         """
         self._stopped.set()
+        self._joining.stop()
         for waiting in self._queues:
             waiting.policy.close()
         for state in self._states:
@@ -142,7 +169,7 @@ class Scheduler:
         for state in self._states:
             state.worker.join(max(until - time.monotonic(), 0.0))
         while (done := self._next(0.0)) is not None:
-            if done.kind == "close" and done.error is not None:
+            if done.endpoint != WATCHER and done.kind == "close" and done.error is not None:
                 _log.warning("%s: %s", self._states[done.endpoint].name, done.error)
 
     def _in_order(self, states: Sequence[EndpointState]) -> list[EndpointState]:
@@ -155,14 +182,14 @@ class Scheduler:
             return False
         if any(state.is_busy for state in self._states) or self._waiting() is not None:
             return True
-        lost = [group for group in self._groups if not group.live and self._has_more(group)]
-        going = [group for group in self._groups if group.live and self._has_more(group)]
+        left = [group for group in self._groups if self._has_more(group)]
+        going = [group for group in left if group.live or self._joining.waits(group)]
+        lost = [group for group in left if group not in going]
         # The other tasks are played first, so that what a lost one costs is not theirs.
         if lost and not (going and self._has_started):
-            assert lost[0].last_error is not None
-            raise lost[0].last_error
+            raise lost[0].last_error or self._joining.error(lost[0])
         if not self._has_started:
-            return False
+            return bool(going)
         for state in self._in_order([state for group in going for state in group.live]):
             self._advance(state)
         return bool(going)
@@ -185,6 +212,9 @@ class Scheduler:
             return None
 
     def _handle(self, done: Done) -> None:
+        if done.endpoint == WATCHER:
+            self._polled(*done.result)
+            return
         state = self._states[done.endpoint]
         state.answered(done.ended)
         if done.error is not None:
@@ -209,12 +239,33 @@ class Scheduler:
         else:
             self._advance(state)
 
+    def _polled(self, number: int, found: Sequence[Endpoint]) -> None:
+        """Let new endpoints of a pool join, and play no more on those that have left it."""
+        group, known = self._joining.group(number), self._pooled.setdefault(number, [])
+        new, gone = self._joining.changes(number, found, [s.name for s in known if not s.is_gone])
+        for state in known:
+            if state.name in gone and not state.is_gone:
+                state.is_gone = True
+                self._advance(state)
+        for endpoint in new:
+            source = self._tasks[self._groups.index(group)].source_of(endpoint)
+            (state,) = self._states_of([source])
+            known.append(state)
+            group.add(state)
+            self._group_of[state.number] = group
+            if not self._has_started:
+                self._unheard.add(state.number)
+            state.open(0.0, self._stopped)
+        if not self._has_started:
+            self._start()
+
     def _opened(self, state: EndpointState, opened: Opened) -> None:
         state.lanes, state.contract, state.is_ours, state.facts, state.sends_views = opened
         if state.lost_at is not None:
             seconds, state.lost_at = time.monotonic() - state.lost_at, None
             level = state.outages.level_of_return(seconds)
             _log.log(level, "%s: connected again after %.1f s", state.name, seconds)
+        self._changed(state, "joined")
         if not self._has_started:
             return
         group = self._group_of[state.number]
@@ -229,6 +280,8 @@ class Scheduler:
     def _start(self) -> None:
         """Begin once every endpoint has opened or failed, so that all agree on the contract."""
         if self._unheard or not all(group.opened for group in self._groups):
+            return
+        if not all(map(self._joining.is_ready, self._groups)):
             return
         for group in self._groups:
             group.agree()
@@ -285,6 +338,9 @@ class Scheduler:
             return
         if self._progress.is_decided:
             return
+        if state.is_gone and not state.playing:
+            self._leave(state)
+            return
         if len(state.playing) < lanes.count and (lanes.resets_each or not state.playing):
             seeds = self._begin(state, lanes)
             if seeds:
@@ -303,6 +359,8 @@ class Scheduler:
         for lane in range(lanes.count):
             if lane in state.playing:
                 continue
+            if state.is_gone:
+                break
             if group.preflight is not None and group.preflight.holds:
                 break
             if any(attempt.planned.is_suspect for attempt in state.playing.values()):
@@ -380,9 +438,13 @@ class Scheduler:
         for attempt in abandoned:
             self._failed_episode(state, attempt, error, self._terms.retries + _SPARED)
         state.losses += 1
+        if state.is_gone:
+            self._leave(state)
+            return
         if for_good or state.losses > self._terms.retries:
             self._retire(state, error)
             return
+        self._changed(state, "lost")
         pause = _PAUSES[min(state.losses, len(_PAUSES) - 1)]
         if state.lost_at is None:
             state.lost_at = time.monotonic()
@@ -406,6 +468,15 @@ class Scheduler:
             attempt.stepped(result)
         self._progress.ended(attempt, state, EpisodeFailure.of(error))
 
+    def _changed(self, state: EndpointState, change: Literal["joined", "lost", "retired"]) -> None:
+        self._progress.changed(state, change, self._group_of[state.number].task.name)
+
+    def _leave(self, state: EndpointState) -> None:
+        """Play no more on an endpoint that has left its pool, which is no fault."""
+        _log.info("%s has left; it plays no more in this run", state.name)
+        state.is_retired = True
+        self._changed(state, "retired")
+
     def _retire(self, state: EndpointState, error: BaseException) -> None:
         words = _named(state, error)
         if state.lost_at is not None:
@@ -413,6 +484,7 @@ class Scheduler:
             words += f" (tried {state.losses - 1} times in {seconds:.1f} s)"
         _log.warning("%s; it plays no more in this run", words)
         state.is_retired = True
+        self._changed(state, "retired")
         self._progress.warned({WarningKind.ENDPOINT_LEFT_OUT: 1})
 
 

@@ -103,7 +103,7 @@ class TaskGroup:
 
     def __init__(self, task: PlannedTask, states: Sequence[EndpointState]) -> None:
         self.task = task
-        self.states = states
+        self.states = list(states)
         self.contract: EnvContract | None = None
         self.view: ObservationView | None = None
         self.adapter: Adapter | None = None
@@ -136,6 +136,11 @@ class TaskGroup:
         """Contract of the observations that the model gets."""
         assert self.contract is not None
         return viewed_contract(self.contract, self.view)
+
+    def add(self, state: EndpointState) -> None:
+        """Add an endpoint that has joined."""
+        state.view = self.view
+        self.states.append(state)
 
     def others(self, state: EndpointState) -> Iterable[EndpointState]:
         """Return the endpoints but one that have not been given up."""

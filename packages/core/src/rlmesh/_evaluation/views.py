@@ -20,8 +20,9 @@ def set_views(
 ) -> None:
     """Set the view of each task of which an endpoint can send parts of observations alone.
 
-    The inputs of the model are the same with and without views. Other endpoints of such a task,
-    whose server cannot send parts or that are environments of this process, get the same view here.
+    The inputs of the model are the same with and without views. The same view is
+    made here for the other endpoints of such a task: of servers that cannot send parts, and
+    environments of this process.
     Observations stay whole if a hook receives them, or if the model does not fit: the error is then
     that of whole observations.
 

@@ -77,9 +77,10 @@ def evaluate(
             source of a native model: a callable, an object with `predict` methods, or
             `rlmesh.RANDOM_SAMPLE`.
         envs: An address, an `rlmesh.Endpoint`, which is asked for its address at every connection,
-            an object with an `address`, a client, an environment of this process, or a vector of
-            these kinds; or a list with any of them. All serve the same environment.
-            For a suite, a dict from the name of each task to its environments or its `Task`.
+            an `rlmesh.endpoints.Directory` of servers that join and leave during the run, an object
+            with an `address`, a client, an environment of this process, or a vector of these kinds;
+            or a list with any of them. All serve the same environment. For a suite, a dict from the
+            name of each task to its environments or its `Task`.
         seeds: One seed for each episode; also sets the number of episodes.
         max_episodes: Number of episodes, regardless of the number of seeds; episodes past the last
             seed run unseeded. Without seeds and this argument: one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any, Literal, Union
 
 from rlmesh.results import EpisodeResult, RunResult, RunSettings
 from rlmesh.results._settings import UNKNOWN_SETTINGS
@@ -13,6 +13,7 @@ __all__ = [
     "Audience",
     "Callbacks",
     "CloseEvent",
+    "EndpointEvent",
     "EpisodeEndEvent",
     "Hooks",
     "LifecycleCallback",
@@ -109,6 +110,24 @@ class StepEvent:
 
 
 @dataclass(frozen=True)
+class EndpointEvent:
+    """An endpoint of a run has joined it, was lost, or plays no more in it.
+
+    Attributes:
+        endpoint: Name of the endpoint.
+        change: "joined" once it is connected, also after a loss; "lost" when its connection is, and
+            it is connected to again; "retired" when the run plays no more on it.
+        playing: Number of endpoints that are connected after the change.
+        task: Name of its task; empty: the run is not one of a suite.
+    """
+
+    endpoint: str
+    change: Literal["joined", "lost", "retired"]
+    playing: int
+    task: str = ""
+
+
+@dataclass(frozen=True)
 class EpisodeEndEvent:
     """An episode has ended.
 
@@ -158,6 +177,9 @@ class Hooks:
 
     def on_run_start(self, event: RunStartEvent) -> object:
         """Receive the start of a run."""
+
+    def on_endpoint(self, event: EndpointEvent) -> object:
+        """Receive the joining, the loss or the end of an endpoint; also before the run starts."""
 
     def on_episode_start(self, event: ResetEvent) -> object:
         """Receive the start of an episode."""
@@ -209,13 +231,15 @@ class Audience:
             return tuple(f for f in (first, *found) if callable(f))
 
         self.run_start = of("on_run_start")
+        self.endpoint = of("on_endpoint")
         self.episode_start = of("on_episode_start", callbacks.on_reset)
         self.step = of("on_step")
         self.before_journal = of("before_journal")
         self.episode_end = of("on_episode_end", callbacks.on_episode_end)
         self.run_end = of("on_run_end", callbacks.on_close)
         given = (callbacks.on_reset, callbacks.on_episode_end, callbacks.on_close)
-        found = (self.run_start, self.episode_start, self.step, self.episode_end, self.run_end)
+        own = (self.run_start, self.endpoint, self.episode_start, self.step)
+        found = (*own, self.episode_end, self.run_end)
         hears = sum(map(len, found)) > sum(callback is not None for callback in given)
         if hooks is not None and not several and not hears:
             raise TypeError(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
+from rlmesh._announcements import announce, withdraw
 from rlmesh._logs import facts, logger, warn
 from rlmesh._server.offered_transports import served_transports
 from rlmesh._server.signals import stop_on_signals
@@ -103,6 +106,8 @@ class BaseServer:
         self._closing = threading.Event()
         self._finished = threading.Event()
         self._left_behind = False
+        self._announced_in: str | os.PathLike[str] | None = None
+        self._announcement: Path | None = None
 
     def _bind(
         self,
@@ -275,6 +280,8 @@ class BaseServer:
         for frames in self._frames:
             frames.start()
         self._transport.start()
+        if self._announced_in is not None:
+            self._announcement = announce(self._announced_in, self._address, self._title)
         self._started = time.monotonic()
         _log.info(
             "serving %s on %s",
@@ -322,6 +329,8 @@ class BaseServer:
 
         A later call may shorten the time, and never lengthens it.
         """
+        if self._announcement is not None:
+            withdraw(self._announcement)
         self._manager.drain()
         with self._lock:
             self._stops_at = min(self._stops_at, time.monotonic() + drain)

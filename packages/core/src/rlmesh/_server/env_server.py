@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -65,6 +66,8 @@ class EnvServer(BaseServer):
         autoreset_mode: When the lanes of a list of environments start their next episode:
             `rlmesh.specs.AutoresetMode`, Gymnasium's, or its value ("NextStep", the default,
             "SameStep", "Disabled").
+        announce: Folder in which the server writes a file with its address once clients can
+            connect, and removes it when it stops; see `rlmesh.endpoints.Directory`. None: none.
 
     Raises:
         AddressError: If the address is none, or cannot be bound.
@@ -99,6 +102,7 @@ class EnvServer(BaseServer):
         spares: int = 0,
         expose: Sequence[str] = (),
         autoreset_mode: AutoresetMode | str | None = None,
+        announce: str | os.PathLike[str] | None = None,
     ) -> None:
         where, options, expose_tracebacks = resolve_server_arguments(
             address, host, port, path, tls, options
@@ -122,6 +126,7 @@ class EnvServer(BaseServer):
             manager = self._new_manager(options, expose_tracebacks)
             manager.check_description()
             super().__init__(self._env_host, manager, options, self._contract.id)
+            self._announced_in = announce
             self._bind(ENV_SERVICE, where, token, tls, manager)
             self._offer_frames(token, tls)
         except BaseException:
