@@ -298,7 +298,7 @@ def test_recordings_of_an_earlier_run_are_kept(tmp_path: Path) -> None:
         (
             ["random", "--suite", "x.toml"],
             2,
-            "expected addresses of environments or --directory, or --suite",
+            "expected addresses of environments or --directory, or",
         ),
         (["random", "--force"], 2, "--force goes with --resume"),
         (["random", "--success", "lifted"], 2, "a key of the infos is --success-key="),
