@@ -39,8 +39,8 @@ def view_of_names(names: Observed, contract: EnvContract) -> ObservationView:
 
 
 def _path(name: object, contract: EnvContract) -> tuple[str | int, ...]:
-    if isinstance(name, tuple):
-        return name
+    if isinstance(name, (tuple, list)):  # The JSON of a Gymnasium spec has lists.
+        return tuple(name)
     if not isinstance(name, (str, int)) or isinstance(name, bool):
         raise TypeError(
             f"observe: expected keys, roles and tuples of keys, got a {type(name).__name__}"

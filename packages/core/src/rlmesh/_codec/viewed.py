@@ -46,7 +46,8 @@ class ViewCodec(SpaceCodec):
     Args:
         view: The view.
         backend: Backend of the environment's arrays.
-        adapt: Converts an observation before it is encoded; None: nothing does.
+        adapt: Converts a single observation before it is encoded, as in `AdaptedCodec`; None:
+            nothing does.
         root: Name of the value in messages.
         validation: What to do with a value outside its space.
 
@@ -75,20 +76,18 @@ class ViewCodec(SpaceCodec):
 
     def encode(self, value: Any) -> list[Buffer]:
         """See `SpaceCodec.encode`."""
-        return self._changed(super().encode(self._selected(value)), None)
+        adapted = value if self._adapt is None else self._adapt(value)
+        return self._changed(super().encode(self._view.select(adapted)), None)
 
     def encode_batches(self, batches: Sequence[Any], count: int) -> list[Buffer]:
         """See `SpaceCodec.encode_batches`."""
-        slabs = super().encode_batches([self._selected(batch) for batch in batches], count)
+        slabs = super().encode_batches(list(map(self._view.select, batches)), count)
         return self._changed(slabs, count * len(batches))
 
     def encode_values(self, values: Sequence[Any]) -> list[Buffer]:
         """See `SpaceCodec.encode_values`."""
-        slabs = super().encode_values([self._selected(value) for value in values])
+        slabs = super().encode_values(list(map(self._view.select, values)))
         return self._changed(slabs, len(values))
-
-    def _selected(self, value: Any) -> Any:
-        return self._view.select(value if self._adapt is None else self._adapt(value))
 
     def _changed(self, slabs: list[Buffer], count: int | None) -> list[Buffer]:
         for change in self._changes:

@@ -10,6 +10,7 @@ from rlmesh_proto.env.v1 import env_pb2
 from rlmesh._messages import env as m
 from rlmesh._wire.many import required
 from rlmesh.errors import CodecError
+from rlmesh.spaces._base import MAX_DEPTH, MAX_SPACES
 
 if TYPE_CHECKING:
     from rlmesh.adapters._tags import ImageForm
@@ -59,6 +60,11 @@ def read_set_view(message: env_pb2.ViewRequest) -> m.SetView:
     from rlmesh._wire.tags import path_from_wire
     from rlmesh.adapters._view import ObservationView, ViewPart
 
+    # No space has more parts, or a longer path; checked before anything is made of them (M-4).
+    longest = max((len(part.path) for part in message.view.parts), default=0)
+    if len(message.view.parts) > MAX_SPACES or longest > MAX_DEPTH:
+        words = f"expected at most {MAX_SPACES} parts, and {MAX_DEPTH} segments of a path"
+        raise CodecError(words, path="view", rule="N-18")
     return m.SetView(
         ObservationView(
             tuple(

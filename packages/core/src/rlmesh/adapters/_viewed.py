@@ -31,7 +31,7 @@ class ChangedImage:
     """The change of one image of a view.
 
     Attributes:
-        path: Keys and positions from the root of the observation to the image.
+        path: Keys and positions from the root of what is sent to the image.
         source: Space of the environment's image.
         target: Space of the changed image.
         steps: The conversions, in order.
@@ -85,7 +85,9 @@ def resolve_view(space: Space[Any], view: ObservationView) -> ResolvedView:
     images: list[ChangedImage] = []
     selected = _selected(space, tree, (), images, changed=False)
     images.clear()
-    return ResolvedView(selected, _selected(space, tree, (), images), tuple(images), tree)
+    viewed = _selected(space, tree, (), images)
+    moved = [replace(image, path=_moved(image.path, tree, space)) for image in images]
+    return ResolvedView(selected, viewed, tuple(moved), tree)
 
 
 def _tree(parts: Sequence[ViewPart]) -> _Tree:
@@ -142,9 +144,9 @@ def _selected(
         for key, child in children.items()
         if key in tree
     }
-    if isinstance(space, Dict):
-        return Dict(found, sort_keys=space.sort_keys)
-    return Tuple(found.get(i, _NOTHING) for i in range(len(children)))
+    return (
+        Dict(found, sort_keys=space.sort_keys) if isinstance(space, Dict) else Tuple(found.values())
+    )
 
 
 def _select(value: Any, tree: _Tree) -> Any:
@@ -155,8 +157,17 @@ def _select(value: Any, tree: _Tree) -> Any:
     if isinstance(value, Mapping):
         return {key: _select(value[key], part) for key, part in tree.items() if key in value}
     if isinstance(value, (tuple, list)):
-        return tuple(_select(x, tree[i]) if i in tree else () for i, x in enumerate(value))
+        return tuple(_select(x, tree[i]) for i, x in enumerate(value) if i in tree)
     return value
+
+
+def _moved(path: tuple[str | int, ...], tree: _Tree, space: Space[Any]) -> tuple[str | int, ...]:
+    """Return the path within a view of what is at a path of the whole observation."""
+    if not path or isinstance(tree, ViewPart):
+        return path
+    key, children = path[0], dict(space.children)
+    first = key if isinstance(space, Dict) else [i for i in children if i in tree].index(key)
+    return (first, *_moved(path[1:], tree[key], children[key]))
 
 
 def _changed(space: Space[Any], view: ImageView, keys: tuple[str | int, ...]) -> ChangedImage:
@@ -203,13 +214,15 @@ def viewed_tags(tags: EnvTags | None, space: Space[Any], view: ObservationView) 
     """
     if tags is None:
         return None
+    tree = _tree(view.parts)
     kept: list[TaggedLeaf] = []
     for leaf in tags.observation:
         for part in view.parts:
             if leaf.path[: len(part.path)] == part.path:
                 image = part.image
                 feature = leaf.feature if image is None else _of_image(leaf, space, image)
-                kept.append(replace(leaf, feature=feature))
+                path = _moved(leaf.path, tree, space)
+                kept.append(replace(leaf, path=path, feature=feature))
     return replace(tags, observation=tuple(kept))
 
 
