@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from rlmesh.adapters import (
     Feature,
     ModelInput,
     ModelSpec,
+    Plan,
     RotationFormat,
     resolve,
 )
@@ -36,6 +38,7 @@ from tests.property.adapter_strategies import (
     FORMATS,
     Pair,
     both_ways,
+    env_tags,
     intervals,
     model_specs,
     near_fits,
@@ -308,6 +311,31 @@ def test_specs_travel(spec: ModelSpec) -> None:
     found = model_spec_from_wire(spec_pb2.ModelSpec.FromString(data), NATIVE)
     assert replace(found, metadata={}) == replace(spec, metadata={})
     assert values_equal(found.metadata, spec.metadata)
+
+
+@given(spec=model_specs())
+def test_specs_are_the_same_after_json(spec: ModelSpec) -> None:
+    found = ModelSpec.from_json(spec.to_json())
+    assert replace(found, metadata={}) == replace(spec, metadata={})
+    assert values_equal(found.metadata, spec.metadata)
+
+
+@given(tags=env_tags())
+def test_tags_are_the_same_after_json(tags: EnvTags) -> None:
+    assert EnvTags.from_json(tags.to_json()) == tags
+
+
+@given(sides=near_fits())
+def test_plans_are_the_same_after_json_and_pickle(
+    libraries: Libraries, sides: tuple[EnvContract, ModelSpec]
+) -> None:
+    try:
+        plan = resolve(*sides, backend=libraries["numpy"].backend).plan
+    except AdapterError:
+        return
+    assert plan is not None and Plan.from_json(plan.to_json()) == plan
+    assert pickle.loads(pickle.dumps(plan)) == plan and isinstance(hash(plan), int)
+    assert plan == resolve(*sides, backend=libraries["numpy"].backend).plan
 
 
 @given(spec=model_specs(), at=st.integers(0, 2**16), byte=st.integers(0, 255))

@@ -111,8 +111,6 @@ def orientation_from_wire(message: images_pb2.Orientation) -> Orientation:
 
 def _depth(message: tags_pb2.Depth) -> Depth:
     encoding = _ENCODINGS.from_wire(message.encoding, DepthEncoding.UNSPECIFIED)
-    if encoding is DepthEncoding.UNSPECIFIED:
-        encoding = DepthEncoding.DISTANCE
     return Depth(message.near, message.far, encoding)
 
 
@@ -143,17 +141,24 @@ def path_to_wire(path: Iterable[str | int], out: Any) -> None:
             out.add().index = segment
 
 
-def path_from_wire(segments: Iterable[tags_pb2.PathSegment]) -> tuple[str | int, ...]:
+def path_from_wire(
+    segments: Iterable[tags_pb2.PathSegment], field: str = "path"
+) -> tuple[str | int, ...]:
     """Return a path.
+
+    Args:
+        segments: Its segments.
+        field: Path of the field that has them, for the error.
 
     Raises:
         CodecError: If a segment is of an unknown kind.
     """
     path: list[str | int] = []
-    for segment in segments:
+    for i, segment in enumerate(segments):
         kind = segment.WhichOneof("segment")
         if kind is None:
-            raise CodecError("a tag's path has a segment of no kind", rule="T-1")
+            expected = "a segment with a name or an index"
+            raise CodecError.of_rule("T-1", expected, "neither", path=f"{field}[{i}]")
         path.append(getattr(segment, kind))
     return tuple(path)
 
@@ -165,15 +170,19 @@ def tags_from_wire(message: tags_pb2.EnvTags) -> EnvTags:
         CodecError: If a path has a segment of an unknown kind.
     """
     return EnvTags(
-        observation=tuple(map(_read_leaf, message.observation)),
-        action=tuple(map(_read_leaf, message.action)),
+        observation=_read_leaves(message.observation, "observation"),
+        action=_read_leaves(message.action, "action"),
         labels=tuple(message.labels),
     )
 
 
-def _read_leaf(message: tags_pb2.TaggedLeaf) -> TaggedLeaf:
+def _read_leaves(leaves: Iterable[tags_pb2.TaggedLeaf], side: str) -> tuple[TaggedLeaf, ...]:
+    return tuple(_read_leaf(leaf, f"{side}[{i}]") for i, leaf in enumerate(leaves))
+
+
+def _read_leaf(message: tags_pb2.TaggedLeaf, place: str) -> TaggedLeaf:
     return TaggedLeaf(
-        path=path_from_wire(message.path),
+        path=path_from_wire(message.path, f"{place}.path"),
         feature=feature_from_wire(message.feature),
         offset=message.offset if message.HasField("offset") else None,
         length=message.length,

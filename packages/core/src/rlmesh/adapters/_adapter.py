@@ -13,20 +13,22 @@ from rlmesh.adapters._advice import Advisory
 from rlmesh.adapters._arrays import Arrays
 from rlmesh.adapters._chain import Lanes
 from rlmesh.adapters._chunks import join_chunks
-from rlmesh.adapters._explain import Explanation, explained_inputs, explained_outputs
+from rlmesh.adapters._explain import Explanation, explanation_of
 from rlmesh.adapters._parts import FeaturePart, previous_key
+from rlmesh.adapters._plan import Plan
+from rlmesh.adapters._plan_of import plan_of
 from rlmesh.adapters._plans import ArrayInput, CalledInput, JoinedInput, Output, TextInput
 from rlmesh.errors import AdapterError, InvalidValueError
 from rlmesh.spaces import Space
 from rlmesh.spaces._integer import IntegerSpace
 
-__all__ = ["Adapter", "Episode", "Input", "Plan"]
+__all__ = ["Adapter", "Conversions", "Episode", "Input"]
 
 Input = Union[ArrayInput, CalledInput, JoinedInput, TextInput]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Conversions:
     """The result of `resolve`.
 
     Attributes:
@@ -63,14 +65,17 @@ class Adapter:
         action_space: Space of one action.
     """
 
-    def __init__(self, plan: Plan | None, action_space: Space[Any]) -> None:
+    def __init__(self, plan: Conversions | None, action_space: Space[Any]) -> None:
         self._plan = plan
         self._action_space = action_space
 
-    @property
+    @cached_property
     def plan(self) -> Plan | None:
-        """How inputs and outputs are made; None: values pass through unchanged."""
-        return self._plan
+        """What the adapter does, as plain data; None: values pass through unchanged."""
+        made = self._plan
+        if made is None:
+            return None
+        return plan_of(made.inputs, made.outputs, made.states, made.advisories)
 
     @property
     def advisories(self) -> tuple[Advisory, ...]:
@@ -79,10 +84,7 @@ class Adapter:
 
     def explain(self) -> Explanation:
         """Return what the adapter does, as a table: `print(adapter.explain())`."""
-        if self._plan is None:
-            return Explanation((), ())
-        rows = (*explained_inputs(self._plan.inputs), *explained_outputs(self._plan.outputs))
-        return Explanation(rows, self._plan.advisories)
+        return explanation_of(self.plan)
 
     def __repr__(self) -> str:
         if self._plan is None:
@@ -297,7 +299,9 @@ class Adapter:
         }
         return _built(self._action_space, (), joined, single=not leading)
 
-    def _remember(self, output: Any, plan: Plan, leading: int, episodes: Sequence[Episode]) -> None:
+    def _remember(
+        self, output: Any, plan: Conversions, leading: int, episodes: Sequence[Episode]
+    ) -> None:
         """Keep the model's output in its episodes, for inputs that read it at the next step."""
         first = {one.name: one for one in plan.outputs if one.constant is None}
         for name in plan.previous:
@@ -391,7 +395,7 @@ class Episode:
         """
         self._outputs[name] = (self._observed, chunked, output)
 
-    def recall(self, plan: Plan) -> None:
+    def recall(self, plan: Conversions) -> None:
         """Put the outputs of the step before into the memory, for the next observation."""
         self._observed = self.step
         for name in plan.previous:

@@ -57,7 +57,7 @@ class Probe:
     def __init__(self, adapter: Adapter, spec: ModelSpec) -> None:
         self._np = optional_import("numpy", "a probe", "numpy")
         self._spec = spec
-        self._plan = adapter.plan
+        self._plan = adapter._plan
         self._found: dict[tuple[str, str], Finding] = {}
         self._slots = (
             []
