@@ -81,7 +81,11 @@ def orientation_to_wire(orientation: Orientation, out: Any) -> None:
 
 
 def feature_from_wire(message: tags_pb2.Feature) -> Feature:
-    """Return the feature of a message."""
+    """Return the feature of a message.
+
+    Raises:
+        NewerSpecError: If its distances have an encoding of a newer spec.
+    """
     return Feature(
         role=message.role,
         kind=_KINDS.from_wire(message.kind, FeatureKind.UNSPECIFIED),
@@ -110,7 +114,7 @@ def orientation_from_wire(message: images_pb2.Orientation) -> Orientation:
 
 
 def _depth(message: tags_pb2.Depth) -> Depth:
-    encoding = _ENCODINGS.from_wire(message.encoding, DepthEncoding.UNSPECIFIED)
+    encoding = _ENCODINGS.read(message.encoding, DepthEncoding.DISTANCE, "depth.encoding")
     return Depth(message.near, message.far, encoding)
 
 
@@ -167,7 +171,7 @@ def tags_from_wire(message: tags_pb2.EnvTags) -> EnvTags:
     """Return the tags of a message.
 
     Raises:
-        CodecError: If a path has a segment of an unknown kind.
+        CodecError: If a path has a segment of an unknown kind, or a depth an unknown encoding.
     """
     return EnvTags(
         observation=_read_leaves(message.observation, "observation"),
