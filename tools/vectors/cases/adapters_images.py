@@ -377,6 +377,24 @@ def combined() -> list[AdapterCase]:
     ]
 
 
+def applied() -> AdapterCase:
+    """Return a picture that the environment's side has changed before it was sent."""
+    first = nearest(crop_area=0.5, height=6, width=6, fit="stretch")
+    sent = LARGE.cut(2, 1, 8, 7).nearest(6, 6)
+    then = nearest(height=3, width=4, fit="stretch")
+    return seen(
+        "applied",
+        "A-13",
+        {**RGB, "applied": [first]},
+        hwc(sent),
+        {
+            "done": (changed(first), hwc(sent)),
+            "rest": (changed(first, then), hwc(sent.nearest(3, 4))),
+            "laid-out": (changed(first, layout="chw"), chw(sent)),
+        },
+    )
+
+
 JPEG = picture(16, 16, 3, seed=8)
 
 IMAGES = named(
@@ -402,4 +420,5 @@ IMAGES = named(
     *layouts(),
     *ranges(),
     *combined(),
+    applied(),
 )

@@ -166,7 +166,17 @@ AGREEING = [
     reads("entrypoint", "Y-5", {}, {"entrypoint": "module:function"}),
 ]
 
+SHRUNK = {"resampler": "nearest", "height": 4, "width": 6}
+
 IMAGES = [
+    reads("image/applied-alone", "A-13", picture(applied=[SHRUNK]), {}, SHADES),
+    reads(
+        "image/applied-another",
+        "A-13",
+        picture(applied=[SHRUNK]),
+        {"feature": X, "image": [{**SHRUNK, "fit": "pad"}]},
+        SHADES,
+    ),
     reads("image/layout-of-a-vector", "A-3", picture(), {}, unbounded(3)),
     reads("image/channels", "A-3", picture(color="rgba"), {}, SHADES),
     reads("image/color-to-rgba", "A-3", picture(), model(color="rgba"), SHADES),
