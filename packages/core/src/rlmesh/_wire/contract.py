@@ -143,7 +143,7 @@ def _sound_tags(
         return None
     # Adapters are imported only where there are tags.
     from rlmesh._wire.tags import tags_from_wire
-    from rlmesh.adapters import tag_problems
+    from rlmesh.adapters._slots import placing_problems
 
     problem: object
     try:
@@ -151,7 +151,7 @@ def _sound_tags(
     except CodecError as error:
         problem = error
     else:
-        problems = tag_problems(tags, observation, action)
+        problems = placing_problems(tags, observation, action)
         if not problems:
             return tags
         problem = problems[0]

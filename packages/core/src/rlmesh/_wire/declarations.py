@@ -15,6 +15,7 @@ from rlmesh._wire.model_spec import model_spec_from_wire, model_spec_to_wire
 from rlmesh._wire.tags import tags_from_wire, tags_to_wire
 from rlmesh.adapters import EnvTags, ModelSpec
 from rlmesh.adapters._feature_rules import feature_problem
+from rlmesh.adapters._field_types import type_problems
 from rlmesh.backends import NATIVE
 from rlmesh.errors import CodecError
 
@@ -61,6 +62,8 @@ def declaration_from_dict(
 
 def _check_features(tags: EnvTags) -> None:
     """Refuse tags with a feature that breaks a rule on its own, whatever the spaces are."""
+    for typed in type_problems(tags, "", ""):
+        raise CodecError.of_rule("T-1", typed.expected, typed.actual, path=typed.path)
     for side, leaves in (("observation", tags.observation), ("action", tags.action)):
         for i, leaf in enumerate(leaves):
             problem = feature_problem(leaf.feature, f"{side}[{i}].feature", "")

@@ -22,10 +22,15 @@ class Terse:
             default = field.default
             if field.default_factory is not MISSING:
                 default = field.default_factory()
-            if default is MISSING or value != default:
+            if default is MISSING or not _same(value, default):
                 first = not parts and field is fields(self)[0]  # type: ignore[arg-type]
                 parts.append(_text(value) if first else f"{field.name}={_text(value)}")
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _same(value: Any, default: Any) -> bool:
+    # An array, which has no one truth value, may stand for a tuple.
+    return type(value) is type(default) and bool(value == default)
 
 
 def _text(value: Any) -> str:
