@@ -347,6 +347,7 @@ PLAN_DOCUMENT = {
                     "size": [2, 3],
                     "resampler": "pillow_bilinear",
                     "fill": [0.0],
+                    "given": [4, 6],
                 },
                 {
                     "kind": "image",

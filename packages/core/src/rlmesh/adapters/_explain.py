@@ -154,12 +154,12 @@ def _turn_words(step: PlanStep) -> str:
 
 
 def _resize_words(step: PlanStep) -> str:
-    top, left, height, width = step["crop"]
+    height, width = step["crop"][2:]
     inner, size = step["inner"], step["size"]
     words = f"resized to {inner[0]}x{inner[1]} by {step['resampler']}"
     if (height, width) == inner:
         words = ""
-    if top or left:
+    if (height, width) != step["given"]:
         words = f"cropped to {height}x{width}" + (f", {words}" if words else "")
     if inner != size:
         fill = "/".join(f"{x:g}" for x in step["fill"])

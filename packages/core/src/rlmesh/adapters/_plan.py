@@ -254,7 +254,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "relative": ("key", "subtracts", "rotation", "local"),
     "reorder": ("order",),
     "reshape": ("shape",),
-    "resize": ("crop", "inner", "size", "resampler", "fill"),
+    "resize": ("crop", "inner", "size", "resampler", "fill", "given"),
     "rotate": ("source", "target", "squares"),
     "round": (),
     "shortest": ("form",),
