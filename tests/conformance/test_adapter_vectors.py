@@ -103,11 +103,13 @@ class Compared:
     def near(self, found: Any, wanted: Any, where: str) -> None:
         """Check an array against another one."""
         assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape), where
-        difference = np.abs(found.astype("f8") - wanted.astype("f8"))
+        numbers = [np.nan_to_num(x.astype("f8"), nan=0.0) for x in (found, wanted)]
+        difference = np.abs(numbers[0] - numbers[1])
         if wanted.dtype.kind != "f":
             assert difference.max(initial=0) <= self.shades, (where, found, wanted)
             return
-        limit = self.tolerance * np.maximum(1, np.abs(wanted.astype("f8")))
+        assert (np.isnan(found) == np.isnan(wanted)).all(), (where, found, wanted)
+        limit = self.tolerance * np.maximum(1, np.abs(numbers[1]))
         assert (difference <= limit).all(), (where, found, wanted)
 
 

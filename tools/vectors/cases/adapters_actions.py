@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..adapters import (
     tags_of,
     unbounded,
 )
+from ..elements import Bits, unpack
 from ..rotations import axis_angle, euler, product, quaternion, rotation_about, transposed
 from ..spaces import box, dict_, discrete, multi_discrete, text
 from ..values import Tagged, array, entries, integer, string
@@ -75,10 +77,14 @@ def output(**facts: Any) -> Facts:
     return {"feature": {**ACT, **facts}}
 
 
+THIRDS = unpack("float32", struct.pack("<6f", 0.1, -0.7, -0.3, 0.3, 0.7, 0.1))
+"""Bounds of three elements that binary fractions are not."""
+
 UNIT = {"low": 0.0, "high": 1.0}
 SIGNED = {"low": -1.0, "high": 1.0}
 NORMAL = {"mean_std": {"mean": [1.0, 2.0], "std": [2.0, 4.0]}}
 CONSTANT = {"min_max": {"low": [3.0, 0.0], "high": [3.0, 4.0]}}
+NAN = Bits(0x7FC00000)
 OPEN = {"open": 1.0, "closed": 0.0}
 SHUT = {"open": -1.0, "closed": 1.0}
 
@@ -313,6 +319,33 @@ ACTIONS = named(
     ),
     plain("scale", {}, {"scale": -2.0, "shift": 0.5}, (1, -0.25), (-1.5, 1.0)),
     plain("range", {"range": {"low": 0.0, "high": 8.0}}, output(range=SIGNED), (-1, 0.5), (0, 6)),
+    # Both ends are exact, whatever becomes of the numbers between them.
+    plain(
+        "range/ends",
+        {},
+        output(range=SIGNED),
+        (-1, 1, -1),
+        (0.1, 0.7, -0.3),
+        space=box("float32", (3,), THIRDS[:3], THIRDS[3:]),
+        tolerance=0.0,
+    ),
+    # NaN stays NaN: a limit does not hide it.
+    acting(
+        "nan",
+        [leaf([], {**ACT, "gripper": OPEN})],
+        box("float32", (2,), -1.0, 1.0),
+        [
+            {
+                "name": "a",
+                "feature": {**ACT, "gripper": OPEN},
+                "threshold": 0.5,
+                "clip": SIGNED,
+                "clip_to_space": True,
+            }
+        ],
+        [{"a": array("float32", (2,), (NAN, 0.5))}],
+        [array("float32", (2,), (NAN, 1.0))],
+    ),
     plain("unit", {"unit": "mm"}, output(unit="m"), (0.5, -2), (500, -2000), rules="A-3 A-9"),
     plain(
         "names",
