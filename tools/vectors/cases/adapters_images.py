@@ -16,21 +16,12 @@ from ..adapters import (
     spec_of,
     tags_of,
 )
-from ..pixels import Picture, jpeg, picture, resized
+from ..pixels import Picture, jpeg, picture
 from ..spaces import box, dict_
 from ..values import Tagged, entries
 
-__all__ = ["IMAGES", "seen"]
+__all__ = ["IMAGES", "LARGE", "RGB", "changed", "hwc", "seen"]
 
-RESAMPLERS = (
-    "pillow_bilinear",
-    "pillow_bicubic",
-    "pillow_lanczos",
-    "pillow_box",
-    "opencv_linear",
-    "opencv_area",
-    "opencv_cubic",
-)
 LARGE = picture(12, 10, 3)
 SMALL = picture(3, 4, 3, seed=2)
 RGB = feature("image/x", kind="image", layout="hwc", color="rgb")
@@ -78,20 +69,6 @@ def seen(
 def changed(*changes: Facts, **facts: Any) -> Facts:
     """Return an input that is the picture after changes."""
     return {"feature": {**RGB, **facts}, "image": list(changes)}
-
-
-def by(name: str) -> AdapterCase:
-    """Return a picture made smaller, larger, and one side of each, by a resampler."""
-    sizes = {"smaller": (5, 7), "larger": (15, 13), "narrower": (14, 6)}
-    read = {
-        key: (
-            changed({"height": height, "width": width, "resampler": name}),
-            hwc(resized(LARGE, height, width, name)),
-        )
-        for key, (height, width) in sizes.items()
-    }
-    library = {"pillow": "Pillow", "opencv": "OpenCV"}[name.partition("_")[0]]
-    return seen(f"resampler/{name}", "A-5", RGB, hwc(LARGE), read, library=library)
 
 
 def nearest(**facts: Any) -> Facts:
@@ -399,7 +376,6 @@ JPEG = picture(16, 16, 3, seed=8)
 
 IMAGES = named(
     "image",
-    *map(by, RESAMPLERS),
     seen(
         "fit",
         "A-5",
