@@ -286,6 +286,21 @@ def test_a_text_that_is_no_document_is_refused(kind: Any) -> None:
         kind.from_json("[]")
 
 
+@pytest.mark.parametrize("kind", [EnvTags, ModelSpec, Plan])
+def test_a_document_that_is_too_deep_is_refused(kind: Any) -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    name = "observation" if kind is EnvTags else "inputs"
+    part: Any = {"kind": "clip", "low": deep, "high": 1}
+    part = {"source": "", "target": "", "parts": [], "steps": [part]}
+    document = {"inputs": [part], "outputs": [], "states": [], "advisories": []}
+    with pytest.raises(ValueError, match="expected"):
+        kind.from_dict(document if kind is Plan else {name: deep})
+    with pytest.raises(ValueError, match="expected JSON, got"):
+        kind.from_json("[" * 100_000)
+
+
 def test_the_repr_has_what_is_declared_alone() -> None:
     found = TAGS.observation[0]
     assert repr(found) == (

@@ -118,8 +118,11 @@ class Plan:
                 type. The message has the path, what was expected and what there is.
         """
         read = _members(document, "", (*_SIDES, "advisories"))
-        sides = {side: _list_of(read[side], side, _entry) for side in _SIDES}
-        return cls(**sides, advisories=_list_of(read["advisories"], "advisories", _advisory))
+        try:
+            sides = {side: _list_of(read[side], side, _entry) for side in _SIDES}
+            return cls(**sides, advisories=_list_of(read["advisories"], "advisories", _advisory))
+        except RecursionError:
+            raise CodecError("expected the document of a plan, got one that is too deep") from None
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return `to_dict` as text.
