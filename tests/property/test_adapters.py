@@ -294,7 +294,7 @@ def sampled_outputs(adapter: Adapter, contract: EnvContract, spec: ModelSpec) ->
     )
     tags = contract.tags.action if contract.tags is not None else ()
     mirrored = EnvContract("m", contract.action_space, NOTHING, tags=EnvTags(tags))
-    numpy = adapter._plan.arrays._backend  # type: ignore[union-attr]
+    numpy = adapter._conversions.arrays._backend  # type: ignore[union-attr]
     try:
         back = resolve(mirrored, ModelSpec(inputs=inputs), backend=numpy)
         found = back.episode("go" if back.writes_instruction else None).observe(sample)

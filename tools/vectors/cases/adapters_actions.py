@@ -90,7 +90,7 @@ SHUT = {"open": -1.0, "closed": 1.0}
 
 
 def split() -> AdapterCase:
-    """Return a flat vector whose parts go to three leaves, two of them to parts of one."""
+    """Return a flat vector with parts for three places, two of them in one leaf."""
     names = {"p": (0, 3), "r": (3, 3), "g": (6, 1)}
     roles = {key: feature(f"action/{key}") for key in names}
     outputs = [

@@ -211,7 +211,7 @@ def along(angle: float) -> list[float]:
 
 
 def signs() -> list[AdapterCase]:
-    """Return the policies for signs over an episode whose angle passes pi and a whole turn."""
+    """Return the policies for signs over an episode in which the angle passes pi and 2 pi."""
     given = [turn(1.0), turn(2.0, -1), turn(3.0), turn(4.0), turn(5.5, -1), turn(7.0)]
     shortest = [turn(1.0), turn(2.0), turn(3.0), turn(4.0, -1), turn(5.5, -1), turn(7.0, -1)]
     two_pi = 2 * math.pi

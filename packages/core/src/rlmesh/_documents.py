@@ -43,7 +43,7 @@ class Document:
 
     The document is that of the schema's message in protobuf's JSON, which protobuf reads in any
     language: names of fields are in lower camel case, members of enums have the names of the
-    schema, and fields with their default are left out. It is lossless except for NaN payloads, which
+    schema, and fields with their default are left out. It is lossless, except for NaN payloads that
     JSON lacks.
     """
 
