@@ -73,6 +73,10 @@ def as_numpy(value: Any, backend: ArrayBackend) -> Any:
     return np.frombuffer(data, name).reshape(leaf.shape)
 
 
+def is_chunked(case: AdapterCase) -> bool:
+    return any(len(step.actions) > 1 for step in case.steps)
+
+
 class Compared:
     """The comparison of a case in one library."""
 
@@ -165,6 +169,39 @@ def test_a_pair_has_the_inputs_and_actions_of_the_vectors(
         assert len(actions) == len(step.actions)
         for action, slabs in zip(actions, step.actions):
             compared.same(action, native(case.action_space, slabs), f"step {i}: action")
+
+
+def stacked(values: list[Any]) -> Any:
+    """Texts as a tuple, arrays on a new first axis."""
+    return tuple(values) if isinstance(values[0], str) else np.stack(values)
+
+
+@for_each("case", [case for case in CASES if not is_chunked(case)], ids=attrgetter("name"))
+def test_lanes_have_what_a_single_episode_has(
+    case: AdapterCase, backends: dict[str, ArrayBackend]
+) -> None:
+    backend = backends["numpy"]
+    adapter, compared = adapter_of(case, backend), Compared(case, "numpy", backend)
+    observed = SpaceCodec(case.observation_space, backend, validation="off")
+    acting = SpaceCodec(case.action_space, backend, validation="off")
+    episodes = [adapter.episode(case.instruction) for _ in range(2)]
+    for i, step in enumerate(case.steps):
+        one = observed.decode(step.observation)
+        given = observed.decode_batch([bytes(s) for s in observed.encode_values([one, one])], 2)
+        found = adapter.observe_batch(given, episodes)
+        for episode in episodes:
+            episode.step += 1
+        for name, value in step.inputs.items():
+            for lane in range(2):
+                compared.same(found[name][lane], native_array(value), f"step {i}: {name}")
+        if step.outputs is None:
+            continue
+        output: Any = {n: stacked([array_of(v, backend)] * 2) for n, v in step.outputs.items()}
+        actions = adapter.act(output.get("", output), 2, episodes=episodes)
+        slabs = split_batch(case.action_space, acting.encode_batch(actions, 2), [1, 1])
+        for lane in slabs:
+            found = native(case.action_space, lane)
+            compared.same(found, native(case.action_space, step.actions[0]), f"step {i}: action")
 
 
 def refusal_of(case: BadAdapterCase, backend: ArrayBackend) -> str:
