@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import struct
 from typing import Any
 
@@ -11,7 +12,7 @@ from rlmesh.spaces import GraphInstance
 from rlmesh.spaces._stacking import stack
 from rlmesh.tensor import Tensor
 
-__all__ = ["dynamic_from_json", "value_from_json", "values_equal"]
+__all__ = ["dynamic_from_json", "one_nan", "value_from_json", "values_equal"]
 
 
 def value_from_json(space: spaces.Space[Any], tagged: dict[str, Any]) -> Any:
@@ -79,6 +80,17 @@ def dynamic_from_json(tagged: dict[str, Any]) -> Any:
     if kind == "map":
         return {dynamic_from_json(key): dynamic_from_json(value) for key, value in content}
     raise NotImplementedError(kind)
+
+
+def one_nan(value: Any) -> Any:
+    """With each NaN the same: JSON has but one."""
+    if isinstance(value, float) and math.isnan(value):
+        return math.nan
+    if isinstance(value, dict):
+        return {key: one_nan(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(one_nan, value))
+    return value
 
 
 def values_equal(a: Any, b: Any) -> bool:

@@ -93,6 +93,8 @@ def test_every_family_has_values_single_and_in_batches_of_0_1_and_more() -> None
 
 
 def _run_tool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    for library in ("PIL", "cv2"):
+        pytest.importorskip(library, reason="the images of adapters are made by it")
     # The pure-Python protobuf runtime reads every NaN as one NaN, so it cannot check payloads.
     environment = {**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "upb"}
     command = [sys.executable, "-m", "tools.vectors", *arguments]

@@ -51,6 +51,7 @@ __all__ = [
     "FORMATS",
     "Pair",
     "both_ways",
+    "env_tags",
     "intervals",
     "model_specs",
     "near_fits",
@@ -324,6 +325,20 @@ def features(roles: Draw = TEXTS) -> st.SearchStrategy[Feature]:
         plain,
         axes,
     )
+
+
+@functools.cache
+def env_tags() -> st.SearchStrategy[EnvTags]:
+    """Tags of spaces of any kind, each feature one that the contract allows."""
+    path = st.lists(TEXTS | st.integers(-(2**63), 2**63 - 1), max_size=3).map(tuple)
+    leaf = st.builds(
+        lambda path, feature, part: TaggedLeaf(path, feature, *part),
+        path,
+        features(),
+        st.just((None, 0)) | st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
+    )
+    leaves = st.lists(leaf, max_size=3).map(tuple)
+    return st.builds(EnvTags, leaves, leaves, st.lists(TEXTS, max_size=2).map(tuple))
 
 
 @st.composite

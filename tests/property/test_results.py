@@ -29,7 +29,7 @@ from rlmesh.results import (
 )
 from rlmesh.results._frozen_mapping import FrozenMapping
 from rlmesh.results._journal_header import JournalHeader
-from tests.conformance.native_values import values_equal
+from tests.conformance.native_values import one_nan, values_equal
 from tests.property.strategies import CHARACTERS, dynamic_arrays, info_trees, integers_of
 
 TEXT = st.text(CHARACTERS, max_size=6)
@@ -151,17 +151,6 @@ def parts(value: Any) -> Any:
         return tuple(map(parts, value))
     if isinstance(value, FrozenMapping):
         return dict(sorted(value.items()))
-    return value
-
-
-def one_nan(value: Any) -> Any:
-    """With each NaN the same: JSON has but one."""
-    if isinstance(value, float) and math.isnan(value):
-        return math.nan
-    if isinstance(value, dict):
-        return {key: one_nan(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(one_nan, value))
     return value
 
 

@@ -12,7 +12,7 @@ from .corpus import build
 __all__ = ["main"]
 
 VECTORS = Path(__file__).resolve().parents[2] / "spec" / "vectors"
-FOLDERS = ("valid", "invalid", "sessions")
+FOLDERS = ("valid", "invalid", "sessions", "adapters")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     }
     print(
         f"{len(files)} files: {counts['valid/']} valid, {counts['invalid/']} invalid cases, "
-        f"{counts['sessions/']} sessions, frames in memory and journals"
+        f"{counts['sessions/']} sessions, frames in memory and journals, "
+        f"{counts['adapters/']} adapters"
     )
     return 0
 

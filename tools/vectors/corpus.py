@@ -10,7 +10,18 @@ from typing import Any, TypeVar
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from .adapters import adapter_json, bad_adapter_json
 from .cases import (
+    adapters_actions,
+    adapters_depth,
+    adapters_episodes,
+    adapters_images,
+    adapters_invalid,
+    adapters_misfits,
+    adapters_refused,
+    adapters_resampling,
+    adapters_rotations,
+    adapters_states,
     aligned,
     dynamic_invalid,
     dynamic_valid,
@@ -85,6 +96,20 @@ def build() -> dict[str, str]:
         "sessions/memory/all.json": _each(asdict, shared_memory.FRAMES),
         "sessions/aligned/all.json": _each(asdict, aligned.FRAMES),
         "sessions/journals/all.json": _each(_journal, journals.JOURNALS),
+        "adapters/valid/resampling.json": _each(adapter_json, adapters_resampling.RESAMPLED),
+        "adapters/valid/images.json": _each(adapter_json, adapters_images.IMAGES),
+        "adapters/valid/depth.json": _each(adapter_json, adapters_depth.DEPTHS),
+        "adapters/valid/rotations.json": _each(adapter_json, adapters_rotations.ROTATIONS),
+        "adapters/valid/states.json": _each(adapter_json, adapters_states.STATES),
+        "adapters/valid/vectors.json": _each(adapter_json, adapters_states.VECTORS),
+        "adapters/valid/histories.json": _each(adapter_json, adapters_episodes.HISTORIES),
+        "adapters/valid/texts.json": _each(adapter_json, adapters_episodes.TEXTS),
+        "adapters/valid/actions.json": _each(adapter_json, adapters_actions.ACTIONS),
+        "adapters/invalid/tags.json": _each(bad_adapter_json, adapters_invalid.TAGS),
+        "adapters/invalid/specs.json": _each(bad_adapter_json, adapters_invalid.SPECS),
+        "adapters/invalid/inputs.json": _each(bad_adapter_json, adapters_misfits.INPUTS),
+        "adapters/invalid/outputs.json": _each(bad_adapter_json, adapters_refused.OUTPUTS),
+        "adapters/invalid/values.json": _each(bad_adapter_json, adapters_refused.REFUSED),
     }
     _check_names(files)
     return {path: _text(cases) for path, cases in files.items()}

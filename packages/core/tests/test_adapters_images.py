@@ -332,3 +332,11 @@ def test_a_jpeg_needs_a_picture_of_bytes() -> None:
     tag = Feature("image", FeatureKind.IMAGE, ImageLayout.HWC)
     with pytest.raises(AdapterError, match="uint8 for a JPEG"):
         adapter_of((4, 4, 3), tag, env_dtype="float32", image=(ImageTransform(jpeg_quality=90),))
+
+
+def test_a_crop_from_the_first_row_on_is_explained() -> None:
+    crop = ImageTransform((2, 2), ImageFit.CROP)
+    adapter = adapter_of((5, 4, 3), HWC, image=(crop,))
+    assert "cropped to 4x4, resized to 2x2 by pillow_bilinear" in str(adapter.explain())
+    words = "dropped: all but the middle 4x4 of 5x4"
+    assert words in [one.message for one in adapter.advisories]

@@ -188,8 +188,9 @@ def test_the_plan_of_the_adapter_is_a_setting(tmp_path: Path) -> None:
         with pytest.raises(JournalError, match=r"adapter_plan: expected .*mean.* in line 0, got"):
             play(tmp_path / "j", model(1.0), server, resume=True)
     (observed, acted) = result.settings.adapter_plan.splitlines()
-    assert observed.startswith("observation -> as float32 -> Standardize(mean=")
-    assert observed.endswith("-> inputs['']") and acted == "outputs[''] -> as int64 -> action"
+    assert observed.startswith("observation -> calculate_in(dtype='float32') -> standardize(mean=")
+    assert observed.endswith("-> inputs['']")
+    assert acted == "outputs[''] -> cast(dtype='int64') -> action"
     assert result.settings.tags_digest == tags_digest(tags)
 
 

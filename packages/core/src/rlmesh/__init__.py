@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rlmesh._declaration_formats import LazyDeclarationFormats
+from rlmesh._documents import install as install_documents
 from rlmesh._installation import check_installation
 from rlmesh._lazy import lazy_names
 from rlmesh._result_formats import LazyResultFormats
@@ -85,6 +87,7 @@ __all__ = [
 
 check_installation()
 install(LazyResultFormats())
+install_documents(LazyDeclarationFormats())
 
 _MODULES = {
     "RANDOM_SAMPLE": "_policy.random_sample",

@@ -15,7 +15,7 @@ from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.lanes import StepResult
 from rlmesh._logs import logger
 from rlmesh.adapters import Finding, ModelSpec, Probe
-from rlmesh.adapters._adapter import Adapter, Plan
+from rlmesh.adapters._adapter import Adapter, Conversions
 from rlmesh.adapters._plans import ArrayInput, JoinedInput, feature_parts
 from rlmesh.adapters._tags import FeatureKind
 from rlmesh.backends import ArrayBackend, contract_backend
@@ -50,8 +50,8 @@ class Preflight:
         task: str = "",
         is_strict: bool = False,
     ) -> None:
-        plan = adapter.plan
-        assert plan is not None
+        made = adapter._conversions
+        assert made is not None
         self._adapter = adapter
         self._spec = spec
         self._observation = _to_numpy(contract.observation_space, backend)
@@ -60,9 +60,9 @@ class Preflight:
         self._watched: WatchedEpisode | None = None
         self.is_strict = is_strict
         # Inputs of entry points are left out: a second call could change what the first one did.
-        inputs = [one for one in plan.inputs if isinstance(one, (ArrayInput, JoinedInput))]
-        self._whole = _reading(plan, inputs, contract)
-        self._light = _reading(plan, [one for one in inputs if not _has_image(one)], contract)
+        inputs = [one for one in made.inputs if isinstance(one, (ArrayInput, JoinedInput))]
+        self._whole = _reading(made, inputs, contract)
+        self._light = _reading(made, [one for one in inputs if not _has_image(one)], contract)
 
     @property
     def holds(self) -> bool:
@@ -195,9 +195,9 @@ def check_findings(findings: Iterable[Finding]) -> None:
         )
 
 
-def _reading(plan: Plan, inputs: list[Any], contract: EnvContract) -> Adapter:
-    """Return an adapter that reads some of the inputs of a plan, and no states."""
-    return Adapter(replace(plan, inputs=tuple(inputs), states=()), contract.action_space)
+def _reading(made: Conversions, inputs: list[Any], contract: EnvContract) -> Adapter:
+    """Return an adapter that reads some of the inputs, and no states."""
+    return Adapter(replace(made, inputs=tuple(inputs), states=()), contract.action_space)
 
 
 def _has_image(one: Any) -> bool:

@@ -143,15 +143,20 @@ def _sound_tags(
         return None
     # Adapters are imported only where there are tags.
     from rlmesh._wire.tags import tags_from_wire
-    from rlmesh.adapters import tag_problems
+    from rlmesh.adapters._slots import placing_problems
 
-    tags = tags_from_wire(message.tags)
-    problems = tag_problems(tags, observation, action)
-    if problems:
-        words = f"the tags of {message.id} are ignored: {problems[0]}"
-        warn(words, RuntimeWarning, stacklevel=2)
-        return None
-    return tags
+    problem: object
+    try:
+        tags = tags_from_wire(message.tags)
+    except CodecError as error:
+        problem = error
+    else:
+        problems = placing_problems(tags, observation, action)
+        if not problems:
+            return tags
+        problem = problems[0]
+    warn(f"the tags of {message.id} are ignored: {problem}", RuntimeWarning, stacklevel=2)
+    return None
 
 
 def _sound_reward_range(message: contract_pb2.EnvContract) -> tuple[float, float] | None:

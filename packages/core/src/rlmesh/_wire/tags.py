@@ -81,7 +81,11 @@ def orientation_to_wire(orientation: Orientation, out: Any) -> None:
 
 
 def feature_from_wire(message: tags_pb2.Feature) -> Feature:
-    """Return the feature of a message."""
+    """Return the feature of a message.
+
+    Raises:
+        NewerSpecError: If its distances have an encoding of a newer spec.
+    """
     return Feature(
         role=message.role,
         kind=_KINDS.from_wire(message.kind, FeatureKind.UNSPECIFIED),
@@ -110,9 +114,7 @@ def orientation_from_wire(message: images_pb2.Orientation) -> Orientation:
 
 
 def _depth(message: tags_pb2.Depth) -> Depth:
-    encoding = _ENCODINGS.from_wire(message.encoding, DepthEncoding.UNSPECIFIED)
-    if encoding is DepthEncoding.UNSPECIFIED:
-        encoding = DepthEncoding.DISTANCE
+    encoding = _ENCODINGS.read(message.encoding, DepthEncoding.DISTANCE, "depth.encoding")
     return Depth(message.near, message.far, encoding)
 
 
@@ -143,17 +145,24 @@ def path_to_wire(path: Iterable[str | int], out: Any) -> None:
             out.add().index = segment
 
 
-def path_from_wire(segments: Iterable[tags_pb2.PathSegment]) -> tuple[str | int, ...]:
+def path_from_wire(
+    segments: Iterable[tags_pb2.PathSegment], field: str = "path"
+) -> tuple[str | int, ...]:
     """Return a path.
+
+    Args:
+        segments: Its segments.
+        field: Path of the field that has them, for the error.
 
     Raises:
         CodecError: If a segment is of an unknown kind.
     """
     path: list[str | int] = []
-    for segment in segments:
+    for i, segment in enumerate(segments):
         kind = segment.WhichOneof("segment")
         if kind is None:
-            raise CodecError("a tag's path has a segment of no kind", rule="T-1")
+            expected = "a segment with a name or an index"
+            raise CodecError.of_rule("T-1", expected, "neither", path=f"{field}[{i}]")
         path.append(getattr(segment, kind))
     return tuple(path)
 
@@ -162,18 +171,22 @@ def tags_from_wire(message: tags_pb2.EnvTags) -> EnvTags:
     """Return the tags of a message.
 
     Raises:
-        CodecError: If a path has a segment of an unknown kind.
+        CodecError: If a path has a segment of an unknown kind, or a depth an unknown encoding.
     """
     return EnvTags(
-        observation=tuple(map(_read_leaf, message.observation)),
-        action=tuple(map(_read_leaf, message.action)),
+        observation=_read_leaves(message.observation, "observation"),
+        action=_read_leaves(message.action, "action"),
         labels=tuple(message.labels),
     )
 
 
-def _read_leaf(message: tags_pb2.TaggedLeaf) -> TaggedLeaf:
+def _read_leaves(leaves: Iterable[tags_pb2.TaggedLeaf], side: str) -> tuple[TaggedLeaf, ...]:
+    return tuple(_read_leaf(leaf, f"{side}[{i}]") for i, leaf in enumerate(leaves))
+
+
+def _read_leaf(message: tags_pb2.TaggedLeaf, place: str) -> TaggedLeaf:
     return TaggedLeaf(
-        path=path_from_wire(message.path),
+        path=path_from_wire(message.path, f"{place}.path"),
         feature=feature_from_wire(message.feature),
         offset=message.offset if message.HasField("offset") else None,
         length=message.length,

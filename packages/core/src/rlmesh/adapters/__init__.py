@@ -92,7 +92,7 @@ from rlmesh.adapters._transforms import (
 )
 
 if TYPE_CHECKING:
-    from rlmesh.adapters._adapter import Adapter, Episode, Plan
+    from rlmesh.adapters._adapter import Adapter, Episode
     from rlmesh.adapters._advice import Advisory
     from rlmesh.adapters._declare import (
         Action,
@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     from rlmesh.adapters._declare_feature import feature, tags
     from rlmesh.adapters._explain import Explanation
     from rlmesh.adapters._finding import Finding
+    from rlmesh.adapters._plan import Plan, PlanEntry, PlanStep
     from rlmesh.adapters._plan_text import plan_text
     from rlmesh.adapters._probe import Probe
     from rlmesh.adapters._resolve import resolve
@@ -144,6 +145,8 @@ __all__ = [
     "Normalization",
     "Orientation",
     "Plan",
+    "PlanEntry",
+    "PlanStep",
     "PredictForm",
     "Probe",
     "Problem",
@@ -178,7 +181,9 @@ __getattr__ = lazy_names(
         "Episode": "_adapter",
         "Explanation": "_explain",
         "Finding": "_finding",
-        "Plan": "_adapter",
+        "Plan": "_plan",
+        "PlanEntry": "_plan",
+        "PlanStep": "_plan",
         "Probe": "_probe",
         "Image": "_declare",
         "State": "_declare",

@@ -13,20 +13,22 @@ from rlmesh.adapters._advice import Advisory
 from rlmesh.adapters._arrays import Arrays
 from rlmesh.adapters._chain import Lanes
 from rlmesh.adapters._chunks import join_chunks
-from rlmesh.adapters._explain import Explanation, explained_inputs, explained_outputs
+from rlmesh.adapters._explain import Explanation, explanation_of
 from rlmesh.adapters._parts import FeaturePart, previous_key
+from rlmesh.adapters._plan import Plan
+from rlmesh.adapters._plan_of import plan_of
 from rlmesh.adapters._plans import ArrayInput, CalledInput, JoinedInput, Output, TextInput
 from rlmesh.errors import AdapterError, InvalidValueError
 from rlmesh.spaces import Space
 from rlmesh.spaces._integer import IntegerSpace
 
-__all__ = ["Adapter", "Episode", "Input", "Plan"]
+__all__ = ["Adapter", "Conversions", "Episode", "Input"]
 
 Input = Union[ArrayInput, CalledInput, JoinedInput, TextInput]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Conversions:
     """The result of `resolve`.
 
     Attributes:
@@ -59,51 +61,57 @@ class Adapter:
     view of the observation.
 
     Args:
-        plan: How inputs and outputs are made; None: values pass through unchanged.
+        conversions: How inputs and outputs are made; None: values pass through unchanged.
         action_space: Space of one action.
     """
 
-    def __init__(self, plan: Plan | None, action_space: Space[Any]) -> None:
-        self._plan = plan
+    def __init__(self, conversions: Conversions | None, action_space: Space[Any]) -> None:
+        self._conversions = conversions
         self._action_space = action_space
 
-    @property
+    @cached_property
     def plan(self) -> Plan | None:
-        """How inputs and outputs are made; None: values pass through unchanged."""
-        return self._plan
+        """What the adapter does, as plain data; None: values pass through unchanged."""
+        made = self._conversions
+        if made is None:
+            return None
+        return plan_of(made.inputs, made.outputs, made.states, made.advisories)
 
     @property
     def advisories(self) -> tuple[Advisory, ...]:
         """What is substituted, dropped, filled or assumed."""
-        return () if self._plan is None else self._plan.advisories
+        return () if self._conversions is None else self._conversions.advisories
 
     def explain(self) -> Explanation:
         """Return what the adapter does, as a table: `print(adapter.explain())`."""
-        if self._plan is None:
-            return Explanation((), ())
-        rows = (*explained_inputs(self._plan.inputs), *explained_outputs(self._plan.outputs))
-        return Explanation(rows, self._plan.advisories)
+        return explanation_of(self.plan)
 
     def __repr__(self) -> str:
-        if self._plan is None:
+        if self._conversions is None:
             return "Adapter(unchanged)"
-        counts = len(self._plan.inputs), len(self._plan.outputs), len(self._plan.advisories)
+        counts = (
+            len(self._conversions.inputs),
+            len(self._conversions.outputs),
+            len(self._conversions.advisories),
+        )
         return "Adapter({} inputs, {} outputs, {} advisories)".format(*counts)
 
     @property
     def writes_instruction(self) -> bool:
         """Whether the model has a text input that an instruction is written into."""
-        return self._plan is not None and any(isinstance(i, TextInput) for i in self._plan.inputs)
+        return self._conversions is not None and any(
+            isinstance(i, TextInput) for i in self._conversions.inputs
+        )
 
     @property
     def is_resolved(self) -> bool:
         """Whether the model's inputs are those of its spec; if False, it gets raw observations."""
-        return self._plan is not None
+        return self._conversions is not None
 
     @property
     def histories(self) -> tuple[int, ...]:
         """Number of the latest observations that the history of each input with one spans."""
-        inputs = () if self._plan is None else self._plan.inputs
+        inputs = () if self._conversions is None else self._conversions.inputs
         found = (i.history for i in inputs if not isinstance(i, TextInput))
         return tuple(history.observations for history in found if history is not None)
 
@@ -130,7 +138,7 @@ class Adapter:
                 "neither",
                 "pass instruction=",
             )
-            for text in (self._plan.inputs if self._plan is not None else ())
+            for text in (self._conversions.inputs if self._conversions is not None else ())
             if isinstance(text, TextInput) and text.needs_instruction and instruction is None
         ]
         if missing:
@@ -179,24 +187,24 @@ class Adapter:
             raise
 
     def _observe(self, observation: Any, episodes: Sequence[Episode], count: int | None) -> Any:
-        if self._plan is None:
+        if self._conversions is None:
             return observation
-        plan = self._plan
+        made = self._conversions
         for episode in episodes:
-            episode.recall(plan)
+            episode.recall(made)
         lanes = Lanes([episode.memory for episode in episodes], count is not None)
         values: dict[str, Any] = {}
-        for one in plan.inputs:
+        for one in made.inputs:
             if isinstance(one, TextInput):
                 instructions = [episode.instruction for episode in episodes]
                 value = one.read(observation, instructions, stacked=lanes.stacked)
                 if value is None:
                     continue
             else:
-                value = one.read(observation, lanes, plan.arrays)
+                value = one.read(observation, lanes, made.arrays)
             values[one.name] = value
-        for role, state in plan.states:
-            array = state.read(observation, lanes, plan.arrays)
+        for role, state in made.states:
+            array = state.read(observation, lanes, made.arrays)
             rows = [array[i] for i in range(count)] if count is not None else [array]
             for memory, row in zip(lanes.memories, rows):
                 memory["state", role] = row
@@ -222,7 +230,7 @@ class Adapter:
             InvalidValueError: If an output is missing, has another shape, or has a number that the
                 leaf's dtype cannot hold.
         """
-        if self._plan is None:
+        if self._conversions is None:
             return output
         try:
             return self._act(output, () if batch is None else (batch,), episodes)
@@ -255,7 +263,7 @@ class Adapter:
         """
         actions = output
         try:
-            if self._plan is not None:
+            if self._conversions is not None:
                 leading = (None,) if batch is None else (batch, None)
                 actions = self._act(output, leading, episodes)
             return join_chunks(actions, self._action_space, batch, max_length)
@@ -266,9 +274,9 @@ class Adapter:
     def _act(
         self, output: Any, leading: tuple[int | None, ...], episodes: Sequence[Episode] | None
     ) -> Any:
-        plan = self._plan
-        assert plan is not None
-        if episodes is None and (plan.states or plan.previous):
+        made = self._conversions
+        assert made is not None
+        if episodes is None and (made.states or made.previous):
             expected = "the episodes of actions that are relative to a state, or read again"
             raise InvalidValueError("episodes", expected, "none")
         lanes = None
@@ -277,9 +285,9 @@ class Adapter:
             stacked = len(leading) == 2 or (len(leading) == 1 and leading[0] is not None)
             lanes = Lanes([episode.memory for episode in episodes], stacked)
         leaves: dict[tuple[str | int, ...], list[tuple[int, Any]]] = {}
-        for one in plan.constants_last:
+        for one in made.constants_last:
             if one.constant is None:
-                part = one.read(_named(output, one), leading, plan.arrays, lanes)
+                part = one.read(_named(output, one), leading, made.arrays, lanes)
                 if one.chain is not None:
                     # The first output determines the extents that are not known yet.
                     leading = tuple(part.shape[: len(leading)])
@@ -287,22 +295,24 @@ class Adapter:
                 if None in leading:
                     expected = "an output of the model beside constants, for the length of a chunk"
                     raise InvalidValueError(one.path, expected, "constants alone")
-                part = one.made(tuple(n or 0 for n in leading), plan.arrays, lanes)
+                part = one.made(tuple(n or 0 for n in leading), made.arrays, lanes)
             leaves.setdefault(one.slot.keys, []).append((one.slot.start or 0, part))
-        if episodes is not None and plan.previous:
-            self._remember(output, plan, len(leading), episodes)
+        if episodes is not None and made.previous:
+            self._remember(output, made, len(leading), episodes)
         joined = {
-            keys: parts[0][1] if len(parts) == 1 else _joined(parts, plan.arrays)
+            keys: parts[0][1] if len(parts) == 1 else _joined(parts, made.arrays)
             for keys, parts in leaves.items()
         }
         return _built(self._action_space, (), joined, single=not leading)
 
-    def _remember(self, output: Any, plan: Plan, leading: int, episodes: Sequence[Episode]) -> None:
+    def _remember(
+        self, output: Any, made: Conversions, leading: int, episodes: Sequence[Episode]
+    ) -> None:
         """Keep the model's output in its episodes, for inputs that read it at the next step."""
-        first = {one.name: one for one in plan.outputs if one.constant is None}
-        for name in plan.previous:
+        first = {one.name: one for one in made.outputs if one.constant is None}
+        for name in made.previous:
             one = first[name]
-            array = plan.arrays.copy(plan.arrays.take(_named(output, one), one.path, one.dtype))
+            array = made.arrays.copy(made.arrays.take(_named(output, one), one.path, one.dtype))
             own = len(array.shape) - len(one.shape)
             for i, episode in enumerate(episodes):
                 lane = array if own < leading or (len(episodes) == 1 and own < 2) else array[i]
@@ -391,10 +401,10 @@ class Episode:
         """
         self._outputs[name] = (self._observed, chunked, output)
 
-    def recall(self, plan: Plan) -> None:
+    def recall(self, made: Conversions) -> None:
         """Put the outputs of the step before into the memory, for the next observation."""
         self._observed = self.step
-        for name in plan.previous:
+        for name in made.previous:
             if name in self._outputs:
                 step, chunked, output = self._outputs[name]
                 index = min(max(self.step - 1 - step, 0), len(output) - 1) if chunked else 0

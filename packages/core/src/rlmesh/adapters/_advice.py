@@ -137,6 +137,9 @@ def _of_image(path: str, chain: Chain) -> Iterator[Advisory]:
             yield from _of_colors(path, *own.colors)
         if isinstance(step, Resize):
             (height, width), grows = step.inner, step.grows
+            if step.crop[2:] != step.given:
+                words = "dropped: all but the middle {}x{} of {}x{}"
+                yield Advisory(path, "info", words.format(*step.crop[2:], *step.given))
             if grows:
                 yield Advisory(path, "caution", f"substituted: enlarged to {height}x{width}")
             if height * step.crop[3] != width * step.crop[2] and step.inner == step.size:

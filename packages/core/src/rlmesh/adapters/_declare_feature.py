@@ -77,7 +77,7 @@ def feature(
         names: Names of the elements along the last axis.
 
     Raises:
-        ValueError: If a word is none of those, or `rotate` is no multiple of 90.
+        ValueError: If a word is none of those, `rotate` is no multiple of 90, or `names` is a text.
     """
     if rotate % 90:
         raise ValueError(f"rotate: expected a multiple of 90 degrees, got {rotate}")
@@ -94,13 +94,22 @@ def feature(
         unit=unit,
         frame=frame,
         range=range,
-        element_names=tuple(names),
+        element_names=_texts(names, "names"),
         euler_axes=rotation if is_euler else "",
         sign=member(RotationSign, sign, "sign"),
         orientation=Orientation(int(rotate) // 90 % 4, mirror),
         depth=depth,
         gripper=gripper,
     )
+
+
+def _texts(given: Sequence[str], name: str) -> tuple[str, ...]:
+    """Return several texts; a single one, which is a sequence of letters, is a mistake."""
+    if isinstance(given, str):
+        raise ValueError(
+            f"{name}: expected several texts, such as [{given!r:.60}], got {given!r:.60}"
+        )
+    return tuple(given)
 
 
 def member(kind: type[E], word: str, name: str) -> E:
@@ -140,9 +149,10 @@ def tags(
         labels: Free labels ("robot:panda").
 
     Raises:
-        ValueError: If the number of elements of a part is not known, or a meaning is none of those.
+        ValueError: If the number of elements of a part is not known, a meaning is none of those, or
+            `labels` is a text.
     """
-    return EnvTags(_leaves(observation), _leaves(action), tuple(labels))
+    return EnvTags(_leaves(observation), _leaves(action), _texts(labels, "labels"))
 
 
 def _leaves(given: Any) -> tuple[TaggedLeaf, ...]:

@@ -9,30 +9,9 @@ from typing import Any
 
 from rlmesh._printable import escape_control_chars
 from rlmesh.adapters._advice import Advisory
-from rlmesh.adapters._arrays import Numbers
-from rlmesh.adapters._chain import Chain
-from rlmesh.adapters._image_steps import Distance, Image, InSourceType, Jpeg, Turn
-from rlmesh.adapters._images import Resize
-from rlmesh.adapters._parts import ConstantPart, FeaturePart, History, Part
-from rlmesh.adapters._plans import ArrayInput, JoinedInput, Output, TextInput
-from rlmesh.adapters._stateful_steps import Follow, Relative
-from rlmesh.adapters._steps import (
-    Affine,
-    Clip,
-    Ends,
-    Factor,
-    Interval,
-    Pad,
-    Reorder,
-    Reshape,
-    Rotate,
-    Shortest,
-    Snap,
-    Standardize,
-)
-from rlmesh.adapters._transforms import TextTransform
+from rlmesh.adapters._plan import Plan, PlanEntry, PlanStep
 
-__all__ = ["Explanation", "Row", "explained_inputs", "explained_outputs"]
+__all__ = ["Explanation", "Row", "explanation_of"]
 
 
 @dataclass(frozen=True)
@@ -95,163 +74,162 @@ class Explanation:
         return f"<table>{head}{rows}</table>" + (f"<ul>{notes}</ul>" if notes else "")
 
 
-def explained_inputs(inputs: Sequence[Any]) -> Iterator[Row]:
-    """Yield the rows of a plan's inputs."""
-    for one in inputs:
-        if isinstance(one, TextInput):
-            source = "instruction" if one.slot is None else f"instruction, else {one.slot.path}"
-            yield Row(source, tuple(_text_words(one.transform)), one.path)
-            continue
-        history = () if one.history is None else (_history_words(one.history),)
-        if isinstance(one, ArrayInput):
-            steps = (*_chain_words(one.feature.chain), *history)
-            yield Row(one.feature.slot.path, steps, one.path)
-        elif isinstance(one, JoinedInput):
-            yield from (_part_row(part, f"  part of {one.path}") for part in one.parts)
-            yield Row(f"{len(one.parts)} parts", (*_chain_words(one.chain), *history), one.path)
-        else:
-            name = getattr(one.function, "__qualname__", type(one.function).__qualname__)
-            yield from (_part_row(part, f"  given to {name}") for _, part in one.features)
-            given = ", ".join(role for role, _ in one.features) or "observation"
-            yield Row(f"{name}({given})", (*_chain_words(one.chain), *history), one.path)
+def explanation_of(plan: Plan | None) -> Explanation:
+    """Return a plan as a table; None: values pass through unchanged."""
+    if plan is None:
+        return Explanation((), ())
+    rows = [row for entry in plan.inputs for row in _rows(entry)]
+    return Explanation((*rows, *map(_row, plan.outputs)), plan.advisories)
 
 
-def explained_outputs(outputs: Sequence[Output]) -> Iterator[Row]:
-    """Yield the rows of a plan's outputs."""
-    for one in outputs:
-        source = one.path
-        if one.constant is not None:
-            source = f"constant {_numbers(one.constant)}"
-        steps = () if one.chain is None else tuple(_chain_words(one.chain))
-        yield Row(source, steps, one.slot.path)
+def _rows(entry: PlanEntry) -> Iterator[Row]:
+    """Yield the rows of an input: those of its parts, then its own."""
+    called = entry.steps[:1] if entry.steps and entry.steps[0].kind == "call" else ()
+    if not (called or entry.source == "parts"):
+        yield _row(entry)
+        return
+    name = called[0]["function"].rpartition(":")[2] if called else ""
+    target = f"  given to {name}" if called else f"  part of {entry.target}"
+    yield from (_row(part, target) for part in entry.parts)
+    given = ", ".join(part.target for part in entry.parts) or "observation"
+    source = f"{name}({given})" if called else f"{len(entry.parts)} parts"
+    yield Row(source, _words(entry.steps[len(called) :]), entry.target)
 
 
-def _part_row(part: Part, target: str) -> Row:
-    if isinstance(part, ConstantPart):
-        return Row(f"constant {_numbers(part.numbers)}", (), target)
-    if isinstance(part, FeaturePart):
-        cut = () if part.start is None else (f"elements {part.start} to {part.stop - 1}",)
-        return Row(part.slot.path, (*_chain_words(part.chain), *cut), target)
-    source = f"output {part.name!r} of the step before"
-    return Row(source, tuple(_chain_words(part.chain)), target)
+def _row(entry: PlanEntry, target: str = "") -> Row:
+    source, steps = entry.source, entry.steps
+    if source == "constant":
+        source, steps = f"constant {_numbers(steps[0]['numbers'])}", steps[1:]
+    return Row(source, _words(steps), target or entry.target)
 
 
-def _history_words(history: History) -> str:
-    text = f"the latest {history.count}"
-    if history.stride != 1:
-        text += f", {history.stride} steps apart"
-    if history.axis is not None:
+def _words(steps: Sequence[PlanStep]) -> tuple[str, ...]:
+    return tuple(text for step in steps for text in _WORDS[step.kind](step) if text)
+
+
+def _history_words(step: PlanStep) -> str:
+    text = f"the latest {step['count']}"
+    if step["stride"] != 1:
+        text += f", {step['stride']} steps apart"
+    if step["axis"] is not None:
         text += ", joined"
-    return text + (", zeros at the start" if history.zeros else "")
+    return text + (", zeros at the start" if step["zeros"] else "")
 
 
-def _text_words(transform: TextTransform) -> Iterator[str]:
-    if transform.default is not None:
-        yield f"{transform.default!r} if there is none"
-    if transform.lower:
+def _text_words(step: PlanStep) -> Iterator[str]:
+    if step["default"] is not None:
+        yield f"{step['default']!r} if there is none"
+    if step["lower"]:
         yield "in lower case"
-    if transform.template:
-        yield f"as {transform.template!r}"
+    if step["template"]:
+        yield f"as {step['template']!r}"
 
 
-def _chain_words(chain: Chain) -> Iterator[str]:
-    for step in (*chain.before, *chain.steps):
-        words = _WORDS[type(step)](step)
-        if words:
-            yield words
-    if chain.rounds:
-        yield "rounded"
-    if chain.target is not None:
-        yield f"as {chain.target}"
-
-
-def _numbers(numbers: Numbers) -> str:
-    values = [f"{x:g}" for x in numbers.values[:4]]
-    if len(numbers.values) > 4:
+def _numbers(numbers: Any) -> str:
+    flat = list(_flat(numbers))
+    values = [f"{x:g}" for x in flat[:4]]
+    if len(flat) > 4:
         values.append("...")
-    return values[0] if len(numbers.values) == 1 else f"[{', '.join(values)}]"
+    return values[0] if len(flat) == 1 else f"[{', '.join(values)}]"
 
 
-def _image_words(step: Image) -> str:
-    pairs = (step.layouts, step.colors)
-    return ", ".join(f"{a.value} to {b.value}" for a, b in pairs if a is not b)
+def _flat(numbers: Any) -> Iterator[float]:
+    if not isinstance(numbers, tuple):
+        yield numbers
+        return
+    for part in numbers:
+        yield from _flat(part)
 
 
-def _turn_words(step: Turn) -> str:
-    words = ["mirrored"] if step.mirrored else []
-    if step.quarter_turns:
-        words.append(f"turned by {step.quarter_turns * 90} degrees")
+def _image_words(step: PlanStep) -> str:
+    pairs = (step["layouts"], step["colors"])
+    return ", ".join(f"{a} to {b}" for a, b in pairs if a != b)
+
+
+def _turn_words(step: PlanStep) -> str:
+    words = ["mirrored"] if step["mirrored"] else []
+    if step["quarter_turns"]:
+        words.append(f"turned by {step['quarter_turns'] * 90} degrees")
     return " and ".join(words)
 
 
-def _resize_words(step: Resize) -> str:
-    top, left, height, width = step.crop
-    words = f"resized to {step.inner[0]}x{step.inner[1]} by {step.resampler.value}"
-    if (height, width) == step.inner:
+def _resize_words(step: PlanStep) -> str:
+    height, width = step["crop"][2:]
+    inner, size = step["inner"], step["size"]
+    words = f"resized to {inner[0]}x{inner[1]} by {step['resampler']}"
+    if (height, width) == inner:
         words = ""
-    if top or left:
+    if (height, width) != step["given"]:
         words = f"cropped to {height}x{width}" + (f", {words}" if words else "")
-    if step.inner != step.size:
-        fill = "/".join(f"{x:g}" for x in step.fill)
-        words += f", padded to {step.size[0]}x{step.size[1]} with {fill}"
+    if inner != size:
+        fill = "/".join(f"{x:g}" for x in step["fill"])
+        words += f", padded to {size[0]}x{size[1]} with {fill}"
     return words.removeprefix(", ")
 
 
-def _depth_words(step: Distance) -> str:
-    names = (
-        "distance" if side is None else side.encoding.value for side in (step.source, step.target)
-    )
-    words = "depth " + " to ".join(names)
-    if step.factor != 1:
-        words += f" times {step.factor:g}"
-    limit = step.target
-    return words if limit is None else f"{words} within {limit.near:g} to {limit.far:g}"
+def _depth_words(step: PlanStep) -> str:
+    sides = (step["source"], step["target"])
+    words = "depth " + " to ".join("distance" if s is None else s["encoding"] for s in sides)
+    if step["factor"] != 1:
+        words += f" times {step['factor']:g}"
+    limit = step["target"]
+    return words if limit is None else f"{words} within {limit['near']:g} to {limit['far']:g}"
 
 
-def _interval_words(step: Interval) -> str:
-    ends = (_numbers(n) for n in (step.start, step.end, step.low, step.high))
+def _interval_words(step: PlanStep) -> str:
+    ends = (_numbers(step[name]) for name in ("start", "end", "low", "high"))
     return "[{}, {}] to [{}, {}]".format(*ends)
 
 
-def _standardize_words(step: Standardize) -> str:
-    mean, std = _numbers(step.mean), _numbers(step.std)
-    return f"times {std} plus {mean}" if step.undone else f"minus {mean} by {std}"
+def _standardize_words(step: PlanStep) -> str:
+    mean, std = _numbers(step["mean"]), _numbers(step["std"])
+    return f"times {std} plus {mean}" if step["undone"] else f"minus {mean} by {std}"
 
 
-def _gripper_words(step: Ends) -> str:
-    ends = zip(("closed", "open"), step.source, step.target)
+def _gripper_words(step: PlanStep) -> str:
+    ends = zip(("closed", "open"), step["source"], step["target"])
     return ", ".join(f"{name} {a:g} to {b:g}" for name, a, b in ends)
 
 
-def _rotate_words(step: Rotate) -> str:
-    names = (form.axes or form.format.value for form in (step.source, step.target))
-    return " to ".join(names) + (" with its sign" if step.target.keeps_sign else "")
+def _rotate_words(step: PlanStep) -> str:
+    names = (form["axes"] or form["format"] for form in (step["source"], step["target"]))
+    return " to ".join(names) + (" with its sign" if step["target"]["keeps_sign"] else "")
 
 
-def _relative_words(step: Relative) -> str:
-    return f"minus {step.key}" if step.subtracts else f"added to {step.key}"
+def _relative_words(step: PlanStep) -> str:
+    return f"minus {step['key']}" if step["subtracts"] else f"added to {step['key']}"
 
 
-_WORDS: dict[type, Callable[[Any], str]] = {
-    Affine: lambda s: f"times {s.scale:g} plus {s.shift:g}",
-    Clip: lambda s: f"within [{_numbers(s.low)}, {_numbers(s.high)}]",
-    Distance: _depth_words,
-    Ends: _gripper_words,
-    Factor: lambda s: f"times {s.factor:g}",
-    Follow: lambda s: "with the nearest sign",
-    Image: _image_words,
-    InSourceType: lambda s: _image_words(s.step),
-    Interval: _interval_words,
-    Jpeg: lambda s: f"through JPEG of quality {s.quality}",
-    Pad: lambda s: f"filled with {s.count} times {_numbers(s.value)}",
-    Relative: _relative_words,
-    Reorder: lambda s: f"elements {', '.join(map(str, s.order))}",
-    Reshape: lambda s: f"reshaped to {s.shape}",
-    Resize: _resize_words,
-    Rotate: _rotate_words,
-    Shortest: lambda s: "in the shortest form",
-    Snap: lambda s: f"{s.high:g} from {s.threshold:g} on, else {s.low:g}",
-    Standardize: _standardize_words,
-    Turn: _turn_words,
+def _one(words: Callable[[PlanStep], str]) -> Callable[[PlanStep], Sequence[str]]:
+    return lambda step: (words(step),)
+
+
+_WORDS: dict[str, Callable[[PlanStep], Iterator[str] | Sequence[str]]] = {
+    "affine": _one(lambda s: f"times {s['scale']:g} plus {s['shift']:g}"),
+    "calculate_in": lambda s: (),
+    "cast": _one(lambda s: f"as {s['dtype']}"),
+    "clip": _one(lambda s: f"within [{_numbers(s['low'])}, {_numbers(s['high'])}]"),
+    "distance": _one(_depth_words),
+    "ends": _one(_gripper_words),
+    "factor": _one(lambda s: f"times {s['factor']:g}"),
+    "follow": _one(lambda s: "with the nearest sign"),
+    "history": _one(_history_words),
+    "image": _one(_image_words),
+    "in_source_type": _one(lambda s: _image_words(s["step"])),
+    "interval": _one(_interval_words),
+    "jpeg": _one(lambda s: f"through JPEG of quality {s['quality']}"),
+    "pad": _one(lambda s: f"filled with {s['count']} times {_numbers(s['value'])}"),
+    "relative": _one(_relative_words),
+    "reorder": _one(lambda s: f"elements {', '.join(map(str, s['order']))}"),
+    "reshape": _one(lambda s: f"reshaped to {s['shape']}"),
+    "resize": _one(_resize_words),
+    "rotate": _one(_rotate_words),
+    "round": _one(lambda s: "rounded"),
+    "shortest": _one(lambda s: "in the shortest form"),
+    "slice": _one(lambda s: f"elements {s['start']} to {s['stop'] - 1}"),
+    "snap": _one(lambda s: f"{s['high']:g} from {s['threshold']:g} on, else {s['low']:g}"),
+    "standardize": _one(_standardize_words),
+    "text": _text_words,
+    "turn": _one(_turn_words),
 }
 """The words of each kind of step."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rlmesh._problem import Problem
+from rlmesh.adapters._arrays import LARGEST
 from rlmesh.adapters._tags import DepthEncoding, Feature, RotationFormat
 
 __all__ = ["feature_problem", "range_problem"]
@@ -59,6 +60,7 @@ def _gripper(feature: Feature, path: str, fix: str) -> Problem | None:
     if gripper is None:
         return None
     ends = gripper.open, gripper.closed
-    if all(map(math.isfinite, ends)) and gripper.open != gripper.closed:
+    if all(abs(end) < LARGEST for end in ends) and gripper.open != gripper.closed:
         return None
-    return Problem(path, "two different finite numbers for open and closed", str(ends), fix)
+    expected = "two different numbers for open and closed that float32 holds"
+    return Problem(path, expected, str(ends), fix)

@@ -30,13 +30,15 @@ class Resize:
         size: Height and width of the result, with the resized part in the middle.
         resampler: The calculation of pixels.
         fill: Color of the rest, one number or one a channel.
+        given: Height and width of the whole image.
     """
 
     crop: tuple[int, int, int, int]
     inner: Sides
     size: Sides
     resampler: Resampler
-    fill: tuple[float, ...] = (0.0,)
+    fill: tuple[float, ...]
+    given: Sides
     calculates = False
     _cache: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -175,7 +177,8 @@ def resize_of(transform: ImageTransform, height: int, width: int) -> Resize | No
     inner = size if transform.fit is not ImageFit.PAD else _largest_within(size, kept)
     if (height, width) == kept == inner == size:
         return None
-    return Resize((top, left, *kept), inner, size, transform.resampler, transform.fill or (0.0,))
+    fill = transform.fill or (0.0,)
+    return Resize((top, left, *kept), inner, size, transform.resampler, fill, (height, width))
 
 
 def _largest_within(whole: Sides, ratio: Sequence[int]) -> Sides:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from rlmesh._optional import optional_import
-from rlmesh.adapters._adapter import Adapter, Plan
+from rlmesh.adapters._adapter import Adapter, Conversions
 from rlmesh.adapters._arrays import Arrays
 from rlmesh.adapters._chain import Lanes
 from rlmesh.adapters._finding import Finding
@@ -57,16 +57,16 @@ class Probe:
     def __init__(self, adapter: Adapter, spec: ModelSpec) -> None:
         self._np = optional_import("numpy", "a probe", "numpy")
         self._spec = spec
-        self._plan = adapter.plan
+        self._conversions = adapter._conversions
         self._found: dict[tuple[str, str], Finding] = {}
         self._slots = (
             []
-            if self._plan is None
-            else [part.slot for one in self._plan.inputs for part in feature_parts(one)]
+            if self._conversions is None
+            else [part.slot for one in self._conversions.inputs for part in feature_parts(one)]
         )
-        if self._plan is not None:
-            self._slots += [part.slot for _, part in self._plan.states]
-        self._turns = [] if self._plan is None else list(_turns(self._plan, spec))
+        if self._conversions is not None:
+            self._slots += [part.slot for _, part in self._conversions.states]
+        self._turns = [] if self._conversions is None else list(_turns(self._conversions, spec))
         self._lanes = Lanes([{}], False)
         self._last: dict[str, Any] = {}
         self._bounds: dict[str, list[Any]] = {}
@@ -131,7 +131,7 @@ class Probe:
         if chunk is not None and declared and chunk != declared:
             seen = f"{chunk} actions, {declared} declared"
             self._report("outputs", "chunk_length", seen, "chunk_length of the spec")
-        for one in () if self._plan is None else self._plan.outputs:
+        for one in () if self._conversions is None else self._conversions.outputs:
             if one.chain is None:
                 continue
             self._action(one.path, one.slot, self._numbers(action, one.slot))
@@ -331,8 +331,8 @@ class _Turn(NamedTuple):
     arrays: Arrays
 
 
-def _turns(plan: Plan, spec: ModelSpec) -> Iterator[_Turn]:
-    read = {one.name: one for one in plan.inputs}
+def _turns(made: Conversions, spec: ModelSpec) -> Iterator[_Turn]:
+    read = {one.name: one for one in made.inputs}
     for port in spec.inputs:
         one, path = read.get(port.name), port_path("inputs", port.name)
         if isinstance(one, ArrayInput) and port.normalization is None:
@@ -350,7 +350,7 @@ def _turns(plan: Plan, spec: ModelSpec) -> Iterator[_Turn]:
         for feature, part in pairs:
             if feature.rotation in _ANGLES:
                 name = f"{path} ({feature.role})" if port.parts else path
-                yield _Turn(name, part, feature.rotation, plan.arrays)
+                yield _Turn(name, part, feature.rotation, made.arrays)
 
 
 _FORM = "the form of the rotation, and the elements"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rlmesh._problem import Problem
-from rlmesh.adapters._adapter import Adapter, Plan
+from rlmesh.adapters._adapter import Adapter, Conversions
 from rlmesh.adapters._advice import advisories_of
 from rlmesh.adapters._arrays import Arrays
 from rlmesh.adapters._coverage import coverage_problems
@@ -62,7 +62,7 @@ def resolve(
     problems += coverage_problems(contract.action_space, matching.made)
     if problems:
         raise AdapterError(problems)
-    plan = Plan(
+    made = Conversions(
         inputs,
         outputs,
         matching.arrays,
@@ -70,7 +70,7 @@ def resolve(
         frozenset(resolver.previous),
         advisories_of(contract, spec, inputs, outputs),
     )
-    return Adapter(plan, contract.action_space)
+    return Adapter(made, contract.action_space)
 
 
 def _other_spaces(contract: TaggedSpaces, spec: ModelSpec) -> Iterable[Problem]:

@@ -10,12 +10,20 @@ from typing import Any
 from rlmesh._problem import Problem
 from rlmesh.adapters._arrays import LARGEST, LEAST, Numbers
 from rlmesh.adapters._feature_rules import feature_problem
+from rlmesh.adapters._field_types import type_problems
 from rlmesh.adapters._tags import EnvTags, Feature, TaggedLeaf
 from rlmesh.dtypes import DType
 from rlmesh.spaces import Bounds, Box, Dict, MultiBinary, MultiDiscrete, Space, Text, path_text
 from rlmesh.spaces._integer import IntegerSpace
 
-__all__ = ["LeafSlot", "is_interval", "leaves_of", "slot_of", "tag_problems"]
+__all__ = [
+    "LeafSlot",
+    "is_interval",
+    "leaves_of",
+    "placing_problems",
+    "slot_of",
+    "tag_problems",
+]
 
 _RETAG = "correct the environment's tags"
 _MAX_BOUNDS = 2**20
@@ -239,7 +247,8 @@ def tag_problems(
 ) -> tuple[Problem, ...]:
     """Return every way in which an environment's tags break T-1: tags fit the leaves they name.
 
-    A path may lead through OneOf: no adapter supports that, but it breaks no rule.
+    A path may lead through OneOf: no adapter supports that, but it breaks no rule. If a field has
+    another type than the declared one, only such fields are returned, with their path in the tags.
 
     Args:
         tags: The tags.
@@ -249,6 +258,14 @@ def tag_problems(
     Returns:
         A problem for each tag that breaks the rule; empty if the tags may be served.
     """
+    typed = tuple(type_problems(tags, "", _RETAG))
+    return typed or placing_problems(tags, observation_space, action_space)
+
+
+def placing_problems(
+    tags: EnvTags, observation_space: Space[Any], action_space: Space[Any]
+) -> tuple[Problem, ...]:
+    """Return the problems of `tag_problems` without those of types, which a message has right."""
     sides = (
         ("observation", tags.observation, observation_space),
         ("action", tags.action, action_space),

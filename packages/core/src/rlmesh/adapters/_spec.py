@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from rlmesh._documents import Document
 from rlmesh.adapters._normalization import Normalization
 from rlmesh.adapters._tags import Feature
+from rlmesh.adapters._terse import Terse
 from rlmesh.adapters._transforms import HistoryPadding, ImageTransform, TextTransform
 from rlmesh.dtypes import DType
 from rlmesh.spaces import Space
@@ -45,8 +47,8 @@ DELEGATED = Adaptation.DELEGATED
 """As a model's `spec`: the model adapts its own input."""
 
 
-@dataclass(frozen=True)
-class InputPart:
+@dataclass(frozen=True, repr=False)
+class InputPart(Terse):
     """A part of the vector of an input; exactly one of the first three is set.
 
     Attributes:
@@ -67,8 +69,8 @@ class InputPart:
     normalization: Normalization | None = None
 
 
-@dataclass(frozen=True)
-class ModelInput:
+@dataclass(frozen=True, repr=False)
+class ModelInput(Terse):
     """An input that a model needs.
 
     Attributes:
@@ -118,8 +120,8 @@ class ModelInput:
         return (max(self.history, 1) - 1) * self.history_stride + 1
 
 
-@dataclass(frozen=True)
-class ModelOutput:
+@dataclass(frozen=True, repr=False)
+class ModelOutput(Terse):
     """An output of a model, as a part of the environment's action.
 
     Attributes:
@@ -162,8 +164,8 @@ class ModelOutput:
     clip_to_space: bool = False
 
 
-@dataclass(frozen=True)
-class ModelSpec:
+@dataclass(frozen=True, repr=False)
+class ModelSpec(Terse, Document):
     """The description of a model's inputs, outputs and predict forms.
 
     Attributes:

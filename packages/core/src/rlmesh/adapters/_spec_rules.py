@@ -10,6 +10,7 @@ from itertools import groupby
 from rlmesh._problem import Problem
 from rlmesh.adapters._arrays import LARGEST, LEAST
 from rlmesh.adapters._feature_rules import feature_problem, range_problem
+from rlmesh.adapters._field_types import type_problems
 from rlmesh.adapters._normalization import MeanStd, MinMax, Normalization
 from rlmesh.adapters._problems import port_path
 from rlmesh.adapters._spec import InputPart, ModelInput, ModelOutput, ModelSpec
@@ -35,6 +36,11 @@ def spec_problems(spec: ModelSpec) -> tuple[Problem, ...]:
 
 
 def _all(spec: ModelSpec) -> Iterator[Problem]:
+    typed = list(type_problems(spec, "", _FIX))
+    if typed:
+        # The rules below compare numbers and read fields.
+        yield from typed
+        return
     if not spec.predict_forms:
         yield Problem("predict_forms", "at least one predict form", "none", _FIX)
     if not 0 <= spec.chunk_length < 2**32:

@@ -63,7 +63,7 @@ class Relative(StatefulStep):
         return replace(self, subtracts=not self.subtracts)
 
     def apply(self, array: Any, arrays: Arrays, lanes: Lanes) -> Any:
-        """Return the array, whose last axes are those of the state, relative to the state."""
+        """Return the array, with the last axes of the state, relative to the state."""
         states = [memory["state", self.key] for memory in lanes.memories]
         state = arrays.xp.stack(states, axis=0) if lanes.stacked else states[0]
         # An axis of time, of the actions of a chunk, is between those of lanes and of the state.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from rlmesh._documents import Document
+from rlmesh.adapters._terse import Terse
 from rlmesh.adapters._transforms import ImageTransform
 
 __all__ = [
@@ -109,8 +111,8 @@ class Reference(Enum):
     DELTA = "delta"
 
 
-@dataclass(frozen=True)
-class Orientation:
+@dataclass(frozen=True, repr=False)
+class Orientation(Terse):
     """The way in which an image is stored, compared to the upright one: mirrored, then turned.
 
     Attributes:
@@ -122,8 +124,8 @@ class Orientation:
     mirrored: bool = False
 
 
-@dataclass(frozen=True)
-class ImageForm:
+@dataclass(frozen=True, repr=False)
+class ImageForm(Terse):
     """The way in which an image is stored.
 
     Attributes:
@@ -137,23 +139,27 @@ class ImageForm:
     orientation: Orientation = Orientation()
 
 
-@dataclass(frozen=True)
-class Depth:
+@dataclass(frozen=True, repr=False)
+class Depth(Terse):
     """The distances of a depth image; distances outside become the nearest of the two.
 
     Attributes:
         near: The shortest distance, in the feature's unit; above 0 for Z_BUFFER.
         far: The longest distance, above `near`.
-        encoding: The way in which distances are written.
+        encoding: The way in which distances are written; UNSPECIFIED becomes DISTANCE.
     """
 
     near: float
     far: float
     encoding: DepthEncoding = DepthEncoding.DISTANCE
 
+    def __post_init__(self) -> None:
+        if self.encoding is DepthEncoding.UNSPECIFIED:
+            object.__setattr__(self, "encoding", DepthEncoding.DISTANCE)
 
-@dataclass(frozen=True)
-class Gripper:
+
+@dataclass(frozen=True, repr=False)
+class Gripper(Terse):
     """The two numbers between which a gripper moves.
 
     Attributes:
@@ -165,8 +171,8 @@ class Gripper:
     closed: float
 
 
-@dataclass(frozen=True)
-class Feature:
+@dataclass(frozen=True, repr=False)
+class Feature(Terse):
     """The meaning of one feature.
 
     Attributes:
@@ -213,8 +219,8 @@ class Feature:
         return ImageForm(self.layout, self.color, self.orientation)
 
 
-@dataclass(frozen=True)
-class TaggedLeaf:
+@dataclass(frozen=True, repr=False)
+class TaggedLeaf(Terse):
     """A feature with its position in a space.
 
     Attributes:
@@ -230,8 +236,8 @@ class TaggedLeaf:
     length: int = 0
 
 
-@dataclass(frozen=True)
-class EnvTags:
+@dataclass(frozen=True, repr=False)
+class EnvTags(Terse, Document):
     """The tags of an environment's spaces.
 
     Attributes:

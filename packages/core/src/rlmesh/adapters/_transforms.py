@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from rlmesh.adapters._terse import Terse
+
 __all__ = ["HistoryPadding", "ImageFit", "ImageTransform", "Resampler", "TextTransform"]
 
 
@@ -37,8 +39,8 @@ class Resampler(Enum):
     OPENCV_CUBIC = "opencv_cubic"
 
 
-@dataclass(frozen=True)
-class ImageTransform:
+@dataclass(frozen=True, repr=False)
+class ImageTransform(Terse):
     """One change of an image, of its parts in this order: JPEG, crop, size.
 
     Attributes:
@@ -70,8 +72,8 @@ class HistoryPadding(Enum):
     ZEROS = "zeros"
 
 
-@dataclass(frozen=True)
-class TextTransform:
+@dataclass(frozen=True, repr=False)
+class TextTransform(Terse):
     """The way in which a text is written.
 
     Attributes:
