@@ -24,7 +24,7 @@ from rlmesh._wire.failures import raise_failure
 
 MODULES = ["rlmesh", "rlmesh.adapters", "rlmesh.errors", "rlmesh.spaces", "rlmesh.specs"]
 MODULES += ["rlmesh.types", "rlmesh.dtypes", "rlmesh.backends", "rlmesh.results", "rlmesh.options"]
-MODULES += ["rlmesh.endpoints", "rlmesh.record", "rlmesh.stopping", "rlmesh.trackers"]
+MODULES += ["rlmesh.endpoints", "rlmesh.ray", "rlmesh.record", "rlmesh.stopping", "rlmesh.trackers"]
 
 
 @pytest.mark.parametrize("name", MODULES)

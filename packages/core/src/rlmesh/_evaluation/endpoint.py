@@ -12,8 +12,8 @@ class Endpoint(Protocol):
     """A served environment that may move, such as an actor or a job that restarts elsewhere.
 
     An evaluation takes an endpoint wherever it takes an address. It calls the methods from a thread
-    of its own, one at a time. An endpoint may have a method `release()` too, which is called once
-    when the run has ended or plays no more on it.
+    of its own, one at a time. An endpoint may have an attribute `token`, which takes the place of
+    the run's, and a method `release()`, which is called once when the run has ended.
     """
 
     @property

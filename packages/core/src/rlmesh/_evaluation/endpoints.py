@@ -46,6 +46,10 @@ class Dialer(Protocol):
         """Return a client connected to an address."""
         ...
 
+    def with_token(self, token: str) -> Dialer:
+        """Return the same factory for servers that ask for another token."""
+        ...
+
 
 class EndpointFacts(NamedTuple):
     """Facts about an endpoint that belong to the settings of a run.
@@ -154,7 +158,8 @@ def _resolved(endpoint: Endpoint, dialer: Dialer) -> Opened:
         raise TypeError(
             f"{endpoint.name}: expected resolve() to return an address, got {address!r:.60}"
         )
-    return _dialled(address, dialer)
+    token = getattr(endpoint, "token", None)
+    return _dialled(address, dialer if token is None else dialer.with_token(token))
 
 
 def _dialled(address: str | int, dialer: Dialer) -> Opened:

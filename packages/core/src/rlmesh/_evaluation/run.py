@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -62,6 +62,10 @@ class ModelDialer:
             validation=self.validation,
             vector=vector,
         )
+
+    def with_token(self, token: str) -> ModelDialer:
+        """Return the same factory with another token; see `Dialer.with_token`."""
+        return replace(self, token=token)
 
 
 def play(
