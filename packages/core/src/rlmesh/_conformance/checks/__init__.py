@@ -1,0 +1,29 @@
+"""All checks, in the order in which they are made.
+
+The order matters: the first failure should be that of the rule that is broken. What later checks
+build on comes first.
+"""
+
+from importlib import import_module
+
+from rlmesh._conformance.registry import CHECKS
+
+__all__ = ["ALL_CHECKS"]
+
+_MODULES = (
+    "handshake",
+    "sent_data",
+    "frames",
+    "grpc_binding",
+    "requests",
+    "order",
+    "received_data",
+    "resume",
+    "closing",
+)
+"""The modules that register the checks when they are imported."""
+
+for _name in _MODULES:
+    import_module(f"{__name__}.{_name}")
+
+ALL_CHECKS = tuple(sorted(CHECKS, key=lambda check: check.stage))
