@@ -315,24 +315,40 @@ class Session:
         return answer.open
 
     def finish(self) -> None:
-        """Close the session if it may still be open."""
+        """Close the session if it may still be open.
+
+        A server that breaks a rule may have lost the connection, or answer `close` with an error;
+        the next check needs the instance all the same.
+        """
         if self.over:
             return
         self.over = True
-        if self.lost:
-            if not self.key:
-                return
-            received = 0
-            for awaited in (self.last + 1, self.last):
-                _, answer = self.resume_with(max(awaited, 1))
-                if answer.WhichOneof("response") == "open":
-                    received = answer.open.received_sequence
-                    break
-                if code_name(answer.error.code) != "OUT_OF_SEQUENCE":
+        for _ in range(3):
+            with contextlib.suppress(Failed):
+                if self._close():
                     return
-            self.last = received
+            self.lost = True
+            self.connection.cut()
+
+    def _close(self) -> bool:
+        """Send `close`, and return whether it was answered; later answers are read up to then."""
+        if self.lost and not (self.key and self._resume_anyhow()):
+            return True
         self.last += 1
-        self.connection.send(self._probe.numbered(self.last, "close"))
-        # Answers that the check has left unread come before.
-        while self.connection.answer(1.0).WhichOneof("response") != "close":
-            pass
+        for _ in range(2):
+            self.connection.send(self._probe.numbered(self.last, "close"))
+            while (answer := self.connection.answer()).sequence != self.last:
+                pass
+            if answer.WhichOneof("response") == "close":
+                return True
+        return False
+
+    def _resume_anyhow(self) -> bool:
+        """Resume the session whatever number it awaits, and return whether that worked."""
+        for awaited in (self.last + 1, self.last, 1):
+            connection, answer = self.resume_with(max(awaited, 1))
+            if answer.WhichOneof("response") == "open":
+                self.last = answer.open.received_sequence
+                return True
+            connection.cut()
+        return False

@@ -13,17 +13,17 @@ __all__ = ["ALL_CHECKS"]
 _MODULES = (
     "handshake",
     "sent_data",
-    "frames",
     "grpc_binding",
     "requests",
+    "resume",
     "order",
     "received_data",
-    "resume",
     "closing",
+    "frames",
 )
 """The modules that register the checks when they are imported."""
 
 for _name in _MODULES:
     import_module(f"{__name__}.{_name}")
 
-ALL_CHECKS = tuple(sorted(CHECKS, key=lambda check: check.stage))
+ALL_CHECKS = tuple(sorted(CHECKS, key=lambda check: (check.stage, not check.gate)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rlmesh._conformance.connection import QUIET_S, described_answer, refused_with
+from rlmesh._conformance.connection import QUIET_S, Connection, described_answer, refused_with
 from rlmesh._conformance.findings import Blocked, Failed, NotOffered, expect
 from rlmesh._conformance.probe import Probe
 from rlmesh._conformance.registry import Stage, check
@@ -63,6 +63,15 @@ def _full(probe: Probe) -> None:
     raise Blocked(f"it opened {_MANY} sessions, and was not busy")
 
 
+def _leave(connection: Connection) -> None:
+    """Leave the queue; otherwise the client that is gone would get the next free instance."""
+    connection.cut()
+    time.sleep(_LEAVE_S)
+
+
+_LEAVE_S = 0.3
+"""Seconds in which a server should notice that a client has left the queue."""
+
 _MANY = 8
 """Number of sessions that are opened at most to find a busy server."""
 
@@ -98,6 +107,7 @@ def queue_waits(probe: Probe) -> None:
     connection = probe.connect()
     connection.send(probe.open_request(wait_ms=30_000))
     connection.expect_quiet("no answer while the instance is held")
+    _leave(connection)
 
 
 @check("K-5", "QUEUE", peers="env", stage=Stage.STEP)
@@ -159,7 +169,7 @@ def resume_does_not_wait(probe: Probe) -> None:
     if answer.WhichOneof("response") != "open":
         raise Failed("open", described_answer(answer))
     session.connection, session.lost = connection, False
-    waiting.cut()
+    _leave(waiting)
 
 
 @check("K-3", "RESUME", peers="env", stage=Stage.STEP)

@@ -22,6 +22,62 @@ def session_outlives_its_connection(probe: Probe) -> None:
     session.must_resume(2)
 
 
+@check("R-9", "RESUME", peers=BOTH, stage=Stage.STEP)
+def session_goes_on_after_a_resume(probe: Probe) -> None:
+    """Handle the next request after a resume."""
+    session = probe.open()
+    session.do()
+    session.lose()
+    session.resume(2)
+    session.must(probe.dialect.plain)
+
+
+@check("R-9", "RESUME", peers=BOTH, stage=Stage.STEP)
+def another_request_may_take_the_number(probe: Probe) -> None:
+    """Accept any request under the awaited number if it has received none with it."""
+    session = probe.open()
+    session.do()
+    session.lose()
+    session.resume(2)
+    answer = session.ask("close")
+    expect(answer.WhichOneof("response") == "close", "close", described_answer(answer))
+
+
+@check("R-8", "RESUME", peers=BOTH, stage=Stage.STEP)
+def resume_takes_over(probe: Probe) -> None:
+    """Move a session to the connection that resumes it, and end the older one."""
+    session = probe.open()
+    session.do()
+    older = session.connection
+    session.must_resume(2)
+    session.must(probe.dialect.plain)
+    older.end()
+
+
+@check("R-8", "RESUME", "grpc", peers=BOTH, stage=Stage.STEP)
+def older_stream_is_aborted(probe: Probe) -> None:
+    """End the stream that is taken over with ABORTED or CANCELLED."""
+    session = probe.open()
+    session.do()
+    older = session.connection
+    session.resume(2)
+    status = older.end()
+    expect(status in ("ABORTED", "CANCELLED"), "ABORTED or CANCELLED", status)
+
+
+@check("R-8", "RESUME", peers=BOTH, stage=Stage.STEP)
+def last_of_two_resumes_holds(probe: Probe) -> None:
+    """Let the last one of two resumes at once hold the session."""
+    session = probe.open()
+    session.do()
+    session.lose()
+    session.resume(2)
+    first = session.connection
+    session.must_resume(2)
+    first.end()
+    session.must(probe.dialect.plain)
+
+
 @check("R-7", "RESUME", peers=BOTH, stage=Stage.STEP)
 def resume_reports_the_last_number(probe: Probe) -> None:
     """Send with a resume the highest number that it has received."""
@@ -46,27 +102,6 @@ def resume_has_the_session_but_no_contract(probe: Probe) -> None:
     expect(opened.HasField("terms"), "terms", "none")
     served = "contract" if probe.dialect.name == "env" else "spec"
     expect(not opened.HasField(served), f"no {served}", f"a {served}")
-
-
-@check("R-9", "RESUME", peers=BOTH, stage=Stage.STEP)
-def session_goes_on_after_a_resume(probe: Probe) -> None:
-    """Handle the next request after a resume."""
-    session = probe.open()
-    session.do()
-    session.lose()
-    session.resume(2)
-    session.must(probe.dialect.plain)
-
-
-@check("R-9", "RESUME", peers=BOTH, stage=Stage.STEP)
-def another_request_may_take_the_number(probe: Probe) -> None:
-    """Accept any request under the awaited number if it has received none with it."""
-    session = probe.open()
-    session.do()
-    session.lose()
-    session.resume(2)
-    answer = session.ask("close")
-    expect(answer.WhichOneof("response") == "close", "close", described_answer(answer))
 
 
 def _lost(probe: Probe) -> Session:
@@ -164,41 +199,6 @@ def refused_resume_leaves_the_connection(probe: Probe) -> None:
     own = session.connection
     _refused_resume(session, "OUT_OF_SEQUENCE", 9)
     session.connection = own
-    session.must(probe.dialect.plain)
-
-
-@check("R-8", "RESUME", peers=BOTH, stage=Stage.STEP)
-def resume_takes_over(probe: Probe) -> None:
-    """Move a session to the connection that resumes it, and end the older one."""
-    session = probe.open()
-    session.do()
-    older = session.connection
-    session.must_resume(2)
-    session.must(probe.dialect.plain)
-    older.end()
-
-
-@check("R-8", "RESUME", "grpc", peers=BOTH, stage=Stage.STEP)
-def older_stream_is_aborted(probe: Probe) -> None:
-    """End the stream that is taken over with ABORTED or CANCELLED."""
-    session = probe.open()
-    session.do()
-    older = session.connection
-    session.resume(2)
-    status = older.end()
-    expect(status in ("ABORTED", "CANCELLED"), "ABORTED or CANCELLED", status)
-
-
-@check("R-8", "RESUME", peers=BOTH, stage=Stage.STEP)
-def last_of_two_resumes_holds(probe: Probe) -> None:
-    """Let the last one of two resumes at once hold the session."""
-    session = probe.open()
-    session.do()
-    session.lose()
-    session.resume(2)
-    first = session.connection
-    session.must_resume(2)
-    first.end()
     session.must(probe.dialect.plain)
 
 
