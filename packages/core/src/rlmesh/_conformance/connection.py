@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from rlmesh._conformance.dialects import Dialect, code_name
-from rlmesh._conformance.findings import Failed
+from rlmesh._conformance.findings import Blocked, Failed
 from rlmesh._conformance.streams import Ended, FramesStream, Silent, Stream
 
 __all__ = ["Connection", "Record", "described_answer", "refused_with"]
@@ -100,13 +100,17 @@ class Connection:
         raise Failed("that the server ends the stream", described_answer(self._parsed(data)))
 
     def expect_quiet(self, expected: str) -> None:
-        """Raise `Failed` if the server sends something, or ends the stream, within a short time."""
+        """Raise `Failed` if the server sends something within a short time.
+
+        Raises:
+            Blocked: If it ends the stream.
+        """
         try:
             data = self.stream.receive(QUIET_S)
         except Silent:
             return
         except Ended as end:
-            raise Failed(expected, end) from None
+            raise Blocked(str(end)) from None
         self._record.append((self._number, "peer", data))
         raise Failed(expected, described_answer(self._parsed(data)))
 

@@ -12,9 +12,9 @@ __all__ = ["ALL_CHECKS"]
 
 _MODULES = (
     "handshake",
-    "sent_data",
     "grpc_binding",
     "requests",
+    "sent_data",
     "resume",
     "order",
     "received_data",

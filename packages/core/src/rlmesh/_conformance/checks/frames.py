@@ -6,11 +6,11 @@ import contextlib
 import struct
 import time
 
-from rlmesh._conformance.connection import Connection, refused_with
+from rlmesh._conformance.connection import QUIET_S, Connection, refused_with
 from rlmesh._conformance.findings import Failed, expect
 from rlmesh._conformance.probe import Probe
 from rlmesh._conformance.registry import Level, Stage, check
-from rlmesh._conformance.streams import Ended
+from rlmesh._conformance.streams import Ended, Silent
 from rlmesh_proto.session.v1 import frames_pb2
 
 BOTH = "env model"
@@ -129,10 +129,12 @@ def others_survive_a_hostile_client(probe: Probe) -> None:
     hello = frames_pb2.FramesHello(service=probe.dialect.service, token=probe.target.token)
     greeted = struct.pack("<I", hello.ByteSize()) + hello.SerializeToString()
     for data in (b"\xff" * 64, b"\x10", greeted + b"\xff\xff\xff\x7f", greeted + b"\4\0\0\0\xff"):
-        with contextlib.suppress(Failed, Ended):
-            other = _raw(probe)
+        other = _raw(probe)
+        with contextlib.suppress(Failed, Ended, Silent):
             other.frames.send_raw(data)
-            other.cut()
+            while True:  # Until the server has read it.
+                other.frames.receive(QUIET_S)
+        other.cut()
     session.must(probe.dialect.plain)
 
 

@@ -177,7 +177,6 @@ def _add_dynamic_check(rule: str, words: str) -> None:
 
 
 _VALUES = {
-    "V-1": ("", "the `batch_size` of the contract"),
     "V-3": ("", "as many slabs as the space has"),
     "V-4": ("", "slabs of the exact size"),
     "V-7": ("", "bytes 0 and 1 as truth values"),
