@@ -12,6 +12,7 @@ from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
 
 from rlmesh._conformance.slab_reader import check_value
 from rlmesh._conformance.slabs import BadValue, sample
+from rlmesh._conformance.space_rules import space_problems
 from tests.conformance.vectors import VECTORS
 
 
@@ -52,3 +53,16 @@ def test_samples_of_every_space_are_values_of_it(batch: int | None) -> None:
     for seed, case in enumerate(cases("valid/spaces")):
         space = space_of(case)
         check_value(space, sample(space, batch, random.Random(seed)), batch)
+
+
+def test_every_valid_space_keeps_the_rules() -> None:
+    for case in cases("valid/spaces"):
+        assert not list(space_problems(space_of(case))), case["name"]
+
+
+INVALID = [c for c in cases("invalid/spaces") if c["contract"] not in (*LIMITS, "M-6")]
+
+
+@pytest.mark.parametrize("case", INVALID, ids=lambda c: c["name"])
+def test_every_invalid_space_breaks_its_rule(case: Any) -> None:
+    assert case["contract"] in [rule for rule, _, _ in space_problems(space_of(case))]

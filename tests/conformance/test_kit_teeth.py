@@ -31,7 +31,7 @@ def reports() -> list[Future[Report]]:
 def first_failure(broken: Broken) -> Report:
     """Check a broken server up to the first failure."""
     with broken.make() as server:
-        return checked(server, stop_at_first=True)
+        return checked(server, stop_at_first=True, strict=True)
 
 
 @pytest.mark.xdist_group("kit")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from rlmesh_proto import SPEC_VERSION
 from rlmesh_proto.session.v1 import frames_pb2
 
@@ -94,6 +95,7 @@ def other_contract(self: Any, client: Any) -> Any:
 
 
 broken("H-1", "describes another contract than sessions get", described=other_contract)
+broken("H-6", "opens no session", begin=lambda self, s, a: failure("INTERNAL", "no"), first="open-is-answered")
 broken("H-6", "opens without terms", opened=opened(terms=None), first="open-answer-is-complete")
 broken("H-6", "opens without a contract", opened=opened(contract=None))
 broken("H-6", "has received requests at the start", opened=opened(received_sequence=1))
@@ -279,18 +281,27 @@ broken("B-16", "reads a long FramesHello", base=LongHello, first="long-hello-is-
 
 
 class AnyHello(RightEnv):
+    """Ends a connection without a word if its first message is none."""
+
     def greet(self, connection: Any) -> bool:
-        refuse = connection.refuse
+        receive = connection.receive
 
-        def unsupported(reason: Any, sequence: int = 0) -> None:
-            malformed = "FramesHello" in reason.message
-            refuse(failure("UNSUPPORTED", "no hello") if malformed else reason, sequence)
+        def parsed(most: int = 0) -> bytes:
+            data: bytes = receive(most)
+            try:
+                frames_pb2.FramesHello.FromString(data)
+            except DecodeError:
+                raise ConnectionError from None
+            return data
 
-        connection.refuse = unsupported
-        return super().greet(connection)
+        connection.receive = parsed
+        try:
+            return super().greet(connection)
+        finally:
+            connection.receive = receive
 
 
-broken("B-16", "refuses what is no FramesHello with UNSUPPORTED", base=AnyHello)
+broken("B-16", "does not answer what is no FramesHello", base=AnyHello)
 
 
 def any_service(self: Any) -> Any:

@@ -344,10 +344,10 @@ broken(
 
 
 class EndsRefused(RightEnv):
-    def wrong_awaited(self, session: Any) -> Any:
-        if session.connection is None:
+    def may_await(self, session: Any, awaited: int) -> bool:
+        if awaited > session.last + 5 and session.connection is None:
             self.end_session(session)
-        return super().wrong_awaited(session)
+        return super().may_await(session, awaited)
 
 
 class CutsRefused(RightEnv):
@@ -430,12 +430,69 @@ class Remembers(RightEnv):
     def answer(self, session: Any, request: Any) -> Any:
         awaits = session.__dict__.pop("awaits_reset", False)
         fresh = request.sequence == session.last + 1
-        if awaits and fresh and request.WhichOneof("request") == "close" and session.last == 1:
+        if awaits and fresh and not request.WhichOneof("request") and session.last == 1:
             return self.out_of_sequence(session, request)
         return super().answer(session, request)
 
 
 broken("R-9", "wants the same kind of request after a resume", base=Remembers, first="another-request-may-take-the-number")
+
+
+
+class ResumesOnce(RightEnv):
+    def resume(self, connection: Any, resume: Any) -> Any:
+        session = self.find(resume)
+        if session is not None and session.last == 1 and getattr(session, "resumed_at_1", False):
+            return failure("UNKNOWN_SESSION", "it has been resumed before")
+        refused = super().resume(connection, resume)
+        if session is not None and session.last == 1:
+            session.resumed_at_1 = True
+        return refused
+
+
+broken("R-8", "resumes a session once for a request", base=ResumesOnce, first="last-of-two-resumes-holds")
+
+
+class RefusesEarly(RightEnv):
+    """Refuses a request that has come before the answer to the one before it."""
+
+    def handle(self, session: Any, request: Any) -> Any:
+        answer = super().handle(session, request)
+        if request.WhichOneof("request") == "reset" and request.sequence == 1:
+            time.sleep(0.01)
+            session.connection._peer.setblocking(False)
+            try:
+                session.early = bool(session.connection._peer.recv(1, 2))  # MSG_PEEK
+            except BlockingIOError:
+                session.early = False
+            session.connection._peer.setblocking(True)
+        elif request.sequence == 2 and getattr(session, "early", False):
+            error = failure("WRONG_STATE", "request 1 was not answered yet")
+            return self.response(sequence=request.sequence, error=error)
+        return answer
+
+
+broken("Q-1", "refuses a request that comes early", base=RefusesEarly)
+
+
+class Immortal(RightEnv):
+    grace_ms = 300
+
+    def expire(self, session: Any) -> None:
+        """Keep the session for ever."""
+
+
+broken("R-3", "keeps a session after its grace period", base=Immortal, first="grace-period-ends")
+
+
+class Patient(RightEnv):
+    idle_ms = 800
+
+    def idle(self, session: Any) -> None:
+        """Keep the session for ever."""
+
+
+broken("R-14", "keeps a session that is idle", base=Patient)
 
 # Frames.
 
@@ -504,6 +561,26 @@ class ReadsHalf(RightEnv):
 
         connection.exactly = exactly
         super().loop(connection)
+
+
+broken("R-1", "handles the beginning of a frame that never ends", base=ReadsHalf, first="half-a-frame-is-no-request")
+
+
+class Few(RightEnv):
+    held = 0
+
+    def greet(self, connection: Any) -> bool:
+        self.held += 1
+        if self.held > 32:
+            raise ConnectionError
+        return super().greet(connection)
+
+    def lost(self, connection: Any) -> None:
+        self.held -= 1
+        super().lost(connection)
+
+
+broken("B-16", "takes 32 connections", base=Few, first="many-connections-are-taken")
 
 
 class Shared(RightEnv):

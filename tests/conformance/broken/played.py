@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -135,7 +136,7 @@ class EndsAtErrors(RightEnv):
         return answer
 
 
-broken("G-8", "serves nothing after an error", base=EndsAtErrors)
+broken("X-1", "serves nothing after an error", base=EndsAtErrors)
 
 
 class Wordless(RightEnv):
@@ -317,17 +318,6 @@ class Tracebacks(RightEnv):
 broken("X-4", "names an exception with every error", base=Tracebacks)
 
 
-class Timid(RightEnv):
-    def lost(self, connection: Any) -> None:
-        super().lost(connection)
-
-    def loop(self, connection: Any) -> None:
-        connection._peer.settimeout(0.1)
-        super().loop(connection)
-
-
-broken("B-8", "ends the connection of a silent client", base=Timid)
-
 # The end of sessions.
 
 
@@ -396,6 +386,32 @@ class WaitingResume(RightEnv):
         return super().resume(connection, resume)
 
 
+
+
+class DeadQueue(RightEnv):
+    """Leaves clients in the queue that have gone."""
+
+    def take_turn(self, connection: Any, wait: float) -> bool:
+        connection.has_ended = lambda: False
+        return super().take_turn(connection, wait)
+
+
+class WrongClose(RightEnv):
+    def deliver(self, connection: Any, answer: Any) -> None:
+        if answer.WhichOneof("response") == "close":
+            answer = self.response(sequence=answer.sequence, reset={})
+        super().deliver(connection, answer)
+
+
+class SlowToFree(RightEnv):
+    def end_session(self, session: Any) -> None:
+        threading.Timer(0.2, super().end_session, [session]).start()
+        session.over, session.key = True, b""
+
+
+broken("K-5", "keeps clients in the queue that have gone", base=DeadQueue, first="client-leaves-the-queue")
+broken("K-1", "answers close with another member", base=WrongClose, first="close-is-answered")
+broken("K-1", "frees the instance later than it says", base=SlowToFree, first="close-frees-the-instance")
 broken("K-6", "lets a resume wait for the queue", base=WaitingResume)
 
 

@@ -41,6 +41,7 @@ class Session:
         self.over = False
         self.begun = time.monotonic()
         self.timer: threading.Timer | None = None
+        self.idle_timer: threading.Timer | None = None
         self.play: Any = None
 
 
@@ -49,6 +50,8 @@ class SessionServer(FramesServer):
 
     capabilities: tuple[str, ...] = ("RESUME", "QUEUE")
     instances = 1
+    grace_ms = GRACE_MS
+    idle_ms = 0
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -70,8 +73,10 @@ class SessionServer(FramesServer):
 
     def terms(self, resumable: bool = True) -> Any:
         """Return the terms of a session."""
-        grace = GRACE_MS if resumable and "RESUME" in self.capabilities else 0
-        return handshake_pb2.SessionTerms(grace_period_ms=grace, max_message_bytes=MAX_BYTES)
+        grace = self.grace_ms if resumable and "RESUME" in self.capabilities else 0
+        return handshake_pb2.SessionTerms(
+            grace_period_ms=grace, max_message_bytes=MAX_BYTES, idle_timeout_ms=self.idle_ms
+        )
 
     def served(self) -> dict[str, Any]:
         """Return the contract or the spec, under its name."""
@@ -265,9 +270,15 @@ class SessionServer(FramesServer):
             if not session.key:
                 self.end_session(session)
                 return
-            session.timer = threading.Timer(GRACE_MS / 1000, self.end_session, [session])
+            session.timer = threading.Timer(self.grace_ms / 1000, self.expire, [session])
             session.timer.daemon = True
             session.timer.start()
+
+    def expire(self, session: Session) -> None:
+        """End a session whose grace period is over (R-3)."""
+        with self.lock:
+            if session.connection is None:
+                self.end_session(session)
 
     def end_session(self, session: Session) -> None:
         """Free the instance of a session (K-1)."""
@@ -295,12 +306,32 @@ class SessionServer(FramesServer):
                 if session.connection is not connection:
                     return
                 answer = self.answer(session, request)
+                closes = answer.WhichOneof("response") == "close" or answer.error.session_closed
+                closes = closes and answer.sequence == session.last
+                if closes:
+                    self.end_session(session)
                 self.deliver(connection, answer)
-            closes = answer.WhichOneof("response") == "close" or answer.error.session_closed
-            if closes and answer.sequence == session.last:
-                self.end_session(session)
+                self.watch(session)
+            if closes:
                 self.end_closed(connection)
                 return
+
+    def watch(self, session: Session) -> None:
+        """Begin to count the time without a request (R-14)."""
+        if session.idle_timer is not None:
+            session.idle_timer.cancel()
+        if self.idle_ms and not session.over:
+            session.idle_timer = threading.Timer(self.idle_ms / 1000, self.idle, [session])
+            session.idle_timer.daemon = True
+            session.idle_timer.start()
+
+    def idle(self, session: Session) -> None:
+        """End a session without requests (R-14)."""
+        with self.lock:
+            connection, over = session.connection, session.over
+            self.end_session(session)
+        if connection is not None and not over:
+            connection.refuse(failure("TIMEOUT", "the session was idle"))
 
     def deliver(self, connection: Connection, answer: Any) -> None:
         """Send an answer."""

@@ -92,20 +92,6 @@ def pieces_are_joined(probe: Probe) -> None:
 
 
 @check("B-12", "frames", peers=BOTH, stage=Stage.STEP)
-def joined_frames_are_separated(probe: Probe) -> None:
-    """Read FramesHello and `open` that come in one piece."""
-    connection = _raw(probe)
-    hello = frames_pb2.FramesHello(service=probe.dialect.service, token=probe.target.token)
-    parts = (hello.SerializeToString(), probe.open_request().SerializeToString())
-    connection.frames.send_raw(b"".join(struct.pack("<I", len(p)) + p for p in parts))
-    answer = connection.answer()
-    if answer.WhichOneof("response") != "open":
-        refused_with(answer, "BUSY")
-        return
-    probe.session(connection, answer.open)
-
-
-@check("B-12", "frames", peers=BOTH, stage=Stage.STEP)
 def long_frame_is_refused_by_its_length(probe: Probe) -> None:
     """Close a connection that announces a frame over the limit, before its content comes."""
     session = probe.open()
@@ -156,7 +142,7 @@ def pulses_are_not_answered(probe: Probe) -> None:
     session.connection.expect_quiet("no answer to a pulse")
 
 
-@check("R-1", "frames", "RESUME", peers=BOTH, stage=Stage.STEP)
+@check("R-1", "frames", "plain", "RESUME", peers=BOTH, stage=Stage.STEP)
 def half_a_frame_is_no_request(probe: Probe) -> None:
     """Handle no request of which the end never comes."""
     session = probe.open()
@@ -164,7 +150,8 @@ def half_a_frame_is_no_request(probe: Probe) -> None:
     message = probe.numbered(2).SerializeToString()
     data = struct.pack("<I", len(message) + 5) + message
     session.connection.frames.send_raw(data)
-    session.lose()
+    session.connection.stream.half_close()
+    session.lost = True
     received = session.resume(2).received_sequence
     expect(received == 1, "received_sequence 1", received)
 

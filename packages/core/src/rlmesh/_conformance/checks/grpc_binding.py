@@ -73,19 +73,6 @@ def token_is_needed(probe: Probe) -> None:
 
 
 @check("Y-1", "token", peers=BOTH, stage=Stage.OPEN)
-def token_is_needed_to_describe(probe: Probe) -> None:
-    """Refuse `Describe` without the token."""
-    for token in _WRONG:
-        try:
-            probe.describe(token=token)
-        except Failed as failure:
-            if "UNAUTHENTICATED" not in failure.seen:
-                raise
-        else:
-            raise Failed("UNAUTHENTICATED", f"a description, with the token {token[:8]!r}")
-
-
-@check("Y-1", "token", peers=BOTH, stage=Stage.OPEN)
 def token_is_compared_whole(probe: Probe) -> None:
     """Refuse a part of the token, and the token with something after it."""
     right = probe.target.token
