@@ -40,7 +40,9 @@ LIMITS = ("M-1", "M-4", "M-8")
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in cases("invalid/values") if c["contract"] not in LIMITS], ids=lambda c: c["name"]
+    "case",
+    [c for c in cases("invalid/values") if c["contract"] not in LIMITS],
+    ids=lambda c: c["name"],
 )
 def test_every_invalid_value_is_refused_by_its_rule(case: Any) -> None:
     with pytest.raises(BadValue) as raised:

@@ -101,9 +101,7 @@ class RightEnv(SessionServer):
         """Call the environment's step."""
         number = int.from_bytes(action.slabs[0], "little")
         if number == 2:
-            return failure(
-                "USER_EXCEPTION", "2 is no step", exception_type="builtins.RuntimeError"
-            )
+            return failure("USER_EXCEPTION", "2 is no step", exception_type="builtins.RuntimeError")
         session.play["count"] += number
         return {
             "observation": self.observation(session),

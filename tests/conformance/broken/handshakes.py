@@ -63,8 +63,12 @@ def no_description(self: Any, connection: Any, request: Any) -> None:
 
 
 broken("H-1", "does not describe itself", describe=no_description)
-broken("U-4", "describes no terms", described=described(terms=None), first="description-is-complete")
-broken("E-1", "has a version that is none", peer=peer(spec_version="one"), first="spec-version-is-one")
+broken(
+    "U-4", "describes no terms", described=described(terms=None), first="description-is-complete"
+)
+broken(
+    "E-1", "has a version that is none", peer=peer(spec_version="one"), first="spec-version-is-one"
+)
 broken("E-7", "has a digest in capitals", peer=peer(spec_digest="A" * 64))
 
 
@@ -95,7 +99,12 @@ def other_contract(self: Any, client: Any) -> Any:
 
 
 broken("H-1", "describes another contract than sessions get", described=other_contract)
-broken("H-6", "opens no session", begin=lambda self, s, a: failure("INTERNAL", "no"), first="open-is-answered")
+broken(
+    "H-6",
+    "opens no session",
+    begin=lambda self, s, a: failure("INTERNAL", "no"),
+    first="open-is-answered",
+)
 broken("H-6", "opens without terms", opened=opened(terms=None), first="open-answer-is-complete")
 broken("H-6", "opens without a contract", opened=opened(contract=None))
 broken("H-6", "has received requests at the start", opened=opened(received_sequence=1))
@@ -124,7 +133,12 @@ class NumberedOpen(RightEnv):
 broken("H-6", "answers open with sequence 1", base=NumberedOpen)
 broken("H-7", "gives every session one id", opened=opened(session_id="session"))
 broken("H-7", "gives sessions no id", opened=opened(session_id=""))
-broken("H-8", "has a short resume key", opened=opened(resume_key=b"12345678"), first="resume-key-is-long")
+broken(
+    "H-8",
+    "has a short resume key",
+    opened=opened(resume_key=b"12345678"),
+    first="resume-key-is-long",
+)
 
 
 class OneKey(RightEnv):
@@ -217,7 +231,9 @@ broken("H-3", "refuses an open with sequence 1", refuse_open=numbered_refusal)
 broken("H-3", "refuses an open without session_closed", refuse_open=open_refusal)
 broken("H-3", "waits after an open that it refused", refuse_open=patient_refusal)
 broken("H-4", "talks to every version", talks=lambda self, version: True)
-broken("H-4", "talks to versions with build metadata", talks=lambda self, v: v.startswith(SPEC_VERSION))
+broken(
+    "H-4", "talks to versions with build metadata", talks=lambda self, v: v.startswith(SPEC_VERSION)
+)
 
 
 def other_code(self: Any, version: str) -> Any:
@@ -251,7 +267,11 @@ broken("E-2", "compares pre-releases by their major version", talks=majors)
 broken("E-7", "refuses another digest", open=refusing(lambda c: not c.spec_digest.startswith("0")))
 broken("E-10", "refuses old software", open=refusing(lambda c: c.software.get("python") != "2.7"))
 broken("E-9", "refuses extensions", open=refusing(lambda c: not c.extensions))
-broken("H-9", "refuses capabilities that it does not know", open=refusing(lambda c: 999 not in c.capabilities))
+broken(
+    "H-9",
+    "refuses capabilities that it does not know",
+    open=refusing(lambda c: 999 not in c.capabilities),
+)
 
 
 class Traced(RightEnv):
@@ -322,7 +342,12 @@ def goes_on(self: Any, connection: Any, request: Any) -> None:
 
 
 broken("B-15", "leaves the connection open after describe", describe=goes_on)
-broken("B-16", "takes a long first request", MAX_FIRST_BYTES=1 << 20, first="long-first-request-is-refused")
+broken(
+    "B-16",
+    "takes a long first request",
+    MAX_FIRST_BYTES=1 << 20,
+    first="long-first-request-is-refused",
+)
 
 
 class WithToken(RightEnv):
@@ -330,8 +355,18 @@ class WithToken(RightEnv):
 
 
 broken("Y-1", "needs no token", base=WithToken, admits=lambda self, token: True)
-broken("Y-1", "needs no token if none is shown", base=WithToken, admits=lambda self, t: t in ("", "s3cret"))
-broken("Y-1", "compares the first characters", base=WithToken, admits=lambda self, t: t.startswith("s3cret"))
+broken(
+    "Y-1",
+    "needs no token if none is shown",
+    base=WithToken,
+    admits=lambda self, t: t in ("", "s3cret"),
+)
+broken(
+    "Y-1",
+    "compares the first characters",
+    base=WithToken,
+    admits=lambda self, t: t.startswith("s3cret"),
+)
 broken("Y-1", "compares without case", base=WithToken, admits=lambda self, t: t.lower() == "s3cret")
 broken(
     "Y-1",

@@ -168,7 +168,12 @@ class KeepsWrong(RightEnv):
 broken("Q-5", "handles sequence 0", base=Lenient, first="number-0-is-out-of-sequence")
 broken("Q-5", "answers an old number", base=Old)
 broken("Q-5", "moves on after a wrong number", base=Jump)
-broken("Q-5", "keeps the answer to a wrong number", base=KeepsWrong, first="out-of-sequence-is-not-kept")
+broken(
+    "Q-5",
+    "keeps the answer to a wrong number",
+    base=KeepsWrong,
+    first="out-of-sequence-is-not-kept",
+)
 
 
 class AgainHandled(RightEnv):
@@ -194,7 +199,9 @@ class ForgetsErrors(RightEnv):
         return super().repeat(session, request)
 
 
-broken("Q-4", "handles a repetition again", base=AgainHandled, first="repetition-has-the-kept-answer")
+broken(
+    "Q-4", "handles a repetition again", base=AgainHandled, first="repetition-has-the-kept-answer"
+)
 broken("Q-4", "compares a repetition with the request", base=Rereads)
 broken("Q-6", "keeps no errors", base=ForgetsErrors)
 
@@ -229,7 +236,12 @@ class EndsSession(RightEnv):
 
 
 broken("Q-8", "answers what it cannot parse with INTERNAL", base=NamelessEnd)
-broken("Q-8", "goes on after what it cannot parse", base=GoesOn, first="unreadable-frame-ends-the-stream")
+broken(
+    "Q-8",
+    "goes on after what it cannot parse",
+    base=GoesOn,
+    first="unreadable-frame-ends-the-stream",
+)
 broken("Q-9", "ends the session with a connection error", base=EndsSession)
 broken(
     "N-3",
@@ -307,7 +319,9 @@ class Undead(RightEnv):
         return found or (ended if ended and ended.key == resume.resume_key else None)
 
 
-broken("R-5", "resumes a session that was closed", base=Undead, first="closed-session-does-not-resume")
+broken(
+    "R-5", "resumes a session that was closed", base=Undead, first="closed-session-does-not-resume"
+)
 
 
 class Talkative(RightEnv):
@@ -358,7 +372,12 @@ class CutsRefused(RightEnv):
 
 
 broken("R-6", "ends a session that it does not resume", base=EndsRefused)
-broken("R-6", "ends the connection of a session that it does not resume", base=CutsRefused, first="refused-resume-leaves-the-connection")
+broken(
+    "R-6",
+    "ends the connection of a session that it does not resume",
+    base=CutsRefused,
+    first="refused-resume-leaves-the-connection",
+)
 
 
 class KeepsBoth(RightEnv):
@@ -393,7 +412,9 @@ class Closing(RightEnv):
             connection.end()
 
 
-broken("R-1", "closes a session that is half-closed", base=Closing, first="half-closed-stream-is-lost")
+broken(
+    "R-1", "closes a session that is half-closed", base=Closing, first="half-closed-stream-is-lost"
+)
 
 
 class Stale(RightEnv):
@@ -405,7 +426,12 @@ class Stale(RightEnv):
             super().lost(connection)
 
 
-broken("R-3", "keeps a session that cannot be resumed", base=Stale, first="session-without-resume-ends-with-its-connection")
+broken(
+    "R-3",
+    "keeps a session that cannot be resumed",
+    base=Stale,
+    first="session-without-resume-ends-with-its-connection",
+)
 
 
 class Renumbers(RightEnv):
@@ -419,7 +445,12 @@ class Renumbers(RightEnv):
         return super().resumed(session)
 
 
-broken("R-9", "refuses the next request after a resume", base=Renumbers, first="session-goes-on-after-a-resume")
+broken(
+    "R-9",
+    "refuses the next request after a resume",
+    base=Renumbers,
+    first="session-goes-on-after-a-resume",
+)
 
 
 class Remembers(RightEnv):
@@ -435,8 +466,12 @@ class Remembers(RightEnv):
         return super().answer(session, request)
 
 
-broken("R-9", "wants the same kind of request after a resume", base=Remembers, first="another-request-may-take-the-number")
-
+broken(
+    "R-9",
+    "wants the same kind of request after a resume",
+    base=Remembers,
+    first="another-request-may-take-the-number",
+)
 
 
 class ResumesOnce(RightEnv):
@@ -450,7 +485,12 @@ class ResumesOnce(RightEnv):
         return refused
 
 
-broken("R-8", "resumes a session once for a request", base=ResumesOnce, first="last-of-two-resumes-holds")
+broken(
+    "R-8",
+    "resumes a session once for a request",
+    base=ResumesOnce,
+    first="last-of-two-resumes-holds",
+)
 
 
 class RefusesEarly(RightEnv):
@@ -520,7 +560,12 @@ class WaitsForAll(RightEnv):
             super().check_length(size, most)
 
 
-broken("B-12", "waits for the content of a frame of any length", base=WaitsForAll, first="long-frame-is-refused-by-its-length")
+broken(
+    "B-12",
+    "waits for the content of a frame of any length",
+    base=WaitsForAll,
+    first="long-frame-is-refused-by-its-length",
+)
 
 
 class EndsAtPulses(RightEnv):
@@ -528,7 +573,9 @@ class EndsAtPulses(RightEnv):
         raise ConnectionError
 
 
-broken("B-13", "ends the connection at an empty frame", base=EndsAtPulses, first="pulses-are-ignored")
+broken(
+    "B-13", "ends the connection at an empty frame", base=EndsAtPulses, first="pulses-are-ignored"
+)
 
 
 class AnswersLate(RightEnv):
@@ -563,7 +610,12 @@ class ReadsHalf(RightEnv):
         super().loop(connection)
 
 
-broken("R-1", "handles the beginning of a frame that never ends", base=ReadsHalf, first="half-a-frame-is-no-request")
+broken(
+    "R-1",
+    "handles the beginning of a frame that never ends",
+    base=ReadsHalf,
+    first="half-a-frame-is-no-request",
+)
 
 
 class Few(RightEnv):

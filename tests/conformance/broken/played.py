@@ -42,8 +42,18 @@ def refusing(code: str, when: Any = lambda asked: True, **fields: Any) -> Any:
 
 broken("N-1", "does not reset", do_reset=refusing("INTERNAL"), first="reset-is-answered")
 broken("N-1", "does not step", do_step=refusing("INTERNAL"), first="step-is-answered")
-broken("U-4", "resets without an observation", reset=changed("reset", observation=None), first="reset-has-an-observation")
-broken("U-4", "steps without an observation", step=changed("step", observation=None), first="step-has-an-observation")
+broken(
+    "U-4",
+    "resets without an observation",
+    reset=changed("reset", observation=None),
+    first="reset-has-an-observation",
+)
+broken(
+    "U-4",
+    "steps without an observation",
+    step=changed("step", observation=None),
+    first="step-has-an-observation",
+)
 broken("N-6", "steps with lanes", step=changed("step", lanes={"rewards": bytes(8)}))
 
 
@@ -62,7 +72,9 @@ class AnyBatch(RightEnv):
 
 
 broken("L-1", "sends observations as a batch of one", base=Batched)
-broken("L-1", "takes a batch as an action", base=AnyBatch, first="action-with-a-batch-size-is-invalid")
+broken(
+    "L-1", "takes a batch as an action", base=AnyBatch, first="action-with-a-batch-size-is-invalid"
+)
 
 
 class NoAction(RightEnv):
@@ -72,7 +84,12 @@ class NoAction(RightEnv):
         return super().do_step(session, asked)
 
 
-broken("G-8", "takes no action as the first one", base=NoAction, first="step-without-an-action-is-malformed")
+broken(
+    "G-8",
+    "takes no action as the first one",
+    base=NoAction,
+    first="step-without-an-action-is-malformed",
+)
 
 
 class AnySeeds(RightEnv):
@@ -117,7 +134,12 @@ class AfterReset(RightEnv):
 
 
 broken("N-4", "takes seed and lane_seeds together", base=AnySeeds)
-broken("N-4", "takes lane_seeds without lanes", base=LaneSeeds, first="lane-seeds-without-a-vector-are-malformed")
+broken(
+    "N-4",
+    "takes lane_seeds without lanes",
+    base=LaneSeeds,
+    first="lane-seeds-without-a-vector-are-malformed",
+)
 broken("L-8", "takes a lane_mask without lanes", base=AnyMask)
 broken("N-5", "refuses a seed", base=NoSeeds)
 broken("N-15", "refuses a long episode_id", base=ShortNames)
@@ -181,8 +203,12 @@ class WrongProgress(Chatty):
         return RightEnv.handle(self, session, request)
 
 
-broken("N-17", "reports progress to every client", base=Chatty, first="no-progress-unless-both-list-it")
-broken("N-17", "reports progress of another request", base=WrongProgress, first="progress-is-no-answer")
+broken(
+    "N-17", "reports progress to every client", base=Chatty, first="no-progress-unless-both-list-it"
+)
+broken(
+    "N-17", "reports progress of another request", base=WrongProgress, first="progress-is-no-answer"
+)
 
 
 class Unlisted(RightEnv):
@@ -252,8 +278,15 @@ class NoLimit(RightEnv):
 
 broken("N-8", "applies no action of several", base=NoMany, first="step-many-steps")
 broken("N-8", "takes no action as several", base=CountsNone, first="step-many-of-none-is-malformed")
-broken("N-8", "answers absent actions with INVALID_VALUE", base=NoActions, first="step-many-without-actions-is-malformed")
-broken("N-8", "counts the batch alone", base=AnyCount, first="step-many-of-another-size-is-malformed")
+broken(
+    "N-8",
+    "answers absent actions with INVALID_VALUE",
+    base=NoActions,
+    first="step-many-without-actions-is-malformed",
+)
+broken(
+    "N-8", "counts the batch alone", base=AnyCount, first="step-many-of-another-size-is-malformed"
+)
 broken("N-9", "sends all observations of several steps", base=AllShown)
 broken("N-9", "sends the last observation although all are wanted", base=LastShown)
 broken("M-1", "has no limit of actions", base=NoLimit)
@@ -341,7 +374,12 @@ class OtherBusy(RightEnv):
         return failure("LIMIT_EXCEEDED", "every instance is held")
 
 
-broken("K-4", "answers a held instance with LIMIT_EXCEEDED", base=OtherBusy, first="held-instance-is-busy")
+broken(
+    "K-4",
+    "answers a held instance with LIMIT_EXCEEDED",
+    base=OtherBusy,
+    first="held-instance-is-busy",
+)
 
 
 class NoQueue(RightEnv):
@@ -376,7 +414,12 @@ class LateQueue(RightEnv):
 broken("K-5", "has no queue", base=NoQueue, first="queue-waits")
 broken("K-5", "ends the wait too early", base=ShortQueue, first="queue-ends-with-busy")
 broken("K-5", "ends the wait with TIMEOUT", base=OtherEnd, first="queue-ends-with-busy")
-broken("K-5", "gives no free instance to those who wait", base=LateQueue, first="queue-gives-a-free-instance")
+broken(
+    "K-5",
+    "gives no free instance to those who wait",
+    base=LateQueue,
+    first="queue-gives-a-free-instance",
+)
 
 
 class WaitingResume(RightEnv):
@@ -384,8 +427,6 @@ class WaitingResume(RightEnv):
         if self.line:
             time.sleep(1.5)
         return super().resume(connection, resume)
-
-
 
 
 class DeadQueue(RightEnv):
@@ -409,9 +450,19 @@ class SlowToFree(RightEnv):
         session.over, session.key = True, b""
 
 
-broken("K-5", "keeps clients in the queue that have gone", base=DeadQueue, first="client-leaves-the-queue")
+broken(
+    "K-5",
+    "keeps clients in the queue that have gone",
+    base=DeadQueue,
+    first="client-leaves-the-queue",
+)
 broken("K-1", "answers close with another member", base=WrongClose, first="close-is-answered")
-broken("K-1", "frees the instance later than it says", base=SlowToFree, first="close-frees-the-instance")
+broken(
+    "K-1",
+    "frees the instance later than it says",
+    base=SlowToFree,
+    first="close-frees-the-instance",
+)
 broken("K-6", "lets a resume wait for the queue", base=WaitingResume)
 
 
@@ -456,13 +507,55 @@ def number(slabs: Any) -> int:
     return int.from_bytes(slabs[0], "little", signed=True) if whole else 0
 
 
-broken("V-3", "takes an action without a slab", base=Lenient, takes=taking(lambda s: not s), first="missing-slab-is-invalid")
-broken("V-3", "takes more slabs", base=Lenient, takes=taking(lambda s: len(s) == 2), first="additional-slab-is-invalid")
-broken("V-4", "takes a short slab", base=Lenient, takes=taking(lambda s: len(s) == 1 and 0 < len(s[0]) < 8), first="short-slab-is-invalid")
-broken("V-4", "takes a long slab", base=Lenient, takes=taking(lambda s: len(s) == 1 and len(s[0]) > 8), first="long-slab-is-invalid")
-broken("V-4", "takes an empty slab", base=Lenient, takes=taking(lambda s: len(s) == 1 and not s[0]), first="empty-slab-is-invalid")
-broken("V-8", "takes an integer above its range", base=Lenient, takes=taking(lambda s: number(s) > 2), first="integer-above-its-range-is-invalid")
-broken("V-8", "takes an integer below its range", base=Lenient, takes=taking(lambda s: number(s) < 0), first="integer-below-its-range-is-invalid")
+broken(
+    "V-3",
+    "takes an action without a slab",
+    base=Lenient,
+    takes=taking(lambda s: not s),
+    first="missing-slab-is-invalid",
+)
+broken(
+    "V-3",
+    "takes more slabs",
+    base=Lenient,
+    takes=taking(lambda s: len(s) == 2),
+    first="additional-slab-is-invalid",
+)
+broken(
+    "V-4",
+    "takes a short slab",
+    base=Lenient,
+    takes=taking(lambda s: len(s) == 1 and 0 < len(s[0]) < 8),
+    first="short-slab-is-invalid",
+)
+broken(
+    "V-4",
+    "takes a long slab",
+    base=Lenient,
+    takes=taking(lambda s: len(s) == 1 and len(s[0]) > 8),
+    first="long-slab-is-invalid",
+)
+broken(
+    "V-4",
+    "takes an empty slab",
+    base=Lenient,
+    takes=taking(lambda s: len(s) == 1 and not s[0]),
+    first="empty-slab-is-invalid",
+)
+broken(
+    "V-8",
+    "takes an integer above its range",
+    base=Lenient,
+    takes=taking(lambda s: number(s) > 2),
+    first="integer-above-its-range-is-invalid",
+)
+broken(
+    "V-8",
+    "takes an integer below its range",
+    base=Lenient,
+    takes=taking(lambda s: number(s) < 0),
+    first="integer-below-its-range-is-invalid",
+)
 
 
 class NoPath(RightEnv):

@@ -126,9 +126,7 @@ def described_answer(response: Any) -> str:
         return f"{member or 'an answer without a member'} with sequence {response.sequence}"
     error = response.error
     ends = ", session_closed" if error.session_closed else ""
-    return (
-        f"error {code_name(error.code)} with sequence {response.sequence}{ends}: {error.message}"
-    )
+    return f"error {code_name(error.code)} with sequence {response.sequence}{ends}: {error.message}"
 
 
 def refused_with(response: Any, *codes: str, closed: bool | None = None) -> Any:

@@ -56,9 +56,8 @@ def dynamic_problems(value: Any, path: str, depth: int = 1) -> Iterator[tuple[st
             yield "D-4", path, f"{len(part.data)} bytes of dtype {part.dtype}"
     elif kind == "tensor_value":
         yield from _tensor_problems(part, path)
-    elif kind == "object_array_value":
-        if len(part.elements) != math.prod(part.shape):
-            yield "D-5", path, f"{len(part.elements)} elements of shape {list(part.shape)}"
+    elif kind == "object_array_value" and len(part.elements) != math.prod(part.shape):
+        yield "D-5", path, f"{len(part.elements)} elements of shape {list(part.shape)}"
     if kind in ("list_value", "tuple_value", "object_array_value"):
         for position, element in enumerate(part.elements):
             yield from dynamic_problems(element, f"{path}[{position}]", depth + 1)

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 __all__ = ["ITEM_BYTES", "element_of", "elements_of", "is_float", "range_of"]
 
-_FORMATS = {
-    1: "B", 2: "b", 3: "h", 4: "i", 5: "q", 6: "B", 7: "H", 8: "I", 9: "Q", 10: "e", 12: "f", 13: "d",
-}  # fmt: skip
+_FORMATS = dict(zip((1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13), "BbhiqBHIQefd"))
 ITEM_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 2, 8: 4, 9: 8, 10: 2, 11: 2, 12: 4, 13: 8}
 """Bytes of an element of each dtype, by its number."""
 _BFLOAT16 = 11

@@ -8,14 +8,15 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from rlmesh_proto.session.v1 import handshake_pb2
+from rlmesh_proto.spaces.v1 import value_pb2
+
 from rlmesh._conformance import slabs
 from rlmesh._conformance.connection import Connection, Record, described_answer
 from rlmesh._conformance.dialects import Dialect, code_name, code_number, peer_info
 from rlmesh._conformance.findings import Blocked, Failed, preparing
 from rlmesh._conformance.streams import Ended, Silent
 from rlmesh._conformance.target import Target
-from rlmesh_proto.session.v1 import handshake_pb2
-from rlmesh_proto.spaces.v1 import value_pb2
 
 __all__ = ["Probe", "Session"]
 
@@ -122,7 +123,7 @@ class Probe:
         Raises:
             Failed: If that fails.
         """
-        connection, answer = self.exchange_open(request)
+        _, answer = self.exchange_open(request)
         if answer.WhichOneof("response") != "open":
             raise Failed("open", described_answer(answer))
         return self._sessions[-1]
@@ -260,14 +261,15 @@ class Session:
         Raises:
             Failed: If no action has a StepResponse.
         """
+        seen = ""
         for seed in range(8):
-            message = self._probe.step_request(seed)
-            answer = self.ask("step", message)
+            answer = self.ask("step", self._probe.step_request(seed))
+            if answer.WhichOneof("response") == "step":
+                return answer.step
+            seen = described_answer(answer)
             if code_name(answer.error.code) != "USER_EXCEPTION":
                 break
-        if answer.WhichOneof("response") != "step":
-            raise Failed("an answer step", described_answer(answer))
-        return answer.step
+        raise Failed("an answer step", seen)
 
     def step(self) -> Any:
         """Apply an action as preparation, and return the StepResponse.

@@ -45,7 +45,9 @@ def outcome_lines(outcome: Outcome) -> Iterator[str]:
     if left > 0:
         yield f"    {left} messages before"
     for connection, sender, shown in outcome.exchange[-MAX_MESSAGES:]:
-        cut = shown if len(shown) <= MAX_HEX else f"{shown[:MAX_HEX]}… ({len(shown) // 3 + 1} bytes)"
+        cut = (
+            shown if len(shown) <= MAX_HEX else f"{shown[:MAX_HEX]}… ({len(shown) // 3 + 1} bytes)"
+        )
         yield f"    {connection} {sender}: {cut or 'no bytes'}"
 
 

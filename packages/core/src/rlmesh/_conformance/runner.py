@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from google.protobuf.message import DecodeError
+from rlmesh_proto.env.v1 import contract_pb2
+from rlmesh_proto.session.v1 import handshake_pb2
+from rlmesh_proto.spaces.v1 import dtype_pb2, space_pb2
 
 from rlmesh._conformance.checks import ALL_CHECKS
 from rlmesh._conformance.connection import Record
@@ -18,8 +21,6 @@ from rlmesh._conformance.probe import Probe
 from rlmesh._conformance.registry import Check, Level, Stage
 from rlmesh._conformance.streams import Ended, Silent
 from rlmesh._conformance.target import Target
-from rlmesh_proto.env.v1 import contract_pb2
-from rlmesh_proto.session.v1 import handshake_pb2
 
 __all__ = ["Report", "judged", "run_checks", "settled"]
 
@@ -136,10 +137,14 @@ def _contract(dialect: Dialect, described: Any, given: Any) -> Any:
     contract.action_space.CopyFrom(spec.action_space)
     # A spec without spaces serves any; these are the ones of the reference.
     if not spec.HasField("observation_space"):
-        contract.observation_space.discrete.dtype, contract.observation_space.discrete.n = 5, 100
+        contract.observation_space.CopyFrom(_discrete(100))
     if not spec.HasField("action_space"):
-        contract.action_space.discrete.dtype, contract.action_space.discrete.n = 5, 3
+        contract.action_space.CopyFrom(_discrete(3))
     return contract
+
+
+def _discrete(n: int) -> space_pb2.Space:
+    return space_pb2.Space(discrete=space_pb2.Discrete(dtype=dtype_pb2.D_TYPE_INT64, n=n))
 
 
 def _offers(described: Any, contract: Any) -> set[str]:
@@ -223,9 +228,7 @@ def made(check: Check, subject: Any) -> Outcome:
     try:
         check.run(subject)
     except Failed as failure:
-        return judged(
-            check, _OF_LEVEL[check.level], failure.expected, failure.seen, subject.record
-        )
+        return judged(check, _OF_LEVEL[check.level], failure.expected, failure.seen, subject.record)
     except Blocked as reason:
         return judged(check, Status.BLOCKED, "", str(reason), subject.record)
     except NotOffered as reason:

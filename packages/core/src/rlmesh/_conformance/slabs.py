@@ -11,8 +11,9 @@ import random
 import struct
 from typing import Any
 
-from rlmesh._conformance.elements import ITEM_BYTES, element_of, elements_of, is_float
 from rlmesh_proto.spaces.v1 import value_pb2
+
+from rlmesh._conformance.elements import ITEM_BYTES, element_of, elements_of, is_float
 
 __all__ = ["BadValue", "count_slabs", "leaves", "multi_discrete_ranges", "sample"]
 
@@ -81,9 +82,7 @@ def _bound(bound: Any, size: int, elements: int) -> bytes:
     return bytes(bound.elementwise or bound.uniform * elements)
 
 
-def _between(
-    dtype: int, low: bytes, high: bytes, at: int, size: int, draw: random.Random
-) -> bytes:
+def _between(dtype: int, low: bytes, high: bytes, at: int, size: int, draw: random.Random) -> bytes:
     """Return an element within its bounds: one of the bounds, or 0 if that is between them."""
     part = slice(at * size, at * size + size)
     ends = [element_of(dtype, bound[part]) for bound in (low, high)]
@@ -156,11 +155,12 @@ _LEAVES: dict[str, Any] = {
 
 def count_slabs(space: Any) -> int:
     """Return the number of slabs of a space (V-3)."""
-    kind = space.WhichOneof("kind")
+    kind = str(space.WhichOneof("kind"))
+    part = getattr(space, kind)
     if kind == "dict":
-        return sum(count_slabs(entry.space) for entry in space.dict.entries)
+        return sum(count_slabs(entry.space) for entry in part.entries)
     if kind in ("tuple", "one_of"):
-        within = sum(count_slabs(child) for child in getattr(space, kind).spaces)
+        within = sum(count_slabs(child) for child in part.spaces)
         return within + (kind == "one_of")
     if kind == "sequence":
         return 1 + count_slabs(space.sequence.space)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlmesh_proto.session.v1 import frames_pb2
+
 from rlmesh._conformance.findings import Failed
 from rlmesh._conformance.grpc_streams import GrpcStream, call_grpc, open_channel
 from rlmesh._conformance.streams import FramesStream, Stream, connected_socket
 from rlmesh._transport.address import Address, parse_address
 from rlmesh.options import TLS
-from rlmesh_proto.session.v1 import frames_pb2
 
 __all__ = ["Target", "read_target"]
 

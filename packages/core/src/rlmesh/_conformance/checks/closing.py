@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 
+from rlmesh_proto.session.v1 import handshake_pb2
+
 from rlmesh._conformance.connection import QUIET_S, Connection, described_answer, refused_with
 from rlmesh._conformance.findings import Blocked, Failed, NotOffered, expect
 from rlmesh._conformance.probe import Probe
 from rlmesh._conformance.registry import Stage, check
-from rlmesh_proto.session.v1 import handshake_pb2
 
 BOTH = "env model"
 

@@ -6,12 +6,13 @@ import contextlib
 import struct
 import time
 
+from rlmesh_proto.session.v1 import frames_pb2
+
 from rlmesh._conformance.connection import QUIET_S, Connection, refused_with
 from rlmesh._conformance.findings import Failed, expect
 from rlmesh._conformance.probe import Probe
 from rlmesh._conformance.registry import Level, Stage, check
 from rlmesh._conformance.streams import Ended, Silent
-from rlmesh_proto.session.v1 import frames_pb2
 
 BOTH = "env model"
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from rlmesh_proto import SPEC_VERSION
+from rlmesh_proto.session.v1 import handshake_pb2
+
 from rlmesh._conformance.connection import described_answer, refused_with
 from rlmesh._conformance.dialects import peer_info
 from rlmesh._conformance.findings import expect
 from rlmesh._conformance.probe import Probe
 from rlmesh._conformance.registry import Stage, check
-from rlmesh_proto import SPEC_VERSION
-from rlmesh_proto.session.v1 import handshake_pb2
 
 BOTH = "env model"
 
@@ -240,9 +241,7 @@ def version_is_checked_before_resume(probe: Probe) -> None:
 @check("H-3", peers=BOTH, stage=Stage.OPEN)
 def refused_open_has_sequence_0(probe: Probe) -> None:
     """Refuse an `open` with sequence 0 and `session_closed`."""
-    answer = probe.connect().exchange(
-        probe.dialect.open_request(_strange(STRANGE), probe.contract)
-    )
+    answer = probe.connect().exchange(probe.dialect.open_request(_strange(STRANGE), probe.contract))
     refused_with(answer, "UNSUPPORTED_VERSION", closed=True)
     expect(answer.sequence == 0, "sequence 0", described_answer(answer))
 

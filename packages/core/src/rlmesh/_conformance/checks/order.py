@@ -1,4 +1,4 @@
-"""Numbers of requests, repetitions, and frames that cannot be read: §5 and what §1 has of frames."""
+"""Numbers of requests, repetitions, and frames that cannot be read: §5, and parts of §1."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def unknown_fields_are_ignored(probe: Probe) -> None:
     getattr(request, probe.dialect.plain).MergeFromString(UNKNOWN_FIELD)
     answer = session.connection.exchange(request.SerializeToString() + UNKNOWN_FIELD)
     session.last = 1
-    expect(answer.WhichOneof("response") == probe.dialect.plain, "an answer", described_answer(answer))
+    expect(
+        answer.WhichOneof("response") == probe.dialect.plain, "an answer", described_answer(answer)
+    )
 
 
 @check("G-1", peers=BOTH, stage=Stage.STEP)
@@ -66,7 +68,9 @@ def every_encoding_is_accepted(probe: Probe) -> None:
     answer = session.connection.exchange(member + b"\x08\x63" + b"\x08\x81\x80\x80\x00")
     session.last = 1
     expect(answer.sequence == 1, "sequence 1", described_answer(answer))
-    expect(answer.WhichOneof("response") == probe.dialect.plain, "an answer", described_answer(answer))
+    expect(
+        answer.WhichOneof("response") == probe.dialect.plain, "an answer", described_answer(answer)
+    )
 
 
 @check("H-10", peers=BOTH, stage=Stage.STEP)

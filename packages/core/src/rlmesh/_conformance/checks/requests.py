@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.spaces.v1 import value_pb2
+
 from rlmesh._conformance.connection import refused_with
 from rlmesh._conformance.findings import expect
 from rlmesh._conformance.probe import Probe
 from rlmesh._conformance.registry import Stage, check
-from rlmesh_proto.env.v1 import env_pb2
-from rlmesh_proto.spaces.v1 import value_pb2
 
 
 @check("N-1", stage=Stage.BEGIN, gate=True)
