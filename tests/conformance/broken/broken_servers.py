@@ -1,9 +1,9 @@
 """All broken servers."""
 
-from tests.conformance.broken import handshakes, orders, over_grpc, played, sent
+from tests.conformance.broken import answers, handshakes, orders, over_grpc, played, sent, vectors
 from tests.conformance.broken.registry import BROKEN
 
 __all__ = ["BROKEN", "MODULES"]
 
-MODULES = (handshakes, orders, over_grpc, played, sent)
+MODULES = (answers, handshakes, orders, over_grpc, played, sent, vectors)
 """The modules that add broken servers when they are imported."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import Any
 
 from rlmesh_proto import SPEC_VERSION
 from rlmesh_proto.env.v1 import contract_pb2, env_pb2
 from rlmesh_proto.spaces.v1 import space_pb2, value_pb2
 
+from rlmesh._conformance.dynamic_rules import map_problems
 from rlmesh._conformance.slab_reader import check_value
 from rlmesh._conformance.slabs import BadValue, sample
 from tests.conformance.broken.frames_server import failure
@@ -80,11 +82,18 @@ class RightEnv(SessionServer):
             return failure("MALFORMED", "this environment is no vector", path="lane_seeds")
         if asked.lane_mask:
             return failure("UNSUPPORTED", "PARTIAL_RESET is not listed", path="lane_mask")
-        return self.reset(session, asked)
+        return self.bad_options(asked.options) or self.reset(session, asked)
+
+    def bad_options(self, options: Any) -> Any:
+        """Return the error of options that break a rule (D-10), or None."""
+        for rule, path, words in map_problems(options, "options"):
+            return failure("MALFORMED", f"{rule}: {words}", path=path)
+        return None
 
     def reset(self, session: Session, asked: Any) -> Any:
         """Call the environment's reset."""
         options = {entry.name: entry.value for entry in asked.options.entries}
+        session.play["step_s"] = options["step_ms"].int_value / 1000 if "step_ms" in options else 0
         session.play["count"] = options["start"].int_value if "start" in options else 0
         info: dict[str, Any] = {}
         if asked.HasField("seed"):
@@ -99,6 +108,7 @@ class RightEnv(SessionServer):
 
     def step(self, session: Session, action: Any) -> Any:
         """Call the environment's step."""
+        time.sleep(session.play.get("step_s", 0))
         number = int.from_bytes(action.slabs[0], "little")
         if number == 2:
             return failure("USER_EXCEPTION", "2 is no step", exception_type="builtins.RuntimeError")

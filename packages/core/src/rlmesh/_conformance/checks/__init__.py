@@ -13,11 +13,13 @@ __all__ = ["ALL_CHECKS"]
 _MODULES = (
     "handshake",
     "grpc_binding",
+    "vectors",
     "requests",
     "sent_data",
     "resume",
     "order",
     "received_data",
+    "known_answers",
     "closing",
     "frames",
 )
