@@ -49,7 +49,12 @@ wrong("N-4", "takes the seed 0 as none", "seed-0-is-a-seed", NoZero)
 wrong("N-4", "drops options", "options-are-passed", NoOptions)
 wrong("N-4", "keeps the options of the last reset", "options-are-passed", KeepsOptions)
 INFO = {"entries": [{"name": "", "value": {"null_value": {}}}]}
-wrong("N-7", "sends an entry in an empty info", "absent-info-is-empty", step=changed("step", info=INFO))
+wrong(
+    "N-7",
+    "sends an entry in an empty info",
+    "absent-info-is-empty",
+    step=changed("step", info=INFO),
+)
 
 
 class EndsAtExceptions(RightEnv):
@@ -96,7 +101,12 @@ class Reapplies(RightEnv):
         return super().repeat(session, request)
 
 
-wrong("Q-4", "applies a repetition although it sends the kept answer", "repetition-is-not-applied", Reapplies)
+wrong(
+    "Q-4",
+    "applies a repetition although it sends the kept answer",
+    "repetition-is-not-applied",
+    Reapplies,
+)
 
 
 class DropsTheLast(RightEnv):
@@ -153,7 +163,12 @@ class TakesInvalid(RightEnv):
         return answer
 
 
-wrong("V-14", "calls the environment with an invalid action", "invalid-action-is-not-applied", TakesInvalid)
+wrong(
+    "V-14",
+    "calls the environment with an invalid action",
+    "invalid-action-is-not-applied",
+    TakesInvalid,
+)
 
 
 class SomeOfMany(RightEnv):
@@ -188,7 +203,12 @@ class FirstFails(RightEnv):
         return answer
 
 
-wrong("N-8", "applies the actions before an invalid one", "invalid-action-among-several-applies-none", SomeOfMany)
+wrong(
+    "N-8",
+    "applies the actions before an invalid one",
+    "invalid-action-among-several-applies-none",
+    SomeOfMany,
+)
 wrong("N-8", "steps on after the end of an episode", "several-steps-end-with-the-episode", PlaysOn)
 wrong("N-9", "hides the error of several steps", "several-steps-end-with-an-error", NoError)
 wrong("N-9", "sends a step for the one that failed", "failed-first-step-has-no-steps", FirstFails)
@@ -213,7 +233,12 @@ def accepting(rule: str) -> Any:
 
 
 for _rule in ("D-1", "D-2", "D-4", "D-5", "D-6", "D-7"):
-    wrong(_rule, "takes options that break it", f"options-of-{_rule.lower()}", bad_options=accepting(_rule))
+    wrong(
+        _rule,
+        "takes options that break it",
+        f"options-of-{_rule.lower()}",
+        bad_options=accepting(_rule),
+    )
 
 
 def pathless(self: Any, options: Any) -> Any:

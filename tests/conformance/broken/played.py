@@ -371,7 +371,10 @@ broken("K-4", "does not name the holder", busy=nobody)
 
 class OtherBusy(RightEnv):
     def busy(self) -> Any:
-        return failure("LIMIT_EXCEEDED", "every instance is held")
+        connections = [session.connection for session in self.sessions.values()]
+        if any(c is not None and not c.has_ended() for c in connections):
+            return failure("LIMIT_EXCEEDED", "every instance is held")
+        return super().busy()
 
 
 broken(

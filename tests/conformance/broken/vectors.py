@@ -28,10 +28,32 @@ def wrong(rule: str, words: str, first: str, base: Any = RightLanes, **changes: 
     broken(rule, words, base=base, first=first, **changes)
 
 
-wrong("G-5", "sends a flag 2", "flags-of-lanes-are-masks", step=stepping(lanes_with(truncated=b"\2\0")))
-wrong("G-5", "sends flags of one lane", "flags-of-lanes-are-masks", step=stepping(lanes_with(truncated=b"\0")))
-wrong("L-3", "sends rewards of 4 bytes", "steps-have-lanes", step=stepping(lanes_with(rewards=bytes(8))))
-wrong("L-3", "sends the rewards of lanes in reverse", "lanes-have-their-own-outcomes", step=stepping(lambda a: a["lanes"].update(rewards=a["lanes"]["rewards"][8:] + a["lanes"]["rewards"][:8])))
+wrong(
+    "G-5",
+    "sends a flag 2",
+    "flags-of-lanes-are-masks",
+    step=stepping(lanes_with(truncated=b"\2\0")),
+)
+wrong(
+    "G-5",
+    "sends flags of one lane",
+    "flags-of-lanes-are-masks",
+    step=stepping(lanes_with(truncated=b"\0")),
+)
+wrong(
+    "L-3",
+    "sends rewards of 4 bytes",
+    "steps-have-lanes",
+    step=stepping(lanes_with(rewards=bytes(8))),
+)
+wrong(
+    "L-3",
+    "sends the rewards of lanes in reverse",
+    "lanes-have-their-own-outcomes",
+    step=stepping(
+        lambda a: a["lanes"].update(rewards=a["lanes"]["rewards"][8:] + a["lanes"]["rewards"][:8])
+    ),
+)
 
 
 class Unbatched(RightLanes):
@@ -60,10 +82,37 @@ wrong(
     AnyBatch,
     takes=lambda self, value: value.batch_size == 3,
 )
-wrong("L-4", "takes any lane_seeds", "lane-seeds-of-another-length-are-malformed", bad_seeds=lambda self, asked: None if not asked.HasField("seed") else RightLanes.bad_seeds(self, asked))
-wrong("L-4", "refuses lane_seeds", "lane-seeds-are-taken", bad_seeds=lambda self, asked: asked.lane_seeds.seeds[:1] == [0] and RightLanes.bad_mask(self, b"") or RightLanes.bad_seeds(self, asked))
-wrong("L-8", "takes a mask of any length", "mask-of-another-length-is-malformed", RightDisabled, bad_mask=lambda self, mask: None)
-wrong("L-8", "lists PARTIAL_RESET for NEXT_STEP", "partial-reset-needs-disabled", capabilities=("RESUME", "QUEUE", "PARTIAL_RESET"))
+wrong(
+    "L-4",
+    "takes any lane_seeds",
+    "lane-seeds-of-another-length-are-malformed",
+    bad_seeds=lambda self, asked: (
+        None if not asked.HasField("seed") else RightLanes.bad_seeds(self, asked)
+    ),
+)
+wrong(
+    "L-4",
+    "refuses lane_seeds",
+    "lane-seeds-are-taken",
+    bad_seeds=lambda self, asked: (
+        asked.lane_seeds.seeds[:1] == [0]
+        and RightLanes.bad_mask(self, b"")
+        or RightLanes.bad_seeds(self, asked)
+    ),
+)
+wrong(
+    "L-8",
+    "takes a mask of any length",
+    "mask-of-another-length-is-malformed",
+    RightDisabled,
+    bad_mask=lambda self, mask: None,
+)
+wrong(
+    "L-8",
+    "lists PARTIAL_RESET for NEXT_STEP",
+    "partial-reset-needs-disabled",
+    capabilities=("RESUME", "QUEUE", "PARTIAL_RESET"),
+)
 
 
 class AnyLanes(RightLanes):
@@ -82,7 +131,12 @@ class LongFinal(RightSameStep):
         return found
 
 
-wrong("L-6", "marks a final observation that there is not", "final-observations-are-of-lanes-that-ended", LongFinal)
+wrong(
+    "L-6",
+    "marks a final observation that there is not",
+    "final-observations-are-of-lanes-that-ended",
+    LongFinal,
+)
 
 
 class Late(RightLanes):
@@ -116,7 +170,12 @@ class AlwaysFinal(RightSameStep):
         return answer
 
 
-wrong("L-6", "sends final observations of no lane", "no-final-observations-without-an-end", AlwaysFinal)
+wrong(
+    "L-6",
+    "sends final observations of no lane",
+    "no-final-observations-without-an-end",
+    AlwaysFinal,
+)
 
 
 class FinalInfo(RightSameStep):

@@ -51,12 +51,15 @@ class Count:
     The action 2 raises an exception. The episode ends at 3. The option `start` is the first count,
     `step_ms` the time that each step takes, and `exit` the status with which the next step ends the
     process.
+
+    Args:
+        mode: Not used; every environment of the reference is made with one.
     """
 
     observation_space, action_space = Discrete(100), Discrete(3)
     spec = SimpleNamespace(id=f"{PREFIX}count")
 
-    def __init__(self) -> None:
+    def __init__(self, mode: AutoresetMode = AutoresetMode.NEXT_STEP) -> None:
         self.count = 0
         self._step_s = 0.0
         self._exit: int | None = None
@@ -104,12 +107,16 @@ EVERY: Space[Any] = Tuple(
 
 
 class Echo:
-    """Observes its last action, in a space with every family: the environment `echo`."""
+    """Observes its last action, in a space with every family: the environment `echo`.
+
+    Args:
+        mode: Not used.
+    """
 
     observation_space = action_space = EVERY
     spec = SimpleNamespace(id=f"{PREFIX}echo")
 
-    def __init__(self) -> None:
+    def __init__(self, mode: AutoresetMode = AutoresetMode.NEXT_STEP) -> None:
         EVERY.seed(1)
         self._last = EVERY.sample()
 
@@ -235,9 +242,9 @@ def _ramp(observation: int, context: Any) -> list[int]:
 
 
 ENVIRONMENTS: dict[str, Any] = {
-    "count": lambda mode: Count(),
-    "drawn": lambda mode: Drawn(),
-    "echo": lambda mode: Echo(),
+    "count": Count,
+    "drawn": Drawn,
+    "echo": Echo,
     "lanes": Lanes,
 }
 """What makes each environment of the reference, with an autoreset mode."""

@@ -20,6 +20,8 @@ _MODULES = (
     "order",
     "received_data",
     "known_answers",
+    "models",
+    "model_answers",
     "closing",
     "frames",
 )

@@ -6,12 +6,13 @@ import struct
 import time
 from typing import Any
 
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.spaces.v1 import value_pb2
+
 from rlmesh._conformance.connection import refused_with
 from rlmesh._conformance.findings import expect
 from rlmesh._conformance.probe import Probe, Session
 from rlmesh._conformance.registry import check
-from rlmesh_proto.env.v1 import env_pb2
-from rlmesh_proto.spaces.v1 import value_pb2
 
 COUNT = "subject:count"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from rlmesh_proto.env.v1 import env_pb2
+from rlmesh_proto.spaces.v1 import value_pb2
+
 from rlmesh._conformance.connection import refused_with
 from rlmesh._conformance.findings import NotOffered, expect
 from rlmesh._conformance.probe import Probe, Session
 from rlmesh._conformance.registry import Stage, check
-from rlmesh_proto.env.v1 import env_pb2
-from rlmesh_proto.spaces.v1 import value_pb2
 
 LANES = "subject:lanes"
 NEXT_STEP, SAME_STEP, DISABLED = 1, 2, 3
