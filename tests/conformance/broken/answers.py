@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from typing import Any
 
 from rlmesh_proto.env.v1 import env_pb2
 
-from tests.conformance.broken.env_service import RightEnv
+from tests.conformance.broken.env_service import RightEcho, RightEnv
+from tests.conformance.broken.frames_server import failure
 from tests.conformance.broken.played import changed
 from tests.conformance.broken.registry import broken
 
@@ -249,3 +251,55 @@ def pathless(self: Any, options: Any) -> Any:
 
 
 wrong("D-10", "sends no path with an option", "bad-option-has-a-path", bad_options=pathless)
+
+
+# Echoes, several sessions, and limits.
+
+
+class FirstEcho(RightEcho):
+    def step(self, session: Any, action: Any) -> Any:
+        return {"observation": self.observation(session), "reward": 0.5}
+
+
+class QuietNaN(RightEcho):
+    def step(self, session: Any, action: Any) -> Any:
+        if action.slabs[3] == struct.pack("<2I", 0x7F800001, 0x7F800001):
+            action.slabs[3] = struct.pack("<2I", 0x7FC00001, 0x7FC00001)
+        return super().step(session, action)
+
+
+wrong("V-2", "echoes its first value", "values-come-back", FirstEcho)
+wrong("V-6", "makes signalling NaNs quiet", "float-bits-come-back", QuietNaN)
+
+
+class TwoInOne(RightEnv):
+    instances = 2
+
+    def begin(self, session: Any, opened: Any) -> Any:
+        session.play = self.__dict__.setdefault("shared", {"count": 0})
+        return None
+
+
+class Ends(RightEnv):
+    def do_step_many(self, session: Any, asked: Any) -> Any:
+        answer = super().do_step_many(session, asked)
+        if getattr(answer, "code", 0) == 13:
+            session.over_limit = True
+        return answer
+
+    def do_reset(self, session: Any, asked: Any) -> Any:
+        if getattr(session, "over_limit", False):
+            return failure("LIMIT_EXCEEDED", "a limit was exceeded before")
+        return super().do_reset(session, asked)
+
+
+class Believes(RightEnv):
+    def do_step_many(self, session: Any, asked: Any) -> Any:
+        if asked.count == 2**32 - 1:
+            raise ConnectionError
+        return super().do_step_many(session, asked)
+
+
+wrong("K-7", "has one instance for two sessions", "sessions-have-their-own-instance", TwoInOne)
+wrong("M-2", "serves nothing after a limit", "session-goes-on-after-a-limit", Ends)
+wrong("M-4", "ends the connection at a large count", "claimed-count-is-not-believed", Believes)

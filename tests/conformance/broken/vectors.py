@@ -95,8 +95,7 @@ wrong(
     "refuses lane_seeds",
     "lane-seeds-are-taken",
     bad_seeds=lambda self, asked: (
-        asked.lane_seeds.seeds[:1] == [0]
-        and RightLanes.bad_mask(self, b"")
+        (RightLanes.bad_mask(self, b"") if asked.lane_seeds.seeds[:1] == [0] else None)
         or RightLanes.bad_seeds(self, asked)
     ),
 )

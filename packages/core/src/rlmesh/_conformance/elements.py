@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 __all__ = ["ITEM_BYTES", "element_of", "elements_of", "is_float", "range_of"]
 
-_FORMATS = dict(zip((1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13), "BbhiqBHIQefd"))
+_FORMATS: dict[int, str] = dict(zip((1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13), "BbhiqBHIQefd"))
 ITEM_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 2, 8: 4, 9: 8, 10: 2, 11: 2, 12: 4, 13: 8}
 """Bytes of an element of each dtype, by its number."""
 _BFLOAT16 = 11

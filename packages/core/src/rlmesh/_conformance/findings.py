@@ -26,8 +26,8 @@ class Failed(Exception):
         seen: What the peer did, in words.
     """
 
-    def __init__(self, expected: str, seen: object) -> None:
-        self.expected = expected
+    def __init__(self, expected: object, seen: object) -> None:
+        self.expected = str(expected)
         self.seen = " ".join(str(seen).split()) or "nothing"
         super().__init__(f"expected {self.expected}, seen {self.seen}")
 
@@ -79,7 +79,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def expect(condition: object, expected: str, seen: object) -> None:
+def expect(condition: object, expected: object, seen: object) -> None:
     """Raise `Failed` unless a condition is true."""
     if not condition:
         raise Failed(expected, seen)

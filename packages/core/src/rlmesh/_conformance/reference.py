@@ -207,7 +207,7 @@ def _flags(flags: list[bool]) -> Tensor:
 class Sum(Model):
     """Adds up the observations of an episode, modulo 3: the model `sum`."""
 
-    def predict(self, observation: int, context: Any) -> int:
+    def predict(self, observation: int, /, context: Any = None) -> int:
         """Return the sum with the observation in it."""
         self.observe(observation, context)
         return int(context.state["sum"] % 3)

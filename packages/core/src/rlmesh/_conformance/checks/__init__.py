@@ -20,6 +20,7 @@ _MODULES = (
     "order",
     "received_data",
     "known_answers",
+    "echoes",
     "models",
     "model_answers",
     "closing",

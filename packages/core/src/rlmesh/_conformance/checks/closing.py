@@ -76,7 +76,7 @@ def _leave(connection: Connection) -> None:
     time.sleep(_LEAVE_S)
 
 
-_LEAVE_S = 0.3
+_LEAVE_S = 0.5
 """Seconds in which a server should notice that a client has left the queue."""
 
 _MANY = 8
@@ -159,7 +159,7 @@ def client_leaves_the_queue(probe: Probe) -> None:
         left.send(probe.open_request(wait_ms=60_000))
         time.sleep(0.02)
         left.cut()
-    time.sleep(0.05)
+    time.sleep(_LEAVE_S)
     holder.finish()
     probe.try_open()
 

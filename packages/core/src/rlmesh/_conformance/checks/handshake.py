@@ -201,7 +201,7 @@ def versions_that_do_not_talk_are_refused(probe: Probe) -> None:
 
 @check("E-2", peers=BOTH, stage=Stage.OPEN)
 def pre_releases_talk_to_equal_ones_alone(probe: Probe) -> None:
-    """Talk to a pre-release only if it is the server's own version."""
+    """Refuse a pre-release that is not the server's own version."""
     own = probe.described.server.spec_version
     major = own.split(".")[0]
     early = "rc" in own or "-" in own

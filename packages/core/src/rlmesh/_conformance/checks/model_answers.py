@@ -92,7 +92,7 @@ def batch_is_in_the_order_of_lanes(probe: Probe) -> None:
 
 @check("P-7", SUM, "BATCH", peers=MODEL)
 def lane_without_an_episode_stops_the_others(probe: Probe) -> None:
-    """Predict nothing for the other lanes of a request with a lane without an episode."""
+    """Make no prediction for the other lanes if one of them has no episode."""
     session = playing(probe)
     request = predict_request(probe, BATCH, 0, 9, observation=_numbers(1, 1, batch=True))
     refused_with(session.ask("predict", request), "WRONG_STATE", closed=False)

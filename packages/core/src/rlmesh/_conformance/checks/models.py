@@ -233,7 +233,7 @@ def end_needs_an_episode(probe: Probe) -> None:
 
 @check("P-7", peers=MODEL)
 def ended_episode_is_over(probe: Probe) -> None:
-    """Predict nothing in an episode that has ended."""
+    """Make no prediction in an episode that has ended."""
     session = playing(probe)
     session.must("end_episode", model_pb2.EndEpisodeRequest(lane=0))
     answer = session.ask("predict", predict_request(probe, _form(probe), 0))
