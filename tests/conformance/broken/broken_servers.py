@@ -1,18 +1,27 @@
 """All broken servers."""
 
-from tests.conformance.broken import (
-    answers,
-    handshakes,
-    models,
-    orders,
-    over_grpc,
-    played,
-    sent,
-    vectors,
-)
+from importlib import import_module
+
 from tests.conformance.broken.registry import BROKEN
 
-__all__ = ["BROKEN", "MODULES"]
+__all__ = ["BROKEN"]
 
-MODULES = (answers, handshakes, models, orders, over_grpc, played, sent, vectors)
+_MODULES = (
+    "handshakes",
+    "sent",
+    "over_grpc",
+    "played",
+    "several_steps",
+    "resumes",
+    "orders",
+    "received",
+    "ends",
+    "framing",
+    "answers",
+    "vectors",
+    "models",
+)
 """The modules that add broken servers when they are imported."""
+
+for _name in _MODULES:
+    import_module(f"tests.conformance.broken.{_name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import ssl
 import tempfile
@@ -108,6 +109,11 @@ class Target:
     def _wrap(self, plain: socket.socket) -> socket.socket:
         if not self.address.is_tls:
             return plain
+        return self._context.wrap_socket(plain, server_hostname=self.address.host)
+
+    @functools.cached_property
+    def _context(self) -> ssl.SSLContext:
+        """The certificates for TLS, which take longer to read than a handshake."""
         context = ssl.create_default_context()
         if self.tls is not None and self.tls.authority is not None:
             context.load_verify_locations(cadata=_text(self.tls.authority))
@@ -116,7 +122,7 @@ class Target:
                 file.write(_text(self.tls.key) + "\n" + _text(self.tls.certificate))
                 file.flush()
                 context.load_cert_chain(file.name, password="")
-        return context.wrap_socket(plain, server_hostname=self.address.host)
+        return context
 
 
 def _text(pem: Any) -> str:

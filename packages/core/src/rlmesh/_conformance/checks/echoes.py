@@ -33,7 +33,7 @@ BITS = (0x80000000, 0x00000001, 0x7F800001, 0x7FC12345, 0xFFC00000, 0x7F800000)
 
 @check("V-6", ECHO)
 def float_bits_come_back(probe: Probe) -> None:
-    """Carry the bits of floats as they are."""
+    """Keep the bits of floats as they are."""
     at = next(
         i
         for kind, i, part in leaves(probe.contract.action_space)
