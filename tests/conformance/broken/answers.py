@@ -1,4 +1,4 @@
-"""Servers of `count` whose answers are wrong: exactly-once, options and errors."""
+"""Servers of `count` with wrong answers: exactly-once, options and errors."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ EVERY = space_pb2.Space(
 
 
 class RightEcho(RightEnv):
-    """An environment whose observation is the last action, in a space with every family."""
+    """An environment that observes its last action, in a space with every family."""
 
     name = "rlmesh.reference/echo"
     actions = observations = EVERY

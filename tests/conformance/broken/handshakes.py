@@ -16,7 +16,7 @@ own = RightEnv
 
 
 def peer(**fields: Any) -> Any:
-    """Return a `peer` whose message has other fields."""
+    """Return a `peer` with other fields."""
 
     def made(self: Any) -> Any:
         found = own.peer(self)

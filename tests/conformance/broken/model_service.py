@@ -180,7 +180,7 @@ class RightSum(SessionServer):
 
 
 class RightRamp(RightSum):
-    """A model whose chunk is the observation and the two numbers after it, modulo 3."""
+    """A model that predicts the observation and the two numbers after it, modulo 3."""
 
     capabilities = ("RESUME", "BATCH", "EPISODE_STEPS", "ACTION_PREFIX")
     name = "rlmesh.reference/ramp"

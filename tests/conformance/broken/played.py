@@ -14,7 +14,7 @@ own = RightEnv
 
 
 def changed(method: str, **fields: Any) -> Any:
-    """Return a request's method whose answer has other fields; None leaves one out."""
+    """Return a request's method that answers with other fields; None leaves one out."""
     right = getattr(own, method)
 
     def made(self: Any, session: Any, asked: Any) -> Any:

@@ -119,7 +119,9 @@ broken(
 
 class EndsRefused(RightEnv):
     def may_await(self, session: Any, awaited: int) -> bool:
-        if awaited > session.last + 5 and session.connection is None:
+        connection = session.connection
+        lost = connection is None or connection.has_ended()
+        if awaited > session.last + 5 and lost:
             self.end_session(session)
         return super().may_await(session, awaited)
 

@@ -74,7 +74,7 @@ broken("S-5", "has bounds of another size", observations=box(high={"elementwise"
 
 
 def contract(**fields: Any) -> Any:
-    """Return a `contract` whose message has other fields; None clears one."""
+    """Return a `contract` with other fields; None clears one."""
 
     def made(self: Any) -> Any:
         found = own.contract(self)

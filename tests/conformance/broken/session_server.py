@@ -275,7 +275,7 @@ class SessionServer(FramesServer):
             session.timer.start()
 
     def expire(self, session: Session) -> None:
-        """End a session whose grace period is over (R-3)."""
+        """End a session after its grace period (R-3)."""
         with self.lock:
             if session.connection is None:
                 self.end_session(session)

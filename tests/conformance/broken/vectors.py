@@ -10,7 +10,7 @@ from tests.conformance.broken.registry import broken
 
 
 def stepping(change: Any, base: Any = RightLanes) -> Any:
-    """Return a `step` whose answer is changed."""
+    """Return a `step` with another answer."""
 
     def made(self: Any, session: Any, action: Any) -> Any:
         answer = base.step(self, session, action)

@@ -342,6 +342,7 @@ class Session:
             while (answer := self.connection.answer()).sequence != self.last:
                 pass
             if answer.WhichOneof("response") == "close":
+                self.connection.stream.half_close()  # K-1: after its answer the client does that.
                 return True
         return False
 

@@ -1,4 +1,4 @@
-"""The end of sessions, and who holds an instance: §7."""
+"""The end of sessions, and the holder of an instance: §7."""
 
 from __future__ import annotations
 
@@ -45,13 +45,15 @@ def closed_stream_ends_with_ok(probe: Probe) -> None:
 @check("K-1", peers="env", stage=Stage.STEP)
 def close_frees_the_instance(probe: Probe) -> None:
     """Let another session open as soon as `close` is answered."""
-    probe.open().do("close")
-    for _ in range(2):
+    session = probe.open()
+    for _ in range(3):
+        session.do("close")
+        session.connection.stream.half_close()
         connection = probe.connect()
         answer = connection.exchange(probe.open_request())
         if answer.WhichOneof("response") != "open":
             raise Failed("open", described_answer(answer))
-        probe.session(connection, answer.open).do("close")
+        session = probe.session(connection, answer.open)
 
 
 def _full(probe: Probe) -> None:

@@ -1,4 +1,4 @@
-"""Checks with the environment `count`, whose answers are known: exactly-once, options, errors."""
+"""Checks with `count`, an environment of known answers: exactly-once, options, errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks with the models `sum` and `ramp`, whose answers are known."""
+"""Checks with `sum` and `ramp`, models of known answers."""
 
 from __future__ import annotations
 

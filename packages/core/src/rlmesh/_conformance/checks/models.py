@@ -242,7 +242,7 @@ def ended_episode_is_over(probe: Probe) -> None:
 
 @check("P-6", peers=MODEL)
 def started_lane_starts_again(probe: Probe) -> None:
-    """Begin an episode in a lane whose episode has not ended."""
+    """Begin an episode in a lane although its last one has not ended."""
     session = playing(probe)
     session.must("start_episode", start_request(seed=0))
     session.must("predict", predict_request(probe, _form(probe), 0))

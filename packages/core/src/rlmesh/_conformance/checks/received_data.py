@@ -84,7 +84,7 @@ def long_slab_is_invalid(probe: Probe) -> None:
 
 @check("V-4")
 def empty_slab_is_invalid(probe: Probe) -> None:
-    """Answer an action whose slab is empty, but should not be, with INVALID_VALUE."""
+    """Answer an action with an empty slab in place of another one with INVALID_VALUE."""
 
     def empty(slabs: list[bytes]) -> None:
         at = next((i for i, slab in enumerate(slabs) if slab), None)
@@ -166,7 +166,7 @@ def text_that_is_no_utf8_is_invalid(probe: Probe) -> None:
 
 @check("V-9", "act:text")
 def text_of_another_length_is_invalid(probe: Probe) -> None:
-    """Answer texts whose lengths do not add up to their bytes with INVALID_VALUE."""
+    """Answer texts with lengths that do not add up to their bytes with INVALID_VALUE."""
     _, at, _ = _leaf(probe, "text")
 
     def change(slabs: list[bytes]) -> None:
@@ -184,7 +184,7 @@ def index_of_no_alternative_is_invalid(probe: Probe) -> None:
 
 
 def _graph(probe: Probe, flags: int, nodes: int, edges: int, links: bytes) -> None:
-    """Send a graph whose parts have no features; its other slabs stay as they are."""
+    """Send a graph without features; the other slabs of the action stay as they are."""
     _, at, space = _leaf(probe, "graph")
     if probe.contract.vector:
         raise NotOffered("the contract is a vector")

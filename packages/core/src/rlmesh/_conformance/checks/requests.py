@@ -222,7 +222,7 @@ def step_many_without_actions_is_malformed(probe: Probe) -> None:
 
 @check("N-8", "STEP_MANY", "fixed")
 def step_many_of_another_size_is_malformed(probe: Probe) -> None:
-    """Answer a `step_many` whose batch has another size than `count` with MALFORMED."""
+    """Answer a `step_many` with a batch of another size than `count` with MALFORMED."""
     session = probe.playing()
     for change in (-1, 1):
         request = _many(probe, 2)

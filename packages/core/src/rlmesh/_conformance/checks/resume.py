@@ -208,7 +208,7 @@ def refused_resume_leaves_the_connection(probe: Probe) -> None:
 
 @check("R-1", "RESUME", "frames", "plain", peers=BOTH, stage=Stage.STEP)
 def half_closed_stream_is_lost(probe: Probe) -> None:
-    """Keep a session whose stream the client half-closes before Close."""
+    """Keep a session if the client half-closes its stream before Close."""
     session = probe.open()
     session.do()
     session.connection.stream.half_close()

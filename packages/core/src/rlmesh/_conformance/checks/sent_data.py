@@ -87,7 +87,7 @@ def contract_has_lanes(probe: Probe) -> None:
 
 @check("T-3", stage=Stage.DESCRIBE)
 def exposed_names_are_distinct(probe: Probe) -> None:
-    """Serve a contract whose `exposed` has distinct names."""
+    """Serve a contract with distinct names in `exposed`."""
     names = list(probe.contract.exposed)
     expect(len(set(names)) == len(names), "distinct names", names)
 
@@ -111,7 +111,7 @@ def stored_version_is_one(probe: Probe) -> None:
 
 @check("T-1", stage=Stage.DESCRIBE)
 def tags_are_of_leaves(probe: Probe) -> None:
-    """Serve tags whose paths lead to leaves, and parts within them."""
+    """Serve tags with paths to leaves, and parts within them."""
     for name in ("observation", "action"):
         space = getattr(probe.contract, f"{name}_space")
         for tag in getattr(probe.contract.tags, name):

@@ -1,4 +1,4 @@
-"""Vectors: §9, on any vector, and with the environment `lanes`, whose answers are known."""
+"""Vectors: §9, on any vector, and with `lanes`, an environment of known answers."""
 
 from __future__ import annotations
 
