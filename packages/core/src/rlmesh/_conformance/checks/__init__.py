@@ -23,6 +23,7 @@ _MODULES = (
     "echoes",
     "models",
     "model_answers",
+    "clients",
     "closing",
     "frames",
 )
