@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,10 +64,15 @@ def test_the_reference_is_served_and_judged() -> None:
     assert status == 0 and "passed" in said
 
 
+def test_a_client_that_does_nothing_fails() -> None:
+    status, said, _ = check("--client", f"{sys.executable} -c pass")
+    assert status == 1 and "failed: B-16 hello-comes-first" in said and "blocked" in said
+
+
 def test_rules_and_checks_are_listed() -> None:
     status, said, _ = check("--list")
     assert status == 0
-    assert "Q-10  not judged: " in said and "Q-4  env/" in said
+    assert "R-10  not judged: " in said and "Q-4  env/" in said
 
 
 @pytest.mark.parametrize(

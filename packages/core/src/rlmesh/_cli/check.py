@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from rlmesh._cli.parameters import (
 )
 from rlmesh._cli.report import check_html
 from rlmesh._cli.sources import UsageProblem, read_choice
+from rlmesh._conformance.client_runner import run_client_checks
 from rlmesh._conformance.dialects import ENV, MODEL
 from rlmesh._conformance.findings import Outcome, Status
 from rlmesh._conformance.known import read_known
@@ -31,6 +33,7 @@ from rlmesh._conformance.report_files import html_page, json_facts, junit_xml
 from rlmesh._conformance.report_text import STYLES, outcome_lines, summary
 from rlmesh._conformance.rules import rule_table
 from rlmesh._conformance.runner import Report, run_checks
+from rlmesh._conformance.scripted import command_client
 from rlmesh._conformance.target import read_target
 from rlmesh.options import TLS
 
@@ -42,6 +45,15 @@ _Addresses = Annotated[
         metavar="ADDRESS...",
         help="addresses of the servers: host:port, tcp://..., frames://..., and so on",
         show_default=False,
+    ),
+]
+_Command = Annotated[
+    str | None,
+    typer.Option(
+        "--client",
+        metavar="COMMAND",
+        help="check a client: the command is started with the address of a server of the kit, and "
+        "has to play an episode there",
     ),
 ]
 _Service = Annotated[str, typer.Option(help="env or model: what the servers serve")]
@@ -73,6 +85,7 @@ _All = Annotated[bool, typer.Option("--all", help="print the checks that have pa
 def check(
     addresses: _Addresses = None,
     service: _Service = "env",
+    client: _Command = None,
     only: _Only = None,
     known: _Known = None,
     strict: _Strict = False,
@@ -90,7 +103,7 @@ def check(
     log_level: LogLevel = None,
     log_format: LogFormat = None,
 ) -> None:
-    """Check a server against the rules of the spec; exit with 1 if it breaks one."""
+    """Check a server or a client against the rules of the spec; exit with 1 if it breaks one."""
     with reporting("check", json=json, debug=debug) as reporter:
         begin_log(log_level, log_format, "warning")
         if listed:
@@ -100,13 +113,15 @@ def check(
         check_html(html, "--html")
         check_html(junit, "--junit")
         tls = tls_of(tls_authority, tls_certificate, tls_key)
-        if not addresses:
+        if not addresses and client is None:
             raise UsageProblem("ADDRESS: expected the address of a server, got none")
         settings = {"known": _read_known(known), "only": tuple(only or ()), "strict": strict}
         reports = [
             _checked(reporter, read_address(each), service, token, tls, timeout, show_all, settings)
-            for each in addresses
+            for each in addresses or ()
         ]
+        if client is not None:
+            reports.append(_checked_client(reporter, client, timeout, show_all, settings))
         _write(reporter, reports, junit, html)
     if any(report.failures for report in reports):
         raise typer.Exit(FAILED)
@@ -122,6 +137,35 @@ def _checked(
     show_all: bool,
     settings: dict[str, Any],
 ) -> Report:
+    target = read_target(address, token, tls, timeout)
+    dialect = ENV if service == "env" else MODEL
+    report = run_checks(target, dialect, on_outcome=_shown(reporter, show_all), **settings)
+    _show_summary(reporter, report)
+    return report
+
+
+def _checked_client(
+    reporter: Reporter, command: str, timeout: float, show_all: bool, settings: dict[str, Any]
+) -> Report:
+    report = run_client_checks(
+        command,
+        command_client(command),
+        timeout=max(timeout, _CLIENT_S),
+        known=settings["known"],
+        only=settings["only"],
+        on_outcome=_shown(reporter, show_all),
+    )
+    _show_summary(reporter, report)
+    return report
+
+
+_CLIENT_S = 20.0
+"""Shortest time that a client may take for an episode, its start included, in seconds."""
+
+
+def _shown(reporter: Reporter, show_all: bool) -> Callable[[Outcome], None]:
+    """Return what prints an outcome, unless it has passed or is not offered."""
+
     def show(outcome: Outcome) -> None:
         quiet = outcome.status in (Status.PASSED, Status.NOT_OFFERED) and not show_all
         if not reporter.json and not quiet:
@@ -130,12 +174,12 @@ def _checked(
             for line in lines:
                 reporter.out.print(Text(line))
 
-    target = read_target(address, token, tls, timeout)
-    dialect = ENV if service == "env" else MODEL
-    report = run_checks(target, dialect, on_outcome=show, **settings)
+    return show
+
+
+def _show_summary(reporter: Reporter, report: Report) -> None:
     if not reporter.json:
         reporter.out.print(Text(summary(report), "bold red" if report.failures else "bold green"))
-    return report
 
 
 def _write(

@@ -227,10 +227,14 @@ def _serve(script: Script, stream: FramesStream, trial: Trial, deadline: float) 
             return
 
 
+_EARLY_S = 0.06
+"""How long a second request is waited for: longer than Nagle's algorithm delays it, in seconds."""
+
+
 def _more_comes(stream: FramesStream) -> bool:
     """Return whether another message comes before the answer to this one."""
     try:
-        stream.receive(0.02)
+        stream.receive(_EARLY_S)
     except (Ended, Silent):
         return False
     return True
