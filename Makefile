@@ -108,6 +108,7 @@ lint: $(DEV) ## ruff, buf and import-linter: rules, formatting and import direct
 	$(VENV)/bin/lint-imports --no-logo
 	$(PY) -m tools.rooms --check
 	$(PY) -m tools.roles --check
+	$(PY) -m tools.judged --check
 	$(PY) -m tools.prose
 format: $(DEV) ## apply ruff's fixes and formatting
 	$(PY) -m ruff check --fix .

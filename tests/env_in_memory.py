@@ -37,7 +37,7 @@ class EnvInMemory:
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
         return self._servicer.play(request.body, request.report)
 
-    def run_stream(self, stream: Any, *, takes_over: bool) -> bool:
+    def run_stream(self, stream: Any, *, takes_over: Callable[[], bool]) -> bool:
         return False
 
     def end(self) -> m.Reply:

@@ -15,8 +15,8 @@ from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.model.v1 import model_pb2
 from rlmesh_proto.session.v1 import frames_pb2
 
-import rlmesh
 from rlmesh import ServeOptions
+from rlmesh._conformance import reference
 from rlmesh._env_host.servicer_provider import EnvServicerProvider
 from rlmesh._server.model_server import _new_servicers, _offered_spec
 from rlmesh._session.session_manager import SessionManager
@@ -26,9 +26,7 @@ from rlmesh._wire.model_codec import ModelWireCodec
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.adapters import Adaptation, ModelSpec
 from rlmesh.backends import NATIVE
-from rlmesh.spaces import Discrete
 from rlmesh.specs import AutoresetMode, Capability, PeerInfo, SessionTerms
-from rlmesh.tensor import Tensor
 from tests.conformance.vectors import VECTORS
 from tests.env_in_memory import EnvInMemory
 
@@ -41,7 +39,6 @@ MESSAGES: dict[str, type[Any]] = {
         *(model_pb2.SessionRequest, model_pb2.SessionResponse),
     )
 }
-COUNTS, ACTIONS = Discrete(100), Discrete(3)
 KEY = bytes(range(16))
 
 
@@ -102,118 +99,26 @@ def _steps(message: Any) -> Iterator[Any]:
         yield from message.step_many.steps
 
 
-class Count:
-    """The environment `count`."""
+class Count(reference.Count):
+    """The environment `count`, whose id is its name in the transcripts."""
 
-    observation_space, action_space = COUNTS, ACTIONS
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-        self.count = (options or {}).get("start", 0)
-        return self.count, {} if seed is None else {"seed": seed}
-
-    def step(self, action: int) -> Any:
-        if action == 2:
-            raise RuntimeError("2 is no step")
-        self.count += action
-        return self.count, float(action), self.count >= 3, False, {}
-
-    def close(self) -> None:
-        pass
+    spec: Any = None
 
 
-class Drawn(Count):
-    """The environment `drawn`."""
+class Drawn(reference.Drawn):
+    """The environment `drawn`, which has no info."""
 
-    render_mode = "ansi"
+    spec: Any = None
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-        rlmesh.report_progress("counting", 0.5)
-        return super().reset(seed=seed, options=options)
-
-    def render(self) -> str:
-        return f"count: {self.count}"
+        """Leave out the seed."""
+        return super().reset(options=options)
 
 
-class Lanes:
-    """The vector `lanes` in one autoreset mode."""
+class Lanes(reference.Lanes):
+    """The vector `lanes`."""
 
-    num_envs = 2
-    single_observation_space, single_action_space = COUNTS, ACTIONS
-
-    def __init__(self, mode: AutoresetMode) -> None:
-        self.metadata = {"autoreset_mode": mode}
-        self.mode = mode
-        self.counts, self.ended = [0, 0], [False, False]
-
-    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
-        mask = (options or {}).get("reset_mask")
-        chosen = [True, True] if mask is None else [bool(x) for x in mask.tobytes()]
-        for lane in (0, 1):
-            if chosen[lane]:
-                self.counts[lane], self.ended[lane] = 0, False
-        return self._counts(), {}
-
-    def step(self, actions: Any) -> Any:
-        rewards, terminated = [0.0, 0.0], [False, False]
-        for lane, action in enumerate(actions.tolist()):
-            if self.mode is AutoresetMode.NEXT_STEP and self.ended[lane]:
-                self.counts[lane], self.ended[lane] = 0, False
-                continue
-            self.counts[lane] += action
-            rewards[lane] = float(action)
-            terminated[lane] = self.ended[lane] = self.counts[lane] >= 2
-        info: dict[str, Any] = {}
-        if self.mode is AutoresetMode.SAME_STEP and any(terminated):
-            final = [c if end else None for c, end in zip(self.counts, terminated)]
-            info = {"final_obs": final, "_final_obs": _flags(terminated)}
-            self.counts = [0 if end else c for c, end in zip(self.counts, terminated)]
-        none = _flags([False, False])
-        return self._counts(), Tensor.of(rewards, "float64"), _flags(terminated), none, info
-
-    def _counts(self) -> Any:
-        return Tensor.of(self.counts, "int64")
-
-    def close(self) -> None:
-        pass
-
-
-def _flags(flags: list[bool]) -> Tensor:
-    return Tensor(bytes(flags), "bool", (2,))
-
-
-class Sum(rlmesh.Model):
-    """The model `sum`."""
-
-    def predict(self, observation: int, context: Any) -> int:
-        self.observe(observation, context)
-        return context.state["sum"] % 3  # type: ignore[no-any-return]
-
-    def predict_batch(self, observations: Any, contexts: Any) -> Any:
-        actions = [self.predict(*pair) for pair in zip(observations.tolist(), contexts)]
-        return Tensor.of(actions, "int64")
-
-    def observe(self, observation: int, context: Any) -> None:
-        context.state["sum"] = context.state.get("sum", 0) + int(observation)
-
-
-class Ramp(rlmesh.Model):
-    """The model `ramp`."""
-
-    def predict_chunk(self, observation: int, context: Any) -> Any:
-        return Tensor.of(_ramp(observation, context), "int64")
-
-    def predict_chunk_batch(self, observations: Any, contexts: Any) -> Any:
-        ramps = [_ramp(*pair) for pair in zip(observations.tolist(), contexts)]
-        return Tensor.of(ramps, "int64")
-
-
-def _ramp(observation: int, context: Any) -> list[int]:
-    prefix = context.action_prefix
-    begun = [] if prefix is None else list(map(int, prefix.actions[: prefix.committed]))
-    return [*begun, *((observation + more) % 3 for more in range(len(begun), 3))]
+    spec: Any = None
 
 
 @contextmanager
@@ -244,12 +149,12 @@ def served(transcript: Transcript) -> Iterator[SessionManager]:
         )
 
 
-def _sum() -> Sum:
-    return Sum(spec=ModelSpec("sum", adaptation=Adaptation.NONE, stateful=True))
+def _sum() -> Any:
+    return reference.Sum(spec=ModelSpec("sum", adaptation=Adaptation.NONE, stateful=True))
 
 
-def _ramp_model() -> Ramp:
-    return Ramp(spec=ModelSpec("ramp", adaptation=Adaptation.NONE, chunk_length=3))
+def _ramp_model() -> Any:
+    return reference.Ramp(spec=ModelSpec("ramp", adaptation=Adaptation.NONE, chunk_length=3))
 
 
 MODELS: dict[str, Callable[[], Any]] = {"sum": _sum, "ramp": _ramp_model}

@@ -72,7 +72,7 @@ class _One:
     def offer(self, stream: object) -> bool:
         return False
 
-    def run_stream(self, stream: object, *, takes_over: bool) -> bool:
+    def run_stream(self, stream: object, *, takes_over: Callable[[], bool]) -> bool:
         return False
 
     def end(self) -> m.Reply:

@@ -179,6 +179,55 @@ def test_a_thread_takes_one_stream_and_then_one_after_it_that_waits() -> None:
         thread.call(lambda: None)
 
 
+@pytest.mark.own_transport
+def test_a_stream_that_takes_over_is_not_ended_by_its_own_start() -> None:
+    """The thread may begin with it before the one that took over has ended the former stream."""
+
+    class Late:
+        """A lock that is left only after the second stream has begun."""
+
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
+        def __enter__(self) -> None:
+            self.lock.acquire()
+
+        def __exit__(self, *error: object) -> None:
+            self.lock.release()
+            if threading.get_ident() != runner.ident:
+                second.begun.wait(10)
+
+    thread = EnvThread()
+    first, second = FakeStream(), FakeStream()
+    runner = threading.Thread(target=thread.run)
+    runner.start()
+    until(lambda: thread.offer(first), 10)
+    assert first.begun.wait(10)
+    first.cancel()  # The server has ended it, and the thread is about to leave it.
+    thread._lock = Late()  # type: ignore[assignment]
+    assert thread.succeed(second, takes_over=lambda: True)
+    assert not second._over.is_set()
+    thread.stop()
+    second.cancel()
+    runner.join(10)
+
+
+@pytest.mark.own_transport
+def test_a_stream_that_comes_too_late_to_take_over_ends_no_newer_one() -> None:
+    thread = EnvThread()
+    runner = threading.Thread(target=thread.run)
+    runner.start()
+    older, newer = FakeStream(), FakeStream()
+    until(lambda: thread.offer(newer), 10)
+    assert newer.begun.wait(10)
+    assert thread.succeed(older, takes_over=lambda: False)
+    assert not newer._over.is_set()
+    thread.stop()
+    newer.cancel()
+    older.cancel()
+    runner.join(10)
+
+
 def test_ctrl_c_in_a_call_stops_serve_and_the_client_is_told() -> None:
     class Interrupted(CounterEnv):
         def step(self, action: Any) -> Any:

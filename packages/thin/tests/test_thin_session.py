@@ -149,7 +149,7 @@ def test_step_many_reports_the_step_that_failed() -> None:
         ({"actions": actions(), "count": 0}, Code.ERROR_CODE_MALFORMED),
         ({"count": 1}, Code.ERROR_CODE_MALFORMED),
         ({"actions": actions(1), "count": 65_537}, Code.ERROR_CODE_LIMIT_EXCEEDED),
-        ({"actions": actions(1), "count": 2}, Code.ERROR_CODE_INVALID_VALUE),
+        ({"actions": actions(1), "count": 2}, Code.ERROR_CODE_MALFORMED),
         ({"actions": actions(1, 3), "count": 2}, Code.ERROR_CODE_INVALID_VALUE),
     ],
 )

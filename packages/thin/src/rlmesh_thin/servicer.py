@@ -111,8 +111,10 @@ class Servicer:
             self._spent += time.perf_counter() - begun
 
     def _reset(self, body: Dict[str, Any]) -> List[Any]:
-        if "lane_seeds" in body or body.get("lane_mask"):
+        if "lane_seeds" in body:
             raise Fault(MALFORMED, "N-4: this environment is no vector", "lane_seeds")
+        if body.get("lane_mask"):
+            raise Fault(UNSUPPORTED, "L-8: this environment is no vector", "lane_mask")
         options = body.get("options")
         if options is not None:
             options = DynamicReader().map(options, "options")
@@ -165,7 +167,7 @@ class Servicer:
         found = read_message(value, VALUE, space.slab_count + 1)
         size = found.get("batch_size")
         if size != count:
-            raise broken("actions", "N-8", "a batch of %d" % count, "a batch of %s" % size)
+            raise Fault(MALFORMED, "N-8: expected a batch of %d, got %s" % (count, size), "actions")
         steps: List[bytes] = []
         total, last = 0, b""
         for action in decode_values(space, found.get("slabs", []), count):

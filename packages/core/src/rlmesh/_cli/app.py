@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from rlmesh._cli.adapt import adapt
 from rlmesh._cli.bench import bench
+from rlmesh._cli.check import check
 from rlmesh._cli.console import refuse
 from rlmesh._cli.evaluate import evaluate
 from rlmesh._cli.inspect_command import inspect
@@ -93,6 +94,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "thin": thin,
     "merge": merge,
     "rerun": rerun,
+    "check": check,
 }
 
 for _name, _command in _COMMANDS.items():

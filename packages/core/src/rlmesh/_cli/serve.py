@@ -26,6 +26,7 @@ from rlmesh._cli.parameters import (
 )
 from rlmesh._cli.serve_env import serve_options, write_ready_fd
 from rlmesh._cli.sources import UsageProblem, load, make_env, read_choice, read_object
+from rlmesh._conformance.reference import ENVIRONMENTS
 from rlmesh._reporting.words import escape_control_chars
 from rlmesh.adapters import EnvTags
 from rlmesh.specs import AutoresetMode
@@ -37,9 +38,13 @@ _Env = Annotated[
     typer.Argument(
         metavar="ENV",
         help="registered Gymnasium id (CartPole-v1), module:id (ale_py:ALE/Pong-v5), or "
-        "module:callable that makes an environment",
+        "module:callable that makes an environment; with --reference count, drawn, echo or lanes",
         show_default=False,
     ),
+]
+_Reference = Annotated[
+    bool,
+    typer.Option("--reference", help="serve an environment of `rlmesh check`, of known answers"),
 ]
 _Lanes = Annotated[
     int | None,
@@ -99,7 +104,8 @@ ReadyFd = Annotated[
 
 
 def serve(
-    env: _Env,
+    env: _Env = "",
+    reference: _Reference = False,
     address: _Address = "127.0.0.1:0",
     num_envs: _Lanes = None,
     autoreset_mode: _AutoresetMode = None,
@@ -128,7 +134,14 @@ def serve(
         read_choice(validation, "--validation", ("off", "warn", "strict"))
         read_choice(autoreset_mode, "--autoreset-mode", [mode.value for mode in AutoresetMode])
         read_descriptor(ready_fd)
-        make = functools.partial(_make, env, read_object(kwargs, "--kwargs"), render_mode, num_envs)
+        if reference:
+            make = _reference(env or "count", autoreset_mode)
+            autoreset_mode = None
+        elif env:
+            given = read_object(kwargs, "--kwargs")
+            make = functools.partial(_make, env, given, render_mode, num_envs)
+        else:
+            raise UsageProblem("ENV: expected the name of an environment, got none")
         server = rlmesh.EnvServer(
             **_hosted(make, max_sessions, workers),
             address=read_address(address),
@@ -141,6 +154,16 @@ def serve(
             announce=announce,
         )
         serve_and_report(reporter, server, server.env_contract.id, ready_fd)
+
+
+def _reference(name: str, mode: str | None) -> functools.partial[Any]:
+    """Return what makes an environment of the kit.
+
+    Raises:
+        UsageProblem: If there is none of that name.
+    """
+    read_choice(name, "ENV", tuple(ENVIRONMENTS))
+    return functools.partial(ENVIRONMENTS[name], AutoresetMode(mode or AutoresetMode.NEXT_STEP))
 
 
 def _load_tags(name: str | None) -> EnvTags | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,9 +23,18 @@ from rlmesh._cli.parameters import (
     tls_of,
 )
 from rlmesh._cli.serve import ReadyFd, read_descriptor, serve_and_report
+from rlmesh._cli.sources import UsageProblem, read_choice
+from rlmesh._conformance.reference import MODELS, new_model
+
+if TYPE_CHECKING:
+    from rlmesh._models.base import ModelBase
 
 __all__ = ["serve_model"]
 
+_Reference = Annotated[
+    bool,
+    typer.Option("--reference", help="serve a model of `rlmesh check`: MODEL is sum or ramp"),
+]
 _Address = Annotated[str, typer.Option(help="address to listen on")]
 _MaxBatchSize = Annotated[
     int | None, typer.Option(min=1, help="largest number of observations in one call")
@@ -36,7 +45,8 @@ _MaxBatchDelay = Annotated[
 
 
 def serve_model(
-    model: ModelName,
+    model: ModelName = "",
+    reference: _Reference = False,
     address: _Address = "127.0.0.1:0",
     max_batch_size: _MaxBatchSize = None,
     max_batch_delay_ms: _MaxBatchDelay = None,
@@ -59,10 +69,23 @@ def serve_model(
         batching = {"max_batch_size": max_batch_size, "max_batch_delay_ms": max_batch_delay_ms}
         given = {name: value for name, value in batching.items() if value is not None}
         server = rlmesh.ModelServer(
-            load_model(model, model_kwargs, backend),
+            _model(model, reference, model_kwargs, backend),
             read_address(address),
             token=token,
             tls=tls_of(tls_authority, tls_certificate, tls_key),
             options=rlmesh.ServeOptions.from_environment(**given),
         )
         serve_and_report(reporter, server, server.spec.id, ready_fd)
+
+
+def _model(name: str, reference: bool, kwargs: str, backend: str | None) -> ModelBase[Any, Any]:
+    """Return the model that a command line names.
+
+    Raises:
+        UsageProblem: If it names none.
+    """
+    if reference:
+        return new_model(read_choice(name or "sum", "MODEL", tuple(MODELS)))
+    if not name:
+        raise UsageProblem("MODEL: expected the name of a model, got none")
+    return load_model(name, kwargs, backend)

@@ -81,20 +81,23 @@ class EnvThread:
             self._jobs.put(stream)
         return True
 
-    def succeed(self, stream: Stream, *, takes_over: bool) -> bool:
+    def succeed(self, stream: Stream, *, takes_over: Callable[[], bool]) -> bool:
         """Take a stream of the session that holds the environment; or refuse.
 
         Args:
             stream: The stream.
-            takes_over: Whether the stream that is here is the session's former one, which is
-                ended. If not, it is that of a session that is over, and ends by itself.
+            takes_over: Returns whether the stream that is here is the session's former one, which
+                is ended. If not, it is that of a session that is over, and ends by itself.
         """
         with self._lock:
             if self._stopping or not self._owner:
                 return False
+            # The thread may leave the former stream and begin with this one as soon as it is there.
+            # If a newer connection has the session by now, the stream that is here may be its own.
+            former = self._stream if takes_over() else None
             self._jobs.put(stream)
-        if takes_over:
-            self.evict()
+        if former is not None:
+            former.cancel()
         return True
 
     def run(self) -> None:

@@ -104,7 +104,7 @@ class ProcessWorker:
                 self._view = bytes(frame)
             return reply
 
-    def run_stream(self, stream: Stream, *, takes_over: bool) -> bool:
+    def run_stream(self, stream: Stream, *, takes_over: Callable[[], bool]) -> bool:
         """See `Servicer`: the connection's thread waits for the process."""
         return False
 

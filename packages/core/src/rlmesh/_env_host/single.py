@@ -52,7 +52,7 @@ class SingleEnvHost:
         """See `Servicer`."""
         return self._thread.call(self._servicer.play, request.body, request.report)
 
-    def run_stream(self, stream: Stream, *, takes_over: bool) -> bool:
+    def run_stream(self, stream: Stream, *, takes_over: Callable[[], bool]) -> bool:
         """See `Servicer`."""
         return self._thread.succeed(stream, takes_over=takes_over)
 

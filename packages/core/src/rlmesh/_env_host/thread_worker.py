@@ -70,7 +70,7 @@ class ThreadWorker:
             raise ClosedError("the environment is closed")
         return self._thread.call(servicer.play, request.body, request.report)
 
-    def run_stream(self, stream: Stream, *, takes_over: bool) -> bool:
+    def run_stream(self, stream: Stream, *, takes_over: Callable[[], bool]) -> bool:
         """See `Servicer`."""
         return self._thread.succeed(stream, takes_over=takes_over)
 

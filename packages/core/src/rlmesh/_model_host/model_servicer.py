@@ -103,7 +103,7 @@ class ModelServicer:
             return refused.failure
         raise TypeError(f"a {type(body).__name__} cannot be asked of a model")
 
-    def run_stream(self, stream: Any, *, takes_over: bool) -> bool:
+    def run_stream(self, stream: Any, *, takes_over: Callable[[], bool]) -> bool:
         """See `Servicer`: sessions share the model's thread, so none has it."""
         return False
 

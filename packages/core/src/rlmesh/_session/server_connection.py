@@ -141,9 +141,12 @@ class ServerConnection:
 
     def run_stream(self, stream: Any) -> bool:
         """Run the rest of the connection on the session's own thread; return False if refused."""
-        if self._session is None:
+        session = self._session
+        if session is None:
             return False
-        return self._session.servicer.run_stream(stream, takes_over=self._has_resumed)
+        return session.servicer.run_stream(
+            stream, takes_over=lambda: self._has_resumed and session.is_on(self)
+        )
 
     def lost(self) -> None:
         """Detach the session, because the stream has ended for any reason."""

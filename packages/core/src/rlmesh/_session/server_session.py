@@ -60,12 +60,13 @@ class Servicer(Protocol):
         """
         ...
 
-    def run_stream(self, stream: Any, *, takes_over: bool) -> bool:
+    def run_stream(self, stream: Any, *, takes_over: Callable[[], bool]) -> bool:
         """Run the rest of a connection on the servicer's own thread; return False if refused.
 
         Args:
             stream: The connection.
-            takes_over: Whether the session had a connection before, which may be on the thread.
+            takes_over: Returns whether the session had a connection before, which may be on the
+                thread, and has none that is newer.
         """
         ...
 
@@ -252,6 +253,10 @@ class ServerSession:
                 return False
             self._working = True
             return True
+
+    def is_on(self, link: ClientLink) -> bool:
+        """Return whether `link` is the session's connection."""
+        return self._link is link
 
     def finish(self, link: ClientLink) -> bool:
         """End the turn of an answered request; return whether `link` may carry the answer."""
