@@ -4,9 +4,10 @@ import { create } from "@bufbuild/protobuf";
 import { SPEC_VERSION } from "@rlmesh/proto";
 import * as proto from "@rlmesh/proto/env/v1/contract_pb";
 
-import type { DynamicMap } from "./dynamic.js";
+import { type DynamicMap, mapOf } from "./dynamic.js";
 import { readDynamicMap } from "./dynamic_reader.js";
 import { writeDynamicMap } from "./dynamic_writer.js";
+import type { Env } from "./env.js";
 import { malformed } from "./errors.js";
 import { readSpace } from "./space_reader.js";
 import { writeSpace } from "./space_writer.js";
@@ -88,6 +89,23 @@ export function readContract(message: proto.EnvContract): EnvContract {
 function limitOf(registration: proto.Registration | undefined): number | null {
   const limit = registration?.maxEpisodeSteps;
   return limit === undefined ? null : Number(limit);
+}
+
+/** The contract of an environment that exposes these names. */
+export function contractOf(env: Env, exposed: readonly string[]): EnvContract {
+  return {
+    id: env.id,
+    observationSpace: env.observationSpace,
+    actionSpace: env.actionSpace,
+    numEnvs: 1,
+    vector: false,
+    autoresetMode: null,
+    renderMode: env.renderMode ?? "",
+    renderFps: env.renderFps ?? null,
+    metadata: env.metadata ?? mapOf({}),
+    maxEpisodeSteps: env.maxEpisodeSteps ?? null,
+    exposed,
+  };
 }
 
 /** The message of a contract of one environment, which is no vector. */

@@ -251,6 +251,12 @@ export class EnvRequests {
 
   private outcome(step: EnvStep) {
     const { reward, terminated, truncated } = step;
+    const found = [reward, terminated, truncated].map((fact) => typeof fact).join(", ");
+    if (found !== "number, boolean, boolean") {
+      // A writer in JavaScript may return something else, which protobuf would write as it can.
+      const message = `expected a number as reward and two booleans as flags, got ${found}`;
+      throw new Refusal({ code: ErrorCode.INVALID_RESULT, message });
+    }
     return { ...this.facts(step), reward, terminated, truncated };
   }
 

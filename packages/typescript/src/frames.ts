@@ -61,6 +61,13 @@ export function addressText(address: Address): string {
   return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
+/** Refuse what is no token (Y-3); an empty one stands for none. */
+export function checkToken(token: string): void {
+  if (token !== "" && !/^[\x21-\x7e]{1,4096}$/.test(token)) {
+    throw new TypeError("expected a token of 1 to 4096 visible ASCII characters without spaces");
+  }
+}
+
 /** Whether only processes of this host reach the address. */
 export function isLocal(address: Address): boolean {
   return address.scheme === "frames+unix" || /^(localhost|::1|127\..*)$/.test(address.host);
@@ -72,8 +79,12 @@ export class FrameReader {
   private headerSize = 0;
   private body: Uint8Array | undefined;
   private bodySize = 0;
-  /** Largest frame, in bytes; a longer one is refused before memory is taken for it. */
-  limit = MAX_MESSAGE_BYTES;
+
+  /**
+   * @param limits Largest sizes of the first frames, in bytes, one each; those after them have
+   *   `MAX_MESSAGE_BYTES`. A longer frame is refused before memory is taken for it.
+   */
+  constructor(private readonly limits: number[] = []) {}
 
   /**
    * The frames that are whole now. A frame within `chunk` is a view of it; a pulse is no frame.
@@ -90,11 +101,12 @@ export class FrameReader {
         }
         this.headerSize = 0;
         const size = new DataView(this.header.buffer).getUint32(0, true);
-        if (size > this.limit) {
-          throw new RangeError(`expected a message of at most ${this.limit} bytes, got ${size}`);
-        }
         if (size === 0) {
           continue;
+        }
+        const limit = this.limits.shift() ?? MAX_MESSAGE_BYTES;
+        if (size > limit) {
+          throw new RangeError(`expected a message of at most ${limit} bytes, got ${size}`);
         }
         if (chunk.length - at >= size) {
           yield chunk.subarray(at, at + size);
@@ -126,7 +138,7 @@ export class FrameReader {
 
 /** A connection that carries frames, at either end. */
 export class FrameSocket {
-  private readonly reader = new FrameReader();
+  private readonly reader: FrameReader;
   private readonly frames: Uint8Array[] = [];
   private waiting: { take(frame: Uint8Array): void; fail(error: Error): void } | undefined;
   private ended: string | undefined;
@@ -139,12 +151,15 @@ export class FrameSocket {
   /**
    * @param address The peer's address, for errors.
    * @param hasPulses Whether it is a connection of TCP, on which a silent peer is lost (B-13).
+   * @param limits See `FrameReader`.
    */
   constructor(
     private readonly socket: net.Socket,
     readonly address: string,
     hasPulses: boolean,
+    limits: number[] = [],
   ) {
+    this.reader = new FrameReader(limits);
     socket.on("data", (chunk: Buffer) => this.take(chunk));
     socket.on("error", (error) => this.end(error.message));
     socket.on("end", () => this.end("the peer has ended it"));
@@ -159,11 +174,6 @@ export class FrameSocket {
   pulsing: "never" | "idle" | "busy" = "never";
   /** Whether a request is being handled; see `pulsing`. */
   busy = false;
-
-  /** Largest frame that is read, in bytes. */
-  set limit(bytes: number) {
-    this.reader.limit = bytes;
-  }
 
   /** Whether the connection has ended. */
   get isLost(): boolean {
@@ -234,6 +244,9 @@ export class FrameSocket {
 
   private take(chunk: Uint8Array): void {
     this.heard = performance.now();
+    if (this.finished) {
+      return;
+    }
     try {
       for (const frame of this.reader.read(chunk)) {
         this.deliver(frame);
@@ -250,9 +263,6 @@ export class FrameSocket {
   };
 
   private deliver(frame: Uint8Array): void {
-    if (this.finished) {
-      return;
-    }
     const { waiting } = this;
     if (waiting !== undefined) {
       this.waiting = undefined;

@@ -10,7 +10,7 @@ import { type Answer, type ClientOptions, ClientSession, connectionError } from 
 import { helloFrame, parseResponse, type RequestBody, type RequestName } from "./client_session.js";
 import type { Validation } from "./conformance.js";
 import type { EnvContract } from "./contract.js";
-import { type Address, dial, type FrameSocket, isLocal, parseAddress, type TLSOptions } from "./frames.js";
+import { type Address, checkToken, dial, type FrameSocket, isLocal, parseAddress, type TLSOptions } from "./frames.js";
 import { ClosedError, ConcurrentCallError, ConnectionLostError } from "./remote_errors.js";
 import { errorOf, SessionLostError, TransportError } from "./remote_errors.js";
 
@@ -36,7 +36,10 @@ export class RemoteClient {
   private reconnecting: Promise<FrameSocket> | undefined;
   private over: Error | undefined;
   private calling = false;
+  /** Pause before the next attempt to resume, in milliseconds; 0 after an answer. */
   private pause = 0;
+  /** When the grace period of the last loss ends by our clock; undefined after an answer. */
+  private until: number | undefined;
   private readonly session: ClientSession;
   private readonly where: Address;
 
@@ -50,7 +53,8 @@ export class RemoteClient {
   ) {
     this.where = parseAddress(address);
     const { token = "", wait = 0, name = `${hostname()}:${process.pid}` } = options;
-    checkToken(token, this.where);
+    checkToken(token);
+    warnOfToken(token, this.where);
     const settings: ClientOptions = { token, wait, name, progress: options.onProgress !== undefined };
     this.session = new ClientSession(address, settings);
   }
@@ -134,7 +138,8 @@ export class RemoteClient {
   }
 
   private async resume(): Promise<FrameSocket> {
-    const until = performance.now() + this.session.gracePeriodMs;
+    this.until ??= performance.now() + this.session.gracePeriodMs;
+    const { until } = this;
     let reason = "it cannot be resumed";
     while (this.session.isResumable && performance.now() + this.pause <= until) {
       await sleep(this.pause);
@@ -212,7 +217,7 @@ export class RemoteClient {
         }
         throw this.end(error);
       }
-      const response = parseResponse(frame);
+      const response = this.parse(frame);
       const failure = connectionError(response);
       if (failure !== undefined) {
         connection.cut();
@@ -220,9 +225,17 @@ export class RemoteClient {
       }
       const answer = this.read(name, response);
       if (answer !== undefined) {
-        this.pause = 0;
         return { answer };
       }
+    }
+  }
+
+  /** The message of a frame; after one that is none, nothing of the session can be known. */
+  private parse(frame: Uint8Array): ReturnType<typeof parseResponse> {
+    try {
+      return parseResponse(frame);
+    } catch (error) {
+      throw this.end(error);
     }
   }
 
@@ -230,10 +243,11 @@ export class RemoteClient {
     name: Name,
     response: ReturnType<typeof parseResponse>,
   ): Answer<Name> | undefined {
+    this.pause = 0;
+    this.until = undefined;
     try {
       return this.session.answer(name, response, this.options.onProgress ?? (() => {}));
     } catch (error) {
-      this.pause = 0;
       const closes = error instanceof Error && "sessionClosed" in error && error.sessionClosed;
       throw closes === true ? this.end(error) : error;
     }
@@ -263,10 +277,7 @@ function mayResume({ code }: Failure): boolean {
   return code !== ErrorCode.SHUTTING_DOWN && code !== ErrorCode.TIMEOUT;
 }
 
-function checkToken(token: string, where: Address): void {
-  if (token !== "" && !/^[\x21-\x7e]{1,4096}$/.test(token)) {
-    throw new TypeError("expected a token of 1 to 4096 visible ASCII characters without spaces");
-  }
+function warnOfToken(token: string, where: Address): void {
   if (token !== "" && where.scheme === "frames" && !isLocal(where)) {
     process.emitWarning("the token is sent over the network in clear text; use framess://");
   }

@@ -7,8 +7,9 @@ import { isMainThread } from "node:worker_threads";
 
 import type { Env } from "./env.js";
 import type { Validation } from "./conformance.js";
-import { type Address, addressText, FrameSocket, isLocal, MAX_FIRST_BYTES } from "./frames.js";
-import { MAX_HELLO_BYTES, MAX_MESSAGE_BYTES, parseAddress, secureContext, type TLSOptions } from "./frames.js";
+import { type Address, addressText, checkToken, FrameSocket, isLocal } from "./frames.js";
+import { MAX_FIRST_BYTES, MAX_HELLO_BYTES, parseAddress, secureContext } from "./frames.js";
+import type { TLSOptions } from "./frames.js";
 import { AddressError, ConnectionLostError } from "./remote_errors.js";
 import { EnvSessions, ServerConnection } from "./server_session.js";
 
@@ -62,7 +63,8 @@ export class EnvServer {
       }
       oldest.cut();
     }
-    const frames = new FrameSocket(socket, "a client", this.where.scheme !== "frames+unix");
+    const hasPulses = this.where.scheme !== "frames+unix";
+    const frames = new FrameSocket(socket, "a client", hasPulses, [MAX_HELLO_BYTES, MAX_FIRST_BYTES]);
     const connection = new Connection(frames, this.sessions);
     this.connections.add(connection);
     void connection.serve().finally(() => this.connections.delete(connection));
@@ -91,7 +93,6 @@ class Connection {
     const end = (atOnce: boolean) => (atOnce ? this.cut() : this.finish());
     this.state = new ServerConnection({ send: (frame) => frames.send(frame), end });
     this.timer = setTimeout(() => this.cut(), FIRST_MS);
-    frames.limit = MAX_HELLO_BYTES;
     const refuse = frames.refuse;
     frames.refuse = (error) => {
       if (this.state.greeted) {
@@ -111,23 +112,18 @@ class Connection {
         this.frames.busy = true;
         await this.sessions.receive(this.state, frame);
         this.frames.busy = false;
-        this.setLimit();
+        if (this.state.opened) {
+          clearTimeout(this.timer);
+          this.frames.pulsing = "busy";
+        }
       }
     } catch (error) {
       if (!(error instanceof ConnectionLostError)) {
-        throw error;
+        process.emitWarning(`a connection of a client has ended: ${String(error)}`);
+        this.cut();
       }
     } finally {
       clearTimeout(this.timer);
-    }
-  }
-
-  private setLimit(): void {
-    const { greeted, opened } = this.state;
-    this.frames.limit = opened ? MAX_MESSAGE_BYTES : greeted ? MAX_FIRST_BYTES : MAX_HELLO_BYTES;
-    if (opened) {
-      clearTimeout(this.timer);
-      this.frames.pulsing = "busy";
     }
   }
 
@@ -154,6 +150,7 @@ export async function serveEnv(
 ): Promise<EnvServer> {
   const { token = "", gracePeriod = 30, validation = "warn", exposed = [] } = options;
   const where = parseAddress(address);
+  checkToken(token);
   const gracePeriodMs = Math.round(1000 * gracePeriod);
   const sessions = new EnvSessions(env, { token, gracePeriodMs, validation, exposed });
   const listener = listenerOf(where, options.tls);

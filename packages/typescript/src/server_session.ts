@@ -5,17 +5,17 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { SPEC_DIGEST, SPEC_VERSION } from "@rlmesh/proto";
 import { EnvService, type SessionRequest } from "@rlmesh/proto/env/v1/env_pb";
-import { ErrorCode, SessionHolderSchema } from "@rlmesh/proto/session/v1/error_pb";
+import { ErrorCode } from "@rlmesh/proto/session/v1/error_pb";
 import { FramesHelloSchema } from "@rlmesh/proto/session/v1/frames_pb";
 import * as handshake from "@rlmesh/proto/session/v1/handshake_pb";
 
 import type { Validation } from "./conformance.js";
-import { type EnvContract, readContract, writeContract } from "./contract.js";
-import { mapOf } from "./dynamic.js";
+import { contractOf, readContract, writeContract } from "./contract.js";
 import type { Env } from "./env.js";
 import { EnvRequests, type FailureInit, type ResponseBody } from "./env_requests.js";
 import { SessionRequestSchema, SessionResponseSchema } from "./exact.js";
 import { MAX_HELLO_BYTES, MAX_MESSAGE_BYTES } from "./frames.js";
+import { KeptSession } from "./kept_session.js";
 import { talksTo } from "./versions.js";
 
 const { Capability } = handshake;
@@ -60,7 +60,7 @@ export class EnvSessions {
   private readonly contract: ReturnType<typeof writeContract>;
   private readonly server: MessageInitShape<typeof handshake.PeerInfoSchema>;
   private current: ServerConnection | undefined;
-  private session: Session | undefined;
+  private session: KeptSession | undefined;
   private stopping = false;
 
   /** @throws CodecError if the environment's contract breaks a rule. */
@@ -184,10 +184,10 @@ export class EnvSessions {
       const resumes = client?.capabilities.includes(Capability.RESUME) ?? false;
       const secrets = this.options.secrets ?? SECRETS;
       const key = resumes && this.options.gracePeriodMs > 0 ? secrets.key() : new Uint8Array();
-      this.session = new Session(client?.name ?? "", secrets.id(), key);
+      this.session = new KeptSession(client?.name ?? "", secrets.id(), key);
       this.requests.begin();
     }
-    const session = this.session as Session;
+    const session = this.session as KeptSession;
     session.reports = client?.capabilities.includes(Capability.PROGRESS) ?? false;
     clearTimeout(session.grace);
     const older = this.current;
@@ -239,7 +239,7 @@ export class EnvSessions {
 
   private async handle(
     connection: ServerConnection,
-    session: Session,
+    session: KeptSession,
     request: SessionRequest["request"],
   ): Promise<void> {
     const { last } = session;
@@ -256,12 +256,7 @@ export class EnvSessions {
       }
     };
     const answer = await this.requests.answer(request, report);
-    session.kept = response(last, answer.response, answer.callUs);
-    if (session.kept.length > MAX_MESSAGE_BYTES) {
-      const message = `the answer has ${session.kept.length} bytes, at most ${MAX_MESSAGE_BYTES} can be sent`;
-      const value = { code: ErrorCode.LIMIT_EXCEEDED, message };
-      session.kept = response(last, { case: "error", value }, answer.callUs);
-    }
+    session.kept = sendable(last, answer.response, answer.callUs);
     session.isClosed = request.case === "close";
     session.isRunning = false;
     if (session.isExpired) {
@@ -270,7 +265,7 @@ export class EnvSessions {
   }
 
   /** Send the kept answer on a connection, if it is still that of the session. */
-  private deliver(connection: ServerConnection, session: Session): void {
+  private deliver(connection: ServerConnection, session: KeptSession): void {
     if (this.current !== connection || this.session !== session) {
       return;
     }
@@ -296,14 +291,14 @@ export class EnvSessions {
     session.grace = setTimeout(() => this.expire(session), this.options.gracePeriodMs).unref();
   }
 
-  private expire(session: Session): void {
+  private expire(session: KeptSession): void {
     session.isExpired = true;
     if (!session.isRunning) {
       this.forget(session);
     }
   }
 
-  private forget(session: Session): void {
+  private forget(session: KeptSession): void {
     clearTimeout(session.grace);
     if (this.session === session) {
       this.session = undefined;
@@ -337,52 +332,6 @@ const SHUTTING_DOWN: FailureInit = {
   message: "the server is shutting down",
 };
 
-/** A session, over one connection after another. */
-class Session {
-  last = 0n;
-  kept: Uint8Array = new Uint8Array();
-  running: Promise<void> | undefined;
-  isRunning = false;
-  isClosed = false;
-  isExpired = false;
-  reports = false;
-  reportedAt = -Infinity;
-  grace: NodeJS.Timeout | undefined;
-  private readonly since = performance.now();
-
-  constructor(
-    private readonly holder: string,
-    readonly id: string,
-    /** Empty: the session ends with its connection. */
-    readonly key: Uint8Array,
-  ) {}
-
-  /** The refusal of another session (K-4). */
-  busy(): FailureInit {
-    const clientName = this.holder.slice(0, 256);
-    const heldMs = BigInt(Math.round(performance.now() - this.since));
-    const message = `the environment is held by ${clientName || "another client"}`;
-    const holder = create(SessionHolderSchema, { clientName, heldMs });
-    return { code: ErrorCode.BUSY, message, holder };
-  }
-}
-
-function contractOf(env: Env, exposed: readonly string[]): EnvContract {
-  return {
-    id: env.id,
-    observationSpace: env.observationSpace,
-    actionSpace: env.actionSpace,
-    numEnvs: 1,
-    vector: false,
-    autoresetMode: null,
-    renderMode: env.renderMode ?? "",
-    renderFps: env.renderFps ?? null,
-    metadata: env.metadata ?? mapOf({}),
-    maxEpisodeSteps: env.maxEpisodeSteps ?? null,
-    exposed,
-  };
-}
-
 function capabilitiesOf(env: Env, { gracePeriodMs, exposed }: SessionOptions): handshake.Capability[] {
   const found = [Capability.STEP_MANY, Capability.PROGRESS];
   if (gracePeriodMs > 0) {
@@ -415,6 +364,23 @@ function equal(one: string | Uint8Array, other: string | Uint8Array): boolean {
 function response(sequence: bigint, body: ResponseBody, callUs = 0n): Uint8Array {
   const message = create(SessionResponseSchema, { sequence, callUs, response: body });
   return toBinary(SessionResponseSchema, message);
+}
+
+/** An answer that can be sent; else the error that is sent instead (M-3). */
+function sendable(sequence: bigint, body: ResponseBody, callUs: bigint): Uint8Array {
+  let value: FailureInit;
+  try {
+    const frame = response(sequence, body, callUs);
+    if (frame.length <= MAX_MESSAGE_BYTES) {
+      return frame;
+    }
+    const message = `the answer has ${frame.length} bytes, at most ${MAX_MESSAGE_BYTES} can be sent`;
+    value = { code: ErrorCode.LIMIT_EXCEEDED, message };
+  } catch (error) {
+    // A writer in JavaScript may return rewards that are no numbers.
+    value = { code: ErrorCode.INVALID_RESULT, message: `the answer cannot be sent: ${String(error)}` };
+  }
+  return response(sequence, { case: "error", value }, callUs);
 }
 
 /** Send an error after which the connection ends. */

@@ -5,6 +5,7 @@ import net from "node:net";
 
 export class Cutter {
   private left = Infinity;
+  private instead: Uint8Array | undefined;
   private readonly sockets = new Set<net.Socket>();
   /** How many connections were cut. */
   cuts = 0;
@@ -34,6 +35,11 @@ export class Cutter {
     });
     client.on("data", (chunk: Buffer) => server.write(chunk));
     server.on("data", (chunk: Buffer) => {
+      if (this.instead !== undefined) {
+        client.write(this.instead);
+        this.instead = undefined;
+        return;
+      }
       client.write(chunk.subarray(0, this.left));
       this.left -= chunk.length;
       if (this.left <= 0) {
@@ -46,6 +52,11 @@ export class Cutter {
   /** Cut every connection once the server has sent so many more bytes. */
   cutAfter(bytes: number): void {
     this.left = bytes;
+  }
+
+  /** Send these bytes instead of the server's next ones. */
+  replaceBy(bytes: Uint8Array): void {
+    this.instead = bytes;
   }
 
   /** Cut every connection now. */

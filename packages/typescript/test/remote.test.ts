@@ -150,6 +150,29 @@ describe("refusals", () => {
     });
   });
 
+  test("of results that cannot be sent; the session goes on", async (t) => {
+    const flags = { terminated: false, truncated: false };
+    const far = { observation: 100n, reward: 1, ...flags };
+    const results: unknown[] = [{ observation: 1n, reward: "much", ...flags }, undefined, far];
+    const bad = Object.assign(new Count(), { step: () => results.shift() }) as unknown as Env;
+    const env = await RemoteEnv.connect((await served(t, bad)).address);
+    for (const code of [/expected a number as reward/, /undefined/, /observation: expected a bigint of 0 to 99/]) {
+      await assert.rejects(env.step(0n), code);
+    }
+    await env.reset();
+    await env.close();
+  });
+
+  test("of answers that are none, after which the client is closed", async (t) => {
+    const cutter = await Cutter.before(portOf(await served(t)));
+    t.after(() => cutter.close());
+    const env = await RemoteEnv.connect(cutter.address);
+    cutter.replaceBy(Uint8Array.of(3, 0, 0, 0, 255, 255, 255));
+    await assert.rejects(env.reset(), CodecError);
+    await assert.rejects(env.reset(), CodecError);
+    assert.ok(env.closed);
+  });
+
   test("of what is no hello, or too long a one", async (t) => {
     const port = portOf(await served(t));
     for (const bytes of [Buffer.from("GET / HTTP/1.1\r\n\r\n"), Buffer.from([1, 0, 0, 0, 255])]) {
@@ -160,6 +183,13 @@ describe("refusals", () => {
       await once(socket, "close");
     }
   });
+});
+
+test("a first request may be longer than a hello, in one write with it", async (t) => {
+  const env = await RemoteEnv.connect((await served(t)).address, { name: "n".repeat(20_000) });
+  await env.reset();
+  await env.close();
+  await assert.rejects(RemoteEnv.connect((await served(t)).address, { name: "n".repeat(70_000) }));
 });
 
 test("attributes, methods and rendering", async (t) => {
