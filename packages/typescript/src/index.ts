@@ -21,6 +21,7 @@ export * as errors from "./remote_errors.js";
 export { RemoteVectorEnv } from "./remote_vector_env.js";
 export type { VectorReset, VectorResetOptions, VectorStep } from "./remote_vector_env.js";
 export type { VectorStepOfMany } from "./remote_vector_env.js";
+export { contains, Sampler } from "./sampling.js";
 export { EnvServer, serveEnv, type ServeOptions } from "./serve_env.js";
 export { readSpace } from "./space_reader.js";
 export { writeSpace } from "./space_writer.js";
