@@ -117,8 +117,7 @@ export class RemoteClient {
       return;
     }
     this.connection = undefined;
-    const unread = connection.unread();
-    const failure = unread && connectionError(parseResponse(unread));
+    const failure = failureIn(connection.unread());
     if (failure !== undefined && !mayResume(failure)) {
       this.over ??= errorOf(failure, this.address);
     } else if (this.over === undefined && this.session.isResumable && !this.calling) {
@@ -246,10 +245,21 @@ export class RemoteClient {
     this.pause = 0;
     this.until = undefined;
     try {
-      return this.session.answer(name, response, this.options.onProgress ?? (() => {}));
+      return this.session.answer(name, response, (fraction, message) => {
+        this.report(fraction, message);
+      });
     } catch (error) {
       const closes = error instanceof Error && "sessionClosed" in error && error.sessionClosed;
       throw closes === true ? this.end(error) : error;
+    }
+  }
+
+  /** Report progress; the answer is awaited also if the user's callback throws. */
+  private report(fraction: number | undefined, message: string): void {
+    try {
+      this.options.onProgress?.(fraction, message);
+    } catch (error) {
+      process.emitWarning(`onProgress threw ${String(error)}`);
     }
   }
 
@@ -269,6 +279,15 @@ export class RemoteClient {
       this.over = new ClosedError(`the client of ${this.address} is closed`);
       this.connection?.finish();
     }
+  }
+}
+
+/** The connection error that came while nothing was asked for; what is no message is nothing. */
+function failureIn(frame: Uint8Array | undefined): Failure | undefined {
+  try {
+    return frame && connectionError(parseResponse(frame));
+  } catch {
+    return undefined;
   }
 }
 

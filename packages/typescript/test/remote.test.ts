@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtempSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { describe, test, type TestContext } from "node:test";
+import { after, describe, test, type TestContext } from "node:test";
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SPEC_VERSION } from "@rlmesh/proto";
@@ -36,6 +36,7 @@ function portOf(server: EnvServer): number {
 
 describe("a session", () => {
   const folder = mkdtempSync(path.join(tmpdir(), "rlmesh-"));
+  after(() => rmSync(folder, { recursive: true }));
   for (const address of [ANY, `frames+unix://${folder}/env.sock`]) {
     test(`over ${address.split("://")[0]}`, async (t) => {
       const server = await served(t, new Count(), {}, address);
@@ -173,6 +174,29 @@ describe("refusals", () => {
     assert.ok(env.closed);
   });
 
+  test("of what comes while nothing is asked for", async (t) => {
+    for (const unasked of [[3, 0, 0, 0, 255, 255, 255], [255, 255, 255, 255], [2, 0, 0, 0, 8, 9]]) {
+      const sockets: net.Socket[] = [];
+      const server = await served(t);
+      const proxy = net.createServer((socket) => {
+        sockets.push(socket);
+        const there = net.connect(portOf(server), "127.0.0.1");
+        socket.pipe(there).pipe(socket);
+        [socket, there].forEach((end) => end.on("error", () => {}));
+      });
+      proxy.listen(0, "127.0.0.1");
+      t.after(() => proxy.close());
+      await once(proxy, "listening");
+      const { port } = proxy.address() as net.AddressInfo;
+      const env = await RemoteEnv.connect(`frames://127.0.0.1:${port}`);
+      await env.reset();
+      sockets[0]?.end(Uint8Array.from(unasked));
+      await once(sockets[0] as net.Socket, "close");
+      assert.equal((await env.step(1n)).observation, 1n);
+      await env.close();
+    }
+  });
+
   test("of what is no hello, or too long a one", async (t) => {
     const port = portOf(await served(t));
     for (const bytes of [Buffer.from("GET / HTTP/1.1\r\n\r\n"), Buffer.from([1, 0, 0, 0, 255])]) {
@@ -203,7 +227,10 @@ test("attributes, methods and rendering", async (t) => {
   await env.close();
 
   const drawn = await RemoteEnv.connect((await served(t, new Drawn())).address, {
-    onProgress: (fraction, message) => reports.push([fraction, message]),
+    onProgress: (fraction, message) => {
+      reports.push([fraction, message]);
+      throw new RangeError("a fault of the callback's");
+    },
   });
   const reports: unknown[] = [];
   await drawn.reset();
