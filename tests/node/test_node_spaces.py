@@ -16,6 +16,7 @@ from rlmesh._wire.spaces import space_to_wire
 from rlmesh.spaces import from_gymnasium
 from rlmesh_numpy import BACKEND
 from tests.node.programs import run
+from tests.size import LONG
 from tools.node.package import NotInstalledError, build
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("node")]
@@ -56,7 +57,7 @@ def built() -> None:
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize("seed", [0, 7, 2**40 + 1, 2**200])
+@pytest.mark.parametrize("seed", [2**200, *([0, 7, 2**40 + 1] if LONG else [])])
 def test_samples_are_those_of_gymnasium(seed: int) -> None:
     texts, lines = [], []
     for space in [*LEAVES, *NESTED]:
