@@ -6,20 +6,24 @@ import base64
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rlmesh_proto.session.v1.handshake_pb2 import Capability
 
 from tests.conformance import vectors
+from tests.conformance.transcripts import Transcript, transcripts
 from tests.size import LONG
 from tools.node.package import NotInstalledError, build, run_tests
 
 # npm may have to fetch the compiler.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("node")]
 
 Case = dict[str, Any]
+
+OBSERVATION_VIEW = Capability.CAPABILITY_OBSERVATION_VIEW
 
 FOLDERS: dict[str, Callable[[], list[Any]]] = {
     "valid/spaces": vectors.space_cases,
@@ -45,7 +49,26 @@ def test_the_package_passes_its_tests_on_every_vector() -> None:
     assert re.search(r"^# fail 0$", done.stdout, re.MULTILINE)
     assert re.search(r"^# skipped 0$", done.stdout, re.MULTILINE)
     checked = re.findall(r"^# checked (\S+): (\d+)$", done.stdout, re.MULTILINE)
-    assert dict(checked) == {folder: str(len(cases())) for folder, cases in FOLDERS.items()}
+    counts = {folder: len(cases()) for folder, cases in FOLDERS.items()}
+    counts.update(server=len(list(offered())), client=len(list(conforming())))
+    assert dict(checked) == {name: str(count) for name, count in counts.items()}
+
+
+SESSIONS = [*transcripts("env"), *transcripts("frames")]
+
+
+def offered() -> Iterator[Transcript]:
+    """Yield the transcripts of what a server in TypeScript offers: neither vectors nor views."""
+    for transcript in SESSIONS:
+        opened = transcript.opened
+        views = opened is not None and OBSERVATION_VIEW in opened.server.capabilities
+        if transcript.served != "lanes" and not views:
+            yield transcript
+
+
+def conforming() -> Iterator[Transcript]:
+    """Yield the transcripts that a client is tested with."""
+    return (transcript for transcript in SESSIONS if not transcript.raw_client)
 
 
 # A run of Node takes seconds: the default run changes all folders at once.

@@ -1,10 +1,13 @@
 /** Conformance of values: bounds of Boxes, lengths and characters of Texts (F-1). */
 
 import { boundAt } from "./bounds.js";
-import { elementType, numberOf } from "./dtypes.js";
+import { type ElementType, elementType, numberOf } from "./dtypes.js";
 import { step } from "./errors.js";
 import type { Box, Key, Space, Text } from "./spaces.js";
 import type { GraphValue, OneOfValue, Tensor, Value } from "./values.js";
+
+/** What is done with values that do not conform: sent, sent and reported, or refused (F-2). */
+export type Validation = "off" | "warn" | "strict";
 
 /** A position at which a value does not conform to its space. */
 export interface Nonconformity {
@@ -68,6 +71,9 @@ function* parts(space: Space, value: Value): Generator<readonly [Space, Value, s
 
 function* inBox(space: Box, value: Tensor, path: string): Generator<Nonconformity> {
   const type = elementType(space.dtype);
+  if (holdsAll(space, type)) {
+    return;
+  }
   for (const [at, element] of value.data.entries()) {
     const [low, high] = [boundAt(space.low, type, at), boundAt(space.high, type, at)];
     const number = numberOf(type, element);
@@ -77,6 +83,14 @@ function* inBox(space: Box, value: Tensor, path: string): Generator<Nonconformit
       return;
     }
   }
+}
+
+/** Whether every element of the dtype is within the bounds, as in an image of all colors. */
+function holdsAll({ low, high }: Box, { range }: ElementType): boolean {
+  if (range === null || low.form !== "uniform" || high.form !== "uniform") {
+    return false;
+  }
+  return BigInt(low.elements[0] ?? 1) === range[0] && BigInt(high.elements[0] ?? 0) === range[1];
 }
 
 function* inText(space: Text, value: string, path: string): Generator<Nonconformity> {

@@ -37,7 +37,7 @@ export type Elements =
   | Float32Array
   | Float64Array;
 
-type Constructor = new (buffer: ArrayBuffer) => Elements;
+type Constructor = new (buffer: ArrayBuffer, offset?: number, length?: number) => Elements;
 
 /** An element type. */
 export interface ElementType {
@@ -117,6 +117,18 @@ function copied(bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
 /** The elements of little-endian bytes, which hold whole ones. No bit passes through a number. */
 export function elementsOf(type: ElementType, bytes: Uint8Array): Elements {
   return new type.array(copied(bytes, type.size).buffer);
+}
+
+/** Bytes from which on `elementsIn` looks for a way without a copy, which small arrays cost less. */
+const LARGE = 4_096;
+
+/** The elements of bytes: in place if they are many, aligned and in this machine's order. */
+export function elementsIn(type: ElementType, bytes: Uint8Array): Elements {
+  const aligned = bytes.byteOffset % type.size === 0 && bytes.buffer instanceof ArrayBuffer;
+  if (bytes.length < LARGE || !aligned || (type.size > 1 && !LITTLE_ENDIAN)) {
+    return elementsOf(type, bytes);
+  }
+  return new type.array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length / type.size);
 }
 
 /** The little-endian bytes of elements, as a copy. */

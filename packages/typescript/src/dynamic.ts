@@ -57,3 +57,9 @@ export function float(value: number): Dynamic {
 export function numberOfFloat(value: { readonly bits: bigint }): number {
   return float64FromBits(value.bits);
 }
+
+/** A map of named values. */
+export function mapOf(values: Readonly<Record<string, Dynamic>>): DynamicMap {
+  const entries = Object.entries(values);
+  return { kind: "map", entries: entries.map(([value, one]) => [{ kind: "string", value }, one]) };
+}

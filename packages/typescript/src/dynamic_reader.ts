@@ -38,6 +38,17 @@ export function readDynamic(message: proto.DynamicValue, path = ""): Dynamic {
   return new Reader().value(message, path, 1);
 }
 
+/** The value of the message of a map; an absent one is empty (N-7). */
+export function readDynamicMap(message: proto.DynamicMap | undefined, path: string): DynamicMap {
+  return message === undefined ? EMPTY : new Reader().map(message, path, 1);
+}
+
+/** The values of the message of a list; an absent one is empty. */
+export function readDynamicList(message: proto.DynamicList | undefined, path: string): Dynamic[] {
+  return message === undefined ? [] : new Reader().each(message.elements, path, 1);
+}
+
+const EMPTY: DynamicMap = { kind: "map", entries: [] };
 const KEY_KINDS = new Set(["null", "bool", "int", "float", "bytes", "tuple"]);
 
 /** Reads one value, and counts those in it. */
@@ -64,7 +75,7 @@ class Reader {
     }
   }
 
-  private each(messages: proto.DynamicValue[], path: string, level: number): Dynamic[] {
+  each(messages: proto.DynamicValue[], path: string, level: number): Dynamic[] {
     checkLimit(messages.length, CONTAINER_ELEMENTS, "elements in one value", path);
     return messages.map((element, at) => this.value(element, path + step(at), level + 1));
   }
@@ -77,7 +88,7 @@ class Reader {
     return { kind: "object_array", shape, elements: this.each(message.elements, path, level) };
   }
 
-  private map(message: proto.DynamicMap, path: string, level: number): DynamicMap {
+  map(message: proto.DynamicMap, path: string, level: number): DynamicMap {
     checkLimit(message.entries.length, CONTAINER_ELEMENTS, "entries in one map", path);
     const seen = new Set<string>();
     const entries = message.entries.map((entry): [Dynamic, Dynamic] => {

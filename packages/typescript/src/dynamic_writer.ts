@@ -36,6 +36,24 @@ export function writeDynamic(value: Dynamic, path = ""): proto.DynamicValue {
   return message;
 }
 
+/** The message of a map that stands in another message, such as `info`. */
+export function writeDynamicMap(map: DynamicMap, path: string): proto.DynamicMap {
+  const { kind } = writeDynamic(map, path);
+  if (kind.case !== "mapValue") {
+    throw malformed(path, "a map", map.kind);
+  }
+  return kind.value;
+}
+
+/** The message of a list that stands in another message, such as the arguments of a call. */
+export function writeDynamicList(elements: readonly Dynamic[], path: string): proto.DynamicList {
+  const { kind } = writeDynamic({ kind: "list", elements }, path);
+  if (kind.case !== "listValue") {
+    throw malformed(path, "a list", String(kind.case));
+  }
+  return kind.value;
+}
+
 function initOf(value: Dynamic, path: string, level: number): Init {
   if (level > DEPTH) {
     throw malformed(path, `at most ${DEPTH} levels`, "a deeper one");

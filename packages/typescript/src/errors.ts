@@ -2,10 +2,13 @@
 
 import { ErrorCode } from "@rlmesh/proto/session/v1/error_pb";
 
-/** A space, value or self-describing value that breaks a rule of the contract. */
-export class CodecError extends Error {
-  override readonly name = "CodecError";
+/** Base of every error of RLMesh; `remote_errors.ts` has those of clients. */
+export class RLMeshError extends Error {
+  override readonly name: string = this.constructor.name;
+}
 
+/** A space, value or self-describing value that breaks a rule of the contract. */
+export class CodecError extends RLMeshError {
   /**
    * @param code What a server answers for it.
    * @param path The place: the caller's root, then steps; the root alone is the whole.

@@ -3,31 +3,58 @@
  *
  * The generated type gives `float_value` as a number, and an engine may change a NaN that it holds
  * as one: ECMAScript allows that, and V8 does it in arrays. The same eight bytes read as a fixed64
- * are a BigInt. So this is the generated schema with the type of that one field changed.
+ * are a BigInt. So these are generated schemas with the type of that one field changed.
  */
 
-import { clone, create, createFileRegistry } from "@bufbuild/protobuf";
+import { clone, create, createFileRegistry, type DescFile, type DescMessage } from "@bufbuild/protobuf";
 import { FieldDescriptorProto_Type, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { file_rlmesh_proto_spaces_v1_dtype as dtypes } from "@rlmesh/proto/spaces/v1/dtype_pb";
+import { type FileDescriptorProto, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import * as env from "@rlmesh/proto/env/v1/env_pb";
 import { DynamicValueSchema as Generated } from "@rlmesh/proto/spaces/v1/value_pb";
 
-/** The schema of DynamicValue whose `floatValue` is a BigInt although its type is number. */
-export const DynamicValueSchema = exact();
+const REGISTRY = exact();
 
-function exact(): typeof Generated {
-  const values = clone(FileDescriptorProtoSchema, Generated.file.proto);
+/** The schema of DynamicValue whose `floatValue` is a BigInt although its type is number. */
+export const DynamicValueSchema = schemaOf(Generated);
+/** The schema of requests to an environment, with such DynamicValues. */
+export const SessionRequestSchema = schemaOf(env.SessionRequestSchema);
+/** The schema of an environment's answers, with such DynamicValues. */
+export const SessionResponseSchema = schemaOf(env.SessionResponseSchema);
+
+function exact(): ReturnType<typeof createFileRegistry> {
+  const file = [...filesOf(env.file_rlmesh_proto_env_v1_env, new Set())];
+  return createFileRegistry(create(FileDescriptorSetSchema, { file }));
+}
+
+/** A file after those that it imports, each once; the one with DynamicValue is changed. */
+function* filesOf(file: DescFile, seen: Set<string>): Generator<FileDescriptorProto> {
+  if (seen.has(file.name)) {
+    return;
+  }
+  seen.add(file.name);
+  for (const other of file.dependencies) {
+    yield* filesOf(other, seen);
+  }
+  yield file.name === Generated.file.name ? changed(file.proto) : file.proto;
+}
+
+function changed(file: FileDescriptorProto): FileDescriptorProto {
+  const values = clone(FileDescriptorProtoSchema, file);
   const message = values.messageType.find(({ name }) => name === Generated.name);
   const field = message?.field.find(({ name }) => name === "float_value");
   if (field?.type !== FieldDescriptorProto_Type.DOUBLE) {
     throw new TypeError("expected a double DynamicValue.float_value in the schema");
   }
   field.type = FieldDescriptorProto_Type.FIXED64;
-  const file = [dtypes.proto, values];
-  const found = createFileRegistry(create(FileDescriptorSetSchema, { file })).getMessage(
-    Generated.typeName,
-  );
-  return found as typeof Generated;
+  return values;
+}
+
+function schemaOf<Schema extends DescMessage>(generated: Schema): Schema {
+  const found = REGISTRY.getMessage(generated.typeName);
+  if (found === undefined) {
+    throw new TypeError(`expected ${generated.typeName} in the schema`);
+  }
+  return found as Schema;
 }
 
 /** The bits of a float that was read with this schema. */

@@ -1,6 +1,6 @@
 /** Leaves: values that are one slab, or two for texts. */
 
-import { badBool, bytesOf, count, elementsOf, elementType } from "./dtypes.js";
+import { badBool, bytesOf, count, elementsIn, elementsOf, elementType } from "./dtypes.js";
 import type { Elements, ElementType } from "./dtypes.js";
 import { invalidValue } from "./errors.js";
 import { checkPlace, joined, type Plan, type SlabReader, sum, uint32Slab } from "./slabs.js";
@@ -56,7 +56,7 @@ export class ArrayPlan implements Plan {
 
   decode(slabs: SlabReader, n: number): Value[] {
     checkPlace(n, this.path);
-    const all = elementsOf(this.type, slabs.take(n * this.length * this.type.size, this.path));
+    const all = elementsIn(this.type, slabs.take(n * this.length * this.type.size, this.path));
     this.check(all);
     if (this.length === 0) {
       // One for all: millions of them come in no bytes.

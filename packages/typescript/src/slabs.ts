@@ -85,6 +85,10 @@ export function int32sOf(slab: Uint8Array): number[] {
 
 /** Parts, one after another. */
 export function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const [first] = parts;
+  if (first !== undefined && parts.length === 1) {
+    return first;
+  }
   const whole = new Uint8Array(sum(parts.map((part) => part.length)));
   let at = 0;
   for (const part of parts) {

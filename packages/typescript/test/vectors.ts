@@ -4,6 +4,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
+import type { Transcript } from "./transcripts.js";
+
 /** The JSON of a space or a value: one member, named after its kind. */
 export type Tagged = Record<string, any>;
 
@@ -52,12 +54,20 @@ export interface Folders {
   "invalid/dynamic": InvalidDynamicCase;
 }
 
+/** Folders of transcripts, and what their cases are. */
+export interface SessionFolders {
+  "sessions/env": Transcript;
+  "sessions/frames": Transcript;
+}
+
+type AllFolders = Folders & SessionFolders;
+
 const VECTORS =
   process.env.RLMESH_VECTORS ?? fileURLToPath(new URL("../../../../spec/vectors", import.meta.url));
 
 /** Every case of a folder; a folder that is missing or has none is an error. */
-export function cases<Folder extends keyof Folders>(folder: Folder): Folders[Folder][] {
-  const found: Folders[Folder][] = [];
+export function cases<Folder extends keyof AllFolders>(folder: Folder): AllFolders[Folder][] {
+  const found: AllFolders[Folder][] = [];
   for (const name of readdirSync(path.join(VECTORS, folder)).sort()) {
     const file = path.join(VECTORS, folder, name);
     const document = JSON.parse(readFileSync(file, "ascii"));

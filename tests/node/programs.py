@@ -1,0 +1,76 @@
+"""Programs of packages/typescript/test, compiled once, and CartPole as they play it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from tools.node.package import TESTS
+
+__all__ = ["Episodes", "play", "run", "serving"]
+
+
+def run(program: str, *arguments: str) -> list[str]:
+    """Return the lines that a program prints; fail if it fails."""
+    command = ["node", str(TESTS / program), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@contextmanager
+def serving(address: str, **options: Any) -> Iterator[str]:
+    """Serve CartPole by Node; the address that it has."""
+    command = ["node", str(TESTS / "serve.js"), address, json.dumps(options)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+class Episodes:
+    """Episodes of Gymnasium's CartPole, whose actions are 0 and 1 in turn.
+
+    Attributes:
+        starts: Seed and state of each episode's beginning.
+        lines: What `play.js` prints for them.
+    """
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self.starts: list[dict[str, Any]] = []
+        self.lines: list[str] = []
+        env = gymnasium.make("CartPole-v1")
+        for seed in seeds:
+            observation, _ = env.reset(seed=seed)
+            state = [float(number) for number in env.unwrapped.state]  # type: ignore[attr-defined]
+            self.starts.append({"seed": seed, "state": state})
+            self.lines.append(_line(observation))
+            self._play(env)
+
+    def _play(self, env: Any) -> None:
+        for at in range(501):
+            observation, reward, *ended, _ = env.step(at % 2)
+            flags = [str(flag).lower() for flag in ended]
+            self.lines.append(_line(observation, f"{reward:g}", *flags))
+            if any(ended):
+                return
+        raise AssertionError("an episode of CartPole has at most 500 steps")
+
+
+def _line(observation: Any, *facts: str) -> str:
+    return " ".join([np.asarray(observation).tobytes().hex(), *facts])
+
+
+def play(address: str, episodes: Episodes, options: Mapping[str, Any] | None = None) -> None:
+    """Play the episodes by Node: each value equal to the bit, each step applied once."""
+    arguments = (json.dumps(episodes.starts), json.dumps(options or {}))
+    assert run("play.js", address, *arguments) == episodes.lines

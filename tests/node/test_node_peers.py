@@ -1,0 +1,181 @@
+"""A Node client and a Node server, with the Python packages or each other at the other end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+from rlmesh import TLS, EnvServer, errors
+from rlmesh.numpy import RemoteEnv
+from tests.certificates import issued, new_authority
+from tests.faults import Proxy
+from tests.node.programs import Episodes, play, run, serving
+from tests.size import LONG
+from tools.node.package import NotInstalledError, build
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("node")]
+
+ADDRESSES = ["frames://127.0.0.1:0", "frames+unix://{folder}/env.sock"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def built() -> None:
+    try:
+        build()
+    except NotInstalledError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def episodes() -> Episodes:
+    return Episodes(range(4))
+
+
+@contextmanager
+def served(by: str, address: str, **options: Any) -> Iterator[str]:
+    """Serve CartPole by Python or by Node; its address."""
+    if by == "node":
+        with serving(address, **options) as where:
+            yield where
+        return
+    with EnvServer(gymnasium.make("CartPole-v1"), address, **options) as server:
+        yield server.address
+
+
+# Over TCP it plays through cuts, below.
+@pytest.mark.parametrize("address", ADDRESSES if LONG else ADDRESSES[1:])
+@pytest.mark.parametrize("server", ["python", "node"])
+def test_a_node_client_plays(server: str, address: str, tmp_path: Path, episodes: Episodes) -> None:
+    with served(server, address.format(folder=tmp_path), token="s3cret") as where:
+        play(where, episodes, {"token": "s3cret"})
+
+
+@pytest.mark.parametrize("server", ["python", "node"])
+def test_a_node_client_plays_through_cuts(server: str, episodes: Episodes) -> None:
+    with served(server, ADDRESSES[0]) as where, Proxy(where) as proxy:
+        with cutting(proxy, every=700):
+            play(proxy.address, episodes)
+        assert proxy.broken >= 5
+
+
+@contextmanager
+def cutting(proxy: Proxy, every: int) -> Iterator[None]:
+    """Cut the connection again and again, each time after so many bytes of the server's."""
+    with pytest.MonkeyPatch.context() as patch:
+        cuts = proxy.cuts
+
+        def then_again(size: int) -> bool:
+            cut = cuts(size)
+            if cut:
+                proxy.cut_after(every)
+            return cut
+
+        patch.setattr(proxy, "cuts", then_again)
+        proxy.cut_after(every)
+        yield
+
+
+def test_a_python_client_plays_a_node_server_through_cuts(tmp_path: Path) -> None:
+    local = gymnasium.make("CartPole-v1")
+    with serving(ADDRESSES[1].format(folder=tmp_path)) as where, RemoteEnv(where) as remote:
+        assert remote.observation_space == local.observation_space
+        assert remote.action_space == local.action_space
+        compare(local, remote, seed=3)
+    with serving(ADDRESSES[0]) as where, Proxy(where) as proxy:
+        with RemoteEnv(proxy.address) as remote, cutting(proxy, every=500):
+            for seed in range(4):
+                compare(local, remote, seed)
+        assert proxy.broken >= 5
+
+
+def compare(local: Any, remote: Any, seed: int) -> None:
+    """Play the same episode in both, step by step equal."""
+    observation, _ = local.reset(seed=seed)
+    state = [float(number) for number in local.unwrapped.state]
+    np.testing.assert_array_equal(observation, remote.reset(options={"state": state})[0])
+    for at in range(501):
+        wanted, found = local.step(at % 2), remote.step(at % 2)
+        np.testing.assert_array_equal(found[0], wanted[0], strict=True)
+        assert found[1:4] == wanted[1:4]
+        if wanted[2] or wanted[3]:
+            return
+    raise AssertionError("an episode of CartPole has at most 500 steps")
+
+
+def test_a_node_server_refuses_what_is_wrong() -> None:
+    with serving(ADDRESSES[0], token="s3cret", gracePeriod=5) as where:
+        with pytest.raises(errors.AuthenticationError):
+            RemoteEnv(where, token="other")
+        with RemoteEnv(where, token="s3cret", validation="off") as remote:
+            with pytest.raises(errors.BusyError, match="is held by"):
+                RemoteEnv(where, token="s3cret")
+            with pytest.raises(errors.InvalidValueError):
+                remote.step(2)
+            with pytest.raises(errors.UnsupportedError):
+                remote.render()
+            remote.reset()
+            assert len(remote.step_many([0, 1, 0])) == 3
+        with RemoteEnv(where, token="s3cret") as again:
+            again.reset()
+
+
+MODES = gymnasium.vector.AutoresetMode
+
+
+@pytest.mark.parametrize("mode", list(MODES), ids=lambda mode: mode.name)
+def test_a_node_client_plays_a_vector(mode: MODES) -> None:
+    steps, local = 60, vector(mode)
+    lines = [shown(local.reset(seed=5)[0])]
+    for at in range(steps):
+        actions = np.array([(at * (lane + 1)) % 2 for lane in range(local.num_envs)])
+        observation, rewards, terminated, truncated, info = local.step(actions)
+        final = info.get("final_obs")
+        flags = ["".join(str(int(x)) for x in mask) for mask in (terminated, truncated)]
+        facts = (",".join(f"{x:g}" for x in rewards), *flags)
+        lines.append(" ".join([shown(observation), *facts, "" if final is None else shown(final)]))
+        ended = terminated | truncated
+        if mode is MODES.DISABLED and ended.any():
+            lines.append(shown(local.reset(options={"reset_mask": ended})[0]))
+    with EnvServer(vector(mode), ADDRESSES[0]) as server:
+        assert run("play_vector.js", server.address, "5", str(steps)) == lines
+    assert any("1" in line.split(" ")[2] for line in lines if " " in line)
+
+
+def vector(mode: MODES) -> Any:
+    make = [lambda: gymnasium.make("CartPole-v1")] * 3
+    return gymnasium.vector.SyncVectorEnv(make, autoreset_mode=mode)
+
+
+def shown(lanes: Any) -> str:
+    return "/".join("" if lane is None else lane.tobytes().hex() for lane in lanes)
+
+
+@pytest.mark.parametrize("server", ["python", "node"])
+def test_tls(server: str, tmp_path: Path) -> None:
+    authority = new_authority()
+    certificate = issued(authority)
+    paths = {}
+    for name, pem in (
+        ("certificate", certificate.certificate),
+        ("key", certificate.key),
+        ("authority", authority.cert_pem.bytes()),
+        ("stranger", new_authority().cert_pem.bytes()),
+    ):
+        (tmp_path / name).write_bytes(pem)
+        paths[name] = str(tmp_path / name)
+    own = {name: paths[name] for name in ("certificate", "key")}
+    one = Episodes([7])
+    options: Any = own if server == "node" else certificate
+    with served(server, "framess://127.0.0.1:0", tls=options) as where:
+        play(where, one, {"tls": {"authority": paths["authority"]}})
+        with pytest.raises(AssertionError, match="ConnectError"):
+            play(where, one, {"tls": {"authority": paths["stranger"]}})
+        with RemoteEnv(where, tls=TLS(authority=authority.cert_pem.bytes())) as remote:
+            remote.reset(seed=1)
+            assert remote.step(1)[1] == 1.0
