@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -20,7 +21,8 @@ from rlmesh.numpy import RemoteEnv
 from tests.certificates import new_authority
 from tests.cpp.programs import CPP, SANITIZED, compiled
 from tests.faults import Proxy
-from tests.processes import until
+from tests.integration.cli_processes import COMMAND
+from tests.processes import finished, until
 from tests.size import LONG
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("cpp")]
@@ -225,3 +227,19 @@ def test_the_package_is_found_by_cmake(tmp_path: Path) -> None:
     run("-S", user, "-B", user / "made", f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}")
     run("--build", user / "made")
     assert subprocess.run([user / "made" / "user"], timeout=30, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_the_kit_finds_no_broken_rule(address: str, tmp_path: Path) -> None:
+    with served(address, tmp_path, "s3cret") as where:
+        done = finished([*COMMAND, "check", where, "--json"], RLMESH_TOKEN="s3cret", timeout=120)
+    assert done.returncode == 0, done.stdout
+    checks = json.loads(done.stdout)
+    assert checks, done.stdout
+
+
+def test_the_kit_finds_no_broken_rule_of_the_client() -> None:
+    program = compiled("tests/kit_client.cpp", *FLAGS)
+    done = finished([*COMMAND, "check", "--client", str(program), "--json"], timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)

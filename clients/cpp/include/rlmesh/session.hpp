@@ -208,6 +208,7 @@ struct Failure {
     out.text(2, message.substr(0, 4096));
     out.text(3, exception_type);
     out.text(5, path);
+    if (code == ErrorCode::invalid_value || code == ErrorCode::invalid_result) write_expectation(out);
     out.integer(8, session_closed ? 1 : 0);
     if (!holder.empty()) {
       FieldWriter part;
@@ -217,6 +218,14 @@ struct Failure {
     }
     for (const std::string& choice : choices) out.bytes(10, view_of(choice));
     return out;
+  }
+
+ private:
+  // Writes `expected` and `actual` (V-14), which messages have as "expected this, got that".
+  void write_expectation(FieldWriter& out) const {
+    const std::size_t begin = message.rfind("expected ", 0) == 0 ? 9 : 0, got = message.find(", got ");
+    out.text(6, message.substr(begin, got == std::string::npos ? got : got - begin));
+    out.text(7, got == std::string::npos ? "a value for which this does not hold" : message.substr(got + 6));
   }
 };
 
@@ -253,6 +262,8 @@ struct Envelope {
   std::uint32_t kind = 0;  // 0: none that these headers know the wire type of
   Bytes merged;
   ByteView body;
+  // The last member of the oneofs; a higher number is a field that is not known (G-3).
+  static constexpr std::uint32_t last_member = 17;
 
   // Reads a SessionRequest (first member 3) or a SessionResponse.
   static Envelope read(ByteView frame, std::uint64_t* fields) {
@@ -261,7 +272,7 @@ struct Envelope {
     while (reader.next()) {
       if (reader.number() == 1 && reader.field(0)) {
         found.sequence = reader.integer();
-      } else if (reader.number() >= 3 && reader.field(2)) {
+      } else if (reader.number() >= 3 && reader.number() <= last_member && reader.field(2)) {
         const bool again = found.kind == reader.number();
         found.kind = reader.number();
         const ByteView part = reader.bytes();

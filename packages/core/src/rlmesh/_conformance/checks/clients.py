@@ -67,7 +67,7 @@ def client_plays(subject: Any) -> None:
 
 @check("Q-1", peers=CLIENT)
 def requests_are_numbered_without_a_gap(subject: Any) -> None:
-    """Number the requests of a session 1, 2, 3, without a gap."""
+    """Send the requests of a session with the numbers 1, 2, 3, without a gap."""
     numbers = [request.sequence for request in subject.trial(Script).numbered()]
     expect(numbers == list(range(1, len(numbers) + 1)), "1, 2, 3, ...", numbers)
 
@@ -235,6 +235,6 @@ class BadObservation(Script):
 
 @check("V-4", peers=CLIENT)
 def broken_observation_is_reported(subject: Any) -> None:
-    """Step no further after an observation that is no value of its space."""
+    """Make no further step after an observation that is no value of its space."""
     names = _names(subject.trial(BadObservation).numbered())
     expect(names.count("step") == 1, "one step", names)
