@@ -23,7 +23,7 @@ from tests.cpp.programs import CPP, SANITIZED, compiled
 from tests.faults import Proxy
 from tests.integration.cli_processes import COMMAND
 from tests.processes import finished, until
-from tests.size import LONG
+from tests.size import LONG, only_long
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("cpp")]
 
@@ -54,6 +54,7 @@ def test_the_headers_are_small() -> None:
     assert sum(lines) <= 3600
 
 
+@only_long
 def test_the_readme_compiles_and_serves(tmp_path: Path) -> None:
     blocks = re.findall(
         r"^```cpp\n(.*?)^```", (CPP / "README.md").read_text(), re.DOTALL | re.MULTILINE
@@ -157,6 +158,7 @@ def rewarded(seed: int) -> float:
             return total
 
 
+@only_long
 def test_tls_at_either_end(tmp_path: Path) -> None:
     if not Path("/usr/include/openssl/ssl.h").exists():
         pytest.skip("OpenSSL's headers are not installed")
@@ -201,6 +203,7 @@ def test_tls_at_either_end(tmp_path: Path) -> None:
         assert play(server.address, paths["authority"]).stdout == "1\n"
 
 
+@only_long
 def test_the_package_is_found_by_cmake(tmp_path: Path) -> None:
     cmake = shutil.which("cmake")
     if cmake is None:
