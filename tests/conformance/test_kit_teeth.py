@@ -17,14 +17,14 @@ from tests.conformance.broken.registry import Broken
 
 def checked(server: Any, **options: Any) -> Report:
     dialect = ENV if server.service == ENV.service else MODEL
-    target = read_target(server.address, server.token, timeout=1.0)
+    target = read_target(server.address, server.token, timeout=4.0)
     return run_checks(target, dialect, **options)
 
 
 @functools.cache
 def reports() -> list[Future[Report]]:
     """Check all broken servers at once; they wait more than they calculate."""
-    pool = ThreadPoolExecutor(8)
+    pool = ThreadPoolExecutor(6)
     return [pool.submit(first_failure, broken) for broken in BROKEN]
 
 
