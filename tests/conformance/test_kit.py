@@ -123,7 +123,7 @@ def test_every_check_has_a_broken_server_or_binds_nobody() -> None:
     firsts = {broken.first for broken in BROKEN}
     rules = {broken.rule for broken in BROKEN}
     for check in ALL_CHECKS:
-        if check.level.value != "MAY":
+        if check.level.value != "MAY" and "client" not in check.peers:
             assert check.name in firsts or check.rule in rules, check.name
 
 

@@ -87,7 +87,7 @@ broken(
 class WaitingResume(RightEnv):
     def resume(self, connection: Any, resume: Any) -> Any:
         if self.line:
-            time.sleep(1.5)
+            time.sleep(5)
         return super().resume(connection, resume)
 
 

@@ -153,7 +153,8 @@ broken("R-8", "leaves the older connection open", base=KeepsBoth)
 class FirstHolds(RightEnv):
     def resume(self, connection: Any, resume: Any) -> Any:
         session = self.find(resume)
-        if session is not None and session.connection is not None:
+        older = None if session is None else session.connection
+        if older is not None and not older.has_ended():
             return failure("WRONG_STATE", "the session has a connection")
         return super().resume(connection, resume)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from rlmesh._conformance.connection import described_answer, refused_with
+from rlmesh._conformance.connection import QUIET_S, described_answer, refused_with
 from rlmesh._conformance.dialects import code_number
 from rlmesh._conformance.findings import Failed, NotOffered, expect
 from rlmesh._conformance.probe import Probe, Session
@@ -20,6 +20,7 @@ def session_outlives_its_connection(probe: Probe) -> None:
     session = probe.open()
     session.do()
     session.lose()
+    time.sleep(QUIET_S)  # Otherwise the server might not know of the loss yet.
     session.must_resume(2)
 
 
