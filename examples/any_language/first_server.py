@@ -108,9 +108,10 @@ def exactly(peer, size):
     return data
 
 
-def error(sequence, code, message, closed=False):
-    """Return a SessionResponse with an Error."""
-    return number(1, sequence) + part(3, number(1, code) + part(2, message) + number(8, closed))
+def error(sequence, code, message, closed=False, more=b""):
+    """Return a SessionResponse with a Failure."""
+    failure = number(1, code) + part(2, message) + more + number(8, closed)
+    return number(1, sequence) + part(3, failure)
 
 
 def answer(env, last, request):
@@ -122,10 +123,15 @@ def answer(env, last, request):
         env.reset()
         return number(1, sequence) + part(5, part(1, env.observation())), False
     if 5 in request:  # step: StepRequest.action is a Value with one slab of one int64.
-        slab = read(read(request[5]).get(1, b"")).get(1, b"")
+        step = read(request[5])
+        if 1 not in step:
+            return error(sequence, 2, b"a step has no action", more=part(5, b"action")), False
+        value = read(step[1])
+        slab = value.get(1, b"")
         action = struct.unpack("<q", slab)[0] if len(slab) == 8 else -1
-        if action not in (0, 1):
-            return error(sequence, 3, b"expected 0 or 1"), False
+        if action not in (0, 1) or 2 in value:  # 2 is the size of a batch, which this is not.
+            reason = part(5, b"action") + part(6, b"0 or 1") + part(7, b"something else")
+            return error(sequence, 3, b"expected 0 or 1", more=reason), False
         reward, terminated, truncated = env.step(action)
         done = part(1, env.observation()) + double(2, reward)
         done += number(3, terminated) + number(4, truncated)
@@ -146,18 +152,26 @@ def serve(peer, env, token):
         send(error(0, 9, b"no token, or a wrong one", True))
         return
     if hello.get(1) != b"rlmesh.proto.env.v1.EnvService":
-        send(error(0, 8, b"only environments are served here", True))
+        service = b"rlmesh.proto.env.v1.EnvService"
+        send(error(0, 8, b"only environments are served here", True, part(10, service)))
         return
     first = read(receive(peer, 65_536))
     if 15 in first:  # describe
         send(part(15, part(1, SERVER) + part(2, CONTRACT) + part(3, TERMS)))
         return
+    sequence = first.get(1, 0)
     if 3 not in first:  # open
-        send(error(0, 5, b"expected an open", True))
+        send(error(sequence, 5, b"expected an open", True))
         return
-    client = read(read(first[3]).get(1, b""))
-    if client.get(1) != VERSION:
-        send(error(0, 7, b"this server has spec " + VERSION, True))
+    header = read(first[3])
+    if sequence or 1 not in header:
+        send(error(sequence, 2, b"expected open with sequence 0 and a client", True))
+        return
+    if read(header[1]).get(1) != VERSION:
+        send(error(0, 7, b"this server has spec " + VERSION, True, part(10, VERSION)))
+        return
+    if 2 in header:  # resume
+        send(error(0, 12, b"no session can be resumed", True))
         return
     session = os.urandom(8).hex().encode()
     send(part(4, part(1, SERVER) + part(2, session) + part(4, CONTRACT) + part(5, TERMS)))
@@ -168,7 +182,7 @@ def serve(peer, env, token):
             continue  # A pulse; this server is never silent for 20 s, so it sends none.
         request = read(message)
         reply, over = answer(env, last, request)
-        last = max(last, min(request.get(1, 0), last + 1))
+        last += request.get(1, 0) == last + 1
         send(reply)
 
 

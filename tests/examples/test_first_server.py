@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from rlmesh_proto.env.v1 import env_pb2
-from rlmesh_proto.session.v1 import error_pb2
+from rlmesh_proto.session.v1 import error_pb2, handshake_pb2
 
 from rlmesh import RemoteEnv, errors
 from rlmesh._cli.description import describe
@@ -60,12 +60,24 @@ def test_a_client_plays_it(where: Address) -> None:
         (hello(), error_pb2.ERROR_CODE_UNAUTHENTICATED),
         (hello(TOKEN, MODEL_SERVICE), error_pb2.ERROR_CODE_UNSUPPORTED),
         (hello(TOKEN) + framed(b"\x08\x01\x22\x00"), error_pb2.ERROR_CODE_WRONG_STATE),
-        (hello(TOKEN) + framed(b"\x1a\x00"), error_pb2.ERROR_CODE_UNSUPPORTED_VERSION),
+        (hello(TOKEN) + framed(b"\x1a\x00"), error_pb2.ERROR_CODE_MALFORMED),
+        (hello(TOKEN) + framed(b"\x1a\x02\x0a\x00"), error_pb2.ERROR_CODE_UNSUPPORTED_VERSION),
     ],
 )
 def test_it_refuses_with_a_reason(where: Address, sent: bytes, code: int) -> None:
     (answer,) = exchange(where, sent)
     assert (answer.error.code, answer.error.session_closed) == (code, True)
+
+
+def test_a_number_out_of_sequence_changes_nothing(where: Address) -> None:
+    with connect_to(where, 20) as connected:
+        connected.sendall(hello(TOKEN))
+        header = handshake_pb2.OpenHeader()
+        header.client.spec_version = SPEC_VERSION
+        ask(connected, env_pb2.SessionRequest(open=header).SerializeToString())
+        for number, code in ((5, 6), (1, 0), (3, 6), (2, 0)):
+            request = env_pb2.SessionRequest(sequence=number, reset=env_pb2.ResetRequest())
+            assert ask(connected, request.SerializeToString()).error.code == code
 
 
 @pytest.mark.parametrize("noise", [b"\xff" * 9, b"\xff" * 4, hello(TOKEN) + b"\x05\0\0\0\xff\xff"])
