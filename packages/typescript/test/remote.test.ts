@@ -11,11 +11,13 @@ import { after, describe, test, type TestContext } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SPEC_VERSION } from "@rlmesh/proto";
 
+import { ClientSession } from "../src/client_session.js";
 import { SessionResponseSchema } from "../src/exact.js";
 import { CALLABLE, CodecError, errors, RemoteEnv, RemoteVectorEnv } from "../src/index.js";
 import { type Env, type EnvServer, serveEnv, type ServeOptions, type Tensor } from "../src/index.js";
 import { Cutter } from "./cuts.js";
 import { Count, Drawn, Slow } from "./envs.js";
+import { plainRequest } from "./transcripts.js";
 
 const ANY = "frames://127.0.0.1:0";
 
@@ -237,6 +239,15 @@ test("attributes, methods and rendering", async (t) => {
   assert.deepEqual(reports, [[0.5, "counting"]]);
   assert.deepEqual(await drawn.render(), { kind: "string", value: "count: 0" });
   await drawn.close();
+});
+
+test("a client waits in a queue once, when it opens its session", async (t) => {
+  const options = { token: "", name: "waits", wait: 1.5, progress: false };
+  const session = new ClientSession("memory", options);
+  const opened = plainRequest(session.open()).request;
+  assert.equal(opened.case === "open" && opened.value.waitMs, 1500);
+  const { address } = await served(t);
+  await (await RemoteEnv.connect(address, { wait: 1.5 })).close();
 });
 
 test("an asynchronous environment, and a call while another one runs", async (t) => {
