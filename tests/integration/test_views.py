@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -128,6 +129,17 @@ REFUSED: list[tuple[str, ObservationView, str]] = [
         "too many changes",
         view((("front",), replace(SHRUNK, transforms=(ImageTransform((6, 8)),) * 9))),
         "at most 8 changes",
+    ),
+    *(
+        (name, view((("front",), replace(SHRUNK, transforms=(changed,)))), words)
+        for name, changed, words in [
+            ("no width", ImageTransform((6, 0)), "a height and width from 1"),
+            ("NaN of the area", ImageTransform((6, 8), crop_area=math.nan), "a crop_area above 0"),
+            ("more than the area", ImageTransform((6, 8), crop_area=4.0), "a crop_area above 0"),
+            ("a negative area", ImageTransform((6, 8), crop_area=-1.0), "a crop_area above 0"),
+            ("a quality of 200", ImageTransform(jpeg_quality=200), "a whole jpeg_quality"),
+            ("a fill of nothing", ImageTransform((6, 8), fill=(1.0,)), "with fit pad"),
+        ]
     ),
 ]
 

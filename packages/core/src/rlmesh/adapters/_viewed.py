@@ -11,6 +11,7 @@ from rlmesh.adapters._arrays import Arrays
 from rlmesh.adapters._fit_images import fit_image
 from rlmesh.adapters._images import Resize
 from rlmesh.adapters._slots import LeafSlot
+from rlmesh.adapters._spec_rules import transform_problems
 from rlmesh.adapters._steps import Step
 from rlmesh.adapters._tags import EnvTags, Feature, ImageLayout, TaggedLeaf
 from rlmesh.adapters._view import ImageView, ObservationView, ViewPart
@@ -180,6 +181,9 @@ def _changed(space: Space[Any], view: ImageView, keys: tuple[str | int, ...]) ->
     if len(view.transforms) > MAX_CHANGES:
         expected, actual = f"at most {MAX_CHANGES} changes", str(len(view.transforms))
         raise InvalidValueError(path, expected, actual)
+    for one in view.transforms:
+        for problem in transform_problems(one, path):
+            raise InvalidValueError(path, problem.expected, problem.actual)
 
     def refuse(expected: str, actual: str, fix: str = "") -> None:
         raise InvalidValueError(path, expected, actual)
