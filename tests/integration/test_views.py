@@ -16,10 +16,11 @@ import rlmesh
 from rlmesh import EnvServer, errors
 from rlmesh import RemoteEnv as NativeRemoteEnv
 from rlmesh._client.env_stub import EnvStub
-from rlmesh.adapters import ImageLayout, ImageTransform
+from rlmesh.adapters import Action, ImageLayout, ImageTransform, ModelSpec, State, feature, tags
 from rlmesh.adapters._tags import ImageForm
 from rlmesh.adapters._view import ImageView, ObservationView, ViewPart
 from rlmesh.adapters._view_for import view_for
+from rlmesh.adapters.roles import ACTION_GRIPPER, EEF_ROTATION
 from rlmesh.numpy import Model, RemoteEnv, RemoteVectorEnv
 from rlmesh.specs import Capability
 from tests.faults import Proxy, between
@@ -365,3 +366,36 @@ def test_a_server_without_the_capability_is_not_asked() -> None:
 def test_an_argument_that_is_neither_is_refused() -> None:
     with pytest.raises(ValueError, match="observe='some'; expected 'read' or 'all'"):
         Seen().play(CameraEnv(), observe="some")
+
+
+class TupleEnv(gymnasium.Env[Any, Any]):
+    """An environment of which a model reads the second of two parts: no unit quaternion."""
+
+    observation_space = gymnasium.spaces.Tuple(
+        (gymnasium.spaces.Box(-1, 1, (9,)), gymnasium.spaces.Box(-1, 1, (4,)))
+    )
+    action_space = gymnasium.spaces.Box(-1, 1, (1,))
+    rlmesh_tags = tags(
+        {(1,): feature(EEF_ROTATION, rotation="quaternion_xyzw")}, [feature(ACTION_GRIPPER)]
+    )
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        return (np.zeros(9, np.float32), np.full(4, 0.1, np.float32)), {}
+
+    def step(self, action: Any) -> Any:
+        return self.reset()[0], 0.0, True, False, {}
+
+
+@pytest.mark.filterwarnings("ignore:a declaration is probably wrong")
+def test_findings_have_the_paths_of_whole_observations() -> None:
+    turn = State("turn", EEF_ROTATION, rotation="axis_angle")
+    model = Model(
+        lambda seen: {"a": np.zeros(1)}, spec=ModelSpec("m", (turn,), Action("a", ACTION_GRIPPER))
+    )
+    found = []
+    for observe in ("all", "read"):
+        with EnvServer(TupleEnv()) as server:
+            run = rlmesh.evaluate(model, server.address, seeds=[0], observe=observe)
+        found.append(run.findings)
+    assert "observation[1]" in [one.path for one in found[0]]
+    assert found[0] == found[1]
