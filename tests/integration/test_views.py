@@ -106,6 +106,8 @@ def test_a_client_may_observe_nothing() -> None:
         ([(), "arm"], errors.InvalidValueError, "none is within another"),
         ("front", TypeError, "expected a list of names"),
         ([1.5], TypeError, "expected keys, roles and tuples of keys, got a float"),
+        ([("arm", True)], TypeError, "expected keys, roles and tuples of keys, got a bool"),
+        ([("arm", None)], TypeError, "expected keys, roles and tuples of keys, got a NoneType"),
     ],
 )
 def test_names_of_no_part_are_refused(names: Any, error: type[Exception], words: str) -> None:
@@ -366,6 +368,15 @@ def test_a_server_without_the_capability_is_not_asked() -> None:
 def test_an_argument_that_is_neither_is_refused() -> None:
     with pytest.raises(ValueError, match="observe='some'; expected 'read' or 'all'"):
         Seen().play(CameraEnv(), observe="some")
+
+
+def test_a_role_of_several_parts_is_all_of_them() -> None:
+    twice = tags(dict.fromkeys([(0,), (1,)], feature("state/arm")), [feature(ACTION_GRIPPER)])
+    with (
+        EnvServer(TupleEnv(), tags=twice) as server,
+        RemoteEnv(server.address, observe=["state/arm"]) as remote,
+    ):
+        assert remote.observation_space == TupleEnv.observation_space
 
 
 class TupleEnv(gymnasium.Env[Any, Any]):
