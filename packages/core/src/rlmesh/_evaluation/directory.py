@@ -13,7 +13,7 @@ from rlmesh._logs import logger
 from rlmesh._transport.address import parse_address
 from rlmesh.errors import AddressError
 
-__all__ = ["Directory", "Pool"]
+__all__ = ["Announced", "Directory", "Pool"]
 
 _log = logger("rlmesh.evaluate")
 
@@ -38,18 +38,18 @@ class Pool(Protocol):
 
 
 @dataclass(frozen=True)
-class _Announced:
+class Announced:
     """An endpoint with the address that its file has.
 
     Attributes:
         name: Its address.
         address: Its address.
-        start: Name of its file, which is another one if the server starts again.
+        file: Name of its file, which is another one if the server starts again.
     """
 
     name: str
     address: str
-    start: str
+    file: str
 
     def resolve(self) -> str:
         """Return the address."""
@@ -98,7 +98,7 @@ class Directory:
             why = _refusal(facts)
             if why is None:
                 assert isinstance(facts, Announcement)
-                found[facts.address] = _Announced(facts.address, facts.address, name)
+                found[facts.address] = Announced(facts.address, facts.address, name)
             elif name not in self._refused:
                 self._refused.add(name)
                 _log.warning("%s: %s is no announcement: %s", self.name, name, why)

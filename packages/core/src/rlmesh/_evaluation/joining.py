@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Collection, Sequence
 
-from rlmesh._evaluation.directory import Pool
+from rlmesh._evaluation.directory import Announced, Pool
 from rlmesh._evaluation.endpoint import Endpoint
 from rlmesh._evaluation.task_group import TaskGroup
 from rlmesh._evaluation.workers import Done, Results
@@ -16,7 +16,7 @@ from rlmesh.errors import ConnectError
 __all__ = ["WATCHER", "Joining", "PooledKey"]
 
 PooledKey = tuple[str, str]
-"""Type of what an endpoint of a pool is known by: its name, and its start if it has one."""
+"""Type of what an endpoint of a pool is known by: its name, and its announcement's file, if any."""
 
 WATCHER = -1
 """Number of the watcher among the endpoints of `Done`."""
@@ -83,7 +83,8 @@ class Joining:
         """Return the endpoints of a pool that are new, and those of the known that have left."""
         present: dict[PooledKey, Endpoint] = {}
         for endpoint in found:
-            present.setdefault((endpoint.name, getattr(endpoint, "start", "")), endpoint)
+            file = endpoint.file if isinstance(endpoint, Announced) else ""
+            present.setdefault((endpoint.name, file), endpoint)
         new = {key: endpoint for key, endpoint in present.items() if key not in known}
         return new, set(known) - set(present)
 
