@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Union, cast
 
 from rlmesh.spaces import Dict, path_text
 from rlmesh.specs import EnvContract
@@ -40,12 +40,13 @@ def view_of_names(names: Observed, contract: EnvContract) -> ObservationView:
 
 def _paths(name: object, contract: EnvContract) -> list[tuple[str | int, ...]]:
     is_path = isinstance(name, (tuple, list))  # The JSON of a Gymnasium spec has lists.
-    keys = tuple(name) if isinstance(name, (tuple, list)) else (name,)
-    for key in keys:
+    keys: list[str | int] = []
+    for key in cast("Sequence[object]", name) if is_path else (name,):
         if not isinstance(key, (str, int)) or isinstance(key, bool):
             kind = type(key).__name__
             raise TypeError(f"observe: expected keys, roles and tuples of keys, got a {kind}")
-    return [keys] if is_path else _named(keys[0], contract)
+        keys.append(key)
+    return [tuple(keys)] if is_path else _named(keys[0], contract)
 
 
 def _named(name: str | int, contract: EnvContract) -> list[tuple[str | int, ...]]:
