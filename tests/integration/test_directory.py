@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ import pytest
 
 import rlmesh
 from rlmesh import EnvServer, ServeOptions, errors
+from rlmesh._announcements import announce
 from rlmesh.endpoints import Directory, Pool
 from tests.integration.cli_processes import COMMAND
 from tests.integration.envs import CounterEnv
@@ -164,3 +166,115 @@ def test_the_command_line_plays_on_what_is_announced(tmp_path: Path) -> None:
         assert len(json.loads(done.stdout)["episodes"]) == 6
         assert second.stop() == 0
         assert len(files(tmp_path)) == 1
+
+
+class BadPool:
+    """A pool that never returns endpoints."""
+
+    name = "bad pool"
+    at_least = 1
+    patience = 0.5
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+        self.released = threading.Event()
+
+    def poll(self) -> Any:
+        if self._answer is None:
+            self.released.wait(60)
+        elif isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (OSError("stale"), r"in 0.5 s; poll\(\) raised OSError: stale"),
+        (["127.0.0.1:5555"], r"expected poll\(\) to return endpoints, got a str"),
+        (3, r"poll\(\) raised TypeError"),
+        (None, "in 0.5 s$"),
+    ],
+    ids=["raises", "addresses", "number", "hangs"],
+)
+def test_a_pool_that_never_answers_ends_the_run(answer: Any, words: str) -> None:
+    pool = BadPool(answer)
+    with pytest.raises(errors.ConnectError, match=words):
+        rlmesh.evaluate(lambda seen: 1, pool, seeds=range(2))
+    pool.released.set()
+
+
+def test_a_pool_that_hangs_does_not_hold_up_other_endpoints() -> None:
+    pool = BadPool(None)
+    with EnvServer(CounterEnv()) as server:
+        run = rlmesh.evaluate(lambda seen: 1, [server.address, pool], max_episodes=2)
+    pool.released.set()
+    assert len(run.episodes) == 2
+
+
+def _announcement(**facts: Any) -> str:
+    return json.dumps({"address": "127.0.0.1:1", "id": "x", "host": "h", "pid": 1, **facts})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 60_000,
+        _announcement(address="ftp://127.0.0.1:1"),
+        _announcement(address=""),
+        _announcement(address="\ud800:1"),
+        _announcement(address=5555),
+        "{}",
+    ],
+    ids=["deep", "scheme", "empty", "surrogate", "number", "no address"],
+)
+def test_a_wrong_file_is_left_out(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.rlmesh.json").write_text(text)
+    (tmp_path / "b.rlmesh.json").write_text(_announcement(since="a later version"))
+    directory = Directory(tmp_path)
+    assert [endpoint.resolve() for endpoint in directory.poll()] == ["127.0.0.1:1"]
+    assert len(directory.poll()) == 1
+    words = [record.getMessage() for record in caplog.records]
+    assert len(words) == 1 and "a.rlmesh.json is no announcement" in words[0]
+
+
+@pytest.mark.timeout(30)
+def test_what_is_no_file_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.rlmesh.json").mkdir()
+    os.mkfifo(tmp_path / "b.rlmesh.json")
+    (tmp_path / "c.rlmesh.json").symlink_to(tmp_path / "nowhere")
+    assert Directory(tmp_path).poll() == []
+
+
+def test_a_server_that_starts_again_at_its_address_joins_again(tmp_path: Path) -> None:
+    gone = ServeOptions(drain_timeout=0.0)
+    first = EnvServer(SlowEnv(), options=gone)
+    announce(tmp_path, first.address, "CounterEnv")  # Stays, as after a kill.
+    first.start()
+    second: list[EnvServer] = []
+
+    def again() -> None:
+        second.append(EnvServer(SlowEnv(), first.address, announce=tmp_path))
+        second[0].start()
+
+    watch = Watch()
+
+    def turn(count: int) -> None:
+        if count == 3:
+            threading.Thread(target=first.shutdown).start()
+
+    def on_endpoint(event: rlmesh.EndpointEvent) -> None:
+        watch.changes.append((event.endpoint, event.change, event.playing))
+        if event.change == "retired":
+            again()
+
+    watch._at_end = turn
+    watch.on_endpoint = on_endpoint  # type: ignore[method-assign]
+    run = evaluate(tmp_path, 8, watch)
+    second[0].shutdown()
+    assert [episode.error for episode in run.episodes] == [None] * 8
+    changes = [change for _, change, _ in watch.changes if change != "lost"]
+    assert changes == ["joined", "retired", "joined"]

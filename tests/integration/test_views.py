@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,10 +16,11 @@ import rlmesh
 from rlmesh import EnvServer, errors
 from rlmesh import RemoteEnv as NativeRemoteEnv
 from rlmesh._client.env_stub import EnvStub
-from rlmesh.adapters import ImageLayout, ImageTransform
+from rlmesh.adapters import Action, ImageLayout, ImageTransform, ModelSpec, State, feature, tags
 from rlmesh.adapters._tags import ImageForm
 from rlmesh.adapters._view import ImageView, ObservationView, ViewPart
 from rlmesh.adapters._view_for import view_for
+from rlmesh.adapters.roles import ACTION_GRIPPER, EEF_ROTATION
 from rlmesh.numpy import Model, RemoteEnv, RemoteVectorEnv
 from rlmesh.specs import Capability
 from tests.faults import Proxy, between
@@ -104,6 +106,8 @@ def test_a_client_may_observe_nothing() -> None:
         ([(), "arm"], errors.InvalidValueError, "none is within another"),
         ("front", TypeError, "expected a list of names"),
         ([1.5], TypeError, "expected keys, roles and tuples of keys, got a float"),
+        ([("arm", True)], TypeError, "expected keys, roles and tuples of keys, got a bool"),
+        ([("arm", None)], TypeError, "expected keys, roles and tuples of keys, got a NoneType"),
     ],
 )
 def test_names_of_no_part_are_refused(names: Any, error: type[Exception], words: str) -> None:
@@ -128,6 +132,17 @@ REFUSED: list[tuple[str, ObservationView, str]] = [
         "too many changes",
         view((("front",), replace(SHRUNK, transforms=(ImageTransform((6, 8)),) * 9))),
         "at most 8 changes",
+    ),
+    *(
+        (name, view((("front",), replace(SHRUNK, transforms=(changed,)))), words)
+        for name, changed, words in [
+            ("no width", ImageTransform((6, 0)), "a height and width from 1"),
+            ("NaN of the area", ImageTransform((6, 8), crop_area=math.nan), "a crop_area above 0"),
+            ("more than the area", ImageTransform((6, 8), crop_area=4.0), "a crop_area above 0"),
+            ("a negative area", ImageTransform((6, 8), crop_area=-1.0), "a crop_area above 0"),
+            ("a quality of 200", ImageTransform(jpeg_quality=200), "a whole jpeg_quality"),
+            ("a fill of nothing", ImageTransform((6, 8), fill=(1.0,)), "with fit pad"),
+        ]
     ),
 ]
 
@@ -353,3 +368,45 @@ def test_a_server_without_the_capability_is_not_asked() -> None:
 def test_an_argument_that_is_neither_is_refused() -> None:
     with pytest.raises(ValueError, match="observe='some'; expected 'read' or 'all'"):
         Seen().play(CameraEnv(), observe="some")
+
+
+def test_a_role_of_several_parts_is_all_of_them() -> None:
+    twice = tags(dict.fromkeys([(0,), (1,)], feature("state/arm")), [feature(ACTION_GRIPPER)])
+    with (
+        EnvServer(TupleEnv(), tags=twice) as server,
+        RemoteEnv(server.address, observe=["state/arm"]) as remote,
+    ):
+        assert remote.observation_space == TupleEnv.observation_space
+
+
+class TupleEnv(gymnasium.Env[Any, Any]):
+    """An environment of which a model reads the second of two parts: no unit quaternion."""
+
+    observation_space = gymnasium.spaces.Tuple(
+        (gymnasium.spaces.Box(-1, 1, (9,)), gymnasium.spaces.Box(-1, 1, (4,)))
+    )
+    action_space = gymnasium.spaces.Box(-1, 1, (1,))
+    rlmesh_tags = tags(
+        {(1,): feature(EEF_ROTATION, rotation="quaternion_xyzw")}, [feature(ACTION_GRIPPER)]
+    )
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        return (np.zeros(9, np.float32), np.full(4, 0.1, np.float32)), {}
+
+    def step(self, action: Any) -> Any:
+        return self.reset()[0], 0.0, True, False, {}
+
+
+@pytest.mark.filterwarnings("ignore:a declaration is probably wrong")
+def test_findings_have_the_paths_of_whole_observations() -> None:
+    turn = State("turn", EEF_ROTATION, rotation="axis_angle")
+    model = Model(
+        lambda seen: {"a": np.zeros(1)}, spec=ModelSpec("m", (turn,), Action("a", ACTION_GRIPPER))
+    )
+    found = []
+    for observe in ("all", "read"):
+        with EnvServer(TupleEnv()) as server:
+            run = rlmesh.evaluate(model, server.address, seeds=[0], observe=observe)
+        found.append(run.findings)
+    assert "observation[1]" in [one.path for one in found[0]]
+    assert found[0] == found[1]

@@ -85,3 +85,13 @@ def test_dynamic_leaves_other_objects_of_array_libraries_alone() -> None:
     others += [jax.numpy.float32, jax.random.key(0)]
     for other in others:
         assert BACKEND.dynamic(other) is None
+
+
+@pytest.mark.parametrize("name", ["uint8", "float32", "int64"])
+@pytest.mark.parametrize("step", [-1, 2, -2])
+def test_the_bytes_of_a_large_array_are_one_block(name: str, step: int) -> None:
+    whole = np.arange(20_000).astype(name)
+    for array in (whole[::step], whole.reshape(1, -1)[:, ::step]):
+        data = BACKEND.to_bytes(array)
+        assert memoryview(data).contiguous
+        assert bytes(data) == array.tobytes()

@@ -261,6 +261,7 @@ def test_bench_measures_each_transport(address: str) -> None:
         (["serve", LOUD[:-1]], 2, "did you mean 'LoudEnv'?"),
         (["serve", LOUD, "--workers", "fork"], 2, "--workers: expected thread or process"),
         (["serve", LOUD, "--validation", "lax"], 2, "--validation: expected off or warn or strict"),
+        (["eval", "random", "1", "--observe", "none"], 2, "--observe: expected read or all"),
         (["serve", "NoSuchEnv-v0"], 2, "NoSuchEnv"),
     ],
 )

@@ -6,8 +6,9 @@ import json
 import os
 import secrets
 import socket
+import stat
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 __all__ = ["Announcement", "announce", "announced", "withdraw"]
@@ -69,21 +70,39 @@ def withdraw(path: Path) -> None:
 def announced(folder: str | os.PathLike[str]) -> Iterator[tuple[str, Announcement | str]]:
     """Yield the name of each file in a folder with its facts, or why it has none.
 
-    A folder that does not exist yet is empty.
+    The oldest is first. A folder that does not exist yet is empty.
     """
     path = Path(folder)
     if not path.is_dir():
         return
-    for file in sorted(path.glob(f"*{_SUFFIX}")):
+    found: list[tuple[int, str, Announcement | str]] = []
+    for file in path.glob(f"*{_SUFFIX}"):
         try:
-            with file.open("rb") as opened:
-                facts = json.loads(opened.read(_MAX_BYTES))
-            found = Announcement(**facts)
-            if not isinstance(found.address, str):
-                raise TypeError(f"address is {found.address!r:.60}")
+            status = file.stat()
+            facts = _read(file, status.st_mode)
         except FileNotFoundError:
             continue  # Its server has just stopped.
-        except (OSError, ValueError, TypeError) as error:
-            yield file.name, f"{type(error).__name__}: {error}"
+        # Files are anybody's: json raises RecursionError for one that is too deep.
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            found.append((0, file.name, f"{type(error).__name__}: {error}"))
         else:
-            yield file.name, found
+            found.append((status.st_mtime_ns, file.name, facts))
+    yield from ((name, one) for _, name, one in sorted(found, key=lambda entry: entry[:2]))
+
+
+def _read(file: Path, mode: int) -> Announcement:
+    if not stat.S_ISREG(mode):
+        raise TypeError("it is no regular file")  # A pipe would be waited for.
+    with file.open("rb") as opened:
+        read = json.loads(opened.read(_MAX_BYTES))
+    if not isinstance(read, dict):
+        raise TypeError(f"expected an object, got a {type(read).__name__}")
+    names = [field.name for field in fields(Announcement)]
+    missing = [name for name in names if name not in read]
+    if missing:
+        raise ValueError(f"it has no {missing[0]}")
+    facts = Announcement(**{name: read[name] for name in names})  # A later version may have more.
+    if not isinstance(facts.address, str):
+        raise TypeError(f"address is {facts.address!r:.60}")
+    facts.address.encode()  # JSON has surrogates, which no address has.
+    return facts

@@ -115,7 +115,7 @@ class NumpyBackend:
         if array.nbytes < _VIEW_BYTES:
             return array.tobytes()
         # A view if the elements are in C order; the writer of the frame copies it.
-        return array.reshape(-1).view(np.uint8).data
+        return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
     def from_bytes(self, data: Buffer, leaf: Leaf, count: int | None, copy: bool) -> Array:
         """Return an array from bytes; see `ArrayBackend.from_bytes`."""

@@ -131,6 +131,7 @@ def evaluate(
         if force and not resume:
             raise UsageProblem("--force goes with --resume")
         read_choice(validation, "--validation", ("off", "warn", "strict"))
+        read_choice(observe, "--observe", ("read", "all"))
         tls = tls_of(tls_authority, tls_certificate, tls_key)
         arguments: dict[str, Any] = {
             "seeds": read_seeds(seeds),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Union, cast
 
 from rlmesh.spaces import Dict, path_text
 from rlmesh.specs import EnvContract
@@ -34,25 +34,30 @@ def view_of_names(names: Observed, contract: EnvContract) -> ObservationView:
 
     if isinstance(names, str):
         raise TypeError(f"observe={names!r}: expected a list of names, got one text")
-    paths = [_path(name, contract) for name in names]
+    paths = [path for name in names for path in _paths(name, contract)]
     return ObservationView(tuple(ViewPart(path) for path in dict.fromkeys(paths)))
 
 
-def _path(name: object, contract: EnvContract) -> tuple[str | int, ...]:
-    if isinstance(name, (tuple, list)):  # The JSON of a Gymnasium spec has lists.
-        return tuple(name)
-    if not isinstance(name, (str, int)) or isinstance(name, bool):
-        raise TypeError(
-            f"observe: expected keys, roles and tuples of keys, got a {type(name).__name__}"
-        )
+def _paths(name: object, contract: EnvContract) -> list[tuple[str | int, ...]]:
+    is_path = isinstance(name, (tuple, list))  # The JSON of a Gymnasium spec has lists.
+    keys: list[str | int] = []
+    for key in cast("Sequence[object]", name) if is_path else (name,):
+        if not isinstance(key, (str, int)) or isinstance(key, bool):
+            kind = type(key).__name__
+            raise TypeError(f"observe: expected keys, roles and tuples of keys, got a {kind}")
+        keys.append(key)
+    return [tuple(keys)] if is_path else _named(keys[0], contract)
+
+
+def _named(name: str | int, contract: EnvContract) -> list[tuple[str | int, ...]]:
     space = contract.observation_space
     keys = [key for key, _ in space.children]
     if name in keys:
-        return (name,)
+        return [(name,)]
     tags = () if contract.tags is None else contract.tags.observation
     paths = [leaf.path for leaf in tags if leaf.feature.role == name]
     if paths:
-        return paths[0]
+        return paths
     known = [*map(str, keys), *dict.fromkeys(leaf.feature.role for leaf in tags)]
     near = get_close_matches(str(name), known, 1)
     advice = f"; the nearest is {near[0]!r}" if near else f"; there are {', '.join(known)[:300]}"

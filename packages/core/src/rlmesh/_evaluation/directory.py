@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from rlmesh._announcements import announced
+from rlmesh._announcements import Announcement, announced
 from rlmesh._evaluation.endpoint import Endpoint
 from rlmesh._logs import logger
+from rlmesh._transport.address import parse_address
+from rlmesh.errors import AddressError
 
-__all__ = ["Directory", "Pool"]
+__all__ = ["Announced", "Directory", "Pool"]
 
 _log = logger("rlmesh.evaluate")
 
@@ -36,11 +38,18 @@ class Pool(Protocol):
 
 
 @dataclass(frozen=True)
-class _Announced:
-    """An endpoint with the address that its file has."""
+class Announced:
+    """An endpoint with the address that its file has.
+
+    Attributes:
+        name: Its address.
+        address: Its address.
+        file: Name of its file, which is another one if the server starts again.
+    """
 
     name: str
     address: str
+    file: str
 
     def resolve(self) -> str:
         """Return the address."""
@@ -83,15 +92,28 @@ class Directory:
 
     def poll(self) -> Sequence[Endpoint]:
         """Return the endpoints that are announced at present."""
-        found: list[Endpoint] = []
+        # Of two files with one address, the older one is of a server that was killed.
+        found: dict[str, Endpoint] = {}
         for name, facts in announced(self.path):
-            if isinstance(facts, str):
-                if name not in self._refused:
-                    self._refused.add(name)
-                    _log.warning("%s: %s is no announcement: %s", self.name, name, facts)
-                continue
-            found.append(_Announced(facts.address, facts.address))
-        return found
+            why = _refusal(facts)
+            if why is None:
+                assert isinstance(facts, Announcement)
+                found[facts.address] = Announced(facts.address, facts.address, name)
+            elif name not in self._refused:
+                self._refused.add(name)
+                _log.warning("%s: %s is no announcement: %s", self.name, name, why)
+        return list(found.values())
 
     def __repr__(self) -> str:
         return f"Directory({self.path!r}, at_least={self.at_least}, patience={self.patience:g})"
+
+
+def _refusal(facts: Announcement | str) -> str | None:
+    """Return why a file is no announcement; None: it is one."""
+    if isinstance(facts, str):
+        return facts
+    try:
+        parse_address(facts.address)
+    except AddressError as error:
+        return str(error)
+    return None

@@ -20,7 +20,7 @@ from rlmesh._logs import logger
 from rlmesh.adapters._view import ObservationView
 from rlmesh.adapters._viewed import resolve_view
 from rlmesh.backends import NATIVE, ArrayBackend
-from rlmesh.errors import ConnectError, UnsupportedError
+from rlmesh.errors import AddressError, ConnectError, UnsupportedError
 from rlmesh.spaces import Space
 from rlmesh.specs import Capability, EnvContract
 
@@ -159,7 +159,10 @@ def _resolved(endpoint: Endpoint, dialer: Dialer) -> Opened:
             f"{endpoint.name}: expected resolve() to return an address, got {address!r:.60}"
         )
     token = getattr(endpoint, "token", None)
-    return _dialled(address, dialer if token is None else dialer.with_token(token))
+    try:
+        return _dialled(address, dialer if token is None else dialer.with_token(token))
+    except AddressError as error:  # Another address may come; the run has other endpoints.
+        raise ConnectError(f"{endpoint.name}: {error}") from error
 
 
 def _dialled(address: str | int, dialer: Dialer) -> Opened:

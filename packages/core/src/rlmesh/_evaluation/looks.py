@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rlmesh._evaluation.evaluable import Evaluable
 from rlmesh._evaluation.preflight import Preflight
 from rlmesh._evaluation.run_settings import adapter_of
 from rlmesh._evaluation.settings import Settings
 from rlmesh._evaluation.task_group import TaskGroup
+from rlmesh.adapters._viewed import whole_path
 from rlmesh.backends import NATIVE, contract_backend
 
 __all__ = ["set_looks"]
@@ -40,4 +41,13 @@ def set_looks(model: Evaluable, groups: Sequence[TaskGroup], settings: Settings)
                 model._backend,
                 task=group.task.name,
                 is_strict=settings.validation == "strict",
+                named=_named(group),
             )
+
+
+def _named(group: TaskGroup) -> Callable[[str], str]:
+    """Return what makes a path in a task's observations one in its whole observations."""
+    contract, view = group.contract, group.view
+    if contract is None or view is None:
+        return str
+    return lambda path: whole_path(path, contract.observation_space, view)

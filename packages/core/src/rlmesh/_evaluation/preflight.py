@@ -38,6 +38,7 @@ class Preflight:
         backend: Backend of the model's values.
         task: Name of the task; empty: the run is not one of a suite.
         is_strict: Whether no other episode of the task begins meanwhile.
+        named: Returns the path of an observation's part in whole observations.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Preflight:
         *,
         task: str = "",
         is_strict: bool = False,
+        named: Callable[[str], str] = str,
     ) -> None:
         made = adapter._conversions
         assert made is not None
@@ -57,6 +59,7 @@ class Preflight:
         self._observation = _to_numpy(contract.observation_space, backend)
         self._action = _to_numpy(contract.action_space, backend)
         self._task = task
+        self._named = named
         self._watched: WatchedEpisode | None = None
         self.is_strict = is_strict
         # Inputs of entry points are left out: a second call could change what the first one did.
@@ -91,7 +94,8 @@ class Preflight:
         if self._watched is None or attempt is not self._watched:
             return None
         found = self._watched.look.ended()
-        return tuple(replace(one, task=self._task) for one in found)
+        named = self._named
+        return tuple(replace(one, task=self._task, path=named(one.path)) for one in found)
 
 
 class _Look:

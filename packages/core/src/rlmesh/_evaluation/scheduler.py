@@ -17,7 +17,7 @@ from rlmesh._evaluation.endpoint_state import EndpointState
 from rlmesh._evaluation.endpoints import Opened, Source
 from rlmesh._evaluation.episode import Limits, PlannedEpisode, RunningEpisode
 from rlmesh._evaluation.error_scope import ErrorScope, classify_error
-from rlmesh._evaluation.joining import WATCHER, Joining
+from rlmesh._evaluation.joining import WATCHER, Joining, PooledKey
 from rlmesh._evaluation.lanes import Lanes
 from rlmesh._evaluation.preflight import Preflight, check_findings
 from rlmesh._evaluation.run_progress import RunProgress
@@ -113,7 +113,7 @@ class Scheduler:
         self._groups = [TaskGroup(one.task, self._states_of(one.sources)) for one in tasks]
         pools = [(pool, group) for one, group in zip(tasks, self._groups) for pool in one.pools]
         self._joining = Joining(pools, self._results)
-        self._pooled: dict[int, list[EndpointState]] = {}
+        self._pooled: dict[int, dict[PooledKey, EndpointState]] = {}
         self._group_of = {state.number: group for group in self._groups for state in group.states}
         self._unheard = set(self._group_of)
 
@@ -137,11 +137,13 @@ class Scheduler:
             state.open(0.0, self._stopped)
         while self._is_going():
             waiting = self._waiting()
-            done = self._next(None if waiting is None else waiting.patience())
+            done = self._next(self._joining.interval if waiting is None else waiting.patience())
             if done is not None:
                 self._handle(done)
             elif waiting is not None:
                 self._predict(waiting)
+            elif not self._has_started:
+                self._start()  # A pool that does not answer holds up a run for its patience alone.
 
     def give_up(self) -> None:
         """Make the model forget the episodes that will not end."""
@@ -241,16 +243,16 @@ class Scheduler:
 
     def _polled(self, number: int, found: Sequence[Endpoint]) -> None:
         """Let new endpoints of a pool join, and play no more on those that have left it."""
-        group, known = self._joining.group(number), self._pooled.setdefault(number, [])
-        new, gone = self._joining.changes(number, found, [s.name for s in known if not s.is_gone])
-        for state in known:
-            if state.name in gone and not state.is_gone:
-                state.is_gone = True
-                self._advance(state)
-        for endpoint in new:
+        group, known = self._joining.group(number), self._pooled.setdefault(number, {})
+        new, gone = self._joining.changes(found, known)
+        for key in gone:
+            state = known.pop(key)
+            state.is_gone = True
+            self._advance(state)
+        for key, endpoint in new.items():
             source = self._tasks[self._groups.index(group)].source_of(endpoint)
             (state,) = self._states_of([source])
-            known.append(state)
+            known[key] = state
             group.add(state)
             self._group_of[state.number] = group
             if not self._has_started:

@@ -16,7 +16,7 @@ from rlmesh.adapters._problems import port_path
 from rlmesh.adapters._spec import InputPart, ModelInput, ModelOutput, ModelSpec
 from rlmesh.adapters._transforms import ImageFit, ImageTransform
 
-__all__ = ["spec_problems"]
+__all__ = ["spec_problems", "transform_problems"]
 
 _MAX_NAME_BYTES = 65_536
 _MAX_DIMENSIONS = 32
@@ -106,7 +106,7 @@ def _input(port: ModelInput, path: str, returned: frozenset[str]) -> Iterator[Pr
     if not _held(port.pad_value):
         yield Problem(path, "a pad_value that float32 holds", str(port.pad_value), _FIX)
     for transform in port.image:
-        yield from _transform(transform, path)
+        yield from transform_problems(transform, path)
     if port.image and port.parts:
         yield Problem(path, "changes of an image, or parts of a vector", "both", _FIX)
     for part in port.parts:
@@ -147,7 +147,8 @@ def _template(template: str, path: str) -> Iterator[Problem]:
         yield Problem(path, 'a template with "{text}" once', repr(template)[:100], _FIX)
 
 
-def _transform(one: ImageTransform, path: str) -> Iterator[Problem]:
+def transform_problems(one: ImageTransform, path: str) -> Iterator[Problem]:
+    """Yield the problems of a change of an image, whatever the image."""
     if one.size is not None and not _is_size(one.size):
         expected = f"a height and width from 1 to {_MAX_PIXELS}"
         yield Problem(path, expected, str(one.size), _FIX)

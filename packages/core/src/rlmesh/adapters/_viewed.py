@@ -11,13 +11,14 @@ from rlmesh.adapters._arrays import Arrays
 from rlmesh.adapters._fit_images import fit_image
 from rlmesh.adapters._images import Resize
 from rlmesh.adapters._slots import LeafSlot
+from rlmesh.adapters._spec_rules import transform_problems
 from rlmesh.adapters._steps import Step
 from rlmesh.adapters._tags import EnvTags, Feature, ImageLayout, TaggedLeaf
 from rlmesh.adapters._view import ImageView, ObservationView, ViewPart
 from rlmesh.errors import InvalidValueError
 from rlmesh.spaces import Box, Dict, Space, Tuple, path_text
 
-__all__ = ["ChangedImage", "ResolvedView", "resolve_view", "viewed_tags"]
+__all__ = ["ChangedImage", "ResolvedView", "resolve_view", "viewed_tags", "whole_path"]
 
 MAX_CHANGES = 8
 """Maximum number of changes of one image."""
@@ -180,6 +181,9 @@ def _changed(space: Space[Any], view: ImageView, keys: tuple[str | int, ...]) ->
     if len(view.transforms) > MAX_CHANGES:
         expected, actual = f"at most {MAX_CHANGES} changes", str(len(view.transforms))
         raise InvalidValueError(path, expected, actual)
+    for one in view.transforms:
+        for problem in transform_problems(one, path):
+            raise InvalidValueError(path, problem.expected, problem.actual)
 
     def refuse(expected: str, actual: str, fix: str = "") -> None:
         raise InvalidValueError(path, expected, actual)
@@ -224,6 +228,22 @@ def viewed_tags(tags: EnvTags | None, space: Space[Any], view: ObservationView) 
                 path = _moved(leaf.path, tree, space)
                 kept.append(replace(leaf, path=path, feature=feature))
     return replace(tags, observation=tuple(kept))
+
+
+def whole_path(path: str, space: Space[Any], view: ObservationView) -> str:
+    """Return the path, in whole observations, of what has a path in those of a view.
+
+    Args:
+        path: Path as it is in messages; one of no observation is returned unchanged.
+        space: The whole observation space.
+        view: A view of the space.
+    """
+    tree = _tree(view.parts)
+    for part in view.parts:
+        moved = _path(_moved(part.path, tree, space))
+        if path == moved or path.startswith(f"{moved}["):
+            return _path(part.path) + path[len(moved) :]
+    return path
 
 
 def _of_image(leaf: TaggedLeaf, space: Space[Any], view: ImageView) -> Feature:
