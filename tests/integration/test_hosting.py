@@ -15,7 +15,9 @@ import grpc
 import pytest
 
 from rlmesh import EnvServer, RemoteEnv, errors
+from rlmesh._env_host.base import EnvHostConfig
 from rlmesh._env_host.env_thread import EnvThread
+from rlmesh._env_host.thread_worker import ThreadWorker
 from tests.inside import stream_of
 from tests.integration.envs import CounterEnv
 from tests.processes import finished, running, until
@@ -177,6 +179,24 @@ def test_a_thread_takes_one_stream_and_then_one_after_it_that_waits() -> None:
     runner.join(10)
     with pytest.raises(errors.ClosedError):
         thread.call(lambda: None)
+
+
+@pytest.mark.own_transport
+def test_a_worker_takes_a_stream_while_its_thread_ends_another() -> None:
+    """gRPC asks for a place under a lock that the thread needs to end its stream."""
+    worker = ThreadWorker(CounterEnv, EnvHostConfig(), 10.0)
+    first, second = FakeStream(), FakeStream()
+    assert worker.offer(first) and first.begun.wait(10)
+    first.ending = True
+    taken: list[bool] = []
+    asking = threading.Thread(target=lambda: taken.append(worker.offer(second)), daemon=True)
+    asking.start()
+    asking.join(10)
+    assert taken == [True] and not second.begun.is_set()
+    first.cancel()
+    assert second.begun.wait(10)
+    second.cancel()
+    worker.release()
 
 
 @pytest.mark.own_transport

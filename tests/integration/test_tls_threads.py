@@ -173,6 +173,7 @@ def test_nothing_ends_a_socket_of_tls_but_the_thread_that_uses_it() -> None:
     assert {name.split(":")[1] for name in found} == {
         "end.shutdown",  # Of a worker process.
         "self._writer.shutdown",  # Of a worker process.
+        "self._socket.shutdown",  # Of the kit's own peer, in the thread that uses it.
         "socket.socket.shutdown",
         "self._listener.shutdown",
     }

@@ -35,6 +35,7 @@ class EnvThread:
         self._stopping = False
         self._stopped = False
         self._owner = 0
+        self._has_begun = threading.Event()
         self._stream: Stream | None = None
         self._callers = threading.local()
 
@@ -71,6 +72,10 @@ class EnvThread:
         value: R = result
         return value
 
+    def wait_begun(self) -> None:
+        """Wait until `run` has begun, for calls that come just after its thread was started."""
+        self._has_begun.wait()
+
     def offer(self, stream: Stream) -> bool:
         """Take a stream, if the thread is free for it; it runs after what was asked before."""
         with self._lock:
@@ -103,6 +108,7 @@ class EnvThread:
     def run(self) -> None:
         """Run streams and calls until `stop`; calls that wait by then are refused."""
         self._owner = threading.get_ident()
+        self._has_begun.set()
         try:
             while (job := self._jobs.get()) is not None:
                 if isinstance(job, tuple):

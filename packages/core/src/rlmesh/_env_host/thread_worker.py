@@ -60,7 +60,9 @@ class ThreadWorker:
 
     def offer(self, stream: Stream) -> bool:
         """See `Worker`."""
-        self._thread.call(int)  # It has begun to run.
+        # Not for a call: the thread may be about to end a stream, for which gRPC needs the lock that
+        # it holds while it asks for this place.
+        self._thread.wait_begun()
         return self._thread.offer(stream)
 
     def answer(self, request: m.Request, frame: Buffer) -> m.Reply:
