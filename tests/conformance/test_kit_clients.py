@@ -11,7 +11,7 @@ from rlmesh._conformance.client_runner import run_client_checks
 from rlmesh._conformance.findings import Status
 from rlmesh._conformance.scripted import command_client
 from tests.conformance.broken.clients import BROKEN_CLIENTS, RightClient, started
-from tests.size import only_long
+from tests.size import LONG, only_long
 
 PLAYS = """
 import sys
@@ -37,8 +37,12 @@ def test_our_client_passes_as_a_command(tmp_path: object) -> None:
     assert [o.status for o in report.outcomes] == [Status.PASSED] * len(report.outcomes)
 
 
+CLIENTS = BROKEN_CLIENTS if LONG else BROKEN_CLIENTS[::3]
+"""The broken clients of this run: every third one, and all of them in `make test-long`."""
+
+
 @pytest.mark.parametrize(
-    ("rule", "first", "kind"), BROKEN_CLIENTS, ids=[f"{r}: {f}" for r, f, _ in BROKEN_CLIENTS]
+    ("rule", "first", "kind"), CLIENTS, ids=[f"{r}: {f}" for r, f, _ in CLIENTS]
 )
 def test_a_broken_client_is_named(rule: str, first: str, kind: type[RightClient]) -> None:
     report = run_client_checks("broken", started(kind), timeout=4, stop_at_first=True)

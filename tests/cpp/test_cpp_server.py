@@ -232,7 +232,7 @@ def test_the_package_is_found_by_cmake(tmp_path: Path) -> None:
     assert subprocess.run([user / "made" / "user"], timeout=30, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("address", ADDRESSES if LONG else ADDRESSES[1:])
 def test_the_kit_finds_no_broken_rule(address: str, tmp_path: Path) -> None:
     with served(address, tmp_path, "s3cret") as where:
         done = finished([*COMMAND, "check", where, "--json"], RLMESH_TOKEN="s3cret", timeout=120)
@@ -241,6 +241,7 @@ def test_the_kit_finds_no_broken_rule(address: str, tmp_path: Path) -> None:
     assert checks, done.stdout
 
 
+@only_long
 def test_the_kit_finds_no_broken_rule_of_the_client() -> None:
     program = compiled("tests/kit_client.cpp", *FLAGS)
     done = finished([*COMMAND, "check", "--client", str(program), "--json"], timeout=120)

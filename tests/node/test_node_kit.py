@@ -9,6 +9,7 @@ import pytest
 from tests.integration.cli_processes import COMMAND
 from tests.node.programs import serving
 from tests.processes import finished
+from tests.size import only_long
 from tools.node.package import TESTS, NotInstalledError, build
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("node")]
@@ -22,6 +23,7 @@ def built() -> None:
         pytest.skip(str(error))
 
 
+@only_long
 def test_the_kit_finds_no_broken_rule_of_the_server() -> None:
     with serving("frames://127.0.0.1:0", token="s3cret") as where:
         done = finished([*COMMAND, "check", where, "--json"], RLMESH_TOKEN="s3cret", timeout=120)
@@ -29,6 +31,7 @@ def test_the_kit_finds_no_broken_rule_of_the_server() -> None:
     assert json.loads(done.stdout)
 
 
+@only_long
 def test_the_kit_finds_no_broken_rule_of_the_client() -> None:
     client = f"node {TESTS / 'kit_client.js'}"
     done = finished([*COMMAND, "check", "--client", client, "--json"], timeout=120)

@@ -15,6 +15,7 @@ import pytest
 
 from rlmesh import EnvServer
 from rlmesh.numpy import RemoteEnv
+from tests.size import only_long
 from tools.node.package import PACKAGE, PROTO, NotInstalledError, build
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("node")]
@@ -67,6 +68,7 @@ def test_the_package_has_its_sources_and_nothing_else(project: Path) -> None:
     assert set(manifest["dependencies"]) == {"@bufbuild/protobuf", "@rlmesh/proto"}
 
 
+@only_long
 def test_the_examples_of_the_readme_run(project: Path) -> None:
     text = (PACKAGE / "README.md").read_text(encoding="utf-8")
     client, server, codec = re.findall(r"^```ts\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
