@@ -116,8 +116,8 @@ def test_what_a_process_cannot_have_is_in_the_error() -> None:
     assert "Environment `Bound` doesn't exist" in caught.value.message
     assert "this handle stays here" in caught.value.message
     with pytest.raises(errors.EnvError) as caught:
-        EnvServer(factory=lambda: gym.make("ALE/Pong-v5"), workers="process")
-    assert "Namespace ALE not found" in caught.value.message
+        EnvServer(factory=lambda: gym.make("Nowhere/Pong-v5"), workers="process")
+    assert "Namespace Nowhere not found" in caught.value.message
     assert "import the module that registers it" in caught.value.message
 
 

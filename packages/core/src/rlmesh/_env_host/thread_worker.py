@@ -60,8 +60,8 @@ class ThreadWorker:
 
     def offer(self, stream: Stream) -> bool:
         """See `Worker`."""
-        # Not for a call: the thread may be about to end a stream, for which gRPC needs the lock that
-        # it holds while it asks for this place.
+        # Not for a call: the thread may be about to end a stream, which needs a lock of gRPC's that
+        # is held while gRPC asks for this place.
         self._thread.wait_begun()
         return self._thread.offer(stream)
 
