@@ -147,6 +147,8 @@ def native(space: Space[Any], slabs: Any) -> Any:
 def test_a_pair_has_the_inputs_and_actions_of_the_vectors(
     case: AdapterCase, library: str, backends: dict[str, ArrayBackend]
 ) -> None:
+    pytest.importorskip("PIL")
+    pytest.importorskip("cv2")
     if library not in backends:
         pytest.skip(f"{library} is not installed")
     if library == "jax-x64" and not LONG and CASES.index(case) % 8:
@@ -180,6 +182,8 @@ def stacked(values: list[Any]) -> Any:
 def test_lanes_have_what_a_single_episode_has(
     case: AdapterCase, backends: dict[str, ArrayBackend]
 ) -> None:
+    pytest.importorskip("PIL")
+    pytest.importorskip("cv2")
     backend = backends["numpy"]
     adapter, compared = adapter_of(case, backend), Compared(case, "numpy", backend)
     observed = SpaceCodec(case.observation_space, backend, validation="off")

@@ -28,6 +28,9 @@ from tests.inside import session_of
 from tests.integration.camera_env import SPEC, CameraEnv, make_camera_env
 from tests.property.test_views import equal
 
+pytest.importorskip("PIL")
+pytest.importorskip("cv2")
+
 HWC = ImageForm(ImageLayout.HWC)
 SHRUNK = ImageView(HWC, HWC, (ImageTransform((6, 8)),))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 from typing import Any
 
@@ -22,14 +23,18 @@ from tools.node.package import NotInstalledError, build
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("node")]
 
 COUNT = 40
+HAS_DTYPE = "dtype" in inspect.signature(spaces.Discrete).parameters
+"""Whether Gymnasium's Discrete has a dtype, as it has since 1.2."""
+
+NARROW: list[tuple[int, Any, int]] = (
+    [(100, np.int8, -50), (1000, np.uint16, 0), (70_000, np.int32, 0)] if HAS_DTYPE else []
+)
 LEAVES: list[spaces.Space[Any]] = [
     spaces.Discrete(3),
     spaces.Discrete(1),
     spaces.Discrete(2**32, start=-7),
     spaces.Discrete(2**40 + 3),
-    spaces.Discrete(100, dtype=np.int8, start=-50),
-    spaces.Discrete(1000, dtype=np.uint16),
-    spaces.Discrete(70_000, dtype=np.int32),
+    *(spaces.Discrete(count, dtype=dtype, start=first) for count, dtype, first in NARROW),
     spaces.Box(-1, 1, (3,), np.float32),
     spaces.Box(np.array([0.0, -5.5]), np.array([1e-3, 1e300]), dtype=np.float64),
     spaces.Box(0, 255, (2, 3), np.uint8),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,9 @@ from rlmesh.errors import AdapterError
 from rlmesh.specs import EnvContract
 from rlmesh_numpy import BACKEND
 from tests.property.adapter_strategies import TRANSFORMS
+
+pytest.importorskip("PIL")
+pytest.importorskip("cv2")
 
 SIDES = st.integers(1, 9)
 ORIENTATIONS = st.builds(Orientation, st.integers(0, 3), st.booleans())
