@@ -119,9 +119,9 @@ class _SlabChange:
 
     def __call__(self, slab: Buffer, count: int | None) -> Buffer:
         """Return the slab of the changed image, or images if `count` is set."""
-        array = self._backend.from_bytes(slab, self._leaf, count, copy=False)
         if count == 0:
             return b""
+        array = self._backend.from_bytes(slab, self._leaf, count, copy=False)
         return self._backend.to_bytes(self._image(array, self._arrays))
 
 

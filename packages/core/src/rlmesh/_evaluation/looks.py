@@ -31,13 +31,14 @@ def set_looks(model: Evaluable, groups: Sequence[TaskGroup], settings: Settings)
         group.adapter = adapter = adapter_of(model, group.contract)
         if settings.validation == "off" or numpy is NATIVE or adapter is None:
             continue
+        seen = group.seen
         if group.view is not None or model._backend is not numpy:
-            adapter = adapter_of(model, group.seen, numpy)
+            adapter = adapter_of(model, seen, numpy)
         if adapter is not None and adapter.is_resolved:
             group.preflight = Preflight(
                 adapter,
                 model.model_spec,
-                group.seen,
+                seen,
                 model._backend,
                 task=group.task.name,
                 is_strict=settings.validation == "strict",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlmesh._evaluation.evaluable import Evaluable
+from rlmesh._evaluation.run_settings import adapter_of
 from rlmesh._evaluation.settings import Settings
 from rlmesh._evaluation.task_group import TaskGroup
 from rlmesh._policy.events import Audience
-from rlmesh.adapters import Adaptation, resolve
+from rlmesh.adapters import Adaptation
 from rlmesh.adapters._view_for import view_for
 from rlmesh.errors import RLMeshError
 
@@ -20,11 +21,10 @@ def set_views(
 ) -> None:
     """Set the view of each task of which an endpoint can send parts of observations alone.
 
-    The inputs of the model are the same with and without views. The same view is
-    made here for the other endpoints of such a task: of servers that cannot send parts, and
-    environments of this process.
-    Observations stay whole if a hook receives them, or if the model does not fit: the error is then
-    that of whole observations.
+    The inputs of the model are the same with and without views. The same view is made here for
+    the other endpoints of such a task: of servers that cannot send parts, and environments of this
+    process. Observations stay whole if a hook receives them, or if the model does not fit: the
+    error is then that of whole observations.
 
     Args:
         model: The model.
@@ -41,8 +41,8 @@ def set_views(
         if not any(state.sends_views for state in group.opened):
             continue
         try:
-            trusts = model._trusts_entrypoints
-            resolve(group.contract, spec, backend=model._backend, trust_entrypoints=trusts)
+            adapter = adapter_of(model, group.contract)
         except RLMeshError:
             continue
-        group.set_view(view_for(group.contract, spec))
+        if adapter is not None:
+            group.set_view(view_for(group.contract, spec))

@@ -84,9 +84,7 @@ def resolve_view(space: Space[Any], view: ObservationView) -> ResolvedView:
     """
     tree = _tree(view.parts)
     images: list[ChangedImage] = []
-    selected = _selected(space, tree, (), images, changed=False)
-    images.clear()
-    viewed = _selected(space, tree, (), images)
+    selected, viewed = _selected(space, tree, (), images)
     moved = [replace(image, path=_moved(image.path, tree, space)) for image in images]
     return ResolvedView(selected, viewed, tuple(moved), tree)
 
@@ -119,21 +117,17 @@ def _path(keys: tuple[str | int, ...]) -> str:
 
 
 def _selected(
-    space: Space[Any],
-    tree: _Tree,
-    keys: tuple[str | int, ...],
-    images: list[ChangedImage],
-    *,
-    changed: bool = True,
-) -> Space[Any]:
+    space: Space[Any], tree: _Tree, keys: tuple[str | int, ...], images: list[ChangedImage]
+) -> tuple[Space[Any], Space[Any]]:
+    """Return the space of the selected parts, and that space with the images changed."""
     if isinstance(tree, ViewPart):
         if tree.image is None:
-            return space
+            return space, space
         image = _changed(space, tree.image, keys)
         images.append(image)
-        return image.target if changed else space
+        return space, image.target
     if not tree:
-        return _NOTHING
+        return _NOTHING, _NOTHING
     children = dict(space.children) if isinstance(space, (Dict, Tuple)) else {}
     for key in tree:
         if key not in children:
@@ -141,13 +135,18 @@ def _selected(
             actual = f"{key!r:.60} in a {space.kind}"
             raise InvalidValueError(_path(keys), expected, actual)
     found = {
-        key: _selected(child, tree[key], (*keys, key), images, changed=changed)
+        key: _selected(child, tree[key], (*keys, key), images)
         for key, child in children.items()
         if key in tree
     }
-    return (
-        Dict(found, sort_keys=space.sort_keys) if isinstance(space, Dict) else Tuple(found.values())
-    )
+    selected = {key: own for key, (own, _) in found.items()}
+    viewed = {key: changed for key, (_, changed) in found.items()}
+    if isinstance(space, Dict):
+        return (
+            Dict(selected, sort_keys=space.sort_keys),
+            Dict(viewed, sort_keys=space.sort_keys),
+        )
+    return Tuple(selected.values()), Tuple(viewed.values())
 
 
 def _select(value: Any, tree: _Tree) -> Any:
