@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from rlmesh._conformance.dialects import Dialect, code_name
-from rlmesh._conformance.findings import Blocked, Failed
+from rlmesh._conformance.findings import Blocked, Failed, Unanswered
 from rlmesh._conformance.streams import Ended, FramesStream, Silent, Stream
 
 __all__ = ["Connection", "Record", "described_answer", "refused_with"]
@@ -57,13 +57,14 @@ class Connection:
 
         Raises:
             Failed: If none comes, or what comes is not of the schema.
+            Unanswered: If the other end ends the stream first.
         """
         waited = self._timeout if timeout is None else timeout
         while True:
             try:
                 data = self.stream.receive(waited)
             except Ended as end:
-                raise Failed("an answer", end) from None
+                raise Unanswered("an answer", end) from None
             except Silent:
                 raise Failed("an answer", f"nothing for {waited:g} s") from None
             self._record.append((self._number, "peer", data))

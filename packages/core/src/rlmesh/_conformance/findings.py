@@ -13,6 +13,7 @@ __all__ = [
     "NotOffered",
     "Outcome",
     "Status",
+    "Unanswered",
     "expect",
     "preparing",
 ]
@@ -30,6 +31,10 @@ class Failed(Exception):
         self.expected = str(expected)
         self.seen = " ".join(str(seen).split()) or "nothing"
         super().__init__(f"expected {self.expected}, seen {self.seen}")
+
+
+class Unanswered(Failed):
+    """The peer has ended the stream when an answer was due."""
 
 
 class Blocked(Exception):
