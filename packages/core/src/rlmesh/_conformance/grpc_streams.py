@@ -72,11 +72,15 @@ class GrpcStream:
         self._sent: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._received: queue.SimpleQueue[bytes | Ended] = queue.SimpleQueue()
         self._end: Ended | None = None
-        self._call = channel.stream_stream(method)(iter(self._sent.get, None), metadata=metadata)
-        threading.Thread(target=self._receive, name="check-stream", daemon=True).start()
+        self._call: Any = channel.stream_stream(method)(
+            iter(self._sent.get, None), metadata=metadata
+        )
+        self._receiver = threading.Thread(
+            target=self._receive, args=(self._call,), name="check-stream", daemon=True
+        )
+        self._receiver.start()
 
-    def _receive(self) -> None:
-        messages: Iterator[bytes] = self._call
+    def _receive(self, messages: Iterator[bytes]) -> None:
         try:
             for message in messages:
                 self._received.put(message)
@@ -103,9 +107,15 @@ class GrpcStream:
 
     def cut(self) -> None:
         """Close the channel, and with it the connection."""
+        call, self._call = self._call, None
+        if call is None:
+            return
         self._sent.put(None)
-        self._call.cancel()
+        call.cancel()
         self._channel.close()
+        # The call is freed here and not when the interpreter ends: by then a thread of gRPC may
+        # have been killed while it held the call's lock, and freeing would wait for ever.
+        self._receiver.join()
 
     def half_close(self) -> None:
         """End this end's half of the stream."""

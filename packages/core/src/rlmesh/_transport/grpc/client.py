@@ -144,14 +144,13 @@ class GrpcConnection:
             TransportError: If the connection fails, or the time is over.
             RemoteError: If the server ends the stream with a status; its code gives the reason.
         """
-        incoming = self._incoming
-        if incoming is None:
-            incoming = self._start()
+        if self._incoming is None:
+            self._start()
         self._outgoing.put(frame if type(frame) is bytes else bytes(frame))
         if timeout is None:
-            return self._receive(incoming)
+            return self._receive()
         if self._answered:
-            return self._receive_within(incoming, timeout)
+            return self._receive_within(timeout)
         return self._until_taken(partial(self._first_exchange, frame), timeout)
 
     def _until_taken(self, call: Callable[[float], bytes], timeout: float) -> bytes:
@@ -177,22 +176,21 @@ class GrpcConnection:
 
     def _first_exchange(self, frame: Frame, timeout: float) -> bytes:
         """Return the answer to the first frame, for which a refused stream is begun again."""
-        incoming = self._incoming
         if self._refused:
             self._refused = False
             self._outgoing.put(None)
             self._outgoing, self._sent = queue.SimpleQueue(), queue.SimpleQueue()
             self._over = False
-            incoming = self._start()
+            self._start()
             self._outgoing.put(bytes(frame))
-        return self._receive_within(incoming, timeout)
+        return self._receive_within(timeout)
 
-    def _receive_within(self, incoming: Any, timeout: float) -> bytes:
+    def _receive_within(self, timeout: float) -> bytes:
         watchdog = threading.Timer(timeout, self._give_up)
         watchdog.daemon = True
         watchdog.start()
         try:
-            answer = self._receive(incoming)
+            answer = self._receive()
             self._answered = True
             return answer
         except RLMeshError:
@@ -232,11 +230,12 @@ class GrpcConnection:
         if incoming is not None:
             incoming.cancel()
         self._channel.close()
-        # Freed here and not when the interpreter ends: by then gRPC's thread may have been killed
-        # with the stream's lock in its hands, and freeing the stream would wait for ever.
+        # The stream is freed here and not when the interpreter ends: by then a thread of gRPC may
+        # have been killed while it held the stream's lock, and freeing would wait for ever. So no
+        # other frame of this class, which an exception's traceback may keep, has the stream.
         del incoming
 
-    def _start(self) -> Any:
+    def _start(self) -> None:
         stream: Any = self._channel.stream_stream(f"/{self._service}/Session")
         try:
             incoming = stream(self._requests(), metadata=self._metadata)
@@ -245,7 +244,6 @@ class GrpcConnection:
         if not incoming.add_callback(self._end):
             self._end()
         self._incoming = incoming
-        return incoming
 
     def _requests(self) -> Iterator[bytes]:
         """Yield the frames that gRPC's own thread sends, each once the one before is sent."""
@@ -259,30 +257,34 @@ class GrpcConnection:
         self._over = True
         self._sent.put(None)
 
-    def _receive(self, incoming: Any) -> bytes:
+    def _receive(self) -> bytes:
         # Preparing to receive takes the interpreter's lock, for which the thread that sends would
         # have to wait. (Measured: a tenth of a bare round trip.)
         if not self._over:
             self._sent.get()
-        return self._next(incoming)
+        return self.receive()
 
     def receive(self) -> bytes:
         """Return the next frame; see `ClientConnection.receive`."""
         incoming = self._incoming
         if incoming is None:
             raise ConnectionLostError(f"{self.address} is closed", address=self.address)
-        return self._next(incoming)
-
-    def _next(self, incoming: Any) -> bytes:
+        failure: RLMeshError
         try:
             answer: bytes = next(incoming)
+            return answer
         except StopIteration:
-            raise ConnectionLostError(
+            failure = ConnectionLostError(
                 f"{self.address} ended the session without an answer", address=self.address
-            ) from None
+            )
         except grpc.RpcError as error:
-            raise self._exception(error, "Session") from None
-        return answer
+            failure = self._exception(error, "Session")
+        # See `close`: gRPC's error is the stream itself, which would stay as the context.
+        del incoming
+        try:
+            raise failure
+        finally:
+            del failure
 
     def _give_up(self) -> None:
         self._timed_out = True
