@@ -34,7 +34,7 @@ from rlmesh.dtypes import DTYPES
 from rlmesh.errors import AdapterError
 from rlmesh.specs import EnvContract
 from rlmesh_numpy import BACKEND
-from tests.property.adapter_strategies import TRANSFORMS
+from tests.property.spec_strategies import TRANSFORMS
 
 pytest.importorskip("PIL")
 pytest.importorskip("cv2")
