@@ -10,9 +10,15 @@ from typing import Any
 __all__ = [
     "admission_of",
     "asked_of",
+    "call_handler_of",
     "connection_of",
+    "first_requests_of",
     "frame_socket_of",
+    "frames_server_of",
+    "kept_by",
+    "link_of",
     "manager_of",
+    "session_calls_of",
     "session_of",
     "sessions_of",
     "stream_of",
@@ -57,3 +63,34 @@ def asked_of(server: Any) -> Any:
 def stream_of(server: Any) -> Any:
     """Return the stream that the thread of a server's one environment serves; None: no stream."""
     return server._env_host._thread._stream
+
+
+def link_of(session: Any) -> Any:
+    """Return the link of a `ClientSession`, which has its connection."""
+    return session._link
+
+
+def frames_server_of(server: Any) -> Any:
+    """Return the `FramesServer` of a server of frames alone."""
+    return server._transport._server
+
+
+def first_requests_of(server: Any) -> dict[Any, int]:
+    """Return how many bytes of first requests a server of frames alone is receiving."""
+    receiving: dict[Any, int] = frames_server_of(server)._first_requests._receiving
+    return receiving
+
+
+def session_calls_of(server: Any) -> Any:
+    """Return the `Session` calls of a server over gRPC that have not ended."""
+    return server._transport._handler._sessions
+
+
+def call_handler_of(server: Any) -> Any:
+    """Return what gRPC asks for the handler of each call of a server."""
+    return server._transport._server._state.generic_handlers[0]
+
+
+def kept_by(buffers: Any) -> Any:
+    """Return the memory that a `ReceiveBuffers` keeps."""
+    return buffers._kept._kept

@@ -15,6 +15,7 @@ from rlmesh import EnvServer, ModelServer, RemoteModel
 from rlmesh.numpy import Model, RemoteEnv
 from rlmesh.specs import Capability
 from rlmesh_numpy._backend import NumpyBackend
+from tests.inside import link_of, session_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="B-14 is for Linux")
 
@@ -158,5 +159,5 @@ def test_nothing_is_aligned_over_grpc() -> None:
         EnvServer(CameraEnv()) as server,
         RemoteEnv(server.address, copy=False, transport="grpc") as remote,
     ):
-        assert remote._stub._session._link.aligned == 0
+        assert link_of(session_of(remote)).aligned == 0
         assert (remote.reset()[0]["image"] == 1).all()

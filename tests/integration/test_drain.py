@@ -14,7 +14,7 @@ from rlmesh_proto.env.v1 import env_pb2, env_pb2_grpc
 
 from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions, errors
 from tests.certificates import issued
-from tests.inside import connection_of
+from tests.inside import connection_of, session_calls_of
 from tests.integration.envs import CounterEnv, GatedEnv
 from tests.integration.raw_grpc import RawConnection
 from tests.processes import until
@@ -120,7 +120,7 @@ def test_streams_that_have_sent_nothing_do_not_hold_up_a_stop() -> None:
     server = EnvServer(CounterEnv())
     with server, RawConnection(server.address) as client:
         stream = client.open("/rlmesh.proto.env.v1.EnvService/Session")
-        until(lambda: server._transport._handler._sessions, 20)
+        until(lambda: session_calls_of(server), 20)
         stopping = threading.Thread(target=server.shutdown)
         stopping.start()
         stopping.join(5)

@@ -16,6 +16,7 @@ from rlmesh._transport.probe import connect_to
 from rlmesh._transport.socket.unix import SUPPORTED
 from rlmesh._wire.services import MODEL_SERVICE
 from rlmesh.specs import EnvContract
+from tests.inside import first_requests_of
 from tests.integration.raw_frames import hello
 from tests.processes import until
 
@@ -49,8 +50,7 @@ def begun(server: ModelServer, stack: ExitStack, size: int) -> Any:
 
 
 def sizes(server: ModelServer) -> list[int]:
-    transport: Any = server._transport
-    return sorted(transport._server._first_requests._receiving.values())
+    return sorted(first_requests_of(server).values())
 
 
 def test_the_largest_first_request_is_given_up(server: ModelServer) -> None:

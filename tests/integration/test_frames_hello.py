@@ -6,7 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from rlmesh_proto.env.v1 import env_pb2
@@ -20,6 +20,7 @@ from rlmesh._transport.socket import framing
 from rlmesh._transport.socket import server as frames_server
 from rlmesh._transport.socket.unix import SUPPORTED
 from rlmesh._wire.services import ENV_SERVICE, MODEL_SERVICE
+from tests.inside import frames_server_of
 from tests.integration.envs import CounterEnv
 from tests.integration.raw_frames import OPEN, exchange, framed, hello
 from tests.offers import tcp_port
@@ -162,12 +163,11 @@ def test_a_client_that_connects_while_the_server_stops_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server = EnvServer(CounterEnv(), "frames://127.0.0.1:0")
-    transport: Any = server._transport
     with server:
         where = parse_address(server.address)
         with connect_to(where, 20) as connected:
             # What `stop` sets before it closes the listener.
-            transport._server._stopping = True
+            frames_server_of(server)._stopping = True
             connected.sendall(hello() + framed(OPEN.SerializeToString()))
             data = connected.recv(4096)
     answer = env_pb2.SessionResponse.FromString(data[4:])

@@ -16,7 +16,7 @@ from rlmesh._transport.probe import connect_to
 from rlmesh._transport.socket import descriptors
 from rlmesh._transport.socket.unix import SUPPORTED
 from tests.certificates import issued
-from tests.inside import session_of
+from tests.inside import frames_server_of, session_of
 from tests.integration.envs import CounterEnv
 from tests.processes import until
 
@@ -51,11 +51,11 @@ def serving(
 def strangers(server: EnvServer, stack: ExitStack, sent: bytes = b"") -> list[socket.socket]:
     """Connect so often that one place more is missing; each connection sends a few bytes."""
     where, made = parse_address(server.address), []
-    frames: Any = server._transport
+    frames = frames_server_of(server)
     for count in range(1, PLACES):
         made.append(stack.enter_context(connect_to(where, 20)))
         made[-1].sendall(sent)
-        until(lambda n=count: len(frames._server._strangers) == n, 10)
+        until(lambda n=count: len(frames._strangers) == n, 10)
     return made
 
 

@@ -16,6 +16,7 @@ from rlmesh_proto.env.v1 import env_pb2, env_pb2_grpc
 
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+from tests.inside import call_handler_of
 from tests.integration.envs import CounterEnv, MischiefEnv, ScriptedEnv
 from tests.processes import ROOT
 
@@ -171,7 +172,7 @@ def test_the_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("rlmesh._transport.token.hmac.compare_digest", compare)
     with EnvServer(CounterEnv(), token=SECRET) as server:
-        handler = server._transport._server._state.generic_handlers[0]  # type: ignore[attr-defined]
+        handler = call_handler_of(server)
         handler._token = Bytes(handler._token)
         with pytest.raises(errors.AuthenticationError):
             RemoteEnv(server.address, token="s3")

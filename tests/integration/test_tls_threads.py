@@ -20,7 +20,7 @@ from rlmesh._transport.socket import tcp as frames_tcp
 from rlmesh._transport.socket.client import FramesConnection
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
 from tests.certificates import issued
-from tests.inside import session_of
+from tests.inside import frame_socket_of, session_of
 from tests.integration.envs import CounterEnv
 from tests.integration.test_security import sources
 
@@ -132,7 +132,7 @@ def test_a_client_that_is_closed_in_a_call_sends_no_plain_text(
 
         def call() -> None:
             with session._busy, contextlib.suppress(errors.RLMeshError):
-                send_until_ended(session._transport._frames)
+                send_until_ended(frame_socket_of(remote))
 
         sender = threading.Thread(target=call)
         sender.start()

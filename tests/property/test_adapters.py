@@ -247,12 +247,12 @@ def test_whatever_both_sides_say_it_fits_or_the_reasons_are_told(
     else:
         event("fits")
         with np.errstate(all="ignore"):  # Bounds and statistics may be anything.
-            check_use(adapter, contract, spec)
+            check_use(adapter, contract, spec, libraries["numpy"])
         return
     assert problems and all(p.path and p.expected and p.actual and p.fix for p in problems)
 
 
-def check_use(adapter: Adapter, contract: EnvContract, spec: ModelSpec) -> None:
+def check_use(adapter: Adapter, contract: EnvContract, spec: ModelSpec, library: Library) -> None:
     """Check that inputs fit the spec and actions the space, or that a value is refused."""
     episode = adapter.episode("go" if adapter.writes_instruction else None)
     try:
@@ -265,7 +265,7 @@ def check_use(adapter: Adapter, contract: EnvContract, spec: ModelSpec) -> None:
             assert port.dtype is None or value.dtype == np.dtype(port.dtype.name)
             assert port.shape in (None, value.shape)
     try:
-        action = adapter.act(sampled_outputs(adapter, contract, spec), episodes=(episode,))
+        action = adapter.act(sampled_outputs(library, contract, spec), episodes=(episode,))
     except InvalidValueError:
         return
     for key, leaf in contract.action_space.children:
@@ -274,7 +274,7 @@ def check_use(adapter: Adapter, contract: EnvContract, spec: ModelSpec) -> None:
             assert action[key].dtype.name == leaf.dtype.name
 
 
-def sampled_outputs(adapter: Adapter, contract: EnvContract, spec: ModelSpec) -> dict[str, Any]:
+def sampled_outputs(library: Library, contract: EnvContract, spec: ModelSpec) -> dict[str, Any]:
     """What a model returns to make a sample of the action space, as far as that can be had."""
     sample: Any = contract.action_space.sample()
     inputs = tuple(
@@ -283,9 +283,8 @@ def sampled_outputs(adapter: Adapter, contract: EnvContract, spec: ModelSpec) ->
     )
     tags = contract.tags.action if contract.tags is not None else ()
     mirrored = EnvContract("m", contract.action_space, NOTHING, tags=EnvTags(tags))
-    numpy = adapter._conversions.arrays._backend  # type: ignore[union-attr]
     try:
-        back = resolve(mirrored, ModelSpec(inputs=inputs), backend=numpy)
+        back = resolve(mirrored, ModelSpec(inputs=inputs), backend=library.backend)
         found = back.episode("go" if back.writes_instruction else None).observe(sample)
     except (AdapterError, InvalidValueError):
         return {port.name: 0.0 for port in spec.outputs}

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from rlmesh._reusable_buffer import ReceiveBuffers, ReceivedBuffer, ReusableBuffer, is_given, joined
+from tests.inside import kept_by
 
 counted = pytest.mark.skipif(
     not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="references are not counted"
@@ -38,7 +39,7 @@ def test_memory_of_another_size_is_not_used_for_long() -> None:
     memory = ReceiveBuffers()
     for size in (10_000_000, 1_000, 1_000, 1_000):
         assert len(memory.take(size).obj) < 2 * size + 10_000  # type: ignore[arg-type]
-    assert all(len(kept) < 10_000 for kept in memory._kept._kept)
+    assert all(len(kept) < 10_000 for kept in kept_by(memory))
 
 
 @counted

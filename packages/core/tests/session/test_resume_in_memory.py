@@ -13,6 +13,7 @@ from rlmesh import errors
 from rlmesh._messages import env as m
 from rlmesh._session.client_session import ClientSession
 from rlmesh.dtypes import DTYPES
+from tests.inside import link_of
 
 from .memory import MemoryServer
 
@@ -139,7 +140,7 @@ def test_the_log_names_the_time_that_a_session_without_a_request_has(
     session = server.connect()
     with caplog.at_level(logging.INFO, logger="rlmesh.server"):
         # The loss of the connection before is noticed only when the next one is there.
-        session._link._go_to(server.transport.connect(), 1)
+        link_of(session)._go_to(server.transport.connect(), 1)
     assert "it waits 2 s for its client" in caplog.text
 
 
