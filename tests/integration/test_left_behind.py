@@ -19,9 +19,9 @@ from tests.certificates import issued
 from tests.integration.envs import CounterEnv
 from tests.integration.test_orphans import members
 from tests.processes import finished, running, until
+from tests.size import LONG
 
 PORT = ServeOptions(frames=False, frames_port=0)
-LONG = os.environ.get("RLMESH_TEST_SIZE") == "long"
 
 
 @pytest.fixture(autouse=True)

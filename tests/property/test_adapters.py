@@ -40,7 +40,10 @@ from tests.property.spec_strategies import near_fits, wild_contracts, wild_specs
 Libraries = dict[str, Library]
 NAMES = ("numpy", "torch", "jax-x64")
 NOTHING = spaces.Dict({})
-FEW = settings(max_examples=1000 if settings.get_current_profile_name() == "long" else 60)
+LONG = settings.get_current_profile_name() == "long"
+FEW = settings(max_examples=1000 if LONG else 60)
+COMPILED = settings(max_examples=1000 if LONG else 20)
+"""JAX compiles the steps of each example."""
 
 
 def arrays_in(
@@ -101,7 +104,7 @@ def test_an_observation_that_is_acted_out_comes_back(
             check_round_trip(libraries[name], found, joined)
 
 
-@FEW
+@COMPILED
 @given(found=pairs(2), joined=st.booleans())
 def test_it_comes_back_through_jax_too(
     libraries: Libraries, found: list[Pair], joined: bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -21,10 +20,9 @@ from rlmesh._wire.parts import MULTIPLE, SPARE_BYTES, too_many_parts
 from rlmesh.backends import NATIVE
 from rlmesh.errors import LimitError
 from tests.processes import ROOT
+from tests.size import LONG
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory as Linux tells it")
-
-LONG = os.environ.get("RLMESH_TEST_SIZE") == "long"
 
 Measure = Callable[[str, bytes], int]
 

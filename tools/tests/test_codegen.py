@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.size import only_long
 from tools.codegen import __main__ as command
 from tools.codegen.buf import digest, image
 from tools.codegen.environment import REPOSITORY, CodegenError, has_npm, pinned
@@ -166,6 +167,7 @@ def test_typescript_needs_npm(
     assert "gen/typescript: NOT CHECKED" in capsys.readouterr().err
 
 
+@only_long
 @pytest.mark.skipif(not has_npm(), reason="npm is missing")
 def test_the_typescript_package(tree: Path) -> None:
     only = ["--root", str(tree), "--only", "typescript"]
