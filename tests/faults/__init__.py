@@ -1,5 +1,5 @@
 """The fault bench: connections, processes and resources that fail, and nothing that is lost."""
 
-from tests.faults.proxy import Proxy, between
+from tests.faults.proxy import Proxy, between, cutting
 
-__all__ = ["Proxy", "between"]
+__all__ = ["Proxy", "between", "cutting"]

@@ -19,7 +19,7 @@ import pytest
 
 from rlmesh._transport.socket import client as frames_client
 
-__all__ = ["Proxy", "between"]
+__all__ = ["Proxy", "between", "cutting"]
 
 _CHUNK = 65_536
 _MAX_DESCRIPTORS = 4
@@ -214,6 +214,23 @@ def between(address: str, transport: str) -> Generator[tuple[str, Proxy], None, 
             lambda where, name: direct(where, frames.stand_for(name)),
         )
         yield address, frames
+
+
+@contextlib.contextmanager
+def cutting(proxy: Proxy, every: int) -> Generator[None, None, None]:
+    """Cut the connection again and again, each time after so many bytes of the server's."""
+    with pytest.MonkeyPatch.context() as patch:
+        cuts = proxy.cuts
+
+        def then_again(size: int) -> bool:
+            cut = cuts(size)
+            if cut:
+                proxy.cut_after(every)
+            return cut
+
+        patch.setattr(proxy, "cuts", then_again)
+        proxy.cut_after(every)
+        yield
 
 
 class _Pair:

@@ -14,7 +14,7 @@ import pytest
 from rlmesh import TLS, EnvServer, errors
 from rlmesh.numpy import RemoteEnv
 from tests.certificates import issued, new_authority
-from tests.faults import Proxy
+from tests.faults import Proxy, cutting
 from tests.node.programs import Episodes, play, run, serving
 from tests.size import LONG
 from tools.node.package import NotInstalledError, build
@@ -62,23 +62,6 @@ def test_a_node_client_plays_through_cuts(server: str, episodes: Episodes) -> No
         with cutting(proxy, every=700):
             play(proxy.address, episodes)
         assert proxy.broken >= 5
-
-
-@contextmanager
-def cutting(proxy: Proxy, every: int) -> Iterator[None]:
-    """Cut the connection again and again, each time after so many bytes of the server's."""
-    with pytest.MonkeyPatch.context() as patch:
-        cuts = proxy.cuts
-
-        def then_again(size: int) -> bool:
-            cut = cuts(size)
-            if cut:
-                proxy.cut_after(every)
-            return cut
-
-        patch.setattr(proxy, "cuts", then_again)
-        proxy.cut_after(every)
-        yield
 
 
 def test_a_python_client_plays_a_node_server_through_cuts(tmp_path: Path) -> None:
