@@ -7,16 +7,22 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-__all__ = ["CPP", "Executor", "compiled"]
+from tests.size import LONG
+
+__all__ = ["CPP", "FLAGS", "Executor", "compiled", "serving"]
 
 CPP = Path(__file__).resolve().parents[2] / "clients" / "cpp"
 _BUILT = CPP.parents[1] / "build" / "cpp"
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Wshadow", "-Werror")
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+FLAGS = SANITIZED if LONG else ()
+"""Of programs that play; the sanitizers take long to compile."""
 
 
 @functools.cache
@@ -45,6 +51,19 @@ def compiled(source: str, *flags: str, libraries: tuple[str, ...] = ()) -> Path:
         assert done.returncode == 0, done.stderr
         made.replace(program)
     return program
+
+
+@contextmanager
+def serving(address: str, *arguments: str) -> Generator[str, None, None]:
+    """Serve CartPole by the C++ example; the address that it has."""
+    command = [compiled("examples/serve_cartpole.cpp", *FLAGS), address, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
 
 
 class Executor:

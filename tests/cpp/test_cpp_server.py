@@ -6,43 +6,24 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-import numpy as np
 import pytest
 
 from rlmesh import TLS, EnvServer, errors
 from rlmesh._wire.spec import SPEC_VERSION
 from rlmesh.numpy import RemoteEnv
 from tests.certificates import new_authority
-from tests.cpp.programs import CPP, SANITIZED, compiled
-from tests.faults import Proxy
+from tests.cpp.programs import CPP, FLAGS, compiled, serving
 from tests.integration.cli_processes import COMMAND
 from tests.processes import finished, until
 from tests.size import LONG, only_long
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("cpp")]
 
-FLAGS = SANITIZED if LONG else ()
 ADDRESSES = ["frames://127.0.0.1:0", "frames+unix://{folder}/env.sock"]
-
-
-@contextmanager
-def served(address: str, folder: Path, *arguments: str) -> Iterator[str]:
-    """Serve CartPole by the C++ example."""
-    program = compiled("examples/serve_cartpole.cpp", *FLAGS)
-    command = [program, address.format(folder=folder), *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
-            assert process.wait(30) == 0
 
 
 def test_the_version_is_that_of_the_spec() -> None:
@@ -79,46 +60,8 @@ def test_the_readme_compiles_and_serves(tmp_path: Path) -> None:
             assert process.wait(30) == 0
 
 
-def play(local: Any, remote: Any, seed: int) -> int:
-    """Play the same episode in both, step by step equal; return its number of steps."""
-    observation, _ = local.reset(seed=seed)
-    state = [float(number) for number in local.unwrapped.state]
-    np.testing.assert_array_equal(observation, remote.reset(options={"state": state})[0])
-    rng = np.random.default_rng(seed)
-    for steps in range(1, 501):
-        action = int(rng.integers(2))
-        wanted, found = local.step(action), remote.step(action)
-        np.testing.assert_array_equal(found[0], wanted[0], strict=True)
-        assert found[1:4] == wanted[1:4]
-        if wanted[2] or wanted[3]:
-            return steps
-    raise AssertionError("an episode of CartPole has at most 500 steps")
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_a_cpp_cartpole_plays_as_gymnasiums(address: str, tmp_path: Path) -> None:
-    local = gymnasium.make("CartPole-v1")
-    with served(address, tmp_path) as where, RemoteEnv(where) as remote:
-        assert remote.observation_space == local.observation_space
-        assert remote.action_space == local.action_space
-        assert sum(play(local, remote, seed) for seed in range(5)) > 50
-
-
-def test_a_cpp_server_keeps_a_session_through_cuts(tmp_path: Path) -> None:
-    local = gymnasium.make("CartPole-v1")
-    with (
-        served(ADDRESSES[0], tmp_path) as where,
-        Proxy(where) as proxy,
-        RemoteEnv(proxy.address) as remote,
-    ):
-        for seed in range(3):
-            proxy.cut_after(5)
-            play(local, remote, seed)
-            proxy.cut()
-
-
-def test_a_cpp_server_refuses_what_is_wrong(tmp_path: Path) -> None:
-    with served(ADDRESSES[0], tmp_path, "s3cret") as where:
+def test_a_cpp_server_refuses_what_is_wrong() -> None:
+    with serving(ADDRESSES[0], "s3cret") as where:
         with pytest.raises(errors.AuthenticationError):
             RemoteEnv(where, token="other")
         with RemoteEnv(where, token="s3cret", validation="off") as remote:
@@ -234,7 +177,7 @@ def test_the_package_is_found_by_cmake(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ADDRESSES if LONG else ADDRESSES[1:])
 def test_the_kit_finds_no_broken_rule(address: str, tmp_path: Path) -> None:
-    with served(address, tmp_path, "s3cret") as where:
+    with serving(address.format(folder=tmp_path), "s3cret") as where:
         done = finished([*COMMAND, "check", where, "--json"], RLMESH_TOKEN="s3cret", timeout=120)
     assert done.returncode == 0, done.stdout
     checks = json.loads(done.stdout)

@@ -11,8 +11,7 @@ import pytest
 
 from tests.conformance import vectors
 from tests.conformance.transcripts import MESSAGES, Transcript, plain, transcripts
-from tests.cpp.programs import SANITIZED, Executor, compiled
-from tests.size import LONG
+from tests.cpp.programs import FLAGS, Executor, compiled
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("cpp")]
 
@@ -29,7 +28,7 @@ LISTED = {1, 2, 5}
 
 @pytest.fixture(scope="module")
 def executor() -> Iterator[Executor]:
-    found = Executor(compiled("tests/executor.cpp", *(SANITIZED if LONG else ())))
+    found = Executor(compiled("tests/executor.cpp", *FLAGS))
     yield found
     found.close()
 

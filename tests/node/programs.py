@@ -13,7 +13,7 @@ import numpy as np
 
 from tools.node.package import TESTS
 
-__all__ = ["Episodes", "play", "run", "serving"]
+__all__ = ["Episodes", "line_of", "play", "run", "serving"]
 
 
 def run(program: str, *arguments: str) -> list[str]:
@@ -53,20 +53,21 @@ class Episodes:
             observation, _ = env.reset(seed=seed)
             state = [float(number) for number in env.unwrapped.state]  # type: ignore[attr-defined]
             self.starts.append({"seed": seed, "state": state})
-            self.lines.append(_line(observation))
+            self.lines.append(line_of(observation))
             self._play(env)
 
     def _play(self, env: Any) -> None:
         for at in range(501):
             observation, reward, *ended, _ = env.step(at % 2)
             flags = [str(flag).lower() for flag in ended]
-            self.lines.append(_line(observation, f"{reward:g}", *flags))
+            self.lines.append(line_of(observation, f"{reward:g}", *flags))
             if any(ended):
                 return
         raise AssertionError("an episode of CartPole has at most 500 steps")
 
 
-def _line(observation: Any, *facts: str) -> str:
+def line_of(observation: Any, *facts: str) -> str:
+    """Return the line of an observation, and of the reward and the flags of its step."""
     return " ".join([np.asarray(observation).tobytes().hex(), *facts])
 
 
