@@ -13,14 +13,12 @@ use std::time::{Duration, Instant};
 
 const SPEC_VERSION: &str = "1.0.0rc3";
 const SERVICE: &[u8] = b"rlmesh.proto.env.v1.EnvService";
-const MAX_FRAME: usize = 256 << 20;
 // Numbers of the members of SessionRequest and of SessionResponse.
 const OPEN: (u32, u32) = (3, 4);
 const RESET: (u32, u32) = (4, 5);
 const STEP: (u32, u32) = (5, 6);
 const CLOSE: (u32, u32) = (11, 12);
 const ERROR: u32 = 3;
-const UNKNOWN_SESSION: &str = "error 12:";
 
 type Outcome<T> = Result<T, String>;
 
@@ -33,9 +31,11 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-fn put_number(out: &mut Vec<u8>, field: u32, value: u64) {
-    put_varint(out, u64::from(field) << 3);
-    put_varint(out, value);
+fn number(field: u32, value: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_varint(&mut out, u64::from(field) << 3);
+    put_varint(&mut out, value);
+    out
 }
 
 fn put_bytes(out: &mut Vec<u8>, field: u32, data: &[u8]) {
@@ -232,8 +232,8 @@ fn receive(socket: &mut TcpStream) -> Io<Vec<u8>> {
         let mut size = [0; 4];
         socket.read_exact(&mut size)?;
         let size = u32::from_le_bytes(size) as usize;
-        if size > MAX_FRAME {
-            return Err(Error::new(ErrorKind::InvalidData, "a frame is too long (B-12)"));
+        if size > 256 << 20 {
+            return Err(Error::new(ErrorKind::InvalidData, "a frame is too long (M-1)"));
         }
         let mut frame = vec![0; size];
         socket.read_exact(&mut frame)?;
@@ -273,6 +273,7 @@ struct Session {
     id: Vec<u8>,
     key: Vec<u8>,
     grace: Duration,
+    limit: u64,
     sequence: u64,
     spaces: [Vec<Leaf>; 2], // Of observations and of actions.
 }
@@ -283,12 +284,14 @@ impl Session {
         let opened = member(&answer, OPEN.1)?;
         let opened = Message::read(&opened)?;
         let terms = opened.part(5).unwrap_or_default();
+        let terms = Message::read(&terms)?;
         let mut session = Self {
             address: address.into(),
             socket,
             id: opened.bytes(2).into(),
             key: opened.bytes(3).into(),
-            grace: Duration::from_millis(Message::read(&terms)?.number(1)),
+            grace: Duration::from_millis(terms.number(1)),
+            limit: terms.number(2),
             sequence: 0,
             spaces: [vec![], vec![]],
         };
@@ -303,8 +306,8 @@ impl Session {
         let server = opened.part(1).unwrap_or_default();
         let version = String::from_utf8_lossy(Message::read(&server)?.bytes(1)).into_owned();
         let finals = !format!("{version}{SPEC_VERSION}").contains("rc");
-        let major = |version: &str| version.split('.').next().map(String::from);
-        if version != SPEC_VERSION && !(finals && major(&version) == major(SPEC_VERSION)) {
+        let major = version.split('.').next() == SPEC_VERSION.split('.').next();
+        if version != SPEC_VERSION && !(finals && major) {
             return Err(format!("this client speaks {SPEC_VERSION}, the server {version} (E-2)"));
         }
         let contract = opened.part(4).ok_or("there is no contract (H-6)")?;
@@ -319,10 +322,11 @@ impl Session {
 
     /// Sends a request and returns its answer, over as many connections as that takes.
     fn request(&mut self, numbers: (u32, u32), content: &[u8]) -> Outcome<Vec<u8>> {
+        let frame = [number(1, self.sequence + 1), message(&[(numbers.0, content)])].concat();
+        if self.limit > 0 && frame.len() as u64 > self.limit {
+            return Err(format!("a request is larger than {} bytes (M-3)", self.limit));
+        }
         self.sequence += 1;
-        let mut frame = Vec::new();
-        put_number(&mut frame, 1, self.sequence);
-        put_bytes(&mut frame, numbers.0, content);
         loop {
             match send(&mut self.socket, &frame).and_then(|()| receive(&mut self.socket)) {
                 Err(lost) => self.resume(&lost)?,
@@ -337,8 +341,7 @@ impl Session {
     /// Resumes the session on a new connection within the grace period.
     fn resume(&mut self, lost: &Error) -> Outcome<()> {
         let (begun, mut pause) = (Instant::now(), Duration::from_millis(50));
-        let mut resume = message(&[(1, &self.id), (2, &self.key)]);
-        put_number(&mut resume, 3, self.sequence);
+        let resume = [message(&[(1, &self.id), (2, &self.key)]), number(3, self.sequence)].concat();
         while !self.key.is_empty() && begun.elapsed() < self.grace {
             let answer =
                 connect(&self.address, &message(&[(2, &resume)])).map_err(|e| e.to_string());
@@ -347,7 +350,7 @@ impl Session {
                     (self.socket, self.key) = (socket, Message::read(&opened)?.bytes(3).into());
                     return Ok(());
                 }
-                Err(reason) if reason.starts_with(UNKNOWN_SESSION) => return Err(reason),
+                Err(reason) if reason.starts_with("error 12:") => return Err(reason),
                 Err(_) => std::thread::sleep(pause),
             }
             pause = (pause * 2).min(Duration::from_secs(2));
@@ -356,16 +359,13 @@ impl Session {
     }
 
     fn close(&mut self) -> Outcome<()> {
-        // The session is over, also if the server has closed the connection first.
         self.request(CLOSE, &[]).map(|_| self.socket.shutdown(Shutdown::Write).unwrap_or(()))
     }
 
     /// Plays an episode, and returns its steps, its total reward and the checksum.
     fn play(&mut self, seed: u64, state: &mut u64) -> Outcome<(u64, f64, u64)> {
         let (mut steps, mut total, mut checksum) = (0, 0.0, 0xcbf29ce484222325u64);
-        let mut content = Vec::new();
-        put_number(&mut content, 1, seed);
-        let mut answer = self.request(RESET, &content)?;
+        let mut answer = self.request(RESET, &number(1, seed))?;
         loop {
             let outcome = Message::read(&answer)?;
             let observation = outcome.part(1).ok_or("there is no observation (G-8)")?;

@@ -45,7 +45,7 @@ CLIENTS = BROKEN_CLIENTS if LONG else BROKEN_CLIENTS[::3]
     ("rule", "first", "kind"), CLIENTS, ids=[f"{r}: {f}" for r, f, _ in CLIENTS]
 )
 def test_a_broken_client_is_named(rule: str, first: str, kind: type[RightClient]) -> None:
-    report = run_client_checks("broken", started(kind), timeout=4, stop_at_first=True)
+    report = run_client_checks("broken", started(kind), timeout=4, strict=True, stop_at_first=True)
     named = [(outcome.rule, outcome.check) for outcome in report.failures]
     assert named == [(rule, first)], report.outcomes[-1].seen
 

@@ -233,7 +233,7 @@ def test_short_forms_take_numbers_and_lists_of_any_kind() -> None:
 
 def test_many_tags_and_parts_are_checked_without_a_look_at_all_others() -> None:
     """Peers write both; a check that is quadratic would take minutes."""
-    began = time.monotonic()
+    began = time.process_time()
     keys = [f"k{i}" for i in range(4096)]
     space = spaces.Dict({key: spaces.Discrete(2) for key in keys})
     leaves = tuple(TaggedLeaf((key,), STATE) for key in keys * 20)
@@ -242,7 +242,7 @@ def test_many_tags_and_parts_are_checked_without_a_look_at_all_others() -> None:
     parts = tuple(InputPart(previous_output=name) for name in names)
     outputs = tuple(ModelOutput(name, STATE) for name in names)
     assert not spec_problems(ModelSpec("m", (ModelInput("", STATE, parts=parts),), outputs))
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
 
 
 def test_a_key_of_a_path_is_of_the_spaces_type() -> None:

@@ -32,6 +32,7 @@ class RightClient:
     service = SERVICE
     version = SPEC_VERSION
     first_number = 1
+    tries = 3
 
     def __init__(self, address: str) -> None:
         host, _, port = address.removeprefix("frames://").rpartition(":")
@@ -69,7 +70,12 @@ class RightClient:
 
     def send(self, message: Any) -> None:
         data = message.SerializeToString()
+        if len(data) > self.max_bytes():
+            raise Over
         self.socket.sendall(struct.pack("<I", len(data)) + data)
+
+    def max_bytes(self) -> int:
+        return self.opened.terms.max_message_bytes if self.opened else 1 << 24
 
     def receive(self) -> Any:
         (size,) = struct.unpack("<I", self.exactly(4))
@@ -137,9 +143,16 @@ class RightClient:
 
     def again(self, request: Any) -> Any:
         """Resume, and send a request again."""
-        self.connect()
-        self.send(self.header(self.resume_of()))
-        answer = self.receive()
+        for left in reversed(range(self.tries)):
+            self.connect()
+            self.send(self.header(self.resume_of()))
+            try:
+                answer = self.receive()
+                break
+            except ConnectionError:
+                self.socket.close()
+                if not left:
+                    raise
         if answer.HasField("error"):
             return self.unknown(request)
         self.send(request)
@@ -294,6 +307,8 @@ class OpensAnother(RightClient):
 
 
 broken("R-12", "unknown-session-is-final", OpensAnother)
+broken("R-11", "lost-resume-is-tried-again", tries=1)
+broken("M-3", "messages-are-within-the-limit", max_bytes=lambda self: 1 << 24)
 broken("H-5", "other-version-is-refused", talks=lambda self, version: True)
 broken("H-11", "broken-contract-is-refused", broken=lambda self, contract: False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rlmesh._conformance.space_rules import space_problems
 from tests.conformance.broken.frames_server import failure
 from tests.conformance.broken.model_service import RightRamp, RightSum
 from tests.conformance.broken.registry import broken
@@ -60,6 +61,14 @@ class AnyContract(RightSum):
 wrong("P-2", "refuses an open without a header as unsupported", "open-needs-a-header", Headless)
 wrong("P-3", "opens without a contract", "open-needs-a-contract", AnyContract)
 wrong("P-3", "reads no space", "broken-contract-is-refused", problems=lambda self, space: ())
+
+
+wrong(
+    "M-6",
+    "opens for extents beyond 63 bits",
+    "extents-beyond-63-bits-are-refused",
+    problems=lambda self, space: [p for p in space_problems(space) if p[0] != "M-6"],
+)
 
 
 class Versionless(RightSum):

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from rlmesh._conformance.checks.order import NO_TEXT, TEXT
 from tests.conformance.broken.env_service import RightEnv
 from tests.conformance.broken.frames_server import failure
 from tests.conformance.broken.registry import broken
@@ -243,6 +244,16 @@ broken(
     first="unreadable-frame-ends-the-stream",
 )
 broken("Q-9", "ends the session with a connection error", base=EndsSession)
+
+
+class AnyText(RightEnv):
+    def first_request(self, connection: Any) -> None:
+        receive = connection.receive
+        connection.receive = lambda *limit: receive(*limit).replace(NO_TEXT, TEXT)
+        super().first_request(connection)
+
+
+broken("G-7", "takes text that is no UTF-8", base=AnyText)
 broken(
     "N-3",
     "answers a second open with UNSUPPORTED",

@@ -151,9 +151,8 @@ def _checked_client(
         command,
         command_client(command),
         timeout=max(timeout, _CLIENT_S),
-        known=settings["known"],
-        only=settings["only"],
         on_outcome=_shown(reporter, show_all),
+        **settings,
     )
     _show_summary(reporter, report)
     return report

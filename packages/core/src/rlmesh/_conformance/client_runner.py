@@ -39,6 +39,7 @@ def run_client_checks(
     timeout: float = 20.0,
     known: Collection[str] = (),
     only: Collection[str] = (),
+    strict: bool = False,
     stop_at_first: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Report:
@@ -50,6 +51,7 @@ def run_client_checks(
         timeout: Seconds that it may take for one episode.
         known: Names of checks that are known to fail.
         only: Names of checks or numbers of rules; empty: all.
+        strict: Whether a rule with SHOULD is as binding as one with MUST.
         stop_at_first: Whether the run ends with the first failure.
         on_outcome: Called with each outcome as soon as there is one.
     """
@@ -65,7 +67,7 @@ def run_client_checks(
             outcome = judged(check, Status.BLOCKED, seen=f"{broken} has failed")
         else:
             outcome = replace(made(check, subject), seconds=time.monotonic() - began)
-        outcome = settled(outcome, known)
+        outcome = settled(outcome, known, strict)
         report.outcomes.append(outcome)
         on_outcome(outcome)
         if check.gate and outcome.status in (Status.FAILED, Status.KNOWN):

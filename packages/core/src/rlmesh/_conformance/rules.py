@@ -21,7 +21,7 @@ MISSING = "no check yet"
 
 _WHY: dict[str, str] = {
     SPEC: "E-3 E-5 E-6",
-    CLIENT: "B-5 B-9 R-10 R-11 X-2 X-5 X-7",
+    CLIENT: "B-5 B-9 R-10 X-2 X-5 X-7",
     FILE: "T-6 T-7 T-8 T-9 T-10 T-11 T-12 T-13",
     ADAPTER: "T-2 T-5 A-1 A-2 A-3 A-4 A-5 A-6 A-7 A-8 A-9 A-10 A-11 A-12 A-13",
     MEMORY: "B-14",
@@ -29,7 +29,7 @@ _WHY: dict[str, str] = {
     VECTORS: "G-4 S-4 S-15 V-1 V-5 V-13 F-6 F-7 D-3",
     INSIDE: "G-6 K-11 N-12 N-2 L-9 F-2 F-3 M-5 M-7 Y-2 Y-4 Y-5 Y-6 Y-10 H-12 E-4 X-8 B-2",
     OPERATOR: "K-9 K-10 K-12 N-13 N-14 F-1 F-4 F-5 Y-3 Y-7 Y-9 B-3 B-8 L-10 L-12 P-13",
-    MISSING: "G-7 N-18 D-8 M-3 M-6 M-8",
+    MISSING: "N-18 D-8 M-8",
 }
 
 NOT_JUDGED: dict[str, str] = {rule: why for why, rules in _WHY.items() for rule in rules.split()}

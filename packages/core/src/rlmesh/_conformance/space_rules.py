@@ -16,6 +16,7 @@ Problem = tuple[str, str, str]
 
 MAX_DEPTH = 24
 MAX_NAME_BYTES = 65_536
+MAX_EXTENT = 2**63 - 1
 
 
 def space_problems(space: Any, path: str = "", depth: int = 1) -> Iterator[Problem]:
@@ -28,6 +29,8 @@ def space_problems(space: Any, path: str = "", depth: int = 1) -> Iterator[Probl
         yield "S-1", path, "no kind"
         return
     part = getattr(space, kind)
+    if "shape" in part.DESCRIPTOR.fields_by_name:
+        yield from _extents(part, path)
     yield from _KINDS[kind](part, path) if kind in _KINDS else ()
     for step, child in _children(kind, part):
         yield from space_problems(child, path + step, depth + 1)
@@ -48,6 +51,12 @@ def _children(kind: str, part: Any) -> Iterator[tuple[str, Any]]:
         for name in ("node_space", "edge_space"):
             if part.HasField(name):
                 yield f".{name}", getattr(part, name)
+
+
+def _extents(part: Any, path: str) -> Iterator[Problem]:
+    size = ITEM_BYTES.get(getattr(part, "dtype", 0), 1)
+    if any(e > MAX_EXTENT for e in (*part.shape, math.prod(filter(None, part.shape)) * size)):
+        yield "M-6", path, "an extent, or the product of those other than 0, is 2^63 or more"
 
 
 def _dtype(dtype: int, path: str) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from rlmesh_proto.env.v1 import env_pb2
 
 from rlmesh._conformance.dialects import ENV
 from rlmesh._conformance.findings import Blocked, Failed, expect
-from rlmesh._conformance.registry import Stage, check
+from rlmesh._conformance.registry import Level, Stage, check
 from rlmesh._conformance.scripted import Script, Trial, contract, hello_of
 from rlmesh._conformance.slab_reader import check_value
 from rlmesh._conformance.slabs import BadValue
@@ -155,6 +155,22 @@ def lost_request_has_no_new_number(subject: Any) -> None:
     expect(len(resets) == 1, "one reset", len(resets))
 
 
+class LosesAResume(CutAtStep):
+    """Loses the connection of the first resume, too."""
+
+    def resume(self, header: Any, facts: dict[str, Any]) -> Any:
+        """Answer the second resume alone."""
+        self.cuts += 1
+        return super().resume(header, facts) if self.cuts > 2 else None
+
+
+@check("R-11", peers=CLIENT, level=Level.SHOULD)
+def lost_resume_is_tried_again(subject: Any) -> None:
+    """Try again to resume within the grace period if the new connection is lost, too."""
+    found = _resumes(subject.trial(LosesAResume))
+    expect(len(found) > 1, "a second resume", "one")
+
+
 class Forgets(CutAtStep):
     """Does not know the session any more when the client resumes it."""
 
@@ -201,6 +217,27 @@ def broken_contract_is_refused(subject: Any) -> None:
     """Send nothing but `close` to a server whose contract breaks a rule."""
     names = set(_names(subject.trial(BrokenContract).numbered()))
     expect(names <= {"close"}, "close or nothing", sorted(names))
+
+
+class SmallMessages(Script):
+    """Receives messages of a few bytes alone: `reset` and `close`, but no step."""
+
+    MAX_BYTES = 15
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts with the limit."""
+        found = super().facts()
+        found["terms"]["max_message_bytes"] = self.MAX_BYTES
+        return found
+
+
+@check("M-3", peers=CLIENT)
+def messages_are_within_the_limit(subject: Any) -> None:
+    """Send no message that is larger than `max_message_bytes`."""
+    sizes = [request.ByteSize() for request in subject.trial(SmallMessages).numbered()]
+    expect(sizes, "a request", "none")
+    limit = SmallMessages.MAX_BYTES
+    expect(max(sizes) <= limit, f"at most {limit} bytes", f"{max(sizes)} bytes")
 
 
 class WrongMember(Script):

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlmesh_proto.env.v1 import contract_pb2
 from rlmesh_proto.model.v1 import model_pb2
-from rlmesh_proto.spaces.v1 import value_pb2
+from rlmesh_proto.spaces.v1 import dtype_pb2, space_pb2, value_pb2
 
 from rlmesh._conformance.connection import refused_with
 from rlmesh._conformance.findings import Failed, NotOffered, expect
@@ -129,6 +129,18 @@ def broken_contract_is_refused(probe: Probe) -> None:
     request.open.contract.observation_space.discrete.n = 0
     _, answer = probe.exchange_open(request)
     refused_with(answer, "MALFORMED", "UNSUPPORTED", "LIMIT_EXCEEDED", closed=True)
+
+
+@check("M-6", peers=MODEL, stage=Stage.OPEN)
+def extents_beyond_63_bits_are_refused(probe: Probe) -> None:
+    """Refuse a contract with extents whose product is 2^63 or more, beside an extent of 0."""
+    for shape in ((2**63, 0), (2**32, 0, 2**31)):
+        request = probe.open_request()
+        box = space_pb2.Box(dtype=dtype_pb2.D_TYPE_UINT8, shape=shape)
+        box.low.uniform, box.high.uniform = b"\0", b"\xff"
+        request.open.contract.observation_space.box.CopyFrom(box)
+        _, answer = probe.exchange_open(request)
+        refused_with(answer, "MALFORMED", "UNSUPPORTED", "LIMIT_EXCEEDED", closed=True)
 
 
 @check("E-8", peers=MODEL, stage=Stage.OPEN)

@@ -17,6 +17,9 @@ UNKNOWN_FIELD = b"\xa2\x38\x03abc"
 UNREADABLE = b"\x08"
 """A tag without its content."""
 
+TEXT, NO_TEXT = b"check-utf-8", b"check\xff\xfe-\xc3("
+"""A text, and bytes of the same number that are no valid UTF-8."""
+
 
 @check("Q-2", peers=BOTH, stage=Stage.STEP)
 def answers_have_the_number_of_their_request(probe: Probe) -> None:
@@ -208,6 +211,21 @@ def unreadable_frame_ends_the_stream(probe: Probe) -> None:
         return  # A gRPC library may refuse the message before the application sees it.
     refused_with(answer, "MALFORMED")
     session.connection.end()
+
+
+@check("G-7", peers=BOTH, stage=Stage.STEP)
+def text_that_is_no_utf_8_is_refused(probe: Probe) -> None:
+    """Refuse a request with a string that is not valid UTF-8."""
+    request = probe.open_request(traceparent=TEXT.decode())
+    connection = probe.connect()
+    connection.send(request.SerializeToString().replace(TEXT, NO_TEXT))
+    try:
+        answer = connection.answer()
+    except Unanswered:
+        return  # A gRPC library may refuse the message before the application sees it.
+    if answer.WhichOneof("response") == "open":
+        probe.session(connection, answer.open)
+    refused_with(answer, "MALFORMED", closed=True)
 
 
 @check("Q-9", "RESUME", peers=BOTH, stage=Stage.STEP)
