@@ -8,6 +8,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
+# pip would compile all of 15,000 modules, which takes longer than to unpack them.
+INSTALL := $(PIP) install -qq --no-compile
 BASE := $(VENV)/.base
 DEV := $(VENV)/.dev
 
@@ -28,16 +30,18 @@ $(BASE): requirements/base.txt $(PROJECTS_BASE)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
 	  sys.exit(0 if v >= (3, 10) else "RLMesh needs Python 3.10 or newer, this is %d.%d; name one: make PYTHON=python3.11 ..." % v)'
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PIP) install -qq --require-hashes -r requirements/base.txt
-	$(PIP) install -qq --no-deps --no-build-isolation $(call editable,$(PROJECTS_BASE))
+	$(INSTALL) --require-hashes -r requirements/base.txt
+	$(INSTALL) --no-deps --no-build-isolation $(call editable,$(PROJECTS_BASE))
 	@touch $@
 
 # dev.txt holds torch's dependencies too and comes first, so that torch's install adds torch alone.
 $(DEV): $(BASE) requirements/dev.txt requirements/torch.txt requirements/sb3.txt $(PROJECTS_DEV)
-	$(PIP) install -qq --require-hashes -r requirements/dev.txt
-	$(PIP) install -qq -r requirements/torch.txt
-	$(PIP) install -qq --require-hashes --no-deps -r requirements/sb3.txt
-	$(if $(PROJECTS_DEV),$(PIP) install -qq --no-deps --no-build-isolation $(call editable,$(PROJECTS_DEV)))
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(INSTALL) -r requirements/torch.txt
+	$(INSTALL) --require-hashes --no-deps -r requirements/sb3.txt
+	$(if $(PROJECTS_DEV),$(INSTALL) --no-deps --no-build-isolation $(call editable,$(PROJECTS_DEV)))
+	@# Compile what the tests import once, and not in each of their processes.
+	@$(PY) -c 'import torch, jax.numpy, gymnasium, pandas, pyarrow, matplotlib.pyplot, hypothesis'
 	@touch $@
 
 .PHONY: venv

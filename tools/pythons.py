@@ -79,5 +79,6 @@ def made_once(folder: Path, wanted: str) -> Generator[bool, None, None]:
 
 def pip_install(python: Path, arguments: Sequence[str | Path]) -> None:
     """Run `pip install`, silent unless it fails."""
-    command = [python, "-m", "pip", "--disable-pip-version-check", "install", "-qq", *arguments]
+    options = ("--disable-pip-version-check", "install", "-qq", "--no-compile")
+    command = [python, "-m", "pip", *options, *arguments]
     subprocess.run([str(word) for word in command], check=True, cwd=REPOSITORY)
