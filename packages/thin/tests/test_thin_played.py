@@ -81,7 +81,7 @@ def test_tls_and_the_token(mutual: bool, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)  # type: ignore[arg-type]
         if mutual or name != "authority":
             arguments += [f"--tls-{name}", str(tmp_path / name)]
-    with hosted(tmp_path, *CART_POLE, *arguments) as (address, _):
+    with hosted(tmp_path, *CART_POLE, *arguments) as (address, process):
         tls = TLS(authority=files["authority"], certificate=own.certificate, key=own.key)
         with RemoteEnv(address, tls=tls, token="s3cret") as remote:
             assert len(episode(remote, 1)) > 3
@@ -90,6 +90,11 @@ def test_tls_and_the_token(mutual: bool, tmp_path: Path) -> None:
         if mutual:
             with pytest.raises((errors.ConnectError, errors.ConnectionLostError)):
                 RemoteEnv(address, tls=TLS(authority=files["authority"]), token="s3cret")
+        with RemoteEnv(address, tls=tls, token="s3cret") as remote:
+            remote.reset(seed=0)
+            assert process.stop() == 0
+            with pytest.raises(errors.ShuttingDownError):
+                remote.step(0)
 
 
 def test_a_unix_socket_and_the_variable_of_the_token(tmp_path: Path) -> None:
@@ -115,7 +120,7 @@ def test_a_signal_lets_the_running_call_end(number: int, tmp_path: Path) -> None
         timer.start()
         assert remote.step(1)[4] == {"applied": 1}
         assert process.process.wait(20) == 0
-        with pytest.raises(errors.RLMeshError):
+        with pytest.raises(errors.ShuttingDownError):
             remote.step(1)
         remote.close()
 

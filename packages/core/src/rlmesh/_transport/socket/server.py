@@ -131,7 +131,7 @@ class FramesServer:
         with self._changed:
             for stream in self._streams:
                 if not stream.has_asked:
-                    stream.cancel()
+                    stream.dismiss(self._farewell)
             self._changed.wait_for(lambda: not self._streams, grace)
             streams = list(self._streams)
         for stream in streams:
@@ -237,6 +237,7 @@ class _Stream:
     ) -> None:
         self.ending = False
         self.has_asked = False
+        self._dismissal: Frame = b""
         self._frames = frames
         self._asked = asked
         self._ended = ended
@@ -263,6 +264,8 @@ class _Stream:
             going_on = not answer.last
         except (FramesEnded, OSError):
             going_on = False
+            if self._dismissal:
+                self._frames.refuse(self._dismissal)
         if not going_on:
             self._end()
         return going_on
@@ -320,6 +323,11 @@ class _Stream:
             raise
         finally:
             self._end()
+
+    def dismiss(self, farewell: Frame) -> None:
+        """End the wait for the first frame, from another thread, and send the reason."""
+        self._dismissal = farewell
+        self._frames.wake()
 
     def cancel(self) -> None:
         """End it, from another thread."""
