@@ -193,6 +193,17 @@ def test_tls(authority: Any, roots: bytes, mutual: bool) -> None:
                 RemoteEnv(server.address, token="s3cret")
 
 
+def test_a_loss_without_words_is_not_blank(address: str) -> None:
+    def lose() -> None:
+        raise ConnectionResetError
+
+    with EnvServer(CounterEnv(), address, options=ServeOptions(grace_period=0)) as server:
+        remote = RemoteEnv(server.address)
+        frame_socket_of(remote).receive = lose
+        with pytest.raises(errors.ConnectionLostError, match=": ConnectionResetError$"):
+            remote.reset()
+
+
 def test_the_wrong_protocol_is_named(server: EnvServer) -> None:
     where = parse_address(server.address)
     scheme = "unix" if where.is_unix else "tcp"
