@@ -200,7 +200,7 @@ def test_a_loss_without_words_is_not_blank(address: str) -> None:
     with EnvServer(CounterEnv(), address, options=ServeOptions(grace_period=0)) as server:
         remote = RemoteEnv(server.address)
         frame_socket_of(remote).receive = lose
-        with pytest.raises(errors.ConnectionLostError, match=": ConnectionResetError$"):
+        with pytest.raises(errors.ConnectionLostError, match=r": ConnectionResetError$"):
             remote.reset()
 
 
