@@ -205,6 +205,17 @@ def test_a_shutdown_refuses_the_client_in_line(tmp_path: Path) -> None:
         assert isinstance(refused[0], errors.ShuttingDownError), refused
 
 
+@pytest.mark.parametrize("instances", ["1", "2"])
+def test_the_main_thread_makes_and_calls_the_environment(instances: str, tmp_path: Path) -> None:
+    arguments = [f"{ENVS}:OnMainThread", "--instances", instances]
+    with hosted(tmp_path, *arguments, **HERE) as (address, _):
+        for _ in range(2):  # The second session has a connection of its own.
+            with RemoteEnv(address) as remote:
+                assert remote.reset(seed=3)[0] == Walk().reset(seed=3)[0]
+                assert remote.step(1)[4]["applied"] > 0
+                assert remote.render().shape == (2, 2, 3)
+
+
 def test_the_options_of_the_environment(tmp_path: Path) -> None:
     arguments = ["--args", '{"length": 1}', "--done", "truncated", "--expose", "instruction"]
     with (
