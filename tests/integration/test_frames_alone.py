@@ -354,8 +354,9 @@ import sys, rlmesh
 with rlmesh.RemoteEnv(sys.argv[1]) as remote:
     remote.reset()
     remote.step(1)
-unneeded = ("grpc", "numpy", "ssl", "rlmesh.adapters", "rlmesh._transport.socket.server")
-print(sorted(set(unneeded) & set(sys.modules)))
+unneeded = {"grpc", "numpy", "ssl", "secrets", "tempfile"}
+unneeded |= {"rlmesh.adapters", "rlmesh._messages.model", "rlmesh._transport.socket.server"}
+print(sorted(unneeded & set(sys.modules)))
 """
 
 
