@@ -104,7 +104,9 @@ def test_a_missing_and_a_wrong_token_get_one_text(listener: tuple[EnvServer, Add
 
 def test_a_first_request_is_short(listener: tuple[EnvServer, Address]) -> None:
     server, where = listener
-    assert exchange(where, hello(TOKEN) + struct.pack("<I", 65_537) + bytes(70_000)) == []
+    (answer,) = exchange(where, hello(TOKEN) + struct.pack("<I", 65_537) + bytes(70_000))
+    assert (answer.sequence, answer.error.code) == (0, MALFORMED)
+    assert answer.error.message == "B-16: a first message of 65537 bytes; the limit is 65536"
     still_serves(server)
 
 

@@ -12,9 +12,17 @@ from typing import Any, Protocol
 
 from rlmesh._buffers import Frame
 from rlmesh._logs import logger
+from rlmesh._messages import env as m
 from rlmesh._transport.socket.descriptors import has_room
 from rlmesh._transport.socket.first_requests import FirstRequests
-from rlmesh._transport.socket.framing import FramesEnded, FrameSocket, any_size, peer_name
+from rlmesh._transport.socket.framing import (
+    FirstFrameTooLong,
+    FramesEnded,
+    FrameSocket,
+    any_size,
+    peer_name,
+)
+from rlmesh._wire.frames_alone import write_connection_error
 from rlmesh.backends import Buffer
 
 __all__ = ["BACKLOG", "Admit", "FramesServer"]
@@ -262,10 +270,14 @@ class _Stream:
             if answer.last:
                 self._frames.finish()
             going_on = not answer.last
-        except (FramesEnded, OSError):
+        except (FramesEnded, OSError) as error:
             going_on = False
-            if self._dismissal:
-                self._frames.refuse(self._dismissal)
+            refusal = self._dismissal
+            if isinstance(error, FirstFrameTooLong):
+                failure = m.Failure(m.ErrorCode.MALFORMED, f"B-16: {error}")
+                refusal = write_connection_error(failure)
+            if refusal:
+                self._frames.refuse(refusal)
         if not going_on:
             self._end()
         return going_on
