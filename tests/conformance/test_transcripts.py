@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +37,13 @@ from tests.conformance.vectors import VECTORS
 
 SESSIONS = [t for folder in ("env", "model", "frames") for t in transcripts(folder)]
 TOKEN = "s3cret"
+
+RULE = re.compile(r"\b[A-Z]-[0-9]+: ")
+"""The rule that a refusal names in its message."""
+
+_NOT_OF_THE_PEER = "USER_EXCEPTION INVALID_RESULT BUSY TIMEOUT CRASHED SHUTTING_DOWN INTERNAL"
+REFUSALS = {int(code) for code in m.ErrorCode if code.name not in _NOT_OF_THE_PEER.split()}
+"""Codes of what the peer has sent."""
 
 
 def message_of(step: Any) -> Any:
@@ -118,6 +126,8 @@ def test_our_server_answers_as_the_transcript_does(transcript: Transcript) -> No
                 declared = message_of(step)
                 answer = type(declared).FromString(there.sent.pop(0))
                 assert plain(answer) == plain(declared)
+                if answer.error.code in REFUSALS:
+                    assert RULE.search(answer.error.message), answer.error.message
         assert not any(there.sent for there in open_ones.values())
         manager.end()
 

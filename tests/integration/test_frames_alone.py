@@ -193,6 +193,17 @@ def test_tls(authority: Any, roots: bytes, mutual: bool) -> None:
                 RemoteEnv(server.address, token="s3cret")
 
 
+def test_a_loss_without_words_is_not_blank(address: str) -> None:
+    def lose() -> None:
+        raise ConnectionResetError
+
+    with EnvServer(CounterEnv(), address, options=ServeOptions(grace_period=0)) as server:
+        remote = RemoteEnv(server.address)
+        frame_socket_of(remote).receive = lose
+        with pytest.raises(errors.ConnectionLostError, match=r": ConnectionResetError$"):
+            remote.reset()
+
+
 def test_the_wrong_protocol_is_named(server: EnvServer) -> None:
     where = parse_address(server.address)
     scheme = "unix" if where.is_unix else "tcp"
@@ -343,8 +354,9 @@ import sys, rlmesh
 with rlmesh.RemoteEnv(sys.argv[1]) as remote:
     remote.reset()
     remote.step(1)
-unneeded = ("grpc", "numpy", "ssl", "rlmesh.adapters", "rlmesh._transport.socket.server")
-print(sorted(set(unneeded) & set(sys.modules)))
+unneeded = {"grpc", "numpy", "ssl", "secrets", "tempfile"}
+unneeded |= {"rlmesh.adapters", "rlmesh._messages.model", "rlmesh._transport.socket.server"}
+print(sorted(unneeded & set(sys.modules)))
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -24,6 +25,7 @@ from tests.inside import frames_server_of
 from tests.integration.envs import CounterEnv
 from tests.integration.raw_frames import OPEN, exchange, framed, hello
 from tests.offers import tcp_port
+from tests.processes import until
 
 KINDS = ["offered", "frames", *(["frames+unix"] if SUPPORTED else [])]
 TOKEN = "s3cret"
@@ -103,7 +105,9 @@ def test_a_missing_and_a_wrong_token_get_one_text(listener: tuple[EnvServer, Add
 
 def test_a_first_request_is_short(listener: tuple[EnvServer, Address]) -> None:
     server, where = listener
-    assert exchange(where, hello(TOKEN) + struct.pack("<I", 65_537) + bytes(70_000)) == []
+    (answer,) = exchange(where, hello(TOKEN) + struct.pack("<I", 65_537) + bytes(70_000))
+    assert (answer.sequence, answer.error.code) == (0, MALFORMED)
+    assert answer.error.message == "B-16: a first message of 65537 bytes; the limit is 65536"
     still_serves(server)
 
 
@@ -170,6 +174,22 @@ def test_a_client_that_connects_while_the_server_stops_is_told(
             frames_server_of(server)._stopping = True
             connected.sendall(hello() + framed(OPEN.SerializeToString()))
             data = connected.recv(4096)
+    answer = env_pb2.SessionResponse.FromString(data[4:])
+    assert answer.error.code == error_pb2.ERROR_CODE_SHUTTING_DOWN
+
+
+@pytest.mark.parametrize("scheme", KINDS[1:])
+def test_a_client_that_has_not_asked_yet_is_told_of_a_stop(scheme: str, tmp_path: Path) -> None:
+    address = "frames://127.0.0.1:0" if scheme == "frames" else f"frames+unix://{tmp_path}/s"
+    server = EnvServer(CounterEnv(), address)
+    transport: Any = server._transport
+    with server, connect_to(parse_address(server.address), 20) as connected:
+        connected.sendall(hello())
+        until(lambda: transport._server._streams, 20)
+        begun = time.monotonic()
+        server.shutdown()
+        assert time.monotonic() - begun < 5
+        data = connected.recv(4096)
     answer = env_pb2.SessionResponse.FromString(data[4:])
     assert answer.error.code == error_pb2.ERROR_CODE_SHUTTING_DOWN
 

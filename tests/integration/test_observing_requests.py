@@ -39,7 +39,7 @@ def test_a_stateful_model_that_cannot_observe_executes_one_action_of_a_chunk() -
         with pytest.raises(errors.UnsupportedError, match=words):
             remote.policy(CONTRACT)
         remote.policy(CONTRACT, execution_horizon=1)
-        with pytest.raises(errors.UnsupportedError, match="observed: expected none for a stateful"):
+        with pytest.raises(errors.UnsupportedError, match="P-17: expected none for a stateful"):
             predict(remote, steps=(1,), observed_counts=(1,), observed=observed(1))
 
 
@@ -60,22 +60,22 @@ def predict(remote: RemoteModel, lanes: tuple[int, ...] = (0,), **fields: Any) -
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"steps": (1,)}, "steps: expected none, or one for each of 2 lanes, got 1"),
-        ({"steps": (1, 2), "observed": observed(0)}, "observed_counts: expected one for each"),
-        ({"steps": (1, 2), "observed_counts": (0,)}, "observed_counts: expected one for each"),
+        ({"steps": (1,)}, "steps: P-14: expected none, or one for each of 2 lanes, got 1"),
+        ({"steps": (1, 2), "observed": observed(0)}, "counts: P-15: expected one for each"),
+        ({"steps": (1, 2), "observed_counts": (0,)}, "counts: P-15: expected one for each"),
         ({"observed_counts": (1, 0), "observed": observed(1)}, "and steps, got 2, and 0 steps"),
-        ({"steps": (1, 2), "observed_counts": (1, 0)}, "observed: expected a batch of 1, .*none"),
+        ({"steps": (1, 2), "observed_counts": (1, 0)}, "P-15: expected a batch of 1, .*none"),
         (
             {"steps": (1, 2), "observed_counts": (1, 1), "observed": observed(1)},
-            "observed: expected a batch of 2, the sum of observed_counts, got a batch of 1",
+            "observed: P-15: expected a batch of 2, the sum of observed_counts, got a batch of 1",
         ),
         (
             {"steps": (1, 2), "observed_counts": (1, 0), "observed": m.Encoded([bytes(8)])},
-            "observed: expected a batch of 1, the sum of observed_counts, got one value",
+            "observed: P-15: expected a batch of 1, the sum of observed_counts, got one value",
         ),
         (
             {"steps": (9, 9), "observed_counts": (65_536, 1), "observed": observed(65_537)},
-            "observed: expected at most 65536, got 65537",
+            "observed: M-1: expected at most 65536, got 65537",
         ),
         (
             {"steps": (9, 9), "observed_counts": (1, 1), "observed": m.Encoded([bytes(9)], 2)},
@@ -126,5 +126,5 @@ def test_a_prefix_is_not_sent_to_a_server_that_does_not_list_it() -> None:
     with served_in_memory(adapted.model, CONTRACT) as (remote, _):
         remote.predict_chunk(seen(0))
         sent = {"prefix_counts": (1,), "prefix": m.Encoded([bytes(4)], 1), "committed_counts": (1,)}
-        with pytest.raises(errors.UnsupportedError, match="prefix: expected none for a model that"):
+        with pytest.raises(errors.UnsupportedError, match="P-18: expected none for a model that"):
             predict(remote, **sent)

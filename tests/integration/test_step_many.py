@@ -130,8 +130,8 @@ def test_a_bad_action_of_another_client_applies_none() -> None:
         for body, kind, words in (
             (m.StepMany(m.Encoded([b"".join(eight)], 3), 3), errors.InvalidValueError, r"\[2\]: "),
             (m.StepMany(m.Encoded([eight[0]], 3), 3), errors.InvalidValueError, ": action: V-4: "),
-            (m.StepMany(m.Encoded([eight[0]], 1), 3), errors.ProtocolError, ": expected"),
-            (m.StepMany(m.Encoded([eight[0]]), 1), errors.ProtocolError, ": expected"),
+            (m.StepMany(m.Encoded([eight[0]], 1), 3), errors.ProtocolError, ": N-8: expected"),
+            (m.StepMany(m.Encoded([eight[0]]), 1), errors.ProtocolError, ": N-8: expected"),
             (m.StepMany(m.Encoded([b""], 0), 0), errors.ProtocolError, None),
             (m.StepMany(m.Encoded([bytes(65_537 * 8)], 65_537), 65_537), errors.LimitError, None),
         ):

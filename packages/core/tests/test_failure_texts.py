@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.session.v1 import error_pb2
 
@@ -9,6 +10,9 @@ from rlmesh._messages import env as m
 from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.failures import failure_of_exception
 from rlmesh.backends import NATIVE
+from rlmesh.errors import ClosedError, ConnectionLostError
+
+from .session.memory import MemoryServer
 
 FRAMES = EnvWireCodec(NATIVE)
 
@@ -63,3 +67,21 @@ def test_an_exception_that_has_no_text_is_told_by_its_class() -> None:
     assert failure.message == "step() raised Speechless: (its text cannot be told)"
     assert failure.exception_type == f"{__name__}.Speechless"
     assert "in test_an_exception_that_has_no_text" in failure.traceback
+
+
+def test_an_exception_without_a_text_leaves_no_blank() -> None:
+    failure = failure_of_exception(StopIteration(), "factory", expose_traceback=False)
+    assert failure.message == "factory() raised StopIteration"
+
+
+def test_the_address_of_a_session_that_has_ended_comes_once() -> None:
+    server = MemoryServer(grace_period=0.0)
+    session = server.connect()
+    cut = ConnectionLostError("memory://: the connection is cut", address="memory://")
+    connection = server.connection
+    connection.exchange = lambda frame, timeout: (_ for _ in ()).throw(cut)
+    with pytest.raises(ConnectionLostError):
+        session.request(m.Reset(), m.ResetDone)
+    with pytest.raises(ClosedError) as caught:
+        session.request(m.Reset(), m.ResetDone)
+    assert str(caught.value) == "memory://: the session ended: the connection is cut"

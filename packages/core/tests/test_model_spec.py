@@ -86,7 +86,7 @@ def test_the_message_says_what_the_schema_means() -> None:
 def test_the_least_message_is_a_model_that_adapts_nothing() -> None:
     assert read(spec_pb2.ModelSpec(predict_forms=[1])) == ModelSpec(adaptation=Adaptation.NONE)
     unknown = spec_pb2.ModelSpec(predict_forms=[1], adaptation=77)
-    with pytest.raises(NewerSpecError, match="adaptation: Adaptation 77 is one of a newer spec"):
+    with pytest.raises(NewerSpecError, match="adaptation: T-4: Adaptation 77 is one of a newer"):
         read(unknown)
 
 

@@ -208,6 +208,17 @@ def test_the_bytes_are_the_messages() -> None:
     assert message.spec_version == SPEC_VERSION
 
 
+@pytest.mark.parametrize("end", [0, 99])
+def test_an_end_that_is_not_known_is_refused_and_not_guessed(end: int) -> None:
+    message = result_pb2.RunResult.FromString(RunResult((episode(1),)).to_bytes())
+    message.episodes[0].end = end  # type: ignore[assignment]
+    with pytest.raises(
+        errors.CodecError, match=f"G-3: an episode has no end .* number {end}"
+    ) as caught:
+        RunResult.from_bytes(message.SerializeToString())
+    assert caught.value.path == "episodes[0].end"
+
+
 def test_a_run_is_written_with_this_version_whatever_it_was_read_from() -> None:
     read = RunResult((), spec_version="0.9.0")
     assert RunResult.from_bytes(read.to_bytes()).spec_version == SPEC_VERSION

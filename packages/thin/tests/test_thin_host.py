@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import struct
 import threading
@@ -90,6 +91,7 @@ def test_a_client_that_is_not_admitted_gets_the_reason(
         (error,) = exchange(parse_address(found), sent)
         assert error.sequence == sequence and error.error.session_closed
         assert error.error.code == code
+        assert re.match(r"[A-Z]-[0-9]+: ", error.error.message)
         with RemoteEnv(found, token=TOKEN) as remote:  # It goes on with others.
             remote.reset(seed=0)
 

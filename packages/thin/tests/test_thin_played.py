@@ -81,7 +81,7 @@ def test_tls_and_the_token(mutual: bool, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)  # type: ignore[arg-type]
         if mutual or name != "authority":
             arguments += [f"--tls-{name}", str(tmp_path / name)]
-    with hosted(tmp_path, *CART_POLE, *arguments) as (address, _):
+    with hosted(tmp_path, *CART_POLE, *arguments) as (address, process):
         tls = TLS(authority=files["authority"], certificate=own.certificate, key=own.key)
         with RemoteEnv(address, tls=tls, token="s3cret") as remote:
             assert len(episode(remote, 1)) > 3
@@ -90,6 +90,11 @@ def test_tls_and_the_token(mutual: bool, tmp_path: Path) -> None:
         if mutual:
             with pytest.raises((errors.ConnectError, errors.ConnectionLostError)):
                 RemoteEnv(address, tls=TLS(authority=files["authority"]), token="s3cret")
+        with RemoteEnv(address, tls=tls, token="s3cret") as remote:
+            remote.reset(seed=0)
+            assert process.stop() == 0
+            with pytest.raises(errors.ShuttingDownError):
+                remote.step(0)
 
 
 def test_a_unix_socket_and_the_variable_of_the_token(tmp_path: Path) -> None:
@@ -115,7 +120,7 @@ def test_a_signal_lets_the_running_call_end(number: int, tmp_path: Path) -> None
         timer.start()
         assert remote.step(1)[4] == {"applied": 1}
         assert process.process.wait(20) == 0
-        with pytest.raises(errors.RLMeshError):
+        with pytest.raises(errors.ShuttingDownError):
             remote.step(1)
         remote.close()
 
@@ -198,6 +203,17 @@ def test_a_shutdown_refuses_the_client_in_line(tmp_path: Path) -> None:
         assert waiting.is_alive() and process.stop() == 0
         waiting.join(20)
         assert isinstance(refused[0], errors.ShuttingDownError), refused
+
+
+@pytest.mark.parametrize("instances", ["1", "2"])
+def test_the_main_thread_makes_and_calls_the_environment(instances: str, tmp_path: Path) -> None:
+    arguments = [f"{ENVS}:OnMainThread", "--instances", instances]
+    with hosted(tmp_path, *arguments, **HERE) as (address, _):
+        for _ in range(2):  # The second session has a connection of its own.
+            with RemoteEnv(address) as remote:
+                assert remote.reset(seed=3)[0] == Walk().reset(seed=3)[0]
+                assert remote.step(1)[4]["applied"] > 0
+                assert remote.render().shape == (2, 2, 3)
 
 
 def test_the_options_of_the_environment(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def test_another_number_is_out_of_sequence_and_changes_nothing(sequence: int) ->
     bench.ask("reset", seed=1)
     answer = bench.exchange(step_of(sequence, 5))
     assert answer.sequence == sequence and answer.error.code == Code.ERROR_CODE_OUT_OF_SEQUENCE
+    assert answer.error.message.startswith("Q-5: ")
     assert bench.step(5).step.info.entries[0].value.int_value == 1
 
 
@@ -207,6 +208,30 @@ def test_unknown_requests_and_a_second_open() -> None:
     assert bench.exchange(b"\x08\x02\xa2\x06\x00").error.code == Code.ERROR_CODE_UNSUPPORTED
     assert bench.exchange(request(3, "open")).error.code == Code.ERROR_CODE_WRONG_STATE
     assert bench.exchange(request(4, "reset")).HasField("reset")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "rule"),
+    [
+        ("reset", {"lane_mask": b"\1"}, "L-8: "),
+        ("step", {}, "G-8: "),
+        ("step", {"action": actions(1)}, "N-6: "),
+        ("step", {"action": value_pb2.Value(slabs=[b"1"])}, "V-4: "),
+        ("step", {"action": value_pb2.Value(slabs=[b"\7" + bytes(7)])}, "V-8: "),
+        ("step_many", {"actions": actions(1), "count": 2}, "N-8: expected a batch of 2, got 1"),
+        ("step_many", {"actions": value_pb2.Value(slabs=[bytes(8)]), "count": 1}, "got one value"),
+        ("render", {"lanes": [0]}, "L-11: "),
+        ("call", {"name": "steps"}, "N-11: "),
+        ("set_attribute", {"name": "instruction", "value": Dynamic(int_value=9)}, "N-11: "),
+        ("open", {}, "N-3: "),
+        ("describe", {}, "B-15: "),
+        ("view", {}, "H-10: "),
+    ],
+)
+def test_a_refusal_names_the_rule(kind: str, fields: dict[str, Any], rule: str) -> None:
+    error = Bench(Old(), exposed=["instruction"]).ask(kind, **fields).error
+    assert error.code and rule in error.message
+    assert "None" not in error.message
 
 
 def test_observations_out_of_bounds_are_sent_and_reported_once() -> None:

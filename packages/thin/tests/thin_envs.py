@@ -5,13 +5,14 @@ from __future__ import annotations
 import collections
 import os
 import random
+import threading
 import time
 from typing import Any
 
 import gymnasium
 import numpy as np
 
-__all__ = ["Bare", "Crashing", "New", "Old", "Walk", "Wrapper", "spaces_of_bare"]
+__all__ = ["Bare", "Crashing", "New", "Old", "OnMainThread", "Walk", "Wrapper", "spaces_of_bare"]
 
 
 class Old:
@@ -166,3 +167,27 @@ class Crashing(Walk):
         if action == 999:
             os._exit(3)
         return (*super().step(action)[:4], {"pid": os.getpid()})
+
+
+class OnMainThread(Walk):
+    """A walk that works on the main thread alone, as rendering by EGL does."""
+
+    def __init__(self) -> None:
+        self._check()
+        super().__init__()
+
+    def _check(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("called by another thread")
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        self._check()
+        return super().reset(seed=seed)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self._check()
+        return super().step(action)
+
+    def render(self) -> Any:
+        self._check()
+        return np.zeros((2, 2, 3), np.uint8)

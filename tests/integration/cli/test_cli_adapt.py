@@ -55,7 +55,8 @@ Still = Model(lambda seen: np.zeros(2, "f4"), spec=TURN)
 
 @pytest.fixture(scope="module")
 def address() -> Generator[str, None, None]:
-    with serving(f"{HERE}:Arm", "--tags", f"{HERE}:TAGS", "--max-sessions", "2") as (where, _):
+    options = ["--max-sessions", "2", "--address", "frames://127.0.0.1:0"]
+    with serving(f"{HERE}:Arm", "--tags", f"{HERE}:TAGS", *options) as (where, _):
         yield where
 
 

@@ -100,7 +100,7 @@ def _modes() -> Iterator[Transcript]:
     short: list[Step] = [
         *begin(DISABLED),
         client(request(2, reset=none)),
-        server(error(2, error_pb2.ERROR_CODE_MALFORMED, path="reset_mask")),
+        server(error(2, error_pb2.ERROR_CODE_MALFORMED, path="lane_mask")),
     ]
     yield Transcript("a mask of another length", "lanes", [*short, *close(3)], raw=True)
 

@@ -20,7 +20,13 @@ from rlmesh._wire.dynamic import DynamicEncoder
 from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh._wire.failures import raise_failure
 from rlmesh.backends import NATIVE
-from rlmesh.errors import CodecError, NewerSpecError, RLMeshError, UnsupportedVersionError
+from rlmesh.errors import (
+    CodecError,
+    ConnectError,
+    NewerSpecError,
+    RLMeshError,
+    UnsupportedVersionError,
+)
 from rlmesh.spaces import Discrete
 from rlmesh.specs import AutoresetMode, Capability, EnvContract, TransportKind, TransportOffer
 
@@ -128,6 +134,38 @@ def test_a_move_awaits_the_answer_to_the_next_request() -> None:
         clock=server.clock,
     )
     assert asked == [1]  # at least 1.
+    session.request(m.Reset(None, None), m.ResetDone)
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_reported"),
+    [(m.Failure(m.ErrorCode.OUT_OF_SEQUENCE, "R-6: no", session_closed=True), True), (None, False)],
+)
+def test_a_move_that_the_server_refuses_is_reported(
+    answer: m.Failure | None, is_reported: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = MemoryServer()
+
+    class Refusing(Changed):
+        def exchange(self, frame: Any, timeout: float | None) -> bytes:
+            if answer is None:
+                raise ConnectError("nobody listens", address="there")
+            return bytes(CODEC.write_reply(0, answer))
+
+    kind = TransportKind.FRAMES_UNIX
+    server.manager.offers = ((Capability.RESUME, TransportOffer(kind, "here")),)
+    session = ClientSession(
+        server.transport.connect,
+        CODEC,
+        this_peer("client", frozenset({Capability.RESUME})),
+        ConnectOptions(10.0, 0.0, None),
+        {kind: lambda address: Refusing(server.transport.connect(), lambda _: None)},
+        clock=server.clock,
+    )
+    warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert len(warned) == is_reported
+    assert all("steps go on over" in words and words.endswith("R-6: no") for words in warned)
     session.request(m.Reset(None, None), m.ResetDone)
     session.close()
 

@@ -8,6 +8,7 @@ import pytest
 from rlmesh_proto.env.v1 import env_pb2
 
 from rlmesh._messages import env as m
+from rlmesh._session.versions import this_peer
 from rlmesh._wire.env_codec import EnvWireCodec
 from rlmesh.backends import NATIVE
 
@@ -19,24 +20,31 @@ ACTIONS = m.Encoded([bytes(16)], 2)
 
 
 @pytest.mark.parametrize(
-    ("body", "expected"),
+    ("body", "expected", "rule"),
     [
-        (m.Reset(lane_mask=b"\1"), m.ErrorCode.UNSUPPORTED),  # L-8
-        (m.Reset(lane_seeds=(1,)), m.ErrorCode.MALFORMED),  # N-4
-        (m.StepMany(ACTIONS, 3), m.ErrorCode.MALFORMED),  # N-8
-        (m.StepMany(m.Encoded([bytes(8)], None), 1), m.ErrorCode.MALFORMED),  # N-8
-        (m.StepMany(m.Encoded([b""], 0), 0), m.ErrorCode.MALFORMED),  # N-8
-        (m.Step(ACTIONS), m.ErrorCode.INVALID_VALUE),  # L-1
+        (m.Reset(lane_mask=b"\1"), m.ErrorCode.UNSUPPORTED, "lane_mask: L-8: "),
+        (m.Reset(lane_seeds=(1,)), m.ErrorCode.MALFORMED, "lane_seeds: N-4: "),
+        (m.StepMany(ACTIONS, 3), m.ErrorCode.MALFORMED, "actions: N-8: "),
+        (m.StepMany(m.Encoded([bytes(8)], None), 1), m.ErrorCode.MALFORMED, "actions: N-8: "),
+        (m.StepMany(m.Encoded([b""], 0), 0), m.ErrorCode.MALFORMED, "count: N-8: "),
+        (m.Step(ACTIONS), m.ErrorCode.INVALID_VALUE, "action: N-6: "),
+        (m.Step(m.Encoded([bytes(7)])), m.ErrorCode.INVALID_VALUE, "action: V-4: "),
+        (m.Step(m.Encoded([b"\3" + bytes(7)])), m.ErrorCode.INVALID_VALUE, "action: V-8: "),
+        (m.Render((0,)), m.ErrorCode.MALFORMED, "lanes: L-11: "),
+        (m.Call("steps", (), {}), m.ErrorCode.NOT_EXPOSED, "N-11: "),
+        (m.Describe(), m.ErrorCode.WRONG_STATE, "B-15: "),
+        (m.Open(this_peer("raw", frozenset())), m.ErrorCode.WRONG_STATE, "N-3: "),
     ],
 )
-def test_lanes_and_batches_that_the_contract_does_not_have_are_refused(
-    body: Any, expected: int
+def test_a_request_that_breaks_a_rule_is_refused_by_its_name(
+    body: Any, expected: int, rule: str
 ) -> None:
     server = MemoryServer()
     raw, _ = opened(server)
     raw.ask(1, RESET)
     reply, last = raw.ask(2, body)
     assert code(reply) == expected and not last
+    assert isinstance(reply, m.Failure) and reply.message.startswith(rule)
     assert server.env.steps == 0 and server.env.resets == 1
     assert isinstance(raw.ask(3, STEP)[0], m.StepDone)
 

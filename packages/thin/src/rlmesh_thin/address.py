@@ -83,6 +83,8 @@ def tls_context(certificate: str, key: str, authority: str) -> Any:
         Fault: If a file cannot be used; names them.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # Without it, OpenSSL 3 cannot send a farewell after `shut` has ended the wait for a frame.
+    context.options |= getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     if hasattr(ssl, "TLSVersion"):
         context.minimum_version = ssl.TLSVersion.TLSv1_2
     else:  # Python 3.6

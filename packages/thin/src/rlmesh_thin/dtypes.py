@@ -51,7 +51,7 @@ def check_dtype(number: int, path: str, integers: bool = False) -> Any:
     """Return the NumPy dtype of a number; raise Fault if there is none (S-3)."""
     if number not in NUMPY:
         code = UNSUPPORTED if number else MALFORMED
-        raise Fault(code, "expected a dtype of 1 to 13, got %d" % number, path)
+        raise Fault(code, "S-3: expected a dtype of 1 to 13, got %d" % number, path)
     if integers and number not in INTEGERS:
         raise Fault(MALFORMED, "expected an integer dtype, got %s" % NUMPY[number], path)
     return NUMPY[number]

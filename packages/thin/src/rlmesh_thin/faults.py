@@ -87,9 +87,6 @@ def check_extents(shape: Any, itemsize: int, most: int, path: str) -> int:
         elements *= extent
     if len(shape) > most or product > MAX_EXTENT or elements * itemsize > MAX_MESSAGE_BYTES:
         text = "%d dimensions, %s..." % (len(shape), list(shape[:4]))
-        raise Fault(
-            LIMIT_EXCEEDED,
-            "expected at most %d dimensions and %d bytes, got %s" % (most, MAX_MESSAGE_BYTES, text),
-            path,
-        )
+        limits = "M-1: expected at most %d dimensions and %d bytes, got %s"
+        raise Fault(LIMIT_EXCEEDED, limits % (most, MAX_MESSAGE_BYTES, text), path)
     return elements

@@ -224,7 +224,8 @@ class Host:
             connection.limit(FIRST_SECONDS)  # For a client that does not read the answer.
             return self._begin(connection, request)
         except (TooLarge, Unreadable) as error:
-            fault = Fault(MALFORMED, "Q-8: %s" % error)
+            rule = "B-16" if isinstance(error, TooLarge) else "Q-8"
+            fault = Fault(MALFORMED, "%s: %s" % (rule, error))
         except Fault as found:
             fault = found
         connection.try_to_send(error_frame(sequence, fault, True))
@@ -236,9 +237,9 @@ class Host:
         hello = read_message(message, HELLO)
         token = hello.get("token", "").encode()
         if self._token and not hmac.compare_digest(token, self._token.encode()):
-            raise Fault(UNAUTHENTICATED, "this server needs a bearer token, and another one")
+            raise Fault(UNAUTHENTICATED, "Y-1: this server needs a bearer token, and another one")
         if hello.get("service") != SERVICE:
-            text = "expected the service %s, got %.200r" % (SERVICE, hello.get("service", ""))
+            text = "B-16: expected the service %s, got %.200r" % (SERVICE, hello.get("service", ""))
             raise Fault(UNSUPPORTED, text, "service", choices=(SERVICE,))
         if self._stopping:
             raise Fault(SHUTTING_DOWN, "the server is shutting down")
@@ -347,7 +348,7 @@ class Host:
                 if session.proves(key) and session.id == resume.get("session_id"):
                     found, current = session, instance.current
             if found is None:
-                raise Fault(UNKNOWN_SESSION, "there is no such session to resume; open a new one")
+                raise Fault(UNKNOWN_SESSION, "R-5: there is no such session to resume")
             if awaited < 1 or awaited - found.received not in (0, 1):
                 text = "R-6: expected to await %d or %d, got %d"
                 raise Fault(OUT_OF_SEQUENCE, text % (found.received, found.received + 1, awaited))

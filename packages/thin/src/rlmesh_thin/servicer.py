@@ -79,11 +79,11 @@ class Servicer:
             self._reported = {}
         try:
             if kind in ("open", "describe"):
-                raise Fault(WRONG_STATE, "the session is open already")
+                rule = "N-3" if kind == "open" else "B-15"
+                raise Fault(WRONG_STATE, rule + ": the session is open already")
             if kind not in REQUESTS or (kind == "render" and not self._env.can_render):
-                raise Fault(
-                    UNSUPPORTED, "this server does not support %s" % (kind or "this request")
-                )
+                text = "H-10: this server does not support %s"
+                raise Fault(UNSUPPORTED, text % (kind or "this request"))
             if request.slabs:
                 parts = self._apply(request.body)
             else:
@@ -167,7 +167,8 @@ class Servicer:
         found = read_message(value, VALUE, space.slab_count + 1)
         size = found.get("batch_size")
         if size != count:
-            raise Fault(MALFORMED, "N-8: expected a batch of %d, got %s" % (count, size), "actions")
+            got = "one value" if size is None else size
+            raise Fault(MALFORMED, "N-8: expected a batch of %d, got %s" % (count, got), "actions")
         steps: List[bytes] = []
         total, last = 0, b""
         for action in decode_values(space, found.get("slabs", []), count):
@@ -175,7 +176,7 @@ class Servicer:
                 if total > MAX_MESSAGE_BYTES // 2:
                     raise Fault(
                         LIMIT_EXCEEDED,
-                        "the results of %d steps take %d bytes" % (len(steps), total),
+                        "M-1: the results of %d steps take %d bytes" % (len(steps), total),
                     )
                 observation, rest, ended = self._stepped(action)
             except Fault as fault:
@@ -200,7 +201,7 @@ class Servicer:
     def _name(self, body: Dict[str, Any]) -> str:
         name = body.get("name", "")
         if name not in self._exposed:
-            text = "the host does not expose %.200r; it exposes: %s (--expose NAME)"
+            text = "N-11: the host does not expose %.200r; it exposes: %s (--expose NAME)"
             text %= (name, ", ".join(self._exposed) or "nothing")
             raise Fault(NOT_EXPOSED, text, choices=self._exposed)
         return str(name)
@@ -222,7 +223,8 @@ class Servicer:
     def _set_attribute(self, body: Dict[str, Any]) -> List[Any]:
         name, value = self._name(body), DynamicReader().value(_required(body, "value"), "value")
         if callable(self._call(name, self._env.attribute, name, None)):
-            raise Fault(UNSUPPORTED, "%s is a method: it may be called, and not be replaced" % name)
+            text = "N-11: %s is a method: it may be called, and not be replaced"
+            raise Fault(UNSUPPORTED, text % name)
         self._call(name, self._env.set_attribute, name, value)
         return []
 

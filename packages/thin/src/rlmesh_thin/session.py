@@ -149,7 +149,7 @@ class Instance:
             if sequence == session.received and sequence:
                 return session.kept, False
             if sequence != session.received + 1:
-                text = "expected sequence %d, or %d again, got %d"
+                text = "Q-5: expected sequence %d, or %d again, got %d"
                 text %= (session.received + 1, session.received, sequence)
                 return error_frame(sequence, Fault(OUT_OF_SEQUENCE, text)), False
             session.received, session.running = sequence, True

@@ -14,7 +14,7 @@ MAX_FREE = 65536
 
 def broken(path: str, rule: str, expected: str, actual: str) -> Fault:
     """Return the Fault of a value that breaks a rule of its encoding."""
-    message = "%s at %s: expected %s, got %s" % (rule, path, expected, actual)
+    message = "%s: %s: expected %s, got %s" % (path, rule, expected, actual)
     return Fault(INVALID_VALUE, message, path, expected=expected, actual=actual)
 
 

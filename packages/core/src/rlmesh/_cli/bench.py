@@ -32,6 +32,7 @@ from rlmesh._cli.parameters import (
 from rlmesh._cli.random_driver import RandomDriver, connect
 from rlmesh._cli.sources import read_choice
 from rlmesh._reporting.words import escape_control_chars
+from rlmesh._transport.address import parse_address
 from rlmesh.errors import UnsupportedError
 
 __all__ = ["bench"]
@@ -83,7 +84,11 @@ def bench(
             "transports": {},
             "unavailable": {},
         }
-        for name in [transport] if transport else _TRANSPORTS:
+        names = [transport] if transport else list(_TRANSPORTS)
+        if parse_address(description.address).is_frames and not transport:
+            names.remove("grpc")
+            facts["unavailable"]["grpc"] = "the server has frames alone"
+        for name in names:
             try:
                 facts["transports"][name] = _over(
                     description, seconds, seed, transport=name, token=token, tls=tls,

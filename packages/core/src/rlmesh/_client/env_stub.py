@@ -383,7 +383,7 @@ class EnvStub:
         single = None if seed is None else _seed(seed)
         body = m.Reset(single, lane_seeds, options, mask, self.episode_id)
         if self._num_envs is not None:
-            self._lanes.check_lanes(body)
+            self._lanes.check_lanes(body, "seed", "reset_mask")
         return body
 
     def _decode(self, observation: m.Encoded) -> Any:

@@ -309,7 +309,7 @@ class ModelStub:
         chunked = form in CHUNK_FORMS
         if chunked != (done.chunk_length > 0) or (max_length and done.chunk_length > max_length):
             message = f"chunks of {done.chunk_length} have come for a request of form {form.value}"
-            raise CodecError(message, path="chunk_length")
+            raise CodecError(message, path="chunk_length", rule="P-9")
         return done
 
     def _earlier(
@@ -357,5 +357,5 @@ class ModelStub:
     def _checked(self, actions: m.Encoded, expected: int | None) -> Any:
         if actions.batch_size != expected:
             message = f"a batch of {actions.batch_size} instead of {expected}"
-            raise CodecError(message, path="action")
+            raise CodecError(message, path="action", rule="P-9")
         return actions.slabs

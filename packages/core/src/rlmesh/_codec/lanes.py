@@ -107,13 +107,18 @@ class LaneIO:
         """
         return self._flags(mask, path)
 
-    def check_lanes(self, reset: m.Reset) -> None:
+    def check_lanes(self, reset: m.Reset, seeds: str, mask: str) -> None:
         """Check that seeds and mask have one element for each lane.
+
+        Args:
+            reset: The request.
+            seeds: Name of the seeds, for the error.
+            mask: Name of the mask, for the error.
 
         Raises:
             InvalidValueError: If one of them has not.
         """
-        for name, lanes in (("seed", reset.lane_seeds), ("reset_mask", reset.lane_mask or None)):
+        for name, lanes in ((seeds, reset.lane_seeds), (mask, reset.lane_mask or None)):
             if lanes is not None and len(lanes) != self._num_envs:
                 raise InvalidValueError(name, f"one a lane ({self._num_envs})", str(len(lanes)))
 

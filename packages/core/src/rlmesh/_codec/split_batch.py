@@ -53,12 +53,12 @@ class _Cutter:
 
     def finish(self) -> None:
         if next(self._slabs, None) is not None:
-            raise CodecError("there are more slabs than the space has")
+            raise CodecError("there are more slabs than the space has", rule="V-3")
 
     def split_batch(self, space: spaces.Space[Any], counts: list[int]) -> None:
         self._work += len(counts)
         if self._work > _MAX_WORK:
-            raise CodecError(f"more than {_MAX_WORK} parts to cut")
+            raise CodecError(f"more than {_MAX_WORK} parts to cut", rule="M-4")
         if isinstance(space, (spaces.Dict, spaces.Tuple)):
             for _, child in space.children:
                 self.split_batch(child, counts)
@@ -103,7 +103,7 @@ class _Cutter:
         """Return the next slab, cut into pieces of these sizes."""
         slab = memoryview(next(self._slabs, b""))
         if len(slab) != sum(sizes):
-            raise CodecError(f"a slab has {len(slab)} bytes instead of {sum(sizes)}")
+            raise CodecError.of_rule("V-4", f"{sum(sizes)} bytes", str(len(slab)))
         pieces = [slab[start:end] for start, end in spans(sizes)]
         for run, piece in zip(self.runs, pieces):
             run.append(piece)

@@ -51,7 +51,8 @@ class ExposedAttributes:
         if name in self._names:
             return None
         there = f"there are {', '.join(self._names)}" if self._names else "there is none"
-        message = f"the server does not expose {name!r:.200}; {there} (EnvServer(expose=[...]))"
+        words = f"N-11: the server does not expose {name!r:.200}; {there}"
+        message = f"{words} (EnvServer(expose=[...]))"
         return m.Failure(m.ErrorCode.NOT_EXPOSED, message, choices=self._names)
 
     def call(self, body: m.Call) -> m.Called:
@@ -75,7 +76,7 @@ class ExposedAttributes:
     def set(self, body: m.SetAttribute) -> m.Reply:
         """Set an attribute; a method is not replaced, so that later sessions have it too."""
         if self._is_method(body.name):
-            words = f"{body.name} is a method: it may be called, and not be replaced"
+            words = f"N-11: {body.name} is a method: it may be called, and not be replaced"
             return m.Failure(m.ErrorCode.UNSUPPORTED, words)
         if self._vector:
             self._env.set_attr(body.name, body.value)

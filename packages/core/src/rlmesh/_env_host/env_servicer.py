@@ -29,6 +29,9 @@ _log = logger("rlmesh.server")
 MAX_STEPS = 65_536
 """Most steps in one request (M-1)."""
 
+_RULES_OF_LANES = {"lane_seeds": "L-4", "lane_mask": "G-5"}
+"""Rule of the length of each field that has an element for each lane."""
+
 MAX_MANY_BYTES = 128 * 1024 * 1024
 """From this size on of what was kept of their results no more are made: half a message."""
 
@@ -100,7 +103,7 @@ class EnvServicer:
 
     def _failure(self, error: BaseException, call: str) -> m.Failure:
         if isinstance(error, _Invalid):
-            return failure_of_value(error.code, error.reason)
+            return failure_of_value(error.code, error.reason, error.rule)
         return failure_of_exception(error, call, expose_traceback=self._expose_tracebacks)
 
     def _reached(self, act: Callable[[Any], m.Reply]) -> Callable[[Any], m.Reply]:
@@ -171,8 +174,8 @@ class EnvServicer:
             room -= len(info) + sum(map(len, seen))
             if room < 0 and len(steps) < body.count:
                 message = (
-                    f"the results of {len(steps)} steps take {MAX_MANY_BYTES} bytes; no more were "
-                    f"made"
+                    f"M-1: the results of {len(steps)} steps take {MAX_MANY_BYTES} bytes; no more "
+                    f"were made"
                 )
                 return m.StepManyDone(tuple(steps), m.Failure(m.ErrorCode.LIMIT_EXCEEDED, message))
         return m.StepManyDone(tuple(steps))
@@ -183,9 +186,10 @@ class EnvServicer:
         if body.actions.batch_size != expected:
             message = f"{batch_words(expected)} for {body.count} steps"
             got = batch_words(body.actions.batch_size)
-            raise _MalformedRequest(InvalidValueError("actions", message, got))
+            raise _MalformedRequest(InvalidValueError("actions", message, got), "N-8")
         if body.count > MAX_STEPS:
-            raise _OverLimit(InvalidValueError("count", f"at most {MAX_STEPS}", str(body.count)))
+            reason = InvalidValueError("count", f"at most {MAX_STEPS}", str(body.count))
+            raise _OverLimit(reason, "M-1")
         try:
             return decode_actions(self._action, slabs, body.count, lanes)
         except (CodecError, InvalidValueError) as error:
@@ -209,7 +213,7 @@ class EnvServicer:
     def _reset(self, reset: m.Reset) -> m.Reply:
         try:
             arguments = self._reset_arguments(reset)
-        except (CodecError, InvalidValueError) as error:
+        except CodecError as error:
             raise _MalformedRequest(error) from error
         result = self._env.reset(**arguments)
         try:
@@ -224,13 +228,15 @@ class EnvServicer:
         seed: Any = reset.seed
         options: Any = None if reset.options is None else dict(reset.options)
         if reset.lane_mask and not self._resets_lanes:
-            raise _Unsupported(
-                InvalidValueError("lane_mask", "a vector with autoreset mode Disabled", "another")
-            )
+            expected = "a vector with autoreset mode Disabled"
+            raise _Unsupported(InvalidValueError("lane_mask", expected, "another"), "L-8")
         if reset.lane_seeds is not None or reset.lane_mask:
             if self._num_envs is None:
-                raise InvalidValueError("lane_seeds", "one seed", "those of lanes")
-            self._lanes.check_lanes(reset)
+                raise CodecError.of_rule("N-4", "one seed", "those of lanes", path="lane_seeds")
+            try:
+                self._lanes.check_lanes(reset, "lane_seeds", "lane_mask")
+            except InvalidValueError as error:
+                raise _MalformedRequest(error, _RULES_OF_LANES[error.path]) from error
             seed = list(reset.lane_seeds) if reset.lane_seeds is not None else seed
             if reset.lane_mask:
                 mask = self._lanes.mask_array(reset.lane_mask, "lane_mask")
@@ -244,16 +250,17 @@ class EnvServicer:
         try:
             self._observation = self._described.observation_codec(self._validation, body.view)
         except InvalidValueError as error:
-            raise _InvalidRequest(error) from error
+            raise _InvalidRequest(error, "N-18") from error
         except ImportError as error:
-            return m.Failure(m.ErrorCode.UNSUPPORTED, f"{error} (in the server's environment)")
+            message = f"N-18: {error} (in the server's environment)"
+            return m.Failure(m.ErrorCode.UNSUPPORTED, message)
         return m.ViewSet()
 
     def _render(self, render: m.Render) -> m.Reply:
         try:
             self._lanes.check_rendered(render, vector=self._num_envs is not None)
         except InvalidValueError as error:
-            raise _MalformedRequest(error) from error
+            raise _MalformedRequest(error, "L-11") from error
         frame = self._env.render()
         if render.lanes:
             frame = tuple(frame[lane] for lane in render.lanes)
@@ -268,8 +275,11 @@ class EnvServicer:
     def _decode(self, action: m.Encoded) -> Any:
         try:
             if action.batch_size != self._num_envs:
-                raise InvalidValueError(
-                    "action", batch_words(self._num_envs), batch_words(action.batch_size)
+                raise CodecError.of_rule(
+                    "N-6" if self._num_envs is None else "L-1",
+                    batch_words(self._num_envs),
+                    batch_words(action.batch_size),
+                    path="action",
                 )
             if self._num_envs is None:
                 return self._action.decode(action.slabs)
@@ -301,13 +311,14 @@ def _ends(done: m.StepDone) -> bool:
 
 
 class _Invalid(Exception):
-    """A value does not belong to its space."""
+    """A value does not belong to its space, or breaks a rule; see `failure_of_value`."""
 
     code: ClassVar[m.ErrorCode]
 
-    def __init__(self, reason: CodecError | InvalidValueError) -> None:
+    def __init__(self, reason: CodecError | InvalidValueError, rule: str = "") -> None:
         super().__init__(str(reason))
         self.reason = reason
+        self.rule = rule
 
 
 class _InvalidRequest(_Invalid):

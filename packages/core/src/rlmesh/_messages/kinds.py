@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from rlmesh._messages import env as m
-from rlmesh._messages import model
 
 __all__ = ["kind_of"]
 
-_KINDS: dict[type, str] = {
-    m.Open: "open",
-    m.Opened: "open",
-    m.Describe: "describe",
-    m.Reset: "reset",
-    m.ResetDone: "reset",
-    m.Step: "step",
-    m.StepDone: "step",
-    m.StepMany: "step_many",
-    m.StepManyDone: "step_many",
-    m.Render: "render",
-    m.Rendered: "render",
-    m.Call: "call",
-    m.Called: "call",
-    m.GetAttribute: "get_attribute",
-    m.Attribute: "get_attribute",
-    m.SetAttribute: "set_attribute",
-    m.AttributeSet: "set_attribute",
-    m.SetView: "view",
-    m.ViewSet: "view",
-    model.StartEpisode: "start_episode",
-    model.EpisodeStarted: "start_episode",
-    model.Predict: "predict",
-    model.Predicted: "predict",
-    model.EndEpisode: "end_episode",
-    model.EpisodeEnded: "end_episode",
-    m.Close: "close",
-    m.Closed: "close",
-    m.Failure: "error",
-}
+
+@cache
+def _kinds() -> dict[type, str]:
+    # A client of environments imports no messages of models, unless it names one.
+    from rlmesh._messages import model
+
+    return {
+        m.Open: "open",
+        m.Opened: "open",
+        m.Describe: "describe",
+        m.Reset: "reset",
+        m.ResetDone: "reset",
+        m.Step: "step",
+        m.StepDone: "step",
+        m.StepMany: "step_many",
+        m.StepManyDone: "step_many",
+        m.Render: "render",
+        m.Rendered: "render",
+        m.Call: "call",
+        m.Called: "call",
+        m.GetAttribute: "get_attribute",
+        m.Attribute: "get_attribute",
+        m.SetAttribute: "set_attribute",
+        m.AttributeSet: "set_attribute",
+        m.SetView: "view",
+        m.ViewSet: "view",
+        model.StartEpisode: "start_episode",
+        model.EpisodeStarted: "start_episode",
+        model.Predict: "predict",
+        model.Predicted: "predict",
+        model.EndEpisode: "end_episode",
+        model.EpisodeEnded: "end_episode",
+        m.Close: "close",
+        m.Closed: "close",
+        m.Failure: "error",
+    }
 
 
 def kind_of(body: m.RequestBody | m.Reply) -> str:
@@ -45,4 +52,4 @@ def kind_of(body: m.RequestBody | m.Reply) -> str:
         return f"a malformed {body.kind} ({body.reason})"
     if isinstance(body, m.Unsupported):
         return body.kind
-    return _KINDS[type(body)]
+    return _kinds()[type(body)]

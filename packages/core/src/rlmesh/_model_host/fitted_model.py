@@ -100,11 +100,11 @@ class FittedModelCache:
         try:
             return FittedModel(self._fit(contract), contract, self._backend)
         except AdapterError as error:
-            raise RequestRefused(refusal(error)) from error
+            raise RequestRefused(refusal(error, "P-3")) from error
         except RLMeshError as error:
             path = getattr(error, "path", "")
             raise RequestRefused(
-                m.Failure(m.ErrorCode.UNSUPPORTED, str(error), path=path)
+                m.Failure(m.ErrorCode.UNSUPPORTED, f"P-3: {error}", path=path)
             ) from error
         except BaseException as error:
             expose_tracebacks = self._expose_tracebacks
@@ -112,12 +112,12 @@ class FittedModelCache:
             raise RequestRefused(failure) from error
 
 
-def refusal(error: AdapterError) -> m.Failure:
-    """Return the refusal of a model that does not fit (P-3, P-6, Y-5)."""
+def refusal(error: AdapterError, rule: str) -> m.Failure:
+    """Return the refusal of a model that does not fit, by a rule; Y-5: by an entry point."""
     first = error.problems[0]
     return m.Failure(
         m.ErrorCode.PERMISSION_DENIED if error.forbidden else m.ErrorCode.UNSUPPORTED,
-        str(error),
+        f"{'Y-5' if error.forbidden else rule}: {error}",
         path=first.path,
         expected=first.expected,
         actual=first.actual,

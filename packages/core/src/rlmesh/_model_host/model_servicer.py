@@ -118,20 +118,20 @@ class ModelServicer:
 
     def _start(self, body: StartEpisode) -> m.Reply:
         if body.lane >= MAX_LANES:
-            raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "lane", f"below {MAX_LANES}", body.lane)
+            raise _refused("M-1", "lane", f"below {MAX_LANES}", body.lane)
         size = len(body.episode_id.encode())
         if size > MAX_NAME_BYTES:
             limit = f"at most {MAX_NAME_BYTES} bytes"
-            raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "episode_id", limit, size)
+            raise _refused("M-1", "episode_id", limit, size)
         self._lanes.pop(body.lane, None)
         try:
             self._lanes[body.lane] = self._fitted.forms.episode(
                 body.episode_id, seed=body.seed, instruction=body.instruction
             )
         except AdapterError as error:
-            raise RequestRefused(refusal(error)) from error
+            raise RequestRefused(refusal(error, "P-6")) from error
         except ValueError as error:
-            words = m.Failure(m.ErrorCode.UNSUPPORTED, str(error), path="instruction")
+            words = m.Failure(m.ErrorCode.UNSUPPORTED, f"P-6: {error}", path="instruction")
             raise RequestRefused(words) from error
         return EpisodeStarted()
 
@@ -143,7 +143,7 @@ class ModelServicer:
     def _context(self, lane: int) -> EpisodeContext:
         context = self._lanes.get(lane)
         if context is None:
-            message = f"no episode runs in lane {lane}; start one first"
+            message = f"P-7: no episode runs in lane {lane}; start one first"
             raise RequestRefused(m.Failure(m.ErrorCode.WRONG_STATE, message, path="lanes"))
         return context
 
@@ -184,14 +184,14 @@ class ModelServicer:
         if form is None or form not in available:
             offered = ", ".join(f.value for f in PredictForm if f in available)
             got = "one of a newer spec" if form is None else form.value
-            raise _refused(m.ErrorCode.UNSUPPORTED, "form", f"one of {offered}", got)
+            raise _refused("P-8", "form", f"one of {offered}", got, m.ErrorCode.UNSUPPORTED)
         expected = "exactly one lane" if form in _OF_ONE else "distinct lanes, one at least"
         if not lanes or len(set(lanes)) != len(lanes) or (form in _OF_ONE and len(lanes) > 1):
             got = f"{len(lanes)} ({len(set(lanes))} distinct)"
-            raise _refused(m.ErrorCode.MALFORMED, "lanes", expected, got)
+            raise _refused("P-8", "lanes", expected, got)
         length, limit = body.max_chunk_length, f"at most {MAX_CHUNK}"
         if length > MAX_CHUNK:
-            raise _refused(m.ErrorCode.LIMIT_EXCEEDED, "max_chunk_length", limit, length)
+            raise _refused("M-1", "max_chunk_length", limit, length)
         self._check_observed(body)
         self._check_prefix(body)
         return form
@@ -202,16 +202,16 @@ class ModelServicer:
         each = f"one for each of {lanes} lanes"
         if len(body.steps) not in (0, lanes):
             got = str(len(body.steps))
-            raise _refused(m.ErrorCode.MALFORMED, "steps", f"none, or {each}", got)
+            raise _refused("P-14", "steps", f"none, or {each}", got)
         if observed is None and not counts:
             return
         if not self._fitted.forms.can_observe:
             expected = "none for a stateful model without a method `observe`"
-            raise _refused(m.ErrorCode.UNSUPPORTED, "observed", expected, "some")
+            raise _refused("P-17", "observed", expected, "some", m.ErrorCode.UNSUPPORTED)
         if len(counts) != lanes or not body.steps:
             got = f"{len(counts)}, and {len(body.steps)} steps"
-            raise _refused(m.ErrorCode.MALFORMED, "observed_counts", f"{each}, and steps", got)
-        _check_sum("observed", counts, observed)
+            raise _refused("P-15", "observed_counts", f"{each}, and steps", got)
+        _check_sum("P-15", "observed", counts, observed)
 
     def _check_prefix(self, body: Predict) -> None:
         """Raise if the prefix breaks a rule of P-18 and M-1."""
@@ -220,22 +220,23 @@ class ModelServicer:
             return
         if not self._fitted.forms.takes_prefix:
             expected = "none for a model that does not receive it"
-            raise _refused(m.ErrorCode.UNSUPPORTED, "prefix", expected, "one")
+            raise _refused("P-18", "prefix", expected, "one", m.ErrorCode.UNSUPPORTED)
         if not len(counts) == len(committed) == len(body.lanes):
             each = f"one for each of {len(body.lanes)} lanes, and as many committed_counts"
             got = f"{len(counts)}, and {len(committed)}"
-            raise _refused(m.ErrorCode.MALFORMED, "prefix_counts", each, got)
+            raise _refused("P-18", "prefix_counts", each, got)
         if any(number > count for number, count in zip(committed, counts)):
             most = "at most the prefix_counts of the same lane"
-            raise _refused(m.ErrorCode.MALFORMED, "committed_counts", most, "more")
-        _check_sum("prefix", counts, prefix)
+            raise _refused("P-18", "committed_counts", most, "more")
+        _check_sum("P-18", "prefix", counts, prefix)
 
     def _decode(self, body: Predict, form: PredictForm) -> Any:
         slabs, size = body.observation
         expected = None if form in _OF_ONE else len(body.lanes)
         try:
             if size != expected:
-                raise InvalidValueError("observation", batch_words(expected), batch_words(size))
+                got = batch_words(size)
+                raise CodecError.of_rule("P-9", batch_words(expected), got, path="observation")
             if size is None:
                 return self._observation.decode(slabs)
             return self._observation.decode_batch(slabs, size)
@@ -265,22 +266,22 @@ class ModelServicer:
         """Return the failure for an exception of the model, or of its adapter."""
         if isinstance(error, InvalidValueError):
             if error.side == "observation":
-                return failure_of_value(m.ErrorCode.INVALID_VALUE, error)
+                return failure_of_value(m.ErrorCode.INVALID_VALUE, error, "P-11")
             if error.side == "action":
                 return failure_of_value(m.ErrorCode.INVALID_RESULT, error)
         expose_tracebacks = self._expose_tracebacks
         return failure_of_exception(error, METHODS[form], expose_traceback=expose_tracebacks)
 
 
-def _check_sum(name: str, counts: Sequence[int], values: m.Encoded | None) -> None:
+def _check_sum(rule: str, name: str, counts: Sequence[int], values: m.Encoded | None) -> None:
     """Raise if a batch has not as many values as the counts of its lanes together, or too many."""
     total, size = sum(counts), None if values is None else values.batch_size
     if total != size:
         expected = f"a batch of {total}, the sum of {name}_counts"
         got = "none" if values is None else batch_words(size)
-        raise _refused(m.ErrorCode.MALFORMED, name, expected, got)
+        raise _refused(rule, name, expected, got)
     if total > MAX_OBSERVED:
-        raise _refused(m.ErrorCode.LIMIT_EXCEEDED, name, f"at most {MAX_OBSERVED}", total)
+        raise _refused("M-1", name, f"at most {MAX_OBSERVED}", total)
 
 
 def _decode_by_lane(
@@ -297,6 +298,11 @@ def _decode_by_lane(
     return [flat[end - count : end] for count, end in zip(counts, accumulate(counts))]
 
 
-def _refused(code: m.ErrorCode, path: str, expected: str, actual: object) -> RequestRefused:
-    error = InvalidValueError(path, expected, str(actual))
+def _refused(
+    rule: str, path: str, expected: str, actual: object, code: m.ErrorCode | None = None
+) -> RequestRefused:
+    """Return the refusal of a request that breaks a rule: over a limit, or malformed by default."""
+    if code is None:
+        code = m.ErrorCode.LIMIT_EXCEEDED if rule == "M-1" else m.ErrorCode.MALFORMED
+    error = CodecError.of_rule(rule, expected, str(actual), path=path)
     return RequestRefused(failure_of_value(code, error))

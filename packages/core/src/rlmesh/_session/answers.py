@@ -41,4 +41,4 @@ def write_answer(
 
 def too_large(reason: str) -> m.Failure:
     """Return the failure that replaces an answer that no message can carry (M-3)."""
-    return m.Failure(m.ErrorCode.LIMIT_EXCEEDED, f"the answer is too large: {reason}")
+    return m.Failure(m.ErrorCode.LIMIT_EXCEEDED, f"M-3: the answer is too large: {reason}")

@@ -480,7 +480,8 @@ class ClientSession:
             )
 
     def _ended(self, error: Exception) -> Exception:
-        self._end(f"the session ended: {error}")
+        reason = str(error).removeprefix(f"{self.address}: ")  # `_check_usable` has the address.
+        self._end(f"the session ended: {reason}")
         return error
 
     def _end(self, reason: str) -> None:

@@ -182,7 +182,7 @@ class ServerConnection:
         if sequence != session.received + 1:
             failure = m.Failure(
                 m.ErrorCode.OUT_OF_SEQUENCE,
-                f"expected sequence {session.received + 1}, or {session.received} again, got "
+                f"Q-5: expected sequence {session.received + 1}, or {session.received} again, got "
                 f"{sequence}",
             )
             return Answer(self._manager.write(sequence, failure))
@@ -231,13 +231,13 @@ def _first_refusal(request: m.Request) -> m.Failure:
 def _refusal(body: m.RequestBody) -> m.Failure | None:
     """Return why a body is not a request that a servicer can apply; None if it is one."""
     if _is_open(body):
-        return m.Failure(m.ErrorCode.WRONG_STATE, "the session is open already")
+        return m.Failure(m.ErrorCode.WRONG_STATE, "N-3: the session is open already")
     if isinstance(body, m.Describe):
         return m.Failure(m.ErrorCode.WRONG_STATE, "B-15: describe is the first request, if any")
     if isinstance(body, m.Malformed):
         return m.Failure(m.ErrorCode.MALFORMED, body.reason, path=body.path)
     if isinstance(body, m.Unsupported):
-        message = f"this server does not support {body.kind}"
+        message = f"H-10: this server does not support {body.kind}"
         return m.Failure(m.ErrorCode.UNSUPPORTED, message)
     return None
 

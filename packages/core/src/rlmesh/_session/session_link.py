@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
 from rlmesh._logs import logger
@@ -158,7 +159,11 @@ class SessionLink:
                 _log.debug("session %s tries again to move: %s", self.session_id, error)
             except (CodecError, RemoteError, TransportError) as error:
                 self.not_moved = error.message
-                _log.debug("session %s does not move: %s", self.session_id, error)
+                # An offer that is not reached is usual, for example from within a container.
+                level = logging.DEBUG if isinstance(error, TransportError) else logging.WARNING
+                words = "%s: the session cannot move, so steps go on over %s: %s"
+                connection = self.connection
+                _log.log(level, words, connection.address, connection.transport, error)
                 return False
         return False
 

@@ -260,7 +260,7 @@ class SessionManager:
             message = "its grace period may be over, or the server may have been restarted"
             return None, m.Failure(
                 m.ErrorCode.UNKNOWN_SESSION,
-                f"there is no such session to resume; {why if why and proven else message}",
+                f"R-5: there is no such session to resume; {why if why and proven else message}",
                 session_closed=True,
             )
         received = session.received

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +79,8 @@ def _as_file(data: bytes) -> Generator[str, None, None]:
             memory.flush()
             yield f"/proc/self/fd/{memory.fileno()}"
         return
+    import tempfile  # Few systems need it, and it would be a part of every client's imports.
+
     descriptor, path = tempfile.mkstemp()
     try:
         with os.fdopen(descriptor, "wb") as file:

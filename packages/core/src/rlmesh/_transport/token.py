@@ -11,7 +11,7 @@ __all__ = ["WRONG_TOKEN", "admits", "check_token", "log_wrong_token"]
 
 _log = logger("rlmesh.server")
 
-WRONG_TOKEN = "this endpoint asks for a token; none or a wrong one came"
+WRONG_TOKEN = "Y-1: this endpoint asks for a token; none or a wrong one came"
 """Message to a client that is refused; the same one in both cases (Y-1)."""
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")

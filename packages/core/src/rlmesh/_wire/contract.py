@@ -44,7 +44,7 @@ __all__ = [
 MAX_LANES = 65_536
 """Most lanes of a vector."""
 
-_AUTORESET = EnumMap(AutoresetMode, contract_pb2.AutoresetMode, "AUTORESET_MODE")
+_AUTORESET = EnumMap(AutoresetMode, contract_pb2.AutoresetMode, "AUTORESET_MODE", "T-3")
 _CAPABILITIES = EnumMap(Capability, handshake_pb2.Capability, "CAPABILITY")
 _TRANSPORT_KINDS = EnumMap(TransportKind, handshake_pb2.TransportKind, "TRANSPORT_KIND")
 

@@ -19,9 +19,11 @@ class EnumMap(Generic[E]):
         members: The Python enum.
         wire: The generated enum's wrapper.
         prefix: What the wire enum's names begin with.
+        rule: Id of the rule by which a number of a newer spec is refused.
     """
 
-    def __init__(self, members: type[E], wire: Any, prefix: str) -> None:
+    def __init__(self, members: type[E], wire: Any, prefix: str, rule: str = "G-3") -> None:
+        self._rule = rule
         self._name = members.__name__
         self._to: dict[E, int] = {m: wire.Value(f"{prefix}_{m.name}") for m in members}
         self._from: dict[int, E] = {number: member for member, number in self._to.items()}
@@ -40,7 +42,8 @@ class EnumMap(Generic[E]):
             return unspecified
         member = self._from.get(number)
         if member is None:
-            raise NewerSpecError(f"{self._name} {number} is one of a newer spec", path=path)
+            words = f"{self._name} {number} is one of a newer spec"
+            raise NewerSpecError(words, path=path, rule=self._rule)
         return member
 
     def from_wire(self, number: int, default: E) -> E:

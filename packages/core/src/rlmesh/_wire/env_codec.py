@@ -258,7 +258,8 @@ class EnvWireCodec:
             return frame.sequence, step_reader(frame.step, self._backend)
         reader = self._reply_readers().get(kind or "")
         if reader is None:
-            raise CodecError(f"an answer of kind {kind or '(one of a newer spec)'} to no request")
+            words = f"an answer of kind {kind or '(one of a newer spec)'} to no request"
+            raise CodecError(words, rule="N-1")
         return frame.sequence, reader(getattr(frame, kind or ""))
 
     def _reply_readers(self) -> dict[str, Callable[[Any], m.Reply]]:

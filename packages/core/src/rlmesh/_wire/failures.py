@@ -54,14 +54,24 @@ def failure_of_exception(error: BaseException, call: str, *, expose_traceback: b
         text = "".join(traceback.format_exception(kind, error, error.__traceback__))
     return Failure(
         ErrorCode.USER_EXCEPTION,
-        f"{call}() raised {kind.__qualname__}: {text_of(error)}",
+        f"{call}() raised {kind.__qualname__}" + (f": {said}" if (said := text_of(error)) else ""),
         exception_type=name,
         traceback=text,
     )
 
 
-def failure_of_value(code: ErrorCode, error: e.CodecError | e.InvalidValueError) -> Failure:
-    """Return the failure for a value that does not belong to its space."""
+def failure_of_value(
+    code: ErrorCode, error: e.CodecError | e.InvalidValueError, rule: str = ""
+) -> Failure:
+    """Return the failure for a value that does not belong to its space, or breaks a rule.
+
+    Args:
+        code: Code of the failure.
+        error: What is wrong with the value.
+        rule: Id of the rule that the value breaks, if the error does not have one.
+    """
+    if rule and isinstance(error, e.InvalidValueError) and error.expected:
+        error = e.CodecError.of_rule(rule, error.expected, error.actual, path=error.path)
     return Failure(code, str(error), path=error.path, expected=error.expected, actual=error.actual)
 
 

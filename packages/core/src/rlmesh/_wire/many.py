@@ -39,7 +39,8 @@ def required(message: Any, name: str) -> Any:
         CodecError: If it is absent (G-8).
     """
     if not message.HasField(name):
-        raise CodecError(f"G-8: a {message.DESCRIPTOR.name} has no {name}", path=name)
+        words = f"a {message.DESCRIPTOR.name} has no {name}"
+        raise CodecError(words, path=name, rule="G-8")
     return getattr(message, name)
 
 

@@ -182,7 +182,8 @@ class ModelWireCodec:
             return frame.sequence, self._read_predicted(frame.predict, frame.call_us)
         reader = self._reply_readers().get(kind)
         if reader is None:
-            raise CodecError(f"an answer of kind {kind or '(one of a newer spec)'} to no request")
+            words = f"an answer of kind {kind or '(one of a newer spec)'} to no request"
+            raise CodecError(words, rule="Q-2")
         return frame.sequence, reader(getattr(frame, kind))
 
     def _reply_readers(self) -> dict[str, Callable[[Any], m.Reply]]:

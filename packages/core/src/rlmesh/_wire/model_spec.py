@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _FORMS = EnumMap(PredictForm, spec_pb2.PredictForm, "PREDICT_FORM")
-_ADAPTATIONS = EnumMap(Adaptation, spec_pb2.Adaptation, "ADAPTATION")
+_ADAPTATIONS = EnumMap(Adaptation, spec_pb2.Adaptation, "ADAPTATION", "T-4")
 _UNSPECIFIED_FORM = 0
 
 Port = Union[spec_pb2.ModelInput, spec_pb2.ModelOutput]
@@ -239,7 +239,7 @@ def _read_output(message: spec_pb2.ModelOutput) -> ModelOutput:
 def _port_facts(message: Port, path: str) -> dict[str, Any]:
     """Return the fields that inputs and outputs share."""
     if message.any_shape and message.shape:
-        raise CodecError("expected no shape beside any_shape", path=path)
+        raise CodecError("expected no shape beside any_shape", path=path, rule="T-4")
     return {
         "name": message.name,
         "feature": feature_from_wire(message.feature),

@@ -48,4 +48,5 @@ def normalization_from_wire(port: Any, path: str) -> Normalization | None:
         found = message.min_max
         target = (found.target.low, found.target.high) if found.HasField("target") else _TARGET
         return MinMax(tuple(found.low), tuple(found.high), *rest, target)
-    raise CodecError("a normalization of no kind (or one of a newer spec)", path=path)
+    words = "a normalization of no kind (or one of a newer spec)"
+    raise CodecError(words, path=path, rule="A-7")

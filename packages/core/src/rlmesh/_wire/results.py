@@ -259,7 +259,7 @@ def read_episode(
     end = _ENDS.known(message.end)
     if end is None:
         words = f"an episode has no end that this version knows, but number {message.end}"
-        raise CodecError(words, path=f"{path}.end")
+        raise CodecError(words, path=f"{path}.end", rule="G-3")
     timing = _read_timing(message.timing)
 
     def mapping(name: str) -> dict[Any, Any] | None:

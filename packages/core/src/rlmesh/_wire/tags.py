@@ -45,7 +45,7 @@ COLORS = EnumMap(ColorSpace, images_pb2.ColorSpace, "COLOR_SPACE")
 _ROTATIONS = EnumMap(RotationFormat, tags_pb2.RotationFormat, "ROTATION_FORMAT")
 _REFERENCES = EnumMap(Reference, tags_pb2.Reference, "REFERENCE")
 _SIGNS = EnumMap(RotationSign, tags_pb2.RotationSign, "ROTATION_SIGN")
-_ENCODINGS = EnumMap(DepthEncoding, tags_pb2.DepthEncoding, "DEPTH_ENCODING")
+_ENCODINGS = EnumMap(DepthEncoding, tags_pb2.DepthEncoding, "DEPTH_ENCODING", "A-2")
 
 
 def feature_to_wire(feature: Feature, out: tags_pb2.Feature) -> None:

@@ -139,7 +139,8 @@ def _slice(offset: int | None, length: int, path: str) -> Iterator[Problem]:
     right = length == 0 if offset is None else offset >= 0 and 1 <= length < 2**32 - offset
     if not right:
         expected = "offset and length together, with a length of at least 1"
-        yield Problem(path, expected, f"{offset} and {length}", _FIX)
+        got = "no offset" if offset is None else str(offset)
+        yield Problem(path, expected, f"{got} and {length}", _FIX)
 
 
 def _template(template: str, path: str) -> Iterator[Problem]:

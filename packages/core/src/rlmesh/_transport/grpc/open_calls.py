@@ -111,9 +111,9 @@ def read_request(requests: Iterator[bytes], context: grpc.ServicerContext) -> by
     """Return the one request of a call; abort the call if the request is large or missing."""
     request = next(requests, None)
     if request is None:
-        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a call without a request")
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "B-1: a call without a request")
     if len(request) > MAX_REQUEST_BYTES:
-        words = f"a request of {len(request)} bytes; the limit is {MAX_REQUEST_BYTES}"
+        words = f"M-1: a request of {len(request)} bytes; the limit is {MAX_REQUEST_BYTES}"
         context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
     return request
 
@@ -205,4 +205,4 @@ def _parsed(request: bytes, context: Any, read: Callable[[bytes], Any]) -> Any:
     try:
         return read(request)
     except Exception:  # Protobuf's implementations have no common one.
-        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request cannot be parsed")
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "G-1: the request cannot be parsed")

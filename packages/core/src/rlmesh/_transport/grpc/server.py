@@ -316,7 +316,7 @@ class _Handler(grpc.GenericRpcHandler):
     def _shutdown(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         if self._service.shutdown is None:
             context.abort(
-                grpc.StatusCode.PERMISSION_DENIED, "this server may not be shut down remotely"
+                grpc.StatusCode.PERMISSION_DENIED, "K-8: this server may not be shut down remotely"
             )
         else:
             with self._reading.holding(context):

@@ -221,7 +221,8 @@ class FramesConnection:
             why = explain_refusal(error, self._where, self._tls)
         elif not self._welcomed and self._where.is_frames:
             why = explain(self._where, self._tls, "") or explain_protocol(self._where)
-        return ConnectionLostError(f"{self.address}: {why or error}", address=self.address)
+        words = why or str(error) or type(error).__name__
+        return ConnectionLostError(f"{self.address}: {words}", address=self.address)
 
     def server_has_ended(self) -> bool:
         """See `ClientConnection`; over TCP it is not known, because a proxy may be in between."""

@@ -75,7 +75,8 @@ class Doorkeeper:
         if service != self.service:
             return m.Failure(
                 m.ErrorCode.UNSUPPORTED,
-                f"this server has {self.service}, and not {service or 'a service without a name'}",
+                f"B-16: this server has {self.service}, and not "
+                f"{service or 'a service without a name'}",
                 path="service",
                 choices=(self.service,),
             )

@@ -12,9 +12,17 @@ from typing import Any, Protocol
 
 from rlmesh._buffers import Frame
 from rlmesh._logs import logger
+from rlmesh._messages import env as m
 from rlmesh._transport.socket.descriptors import has_room
 from rlmesh._transport.socket.first_requests import FirstRequests
-from rlmesh._transport.socket.framing import FramesEnded, FrameSocket, any_size, peer_name
+from rlmesh._transport.socket.framing import (
+    FirstFrameTooLong,
+    FramesEnded,
+    FrameSocket,
+    any_size,
+    peer_name,
+)
+from rlmesh._wire.frames_alone import write_connection_error
 from rlmesh.backends import Buffer
 
 __all__ = ["BACKLOG", "Admit", "FramesServer"]
@@ -131,7 +139,7 @@ class FramesServer:
         with self._changed:
             for stream in self._streams:
                 if not stream.has_asked:
-                    stream.cancel()
+                    stream.dismiss(self._farewell)
             self._changed.wait_for(lambda: not self._streams, grace)
             streams = list(self._streams)
         for stream in streams:
@@ -237,6 +245,7 @@ class _Stream:
     ) -> None:
         self.ending = False
         self.has_asked = False
+        self._dismissal: Frame = b""
         self._frames = frames
         self._asked = asked
         self._ended = ended
@@ -261,8 +270,14 @@ class _Stream:
             if answer.last:
                 self._frames.finish()
             going_on = not answer.last
-        except (FramesEnded, OSError):
+        except (FramesEnded, OSError) as error:
             going_on = False
+            refusal = self._dismissal
+            if isinstance(error, FirstFrameTooLong):
+                failure = m.Failure(m.ErrorCode.MALFORMED, f"B-16: {error}")
+                refusal = write_connection_error(failure)
+            if refusal:
+                self._frames.refuse(refusal)
         if not going_on:
             self._end()
         return going_on
@@ -320,6 +335,11 @@ class _Stream:
             raise
         finally:
             self._end()
+
+    def dismiss(self, farewell: Frame) -> None:
+        """End the wait for the first frame, from another thread, and send the reason."""
+        self._dismissal = farewell
+        self._frames.wake()
 
     def cancel(self) -> None:
         """End it, from another thread."""

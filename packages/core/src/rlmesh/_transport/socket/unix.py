@@ -6,7 +6,6 @@ import array
 import contextlib
 import os
 import re
-import secrets
 import socket
 import struct
 import sys
@@ -295,7 +294,7 @@ def is_name(text: str) -> bool:
 
 def listen() -> tuple[socket.socket, str]:
     """Return a listener in the abstract namespace, which leaves no file behind, and its name."""
-    name = f"rlmesh-{secrets.token_hex(16)}"
+    name = f"rlmesh-{os.urandom(16).hex()}"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(f"\0{name}")
     return listener, name
