@@ -36,6 +36,7 @@ _KINDS: dict[type, str] = {
     m.Close: "close",
     m.Closed: "close",
     m.Failure: "error",
+    m.Progress: "progress",
 }
 
 
