@@ -16,9 +16,7 @@ from rlmesh.backends import NATIVE
 from tests.integration.envs import CounterEnv
 from tests.processes import running
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="needs RLIMIT_AS"
-)
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS")
 
 LARGE = 120_000_000
 

@@ -296,7 +296,7 @@ def test_a_report_that_is_not_asked_for_is_no_answer(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ServerSession, "wants_progress", True)
     with EnvServer(LoadingEnv()) as server:
         remote = RemoteEnv(server.address)
-        with pytest.raises(errors.CodecError, match="Q-2: .* answered with progress"):
+        with pytest.raises(errors.CodecError, match=r"Q-2: .* answered with progress"):
             remote.reset()
         remote.close()
 
