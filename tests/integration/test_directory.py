@@ -207,12 +207,16 @@ def test_a_pool_that_never_answers_ends_the_run(answer: Any, words: str) -> None
     pool.released.set()
 
 
-def test_a_pool_that_hangs_does_not_hold_up_other_endpoints() -> None:
+def test_a_pool_that_hangs_does_not_hold_up_other_endpoints(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     pool = BadPool(None)
     with EnvServer(CounterEnv()) as server:
         run = rlmesh.evaluate(lambda seen: 1, [server.address, pool], max_episodes=2)
     pool.released.set()
     assert len(run.episodes) == 2
+    until(lambda: "rlmesh-joining" not in {thread.name for thread in threading.enumerate()}, 20)
+    assert "bad pool" not in caplog.text, "the run is over"
 
 
 def _announcement(**facts: Any) -> str:
