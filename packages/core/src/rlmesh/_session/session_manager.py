@@ -226,7 +226,11 @@ class SessionManager:
         session.attach(connection)
         with self._lock:
             self._sessions[session.id] = session
-        self._idle.opened()
+        try:
+            self._idle.opened()
+        except RuntimeError as error:  # The system has no thread for the watch.
+            self.close(session, f"it cannot be watched: {error}")
+            return None, self._cannot_open(error).ended()
         self._log.opened(session)
         return session, m.Opened(
             self._server,
