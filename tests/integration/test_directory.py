@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import stat
+import sys
 import threading
 import time
 from collections import Counter
@@ -205,12 +207,16 @@ def test_a_pool_that_never_answers_ends_the_run(answer: Any, words: str) -> None
     pool.released.set()
 
 
-def test_a_pool_that_hangs_does_not_hold_up_other_endpoints() -> None:
+def test_a_pool_that_hangs_does_not_hold_up_other_endpoints(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     pool = BadPool(None)
     with EnvServer(CounterEnv()) as server:
         run = rlmesh.evaluate(lambda seen: 1, [server.address, pool], max_episodes=2)
     pool.released.set()
     assert len(run.episodes) == 2
+    until(lambda: "rlmesh-joining" not in {thread.name for thread in threading.enumerate()}, 20)
+    assert "bad pool" not in caplog.text, "the run is over"
 
 
 def _announcement(**facts: Any) -> str:
@@ -278,3 +284,33 @@ def test_a_server_that_starts_again_at_its_address_joins_again(tmp_path: Path) -
     assert [episode.error for episode in run.episodes] == [None] * 8
     changes = [change for _, change, _ in watch.changes if change != "lost"]
     assert changes == ["joined", "retired", "joined"]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_file_that_becomes_a_pipe_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = tmp_path / "a.rlmesh.json"
+    name.write_text(_announcement())
+    is_regular = stat.S_ISREG
+
+    def replaced(mode: int) -> bool:
+        name.unlink()
+        os.mkfifo(name)
+        return is_regular(mode)
+
+    monkeypatch.setattr("rlmesh._announcements.stat.S_ISREG", replaced)
+    assert len(Directory(tmp_path).poll()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc")
+def test_what_is_no_announcement_costs_no_descriptor(tmp_path: Path) -> None:
+    (tmp_path / "folder.rlmesh.json").mkdir()
+    (tmp_path / "zero.rlmesh.json").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.rlmesh.json")
+    directory, descriptors = Directory(tmp_path), Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir()))
+    for _ in range(50):
+        assert directory.poll() == []
+    assert len(list(descriptors.iterdir())) < before + 50

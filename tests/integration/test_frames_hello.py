@@ -182,10 +182,9 @@ def test_a_client_that_connects_while_the_server_stops_is_told(
 def test_a_client_that_has_not_asked_yet_is_told_of_a_stop(scheme: str, tmp_path: Path) -> None:
     address = "frames://127.0.0.1:0" if scheme == "frames" else f"frames+unix://{tmp_path}/s"
     server = EnvServer(CounterEnv(), address)
-    transport: Any = server._transport
     with server, connect_to(parse_address(server.address), 20) as connected:
         connected.sendall(hello())
-        until(lambda: transport._server._streams, 20)
+        until(lambda: frames_server_of(server)._streams, 20)
         begun = time.monotonic()
         server.shutdown()
         assert time.monotonic() - begun < 5

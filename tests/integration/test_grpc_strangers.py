@@ -267,3 +267,23 @@ def test_an_unknown_name_is_told() -> None:
         )
         described = env_pb2_grpc.EnvServiceStub(channel).Describe(env_pb2.DescribeRequest())
         assert described.contract.id == "CounterEnv"
+
+
+def test_a_server_without_threads_for_a_while_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gRPC's own thread would end with an exception, and take no call any more."""
+    start, refused = threading.Thread.start, threading.Event()
+
+    def fail(thread: threading.Thread) -> None:
+        if thread.name.startswith("rlmesh-grpc-"):
+            refused.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with EnvServer(CounterEnv(), token=TOKEN) as server:
+        monkeypatch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(grpc.RpcError):
+            _check_health(server.address, 1.0)
+        assert refused.is_set()
+        monkeypatch.setattr(threading.Thread, "start", start)
+        assert is_healthy(server.address)
+        plays(server.address)

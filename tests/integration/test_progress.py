@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import rlmesh
 from rlmesh import EnvServer, RemoteEnv, errors
+from rlmesh._messages import env as m
+from rlmesh._messages.kinds import kind_of
+from rlmesh._session.server_connection import Answer, ServerConnection
+from rlmesh._session.server_session import ServerSession
 from rlmesh.numpy import RemoteEnv as NumpyRemoteEnv
 from rlmesh.spaces import Discrete
 from rlmesh.specs import Progress
@@ -258,3 +262,48 @@ def test_the_call_goes_on_without_its_client() -> None:
         assert remote.reset_wait(20)[0] == 0
         env.before_return = int
         remote.close()
+
+
+@pytest.mark.every_transport
+@pytest.mark.parametrize("many", [False, True])
+def test_a_server_that_reports_and_does_not_answer_does_not_hold_up_close(
+    many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlmesh._session.client_session.CLOSE_TIMEOUT", 0.5)
+    go = threading.Event()
+
+    def report(self: ServerConnection, session: Any, request: Any, frame: Any) -> Answer:
+        if isinstance(request.body, m.Close):
+            self._report(request.sequence, LOADING[0])
+            while many and not go.wait(0.01):
+                self._report(request.sequence, LOADING[0])
+            assert go.wait(30)
+        return answered(self, session, request, frame)
+
+    answered = ServerConnection._next
+    monkeypatch.setattr(ServerConnection, "_next", report)
+    reports: list[Progress] = []
+    with EnvServer(LoadingEnv()) as server:
+        remote = RemoteEnv(server.address, on_progress=reports.append)
+        closing = threading.Thread(target=remote.close, daemon=True)
+        closing.start()
+        closing.join(15)
+        assert reports and not closing.is_alive()
+        go.set()
+
+
+def test_a_report_that_is_not_asked_for_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ServerSession, "wants_progress", True)
+    with EnvServer(LoadingEnv()) as server:
+        remote = RemoteEnv(server.address)
+        with pytest.raises(errors.CodecError, match=r"Q-2: .* answered with progress"):
+            remote.reset()
+        remote.close()
+
+
+def test_every_message_has_a_name() -> None:
+    """The name is for errors about a message, which must not fail themselves."""
+    made = {m.Malformed, m.Unsupported, m.ModelRequest, m.ModelReply}  # Their names differ.
+    for body in {*get_args(m.RequestBody), *get_args(m.Reply)} - made:
+        empty = tuple.__new__(body) if issubclass(body, tuple) else object.__new__(body)
+        assert kind_of(empty)

@@ -14,7 +14,7 @@ import pytest
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh.specs import Reconnect
 from tests.faults import Proxy
-from tests.inside import admission_of, sessions_of
+from tests.inside import admission_of, connection_of, sessions_of
 from tests.integration.envs import CounterEnv, TallyEnv
 from tests.processes import finished, until
 
@@ -171,6 +171,33 @@ def test_a_session_that_does_not_come_back_frees_its_environment() -> None:
                     first.step(0)
         with pytest.raises(errors.ClosedError):
             first.step(0)
+
+
+@pytest.mark.every_transport
+@pytest.mark.parametrize("started", [0, 1])
+def test_a_session_for_which_the_system_has_no_timer_frees_its_environment(
+    started: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise nothing would end it, and the environment would be held for ever."""
+    monkeypatch.setattr("rlmesh._session.session_manager._LOOK_SECONDS", 0.1)
+    start, timers = threading.Timer.start, []
+
+    def fail(timer: threading.Timer) -> None:
+        if timer.name == "rlmesh-grace":
+            timers.append(timer)
+            if len(timers) > started:
+                raise RuntimeError("can't start new thread")
+        start(timer)
+
+    monkeypatch.setattr(threading.Timer, "start", fail)
+    with EnvServer(TallyEnv()) as server:
+        first = RemoteEnv(server.address)
+        first.reset()
+        connection_of(first).cut()
+        with RemoteEnv(server.address, wait=10) as second:
+            assert second.reset() == (0, {})
+        assert len(timers) > started
+        first.close()
 
 
 def _lost(server: EnvServer) -> bool:

@@ -6,11 +6,13 @@ import json
 import logging
 import re
 from typing import Any
+from unittest import mock
 
 import pytest
 
 import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
+from rlmesh._transport.grpc import server as grpc_server
 from tests.faults.proxy import Proxy
 from tests.inside import session_of
 from tests.integration.cli_processes import COMMAND, COUNTER, serving
@@ -216,3 +218,14 @@ def test_a_level_hides_and_shows() -> None:
     for arguments in (["--log-level", "loud"], ["--log-format", "xml"]):
         refused = finished([*COMMAND, "serve", COUNTER, *arguments])
         assert refused.returncode == 2 and f"{arguments[0]}: expected" in refused.stderr
+
+
+@pytest.mark.parametrize(("metadata", "logged"), [((), 0), ((("user-agent", "grpc"),), 1)])
+def test_a_call_whose_connection_broke_before_it_began_is_no_wrong_token(
+    metadata: Any, logged: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """gRPC reports such a call without any metadata, although its client sent the token."""
+    context = mock.Mock(invocation_metadata=lambda: metadata, peer=lambda: "ipv4:127.0.0.1:1")
+    grpc_server._refuse(iter(()), context)
+    assert context.abort.call_count == 1
+    assert caplog.text.count("no token, or a wrong one") == logged

@@ -84,3 +84,23 @@ def test_a_request_over_the_limit_is_not_sent_and_the_session_goes_on() -> None:
         with pytest.raises(errors.LimitError, match="100000"):
             remote.reset(options={"large": bytes(200_000)})
         assert remote.step(1)[0] == 1
+
+
+@pytest.mark.every_transport
+def test_a_session_that_cannot_be_watched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system has no thread for the first one; the environment is free for the second one."""
+    start, refused = threading.Thread.start, []
+
+    def fail(thread: threading.Thread) -> None:
+        if thread.name == "rlmesh-idle" and not refused:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with EnvServer(CounterEnv(), options=ServeOptions(idle_timeout=30)) as server:
+        with pytest.raises(errors.RLMeshError, match="start new thread"):
+            RemoteEnv(server.address, connect_timeout=5)
+        with RemoteEnv(server.address) as remote:
+            assert remote.reset()[0] == 0
+    assert refused

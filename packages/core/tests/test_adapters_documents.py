@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -267,6 +268,15 @@ def test_a_text_that_is_no_document_is_refused(kind: Any) -> None:
         kind.from_json('{"a": 1, "a": 2}')
     with pytest.raises(ValueError, match="expected an object"):
         kind.from_json("[]")
+
+
+def test_a_name_that_comes_twice_is_found_in_one_pass() -> None:
+    """Compared with each other, these names would take an hour."""
+    members = [f'"{i}":0' for i in range(300_000)]
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match="got '299999' twice"):
+        EnvTags.from_json("{" + ",".join([*members, members[-1]]) + "}")
+    assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize("kind", [EnvTags, ModelSpec, Plan])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from rlmesh.adapters import (
     ModelOutput,
     ModelSpec,
     Orientation,
+    Resampler,
     TaggedLeaf,
     resolve,
 )
@@ -126,3 +128,30 @@ def test_depth_of_16_bits_is_turned_in_every_library() -> None:
         spec = ModelSpec(inputs=(ModelInput("", feature),))
         found = resolve(contract, spec, backend=backend).episode().observe(depth)
         np.testing.assert_array_equal(np.asarray(found), depth[::-1, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((1, 90_000), (2_700, 33)), ((90_000, 1), (33, 2_700))]
+)
+def test_a_long_image_takes_no_memory_in_between(
+    shape: tuple[int, int], size: tuple[int, int]
+) -> None:
+    """Picked the wrong way round, rows and columns would take 2,700 times the memory."""
+    picture = np.arange(270_000, dtype="u4").astype("u1").reshape(*shape, 3)
+    adapter = reader(picture.shape, ImageTransform(size, resampler=Resampler.NEAREST)).episode()
+    tracemalloc.start()
+    try:
+        found = adapter.observe(picture)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * picture.nbytes
+    rows, columns = (
+        [(2 * i + 1) * old // (2 * new) for i in range(new)] for old, new in zip(shape, size)
+    )
+    np.testing.assert_array_equal(found, picture[np.ix_(rows, columns)])
+
+
+def test_an_image_that_is_too_long_for_a_jpeg_is_refused() -> None:
+    with pytest.raises(AdapterError, match="at most 65500 pixels a side for a JPEG"):
+        reader((1, 65_501, 3), ImageTransform(jpeg_quality=90))

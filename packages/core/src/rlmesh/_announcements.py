@@ -78,23 +78,28 @@ def announced(folder: str | os.PathLike[str]) -> Iterator[tuple[str, Announcemen
     found: list[tuple[int, str, Announcement | str]] = []
     for file in path.glob(f"*{_SUFFIX}"):
         try:
-            status = file.stat()
-            facts = _read(file, status.st_mode)
+            facts, changed_ns = _read(file)
         except FileNotFoundError:
             continue  # Its server has just stopped.
         # Files are anybody's: json raises RecursionError for one that is too deep.
         except (OSError, ValueError, TypeError, RecursionError) as error:
             found.append((0, file.name, f"{type(error).__name__}: {error}"))
         else:
-            found.append((status.st_mtime_ns, file.name, facts))
+            found.append((changed_ns, file.name, facts))
     yield from ((name, one) for _, name, one in sorted(found, key=lambda entry: entry[:2]))
 
 
-def _read(file: Path, mode: int) -> Announcement:
-    if not stat.S_ISREG(mode):
-        raise TypeError("it is no regular file")  # A pipe would be waited for.
-    with file.open("rb") as opened:
-        read = json.loads(opened.read(_MAX_BYTES))
+def _read(file: Path) -> tuple[Announcement, int]:
+    """Return the facts of a file, and when it was written (nanoseconds)."""
+    # Neither open nor read waits: the file may be a pipe by now, or a link to one of the system's.
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise TypeError("it is no regular file")
+        read = json.loads(os.read(descriptor, _MAX_BYTES))
+    finally:
+        os.close(descriptor)
     if not isinstance(read, dict):
         raise TypeError(f"expected an object, got a {type(read).__name__}")
     names = [field.name for field in fields(Announcement)]
@@ -105,4 +110,4 @@ def _read(file: Path, mode: int) -> Announcement:
     if not isinstance(facts.address, str):
         raise TypeError(f"address is {facts.address!r:.60}")
     facts.address.encode()  # JSON has surrogates, which no address has.
-    return facts
+    return facts, status.st_mtime_ns

@@ -8,6 +8,7 @@ import it: `rlmesh` installs the conversions when it is imported. This module is
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -107,7 +108,7 @@ def read_json(text: str | bytes) -> Any:
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise CodecError.of_rule("", "distinct names of members", f"{twice!r:.60} twice")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -9,14 +10,18 @@ from google.protobuf.message import DecodeError
 from rlmesh._conformance.dialects import Dialect, code_name
 from rlmesh._conformance.findings import Blocked, Failed, Unanswered
 from rlmesh._conformance.streams import Ended, FramesStream, Silent, Stream
+from rlmesh._wire.parts import too_many_parts
 
-__all__ = ["Connection", "Record", "described_answer", "refused_with"]
+__all__ = ["Connection", "Record", "described_answer", "parsed", "refused_with"]
 
 Record = list[tuple[int, str, bytes]]
 """Messages of a check: number of the connection, "kit" or "peer", bytes."""
 
 QUIET_S = 0.15
 """How long silence is watched when a rule forbids a message, in seconds."""
+
+MAX_REPORTS_BYTES = 1 << 20
+"""Largest size of the reports of progress that are kept while an answer is due, in bytes."""
 
 
 class Connection:
@@ -60,24 +65,24 @@ class Connection:
             Unanswered: If the other end ends the stream first.
         """
         waited = self._timeout if timeout is None else timeout
+        deadline = time.monotonic() + waited
+        reports = 0
         while True:
             try:
-                data = self.stream.receive(waited)
+                data = self.stream.receive(max(deadline - time.monotonic(), 0.0))
             except Ended as end:
                 raise Unanswered("an answer", end) from None
             except Silent:
-                raise Failed("an answer", f"nothing for {waited:g} s") from None
+                seen = f"{reports} bytes of reports of progress alone" if reports else "nothing"
+                raise Failed("an answer", f"{seen} for {waited:g} s") from None
             self._record.append((self._number, "peer", data))
-            response = self._parsed(data)
+            response = parsed(self._dialect.response, data)
             if response.WhichOneof("response") != "progress":
                 return response
             self.progress.append(response)
-
-    def _parsed(self, data: bytes) -> Any:
-        try:
-            return self._dialect.response.FromString(data)
-        except DecodeError:
-            raise Failed("a SessionResponse", "bytes that are none") from None
+            reports += len(data)
+            if reports > MAX_REPORTS_BYTES:
+                raise Failed("an answer", f"{reports} bytes of reports of progress")
 
     def exchange(self, message: Any) -> Any:
         """Send a message, and return the answer."""
@@ -98,7 +103,8 @@ class Connection:
         except Silent:
             raise Failed("that the server ends the stream", f"nothing for {waited:g} s") from None
         self._record.append((self._number, "peer", data))
-        raise Failed("that the server ends the stream", described_answer(self._parsed(data)))
+        answer = parsed(self._dialect.response, data)
+        raise Failed("that the server ends the stream", described_answer(answer))
 
     def expect_quiet(self, expected: str) -> None:
         """Raise `Failed` if the server sends something within a short time.
@@ -113,11 +119,25 @@ class Connection:
         except Ended as end:
             raise Blocked(str(end)) from None
         self._record.append((self._number, "peer", data))
-        raise Failed(expected, described_answer(self._parsed(data)))
+        raise Failed(expected, described_answer(parsed(self._dialect.response, data)))
 
     def cut(self) -> None:
         """Lose the connection."""
         self.stream.cut()
+
+
+def parsed(kind: Any, data: bytes) -> Any:
+    """Return a message of the peer.
+
+    Raises:
+        Failed: If the bytes are none, or would take far more memory than they have bytes.
+    """
+    if reason := too_many_parts(data, kind.DESCRIPTOR):
+        raise Failed("a message within the limits (M-9)", reason)
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        raise Failed(f"a {kind.DESCRIPTOR.name}", "bytes that are none") from None
 
 
 def described_answer(response: Any) -> str:

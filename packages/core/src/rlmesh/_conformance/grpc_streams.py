@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -10,12 +11,17 @@ from typing import Any
 import grpc
 
 from rlmesh._conformance.streams import Ended, Silent
+from rlmesh._transport.certificates import pem
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh.options import TLS
 
 __all__ = ["GrpcStream", "call_grpc", "open_channel", "status_of"]
 
+MAX_UNREAD = 16
+"""Largest number of messages that are received before they are asked for."""
+
 _OPTIONS = [
-    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),
@@ -32,18 +38,11 @@ def open_channel(target: str, tls: TLS | None, secure: bool) -> Any:
     """
     if not secure:
         return grpc.insecure_channel(target, options=_OPTIONS)
-    given = {} if tls is None else {k: _pem(v) for k, v in vars(tls).items()}
+    given = {} if tls is None else {k: pem(v) for k, v in vars(tls).items()}
     credentials = grpc.ssl_channel_credentials(
         given.get("authority"), given.get("key"), given.get("certificate")
     )
     return grpc.secure_channel(target, credentials, options=_OPTIONS)
-
-
-def _pem(given: Any) -> bytes | None:
-    if given is None or isinstance(given, bytes):
-        return given
-    with open(given, "rb") as file:
-        return file.read()
 
 
 def status_of(error: Any) -> str:
@@ -70,7 +69,8 @@ class GrpcStream:
     def __init__(self, channel: Any, method: str, metadata: list[tuple[str, str]]) -> None:
         self._channel = channel
         self._sent: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._received: queue.SimpleQueue[bytes | Ended] = queue.SimpleQueue()
+        # Bounded, so that a server that sends without end fills no memory.
+        self._received: queue.Queue[bytes | Ended] = queue.Queue(MAX_UNREAD)
         self._end: Ended | None = None
         self._call: Any = channel.stream_stream(method)(
             iter(self._sent.get, None), metadata=metadata
@@ -113,9 +113,16 @@ class GrpcStream:
         self._sent.put(None)
         call.cancel()
         self._channel.close()
+        self._drain()
         # The call is freed here and not when the interpreter ends: by then a thread of gRPC may
         # have been killed while it held the call's lock, and freeing would wait for ever.
         self._receiver.join()
+
+    def _drain(self) -> None:
+        """Drop what has come, so that the thread that receives can end."""
+        while self._receiver.is_alive():
+            with contextlib.suppress(queue.Empty):
+                self._received.get(timeout=0.01)
 
     def half_close(self) -> None:
         """End this end's half of the stream."""

@@ -12,7 +12,7 @@ from rlmesh_proto.session.v1 import handshake_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
 from rlmesh._conformance import slabs
-from rlmesh._conformance.connection import Connection, Record, described_answer
+from rlmesh._conformance.connection import Connection, Record, described_answer, parsed
 from rlmesh._conformance.dialects import Dialect, code_name, code_number, peer_info
 from rlmesh._conformance.findings import Blocked, Failed, preparing
 from rlmesh._conformance.streams import Ended, Silent
@@ -71,7 +71,7 @@ class Probe:
         if status != "OK":
             raise Failed("an answer to Describe", f"{status}: {details}")
         self.record.append((0, "peer", data))
-        return self.dialect.describe_response.FromString(data)
+        return parsed(self.dialect.describe_response, data)
 
     def connect(self, token: str | None = None) -> Connection:
         """Return a new connection; over frames, after FramesHello."""
@@ -339,8 +339,10 @@ class Session:
         self.last += 1
         for _ in range(2):
             self.connection.send(self._probe.numbered(self.last, "close"))
+            deadline = time.monotonic() + self._probe.target.timeout
             while (answer := self.connection.answer()).sequence != self.last:
-                pass
+                if time.monotonic() > deadline:
+                    return False
             if answer.WhichOneof("response") == "close":
                 self.connection.stream.half_close()  # K-1: after its answer the client does that.
                 return True

@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from rlmesh._conformance.findings import Failed
+from rlmesh._transport.limits import MAX_MESSAGE_BYTES
+
 __all__ = ["Ended", "FramesStream", "Silent", "Stream"]
 
 
@@ -58,7 +61,7 @@ class FramesStream:
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
-        self._read = b""
+        self._read = bytearray()
         self.pulses = 0
 
     def send(self, message: bytes) -> None:
@@ -74,13 +77,17 @@ class FramesStream:
             raise Ended(f"closed ({error})") from None
 
     def receive(self, timeout: float) -> bytes:
-        """Return the next message that is no pulse."""
+        """Return the next message that is no pulse; raise `Failed` if it is too long."""
         deadline = time.monotonic() + timeout
         while True:
             size = struct.unpack("<I", self._exactly(4, deadline))[0]
+            if size > MAX_MESSAGE_BYTES:
+                raise Failed(f"a message of at most {MAX_MESSAGE_BYTES} bytes", f"{size} bytes")
             if size:
                 return self._exactly(size, deadline)
             self.pulses += 1
+            if time.monotonic() > deadline:
+                raise Silent
 
     def _exactly(self, size: int, deadline: float) -> bytes:
         while len(self._read) < size:
@@ -97,7 +104,8 @@ class FramesStream:
             if not more:
                 raise Ended("closed inside a message" if self._read else "closed")
             self._read += more
-        data, self._read = self._read[:size], self._read[size:]
+        data = bytes(self._read[:size])
+        del self._read[:size]
         return data
 
     def cut(self) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import socket
 import ssl
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rlmesh_proto.session.v1 import frames_pb2
@@ -16,6 +14,7 @@ from rlmesh._conformance.findings import Failed
 from rlmesh._conformance.grpc_streams import GrpcStream, call_grpc, open_channel
 from rlmesh._conformance.streams import FramesStream, Stream, connected_socket
 from rlmesh._transport.address import Address, parse_address
+from rlmesh._transport.certificates import load_own, load_trusted
 from rlmesh.options import TLS
 
 __all__ = ["Target", "read_target"]
@@ -114,20 +113,10 @@ class Target:
     @functools.cached_property
     def _context(self) -> ssl.SSLContext:
         """The certificates for TLS, which take longer to read than a handshake."""
-        context = ssl.create_default_context()
-        if self.tls is not None and self.tls.authority is not None:
-            context.load_verify_locations(cadata=_text(self.tls.authority))
-        if self.tls is not None and self.tls.certificate is not None:
-            with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-                file.write(_text(self.tls.key) + "\n" + _text(self.tls.certificate))
-                file.flush()
-                context.load_cert_chain(file.name, password="")
+        context, tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), self.tls or TLS()
+        load_trusted(context, tls)
+        load_own(context, tls)
         return context
-
-
-def _text(pem: Any) -> str:
-    data = pem if isinstance(pem, bytes) else Path(pem).read_bytes()
-    return data.decode("ascii")
 
 
 def _metadata(token: str) -> list[tuple[str, str]]:

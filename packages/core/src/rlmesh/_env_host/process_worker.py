@@ -16,6 +16,7 @@ from rlmesh._logs import Lines, logger
 from rlmesh._messages import env as m
 from rlmesh._session.server_session import RequestRefused
 from rlmesh._wire.env_codec import EnvWireCodec
+from rlmesh._wire.failures import text_of
 from rlmesh.backends import ArrayBackend, Buffer
 from rlmesh.errors import ClosedError
 from rlmesh.specs import EnvContract
@@ -168,6 +169,9 @@ class ProcessWorker:
             )
             gone = m.Failure(m.ErrorCode.TIMEOUT, message)
             raise RequestRefused(gone) from None
+        except BaseException:
+            self._forget(process)
+            raise
         if not received.startswith(MADE):
             self._forget(process)
             failure = self._frames.read_reply(received[1:])[1]
@@ -198,6 +202,10 @@ class ProcessWorker:
             fault = _crashed(call, ended, _NEXT)
         except TimeoutError:
             fault = _late(call, time.monotonic() - begun, _NEXT)
+        except Exception as error:
+            # What is left of its answer would be read as the next one.
+            _log.exception("the answer of environment process %d cannot be read", process.pid)
+            fault = _unread(call, error)
         self._forget(process)
         self._fault = fault
         return fault
@@ -218,6 +226,11 @@ def _is_view_set(reply: m.Reply | bytes, frames: EnvWireCodec) -> bool:
 def _crashed(call: str, ended: ProcessEnded, hint: str = "") -> m.Failure:
     message = f"the environment died during {call}(): {ended}"
     return _advised(m.Failure(m.ErrorCode.CRASHED, message, exit_code=ended.exit_code), hint)
+
+
+def _unread(call: str, error: Exception) -> m.Failure:
+    message = f"the answer to {call}() could not be read, and its process was ended"
+    return _advised(m.Failure(m.ErrorCode.CRASHED, f"{message}: {text_of(error)}"), _NEXT)
 
 
 def _late(call: str, seconds: float, hint: str = "") -> m.Failure:

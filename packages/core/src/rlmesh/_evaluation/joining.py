@@ -65,6 +65,8 @@ class Joining:
                 try:
                     found = _polled(pool)
                 except Exception as error:
+                    if self._stopped.is_set():
+                        return  # The run has ended meanwhile.
                     if number not in self._errors:
                         _log.warning("%s: poll() raised %r; it is asked again", pool.name, error)
                     self._errors[number] = error

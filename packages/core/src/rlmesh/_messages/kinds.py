@@ -43,6 +43,7 @@ def _kinds() -> dict[type, str]:
         m.Close: "close",
         m.Closed: "close",
         m.Failure: "error",
+        m.Progress: "progress",
     }
 
 

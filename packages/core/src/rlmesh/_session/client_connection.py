@@ -41,7 +41,7 @@ class ClientConnection(Protocol):
         """
         ...
 
-    def receive(self) -> Buffer:
+    def receive(self, timeout: float | None = None) -> Buffer:
         """Return the next frame of the server, after one that was not the answer; see `exchange`.
 
         Raises:

@@ -344,10 +344,10 @@ class ClientSession:
         while on_progress is not None and (report := self._report_in(data)) is not None:
             if deadline is not None and self._clock.monotonic() > deadline:
                 message = f"{self.address} reports progress and does not answer"
-                raise ConnectionLostError(message, address=self.address)
+                raise ConnectError(message, address=self.address)
             finish = partial(end_after, self._transport, self._codec, None, self._sequence + 1)
             self._notify(on_progress, report, finish)
-            data = self._transport.receive()
+            data = self._transport.receive(self._time_left(deadline))
         return data
 
     def _report_in(self, data: Buffer) -> m.Progress | None:

@@ -39,8 +39,9 @@ class IdleWatch:
             return
         with self._lock:
             if not self._running:
-                self._running = True
+                # Not before it has started: the system may have no thread just now.
                 threading.Thread(target=self._watch, name="rlmesh-idle", daemon=True).start()
+                self._running = True
 
     def _watch(self) -> None:
         while True:

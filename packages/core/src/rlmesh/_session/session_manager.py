@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from rlmesh._buffers import Frame, FrameAllocator
@@ -225,7 +226,11 @@ class SessionManager:
         session.attach(connection)
         with self._lock:
             self._sessions[session.id] = session
-        self._idle.opened()
+        try:
+            self._idle.opened()
+        except RuntimeError as error:  # The system has no thread for the watch.
+            self.close(session, f"it cannot be watched: {error}")
+            return None, self._cannot_open(error).ended()
         self._log.opened(session)
         return session, m.Opened(
             self._server,
@@ -350,7 +355,13 @@ class SessionManager:
         """Detach an ended connection; its session waits for another, or ends (R-3, R-13)."""
         grace = session.grace = self._grace_of(session)
         look = min(grace, _LOOK_SECONDS)
-        if session.detach(connection, look, lambda: self._wait(session, connection, grace, look)):
+        wait = partial(self._wait, session, connection, grace, look)
+        try:
+            is_current = session.detach(connection, look, wait)
+        except RuntimeError as error:  # The system has no thread for a timer.
+            self._expire(session, f"its client cannot be waited for: {error}")
+            return
+        if is_current:
             if grace > 0:
                 if not session.ended:
                     self._log.lost(session, grace)
@@ -374,10 +385,13 @@ class SessionManager:
             return
         limit = "grace_period" if grace == self._terms.grace_period else "it has sent no request"
         why = f"its client did not come back within {grace:g} s ({limit})"
-        if grace > waited:
-            session.wait_longer(connection, grace - waited, lambda: self._expire(session, why))
-        else:
-            self._expire(session, why)
+        try:
+            if grace > waited:
+                session.wait_longer(connection, grace - waited, partial(self._expire, session, why))
+                return
+        except RuntimeError as error:  # See `lost`.
+            why = f"its client cannot be waited for longer: {error}"
+        self._expire(session, why)
 
     def _expire(self, session: ServerSession, why: str) -> None:
         if session.end(unless_attached=True):

@@ -124,7 +124,7 @@ class MemoryConnection:
         self._frames.append(bytes(answer.frame))
         return self._frames.popleft()
 
-    def receive(self) -> Buffer:
+    def receive(self, timeout: float | None = None) -> Buffer:
         """Return the next frame, after a report of progress."""
         return self._frames.popleft()
 

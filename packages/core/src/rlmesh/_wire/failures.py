@@ -90,11 +90,15 @@ def raise_model_failure(failure: Failure, address: str) -> None:
 
 
 def text_of(error: BaseException) -> str:
-    """Return the text of an exception, even if its class is a user's and its `__str__` raises."""
+    """Return the text of an exception, even if its class is a user's and its `__str__` raises.
+
+    Python's MemoryError has none, and the cause has to reach the client all the same.
+    """
     try:
-        return str(error)
+        text = str(error)
     except BaseException:
         return "(its text cannot be told)"
+    return text or ("the process is out of memory" if isinstance(error, MemoryError) else "")
 
 
 def raise_failure(failure: Failure, address: str) -> None:

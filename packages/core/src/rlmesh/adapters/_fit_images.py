@@ -28,6 +28,9 @@ _CHANNELS = {
     ColorSpace.DEPTH: 1,
     ColorSpace.RGBA: 4,
 }
+MAX_JPEG_SIDE = 65_500
+"""Largest height and width of a JPEG, in pixels, as of libjpeg."""
+
 _LAYOUT = "correct the layout on one of the sides"
 _SPEC = "correct the model's spec"
 _COLOR = "correct the color on one of the sides"
@@ -125,6 +128,9 @@ def _changes(
             if dtype.name != "uint8" or channels not in (1, 3):
                 actual = f"{channels} channels of {dtype}"
                 refuse("one or three channels of uint8 for a JPEG", actual, "leave the JPEG out")
+            if max(height, width) > MAX_JPEG_SIDE:
+                expected = f"at most {MAX_JPEG_SIDE} pixels a side for a JPEG"
+                refuse(expected, f"{height}x{width}", "leave the JPEG out")
             steps.append(Jpeg(one.jpeg_quality))
         if len(one.fill) not in (0, 1, channels):
             actual = f"{len(one.fill)} numbers"

@@ -75,6 +75,8 @@ class Resize:
     def _resized(self, array: Any, arrays: Arrays) -> Any:
         if self.resampler is Resampler.NEAREST:
             rows, columns = (arrays.xp.asarray(side) for side in self._nearest)
+            if self.inner[1] < self.crop[3]:  # What is in between must not be larger than both.
+                return array[..., columns, :][..., rows, :, :]
             return array[..., rows, :, :][..., columns, :]
         if arrays.is_on_host(array):
             made = self._by_library(arrays.to_numpy(array))

@@ -119,7 +119,8 @@ def others_survive_a_hostile_client(probe: Probe) -> None:
         other = _raw(probe)
         with contextlib.suppress(Failed, Ended, Silent):
             other.frames.send_raw(data)
-            while True:  # Until the server has read it.
+            deadline = time.monotonic() + probe.target.timeout
+            while time.monotonic() < deadline:  # Until the server has read it.
                 other.frames.receive(QUIET_S)
         other.cut()
     session.must(probe.dialect.plain)

@@ -150,7 +150,7 @@ class GrpcConnection:
         if timeout is None:
             return self._receive()
         if self._answered:
-            return self._receive_within(timeout)
+            return self._within(timeout, self._receive)
         return self._until_taken(partial(self._first_exchange, frame), timeout)
 
     def _until_taken(self, call: Callable[[float], bytes], timeout: float) -> bytes:
@@ -183,14 +183,14 @@ class GrpcConnection:
             self._over = False
             self._start()
             self._outgoing.put(bytes(frame))
-        return self._receive_within(timeout)
+        return self._within(timeout, self._receive)
 
-    def _receive_within(self, timeout: float) -> bytes:
+    def _within(self, timeout: float, receive: Callable[[], bytes]) -> bytes:
         watchdog = threading.Timer(timeout, self._give_up)
         watchdog.daemon = True
         watchdog.start()
         try:
-            answer = self._receive()
+            answer = receive()
             self._answered = True
             return answer
         except RLMeshError:
@@ -262,10 +262,13 @@ class GrpcConnection:
         # have to wait. (Measured: a tenth of a bare round trip.)
         if not self._over:
             self._sent.get()
-        return self.receive()
+        return self._next()
 
-    def receive(self) -> bytes:
+    def receive(self, timeout: float | None = None) -> bytes:
         """Return the next frame; see `ClientConnection.receive`."""
+        return self._next() if timeout is None else self._within(timeout, self._next)
+
+    def _next(self) -> bytes:
         incoming = self._incoming
         if incoming is None:
             raise ConnectionLostError(f"{self.address} is closed", address=self.address)

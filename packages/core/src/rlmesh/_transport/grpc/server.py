@@ -354,5 +354,8 @@ class _Outgoing:
 
 
 def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
-    log_wrong_token(context.peer())
+    # A call whose connection broke before it could begin has no metadata, whatever its client sent;
+    # gRPC itself sends at least "user-agent".
+    if context.invocation_metadata():
+        log_wrong_token(context.peer())
     context.abort(grpc.StatusCode.UNAUTHENTICATED, WRONG_TOKEN)

@@ -16,7 +16,11 @@ from typing import Any, Protocol
 
 import grpc
 
+from rlmesh._logs import logger
+
 __all__ = ["HostedStream", "StreamHost", "StreamThreads"]
+
+_log = logger("rlmesh.server")
 
 _MAX_STREAMS = 2048
 """Max number of threads for streams of sessions: more than there are streams that have sent nothing
@@ -110,7 +114,9 @@ class StreamThreads(Executor):
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads = 0
+        # Threads that wait for work or are about to, and work that none of them has taken yet.
         self._free = 0
+        self._waiting = 0
         self._over = False
 
     def announce(self, stream: HostedStream | None) -> None:
@@ -150,17 +156,31 @@ class StreamThreads(Executor):
             if self._over:
                 raise RuntimeError("the server has stopped")
             self._jobs.put((done, work))
+            self._waiting += 1
             # One thread a stream: they start on demand, so the bound costs nothing.
-            if self._free:
-                self._free -= 1
-            elif self._threads < self._max_threads:
-                self._threads += 1
-                name = f"rlmesh-grpc-{self._threads}"
-                threading.Thread(target=self._work, name=name, daemon=True).start()
+            if self._waiting > self._free and self._threads < self._max_threads:
+                self._start()
         return done
+
+    def _start(self) -> None:
+        """Start a thread; if the system has none, the work waits for another one.
+
+        An exception would end the thread of gRPC that takes calls, and with it the server.
+        """
+        name = f"rlmesh-grpc-{self._threads + 1}"
+        try:
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+        except RuntimeError as error:
+            _log.warning("a call waits for a thread: %s", error)
+        else:
+            self._threads += 1
+            self._free += 1
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
+            with self._lock:
+                self._waiting -= 1
+                self._free -= 1
             done, work = job
             try:
                 result = work()

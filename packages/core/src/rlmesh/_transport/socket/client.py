@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
@@ -162,15 +163,17 @@ class FramesConnection:
     def exchange(self, frame: Frame, timeout: float | None = None) -> Buffer:
         """Send a frame and wait for the answer; see `GrpcConnection.exchange`."""
         if timeout is not None:
-            return self._exchange_within(frame, timeout)
+            return self._within(timeout, partial(self._exchange, frame))
         try:
             self._send(frame)
         except (FramesEnded, OSError) as error:
             raise self._lost(error) from None
         return self.receive()
 
-    def receive(self) -> Buffer:
+    def receive(self, timeout: float | None = None) -> Buffer:
         """Return the next frame; see `ClientConnection.receive`."""
+        if timeout is not None:
+            return self._within(timeout, self._frames.receive)
         try:
             return self._frames.receive()
         except (FramesEnded, OSError) as error:
@@ -181,14 +184,14 @@ class FramesConnection:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._frames.send(frame)
 
-    def _exchange_within(self, frame: Frame, timeout: float) -> Buffer:
+    def _within(self, timeout: float, receive: Callable[[], Buffer]) -> Buffer:
         # A timeout of the socket would begin anew with each byte that comes.
         late = threading.Event()
         watchdog = threading.Timer(timeout, self._give_up, (late,))
         watchdog.daemon = True
         watchdog.start()
         try:
-            return self._exchange(frame)
+            return receive()
         except (FramesEnded, OSError) as error:
             if late.is_set():
                 words = f"{self.address} does not answer within {timeout:g} s"

@@ -54,8 +54,9 @@ class Pulse:
         with self._changed:
             self._connections.add(connection)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="rlmesh-pulse", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="rlmesh-pulse", daemon=True)
+                thread.start()  # It raises if the system has no thread just now.
+                self._thread = thread
 
     def remove(self, connection: _Pulsing) -> None:
         """End with a connection; the last one ends the thread."""
