@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlmesh import TLS, EnvServer, errors
+from rlmesh import TLS, EnvServer, ServeOptions, errors
 from rlmesh.numpy import RemoteEnv
 from tests.certificates import issued, new_authority
 from tests.faults import Proxy
@@ -62,6 +62,19 @@ def test_a_node_client_plays_through_cuts(server: str, episodes: Episodes) -> No
         with cutting(proxy, every=700):
             play(proxy.address, episodes)
         assert proxy.broken >= 5
+
+
+def test_a_client_of_browsers_plays_through_cuts(episodes: Episodes) -> None:
+    pytest.importorskip("websockets")
+    options = ServeOptions(websocket_port=0)
+    env = gymnasium.make("CartPole-v1")
+    with EnvServer(env, "127.0.0.1:0", token="s3cret", options=options) as server:
+        authority = str(server.websocket_address).split("/")[2]
+        with Proxy(f"frames://{authority}") as proxy:
+            with cutting(proxy, every=900):
+                where = f"ws://{proxy.address.removeprefix('frames://')}/rlmesh"
+                play(where, episodes, {"token": "s3cret"})
+            assert proxy.broken >= 5
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import { Capability, type PeerInfo } from "@rlmesh/proto/session/v1/handshake_pb
 import { type EnvContract, readContract } from "./contract.js";
 import { limitExceeded, malformed } from "./errors.js";
 import { SessionRequestSchema, SessionResponseSchema } from "./exact.js";
+import { platform } from "./platform.js";
 import { errorOf, ProtocolError, SessionLostError, UnsupportedVersionError } from "./remote_errors.js";
 import { talksTo } from "./versions.js";
 
@@ -248,7 +249,7 @@ function encode(sequence: bigint, request: RequestBody): Uint8Array {
 }
 
 function peerOf(name: string, capabilities: Capability[]) {
-  const software = { node: process.versions.node };
+  const software = { ...platform().software };
   const implementation = "rlmesh-typescript";
   const versions = { specVersion: SPEC_VERSION, specDigest: SPEC_DIGEST };
   return { ...versions, implementation, capabilities, name, software };

@@ -15,7 +15,7 @@ export class KeptSession {
   isExpired = false;
   reports = false;
   reportedAt = -Infinity;
-  grace: NodeJS.Timeout | undefined;
+  grace: ReturnType<typeof setTimeout> | undefined;
   private readonly since = performance.now();
 
   constructor(

@@ -1,16 +1,15 @@
 /** What clients of environments share: one session, carried over lost connections. */
 
-import { hostname } from "node:os";
-import { setTimeout as sleep } from "node:timers/promises";
-
 import { ErrorCode, type Failure } from "@rlmesh/proto/session/v1/error_pb";
 import type { Capability } from "@rlmesh/proto/session/v1/handshake_pb";
 
+import { type Address, checkToken, isLocal, parseAddress, type TLSOptions } from "./addresses.js";
 import { type Answer, type ClientOptions, ClientSession, connectionError } from "./client_session.js";
 import { helloFrame, parseResponse, type RequestBody, type RequestName } from "./client_session.js";
 import type { Validation } from "./conformance.js";
+import type { FrameConnection } from "./connection.js";
 import type { EnvContract } from "./contract.js";
-import { type Address, checkToken, dial, type FrameSocket, isLocal, parseAddress, type TLSOptions } from "./frames.js";
+import { platform } from "./platform.js";
 import { ClosedError, ConcurrentCallError, ConnectionLostError } from "./remote_errors.js";
 import { errorOf, SessionLostError, TransportError } from "./remote_errors.js";
 
@@ -32,8 +31,8 @@ export interface ConnectOptions {
 
 /** A session with one environment's server. One call runs at a time. */
 export class RemoteClient {
-  private connection: FrameSocket | undefined;
-  private reconnecting: Promise<FrameSocket> | undefined;
+  private connection: FrameConnection | undefined;
+  private reconnecting: Promise<FrameConnection> | undefined;
   private over: Error | undefined;
   private calling = false;
   /** Pause before the next attempt to resume, in milliseconds; 0 after an answer. */
@@ -52,7 +51,7 @@ export class RemoteClient {
     private readonly options: ConnectOptions,
   ) {
     this.where = parseAddress(address);
-    const { token = "", wait = 0, name = `${hostname()}:${process.pid}` } = options;
+    const { token = "", wait = 0, name = platform().name } = options;
     checkToken(token);
     warnOfToken(token, this.where);
     const settings: ClientOptions = { token, wait, name, progress: options.onProgress !== undefined };
@@ -94,8 +93,8 @@ export class RemoteClient {
     }
   }
 
-  private async connect(): Promise<FrameSocket> {
-    const connection = await dial(this.where, this.options.tls);
+  private async connect(): Promise<FrameConnection> {
+    const connection = await platform().dial(this.where, this.options.tls);
     try {
       connection.send(helloFrame(this.options.token ?? ""));
       connection.send(this.session.open());
@@ -112,7 +111,7 @@ export class RemoteClient {
   }
 
   /** Resume a session that no call waits for, so that its grace period does not end (R-11). */
-  private noteLoss(connection: FrameSocket): void {
+  private noteLoss(connection: FrameConnection): void {
     if (this.connection !== connection) {
       return;
     }
@@ -126,7 +125,7 @@ export class RemoteClient {
   }
 
   /** The connection, made anew if it is lost. */
-  private connected(): Promise<FrameSocket> {
+  private connected(): Promise<FrameConnection> {
     if (this.connection !== undefined && !this.connection.isLost) {
       return Promise.resolve(this.connection);
     }
@@ -136,7 +135,7 @@ export class RemoteClient {
     return this.reconnecting;
   }
 
-  private async resume(): Promise<FrameSocket> {
+  private async resume(): Promise<FrameConnection> {
     this.until ??= performance.now() + this.session.gracePeriodMs;
     const { until } = this;
     let reason = "it cannot be resumed";
@@ -259,7 +258,7 @@ export class RemoteClient {
     try {
       this.options.onProgress?.(fraction, message);
     } catch (error) {
-      process.emitWarning(`onProgress threw ${String(error)}`);
+      platform().warn(`onProgress threw ${String(error)}`);
     }
   }
 
@@ -296,8 +295,12 @@ function mayResume({ code }: Failure): boolean {
   return code !== ErrorCode.SHUTTING_DOWN && code !== ErrorCode.TIMEOUT;
 }
 
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
 function warnOfToken(token: string, where: Address): void {
-  if (token !== "" && where.scheme === "frames" && !isLocal(where)) {
-    process.emitWarning("the token is sent over the network in clear text; use framess://");
+  if (token !== "" && (where.scheme === "frames" || where.scheme === "ws") && !isLocal(where)) {
+    platform().warn("the token is sent over the network in clear text; use framess:// or wss://");
   }
 }

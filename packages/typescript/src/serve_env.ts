@@ -7,9 +7,9 @@ import { isMainThread } from "node:worker_threads";
 
 import type { Env } from "./env.js";
 import type { Validation } from "./conformance.js";
-import { type Address, addressText, checkToken, FrameSocket, isLocal } from "./frames.js";
-import { MAX_FIRST_BYTES, MAX_HELLO_BYTES, parseAddress, secureContext } from "./frames.js";
-import type { TLSOptions } from "./frames.js";
+import { type Address, addressText, checkToken, isLocal, isWeb } from "./addresses.js";
+import { parseAddress, type TLSOptions } from "./addresses.js";
+import { FrameSocket, MAX_FIRST_BYTES, MAX_HELLO_BYTES, secureContext } from "./frames.js";
 import { AddressError, ConnectionLostError } from "./remote_errors.js";
 import { EnvSessions, ServerConnection } from "./server_session.js";
 
@@ -150,6 +150,9 @@ export async function serveEnv(
 ): Promise<EnvServer> {
   const { token = "", gracePeriod = 30, validation = "warn", exposed = [] } = options;
   const where = parseAddress(address);
+  if (isWeb(where)) {
+    throw new AddressError(`expected an address of frames, because ${address} is that of a WebSocket`);
+  }
   checkToken(token);
   const gracePeriodMs = Math.round(1000 * gracePeriod);
   const sessions = new EnvSessions(env, { token, gracePeriodMs, validation, exposed });

@@ -14,7 +14,8 @@ import { contractOf, readContract, writeContract } from "./contract.js";
 import type { Env } from "./env.js";
 import { EnvRequests, type FailureInit, type ResponseBody } from "./env_requests.js";
 import { SessionRequestSchema, SessionResponseSchema } from "./exact.js";
-import { MAX_HELLO_BYTES, MAX_MESSAGE_BYTES } from "./frames.js";
+import { MAX_MESSAGE_BYTES } from "./connection.js";
+import { MAX_HELLO_BYTES } from "./frames.js";
 import { KeptSession } from "./kept_session.js";
 import { talksTo } from "./versions.js";
 

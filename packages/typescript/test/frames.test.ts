@@ -5,7 +5,8 @@ import { once } from "node:events";
 import net from "node:net";
 import { describe, mock, test } from "node:test";
 
-import { addressText, FrameReader, FrameSocket, parseAddress } from "../src/frames.js";
+import { addressText, parseAddress } from "../src/addresses.js";
+import { FrameReader, FrameSocket } from "../src/frames.js";
 import { errors } from "../src/index.js";
 import { talksTo } from "../src/versions.js";
 
