@@ -30,6 +30,9 @@ export class FrameReader {
    */
   constructor(private readonly limits: number[] = []) {}
 
+  /** Asked before memory is taken for a frame that has not come whole; false: there is none for it. */
+  reserve: (size: number) => boolean = () => true;
+
   /**
    * The frames that are whole now. A frame within `chunk` is a view of it; a pulse is no frame.
    *
@@ -56,6 +59,9 @@ export class FrameReader {
           yield chunk.subarray(at, at + size);
           at += size;
           continue;
+        }
+        if (!this.reserve(size)) {
+          throw new RangeError(`there is no memory for a message of ${size} bytes now`);
         }
         this.body = new Uint8Array(size);
         this.bodySize = 0;
@@ -84,6 +90,11 @@ export class FrameReader {
 export class FrameSocket extends FrameConnection {
   private readonly reader: FrameReader;
   private finished = false;
+
+  /** See `FrameReader`. */
+  set reserve(reserve: (size: number) => boolean) {
+    this.reader.reserve = reserve;
+  }
 
   /**
    * @param address The peer's address, for errors.

@@ -1,14 +1,13 @@
-/** What clients of environments share: one session, carried over lost connections. */
+/** What clients share: one session, carried over lost connections. */
 
 import { ErrorCode, type Failure } from "@rlmesh/proto/session/v1/error_pb";
 import type { Capability } from "@rlmesh/proto/session/v1/handshake_pb";
 
 import { type Address, checkToken, isLocal, parseAddress, type TLSOptions } from "./addresses.js";
-import { type Answer, type ClientOptions, ClientSession, connectionError } from "./client_session.js";
-import { helloFrame, parseResponse, type RequestBody, type RequestName } from "./client_session.js";
+import { type Answered, type ClientOptions, type ClientService, ClientSession } from "./client_session.js";
+import { connectionError, helloFrame } from "./client_session.js";
 import type { Validation } from "./conformance.js";
 import type { FrameConnection } from "./connection.js";
-import type { EnvContract } from "./contract.js";
 import { platform } from "./platform.js";
 import { ClosedError, ConcurrentCallError, ConnectionLostError } from "./remote_errors.js";
 import { errorOf, SessionLostError, TransportError } from "./remote_errors.js";
@@ -29,8 +28,8 @@ export interface ConnectOptions {
   readonly onProgress?: (fraction: number | undefined, message: string) => void;
 }
 
-/** A session with one environment's server. One call runs at a time. */
-export class RemoteClient {
+/** A session with one server. One call runs at a time. */
+export class RemoteClient<Request, Described> {
   private connection: FrameConnection | undefined;
   private reconnecting: Promise<FrameConnection> | undefined;
   private over: Error | undefined;
@@ -39,7 +38,7 @@ export class RemoteClient {
   private pause = 0;
   /** When the grace period of the last loss ends by our clock; undefined after an answer. */
   private until: number | undefined;
-  private readonly session: ClientSession;
+  private readonly session: ClientSession<Request, Described>;
   private readonly where: Address;
 
   /**
@@ -49,13 +48,14 @@ export class RemoteClient {
   protected constructor(
     readonly address: string,
     private readonly options: ConnectOptions,
+    private readonly service: ClientService<Request, Described>,
   ) {
     this.where = parseAddress(address);
     const { token = "", wait = 0, name = platform().name } = options;
     checkToken(token);
     warnOfToken(token, this.where);
     const settings: ClientOptions = { token, wait, name, progress: options.onProgress !== undefined };
-    this.session = new ClientSession(address, settings);
+    this.session = new ClientSession(address, settings, service);
   }
 
   /** What is done with actions outside their bounds. */
@@ -63,9 +63,9 @@ export class RemoteClient {
     return this.options.validation ?? "warn";
   }
 
-  /** The environment's contract. */
-  get contract(): EnvContract {
-    return this.session.contract;
+  /** What is served. */
+  protected get described(): Described {
+    return this.session.described;
   }
 
   /** Whether the session has ended, by `close` or by an error. */
@@ -83,10 +83,10 @@ export class RemoteClient {
    *
    * @throws RLMeshError if there is no server, it refuses, or its contract breaks a rule.
    */
-  protected async open(check: (contract: EnvContract) => void): Promise<void> {
+  protected async open(check: (described: Described) => void): Promise<void> {
     await this.connect();
     try {
-      check(this.session.contract);
+      check(this.session.described);
     } catch (error) {
       await this.close();
       throw error;
@@ -96,7 +96,7 @@ export class RemoteClient {
   private async connect(): Promise<FrameConnection> {
     const connection = await platform().dial(this.where, this.options.tls);
     try {
-      connection.send(helloFrame(this.options.token ?? ""));
+      connection.send(helloFrame(this.service.name, this.options.token ?? ""));
       connection.send(this.session.open());
       this.session.opened(await connection.receive());
     } catch (error) {
@@ -116,11 +116,20 @@ export class RemoteClient {
       return;
     }
     this.connection = undefined;
-    const failure = failureIn(connection.unread());
+    const failure = this.failureIn(connection.unread());
     if (failure !== undefined && !mayResume(failure)) {
       this.over ??= errorOf(failure, this.address);
     } else if (this.over === undefined && this.session.isResumable && !this.calling) {
       this.connected().catch(() => {});
+    }
+  }
+
+  /** The connection error that came while nothing was asked for; what is no message is nothing. */
+  private failureIn(frame: Uint8Array | undefined): Failure | undefined {
+    try {
+      return frame && connectionError(this.service.parse(frame));
+    } catch {
+      return undefined;
     }
   }
 
@@ -162,10 +171,7 @@ export class RemoteClient {
   }
 
   /** Send a request once, and return its answer, over as many connections as it takes. */
-  protected async ask<Name extends RequestName>(
-    name: Name,
-    body: Extract<RequestBody, { case: Name }>,
-  ): Promise<Answer<Name>> {
+  protected async exchange(name: string, body: Request): Promise<unknown> {
     if (this.over !== undefined) {
       throw this.over;
     }
@@ -184,11 +190,11 @@ export class RemoteClient {
     }
   }
 
-  private async answer<Name extends RequestName>(name: Name): Promise<Answer<Name>> {
+  private async answer(name: string): Promise<unknown> {
     for (let malformedOnce = false; ; ) {
       const failure = await this.attempt(name);
-      if (!("failure" in failure)) {
-        return failure.answer;
+      if ("value" in failure) {
+        return failure.value;
       }
       const refused = failure.failure?.code === ErrorCode.MALFORMED;
       if (failure.failure && (!mayResume(failure.failure) || (refused && malformedOnce))) {
@@ -199,9 +205,9 @@ export class RemoteClient {
   }
 
   /** The answer to the outstanding request, or why the connection was lost before it came. */
-  private async attempt<Name extends RequestName>(
-    name: Name,
-  ): Promise<{ answer: Answer<Name> } | { failure: Failure | undefined }> {
+  private async attempt(
+    name: string,
+  ): Promise<{ readonly value: unknown } | { readonly failure: Failure | undefined }> {
     const connection = await this.connected();
     connection.busy = true;
     connection.send(this.session.unanswered as Uint8Array);
@@ -223,24 +229,21 @@ export class RemoteClient {
       }
       const answer = this.read(name, response);
       if (answer !== undefined) {
-        return { answer };
+        return answer;
       }
     }
   }
 
   /** The message of a frame; after one that is none, nothing of the session can be known. */
-  private parse(frame: Uint8Array): ReturnType<typeof parseResponse> {
+  private parse(frame: Uint8Array): Answered<Described> {
     try {
-      return parseResponse(frame);
+      return this.service.parse(frame);
     } catch (error) {
       throw this.end(error);
     }
   }
 
-  private read<Name extends RequestName>(
-    name: Name,
-    response: ReturnType<typeof parseResponse>,
-  ): Answer<Name> | undefined {
+  private read(name: string, response: Answered<Described>): { readonly value: unknown } | undefined {
     this.pause = 0;
     this.until = undefined;
     try {
@@ -268,7 +271,7 @@ export class RemoteClient {
       return;
     }
     try {
-      await this.ask("close", { case: "close", value: {} });
+      await this.exchange("close", this.service.close);
     } catch (error) {
       // A session that the server no longer has is closed (R-12).
       if (!(error instanceof TransportError)) {
@@ -278,15 +281,6 @@ export class RemoteClient {
       this.over = new ClosedError(`the client of ${this.address} is closed`);
       this.connection?.finish();
     }
-  }
-}
-
-/** The connection error that came while nothing was asked for; what is no message is nothing. */
-function failureIn(frame: Uint8Array | undefined): Failure | undefined {
-  try {
-    return frame && connectionError(parseResponse(frame));
-  } catch {
-    return undefined;
   }
 }
 
