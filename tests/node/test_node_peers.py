@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlmesh import TLS, EnvServer, ServeOptions, errors
+from rlmesh import TLS, EnvServer, Model, ModelServer, ServeOptions, errors
 from rlmesh.numpy import RemoteEnv
 from tests.certificates import issued, new_authority
 from tests.faults import Proxy
@@ -62,6 +62,44 @@ def test_a_node_client_plays_through_cuts(server: str, episodes: Episodes) -> No
         with cutting(proxy, every=700):
             play(proxy.address, episodes)
         assert proxy.broken >= 5
+
+
+def test_a_node_client_plays_over_grpc_through_cuts(episodes: Episodes) -> None:
+    with served("python", "tcp://127.0.0.1:0", token="s3cret") as where, Proxy(where) as proxy:
+        with cutting(proxy, every=2000):
+            play(proxy.address, episodes, {"token": "s3cret"})
+        assert proxy.broken >= 5
+
+
+def test_a_node_client_plays_over_grpc_with_tls(tmp_path: Path) -> None:
+    short = Episodes([9])
+    with served("python", f"unix://{tmp_path}/s") as where:
+        play(where, short)
+    authority = new_authority()
+    root = tmp_path / "root.pem"
+    authority.cert_pem.write_to_path(str(root))
+    with served("python", "grpcs://127.0.0.1:0", tls=issued(authority)) as where:
+        play(where, short, {"tls": {"authority": str(root)}})
+        with pytest.raises(AssertionError, match="ConnectError"):
+            play(where, short)
+
+
+@pytest.mark.parametrize("token", ["", "other"])
+def test_grpc_refuses_a_node_client_without_the_token(token: str) -> None:
+    with (
+        served("python", "tcp://127.0.0.1:0", token="s3cret") as where,
+        pytest.raises(AssertionError, match=r"AuthenticationError(.|\n)*token"),
+    ):
+        play(where, Episodes([9]), {"token": token})
+
+
+def test_grpc_has_no_environment_at_a_model() -> None:
+    model = Model(lambda observation: 0)
+    with (
+        ModelServer(model, "tcp://127.0.0.1:0") as server,
+        pytest.raises(AssertionError, match="WrongServiceError"),
+    ):
+        play(server.address, Episodes([9]))
 
 
 def test_a_client_of_browsers_plays_through_cuts(episodes: Episodes) -> None:

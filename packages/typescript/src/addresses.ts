@@ -15,44 +15,78 @@ export interface TLSOptions {
   readonly authority?: string | Uint8Array;
 }
 
+/** Schemes with a host and a port, each with what follows them. */
+const SUFFIXES = { frames: "", framess: "", ws: PATH, wss: PATH, tcp: "", grpcs: "" } as const;
+
+/** An address of a host. */
+export interface HostAddress {
+  readonly scheme: keyof typeof SUFFIXES;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** An address in the file system. */
+export interface PathAddress {
+  readonly scheme: "frames+unix" | "unix";
+  readonly path: string;
+}
+
 /** Where a server listens. */
-export type Address =
-  | { readonly scheme: "frames" | "framess" | "ws" | "wss"; readonly host: string; readonly port: number }
-  | { readonly scheme: "frames+unix"; readonly path: string };
+export type Address = HostAddress | PathAddress;
+
+const FORMS =
+  "frames://HOST:PORT, framess://HOST:PORT, frames+unix:///ABSOLUTE/PATH, " +
+  `ws://HOST:PORT${PATH}, wss://HOST:PORT${PATH}, or of gRPC tcp://HOST:PORT, grpcs://HOST:PORT or unix:///PATH`;
 
 /**
- * The address of a text: `frames://HOST:PORT`, `framess://HOST:PORT`, `frames+unix:///PATH`,
- * `ws://HOST:PORT/rlmesh` or `wss://HOST:PORT/rlmesh`.
+ * The address of a text: of frames `frames://HOST:PORT`, `framess://HOST:PORT` or
+ * `frames+unix:///PATH`; of a WebSocket `ws://HOST:PORT/rlmesh` or `wss://HOST:PORT/rlmesh`; of gRPC
+ * `tcp://HOST:PORT`, `HOST:PORT`, `grpcs://HOST:PORT` or `unix:///PATH`.
  */
 export function parseAddress(text: string): Address {
-  const unix = /^frames\+unix:\/\/(\/.+)$/s.exec(text);
+  const unix = /^(frames\+unix|unix):\/\/(\/.+)$/s.exec(text);
   if (unix !== null) {
-    return { scheme: "frames+unix", path: unix[1] as string };
+    return { scheme: unix[1] as PathAddress["scheme"], path: unix[2] as string };
   }
-  const found = /^(framess?|wss?):\/\/(?:\[([^\]/]+)\]|([^:/[\]]+)):([0-9]{1,5})(\/.*)?$/.exec(text);
-  const scheme = found?.[1] as "frames" | "framess" | "ws" | "wss";
-  const port = Number(found?.[4]);
-  if (found === null || port > 65_535 || found[5] !== (isWeb({ scheme }) ? PATH : undefined)) {
-    const forms = `frames://HOST:PORT, framess://HOST:PORT, frames+unix:///ABSOLUTE/PATH, ws://HOST:PORT${PATH}`;
-    throw new AddressError(`expected ${forms} or wss://HOST:PORT${PATH}, got ${JSON.stringify(text)}`);
+  const parts = /^(?:([a-z]+):\/\/)?(?:\[([^\]/]+)\]|([^:/[\]]+)):([0-9]{1,5})(\/.*)?$/.exec(text);
+  const scheme = parts?.[1] ?? "tcp";
+  const port = Number(parts?.[4]);
+  if (parts === null || port > 65_535 || !hasHost(scheme) || (parts[5] ?? "") !== SUFFIXES[scheme]) {
+    throw new AddressError(`expected ${FORMS}, got ${JSON.stringify(text)}`);
   }
-  const host = found[2] ?? (found[3] as string);
-  return { scheme, host, port };
+  return { scheme, host: parts[2] ?? (parts[3] as string), port };
+}
+
+function hasHost(scheme: string): scheme is HostAddress["scheme"] {
+  return Object.hasOwn(SUFFIXES, scheme);
 }
 
 /** The text of an address. */
 export function addressText(address: Address): string {
-  if (address.scheme === "frames+unix") {
-    return `frames+unix://${address.path}`;
+  if ("path" in address) {
+    return `${address.scheme}://${address.path}`;
   }
-  const { scheme, host, port } = address;
-  const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-  return `${scheme}://${authority}${isWeb(address) ? PATH : ""}`;
+  return `${address.scheme}://${authorityOf(address)}${SUFFIXES[address.scheme]}`;
+}
+
+/** `HOST:PORT`, with brackets around an IPv6 address. */
+export function authorityOf({ host, port }: HostAddress): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** Whether the address is that of a WebSocket. */
-export function isWeb({ scheme }: { readonly scheme: string }): boolean {
+export function isWeb({ scheme }: Address): boolean {
   return scheme === "ws" || scheme === "wss";
+}
+
+/** Whether the address is that of gRPC. */
+export function isGrpc({ scheme }: Address): boolean {
+  return scheme === "tcp" || scheme === "grpcs" || scheme === "unix";
+}
+
+/** Whether what is sent to the address is encrypted, or never leaves the host. */
+export function isPrivate(address: Address): boolean {
+  return isLocal(address) || ["framess", "wss", "grpcs"].includes(address.scheme);
 }
 
 /** Refuse what is no token (Y-3); an empty one stands for none. */
@@ -64,5 +98,5 @@ export function checkToken(token: string): void {
 
 /** Whether only processes of this host reach the address. */
 export function isLocal(address: Address): boolean {
-  return address.scheme === "frames+unix" || /^(localhost|::1|127\..*)$/.test(address.host);
+  return "path" in address || /^(localhost|::1|127\..*)$/.test(address.host);
 }

@@ -1,9 +1,8 @@
 /** The client's part of a session, without input or output: frames out, frames in (§4 to §6). */
 
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { SPEC_DIGEST, SPEC_VERSION } from "@rlmesh/proto";
 import { ErrorCode, type Failure, FailureSchema } from "@rlmesh/proto/session/v1/error_pb";
-import { FramesHelloSchema } from "@rlmesh/proto/session/v1/frames_pb";
 import { Capability, type OpenHeaderSchema } from "@rlmesh/proto/session/v1/handshake_pb";
 import type { PeerInfo, SessionTerms } from "@rlmesh/proto/session/v1/handshake_pb";
 
@@ -63,11 +62,6 @@ export interface ClientOptions {
   readonly wait: number;
   /** Whether the server may send reports of progress. */
   readonly progress: boolean;
-}
-
-/** The first message of a connection (B-16). */
-export function helloFrame(service: string, token: string): Uint8Array {
-  return toBinary(FramesHelloSchema, create(FramesHelloSchema, { service, token }));
 }
 
 /** A session with one service, over one connection after another. */

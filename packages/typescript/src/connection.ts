@@ -1,5 +1,9 @@
 /** `FrameConnection`: what connections that carry frames share, over sockets and WebSockets. */
 
+import { create, toBinary } from "@bufbuild/protobuf";
+import { FramesHelloSchema } from "@rlmesh/proto/session/v1/frames_pb";
+
+import type { RLMeshError } from "./errors.js";
 import { ConnectionLostError } from "./remote_errors.js";
 
 /** Largest message, in bytes (M-1). */
@@ -13,7 +17,7 @@ const PULSE_MS = 4_000;
 export abstract class FrameConnection {
   private readonly frames: Uint8Array[] = [];
   private waiting: { take(frame: Uint8Array): void; fail(error: Error): void } | undefined;
-  private ended: string | undefined;
+  private ended: RLMeshError | undefined;
   private heard = performance.now();
   private timer: ReturnType<typeof setInterval> | undefined;
   /** What is called once when the connection has ended, however it did. */
@@ -38,6 +42,11 @@ export abstract class FrameConnection {
         timer.unref(); // In Node a connection does not keep the process.
       }
     }
+  }
+
+  /** Name the service and show the token, as the first thing that a client does (B-16). */
+  greet(service: string, token: string): void {
+    this.send(toBinary(FramesHelloSchema, create(FramesHelloSchema, { service, token })));
   }
 
   /** Send a frame. One that cannot be sent is lost, as the connection is. */
@@ -70,7 +79,7 @@ export abstract class FrameConnection {
       return Promise.resolve(frame);
     }
     if (this.ended !== undefined) {
-      return Promise.reject(this.lost(this.ended));
+      return Promise.reject(this.ended);
     }
     this.heard = performance.now();
     return new Promise((take, fail) => {
@@ -103,13 +112,13 @@ export abstract class FrameConnection {
   }
 
   /** Note that the connection has ended. */
-  protected end(reason: string): void {
+  protected end(reason: string | RLMeshError): void {
     if (this.ended !== undefined) {
       return;
     }
-    this.ended = reason;
+    this.ended = typeof reason === "string" ? this.lost(reason) : reason;
     clearInterval(this.timer);
-    this.waiting?.fail(this.lost(reason));
+    this.waiting?.fail(this.ended);
     this.waiting = undefined;
     this.onEnd();
   }

@@ -210,11 +210,11 @@ export async function dial(address: Address, certificates: TLSOptions = {}): Pro
     });
     socket.once(connected, () => clearTimeout(timer));
   });
-  return new FrameSocket(socket, text, address.scheme !== "frames+unix");
+  return new FrameSocket(socket, text, "host" in address);
 }
 
 function dialPlain(address: Address): net.Socket {
-  return address.scheme === "frames+unix"
+  return "path" in address
     ? net.connect({ path: address.path })
     : net.connect({ host: address.host, port: address.port, noDelay: true });
 }

@@ -3,9 +3,9 @@
 import { ErrorCode, type Failure } from "@rlmesh/proto/session/v1/error_pb";
 import type { Capability } from "@rlmesh/proto/session/v1/handshake_pb";
 
-import { type Address, checkToken, isLocal, parseAddress, type TLSOptions } from "./addresses.js";
+import { type Address, checkToken, isPrivate, parseAddress, type TLSOptions } from "./addresses.js";
 import { type Answered, type ClientOptions, type ClientService, ClientSession } from "./client_session.js";
-import { connectionError, helloFrame } from "./client_session.js";
+import { connectionError } from "./client_session.js";
 import type { Validation } from "./conformance.js";
 import type { FrameConnection } from "./connection.js";
 import { platform } from "./platform.js";
@@ -96,7 +96,7 @@ export class RemoteClient<Request, Described> {
   private async connect(): Promise<FrameConnection> {
     const connection = await platform().dial(this.where, this.options.tls);
     try {
-      connection.send(helloFrame(this.service.name, this.options.token ?? ""));
+      connection.greet(this.service.name, this.options.token ?? "");
       connection.send(this.session.open());
       this.session.opened(await connection.receive());
     } catch (error) {
@@ -104,7 +104,7 @@ export class RemoteClient<Request, Described> {
       connection.finish();
       throw error;
     }
-    connection.pulsing = this.where.scheme === "frames+unix" ? "never" : "idle";
+    connection.pulsing = "idle";
     connection.onEnd = () => this.noteLoss(connection);
     this.connection = connection;
     return connection;
@@ -294,7 +294,7 @@ function sleep(ms: number): Promise<void> {
 }
 
 function warnOfToken(token: string, where: Address): void {
-  if (token !== "" && (where.scheme === "frames" || where.scheme === "ws") && !isLocal(where)) {
-    platform().warn("the token is sent over the network in clear text; use framess:// or wss://");
+  if (token !== "" && !isPrivate(where)) {
+    platform().warn("the token is sent over the network in clear text; use framess://, wss:// or grpcs://");
   }
 }

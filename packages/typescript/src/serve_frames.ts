@@ -5,7 +5,7 @@ import net from "node:net";
 import tls from "node:tls";
 import { isMainThread } from "node:worker_threads";
 
-import { type Address, addressText, checkToken, isLocal, isWeb } from "./addresses.js";
+import { type Address, addressText, checkToken, isLocal } from "./addresses.js";
 import { parseAddress, type TLSOptions } from "./addresses.js";
 import { MAX_MESSAGE_BYTES } from "./connection.js";
 import { FrameSocket, MAX_HELLO_BYTES, secureContext } from "./frames.js";
@@ -49,7 +49,7 @@ export class FramesServer {
   /** Where it listens, with the port that was chosen for port 0. */
   get address(): string {
     const bound = this.listener.address();
-    return typeof bound === "object" && bound !== null && this.where.scheme !== "frames+unix"
+    return typeof bound === "object" && bound !== null && "host" in this.where
       ? addressText({ ...this.where, port: bound.port })
       : addressText(this.where);
   }
@@ -63,7 +63,7 @@ export class FramesServer {
       }
       oldest.cut();
     }
-    const hasPulses = this.where.scheme !== "frames+unix";
+    const hasPulses = "host" in this.where;
     const frames = new FrameSocket(socket, "a client", hasPulses, [MAX_HELLO_BYTES, this.maxFirstBytes]);
     const connection = new Connection(frames, this.sessions);
     frames.reserve = (size) => this.reserve(connection, size);
@@ -170,8 +170,8 @@ export async function serveFrames(
   maxFirstBytes: number,
 ): Promise<FramesServer> {
   const where = parseAddress(address);
-  if (isWeb(where)) {
-    throw new AddressError(`expected an address of frames, because ${address} is that of a WebSocket`);
+  if (!where.scheme.startsWith("frames")) {
+    throw new AddressError(`expected an address of frames, such as frames://HOST:PORT, got ${address}`);
   }
   const listener = listenerOf(where, options.tls);
   const server = new FramesServer(listener, where, sessions, maxFirstBytes);
@@ -202,7 +202,7 @@ async function listen(listener: net.Server, where: Address, text: string): Promi
   try {
     await bind(listener, where);
   } catch (error) {
-    if (where.scheme !== "frames+unix" || !(await isStale(where.path))) {
+    if ("host" in where || !(await isStale(where.path))) {
       throw new AddressError(`cannot listen on ${text}: ${String(error)}`);
     }
     unlinkSync(where.path);
@@ -217,7 +217,7 @@ function bind(listener: net.Server, where: Address): Promise<void> {
       listener.off("error", reject);
       resolve();
     });
-    if (where.scheme !== "frames+unix") {
+    if ("host" in where) {
       listener.listen({ host: where.host, port: where.port });
       return;
     }

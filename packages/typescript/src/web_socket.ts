@@ -1,6 +1,6 @@
 /** Frames as binary messages of a WebSocket (B-18), a client's end: in browsers, and in Node 22 or newer. */
 
-import { type Address, addressText } from "./addresses.js";
+import { type Address, addressText, isWeb } from "./addresses.js";
 import { FrameConnection } from "./connection.js";
 import { AddressError, ConnectError } from "./remote_errors.js";
 
@@ -85,7 +85,7 @@ export class WebSocketConnection extends FrameConnection {
  */
 export async function dialWebSocket(address: Address): Promise<FrameConnection> {
   const text = addressText(address);
-  if (address.scheme !== "ws" && address.scheme !== "wss") {
+  if (!isWeb(address)) {
     throw new AddressError(`expected ws:// or wss://, which browsers reach, got ${text}`);
   }
   const { WebSocket } = globalThis as { WebSocket?: new (url: string) => WebSocketLike };

@@ -6,13 +6,14 @@ import net from "node:net";
 import { test } from "node:test";
 
 import { RemoteEnv, RLMeshError, serveEnv } from "../src/index.js";
-import { ClientSession, helloFrame } from "../src/client_session.js";
+import { ClientSession } from "../src/client_session.js";
 import { ENV_MESSAGES, parseResponse } from "../src/env_client.js";
 import { PCG64 } from "../src/pcg64.js";
 import { EnvSessions } from "../src/env_service.js";
 import { ServerConnection } from "../src/server_session.js";
 import { Count } from "./envs.js";
 import { frameOf, isHello, transcripts } from "./transcripts.js";
+import { helloFrame } from "./hello.js";
 
 const ROUNDS = 8;
 const STEPS = [...transcripts("sessions/env"), ...transcripts("sessions/frames")].flatMap(

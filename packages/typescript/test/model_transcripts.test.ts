@@ -9,7 +9,6 @@ import { create, equals, fromBinary } from "@bufbuild/protobuf";
 import type { SessionRequest } from "@rlmesh/proto/model/v1/model_pb";
 import { PeerInfoSchema } from "@rlmesh/proto/session/v1/handshake_pb";
 
-import { helloFrame } from "../src/client_session.js";
 import { readContract } from "../src/contract.js";
 import { ModelRequestSchema, ModelResponseSchema } from "../src/exact.js";
 import { FrameReader } from "../src/frames.js";
@@ -18,6 +17,7 @@ import { ModelSessions } from "../src/model_service.js";
 import { ServerConnection } from "../src/server_session.js";
 import { Ramp, Sum } from "./models.js";
 import { frameOf, type Step, type Transcript, transcripts } from "./transcripts.js";
+import { helloFrame } from "./hello.js";
 
 const MODELS = transcripts("sessions/model");
 const KEY = Uint8Array.from({ length: 16 }, (_, at) => at);

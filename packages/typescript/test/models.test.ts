@@ -5,13 +5,13 @@ import { once } from "node:events";
 import net from "node:net";
 import { describe, test, type TestContext } from "node:test";
 
-import { helloFrame } from "../src/client_session.js";
 import { contractOf } from "../src/contract.js";
 import { errors, type Model, RemoteModel, serveEnv, serveModel } from "../src/index.js";
 import type { EnvContract, Episode, FramesServer, ServeModelOptions, Value } from "../src/index.js";
 import { Cutter } from "./cuts.js";
 import { Count } from "./envs.js";
 import { Ramp, Sum } from "./models.js";
+import { helloFrame } from "./hello.js";
 
 const CONTRACT: EnvContract = contractOf(new Count(), []);
 

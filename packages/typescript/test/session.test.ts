@@ -8,7 +8,7 @@ import { SPEC_VERSION } from "@rlmesh/proto";
 import type { SessionRequest } from "@rlmesh/proto/env/v1/env_pb";
 import { ErrorCode } from "@rlmesh/proto/session/v1/error_pb";
 
-import { ClientSession, helloFrame } from "../src/client_session.js";
+import { ClientSession } from "../src/client_session.js";
 import { ENV_MESSAGES, parseResponse } from "../src/env_client.js";
 import { contractOf, writeContract } from "../src/contract.js";
 import { SessionRequestSchema, SessionResponseSchema } from "../src/exact.js";
@@ -16,6 +16,7 @@ import { errors } from "../src/index.js";
 import { EnvSessions } from "../src/env_service.js";
 import { ServerConnection } from "../src/server_session.js";
 import { Count } from "./envs.js";
+import { helloFrame } from "./hello.js";
 
 const KEY = new Uint8Array(16);
 const STEP = { case: "step", value: { action: { slabs: [Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0)] } } };

@@ -8,7 +8,6 @@ import { after, describe, test } from "node:test";
 import { equals, fromBinary } from "@bufbuild/protobuf";
 import { Capability } from "@rlmesh/proto/session/v1/handshake_pb";
 
-import { helloFrame } from "../src/client_session.js";
 import { readDynamicMap } from "../src/dynamic_reader.js";
 import { describeFrame, ENV_MESSAGES, readDescription } from "../src/env_client.js";
 import { SessionRequestSchema, SessionResponseSchema } from "../src/exact.js";
@@ -19,6 +18,7 @@ import { ServerConnection } from "../src/server_session.js";
 import { Count, Drawn } from "./envs.js";
 import { frameOf, isHello, plainRequest, plainResponse, type Step } from "./transcripts.js";
 import { type Transcript, transcripts } from "./transcripts.js";
+import { helloFrame } from "./hello.js";
 
 const ENV = transcripts("sessions/env");
 const FRAMES = transcripts("sessions/frames");

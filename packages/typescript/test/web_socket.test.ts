@@ -8,7 +8,7 @@ import { describe, mock, test } from "node:test";
 
 import { addressText, parseAddress } from "../src/addresses.js";
 import * as browser from "../src/browser.js";
-import { errors, serveEnv } from "../src/index.js";
+import { errors, RemoteEnv, serveEnv } from "../src/index.js";
 import { dialWebSocket, WebSocketConnection } from "../src/web_socket.js";
 import { Count } from "./envs.js";
 
@@ -54,7 +54,14 @@ describe("addresses of WebSockets", () => {
     test(`no address: ${text}`, () => assert.throws(() => parseAddress(text), errors.AddressError));
   }
   test("are not those of a server of this package", async () => {
-    await assert.rejects(serveEnv(new Count(), "ws://127.0.0.1:0/rlmesh"), /that of a WebSocket/);
+    await assert.rejects(serveEnv(new Count(), "ws://127.0.0.1:0/rlmesh"), /expected an address of frames/);
+  });
+  test("and those of gRPC, which need an entry of their own", async () => {
+    for (const text of ["tcp://127.0.0.1:5", "grpcs://[::1]:5", "unix:///run/env.sock"]) {
+      assert.equal(addressText(parseAddress(text)), text);
+      await assert.rejects(RemoteEnv.connect(text), /import "@rlmesh\/client\/grpc"/);
+    }
+    assert.equal(addressText(parseAddress("127.0.0.1:5")), "tcp://127.0.0.1:5");
   });
   test("are the only ones that a browser reaches", async () => {
     const where = parseAddress("frames://127.0.0.1:1");
