@@ -1,40 +1,41 @@
-"""Sessions over a WebSocket (B-18): which clients are admitted, what is refused, and the bytes."""
+"""A WebSocket (B-18): which clients are admitted, what is refused, and the bytes."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-import socket
-import ssl
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.session.v1 import error_pb2
 
-import rlmesh
-from rlmesh import EnvServer, ModelServer, RemoteEnv, ServeOptions, errors
+from rlmesh import EnvServer, ServeOptions
 from rlmesh._transport.socket import server as frames_server
 from rlmesh._transport.socket import web_socket
-from rlmesh._wire.frames_alone import write_hello
-from rlmesh._wire.services import ENV_SERVICE, MODEL_SERVICE
-from tests.certificates import issued
+from rlmesh._wire.services import MODEL_SERVICE
 from tests.conformance.contract import CONTRACT
 from tests.integration.envs import CounterEnv
-from tests.integration.raw_frames import OPEN, RESET
+from tests.integration.raw_web_socket import (
+    FIRST,
+    TOKEN,
+    answered,
+    ask,
+    dial,
+    hello,
+    masked,
+    plain,
+    plays,
+    raw,
+    response,
+    upgrade,
+)
 
-client = pytest.importorskip("websockets.sync.client")
 exceptions = pytest.importorskip("websockets.exceptions")
 
 PAGE = "https://lab.example"
-TOKEN = "s3cret"
 OPTIONS = ServeOptions(websocket_port=0, websocket_origins=(PAGE,))
-FIRST = OPEN.SerializeToString()
 
 
 @pytest.fixture(autouse=True)
@@ -50,90 +51,6 @@ def server() -> Iterator[EnvServer]:
         factory=CounterEnv, max_sessions=64, address="127.0.0.1:0", token=TOKEN, options=OPTIONS
     ) as server:
         yield server
-
-
-def dial(server: Any, **options: Any) -> Any:
-    options = {"compression": None, "max_size": None, **options}
-    return client.connect(server.websocket_address, **options)
-
-
-def hello(token: str = TOKEN, service: str = ENV_SERVICE) -> bytes:
-    return write_hello(service, token)
-
-
-def response(message: Any) -> env_pb2.SessionResponse:
-    return env_pb2.SessionResponse.FromString(message)
-
-
-def ask(peer: Any, request: bytes) -> env_pb2.SessionResponse:
-    """Send a request and return its answer; pulses are left out."""
-    peer.send(request)
-    while not (message := peer.recv(20)):
-        pass
-    return response(message)
-
-
-def plays(server: EnvServer, **options: Any) -> None:
-    with dial(server, **options) as peer:
-        peer.send(hello())
-        assert ask(peer, FIRST).WhichOneof("response") == "open"
-        assert ask(peer, RESET.SerializeToString()).WhichOneof("response") == "reset"
-        close = env_pb2.SessionRequest(sequence=2)
-        close.close.SetInParent()
-        assert ask(peer, close.SerializeToString()).WhichOneof("response") == "close"
-        with pytest.raises(exceptions.ConnectionClosedOK):
-            peer.recv(20)
-
-
-def plain(server: EnvServer) -> socket.socket:
-    host, _, port = str(server.websocket_address).split("/")[2].rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=20)
-
-
-def upgrade(path: str = "/rlmesh", **headers: str) -> bytes:
-    fields = {
-        "Host": "127.0.0.1",
-        "Upgrade": "websocket",
-        "Connection": "Upgrade",
-        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-        "Sec-WebSocket-Version": "13",
-        **headers,
-    }
-    lines = [f"{name}: {value}" for name, value in fields.items() if value]
-    return "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode()
-
-
-def masked(opcode: int, data: bytes, *, declared: int | None = None) -> bytes:
-    """Return a frame of a WebSocket as clients send it, with the mask 0."""
-    size = len(data) if declared is None else declared
-    if size < 126:
-        return bytes([opcode, 0x80 | size, 0, 0, 0, 0]) + data
-    if size < 65_536:
-        return bytes([opcode, 0xFE]) + struct.pack(">H", size) + bytes(4) + data
-    return bytes([opcode, 0xFF]) + struct.pack(">Q", size) + bytes(4) + data
-
-
-def answered(server: EnvServer, request: bytes) -> bytes:
-    with plain(server) as peer:
-        peer.sendall(request)
-        data = b""
-        with contextlib.suppress(ConnectionError):
-            while more := peer.recv(4096):
-                data += more
-        return data
-
-
-@contextlib.contextmanager
-def raw(server: EnvServer) -> Iterator[socket.socket]:
-    """Open a WebSocket by plain sockets."""
-    with plain(server) as peer:
-        peer.sendall(upgrade())
-        data = b""
-        while not data.endswith(b"\r\n\r\n"):
-            data += peer.recv(1)
-        assert data.startswith(b"HTTP/1.1 101 ")
-        assert b"Extensions" not in data
-        yield peer
 
 
 def test_the_worked_example_is_played() -> None:
@@ -175,21 +92,6 @@ def test_the_address_names_scheme_port_and_path(server: EnvServer) -> None:
     assert server.websocket_address.endswith("/rlmesh")
     with EnvServer(CounterEnv()) as without:
         assert without.websocket_address is None
-
-
-@pytest.mark.parametrize("origin", [None, PAGE])
-def test_sessions_follow_each_other(server: EnvServer, origin: str | None) -> None:
-    for _ in range(5):
-        plays(server, origin=origin)
-
-
-def test_sessions_of_both_addresses_share_the_environment() -> None:
-    options = ServeOptions(websocket_port=0)
-    with EnvServer(CounterEnv(), "127.0.0.1:0", options=options) as server, dial(server) as peer:
-        peer.send(hello(""))
-        ask(peer, FIRST)
-        with pytest.raises(errors.BusyError):
-            RemoteEnv(server.address)
 
 
 @pytest.mark.parametrize(
@@ -361,110 +263,3 @@ def test_places_are_limited(server: EnvServer, monkeypatch: pytest.MonkeyPatch) 
         for _ in range(8):  # Strangers make room for later ones.
             stack.enter_context(plain(server))
         plays(server)
-
-
-def test_a_session_is_resumed_over_another_connection(server: EnvServer) -> None:
-    with dial(server) as peer:
-        peer.send(hello())
-        opened = ask(peer, FIRST).open
-        first = ask(peer, RESET.SerializeToString())
-        peer.socket.shutdown(socket.SHUT_RDWR)
-    resume = env_pb2.SessionRequest.FromString(FIRST)
-    resume.open.resume.session_id = opened.session_id
-    resume.open.resume.resume_key = opened.resume_key
-    resume.open.resume.awaited_sequence = 1
-    with dial(server) as peer:
-        peer.send(hello())
-        assert ask(peer, resume.SerializeToString()).open.received_sequence == 1
-        assert ask(peer, RESET.SerializeToString()) == first
-
-
-def test_sessions_need_no_grace_period() -> None:
-    options = ServeOptions(websocket_port=0, grace_period=0)
-    with EnvServer(CounterEnv(), "127.0.0.1:0", token=TOKEN, options=options) as server:
-        plays(server)
-
-
-def test_large_answers() -> None:
-    class Wide(CounterEnv):
-        def step(self, action: Any) -> Any:
-            return (*super().step(action)[:4], {"large": bytes(range(256)) * 20_000})
-
-    options = ServeOptions(websocket_port=0)
-    with EnvServer(Wide(), "127.0.0.1:0", options=options) as server, dial(server) as peer:
-        peer.send(hello(""))
-        ask(peer, FIRST)
-        ask(peer, RESET.SerializeToString())
-        step = env_pb2.SessionRequest(sequence=2)
-        step.step.action.slabs.append(struct.pack("<q", 0))
-        answer = ask(peer, step.SerializeToString())
-        assert bytes(range(256)) * 20_000 in answer.SerializeToString()
-
-
-def test_with_certificates(authority: Any, roots: bytes) -> None:
-    options = ServeOptions(websocket_port=0)
-    certificates = issued(authority)
-    with EnvServer(
-        CounterEnv(), "127.0.0.1:0", token=TOKEN, tls=certificates, options=options
-    ) as server:
-        assert server.websocket_address is not None
-        assert server.websocket_address.startswith("wss://")
-        plays(server, ssl=ssl.create_default_context(cadata=roots.decode()))
-        with pytest.raises((OSError, exceptions.InvalidMessage)), dial(server) as peer:
-            peer.recv(20)
-
-
-def test_a_model_is_served_too() -> None:
-    options = ServeOptions(websocket_port=0)
-    model = rlmesh.Model(lambda observation: 0)
-    with ModelServer(model, "127.0.0.1:0", options=options) as server, dial(server) as peer:
-        peer.send(hello("", ENV_SERVICE))
-        answer = response(peer.recv(20))
-        assert [*answer.error.choices] == [MODEL_SERVICE]
-
-
-def test_beside_frames_alone() -> None:
-    options = ServeOptions(websocket_port=0)
-    with EnvServer(CounterEnv(), "frames://127.0.0.1:0", token=TOKEN, options=options) as server:
-        plays(server)
-
-
-def test_a_unix_socket_has_no_host_for_it(tmp_path: Any) -> None:
-    with pytest.raises(errors.AddressError, match="websocket_port needs a host"):
-        EnvServer(CounterEnv(), f"unix://{tmp_path}/s", options=OPTIONS)
-
-
-def test_a_server_that_stops_says_so(server: EnvServer) -> None:
-    options = ServeOptions(websocket_port=0, drain_timeout=0.1)
-    with EnvServer(CounterEnv(), "127.0.0.1:0", options=options) as other, dial(other) as peer:
-        peer.send(hello(""))
-        ask(peer, FIRST)
-        other.shutdown()
-        answer = response(peer.recv(20))
-        assert answer.error.code == error_pb2.ERROR_CODE_SHUTTING_DOWN
-        with pytest.raises(exceptions.ConnectionClosed):
-            peer.recv(20)
-
-
-def test_a_silent_client_is_asked_for_a_sign(
-    server: EnvServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rlmesh._transport.socket.tcp.PULSE_SECONDS", 0.2)
-    with raw(server) as peer:
-        peer.sendall(masked(0x82, hello()) + masked(0x82, FIRST))
-        data = b""
-        while b"\x89\x00" not in data:  # A Ping without data.
-            more = peer.recv(4096)
-            assert more
-            data += more
-
-
-def test_the_library_is_named_if_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "websockets", None)
-    with pytest.raises(ImportError, match=r'pip install "rlmesh-core\[web\]"'):
-        EnvServer(CounterEnv(), "127.0.0.1:0", options=OPTIONS)
-
-
-def test_a_server_without_the_port_does_not_import_the_library() -> None:
-    script = "import sys, rlmesh; rlmesh.EnvServer; assert 'websockets' not in sys.modules"
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

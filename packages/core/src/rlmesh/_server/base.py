@@ -278,6 +278,8 @@ class BaseServer:
             self._address,
             extra=facts("serving", id=self._title, address=self._address),
         )
+        if self._websocket_address is not None:
+            _log.info("browsers reach %s at %s", self._title, self._websocket_address)
 
     def _run(self, on_ready: Callable[[], object] | None = None) -> None:
         self._serving = threading.get_ident()
