@@ -51,6 +51,9 @@ def test_the_package_passes_its_tests_on_every_vector() -> None:
     checked = re.findall(r"^# checked (\S+): (\d+)$", done.stdout, re.MULTILINE)
     counts = {folder: len(cases()) for folder, cases in FOLDERS.items()}
     counts.update(server=len(list(offered())), client=len(list(conforming())))
+    models = transcripts("model")
+    asked = [transcript for transcript in models if not transcript.raw_client]
+    counts.update(model_server=len(models), model_client=len(asked))
     assert dict(checked) == {name: str(count) for name, count in counts.items()}
 
 

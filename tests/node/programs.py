@@ -18,7 +18,8 @@ __all__ = ["Episodes", "line_of", "play", "run", "serving"]
 
 def run(program: str, *arguments: str) -> list[str]:
     """Return the lines that a program prints; fail if it fails."""
-    command = ["node", str(TESTS / program), *arguments]
+    # Node 20 has WebSockets behind this flag, and later ones have them without it.
+    command = ["node", "--experimental-websocket", str(TESTS / program), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium
 import pytest
 
-from rlmesh import EnvServer
+from rlmesh import EnvServer, ServeOptions
 from rlmesh.numpy import RemoteEnv
 from tests.size import only_long
 from tools.node.package import PACKAGE, PROTO, NotInstalledError, build
@@ -66,6 +66,45 @@ def test_the_package_has_its_sources_and_nothing_else(project: Path) -> None:
     assert found == {"package.json", "README.md", "LICENSE", *compiled}
     manifest = json.loads((package / "package.json").read_text())
     assert set(manifest["dependencies"]) == {"@bufbuild/protobuf", "@rlmesh/proto"}
+    assert "private" not in manifest
+    entries = {entry["default"] for entry in manifest["exports"].values() if type(entry) is dict}
+    assert entries == {f"./dist/src/{name}.js" for name in ("index", "browser", "grpc")}
+
+
+PROGRAM = """
+const { RemoteEnv } = await import(process.argv[2]);
+const env = await RemoteEnv.connect(process.argv[3]);
+const { observation } = await env.reset({ seed: 3 });
+console.log(observation.data.length);
+await env.close();
+"""
+
+
+@only_long
+def test_it_is_installed_without_grpc_and_used_with_it(project: Path, tmp_path: Path) -> None:
+    """Install the packed files in an empty project by npm."""
+    install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "play.js").write_text(PROGRAM)
+    _run([*install, *sorted(str(path) for path in project.glob("*.tgz"))], tmp_path)
+    assert not (tmp_path / "node_modules" / "@grpc").exists()
+    env = gymnasium.make("CartPole-v1")
+    with EnvServer(env, "frames://127.0.0.1:0") as served:
+        assert _run(["node", "play.js", "@rlmesh/client", served.address], tmp_path).stdout == "4\n"
+    options = ServeOptions(websocket_port=0)
+    with EnvServer(gymnasium.make("CartPole-v1"), "127.0.0.1:0", options=options) as served:
+        flag, entry = "--experimental-websocket", "@rlmesh/client/browser"
+        play = ["node", flag, "play.js", entry, str(served.websocket_address)]
+        assert _run(play, tmp_path).stdout == "4\n"
+    with EnvServer(gymnasium.make("CartPole-v1"), "127.0.0.1:0") as served:
+        play = ["node", "play.js", "@rlmesh/client/grpc", served.address]
+        missing = subprocess.run(play, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert missing.returncode != 0 and "@grpc/grpc-js" in missing.stderr
+        version = json.loads((PACKAGE / "package.json").read_text())["devDependencies"][
+            "@grpc/grpc-js"
+        ]
+        _run([*install, f"@grpc/grpc-js@{version}"], tmp_path)
+        assert _run(play, tmp_path).stdout == "4\n"
 
 
 @only_long

@@ -11,9 +11,10 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rlmesh import TLS, EnvServer, errors
+from rlmesh import TLS, EnvServer, Model, ModelServer, ServeOptions, errors
 from rlmesh.numpy import RemoteEnv
 from tests.certificates import issued, new_authority
+from tests.faults import Proxy, cutting
 from tests.node.programs import Episodes, play, run, serving
 from tools.node.package import NotInstalledError, build
 
@@ -30,6 +31,11 @@ def built() -> None:
         pytest.skip(str(error))
 
 
+@pytest.fixture(scope="module")
+def episodes() -> Episodes:
+    return Episodes(range(4))
+
+
 @contextmanager
 def served(by: str, address: str, **options: Any) -> Iterator[str]:
     """Serve CartPole by Python or by Node; its address."""
@@ -39,6 +45,57 @@ def served(by: str, address: str, **options: Any) -> Iterator[str]:
         return
     with EnvServer(gymnasium.make("CartPole-v1"), address, **options) as server:
         yield server.address
+
+
+def test_a_node_client_plays_over_grpc_through_cuts(episodes: Episodes) -> None:
+    with served("python", "tcp://127.0.0.1:0", token="s3cret") as where, Proxy(where) as proxy:
+        with cutting(proxy, every=2000):
+            play(proxy.address, episodes, {"token": "s3cret"})
+        assert proxy.broken >= 5
+
+
+def test_a_node_client_plays_over_grpc_with_tls(tmp_path: Path) -> None:
+    short = Episodes([9])
+    with served("python", f"unix://{tmp_path}/s") as where:
+        play(where, short)
+    authority = new_authority()
+    root = tmp_path / "root.pem"
+    authority.cert_pem.write_to_path(str(root))
+    with served("python", "grpcs://127.0.0.1:0", tls=issued(authority)) as where:
+        play(where, short, {"tls": {"authority": str(root)}})
+        with pytest.raises(AssertionError, match="ConnectError"):
+            play(where, short)
+
+
+@pytest.mark.parametrize("token", ["", "other"])
+def test_grpc_refuses_a_node_client_without_the_token(token: str) -> None:
+    with (
+        served("python", "tcp://127.0.0.1:0", token="s3cret") as where,
+        pytest.raises(AssertionError, match=r"AuthenticationError(.|\n)*token"),
+    ):
+        play(where, Episodes([9]), {"token": token})
+
+
+def test_grpc_has_no_environment_at_a_model() -> None:
+    model = Model(lambda observation: 0)
+    with (
+        ModelServer(model, "tcp://127.0.0.1:0") as server,
+        pytest.raises(AssertionError, match="WrongServiceError"),
+    ):
+        play(server.address, Episodes([9]))
+
+
+def test_a_client_of_browsers_plays_through_cuts(episodes: Episodes) -> None:
+    pytest.importorskip("websockets")
+    options = ServeOptions(websocket_port=0)
+    env = gymnasium.make("CartPole-v1")
+    with EnvServer(env, "127.0.0.1:0", token="s3cret", options=options) as server:
+        authority = str(server.websocket_address).split("/")[2]
+        with Proxy(f"frames://{authority}") as proxy:
+            with cutting(proxy, every=900):
+                where = f"ws://{proxy.address.removeprefix('frames://')}/rlmesh"
+                play(where, episodes, {"token": "s3cret"})
+            assert proxy.broken >= 5
 
 
 def test_a_node_server_refuses_what_is_wrong() -> None:

@@ -13,9 +13,9 @@ import pytest
 
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
 from rlmesh._transport.socket.framing import FramesEnded, FrameSocket
-from rlmesh._transport.socket.tcp import _TcpFrameSocket, _TlsFrameSocket
+from rlmesh._transport.socket.tcp import TcpFrameSocket, TlsFrameSocket
 
-KINDS: list[Any] = [FrameSocket, _TcpFrameSocket, _TlsFrameSocket]
+KINDS: list[Any] = [FrameSocket, TcpFrameSocket, TlsFrameSocket]
 """The calls on a plain socket are those on one of TLS."""
 
 MIB = 1024 * 1024
@@ -34,7 +34,7 @@ def touched(call: Callable[[], object]) -> int:
 def test_a_length_that_lies_takes_no_memory() -> None:
     ours, theirs = socket.socketpair()
     plain: Any = theirs
-    frames = _TlsFrameSocket(plain)
+    frames = TlsFrameSocket(plain)
     ours.sendall(struct.pack("<I", MAX_MESSAGE_BYTES) + b"x")
     ours.close()
 

@@ -9,8 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from rlmesh.results import EpisodeEnd, EpisodeFailure, EpisodeResult, RunResult, Timing
-
-from .chromium import DEADLINE, Chromium, chromium, find_chromium
+from tests.chromium import DEADLINE, Chromium, chromium, find_chromium
 
 PROGRAM = find_chromium()
 pytestmark = [

@@ -1,28 +1,56 @@
 /** The client's part of a session, without input or output: frames out, frames in (§4 to §6). */
 
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { SPEC_DIGEST, SPEC_VERSION } from "@rlmesh/proto";
-import { EnvService } from "@rlmesh/proto/env/v1/env_pb";
-import type { SessionRequest, SessionResponse } from "@rlmesh/proto/env/v1/env_pb";
 import { ErrorCode, type Failure, FailureSchema } from "@rlmesh/proto/session/v1/error_pb";
-import { FramesHelloSchema } from "@rlmesh/proto/session/v1/frames_pb";
-import { Capability, type PeerInfo } from "@rlmesh/proto/session/v1/handshake_pb";
+import { Capability, type OpenHeaderSchema } from "@rlmesh/proto/session/v1/handshake_pb";
+import type { PeerInfo, SessionTerms } from "@rlmesh/proto/session/v1/handshake_pb";
 
-import { type EnvContract, readContract } from "./contract.js";
-import { limitExceeded, malformed } from "./errors.js";
-import { SessionRequestSchema, SessionResponseSchema } from "./exact.js";
-import { errorOf, ProtocolError, SessionLostError, UnsupportedVersionError } from "./remote_errors.js";
+import { limitExceeded } from "./errors.js";
+import { platform } from "./platform.js";
+import { errorOf, ProtocolError, type RemoteError, SessionLostError } from "./remote_errors.js";
+import { UnsupportedVersionError } from "./remote_errors.js";
 import { talksTo } from "./versions.js";
 
-type Requests = NonNullable<MessageInitShape<typeof SessionRequestSchema>["request"]>;
-/** The body of a request: the member of the oneof, and its message. */
-export type RequestBody = Extract<Requests, { case: string }>;
-/** The name of a request, which is that of its answer. */
-export type RequestName = Exclude<NonNullable<SessionRequest["request"]["case"]>, "open">;
-type Responses = Extract<SessionResponse["response"], { case: string }>;
-type Answers = { [Response in Responses as Response["case"]]: Response["value"] };
-/** The answer to a request. */
-export type Answer<Name extends RequestName> = Answers[Name];
+/** The header of an `open`. */
+export type HeaderInit = MessageInitShape<typeof OpenHeaderSchema>;
+
+/** What the answer to `open` has in every service. */
+interface Opened {
+  readonly server?: PeerInfo | undefined;
+  readonly sessionId: string;
+  readonly resumeKey: Uint8Array;
+  readonly terms?: SessionTerms | undefined;
+  readonly receivedSequence: bigint;
+}
+
+/** An answer of a service. */
+export interface Answered<Described> {
+  readonly sequence: bigint;
+  /** The request that it answers; undefined: one of a newer spec. */
+  readonly name: string | undefined;
+  readonly value: unknown;
+  readonly failure?: Failure | undefined;
+  readonly progress?: { readonly fraction?: number | undefined; readonly message: string } | undefined;
+  readonly opened?: Opened | undefined;
+  /** Reads the description in the answer to `open`; absent: there is none. */
+  readonly describe?: (() => Described) | undefined;
+}
+
+/** A service as its clients see it: its messages. */
+export interface ClientService<Request, Described> {
+  /** Full name of the service. */
+  readonly name: string;
+  /** What an answer to `open` has a new session's description of. */
+  readonly describes: string;
+  readonly close: Request;
+  /** What is raised for a fault of what is served. */
+  readonly error: new (failure: Failure) => RemoteError;
+  open(header: HeaderInit, isNew: boolean): Request;
+  write(sequence: bigint, request: Request): Uint8Array;
+  /** The message of a frame; throws if it is none. */
+  parse(frame: Uint8Array): Answered<Described>;
+}
 
 /** What a client says of itself. */
 export interface ClientOptions {
@@ -36,26 +64,14 @@ export interface ClientOptions {
   readonly progress: boolean;
 }
 
-/** The first message of a connection (B-16). */
-export function helloFrame(token: string): Uint8Array {
-  const init = { service: EnvService.typeName, token };
-  return toBinary(FramesHelloSchema, create(FramesHelloSchema, init));
-}
-
-/** The first request of a connection that asks for a description alone (B-15). */
-export function describeFrame(name: string): Uint8Array {
-  const client = peerOf(name, []);
-  return encode(0n, { case: "describe", value: { client } });
-}
-
-/** A session with one environment, over one connection after another. */
-export class ClientSession {
+/** A session with one service, over one connection after another. */
+export class ClientSession<Request, Described> {
   private id = "";
   private key: Uint8Array = new Uint8Array();
   private sequence = 0n;
   private outstanding: Uint8Array | undefined;
   private wasSent = false;
-  private contractRead: EnvContract | undefined;
+  private read: Described | undefined;
   private peer: PeerInfo | undefined;
   private maxMessageBytes = 0n;
   /** How long the server keeps the session after a loss, in milliseconds; 0: it cannot be resumed. */
@@ -65,14 +81,15 @@ export class ClientSession {
   constructor(
     private readonly address: string,
     private readonly options: ClientOptions,
+    private readonly service: ClientService<Request, Described>,
   ) {}
 
-  /** The contract, once the session is open. */
-  get contract(): EnvContract {
-    if (this.contractRead === undefined) {
+  /** What is served, once the session is open. */
+  get described(): Described {
+    if (this.read === undefined) {
       throw new TypeError("the session is not open");
     }
-    return this.contractRead;
+    return this.read;
   }
 
   /** Whether a server has opened the session. */
@@ -98,8 +115,8 @@ export class ClientSession {
     }
     const client = peerOf(this.options.name, capabilities);
     const waitMs = this.isOpen ? 0 : Math.round(1000 * this.options.wait);
-    const value = this.isOpen ? { client, resume: this.resume() } : { client, waitMs };
-    return encode(0n, { case: "open", value });
+    const header = this.isOpen ? { client, resume: this.resume() } : { client, waitMs };
+    return this.service.write(0n, this.service.open(header, !this.isOpen));
   }
 
   private resume() {
@@ -113,14 +130,14 @@ export class ClientSession {
    * @throws RLMeshError if the server refuses, or if its contract breaks a rule (H-5, H-11).
    */
   opened(frame: Uint8Array): void {
-    const { sequence, response } = parseResponse(frame);
-    if (response.case === "error") {
-      throw errorOf(response.value, this.address);
+    const { sequence, name, failure, opened, describe } = this.service.parse(frame);
+    if (failure !== undefined) {
+      throw errorOf(failure, this.address, this.service.error);
     }
-    if (response.case !== "open" || sequence !== 0n) {
-      throw this.fault(`expected an answer to open, got ${response.case} of request ${sequence}`);
+    if (opened === undefined || sequence !== 0n) {
+      throw this.fault(`expected an answer to open, got ${name} of request ${sequence}`);
     }
-    const { server, sessionId, resumeKey, contract, terms, receivedSequence } = response.value;
+    const { server, sessionId, resumeKey, terms, receivedSequence } = opened;
     if (server === undefined || terms === undefined || sessionId === "") {
       throw this.fault("expected the server, its terms and a session id in the answer to open");
     }
@@ -129,11 +146,11 @@ export class ClientSession {
     }
     if (this.isOpen) {
       this.checkReceived(receivedSequence);
-    } else if (contract === undefined) {
-      throw this.fault("expected a contract in the answer to open");
+    } else if (describe === undefined) {
+      throw this.fault(`expected a ${this.service.describes} in the answer to open`);
     } else {
       this.id = sessionId;
-      this.contractRead = readContract(contract);
+      this.read = describe();
     }
     this.peer = server;
     this.key = resumeKey.slice();
@@ -160,8 +177,8 @@ export class ClientSession {
    *
    * @throws CodecError if the server does not take a message of that size (M-3).
    */
-  request(body: RequestBody): Uint8Array {
-    const frame = encode(this.sequence + 1n, body);
+  request(body: Request): Uint8Array {
+    const frame = this.service.write(this.sequence + 1n, body);
     if (this.maxMessageBytes !== 0n && frame.length > this.maxMessageBytes) {
       throw limitExceeded("", `at most ${this.maxMessageBytes} bytes`, String(frame.length));
     }
@@ -183,27 +200,27 @@ export class ClientSession {
    * @param report What receives reports of progress (N-17).
    * @throws RLMeshError if the answer is an error, or that to another request.
    */
-  answer<Name extends RequestName>(
-    name: Name,
-    { sequence, response }: SessionResponse,
+  answer(
+    asked: string,
+    { sequence, name, value, failure, progress }: Answered<Described>,
     report: (fraction: number | undefined, message: string) => void,
-  ): Answer<Name> | undefined {
+  ): { readonly value: unknown } | undefined {
     if (sequence !== this.sequence) {
       throw this.fault(`expected the answer to request ${this.sequence}, got that to ${sequence}`);
     }
-    if (response.case === "progress") {
-      const { fraction = NaN, message } = response.value;
+    if (progress !== undefined) {
+      const { fraction = NaN, message } = progress;
       report(fraction >= 0 && fraction <= 1 ? fraction : undefined, message.slice(0, 256));
       return undefined;
     }
     this.outstanding = undefined;
-    if (response.case === "error") {
-      throw errorOf(response.value, this.address);
+    if (failure !== undefined) {
+      throw errorOf(failure, this.address, this.service.error);
     }
-    if (response.case !== name) {
-      throw this.fault(`expected an answer to ${name}, got ${response.case}`);
+    if (name !== asked) {
+      throw this.fault(`expected an answer to ${asked}, got ${name}`);
     }
-    return response.value as Answer<Name>;
+    return { value };
   }
 
   private fault(message: string): ProtocolError {
@@ -218,37 +235,13 @@ export class ClientSession {
 }
 
 /** The connection error that an answer is (Q-9), after which the session may be resumed. */
-export function connectionError({ sequence, response }: SessionResponse): Failure | undefined {
-  return sequence === 0n && response.case === "error" ? response.value : undefined;
+export function connectionError({ sequence, failure }: Answered<unknown>): Failure | undefined {
+  return sequence === 0n ? failure : undefined;
 }
 
-/** The answer to `describe` (H-1). */
-export function readDescription(frame: Uint8Array, address: string): EnvContract {
-  const { response } = parseResponse(frame);
-  if (response.case === "error") {
-    throw errorOf(response.value, address);
-  }
-  if (response.case !== "describe" || response.value.contract === undefined) {
-    throw malformed("describe", "a description with a contract", String(response.case));
-  }
-  return readContract(response.value.contract);
-}
-
-/** The message of a frame. */
-export function parseResponse(frame: Uint8Array): SessionResponse {
-  try {
-    return fromBinary(SessionResponseSchema, frame);
-  } catch (error) {
-    throw malformed("", "a SessionResponse", String(error));
-  }
-}
-
-function encode(sequence: bigint, request: RequestBody): Uint8Array {
-  return toBinary(SessionRequestSchema, create(SessionRequestSchema, { sequence, request }));
-}
-
-function peerOf(name: string, capabilities: Capability[]) {
-  const software = { node: process.versions.node };
+/** What this package says of itself as a client. */
+export function peerOf(name: string, capabilities: Capability[]) {
+  const software = { ...platform().software };
   const implementation = "rlmesh-typescript";
   const versions = { specVersion: SPEC_VERSION, specDigest: SPEC_DIGEST };
   return { ...versions, implementation, capabilities, name, software };

@@ -6,6 +6,7 @@ import type * as proto from "@rlmesh/proto/spaces/v1/value_pb";
 import { SpaceCodec } from "./codec.js";
 import { nonconformities, type Validation } from "./conformance.js";
 import { CodecError, malformed } from "./errors.js";
+import { platform } from "./platform.js";
 import { InvalidValueError } from "./remote_errors.js";
 import type { Space } from "./spaces.js";
 import type { Value } from "./values.js";
@@ -59,7 +60,7 @@ export class ValueCodec {
       }
       if (!this.reported.has(path)) {
         this.reported.add(path);
-        process.emitWarning(`${path}: expected ${expected}, got ${actual}; it is sent all the same`);
+        platform().warn(`${path}: expected ${expected}, got ${actual}; it is sent all the same`);
       }
     }
   }

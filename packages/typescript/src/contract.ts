@@ -71,7 +71,7 @@ export function readContract(message: proto.EnvContract): EnvContract {
   if (new Set(exposed).size !== exposed.length) {
     throw malformed("exposed", "distinct names", exposed.join(", "));
   }
-  return {
+  const contract: EnvContract = {
     id,
     observationSpace: readSpace(message.observationSpace, "observation_space"),
     actionSpace: readSpace(message.actionSpace, "action_space"),
@@ -84,6 +84,16 @@ export function readContract(message: proto.EnvContract): EnvContract {
     maxEpisodeSteps: limitOf(registration),
     exposed,
   };
+  MESSAGES.set(contract, message);
+  return contract;
+}
+
+/** The messages that contracts were read from: they have more, such as tags, which models need. */
+const MESSAGES = new WeakMap<EnvContract, proto.EnvContract>();
+
+/** The message of a contract, as a server has sent it or as it is written. */
+export function messageOf(contract: EnvContract): proto.EnvContract {
+  return MESSAGES.get(contract) ?? writeContract(contract);
 }
 
 function limitOf(registration: proto.Registration | undefined): number | null {

@@ -2,7 +2,7 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type * as proto from "@rlmesh/proto/env/v1/env_pb";
-import { ErrorCode, type FailureSchema } from "@rlmesh/proto/session/v1/error_pb";
+import { ErrorCode } from "@rlmesh/proto/session/v1/error_pb";
 import { Capability } from "@rlmesh/proto/session/v1/handshake_pb";
 import * as values from "@rlmesh/proto/spaces/v1/value_pb";
 
@@ -13,33 +13,25 @@ import { type Dynamic, type DynamicMap, mapOf } from "./dynamic.js";
 import { readDynamic, readDynamicList, readDynamicMap } from "./dynamic_reader.js";
 import { writeDynamic, writeDynamicMap } from "./dynamic_writer.js";
 import type { Env, EnvReset, EnvStep, ResetRequest } from "./env.js";
-import { CodecError, limitExceeded, malformed, unsupported } from "./errors.js";
+import { limitExceeded, malformed, unsupported } from "./errors.js";
 import type { SessionResponseSchema } from "./exact.js";
+import { type FailureInit, failureOf, OwnCalls, Refusal, result } from "./refusals.js";
+import type { SessionRequests } from "./service.js";
 import type { Value } from "./values.js";
 
 type Responses = NonNullable<MessageInitShape<typeof SessionResponseSchema>["response"]>;
 /** The body of an answer. */
 export type ResponseBody = Extract<Responses, { case: string }>;
-/** The facts of an error. */
-export type FailureInit = MessageInitShape<typeof FailureSchema> & { code: ErrorCode };
-
 /** Actions of one `step_many` that a server of this package takes (M-1). */
 const MAX_STEPS = 65_536;
 
-/** A failure to be answered as it is. */
-export class Refusal extends Error {
-  constructor(readonly failure: FailureInit) {
-    super(failure.message);
-  }
-}
-
 /** Applies the requests of sessions to one environment, one at a time. */
-export class EnvRequests {
+export class EnvRequests implements SessionRequests<proto.SessionRequest["request"], ResponseBody> {
   private readonly actions: SpaceCodec;
   private readonly batches: SpaceCodec;
   private readonly observations: SpaceCodec;
   private reported = new Set<string>();
-  private spentMs = 0;
+  private readonly own = new OwnCalls();
 
   constructor(
     private readonly env: Env,
@@ -63,14 +55,13 @@ export class EnvRequests {
     request: proto.SessionRequest["request"],
     report: ResetRequest["report"],
   ): Promise<{ response: ResponseBody; callUs: bigint }> {
-    this.spentMs = 0;
     let response: ResponseBody;
     try {
       response = await this.apply(request, report);
     } catch (error) {
       response = { case: "error", value: failureOf(error) };
     }
-    return { response, callUs: BigInt(Math.round(1000 * this.spentMs)) };
+    return { response, callUs: this.own.takeMicroseconds() };
   }
 
   private apply(
@@ -112,21 +103,6 @@ export class EnvRequests {
     return act();
   }
 
-  /** Call the environment's own code; what it throws is the user's exception. */
-  private async own<Result>(name: string, act: () => Result | Promise<Result>): Promise<Result> {
-    const begun = performance.now();
-    try {
-      return await act();
-    } catch (error) {
-      const type = error instanceof Error ? error.constructor.name : typeof error;
-      const text = error instanceof Error ? error.message : String(error);
-      const message = `${name}() threw ${type}: ${text}`.slice(0, 4096);
-      throw new Refusal({ code: ErrorCode.USER_EXCEPTION, message, exceptionType: type });
-    } finally {
-      this.spentMs += performance.now() - begun;
-    }
-  }
-
   private async reset(
     message: proto.ResetRequest,
     report: ResetRequest["report"],
@@ -140,7 +116,7 @@ export class EnvRequests {
     const { seed } = message;
     const options = message.options && readDynamicMap(message.options, "options");
     const request = { report, ...(seed !== undefined && { seed }), ...(options && { options }) };
-    return { case: "reset", value: this.facts(await this.own("reset", () => this.env.reset(request))) };
+    return { case: "reset", value: this.facts(await this.own.call("reset", () => this.env.reset(request))) };
   }
 
   private async step({ action }: proto.StepRequest): Promise<ResponseBody> {
@@ -152,7 +128,7 @@ export class EnvRequests {
     }
     const value = this.actions.decode(action.slabs);
     this.checkAction(value, "action");
-    return { case: "step", value: this.outcome(await this.own("step", () => this.env.step(value))) };
+    return { case: "step", value: this.outcome(await this.own.call("step", () => this.env.step(value))) };
   }
 
   private async stepMany(message: proto.StepManyRequest): Promise<ResponseBody> {
@@ -169,7 +145,7 @@ export class EnvRequests {
     let error: FailureInit | undefined;
     for (const action of decoded) {
       try {
-        steps.push(this.outcome(await this.own("step", () => this.env.step(action))));
+        steps.push(this.outcome(await this.own.call("step", () => this.env.step(action))));
       } catch (failed) {
         error = failureOf(failed);
         break;
@@ -198,7 +174,7 @@ export class EnvRequests {
     if (lanes.length > 0) {
       throw malformed("lanes", "no lanes of one environment", String(lanes));
     }
-    const frame = await this.own("render", () => this.env.render?.() ?? { kind: "null" as const });
+    const frame = await this.own.call("render", () => this.env.render?.() ?? { kind: "null" as const });
     return { case: "render", value: { frame: result(() => writeDynamic(frame, "frame")) } };
   }
 
@@ -225,7 +201,7 @@ export class EnvRequests {
     const all = named.entries.length > 0 ? [...given, named] : given;
     const found: unknown =
       typeof member === "function"
-        ? await this.own(name, (): unknown => Reflect.apply(member, this.env, all))
+        ? await this.own.call(name, (): unknown => Reflect.apply(member, this.env, all))
         : member;
     return { case: "call", value: { result: result(() => writeDynamic(dynamicOf(found), "result")) } };
   }
@@ -245,7 +221,7 @@ export class EnvRequests {
       throw malformed("value", "a value", "none");
     }
     const read = readDynamic(value, "value");
-    await this.own("setAttribute", () => Reflect.set(this.env, name, read));
+    await this.own.call("setAttribute", () => Reflect.set(this.env, name, read));
     return { case: "setAttribute", value: {} };
   }
 
@@ -300,19 +276,6 @@ export class EnvRequests {
   }
 }
 
-/** What the environment returned, as a message; a value that cannot be sent is INVALID_RESULT. */
-function result<Message>(write: () => Message): Message {
-  try {
-    return write();
-  } catch (error) {
-    if (error instanceof CodecError) {
-      const { message, path, expected, actual } = error;
-      throw new Refusal({ code: ErrorCode.INVALID_RESULT, message, path, expected, actual });
-    }
-    throw error;
-  }
-}
-
 /** A value of the user's, who may be no writer of TypeScript, as far as it is self-describing. */
 function dynamicOf(value: unknown): Dynamic {
   if (typeof value === "object" && value !== null && "kind" in value) {
@@ -323,17 +286,4 @@ function dynamicOf(value: unknown): Dynamic {
   }
   const message = `expected a self-describing value, which has a kind, got ${typeof value}`;
   throw new Refusal({ code: ErrorCode.INVALID_RESULT, message });
-}
-
-/** The failure that an error is answered with. */
-function failureOf(error: unknown): FailureInit {
-  if (error instanceof Refusal) {
-    return error.failure;
-  }
-  if (error instanceof CodecError) {
-    const { code, message, path, expected, actual } = error;
-    return { code, message, path, expected, actual };
-  }
-  const text = error instanceof Error ? error.message : String(error);
-  return { code: ErrorCode.INTERNAL, message: `the server failed: ${text}` };
 }

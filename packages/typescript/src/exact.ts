@@ -10,6 +10,7 @@ import { clone, create, createFileRegistry, type DescFile, type DescMessage } fr
 import { FieldDescriptorProto_Type, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { type FileDescriptorProto, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import * as env from "@rlmesh/proto/env/v1/env_pb";
+import * as model from "@rlmesh/proto/model/v1/model_pb";
 import { DynamicValueSchema as Generated } from "@rlmesh/proto/spaces/v1/value_pb";
 
 const REGISTRY = exact();
@@ -20,9 +21,15 @@ export const DynamicValueSchema = schemaOf(Generated);
 export const SessionRequestSchema = schemaOf(env.SessionRequestSchema);
 /** The schema of an environment's answers, with such DynamicValues. */
 export const SessionResponseSchema = schemaOf(env.SessionResponseSchema);
+/** The schema of requests to a model, with such DynamicValues. */
+export const ModelRequestSchema = schemaOf(model.SessionRequestSchema);
+/** The schema of a model's answers, with such DynamicValues. */
+export const ModelResponseSchema = schemaOf(model.SessionResponseSchema);
 
 function exact(): ReturnType<typeof createFileRegistry> {
-  const file = [...filesOf(env.file_rlmesh_proto_env_v1_env, new Set())];
+  const seen = new Set<string>();
+  const services = [env.file_rlmesh_proto_env_v1_env, model.file_rlmesh_proto_model_v1_model];
+  const file = services.flatMap((service) => [...filesOf(service, seen)]);
   return createFileRegistry(create(FileDescriptorSetSchema, { file }));
 }
 

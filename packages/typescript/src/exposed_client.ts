@@ -3,14 +3,14 @@
 import { type Dynamic, type DynamicMap, mapOf } from "./dynamic.js";
 import { readDynamic } from "./dynamic_reader.js";
 import { writeDynamic, writeDynamicList, writeDynamicMap } from "./dynamic_writer.js";
+import { EnvClient } from "./env_client.js";
 import { malformed } from "./errors.js";
-import { RemoteClient } from "./remote_client.js";
 
 /** A method of the environment, which `call` reaches; it has no value that could be sent. */
 export const CALLABLE: unique symbol = Symbol("callable");
 
 /** A client that renders and reaches what the environment exposes. */
-export class ExposedClient extends RemoteClient {
+export class ExposedClient extends EnvClient {
   /** What the environment's `render` returned, for these lanes of a vector; all if there are none. */
   protected async draw(lanes: readonly number[]): Promise<Dynamic> {
     const { frame } = await this.ask("render", { case: "render", value: { lanes: [...lanes] } });

@@ -3,7 +3,8 @@
 import { create } from "@bufbuild/protobuf";
 import { ErrorCode, SessionHolderSchema } from "@rlmesh/proto/session/v1/error_pb";
 
-import type { FailureInit } from "./env_requests.js";
+import { Refusal } from "./refusals.js";
+import type { ServerConnection } from "./server_session.js";
 
 /** A session, over one connection after another. */
 export class KeptSession {
@@ -15,7 +16,9 @@ export class KeptSession {
   isExpired = false;
   reports = false;
   reportedAt = -Infinity;
-  grace: NodeJS.Timeout | undefined;
+  /** The connection that it is on now; undefined: it is lost. */
+  connection: ServerConnection | undefined;
+  grace: ReturnType<typeof setTimeout> | undefined;
   private readonly since = performance.now();
 
   constructor(
@@ -26,11 +29,11 @@ export class KeptSession {
   ) {}
 
   /** The refusal of another session (K-4). */
-  busy(): FailureInit {
+  busy(): Refusal {
     const clientName = this.holder.slice(0, 256);
     const heldMs = BigInt(Math.round(performance.now() - this.since));
     const message = `the environment is held by ${clientName || "another client"}`;
     const holder = create(SessionHolderSchema, { clientName, heldMs });
-    return { code: ErrorCode.BUSY, message, holder };
+    return new Refusal({ code: ErrorCode.BUSY, message, holder });
   }
 }

@@ -1,16 +1,14 @@
-/** What clients of environments share: one session, carried over lost connections. */
-
-import { hostname } from "node:os";
-import { setTimeout as sleep } from "node:timers/promises";
+/** What clients share: one session, carried over lost connections. */
 
 import { ErrorCode, type Failure } from "@rlmesh/proto/session/v1/error_pb";
 import type { Capability } from "@rlmesh/proto/session/v1/handshake_pb";
 
-import { type Answer, type ClientOptions, ClientSession, connectionError } from "./client_session.js";
-import { helloFrame, parseResponse, type RequestBody, type RequestName } from "./client_session.js";
+import { type Address, checkToken, isPrivate, parseAddress, type TLSOptions } from "./addresses.js";
+import { type Answered, type ClientOptions, type ClientService, ClientSession } from "./client_session.js";
+import { connectionError } from "./client_session.js";
 import type { Validation } from "./conformance.js";
-import type { EnvContract } from "./contract.js";
-import { type Address, checkToken, dial, type FrameSocket, isLocal, parseAddress, type TLSOptions } from "./frames.js";
+import type { FrameConnection } from "./connection.js";
+import { platform } from "./platform.js";
 import { ClosedError, ConcurrentCallError, ConnectionLostError } from "./remote_errors.js";
 import { errorOf, SessionLostError, TransportError } from "./remote_errors.js";
 
@@ -30,17 +28,17 @@ export interface ConnectOptions {
   readonly onProgress?: (fraction: number | undefined, message: string) => void;
 }
 
-/** A session with one environment's server. One call runs at a time. */
-export class RemoteClient {
-  private connection: FrameSocket | undefined;
-  private reconnecting: Promise<FrameSocket> | undefined;
+/** A session with one server. One call runs at a time. */
+export class RemoteClient<Request, Described> {
+  private connection: FrameConnection | undefined;
+  private reconnecting: Promise<FrameConnection> | undefined;
   private over: Error | undefined;
   private calling = false;
   /** Pause before the next attempt to resume, in milliseconds; 0 after an answer. */
   private pause = 0;
   /** When the grace period of the last loss ends by our clock; undefined after an answer. */
   private until: number | undefined;
-  private readonly session: ClientSession;
+  private readonly session: ClientSession<Request, Described>;
   private readonly where: Address;
 
   /**
@@ -50,13 +48,14 @@ export class RemoteClient {
   protected constructor(
     readonly address: string,
     private readonly options: ConnectOptions,
+    private readonly service: ClientService<Request, Described>,
   ) {
     this.where = parseAddress(address);
-    const { token = "", wait = 0, name = `${hostname()}:${process.pid}` } = options;
+    const { token = "", wait = 0, name = platform().name } = options;
     checkToken(token);
     warnOfToken(token, this.where);
     const settings: ClientOptions = { token, wait, name, progress: options.onProgress !== undefined };
-    this.session = new ClientSession(address, settings);
+    this.session = new ClientSession(address, settings, service);
   }
 
   /** What is done with actions outside their bounds. */
@@ -64,9 +63,9 @@ export class RemoteClient {
     return this.options.validation ?? "warn";
   }
 
-  /** The environment's contract. */
-  get contract(): EnvContract {
-    return this.session.contract;
+  /** What is served. */
+  protected get described(): Described {
+    return this.session.described;
   }
 
   /** Whether the session has ended, by `close` or by an error. */
@@ -84,20 +83,20 @@ export class RemoteClient {
    *
    * @throws RLMeshError if there is no server, it refuses, or its contract breaks a rule.
    */
-  protected async open(check: (contract: EnvContract) => void): Promise<void> {
+  protected async open(check: (described: Described) => void): Promise<void> {
     await this.connect();
     try {
-      check(this.session.contract);
+      check(this.session.described);
     } catch (error) {
       await this.close();
       throw error;
     }
   }
 
-  private async connect(): Promise<FrameSocket> {
-    const connection = await dial(this.where, this.options.tls);
+  private async connect(): Promise<FrameConnection> {
+    const connection = await platform().dial(this.where, this.options.tls);
     try {
-      connection.send(helloFrame(this.options.token ?? ""));
+      connection.greet(this.service.name, this.options.token ?? "");
       connection.send(this.session.open());
       this.session.opened(await connection.receive());
     } catch (error) {
@@ -105,19 +104,19 @@ export class RemoteClient {
       connection.finish();
       throw error;
     }
-    connection.pulsing = this.where.scheme === "frames+unix" ? "never" : "idle";
+    connection.pulsing = "idle";
     connection.onEnd = () => this.noteLoss(connection);
     this.connection = connection;
     return connection;
   }
 
   /** Resume a session that no call waits for, so that its grace period does not end (R-11). */
-  private noteLoss(connection: FrameSocket): void {
+  private noteLoss(connection: FrameConnection): void {
     if (this.connection !== connection) {
       return;
     }
     this.connection = undefined;
-    const failure = failureIn(connection.unread());
+    const failure = this.failureIn(connection.unread());
     if (failure !== undefined && !mayResume(failure)) {
       this.over ??= errorOf(failure, this.address);
     } else if (this.over === undefined && this.session.isResumable && !this.calling) {
@@ -125,8 +124,17 @@ export class RemoteClient {
     }
   }
 
+  /** The connection error that came while nothing was asked for; what is no message is nothing. */
+  private failureIn(frame: Uint8Array | undefined): Failure | undefined {
+    try {
+      return frame && connectionError(this.service.parse(frame));
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The connection, made anew if it is lost. */
-  private connected(): Promise<FrameSocket> {
+  private connected(): Promise<FrameConnection> {
     if (this.connection !== undefined && !this.connection.isLost) {
       return Promise.resolve(this.connection);
     }
@@ -136,7 +144,7 @@ export class RemoteClient {
     return this.reconnecting;
   }
 
-  private async resume(): Promise<FrameSocket> {
+  private async resume(): Promise<FrameConnection> {
     this.until ??= performance.now() + this.session.gracePeriodMs;
     const { until } = this;
     let reason = "it cannot be resumed";
@@ -163,10 +171,7 @@ export class RemoteClient {
   }
 
   /** Send a request once, and return its answer, over as many connections as it takes. */
-  protected async ask<Name extends RequestName>(
-    name: Name,
-    body: Extract<RequestBody, { case: Name }>,
-  ): Promise<Answer<Name>> {
+  protected async exchange(name: string, body: Request): Promise<unknown> {
     if (this.over !== undefined) {
       throw this.over;
     }
@@ -185,11 +190,11 @@ export class RemoteClient {
     }
   }
 
-  private async answer<Name extends RequestName>(name: Name): Promise<Answer<Name>> {
+  private async answer(name: string): Promise<unknown> {
     for (let malformedOnce = false; ; ) {
       const failure = await this.attempt(name);
-      if (!("failure" in failure)) {
-        return failure.answer;
+      if ("value" in failure) {
+        return failure.value;
       }
       const refused = failure.failure?.code === ErrorCode.MALFORMED;
       if (failure.failure && (!mayResume(failure.failure) || (refused && malformedOnce))) {
@@ -200,9 +205,9 @@ export class RemoteClient {
   }
 
   /** The answer to the outstanding request, or why the connection was lost before it came. */
-  private async attempt<Name extends RequestName>(
-    name: Name,
-  ): Promise<{ answer: Answer<Name> } | { failure: Failure | undefined }> {
+  private async attempt(
+    name: string,
+  ): Promise<{ readonly value: unknown } | { readonly failure: Failure | undefined }> {
     const connection = await this.connected();
     connection.busy = true;
     connection.send(this.session.unanswered as Uint8Array);
@@ -224,24 +229,21 @@ export class RemoteClient {
       }
       const answer = this.read(name, response);
       if (answer !== undefined) {
-        return { answer };
+        return answer;
       }
     }
   }
 
   /** The message of a frame; after one that is none, nothing of the session can be known. */
-  private parse(frame: Uint8Array): ReturnType<typeof parseResponse> {
+  private parse(frame: Uint8Array): Answered<Described> {
     try {
-      return parseResponse(frame);
+      return this.service.parse(frame);
     } catch (error) {
       throw this.end(error);
     }
   }
 
-  private read<Name extends RequestName>(
-    name: Name,
-    response: ReturnType<typeof parseResponse>,
-  ): Answer<Name> | undefined {
+  private read(name: string, response: Answered<Described>): { readonly value: unknown } | undefined {
     this.pause = 0;
     this.until = undefined;
     try {
@@ -259,7 +261,7 @@ export class RemoteClient {
     try {
       this.options.onProgress?.(fraction, message);
     } catch (error) {
-      process.emitWarning(`onProgress threw ${String(error)}`);
+      platform().warn(`onProgress threw ${String(error)}`);
     }
   }
 
@@ -269,7 +271,7 @@ export class RemoteClient {
       return;
     }
     try {
-      await this.ask("close", { case: "close", value: {} });
+      await this.exchange("close", this.service.close);
     } catch (error) {
       // A session that the server no longer has is closed (R-12).
       if (!(error instanceof TransportError)) {
@@ -282,22 +284,17 @@ export class RemoteClient {
   }
 }
 
-/** The connection error that came while nothing was asked for; what is no message is nothing. */
-function failureIn(frame: Uint8Array | undefined): Failure | undefined {
-  try {
-    return frame && connectionError(parseResponse(frame));
-  } catch {
-    return undefined;
-  }
-}
-
 /** Whether a connection error leaves a session that can be resumed. */
 function mayResume({ code }: Failure): boolean {
   return code !== ErrorCode.SHUTTING_DOWN && code !== ErrorCode.TIMEOUT;
 }
 
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
 function warnOfToken(token: string, where: Address): void {
-  if (token !== "" && where.scheme === "frames" && !isLocal(where)) {
-    process.emitWarning("the token is sent over the network in clear text; use framess://");
+  if (token !== "" && !isPrivate(where)) {
+    platform().warn("the token is sent over the network in clear text; use framess://, wss:// or grpcs://");
   }
 }

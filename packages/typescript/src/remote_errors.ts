@@ -130,6 +130,20 @@ export class EnvCrashedError extends EnvError {
 /** A call of the environment took longer than the server allows. */
 export class EnvTimeoutError extends EnvError {}
 
+/** The model raised an exception, or returned what the action space does not allow. */
+export class ModelError extends RemoteError {
+  /** Name of the exception's type, as the server's language writes it; empty for a bad result. */
+  readonly exceptionType: string;
+  /** Traceback on the server; empty if the server does not expose it. */
+  readonly remoteTraceback: string;
+
+  constructor(failure: Failure) {
+    super(failure);
+    this.exceptionType = failure.exceptionType;
+    this.remoteTraceback = failure.traceback;
+  }
+}
+
 /** A frame, or the order of frames, breaks the contract. */
 export class ProtocolError extends RemoteError {}
 
@@ -169,8 +183,6 @@ export class NotExposedError extends RemoteError {}
 export class ShuttingDownError extends RemoteError {}
 
 const OF_CODE: Readonly<Record<number, new (failure: Failure) => RemoteError>> = {
-  [ErrorCode.USER_EXCEPTION]: EnvError,
-  [ErrorCode.INVALID_RESULT]: EnvError,
   [ErrorCode.TIMEOUT]: EnvTimeoutError,
   [ErrorCode.CRASHED]: EnvCrashedError,
   [ErrorCode.UNSUPPORTED_VERSION]: UnsupportedVersionError,
@@ -183,9 +195,20 @@ const OF_CODE: Readonly<Record<number, new (failure: Failure) => RemoteError>> =
   [ErrorCode.SHUTTING_DOWN]: ShuttingDownError,
 };
 
-/** The error that a failure is raised as; a code of no other is a fault of the protocol. */
-export function errorOf(failure: Failure, address: string): RLMeshError {
+/**
+ * The error that a failure is raised as; a code of no other is a fault of the protocol (X-2).
+ *
+ * @param ofUser What is raised for a fault of what is served.
+ */
+export function errorOf(
+  failure: Failure,
+  address: string,
+  ofUser: new (failure: Failure) => RemoteError = EnvError,
+): RLMeshError {
   switch (failure.code) {
+    case ErrorCode.USER_EXCEPTION:
+    case ErrorCode.INVALID_RESULT:
+      return new ofUser(failure);
     case ErrorCode.INVALID_VALUE: {
       const { path, expected, actual } = failure;
       return new InvalidValueError(path, expected, actual, textOf(failure));

@@ -1,7 +1,5 @@
 /** Random values of spaces, equal to those of Gymnasium's spaces with the same seed. */
 
-import { randomBytes } from "node:crypto";
-
 import { boundAt } from "./bounds.js";
 import { SpaceCodec } from "./codec.js";
 import { nonconformities } from "./conformance.js";
@@ -107,7 +105,8 @@ export function contains(space: Space, value: Value): boolean {
 }
 
 function systemSeed(): bigint {
-  return BigInt(`0x${randomBytes(16).toString("hex")}`);
+  const [low = 0n, high = 0n] = crypto.getRandomValues(new BigUint64Array(2));
+  return (high << 64n) | low;
 }
 
 function checkSampled(space: Space): void {

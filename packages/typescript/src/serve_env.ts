@@ -1,139 +1,17 @@
 /** `serveEnv`: serves one environment over frames alone (B-15). */
 
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import net from "node:net";
-import tls from "node:tls";
-import { isMainThread } from "node:worker_threads";
-
-import type { Env } from "./env.js";
 import type { Validation } from "./conformance.js";
-import { type Address, addressText, checkToken, FrameSocket, isLocal } from "./frames.js";
-import { MAX_FIRST_BYTES, MAX_HELLO_BYTES, parseAddress, secureContext } from "./frames.js";
-import type { TLSOptions } from "./frames.js";
-import { AddressError, ConnectionLostError } from "./remote_errors.js";
-import { EnvSessions, ServerConnection } from "./server_session.js";
+import type { Env } from "./env.js";
+import { EnvSessions } from "./env_service.js";
+import { MAX_FIRST_BYTES } from "./frames.js";
+import { type FramesServer, type ListenOptions, serveFrames, sessionOptions } from "./serve_frames.js";
 
-/** Options of a server. */
-export interface ServeOptions {
-  /** The bearer token that clients must have; absent: none. */
-  readonly token?: string;
-  /** Certificate and key for a `framess://` address; with `authority`, clients need a certificate. */
-  readonly tls?: TLSOptions;
-  /** Seconds that a session outlives its connection; 30 by default, 0: it ends with it. */
-  readonly gracePeriod?: number;
+/** Options of a server of an environment. */
+export interface ServeOptions extends ListenOptions {
   /** What is done with observations outside their bounds: "warn" by default. */
   readonly validation?: Validation;
   /** Names of the environment that `call`, `getAttribute` and `setAttribute` reach; none by default. */
   readonly exposed?: readonly string[];
-}
-
-/** Connections that a server has at once (B-16). */
-const MAX_CONNECTIONS = 1024;
-/** Time for TLS, FramesHello and the first request together, in milliseconds (B-16). */
-const FIRST_MS = 10_000;
-
-/** A server of one environment. */
-export class EnvServer {
-  private readonly connections = new Set<Connection>();
-
-  /** Use `serveEnv`, which begins to listen. */
-  constructor(
-    private readonly listener: net.Server,
-    private readonly where: Address,
-    private readonly sessions: EnvSessions,
-  ) {
-    const event = where.scheme === "framess" ? "secureConnection" : "connection";
-    listener.on(event, (socket: net.Socket) => this.accept(socket));
-  }
-
-  /** Where it listens, with the port that was chosen for port 0. */
-  get address(): string {
-    const bound = this.listener.address();
-    return typeof bound === "object" && bound !== null && this.where.scheme !== "frames+unix"
-      ? addressText({ ...this.where, port: bound.port })
-      : addressText(this.where);
-  }
-
-  private accept(socket: net.Socket): void {
-    if (this.connections.size >= MAX_CONNECTIONS) {
-      const oldest = [...this.connections].find(({ state }) => !state.opened);
-      if (oldest === undefined) {
-        socket.destroy();
-        return;
-      }
-      oldest.cut();
-    }
-    const hasPulses = this.where.scheme !== "frames+unix";
-    const frames = new FrameSocket(socket, "a client", hasPulses, [MAX_HELLO_BYTES, MAX_FIRST_BYTES]);
-    const connection = new Connection(frames, this.sessions);
-    this.connections.add(connection);
-    void connection.serve().finally(() => this.connections.delete(connection));
-  }
-
-  /** Stop: a call that runs is answered, then every session ends. */
-  async close(): Promise<void> {
-    const stopped = new Promise((resolve) => this.listener.close(resolve));
-    await this.sessions.stop();
-    for (const connection of this.connections) {
-      connection.finish();
-    }
-    await stopped;
-  }
-}
-
-/** One connection of a client. */
-class Connection {
-  readonly state: ServerConnection;
-  private readonly timer: NodeJS.Timeout;
-
-  constructor(
-    private readonly frames: FrameSocket,
-    private readonly sessions: EnvSessions,
-  ) {
-    const end = (atOnce: boolean) => (atOnce ? this.cut() : this.finish());
-    this.state = new ServerConnection({ send: (frame) => frames.send(frame), end });
-    this.timer = setTimeout(() => this.cut(), FIRST_MS);
-    const refuse = frames.refuse;
-    frames.refuse = (error) => {
-      if (this.state.greeted) {
-        refuse(error);
-      } else {
-        sessions.refuseLength(this.state, error.message);
-      }
-    };
-    frames.onEnd = () => sessions.lost(this.state);
-  }
-
-  /** Handle one message after another until the connection ends. */
-  async serve(): Promise<void> {
-    try {
-      while (!this.state.ended) {
-        const frame = await this.frames.receive();
-        this.frames.busy = true;
-        await this.sessions.receive(this.state, frame);
-        this.frames.busy = false;
-        if (this.state.opened) {
-          clearTimeout(this.timer);
-          this.frames.pulsing = "busy";
-        }
-      }
-    } catch (error) {
-      if (!(error instanceof ConnectionLostError)) {
-        process.emitWarning(`a connection of a client has ended: ${String(error)}`);
-        this.cut();
-      }
-    } finally {
-      clearTimeout(this.timer);
-    }
-  }
-
-  finish(): void {
-    this.frames.finish();
-  }
-
-  cut(): void {
-    this.frames.cut();
-  }
 }
 
 /**
@@ -147,86 +25,8 @@ export async function serveEnv(
   env: Env,
   address: string,
   options: ServeOptions = {},
-): Promise<EnvServer> {
-  const { token = "", gracePeriod = 30, validation = "warn", exposed = [] } = options;
-  const where = parseAddress(address);
-  checkToken(token);
-  const gracePeriodMs = Math.round(1000 * gracePeriod);
-  const sessions = new EnvSessions(env, { token, gracePeriodMs, validation, exposed });
-  const listener = listenerOf(where, options.tls);
-  const server = new EnvServer(listener, where, sessions);
-  await listen(listener, where, address);
-  if (!isLocal(where) && token === "" && options.tls?.authority === undefined) {
-    process.emitWarning(`${server.address} has no token: all that reach it can use it`);
-  }
-  return server;
-}
-
-function listenerOf(where: Address, certificates: TLSOptions | undefined): net.Server {
-  if (where.scheme !== "framess") {
-    return net.createServer();
-  }
-  if (certificates?.certificate === undefined || certificates.key === undefined) {
-    throw new AddressError("framess:// needs `tls` with a certificate and its key");
-  }
-  const mutual = certificates.authority !== undefined;
-  return tls.createServer({
-    ...secureContext(certificates),
-    handshakeTimeout: FIRST_MS,
-    requestCert: mutual,
-    rejectUnauthorized: mutual,
-  });
-}
-
-async function listen(listener: net.Server, where: Address, text: string): Promise<void> {
-  try {
-    await bind(listener, where);
-  } catch (error) {
-    if (where.scheme !== "frames+unix" || !(await isStale(where.path))) {
-      throw new AddressError(`cannot listen on ${text}: ${String(error)}`);
-    }
-    unlinkSync(where.path);
-    await bind(listener, where);
-  }
-}
-
-function bind(listener: net.Server, where: Address): Promise<void> {
-  return new Promise((resolve, reject) => {
-    listener.once("error", reject);
-    listener.once("listening", () => {
-      listener.off("error", reject);
-      resolve();
-    });
-    if (where.scheme !== "frames+unix") {
-      listener.listen({ host: where.host, port: where.port });
-      return;
-    }
-    // The socket is made at once; a worker thread cannot set the mode that it is made with.
-    const before = isMainThread ? process.umask(0o177) : undefined;
-    try {
-      listener.listen({ path: where.path });
-    } finally {
-      if (before !== undefined) {
-        process.umask(before);
-      }
-    }
-    if (listener.listening) {
-      chmodSync(where.path, 0o600);
-    }
-  });
-}
-
-/** Whether a path is the socket of a server that has ended. */
-function isStale(path: string): Promise<boolean> {
-  if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) {
-    return Promise.resolve(false);
-  }
-  return new Promise((resolve) => {
-    const probe = net.connect({ path });
-    probe.once("connect", () => {
-      probe.destroy();
-      resolve(false);
-    });
-    probe.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "ECONNREFUSED"));
-  });
+): Promise<FramesServer> {
+  const { validation = "warn", exposed = [] } = options;
+  const sessions = new EnvSessions(env, { ...sessionOptions(options), validation, exposed });
+  return serveFrames(sessions, address, options, MAX_FIRST_BYTES);
 }

@@ -2,38 +2,22 @@
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { SPEC_DIGEST, SPEC_VERSION } from "@rlmesh/proto";
-import { EnvService, type SessionRequest } from "@rlmesh/proto/env/v1/env_pb";
 import { ErrorCode } from "@rlmesh/proto/session/v1/error_pb";
 import { FramesHelloSchema } from "@rlmesh/proto/session/v1/frames_pb";
 import * as handshake from "@rlmesh/proto/session/v1/handshake_pb";
 
-import type { Validation } from "./conformance.js";
-import { contractOf, readContract, writeContract } from "./contract.js";
-import type { Env } from "./env.js";
-import { EnvRequests, type FailureInit, type ResponseBody } from "./env_requests.js";
-import { SessionRequestSchema, SessionResponseSchema } from "./exact.js";
-import { MAX_HELLO_BYTES, MAX_MESSAGE_BYTES } from "./frames.js";
+import { MAX_MESSAGE_BYTES } from "./connection.js";
+import { MAX_HELLO_BYTES } from "./frames.js";
 import { KeptSession } from "./kept_session.js";
+import { type FailureInit, failureOf } from "./refusals.js";
+import type { Member, Offer, Report, Service, SessionOptions, SessionRequests } from "./service.js";
 import { talksTo } from "./versions.js";
 
 const { Capability } = handshake;
 /** Shortest time between two reports of progress, in milliseconds (N-17). */
 const REPORT_MS = 100;
-
-/** Options of the server's part. */
-export interface SessionOptions {
-  /** The token that clients must have; empty: none. */
-  readonly token: string;
-  /** How long a session outlives its connection, in milliseconds; 0: it does not. */
-  readonly gracePeriodMs: number;
-  readonly validation: Validation;
-  /** Names of the environment that clients may reach. */
-  readonly exposed: readonly string[];
-  /** What makes the id and the resume key of a session. */
-  readonly secrets?: { id(): string; key(): Uint8Array };
-}
 
 const SECRETS = { id: () => randomBytes(16).toString("hex"), key: () => randomBytes(16) };
 
@@ -50,35 +34,43 @@ export class ServerConnection {
   greeted = false;
   opened = false;
   ended = false;
+  session: KeptSession | undefined;
 
   constructor(readonly peer: Peer) {}
 }
 
-/** One environment, for one session after another. */
-export class EnvSessions {
-  private readonly requests: EnvRequests;
-  private readonly contract: ReturnType<typeof writeContract>;
-  private readonly server: MessageInitShape<typeof handshake.PeerInfoSchema>;
-  private current: ServerConnection | undefined;
-  private session: KeptSession | undefined;
+/** What a server of this package is, whatever it serves. */
+export interface Receiver {
+  /** Handle one message of a connection over frames alone. */
+  receive(connection: ServerConnection, frame: Uint8Array): Promise<void>;
+  /** Note that a connection is lost. */
+  lost(connection: ServerConnection): void;
+  /** Refuse a first message that is too long to be read. */
+  refuseLength(connection: ServerConnection, message: string): void;
+  /** Close every session. */
+  stop(): Promise<void>;
+}
+
+/** The sessions of one service. */
+export class Sessions<Request extends Member, Body> implements Receiver {
+  private readonly server: Offer["server"];
+  private readonly sessions = new Map<string, KeptSession>();
+  private readonly requests = new WeakMap<KeptSession, SessionRequests<Request, Body>>();
   private stopping = false;
 
-  /** @throws CodecError if the environment's contract breaks a rule. */
   constructor(
-    env: Env,
+    private readonly service: Service<Request, Body>,
     private readonly options: SessionOptions,
   ) {
-    const contract = contractOf(env, options.exposed);
-    this.contract = writeContract(contract);
-    readContract(this.contract);
-    const capabilities = capabilitiesOf(env, options);
-    this.requests = new EnvRequests(env, contract, options.validation, capabilities);
+    const capabilities = [...service.capabilities];
+    if (options.gracePeriodMs > 0) {
+      capabilities.push(Capability.RESUME);
+    }
     const versions = { specVersion: SPEC_VERSION, specDigest: SPEC_DIGEST };
     const software = { node: process.versions.node };
     this.server = { ...versions, implementation: "rlmesh-typescript", capabilities, software };
   }
 
-  /** Handle one message of a connection over frames alone. */
   async receive(connection: ServerConnection, frame: Uint8Array): Promise<void> {
     if (connection.ended) {
       return;
@@ -87,66 +79,69 @@ export class EnvSessions {
       this.greet(connection, frame);
       return;
     }
-    let request: SessionRequest;
+    let message: ReturnType<Service<Request, Body>["parse"]>;
     try {
-      request = fromBinary(SessionRequestSchema, frame);
+      message = this.service.parse(frame);
     } catch (error) {
-      const message = `expected a SessionRequest: ${String(error)}`;
-      refuse(connection, 0n, { code: ErrorCode.MALFORMED, message });
+      const text = `expected a SessionRequest of ${this.service.name}: ${String(error)}`;
+      this.refuse(connection, 0n, { code: ErrorCode.MALFORMED, message: text });
       return;
     }
     if (connection.opened) {
-      await this.next(connection, request);
+      await this.next(connection, message.sequence, message.request);
     } else {
-      this.first(connection, request);
+      this.first(connection, message.sequence, message.request);
     }
   }
 
   /** Admit a client, or refuse it (B-16). */
   private greet(connection: ServerConnection, frame: Uint8Array): void {
     const hello = parseHello(frame);
+    const { name } = this.service;
     if (hello === undefined) {
       const message = `expected a FramesHello of at most ${MAX_HELLO_BYTES} bytes with a service`;
-      refuse(connection, 0n, { code: ErrorCode.MALFORMED, message });
-      return;
-    }
-    if (this.options.token !== "" && !equal(hello.token, this.options.token)) {
+      this.refuse(connection, 0n, { code: ErrorCode.MALFORMED, message });
+    } else if (this.options.token !== "" && !equal(hello.token, this.options.token)) {
       const message = "expected the server's token: pass `token`";
-      refuse(connection, 0n, { code: ErrorCode.UNAUTHENTICATED, message });
-      return;
+      this.refuse(connection, 0n, { code: ErrorCode.UNAUTHENTICATED, message });
+    } else if (hello.service !== name) {
+      const failure = { message: `the server serves ${name} alone`, path: "service", choices: [name] };
+      this.refuse(connection, 0n, { code: ErrorCode.UNSUPPORTED, ...failure });
+    } else {
+      connection.greeted = true;
     }
-    if (hello.service !== EnvService.typeName) {
-      const [path, choices] = ["service", [EnvService.typeName]];
-      const message = `the server serves ${EnvService.typeName} alone`;
-      refuse(connection, 0n, { code: ErrorCode.UNSUPPORTED, message, path, choices });
-      return;
-    }
-    connection.greeted = true;
   }
 
   /** Answer the first request of a connection (H-2, H-3). */
-  private first(connection: ServerConnection, { sequence, request }: SessionRequest): void {
+  private first(connection: ServerConnection, sequence: bigint, request: Request): void {
     if (request.case === "describe") {
-      const { server, contract } = this;
-      const value = { server, contract, terms: this.terms(this.options.gracePeriodMs > 0) };
-      connection.peer.send(response(sequence, { case: "describe", value }));
+      const offer = { server: this.server, terms: this.terms(this.options.gracePeriodMs > 0) };
+      connection.peer.send(this.service.write(sequence, this.service.described(offer), 0n));
       finish(connection);
       return;
     }
-    const refusal = request.case === "open" ? this.refusalOf(sequence, request.value) : NO_OPEN;
+    const open = this.service.headerOf(request);
+    const refusal = open === undefined ? NO_OPEN : this.refusalOf(sequence, open.header);
     if (refusal !== undefined) {
-      refuse(connection, sequence, refusal);
-    } else if (request.case === "open") {
-      this.open(connection, request.value);
+      this.refuse(connection, sequence, refusal);
+      return;
+    }
+    try {
+      this.open(connection, request, open?.header as handshake.OpenHeader);
+    } catch (error) {
+      this.refuse(connection, sequence, failureOf(error));
     }
   }
 
   /** What speaks against an `open`, in the order of H-3. */
-  private refusalOf(sequence: bigint, header: handshake.OpenHeader): FailureInit | undefined {
-    const { client, resume } = header;
+  private refusalOf(
+    sequence: bigint,
+    header: handshake.OpenHeader | undefined,
+  ): FailureInit | undefined {
     if (sequence !== 0n) {
       return { code: ErrorCode.MALFORMED, message: "expected open with sequence 0" };
     }
+    const client = header?.client;
     if (client === undefined) {
       return { code: ErrorCode.MALFORMED, message: "expected a client in open", path: "client" };
     }
@@ -159,14 +154,14 @@ export class EnvSessions {
     if (this.stopping) {
       return SHUTTING_DOWN;
     }
-    return resume === undefined ? this.session?.busy() : this.refusalOfResume(resume);
+    return header?.resume && this.refusalOfResume(header.resume);
   }
 
   private refusalOfResume({ sessionId, resumeKey, awaitedSequence }: handshake.Resume) {
-    const { session } = this;
-    // The key is compared also if the id is not that of the session (R-5).
+    const session = this.sessions.get(sessionId);
+    // The key is compared also if there is no such session (R-5).
     const has = equal(resumeKey, session?.key ?? randomBytes(16));
-    if (!has || session === undefined || session.key.length === 0 || sessionId !== session.id) {
+    if (!has || session === undefined || session.key.length === 0) {
       return { code: ErrorCode.UNKNOWN_SESSION, message: "there is no such session" };
     }
     const { last } = session;
@@ -177,21 +172,20 @@ export class EnvSessions {
     return undefined;
   }
 
-  private open(connection: ServerConnection, header: handshake.OpenHeader): void {
-    const { client, resume } = header;
-    const isNew = resume === undefined;
-    if (isNew) {
-      const resumes = client?.capabilities.includes(Capability.RESUME) ?? false;
-      const secrets = this.options.secrets ?? SECRETS;
-      const key = resumes && this.options.gracePeriodMs > 0 ? secrets.key() : new Uint8Array();
-      this.session = new KeptSession(client?.name ?? "", secrets.id(), key);
-      this.requests.begin();
-    }
-    const session = this.session as KeptSession;
+  /** Open or resume a session; throws what a new one is refused for. */
+  private open(
+    connection: ServerConnection,
+    request: Request,
+    { client, resume }: handshake.OpenHeader,
+  ): void {
+    const resumes = client?.capabilities.includes(Capability.RESUME) ?? false;
+    const found = resume && this.sessions.get(resume.sessionId);
+    const session = found ?? this.begin(request, client?.name ?? "", resumes);
     session.reports = client?.capabilities.includes(Capability.PROGRESS) ?? false;
     clearTimeout(session.grace);
-    const older = this.current;
-    this.current = connection;
+    const older = session.connection;
+    session.connection = connection;
+    connection.session = session;
     connection.opened = true;
     if (older !== undefined) {
       older.ended = true;
@@ -203,23 +197,35 @@ export class EnvSessions {
       resumeKey: session.key,
       terms: this.terms(session.key.length > 0),
       receivedSequence: session.last,
-      ...(isNew && { contract: this.contract }),
     };
-    connection.peer.send(response(0n, { case: "open", value }));
+    const body = this.service.opened(value, found === undefined);
+    connection.peer.send(this.service.write(0n, body, 0n));
   }
 
-  private terms(resumes: boolean) {
+  private begin(request: Request, client: string, resumes: boolean): KeptSession {
+    const requests = this.service.begin(request);
+    if (this.sessions.size >= this.service.maxSessions) {
+      throw [...this.sessions.values()].at(-1)?.busy();
+    }
+    const secrets = this.options.secrets ?? SECRETS;
+    const key = resumes && this.options.gracePeriodMs > 0 ? secrets.key() : new Uint8Array();
+    const session = new KeptSession(client, secrets.id(), key);
+    this.requests.set(session, requests);
+    this.sessions.set(session.id, session);
+    return session;
+  }
+
+  private terms(resumes: boolean): Offer["terms"] {
     const gracePeriodMs = resumes ? this.options.gracePeriodMs : 0;
     return { gracePeriodMs, maxMessageBytes: BigInt(MAX_MESSAGE_BYTES) };
   }
 
   /** Answer a numbered request (Q-3 to Q-5). */
-  private async next(connection: ServerConnection, message: SessionRequest): Promise<void> {
-    const { session } = this;
-    if (this.current !== connection || session === undefined) {
+  private async next(connection: ServerConnection, sequence: bigint, request: Request): Promise<void> {
+    const { session } = connection;
+    if (session?.connection !== connection) {
       return;
     }
-    const { sequence } = message;
     if (sequence === session.last && sequence >= 1n) {
       await session.running;
       this.deliver(connection, session);
@@ -227,12 +233,12 @@ export class EnvSessions {
     }
     if (sequence !== session.last + 1n) {
       const text = `expected request ${session.last + 1n}, got ${sequence}`;
-      const value = { code: ErrorCode.OUT_OF_SEQUENCE, message: text };
-      connection.peer.send(response(sequence, { case: "error", value }));
+      const body = this.service.failure({ code: ErrorCode.OUT_OF_SEQUENCE, message: text });
+      connection.peer.send(this.service.write(sequence, body, 0n));
       return;
     }
     session.last = sequence;
-    session.running = this.handle(connection, session, message.request);
+    session.running = this.handle(connection, session, request);
     await session.running;
     this.deliver(connection, session);
   }
@@ -240,23 +246,24 @@ export class EnvSessions {
   private async handle(
     connection: ServerConnection,
     session: KeptSession,
-    request: SessionRequest["request"],
+    request: Request,
   ): Promise<void> {
     const { last } = session;
     session.isRunning = true;
-    const report = (message: string, fraction?: number) => {
+    const report: Report = (message, fraction) => {
       const now = performance.now();
       if (!session.isRunning || !session.reports || now - session.reportedAt < REPORT_MS) {
         return;
       }
       session.reportedAt = now;
-      if (this.current === connection) {
-        const value = { message, ...(fraction !== undefined && { fraction }) };
-        connection.peer.send(response(last, { case: "progress", value }));
+      const body = this.service.progress(message, fraction);
+      if (session.connection === connection && body !== undefined) {
+        connection.peer.send(this.service.write(last, body, 0n));
       }
     };
-    const answer = await this.requests.answer(request, report);
-    session.kept = sendable(last, answer.response, answer.callUs);
+    const requests = this.requests.get(session) as SessionRequests<Request, Body>;
+    const answer = await requests.answer(request, report);
+    session.kept = this.sendable(last, answer.response, answer.callUs);
     session.isClosed = request.case === "close";
     session.isRunning = false;
     if (session.isExpired) {
@@ -266,7 +273,7 @@ export class EnvSessions {
 
   /** Send the kept answer on a connection, if it is still that of the session. */
   private deliver(connection: ServerConnection, session: KeptSession): void {
-    if (this.current !== connection || this.session !== session) {
+    if (session.connection !== connection) {
       return;
     }
     connection.peer.send(session.kept);
@@ -276,14 +283,13 @@ export class EnvSessions {
     }
   }
 
-  /** A connection is lost: its session goes on for the grace period (R-3, R-13). */
   lost(connection: ServerConnection): void {
     connection.ended = true;
-    const { session } = this;
-    if (this.current !== connection || session === undefined) {
+    const { session } = connection;
+    if (session?.connection !== connection) {
       return;
     }
-    this.current = undefined;
+    session.connection = undefined;
     if (session.key.length === 0 || session.last === 0n) {
       this.expire(session);
       return;
@@ -300,29 +306,53 @@ export class EnvSessions {
 
   private forget(session: KeptSession): void {
     clearTimeout(session.grace);
-    if (this.session === session) {
-      this.session = undefined;
-      this.current = undefined;
+    session.connection = undefined;
+    if (this.sessions.get(session.id) === session) {
+      this.sessions.delete(session.id);
     }
   }
 
-  /** Close every session: a call that runs ends, and is answered first (K-9, K-10). */
+  /** Close every session: calls that run end, and are answered first (K-9, K-10). */
   async stop(): Promise<void> {
     this.stopping = true;
-    const { session } = this;
-    await session?.running;
-    const { current } = this;
-    if (current !== undefined) {
-      refuse(current, 0n, SHUTTING_DOWN);
-    }
-    if (session !== undefined) {
+    const all = [...this.sessions.values()];
+    await Promise.all(all.map(({ running }) => running));
+    for (const session of all) {
+      const { connection } = session;
       this.forget(session);
+      if (connection !== undefined) {
+        this.refuse(connection, 0n, SHUTTING_DOWN);
+      }
     }
   }
 
-  /** Refuse a first message that is too long to be read. */
   refuseLength(connection: ServerConnection, message: string): void {
-    refuse(connection, 0n, { code: ErrorCode.MALFORMED, message });
+    this.refuse(connection, 0n, { code: ErrorCode.MALFORMED, message });
+  }
+
+  /** An answer that can be sent; else the error that is sent instead (M-3). */
+  private sendable(sequence: bigint, body: Body, callUs: bigint): Uint8Array {
+    let failure: FailureInit;
+    try {
+      const frame = this.service.write(sequence, body, callUs);
+      if (frame.length <= MAX_MESSAGE_BYTES) {
+        return frame;
+      }
+      const message = `the answer has ${frame.length} bytes, at most ${MAX_MESSAGE_BYTES} can be sent`;
+      failure = { code: ErrorCode.LIMIT_EXCEEDED, message };
+    } catch (error) {
+      // A writer in JavaScript may return rewards that are no numbers.
+      const message = `the answer cannot be sent: ${String(error)}`;
+      failure = { code: ErrorCode.INVALID_RESULT, message };
+    }
+    return this.service.write(sequence, this.service.failure(failure), callUs);
+  }
+
+  /** Send an error after which the connection ends. */
+  private refuse(connection: ServerConnection, sequence: bigint, failure: FailureInit): void {
+    const body = this.service.failure({ ...failure, sessionClosed: true });
+    connection.peer.send(this.service.write(sequence, body, 0n));
+    finish(connection);
   }
 }
 
@@ -331,20 +361,6 @@ const SHUTTING_DOWN: FailureInit = {
   code: ErrorCode.SHUTTING_DOWN,
   message: "the server is shutting down",
 };
-
-function capabilitiesOf(env: Env, { gracePeriodMs, exposed }: SessionOptions): handshake.Capability[] {
-  const found = [Capability.STEP_MANY, Capability.PROGRESS];
-  if (gracePeriodMs > 0) {
-    found.push(Capability.RESUME);
-  }
-  if (exposed.length > 0) {
-    found.push(Capability.ATTRIBUTES);
-  }
-  if (env.render !== undefined && env.renderMode !== undefined) {
-    found.push(Capability.RENDER);
-  }
-  return found;
-}
 
 function parseHello(frame: Uint8Array) {
   try {
@@ -359,35 +375,6 @@ function parseHello(frame: Uint8Array) {
 function equal(one: string | Uint8Array, other: string | Uint8Array): boolean {
   const [first, second] = [one, other].map((x) => createHash("sha256").update(x).digest());
   return timingSafeEqual(first as Buffer, second as Buffer);
-}
-
-function response(sequence: bigint, body: ResponseBody, callUs = 0n): Uint8Array {
-  const message = create(SessionResponseSchema, { sequence, callUs, response: body });
-  return toBinary(SessionResponseSchema, message);
-}
-
-/** An answer that can be sent; else the error that is sent instead (M-3). */
-function sendable(sequence: bigint, body: ResponseBody, callUs: bigint): Uint8Array {
-  let value: FailureInit;
-  try {
-    const frame = response(sequence, body, callUs);
-    if (frame.length <= MAX_MESSAGE_BYTES) {
-      return frame;
-    }
-    const message = `the answer has ${frame.length} bytes, at most ${MAX_MESSAGE_BYTES} can be sent`;
-    value = { code: ErrorCode.LIMIT_EXCEEDED, message };
-  } catch (error) {
-    // A writer in JavaScript may return rewards that are no numbers.
-    value = { code: ErrorCode.INVALID_RESULT, message: `the answer cannot be sent: ${String(error)}` };
-  }
-  return response(sequence, { case: "error", value }, callUs);
-}
-
-/** Send an error after which the connection ends. */
-function refuse(connection: ServerConnection, sequence: bigint, failure: FailureInit): void {
-  const value = { ...failure, sessionClosed: true };
-  connection.peer.send(response(sequence, { case: "error", value }));
-  finish(connection);
 }
 
 function finish(connection: ServerConnection): void {

@@ -5,7 +5,8 @@ import { once } from "node:events";
 import net from "node:net";
 import { describe, mock, test } from "node:test";
 
-import { addressText, FrameReader, FrameSocket, parseAddress } from "../src/frames.js";
+import { addressText, parseAddress } from "../src/addresses.js";
+import { FrameReader, FrameSocket } from "../src/frames.js";
 import { errors } from "../src/index.js";
 import { talksTo } from "../src/versions.js";
 
@@ -33,7 +34,7 @@ describe("addresses", () => {
   for (const text of ["frames://127.0.0.1:5", "framess://[::1]:65535", "frames+unix:///a/b c"]) {
     test(text, () => assert.equal(addressText(parseAddress(text)), text));
   }
-  for (const text of ["tcp://a:1", "frames://a", "frames://:1", "frames://a:65536", "frames+unix://a"]) {
+  for (const text of ["http://a:1", "frames://a", "frames://:1", "frames://a:65536", "frames+unix://a"]) {
     test(`no address: ${text}`, () => {
       assert.throws(() => parseAddress(text), errors.AddressError);
     });

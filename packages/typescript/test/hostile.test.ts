@@ -6,11 +6,14 @@ import net from "node:net";
 import { test } from "node:test";
 
 import { RemoteEnv, RLMeshError, serveEnv } from "../src/index.js";
-import { ClientSession, helloFrame, parseResponse } from "../src/client_session.js";
+import { ClientSession } from "../src/client_session.js";
+import { ENV_MESSAGES, parseResponse } from "../src/env_client.js";
 import { PCG64 } from "../src/pcg64.js";
-import { EnvSessions, ServerConnection } from "../src/server_session.js";
+import { EnvSessions } from "../src/env_service.js";
+import { ServerConnection } from "../src/server_session.js";
 import { Count } from "./envs.js";
 import { frameOf, isHello, transcripts } from "./transcripts.js";
+import { helloFrame } from "./hello.js";
 
 const ROUNDS = 8;
 const STEPS = [...transcripts("sessions/env"), ...transcripts("sessions/frames")].flatMap(
@@ -44,7 +47,7 @@ test("a server answers every changed request, and serves the next client", async
     const connection = new ServerConnection(peer);
     const frame = changed(frameOf(requests[round % requests.length]!), rng);
     const before = below(rng, 3);
-    const frames = [helloFrame(""), opening].slice(0, before);
+    const frames = [helloFrame(ENV_MESSAGES.name, ""), opening].slice(0, before);
     for (const each of [...frames, frame]) {
       await sessions.receive(connection, each);
     }
@@ -60,7 +63,7 @@ test("a client refuses every changed answer with an error of its own, or reads i
   const answers = STEPS.filter((step) => step.sender === "server");
   const [open] = answers;
   for (let round = 0; round < ROUNDS * answers.length; round++) {
-    const session = new ClientSession("memory", settings);
+    const session = new ClientSession("memory", settings, ENV_MESSAGES);
     const frame = changed(frameOf(answers[round % answers.length]!), rng);
     try {
       if (round % 2 === 0) {
@@ -68,7 +71,7 @@ test("a client refuses every changed answer with an error of its own, or reads i
       } else {
         session.opened(frameOf(open!));
         session.request({ case: "reset", value: {} });
-        session.answer("reset", parseResponse(frame), () => {});
+        session.answer("reset", ENV_MESSAGES.parse(frame), () => {});
       }
     } catch (error) {
       assert.ok(error instanceof RLMeshError, String(error));

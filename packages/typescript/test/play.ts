@@ -5,7 +5,7 @@
 
 import { writeSync } from "node:fs";
 
-import { float, mapOf, RemoteEnv, type Tensor } from "../src/index.js";
+import { float, mapOf, type Tensor } from "../src/index.js";
 import { type FilesOfTLS, tlsOf } from "./files.js";
 
 interface Episode {
@@ -14,6 +14,8 @@ interface Episode {
 }
 
 const [address = "", episodes = "[]", options = "{}"] = process.argv.slice(2);
+const isGrpc = /^(tcp|grpcs|unix):/.test(address);
+const { RemoteEnv } = isGrpc ? await import("../src/grpc.js") : await import("../src/index.js");
 const { tls, ...rest } = JSON.parse(options) as { token?: string; tls?: FilesOfTLS };
 const env = await RemoteEnv.connect(address, { ...rest, ...tlsOf(tls) });
 for (const { seed, state } of JSON.parse(episodes) as Episode[]) {

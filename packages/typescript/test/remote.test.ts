@@ -12,9 +12,10 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { SPEC_VERSION } from "@rlmesh/proto";
 
 import { ClientSession } from "../src/client_session.js";
+import { ENV_MESSAGES } from "../src/env_client.js";
 import { SessionResponseSchema } from "../src/exact.js";
 import { CALLABLE, CodecError, errors, RemoteEnv, RemoteVectorEnv } from "../src/index.js";
-import { type Env, type EnvServer, serveEnv, type ServeOptions, type Tensor } from "../src/index.js";
+import { type Env, type FramesServer, serveEnv, type ServeOptions, type Tensor } from "../src/index.js";
 import { Cutter } from "./cuts.js";
 import { Count, Drawn, Slow } from "./envs.js";
 import { plainRequest } from "./transcripts.js";
@@ -26,13 +27,13 @@ async function served(
   env: Env = new Count(),
   options: ServeOptions = {},
   address = ANY,
-): Promise<EnvServer> {
+): Promise<FramesServer> {
   const server = await serveEnv(env, address, options);
   t.after(() => server.close());
   return server;
 }
 
-function portOf(server: EnvServer): number {
+function portOf(server: FramesServer): number {
   return Number(server.address.split(":").at(-1));
 }
 
@@ -243,7 +244,7 @@ test("attributes, methods and rendering", async (t) => {
 
 test("a client waits in a queue once, when it opens its session", async (t) => {
   const options = { token: "", name: "waits", wait: 1.5, progress: false };
-  const session = new ClientSession("memory", options);
+  const session = new ClientSession("memory", options, ENV_MESSAGES);
   const opened = plainRequest(session.open()).request;
   assert.equal(opened.case === "open" && opened.value.waitMs, 1500);
   const { address } = await served(t);

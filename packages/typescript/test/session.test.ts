@@ -8,12 +8,15 @@ import { SPEC_VERSION } from "@rlmesh/proto";
 import type { SessionRequest } from "@rlmesh/proto/env/v1/env_pb";
 import { ErrorCode } from "@rlmesh/proto/session/v1/error_pb";
 
-import { ClientSession, helloFrame, parseResponse } from "../src/client_session.js";
+import { ClientSession } from "../src/client_session.js";
+import { ENV_MESSAGES, parseResponse } from "../src/env_client.js";
 import { contractOf, writeContract } from "../src/contract.js";
 import { SessionRequestSchema, SessionResponseSchema } from "../src/exact.js";
 import { errors } from "../src/index.js";
-import { EnvSessions, ServerConnection } from "../src/server_session.js";
+import { EnvSessions } from "../src/env_service.js";
+import { ServerConnection } from "../src/server_session.js";
 import { Count } from "./envs.js";
+import { helloFrame } from "./hello.js";
 
 const KEY = new Uint8Array(16);
 const STEP = { case: "step", value: { action: { slabs: [Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0)] } } };
@@ -36,7 +39,7 @@ async function connected(sessions: EnvSessions) {
   const peer = { send: (frame: Uint8Array) => void answers.push(frame), end: () => {} };
   const connection = new ServerConnection(peer);
   const send = (frame: Uint8Array) => sessions.receive(connection, frame);
-  await send(helloFrame(""));
+  await send(helloFrame(ENV_MESSAGES.name, ""));
   return { connection, answers, send };
 }
 
@@ -78,7 +81,7 @@ test("a request that is repeated while it runs is answered once it has run", asy
 
 test("a client closes a session whose server has received what was never sent", () => {
   const options = { token: "", name: "", wait: 0, progress: false };
-  const session = new ClientSession("memory", options);
+  const session = new ClientSession("memory", options, ENV_MESSAGES);
   const contract = writeContract(contractOf(new Count(), []));
   const opened = (receivedSequence: bigint) => {
     const server = { specVersion: SPEC_VERSION };

@@ -8,21 +8,23 @@ import { after, describe, test } from "node:test";
 import { equals, fromBinary } from "@bufbuild/protobuf";
 import { Capability } from "@rlmesh/proto/session/v1/handshake_pb";
 
-import { describeFrame, helloFrame, readDescription } from "../src/client_session.js";
 import { readDynamicMap } from "../src/dynamic_reader.js";
+import { describeFrame, ENV_MESSAGES, readDescription } from "../src/env_client.js";
 import { SessionRequestSchema, SessionResponseSchema } from "../src/exact.js";
 import { FrameReader } from "../src/frames.js";
 import { RemoteEnv, RemoteVectorEnv, RLMeshError, SpaceCodec } from "../src/index.js";
-import { EnvSessions, ServerConnection } from "../src/server_session.js";
+import { EnvSessions } from "../src/env_service.js";
+import { ServerConnection } from "../src/server_session.js";
 import { Count, Drawn } from "./envs.js";
 import { frameOf, isHello, plainRequest, plainResponse, type Step } from "./transcripts.js";
 import { type Transcript, transcripts } from "./transcripts.js";
+import { helloFrame } from "./hello.js";
 
 const ENV = transcripts("sessions/env");
 const FRAMES = transcripts("sessions/frames");
 const KEY = Uint8Array.from({ length: 16 }, (_, at) => at);
 const TOKEN = "s3cret";
-const HELLO = helloFrame(TOKEN);
+const HELLO = helloFrame(ENV_MESSAGES.name, TOKEN);
 const checked = { server: 0, client: 0 };
 
 /** The first answer that opens or describes a session. */

@@ -7,7 +7,7 @@ import type { PeerInfo } from "@rlmesh/proto/session/v1/handshake_pb";
 import type * as values from "@rlmesh/proto/spaces/v1/value_pb";
 
 import { SessionRequestSchema, SessionResponseSchema } from "../src/exact.js";
-import { cases } from "./vectors.js";
+import { cases, type SessionFolders } from "./vectors.js";
 
 export interface Transcript {
   name: string;
@@ -25,7 +25,7 @@ export interface Step {
 }
 
 /** The transcripts of a folder. */
-export function transcripts(folder: "sessions/env" | "sessions/frames"): Transcript[] {
+export function transcripts(folder: keyof SessionFolders): Transcript[] {
   return cases(folder);
 }
 

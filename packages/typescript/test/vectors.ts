@@ -58,6 +58,7 @@ export interface Folders {
 export interface SessionFolders {
   "sessions/env": Transcript;
   "sessions/frames": Transcript;
+  "sessions/model": Transcript;
 }
 
 type AllFolders = Folders & SessionFolders;

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union
@@ -14,6 +15,9 @@ __all__ = ["TLS", "ServeOptions"]
 
 Pem = Union[str, Path, bytes, None]
 """The type of a PEM: the path of a file, or its bytes."""
+
+_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^\s/?#@A-Z]+")
+"""An origin as a browser sends it: scheme, host, and the port if it is not the scheme's own."""
 
 _LONGEST = 1e9
 """Largest time in seconds: Python's locks cannot wait much longer (threading.TIMEOUT_MAX)."""
@@ -76,6 +80,12 @@ class ServeOptions:
         frames_port: TCP port for clients of other hosts that request frames
             (`transport="frames"`), with the server's own certificates and token; 0: any free port;
             None: no port. It needs a `grace_period` above 0.
+        websocket_port: TCP port on which browsers open sessions over a WebSocket, beside the
+            server's address and with its certificates and token; 0: any free port; None: no port.
+            Its address is `EnvServer.websocket_address`. It needs the extra `[web]`.
+        websocket_origins: Origins of the pages that may do so ("https://lab.example", "null" for
+            files), as browsers send them; pages of all others are refused. Clients outside of
+            browsers send none, and are admitted.
         sim_time: Attribute of the environment that is the time of its simulation in seconds, as a
             path with dots, such as "unwrapped.data.time" for Gymnasium's MuJoCo environments.
             Clients read it as their `sim_time`. Empty: the server does not send it.
@@ -92,7 +102,7 @@ class ServeOptions:
 
     Raises:
         ValueError: If a time is negative or above a billion seconds, `validation` is not one of the
-            three, or `max_batch_size` is not a whole number above 0.
+            three, an origin is none, or `max_batch_size` is not a whole number above 0.
     """
 
     validation: Literal["off", "warn", "strict"] = "warn"
@@ -105,6 +115,8 @@ class ServeOptions:
     close_timeout: float = 10.0
     frames: bool = True
     frames_port: int | None = None
+    websocket_port: int | None = None
+    websocket_origins: Sequence[str] = ()
     sim_time: str = ""
     max_batch_size: int = 32
     max_batch_delay_ms: float = 2.0
@@ -117,8 +129,11 @@ class ServeOptions:
                 raise ValueError(f"{name}={value!r}; expected seconds, 0 or more, up to 1e9")
         if not isinstance(self.sim_time, str):
             raise ValueError(f"sim_time={self.sim_time!r}; expected the path of an attribute")
-        if self.frames_port is not None and not 0 <= self.frames_port <= 65_535:
-            raise ValueError(f"frames_port={self.frames_port!r}; expected 0 to 65535, or None")
+        for name in ("frames_port", "websocket_port"):
+            port = getattr(self, name)
+            if port is not None and not 0 <= port <= 65_535:
+                raise ValueError(f"{name}={port!r}; expected 0 to 65535, or None")
+        _check_origins(self.websocket_origins)
         if self.frames_port is not None and not self.grace_period:
             raise ValueError("frames_port needs a grace_period above 0: sessions move by resuming")
         if not 0 <= self.max_batch_delay_ms <= 1000 * _LONGEST:
@@ -164,12 +179,30 @@ def _flag(text: str) -> bool:
         raise ValueError(f"{text!r} is neither true nor false") from None
 
 
+def _check_origins(origins: Sequence[str]) -> None:
+    """Raise ValueError unless each is an origin as browsers send it."""
+    if isinstance(origins, str):
+        raise ValueError(f"websocket_origins={origins!r}; expected a list of origins")
+    for origin in origins:
+        if not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
+            raise ValueError(
+                f"websocket_origins has {origin!r}; expected scheme://host or scheme://host:port "
+                f"in lower case, without a path, or 'null'"
+            )
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "validation": str,
     "expose_tracebacks": _flag,
     "remote_shutdown": _flag,
     "frames": _flag,
     "frames_port": int,
+    "websocket_port": int,
+    "websocket_origins": _origins,
     "sim_time": str,
     "max_batch_size": int,
 }

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from rlmesh._announcements import announce, withdraw
 from rlmesh._logs import facts, logger, warn
-from rlmesh._server.offered_transports import served_transports
+from rlmesh._server.listeners import listen_beside
 from rlmesh._server.signals import stop_on_signals
 from rlmesh._session.server_connection import ServerConnection
 from rlmesh._session.session_manager import SessionManager
@@ -22,7 +22,6 @@ from rlmesh._transport.socket.doorkeeper import Doorkeeper
 from rlmesh._transport.socket.frames_alone import FramesAloneServer
 from rlmesh._transport.socket.server import FramesServer
 from rlmesh.options import TLS, ServeOptions
-from rlmesh.specs import Capability, TransportOffer
 
 __all__ = ["BaseServer", "ServingLoop"]
 
@@ -94,6 +93,7 @@ class BaseServer:
         self._options = options
         self._title = title
         self._frames: Sequence[FramesServer] = ()
+        self._websocket_address: str | None = None
         self._lock = threading.Lock()
         self._runner: threading.Thread | None = None
         self._drain: threading.Thread | None = None
@@ -162,31 +162,20 @@ class BaseServer:
                 stacklevel=3,
             )
 
-    def _offer_frames(self, token: str, tls: TLS | None) -> None:
-        """Let clients continue over frames, from this host and from others, as configured.
-
-        Raises:
-            AddressError: If the port of frames cannot be bound.
-            OSError: If a certificate cannot be read, or the system has no such socket. Listeners
-                that were bound before are closed.
-        """
-        connect = partial(ServerConnection, self._manager, resumes=True)
-        doorkeeper = Doorkeeper(self._service, token, resumes=True)
-        servers: list[FramesServer] = []
-        offers: list[tuple[Capability, TransportOffer]] = []
+    def _listen_beside(self, token: str, tls: TLS | None) -> None:
+        """Bind the listeners beside that of the address; see `listen_beside`."""
+        where, manager = self._transport.address, self._manager
         try:
-            for row in served_transports(self._options):
-                listening = row.listen(self._options, self._transport.address, doorkeeper, tls)
-                listener, admit, address = listening
-                servers.append(FramesServer(listener, admit, connect, self._manager.farewell))
-                offers.append((row.capability, TransportOffer(row.kind, address)))
+            beside = listen_beside(self._options, where, self._service, token, tls, manager)
         except BaseException:
             self._transport.stop(0)
-            for server in servers:
-                server.stop(0)
             raise
-        self._manager.offers = offers
-        self._frames = servers
+        self._frames, manager.offers, self._websocket_address = beside
+
+    @property
+    def websocket_address(self) -> str | None:
+        """Address of the WebSocket ("ws://127.0.0.1:5556/rlmesh"); None: the server has none."""
+        return self._websocket_address
 
     @property
     def address(self) -> str:
@@ -289,6 +278,8 @@ class BaseServer:
             self._address,
             extra=facts("serving", id=self._title, address=self._address),
         )
+        if self._websocket_address is not None:
+            _log.info("browsers reach %s at %s", self._title, self._websocket_address)
 
     def _run(self, on_ready: Callable[[], object] | None = None) -> None:
         self._serving = threading.get_ident()

@@ -12,7 +12,7 @@ from rlmesh._env_host.make_env_host import Pool, make_env_host
 from rlmesh._env_host.servicer_provider import EnvServicerProvider
 from rlmesh._server.arguments import resolve_server_arguments
 from rlmesh._server.base import BaseServer
-from rlmesh._server.offered_transports import transport_capabilities
+from rlmesh._server.listeners import transport_capabilities
 from rlmesh._session.session_manager import SessionManager
 from rlmesh._session.versions import this_server
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
@@ -128,7 +128,7 @@ class EnvServer(BaseServer):
             super().__init__(self._env_host, manager, options, self._contract.id)
             self._announced_in = announce
             self._bind(ENV_SERVICE, where, token, tls, manager)
-            self._offer_frames(token, tls)
+            self._listen_beside(token, tls)
         except BaseException:
             if factory is not None:
                 self._env_host.close()

@@ -11,7 +11,7 @@ from rlmesh._policy.forms import ModelForms
 from rlmesh._policy.offered import OFFERED_KEY
 from rlmesh._server.arguments import resolve_server_arguments
 from rlmesh._server.base import BaseServer
-from rlmesh._server.offered_transports import transport_capabilities
+from rlmesh._server.listeners import transport_capabilities
 from rlmesh._session.session_manager import SessionManager
 from rlmesh._session.versions import this_server
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
@@ -115,7 +115,7 @@ class ModelServer(BaseServer):
         super().__init__(servicers.thread, manager, options, self._spec.id)
         model.forms.load()
         self._bind(MODEL_SERVICE, where, token, tls)
-        self._offer_frames(token, tls)
+        self._listen_beside(token, tls)
 
     @property
     def spec(self) -> ModelSpec:

@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
@@ -35,25 +35,26 @@ if TYPE_CHECKING:
     from rlmesh._transport.socket.doorkeeper import Doorkeeper
     from rlmesh._transport.socket.server import Admit
 
-__all__ = ["admission", "dial", "listen"]
+__all__ = ["TcpFrameSocket", "TlsFrameSocket", "admission", "dial", "listen"]
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
 """A peer that has vanished without a word is noticed after twenty seconds, as over gRPC."""
 
 _UNACKNOWLEDGED_MS = 20_000
 
-_EMPTY = HEADER.pack(0)
-
 _STEP_BYTES = 1024 * 1024
 """Memory for the first bytes of a large frame over TLS; it doubles whenever it is full."""
 
 
-class _TcpFrameSocket(FrameSocket):
+class TcpFrameSocket(FrameSocket):
     """Frames over TCP, with a pulse (B-13).
 
     One thread uses the socket at a time: a thread that sends or receives holds `_using`, for the
     whole of a client's call, and the thread of the pulse skips a turn if another thread holds it.
     """
+
+    _EMPTY: ClassVar[bytes] = HEADER.pack(0)
+    """An empty frame: a pulse."""
 
     def __init__(self, connected: socket.socket, deadline: float = INF) -> None:
         super().__init__(connected, deadline)
@@ -79,7 +80,7 @@ class _TcpFrameSocket(FrameSocket):
         try:
             # Without room for a few bytes it would wait, and the peer reads nothing anyway.
             if has_room_to_send(self._socket):
-                self._socket.sendall(_EMPTY)
+                self._socket.sendall(self._EMPTY)
         except (OSError, ValueError):
             pass  # The next call on the socket will fail.
         finally:
@@ -109,6 +110,10 @@ class _TcpFrameSocket(FrameSocket):
                 return self._socket.recv(size, flags)
             except (BlockingIOError, TimeoutError):
                 silent = self._still_silent(silent)
+                self._ask_for_a_sign()
+
+    def _ask_for_a_sign(self) -> None:
+        """Ask a silent peer for bytes, if the protocol can; frames cannot, and need not."""
 
     def _still_silent(self, seconds: float) -> float:
         seconds += PULSE_SECONDS
@@ -126,7 +131,7 @@ class _TcpFrameSocket(FrameSocket):
             super().close()
 
 
-class _TlsFrameSocket(_TcpFrameSocket):
+class TlsFrameSocket(TcpFrameSocket):
     """Frames in TLS records, which come one at a time."""
 
     def __init__(self, connected: ssl.SSLSocket, deadline: float = INF) -> None:
@@ -210,11 +215,22 @@ def listen(where: Address, port: int) -> socket.socket:
     return listener
 
 
-def admission(doorkeeper: Doorkeeper, tls: TLS | None) -> Admit:
+def admission(
+    doorkeeper: Doorkeeper,
+    tls: TLS | None,
+    plain: Callable[[socket.socket, float], FrameSocket] = TcpFrameSocket,
+    secure: Callable[[ssl.SSLSocket, float], FrameSocket] = TlsFrameSocket,
+) -> Admit:
     """Return the function that admits connections to a listener; see `Admit`.
 
     It refuses a client that has no TLS, no certificate that is asked for, or not the doorkeeper's
     approval.
+
+    Args:
+        doorkeeper: Admission of clients.
+        tls: Certificates; None: plain text.
+        plain: Returns the frames of a socket with a deadline, without TLS.
+        secure: Returns the frames of a socket with TLS.
 
     Raises:
         OSError: If a certificate is invalid, or its file cannot be read.
@@ -228,12 +244,12 @@ def admission(doorkeeper: Doorkeeper, tls: TLS | None) -> Admit:
         peer = peer_name(connected)
         frames: FrameSocket
         if context is None:
-            frames = _TcpFrameSocket(connected, deadline)
+            frames = plain(connected, deadline)
         else:
             secured = context.wrap_socket(
                 connected, server_side=True, do_handshake_on_connect=False
             )
-            frames = _TlsFrameSocket(secured, deadline)
+            frames = secure(secured, deadline)
         begun(frames)
         frames.shake_hands()
         doorkeeper.admit(frames, peer)
@@ -261,9 +277,9 @@ def dial(where: Address, port: int, hello: bytes, tls: TLS | None, timeout: floa
         frames: FrameSocket
         if where.is_tls:
             connected = secured = _secured(connected, where, tls)
-            frames = _TlsFrameSocket(secured)
+            frames = TlsFrameSocket(secured)
         else:
-            frames = _TcpFrameSocket(connected)
+            frames = TcpFrameSocket(connected)
         frames.send(hello)
     except BaseException as error:
         connected.close()

@@ -1,54 +1,35 @@
-"""The transports that a session may move to: one class for each kind, and one table of them.
+"""The listeners beside a server's address: one class for each kind, and two tables of them.
 
 A session begins on the transport of the server's address, gRPC or frames. The server offers the
 address of each other transport that it listens on, and the client moves to the first one in the
-order of the table that it can use (CONTRACT.md, B-12 and B-13).
+order of the table that it can use (CONTRACT.md, B-12 and B-13). On an entrance sessions
+begin, as at the server's address; it is for clients that cannot use the latter (B-18).
 """
 
 from __future__ import annotations
 
-import socket
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rlmesh._transport.address import Address
 from rlmesh._transport.socket import tcp, unix
 from rlmesh._transport.socket.client import FramesConnection, to_port, to_socket
+from rlmesh._transport.socket.listening import Listening
+from rlmesh._transport.socket.web_socket import WebSocketFrames
 from rlmesh._transport.target import Target
 from rlmesh.options import TLS, ServeOptions
 from rlmesh.specs import Capability, TransportKind
 
 if TYPE_CHECKING:
     from rlmesh._transport.socket.doorkeeper import Doorkeeper
-    from rlmesh._transport.socket.server import Admit
 
-__all__ = ["TRANSPORTS", "FrameTransport", "Listening"]
-
-
-class Listening(NamedTuple):
-    """A listener of a server.
-
-    Attributes:
-        listener: The bound socket.
-        admit: Returns the frames of a connected socket; see `Admit`.
-        address: Address to offer to clients.
-    """
-
-    listener: socket.socket
-    admit: Admit
-    address: str
+__all__ = ["ENTRANCES", "TRANSPORTS", "Entrance", "FrameTransport"]
 
 
-class FrameTransport(Protocol):
-    """One kind of transport that a session may move to."""
-
-    kind: TransportKind
-    """Kind that a server offers."""
-
-    capability: Capability
-    """Capability that both ends list."""
+class Entrance(Protocol):
+    """One kind of listener beside that of the server's address."""
 
     def is_served(self, options: ServeOptions) -> bool:
-        """Return whether a server with these options listens on the transport."""
+        """Return whether a server with these options has the listener."""
         ...
 
     def listen(
@@ -64,9 +45,20 @@ class FrameTransport(Protocol):
 
         Raises:
             AddressError: If the port cannot be bound.
+            ImportError: If it needs a library that is not installed.
             OSError: If a certificate cannot be read, or the system has no such socket.
         """
         ...
+
+
+class FrameTransport(Entrance, Protocol):
+    """One kind of transport that a session may move to."""
+
+    kind: TransportKind
+    """Kind that a server offers."""
+
+    capability: Capability
+    """Capability that both ends list."""
 
     def is_tried(self, choice: str, where: Address) -> bool:
         """Return whether a client moves to the transport.
@@ -151,3 +143,6 @@ class TcpFrames:
 
 TRANSPORTS: tuple[FrameTransport, ...] = (UnixFrames(), TcpFrames())
 """Every transport that a session may move to, the fastest first."""
+
+ENTRANCES: tuple[Entrance, ...] = (WebSocketFrames(),)
+"""Every listener on which sessions begin, beside that of the server's address."""
