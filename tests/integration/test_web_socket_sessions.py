@@ -154,9 +154,17 @@ def test_with_certificates(authority: Any, roots: bytes) -> None:
     ) as server:
         assert server.websocket_address is not None
         assert server.websocket_address.startswith("wss://")
-        plays(server, ssl=ssl.create_default_context(cadata=roots.decode()))
-        with pytest.raises((OSError, exceptions.InvalidMessage)), dial(server) as peer:
-            peer.recv(20)
+        context = ssl.create_default_context(cadata=roots.decode())
+        with raw(server, context) as peer:
+            peer.sendall(masked(0x82, hello()) + masked(0x82, FIRST))
+            header = peer.recv(4)
+            assert header[:2] == b"\x82\x7e"
+            size, data = int.from_bytes(header[2:], "big"), b""
+            while len(data) < size:
+                data += peer.recv(size - len(data))
+            assert response(data).open.contract.id == "CounterEnv"
+        with pytest.raises(ssl.SSLError), raw(server, ssl.create_default_context()):
+            pass
 
 
 def test_a_model_is_served_too() -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import gymnasium
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.chromium import Chromium, chromium, find_chromium
+from tests.faults import Proxy
 from tests.processes import ROOT
 from tools.node.package import PACKAGE, PROTO, NotInstalledError, build
 
@@ -64,12 +65,18 @@ def test_keys_play_the_environment(tmp_path: Path) -> None:
     with (
         example(tmp_path / "page", "--websocket-port", "0") as page,
         chromium(PROGRAM, tmp_path / "profile") as browser,
+        ExitStack() as stack,
     ):
-        browser.call("Page.navigate", url=f"{page}&seed={SEED}")
+        authority = page.split("address=ws://")[1].split("/")[0]
+        proxy = stack.enter_context(Proxy(f"frames://{authority}"))
+        through = page.replace(authority, proxy.address.removeprefix("frames://"))
+        browser.call("Page.navigate", url=f"{through}&seed={SEED}")
         browser.wait_until("document.getElementById('status')?.textContent.startsWith('Step 0')")
         assert browser.evaluate("document.getElementById('id').textContent") == "CartPole-v1"
         for at in range(40):
             action = at % 2
+            if at % 5 == 3:
+                proxy.cut_after(10)  # The answer to the step is lost, and comes after a resume.
             _press(browser, "ArrowRight" if action else "ArrowLeft")
             observation, _, terminated, truncated, _ = env.step(action)
             assert not truncated
@@ -81,6 +88,7 @@ def test_keys_play_the_environment(tmp_path: Path) -> None:
             if terminated:
                 break
         assert terminated
+        assert proxy.broken >= 2
         pixels = browser.evaluate(
             "(() => { const c = document.getElementById('image');"
             " return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"

@@ -208,7 +208,7 @@ export class ModelRequests<State> implements SessionRequests<Request, ModelBody>
     if (steps.length === 0) {
       throw malformed("steps", "the steps of the lanes, with `observed`", "none");
     }
-    if (this.model.observe === undefined && this.model.stateful === true) {
+    if (this.model.observe === undefined) {
       throw unsupported("observed", "no observations without an action", "some");
     }
     const split = splitBatch(this.observedCodec, observed, observedCounts, "observed");

@@ -6,7 +6,7 @@ import net from "node:net";
 import { describe, test, type TestContext } from "node:test";
 
 import { contractOf } from "../src/contract.js";
-import { errors, type Model, RemoteModel, serveEnv, serveModel } from "../src/index.js";
+import { errors, type Model, RemoteModel, serveEnv, serveModel, SpaceCodec } from "../src/index.js";
 import type { EnvContract, Episode, FramesServer, ServeModelOptions, Value } from "../src/index.js";
 import { Cutter } from "./cuts.js";
 import { Count } from "./envs.js";
@@ -133,6 +133,20 @@ describe("refusals", () => {
     await assert.rejects(model.predictBatch([1n], [0, 1]), errors.InvalidValueError);
     await assert.rejects(model.predict(1n, 0, { step: -1 }), errors.InvalidValueError);
     assert.equal((await model.predict(1n)).action, 1n);
+  });
+
+  test("of what it has not listed, by the server too", async (t) => {
+    const server = await served(t, { id: "plain", predict: () => 0n });
+    const model = await connected(t, server);
+    await model.startEpisode();
+    await assert.rejects(model.predict(0n, 0, { step: 1, observed: [0n] }), /observed/);
+    const codec = new SpaceCodec(CONTRACT.observationSpace);
+    const [observation, observed] = [codec.write(0n), codec.writeBatch([0n])];
+    const more = { steps: [1n], observedCounts: [1], observed };
+    const value = { form: 1, lanes: [0], observation, ...more };
+    const asked = model["exchange"]("predict", { case: "predict", value });
+    await assert.rejects(asked, errors.UnsupportedError);
+    assert.equal((await model.predict(0n)).action, 0n);
   });
 
   test("of results, and what the model throws; the episode goes on", async (t) => {
