@@ -17,6 +17,7 @@ ADAPTER = "needs tags and a model that adapts itself to them"
 FILE = "is about files, and the vectors have them"
 VECTORS = "is about equality or bytes that the golden vectors have"
 MEMORY = "needs shared memory, and the vectors of `memory/` have its bytes"
+WEB = "is about WebSockets, which the kit does not speak"
 MISSING = "no check yet"
 
 _WHY: dict[str, str] = {
@@ -25,6 +26,7 @@ _WHY: dict[str, str] = {
     FILE: "T-6 T-7 T-8 T-9 T-10 T-11 T-12 T-13",
     ADAPTER: "T-2 T-5 A-1 A-2 A-3 A-4 A-5 A-6 A-7 A-8 A-9 A-10 A-11 A-12 A-13",
     MEMORY: "B-14",
+    WEB: "B-18",
     MAY: "G-2 Q-7 R-13 K-2 M-9 D-9 L-2 U-1 U-3",
     VECTORS: "G-4 S-4 S-15 V-1 V-5 V-13 F-6 F-7 D-3",
     INSIDE: "G-6 K-11 N-12 N-2 L-9 F-2 F-3 M-5 M-7 Y-2 Y-4 Y-5 Y-6 Y-10 H-12 E-4 X-8 B-2",
