@@ -74,6 +74,13 @@ def test_every_run_has_a_table_with_a_row_an_episode(run: RunResult) -> None:
     assert len(list(csv.reader(io.StringIO(text, newline="")))) == len(run.episodes) + 1
 
 
+def test_a_table_has_no_nul() -> None:
+    run = RunResult((EpisodeResult(0, 1, 1.0, 1, EpisodeEnd.TERMINATED, task="a\0b"),), "E")
+    text = run.to_csv()
+    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert "\0" not in text and row["task"] == "a\N{REPLACEMENT CHARACTER}b"
+
+
 def test_a_page_has_its_episodes_and_each_of_its_charts_as_a_file() -> None:
     run = run_of()
     page = run.to_html()

@@ -74,6 +74,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return repr(value)
-    text = utf8_text(str(value))
+    # Readers end a text at a NUL, and the writer of Python 3.10 refuses it.
+    text = utf8_text(str(value)).replace("\0", "\N{REPLACEMENT CHARACTER}")
     is_formula = isinstance(value, str) and text.startswith(_FORMULAS)
     return f"'{text}" if is_formula else text
