@@ -168,7 +168,7 @@ class ScriptedConnection:
             raise ConnectionLostError("the transcript has lost it", address=self.address)
         return self.receive()
 
-    def receive(self) -> bytes:
+    def receive(self, timeout: float | None = None) -> bytes:
         """Return the next frame, after one that was no answer."""
         step = self._script.steps.pop(0)
         assert step["sender"] == "server"
