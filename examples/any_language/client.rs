@@ -244,14 +244,14 @@ fn receive(socket: &mut TcpStream) -> Io<Vec<u8>> {
 }
 
 /// Sends FramesHello (B-16) and `open` on a new connection, and receives the answer.
-fn connect(address: &str, resume: &[u8]) -> Io<(TcpStream, Vec<u8>)> {
+fn connect(address: &str, resume: &[(u32, &[u8])]) -> Io<(TcpStream, Vec<u8>)> {
     let mut socket = TcpStream::connect(address.trim_start_matches("frames://"))?;
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(Duration::from_secs(20)))?; // A busy server sends pulses (B-13).
     let token = std::env::var("RLMESH_TOKEN").unwrap_or_default();
     send(&mut socket, &message(&[(1, SERVICE), (2, token.as_bytes())]))?;
     let client = message(&[(1, SPEC_VERSION.as_bytes()), (4, &[1])]); // RESUME
-    let open = [message(&[(1, &client)]), resume.to_vec()].concat();
+    let open = message(&[&[(1, &client[..])], resume].concat());
     send(&mut socket, &message(&[(OPEN.0, &open)]))?;
     receive(&mut socket).map(|answer| (socket, answer))
 }
@@ -283,34 +283,34 @@ impl Session {
         let (socket, answer) = connect(address, &[]).map_err(|e| format!("{address}: {e}"))?;
         let opened = member(&answer, OPEN.1)?;
         let opened = Message::read(&opened)?;
-        let terms = opened.part(5).unwrap_or_default();
+        let header = opened.part(1).unwrap_or_default();
+        let header = Message::read(&header)?;
+        let terms = header.part(4).unwrap_or_default();
         let terms = Message::read(&terms)?;
         let mut session = Self {
             address: address.into(),
             socket,
-            id: opened.bytes(2).into(),
-            key: opened.bytes(3).into(),
+            id: header.bytes(2).into(),
+            key: header.bytes(3).into(),
             grace: Duration::from_millis(terms.number(1)),
             limit: terms.number(2),
             sequence: 0,
             spaces: [vec![], vec![]],
         };
-        match session.agree(&opened) {
-            Ok(()) => Ok(session),
-            Err(reason) => session.close().and(Err(reason)),
-        }
+        let agreed = session.agree(&opened, &header);
+        agreed.or_else(|reason| session.close().and(Err(reason))).map(|()| session)
     }
 
     /// Checks the version (H-5) and the contract (H-11).
-    fn agree(&mut self, opened: &Message) -> Outcome<()> {
-        let server = opened.part(1).unwrap_or_default();
+    fn agree(&mut self, opened: &Message, header: &Message) -> Outcome<()> {
+        let server = header.part(1).unwrap_or_default();
         let version = String::from_utf8_lossy(Message::read(&server)?.bytes(1)).into_owned();
         let finals = !format!("{version}{SPEC_VERSION}").contains("rc");
         let major = version.split('.').next() == SPEC_VERSION.split('.').next();
         if version != SPEC_VERSION && !(finals && major) {
             return Err(format!("this client speaks {SPEC_VERSION}, the server {version} (E-2)"));
         }
-        let contract = opened.part(4).ok_or("there is no contract (H-6)")?;
+        let contract = opened.part(2).ok_or("there is no contract (H-6)")?;
         let contract = Message::read(&contract)?;
         let space = |field| contract.part(field).ok_or("the contract has no space (T-3)");
         add_leaves(&space(3)?, 1, &mut self.spaces[0])?;
@@ -343,11 +343,11 @@ impl Session {
         let (begun, mut pause) = (Instant::now(), Duration::from_millis(50));
         let resume = [message(&[(1, &self.id), (2, &self.key)]), number(3, self.sequence)].concat();
         while !self.key.is_empty() && begun.elapsed() < self.grace {
-            let answer =
-                connect(&self.address, &message(&[(2, &resume)])).map_err(|e| e.to_string());
+            let answer = connect(&self.address, &[(2, &resume)]).map_err(|e| e.to_string());
             match answer.and_then(|(socket, answer)| Ok((socket, member(&answer, OPEN.1)?))) {
                 Ok((socket, opened)) => {
-                    (self.socket, self.key) = (socket, Message::read(&opened)?.bytes(3).into());
+                    let header = Message::read(&opened)?.part(1).unwrap_or_default();
+                    (self.socket, self.key) = (socket, Message::read(&header)?.bytes(3).into());
                     return Ok(());
                 }
                 Err(reason) if reason.starts_with("error 12:") => return Err(reason),

@@ -174,7 +174,8 @@ def serve(peer, env, token):
         send(error(0, 12, b"no session can be resumed", True))
         return
     session = os.urandom(8).hex().encode()
-    send(part(4, part(1, SERVER) + part(2, session) + part(4, CONTRACT) + part(5, TERMS)))
+    opened = part(1, SERVER) + part(2, session) + part(4, TERMS)  # OpenedHeader
+    send(part(4, part(1, opened) + part(2, CONTRACT)))
     last, over = 0, False
     while not over:
         message = receive(peer, 1 << 20)

@@ -154,6 +154,8 @@ class Translator:
         message = kind.FromString(frame)
         for name in ("open", "describe"):
             header = getattr(message, name, None) if message.HasField(name) else None
+            if header is not None and "header" in header.DESCRIPTOR.fields_by_name:
+                header = header.header
             for peer in ("client", "server"):
                 if header is not None and peer in header.DESCRIPTOR.fields_by_name:
                     info = getattr(header, peer)

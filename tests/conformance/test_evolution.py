@@ -105,7 +105,7 @@ def test_a_request_that_a_newer_version_adds_is_unsupported_and_the_session_goes
             first.open.client.spec_version = VERSION
             first.open.client.capabilities.append(ADDED_CAPABILITY)
             first.open.client.extensions.append(EXTENSION)
-            opened = ask(first).open
+            opened = ask(first).open.header
             assert opened.server.spec_version == "1.0.0"
             assert ADDED_CAPABILITY not in opened.server.capabilities
             wave = request(sequence=1)

@@ -46,6 +46,11 @@ from tests.conformance.inspected import inspected
 
 ENCODER = DynamicEncoder(NATIVE)
 
+OPENED_HEADER = tuple(
+    {"received_sequence": "received"}.get(field.name, field.name)
+    for field in handshake_pb2.OpenedHeader.DESCRIPTOR.fields
+)
+
 # Fields with another name in Python: message field -> fields of the dataclass.
 PAIRS: list[tuple[Any, type[Any], dict[str, tuple[str, ...]]]] = [
     (
@@ -61,8 +66,8 @@ PAIRS: list[tuple[Any, type[Any], dict[str, tuple[str, ...]]]] = [
         {"grace_period_ms": ("grace_period",), "idle_timeout_ms": ("idle_timeout",)},
     ),
     (handshake_pb2.TransportOffer, specs.TransportOffer, {}),
-    (env_pb2.OpenResponse, m.Opened, {"contract": ("served",), "received_sequence": ("received",)}),
-    (model_pb2.OpenResponse, m.Opened, {"spec": ("served",), "received_sequence": ("received",)}),
+    (env_pb2.OpenResponse, m.Opened, {"header": OPENED_HEADER, "contract": ("served",)}),
+    (model_pb2.OpenResponse, m.Opened, {"header": OPENED_HEADER, "spec": ("served",)}),
     (tags_pb2.EnvTags, a.EnvTags, {}),
     (tags_pb2.TaggedLeaf, a.TaggedLeaf, {}),
     (tags_pb2.Feature, a.Feature, {}),

@@ -51,7 +51,7 @@ GLOBAL = frozenset(
 
 def test_no_message_or_enum_hides_a_global_of_another_language() -> None:
     names = {n for file in FILES for n in (*file.message_types_by_name, *file.enum_types_by_name)}
-    assert {"Failure", "DynamicMap", "DynamicList", "OpenHeader"} <= names
+    assert {"Failure", "DynamicMap", "DynamicList", "OpenHeader", "OpenedHeader"} <= names
     assert not names & GLOBAL
 
 
@@ -64,3 +64,8 @@ def test_what_both_services_share_depends_on_neither() -> None:
     headers = [one.DESCRIPTOR.fields_by_name for one in both]
     found = {field["open" if "open" in field else "header"].message_type for field in headers}
     assert found == {handshake_pb2.OpenHeader.DESCRIPTOR}
+    answers = {env_pb2.OpenResponse, model_pb2.OpenResponse}
+    answered = {one.DESCRIPTOR.fields_by_name["header"].message_type for one in answers}
+    assert answered == {handshake_pb2.OpenedHeader.DESCRIPTOR}
+    own = [field.name for one in answers for field in one.DESCRIPTOR.fields if field.number != 1]
+    assert sorted(own) == ["contract", "spec"]

@@ -63,8 +63,8 @@ SESSIONS = [*transcripts("env"), *transcripts("frames")]
 def offered() -> Iterator[Transcript]:
     """Yield the transcripts of what a server in TypeScript offers: neither vectors nor views."""
     for transcript in SESSIONS:
-        opened = transcript.opened
-        views = opened is not None and OBSERVATION_VIEW in opened.server.capabilities
+        listing = transcript.server
+        views = listing is not None and OBSERVATION_VIEW in listing.capabilities
         if transcript.served != "lanes" and not views:
             yield transcript
 

@@ -110,6 +110,11 @@ def _opened(codec: Any, response: type[Any], **served: Any) -> Read:
     return lambda part: ClientSession(lambda: Connection(part), codec, peer, options, **served)
 
 
+def _opened_header(header: Any) -> object:
+    answer = env_pb2.OpenResponse(header=header, contract=_contract())
+    return _opened(ENV, env_pb2.SessionResponse)(answer)
+
+
 def _header(codec: Any, request: type[Any]) -> Read:
     def read(part: Any) -> None:
         body = codec.read_request(request(open=part).SerializeToString()).body
@@ -139,7 +144,7 @@ PEER = handshake_pb2.PeerInfo(spec_version=SPEC_VERSION)
 TERMS = handshake_pb2.SessionTerms(grace_period_ms=1)
 HEADER = handshake_pb2.OpenHeader(client=PEER, wait_ms=1)
 SPEC = spec_pb2.ModelSpec(id="m", predict_forms=[1])  # type: ignore[list-item]
-OPENED: dict[str, Any] = {"server": PEER, "session_id": "s", "resume_key": b"k" * 16}
+OPENED = handshake_pb2.OpenedHeader(server=PEER, session_id="s", resume_key=b"k" * 16, terms=TERMS)
 ROUTE = EnvContract("env", Discrete(2), Discrete(2))
 
 
@@ -182,8 +187,9 @@ def samples() -> Iterator[tuple[Any, Read]]:
     yield HEADER, _header(ENV, e.SessionRequest)
     described = e.DescribeResponse(server=PEER, contract=_contract(), terms=TERMS)
     yield described, lambda d: ENV.read_description(d.SerializeToString())
-    opened = e.OpenResponse(**OPENED, contract=_contract(), terms=TERMS)
+    opened = e.OpenResponse(header=OPENED, contract=_contract())
     yield opened, _opened(ENV, e.SessionResponse)
+    yield OPENED, _opened_header
     yield e.ResetRequest(seed=1, options=v.DynamicMap()), _request("reset")
     yield e.ResetResponse(observation=_value(), info=v.DynamicMap()), _reply("reset")
     yield e.StepRequest(action=_value()), _request("step")
@@ -212,7 +218,7 @@ def samples() -> Iterator[tuple[Any, Read]]:
     yield told, lambda d: MODEL.read_description(d.SerializeToString())
     opens = model_pb2.OpenRequest(header=HEADER, contract=_contract())
     yield opens, _header(MODEL, model_pb2.SessionRequest)
-    opened_model = model_pb2.OpenResponse(**OPENED, spec=SPEC, terms=TERMS)
+    opened_model = model_pb2.OpenResponse(header=OPENED, spec=SPEC)
     yield opened_model, _opened(MODEL, model_pb2.SessionResponse, contract=ROUTE)
     predicted = model_pb2.PredictResponse(actions=_value(), info=v.DynamicMap())
     yield (

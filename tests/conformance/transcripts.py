@@ -53,15 +53,21 @@ class Transcript:
 
     @property
     def opened(self) -> Any:
-        """The answer that opens the session; None if there is none."""
+        """The answer that opens the session, or describes what is served; None: neither."""
         found = (step for step in self.steps if step.get("sender") == "server")
         answers = (MESSAGES[step["type"]].FromString(bytes.fromhex(step["hex"])) for step in found)
         for answer in answers:
-            if answer.open.session_id:
+            if answer.HasField("open"):
                 return answer.open
             if answer.HasField("describe"):
                 return answer.describe
         return None
+
+    @property
+    def server(self) -> Any:
+        """The PeerInfo of the server; None: the transcript does not show it."""
+        shown = getattr(self.opened, "header", self.opened)
+        return None if shown is None else shown.server
 
 
 def transcripts(folder: str) -> list[Transcript]:
@@ -126,8 +132,8 @@ def served(transcript: Transcript) -> Iterator[SessionManager]:
     """Serve what a transcript is a session with, with its session id and key."""
     opened = transcript.opened
     server = PeerInfo(SPEC_VERSION, capabilities=frozenset({Capability.RESUME}))
-    if opened is not None:
-        server = peer_from_wire(opened.server)
+    if transcript.server is not None:
+        server = peer_from_wire(transcript.server)
     terms = SessionTerms(30.0, 268_435_456)
     fixed = SimpleNamespace(token_hex=lambda size: "s1", token_bytes=lambda size: KEY)
     with mock.patch("rlmesh._session.server_session.secrets", fixed):

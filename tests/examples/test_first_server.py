@@ -106,7 +106,7 @@ def current(message: env_pb2.SessionRequest | env_pb2.SessionResponse) -> bytes:
         if isinstance(message, env_pb2.SessionRequest):
             message.open.client.spec_version = SPEC_VERSION
         else:
-            message.open.session_id = "s1"
-            message.open.server.spec_version = SPEC_VERSION
+            message.open.header.session_id = "s1"
+            message.open.header.server.spec_version = SPEC_VERSION
             message.open.contract.spec_version = SPEC_VERSION
     return message.SerializeToString()

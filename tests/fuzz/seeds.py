@@ -188,7 +188,7 @@ def _clients() -> Named:
     yield "vector", b"\1" + join([_bytes(x) for x in _vector_replies()])
     yield "vector-other-backend", b"\3" + join([_bytes(x) for x in _vector_replies()])
     opened = env_pb2.SessionResponse()
-    opened.open.server.spec_version = PEER.spec_version
+    opened.open.header.server.spec_version = PEER.spec_version
     opened.open.contract.CopyFrom(_full_contract().contract)
     yield "own-open", b"\5" + join([_bytes(x) for x in (opened, *_vector_replies())])
     yield "resumed", b"\4" + join(list(_resumed_replies()))
@@ -215,17 +215,18 @@ def _single_replies() -> Iterator[env_pb2.SessionResponse]:
 def _resumed_replies() -> Iterator[bytes]:
     opened, again = (env_pb2.SessionResponse() for _ in range(2))
     for frame in (opened, again):
-        frame.open.server.spec_version = PEER.spec_version
-        frame.open.session_id, frame.open.resume_key = THIS, THIS.encode()
-        frame.open.terms.grace_period_ms = 1_000
+        header = frame.open.header
+        header.server.spec_version = PEER.spec_version
+        header.session_id, header.resume_key = THIS, THIS.encode()
+        header.terms.grace_period_ms = 1_000
     message = env_pb2.DescribeResponse()
     contract = describe_env(NotingEnv()).contract
     message.ParseFromString(EnvWireCodec(NATIVE).write_description(PEER, contract, SessionTerms()))
     opened.open.contract.CopyFrom(message.contract)
-    again.open.received_sequence = 2
+    again.open.header.received_sequence = 2
     reset, step, *_ = _single_replies()
     yield from (_bytes(opened), _bytes(reset), LOSE, _bytes(again), _bytes(step), LOSE)
-    again.open.received_sequence = 3
+    again.open.header.received_sequence = 3
     yield from (_bytes(again), _bytes(_closed(3)))
 
 

@@ -46,8 +46,8 @@ def request(data: bytes, opened: env_pb2.OpenResponse) -> bytes:
     if message.WhichOneof("request") == "open":
         message.open.client.spec_version = SPEC_VERSION
         if message.open.HasField("resume"):
-            message.open.resume.session_id = opened.session_id
-            message.open.resume.resume_key = opened.resume_key
+            message.open.resume.session_id = opened.header.session_id
+            message.open.resume.resume_key = opened.header.resume_key
     return message.SerializeToString()
 
 
@@ -60,15 +60,17 @@ def plain(answer: env_pb2.SessionResponse) -> env_pb2.SessionResponse:
         return shown
     kind = shown.WhichOneof("response")
     for part in [shown.open if kind == "open" else shown.describe] * (kind in ("open", "describe")):
-        if part.HasField("server"):
+        header = shown.open.header if kind == "open" else shown.describe
+        if header.HasField("server"):
             capable = [handshake_pb2.CAPABILITY_RESUME]
-            part.server.CopyFrom(handshake_pb2.PeerInfo(spec_version=VERSION, capabilities=capable))
+            own = handshake_pb2.PeerInfo(spec_version=VERSION, capabilities=capable)
+            header.server.CopyFrom(own)
         if part.HasField("contract"):
             part.contract.spec_version = VERSION
             part.contract.ClearField("metadata")
     if kind == "open":
-        shown.open.session_id, shown.open.resume_key = "s1", KEY
-        shown.open.ClearField("offers")
+        shown.open.header.session_id, shown.open.header.resume_key = "s1", KEY
+        shown.open.header.ClearField("offers")
     return shown
 
 
@@ -96,7 +98,7 @@ def play(where: Address, messages: list[tuple[str, bytes]], opened: env_pb2.Open
                     connected.sendall(data)
                 continue
             answer = ask(connected, request(sent, opened))
-            if answer.open.session_id:
+            if answer.HasField("open"):
                 opened.CopyFrom(answer.open)
             assert plain(answer).SerializeToString() == unframed(data)
 

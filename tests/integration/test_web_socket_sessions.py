@@ -76,7 +76,7 @@ def test_sessions_of_both_addresses_share_the_environment() -> None:
 def test_a_session_is_resumed_over_another_connection(server: EnvServer) -> None:
     with dial(server) as peer:
         peer.send(hello())
-        opened = ask(peer, FIRST).open
+        opened = ask(peer, FIRST).open.header
         first = ask(peer, RESET.SerializeToString())
         peer.socket.shutdown(socket.SHUT_RDWR)
     resume = env_pb2.SessionRequest.FromString(FIRST)
@@ -85,7 +85,7 @@ def test_a_session_is_resumed_over_another_connection(server: EnvServer) -> None
     resume.open.resume.awaited_sequence = 1
     with dial(server) as peer:
         peer.send(hello())
-        assert ask(peer, resume.SerializeToString()).open.received_sequence == 1
+        assert ask(peer, resume.SerializeToString()).open.header.received_sequence == 1
         assert ask(peer, RESET.SerializeToString()) == first
 
 

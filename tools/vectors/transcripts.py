@@ -31,6 +31,7 @@ __all__ = [
     "failure",
     "info",
     "integers",
+    "opened_header",
     "opens",
     "peer",
     "server",
@@ -116,6 +117,19 @@ def opens(
         header.resume.session_id, header.resume.resume_key = SESSION_ID, KEY
         header.resume.awaited_sequence = awaited
     return header
+
+
+def opened_header(
+    *capabilities: handshake_pb2.Capability.ValueType, received: int = 0
+) -> handshake_pb2.OpenedHeader:
+    """Return what opens a session on the server's side."""
+    return handshake_pb2.OpenedHeader(
+        server=peer(*capabilities),
+        session_id=SESSION_ID,
+        resume_key=KEY,
+        terms=TERMS,
+        received_sequence=received,
+    )
 
 
 def discrete(n: int) -> space_pb2.Space:

@@ -296,7 +296,7 @@ def test_a_client_that_is_silent_is_lost(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_connection_that_is_resumed_elsewhere_ends() -> None:
     with serving() as (address, host), opened(address) as older:
         size = struct.unpack("<I", older.recv(4, socket.MSG_WAITALL))[0]
-        first = env_pb2.SessionResponse.FromString(older.recv(size, socket.MSG_WAITALL)).open
+        first = env_pb2.SessionResponse.FromString(older.recv(size, socket.MSG_WAITALL)).open.header
         for key, awaited, code in (
             (b"x" * 16, 1, Code.ERROR_CODE_UNKNOWN_SESSION),
             (first.resume_key, 2, Code.ERROR_CODE_OUT_OF_SEQUENCE),
@@ -315,7 +315,8 @@ def test_a_connection_that_is_resumed_elsewhere_ends() -> None:
                 if code is not None:
                     assert answer.error.code == code and answer.error.session_closed
                     continue
-                assert answer.open.received_sequence == 0 and not answer.open.HasField("contract")
+                assert answer.open.header.received_sequence == 0
+                assert not answer.open.HasField("contract")
                 assert older.recv(1) == b""
                 newer.sendall(framed(request(1, "reset", seed=0)))
                 assert newer.recv(4)

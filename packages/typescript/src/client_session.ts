@@ -4,7 +4,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { SPEC_DIGEST, SPEC_VERSION } from "@rlmesh/proto";
 import { ErrorCode, type Failure, FailureSchema } from "@rlmesh/proto/session/v1/error_pb";
 import { Capability, type OpenHeaderSchema } from "@rlmesh/proto/session/v1/handshake_pb";
-import type { PeerInfo, SessionTerms } from "@rlmesh/proto/session/v1/handshake_pb";
+import type { OpenedHeader, PeerInfo } from "@rlmesh/proto/session/v1/handshake_pb";
 
 import { limitExceeded } from "./errors.js";
 import { platform } from "./platform.js";
@@ -15,15 +15,6 @@ import { talksTo } from "./versions.js";
 /** The header of an `open`. */
 export type HeaderInit = MessageInitShape<typeof OpenHeaderSchema>;
 
-/** What the answer to `open` has in every service. */
-interface Opened {
-  readonly server?: PeerInfo | undefined;
-  readonly sessionId: string;
-  readonly resumeKey: Uint8Array;
-  readonly terms?: SessionTerms | undefined;
-  readonly receivedSequence: bigint;
-}
-
 /** An answer of a service. */
 export interface Answered<Described> {
   readonly sequence: bigint;
@@ -32,7 +23,8 @@ export interface Answered<Described> {
   readonly value: unknown;
   readonly failure?: Failure | undefined;
   readonly progress?: { readonly fraction?: number | undefined; readonly message: string } | undefined;
-  readonly opened?: Opened | undefined;
+  /** The answer to `open`, whose header may be missing. */
+  readonly opened?: { readonly header?: OpenedHeader | undefined } | undefined;
   /** Reads the description in the answer to `open`; absent: there is none. */
   readonly describe?: (() => Described) | undefined;
 }
@@ -137,15 +129,16 @@ export class ClientSession<Request, Described> {
     if (opened === undefined || sequence !== 0n) {
       throw this.fault(`expected an answer to open, got ${name} of request ${sequence}`);
     }
-    const { server, sessionId, resumeKey, terms, receivedSequence } = opened;
-    if (server === undefined || terms === undefined || sessionId === "") {
+    const { header } = opened;
+    const { server, sessionId, terms } = header ?? {};
+    if (header === undefined || server === undefined || terms === undefined || !sessionId) {
       throw this.fault("expected the server, its terms and a session id in the answer to open");
     }
     if (!talksTo(server.specVersion)) {
       throw this.otherVersion(server.specVersion);
     }
     if (this.isOpen) {
-      this.checkReceived(receivedSequence);
+      this.checkReceived(header.receivedSequence);
     } else if (describe === undefined) {
       throw this.fault(`expected a ${this.service.describes} in the answer to open`);
     } else {
@@ -153,7 +146,7 @@ export class ClientSession<Request, Described> {
       this.read = describe();
     }
     this.peer = server;
-    this.key = resumeKey.slice();
+    this.key = header.resumeKey.slice();
     this.gracePeriodMs = terms.gracePeriodMs;
     this.maxMessageBytes = terms.maxMessageBytes;
   }

@@ -11,7 +11,7 @@ import { EnvRequests, type ResponseBody } from "./env_requests.js";
 import { SessionRequestSchema, SessionResponseSchema } from "./exact.js";
 import type { FailureInit } from "./refusals.js";
 import { Sessions } from "./server_session.js";
-import type { Offer, Opened, Service, SessionOptions } from "./service.js";
+import type { Offer, OpenedInit, Service, SessionOptions } from "./service.js";
 
 type Request = SessionRequest["request"];
 
@@ -70,11 +70,11 @@ class EnvService implements Service<Request, ResponseBody> {
     return { case: "progress", value: { message, ...(fraction !== undefined && { fraction }) } };
   }
 
-  opened(value: Opened, isNew: boolean): ResponseBody {
+  opened(header: OpenedInit, isNew: boolean): ResponseBody {
     if (isNew) {
       this.requests.begin();
     }
-    return { case: "open", value: { ...value, ...(isNew && { contract: this.contract }) } };
+    return { case: "open", value: { header, ...(isNew && { contract: this.contract }) } };
   }
 
   described(value: Offer): ResponseBody {

@@ -15,7 +15,7 @@ import { ModelRequests } from "./model_requests.js";
 import { writeSpec } from "./model_spec.js";
 import { type FailureInit, Refusal } from "./refusals.js";
 import { Sessions } from "./server_session.js";
-import type { Offer, Opened, Service, SessionOptions } from "./service.js";
+import type { Offer, OpenedInit, Service, SessionOptions } from "./service.js";
 import { writeSpace } from "./space_writer.js";
 import type { Space } from "./spaces.js";
 import { talksTo } from "./versions.js";
@@ -98,8 +98,8 @@ class ModelService<State> implements Service<Request, ModelBody> {
     return undefined;
   }
 
-  opened(value: Opened, isNew: boolean): ModelBody {
-    return { case: "open", value: { ...value, ...(isNew && { spec: this.spec }) } };
+  opened(header: OpenedInit, isNew: boolean): ModelBody {
+    return { case: "open", value: { header, ...(isNew && { spec: this.spec }) } };
   }
 
   described(value: Offer): ModelBody {

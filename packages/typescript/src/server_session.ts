@@ -191,14 +191,14 @@ export class Sessions<Request extends Member, Body> implements Receiver {
       older.ended = true;
       older.peer.end(true);
     }
-    const value = {
+    const header = {
       server: this.server,
       sessionId: session.id,
       resumeKey: session.key,
       terms: this.terms(session.key.length > 0),
       receivedSequence: session.last,
     };
-    const body = this.service.opened(value, found === undefined);
+    const body = this.service.opened(header, found === undefined);
     connection.peer.send(this.service.write(0n, body, 0n));
   }
 

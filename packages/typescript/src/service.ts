@@ -26,12 +26,8 @@ export interface Offer {
   readonly terms: MessageInitShape<typeof handshake.SessionTermsSchema>;
 }
 
-/** What the answer to `open` has in every service. */
-export interface Opened extends Offer {
-  readonly sessionId: string;
-  readonly resumeKey: Uint8Array;
-  readonly receivedSequence: bigint;
-}
+/** The header of an answer to `open`. */
+export type OpenedInit = MessageInitShape<typeof handshake.OpenedHeaderSchema>;
 
 /** Report the progress of a call. */
 export type Report = (message: string, fraction?: number) => void;
@@ -61,6 +57,6 @@ export interface Service<Request extends Member, Body> {
   failure(value: FailureInit): Body;
   /** A report of progress; undefined: the service has none. */
   progress(message: string, fraction: number | undefined): Body | undefined;
-  opened(value: Opened, isNew: boolean): Body;
+  opened(header: OpenedInit, isNew: boolean): Body;
   described(value: Offer): Body;
 }

@@ -43,8 +43,9 @@ function responseOf(frame: Uint8Array) {
   if (response.case === "error") {
     Object.assign(response.value, { message: "", expected: "", actual: "", exceptionType: "" });
   } else if (response.case === "open") {
-    const { specVersion } = response.value.server ?? { specVersion: "" };
-    response.value.server = create(PeerInfoSchema, { specVersion });
+    const { header } = response.value;
+    assert.ok(header);
+    header.server = create(PeerInfoSchema, { specVersion: header.server?.specVersion ?? "" });
     delete response.value.spec?.metadata;
   }
   return message;

@@ -136,7 +136,7 @@ describe("refusals", () => {
         const space = { kind: { case: "discrete", value: { dtype: 5, n: 0n } } } as const;
         const contract = { id: "E", numEnvs: 1, observationSpace: space, actionSpace: space };
         const server = { specVersion: SPEC_VERSION };
-        const value = { server, sessionId: "s", terms: {}, contract };
+        const value = { header: { server, sessionId: "s", terms: {} }, contract };
         const frame = toBinary(
           SessionResponseSchema,
           create(SessionResponseSchema, { response: { case: "open", value } }),

@@ -85,7 +85,8 @@ test("a client closes a session whose server has received what was never sent", 
   const contract = writeContract(contractOf(new Count(), []));
   const opened = (receivedSequence: bigint) => {
     const server = { specVersion: SPEC_VERSION };
-    const value = { server, sessionId: "s", resumeKey: KEY, terms: {}, contract, receivedSequence };
+    const header = { server, sessionId: "s", resumeKey: KEY, terms: {}, receivedSequence };
+    const value = { header, contract };
     const response = { case: "open", value } as const;
     return toBinary(SessionResponseSchema, create(SessionResponseSchema, { response }));
   };

@@ -32,7 +32,7 @@ function openedOf({ steps }: Transcript) {
   for (const step of steps.filter(({ sender }) => sender === "server")) {
     const { response } = fromBinary(SessionResponseSchema, frameOf(step));
     if (response.case === "open" || response.case === "describe") {
-      return response.value;
+      return response.case === "open" ? response.value.header : response.value;
     }
   }
   return undefined;

@@ -1,6 +1,7 @@
 /** Reads the transcripts of spec/vectors/sessions; spec/vectors/README.md has their format. */
 
 import { create, fromBinary } from "@bufbuild/protobuf";
+import type { EnvContract } from "@rlmesh/proto/env/v1/contract_pb";
 import type { SessionRequest, SessionResponse } from "@rlmesh/proto/env/v1/env_pb";
 import { PeerInfoSchema } from "@rlmesh/proto/session/v1/handshake_pb";
 import type { PeerInfo } from "@rlmesh/proto/session/v1/handshake_pb";
@@ -60,11 +61,10 @@ export function plainResponse(frame: Uint8Array): SessionResponse {
       delete response.value.holder;
       break;
     case "open":
+      withoutSelf(response.value, response.value.header);
+      break;
     case "describe":
-      response.value.server = create(PeerInfoSchema, {
-        specVersion: response.value.server?.specVersion ?? "",
-      });
-      delete response.value.contract?.metadata;
+      withoutSelf(response.value, response.value);
       break;
     case "reset":
     case "step":
@@ -74,6 +74,17 @@ export function plainResponse(frame: Uint8Array): SessionResponse {
       response.value.steps.forEach(withoutEmptyInfo);
   }
   return message;
+}
+
+/** Leave out what a server says of itself, and of its environment for people. */
+function withoutSelf(
+  { contract }: { contract?: EnvContract | undefined },
+  header: { server?: PeerInfo | undefined } | undefined,
+): void {
+  if (header !== undefined) {
+    header.server = create(PeerInfoSchema, { specVersion: header.server?.specVersion ?? "" });
+  }
+  delete contract?.metadata;
 }
 
 function withoutEmptyInfo(answer: { info?: values.DynamicMap | undefined }): void {

@@ -75,7 +75,7 @@ class RightClient:
         self.socket.sendall(struct.pack("<I", len(data)) + data)
 
     def max_bytes(self) -> int:
-        return self.opened.terms.max_message_bytes if self.opened else 1 << 24
+        return self.opened.header.terms.max_message_bytes if self.opened else 1 << 24
 
     def receive(self) -> Any:
         (size,) = struct.unpack("<I", self.exactly(4))
@@ -101,7 +101,7 @@ class RightClient:
     def open(self) -> None:
         self.send(self.header())
         self.opened = self.receive().open
-        if not self.talks(self.opened.server.spec_version):
+        if not self.talks(self.opened.header.server.spec_version):
             raise Over
         if self.broken(self.opened.contract):
             raise Over
@@ -136,8 +136,8 @@ class RightClient:
 
     def resume_of(self) -> Any:
         return handshake_pb2.Resume(
-            session_id=self.opened.session_id,
-            resume_key=self.opened.resume_key,
+            session_id=self.opened.header.session_id,
+            resume_key=self.opened.header.resume_key,
             awaited_sequence=self.n,
         )
 

@@ -37,6 +37,16 @@ def opened(**fields: Any) -> Any:
     return made
 
 
+def opened_header(**fields: Any) -> Any:
+    """Return an `opened_header` with other fields; None leaves one out."""
+
+    def made(self: Any, session: Any) -> Any:
+        found = {**own.opened_header(self, session), **fields}
+        return {name: value for name, value in found.items() if value is not None}
+
+    return made
+
+
 def described(**fields: Any) -> Any:
     """Return a `described` with other fields; None leaves one out."""
 
@@ -105,9 +115,19 @@ broken(
     begin=lambda self, s, a: failure("INTERNAL", "no"),
     first="open-is-answered",
 )
-broken("H-6", "opens without terms", opened=opened(terms=None), first="open-answer-is-complete")
+broken(
+    "H-6",
+    "opens without terms",
+    opened_header=opened_header(terms=None),
+    first="open-answer-is-complete",
+)
+broken("H-6", "opens without a header", opened=opened(header=None), first="open-answer-is-complete")
 broken("H-6", "opens without a contract", opened=opened(contract=None))
-broken("H-6", "has received requests at the start", opened=opened(received_sequence=1))
+broken(
+    "H-6",
+    "has received requests at the start",
+    opened_header=opened_header(received_sequence=1),
+)
 
 
 class NumberedOpen(RightEnv):
@@ -131,12 +151,12 @@ class NumberedOpen(RightEnv):
 
 
 broken("H-6", "answers open with sequence 1", base=NumberedOpen)
-broken("H-7", "gives every session one id", opened=opened(session_id="session"))
-broken("H-7", "gives sessions no id", opened=opened(session_id=""))
+broken("H-7", "gives every session one id", opened_header=opened_header(session_id="session"))
+broken("H-7", "gives sessions no id", opened_header=opened_header(session_id=""))
 broken(
     "H-8",
     "has a short resume key",
-    opened=opened(resume_key=b"12345678"),
+    opened_header=opened_header(resume_key=b"12345678"),
     first="resume-key-is-long",
 )
 

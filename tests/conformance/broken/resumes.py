@@ -22,23 +22,27 @@ class Forgetful(RightEnv):
 broken("R-3", "closes a session with its connection", base=Forgetful)
 
 
-def resumed(**fields: Any) -> Any:
-    """Return a `resumed` with other fields; None leaves one out."""
+def resumed_header(**fields: Any) -> Any:
+    """Return a `resumed_header` with other fields; None leaves one out."""
 
     def made(self: Any, session: Any) -> Any:
-        found = {**own.resumed(self, session), **fields}
+        found = {**own.resumed_header(self, session), **fields}
         return {name: value for name, value in found.items() if value is not None}
 
     return made
 
 
-broken("R-7", "resumes with a wrong received_sequence", resumed=resumed(received_sequence=9))
+broken(
+    "R-7",
+    "resumes with a wrong received_sequence",
+    resumed_header=resumed_header(received_sequence=9),
+)
 broken(
     "R-7",
     "sends the contract with a resume",
     resumed=lambda self, session: {**own.resumed(self, session), **self.served()},
 )
-broken("R-7", "resumes without terms", resumed=resumed(terms=None))
+broken("R-7", "resumes without terms", resumed_header=resumed_header(terms=None))
 
 
 class AnyKey(RightEnv):

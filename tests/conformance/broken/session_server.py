@@ -176,12 +176,15 @@ class SessionServer(FramesServer):
 
     def opened(self, session: Session) -> Any:
         """Return the OpenResponse of a new session (H-6)."""
+        return {"header": self.opened_header(session), **self.served()}
+
+    def opened_header(self, session: Session) -> Any:
+        """Return the OpenedHeader of a new session (H-6)."""
         return {
             "server": self.peer(),
             "session_id": session.id,
             "resume_key": session.key,
             "terms": self.terms(bool(session.key)),
-            **self.served(),
         }
 
     def take_turn(self, connection: Connection, wait: float) -> bool:
@@ -248,10 +251,12 @@ class SessionServer(FramesServer):
 
     def resumed(self, session: Session) -> Any:
         """Return the OpenResponse of a resume (R-7)."""
+        return {"header": self.resumed_header(session)}
+
+    def resumed_header(self, session: Session) -> Any:
+        """Return the OpenedHeader of a resume (R-7)."""
         return {
-            "server": self.peer(),
-            "session_id": session.id,
-            "resume_key": session.key,
+            **self.opened_header(session),
             "terms": self.terms(),
             "received_sequence": session.last,
         }

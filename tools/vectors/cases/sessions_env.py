@@ -9,10 +9,7 @@ from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.session.v1 import error_pb2, handshake_pb2, progress_pb2
 
 from ..transcripts import (
-    KEY,
     RESUME,
-    SESSION_ID,
-    TERMS,
     Event,
     Step,
     Transcript,
@@ -21,6 +18,7 @@ from ..transcripts import (
     failure,
     info,
     integers,
+    opened_header,
     opens,
     peer,
     server,
@@ -41,18 +39,14 @@ def answer(number: int, **body: Any) -> env_pb2.SessionResponse:
 
 
 def opened() -> env_pb2.OpenResponse:
-    made = env_pb2.OpenResponse(server=peer(*CAPABLE), session_id=SESSION_ID, resume_key=KEY)
+    made = env_pb2.OpenResponse(header=opened_header(*CAPABLE))
     made.contract.CopyFrom(contract("Count"))
     made.contract.exposed.append("count")
-    made.terms.CopyFrom(TERMS)
     return made
 
 
 def resumed(received: int) -> env_pb2.OpenResponse:
-    made = env_pb2.OpenResponse(server=peer(*CAPABLE), session_id=SESSION_ID, resume_key=KEY)
-    made.terms.CopyFrom(TERMS)
-    made.received_sequence = received
-    return made
+    return env_pb2.OpenResponse(header=opened_header(*CAPABLE, received=received))
 
 
 def open_step(connection: int = 1) -> list[Step]:
@@ -298,7 +292,7 @@ def _progress() -> Iterator[Transcript]:
     """Sessions with `drawn`, whose resets report their progress to a client that wants that."""
     can = (*CAPABLE, handshake_pb2.CAPABILITY_RENDER, handshake_pb2.CAPABILITY_PROGRESS)
     made = opened()
-    made.server.CopyFrom(peer(*can))
+    made.header.server.CopyFrom(peer(*can))
     made.contract.id = "Drawn"
     made.contract.render.mode = "ansi"
     made.contract.exposed.clear()

@@ -9,10 +9,7 @@ from rlmesh_proto.model.v1 import model_pb2, spec_pb2
 from rlmesh_proto.session.v1 import error_pb2, handshake_pb2
 
 from ..transcripts import (
-    KEY,
     RESUME,
-    SESSION_ID,
-    TERMS,
     Event,
     Step,
     Transcript,
@@ -20,6 +17,7 @@ from ..transcripts import (
     contract,
     failure,
     integers,
+    opened_header,
     opens,
     peer,
     server,
@@ -48,12 +46,11 @@ def answer(number: int, **body: Any) -> model_pb2.SessionResponse:
 
 
 def opened() -> model_pb2.OpenResponse:
-    made = model_pb2.OpenResponse(server=peer(*CAPABLE), session_id=SESSION_ID, resume_key=KEY)
+    made = model_pb2.OpenResponse(header=opened_header(*CAPABLE))
     made.spec.id, made.spec.spec_version = "sum", peer().spec_version
     made.spec.predict_forms.extend((SINGLE, BATCH))
     made.spec.adaptation = spec_pb2.ADAPTATION_NONE
     made.spec.stateful = True
-    made.terms.CopyFrom(TERMS)
     return made
 
 
@@ -121,9 +118,7 @@ def _models() -> Iterator[Transcript]:
     ]
     yield Transcript("observations without an action", "sum", [*observing, *close(4)])
     header = model_pb2.OpenRequest(header=opens(2))
-    resumed = model_pb2.OpenResponse(server=peer(*CAPABLE), session_id=SESSION_ID, resume_key=KEY)
-    resumed.terms.CopyFrom(TERMS)
-    resumed.received_sequence = 2
+    resumed = model_pb2.OpenResponse(header=opened_header(*CAPABLE, received=2))
     lost: list[Step] = [
         *open_step(),
         *start(1, 0),
@@ -149,12 +144,11 @@ def _models() -> Iterator[Transcript]:
 
 
 def _open_ramp() -> list[Step]:
-    made = model_pb2.OpenResponse(server=peer(*CAPABLE), session_id=SESSION_ID, resume_key=KEY)
+    made = model_pb2.OpenResponse(header=opened_header(*CAPABLE))
     made.spec.id, made.spec.spec_version = "ramp", peer().spec_version
     made.spec.predict_forms.extend((SINGLE, BATCH, CHUNK, CHUNK_BATCH))
     made.spec.adaptation = spec_pb2.ADAPTATION_NONE
     made.spec.chunk_length = 3
-    made.terms.CopyFrom(TERMS)
     return [open_step()[0], server(answer(0, open=made))]
 
 

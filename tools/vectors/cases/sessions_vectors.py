@@ -9,17 +9,14 @@ from rlmesh_proto.env.v1 import contract_pb2, env_pb2
 from rlmesh_proto.session.v1 import error_pb2, handshake_pb2
 
 from ..transcripts import (
-    KEY,
     RESUME,
-    SESSION_ID,
-    TERMS,
     Step,
     Transcript,
     client,
     contract,
     integers,
+    opened_header,
     opens,
-    peer,
     server,
 )
 from .sessions_env import answer, close, error, request
@@ -35,9 +32,8 @@ PARTIAL_RESET = handshake_pb2.CAPABILITY_PARTIAL_RESET
 def begin(mode: int) -> list[Step]:
     """Return the handshake and a reset with the seed 7 for lane 0 and none for lane 1."""
     can = [RESUME, PARTIAL_RESET] if mode == DISABLED else [RESUME]
-    opened = env_pb2.OpenResponse(server=peer(*can), session_id=SESSION_ID, resume_key=KEY)
+    opened = env_pb2.OpenResponse(header=opened_header(*can))
     opened.contract.CopyFrom(contract("Lanes", 2, mode))
-    opened.terms.CopyFrom(TERMS)
     seeds = env_pb2.LaneSeeds(seeds=[7, 0], present=b"\1\0")
     return [
         client(request(0, open=opens())),

@@ -39,7 +39,7 @@ def view_set(number: int) -> env_pb2.SessionResponse:
 def _views() -> Iterator[Transcript]:
     made = opened()
     can = (*CAPABLE, handshake_pb2.CAPABILITY_OBSERVATION_VIEW)
-    made.server.capabilities[:] = sorted(can)
+    made.header.server.capabilities[:] = sorted(can)
     begun: list[Step] = [
         client(request(0, open=opens())),
         server(answer(0, open=made)),

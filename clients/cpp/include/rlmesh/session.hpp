@@ -467,13 +467,14 @@ class EnvSessions {
   }
 
   Bytes opened(std::uint64_t received, bool is_new) {
-    FieldWriter body;
-    body.message(1, us_.write());
-    body.text(2, id_);
-    if (!key_.empty()) body.bytes(3, key_);
-    if (is_new) body.message(4, contract_.write());
-    body.message(5, terms(!key_.empty()));
-    body.integer(6, received);
+    FieldWriter header, body;
+    header.message(1, us_.write());
+    header.text(2, id_);
+    if (!key_.empty()) header.bytes(3, key_);
+    header.message(4, terms(!key_.empty()));
+    header.integer(5, received);
+    body.message(1, header);
+    if (is_new) body.message(2, contract_.write());
     return response(0, 4, body);
   }
 
@@ -764,13 +765,10 @@ class EnvClient {
     FieldReader reader(answer(frame, 0, 4));
     while (reader.next()) {
       switch (reader.number()) {
-        case 1: if (reader.field(2)) server = PeerInfo::read(reader.bytes()); break;
-        case 2: if (reader.field(2)) id_ = reader.text(); break;
-        case 3: if (reader.field(2)) key_ = reader.bytes().copy(); break;
-        case 4:
+        case 1: if (reader.field(2)) header(reader.bytes()); break;
+        case 2:
           if (reader.field(2) && is_new) contract = Contract::read(reader.bytes()), has_contract = true;
           break;
-        case 5: if (reader.field(2)) terms(reader.bytes()); break;
         default: break;
       }
     }
@@ -884,6 +882,18 @@ class EnvClient {
     const bool known = code >= 1 && code <= 18;
     if (!known) text += " (error code " + std::to_string(code) + ")";
     return RemoteError(known ? static_cast<ErrorCode>(code) : ErrorCode::internal, text, path, closed);
+  }
+  void header(ByteView message) {
+    FieldReader reader(message);
+    while (reader.next()) {
+      switch (reader.number()) {
+        case 1: if (reader.field(2)) server = PeerInfo::read(reader.bytes()); break;
+        case 2: if (reader.field(2)) id_ = reader.text(); break;
+        case 3: if (reader.field(2)) key_ = reader.bytes().copy(); break;
+        case 4: if (reader.field(2)) terms(reader.bytes()); break;
+        default: break;
+      }
+    }
   }
   void terms(ByteView message) {
     FieldReader reader(message);

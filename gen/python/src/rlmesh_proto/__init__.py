@@ -10,5 +10,5 @@ __version__ = "1.0.0rc3"
 SPEC_VERSION = "1.0.0rc3"
 """The version of the spec that this was generated from."""
 
-SPEC_DIGEST = "1f6e646182c68ff44321a61298ddc6f4e5cfe45f33d61a3cf63511480596782d"
+SPEC_DIGEST = "a3c79dcc53a40e31d622a6dc21743638f031fdcf38f236f1464d8e784c575524"
 """SHA-256 of the spec's image, in hexadecimal."""

@@ -56,11 +56,10 @@ class MinimumServer:
             answer.error.code = error_pb2.ERROR_CODE_UNKNOWN_SESSION
             answer.error.session_closed = True
             return
-        opened = answer.open
-        opened.server.spec_version = SPEC_VERSION
-        opened.session_id = "1"
-        opened.terms.SetInParent()
-        contract = opened.contract
+        header, contract = answer.open.header, answer.open.contract
+        header.server.spec_version = SPEC_VERSION
+        header.session_id = "1"
+        header.terms.SetInParent()
         contract.id, contract.num_envs = "Minimum", 1
         contract.observation_space.discrete.dtype = contract.action_space.discrete.dtype = 5
         contract.observation_space.discrete.n, contract.action_space.discrete.n = 100, 2
@@ -139,8 +138,9 @@ def test_a_minimum_client_plays_on_our_server() -> None:
         )
 
     opened = ask(0, "open", lambda part: setattr(part.client, "spec_version", SPEC_VERSION)).open
-    assert opened.session_id and not opened.resume_key and not opened.offers
-    assert opened.terms.grace_period_ms == 0
+    header = opened.header
+    assert header.session_id and not header.resume_key and not header.offers
+    assert header.terms.grace_period_ms == 0
     assert ask(1, "reset").reset.observation.slabs
     step = ask(2, "step", lambda part: part.action.slabs.append(ACTION.slabs[0]))
     assert step.step.reward == 1.0

@@ -90,11 +90,12 @@ class Changed:
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        (lambda o: o.ClearField("terms"), "terms"),
-        (lambda o: o.ClearField("server"), "server"),
-        (lambda o: o.ClearField("session_id"), "session_id"),
+        (lambda o: o.ClearField("header"), "header"),
+        (lambda o: o.header.ClearField("terms"), "terms"),
+        (lambda o: o.header.ClearField("server"), "server"),
+        (lambda o: o.header.ClearField("session_id"), "session_id"),
         (lambda o: o.ClearField("contract"), ""),
-        (lambda o: setattr(o, "received_sequence", 3), "received_sequence"),
+        (lambda o: setattr(o.header, "received_sequence", 3), "received_sequence"),
     ],
 )
 def test_an_answer_to_a_handshake_without_what_h6_requires_is_refused(

@@ -286,11 +286,12 @@ class Host:
     def _open_session(
         self, connection: Connection, session: Session, received: int, info: bytes, new: bool
     ) -> None:
-        parts = [info, field_blob(2, session.id)]
-        parts += [field_blob(3, session.key)] if session.key else []
-        parts += [field_blob(4, self._contract)] if new else []
-        parts.append(field_blob(5, session_terms(int(session.grace * 1000))))
-        parts += [field_uint(6, received)] if received else []
+        head = info + field_blob(2, session.id)
+        head += field_blob(3, session.key) if session.key else b""
+        head += field_blob(4, session_terms(int(session.grace * 1000)))
+        head += field_uint(5, received) if received else b""
+        parts = [field_blob(1, head)]
+        parts += [field_blob(2, self._contract)] if new else []
         try:
             connection.send(frame_of(0, "open", parts))
             connection.welcome()

@@ -201,9 +201,14 @@ class Session:
         self.lost = False
 
     @property
+    def header(self) -> handshake_pb2.OpenedHeader:
+        """The header of the answer to `open`."""
+        return self.opened.header  # type: ignore[no-any-return]
+
+    @property
     def key(self) -> bytes:
         """The key that resumes the session; empty if it cannot be resumed."""
-        return bytes(self.opened.resume_key)
+        return self.header.resume_key
 
     def send(self, member: str = "", message: Any = None) -> Any:
         """Send the next request, and return it."""
@@ -288,7 +293,7 @@ class Session:
     def resume_with(self, awaited: int, key: bytes | None = None, name: str = "") -> Any:
         """Try to resume on a new connection; return it and the answer."""
         resume = handshake_pb2.Resume(
-            session_id=name or self.opened.session_id,
+            session_id=name or self.header.session_id,
             resume_key=self.key if key is None else key,
             awaited_sequence=awaited,
         )
@@ -296,8 +301,8 @@ class Session:
         answer = connection.exchange(self._probe.open_request(resume=resume))
         if answer.WhichOneof("response") == "open":
             self.connection, self.lost = connection, False
-            if answer.open.resume_key:
-                self.opened.resume_key = answer.open.resume_key
+            if answer.open.header.resume_key:
+                self.header.resume_key = answer.open.header.resume_key
         return connection, answer
 
     def resume(self, awaited: int) -> Any:
@@ -353,7 +358,7 @@ class Session:
         for awaited in (self.last + 1, self.last, 1):
             connection, answer = self.resume_with(max(awaited, 1))
             if answer.WhichOneof("response") == "open":
-                self.last = answer.open.received_sequence
+                self.last = answer.open.header.received_sequence
                 return True
             connection.cut()
         return False

@@ -14,7 +14,7 @@ from typing import Any
 
 from rlmesh_proto import SPEC_VERSION
 from rlmesh_proto.env.v1 import contract_pb2, env_pb2
-from rlmesh_proto.session.v1 import frames_pb2
+from rlmesh_proto.session.v1 import frames_pb2, handshake_pb2
 from rlmesh_proto.spaces.v1 import dtype_pb2, space_pb2, value_pb2
 
 from rlmesh._conformance.connection import Record
@@ -104,16 +104,17 @@ class Script:
         facts = self.facts()
         if header.HasField("resume"):
             return self.resume(header, facts)
-        return env_pb2.SessionResponse(
-            open=env_pb2.OpenResponse(session_id="s1", resume_key=KEY, **facts)
-        )
+        return env_pb2.SessionResponse(open=self._opened(facts))
 
     def resume(self, header: Any, facts: dict[str, Any]) -> Any:
         """Return the answer to a resume."""
         facts.pop("contract")
-        opened = env_pb2.OpenResponse(session_id="s1", resume_key=KEY, **facts)
-        opened.received_sequence = self.last
-        return env_pb2.SessionResponse(open=opened)
+        return env_pb2.SessionResponse(open=self._opened(facts, received_sequence=self.last))
+
+    def _opened(self, facts: dict[str, Any], **header: Any) -> env_pb2.OpenResponse:
+        own = {name: facts.pop(name) for name in ("server", "terms")}
+        made = handshake_pb2.OpenedHeader(session_id="s1", resume_key=KEY, **own, **header)
+        return env_pb2.OpenResponse(header=made, **facts)
 
     def answer(self, request: Any) -> Any:
         """Return the answer to a numbered request; None cuts the connection."""

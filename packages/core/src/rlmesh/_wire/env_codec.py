@@ -237,7 +237,7 @@ class EnvWireCodec:
         return map_from_wire(message, self._backend, "info")
 
     def _write_opened(self, opened: m.Opened, out: env_pb2.OpenResponse) -> None:
-        write_opened(opened, out)
+        write_opened(opened, out.header)
         if opened.served is not None:
             contract_to_wire(opened.served, out.contract, self._encoder)
 

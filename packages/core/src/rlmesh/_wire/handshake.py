@@ -44,7 +44,7 @@ def read_open(message: Any) -> m.Open:
 
 
 def write_opened(opened: m.Opened, out: Any) -> None:
-    """Write what the answer to a handshake has, whatever is served."""
+    """Write the answer to a handshake into an `OpenedHeader`."""
     peer_to_wire(opened.server, out.server)
     out.session_id = opened.session_id
     out.resume_key = opened.resume_key
@@ -54,23 +54,24 @@ def write_opened(opened: m.Opened, out: Any) -> None:
 
 
 def read_opened(message: Any, served: Any) -> m.Opened:
-    """Return the answer to a handshake, with what is served.
+    """Return the answer to a handshake, an `OpenResponse`, with what is served.
 
     Raises:
         CodecError: If it lacks what each answer to a handshake has (H-6, R-7).
     """
-    for name in ("server", "terms"):
-        if not message.HasField(name):
+    header = message.header
+    for part, name in ((message, "header"), (header, "server"), (header, "terms")):
+        if not part.HasField(name):
             words = f"the answer to a handshake has no {name}"
             raise CodecError(words, path=name, rule="H-6")
-    if not message.session_id:
+    if not header.session_id:
         raise CodecError("a session's id is not empty", path="session_id", rule="H-7")
     return m.Opened(
-        server=peer_from_wire(message.server),
-        session_id=message.session_id,
+        server=peer_from_wire(header.server),
+        session_id=header.session_id,
         served=served,
-        terms=terms_from_wire(message.terms),
-        resume_key=message.resume_key,
-        received=message.received_sequence,
-        offers=offers_from_wire(message.offers),
+        terms=terms_from_wire(header.terms),
+        resume_key=header.resume_key,
+        received=header.received_sequence,
+        offers=offers_from_wire(header.offers),
     )

@@ -165,7 +165,7 @@ class ModelWireCodec:
             self._encoder.map(reply.info, out.info, "info")
 
     def _write_opened(self, opened: m.Opened, out: model_pb2.OpenResponse) -> None:
-        write_opened(opened, out)
+        write_opened(opened, out.header)
         if opened.served is not None:
             model_spec_to_wire(opened.served, out.spec, self._encoder)
 

@@ -302,27 +302,12 @@ class OpenResponse(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    SERVER_FIELD_NUMBER: builtins.int
-    SESSION_ID_FIELD_NUMBER: builtins.int
-    RESUME_KEY_FIELD_NUMBER: builtins.int
+    HEADER_FIELD_NUMBER: builtins.int
     CONTRACT_FIELD_NUMBER: builtins.int
-    TERMS_FIELD_NUMBER: builtins.int
-    RECEIVED_SEQUENCE_FIELD_NUMBER: builtins.int
-    OFFERS_FIELD_NUMBER: builtins.int
-    session_id: builtins.str
-    """Required.
-    Names the session; no secret.
-    """
-    resume_key: builtins.bytes
-    """Proves the right to resume it; 16 bytes or more from a secure source. Empty: it cannot be
-    resumed.
-    """
-    received_sequence: builtins.int
-    """The highest sequence number of the session that the server has received; 0: none yet."""
     @property
-    def server(self) -> rlmesh_proto.session.v1.handshake_pb2.PeerInfo:
+    def header(self) -> rlmesh_proto.session.v1.handshake_pb2.OpenedHeader:
         """Required.
-        The server.
+        Version, capabilities and resumption: what a model's answer has too.
         """
 
     @property
@@ -331,31 +316,14 @@ class OpenResponse(google.protobuf.message.Message):
         The contract, of a new session. Absent when a session is resumed: it has not changed.
         """
 
-    @property
-    def terms(self) -> rlmesh_proto.session.v1.handshake_pb2.SessionTerms:
-        """Required.
-        What the server promises to the session.
-        """
-
-    @property
-    def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[rlmesh_proto.session.v1.handshake_pb2.TransportOffer]:
-        """Other transports that the session may move to. A client ignores an offer of a kind that it does
-        not know or has not listed in its capabilities.
-        """
-
     def __init__(
         self,
         *,
-        server: rlmesh_proto.session.v1.handshake_pb2.PeerInfo | None = ...,
-        session_id: builtins.str = ...,
-        resume_key: builtins.bytes = ...,
+        header: rlmesh_proto.session.v1.handshake_pb2.OpenedHeader | None = ...,
         contract: rlmesh_proto.env.v1.contract_pb2.EnvContract | None = ...,
-        terms: rlmesh_proto.session.v1.handshake_pb2.SessionTerms | None = ...,
-        received_sequence: builtins.int = ...,
-        offers: collections.abc.Iterable[rlmesh_proto.session.v1.handshake_pb2.TransportOffer] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["contract", b"contract", "server", b"server", "terms", b"terms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["contract", b"contract", "offers", b"offers", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "terms", b"terms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["contract", b"contract", "header", b"header"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["contract", b"contract", "header", b"header"]) -> None: ...
 
 global___OpenResponse = OpenResponse
 

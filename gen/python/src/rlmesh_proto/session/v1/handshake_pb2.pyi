@@ -214,11 +214,11 @@ class Resume(google.protobuf.message.Message):
     AWAITED_SEQUENCE_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """Required.
-    OpenResponse.session_id of the session.
+    OpenedHeader.session_id of the session.
     """
     resume_key: builtins.bytes
     """Required.
-    OpenResponse.resume_key of the session.
+    OpenedHeader.resume_key of the session.
     """
     awaited_sequence: builtins.int
     """Required.
@@ -326,3 +326,58 @@ class TransportOffer(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["address", b"address", "kind", b"kind"]) -> None: ...
 
 global___TransportOffer = TransportOffer
+
+@typing.final
+class OpenedHeader(google.protobuf.message.Message):
+    """The answer to the first request, whatever is served."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SERVER_FIELD_NUMBER: builtins.int
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    RESUME_KEY_FIELD_NUMBER: builtins.int
+    TERMS_FIELD_NUMBER: builtins.int
+    RECEIVED_SEQUENCE_FIELD_NUMBER: builtins.int
+    OFFERS_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    """Required.
+    Names the session; no secret.
+    """
+    resume_key: builtins.bytes
+    """Proves the right to resume it; 16 bytes or more from a secure source. Empty: it cannot be
+    resumed.
+    """
+    received_sequence: builtins.int
+    """The highest sequence number of the session that the server has received; 0: none yet."""
+    @property
+    def server(self) -> global___PeerInfo:
+        """Required.
+        The server.
+        """
+
+    @property
+    def terms(self) -> global___SessionTerms:
+        """Required.
+        What the server promises to the session.
+        """
+
+    @property
+    def offers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TransportOffer]:
+        """Other transports that the session may move to. A client ignores an offer of a kind that it does
+        not know or has not listed in its capabilities.
+        """
+
+    def __init__(
+        self,
+        *,
+        server: global___PeerInfo | None = ...,
+        session_id: builtins.str = ...,
+        resume_key: builtins.bytes = ...,
+        terms: global___SessionTerms | None = ...,
+        received_sequence: builtins.int = ...,
+        offers: collections.abc.Iterable[global___TransportOffer] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["server", b"server", "terms", b"terms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["offers", b"offers", "received_sequence", b"received_sequence", "resume_key", b"resume_key", "server", b"server", "session_id", b"session_id", "terms", b"terms"]) -> None: ...
+
+global___OpenedHeader = OpenedHeader

@@ -177,7 +177,7 @@ def resume_does_not_wait(probe: Probe) -> None:
     time.sleep(QUIET_S)
     session.lose()
     resume = handshake_pb2.Resume(
-        session_id=session.opened.session_id, resume_key=session.key, awaited_sequence=2
+        session_id=session.header.session_id, resume_key=session.key, awaited_sequence=2
     )
     connection = probe.connect()
     answer = connection.exchange(probe.open_request(resume=resume, wait_ms=20_000))
@@ -192,7 +192,7 @@ def lost_session_holds_its_instance(probe: Probe) -> None:
     """Keep the instance of a session in its grace period from other sessions."""
     session = probe.open()
     session.do()
-    if session.opened.terms.grace_period_ms < 3000:
+    if session.header.terms.grace_period_ms < 3000:
         raise NotOffered("no grace period of 3 s or more")
     _full(probe)
     session.lose()

@@ -96,7 +96,7 @@ def pieces_are_joined(probe: Probe) -> None:
 def long_frame_is_refused_by_its_length(probe: Probe) -> None:
     """Close a connection that announces a frame over the limit, before its content comes."""
     session = probe.open()
-    limit = session.opened.terms.max_message_bytes or 1 << 28
+    limit = session.header.terms.max_message_bytes or 1 << 28
     session.connection.frames.send_raw(struct.pack("<I", min(limit + 1, 2**31 - 1)))
     session.lost = True
     with contextlib.suppress(Failed):
@@ -154,7 +154,7 @@ def half_a_frame_is_no_request(probe: Probe) -> None:
     session.connection.frames.send_raw(data)
     session.connection.stream.half_close()
     session.lost = True
-    received = session.resume(2).received_sequence
+    received = session.resume(2).header.received_sequence
     expect(received == 1, "received_sequence 1", received)
 
 

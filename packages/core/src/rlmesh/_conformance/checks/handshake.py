@@ -67,7 +67,7 @@ def open_answer_has_sequence_0(probe: Probe) -> None:
     """Answer `open` with sequence 0 and `received_sequence` 0."""
     _, answer = probe.exchange_open(probe.open_request())
     expect(answer.sequence == 0, "sequence 0", answer.sequence)
-    received = answer.open.received_sequence
+    received = answer.open.header.received_sequence
     expect(received == 0, "received_sequence 0", received)
 
 
@@ -76,8 +76,10 @@ def open_answer_is_complete(probe: Probe) -> None:
     """Send server, contract or spec, and terms with a new session."""
     opened = probe.open().opened
     served = "contract" if probe.dialect.name == "env" else "spec"
-    for name in ("server", served, "terms"):
+    for name in ("header", served):
         expect(opened.HasField(name), f"OpenResponse.{name}", "none")
+    for name in ("server", "terms"):
+        expect(opened.header.HasField(name), f"OpenedHeader.{name}", "none")
 
 
 @check("H-7", peers=BOTH, stage=Stage.OPEN)
@@ -86,7 +88,7 @@ def session_ids_are_unique(probe: Probe) -> None:
     found = []
     for _ in range(4):
         session = probe.open()
-        found.append(session.opened.session_id)
+        found.append(session.header.session_id)
         session.finish()
     expect(all(found) and len(set(found)) == len(found), "4 different ids", found)
 
@@ -94,9 +96,9 @@ def session_ids_are_unique(probe: Probe) -> None:
 @check("H-8", "RESUME", peers=BOTH, stage=Stage.OPEN)
 def resume_key_is_long(probe: Probe) -> None:
     """Send a resume key of at least 16 bytes if both peers list RESUME."""
-    opened = probe.open().opened
-    if opened.terms.grace_period_ms:
-        expect(len(opened.resume_key) >= 16, "at least 16 bytes", opened.resume_key.hex())
+    header = probe.open().header
+    if header.terms.grace_period_ms:
+        expect(len(header.resume_key) >= 16, "at least 16 bytes", header.resume_key.hex())
 
 
 @check("H-8", "RESUME", peers=BOTH, stage=Stage.OPEN)
@@ -113,9 +115,9 @@ def resume_keys_differ(probe: Probe) -> None:
 @check("H-8", peers=BOTH, stage=Stage.OPEN)
 def no_resume_key_without_resume(probe: Probe) -> None:
     """Send neither a resume key nor a grace period to a client that does not list RESUME."""
-    opened = probe.open(capabilities=()).opened
-    expect(not opened.resume_key, "no resume_key", opened.resume_key.hex())
-    grace = opened.terms.grace_period_ms
+    header = probe.open(capabilities=()).header
+    expect(not header.resume_key, "no resume_key", header.resume_key.hex())
+    grace = header.terms.grace_period_ms
     expect(grace == 0, "grace_period_ms 0", grace)
 
 

@@ -137,7 +137,7 @@ def running_call_is_kept(probe: Probe) -> None:
     request = session.send("step", _step(1))
     time.sleep(0.03)
     session.lose()
-    received = session.resume(2).received_sequence
+    received = session.resume(2).header.received_sequence
     expect(received == 2, "received_sequence 2", received)
     answer = session.connection.exchange(request)
     expect(_counted(answer.step) == 1, "the count 1", _counted(answer.step))

@@ -101,7 +101,7 @@ def names_of_inputs_are_distinct(probe: Probe) -> None:
 def sessions_are_not_limited_to_one(probe: Probe) -> None:
     """Serve several sessions at a time."""
     sessions = [probe.try_open() for _ in range(3)]
-    expect(len({s.opened.session_id for s in sessions}) == 3, "3 sessions", "fewer")
+    expect(len({s.header.session_id for s in sessions}) == 3, "3 sessions", "fewer")
 
 
 @check("P-2", peers=MODEL, stage=Stage.OPEN)

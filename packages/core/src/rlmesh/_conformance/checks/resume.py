@@ -91,7 +91,7 @@ def resume_reports_the_last_number(probe: Probe) -> None:
     for _ in range(3):
         session.do()
     session.lose()
-    received = session.resume(4).received_sequence
+    received = session.resume(4).header.received_sequence
     expect(received == 3, "received_sequence 3", received)
 
 
@@ -102,10 +102,10 @@ def resume_has_the_session_but_no_contract(probe: Probe) -> None:
     session.do()
     session.lose()
     opened = session.resume(2)
-    same = opened.session_id == session.opened.session_id
-    expect(same, session.opened.session_id, opened.session_id)
-    expect(opened.resume_key, "a resume_key", "none")
-    expect(opened.HasField("terms"), "terms", "none")
+    header, name = opened.header, session.header.session_id
+    expect(header.session_id == name, name, header.session_id)
+    expect(header.resume_key, "a resume_key", "none")
+    expect(header.HasField("terms"), "terms", "none")
     served = "contract" if probe.dialect.name == "env" else "spec"
     expect(not opened.HasField(served), f"no {served}", f"a {served}")
 
@@ -164,7 +164,7 @@ def refused_resumes_look_alike(probe: Probe) -> None:
     wrong = _refused_resume(session, "UNKNOWN_SESSION", 2, bytes(len(session.key)))
     unknown = _refused_resume(session, "UNKNOWN_SESSION", 2, name="no-such-session")
     # The id is the client's own text, so that a message may have it.
-    wrong.message = wrong.message.replace(session.opened.session_id, "no-such-session")
+    wrong.message = wrong.message.replace(session.header.session_id, "no-such-session")
     expect(wrong == unknown, f"the same error as {unknown.message!r}", repr(wrong.message))
 
 
@@ -245,7 +245,7 @@ def silent_session_ends(probe: Probe) -> None:
 def grace_period_ends(probe: Probe) -> None:
     """Close a lost session when its grace period is over."""
     session = probe.open()
-    grace = session.opened.terms.grace_period_ms / 1000
+    grace = session.header.terms.grace_period_ms / 1000
     if not 0 < grace <= 2:
         raise NotOffered("no grace period of at most 2 s")
     session.do()

@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { OpenHeader, PeerInfo, SessionTerms, TransportOffer } from "../../session/v1/handshake_pb.js";
+import type { OpenedHeader, OpenHeader, PeerInfo, SessionTerms } from "../../session/v1/handshake_pb.js";
 import type { ModelSpec, PredictForm } from "./spec_pb.js";
 import type { Failure } from "../../session/v1/error_pb.js";
 import type { EnvContract } from "../../env/v1/contract_pb.js";
@@ -309,56 +309,19 @@ export declare const OpenRequestSchema: GenMessage<OpenRequest>;
 export declare type OpenResponse = Message<"rlmesh.proto.model.v1.OpenResponse"> & {
   /**
    * Required.
-   * The server.
+   * Version, capabilities and resumption: what an environment's answer has too.
    *
-   * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
+   * @generated from field: rlmesh.proto.session.v1.OpenedHeader header = 1;
    */
-  server?: PeerInfo | undefined;
-
-  /**
-   * Required.
-   * Names the session; no secret.
-   *
-   * @generated from field: string session_id = 2;
-   */
-  sessionId: string;
-
-  /**
-   * Proves the right to resume it. Empty: it cannot be resumed.
-   *
-   * @generated from field: bytes resume_key = 3;
-   */
-  resumeKey: Uint8Array;
+  header?: OpenedHeader | undefined;
 
   /**
    * Required if the session is new.
    * The model's spec. Absent when a session is resumed.
    *
-   * @generated from field: rlmesh.proto.model.v1.ModelSpec spec = 4;
+   * @generated from field: rlmesh.proto.model.v1.ModelSpec spec = 2;
    */
   spec?: ModelSpec | undefined;
-
-  /**
-   * Required.
-   * What the server promises to the session.
-   *
-   * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 5;
-   */
-  terms?: SessionTerms | undefined;
-
-  /**
-   * The highest sequence number of the session that the server has received; 0: none yet.
-   *
-   * @generated from field: uint64 received_sequence = 6;
-   */
-  receivedSequence: bigint;
-
-  /**
-   * Other transports that the session may move to, as for an environment.
-   *
-   * @generated from field: repeated rlmesh.proto.session.v1.TransportOffer offers = 7;
-   */
-  offers: TransportOffer[];
 };
 
 /**

@@ -83,7 +83,7 @@ export declare const PeerInfoSchema: GenMessage<PeerInfo>;
 export declare type Resume = Message<"rlmesh.proto.session.v1.Resume"> & {
   /**
    * Required.
-   * OpenResponse.session_id of the session.
+   * OpenedHeader.session_id of the session.
    *
    * @generated from field: string session_id = 1;
    */
@@ -91,7 +91,7 @@ export declare type Resume = Message<"rlmesh.proto.session.v1.Resume"> & {
 
   /**
    * Required.
-   * OpenResponse.resume_key of the session.
+   * OpenedHeader.resume_key of the session.
    *
    * @generated from field: bytes resume_key = 2;
    */
@@ -221,6 +221,66 @@ export declare type TransportOffer = Message<"rlmesh.proto.session.v1.TransportO
  * Use `create(TransportOfferSchema)` to create a new message.
  */
 export declare const TransportOfferSchema: GenMessage<TransportOffer>;
+
+/**
+ * The answer to the first request, whatever is served.
+ *
+ * @generated from message rlmesh.proto.session.v1.OpenedHeader
+ */
+export declare type OpenedHeader = Message<"rlmesh.proto.session.v1.OpenedHeader"> & {
+  /**
+   * Required.
+   * The server.
+   *
+   * @generated from field: rlmesh.proto.session.v1.PeerInfo server = 1;
+   */
+  server?: PeerInfo | undefined;
+
+  /**
+   * Required.
+   * Names the session; no secret.
+   *
+   * @generated from field: string session_id = 2;
+   */
+  sessionId: string;
+
+  /**
+   * Proves the right to resume it; 16 bytes or more from a secure source. Empty: it cannot be
+   * resumed.
+   *
+   * @generated from field: bytes resume_key = 3;
+   */
+  resumeKey: Uint8Array;
+
+  /**
+   * Required.
+   * What the server promises to the session.
+   *
+   * @generated from field: rlmesh.proto.session.v1.SessionTerms terms = 4;
+   */
+  terms?: SessionTerms | undefined;
+
+  /**
+   * The highest sequence number of the session that the server has received; 0: none yet.
+   *
+   * @generated from field: uint64 received_sequence = 5;
+   */
+  receivedSequence: bigint;
+
+  /**
+   * Other transports that the session may move to. A client ignores an offer of a kind that it does
+   * not know or has not listed in its capabilities.
+   *
+   * @generated from field: repeated rlmesh.proto.session.v1.TransportOffer offers = 6;
+   */
+  offers: TransportOffer[];
+};
+
+/**
+ * Describes the message rlmesh.proto.session.v1.OpenedHeader.
+ * Use `create(OpenedHeaderSchema)` to create a new message.
+ */
+export declare const OpenedHeaderSchema: GenMessage<OpenedHeader>;
 
 /**
  * A feature that not every peer of the same major version has. A peer uses a feature only if
