@@ -84,6 +84,8 @@ def env(name: str) -> Any:
 WAYS = ["frames://127.0.0.1:0", "tcp://127.0.0.1:0"]
 
 
+# `echo` observes what an action holds, NaN and values out of bounds included.
+@pytest.mark.filterwarnings("ignore::rlmesh._codec.validate.ValidationWarning")
 @pytest.mark.parametrize("address", WAYS)
 @pytest.mark.parametrize("name", ENVIRONMENTS if LONG else ["count"])
 def test_our_environment_server_passes(name: str, address: str) -> None:

@@ -19,6 +19,7 @@ from rlmesh_proto.spaces.v1 import dtype_pb2, space_pb2, value_pb2
 
 from rlmesh._conformance.connection import Record
 from rlmesh._conformance.dialects import capability_number
+from rlmesh._conformance.findings import Failed
 from rlmesh._conformance.streams import Ended, FramesStream, Silent
 
 __all__ = ["Client", "Script", "Trial", "command_client", "contract", "hello_of", "play"]
@@ -184,7 +185,9 @@ def play(script: Script, client: Client, timeout: float) -> Trial:
                     break
                 continue
             stream = FramesStream(peer)
-            with contextlib.suppress(Ended, Silent):
+            # A length over every limit is no frame: a client that has lost its connection may try
+            # which other protocol the port speaks.
+            with contextlib.suppress(Ended, Silent, Failed):
                 _serve(script, stream, trial, deadline)
             stream.cut()
     if not trial.ended:

@@ -8,7 +8,7 @@ import struct
 from rlmesh_proto.env.v1 import env_pb2
 from rlmesh_proto.spaces.v1 import value_pb2
 
-from rlmesh._conformance.connection import refused_with
+from rlmesh._conformance.connection import described_answer, refused_with
 from rlmesh._conformance.findings import NotOffered, expect
 from rlmesh._conformance.probe import Probe
 from rlmesh._conformance.registry import check
@@ -46,6 +46,7 @@ def float_bits_come_back(probe: Probe) -> None:
         answer = session.ask("step", request)
         if answer.error.code == 3:
             raise NotOffered("its validation level refuses values outside their bounds")
+        expect(answer.HasField("step"), "an answer step", described_answer(answer))
         seen = answer.step.observation.slabs[at].hex()
         expect(seen == struct.pack("<2I", bits, bits).hex(), f"{bits:08x} twice", seen)
 
