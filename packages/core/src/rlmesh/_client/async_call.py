@@ -79,21 +79,23 @@ class AsyncCall:
         future = self.pending[1]
         try:
             result = future.result(timeout)
-        except concurrent.futures.TimeoutError as error:
-            if future.done():
+        except BaseException as error:
+            ended = future.done()  # Perhaps since the error was raised; the result stays then.
+            if ended and future.exception() is error:
                 self.pending = None
                 raise
-            raise RequestTimeoutError(
-                f"{self._address} has not answered within {timeout:g} s; the {kind} goes on, and "
-                f"{kind}_wait() may be called again",
-                address=self._address,
-            ) from error
-        except BaseException:
-            if future.done():
-                self.pending = None
-            raise
-        self.pending = None
-        return result
+            if not isinstance(error, concurrent.futures.TimeoutError):
+                raise
+            if not ended:
+                raise RequestTimeoutError(
+                    f"{self._address} has not answered within {timeout:g} s; the {kind} goes on, "
+                    f"and {kind}_wait() may be called again",
+                    address=self._address,
+                ) from error
+        else:
+            self.pending = None
+            return result
+        return self.wait(kind, None)
 
     def close(self) -> None:
         """Let the thread end once its call has ended; no other call begins."""
