@@ -121,9 +121,9 @@ types: $(DEV) ## mypy --strict and pyright
 	$(PY) -m mypy
 	$(PY) -m pyright
 
-# One worker more than there are cores, because many tests wait; each has one thread of OpenMP,
+# Two workers more than there are cores, because many tests wait; each has one thread of OpenMP,
 # because more would wait for each other, and spin.
-WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 PYTEST_ALONE := OMP_NUM_THREADS=1 $(PY) -m pytest
 PYTEST := $(PYTEST_ALONE) -n $(WORKERS) --dist=loadgroup --no-loadscope-reorder
 
