@@ -18,7 +18,7 @@ from typing import TypeVar
 from tests import fork_server
 from tests.fork_server import ForkedProcess
 
-__all__ = ["ROOT", "Running", "finished", "running", "served", "stop_process", "until"]
+__all__ = ["ROOT", "Running", "announced", "finished", "running", "served", "stop_process", "until"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -168,6 +168,18 @@ def served(env: str, *arguments: str, **variables: str) -> Generator[str, None, 
             if not address:
                 raise AssertionError(f"no address came: {server}")
             yield address
+
+
+@contextmanager
+def announced(command: Sequence[str]) -> Generator[str, None, None]:
+    """The first line that a server prints, its address; it ends with the context, with status 0."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+            assert process.wait(ENDED) == 0
 
 
 def finished(

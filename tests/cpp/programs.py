@@ -7,12 +7,12 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from tests.processes import announced
 from tests.size import LONG
 
 __all__ = ["CPP", "FLAGS", "Executor", "compiled", "serving"]
@@ -53,17 +53,10 @@ def compiled(source: str, *flags: str, libraries: tuple[str, ...] = ()) -> Path:
     return program
 
 
-@contextmanager
-def serving(address: str, *arguments: str) -> Generator[str, None, None]:
+def serving(address: str, *arguments: str) -> AbstractContextManager[str]:
     """Serve CartPole by the C++ example; the address that it has."""
-    command = [compiled("examples/serve_cartpole.cpp", *FLAGS), address, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
-            assert process.wait(30) == 0
+    program = compiled("examples/serve_cartpole.cpp", *FLAGS)
+    return announced([str(program), address, *arguments])
 
 
 class Executor:

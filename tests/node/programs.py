@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import gymnasium
 import numpy as np
 
+from tests.processes import announced
 from tools.node.package import TESTS
 
 __all__ = ["Episodes", "line_of", "play", "run", "serving"]
@@ -25,17 +26,9 @@ def run(program: str, *arguments: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-@contextmanager
-def serving(address: str, **options: Any) -> Iterator[str]:
+def serving(address: str, **options: Any) -> AbstractContextManager[str]:
     """Serve CartPole by Node; the address that it has."""
-    command = ["node", str(TESTS / "serve.js"), address, json.dumps(options)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
-            assert process.wait(30) == 0
+    return announced(["node", str(TESTS / "serve.js"), address, json.dumps(options)])
 
 
 class Episodes:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import gymnasium
 import pytest
@@ -13,11 +11,10 @@ import pytest
 from rlmesh import EnvServer, ModelServer, RemoteEnv, RemoteModel, errors
 from rlmesh._conformance import reference
 from rlmesh.numpy import Model
-from tests.faults import Proxy
+from tests.faults import Proxy, cutting
 from tests.integration.cli_processes import COMMAND
 from tests.node.programs import run
-from tests.node.test_node_peers import cutting
-from tests.processes import finished
+from tests.processes import announced, finished
 from tests.size import only_long
 from tools.node.package import TESTS, NotInstalledError, build
 
@@ -34,17 +31,9 @@ def built() -> None:
         pytest.skip(str(error))
 
 
-@contextmanager
-def serving(name: str, token: str = "") -> Iterator[str]:
+def serving(name: str, token: str = "") -> AbstractContextManager[str]:
     """Serve a model of known answers by Node; its address."""
-    command = ["node", str(TESTS / "serve_model.js"), ADDRESS, name, token]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
-            assert process.wait(30) == 0
+    return announced(["node", str(TESTS / "serve_model.js"), ADDRESS, name, token])
 
 
 def test_a_python_client_asks_a_node_server_through_cuts() -> None:
