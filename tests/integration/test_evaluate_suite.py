@@ -122,6 +122,7 @@ def logged(folder: Path) -> list[int]:
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL there")
 def test_a_suite_that_is_killed_again_and_again_is_one_that_is_not(tmp_path: Path) -> None:
     """Its result, its journal, its films and the logs of its trackers."""
+    pytest.importorskip("av")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
         folder.mkdir()
@@ -153,6 +154,7 @@ def test_a_suite_that_is_killed_again_and_again_is_one_that_is_not(tmp_path: Pat
 def test_a_second_run_that_writes_the_journal_is_refused_and_changes_nothing(
     tmp_path: Path,
 ) -> None:
+    pytest.importorskip("av")
     code = "import sys; from tests.integration import test_evaluate_suite as t; "
     code += "t.play(t.Path(sys.argv[1]), 1, t.Print())"
     with running(["-c", code, str(tmp_path)]) as first:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from gymnasium.wrappers import vector as vector_wrappers
 from rlmesh import EnvServer
 from rlmesh.errors import ClosedError
 from rlmesh.numpy import RemoteEnv, RemoteVectorEnv
+from tests.property.gymnasium_strategies import GYMNASIUM
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -103,6 +105,8 @@ def test_a_wrapped_vector_is_the_wrapped_vector(name: str, mode: AutoresetMode) 
         pytest.skip("the wrapper refuses this mode")
     if name != "clip" and mode is AutoresetMode.DISABLED:
         pytest.skip("Gymnasium's vector takes the mask from the options before the wrapper sees it")
+    if name == "list of infos" and GYMNASIUM < (1, 2):
+        pytest.skip("Gymnasium's wrapper does not take the infos of its other wrapper")
     want = rolled(VECTOR[name](vector()))
     with EnvServer(vector()) as server, RemoteVectorEnv(server.address) as remote:
         same(want, rolled(VECTOR[name](remote)))
@@ -110,7 +114,8 @@ def test_a_wrapped_vector_is_the_wrapped_vector(name: str, mode: AutoresetMode) 
 
 @pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
 def test_a_vector_client_is_closed_by_with(library: str) -> None:
-    client = pytest.importorskip(f"rlmesh.{library}").RemoteVectorEnv
+    pytest.importorskip(f"rlmesh_{library}")
+    client = importlib.import_module(f"rlmesh.{library}").RemoteVectorEnv
     with EnvServer([lambda: gym.make("CartPole-v1")] * 2) as server:
         for _ in range(2):
             with client(server.address) as remote:
