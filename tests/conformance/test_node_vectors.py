@@ -15,8 +15,9 @@ from rlmesh_proto.session.v1.handshake_pb2 import Capability
 
 from tests.conformance import vectors
 from tests.conformance.transcripts import Transcript, transcripts
+from tests.node.programs import build_or_skip
 from tests.size import LONG
-from tools.node.package import NotInstalledError, build, run_tests
+from tools.node.package import run_tests
 
 # npm may have to fetch the compiler.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("node")]
@@ -37,10 +38,7 @@ FOLDERS: dict[str, Callable[[], list[Any]]] = {
 
 @pytest.fixture(autouse=True, scope="module")
 def built() -> None:
-    try:
-        build()
-    except NotInstalledError as error:
-        pytest.skip(str(error))
+    build_or_skip()
 
 
 def test_the_package_passes_its_tests_on_every_vector() -> None:

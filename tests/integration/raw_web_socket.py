@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 from rlmesh_proto.env.v1 import env_pb2
 
-from rlmesh import EnvServer
+from rlmesh import EnvServer, ServeOptions
 from rlmesh._wire.frames_alone import write_hello
 from rlmesh._wire.services import ENV_SERVICE
+from tests.integration.envs import CounterEnv
 from tests.integration.raw_frames import OPEN, RESET
 
 __all__ = [
     "FIRST",
+    "OPTIONS",
+    "PAGE",
     "TOKEN",
     "answered",
     "ask",
@@ -29,11 +32,21 @@ __all__ = [
     "plays",
     "raw",
     "response",
+    "serving_many",
     "upgrade",
 ]
 
 TOKEN = "s3cret"
 FIRST = OPEN.SerializeToString()
+PAGE = "https://lab.example"
+OPTIONS = ServeOptions(websocket_port=0, websocket_origins=(PAGE,))
+
+
+def serving_many() -> EnvServer:
+    """Return a server of many sessions, because tests leave some behind that could be resumed."""
+    return EnvServer(
+        factory=CounterEnv, max_sessions=64, address="127.0.0.1:0", token=TOKEN, options=OPTIONS
+    )
 
 
 def dial(server: Any, **options: Any) -> Any:

@@ -19,6 +19,7 @@ from tests.conformance.contract import CONTRACT
 from tests.integration.envs import CounterEnv
 from tests.integration.raw_web_socket import (
     FIRST,
+    PAGE,
     TOKEN,
     answered,
     ask,
@@ -29,13 +30,11 @@ from tests.integration.raw_web_socket import (
     plays,
     raw,
     response,
+    serving_many,
     upgrade,
 )
 
 exceptions = pytest.importorskip("websockets.exceptions")
-
-PAGE = "https://lab.example"
-OPTIONS = ServeOptions(websocket_port=0, websocket_origins=(PAGE,))
 
 
 @pytest.fixture(autouse=True)
@@ -46,10 +45,7 @@ def transport(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EnvServer]:
-    # Many sessions, because tests leave some behind that could be resumed.
-    with EnvServer(
-        factory=CounterEnv, max_sessions=64, address="127.0.0.1:0", token=TOKEN, options=OPTIONS
-    ) as server:
+    with serving_many() as server:
         yield server
 
 

@@ -24,6 +24,8 @@ from tests.integration.envs import CounterEnv
 from tests.integration.raw_frames import RESET
 from tests.integration.raw_web_socket import (
     FIRST,
+    OPTIONS,
+    PAGE,
     TOKEN,
     ask,
     dial,
@@ -32,15 +34,13 @@ from tests.integration.raw_web_socket import (
     plays,
     raw,
     response,
+    serving_many,
 )
 from tests.processes import finished
 from tests.size import only_long
 from tests.web_bridge import bridge
 
 exceptions = pytest.importorskip("websockets.exceptions")
-
-PAGE = "https://lab.example"
-OPTIONS = ServeOptions(websocket_port=0, websocket_origins=(PAGE,))
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +51,7 @@ def transport(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EnvServer]:
-    # Many sessions, because tests leave some behind that could be resumed.
-    with EnvServer(
-        factory=CounterEnv, max_sessions=64, address="127.0.0.1:0", token=TOKEN, options=OPTIONS
-    ) as server:
+    with serving_many() as server:
         yield server
 
 

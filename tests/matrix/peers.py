@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import gymnasium
-import pytest
 
 from packages.thin.tests.test_thin_host import serving as thin_host
 from rlmesh import EnvServer, ServeOptions
@@ -17,7 +16,6 @@ from rlmesh.numpy import RemoteEnv
 from tests.cpp import programs as cpp
 from tests.node import programs as node
 from tests.node.programs import Episodes, line_of
-from tools.node.package import NotInstalledError, build
 
 __all__ = ["CLIENTS", "SERVERS", "TOKEN"]
 
@@ -26,14 +24,6 @@ TOKEN = "s3cret"
 
 def _make() -> Any:
     return gymnasium.make("CartPole-v1")
-
-
-def _built() -> None:
-    """Compile the Node programs, once; skip if that cannot be done."""
-    try:
-        build()
-    except NotInstalledError as error:
-        pytest.skip(str(error))
 
 
 @contextmanager
@@ -50,7 +40,7 @@ def _thin_server(address: str) -> Generator[str, None, None]:
 
 @contextmanager
 def _node_server(address: str) -> Generator[str, None, None]:
-    _built()
+    node.build_or_skip()
     with node.serving(address, token=TOKEN) as where:
         yield where
 
@@ -95,7 +85,7 @@ def _cpp_client(address: str, episodes: Episodes) -> list[str]:
 
 
 def _node_client(address: str, episodes: Episodes) -> list[str]:
-    _built()
+    node.build_or_skip()
     return node.run("play.js", address, json.dumps(episodes.starts), json.dumps({"token": TOKEN}))
 
 

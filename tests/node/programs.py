@@ -10,11 +10,20 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import pytest
 
 from tests.processes import announced
-from tools.node.package import TESTS
+from tools.node.package import TESTS, NotInstalledError, build
 
-__all__ = ["Episodes", "line_of", "play", "run", "serving"]
+__all__ = ["Episodes", "build_or_skip", "line_of", "play", "run", "serving"]
+
+
+def build_or_skip() -> None:
+    """Compile the package and its programs, once; skip if npm or the network is missing."""
+    try:
+        build()
+    except NotInstalledError as error:
+        pytest.skip(str(error))
 
 
 def run(program: str, *arguments: str) -> list[str]:

@@ -16,8 +16,9 @@ import pytest
 
 from tests.chromium import Chromium, chromium, find_chromium
 from tests.faults import Proxy
+from tests.node.programs import build_or_skip
 from tests.processes import ROOT
-from tools.node.package import PACKAGE, PROTO, NotInstalledError, build
+from tools.node.package import PACKAGE, PROTO
 
 pytest.importorskip("websockets")
 
@@ -35,10 +36,7 @@ SEED = 11
 @contextmanager
 def example(folder: Path, *arguments: str) -> Iterator[str]:
     """Serve the example, with the packages installed beside it; yield the address of the page."""
-    try:
-        build()
-    except NotInstalledError as error:
-        pytest.skip(str(error))
+    build_or_skip()
     shutil.copytree(ROOT / "examples" / "browser", folder)
     modules = folder / "node_modules"
     (modules / "@rlmesh").mkdir(parents=True)

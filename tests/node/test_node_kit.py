@@ -7,20 +7,17 @@ import json
 import pytest
 
 from tests.integration.cli_processes import COMMAND
-from tests.node.programs import serving
+from tests.node.programs import build_or_skip, serving
 from tests.processes import finished
 from tests.size import only_long
-from tools.node.package import TESTS, NotInstalledError, build
+from tools.node.package import TESTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("node")]
 
 
 @pytest.fixture(autouse=True, scope="module")
 def built() -> None:
-    try:
-        build()
-    except NotInstalledError as error:
-        pytest.skip(str(error))
+    build_or_skip()
 
 
 @only_long

@@ -13,10 +13,10 @@ from rlmesh._conformance import reference
 from rlmesh.numpy import Model
 from tests.faults import Proxy, cutting
 from tests.integration.cli_processes import COMMAND
-from tests.node.programs import run
+from tests.node.programs import build_or_skip, run
 from tests.processes import announced, finished
 from tests.size import only_long
-from tools.node.package import TESTS, NotInstalledError, build
+from tools.node.package import TESTS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("node")]
 
@@ -25,10 +25,7 @@ ADDRESS = "frames://127.0.0.1:0"
 
 @pytest.fixture(autouse=True, scope="module")
 def built() -> None:
-    try:
-        build()
-    except NotInstalledError as error:
-        pytest.skip(str(error))
+    build_or_skip()
 
 
 def serving(name: str, token: str = "") -> AbstractContextManager[str]:

@@ -15,8 +15,9 @@ import pytest
 
 from rlmesh import EnvServer, ServeOptions
 from rlmesh.numpy import RemoteEnv
+from tests.node.programs import build_or_skip
 from tests.size import only_long
-from tools.node.package import PACKAGE, PROTO, NotInstalledError, build
+from tools.node.package import PACKAGE, PROTO
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("node")]
 
@@ -28,10 +29,7 @@ TSCONFIG = {"strict": True, "module": "nodenext", "target": "es2022", "skipLibCh
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which both packages are installed as they would be published."""
-    try:
-        build()
-    except NotInstalledError as error:
-        pytest.skip(str(error))
+    build_or_skip()
     folder = tmp_path_factory.mktemp("project")
     modules = folder / "node_modules"
     for source, name in ((PROTO, "proto"), (PACKAGE, "client")):

@@ -15,8 +15,7 @@ from rlmesh import TLS, EnvServer, Model, ModelServer, ServeOptions, errors
 from rlmesh.numpy import RemoteEnv
 from tests.certificates import issued, new_authority
 from tests.faults import Proxy, cutting
-from tests.node.programs import Episodes, play, run, serving
-from tools.node.package import NotInstalledError, build
+from tests.node.programs import Episodes, build_or_skip, play, run, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("node")]
 
@@ -25,10 +24,7 @@ ADDRESS = "frames://127.0.0.1:0"
 
 @pytest.fixture(autouse=True, scope="module")
 def built() -> None:
-    try:
-        build()
-    except NotInstalledError as error:
-        pytest.skip(str(error))
+    build_or_skip()
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,8 @@ from rlmesh._codec.plan import SpaceCodec
 from rlmesh._wire.spaces import space_to_wire
 from rlmesh.spaces import from_gymnasium
 from rlmesh_numpy import BACKEND
-from tests.node.programs import run
+from tests.node.programs import build_or_skip, run
 from tests.size import LONG
-from tools.node.package import NotInstalledError, build
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("node")]
 
@@ -56,10 +55,7 @@ NESTED: list[spaces.Space[Any]] = [
 
 @pytest.fixture(autouse=True, scope="module")
 def built() -> None:
-    try:
-        build()
-    except NotInstalledError as error:
-        pytest.skip(str(error))
+    build_or_skip()
 
 
 @pytest.mark.parametrize("seed", [2**200, *([0, 7, 2**40 + 1] if LONG else [])])

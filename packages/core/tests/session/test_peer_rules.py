@@ -113,6 +113,20 @@ def test_an_answer_to_a_handshake_without_what_h6_requires_is_refused(
     assert caught.value.path == path
 
 
+def moving(server: MemoryServer, made: type[Changed]) -> ClientSession:
+    """Return a session that tries to move to another connection, of a class."""
+    kind = TransportKind.FRAMES_UNIX
+    server.manager.offers = ((Capability.RESUME, TransportOffer(kind, "here")),)
+    return ClientSession(
+        server.transport.connect,
+        CODEC,
+        this_peer("client", frozenset({Capability.RESUME})),
+        ConnectOptions(10.0, 0.0, None),
+        {kind: lambda address: made(server.transport.connect(), lambda _: None)},
+        clock=server.clock,
+    )
+
+
 def test_a_move_awaits_the_answer_to_the_next_request() -> None:
     server = MemoryServer()
     asked: list[int] = []
@@ -124,16 +138,7 @@ def test_a_move_awaits_the_answer_to_the_next_request() -> None:
                 asked.append(request.open.resume.awaited_sequence)
             return super().exchange(frame, timeout)
 
-    kind = TransportKind.FRAMES_UNIX
-    server.manager.offers = ((Capability.RESUME, TransportOffer(kind, "here")),)
-    session = ClientSession(
-        server.transport.connect,
-        CODEC,
-        this_peer("client", frozenset({Capability.RESUME})),
-        ConnectOptions(10.0, 0.0, None),
-        {kind: lambda address: Noted(server.transport.connect(), lambda _: None)},
-        clock=server.clock,
-    )
+    session = moving(server, Noted)
     assert asked == [1]  # R-4: at least 1.
     session.request(m.Reset(None, None), m.ResetDone)
     session.close()
@@ -154,16 +159,7 @@ def test_a_move_that_the_server_refuses_is_reported(
                 raise ConnectError("nobody listens", address="there")
             return bytes(CODEC.write_reply(0, answer))
 
-    kind = TransportKind.FRAMES_UNIX
-    server.manager.offers = ((Capability.RESUME, TransportOffer(kind, "here")),)
-    session = ClientSession(
-        server.transport.connect,
-        CODEC,
-        this_peer("client", frozenset({Capability.RESUME})),
-        ConnectOptions(10.0, 0.0, None),
-        {kind: lambda address: Refusing(server.transport.connect(), lambda _: None)},
-        clock=server.clock,
-    )
+    session = moving(server, Refusing)
     warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     assert len(warned) == is_reported
     assert all("steps go on over" in words and words.endswith("R-6: no") for words in warned)
