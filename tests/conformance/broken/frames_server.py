@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -76,6 +77,10 @@ class Connection:
         """End the connection at once."""
         with contextlib.suppress(OSError):
             self._peer.shutdown(socket.SHUT_RDWR)
+
+    def has_more(self, within_s: float) -> bool:
+        """Wait until the client has sent more, or the time is over; whether it has."""
+        return bool(select.select([self._peer], [], [], within_s)[0])
 
     def has_ended(self) -> bool:
         """Whether the client has ended the connection."""
