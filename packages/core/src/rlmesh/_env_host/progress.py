@@ -30,7 +30,7 @@ class _Calls(threading.local):
     """
 
     report: Callable[[Progress], object] | None = None
-    sent_at = 0.0
+    sent_at = float("-inf")
 
 
 _calls = _Calls()
