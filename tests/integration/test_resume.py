@@ -321,4 +321,5 @@ remote.step(0)
         for _ in range(3):
             done = finished(["-c", code, server.address])
             assert done.returncode == 0, done
-            assert not sessions_of(server), "it is free at once, not after a grace period"
+            # A process that exits does not wait long for the answer of a busy server to Close.
+            until(lambda: not sessions_of(server), 10, "it is free before the grace period ends")
