@@ -99,6 +99,12 @@ seeds: $(DEV) ## write the fuzzer's seeds from the vectors; they have the spec v
 vectors-node: ## compile packages/typescript and hold it against every vector (Node 20, npm)
 	$(PYTHON) -m tools.node
 
+.PHONY: docs docs-serve
+docs: ## build the documentation site into build/site, in an environment of its own
+	$(PYTHON) -m tools.site
+docs-serve: ## serve it on 127.0.0.1:8000, built again after each change
+	$(PYTHON) -m tools.site --serve
+
 .PHONY: prose
 prose: ## rates of words to avoid in docstrings, comments and documents
 	$(PYTHON) -m tools.prose $(ARGS)
@@ -113,6 +119,7 @@ lint: $(DEV) ## ruff, buf and import-linter: rules, formatting and import direct
 	$(PY) -m tools.rooms --check
 	$(PY) -m tools.roles --check
 	$(PY) -m tools.judged --check
+	$(PY) -m tools.figures --check
 	$(PY) -m tools.prose
 format: $(DEV) ## apply ruff's fixes and formatting
 	$(PY) -m ruff check --fix .
@@ -186,6 +193,7 @@ bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy,
 .PHONY: bench-peers
 bench-peers: ## this project beside its peers, ten minutes, into benchmarks/RESULTS.md (ARGS="--cases a,b")
 	$(PYTHON) -m benchmarks.peers $(ARGS)
+	$(PYTHON) -m tools.figures
 
 .PHONY: lock
 lock: ## recompile requirements/*.txt (UPGRADE=1 for the newest)
