@@ -15,7 +15,9 @@ _MENTION = re.compile(r"(?<![\w`*#-])([A-Z]-\d+)(?![\w`*-])")
 _SECTION = re.compile(r"§(\d+)(?=\D)")
 _HEADING = re.compile(r"^## (\d+)\. (.*)$", re.MULTILINE)
 _CODE = re.compile(r"^```.*?^```|^    .*?$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
-_TABLE_AFTER_RULE = re.compile(r"(?<=[^\n|])\n(?=\|)")
+# Python-Markdown begins a table or a list only after an empty line.
+_TABLE_START = re.compile(r"(?<=[^\n|])\n(?=\|)")
+_RULE_START = re.compile(r"(?<=[^\n])\n(?=- <a id=)")
 
 
 def rule_ids(contract: str) -> set[str]:
@@ -38,8 +40,8 @@ def contract_page(contract: str) -> str:
     """
     linked = link_rules(contract, rule_ids(contract))
     anchored = _RULE.sub(r'- <a id="\1" href="#\1">**\1**</a>', linked)
-    # Python-Markdown sees a table only after an empty line.
-    return _HEADING.sub(r"## \1. \2 { #section-\1 }", _TABLE_AFTER_RULE.sub("\n\n", anchored))
+    apart = _RULE_START.sub("\n\n", _TABLE_START.sub("\n\n", anchored))
+    return _HEADING.sub(r"## \1. \2 { #section-\1 }", apart)
 
 
 def link_rules(text: str, known: set[str], page: str = "") -> str:
