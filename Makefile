@@ -105,6 +105,10 @@ docs: ## build the documentation site into build/site, in an environment of its 
 docs-serve: ## serve it on 127.0.0.1:8000, built again after each change
 	$(PYTHON) -m tools.site --serve
 
+.PHONY: notebooks
+notebooks: $(DEV) ## run examples/notebooks, and write what their cells print
+	$(PY) -m tools.notebooks
+
 .PHONY: prose
 prose: ## rates of words to avoid in docstrings, comments and documents
 	$(PYTHON) -m tools.prose $(ARGS)
