@@ -79,6 +79,11 @@ bump: ## set every version: make bump VERSION=1.0.0rc2
 	@test -n "$(VERSION)" || { echo "usage: make bump VERSION=1.0.0rc2"; exit 2; }
 	$(PYTHON) -m tools.versions bump $(VERSION)
 
+.PHONY: urls
+urls: ## write the address of the project into every package: make urls URL=https://...
+	@test -n "$(URL)" || { echo "usage: make urls URL=https://..."; exit 2; }
+	$(PYTHON) -m tools.versions urls $(URL)
+
 .PHONY: vectors vectors-check
 vectors: $(DEV) ## write spec/vectors from the declared cases
 	$(PY) -m tools.vectors

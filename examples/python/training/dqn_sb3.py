@@ -7,6 +7,7 @@ nothing of RLMesh. Needs `pip install stable-baselines3`.
 import argparse
 
 import gymnasium as gym
+import torch
 from stable_baselines3 import DQN
 from stable_baselines3.common.monitor import Monitor
 
@@ -46,6 +47,7 @@ def evaluated(policy, address, episodes):
 
 def main(steps=50_000, episodes=20):
     """Train, and print the mean reward."""
+    torch.set_num_threads(1)  # More would wait for each other, with a network as small as this.
     with rlmesh.EnvServer(factory=lambda: gym.make("CartPole-v1"), max_sessions=2) as server:
         policy = trained(server.address, steps)
         result = evaluated(policy, server.address, episodes)
