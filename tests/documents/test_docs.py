@@ -13,12 +13,19 @@ from tests.documents.blocks import PAGES, blocks_of
 from tests.documents.page_run import PageRun, check_packages
 from tests.processes import ROOT
 
+pytest.importorskip("gymnasium")
 pytest.importorskip("rlmesh_numpy")
-pytest.importorskip("PIL")
 
 DOCS = ROOT / "docs"
 NAMES = {**vars(roles), **{name: getattr(adapters, name) for name in adapters.__all__}}
 RUN = [page for page in PAGES if any(not x.label and x.language != "text" for x in blocks_of(page))]
+NEEDED = {
+    "adapters.md": ("PIL",),
+    "contracts.md": ("pygame",),
+    "recording.md": ("pyarrow", "av", "pandas", "pygame"),
+}
+"""Libraries that the blocks of a page need, beside those of the commands."""
+
 LABELS = [block.label for page in PAGES for block in blocks_of(page) if block.label]
 
 
@@ -26,10 +33,12 @@ LABELS = [block.label for page in PAGES for block in blocks_of(page) if block.la
 def test_the_code_of_a_page_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for needed in ("pyarrow", "av", "pandas", "rich", "typer", "pygame"):
+    blocks = blocks_of(page)
+    commands = ("rich", "typer") if any(block.language == "bash" for block in blocks) else ()
+    for needed in (*NEEDED.get(page.name, ()), *commands):
         pytest.importorskip(needed)
     with PageRun(tmp_path, monkeypatch) as reading:
-        for block in blocks_of(page):
+        for block in blocks:
             if not block.label and block.language != "text":
                 reading.run(block)
 

@@ -15,6 +15,8 @@ _HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _STYLE = re.compile(r"""(?:url\(|@import)\s*["']?([^"')\s]+)""")
 """What a stylesheet loads."""
 
+_MERMAID = "https://unpkg.com/mermaid"
+
 # Attributes by which an element loads something by itself; `a` and `form` wait for the reader.
 _LOADING = {"src", "srcset", "data", "poster", "background"}
 
@@ -56,7 +58,9 @@ class _Page(HTMLParser):
         for name, value in attrs:
             if value is None:
                 continue
-            if name == "style":
+            if name == "class" and "mermaid" in value.split():
+                self.loads.append(_MERMAID)  # By the theme's script, if there is such a diagram.
+            elif name == "style":
                 self.styles.append(value)
             elif name in _LOADING:
                 self.loads.extend(part.split()[0] for part in value.split(",") if part.strip())

@@ -82,6 +82,7 @@ def test_generated_pages_are_in_the_navigation() -> None:
         ("a.html", '<p style="background: url(http://a.example/c)">', ["http://a.example/c"]),
         ("a.css", "p { background: url( 'https://a.example/c' ) }", ["https://a.example/c"]),
         ("a.svg", '<svg><image href="https://a.example/c"/></svg>', ["https://a.example/c"]),
+        ("a.html", '<pre class="a mermaid">graph LR</pre>', ["https://unpkg.com/mermaid"]),
         ("a.html", '<a href="https://a.example">b</a><img src="b.png"><script>1</script>', []),
         ("a.css", "p { background: url(data:image/svg+xml;utf8,abc) }", []),
     ],
