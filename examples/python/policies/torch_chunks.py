@@ -71,6 +71,7 @@ class ChunkPolicy(Model):
 
 def main(episodes=20, passes=40, seeds=20):
     """Serve the policy and the environment; print the reward for each horizon."""
+    torch.set_num_threads(1)  # More would wait for each other, with a network as small as this.
     model = ChunkPolicy(imitation(episodes, passes))
     rewards = {}
     with (
