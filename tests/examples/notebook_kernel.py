@@ -8,7 +8,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import start_new_kernel  # pants: no-infer-dep
 
 
 def printed_by(client: Any, code: str) -> str:

@@ -6,6 +6,7 @@ repository (`python -m mkdocs`).
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,8 +38,8 @@ MODULES = {name: f"rlmesh_{name}" for name in ("numpy", "torch", "jax")}
 
 def on_files(files: Any, config: Any) -> Any:
     """Add the generated pages to the files of a build."""
-    from mkdocs.structure.files import File  # type: ignore[import-not-found,unused-ignore] # pyright: ignore[reportMissingImports]
-
+    # Only the environment of the site has MkDocs, which types and Pants would miss elsewhere.
+    File = importlib.import_module("mkdocs.structure.files").File  # noqa: N806
     for name, content in generated(_paths(config["nav"])):
         files.append(File.generated(config, name, content=content))
     for name, source in PICTURES.items():

@@ -7,7 +7,7 @@ run on the nodes that have free CPUs. Needs `pip install "rlmesh-core[gymnasium,
 import argparse
 
 import gymnasium as gym
-import ray
+import ray  # pants: no-infer-dep
 
 import rlmesh
 from rlmesh.ray import EnvPool
