@@ -79,6 +79,11 @@ bump: ## set every version: make bump VERSION=1.0.0rc2
 	@test -n "$(VERSION)" || { echo "usage: make bump VERSION=1.0.0rc2"; exit 2; }
 	$(PYTHON) -m tools.versions bump $(VERSION)
 
+.PHONY: urls
+urls: ## write the address of the project into every package: make urls URL=https://...
+	@test -n "$(URL)" || { echo "usage: make urls URL=https://..."; exit 2; }
+	$(PYTHON) -m tools.versions urls $(URL)
+
 .PHONY: vectors vectors-check
 vectors: $(DEV) ## write spec/vectors from the declared cases
 	$(PY) -m tools.vectors
@@ -99,6 +104,16 @@ seeds: $(DEV) ## write the fuzzer's seeds from the vectors; they have the spec v
 vectors-node: ## compile packages/typescript and hold it against every vector (Node 20, npm)
 	$(PYTHON) -m tools.node
 
+.PHONY: docs docs-serve
+docs: ## build the documentation site into build/site, in an environment of its own
+	$(PYTHON) -m tools.site
+docs-serve: ## serve it on 127.0.0.1:8000, built again after each change
+	$(PYTHON) -m tools.site --serve
+
+.PHONY: notebooks
+notebooks: $(DEV) ## run examples/notebooks, and write what their cells print
+	$(PY) -m tools.notebooks
+
 .PHONY: prose
 prose: ## rates of words to avoid in docstrings, comments and documents
 	$(PYTHON) -m tools.prose $(ARGS)
@@ -113,6 +128,7 @@ lint: $(DEV) ## ruff, buf and import-linter: rules, formatting and import direct
 	$(PY) -m tools.rooms --check
 	$(PY) -m tools.roles --check
 	$(PY) -m tools.judged --check
+	$(PY) -m tools.figures --check
 	$(PY) -m tools.prose
 format: $(DEV) ## apply ruff's fixes and formatting
 	$(PY) -m ruff check --fix .
@@ -186,6 +202,7 @@ bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy,
 .PHONY: bench-peers
 bench-peers: ## this project beside its peers, ten minutes, into benchmarks/RESULTS.md (ARGS="--cases a,b")
 	$(PYTHON) -m benchmarks.peers $(ARGS)
+	$(PYTHON) -m tools.figures
 
 .PHONY: lock
 lock: ## recompile requirements/*.txt (UPGRADE=1 for the newest)

@@ -1,4 +1,4 @@
-"""The section "TLS" of README.md: its commands make certificates that servers and clients use."""
+"""The section TLS of docs/deploying.md: servers and clients use what its commands make."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from rlmesh import TLS, EnvServer, RemoteEnv, ServeOptions, errors
+from tests.documents.blocks import labelled
 from tests.integration.cli_processes import COMMAND
 from tests.integration.envs import CounterEnv
-from tests.processes import ROOT, finished, running
+from tests.processes import finished, running
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 
-SECTION = (ROOT / "README.md").read_text().partition("\n## TLS\n")[2].partition("\n## ")[0]
-RECIPE, COMMANDS = re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)
-(CLIENT,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+RECIPE, COMMANDS = labelled("tls-recipe"), labelled("tls-commands")
+CLIENT = labelled("tls-client")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """The command `rlmesh` in a process of its own, for tests.
 
-Processes of the command are forked. In `make test-long` those of `test_cli_readme.py` start afresh.
+Processes of the command are forked. In `make test-long` those of `test_cli_page.py` start afresh.
 """
 
 from __future__ import annotations

@@ -154,9 +154,10 @@ def test_certificates_that_cannot_be_used_are_named(
         RemoteEnv(server.address, tls=TLS(**given), connect_timeout=3)
 
 
-def test_the_readme_says_when_an_environment_is_free() -> None:
+def test_the_page_says_when_an_environment_is_free() -> None:
     row = re.search(
-        r"\| a client vanishes without closing \|(.*)", (ROOT / "README.md").read_text()
+        r"\| a client vanishes without closing \|(.*)",
+        (ROOT / "docs/troubleshooting.md").read_text(),
     )
     assert row is not None
     assert "over frames" in row[1]

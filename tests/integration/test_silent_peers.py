@@ -50,7 +50,7 @@ def transport(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_what_is_promised() -> None:
-    """25 s are (README.md); the other tests have shorter times."""
+    """25 s are (docs/troubleshooting.md); the other tests have shorter times."""
     with pytest.MonkeyPatch.context() as patch:
         patch.undo()
         from rlmesh._transport.socket import pulse

@@ -22,6 +22,7 @@ FILES = (
     "sb3",
     "trackers",
     "notebook",
+    "docs",
     "fuzz",
     "floor-oldest",
     "floor-protobuf5",

@@ -7,7 +7,7 @@ import sys
 from queue import Empty
 from typing import Any
 
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import start_new_kernel  # pants: no-infer-dep
 
 ENV = """
 import asyncio

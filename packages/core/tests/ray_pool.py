@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 import gymnasium
-import ray
-import ray.cluster_utils
+import ray  # pants: no-infer-dep
+import ray.cluster_utils  # pants: no-infer-dep
 
 import rlmesh
 from rlmesh.numpy import Model

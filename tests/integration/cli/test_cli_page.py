@@ -1,4 +1,4 @@
-"""The section "Command line" of README.md: each of its commands, as it stands there."""
+"""The page docs/command-line.md: each of its commands, as it stands there."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from pathlib import Path
 import pytest
 
 from rlmesh import RunResult
+from tests.documents.blocks import labelled
 from tests.integration.cli_processes import COMMAND
-from tests.processes import ROOT, finished, running
+from tests.processes import finished, running
 from tests.size import LONG
 
 pytest.importorskip("rich")
 pytest.importorskip("typer")
 pytest.importorskip("pygame")
 
-README = (ROOT / "README.md").read_text()
-SECTION = README.partition("\n## Command line\n")[2].partition("\n## ")[0]
-LINES = re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)[0].splitlines()
+LINES = labelled("commands").splitlines()
 SERVERS = ("serve", "serve-model")
 """Commands that run until they are stopped."""
 
@@ -59,7 +58,7 @@ def command(line: str, folder: Path, address: str = "127.0.0.1:0") -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_readme(tmp_path: Path) -> None:
+def test_the_commands_of_the_page(tmp_path: Path) -> None:
     (tmp_path / "policy.py").write_text(POLICY)
     paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     (serve,), (model,) = (lines_of(name) for name in SERVERS)
@@ -93,7 +92,7 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     assert comparison.splitlines()[2].startswith(f"A - B  {EPISODES} pairs: reward ")
 
 
-def test_every_command_is_in_the_section() -> None:
+def test_every_command_is_on_the_page() -> None:
     listed = finished([*COMMAND, "--help"]).stdout
     commands = set(re.findall(r"^│ ([a-z-]+) +\w", listed, re.MULTILINE))
     assert commands == set(map(name_of, LINES))

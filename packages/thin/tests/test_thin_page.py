@@ -1,4 +1,4 @@
-"""The section "Old simulators" of README.md: its commands and its options."""
+"""The page docs/old-simulators.md: its commands and its options."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from pathlib import Path
 from rlmesh.numpy import RemoteEnv
 from rlmesh_thin.main import _options
 from rlmesh_thin.session import GRACE_SECONDS
+from tests.documents.blocks import labelled
 from tests.processes import ROOT
 
 from .thin_hosts import hosted
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("\n## Old simulators\n")[2].partition("\n## ")[0]
+PAGE = (ROOT / "docs/old-simulators.md").read_text(encoding="utf-8")
 
 
 def test_the_command_serves(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```bash\n(.*?)```", SECTION, re.DOTALL)
-    prints, serves = block.splitlines()
+    prints, serves = labelled("thin").splitlines()
     assert prints == "rlmesh thin > host.py"
     program, file, env, *arguments = shlex.split(serves)
     assert program == "python3.8" and file == "host.py" and env == "gym:make"
@@ -33,11 +32,11 @@ def test_the_command_serves(tmp_path: Path) -> None:
 
 
 def test_the_table_has_every_option() -> None:
-    named = set(re.findall(r"`(--[a-z-]+)`", SECTION)) - {"--print-protocol"}
+    named = set(re.findall(r"`(--[a-z-]+)`", PAGE)) - {"--print-protocol"}
     defaults = vars(_options(["module:callable"]))
     options = {"--" + name.replace("_", "-") for name in defaults} - {"--env", "--worker-fd"}
     assert named == options
 
 
 def test_the_grace_period_is_that_of_the_text() -> None:
-    assert f"the grace period is {GRACE_SECONDS:g} s" in SECTION.replace("\n", " ")
+    assert f"the grace period is {GRACE_SECONDS:g} s" in PAGE.replace("\n", " ")
