@@ -218,6 +218,8 @@ class Count : public Env {
 std::unique_ptr<EnvSessions> sessions;
 std::map<int, EnvSessions::Connection> connections;
 
+std::string hex(const Answer& answer) { return hex(answer != nullptr ? answer->view() : ByteView()); }
+
 std::string answer(std::istringstream& line) {
   std::string command, first;
   line >> command >> first;
@@ -259,7 +261,7 @@ std::string answer(std::istringstream& line) {
   const std::string text = batch == "-" ? json(space, values[0]) : "{\"batch\": " + list_json(space, values) + "}";
   std::string out = conforms ? "ok 1 " : "ok 0 ";
   out += base64(view_of(text));
-  for (const Slab& one : encoded) out += " " + hex(one.bytes());
+  for (const Data& one : encoded) out += " " + hex(one);
   return out;
 }
 

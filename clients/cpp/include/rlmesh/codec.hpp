@@ -12,10 +12,10 @@ namespace rlmesh {
 struct Array {
   DType dtype = DType::float32;
   Shape shape;
-  Bytes data;
+  Data data;
 
   Array() = default;
-  Array(DType type, Shape extents, Bytes bytes) : dtype(type), shape(std::move(extents)), data(std::move(bytes)) {}
+  Array(DType type, Shape extents, Data bytes) : dtype(type), shape(std::move(extents)), data(std::move(bytes)) {}
 
   template <class T>
   static Array of(const std::vector<T>& numbers, Shape extents) {
@@ -110,13 +110,7 @@ inline bool Choice::operator==(const Choice& other) const {
   return index == other.index && value == other.value;
 }
 
-// One slab: bytes of its own, or those of a value that outlives it.
-struct Slab {
-  Bytes own;
-  ByteView view;
-  ByteView bytes() const { return view.data != nullptr ? view : ByteView(own); }
-};
-using Slabs = std::vector<Slab>;
+using Slabs = std::vector<Data>;
 
 inline Error invalid(const std::string& message, const std::string& path) {
   return Error(ErrorCode::invalid_value, message, path);
@@ -159,8 +153,8 @@ class Encoder {
     throw invalid(std::string("expected ") + expected, path);
   }
   template <class T>
-  static Slab numbers(const std::vector<T>& values) {
-    return Slab{Space::bytes_of(values), {}};
+  static Data numbers(const std::vector<T>& values) {
+    return Space::bytes_of(values);
   }
   static std::uint32_t length(std::size_t size, const std::string& path) {
     if (size > 0xFFFFFFFF) throw invalid("expected fewer than 2^32 elements", path);
@@ -168,7 +162,8 @@ class Encoder {
   }
 
   static void arrays(const Space& space, const Values& values, const std::string& path, Slabs& out) {
-    Slab slab;
+    Data only;
+    Bytes joined;
     const Shape scalar;
     const Shape& shape = space.family == Family::discrete ? scalar : space.shape;
     const std::uint64_t size = element_count(shape, item_size(space.dtype), path) * item_size(space.dtype);
@@ -178,10 +173,10 @@ class Encoder {
         throw invalid("expected an array of the dtype and shape of the space (F-6, F-7)", path);
       }
       check_elements(space, array.data, path);
-      if (values.size() == 1) slab.view = ByteView(array.data);
-      else slab.own.insert(slab.own.end(), array.data.begin(), array.data.end());
+      if (values.size() == 1) only = Data::in_place(array.data);
+      else joined.insert(joined.end(), array.data.begin(), array.data.end());
     }
-    out.push_back(std::move(slab));
+    out.push_back(only.is_in_place() ? std::move(only) : Data(std::move(joined)));
   }
 
  public:
@@ -212,12 +207,12 @@ class Encoder {
 
   static void texts(const Values& values, const std::string& path, Slabs& out) {
     std::vector<std::uint32_t> lengths;
-    Slab joined;
+    Bytes joined;
     for (const Value* value : values) {
       const std::string& text = held<std::string>(value, path, "a text");
       if (!is_utf8(view_of(text))) throw invalid("expected UTF-8 (V-9)", path);
       lengths.push_back(length(text.size(), path));
-      joined.own.insert(joined.own.end(), text.begin(), text.end());
+      joined.insert(joined.end(), text.begin(), text.end());
     }
     out.push_back(numbers(lengths));
     out.push_back(std::move(joined));
@@ -277,7 +272,7 @@ class Encoder {
         }
       }
     }
-    out.push_back(Slab{flags, {}});
+    out.push_back(std::move(flags));
     out.push_back(numbers(node_counts));
     out.push_back(numbers(edge_counts));
     out.push_back(numbers(links));
@@ -302,18 +297,19 @@ class Encoder {
 // Turns slabs into values; checks V-1 to V-12, V-15 and the limits of M-1 and M-8.
 class Decoder {
  public:
-  static Value one(const Space& space, const std::vector<ByteView>& slabs, const std::string& path) {
-    return std::move(batch(space, slabs, 1, path)[0]);
+  // `in_place`: the arrays of Boxes are views of the slabs.
+  static Value one(const Space& space, const std::vector<ByteView>& slabs, const std::string& path, bool in_place = false) {
+    return std::move(batch(space, slabs, 1, path, in_place)[0]);
   }
-  static std::vector<Value> batch(const Space& space, const std::vector<ByteView>& slabs, std::size_t count, const std::string& path) {
-    Decoder decoder(slabs);
+  static std::vector<Value> batch(const Space& space, const std::vector<ByteView>& slabs, std::size_t count, const std::string& path, bool in_place = false) {
+    Decoder decoder(slabs, in_place);
     std::vector<Value> values = decoder.many(space, count, path);
     if (decoder.next_ != slabs.size()) throw invalid("expected " + std::to_string(decoder.next_) + " slabs, got " + std::to_string(slabs.size()) + " (V-3)", path);
     return values;
   }
 
  private:
-  explicit Decoder(const std::vector<ByteView>& slabs) : slabs_(slabs) {
+  Decoder(const std::vector<ByteView>& slabs, bool in_place) : slabs_(slabs), in_place_(in_place) {
     std::uint64_t bytes = 0;
     for (const ByteView& slab : slabs) bytes += slab.size;
     max_free_ = 65'536 + 4 * bytes;
@@ -388,11 +384,14 @@ class Decoder {
     const std::uint64_t item = item_size(space.dtype);
     const std::uint64_t size = element_count(shape, item, path) * item;
     const ByteView slab = take(size * count, path);
-    Encoder::check_elements(space, slab, path);
+    const bool in_place = in_place_ && space.family == Family::box && space.dtype != DType::boolean;
     std::vector<Value> values;
     values.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
-      values.emplace_back(Array(space.dtype, shape, ByteView(slab.data + i * size, static_cast<std::size_t>(size)).copy()));
+      const ByteView part(slab.data + i * size, static_cast<std::size_t>(size));
+      Data data = in_place ? Data::in_place(part) : Data(part.copy());
+      Encoder::check_elements(space, data, path);
+      values.emplace_back(Array(space.dtype, shape, std::move(data)));
     }
     return values;
   }
@@ -406,9 +405,9 @@ class Decoder {
     values.reserve(count);
     const std::uint8_t* at = joined.data;
     for (const std::uint32_t size : sizes) {
-      const ByteView text(at, size);
-      if (!is_utf8(text)) throw invalid("expected UTF-8 (V-9)", path);
-      values.emplace_back(text.text());
+      std::string text = ByteView(at, size).text();
+      if (!is_utf8(view_of(text))) throw invalid("expected UTF-8 (V-9)", path);
+      values.emplace_back(std::move(text));
       at += size;
     }
     return values;
@@ -453,14 +452,14 @@ class Decoder {
   }
 
   std::vector<Value> graphs(const Space& space, std::size_t count, const std::string& path) {
-    const ByteView flags = take(count, path);
+    const Bytes flags = take(count, path).copy();
     const std::vector<std::uint32_t> node_counts = lengths(count, path);
     const std::vector<std::uint32_t> edge_counts = lengths(count, path);
     const bool has_edges = space.parts.size() > 1;
     std::uint64_t linked = 0, featured = 0;
     std::vector<std::uint32_t> feature_counts;
     for (std::size_t i = 0; i < count; ++i) {
-      const std::uint8_t flag = flags.data[i];
+      const std::uint8_t flag = flags[i];
       if (flag > 3 || (!has_edges && (flag & 1) != 0)) throw invalid("a graph has a flag that its space does not allow (V-10)", path);
       if ((flag == 0 || !has_edges) && edge_counts[i] != 0) throw invalid("expected an edge count of 0 (V-10)", path);
       if ((flag & 2) != 0) linked += edge_counts[i];
@@ -484,8 +483,8 @@ class Decoder {
     for (std::size_t i = 0; i < count; ++i) {
       Graph graph;
       graph.nodes = slice(nodes, node, node_counts[i]);
-      if ((flags.data[i] & 1) != 0) graph.edges = slice(edges, edge, edge_counts[i]);
-      if ((flags.data[i] & 2) != 0) {
+      if ((flags[i] & 1) != 0) graph.edges = slice(edges, edge, edge_counts[i]);
+      if ((flags[i] & 2) != 0) {
         graph.links.emplace(edge_counts[i]);
         for (auto& ends : *graph.links) {
           ends = {load<std::int32_t>(link), load<std::int32_t>(link + 4)};
@@ -520,6 +519,7 @@ class Decoder {
   }
 
   const std::vector<ByteView>& slabs_;
+  bool in_place_;
   std::size_t next_ = 0;
   std::uint64_t free_ = 0, max_free_ = 0;
 };
@@ -543,11 +543,11 @@ struct SlabsOfMessage {
 // Appends a field with a message `Value`, whose size is calculated first.
 inline void write_value(FieldWriter& out, std::uint32_t field, const Slabs& slabs, std::optional<std::uint32_t> batch_size = {}) {
   std::size_t size = batch_size ? 1 + FieldWriter::varint_size(*batch_size) : 0;
-  for (const Slab& slab : slabs) size += 1 + FieldWriter::varint_size(slab.bytes().size) + slab.bytes().size;
+  for (const Data& slab : slabs) size += 1 + FieldWriter::varint_size(slab.size()) + slab.size();
   out.tag(field, 2);
   out.varint(size);
   out.out.reserve(out.out.size() + size);
-  for (const Slab& slab : slabs) out.bytes(1, slab.bytes());
+  for (const Data& slab : slabs) out.bytes(1, slab);
   if (batch_size) out.present(2, *batch_size);
 }
 
@@ -724,10 +724,12 @@ class DynamicReader {
     std::memcpy(&bits, data.data(), data.size());
     return Dynamic(static_cast<std::int64_t>(bits));
   }
-  static void check_bools(DType dtype, ByteView data, const std::string& path) {
-    for (std::size_t i = 0; dtype == DType::boolean && i < data.size; ++i) {
-      if (data.data[i] > 1) throw malformed("a bool is neither 0 nor 1 (D-5)", path);
+  static Bytes checked(DType dtype, ByteView data, const std::string& path) {
+    Bytes copy = data.copy();
+    for (std::size_t i = 0; dtype == DType::boolean && i < copy.size(); ++i) {
+      if (copy[i] > 1) throw malformed("a bool is neither 0 nor 1 (D-5)", path);
     }
+    return copy;
   }
   Dynamic scalar(ByteView message, const std::string& path) {
     std::uint64_t dtype = 0;
@@ -739,8 +741,7 @@ class DynamicReader {
     }
     const DType type = read_dtype(dtype, path);
     if (data.size != item_size(type)) throw malformed("a scalar has another size than its dtype (D-4)", path);
-    check_bools(type, data, path);
-    return Dynamic(Dynamic::Scalar{type, data.copy()});
+    return Dynamic(Dynamic::Scalar{type, checked(type, data, path)});
   }
   static void dimension(Shape& shape, std::uint64_t extent, const std::string& path) {
     if (shape.size() == 32) throw Error(ErrorCode::limit_exceeded, "expected at most 32 dimensions (M-1)", path);
@@ -759,8 +760,7 @@ class DynamicReader {
     const DType type = read_dtype(dtype, path);
     const std::uint64_t item = item_size(type);
     if (data.size != element_count(shape, item, path) * item) throw malformed("a tensor has another size than its shape (D-5)", path);
-    check_bools(type, data, path);
-    return Array(type, shape, data.copy());
+    return Array(type, shape, checked(type, data, path));
   }
   std::vector<Dynamic> elements(ByteView message, const std::string& path, unsigned depth, std::uint32_t field = 1, Shape* shape = nullptr) {
     std::vector<Dynamic> found;
@@ -828,7 +828,7 @@ inline FieldWriter write_dynamic(const Dynamic& value, unsigned depth) {
       FieldWriter part;
       part.integer(1, static_cast<std::uint64_t>(array.dtype));
       part.packed(2, array.shape);
-      if (!array.data.empty()) part.bytes(3, array.data);
+      if (array.data.size() != 0) part.bytes(3, array.data);
       out.message(9, part);
       break;
     }

@@ -202,8 +202,7 @@ struct Failure {
   std::string holder;
   std::uint64_t held_ms = 0;
 
-  FieldWriter write() const {
-    FieldWriter out;
+  void write(FieldWriter& out) const {
     out.integer(1, static_cast<std::uint64_t>(code));
     out.text(2, message.substr(0, 4096));
     out.text(3, exception_type);
@@ -217,7 +216,6 @@ struct Failure {
       out.message(9, part);
     }
     for (const std::string& choice : choices) out.bytes(10, view_of(choice));
-    return out;
   }
 
  private:
@@ -289,6 +287,28 @@ struct Envelope {
   }
 };
 
+// A message with the fields around its body, for which room was left before the body.
+struct Frame {
+  Bytes bytes;
+  std::size_t begin = 0;
+  ByteView view() const { return ByteView(bytes.data() + begin, bytes.size() - begin); }
+
+  // Room for a sequence number, `call_us` and the tag and length of the body.
+  static constexpr std::size_t head_bytes = 32;
+  // Returns a request or an answer; `body` begins after `head_bytes` bytes.
+  static Frame of(std::uint64_t sequence, std::uint64_t call_us, std::uint32_t kind, FieldWriter body) {
+    FieldWriter head;
+    head.integer(1, sequence);
+    head.integer(2, call_us);
+    head.tag(kind, 2);
+    head.varint(body.out.size() - head_bytes);
+    Frame found{std::move(body.out), head_bytes - head.out.size()};
+    std::copy(head.out.begin(), head.out.end(), found.bytes.begin() + static_cast<std::ptrdiff_t>(found.begin));
+    return found;
+  }
+};
+using Answer = std::shared_ptr<const Frame>;
+
 // One environment, for one session after another. The caller moves frames between it and
 // connections, calls it from one thread, and gives it the time in seconds of a monotonic clock.
 class EnvSessions {
@@ -309,8 +329,8 @@ class EnvSessions {
     if (env_->renders() && !contract_.render_mode.empty()) us_.capabilities.insert(static_cast<std::uint32_t>(Capability::render));
   }
 
-  // Handles one message of a connection over frames alone; returns the answer, empty if none.
-  Bytes receive(Connection& connection, ByteView frame, double now) {
+  // Handles one message of a connection over frames alone; returns the answer, null if none.
+  Answer receive(Connection& connection, ByteView frame, double now) {
     tick(now);
     if (!connection.greeted) return greet(connection, frame);
     std::uint64_t fields = 0;
@@ -342,33 +362,34 @@ class EnvSessions {
   }
 
   // Returns the last frame of the session's connection, and of others, before the server stops.
-  Bytes stopping() {
+  Answer stopping() {
     is_stopping_ = true;
     close();
-    return response(0, 3, Failure{ErrorCode::shutting_down, "the server is shutting down", "", "", true, {}, "", 0}.write());
+    return failed(0, Failure{ErrorCode::shutting_down, "the server is shutting down", "", "", true, {}, "", 0});
   }
 
   // Returns the frame that refuses a message before it is read, such as one over the limit.
-  Bytes refusal(Connection& connection, const std::string& message) {
+  Answer refusal(Connection& connection, const std::string& message) {
     return end(connection, 0, Failure{ErrorCode::malformed, message, "", "", true, {}, "", 0});
   }
 
  private:
-  static Bytes response(std::uint64_t sequence, std::uint32_t kind, const FieldWriter& body, std::uint64_t call_us = 0) {
-    FieldWriter out;
-    out.integer(1, sequence);
-    out.integer(2, call_us);
-    out.message(kind, body);
-    return std::move(out.out);
+  static Answer response(std::uint64_t sequence, std::uint32_t kind, FieldWriter body, std::uint64_t call_us = 0) {
+    return std::make_shared<const Frame>(Frame::of(sequence, call_us, kind, std::move(body)));
   }
-  static Bytes end(Connection& connection, std::uint64_t sequence, Failure failure) {
+  static Answer failed(std::uint64_t sequence, const Failure& failure, std::uint64_t call_us = 0) {
+    FieldWriter body(Frame::head_bytes);
+    failure.write(body);
+    return response(sequence, 3, std::move(body), call_us);
+  }
+  static Answer end(Connection& connection, std::uint64_t sequence, Failure failure) {
     connection.ended = true;
     failure.session_closed = true;
-    return response(sequence, 3, failure.write());
+    return failed(sequence, failure);
   }
 
   // B-16
-  Bytes greet(Connection& connection, ByteView frame) {
+  Answer greet(Connection& connection, ByteView frame) {
     std::string service, token;
     try {
       if (frame.size > 8192) throw malformed("expected a FramesHello of at most 8192 bytes");
@@ -392,14 +413,14 @@ class EnvSessions {
   }
 
   // The first request of a connection (H-2, H-3).
-  Bytes first(Connection& connection, const Envelope& request, double now) {
+  Answer first(Connection& connection, const Envelope& request, double now) {
     if (request.kind == 15) {
       connection.ended = true;
-      FieldWriter body;
+      FieldWriter body(Frame::head_bytes);
       body.message(1, us_.write());
       body.message(2, contract_.write());
       body.message(3, terms(true));
-      return response(request.sequence, 15, body);
+      return response(request.sequence, 15, std::move(body));
     }
     const auto refuse = [&](ErrorCode code, const std::string& message, std::string path = "") {
       return end(connection, request.sequence, Failure{code, message, std::move(path), "", true, {}, "", 0});
@@ -441,11 +462,11 @@ class EnvSessions {
     current_ = &connection;
     since_ = now;
     last_ = 0;
-    kept_.clear();
+    kept_.reset();
     reported_.clear();
   }
 
-  Bytes resumed(Connection& connection, ByteView message) {
+  Answer resumed(Connection& connection, ByteView message) {
     std::string id;
     Bytes key;
     std::uint64_t awaited = 0;
@@ -466,8 +487,8 @@ class EnvSessions {
     return opened(last_, false);
   }
 
-  Bytes opened(std::uint64_t received, bool is_new) {
-    FieldWriter header, body;
+  Answer opened(std::uint64_t received, bool is_new) {
+    FieldWriter header, body(Frame::head_bytes);
     header.message(1, us_.write());
     header.text(2, id_);
     if (!key_.empty()) header.bytes(3, key_);
@@ -475,7 +496,7 @@ class EnvSessions {
     header.integer(5, received);
     body.message(1, header);
     if (is_new) body.message(2, contract_.write());
-    return response(0, 4, body);
+    return response(0, 4, std::move(body));
   }
 
   FieldWriter terms(bool resumable) const {
@@ -486,7 +507,7 @@ class EnvSessions {
   }
 
   // A numbered request.
-  Bytes next(Connection& connection, const Envelope& request, std::uint64_t* fields) {
+  Answer next(Connection& connection, const Envelope& request, std::uint64_t* fields) {
     if (current_ != &connection) {
       connection.ended = true;
       return {};
@@ -494,13 +515,13 @@ class EnvSessions {
     if (request.sequence == last_ && last_ >= 1) return kept_;
     if (request.sequence != last_ + 1) {
       const std::string message = "expected request " + std::to_string(last_ + 1) + ", got " + std::to_string(request.sequence) + " (Q-5)";
-      return response(request.sequence, 3, Failure{ErrorCode::out_of_sequence, message, "", "", false, {}, "", 0}.write());
+      return failed(request.sequence, Failure{ErrorCode::out_of_sequence, message, "", "", false, {}, "", 0});
     }
     last_ = request.sequence;
     kept_ = handle(request, fields);
     if (request.kind == 11) {
       connection.ended = true;
-      Bytes answer = std::move(kept_);
+      const Answer answer = kept_;
       close();
       return answer;
     }
@@ -511,12 +532,12 @@ class EnvSessions {
     is_open_ = false;
     current_ = nullptr;
     key_.clear();
-    kept_.clear();
+    kept_.reset();
   }
 
-  Bytes handle(const Envelope& request, std::uint64_t* fields) {
+  Answer handle(const Envelope& request, std::uint64_t* fields) {
     call_us_ = 0;
-    FieldWriter body;
+    FieldWriter body(Frame::head_bytes);
     std::uint32_t kind = request.kind;
     try {
       switch (request.kind) {
@@ -529,19 +550,15 @@ class EnvSessions {
         default: throw Error(ErrorCode::unsupported, "the server does not have this request (H-10)");
       }
     } catch (const Error& error) {
-      return response(last_, 3, Failure{error.code(), error.message(), error.path(), "", false, {}, "", 0}.write(), call_us_);
+      return failed(last_, Failure{error.code(), error.message(), error.path(), "", false, {}, "", 0}, call_us_);
     } catch (const UserError& error) {
-      return response(last_, 3, error.failure.write(), call_us_);
+      return failed(last_, error.failure, call_us_);
     }
     if (kind >= 4 && kind <= 7) ++kind;  // The members of responses come one later.
-    FieldWriter out;
-    out.integer(1, last_);
-    out.integer(2, call_us_);
-    out.message(kind, body);
-    if (out.out.size() > max_message_bytes) {
-      return response(last_, 3, Failure{ErrorCode::limit_exceeded, "the answer has more than 268435456 bytes (M-3)", "", "", false, {}, "", 0}.write(), call_us_);
+    if (body.out.size() > max_message_bytes) {
+      return failed(last_, Failure{ErrorCode::limit_exceeded, "the answer has more than 268435456 bytes (M-3)", "", "", false, {}, "", 0}, call_us_);
     }
-    return std::move(out.out);
+    return response(last_, kind, std::move(body), call_us_);
   }
 
   // An exception of the environment's own.
@@ -681,9 +698,13 @@ class EnvSessions {
       flush(true);
     } catch (const UserError& error) {
       flush(true);
-      body.message(2, error.failure.write());
+      FieldWriter part;
+      error.failure.write(part);
+      body.message(2, part);
     } catch (const Error& error) {
-      body.message(2, Failure{error.code(), error.message(), error.path(), "", false, {}, "", 0}.write());
+      FieldWriter part;
+      Failure{error.code(), error.message(), error.path(), "", false, {}, "", 0}.write(part);
+      body.message(2, part);
     }
   }
 
@@ -704,7 +725,8 @@ class EnvSessions {
   bool is_open_ = false, is_stopping_ = false;
   Connection* current_ = nullptr;
   std::string id_, holder_;
-  Bytes key_, kept_;
+  Bytes key_;
+  Answer kept_;
   std::uint64_t last_ = 0, call_us_ = 0;
   double since_ = 0, lost_at_ = 0;
   std::set<std::string> reported_;
@@ -718,6 +740,8 @@ class EnvClient {
   Contract contract;
   std::uint64_t max_request_bytes = 0;  // 0: no limit
   double grace_period = 0;
+  // Whether the arrays of Boxes in observations are views of the frame that they were read from.
+  bool in_place = false;
 
   Bytes hello() const {
     FieldWriter out;
@@ -780,30 +804,26 @@ class EnvClient {
   }
 
   bool is_resumable() const { return !key_.empty(); }
-  bool has_request() const { return !request_.empty(); }
+  bool has_request() const { return !request_.bytes.empty(); }
   // The request that has no answer yet, for sending it again.
-  const Bytes& request() const { return request_; }
+  ByteView request() const { return request_.view(); }
 
-  const Bytes& ask(std::uint32_t kind, const FieldWriter& body) {
-    FieldWriter out;
-    out.integer(1, ++sequence_);
-    out.message(kind, body);
-    if (max_request_bytes != 0 && out.out.size() > max_request_bytes) {
-      --sequence_;
+  void ask(std::uint32_t kind, FieldWriter body = FieldWriter(Frame::head_bytes)) {
+    if (max_request_bytes != 0 && body.out.size() > max_request_bytes) {
       throw Error(ErrorCode::limit_exceeded, "the request is larger than the server accepts (M-3)");
     }
-    return request_ = std::move(out.out);
+    request_ = Frame::of(++sequence_, 0, kind, std::move(body));
   }
-  const Bytes& ask_reset(std::optional<std::uint64_t> seed, const Dynamic::Map* options) {
-    FieldWriter body;
+  void ask_reset(std::optional<std::uint64_t> seed, const Dynamic::Map* options) {
+    FieldWriter body(Frame::head_bytes);
     if (seed) body.present(1, *seed);
     if (options != nullptr) body.message(3, write_map(*options));
-    return ask(4, body);
+    ask(4, std::move(body));
   }
-  const Bytes& ask_step(const Value& action) {
-    FieldWriter body;
+  void ask_step(const Value& action) {
+    FieldWriter body(Frame::head_bytes);
     write_value(body, 1, Encoder::one(contract.action_space, action, "action"));
-    return ask(5, body);
+    ask(5, std::move(body));
   }
 
   Start read_reset(ByteView frame) {
@@ -847,15 +867,15 @@ class EnvClient {
   void read_close(ByteView frame) { answered(frame, 12); }
 
  private:
-  std::uint64_t awaited() const { return request_.empty() ? sequence_ + 1 : sequence_; }
+  std::uint64_t awaited() const { return request_.bytes.empty() ? sequence_ + 1 : sequence_; }
 
   Value observation(ByteView message, std::uint64_t* fields) {
     const SlabsOfMessage found = SlabsOfMessage::read(message, fields);
     if (found.batch_size) throw malformed("expected one observation, got a batch (L-1)", "observation");
-    return Decoder::one(contract.observation_space, found.slabs, "observation");
+    return Decoder::one(contract.observation_space, found.slabs, "observation", in_place);
   }
   ByteView answered(ByteView frame, std::uint32_t kind) {
-    request_.clear();
+    request_.bytes.clear();
     return answer(frame, sequence_, kind);
   }
   ByteView answer(ByteView frame, std::uint64_t sequence, std::uint32_t kind) {
@@ -904,7 +924,8 @@ class EnvClient {
   }
 
   std::string id_;
-  Bytes key_, request_;
+  Bytes key_;
+  Frame request_;
   std::uint64_t sequence_ = 0;
   Envelope answer_;
 };

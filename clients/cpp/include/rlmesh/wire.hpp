@@ -82,6 +82,31 @@ struct ByteView {
   Bytes copy() const { return Bytes(data, data + size); }
 };
 
+// Bytes of its own, or in place: those of something that outlives it.
+class Data {
+ public:
+  Data() = default;
+  Data(Bytes bytes) : own_(std::move(bytes)) {}
+  static Data in_place(ByteView bytes) {
+    Data found;
+    found.view_ = bytes;
+    return found;
+  }
+  bool is_in_place() const { return view_.data != nullptr; }
+  const std::uint8_t* data() const { return is_in_place() ? view_.data : own_.data(); }
+  std::size_t size() const { return is_in_place() ? view_.size : own_.size(); }
+  const std::uint8_t* begin() const { return data(); }
+  const std::uint8_t* end() const { return data() + size(); }
+  operator ByteView() const { return ByteView(data(), size()); }
+  bool operator==(const Data& other) const {
+    return size() == other.size() && (size() == 0 || std::memcmp(data(), other.data(), size()) == 0);
+  }
+
+ private:
+  Bytes own_;
+  ByteView view_;
+};
+
 inline ByteView view_of(const std::string& text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
@@ -112,7 +137,8 @@ inline bool is_utf8(ByteView text) {
   return true;
 }
 
-// Reads the fields of one message in their order on the wire.
+// Reads the fields of one message in their order on the wire. The bytes may be memory that another process could change:
+// each byte is read once, and what is checked is a copy.
 class FieldReader {
  public:
   explicit FieldReader(ByteView message, std::uint64_t* fields = nullptr)
@@ -161,9 +187,9 @@ class FieldReader {
     return sized();
   }
   std::string text() {
-    const ByteView found = bytes();
-    if (!is_utf8(found)) throw malformed("a text is not UTF-8 (G-7)");
-    return found.text();
+    std::string found = bytes().text();
+    if (!is_utf8(view_of(found))) throw malformed("a text is not UTF-8 (G-7)");
+    return found;
   }
   // The counter of fields, for the messages within this one.
   std::uint64_t* counter() const { return fields_; }
@@ -245,6 +271,9 @@ class FieldReader {
 class FieldWriter {
  public:
   Bytes out;
+
+  // `room`: the number of bytes left free at the beginning.
+  explicit FieldWriter(std::size_t room = 0) : out(room) {}
 
   void varint(std::uint64_t value) {
     for (; value >= 0x80; value >>= 7) out.push_back(static_cast<std::uint8_t>(value | 0x80));
